@@ -1,0 +1,109 @@
+//! The events on the bus: one struct per type, its JSON Schema under `schemas/`.
+//!
+//! The envelope (CloudEvents 1.0, binary mode) is the bus's business; here is only what
+//! a record's value holds. Within a major version a payload changes only by optional
+//! fields, so that old readers and old writers go on working: a test holds the schemas.
+
+mod release;
+mod task;
+mod user;
+
+pub use release::{ReleaseCompletedEvent, ReleaseCreatedEvent, ReleaseReopenedEvent};
+pub use task::{
+    HotfixTaskAddedEvent, TaskAssignedEvent, TaskCompletedEvent, TaskCreatedEvent, TaskData,
+    TaskStartedEvent, TaskState,
+};
+pub use user::{Role, UserRegisteredEvent};
+
+use schemars::{JsonSchema, Schema};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use uuid::Uuid;
+
+/// A topic of the bus and the number of partitions it is created with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Topic {
+    /// Its name on the broker.
+    pub name: &'static str,
+    /// Its partitions; records with one key stay in one of them, in order.
+    pub partitions: u32,
+}
+
+/// User events; keyed by user id.
+pub const USERS: Topic = Topic {
+    name: "slipway.users",
+    partitions: 6,
+};
+
+/// Release and task events; keyed by release id.
+pub const RELEASES: Topic = Topic {
+    name: "slipway.releases",
+    partitions: 12,
+};
+
+/// Every topic with domain events.
+pub const TOPICS: &[Topic] = &[USERS, RELEASES];
+
+/// The payload of one type of event.
+pub trait Payload: Serialize + DeserializeOwned + JsonSchema {
+    /// The CloudEvents type, for example `task.started`.
+    const TYPE: &'static str;
+    /// The major version of the payload's schema.
+    const MAJOR: u32;
+    /// Where it is published.
+    const TOPIC: Topic;
+}
+
+/// A user, by id and name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UserRef {
+    /// Id of the account.
+    pub id: Uuid,
+    /// The name as registered.
+    pub username: String,
+}
+
+/// A type of event with the schema of its payload.
+pub struct Kind {
+    /// The CloudEvents type.
+    pub event_type: &'static str,
+    /// The major version of the schema.
+    pub major: u32,
+    /// Where it is published.
+    pub topic: Topic,
+    /// Generates the JSON Schema of the payload.
+    pub schema: fn() -> Schema,
+}
+
+const fn kind<P: Payload>() -> Kind {
+    Kind {
+        event_type: P::TYPE,
+        major: P::MAJOR,
+        topic: P::TOPIC,
+        schema: || schemars::schema_for!(P),
+    }
+}
+
+/// Every type of event there is, in the order of the documentation.
+pub const CATALOGUE: &[Kind] = &[
+    kind::<UserRegisteredEvent>(),
+    kind::<ReleaseCreatedEvent>(),
+    kind::<ReleaseCompletedEvent>(),
+    kind::<ReleaseReopenedEvent>(),
+    kind::<TaskCreatedEvent>(),
+    kind::<TaskAssignedEvent>(),
+    kind::<TaskStartedEvent>(),
+    kind::<TaskCompletedEvent>(),
+    kind::<HotfixTaskAddedEvent>(),
+];
+
+macro_rules! payload {
+    ($name:ty, $type:literal, $topic:expr) => {
+        impl $crate::events::Payload for $name {
+            const TYPE: &'static str = $type;
+            const MAJOR: u32 = 1;
+            const TOPIC: $crate::events::Topic = $topic;
+        }
+    };
+}
+use payload;

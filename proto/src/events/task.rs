@@ -1,0 +1,123 @@
+//! Events about tasks.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{RELEASES, UserRef, payload};
+
+/// Where a task stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum TaskState {
+    /// Assigned, not started.
+    Todo,
+    /// Being worked on.
+    InProcess,
+    /// Finished.
+    Completed,
+}
+
+/// A task as it is after the event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskData {
+    /// Id of the task.
+    pub id: Uuid,
+    /// Id of its release.
+    pub release_id: Uuid,
+    /// Name of its release.
+    pub release_name: String,
+    /// Its title.
+    pub title: String,
+    /// Its description; may be empty.
+    pub description: String,
+    /// Its owner.
+    pub assignee: UserRef,
+    /// Its place in the release's order.
+    pub order_index: i64,
+    /// Where it stands.
+    pub status: TaskState,
+    /// Whether it was added to a completed release.
+    pub hotfix: bool,
+    /// When it was added.
+    pub created_at: Timestamp,
+    /// When it was started, if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// When it was completed, if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub completed_at: Option<Timestamp>,
+    /// When it is due, if that was said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub due_at: Option<Timestamp>,
+}
+
+/// `task.created`: a task was added to a release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskCreatedEvent {
+    /// The task.
+    pub task: TaskData,
+}
+payload!(TaskCreatedEvent, "task.created", RELEASES);
+
+/// `task.assigned`: a task got an owner. A hotfix says so by `task.hotfix_added` instead.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskAssignedEvent {
+    /// The owner.
+    pub developer_id: Uuid,
+    /// Id of the release.
+    pub release_id: Uuid,
+    /// Name of the release.
+    pub release_name: String,
+    /// Id of the task.
+    pub task_id: Uuid,
+    /// Title of the task.
+    pub task_title: String,
+    /// Its place in the release's order.
+    pub order_index: i64,
+}
+payload!(TaskAssignedEvent, "task.assigned", RELEASES);
+
+/// `task.started`: its owner began to work on a task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskStartedEvent {
+    /// The task.
+    pub task: TaskData,
+}
+payload!(TaskStartedEvent, "task.started", RELEASES);
+
+/// `task.completed`: its owner finished a task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskCompletedEvent {
+    /// The task.
+    pub task: TaskData,
+    /// Milliseconds from start to completion.
+    pub duration_ms: i64,
+    /// The task that may be started now, if there is one left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_task: Option<TaskData>,
+}
+payload!(TaskCompletedEvent, "task.completed", RELEASES);
+
+/// `task.hotfix_added`: an urgent task was added to a completed release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HotfixTaskAddedEvent {
+    /// The developer to be told at once.
+    pub developer_id: Uuid,
+    /// Id of the release.
+    pub release_id: Uuid,
+    /// Name of the release.
+    pub release_name: String,
+    /// Id of the task.
+    pub task_id: Uuid,
+    /// Title of the task.
+    pub task_title: String,
+}
+payload!(HotfixTaskAddedEvent, "task.hotfix_added", RELEASES);

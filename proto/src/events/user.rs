@@ -1,0 +1,33 @@
+//! Events about accounts.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{USERS, payload};
+
+/// What an account may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Role {
+    /// Works on assigned tasks.
+    Developer,
+    /// Plans and completes releases.
+    Admin,
+}
+
+/// `user.registered`: an account was created. Readers that address people keep their
+/// own copy of names and email addresses from it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UserRegisteredEvent {
+    /// Id of the account.
+    pub user_id: Uuid,
+    /// The name as registered.
+    pub username: String,
+    /// The email address as registered.
+    pub email: String,
+    /// What the account may do.
+    pub role: Role,
+}
+payload!(UserRegisteredEvent, "user.registered", USERS);
