@@ -1,1 +1,29 @@
-//! mesh
+//! What every Slipway service needs and no service owns.
+//!
+//! | module | what it gives |
+//! | --- | --- |
+//! | [`access`] | tokens, and who may call which method |
+//! | [`bus`] | events: the envelope, the port, its adapters, the consumer runner |
+//! | [`outbox`] | events committed with the change that caused them, published after |
+//! | [`store`] | plumbing of the storage backends |
+//! | [`error`] | one way for errors to leave a service |
+//! | [`grpc`] | what surrounds every gRPC service; clients of services, near and far |
+//! | [`http`] | serving HTTP connections with bounds, and draining them |
+//! | [`life`] | start, health, drain |
+//! | [`telemetry`] | logs, metrics, trace context |
+//! | [`clock`], [`id`], [`page`] | time, identifiers, cursors |
+//!
+//! Nothing in here knows the domain.
+
+pub mod access;
+pub mod bus;
+pub mod clock;
+pub mod error;
+pub mod grpc;
+pub mod http;
+pub mod id;
+pub mod life;
+pub mod outbox;
+pub mod page;
+pub mod store;
+pub mod telemetry;

@@ -33,8 +33,8 @@ fn committed_schemas_are_those_of_the_code() {
             }
             fs::write(&path, &text).unwrap();
         }
-        let committed = fs::read_to_string(&path)
-            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let committed =
+            fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         assert_eq!(committed, text, "{} has drifted", kind.event_type);
     }
 }

@@ -1,0 +1,239 @@
+//! The keys that tokens are signed with and verified against.
+//!
+//! A key file is PEM: the first `PRIVATE KEY` (PKCS#8, Ed25519) signs; every further
+//! `PRIVATE KEY` or `PUBLIC KEY` only verifies. To rotate, put a new private key on top
+//! and restart; take the old one out when its last token has expired.
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    path::Path,
+};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use ed25519_dalek::{
+    SigningKey, VerifyingKey,
+    pkcs8::{DecodePrivateKey as _, DecodePublicKey as _},
+};
+use jsonwebtoken::{
+    DecodingKey, EncodingKey,
+    jwk::{
+        AlgorithmParameters, CommonParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm,
+        OctetKeyPairParameters, OctetKeyPairType, PublicKeyUse, ThumbprintHash,
+    },
+};
+use pem::Pem;
+
+/// What precedes the 32 bytes of an Ed25519 private key in PKCS#8 (RFC 8410).
+const PKCS8_PREFIX: [u8; 16] = [
+    0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
+];
+
+/// Why a key file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// It cannot be read or written.
+    #[error("the key file {path}: {source}")]
+    Io {
+        /// Which file.
+        path: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Its content is not a list of Ed25519 keys that begins with a private one.
+    #[error("the key file holds no usable key: {0}")]
+    Malformed(&'static str),
+}
+
+/// A signing key and every key that verifies.
+pub struct Keyring {
+    pub(super) kid: String,
+    pub(super) signing: EncodingKey,
+    jwks: JwkSet,
+}
+
+impl Keyring {
+    /// Reads the key file at `path`.
+    ///
+    /// # Errors
+    /// [`KeyError`] if it cannot be read or does not hold keys.
+    pub fn load(path: &Path) -> Result<Self, KeyError> {
+        let text = fs::read(path).map_err(|source| io_error(path, source))?;
+        Self::from_pem(&text)
+    }
+
+    /// Reads the key file at `path`, or makes one with a fresh key, readable by its
+    /// owner only, if there is none.
+    ///
+    /// # Errors
+    /// [`KeyError`] if it cannot be read, written or does not hold keys.
+    pub fn load_or_create(path: &Path) -> Result<Self, KeyError> {
+        if path.exists() {
+            return Self::load(path);
+        }
+        create(path, &generate_pem()).map_err(|source| io_error(path, source))?;
+        Self::load(path)
+    }
+
+    /// Reads keys from PEM text.
+    ///
+    /// # Errors
+    /// [`KeyError::Malformed`] if it does not hold keys.
+    pub fn from_pem(text: &[u8]) -> Result<Self, KeyError> {
+        let blocks = pem::parse_many(text).map_err(|_| KeyError::Malformed("it is not PEM"))?;
+        let Some((first, others)) = blocks.split_first() else {
+            return Err(KeyError::Malformed("it is empty"));
+        };
+        if first.tag() != "PRIVATE KEY" {
+            return Err(KeyError::Malformed("it must begin with a PRIVATE KEY"));
+        }
+        let signing = signing_key(first)?;
+        let mut der = PKCS8_PREFIX.to_vec();
+        der.extend_from_slice(signing.as_bytes());
+        let mut keys = vec![jwk(&signing.verifying_key())];
+        for block in others {
+            keys.push(jwk(&verifying_key(block)?));
+        }
+        Ok(Self {
+            kid: kid(&keys[0]).to_owned(),
+            signing: EncodingKey::from_ed_der(&der),
+            jwks: JwkSet { keys },
+        })
+    }
+
+    /// A keyring with a fresh key that is kept nowhere.
+    #[must_use]
+    pub fn ephemeral() -> Self {
+        Self::from_pem(generate_pem().as_bytes()).expect("a fresh key is well-formed")
+    }
+
+    /// The public keys, as published.
+    #[must_use]
+    pub fn jwks(&self) -> &JwkSet {
+        &self.jwks
+    }
+}
+
+/// The verifying keys of a JWK Set by their `kid`; keys of other kinds are left out.
+pub(super) fn decoding_keys(jwks: &JwkSet) -> Vec<(String, DecodingKey)> {
+    jwks.keys
+        .iter()
+        .filter(|jwk| matches!(jwk.algorithm, AlgorithmParameters::OctetKeyPair(_)))
+        .filter_map(|jwk| Some((jwk.common.key_id.clone()?, DecodingKey::from_jwk(jwk).ok()?)))
+        .collect()
+}
+
+fn io_error(path: &Path, source: io::Error) -> KeyError {
+    KeyError::Io {
+        path: path.display().to_string(),
+        source,
+    }
+}
+
+fn generate_pem() -> String {
+    let mut der = PKCS8_PREFIX.to_vec();
+    der.extend_from_slice(&rand::random::<[u8; 32]>());
+    pem::encode(&Pem::new("PRIVATE KEY", der))
+}
+
+/// Writes a new file whole or not at all; one that another process made meanwhile stays.
+fn create(path: &Path, text: &str) -> io::Result<()> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let draft = dir.join(format!(".key-{}", uuid::Uuid::now_v7()));
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&draft)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    let linked = fs::hard_link(&draft, path);
+    fs::remove_file(&draft)?;
+    match linked {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
+    }
+}
+
+fn signing_key(block: &Pem) -> Result<SigningKey, KeyError> {
+    SigningKey::from_pkcs8_der(block.contents())
+        .map_err(|_| KeyError::Malformed("a PRIVATE KEY is not Ed25519 in PKCS#8"))
+}
+
+fn verifying_key(block: &Pem) -> Result<VerifyingKey, KeyError> {
+    match block.tag() {
+        "PRIVATE KEY" => Ok(signing_key(block)?.verifying_key()),
+        "PUBLIC KEY" => VerifyingKey::from_public_key_der(block.contents())
+            .map_err(|_| KeyError::Malformed("a PUBLIC KEY is not Ed25519")),
+        _ => Err(KeyError::Malformed(
+            "it holds something that is neither PRIVATE KEY nor PUBLIC KEY",
+        )),
+    }
+}
+
+fn jwk(key: &VerifyingKey) -> Jwk {
+    let mut jwk = Jwk {
+        common: CommonParameters {
+            public_key_use: Some(PublicKeyUse::Signature),
+            key_algorithm: Some(KeyAlgorithm::EdDSA),
+            ..CommonParameters::default()
+        },
+        algorithm: AlgorithmParameters::OctetKeyPair(OctetKeyPairParameters {
+            key_type: OctetKeyPairType::OctetKeyPair,
+            curve: EllipticCurve::Ed25519,
+            x: URL_SAFE_NO_PAD.encode(key.as_bytes()),
+        }),
+    };
+    let thumbprint = jwk
+        .thumbprint(ThumbprintHash::SHA256)
+        .expect("an Ed25519 key has a thumbprint");
+    jwk.common.key_id = Some(thumbprint);
+    jwk
+}
+
+fn kid(jwk: &Jwk) -> &str {
+    jwk.common.key_id.as_deref().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_created_key_file_is_private_and_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("jwt.pem");
+        let first = Keyring::load_or_create(&path).unwrap();
+        let second = Keyring::load_or_create(&path).unwrap();
+        assert_eq!(first.kid, second.kid);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = fs::metadata(&path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn further_keys_verify_but_do_not_sign() {
+        let (new, old) = (generate_pem(), generate_pem());
+        let ring = Keyring::from_pem(format!("{new}{old}").as_bytes()).unwrap();
+        let old = Keyring::from_pem(old.as_bytes()).unwrap();
+        assert_eq!(ring.jwks().keys.len(), 2);
+        assert_ne!(ring.kid, old.kid);
+        assert!(ring.jwks().find(&old.kid).is_some());
+    }
+
+    #[test]
+    fn what_is_no_key_file_is_refused() {
+        for text in [
+            "",
+            "hello",
+            "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
+            "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+        ] {
+            assert!(Keyring::from_pem(text.as_bytes()).is_err(), "{text:?}");
+        }
+    }
+}

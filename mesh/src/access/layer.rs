@@ -1,0 +1,167 @@
+//! The one layer that decides whether a call may pass.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http::{HeaderMap, Request, Response, header::AUTHORIZATION};
+use tonic::{Status, body::Body};
+use tower::{Layer, Service};
+
+use super::{Policies, Principal, Role, TokenError, Verifier, policy::Rule};
+use crate::error::{Fault, Kind};
+
+/// Puts the access check in front of a service. A call that passes carries its
+/// [`Principal`] in the request's extensions.
+#[derive(Clone)]
+pub struct AccessLayer {
+    policies: Arc<Policies>,
+    verifier: Arc<Verifier>,
+}
+
+impl AccessLayer {
+    /// Checks calls against `policies`, tokens with `verifier`.
+    #[must_use]
+    pub fn new(policies: Arc<Policies>, verifier: Arc<Verifier>) -> Self {
+        Self { policies, verifier }
+    }
+
+    async fn admit(
+        &self,
+        path: &str,
+        headers: &HeaderMap,
+    ) -> Result<Option<Arc<Principal>>, Fault> {
+        let rule = self.policies.rule(path);
+        match rule {
+            Rule::Public => Ok(self.authenticate(headers).await.ok()),
+            Rule::Authenticated(roles) => {
+                let principal = self.authenticate(headers).await?;
+                if roles.is_empty() || roles.contains(&principal.role) {
+                    Ok(Some(principal))
+                } else {
+                    Err(wrong_role(roles))
+                }
+            }
+            Rule::Nobody => Err(Fault::new(
+                Kind::Forbidden,
+                "FORBIDDEN",
+                "Nobody may call this method.",
+            )),
+            Rule::Unknown => Err(Fault::new(
+                Kind::Unimplemented,
+                "UNKNOWN_METHOD",
+                "There is no such method.",
+            )),
+        }
+    }
+
+    async fn authenticate(&self, headers: &HeaderMap) -> Result<Arc<Principal>, Fault> {
+        let token = bearer(headers).ok_or_else(unauthenticated)?;
+        Ok(self.verifier.verify(token).await?)
+    }
+}
+
+/// The token of an `authorization: Bearer …` header.
+#[must_use]
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Whom a request comes from, as the layer has found.
+///
+/// # Errors
+/// `UNAUTHENTICATED` if there was no token: possible on public methods only.
+pub fn principal<T>(request: &tonic::Request<T>) -> Result<Arc<Principal>, Fault> {
+    request
+        .extensions()
+        .get::<Arc<Principal>>()
+        .cloned()
+        .ok_or_else(unauthenticated)
+}
+
+fn unauthenticated() -> Fault {
+    Fault::new(
+        Kind::Unauthenticated,
+        "UNAUTHENTICATED",
+        "Sign in first: send the token as 'Authorization: Bearer'.",
+    )
+}
+
+fn wrong_role(allowed: &[Role]) -> Fault {
+    if allowed == [Role::Admin] {
+        Fault::new(
+            Kind::Forbidden,
+            "ADMIN_REQUIRED",
+            "Only an admin may do this.",
+        )
+    } else {
+        Fault::new(Kind::Forbidden, "FORBIDDEN", "Your role may not do this.")
+    }
+}
+
+impl From<TokenError> for Fault {
+    fn from(error: TokenError) -> Self {
+        let detail = error.to_string();
+        match error {
+            TokenError::Invalid => Fault::new(Kind::Unauthenticated, "INVALID_TOKEN", detail),
+            TokenError::Expired => Fault::new(Kind::Unauthenticated, "TOKEN_EXPIRED", detail),
+            TokenError::KeysUnavailable => Fault::new(Kind::Unavailable, "UNAVAILABLE", detail)
+                .retry_after(Duration::from_secs(1)),
+        }
+    }
+}
+
+impl<S> Layer<S> for AccessLayer {
+    type Service = Access<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Access {
+            layer: self.clone(),
+            inner,
+        }
+    }
+}
+
+/// A service behind the access check.
+#[derive(Clone)]
+pub struct Access<S> {
+    layer: AccessLayer,
+    inner: S,
+}
+
+impl<S> Service<Request<Body>> for Access<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let ready = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, ready);
+        let layer = self.layer.clone();
+        Box::pin(async move {
+            match layer.admit(request.uri().path(), request.headers()).await {
+                Ok(principal) => {
+                    if let Some(principal) = principal {
+                        request.extensions_mut().insert(principal);
+                    }
+                    inner.call(request).await
+                }
+                Err(fault) => Ok(Status::from(fault).into_http()),
+            }
+        })
+    }
+}

@@ -1,0 +1,20 @@
+//! Who may call what.
+//!
+//! Tokens are EdDSA JWTs ([`token`]), signed with keys from a file ([`keys`]). Which
+//! method needs what is declared in the contracts and enforced by one layer in front of
+//! every service ([`policy`], [`layer`]): deny by default. Processes of the mesh that act
+//! for themselves show a service token ([`service`]).
+
+pub mod keys;
+pub mod layer;
+pub mod policy;
+pub mod principal;
+pub mod service;
+pub mod token;
+
+pub use keys::Keyring;
+pub use layer::{AccessLayer, bearer, principal};
+pub use policy::Policies;
+pub use principal::{Principal, Role};
+pub use service::{ServiceSecret, ServiceTokens};
+pub use token::{Issuer, JwksSource, Token, TokenError, Verifier};

@@ -1,0 +1,151 @@
+//! The access rules, read from the contracts.
+
+use std::collections::HashMap;
+
+use prost_reflect::{DescriptorPool, ExtensionDescriptor, MethodDescriptor, Value};
+use slipway_proto::common::v1;
+
+use super::Role;
+
+const OPTION: &str = "slipway.common.v1.access";
+
+/// Services that serve the infrastructure and reveal nothing: open to anybody.
+const OPEN_SERVICES: &[&str] = &[
+    "/grpc.health.v1.Health/",
+    "/grpc.reflection.v1.ServerReflection/",
+    "/grpc.reflection.v1alpha.ServerReflection/",
+];
+
+/// What a method asks of its caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rule {
+    /// Nothing.
+    Public,
+    /// A valid token, of one of these roles; of any role if there are none.
+    Authenticated(Vec<Role>),
+    /// The method declares no rule: nobody may call it.
+    Nobody,
+    /// There is no such method.
+    Unknown,
+}
+
+/// The rules of all methods.
+#[derive(Debug)]
+pub struct Policies {
+    by_path: HashMap<String, Rule>,
+}
+
+/// The contracts cannot be read: a fault of the build, not of a request.
+#[derive(Debug, thiserror::Error)]
+#[error("the descriptor set cannot be read: {0}")]
+pub struct PolicyError(String);
+
+impl Policies {
+    /// Reads the rules from an encoded `FileDescriptorSet`.
+    ///
+    /// # Errors
+    /// If it is not one, or does not define the option.
+    pub fn from_descriptor_set(encoded: &[u8]) -> Result<Self, PolicyError> {
+        let pool =
+            DescriptorPool::decode(encoded).map_err(|error| PolicyError(error.to_string()))?;
+        let option = pool
+            .get_extension_by_name(OPTION)
+            .ok_or_else(|| PolicyError(format!("{OPTION} is not defined")))?;
+        let by_path = pool
+            .services()
+            .flat_map(|service| service.methods().collect::<Vec<_>>())
+            .map(|method| (path(&method), declared(&method, &option)))
+            .collect();
+        Ok(Self { by_path })
+    }
+
+    /// The rule for a request path such as `/slipway.release.v1.TaskService/StartTask`.
+    #[must_use]
+    pub fn rule(&self, path: &str) -> &Rule {
+        if OPEN_SERVICES.iter().any(|open| path.starts_with(open)) {
+            return &Rule::Public;
+        }
+        self.by_path.get(path).unwrap_or(&Rule::Unknown)
+    }
+
+    /// Every method's path and rule.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Rule)> {
+        self.by_path
+            .iter()
+            .map(|(path, rule)| (path.as_str(), rule))
+    }
+}
+
+fn path(method: &MethodDescriptor) -> String {
+    format!("/{}/{}", method.parent_service().full_name(), method.name())
+}
+
+fn declared(method: &MethodDescriptor, option: &ExtensionDescriptor) -> Rule {
+    let options = method.options();
+    let value = options.get_extension(option);
+    let Value::Message(message) = value.as_ref() else {
+        return Rule::Nobody;
+    };
+    let Ok(access) = message.transcode_to::<v1::Access>() else {
+        return Rule::Nobody;
+    };
+    match access.level() {
+        v1::AccessLevel::Unspecified => Rule::Nobody,
+        v1::AccessLevel::Public => Rule::Public,
+        v1::AccessLevel::Authenticated => {
+            let roles: Option<Vec<_>> = access.roles().map(Role::from_proto).collect();
+            roles.map_or(Rule::Nobody, Rule::Authenticated)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policies() -> Policies {
+        Policies::from_descriptor_set(slipway_proto::DESCRIPTOR_SET).unwrap()
+    }
+
+    #[test]
+    fn every_method_declares_who_may_call_it() {
+        let policies = policies();
+        let mut count = 0;
+        for (path, rule) in policies.iter() {
+            assert!(!matches!(rule, Rule::Nobody), "{path} declares no access");
+            count += 1;
+        }
+        assert!(count > 10, "only {count} methods were found");
+    }
+
+    #[test]
+    fn only_what_signs_in_is_public() {
+        let policies = policies();
+        let mut public: Vec<_> = policies
+            .iter()
+            .filter(|(_, rule)| **rule == Rule::Public)
+            .map(|(path, _)| path.rsplit('/').next().unwrap())
+            .collect();
+        public.sort_unstable();
+        assert_eq!(public, ["GetJwks", "Login", "Register"]);
+    }
+
+    #[test]
+    fn planning_is_for_admins() {
+        let policies = policies();
+        for method in ["CreateRelease", "AddTask", "CompleteRelease"] {
+            assert_eq!(
+                policies.rule(&format!("/slipway.release.v1.ReleaseService/{method}")),
+                &Rule::Authenticated(vec![Role::Admin])
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_not_declared_is_not_open() {
+        assert_eq!(
+            policies().rule("/slipway.release.v1.ReleaseService/Drop"),
+            &Rule::Unknown
+        );
+    }
+}

@@ -1,0 +1,54 @@
+//! Whom a request comes from.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use slipway_proto::common::v1;
+use uuid::Uuid;
+
+/// What an account may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Role {
+    /// Works on what is assigned.
+    Developer,
+    /// Plans and administers.
+    Admin,
+    /// Another process of the mesh.
+    Service,
+}
+
+impl Role {
+    /// The role of the contracts, if it is one.
+    #[must_use]
+    pub fn from_proto(role: v1::Role) -> Option<Self> {
+        match role {
+            v1::Role::Unspecified => None,
+            v1::Role::Developer => Some(Self::Developer),
+            v1::Role::Admin => Some(Self::Admin),
+            v1::Role::Service => Some(Self::Service),
+        }
+    }
+
+    /// The same role in the contracts.
+    #[must_use]
+    pub fn to_proto(self) -> v1::Role {
+        match self {
+            Self::Developer => v1::Role::Developer,
+            Self::Admin => v1::Role::Admin,
+            Self::Service => v1::Role::Service,
+        }
+    }
+}
+
+/// Whom a request comes from, according to its token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal {
+    /// Id of the account; nil for a service.
+    pub user_id: Uuid,
+    /// Name of the account, or of the service.
+    pub username: String,
+    /// What it may do.
+    pub role: Role,
+    /// When the token ends.
+    pub expires_at: Timestamp,
+}

@@ -1,0 +1,355 @@
+//! One way for errors to leave a service.
+//!
+//! A service's errors become a [`Fault`]: a kind, a stable code for programs, a sentence
+//! for people, and facts. A fault becomes a gRPC status with `google.rpc.ErrorInfo` (and
+//! `BadRequest`, `RetryInfo` where they apply), and can be read back from one. What is
+//! internal stays inside: an [`Fault::internal`] is logged here, with the trace id the
+//! client gets, and leaves without its cause.
+
+use std::{collections::HashMap, fmt::Display, time::Duration};
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
+
+/// The domain of every `ErrorInfo` that Slipway sends.
+pub const DOMAIN: &str = "slipway";
+
+/// What sort of error it is: decides the gRPC code and the HTTP status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The request is malformed or breaks a limit.
+    Invalid,
+    /// No token, or a bad one.
+    Unauthenticated,
+    /// The caller may not do this.
+    Forbidden,
+    /// Unknown, or not the caller's where its existence is private.
+    NotFound,
+    /// It is taken already.
+    AlreadyExists,
+    /// A rule refuses it in the present state.
+    Conflict,
+    /// Others changed the same thing at the same time, again and again.
+    Contended,
+    /// Too often.
+    RateLimited,
+    /// A dependency is away.
+    Unavailable,
+    /// It took too long.
+    Deadline,
+    /// No such method.
+    Unimplemented,
+    /// A fault of ours.
+    Internal,
+}
+
+/// The one table: kind, gRPC code, HTTP status, title. A code that stands twice is read
+/// back as the first kind.
+const TABLE: &[(Kind, Code, u16, &str)] = &[
+    (Kind::Invalid, Code::InvalidArgument, 400, "Invalid request"),
+    (Kind::Invalid, Code::OutOfRange, 400, "Invalid request"),
+    (
+        Kind::Unauthenticated,
+        Code::Unauthenticated,
+        401,
+        "Not signed in",
+    ),
+    (Kind::Forbidden, Code::PermissionDenied, 403, "Not allowed"),
+    (Kind::NotFound, Code::NotFound, 404, "Not found"),
+    (Kind::Unimplemented, Code::Unimplemented, 404, "Not found"),
+    (
+        Kind::AlreadyExists,
+        Code::AlreadyExists,
+        409,
+        "Already exists",
+    ),
+    (
+        Kind::Conflict,
+        Code::FailedPrecondition,
+        409,
+        "Refused by a rule",
+    ),
+    (Kind::Contended, Code::Aborted, 409, "Changed by others"),
+    (
+        Kind::RateLimited,
+        Code::ResourceExhausted,
+        429,
+        "Too many requests",
+    ),
+    (
+        Kind::Unavailable,
+        Code::Unavailable,
+        503,
+        "Temporarily unavailable",
+    ),
+    (Kind::Deadline, Code::DeadlineExceeded, 504, "Took too long"),
+    (Kind::Deadline, Code::Cancelled, 504, "Took too long"),
+    (Kind::Internal, Code::Internal, 500, "Internal error"),
+];
+
+impl Kind {
+    fn row(self) -> &'static (Kind, Code, u16, &'static str) {
+        TABLE
+            .iter()
+            .find(|row| row.0 == self)
+            .expect("every kind has a row: a test walks them")
+    }
+
+    /// Its gRPC code.
+    #[must_use]
+    pub fn grpc_code(self) -> Code {
+        self.row().1
+    }
+
+    /// Its HTTP status.
+    #[must_use]
+    pub fn http_status(self) -> u16 {
+        self.row().2
+    }
+
+    /// A title for people.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        self.row().3
+    }
+
+    fn from_grpc(code: Code) -> Self {
+        TABLE
+            .iter()
+            .find(|row| row.1 == code)
+            .map_or(Kind::Internal, |row| row.0)
+    }
+}
+
+/// What is wrong with one field of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FieldError {
+    /// Path of the field, as in `tasks[2].title`.
+    pub field: String,
+    /// What it must be.
+    pub message: String,
+}
+
+/// An error on its way out of a service.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fault {
+    /// What sort of error it is.
+    pub kind: Kind,
+    /// The stable code for programs, in `SCREAMING_SNAKE_CASE`.
+    pub code: String,
+    /// A sentence for people.
+    pub detail: String,
+    /// What a program can use, under the names the API documents.
+    pub facts: Map<String, Value>,
+    /// For [`Kind::Invalid`]: the fields at fault.
+    pub fields: Vec<FieldError>,
+    /// When to try again.
+    pub retry_after: Option<Duration>,
+}
+
+impl Fault {
+    /// A fault with its code and its sentence.
+    pub fn new(kind: Kind, code: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self {
+            kind,
+            code: code.into(),
+            detail: detail.into(),
+            facts: Map::new(),
+            fields: Vec::new(),
+            retry_after: None,
+        }
+    }
+
+    /// A request with these fields at fault.
+    #[must_use]
+    pub fn invalid(fields: Vec<FieldError>) -> Self {
+        let detail = match fields.as_slice() {
+            [one] => format!("{} {}.", one.field, one.message),
+            many => format!("{} fields are invalid.", many.len()),
+        };
+        Self {
+            fields,
+            ..Self::new(Kind::Invalid, "INVALID_ARGUMENT", detail)
+        }
+    }
+
+    /// A request with one field at fault. `message` continues a sentence that begins
+    /// with the field: "must not be empty".
+    pub fn invalid_field(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::invalid(vec![FieldError {
+            field: field.into(),
+            message: message.into(),
+        }])
+    }
+
+    /// A fault of ours. `cause` goes to the log, not to the client.
+    pub fn internal(cause: impl Display) -> Self {
+        tracing::error!(error = %cause, "internal error");
+        Self::new(
+            Kind::Internal,
+            "INTERNAL",
+            "Something went wrong on our side. The trace id leads to the log.",
+        )
+    }
+
+    /// A dependency is away. `cause` goes to the log, not to the client.
+    pub fn unavailable(what: &str, cause: impl Display) -> Self {
+        tracing::warn!(error = %cause, "{what} is unavailable");
+        Self::new(
+            Kind::Unavailable,
+            "UNAVAILABLE",
+            format!("{what} cannot be reached at the moment."),
+        )
+        .retry_after(Duration::from_secs(1))
+    }
+
+    /// With a fact for programs.
+    #[must_use]
+    pub fn fact(mut self, name: &str, value: impl Serialize) -> Self {
+        let value = serde_json::to_value(value).unwrap_or(Value::Null);
+        self.facts.insert(name.to_owned(), value);
+        self
+    }
+
+    /// With the time to wait before another try.
+    #[must_use]
+    pub fn retry_after(mut self, delay: Duration) -> Self {
+        self.retry_after = Some(delay);
+        self
+    }
+}
+
+impl From<Fault> for Status {
+    fn from(fault: Fault) -> Self {
+        // ErrorInfo's metadata are strings: each value is a JSON value as text.
+        let metadata: HashMap<String, String> = fault
+            .facts
+            .iter()
+            .map(|(name, value)| (name.clone(), value.to_string()))
+            .collect();
+        let mut details = ErrorDetails::with_error_info(fault.code, DOMAIN, metadata);
+        if !fault.fields.is_empty() {
+            let violations: Vec<_> = fault
+                .fields
+                .into_iter()
+                .map(|field| FieldViolation::new(field.field, field.message))
+                .collect();
+            details.set_bad_request(violations);
+        }
+        if fault.retry_after.is_some() {
+            details.set_retry_info(fault.retry_after);
+        }
+        Status::with_error_details(fault.kind.grpc_code(), fault.detail, details)
+    }
+}
+
+impl From<Status> for Fault {
+    /// Reads a fault back from a status: one of ours, or one of the transport's.
+    fn from(status: Status) -> Self {
+        let details = status.get_error_details();
+        let kind = Kind::from_grpc(status.code());
+        let Some(info) = details.error_info().filter(|info| info.domain == DOMAIN) else {
+            return Self::from_transport(kind, &status);
+        };
+        let facts = info
+            .metadata
+            .iter()
+            .map(|(name, text)| {
+                let value =
+                    serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone()));
+                (name.clone(), value)
+            })
+            .collect();
+        let fields = details.bad_request().map_or_else(Vec::new, |bad| {
+            bad.field_violations
+                .iter()
+                .map(|violation| FieldError {
+                    field: violation.field.clone(),
+                    message: violation.description.clone(),
+                })
+                .collect()
+        });
+        Self {
+            kind,
+            code: info.reason.clone(),
+            detail: status.message().to_owned(),
+            facts,
+            fields,
+            retry_after: details.retry_info().and_then(|info| info.retry_delay),
+        }
+    }
+}
+
+impl Fault {
+    /// A status that no service of ours made: a lost connection, a deadline, a bug.
+    fn from_transport(kind: Kind, status: &Status) -> Self {
+        match kind {
+            Kind::Unavailable => Self::unavailable("A service", status.message()),
+            Kind::Deadline => Self::deadline(),
+            Kind::Internal => {
+                Self::internal(format_args!("{:?}: {}", status.code(), status.message()))
+            }
+            Kind::Invalid => Self::new(kind, "INVALID_ARGUMENT", "The request is not valid."),
+            _ => Self::new(kind, "REFUSED", kind.title()),
+        }
+    }
+
+    /// The request's deadline has passed.
+    #[must_use]
+    pub fn deadline() -> Self {
+        Self::new(
+            Kind::Deadline,
+            "DEADLINE_EXCEEDED",
+            "The request took too long. What it asked for may or may not have been done.",
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KINDS: &[Kind] = &[
+        Kind::Invalid,
+        Kind::Unauthenticated,
+        Kind::Forbidden,
+        Kind::NotFound,
+        Kind::AlreadyExists,
+        Kind::Conflict,
+        Kind::Contended,
+        Kind::RateLimited,
+        Kind::Unavailable,
+        Kind::Deadline,
+        Kind::Unimplemented,
+        Kind::Internal,
+    ];
+
+    #[test]
+    fn every_kind_survives_the_way_over_grpc() {
+        for kind in KINDS {
+            let fault = Fault::new(*kind, "SOME_CODE", "A sentence.")
+                .fact("activeTask", serde_json::json!({"id": "7", "n": 3}))
+                .fact("text", "17")
+                .retry_after(Duration::from_secs(3));
+            assert_eq!(Fault::from(Status::from(fault.clone())), fault);
+        }
+    }
+
+    #[test]
+    fn field_errors_survive_the_way_over_grpc() {
+        let fault = Fault::invalid_field("tasks[1].title", "must not be empty");
+        assert_eq!(fault.detail, "tasks[1].title must not be empty.");
+        assert_eq!(Fault::from(Status::from(fault.clone())), fault);
+    }
+
+    #[test]
+    fn what_a_driver_said_does_not_leave() {
+        let status = Status::from(Fault::internal("no such column: password_hash"));
+        assert!(!format!("{status:?}").contains("password_hash"));
+        let fault = Fault::from(Status::unknown("h2 protocol error at 10.0.0.7"));
+        assert_eq!(fault.kind, Kind::Internal);
+        assert!(!fault.detail.contains("10.0.0.7"));
+    }
+}

@@ -1,0 +1,245 @@
+//! One gRPC call: its trace, its deadline, its metrics, and a panic that stays in it.
+
+use std::{
+    future::Future,
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use futures::FutureExt as _;
+use http::{HeaderMap, Request, Response};
+use tokio::sync::Notify;
+use tonic::{Status, body::Body};
+use tower::{Layer, Service};
+use tracing::Instrument as _;
+
+use crate::{
+    error::Fault,
+    telemetry::{TraceContext, metrics as m, trace::TRACEPARENT},
+};
+
+/// A call without a deadline of its own gets this one.
+const DEFAULT_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Counts the calls that have been accepted and not yet answered.
+#[derive(Debug, Clone, Default)]
+pub(super) struct InFlight(Arc<Counter>);
+
+#[derive(Debug, Default)]
+struct Counter {
+    count: AtomicUsize,
+    changed: Notify,
+}
+
+impl InFlight {
+    fn enter(&self) -> InFlightGuard {
+        self.0.count.fetch_add(1, Ordering::SeqCst);
+        InFlightGuard(Arc::clone(&self.0))
+    }
+
+    /// Returns when no call is in flight.
+    pub(super) async fn none(&self) {
+        loop {
+            let changed = self.0.changed.notified();
+            if self.0.count.load(Ordering::SeqCst) == 0 {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+struct InFlightGuard(Arc<Counter>);
+
+impl Drop for InFlightGuard {
+    fn drop(&mut self) {
+        if self.0.count.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.0.changed.notify_waiters();
+        }
+    }
+}
+
+/// Gives each call its trace and deadline, counts it, and turns a panic into INTERNAL.
+#[derive(Debug, Clone, Default)]
+pub(super) struct CallLayer {
+    in_flight: InFlight,
+}
+
+impl CallLayer {
+    /// A layer that counts its calls in `in_flight`.
+    #[must_use]
+    pub(super) fn new(in_flight: InFlight) -> Self {
+        Self { in_flight }
+    }
+}
+
+impl<S> Layer<S> for CallLayer {
+    type Service = Call<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Call {
+            in_flight: self.in_flight.clone(),
+            inner,
+        }
+    }
+}
+
+/// A service whose calls are surrounded by [`CallLayer`].
+#[derive(Debug, Clone)]
+pub(super) struct Call<S> {
+    in_flight: InFlight,
+    inner: S,
+}
+
+impl<S> Service<Request<Body>> for Call<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Send,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let ready = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, ready);
+        let guard = self.in_flight.enter();
+        let trace = TraceContext::continue_from(
+            request
+                .headers()
+                .get(TRACEPARENT)
+                .and_then(|value| value.to_str().ok()),
+        );
+        let method = request.uri().path().to_owned();
+        let deadline = deadline(request.headers()).unwrap_or(DEFAULT_DEADLINE);
+        let span = tracing::info_span!("rpc", method, trace_id = trace.trace_id());
+        let work = async move {
+            let _guard = guard;
+            let started = Instant::now();
+            let answer = AssertUnwindSafe(tokio::time::timeout(deadline, inner.call(request)))
+                .catch_unwind()
+                .await;
+            let response = match answer {
+                Ok(Ok(answer)) => answer?,
+                Ok(Err(_elapsed)) => Status::from(Fault::deadline()).into_http(),
+                Err(panic) => {
+                    let fault = Fault::internal(format_args!("panic: {}", panic_text(&*panic)));
+                    Status::from(fault).into_http()
+                }
+            };
+            record(method, started, &response);
+            Ok(response)
+        };
+        Box::pin(trace.scope(work.instrument(span)))
+    }
+}
+
+fn record(method: String, started: Instant, response: &Response<Body>) {
+    let code =
+        Status::from_header_map(response.headers()).map_or(tonic::Code::Ok, |status| status.code());
+    metrics::counter!(m::RPC_CALLS, "method" => method.clone(), "code" => format!("{code:?}"))
+        .increment(1);
+    metrics::histogram!(m::RPC_SECONDS, "method" => method).record(started.elapsed());
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a panic without a text")
+}
+
+/// The `grpc-timeout` a client asks for: up to 8 digits and a unit.
+fn deadline(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.len() > 8 {
+        return None;
+    }
+    let value: u64 = digits.parse().ok()?;
+    Some(match unit {
+        "H" => Duration::from_secs(value * 3600),
+        "M" => Duration::from_secs(value * 60),
+        "S" => Duration::from_secs(value),
+        "m" => Duration::from_millis(value),
+        "u" => Duration::from_micros(value),
+        "n" => Duration::from_nanos(value),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use tower::{ServiceExt as _, service_fn};
+
+    use super::*;
+
+    async fn answer(
+        timeout: &str,
+        handler: fn() -> Pin<Box<dyn Future<Output = ()> + Send>>,
+    ) -> tonic::Code {
+        let service = CallLayer::default().layer(service_fn(move |_: Request<Body>| async move {
+            handler().await;
+            Ok::<_, Infallible>(Response::new(Body::empty()))
+        }));
+        let request = Request::builder()
+            .header("grpc-timeout", timeout)
+            .body(Body::empty())
+            .unwrap();
+        let response = service.oneshot(request).await.unwrap();
+        Status::from_header_map(response.headers()).map_or(tonic::Code::Ok, |s| s.code())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_ends_at_its_deadline() {
+        let code = answer("100m", || Box::pin(std::future::pending())).await;
+        assert_eq!(code, tonic::Code::DeadlineExceeded);
+    }
+
+    #[tokio::test]
+    async fn a_panic_stays_in_its_call() {
+        let code = answer("1S", || Box::pin(async { panic!("boom") })).await;
+        assert_eq!(code, tonic::Code::Internal);
+    }
+
+    #[tokio::test]
+    async fn calls_in_flight_are_counted() {
+        let in_flight = InFlight::default();
+        let guard = in_flight.enter();
+        let none = in_flight.none();
+        let mut none = std::pin::pin!(none);
+        assert!(none.as_mut().now_or_never().is_none());
+        drop(guard);
+        none.await;
+    }
+
+    #[test]
+    fn deadlines_are_read_as_grpc_writes_them() {
+        let read = |text: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("grpc-timeout", text.parse().unwrap());
+            deadline(&headers)
+        };
+        assert_eq!(read("5S"), Some(Duration::from_secs(5)));
+        assert_eq!(read("250m"), Some(Duration::from_millis(250)));
+        assert_eq!(read("2H"), Some(Duration::from_secs(7200)));
+        for bad in ["", "S", "5", "5x", "-5S", "123456789S"] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Serving gRPC: what surrounds the routes, health, reflection, draining.
+
+use std::{convert::Infallible, time::Duration};
+
+use slipway_proto::DESCRIPTOR_SET;
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tokio_util::sync::CancellationToken;
+use tonic::{body::Body, service::Routes, transport::Server};
+use tonic_health::{ServingStatus, server::HealthReporter};
+use tower::{Layer as _, ServiceExt, util::BoxCloneSyncService};
+
+use super::{
+    call::{CallLayer, InFlight},
+    link::Surrounded,
+};
+use crate::access::AccessLayer;
+
+/// What surrounds every service: trace and deadline, then access.
+#[derive(Clone)]
+pub struct Surround {
+    call: CallLayer,
+    access: AccessLayer,
+    in_flight: InFlight,
+}
+
+impl Surround {
+    /// Surrounds services with `access`.
+    #[must_use]
+    pub fn new(access: AccessLayer) -> Self {
+        let in_flight = InFlight::default();
+        Self {
+            call: CallLayer::new(in_flight.clone()),
+            access,
+            in_flight,
+        }
+    }
+
+    /// The surrounded routes, to be called in process.
+    #[must_use]
+    pub fn around(&self, routes: Routes) -> Surrounded {
+        let routes =
+            ServiceExt::<http::Request<Body>>::map_err(routes.prepare(), |error| -> Infallible {
+                unreachable!("a router answers every request: {error}")
+            });
+        BoxCloneSyncService::new(self.call.layer(self.access.layer(routes)))
+    }
+}
+
+/// The health of each service, for `grpc.health.v1`.
+#[derive(Clone)]
+pub struct GrpcHealth {
+    reporter: HealthReporter,
+    services: Vec<&'static str>,
+}
+
+impl GrpcHealth {
+    /// Sets the status of one service, by its full protobuf name; the empty name is the
+    /// process as a whole.
+    pub async fn set(&self, service: &str, serving: bool) {
+        let status = if serving {
+            ServingStatus::Serving
+        } else {
+            ServingStatus::NotServing
+        };
+        self.reporter.set_service_status(service, status).await;
+    }
+
+    /// Sets the status of every service and of the process.
+    pub async fn set_all(&self, serving: bool) {
+        for service in self.names() {
+            self.set(service, serving).await;
+        }
+    }
+
+    fn names(&self) -> impl Iterator<Item = &'static str> {
+        std::iter::once("").chain(self.services.iter().copied())
+    }
+
+    /// Ends the streams of those who watch.
+    async fn close(mut self) {
+        for service in std::iter::once("").chain(self.services) {
+            self.reporter.clear_service_status(service).await;
+        }
+    }
+}
+
+/// A gRPC server for some services, with health and reflection.
+pub struct GrpcServer {
+    routes: Routes,
+    surround: Surround,
+    health: GrpcHealth,
+}
+
+impl GrpcServer {
+    /// A server for `routes`; `services` are the full protobuf names in it. Health is
+    /// NOT_SERVING until it is told otherwise.
+    ///
+    /// # Errors
+    /// If the contracts cannot be read for reflection.
+    pub async fn new(
+        routes: Routes,
+        services: Vec<&'static str>,
+        surround: Surround,
+    ) -> Result<Self, tonic_reflection::server::Error> {
+        let (reporter, health_service) = tonic_health::server::health_reporter();
+        let health = GrpcHealth { reporter, services };
+        health.set_all(false).await;
+        let reflection = || {
+            let mut builder = tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+                .with_service_name("grpc.health.v1.Health");
+            for service in &health.services {
+                builder = builder.with_service_name(*service);
+            }
+            builder
+        };
+        let routes = routes
+            .add_service(reflection().build_v1()?)
+            .add_service(reflection().build_v1alpha()?)
+            .add_service(health_service);
+        Ok(Self {
+            routes,
+            surround,
+            health,
+        })
+    }
+
+    /// To report health with.
+    #[must_use]
+    pub fn health(&self) -> GrpcHealth {
+        self.health.clone()
+    }
+
+    /// Serves until `shutdown`, then says NOT_SERVING, answers the calls in flight, and
+    /// returns at the latest `drain` later.
+    ///
+    /// # Errors
+    /// If the listener fails.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        shutdown: CancellationToken,
+        drain: Duration,
+    ) -> Result<(), tonic::transport::Error> {
+        let Self {
+            routes,
+            surround,
+            health,
+        } = self;
+        let server = Server::builder()
+            .http2_keepalive_interval(Some(Duration::from_secs(20)))
+            .http2_keepalive_timeout(Some(Duration::from_secs(10)))
+            .layer(surround.call.clone())
+            .layer(surround.access.clone())
+            .add_routes(routes)
+            .serve_with_incoming_shutdown(
+                TcpListenerStream::new(listener),
+                shutdown.clone().cancelled_owned(),
+            );
+        let ended = async {
+            shutdown.cancelled().await;
+            health.set_all(false).await;
+            let _ = tokio::time::timeout(drain, surround.in_flight.none()).await;
+            health.close().await;
+            // Only streams whose clients do not read are left now.
+            tokio::time::sleep(drain).await;
+        };
+        tokio::select! {
+            served = server => served,
+            () = ended => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! The life of a process: background work, health, the ops port.
+
+use std::{future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use axum::{Json, Router, extract::State, response::IntoResponse, routing::get};
+use futures::{FutureExt as _, future::join_all};
+use http::StatusCode;
+use metrics_exporter_prometheus::PrometheusHandle;
+use parking_lot::Mutex;
+use serde::Serialize;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::grpc::panic_text;
+
+/// A dependency that does not answer a health check within this time is away.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Work that goes on beside the requests: publishers, consumers, sweepers.
+#[derive(Debug, Clone, Default)]
+pub struct Background {
+    tracker: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Background {
+    /// Runs what `work` makes, until it ends. It is handed the token that tells it to
+    /// stop. Work that panics is logged and begun again after a second.
+    pub fn spawn<F, Fut>(&self, name: &'static str, work: F)
+    where
+        F: Fn(CancellationToken) -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send,
+    {
+        let stop = self.stop.clone();
+        self.tracker.spawn(async move {
+            while let Err(panic) = AssertUnwindSafe(work(stop.clone())).catch_unwind().await {
+                tracing::error!(
+                    work = name,
+                    panic = panic_text(&*panic),
+                    "background work panicked and is begun again"
+                );
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(Duration::from_secs(1)) => {}
+                }
+            }
+        });
+    }
+
+    /// Tells all work to stop and waits for it, at most `limit`.
+    pub async fn stop(&self, limit: Duration) {
+        self.stop.cancel();
+        self.tracker.close();
+        if tokio::time::timeout(limit, self.tracker.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!("background work did not stop in time");
+        }
+    }
+}
+
+/// Something a service cannot do without.
+#[async_trait]
+pub trait Check: Send + Sync + 'static {
+    /// Whether it is there.
+    ///
+    /// # Errors
+    /// A text for operators if it is not.
+    async fn check(&self) -> Result<(), String>;
+}
+
+/// What each service depends on, and whether the process takes requests at all.
+#[derive(Clone, Default)]
+pub struct Health(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    checks: Mutex<Vec<Named>>,
+    phase: Mutex<Phase>,
+}
+
+#[derive(Clone)]
+struct Named {
+    service: &'static str,
+    dependency: &'static str,
+    check: Arc<dyn Check>,
+}
+
+/// Where a process is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Not serving yet.
+    #[default]
+    Starting,
+    /// Taking requests.
+    Serving,
+    /// Answering what is in flight, taking nothing new.
+    Draining,
+}
+
+/// The state of one dependency of one service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// Full name of the service that needs it.
+    pub service: &'static str,
+    /// What it needs.
+    pub dependency: &'static str,
+    /// Why it is not there; `null` if it is.
+    pub problem: Option<String>,
+}
+
+impl Health {
+    /// Registers something that `service` (a full protobuf name) cannot do without.
+    pub fn depends(&self, service: &'static str, dependency: &'static str, check: Arc<dyn Check>) {
+        self.0.checks.lock().push(Named {
+            service,
+            dependency,
+            check,
+        });
+    }
+
+    /// Enters a phase.
+    pub fn enter(&self, phase: Phase) {
+        *self.0.phase.lock() = phase;
+    }
+
+    /// The present phase.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        *self.0.phase.lock()
+    }
+
+    /// Checks every dependency, all at once.
+    pub async fn findings(&self) -> Vec<Finding> {
+        let checks = self.0.checks.lock().clone();
+        join_all(checks.into_iter().map(|named| async move {
+            let problem = match tokio::time::timeout(CHECK_TIMEOUT, named.check.check()).await {
+                Ok(Ok(())) => None,
+                Ok(Err(problem)) => Some(problem),
+                Err(_) => Some(format!("no answer within {CHECK_TIMEOUT:?}")),
+            };
+            Finding {
+                service: named.service,
+                dependency: named.dependency,
+                problem,
+            }
+        }))
+        .await
+    }
+}
+
+/// The ops port: `/metrics` for Prometheus, `/healthz` (alive), `/readyz` (can serve; if
+/// not, which dependency is missing).
+pub fn ops_router(health: Health, metrics: PrometheusHandle) -> Router {
+    Router::new()
+        .route("/healthz", get(|| async { "alive\n" }))
+        .route("/readyz", get(readyz))
+        .with_state(health)
+        .route(
+            "/metrics",
+            get(move || {
+                let metrics = metrics.clone();
+                async move {
+                    (
+                        [("content-type", "text/plain; version=0.0.4; charset=utf-8")],
+                        metrics.render(),
+                    )
+                }
+            }),
+        )
+}
+
+#[derive(Serialize)]
+struct Readiness {
+    ready: bool,
+    phase: Phase,
+    checks: Vec<Finding>,
+}
+
+async fn readyz(State(health): State<Health>) -> impl IntoResponse {
+    let checks = health.findings().await;
+    let phase = health.phase();
+    let ready = phase == Phase::Serving && checks.iter().all(|check| check.problem.is_none());
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (
+        status,
+        Json(Readiness {
+            ready,
+            phase,
+            checks,
+        }),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Away;
+
+    #[async_trait]
+    impl Check for Away {
+        async fn check(&self) -> Result<(), String> {
+            Err("away".into())
+        }
+    }
+
+    struct Silent;
+
+    #[async_trait]
+    impl Check for Silent {
+        async fn check(&self) -> Result<(), String> {
+            std::future::pending().await
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn health_names_what_is_missing_and_what_is_silent() {
+        let health = Health::default();
+        health.depends("a.Service", "store", Arc::new(Away));
+        health.depends("b.Service", "bus", Arc::new(Silent));
+        let findings = health.findings().await;
+        assert_eq!(findings[0].problem.as_deref(), Some("away"));
+        assert!(
+            findings[1]
+                .problem
+                .as_deref()
+                .unwrap()
+                .contains("no answer")
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_that_panics_is_begun_again_and_stops_when_told() {
+        let background = Background::default();
+        let (runs, mut seen) = tokio::sync::watch::channel(0);
+        background.spawn("test", move |stop| {
+            runs.send_modify(|count| *count += 1);
+            let first = *runs.borrow() == 1;
+            async move {
+                assert!(!first, "the first run fails");
+                stop.cancelled().await;
+            }
+        });
+        seen.wait_for(|count| *count == 2).await.unwrap();
+        background.stop(Duration::from_secs(1)).await;
+    }
+}

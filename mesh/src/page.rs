@@ -1,0 +1,112 @@
+//! Keyset paging: limits, and cursors that are opaque to clients.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::error::Fault;
+
+/// Items on a page when the client does not say.
+pub const DEFAULT_LIMIT: u32 = 50;
+
+/// Items on a page at most.
+pub const MAX_LIMIT: u32 = 200;
+
+/// The number of items to return for a requested `page_size`, of which 0 means the
+/// default.
+///
+/// # Errors
+/// A negative size, or one above `max`, is refused.
+pub fn limit(page_size: i32, max: u32) -> Result<u32, Fault> {
+    match u32::try_from(page_size) {
+        Ok(0) => Ok(DEFAULT_LIMIT),
+        Ok(size) if size <= max => Ok(size),
+        _ => Err(Fault::invalid_field(
+            "limit",
+            format!("must be from 1 to {max}"),
+        )),
+    }
+}
+
+/// One page of a list, and where the next one starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T, K> {
+    /// The items, in the list's order.
+    pub items: Vec<T>,
+    /// The key of the last item, if there are more.
+    pub next: Option<K>,
+}
+
+impl<T, K> Page<T, K> {
+    /// A page from the rows of a query that asked for one row more than `limit`.
+    pub fn from_overfetch(mut items: Vec<T>, limit: u32, key: impl FnOnce(&T) -> K) -> Self {
+        let more = items.len() > limit as usize;
+        items.truncate(limit as usize);
+        let next = if more { items.last().map(key) } else { None };
+        Self { items, next }
+    }
+}
+
+/// A cursor for continuing `list` after `key`. `list` names the list and everything the
+/// client filtered it by, so that a cursor of one list does not open another.
+#[must_use]
+pub fn encode_cursor<K: Serialize>(list: &str, key: Option<&K>) -> String {
+    let Some(key) = key else {
+        return String::new();
+    };
+    let bytes =
+        serde_json::to_vec(&(list, key)).expect("keys are plain numbers, strings and identifiers");
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// The key in a cursor of `list`; `None` for the empty cursor, which is the first page.
+///
+/// # Errors
+/// A cursor that `list` did not issue is refused.
+pub fn decode_cursor<K: DeserializeOwned>(list: &str, cursor: &str) -> Result<Option<K>, Fault> {
+    if cursor.is_empty() {
+        return Ok(None);
+    }
+    URL_SAFE_NO_PAD
+        .decode(cursor)
+        .ok()
+        .and_then(|bytes| serde_json::from_slice::<(String, K)>(&bytes).ok())
+        .filter(|(issuer, _)| issuer == list)
+        .map(|(_, key)| Some(key))
+        .ok_or_else(|| Fault::invalid_field("cursor", "was not issued by this list"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_opens_only_the_list_that_issued_it() {
+        let cursor = encode_cursor("releases?OPEN", Some(&7));
+        assert_eq!(decode_cursor("releases?OPEN", &cursor).unwrap(), Some(7));
+        assert!(decode_cursor::<i64>("releases?", &cursor).is_err());
+        assert!(decode_cursor::<i64>("releases?OPEN", "bm9uc2Vuc2U").is_err());
+        assert!(decode_cursor::<i64>("releases?OPEN", "%%%").is_err());
+    }
+
+    #[test]
+    fn no_cursor_is_the_first_page_and_the_last_page_has_none() {
+        assert_eq!(decode_cursor::<i64>("x", "").unwrap(), None);
+        assert_eq!(encode_cursor::<i64>("x", None), "");
+    }
+
+    #[test]
+    fn limits_are_bounded() {
+        assert_eq!(limit(0, MAX_LIMIT).unwrap(), DEFAULT_LIMIT);
+        assert_eq!(limit(200, MAX_LIMIT).unwrap(), 200);
+        assert!(limit(201, MAX_LIMIT).is_err());
+        assert!(limit(-1, MAX_LIMIT).is_err());
+    }
+
+    #[test]
+    fn a_page_knows_whether_more_follows() {
+        let page = Page::from_overfetch(vec![1, 2, 3], 2, |item| *item);
+        assert_eq!((page.items, page.next), (vec![1, 2], Some(2)));
+        let page = Page::from_overfetch(vec![1, 2], 2, |item| *item);
+        assert_eq!(page.next, None);
+    }
+}

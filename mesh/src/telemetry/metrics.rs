@@ -1,0 +1,77 @@
+//! The metrics of this crate, and the recorder they go to.
+
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+
+/// gRPC calls served, by `method` and `code`.
+pub const RPC_CALLS: &str = "slipway_rpc_calls_total";
+/// Time a gRPC call took, by `method`.
+pub const RPC_SECONDS: &str = "slipway_rpc_duration_seconds";
+/// Events acknowledged by the bus, by `topic`.
+pub const EVENTS_PUBLISHED: &str = "slipway_events_published_total";
+/// Events whose effect is stored, by `group` and `topic`.
+pub const EVENTS_CONSUMED: &str = "slipway_events_consumed_total";
+/// Deliveries tried again, by `group`.
+pub const EVENTS_RETRIED: &str = "slipway_events_retried_total";
+/// Events put aside as dead letters, by `group` and `topic`.
+pub const EVENTS_DEAD: &str = "slipway_events_dead_lettered_total";
+/// Time from an event to its stored effect, by `group`.
+pub const EVENT_LAG_SECONDS: &str = "slipway_event_lag_seconds";
+/// Events committed and not yet published, by `service`.
+pub const OUTBOX_PENDING: &str = "slipway_outbox_pending";
+/// Writes that shared one commit, by `store`.
+pub const STORE_BATCH: &str = "slipway_store_commit_batch_size";
+/// Time a commit took, by `store`.
+pub const STORE_COMMIT_SECONDS: &str = "slipway_store_commit_duration_seconds";
+
+const SECONDS: &[f64] = &[
+    0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
+const SIZES: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+
+/// Starts recording for this process; the handle renders what was recorded.
+///
+/// # Errors
+/// If another recorder is there already.
+pub fn init() -> Result<PrometheusHandle, BuildError> {
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), SECONDS)?
+        .set_buckets_for_metric(Matcher::Suffix("_size".into()), SIZES)?
+        .install_recorder()?;
+    describe();
+    Ok(handle)
+}
+
+fn describe() {
+    describe_counter!(RPC_CALLS, "gRPC calls served, by method and code");
+    describe_histogram!(
+        RPC_SECONDS,
+        Unit::Seconds,
+        "Time a gRPC call took, by method"
+    );
+    describe_counter!(EVENTS_PUBLISHED, "Events acknowledged by the bus, by topic");
+    describe_counter!(
+        EVENTS_CONSUMED,
+        "Events whose effect is stored, by group and topic"
+    );
+    describe_counter!(EVENTS_RETRIED, "Deliveries tried again, by group");
+    describe_counter!(
+        EVENTS_DEAD,
+        "Events put aside as dead letters, by group and topic"
+    );
+    describe_histogram!(
+        EVENT_LAG_SECONDS,
+        Unit::Seconds,
+        "Time from an event to its stored effect, by group"
+    );
+    describe_gauge!(
+        OUTBOX_PENDING,
+        "Events committed and not yet published, by service"
+    );
+    describe_histogram!(STORE_BATCH, "Writes that shared one commit, by store");
+    describe_histogram!(
+        STORE_COMMIT_SECONDS,
+        Unit::Seconds,
+        "Time a commit took, by store"
+    );
+}

@@ -1,0 +1,162 @@
+//! W3C trace context: from the edge, through gRPC metadata, the outbox row and the
+//! event's headers, to the consumer.
+
+use std::{fmt, future::Future, str::FromStr};
+
+/// The header and metadata key.
+pub const TRACEPARENT: &str = "traceparent";
+
+tokio::task_local! {
+    static CURRENT: TraceContext;
+}
+
+/// Which trace something belongs to, and under which span.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TraceContext {
+    trace_id: u128,
+    span_id: u64,
+    flags: u8,
+}
+
+/// A text that is not a `traceparent`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a traceparent")]
+pub struct MalformedTraceparent;
+
+impl TraceContext {
+    /// A new trace.
+    #[must_use]
+    pub fn generate() -> Self {
+        Self {
+            trace_id: rand::random::<u128>().max(1),
+            span_id: rand::random::<u64>().max(1),
+            flags: 1,
+        }
+    }
+
+    /// The same trace under a new span.
+    #[must_use]
+    pub fn child(self) -> Self {
+        Self {
+            span_id: rand::random::<u64>().max(1),
+            ..self
+        }
+    }
+
+    /// Continues the trace that a peer named, or begins one.
+    #[must_use]
+    pub fn continue_from(traceparent: Option<&str>) -> Self {
+        traceparent
+            .and_then(|text| text.parse::<Self>().ok())
+            .map_or_else(Self::generate, Self::child)
+    }
+
+    /// The trace the running request or delivery belongs to; a new one outside of any.
+    #[must_use]
+    pub fn current() -> Self {
+        CURRENT
+            .try_with(|context| *context)
+            .unwrap_or_else(|_| Self::generate())
+    }
+
+    /// Runs `work` within this trace.
+    pub async fn scope<F: Future>(self, work: F) -> F::Output {
+        CURRENT.scope(self, work).await
+    }
+
+    /// The trace's id, as 32 hexadecimal digits.
+    #[must_use]
+    pub fn trace_id(self) -> String {
+        format!("{:032x}", self.trace_id)
+    }
+}
+
+impl fmt::Display for TraceContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "00-{:032x}-{:016x}-{:02x}",
+            self.trace_id, self.span_id, self.flags
+        )
+    }
+}
+
+impl FromStr for TraceContext {
+    type Err = MalformedTraceparent;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let lower_hex = |part: &str| {
+            part.bytes()
+                .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+        };
+        let mut parts = text.split('-');
+        let (Some(version), Some(trace), Some(span), Some(flags)) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(MalformedTraceparent);
+        };
+        let shape = (version.len(), trace.len(), span.len(), flags.len()) == (2, 32, 16, 2);
+        // Later versions may append parts; this one has exactly four.
+        let version_fits = version != "ff" && (version != "00" || parts.next().is_none());
+        if !shape || !version_fits || ![version, trace, span, flags].into_iter().all(lower_hex) {
+            return Err(MalformedTraceparent);
+        }
+        let context = Self {
+            trace_id: u128::from_str_radix(trace, 16).map_err(|_| MalformedTraceparent)?,
+            span_id: u64::from_str_radix(span, 16).map_err(|_| MalformedTraceparent)?,
+            flags: u8::from_str_radix(flags, 16).map_err(|_| MalformedTraceparent)?,
+        };
+        if context.trace_id == 0 || context.span_id == 0 {
+            return Err(MalformedTraceparent);
+        }
+        Ok(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXAMPLE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    #[test]
+    fn a_traceparent_is_read_and_written_alike() {
+        assert_eq!(
+            EXAMPLE.parse::<TraceContext>().unwrap().to_string(),
+            EXAMPLE
+        );
+    }
+
+    #[test]
+    fn a_trace_goes_on_under_a_new_span() {
+        let next = TraceContext::continue_from(Some(EXAMPLE));
+        assert_eq!(next.trace_id(), "4bf92f3577b34da6a3ce929d0e0e4736");
+        assert_ne!(next.to_string(), EXAMPLE);
+    }
+
+    #[test]
+    fn what_is_malformed_begins_a_new_trace() {
+        for bad in [
+            "",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x",
+            "00-+bf92f3577b34da6a3ce929d0e0e473-00f067aa0ba902b7-01",
+        ] {
+            assert!(bad.parse::<TraceContext>().is_err(), "{bad}");
+            assert_ne!(TraceContext::continue_from(Some(bad)).to_string(), bad);
+        }
+    }
+
+    #[tokio::test]
+    async fn work_knows_its_trace() {
+        let context = TraceContext::generate();
+        assert_eq!(
+            context.scope(async { TraceContext::current() }).await,
+            context
+        );
+        assert_ne!(TraceContext::current(), context);
+    }
+}
