@@ -1,1 +1,132 @@
-//! pending
+//! The bus between services: events in, events out, at least once.
+//!
+//! A small port ([`Bus`], [`Subscription`]) with adapters; [`embedded`] is a durable log
+//! in an SQLite file. What an event is around its payload is in [`event`]; how a service
+//! consumes (commit after the effect, dead letters) is in [`consumer`] and the same for
+//! every adapter.
+
+pub mod consumer;
+pub mod embedded;
+pub mod event;
+
+#[cfg(test)]
+mod contract;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+pub use embedded::EmbeddedBus;
+pub use event::{Actor, Event};
+
+/// A record as the broker stores it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Where it is published.
+    pub topic: String,
+    /// Records with one key are delivered in the order of their publication.
+    pub key: String,
+    /// Attributes of the event.
+    pub headers: Vec<(String, String)>,
+    /// The payload.
+    pub value: Bytes,
+}
+
+impl Record {
+    /// The first header of this name.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(header, _)| header == name)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+/// A record on its way to a consumer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// The record.
+    pub record: Record,
+    /// Its partition of the topic.
+    pub partition: u32,
+    /// Its place in the partition, from 0.
+    pub offset: u64,
+}
+
+/// A topic to be created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicSpec {
+    /// Its name.
+    pub name: String,
+    /// The number of its partitions.
+    pub partitions: u32,
+}
+
+/// The bus did not do what it was asked to.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum BusError {
+    /// The broker cannot be reached or did not answer in time.
+    #[error("the bus is unavailable: {0}")]
+    Unavailable(String),
+    /// The request itself is wrong: no such topic, another number of partitions.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// A bus that can be shared.
+pub type SharedBus = Arc<dyn Bus>;
+
+/// The port.
+#[async_trait]
+pub trait Bus: Send + Sync + 'static {
+    /// Creates the topics that do not exist.
+    ///
+    /// # Errors
+    /// If one exists with another number of partitions, or the bus is away.
+    async fn create_topics(&self, topics: &[TopicSpec]) -> Result<(), BusError>;
+
+    /// Publishes records, in order, and answers when all of them are durable. After an
+    /// error some of them may have been published: publish them all again.
+    ///
+    /// # Errors
+    /// If a topic does not exist, or the bus is away.
+    async fn publish(&self, records: Vec<Record>) -> Result<(), BusError>;
+
+    /// Joins a consumer group. The members of a group share the partitions of `topics`;
+    /// each group gets every record. A new group begins with the oldest record kept.
+    ///
+    /// # Errors
+    /// If a topic does not exist, or the bus is away.
+    async fn subscribe(
+        &self,
+        group: &str,
+        topics: &[String],
+    ) -> Result<Box<dyn Subscription>, BusError>;
+
+    /// Whether the bus is there.
+    ///
+    /// # Errors
+    /// A text for operators if it is not.
+    async fn check(&self) -> Result<(), String>;
+}
+
+/// One member of a consumer group. Leaves the group when dropped.
+#[async_trait]
+pub trait Subscription: Send {
+    /// The next records, at least one and at most `max`, in order within a partition.
+    /// Waits until there are some. Safe to drop while waiting.
+    ///
+    /// # Errors
+    /// If the bus is away.
+    async fn next(&mut self, max: usize) -> Result<Vec<Delivery>, BusError>;
+
+    /// Records that everything up to and including these deliveries is done: after a
+    /// restart the group goes on behind them. Deliveries of partitions that another
+    /// member has taken over are passed over.
+    ///
+    /// # Errors
+    /// If the bus is away; the records will be delivered again.
+    async fn commit(&mut self, done: &[Delivery]) -> Result<(), BusError>;
+}

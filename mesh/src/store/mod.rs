@@ -1,1 +1,3 @@
-//! pending
+//! Plumbing of the storage backends. What is stored is the services' business.
+
+pub mod sqlite;
