@@ -1,0 +1,246 @@
+//! What can be said on the command line.
+
+use std::{collections::BTreeMap, fmt, path::PathBuf};
+
+use clap::{Arg, ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum};
+
+use crate::{
+    commands::{import::ImportArgs, watch::WatchArgs},
+    config::keys,
+};
+
+/// Real-time release management.
+///
+/// Without a command the whole mesh runs in this process, with its data in
+/// ./slipway-data and no other program needed.
+#[derive(Parser)]
+#[command(
+    version,
+    after_help = "Example: slipway --http-addr 127.0.0.1:0 --data-dir /var/lib/slipway"
+)]
+pub struct Cli {
+    /// Configuration file; without it slipway.toml in the working directory, if it is there
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "SLIPWAY_CONFIG",
+        help_heading = "Configuration"
+    )]
+    pub config: Option<PathBuf>,
+    /// Where the servers write their addresses as JSON once everything serves
+    #[arg(long, global = true, value_name = "PATH")]
+    pub ready_file: Option<PathBuf>,
+    /// The configuration keys given as flags.
+    #[command(flatten)]
+    pub overrides: Overrides,
+    /// What to do; nothing is the same as `all`.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What the program can do.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Run the whole mesh in this process (the same as no command)
+    #[command(after_help = "Example: slipway all --data-dir /var/lib/slipway")]
+    All,
+    /// Run only the gateway: REST and live streams for clients
+    #[command(after_help = "Example: slipway gateway --http-addr 0.0.0.0:8080 \
+                      --release-url http://release:50051 --notify-url http://notify:50051")]
+    Gateway,
+    /// Run only the release service: accounts, releases and tasks
+    #[command(after_help = "Example: slipway release --grpc-addr 0.0.0.0:50051")]
+    Release,
+    /// Run only the notification service: the wall of activity
+    #[command(after_help = "Example: slipway notify --grpc-addr 0.0.0.0:50051 \
+                      --release-url http://release:50051")]
+    Notify,
+    /// Look at the configuration
+    Config {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Create a release with its tasks from a plan file, through the API
+    Import(ImportArgs),
+    /// Follow the wall of activity
+    Watch(WatchArgs),
+}
+
+impl Command {
+    /// The role that this command serves, if it serves one.
+    #[must_use]
+    pub fn role(&self) -> Option<Role> {
+        match self {
+            Self::All => Some(Role::All),
+            Self::Gateway => Some(Role::Gateway),
+            Self::Release => Some(Role::Release),
+            Self::Notify => Some(Role::Notify),
+            Self::Config { .. } | Self::Import(_) | Self::Watch(_) => None,
+        }
+    }
+}
+
+/// What can be done with the configuration.
+#[derive(Subcommand)]
+pub enum ConfigCommand {
+    /// Validate the configuration; print every key, where it comes from, secrets masked
+    #[command(after_help = "Example: SLIPWAY_TOKEN_TTL=2h slipway config check --role release")]
+    Check {
+        /// The role that the configuration is for
+        #[arg(long, value_enum, default_value_t = Role::All)]
+        role: Role,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Which services a process runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Role {
+    /// All of them, in one process.
+    All,
+    /// The gateway.
+    Gateway,
+    /// The release service.
+    Release,
+    /// The notification service.
+    Notify,
+}
+
+impl Role {
+    /// Whether a process of this role listens for HTTP clients.
+    #[must_use]
+    pub fn serves_http(self) -> bool {
+        matches!(self, Self::All | Self::Gateway)
+    }
+
+    /// Whether a process of this role listens for gRPC clients.
+    #[must_use]
+    pub fn serves_grpc(self) -> bool {
+        self != Self::Gateway
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::All => "all",
+            Self::Gateway => "gateway",
+            Self::Release => "release",
+            Self::Notify => "notify",
+        })
+    }
+}
+
+/// The configuration keys that were given as flags: one flag for each key of the table.
+/// Not `Debug`: there may be secrets among them.
+#[derive(Clone, Default)]
+pub struct Overrides(pub BTreeMap<&'static str, String>);
+
+impl FromArgMatches for Overrides {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let given = keys::ALL.iter().filter_map(|key| {
+            let text = matches.get_one::<String>(key.name)?;
+            Some((key.name, text.clone()))
+        });
+        Ok(Self(given.collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.0.extend(Self::from_arg_matches(matches)?.0);
+        Ok(())
+    }
+}
+
+impl Args for Overrides {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        keys::ALL.iter().fold(command, |command, key| {
+            let caution = if key.secret {
+                "; other users of the machine can see flags: better in the environment"
+            } else {
+                ""
+            };
+            let help = format!(
+                "{}: {}{caution} [default: {}]",
+                key.help,
+                key.expects,
+                key.fallback.text()
+            );
+            let arg = Arg::new(key.name)
+                .long(key.flag())
+                .value_name("VALUE")
+                .help(help)
+                .help_heading("Configuration")
+                .global(true);
+            command.arg(arg)
+        })
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn parse(line: &str) -> Cli {
+        Cli::try_parse_from(line.split(' ')).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn no_command_is_all() {
+        assert!(parse("slipway").command.is_none());
+        assert!(matches!(parse("slipway all").command, Some(Command::All)));
+    }
+
+    #[test]
+    fn configuration_flags_are_taken_before_and_after_the_command() {
+        for line in [
+            "slipway --data-dir x --ready-file r notify",
+            "slipway notify --data-dir x --ready-file r",
+        ] {
+            let cli = parse(line);
+            assert_eq!(cli.overrides.0["data_dir"], "x", "{line}");
+            assert_eq!(cli.ready_file, Some("r".into()), "{line}");
+            assert_eq!(cli.command.and_then(|c| c.role()), Some(Role::Notify));
+        }
+    }
+
+    #[test]
+    fn every_key_has_a_flag() {
+        for key in keys::ALL {
+            let flag = format!("--{}", key.flag());
+            let cli = Cli::try_parse_from(["slipway", flag.as_str(), "v"])
+                .unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(cli.overrides.0[key.name], "v");
+        }
+    }
+
+    #[test]
+    fn every_command_shows_an_example() {
+        fn check(command: &mut clap::Command) {
+            let help = command.render_long_help().to_string();
+            let group = command.get_name() == "config";
+            assert!(group || help.contains("Example:"), "{help}");
+            command.get_subcommands_mut().for_each(check);
+        }
+        check(&mut Cli::command().disable_help_subcommand(true));
+    }
+
+    #[test]
+    fn a_token_cannot_be_given_as_a_flag() {
+        assert!(Cli::try_parse_from(["slipway", "watch", "--token", "x"]).is_err());
+    }
+}

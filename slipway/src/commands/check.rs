@@ -1,0 +1,153 @@
+//! `config check`: is the configuration valid, and what is it?
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::{
+    cli::Role,
+    config::{Effective, Key, Layers, Origin, keys},
+    text::escape,
+};
+
+/// What is shown in place of a secret.
+const MASK: &str = "********";
+
+/// One key as a program reads it.
+#[derive(Serialize)]
+struct Row<'a> {
+    key: &'a str,
+    /// `null` if the key has no value; masked if it is a secret.
+    value: Option<String>,
+    /// What is done when there is no value.
+    fallback: &'a str,
+    secret: bool,
+    from: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
+}
+
+/// Validates the configuration for `role` and prints every key, its value and where it
+/// comes from.
+///
+/// # Errors
+/// [`Invalid`](crate::config::Invalid) with everything that is wrong, or if standard
+/// output cannot be written.
+pub fn run(layers: &Layers, role: Role, json: bool) -> anyhow::Result<()> {
+    layers.settings(Some(role))?;
+    let mut out = io::stdout().lock();
+    if json {
+        write_json(layers, &mut out)?;
+    } else {
+        write_table(layers, &mut out)?;
+        writeln!(out, "\nThe configuration is valid for the {role} role.")?;
+    }
+    Ok(())
+}
+
+fn write_json(layers: &Layers, out: &mut impl Write) -> anyhow::Result<()> {
+    let rows: Vec<Row<'_>> = keys::ALL.iter().map(|key| row(layers, key)).collect();
+    serde_json::to_writer_pretty(&mut *out, &rows).map_err(io::Error::from)?;
+    writeln!(out)?;
+    Ok(())
+}
+
+fn write_table(layers: &Layers, out: &mut impl Write) -> io::Result<()> {
+    for key in keys::ALL {
+        let Effective { text, origin } = layers.effective(key);
+        let value = match text {
+            Some(text) => escape(&shown(key, text)),
+            None => format!("({})", key.fallback.text()),
+        };
+        let origin = escape(&origin.to_string());
+        writeln!(out, "{:<26}{value:<36}{origin}", key.name)?;
+    }
+    Ok(())
+}
+
+fn row<'a>(layers: &Layers, key: &'a Key) -> Row<'a> {
+    let Effective { text, origin } = layers.effective(key);
+    let (from, file) = match origin {
+        Origin::Default => ("default", None),
+        Origin::File(path) => ("file", Some(path.display().to_string())),
+        Origin::Environment => ("environment", None),
+        Origin::Flag => ("flag", None),
+    };
+    Row {
+        key: key.name,
+        value: text.map(|text| shown(key, text)),
+        fallback: key.fallback.text(),
+        secret: key.secret,
+        from,
+        file,
+    }
+}
+
+fn shown(key: &Key, text: String) -> String {
+    if key.secret { MASK.to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Sources;
+
+    const SECRET: &str = "correct-horse-battery-staple-0123456789";
+
+    fn layers() -> Layers {
+        Layers::collect(Sources {
+            file: None,
+            default_file: "/nowhere/slipway.toml".into(),
+            env: vec![
+                ("SLIPWAY_ADMIN_PASSWORD".into(), SECRET.into()),
+                ("SLIPWAY_SERVICE_SECRET".into(), SECRET.into()),
+                ("SLIPWAY_DATA_DIR".into(), "a\x1b[2Jb".into()),
+            ],
+            flags: [("http_addr", "127.0.0.1:0".to_owned())].into(),
+        })
+    }
+
+    fn table() -> String {
+        let mut out = Vec::new();
+        write_table(&layers(), &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    fn json() -> String {
+        let mut out = Vec::new();
+        write_json(&layers(), &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn secrets_are_masked_in_both_forms() {
+        for output in [table(), json()] {
+            assert!(!output.contains(SECRET), "{output}");
+            assert!(output.contains(MASK), "{output}");
+        }
+    }
+
+    #[test]
+    fn every_key_is_printed_with_where_it_comes_from() {
+        let table = table();
+        assert_eq!(table.lines().count(), keys::ALL.len());
+        let line = |key: &str| table.lines().find(|line| line.starts_with(key)).unwrap();
+        assert!(line("http_addr").ends_with("127.0.0.1:0                         flag"));
+        assert!(line("token_ttl").ends_with("default"));
+        assert!(line("release_url").contains("(in process)"));
+        assert!(line("data_dir").contains("a\\u{1b}[2Jb"));
+    }
+
+    #[test]
+    fn programs_tell_no_value_from_a_value() {
+        let rows: serde_json::Value = serde_json::from_str(&json()).unwrap();
+        let find = |key: &str| {
+            let mut rows = rows.as_array().unwrap().iter();
+            rows.find(|row| row["key"] == key).unwrap().clone()
+        };
+        assert_eq!(find("release_url")["value"], serde_json::Value::Null);
+        assert_eq!(find("http_addr")["value"], "127.0.0.1:0");
+        assert_eq!(find("http_addr")["from"], "flag");
+        assert_eq!(find("service_secret")["secret"], true);
+    }
+}

@@ -1,0 +1,268 @@
+//! A small client of the REST API, for the commands that work through it.
+
+use std::time::Duration;
+
+use reqwest::{
+    Method, RequestBuilder, Response, StatusCode, Url,
+    header::{ACCEPT, HeaderMap, RETRY_AFTER},
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::config::Secret;
+
+mod refusal;
+mod sign_in;
+
+pub use refusal::Refusal;
+pub use sign_in::{ClientArgs, sign_in};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// The server sends a sign of life on its streams every 15 s: two may be late.
+const SILENCE: Duration = Duration::from_secs(45);
+/// The pauses before a request is sent again when its connection was lost.
+const PAUSES: [Duration; 3] = [
+    Duration::from_millis(200),
+    Duration::from_millis(600),
+    Duration::from_millis(1800),
+];
+/// Whoever is told to come back later than this is told so, not kept waiting.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// A signed-in connection to a server.
+pub struct Client {
+    http: reqwest::Client,
+    base: Url,
+    token: Option<Secret>,
+}
+
+/// Why a request has no result.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The server was not reached, or its answer was lost.
+    #[error("{base} cannot be reached: {reason}")]
+    Unreachable {
+        /// The server.
+        base: Url,
+        /// The innermost cause.
+        reason: String,
+    },
+    /// The server answered with an error.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The answer is not what the API describes: perhaps this is no Slipway server.
+    #[error("the answer of {base} is not understood: {source}")]
+    Malformed {
+        /// The server.
+        base: Url,
+        /// What is wrong with the answer.
+        source: serde_json::Error,
+    },
+}
+
+/// An account as the API shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct User {
+    /// The account's name.
+    pub username: String,
+    /// `ADMIN` or `DEVELOPER`.
+    pub role: String,
+}
+
+/// A page of a list.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Page<T> {
+    /// The items of the page.
+    pub items: Vec<T>,
+    /// Where the next page starts, if there is one.
+    pub next_cursor: Option<String>,
+}
+
+impl Client {
+    /// A client of the server at `base` that is not signed in.
+    fn new(base: Url) -> reqwest::Result<Self> {
+        // An error says that one is installed already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("slipway/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(SILENCE)
+            .build()?;
+        Ok(Self {
+            http,
+            base,
+            token: None,
+        })
+    }
+
+    /// The address of `path` on this server.
+    #[must_use]
+    pub fn url(&self, path: &str, query: &[(&str, &str)]) -> Url {
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        url
+    }
+
+    /// Reads something.
+    ///
+    /// # Errors
+    /// [`ClientError`] if the server cannot be reached or refuses.
+    pub async fn get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<T, ClientError> {
+        self.exchange(self.request(Method::GET, self.url(path, query)))
+            .await
+    }
+
+    /// Makes something. `key` makes it safe to ask again when the answer was lost: the
+    /// server does it once and repeats its answer.
+    ///
+    /// # Errors
+    /// [`ClientError`] if the server cannot be reached or refuses.
+    pub async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        key: &str,
+        body: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        let request = self
+            .request(Method::POST, self.url(path, &[]))
+            .header("idempotency-key", key)
+            .json(body);
+        self.exchange(request).await
+    }
+
+    /// Opens an event stream, once: going on after a loss is up to the caller, who knows
+    /// where it was.
+    ///
+    /// # Errors
+    /// [`ClientError`] if the server cannot be reached or refuses.
+    pub async fn stream(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        last_event_id: Option<&str>,
+    ) -> Result<Response, ClientError> {
+        let mut request = self
+            .request(Method::GET, self.url(path, query))
+            .header(ACCEPT, "text/event-stream");
+        if let Some(id) = last_event_id {
+            request = request.header("last-event-id", id);
+        }
+        let response = request.send().await.map_err(|e| self.unreachable(&e))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status();
+        let body = response.bytes().await.map_err(|e| self.unreachable(&e))?;
+        Err(Refusal::read(status, &body).into())
+    }
+
+    fn request(&self, method: Method, url: Url) -> RequestBuilder {
+        let request = self.http.request(method, url);
+        match &self.token {
+            Some(token) => request.bearer_auth(token.expose()),
+            None => request,
+        }
+    }
+
+    /// Sends a request until it is answered or the pauses are used up.
+    async fn exchange<T: DeserializeOwned>(
+        &self,
+        request: RequestBuilder,
+    ) -> Result<T, ClientError> {
+        let request = request.timeout(REQUEST_TIMEOUT);
+        let mut pauses = PAUSES.iter();
+        loop {
+            let attempt = request
+                .try_clone()
+                .expect("the body is in memory, and such a request can be cloned");
+            let answer = read(attempt).await;
+            let pause = match &answer {
+                Ok((status, headers, _)) => asked_to_wait(*status, headers),
+                Err(_) => Some(Duration::ZERO),
+            };
+            if let (Some(asked), Some(pause)) = (pause, pauses.next()) {
+                tokio::time::sleep(asked.max(*pause)).await;
+                continue;
+            }
+            let (status, _, body) = answer.map_err(|error| self.unreachable(&error))?;
+            if !status.is_success() {
+                return Err(Refusal::read(status, &body).into());
+            }
+            return serde_json::from_slice(&body).map_err(|source| ClientError::Malformed {
+                base: self.base.clone(),
+                source,
+            });
+        }
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> ClientError {
+        ClientError::Unreachable {
+            base: self.base.clone(),
+            reason: innermost(error),
+        }
+    }
+}
+
+/// The cause that says something: the outer ones repeat the URL.
+pub(super) fn innermost(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
+
+async fn read(request: RequestBuilder) -> reqwest::Result<(StatusCode, HeaderMap, Vec<u8>)> {
+    let response = request.send().await?;
+    let (status, headers) = (response.status(), response.headers().clone());
+    Ok((status, headers, response.bytes().await?.into()))
+}
+
+/// How long the server asks to wait: when it is busy, limits the rate, or still works on
+/// the first attempt of this very request.
+fn asked_to_wait(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
+    let may_change = matches!(
+        status,
+        StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+    );
+    let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+    let wait = Duration::from_secs(seconds);
+    (may_change && wait <= LONGEST_WAIT).then_some(wait)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(base: &str) -> Client {
+        Client::new(base.parse().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn paths_and_queries_are_joined_to_the_base() {
+        let url = client("http://h:1").url("/users", &[("q", "a&b c")]);
+        assert_eq!(url.as_str(), "http://h:1/users?q=a%26b+c");
+        let url = client("https://h/slipway/").url("/releases", &[]);
+        assert_eq!(url.as_str(), "https://h/slipway/releases");
+    }
+
+    #[test]
+    fn only_an_answer_that_may_change_soon_is_waited_for() {
+        let mut headers = HeaderMap::new();
+        let busy = StatusCode::CONFLICT;
+        assert_eq!(asked_to_wait(busy, &headers), None);
+        headers.insert(RETRY_AFTER, "2".parse().unwrap());
+        assert_eq!(asked_to_wait(busy, &headers), Some(Duration::from_secs(2)));
+        assert_eq!(asked_to_wait(StatusCode::FORBIDDEN, &headers), None);
+        headers.insert(RETRY_AFTER, "900".parse().unwrap());
+        assert_eq!(asked_to_wait(busy, &headers), None);
+    }
+}

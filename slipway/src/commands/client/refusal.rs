@@ -1,0 +1,94 @@
+//! The server's errors, `application/problem+json`, as sentences for people.
+
+use std::fmt;
+
+use reqwest::StatusCode;
+use serde::Deserialize;
+
+/// An answer that is an error.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct Refusal {
+    /// The HTTP status.
+    pub status: StatusCode,
+    problem: Problem,
+}
+
+/// What the body says. All of it is optional: a proxy in between may answer otherwise.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+struct Problem {
+    code: Option<String>,
+    title: Option<String>,
+    detail: Option<String>,
+    errors: Vec<FieldError>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+struct FieldError {
+    field: String,
+    message: String,
+}
+
+impl Refusal {
+    /// Reads the body of an answer with an error status.
+    pub(super) fn read(status: StatusCode, body: &[u8]) -> Self {
+        let problem = serde_json::from_slice(body).unwrap_or_default();
+        Self { status, problem }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.problem.code {
+            Some(code) => f.write_str(code)?,
+            None => write!(f, "HTTP {}", self.status.as_u16())?,
+        }
+        let reason = self.status.canonical_reason();
+        let sentence = self
+            .problem
+            .detail
+            .as_deref()
+            .or(self.problem.title.as_deref())
+            .or(reason);
+        if let Some(sentence) = sentence {
+            write!(f, ": {sentence}")?;
+        }
+        let mut separator = " (";
+        for FieldError { field, message } in &self.problem.errors {
+            write!(f, "{separator}{field}: {message}")?;
+            separator = "; ";
+        }
+        if !self.problem.errors.is_empty() {
+            f.write_str(")")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(status: u16, body: &str) -> String {
+        Refusal::read(StatusCode::from_u16(status).unwrap(), body.as_bytes()).to_string()
+    }
+
+    #[test]
+    fn a_problem_is_its_code_its_detail_and_its_fields() {
+        let body = r#"{"type": "about:blank", "title": "Bad Request", "status": 400,
+            "code": "INVALID_ARGUMENT", "detail": "The request is not valid.",
+            "errors": [{"field": "tasks[0].title", "message": "is empty"},
+                       {"field": "name", "message": "is too long"}]}"#;
+        assert_eq!(
+            shown(400, body),
+            "INVALID_ARGUMENT: The request is not valid. \
+             (tasks[0].title: is empty; name: is too long)"
+        );
+    }
+
+    #[test]
+    fn an_answer_of_something_else_is_its_status() {
+        assert_eq!(shown(502, "<html>"), "HTTP 502: Bad Gateway");
+        assert_eq!(shown(404, "[]"), "HTTP 404: Not Found");
+    }
+}

@@ -1,0 +1,170 @@
+//! Whose client it is, and of which server.
+
+use std::{
+    env,
+    io::{self, IsTerminal as _},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+};
+
+use reqwest::Url;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{Client, User};
+use crate::{
+    UsageError,
+    config::{Layers, Secret},
+};
+
+/// What every command that talks to a server takes. A token or a password is never a
+/// flag: other users of the machine can see flags.
+#[derive(clap::Args)]
+pub struct ClientArgs {
+    /// The server; without it the configured http_addr
+    #[arg(long, env = "SLIPWAY_URL", value_name = "URL")]
+    pub url: Option<String>,
+    /// Name or email address to sign in with, unless there is a token in SLIPWAY_TOKEN;
+    /// the password comes from SLIPWAY_PASSWORD or is asked for
+    #[arg(long, env = "SLIPWAY_USERNAME", value_name = "NAME")]
+    pub username: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Login<'a> {
+    #[serde(flatten)]
+    name: Name<'a>,
+    password: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Name<'a> {
+    Username(&'a str),
+    Email(&'a str),
+}
+
+#[derive(Deserialize)]
+struct Session {
+    token: String,
+    user: User,
+}
+
+/// A client signed in as `args` and the environment say, and the account it has.
+///
+/// # Errors
+/// If it is not said who signs in or where, or if the server does not let them.
+pub async fn sign_in(args: &ClientArgs, layers: &Layers) -> anyhow::Result<(Client, User)> {
+    let mut client = Client::new(base_url(args, layers)?)?;
+    if let Some(token) = variable("SLIPWAY_TOKEN") {
+        client.token = Some(token);
+        let user = client.get("/auth/me", &[]).await?;
+        return Ok((client, user));
+    }
+    let Some(username) = &args.username else {
+        let text = "sign in with --username (SLIPWAY_USERNAME) or a token in SLIPWAY_TOKEN";
+        return Err(UsageError(text.into()).into());
+    };
+    let password = match variable("SLIPWAY_PASSWORD") {
+        Some(password) => password,
+        None => ask_password(username)?,
+    };
+    let login = Login {
+        name: if username.contains('@') {
+            Name::Email(username)
+        } else {
+            Name::Username(username)
+        },
+        password: password.expose(),
+    };
+    let key = Uuid::new_v4().to_string();
+    let session: Session = client.post("/auth/login", &key, &login).await?;
+    client.token = Some(Secret::new(session.token));
+    Ok((client, session.user))
+}
+
+/// A variable of the environment; an empty one counts as absent.
+fn variable(name: &str) -> Option<Secret> {
+    let text = env::var(name).ok().filter(|text| !text.is_empty())?;
+    Some(Secret::new(text))
+}
+
+fn ask_password(username: &str) -> anyhow::Result<Secret> {
+    if !io::stdin().is_terminal() {
+        let text = "there is no terminal to ask for the password; set SLIPWAY_PASSWORD";
+        return Err(UsageError(text.into()).into());
+    }
+    let prompt = format!("Password of {username}: ");
+    Ok(Secret::new(rpassword::prompt_password(prompt)?))
+}
+
+fn base_url(args: &ClientArgs, layers: &Layers) -> anyhow::Result<Url> {
+    let Some(text) = &args.url else {
+        return Ok(local_url(layers.settings(None)?.http_addr)?);
+    };
+    let url = Url::parse(text).ok().filter(|url| {
+        let web = matches!(url.scheme(), "http" | "https") && url.has_host();
+        let bare = url.query().is_none() && url.fragment().is_none();
+        web && bare && url.username().is_empty() && url.password().is_none()
+    });
+    let wrong = "--url must be an http or https URL such as http://127.0.0.1:8080";
+    url.ok_or_else(|| UsageError(wrong.into()).into())
+}
+
+/// Where a gateway that listens on `address` is reached on this machine.
+fn local_url(address: SocketAddr) -> Result<Url, UsageError> {
+    if address.port() == 0 {
+        let text = "http_addr leaves the port open: say with --url where the server is";
+        return Err(UsageError(text.into()));
+    }
+    let host = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    let address = SocketAddr::new(host, address.port());
+    Url::parse(&format!("http://{address}")).map_err(|error| UsageError(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn base(url: &str) -> Option<String> {
+        let args = ClientArgs {
+            url: Some(url.into()),
+            username: None,
+        };
+        let url = base_url(&args, &Layers::default()).ok()?;
+        Some(url.to_string())
+    }
+
+    #[test]
+    fn the_server_is_a_plain_web_address() {
+        assert_eq!(base("http://h:1").as_deref(), Some("http://h:1/"));
+        assert_eq!(
+            base("https://h/slipway").as_deref(),
+            Some("https://h/slipway")
+        );
+        for wrong in ["h:1", "ftp://h", "http://u:p@h", "http://h?x", "http://h#x"] {
+            assert_eq!(base(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_unspecified_address_is_reached_on_this_machine() {
+        let local = |address: &str| local_url(address.parse().unwrap()).map(String::from);
+        assert_eq!(local("0.0.0.0:8080").unwrap(), "http://127.0.0.1:8080/");
+        assert_eq!(local("[::]:8080").unwrap(), "http://[::1]:8080/");
+        assert!(local("127.0.0.1:0").is_err());
+    }
+
+    #[test]
+    fn a_name_with_an_at_sign_is_an_email_address() {
+        let login = Login {
+            name: Name::Email("a@b"),
+            password: "p",
+        };
+        let body = serde_json::to_value(&login).unwrap();
+        assert_eq!(body, serde_json::json!({"email": "a@b", "password": "p"}));
+    }
+}

@@ -1,0 +1,156 @@
+//! `import`: a release with its tasks from a plan file, through the API.
+
+use std::path::PathBuf;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::Value;
+use uuid::Uuid;
+
+use self::{
+    plan::Plan,
+    report::Report,
+    requests::{BODY_LIMIT, Requests},
+};
+use super::client::{Client, ClientArgs, sign_in};
+use crate::config::Layers;
+
+mod plan;
+mod report;
+mod requests;
+mod users;
+
+/// Create a release with its tasks from a plan file, through the API
+///
+/// The plan is a JSON object: {"name", "version"?, "description"?, "tasks": [{"title",
+/// "description"?, "assignee", "orderIndex"?, "dueAt"?}], "hotfix"?: {"title",
+/// "description"?, "assignee", "dueAt"?}}. It is checked whole before anything is sent.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example: SLIPWAY_USERNAME=admin slipway import kubernetes-1.31.json --create-users"
+)]
+pub struct ImportArgs {
+    /// The plan file
+    #[arg(value_name = "PLAN.json")]
+    pub plan: PathBuf,
+    /// Register the developers who do not exist yet, with random passwords that are shown once
+    #[arg(long)]
+    pub create_users: bool,
+    /// Domain of the email addresses of new developers
+    #[arg(long, value_name = "DOMAIN", default_value = "example.com")]
+    pub email_domain: String,
+    /// Print what was created as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Which server, and who signs in.
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
+/// The idempotency keys of one run. Another run of the same plan is another release.
+struct Keys {
+    run: String,
+}
+
+impl Keys {
+    fn new(digest: &str) -> Self {
+        let run = format!("import-{}-{}", &digest[..16], Uuid::new_v4().simple());
+        Self { run }
+    }
+
+    fn of(&self, step: &str, number: usize) -> String {
+        format!("{}-{step}-{number}", self.run)
+    }
+}
+
+/// Checks the plan, signs in, and creates what the plan says.
+///
+/// # Errors
+/// If the plan is wrong, or the server cannot be reached or refuses. What was created
+/// before that is printed all the same: passwords are shown only once.
+pub async fn run(args: &ImportArgs, layers: &Layers) -> anyhow::Result<()> {
+    let (plan, digest) = plan::read(&args.plan)?;
+    let (client, user) = sign_in(&args.client, layers).await?;
+    // The server decides; but it would let anybody register the developers first.
+    anyhow::ensure!(
+        user.role == "ADMIN",
+        "FORBIDDEN: only an administrator can create releases, and {} is a {}",
+        user.username,
+        user.role
+    );
+    let mut report = Report::default();
+    let outcome = create(args, &client, &plan, &Keys::new(&digest), &mut report).await;
+    let release = report.release_id();
+    if outcome.is_ok() || release.is_some() || !report.users.is_empty() {
+        if args.json {
+            report.print_json(&plan)?;
+        } else {
+            report.print_human(&plan, &client)?;
+        }
+    }
+    outcome
+}
+
+async fn create(
+    args: &ImportArgs,
+    client: &Client,
+    plan: &Plan,
+    keys: &Keys,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let missing = users::missing(client, &plan.assignees()).await?;
+    if !args.create_users && !missing.is_empty() {
+        anyhow::bail!(
+            "these assignees do not exist: {}; nothing was created (--create-users registers them)",
+            missing.join(", ")
+        );
+    }
+    let requests = Requests::new(plan, BODY_LIMIT);
+    let bar = progress_bar(missing.len() + 1 + requests.rest.len());
+    for (number, username) in missing.into_iter().enumerate() {
+        bar.set_message(format!("registering {username}"));
+        let key = keys.of("user", number);
+        let user = users::register(client, &key, username, &args.email_domain).await?;
+        report.users.push(user);
+        bar.inc(1);
+    }
+    bar.set_message("creating the release");
+    let release: Value = client
+        .post("/releases", &keys.of("release", 0), &requests.release)
+        .await?;
+    report.release = Some(release);
+    bar.inc(1);
+    add_rest(client, &requests, keys, report, &bar).await?;
+    bar.finish_and_clear();
+    Ok(())
+}
+
+/// Adds the tasks that did not fit into the release's own request, one by one.
+async fn add_rest(
+    client: &Client,
+    requests: &Requests<'_>,
+    keys: &Keys,
+    report: &mut Report,
+    bar: &ProgressBar,
+) -> anyhow::Result<()> {
+    if requests.rest.is_empty() {
+        return Ok(());
+    }
+    let Some(id) = report.release_id() else {
+        anyhow::bail!("the server's answer has no id of the new release");
+    };
+    for (number, task) in requests.rest.iter().enumerate() {
+        bar.set_message(format!("adding tasks to {id}"));
+        let path = format!("/releases/{id}/tasks");
+        let _: Value = client.post(&path, &keys.of("task", number), task).await?;
+        bar.inc(1);
+    }
+    report.release = Some(client.get(&format!("/releases/{id}"), &[]).await?);
+    Ok(())
+}
+
+/// Progress on standard error, if that is a terminal.
+fn progress_bar(steps: usize) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(steps as u64).with_style(style)
+}

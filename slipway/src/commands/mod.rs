@@ -1,0 +1,6 @@
+//! The commands of operators: they do one thing and end.
+
+pub mod check;
+pub mod client;
+pub mod import;
+pub mod watch;

@@ -1,0 +1,71 @@
+//! How long to wait before connecting again.
+
+use std::time::Duration;
+
+const FIRST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// Delays that double from one failure to the next, up to 30 s. Each is cut by chance to
+/// between a half and the whole, so that the clients of a server that was restarted do
+/// not all come back at the same moment.
+#[derive(Debug)]
+pub(super) struct Backoff {
+    first: Duration,
+    next: Duration,
+}
+
+impl Backoff {
+    pub(super) fn new() -> Self {
+        Self {
+            first: FIRST,
+            next: FIRST,
+        }
+    }
+
+    /// The server's wish for the first delay.
+    pub(super) fn begin_with(&mut self, first: Duration) {
+        self.first = first.min(LONGEST);
+        self.reset();
+    }
+
+    /// The connection stands: the next failure is a first one again.
+    pub(super) fn reset(&mut self) {
+        self.next = self.first;
+    }
+
+    /// The delay now; `chance` is from 0 to 1.
+    pub(super) fn delay(&mut self, chance: f64) -> Duration {
+        let whole = self.next;
+        self.next = (whole * 2).min(LONGEST);
+        whole.mul_f64(0.5 + chance.clamp(0.0, 1.0) / 2.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_double_up_to_a_bound_and_begin_again() {
+        let mut backoff = Backoff::new();
+        let seconds: Vec<u64> = (0..7).map(|_| backoff.delay(1.0).as_secs()).collect();
+        assert_eq!(seconds, [1, 2, 4, 8, 16, 30, 30]);
+        backoff.reset();
+        assert_eq!(backoff.delay(1.0), Duration::from_secs(1));
+    }
+
+    #[test]
+    fn chance_takes_away_up_to_a_half() {
+        assert_eq!(Backoff::new().delay(0.0), Duration::from_millis(500));
+        assert_eq!(Backoff::new().delay(0.5), Duration::from_millis(750));
+    }
+
+    #[test]
+    fn the_server_says_how_long_to_wait_first_within_reason() {
+        let mut backoff = Backoff::new();
+        backoff.begin_with(Duration::from_secs(2));
+        assert_eq!(backoff.delay(1.0), Duration::from_secs(2));
+        backoff.begin_with(Duration::from_secs(3600));
+        assert_eq!(backoff.delay(1.0), LONGEST);
+    }
+}

@@ -1,0 +1,101 @@
+//! `watch`: the wall of activity in a terminal.
+
+use std::io::{self, IsTerminal as _};
+
+use self::{follow::Follower, output::Output};
+use super::client::{ClientArgs, sign_in};
+use crate::config::Layers;
+
+mod backoff;
+mod entry;
+mod follow;
+mod output;
+
+/// Follow the wall of activity
+///
+/// One line for each thing that happens, until Ctrl-C. A lost connection is made again,
+/// and what happened meanwhile is not missed.
+#[derive(clap::Args)]
+#[command(after_help = "Example: SLIPWAY_USERNAME=ada slipway watch --type 'task.*' --mine")]
+pub struct WatchArgs {
+    /// Print each entry as a JSON object on one line
+    #[arg(long)]
+    pub json: bool,
+    /// Begin after the entry with this number; 0 begins with the oldest that is kept
+    #[arg(long, value_name = "N")]
+    pub after: Option<u64>,
+    /// Only entries of this type (task.started) or family (task.*); may be repeated
+    #[arg(long = "type", value_name = "TYPE", value_delimiter = ',')]
+    pub types: Vec<String>,
+    /// Only entries of this release
+    #[arg(long, value_name = "ID")]
+    pub release: Option<String>,
+    /// Only what I did or what concerns me
+    #[arg(long)]
+    pub mine: bool,
+    /// Which server, and who signs in.
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
+impl WatchArgs {
+    /// The filters as the API's query.
+    fn query(&self) -> Vec<(&str, &str)> {
+        let types = self.types.iter().map(|kind| ("type", kind.as_str()));
+        let release = self.release.iter().map(|id| ("releaseId", id.as_str()));
+        let mine = self.mine.then_some(("mine", "true"));
+        types.chain(release).chain(mine).collect()
+    }
+}
+
+/// Follows the wall until Ctrl-C.
+///
+/// # Errors
+/// If the server cannot be reached at first, or refuses at any time.
+pub async fn run(args: &WatchArgs, layers: &Layers) -> anyhow::Result<()> {
+    let (client, _) = sign_in(&args.client, layers).await?;
+    let output = Output {
+        json: args.json,
+        colour: io::stdout().is_terminal() && !no_colour(),
+    };
+    let mut follower = Follower::new(&client, args.query(), args.after, output);
+    tokio::select! {
+        ended = follower.follow() => ended,
+        interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
+    }
+}
+
+/// The convention of no-color.org: set and not empty.
+fn no_colour() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: WatchArgs,
+    }
+
+    #[test]
+    fn filters_become_the_query() {
+        let line = "x --type task.* --type release.created --release 7 --mine --after 3";
+        let line = Line::parse_from(line.split(' '));
+        assert_eq!(
+            line.args.query(),
+            [
+                ("type", "task.*"),
+                ("type", "release.created"),
+                ("releaseId", "7"),
+                ("mine", "true"),
+            ]
+        );
+        assert_eq!(line.args.after, Some(3));
+        assert!(Line::parse_from(["x"]).args.query().is_empty());
+    }
+}

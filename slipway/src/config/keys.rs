@@ -1,0 +1,156 @@
+//! The table of all configuration keys: the one place where they are named, explained and
+//! given their defaults.
+
+/// One configuration key. In files it is called by its name, in the environment and on the
+/// command line by what is derived from it.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    /// For example `data_dir`.
+    pub name: &'static str,
+    /// What applies when it is not set.
+    pub fallback: Fallback,
+    /// What it is for.
+    pub help: &'static str,
+    /// What a value must be; completes "must be …".
+    pub expects: &'static str,
+    /// Whether its value must not be shown.
+    pub secret: bool,
+}
+
+/// What applies when a key is not set.
+#[derive(Debug, Clone, Copy)]
+pub enum Fallback {
+    /// This value.
+    Value(&'static str),
+    /// No value; the text says what is done without one.
+    Described(&'static str),
+}
+
+impl Fallback {
+    /// The default as shown to people.
+    #[must_use]
+    pub fn text(&self) -> &'static str {
+        match self {
+            Self::Value(text) | Self::Described(text) => text,
+        }
+    }
+}
+
+impl Key {
+    /// Its name in the environment, for example `SLIPWAY_DATA_DIR`.
+    #[must_use]
+    pub fn env(&self) -> String {
+        format!("SLIPWAY_{}", self.name.to_uppercase())
+    }
+
+    /// Its name as a flag, without the dashes in front, for example `data-dir`.
+    #[must_use]
+    pub fn flag(&self) -> String {
+        self.name.replace('_', "-")
+    }
+}
+
+/// The key called `name`, if there is one.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Key> {
+    ALL.iter().find(|key| key.name == name)
+}
+
+/// The name that was probably meant by `name`, which is not one.
+#[must_use]
+pub fn meant_by(name: &str) -> Option<&'static Key> {
+    /// Below this likeness (1 is equal) a suggestion confuses more than it helps.
+    const LIKENESS: f64 = 0.85;
+    ALL.iter()
+        .map(|key| (strsim::jaro_winkler(&name.replace('-', "_"), key.name), key))
+        .filter(|(likeness, _)| *likeness >= LIKENESS)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .map(|(_, key)| key)
+}
+
+/// Writes the table once and makes of it a constant for each key and [`ALL`].
+macro_rules! keys {
+    ($($constant:ident = $name:literal, $fallback:expr, $help:literal, $expects:literal $(, $secret:ident)?;)*) => {
+        $(
+            #[doc = $help]
+            pub const $constant: Key = Key {
+                name: $name,
+                fallback: $fallback,
+                help: $help,
+                expects: $expects,
+                secret: keys!(@secret $($secret)?),
+            };
+        )*
+        /// Every key, in the order in which they are shown.
+        pub const ALL: &[Key] = &[$($constant),*];
+    };
+    (@secret) => { false };
+    (@secret secret) => { true };
+}
+
+use Fallback::{Described, Value};
+
+keys! {
+    DATA_DIR = "data_dir", Value("./slipway-data"),
+        "Where the embedded storage and the keys are", "a path";
+    HTTP_ADDR = "http_addr", Value("127.0.0.1:8080"),
+        "Where the gateway listens", "an address and a port such as 127.0.0.1:8080 or localhost:0";
+    GRPC_ADDR = "grpc_addr", Value("127.0.0.1:50051"),
+        "Where the gRPC services of this process listen", "an address and a port such as 127.0.0.1:50051 or localhost:0";
+    OPS_ADDR = "ops_addr", Value("127.0.0.1:9464"),
+        "Where metrics and health are served", "an address and a port such as 127.0.0.1:9464 or localhost:0";
+    RELEASE_URL = "release_url", Described("in process"),
+        "Where the release service is", "an http or https URL without a path, such as http://release:50051";
+    NOTIFY_URL = "notify_url", Described("in process"),
+        "Where the notification service is", "an http or https URL without a path, such as http://notify:50051";
+    ADMIN_USERNAME = "admin_username", Value("admin"),
+        "Name of the first administrator, made when there is none", "3 to 40 of a-z A-Z 0-9 . _ -";
+    ADMIN_EMAIL = "admin_email", Value("admin@localhost"),
+        "Email address of the first administrator", "an email address";
+    ADMIN_PASSWORD = "admin_password", Described("random, printed once"),
+        "Password of the first administrator", "8 to 128 characters", secret;
+    ALLOW_ADMIN_REGISTRATION = "allow_admin_registration", Value("false"),
+        "Whether anybody may register as an administrator (for demonstrations only)", "true or false";
+    JWT_KEY_FILE = "jwt_key_file", Described("generated in the data directory"),
+        "PEM file with the keys that sign and verify tokens", "a path";
+    TOKEN_TTL = "token_ttl", Value("8h"),
+        "How long a token is valid", "a duration from 1m to 30d, such as 8h";
+    SERVICE_SECRET = "service_secret", Described("none"),
+        "What the processes of one mesh know each other by", "at least 32 characters", secret;
+    ACTIVITY_RETENTION = "activity_retention", Value("90d"),
+        "How long the wall of activity is kept", "a duration of 8d at least, such as 90d (the bus keeps events 7 days, and an entry must outlive its event)";
+    LOG = "log", Value("info"),
+        "What is logged", "a filter such as info or info,slipway_mesh=debug";
+    LOG_FORMAT = "log_format", Described("human on a terminal, else json"),
+        "How log lines look", "human or json";
+    DRAIN_DEADLINE = "drain_deadline", Value("8s"),
+        "How long requests in flight may take when the process is told to stop", "a duration from 1s to 60s, such as 8s";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistyped_name_finds_the_one_that_was_meant() {
+        for (typed, meant) in [
+            ("data-dir", "data_dir"),
+            ("htp_addr", "http_addr"),
+            ("token_tll", "token_ttl"),
+            ("admin_pasword", "admin_password"),
+        ] {
+            assert_eq!(meant_by(typed).map(|key| key.name), Some(meant));
+        }
+        assert!(meant_by("mongodb_url").is_none());
+        assert!(meant_by("kafka_brokers").is_none());
+    }
+
+    #[test]
+    fn names_are_unique_and_flat() {
+        for (at, key) in ALL.iter().enumerate() {
+            let plain = |c: char| c.is_ascii_lowercase() || c == '_';
+            assert!(key.name.chars().all(plain), "{}", key.name);
+            assert!(ALL[..at].iter().all(|other| other.name != key.name));
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! Which text each key has, and where it comes from.
+
+use std::{
+    collections::BTreeMap,
+    env,
+    ffi::OsString,
+    fmt, fs, io,
+    path::{Path, PathBuf},
+};
+
+use ::config::{Environment, File, FileFormat, Map, Source as _, Value, ValueKind};
+
+use super::{
+    Problem,
+    keys::{self, Fallback, Key},
+};
+use crate::cli::Overrides;
+
+/// Names in the environment that belong to the client commands.
+const CLIENT_NAMES: [&str; 5] = [
+    "SLIPWAY_CONFIG",
+    "SLIPWAY_URL",
+    "SLIPWAY_TOKEN",
+    "SLIPWAY_USERNAME",
+    "SLIPWAY_PASSWORD",
+];
+
+/// What the layers are collected from.
+pub struct Sources {
+    /// The file that was asked for. It must exist.
+    pub file: Option<PathBuf>,
+    /// The file that is read, if it is there, when none was asked for.
+    pub default_file: PathBuf,
+    /// The environment; only names that begin with `SLIPWAY_` matter.
+    pub env: Vec<(OsString, OsString)>,
+    /// Key names with the text of their flags.
+    pub flags: BTreeMap<&'static str, String>,
+}
+
+/// Where a value comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Nobody set the key.
+    Default,
+    /// This file.
+    File(PathBuf),
+    /// A `SLIPWAY_*` variable.
+    Environment,
+    /// A flag.
+    Flag,
+}
+
+impl Origin {
+    /// How the key is written there, for messages.
+    fn place(&self, key: &Key) -> String {
+        match self {
+            Self::Default => key.name.to_owned(),
+            Self::File(path) => format!("{} in {}", key.name, path.display()),
+            Self::Environment => key.env(),
+            Self::Flag => format!("--{}", key.flag()),
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File(path) => write!(f, "file {}", path.display()),
+            Self::Environment => f.write_str("environment"),
+            Self::Flag => f.write_str("flag"),
+        }
+    }
+}
+
+/// What applies for a key. Not `Debug`: the text may be a secret.
+#[derive(Clone)]
+pub struct Effective {
+    /// `None` if there is neither a value nor a default that is one.
+    pub text: Option<String>,
+    /// Who says so.
+    pub origin: Origin,
+}
+
+/// The text of every key that is set, from the strongest layer that sets it, and what was
+/// wrong with the layers themselves. Not `Debug`: there are secrets in it.
+#[derive(Default)]
+pub struct Layers {
+    set: BTreeMap<&'static str, (String, Origin)>,
+    problems: Vec<Problem>,
+}
+
+impl Layers {
+    /// The layers of this process: its environment, and `slipway.toml` in its working
+    /// directory unless `file` is given.
+    #[must_use]
+    pub fn of_process(file: Option<PathBuf>, flags: &Overrides) -> Self {
+        Self::collect(Sources {
+            file,
+            default_file: "slipway.toml".into(),
+            env: env::vars_os().collect(),
+            flags: flags.0.clone(),
+        })
+    }
+
+    /// Collects the layers, from the weakest to the strongest.
+    #[must_use]
+    pub fn collect(sources: Sources) -> Self {
+        let mut layers = Self::default();
+        layers.add_file(sources.file, sources.default_file);
+        layers.add_environment(sources.env);
+        for (name, text) in sources.flags {
+            if let Some(key) = keys::find(name) {
+                layers.add(key, text, Origin::Flag);
+            }
+        }
+        layers
+    }
+
+    /// What applies for `key`.
+    #[must_use]
+    pub fn effective(&self, key: &Key) -> Effective {
+        match (self.set.get(key.name), key.fallback) {
+            (Some((text, origin)), _) => Effective {
+                text: Some(text.clone()),
+                origin: origin.clone(),
+            },
+            (None, Fallback::Value(text)) => Effective {
+                text: Some(text.to_owned()),
+                origin: Origin::Default,
+            },
+            (None, Fallback::Described(_)) => Effective {
+                text: None,
+                origin: Origin::Default,
+            },
+        }
+    }
+
+    /// How `key` is written where it is set, for messages.
+    pub(super) fn place(&self, key: &Key) -> String {
+        self.effective(key).origin.place(key)
+    }
+
+    /// Whether anybody set `key`.
+    pub(super) fn sets(&self, key: &Key) -> bool {
+        self.set.contains_key(key.name)
+    }
+
+    /// What was wrong with the layers themselves.
+    pub(super) fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    fn add_file(&mut self, asked: Option<PathBuf>, default: PathBuf) {
+        let must_exist = asked.is_some();
+        let path = asked.unwrap_or(default);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !must_exist => return,
+            Err(error) => {
+                let message = format!("cannot be read: {error}");
+                self.problem(path.display(), message);
+                return;
+            }
+        };
+        let values = match File::from_str(&text, FileFormat::Toml).collect() {
+            Ok(values) => values,
+            Err(error) => {
+                self.problem(path.display(), where_not_toml(&error));
+                return;
+            }
+        };
+        for (name, value) in sorted(values) {
+            self.add_from_file(&path, &name, value);
+        }
+    }
+
+    fn add_from_file(&mut self, path: &Path, name: &str, value: Value) {
+        let Some(key) = keys::find(name) else {
+            let meant = keys::meant_by(name).map(|key| key.name.to_owned());
+            self.problem(path.display(), unknown(name, meant));
+            return;
+        };
+        let origin = Origin::File(path.to_owned());
+        match value.kind {
+            ValueKind::String(text) => self.add(key, text, origin),
+            ValueKind::Boolean(value) => self.add(key, value.to_string(), origin),
+            // A number as TOML reads it may not be what was written: 007, 1_000, 1e3.
+            _ => self.problem(origin.place(key), "must be text in quotes"),
+        }
+    }
+
+    fn add_environment(&mut self, env: Vec<(OsString, OsString)>) {
+        let mut readable = Map::new();
+        for (name, value) in env {
+            let Ok(name) = name.into_string() else {
+                continue;
+            };
+            if !name.starts_with("SLIPWAY_") || CLIENT_NAMES.contains(&name.as_str()) {
+                continue;
+            }
+            match value.into_string() {
+                Ok(value) => drop(readable.insert(name, value)),
+                Err(_) => self.problem(name, "is not UTF-8"),
+            }
+        }
+        let source = Environment::with_prefix("SLIPWAY").source(Some(readable));
+        let values = source.collect().unwrap_or_default();
+        for (name, value) in sorted(values) {
+            let Some(key) = keys::find(&name) else {
+                let meant = keys::meant_by(&name).map(Key::env);
+                let name = format!("SLIPWAY_{}", name.to_uppercase());
+                self.problem("the environment", unknown(&name, meant));
+                continue;
+            };
+            if let ValueKind::String(text) = value.kind {
+                self.add(key, text, Origin::Environment);
+            }
+        }
+    }
+
+    /// An empty value is refused: taken for "not set", it would silently choose the
+    /// embedded mode where a template was not filled in.
+    fn add(&mut self, key: &'static Key, text: String, origin: Origin) {
+        if text.is_empty() {
+            let message = "is empty; leave it out or give it a value";
+            self.problem(origin.place(key), message);
+        } else {
+            self.set.insert(key.name, (text, origin));
+        }
+    }
+
+    fn problem(&mut self, place: impl fmt::Display, message: impl Into<String>) {
+        self.problems.push(Problem::new(place.to_string(), message));
+    }
+}
+
+fn sorted(values: Map<String, Value>) -> BTreeMap<String, Value> {
+    values.into_iter().collect()
+}
+
+fn unknown(name: &str, meant: Option<String>) -> String {
+    let suggestion = meant.map(|meant| format!("; did you mean {meant}?"));
+    format!("unknown key {name}{}", suggestion.unwrap_or_default())
+}
+
+/// Only the first line of the parser's message: the others quote the file, and with it
+/// perhaps a secret.
+fn where_not_toml(error: &::config::ConfigError) -> String {
+    let text = match error {
+        ::config::ConfigError::FileParse { cause, .. } => cause.to_string(),
+        other => other.to_string(),
+    };
+    let first = text.lines().next().unwrap_or_default();
+    format!("is not valid: {first}")
+}

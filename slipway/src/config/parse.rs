@@ -1,0 +1,159 @@
+//! From the text of a key to its typed value. `None` means that the text is not what the
+//! key's table row expects; the row has the words for it.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use email_address::EmailAddress;
+use slipway_mesh::telemetry::logs::{self, Format};
+use tonic::transport::Uri;
+
+use super::Secret;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+pub(super) fn path(text: &str) -> Option<PathBuf> {
+    Some(PathBuf::from(text))
+}
+
+/// `localhost` is the one name that is taken: what a listener binds must not hang on DNS.
+pub(super) fn address(text: &str) -> Option<SocketAddr> {
+    match text.strip_prefix("localhost:") {
+        Some(port) => Some(SocketAddr::from(([127, 0, 0, 1], port.parse().ok()?))),
+        None => text.parse().ok(),
+    }
+}
+
+pub(super) fn service_url(text: &str) -> Option<Uri> {
+    let uri: Uri = text.parse().ok()?;
+    let web = matches!(uri.scheme_str(), Some("http" | "https"));
+    let (authority, host) = (uri.authority()?.as_str(), uri.host()?);
+    // What is more than the host must be a port: no user, no number that is too large.
+    let plain = authority == host || (uri.port_u16().is_some() && !authority.contains('@'));
+    let bare = uri.path() == "/" && uri.query().is_none() && !text.contains('#');
+    (web && !host.is_empty() && plain && bare).then_some(uri)
+}
+
+/// The rule for every account's name, see the API.
+pub(crate) fn username(text: &str) -> Option<String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    ((3..=40).contains(&text.len()) && text.chars().all(allowed)).then(|| text.to_owned())
+}
+
+pub(super) fn email(text: &str) -> Option<String> {
+    EmailAddress::is_valid(text).then(|| text.to_owned())
+}
+
+pub(super) fn password(text: &str) -> Option<Secret> {
+    (8..=128)
+        .contains(&text.chars().count())
+        .then(|| Secret::new(text.to_owned()))
+}
+
+pub(super) fn service_secret(text: &str) -> Option<Secret> {
+    (text.chars().count() >= 32).then(|| Secret::new(text.to_owned()))
+}
+
+pub(super) fn boolean(text: &str) -> Option<bool> {
+    text.parse().ok()
+}
+
+pub(super) fn token_ttl(text: &str) -> Option<Duration> {
+    duration(text).filter(|ttl| (MINUTE..=30 * DAY).contains(ttl))
+}
+
+pub(super) fn activity_retention(text: &str) -> Option<Duration> {
+    duration(text).filter(|retention| *retention >= 8 * DAY)
+}
+
+pub(super) fn drain_deadline(text: &str) -> Option<Duration> {
+    duration(text).filter(|deadline| (Duration::from_secs(1)..=MINUTE).contains(deadline))
+}
+
+pub(super) fn log_filter(text: &str) -> Option<String> {
+    logs::parse_filter(text).ok().map(|_| text.to_owned())
+}
+
+pub(super) fn log_format(text: &str) -> Option<Format> {
+    match text {
+        "human" => Some(Format::Human),
+        "json" => Some(Format::Json),
+        _ => None,
+    }
+}
+
+fn duration(text: &str) -> Option<Duration> {
+    humantime::parse_duration(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_numbers_or_localhost() {
+        assert_eq!(address("localhost:0"), "127.0.0.1:0".parse().ok());
+        assert_eq!(address("[::1]:80"), "[::1]:80".parse().ok());
+        for text in ["8080", "localhost", "localhost:x", "example.com:80", ""] {
+            assert!(address(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn service_urls_have_no_path_and_no_user() {
+        for text in [
+            "http://release:50051",
+            "https://r.example/",
+            "http://[::1]:1",
+        ] {
+            assert!(service_url(text).is_some(), "{text}");
+        }
+        for text in [
+            "release:50051",
+            "ftp://release",
+            "http://",
+            "http://release:50051/api",
+            "http://release?x=1",
+            "http://release#x",
+            "http://user:word@release",
+            "http://release:",
+            "http://release:99999999",
+        ] {
+            assert!(service_url(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn durations_keep_to_their_ranges() {
+        assert_eq!(token_ttl("8h"), Some(Duration::from_secs(8 * 3600)));
+        assert!(token_ttl("59s").is_none());
+        assert!(token_ttl("31d").is_none());
+        assert!(token_ttl("8").is_none());
+        assert!(activity_retention("8d").is_some());
+        assert!(activity_retention("7d").is_none());
+        assert!(drain_deadline("1s").is_some());
+        assert!(drain_deadline("61s").is_none());
+    }
+
+    #[test]
+    fn accounts_keep_to_the_rules_of_the_api() {
+        assert!(username("release-notes.lead_1").is_some());
+        assert!(username("ab").is_none());
+        assert!(username("ada lovelace").is_none());
+        assert!(email("admin@localhost").is_some());
+        assert!(email("admin").is_none());
+        assert!(password("1234567").is_none());
+        assert!(password(&"é".repeat(128)).is_some());
+        assert!(password(&"é".repeat(129)).is_none());
+        assert!(service_secret(&"x".repeat(31)).is_none());
+    }
+
+    #[test]
+    fn booleans_and_formats_are_exact() {
+        assert_eq!(boolean("true"), Some(true));
+        assert!(boolean("yes").is_none());
+        assert!(log_format("JSON").is_none());
+        assert!(log_filter("info,slipway_mesh=debug").is_some());
+        assert!(log_filter("slipway=shout").is_none());
+    }
+}

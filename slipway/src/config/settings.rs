@@ -1,0 +1,196 @@
+//! The settings that the program works with, and the rules they have to obey.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use slipway_mesh::telemetry::logs::Format;
+use tonic::transport::Uri;
+
+use super::{Invalid, Key, Layers, Problem, Secret, keys, parse};
+use crate::cli::Role;
+
+/// A valid configuration. `Debug` does not show secrets.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where the embedded storage and generated keys are.
+    pub data_dir: PathBuf,
+    /// Where the gateway listens. Port 0 lets the system choose, here and below.
+    pub http_addr: SocketAddr,
+    /// Where the gRPC services of this process listen, all on one port.
+    pub grpc_addr: SocketAddr,
+    /// Where metrics and health are served.
+    pub ops_addr: SocketAddr,
+    /// Where the release service is; `None`: in this process, or not needed.
+    pub release_url: Option<Uri>,
+    /// Where the notification service is; `None`: in this process, or not needed.
+    pub notify_url: Option<Uri>,
+    /// Name of the first administrator, who is made when there is none.
+    pub admin_username: String,
+    /// Email address of the first administrator.
+    pub admin_email: String,
+    /// Password of the first administrator; `None`: a random one, printed once.
+    pub admin_password: Option<Secret>,
+    /// Whether anybody may register as an administrator.
+    pub allow_admin_registration: bool,
+    /// PEM file with the keys of tokens; `None`: generated in the data directory.
+    pub jwt_key_file: Option<PathBuf>,
+    /// How long a token is valid.
+    pub token_ttl: Duration,
+    /// What the processes of one mesh know each other by. Always there when one of the
+    /// URLs is.
+    pub service_secret: Option<Secret>,
+    /// How long the wall of activity is kept.
+    pub activity_retention: Duration,
+    /// A filter that the logs accept.
+    pub log: String,
+    /// How log lines look.
+    pub log_format: Format,
+    /// How long requests in flight may take when the process is told to stop.
+    pub drain_deadline: Duration,
+}
+
+impl Layers {
+    /// The settings, checked for `role` if one is given.
+    ///
+    /// # Errors
+    /// Everything that is wrong, in the layers, in the values and between them.
+    pub fn settings(&self, role: Option<Role>) -> Result<Settings, Invalid> {
+        let mut reader = Reader {
+            layers: self,
+            problems: self.problems().to_vec(),
+        };
+        let settings = reader.settings(role);
+        match settings {
+            Some(settings) if reader.problems.is_empty() => Ok(settings),
+            _ => Err(Invalid {
+                problems: reader.problems,
+            }),
+        }
+    }
+}
+
+struct Reader<'a> {
+    layers: &'a Layers,
+    problems: Vec<Problem>,
+}
+
+impl Reader<'_> {
+    /// `None` if a key that must have a value has a malformed one. Every key is read
+    /// before that is decided, so that every problem is found.
+    fn settings(&mut self, role: Option<Role>) -> Option<Settings> {
+        let data_dir = self.read(&keys::DATA_DIR, parse::path);
+        let http_addr = self.read(&keys::HTTP_ADDR, parse::address);
+        let grpc_addr = self.read(&keys::GRPC_ADDR, parse::address);
+        let ops_addr = self.read(&keys::OPS_ADDR, parse::address);
+        let release_url = self.read(&keys::RELEASE_URL, parse::service_url);
+        let notify_url = self.read(&keys::NOTIFY_URL, parse::service_url);
+        let admin_username = self.read(&keys::ADMIN_USERNAME, parse::username);
+        let admin_email = self.read(&keys::ADMIN_EMAIL, parse::email);
+        let admin_password = self.read(&keys::ADMIN_PASSWORD, parse::password);
+        let allow_admin_registration = self.read(&keys::ALLOW_ADMIN_REGISTRATION, parse::boolean);
+        let jwt_key_file = self.read(&keys::JWT_KEY_FILE, parse::path);
+        let token_ttl = self.read(&keys::TOKEN_TTL, parse::token_ttl);
+        let service_secret = self.read(&keys::SERVICE_SECRET, parse::service_secret);
+        let activity_retention = self.read(&keys::ACTIVITY_RETENTION, parse::activity_retention);
+        let log = self.read(&keys::LOG, parse::log_filter);
+        let log_format = self.read(&keys::LOG_FORMAT, parse::log_format);
+        let drain_deadline = self.read(&keys::DRAIN_DEADLINE, parse::drain_deadline);
+
+        if let Some(role) = role {
+            self.check_services(role);
+            let http = http_addr.filter(|_| role.serves_http());
+            let grpc = grpc_addr.filter(|_| role.serves_grpc());
+            self.check_listeners([
+                (&keys::HTTP_ADDR, http),
+                (&keys::GRPC_ADDR, grpc),
+                (&keys::OPS_ADDR, ops_addr),
+            ]);
+        }
+
+        Some(Settings {
+            data_dir: data_dir?,
+            http_addr: http_addr?,
+            grpc_addr: grpc_addr?,
+            ops_addr: ops_addr?,
+            release_url,
+            notify_url,
+            admin_username: admin_username?,
+            admin_email: admin_email?,
+            admin_password,
+            allow_admin_registration: allow_admin_registration?,
+            jwt_key_file,
+            token_ttl: token_ttl?,
+            service_secret,
+            activity_retention: activity_retention?,
+            log: log?,
+            log_format: log_format.unwrap_or_else(Format::for_stderr),
+            drain_deadline: drain_deadline?,
+        })
+    }
+
+    /// `None` if the key has no value, or a malformed one, which is noted.
+    fn read<T>(&mut self, key: &Key, parse: fn(&str) -> Option<T>) -> Option<T> {
+        let text = self.layers.effective(key).text?;
+        let value = parse(&text);
+        if value.is_none() {
+            self.problem(key, format!("must be {}", key.expects));
+        }
+        value
+    }
+
+    /// Which other services a role needs, and what comes with having them elsewhere.
+    fn check_services(&mut self, role: Role) {
+        let needed: &[&Key] = match role {
+            Role::All | Role::Release => &[],
+            Role::Gateway => &[&keys::RELEASE_URL, &keys::NOTIFY_URL],
+            Role::Notify => &[&keys::RELEASE_URL],
+        };
+        for key in needed {
+            if !self.layers.sets(key) {
+                self.problem(
+                    key,
+                    format!("must be set for the {role} role ({})", key.env()),
+                );
+            }
+        }
+        let mut elsewhere = false;
+        for key in [&keys::RELEASE_URL, &keys::NOTIFY_URL] {
+            if !self.layers.sets(key) {
+                continue;
+            }
+            elsewhere = true;
+            if role == Role::All {
+                let message = "contradicts running all services in this process";
+                self.problem(key, message);
+            }
+        }
+        if elsewhere && !self.layers.sets(&keys::SERVICE_SECRET) {
+            let message = "must be set when another service has a URL (SLIPWAY_SERVICE_SECRET)";
+            self.problem(&keys::SERVICE_SECRET, message);
+        }
+    }
+
+    /// Two listeners on one port would only show when the second is bound.
+    fn check_listeners(&mut self, listeners: [(&Key, Option<SocketAddr>); 3]) {
+        for (at, (key, address)) in listeners.iter().enumerate() {
+            let clash = listeners[..at]
+                .iter()
+                .find(|(_, other)| overlap(*address, *other));
+            if let Some((other, _)) = clash {
+                self.problem(key, format!("is the same address as {}", other.name));
+            }
+        }
+    }
+
+    fn problem(&mut self, key: &Key, message: impl Into<String>) {
+        self.problems
+            .push(Problem::new(self.layers.place(key), message));
+    }
+}
+
+fn overlap(a: Option<SocketAddr>, b: Option<SocketAddr>) -> bool {
+    let (Some(a), Some(b)) = (a, b) else {
+        return false;
+    };
+    let same_host = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
+    a.port() == b.port() && a.port() != 0 && same_host
+}

@@ -1,0 +1,233 @@
+//! Layers, precedence, and everything that can be wrong.
+
+use std::{fs, time::Duration};
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::cli::Role;
+
+/// Files, environment and flags of one test.
+struct Case {
+    dir: TempDir,
+    sources: Sources,
+}
+
+impl Case {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let default_file = dir.path().join("slipway.toml");
+        let sources = Sources {
+            file: None,
+            default_file,
+            env: Vec::new(),
+            flags: std::collections::BTreeMap::new(),
+        };
+        Self { dir, sources }
+    }
+
+    fn file(self, text: &str) -> Self {
+        fs::write(self.dir.path().join("slipway.toml"), text).unwrap();
+        self
+    }
+
+    fn env(mut self, name: &str, text: &str) -> Self {
+        self.sources.env.push((name.into(), text.into()));
+        self
+    }
+
+    fn flag(mut self, name: &'static str, text: &str) -> Self {
+        self.sources.flags.insert(name, text.to_owned());
+        self
+    }
+
+    fn settings(self, role: Role) -> Result<Settings, Vec<String>> {
+        // The directory lives until the layers have been read.
+        let layers = Layers::collect(self.sources);
+        drop(self.dir);
+        layers.settings(Some(role)).map_err(|invalid| {
+            let problems = invalid.problems.iter();
+            problems.map(ToString::to_string).collect()
+        })
+    }
+
+    fn problems(self, role: Role) -> Vec<String> {
+        self.settings(role).err().unwrap_or_default()
+    }
+}
+
+const SECRET: &str = "correct-horse-battery-staple-0123456789";
+
+#[test]
+fn the_defaults_are_a_valid_configuration_of_the_whole_mesh() {
+    let settings = Case::new().settings(Role::All).unwrap();
+    assert_eq!(settings.data_dir.to_str(), Some("./slipway-data"));
+    assert_eq!(settings.http_addr.to_string(), "127.0.0.1:8080");
+    assert_eq!(settings.token_ttl, Duration::from_secs(8 * 3600));
+    assert_eq!(settings.activity_retention.as_secs(), 90 * 86_400);
+    assert_eq!(settings.drain_deadline, Duration::from_secs(8));
+    assert_eq!(settings.admin_username, "admin");
+    assert!(!settings.allow_admin_registration);
+    assert!(settings.admin_password.is_none());
+    assert!(settings.jwt_key_file.is_none());
+}
+
+#[test]
+fn a_flag_beats_the_environment_which_beats_the_file_which_beats_the_default() {
+    let file = "log = \"error\"\nadmin_username = \"from-file\"\ntoken_ttl = \"1h\"";
+    let settings = Case::new()
+        .file(file)
+        .env("SLIPWAY_ADMIN_USERNAME", "from-env")
+        .env("SLIPWAY_TOKEN_TTL", "2h")
+        .flag("token_ttl", "3h")
+        .settings(Role::All)
+        .unwrap();
+    assert_eq!(settings.log, "error");
+    assert_eq!(settings.admin_username, "from-env");
+    assert_eq!(settings.token_ttl, Duration::from_secs(3 * 3600));
+    assert_eq!(settings.admin_email, "admin@localhost");
+}
+
+#[test]
+fn a_file_that_was_asked_for_must_exist_and_replaces_the_default_one() {
+    let mut case = Case::new().file("log = \"error\"");
+    let other = case.dir.path().join("other.conf");
+    case.sources.file = Some(other.clone());
+    fs::write(&other, "allow_admin_registration = true").unwrap();
+    let settings = Layers::collect(case.sources).settings(None).unwrap();
+    assert_eq!(settings.log, "info");
+    assert!(settings.allow_admin_registration);
+
+    let mut case = Case::new();
+    case.sources.file = Some("/nowhere/slipway.toml".into());
+    let problems = case.problems(Role::All);
+    assert!(problems[0].starts_with("/nowhere/slipway.toml: cannot be read"));
+}
+
+#[test]
+fn a_password_of_digits_in_the_environment_stays_as_it_is() {
+    let settings = Case::new()
+        .env("SLIPWAY_ADMIN_PASSWORD", "00123456")
+        .settings(Role::All)
+        .unwrap();
+    assert_eq!(settings.admin_password.unwrap().expose(), "00123456");
+}
+
+#[test]
+fn everything_that_is_wrong_is_reported_at_once() {
+    let problems = Case::new()
+        .file("data-dir = \"x\"\nlog = 3\n[gateway]\nport = 1")
+        .env("SLIPWAY_HTTP_ADDR", "8080")
+        .env("SLIPWAY_MONGODB_URL", "mongodb://db")
+        .env("SLIPWAY_TOKEN_TLL", "1h")
+        .flag("drain_deadline", "2m")
+        .problems(Role::Gateway);
+    let expected = [
+        "unknown key data-dir; did you mean data_dir?",
+        "unknown key gateway",
+        "log in ",
+        "the environment: unknown key SLIPWAY_MONGODB_URL",
+        "unknown key SLIPWAY_TOKEN_TLL; did you mean SLIPWAY_TOKEN_TTL?",
+        "SLIPWAY_HTTP_ADDR: must be an address and a port",
+        "--drain-deadline: must be a duration from 1s to 60s",
+        "release_url: must be set for the gateway role",
+        "notify_url: must be set for the gateway role",
+    ];
+    for text in expected {
+        let found = problems.iter().filter(|p| p.contains(text)).count();
+        assert_eq!(found, 1, "{text} in {problems:#?}");
+    }
+    assert_eq!(problems.len(), expected.len(), "{problems:#?}");
+}
+
+#[test]
+fn an_empty_value_is_not_taken_for_an_absent_one() {
+    let problems = Case::new()
+        .env("SLIPWAY_RELEASE_URL", "")
+        .problems(Role::All);
+    assert_eq!(
+        problems,
+        ["SLIPWAY_RELEASE_URL: is empty; leave it out or give it a value"]
+    );
+}
+
+#[test]
+fn names_of_the_client_commands_are_not_unknown() {
+    let mut case = Case::new();
+    for name in ["CONFIG", "URL", "TOKEN", "USERNAME", "PASSWORD"] {
+        case = case.env(&format!("SLIPWAY_{name}"), "x");
+    }
+    assert!(case.env("PATH", "/bin").settings(Role::All).is_ok());
+}
+
+#[test]
+fn roles_know_which_services_they_need() {
+    let split = || Case::new().env("SLIPWAY_SERVICE_SECRET", SECRET);
+    let release = |case: Case| case.env("SLIPWAY_RELEASE_URL", "http://release:50051");
+    let notify = |case: Case| case.env("SLIPWAY_NOTIFY_URL", "http://notify:50051");
+    assert!(Case::new().settings(Role::Release).is_ok());
+    assert!(release(split()).settings(Role::Notify).is_ok());
+    assert!(notify(release(split())).settings(Role::Gateway).is_ok());
+    assert_eq!(split().problems(Role::Notify).len(), 1);
+    assert_eq!(release(split()).problems(Role::Gateway).len(), 1);
+    let contradiction = &release(split()).problems(Role::All)[0];
+    assert!(contradiction.contains("contradicts running all services"));
+    let unprotected = &release(Case::new()).problems(Role::Notify)[0];
+    assert!(unprotected.starts_with("service_secret: must be set"));
+}
+
+#[test]
+fn two_listeners_do_not_share_an_address_unless_the_system_chooses() {
+    let same = |port: u16| {
+        Case::new()
+            .env("SLIPWAY_HTTP_ADDR", &format!("0.0.0.0:{port}"))
+            .env("SLIPWAY_OPS_ADDR", &format!("localhost:{port}"))
+    };
+    let problems = same(9000).problems(Role::All);
+    assert_eq!(
+        problems,
+        ["SLIPWAY_OPS_ADDR: is the same address as http_addr"]
+    );
+    assert!(same(0).settings(Role::All).is_ok());
+    assert!(same(9000).settings(Role::Release).is_ok());
+}
+
+#[test]
+fn no_secret_is_shown_by_debug_or_by_any_problem() {
+    let settings = Case::new()
+        .env("SLIPWAY_ADMIN_PASSWORD", SECRET)
+        .env("SLIPWAY_SERVICE_SECRET", SECRET)
+        .settings(Role::All)
+        .unwrap();
+    assert!(!format!("{settings:?}").contains(SECRET));
+
+    let malformed = Case::new()
+        .env("SLIPWAY_SERVICE_SECRET", "hunter2")
+        .env("SLIPWAY_RELEASE_URL", "http://user:hunter2@release")
+        .flag("admin_password", "hunter2");
+    let broken = Case::new().file("log = \"info\"\nadmin_password = \"hunter2");
+    let number = Case::new().file("admin_password = 12345678");
+    for (case, place) in [
+        (malformed, "--admin-password: must be 8 to 128 characters"),
+        (broken, "line 2"),
+        (number, "must be text in quotes"),
+    ] {
+        let problems = case.problems(Role::Release).join("\n");
+        assert!(problems.contains(place), "{problems}");
+        assert!(!problems.contains("hunter2"), "{problems}");
+        assert!(!problems.contains("12345678"), "{problems}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_not_text_is_named_but_not_shown() {
+    use std::os::unix::ffi::OsStringExt as _;
+    let mut case = Case::new();
+    let value = std::ffi::OsString::from_vec(b"hunter2\xff".to_vec());
+    case.sources
+        .env
+        .push(("SLIPWAY_ADMIN_PASSWORD".into(), value));
+    let problems = case.problems(Role::All);
+    assert_eq!(problems, ["SLIPWAY_ADMIN_PASSWORD: is not UTF-8"]);
+}
