@@ -63,8 +63,19 @@ pub enum Command {
         command: ConfigCommand,
     },
     /// Create a release with its tasks from a plan file, through the API
+    ///
+    /// The plan is a JSON object: {"name", "version"?, "description"?, "tasks": [{"title",
+    /// "description"?, "assignee", "orderIndex"?, "dueAt"?}], "hotfix"?: {"title",
+    /// "description"?, "assignee", "dueAt"?}}. It is checked whole before anything is sent.
+    #[command(
+        after_help = "Example: SLIPWAY_USERNAME=admin slipway import plan.json --create-users"
+    )]
     Import(ImportArgs),
     /// Follow the wall of activity
+    ///
+    /// One line for each thing that happens, until Ctrl-C. A lost connection is made
+    /// again, and what happened meanwhile is not missed.
+    #[command(after_help = "Example: SLIPWAY_USERNAME=ada slipway watch --type 'task.*' --mine")]
     Watch(WatchArgs),
 }
 

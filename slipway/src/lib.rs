@@ -9,7 +9,13 @@
 //!
 //! Exit codes: 0 fine, 1 failed, 2 wrong use or wrong configuration.
 
-use std::{future::Future, io, process::ExitCode, time::Duration};
+use std::{
+    future::Future,
+    io::{self, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+    time::Duration,
+};
 
 use clap::Parser as _;
 use slipway_mesh::telemetry::logs;
@@ -49,10 +55,15 @@ pub fn main() -> ExitCode {
             };
         }
     };
-    match run(cli) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error),
+    let Err(error) = run(cli) else {
+        return ExitCode::SUCCESS;
+    };
+    if reader_left(&error) {
+        return ExitCode::SUCCESS;
     }
+    // A closed standard error leaves nobody to tell.
+    let _ = writeln!(io::stderr(), "slipway: {}", message(&error));
+    exit_code(&error)
 }
 
 fn run(cli: Cli) -> anyhow::Result<()> {
@@ -75,11 +86,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     }
 }
 
-fn serve(
-    role: Role,
-    layers: &Layers,
-    ready_file: Option<std::path::PathBuf>,
-) -> anyhow::Result<()> {
+fn serve(role: Role, layers: &Layers, ready_file: Option<PathBuf>) -> anyhow::Result<()> {
     let settings = layers.settings(Some(role))?;
     let filter = logs::parse_filter(&settings.log).map_err(UsageError)?;
     logs::init(filter, settings.log_format);
@@ -95,17 +102,29 @@ fn block_on<F: Future>(future: F) -> io::Result<F::Output> {
     Ok(output)
 }
 
-/// Says why the program ends, and with which exit code.
-fn fail(error: &anyhow::Error) -> ExitCode {
-    let reader_left = error
+/// Whether whoever read the output has had enough, as in `slipway watch | head`.
+fn reader_left(error: &anyhow::Error) -> bool {
+    error
         .downcast_ref::<io::Error>()
-        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
-    if reader_left {
-        return ExitCode::SUCCESS;
+        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// The error with its causes. Some errors say their cause themselves: that is not
+/// repeated.
+fn message(error: &anyhow::Error) -> String {
+    let mut message = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        if message.is_empty() {
+            message = cause;
+        } else if !message.contains(&cause) {
+            message = format!("{message}: {cause}");
+        }
     }
-    let message = text::escape_lines(&format!("{error:#}"));
-    // A closed standard error leaves nobody to tell.
-    let _ = io::Write::write_fmt(&mut io::stderr(), format_args!("slipway: {message}\n"));
+    text::escape_lines(&message)
+}
+
+fn exit_code(error: &anyhow::Error) -> ExitCode {
     if error.is::<Invalid>() || error.is::<UsageError>() {
         ExitCode::from(2)
     } else {
@@ -115,21 +134,30 @@ fn fail(error: &anyhow::Error) -> ExitCode {
 
 #[cfg(test)]
 mod tests {
+    use anyhow::anyhow;
+
     use super::*;
 
     #[test]
     fn exit_codes_tell_wrong_use_from_failure() {
-        let code = |error: anyhow::Error| format!("{:?}", fail(&error));
-        let two = format!("{:?}", ExitCode::from(2));
-        assert_eq!(code(UsageError("no".into()).into()), two);
-        assert_eq!(code(Invalid::default().into()), two);
-        assert_eq!(
-            code(anyhow::anyhow!("no")),
-            format!("{:?}", ExitCode::FAILURE)
-        );
-        assert_eq!(
-            code(io::Error::from(io::ErrorKind::BrokenPipe).into()),
-            format!("{:?}", ExitCode::SUCCESS)
-        );
+        let usage = UsageError("no".into()).into();
+        assert_eq!(exit_code(&usage), ExitCode::from(2));
+        assert_eq!(exit_code(&Invalid::default().into()), ExitCode::from(2));
+        assert_eq!(exit_code(&anyhow!("no")), ExitCode::FAILURE);
+    }
+
+    #[test]
+    fn a_reader_who_leaves_is_no_failure() {
+        let broken = io::Error::from(io::ErrorKind::BrokenPipe);
+        assert!(reader_left(&broken.into()));
+        assert!(!reader_left(&anyhow!("no")));
+    }
+
+    #[test]
+    fn causes_are_said_once_and_cannot_act_on_the_terminal() {
+        let error = anyhow!("disk full\x07").context("cannot write");
+        assert_eq!(message(&error), "cannot write: disk full\\u{7}");
+        let error = anyhow!("disk full").context("cannot write: disk full");
+        assert_eq!(message(&error), "cannot write: disk full");
     }
 }

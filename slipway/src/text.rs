@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-/// `text` on one line, with every character that could move the cursor, change colours or
-/// turn the reading direction written out, such as `\u{1b}`.
+/// `text` on one line, with every character that [acts on a terminal](acts_on_terminal)
+/// written out, such as `\u{1b}`.
 pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
@@ -22,7 +22,8 @@ pub(crate) fn escape_lines(text: &str) -> String {
     text.split('\n').map(escape).collect::<Vec<_>>().join("\n")
 }
 
-fn acts_on_terminal(character: char) -> bool {
+/// Whether `character` moves the cursor, changes colours or turns the reading direction.
+pub(crate) fn acts_on_terminal(character: char) -> bool {
     let breaks_lines = matches!(character, '\u{2028}' | '\u{2029}');
     let turns_direction = matches!(
         character,

@@ -4,3 +4,6 @@ pub mod check;
 pub mod client;
 pub mod import;
 pub mod watch;
+
+#[cfg(test)]
+mod script;

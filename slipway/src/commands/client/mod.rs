@@ -81,7 +81,7 @@ pub struct Page<T> {
 
 impl Client {
     /// A client of the server at `base` that is not signed in.
-    fn new(base: Url) -> reqwest::Result<Self> {
+    pub(super) fn new(base: Url) -> reqwest::Result<Self> {
         // An error says that one is installed already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
@@ -240,7 +240,10 @@ fn asked_to_wait(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
+    use crate::commands::script::{Reply, Script, header};
 
     fn client(base: &str) -> Client {
         Client::new(base.parse().unwrap()).unwrap()
@@ -264,5 +267,36 @@ mod tests {
         assert_eq!(asked_to_wait(StatusCode::FORBIDDEN, &headers), None);
         headers.insert(RETRY_AFTER, "900".parse().unwrap());
         assert_eq!(asked_to_wait(busy, &headers), None);
+    }
+
+    #[tokio::test]
+    async fn a_lost_answer_is_asked_for_again_with_the_same_key() {
+        let replies = vec![Reply::Cut, Reply::Json(201, r#"{"id": 1}"#)];
+        let script = Script::start(replies).await;
+        let client = Client::new(script.url.clone()).unwrap();
+        let answer: Value = client
+            .post("/releases", "k-1", &json!({"name": "R"}))
+            .await
+            .unwrap();
+        assert_eq!(answer["id"], 1);
+        let requests = script.requests().await;
+        assert_eq!(requests.len(), 2);
+        for request in requests {
+            assert!(request.starts_with("POST /releases HTTP/1.1"));
+            assert_eq!(header(&request, "idempotency-key"), Some("k-1"));
+            assert!(request.ends_with(r#"{"name":"R"}"#));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_not_repeated() {
+        let body = r#"{"code": "FORBIDDEN", "detail": "Only administrators may do this."}"#;
+        let script = Script::start(vec![Reply::Json(403, body)]).await;
+        let client = Client::new(script.url.clone()).unwrap();
+        let answer = client.get::<Value>("/admin", &[]).await;
+        assert_eq!(
+            answer.unwrap_err().to_string(),
+            "FORBIDDEN: Only administrators may do this."
+        );
     }
 }

@@ -19,15 +19,8 @@ mod report;
 mod requests;
 mod users;
 
-/// Create a release with its tasks from a plan file, through the API
-///
-/// The plan is a JSON object: {"name", "version"?, "description"?, "tasks": [{"title",
-/// "description"?, "assignee", "orderIndex"?, "dueAt"?}], "hotfix"?: {"title",
-/// "description"?, "assignee", "dueAt"?}}. It is checked whole before anything is sent.
+/// What `import` takes.
 #[derive(clap::Args)]
-#[command(
-    after_help = "Example: SLIPWAY_USERNAME=admin slipway import kubernetes-1.31.json --create-users"
-)]
 pub struct ImportArgs {
     /// The plan file
     #[arg(value_name = "PLAN.json")]
@@ -153,4 +146,106 @@ fn progress_bar(steps: usize) -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}")
         .unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(steps as u64).with_style(style)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::commands::script::{Reply, Script, header};
+
+    const NOBODY: &str = r#"{"items": [{"id": "1", "username": "ada2", "role": "DEVELOPER"}]}"#;
+    const ADA: &str = r#"{"items": [{"id": "2", "username": "Ada", "role": "DEVELOPER"}]}"#;
+    const ADMIN: &str = r#"{"items": [{"id": "3", "username": "ada", "role": "ADMIN"}]}"#;
+
+    /// Imports a plan with tasks of ada and bob by a script.
+    async fn import(create_users: bool, replies: Vec<Reply>) -> (String, Report, Vec<String>) {
+        let script = Script::start(replies).await;
+        let client = Client::new(script.url.clone()).unwrap();
+        let plan: Plan = serde_json::from_value(json!({
+            "name": "R",
+            "tasks": [{"title": "A", "assignee": "ada"}, {"title": "B", "assignee": "bob"}],
+        }))
+        .unwrap();
+        let args = ImportArgs {
+            plan: PathBuf::new(),
+            create_users,
+            email_domain: "example.com".into(),
+            json: false,
+            client: ClientArgs {
+                url: None,
+                username: None,
+            },
+        };
+        let keys = Keys::new("0123456789abcdef0123");
+        let mut report = Report::default();
+        let outcome = create(&args, &client, &plan, &keys, &mut report).await;
+        let error = outcome.err().map(|error| error.to_string());
+        (error.unwrap_or_default(), report, script.requests().await)
+    }
+
+    #[tokio::test]
+    async fn missing_developers_are_registered_before_the_release_is_made() {
+        let (error, report, requests) = import(
+            true,
+            vec![
+                Reply::Json(200, ADA),
+                Reply::Json(200, NOBODY),
+                Reply::Json(201, "{}"),
+                Reply::Json(201, r#"{"id": "r1"}"#),
+            ],
+        )
+        .await;
+        assert_eq!(error, "");
+        assert_eq!(report.release_id().as_deref(), Some("r1"));
+        assert_eq!(report.users.len(), 1);
+        assert_eq!(report.users[0].email, "bob@example.com");
+        assert_eq!(report.users[0].password.len(), 20);
+        let firsts: Vec<&str> = requests.iter().filter_map(|r| r.lines().next()).collect();
+        assert_eq!(
+            firsts,
+            [
+                "GET /users?q=ada&limit=200 HTTP/1.1",
+                "GET /users?q=bob&limit=200 HTTP/1.1",
+                "POST /auth/register HTTP/1.1",
+                "POST /releases HTTP/1.1",
+            ]
+        );
+        let key = header(&requests[3], "idempotency-key").unwrap();
+        assert!(key.starts_with("import-0123456789abcdef-") && key.ends_with("-release-0"));
+    }
+
+    #[tokio::test]
+    async fn without_leave_to_register_nothing_is_created() {
+        let replies = vec![Reply::Json(200, NOBODY), Reply::Json(200, NOBODY)];
+        let (error, report, _) = import(false, replies).await;
+        assert!(error.starts_with("these assignees do not exist: ada, bob; nothing"));
+        assert!(report.users.is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_assignee_who_is_no_developer_is_refused_before_anything_is_created() {
+        let replies = vec![Reply::Json(200, ADMIN), Reply::Json(200, NOBODY)];
+        let (error, _, _) = import(true, replies).await;
+        assert!(error.starts_with("these assignees are not developers: ada; nothing"));
+    }
+
+    #[tokio::test]
+    async fn passwords_are_not_lost_when_the_release_is_refused() {
+        let refusal = r#"{"code": "FORBIDDEN", "detail": "Only administrators may do this."}"#;
+        let (error, report, _) = import(
+            true,
+            vec![
+                Reply::Json(200, ADA),
+                Reply::Json(200, NOBODY),
+                Reply::Json(201, "{}"),
+                Reply::Json(403, refusal),
+            ],
+        )
+        .await;
+        assert_eq!(error, "FORBIDDEN: Only administrators may do this.");
+        assert_eq!(report.users.len(), 1);
+        assert!(report.release.is_none());
+    }
 }

@@ -8,7 +8,10 @@ use super::{
     plan::{Plan, PlannedTask},
     users::NewUser,
 };
-use crate::{commands::client::Client, text::escape};
+use crate::{
+    commands::client::Client,
+    text::{acts_on_terminal, escape},
+};
 
 /// What was created so far.
 #[derive(Default)]
@@ -97,13 +100,22 @@ fn write_hotfix(out: &mut impl Write, hotfix: &PlannedTask, url: &str) -> io::Re
     writeln!(out, "\n  curl -X POST {} \\", quoted(url))?;
     writeln!(out, "    -H \"Authorization: Bearer $SLIPWAY_TOKEN\" \\")?;
     writeln!(out, "    -H 'Content-Type: application/json' \\")?;
-    writeln!(out, "    -d {}", quoted(&body))
+    writeln!(out, "    -d {}", quoted(&json_escaped(&body)))
 }
 
-/// `text` as one word of a shell. What acts on terminals is written out: in JSON only in
-/// strings, where `\u` is not the same; such a title has to be typed by hand.
+/// `text` as one word of a shell.
 fn quoted(text: &str) -> String {
-    format!("'{}'", escape(text).replace('\'', r"'\''"))
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// `json` with everything that acts on a terminal as JSON writes it: such characters stand
+/// in its strings only, and none of them is beyond four digits.
+fn json_escaped(json: &str) -> String {
+    let written = |character: char| match character {
+        _ if acts_on_terminal(character) => format!("\\u{:04x}", u32::from(character)),
+        _ => character.to_string(),
+    };
+    json.chars().map(written).collect()
 }
 
 #[cfg(test)]
@@ -119,14 +131,14 @@ mod tests {
     #[test]
     fn the_hotfix_command_survives_the_shell() {
         let hotfix = PlannedTask {
-            title: "Ada's patch".into(),
+            title: "Ada's \u{9b}patch".into(),
             description: None,
             assignee: "ada".into(),
             order_index: None,
             due_at: None,
         };
         let text = shown(|out| write_hotfix(out, &hotfix, "http://h/releases/1/tasks"));
-        let body = r#"-d '{"title":"Ada'\''s patch","assignee":"ada"}'"#;
+        let body = r#"-d '{"title":"Ada'\''s \u009bpatch","assignee":"ada"}'"#;
         assert!(text.contains(body), "{text}");
     }
 

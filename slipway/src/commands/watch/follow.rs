@@ -20,7 +20,7 @@ pub(super) struct Follower<'a> {
     /// The number of the last event seen, or of the one to begin after.
     last: Option<String>,
     backoff: Backoff,
-    output: Output,
+    output: Output<'a>,
     /// Whether the connection was lost and is not back yet.
     lost: bool,
 }
@@ -30,7 +30,7 @@ impl<'a> Follower<'a> {
         client: &'a Client,
         filter: Vec<(&'a str, &'a str)>,
         after: Option<u64>,
-        output: Output,
+        output: Output<'a>,
     ) -> Self {
         Self {
             client,
@@ -118,5 +118,103 @@ fn is_final(error: &ClientError) -> bool {
                 && refusal.status != StatusCode::TOO_MANY_REQUESTS
                 && refusal.status != StatusCode::REQUEST_TIMEOUT
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::script::{Reply, Script, header};
+
+    /// Entry `sequence` as the server sends it.
+    macro_rules! entry {
+        ($sequence:literal) => {
+            concat!(
+                "id: ",
+                $sequence,
+                "\nevent: task.started\ndata: {\"sequence\": ",
+                $sequence,
+                ", \"type\": \"task.started\",\ndata: \"time\": \"2026-11-21T10:32:05Z\", ",
+                "\"summary\": \"ada\\u001b started\"}\n\n"
+            )
+        };
+    }
+
+    /// What was printed, what was remarked, and how it ended.
+    async fn follow(script: &Script, json: bool, after: Option<u64>) -> [String; 3] {
+        let client = Client::new(script.url.clone()).unwrap();
+        let (mut entries, mut remarks) = (Vec::new(), Vec::new());
+        let output = Output {
+            json,
+            colour: false,
+            entries: &mut entries,
+            remarks: &mut remarks,
+        };
+        let mut follower = Follower::new(&client, vec![("mine", "true")], after, output);
+        let end = follower.follow().await.unwrap_err().to_string();
+        [entries, remarks, end.into()].map(|text| String::from_utf8(text).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_lost_stream_is_resumed_where_it_broke_off() {
+        let script = Script::start(vec![
+            Reply::Events(concat!("retry: 1\nid: 4\n\n", entry!(5))),
+            Reply::Cut,
+            Reply::Events(concat!(
+                "id: 8\nevent: gap\ndata: {\"from\":6,\"to\":8}\n\n",
+                entry!(9),
+                "event: goodbye\ndata: {}\n\n"
+            )),
+            Reply::Json(401, r#"{"code": "UNAUTHENTICATED", "detail": "Sign in."}"#),
+        ])
+        .await;
+        let [entries, remarks, end] = follow(&script, false, None).await;
+        assert_eq!(
+            entries,
+            "#5 10:32:05 task.started  ada\\u{1b} started\n\
+             #9 10:32:05 task.started  ada\\u{1b} started\n"
+        );
+        let remarks: Vec<&str> = remarks.lines().collect();
+        assert_eq!(remarks.len(), 4, "{remarks:?}");
+        assert!(remarks[0].ends_with("; connecting again"));
+        assert_eq!(remarks[1], "slipway: connected again");
+        assert!(remarks[2].contains("#6 to #8 are gone"));
+        assert!(remarks[3].contains("going down"));
+        assert_eq!(end, "UNAUTHENTICATED: Sign in.");
+        let requests = script.requests().await;
+        let places = requests.iter().map(|r| header(r, "last-event-id"));
+        let expected = [None, Some("5"), Some("5"), Some("9")];
+        assert!(places.eq(expected), "{requests:#?}");
+        assert!(requests[0].starts_with("GET /activity/stream?mine=true "));
+    }
+
+    #[tokio::test]
+    async fn a_stream_without_entries_has_a_place_as_well() {
+        let script = Script::start(vec![
+            Reply::Events("retry: 1\nid: 7\n\n"),
+            Reply::Json(403, "{}"),
+        ])
+        .await;
+        let [entries, _, end] = follow(&script, false, Some(3)).await;
+        assert_eq!(
+            (entries.as_str(), end.as_str()),
+            ("", "HTTP 403: Forbidden")
+        );
+        let requests = script.requests().await;
+        assert_eq!(header(&requests[0], "last-event-id"), Some("3"));
+        assert_eq!(header(&requests[1], "last-event-id"), Some("7"));
+    }
+
+    #[tokio::test]
+    async fn json_is_one_object_a_line() {
+        let script = Script::start(vec![
+            Reply::Events(concat!("retry: 1\n\n", entry!(5))),
+            Reply::Json(400, "{}"),
+        ])
+        .await;
+        let [entries, _, _] = follow(&script, true, None).await;
+        assert_eq!(entries.lines().count(), 1);
+        let entry: serde_json::Value = serde_json::from_str(&entries).unwrap();
+        assert_eq!(entry["sequence"], 5);
     }
 }

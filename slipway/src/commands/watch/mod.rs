@@ -11,12 +11,8 @@ mod entry;
 mod follow;
 mod output;
 
-/// Follow the wall of activity
-///
-/// One line for each thing that happens, until Ctrl-C. A lost connection is made again,
-/// and what happened meanwhile is not missed.
+/// What `watch` takes.
 #[derive(clap::Args)]
-#[command(after_help = "Example: SLIPWAY_USERNAME=ada slipway watch --type 'task.*' --mine")]
 pub struct WatchArgs {
     /// Print each entry as a JSON object on one line
     #[arg(long)]
@@ -54,9 +50,13 @@ impl WatchArgs {
 /// If the server cannot be reached at first, or refuses at any time.
 pub async fn run(args: &WatchArgs, layers: &Layers) -> anyhow::Result<()> {
     let (client, _) = sign_in(&args.client, layers).await?;
+    let colour = io::stdout().is_terminal() && !no_colour();
+    let (mut entries, mut remarks) = (io::stdout(), io::stderr());
     let output = Output {
         json: args.json,
-        colour: io::stdout().is_terminal() && !no_colour(),
+        colour,
+        entries: &mut entries,
+        remarks: &mut remarks,
     };
     let mut follower = Follower::new(&client, args.query(), args.after, output);
     tokio::select! {

@@ -1,31 +1,32 @@
 //! Where entries and remarks go: entries to standard output, remarks to standard error.
 
-use std::io::{self, Write as _};
+use std::io::{self, Write};
 
 use super::entry::Entry;
 use crate::text::escape;
 
-/// How entries are printed.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Output {
+/// How and where entries are printed.
+pub(super) struct Output<'a> {
     pub(super) json: bool,
     pub(super) colour: bool,
+    pub(super) entries: &'a mut dyn Write,
+    pub(super) remarks: &'a mut dyn Write,
 }
 
-impl Output {
+impl Output<'_> {
     /// Prints an entry; `data` is its JSON as it came.
-    pub(super) fn entry(self, entry: &Entry, data: &str) -> io::Result<()> {
+    pub(super) fn entry(&mut self, entry: &Entry, data: &str) -> io::Result<()> {
         if self.json {
             // Line breaks in JSON text only stand between its parts.
-            writeln!(io::stdout(), "{}", data.replace(['\r', '\n'], " "))
+            writeln!(self.entries, "{}", data.replace(['\r', '\n'], " "))
         } else {
-            writeln!(io::stdout(), "{}", entry.line(self.colour))
+            writeln!(self.entries, "{}", entry.line(self.colour))
         }
     }
 
     /// Says something about the connection.
-    pub(super) fn remark(self, text: &str) {
+    pub(super) fn remark(&mut self, text: &str) {
         // A closed standard error leaves nobody to tell.
-        let _ = writeln!(io::stderr(), "slipway: {}", escape(text));
+        let _ = writeln!(self.remarks, "slipway: {}", escape(text));
     }
 }
