@@ -1,1 +1,106 @@
-//! gateway
+//! Slipway's way in: REST and server-sent events outside, gRPC inside.
+//!
+//! A request passes the [`middleware`] (trace, request id, metrics, deadline, size), is
+//! read by an extractor of [`extract`], and reaches a handler of [`routes`], which
+//! translates it into a call of a service and the answer into a shape of [`model`].
+//! Whatever goes wrong becomes a [`problem`]. The wall of activity is served by
+//! [`activity`]: one stream from notify-svc, fanned out to every client.
+//!
+//! The gateway decides nothing. Its check of tokens is a courtesy, so that a client hears
+//! early that it has to sign in; who may do what is decided by the services, to which the
+//! client's token is forwarded.
+
+mod activity;
+mod app;
+mod extract;
+mod metrics;
+mod middleware;
+mod model;
+mod problem;
+mod routes;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::Router;
+use slipway_mesh::{
+    access::{ServiceTokens, Verifier},
+    clock::SharedClock,
+    grpc::Link,
+    life::Background,
+};
+use tokio_util::sync::CancellationToken;
+
+use app::App;
+
+/// How the gateway behaves.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// How long a service may take to answer a request. The client hears of it a second
+    /// later at the latest.
+    pub request_deadline: Duration,
+    /// The stream of activity.
+    pub stream: StreamConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            request_deadline: Duration::from_secs(10),
+            stream: StreamConfig::default(),
+        }
+    }
+}
+
+/// How the stream of activity behaves.
+#[derive(Debug, Clone)]
+pub struct StreamConfig {
+    /// After this long without an entry a comment line shows that the stream is alive.
+    pub heartbeat: Duration,
+    /// How long clients are asked to wait before they connect again.
+    pub retry: Duration,
+    /// How many entries a reader may be behind (at least 1). One that falls further behind
+    /// is disconnected, and resumes where it was.
+    pub reader_bound: usize,
+    /// How many missed entries are fetched at once when a reader resumes, 1 to 1,000.
+    pub catch_up_page: u16,
+}
+
+impl Default for StreamConfig {
+    fn default() -> Self {
+        Self {
+            heartbeat: Duration::from_secs(15),
+            retry: Duration::from_secs(2),
+            reader_bound: 4096,
+            catch_up_page: 500,
+        }
+    }
+}
+
+/// What the gateway needs.
+pub struct Dependencies {
+    /// The identity, release and task services.
+    pub release: Link,
+    /// The activity service.
+    pub notify: Link,
+    /// Verifies the tokens of clients.
+    pub verifier: Arc<Verifier>,
+    /// The gateway's own token, for the stream it holds for itself.
+    pub services: Arc<ServiceTokens>,
+    /// Runs that stream.
+    pub background: Background,
+    /// Cancelled when the process begins to drain: streams say goodbye.
+    pub drain: CancellationToken,
+    /// The time.
+    pub clock: SharedClock,
+}
+
+impl Config {
+    /// Everything the gateway serves. Begins to follow the activity log in the background.
+    #[must_use]
+    pub fn build(self, dependencies: Dependencies) -> Router {
+        metrics::describe();
+        let deadline = self.request_deadline;
+        let app = Arc::new(App::new(self, dependencies));
+        routes::router(app, deadline)
+    }
+}

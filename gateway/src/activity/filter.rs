@@ -1,0 +1,101 @@
+//! Which entries a client wants to see.
+
+use std::str::FromStr;
+
+use slipway_proto::notify::v1;
+use uuid::Uuid;
+
+use super::frame::Frame;
+use crate::model::Id;
+
+/// A type of entry, exact (`task.started`) or a family (`task.*`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TypePattern(String);
+
+impl FromStr for TypePattern {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let name = text.strip_suffix(".*").unwrap_or(text);
+        let legal = |byte: u8| byte.is_ascii_lowercase() || byte == b'_' || byte == b'.';
+        if name.is_empty() || name.len() > 100 || !name.bytes().all(legal) {
+            return Err("must be a type such as task.started, or a family such as task.*");
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl TypePattern {
+    fn matches(&self, kind: &str) -> bool {
+        match self.0.strip_suffix('*') {
+            Some(family) => kind.starts_with(family),
+            None => self.0 == kind,
+        }
+    }
+}
+
+/// Which entries are wanted. What is left empty does not restrict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Filter {
+    types: Vec<TypePattern>,
+    release_id: Option<Id>,
+    mine: bool,
+}
+
+impl Filter {
+    /// A filter from the parameters of a request.
+    pub(crate) fn new(types: Vec<TypePattern>, release_id: Option<Id>, mine: Option<bool>) -> Self {
+        Self {
+            types,
+            release_id,
+            mine: mine.unwrap_or(false),
+        }
+    }
+
+    /// The same for the activity service, which knows from the token whose `mine` is.
+    pub(crate) fn to_proto(&self) -> v1::ActivityFilter {
+        v1::ActivityFilter {
+            types: self.types.iter().map(|pattern| pattern.0.clone()).collect(),
+            release_id: self
+                .release_id
+                .map_or_else(String::new, |id| id.to_string()),
+            mine: self.mine,
+        }
+    }
+
+    /// Whether `reader` wants to see the entry.
+    pub(super) fn lets_through(&self, frame: &Frame, reader: Uuid) -> bool {
+        let of_type = self.types.is_empty()
+            || self
+                .types
+                .iter()
+                .any(|pattern| pattern.matches(&frame.kind));
+        let of_release = self.release_id.is_none() || self.release_id == frame.release_id;
+        of_type && of_release && (!self.mine || frame.concerns.contains(&Id(reader)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pattern(text: &str) -> TypePattern {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_family_is_not_a_prefix() {
+        assert!(pattern("task.*").matches("task.started"));
+        assert!(!pattern("task.*").matches("tasks.started"));
+        assert!(!pattern("task.*").matches("task"));
+        assert!(pattern("task.started").matches("task.started"));
+        assert!(!pattern("task.started").matches("task.started_late"));
+    }
+
+    #[test]
+    fn what_can_be_no_type_is_refused() {
+        for bad in ["", "*", ".*", "task*", "Task.started", "task.*.x", "a b"] {
+            assert!(bad.parse::<TypePattern>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! What goes over the wire of a stream of server-sent events.
+
+use std::time::Duration;
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use slipway_proto::notify::v1;
+
+use crate::model::{ActivityEntry, Id, Malformed};
+
+/// Shows that the stream is alive.
+pub(super) const KEEP_ALIVE: Bytes = Bytes::from_static(b": keep-alive\n\n");
+
+/// An entry as every client gets it, and what filters look at.
+#[derive(Debug)]
+pub(super) struct Frame {
+    pub(super) sequence: u64,
+    pub(super) bytes: Bytes,
+    pub(super) kind: String,
+    pub(super) release_id: Option<Id>,
+    /// The actor and everybody else whom it concerns.
+    pub(super) concerns: Vec<Id>,
+}
+
+impl TryFrom<v1::ActivityEntry> for Frame {
+    type Error = Malformed;
+
+    fn try_from(mut entry: v1::ActivityEntry) -> Result<Self, Malformed> {
+        let concerns = std::mem::take(&mut entry.concerns);
+        let release_id = entry.release_id.parse().ok();
+        let entry = ActivityEntry::try_from(entry)?;
+        let actor = entry.actor.as_ref().map(|actor| actor.id);
+        let others = concerns.iter().filter_map(|id| id.parse().ok());
+        Ok(Self {
+            sequence: entry.sequence,
+            bytes: render(&entry),
+            release_id,
+            concerns: actor.into_iter().chain(others).collect(),
+            kind: entry.kind,
+        })
+    }
+}
+
+fn render(entry: &ActivityEntry) -> Bytes {
+    // JSON on one line: a line break within it would be escaped.
+    let data = serde_json::to_string(entry).expect("its keys are strings");
+    let sequence = entry.sequence;
+    Bytes::from(format!(
+        "id: {sequence}\nevent: {}\ndata: {data}\n\n",
+        entry.kind
+    ))
+}
+
+/// The beginning of a stream: when to come back after a loss, and, with a block that holds
+/// nothing but an `id`, from where: so that a client that is cut off before its first
+/// entry resumes as well.
+pub(super) fn opening(retry: Duration, position: u64) -> Bytes {
+    let retry = retry.as_millis();
+    Bytes::from(format!("retry: {retry}\nid: {position}\n\n"))
+}
+
+/// Numbers that were asked for and do not exist, any more or yet. Afterwards the client
+/// is at `position`.
+pub(super) fn gap(from: u64, to: u64, position: u64) -> Bytes {
+    Bytes::from(format!(
+        "id: {position}\nevent: gap\ndata: {{\"from\":{from},\"to\":{to}}}\n\n"
+    ))
+}
+
+/// Why the server ends a stream.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Goodbye {
+    /// The process shuts down: another one will take over.
+    Shutdown,
+    /// The client has to sign in again.
+    TokenExpired,
+}
+
+impl From<Goodbye> for Bytes {
+    fn from(reason: Goodbye) -> Self {
+        Self::from_static(match reason {
+            Goodbye::Shutdown => b"event: goodbye\ndata: {\"reason\":\"shutdown\"}\n\n",
+            Goodbye::TokenExpired => b"event: goodbye\ndata: {\"reason\":\"token_expired\"}\n\n",
+        })
+    }
+}
+
+/// Several frames as one piece.
+pub(super) fn join(frames: &[Frame]) -> Bytes {
+    let size = frames.iter().map(|frame| frame.bytes.len()).sum();
+    let mut joined = BytesMut::with_capacity(size);
+    for frame in frames {
+        joined.put_slice(&frame.bytes);
+    }
+    joined.freeze()
+}

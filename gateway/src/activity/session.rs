@@ -1,0 +1,216 @@
+//! One client of the stream.
+//!
+//! It begins to listen to the hub *before* it fetches what was missed. So everything that
+//! happens meanwhile waits in the hub's queue, and afterwards only the numbers that were
+//! fetched as well have to be left out.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use futures::{Stream, stream};
+use slipway_mesh::{error::Fault, grpc::Outbound};
+use slipway_proto::notify::v1::{ActivityServiceListRequest, ActivityServiceListResponse};
+use tokio::{
+    sync::broadcast::{Receiver, error::RecvError},
+    time::{Instant, sleep, sleep_until},
+};
+use uuid::Uuid;
+
+use super::{
+    Filter,
+    frame::{self, Frame, Goodbye, KEEP_ALIVE},
+    hub::Live,
+};
+use crate::{
+    app::{App, AppState},
+    extract::Caller,
+    metrics as m,
+    problem::Problem,
+};
+
+/// One client of the stream. It is small: there may be 20,000 of them.
+pub(crate) struct Session {
+    app: AppState,
+    reader: Uuid,
+    filter: Filter,
+    live: Receiver<Live>,
+    /// The last number that was sent, or left out as not wanted.
+    position: u64,
+    /// What is still to be fetched; `None` when the client has caught up.
+    missed: Option<Box<Missed>>,
+    /// What is sent before anything else.
+    opening: Bytes,
+    /// When the client's token ends.
+    expires: Instant,
+    /// Whether the goodbye has been said.
+    over: bool,
+    _connected: Connected,
+}
+
+/// The pages of what a client has missed.
+struct Missed {
+    request: ActivityServiceListRequest,
+    outbound: Outbound,
+}
+
+impl Session {
+    /// Begins a stream: after the number `after`, or with what comes from now on.
+    pub(crate) async fn open(
+        app: AppState,
+        caller: Caller,
+        after: Option<u64>,
+        filter: Filter,
+    ) -> Result<Self, Fault> {
+        let (live, head) = app.hub.listen()?;
+        let left = caller.principal.expires_at.duration_since(app.clock.now());
+        let mut session = Self {
+            reader: caller.principal.user_id,
+            live,
+            position: after.unwrap_or(head),
+            missed: None,
+            opening: frame::opening(app.stream.retry, after.unwrap_or(head)),
+            expires: Instant::now() + Duration::try_from(left).unwrap_or_default(),
+            over: false,
+            filter,
+            app,
+            _connected: Connected::new(),
+        };
+        if let Some(after) = after {
+            session.resume(after, head, caller.outbound).await?;
+        }
+        Ok(session)
+    }
+
+    /// Fetches the first page of what was missed, so that a log that is away is an error
+    /// and not a stream; says what is missing for good.
+    async fn resume(&mut self, after: u64, head: u64, outbound: Outbound) -> Result<(), Fault> {
+        let missed = Missed {
+            request: ActivityServiceListRequest {
+                filter: Some(self.filter.to_proto()),
+                after,
+                ascending: true,
+                page_size: self.app.stream.catch_up_page.into(),
+                ..ActivityServiceListRequest::default()
+            },
+            outbound,
+        };
+        let page = missed.fetch(&self.app).await?;
+        let mut opening = BytesMut::from(&self.opening[..]);
+        let newest = page.newest.max(head);
+        if after > newest {
+            self.position = newest;
+            opening.extend_from_slice(&frame::gap(newest + 1, after, newest));
+        } else {
+            if page.oldest > after + 1 {
+                self.position = page.oldest - 1;
+                opening.extend_from_slice(&frame::gap(after + 1, page.oldest - 1, self.position));
+            }
+            self.missed = Some(Box::new(missed));
+            opening.extend_from_slice(&self.take(page));
+        }
+        self.opening = opening.freeze();
+        Ok(())
+    }
+
+    /// The body of the answer.
+    pub(crate) fn into_stream(self) -> impl Stream<Item = Result<Bytes, Infallible>> {
+        stream::unfold(self, |mut session| async move {
+            let piece = session.next().await?;
+            Some((Ok(piece), session))
+        })
+    }
+
+    /// The next piece; `None` ends the stream, and the client connects again.
+    async fn next(&mut self) -> Option<Bytes> {
+        if !self.opening.is_empty() {
+            return Some(std::mem::take(&mut self.opening));
+        }
+        if self.over {
+            return None;
+        }
+        let app = Arc::clone(&self.app);
+        let expires = self.expires;
+        let goodbye = tokio::select! {
+            biased;
+            () = app.drain.cancelled() => Goodbye::Shutdown,
+            () = sleep_until(expires) => Goodbye::TokenExpired,
+            piece = self.advance() => return piece,
+            () = sleep(app.stream.heartbeat) => return Some(KEEP_ALIVE),
+        };
+        self.over = true;
+        Some(goodbye.into())
+    }
+
+    /// Waits for the next piece with entries. May be dropped at any await: nothing that was
+    /// received is lost by it.
+    async fn advance(&mut self) -> Option<Bytes> {
+        while let Some(missed) = &mut self.missed {
+            // Boxed, so that a client that has caught up does not carry its size.
+            let page = Box::pin(missed.fetch(&self.app)).await.ok()?;
+            let piece = self.take(page);
+            if !piece.is_empty() {
+                return Some(piece);
+            }
+        }
+        loop {
+            match self.live.recv().await {
+                Ok(Live::Entry(frame)) if frame.sequence <= self.position => {}
+                Ok(Live::Entry(frame)) => {
+                    self.position = frame.sequence;
+                    if self.filter.lets_through(&frame, self.reader) {
+                        metrics::counter!(m::STREAM_FRAMES).increment(1);
+                        return Some(frame.bytes.clone());
+                    }
+                }
+                Err(RecvError::Lagged(_)) => {
+                    metrics::counter!(m::STREAM_LAGGED).increment(1);
+                    return None;
+                }
+                Ok(Live::StartOver) | Err(RecvError::Closed) => return None,
+            }
+        }
+    }
+
+    /// Renders a page of what was missed, and remembers where the next one begins.
+    fn take(&mut self, page: ActivityServiceListResponse) -> Bytes {
+        let mut frames = Vec::with_capacity(page.entries.len());
+        for entry in page.entries {
+            self.position = entry.sequence;
+            match Frame::try_from(entry) {
+                Ok(frame) => frames.push(frame),
+                // Logged as a fault of ours; what follows must not wait behind it.
+                Err(malformed) => drop(Problem::from(malformed)),
+            }
+        }
+        if page.next_page_token.is_empty() {
+            self.missed = None;
+        } else if let Some(missed) = &mut self.missed {
+            missed.request.page_token = page.next_page_token;
+        }
+        frame::join(&frames)
+    }
+}
+
+impl Missed {
+    async fn fetch(&self, app: &App) -> Result<ActivityServiceListResponse, Fault> {
+        let request = self.outbound.request(self.request.clone());
+        let answer = app.activity().list(request).await?;
+        Ok(answer.into_inner())
+    }
+}
+
+/// Counts a client for as long as it is connected.
+struct Connected;
+
+impl Connected {
+    fn new() -> Self {
+        metrics::gauge!(m::STREAM_CLIENTS).increment(1);
+        Self
+    }
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        metrics::gauge!(m::STREAM_CLIENTS).decrement(1);
+    }
+}

@@ -1,0 +1,87 @@
+//! What every handler can reach: clients of the services, and the hub of the stream.
+
+use std::{sync::Arc, time::Duration};
+
+use slipway_mesh::{access::Verifier, clock::SharedClock, grpc::Link};
+use slipway_proto::{
+    identity::v1::identity_service_client::IdentityServiceClient,
+    notify::v1::activity_service_client::ActivityServiceClient,
+    release::v1::{
+        release_service_client::ReleaseServiceClient, task_service_client::TaskServiceClient,
+    },
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{Config, Dependencies, StreamConfig, activity::Hub};
+
+/// A release with 500 tasks of 8,000 characters is larger than tonic's default of 4 MiB.
+const MAX_ANSWER: usize = 32 * 1024 * 1024;
+
+/// The state of the router.
+pub(crate) type AppState = Arc<App>;
+
+/// Clients of the services, and the hub of the stream.
+pub(crate) struct App {
+    identity: IdentityServiceClient<Link>,
+    releases: ReleaseServiceClient<Link>,
+    tasks: TaskServiceClient<Link>,
+    activity: ActivityServiceClient<Link>,
+    pub(crate) verifier: Arc<Verifier>,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) drain: CancellationToken,
+    pub(crate) clock: SharedClock,
+    pub(crate) deadline: Duration,
+    pub(crate) stream: StreamConfig,
+}
+
+impl App {
+    /// Makes the clients, and begins to follow the activity log.
+    pub(crate) fn new(config: Config, dependencies: Dependencies) -> Self {
+        let Dependencies {
+            release,
+            notify,
+            verifier,
+            services,
+            background,
+            drain,
+            clock,
+        } = dependencies;
+        let activity = ActivityServiceClient::new(notify).max_decoding_message_size(MAX_ANSWER);
+        let hub = Arc::new(Hub::new(config.stream.reader_bound));
+        hub.follow(activity.clone(), services, &background);
+        Self {
+            identity: IdentityServiceClient::new(release.clone())
+                .max_decoding_message_size(MAX_ANSWER),
+            releases: ReleaseServiceClient::new(release.clone())
+                .max_decoding_message_size(MAX_ANSWER),
+            tasks: TaskServiceClient::new(release).max_decoding_message_size(MAX_ANSWER),
+            activity,
+            verifier,
+            hub,
+            drain,
+            clock,
+            deadline: config.request_deadline,
+            stream: config.stream,
+        }
+    }
+
+    /// A client of the identity service.
+    pub(crate) fn identity(&self) -> IdentityServiceClient<Link> {
+        self.identity.clone()
+    }
+
+    /// A client of the release service.
+    pub(crate) fn releases(&self) -> ReleaseServiceClient<Link> {
+        self.releases.clone()
+    }
+
+    /// A client of the task service.
+    pub(crate) fn tasks(&self) -> TaskServiceClient<Link> {
+        self.tasks.clone()
+    }
+
+    /// A client of the activity service.
+    pub(crate) fn activity(&self) -> ActivityServiceClient<Link> {
+        self.activity.clone()
+    }
+}

@@ -1,0 +1,126 @@
+//! Who calls, and what accompanies the call to a service.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::extract::{ConnectInfo, FromRequestParts};
+use http::{
+    HeaderMap, Method,
+    header::{AUTHORIZATION, COOKIE as COOKIE_HEADER},
+    request::Parts,
+};
+use slipway_mesh::{
+    access::{Principal, bearer},
+    error::{Fault, Kind},
+    grpc::{IDEMPOTENCY_KEY, Outbound},
+};
+
+use crate::{
+    app::{App, AppState},
+    problem::Problem,
+};
+
+/// The cookie that carries the token for browsers.
+pub(crate) const COOKIE: &str = "slipway_token";
+
+const MAX_IDEMPOTENCY_KEY: usize = 255;
+
+/// A client that has signed in.
+pub(crate) struct Caller {
+    /// Whom its token stands for.
+    pub(crate) principal: Arc<Principal>,
+    /// What goes along with calls on its behalf.
+    pub(crate) outbound: Outbound,
+}
+
+/// A client that need not have signed in.
+pub(crate) struct Visitor {
+    /// What goes along with calls on its behalf; a token only if it sent one.
+    pub(crate) outbound: Outbound,
+}
+
+impl FromRequestParts<AppState> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
+        let token = token(&parts.method, &parts.headers).ok_or_else(not_signed_in)?;
+        let principal = app.verifier.verify(token).await.map_err(Fault::from)?;
+        let token = Some(token.to_owned());
+        Ok(Self {
+            principal,
+            outbound: outbound(parts, app, token)?,
+        })
+    }
+}
+
+impl FromRequestParts<AppState> for Visitor {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
+        let token = token(&parts.method, &parts.headers).map(str::to_owned);
+        Ok(Self {
+            outbound: outbound(parts, app, token)?,
+        })
+    }
+}
+
+/// The token a request shows. The header wins over the cookie, even if it is malformed;
+/// the cookie counts only where nothing can be changed, so that no form on another site
+/// can act for the user.
+fn token<'a>(method: &Method, headers: &'a HeaderMap) -> Option<&'a str> {
+    if headers.contains_key(AUTHORIZATION) {
+        return bearer(headers);
+    }
+    if method == Method::GET || method == Method::HEAD {
+        return cookie(headers);
+    }
+    None
+}
+
+fn cookie(headers: &HeaderMap) -> Option<&str> {
+    headers
+        .get_all(COOKIE_HEADER)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find_map(|(name, value)| (name == COOKIE).then_some(value))
+}
+
+fn not_signed_in() -> Fault {
+    Fault::new(
+        Kind::Unauthenticated,
+        "UNAUTHENTICATED",
+        "Sign in first: send the token as 'Authorization: Bearer'.",
+    )
+}
+
+fn outbound(parts: &Parts, app: &App, token: Option<String>) -> Result<Outbound, Fault> {
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    Ok(Outbound {
+        token,
+        deadline: Some(app.deadline),
+        idempotency_key: idempotency_key(&parts.method, &parts.headers)?,
+        client_address: peer.map(|ConnectInfo(peer)| peer.ip().to_canonical().to_string()),
+    })
+}
+
+/// The key under which a client may repeat a POST safely.
+fn idempotency_key(method: &Method, headers: &HeaderMap) -> Result<Option<String>, Fault> {
+    let Some(value) = headers
+        .get(IDEMPOTENCY_KEY)
+        .filter(|_| method == Method::POST)
+    else {
+        return Ok(None);
+    };
+    let bytes = value.as_bytes();
+    let visible = bytes.iter().all(u8::is_ascii_graphic);
+    match value.to_str() {
+        Ok(key) if visible && (1..=MAX_IDEMPOTENCY_KEY).contains(&bytes.len()) => {
+            Ok(Some(key.to_owned()))
+        }
+        _ => Err(Fault::invalid_field(
+            "Idempotency-Key",
+            format!("must be 1 to {MAX_IDEMPOTENCY_KEY} visible ASCII characters"),
+        )),
+    }
+}

@@ -1,0 +1,13 @@
+//! Reading requests: who calls, the path, the query, the body. Every way in which one of
+//! them can be wrong is a [`crate::problem::Problem`].
+//!
+//! An operation that takes no body (`PATCH …/start`) does not look at one: whatever a
+//! client sends there is ignored.
+
+mod caller;
+mod params;
+mod payload;
+
+pub(crate) use caller::{COOKIE, Caller, Visitor};
+pub(crate) use params::{ListParams, Params, PathId, list, parsed};
+pub(crate) use payload::Payload;

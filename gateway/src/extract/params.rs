@@ -1,0 +1,153 @@
+//! The path's id and the query.
+
+use std::{borrow::Cow, collections::BTreeMap, fmt::Display, str::FromStr};
+
+use axum::extract::{FromRequestParts, Path};
+use http::request::Parts;
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error as _, value::MapDeserializer},
+};
+use slipway_mesh::error::Fault;
+
+use super::payload::explain;
+use crate::{
+    app::AppState,
+    model::{Id, Paging},
+    problem::Problem,
+};
+
+/// The `{id}` in the path.
+pub(crate) struct PathId(pub(crate) Id);
+
+impl FromRequestParts<AppState> for PathId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
+        let text = Path::<String>::from_request_parts(parts, app).await;
+        let text = text.map(|Path(text)| text).unwrap_or_default();
+        let id = text
+            .parse::<Id>()
+            .map_err(|error| Fault::invalid_field("id", error.to_string()))?;
+        Ok(Self(id))
+    }
+}
+
+/// The query. A parameter that is given several times counts as one with the values
+/// joined by commas: a list for those that take one, malformed for the others.
+pub(crate) struct Params<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequestParts<AppState> for Params<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Problem> {
+        Ok(Self(read(pairs(parts))?))
+    }
+}
+
+/// The query of a list: its own parameters, and those that every list has.
+pub(crate) struct ListParams<T>(pub(crate) T, pub(crate) Paging);
+
+impl<T: DeserializeOwned> FromRequestParts<AppState> for ListParams<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Problem> {
+        let (paging, own) = pairs(parts)
+            .into_iter()
+            .partition(|(name, _)| Paging::NAMES.contains(&&**name));
+        Ok(Self(read(own)?, read(paging)?))
+    }
+}
+
+type Pairs<'a> = BTreeMap<Cow<'a, str>, String>;
+
+fn pairs(parts: &Parts) -> Pairs<'_> {
+    let mut pairs = Pairs::new();
+    let query = parts.uri.query().unwrap_or_default();
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        pairs
+            .entry(name)
+            .and_modify(|joined| {
+                joined.push(',');
+                joined.push_str(&value);
+            })
+            .or_insert_with(|| value.into_owned());
+    }
+    pairs
+}
+
+fn read<T: DeserializeOwned>(pairs: Pairs<'_>) -> Result<T, Fault> {
+    let pairs = MapDeserializer::<_, serde::de::value::Error>::new(pairs.into_iter());
+    serde_path_to_error::deserialize(pairs).map_err(|error| {
+        let (field, message) = explain(&error.path().to_string(), &error.inner().to_string());
+        Fault::invalid_field(field, message)
+    })
+}
+
+/// Reads a parameter that has a form of its own: for `#[serde(deserialize_with)]`.
+pub(crate) fn parsed<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: Display>,
+{
+    let text = String::deserialize(deserializer)?;
+    text.parse().map(Some).map_err(D::Error::custom)
+}
+
+/// Reads a list of such parameters, separated by commas.
+pub(crate) fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: Display>,
+{
+    let text = String::deserialize(deserializer)?;
+    text.split(',')
+        .map(|part| part.parse().map_err(D::Error::custom))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Sample {
+        #[serde(default, deserialize_with = "parsed")]
+        size: Option<u8>,
+        #[serde(default, deserialize_with = "list")]
+        id: Vec<Id>,
+    }
+
+    fn sample(query: &str) -> Result<Sample, Fault> {
+        let request = Request::get(format!("/?{query}")).body(()).unwrap();
+        read(pairs(&request.into_parts().0))
+    }
+
+    fn fault(query: &str) -> (String, String) {
+        let field = sample(query).unwrap_err().fields.remove(0);
+        (field.field, field.message)
+    }
+
+    #[test]
+    fn repeated_parameters_are_a_list() {
+        let id = "0190c2b8-7a5e-7c3f-8f00-000000000001";
+        let expected = vec![id.parse::<Id>().unwrap(); 3];
+        assert_eq!(
+            sample(&format!("id={id}&id={id},{id}")).unwrap().id,
+            expected
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        assert_eq!(fault("size=1&size=2").0, "size");
+        assert_eq!(
+            fault("seize=1"),
+            ("seize".into(), "is not known here".into())
+        );
+        assert!(fault("id=7").1.starts_with("must be a UUID"));
+    }
+}

@@ -1,0 +1,227 @@
+//! JSON bodies.
+
+use axum::{
+    RequestExt as _,
+    extract::{FromRequest, Request},
+};
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+use slipway_mesh::error::Fault;
+
+use crate::{app::AppState, problem::Problem};
+
+/// A JSON object of the shape `T`. Unknown fields are `T`'s to refuse.
+pub(crate) struct Payload<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequest<AppState> for Payload<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &AppState) -> Result<Self, Problem> {
+        if !is_json(request.headers()) {
+            return Err(Problem::not_json());
+        }
+        let body: Bytes = request.extract().await.map_err(
+            |rejection: axum::extract::rejection::BytesRejection| {
+                if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+                    Problem::body_too_large()
+                } else {
+                    Problem::malformed_body("The body did not arrive whole.".to_owned())
+                }
+            },
+        )?;
+        read(&body).map(Self)
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(value) = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+    else {
+        return false;
+    };
+    let essence = value.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json")
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    // Serde reads a struct from an array as well; the API does not.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Problem::malformed_body(
+            "The body must be a JSON object.".to_owned(),
+        ));
+    }
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(&mut json)
+        .map_err(|error| refusal(&error.path().to_string(), error.inner()))?;
+    json.end().map_err(|error| refusal("", &error))?;
+    Ok(value)
+}
+
+fn refusal(path: &str, error: &serde_json::Error) -> Problem {
+    match error.classify() {
+        Category::Data => {
+            let text = error.to_string();
+            let text = text
+                .rsplit_once(" at line ")
+                .map_or(text.as_str(), |parts| parts.0);
+            let (field, message) = explain(path, text);
+            Fault::invalid_field(field, message).into()
+        }
+        Category::Syntax | Category::Eof | Category::Io => {
+            Problem::malformed_body(format!("The body is not valid JSON: {error}."))
+        }
+    }
+}
+
+/// Which field serde could not read, and what it must be, in the API's words: `path` is
+/// where it stopped, `text` what it said. A text that is not known is passed on: it is
+/// about the client's own document.
+pub(super) fn explain(path: &str, text: &str) -> (String, String) {
+    let path = if path == "." { "" } else { path };
+    let quoted = || text.split('`').nth(1).unwrap_or_default();
+    let below = |name: &str| match path {
+        "" => name.to_owned(),
+        // Some errors are reported at the field, others at what contains it.
+        _ if path == name || path.ends_with(&format!(".{name}")) => path.to_owned(),
+        _ => format!("{path}.{name}"),
+    };
+    if text.starts_with("missing field") {
+        return (below(quoted()), "is required".to_owned());
+    }
+    if text.starts_with("unknown field") {
+        return (below(quoted()), "is not known here".to_owned());
+    }
+    if text.starts_with("duplicate field") {
+        return (below(quoted()), "is given more than once".to_owned());
+    }
+    let field = if path.is_empty() { "body" } else { path };
+    if let Some((_, allowed)) = text
+        .strip_prefix("unknown variant")
+        .and_then(|rest| rest.split_once(", expected "))
+    {
+        let allowed = allowed.trim_start_matches("one of ").replace('`', "");
+        return (field.to_owned(), format!("must be {allowed}"));
+    }
+    if let Some((_, expected)) = text
+        .strip_prefix("invalid ")
+        .and_then(|rest| rest.split_once(", expected "))
+    {
+        return (field.to_owned(), format!("must be {}", in_json(expected)));
+    }
+    (field.to_owned(), text.to_owned())
+}
+
+/// A Rust type's name in the words of JSON.
+fn in_json(expected: &str) -> &str {
+    match expected {
+        "i64" | "u64" => "a whole number",
+        "a sequence" => "an array",
+        _ if expected.starts_with("struct ") => "an object",
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Debug;
+
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    struct Sample {
+        #[expect(dead_code, reason = "only read from JSON")]
+        name: String,
+        #[serde(default)]
+        #[expect(dead_code, reason = "only read from JSON")]
+        parts: Vec<Part>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Part {
+        #[expect(dead_code, reason = "only read from JSON")]
+        size: i64,
+        #[expect(dead_code, reason = "only read from JSON")]
+        colour: Option<Colour>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "UPPERCASE")]
+    enum Colour {
+        Red,
+        Blue,
+    }
+
+    fn text(body: &[u8]) -> String {
+        format!("{:?}", read::<Sample>(body).unwrap_err())
+    }
+
+    #[track_caller]
+    fn refuses(body: &str, field: &str, message: &str) {
+        let text = text(body.as_bytes());
+        let expected = format!("FieldError {{ field: {field:?}, message: {message:?} }}");
+        assert!(text.contains(&expected), "{body}: {text}");
+    }
+
+    #[test]
+    fn the_field_at_fault_is_named() {
+        refuses("{}", "name", "is required");
+        refuses(r#"{"name": 7}"#, "name", "must be a string");
+        refuses(r#"{"name": "a", "nmae": {}}"#, "nmae", "is not known here");
+        refuses(
+            r#"{"name": "a", "name": "b"}"#,
+            "name",
+            "is given more than once",
+        );
+        refuses(r#"{"name": "a", "parts": 3}"#, "parts", "must be an array");
+        refuses(
+            r#"{"name": "a", "parts": [{}]}"#,
+            "parts[0].size",
+            "is required",
+        );
+        refuses(
+            r#"{"name": "a", "parts": [7]}"#,
+            "parts[0]",
+            "must be an object",
+        );
+        refuses(
+            r#"{"name": "a", "parts": [{"size": 1, "sise": 2}]}"#,
+            "parts[0].sise",
+            "is not known here",
+        );
+        refuses(
+            r#"{"name": "a", "parts": [{"size": "1"}]}"#,
+            "parts[0].size",
+            "must be a whole number",
+        );
+        refuses(
+            r#"{"name": "a", "parts": [{"size": 1, "colour": "GREEN"}]}"#,
+            "parts[0].colour",
+            "must be RED or BLUE",
+        );
+    }
+
+    #[test]
+    fn what_is_no_json_object_is_malformed() {
+        let deep = format!("{{\"name\": {}", "[".repeat(100_000));
+        let bodies: [&[u8]; 7] = [
+            b"",
+            b"  ",
+            b"[\"a\"]",
+            b"{\"name\": \"a\"",
+            b"{\"name\": \"a\"} x",
+            b"{\"name\": \"\xff\"}",
+            deep.as_bytes(),
+        ];
+        for body in bodies {
+            let text = text(body);
+            assert!(text.contains("status: 400"), "{text}");
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Entries of the wall of activity.
+
+use std::{fmt, str::FromStr};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use slipway_proto::notify::v1;
+use utoipa::{IntoParams, ToSchema};
+
+use super::{Id, Malformed, Paging, UserRef, proto};
+use crate::{
+    activity::{Filter, TypePattern},
+    extract::{list, parsed},
+};
+
+/// One thing that happened.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ActivityEntry {
+    /// Its place in the log: 1, 2, 3, … without gaps.
+    pub(crate) sequence: u64,
+    /// Id of the event.
+    id: Id,
+    /// For example `task.started`.
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    time: Timestamp,
+    /// Who did it; `null` for the system.
+    #[schema(required)]
+    pub(crate) actor: Option<UserRef>,
+    /// Id of the thing it is about.
+    subject: String,
+    /// One sentence for a person.
+    summary: String,
+    /// The event's payload.
+    #[schema(value_type = Object)]
+    data: Value,
+}
+
+impl TryFrom<v1::ActivityEntry> for ActivityEntry {
+    type Error = Malformed;
+
+    fn try_from(entry: v1::ActivityEntry) -> Result<Self, Malformed> {
+        let data = serde_json::from_str(&entry.data_json).ok();
+        Ok(Self {
+            sequence: entry.sequence,
+            id: proto::id("event id", &entry.id)?,
+            kind: entry.r#type,
+            time: proto::time("time", entry.time)?,
+            actor: entry.actor.map(UserRef::try_from).transpose()?,
+            subject: entry.subject,
+            summary: entry.summary,
+            data: proto::required("data_json", data)?,
+        })
+    }
+}
+
+/// A place in the log, from 0: before the first entry.
+pub(crate) type Sequence = Number<0>;
+
+/// A number from `MIN` on that every store can keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Number<const MIN: u64>(pub(crate) u64);
+
+/// A text that is no [`Number`].
+#[derive(Debug)]
+pub(crate) struct NoNumber(u64);
+
+impl fmt::Display for NoNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "must be a whole number from {} to {}", self.0, i64::MAX)
+    }
+}
+
+impl<const MIN: u64> FromStr for Number<MIN> {
+    type Err = NoNumber;
+
+    fn from_str(text: &str) -> Result<Self, NoNumber> {
+        let number = text.parse::<i64>().ok();
+        number
+            .and_then(|number| u64::try_from(number).ok())
+            .filter(|number| *number >= MIN)
+            .map(Self)
+            .ok_or(NoNumber(MIN))
+    }
+}
+
+/// Which entries come first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Order {
+    /// The oldest.
+    Asc,
+    /// The newest.
+    Desc,
+}
+
+impl FromStr for Order {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "asc" => Ok(Self::Asc),
+            "desc" => Ok(Self::Desc),
+            _ => Err("must be asc or desc"),
+        }
+    }
+}
+
+/// The parameters of the list of activity.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ActivityQuery {
+    /// Only entries with a greater number.
+    #[serde(default, deserialize_with = "parsed")]
+    #[param(value_type = Option<u64>)]
+    after: Option<Sequence>,
+    /// Only entries with a smaller number.
+    #[serde(default, deserialize_with = "parsed")]
+    #[param(value_type = Option<u64>, minimum = 1)]
+    before: Option<Number<1>>,
+    /// Which entries come first: the newest, if not said otherwise.
+    #[serde(default, deserialize_with = "parsed")]
+    #[param(inline)]
+    order: Option<Order>,
+    /// Only these types: exact (`task.started`) or a family (`task.*`). Repeat it, or
+    /// separate several by commas.
+    #[serde(default, rename = "type", deserialize_with = "list")]
+    #[param(value_type = Vec<String>)]
+    types: Vec<TypePattern>,
+    /// Only entries about this release.
+    #[serde(default)]
+    release_id: Option<Id>,
+    /// Only entries that the caller caused or that concern the caller.
+    #[serde(default, deserialize_with = "parsed")]
+    #[param(value_type = Option<bool>)]
+    mine: Option<bool>,
+}
+
+impl ActivityQuery {
+    /// The page of the list that is asked for.
+    pub(crate) fn page(self, paging: Paging) -> v1::ActivityServiceListRequest {
+        let filter = Filter::new(self.types, self.release_id, self.mine);
+        v1::ActivityServiceListRequest {
+            filter: Some(filter.to_proto()),
+            after: self.after.map_or(0, |after| after.0),
+            before: self.before.map_or(0, |before| before.0),
+            ascending: self.order == Some(Order::Asc),
+            page_size: paging.page_size(),
+            page_token: paging.page_token(),
+        }
+    }
+}
+
+/// The parameters of the stream of activity.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct StreamQuery {
+    /// Begin with what came after this number. The header `Last-Event-ID` wins over it.
+    /// Left out: begin with what comes from now on.
+    #[serde(default, deserialize_with = "parsed")]
+    #[param(value_type = Option<u64>)]
+    pub(crate) after: Option<Sequence>,
+    /// Only these types: exact (`task.started`) or a family (`task.*`). Repeat it, or
+    /// separate several by commas.
+    #[serde(default, rename = "type", deserialize_with = "list")]
+    #[param(value_type = Vec<String>)]
+    types: Vec<TypePattern>,
+    /// Only entries about this release.
+    #[serde(default)]
+    release_id: Option<Id>,
+    /// Only entries that the caller caused or that concern the caller.
+    #[serde(default, deserialize_with = "parsed")]
+    #[param(value_type = Option<bool>)]
+    mine: Option<bool>,
+}
+
+impl StreamQuery {
+    /// Which entries are wanted.
+    pub(crate) fn filter(self) -> Filter {
+        Filter::new(self.types, self.release_id, self.mine)
+    }
+}

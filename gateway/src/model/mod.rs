@@ -1,0 +1,52 @@
+//! The shapes of the API's JSON, and their translation from and to the contracts.
+//!
+//! Fields that have no value are `null`, never absent.
+
+mod activity;
+mod paging;
+mod proto;
+mod release;
+mod task;
+mod user;
+
+pub(crate) use activity::{ActivityEntry, ActivityQuery, NoNumber, Sequence, StreamQuery};
+pub(crate) use paging::{Page, Paging};
+pub(crate) use proto::{Malformed, required};
+pub(crate) use release::{NewRelease, Release, ReleaseQuery, ReleaseSummary};
+pub(crate) use task::{MyTask, MyTasksQuery, NewTask, Task};
+pub(crate) use user::{
+    Account, Colleague, Credentials, Registration, Session, UserRef, UsersQuery,
+};
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use slipway_mesh::id::{self, MalformedId};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// An identifier: a UUID in its hyphenated form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(transparent)]
+pub(crate) struct Id(pub(crate) Uuid);
+
+impl FromStr for Id {
+    type Err = MalformedId;
+
+    fn from_str(text: &str) -> Result<Self, MalformedId> {
+        id::parse(text).map(Self)
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(D::Error::custom)
+    }
+}

@@ -1,0 +1,78 @@
+//! Reading what services answer. What is missing or malformed there is a fault of ours.
+
+use jiff::Timestamp;
+use slipway_mesh::error::Fault;
+
+use super::Id;
+use crate::problem::Problem;
+
+/// An answer of a service that lacks what the contract promises.
+#[derive(Debug)]
+pub(crate) struct Malformed(&'static str);
+
+impl From<Malformed> for Problem {
+    fn from(malformed: Malformed) -> Self {
+        let field = malformed.0;
+        Fault::internal(format_args!("a service answered without a valid {field}")).into()
+    }
+}
+
+/// A field that the contract promises.
+pub(crate) fn required<T>(field: &'static str, value: Option<T>) -> Result<T, Malformed> {
+    value.ok_or(Malformed(field))
+}
+
+pub(super) fn id(field: &'static str, text: &str) -> Result<Id, Malformed> {
+    text.parse().map_err(|_| Malformed(field))
+}
+
+pub(super) fn time(
+    field: &'static str,
+    value: Option<prost_types::Timestamp>,
+) -> Result<Timestamp, Malformed> {
+    required(field, optional_time(field, value)?)
+}
+
+pub(super) fn optional_time(
+    field: &'static str,
+    value: Option<prost_types::Timestamp>,
+) -> Result<Option<Timestamp>, Malformed> {
+    value
+        .map(|time| Timestamp::new(time.seconds, time.nanos).map_err(|_| Malformed(field)))
+        .transpose()
+}
+
+/// A time as the contracts have it: nanoseconds count forward, before 1970 as well.
+pub(super) fn to_proto(time: Timestamp) -> prost_types::Timestamp {
+    let nanos = time.subsec_nanosecond();
+    let before = nanos < 0;
+    prost_types::Timestamp {
+        seconds: time.as_second() - i64::from(before),
+        nanos: nanos + if before { 1_000_000_000 } else { 0 },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_survive_the_way_through_the_contracts() {
+        for text in [
+            "2026-03-01T10:00:00.25Z",
+            "1969-12-31T23:59:59.75Z",
+            "1970-01-01T00:00:00Z",
+        ] {
+            let there: Timestamp = text.parse().unwrap();
+            let proto = to_proto(there);
+            assert!(proto.nanos >= 0);
+            assert_eq!(time("t", Some(proto)).unwrap(), there);
+        }
+    }
+
+    #[test]
+    fn a_time_that_is_promised_must_be_there() {
+        assert!(time("t", None).is_err());
+        assert!(optional_time("t", None).unwrap().is_none());
+    }
+}

@@ -1,0 +1,213 @@
+//! Accounts and signing in.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use slipway_mesh::error::Fault;
+use slipway_proto::{common::v1 as common, identity::v1};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{
+    Id, Malformed, Paging,
+    proto::{self, required},
+};
+
+/// What an account may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum Role {
+    /// Works on the tasks assigned to them.
+    Developer,
+    /// Plans, completes and reopens releases; creates other admins.
+    Admin,
+}
+
+impl Role {
+    fn from_proto(role: common::Role) -> Option<Self> {
+        match role {
+            common::Role::Developer => Some(Self::Developer),
+            common::Role::Admin => Some(Self::Admin),
+            common::Role::Unspecified | common::Role::Service => None,
+        }
+    }
+
+    fn to_proto(self) -> common::Role {
+        match self {
+            Self::Developer => common::Role::Developer,
+            Self::Admin => common::Role::Admin,
+        }
+    }
+}
+
+/// A user, as far as others need to know them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct UserRef {
+    /// Id of the account.
+    pub(crate) id: Id,
+    /// The name as registered.
+    pub(crate) username: String,
+}
+
+impl TryFrom<common::UserRef> for UserRef {
+    type Error = Malformed;
+
+    fn try_from(user: common::UserRef) -> Result<Self, Malformed> {
+        Ok(Self {
+            id: proto::id("user id", &user.id)?,
+            username: user.username,
+        })
+    }
+}
+
+/// The caller's own account.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = User)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Account {
+    id: Id,
+    /// 3 to 40 of `a-z A-Z 0-9 . _ -`, unique without regard to case.
+    username: String,
+    /// Unique without regard to case.
+    email: String,
+    role: Role,
+    created_at: Timestamp,
+}
+
+impl TryFrom<v1::User> for Account {
+    type Error = Malformed;
+
+    fn try_from(user: v1::User) -> Result<Self, Malformed> {
+        Ok(Self {
+            id: proto::id("user id", &user.id)?,
+            role: required("role", Role::from_proto(user.role()))?,
+            created_at: proto::time("created_at", user.created_at)?,
+            username: user.username,
+            email: user.email,
+        })
+    }
+}
+
+/// Another user: enough to pick an assignee.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = UserSummary)]
+pub(crate) struct Colleague {
+    id: Id,
+    username: String,
+    role: Role,
+}
+
+impl TryFrom<v1::User> for Colleague {
+    type Error = Malformed;
+
+    fn try_from(user: v1::User) -> Result<Self, Malformed> {
+        Ok(Self {
+            id: proto::id("user id", &user.id)?,
+            role: required("role", Role::from_proto(user.role()))?,
+            username: user.username,
+        })
+    }
+}
+
+/// A signed-in session.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Session {
+    /// A JWT, to be sent as `Authorization: Bearer <token>`.
+    pub(crate) token: String,
+    /// Always `Bearer`.
+    token_type: &'static str,
+    /// When the token ends.
+    pub(crate) expires_at: Timestamp,
+    user: Account,
+}
+
+impl TryFrom<v1::Session> for Session {
+    type Error = Malformed;
+
+    fn try_from(session: v1::Session) -> Result<Self, Malformed> {
+        Ok(Self {
+            token: session.token,
+            token_type: "Bearer",
+            expires_at: proto::time("expires_at", session.expires_at)?,
+            user: required("user", session.user)?.try_into()?,
+        })
+    }
+}
+
+/// A new account.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Registration {
+    /// Of `a-z A-Z 0-9 . _ -`; unique without regard to case.
+    #[schema(min_length = 3, max_length = 40)]
+    username: String,
+    /// Unique without regard to case.
+    #[schema(format = "email")]
+    email: String,
+    #[schema(min_length = 8, max_length = 128, format = Password)]
+    password: String,
+    /// `DEVELOPER` if left out. `ADMIN` needs an admin's token.
+    role: Option<Role>,
+}
+
+impl From<Registration> for v1::RegisterRequest {
+    fn from(registration: Registration) -> Self {
+        let role = registration.role.map(Role::to_proto);
+        Self {
+            username: registration.username,
+            email: registration.email,
+            password: registration.password,
+            role: role.unwrap_or(common::Role::Unspecified).into(),
+        }
+    }
+}
+
+/// A name and a password. Exactly one of `username` and `email` is given.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Credentials {
+    username: Option<String>,
+    email: Option<String>,
+    #[schema(format = Password)]
+    password: String,
+}
+
+impl TryFrom<Credentials> for v1::LoginRequest {
+    type Error = Fault;
+
+    fn try_from(credentials: Credentials) -> Result<Self, Fault> {
+        let login = match (credentials.username, credentials.email) {
+            (Some(login), None) | (None, Some(login)) => login,
+            _ => {
+                return Err(Fault::invalid_field(
+                    "username",
+                    "or email must be given: exactly one of the two",
+                ));
+            }
+        };
+        Ok(Self {
+            login,
+            password: credentials.password,
+        })
+    }
+}
+
+/// The parameters of the list of users.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct UsersQuery {
+    /// Part of a username, without regard to case.
+    #[serde(default)]
+    q: String,
+}
+
+impl UsersQuery {
+    /// The page of the list that is asked for.
+    pub(crate) fn page(self, paging: Paging) -> v1::ListUsersRequest {
+        v1::ListUsersRequest {
+            query: self.q,
+            page_size: paging.page_size(),
+            page_token: paging.page_token(),
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Every error of the gateway as `application/problem+json` (RFC 9457).
+//!
+//! What a service refuses arrives as a gRPC status and is read back as a [`Fault`]; its
+//! status and title come from the one table in mesh. What only HTTP knows (a wrong method,
+//! a body too large) is made here.
+
+use axum::response::{IntoResponse, Response};
+use http::{
+    HeaderValue, StatusCode,
+    header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
+};
+use serde_json::{Map, Value};
+use slipway_mesh::{
+    error::{Fault, FieldError, Kind},
+    telemetry::TraceContext,
+};
+use std::time::Duration;
+
+/// The media type of every error.
+pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
+
+/// The size of a request's body at most.
+pub(crate) const BODY_LIMIT: usize = 1024 * 1024;
+
+/// An error on its way to the client.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    title: &'static str,
+    fault: Fault,
+}
+
+impl From<Fault> for Problem {
+    fn from(fault: Fault) -> Self {
+        Self {
+            status: StatusCode::from_u16(fault.kind.http_status())
+                .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            title: fault.kind.title(),
+            fault,
+        }
+    }
+}
+
+impl From<tonic::Status> for Problem {
+    fn from(status: tonic::Status) -> Self {
+        Fault::from(status).into()
+    }
+}
+
+impl Problem {
+    /// No route leads there.
+    pub(crate) fn unknown_route() -> Self {
+        Fault::new(
+            Kind::NotFound,
+            "NOT_FOUND",
+            "There is nothing at this address. GET /docs lists what there is.",
+        )
+        .into()
+    }
+
+    /// The route exists, for other methods. The router adds `Allow`.
+    pub(crate) fn wrong_method() -> Self {
+        Self::of_http(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "Method not allowed",
+            "METHOD_NOT_ALLOWED",
+            "This address does not take this method. The Allow header lists those it takes.",
+        )
+    }
+
+    /// The body is larger than [`BODY_LIMIT`].
+    pub(crate) fn body_too_large() -> Self {
+        Self::of_http(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "Body too large",
+            "BODY_TOO_LARGE",
+            "The body of a request may have at most 1 MiB.",
+        )
+    }
+
+    /// The body does not call itself JSON.
+    pub(crate) fn not_json() -> Self {
+        Self::of_http(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "Unsupported media type",
+            "UNSUPPORTED_MEDIA_TYPE",
+            "Send the body as JSON, with 'Content-Type: application/json'.",
+        )
+    }
+
+    /// The body is no JSON text, or did not arrive whole.
+    pub(crate) fn malformed_body(detail: String) -> Self {
+        Fault::new(Kind::Invalid, "MALFORMED_BODY", detail).into()
+    }
+
+    fn of_http(
+        status: StatusCode,
+        title: &'static str,
+        code: &'static str,
+        detail: &'static str,
+    ) -> Self {
+        Self {
+            status,
+            title,
+            fault: Fault::new(Kind::Invalid, code, detail),
+        }
+    }
+
+    fn body(&self) -> Vec<u8> {
+        let fault = &self.fault;
+        // The facts come first: what the format itself defines cannot be overwritten.
+        let mut members: Map<String, Value> = fault.facts.clone();
+        if !fault.fields.is_empty() {
+            members.insert("errors".into(), fields(&fault.fields));
+        }
+        members.insert("traceId".into(), TraceContext::current().trace_id().into());
+        members.insert("code".into(), fault.code.as_str().into());
+        members.insert("detail".into(), fault.detail.as_str().into());
+        members.insert("status".into(), self.status.as_u16().into());
+        members.insert("title".into(), self.title.into());
+        members.insert(
+            "type".into(),
+            format!("urn:slipway:problem:{}", fault.code).into(),
+        );
+        Value::Object(members).to_string().into_bytes()
+    }
+
+    /// Whole seconds until another try, where the status calls for saying so.
+    fn retry_after(&self) -> Option<u64> {
+        let waits = matches!(
+            self.status,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+        );
+        match self.fault.retry_after {
+            Some(delay) => Some(ceil_seconds(delay).max(1)),
+            None => waits.then_some(1),
+        }
+    }
+}
+
+fn fields(errors: &[FieldError]) -> Value {
+    errors
+        .iter()
+        .map(|error| serde_json::json!({"field": error.field, "message": error.message}))
+        .collect()
+}
+
+fn ceil_seconds(delay: Duration) -> u64 {
+    delay.as_secs() + u64::from(delay.subsec_nanos() > 0)
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, self.body()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(seconds) = self.retry_after() {
+            headers.insert(RETRY_AFTER, seconds.into());
+            if self.status == StatusCode::TOO_MANY_REQUESTS {
+                add_rate_limit(headers, &self.fault, seconds);
+            }
+        }
+        response
+    }
+}
+
+/// What the IETF's draft on rate limit headers asks for: nothing is left (`r=0`) for `t`
+/// seconds; and the policy, if the service told it as facts.
+fn add_rate_limit(headers: &mut http::HeaderMap, fault: &Fault, seconds: u64) {
+    let fact = |name| fault.facts.get(name).and_then(Value::as_u64);
+    if let Ok(value) = HeaderValue::try_from(format!("\"default\";r=0;t={seconds}")) {
+        headers.insert("ratelimit", value);
+    }
+    if let (Some(limit), Some(window)) = (fact("limit"), fact("windowSeconds"))
+        && let Ok(value) = HeaderValue::try_from(format!("\"default\";q={limit};w={window}"))
+    {
+        headers.insert("ratelimit-policy", value);
+    }
+}

@@ -1,0 +1,104 @@
+//! `/activity…`: the wall.
+
+use axum::{
+    Json,
+    body::Body,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::{
+    HeaderMap, HeaderName,
+    header::{CACHE_CONTROL, CONTENT_TYPE},
+};
+use slipway_mesh::error::Fault;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::document::{Anywhere, Checked, Protected};
+use crate::{
+    activity::Session,
+    app::AppState,
+    extract::{Caller, ListParams, Params},
+    model::{ActivityEntry, ActivityQuery, NoNumber, Page, Paging, Sequence, StreamQuery},
+    problem::Problem,
+};
+
+/// Where an `EventSource` stopped.
+const LAST_EVENT_ID: &str = "last-event-id";
+
+pub(super) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(stream))
+}
+
+/// Everything that happened, as a list.
+#[utoipa::path(
+    get,
+    path = "/activity",
+    tag = "activity",
+    params(ActivityQuery, Paging),
+    responses((status = 200, body = Page<ActivityEntry>), Checked, Protected, Anywhere),
+    security(("bearer" = []), ("cookie" = [])),
+)]
+async fn list(
+    State(app): State<AppState>,
+    caller: Caller,
+    ListParams(query, paging): ListParams<ActivityQuery>,
+) -> Result<Json<Page<ActivityEntry>>, Problem> {
+    let request = caller.outbound.request(query.page(paging));
+    let answer = app.activity().list(request).await?.into_inner();
+    Ok(Json(Page::new(answer.entries, answer.next_page_token)?))
+}
+
+/// Everything that happens, as server-sent events.
+///
+/// `id` is the number of the entry, `event` its type, `data` an `ActivityEntry`. With
+/// `Last-Event-ID` or `after` the stream begins with everything missed since. What is not
+/// kept any more, or does not exist yet, is told as `event: gap` with
+/// `{"from": …, "to": …}`. After 15 s of silence there is a comment line. When the server
+/// ends the stream it says `event: goodbye` with `{"reason": "shutdown"}` or
+/// `{"reason": "token_expired"}`. A reader that cannot keep up is disconnected, and
+/// resumes. Before the first entry comes a block with `retry` and the `id` to resume from.
+#[utoipa::path(
+    get,
+    path = "/activity/stream",
+    tag = "activity",
+    params(
+        StreamQuery,
+        ("Last-Event-ID" = Option<u64>, Header, description = "The last number the client has seen"),
+    ),
+    responses(
+        (status = 200, description = "The stream", body = String, content_type = "text/event-stream"),
+        Checked,
+        Protected,
+        Anywhere,
+    ),
+    security(("bearer" = []), ("cookie" = [])),
+)]
+async fn stream(
+    State(app): State<AppState>,
+    caller: Caller,
+    Params(query): Params<StreamQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let after = last_event_id(&headers)?
+        .or(query.after)
+        .map(|after| after.0);
+    let session = Session::open(app, caller, after, query.filter()).await?;
+    let headers = [
+        (CONTENT_TYPE, "text/event-stream"),
+        (CACHE_CONTROL, "no-cache"),
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
+    Ok((headers, Body::from_stream(session.into_stream())).into_response())
+}
+
+fn last_event_id(headers: &HeaderMap) -> Result<Option<Sequence>, Fault> {
+    let Some(value) = headers.get(LAST_EVENT_ID) else {
+        return Ok(None);
+    };
+    let text = value.to_str().unwrap_or_default();
+    text.parse()
+        .map(Some)
+        .map_err(|error: NoNumber| Fault::invalid_field("Last-Event-ID", error.to_string()))
+}

@@ -1,0 +1,151 @@
+//! `/auth/…` and the public keys.
+
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::{
+    HeaderMap, HeaderValue, StatusCode,
+    header::{CACHE_CONTROL, CONTENT_TYPE, SET_COOKIE},
+};
+use slipway_mesh::error::Fault;
+use slipway_proto::identity::v1::{GetJwksRequest, GetMeRequest};
+use tower_http::set_header::SetResponseHeaderLayer;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::document::{Anywhere, ProblemDetails, Protected, WithBody};
+use crate::{
+    app::{App, AppState},
+    extract::{COOKIE, Caller, Payload, Visitor},
+    model::{Account, Credentials, Registration, Session, required},
+    problem::Problem,
+};
+
+/// Public keys change rarely, and old ones stay until their tokens have expired.
+const JWKS_CACHE: &str = "public, max-age=300";
+
+pub(super) fn routes() -> OpenApiRouter<AppState> {
+    let no_store =
+        SetResponseHeaderLayer::overriding(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    OpenApiRouter::new()
+        .routes(routes!(register))
+        .routes(routes!(login))
+        .routes(routes!(me))
+        .layer(no_store)
+        .routes(routes!(jwks))
+}
+
+/// Creates an account and signs it in.
+///
+/// Anybody may create a DEVELOPER; an ADMIN is created by an ADMIN. Sets the cookie too.
+#[utoipa::path(
+    post,
+    path = "/auth/register",
+    tag = "accounts",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repetition safe")),
+    request_body = Registration,
+    responses(
+        (status = 201, description = "Created and signed in", body = Session),
+        WithBody,
+        (status = 403, description = "`ADMIN_REQUIRED`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 409, description = "`USERNAME_TAKEN`, `EMAIL_TAKEN`, `IDEMPOTENCY_KEY_REUSED`", body = ProblemDetails, content_type = "application/problem+json"),
+        Anywhere,
+    ),
+    security((), ("bearer" = [])),
+)]
+async fn register(
+    State(app): State<AppState>,
+    visitor: Visitor,
+    headers: HeaderMap,
+    Payload(registration): Payload<Registration>,
+) -> Result<Response, Problem> {
+    let request = visitor.outbound.request(registration.into());
+    let answer = app.identity().register(request).await?.into_inner();
+    let session = required("session", answer.session)?.try_into()?;
+    Ok(signed_in(StatusCode::CREATED, &app, &headers, session))
+}
+
+/// Signs in, with a username or an email address.
+///
+/// Sets the cookie too.
+#[utoipa::path(
+    post,
+    path = "/auth/login",
+    tag = "accounts",
+    request_body = Credentials,
+    responses(
+        (status = 200, description = "Signed in", body = Session),
+        WithBody,
+        (status = 401, description = "`INVALID_CREDENTIALS`: the same for an unknown name and a wrong password", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 429, description = "`TOO_MANY_ATTEMPTS`: 10 failures in 15 minutes for a name or an address", body = ProblemDetails, content_type = "application/problem+json", headers(("Retry-After" = u64, description = "Seconds to wait"))),
+        Anywhere,
+    ),
+    security(()),
+)]
+async fn login(
+    State(app): State<AppState>,
+    visitor: Visitor,
+    headers: HeaderMap,
+    Payload(credentials): Payload<Credentials>,
+) -> Result<Response, Problem> {
+    let request = visitor.outbound.request(credentials.try_into()?);
+    let answer = app.identity().login(request).await?.into_inner();
+    let session = required("session", answer.session)?.try_into()?;
+    Ok(signed_in(StatusCode::OK, &app, &headers, session))
+}
+
+/// The caller's own account.
+#[utoipa::path(
+    get,
+    path = "/auth/me",
+    tag = "accounts",
+    responses((status = 200, body = Account), Protected, Anywhere),
+    security(("bearer" = []), ("cookie" = [])),
+)]
+async fn me(State(app): State<AppState>, caller: Caller) -> Result<Json<Account>, Problem> {
+    let request = caller.outbound.request(GetMeRequest {});
+    let answer = app.identity().get_me(request).await?.into_inner();
+    Ok(Json(required("user", answer.user)?.try_into()?))
+}
+
+/// The public keys that tokens verify against: a JWK Set (RFC 7517).
+#[utoipa::path(
+    get,
+    path = "/.well-known/jwks.json",
+    tag = "accounts",
+    responses((status = 200, body = Object), Anywhere),
+    security(()),
+)]
+async fn jwks(State(app): State<AppState>, visitor: Visitor) -> Result<Response, Problem> {
+    let request = visitor.outbound.request(GetJwksRequest {});
+    let answer = app.identity().get_jwks(request).await?.into_inner();
+    let headers = [
+        (CONTENT_TYPE, "application/json"),
+        (CACHE_CONTROL, JWKS_CACHE),
+    ];
+    Ok((headers, answer.jwks_json).into_response())
+}
+
+/// A session, as JSON and as the cookie for browsers.
+fn signed_in(status: StatusCode, app: &App, headers: &HeaderMap, session: Session) -> Response {
+    let cookie = match cookie(app, headers, &session) {
+        Ok(cookie) => cookie,
+        Err(fault) => return Problem::from(fault).into_response(),
+    };
+    (status, [(SET_COOKIE, cookie)], Json(session)).into_response()
+}
+
+fn cookie(app: &App, headers: &HeaderMap, session: &Session) -> Result<HeaderValue, Fault> {
+    let left = session.expires_at.duration_since(app.clock.now());
+    let max_age = left.as_secs().max(0);
+    let https = headers
+        .get("x-forwarded-proto")
+        .is_some_and(|proto| proto.as_bytes().eq_ignore_ascii_case(b"https"));
+    let secure = if https { "; Secure" } else { "" };
+    let token = &session.token;
+    HeaderValue::try_from(format!(
+        "{COOKIE}={token}; HttpOnly; SameSite=Strict; Path=/; Max-Age={max_age}{secure}"
+    ))
+    .map_err(|_| Fault::internal("the token fits into no header"))
+}

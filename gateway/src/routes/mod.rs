@@ -1,0 +1,45 @@
+//! The routes, each declared together with its documentation.
+//!
+//! A handler has three steps: it translates the request, calls a service, and translates
+//! the answer.
+
+mod activity;
+mod auth;
+mod document;
+mod releases;
+mod tasks;
+mod users;
+
+use std::time::Duration;
+
+use axum::{Router, extract::DefaultBodyLimit, middleware::from_fn_with_state};
+use utoipa::OpenApi as _;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_swagger_ui::SwaggerUi;
+
+use crate::{
+    app::AppState,
+    middleware::surround,
+    problem::{BODY_LIMIT, Problem},
+};
+
+/// Everything the gateway serves: the routes of the API, the same under `/v1`, and their
+/// documentation.
+pub(crate) fn router(app: AppState, deadline: Duration) -> Router {
+    let (api, document) = OpenApiRouter::with_openapi(document::Document::openapi())
+        .merge(auth::routes())
+        .merge(users::routes())
+        .merge(releases::routes())
+        .merge(tasks::routes())
+        .merge(activity::routes())
+        .split_for_parts();
+    let api = api.with_state(app);
+    Router::new()
+        .merge(api.clone())
+        .nest("/v1", api)
+        .merge(SwaggerUi::new("/docs").url("/openapi.json", document))
+        .method_not_allowed_fallback(async || Problem::wrong_method())
+        .fallback(async || Problem::unknown_route())
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(from_fn_with_state(deadline, surround))
+}

@@ -1,0 +1,200 @@
+//! `/releases…`.
+
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::{
+    HeaderMap, StatusCode,
+    header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH, LOCATION},
+};
+use slipway_proto::release::v1::{AddTaskRequest, CompleteReleaseRequest, GetReleaseRequest};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::document::{Anywhere, Checked, ProblemDetails, Protected, WithBody};
+use crate::{
+    app::AppState,
+    extract::{Caller, ListParams, PathId, Payload},
+    model::{
+        Id, NewRelease, NewTask, Page, Paging, Release, ReleaseQuery, ReleaseSummary, Task,
+        required,
+    },
+    problem::Problem,
+};
+
+pub(super) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(create, list))
+        .routes(routes!(get))
+        .routes(routes!(add_task))
+        .routes(routes!(complete))
+}
+
+/// Plans a release, with its first tasks if there are any: one commit.
+#[utoipa::path(
+    post,
+    path = "/releases",
+    tag = "releases",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repetition safe")),
+    request_body = NewRelease,
+    responses(
+        (status = 201, description = "Created", body = Release, headers(("Location" = String, description = "Its address"))),
+        WithBody,
+        Protected,
+        (status = 403, description = "`ADMIN_REQUIRED`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 409, description = "`IDEMPOTENCY_KEY_REUSED`", body = ProblemDetails, content_type = "application/problem+json"),
+        Anywhere,
+    ),
+    security(("bearer" = [])),
+)]
+async fn create(
+    State(app): State<AppState>,
+    caller: Caller,
+    Payload(release): Payload<NewRelease>,
+) -> Result<impl IntoResponse, Problem> {
+    let request = caller.outbound.request(release.try_into()?);
+    let answer = app.releases().create_release(request).await?.into_inner();
+    let release = Release::try_from(required("release", answer.release)?)?;
+    let location = format!("/releases/{}", release.summary.id);
+    Ok((StatusCode::CREATED, [(LOCATION, location)], Json(release)))
+}
+
+/// Releases, newest first, without their tasks.
+#[utoipa::path(
+    get,
+    path = "/releases",
+    tag = "releases",
+    params(ReleaseQuery, Paging),
+    responses((status = 200, body = Page<ReleaseSummary>), Checked, Protected, Anywhere),
+    security(("bearer" = []), ("cookie" = [])),
+)]
+async fn list(
+    State(app): State<AppState>,
+    caller: Caller,
+    ListParams(query, paging): ListParams<ReleaseQuery>,
+) -> Result<Json<Page<ReleaseSummary>>, Problem> {
+    let request = caller.outbound.request(query.page(paging));
+    let answer = app.releases().list_releases(request).await?.into_inner();
+    Ok(Json(Page::new(answer.releases, answer.next_page_token)?))
+}
+
+/// One release with its tasks in order.
+#[utoipa::path(
+    get,
+    path = "/releases/{id}",
+    tag = "releases",
+    params(
+        ("id" = Id, Path, description = "Id of the release"),
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag` that the client has"),
+    ),
+    responses(
+        (status = 200, body = Release, headers(("ETag" = String, description = "Its revision"))),
+        (status = 304, description = "Not changed"),
+        Checked,
+        Protected,
+        (status = 404, description = "`RELEASE_NOT_FOUND`", body = ProblemDetails, content_type = "application/problem+json"),
+        Anywhere,
+    ),
+    security(("bearer" = []), ("cookie" = [])),
+)]
+async fn get(
+    State(app): State<AppState>,
+    caller: Caller,
+    PathId(id): PathId,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let request = caller
+        .outbound
+        .request(GetReleaseRequest { id: id.to_string() });
+    let answer = app.releases().get_release(request).await?.into_inner();
+    let release = Release::try_from(required("release", answer.release)?)?;
+    let tag = format!("\"{}\"", release.summary.revision);
+    let known = has_tag(&headers, &tag);
+    let validators = [(ETAG, tag), (CACHE_CONTROL, "private, no-cache".to_owned())];
+    Ok(if known {
+        (StatusCode::NOT_MODIFIED, validators).into_response()
+    } else {
+        (validators, Json(release)).into_response()
+    })
+}
+
+/// Adds a task.
+///
+/// Without `orderIndex` it comes after the last one. On a completed release this is the
+/// hotfix: the release reopens.
+#[utoipa::path(
+    post,
+    path = "/releases/{id}/tasks",
+    tag = "releases",
+    params(
+        ("id" = Id, Path, description = "Id of the release"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes a repetition safe"),
+    ),
+    request_body = NewTask,
+    responses(
+        (status = 201, description = "Added", body = Task, headers(("Location" = String, description = "Its address"))),
+        WithBody,
+        Protected,
+        (status = 403, description = "`ADMIN_REQUIRED`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 404, description = "`RELEASE_NOT_FOUND`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 409, description = "`ORDER_INDEX_TAKEN`, `ORDER_INDEX_PASSED`, `RELEASE_FULL`, `IDEMPOTENCY_KEY_REUSED`", body = ProblemDetails, content_type = "application/problem+json"),
+        Anywhere,
+    ),
+    security(("bearer" = [])),
+)]
+async fn add_task(
+    State(app): State<AppState>,
+    caller: Caller,
+    PathId(id): PathId,
+    Payload(task): Payload<NewTask>,
+) -> Result<impl IntoResponse, Problem> {
+    let request = caller.outbound.request(AddTaskRequest {
+        release_id: id.to_string(),
+        task: Some(task.to_proto("")?),
+    });
+    let answer = app.releases().add_task(request).await?.into_inner();
+    let task = Task::try_from(required("task", answer.task)?)?;
+    let location = format!("/tasks/{}", task.id);
+    Ok((StatusCode::CREATED, [(LOCATION, location)], Json(task)))
+}
+
+/// Declares a release done; every task of it must be.
+#[utoipa::path(
+    patch,
+    path = "/releases/{id}/complete",
+    tag = "releases",
+    params(("id" = Id, Path, description = "Id of the release")),
+    responses(
+        (status = 200, body = Release),
+        Checked,
+        Protected,
+        (status = 403, description = "`ADMIN_REQUIRED`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 404, description = "`RELEASE_NOT_FOUND`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 409, description = "`RELEASE_INCOMPLETE`, `RELEASE_EMPTY`, `INVALID_TRANSITION`", body = ProblemDetails, content_type = "application/problem+json"),
+        Anywhere,
+    ),
+    security(("bearer" = [])),
+)]
+async fn complete(
+    State(app): State<AppState>,
+    caller: Caller,
+    PathId(id): PathId,
+) -> Result<Json<Release>, Problem> {
+    let request = caller
+        .outbound
+        .request(CompleteReleaseRequest { id: id.to_string() });
+    let answer = app.releases().complete_release(request).await?.into_inner();
+    Ok(Json(required("release", answer.release)?.try_into()?))
+}
+
+/// Whether the client has this version already (RFC 9110, 13.1.2: compared weakly).
+fn has_tag(headers: &HeaderMap, tag: &str) -> bool {
+    headers
+        .get_all(IF_NONE_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
+}
