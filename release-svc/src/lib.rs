@@ -1,1 +1,158 @@
-//! release-svc
+//! Identity, releases and tasks: the source of truth of the workflow.
+//!
+//! | to find | look in |
+//! | --- | --- |
+//! | a rule of the workflow | [`release`] (pure) |
+//! | what names, addresses, passwords may be; sign-in throttling | [`identity`] (pure) |
+//! | how a command is carried out: load, decide, save, try again | [`commands`], [`accounts`] |
+//! | how a repeated request is recognised | [`receipts`] |
+//! | what is stored, and how | [`store`] |
+//! | the gRPC services | `grpc` |
+
+pub mod accounts;
+pub mod commands;
+mod grpc;
+pub mod identity;
+mod jobs;
+pub mod metrics;
+pub mod receipts;
+pub mod release;
+pub mod store;
+
+use std::{sync::Arc, time::Duration};
+
+use slipway_mesh::{
+    access::{Issuer, Keyring},
+    bus::SharedBus,
+    clock::SharedClock,
+    life::{Background, Health},
+    outbox::{Publisher, Wake},
+};
+use slipway_proto::{
+    identity::v1::identity_service_server::{self, IdentityServiceServer},
+    release::v1::{
+        release_service_server::{self, ReleaseServiceServer},
+        task_service_server::{self, TaskServiceServer},
+    },
+};
+use tonic::service::Routes;
+
+pub use accounts::{FirstAdmin, FirstAdminError, GeneratedPassword};
+pub use store::Stores;
+
+use self::{accounts::Accounts, commands::Commands, identity::password::Hasher};
+
+/// The service's name in events, metrics and logs.
+pub const SERVICE: &str = "release-svc";
+
+/// Full names of the gRPC services in the routes.
+pub const SERVICES: &[&str] = &[
+    identity_service_server::SERVICE_NAME,
+    release_service_server::SERVICE_NAME,
+    task_service_server::SERVICE_NAME,
+];
+
+/// What an operator decides about this service.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// How long a token lasts.
+    pub token_ttl: Duration,
+    /// Whether anybody may register as an admin: for demonstrations only.
+    pub allow_admin_registration: bool,
+}
+
+/// What the service is built from.
+pub struct Dependencies {
+    /// Where state is kept.
+    pub stores: Stores,
+    /// Where events go.
+    pub bus: SharedBus,
+    /// What tokens are signed with.
+    pub keys: Arc<Keyring>,
+    /// The time.
+    pub clock: SharedClock,
+    /// Runs the outbox publisher and the clean-up.
+    pub background: Background,
+    /// Learns what the service depends on.
+    pub health: Health,
+}
+
+/// The service could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// Passwords cannot be hashed.
+    #[error(transparent)]
+    Hash(#[from] identity::password::HashError),
+    /// The first admin cannot be created.
+    #[error(transparent)]
+    FirstAdmin(#[from] FirstAdminError),
+}
+
+/// The service, ready to be routed to.
+pub struct Service {
+    /// Its gRPC services, not yet behind the access layer.
+    pub routes: Routes,
+    /// The password of the first admin, if this start made it up.
+    pub generated_password: Option<GeneratedPassword>,
+}
+
+impl Config {
+    /// Builds the service: creates the first admin if there is none, and begins the work
+    /// in the background.
+    ///
+    /// # Errors
+    /// [`BuildError`] if it cannot be built.
+    pub async fn build(
+        self,
+        first_admin: FirstAdmin,
+        dependencies: Dependencies,
+    ) -> Result<Service, BuildError> {
+        let Dependencies {
+            stores,
+            bus,
+            keys,
+            clock,
+            background,
+            health,
+        } = dependencies;
+        metrics::describe();
+        if self.allow_admin_registration {
+            tracing::warn!("ANYBODY CAN REGISTER AS AN ADMIN: allow_admin_registration is on");
+        }
+        for service in SERVICES {
+            health.depends(service, "store", Arc::clone(&stores.check));
+        }
+        let wake = Wake::default();
+        let accounts = Arc::new(Accounts {
+            stores: stores.clone(),
+            hasher: Hasher::new()?,
+            issuer: Issuer::new(keys, self.token_ttl, Arc::clone(&clock)),
+            clock: Arc::clone(&clock),
+            wake: wake.clone(),
+            allow_admin_registration: self.allow_admin_registration,
+        });
+        let generated_password = accounts.create_first_admin(first_admin).await?;
+        let commands = Arc::new(Commands {
+            stores: stores.clone(),
+            clock: Arc::clone(&clock),
+            wake: wake.clone(),
+        });
+        Publisher {
+            service: SERVICE,
+            store: Arc::clone(&stores.outbox),
+            bus,
+            wake,
+        }
+        .spawn(&background);
+        jobs::purge(stores, clock, &background);
+        let routes = Routes::new(IdentityServiceServer::new(grpc::Identity { accounts }))
+            .add_service(ReleaseServiceServer::new(grpc::Releases {
+                commands: Arc::clone(&commands),
+            }))
+            .add_service(TaskServiceServer::new(grpc::Tasks { commands }));
+        Ok(Service {
+            routes,
+            generated_password,
+        })
+    }
+}

@@ -1,0 +1,215 @@
+//! How a command on a release is carried out: load, decide, save; and if others were
+//! faster, again.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use prost::Message;
+use rand::RngExt as _;
+use slipway_mesh::{
+    access::Principal,
+    bus::Actor,
+    clock::SharedClock,
+    error::{Fault, Kind},
+    outbox::Wake,
+};
+
+use crate::{
+    identity::UserId,
+    metrics as m,
+    receipts::{self, Repeatable},
+    release::{Decision, Refusal, Release, ReleaseDraft, ReleaseId, TaskId, events},
+    store::{Commit, ReleaseStore, SaveError, Stores},
+};
+
+/// Tries before giving up on a release that others keep changing. Each round of
+/// competitors has a winner, so this bears about as many competitors.
+const MAX_ATTEMPTS: u32 = 200;
+
+/// Carries out commands on releases.
+pub struct Commands {
+    pub(crate) stores: Stores,
+    pub(crate) clock: SharedClock,
+    pub(crate) wake: Wake,
+}
+
+/// Which release a command is about.
+#[derive(Debug, Clone, Copy)]
+pub enum Target {
+    /// The release itself.
+    Release(ReleaseId),
+    /// The release of a task.
+    Task(TaskId),
+}
+
+/// Who gives a command, and how a repetition of it is recognised.
+pub struct By {
+    /// Who gives it.
+    pub principal: Arc<Principal>,
+    /// If the request carried an idempotency key.
+    pub repeatable: Option<Repeatable>,
+}
+
+impl By {
+    fn actor(&self) -> Actor {
+        Actor::User {
+            id: self.principal.user_id,
+            username: self.principal.username.clone(),
+        }
+    }
+
+    /// Their account.
+    #[must_use]
+    pub fn user_id(&self) -> UserId {
+        UserId(self.principal.user_id)
+    }
+}
+
+impl Commands {
+    /// The store, for reading.
+    #[must_use]
+    pub fn releases(&self) -> &dyn ReleaseStore {
+        &*self.stores.releases
+    }
+
+    /// Plans a release and answers with `respond`.
+    ///
+    /// # Errors
+    /// A refusal, or the store's failure.
+    pub async fn create<R: Message + Default>(
+        &self,
+        draft: ReleaseDraft,
+        by: By,
+        respond: impl Fn(&Decision) -> R + Send + Sync,
+    ) -> Result<R, Fault> {
+        let now = self.clock.now();
+        let creator = crate::identity::UserRef {
+            id: by.user_id(),
+            username: by.principal.username.clone(),
+        };
+        let decision = Release::plan(draft, creator, now).map_err(refuse)?;
+        let response = respond(&decision);
+        let commit = commit(&decision, &by, &response, now);
+        match self.stores.releases.insert(decision.release, commit).await {
+            Ok(()) => {
+                self.done("release.created");
+                Ok(response)
+            }
+            Err(SaveError::Receipt) => self.repeated(&by).await,
+            Err(error) => Err(Fault::unavailable("The database", error)),
+        }
+    }
+
+    /// Changes a release by `decide` and answers with `respond`. `decide` may be asked
+    /// several times, each time with the release as it is then.
+    ///
+    /// # Errors
+    /// A refusal, `CONTENDED` if others keep changing the release, or the store's
+    /// failure.
+    pub async fn change<R: Message + Default>(
+        &self,
+        target: Target,
+        by: By,
+        decide: impl Fn(&Release, Timestamp) -> Result<Decision, Refusal> + Send + Sync,
+        respond: impl Fn(&Decision) -> R + Send + Sync,
+    ) -> Result<R, Fault> {
+        for attempt in 1..=MAX_ATTEMPTS {
+            let now = self.clock.now();
+            let before = self.load(target).await?;
+            let decision = decide(&before, now).map_err(refuse)?;
+            let response = respond(&decision);
+            let commit = commit(&decision, &by, &response, now);
+            let first = commit.events.first().map(|event| event.event_type.clone());
+            match self
+                .stores
+                .releases
+                .save(before, decision.release, commit)
+                .await
+            {
+                Ok(()) => {
+                    metrics::histogram!(m::ATTEMPTS).record(f64::from(attempt));
+                    self.done(&first.unwrap_or_default());
+                    return Ok(response);
+                }
+                Err(SaveError::Revision) => back_off(attempt).await,
+                Err(SaveError::DeveloperBusy(developer)) => {
+                    if let Some(active) = self.stores.releases.active_task(developer).await? {
+                        let active = Box::new(active);
+                        return Err(refuse(Refusal::DeveloperBusy { active }));
+                    }
+                    // Finished in this very moment: try again.
+                }
+                Err(SaveError::Receipt) => return self.repeated(&by).await,
+                Err(SaveError::Store(error)) => return Err(error.into()),
+            }
+        }
+        Err(Fault::new(
+            Kind::Contended,
+            "CONTENDED",
+            "Others keep changing this release. Nothing was done; try again.",
+        )
+        .retry_after(Duration::from_secs(1)))
+    }
+
+    /// What a request was answered before, if it carries the key of one that was.
+    ///
+    /// # Errors
+    /// `IDEMPOTENCY_KEY_REUSED`, or the store's failure.
+    pub async fn earlier<R: Message + Default>(&self, by: &By) -> Result<Option<R>, Fault> {
+        let Some(repeatable) = &by.repeatable else {
+            return Ok(None);
+        };
+        let earlier = repeatable
+            .earlier(&*self.stores.receipts, self.clock.now())
+            .await?;
+        earlier.as_deref().map(receipts::decode).transpose()
+    }
+
+    /// The answer of the same request that was carried out at the same time.
+    async fn repeated<R: Message + Default>(&self, by: &By) -> Result<R, Fault> {
+        let earlier = self.earlier(by).await?;
+        earlier.ok_or_else(|| Fault::internal("a receipt was there and is gone"))
+    }
+
+    async fn load(&self, target: Target) -> Result<Release, Fault> {
+        let (found, refusal) = match target {
+            Target::Release(id) => (
+                self.stores.releases.release(id).await?,
+                Refusal::ReleaseNotFound(id),
+            ),
+            Target::Task(id) => (
+                self.stores.releases.release_of(id).await?,
+                Refusal::TaskNotFound(id),
+            ),
+        };
+        found.ok_or_else(|| refuse(refusal))
+    }
+
+    fn done(&self, command: &str) {
+        metrics::counter!(m::COMMANDS, "command" => command.to_owned()).increment(1);
+        self.wake.wake();
+    }
+}
+
+/// A refusal on its way out, counted.
+pub(crate) fn refuse(refusal: Refusal) -> Fault {
+    metrics::counter!(m::REFUSALS, "code" => refusal.code()).increment(1);
+    refusal.into()
+}
+
+fn commit<R: Message>(decision: &Decision, by: &By, response: &R, now: Timestamp) -> Commit {
+    Commit {
+        events: events::of(decision, &by.actor(), now),
+        receipt: by
+            .repeatable
+            .as_ref()
+            .map(|repeatable| repeatable.receipt(response.encode_to_vec(), now)),
+    }
+}
+
+/// Waits a random moment, longer with each attempt, so that competitors spread out.
+async fn back_off(attempt: u32) {
+    let bound = (1_u64 << attempt.min(5)) * 500;
+    let wait = rand::rng().random_range(0..bound);
+    tokio::time::sleep(Duration::from_micros(wait)).await;
+}

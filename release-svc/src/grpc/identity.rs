@@ -1,0 +1,121 @@
+//! `IdentityService`.
+
+use std::{net::IpAddr, sync::Arc};
+
+use slipway_mesh::{
+    access::principal,
+    error::{Fault, Kind},
+    grpc::CLIENT_ADDRESS,
+    page,
+};
+use slipway_proto::identity::v1::{
+    GetJwksRequest, GetJwksResponse, GetMeRequest, GetMeResponse, ListUsersRequest,
+    ListUsersResponse, LoginRequest, LoginResponse, RegisterRequest, RegisterResponse,
+    identity_service_server::IdentityService,
+};
+use tonic::{Request, Response, Status};
+
+use super::translate;
+use crate::{
+    accounts::{Accounts, Registration},
+    identity::{UserId, credentials},
+    receipts::Repeatable,
+};
+
+pub(crate) struct Identity {
+    pub(crate) accounts: Arc<Accounts>,
+}
+
+#[tonic::async_trait]
+impl IdentityService for Identity {
+    async fn register(
+        &self,
+        request: Request<RegisterRequest>,
+    ) -> Result<Response<RegisterResponse>, Status> {
+        let by = principal(&request).ok();
+        // The password is left out of what is remembered of the request.
+        let content = RegisterRequest {
+            password: String::new(),
+            ..request.get_ref().clone()
+        };
+        let repeatable = Repeatable::of(&request, "Register", by.as_deref(), &content)?;
+        let message = request.into_inner();
+        let role = translate::requested_role(message.role())
+            .ok_or_else(|| Fault::invalid_field("role", "must be DEVELOPER or ADMIN"))?;
+        let registration =
+            Registration::new(&message.username, &message.email, message.password, role)?;
+        let session = self.accounts.register(registration, by, repeatable).await?;
+        Ok(Response::new(RegisterResponse {
+            session: Some(translate::session(session)),
+        }))
+    }
+
+    async fn login(
+        &self,
+        request: Request<LoginRequest>,
+    ) -> Result<Response<LoginResponse>, Status> {
+        let address = client_address(&request);
+        let LoginRequest { login, password } = request.into_inner();
+        if login.is_empty() || login.len() > 254 {
+            let message = "must be a username or an email address";
+            return Err(Fault::invalid_field("username", message).into());
+        }
+        let session = self.accounts.login(login, password, address).await?;
+        Ok(Response::new(LoginResponse {
+            session: Some(translate::session(session)),
+        }))
+    }
+
+    async fn get_me(
+        &self,
+        request: Request<GetMeRequest>,
+    ) -> Result<Response<GetMeResponse>, Status> {
+        let caller = principal(&request)?;
+        let account = self.accounts.users().user(UserId(caller.user_id)).await;
+        let account = account.map_err(Fault::from)?.ok_or_else(|| {
+            Fault::new(
+                Kind::Unauthenticated,
+                "ACCOUNT_GONE",
+                "The token is of an account that does not exist.",
+            )
+        })?;
+        Ok(Response::new(GetMeResponse {
+            user: Some(translate::own_user(&account.user)),
+        }))
+    }
+
+    async fn list_users(
+        &self,
+        request: Request<ListUsersRequest>,
+    ) -> Result<Response<ListUsersResponse>, Status> {
+        let message = request.into_inner();
+        let prefix = credentials::key(&message.query);
+        let list = format!("users?{prefix}");
+        let limit = page::limit(message.page_size, page::MAX_LIMIT)?;
+        let after = page::decode_cursor(&list, &message.page_token)?;
+        let found = self.accounts.users().list(prefix, after, limit).await;
+        let found = found.map_err(Fault::from)?;
+        Ok(Response::new(ListUsersResponse {
+            users: found.items.iter().map(translate::public_user).collect(),
+            next_page_token: page::encode_cursor(&list, found.next.as_ref()),
+        }))
+    }
+
+    async fn get_jwks(
+        &self,
+        _request: Request<GetJwksRequest>,
+    ) -> Result<Response<GetJwksResponse>, Status> {
+        Ok(Response::new(GetJwksResponse {
+            jwks_json: self.accounts.jwks()?,
+        }))
+    }
+}
+
+/// The address the gateway says its client has; else the one this connection is from.
+fn client_address<T>(request: &Request<T>) -> Option<IpAddr> {
+    let forwarded = request
+        .metadata()
+        .get(CLIENT_ADDRESS)
+        .and_then(|value| value.to_str().ok()?.parse().ok());
+    forwarded.or_else(|| request.remote_addr().map(|address| address.ip()))
+}

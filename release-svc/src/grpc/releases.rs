@@ -1,0 +1,142 @@
+//! `ReleaseService`.
+
+use std::sync::Arc;
+
+use slipway_mesh::{access::principal, error::Fault, page};
+use slipway_proto::release::v1::{
+    AddTaskRequest, AddTaskResponse, CompleteReleaseRequest, CompleteReleaseResponse,
+    CreateReleaseRequest, CreateReleaseResponse, GetReleaseRequest, GetReleaseResponse,
+    ListReleasesRequest, ListReleasesResponse, ReleaseStatus,
+    release_service_server::ReleaseService,
+};
+use tonic::{Request, Response, Status};
+
+use super::{drafts, id, translate};
+use crate::{
+    commands::{By, Commands, Target, refuse},
+    receipts::Repeatable,
+    release::{Decision, Refusal, ReleaseEvent, ReleaseId},
+    store::ReleaseFilter,
+};
+
+pub(crate) struct Releases {
+    pub(crate) commands: Arc<Commands>,
+}
+
+#[tonic::async_trait]
+impl ReleaseService for Releases {
+    async fn create_release(
+        &self,
+        request: Request<CreateReleaseRequest>,
+    ) -> Result<Response<CreateReleaseResponse>, Status> {
+        let by = by(&request, "CreateRelease")?;
+        if let Some(earlier) = self.commands.earlier(&by).await? {
+            return Ok(Response::new(earlier));
+        }
+        let users = &*self.commands.stores.users;
+        let draft = drafts::release(users, request.into_inner()).await?;
+        let respond = |decision: &Decision| CreateReleaseResponse {
+            release: Some(translate::release(&decision.release)),
+        };
+        let response = self.commands.create(draft, by, respond).await?;
+        Ok(Response::new(response))
+    }
+
+    async fn list_releases(
+        &self,
+        request: Request<ListReleasesRequest>,
+    ) -> Result<Response<ListReleasesResponse>, Status> {
+        let message = request.into_inner();
+        let filter = match message.status() {
+            ReleaseStatus::Unspecified => None,
+            ReleaseStatus::Open => Some(ReleaseFilter::Open),
+            ReleaseStatus::Completed => Some(ReleaseFilter::Completed),
+        };
+        let list = format!("releases?{filter:?}");
+        let limit = page::limit(message.page_size, page::MAX_LIMIT)?;
+        let after = page::decode_cursor(&list, &message.page_token)?;
+        let found = self.commands.releases().list(filter, after, limit).await;
+        let found = found.map_err(Fault::from)?;
+        Ok(Response::new(ListReleasesResponse {
+            releases: found.items.iter().map(translate::summary).collect(),
+            next_page_token: page::encode_cursor(&list, found.next.as_ref()),
+        }))
+    }
+
+    async fn get_release(
+        &self,
+        request: Request<GetReleaseRequest>,
+    ) -> Result<Response<GetReleaseResponse>, Status> {
+        let id: ReleaseId = id("id", &request.get_ref().id)?;
+        let found = self.commands.releases().release(id).await;
+        let found = found
+            .map_err(Fault::from)?
+            .ok_or_else(|| refuse(Refusal::ReleaseNotFound(id)))?;
+        Ok(Response::new(GetReleaseResponse {
+            release: Some(translate::release(&found)),
+        }))
+    }
+
+    async fn add_task(
+        &self,
+        request: Request<AddTaskRequest>,
+    ) -> Result<Response<AddTaskResponse>, Status> {
+        let by = by(&request, "AddTask")?;
+        if let Some(earlier) = self.commands.earlier(&by).await? {
+            return Ok(Response::new(earlier));
+        }
+        let AddTaskRequest { release_id, task } = request.into_inner();
+        let release: ReleaseId = id("id", &release_id)?;
+        let draft = drafts::task(&*self.commands.stores.users, task).await?;
+        let response = self.commands.change(
+            Target::Release(release),
+            by,
+            |release, now| release.add_task(draft.clone(), now),
+            |decision| AddTaskResponse {
+                task: added(decision),
+            },
+        );
+        Ok(Response::new(response.await?))
+    }
+
+    async fn complete_release(
+        &self,
+        request: Request<CompleteReleaseRequest>,
+    ) -> Result<Response<CompleteReleaseResponse>, Status> {
+        let by = By {
+            principal: principal(&request)?,
+            repeatable: None,
+        };
+        let release: ReleaseId = id("id", &request.get_ref().id)?;
+        let response = self.commands.change(
+            Target::Release(release),
+            by,
+            |release, now| release.complete(now),
+            |decision| CompleteReleaseResponse {
+                release: Some(translate::release(&decision.release)),
+            },
+        );
+        Ok(Response::new(response.await?))
+    }
+}
+
+fn by<M: prost::Message>(request: &Request<M>, method: &str) -> Result<By, Fault> {
+    let principal = principal(request)?;
+    let repeatable = Repeatable::of(request, method, Some(&principal), request.get_ref())?;
+    Ok(By {
+        principal,
+        repeatable,
+    })
+}
+
+/// The task that a decision added.
+fn added(decision: &Decision) -> Option<slipway_proto::release::v1::Task> {
+    decision
+        .events
+        .iter()
+        .find_map(|event| match event {
+            ReleaseEvent::TaskCreated(id) => decision.release.placed(*id),
+            _ => None,
+        })
+        .map(|placed| translate::placed_task(&placed))
+}

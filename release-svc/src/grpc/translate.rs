@@ -1,0 +1,135 @@
+//! From the domain's types to the contracts'.
+
+use jiff::Timestamp;
+use slipway_mesh::access::Role;
+use slipway_proto::{common::v1 as common, identity::v1 as identity, release::v1 as proto};
+
+use crate::{
+    accounts::Session,
+    identity::{User, UserRef},
+    release::{PlacedTask, Release, ReleaseState, TaskState},
+    store::ReleaseSummary,
+};
+
+pub(super) fn time(time: Timestamp) -> prost_types::Timestamp {
+    prost_types::Timestamp {
+        seconds: time.as_second(),
+        nanos: time.subsec_nanosecond(),
+    }
+}
+
+fn user_ref(user: &UserRef) -> common::UserRef {
+    common::UserRef {
+        id: user.id.to_string(),
+        username: user.username.clone(),
+    }
+}
+
+/// An account as its owner sees it.
+pub(super) fn own_user(user: &User) -> identity::User {
+    identity::User {
+        email: user.email.to_string(),
+        ..public_user(user)
+    }
+}
+
+/// An account as others see it: without its address.
+pub(super) fn public_user(user: &User) -> identity::User {
+    identity::User {
+        id: user.id.to_string(),
+        username: user.username.to_string(),
+        email: String::new(),
+        role: user.role.to_proto().into(),
+        created_at: Some(time(user.created_at)),
+    }
+}
+
+/// The role an account is to get: a developer unless it is said.
+pub(super) fn requested_role(role: common::Role) -> Option<Role> {
+    match role {
+        common::Role::Unspecified | common::Role::Developer => Some(Role::Developer),
+        common::Role::Admin => Some(Role::Admin),
+        common::Role::Service => None,
+    }
+}
+
+pub(super) fn session(session: Session) -> identity::Session {
+    identity::Session {
+        user: Some(own_user(&session.user)),
+        expires_at: Some(time(session.token.expires_at)),
+        token: session.token.text,
+    }
+}
+
+/// A release with its tasks.
+pub(super) fn release(release: &Release) -> proto::Release {
+    let count = |tasks: usize| u32::try_from(tasks).unwrap_or(u32::MAX);
+    let progress = (count(release.tasks.len()), count(release.completed_tasks()));
+    proto::Release {
+        tasks: release
+            .tasks
+            .iter()
+            .map(|task| placed_task(&release.place(task)))
+            .collect(),
+        ..head(release, progress)
+    }
+}
+
+/// A release in a list.
+pub(super) fn summary(summary: &ReleaseSummary) -> proto::Release {
+    head(&summary.release, (summary.total, summary.completed))
+}
+
+fn head(release: &Release, (total, completed): (u32, u32)) -> proto::Release {
+    let (status, completed_at) = match release.state {
+        ReleaseState::Open => (proto::ReleaseStatus::Open, None),
+        ReleaseState::Completed { at } => (proto::ReleaseStatus::Completed, Some(time(at))),
+    };
+    proto::Release {
+        id: release.id.to_string(),
+        name: release.name.to_string(),
+        description: release.description.to_string(),
+        version: release.version.to_string(),
+        status: status.into(),
+        tasks: Vec::new(),
+        progress: Some(proto::Progress { total, completed }),
+        created_by: Some(user_ref(&release.created_by)),
+        created_at: Some(time(release.created_at)),
+        completed_at,
+        reopened_count: release.reopened_count,
+        revision: release.revision.0,
+    }
+}
+
+pub(super) fn placed_task(placed: &PlacedTask) -> proto::Task {
+    let task = &placed.task;
+    let (status, started_at, completed_at) = match task.state {
+        TaskState::Todo => (proto::TaskStatus::Todo, None, None),
+        TaskState::InProcess { started_at } => {
+            (proto::TaskStatus::InProcess, Some(started_at), None)
+        }
+        TaskState::Completed {
+            started_at,
+            completed_at,
+        } => (
+            proto::TaskStatus::Completed,
+            Some(started_at),
+            Some(completed_at),
+        ),
+    };
+    proto::Task {
+        id: task.id.to_string(),
+        release_id: placed.release_id.to_string(),
+        release_name: placed.release_name.to_string(),
+        title: task.title.to_string(),
+        description: task.description.to_string(),
+        assignee: Some(user_ref(&task.assignee)),
+        order_index: task.order_index.get(),
+        status: status.into(),
+        hotfix: task.hotfix,
+        created_at: Some(time(task.created_at)),
+        started_at: started_at.map(time),
+        completed_at: completed_at.map(time),
+        due_at: task.due_at.map(time),
+    }
+}

@@ -1,0 +1,67 @@
+//! Accounts: what names, addresses and passwords may be, and who may create whom.
+
+pub mod credentials;
+pub mod password;
+pub mod throttle;
+
+use std::fmt;
+
+use jiff::Timestamp;
+use slipway_mesh::{access::Role, typed_id};
+
+pub use credentials::{Email, NewPassword, Username};
+
+typed_id!(
+    /// Identifies an account.
+    UserId
+);
+
+/// A user, as others need to know them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserRef {
+    /// Their account.
+    pub id: UserId,
+    /// Their name as registered.
+    pub username: String,
+}
+
+/// An account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// Its identity.
+    pub id: UserId,
+    /// Unique without regard to case.
+    pub username: Username,
+    /// Unique without regard to case.
+    pub email: Email,
+    /// What it may do: developer or admin.
+    pub role: Role,
+    /// When it was created.
+    pub created_at: Timestamp,
+}
+
+impl User {
+    /// As others need to know them.
+    #[must_use]
+    pub fn to_ref(&self) -> UserRef {
+        UserRef {
+            id: self.id,
+            username: self.username.to_string(),
+        }
+    }
+}
+
+/// An account with the hash of its password.
+#[derive(Clone)]
+pub struct Account {
+    /// The account.
+    pub user: User,
+    /// Argon2id, in PHC format.
+    pub password_hash: String,
+}
+
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.user.fmt(f)
+    }
+}

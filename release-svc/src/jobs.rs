@@ -1,0 +1,36 @@
+//! Background work of this service, the outbox publisher aside.
+
+use std::time::Duration;
+
+use slipway_mesh::{clock::SharedClock, life::Background};
+
+use crate::{
+    identity::throttle::WINDOW,
+    store::{RECEIPT_TTL, StoreError, Stores},
+};
+
+const EVERY: Duration = Duration::from_secs(15 * 60);
+
+/// Deletes, now and then, the receipts and failed sign-ins that no longer count.
+pub(crate) fn purge(stores: Stores, clock: SharedClock, background: &Background) {
+    background.spawn("purge", move |stop| {
+        let (stores, clock) = (stores.clone(), SharedClock::clone(&clock));
+        async move {
+            loop {
+                if let Err(error) = purge_once(&stores, &clock).await {
+                    tracing::warn!(%error, "what has expired could not be deleted");
+                }
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(EVERY) => {}
+                }
+            }
+        }
+    });
+}
+
+async fn purge_once(stores: &Stores, clock: &SharedClock) -> Result<(), StoreError> {
+    let now = clock.now();
+    stores.receipts.purge_receipts(now - RECEIPT_TTL).await?;
+    stores.users.purge_failures(now - WINDOW).await
+}

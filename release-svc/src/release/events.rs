@@ -1,0 +1,181 @@
+//! What happened to a release, as events for the bus.
+
+use jiff::Timestamp;
+use slipway_mesh::bus::{Actor, Event, event::Origin};
+use slipway_proto::events as payload;
+use uuid::Uuid;
+
+use super::{Decision, Release, ReleaseEvent, ReleaseState, Task, TaskState};
+use crate::{SERVICE, identity::UserRef};
+
+/// The events of a decision, in order.
+#[must_use]
+pub fn of(decision: &Decision, actor: &Actor, now: Timestamp) -> Vec<Event> {
+    let release = &decision.release;
+    decision
+        .events
+        .iter()
+        .filter_map(|happened| {
+            let event = |subject: Uuid| Envelope {
+                release,
+                actor,
+                now,
+                subject,
+            };
+            let task = |id| release.task(id);
+            Some(match *happened {
+                ReleaseEvent::Created => event(release.id.0).wrap(&created(release)),
+                ReleaseEvent::Reopened => event(release.id.0).wrap(&reopened(release)),
+                ReleaseEvent::Completed => event(release.id.0).wrap(&completed(release, now)),
+                ReleaseEvent::TaskCreated(id) => {
+                    let task = task_data(release, task(id)?);
+                    event(id.0).wrap(&payload::TaskCreatedEvent { task })
+                }
+                ReleaseEvent::TaskAssigned(id) => event(id.0).wrap(&assigned(release, task(id)?)),
+                ReleaseEvent::HotfixAdded(id) => event(id.0).wrap(&hotfix(release, task(id)?)),
+                ReleaseEvent::TaskStarted(id) => {
+                    let task = task_data(release, task(id)?);
+                    event(id.0).wrap(&payload::TaskStartedEvent { task })
+                }
+                ReleaseEvent::TaskCompleted(id) => {
+                    event(id.0).wrap(&task_completed(release, task(id)?))
+                }
+            })
+        })
+        .collect()
+}
+
+struct Envelope<'a> {
+    release: &'a Release,
+    actor: &'a Actor,
+    now: Timestamp,
+    subject: Uuid,
+}
+
+impl Envelope<'_> {
+    fn wrap<P: payload::Payload>(&self, payload: &P) -> Event {
+        Event::new(
+            payload,
+            &Origin {
+                service: SERVICE,
+                key: self.release.id.0,
+                subject: self.subject,
+                actor: self.actor,
+                time: self.now,
+            },
+        )
+    }
+}
+
+fn count(tasks: usize) -> u32 {
+    u32::try_from(tasks).expect("a release has at most 500 tasks")
+}
+
+fn user(user: &UserRef) -> payload::UserRef {
+    payload::UserRef {
+        id: user.id.0,
+        username: user.username.clone(),
+    }
+}
+
+fn created(release: &Release) -> payload::ReleaseCreatedEvent {
+    payload::ReleaseCreatedEvent {
+        release_id: release.id.0,
+        release_name: release.name.to_string(),
+        version: release.version.to_string(),
+        created_by: user(&release.created_by),
+        total_tasks: count(release.tasks.len()),
+    }
+}
+
+fn reopened(release: &Release) -> payload::ReleaseReopenedEvent {
+    payload::ReleaseReopenedEvent {
+        release_id: release.id.0,
+        release_name: release.name.to_string(),
+        version: release.version.to_string(),
+        total_tasks: count(release.tasks.len()),
+        completed_tasks: count(release.completed_tasks()),
+        reopened_count: release.reopened_count,
+    }
+}
+
+fn completed(release: &Release, now: Timestamp) -> payload::ReleaseCompletedEvent {
+    payload::ReleaseCompletedEvent {
+        release_id: release.id.0,
+        release_name: release.name.to_string(),
+        version: release.version.to_string(),
+        total_tasks: count(release.tasks.len()),
+        completed_at: match release.state {
+            ReleaseState::Completed { at } => at,
+            ReleaseState::Open => now,
+        },
+    }
+}
+
+fn assigned(release: &Release, task: &Task) -> payload::TaskAssignedEvent {
+    payload::TaskAssignedEvent {
+        developer_id: task.assignee.id.0,
+        release_id: release.id.0,
+        release_name: release.name.to_string(),
+        task_id: task.id.0,
+        task_title: task.title.to_string(),
+        order_index: task.order_index.get(),
+    }
+}
+
+fn hotfix(release: &Release, task: &Task) -> payload::HotfixTaskAddedEvent {
+    payload::HotfixTaskAddedEvent {
+        developer_id: task.assignee.id.0,
+        release_id: release.id.0,
+        release_name: release.name.to_string(),
+        task_id: task.id.0,
+        task_title: task.title.to_string(),
+    }
+}
+
+fn task_completed(release: &Release, task: &Task) -> payload::TaskCompletedEvent {
+    let duration_ms = match task.state {
+        TaskState::Completed {
+            started_at,
+            completed_at,
+        } => completed_at.as_millisecond() - started_at.as_millisecond(),
+        TaskState::Todo | TaskState::InProcess { .. } => 0,
+    };
+    payload::TaskCompletedEvent {
+        task: task_data(release, task),
+        duration_ms,
+        next_task: release.next_task().map(|next| task_data(release, next)),
+    }
+}
+
+fn task_data(release: &Release, task: &Task) -> payload::TaskData {
+    let (status, started_at, completed_at) = match task.state {
+        TaskState::Todo => (payload::TaskState::Todo, None, None),
+        TaskState::InProcess { started_at } => {
+            (payload::TaskState::InProcess, Some(started_at), None)
+        }
+        TaskState::Completed {
+            started_at,
+            completed_at,
+        } => (
+            payload::TaskState::Completed,
+            Some(started_at),
+            Some(completed_at),
+        ),
+    };
+    payload::TaskData {
+        id: task.id.0,
+        release_id: release.id.0,
+        release_name: release.name.to_string(),
+        title: task.title.to_string(),
+        description: task.description.to_string(),
+        assignee: user(&task.assignee),
+        order_index: task.order_index.get(),
+        status,
+        hotfix: task.hotfix,
+        created_at: task.created_at,
+        started_at,
+        completed_at,
+        due_at: task.due_at,
+    }
+}

@@ -1,0 +1,124 @@
+//! Why a command is refused: each rule with its code, its sentence and its facts.
+
+use serde_json::{Value, json};
+use slipway_mesh::error::{Fault, Kind};
+
+use super::{OrderIndex, PlacedTask, ReleaseId, TaskId};
+use crate::identity::UserRef;
+
+/// Tasks named when a release is incomplete; the number says how many there are.
+const REMAINING_NAMED: usize = 10;
+
+/// A rule said no.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// There is no such release.
+    #[error("There is no release {0}.")]
+    ReleaseNotFound(ReleaseId),
+    /// There is no such task.
+    #[error("There is no task {0}.")]
+    TaskNotFound(TaskId),
+    /// Developers can only update tasks assigned to them.
+    #[error("The task is assigned to {}; only they can work on it.", .assignee.username)]
+    NotAssignee {
+        /// Whose it is.
+        assignee: UserRef,
+    },
+    /// Task N cannot be started unless task N-1 is completed.
+    #[error("“{}” has to be completed first.", .blocked_by.task.title)]
+    OutOfOrder {
+        /// The predecessor that is not completed.
+        blocked_by: Box<PlacedTask>,
+    },
+    /// A developer may have one task in process at any moment, on the whole platform.
+    #[error(
+        "You are already working on “{}” in {}. Complete it first.",
+        .active.task.title, .active.release_name
+    )]
+    DeveloperBusy {
+        /// What they are working on.
+        active: Box<PlacedTask>,
+    },
+    /// Not a step from the present state.
+    #[error("{0}")]
+    InvalidTransition(&'static str),
+    /// Two tasks cannot have one place.
+    #[error("Order index {0} is taken by another task of the release.")]
+    OrderIndexTaken(OrderIndex),
+    /// What has been started cannot get a new predecessor.
+    #[error("Order index {index} is not above {above}, which is started or completed already.")]
+    OrderIndexPassed {
+        /// What was asked for.
+        index: OrderIndex,
+        /// The last place that is started.
+        above: OrderIndex,
+    },
+    /// The release has all the tasks it may have, or no place behind the last one.
+    #[error("The release can take no more tasks: it may have 500.")]
+    ReleaseFull,
+    /// A release is completed only when all its tasks are.
+    #[error("{} tasks are not completed.", .remaining.len())]
+    ReleaseIncomplete {
+        /// What is left, in order.
+        remaining: Vec<PlacedTask>,
+    },
+    /// A release without tasks is not done, it is not planned.
+    #[error("The release has no tasks.")]
+    ReleaseEmpty,
+}
+
+impl Refusal {
+    fn kind_and_code(&self) -> (Kind, &'static str) {
+        match self {
+            Self::ReleaseNotFound(_) => (Kind::NotFound, "RELEASE_NOT_FOUND"),
+            Self::TaskNotFound(_) => (Kind::NotFound, "TASK_NOT_FOUND"),
+            Self::NotAssignee { .. } => (Kind::Forbidden, "NOT_ASSIGNEE"),
+            Self::OutOfOrder { .. } => (Kind::Conflict, "TASK_OUT_OF_ORDER"),
+            Self::DeveloperBusy { .. } => (Kind::Conflict, "DEVELOPER_BUSY"),
+            Self::InvalidTransition(_) => (Kind::Conflict, "INVALID_TRANSITION"),
+            Self::OrderIndexTaken(_) => (Kind::Conflict, "ORDER_INDEX_TAKEN"),
+            Self::OrderIndexPassed { .. } => (Kind::Conflict, "ORDER_INDEX_PASSED"),
+            Self::ReleaseFull => (Kind::Conflict, "RELEASE_FULL"),
+            Self::ReleaseIncomplete { .. } => (Kind::Conflict, "RELEASE_INCOMPLETE"),
+            Self::ReleaseEmpty => (Kind::Conflict, "RELEASE_EMPTY"),
+        }
+    }
+
+    /// Its stable code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.kind_and_code().1
+    }
+}
+
+impl From<Refusal> for Fault {
+    fn from(refusal: Refusal) -> Self {
+        let (kind, code) = refusal.kind_and_code();
+        let fault = Fault::new(kind, code, refusal.to_string());
+        match refusal {
+            Refusal::OutOfOrder { blocked_by } => fault.fact("blockedBy", task(&blocked_by)),
+            Refusal::DeveloperBusy { active } => fault.fact("activeTask", task(&active)),
+            Refusal::ReleaseIncomplete { remaining } => {
+                let named: Vec<_> = remaining.iter().take(REMAINING_NAMED).map(task).collect();
+                fault
+                    .fact("remaining", remaining.len())
+                    .fact("remainingTasks", named)
+            }
+            _ => fault,
+        }
+    }
+}
+
+/// A task as a fact: enough to find it and to talk about it.
+fn task(placed: &PlacedTask) -> Value {
+    let task = &placed.task;
+    json!({
+        "id": task.id,
+        "releaseId": placed.release_id,
+        "releaseName": placed.release_name.as_str(),
+        "title": task.title.as_str(),
+        "orderIndex": task.order_index.get(),
+        "status": task.state.name(),
+        "assignee": {"id": task.assignee.id, "username": task.assignee.username},
+    })
+}

@@ -1,0 +1,177 @@
+//! What texts, indexes and revisions may be. Limits count characters, not bytes.
+
+use std::fmt;
+
+/// Characters of a title or a name.
+pub const MAX_TITLE: usize = 200;
+/// Characters of a description.
+pub const MAX_DESCRIPTION: usize = 8_000;
+/// Characters of a version.
+pub const MAX_VERSION: usize = 100;
+
+/// A text within its limits.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Text(String);
+
+impl Text {
+    /// A name or title: 1 to 200 characters on one line, not all blank.
+    ///
+    /// # Errors
+    /// What is wrong, continuing a sentence that begins with the field's name.
+    pub fn title(text: &str) -> Result<Self, &'static str> {
+        if text.trim().is_empty() {
+            return Err("must not be empty");
+        }
+        if text.chars().count() > MAX_TITLE {
+            return Err("must have at most 200 characters");
+        }
+        Self::one_line(text)
+    }
+
+    /// A version: at most 100 characters on one line.
+    ///
+    /// # Errors
+    /// What is wrong, continuing a sentence that begins with the field's name.
+    pub fn version(text: &str) -> Result<Self, &'static str> {
+        if text.chars().count() > MAX_VERSION {
+            return Err("must have at most 100 characters");
+        }
+        Self::one_line(text)
+    }
+
+    /// A description: at most 8,000 characters, line breaks and tabs included.
+    ///
+    /// # Errors
+    /// What is wrong, continuing a sentence that begins with the field's name.
+    pub fn description(text: &str) -> Result<Self, &'static str> {
+        if text.chars().count() > MAX_DESCRIPTION {
+            return Err("must have at most 8,000 characters");
+        }
+        if text
+            .chars()
+            .any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
+        {
+            return Err("must not contain control characters");
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    fn one_line(text: &str) -> Result<Self, &'static str> {
+        if text.chars().any(char::is_control) {
+            return Err("must not contain control characters or line breaks");
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// A text that was within its limits when it was stored.
+    #[must_use]
+    pub fn stored(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A task's place in its release: unique there; gaps are fine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OrderIndex(i64);
+
+impl OrderIndex {
+    /// The first place given out when none is asked for.
+    pub const FIRST: Self = Self(1);
+
+    /// The greatest integer that every JSON reader reads exactly: 2^53 - 1.
+    const MAX: i64 = 9_007_199_254_740_991;
+
+    /// A place asked for.
+    ///
+    /// # Errors
+    /// What is wrong, continuing a sentence that begins with the field's name.
+    pub fn new(index: i64) -> Result<Self, &'static str> {
+        if (0..=Self::MAX).contains(&index) {
+            Ok(Self(index))
+        } else {
+            Err("must be an integer from 0 to 9007199254740991")
+        }
+    }
+
+    /// A place as it was stored.
+    #[must_use]
+    pub fn stored(index: i64) -> Self {
+        Self(index)
+    }
+
+    /// The next place, unless this is the last there is.
+    #[must_use]
+    pub fn next(self) -> Option<Self> {
+        Self::new(self.0 + 1).ok()
+    }
+
+    /// The number.
+    #[must_use]
+    pub fn get(self) -> i64 {
+        self.0
+    }
+}
+
+impl fmt::Display for OrderIndex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Counts the changes of an aggregate, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Revision(pub u64);
+
+impl Revision {
+    /// The revision of something new.
+    pub const FIRST: Self = Self(1);
+
+    /// The revision after this one.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn titles_have_one_to_two_hundred_characters_on_one_line() {
+        assert!(Text::title("Build images").is_ok());
+        assert!(Text::title(&"ä".repeat(200)).is_ok());
+        for bad in ["", "  ", "a\nb", "a\0b", &"ä".repeat(201)] {
+            assert!(Text::title(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn descriptions_may_have_lines_but_no_other_control_characters() {
+        assert!(Text::description("").is_ok());
+        assert!(Text::description("one\n\ttwo\r\n").is_ok());
+        assert!(Text::description("a\0").is_err());
+        assert!(Text::description(&"x".repeat(8_001)).is_err());
+    }
+
+    #[test]
+    fn order_indexes_are_integers_that_json_keeps_exact() {
+        assert!(OrderIndex::new(0).is_ok());
+        assert!(OrderIndex::new(-1).is_err());
+        let last = OrderIndex::new(9_007_199_254_740_991).unwrap();
+        assert_eq!(last.next(), None);
+        assert!(OrderIndex::new(last.get() + 1).is_err());
+    }
+}

@@ -1,0 +1,150 @@
+//! Working: starting and completing tasks, completing releases.
+
+use jiff::Timestamp;
+
+use super::{Decision, Refusal, Release, ReleaseEvent, ReleaseState, Task, TaskId, TaskState};
+use crate::identity::UserId;
+
+impl TaskState {
+    /// Its name on the outside.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Todo => "TODO",
+            Self::InProcess { .. } => "IN_PROCESS",
+            Self::Completed { .. } => "COMPLETED",
+        }
+    }
+}
+
+impl Release {
+    /// TODO to IN_PROCESS: by its assignee, once its predecessor is completed. That the
+    /// developer works on nothing else is for the store to enforce.
+    ///
+    /// # Errors
+    /// [`Refusal::TaskNotFound`], [`Refusal::NotAssignee`],
+    /// [`Refusal::InvalidTransition`], [`Refusal::OutOfOrder`].
+    pub fn start(
+        &self,
+        task: TaskId,
+        developer: UserId,
+        now: Timestamp,
+    ) -> Result<Decision, Refusal> {
+        let index = self.owned(task, developer)?;
+        match self.tasks[index].state {
+            TaskState::Todo => {}
+            TaskState::InProcess { .. } => {
+                return Err(Refusal::InvalidTransition(
+                    "The task is in process already.",
+                ));
+            }
+            TaskState::Completed { .. } => {
+                return Err(Refusal::InvalidTransition("The task is completed already."));
+            }
+        }
+        if let Some(predecessor) = self.unfinished_predecessor(index) {
+            return Err(Refusal::OutOfOrder {
+                blocked_by: Box::new(self.place(predecessor)),
+            });
+        }
+        let state = TaskState::InProcess { started_at: now };
+        Ok(self.with_task_state(index, state, ReleaseEvent::TaskStarted(task)))
+    }
+
+    /// IN_PROCESS to COMPLETED, by its assignee.
+    ///
+    /// # Errors
+    /// [`Refusal::TaskNotFound`], [`Refusal::NotAssignee`],
+    /// [`Refusal::InvalidTransition`].
+    pub fn complete_task(
+        &self,
+        task: TaskId,
+        developer: UserId,
+        now: Timestamp,
+    ) -> Result<Decision, Refusal> {
+        let index = self.owned(task, developer)?;
+        let state = match self.tasks[index].state {
+            TaskState::InProcess { started_at } => TaskState::Completed {
+                started_at,
+                // A clock that went back must not make a task end before it began.
+                completed_at: now.max(started_at),
+            },
+            TaskState::Todo => {
+                return Err(Refusal::InvalidTransition("The task has not been started."));
+            }
+            TaskState::Completed { .. } => {
+                return Err(Refusal::InvalidTransition("The task is completed already."));
+            }
+        };
+        Ok(self.with_task_state(index, state, ReleaseEvent::TaskCompleted(task)))
+    }
+
+    /// OPEN to COMPLETED: there are tasks, and all of them are completed.
+    ///
+    /// # Errors
+    /// [`Refusal::InvalidTransition`], [`Refusal::ReleaseEmpty`],
+    /// [`Refusal::ReleaseIncomplete`].
+    pub fn complete(&self, now: Timestamp) -> Result<Decision, Refusal> {
+        if self.is_completed() {
+            return Err(Refusal::InvalidTransition(
+                "The release is completed already.",
+            ));
+        }
+        if self.tasks.is_empty() {
+            return Err(Refusal::ReleaseEmpty);
+        }
+        let remaining: Vec<_> = self
+            .tasks
+            .iter()
+            .filter(|task| !task.is_completed())
+            .map(|task| self.place(task))
+            .collect();
+        if !remaining.is_empty() {
+            return Err(Refusal::ReleaseIncomplete { remaining });
+        }
+        Ok(Decision {
+            release: Self {
+                state: ReleaseState::Completed { at: now },
+                revision: self.revision.next(),
+                ..self.clone()
+            },
+            events: vec![ReleaseEvent::Completed],
+        })
+    }
+
+    /// The first task that is not completed.
+    #[must_use]
+    pub fn next_task(&self) -> Option<&Task> {
+        self.tasks.iter().find(|task| !task.is_completed())
+    }
+
+    fn owned(&self, id: TaskId, developer: UserId) -> Result<usize, Refusal> {
+        let index = self
+            .tasks
+            .iter()
+            .position(|task| task.id == id)
+            .ok_or(Refusal::TaskNotFound(id))?;
+        let assignee = &self.tasks[index].assignee;
+        if assignee.id != developer {
+            return Err(Refusal::NotAssignee {
+                assignee: assignee.clone(),
+            });
+        }
+        Ok(index)
+    }
+
+    fn unfinished_predecessor(&self, index: usize) -> Option<&Task> {
+        let predecessor = self.tasks.get(index.checked_sub(1)?)?;
+        (!predecessor.is_completed()).then_some(predecessor)
+    }
+
+    fn with_task_state(&self, index: usize, state: TaskState, event: ReleaseEvent) -> Decision {
+        let mut release = self.clone();
+        release.tasks[index].state = state;
+        release.revision = self.revision.next();
+        Decision {
+            release,
+            events: vec![event],
+        }
+    }
+}
