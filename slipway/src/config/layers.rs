@@ -16,14 +16,11 @@ use super::{
 };
 use crate::cli::Overrides;
 
-/// Names in the environment that belong to the client commands.
-const CLIENT_NAMES: [&str; 5] = [
-    "SLIPWAY_CONFIG",
-    "SLIPWAY_URL",
-    "SLIPWAY_TOKEN",
-    "SLIPWAY_USERNAME",
-    "SLIPWAY_PASSWORD",
-];
+/// What begins every name of the program in the environment.
+const PREFIX: &str = "SLIPWAY_";
+
+/// Names in the environment, after the prefix, that belong to the client commands.
+const CLIENT_NAMES: [&str; 5] = ["config", "url", "token", "username", "password"];
 
 /// What the layers are collected from.
 pub struct Sources {
@@ -177,7 +174,8 @@ impl Layers {
 
     fn add_from_file(&mut self, path: &Path, name: &str, value: Value) {
         let Some(key) = keys::find(name) else {
-            let meant = keys::meant_by(name).map(|key| key.name.to_owned());
+            let names = keys::ALL.iter().map(|key| key.name);
+            let meant = keys::meant_by(name, names).map(str::to_owned);
             self.problem(path.display(), unknown(name, meant));
             return;
         };
@@ -196,7 +194,7 @@ impl Layers {
             let Ok(name) = name.into_string() else {
                 continue;
             };
-            if !name.starts_with("SLIPWAY_") || CLIENT_NAMES.contains(&name.as_str()) {
+            if !name.starts_with(PREFIX) {
                 continue;
             }
             match value.into_string() {
@@ -207,10 +205,13 @@ impl Layers {
         let source = Environment::with_prefix("SLIPWAY").source(Some(readable));
         let values = source.collect().unwrap_or_default();
         for (name, value) in sorted(values) {
+            if CLIENT_NAMES.contains(&name.as_str()) {
+                continue;
+            }
             let Some(key) = keys::find(&name) else {
-                let meant = keys::meant_by(&name).map(Key::env);
-                let name = format!("SLIPWAY_{}", name.to_uppercase());
-                self.problem("the environment", unknown(&name, meant));
+                let names = keys::ALL.iter().map(|key| key.name).chain(CLIENT_NAMES);
+                let meant = keys::meant_by(&name, names).map(in_environment);
+                self.problem("the environment", unknown(&in_environment(&name), meant));
                 continue;
             };
             if let ValueKind::String(text) = value.kind {
@@ -237,6 +238,11 @@ impl Layers {
 
 fn sorted(values: Map<String, Value>) -> BTreeMap<String, Value> {
     values.into_iter().collect()
+}
+
+/// The variable for what stands after the prefix, in lower case, in `name`.
+fn in_environment(name: &str) -> String {
+    format!("{PREFIX}{}", name.to_uppercase())
 }
 
 fn unknown(name: &str, meant: Option<String>) -> String {

@@ -120,6 +120,7 @@ fn everything_that_is_wrong_is_reported_at_once() {
         .env("SLIPWAY_HTTP_ADDR", "8080")
         .env("SLIPWAY_MONGODB_URL", "mongodb://db")
         .env("SLIPWAY_TOKEN_TLL", "1h")
+        .env("SLIPWAY_TOKN", "x")
         .flag("drain_deadline", "2m")
         .problems(Role::Gateway);
     let expected = [
@@ -127,6 +128,7 @@ fn everything_that_is_wrong_is_reported_at_once() {
         "unknown key gateway",
         "log in ",
         "the environment: unknown key SLIPWAY_MONGODB_URL",
+        "unknown key SLIPWAY_TOKN; did you mean SLIPWAY_TOKEN?",
         "unknown key SLIPWAY_TOKEN_TLL; did you mean SLIPWAY_TOKEN_TTL?",
         "SLIPWAY_HTTP_ADDR: must be an address and a port",
         "--drain-deadline: must be a duration from 1s to 60s",

@@ -10,9 +10,12 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::config::Secret;
 
+mod error;
 mod refusal;
 mod sign_in;
 
+pub use error::ClientError;
+pub(super) use error::innermost;
 pub use refusal::Refusal;
 pub use sign_in::{ClientArgs, sign_in};
 
@@ -34,30 +37,6 @@ pub struct Client {
     http: reqwest::Client,
     base: Url,
     token: Option<Secret>,
-}
-
-/// Why a request has no result.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// The server was not reached, or its answer was lost.
-    #[error("{base} cannot be reached: {reason}")]
-    Unreachable {
-        /// The server.
-        base: Url,
-        /// The innermost cause.
-        reason: String,
-    },
-    /// The server answered with an error.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// The answer is not what the API describes: perhaps this is no Slipway server.
-    #[error("the answer of {base} is not understood: {source}")]
-    Malformed {
-        /// The server.
-        base: Url,
-        /// What is wrong with the answer.
-        source: serde_json::Error,
-    },
 }
 
 /// An account as the API shows it.
@@ -186,6 +165,8 @@ impl Client {
             let answer = read(attempt).await;
             let pause = match &answer {
                 Ok((status, headers, _)) => asked_to_wait(*status, headers),
+                // It could not even be built, and that will not change.
+                Err(error) if error.is_builder() => None,
                 Err(_) => Some(Duration::ZERO),
             };
             if let (Some(asked), Some(pause)) = (pause, pauses.next()) {
@@ -209,15 +190,6 @@ impl Client {
             reason: innermost(error),
         }
     }
-}
-
-/// The cause that says something: the outer ones repeat the URL.
-pub(super) fn innermost(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
 }
 
 async fn read(request: RequestBuilder) -> reqwest::Result<(StatusCode, HeaderMap, Vec<u8>)> {

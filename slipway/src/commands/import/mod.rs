@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -14,6 +14,7 @@ use self::{
 use super::client::{Client, ClientArgs, sign_in};
 use crate::config::Layers;
 
+mod faults;
 mod plan;
 mod report;
 mod requests;
@@ -71,9 +72,12 @@ pub async fn run(args: &ImportArgs, layers: &Layers) -> anyhow::Result<()> {
         user.role
     );
     let mut report = Report::default();
-    let outcome = create(args, &client, &plan, &Keys::new(&digest), &mut report).await;
-    let release = report.release_id();
-    if outcome.is_ok() || release.is_some() || !report.users.is_empty() {
+    let keys = Keys::new(&digest);
+    let outcome = tokio::select! {
+        outcome = create(args, &client, &plan, &keys, &mut report) => outcome,
+        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
+    };
+    if outcome.is_ok() || report.release.is_some() || !report.users.is_empty() {
         if args.json {
             report.print_json(&plan)?;
         } else {
@@ -113,7 +117,6 @@ async fn create(
     report.release = Some(release);
     bar.inc(1);
     add_rest(client, &requests, keys, report, &bar).await?;
-    bar.finish_and_clear();
     Ok(())
 }
 
@@ -141,11 +144,13 @@ async fn add_rest(
     Ok(())
 }
 
-/// Progress on standard error, if that is a terminal.
+/// Progress on standard error, if that is a terminal. It goes when it is dropped.
 fn progress_bar(steps: usize) -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}")
         .unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(steps as u64).with_style(style)
+    ProgressBar::new(steps as u64)
+        .with_style(style)
+        .with_finish(ProgressFinish::AndClear)
 }
 
 #[cfg(test)]

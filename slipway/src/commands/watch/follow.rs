@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anyhow::Context as _;
 use futures::StreamExt as _;
 use reqwest::StatusCode;
 use sse_stream::{Sse, SseStream};
@@ -12,6 +13,9 @@ use super::{
     output::Output,
 };
 use crate::commands::client::{Client, ClientError, innermost};
+
+/// Of events that are not what the API describes.
+const NOT_UNDERSTOOD: &str = "the server has sent what is not understood";
 
 /// A reader of the wall that knows where it is.
 pub(super) struct Follower<'a> {
@@ -90,11 +94,11 @@ impl<'a> Follower<'a> {
         }
         match (event.event.as_deref(), &event.data) {
             (Some("gap"), Some(data)) => {
-                let gap: Gap = serde_json::from_str(data)?;
+                let gap: Gap = serde_json::from_str(data).context(NOT_UNDERSTOOD)?;
                 self.output.remark(&gap.sentence());
             }
             (_, Some(data)) => {
-                let entry: Entry = serde_json::from_str(data)?;
+                let entry: Entry = serde_json::from_str(data).context(NOT_UNDERSTOOD)?;
                 self.output.entry(&entry, data)?;
             }
             (_, None) => {}

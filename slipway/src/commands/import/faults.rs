@@ -1,0 +1,194 @@
+//! Everything that can be wrong with what a plan says.
+
+use std::{collections::HashMap, fmt};
+
+use jiff::Timestamp;
+
+use super::plan::{Plan, PlannedTask};
+use crate::config;
+
+/// The limits of the API.
+const MAX_TASKS: usize = 500;
+const MAX_TITLE: usize = 200;
+const MAX_DESCRIPTION: usize = 8_000;
+const MAX_VERSION: usize = 100;
+/// The greatest integer that every JSON reader reads exactly.
+const MAX_ORDER_INDEX: i64 = (1 << 53) - 1;
+
+/// Everything that is wrong in a plan, each with the field it is about.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Faults(Vec<String>);
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|fault| write!(f, "\n  {fault}"))
+    }
+}
+
+impl Faults {
+    /// What is wrong with `plan`.
+    pub(super) fn of(plan: &Plan) -> Self {
+        let mut faults = Self::default();
+        faults.name("name", &plan.name);
+        faults.line("version", text(&plan.version), MAX_VERSION);
+        faults.description("description", text(&plan.description));
+        if plan.tasks.len() > MAX_TASKS {
+            let count = plan.tasks.len();
+            faults.add(
+                "tasks",
+                &format!("has {count} tasks, at most {MAX_TASKS} are possible"),
+            );
+        }
+        let mut taken: HashMap<i64, usize> = HashMap::new();
+        for (at, task) in plan.tasks.iter().enumerate() {
+            let place = format!("tasks[{at}]");
+            faults.task(&place, task);
+            let Some(index) = task.order_index else {
+                continue;
+            };
+            if !(0..=MAX_ORDER_INDEX).contains(&index) {
+                let text = format!("is not from 0 to {MAX_ORDER_INDEX}");
+                faults.add(&format!("{place}.orderIndex"), &text);
+            }
+            if let Some(first) = taken.insert(index, at) {
+                let text = format!("is {index}, as that of tasks[{first}]");
+                faults.add(&format!("{place}.orderIndex"), &text);
+            }
+        }
+        if let Some(hotfix) = &plan.hotfix {
+            faults.task("hotfix", hotfix);
+            if hotfix.order_index.is_some() {
+                faults.add("hotfix.orderIndex", "is not possible: a hotfix comes last");
+            }
+        }
+        faults
+    }
+
+    fn add(&mut self, place: &str, text: &str) {
+        self.0.push(format!("{place} {text}"));
+    }
+
+    fn task(&mut self, place: &str, task: &PlannedTask) {
+        self.name(&format!("{place}.title"), &task.title);
+        self.description(&format!("{place}.description"), text(&task.description));
+        if config::username(&task.assignee).is_none() {
+            let rule = "is not a username: 3 to 40 of a-z A-Z 0-9 . _ -";
+            self.add(&format!("{place}.assignee"), rule);
+        }
+        let due_at = task.due_at.as_deref().map(str::parse::<Timestamp>);
+        if let Some(Err(_)) = due_at {
+            let rule = "is not a time such as 2024-05-13T23:00:00Z";
+            self.add(&format!("{place}.dueAt"), rule);
+        }
+    }
+
+    fn name(&mut self, place: &str, text: &str) {
+        if text.trim().is_empty() {
+            self.add(place, "is empty");
+        }
+        self.line(place, text, MAX_TITLE);
+    }
+
+    fn line(&mut self, place: &str, text: &str, limit: usize) {
+        if text.chars().any(char::is_control) {
+            self.add(place, "has control characters or line breaks");
+        }
+        self.length(place, text, limit);
+    }
+
+    fn description(&mut self, place: &str, text: &str) {
+        let allowed = |c: char| !c.is_control() || matches!(c, '\n' | '\r' | '\t');
+        if !text.chars().all(allowed) {
+            self.add(place, "has control characters");
+        }
+        self.length(place, text, MAX_DESCRIPTION);
+    }
+
+    fn length(&mut self, place: &str, text: &str, limit: usize) {
+        if text.chars().count() > limit {
+            self.add(place, &format!("is longer than {limit} characters"));
+        }
+    }
+}
+
+/// What is not given keeps to every rule that the empty text keeps to.
+fn text(optional: &Option<String>) -> &str {
+    optional.as_deref().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(plan: &str) -> Vec<String> {
+        Faults::of(&serde_json::from_str(plan).unwrap()).0
+    }
+
+    /// What is wrong with a plan whose tasks are `tasks`.
+    fn fault(tasks: &str) -> String {
+        faults(&format!(r#"{{"name": "R", "tasks": [{tasks}]}}"#)).join("; ")
+    }
+
+    #[test]
+    fn each_fault_is_named_with_its_field() {
+        for (task, expected) in [
+            (
+                r#"{"title": " ", "assignee": "ada"}"#,
+                "tasks[0].title is empty",
+            ),
+            (
+                r#"{"title": "T\nU", "assignee": "ada"}"#,
+                "tasks[0].title has control characters",
+            ),
+            (
+                r#"{"title": "T", "assignee": "ada", "description": "a\tb\u0007"}"#,
+                "tasks[0].description has control characters",
+            ),
+            (
+                r#"{"title": "T", "assignee": ""}"#,
+                "tasks[0].assignee is not a username",
+            ),
+            (
+                r#"{"title": "T", "assignee": "a b c"}"#,
+                "tasks[0].assignee is not a username",
+            ),
+            (
+                r#"{"title": "T", "assignee": "ada", "orderIndex": -1}"#,
+                "tasks[0].orderIndex is not from 0 to 9007199254740991",
+            ),
+            (
+                r#"{"title": "T", "assignee": "ada", "dueAt": "13 May"}"#,
+                "tasks[0].dueAt is not a time",
+            ),
+            (
+                r#"{"title": "T", "assignee": "ada", "dueAt": "2024-02-30T00:00:00Z"}"#,
+                "tasks[0].dueAt is not a time",
+            ),
+        ] {
+            let error = fault(task);
+            assert!(error.contains(expected), "{error}");
+        }
+        let long = format!(r#"{{"title": "{}", "assignee": "ada"}}"#, "x".repeat(201));
+        assert!(fault(&long).contains("longer than 200"));
+    }
+
+    #[test]
+    fn all_faults_are_reported_at_once() {
+        let text = r#"{"name": "", "tasks": [
+            {"title": "A", "assignee": "ada", "orderIndex": 1},
+            {"title": "", "assignee": "bob", "orderIndex": 1}],
+            "hotfix": {"title": "H", "assignee": "x", "orderIndex": 3}}"#;
+        let faults = faults(text);
+        for expected in [
+            "name is empty",
+            "tasks[1].title is empty",
+            "tasks[1].orderIndex is 1, as that of tasks[0]",
+            "hotfix.assignee",
+            "hotfix.orderIndex",
+        ] {
+            let found = faults.iter().any(|fault| fault.starts_with(expected));
+            assert!(found, "{expected} in {faults:?}");
+        }
+        assert_eq!(faults.len(), 5);
+    }
+}
