@@ -1,1 +1,131 @@
-//! notify-svc
+//! notify-svc: the wall of activity.
+//!
+//! A consumer projects the events of all topics into one log, numbered 1, 2, 3, … without
+//! gaps ([`jobs`]); `ActivityService` reads it page by page and as a stream ([`grpc`]).
+//!
+//! | module | what it gives |
+//! | --- | --- |
+//! | [`activity`] | entries, how each event reads, filters: pure |
+//! | [`store`] | the log in a database |
+//! | [`grpc`] | `slipway.notify.v1.ActivityService` |
+//! | [`jobs`] | projection, pruning, looking out for other replicas' entries |
+
+pub mod activity;
+mod grpc;
+mod jobs;
+mod metrics;
+mod newest;
+pub mod store;
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use slipway_mesh::{
+    bus::SharedBus,
+    clock::SharedClock,
+    life::{Background, Check, Health},
+    store::sqlite::StorageError,
+};
+use slipway_proto::notify::v1::activity_service_server::ActivityServiceServer;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+
+use grpc::ActivityApi;
+use jobs::{Lookout, Projection, Pruning};
+use newest::Newest;
+use store::{ActivityStore, SqliteActivityStore};
+
+const ACTIVITY_SERVICE: &str = "slipway.notify.v1.ActivityService";
+
+/// Full protobuf names of what this crate serves.
+pub const SERVICES: &[&str] = &[ACTIVITY_SERVICE];
+
+/// How notify-svc behaves.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// How long entries are kept after they were logged. Longer than the bus keeps its
+    /// records: an event delivered again is recognised by its entry.
+    pub activity_retention: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            activity_retention: Duration::from_secs(90 * 24 * 3600),
+        }
+    }
+}
+
+/// Where notify-svc keeps what it knows.
+#[derive(Clone)]
+pub struct Stores {
+    /// The activity log.
+    pub activity: Arc<dyn ActivityStore>,
+}
+
+impl Stores {
+    /// Opens or creates the SQLite file at `path`. Blocks: call it at start.
+    ///
+    /// # Errors
+    /// If the file cannot be used.
+    pub fn sqlite(path: &Path) -> Result<Self, StorageError> {
+        Ok(Self {
+            activity: Arc::new(SqliteActivityStore::open(path)?),
+        })
+    }
+}
+
+/// What notify-svc needs.
+pub struct Dependencies {
+    /// Its databases.
+    pub stores: Stores,
+    /// Where events come from.
+    pub bus: SharedBus,
+    /// The time.
+    pub clock: SharedClock,
+    /// Runs the consumer and the other jobs.
+    pub background: Background,
+    /// Where its dependencies are registered.
+    pub health: Health,
+    /// Cancelled when the process begins to drain: streams end.
+    pub drain: CancellationToken,
+}
+
+impl Config {
+    /// The services of this crate. Begins to consume in the background.
+    #[must_use]
+    pub fn build(self, dependencies: Dependencies) -> Routes {
+        metrics::describe();
+        let Dependencies {
+            stores: Stores { activity: store },
+            bus,
+            clock,
+            background,
+            health,
+            drain,
+        } = dependencies;
+        health.depends(ACTIVITY_SERVICE, "store", store.clone());
+        health.depends(ACTIVITY_SERVICE, "bus", Arc::new(BusCheck(bus.clone())));
+
+        let newest = Newest::default();
+        Projection::new(store.clone(), newest.clone(), clock.clone()).spawn(
+            bus,
+            clock.clone(),
+            &background,
+        );
+        Lookout::new(store.clone(), newest.clone()).spawn(&background);
+        Pruning::new(store.clone(), clock, self.activity_retention).spawn(&background);
+        Routes::new(ActivityServiceServer::new(ActivityApi::new(
+            store, newest, drain,
+        )))
+    }
+}
+
+struct BusCheck(SharedBus);
+
+#[async_trait]
+impl Check for BusCheck {
+    async fn check(&self) -> Result<(), String> {
+        self.0.check().await
+    }
+}

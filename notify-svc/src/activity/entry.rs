@@ -1,0 +1,258 @@
+//! What stands in the log: one entry for each event.
+
+use jiff::Timestamp;
+use serde::de::IgnoredAny;
+use serde_json::Value;
+use slipway_mesh::bus::{Actor, Event};
+use slipway_proto::events::{RELEASES, UserRef};
+use uuid::Uuid;
+
+use super::sentence::{self, Who};
+
+/// An event as the wall shows it, before it has its number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Activity {
+    /// Id of the event.
+    pub id: Uuid,
+    /// For example `task.started`.
+    pub event_type: String,
+    /// When it happened.
+    pub time: Timestamp,
+    /// Who did it; nobody for the system.
+    pub actor: Option<UserRef>,
+    /// Id of the thing it is about.
+    pub subject: String,
+    /// The release it belongs to, if any.
+    pub release_id: Option<Uuid>,
+    /// One English sentence, without its full stop.
+    pub summary: String,
+    /// The payload as JSON text, without what is not everybody's business.
+    pub data: String,
+    /// Whom it concerns beside the actor; each once.
+    pub concerns: Vec<Uuid>,
+}
+
+/// An activity at its place in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its number, from 1, without gaps.
+    pub sequence: u64,
+    /// What happened.
+    pub activity: Activity,
+}
+
+/// What became of an event.
+#[derive(Debug)]
+pub struct Narrated {
+    /// The activity, in any case: nothing is lost.
+    pub activity: Activity,
+    /// Why it has only a generic sentence, if its payload does not fit its type's schema.
+    pub misfit: Option<serde_json::Error>,
+}
+
+impl Activity {
+    /// How an event reads on the wall. A type this version does not know, and a payload
+    /// that does not fit its schema, get a generic sentence.
+    #[must_use]
+    pub fn narrate(event: &Event) -> Narrated {
+        let who = Who::of(&event.actor);
+        let (told, misfit) = match sentence::tell(event, &who) {
+            Ok(told) => (told, None),
+            Err(error) => (sentence::generic(event, &who), Some(error)),
+        };
+        let actor = match &event.actor {
+            Actor::User { id, username } => Some(UserRef {
+                id: *id,
+                username: username.clone(),
+            }),
+            Actor::System => None,
+        };
+        let mut concerns: Vec<Uuid> = Vec::new();
+        for person in told.concerns {
+            let is_actor = actor.as_ref().is_some_and(|actor| actor.id == person);
+            if !is_actor && !concerns.contains(&person) {
+                concerns.push(person);
+            }
+        }
+        let release_id = (event.topic == RELEASES.name)
+            .then(|| event.key.parse().ok())
+            .flatten();
+        let activity = Self {
+            id: event.id,
+            event_type: event.event_type.clone(),
+            time: event.time,
+            actor,
+            subject: event.subject.clone(),
+            release_id,
+            summary: told.summary,
+            data: public_data(event),
+            concerns,
+        };
+        Narrated { activity, misfit }
+    }
+
+    /// The bytes of its texts: what it weighs in a page.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.data.len() + self.summary.len() + self.subject.len() + self.event_type.len()
+    }
+
+    /// Everybody it is about: the actor and whom it concerns.
+    pub fn people(&self) -> impl Iterator<Item = Uuid> {
+        let actor = self.actor.as_ref().map(|actor| actor.id);
+        actor.into_iter().chain(self.concerns.iter().copied())
+    }
+}
+
+/// The payload as everybody signed in may read it; `null` if it is not JSON.
+fn public_data(event: &Event) -> String {
+    const NOTHING: &str = "null";
+    if event.event_type.starts_with("user.") {
+        // Events about accounts carry the email address for the services that write to
+        // people. The wall is read by everybody who is signed in, so it stops here.
+        return match serde_json::from_slice(&event.data) {
+            Ok(Value::Object(mut payload)) => {
+                payload.remove("email");
+                Value::Object(payload).to_string()
+            }
+            _ => NOTHING.to_owned(),
+        };
+    }
+    match (
+        serde_json::from_slice::<IgnoredAny>(&event.data),
+        std::str::from_utf8(&event.data),
+    ) {
+        (Ok(_), Ok(text)) => text.to_owned(),
+        _ => NOTHING.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use slipway_mesh::bus::event::Origin;
+    use slipway_proto::events::{
+        HotfixTaskAddedEvent, Payload, Role, TaskAssignedEvent, UserRegisteredEvent,
+    };
+
+    use super::*;
+
+    fn event<P: Payload>(payload: &P, key: Uuid, actor: &Actor) -> Event {
+        Event::new(
+            payload,
+            &Origin {
+                service: "release-svc",
+                key,
+                subject: key,
+                actor,
+                time: "2026-01-02T03:04:05.678Z".parse().unwrap(),
+            },
+        )
+    }
+
+    fn registered(actor: &Actor) -> Event {
+        let user_id = Uuid::now_v7();
+        let payload = UserRegisteredEvent {
+            user_id,
+            username: "ada".into(),
+            email: "ada@example.com".into(),
+            role: Role::Developer,
+        };
+        event(&payload, user_id, actor)
+    }
+
+    fn assigned(developer_id: Uuid, actor: &Actor) -> Event {
+        let release_id = Uuid::now_v7();
+        let payload = TaskAssignedEvent {
+            developer_id,
+            release_id,
+            release_name: "Kubernetes 1.31".into(),
+            task_id: Uuid::now_v7(),
+            task_title: "Build images".into(),
+            order_index: 1,
+        };
+        event(&payload, release_id, actor)
+    }
+
+    #[test]
+    fn an_email_address_does_not_reach_the_wall() {
+        let mut event = registered(&Actor::System);
+        let narrated = Activity::narrate(&event);
+        assert!(narrated.misfit.is_none());
+        assert!(!format!("{narrated:?}").contains("example.com"));
+        assert!(narrated.activity.data.contains("\"username\":\"ada\""));
+
+        event.event_type = "user.renamed".into();
+        let unknown = Activity::narrate(&event);
+        assert!(!format!("{unknown:?}").contains("example.com"));
+
+        event.data = br#"["ada@example.com"]"#.to_vec().into();
+        let odd = Activity::narrate(&event);
+        assert!(!format!("{odd:?}").contains("example.com"));
+    }
+
+    #[test]
+    fn other_payloads_are_kept_to_the_byte() {
+        let event = assigned(Uuid::now_v7(), &Actor::System);
+        let activity = Activity::narrate(&event).activity;
+        assert_eq!(activity.data.as_bytes(), event.data);
+    }
+
+    #[test]
+    fn a_release_event_belongs_to_the_release_of_its_key() {
+        let event = assigned(Uuid::now_v7(), &Actor::System);
+        let activity = Activity::narrate(&event).activity;
+        assert_eq!(
+            activity.release_id.map(|id| id.to_string()),
+            Some(event.key)
+        );
+        let activity = Activity::narrate(&registered(&Actor::System)).activity;
+        assert_eq!(activity.release_id, None);
+    }
+
+    #[test]
+    fn the_actor_is_not_among_those_it_concerns() {
+        let id = Uuid::now_v7();
+        let ada = Actor::User {
+            id,
+            username: "ada".into(),
+        };
+        let activity = Activity::narrate(&assigned(id, &ada)).activity;
+        assert!(activity.concerns.is_empty());
+        assert_eq!(activity.people().collect::<Vec<_>>(), [id]);
+        let activity = Activity::narrate(&assigned(id, &Actor::System)).activity;
+        assert_eq!(activity.concerns, [id]);
+    }
+
+    #[test]
+    fn an_event_of_an_unknown_type_is_told_generically() {
+        let mut event = assigned(Uuid::now_v7(), &Actor::System);
+        event.event_type = "task.split".into();
+        let narrated = Activity::narrate(&event);
+        assert!(narrated.misfit.is_none());
+        assert_eq!(
+            narrated.activity.summary,
+            "Slipway caused an event of type task.split"
+        );
+        assert_eq!(narrated.activity.data.as_bytes(), event.data);
+    }
+
+    #[test]
+    fn a_payload_that_does_not_fit_is_told_generically() {
+        for (data, kept) in [
+            (r#"{"taskId": 7}"#, r#"{"taskId": 7}"#),
+            ("not JSON", "null"),
+            ("", "null"),
+        ] {
+            let mut event = assigned(Uuid::now_v7(), &Actor::System);
+            event.event_type = HotfixTaskAddedEvent::TYPE.into();
+            event.data = data.as_bytes().to_vec().into();
+            let narrated = Activity::narrate(&event);
+            assert!(narrated.misfit.is_some(), "{data}");
+            assert_eq!(narrated.activity.data, kept);
+            assert_eq!(
+                narrated.activity.summary,
+                "Slipway caused an event of type task.hotfix_added"
+            );
+        }
+    }
+}

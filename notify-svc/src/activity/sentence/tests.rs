@@ -1,0 +1,239 @@
+//! Every type of the catalogue, in words.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use slipway_mesh::bus::event::Origin;
+use slipway_proto::events::{CATALOGUE, TaskData, TaskState, UserRef};
+
+use super::*;
+
+const ADA: Uuid = Uuid::from_u128(0xada);
+const BOB: Uuid = Uuid::from_u128(0xb0b);
+const GRACE: Uuid = Uuid::from_u128(0x6ace);
+const RELEASE: Uuid = Uuid::from_u128(0x131);
+const TASK: Uuid = Uuid::from_u128(0x7a5);
+
+fn user(id: Uuid, username: &str) -> Actor {
+    Actor::User {
+        id,
+        username: username.into(),
+    }
+}
+
+fn event<P: Payload>(actor: &Actor, payload: &P) -> Event {
+    Event::new(
+        payload,
+        &Origin {
+            service: "release-svc",
+            key: RELEASE,
+            subject: TASK,
+            actor,
+            time: Timestamp::UNIX_EPOCH,
+        },
+    )
+}
+
+fn task(title: &str, assignee: Uuid, username: &str) -> TaskData {
+    TaskData {
+        id: TASK,
+        release_id: RELEASE,
+        release_name: "Kubernetes 1.31".into(),
+        title: title.into(),
+        description: String::new(),
+        assignee: UserRef {
+            id: assignee,
+            username: username.into(),
+        },
+        order_index: 1,
+        status: TaskState::Todo,
+        hotfix: false,
+        created_at: Timestamp::UNIX_EPOCH,
+        started_at: None,
+        completed_at: None,
+        due_at: None,
+    }
+}
+
+fn registered(actor: &Actor, role: Role) -> Event {
+    let payload = UserRegisteredEvent {
+        user_id: ADA,
+        username: "ada".into(),
+        email: "ada@example.com".into(),
+        role,
+    };
+    event(actor, &payload)
+}
+
+fn created(total_tasks: u32) -> Event {
+    let payload = ReleaseCreatedEvent {
+        release_id: RELEASE,
+        release_name: "Kubernetes 1.31".into(),
+        version: "1.31".into(),
+        created_by: UserRef {
+            id: GRACE,
+            username: "grace".into(),
+        },
+        total_tasks,
+    };
+    event(&user(GRACE, "grace"), &payload)
+}
+
+fn completed(next_task: Option<TaskData>) -> Event {
+    let payload = TaskCompletedEvent {
+        task: task("Build images", ADA, "ada"),
+        duration_ms: 60_000,
+        next_task,
+    };
+    event(&user(ADA, "ada"), &payload)
+}
+
+fn about_releases() -> Vec<(Event, &'static str, Vec<Uuid>)> {
+    let grace = user(GRACE, "grace");
+    let completed = ReleaseCompletedEvent {
+        release_id: RELEASE,
+        release_name: "Kubernetes 1.31".into(),
+        version: "1.31".into(),
+        total_tasks: 5,
+        completed_at: Timestamp::UNIX_EPOCH,
+    };
+    let reopened = ReleaseReopenedEvent {
+        release_id: RELEASE,
+        release_name: "Kubernetes 1.31".into(),
+        version: "1.31".into(),
+        total_tasks: 6,
+        completed_tasks: 5,
+        reopened_count: 1,
+    };
+    vec![
+        (
+            created(5),
+            "grace planned Kubernetes 1.31 with 5 tasks",
+            vec![GRACE],
+        ),
+        (
+            created(1),
+            "grace planned Kubernetes 1.31 with 1 task",
+            vec![GRACE],
+        ),
+        (
+            event(&grace, &completed),
+            "grace completed Kubernetes 1.31 with 5 tasks",
+            vec![],
+        ),
+        (
+            event(&grace, &reopened),
+            "grace reopened Kubernetes 1.31 for a hotfix",
+            vec![],
+        ),
+    ]
+}
+
+fn about_tasks() -> Vec<(Event, &'static str, Vec<Uuid>)> {
+    let grace = user(GRACE, "grace");
+    let build = || task("Build images", ADA, "ada");
+    let added = TaskCreatedEvent { task: build() };
+    let hotfix_added = TaskCreatedEvent {
+        task: TaskData {
+            hotfix: true,
+            ..build()
+        },
+    };
+    let assigned = TaskAssignedEvent {
+        developer_id: ADA,
+        release_id: RELEASE,
+        release_name: "Kubernetes 1.31".into(),
+        task_id: TASK,
+        task_title: "Build images".into(),
+        order_index: 1,
+    };
+    let hotfix = HotfixTaskAddedEvent {
+        developer_id: ADA,
+        release_id: RELEASE,
+        release_name: "Kubernetes 1.31".into(),
+        task_id: TASK,
+        task_title: "Build images".into(),
+    };
+    let started = TaskStartedEvent { task: build() };
+    vec![
+        (
+            event(&grace, &added),
+            "grace added “Build images” for ada to Kubernetes 1.31",
+            vec![ADA],
+        ),
+        (
+            event(&grace, &hotfix_added),
+            "grace added the hotfix “Build images” for ada to Kubernetes 1.31",
+            vec![ADA],
+        ),
+        (
+            event(&grace, &assigned),
+            "grace assigned “Build images” in Kubernetes 1.31",
+            vec![ADA],
+        ),
+        (
+            event(&user(ADA, "ada"), &started),
+            "ada started “Build images” in Kubernetes 1.31",
+            vec![ADA],
+        ),
+        (
+            completed(None),
+            "ada completed “Build images” in Kubernetes 1.31",
+            vec![ADA],
+        ),
+        (
+            completed(Some(task("Publish", BOB, "bob"))),
+            "ada completed “Build images” in Kubernetes 1.31; next is “Publish” by bob",
+            vec![ADA, BOB],
+        ),
+        (
+            event(&grace, &hotfix),
+            "grace added the hotfix “Build images” to Kubernetes 1.31",
+            vec![ADA],
+        ),
+    ]
+}
+
+fn about_users() -> Vec<(Event, &'static str, Vec<Uuid>)> {
+    let concerned = || vec![ADA];
+    vec![
+        (
+            registered(&Actor::System, Role::Admin),
+            "ada joined as an admin",
+            concerned(),
+        ),
+        (
+            registered(&user(ADA, "ada"), Role::Developer),
+            "ada joined as a developer",
+            concerned(),
+        ),
+        (
+            registered(&user(GRACE, "grace"), Role::Developer),
+            "grace registered ada as a developer",
+            concerned(),
+        ),
+        (
+            registered(&user(GRACE, ""), Role::Developer),
+            "Somebody registered ada as a developer",
+            concerned(),
+        ),
+    ]
+}
+
+#[test]
+fn every_type_of_the_catalogue_has_its_sentence() {
+    let samples = [about_users(), about_releases(), about_tasks()].concat();
+    let mut told_types = BTreeSet::new();
+    for (event, sentence, concerns) in samples {
+        let who = Who::of(&event.actor);
+        let told = tell(&event, &who).unwrap();
+        assert_eq!(told.summary, sentence);
+        assert_eq!(told.concerns, concerns, "{sentence}");
+        told_types.insert(event.event_type);
+    }
+    let catalogue: BTreeSet<_> = CATALOGUE
+        .iter()
+        .map(|kind| kind.event_type.to_owned())
+        .collect();
+    assert_eq!(told_types, catalogue);
+}

@@ -1,0 +1,124 @@
+//! A stream of the log: what was missed, then what happens.
+//!
+//! Both come from the store in the same way: pages of what follows the last entry that
+//! was sent. So there is no seam between them, and a reader that is slow holds nothing up
+//! and nothing in memory but its own page: the next one is read when it asks for it.
+
+use std::sync::Arc;
+
+use futures::{
+    StreamExt as _,
+    stream::{self, BoxStream},
+};
+use slipway_mesh::error::Fault;
+use slipway_proto::notify::v1::{ActivityGap, ActivityServiceWatchResponse};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+
+use super::convert;
+use crate::{
+    metrics as m,
+    store::{ActivityStore, Page, Query},
+};
+
+/// Entries in one message at most.
+const PAGE: u32 = 250;
+
+/// One reader's place in the log.
+pub(super) struct Watcher {
+    store: Arc<dyn ActivityStore>,
+    newest: watch::Receiver<u64>,
+    drain: CancellationToken,
+    /// The last number sent, or known not to be there.
+    last: u64,
+    _counted: Counted,
+}
+
+impl Watcher {
+    pub(super) fn new(
+        store: Arc<dyn ActivityStore>,
+        newest: watch::Receiver<u64>,
+        drain: CancellationToken,
+        after: u64,
+    ) -> Self {
+        Self {
+            store,
+            newest,
+            drain,
+            last: after,
+            _counted: Counted::new(),
+        }
+    }
+
+    /// Ends, with OK, when the process drains.
+    pub(super) fn into_stream(
+        self,
+    ) -> BoxStream<'static, Result<ActivityServiceWatchResponse, Status>> {
+        stream::try_unfold(self, |mut watcher| async move {
+            let drain = watcher.drain.clone();
+            let message = tokio::select! {
+                biased;
+                () = drain.cancelled() => return Ok(None),
+                message = watcher.message() => message?,
+            };
+            Ok(message.map(|message| (message, watcher)))
+        })
+        .boxed()
+    }
+
+    /// The next message; waits until there is one. None when nobody appends any more.
+    async fn message(&mut self) -> Result<Option<ActivityServiceWatchResponse>, Fault> {
+        loop {
+            // Before reading: what is appended from here on wakes the wait below.
+            self.newest.mark_unchanged();
+            let page = self.store.list(&Query::following(self.last, PAGE)).await?;
+            if let Some(gap) = gap(self.last, &page) {
+                self.last = page.newest.min(gap.to);
+                let gap = Some(gap);
+                let entries = Vec::new();
+                return Ok(Some(ActivityServiceWatchResponse { gap, entries }));
+            }
+            if let Some(last) = page.entries.last() {
+                self.last = last.sequence;
+                let entries = page.entries.into_iter().map(convert::entry).collect();
+                return Ok(Some(ActivityServiceWatchResponse { gap: None, entries }));
+            }
+            if self.newest.changed().await.is_err() {
+                return Ok(None);
+            }
+        }
+    }
+}
+
+/// The numbers behind `last` that the reader expects and that are not there: pruned, or
+/// never given out.
+fn gap(last: u64, page: &Page) -> Option<ActivityGap> {
+    if last > page.newest {
+        return Some(ActivityGap {
+            from: page.newest + 1,
+            to: last,
+        });
+    }
+    let first = page.entries.first()?.sequence;
+    (first > last + 1).then(|| ActivityGap {
+        from: last + 1,
+        to: first - 1,
+    })
+}
+
+/// Counts a stream in the metrics for as long as it is open.
+struct Counted;
+
+impl Counted {
+    fn new() -> Self {
+        metrics::gauge!(m::WATCHERS).increment(1);
+        Self
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        metrics::gauge!(m::WATCHERS).decrement(1);
+    }
+}

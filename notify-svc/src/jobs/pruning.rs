@@ -1,0 +1,118 @@
+//! Deletes entries that have been kept long enough.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use slipway_mesh::{clock::SharedClock, life::Background};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    metrics as m,
+    store::{ActivityStore, StoreError},
+};
+
+const PRUNE_EVERY: Duration = Duration::from_secs(3600);
+
+/// Entries deleted in one write at most, so that appends need not wait long.
+const BATCH: usize = 500;
+
+/// Keeps the log within its retention.
+pub(crate) struct Pruning {
+    store: Arc<dyn ActivityStore>,
+    clock: SharedClock,
+    retention: Duration,
+}
+
+impl Pruning {
+    pub(crate) fn new(
+        store: Arc<dyn ActivityStore>,
+        clock: SharedClock,
+        retention: Duration,
+    ) -> Self {
+        Self {
+            store,
+            clock,
+            retention,
+        }
+    }
+
+    /// Prunes now and every hour, until told to stop.
+    pub(crate) fn spawn(self, background: &Background) {
+        let pruning = Arc::new(self);
+        background.spawn("activity-prune", move |stop| {
+            let pruning = Arc::clone(&pruning);
+            async move {
+                loop {
+                    if let Err(error) = pruning.sweep(&stop).await {
+                        tracing::warn!(%error, "old entries could not be deleted");
+                    }
+                    tokio::select! {
+                        () = stop.cancelled() => return,
+                        () = tokio::time::sleep(PRUNE_EVERY) => {}
+                    }
+                }
+            }
+        });
+    }
+
+    /// Deletes what is too old, batch by batch.
+    async fn sweep(&self, stop: &CancellationToken) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        // A retention that reaches behind the beginning of time keeps everything.
+        let before = now.checked_sub(self.retention).unwrap_or(Timestamp::MIN);
+        while !stop.is_cancelled() {
+            let pruned = self.store.prune(before, BATCH).await?;
+            metrics::counter!(m::ENTRIES_PRUNED).increment(pruned as u64);
+            if pruned < BATCH {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+    use slipway_mesh::clock::{Clock as _, ManualClock};
+
+    use super::*;
+    use crate::store::{Query, SqliteActivityStore, contract};
+
+    #[tokio::test]
+    async fn a_sweep_deletes_everything_that_is_too_old() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = SqliteActivityStore::open(&dir.path().join("notify.db")).unwrap();
+        let store: Arc<dyn ActivityStore> = Arc::new(store);
+        let clock = Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH));
+        let old = contract::log(2 * BATCH as u128 + 7);
+        let pruning = Pruning::new(store.clone(), clock.clone(), Duration::from_secs(60));
+        let stop = CancellationToken::new();
+        store.append(old, clock.now()).await.unwrap();
+        let ends = || async {
+            let page = store.list(&Query::following(0, 1)).await.unwrap();
+            (page.oldest, page.newest)
+        };
+
+        clock.advance(SignedDuration::from_secs(60));
+        pruning.sweep(&stop).await.unwrap();
+        assert_eq!(ends().await, (1, 1007), "none is older than the retention");
+
+        clock.advance(SignedDuration::from_secs(1));
+        pruning.sweep(&stop).await.unwrap();
+        assert_eq!(ends().await, (1007, 1007));
+    }
+
+    #[tokio::test]
+    async fn an_endless_retention_keeps_everything() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = SqliteActivityStore::open(&dir.path().join("notify.db")).unwrap();
+        let store: Arc<dyn ActivityStore> = Arc::new(store);
+        let clock = Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH));
+        store.append(contract::log(3), clock.now()).await.unwrap();
+        let pruning = Pruning::new(store.clone(), clock, Duration::MAX);
+        pruning.sweep(&CancellationToken::new()).await.unwrap();
+        let page = store.list(&Query::following(0, 1)).await.unwrap();
+        assert_eq!(page.oldest, 1);
+    }
+}

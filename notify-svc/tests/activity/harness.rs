@@ -1,0 +1,223 @@
+//! A bus, a log, and replicas of notify-svc on them.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use notify_svc::{
+    Config, Dependencies, Stores,
+    activity::Activity,
+    store::{ActivityStore, Appended, Page, Query, StoreError},
+};
+use slipway_mesh::{
+    access::{Principal, Role},
+    bus::{Actor, EmbeddedBus, Event, SharedBus, TopicSpec, event::Origin},
+    clock::{Clock as _, SystemClock},
+    life::{Background, Check, Health},
+};
+use slipway_proto::{
+    events::{TOPICS, TaskAssignedEvent},
+    notify::v1::{ActivityEntry, activity_service_client::ActivityServiceClient},
+};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+use tonic::{
+    Status,
+    service::{Interceptor, Routes, interceptor::InterceptedService},
+};
+use uuid::Uuid;
+
+pub(crate) type Client = ActivityServiceClient<InterceptedService<Routes, SignedIn>>;
+
+/// The places that replicas share.
+pub(crate) struct Wall {
+    dir: TempDir,
+    pub(crate) bus: SharedBus,
+}
+
+impl Wall {
+    pub(crate) async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let bus = new_bus(&dir, "bus.db").await;
+        Self { dir, bus }
+    }
+
+    /// Another handle on the log.
+    pub(crate) fn stores(&self) -> Stores {
+        Stores::sqlite(&self.dir.path().join("notify.db")).unwrap()
+    }
+
+    pub(crate) fn replica(&self) -> Replica {
+        Replica::start(self.stores(), self.bus.clone())
+    }
+
+    /// A replica to which no event is delivered: its bus is another one.
+    pub(crate) async fn idle_replica(&self) -> Replica {
+        let bus = new_bus(&self.dir, "idle-bus.db").await;
+        Replica::start(self.stores(), bus)
+    }
+
+    pub(crate) async fn publish(&self, events: &[Event]) {
+        let records = events.iter().map(Event::to_record).collect();
+        self.bus.publish(records).await.unwrap();
+    }
+
+    /// Appends to the log without a bus.
+    pub(crate) async fn append(&self, events: &[Event]) {
+        let activities = events
+            .iter()
+            .map(|event| Activity::narrate(event).activity)
+            .collect();
+        let store = self.stores().activity;
+        store.append(activities, SystemClock.now()).await.unwrap();
+    }
+}
+
+async fn new_bus(dir: &TempDir, file: &str) -> SharedBus {
+    let bus = EmbeddedBus::open(&dir.path().join(file), Arc::new(SystemClock)).unwrap();
+    let bus: SharedBus = Arc::new(bus);
+    let topics = TOPICS.iter().map(|topic| TopicSpec {
+        name: topic.name.to_owned(),
+        partitions: topic.partitions,
+    });
+    bus.create_topics(&topics.collect::<Vec<_>>())
+        .await
+        .unwrap();
+    bus
+}
+
+/// One notify-svc.
+pub(crate) struct Replica {
+    routes: Routes,
+    pub(crate) background: Background,
+    pub(crate) health: Health,
+    pub(crate) drain: CancellationToken,
+}
+
+impl Replica {
+    pub(crate) fn start(stores: Stores, bus: SharedBus) -> Self {
+        let (background, health) = (Background::default(), Health::default());
+        let drain = CancellationToken::new();
+        let routes = Config::default().build(Dependencies {
+            stores,
+            bus,
+            clock: Arc::new(SystemClock),
+            background: background.clone(),
+            health: health.clone(),
+            drain: drain.clone(),
+        });
+        Self {
+            routes,
+            background,
+            health,
+            drain,
+        }
+    }
+
+    /// A client signed in as nobody in particular.
+    pub(crate) fn client(&self) -> Client {
+        self.client_of(Uuid::now_v7())
+    }
+
+    pub(crate) fn client_of(&self, user_id: Uuid) -> Client {
+        let principal = Principal {
+            user_id,
+            username: "reader".into(),
+            role: Role::Developer,
+            expires_at: Timestamp::MAX,
+        };
+        let signed_in = SignedIn(Some(Arc::new(principal)));
+        ActivityServiceClient::with_interceptor(self.routes.clone(), signed_in)
+    }
+
+    pub(crate) fn anonymous(&self) -> Client {
+        ActivityServiceClient::with_interceptor(self.routes.clone(), SignedIn(None))
+    }
+
+    pub(crate) async fn stop(self) {
+        self.drain.cancel();
+        self.background.stop(Duration::from_secs(5)).await;
+    }
+}
+
+/// Puts the principal where the access layer does.
+#[derive(Clone)]
+pub(crate) struct SignedIn(Option<Arc<Principal>>);
+
+impl Interceptor for SignedIn {
+    fn call(&mut self, mut request: tonic::Request<()>) -> Result<tonic::Request<()>, Status> {
+        if let Some(principal) = &self.0 {
+            request.extensions_mut().insert(principal.clone());
+        }
+        Ok(request)
+    }
+}
+
+/// A store whose database is away.
+pub(crate) struct Away;
+
+fn away() -> StoreError {
+    StoreError("no route to 10.0.0.7".into())
+}
+
+#[async_trait]
+impl Check for Away {
+    async fn check(&self) -> Result<(), String> {
+        Err("away".into())
+    }
+}
+
+#[async_trait]
+impl ActivityStore for Away {
+    async fn append(&self, _: Vec<Activity>, _: Timestamp) -> Result<Appended, StoreError> {
+        Err(away())
+    }
+
+    async fn list(&self, _: &Query) -> Result<Page, StoreError> {
+        Err(away())
+    }
+
+    async fn newest(&self) -> Result<u64, StoreError> {
+        Err(away())
+    }
+
+    async fn prune(&self, _: Timestamp, _: usize) -> Result<usize, StoreError> {
+        Err(away())
+    }
+}
+
+/// Tells `developer_id` of the `n`-th task of a release.
+pub(crate) fn assigned(release_id: Uuid, n: i64, developer_id: Uuid, actor: &Actor) -> Event {
+    let payload = TaskAssignedEvent {
+        developer_id,
+        release_id,
+        release_name: "Kubernetes 1.31".into(),
+        task_id: Uuid::now_v7(),
+        task_title: format!("Task {n}"),
+        order_index: n,
+    };
+    let origin = Origin {
+        service: "release-svc",
+        key: release_id,
+        subject: payload.task_id,
+        actor,
+        time: SystemClock.now(),
+    };
+    Event::new(&payload, &origin)
+}
+
+/// `count` events of one release.
+pub(crate) fn events(count: i64) -> Vec<Event> {
+    let release_id = Uuid::now_v7();
+    (1..=count)
+        .map(|n| assigned(release_id, n, Uuid::now_v7(), &Actor::System))
+        .collect()
+}
+
+pub(crate) fn ids(events: &[Event]) -> Vec<String> {
+    events.iter().map(|event| event.id.to_string()).collect()
+}
+
+pub(crate) fn entry_ids(entries: &[ActivityEntry]) -> Vec<String> {
+    entries.iter().map(|entry| entry.id.clone()).collect()
+}
