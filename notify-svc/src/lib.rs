@@ -1,14 +1,14 @@
 //! notify-svc: the wall of activity.
 //!
 //! A consumer projects the events of all topics into one log, numbered 1, 2, 3, … without
-//! gaps ([`jobs`]); `ActivityService` reads it page by page and as a stream ([`grpc`]).
+//! gaps; `ActivityService` reads it page by page and as a stream.
 //!
 //! | module | what it gives |
 //! | --- | --- |
 //! | [`activity`] | entries, how each event reads, filters: pure |
 //! | [`store`] | the log in a database |
-//! | [`grpc`] | `slipway.notify.v1.ActivityService` |
-//! | [`jobs`] | projection, pruning, looking out for other replicas' entries |
+//! | `grpc` | `slipway.notify.v1.ActivityService` |
+//! | `jobs` | projection, pruning, looking out for other replicas' entries |
 
 pub mod activity;
 mod grpc;

@@ -102,6 +102,19 @@ async fn what_is_kept_no_more_is_a_gap() {
 }
 
 #[tokio::test]
+async fn a_reader_that_pruning_overtakes_hears_of_it() {
+    let wall = Wall::new().await;
+    wall.append(&events(1000)).await;
+    let replica = wall.replica();
+    let mut reader = Reader::after(replica.client(), 0).await;
+    reader.entries(1).await;
+    let store = wall.stores().activity;
+    assert_eq!(store.prune(Timestamp::MAX, 990).await.unwrap(), 990);
+    reader.gap(reader.last + 1, 990, 990).await;
+    assert_eq!(reader.entries(10).await.len(), 10);
+}
+
+#[tokio::test]
 async fn what_is_not_there_yet_is_a_gap_and_the_stream_goes_on_from_the_newest() {
     let wall = Wall::new().await;
     let replica = wall.replica();
