@@ -96,7 +96,6 @@ pub struct Dependencies {
 
 impl Config {
     /// Everything the gateway serves. Begins to follow the activity log in the background.
-    #[must_use]
     pub fn build(self, dependencies: Dependencies) -> Router {
         metrics::describe();
         let deadline = self.request_deadline;

@@ -27,7 +27,7 @@ pub(crate) const BODY_LIMIT: usize = 1024 * 1024;
 pub(crate) struct Problem {
     status: StatusCode,
     title: &'static str,
-    fault: Fault,
+    fault: Box<Fault>,
 }
 
 impl From<Fault> for Problem {
@@ -36,7 +36,7 @@ impl From<Fault> for Problem {
             status: StatusCode::from_u16(fault.kind.http_status())
                 .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
             title: fault.kind.title(),
-            fault,
+            fault: Box::new(fault),
         }
     }
 }
@@ -102,7 +102,7 @@ impl Problem {
         Self {
             status,
             title,
-            fault: Fault::new(Kind::Invalid, code, detail),
+            fault: Box::new(Fault::new(Kind::Invalid, code, detail)),
         }
     }
 

@@ -131,7 +131,7 @@ pub(crate) struct ActivityQuery {
     #[param(value_type = Vec<String>)]
     types: Vec<TypePattern>,
     /// Only entries about this release.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "parsed")]
     release_id: Option<Id>,
     /// Only entries that the caller caused or that concern the caller.
     #[serde(default, deserialize_with = "parsed")]
@@ -170,7 +170,7 @@ pub(crate) struct StreamQuery {
     #[param(value_type = Vec<String>)]
     types: Vec<TypePattern>,
     /// Only entries about this release.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "parsed")]
     release_id: Option<Id>,
     /// Only entries that the caller caused or that concern the caller.
     #[serde(default, deserialize_with = "parsed")]

@@ -72,7 +72,9 @@ pub(crate) struct Paging {
     limit: Option<Limit>,
     /// The `nextCursor` of the page before. Opaque: only the list that issued it can read
     /// it.
-    cursor: Option<String>,
+    #[serde(default)]
+    #[param(value_type = Option<String>)]
+    cursor: String,
 }
 
 impl Paging {
@@ -87,6 +89,6 @@ impl Paging {
 
     /// The page token a service is asked for.
     pub(super) fn page_token(self) -> String {
-        self.cursor.unwrap_or_default()
+        self.cursor
     }
 }

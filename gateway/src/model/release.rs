@@ -159,7 +159,7 @@ impl TryFrom<NewRelease> for v1::CreateReleaseRequest {
             description: release.description.unwrap_or_default(),
             version: release.version.unwrap_or_default(),
             tasks: tasks
-                .map(|(index, task)| task.to_proto(&format!("tasks[{index}].")))
+                .map(|(index, task)| task.into_proto(&format!("tasks[{index}].")))
                 .collect::<Result<_, _>>()?,
         })
     }

@@ -128,7 +128,7 @@ pub(crate) struct NewTask {
 
 impl NewTask {
     /// The task in the contract; `path` precedes the names of its fields in errors.
-    pub(crate) fn to_proto(self, path: &str) -> Result<v1::NewTask, Fault> {
+    pub(crate) fn into_proto(self, path: &str) -> Result<v1::NewTask, Fault> {
         let assignee = match (self.assignee_id, self.assignee) {
             (Some(id), None) => Assignee::AssigneeId(id.to_string()),
             (None, Some(username)) => Assignee::AssigneeUsername(username),

@@ -175,14 +175,12 @@ impl TryFrom<Credentials> for v1::LoginRequest {
     type Error = Fault;
 
     fn try_from(credentials: Credentials) -> Result<Self, Fault> {
-        let login = match (credentials.username, credentials.email) {
-            (Some(login), None) | (None, Some(login)) => login,
-            _ => {
-                return Err(Fault::invalid_field(
-                    "username",
-                    "or email must be given: exactly one of the two",
-                ));
-            }
+        let ((Some(login), None) | (None, Some(login))) = (credentials.username, credentials.email)
+        else {
+            return Err(Fault::invalid_field(
+                "username",
+                "or email must be given: exactly one of the two",
+            ));
         };
         Ok(Self {
             login,

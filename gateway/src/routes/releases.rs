@@ -151,7 +151,7 @@ async fn add_task(
 ) -> Result<impl IntoResponse, Problem> {
     let request = caller.outbound.request(AddTaskRequest {
         release_id: id.to_string(),
-        task: Some(task.to_proto("")?),
+        task: Some(task.into_proto("")?),
     });
     let answer = app.releases().add_task(request).await?.into_inner();
     let task = Task::try_from(required("task", answer.task)?)?;

@@ -1,0 +1,269 @@
+//! What holds for every route: errors, headers, limits.
+
+use axum::body::Body;
+use bytes::Bytes;
+use futures::stream;
+use http::{Method, Request};
+use jiff::SignedDuration;
+use slipway_mesh::error::{Fault, Kind};
+
+use crate::support::{ADA, Gateway, RELEASE, TASK, TTL};
+
+const MIB: usize = 1024 * 1024;
+
+#[tokio::test(start_paused = true)]
+async fn an_unknown_route_is_not_found() {
+    let gateway = Gateway::new();
+    for path in ["/nowhere", "/v1/nowhere", "/v1", "/releases/", "/tasks/my/"] {
+        gateway.get(path).await.problem(404, "NOT_FOUND");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wrong_method_is_told_the_right_ones() {
+    let gateway = Gateway::new();
+    for path in ["/releases", "/v1/releases"] {
+        let request = gateway.request(Method::DELETE, path);
+        let answer = gateway.send(request.body(Body::empty()).unwrap()).await;
+        answer.problem(405, "METHOD_NOT_ALLOWED");
+        let mut allowed: Vec<_> = answer.header("allow").split(',').collect();
+        allowed.sort_unstable();
+        assert_eq!(allowed, ["GET", "HEAD", "POST"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_route_is_served_under_v1_as_well() {
+    let gateway = Gateway::new();
+    let path = format!("/v1/tasks/{TASK}");
+    assert_eq!(gateway.get(&path).await.status, 200);
+    let request = Request::get(path).body(Body::empty()).unwrap();
+    gateway.send(request).await.problem(401, "UNAUTHENTICATED");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_over_one_mebibyte_is_refused() {
+    let gateway = Gateway::new();
+    let body = format!("{{\"name\": \"{}\"}}", "x".repeat(MIB));
+    let announced = gateway
+        .request(Method::POST, "/releases")
+        .header("content-length", body.len());
+    let answer = gateway.send(announced.body(Body::empty()).unwrap()).await;
+    answer.problem(413, "BODY_TOO_LARGE");
+
+    let pieces = body.into_bytes();
+    let pieces: Vec<_> = pieces.chunks(7000).map(Bytes::copy_from_slice).collect();
+    let pieces = stream::iter(pieces.into_iter().map(Ok::<_, std::io::Error>));
+    let answer = gateway.post("/releases", Body::from_stream(pieces)).await;
+    answer.problem(413, "BODY_TOO_LARGE");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_is_not_json_is_refused() {
+    let gateway = Gateway::new();
+    for content_type in [
+        None,
+        Some("text/plain"),
+        Some("application/jsonp"),
+        Some(""),
+    ] {
+        let mut request = gateway.request(Method::POST, "/releases");
+        if let Some(content_type) = content_type {
+            request = request.header("content-type", content_type);
+        }
+        let answer = gateway
+            .send(request.body("{\"name\": \"a\"}".into()).unwrap())
+            .await;
+        answer.problem(415, "UNSUPPORTED_MEDIA_TYPE");
+    }
+    let request = gateway
+        .request(Method::POST, "/releases")
+        .header("content-type", "Application/JSON; charset=utf-8");
+    let answer = gateway
+        .send(request.body("{\"name\": \"a\"}".into()).unwrap())
+        .await;
+    assert_eq!(answer.status, 201);
+}
+
+#[tokio::test(start_paused = true)]
+async fn malformed_json_is_refused() {
+    let gateway = Gateway::new();
+    let deep = format!("{{\"name\": {}", "{\"a\":".repeat(50_000));
+    let bodies: [&[u8]; 5] = [b"", b"{", b"{\"name\": \"\xff\"}", b"[]", deep.as_bytes()];
+    for body in bodies {
+        let answer = gateway.post("/releases", body.to_vec()).await;
+        assert_eq!(answer.status, 400, "{:?}", answer.body);
+    }
+    gateway
+        .post("/releases", "[]")
+        .await
+        .problem(400, "MALFORMED_BODY");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_field_that_is_wrong_is_named() {
+    let gateway = Gateway::new();
+    for (body, field) in [
+        (r#"{}"#, "name"),
+        (r#"{"name": 1}"#, "name"),
+        (r#"{"name": "a", "nmae": "b"}"#, "nmae"),
+        (r#"{"name": "a", "name": "b"}"#, "name"),
+        (r#"{"name": "a", "tasks": {}}"#, "tasks"),
+        (
+            r#"{"name": "a", "tasks": [{"title": "t", "assigneeId": "7"}]}"#,
+            "tasks[0].assigneeId",
+        ),
+        (
+            r#"{"name": "a", "tasks": [{"title": "t", "orderIndex": 1.5}]}"#,
+            "tasks[0].orderIndex",
+        ),
+        (
+            r#"{"name": "a", "tasks": [{"title": "t", "dueAt": "now"}]}"#,
+            "tasks[0].dueAt",
+        ),
+    ] {
+        gateway.post("/releases", body).await.invalid(field);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_malformed_id_is_named() {
+    let gateway = Gateway::new();
+    for id in ["7", "0190c2b87a5e7c3f8f000000000000aa", "%FF", "%00"] {
+        gateway.get(&format!("/tasks/{id}")).await.invalid("id");
+        gateway.get(&format!("/releases/{id}")).await.invalid("id");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unknown_parameter_is_named() {
+    let gateway = Gateway::new();
+    for path in ["/users", "/releases", "/tasks/my", "/activity"] {
+        gateway
+            .get(&format!("{path}?colour=red"))
+            .await
+            .invalid("colour");
+        gateway
+            .get(&format!("{path}?limit=0"))
+            .await
+            .invalid("limit");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_good_token_the_services_are_not_asked() {
+    let gateway = Gateway::new();
+    let old = gateway.token();
+    gateway
+        .clock
+        .advance(SignedDuration::try_from(TTL).unwrap());
+    let expired = format!("Bearer {old}");
+    for (authorization, code) in [
+        (None, "UNAUTHENTICATED"),
+        (Some("Basic YTpi"), "UNAUTHENTICATED"),
+        (Some("Bearer x.y.z"), "INVALID_TOKEN"),
+        (Some(expired.as_str()), "TOKEN_EXPIRED"),
+    ] {
+        let mut request = Request::get("/auth/me");
+        if let Some(authorization) = authorization {
+            request = request.header("authorization", authorization);
+        }
+        let answer = gateway.send(request.body(Body::empty()).unwrap()).await;
+        answer.problem(401, code);
+        assert_eq!(answer.header("www-authenticate"), "Bearer");
+    }
+    assert_eq!(gateway.core.metadata("traceparent"), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_accompanies_a_request_reaches_the_service() {
+    let gateway = Gateway::new();
+    let request = gateway
+        .request(Method::POST, "/releases")
+        .header("content-type", "application/json")
+        .header("idempotency-key", "key-1")
+        .header(
+            "traceparent",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        );
+    let answer = gateway
+        .send(request.body("{\"name\": \"a\"}".into()).unwrap())
+        .await;
+    assert_eq!(answer.status, 201);
+    let metadata = |name| gateway.core.metadata(name).unwrap();
+    assert_eq!(metadata("idempotency-key"), "key-1");
+    assert_eq!(metadata("slipway-client-address"), "192.0.2.7");
+    assert_eq!(
+        metadata("authorization"),
+        format!("Bearer {}", gateway.token())
+    );
+    assert_eq!(metadata("grpc-timeout"), "10000000u");
+    assert!(metadata("traceparent").contains("4bf92f3577b34da6a3ce929d0e0e4736"));
+    assert!(
+        answer
+            .header("traceparent")
+            .contains("4bf92f3577b34da6a3ce929d0e0e4736")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idempotency_key_is_visible_and_short() {
+    let gateway = Gateway::new();
+    let long = "k".repeat(256);
+    for key in ["", "two words", long.as_str()] {
+        let request = gateway
+            .request(Method::POST, "/releases")
+            .header("content-type", "application/json")
+            .header("idempotency-key", key);
+        let answer = gateway
+            .send(request.body("{\"name\": \"a\"}".into()).unwrap())
+            .await;
+        answer.invalid("Idempotency-Key");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sane_request_id_is_kept() {
+    let gateway = Gateway::new();
+    let long = "x".repeat(129);
+    for (sent, kept) in [
+        ("mine-1", true),
+        ("a b", false),
+        (long.as_str(), false),
+        ("", false),
+    ] {
+        let request = Request::get("/nowhere").header("x-request-id", sent);
+        let answer = gateway.send(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(answer.header("x-request-id") == sent, kept);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_is_away_can_be_tried_again() {
+    let gateway = Gateway::new();
+    gateway
+        .core
+        .fails(Fault::new(Kind::Unavailable, "UNAVAILABLE", "Away."));
+    let answer = gateway.get("/auth/me").await;
+    answer.problem(503, "UNAVAILABLE");
+    assert_eq!(answer.header("retry-after"), "1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_does_not_answer_is_given_up() {
+    let gateway = Gateway::new();
+    gateway.core.is_silent();
+    let answer = gateway
+        .patch(&format!("/releases/{RELEASE}/complete"))
+        .await;
+    answer.problem(504, "DEADLINE_EXCEEDED");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_stays_in_its_request() {
+    let gateway = Gateway::new();
+    gateway.core.panics();
+    let problem = gateway.get("/auth/me").await.problem(500, "INTERNAL");
+    assert!(!problem.to_string().contains("told to"));
+    assert_eq!(gateway.get("/auth/me").await.json()["id"], ADA);
+}

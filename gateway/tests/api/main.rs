@@ -1,0 +1,13 @@
+//! The gateway from outside: its router, with services made up for the tests behind it.
+//!
+//! The modules mirror the routes. Time is tokio's paused time and a clock moved by hand.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod accounts;
+mod activity;
+mod conventions;
+mod document;
+mod releases;
+mod stream;
+mod support;
+mod tasks;

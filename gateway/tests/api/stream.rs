@@ -1,0 +1,303 @@
+//! `GET /activity/stream`.
+
+use std::time::Duration;
+
+use gateway::StreamConfig;
+use http::Method;
+use proptest::prelude::*;
+use serde_json::json;
+
+use crate::support::{Gateway, RELEASE, TTL};
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_begins_with_the_time_to_wait_before_coming_back() {
+    let gateway = Gateway::new();
+    gateway.log.grow(2);
+    let mut reader = gateway.stream("", None).await;
+    let headers = reader.response.headers();
+    assert_eq!(headers["content-type"], "text/event-stream");
+    assert_eq!(headers["cache-control"], "no-cache");
+    assert_eq!(headers["x-accel-buffering"], "no");
+    assert!(headers.contains_key("x-request-id"));
+    let opening = reader.next().await.unwrap();
+    assert_eq!((opening.retry, opening.id), (Some(2000), Some(2)));
+    assert_eq!((opening.event, opening.data), (None, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_arrives_as_it_is_documented() {
+    let gateway = Gateway::new();
+    let mut reader = gateway.stream("", None).await;
+    gateway.log.grow(3);
+    assert_eq!(reader.numbers(2).await, [1, 2]);
+    let block = reader.next().await.unwrap();
+    assert_eq!(block.id, Some(3));
+    assert!(block.is("release.created"));
+    assert_eq!(
+        block.data.unwrap(),
+        json!({
+            "sequence": 3,
+            "id": "00000000-0000-0000-0000-000000000003",
+            "type": "release.created",
+            "time": "1970-01-01T00:00:00Z",
+            "actor": null,
+            "subject": RELEASE,
+            "summary": "Entry\n3",
+            "data": {"number": 3},
+        })
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_position_only_what_is_new_arrives() {
+    let gateway = Gateway::new();
+    gateway.log.grow(5);
+    let mut reader = gateway.stream("", None).await;
+    gateway.log.grow(2);
+    assert_eq!(reader.numbers(2).await, [6, 7]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_header_wins_over_the_parameter() {
+    let gateway = Gateway::new();
+    gateway.log.grow(5);
+    let mut reader = gateway.stream("?after=1", Some(3)).await;
+    assert_eq!(reader.numbers(2).await, [4, 5]);
+    let mut reader = gateway.stream("?after=1", None).await;
+    assert_eq!(reader.numbers(4).await, [2, 3, 4, 5]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_position_that_is_no_number_is_refused() {
+    let gateway = Gateway::new();
+    drop(gateway.stream("", None).await);
+    for bad in ["x", "-1", "", "1.5", "99999999999999999999"] {
+        let request = gateway
+            .request(Method::GET, "/activity/stream")
+            .header("last-event-id", bad);
+        let answer = gateway.send(request.body(axum::body::Body::empty()).unwrap());
+        answer.await.invalid("Last-Event-ID");
+    }
+    gateway
+        .get("/activity/stream?after=x")
+        .await
+        .invalid("after");
+    gateway
+        .get("/activity/stream?since=1")
+        .await
+        .invalid("since");
+    gateway
+        .get("/activity/stream?type=Task")
+        .await
+        .invalid("type");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_kept_any_more_is_a_gap() {
+    let gateway = Gateway::new();
+    gateway.log.grow(9);
+    gateway.log.forget(6);
+    let mut reader = gateway.stream("", Some(2)).await;
+    reader.next().await.unwrap();
+    let gap = reader.next().await.unwrap();
+    assert!(gap.is("gap"));
+    assert_eq!(gap.data.unwrap(), json!({"from": 3, "to": 6}));
+    assert_eq!(reader.numbers(3).await, [7, 8, 9]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_exist_yet_is_a_gap() {
+    let gateway = Gateway::new();
+    gateway.log.grow(4);
+    let mut reader = gateway.stream("", Some(9)).await;
+    reader.next().await.unwrap();
+    let gap = reader.next().await.unwrap();
+    assert!(gap.is("gap"));
+    assert_eq!(
+        (gap.id, gap.data.unwrap()),
+        (Some(4), json!({"from": 5, "to": 9}))
+    );
+    gateway.log.grow(2);
+    assert_eq!(reader.numbers(2).await, [5, 6]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn filters_hold_for_what_was_missed_and_for_what_is_new() {
+    let release = format!("?releaseId={RELEASE}");
+    for query in [
+        "?type=release.*",
+        "?type=release.created,x",
+        &release,
+        "?mine=true",
+    ] {
+        let gateway = Gateway::new();
+        gateway.log.grow(6);
+        let mut reader = gateway.stream(query, Some(0)).await;
+        gateway.log.grow(6);
+        assert_eq!(reader.numbers(4).await, [3, 6, 9, 12], "{query}");
+    }
+    let gateway = Gateway::new();
+    let mut reader = gateway.stream("?mine=true&type=task.*", None).await;
+    gateway.log.grow(6);
+    let block = reader.next().await.unwrap();
+    assert_eq!(block.retry, Some(2000));
+    assert_eq!(reader.next().await.unwrap().comment.unwrap(), "keep-alive");
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_is_filled_with_comments() {
+    let gateway = Gateway::new();
+    let mut reader = gateway.stream("", None).await;
+    reader.next().await.unwrap();
+    let started = tokio::time::Instant::now();
+    for beat in 1..=3_u32 {
+        assert_eq!(reader.next().await.unwrap().comment.unwrap(), "keep-alive");
+        assert_eq!(started.elapsed().as_secs(), u64::from(beat) * 15);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_says_goodbye() {
+    let gateway = Gateway::new();
+    let mut reader = gateway.stream("", None).await;
+    reader.next().await.unwrap();
+    gateway.drain.cancel();
+    let goodbye = reader.next().await.unwrap();
+    assert!(goodbye.is("goodbye"));
+    assert_eq!(goodbye.data.unwrap(), json!({"reason": "shutdown"}));
+    assert_eq!(reader.next().await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_ends_says_goodbye() {
+    let gateway = Gateway::new();
+    let mut reader = gateway.stream("", None).await;
+    let started = tokio::time::Instant::now();
+    let goodbye = loop {
+        let block = reader.next().await.unwrap();
+        if block.event.is_some() {
+            break block;
+        }
+    };
+    assert_eq!(started.elapsed().as_secs(), TTL.as_secs());
+    assert_eq!(goodbye.data.unwrap(), json!({"reason": "token_expired"}));
+    assert_eq!(reader.next().await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_cannot_keep_up_is_disconnected_and_resumes() {
+    let gateway = Gateway::with_stream(StreamConfig {
+        reader_bound: 4,
+        ..StreamConfig::default()
+    });
+    let mut slow = gateway.stream("", None).await;
+    gateway.log.grow(20);
+    settle().await;
+    assert_eq!(slow.next().await.unwrap().id, Some(0));
+    assert_eq!(slow.next().await, None);
+    let mut resumed = gateway.stream("", Some(0)).await;
+    assert_eq!(resumed.numbers(20).await, (1..=20).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_that_is_away_is_unavailable() {
+    let gateway = Gateway::new();
+    drop(gateway.stream("", None).await);
+    gateway.log.set_away(true);
+    settle().await;
+    let answer = gateway.get("/activity/stream").await;
+    answer.problem(503, "UNAVAILABLE");
+    assert_eq!(answer.header("retry-after"), "1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn readers_do_not_notice_that_the_log_was_away() {
+    let gateway = Gateway::new();
+    let mut reader = gateway.stream("", None).await;
+    gateway.log.grow(2);
+    assert_eq!(reader.numbers(2).await, [1, 2]);
+    gateway.log.set_away(true);
+    gateway.log.grow(3);
+    // Longer than the longest delay: time is paused.
+    tokio::time::advance(Duration::from_secs(7)).await;
+    settle().await;
+    gateway.log.set_away(false);
+    gateway.log.grow(1);
+    assert_eq!(reader.numbers(4).await, [3, 4, 5, 6]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_entries_are_gone_before_the_gateway_saw_them_readers_learn_of_it() {
+    let gateway = Gateway::new();
+    gateway.log.grow(2);
+    let mut reader = gateway.stream("", None).await;
+    reader.next().await.unwrap();
+    gateway.log.set_away(true);
+    gateway.log.grow(8);
+    gateway.log.forget(5);
+    settle().await;
+    gateway.log.set_away(false);
+    assert_eq!(reader.next().await, None);
+    let mut resumed = gateway.stream("", Some(2)).await;
+    resumed.next().await.unwrap();
+    assert_eq!(
+        resumed.next().await.unwrap().data.unwrap(),
+        json!({"from": 3, "to": 5})
+    );
+    assert_eq!(resumed.numbers(5).await, [6, 7, 8, 9, 10]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// Whatever happens while a client catches up: it gets every number once, in order.
+    #[test]
+    fn no_gap_and_no_repeat_at_the_seam(
+        before in 0_usize..30,
+        after in 0_u64..30,
+        page in 1_u16..6,
+        growth in prop::collection::vec((0_usize..4, 0_usize..4), 0..8),
+        held in any::<bool>(),
+        filtered in any::<bool>(),
+        later in 1_usize..6,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let gateway = Gateway::with_stream(StreamConfig {
+                catch_up_page: page,
+                ..StreamConfig::default()
+            });
+            gateway.log.grow(before);
+            drop(gateway.stream("", None).await);
+            if held {
+                // The hub falls behind what pages show.
+                gateway.log.hold_at(before as u64);
+            }
+            gateway.log.grow_while_listed(growth);
+            let after = after.min(before as u64);
+            let query = if filtered { "?type=task.*" } else { "" };
+            let mut reader = gateway.stream(query, Some(after)).await;
+            let wanted = |after: u64, newest: u64| -> Vec<u64> {
+                (after + 1..=newest).filter(|n| !filtered || n % 3 != 0).collect()
+            };
+            // Reads everything there was, then what comes later.
+            let first = wanted(after, before as u64);
+            assert_eq!(reader.numbers(first.len()).await, first);
+            gateway.log.hold_at(u64::MAX);
+            gateway.log.grow(later + 2);
+            let second = wanted(before as u64, gateway.log.newest());
+            assert_eq!(reader.numbers(second.len()).await, second);
+        });
+    }
+}
+
+/// Lets everything run that can run without time passing.
+async fn settle() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}

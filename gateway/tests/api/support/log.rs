@@ -1,0 +1,259 @@
+//! The activity service, made up: a log in memory that can be away, forget its oldest
+//! entries, hold back its watchers, and grow while a page of it is read.
+
+use std::{
+    collections::VecDeque,
+    pin::Pin,
+    sync::{Arc, Mutex},
+};
+
+use async_trait::async_trait;
+use futures::{Stream, stream};
+use prost_types::Timestamp;
+use slipway_proto::{
+    common::v1::UserRef,
+    notify::v1::{activity_service_server::ActivityService, *},
+};
+use tokio::sync::watch;
+use tonic::{Request, Response, Status};
+use uuid::Uuid;
+
+use super::{ADA, RELEASE};
+
+/// How many entries come to be while one page is read: before and after it is taken.
+type Growth = (usize, usize);
+
+#[derive(Default)]
+struct State {
+    entries: Vec<ActivityEntry>,
+    /// How many of the oldest are not kept any more.
+    forgotten: usize,
+    away: bool,
+    growth: VecDeque<Growth>,
+    asked: Vec<ActivityServiceListRequest>,
+}
+
+pub(crate) struct Log {
+    state: Arc<Mutex<State>>,
+    /// The number up to which watchers are handed entries, and how often all of them were
+    /// sent away.
+    watched: watch::Sender<(u64, u32)>,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            state: Arc::default(),
+            watched: watch::channel((u64::MAX, 0)).0,
+        }
+    }
+}
+
+/// An entry of the log; every third is about a release, of Ada.
+fn entry(sequence: u64) -> ActivityEntry {
+    let of_release = sequence.is_multiple_of(3);
+    let kind = if of_release {
+        "release.created"
+    } else {
+        "task.started"
+    };
+    let other = UserRef {
+        id: Uuid::from_u128(sequence.into()).to_string(),
+        username: "bob".into(),
+    };
+    ActivityEntry {
+        sequence,
+        id: Uuid::from_u128(sequence.into()).to_string(),
+        r#type: kind.into(),
+        time: Some(Timestamp::default()),
+        actor: (!of_release).then_some(other),
+        subject: RELEASE.into(),
+        release_id: of_release.then(|| RELEASE.into()).unwrap_or_default(),
+        summary: format!("Entry\n{sequence}"),
+        data_json: format!("{{\n\"number\": {sequence}}}"),
+        concerns: of_release.then(|| ADA.into()).into_iter().collect(),
+    }
+}
+
+impl State {
+    fn newest(&self) -> u64 {
+        self.entries.len() as u64
+    }
+
+    fn oldest(&self) -> u64 {
+        if self.entries.is_empty() {
+            0
+        } else {
+            self.forgotten as u64 + 1
+        }
+    }
+
+    fn grow(&mut self, count: usize) {
+        for _ in 0..count {
+            self.entries.push(entry(self.newest() + 1));
+        }
+    }
+
+    fn page(&self, request: &ActivityServiceListRequest) -> ActivityServiceListResponse {
+        let filter = request.filter.clone().unwrap_or_default();
+        let token: u64 = request.page_token.parse().unwrap_or_default();
+        let after = request.after.max(token).max(self.forgotten as u64);
+        let wanted = |entry: &&ActivityEntry| {
+            let of_type = |pattern: &String| match pattern.strip_suffix('*') {
+                Some(family) => entry.r#type.starts_with(family),
+                None => *pattern == entry.r#type,
+            };
+            (filter.types.is_empty() || filter.types.iter().any(of_type))
+                && (filter.release_id.is_empty() || filter.release_id == entry.release_id)
+                && (!filter.mine || entry.concerns.contains(&ADA.to_owned()))
+        };
+        let size = usize::try_from(request.page_size).unwrap();
+        let mut found = self
+            .entries
+            .iter()
+            .skip(usize::try_from(after).unwrap_or(usize::MAX));
+        let mut entries: Vec<_> = found.by_ref().filter(wanted).take(size).cloned().collect();
+        let next_page_token = match entries.last() {
+            Some(last) if entries.len() == size => last.sequence.to_string(),
+            _ => String::new(),
+        };
+        if !request.ascending {
+            entries.reverse();
+        }
+        ActivityServiceListResponse {
+            entries,
+            next_page_token,
+            oldest: self.oldest(),
+            newest: self.newest(),
+        }
+    }
+}
+
+impl Log {
+    /// Adds entries, and lets watchers know.
+    pub(crate) fn grow(&self, count: usize) {
+        self.state.lock().unwrap().grow(count);
+        self.watched.send_modify(|_| {});
+    }
+
+    /// Adds entries while pages are read: one item for each page.
+    pub(crate) fn grow_while_listed(&self, growth: impl IntoIterator<Item = Growth>) {
+        self.state.lock().unwrap().growth.extend(growth);
+    }
+
+    /// Forgets the oldest entries.
+    pub(crate) fn forget(&self, count: usize) {
+        self.state.lock().unwrap().forgotten = count;
+    }
+
+    /// Hands watchers nothing beyond a number, until it is set anew.
+    pub(crate) fn hold_at(&self, sequence: u64) {
+        self.watched.send_modify(|watched| watched.0 = sequence);
+    }
+
+    /// Goes away: refuses calls and ends the streams of watchers; or comes back.
+    pub(crate) fn set_away(&self, away: bool) {
+        self.state.lock().unwrap().away = away;
+        self.watched.send_modify(|watched| watched.1 += 1);
+    }
+
+    /// The last page that was asked for.
+    pub(crate) fn asked(&self) -> ActivityServiceListRequest {
+        self.state.lock().unwrap().asked.last().unwrap().clone()
+    }
+
+    pub(crate) fn newest(&self) -> u64 {
+        self.state.lock().unwrap().newest()
+    }
+
+    fn refuse_if_away(&self) -> Result<(), Status> {
+        if self.state.lock().unwrap().away {
+            return Err(Status::unavailable("away"));
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl ActivityService for Log {
+    async fn list(
+        &self,
+        request: Request<ActivityServiceListRequest>,
+    ) -> Result<Response<ActivityServiceListResponse>, Status> {
+        self.refuse_if_away()?;
+        let request = request.into_inner();
+        let page = {
+            let mut state = self.state.lock().unwrap();
+            // The gateway's own question for the newest number is not one of a client.
+            let of_client = request.page_size != 1;
+            let mut growth = None;
+            if of_client {
+                state.asked.push(request.clone());
+                growth = state.growth.pop_front();
+            }
+            let (before, after) = growth.unwrap_or_default();
+            state.grow(before);
+            let page = state.page(&request);
+            state.grow(after);
+            page
+        };
+        self.watched.send_modify(|_| {});
+        // Lets the hub hand out what is new, before the page arrives.
+        tokio::task::yield_now().await;
+        Ok(Response::new(page))
+    }
+
+    type WatchStream =
+        Pin<Box<dyn Stream<Item = Result<ActivityServiceWatchResponse, Status>> + Send>>;
+
+    async fn watch(
+        &self,
+        request: Request<ActivityServiceWatchRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        self.refuse_if_away()?;
+        let state = Arc::clone(&self.state);
+        let watched = self.watched.subscribe();
+        let evicted = watched.borrow().1;
+        let start = (request.into_inner().after, watched);
+        let entries = stream::unfold(start, move |(seen, mut watched)| {
+            let state = Arc::clone(&state);
+            async move {
+                loop {
+                    let (limit, evictions) = *watched.borrow_and_update();
+                    if evictions != evicted {
+                        return None;
+                    }
+                    let answer = next(&state.lock().unwrap(), seen, limit);
+                    if let Some((answer, seen)) = answer {
+                        return Some((Ok(answer), (seen, watched)));
+                    }
+                    watched.changed().await.ok()?;
+                }
+            }
+        });
+        Ok(Response::new(Box::pin(entries)))
+    }
+}
+
+/// What a watcher that has seen everything up to `seen` is sent next.
+fn next(state: &State, seen: u64, limit: u64) -> Option<(ActivityServiceWatchResponse, u64)> {
+    let gap = |from, to| ActivityServiceWatchResponse {
+        gap: Some(ActivityGap { from, to }),
+        entries: Vec::new(),
+    };
+    if seen > state.newest() {
+        return Some((gap(state.newest() + 1, seen), state.newest()));
+    }
+    if seen + 1 < state.oldest() {
+        return Some((gap(seen + 1, state.oldest() - 1), state.oldest() - 1));
+    }
+    let entries: Vec<_> = state
+        .entries
+        .iter()
+        .skip(usize::try_from(seen).unwrap())
+        .take_while(|entry| entry.sequence <= limit)
+        .cloned()
+        .collect();
+    let seen = entries.last()?.sequence;
+    Some((ActivityServiceWatchResponse { gap: None, entries }, seen))
+}

@@ -1,0 +1,165 @@
+//! A gateway to talk to, and what talks to it.
+
+mod answer;
+mod core;
+mod log;
+mod reader;
+
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{Router, body::Body, extract::ConnectInfo};
+use gateway::{Config, Dependencies, StreamConfig};
+use http::{Method, Request};
+use slipway_mesh::{
+    access::{Issuer, Keyring, Role, ServiceSecret, ServiceTokens, Verifier},
+    clock::ManualClock,
+    grpc::{Link, Surrounded},
+    life::Background,
+};
+use slipway_proto::{
+    identity::v1::identity_service_server::IdentityServiceServer,
+    notify::v1::activity_service_server::ActivityServiceServer,
+    release::v1::{
+        release_service_server::ReleaseServiceServer, task_service_server::TaskServiceServer,
+    },
+};
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+use tower::{ServiceExt, util::BoxCloneSyncService};
+use uuid::Uuid;
+
+pub(crate) use self::{
+    answer::Answer,
+    core::{ADA, Core, RELEASE, TASK},
+    log::Log,
+    reader::Reader,
+};
+
+/// How long tokens last.
+pub(crate) const TTL: Duration = Duration::from_secs(3600);
+
+pub(crate) struct Gateway {
+    pub(crate) router: Router,
+    pub(crate) core: Arc<Core>,
+    pub(crate) log: Arc<Log>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) drain: CancellationToken,
+    token: String,
+    /// Ends the background work with the test.
+    _background: Background,
+}
+
+impl Gateway {
+    pub(crate) fn new() -> Self {
+        Self::with_stream(StreamConfig::default())
+    }
+
+    pub(crate) fn with_stream(stream: StreamConfig) -> Self {
+        let clock = Arc::new(ManualClock::at("2026-03-01T10:00:00Z".parse().unwrap()));
+        let keys = Arc::new(Keyring::ephemeral());
+        let secret = ServiceSecret::random();
+        let core = Arc::new(Core::default());
+        let log = Arc::new(Log::default());
+        let background = Background::default();
+        let drain = CancellationToken::new();
+        let release = Routes::new(IdentityServiceServer::from_arc(Arc::clone(&core)))
+            .add_service(ReleaseServiceServer::from_arc(Arc::clone(&core)))
+            .add_service(TaskServiceServer::from_arc(Arc::clone(&core)));
+        let notify = Routes::new(ActivityServiceServer::from_arc(Arc::clone(&log)));
+        let config = Config {
+            stream,
+            ..Config::default()
+        };
+        let router = config.build(Dependencies {
+            release: link(release),
+            notify: link(notify),
+            verifier: Arc::new(Verifier::with_keys(
+                keys.jwks(),
+                secret.clone(),
+                clock.clone(),
+            )),
+            services: Arc::new(ServiceTokens::new(secret, "gateway", clock.clone())),
+            background: background.clone(),
+            drain: drain.clone(),
+            clock: clock.clone(),
+        });
+        let issuer = Issuer::new(keys, TTL, clock.clone());
+        let ada = Uuid::try_parse(ADA).unwrap();
+        Self {
+            router,
+            core,
+            log,
+            token: issuer.issue(ada, "ada", Role::Developer).unwrap().text,
+            clock,
+            drain,
+            _background: background,
+        }
+    }
+
+    /// A token of Ada, a developer.
+    pub(crate) fn token(&self) -> String {
+        self.token.clone()
+    }
+
+    /// A request that shows Ada's token.
+    pub(crate) fn request(&self, method: Method, path: &str) -> http::request::Builder {
+        let bearer = format!("Bearer {}", self.token());
+        Request::builder()
+            .method(method)
+            .uri(path)
+            .extension(ConnectInfo(SocketAddr::from(([192, 0, 2, 7], 4711))))
+            .header("authorization", bearer)
+    }
+
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        Answer::of(self.router.clone().oneshot(request).await.unwrap()).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send(self.request(Method::GET, path).body(Body::empty()).unwrap())
+            .await
+    }
+
+    pub(crate) async fn patch(&self, path: &str) -> Answer {
+        self.send(
+            self.request(Method::PATCH, path)
+                .body(Body::empty())
+                .unwrap(),
+        )
+        .await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: impl Into<Body>) -> Answer {
+        let request = self
+            .request(Method::POST, path)
+            .header("content-type", "application/json");
+        self.send(request.body(body.into()).unwrap()).await
+    }
+
+    /// Opens the stream, as soon as the gateway follows the log.
+    pub(crate) async fn stream(&self, query: &str, last_event_id: Option<u64>) -> Reader {
+        let path = format!("/activity/stream{query}");
+        loop {
+            let mut request = self.request(Method::GET, &path);
+            if let Some(id) = last_event_id {
+                request = request.header("last-event-id", id);
+            }
+            let request = request.body(Body::empty()).unwrap();
+            let response = self.router.clone().oneshot(request).await.unwrap();
+            if response.status() == 200 {
+                return Reader::of(response);
+            }
+            assert_eq!(response.status(), 503);
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+fn link(routes: Routes) -> Link {
+    let service = ServiceExt::<Request<tonic::body::Body>>::map_err(
+        routes.prepare(),
+        |error| -> Infallible { unreachable!("a router answers every request: {error}") },
+    );
+    let service: Surrounded = BoxCloneSyncService::new(service);
+    Link::local(service)
+}

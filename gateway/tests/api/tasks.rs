@@ -1,0 +1,95 @@
+//! `/tasks…`.
+
+use serde_json::{Value, json};
+use slipway_mesh::error::{Fault, Kind};
+
+use crate::support::{ADA, Gateway, RELEASE, TASK};
+
+pub(crate) fn expected() -> Value {
+    json!({
+        "id": TASK,
+        "releaseId": RELEASE,
+        "releaseName": "Autumn",
+        "title": "Write the notes",
+        "description": "",
+        "assignee": {"id": ADA, "username": "ada"},
+        "orderIndex": 3,
+        "status": "IN_PROCESS",
+        "hotfix": false,
+        "createdAt": "2026-03-01T10:00:00Z",
+        "startedAt": "2026-03-01T10:01:00Z",
+        "completedAt": null,
+        "dueAt": null,
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_is_shown_started_and_completed_in_one_shape() {
+    let gateway = Gateway::new();
+    let path = format!("/tasks/{TASK}");
+    assert_eq!(gateway.get(&path).await.json(), expected());
+    assert_eq!(
+        gateway.patch(&format!("{path}/start")).await.json(),
+        expected()
+    );
+    assert!(gateway.core.asked().starts_with("StartTaskRequest"));
+    assert_eq!(
+        gateway.patch(&format!("{path}/complete")).await.json(),
+        expected()
+    );
+    assert!(gateway.core.asked().contains(TASK));
+}
+
+#[tokio::test(start_paused = true)]
+async fn my_tasks_say_what_stands_in_their_way() {
+    let gateway = Gateway::new();
+    let page = gateway.get("/tasks/my?status=IN_PROCESS").await.json();
+    let mut free = expected();
+    free["canStart"] = true.into();
+    free["blockedBy"] = Value::Null;
+    assert_eq!(page["items"][0], free);
+    assert_eq!(page["items"][1]["canStart"], false);
+    assert_eq!(
+        page["items"][1]["blockedBy"],
+        json!({
+            "code": "DEVELOPER_BUSY",
+            "id": TASK,
+            "releaseId": RELEASE,
+            "releaseName": "Autumn",
+            "title": "Write the notes",
+            "orderIndex": 3,
+            "status": "IN_PROCESS",
+            "assignee": {"id": ADA, "username": "ada"},
+        })
+    );
+    assert!(gateway.core.asked().contains("status: InProcess"));
+    gateway.get("/tasks/my?status=DONE").await.invalid("status");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_carries_its_facts() {
+    let gateway = Gateway::new();
+    let busy = Fault::new(
+        Kind::Conflict,
+        "DEVELOPER_BUSY",
+        "You are working on another task.",
+    )
+    .fact("activeTask", json!({"id": TASK}))
+    // A fact cannot pose as what the format defines.
+    .fact("status", 200);
+    gateway.core.fails(busy);
+    let answer = gateway.patch(&format!("/tasks/{TASK}/start")).await;
+    let problem = answer.problem(409, "DEVELOPER_BUSY");
+    assert_eq!(problem["activeTask"], json!({"id": TASK}));
+    assert_eq!(problem["detail"], "You are working on another task.");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_where_none_is_needed_is_ignored() {
+    let gateway = Gateway::new();
+    for body in ["", "{}", "nonsense"] {
+        let request = gateway.request(http::Method::PATCH, &format!("/tasks/{TASK}/start"));
+        let answer = gateway.send(request.body(body.into()).unwrap()).await;
+        assert_eq!(answer.status, 200, "{body}");
+    }
+}
