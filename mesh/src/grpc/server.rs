@@ -55,9 +55,7 @@ pub struct GrpcHealth {
 }
 
 impl GrpcHealth {
-    /// Sets the status of one service, by its full protobuf name; the empty name is the
-    /// process as a whole.
-    pub async fn set(&self, service: &str, serving: bool) {
+    async fn set(&self, service: &str, serving: bool) {
         let status = if serving {
             ServingStatus::Serving
         } else {
@@ -66,10 +64,11 @@ impl GrpcHealth {
         self.reporter.set_service_status(service, status).await;
     }
 
-    /// Sets the status of every service and of the process.
-    pub async fn set_all(&self, serving: bool) {
+    /// Sets the status of every service, by its full protobuf name, and of the process as
+    /// a whole, whose name is empty.
+    pub async fn report(&self, serving: impl Fn(&str) -> bool) {
         for service in self.names() {
-            self.set(service, serving).await;
+            self.set(service, serving(service)).await;
         }
     }
 
@@ -105,7 +104,7 @@ impl GrpcServer {
     ) -> Result<Self, tonic_reflection::server::Error> {
         let (reporter, health_service) = tonic_health::server::health_reporter();
         let health = GrpcHealth { reporter, services };
-        health.set_all(false).await;
+        health.report(|_| false).await;
         let reflection = || {
             let mut builder = tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(DESCRIPTOR_SET)
@@ -161,7 +160,7 @@ impl GrpcServer {
             );
         let ended = async {
             shutdown.cancelled().await;
-            health.set_all(false).await;
+            health.report(|_| false).await;
             let _ = tokio::time::timeout(drain, surround.in_flight.none()).await;
             health.close().await;
             // Only streams whose clients do not read are left now.

@@ -1,18 +1,163 @@
-//! Builds the services of a role from the settings and runs them until they are told to
-//! stop.
+//! The life of a serving process: connect, migrate, bind, serve, drain.
+//!
+//! Wiring only calls what the crates offer: each service's `Config::build`. Which
+//! services there are and how they reach each other is in [`mesh`]; what is opened in
+//! the data directory in [`embedded`].
 
-use std::path::PathBuf;
+mod data_dir;
+mod embedded;
+mod mesh;
+mod ready;
 
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::Context as _;
+use slipway_mesh::{
+    grpc::GrpcHealth,
+    http,
+    life::{self, Background, Health, Phase},
+    telemetry::metrics,
+};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use self::ready::Listeners;
 use crate::{cli::Role, config::Settings};
 
-/// Runs `role` until the process is told to stop.
+/// Background work has this long to finish its batch and commit it, after the last
+/// request is answered.
+const BACKGROUND_DEADLINE: Duration = Duration::from_millis(1_500);
+
+/// How often the health of the services is looked at for those who watch it.
+const HEALTH_EVERY: Duration = Duration::from_secs(1);
+
+/// Runs `role` until the process is told to stop, and drains.
 ///
 /// # Errors
-/// If it cannot start, or does not stop cleanly.
+/// If it cannot start, or a listener fails.
 pub async fn run(
     role: Role,
-    _settings: Settings,
-    _ready_file: Option<PathBuf>,
+    settings: Settings,
+    ready_file: Option<PathBuf>,
 ) -> anyhow::Result<()> {
-    anyhow::bail!("the {role} role is not wired yet")
+    let metrics = metrics::init().context("metrics cannot be recorded")?;
+    let life = Life::default();
+    let stopped = life.watch_signals()?;
+    let built = mesh::build(role, &settings, &life).await?;
+    let listeners = Listeners::bind(role, &settings).await?;
+    let addresses = listeners.addresses()?;
+
+    let servers = TaskTracker::new();
+    let ops = life::ops_router(life.health.clone(), metrics);
+    let ops_stop = CancellationToken::new();
+    tokio::spawn(http::serve(
+        listeners.ops,
+        ops,
+        ops_stop.clone(),
+        Duration::ZERO,
+    ));
+    if let (Some(listener), Some(router)) = (listeners.http, built.router) {
+        let drained = http::serve(
+            listener,
+            router,
+            life.drain.clone(),
+            settings.drain_deadline,
+        );
+        servers.spawn(drained);
+    }
+    if let (Some(listener), Some(server)) = (listeners.grpc, built.grpc) {
+        let health = server.health();
+        let (drain, deadline) = (life.drain.clone(), settings.drain_deadline);
+        servers.spawn(async move {
+            if let Err(error) = server.serve(listener, drain.clone(), deadline).await {
+                tracing::error!(%error, "the gRPC server failed");
+                drain.cancel();
+            }
+        });
+        life.report_health(health);
+    }
+    servers.close();
+
+    life.health.enter(Phase::Serving);
+    ready::announce(role, &settings, &addresses);
+    if let Some(path) = ready_file {
+        addresses.write(&path)?;
+    }
+
+    life.drain.cancelled().await;
+    tracing::info!("draining");
+    life.health.enter(Phase::Draining);
+    servers.wait().await;
+    life.background.stop(BACKGROUND_DEADLINE).await;
+    ops_stop.cancel();
+    drop(built.lock);
+    if stopped.is_cancelled() {
+        tracing::info!("stopped");
+        Ok(())
+    } else {
+        anyhow::bail!("a server failed; see the log")
+    }
+}
+
+/// What the parts of a process share of its life.
+#[derive(Default)]
+struct Life {
+    health: Health,
+    background: Background,
+    /// Cancelled when the process begins to drain.
+    drain: CancellationToken,
+}
+
+impl Life {
+    /// Begins to drain at the first SIGTERM or SIGINT, ends the process at the second.
+    /// The returned token says whether the drain was asked for.
+    fn watch_signals(&self) -> anyhow::Result<CancellationToken> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let (drain, asked) = (self.drain.clone(), CancellationToken::new());
+        let stopped = asked.clone();
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
+                if asked.is_cancelled() {
+                    tracing::warn!("told to stop again: ending at once");
+                    std::process::exit(1);
+                }
+                asked.cancel();
+                drain.cancel();
+            }
+        });
+        Ok(stopped)
+    }
+
+    /// Keeps `grpc.health.v1` true until the drain, from when on the server says
+    /// NOT_SERVING itself.
+    fn report_health(&self, grpc: GrpcHealth) {
+        let (health, drain) = (self.health.clone(), self.drain.clone());
+        self.background.spawn("health", move |_| {
+            let (grpc, health, drain) = (grpc.clone(), health.clone(), drain.clone());
+            async move {
+                loop {
+                    let findings = health.findings().await;
+                    if drain.is_cancelled() {
+                        return;
+                    }
+                    grpc.report(|service| {
+                        findings
+                            .iter()
+                            .filter(|finding| service.is_empty() || finding.service == service)
+                            .all(|finding| finding.problem.is_none())
+                    })
+                    .await;
+                    tokio::select! {
+                        () = drain.cancelled() => return,
+                        () = tokio::time::sleep(HEALTH_EVERY) => {}
+                    }
+                }
+            }
+        });
+    }
 }

@@ -1,0 +1,58 @@
+//! What the embedded mode keeps in its data directory: keys, a database a service, the
+//! bus.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use slipway_mesh::{
+    access::Keyring,
+    bus::{Bus as _, EmbeddedBus, SharedBus, TopicSpec},
+    clock::SharedClock,
+    life::Background,
+};
+use slipway_proto::events::TOPICS;
+
+use super::data_dir::DataDir;
+use crate::config::Settings;
+
+/// The keys that tokens are signed with: from the configured file, which must be there,
+/// or from the data directory, where they are made at the first start.
+pub(super) fn keys(settings: &Settings, data: &DataDir) -> anyhow::Result<Arc<Keyring>> {
+    let keys = match &settings.jwt_key_file {
+        Some(path) => Keyring::load(path)?,
+        None => Keyring::load_or_create(&data.file("jwt-key.pem"))?,
+    };
+    Ok(Arc::new(keys))
+}
+
+/// The stores of release-svc.
+pub(super) fn release_stores(data: &DataDir) -> anyhow::Result<release_svc::Stores> {
+    let path = data.file("release.db");
+    release_svc::Stores::sqlite(&path).with_context(|| format!("{}", path.display()))
+}
+
+/// The stores of notify-svc.
+pub(super) fn notify_stores(data: &DataDir) -> anyhow::Result<notify_svc::Stores> {
+    let path = data.file("notify.db");
+    notify_svc::Stores::sqlite(&path).with_context(|| format!("{}", path.display()))
+}
+
+/// The bus, with its topics.
+pub(super) async fn bus(
+    data: &DataDir,
+    clock: SharedClock,
+    background: &Background,
+) -> anyhow::Result<SharedBus> {
+    let path = data.file("bus.db");
+    let bus = EmbeddedBus::open(&path, clock).with_context(|| format!("{}", path.display()))?;
+    let topics: Vec<_> = TOPICS
+        .iter()
+        .map(|topic| TopicSpec {
+            name: topic.name.to_owned(),
+            partitions: topic.partitions,
+        })
+        .collect();
+    bus.create_topics(&topics).await?;
+    bus.prune_in(background);
+    Ok(Arc::new(bus))
+}

@@ -1,0 +1,237 @@
+//! Which services a role runs, and how they reach each other.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use async_trait::async_trait;
+use axum::Router;
+use release_svc::FirstAdmin;
+use slipway_mesh::{
+    access::{AccessLayer, JwksSource, Keyring, Policies, ServiceSecret, ServiceTokens, Verifier},
+    bus::SharedBus,
+    clock::{SharedClock, SystemClock},
+    grpc::{GrpcServer, Link, Outbound, Surround},
+};
+use slipway_proto::{
+    DESCRIPTOR_SET,
+    identity::v1::{GetJwksRequest, identity_service_client::IdentityServiceClient},
+};
+use tonic::{service::Routes, transport::Uri};
+
+use super::{Life, data_dir::DataDir, embedded};
+use crate::{
+    cli::Role,
+    config::{Secret, Settings},
+};
+
+/// The keys are asked for within a request: it must not wait for long.
+const JWKS_DEADLINE: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// What a process serves.
+pub(super) struct Built {
+    pub(super) router: Option<Router>,
+    pub(super) grpc: Option<GrpcServer>,
+    /// Held until the process ends.
+    pub(super) lock: Option<DataDir>,
+}
+
+/// Builds the services of `role`.
+pub(super) async fn build(role: Role, settings: &Settings, life: &Life) -> anyhow::Result<Built> {
+    let shared = Shared {
+        settings,
+        life,
+        clock: Arc::new(SystemClock),
+        secret: settings
+            .service_secret
+            .as_ref()
+            .map_or_else(ServiceSecret::random, |secret| {
+                ServiceSecret::new(secret.expose())
+            }),
+    };
+    match role {
+        Role::All => shared.all().await,
+        Role::Release => shared.release().await,
+        Role::Notify => shared.notify().await,
+        Role::Gateway => shared.gateway(),
+    }
+}
+
+struct Shared<'a> {
+    settings: &'a Settings,
+    life: &'a Life,
+    clock: SharedClock,
+    secret: ServiceSecret,
+}
+
+impl Shared<'_> {
+    async fn all(self) -> anyhow::Result<Built> {
+        let data = DataDir::take(&self.settings.data_dir)?;
+        let keys = embedded::keys(self.settings, &data)?;
+        let bus = self.bus(&data).await?;
+        let verifier = self.verifier_with(&keys);
+        let release = self.release_routes(&data, keys, bus.clone()).await?;
+        let notify = self.notify_routes(&data, bus)?;
+        let routes = both(release, notify);
+        let surround = surround(verifier.clone())?;
+        let link = Link::local(surround.around(routes.clone()));
+        let services = [release_svc::SERVICES, notify_svc::SERVICES].concat();
+        Ok(Built {
+            router: Some(self.router(link.clone(), link, verifier)),
+            grpc: Some(GrpcServer::new(routes, services, surround).await?),
+            lock: Some(data),
+        })
+    }
+
+    async fn release(self) -> anyhow::Result<Built> {
+        let data = DataDir::take(&self.settings.data_dir)?;
+        let keys = embedded::keys(self.settings, &data)?;
+        let bus = self.bus(&data).await?;
+        let surround = surround(self.verifier_with(&keys))?;
+        let routes = self.release_routes(&data, keys, bus).await?;
+        Ok(Built {
+            router: None,
+            grpc: Some(GrpcServer::new(routes, release_svc::SERVICES.into(), surround).await?),
+            lock: Some(data),
+        })
+    }
+
+    async fn notify(self) -> anyhow::Result<Built> {
+        let data = DataDir::take(&self.settings.data_dir)?;
+        let bus = self.bus(&data).await?;
+        let surround = surround(self.verifier_from(remote(self.settings.release_url.as_ref())?))?;
+        let routes = self.notify_routes(&data, bus)?;
+        Ok(Built {
+            router: None,
+            grpc: Some(GrpcServer::new(routes, notify_svc::SERVICES.into(), surround).await?),
+            lock: Some(data),
+        })
+    }
+
+    fn gateway(self) -> anyhow::Result<Built> {
+        let release = remote(self.settings.release_url.as_ref())?;
+        let notify = remote(self.settings.notify_url.as_ref())?;
+        let verifier = self.verifier_from(release.clone());
+        Ok(Built {
+            router: Some(self.router(release, notify, verifier)),
+            grpc: None,
+            lock: None,
+        })
+    }
+
+    async fn bus(&self, data: &DataDir) -> anyhow::Result<SharedBus> {
+        embedded::bus(data, self.clock.clone(), &self.life.background).await
+    }
+
+    fn verifier_with(&self, keys: &Keyring) -> Arc<Verifier> {
+        let (secret, clock) = (self.secret.clone(), self.clock.clone());
+        Arc::new(Verifier::with_keys(keys.jwks(), secret, clock))
+    }
+
+    fn verifier_from(&self, release: Link) -> Arc<Verifier> {
+        let (secret, clock) = (self.secret.clone(), self.clock.clone());
+        Arc::new(Verifier::with_source(
+            Box::new(JwksOf(release)),
+            secret,
+            clock,
+        ))
+    }
+
+    async fn release_routes(
+        &self,
+        data: &DataDir,
+        keys: Arc<Keyring>,
+        bus: SharedBus,
+    ) -> anyhow::Result<Routes> {
+        let settings = self.settings;
+        let config = release_svc::Config {
+            token_ttl: settings.token_ttl,
+            allow_admin_registration: settings.allow_admin_registration,
+        };
+        let first_admin = FirstAdmin {
+            username: settings.admin_username.clone(),
+            email: settings.admin_email.clone(),
+            password: settings
+                .admin_password
+                .as_ref()
+                .map(|password| Secret::expose(password).to_owned()),
+        };
+        let dependencies = release_svc::Dependencies {
+            stores: embedded::release_stores(data)?,
+            bus,
+            keys,
+            clock: self.clock.clone(),
+            background: self.life.background.clone(),
+            health: self.life.health.clone(),
+        };
+        let service = config.build(first_admin, dependencies).await?;
+        if let Some(password) = service.generated_password {
+            // At once: it is known nowhere else.
+            super::ready::announce_admin(&settings.admin_username, &password.0);
+        }
+        Ok(service.routes)
+    }
+
+    fn notify_routes(&self, data: &DataDir, bus: SharedBus) -> anyhow::Result<Routes> {
+        let config = notify_svc::Config {
+            activity_retention: self.settings.activity_retention,
+        };
+        Ok(config.build(notify_svc::Dependencies {
+            stores: embedded::notify_stores(data)?,
+            bus,
+            clock: self.clock.clone(),
+            background: self.life.background.clone(),
+            health: self.life.health.clone(),
+            drain: self.life.drain.clone(),
+        }))
+    }
+
+    fn router(&self, release: Link, notify: Link, verifier: Arc<Verifier>) -> Router {
+        let services = ServiceTokens::new(self.secret.clone(), "gateway", self.clock.clone());
+        gateway::Config::default().build(gateway::Dependencies {
+            release,
+            notify,
+            verifier,
+            services: Arc::new(services),
+            background: self.life.background.clone(),
+            drain: self.life.drain.clone(),
+            clock: self.clock.clone(),
+        })
+    }
+}
+
+fn surround(verifier: Arc<Verifier>) -> anyhow::Result<Surround> {
+    let policies = Arc::new(Policies::from_descriptor_set(DESCRIPTOR_SET)?);
+    Ok(Surround::new(AccessLayer::new(policies, verifier)))
+}
+
+/// The routes of two services on one port.
+fn both(a: Routes, b: Routes) -> Routes {
+    let (a, b) = (a.into_axum_router(), b.into_axum_router());
+    // Each answers what it does not know; together they must not both.
+    Routes::from(a.merge(b.reset_fallback()))
+}
+
+fn remote(url: Option<&Uri>) -> anyhow::Result<Link> {
+    let url = url.context("a role that needs another service has its URL")?;
+    Link::remote(&url.to_string()).map_err(anyhow::Error::msg)
+}
+
+/// The public keys, asked of the release service.
+struct JwksOf(Link);
+
+#[async_trait]
+impl JwksSource for JwksOf {
+    async fn fetch(&self) -> Result<jsonwebtoken::jwk::JwkSet, String> {
+        let outbound = Outbound {
+            deadline: Some(JWKS_DEADLINE),
+            ..Outbound::default()
+        };
+        let request = outbound.request(GetJwksRequest {});
+        let mut client = IdentityServiceClient::new(self.0.clone());
+        let answer = tokio::time::timeout(JWKS_DEADLINE, client.get_jwks(request))
+            .await
+            .map_err(|_| "no answer in time".to_owned())?
+            .map_err(|status| status.to_string())?;
+        serde_json::from_str(&answer.into_inner().jwks_json).map_err(|error| error.to_string())
+    }
+}

@@ -1,0 +1,119 @@
+//! Where a process listens, and how it tells.
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    net::SocketAddr,
+    path::Path,
+};
+
+use anyhow::Context as _;
+use serde::Serialize;
+use tokio::net::TcpListener;
+
+use crate::{cli::Role, config::Settings};
+
+/// The bound sockets of a process.
+pub(super) struct Listeners {
+    pub(super) http: Option<TcpListener>,
+    pub(super) grpc: Option<TcpListener>,
+    pub(super) ops: TcpListener,
+}
+
+/// The addresses they got, as URLs.
+#[derive(Debug, Serialize)]
+pub(super) struct Addresses {
+    pid: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    http: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grpc: Option<String>,
+    ops: String,
+}
+
+impl Listeners {
+    /// Binds what `role` serves.
+    pub(super) async fn bind(role: Role, settings: &Settings) -> anyhow::Result<Self> {
+        let http = if role.serves_http() {
+            Some(bind("HTTP", settings.http_addr).await?)
+        } else {
+            None
+        };
+        let grpc = if role.serves_grpc() {
+            Some(bind("gRPC", settings.grpc_addr).await?)
+        } else {
+            None
+        };
+        Ok(Self {
+            http,
+            grpc,
+            ops: bind("ops", settings.ops_addr).await?,
+        })
+    }
+
+    pub(super) fn addresses(&self) -> io::Result<Addresses> {
+        let url = |listener: &TcpListener| -> io::Result<String> {
+            Ok(format!("http://{}", listener.local_addr()?))
+        };
+        Ok(Addresses {
+            pid: std::process::id(),
+            http: self.http.as_ref().map(url).transpose()?,
+            grpc: self.grpc.as_ref().map(url).transpose()?,
+            ops: url(&self.ops)?,
+        })
+    }
+}
+
+async fn bind(what: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("the {what} address {address} cannot be listened on"))
+}
+
+impl Addresses {
+    /// Writes the addresses as JSON: the file is there whole or not at all.
+    pub(super) fn write(&self, path: &Path) -> anyhow::Result<()> {
+        let draft = path.with_added_extension(format!("{}.tmp", self.pid));
+        fs::write(&draft, serde_json::to_string(self)?)
+            .and_then(|()| fs::rename(&draft, path))
+            .with_context(|| format!("the ready file {} cannot be written", path.display()))
+    }
+}
+
+/// Tells people on standard output where everything is.
+pub(super) fn announce(role: Role, settings: &Settings, addresses: &Addresses) {
+    let mut text = String::from("Slipway is ready.\n");
+    let mut line = |name: &str, value: &str| text.push_str(&format!("  {name:<6} {value}\n"));
+    if let Some(http) = &addresses.http {
+        line(
+            "HTTP",
+            &format!("{http} (the API is described at {http}/docs)"),
+        );
+    }
+    if let Some(grpc) = &addresses.grpc {
+        line("gRPC", grpc);
+    }
+    line(
+        "ops",
+        &format!("{}/metrics, /healthz, /readyz", addresses.ops),
+    );
+    if role != Role::Gateway {
+        line("data", &settings.data_dir.display().to_string());
+    }
+    print(&text);
+}
+
+/// Tells the operator the first admin's password: once, on standard output, never in a
+/// log.
+pub(super) fn announce_admin(username: &str, password: &str) {
+    print(&format!(
+        "The first admin is {username:?} with the password {password:?}. \
+         It is shown only this once.\n"
+    ));
+}
+
+fn print(text: &str) {
+    let mut out = io::stdout();
+    // Nobody may be listening; that is no reason not to serve.
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
