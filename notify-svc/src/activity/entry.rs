@@ -164,6 +164,7 @@ mod tests {
         let release_id = Uuid::now_v7();
         let payload = TaskAssignedEvent {
             developer_id,
+            developer_name: "ada".into(),
             release_id,
             release_name: "Kubernetes 1.31".into(),
             task_id: Uuid::now_v7(),

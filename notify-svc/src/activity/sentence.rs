@@ -144,8 +144,8 @@ impl Tale for TaskAssignedEvent {
     fn tell(&self, who: &Who<'_>) -> Told {
         Told {
             summary: format!(
-                "{} assigned “{}” in {}",
-                who.name, self.task_title, self.release_name
+                "{} assigned “{}” in {} to {}",
+                who.name, self.task_title, self.release_name, self.developer_name
             ),
             concerns: vec![self.developer_id],
         }
@@ -186,8 +186,8 @@ impl Tale for HotfixTaskAddedEvent {
     fn tell(&self, who: &Who<'_>) -> Told {
         Told {
             summary: format!(
-                "{} added the hotfix “{}” to {}",
-                who.name, self.task_title, self.release_name
+                "{} needs the hotfix “{}” from {} in {}",
+                who.name, self.task_title, self.developer_name, self.release_name
             ),
             concerns: vec![self.developer_id],
         }

@@ -190,6 +190,7 @@ impl ActivityStore for Away {
 pub(crate) fn assigned(release_id: Uuid, n: i64, developer_id: Uuid, actor: &Actor) -> Event {
     let payload = TaskAssignedEvent {
         developer_id,
+        developer_name: "ada".into(),
         release_id,
         release_name: "Kubernetes 1.31".into(),
         task_id: Uuid::now_v7(),

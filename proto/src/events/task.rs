@@ -69,6 +69,8 @@ payload!(TaskCreatedEvent, "task.created", RELEASES);
 pub struct TaskAssignedEvent {
     /// The owner.
     pub developer_id: Uuid,
+    /// The owner's username.
+    pub developer_name: String,
     /// Id of the release.
     pub release_id: Uuid,
     /// Name of the release.
@@ -111,6 +113,8 @@ payload!(TaskCompletedEvent, "task.completed", RELEASES);
 pub struct HotfixTaskAddedEvent {
     /// The developer to be told at once.
     pub developer_id: Uuid,
+    /// That developer's username.
+    pub developer_name: String,
     /// Id of the release.
     pub release_id: Uuid,
     /// Name of the release.

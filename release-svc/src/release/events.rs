@@ -115,6 +115,7 @@ fn completed(release: &Release, now: Timestamp) -> payload::ReleaseCompletedEven
 fn assigned(release: &Release, task: &Task) -> payload::TaskAssignedEvent {
     payload::TaskAssignedEvent {
         developer_id: task.assignee.id.0,
+        developer_name: task.assignee.username.clone(),
         release_id: release.id.0,
         release_name: release.name.to_string(),
         task_id: task.id.0,
@@ -126,6 +127,7 @@ fn assigned(release: &Release, task: &Task) -> payload::TaskAssignedEvent {
 fn hotfix(release: &Release, task: &Task) -> payload::HotfixTaskAddedEvent {
     payload::HotfixTaskAddedEvent {
         developer_id: task.assignee.id.0,
+        developer_name: task.assignee.username.clone(),
         release_id: release.id.0,
         release_name: release.name.to_string(),
         task_id: task.id.0,

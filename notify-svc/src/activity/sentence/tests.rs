@@ -141,6 +141,7 @@ fn about_tasks() -> Vec<(Event, &'static str, Vec<Uuid>)> {
     };
     let assigned = TaskAssignedEvent {
         developer_id: ADA,
+        developer_name: "ada".into(),
         release_id: RELEASE,
         release_name: "Kubernetes 1.31".into(),
         task_id: TASK,
@@ -149,6 +150,7 @@ fn about_tasks() -> Vec<(Event, &'static str, Vec<Uuid>)> {
     };
     let hotfix = HotfixTaskAddedEvent {
         developer_id: ADA,
+        developer_name: "ada".into(),
         release_id: RELEASE,
         release_name: "Kubernetes 1.31".into(),
         task_id: TASK,
@@ -168,7 +170,7 @@ fn about_tasks() -> Vec<(Event, &'static str, Vec<Uuid>)> {
         ),
         (
             event(&grace, &assigned),
-            "grace assigned “Build images” in Kubernetes 1.31",
+            "grace assigned “Build images” in Kubernetes 1.31 to ada",
             vec![ADA],
         ),
         (
@@ -188,7 +190,7 @@ fn about_tasks() -> Vec<(Event, &'static str, Vec<Uuid>)> {
         ),
         (
             event(&grace, &hotfix),
-            "grace added the hotfix “Build images” to Kubernetes 1.31",
+            "grace needs the hotfix “Build images” from ada in Kubernetes 1.31",
             vec![ADA],
         ),
     ]
