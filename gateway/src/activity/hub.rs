@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use parking_lot::Mutex;
 use slipway_mesh::{
     access::ServiceTokens,
-    error::Fault,
+    error::{Fault, Kind},
     grpc::{Link, Outbound},
     life::Background,
 };
@@ -17,7 +17,7 @@ use slipway_proto::notify::v1::{
 use tokio::sync::broadcast;
 
 use super::frame::Frame;
-use crate::{metrics as m, problem::Problem};
+use crate::metrics as m;
 
 /// The first delay before the log is asked again; each further one is twice as long.
 const FIRST_DELAY: Duration = Duration::from_millis(50);
@@ -90,10 +90,13 @@ impl Hub {
         let position = self.position.lock();
         match position.head {
             Some(head) if position.following => Ok((self.live.subscribe(), head)),
-            _ => Err(Fault::unavailable(
-                "The activity log",
-                "the gateway's stream from it is down",
-            )),
+            // Not logged for each of many clients: the loss itself was.
+            _ => Err(Fault::new(
+                Kind::Unavailable,
+                "UNAVAILABLE",
+                "The activity log cannot be reached at the moment.",
+            )
+            .retry_after(Duration::from_secs(1))),
         }
     }
 
@@ -107,8 +110,9 @@ impl Hub {
         position.following = true;
     }
 
-    fn set_away(&self) {
-        self.position.lock().following = false;
+    /// Whether it was followed until now.
+    fn set_away(&self) -> bool {
+        std::mem::take(&mut self.position.lock().following)
     }
 
     /// Hands out the next entry. One that was handed out before is left out; one that is
@@ -131,8 +135,8 @@ impl Hub {
         match frame {
             // There may be nobody who listens.
             Ok(frame) => drop(self.live.send(Live::Entry(Arc::new(frame)))),
-            // Logged as a fault of ours; the others must not wait behind it.
-            Err(malformed) => drop(Problem::from(malformed)),
+            // What follows must not wait behind it.
+            Err(error) => tracing::error!(%error, "an entry was left out"),
         }
         Ok(())
     }
@@ -163,14 +167,16 @@ impl Follower {
     async fn run(self) {
         let mut delay = FIRST_DELAY;
         loop {
-            match self.watch(&mut delay).await {
-                Ok(()) => tracing::debug!("the stream from the activity log has ended"),
-                Err(fault) => {
-                    tracing::debug!(code = fault.code, "the activity log cannot be followed");
-                }
+            let ended = self.watch(&mut delay).await;
+            let code = ended
+                .as_ref()
+                .map_or_else(|fault| fault.code.as_str(), |()| "OK");
+            if self.hub.set_away() {
+                tracing::warn!(code, "the stream from the activity log has ended");
+                metrics::counter!(m::STREAM_LOST).increment(1);
+            } else {
+                tracing::debug!(code, "the activity log cannot be followed yet");
             }
-            self.hub.set_away();
-            metrics::counter!(m::STREAM_LOST).increment(1);
             tokio::time::sleep(delay).await;
             delay = (delay * 2).min(LONGEST_DELAY);
         }

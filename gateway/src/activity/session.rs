@@ -25,7 +25,6 @@ use crate::{
     app::{App, AppState},
     extract::Caller,
     metrics as m,
-    problem::Problem,
 };
 
 /// One client of the stream. It is small: there may be 20,000 of them.
@@ -178,8 +177,8 @@ impl Session {
             self.position = entry.sequence;
             match Frame::try_from(entry) {
                 Ok(frame) => frames.push(frame),
-                // Logged as a fault of ours; what follows must not wait behind it.
-                Err(malformed) => drop(Problem::from(malformed)),
+                // What follows must not wait behind it.
+                Err(error) => tracing::error!(%error, "an entry was left out"),
             }
         }
         if page.next_page_token.is_empty() {

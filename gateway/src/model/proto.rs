@@ -1,5 +1,7 @@
 //! Reading what services answer. What is missing or malformed there is a fault of ours.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use slipway_mesh::error::Fault;
 
@@ -10,10 +12,15 @@ use crate::problem::Problem;
 #[derive(Debug)]
 pub(crate) struct Malformed(&'static str);
 
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a service answered without a valid {}", self.0)
+    }
+}
+
 impl From<Malformed> for Problem {
     fn from(malformed: Malformed) -> Self {
-        let field = malformed.0;
-        Fault::internal(format_args!("a service answered without a valid {field}")).into()
+        Fault::internal(malformed).into()
     }
 }
 

@@ -35,9 +35,10 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 #[utoipa::path(
     get,
     path = "/activity",
+    operation_id = "listActivity",
     tag = "activity",
     params(ActivityQuery, Paging),
-    responses((status = 200, body = Page<ActivityEntry>), Checked, Protected, Anywhere),
+    responses((status = 200, description = "A page of entries", body = Page<ActivityEntry>), Checked, Protected, Anywhere),
     security(("bearer" = []), ("cookie" = [])),
 )]
 async fn list(
@@ -62,6 +63,7 @@ async fn list(
 #[utoipa::path(
     get,
     path = "/activity/stream",
+    operation_id = "streamActivity",
     tag = "activity",
     params(
         StreamQuery,

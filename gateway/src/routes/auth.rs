@@ -42,6 +42,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 #[utoipa::path(
     post,
     path = "/auth/register",
+    operation_id = "register",
     tag = "accounts",
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repetition safe")),
     request_body = Registration,
@@ -72,6 +73,7 @@ async fn register(
 #[utoipa::path(
     post,
     path = "/auth/login",
+    operation_id = "login",
     tag = "accounts",
     request_body = Credentials,
     responses(
@@ -99,8 +101,9 @@ async fn login(
 #[utoipa::path(
     get,
     path = "/auth/me",
+    operation_id = "getMe",
     tag = "accounts",
-    responses((status = 200, body = Account), Protected, Anywhere),
+    responses((status = 200, description = "The account", body = Account), Protected, Anywhere),
     security(("bearer" = []), ("cookie" = [])),
 )]
 async fn me(State(app): State<AppState>, caller: Caller) -> Result<Json<Account>, Problem> {
@@ -113,8 +116,9 @@ async fn me(State(app): State<AppState>, caller: Caller) -> Result<Json<Account>
 #[utoipa::path(
     get,
     path = "/.well-known/jwks.json",
+    operation_id = "getJwks",
     tag = "accounts",
-    responses((status = 200, body = Object), Anywhere),
+    responses((status = 200, description = "The keys", body = Object), Anywhere),
     security(()),
 )]
 async fn jwks(State(app): State<AppState>, visitor: Visitor) -> Result<Response, Problem> {

@@ -35,6 +35,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 #[utoipa::path(
     post,
     path = "/releases",
+    operation_id = "createRelease",
     tag = "releases",
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repetition safe")),
     request_body = NewRelease,
@@ -64,9 +65,10 @@ async fn create(
 #[utoipa::path(
     get,
     path = "/releases",
+    operation_id = "listReleases",
     tag = "releases",
     params(ReleaseQuery, Paging),
-    responses((status = 200, body = Page<ReleaseSummary>), Checked, Protected, Anywhere),
+    responses((status = 200, description = "A page of releases", body = Page<ReleaseSummary>), Checked, Protected, Anywhere),
     security(("bearer" = []), ("cookie" = [])),
 )]
 async fn list(
@@ -83,13 +85,14 @@ async fn list(
 #[utoipa::path(
     get,
     path = "/releases/{id}",
+    operation_id = "getRelease",
     tag = "releases",
     params(
         ("id" = Id, Path, description = "Id of the release"),
         ("If-None-Match" = Option<String>, Header, description = "The `ETag` that the client has"),
     ),
     responses(
-        (status = 200, body = Release, headers(("ETag" = String, description = "Its revision"))),
+        (status = 200, description = "The release", body = Release, headers(("ETag" = String, description = "Its revision"))),
         (status = 304, description = "Not changed"),
         Checked,
         Protected,
@@ -126,6 +129,7 @@ async fn get(
 #[utoipa::path(
     post,
     path = "/releases/{id}/tasks",
+    operation_id = "addTask",
     tag = "releases",
     params(
         ("id" = Id, Path, description = "Id of the release"),
@@ -163,10 +167,11 @@ async fn add_task(
 #[utoipa::path(
     patch,
     path = "/releases/{id}/complete",
+    operation_id = "completeRelease",
     tag = "releases",
     params(("id" = Id, Path, description = "Id of the release")),
     responses(
-        (status = 200, body = Release),
+        (status = 200, description = "The completed release", body = Release),
         Checked,
         Protected,
         (status = 403, description = "`ADMIN_REQUIRED`", body = ProblemDetails, content_type = "application/problem+json"),

@@ -24,9 +24,10 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 #[utoipa::path(
     get,
     path = "/tasks/my",
+    operation_id = "listMyTasks",
     tag = "tasks",
     params(MyTasksQuery, Paging),
-    responses((status = 200, body = Page<MyTask>), Checked, Protected, Anywhere),
+    responses((status = 200, description = "A page of tasks", body = Page<MyTask>), Checked, Protected, Anywhere),
     security(("bearer" = []), ("cookie" = [])),
 )]
 async fn mine(
@@ -43,10 +44,11 @@ async fn mine(
 #[utoipa::path(
     get,
     path = "/tasks/{id}",
+    operation_id = "getTask",
     tag = "tasks",
     params(("id" = Id, Path, description = "Id of the task")),
     responses(
-        (status = 200, body = Task),
+        (status = 200, description = "The task", body = Task),
         Checked,
         Protected,
         (status = 404, description = "`TASK_NOT_FOUND`", body = ProblemDetails, content_type = "application/problem+json"),
@@ -70,10 +72,11 @@ async fn get(
 #[utoipa::path(
     patch,
     path = "/tasks/{id}/start",
+    operation_id = "startTask",
     tag = "tasks",
     params(("id" = Id, Path, description = "Id of the task")),
     responses(
-        (status = 200, body = Task),
+        (status = 200, description = "The started task", body = Task),
         Checked,
         Protected,
         (status = 403, description = "`NOT_ASSIGNEE`", body = ProblemDetails, content_type = "application/problem+json"),
@@ -99,10 +102,11 @@ async fn start(
 #[utoipa::path(
     patch,
     path = "/tasks/{id}/complete",
+    operation_id = "completeTask",
     tag = "tasks",
     params(("id" = Id, Path, description = "Id of the task")),
     responses(
-        (status = 200, body = Task),
+        (status = 200, description = "The completed task", body = Task),
         Checked,
         Protected,
         (status = 403, description = "`NOT_ASSIGNEE`", body = ProblemDetails, content_type = "application/problem+json"),

@@ -19,9 +19,10 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 #[utoipa::path(
     get,
     path = "/users",
+    operation_id = "listUsers",
     tag = "accounts",
     params(UsersQuery, Paging),
-    responses((status = 200, body = Page<Colleague>), Checked, Protected, Anywhere),
+    responses((status = 200, description = "A page of users, by name", body = Page<Colleague>), Checked, Protected, Anywhere),
     security(("bearer" = []), ("cookie" = [])),
 )]
 async fn users(

@@ -114,6 +114,22 @@ async fn who_may_call_is_documented_as_it_is_served() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn every_operation_has_a_name_of_its_own_and_says_what_it_answers() {
+    let document = document(&Gateway::new()).await;
+    let mut names = BTreeSet::new();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for operation in operations.as_object().unwrap().values() {
+            let name = operation["operationId"].as_str().unwrap();
+            assert!(names.insert(name), "{name} is not unique");
+            for (status, response) in operation["responses"].as_object().unwrap() {
+                let description = response["description"].as_str().unwrap_or_default();
+                assert!(!description.is_empty(), "{path} {status}");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn every_error_is_documented_as_a_problem() {
     let document = document(&Gateway::new()).await;
     let mut seen = BTreeMap::new();

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use gateway::StreamConfig;
 use http::Method;
-use proptest::prelude::*;
 use serde_json::json;
 
 use crate::support::{Gateway, RELEASE, TTL};
@@ -245,54 +244,6 @@ async fn when_entries_are_gone_before_the_gateway_saw_them_readers_learn_of_it()
         json!({"from": 3, "to": 5})
     );
     assert_eq!(resumed.numbers(5).await, [6, 7, 8, 9, 10]);
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
-
-    /// Whatever happens while a client catches up: it gets every number once, in order.
-    #[test]
-    fn no_gap_and_no_repeat_at_the_seam(
-        before in 0_usize..30,
-        after in 0_u64..30,
-        page in 1_u16..6,
-        growth in prop::collection::vec((0_usize..4, 0_usize..4), 0..8),
-        held in any::<bool>(),
-        filtered in any::<bool>(),
-        later in 1_usize..6,
-    ) {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            let gateway = Gateway::with_stream(StreamConfig {
-                catch_up_page: page,
-                ..StreamConfig::default()
-            });
-            gateway.log.grow(before);
-            drop(gateway.stream("", None).await);
-            if held {
-                // The hub falls behind what pages show.
-                gateway.log.hold_at(before as u64);
-            }
-            gateway.log.grow_while_listed(growth);
-            let after = after.min(before as u64);
-            let query = if filtered { "?type=task.*" } else { "" };
-            let mut reader = gateway.stream(query, Some(after)).await;
-            let wanted = |after: u64, newest: u64| -> Vec<u64> {
-                (after + 1..=newest).filter(|n| !filtered || n % 3 != 0).collect()
-            };
-            // Reads everything there was, then what comes later.
-            let first = wanted(after, before as u64);
-            assert_eq!(reader.numbers(first.len()).await, first);
-            gateway.log.hold_at(u64::MAX);
-            gateway.log.grow(later + 2);
-            let second = wanted(before as u64, gateway.log.newest());
-            assert_eq!(reader.numbers(second.len()).await, second);
-        });
-    }
 }
 
 /// Lets everything run that can run without time passing.

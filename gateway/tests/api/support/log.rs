@@ -68,7 +68,11 @@ fn entry(sequence: u64) -> ActivityEntry {
         time: Some(Timestamp::default()),
         actor: (!of_release).then_some(other),
         subject: RELEASE.into(),
-        release_id: of_release.then(|| RELEASE.into()).unwrap_or_default(),
+        release_id: if of_release {
+            RELEASE.into()
+        } else {
+            String::new()
+        },
         summary: format!("Entry\n{sequence}"),
         data_json: format!("{{\n\"number\": {sequence}}}"),
         concerns: of_release.then(|| ADA.into()).into_iter().collect(),
