@@ -1,1 +1,18 @@
-//! tests
+//! What the end-to-end tests and the benchmark stand on: a running Slipway process, a
+//! client that speaks to it as a user would, and a reader of its live stream.
+//!
+//! Nothing here waits by sleeping: a process is ready when it says so, an event has
+//! arrived when it is read from the stream.
+
+pub mod client;
+pub mod process;
+pub mod stream;
+pub mod team;
+
+pub use client::{Answer, Client};
+pub use process::{Options, Process};
+pub use stream::{Stream, StreamEvent};
+pub use team::Team;
+
+/// The first admin's password in every process that is started here.
+pub const ADMIN_PASSWORD: &str = "correct horse battery staple";

@@ -172,7 +172,7 @@ async fn events_of_other_versions_are_logged_too() {
         [
             "Slipway caused an event of type task.split",
             "Slipway caused an event of type task.assigned",
-            "Slipway assigned “Task 1” in Kubernetes 1.31",
+            "Slipway assigned “Task 1” in Kubernetes 1.31 to ada",
         ]
     );
     assert_eq!(entries[1].data_json, r#"{"taskTitle": 7}"#);

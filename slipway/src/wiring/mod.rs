@@ -79,10 +79,10 @@ pub async fn run(
     servers.close();
 
     life.health.enter(Phase::Serving);
-    ready::announce(role, &settings, &addresses);
     if let Some(path) = ready_file {
         addresses.write(&path)?;
     }
+    ready::announce(role, &settings, &addresses);
 
     life.drain.cancelled().await;
     tracing::info!("draining");

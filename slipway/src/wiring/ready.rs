@@ -82,7 +82,7 @@ impl Addresses {
 
 /// Tells people on standard output where everything is.
 pub(super) fn announce(role: Role, settings: &Settings, addresses: &Addresses) {
-    let mut text = String::from("Slipway is ready.\n");
+    let mut text = format!("Slipway {} ({role})\n", env!("CARGO_PKG_VERSION"));
     let mut line = |name: &str, value: &str| text.push_str(&format!("  {name:<6} {value}\n"));
     if let Some(http) = &addresses.http {
         line(
@@ -100,6 +100,7 @@ pub(super) fn announce(role: Role, settings: &Settings, addresses: &Addresses) {
     if role != Role::Gateway {
         line("data", &settings.data_dir.display().to_string());
     }
+    text.push_str("ready; stop with Ctrl-C\n");
     print(&text);
 }
 

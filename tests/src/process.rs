@@ -1,0 +1,239 @@
+//! A running Slipway process.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context as _, anyhow, bail};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
+    process::{Child, ChildStderr, Command},
+    task::JoinHandle,
+};
+
+use crate::{ADMIN_PASSWORD, Client};
+
+/// A process that has not started or ended by then never will.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How to start a process.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Further arguments.
+    pub args: Vec<String>,
+    /// Further environment.
+    pub env: Vec<(String, String)>,
+}
+
+impl Options {
+    /// With another argument.
+    #[must_use]
+    pub fn arg(mut self, arg: impl Into<String>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    /// With another environment variable.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.env.push((name.to_owned(), value.into()));
+        self
+    }
+}
+
+/// A running process; killed when dropped.
+pub struct Process {
+    child: Child,
+    errors: JoinHandle<String>,
+    /// Base URL of the REST API; empty if this role has none.
+    pub http: String,
+    /// URL of the gRPC services; empty if this role has none.
+    pub grpc: String,
+    /// URL of metrics and health.
+    pub ops: String,
+    /// What it said on standard output when it was ready.
+    pub greeting: String,
+    /// Its data directory, which is deleted with the last process on it.
+    pub data: Arc<TempDir>,
+}
+
+impl Process {
+    /// Starts a process on a data directory of its own.
+    ///
+    /// # Errors
+    /// If it does not become ready.
+    pub async fn start() -> anyhow::Result<Self> {
+        Self::start_with(&Options::default()).await
+    }
+
+    /// The same, with options.
+    ///
+    /// # Errors
+    /// If it does not become ready.
+    pub async fn start_with(options: &Options) -> anyhow::Result<Self> {
+        Self::start_on(Arc::new(tempfile::tempdir()?), options).await
+    }
+
+    /// Starts a process on a data directory that is there already.
+    ///
+    /// # Errors
+    /// If it does not become ready.
+    pub async fn start_on(data: Arc<TempDir>, options: &Options) -> anyhow::Result<Self> {
+        let ready = data.path().join("ready.json");
+        let mut child = command(data.path(), options)
+            .arg("--ready-file")
+            .arg(&ready)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let errors = collect(child.stderr.take());
+        let output = child.stdout.take().context("it has an output")?;
+        let greeting = tokio::time::timeout(PATIENCE, greeting(output)).await?;
+        let Some(greeting) = greeting else {
+            let status = child.wait().await?;
+            bail!("it ended with {status}: {}", errors.await?);
+        };
+        let addresses: Value = serde_json::from_slice(&tokio::fs::read(&ready).await?)?;
+        let url = |name: &str| addresses[name].as_str().unwrap_or_default().to_owned();
+        Ok(Self {
+            child,
+            errors,
+            http: url("http"),
+            grpc: url("grpc"),
+            ops: url("ops"),
+            greeting,
+            data,
+        })
+    }
+
+    /// A client that is not signed in.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        Client::new(&self.http)
+    }
+
+    /// A client signed in as the first admin.
+    ///
+    /// # Errors
+    /// If signing in fails.
+    pub async fn admin(&self) -> anyhow::Result<Client> {
+        self.client().login("admin", ADMIN_PASSWORD).await
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id().unwrap_or_default()
+    }
+
+    /// Sends it a signal by name, such as `TERM`.
+    ///
+    /// # Errors
+    /// If there is no such process.
+    pub async fn signal(&self, name: &str) -> anyhow::Result<()> {
+        let sent = Command::new("kill")
+            .args([format!("-{name}"), self.pid().to_string()])
+            .status()
+            .await?;
+        if sent.success() {
+            Ok(())
+        } else {
+            Err(anyhow!("kill -{name} failed"))
+        }
+    }
+
+    /// Waits until it has ended; returns how, and its log.
+    ///
+    /// # Errors
+    /// If it does not end.
+    pub async fn ended(mut self) -> anyhow::Result<(ExitStatus, String)> {
+        let status = tokio::time::timeout(PATIENCE, self.child.wait()).await??;
+        Ok((status, self.errors.await?))
+    }
+
+    /// Kills it as a power failure would, and returns its data directory.
+    ///
+    /// # Errors
+    /// If it had ended before.
+    pub async fn kill(mut self) -> anyhow::Result<Arc<TempDir>> {
+        self.child.kill().await?;
+        Ok(self.data)
+    }
+}
+
+/// Runs the program to its end with these arguments: for commands, and for starts that
+/// fail. Returns its exit status, standard output and standard error.
+///
+/// # Errors
+/// If it cannot be run.
+pub async fn run(dir: &Path, options: &Options) -> anyhow::Result<(ExitStatus, String, String)> {
+    let output = command(dir, options).stdin(Stdio::null()).output();
+    let output = tokio::time::timeout(PATIENCE, output).await??;
+    Ok((
+        output.status,
+        String::from_utf8(output.stdout)?,
+        String::from_utf8(output.stderr)?,
+    ))
+}
+
+/// The program, on ports the system chooses and with nothing of this environment.
+fn command(dir: &Path, options: &Options) -> Command {
+    let mut command = Command::new(program());
+    command
+        .args(&options.args)
+        .current_dir(dir)
+        .env_clear()
+        .env("RUST_BACKTRACE", "1")
+        .env("SLIPWAY_DATA_DIR", dir.join("data"))
+        .env("SLIPWAY_HTTP_ADDR", "127.0.0.1:0")
+        .env("SLIPWAY_GRPC_ADDR", "127.0.0.1:0")
+        .env("SLIPWAY_OPS_ADDR", "127.0.0.1:0")
+        .env("SLIPWAY_ADMIN_PASSWORD", ADMIN_PASSWORD)
+        .envs(options.env.iter().cloned())
+        .kill_on_drop(true);
+    command
+}
+
+/// The program under test stands beside the tests: in their directory or in the one above.
+fn program() -> PathBuf {
+    let own = std::env::current_exe().expect("a running program knows its path");
+    own.ancestors()
+        .skip(1)
+        .take(2)
+        .map(|dir| dir.join("slipway-under-test"))
+        .find(|path| path.exists())
+        .expect("cargo builds a package's programs before its tests")
+}
+
+/// Reads standard output until the process says that it is ready; `None` if it ends
+/// before. What it says later is read and dropped, so that it never blocks.
+async fn greeting(output: tokio::process::ChildStdout) -> Option<String> {
+    let mut lines = BufReader::new(output).lines();
+    let mut greeting = String::new();
+    while let Ok(Some(line)) = lines.next_line().await {
+        greeting.push_str(&line);
+        greeting.push('\n');
+        // The last line of the greeting.
+        if line.trim_start().starts_with("ready") {
+            tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+            return Some(greeting);
+        }
+    }
+    None
+}
+
+fn collect(errors: Option<ChildStderr>) -> JoinHandle<String> {
+    tokio::spawn(async move {
+        let mut text = Vec::new();
+        if let Some(mut errors) = errors {
+            // A process that was killed leaves what it had said.
+            let _ = errors.read_to_end(&mut text).await;
+        }
+        String::from_utf8_lossy(&text).into_owned()
+    })
+}

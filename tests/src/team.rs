@@ -1,0 +1,81 @@
+//! Developers and releases to test with.
+
+use anyhow::Context as _;
+use futures::future::try_join_all;
+use serde_json::{Value, json};
+
+use crate::{Client, Process};
+
+/// Every developer's password.
+pub const PASSWORD: &str = "a password for tests";
+
+/// An admin and some developers, signed in.
+pub struct Team {
+    /// The admin.
+    pub admin: Client,
+    /// The developers, named dev-0, dev-1, …
+    pub developers: Vec<Client>,
+}
+
+impl Team {
+    /// Registers `count` developers.
+    ///
+    /// # Errors
+    /// If that fails.
+    pub async fn new(process: &Process, count: usize) -> anyhow::Result<Self> {
+        let client = process.client();
+        let register = (0..count).map(|n| register(&client, format!("dev-{n}")));
+        Ok(Self {
+            admin: process.admin().await?,
+            developers: try_join_all(register).await?,
+        })
+    }
+
+    /// Plans a release with tasks for these developers, in order; returns it.
+    ///
+    /// # Errors
+    /// If that fails.
+    pub async fn release(&self, name: &str, owners: &[usize]) -> anyhow::Result<Value> {
+        let tasks: Vec<_> = owners
+            .iter()
+            .enumerate()
+            .map(|(n, owner)| json!({"title": format!("task {n}"), "assignee": format!("dev-{owner}")}))
+            .collect();
+        let body = json!({"name": name, "tasks": tasks});
+        Ok(self.admin.post("/releases", &body).await?.expect(201))
+    }
+}
+
+/// Registers a developer and signs them in.
+///
+/// # Errors
+/// If that fails.
+pub async fn register(client: &Client, username: String) -> anyhow::Result<Client> {
+    let body = json!({
+        "username": username,
+        "email": format!("{username}@example.com"),
+        "password": PASSWORD,
+    });
+    let body = client.post("/auth/register", &body).await?.expect(201);
+    Ok(client.with_token(body["token"].as_str().context("a token")?))
+}
+
+/// The ids of a release's tasks, in order.
+#[must_use]
+pub fn task_ids(release: &Value) -> Vec<String> {
+    let tasks = release["tasks"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    tasks.iter().map(|task| id(task).to_owned()).collect()
+}
+
+/// The id of a thing.
+///
+/// # Panics
+/// If it has none.
+#[track_caller]
+#[must_use]
+pub fn id(thing: &Value) -> &str {
+    thing["id"].as_str().expect("it has an id")
+}

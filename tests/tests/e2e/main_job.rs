@@ -1,0 +1,158 @@
+//! The main job on real input: the release plan of Kubernetes 1.31, from import to the
+//! finished hotfix, watched all the way.
+
+use std::{collections::HashMap, fs, path::Path};
+
+use serde_json::{Value, json};
+use slipway_tests::{Client, Options, Process, StreamEvent, process, team::id};
+
+const PLAN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/kubernetes-1.31.json");
+
+/// Imports the plan; returns what was created.
+async fn import(server: &Process) -> Value {
+    let options = Options::default()
+        .arg("import")
+        .arg(PLAN)
+        .arg("--create-users")
+        .arg("--json")
+        .env("SLIPWAY_URL", &server.http)
+        .env("SLIPWAY_USERNAME", "admin")
+        .env("SLIPWAY_PASSWORD", slipway_tests::ADMIN_PASSWORD);
+    let (status, output, errors) = process::run(Path::new("."), &options).await.unwrap();
+    assert!(status.success(), "{errors}");
+    serde_json::from_str(&output).unwrap()
+}
+
+async fn sign_in(server: &Process, users: &Value) -> HashMap<String, Client> {
+    let mut clients = HashMap::new();
+    for user in users.as_array().unwrap() {
+        let (name, password) = (user["username"].as_str(), user["password"].as_str());
+        let client = server
+            .client()
+            .login(name.unwrap(), password.unwrap())
+            .await;
+        clients.insert(name.unwrap().to_owned(), client.unwrap());
+    }
+    clients
+}
+
+/// Works off a task by its owner.
+async fn work(clients: &HashMap<String, Client>, task: &Value) {
+    let owner = &clients[task["assignee"]["username"].as_str().unwrap()];
+    let path = format!("/tasks/{}", id(task));
+    let started = owner
+        .patch(&format!("{path}/start"))
+        .await
+        .unwrap()
+        .expect(200);
+    assert_eq!(started["status"], "IN_PROCESS");
+    let completed = owner
+        .patch(&format!("{path}/complete"))
+        .await
+        .unwrap()
+        .expect(200);
+    assert_eq!(completed["status"], "COMPLETED");
+}
+
+#[tokio::test]
+async fn a_real_plan_goes_from_import_to_the_finished_hotfix() {
+    let server = Process::start().await.unwrap();
+    let admin = server.admin().await.unwrap();
+    let mut stream = admin.stream("?after=0", None).await.unwrap();
+
+    let plan: Value = serde_json::from_str(&fs::read_to_string(PLAN).unwrap()).unwrap();
+    let imported = import(&server).await;
+    let clients = sign_in(&server, &imported["users"]).await;
+    assert_eq!(clients.len(), 7);
+    let path = format!("/releases/{}", id(&imported["release"]));
+    let release = admin.get(&path).await.unwrap().expect(200);
+    let tasks = release["tasks"].as_array().unwrap();
+    let titles = |tasks: &[Value]| tasks.iter().map(|t| t["title"].clone()).collect::<Vec<_>>();
+    assert_eq!(titles(tasks), titles(plan["tasks"].as_array().unwrap()));
+
+    // The last one cannot be first.
+    let last = tasks.last().unwrap();
+    let owner = &clients[last["assignee"]["username"].as_str().unwrap()];
+    let refused = owner
+        .patch(&format!("/tasks/{}/start", id(last)))
+        .await
+        .unwrap();
+    let refused = refused.refused(409, "TASK_OUT_OF_ORDER");
+    assert_eq!(refused["blockedBy"]["title"], tasks[35]["title"]);
+
+    for task in tasks {
+        work(&clients, task).await;
+    }
+    let done = admin
+        .patch(&format!("{path}/complete"))
+        .await
+        .unwrap()
+        .expect(200);
+    assert_eq!(done["isCompleted"], true);
+    assert_eq!(done["progress"], json!({"total": 37, "completed": 37}));
+
+    let hotfix = &plan["hotfix"];
+    let body =
+        json!({"title": hotfix["title"], "assignee": hotfix["assignee"], "dueAt": hotfix["dueAt"]});
+    let fix = admin
+        .post(&format!("{path}/tasks"), &body)
+        .await
+        .unwrap()
+        .expect(201);
+    assert_eq!(
+        (&fix["hotfix"], &fix["orderIndex"]),
+        (&json!(true), &json!(371))
+    );
+    let reopened = admin.get(&path).await.unwrap().expect(200);
+    assert_eq!(
+        (&reopened["isCompleted"], &reopened["reopenedCount"]),
+        (&json!(false), &json!(1))
+    );
+    work(&clients, &fix).await;
+    let done = admin
+        .patch(&format!("{path}/complete"))
+        .await
+        .unwrap()
+        .expect(200);
+    assert_eq!(done["isCompleted"], true);
+
+    let mut counts: HashMap<String, usize> = HashMap::new();
+    let mut expected = 1;
+    // The admin, the seven, the plan, the work, and the end of both.
+    let total = 1 + 7 + (1 + 2 * 37) + 2 * 37 + 1 + 3 + 2 + 1;
+    while expected <= total {
+        let StreamEvent::Entry {
+            sequence,
+            kind,
+            data,
+        } = stream.next().await.unwrap()
+        else {
+            panic!("only entries")
+        };
+        assert_eq!(sequence, expected, "numbers are consecutive");
+        assert_eq!(
+            (&data["sequence"], &data["type"]),
+            (&json!(sequence), &json!(kind))
+        );
+        expected += 1;
+        *counts.entry(kind).or_default() += 1;
+    }
+    let count = |kind: &str| counts.get(kind).copied().unwrap_or_default();
+    assert_eq!(count("user.registered"), 8);
+    assert_eq!(count("task.created"), 38);
+    assert_eq!(
+        count("task.assigned"),
+        37,
+        "the hotfix notice is the assignment"
+    );
+    assert_eq!(count("task.started"), 38);
+    assert_eq!(count("task.completed"), 38);
+    assert_eq!(count("task.hotfix_added"), 1);
+    assert_eq!(count("release.completed"), 2);
+    assert_eq!(count("release.reopened"), 1);
+    assert_eq!(
+        admin.wall().await.unwrap().len(),
+        total as usize,
+        "and nothing else"
+    );
+}
