@@ -38,7 +38,12 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     operation_id = "listActivity",
     tag = "activity",
     params(ActivityQuery, Paging),
-    responses((status = 200, description = "A page of entries", body = Page<ActivityEntry>), Checked, Protected, Anywhere),
+    responses(
+        (status = 200, description = "A page of entries", body = Page<ActivityEntry>),
+        Checked,
+        Protected,
+        Anywhere,
+    ),
     security(("bearer" = []), ("cookie" = [])),
 )]
 async fn list(
@@ -70,7 +75,12 @@ async fn list(
         ("Last-Event-ID" = Option<u64>, Header, description = "The last number the client has seen"),
     ),
     responses(
-        (status = 200, description = "The stream", body = String, content_type = "text/event-stream"),
+        (
+            status = 200,
+            description = "The stream",
+            body = String,
+            content_type = "text/event-stream",
+        ),
         Checked,
         Protected,
         Anywhere,

@@ -14,7 +14,7 @@ use slipway_proto::identity::v1::{GetJwksRequest, GetMeRequest};
 use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::document::{Anywhere, ProblemDetails, Protected, WithBody};
+use super::document::{Anywhere, Protected, WithBody};
 use crate::{
     app::{App, AppState},
     extract::{COOKIE, Caller, Payload, Visitor},
@@ -49,8 +49,8 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     responses(
         (status = 201, description = "Created and signed in", body = Session),
         WithBody,
-        (status = 403, description = "`ADMIN_REQUIRED`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 409, description = "`USERNAME_TAKEN`, `EMAIL_TAKEN`, `IDEMPOTENCY_KEY_REUSED`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 403, description = "`ADMIN_REQUIRED`"),
+        (status = 409, description = "`USERNAME_TAKEN`, `EMAIL_TAKEN`, `IDEMPOTENCY_KEY_REUSED`"),
         Anywhere,
     ),
     security((), ("bearer" = [])),
@@ -79,8 +79,14 @@ async fn register(
     responses(
         (status = 200, description = "Signed in", body = Session),
         WithBody,
-        (status = 401, description = "`INVALID_CREDENTIALS`: the same for an unknown name and a wrong password", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 429, description = "`TOO_MANY_ATTEMPTS`: 10 failures in 15 minutes for a name or an address", body = ProblemDetails, content_type = "application/problem+json", headers(("Retry-After" = u64, description = "Seconds to wait"))),
+        (
+            status = 401,
+            description = "`INVALID_CREDENTIALS`: the same for an unknown name and a wrong password",
+        ),
+        (
+            status = 429,
+            description = "`TOO_MANY_ATTEMPTS`: 10 failures in 15 minutes for a name or an address",
+        ),
         Anywhere,
     ),
     security(()),
@@ -103,7 +109,11 @@ async fn login(
     path = "/auth/me",
     operation_id = "getMe",
     tag = "accounts",
-    responses((status = 200, description = "The account", body = Account), Protected, Anywhere),
+    responses(
+        (status = 200, description = "The account", body = Account),
+        Protected,
+        Anywhere,
+    ),
     security(("bearer" = []), ("cookie" = [])),
 )]
 async fn me(State(app): State<AppState>, caller: Caller) -> Result<Json<Account>, Problem> {
@@ -118,7 +128,10 @@ async fn me(State(app): State<AppState>, caller: Caller) -> Result<Json<Account>
     path = "/.well-known/jwks.json",
     operation_id = "getJwks",
     tag = "accounts",
-    responses((status = 200, description = "The keys", body = Object), Anywhere),
+    responses(
+        (status = 200, description = "The keys", body = Object),
+        Anywhere,
+    ),
     security(()),
 )]
 async fn jwks(State(app): State<AppState>, visitor: Visitor) -> Result<Response, Problem> {

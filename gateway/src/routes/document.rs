@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use utoipa::{
     IntoResponses, Modify, OpenApi, ToSchema,
     openapi::{
-        self, Content, Ref, RefOr, ResponseBuilder, Server,
+        self, Content, Ref, RefOr, Response, Server,
         header::HeaderBuilder,
         schema::{ObjectBuilder, Type},
         security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
@@ -20,7 +20,8 @@ use crate::{extract::COOKIE, problem::PROBLEM_JSON};
 #[openapi(
     info(
         title = "Slipway",
-        description = "Release management: ordered tasks, one owner each, and one live wall of activity.\n\n\
+        description = "Release management: ordered tasks, one owner each, and one live wall \
+            of activity.\n\n\
             Every answer carries `x-request-id` and `traceparent`. Errors are \
             `application/problem+json` with a `code` for programs. What creates \
             something takes an `Idempotency-Key` header (1 to 255 visible ASCII characters): \
@@ -93,26 +94,46 @@ struct FieldProblem {
     message: String,
 }
 
-type Responses = BTreeMap<String, RefOr<openapi::Response>>;
-
-fn problem(status: &str, description: &str) -> (String, RefOr<openapi::Response>) {
-    let content = Content::new(Some(Ref::from_schema_name("Problem")));
-    let mut response = ResponseBuilder::new()
-        .description(description)
-        .content(PROBLEM_JSON, content);
-    let header = match status {
-        "401" => Some(("WWW-Authenticate", Type::String, "`Bearer`")),
-        "429" | "503" => Some(("Retry-After", Type::Integer, "Seconds to wait")),
-        _ => None,
-    };
-    if let Some((name, of_type, meaning)) = header {
-        let header = HeaderBuilder::new()
-            .schema(Some(ObjectBuilder::new().schema_type(of_type)))
-            .description(Some(meaning))
-            .build();
-        response = response.header(name, header);
+/// Gives every error in the document what all errors have: the shape of a problem, and the
+/// headers that its status calls for. So a handler's documentation only says which there
+/// are, and none can be forgotten.
+pub(super) fn describe_errors(document: &mut openapi::OpenApi) {
+    for item in document.paths.paths.values_mut() {
+        let operations = [&mut item.get, &mut item.post, &mut item.patch];
+        for operation in operations.into_iter().flatten() {
+            for (status, response) in &mut operation.responses.responses {
+                if let RefOr::T(response) = response
+                    && status.as_str() >= "400"
+                {
+                    describe_error(status, response);
+                }
+            }
+        }
     }
-    (status.to_owned(), response.build().into())
+}
+
+fn describe_error(status: &str, response: &mut Response) {
+    let schema = Ref::from_schema_name("Problem");
+    let content = Content::new(Some(schema));
+    response
+        .content
+        .insert(PROBLEM_JSON.to_owned(), content.into());
+    let (name, of_type, meaning) = match status {
+        "401" => ("WWW-Authenticate", Type::String, "`Bearer`"),
+        "429" | "503" => ("Retry-After", Type::Integer, "Seconds to wait"),
+        _ => return,
+    };
+    let header = HeaderBuilder::new()
+        .schema(Some(ObjectBuilder::new().schema_type(of_type)))
+        .description(Some(meaning))
+        .build();
+    response.headers.insert(name.to_owned(), header.into());
+}
+
+type Responses = BTreeMap<String, RefOr<Response>>;
+
+fn error(status: &str, description: &str) -> (String, RefOr<Response>) {
+    (status.to_owned(), Response::new(description).into())
 }
 
 /// The errors that every operation can have.
@@ -121,9 +142,9 @@ pub(super) struct Anywhere;
 impl IntoResponses for Anywhere {
     fn responses() -> Responses {
         [
-            problem("500", "`INTERNAL`: a fault of ours"),
-            problem("503", "`UNAVAILABLE`: a service is away"),
-            problem("504", "`DEADLINE_EXCEEDED`: it took too long"),
+            error("500", "`INTERNAL`: a fault of ours"),
+            error("503", "`UNAVAILABLE`: a service is away"),
+            error("504", "`DEADLINE_EXCEEDED`: it took too long"),
         ]
         .into()
     }
@@ -134,7 +155,7 @@ pub(super) struct Protected;
 
 impl IntoResponses for Protected {
     fn responses() -> Responses {
-        [problem(
+        [error(
             "401",
             "`UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED`",
         )]
@@ -147,7 +168,7 @@ pub(super) struct Checked;
 
 impl IntoResponses for Checked {
     fn responses() -> Responses {
-        [problem("400", "`INVALID_ARGUMENT`: see `errors`")].into()
+        [error("400", "`INVALID_ARGUMENT`: see `errors`")].into()
     }
 }
 
@@ -157,12 +178,12 @@ pub(super) struct WithBody;
 impl IntoResponses for WithBody {
     fn responses() -> Responses {
         [
-            problem(
+            error(
                 "400",
                 "`INVALID_ARGUMENT`: see `errors`; `MALFORMED_BODY`: no JSON object",
             ),
-            problem("413", "`BODY_TOO_LARGE`: over 1 MiB"),
-            problem("415", "`UNSUPPORTED_MEDIA_TYPE`: not `application/json`"),
+            error("413", "`BODY_TOO_LARGE`: over 1 MiB"),
+            error("415", "`UNSUPPORTED_MEDIA_TYPE`: not `application/json`"),
         ]
         .into()
     }

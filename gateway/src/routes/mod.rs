@@ -26,13 +26,14 @@ use crate::{
 /// Everything the gateway serves: the routes of the API, the same under `/v1`, and their
 /// documentation.
 pub(crate) fn router(app: AppState, deadline: Duration) -> Router {
-    let (api, document) = OpenApiRouter::with_openapi(document::Document::openapi())
+    let (api, mut document) = OpenApiRouter::with_openapi(document::Document::openapi())
         .merge(auth::routes())
         .merge(users::routes())
         .merge(releases::routes())
         .merge(tasks::routes())
         .merge(activity::routes())
         .split_for_parts();
+    document::describe_errors(&mut document);
     let api = api.with_state(app);
     Router::new()
         .merge(api.clone())

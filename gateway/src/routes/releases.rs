@@ -12,7 +12,7 @@ use http::{
 use slipway_proto::release::v1::{AddTaskRequest, CompleteReleaseRequest, GetReleaseRequest};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::document::{Anywhere, Checked, ProblemDetails, Protected, WithBody};
+use super::document::{Anywhere, Checked, Protected, WithBody};
 use crate::{
     app::AppState,
     extract::{Caller, ListParams, PathId, Payload},
@@ -40,11 +40,16 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repetition safe")),
     request_body = NewRelease,
     responses(
-        (status = 201, description = "Created", body = Release, headers(("Location" = String, description = "Its address"))),
+        (
+            status = 201,
+            description = "Created",
+            body = Release,
+            headers(("Location" = String, description = "Its address")),
+        ),
         WithBody,
         Protected,
-        (status = 403, description = "`ADMIN_REQUIRED`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 409, description = "`IDEMPOTENCY_KEY_REUSED`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 403, description = "`ADMIN_REQUIRED`"),
+        (status = 409, description = "`IDEMPOTENCY_KEY_REUSED`"),
         Anywhere,
     ),
     security(("bearer" = [])),
@@ -68,7 +73,12 @@ async fn create(
     operation_id = "listReleases",
     tag = "releases",
     params(ReleaseQuery, Paging),
-    responses((status = 200, description = "A page of releases", body = Page<ReleaseSummary>), Checked, Protected, Anywhere),
+    responses(
+        (status = 200, description = "A page of releases", body = Page<ReleaseSummary>),
+        Checked,
+        Protected,
+        Anywhere,
+    ),
     security(("bearer" = []), ("cookie" = [])),
 )]
 async fn list(
@@ -92,11 +102,16 @@ async fn list(
         ("If-None-Match" = Option<String>, Header, description = "The `ETag` that the client has"),
     ),
     responses(
-        (status = 200, description = "The release", body = Release, headers(("ETag" = String, description = "Its revision"))),
+        (
+            status = 200,
+            description = "The release",
+            body = Release,
+            headers(("ETag" = String, description = "Its revision")),
+        ),
         (status = 304, description = "Not changed"),
         Checked,
         Protected,
-        (status = 404, description = "`RELEASE_NOT_FOUND`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 404, description = "`RELEASE_NOT_FOUND`"),
         Anywhere,
     ),
     security(("bearer" = []), ("cookie" = [])),
@@ -137,12 +152,20 @@ async fn get(
     ),
     request_body = NewTask,
     responses(
-        (status = 201, description = "Added", body = Task, headers(("Location" = String, description = "Its address"))),
+        (
+            status = 201,
+            description = "Added",
+            body = Task,
+            headers(("Location" = String, description = "Its address")),
+        ),
         WithBody,
         Protected,
-        (status = 403, description = "`ADMIN_REQUIRED`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 404, description = "`RELEASE_NOT_FOUND`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 409, description = "`ORDER_INDEX_TAKEN`, `ORDER_INDEX_PASSED`, `RELEASE_FULL`, `IDEMPOTENCY_KEY_REUSED`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 403, description = "`ADMIN_REQUIRED`"),
+        (status = 404, description = "`RELEASE_NOT_FOUND`"),
+        (
+            status = 409,
+            description = "`ORDER_INDEX_TAKEN`, `ORDER_INDEX_PASSED`, `RELEASE_FULL`, `IDEMPOTENCY_KEY_REUSED`",
+        ),
         Anywhere,
     ),
     security(("bearer" = [])),
@@ -174,9 +197,9 @@ async fn add_task(
         (status = 200, description = "The completed release", body = Release),
         Checked,
         Protected,
-        (status = 403, description = "`ADMIN_REQUIRED`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 404, description = "`RELEASE_NOT_FOUND`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 409, description = "`RELEASE_INCOMPLETE`, `RELEASE_EMPTY`, `INVALID_TRANSITION`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 403, description = "`ADMIN_REQUIRED`"),
+        (status = 404, description = "`RELEASE_NOT_FOUND`"),
+        (status = 409, description = "`RELEASE_INCOMPLETE`, `RELEASE_EMPTY`, `INVALID_TRANSITION`"),
         Anywhere,
     ),
     security(("bearer" = [])),

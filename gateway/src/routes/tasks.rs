@@ -4,7 +4,7 @@ use axum::{Json, extract::State};
 use slipway_proto::release::v1::{CompleteTaskRequest, GetTaskRequest, StartTaskRequest};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::document::{Anywhere, Checked, ProblemDetails, Protected};
+use super::document::{Anywhere, Checked, Protected};
 use crate::{
     app::AppState,
     extract::{Caller, ListParams, PathId},
@@ -27,7 +27,12 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     operation_id = "listMyTasks",
     tag = "tasks",
     params(MyTasksQuery, Paging),
-    responses((status = 200, description = "A page of tasks", body = Page<MyTask>), Checked, Protected, Anywhere),
+    responses(
+        (status = 200, description = "A page of tasks", body = Page<MyTask>),
+        Checked,
+        Protected,
+        Anywhere,
+    ),
     security(("bearer" = []), ("cookie" = [])),
 )]
 async fn mine(
@@ -51,7 +56,7 @@ async fn mine(
         (status = 200, description = "The task", body = Task),
         Checked,
         Protected,
-        (status = 404, description = "`TASK_NOT_FOUND`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 404, description = "`TASK_NOT_FOUND`"),
         Anywhere,
     ),
     security(("bearer" = []), ("cookie" = [])),
@@ -79,9 +84,12 @@ async fn get(
         (status = 200, description = "The started task", body = Task),
         Checked,
         Protected,
-        (status = 403, description = "`NOT_ASSIGNEE`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 404, description = "`TASK_NOT_FOUND`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 409, description = "`TASK_OUT_OF_ORDER` with `blockedBy`, `DEVELOPER_BUSY` with `activeTask`, `INVALID_TRANSITION`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 403, description = "`NOT_ASSIGNEE`"),
+        (status = 404, description = "`TASK_NOT_FOUND`"),
+        (
+            status = 409,
+            description = "`TASK_OUT_OF_ORDER` with `blockedBy`, `DEVELOPER_BUSY` with `activeTask`, `INVALID_TRANSITION`",
+        ),
         Anywhere,
     ),
     security(("bearer" = [])),
@@ -109,9 +117,9 @@ async fn start(
         (status = 200, description = "The completed task", body = Task),
         Checked,
         Protected,
-        (status = 403, description = "`NOT_ASSIGNEE`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 404, description = "`TASK_NOT_FOUND`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 409, description = "`INVALID_TRANSITION`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 403, description = "`NOT_ASSIGNEE`"),
+        (status = 404, description = "`TASK_NOT_FOUND`"),
+        (status = 409, description = "`INVALID_TRANSITION`"),
         Anywhere,
     ),
     security(("bearer" = [])),

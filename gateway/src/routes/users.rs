@@ -22,7 +22,12 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     operation_id = "listUsers",
     tag = "accounts",
     params(UsersQuery, Paging),
-    responses((status = 200, description = "A page of users, by name", body = Page<Colleague>), Checked, Protected, Anywhere),
+    responses(
+        (status = 200, description = "A page of users, by name", body = Page<Colleague>),
+        Checked,
+        Protected,
+        Anywhere,
+    ),
     security(("bearer" = []), ("cookie" = [])),
 )]
 async fn users(
