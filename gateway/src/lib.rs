@@ -1,10 +1,10 @@
 //! Slipway's way in: REST and server-sent events outside, gRPC inside.
 //!
-//! A request passes the [`middleware`] (trace, request id, metrics, deadline, size), is
-//! read by an extractor of [`extract`], and reaches a handler of [`routes`], which
-//! translates it into a call of a service and the answer into a shape of [`model`].
-//! Whatever goes wrong becomes a [`problem`]. The wall of activity is served by
-//! [`activity`]: one stream from notify-svc, fanned out to every client.
+//! A request passes the `middleware` (trace, request id, metrics, deadline, size), is
+//! read by an extractor of `extract`, and reaches a handler of `routes`, which
+//! translates it into a call of a service and the answer into a shape of `model`.
+//! Whatever goes wrong becomes a `problem`. The wall of activity is served by
+//! `activity`: one stream from notify-svc, fanned out to every client.
 //!
 //! The gateway decides nothing. Its check of tokens is a courtesy, so that a client hears
 //! early that it has to sign in; who may do what is decided by the services, to which the

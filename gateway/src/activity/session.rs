@@ -8,7 +8,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use futures::{Stream, stream};
-use slipway_mesh::{error::Fault, grpc::Outbound};
+use slipway_mesh::{error::Fault, grpc::Outbound, telemetry::TraceContext};
 use slipway_proto::notify::v1::{ActivityServiceListRequest, ActivityServiceListResponse};
 use tokio::{
     sync::broadcast::{Receiver, error::RecvError},
@@ -50,6 +50,8 @@ pub(crate) struct Session {
 struct Missed {
     request: ActivityServiceListRequest,
     outbound: Outbound,
+    /// The trace of the request: pages are fetched after it was answered.
+    trace: TraceContext,
 }
 
 impl Session {
@@ -92,6 +94,7 @@ impl Session {
                 ..ActivityServiceListRequest::default()
             },
             outbound,
+            trace: TraceContext::current(),
         };
         let page = missed.fetch(&self.app).await?;
         let mut opening = BytesMut::from(&self.opening[..]);
@@ -193,7 +196,7 @@ impl Session {
 impl Missed {
     async fn fetch(&self, app: &App) -> Result<ActivityServiceListResponse, Fault> {
         let request = self.outbound.request(self.request.clone());
-        let answer = app.activity().list(request).await?;
+        let answer = self.trace.scope(app.activity().list(request)).await?;
         Ok(answer.into_inner())
     }
 }

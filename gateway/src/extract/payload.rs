@@ -2,7 +2,7 @@
 
 use axum::{
     RequestExt as _,
-    extract::{FromRequest, Request},
+    extract::{FromRequest, Request, rejection::BytesRejection},
 };
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
@@ -22,15 +22,14 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Payload<T> {
         if !is_json(request.headers()) {
             return Err(Problem::not_json());
         }
-        let body: Bytes = request.extract().await.map_err(
-            |rejection: axum::extract::rejection::BytesRejection| {
-                if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-                    Problem::body_too_large()
-                } else {
-                    Problem::malformed_body("The body did not arrive whole.".to_owned())
-                }
-            },
-        )?;
+        let body: Result<Bytes, BytesRejection> = request.extract().await;
+        let body = body.map_err(|rejection| {
+            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+                Problem::body_too_large()
+            } else {
+                Problem::malformed_body("The body did not arrive whole.".to_owned())
+            }
+        })?;
         read(&body).map(Self)
     }
 }

@@ -72,7 +72,7 @@ async fn list(
     tag = "activity",
     params(
         StreamQuery,
-        ("Last-Event-ID" = Option<u64>, Header, description = "The last number the client has seen"),
+        ("Last-Event-ID" = Option<u64>, Header, description = "The last number that was seen"),
     ),
     responses(
         (

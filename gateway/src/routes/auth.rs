@@ -81,7 +81,7 @@ async fn register(
         WithBody,
         (
             status = 401,
-            description = "`INVALID_CREDENTIALS`: the same for an unknown name and a wrong password",
+            description = "`INVALID_CREDENTIALS`: alike for an unknown name and a wrong password",
         ),
         (
             status = 429,

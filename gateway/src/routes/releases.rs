@@ -164,7 +164,8 @@ async fn get(
         (status = 404, description = "`RELEASE_NOT_FOUND`"),
         (
             status = 409,
-            description = "`ORDER_INDEX_TAKEN`, `ORDER_INDEX_PASSED`, `RELEASE_FULL`, `IDEMPOTENCY_KEY_REUSED`",
+            description = "`ORDER_INDEX_TAKEN`, `ORDER_INDEX_PASSED`, `RELEASE_FULL`, \
+                `IDEMPOTENCY_KEY_REUSED`",
         ),
         Anywhere,
     ),

@@ -88,7 +88,8 @@ async fn get(
         (status = 404, description = "`TASK_NOT_FOUND`"),
         (
             status = 409,
-            description = "`TASK_OUT_OF_ORDER` with `blockedBy`, `DEVELOPER_BUSY` with `activeTask`, `INVALID_TRANSITION`",
+            description = "`TASK_OUT_OF_ORDER` with `blockedBy`, `DEVELOPER_BUSY` with \
+                `activeTask`, `INVALID_TRANSITION`",
         ),
         Anywhere,
     ),
