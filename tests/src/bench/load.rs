@@ -1,0 +1,160 @@
+//! Closed-loop load: each client sends its next request when it has the answer to the last.
+
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use anyhow::{bail, ensure};
+use futures::future::try_join_all;
+use hdrhistogram::Histogram;
+
+use super::wire::{self, Connection};
+
+/// Before it is measured: connections, caches and allocators find their size.
+pub(crate) const WARM_UP: Duration = Duration::from_secs(1);
+
+/// What one client sends, one request after the other.
+pub(crate) enum Script {
+    /// The same request again and again.
+    Repeat(Vec<u8>),
+    /// Starts and completes one task after the other.
+    Work(Shift),
+}
+
+/// A developer's tasks, in an order in which they can be done.
+pub(crate) struct Shift {
+    tasks: std::vec::IntoIter<String>,
+    started: Option<String>,
+    tail: String,
+}
+
+impl Shift {
+    pub(crate) fn new(tasks: Vec<String>, token: &str) -> Self {
+        Self {
+            tasks: tasks.into_iter(),
+            started: None,
+            tail: wire::tail(token),
+        }
+    }
+
+    /// Writes the next command; says whether there was one left.
+    pub(crate) fn next(&mut self, request: &mut Vec<u8>) -> bool {
+        let (task, step) = match self.started.take() {
+            Some(task) => (task, "complete"),
+            None => match self.tasks.next() {
+                Some(task) => {
+                    self.started = Some(task.clone());
+                    (task, "start")
+                }
+                None => return false,
+            },
+        };
+        request.clear();
+        for part in ["PATCH /tasks/", &task, "/", step, &self.tail] {
+            request.extend_from_slice(part.as_bytes());
+        }
+        true
+    }
+}
+
+impl Script {
+    /// `GET` of this path.
+    pub(crate) fn get(path: &str, token: &str) -> Self {
+        Self::Repeat(format!("GET {path}{}", wire::tail(token)).into_bytes())
+    }
+
+    fn next(&mut self, request: &mut Vec<u8>) -> bool {
+        match self {
+            Self::Repeat(bytes) => {
+                request.clear();
+                request.extend_from_slice(bytes);
+                true
+            }
+            Self::Work(shift) => shift.next(request),
+        }
+    }
+}
+
+/// What came of it.
+pub(crate) struct Outcome {
+    /// Microseconds from before a request to the end of its answer.
+    pub(crate) times: Histogram<u64>,
+    seconds: f64,
+}
+
+impl Outcome {
+    /// Answers a second.
+    pub(crate) fn rate(&self) -> f64 {
+        self.times.len() as f64 / self.seconds
+    }
+
+    /// A quantile in milliseconds.
+    pub(crate) fn millis(&self, quantile: f64) -> f64 {
+        millis(&self.times, quantile)
+    }
+}
+
+/// A histogram of microseconds, up to a minute, in three digits.
+pub(crate) fn histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, 60_000_000, 3).expect("these bounds are in order")
+}
+
+/// A quantile of such a histogram in milliseconds.
+pub(crate) fn millis(times: &Histogram<u64>, quantile: f64) -> f64 {
+    times.value_at_quantile(quantile) as f64 / 1000.0
+}
+
+/// Notes a time; what is beyond a minute counts as a minute.
+pub(crate) fn note(times: &mut Histogram<u64>, time: Duration) {
+    times.saturating_record(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
+}
+
+/// Lets every script run on a connection of its own.
+///
+/// # Errors
+/// If an answer is not 200, or a script is at its end too early.
+pub(crate) async fn run(
+    address: SocketAddr,
+    scripts: Vec<Script>,
+    time: Duration,
+) -> anyhow::Result<Outcome> {
+    let begin = Instant::now() + WARM_UP;
+    let clients = scripts
+        .into_iter()
+        .map(|script| client(address, script, begin, begin + time));
+    let mut times = histogram();
+    for of_one in try_join_all(clients.map(tokio::spawn)).await? {
+        times.add(of_one?)?;
+    }
+    ensure!(!times.is_empty(), "nothing was answered in time");
+    Ok(Outcome {
+        times,
+        seconds: time.as_secs_f64(),
+    })
+}
+
+async fn client(
+    address: SocketAddr,
+    mut script: Script,
+    begin: Instant,
+    end: Instant,
+) -> anyhow::Result<Histogram<u64>> {
+    let mut connection = Connection::open(address).await?;
+    let (mut times, mut request) = (histogram(), Vec::new());
+    loop {
+        let sent = Instant::now();
+        if sent >= end {
+            return Ok(times);
+        }
+        if !script.next(&mut request) {
+            bail!("the prepared tasks ran out: this Slipway is faster than was thought possible");
+        }
+        let status = connection.call(&request).await?;
+        ensure!(status == 200, "a request was answered with {status}");
+        let answered = Instant::now();
+        if sent >= begin && answered <= end {
+            note(&mut times, answered - sent);
+        }
+    }
+}

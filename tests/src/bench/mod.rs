@@ -1,0 +1,81 @@
+//! The rows of the benchmark, and what they are measured with.
+//!
+//! Every row starts a Slipway of its own, so that none profits from the caches or suffers
+//! from the leftovers of another. The generator runs on one thread and speaks HTTP over
+//! plain sockets, because it shares the machine's cores with what it measures.
+
+mod arrivals;
+mod load;
+mod probe;
+mod report;
+mod requests;
+mod start;
+mod streams;
+mod wire;
+mod work;
+
+use std::{net::SocketAddr, time::Duration};
+
+use anyhow::Context as _;
+use clap::ValueEnum;
+use slipway_tests::Process;
+
+pub(crate) use probe::machine;
+pub(crate) use report::{Line, print, to_json};
+
+/// What can be measured by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Row {
+    /// From start to the first answered request, on existing data
+    Start,
+    /// Memory when idle and under load
+    Memory,
+    /// Durable commands a second
+    Commands,
+    /// Reads a second
+    Reads,
+    /// Commands and reads at once
+    Mixed,
+    /// How many commands share a commit
+    Commits,
+    /// From a commit to 1,000 clients of the stream
+    Fanout,
+    /// Memory of connected clients of the stream
+    Streams,
+}
+
+/// How much of everything.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan {
+    /// How long a row is measured.
+    pub(crate) time: Duration,
+    /// Clients that send requests, each as soon as it has its answer.
+    pub(crate) clients: usize,
+    /// Clients of the stream in the row `streams`.
+    pub(crate) streams: usize,
+}
+
+impl Row {
+    /// Measures it.
+    ///
+    /// # Errors
+    /// If the server does not do what it should: numbers of failures mean nothing.
+    pub(crate) async fn measure(self, plan: &Plan) -> anyhow::Result<Vec<Line>> {
+        match self {
+            Self::Start => start::start().await,
+            Self::Memory => start::memory(plan).await,
+            Self::Commands => requests::commands(plan).await,
+            Self::Reads => requests::reads(plan).await,
+            Self::Mixed => requests::mixed(plan).await,
+            Self::Commits => requests::commits(plan).await,
+            Self::Fanout => streams::fanout(plan).await,
+            Self::Streams => streams::held(plan).await,
+        }
+    }
+}
+
+/// Where the process serves REST.
+fn address(process: &Process) -> anyhow::Result<SocketAddr> {
+    let address = process.http.strip_prefix("http://").context("plain HTTP")?;
+    Ok(address.parse()?)
+}

@@ -1,0 +1,115 @@
+//! HTTP/1.1 as cheap as it gets: bytes prepared beforehand, answers read only as far as
+//! they must be.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context as _, bail};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+/// Holds an answer of usual size.
+const BUFFER: usize = 32 * 1024;
+
+/// A kept-alive connection with one request in flight.
+pub(crate) struct Connection {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+/// What is needed of an answer's head.
+struct Head {
+    status: u16,
+    /// Bytes of head and body together; `None` if the body has no announced length.
+    whole: Option<usize>,
+    /// Where the body begins.
+    body: usize,
+}
+
+impl Connection {
+    /// Connects.
+    ///
+    /// # Errors
+    /// If nobody listens.
+    pub(crate) async fn open(address: SocketAddr) -> anyhow::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self {
+            stream,
+            buffer: Vec::with_capacity(BUFFER),
+        })
+    }
+
+    /// Sends a request, reads its answer to the end, and returns the status.
+    ///
+    /// # Errors
+    /// If the connection ends before, or the answer has no announced length.
+    pub(crate) async fn call(&mut self, request: &[u8]) -> anyhow::Result<u16> {
+        let head = self.head(request).await?;
+        let whole = head.whole.context("the answer has no length")?;
+        while self.buffer.len() < whole {
+            self.fill().await?;
+        }
+        Ok(head.status)
+    }
+
+    /// Sends a request whose answer does not end, and returns the connection with what has
+    /// arrived of the body.
+    ///
+    /// # Errors
+    /// If the answer is not 200.
+    pub(crate) async fn stream(mut self, request: &[u8]) -> anyhow::Result<(TcpStream, Vec<u8>)> {
+        let head = self.head(request).await?;
+        if head.status != 200 {
+            bail!("the stream was refused with {}", head.status);
+        }
+        // A copy, because there may be 20,000: the buffer is larger than needed from now on.
+        let begun = self.buffer[head.body..].to_vec();
+        Ok((self.stream, begun))
+    }
+
+    async fn head(&mut self, request: &[u8]) -> anyhow::Result<Head> {
+        self.stream.write_all(request).await?;
+        self.buffer.clear();
+        loop {
+            self.fill().await?;
+            if let Some(head) = Head::of(&self.buffer)? {
+                return Ok(head);
+            }
+        }
+    }
+
+    async fn fill(&mut self) -> anyhow::Result<()> {
+        if self.stream.read_buf(&mut self.buffer).await? == 0 {
+            bail!("the connection was closed before the end of the answer");
+        }
+        Ok(())
+    }
+}
+
+impl Head {
+    /// The head, if it is complete.
+    fn of(answer: &[u8]) -> anyhow::Result<Option<Self>> {
+        let Some(end) = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n") else {
+            return Ok(None);
+        };
+        let mut lines = std::str::from_utf8(&answer[..end])?.split("\r\n");
+        let status = lines.next().and_then(|line| line.split(' ').nth(1));
+        let length = lines
+            .filter_map(|line| line.split_once(": "))
+            .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+            .map(|(_, value)| value.parse::<usize>());
+        let body = end + 4;
+        Ok(Some(Self {
+            status: status.context("a status")?.parse()?,
+            whole: length.transpose()?.map(|length| body + length),
+            body,
+        }))
+    }
+}
+
+/// What stands in a request after its first line, for the bearer of `token`.
+pub(crate) fn tail(token: &str) -> String {
+    format!(" HTTP/1.1\r\nhost: slipway\r\nauthorization: Bearer {token}\r\n\r\n")
+}

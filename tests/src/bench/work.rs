@@ -1,0 +1,83 @@
+//! Developers, releases and tasks to work on, made through the API before anything is
+//! measured.
+
+use std::time::Duration;
+
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use slipway_tests::{Process, Team, team::task_ids};
+
+use super::load::{Script, Shift, WARM_UP};
+
+/// Tasks of a release.
+const TASKS: usize = 10;
+
+/// Releases made at once.
+const AT_ONCE: usize = 16;
+
+/// Commands a second for which tasks are prepared: of one client, and of all.
+const FASTEST_CLIENT: usize = 1_500;
+const FASTEST: usize = 6_000;
+
+/// A script for each developer that lasts for `time`: releases of ten tasks, all of them
+/// theirs, so that nobody waits for anybody.
+///
+/// # Errors
+/// If the preparation fails.
+pub(crate) async fn workers(
+    team: &Team,
+    developers: std::ops::Range<usize>,
+    time: Duration,
+) -> anyhow::Result<Vec<Script>> {
+    let count = developers.len().max(1);
+    let rate = FASTEST_CLIENT.min(FASTEST / count + 1);
+    let seconds = (time + WARM_UP).as_secs_f64().ceil() as usize;
+    // A task is two commands.
+    let releases = (rate * seconds / 2).div_ceil(TASKS);
+    let shifts = developers.map(|developer| shift(team, developer, releases));
+    stream::iter(shifts)
+        .buffered(AT_ONCE)
+        .map_ok(Script::Work)
+        .try_collect()
+        .await
+}
+
+async fn shift(team: &Team, developer: usize, releases: usize) -> anyhow::Result<Shift> {
+    let mut tasks = Vec::with_capacity(releases * TASKS);
+    for n in 0..releases {
+        let name = format!("release {n} of {developer}");
+        let release = team.release(&name, &[developer; TASKS]).await?;
+        tasks.extend(task_ids(&release));
+    }
+    Ok(Shift::new(tasks, team.developers[developer].token()))
+}
+
+/// Gives each of these developers ten tasks, in releases of twenty that they share with
+/// others: most of them wait for somebody. Each developer's script asks for them.
+///
+/// # Errors
+/// If the preparation fails.
+pub(crate) async fn readers(
+    team: &Team,
+    developers: std::ops::Range<usize>,
+) -> anyhow::Result<Vec<Script>> {
+    let all: Vec<_> = developers.collect();
+    for n in 0..all.len().div_ceil(2) {
+        let owners: Vec<_> = (0..2 * TASKS)
+            .map(|task| all[(n * 2 * TASKS + task) % all.len()])
+            .collect();
+        team.release(&format!("shared release {n}"), &owners)
+            .await?;
+    }
+    let script = |developer: usize| Script::get("/tasks/my", team.developers[developer].token());
+    Ok(all.into_iter().map(script).collect())
+}
+
+/// A Slipway with this many developers.
+///
+/// # Errors
+/// If it does not start.
+pub(crate) async fn staffed(developers: usize) -> anyhow::Result<(Process, Team)> {
+    let process = Process::start().await?;
+    let team = Team::new(&process, developers).await?;
+    Ok((process, team))
+}

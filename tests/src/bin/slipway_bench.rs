@@ -1,0 +1,100 @@
+//! Measures Slipway against the operator's contract: starts one of its own, gives it load,
+//! and prints what it took beside what it may take. Never fails because of a number.
+
+#[path = "../bench/mod.rs"]
+mod bench;
+
+use std::{env, process::Command, time::Duration};
+
+use anyhow::{Context as _, ensure};
+use clap::{Parser, ValueEnum as _};
+
+use bench::{Plan, Row, machine, print, to_json};
+
+/// Measure Slipway on this machine.
+///
+/// Starts a Slipway of its own on a temporary directory for every row, and prints the
+/// figures beside the targets. The generator shares the machine with the server: let
+/// nothing else run.
+///
+/// Example: slipway-bench --only commands --only reads --seconds 30
+#[derive(Parser)]
+#[command(name = "slipway-bench", verbatim_doc_comment)]
+struct Options {
+    /// Measure this row only; may be repeated
+    #[arg(long, value_enum, value_name = "ROW")]
+    only: Vec<Row>,
+    /// How long each row is measured
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
+    seconds: u64,
+    /// Clients that send requests
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(2..=1000))]
+    clients: u16,
+    /// Clients of the stream in the row `streams`; 20000 need `ulimit -n 20100`
+    #[arg(long, value_name = "N", default_value_t = 2000, value_parser = clap::value_parser!(u16).range(1..=25_000))]
+    streams: u16,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+fn main() -> anyhow::Result<()> {
+    let options = Options::parse();
+    build_server()?;
+    // One thread: the generator must leave the cores to the server.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(measure(&options))
+}
+
+async fn measure(options: &Options) -> anyhow::Result<()> {
+    let plan = Plan {
+        time: Duration::from_secs(options.seconds),
+        clients: options.clients.into(),
+        streams: options.streams.into(),
+    };
+    let rows = if options.only.is_empty() {
+        Row::value_variants()
+    } else {
+        &options.only
+    };
+    let machine = machine();
+    if cfg!(debug_assertions) {
+        eprintln!("This is not a release build: the figures say nothing about one.");
+    }
+    let mut lines = Vec::new();
+    for row in rows {
+        eprintln!("measuring {row:?} …");
+        lines.extend(
+            row.measure(&plan)
+                .await
+                .with_context(|| format!("{row:?}"))?,
+        );
+    }
+    if options.json {
+        println!("{:#}", to_json(&machine, &lines));
+    } else {
+        println!("{machine}\n");
+        print(&lines);
+    }
+    Ok(())
+}
+
+/// Under `cargo run`, builds the program that is measured: cargo itself builds only the
+/// one that it runs.
+fn build_server() -> anyhow::Result<()> {
+    let (Ok(cargo), Ok(package)) = (env::var("CARGO"), env::var("CARGO_MANIFEST_DIR")) else {
+        return Ok(());
+    };
+    let mut build = Command::new(cargo);
+    build
+        .args(["build", "--bin", "slipway-under-test"])
+        .current_dir(package);
+    if !cfg!(debug_assertions) {
+        build.arg("--release");
+    }
+    let status = build.status().context("cargo cannot be run")?;
+    ensure!(status.success(), "the server cannot be built");
+    Ok(())
+}
