@@ -11,6 +11,7 @@ use std::{
 };
 
 use axum::{Router, body::Body, extract::ConnectInfo, response::Response};
+use futures::FutureExt as _;
 use http::{HeaderValue, Request, Version, header::CONNECTION};
 use hyper::body::Incoming;
 use hyper_util::{
@@ -34,6 +35,10 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// kept connection gets its answer instead of a reset.
 const LAME_DUCK: Duration = Duration::from_millis(300);
 
+/// Those who connected last have this long to send their request: a connection that has
+/// not been read from is closed without an answer.
+const LAST_REQUESTS: Duration = Duration::from_millis(100);
+
 /// Serves `router` until `shutdown`, then drains: requests in flight are answered, and it
 /// returns when all connections have ended, at the latest `drain` later.
 pub async fn serve(
@@ -53,7 +58,12 @@ pub async fn serve(
     }
     server.draining.store(true, Ordering::Relaxed);
     let _ = tokio::time::timeout(LAME_DUCK, server.accept_all(&listener)).await;
+    // Whoever has connected already is let in.
+    while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
+        server.spawn(stream, peer);
+    }
     drop(listener);
+    tokio::time::sleep(LAST_REQUESTS).await;
     if tokio::time::timeout(drain, server.connections.shutdown())
         .await
         .is_err()

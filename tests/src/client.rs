@@ -1,6 +1,6 @@
 //! A client of the REST API.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use anyhow::{Context as _, bail};
 use reqwest::{
@@ -28,6 +28,8 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// The body; null if it was empty, a string if it was not JSON.
     pub body: Value,
+    /// The body as it came.
+    pub text: String,
 }
 
 impl Answer {
@@ -52,6 +54,12 @@ impl Answer {
         let found = (self.status, self.body["code"].as_str().unwrap_or_default());
         assert_eq!(found, (status, code), "{:#}", self.body);
         assert_eq!(self.header("content-type"), "application/problem+json");
+        assert!(
+            !self.header("x-request-id").is_empty(),
+            "{:?}",
+            self.headers
+        );
+        assert!(!self.header("traceparent").is_empty(), "{:?}", self.headers);
         assert_eq!(self.body["status"], status);
         for field in ["type", "title", "detail", "traceId"] {
             assert!(self.body[field].is_string(), "{field}: {:#}", self.body);
@@ -76,10 +84,25 @@ impl Client {
     /// Only if the machine cannot make HTTP clients.
     #[must_use]
     pub fn new(base: &str) -> Self {
+        Self::build(base, None)
+    }
+
+    /// The same, from this address of the machine: on Linux all of 127.0.0.0/8 are its
+    /// own, so that a test can be several clients.
+    ///
+    /// # Panics
+    /// Only if the machine cannot make HTTP clients.
+    #[must_use]
+    pub fn from_address(base: &str, address: [u8; 4]) -> Self {
+        Self::build(base, Some(address.into()))
+    }
+
+    fn build(base: &str, address: Option<IpAddr>) -> Self {
         // Fails if it was done before, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
             .timeout(Duration::from_secs(60))
+            .local_address(address)
             .build()
             .expect("a client without special wishes can be made");
         Self {
@@ -132,19 +155,24 @@ impl Client {
     ///
     /// # Errors
     /// If there is no answer.
+    ///
+    /// # Panics
+    /// If the answer is a 500: whatever a test does, that is a bug.
     pub async fn send(&self, request: RequestBuilder) -> anyhow::Result<Answer> {
         let answer = request.send().await?;
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
         let text = answer.text().await?;
+        assert_ne!(status, 500, "{text}");
         let body = if text.is_empty() {
             Value::Null
         } else {
-            serde_json::from_str(&text).unwrap_or(Value::String(text))
+            serde_json::from_str(&text).unwrap_or_else(|_| Value::String(text.clone()))
         };
         Ok(Answer {
             status,
             headers,
             body,
+            text,
         })
     }
 

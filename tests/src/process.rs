@@ -28,6 +28,8 @@ pub struct Options {
     pub args: Vec<String>,
     /// Further environment.
     pub env: Vec<(String, String)>,
+    /// What of the usual environment is to be left out.
+    pub without: Vec<String>,
 }
 
 impl Options {
@@ -196,6 +198,9 @@ fn command(dir: &Path, options: &Options) -> Command {
         .env("SLIPWAY_ADMIN_PASSWORD", ADMIN_PASSWORD)
         .envs(options.env.iter().cloned())
         .kill_on_drop(true);
+    for name in &options.without {
+        command.env_remove(name);
+    }
     command
 }
 

@@ -64,6 +64,15 @@ pub struct TopicSpec {
     pub partitions: u32,
 }
 
+impl From<&slipway_proto::events::Topic> for TopicSpec {
+    fn from(topic: &slipway_proto::events::Topic) -> Self {
+        Self {
+            name: topic.name.to_owned(),
+            partitions: topic.partitions,
+        }
+    }
+}
+
 /// The bus did not do what it was asked to.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum BusError {

@@ -105,10 +105,13 @@ impl GrpcServer {
         let (reporter, health_service) = tonic_health::server::health_reporter();
         let health = GrpcHealth { reporter, services };
         health.report(|_| false).await;
-        let reflection = || {
+        let reflection = |version: &str| {
             let mut builder = tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(DESCRIPTOR_SET)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+                // So that a client without files can read our error details.
+                .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+                .with_service_name(format!("grpc.reflection.{version}.ServerReflection"))
                 .with_service_name("grpc.health.v1.Health");
             for service in &health.services {
                 builder = builder.with_service_name(*service);
@@ -116,8 +119,8 @@ impl GrpcServer {
             builder
         };
         let routes = routes
-            .add_service(reflection().build_v1()?)
-            .add_service(reflection().build_v1alpha()?)
+            .add_service(reflection("v1").build_v1()?)
+            .add_service(reflection("v1alpha").build_v1alpha()?)
             .add_service(health_service);
         Ok(Self {
             routes,

@@ -45,13 +45,7 @@ pub(super) async fn bus(
 ) -> anyhow::Result<SharedBus> {
     let path = data.file("bus.db");
     let bus = EmbeddedBus::open(&path, clock).with_context(|| format!("{}", path.display()))?;
-    let topics: Vec<_> = TOPICS
-        .iter()
-        .map(|topic| TopicSpec {
-            name: topic.name.to_owned(),
-            partitions: topic.partitions,
-        })
-        .collect();
+    let topics: Vec<_> = TOPICS.iter().map(TopicSpec::from).collect();
     bus.create_topics(&topics).await?;
     bus.prune_in(background);
     Ok(Arc::new(bus))

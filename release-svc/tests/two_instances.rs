@@ -1,0 +1,313 @@
+//! Two instances of the service on one store: what two replicas are to each other.
+//! Everybody lines up on a barrier before they act.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use futures::future::join_all;
+use release_svc::{Config, Dependencies, FirstAdmin, Stores};
+use slipway_mesh::{
+    access::{AccessLayer, Keyring, Policies, ServiceSecret, Verifier},
+    bus::{Bus as _, EmbeddedBus, Event, SharedBus, TopicSpec},
+    clock::{SharedClock, SystemClock},
+    error::Fault,
+    grpc::{Link, Outbound, Surround},
+    life::{Background, Health},
+};
+use slipway_proto::{
+    DESCRIPTOR_SET,
+    events::TOPICS,
+    identity::v1::{LoginRequest, RegisterRequest, identity_service_client::IdentityServiceClient},
+    release::v1::{
+        AddTaskRequest, CompleteReleaseRequest, CreateReleaseRequest, GetReleaseRequest, NewTask,
+        Release, ReleaseStatus, StartTaskRequest, new_task::Assignee,
+        release_service_client::ReleaseServiceClient, task_service_client::TaskServiceClient,
+    },
+};
+use tokio::sync::Barrier;
+
+const PASSWORD: &str = "a password for tests";
+const RACERS: usize = 50;
+
+/// Two instances, an admin and a developer.
+struct Setup {
+    instances: [Link; 2],
+    admin: Outbound,
+    developer: Outbound,
+    bus: SharedBus,
+    background: Background,
+    _dir: tempfile::TempDir,
+}
+
+async fn instance(
+    dir: &tempfile::TempDir,
+    bus: SharedBus,
+    keys: Arc<Keyring>,
+    background: Background,
+) -> Link {
+    let clock: SharedClock = Arc::new(SystemClock);
+    let verifier = Verifier::with_keys(keys.jwks(), ServiceSecret::random(), clock.clone());
+    let config = Config {
+        token_ttl: Duration::from_secs(3600),
+        allow_admin_registration: false,
+    };
+    let first_admin = FirstAdmin {
+        username: "admin".into(),
+        email: "admin@localhost".into(),
+        password: Some(PASSWORD.into()),
+    };
+    let dependencies = Dependencies {
+        stores: Stores::sqlite(&dir.path().join("release.db")).unwrap(),
+        bus,
+        keys,
+        clock,
+        background,
+        health: Health::default(),
+    };
+    let service = config.build(first_admin, dependencies).await.unwrap();
+    let policies = Policies::from_descriptor_set(DESCRIPTOR_SET).unwrap();
+    let access = AccessLayer::new(Arc::new(policies), Arc::new(verifier));
+    Link::local(Surround::new(access).around(service.routes))
+}
+
+impl Setup {
+    async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let bus = EmbeddedBus::open(&dir.path().join("bus.db"), Arc::new(SystemClock)).unwrap();
+        let topics: Vec<_> = TOPICS.iter().map(TopicSpec::from).collect();
+        bus.create_topics(&topics).await.unwrap();
+        let bus: SharedBus = Arc::new(bus);
+        let keys = Arc::new(Keyring::ephemeral());
+        let background = Background::default();
+        // Both find that there is no admin, and one creates it.
+        let build = || instance(&dir, bus.clone(), keys.clone(), background.clone());
+        let (one, two) = tokio::join!(build(), build());
+        let mut identity = IdentityServiceClient::new(two.clone());
+        let login = LoginRequest {
+            login: "admin".into(),
+            password: PASSWORD.into(),
+        };
+        let admin = identity.login(login).await.unwrap().into_inner().session;
+        let register = RegisterRequest {
+            username: "ada".into(),
+            email: "ada@example.com".into(),
+            password: PASSWORD.into(),
+            role: 0,
+        };
+        let developer = identity
+            .register(register)
+            .await
+            .unwrap()
+            .into_inner()
+            .session;
+        Self {
+            instances: [one, two],
+            admin: Outbound::with_token(admin.unwrap().token),
+            developer: Outbound::with_token(developer.unwrap().token),
+            bus,
+            background,
+            _dir: dir,
+        }
+    }
+
+    fn releases(&self, n: usize) -> ReleaseServiceClient<Link> {
+        ReleaseServiceClient::new(self.instances[n % 2].clone())
+    }
+
+    fn tasks(&self, n: usize) -> TaskServiceClient<Link> {
+        TaskServiceClient::new(self.instances[n % 2].clone())
+    }
+
+    async fn plan(&self, name: String, tasks: usize) -> Release {
+        let request = CreateReleaseRequest {
+            name,
+            tasks: vec![task("t".into()); tasks],
+            ..CreateReleaseRequest::default()
+        };
+        let created = self
+            .releases(0)
+            .create_release(self.admin.request(request))
+            .await;
+        created.unwrap().into_inner().release.unwrap()
+    }
+
+    async fn get(&self, id: &str) -> Release {
+        let request = self.admin.request(GetReleaseRequest { id: id.into() });
+        let found = self.releases(1).get_release(request).await.unwrap();
+        found.into_inner().release.unwrap()
+    }
+}
+
+fn task(title: String) -> NewTask {
+    NewTask {
+        title,
+        assignee: Some(Assignee::AssigneeUsername("ada".into())),
+        ..NewTask::default()
+    }
+}
+
+/// Runs all racers at once.
+async fn race<T, F>(racers: Vec<F>) -> Vec<T>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    let barrier = Arc::new(Barrier::new(racers.len()));
+    let racers = racers.into_iter().map(|racer| {
+        let barrier = Arc::clone(&barrier);
+        tokio::spawn(async move {
+            barrier.wait().await;
+            racer.await
+        })
+    });
+    join_all(racers)
+        .await
+        .into_iter()
+        .map(Result::unwrap)
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_developer_is_busy_on_both() {
+    let s = Setup::new().await;
+    let mut racers = Vec::new();
+    for n in 0..RACERS {
+        let id = s.plan(format!("release {n}"), 1).await.tasks[0].id.clone();
+        let (mut tasks, request) = (s.tasks(n), s.developer.request(StartTaskRequest { id }));
+        racers.push(async move { tasks.start_task(request).await });
+    }
+    let (started, refused): (Vec<_>, Vec<_>) =
+        race(racers).await.into_iter().partition(Result::is_ok);
+    assert_eq!(started.len(), 1);
+    let winner = started
+        .into_iter()
+        .next()
+        .unwrap()
+        .unwrap()
+        .into_inner()
+        .task
+        .unwrap();
+    for refusal in refused {
+        let fault = Fault::from(refusal.unwrap_err());
+        assert_eq!(fault.code, "DEVELOPER_BUSY");
+        assert_eq!(fault.facts["activeTask"]["id"], winner.id);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tasks_added_on_both_are_all_there() {
+    let s = Setup::new().await;
+    let release = s.plan("shared".into(), 0).await;
+    let racers = (0..RACERS).map(|n| {
+        let request = s.admin.request(AddTaskRequest {
+            release_id: release.id.clone(),
+            task: Some(task(format!("task {n}"))),
+        });
+        let mut releases = s.releases(n);
+        async move { releases.add_task(request).await }
+    });
+    for added in race(racers.collect()).await {
+        added.unwrap();
+    }
+    let after = s.get(&release.id).await;
+    let indexes: BTreeSet<_> = after.tasks.iter().map(|task| task.order_index).collect();
+    let titles: BTreeSet<_> = after.tasks.iter().map(|task| &task.title).collect();
+    assert_eq!((indexes.len(), titles.len()), (RACERS, RACERS));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn completing_on_one_and_hotfixing_on_the_other_happen_in_one_of_the_two_orders() {
+    let s = Setup::new().await;
+    for round in 0..20 {
+        let release = s.plan(format!("round {round}"), 1).await;
+        let id = release.tasks[0].id.clone();
+        let start = StartTaskRequest { id: id.clone() };
+        s.tasks(0)
+            .start_task(s.developer.request(start))
+            .await
+            .unwrap();
+        let complete = slipway_proto::release::v1::CompleteTaskRequest { id };
+        s.tasks(1)
+            .complete_task(s.developer.request(complete))
+            .await
+            .unwrap();
+
+        let complete = s.admin.request(CompleteReleaseRequest {
+            id: release.id.clone(),
+        });
+        let add = s.admin.request(AddTaskRequest {
+            release_id: release.id.clone(),
+            task: Some(task("one more".into())),
+        });
+        let (mut one, mut two) = (s.releases(0), s.releases(1));
+        let barrier = Arc::new(Barrier::new(2));
+        let (completed, added) = tokio::join!(
+            async {
+                barrier.wait().await;
+                one.complete_release(complete).await
+            },
+            async {
+                barrier.wait().await;
+                two.add_task(add).await
+            },
+        );
+        let added = added.unwrap().into_inner().task.unwrap();
+        let after = s.get(&release.id).await;
+        assert_eq!(after.status(), ReleaseStatus::Open);
+        match completed {
+            Ok(_) => assert!(added.hotfix && after.reopened_count == 1),
+            Err(status) => {
+                assert_eq!(Fault::from(status).code, "RELEASE_INCOMPLETE");
+                assert!(!added.hotfix && after.reopened_count == 0);
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_idempotency_key_on_both_is_one_release() {
+    let s = Setup::new().await;
+    let mut admin = s.admin.clone();
+    admin.idempotency_key = Some("the-same".into());
+    let racers = (0..RACERS).map(|n| {
+        let request = admin.request(CreateReleaseRequest {
+            name: "once".into(),
+            ..CreateReleaseRequest::default()
+        });
+        let mut releases = s.releases(n);
+        async move { releases.create_release(request).await.unwrap().into_inner() }
+    });
+    let answers = race(racers.collect()).await;
+    assert!(
+        answers.windows(2).all(|pair| pair[0] == pair[1]),
+        "all answers are the first"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_publish_what_either_committed_and_first_occurrences_are_in_order() {
+    let s = Setup::new().await;
+    let release = s.plan("told".into(), 0).await;
+    for n in 0..20 {
+        let request = s.admin.request(AddTaskRequest {
+            release_id: release.id.clone(),
+            task: Some(task(format!("{n:02}"))),
+        });
+        s.releases(n).add_task(request).await.unwrap();
+    }
+    s.background.stop(Duration::from_secs(10)).await;
+    let topics = [slipway_proto::events::RELEASES.name.to_owned()];
+    let mut subscription = s.bus.subscribe("test", &topics).await.unwrap();
+    let (mut seen, mut titles) = (BTreeSet::new(), Vec::new());
+    // The plan, and two events a task.
+    while seen.len() < 1 + 2 * 20 {
+        for delivery in subscription.next(1_000).await.unwrap() {
+            let event = Event::from_record(&delivery.record).unwrap();
+            if seen.insert(event.id) && event.event_type == "task.created" {
+                let created: slipway_proto::events::TaskCreatedEvent = event.payload().unwrap();
+                titles.push(created.task.title);
+            }
+        }
+    }
+    assert_eq!(titles.len(), 20);
+    assert!(titles.is_sorted(), "{titles:?}");
+}

@@ -1,0 +1,193 @@
+//! Starting, refusing to start, and stopping.
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::{Value, json};
+use slipway_tests::{Client, Options, Process, StreamEvent, Team, process, team::id};
+use tokio::{sync::mpsc, task::JoinSet};
+
+/// What one client of a process that is told to stop has seen.
+struct Seen {
+    accepted: Vec<String>,
+    lost: Option<String>,
+}
+
+/// Plans one release after the other until the process says that it is about to go.
+async fn plan_until_refused(admin: Client, answered: mpsc::UnboundedSender<()>) -> Seen {
+    let mut accepted = Vec::new();
+    loop {
+        let name = uuid::Uuid::now_v7().to_string();
+        match admin.post("/releases", &json!({"name": name})).await {
+            Ok(answer) => {
+                let going = answer.header("connection") == "close";
+                accepted.push(id(&answer.expect(201)).to_owned());
+                let _ = answered.send(());
+                if going {
+                    return Seen {
+                        accepted,
+                        lost: None,
+                    };
+                }
+            }
+            Err(error) => {
+                let lost = Some(format!("{error:#}"));
+                return Seen { accepted, lost };
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn told_to_stop_under_load_it_answers_what_it_accepted_and_exits_with_0() {
+    let server = Process::start().await.unwrap();
+    let admin = server.admin().await.unwrap();
+    let mut stream = admin.stream("", None).await.unwrap();
+    let (answered, mut answers) = mpsc::unbounded_channel();
+    let mut clients = JoinSet::new();
+    for _ in 0..16 {
+        clients.spawn(plan_until_refused(admin.clone(), answered.clone()));
+    }
+    for _ in 0..200 {
+        answers.recv().await.unwrap();
+    }
+    server.signal("TERM").await.unwrap();
+    let data = Arc::clone(&server.data);
+    let ended = tokio::time::timeout(Duration::from_secs(10), server.ended());
+    let (status, log) = ended.await.expect("it ends within 10 s").unwrap();
+    assert_eq!(status.code(), Some(0), "{log}");
+    let seen = clients.join_all().await;
+    for seen in &seen {
+        assert_eq!(seen.lost, None, "a request was sent and not answered");
+    }
+    loop {
+        match stream.next().await.unwrap() {
+            StreamEvent::Entry { .. } => {}
+            StreamEvent::Goodbye(reason) => {
+                assert_eq!(reason["reason"], "shutdown");
+                break;
+            }
+            StreamEvent::Gap(gap) => panic!("{gap}"),
+        }
+    }
+    stream.ended().await.unwrap();
+
+    let server = Process::start_on(data, &Options::default()).await.unwrap();
+    let admin = server.admin().await.unwrap();
+    for release in seen.iter().flat_map(|seen| &seen.accepted) {
+        let _ = admin
+            .get(&format!("/releases/{release}"))
+            .await
+            .unwrap()
+            .expect(200);
+    }
+}
+
+#[tokio::test]
+async fn a_data_directory_has_one_process_at_a_time() {
+    let server = Process::start().await.unwrap();
+    let (status, _, errors) = process::run(server.data.path(), &Options::default())
+        .await
+        .unwrap();
+    assert_eq!(status.code(), Some(1));
+    assert!(
+        errors.contains(&format!("in use by process {}", server.pid())),
+        "{errors}"
+    );
+    let data = server.kill().await.unwrap();
+    // A process that was killed holds nothing.
+    Process::start_on(data, &Options::default()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_wrong_configuration_is_reported_whole_before_anything_is_touched() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options::default()
+        .env("SLIPWAY_TOKEN_TTL", "a while")
+        .env("SLIPWAY_HTTP_ADDR", "here")
+        .env("SLIPWAY_COLOUR", "red")
+        .arg("--drain-deadline")
+        .arg("never");
+    let (status, output, errors) = process::run(dir.path(), &options).await.unwrap();
+    assert_eq!((status.code(), output.as_str()), (Some(2), ""));
+    for key in [
+        "SLIPWAY_TOKEN_TTL",
+        "SLIPWAY_HTTP_ADDR",
+        "SLIPWAY_COLOUR",
+        "drain-deadline",
+    ] {
+        assert!(errors.contains(key), "{key} is not in: {errors}");
+    }
+    assert!(!dir.path().join("data").exists());
+}
+
+#[tokio::test]
+async fn settings_of_later_versions_are_refused_rather_than_ignored() {
+    let dir = tempfile::tempdir().unwrap();
+    for key in ["SLIPWAY_KAFKA_BROKERS", "SLIPWAY_MONGODB_URL"] {
+        let options = Options::default().env(key, "somewhere:1234");
+        let (status, _, errors) = process::run(dir.path(), &options).await.unwrap();
+        assert_eq!(status.code(), Some(2));
+        assert!(errors.contains(key), "{errors}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_in_use_is_a_clear_error() {
+    let server = Process::start().await.unwrap();
+    let taken = server.http.trim_start_matches("http://");
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options::default().env("SLIPWAY_HTTP_ADDR", taken);
+    let (status, _, errors) = process::run(dir.path(), &options).await.unwrap();
+    assert_eq!(status.code(), Some(1));
+    assert!(errors.contains(taken), "{errors}");
+}
+
+#[tokio::test]
+async fn the_first_admins_password_is_made_up_and_said_once() {
+    let dir = Arc::new(tempfile::tempdir().unwrap());
+    let options = Options {
+        without: vec!["SLIPWAY_ADMIN_PASSWORD".into()],
+        ..Options::default()
+    };
+    let server = Process::start_on(Arc::clone(&dir), &options).await.unwrap();
+    let (_, password) = server.greeting.split_once("with the password \"").unwrap();
+    let (password, _) = password.split_once('"').unwrap();
+    server.client().login("admin", password).await.unwrap();
+    let password = password.to_owned();
+    server.signal("TERM").await.unwrap();
+    let (_, log) = server.ended().await.unwrap();
+    assert!(
+        !log.contains(&password),
+        "a password does not belong in the log"
+    );
+
+    let server = Process::start_on(dir, &options).await.unwrap();
+    assert!(!server.greeting.contains("password"), "{}", server.greeting);
+    server.client().login("admin", &password).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_ops_port_tells_whether_it_can_serve() {
+    let server = Process::start().await.unwrap();
+    let ops = Client::new(&server.ops);
+    let _ = ops.get("/healthz").await.unwrap().expect(200);
+    let ready = ops.get("/readyz").await.unwrap().expect(200);
+    assert_eq!(ready["ready"], true);
+    let checks = ready["checks"].as_array().unwrap();
+    assert!(
+        checks.iter().all(|check| check["problem"].is_null()),
+        "{ready:#}"
+    );
+    let team = Team::new(&server, 1).await.unwrap();
+    team.release("counted", &[0]).await.unwrap();
+    let Value::String(metrics) = ops.get("/metrics").await.unwrap().expect(200) else {
+        panic!("metrics are text")
+    };
+    for metric in [
+        "slipway_commands_total{command=\"release.created\"} 1",
+        "slipway_registrations_total{role=\"Developer\"} 1",
+        "# HELP slipway_outbox_pending",
+    ] {
+        assert!(metrics.contains(metric), "{metric} is not in:\n{metrics}");
+    }
+}

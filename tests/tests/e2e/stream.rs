@@ -1,0 +1,132 @@
+//! The live wall of activity over connections that break.
+
+use serde_json::json;
+use slipway_tests::{Options, Process, StreamEvent, Team, team::id};
+use tokio::sync::watch;
+
+const DROPS: usize = 100;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_drops_and_resumes_a_hundred_times_sees_every_number_once() {
+    let server = Process::start().await.unwrap();
+    let team = Team::new(&server, 1).await.unwrap();
+    let (stop, stopped) = watch::channel(false);
+    let admin = team.admin.clone();
+    // Things go on happening while the reader is away, and while it catches up.
+    let writer = tokio::spawn(async move {
+        let mut written = 0;
+        while !*stopped.borrow() {
+            let body = json!({"name": format!("release {written}")});
+            let _ = admin.post("/releases", &body).await.unwrap().expect(201);
+            written += 1;
+        }
+        written
+    });
+
+    let mut last = 0;
+    for drop in 0..DROPS {
+        let resume = team.admin.stream("", Some(last)).await;
+        let mut stream = resume.unwrap();
+        // A different number of entries each time, so that it breaks at every place.
+        for _ in 0..=drop % 7 {
+            let (sequence, _) = stream.entry().await.unwrap();
+            assert_eq!(sequence, last + 1);
+            last = sequence;
+        }
+    }
+    stop.send(true).unwrap();
+    let written: u64 = writer.await.unwrap();
+    let total = written + 2;
+    let mut stream = team
+        .admin
+        .stream(&format!("?after={last}"), None)
+        .await
+        .unwrap();
+    while last < total {
+        let (sequence, _) = stream.entry().await.unwrap();
+        assert_eq!(sequence, last + 1);
+        last = sequence;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_reader_sees_the_same() {
+    let server = Process::start().await.unwrap();
+    let team = Team::new(&server, 1).await.unwrap();
+    let mut streams = Vec::new();
+    for _ in 0..20 {
+        streams.push(team.admin.stream("?after=0", None).await.unwrap());
+    }
+    for n in 0..50 {
+        let body = json!({"name": format!("release {n}")});
+        let _ = team
+            .admin
+            .post("/releases", &body)
+            .await
+            .unwrap()
+            .expect(201);
+    }
+    for stream in &mut streams {
+        for number in 1..=52 {
+            assert_eq!(stream.entry().await.unwrap().0, number);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_longer_kept_is_a_gap_and_the_rest_follows() {
+    let server = Process::start().await.unwrap();
+    let team = Team::new(&server, 1).await.unwrap();
+    for n in 0..8 {
+        let body = json!({"name": format!("release {n}")});
+        let _ = team
+            .admin
+            .post("/releases", &body)
+            .await
+            .unwrap()
+            .expect(201);
+    }
+    let last = team
+        .admin
+        .seen(|entry| entry["sequence"] == 10)
+        .await
+        .unwrap();
+    assert_eq!(last["type"], "release.created");
+    let data = server.kill().await.unwrap();
+    // A hundred days later, as far as the first four entries know.
+    let wall = rusqlite::Connection::open(data.path().join("data/notify.db")).unwrap();
+    let hundred_days = 100_i64 * 24 * 3600 * 1000;
+    let aged = wall.execute(
+        "UPDATE activity SET stored_at = stored_at - ?1 WHERE sequence <= 4",
+        [hundred_days],
+    );
+    assert_eq!(aged.unwrap(), 4);
+    drop(wall);
+
+    let server = Process::start_on(data, &Options::default()).await.unwrap();
+    let admin = server.admin().await.unwrap();
+    // Old entries go soon after the start: until then they are still there.
+    loop {
+        let mut stream = admin.stream("", Some(1)).await.unwrap();
+        match stream.next().await.unwrap() {
+            StreamEvent::Gap(gap) => {
+                assert_eq!((&gap["from"], &gap["to"]), (&json!(2), &json!(4)));
+                assert_eq!(stream.entry().await.unwrap().0, 5);
+                break;
+            }
+            StreamEvent::Entry { sequence, .. } => assert_eq!(sequence, 2),
+            other => panic!("{other:?}"),
+        }
+    }
+    // The sequence goes on where it was.
+    let release = admin
+        .post("/releases", &json!({"name": "next"}))
+        .await
+        .unwrap();
+    let release = release.expect(201);
+    let entry = admin
+        .seen(|entry| entry["subject"] == id(&release))
+        .await
+        .unwrap();
+    assert_eq!(entry["sequence"], 11);
+}
