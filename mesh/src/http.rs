@@ -19,7 +19,10 @@ use hyper_util::{
     server::{conn::auto::Builder, graceful::GracefulShutdown},
     service::TowerToHyperService,
 };
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::Instant,
+};
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tower::{Service as _, ServiceExt};
@@ -56,6 +59,7 @@ pub async fn serve(
         () = server.accept_all(&listener) => {}
         () = shutdown.cancelled() => {}
     }
+    let deadline = Instant::now() + drain;
     server.draining.store(true, Ordering::Relaxed);
     let _ = tokio::time::timeout(LAME_DUCK, server.accept_all(&listener)).await;
     // Whoever has connected already is let in.
@@ -64,7 +68,7 @@ pub async fn serve(
     }
     drop(listener);
     tokio::time::sleep(LAST_REQUESTS).await;
-    if tokio::time::timeout(drain, server.connections.shutdown())
+    if tokio::time::timeout_at(deadline, server.connections.shutdown())
         .await
         .is_err()
     {

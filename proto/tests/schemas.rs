@@ -3,6 +3,8 @@
 //! `UPDATE_SCHEMAS=1 cargo test -p slipway-proto` writes the schema of a new type. A
 //! schema that is committed may only grow by optional fields.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::{collections::BTreeSet, env, fs, path::PathBuf};
 
 use serde_json::Value;

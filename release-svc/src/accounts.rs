@@ -301,6 +301,8 @@ impl Accounts {
             "TOO_MANY_ATTEMPTS",
             "Too many failed sign-ins. Wait before you try again.",
         )
+        .fact("limit", MAX_FAILURES)
+        .fact("windowSeconds", WINDOW.as_secs())
         .retry_after(wait.max(Duration::from_secs(1))))
     }
 

@@ -1,6 +1,8 @@
 //! Two instances of the service on one store: what two replicas are to each other.
 //! Everybody lines up on a barrier before they act.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use futures::future::join_all;

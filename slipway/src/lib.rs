@@ -32,7 +32,7 @@ mod text;
 pub mod wiring;
 
 /// What is left on blocking threads after the drain does not keep the process longer.
-const RUNTIME_SHUTDOWN: Duration = Duration::from_secs(1);
+const RUNTIME_SHUTDOWN: Duration = Duration::from_millis(500);
 
 /// Wrong use of the program that only shows after the command line was parsed.
 #[derive(Debug, thiserror::Error)]

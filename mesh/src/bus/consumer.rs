@@ -161,7 +161,7 @@ impl Run {
                 Ok(event) => events.push((delivery, event)),
                 Err(reason) => {
                     self.bury(delivery, &format!("it is no event: {reason}"))
-                        .await?
+                        .await?;
                 }
             }
         }
@@ -177,7 +177,7 @@ impl Run {
                         Ok(Outcome::Handled) => {}
                         Err(panic) => {
                             self.bury(delivery, &format!("the handler panicked: {panic}"))
-                                .await?
+                                .await?;
                         }
                     }
                 }

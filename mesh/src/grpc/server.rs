@@ -3,7 +3,7 @@
 use std::{convert::Infallible, time::Duration};
 
 use slipway_proto::DESCRIPTOR_SET;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::Instant};
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{body::Body, service::Routes, transport::Server};
@@ -163,11 +163,12 @@ impl GrpcServer {
             );
         let ended = async {
             shutdown.cancelled().await;
+            let deadline = Instant::now() + drain;
             health.report(|_| false).await;
-            let _ = tokio::time::timeout(drain, surround.in_flight.none()).await;
+            let _ = tokio::time::timeout_at(deadline, surround.in_flight.none()).await;
             health.close().await;
             // Only streams whose clients do not read are left now.
-            tokio::time::sleep(drain).await;
+            tokio::time::sleep_until(deadline).await;
         };
         tokio::select! {
             served = server => served,

@@ -137,7 +137,10 @@ impl Assignees {
     fn developer(&self, assignee: Option<&Assignee>) -> Result<&User, &'static str> {
         let found = match assignee {
             None => return Err("is required: give assigneeId or assignee (a username)"),
-            Some(Assignee::AssigneeId(id)) => self.0.iter().find(|user| user.id.to_string() == *id),
+            Some(Assignee::AssigneeId(id)) => {
+                let id = id.parse().ok();
+                self.0.iter().find(|user| Some(user.id) == id)
+            }
             Some(Assignee::AssigneeUsername(name)) => {
                 let key = credentials::key(name);
                 self.0.iter().find(|user| user.username.key() == key)

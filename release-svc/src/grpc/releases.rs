@@ -15,7 +15,7 @@ use super::{drafts, id, translate};
 use crate::{
     commands::{By, Commands, Target, refuse},
     receipts::Repeatable,
-    release::{Decision, Refusal, ReleaseEvent, ReleaseId},
+    release::{Decision, Refusal, Release, ReleaseEvent, ReleaseId},
     store::ReleaseFilter,
 };
 
@@ -111,7 +111,7 @@ impl ReleaseService for Releases {
         let response = self.commands.change(
             Target::Release(release),
             by,
-            |release, now| release.complete(now),
+            Release::complete,
             |decision| CompleteReleaseResponse {
                 release: Some(translate::release(&decision.release)),
             },

@@ -26,7 +26,7 @@ use crate::{cli::Role, config::Settings};
 
 /// Background work has this long to finish its batch and commit it, after the last
 /// request is answered.
-const BACKGROUND_DEADLINE: Duration = Duration::from_millis(1_500);
+const BACKGROUND_DEADLINE: Duration = Duration::from_secs(1);
 
 /// How often the health of the services is looked at for those who watch it.
 const HEALTH_EVERY: Duration = Duration::from_secs(1);

@@ -1,5 +1,7 @@
 //! End-to-end tests, by behaviour, each through a running process.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod api;
 mod concurrency;
 mod crash;
