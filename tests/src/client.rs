@@ -38,7 +38,6 @@ impl Answer {
     /// # Panics
     /// If it has another.
     #[track_caller]
-    #[must_use]
     pub fn expect(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{:#}", self.body);
         self.body
@@ -49,7 +48,6 @@ impl Answer {
     /// # Panics
     /// If it has others, or is not a problem as documented.
     #[track_caller]
-    #[must_use]
     pub fn refused(self, status: u16, code: &str) -> Value {
         let found = (self.status, self.body["code"].as_str().unwrap_or_default());
         assert_eq!(found, (status, code), "{:#}", self.body);

@@ -1,1 +1,122 @@
-//! The REST API, route by route.
+//! The REST API, route by route. Every test has a process of its own: it costs less than
+//! keeping tests apart within a shared one.
+
+mod activity;
+mod auth;
+mod conventions;
+mod idempotency;
+mod input;
+mod openapi;
+mod paging;
+mod releases;
+mod stream;
+mod tasks;
+mod users;
+mod v1;
+
+use anyhow::Context as _;
+use reqwest::Method;
+use serde_json::{Value, json};
+use slipway_tests::{
+    Answer, Client, Process, Team,
+    team::{id, task_ids},
+};
+
+/// An id that nothing has.
+const UNKNOWN: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
+
+/// Every route that takes a body: its path, a body it accepts as far as its form goes, and
+/// a field of it that must be a string.
+fn routes_with_a_body() -> [(&'static str, Value, &'static str); 4] {
+    let account = json!({"username": "eve", "email": "eve@example.com", "password": "12345678"});
+    let credentials = json!({"username": "admin", "password": "wrong, but well-formed"});
+    let task = json!({"title": "a task", "assignee": "dev-0"});
+    [
+        ("/auth/register", account, "password"),
+        ("/auth/login", credentials, "password"),
+        ("/releases", json!({"name": "a release"}), "name"),
+        (
+            "/releases/01890a5d-ac96-774b-bcce-b302099a8057/tasks",
+            task,
+            "title",
+        ),
+    ]
+}
+
+/// Every list, with a query already.
+const LISTS: [&str; 4] = ["/users?q=", "/releases?", "/tasks/my?", "/activity?"];
+
+/// A process with an admin and developers.
+async fn start(developers: usize) -> anyhow::Result<(Process, Team)> {
+    let server = Process::start().await?;
+    let team = Team::new(&server, developers).await?;
+    Ok((server, team))
+}
+
+/// A request that must be refused for one field; returns what it must be.
+#[track_caller]
+fn invalid(answer: Answer, field: &str) -> String {
+    let problem = answer.refused(400, "INVALID_ARGUMENT");
+    let errors = problem["errors"].as_array().expect("errors");
+    let [error] = errors.as_slice() else {
+        panic!("one error: {problem:#}")
+    };
+    assert_eq!(error["field"], field, "{problem:#}");
+    error["message"].as_str().expect("a message").to_owned()
+}
+
+/// A request that must be refused for want of a valid token.
+#[track_caller]
+fn unauthorized(answer: Answer, code: &str) {
+    assert_eq!(answer.header("www-authenticate"), "Bearer");
+    answer.refused(401, code);
+}
+
+/// Sends a request without a body.
+async fn call(client: &Client, method: Method, path: &str) -> anyhow::Result<Answer> {
+    client.send(client.request(method, path)).await
+}
+
+/// POST with an idempotency key.
+async fn post_with_key(
+    client: &Client,
+    path: &str,
+    body: &Value,
+    key: &str,
+) -> anyhow::Result<Answer> {
+    let request = client.request(Method::POST, path).json(body);
+    client.send(request.header("idempotency-key", key)).await
+}
+
+/// Starts a task.
+async fn begin(developer: &Client, task: &str) -> anyhow::Result<Answer> {
+    developer.patch(&format!("/tasks/{task}/start")).await
+}
+
+/// Completes a task.
+async fn finish(developer: &Client, task: &str) -> anyhow::Result<Answer> {
+    developer.patch(&format!("/tasks/{task}/complete")).await
+}
+
+/// Plans a release of one developer with `tasks` tasks, works it off and completes it;
+/// returns its id.
+async fn completed_release(team: &Team, name: &str, tasks: usize) -> anyhow::Result<String> {
+    let release = team.release(name, &vec![0; tasks]).await?;
+    for task in task_ids(&release) {
+        begin(&team.developers[0], &task).await?.expect(200);
+        finish(&team.developers[0], &task).await?.expect(200);
+    }
+    let path = format!("/releases/{}/complete", id(&release));
+    team.admin.patch(&path).await?.expect(200);
+    Ok(id(&release).to_owned())
+}
+
+/// The items of a page.
+fn items(page: &Value) -> anyhow::Result<&[Value]> {
+    Ok(page["items"].as_array().context("items")?)
+}
+
+/// One member of each of some things, in order.
+fn pluck<'a>(things: impl IntoIterator<Item = &'a Value>, member: &str) -> Vec<&'a Value> {
+    things.into_iter().map(|thing| &thing[member]).collect()
+}

@@ -1,0 +1,247 @@
+//! POST /auth/register.
+
+use anyhow::Context as _;
+use serde_json::{Value, json};
+use slipway_tests::{Answer, Client, Process};
+
+use crate::api::{invalid, start};
+
+fn account(username: &str, email: &str) -> Value {
+    json!({"username": username, "email": email, "password": "12345678"})
+}
+
+async fn register(client: &Client, username: &str, email: &str) -> anyhow::Result<Answer> {
+    client
+        .post("/auth/register", &account(username, email))
+        .await
+}
+
+#[tokio::test]
+async fn a_registration_signs_a_developer_in() -> anyhow::Result<()> {
+    let server = Process::start().await?;
+    let answer = register(&server.client(), "Ada.L-1_2", "Ada@example.com").await?;
+    assert_eq!(answer.header("cache-control"), "no-store");
+    let session = answer.expect(201);
+    assert_eq!(session["tokenType"], "Bearer");
+    assert!(session["expiresAt"].is_string());
+    let user = &session["user"];
+    assert_eq!(user["username"], "Ada.L-1_2", "as it was written");
+    assert_eq!(user["email"], "Ada@example.com");
+    assert_eq!(user["role"], "DEVELOPER");
+    let fields: Vec<_> = user.as_object().context("an object")?.keys().collect();
+    assert_eq!(fields, ["createdAt", "email", "id", "role", "username"]);
+    let ada = server
+        .client()
+        .with_token(session["token"].as_str().context("a token")?);
+    assert_eq!(&ada.get("/auth/me").await?.expect(200), user);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_role_may_be_said_if_it_is_a_developers() -> anyhow::Result<()> {
+    let server = Process::start().await?;
+    for (n, role) in [json!("DEVELOPER"), Value::Null].into_iter().enumerate() {
+        let mut body = account(&format!("dev-{n}"), &format!("dev-{n}@example.com"));
+        body["role"] = role;
+        let session = server
+            .client()
+            .post("/auth/register", &body)
+            .await?
+            .expect(201);
+        assert_eq!(session["user"]["role"], "DEVELOPER");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_role_there_is_not_is_refused() -> anyhow::Result<()> {
+    let (server, team) = start(0).await?;
+    for role in [
+        "SERVICE",
+        "ROLE_SERVICE",
+        "admin",
+        "developer",
+        "Admin",
+        "ROOT",
+        "",
+    ] {
+        let mut body = account("eve", "eve@example.com");
+        body["role"] = json!(role);
+        for client in [&server.client(), &team.admin] {
+            let answer = client.post("/auth/register", &body).await?;
+            assert_eq!(invalid(answer, "role"), "must be DEVELOPER or ADMIN");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_admin_is_registered_by_an_admin_only() -> anyhow::Result<()> {
+    let (server, team) = start(1).await?;
+    let mut body = account("boss", "boss@example.com");
+    body["role"] = json!("ADMIN");
+    for client in [
+        &server.client(),
+        &team.developers[0],
+        &server.client().with_token("garbage"),
+    ] {
+        let answer = client.post("/auth/register", &body).await?;
+        assert!(answer.headers.get("set-cookie").is_none());
+        let problem = answer.refused(403, "ADMIN_REQUIRED");
+        assert_eq!(problem["token"], Value::Null);
+    }
+    let session = team.admin.post("/auth/register", &body).await?.expect(201);
+    assert_eq!(session["user"]["role"], "ADMIN");
+    let boss = team
+        .admin
+        .with_token(session["token"].as_str().context("a token")?);
+    boss.post("/releases", &json!({"name": "a"}))
+        .await?
+        .expect(201);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_taken_name_is_refused_in_any_case_and_gives_no_token() -> anyhow::Result<()> {
+    let (server, _team) = start(1).await?;
+    for username in ["dev-0", "DEV-0", "Dev-0", "admin", "ADMIN"] {
+        let answer = register(&server.client(), username, "eve@example.com").await?;
+        assert!(answer.headers.get("set-cookie").is_none());
+        assert!(!answer.text.contains("token"), "{}", answer.text);
+        answer.refused(409, "USERNAME_TAKEN");
+    }
+    // Nothing of it was kept.
+    register(&server.client(), "eve", "eve@example.com")
+        .await?
+        .expect(201);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_taken_email_is_refused_in_any_case_and_gives_no_token() -> anyhow::Result<()> {
+    let (server, _team) = start(1).await?;
+    for email in ["dev-0@example.com", "DEV-0@Example.COM", "Admin@LOCALHOST"] {
+        let answer = register(&server.client(), "eve", email).await?;
+        assert!(answer.headers.get("set-cookie").is_none());
+        assert!(!answer.text.contains("token"), "{}", answer.text);
+        answer.refused(409, "EMAIL_TAKEN");
+    }
+    register(&server.client(), "eve", "eve@example.com")
+        .await?
+        .expect(201);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_username_has_3_to_40_plain_characters() -> anyhow::Result<()> {
+    let server = Process::start().await?;
+    for good in ["abc", "A.b_c-9", "...", &"x".repeat(40)] {
+        let email = format!("{good}@example.com").replace("...", "dots");
+        register(&server.client(), good, &email).await?.expect(201);
+    }
+    let long = "x".repeat(41);
+    for bad in [
+        "",
+        "ab",
+        &long,
+        "a b c",
+        " ada",
+        "ada@x",
+        "\u{e4}da",
+        "ad\u{430}",
+        "ada\n",
+        "a\0da",
+        "ada/..",
+        "\u{200b}ada",
+        "a,b",
+    ] {
+        let answer = register(&server.client(), bad, "eve@example.com").await?;
+        invalid(answer, "username");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_password_has_8_to_128_characters() -> anyhow::Result<()> {
+    let server = Process::start().await?;
+    let password = |n: usize, password: String| {
+        let mut body = account(&format!("dev-{n}"), &format!("dev-{n}@example.com"));
+        body["password"] = json!(password);
+        body
+    };
+    for bad in [
+        "1234567".into(),
+        "x".repeat(129),
+        String::new(),
+        "\u{fc}".repeat(7),
+    ] {
+        let answer = server
+            .client()
+            .post("/auth/register", &password(0, bad))
+            .await?;
+        let message = invalid(answer, "password");
+        assert_eq!(
+            message, "must have 8 to 128 characters",
+            "and not the password itself"
+        );
+    }
+    // Characters, not bytes.
+    let good = [
+        "12345678".to_owned(),
+        "\u{1f6a2}".repeat(8),
+        "\u{e4}".repeat(128),
+    ];
+    for (n, good) in good.into_iter().enumerate() {
+        let body = password(n, good.clone());
+        server
+            .client()
+            .post("/auth/register", &body)
+            .await?
+            .expect(201);
+        server.client().login(&format!("dev-{n}"), &good).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_email_address_is_one() -> anyhow::Result<()> {
+    let server = Process::start().await?;
+    for (n, good) in ["a+b.c@x.org", "d@sub.example.com", "e@localhost"]
+        .iter()
+        .enumerate()
+    {
+        register(&server.client(), &format!("dev-{n}"), good)
+            .await?
+            .expect(201);
+    }
+    let long = format!("{}@{}.example", "x".repeat(60), "y".repeat(250));
+    for bad in [
+        "",
+        "eve",
+        "@x.org",
+        "eve@",
+        "eve@@x.org",
+        "eve@x.org\r\nBcc: all@x.org",
+        "Eve <eve@x.org>",
+        "eve@x.org,mallory@x.org",
+        "eve\0@x.org",
+        "eve @x.org",
+        &long,
+    ] {
+        let answer = register(&server.client(), "eve", bad).await?;
+        invalid(answer, "email");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn everything_that_is_wrong_is_told_at_once() -> anyhow::Result<()> {
+    let server = Process::start().await?;
+    let body = json!({"username": "x", "email": "x", "password": "x"});
+    let answer = server.client().post("/auth/register", &body).await?;
+    let problem = answer.refused(400, "INVALID_ARGUMENT");
+    let errors = problem["errors"].as_array().context("errors")?;
+    let fields: Vec<_> = errors.iter().map(|error| &error["field"]).collect();
+    assert_eq!(fields, ["username", "email", "password"]);
+    Ok(())
+}

@@ -1,0 +1,140 @@
+//! POST /releases/{id}/tasks, on a completed release: the hotfix.
+
+use anyhow::Context as _;
+use serde_json::{Value, json};
+use slipway_tests::{StreamEvent, team::id};
+
+use crate::api::{begin, completed_release, finish, items, pluck, start};
+
+fn hotfix(assignee: &str) -> Value {
+    json!({"title": "fix the leak", "assignee": assignee})
+}
+
+#[tokio::test]
+async fn a_hotfix_reopens_the_release_until_it_is_done() -> anyhow::Result<()> {
+    let (_server, team) = start(2).await?;
+    let release = completed_release(&team, "a", 2).await?;
+    let path = format!("/releases/{release}");
+    let tasks = format!("{path}/tasks");
+    for round in 1..=2 {
+        let fix = team.admin.post(&tasks, &hotfix("dev-1")).await?.expect(201);
+        assert_eq!(fix["hotfix"], true);
+        assert_eq!(fix["orderIndex"], 2 + round);
+        let reopened = team.admin.get(&path).await?.expect(200);
+        for (member, value) in [
+            ("status", json!("OPEN")),
+            ("isCompleted", json!(false)),
+            ("completedAt", Value::Null),
+            ("reopenedCount", json!(round)),
+            (
+                "progress",
+                json!({"total": 2 + round, "completed": 1 + round}),
+            ),
+        ] {
+            assert_eq!(reopened[member], value, "{member}");
+        }
+        let answer = team.admin.patch(&format!("{path}/complete")).await?;
+        answer.refused(409, "RELEASE_INCOMPLETE");
+        begin(&team.developers[1], id(&fix)).await?.expect(200);
+        finish(&team.developers[1], id(&fix)).await?.expect(200);
+        let done = team
+            .admin
+            .patch(&format!("{path}/complete"))
+            .await?
+            .expect(200);
+        assert_eq!(done["isCompleted"], true);
+        assert_eq!(done["reopenedCount"], round);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn only_what_reopened_the_release_is_a_hotfix() -> anyhow::Result<()> {
+    let (_server, team) = start(1).await?;
+    let release = completed_release(&team, "a", 1).await?;
+    let path = format!("/releases/{release}/tasks");
+    let first = team.admin.post(&path, &hotfix("dev-0")).await?.expect(201);
+    let second = team.admin.post(&path, &hotfix("dev-0")).await?.expect(201);
+    assert_eq!(first["hotfix"], true);
+    assert_eq!(second["hotfix"], false, "the release was open again");
+    let release = team
+        .admin
+        .get(&format!("/releases/{release}"))
+        .await?
+        .expect(200);
+    assert_eq!(release["reopenedCount"], 1);
+    let tasks = release["tasks"].as_array().context("tasks")?;
+    assert_eq!(json!(pluck(tasks, "hotfix")), json!([false, true, false]));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_hotfix_is_told_on_the_wall_in_order() -> anyhow::Result<()> {
+    let (_server, team) = start(2).await?;
+    let release = completed_release(&team, "Kubernetes", 1).await?;
+    let query = format!("?releaseId={release}");
+    // Everything so far has arrived when the completion has.
+    team.admin
+        .seen(|entry| entry["type"] == "release.completed")
+        .await?;
+    let mut stream = team.developers[1].stream(&query, None).await?;
+    let path = format!("/releases/{release}/tasks");
+    let fix = team.admin.post(&path, &hotfix("dev-1")).await?.expect(201);
+    let mut told = Vec::new();
+    for _ in 0..3 {
+        let StreamEvent::Entry { kind, data, .. } = stream.next().await? else {
+            anyhow::bail!("only entries");
+        };
+        told.push((kind, data));
+    }
+    let kinds: Vec<_> = told.iter().map(|(kind, _)| kind.as_str()).collect();
+    assert_eq!(
+        kinds,
+        ["release.reopened", "task.created", "task.hotfix_added"]
+    );
+    let me = team.developers[1].get("/auth/me").await?.expect(200);
+    let notice = &told[2].1;
+    for (member, value) in [
+        ("developerId", &me["id"]),
+        ("releaseId", &json!(release)),
+        ("taskTitle", &json!("fix the leak")),
+        ("taskId", &fix["id"]),
+    ] {
+        assert_eq!(&notice["data"][member], value, "{member}");
+    }
+    assert_eq!(notice["actor"]["username"], "admin");
+    assert_eq!(notice["subject"], fix["id"]);
+    let mine = team.developers[1]
+        .get("/activity?mine=true&type=task.*")
+        .await?;
+    let page = mine.expect(200);
+    assert_eq!(
+        pluck(items(&page)?, "type"),
+        ["task.hotfix_added", "task.created"],
+        "the notice stands for the assignment"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_hotfix_keeps_the_order_and_the_bounds_of_every_task() -> anyhow::Result<()> {
+    let (_server, team) = start(1).await?;
+    let release = completed_release(&team, "a", 2).await?;
+    let path = format!("/releases/{release}/tasks");
+    for (index, code) in [(0, "ORDER_INDEX_PASSED"), (2, "ORDER_INDEX_TAKEN")] {
+        let mut body = hotfix("dev-0");
+        body["orderIndex"] = json!(index);
+        team.admin.post(&path, &body).await?.refused(409, code);
+    }
+    let answer = team.admin.post(&path, &hotfix("nobody")).await?;
+    answer.refused(400, "INVALID_ARGUMENT");
+    // What was refused has reopened nothing.
+    let release = team
+        .admin
+        .get(&format!("/releases/{release}"))
+        .await?
+        .expect(200);
+    assert_eq!(release["isCompleted"], true);
+    assert_eq!(release["reopenedCount"], 0);
+    Ok(())
+}

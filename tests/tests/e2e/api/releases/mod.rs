@@ -1,0 +1,7 @@
+//! `/releases…`.
+
+mod complete;
+mod create;
+mod hotfix;
+mod read;
+mod tasks;
