@@ -1,0 +1,119 @@
+//! How accounts are created and signed in.
+
+mod first_admin;
+mod login;
+mod register;
+
+pub use first_admin::{FirstAdmin, FirstAdminError, GeneratedPassword};
+pub use register::Registration;
+
+use slipway_mesh::{
+    access::{Issuer, Role, Token},
+    bus::{Actor, Event, event::Origin},
+    clock::SharedClock,
+    error::Fault,
+    outbox::Wake,
+};
+use slipway_proto::events::{self as payload, UserRegisteredEvent};
+
+use crate::{
+    SERVICE,
+    identity::{
+        Account, User,
+        password::{HashError, Hasher},
+    },
+    metrics as m,
+    store::{Commit, InsertUserError, Stores, UserStore},
+};
+
+/// Creates and signs in accounts.
+pub struct Accounts {
+    pub(crate) stores: Stores,
+    pub(crate) hasher: Hasher,
+    pub(crate) issuer: Issuer,
+    pub(crate) clock: SharedClock,
+    pub(crate) wake: Wake,
+    pub(crate) allow_admin_registration: bool,
+}
+
+/// A signed-in session.
+pub struct Session {
+    /// Whose it is.
+    pub user: User,
+    /// Its token.
+    pub token: Token,
+}
+
+impl Accounts {
+    /// The users, for reading.
+    #[must_use]
+    pub fn users(&self) -> &dyn UserStore {
+        &*self.stores.users
+    }
+
+    /// The public keys, as a JWK Set in JSON.
+    ///
+    /// # Errors
+    /// Never: keys are plain.
+    pub fn jwks(&self) -> Result<String, Fault> {
+        serde_json::to_string(self.issuer.jwks()).map_err(Fault::internal)
+    }
+
+    /// Stores a new account with its password hashed.
+    async fn insert(
+        &self,
+        user: User,
+        password: String,
+        commit: Commit,
+    ) -> Result<Result<(), InsertUserError>, HashError> {
+        let password_hash = self.hasher.turn().await?.hash(password).await?;
+        let role = format!("{:?}", user.role);
+        let account = Account {
+            user,
+            password_hash,
+        };
+        let inserted = self.stores.users.insert(account, commit).await;
+        if inserted.is_ok() {
+            metrics::counter!(m::REGISTRATIONS, "role" => role).increment(1);
+            self.wake.wake();
+        }
+        Ok(inserted)
+    }
+
+    fn session(&self, user: User) -> Result<Session, Fault> {
+        let username = user.username.to_string();
+        let token = self
+            .issuer
+            .issue(user.id.0, &username, user.role)
+            .map_err(Fault::internal)?;
+        Ok(Session { user, token })
+    }
+}
+
+fn registered(user: &User, actor: &Actor) -> Event {
+    let payload = UserRegisteredEvent {
+        user_id: user.id.0,
+        username: user.username.to_string(),
+        email: user.email.to_string(),
+        role: match user.role {
+            Role::Admin => payload::Role::Admin,
+            Role::Developer | Role::Service => payload::Role::Developer,
+        },
+    };
+    Event::new(
+        &payload,
+        &Origin {
+            service: SERVICE,
+            key: user.id.0,
+            subject: user.id.0,
+            actor,
+            time: user.created_at,
+        },
+    )
+}
+
+impl From<HashError> for Fault {
+    fn from(error: HashError) -> Self {
+        Fault::internal(error)
+    }
+}
