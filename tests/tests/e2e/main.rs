@@ -8,4 +8,5 @@ mod crash;
 mod grpc;
 mod life;
 mod main_job;
+mod readme;
 mod stream;

@@ -1,0 +1,257 @@
+//! The README is true: its walk-through runs as it stands and prints what it shows, its
+//! tables are those of the program, its links lead somewhere.
+
+use std::{fmt::Write as _, fs, path::Path, process::Stdio, time::Duration};
+
+use slipway::config::keys::{self, Fallback};
+use slipway_tests::{Options, Process, process};
+use tokio::process::Command;
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/slipway.toml");
+
+/// What the walk-through prints between two of its blocks.
+const SEPARATOR: &str = "@@@ the next block @@@\n";
+
+/// The walk-through has taken this long when it hangs.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Commands of the walk-through, and what the README says they print.
+struct Block {
+    commands: String,
+    output: String,
+}
+
+fn read(path: &str) -> String {
+    let path = Path::new(ROOT).join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The fenced blocks of a text: what follows the opening fence, and the lines inside.
+fn fences(text: &str) -> Vec<(&str, String)> {
+    let (mut blocks, mut lines) = (Vec::new(), text.lines());
+    while let Some(line) = lines.next() {
+        if let Some(language) = line.strip_prefix("```") {
+            let inside = lines.by_ref().take_while(|line| *line != "```");
+            blocks.push((
+                language,
+                inside.fold(String::new(), |text, l| text + l + "\n"),
+            ));
+        }
+    }
+    blocks
+}
+
+/// The `sh` blocks, each with the `text` block that follows it, if one does.
+fn walk_through() -> Vec<Block> {
+    let mut blocks: Vec<Block> = Vec::new();
+    let mut shown = true;
+    for (language, text) in fences(&read("README.md")) {
+        match language {
+            "sh" => blocks.push(Block {
+                commands: text,
+                output: String::new(),
+            }),
+            "text" => {
+                assert!(!shown, "nothing prints this:\n{text}");
+                blocks.last_mut().expect("a block precedes").output = text;
+            }
+            _ => {}
+        }
+        shown = language != "sh";
+    }
+    blocks
+}
+
+/// Whether `line` is `shown`, in which `…` stands for anything.
+fn fits(shown: &str, line: &str) -> bool {
+    let mut pieces = shown.split('…');
+    let Some(mut rest) = pieces.next().and_then(|first| line.strip_prefix(first)) else {
+        return false;
+    };
+    let Some(last) = pieces.next_back() else {
+        return rest.is_empty();
+    };
+    for piece in pieces {
+        match rest.split_once(piece) {
+            Some((_, after)) => rest = after,
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+#[tokio::test]
+async fn the_walk_through_runs_as_it_stands_and_prints_what_it_shows() {
+    let server = Process::start().await.unwrap();
+    let blocks = walk_through();
+    assert!(blocks.len() > 8, "the README has a walk-through");
+    let mut script = String::new();
+    for block in &blocks {
+        writeln!(script, "{}echo -n '{SEPARATOR}'", block.commands).unwrap();
+    }
+    let path = server.data.path().join("walk-through.sh");
+    fs::write(&path, script).unwrap();
+    // What it leaves in the background must not keep an output open that is waited for.
+    let errors = server.data.path().join("errors.txt");
+    let mut command = Command::new("bash");
+    command
+        .args(["-euo", "pipefail"])
+        .arg(&path)
+        .current_dir(ROOT)
+        .env_remove("SLIPWAY_REQUIRE_BACKENDS")
+        .env("TMPDIR", server.data.path())
+        .env("SLIPWAY", env!("CARGO_BIN_EXE_slipway-under-test"))
+        .env("SLIPWAY_URL", &server.http)
+        .env("SLIPWAY_ADMIN_PASSWORD", slipway_tests::ADMIN_PASSWORD)
+        .stdin(Stdio::null())
+        .stderr(fs::File::create(&errors).unwrap())
+        .kill_on_drop(true);
+    let output = tokio::time::timeout(PATIENCE, command.output())
+        .await
+        .expect("the walk-through comes to its end")
+        .expect("there is a bash");
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let errors = fs::read_to_string(&errors).unwrap();
+
+    let mut outputs = printed.split(SEPARATOR).map(str::lines);
+    for Block {
+        commands,
+        output: shown,
+    } in &blocks
+    {
+        let lines: Vec<&str> = outputs.next().map(Iterator::collect).unwrap_or_default();
+        let expected: Vec<&str> = shown.lines().collect();
+        let same = lines.len() == expected.len()
+            && expected
+                .iter()
+                .zip(&lines)
+                .all(|(shown, line)| fits(shown, line));
+        let lines = lines.join("\n");
+        assert!(
+            same,
+            "{commands}\nshows\n{shown}\nprinted\n{lines}\n{errors}"
+        );
+    }
+    assert!(output.status.success(), "{errors}");
+}
+
+#[test]
+fn three_dots_stand_for_anything() {
+    assert!(fits("plain", "plain"));
+    assert!(fits("id: …", "id: 7"));
+    assert!(fits("#… started … in …", "#3 started x in y"));
+    assert!(!fits("plain", "plain and more"));
+    assert!(!fits("#… started …", "#3 ended x"));
+    assert!(!fits("a…b", "a c"));
+}
+
+#[test]
+fn the_configuration_table_is_the_one_of_the_program() {
+    let rows = keys::ALL.iter().map(|key| {
+        let fallback = match key.fallback {
+            Fallback::Value(value) => format!("`{value}`"),
+            Fallback::Described(text) => text.to_owned(),
+        };
+        let (name, help, expects) = (key.env(), key.help, key.expects);
+        format!("| `{name}` | {fallback} | {help} | {expects} |")
+    });
+    let expected: Vec<String> = rows.collect();
+    let readme = read("README.md");
+    let rows: Vec<&str> = readme
+        .lines()
+        .filter(|line| line.starts_with("| `SLIPWAY_"))
+        .collect();
+    assert_eq!(rows, expected);
+}
+
+#[tokio::test]
+async fn the_example_configuration_has_every_key_and_is_valid() {
+    let text = read("docs/slipway.toml");
+    for key in keys::ALL {
+        let line = match key.fallback {
+            Fallback::Value(value @ ("true" | "false")) => format!("\n# {} = {value}\n", key.name),
+            Fallback::Value(value) => format!("\n# {} = \"{value}\"\n", key.name),
+            Fallback::Described(_) => format!("\n# {} = ", key.name),
+        };
+        assert!(text.contains(&line), "{line}");
+    }
+    let in_use = text
+        .replace("# ", "")
+        .lines()
+        .fold(String::new(), |text, line| {
+            let assigns = line
+                .split_once(" = ")
+                .is_some_and(|(name, _)| keys::find(name).is_some());
+            text + if assigns { line } else { "" } + "\n"
+        });
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("in-use.toml");
+    fs::write(&path, in_use).unwrap();
+    for (file, role) in [(EXAMPLE, "all"), (path.to_str().unwrap(), "gateway")] {
+        let options = ["--config", file, "config", "check", "--role", role]
+            .into_iter()
+            .fold(Options::default(), Options::arg);
+        let (status, output, errors) = process::run(dir.path(), &options).await.unwrap();
+        assert!(status.success(), "{errors}");
+        assert!(
+            output.contains(&format!("valid for the {role} role")),
+            "{output}"
+        );
+    }
+}
+
+#[test]
+fn links_lead_to_files_that_are_there() {
+    let mut count = 0;
+    for page in ["README.md", "docs/decisions.md"] {
+        let text = read(page);
+        let dir = Path::new(ROOT).join(page);
+        let targets = text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next());
+        for target in targets.filter(|target| !target.starts_with("http")) {
+            let path = dir.parent().expect("a page is in a directory").join(target);
+            assert!(path.exists(), "{page} links to {target}");
+            count += 1;
+        }
+    }
+    assert!(count > 20);
+}
+
+#[test]
+fn the_table_of_crates_has_every_member_of_the_workspace() {
+    let (readme, manifest) = (read("README.md"), read("Cargo.toml"));
+    let members = manifest.split_once("members = [").unwrap().1;
+    let members = members.split_once(']').unwrap().0;
+    for member in members.split(',') {
+        let member = member.trim().trim_matches('"');
+        assert!(
+            readme.contains(&format!("| [{member}]({member}/src/lib.rs) |")),
+            "{member}"
+        );
+    }
+}
+
+#[test]
+fn metrics_that_are_named_exist() {
+    let sources = [
+        "mesh/src/telemetry",
+        "release-svc/src",
+        "notify-svc/src",
+        "gateway/src",
+    ];
+    let known: String = sources
+        .map(|dir| read(&format!("{dir}/metrics.rs")))
+        .concat();
+    let readme = read("README.md");
+    let words = readme
+        .split('`')
+        .filter(|word| word.starts_with("slipway_"));
+    let named: Vec<&str> = words.collect();
+    assert!(named.len() > 3);
+    for name in named {
+        assert!(known.contains(&format!("\"{name}\"")), "{name}");
+    }
+}
