@@ -105,12 +105,14 @@ async fn the_walk_through_runs_as_it_stands_and_prints_what_it_shows() {
         .env("SLIPWAY_URL", &server.http)
         .env("SLIPWAY_ADMIN_PASSWORD", slipway_tests::ADMIN_PASSWORD)
         .stdin(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(fs::File::create(&errors).unwrap())
         .kill_on_drop(true);
-    let output = tokio::time::timeout(PATIENCE, command.output())
+    let shell = command.spawn().expect("there is a bash");
+    let output = tokio::time::timeout(PATIENCE, shell.wait_with_output())
         .await
         .expect("the walk-through comes to its end")
-        .expect("there is a bash");
+        .unwrap();
     let printed = String::from_utf8(output.stdout).unwrap();
     let errors = fs::read_to_string(&errors).unwrap();
 
