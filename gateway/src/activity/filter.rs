@@ -2,11 +2,15 @@
 
 use std::str::FromStr;
 
+use slipway_mesh::error::Fault;
 use slipway_proto::notify::v1;
 use uuid::Uuid;
 
 use super::frame::Frame;
 use crate::model::Id;
+
+/// Types and families in a filter at most: as many as the activity service takes.
+const MAX_TYPES: usize = 20;
 
 /// A type of entry, exact (`task.started`) or a family (`task.*`).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,13 +20,21 @@ impl FromStr for TypePattern {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let name = text.strip_suffix(".*").unwrap_or(text);
-        let legal = |byte: u8| byte.is_ascii_lowercase() || byte == b'_' || byte == b'.';
-        if name.is_empty() || name.len() > 100 || !name.bytes().all(legal) {
-            return Err("must be a type such as task.started, or a family such as task.*");
+        match text.split_once('.') {
+            Some((family, name)) if is_word(family) && (name == "*" || is_word(name)) => {
+                Ok(Self(text.to_owned()))
+            }
+            _ => Err("must be a type such as task.started, or a family such as task.*"),
         }
-        Ok(Self(text.to_owned()))
     }
+}
+
+/// The same as for the activity service, so that the list and the stream agree.
+fn is_word(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_lowercase())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
 impl TypePattern {
@@ -44,12 +56,23 @@ pub(crate) struct Filter {
 
 impl Filter {
     /// A filter from the parameters of a request.
-    pub(crate) fn new(types: Vec<TypePattern>, release_id: Option<Id>, mine: Option<bool>) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// If there are too many types.
+    pub(crate) fn new(
+        types: Vec<TypePattern>,
+        release_id: Option<Id>,
+        mine: Option<bool>,
+    ) -> Result<Self, Fault> {
+        if types.len() > MAX_TYPES {
+            let message = format!("must be at most {MAX_TYPES} types or families");
+            return Err(Fault::invalid_field("type", message));
+        }
+        Ok(Self {
             types,
             release_id,
             mine: mine.unwrap_or(false),
-        }
+        })
     }
 
     /// The same for the activity service, which knows from the token whose `mine` is.
@@ -94,7 +117,19 @@ mod tests {
 
     #[test]
     fn what_can_be_no_type_is_refused() {
-        for bad in ["", "*", ".*", "task*", "Task.started", "task.*.x", "a b"] {
+        for bad in [
+            "",
+            "*",
+            ".*",
+            "task",
+            "task*",
+            "task.",
+            "Task.started",
+            "task.*.x",
+            "task.started.twice",
+            "1.x",
+            "a b",
+        ] {
             assert!(bad.parse::<TypePattern>().is_err(), "{bad}");
         }
     }

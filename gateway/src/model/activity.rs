@@ -5,6 +5,7 @@ use std::{fmt, str::FromStr};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use slipway_mesh::error::Fault;
 use slipway_proto::notify::v1;
 use utoipa::{IntoParams, ToSchema};
 
@@ -128,7 +129,7 @@ pub(crate) struct ActivityQuery {
     /// Only these types: exact (`task.started`) or a family (`task.*`). Repeat it, or
     /// separate several by commas.
     #[serde(default, rename = "type", deserialize_with = "list")]
-    #[param(value_type = Vec<String>)]
+    #[param(value_type = Vec<String>, max_items = 20)]
     types: Vec<TypePattern>,
     /// Only entries about this release.
     #[serde(default, deserialize_with = "parsed")]
@@ -141,16 +142,19 @@ pub(crate) struct ActivityQuery {
 
 impl ActivityQuery {
     /// The page of the list that is asked for.
-    pub(crate) fn page(self, paging: Paging) -> v1::ActivityServiceListRequest {
-        let filter = Filter::new(self.types, self.release_id, self.mine);
-        v1::ActivityServiceListRequest {
+    ///
+    /// # Errors
+    /// If it is filtered by too many types.
+    pub(crate) fn page(self, paging: Paging) -> Result<v1::ActivityServiceListRequest, Fault> {
+        let filter = Filter::new(self.types, self.release_id, self.mine)?;
+        Ok(v1::ActivityServiceListRequest {
             filter: Some(filter.to_proto()),
             after: self.after.map_or(0, |after| after.0),
             before: self.before.map_or(0, |before| before.0),
             ascending: self.order == Some(Order::Asc),
             page_size: paging.page_size(),
             page_token: paging.page_token(),
-        }
+        })
     }
 }
 
@@ -167,7 +171,7 @@ pub(crate) struct StreamQuery {
     /// Only these types: exact (`task.started`) or a family (`task.*`). Repeat it, or
     /// separate several by commas.
     #[serde(default, rename = "type", deserialize_with = "list")]
-    #[param(value_type = Vec<String>)]
+    #[param(value_type = Vec<String>, max_items = 20)]
     types: Vec<TypePattern>,
     /// Only entries about this release.
     #[serde(default, deserialize_with = "parsed")]
@@ -180,7 +184,10 @@ pub(crate) struct StreamQuery {
 
 impl StreamQuery {
     /// Which entries are wanted.
-    pub(crate) fn filter(self) -> Filter {
+    ///
+    /// # Errors
+    /// If they are filtered by too many types.
+    pub(crate) fn filter(self) -> Result<Filter, Fault> {
         Filter::new(self.types, self.release_id, self.mine)
     }
 }

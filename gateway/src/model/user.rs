@@ -161,6 +161,9 @@ impl From<Registration> for v1::RegisterRequest {
     }
 }
 
+/// What an email address may have, and more than a username may.
+const MAX_LOGIN: usize = 254;
+
 /// A name and a password. Exactly one of `username` and `email` is given.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -175,13 +178,21 @@ impl TryFrom<Credentials> for v1::LoginRequest {
     type Error = Fault;
 
     fn try_from(credentials: Credentials) -> Result<Self, Fault> {
-        let ((Some(login), None) | (None, Some(login))) = (credentials.username, credentials.email)
-        else {
-            return Err(Fault::invalid_field(
-                "username",
-                "or email must be given: exactly one of the two",
-            ));
+        let (field, login) = match (credentials.username, credentials.email) {
+            (Some(username), None) => ("username", username),
+            (None, Some(email)) => ("email", email),
+            _ => {
+                return Err(Fault::invalid_field(
+                    "username",
+                    "or email must be given: exactly one of the two",
+                ));
+            }
         };
+        // The service has one name for both, so what is said here would be said of it.
+        if !(1..=MAX_LOGIN).contains(&login.len()) {
+            let message = format!("must have 1 to {MAX_LOGIN} characters");
+            return Err(Fault::invalid_field(field, message));
+        }
         Ok(Self {
             login,
             password: credentials.password,
@@ -194,7 +205,7 @@ impl TryFrom<Credentials> for v1::LoginRequest {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct UsersQuery {
-    /// Part of a username, without regard to case.
+    /// How a username begins, without regard to case.
     #[serde(default)]
     q: String,
 }

@@ -51,7 +51,7 @@ async fn list(
     caller: Caller,
     ListParams(query, paging): ListParams<ActivityQuery>,
 ) -> Result<Json<Page<ActivityEntry>>, Problem> {
-    let request = caller.outbound.request(query.page(paging));
+    let request = caller.outbound.request(query.page(paging)?);
     let answer = app.activity().list(request).await?.into_inner();
     Ok(Json(Page::new(answer.entries, answer.next_page_token)?))
 }
@@ -96,7 +96,7 @@ async fn stream(
     let after = last_event_id(&headers)?
         .or(query.after)
         .map(|after| after.0);
-    let session = Session::open(app, caller, after, query.filter()).await?;
+    let session = Session::open(app, caller, after, query.filter()?).await?;
     let headers = [
         (CONTENT_TYPE, "text/event-stream"),
         (CACHE_CONTROL, "no-cache"),
