@@ -116,7 +116,14 @@ impl Commands {
         for attempt in 1..=MAX_ATTEMPTS {
             let now = self.clock.now();
             let before = self.load(target).await?;
-            let decision = decide(&before, now).map_err(refuse)?;
+            let decision = match decide(&before, now) {
+                Ok(decision) => decision,
+                // Perhaps refused because of this very request, sent twice at once.
+                Err(refusal) => {
+                    let earlier = self.earlier(&by).await?;
+                    return earlier.ok_or_else(|| refuse(refusal));
+                }
+            };
             let response = respond(&decision);
             let commit = commit(&decision, &by, &response, now);
             let first = commit.events.first().map(|event| event.event_type.clone());

@@ -96,10 +96,15 @@ fn task_draft(
     })
 }
 
+/// Years that RFC 3339 cannot write are not due times.
 fn due_at(time: &prost_types::Timestamp) -> Result<Timestamp, &'static str> {
+    /// The first second of the year 1, where protobuf's timestamps begin.
+    const FIRST: i64 = -62_135_596_800;
     Timestamp::new(time.seconds, time.nanos)
+        .ok()
+        .filter(|time| time.as_second() >= FIRST)
         .map(to_millis)
-        .map_err(|_| "must be a time")
+        .ok_or("must be a time of the years 1 to 9999")
 }
 
 #[derive(Default)]

@@ -11,10 +11,13 @@ use crate::{
     store::ReleaseSummary,
 };
 
+/// A time as protobuf has it: nanoseconds count forward, before 1970 as well.
 pub(super) fn time(time: Timestamp) -> prost_types::Timestamp {
+    let nanos = time.subsec_nanosecond();
+    let before = nanos < 0;
     prost_types::Timestamp {
-        seconds: time.as_second(),
-        nanos: time.subsec_nanosecond(),
+        seconds: time.as_second() - i64::from(before),
+        nanos: nanos + if before { 1_000_000_000 } else { 0 },
     }
 }
 
@@ -131,5 +134,18 @@ pub(super) fn placed_task(placed: &PlacedTask) -> proto::Task {
         started_at: started_at.map(time),
         completed_at: completed_at.map(time),
         due_at: task.due_at.map(time),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nanoseconds_count_forward_before_and_after_the_epoch() {
+        let after = time("1970-01-01T00:00:01.250Z".parse().unwrap());
+        assert_eq!((after.seconds, after.nanos), (1, 250_000_000));
+        let before = time("1969-12-31T23:59:59.750Z".parse().unwrap());
+        assert_eq!((before.seconds, before.nanos), (-1, 750_000_000));
     }
 }
