@@ -1,5 +1,7 @@
 //! Serving HTTP connections with bounds, and draining them.
 
+mod leftover;
+
 use std::{
     convert::Infallible,
     net::SocketAddr,
@@ -137,7 +139,7 @@ async fn answer(
     peer: SocketAddr,
     request: Request<Incoming>,
 ) -> Result<Response, Infallible> {
-    let mut request = request.map(Body::new);
+    let mut request = leftover::Received::of(request).map(Body::new);
     let http1 = request.version() <= Version::HTTP_11;
     request.extensions_mut().insert(ConnectInfo(peer));
     let ready = ServiceExt::<Request<Body>>::ready(&mut router).await?;

@@ -1,0 +1,94 @@
+//! The rest of a request's body that nobody reads.
+//!
+//! A request may be answered before its body has arrived: it is too large, has no token,
+//! is not JSON. To close the connection then, while its client still sends, is to reset
+//! it, and the reset overtakes the answer: the client never learns what was wrong. So what
+//! is left of the body is read and dropped, within bounds, while the answer is on its way.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Version, header::EXPECT};
+use http_body_util::BodyExt as _;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use tokio::{runtime::Handle, time::timeout};
+
+/// Bytes that are read and dropped at most; a client that sends more is cut off.
+const MOST: usize = 16 * 1024 * 1024;
+
+/// A client has this long to send them.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The body of a request, the rest of which is dropped only after it has been received.
+pub(super) struct Received {
+    body: Option<Incoming>,
+    lingers: bool,
+}
+
+impl Received {
+    /// Takes the body of `request`. HTTP/2 can end one request without its connection;
+    /// and who asks whether to send a body (`Expect`) is told by the answer not to.
+    pub(super) fn of(request: Request<Incoming>) -> Request<Self> {
+        let http1 = request.version() <= Version::HTTP_11;
+        let lingers = http1 && !request.headers().contains_key(EXPECT);
+        request.map(|body| Self {
+            body: Some(body),
+            lingers,
+        })
+    }
+}
+
+impl Body for Received {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let Some(body) = &mut self.body else {
+            return Poll::Ready(None);
+        };
+        let frame = ready!(Pin::new(body).poll_frame(cx));
+        if !matches!(frame, Some(Ok(_))) {
+            self.body = None;
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.body {
+            Some(body) => body.size_hint(),
+            None => SizeHint::with_exact(0),
+        }
+    }
+}
+
+impl Drop for Received {
+    fn drop(&mut self) {
+        let rest = self.body.take().filter(|rest| !rest.is_end_stream());
+        if let (true, Some(rest), Ok(runtime)) = (self.lingers, rest, Handle::try_current()) {
+            runtime.spawn(timeout(PATIENCE, discard(rest)));
+        }
+    }
+}
+
+/// Reads to the end, to the bound, or until the client goes away.
+async fn discard(mut rest: Incoming) {
+    let mut left = MOST;
+    while let Some(Ok(frame)) = rest.frame().await {
+        let length = frame.data_ref().map_or(0, Bytes::len);
+        match left.checked_sub(length) {
+            Some(less) => left = less,
+            None => return,
+        }
+    }
+}
