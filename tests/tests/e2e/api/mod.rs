@@ -111,6 +111,14 @@ async fn completed_release(team: &Team, name: &str, tasks: usize) -> anyhow::Res
     Ok(id(&release).to_owned())
 }
 
+/// Waits until the wall has as many entries. What happens to one release, or to one user,
+/// is told in order; of different ones either may come first, so a test that relies on an
+/// order waits in between.
+async fn settled(client: &Client, entries: u64) -> anyhow::Result<()> {
+    client.seen(|entry| entry["sequence"] == entries).await?;
+    Ok(())
+}
+
 /// The items of a page.
 fn items(page: &Value) -> anyhow::Result<&[Value]> {
     Ok(page["items"].as_array().context("items")?)

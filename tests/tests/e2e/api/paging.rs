@@ -1,10 +1,10 @@
 //! Paging, which is the same for every list.
 
 use anyhow::Context as _;
-use serde_json::{Value, json};
+use serde_json::Value;
 use slipway_tests::{Process, Team};
 
-use super::{LISTS, invalid, items, pluck, start};
+use super::{LISTS, invalid, items, pluck, settled, start};
 
 /// A process in which every list has eleven items or more for its first developer.
 async fn full() -> anyhow::Result<(Process, Team)> {
@@ -12,11 +12,8 @@ async fn full() -> anyhow::Result<(Process, Team)> {
     for n in 0..11 {
         team.release(&format!("release {n}"), &[0]).await?;
     }
-    // The wall has it all when it has the last of it.
-    let last = |entry: &Value| entry["data"]["releaseName"] == json!("release 10");
-    team.admin
-        .seen(|e| e["type"] == "task.assigned" && last(e))
-        .await?;
+    // Twelve registrations; of each release its creation, and its task's two entries.
+    settled(&team.admin, 12 + 11 * 3).await?;
     Ok((server, team))
 }
 

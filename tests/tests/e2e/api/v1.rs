@@ -7,13 +7,14 @@ use slipway_tests::{
     team::{id, task_ids},
 };
 
-use super::{call, start, unauthorized};
+use super::{call, settled, start, unauthorized};
 
 #[tokio::test]
 async fn what_is_read_is_the_same_under_v1() -> anyhow::Result<()> {
     let (_server, team) = start(1).await?;
     let release = team.release("a", &[0]).await?;
     let task = &task_ids(&release)[0];
+    settled(&team.admin, 2 + 3).await?;
     for path in [
         "/auth/me".to_owned(),
         "/users?q=dev".to_owned(),
