@@ -140,7 +140,6 @@ impl Client {
     }
 
     /// A request to be completed by the caller, with the token if there is one.
-    #[must_use]
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.base));
         match &self.token {

@@ -3,11 +3,12 @@
 
 mod activity;
 mod auth;
+mod bodies;
 mod conventions;
 mod idempotency;
-mod input;
 mod openapi;
 mod paging;
+mod params;
 mod releases;
 mod stream;
 mod tasks;

@@ -36,7 +36,7 @@ fn is_public(operation: &Value) -> bool {
     let ways = operation["security"].as_array();
     ways.is_none_or(|ways| {
         ways.iter()
-            .any(|way| way.as_object().is_some_and(|way| way.is_empty()))
+            .any(|way| way.as_object().is_some_and(serde_json::Map::is_empty))
     })
 }
 

@@ -1,5 +1,7 @@
 //! POST /auth/login and GET /auth/me.
 
+use std::time::{Duration, Instant};
+
 use anyhow::Context as _;
 use serde_json::{Value, json};
 use slipway_tests::{Answer, Client, team::PASSWORD};
@@ -64,6 +66,26 @@ async fn an_unknown_name_and_a_wrong_password_are_answered_alike() -> anyhow::Re
     for answer in &answers {
         assert_eq!(answer, &answers[0]);
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_unknown_name_takes_as_long_as_a_wrong_password() -> anyhow::Result<()> {
+    let (server, _team) = start(1).await?;
+    let client = server.client();
+    // The shortest of some, which what else the machine does has disturbed least.
+    let mut shortest = [Duration::MAX; 2];
+    for _ in 0..4 {
+        for (name, shortest) in ["dev-0", "nobody"].into_iter().zip(&mut shortest) {
+            let started = Instant::now();
+            let answer = login(&client, name, "a wrong password").await?;
+            *shortest = started.elapsed().min(*shortest);
+            answer.refused(401, "INVALID_CREDENTIALS");
+        }
+    }
+    // Without the hash it would be a tenth of it.
+    let [known, unknown] = shortest;
+    assert!(unknown * 3 > known && known * 3 > unknown, "{shortest:?}");
     Ok(())
 }
 
