@@ -1,7 +1,26 @@
 //! `/auth/…` and the tokens that every other route asks for.
 
 mod cookie;
+mod forgery;
 mod login;
 mod register;
 mod throttle;
 mod tokens;
+
+use serde_json::json;
+use slipway_tests::Process;
+
+use super::unauthorized;
+
+/// The token must be refused, whatever is asked for with it.
+async fn refuses(server: &Process, token: &str, code: &str) -> anyhow::Result<()> {
+    let client = server.client().with_token(token);
+    for answer in [
+        client.get("/auth/me").await?,
+        client.get("/activity/stream").await?,
+        client.post("/releases", &json!({"name": "a"})).await?,
+    ] {
+        unauthorized(answer, code);
+    }
+    Ok(())
+}
