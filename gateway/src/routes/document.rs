@@ -25,8 +25,9 @@ use crate::{extract::COOKIE, problem::PROBLEM_JSON};
             Every answer carries `x-request-id` and `traceparent`. Errors are \
             `application/problem+json` with a `code` for programs. What creates something \
             takes an `Idempotency-Key` header (1 to 255 visible ASCII characters): the same \
-            key with the same body gives the first answer again. Unknown fields and unknown \
-            query parameters are refused. Operations that take no body ignore one."
+            key with the same body gives the first answer again. Unknown fields are \
+            refused, and so are unknown query parameters by operations that take some. \
+            Operations that take no body ignore one."
     ),
     tags(
         (name = "accounts", description = "Accounts and signing in"),

@@ -54,7 +54,9 @@ pub enum Refusal {
         above: OrderIndex,
     },
     /// The release has all the tasks it may have, or no place behind the last one.
-    #[error("The release can take no more tasks: it may have 500.")]
+    #[error(
+        "The release can take no more tasks: it has 500, or one at the last order index there is."
+    )]
     ReleaseFull,
     /// A release is completed only when all its tasks are.
     #[error("{} tasks are not completed.", .remaining.len())]
