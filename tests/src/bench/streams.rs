@@ -1,6 +1,6 @@
 //! The stream of activity: how fast it reaches many, and what each of them costs.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, ensure};
 use slipway_tests::{Process, Team, team::task_ids};
@@ -104,7 +104,7 @@ pub(super) async fn held(plan: &Plan) -> anyhow::Result<Vec<Line>> {
 
 /// A developer who does one thing after the other, while others listen.
 struct Stage {
-    connection: Connection,
+    address: SocketAddr,
     shift: Shift,
     /// The number of the last entry before the first command.
     position: u64,
@@ -117,11 +117,12 @@ impl Stage {
         let tasks = (commands + 1).div_ceil(2);
         let release = team.release("stage", &vec![0; tasks]).await?;
         let mut stage = Self {
-            connection: Connection::open(address(process)?).await?,
+            address: address(process)?,
             shift: Shift::new(task_ids(&release), team.developers[0].token()),
             position: 0,
         };
-        stage.act().await?;
+        let mut connection = Connection::open(stage.address).await?;
+        stage.act(&mut connection).await?;
         let first = team.admin.seen(|entry| entry["type"] == "task.started");
         let sequence = first.await?["sequence"].as_u64();
         stage.position = sequence.context("entries are numbered")?;
@@ -130,21 +131,23 @@ impl Stage {
 
     /// Gives the commands at their pace, each of which makes one entry.
     async fn play(&mut self, arrivals: &Arrivals, commands: usize) -> anyhow::Result<Delays> {
+        // A new one: the server closes connections that are idle while listeners connect.
+        let mut connection = Connection::open(self.address).await?;
         arrivals.begin(self.position + 1);
         let mut pace = tokio::time::interval(PACE);
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         for _ in 0..commands {
             pace.tick().await;
             arrivals.send();
-            self.act().await?;
+            self.act(&mut connection).await?;
         }
         arrivals.delays().await
     }
 
-    async fn act(&mut self) -> anyhow::Result<()> {
+    async fn act(&mut self, connection: &mut Connection) -> anyhow::Result<()> {
         let mut request = Vec::new();
         ensure!(self.shift.next(&mut request), "there are tasks enough");
-        let status = self.connection.call(&request).await?;
+        let status = connection.call(&request).await?;
         ensure!(status == 200, "a command was answered with {status}");
         Ok(())
     }
