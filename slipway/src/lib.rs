@@ -31,6 +31,9 @@ pub mod config;
 mod text;
 pub mod wiring;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What is left on blocking threads after the drain does not keep the process longer.
 const RUNTIME_SHUTDOWN: Duration = Duration::from_millis(500);
 

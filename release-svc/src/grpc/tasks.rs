@@ -40,12 +40,11 @@ impl TaskService for Tasks {
         let list = format!("tasks/my?{developer}&{filter:?}");
         let limit = page::limit(message.page_size, page::MAX_LIMIT)?;
         let after = page::decode_cursor(&list, &message.page_token)?;
-        let store = self.commands.releases();
-        let (found, active) = tokio::try_join!(
-            store.assigned_to(developer, filter, after, limit),
-            store.active_task(developer),
-        )
-        .map_err(Fault::from)?;
+        let work = self
+            .commands
+            .releases()
+            .work_of(developer, filter, after, limit);
+        let (found, active) = work.await.map_err(Fault::from)?;
         Ok(Response::new(ListMyTasksResponse {
             tasks: found
                 .items

@@ -174,6 +174,21 @@ pub trait ReleaseStore: Send + Sync + 'static {
 
     /// What a developer is working on.
     async fn active_task(&self, developer: UserId) -> Result<Option<PlacedTask>, StoreError>;
+
+    /// Both: a page of a developer's tasks, and what they are working on. A backend that
+    /// can read them in one go does.
+    async fn work_of(
+        &self,
+        developer: UserId,
+        filter: Option<TaskFilter>,
+        after: Option<AssignedKey>,
+        limit: u32,
+    ) -> Result<(Page<AssignedTask, AssignedKey>, Option<PlacedTask>), StoreError> {
+        tokio::try_join!(
+            self.assigned_to(developer, filter, after, limit),
+            self.active_task(developer),
+        )
+    }
 }
 
 /// Receipts of commands.

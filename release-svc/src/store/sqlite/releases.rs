@@ -100,11 +100,24 @@ impl ReleaseStore for SqliteStore {
     }
 
     async fn active_task(&self, developer: UserId) -> Result<Option<PlacedTask>, StoreError> {
-        let active = "t.id = (SELECT task_id FROM active_developers WHERE developer = ?1)";
-        let read = self
-            .db
-            .read(move |c| placed(c, active, [developer.to_string()]));
+        let read = self.db.read(move |c| active_task(c, developer));
         Ok(read.await?)
+    }
+
+    async fn work_of(
+        &self,
+        developer: UserId,
+        filter: Option<TaskFilter>,
+        after: Option<AssignedKey>,
+        limit: u32,
+    ) -> Result<(Page<AssignedTask, AssignedKey>, Option<PlacedTask>), StoreError> {
+        let read = self.db.read(move |c| -> Result<_, StorageError> {
+            let found = assigned(c, developer, filter, after, limit + 1)?;
+            Ok((found, active_task(c, developer)?))
+        });
+        let (found, active) = read.await?;
+        let page = Page::from_overfetch(found, limit, AssignedTask::key);
+        Ok((page, active))
     }
 }
 
@@ -248,7 +261,7 @@ fn load(c: &Connection, id: &str) -> Result<Option<Release>, StorageError> {
     );
     release.tasks = c
         .prepare_cached(&sql)?
-        .query_map([id], rows::task)?
+        .query_map([id], |row| rows::task(row, 0))?
         .collect::<Result<_, _>>()?;
     Ok(Some(release))
 }
@@ -265,6 +278,11 @@ fn placed(
     Ok(c.prepare_cached(&sql)?
         .query_row(params, rows::placed_task)
         .optional()?)
+}
+
+fn active_task(c: &Connection, developer: UserId) -> Result<Option<PlacedTask>, StorageError> {
+    let active = "t.id = (SELECT task_id FROM active_developers WHERE developer = ?1)";
+    placed(c, active, [developer.to_string()])
 }
 
 /// Sorts behind every id.
@@ -291,7 +309,7 @@ fn releases(
     Ok(found.collect::<Result<_, _>>()?)
 }
 
-/// The SQL for a page of a developer's tasks, each with the id of its predecessor.
+/// The SQL for a page of a developer's tasks, each with its predecessor.
 fn assigned_sql(filter: Option<TaskFilter>) -> String {
     let status = match filter {
         None => "",
@@ -300,15 +318,17 @@ fn assigned_sql(filter: Option<TaskFilter>) -> String {
         Some(TaskFilter::Completed) => "AND t.status = 'COMPLETED'",
     };
     format!(
-        "SELECT {},
-             (SELECT p.id FROM tasks p
-              WHERE p.release_id = t.release_id AND p.order_index < t.order_index
-              ORDER BY p.order_index DESC LIMIT 1)
-         FROM tasks t JOIN releases r ON r.id = t.release_id
+        "SELECT {}, {}
+         FROM tasks t
+         JOIN releases r ON r.id = t.release_id
+         LEFT JOIN tasks p ON p.release_id = t.release_id AND p.order_index =
+             (SELECT max(before.order_index) FROM tasks before
+              WHERE before.release_id = t.release_id AND before.order_index < t.order_index)
          WHERE t.assignee = ?1 {status} AND t.release_id <= ?2
            AND (t.release_id < ?2 OR t.order_index > ?3)
          ORDER BY t.release_id DESC, t.order_index LIMIT ?4",
-        rows::PLACED_TASK
+        rows::PLACED_TASK,
+        rows::PREDECESSOR
     )
 }
 
@@ -326,24 +346,8 @@ fn assigned(
     let sql = assigned_sql(filter);
     let mut query = c.prepare_cached(&sql)?;
     let params = (developer.to_string(), release, order_index, rows);
-    let found: Vec<(PlacedTask, Option<String>)> = query
-        .query_map(params, |row| Ok((rows::placed_task(row)?, row.get(14)?)))?
-        .collect::<Result<_, _>>()?;
-    found
-        .into_iter()
-        .map(|(task, predecessor)| {
-            let blocked_by = match predecessor {
-                Some(id) if !task.task.is_completed() => {
-                    placed(c, "t.id = ?1", [id])?.filter(|task| !task.task.is_completed())
-                }
-                _ => None,
-            };
-            Ok(AssignedTask {
-                placed: task,
-                blocked_by,
-            })
-        })
-        .collect()
+    let found = query.query_map(params, rows::assigned_task)?;
+    Ok(found.collect::<Result<_, _>>()?)
 }
 
 #[cfg(test)]

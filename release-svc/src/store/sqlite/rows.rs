@@ -13,12 +13,17 @@ use crate::{
         OrderIndex, PlacedTask, Release, ReleaseId, ReleaseState, Revision, Task, TaskId,
         TaskState, Text,
     },
-    store::ReleaseSummary,
+    store::{AssignedTask, ReleaseSummary},
 };
 
 /// Columns of `tasks`, in the order [`task`] reads them.
 pub(super) const TASK: &str = "t.id, t.title, t.description, t.assignee, t.assignee_name, \
      t.order_index, t.status, t.hotfix, t.created_at, t.started_at, t.completed_at, t.due_at";
+
+/// The same of a predecessor, joined as `p`.
+pub(super) const PREDECESSOR: &str = "p.id, p.title, p.description, p.assignee, \
+     p.assignee_name, p.order_index, p.status, p.hotfix, p.created_at, p.started_at, \
+     p.completed_at, p.due_at";
 
 /// Columns for [`placed_task`]: those of [`TASK`] and two of its release, joined as `r`.
 pub(super) const PLACED_TASK: &str = "t.id, t.title, t.description, t.assignee, \
@@ -62,27 +67,30 @@ fn user_ref(row: &Row<'_>, id_column: usize, name_column: usize) -> Result<UserR
     })
 }
 
-pub(super) fn task(row: &Row<'_>) -> Result<Task, Error> {
+/// The task whose columns begin at `first`.
+pub(super) fn task(row: &Row<'_>, first: usize) -> Result<Task, Error> {
     Ok(Task {
-        id: id::<TaskId>(row, 0)?,
-        title: text(row, 1)?,
-        description: text(row, 2)?,
-        assignee: user_ref(row, 3, 4)?,
-        order_index: OrderIndex::stored(row.get(5)?),
-        state: task_state(row)?,
-        hotfix: row.get(7)?,
-        created_at: time(row, 8)?,
-        due_at: optional_time(row, 11)?,
+        id: id::<TaskId>(row, first)?,
+        title: text(row, first + 1)?,
+        description: text(row, first + 2)?,
+        assignee: user_ref(row, first + 3, first + 4)?,
+        order_index: OrderIndex::stored(row.get(first + 5)?),
+        state: task_state(row, first + 6)?,
+        hotfix: row.get(first + 7)?,
+        created_at: time(row, first + 8)?,
+        due_at: optional_time(row, first + 11)?,
     })
 }
 
-fn task_state(row: &Row<'_>) -> Result<TaskState, Error> {
-    let status: String = row.get(6)?;
-    match (
-        status.as_str(),
-        optional_time(row, 9)?,
-        optional_time(row, 10)?,
-    ) {
+/// The state whose columns are `status`, and three further `started_at` and
+/// `completed_at`.
+fn task_state(row: &Row<'_>, status: usize) -> Result<TaskState, Error> {
+    let times = (
+        optional_time(row, status + 3)?,
+        optional_time(row, status + 4)?,
+    );
+    let status: String = row.get(status)?;
+    match (status.as_str(), times.0, times.1) {
         ("TODO", None, None) => Ok(TaskState::Todo),
         ("IN_PROCESS", Some(started_at), None) => Ok(TaskState::InProcess { started_at }),
         ("COMPLETED", Some(started_at), Some(completed_at)) => Ok(TaskState::Completed {
@@ -95,9 +103,30 @@ fn task_state(row: &Row<'_>) -> Result<TaskState, Error> {
 
 pub(super) fn placed_task(row: &Row<'_>) -> Result<PlacedTask, Error> {
     Ok(PlacedTask {
-        task: task(row)?,
+        task: task(row, 0)?,
         release_id: id::<ReleaseId>(row, 12)?,
         release_name: text(row, 13)?,
+    })
+}
+
+/// A task with its predecessor, whose columns follow those of [`PLACED_TASK`], if that
+/// has to be completed first.
+pub(super) fn assigned_task(row: &Row<'_>) -> Result<AssignedTask, Error> {
+    let placed = placed_task(row)?;
+    let predecessor: Option<String> = row.get(14)?;
+    let blocked_by = match predecessor {
+        Some(_) if !placed.task.is_completed() => Some(task(row, 14)?),
+        _ => None,
+    };
+    Ok(AssignedTask {
+        blocked_by: blocked_by
+            .filter(|task| !task.is_completed())
+            .map(|task| PlacedTask {
+                release_id: placed.release_id,
+                release_name: placed.release_name.clone(),
+                task,
+            }),
+        placed,
     })
 }
 
