@@ -9,4 +9,5 @@ mod grpc;
 mod life;
 mod main_job;
 mod readme;
+mod roles;
 mod stream;

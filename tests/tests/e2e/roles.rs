@@ -1,0 +1,114 @@
+//! Roles in processes of their own.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use slipway_tests::{Client, Options, Process, StreamEvent, Team, team::id};
+
+const SECRET: &str = "a secret that the processes of one mesh share";
+
+/// A gateway for the services of `server`.
+async fn gateway(server: &Process, secret: &str) -> Process {
+    let options = Options::default()
+        .arg("gateway")
+        .env("SLIPWAY_RELEASE_URL", &server.grpc)
+        .env("SLIPWAY_NOTIFY_URL", &server.grpc)
+        .env("SLIPWAY_SERVICE_SECRET", secret);
+    Process::start_with(&options).await.unwrap()
+}
+
+async fn mesh() -> Process {
+    let options = Options::default().env("SLIPWAY_SERVICE_SECRET", SECRET);
+    Process::start_with(&options).await.unwrap()
+}
+
+/// Whether the gateway follows the log.
+async fn follows(admin: &Client) -> bool {
+    admin.stream("", None).await.is_ok()
+}
+
+#[tokio::test]
+async fn two_gateways_serve_one_mesh_and_each_shows_everything() {
+    let server = mesh().await;
+    let (one, two) = (
+        gateway(&server, SECRET).await,
+        gateway(&server, SECRET).await,
+    );
+    let team = Team::new(&one, 1).await.unwrap();
+    let admin = two.admin().await.unwrap();
+    let release = team.release("by the first", &[0]).await.unwrap();
+    let path = format!("/releases/{}", id(&release));
+    assert_eq!(
+        admin.get(&path).await.unwrap().expect(200)["name"],
+        "by the first"
+    );
+
+    for client in [&team.admin, &admin] {
+        while !follows(client).await {}
+        let mut stream = client.stream("?after=0", None).await.unwrap();
+        for number in 1..=5 {
+            assert_eq!(stream.entry().await.unwrap().0, number);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_gateway_survives_its_services_and_its_readers_miss_nothing() {
+    let options = Options::default()
+        .env("SLIPWAY_SERVICE_SECRET", SECRET)
+        .env("SLIPWAY_GRPC_ADDR", "127.0.0.1:0");
+    let server = Process::start_with(&options).await.unwrap();
+    let gateway = gateway(&server, SECRET).await;
+    let admin = gateway.admin().await.unwrap();
+    while !follows(&admin).await {}
+    let mut stream = admin.stream("?after=0", None).await.unwrap();
+    assert_eq!(stream.entry().await.unwrap().0, 1);
+
+    let at = server.grpc.trim_start_matches("http://").to_owned();
+    let data = server.kill().await.unwrap();
+    let problem = admin
+        .get("/releases")
+        .await
+        .unwrap()
+        .refused(503, "UNAVAILABLE");
+    assert!(problem["detail"].is_string());
+    let options = options.env("SLIPWAY_GRPC_ADDR", at);
+    let server = Process::start_on(Arc::clone(&data), &options)
+        .await
+        .unwrap();
+    let release = server.admin().await.unwrap();
+    let release = release
+        .post("/releases", &json!({"name": "meanwhile"}))
+        .await
+        .unwrap();
+    let release = release.expect(201);
+
+    // The stream was cut or goes on; either way the next number is the next.
+    let mut last = 1;
+    while last < 2 {
+        match stream.next().await {
+            Ok(StreamEvent::Entry { sequence, data, .. }) => {
+                assert_eq!(sequence, last + 1);
+                assert_eq!(data["subject"], release["id"]);
+                last = sequence;
+            }
+            Ok(other) => panic!("{other:?}"),
+            Err(_) => {
+                if let Ok(resumed) = admin.stream("", Some(last)).await {
+                    stream = resumed;
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_gateway_with_another_secret_shows_no_wall() {
+    let server = mesh().await;
+    let stranger = gateway(&server, "quite another secret, which is long enough").await;
+    let admin = stranger.admin().await.unwrap();
+    // Users are known by their own tokens; only what the gateway does for itself fails.
+    admin.get("/releases").await.unwrap().expect(200);
+    let refused = admin.get("/activity/stream").await.unwrap();
+    let _ = refused.refused(503, "UNAVAILABLE");
+}
