@@ -29,8 +29,9 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tower::{Service as _, ServiceExt};
 
-/// A client has this long to send a request's head.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// A client has this long to send a request's head, and a connection this long to wait for
+/// its next request: longer than balancers keep theirs, so that it is they who close.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// A client that reads nothing for this long is disconnected.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);

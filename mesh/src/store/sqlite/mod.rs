@@ -13,7 +13,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
 
 use self::{readers::Readers, writer::Writer};
 use crate::{error::Fault, life::Check};
@@ -93,7 +93,7 @@ impl Database {
         migrations::apply(&mut connection, migrations)?;
         Ok(Self {
             writer: Writer::start(connection, name)?,
-            readers: Readers::open(path)?,
+            readers: Readers::open(path, name)?,
         })
     }
 
@@ -159,6 +159,9 @@ fn connect(path: &Path, read_only: bool) -> Result<Connection, StorageError> {
         connection.pragma_update(None, "foreign_keys", "ON")?;
     }
     connection.pragma_update(None, "temp_store", "MEMORY")?;
+    // Without this SQLite prepares a statement anew at nearly every execution, because
+    // another value of a parameter might ask for another plan.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
     Ok(connection)
 }
@@ -241,6 +244,19 @@ mod tests {
         assert!(matches!(panicked, Err(StorageError::Gone)));
         db.write(insert(2, "b")).await.unwrap();
         assert_eq!(count(&db).await, 1);
+    }
+
+    #[tokio::test]
+    async fn a_panicking_read_fails_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Database::open(&dir.path().join("t.db"), "t", SCHEMA).unwrap();
+        for _ in 0..20 {
+            let panicked = db
+                .read(|_| -> Result<(), StorageError> { panic!("boom") })
+                .await;
+            assert!(matches!(panicked, Err(StorageError::Gone)));
+        }
+        assert_eq!(count(&db).await, 0);
     }
 
     #[tokio::test]

@@ -1,33 +1,45 @@
-//! The readers: a few connections, each used by one blocking thread at a time.
+//! The readers: a few threads, each with a connection of its own, that take jobs from one
+//! queue.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    num::NonZero,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    thread,
+};
 
-use parking_lot::Mutex;
+use crossbeam_channel::{Receiver, Sender, TrySendError};
 use rusqlite::Connection;
-use tokio::sync::Semaphore;
+use tokio::sync::oneshot;
 
 use super::{StorageError, connect};
 
-/// Readers per file. More would only queue on the cores.
-const READERS: usize = 4;
+/// Jobs that may wait; one more is refused, because it would be answered too late.
+const QUEUE: usize = 10_000;
+
+type Job = Box<dyn FnOnce(&Connection) + Send>;
 
 #[derive(Clone)]
-pub(super) struct Readers(Arc<Pool>);
-
-struct Pool {
-    idle: Mutex<Vec<Connection>>,
-    permits: Semaphore,
+pub(super) struct Readers {
+    jobs: Sender<Job>,
 }
 
 impl Readers {
-    pub(super) fn open(path: &Path) -> Result<Self, StorageError> {
-        let idle = (0..READERS)
-            .map(|_| connect(path, true))
-            .collect::<Result<Vec<_>, _>>()?;
-        Ok(Self(Arc::new(Pool {
-            permits: Semaphore::new(idle.len()),
-            idle: Mutex::new(idle),
-        })))
+    pub(super) fn open(path: &Path, name: &'static str) -> Result<Self, StorageError> {
+        let (jobs, queue) = crossbeam_channel::bounded::<Job>(QUEUE);
+        // More than there are cores would only wait for each other.
+        let readers = thread::available_parallelism()
+            .map_or(2, NonZero::get)
+            .max(2);
+        for _ in 0..readers {
+            let connection = connect(path, true)?;
+            let queue = queue.clone();
+            thread::Builder::new()
+                .name(format!("sqlite-{name}-read"))
+                .spawn(move || work(&connection, &queue))
+                .map_err(|error| StorageError::Unusable(error.to_string()))?;
+        }
+        Ok(Self { jobs })
     }
 
     pub(super) async fn read<T, E, F>(&self, job: F) -> Result<T, E>
@@ -36,55 +48,40 @@ impl Readers {
         T: Send + 'static,
         E: From<StorageError> + Send + 'static,
     {
-        let pool = Arc::clone(&self.0);
-        let _permit = self
-            .0
-            .permits
-            .acquire()
-            .await
-            .map_err(|_| StorageError::Gone)?;
-        tokio::task::spawn_blocking(move || {
-            let lease = Lease::take(&pool)?;
-            lease.snapshot(job)
-        })
-        .await
-        .map_err(|_| StorageError::Gone)?
-    }
-}
-
-/// A connection that goes back to the pool whatever happens to the job.
-struct Lease<'a> {
-    pool: &'a Pool,
-    connection: Option<Connection>,
-}
-
-impl<'a> Lease<'a> {
-    fn take(pool: &'a Pool) -> Result<Self, StorageError> {
-        let connection = pool.idle.lock().pop().ok_or(StorageError::Gone)?;
-        Ok(Self {
-            pool,
-            connection: Some(connection),
-        })
-    }
-
-    fn snapshot<T, E, F>(&self, job: F) -> Result<T, E>
-    where
-        F: FnOnce(&Connection) -> Result<T, E>,
-        E: From<StorageError>,
-    {
-        let connection = self.connection.as_ref().ok_or(StorageError::Gone)?;
-        // Ends, by rollback, when it is dropped: also when the job panics.
-        let _snapshot = connection
-            .unchecked_transaction()
-            .map_err(StorageError::from)?;
-        job(connection)
-    }
-}
-
-impl Drop for Lease<'_> {
-    fn drop(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            self.pool.idle.lock().push(connection);
+        let (answer, result) = oneshot::channel();
+        let job = move |connection: &Connection| {
+            // A caller that has gone away does not want to know.
+            let _ = answer.send(snapshot(connection, job));
+        };
+        match self.jobs.try_send(Box::new(job)) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => {
+                return Err(StorageError::Unusable("too many reads are waiting".into()).into());
+            }
+            Err(TrySendError::Disconnected(_)) => return Err(StorageError::Gone.into()),
         }
+        result
+            .await
+            .unwrap_or_else(|_| Err(StorageError::Gone.into()))
     }
+}
+
+fn work(connection: &Connection, queue: &Receiver<Job>) {
+    while let Ok(job) = queue.recv() {
+        // The caller of a job that panics learns that it is gone; the snapshot has ended
+        // with it, and the next job finds the connection as it was.
+        let _ = catch_unwind(AssertUnwindSafe(|| job(connection)));
+    }
+}
+
+/// Runs `job` on one consistent snapshot, which ends, by rollback, when it is dropped.
+fn snapshot<T, E, F>(connection: &Connection, job: F) -> Result<T, E>
+where
+    F: FnOnce(&Connection) -> Result<T, E>,
+    E: From<StorageError>,
+{
+    let _snapshot = connection
+        .unchecked_transaction()
+        .map_err(StorageError::from)?;
+    job(connection)
 }
