@@ -48,7 +48,7 @@ impl App {
         } = dependencies;
         let activity = ActivityServiceClient::new(notify).max_decoding_message_size(MAX_ANSWER);
         let hub = Arc::new(Hub::new(config.stream.reader_bound));
-        hub.follow(activity.clone(), services, &background);
+        hub.follow(activity.clone(), services, drain.clone(), &background);
         Self {
             identity: IdentityServiceClient::new(release.clone())
                 .max_decoding_message_size(MAX_ANSWER),

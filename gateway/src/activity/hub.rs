@@ -15,6 +15,7 @@ use slipway_proto::notify::v1::{
     ActivityServiceWatchResponse, activity_service_client::ActivityServiceClient,
 };
 use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
 
 use super::frame::Frame;
 use crate::metrics as m;
@@ -62,11 +63,13 @@ impl Hub {
         }
     }
 
-    /// Follows the log in the background, from its newest entry on.
+    /// Follows the log in the background, from its newest entry on, until the drain: then
+    /// there is nobody left to follow it for.
     pub(crate) fn follow(
         self: &Arc<Self>,
         log: ActivityServiceClient<Link>,
         services: Arc<ServiceTokens>,
+        drain: CancellationToken,
         background: &Background,
     ) {
         let hub = Arc::clone(self);
@@ -76,9 +79,11 @@ impl Hub {
                 log: log.clone(),
                 services: Arc::clone(&services),
             };
+            let drain = drain.clone();
             async move {
                 tokio::select! {
                     () = stop.cancelled() => {}
+                    () = drain.cancelled() => {}
                     () = follower.run() => {}
                 }
             }

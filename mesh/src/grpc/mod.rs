@@ -6,9 +6,11 @@
 //! behaviour.
 
 mod call;
+mod health;
 mod link;
 mod server;
 
 pub(crate) use call::panic_text;
+pub use health::ServiceCheck;
 pub use link::{CLIENT_ADDRESS, IDEMPOTENCY_KEY, Link, LinkError, Outbound, Surrounded};
 pub use server::{GrpcHealth, GrpcServer, Surround};

@@ -1,5 +1,5 @@
 //! What the domain needs of a store. A backend supplies these traits and a constructor;
-//! the [`contract`] tests run on each.
+//! the tests in `contract` run on each.
 //!
 //! Everything that must be atomic is one call here: the new state, its events and the
 //! receipt of the request are committed together or not at all.

@@ -10,7 +10,7 @@ use slipway_mesh::{
     access::{AccessLayer, JwksSource, Keyring, Policies, ServiceSecret, ServiceTokens, Verifier},
     bus::SharedBus,
     clock::{SharedClock, SystemClock},
-    grpc::{GrpcServer, Link, Outbound, Surround},
+    grpc::{GrpcServer, Link, Outbound, ServiceCheck, Surround},
 };
 use slipway_proto::{
     DESCRIPTOR_SET,
@@ -110,6 +110,17 @@ impl Shared<'_> {
     fn gateway(self) -> anyhow::Result<Built> {
         let release = remote(self.settings.release_url.as_ref())?;
         let notify = remote(self.settings.notify_url.as_ref())?;
+        for (link, services) in [
+            (&release, release_svc::SERVICES),
+            (&notify, notify_svc::SERVICES),
+        ] {
+            for service in services {
+                let check = ServiceCheck::new(link.clone(), service);
+                self.life
+                    .health
+                    .depends("gateway", service, Arc::new(check));
+            }
+        }
         let verifier = self.verifier_from(release.clone());
         Ok(Built {
             router: Some(self.router(release, notify, verifier)),

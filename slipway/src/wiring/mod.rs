@@ -1,8 +1,8 @@
 //! The life of a serving process: connect, migrate, bind, serve, drain.
 //!
 //! Wiring only calls what the crates offer: each service's `Config::build`. Which
-//! services there are and how they reach each other is in [`mesh`]; what is opened in
-//! the data directory in [`embedded`].
+//! services there are and how they reach each other is in `mesh`; what is opened in
+//! the data directory in `embedded`.
 
 mod data_dir;
 mod embedded;

@@ -64,6 +64,8 @@ async fn a_gateway_survives_its_services_and_its_readers_miss_nothing() {
     let mut stream = admin.stream("?after=0", None).await.unwrap();
     assert_eq!(stream.entry().await.unwrap().0, 1);
 
+    let ops = Client::new(&gateway.ops);
+    ops.get("/readyz").await.unwrap().expect(200);
     let at = server.grpc.trim_start_matches("http://").to_owned();
     let data = server.kill().await.unwrap();
     let problem = admin
@@ -72,6 +74,10 @@ async fn a_gateway_survives_its_services_and_its_readers_miss_nothing() {
         .unwrap()
         .refused(503, "UNAVAILABLE");
     assert!(problem["detail"].is_string());
+    let unready = ops.get("/readyz").await.unwrap().expect(503);
+    for check in unready["checks"].as_array().unwrap() {
+        assert!(check["problem"].is_string(), "{check}");
+    }
     let options = options.env("SLIPWAY_GRPC_ADDR", at);
     let server = Process::start_on(Arc::clone(&data), &options)
         .await

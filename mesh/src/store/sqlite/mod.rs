@@ -9,7 +9,7 @@ mod migrations;
 mod readers;
 mod writer;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{fs::OpenOptions, path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -89,6 +89,7 @@ impl Database {
         name: &'static str,
         migrations: &'static [&'static str],
     ) -> Result<Self, StorageError> {
+        create_private(path).map_err(|error| unusable(path, &error))?;
         let mut connection = connect(path, false)?;
         migrations::apply(&mut connection, migrations)?;
         Ok(Self {
@@ -149,9 +150,7 @@ fn connect(path: &Path, read_only: bool) -> Result<Connection, StorageError> {
     };
     // One thread uses a connection at a time: SQLite need not lock it as well.
     let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-        .map_err(|error| {
-            StorageError::Unusable(format!("{} cannot be opened: {error}", path.display()))
-        })?;
+        .map_err(|error| unusable(path, &error))?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     if !read_only {
         connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -164,6 +163,20 @@ fn connect(path: &Path, read_only: bool) -> Result<Connection, StorageError> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
     Ok(connection)
+}
+
+fn unusable(path: &Path, error: &dyn std::error::Error) -> StorageError {
+    StorageError::Unusable(format!("{} cannot be opened: {error}", path.display()))
+}
+
+/// Makes a new file readable by its owner only: it will hold password hashes. What SQLite
+/// puts beside it gets the same permissions.
+fn create_private(path: &Path) -> std::io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
 }
 
 /// A time as it is stored: milliseconds since the epoch, UTC.
@@ -301,6 +314,22 @@ mod tests {
         drop(Database::open(&path, "t", SCHEMA).unwrap());
         let error = Database::open(&path, "t", &[]).err().unwrap();
         assert!(error.to_string().contains("newer"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn its_files_are_its_owners_only() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let db = Database::open(&dir.path().join("t.db"), "t", SCHEMA).unwrap();
+        db.write(insert(1, "a")).await.unwrap();
+        let mut files = 0;
+        for file in std::fs::read_dir(dir.path()).unwrap() {
+            let mode = file.unwrap().metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+            files += 1;
+        }
+        assert_eq!(files, 3, "the database, its log and the log's index");
     }
 
     #[test]
