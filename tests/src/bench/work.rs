@@ -15,8 +15,8 @@ const TASKS: usize = 10;
 const AT_ONCE: usize = 16;
 
 /// Commands a second for which tasks are prepared: of one client, and of all.
-const FASTEST_CLIENT: usize = 1_500;
-const FASTEST: usize = 6_000;
+const FASTEST_CLIENT: usize = 3_000;
+const FASTEST: usize = 15_000;
 
 /// A script for each developer that lasts for `time`: releases of ten tasks, all of them
 /// theirs, so that nobody waits for anybody.
