@@ -24,7 +24,7 @@ use slipway_mesh::{
     bus::SharedBus,
     clock::SharedClock,
     life::{Background, Check, Health},
-    store::sqlite::StorageError,
+    store::{mongo, sqlite::StorageError},
 };
 use slipway_proto::notify::v1::activity_service_server::ActivityServiceServer;
 use tokio_util::sync::CancellationToken;
@@ -33,7 +33,7 @@ use tonic::service::Routes;
 use grpc::ActivityApi;
 use jobs::{Lookout, Projection, Pruning};
 use newest::Newest;
-use store::{ActivityStore, SqliteActivityStore};
+use store::{ActivityStore, MongoActivityStore, SqliteActivityStore};
 
 const ACTIVITY_SERVICE: &str = "slipway.notify.v1.ActivityService";
 
@@ -71,6 +71,16 @@ impl Stores {
     pub fn sqlite(path: &Path) -> Result<Self, StorageError> {
         Ok(Self {
             activity: Arc::new(SqliteActivityStore::open(path)?),
+        })
+    }
+
+    /// Opens the MongoDB database `name`, usually [`store::mongo::DATABASE`].
+    ///
+    /// # Errors
+    /// If the server is away, or an index exists with another definition.
+    pub async fn mongo(client: &mongo::Client, name: &str) -> Result<Self, mongo::StorageError> {
+        Ok(Self {
+            activity: Arc::new(MongoActivityStore::open(client, name).await?),
         })
     }
 }
