@@ -22,7 +22,7 @@ pub use mongodb::{Client, bson};
 use mongodb::{
     Collection,
     bson::{DateTime, doc},
-    options::{Acknowledgment, ClientOptions, ReadConcern, ServerAddress, WriteConcern},
+    options::{Acknowledgment, ClientOptions, ConnectionString, ReadConcern, ServerAddress, WriteConcern},
 };
 use tokio::time::Instant;
 
@@ -90,6 +90,12 @@ pub async fn connect(url: &str) -> Result<Client, StorageError> {
         tracing::info!(?hosts, %error, "waiting for MongoDB");
         tokio::time::sleep(LOOK_EVERY).await;
     }
+}
+
+/// Whether `text` is a URL that [`connect`] can try.
+#[must_use]
+pub fn is_url(text: &str) -> bool {
+    ConnectionString::parse(text).is_ok()
 }
 
 /// A service's database.
