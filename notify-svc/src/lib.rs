@@ -119,8 +119,8 @@ impl Config {
 
         let newest = Newest::default();
         Projection::new(store.clone(), newest.clone(), clock.clone()).spawn(
-            bus,
-            clock.clone(),
+            &bus,
+            &clock,
             &background,
         );
         Lookout::new(store.clone(), newest.clone()).spawn(&background);

@@ -40,7 +40,7 @@ impl Projection {
     }
 
     /// Consumes until told to stop.
-    pub(crate) fn spawn(self, bus: SharedBus, clock: SharedClock, background: &Background) {
+    pub(crate) fn spawn(self, bus: &SharedBus, clock: &SharedClock, background: &Background) {
         Consumer {
             group: GROUP,
             topics: TOPICS.iter().map(|topic| topic.name.to_owned()).collect(),

@@ -50,7 +50,7 @@ impl Consumer {
     /// Runs the group's members, one for its topics and one for each tier of retries, in
     /// the background until they are told to stop: then the batch in hand is finished
     /// and committed.
-    pub fn spawn(self, bus: SharedBus, clock: SharedClock, background: &Background) {
+    pub fn spawn(self, bus: &SharedBus, clock: &SharedClock, background: &Background) {
         let consumer = Arc::new(self);
         let tiers = (1..=consumer.order.tiers().len()).map(Source::Tier);
         for source in std::iter::once(Source::Topics).chain(tiers) {

@@ -21,7 +21,7 @@ use crate::{
         event::Origin,
         stage::{Stage, take},
     },
-    clock::{Clock as _, SystemClock},
+    clock::{Clock as _, SharedClock, SystemClock},
     life::Background,
 };
 
@@ -149,8 +149,8 @@ impl<'a> Play<'a> {
 
     fn start(&mut self) {
         self.background = Background::default();
-        self.consumer()
-            .spawn(self.bus.clone(), Arc::new(SystemClock), &self.background);
+        let clock: SharedClock = Arc::new(SystemClock);
+        self.consumer().spawn(&self.bus, &clock, &self.background);
     }
 
     fn consumer(&self) -> Consumer {

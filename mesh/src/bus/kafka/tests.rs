@@ -37,8 +37,8 @@ impl Mock {
     fn bus(&self) -> MockBus {
         let config = KafkaConfig {
             publish_within: Duration::from_secs(2),
-            // The mock lets a rebalance take nearly this long.
-            session_timeout: Duration::from_millis(1500),
+            // The mock lets a rebalance take nearly this long, and the first one 3 s.
+            session_timeout: Duration::from_secs(4),
             ..KafkaConfig::new(self.cluster().bootstrap_servers())
         };
         MockBus {
