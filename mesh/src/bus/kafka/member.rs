@@ -1,19 +1,16 @@
 //! One member of a consumer group.
 //!
-//! A thread of its own polls the library all the time, also while a batch is being
-//! handled or waits for a database that is away: so heartbeats, rebalances and the
-//! library's own limit on the time between polls (`max.poll.interval.ms`) do not depend
-//! on how long handling takes. What arrives is kept in a bounded buffer; when that is
-//! full the partitions are paused, and the polling goes on.
+//! What arrives is put into a buffer by the thread in [`poller`](super::poller); the
+//! member hands it out and commits what is done.
 
 use std::{sync::Arc, thread, time::Duration};
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use rdkafka::{
-    ClientContext, Offset, TopicPartitionList,
-    config::{FromClientConfigAndContext as _, RDKafkaLogLevel},
-    consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance},
+    Offset, TopicPartitionList,
+    config::FromClientConfigAndContext as _,
+    consumer::{CommitMode, Consumer as _},
     error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code},
 };
 use tokio::sync::{Notify, oneshot};
@@ -22,17 +19,10 @@ use tokio_util::sync::CancellationToken;
 use super::{
     KafkaConfig,
     assignment::{Assignment, Offsets, Partition},
-    context, record, run_blocking, settings,
+    poller::{Context, GroupConsumer, Poller},
+    run_blocking, settings,
 };
 use crate::bus::{BusError, Delivery, Subscription};
-
-/// With so many records waiting, nothing more is fetched …
-const PAUSE_AT: usize = 2000;
-/// … until there are only so many.
-const RESUME_AT: usize = 500;
-
-/// How soon the thread sees that the buffer has room again, or that it is to end.
-const POLL: Duration = Duration::from_millis(50);
 
 /// A commit that meets a rebalance is tried again when that is over.
 const COMMIT_TRIES: u32 = 100;
@@ -49,21 +39,19 @@ pub(super) struct Member {
     gone: Option<oneshot::Receiver<()>>,
 }
 
-type GroupConsumer = BaseConsumer<Context>;
-
 /// What the thread and the member share.
 #[derive(Default)]
-struct Shared {
-    state: Mutex<State>,
-    arrived: Notify,
+pub(super) struct Shared {
+    pub(super) state: Mutex<State>,
+    pub(super) arrived: Notify,
     /// Held while offsets are committed and while partitions are given up: an offset of
     /// a partition that has become another member's is never committed.
-    commits: Mutex<()>,
+    pub(super) commits: Mutex<()>,
 }
 
 #[derive(Default)]
-struct State {
-    assignment: Assignment,
+pub(super) struct State {
+    pub(super) assignment: Assignment,
     /// Why the member has to join again.
     failure: Option<BusError>,
 }
@@ -80,12 +68,7 @@ impl Member {
         let consumer = Arc::new(GroupConsumer::from_config_and_context(&settings, context)?);
         consumer.subscribe(&topics.iter().map(String::as_str).collect::<Vec<_>>())?;
         let (stop, (left, gone)) = (CancellationToken::new(), oneshot::channel());
-        let poller = Poller {
-            shared: Arc::clone(&shared),
-            consumer: Arc::clone(&consumer),
-            stop: stop.clone(),
-            paused: false,
-        };
+        let poller = Poller::new(Arc::clone(&shared), Arc::clone(&consumer), stop.clone());
         thread::Builder::new()
             .name("kafka-consumer".into())
             .spawn(move || {
@@ -164,13 +147,15 @@ impl Shared {
         Err(BusError::Unavailable("the group is rebalancing".into()))
     }
 
-    fn fail(&self, error: BusError) {
+    /// The member has to join again.
+    pub(super) fn fail(&self, error: BusError) {
         self.state.lock().failure = Some(error);
         self.arrived.notify_one();
     }
 }
 
-fn commit(consumer: &GroupConsumer, offsets: &Offsets) -> KafkaResult<()> {
+/// Commits offsets and waits for the answer.
+pub(super) fn commit(consumer: &GroupConsumer, offsets: &Offsets) -> KafkaResult<()> {
     if offsets.is_empty() {
         return Ok(());
     }
@@ -191,114 +176,4 @@ fn rebalancing(error: &KafkaError) -> bool {
             Code::RebalanceInProgress | Code::IllegalGeneration | Code::UnknownMemberId
         )
     )
-}
-
-/// What the library calls on the polling thread.
-struct Context(Arc<Shared>);
-
-impl ClientContext for Context {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        context::log(level, facility, message);
-    }
-}
-
-impl ConsumerContext for Context {
-    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        match rebalance {
-            Rebalance::Assign(list) => {
-                let partitions = partitions(list);
-                tracing::debug!(?partitions, "partitions have become this member's");
-                self.0.state.lock().assignment.assign(partitions);
-            }
-            Rebalance::Revoke(list) => {
-                let partitions = partitions(list);
-                tracing::debug!(?partitions, "partitions are given up");
-                let _turn = self.0.commits.lock();
-                let done = self.0.state.lock().assignment.revoke(&partitions);
-                if consumer.assignment_lost() {
-                    return;
-                }
-                if let Err(error) = commit(consumer, &done) {
-                    tracing::debug!(%error, "the next member repeats what is done");
-                }
-            }
-            Rebalance::Error(error) => tracing::warn!(%error, "a rebalance failed"),
-        }
-    }
-}
-
-fn partitions(list: &TopicPartitionList) -> Vec<Partition> {
-    list.elements()
-        .iter()
-        .map(|element| Partition {
-            topic: element.topic().to_owned(),
-            number: element.partition().unsigned_abs(),
-        })
-        .collect()
-}
-
-/// The polling thread.
-struct Poller {
-    shared: Arc<Shared>,
-    consumer: Arc<GroupConsumer>,
-    stop: CancellationToken,
-    paused: bool,
-}
-
-impl Poller {
-    /// Polls until told to stop; then leaves the group.
-    fn run(mut self) {
-        while !self.stop.is_cancelled() {
-            match self.consumer.poll(POLL) {
-                None => {}
-                Some(Ok(message)) => {
-                    let delivery = record::from_message(&message);
-                    self.shared.state.lock().assignment.push(delivery);
-                    self.shared.arrived.notify_one();
-                }
-                Some(Err(error)) => self.judge(error),
-            }
-            self.regulate();
-        }
-    }
-
-    /// The library repairs most of what goes wrong by itself. What it cannot: the
-    /// member fails, and its owner joins again.
-    fn judge(&self, error: KafkaError) {
-        let refused = matches!(
-            error.rdkafka_error_code(),
-            Some(
-                Code::UnknownTopicOrPartition
-                    | Code::TopicAuthorizationFailed
-                    | Code::GroupAuthorizationFailed
-            )
-        );
-        if refused || matches!(error, KafkaError::MessageConsumptionFatal(_)) {
-            self.shared.fail(error.into());
-        } else {
-            tracing::debug!(%error, "the library goes on by itself");
-        }
-    }
-
-    /// Keeps the buffer bounded. Partitions that are new since the last time are paused
-    /// with the others.
-    fn regulate(&mut self) {
-        let waiting = self.shared.state.lock().assignment.waiting();
-        let pause = waiting >= PAUSE_AT;
-        let resume = self.paused && waiting <= RESUME_AT;
-        if !pause && !resume {
-            return;
-        }
-        let changed = self.consumer.assignment().and_then(|assigned| {
-            if pause {
-                self.consumer.pause(&assigned)
-            } else {
-                self.consumer.resume(&assigned)
-            }
-        });
-        match changed {
-            Ok(()) => self.paused = pause,
-            Err(error) => tracing::warn!(%error, "partitions could not be paused or resumed"),
-        }
-    }
 }

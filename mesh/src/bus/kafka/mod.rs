@@ -4,7 +4,8 @@
 //! | --- | --- |
 //! | [`settings`] | what differs from the library's defaults, and why |
 //! | [`publisher`] | in order, acknowledged by all replicas in sync |
-//! | [`member`] | one member of a consumer group: batches, commits, rebalances |
+//! | [`member`] | one member of a consumer group: batches and commits |
+//! | [`poller`] | the thread behind it: arrivals, rebalances |
 //! | [`assignment`] | which partitions are this member's and how far it is: pure |
 //! | [`topics`] | creating and checking topics |
 //! | [`record`] | records to messages and back |
@@ -15,6 +16,7 @@
 mod assignment;
 mod context;
 mod member;
+mod poller;
 mod publisher;
 mod record;
 mod settings;
