@@ -17,7 +17,7 @@ const UNAUTHORIZED: i32 = 13;
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StorageError {
     /// The driver or the server says no.
-    #[error("MongoDB: {0}")]
+    #[error("MongoDB: {}", .0.kind)]
     Mongo(#[from] Error),
     /// The server did not answer in time: what was asked may have been done.
     #[error("MongoDB did not answer in time")]

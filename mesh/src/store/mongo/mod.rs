@@ -22,7 +22,9 @@ pub use mongodb::{Client, bson};
 use mongodb::{
     Collection,
     bson::{DateTime, doc},
-    options::{Acknowledgment, ClientOptions, ConnectionString, ReadConcern, ServerAddress, WriteConcern},
+    options::{
+        Acknowledgment, ClientOptions, ConnectionString, ReadConcern, ServerAddress, WriteConcern,
+    },
 };
 use tokio::time::Instant;
 

@@ -12,7 +12,8 @@
 //! | a username, an address | `username`, `email` |
 
 mod documents;
-
+#[cfg(test)]
+mod plans;
 mod receipts;
 mod releases;
 mod tasks;

@@ -11,7 +11,7 @@ use slipway_mesh::store::mongo::{StorageError, bounded, malformed};
 use super::documents::{PlacedDocument, ReleaseDocument, TaskDocument};
 use crate::{
     identity::UserId,
-    release::{PlacedTask, ReleaseId, Task, TaskId, TaskState, Text},
+    release::{PlacedTask, ReleaseId, Task, TaskId, Text},
     store::{AssignedKey, AssignedTask, TaskFilter},
 };
 
@@ -134,7 +134,7 @@ const IN_PROCESS: &str = "IN_PROCESS";
 
 fn status(filter: TaskFilter) -> &'static str {
     match filter {
-        TaskFilter::Todo => TaskState::Todo.name(),
+        TaskFilter::Todo => "TODO",
         TaskFilter::InProcess => IN_PROCESS,
         TaskFilter::Completed => "COMPLETED",
     }
