@@ -7,6 +7,10 @@ use crate::error::Fault;
 /// A unique index has the key already.
 const DUPLICATE_KEY: i32 = 11000;
 
+/// Writes met each other inside the server, and this one gave way: as MongoDB says it, and
+/// as DocumentDB does (PostgreSQL's deadlock, 40P01, as a number). Nothing of it is stored.
+const GAVE_WAY: [i32; 2] = [112, 16_908_292];
+
 /// The server knows no such user, or not with this password.
 const AUTHENTICATION_FAILED: i32 = 18;
 
@@ -50,10 +54,24 @@ impl StorageError {
         }
     }
 
-    /// How many documents of an ordered insert are stored, if one of them was refused by
-    /// a unique index.
+    /// Whether a write of one document gave way to others: nothing of it is stored, and
+    /// it is worth another try.
     #[must_use]
-    pub fn inserted_before_duplicate(&self) -> Option<usize> {
+    pub fn gave_way(&self) -> bool {
+        match self {
+            Self::Mongo(error) => match error.kind.as_ref() {
+                ErrorKind::Write(WriteFailure::WriteError(error)) => GAVE_WAY.contains(&error.code),
+                ErrorKind::Command(error) => GAVE_WAY.contains(&error.code),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
+    /// How many documents of an ordered insert are stored, if the next one was refused by
+    /// a unique index or gave way to others.
+    #[must_use]
+    pub fn inserted_before_refusal(&self) -> Option<usize> {
         let Self::Mongo(error) = self else {
             return None;
         };
@@ -61,7 +79,8 @@ impl StorageError {
             return None;
         };
         let first = error.write_errors.as_ref()?.first()?;
-        (first.code == DUPLICATE_KEY).then_some(first.index)
+        let refused = first.code == DUPLICATE_KEY || GAVE_WAY.contains(&first.code);
+        refused.then_some(first.index)
     }
 
     /// Whether asking again gives the same answer: the credentials are wrong.

@@ -91,6 +91,6 @@ async fn insert(
     let insert = store.entries.insert_many(&documents).ordered(true);
     match bounded(insert.into_future()).await {
         Ok(_) => Ok(documents.len()),
-        Err(error) => error.inserted_before_duplicate().ok_or(error),
+        Err(error) => error.inserted_before_refusal().ok_or(error),
     }
 }

@@ -111,14 +111,17 @@ impl MongoStore {
         Ok(found.map(ReleaseDocument::into_release).transpose()?)
     }
 
-    /// After a write that a unique index may have refused: `Ok` if it is worth another
-    /// try.
+    /// After a write that was refused, perhaps by a unique index: `Ok` if it is worth
+    /// another try.
     async fn after_conflict(
         &self,
         error: StorageError,
         after: &Release,
         with: &Commit,
     ) -> Result<(), SaveError> {
+        if error.gave_way() {
+            return Ok(());
+        }
         match (error.duplicate_key(), &with.receipt) {
             (Some(ONE_ACTIVE), _) => match after.active_tasks().next() {
                 Some(task) => Err(SaveError::DeveloperBusy(task.assignee.id)),

@@ -36,6 +36,7 @@ impl UserStore for MongoStore {
                         return Err(InsertUserError::Receipt);
                     }
                 }
+                _ if error.gave_way() => {}
                 _ => return Err(error.into()),
             }
         }
