@@ -1,4 +1,4 @@
-//! What the library tells its client: its log.
+//! The library's log.
 
 use rdkafka::{ClientContext, config::RDKafkaLogLevel as Level, error::KafkaError};
 
@@ -18,13 +18,13 @@ impl ClientContext for Logging {
 
 /// A broker that cannot be reached is no error of this process: the library connects
 /// again, and what fails because of it says so itself.
-pub(super) fn log(level: Level, facility: &str, message: &str) {
+pub(super) fn log(level: Level, facility: &str, text: &str) {
     match level {
         Level::Emerg | Level::Alert | Level::Critical => {
-            tracing::error!(facility, message, "kafka");
+            tracing::error!(facility, text, "kafka");
         }
-        Level::Error | Level::Warning => tracing::warn!(facility, message, "kafka"),
-        Level::Notice | Level::Info => tracing::info!(facility, message, "kafka"),
-        Level::Debug => tracing::debug!(facility, message, "kafka"),
+        Level::Error | Level::Warning => tracing::warn!(facility, text, "kafka"),
+        Level::Notice | Level::Info => tracing::info!(facility, text, "kafka"),
+        Level::Debug => tracing::debug!(facility, text, "kafka"),
     }
 }
