@@ -118,7 +118,7 @@ fn everything_that_is_wrong_is_reported_at_once() {
     let problems = Case::new()
         .file("data-dir = \"x\"\nlog = 3\n[gateway]\nport = 1")
         .env("SLIPWAY_HTTP_ADDR", "8080")
-        .env("SLIPWAY_MONGODB_URL", "mongodb://db")
+        .env("SLIPWAY_OLLAMA_URL", "http://ollama")
         .env("SLIPWAY_TOKEN_TLL", "1h")
         .env("SLIPWAY_TOKN", "x")
         .flag("drain_deadline", "2m")
@@ -127,7 +127,7 @@ fn everything_that_is_wrong_is_reported_at_once() {
         "unknown key data-dir; did you mean data_dir?",
         "unknown key gateway",
         "log in ",
-        "the environment: unknown key SLIPWAY_MONGODB_URL",
+        "the environment: unknown key SLIPWAY_OLLAMA_URL",
         "unknown key SLIPWAY_TOKN; did you mean SLIPWAY_TOKEN?",
         "unknown key SLIPWAY_TOKEN_TLL; did you mean SLIPWAY_TOKEN_TTL?",
         "SLIPWAY_HTTP_ADDR: must be an address and a port",
