@@ -24,7 +24,7 @@ use slipway_mesh::{
     bus::SharedBus,
     clock::SharedClock,
     life::{Background, Check, Health},
-    store::sqlite::StorageError,
+    store::{mongo, sqlite::StorageError},
 };
 use slipway_proto::notify::v1::activity_service_server::ActivityServiceServer;
 use tokio_util::sync::CancellationToken;
@@ -33,7 +33,7 @@ use tonic::service::Routes;
 use grpc::ActivityApi;
 use jobs::{Lookout, Projection, Pruning};
 use newest::Newest;
-use store::{ActivityStore, SqliteActivityStore};
+use store::{ActivityStore, MongoActivityStore, SqliteActivityStore};
 
 const ACTIVITY_SERVICE: &str = "slipway.notify.v1.ActivityService";
 
@@ -73,6 +73,16 @@ impl Stores {
             activity: Arc::new(SqliteActivityStore::open(path)?),
         })
     }
+
+    /// Opens the MongoDB database `name`, usually [`store::mongo::DATABASE`].
+    ///
+    /// # Errors
+    /// If the server is away, or an index exists with another definition.
+    pub async fn mongo(client: &mongo::Client, name: &str) -> Result<Self, mongo::StorageError> {
+        Ok(Self {
+            activity: Arc::new(MongoActivityStore::open(client, name).await?),
+        })
+    }
 }
 
 /// What notify-svc needs.
@@ -109,8 +119,8 @@ impl Config {
 
         let newest = Newest::default();
         Projection::new(store.clone(), newest.clone(), clock.clone()).spawn(
-            bus,
-            clock.clone(),
+            &bus,
+            &clock,
             &background,
         );
         Lookout::new(store.clone(), newest.clone()).spawn(&background);

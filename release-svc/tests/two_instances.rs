@@ -1,5 +1,5 @@
 //! Two instances of the service on one store: what two replicas are to each other.
-//! Everybody lines up on a barrier before they act.
+//! Everybody lines up on a barrier before they act. The same tests on each backend.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -14,6 +14,7 @@ use slipway_mesh::{
     error::Fault,
     grpc::{Link, Outbound, Surround},
     life::{Background, Health},
+    store::mongo::testing::Scratch,
 };
 use slipway_proto::{
     DESCRIPTOR_SET,
@@ -37,11 +38,30 @@ struct Setup {
     developer: Outbound,
     bus: SharedBus,
     background: Background,
+    _backend: Backend,
     _dir: tempfile::TempDir,
 }
 
+/// Where the two keep what they know.
+enum Backend {
+    Sqlite(tempfile::TempDir),
+    Mongo(Scratch),
+}
+
+impl Backend {
+    /// The stores of one instance.
+    async fn stores(&self) -> Stores {
+        match self {
+            Self::Sqlite(dir) => Stores::sqlite(&dir.path().join("release.db")).unwrap(),
+            Self::Mongo(scratch) => Stores::mongo(scratch.client(), scratch.name())
+                .await
+                .unwrap(),
+        }
+    }
+}
+
 async fn instance(
-    dir: &tempfile::TempDir,
+    stores: Stores,
     bus: SharedBus,
     keys: Arc<Keyring>,
     background: Background,
@@ -58,7 +78,7 @@ async fn instance(
         password: Some(PASSWORD.into()),
     };
     let dependencies = Dependencies {
-        stores: Stores::sqlite(&dir.path().join("release.db")).unwrap(),
+        stores,
         bus,
         keys,
         clock,
@@ -72,7 +92,7 @@ async fn instance(
 }
 
 impl Setup {
-    async fn new() -> Self {
+    async fn new(backend: Backend) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let bus = EmbeddedBus::open(&dir.path().join("bus.db"), Arc::new(SystemClock)).unwrap();
         let topics: Vec<_> = TOPICS.iter().map(TopicSpec::from).collect();
@@ -80,8 +100,11 @@ impl Setup {
         let bus: SharedBus = Arc::new(bus);
         let keys = Arc::new(Keyring::ephemeral());
         let background = Background::default();
-        // Both find that there is no admin, and one creates it.
-        let build = || instance(&dir, bus.clone(), keys.clone(), background.clone());
+        // Both find that there is no schema and no admin, and one creates them.
+        let build = || async {
+            let stores = backend.stores().await;
+            instance(stores, bus.clone(), keys.clone(), background.clone()).await
+        };
         let (one, two) = tokio::join!(build(), build());
         let mut identity = IdentityServiceClient::new(two.clone());
         let login = LoginRequest {
@@ -107,6 +130,7 @@ impl Setup {
             developer: Outbound::with_token(developer.unwrap().token),
             bus,
             background,
+            _backend: backend,
             _dir: dir,
         }
     }
@@ -168,9 +192,42 @@ where
         .collect()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_developer_is_busy_on_both() {
-    let s = Setup::new().await;
+/// Runs each test on each backend.
+macro_rules! on_each_backend {
+    ($($name:ident)*) => {
+        mod sqlite {
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $name() {
+                    let backend = super::Backend::Sqlite(tempfile::tempdir().unwrap());
+                    super::$name(super::Setup::new(backend).await).await;
+                }
+            )*
+        }
+        mod mongodb {
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $name() {
+                    let Some(scratch) = super::Scratch::database().await else {
+                        return;
+                    };
+                    let backend = super::Backend::Mongo(scratch);
+                    super::$name(super::Setup::new(backend).await).await;
+                }
+            )*
+        }
+    };
+}
+
+on_each_backend!(
+    a_developer_is_busy_on_both
+    tasks_added_on_both_are_all_there
+    completing_on_one_and_hotfixing_on_the_other_happen_in_one_of_the_two_orders
+    one_idempotency_key_on_both_is_one_release
+    both_publish_what_either_committed_and_first_occurrences_are_in_order
+);
+
+async fn a_developer_is_busy_on_both(s: Setup) {
     let mut racers = Vec::new();
     for n in 0..RACERS {
         let id = s.plan(format!("release {n}"), 1).await.tasks[0].id.clone();
@@ -195,9 +252,7 @@ async fn a_developer_is_busy_on_both() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn tasks_added_on_both_are_all_there() {
-    let s = Setup::new().await;
+async fn tasks_added_on_both_are_all_there(s: Setup) {
     let release = s.plan("shared".into(), 0).await;
     let racers = (0..RACERS).map(|n| {
         let request = s.admin.request(AddTaskRequest {
@@ -216,9 +271,7 @@ async fn tasks_added_on_both_are_all_there() {
     assert_eq!((indexes.len(), titles.len()), (RACERS, RACERS));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn completing_on_one_and_hotfixing_on_the_other_happen_in_one_of_the_two_orders() {
-    let s = Setup::new().await;
+async fn completing_on_one_and_hotfixing_on_the_other_happen_in_one_of_the_two_orders(s: Setup) {
     for round in 0..20 {
         let release = s.plan(format!("round {round}"), 1).await;
         let id = release.tasks[0].id.clone();
@@ -265,9 +318,7 @@ async fn completing_on_one_and_hotfixing_on_the_other_happen_in_one_of_the_two_o
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn one_idempotency_key_on_both_is_one_release() {
-    let s = Setup::new().await;
+async fn one_idempotency_key_on_both_is_one_release(s: Setup) {
     let mut admin = s.admin.clone();
     admin.idempotency_key = Some("the-same".into());
     let racers = (0..RACERS).map(|n| {
@@ -285,9 +336,7 @@ async fn one_idempotency_key_on_both_is_one_release() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn both_publish_what_either_committed_and_first_occurrences_are_in_order() {
-    let s = Setup::new().await;
+async fn both_publish_what_either_committed_and_first_occurrences_are_in_order(s: Setup) {
     let release = s.plan("told".into(), 0).await;
     for n in 0..20 {
         let request = s.admin.request(AddTaskRequest {

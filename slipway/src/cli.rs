@@ -56,6 +56,16 @@ pub enum Command {
     #[command(after_help = "Example: slipway notify --grpc-addr 0.0.0.0:50051 \
                       --release-url http://release:50051")]
     Notify,
+    /// Create the Kafka topics of the mesh, or check those that are there
+    ///
+    /// Each process does so itself when it starts. Topics with another number of
+    /// partitions are refused: records of one key would part.
+    #[command(after_help = "Example: slipway topics --kafka-brokers kafka-1:9092,kafka-2:9092")]
+    Topics {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Look at the configuration
     Config {
         /// What to do with it.
@@ -88,7 +98,7 @@ impl Command {
             Self::Gateway => Some(Role::Gateway),
             Self::Release => Some(Role::Release),
             Self::Notify => Some(Role::Notify),
-            Self::Config { .. } | Self::Import(_) | Self::Watch(_) => None,
+            Self::Topics { .. } | Self::Config { .. } | Self::Import(_) | Self::Watch(_) => None,
         }
     }
 }

@@ -5,7 +5,7 @@
 //! | [`cli`] | what can be said on the command line |
 //! | [`config`] | the settings: defaults < file < environment < flags |
 //! | [`wiring`] | the services of a role, built and running |
-//! | [`commands`] | `config check`, `import`, `watch` |
+//! | [`commands`] | `topics`, `config check`, `import`, `watch` |
 //!
 //! Exit codes: 0 fine, 1 failed, 2 wrong use or wrong configuration.
 
@@ -81,6 +81,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Gateway => serve(Role::Gateway, &layers, cli.ready_file),
         Command::Release => serve(Role::Release, &layers, cli.ready_file),
         Command::Notify => serve(Role::Notify, &layers, cli.ready_file),
+        Command::Topics { json } => block_on(commands::topics::run(&layers, json))?,
         Command::Config {
             command: ConfigCommand::Check { role, json },
         } => commands::check::run(&layers, role, json),

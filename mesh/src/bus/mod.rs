@@ -1,16 +1,19 @@
 //! The bus between services: events in, events out, at least once.
 //!
-//! A small port ([`Bus`], [`Subscription`]) with adapters; [`embedded`] is a durable log
-//! in an SQLite file. What an event is around its payload is in [`event`]; how a service
-//! consumes (commit after the effect, dead letters) is in [`consumer`] and the same for
-//! every adapter.
+//! A small port ([`Bus`], [`Subscription`]) with adapters: [`embedded`] is a durable log
+//! in an SQLite file, [`kafka`] a client of Apache Kafka. What an event is around its
+//! payload is in [`event`]; how a service consumes (commit after the effect, retries,
+//! dead letters) is in [`consumer`] and the same for every adapter.
 
 pub mod consumer;
 pub mod embedded;
 pub mod event;
+pub mod kafka;
 
 #[cfg(test)]
 mod contract;
+#[cfg(test)]
+mod stage;
 
 use std::sync::Arc;
 
@@ -19,6 +22,7 @@ use bytes::Bytes;
 
 pub use embedded::EmbeddedBus;
 pub use event::{Actor, Event};
+pub use kafka::{KafkaBus, KafkaConfig};
 
 /// A record as the broker stores it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,4 +142,8 @@ pub trait Subscription: Send {
     /// # Errors
     /// If the bus is away; the records will be delivered again.
     async fn commit(&mut self, done: &[Delivery]) -> Result<(), BusError>;
+
+    /// Leaves the group and waits, for a moment at most, until the other members can
+    /// take over.
+    async fn leave(self: Box<Self>) {}
 }

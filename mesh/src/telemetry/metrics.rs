@@ -11,10 +11,14 @@ pub const RPC_SECONDS: &str = "slipway_rpc_duration_seconds";
 pub const EVENTS_PUBLISHED: &str = "slipway_events_published_total";
 /// Events whose effect is stored, by `group` and `topic`.
 pub const EVENTS_CONSUMED: &str = "slipway_events_consumed_total";
-/// Deliveries tried again, by `group`.
+/// Batches tried again while what they need is away, by `group`.
 pub const EVENTS_RETRIED: &str = "slipway_events_retried_total";
-/// Events put aside as dead letters, by `group` and `topic`.
+/// Events sent to a retry topic, by `group` and `tier`.
+pub const EVENTS_DEFERRED: &str = "slipway_events_deferred_total";
+/// Events put aside as dead letters, by `group`, `topic` and `cause`.
 pub const EVENTS_DEAD: &str = "slipway_events_dead_lettered_total";
+/// How long the batch in hand has been held up, by `group`; 0 if none is.
+pub const CONSUMER_HELD_SECONDS: &str = "slipway_consumer_held_seconds";
 /// Time from an event to its stored effect, by `group`.
 pub const EVENT_LAG_SECONDS: &str = "slipway_event_lag_seconds";
 /// Events committed and not yet published, by `service`.
@@ -54,10 +58,22 @@ fn describe() {
         EVENTS_CONSUMED,
         "Events whose effect is stored, by group and topic"
     );
-    describe_counter!(EVENTS_RETRIED, "Deliveries tried again, by group");
+    describe_counter!(
+        EVENTS_RETRIED,
+        "Batches tried again while what they need is away, by group"
+    );
+    describe_counter!(
+        EVENTS_DEFERRED,
+        "Events sent to a retry topic, by group and tier"
+    );
     describe_counter!(
         EVENTS_DEAD,
-        "Events put aside as dead letters, by group and topic"
+        "Events put aside as dead letters, by group, topic and cause"
+    );
+    describe_gauge!(
+        CONSUMER_HELD_SECONDS,
+        Unit::Seconds,
+        "How long the batch in hand has been held up, by group; 0 if none is"
     );
     describe_histogram!(
         EVENT_LAG_SECONDS,

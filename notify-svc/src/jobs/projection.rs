@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use slipway_mesh::{
     bus::{
         Event, SharedBus,
-        consumer::{Consumer, Handler, Transient},
+        consumer::{Consumer, Failure, Handler, Order},
     },
     clock::SharedClock,
     life::Background,
@@ -40,10 +40,11 @@ impl Projection {
     }
 
     /// Consumes until told to stop.
-    pub(crate) fn spawn(self, bus: SharedBus, clock: SharedClock, background: &Background) {
+    pub(crate) fn spawn(self, bus: &SharedBus, clock: &SharedClock, background: &Background) {
         Consumer {
             group: GROUP,
             topics: TOPICS.iter().map(|topic| topic.name.to_owned()).collect(),
+            order: Order::PerKey,
             handler: Arc::new(self),
         }
         .spawn(bus, clock, background);
@@ -52,13 +53,13 @@ impl Projection {
 
 #[async_trait]
 impl Handler for Projection {
-    async fn handle(&self, events: &[Event]) -> Result<(), Transient> {
+    async fn handle(&self, events: &[Event]) -> Result<(), Failure> {
         let activities = events.iter().map(narrate).collect();
         let appended = self
             .store
             .append(activities, self.clock.now())
             .await
-            .map_err(|error| Transient(error.to_string()))?;
+            .map_err(|error| Failure::Transient(error.to_string()))?;
         metrics::counter!(m::ENTRIES_APPENDED).increment(appended.count);
         self.newest.announce(appended.newest);
         Ok(())

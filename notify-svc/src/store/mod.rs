@@ -1,6 +1,7 @@
 //! What the activity log needs of a database: the trait, its terms, and the tests every
 //! backend passes.
 
+pub mod mongo;
 mod sqlite;
 
 #[cfg(test)]
@@ -12,6 +13,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use slipway_mesh::{error::Fault, life::Check};
 
+pub use mongo::MongoActivityStore;
 pub use sqlite::SqliteActivityStore;
 
 use crate::activity::{Activity, Entry, Filter};
@@ -39,13 +41,13 @@ impl From<StoreError> for Fault {
 /// The activity log.
 #[async_trait]
 pub trait ActivityStore: Check {
-    /// Appends what happened, in order, all or nothing. Each activity gets the number
-    /// after the highest one, whoever else appends at the same time; one whose event is
-    /// in the log already is passed over. `now` is when they are stored.
+    /// Appends what happened, in order. Each activity gets the number after the highest
+    /// one, whoever else appends at the same time; one whose event is in the log already
+    /// is passed over. `now` is when they are stored.
     ///
     /// # Errors
-    /// If the database is away. Then it is not known whether they were appended: try
-    /// again.
+    /// If the database is away. Then it is not known how many of them, from the first
+    /// on, were appended: try again with all.
     async fn append(
         &self,
         activities: Vec<Activity>,

@@ -249,7 +249,7 @@ pub(super) async fn a_developer_is_active_once_whatever_races(open: impl Fn() ->
     let (a, b) = (open(), open());
     let ada = developer("ada");
     let mut releases = Vec::new();
-    for n in 0..20 {
+    for n in 0..50 {
         releases.push(stored(&a, plan(&format!("r{n}"), vec![task("t", &ada)])).await);
     }
     let barrier = Arc::new(Barrier::new(releases.len()));

@@ -4,6 +4,7 @@
 //! Everything that must be atomic is one call here: the new state, its events and the
 //! receipt of the request are committed together or not at all.
 
+pub mod mongo;
 pub mod sqlite;
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 pub mod check;
 pub mod client;
 pub mod import;
+pub mod topics;
 pub mod watch;
 
 #[cfg(test)]

@@ -102,6 +102,10 @@ keys! {
         "Where the gRPC services of this process listen", "an address and a port such as 127.0.0.1:50051 or localhost:0";
     OPS_ADDR = "ops_addr", Value("127.0.0.1:9464"),
         "Where metrics and health are served", "an address and a port such as 127.0.0.1:9464 or localhost:0";
+    MONGODB_URL = "mongodb_url", Described("embedded SQLite"),
+        "Where MongoDB is; it may hold a user and a password", "a mongodb:// or mongodb+srv:// URL", secret;
+    KAFKA_BROKERS = "kafka_brokers", Described("the embedded bus"),
+        "Some of Kafka's brokers; they name the others", "addresses with ports such as kafka-1:9092,kafka-2:9092";
     RELEASE_URL = "release_url", Described("in process"),
         "Where the release service is", "an http or https URL without a path, such as http://release:50051";
     NOTIFY_URL = "notify_url", Described("in process"),
@@ -148,8 +152,7 @@ mod tests {
         ] {
             assert_eq!(meant_by(typed, names()), Some(meant));
         }
-        assert_eq!(meant_by("mongodb_url", names()), None);
-        assert_eq!(meant_by("kafka_brokers", names()), None);
+        assert_eq!(meant_by("colour", names()), None);
     }
 
     #[test]

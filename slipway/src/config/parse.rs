@@ -1,10 +1,17 @@
 //! From the text of a key to its typed value. `None` means that the text is not what the
 //! key's table row expects; the row has the words for it.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::{Ipv6Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use email_address::EmailAddress;
-use slipway_mesh::telemetry::logs::{self, Format};
+use slipway_mesh::{
+    store::mongo,
+    telemetry::logs::{self, Format},
+};
 use tonic::transport::Uri;
 
 use super::Secret;
@@ -32,6 +39,28 @@ pub(super) fn service_url(text: &str) -> Option<Uri> {
     let plain = authority == host || (uri.port_u16().is_some() && !authority.contains('@'));
     let bare = uri.path() == "/" && uri.query().is_none() && !text.contains('#');
     (web && !host.is_empty() && plain && bare).then_some(uri)
+}
+
+/// As the driver takes it; what a name in it resolves to shows when it is connected to.
+pub(super) fn mongodb_url(text: &str) -> Option<Secret> {
+    mongo::is_url(text).then(|| Secret::new(text.to_owned()))
+}
+
+/// As the Kafka library takes them: `host:port`, separated by commas alone.
+pub(super) fn kafka_brokers(text: &str) -> Option<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let broker = |address: &str| {
+        let Some((host, port)) = address.rsplit_once(':') else {
+            return false;
+        };
+        let number = port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok();
+        let v6 = host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'));
+        let named = !host.is_empty() && host.chars().all(plain);
+        number && port != "0" && (named || v6.is_some_and(|v6| v6.parse::<Ipv6Addr>().is_ok()))
+    };
+    text.split(',').all(broker).then(|| text.to_owned())
 }
 
 /// The rule for every account's name, see the API.
@@ -120,6 +149,54 @@ mod tests {
             "http://release:99999999",
         ] {
             assert!(service_url(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn mongodb_is_where_its_driver_finds_it() {
+        for text in [
+            "mongodb://localhost",
+            "mongodb://ada:s%40cret@a:27017,b:27017/?replicaSet=rs0&tls=true",
+            "mongodb+srv://cluster.example",
+        ] {
+            assert!(mongodb_url(text).is_some(), "{text}");
+        }
+        for text in [
+            "",
+            "localhost:27017",
+            "http://localhost:27017",
+            "mongodb://",
+            "mongodb://a:99999",
+            "mongodb://ada:p@ss@a",
+        ] {
+            assert!(mongodb_url(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn brokers_are_hosts_with_ports() {
+        for text in [
+            "kafka:9092",
+            "10.0.0.1:9092,kafka-2.example:19092",
+            "[::1]:9092",
+        ] {
+            assert_eq!(kafka_brokers(text).as_deref(), Some(text));
+        }
+        for text in [
+            "",
+            "kafka",
+            "kafka:",
+            ":9092",
+            "kafka:0",
+            "kafka:+1",
+            "kafka:99999",
+            "kafka:9092,",
+            "a:1, b:2",
+            "kafka://a:9092",
+            "::1:9092",
+            "[kafka]:9092",
+        ] {
+            assert!(kafka_brokers(text).is_none(), "{text}");
         }
     }
 

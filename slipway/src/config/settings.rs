@@ -19,6 +19,10 @@ pub struct Settings {
     pub grpc_addr: SocketAddr,
     /// Where metrics and health are served.
     pub ops_addr: SocketAddr,
+    /// Where MongoDB is; `None`: everything is kept in the data directory.
+    pub mongodb_url: Option<Secret>,
+    /// Some of Kafka's brokers; `None`: the embedded bus.
+    pub kafka_brokers: Option<String>,
     /// Where the release service is; `None`: in this process, or not needed.
     pub release_url: Option<Uri>,
     /// Where the notification service is; `None`: in this process, or not needed.
@@ -46,6 +50,14 @@ pub struct Settings {
     pub log_format: Format,
     /// How long requests in flight may take when the process is told to stop.
     pub drain_deadline: Duration,
+}
+
+impl Settings {
+    /// Whether anything is kept in the data directory.
+    #[must_use]
+    pub fn uses_data_dir(&self) -> bool {
+        self.mongodb_url.is_none() || self.kafka_brokers.is_none()
+    }
 }
 
 impl Layers {
@@ -81,6 +93,8 @@ impl Reader<'_> {
         let http_addr = self.read(&keys::HTTP_ADDR, parse::address);
         let grpc_addr = self.read(&keys::GRPC_ADDR, parse::address);
         let ops_addr = self.read(&keys::OPS_ADDR, parse::address);
+        let mongodb_url = self.read(&keys::MONGODB_URL, parse::mongodb_url);
+        let kafka_brokers = self.read(&keys::KAFKA_BROKERS, parse::kafka_brokers);
         let release_url = self.read(&keys::RELEASE_URL, parse::service_url);
         let notify_url = self.read(&keys::NOTIFY_URL, parse::service_url);
         let admin_username = self.read(&keys::ADMIN_USERNAME, parse::username);
@@ -97,6 +111,7 @@ impl Reader<'_> {
 
         if let Some(role) = role {
             self.check_services(role);
+            self.check_keys(role);
             let http = http_addr.filter(|_| role.serves_http());
             let grpc = grpc_addr.filter(|_| role.serves_grpc());
             self.check_listeners([
@@ -111,6 +126,8 @@ impl Reader<'_> {
             http_addr: http_addr?,
             grpc_addr: grpc_addr?,
             ops_addr: ops_addr?,
+            mongodb_url,
+            kafka_brokers,
             release_url,
             notify_url,
             admin_username: admin_username?,
@@ -166,6 +183,18 @@ impl Reader<'_> {
         if elsewhere && !self.layers.sets(&keys::SERVICE_SECRET) {
             let message = "must be set when another service has a URL (SLIPWAY_SERVICE_SECRET)";
             self.problem(&keys::SERVICE_SECRET, message);
+        }
+    }
+
+    /// Replicas on one database must sign with the same keys: each making its own would
+    /// only show when a token of one is refused by another.
+    fn check_keys(&mut self, role: Role) {
+        let signs = matches!(role, Role::All | Role::Release);
+        let shared = self.layers.sets(&keys::MONGODB_URL);
+        if signs && shared && !self.layers.sets(&keys::JWT_KEY_FILE) {
+            let message =
+                "must be set when mongodb_url is: replicas share their keys (SLIPWAY_JWT_KEY_FILE)";
+            self.problem(&keys::JWT_KEY_FILE, message);
         }
     }
 

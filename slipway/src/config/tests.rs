@@ -118,7 +118,7 @@ fn everything_that_is_wrong_is_reported_at_once() {
     let problems = Case::new()
         .file("data-dir = \"x\"\nlog = 3\n[gateway]\nport = 1")
         .env("SLIPWAY_HTTP_ADDR", "8080")
-        .env("SLIPWAY_MONGODB_URL", "mongodb://db")
+        .env("SLIPWAY_OLLAMA_URL", "http://ollama")
         .env("SLIPWAY_TOKEN_TLL", "1h")
         .env("SLIPWAY_TOKN", "x")
         .flag("drain_deadline", "2m")
@@ -127,7 +127,7 @@ fn everything_that_is_wrong_is_reported_at_once() {
         "unknown key data-dir; did you mean data_dir?",
         "unknown key gateway",
         "log in ",
-        "the environment: unknown key SLIPWAY_MONGODB_URL",
+        "the environment: unknown key SLIPWAY_OLLAMA_URL",
         "unknown key SLIPWAY_TOKN; did you mean SLIPWAY_TOKEN?",
         "unknown key SLIPWAY_TOKEN_TLL; did you mean SLIPWAY_TOKEN_TTL?",
         "SLIPWAY_HTTP_ADDR: must be an address and a port",
@@ -179,6 +179,30 @@ fn roles_know_which_services_they_need() {
 }
 
 #[test]
+fn replicas_on_one_database_are_told_their_keys() {
+    let shared = || Case::new().env("SLIPWAY_MONGODB_URL", "mongodb://db");
+    for role in [Role::All, Role::Release] {
+        let problem = &shared().problems(role)[0];
+        assert!(
+            problem.starts_with("jwt_key_file: must be set"),
+            "{problem}"
+        );
+        let told = shared().env("SLIPWAY_JWT_KEY_FILE", "keys.pem");
+        let settings = told.settings(role).unwrap();
+        assert!(settings.uses_data_dir(), "the bus is embedded");
+    }
+    let notify = shared()
+        .env("SLIPWAY_RELEASE_URL", "http://release:50051")
+        .env("SLIPWAY_SERVICE_SECRET", SECRET)
+        .env("SLIPWAY_KAFKA_BROKERS", "kafka:9092");
+    let settings = notify.settings(Role::Notify).unwrap();
+    assert!(
+        !settings.uses_data_dir(),
+        "it verifies, and keeps nothing here"
+    );
+}
+
+#[test]
 fn two_listeners_do_not_share_an_address_unless_the_system_chooses() {
     let same = |port: u16| {
         Case::new()
@@ -199,6 +223,8 @@ fn no_secret_is_shown_by_debug_or_by_any_problem() {
     let settings = Case::new()
         .env("SLIPWAY_ADMIN_PASSWORD", SECRET)
         .env("SLIPWAY_SERVICE_SECRET", SECRET)
+        .env("SLIPWAY_MONGODB_URL", &format!("mongodb://ada:{SECRET}@db"))
+        .env("SLIPWAY_JWT_KEY_FILE", "keys.pem")
         .settings(Role::All)
         .unwrap();
     assert!(!format!("{settings:?}").contains(SECRET));
@@ -206,6 +232,7 @@ fn no_secret_is_shown_by_debug_or_by_any_problem() {
     let malformed = Case::new()
         .env("SLIPWAY_SERVICE_SECRET", "hunter2")
         .env("SLIPWAY_RELEASE_URL", "http://user:hunter2@release")
+        .env("SLIPWAY_MONGODB_URL", "mongodb://user:hunter2@a b")
         .flag("admin_password", "hunter2");
     let broken = Case::new().file("log = \"info\"\nadmin_password = \"hunter2");
     let number = Case::new().file("admin_password = 12345678");

@@ -1,11 +1,9 @@
-//! What the embedded mode keeps in its data directory: keys, a database a service, the
-//! bus.
+//! What the embedded mode keeps in its data directory: a database a service, the bus.
 
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use slipway_mesh::{
-    access::Keyring,
     bus::{Bus as _, EmbeddedBus, SharedBus, TopicSpec},
     clock::SharedClock,
     life::Background,
@@ -13,17 +11,6 @@ use slipway_mesh::{
 use slipway_proto::events::TOPICS;
 
 use super::data_dir::DataDir;
-use crate::config::Settings;
-
-/// The keys that tokens are signed with: from the configured file, which must be there,
-/// or from the data directory, where they are made at the first start.
-pub(super) fn keys(settings: &Settings, data: &DataDir) -> anyhow::Result<Arc<Keyring>> {
-    let keys = match &settings.jwt_key_file {
-        Some(path) => Keyring::load(path)?,
-        None => Keyring::load_or_create(&data.file("jwt-key.pem"))?,
-    };
-    Ok(Arc::new(keys))
-}
 
 /// The stores of release-svc.
 pub(super) fn release_stores(data: &DataDir) -> anyhow::Result<release_svc::Stores> {

@@ -14,11 +14,12 @@ use slipway_mesh::{
 };
 use slipway_proto::{
     DESCRIPTOR_SET,
+    events::{TOPICS, Topic},
     identity::v1::{GetJwksRequest, identity_service_client::IdentityServiceClient},
 };
 use tonic::{service::Routes, transport::Uri};
 
-use super::{Life, data_dir::DataDir, embedded};
+use super::{Life, data_dir::DataDir, embedded, storage::Storage};
 use crate::{
     cli::Role,
     config::{Secret, Settings},
@@ -65,45 +66,45 @@ struct Shared<'a> {
 
 impl Shared<'_> {
     async fn all(self) -> anyhow::Result<Built> {
-        let data = DataDir::take(&self.settings.data_dir)?;
-        let keys = embedded::keys(self.settings, &data)?;
-        let bus = self.bus(&data).await?;
+        let storage = Storage::open(self.settings).await?;
+        let keys = storage.keys(self.settings)?;
+        let services = [release_svc::SERVICES, notify_svc::SERVICES].concat();
+        let bus = self.bus(&storage, TOPICS, &services).await?;
         let verifier = self.verifier_with(&keys);
-        let release = self.release_routes(&data, keys, bus.clone()).await?;
-        let notify = self.notify_routes(&data, bus)?;
+        let release = self.release_routes(&storage, keys, bus.clone()).await?;
+        let notify = self.notify_routes(&storage, bus).await?;
         let routes = both(release, notify);
         let surround = surround(verifier.clone())?;
         let link = Link::local(surround.around(routes.clone()));
-        let services = [release_svc::SERVICES, notify_svc::SERVICES].concat();
         Ok(Built {
             router: Some(self.router(link.clone(), link, verifier)),
             grpc: Some(GrpcServer::new(routes, services, surround).await?),
-            lock: Some(data),
+            lock: storage.into_lock(),
         })
     }
 
     async fn release(self) -> anyhow::Result<Built> {
-        let data = DataDir::take(&self.settings.data_dir)?;
-        let keys = embedded::keys(self.settings, &data)?;
-        let bus = self.bus(&data).await?;
+        let storage = Storage::open(self.settings).await?;
+        let keys = storage.keys(self.settings)?;
+        let bus = self.bus(&storage, TOPICS, release_svc::SERVICES).await?;
         let surround = surround(self.verifier_with(&keys))?;
-        let routes = self.release_routes(&data, keys, bus).await?;
+        let routes = self.release_routes(&storage, keys, bus).await?;
         Ok(Built {
             router: None,
             grpc: Some(GrpcServer::new(routes, release_svc::SERVICES.into(), surround).await?),
-            lock: Some(data),
+            lock: storage.into_lock(),
         })
     }
 
     async fn notify(self) -> anyhow::Result<Built> {
-        let data = DataDir::take(&self.settings.data_dir)?;
-        let bus = self.bus(&data).await?;
+        let storage = Storage::open(self.settings).await?;
+        let bus = self.bus(&storage, &[], notify_svc::SERVICES).await?;
         let surround = surround(self.verifier_from(remote(self.settings.release_url.as_ref())?))?;
-        let routes = self.notify_routes(&data, bus)?;
+        let routes = self.notify_routes(&storage, bus).await?;
         Ok(Built {
             router: None,
             grpc: Some(GrpcServer::new(routes, notify_svc::SERVICES.into(), surround).await?),
-            lock: Some(data),
+            lock: storage.into_lock(),
         })
     }
 
@@ -129,8 +130,20 @@ impl Shared<'_> {
         })
     }
 
-    async fn bus(&self, data: &DataDir) -> anyhow::Result<SharedBus> {
-        embedded::bus(data, self.clock.clone(), &self.life.background).await
+    /// The bus of a process with these services, which own these topics.
+    async fn bus(
+        &self,
+        storage: &Storage,
+        owned: &[Topic],
+        services: &[&'static str],
+    ) -> anyhow::Result<SharedBus> {
+        match &self.settings.kafka_brokers {
+            None => {
+                let (data, clock) = (storage.data()?, self.clock.clone());
+                embedded::bus(data, clock, &self.life.background).await
+            }
+            Some(brokers) => super::bus::kafka(brokers, owned, services, self.life).await,
+        }
     }
 
     fn verifier_with(&self, keys: &Keyring) -> Arc<Verifier> {
@@ -149,7 +162,7 @@ impl Shared<'_> {
 
     async fn release_routes(
         &self,
-        data: &DataDir,
+        storage: &Storage,
         keys: Arc<Keyring>,
         bus: SharedBus,
     ) -> anyhow::Result<Routes> {
@@ -167,7 +180,7 @@ impl Shared<'_> {
                 .map(|password| Secret::expose(password).to_owned()),
         };
         let dependencies = release_svc::Dependencies {
-            stores: embedded::release_stores(data)?,
+            stores: storage.release().await?,
             bus,
             keys,
             clock: self.clock.clone(),
@@ -182,12 +195,12 @@ impl Shared<'_> {
         Ok(service.routes)
     }
 
-    fn notify_routes(&self, data: &DataDir, bus: SharedBus) -> anyhow::Result<Routes> {
+    async fn notify_routes(&self, storage: &Storage, bus: SharedBus) -> anyhow::Result<Routes> {
         let config = notify_svc::Config {
             activity_retention: self.settings.activity_retention,
         };
         Ok(config.build(notify_svc::Dependencies {
-            stores: embedded::notify_stores(data)?,
+            stores: storage.notify().await?,
             bus,
             clock: self.clock.clone(),
             background: self.life.background.clone(),

@@ -1,13 +1,16 @@
 //! The life of a serving process: connect, migrate, bind, serve, drain.
 //!
 //! Wiring only calls what the crates offer: each service's `Config::build`. Which
-//! services there are and how they reach each other is in `mesh`; what is opened in
-//! the data directory in `embedded`.
+//! services there are and how they reach each other is in `mesh`; where they keep what
+//! they know in `storage`, the embedded part of it in `embedded`; the way between
+//! processes in `bus`.
 
+pub(crate) mod bus;
 mod data_dir;
 mod embedded;
 mod mesh;
 mod ready;
+mod storage;
 
 use std::{path::PathBuf, time::Duration};
 

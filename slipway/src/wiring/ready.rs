@@ -97,7 +97,14 @@ pub(super) fn announce(role: Role, settings: &Settings, addresses: &Addresses) {
         "ops",
         &format!("{}/metrics, /healthz, /readyz", addresses.ops),
     );
-    if role != Role::Gateway {
+    if let Some(brokers) = settings
+        .kafka_brokers
+        .as_ref()
+        .filter(|_| role.serves_grpc())
+    {
+        line("Kafka", brokers);
+    }
+    if role.serves_grpc() && settings.uses_data_dir() {
         line("data", &settings.data_dir.display().to_string());
     }
     text.push_str("ready; stop with Ctrl-C\n");

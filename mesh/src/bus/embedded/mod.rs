@@ -165,7 +165,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        bus::contract::{self, record},
+        bus::stage::{Stage, create, record},
         clock::ManualClock,
     };
 
@@ -174,24 +174,29 @@ mod tests {
         EmbeddedBus::open(&dir.path().join("bus.db"), clock).unwrap()
     }
 
-    contract::tests!({
+    fn stage() -> Option<Stage> {
         let dir = tempfile::tempdir().unwrap();
-        let reopen = {
-            let path = dir.path().join("bus.db");
-            move || -> Arc<dyn Bus> {
-                let clock = Arc::new(ManualClock::at(Timestamp::now()));
-                Arc::new(EmbeddedBus::open(&path, clock).unwrap())
-            }
-        };
-        (dir, reopen)
-    });
+        let path = dir.path().join("bus.db");
+        Some(Stage::new("", dir, move || {
+            let clock = Arc::new(ManualClock::at(Timestamp::now()));
+            Arc::new(EmbeddedBus::open(&path, clock).unwrap())
+        }))
+    }
+
+    mod contract {
+        crate::bus::contract::tests!({ super::stage() });
+    }
+
+    mod consumer {
+        crate::bus::consumer::tests::tests!({ super::stage() });
+    }
 
     #[tokio::test]
     async fn old_records_go_when_every_group_has_them() {
         let dir = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::at(Timestamp::now()));
         let bus = EmbeddedBus::open(&dir.path().join("bus.db"), clock.clone()).unwrap();
-        contract::create(&bus, "t", 1).await;
+        create(&bus, "t", 1).await;
         bus.publish(vec![record("t", "k", "1"), record("t", "k", "2")])
             .await
             .unwrap();
@@ -208,7 +213,7 @@ mod tests {
     async fn offsets_go_on_when_all_records_are_gone() {
         let dir = tempfile::tempdir().unwrap();
         let bus = bus(&dir);
-        contract::create(&bus, "t", 1).await;
+        create(&bus, "t", 1).await;
         bus.publish(vec![record("t", "k", "1")]).await.unwrap();
         bus.0.db.write(|c| log::prune(c, i64::MAX)).await.unwrap();
         bus.publish(vec![record("t", "k", "2")]).await.unwrap();

@@ -1,0 +1,188 @@
+//! The bus on Apache Kafka, by librdkafka.
+//!
+//! | module | what it gives |
+//! | --- | --- |
+//! | [`settings`] | what differs from the library's defaults, and why |
+//! | [`publisher`] | in order, acknowledged by all replicas in sync |
+//! | [`member`] | one member of a consumer group: batches and commits |
+//! | [`poller`] | the thread behind it: arrivals, rebalances |
+//! | [`assignment`] | which partitions are this member's and how far it is: pure |
+//! | [`topics`] | creating and checking topics |
+//! | [`record`] | records to messages and back |
+//!
+//! The library does its own input and output on its own threads and connects again by
+//! itself. What would block a thread of the runtime runs on a blocking one.
+
+mod assignment;
+mod context;
+mod member;
+mod poller;
+mod publisher;
+mod record;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod topics;
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+
+use self::{member::Member, publisher::Publisher, topics::Topics};
+use super::{Bus, BusError, Record, Subscription, TopicSpec};
+use crate::telemetry::metrics as m;
+
+/// Whether the broker is there is asked often and must be answered soon.
+const CHECK_WITHIN: Duration = Duration::from_millis(1500);
+
+/// How to reach a cluster.
+#[derive(Debug, Clone)]
+pub struct KafkaConfig {
+    /// Some of its brokers, as `host:port,host:port`; they name the others.
+    pub brokers: String,
+    /// Publishing fails when it is not acknowledged within this time.
+    pub publish_within: Duration,
+    /// A member that is silent for this long has left its group. Brokers accept 6 s to
+    /// 30 min.
+    pub session_timeout: Duration,
+}
+
+impl KafkaConfig {
+    /// The cluster that `brokers` belong to.
+    pub fn new(brokers: impl Into<String>) -> Self {
+        Self {
+            brokers: brokers.into(),
+            publish_within: Duration::from_secs(10),
+            session_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// The adapter. Cheap to clone; the clones share one producer.
+#[derive(Clone)]
+pub struct KafkaBus(Arc<Inner>);
+
+struct Inner {
+    config: KafkaConfig,
+    publisher: Publisher,
+    topics: Topics,
+}
+
+impl KafkaBus {
+    /// A client of the cluster. It need not be reachable yet.
+    ///
+    /// # Errors
+    /// If the library refuses the configuration.
+    pub fn new(config: KafkaConfig) -> Result<Self, BusError> {
+        let topics = Topics::new(&config)?;
+        let publisher = Publisher::new(&config)?;
+        Ok(Self(Arc::new(Inner {
+            config,
+            publisher,
+            topics,
+        })))
+    }
+
+    /// Refuses topics that do not exist. It is asked before every first use: a cluster
+    /// that makes unknown topics by itself makes them with a number of partitions of its
+    /// own.
+    async fn must_exist(&self, topics: BTreeSet<&str>) -> Result<(), BusError> {
+        if self.0.topics.known(&topics) {
+            return Ok(());
+        }
+        let topics: Vec<String> = topics.into_iter().map(str::to_owned).collect();
+        self.blocking(move |bus| bus.topics.must_exist(&topics))
+            .await
+    }
+
+    /// Runs what blocks on a thread for that.
+    async fn blocking<T, F>(&self, work: F) -> Result<T, BusError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Inner) -> Result<T, BusError> + Send + 'static,
+    {
+        let inner = Arc::clone(&self.0);
+        run_blocking(move || work(&inner)).await
+    }
+}
+
+/// Runs what blocks on a thread for that. It fails if the process is ending.
+async fn run_blocking<T, F>(work: F) -> Result<T, BusError>
+where
+    T: Send + 'static,
+    F: FnOnce() -> Result<T, BusError> + Send + 'static,
+{
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| BusError::Unavailable(error.to_string()))?
+}
+
+#[async_trait]
+impl Bus for KafkaBus {
+    async fn create_topics(&self, topics: &[TopicSpec]) -> Result<(), BusError> {
+        let topics = topics.to_vec();
+        self.blocking(move |bus| bus.topics.create(&topics)).await
+    }
+
+    async fn publish(&self, records: Vec<Record>) -> Result<(), BusError> {
+        let topics = records.iter().map(|record| &*record.topic).collect();
+        self.must_exist(topics).await?;
+        let published = self.0.publisher.publish(&records).await;
+        match &published {
+            Ok(()) => {
+                for record in records {
+                    metrics::counter!(m::EVENTS_PUBLISHED, "topic" => record.topic).increment(1);
+                }
+            }
+            // Perhaps one has been deleted: ask again next time.
+            Err(_) => self.0.topics.forget(),
+        }
+        published
+    }
+
+    async fn subscribe(
+        &self,
+        group: &str,
+        topics: &[String],
+    ) -> Result<Box<dyn Subscription>, BusError> {
+        let names = topics.iter().map(String::as_str).collect();
+        self.must_exist(names).await?;
+        Ok(Box::new(Member::join(&self.0.config, group, topics)?))
+    }
+
+    async fn check(&self) -> Result<(), String> {
+        self.blocking(|bus| bus.topics.ask(CHECK_WITHIN).map(drop))
+            .await
+            .map_err(|error| error.to_string())
+    }
+}
+
+impl From<KafkaError> for BusError {
+    fn from(error: KafkaError) -> Self {
+        match error.rdkafka_error_code() {
+            Some(
+                Code::UnknownTopic
+                | Code::UnknownTopicOrPartition
+                | Code::UnknownPartition
+                | Code::InvalidTopic
+                | Code::InvalidPartitions
+                | Code::InvalidReplicationFactor
+                | Code::InvalidConfig
+                | Code::InvalidArgument
+                | Code::InvalidMessageSize
+                | Code::MessageSizeTooLarge
+                | Code::PolicyViolation
+                | Code::TopicAuthorizationFailed
+                | Code::GroupAuthorizationFailed
+                | Code::ClusterAuthorizationFailed,
+            ) => Self::Refused(error.to_string()),
+            _ => match error {
+                KafkaError::ClientConfig(..) | KafkaError::Nul(_) => {
+                    Self::Refused(error.to_string())
+                }
+                _ => Self::Unavailable(error.to_string()),
+            },
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! The suites of the bus on Kafka: on the library's mock cluster, which needs nothing,
+//! and on a real one when `SLIPWAY_TEST_KAFKA` says where it is.
+
+mod faults;
+
+use std::{
+    env,
+    io::{self, Write as _},
+    sync::Arc,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use rdkafka::{
+    ClientConfig,
+    mocking::MockCluster,
+    producer::{BaseProducer, DefaultProducerContext, Producer as _},
+};
+use uuid::Uuid;
+
+use super::{KafkaBus, KafkaConfig, topics};
+use crate::bus::{Bus, BusError, Record, Subscription, TopicSpec, stage::Stage};
+
+const REAL: &str = "SLIPWAY_TEST_KAFKA";
+const REQUIRED: &str = "SLIPWAY_REQUIRE_BACKENDS";
+
+/// The library's mock cluster of one broker. It lives in a client.
+#[derive(Clone)]
+struct Mock(Arc<BaseProducer>);
+
+impl Mock {
+    fn new() -> Self {
+        let mut config = ClientConfig::new();
+        config.set("test.mock.num.brokers", "1");
+        Self(Arc::new(config.create().unwrap()))
+    }
+
+    fn cluster(&self) -> MockCluster<'_, DefaultProducerContext> {
+        self.0.client().mock_cluster().unwrap()
+    }
+
+    fn bus(&self) -> MockBus {
+        let config = KafkaConfig {
+            publish_within: Duration::from_secs(2),
+            // The mock lets a rebalance take nearly this long, and the first one 3 s.
+            session_timeout: Duration::from_secs(4),
+            ..KafkaConfig::new(self.cluster().bootstrap_servers())
+        };
+        MockBus {
+            bus: KafkaBus::new(config).unwrap(),
+            mock: self.clone(),
+        }
+    }
+}
+
+/// The adapter on the mock cluster, which cannot create topics for its clients.
+struct MockBus {
+    bus: KafkaBus,
+    mock: Mock,
+}
+
+#[async_trait]
+impl Bus for MockBus {
+    async fn create_topics(&self, topics: &[TopicSpec]) -> Result<(), BusError> {
+        let (wanted, mock) = (topics.to_vec(), self.mock.clone());
+        self.bus
+            .blocking(move |bus| {
+                let metadata = bus.topics.ask(Duration::from_secs(5))?;
+                for topic in topics::missing(&metadata, &wanted)? {
+                    let created = mock
+                        .cluster()
+                        .create_topic(&topic.name, topics::count(topic), 1);
+                    // Another consumer of the test may have been faster.
+                    drop(created);
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    async fn publish(&self, records: Vec<Record>) -> Result<(), BusError> {
+        self.bus.publish(records).await
+    }
+
+    async fn subscribe(
+        &self,
+        group: &str,
+        topics: &[String],
+    ) -> Result<Box<dyn Subscription>, BusError> {
+        self.bus.subscribe(group, topics).await
+    }
+
+    async fn check(&self) -> Result<(), String> {
+        self.bus.check().await
+    }
+}
+
+fn mock() -> Option<Stage> {
+    let mock = Mock::new();
+    Some(Stage::new("", mock.clone(), move || Arc::new(mock.bus())))
+}
+
+/// The real cluster, with names that no other run has.
+fn real() -> Option<Stage> {
+    let Ok(brokers) = env::var(REAL) else {
+        assert!(
+            env::var(REQUIRED).is_err(),
+            "{REAL} is not set, and {REQUIRED} says that nothing may be skipped"
+        );
+        // Not by a macro: the test runner would keep it to itself.
+        let text = format!("SKIPPED: {REAL} is not set: there is no real Kafka to test with\n");
+        io::stderr().write_all(text.as_bytes()).unwrap();
+        return None;
+    };
+    let prefix = format!("test-{}-", Uuid::now_v7().simple());
+    Some(Stage::new(prefix, (), move || {
+        let config = KafkaConfig::new(brokers.clone());
+        Arc::new(KafkaBus::new(config).unwrap())
+    }))
+}
+
+mod contract_on_the_mock {
+    crate::bus::contract::tests!({ super::mock() });
+}
+
+mod consumer_on_the_mock {
+    crate::bus::consumer::tests::tests!({ super::mock() });
+}
+
+mod contract_on_real_kafka {
+    crate::bus::contract::tests!({ super::real() });
+}
+
+mod consumer_on_real_kafka {
+    crate::bus::consumer::tests::tests!({ super::real() });
+}
+
+#[tokio::test]
+async fn a_cluster_that_is_away_is_said_to_be() {
+    let bus = KafkaBus::new(KafkaConfig::new("127.0.0.1:1")).unwrap();
+    bus.check().await.unwrap_err();
+    let created = bus.create_topics(&[]).await;
+    assert!(matches!(created, Err(BusError::Unavailable(_))));
+}

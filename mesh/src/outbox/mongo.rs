@@ -1,0 +1,200 @@
+//! The outbox in MongoDB: inside each aggregate's document, so that a change and its
+//! events are one write of one document.
+//!
+//! A document's events stand in its array `outbox`, in the order of their commits. They
+//! are published from its head and pulled out by their ids.
+
+use async_trait::async_trait;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use mongodb::bson::{Binary, doc, spec::BinarySubtype};
+use serde::{Deserialize, Serialize};
+
+use super::{OutboxStore, Pending, Place};
+use crate::{
+    bus::{Event, Record},
+    store::mongo::{Database, Index, StorageError, bounded},
+};
+
+/// The field of an aggregate's document that holds its events.
+pub const FIELD: &str = "outbox";
+
+/// Documents that are cleared at the same time.
+const CONCURRENCY: usize = 8;
+
+/// The index that finds the documents of `collection` with something to publish: only
+/// they are in it, by the oldest of their events.
+#[must_use]
+pub const fn index(collection: &'static str) -> Index {
+    Index::on(collection, "outbox", &[("outbox.id", 1)]).having("outbox.id")
+}
+
+/// An event as it stands in a document.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Entry {
+    /// Id of the event: later ones sort after earlier ones.
+    id: String,
+    topic: String,
+    key: String,
+    headers: Vec<(String, String)>,
+    value: Binary,
+}
+
+impl From<&Event> for Entry {
+    fn from(event: &Event) -> Self {
+        let record = event.to_record();
+        Self {
+            id: event.id.to_string(),
+            topic: record.topic,
+            key: record.key,
+            headers: record.headers,
+            value: Binary {
+                subtype: BinarySubtype::Generic,
+                bytes: record.value.into(),
+            },
+        }
+    }
+}
+
+/// A document, as far as it matters here. Its id is a text.
+#[derive(Debug, Serialize, Deserialize)]
+struct Aggregate {
+    #[serde(rename = "_id")]
+    id: String,
+    outbox: Vec<Entry>,
+}
+
+/// The outboxes in the documents of some collections, which have the [`index`].
+#[derive(Debug, Clone)]
+pub struct MongoOutbox {
+    database: Database,
+    collections: &'static [&'static str],
+}
+
+impl MongoOutbox {
+    /// The outboxes in `collections`.
+    #[must_use]
+    pub fn new(database: Database, collections: &'static [&'static str]) -> Self {
+        Self {
+            database,
+            collections,
+        }
+    }
+
+    async fn read(&self, limit: usize) -> Result<Vec<Pending>, StorageError> {
+        let mut pending = Vec::new();
+        for collection in self.collections {
+            let wanted = limit - pending.len();
+            if wanted == 0 {
+                break;
+            }
+            let documents = self.database.collection::<Aggregate>(collection);
+            let found = documents
+                .find(doc! { "outbox.id": { "$exists": true } })
+                .sort(doc! { "outbox.id": 1 })
+                .projection(doc! { FIELD: { "$slice": wanted as i64 } })
+                .limit(wanted as i64);
+            let aggregates: Vec<Aggregate> =
+                bounded(async { found.await?.try_collect().await }).await?;
+            let events = aggregates.into_iter().flat_map(|aggregate| {
+                let document = aggregate.id;
+                let place = move |entry| to_pending(collection, &document, entry);
+                aggregate.outbox.into_iter().map(place)
+            });
+            pending.extend(events.take(wanted));
+        }
+        Ok(pending)
+    }
+
+    /// Pulls published events out of one document.
+    async fn clear(&self, published: Published) -> Result<(), StorageError> {
+        let collection = self.database.collection::<Aggregate>(&published.collection);
+        let update = collection.update_one(
+            doc! { "_id": published.document },
+            doc! { "$pull": { FIELD: { "id": { "$in": published.events } } } },
+        );
+        bounded(update.into_future()).await?;
+        Ok(())
+    }
+}
+
+fn to_pending(collection: &str, document: &str, entry: Entry) -> Pending {
+    Pending {
+        place: Place(format!("{collection}/{document}/{}", entry.id)),
+        record: Record {
+            topic: entry.topic,
+            key: entry.key,
+            headers: entry.headers,
+            value: entry.value.bytes.into(),
+        },
+    }
+}
+
+/// What is to be pulled out of a document.
+struct Published {
+    collection: String,
+    document: String,
+    events: Vec<String>,
+}
+
+/// The documents that events stand in. Those of one document follow each other.
+fn by_document(published: &[Pending]) -> Vec<Published> {
+    let mut documents: Vec<Published> = Vec::new();
+    for Pending { place, .. } in published {
+        let mut parts = place.0.splitn(3, '/');
+        let (Some(collection), Some(document), Some(event)) =
+            (parts.next(), parts.next(), parts.next())
+        else {
+            continue;
+        };
+        match documents.last_mut() {
+            Some(last) if last.collection == collection && last.document == document => {
+                last.events.push(event.to_owned());
+            }
+            _ => documents.push(Published {
+                collection: collection.to_owned(),
+                document: document.to_owned(),
+                events: vec![event.to_owned()],
+            }),
+        }
+    }
+    documents
+}
+
+#[async_trait]
+impl OutboxStore for MongoOutbox {
+    async fn pending(&self, limit: usize) -> Result<Vec<Pending>, String> {
+        self.read(limit).await.map_err(|error| error.to_string())
+    }
+
+    async fn remove(&self, published: &[Pending]) -> Result<(), String> {
+        stream::iter(by_document(published))
+            .map(|published| self.clear(published))
+            .buffer_unordered(CONCURRENCY)
+            .try_collect::<()>()
+            .await
+            .map_err(|error| error.to_string())
+    }
+
+    async fn count(&self) -> Result<u64, String> {
+        let mut count = 0;
+        for collection in self.collections {
+            let collection = self.database.collection::<Aggregate>(collection);
+            let waiting = collection.aggregate([
+                doc! { "$match": { "outbox.id": { "$exists": true } } },
+                doc! { "$group": { "_id": null, "events": { "$sum": { "$size": "$outbox" } } } },
+            ]);
+            let groups: Vec<Waiting> =
+                bounded(async { waiting.with_type().await?.try_collect().await })
+                    .await
+                    .map_err(|error| error.to_string())?;
+            count += groups.iter().map(|group| group.events).sum::<u64>();
+        }
+        Ok(count)
+    }
+}
+
+/// How many events of a collection wait.
+#[derive(Debug, Deserialize)]
+struct Waiting {
+    events: u64,
+}

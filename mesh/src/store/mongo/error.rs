@@ -1,0 +1,124 @@
+//! What can go wrong with MongoDB, and which unique index refused a write.
+
+use mongodb::error::{Error, ErrorKind, WriteFailure};
+
+use crate::error::Fault;
+
+/// A unique index has the key already.
+const DUPLICATE_KEY: i32 = 11000;
+
+/// Writes met each other inside the server, and this one gave way: as MongoDB says it, and
+/// as DocumentDB does (PostgreSQL's deadlock, 40P01, as a number). Nothing of it is stored.
+const GAVE_WAY: [i32; 2] = [112, 16_908_292];
+
+/// The server knows no such user, or not with this password.
+const AUTHENTICATION_FAILED: i32 = 18;
+
+/// The user may not do this.
+const UNAUTHORIZED: i32 = 13;
+
+/// The database did not do what it was asked to.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StorageError {
+    /// The driver or the server says no.
+    #[error("MongoDB: {}", .0.kind)]
+    Mongo(#[from] Error),
+    /// The server did not answer in time: what was asked may have been done.
+    #[error("MongoDB did not answer in time")]
+    Silent,
+    /// The database cannot be used.
+    #[error("{0}")]
+    Unusable(String),
+}
+
+impl From<StorageError> for Fault {
+    fn from(error: StorageError) -> Self {
+        Fault::unavailable("The database", error)
+    }
+}
+
+impl StorageError {
+    /// The unique index that refused a write of one document, if that is what happened.
+    #[must_use]
+    pub fn duplicate_key(&self) -> Option<&str> {
+        match self {
+            Self::Mongo(error) => match error.kind.as_ref() {
+                ErrorKind::Write(WriteFailure::WriteError(error))
+                    if error.code == DUPLICATE_KEY =>
+                {
+                    index_name(&error.message)
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Whether a write of one document gave way to others: nothing of it is stored, and
+    /// it is worth another try.
+    #[must_use]
+    pub fn gave_way(&self) -> bool {
+        match self {
+            Self::Mongo(error) => match error.kind.as_ref() {
+                ErrorKind::Write(WriteFailure::WriteError(error)) => GAVE_WAY.contains(&error.code),
+                ErrorKind::Command(error) => GAVE_WAY.contains(&error.code),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
+    /// How many documents of an ordered insert are stored, if the next one was refused by
+    /// a unique index or gave way to others.
+    #[must_use]
+    pub fn inserted_before_refusal(&self) -> Option<usize> {
+        let Self::Mongo(error) = self else {
+            return None;
+        };
+        let ErrorKind::InsertMany(error) = error.kind.as_ref() else {
+            return None;
+        };
+        let first = error.write_errors.as_ref()?.first()?;
+        let refused = first.code == DUPLICATE_KEY || GAVE_WAY.contains(&first.code);
+        refused.then_some(first.index)
+    }
+
+    /// Whether asking again gives the same answer: the credentials are wrong.
+    pub(super) fn is_refusal(&self) -> bool {
+        let Self::Mongo(error) = self else {
+            return false;
+        };
+        match error.kind.as_ref() {
+            ErrorKind::Authentication { .. } | ErrorKind::InvalidTlsConfig { .. } => true,
+            ErrorKind::Command(error) => {
+                [AUTHENTICATION_FAILED, UNAUTHORIZED].contains(&error.code)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// The index in the message of a duplicate key error. MongoDB writes `index: NAME dup
+/// key`, DocumentDB `Index 'NAME'`; neither says it in a field of its own.
+fn index_name(message: &str) -> Option<&str> {
+    if let Some((_, rest)) = message.split_once("Index '") {
+        return rest.split_once('\'').map(|(name, _)| name);
+    }
+    let (_, rest) = message.split_once("index: ")?;
+    rest.split_once(" dup key").map(|(name, _)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_index_is_named_in_either_format() {
+        let mongodb = "E11000 duplicate key error collection: slipway_release.releases \
+                       index: one_active dup key: { activeDevelopers: \"x\" }";
+        assert_eq!(index_name(mongodb), Some("one_active"));
+        let documentdb = "Duplicate key violation on the requested collection: Index 'one_active'";
+        assert_eq!(index_name(documentdb), Some("one_active"));
+        assert_eq!(index_name("something else"), None);
+    }
+}

@@ -1,0 +1,81 @@
+//! Databases for tests, on the server that `SLIPWAY_TEST_MONGODB` names.
+
+use std::io::Write as _;
+
+use uuid::Uuid;
+
+use super::{Client, connect};
+
+/// Names the server that tests may use.
+const URL: &str = "SLIPWAY_TEST_MONGODB";
+
+/// When it is `1`, a test that cannot run has failed.
+const REQUIRED: &str = "SLIPWAY_REQUIRE_BACKENDS";
+
+/// A database of a test's own. It is dropped with this.
+pub struct Scratch {
+    client: Client,
+    name: String,
+}
+
+impl Scratch {
+    /// A new database; `None`, said loudly, if there is no server for tests.
+    ///
+    /// # Panics
+    /// If there is none and backends are required, or it does not answer.
+    pub async fn database() -> Option<Self> {
+        let Ok(url) = std::env::var(URL) else {
+            assert!(
+                std::env::var(REQUIRED).as_deref() != Ok("1"),
+                "{URL} is not set, and {REQUIRED} is"
+            );
+            // Not by a macro: the output of a test that passes would not be seen.
+            let test = std::thread::current().name().unwrap_or("a test").to_owned();
+            let line = format!("SKIPPED: {test}: {URL} is not set\n");
+            let _ = std::io::stderr().write_all(line.as_bytes());
+            return None;
+        };
+        let client = connect(&url).await.expect("the server for tests answers");
+        let name = format!("slipway_test_{}", Uuid::now_v7().simple());
+        Some(Self { client, name })
+    }
+
+    /// A client of the server.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The database's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let Ok(url) = std::env::var(URL) else { return };
+        let name = std::mem::take(&mut self.name);
+        // On a thread of its own: the test's runtime cannot be waited for in here.
+        let dropped = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            runtime.map(|runtime| {
+                runtime.block_on(async {
+                    connect(&url)
+                        .await?
+                        .database(&name)
+                        .drop()
+                        .await
+                        .map_err(Into::into)
+                })
+            })
+        });
+        match dropped.join() {
+            Ok(Ok(Ok::<(), super::StorageError>(()))) => {}
+            failed => eprintln!("a database of a test could not be dropped: {failed:?}"),
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Shows that lists are read through an index: by what the server says it would do.
+
+use jiff::Timestamp;
+use mongodb::bson::{Document, doc};
+use slipway_mesh::store::mongo::testing::Scratch;
+
+use super::{RELEASES, releases::listed, tasks::assigned_pipeline};
+use crate::{
+    identity::{UserId, UserRef},
+    release::{Release, ReleaseDraft, ReleaseId, TaskDraft, Text},
+    store::{Commit, ReleaseFilter, Stores, TaskFilter},
+};
+
+/// Enough that reading all of them would be worse.
+const STORED: usize = 300;
+
+fn release(developer: UserId) -> Release {
+    let text = |text: &str| Text::title(text).unwrap();
+    let person = UserRef {
+        id: developer,
+        username: "ada".into(),
+    };
+    let task = |name: &str| TaskDraft {
+        title: text(name),
+        description: text(name),
+        assignee: person.clone(),
+        order_index: None,
+        due_at: None,
+    };
+    let draft = ReleaseDraft {
+        name: text("r"),
+        description: text("r"),
+        version: text("1"),
+        tasks: vec![task("a"), task("b")],
+    };
+    let planned = Release::plan(draft, person.clone(), Timestamp::UNIX_EPOCH);
+    planned.unwrap().release
+}
+
+/// Each list's command, with the indexes that serve it.
+fn commands(developer: UserId) -> Vec<(Document, &'static [&'static str])> {
+    let aggregate = |filter, after| {
+        let pipeline = assigned_pipeline(developer, filter, after, 51);
+        doc! { "aggregate": RELEASES, "pipeline": pipeline, "cursor": {} }
+    };
+    let find = |filter: Document, order: Document| {
+        doc! { "find": RELEASES, "filter": filter, "sort": order, "limit": 51 }
+    };
+    let after = Some(ReleaseId::generate());
+    let by_assignee: &[_] = &["by_assignee", "by_assignee_and_status"];
+    let by_state: &[_] = &["by_state", "_id_"];
+    let newest = doc! { "_id": -1 };
+    vec![
+        (aggregate(None, None), by_assignee),
+        (aggregate(None, after.map(|id| (id, 1))), by_assignee),
+        (aggregate(Some(TaskFilter::Todo), None), by_assignee),
+        (find(listed(None, after), newest.clone()), by_state),
+        (
+            find(listed(Some(ReleaseFilter::Open), after), newest),
+            by_state,
+        ),
+        (
+            find(
+                doc! { "outbox.id": { "$exists": true } },
+                doc! { "outbox.id": 1 },
+            ),
+            &["outbox"],
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn lists_are_read_through_an_index() {
+    let Some(scratch) = Scratch::database().await else {
+        return;
+    };
+    let stores = Stores::mongo(scratch.client(), scratch.name())
+        .await
+        .unwrap();
+    let mut developer = UserId::generate();
+    for _ in 0..STORED {
+        developer = UserId::generate();
+        let insert = stores
+            .releases
+            .insert(release(developer), Commit::default());
+        insert.await.unwrap();
+    }
+    let database = scratch.client().database(scratch.name());
+    for (command, indexes) in commands(developer) {
+        let explain = doc! { "explain": &command, "verbosity": "queryPlanner" };
+        let plan = database.run_command(explain).await.unwrap().to_string();
+        let used = |index: &&str| plan.contains(&format!("\"indexName\": \"{index}\""));
+        assert!(indexes.iter().any(used), "{command}: {plan}");
+        for scan in ["COLLSCAN", "Seq Scan"] {
+            assert!(!plan.contains(scan), "{command}: {plan}");
+        }
+    }
+}

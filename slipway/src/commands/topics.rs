@@ -1,0 +1,55 @@
+//! `topics`: are Kafka's topics there, with the partitions they need? Those that are not
+//! are created.
+
+use std::io::{self, Write as _};
+
+use serde::Serialize;
+use slipway_mesh::bus::{Bus as _, BusError, TopicSpec};
+use slipway_proto::events::TOPICS;
+
+use crate::{UsageError, config::Layers, wiring::bus};
+
+/// One topic as a program reads it.
+#[derive(Serialize)]
+struct Row<'a> {
+    topic: &'a str,
+    partitions: u32,
+}
+
+/// Creates or checks every topic with domain events, and prints them. What a consumer
+/// group has for itself, it makes itself.
+///
+/// # Errors
+/// If Kafka is not configured, is away, or has a topic with another number of partitions.
+pub async fn run(layers: &Layers, json: bool) -> anyhow::Result<()> {
+    let settings = layers.settings(None)?;
+    let Some(brokers) = settings.kafka_brokers else {
+        let text = "SLIPWAY_KAFKA_BROKERS is not set; the embedded bus makes its topics itself";
+        return Err(UsageError(text.into()).into());
+    };
+    let topics: Vec<_> = TOPICS.iter().map(TopicSpec::from).collect();
+    match bus::connect(&brokers)?.create_topics(&topics).await {
+        Ok(()) => Ok(print(&topics, json)?),
+        Err(error @ BusError::Refused(_)) => Err(bus::refused(&brokers, &error).into()),
+        Err(error) => Err(anyhow::anyhow!("Kafka at {brokers}: {error}")),
+    }
+}
+
+fn print(topics: &[TopicSpec], json: bool) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    if json {
+        let rows: Vec<_> = topics
+            .iter()
+            .map(|topic| Row {
+                topic: &topic.name,
+                partitions: topic.partitions,
+            })
+            .collect();
+        serde_json::to_writer_pretty(&mut out, &rows).map_err(io::Error::from)?;
+        return writeln!(out);
+    }
+    for topic in topics {
+        writeln!(out, "{:<24}{:>3} partitions", topic.name, topic.partitions)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! The bus between processes. A broker that is away does not keep a process from
+//! starting: what it owes the broker is done when that is there, and until then the
+//! process says what is missing.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use slipway_mesh::{
+    bus::{Bus as _, BusError, KafkaBus, KafkaConfig, SharedBus, TopicSpec},
+    life::Check,
+};
+use slipway_proto::events::Topic;
+
+use super::Life;
+use crate::UsageError;
+
+/// How often topics are tried to be created while the broker is away.
+const RETRY_EVERY: Duration = Duration::from_secs(1);
+
+/// Kafka at `brokers`, with the topics of this process, created now or as soon as it can
+/// be reached. Until then none of `services` is ready.
+///
+/// # Errors
+/// If Kafka is there and refuses: a topic has another number of partitions.
+pub(super) async fn kafka(
+    brokers: &str,
+    owned: &[Topic],
+    services: &[&'static str],
+    life: &Life,
+) -> anyhow::Result<SharedBus> {
+    let bus = connect(brokers)?;
+    let topics: Vec<_> = owned.iter().map(TopicSpec::from).collect();
+    let Err(error) = bus.create_topics(&topics).await else {
+        return Ok(Arc::new(bus));
+    };
+    if let BusError::Refused(_) = error {
+        return Err(refused(brokers, &error).into());
+    }
+    tracing::warn!(brokers, %error, "Kafka is away: its topics are created when it is back");
+    let missing = Arc::new(Missing(Mutex::new(Some(error.to_string()))));
+    for service in services {
+        life.health.depends(service, "topics", missing.clone());
+    }
+    let shared: SharedBus = Arc::new(bus);
+    let creating = Arc::clone(&shared);
+    life.background.spawn("topics", move |stop| {
+        let (bus, topics, missing) = (creating.clone(), topics.clone(), missing.clone());
+        async move {
+            stop.run_until_cancelled(missing.create(&bus, &topics))
+                .await;
+        }
+    });
+    Ok(shared)
+}
+
+/// A client of Kafka; it need not be there.
+///
+/// # Errors
+/// If the addresses cannot be used.
+pub(crate) fn connect(brokers: &str) -> Result<KafkaBus, UsageError> {
+    KafkaBus::new(KafkaConfig::new(brokers)).map_err(|error| refused(brokers, &error))
+}
+
+/// What Kafka refuses is for the operator to set right.
+pub(crate) fn refused(brokers: &str, error: &BusError) -> UsageError {
+    UsageError(format!("Kafka at {brokers}: {error}"))
+}
+
+/// Why the topics are not there; `None` when they are.
+struct Missing(Mutex<Option<String>>);
+
+impl Missing {
+    async fn create(&self, bus: &SharedBus, topics: &[TopicSpec]) {
+        loop {
+            match bus.create_topics(topics).await {
+                Ok(()) => {
+                    tracing::info!("Kafka is there, and so are its topics");
+                    *self.0.lock() = None;
+                    return;
+                }
+                Err(error) => {
+                    if let BusError::Refused(_) = error {
+                        tracing::error!(%error, "Kafka's topics are not as they must be");
+                    }
+                    *self.0.lock() = Some(error.to_string());
+                }
+            }
+            tokio::time::sleep(RETRY_EVERY).await;
+        }
+    }
+}
+
+#[async_trait]
+impl Check for Missing {
+    async fn check(&self) -> Result<(), String> {
+        self.0.lock().clone().map_or(Ok(()), Err)
+    }
+}

@@ -1,0 +1,74 @@
+//! Where the services of a process keep what they know: in MongoDB when its URL is set,
+//! else in the data directory.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use slipway_mesh::{
+    access::Keyring,
+    store::mongo::{self, Client},
+};
+
+use super::{data_dir::DataDir, embedded};
+use crate::config::Settings;
+
+/// The opened places.
+pub(super) struct Storage {
+    mongo: Option<Client>,
+    data: Option<DataDir>,
+}
+
+impl Storage {
+    /// Takes the data directory if anything is kept there, and connects to MongoDB if it
+    /// is to be used. Without it nothing is kept elsewhere instead: the start fails.
+    pub(super) async fn open(settings: &Settings) -> anyhow::Result<Self> {
+        let data = settings
+            .uses_data_dir()
+            .then(|| DataDir::take(&settings.data_dir))
+            .transpose()?;
+        let mongo = match &settings.mongodb_url {
+            Some(url) => Some(mongo::connect(url.expose()).await?),
+            None => None,
+        };
+        Ok(Self { mongo, data })
+    }
+
+    /// The data directory.
+    pub(super) fn data(&self) -> anyhow::Result<&DataDir> {
+        let data = self.data.as_ref();
+        data.context("what is embedded has a data directory")
+    }
+
+    /// The lock on the data directory, to be held until the process ends.
+    pub(super) fn into_lock(self) -> Option<DataDir> {
+        self.data
+    }
+
+    /// The keys that tokens are signed with: from the configured file, which must be
+    /// there, or from the data directory, where they are made at the first start.
+    pub(super) fn keys(&self, settings: &Settings) -> anyhow::Result<Arc<Keyring>> {
+        let keys = match &settings.jwt_key_file {
+            Some(path) => Keyring::load(path)?,
+            None => Keyring::load_or_create(&self.data()?.file("jwt-key.pem"))?,
+        };
+        Ok(Arc::new(keys))
+    }
+
+    /// The stores of release-svc.
+    pub(super) async fn release(&self) -> anyhow::Result<release_svc::Stores> {
+        use release_svc::store::mongo::DATABASE;
+        match &self.mongo {
+            Some(client) => Ok(release_svc::Stores::mongo(client, DATABASE).await?),
+            None => embedded::release_stores(self.data()?),
+        }
+    }
+
+    /// The stores of notify-svc.
+    pub(super) async fn notify(&self) -> anyhow::Result<notify_svc::Stores> {
+        use notify_svc::store::mongo::DATABASE;
+        match &self.mongo {
+            Some(client) => Ok(notify_svc::Stores::mongo(client, DATABASE).await?),
+            None => embedded::notify_stores(self.data()?),
+        }
+    }
+}
