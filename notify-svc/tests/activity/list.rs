@@ -166,7 +166,10 @@ async fn an_entry_tells_its_event() {
     );
     assert_eq!(entry.subject, event.subject);
     assert_eq!(entry.release_id, event.key);
-    assert_eq!(entry.summary, "grace assigned “Task 1” in Kubernetes 1.31 to ada");
+    assert_eq!(
+        entry.summary,
+        "grace assigned “Task 1” in Kubernetes 1.31 to ada"
+    );
     assert_eq!(entry.data_json.as_bytes(), event.data);
     assert_eq!(entry.concerns, [ada.to_string()]);
     assert_eq!(entry.time.unwrap().seconds, event.time.as_second());
