@@ -22,6 +22,9 @@ const PREFIX: &str = "SLIPWAY_";
 /// Names in the environment, after the prefix, that belong to the client commands.
 const CLIENT_NAMES: [&str; 5] = ["config", "url", "token", "username", "password"];
 
+/// What begins the names, after the prefix, that belong to Slipway's own tests.
+const TESTS_PREFIX: &str = "test_";
+
 /// What the layers are collected from.
 pub struct Sources {
     /// The file that was asked for. It must exist.
@@ -205,7 +208,7 @@ impl Layers {
         let source = Environment::with_prefix("SLIPWAY").source(Some(readable));
         let values = source.collect().unwrap_or_default();
         for (name, value) in sorted(values) {
-            if CLIENT_NAMES.contains(&name.as_str()) {
+            if CLIENT_NAMES.contains(&name.as_str()) || name.starts_with(TESTS_PREFIX) {
                 continue;
             }
             let Some(key) = keys::find(&name) else {

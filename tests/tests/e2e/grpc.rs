@@ -59,7 +59,7 @@ async fn grpcurl(args: &[&str]) -> Option<(bool, String)> {
     let output = match output {
         Ok(output) => output,
         Err(error) => {
-            let required = std::env::var_os("SLIPWAY_REQUIRE_BACKENDS").is_some();
+            let required = std::env::var_os("SLIPWAY_TEST_REQUIRED").is_some();
             assert!(!required, "grpcurl cannot be run: {error}");
             eprintln!("SKIPPED: grpcurl cannot be run: {error}");
             return None;

@@ -99,7 +99,7 @@ async fn the_walk_through_runs_as_it_stands_and_prints_what_it_shows() {
         .args(["-euo", "pipefail"])
         .arg(&path)
         .current_dir(ROOT)
-        .env_remove("SLIPWAY_REQUIRE_BACKENDS")
+        .env_remove("SLIPWAY_TEST_REQUIRED")
         .env("TMPDIR", server.data.path())
         .env("SLIPWAY", env!("CARGO_BIN_EXE_slipway-under-test"))
         .env("SLIPWAY_URL", &server.http)

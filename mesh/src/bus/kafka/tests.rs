@@ -22,7 +22,7 @@ use super::{KafkaBus, KafkaConfig, topics};
 use crate::bus::{Bus, BusError, Record, Subscription, TopicSpec, stage::Stage};
 
 const REAL: &str = "SLIPWAY_TEST_KAFKA";
-const REQUIRED: &str = "SLIPWAY_REQUIRE_BACKENDS";
+const REQUIRED: &str = "SLIPWAY_TEST_REQUIRED";
 
 /// The library's mock cluster of one broker. It lives in a client.
 #[derive(Clone)]

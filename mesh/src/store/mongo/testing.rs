@@ -10,7 +10,7 @@ use super::{Client, connect};
 const URL: &str = "SLIPWAY_TEST_MONGODB";
 
 /// When it is `1`, a test that cannot run has failed.
-const REQUIRED: &str = "SLIPWAY_REQUIRE_BACKENDS";
+const REQUIRED: &str = "SLIPWAY_TEST_REQUIRED";
 
 /// A database of a test's own. It is dropped with this.
 pub struct Scratch {
