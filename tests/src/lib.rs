@@ -4,11 +4,13 @@
 //! Nothing here waits by sleeping: a process is ready when it says so, an event has
 //! arrived when it is read from the stream.
 
+pub mod backbones;
 pub mod client;
 pub mod process;
 pub mod stream;
 pub mod team;
 
+pub use backbones::Backbones;
 pub use client::{Answer, Client};
 pub use process::{Options, Process};
 pub use stream::{Stream, StreamEvent};

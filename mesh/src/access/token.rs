@@ -6,9 +6,9 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation, jwk::JwkSet};
-use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::{
@@ -26,6 +26,16 @@ const CACHED_TOKENS: usize = 20_000;
 
 /// Keys are fetched again for an unknown `kid` at most this often.
 const REFRESH_AT_MOST_EVERY: SignedDuration = SignedDuration::from_secs(5);
+
+/// After keys could not be fetched, it is tried again at most this often.
+const RETRY_AT_MOST_EVERY: SignedDuration = SignedDuration::from_millis(250);
+
+/// When keys were fetched last, and when that failed last.
+#[derive(Default)]
+struct Fetched {
+    succeeded: Option<Timestamp>,
+    failed: Option<Timestamp>,
+}
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Claims {
@@ -137,7 +147,7 @@ pub trait JwksSource: Send + Sync + 'static {
 pub struct Verifier {
     keys: ArcSwap<HashMap<String, DecodingKey>>,
     source: Option<Box<dyn JwksSource>>,
-    refreshed: Mutex<Option<Timestamp>>,
+    fetched: Mutex<Fetched>,
     services: ServiceSecret,
     validation: Validation,
     cache: Cache<String, Arc<Principal>>,
@@ -170,7 +180,7 @@ impl Verifier {
         Self {
             keys: ArcSwap::from_pointee(decoding_keys(jwks).into_iter().collect()),
             source,
-            refreshed: Mutex::new(None),
+            fetched: Mutex::default(),
             services,
             validation: validation(Algorithm::EdDSA),
             cache: Cache::new(CACHED_TOKENS),
@@ -224,16 +234,32 @@ impl Verifier {
         let Some(source) = &self.source else {
             return Err(TokenError::Invalid);
         };
-        if self.may_refresh() {
-            match source.fetch().await {
-                Ok(jwks) => self
-                    .keys
-                    .store(Arc::new(decoding_keys(&jwks).into_iter().collect())),
-                Err(error) => {
-                    tracing::warn!(error, "the public keys cannot be fetched");
-                    *self.refreshed.lock() = None;
-                    return Err(TokenError::KeysUnavailable);
-                }
+        // One fetch at a time: those who need a key meanwhile wait for it.
+        let mut fetched = self.fetched.lock().await;
+        if let Some(key) = self.keys.load().get(kid) {
+            return Ok(key.clone());
+        }
+        // A flood of made-up `kid`s must not become a flood of requests.
+        let now = self.clock.now();
+        let within = |last: Option<Timestamp>, period| {
+            last.is_some_and(|last| now.duration_since(last) < period)
+        };
+        if within(fetched.failed, RETRY_AT_MOST_EVERY) {
+            return Err(TokenError::KeysUnavailable);
+        }
+        if within(fetched.succeeded, REFRESH_AT_MOST_EVERY) {
+            return Err(TokenError::Invalid);
+        }
+        match source.fetch().await {
+            Ok(jwks) => {
+                let keys = decoding_keys(&jwks).into_iter().collect();
+                self.keys.store(Arc::new(keys));
+                fetched.succeeded = Some(self.clock.now());
+            }
+            Err(error) => {
+                tracing::warn!(error, "the public keys cannot be fetched");
+                fetched.failed = Some(self.clock.now());
+                return Err(TokenError::KeysUnavailable);
             }
         }
         self.keys
@@ -241,18 +267,6 @@ impl Verifier {
             .get(kid)
             .cloned()
             .ok_or(TokenError::Invalid)
-    }
-
-    /// Whether it is time to fetch keys again: a flood of made-up `kid`s must not become
-    /// a flood of requests.
-    fn may_refresh(&self) -> bool {
-        let now = self.clock.now();
-        let mut refreshed = self.refreshed.lock();
-        let due = refreshed.is_none_or(|last| now.duration_since(last) >= REFRESH_AT_MOST_EVERY);
-        if due {
-            *refreshed = Some(now);
-        }
-        due
     }
 }
 
@@ -411,19 +425,43 @@ mod tests {
         assert_ne!(tokens.current(), old);
     }
 
-    struct Published(Arc<Mutex<Result<JwkSet, String>>>);
+    struct Published(Arc<parking_lot::Mutex<Result<JwkSet, String>>>);
 
     #[async_trait]
     impl JwksSource for Published {
         async fn fetch(&self) -> Result<JwkSet, String> {
+            // Others get a turn in the middle of a fetch.
+            tokio::task::yield_now().await;
             self.0.lock().clone()
+        }
+    }
+
+    #[tokio::test]
+    async fn those_who_come_during_a_fetch_wait_for_it() {
+        let clock: SharedClock = Arc::new(ManualClock::at(Timestamp::now()));
+        let keys = Arc::new(Keyring::ephemeral());
+        let published = Published(Arc::new(parking_lot::Mutex::new(Ok(keys.jwks().clone()))));
+        let secret = ServiceSecret::random();
+        let verifier = Verifier::with_source(Box::new(published), secret, clock.clone());
+        let issuer = Issuer::new(keys, Duration::from_secs(60), clock);
+        let tokens: Vec<_> = (0..10)
+            .map(|_| {
+                issuer
+                    .issue(Uuid::now_v7(), "ada", Role::Developer)
+                    .unwrap()
+                    .text
+            })
+            .collect();
+        let verified = tokens.iter().map(|token| verifier.verify(token));
+        for principal in futures::future::join_all(verified).await {
+            assert!(principal.is_ok());
         }
     }
 
     #[tokio::test]
     async fn keys_of_another_process_are_fetched_when_a_token_names_a_new_one() {
         let clock = Arc::new(ManualClock::at(Timestamp::now()));
-        let published = Arc::new(Mutex::new(Err("away".to_owned())));
+        let published = Arc::new(parking_lot::Mutex::new(Err("away".to_owned())));
         let verifier = Verifier::with_source(
             Box::new(Published(published.clone())),
             ServiceSecret::random(),
@@ -442,6 +480,7 @@ mod tests {
             Err(TokenError::KeysUnavailable)
         );
         *published.lock() = Ok(first.jwks().clone());
+        clock.advance(RETRY_AT_MOST_EVERY);
         assert!(verifier.verify(&token).await.is_ok());
 
         let second = Arc::new(Keyring::ephemeral());

@@ -9,5 +9,6 @@ mod grpc;
 mod life;
 mod main_job;
 mod readme;
+mod replicas;
 mod roles;
 mod stream;

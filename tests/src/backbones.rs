@@ -1,0 +1,85 @@
+//! A real Kafka and a MongoDB-compatible server for one test, run by the scripts in
+//! `backbones/`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use crate::Options;
+
+/// Both servers, with data of their own; stopped when dropped.
+pub struct Backbones {
+    /// Kafka's address.
+    pub kafka: String,
+    /// MongoDB's URL.
+    pub mongodb: String,
+    dir: TempDir,
+}
+
+impl Backbones {
+    /// Starts both; `None`, said loudly, where tests on real servers were not asked for.
+    ///
+    /// # Errors
+    /// If they cannot be started.
+    pub async fn start() -> anyhow::Result<Option<Self>> {
+        let asked = |name: &str| std::env::var_os(name).is_some();
+        if !asked("SLIPWAY_TEST_KAFKA") || !asked("SLIPWAY_TEST_MONGODB") {
+            if asked("SLIPWAY_TEST_REQUIRED") {
+                bail!("SLIPWAY_TEST_KAFKA and SLIPWAY_TEST_MONGODB are required");
+            }
+            eprintln!("SKIPPED: SLIPWAY_TEST_KAFKA and SLIPWAY_TEST_MONGODB are not set");
+            return Ok(None);
+        }
+        let dir = tempfile::tempdir()?;
+        let (kafka, mongodb) = (dir.path().join("kafka"), dir.path().join("mongodb"));
+        script("kafka", "start", &kafka).await?;
+        script("mongodb", "start", &mongodb).await?;
+        Ok(Some(Self {
+            kafka: script("kafka", "address", &kafka).await?,
+            mongodb: script("mongodb", "url", &mongodb).await?,
+            dir,
+        }))
+    }
+
+    /// Options of a process on them.
+    #[must_use]
+    pub fn options(&self) -> Options {
+        Options::default()
+            .env("SLIPWAY_KAFKA_BROKERS", &self.kafka)
+            .env("SLIPWAY_MONGODB_URL", &self.mongodb)
+    }
+}
+
+impl Drop for Backbones {
+    fn drop(&mut self) {
+        for server in ["kafka", "mongodb"] {
+            // Nothing more can be done about one that does not stop.
+            let _ = std::process::Command::new(path(server))
+                .arg("stop")
+                .arg(self.dir.path().join(server))
+                .output();
+        }
+    }
+}
+
+fn path(server: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../backbones")
+        .join(server)
+}
+
+async fn script(server: &str, command: &str, dir: &Path) -> anyhow::Result<String> {
+    let output = Command::new(path(server)).arg(command).arg(dir).output();
+    let output = output
+        .await
+        .with_context(|| format!("backbones/{server}"))?;
+    if !output.status.success() {
+        bail!(
+            "{server} {command}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+}
