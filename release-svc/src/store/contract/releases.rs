@@ -1,0 +1,168 @@
+//! Changes of releases: revisions, one active task a developer, events in the same write.
+
+use super::*;
+
+pub(in crate::store) async fn a_release_comes_back_as_it_was_stored(open: impl Fn() -> Stores) {
+    let stores = open();
+    let ada = developer("ada");
+    let mut release = plan("r", vec![task("a", &ada), task("b", &ada)]);
+    release = stored(&stores, release).await;
+    assert_eq!(
+        stores.releases.release(release.id).await.unwrap().unwrap(),
+        release
+    );
+    let first = release.tasks[0].clone();
+    let started = start(&release, &first);
+    save(&stores, &release, started.clone()).await.unwrap();
+    let completed = complete(&started, &first);
+    save(&stores, &started, completed.clone()).await.unwrap();
+    let of_task = stores.releases.release_of(release.tasks[1].id).await;
+    assert_eq!(of_task.unwrap().unwrap(), completed);
+    let placed = stores.releases.task(first.id).await.unwrap();
+    assert_eq!(placed, completed.placed(first.id));
+    let unknown = plan("x", vec![]).id;
+    assert_eq!(stores.releases.release(unknown).await.unwrap(), None);
+}
+
+pub(in crate::store) async fn a_change_is_stored_with_its_events(open: impl Fn() -> Stores) {
+    let stores = open();
+    let release = plan("r", vec![]);
+    let (first, second) = (events(1), events(2));
+    let with = |events: &[Event]| Commit {
+        events: events.to_vec(),
+        receipt: None,
+    };
+    stores
+        .releases
+        .insert(release.clone(), with(&first))
+        .await
+        .unwrap();
+    let after = release
+        .add_task(task("a", &developer("ada")), now())
+        .unwrap()
+        .release;
+    stores
+        .releases
+        .save(release, after, with(&second))
+        .await
+        .unwrap();
+
+    assert_eq!(stores.outbox.count().await.unwrap(), 3);
+    let pending = stores.outbox.pending(10).await.unwrap();
+    let ids: Vec<_> = pending
+        .iter()
+        .map(|entry| Event::from_record(&entry.record).unwrap().id)
+        .collect();
+    let sent: Vec<_> = first.iter().chain(&second).map(|event| event.id).collect();
+    assert_eq!(ids, sent, "in the order of the commits");
+    stores.outbox.remove(&pending[..2]).await.unwrap();
+    assert_eq!(stores.outbox.pending(10).await.unwrap().len(), 1);
+}
+
+pub(in crate::store) async fn a_change_on_an_old_revision_is_refused_and_leaves_nothing(
+    open: impl Fn() -> Stores,
+) {
+    let stores = open();
+    let ada = developer("ada");
+    let release = stored(&stores, plan("r", vec![])).await;
+    let one = release.add_task(task("one", &ada), now()).unwrap().release;
+    let two = release.add_task(task("two", &ada), now()).unwrap().release;
+    save(&stores, &release, one.clone()).await.unwrap();
+    let commit = Commit {
+        events: events(1),
+        receipt: None,
+    };
+    let refused = stores.releases.save(release.clone(), two, commit).await;
+    assert!(matches!(refused, Err(SaveError::Revision)));
+    assert_eq!(
+        stores.releases.release(release.id).await.unwrap().unwrap(),
+        one
+    );
+    assert_eq!(stores.outbox.count().await.unwrap(), 0);
+}
+
+pub(in crate::store) async fn racing_changes_of_one_release_lose_nothing(
+    open: impl Fn() -> Stores,
+) {
+    let (a, b) = (open(), open());
+    let ada = developer("ada");
+    let release = stored(&a, plan("r", vec![])).await;
+    let barrier = Arc::new(Barrier::new(20));
+    let racers = (0..20).map(|n| {
+        let stores = if n % 2 == 0 { a.clone() } else { b.clone() };
+        let (barrier, ada, id) = (barrier.clone(), ada.clone(), release.id);
+        tokio::spawn(async move {
+            barrier.wait().await;
+            loop {
+                let before = stores.releases.release(id).await.unwrap().unwrap();
+                let draft = task(&format!("t{n}"), &ada);
+                let after = before.add_task(draft, now()).unwrap().release;
+                match save(&stores, &before, after).await {
+                    Ok(()) => return,
+                    Err(SaveError::Revision) => {}
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        })
+    });
+    for racer in join_all(racers).await {
+        racer.unwrap();
+    }
+    let after = a.releases.release(release.id).await.unwrap().unwrap();
+    assert_eq!(after.tasks.len(), 20);
+    assert_eq!(after.revision.0, 21);
+}
+
+pub(in crate::store) async fn a_developer_is_active_once_whatever_races(open: impl Fn() -> Stores) {
+    let (a, b) = (open(), open());
+    let ada = developer("ada");
+    let mut releases = Vec::new();
+    for n in 0..50 {
+        releases.push(stored(&a, plan(&format!("r{n}"), vec![task("t", &ada)])).await);
+    }
+    let barrier = Arc::new(Barrier::new(releases.len()));
+    let racers = releases.into_iter().enumerate().map(|(n, release)| {
+        let stores = if n % 2 == 0 { a.clone() } else { b.clone() };
+        let barrier = barrier.clone();
+        tokio::spawn(async move {
+            let started = start(&release, &release.tasks[0]);
+            barrier.wait().await;
+            (save(&stores, &release, started).await, release)
+        })
+    });
+    let mut winners = Vec::new();
+    for racer in join_all(racers).await {
+        match racer.unwrap() {
+            (Ok(()), release) => winners.push(release.tasks[0].id),
+            (Err(SaveError::DeveloperBusy(who)), release) => {
+                assert_eq!(who, ada.id);
+                let unchanged = a.releases.release(release.id).await.unwrap().unwrap();
+                assert_eq!(unchanged, release);
+            }
+            (Err(error), _) => panic!("{error}"),
+        }
+    }
+    assert_eq!(winners.len(), 1);
+    let active = b.releases.active_task(ada.id).await.unwrap().unwrap();
+    assert_eq!(active.task.id, winners[0]);
+}
+
+pub(in crate::store) async fn a_developer_is_free_again_after_completing(
+    open: impl Fn() -> Stores,
+) {
+    let stores = open();
+    let ada = developer("ada");
+    let one = stored(&stores, plan("one", vec![task("t", &ada)])).await;
+    let two = stored(&stores, plan("two", vec![task("t", &ada)])).await;
+    let started = start(&one, &one.tasks[0]);
+    save(&stores, &one, started.clone()).await.unwrap();
+    let busy = save(&stores, &two, start(&two, &two.tasks[0])).await;
+    assert!(matches!(busy, Err(SaveError::DeveloperBusy(_))));
+    save(&stores, &started, complete(&started, &one.tasks[0]))
+        .await
+        .unwrap();
+    assert_eq!(stores.releases.active_task(ada.id).await.unwrap(), None);
+    save(&stores, &two, start(&two, &two.tasks[0]))
+        .await
+        .unwrap();
+}

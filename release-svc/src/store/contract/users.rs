@@ -1,0 +1,133 @@
+//! Accounts and failed sign-ins.
+
+use super::*;
+
+fn account(name: &str, email: &str, role: Role) -> Account {
+    Account {
+        user: User {
+            id: UserId::generate(),
+            username: Username::new(name).unwrap(),
+            email: Email::new(email).unwrap(),
+            role,
+            created_at: now(),
+        },
+        password_hash: "hash".into(),
+    }
+}
+
+async fn add_user(stores: &Stores, name: &str, role: Role) -> Account {
+    let account = account(name, &format!("{name}@Example.com"), role);
+    let insert = stores.users.insert(account.clone(), Commit::default());
+    insert.await.unwrap();
+    account
+}
+
+pub(in crate::store) async fn accounts_are_found_by_id_name_and_address(open: impl Fn() -> Stores) {
+    let stores = open();
+    assert!(!stores.users.has_admin().await.unwrap());
+    let ada = add_user(&stores, "Ada", Role::Developer).await;
+    assert!(!stores.users.has_admin().await.unwrap());
+    let root = add_user(&stores, "root", Role::Admin).await;
+    assert!(stores.users.has_admin().await.unwrap());
+
+    let found = stores.users.user(ada.user.id).await.unwrap().unwrap();
+    assert_eq!(
+        (found.user, found.password_hash),
+        (ada.user.clone(), "hash".into())
+    );
+    for login in ["ada", "ADA", "ada@example.com", "Ada@EXAMPLE.com"] {
+        let found = stores.users.by_login(login.into()).await.unwrap().unwrap();
+        assert_eq!(found.user, ada.user, "{login}");
+    }
+    assert!(stores.users.by_login("bob".into()).await.unwrap().is_none());
+    let keys = vec![
+        UserKey::Id(root.user.id),
+        UserKey::Username("ada".into()),
+        UserKey::Username("nobody".into()),
+    ];
+    let mut found = stores.users.find(keys).await.unwrap();
+    found.sort_by_key(|user| user.id);
+    assert_eq!(found, [ada.user, root.user]);
+}
+
+pub(in crate::store) async fn names_and_addresses_are_taken_without_regard_to_case(
+    open: impl Fn() -> Stores,
+) {
+    let stores = open();
+    add_user(&stores, "Ada", Role::Developer).await;
+    let commit = || Commit {
+        events: events(1),
+        receipt: None,
+    };
+    let name = account("aDA", "other@example.com", Role::Developer);
+    let refused = stores.users.insert(name, commit()).await;
+    assert!(matches!(refused, Err(InsertUserError::UsernameTaken)));
+    let address = account("bob", "ADA@example.com", Role::Developer);
+    let refused = stores.users.insert(address, commit()).await;
+    assert!(matches!(refused, Err(InsertUserError::EmailTaken)));
+    assert_eq!(
+        stores.outbox.count().await.unwrap(),
+        0,
+        "nothing was said of them"
+    );
+}
+
+pub(in crate::store) async fn users_are_listed_by_name(open: impl Fn() -> Stores) {
+    let stores = open();
+    for name in ["carol", "Adam", "ada", "bob"] {
+        add_user(&stores, name, Role::Developer).await;
+    }
+    let names = |items: Vec<User>| {
+        items
+            .iter()
+            .map(|u| u.username.to_string())
+            .collect::<Vec<_>>()
+    };
+    let first = stores.users.list(String::new(), None, 3).await.unwrap();
+    assert_eq!(names(first.items), ["ada", "Adam", "bob"]);
+    let rest = stores
+        .users
+        .list(String::new(), first.next, 3)
+        .await
+        .unwrap();
+    assert_eq!((names(rest.items), rest.next), (vec!["carol".into()], None));
+    let begins = stores.users.list("ad".into(), None, 9).await.unwrap();
+    assert_eq!(names(begins.items), ["ada", "Adam"]);
+    assert!(
+        stores
+            .users
+            .list("%".into(), None, 9)
+            .await
+            .unwrap()
+            .items
+            .is_empty()
+    );
+}
+
+pub(in crate::store) async fn failed_sign_ins_are_counted_and_forgotten(open: impl Fn() -> Stores) {
+    let stores = open();
+    let (ada, bob) = (Subject::unknown("ada"), Subject::unknown("bob"));
+    let start = now();
+    for second in 0..4 {
+        let at = start + SignedDuration::from_secs(second);
+        stores
+            .users
+            .record_failure(vec![ada.clone(), bob.clone()], at)
+            .await
+            .unwrap();
+    }
+    let failures = |since, limit| stores.users.failures(ada.clone(), since, limit);
+    let latest = failures(start, 2).await.unwrap();
+    let after = |seconds| start + SignedDuration::from_secs(seconds);
+    assert_eq!(latest, [after(3), after(2)]);
+    assert_eq!(failures(after(2), 9).await.unwrap(), [after(3)]);
+    stores.users.clear_failures(ada.clone()).await.unwrap();
+    assert!(failures(Timestamp::UNIX_EPOCH, 9).await.unwrap().is_empty());
+    stores.users.purge_failures(after(2)).await.unwrap();
+    let left = stores
+        .users
+        .failures(bob, Timestamp::UNIX_EPOCH, 9)
+        .await
+        .unwrap();
+    assert_eq!(left, [after(3), after(2)]);
+}
