@@ -1,13 +1,14 @@
 //! The bus between services: events in, events out, at least once.
 //!
 //! A small port ([`Bus`], [`Subscription`]) with adapters: [`embedded`] is a durable log
-//! in an SQLite file, [`kafka`] a client of Apache Kafka. What an event is around its
+//! in an SQLite file, `kafka` (a feature) a client of Apache Kafka. What an event is around its
 //! payload is in [`event`]; how a service consumes (commit after the effect, retries,
 //! dead letters) is in [`consumer`] and the same for every adapter.
 
 pub mod consumer;
 pub mod embedded;
 pub mod event;
+#[cfg(feature = "kafka")]
 pub mod kafka;
 
 #[cfg(test)]
@@ -22,6 +23,7 @@ use bytes::Bytes;
 
 pub use embedded::EmbeddedBus;
 pub use event::{Actor, Event};
+#[cfg(feature = "kafka")]
 pub use kafka::{KafkaBus, KafkaConfig};
 
 /// A record as the broker stores it.

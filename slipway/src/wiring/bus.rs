@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use slipway_mesh::{
-    bus::{Bus as _, BusError, KafkaBus, KafkaConfig, SharedBus, TopicSpec},
+    bus::{BusError, SharedBus, TopicSpec},
     life::Check,
 };
 use slipway_proto::events::Topic;
@@ -32,7 +32,7 @@ pub(super) async fn kafka(
     let bus = connect(brokers)?;
     let topics: Vec<_> = owned.iter().map(TopicSpec::from).collect();
     let Err(error) = bus.create_topics(&topics).await else {
-        return Ok(Arc::new(bus));
+        return Ok(bus);
     };
     if let BusError::Refused(_) = error {
         return Err(refused(brokers, &error).into());
@@ -42,8 +42,7 @@ pub(super) async fn kafka(
     for service in services {
         life.health.depends(service, "topics", missing.clone());
     }
-    let shared: SharedBus = Arc::new(bus);
-    let creating = Arc::clone(&shared);
+    let creating = Arc::clone(&bus);
     life.background.spawn("topics", move |stop| {
         let (bus, topics, missing) = (creating.clone(), topics.clone(), missing.clone());
         async move {
@@ -51,15 +50,31 @@ pub(super) async fn kafka(
                 .await;
         }
     });
-    Ok(shared)
+    Ok(bus)
 }
 
 /// A client of Kafka; it need not be there.
 ///
 /// # Errors
 /// If the addresses cannot be used.
-pub(crate) fn connect(brokers: &str) -> Result<KafkaBus, UsageError> {
-    KafkaBus::new(KafkaConfig::new(brokers)).map_err(|error| refused(brokers, &error))
+#[cfg(feature = "kafka")]
+pub(crate) fn connect(brokers: &str) -> Result<SharedBus, UsageError> {
+    use slipway_mesh::bus::{KafkaBus, KafkaConfig};
+
+    match KafkaBus::new(KafkaConfig::new(brokers)) {
+        Ok(bus) => Ok(Arc::new(bus)),
+        Err(error) => Err(refused(brokers, &error)),
+    }
+}
+
+/// A program without the client of Kafka says so, and does not fall back.
+///
+/// # Errors
+/// Always.
+#[cfg(not(feature = "kafka"))]
+pub(crate) fn connect(brokers: &str) -> Result<SharedBus, UsageError> {
+    let text = format!("Kafka at {brokers}: this slipway was built without --features kafka");
+    Err(UsageError(text))
 }
 
 /// What Kafka refuses is for the operator to set right.

@@ -9,6 +9,7 @@ mod grpc;
 mod life;
 mod main_job;
 mod readme;
+#[cfg(feature = "kafka")]
 mod replicas;
 mod roles;
 mod stream;
