@@ -25,15 +25,22 @@ pub const SCHEMA: &str = "
 /// # Errors
 /// If the database refuses.
 pub fn append(c: &Connection, events: &[Event]) -> Result<(), StorageError> {
-    let mut insert = c.prepare_cached(
-        "INSERT INTO outbox (topic, key, headers, value) VALUES (?1, ?2, ?3, ?4)",
-    )?;
     for event in events {
-        let record = event.to_record();
-        let headers = serde_json::to_string(&record.headers)
-            .map_err(|error| StorageError::Unusable(error.to_string()))?;
-        insert.execute((record.topic, record.key, headers, record.value.as_ref()))?;
+        append_record(c, &event.to_record())?;
     }
+    Ok(())
+}
+
+/// Appends a record that is no new event, such as a dead letter on its way back, within
+/// the caller's transaction.
+///
+/// # Errors
+/// If the database refuses.
+pub fn append_record(c: &Connection, record: &Record) -> Result<(), StorageError> {
+    let headers = serde_json::to_string(&record.headers)
+        .map_err(|error| StorageError::Unusable(error.to_string()))?;
+    c.prepare_cached("INSERT INTO outbox (topic, key, headers, value) VALUES (?1, ?2, ?3, ?4)")?
+        .execute((&record.topic, &record.key, headers, record.value.as_ref()))?;
     Ok(())
 }
 
