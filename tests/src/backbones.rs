@@ -40,6 +40,14 @@ impl Backbones {
             eprintln!("SKIPPED: SLIPWAY_TEST_KAFKA and SLIPWAY_TEST_MONGODB are not set");
             return Ok(None);
         }
+        Self::run().await.map(Some)
+    }
+
+    /// Starts both.
+    ///
+    /// # Errors
+    /// If they cannot be started.
+    pub async fn run() -> anyhow::Result<Self> {
         let dir = tempfile::tempdir()?;
         let (kafka, mongodb) = (dir.path().join("kafka"), dir.path().join("mongodb"));
         let alone = ALONE.lock().await;
@@ -47,12 +55,12 @@ impl Backbones {
             script("kafka", "start", &kafka),
             script("mongodb", "start", &mongodb),
         )?;
-        Ok(Some(Self {
+        Ok(Self {
             kafka: script("kafka", "address", &kafka).await?,
             mongodb: script("mongodb", "url", &mongodb).await?,
             dir,
             _alone: alone,
-        }))
+        })
     }
 
     /// Has Kafka `start`, `stop`, `kill` or `restart`; its address and data stay.

@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail, ensure};
+use jiff::Timestamp;
 use rdkafka::{
     ClientConfig, Message as _, Offset, TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer as _},
@@ -40,6 +41,8 @@ pub struct Told {
     pub kind: String,
     /// What it is about.
     pub subject: String,
+    /// When it happened: when the command was decided, before its commit.
+    pub happened: SystemTime,
     /// The payload.
     pub payload: Value,
     /// When the producer was given it.
@@ -245,6 +248,7 @@ fn told(message: &BorrowedMessage<'_>) -> anyhow::Result<Told> {
         id: header("ce_id")?,
         kind: header("ce_type")?,
         subject: header("ce_subject")?,
+        happened: header("ce_time")?.parse::<Timestamp>()?.into(),
         payload: serde_json::from_slice(message.payload().unwrap_or_default())?,
         produced: SystemTime::UNIX_EPOCH + Duration::from_millis(produced.unsigned_abs()),
     })

@@ -27,6 +27,7 @@ async fn the_broker_is_killed_and_comes_back_and_nothing_is_lost() {
     backbones.kafka("start").await.unwrap();
     scene.load.more(60).await;
     let outcome = scene.check().await;
+    outcome.no_command_failed();
     outcome.row("`kill -9` and restart of the broker", "");
 }
 
@@ -43,10 +44,9 @@ async fn commands_are_accepted_while_the_broker_is_away_and_told_when_it_is_back
     backbones.kafka("start").await.unwrap();
 
     let outcome = scene.check().await;
+    outcome.no_command_failed();
     let meanwhile = |answer: &Answered| answer.sent > gone && answer.sent + answer.took < back;
     let ledger = &outcome.ledger;
-    let failed = ledger.count(|answer| meanwhile(answer) && answer.unknown());
-    assert_eq!(failed, 0, "no command fails because the broker is away");
     let accepted = ledger.count(|answer| meanwhile(answer) && answer.accepted());
     let slowest = ledger.slowest(|answer| meanwhile(answer) && answer.accepted());
     let before = ledger.slowest(|answer| answer.sent < gone && answer.accepted());

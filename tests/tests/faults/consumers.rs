@@ -15,6 +15,7 @@ async fn what_is_delivered_again_after_its_effect_has_no_second_one() {
         scene.load.more(20).await;
     }
     let mut outcome = scene.check().await;
+    outcome.no_command_failed();
 
     // As if every consumer had died between effect and commit, every time.
     for n in 0..2 {
@@ -57,6 +58,7 @@ async fn a_group_that_changes_in_the_middle_of_its_batches_repeats_nothing() {
     scene.mesh.stop(Role::Notify, third).await.unwrap();
     scene.load.more(30).await;
     let outcome = scene.check().await;
+    outcome.no_command_failed();
     outcome.row(
         "a third consumer joins in the middle of a batch, and leaves",
         "",

@@ -309,7 +309,11 @@ impl Shift {
         match answer {
             Ok(answer) if answered.accepted() => Outcome::Accepted(answer.body),
             Ok(answer) if !answered.unknown() => Outcome::Refused(answer),
-            _ => {
+            other => {
+                if let Ok(answer) = other {
+                    let waits = !answer.header("retry-after").is_empty();
+                    assert!(waits || answer.status != 503, "{:#}", answer.body);
+                }
                 self.gateway += 1;
                 Outcome::Unknown
             }
