@@ -11,6 +11,7 @@ use slipway_mesh::{
     bus::SharedBus,
     clock::{SharedClock, SystemClock},
     grpc::{GrpcServer, Link, Outbound, ServiceCheck, Surround},
+    life::Need,
 };
 use slipway_proto::{
     DESCRIPTOR_SET,
@@ -111,15 +112,16 @@ impl Shared<'_> {
     fn gateway(self) -> anyhow::Result<Built> {
         let release = remote(self.settings.release_url.as_ref())?;
         let notify = remote(self.settings.notify_url.as_ref())?;
-        for (link, services) in [
-            (&release, release_svc::SERVICES),
-            (&notify, notify_svc::SERVICES),
+        // Without the wall, work goes on.
+        for (link, services, need) in [
+            (&release, release_svc::SERVICES, Need::Required),
+            (&notify, notify_svc::SERVICES, Need::Degraded),
         ] {
             for service in services {
                 let check = ServiceCheck::new(link.clone(), service);
                 self.life
                     .health
-                    .depends("gateway", service, Arc::new(check));
+                    .depends("gateway", service, need, Arc::new(check));
             }
         }
         let verifier = self.verifier_from(release.clone());
