@@ -145,6 +145,7 @@ impl Config {
             store: Arc::clone(&stores.outbox),
             bus,
             wake,
+            clock: Arc::clone(&clock),
         }
         .spawn(&background);
         jobs::purge(stores, clock, &background);

@@ -14,12 +14,7 @@ use slipway_mesh::{
 };
 use slipway_proto::events::TOPICS;
 
-use crate::{
-    activity::Activity,
-    metrics as m,
-    newest::Newest,
-    store::ActivityStore,
-};
+use crate::{activity::Activity, metrics as m, newest::Newest, store::ActivityStore};
 
 /// The consumer group.
 const GROUP: &str = "activity";

@@ -40,7 +40,8 @@ pub(super) async fn kafka(
     tracing::warn!(brokers, %error, "Kafka is away: its topics are created when it is back");
     let missing = Arc::new(Missing(Mutex::new(Some(error.to_string()))));
     for service in services {
-        life.health.depends(service, "topics", Need::Degraded, missing.clone());
+        life.health
+            .depends(service, "topics", Need::Degraded, missing.clone());
     }
     let creating = Arc::clone(&bus);
     life.background.spawn("topics", move |stop| {
