@@ -87,6 +87,7 @@ impl Shared<'_> {
     async fn release(self) -> anyhow::Result<Built> {
         let storage = Storage::open(self.settings).await?;
         let keys = storage.keys(self.settings)?;
+        self.warn_if_alone("what happens is shown on no wall");
         let bus = self.bus(&storage, TOPICS, release_svc::SERVICES).await?;
         let surround = surround(self.verifier_with(&keys))?;
         let routes = self.release_routes(&storage, keys, bus).await?;
@@ -99,6 +100,7 @@ impl Shared<'_> {
 
     async fn notify(self) -> anyhow::Result<Built> {
         let storage = Storage::open(self.settings).await?;
+        self.warn_if_alone("the wall stays empty");
         let bus = self.bus(&storage, &[], notify_svc::SERVICES).await?;
         let surround = surround(self.verifier_from(remote(self.settings.release_url.as_ref())?))?;
         let routes = self.notify_routes(&storage, bus).await?;
@@ -130,6 +132,17 @@ impl Shared<'_> {
             grpc: None,
             lock: None,
         })
+    }
+
+    /// The embedded bus of a process with one role connects it with nobody.
+    fn warn_if_alone(&self, consequence: &str) {
+        if self.settings.kafka_brokers.is_none() {
+            tracing::warn!(
+                consequence,
+                "NO OTHER PROCESS HEARS THIS ONE: without SLIPWAY_KAFKA_BROKERS its bus is a file \
+                 of its own"
+            );
+        }
     }
 
     /// The bus of a process with these services, which own these topics.
