@@ -23,11 +23,10 @@ pub mod store;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use async_trait::async_trait;
 use slipway_mesh::{
     bus::SharedBus,
     clock::SharedClock,
-    life::{Background, Check, Health},
+    life::{Background, Health, Need},
     outbox::{OutboxStore, Publisher, Wake, mongo::MongoOutbox, sqlite::SqliteOutbox},
     store::{mongo, sqlite::StorageError},
 };
@@ -140,9 +139,11 @@ impl Config {
             drain,
         } = dependencies;
         let store = stores.activity;
-        health.depends(DEAD_LETTER_SERVICE, "store", store.clone());
-        health.depends(ACTIVITY_SERVICE, "store", store.clone());
-        health.depends(ACTIVITY_SERVICE, "bus", Arc::new(BusCheck(bus.clone())));
+        health.depends(ACTIVITY_SERVICE, "store", Need::Required, store.clone());
+        // The wall is read without it: new entries are late.
+        let check = Arc::new(bus.clone());
+        health.depends(ACTIVITY_SERVICE, "bus", Need::Degraded, check);
+        health.depends(DEAD_LETTER_SERVICE, "store", Need::Required, store.clone());
 
         let newest = Newest::default();
         Projection::new(store.clone(), newest.clone(), clock.clone()).spawn(
@@ -158,6 +159,7 @@ impl Config {
             store: stores.outbox,
             bus: bus.clone(),
             wake: wake.clone(),
+            clock: clock.clone(),
         }
         .spawn(&background);
         let topics = Desk::new(stores.dead_letters.clone(), clock.clone()).spawn(&bus, &background);
@@ -165,14 +167,5 @@ impl Config {
         let activity = ActivityApi::new(store, newest, drain);
         Routes::new(ActivityServiceServer::new(activity))
             .add_service(DeadLetterServiceServer::new(DeadLetterApi::new(replays)))
-    }
-}
-
-struct BusCheck(SharedBus);
-
-#[async_trait]
-impl Check for BusCheck {
-    async fn check(&self) -> Result<(), String> {
-        self.0.check().await
     }
 }

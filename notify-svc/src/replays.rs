@@ -106,7 +106,6 @@ impl Replays {
                 self.replay(&found, act.clone()).await?
             }
         };
-        self.wake.wake();
         let now = self.get(id).await?;
         let repeats =
             |done: &Act| act.request.is_some() && done.request == act.request && done.by == act.by;
@@ -159,7 +158,6 @@ impl Replays {
         }
         if !dry_run {
             many.ids = self.replay_all(many.ids, &replay).await?;
-            self.wake.wake();
         }
         Ok(many)
     }
@@ -188,7 +186,10 @@ impl Replays {
         let payload = act.edited.clone().map(Bytes::from);
         let record = found.letter.replay(found.id.0, payload);
         let replayed = self.store.replay(found.id, act, record).await?;
-        metrics::counter!(m::DEAD_LETTERS_REPLAYED).increment(replayed.into());
+        if replayed {
+            self.wake.wake(found.id.0);
+            metrics::counter!(m::DEAD_LETTERS_REPLAYED).increment(1);
+        }
         Ok(replayed)
     }
 

@@ -99,6 +99,13 @@ impl Event {
         }
     }
 
+    /// The major version of the payload's schema; `None` if `dataschema` does not say it.
+    #[must_use]
+    pub fn major(&self) -> Option<u32> {
+        let (_, major) = self.dataschema.rsplit_once('/')?;
+        major.parse().ok()
+    }
+
     /// The payload.
     ///
     /// # Errors

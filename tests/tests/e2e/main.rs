@@ -5,6 +5,7 @@
 mod api;
 mod concurrency;
 mod crash;
+mod dead_letters;
 mod grpc;
 mod life;
 mod main_job;

@@ -115,7 +115,7 @@ impl DeadLetterStore for SqliteDeadLetterStore {
                     State::Waiting.as_str(),
                 ])?;
             if replayed == 1 {
-                outbox::sqlite::append_record(c, &record)?;
+                outbox::sqlite::append_record(c, id.0, Uuid::now_v7(), &record)?;
             }
             Ok::<_, StorageError>(replayed == 1)
         });

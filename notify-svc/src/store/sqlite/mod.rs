@@ -48,6 +48,8 @@ pub(super) const MIGRATIONS: &[&str] = &[
     ) STRICT, WITHOUT ROWID;
 ",
     slipway_mesh::outbox::sqlite::SCHEMA,
+    slipway_mesh::outbox::sqlite::BY_AGGREGATE,
+    slipway_mesh::outbox::sqlite::OWN_IDS,
     super::dead_letters::sqlite::SCHEMA,
 ];
 
