@@ -5,12 +5,14 @@
 //! arrived when it is read from the stream.
 
 pub mod backbones;
+pub mod certificates;
 pub mod client;
 pub mod process;
 pub mod stream;
 pub mod team;
 
 pub use backbones::Backbones;
+pub use certificates::Authority;
 pub use client::{Answer, Client};
 pub use process::{Options, Process};
 pub use stream::{Stream, StreamEvent};

@@ -62,11 +62,11 @@ pub struct ServerTls(pub(super) ServerTlsConfig);
 pub struct ClientTls(TlsConnector);
 
 impl Identity {
-    /// Reads the certificates of an identity.
+    /// Whether these can be the certificates of an identity.
     ///
     /// # Errors
-    /// If there is none.
-    pub fn certificates(pem: &[u8]) -> Result<(), TlsError> {
+    /// If there is none, or one is malformed.
+    pub fn check(pem: &[u8]) -> Result<(), TlsError> {
         certificates(pem).map(drop)
     }
 

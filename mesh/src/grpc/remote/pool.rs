@@ -104,6 +104,16 @@ impl Pool {
         Some(Arc::clone(picked))
     }
 
+    /// How many addresses take calls.
+    #[cfg(test)]
+    pub(super) fn up(&self) -> usize {
+        let members = self.members.load();
+        members
+            .iter()
+            .filter(|member| member.address.is_up())
+            .count()
+    }
+
     /// Whether everything was tried at least once.
     fn is_settled(&self) -> bool {
         let resolved = self.unresolved.lock().is_some();
@@ -156,7 +166,7 @@ impl Pool {
     }
 
     /// Takes in what is new, and lets go what is not there any more.
-    fn update<'a>(&self, found: impl Iterator<Item = (SocketAddr, &'a Origin)>) {
+    pub(super) fn update<'a>(&self, found: impl Iterator<Item = (SocketAddr, &'a Origin)>) {
         let before = self.members.load_full();
         let mut after: Vec<Member> = Vec::with_capacity(before.len());
         for (peer, origin) in found {
