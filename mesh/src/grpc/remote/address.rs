@@ -27,8 +27,9 @@ use crate::{
     telemetry::metrics as m,
 };
 
-/// An address from which nothing was heard for this long is probed.
-const SILENCE: Duration = Duration::from_secs(1);
+/// An address from which nothing was heard between two looks is probed: one that falls
+/// silent, after twice this time at the latest.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// The first delay before another try; each further one is twice as long.
 const FIRST_DELAY: Duration = Duration::from_millis(50);
@@ -164,11 +165,13 @@ impl Address {
         mut ended: JoinHandle<String>,
         delay: &mut Duration,
     ) -> String {
+        let mut answered = false;
         let watch = async {
             loop {
                 self.heard.store(false, Ordering::Relaxed);
                 match sender.probe().await {
                     Ok(()) => {
+                        answered = true;
                         self.join(sender);
                         *delay = FIRST_DELAY;
                         self.silence().await;
@@ -182,10 +185,16 @@ impl Address {
                 }
             }
         };
-        tokio::select! {
+        let cause = tokio::select! {
             biased;
             cause = &mut ended => cause.unwrap_or_else(|error| error.to_string()),
             () = watch => unreachable!("it is watched until it ends"),
+        };
+        // With TLS 1.3 a client that is refused hears of it late, or not at all.
+        if answered || !self.origin.is_encrypted() {
+            cause
+        } else {
+            format!("{cause} (it may not accept the certificate it was shown, or want one)")
         }
     }
 
@@ -194,7 +203,7 @@ impl Address {
         self.heard.store(true, Ordering::Relaxed);
         while self.heard.swap(false, Ordering::Relaxed) {
             tokio::select! {
-                () = tokio::time::sleep(SILENCE) => {}
+                () = tokio::time::sleep(LOOK_EVERY) => {}
                 () = self.suspected.notified() => return,
             }
         }
