@@ -3,7 +3,10 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
-use prost_reflect::{DescriptorPool, MethodDescriptor, prost_types::method_options};
+use prost_reflect::{
+    DescriptorPool, MethodDescriptor,
+    prost_types::{MethodOptions, method_options},
+};
 use slipway_proto::DESCRIPTOR_SET;
 
 /// What a call means to the way it takes.
@@ -19,9 +22,8 @@ pub(super) enum Method {
 
 static BY_PATH: LazyLock<HashMap<String, Method>> = LazyLock::new(|| {
     let pool = DescriptorPool::decode(DESCRIPTOR_SET).expect("a test reads the contracts");
-    let services = pool.services().collect::<Vec<_>>();
-    let methods = services.iter().flat_map(|service| service.methods());
-    methods
+    pool.services()
+        .flat_map(|service| service.methods().collect::<Vec<_>>())
         .map(|method| (path(&method), declared(&method)))
         .collect()
 });
@@ -43,7 +45,7 @@ fn declared(method: &MethodDescriptor) -> Method {
     let level = descriptor
         .options
         .as_ref()
-        .map(|options| options.idempotency_level());
+        .map(MethodOptions::idempotency_level);
     if level != Some(method_options::IdempotencyLevel::NoSideEffects) {
         Method::Command
     } else if method.is_server_streaming() {

@@ -110,7 +110,7 @@ impl Address {
     ) -> Result<Response<Body>, Failure> {
         let sender = match &*self.state.borrow() {
             State::Up(sender) => sender.clone(),
-            _ => return Err(Failure::Unsent(request)),
+            _ => return Err(Failure::Unsent(Box::new(request))),
         };
         let _in_hand = InHand::new(&self.in_flight);
         let answer = match method {

@@ -42,7 +42,7 @@ pub(super) struct Sender {
 /// Why there is no answer.
 pub(super) enum Failure {
     /// The connection had ended: the request was not sent, and here it is again.
-    Unsent(Request<Body>),
+    Unsent(Box<Request<Body>>),
     /// The connection ended while the answer was waited for.
     Lost(String),
 }
@@ -104,7 +104,7 @@ impl Sender {
         *request.uri_mut() = self.origin.join(request.uri());
         let sent = self.requests.clone().try_send_request(request).await;
         let response = sent.map_err(|mut error| match error.take_message() {
-            Some(request) => Failure::Unsent(request),
+            Some(request) => Failure::Unsent(Box::new(request)),
             None => Failure::Lost(chain(error.error())),
         })?;
         Ok(response.map(|body| {

@@ -103,7 +103,7 @@ impl Remote {
             match within(deadline, &address, Method::Command, request).await? {
                 Ok(response) => return Ok(response),
                 Err(Failure::Lost(cause)) => return Err(Unanswered::Lost(cause)),
-                Err(Failure::Unsent(back)) => request = back,
+                Err(Failure::Unsent(back)) => request = *back,
             }
             tried.push(address.peer);
         }
