@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use slipway_mesh::grpc::{Authorities, ClientTls, Identity, Origins, ServerTls, TlsError};
+use slipway_mesh::grpc::{Authorities, ClientTls, Identity, Origin, Origins, ServerTls, TlsError};
 
 use super::{Key, keys, settings::Reader};
 
@@ -28,7 +28,7 @@ impl Reader<'_> {
             self.problem(&keys::TLS_CERT_FILE, message);
         }
         let mut origins = urls.into_iter().flatten().flat_map(Origins::iter);
-        if !self.layers.sets(&keys::TLS_CA_FILE) && origins.any(|origin| origin.is_encrypted()) {
+        if !self.layers.sets(&keys::TLS_CA_FILE) && origins.any(Origin::is_encrypted) {
             let message = "must be set when a service has an https URL: it is verified with it";
             self.problem(&keys::TLS_CA_FILE, message);
         }
