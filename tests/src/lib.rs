@@ -7,13 +7,17 @@
 pub mod backbones;
 pub mod certificates;
 pub mod client;
+pub mod mesh;
 pub mod process;
 pub mod stream;
 pub mod team;
+#[cfg(feature = "kafka")]
+pub mod topics;
 
 pub use backbones::Backbones;
 pub use certificates::Authority;
 pub use client::{Answer, Client};
+pub use mesh::{Mesh, Role};
 pub use process::{Options, Process};
 pub use stream::{Stream, StreamEvent};
 pub use team::Team;
