@@ -12,6 +12,7 @@ use std::{
 
 use futures::future::join_all;
 use slipway_tests::{Client, Options, Process};
+use tokio::task::JoinHandle;
 
 /// A key that signs tokens, the same for both replicas.
 const KEY: &str = "-----BEGIN PRIVATE KEY-----\n\
@@ -107,7 +108,7 @@ async fn reads_survive_the_death_of_one_replica_and_are_refused_at_once_without_
     let readers: Vec<_> = readers.collect();
     let read = async |count: usize| {
         let goal = reads.load(Ordering::SeqCst) + count;
-        while reads.load(Ordering::SeqCst) < goal && !readers.iter().any(|r| r.is_finished()) {
+        while reads.load(Ordering::SeqCst) < goal && !readers.iter().any(JoinHandle::is_finished) {
             tokio::task::yield_now().await;
         }
     };
