@@ -2,10 +2,9 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use slipway_mesh::{bus::Security, telemetry::logs::Format};
-use tonic::transport::Uri;
+use slipway_mesh::{bus::Security, grpc::Origins, telemetry::logs::Format};
 
-use super::{Invalid, Key, Layers, Problem, Secret, kafka, keys, parse};
+use super::{Invalid, Key, Layers, Problem, Secret, kafka, keys, parse, tls::Tls};
 use crate::cli::Role;
 
 /// A valid configuration. `Debug` does not show secrets.
@@ -26,9 +25,11 @@ pub struct Settings {
     /// What connections to Kafka are secured with.
     pub kafka_security: Security,
     /// Where the release service is; `None`: in this process, or not needed.
-    pub release_url: Option<Uri>,
+    pub release_url: Option<Origins>,
     /// Where the notification service is; `None`: in this process, or not needed.
-    pub notify_url: Option<Uri>,
+    pub notify_url: Option<Origins>,
+    /// How processes speak TLS with each other.
+    pub tls: Tls,
     /// Name of the first administrator, who is made when there is none.
     pub admin_username: String,
     /// Email address of the first administrator.
@@ -98,8 +99,9 @@ impl Reader<'_> {
         let mongodb_url = self.read(&keys::MONGODB_URL, parse::mongodb_url);
         let kafka_brokers = self.read(&keys::KAFKA_BROKERS, parse::kafka_brokers);
         let kafka_security = kafka::security(self);
-        let release_url = self.read(&keys::RELEASE_URL, parse::service_url);
-        let notify_url = self.read(&keys::NOTIFY_URL, parse::service_url);
+        let release_url = self.read(&keys::RELEASE_URL, parse::service_urls);
+        let notify_url = self.read(&keys::NOTIFY_URL, parse::service_urls);
+        let tls = self.tls([release_url.as_ref(), notify_url.as_ref()]);
         let admin_username = self.read(&keys::ADMIN_USERNAME, parse::username);
         let admin_email = self.read(&keys::ADMIN_EMAIL, parse::email);
         let admin_password = self.read(&keys::ADMIN_PASSWORD, parse::password);
@@ -134,6 +136,7 @@ impl Reader<'_> {
             kafka_security,
             release_url,
             notify_url,
+            tls,
             admin_username: admin_username?,
             admin_email: admin_email?,
             admin_password,
