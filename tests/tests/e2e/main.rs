@@ -4,13 +4,19 @@
 
 mod api;
 mod concurrency;
+mod configuration;
 mod crash;
 mod dead_letters;
 mod grpc;
+#[cfg(feature = "kafka")]
+mod interop;
 mod life;
 mod main_job;
+mod poison;
 mod readme;
 #[cfg(feature = "kafka")]
 mod replicas;
 mod roles;
 mod stream;
+mod tls;
+mod transport;

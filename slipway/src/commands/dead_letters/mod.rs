@@ -18,6 +18,18 @@ mod letter;
 
 const PATH: &str = "/admin/dead-letters";
 
+/// What says which of many are meant.
+const FILTER: [&str; 8] = [
+    "group",
+    "event_type",
+    "cause",
+    "reason",
+    "from",
+    "to",
+    "all",
+    "dry_run",
+];
+
 /// What can be done with dead letters.
 #[derive(clap::Subcommand)]
 pub enum DeadLettersCommand {
@@ -125,10 +137,10 @@ pub struct ShowArgs {
 #[derive(clap::Args)]
 pub struct ReplayArgs {
     /// The one to send back
-    #[arg(conflicts_with_all = ["group", "event_type", "cause", "reason", "from", "to", "all", "dry_run"])]
+    #[arg(conflicts_with_all = FILTER)]
     pub id: Option<Uuid>,
     /// File with the JSON object that replaces its payload; - reads standard input
-    #[arg(long, value_name = "FILE", requires = "id")]
+    #[arg(long, value_name = "FILE", requires = "id", conflicts_with_all = FILTER)]
     pub payload: Option<PathBuf>,
     /// Which ones, of those that wait.
     #[command(flatten)]
