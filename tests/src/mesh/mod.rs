@@ -2,6 +2,8 @@
 //! two replicas of each role in processes of their own, on a real Kafka and a
 //! MongoDB-compatible server. What a test does with it is the same.
 
+mod replica;
+
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
@@ -10,6 +12,9 @@ use std::sync::{
 use anyhow::Context as _;
 use futures::future::try_join_all;
 use tempfile::TempDir;
+
+use replica::Replica;
+pub use replica::Role;
 
 use crate::{
     ADMIN_PASSWORD, Backbones, Client, Options, Process,
@@ -23,56 +28,6 @@ const REPLICAS: usize = 2;
 const KEY: &str = "-----BEGIN PRIVATE KEY-----\n\
     MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n\
     -----END PRIVATE KEY-----\n";
-
-/// What a process of a mesh does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// Accounts, releases and tasks.
-    Release,
-    /// The wall of activity.
-    Notify,
-    /// REST and the live stream.
-    Gateway,
-}
-
-impl Role {
-    /// All of them, in the order in which they find each other.
-    pub const ALL: [Self; 3] = [Self::Release, Self::Notify, Self::Gateway];
-
-    /// The subcommand.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Release => "release",
-            Self::Notify => "notify",
-            Self::Gateway => "gateway",
-        }
-    }
-}
-
-/// A process that may be gone for a while, and comes back as itself: on the same
-/// addresses, with the same configuration.
-struct Replica {
-    options: Options,
-    data: Arc<TempDir>,
-    process: Option<Process>,
-}
-
-impl Replica {
-    async fn start(options: Options) -> anyhow::Result<Self> {
-        let data = Arc::new(tempfile::tempdir()?);
-        let process = Process::start_on(Arc::clone(&data), &options).await?;
-        Ok(Self {
-            options,
-            data,
-            process: Some(process),
-        })
-    }
-
-    fn process(&self) -> anyhow::Result<&Process> {
-        self.process.as_ref().context("the process is gone")
-    }
-}
 
 /// A running Slipway.
 pub struct Mesh {
