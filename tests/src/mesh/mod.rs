@@ -95,7 +95,7 @@ impl Mesh {
             _dir: dir,
         };
         for role in Role::ALL {
-            let started = (0..REPLICAS).map(|n| Replica::start(mesh.options(role, n)));
+            let started = (0..REPLICAS).map(|_| Replica::start(mesh.options(role)));
             mesh.replicas[role as usize] = try_join_all(started).await?;
         }
         for gateway in &mesh.replicas[Role::Gateway as usize] {
@@ -105,9 +105,9 @@ impl Mesh {
         Ok(mesh)
     }
 
-    /// How replica `n` of this role is started. It keeps its addresses for its life, below
+    /// How a replica of this role is started. It keeps its addresses for its life, below
     /// the ports that the system gives away.
-    fn options(&self, role: Role, n: usize) -> Options {
+    fn options(&self, role: Role) -> Options {
         let own = |options: Options| {
             options
                 .arg(role.name())
@@ -117,22 +117,21 @@ impl Mesh {
         match role {
             Role::Release => own(self.base.clone()),
             Role::Notify => {
-                own(self.base.clone()).env("SLIPWAY_RELEASE_URL", self.url(Role::Release, n))
+                own(self.base.clone()).env("SLIPWAY_RELEASE_URL", self.urls(Role::Release))
             }
             Role::Gateway => own(Options::default())
                 .env("SLIPWAY_SERVICE_SECRET", SECRET)
-                .env("SLIPWAY_RELEASE_URL", self.url(Role::Release, n))
-                .env("SLIPWAY_NOTIFY_URL", self.url(Role::Notify, n)),
+                .env("SLIPWAY_RELEASE_URL", self.urls(Role::Release))
+                .env("SLIPWAY_NOTIFY_URL", self.urls(Role::Notify)),
         }
     }
 
-    /// Where replica `n` finds this role: those of one number speak to each other.
-    fn url(&self, role: Role, n: usize) -> String {
-        let replicas = &self.replicas[role as usize];
-        let process = &replicas[n % replicas.len()].process;
-        process
-            .as_ref()
-            .map_or_else(String::new, |process| process.grpc.clone())
+    /// Where all replicas of this role are.
+    fn urls(&self, role: Role) -> String {
+        let replicas = self.replicas[role as usize].iter();
+        let running = replicas.filter_map(|replica| replica.process.as_ref());
+        let urls: Vec<_> = running.map(|process| process.grpc.as_str()).collect();
+        urls.join(",")
     }
 
     /// Waits until every gateway follows the wall of activity.
@@ -245,7 +244,7 @@ impl Mesh {
     /// If it does not become ready.
     pub async fn add(&mut self, role: Role) -> anyhow::Result<usize> {
         let n = self.replicas[role as usize].len();
-        let replica = Replica::start(self.options(role, n)).await?;
+        let replica = Replica::start(self.options(role)).await?;
         self.replicas[role as usize].push(replica);
         Ok(n)
     }
