@@ -11,6 +11,7 @@ const FILES: &[&str] = &[
     "proto/slipway/identity/v1/identity.proto",
     "proto/slipway/notify/v1/activity.proto",
     "proto/slipway/notify/v1/dead_letter.proto",
+    "proto/slipway/notify/v1/incident.proto",
     "proto/slipway/release/v1/release.proto",
 ];
 

@@ -3,6 +3,7 @@
 //! | module | what it gives |
 //! | --- | --- |
 //! | [`access`] | tokens, and who may call which method |
+//! | [`alarm`] | what is wrong, on its way to administrators |
 //! | [`bus`] | events: the envelope, the port, its adapters, the consumer runner |
 //! | [`outbox`] | events committed with the change that caused them, published after |
 //! | [`store`] | plumbing of the storage backends |
@@ -16,6 +17,7 @@
 //! Nothing in here knows the domain.
 
 pub mod access;
+pub mod alarm;
 pub mod bus;
 pub mod clock;
 pub mod error;

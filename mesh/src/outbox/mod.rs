@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
+    alarm::{self, Kind},
     bus::{Record, SharedBus, consumer::Delay},
     clock::SharedClock,
     life::Background,
@@ -38,6 +39,9 @@ const AGGREGATES: usize = 100;
 
 /// What is older than this is published by any replica.
 pub const OVERDUE: Duration = Duration::from_secs(3);
+
+/// What has waited for longer than this is an incident.
+const INCIDENT_AFTER: Duration = Duration::from_secs(60);
 
 /// How often a publisher sweeps.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
@@ -224,6 +228,17 @@ impl Publisher {
     async fn measure(&self) {
         if let Ok(waiting) = self.store.count().await {
             metrics::gauge!(m::OUTBOX_PENDING, "service" => self.service).set(waiting as f64);
+        }
+        let before = self.clock.now();
+        let before = before.checked_sub(INCIDENT_AFTER).unwrap_or(before);
+        match self.store.overdue(before, 1).await {
+            Ok(old) if old.is_empty() => alarm::resolve(Kind::OutboxGrows, self.service),
+            Ok(_) => {
+                let text = "events have waited for the bus for over a minute";
+                alarm::raise(Kind::OutboxGrows, self.service, text);
+            }
+            // That is told by who checks the database.
+            Err(_) => {}
         }
     }
 }

@@ -54,9 +54,13 @@ impl TraceContext {
     /// The trace the running request or delivery belongs to; a new one outside of any.
     #[must_use]
     pub fn current() -> Self {
-        CURRENT
-            .try_with(|context| *context)
-            .unwrap_or_else(|_| Self::generate())
+        Self::scoped().unwrap_or_else(Self::generate)
+    }
+
+    /// The trace of whoever calls, if there is one.
+    #[must_use]
+    pub fn scoped() -> Option<Self> {
+        CURRENT.try_with(|context| *context).ok()
     }
 
     /// Runs `work` within this trace.

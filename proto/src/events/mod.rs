@@ -5,10 +5,12 @@
 //! fields, so that old readers and old writers go on working: a test holds the schemas.
 
 mod release;
+mod system;
 mod task;
 mod user;
 
 pub use release::{ReleaseCompletedEvent, ReleaseCreatedEvent, ReleaseReopenedEvent};
+pub use system::SystemErrorEvent;
 pub use task::{
     HotfixTaskAddedEvent, TaskAssignedEvent, TaskCompletedEvent, TaskCreatedEvent, TaskData,
     TaskStartedEvent, TaskState,
@@ -40,8 +42,14 @@ pub const RELEASES: Topic = Topic {
     partitions: 12,
 };
 
-/// Every topic with domain events.
-pub const TOPICS: &[Topic] = &[USERS, RELEASES];
+/// Faults of the system itself; keyed by service.
+pub const SYSTEM: Topic = Topic {
+    name: "slipway.system",
+    partitions: 3,
+};
+
+/// Every topic with events.
+pub const TOPICS: &[Topic] = &[USERS, RELEASES, SYSTEM];
 
 /// The payload of one type of event.
 pub trait Payload: Serialize + DeserializeOwned + JsonSchema {
@@ -98,6 +106,7 @@ pub const CATALOGUE: &[Kind] = &[
     kind::<TaskStartedEvent>(),
     kind::<TaskCompletedEvent>(),
     kind::<HotfixTaskAddedEvent>(),
+    kind::<SystemErrorEvent>(),
 ];
 
 macro_rules! payload {

@@ -5,14 +5,16 @@ use std::{collections::HashMap, ops::ControlFlow, sync::Arc};
 
 use jiff::Timestamp;
 use serde::de::IgnoredAny;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Consumer, Delay,
     letter::{Cause, Letter, due, retry_topic},
-    settle::{Fate, Item, Refused},
+    settle::{Fate, INCIDENT_AFTER, Item, Refused},
 };
 use crate::{
+    alarm::{self, Kind},
     bus::{BusError, Delivery, Event, Record, SharedBus, Subscription},
     clock::SharedClock,
     telemetry::metrics as m,
@@ -45,17 +47,22 @@ type Flow = ControlFlow<()>;
 impl Run {
     /// Consumes until told to stop, joining again whenever the bus was lost.
     pub(super) async fn until_stopped(&self) {
-        let mut delay = Delay::default();
-        while let Err(error) = self.consume(&mut delay).await {
-            tracing::warn!(group = self.consumer.group, source = ?self.source, %error,
-                "the consumer lost the bus");
+        let (mut delay, mut lost) = (Delay::default(), None);
+        let group = self.consumer.group;
+        while let Err(error) = self.consume(&mut delay, &mut lost).await {
+            tracing::warn!(group, source = ?self.source, %error, "the consumer lost the bus");
+            if lost.get_or_insert_with(Instant::now).elapsed() >= INCIDENT_AFTER {
+                let text =
+                    format!("the consumers of {group} have been without the bus for a minute");
+                alarm::raise(Kind::ConsumerLost, group, &text);
+            }
             if delay.wait(&self.stop).await.is_break() {
                 return;
             }
         }
     }
 
-    async fn consume(&self, delay: &mut Delay) -> Result<(), BusError> {
+    async fn consume(&self, delay: &mut Delay, lost: &mut Option<Instant>) -> Result<(), BusError> {
         let mut subscription = tokio::select! {
             () = self.stop.cancelled() => return Ok(()),
             joined = self.join() => joined?,
@@ -67,6 +74,9 @@ impl Run {
                 batch = subscription.next(BATCH) => batch?,
             };
             delay.reset();
+            if lost.take().is_some() {
+                alarm::resolve(Kind::ConsumerLost, self.consumer.group);
+            }
             if self.batch(&mut *subscription, batch).await?.is_break() {
                 break;
             }

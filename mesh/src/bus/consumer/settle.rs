@@ -9,14 +9,19 @@ use super::{
     Consumer, Delay, Failure, Order, Refusal, Verdict,
     letter::{Cause, Letter},
 };
-use crate::{bus::Event, grpc::panic_text, telemetry::metrics as m};
+use crate::{
+    alarm::{self, Kind},
+    bus::Event,
+    grpc::panic_text,
+    telemetry::metrics as m,
+};
 use tokio_util::sync::CancellationToken;
 
 /// How often the log says that a batch waits.
 const SAY_EVERY: Duration = Duration::from_secs(10);
 
-/// From then on a batch that waits is an incident.
-const INCIDENT_AFTER: Duration = Duration::from_secs(60);
+/// From then on a batch that waits, or a consumer that is without the bus, is an incident.
+pub(super) const INCIDENT_AFTER: Duration = Duration::from_secs(60);
 
 /// An event of a batch and the record it came in.
 pub(super) struct Item {
@@ -204,6 +209,10 @@ impl Hold {
             self.said = Some(Instant::now());
             tracing::warn!(group, reason, ?held, "events wait to be handled");
         }
+        if self.incident {
+            let text = format!("the consumers of {group} have tried the same events for a minute");
+            alarm::raise(Kind::ConsumerStuck, group, &text);
+        }
         self.delay.wait(stop).await
     }
 }
@@ -212,6 +221,9 @@ impl Drop for Hold {
     fn drop(&mut self) {
         if self.waited {
             metrics::gauge!(m::CONSUMER_HELD_SECONDS, "group" => self.group).set(0.0);
+        }
+        if self.incident {
+            alarm::resolve(Kind::ConsumerStuck, self.group);
         }
     }
 }

@@ -1,0 +1,132 @@
+//! Alarms: any code says what is wrong, and administrators hear of it.
+//!
+//! [`raise`] and [`resolve`] cost a lock and never wait. What is raised again and again
+//! is counted, and reported at once the first time and every ten seconds at most after
+//! that ([`ledger`]). A process [delivers](delivery) its reports as `system.error` events
+//! over the bus; what is wrong with the bus itself, and everything while it is away, by
+//! RPC to the service that keeps the incidents. While neither can be reached the ledger
+//! keeps them: a bounded number of conditions, each with its count.
+//!
+//! Nothing in here raises an alarm, so none can cause another one.
+//!
+//! | module | |
+//! | --- | --- |
+//! | [`ledger`] | what has been raised and not been delivered: pure |
+//! | [`delivery`] | by the bus, by RPC, again |
+//! | [`watch`] | raises what health checks and panics say |
+
+pub mod delivery;
+mod ledger;
+pub mod watch;
+
+use std::sync::LazyLock;
+
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use tokio::{sync::Notify, time::Instant};
+
+pub use delivery::Delivery;
+use ledger::Ledger;
+
+use crate::telemetry::TraceContext;
+
+/// What sort of thing is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Something that a service needs cannot be reached.
+    Unreachable,
+    /// The bus cannot be reached.
+    BusUnreachable,
+    /// A consumer has lost the bus.
+    ConsumerLost,
+    /// A consumer has been trying the same events for over a minute.
+    ConsumerStuck,
+    /// Events have waited for the bus for over a minute.
+    OutboxGrows,
+    /// Events were put aside as dead letters.
+    DeadLetter,
+    /// Requests are answered with errors of ours.
+    ErrorAnswers,
+    /// A thread or a task panicked.
+    Panic,
+}
+
+impl Kind {
+    /// As it is told.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::BusUnreachable => "bus-unreachable",
+            Self::ConsumerLost => "consumer-lost",
+            Self::ConsumerStuck => "consumer-stuck",
+            Self::OutboxGrows => "outbox-grows",
+            Self::DeadLetter => "dead-letter",
+            Self::ErrorAnswers => "error-answers",
+            Self::Panic => "panic",
+        }
+    }
+
+    /// Whether it is what is to be expected while the bus cannot be reached: then it is
+    /// not told beside that.
+    fn follows_from_the_bus(self) -> bool {
+        matches!(self, Self::ConsumerLost | Self::OutboxGrows)
+    }
+
+    /// Whether the bus is what is wrong: then it is not told by it.
+    fn is_about_the_bus(self) -> bool {
+        matches!(
+            self,
+            Self::BusUnreachable | Self::ConsumerLost | Self::OutboxGrows
+        )
+    }
+}
+
+/// A condition of this process: its kind, and what it is about.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Condition {
+    kind: Kind,
+    about: String,
+}
+
+/// What this process has raised. One for the process, like its metrics: whoever raises
+/// something need not know who delivers it.
+static ALARMS: LazyLock<Alarms> = LazyLock::new(Alarms::default);
+
+#[derive(Default)]
+struct Alarms {
+    ledger: Mutex<Ledger>,
+    news: Notify,
+}
+
+/// Something is wrong: with `about`, of which there are few, as `summary` says in one line
+/// without a secret. To be repeated as often as it happens, and while it lasts.
+pub fn raise(kind: Kind, about: &str, summary: &str) {
+    let trace = TraceContext::scoped().map(TraceContext::trace_id);
+    let condition = Condition {
+        kind,
+        about: about.to_owned(),
+    };
+    let (at, now) = (Timestamp::now(), Instant::now());
+    let is_news = {
+        let mut ledger = ALARMS.ledger.lock();
+        if kind.follows_from_the_bus() && ledger.stands(Kind::BusUnreachable) {
+            return;
+        }
+        ledger.raise(condition, summary, trace, at, now)
+    };
+    if is_news {
+        ALARMS.news.notify_one();
+    }
+}
+
+/// It is over. What was not raised need not be resolved, but may be.
+pub fn resolve(kind: Kind, about: &str) {
+    let condition = Condition {
+        kind,
+        about: about.to_owned(),
+    };
+    if ALARMS.ledger.lock().resolve(&condition) {
+        ALARMS.news.notify_one();
+    }
+}

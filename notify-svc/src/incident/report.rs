@@ -1,0 +1,79 @@
+//! What a process says of a fault.
+
+use jiff::Timestamp;
+use slipway_proto::events::SystemErrorEvent;
+use uuid::Uuid;
+
+/// Characters of a name and of a summary at most.
+const NAME: usize = 200;
+const SUMMARY: usize = 500;
+
+/// A report cannot be taken up: a field is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must not be empty")]
+pub struct Malformed(pub &'static str);
+
+/// What a process says of a fault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Its id: a repetition has the same one.
+    pub id: Uuid,
+    /// The service that noticed it.
+    pub service: String,
+    /// The kind of fault.
+    pub kind: String,
+    /// What makes two reports one incident.
+    pub fingerprint: String,
+    /// One line for a person.
+    pub summary: String,
+    /// When it began.
+    pub since: Timestamp,
+    /// How often it happened since the last report.
+    pub count: u64,
+    /// Whether it is over.
+    pub resolved: bool,
+    /// Whether it lasts until it is said to be over.
+    pub lasts: bool,
+    /// A trace in which it happened.
+    pub trace_id: Option<String>,
+    /// When administrators were mailed about it directly, because it could not be stored.
+    pub mailed_at: Option<Timestamp>,
+}
+
+impl Report {
+    /// From the event or the call with this id.
+    ///
+    /// # Errors
+    /// If it does not say what it is about.
+    pub fn new(id: Uuid, said: SystemErrorEvent) -> Result<Self, Malformed> {
+        for (field, text) in [
+            ("service", &said.service),
+            ("kind", &said.kind),
+            ("fingerprint", &said.fingerprint),
+            ("summary", &said.summary),
+        ] {
+            if text.trim().is_empty() {
+                return Err(Malformed(field));
+            }
+        }
+        Ok(Self {
+            id,
+            service: line(&said.service, NAME),
+            kind: line(&said.kind, NAME),
+            fingerprint: line(&said.fingerprint, NAME),
+            summary: line(&said.summary, SUMMARY),
+            since: said.since,
+            count: said.count,
+            resolved: said.resolved,
+            lasts: said.lasts,
+            trace_id: said.trace_id.map(|id| line(&id, NAME)),
+            mailed_at: None,
+        })
+    }
+}
+
+/// A text on one line, of bounded length.
+fn line(text: &str, longest: usize) -> String {
+    let plain = text.replace(char::is_control, " ");
+    plain.trim().chars().take(longest).collect()
+}

@@ -1,0 +1,150 @@
+//! When administrators are mailed, and when it is over.
+
+use proptest::prelude::*;
+use slipway_proto::events::SystemErrorEvent;
+
+use super::*;
+
+fn start() -> Timestamp {
+    "2026-01-02T03:04:05Z".parse().unwrap()
+}
+
+fn after(minutes: i64) -> Timestamp {
+    start() + SignedDuration::from_mins(minutes)
+}
+
+fn report(resolved: bool) -> Report {
+    let said = SystemErrorEvent {
+        service: "release".into(),
+        kind: "panic".into(),
+        fingerprint: "release/panic/x".into(),
+        summary: "it broke\r\nBcc: x".into(),
+        since: start(),
+        count: 1,
+        resolved,
+        lasts: false,
+        trace_id: None,
+    };
+    Report::new(Uuid::now_v7(), said).unwrap()
+}
+
+fn news(incident: &Incident) -> Vec<News> {
+    incident.mailings.iter().map(|mailing| mailing.news).collect()
+}
+
+#[test]
+fn ten_thousand_reports_are_one_mail_and_a_count() {
+    let mut incident = Incident::first(&report(false), start());
+    for _ in 1..10_000 {
+        incident = incident.after(&report(false), after(1)).unwrap();
+    }
+    assert_eq!((incident.count, news(&incident)), (10_000, vec![News::Begun]));
+    assert_eq!(incident.revision, 10_000);
+    assert!(incident.reports.len() <= REMEMBERED);
+}
+
+#[test]
+fn a_report_counts_once() {
+    let first = report(false);
+    let incident = Incident::first(&first, start());
+    assert_eq!(incident.after(&first, after(1)), None);
+}
+
+#[test]
+fn what_lasts_is_mailed_hourly_and_its_end_at_once() {
+    let mut incident = Incident::first(&report(false), start());
+    for minute in 1..=150 {
+        incident = incident.after(&report(false), after(minute)).unwrap();
+    }
+    use News::{Begun, Lasts, Over};
+    assert_eq!(news(&incident), [Begun, Lasts, Lasts]);
+    let incident = incident.after(&report(true), after(151)).unwrap();
+    assert_eq!(news(&incident), [Begun, Lasts, Lasts, Over]);
+    assert_eq!(incident.state, State::Resolved);
+    assert_eq!(incident.resolved_at, Some(after(151)));
+    let again = incident.after(&report(true), after(152)).unwrap();
+    assert_eq!(news(&again).len(), 4, "it is over once");
+    let again = again.after(&report(false), after(153)).unwrap();
+    assert_eq!(news(&again).last(), Some(&Begun));
+    assert_eq!((again.id, again.resolved_at), (incident.id, None));
+}
+
+#[test]
+fn silence_says_that_it_is_over_unless_it_lasts_by_itself() {
+    let incident = Incident::first(&report(false), start());
+    assert_eq!(incident.silent(after(9)), None);
+    let over = incident.silent(after(10)).unwrap();
+    assert_eq!(news(&over), [News::Begun, News::Over]);
+    assert_eq!(over.silent(after(30)), None);
+    let lasting = Report {
+        lasts: true,
+        ..report(false)
+    };
+    assert_eq!(Incident::first(&lasting, start()).silent(after(600)), None);
+}
+
+#[test]
+fn what_was_over_before_it_was_heard_of_is_told_to_nobody() {
+    let incident = Incident::first(&report(true), start());
+    assert_eq!((incident.state, incident.is_owing()), (State::Resolved, false));
+}
+
+#[test]
+fn what_was_mailed_directly_is_not_mailed_again() {
+    let direct = Report {
+        mailed_at: Some(start()),
+        ..report(false)
+    };
+    let incident = Incident::first(&direct, after(5));
+    assert_eq!(news(&incident), [News::Begun]);
+    assert!(!incident.is_owing());
+    let over = incident.after(&report(true), after(6)).unwrap();
+    assert!(over.is_owing(), "its end is told as usual");
+}
+
+#[test]
+fn a_mailing_is_owed_until_it_is_made() {
+    let incident = Incident::first(&report(false), start());
+    let owed: Vec<_> = incident.owed().map(|mailing| mailing.id).collect();
+    assert_eq!(owed.len(), 1);
+    let told = incident.told(&owed);
+    assert_eq!((told.is_owing(), told.revision), (false, 2));
+}
+
+#[test]
+fn texts_are_single_lines_and_none_may_be_missing() {
+    assert_eq!(report(false).summary, "it broke  Bcc: x");
+    let empty = SystemErrorEvent {
+        service: "x".into(),
+        kind: "x".into(),
+        fingerprint: " ".into(),
+        summary: "x".into(),
+        since: start(),
+        count: 1,
+        resolved: false,
+        lasts: false,
+        trace_id: None,
+    };
+    assert_eq!(Report::new(Uuid::nil(), empty), Err(Malformed("fingerprint")));
+}
+
+proptest! {
+    #[test]
+    fn no_course_of_events_mails_more_than_six_times_an_hour(
+        steps in prop::collection::vec((0..20_i64, any::<bool>()), 1..200)
+    ) {
+        let mut incident = Incident::first(&report(false), start());
+        let (mut minute, mut mailed) = (0, vec![start()]);
+        for (wait, resolved) in steps {
+            minute += wait;
+            let known = incident.mailings.last().map(|mailing| mailing.id);
+            incident = incident.after(&report(resolved), after(minute)).unwrap();
+            if incident.mailings.last().map(|mailing| mailing.id) != known {
+                mailed.push(after(minute));
+            }
+        }
+        for window in mailed.windows(MAILS_AN_HOUR + 1) {
+            prop_assert!(window[MAILS_AN_HOUR].duration_since(window[0]) >= REMINDER);
+        }
+    }
+}
