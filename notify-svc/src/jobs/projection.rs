@@ -14,10 +14,10 @@ use slipway_mesh::{
 use slipway_proto::events::TOPICS;
 
 use crate::{
-    activity::{Activity, Narrated},
+    activity::{Activity, Narrated, is_shown},
     metrics as m,
     newest::Newest,
-    store::ActivityStore,
+    store::activity::ActivityStore,
 };
 
 /// The consumer group.
@@ -43,7 +43,11 @@ impl Projection {
     pub(crate) fn spawn(self, bus: &SharedBus, clock: &SharedClock, background: &Background) {
         Consumer {
             group: GROUP,
-            topics: TOPICS.iter().map(|topic| topic.name.to_owned()).collect(),
+            topics: TOPICS
+                .iter()
+                .filter(|topic| is_shown(topic))
+                .map(|topic| topic.name.to_owned())
+                .collect(),
             order: Order::PerKey,
             handler: Arc::new(self),
         }
