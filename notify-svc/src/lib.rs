@@ -34,11 +34,10 @@ pub mod templates;
 
 use std::{num::NonZeroU32, path::Path, sync::Arc, time::Duration};
 
-use async_trait::async_trait;
 use slipway_mesh::{
     bus::SharedBus,
     clock::SharedClock,
-    life::{Background, Check, Health},
+    life::{Background, Health, Need},
     outbox::{OutboxStore, Publisher, Wake, sqlite::SqliteOutbox},
     store::{mongo, sqlite::StorageError},
 };
@@ -164,9 +163,11 @@ impl Config {
         metrics::describe();
         let health = &dependencies.health;
         for service in SERVICES {
-            health.depends(service, "store", dependencies.stores.activity.clone());
-            let bus = BusCheck(dependencies.bus.clone());
-            health.depends(service, "bus", Arc::new(bus));
+            let store = dependencies.stores.activity.clone();
+            health.depends(service, "store", Need::Required, store);
+            // What is there is read without it: what is new is late.
+            let bus = Arc::new(dependencies.bus.clone());
+            health.depends(service, "bus", Need::Degraded, bus);
         }
         let activity = self.build_activity(&dependencies);
         self.build_notifications(dependencies);
@@ -212,6 +213,7 @@ impl Config {
             store: stores.outbox,
             bus: bus.clone(),
             wake: outbox.clone(),
+            clock: clock.clone(),
         }
         .spawn(&background);
         Dispatcher {
@@ -230,14 +232,5 @@ impl Config {
         .spawn(&background);
         Recipients::new(stores.recipients).spawn(&bus, &clock, &background);
         Notifying::new(notifier).spawn(&bus, &clock, &background);
-    }
-}
-
-struct BusCheck(SharedBus);
-
-#[async_trait]
-impl Check for BusCheck {
-    async fn check(&self) -> Result<(), String> {
-        self.0.check().await
     }
 }

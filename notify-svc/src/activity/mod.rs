@@ -7,7 +7,7 @@ mod sentence;
 
 use slipway_proto::events::{NOTIFICATIONS, Topic};
 
-pub use entry::{Activity, Entry, Narrated};
+pub use entry::{Activity, Entry};
 pub use filter::{Filter, MalformedPattern, TypePattern};
 
 /// Whether the wall shows the events of a topic. Who was sent which mail is between

@@ -204,7 +204,7 @@ impl Sender {
             }
         }
         if *is_final {
-            self.outbox.wake();
+            self.outbox.wake(notification.id.0);
         }
         count(notification, now);
     }

@@ -35,31 +35,57 @@ pub struct Draft {
     pub data: Value,
 }
 
+/// An event that somebody is to be told of cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("its payload violates {schema}: {reason}")]
+pub struct Misfit {
+    schema: String,
+    reason: String,
+}
+
+impl Misfit {
+    fn new(event: &Event, reason: impl std::fmt::Display) -> Self {
+        Self {
+            schema: event.dataschema.clone(),
+            reason: reason.to_string(),
+        }
+    }
+}
+
 /// Who is to be told of an event: each recipient once, most events nobody.
 ///
 /// # Errors
-/// If the payload does not fit the schema of the event's type.
-pub fn of(event: &Event) -> Result<Vec<Draft>, serde_json::Error> {
+/// If the payload does not fit the schema of the event's type, or is of a major version
+/// that is not known: somebody would not be told.
+pub fn of(event: &Event) -> Result<Vec<Draft>, Misfit> {
     let recipients = match event.event_type.as_str() {
         TaskAssignedEvent::TYPE => {
-            vec![event.payload::<TaskAssignedEvent>()?.developer_id]
+            vec![payload::<TaskAssignedEvent>(event)?.developer_id]
         }
         HotfixTaskAddedEvent::TYPE => {
-            vec![event.payload::<HotfixTaskAddedEvent>()?.developer_id]
+            vec![payload::<HotfixTaskAddedEvent>(event)?.developer_id]
         }
         StaleTaskDetectedEvent::TYPE => {
-            vec![event.payload::<StaleTaskDetectedEvent>()?.developer_id]
+            vec![payload::<StaleTaskDetectedEvent>(event)?.developer_id]
         }
         TaskReminderDueEvent::TYPE => {
-            vec![event.payload::<TaskReminderDueEvent>()?.developer_id]
+            vec![payload::<TaskReminderDueEvent>(event)?.developer_id]
         }
         _ => return Ok(Vec::new()),
     };
     drafts(event, &recipients)
 }
 
-fn drafts(event: &Event, recipients: &[Uuid]) -> Result<Vec<Draft>, serde_json::Error> {
-    let mut data: Map<String, Value> = serde_json::from_slice(&event.data)?;
+fn payload<P: Payload>(event: &Event) -> Result<P, Misfit> {
+    if event.major().is_some_and(|major| major != P::MAJOR) {
+        return Err(Misfit::new(event, "this major version is not known"));
+    }
+    event.payload().map_err(|error| Misfit::new(event, error))
+}
+
+fn drafts(event: &Event, recipients: &[Uuid]) -> Result<Vec<Draft>, Misfit> {
+    let data = serde_json::from_slice(&event.data);
+    let mut data: Map<String, Value> = data.map_err(|error| Misfit::new(event, error))?;
     if let Actor::User { username, .. } = &event.actor {
         data.insert("actor".to_owned(), username.clone().into());
     }
@@ -188,6 +214,9 @@ mod tests {
     #[test]
     fn a_payload_that_does_not_fit_is_refused() {
         let mut event = event(&assigned(), &Actor::System);
+        event.dataschema = "task.assigned/2".into();
+        assert!(of(&event).is_err(), "of another major version");
+        event.dataschema = "task.assigned/1".into();
         event.data = "{}".into();
         assert!(of(&event).is_err());
     }

@@ -15,7 +15,7 @@ use std::path::Path;
 
 use slipway_mesh::{
     error::Fault,
-    outbox::sqlite::SCHEMA as OUTBOX,
+    outbox::sqlite::{BY_AGGREGATE, SCHEMA as OUTBOX},
     store::{
         mongo,
         sqlite::{self, Database},
@@ -40,6 +40,7 @@ const MIGRATIONS: &[&str] = &[
     recipients::sqlite::SCHEMA,
     notifications::sqlite::SCHEMA,
     OUTBOX,
+    BY_AGGREGATE,
 ];
 
 /// Opens or creates the SQLite file that all stores share.

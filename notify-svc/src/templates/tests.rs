@@ -54,7 +54,10 @@ fn mails_read_as_they_should() {
     for (kind, data) in samples() {
         let subject = templates.subject(kind, &data).unwrap();
         let body = templates.body(kind, &data, "ada").unwrap();
-        assert!(body.text.lines().all(|line| line.len() <= 78), "{kind}");
+        // Links are as long as they are.
+        let words = |line: &&str| !line.contains("https://");
+        let mut lines = body.text.lines().filter(words);
+        assert!(lines.all(|line| line.len() <= 78), "{}", body.text);
         let text = format!("Subject: {}\n\n{}", subject.as_str(), body.text);
         insta::assert_snapshot!(format!("{kind}.txt"), text);
         insta::assert_snapshot!(format!("{kind}.html"), body.html);

@@ -58,7 +58,10 @@ pub(in crate::store) async fn an_outcome_is_stored_with_its_events(open: impl Fn
     assert_eq!(read, Some(sent.notification));
     let read = open().store.get(claimed[1].id).await.unwrap();
     assert_eq!(read.as_ref(), Some(&again.notification));
-    let pending = outbox.pending(10).await.unwrap();
+    let pending = outbox
+        .pending(&[event.key.parse().unwrap()], 10)
+        .await
+        .unwrap();
     assert_eq!(pending.len(), 1);
     assert_eq!(pending[0].record, event.to_record());
     outbox.remove(&pending).await.unwrap();

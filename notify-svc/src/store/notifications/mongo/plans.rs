@@ -25,7 +25,7 @@ fn commands() -> Vec<Document> {
             doc! { "claimedUntil": 1 },
         ),
         find(
-            doc! { "outbox.id": { "$exists": true } },
+            slipway_mesh::outbox::mongo::overdue(jiff::Timestamp::UNIX_EPOCH),
             doc! { "outbox.id": 1 },
         ),
     ];
