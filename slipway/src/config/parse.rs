@@ -16,6 +16,8 @@ use slipway_mesh::{
     telemetry::logs::{self, Format},
 };
 
+use tonic::transport::Uri;
+
 use super::Secret;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -112,7 +114,7 @@ pub(super) fn mail_rate(text: &str) -> Option<NonZeroU32> {
 
 /// It may have a path: Slipway can stand behind a proxy that gives it one.
 pub(super) fn public_url(text: &str) -> Option<String> {
-    let uri: tonic::transport::Uri = text.parse().ok()?;
+    let uri: Uri = text.parse().ok()?;
     let web = matches!(uri.scheme_str(), Some("http" | "https"));
     let plain = !uri.authority()?.as_str().contains('@') && !uri.host()?.is_empty();
     let bare = uri.query().is_none() && !text.contains('#');
