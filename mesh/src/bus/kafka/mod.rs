@@ -58,7 +58,9 @@ impl KafkaConfig {
             brokers: brokers.into(),
             security: Security::default(),
             publish_within: Duration::from_secs(10),
-            session_timeout: Duration::from_secs(10),
+            // The least that brokers accept. A restarted broker waits this long for members
+            // whose own session has ended meanwhile and who join again under a new name.
+            session_timeout: Duration::from_secs(6),
         }
     }
 }
