@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use slipway_mesh::{access::Verifier, clock::SharedClock, grpc::Link};
 use slipway_proto::{
     identity::v1::identity_service_client::IdentityServiceClient,
-    notify::v1::activity_service_client::ActivityServiceClient,
+    notify::v1::{
+        activity_service_client::ActivityServiceClient,
+        dead_letter_service_client::DeadLetterServiceClient,
+    },
     release::v1::{
         release_service_client::ReleaseServiceClient, task_service_client::TaskServiceClient,
     },
@@ -26,6 +29,7 @@ pub(crate) struct App {
     releases: ReleaseServiceClient<Link>,
     tasks: TaskServiceClient<Link>,
     activity: ActivityServiceClient<Link>,
+    dead_letters: DeadLetterServiceClient<Link>,
     pub(crate) verifier: Arc<Verifier>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) drain: CancellationToken,
@@ -46,6 +50,8 @@ impl App {
             drain,
             clock,
         } = dependencies;
+        let dead_letters =
+            DeadLetterServiceClient::new(notify.clone()).max_decoding_message_size(MAX_ANSWER);
         let activity = ActivityServiceClient::new(notify).max_decoding_message_size(MAX_ANSWER);
         let hub = Arc::new(Hub::new(config.stream.reader_bound));
         hub.follow(activity.clone(), services, drain.clone(), &background);
@@ -56,6 +62,7 @@ impl App {
                 .max_decoding_message_size(MAX_ANSWER),
             tasks: TaskServiceClient::new(release).max_decoding_message_size(MAX_ANSWER),
             activity,
+            dead_letters,
             verifier,
             hub,
             drain,
@@ -78,6 +85,11 @@ impl App {
     /// A client of the task service.
     pub(crate) fn tasks(&self) -> TaskServiceClient<Link> {
         self.tasks.clone()
+    }
+
+    /// A client of the desk of dead letters.
+    pub(crate) fn dead_letters(&self) -> DeadLetterServiceClient<Link> {
+        self.dead_letters.clone()
     }
 
     /// A client of the activity service.

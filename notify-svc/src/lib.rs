@@ -1,5 +1,5 @@
 //! notify-svc: the wall of activity, and the mails that tell people what they need to
-//! know.
+//! know; and the desk of dead letters.
 //!
 //! A consumer projects the events of the topics into one log, numbered 1, 2, 3, … without
 //! gaps; `ActivityService` reads it page by page and as a stream. Another makes
@@ -9,6 +9,7 @@
 //! | module | what it gives |
 //! | --- | --- |
 //! | [`activity`] | entries, how each event reads, filters: pure |
+//! | [`dead_letter`] | what consumers could not handle, and what may be done with it: pure |
 //! | [`notification`] | who is told of what, and what an attempt leads to: pure |
 //! | [`recipients`] | who can be written to: pure |
 //! | [`templates`] | the words of a mail |
@@ -16,10 +17,12 @@
 //! | [`dispatch`] | from the queue to the mailer, once |
 //! | [`store`] | all of it in a database |
 //! | `notifier` | the way into the queue |
-//! | `grpc` | `slipway.notify.v1`: `ActivityService`, `NotificationService` |
-//! | `jobs` | consumers, pruning, looking out for other replicas' entries |
+//! | `replays` | sending dead letters back |
+//! | `grpc` | `slipway.notify.v1`: `ActivityService`, `DeadLetterService` |
+//! | `jobs` | consumers, collecting dead letters, pruning, looking out for other replicas' entries |
 
 pub mod activity;
+pub mod dead_letter;
 pub mod dispatch;
 mod grpc;
 mod jobs;
@@ -29,6 +32,7 @@ mod newest;
 pub mod notification;
 mod notifier;
 pub mod recipients;
+mod replays;
 pub mod store;
 pub mod templates;
 
@@ -38,23 +42,28 @@ use slipway_mesh::{
     bus::SharedBus,
     clock::SharedClock,
     life::{Background, Health, Need},
-    outbox::{OutboxStore, Publisher, Wake, sqlite::SqliteOutbox},
+    outbox::{OutboxStore, Publisher, Wake, mongo::MongoOutbox, sqlite::SqliteOutbox},
     store::{mongo, sqlite::StorageError},
 };
-use slipway_proto::notify::v1::activity_service_server::ActivityServiceServer;
+use slipway_proto::notify::v1::{
+    activity_service_server::ActivityServiceServer,
+    dead_letter_service_server::DeadLetterServiceServer,
+};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 pub use notifier::Notifier;
 
 use dispatch::{Dispatcher, DomainLimits};
-use grpc::ActivityApi;
-use jobs::{Lookout, Notifying, Projection, Pruning, Recipients};
+use grpc::{ActivityApi, DeadLetterApi};
+use jobs::{Desk, Lookout, Notifying, Projection, Pruning, Recipients};
 use mail::SharedMailer;
 use newest::Newest;
 use notifier::Bell;
+use replays::Replays;
 use store::{
     activity::{ActivityStore, MongoActivityStore, SqliteActivityStore},
+    dead_letters::{DeadLetterStore, mongo::MongoDeadLetterStore, sqlite::SqliteDeadLetterStore},
     notifications::{MongoNotificationStore, NotificationStore, SqliteNotificationStore},
     recipients::{MongoRecipientStore, RecipientStore, SqliteRecipientStore},
 };
@@ -64,9 +73,10 @@ use templates::Templates;
 pub const SERVICE: &str = "notify-svc";
 
 const ACTIVITY_SERVICE: &str = "slipway.notify.v1.ActivityService";
+const DEAD_LETTER_SERVICE: &str = "slipway.notify.v1.DeadLetterService";
 
 /// Full protobuf names of what this crate serves.
-pub const SERVICES: &[&str] = &[ACTIVITY_SERVICE];
+pub const SERVICES: &[&str] = &[ACTIVITY_SERVICE, DEAD_LETTER_SERVICE];
 
 /// How notify-svc behaves.
 #[derive(Debug, Clone)]
@@ -95,11 +105,13 @@ impl Default for Config {
 pub struct Stores {
     /// The activity log.
     pub activity: Arc<dyn ActivityStore>,
+    /// The desk of dead letters.
+    pub dead_letters: Arc<dyn DeadLetterStore>,
     /// Who can be written to.
     pub recipients: Arc<dyn RecipientStore>,
     /// Notifications.
     pub notifications: Arc<dyn NotificationStore>,
-    /// Events that are not published yet.
+    /// What waits to be published.
     pub outbox: Arc<dyn OutboxStore>,
     /// Whether no other process can work on them at the same time.
     pub sole_owner: bool,
@@ -115,6 +127,7 @@ impl Stores {
         let db = store::open(path)?;
         Ok(Self {
             activity: Arc::new(SqliteActivityStore::new(db.clone())),
+            dead_letters: Arc::new(SqliteDeadLetterStore::new(db.clone())),
             recipients: Arc::new(SqliteRecipientStore::new(db.clone())),
             notifications: Arc::new(SqliteNotificationStore::new(db.clone())),
             outbox: Arc::new(SqliteOutbox::new(db)),
@@ -127,12 +140,17 @@ impl Stores {
     /// # Errors
     /// If the server is away, or an index exists with another definition.
     pub async fn mongo(client: &mongo::Client, name: &str) -> Result<Self, mongo::StorageError> {
-        let notifications = MongoNotificationStore::open(client, name).await?;
+        let indexes = [
+            store::dead_letters::mongo::INDEXES,
+            store::notifications::mongo::INDEXES,
+        ];
+        let database = mongo::Database::open(client, name, &indexes.concat()).await?;
         Ok(Self {
             activity: Arc::new(MongoActivityStore::open(client, name).await?),
+            dead_letters: Arc::new(MongoDeadLetterStore::new(&database)),
             recipients: Arc::new(MongoRecipientStore::open(client, name).await?),
-            outbox: Arc::new(notifications.outbox()),
-            notifications: Arc::new(notifications),
+            notifications: Arc::new(MongoNotificationStore::new(&database)),
+            outbox: Arc::new(MongoOutbox::new(database, store::OUTBOXES)),
             sole_owner: false,
         })
     }
@@ -169,30 +187,39 @@ impl Config {
             let bus = Arc::new(dependencies.bus.clone());
             health.depends(service, "bus", Need::Degraded, bus);
         }
-        let activity = self.build_activity(&dependencies);
-        self.build_notifications(dependencies);
+        let outbox = Wake::default();
+        Publisher {
+            service: SERVICE,
+            store: dependencies.stores.outbox.clone(),
+            bus: dependencies.bus.clone(),
+            wake: outbox.clone(),
+            clock: dependencies.clock.clone(),
+        }
+        .spawn(&dependencies.background);
+        let activity = self.activity(&dependencies);
+        let dead_letters = dead_letters(&dependencies, outbox.clone());
+        self.send_notifications(dependencies, outbox);
         Routes::new(ActivityServiceServer::new(activity))
+            .add_service(DeadLetterServiceServer::new(dead_letters))
     }
 
-    fn build_activity(&self, dependencies: &Dependencies) -> ActivityApi {
+    fn activity(&self, dependencies: &Dependencies) -> ActivityApi {
         let Dependencies {
-            stores: Stores {
-                activity: store, ..
-            },
+            stores,
             bus,
             clock,
             background,
             drain,
             ..
         } = dependencies;
-        let newest = Newest::default();
+        let (store, newest) = (stores.activity.clone(), Newest::default());
         Projection::new(store.clone(), newest.clone(), clock.clone()).spawn(bus, clock, background);
         Lookout::new(store.clone(), newest.clone()).spawn(background);
         Pruning::new(store.clone(), clock.clone(), self.activity_retention).spawn(background);
-        ActivityApi::new(store.clone(), newest, drain.clone())
+        ActivityApi::new(store, newest, drain.clone())
     }
 
-    fn build_notifications(&self, dependencies: Dependencies) {
+    fn send_notifications(&self, dependencies: Dependencies, outbox: Wake) {
         let Dependencies {
             stores,
             bus,
@@ -207,23 +234,13 @@ impl Config {
             clock: clock.clone(),
             bell: Bell::default(),
         };
-        let outbox = Wake::default();
-        Publisher {
-            service: SERVICE,
-            store: stores.outbox,
-            bus: bus.clone(),
-            wake: outbox.clone(),
-            clock: clock.clone(),
-        }
-        .spawn(&background);
+        let limits = self.mail_rate.map(DomainLimits::per_second);
         Dispatcher {
-            notifications: stores.notifications.clone(),
+            notifications: stores.notifications,
             recipients: stores.recipients.clone(),
             mailer,
             templates: notifier.templates.clone(),
-            limits: self
-                .mail_rate
-                .map(|rate| Arc::new(DomainLimits::per_second(rate))),
+            limits: limits.map(Arc::new),
             clock: clock.clone(),
             bell: notifier.bell.clone(),
             outbox,
@@ -233,4 +250,17 @@ impl Config {
         Recipients::new(stores.recipients).spawn(&bus, &clock, &background);
         Notifying::new(notifier).spawn(&bus, &clock, &background);
     }
+}
+
+fn dead_letters(dependencies: &Dependencies, outbox: Wake) -> DeadLetterApi {
+    let Dependencies {
+        stores,
+        bus,
+        clock,
+        background,
+        ..
+    } = dependencies;
+    let store = stores.dead_letters.clone();
+    let topics = Desk::new(store.clone(), clock.clone()).spawn(bus, background);
+    DeadLetterApi::new(Replays::new(store, topics, outbox, clock.clone()))
 }

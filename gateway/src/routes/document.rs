@@ -34,6 +34,7 @@ use crate::{extract::COOKIE, problem::PROBLEM_JSON};
         (name = "releases", description = "Planning, completing and reopening releases"),
         (name = "tasks", description = "A developer's work"),
         (name = "activity", description = "The wall of activity"),
+        (name = "administration", description = "For administrators"),
     ),
     components(schemas(ProblemDetails)),
     modifiers(&Common),

@@ -5,6 +5,7 @@
 
 mod activity;
 mod auth;
+mod dead_letters;
 mod document;
 mod releases;
 mod tasks;
@@ -32,6 +33,7 @@ pub(crate) fn router(app: AppState, deadline: Duration) -> Router {
         .merge(releases::routes())
         .merge(tasks::routes())
         .merge(activity::routes())
+        .merge(dead_letters::routes())
         .split_for_parts();
     document::describe_errors(&mut document);
     let api = api.with_state(app);

@@ -1,13 +1,15 @@
 //! Background work: events into the log and into the queue of notifications, accounts into
-//! the read model, what is old out of the stores, and an eye on the entries that other
-//! replicas append.
+//! the read model, dead letters onto their desk, what is old out of the stores, and an eye
+//! on the entries that other replicas append.
 
+mod desk;
 mod lookout;
 mod notifying;
 mod projection;
 mod pruning;
 mod recipients;
 
+pub(crate) use desk::Desk;
 pub(crate) use lookout::Lookout;
 pub(crate) use notifying::Notifying;
 pub(crate) use projection::Projection;

@@ -4,10 +4,12 @@
 //! | module | what is kept |
 //! | --- | --- |
 //! | [`activity`] | the activity log |
+//! | [`dead_letters`] | the desk of dead letters |
 //! | [`notifications`] | notifications, the attempts to send them, their outbox |
 //! | [`recipients`] | who can be written to |
 
 pub mod activity;
+pub mod dead_letters;
 pub mod notifications;
 pub mod recipients;
 
@@ -15,7 +17,7 @@ use std::path::Path;
 
 use slipway_mesh::{
     error::Fault,
-    outbox::sqlite::{BY_AGGREGATE, SCHEMA as OUTBOX},
+    outbox::sqlite::{BY_AGGREGATE, OWN_IDS, SCHEMA as OUTBOX},
     store::{
         mongo,
         sqlite::{self, Database},
@@ -34,13 +36,21 @@ pub(crate) const PAGE_WEIGHT: usize = 2 * 1024 * 1024;
 /// than it returns; it then continues on the next page.
 pub(crate) const EXAMINED: usize = 10_000;
 
+/// The MongoDB collections whose documents have an outbox.
+pub(crate) const OUTBOXES: &[&str] = &[
+    dead_letters::mongo::COLLECTION,
+    notifications::mongo::COLLECTION,
+];
+
 /// What brings the SQLite file from one version to the next. Appended to, never changed.
 const MIGRATIONS: &[&str] = &[
     activity::sqlite::SCHEMA,
-    recipients::sqlite::SCHEMA,
-    notifications::sqlite::SCHEMA,
     OUTBOX,
     BY_AGGREGATE,
+    OWN_IDS,
+    dead_letters::sqlite::SCHEMA,
+    recipients::sqlite::SCHEMA,
+    notifications::sqlite::SCHEMA,
 ];
 
 /// Opens or creates the SQLite file that all stores share.
