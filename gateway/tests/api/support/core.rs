@@ -175,6 +175,14 @@ impl IdentityService for Core {
         self.answer(request, answer).await
     }
 
+    async fn resolve_users(
+        &self,
+        request: Request<ResolveUsersRequest>,
+    ) -> Result<Response<ResolveUsersResponse>, Status> {
+        let users = vec![user()];
+        self.answer(request, ResolveUsersResponse { users }).await
+    }
+
     async fn get_jwks(
         &self,
         request: Request<GetJwksRequest>,

@@ -14,7 +14,6 @@
 mod documents;
 #[cfg(test)]
 mod plans;
-mod receipts;
 mod releases;
 mod tasks;
 mod users;
@@ -24,6 +23,7 @@ use std::sync::Arc;
 use mongodb::Collection;
 use slipway_mesh::{
     outbox::mongo::{MongoOutbox, index as outbox_index},
+    receipts::mongo::{self as receipts, MongoReceipts},
     store::mongo::{Client, Database, Index, StorageError},
 };
 
@@ -37,6 +37,9 @@ const RELEASES: &str = "releases";
 const USERS: &str = "users";
 const FAILURES: &str = "loginFailures";
 
+/// Where events and receipts are.
+const HOLDERS: &[&str] = &[RELEASES, USERS];
+
 /// The indexes whose refusals mean something.
 const ONE_ACTIVE: &str = "one_active";
 const RELEASE_RECEIPT: &str = "release_receipt";
@@ -49,10 +52,8 @@ const INDEXES: &[Index] = &[
     Index::on(RELEASES, ONE_ACTIVE, &[("activeDevelopers", 1)])
         .unique()
         .having("activeDevelopers"),
-    Index::on(RELEASES, RELEASE_RECEIPT, &[("receipts.key", 1)])
-        .unique()
-        .having("receipts.key"),
-    Index::on(RELEASES, "by_receipt_time", &[("receipts.at", 1)]).having("receipts.key"),
+    receipts::index(RELEASES, RELEASE_RECEIPT),
+    receipts::time_index(RELEASES),
     Index::on(RELEASES, "by_state", &[("isCompleted", 1), ("_id", -1)]),
     Index::on(RELEASES, "by_task", &[("tasks.id", 1)]),
     Index::on(
@@ -69,10 +70,8 @@ const INDEXES: &[Index] = &[
     Index::on(USERS, USERNAME, &[("usernameKey", 1)]).unique(),
     Index::on(USERS, EMAIL, &[("emailKey", 1)]).unique(),
     Index::on(USERS, "by_role", &[("role", 1)]),
-    Index::on(USERS, USER_RECEIPT, &[("receipts.key", 1)])
-        .unique()
-        .having("receipts.key"),
-    Index::on(USERS, "by_receipt_time", &[("receipts.at", 1)]).having("receipts.key"),
+    receipts::index(USERS, USER_RECEIPT),
+    receipts::time_index(USERS),
     outbox_index(USERS),
     Index::on(FAILURES, "by_subject", &[("subject", 1), ("at", -1)]),
     Index::on(FAILURES, "by_time", &[("at", 1)]),
@@ -84,6 +83,7 @@ struct MongoStore {
     releases: Collection<ReleaseDocument>,
     users: Collection<AccountDocument>,
     failures: Collection<FailureDocument>,
+    receipts: MongoReceipts,
 }
 
 impl Stores {
@@ -94,16 +94,18 @@ impl Stores {
     /// If the server is away, or an index exists with another definition.
     pub async fn mongo(client: &Client, name: &str) -> Result<Self, StorageError> {
         let database = Database::open(client, name, INDEXES).await?;
+        let receipts = MongoReceipts::new(database.clone(), HOLDERS);
         let store = Arc::new(MongoStore {
             releases: database.collection(RELEASES),
             users: database.collection(USERS),
             failures: database.collection(FAILURES),
+            receipts: receipts.clone(),
         });
         Ok(Self {
             releases: store.clone(),
-            users: store.clone(),
-            receipts: store,
-            outbox: Arc::new(MongoOutbox::new(database.clone(), &[RELEASES, USERS])),
+            users: store,
+            receipts: Arc::new(receipts),
+            outbox: Arc::new(MongoOutbox::new(database.clone(), HOLDERS)),
             check: Arc::new(database),
         })
     }

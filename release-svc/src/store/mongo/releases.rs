@@ -6,21 +6,21 @@ use futures::TryStreamExt as _;
 use mongodb::bson::{Document, doc, serialize_to_bson};
 use slipway_mesh::{
     page::Page,
+    receipts::{RECEIPT_TTL, mongo::make_room},
     store::mongo::{StorageError, bounded, malformed},
 };
 
 use super::{
     MongoStore, ONE_ACTIVE, RELEASE_RECEIPT,
     documents::{ReleaseDocument, revision},
-    receipts::make_room,
     tasks,
 };
 use crate::{
     identity::UserId,
     release::{PlacedTask, Release, ReleaseId, TaskId},
     store::{
-        AssignedKey, AssignedTask, Commit, RECEIPT_TTL, ReceiptStore as _, ReleaseFilter,
-        ReleaseStore, ReleaseSummary, SaveError, StoreError, TaskFilter,
+        AssignedKey, AssignedTask, Commit, ReleaseFilter, ReleaseStore, ReleaseSummary, SaveError,
+        StoreError, TaskFilter,
     },
 };
 
@@ -147,8 +147,8 @@ impl MongoStore {
         if make_room(&self.releases, receipt).await? {
             return Ok(());
         }
-        let (key, since) = (receipt.key.clone(), receipt.at - RECEIPT_TTL);
-        match self.receipt(key, since).await? {
+        let since = receipt.at - RECEIPT_TTL;
+        match self.receipts.find(&receipt.key, since).await? {
             Some(_) => Err(SaveError::Receipt),
             None => Err(SaveError::Revision),
         }
