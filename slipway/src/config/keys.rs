@@ -108,6 +108,8 @@ keys! {
         "Some of Kafka's brokers; they name the others", "addresses with ports such as kafka-1:9092,kafka-2:9092";
     RELEASE_URL = "release_url", Described("in process"),
         "Where the release service is", "an http or https URL without a path, such as http://release:50051";
+    FORUM_URL = "forum_url", Described("in process"),
+        "Where the forum service is", "an http or https URL without a path, such as http://forum:50051";
     NOTIFY_URL = "notify_url", Described("in process"),
         "Where the notification service is", "an http or https URL without a path, such as http://notify:50051";
     ADMIN_USERNAME = "admin_username", Value("admin"),

@@ -25,6 +25,8 @@ pub struct Settings {
     pub kafka_brokers: Option<String>,
     /// Where the release service is; `None`: in this process, or not needed.
     pub release_url: Option<Uri>,
+    /// Where the forum service is; `None`: in this process, or not needed.
+    pub forum_url: Option<Uri>,
     /// Where the notification service is; `None`: in this process, or not needed.
     pub notify_url: Option<Uri>,
     /// Name of the first administrator, who is made when there is none.
@@ -96,6 +98,7 @@ impl Reader<'_> {
         let mongodb_url = self.read(&keys::MONGODB_URL, parse::mongodb_url);
         let kafka_brokers = self.read(&keys::KAFKA_BROKERS, parse::kafka_brokers);
         let release_url = self.read(&keys::RELEASE_URL, parse::service_url);
+        let forum_url = self.read(&keys::FORUM_URL, parse::service_url);
         let notify_url = self.read(&keys::NOTIFY_URL, parse::service_url);
         let admin_username = self.read(&keys::ADMIN_USERNAME, parse::username);
         let admin_email = self.read(&keys::ADMIN_EMAIL, parse::email);
@@ -129,6 +132,7 @@ impl Reader<'_> {
             mongodb_url,
             kafka_brokers,
             release_url,
+            forum_url,
             notify_url,
             admin_username: admin_username?,
             admin_email: admin_email?,
@@ -158,8 +162,8 @@ impl Reader<'_> {
     fn check_services(&mut self, role: Role) {
         let needed: &[&Key] = match role {
             Role::All | Role::Release => &[],
-            Role::Gateway => &[&keys::RELEASE_URL, &keys::NOTIFY_URL],
-            Role::Notify => &[&keys::RELEASE_URL],
+            Role::Gateway => &[&keys::RELEASE_URL, &keys::FORUM_URL, &keys::NOTIFY_URL],
+            Role::Forum | Role::Notify => &[&keys::RELEASE_URL],
         };
         for key in needed {
             if !self.layers.sets(key) {
@@ -170,7 +174,7 @@ impl Reader<'_> {
             }
         }
         let mut elsewhere = false;
-        for key in [&keys::RELEASE_URL, &keys::NOTIFY_URL] {
+        for key in [&keys::RELEASE_URL, &keys::FORUM_URL, &keys::NOTIFY_URL] {
             if !self.layers.sets(key) {
                 continue;
             }

@@ -133,6 +133,7 @@ fn everything_that_is_wrong_is_reported_at_once() {
         "SLIPWAY_HTTP_ADDR: must be an address and a port",
         "--drain-deadline: must be a duration from 1s to 60s",
         "release_url: must be set for the gateway role",
+        "forum_url: must be set for the gateway role",
         "notify_url: must be set for the gateway role",
     ];
     for text in expected {
