@@ -93,7 +93,7 @@ impl Forum {
         let commit = commit(&event, &comment, &by, &response);
         match self.stores.comments.begin(comment, commit).await {
             Ok(()) => {
-                self.posted(CommentPostedEvent::TYPE);
+                self.posted(CommentPostedEvent::TYPE, task);
                 Ok(response)
             }
             Err(error) => self.not_posted(error, &by).await,
@@ -130,7 +130,7 @@ impl Forum {
         let commit = commit(&event, &reply, &by, &response);
         match self.stores.comments.reply(parent, reply, commit).await {
             Ok(()) => {
-                self.posted(CommentRepliedEvent::TYPE);
+                self.posted(CommentRepliedEvent::TYPE, TaskId(task.id));
                 Ok(response)
             }
             Err(error) => self.not_posted(error, &by).await,
@@ -236,9 +236,9 @@ impl Forum {
         }
     }
 
-    fn posted(&self, event_type: &'static str) {
+    fn posted(&self, event_type: &'static str, task: TaskId) {
         metrics::counter!(m::POSTED, "event" => event_type).increment(1);
-        self.wake.wake();
+        self.wake.wake(task.0);
     }
 }
 

@@ -25,7 +25,7 @@ use slipway_mesh::{
     bus::SharedBus,
     clock::SharedClock,
     grpc::Link,
-    life::{Background, Health},
+    life::{Background, Health, Need},
     outbox::{Publisher, Wake},
 };
 use slipway_proto::forum::v1::forum_service_server::{self, ForumServiceServer};
@@ -73,14 +73,18 @@ pub fn build(dependencies: Dependencies) -> Routes {
     } = dependencies;
     metrics::describe();
     for service in SERVICES {
-        health.depends(service, "store", Arc::clone(&stores.check));
+        let store = Arc::clone(&stores.check);
+        health.depends(service, "store", Need::Required, store);
     }
+    // Comments are accepted without it: their events wait in the outbox.
+    health.depends(SERVICE, "bus", Need::Degraded, Arc::new(bus.clone()));
     let wake = Wake::default();
     Publisher {
         service: SERVICE,
         store: Arc::clone(&stores.outbox),
         bus,
         wake: wake.clone(),
+        clock: clock.clone(),
     }
     .spawn(&background);
     jobs::purge(stores.clone(), clock.clone(), &background);

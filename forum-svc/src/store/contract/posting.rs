@@ -38,8 +38,19 @@ pub(in crate::store) async fn a_comment_is_stored_with_its_event(open: impl Fn()
     let stores = open();
     let root = root(&stores).await;
     reply_to(&stores, root.comment.id).await;
-    let pending = stores.outbox.pending(10).await.unwrap();
+    let task = root.comment.task.0;
+    let pending = stores.outbox.pending(&[task], 10).await.unwrap();
     assert_eq!(pending.len(), 2);
+    let ids: Vec<_> = pending
+        .iter()
+        .map(|event| event.record.header("ce_id"))
+        .collect();
+    assert!(
+        ids.is_sorted(),
+        "a comment is told before the replies to it: {ids:?}"
+    );
+    let soon = now() + jiff::SignedDuration::from_secs(1);
+    assert_eq!(stores.outbox.overdue(soon, 10).await.unwrap(), [task]);
     stores.outbox.remove(&pending).await.unwrap();
     assert_eq!(stores.outbox.count().await.unwrap(), 0);
     // A deleted parent gets no reply, and its event is not sent either.

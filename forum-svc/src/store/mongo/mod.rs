@@ -54,6 +54,8 @@ const INDEXES: &[Index] = &[
     receipts::index(COMMENTS, RECEIPT),
     receipts::time_index(COMMENTS),
     outbox_index(COMMENTS),
+    // Events are published task by task.
+    Index::on(COMMENTS, "outbox_by_task", &[("taskId", 1)]).having("outbox.id"),
 ];
 
 /// One database, all stores. It keeps nothing in the process.
@@ -73,7 +75,7 @@ impl Stores {
         Ok(Self {
             comments: Arc::new(MongoStore { comments }),
             receipts: Arc::new(MongoReceipts::new(database.clone(), &[COMMENTS])),
-            outbox: Arc::new(MongoOutbox::new(database.clone(), &[COMMENTS])),
+            outbox: Arc::new(MongoOutbox::by(database.clone(), &[COMMENTS], "taskId")),
             check: Arc::new(database),
         })
     }

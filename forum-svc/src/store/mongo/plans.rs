@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use mongodb::bson::{Document, doc};
-use slipway_mesh::store::mongo::testing::Scratch;
+use slipway_mesh::{outbox::mongo::waiting, store::mongo::testing::Scratch};
 
 use super::{
     COMMENTS,
@@ -48,6 +48,10 @@ async fn comments_are_read_through_an_index() {
         (
             doc! { "find": COMMENTS, "filter": unsettled(Timestamp::now()) },
             "pending",
+        ),
+        (
+            doc! { "find": COMMENTS, "filter": waiting("taskId", &[root.comment.task.to_string()]) },
+            "outbox_by_task",
         ),
     ];
     let database = scratch.client().database(scratch.name());

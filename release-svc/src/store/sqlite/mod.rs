@@ -8,7 +8,7 @@ use std::{path::Path, sync::Arc};
 
 use rusqlite::Connection;
 use slipway_mesh::{
-    outbox::sqlite::{SCHEMA as OUTBOX, SqliteOutbox, append},
+    outbox::sqlite::{BY_AGGREGATE, SCHEMA as OUTBOX, SqliteOutbox, append},
     receipts::sqlite::{self as receipts, SqliteReceipts},
     store::sqlite::{Database, StorageError},
 };
@@ -89,6 +89,7 @@ const MIGRATIONS: &[&str] = &[
     CREATE INDEX receipts_by_time ON receipts (at);
     ",
     OUTBOX,
+    BY_AGGREGATE,
 ];
 
 /// One database, all stores.
