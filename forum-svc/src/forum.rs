@@ -8,6 +8,7 @@ use slipway_mesh::{
     bus::{Actor, Event, event::Origin},
     clock::SharedClock,
     error::{Fault, Kind},
+    grpc::Outbound,
     outbox::Wake,
     receipts::{self, Repeatable},
 };
@@ -21,7 +22,7 @@ use crate::{
         Comment, CommentId, Content, Placed, Refusal, Revision, TaskId, mentions::mentioned,
     },
     metrics as m,
-    release::{Asker, Release},
+    release::Release,
     store::{CommentStore, Commit, PostError, Stores},
 };
 
@@ -41,7 +42,7 @@ pub(crate) struct By {
     /// Who gives it: the author.
     pub(crate) principal: Arc<Principal>,
     /// For asking release-svc on their behalf.
-    pub(crate) asker: Asker,
+    pub(crate) asker: Outbound,
     /// If the request carried an idempotency key.
     pub(crate) repeatable: Option<Repeatable>,
 }

@@ -31,21 +31,11 @@ const FRESH: SignedDuration = SignedDuration::from_secs(60);
 /// Tasks that are remembered.
 const REMEMBERED: usize = 10_000;
 
-/// Who asks.
-#[derive(Clone)]
-pub(crate) struct Asker {
-    /// The caller's token.
-    pub(crate) token: Option<String>,
-}
-
-impl Asker {
-    fn request<T>(&self, message: T) -> tonic::Request<T> {
-        let outbound = Outbound {
-            token: self.token.clone(),
-            deadline: Some(DEADLINE),
-            ..Outbound::default()
-        };
-        outbound.request(message)
+/// What goes along with what is asked to answer `request`: its caller's token.
+pub(crate) fn on_behalf_of<T>(request: &tonic::Request<T>) -> Outbound {
+    Outbound {
+        deadline: Some(DEADLINE),
+        ..Outbound::on_behalf_of(request)
     }
 }
 
@@ -75,7 +65,7 @@ impl Release {
     pub(crate) async fn task(
         &self,
         id: TaskId,
-        asker: &Asker,
+        asker: &Outbound,
     ) -> Result<Arc<CommentedTask>, Fault> {
         let now = self.clock.now();
         if let Some((since, task)) = self.known.get(&id)
@@ -98,7 +88,7 @@ impl Release {
     pub(crate) async fn users(
         &self,
         names: Vec<String>,
-        asker: &Asker,
+        asker: &Outbound,
     ) -> Result<Vec<UserRef>, Fault> {
         if names.is_empty() {
             return Ok(Vec::new());

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use slipway_mesh::{
     error::{Fault, Kind},
+    grpc::Outbound,
     page,
 };
 use slipway_proto::forum::v1::{
@@ -14,7 +15,6 @@ use crate::{
     comment::{CommentId, Placed, TaskId, position::Ordinal},
     forum::Forum,
     reading::{PageOf, Scope},
-    release::Asker,
 };
 
 /// Where a page of a discussion begins. Comments never move, so their ids will do.
@@ -30,7 +30,7 @@ struct Cursor {
 pub(super) async fn comments(
     forum: &Forum,
     request: ListCommentsRequest,
-    asker: &Asker,
+    asker: &Outbound,
 ) -> Result<ListCommentsResponse, Fault> {
     let task: TaskId = id("task_id", &request.task_id)?;
     let levels = (request.max_levels > 0).then_some(request.max_levels);
@@ -78,7 +78,7 @@ async fn issued(forum: &Forum, id: CommentId) -> Result<Placed, Fault> {
 
 /// Tells a task without comments from one that does not exist. Where release-svc cannot be
 /// asked, nobody has commented on it: that much is known, and reading goes on.
-async fn exists(forum: &Forum, task: TaskId, asker: &Asker) -> Result<(), Fault> {
+async fn exists(forum: &Forum, task: TaskId, asker: &Outbound) -> Result<(), Fault> {
     match forum.release.task(task, asker).await {
         Err(fault) if fault.kind != Kind::Unavailable => Err(fault),
         _ => Ok(()),

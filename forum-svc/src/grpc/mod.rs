@@ -19,7 +19,7 @@ use crate::{
     comment::{Comment, Content, Placed, Revision},
     forum::{By, Forum},
     reading::descendants,
-    release::Asker,
+    release::on_behalf_of,
 };
 
 pub(crate) struct ForumApi {
@@ -96,7 +96,7 @@ impl ForumService for ForumApi {
         &self,
         request: Request<ListCommentsRequest>,
     ) -> Result<Response<ListCommentsResponse>, Status> {
-        let asker = asker(&request);
+        let asker = on_behalf_of(&request);
         let page = lists::comments(&self.forum, request.into_inner(), &asker).await?;
         Ok(Response::new(page))
     }
@@ -126,18 +126,9 @@ fn by<M: Message>(request: &Request<M>, method: &str) -> Result<By, Fault> {
     let principal = principal(request)?;
     Ok(By {
         repeatable: Repeatable::of(request, method, Some(&principal), request.get_ref())?,
-        asker: asker(request),
+        asker: on_behalf_of(request),
         principal,
     })
-}
-
-fn asker<M>(request: &Request<M>) -> Asker {
-    let header = request.metadata().get("authorization");
-    let token = header
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split_once(' '))
-        .map(|(_, token)| token.trim().to_owned());
-    Asker { token }
 }
 
 /// Reads an identifier from a request's field.

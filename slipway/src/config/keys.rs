@@ -106,12 +106,34 @@ keys! {
         "Where MongoDB is; it may hold a user and a password", "a mongodb:// or mongodb+srv:// URL", secret;
     KAFKA_BROKERS = "kafka_brokers", Described("the embedded bus"),
         "Some of Kafka's brokers; they name the others", "addresses with ports such as kafka-1:9092,kafka-2:9092";
+    KAFKA_TLS = "kafka_tls", Described("no"),
+        "Whether to speak TLS with Kafka", "true or false";
+    KAFKA_CA_FILE = "kafka_ca_file", Described("what the system trusts"),
+        "PEM file with the authorities that Kafka's certificates may come from", "a path";
+    KAFKA_CERT_FILE = "kafka_cert_file", Described("none"),
+        "PEM file with the certificate to show to Kafka", "a path";
+    KAFKA_KEY_FILE = "kafka_key_file", Described("none"),
+        "PEM file with the key of that certificate", "a path";
+    KAFKA_SASL_MECHANISM = "kafka_sasl_mechanism", Described("none"),
+        "How to sign in to Kafka", "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512";
+    KAFKA_SASL_USERNAME = "kafka_sasl_username", Described("none"),
+        "Whom to sign in to Kafka as", "a name";
+    KAFKA_SASL_PASSWORD = "kafka_sasl_password", Described("none"),
+        "The password to sign in to Kafka with", "a password", secret;
     RELEASE_URL = "release_url", Described("in process"),
-        "Where the release service is", "an http or https URL without a path, such as http://release:50051";
+        "Where the release service is", "http or https URLs without a path, separated by commas alone, such as http://release:50051";
     FORUM_URL = "forum_url", Described("in process"),
-        "Where the forum service is", "an http or https URL without a path, such as http://forum:50051";
+        "Where the forum service is", "http or https URLs without a path, separated by commas alone, such as http://forum:50051";
     NOTIFY_URL = "notify_url", Described("in process"),
-        "Where the notification service is", "an http or https URL without a path, such as http://notify:50051";
+        "Where the notification service is", "http or https URLs without a path, separated by commas alone, such as http://notify:50051";
+    TLS_CERT_FILE = "tls_cert_file", Described("gRPC is not encrypted"),
+        "PEM file with the certificate that this process shows to other processes, and those between it and the CA", "a path";
+    TLS_KEY_FILE = "tls_key_file", Described("gRPC is not encrypted"),
+        "PEM file with that certificate's private key", "a path";
+    TLS_CA_FILE = "tls_ca_file", Described("no https URLs"),
+        "PEM file with the CA that services with an https URL are verified with", "a path";
+    TLS_CLIENT_CA_FILE = "tls_client_ca_file", Described("callers need no certificate"),
+        "PEM file with the CA that callers of this process's gRPC services must have a certificate of", "a path";
     ADMIN_USERNAME = "admin_username", Value("admin"),
         "Name of the first administrator, made when there is none", "3 to 40 of a-z A-Z 0-9 . _ -";
     ADMIN_EMAIL = "admin_email", Value("admin@localhost"),

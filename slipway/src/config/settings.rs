@@ -2,10 +2,9 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use slipway_mesh::telemetry::logs::Format;
-use tonic::transport::Uri;
+use slipway_mesh::{bus::Security, grpc::Origins, telemetry::logs::Format};
 
-use super::{Invalid, Key, Layers, Problem, Secret, keys, parse};
+use super::{Invalid, Key, Layers, Problem, Secret, kafka, keys, parse, tls::Tls};
 use crate::cli::Role;
 
 /// A valid configuration. `Debug` does not show secrets.
@@ -23,12 +22,16 @@ pub struct Settings {
     pub mongodb_url: Option<Secret>,
     /// Some of Kafka's brokers; `None`: the embedded bus.
     pub kafka_brokers: Option<String>,
+    /// What connections to Kafka are secured with.
+    pub kafka_security: Security,
     /// Where the release service is; `None`: in this process, or not needed.
-    pub release_url: Option<Uri>,
+    pub release_url: Option<Origins>,
     /// Where the forum service is; `None`: in this process, or not needed.
-    pub forum_url: Option<Uri>,
+    pub forum_url: Option<Origins>,
     /// Where the notification service is; `None`: in this process, or not needed.
-    pub notify_url: Option<Uri>,
+    pub notify_url: Option<Origins>,
+    /// How processes speak TLS with each other.
+    pub tls: Tls,
     /// Name of the first administrator, who is made when there is none.
     pub admin_username: String,
     /// Email address of the first administrator.
@@ -82,8 +85,8 @@ impl Layers {
     }
 }
 
-struct Reader<'a> {
-    layers: &'a Layers,
+pub(super) struct Reader<'a> {
+    pub(super) layers: &'a Layers,
     problems: Vec<Problem>,
 }
 
@@ -97,9 +100,15 @@ impl Reader<'_> {
         let ops_addr = self.read(&keys::OPS_ADDR, parse::address);
         let mongodb_url = self.read(&keys::MONGODB_URL, parse::mongodb_url);
         let kafka_brokers = self.read(&keys::KAFKA_BROKERS, parse::kafka_brokers);
-        let release_url = self.read(&keys::RELEASE_URL, parse::service_url);
-        let forum_url = self.read(&keys::FORUM_URL, parse::service_url);
-        let notify_url = self.read(&keys::NOTIFY_URL, parse::service_url);
+        let kafka_security = kafka::security(self);
+        let release_url = self.read(&keys::RELEASE_URL, parse::service_urls);
+        let forum_url = self.read(&keys::FORUM_URL, parse::service_urls);
+        let notify_url = self.read(&keys::NOTIFY_URL, parse::service_urls);
+        let tls = self.tls([
+            release_url.as_ref(),
+            forum_url.as_ref(),
+            notify_url.as_ref(),
+        ]);
         let admin_username = self.read(&keys::ADMIN_USERNAME, parse::username);
         let admin_email = self.read(&keys::ADMIN_EMAIL, parse::email);
         let admin_password = self.read(&keys::ADMIN_PASSWORD, parse::password);
@@ -131,9 +140,11 @@ impl Reader<'_> {
             ops_addr: ops_addr?,
             mongodb_url,
             kafka_brokers,
+            kafka_security,
             release_url,
             forum_url,
             notify_url,
+            tls,
             admin_username: admin_username?,
             admin_email: admin_email?,
             admin_password,
@@ -149,7 +160,7 @@ impl Reader<'_> {
     }
 
     /// `None` if the key has no value, or a malformed one, which is noted.
-    fn read<T>(&mut self, key: &Key, parse: fn(&str) -> Option<T>) -> Option<T> {
+    pub(super) fn read<T>(&mut self, key: &Key, parse: fn(&str) -> Option<T>) -> Option<T> {
         let text = self.layers.effective(key).text?;
         let value = parse(&text);
         if value.is_none() {
@@ -214,7 +225,7 @@ impl Reader<'_> {
         }
     }
 
-    fn problem(&mut self, key: &Key, message: impl Into<String>) {
+    pub(super) fn problem(&mut self, key: &Key, message: impl Into<String>) {
         self.problems
             .push(Problem::new(self.layers.place(key), message));
     }

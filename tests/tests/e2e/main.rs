@@ -4,12 +4,18 @@
 
 mod api;
 mod concurrency;
+mod configuration;
 mod crash;
 mod grpc;
+#[cfg(feature = "kafka")]
+mod interop;
 mod life;
 mod main_job;
+mod poison;
 mod readme;
 #[cfg(feature = "kafka")]
 mod replicas;
 mod roles;
 mod stream;
+mod tls;
+mod transport;

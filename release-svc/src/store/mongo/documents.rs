@@ -57,6 +57,24 @@ pub(super) struct Committed {
     pub(super) receipts: Vec<ReceiptDocument>,
 }
 
+/// A receipt that its release had no more room for.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct MovedReceipt {
+    #[serde(rename = "_id")]
+    id: String,
+    #[serde(flatten)]
+    pub(super) receipt: ReceiptDocument,
+}
+
+impl From<ReceiptDocument> for MovedReceipt {
+    fn from(receipt: ReceiptDocument) -> Self {
+        Self {
+            id: receipt.key.clone(),
+            receipt,
+        }
+    }
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 struct PersonDocument {
     id: String,
