@@ -4,6 +4,7 @@
 
 mod activity;
 mod comment;
+mod dead_letter;
 mod paging;
 mod proto;
 mod release;
@@ -13,6 +14,9 @@ mod user;
 pub(crate) use activity::{ActivityEntry, ActivityQuery, NoNumber, Sequence, StreamQuery};
 pub(crate) use comment::{
     Comment, CommentItem, DiscussionQuery, NewComment, View, answered, nest, replies_page,
+};
+pub(crate) use dead_letter::{
+    DeadLetter, DeadLetterSummary, DeadLettersQuery, Replay, ReplayMany, ReplayedMany,
 };
 pub(crate) use paging::{Page, Paging};
 pub(crate) use proto::{Malformed, required};

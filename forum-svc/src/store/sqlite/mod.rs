@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _};
 use slipway_mesh::{
-    outbox::sqlite::{BY_AGGREGATE, SCHEMA as OUTBOX, SqliteOutbox, append},
+    outbox::sqlite::{BY_AGGREGATE, OWN_IDS, SCHEMA as OUTBOX, SqliteOutbox, append},
     page::Page,
     receipts::sqlite::{self as receipts, SCHEMA as RECEIPTS, SqliteReceipts},
     store::sqlite::{Database, StorageError},
@@ -50,6 +50,7 @@ const MIGRATIONS: &[&str] = &[
     ",
     OUTBOX,
     BY_AGGREGATE,
+    OWN_IDS,
     RECEIPTS,
 ];
 

@@ -8,7 +8,7 @@ use std::{path::Path, sync::Arc};
 
 use rusqlite::Connection;
 use slipway_mesh::{
-    outbox::sqlite::{BY_AGGREGATE, SCHEMA as OUTBOX, SqliteOutbox, append},
+    outbox::sqlite::{BY_AGGREGATE, OWN_IDS, SCHEMA as OUTBOX, SqliteOutbox, append},
     receipts::sqlite::{self as receipts, SqliteReceipts},
     store::sqlite::{Database, StorageError},
 };
@@ -90,6 +90,7 @@ const MIGRATIONS: &[&str] = &[
     ",
     OUTBOX,
     BY_AGGREGATE,
+    OWN_IDS,
 ];
 
 /// One database, all stores.
