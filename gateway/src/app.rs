@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use slipway_mesh::{access::Verifier, clock::SharedClock, grpc::Link};
 use slipway_proto::{
+    forum::v1::forum_service_client::ForumServiceClient,
     identity::v1::identity_service_client::IdentityServiceClient,
     notify::v1::{
         activity_service_client::ActivityServiceClient,
@@ -28,6 +29,7 @@ pub(crate) struct App {
     identity: IdentityServiceClient<Link>,
     releases: ReleaseServiceClient<Link>,
     tasks: TaskServiceClient<Link>,
+    forum: ForumServiceClient<Link>,
     activity: ActivityServiceClient<Link>,
     dead_letters: DeadLetterServiceClient<Link>,
     pub(crate) verifier: Arc<Verifier>,
@@ -43,6 +45,7 @@ impl App {
     pub(crate) fn new(config: Config, dependencies: Dependencies) -> Self {
         let Dependencies {
             release,
+            forum,
             notify,
             verifier,
             services,
@@ -61,6 +64,7 @@ impl App {
             releases: ReleaseServiceClient::new(release.clone())
                 .max_decoding_message_size(MAX_ANSWER),
             tasks: TaskServiceClient::new(release).max_decoding_message_size(MAX_ANSWER),
+            forum: ForumServiceClient::new(forum).max_decoding_message_size(MAX_ANSWER),
             activity,
             dead_letters,
             verifier,
@@ -85,6 +89,11 @@ impl App {
     /// A client of the task service.
     pub(crate) fn tasks(&self) -> TaskServiceClient<Link> {
         self.tasks.clone()
+    }
+
+    /// A client of the forum service.
+    pub(crate) fn forum(&self) -> ForumServiceClient<Link> {
+        self.forum.clone()
     }
 
     /// A client of the desk of dead letters.

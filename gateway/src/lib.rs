@@ -80,6 +80,8 @@ impl Default for StreamConfig {
 pub struct Dependencies {
     /// The identity, release and task services.
     pub release: Link,
+    /// The forum service.
+    pub forum: Link,
     /// The services of notify-svc.
     pub notify: Link,
     /// Verifies the tokens of clients.

@@ -3,6 +3,7 @@
 //! Fields that have no value are `null`, never absent.
 
 mod activity;
+mod comment;
 mod dead_letter;
 mod paging;
 mod proto;
@@ -11,6 +12,9 @@ mod task;
 mod user;
 
 pub(crate) use activity::{ActivityEntry, ActivityQuery, NoNumber, Sequence, StreamQuery};
+pub(crate) use comment::{
+    Comment, CommentItem, DiscussionQuery, NewComment, View, answered, nest, replies_page,
+};
 pub(crate) use dead_letter::{
     DeadLetter, DeadLetterSummary, DeadLettersQuery, Replay, ReplayMany, ReplayedMany,
 };

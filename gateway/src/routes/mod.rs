@@ -5,6 +5,7 @@
 
 mod activity;
 mod auth;
+mod comments;
 mod dead_letters;
 mod document;
 mod releases;
@@ -32,6 +33,7 @@ pub(crate) fn router(app: AppState, deadline: Duration) -> Router {
         .merge(users::routes())
         .merge(releases::routes())
         .merge(tasks::routes())
+        .merge(comments::routes())
         .merge(activity::routes())
         .merge(dead_letters::routes())
         .split_for_parts();

@@ -4,11 +4,13 @@
 //! a record's value holds. Within a major version a payload changes only by optional
 //! fields, so that old readers and old writers go on working: a test holds the schemas.
 
+mod comment;
 mod notification;
 mod release;
 mod task;
 mod user;
 
+pub use comment::{CommentPostedEvent, CommentRepliedEvent, CommentedTask};
 pub use notification::{NotificationFailedEvent, NotificationSentEvent};
 pub use release::{ReleaseCompletedEvent, ReleaseCreatedEvent, ReleaseReopenedEvent};
 pub use task::{
@@ -42,6 +44,12 @@ pub const RELEASES: Topic = Topic {
     partitions: 12,
 };
 
+/// Comment events; keyed by task id.
+pub const FORUM: Topic = Topic {
+    name: "slipway.forum",
+    partitions: 12,
+};
+
 /// Notification events; keyed by notification id.
 pub const NOTIFICATIONS: Topic = Topic {
     name: "slipway.notifications",
@@ -49,7 +57,7 @@ pub const NOTIFICATIONS: Topic = Topic {
 };
 
 /// Every topic with domain events.
-pub const TOPICS: &[Topic] = &[USERS, RELEASES, NOTIFICATIONS];
+pub const TOPICS: &[Topic] = &[USERS, RELEASES, FORUM, NOTIFICATIONS];
 
 /// The payload of one type of event.
 pub trait Payload: Serialize + DeserializeOwned + JsonSchema {
@@ -108,6 +116,8 @@ pub const CATALOGUE: &[Kind] = &[
     kind::<HotfixTaskAddedEvent>(),
     kind::<StaleTaskDetectedEvent>(),
     kind::<TaskReminderDueEvent>(),
+    kind::<CommentPostedEvent>(),
+    kind::<CommentRepliedEvent>(),
     kind::<NotificationSentEvent>(),
     kind::<NotificationFailedEvent>(),
 ];
