@@ -4,8 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use slipway_mesh::{access::Verifier, clock::SharedClock, grpc::Link};
 use slipway_proto::{
+    forum::v1::forum_service_client::ForumServiceClient,
     identity::v1::identity_service_client::IdentityServiceClient,
-    notify::v1::activity_service_client::ActivityServiceClient,
+    notify::v1::{
+        activity_service_client::ActivityServiceClient,
+        dead_letter_service_client::DeadLetterServiceClient,
+    },
     release::v1::{
         release_service_client::ReleaseServiceClient, task_service_client::TaskServiceClient,
     },
@@ -25,7 +29,9 @@ pub(crate) struct App {
     identity: IdentityServiceClient<Link>,
     releases: ReleaseServiceClient<Link>,
     tasks: TaskServiceClient<Link>,
+    forum: ForumServiceClient<Link>,
     activity: ActivityServiceClient<Link>,
+    dead_letters: DeadLetterServiceClient<Link>,
     pub(crate) verifier: Arc<Verifier>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) drain: CancellationToken,
@@ -39,6 +45,7 @@ impl App {
     pub(crate) fn new(config: Config, dependencies: Dependencies) -> Self {
         let Dependencies {
             release,
+            forum,
             notify,
             verifier,
             services,
@@ -46,6 +53,8 @@ impl App {
             drain,
             clock,
         } = dependencies;
+        let dead_letters =
+            DeadLetterServiceClient::new(notify.clone()).max_decoding_message_size(MAX_ANSWER);
         let activity = ActivityServiceClient::new(notify).max_decoding_message_size(MAX_ANSWER);
         let hub = Arc::new(Hub::new(config.stream.reader_bound));
         hub.follow(activity.clone(), services, drain.clone(), &background);
@@ -55,7 +64,9 @@ impl App {
             releases: ReleaseServiceClient::new(release.clone())
                 .max_decoding_message_size(MAX_ANSWER),
             tasks: TaskServiceClient::new(release).max_decoding_message_size(MAX_ANSWER),
+            forum: ForumServiceClient::new(forum).max_decoding_message_size(MAX_ANSWER),
             activity,
+            dead_letters,
             verifier,
             hub,
             drain,
@@ -78,6 +89,16 @@ impl App {
     /// A client of the task service.
     pub(crate) fn tasks(&self) -> TaskServiceClient<Link> {
         self.tasks.clone()
+    }
+
+    /// A client of the forum service.
+    pub(crate) fn forum(&self) -> ForumServiceClient<Link> {
+        self.forum.clone()
+    }
+
+    /// A client of the desk of dead letters.
+    pub(crate) fn dead_letters(&self) -> DeadLetterServiceClient<Link> {
+        self.dead_letters.clone()
     }
 
     /// A client of the activity service.

@@ -3,6 +3,8 @@
 //! Fields that have no value are `null`, never absent.
 
 mod activity;
+mod comment;
+mod dead_letter;
 mod paging;
 mod proto;
 mod release;
@@ -10,6 +12,12 @@ mod task;
 mod user;
 
 pub(crate) use activity::{ActivityEntry, ActivityQuery, NoNumber, Sequence, StreamQuery};
+pub(crate) use comment::{
+    Comment, CommentItem, DiscussionQuery, NewComment, View, answered, nest, replies_page,
+};
+pub(crate) use dead_letter::{
+    DeadLetter, DeadLetterSummary, DeadLettersQuery, Replay, ReplayMany, ReplayedMany,
+};
 pub(crate) use paging::{Page, Paging};
 pub(crate) use proto::{Malformed, required};
 pub(crate) use release::{NewRelease, Release, ReleaseQuery, ReleaseSummary};

@@ -5,6 +5,8 @@
 
 mod activity;
 mod auth;
+mod comments;
+mod dead_letters;
 mod document;
 mod releases;
 mod tasks;
@@ -31,7 +33,9 @@ pub(crate) fn router(app: AppState, deadline: Duration) -> Router {
         .merge(users::routes())
         .merge(releases::routes())
         .merge(tasks::routes())
+        .merge(comments::routes())
         .merge(activity::routes())
+        .merge(dead_letters::routes())
         .split_for_parts();
     document::describe_errors(&mut document);
     let api = api.with_state(app);

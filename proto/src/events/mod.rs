@@ -4,10 +4,12 @@
 //! a record's value holds. Within a major version a payload changes only by optional
 //! fields, so that old readers and old writers go on working: a test holds the schemas.
 
+mod comment;
 mod release;
 mod task;
 mod user;
 
+pub use comment::{CommentPostedEvent, CommentRepliedEvent, CommentedTask};
 pub use release::{ReleaseCompletedEvent, ReleaseCreatedEvent, ReleaseReopenedEvent};
 pub use task::{
     HotfixTaskAddedEvent, TaskAssignedEvent, TaskCompletedEvent, TaskCreatedEvent, TaskData,
@@ -40,8 +42,14 @@ pub const RELEASES: Topic = Topic {
     partitions: 12,
 };
 
+/// Comment events; keyed by task id.
+pub const FORUM: Topic = Topic {
+    name: "slipway.forum",
+    partitions: 12,
+};
+
 /// Every topic with domain events.
-pub const TOPICS: &[Topic] = &[USERS, RELEASES];
+pub const TOPICS: &[Topic] = &[USERS, RELEASES, FORUM];
 
 /// The payload of one type of event.
 pub trait Payload: Serialize + DeserializeOwned + JsonSchema {
@@ -73,6 +81,8 @@ pub struct Kind {
     pub topic: Topic,
     /// Generates the JSON Schema of the payload.
     pub schema: fn() -> Schema,
+    /// Whether a payload is of it, as a reader of the type finds out.
+    pub check: fn(&[u8]) -> Result<(), serde_json::Error>,
 }
 
 const fn kind<P: Payload>() -> Kind {
@@ -81,6 +91,7 @@ const fn kind<P: Payload>() -> Kind {
         major: P::MAJOR,
         topic: P::TOPIC,
         schema: || schemars::schema_for!(P),
+        check: |payload| serde_json::from_slice::<P>(payload).map(drop),
     }
 }
 
@@ -95,6 +106,8 @@ pub const CATALOGUE: &[Kind] = &[
     kind::<TaskStartedEvent>(),
     kind::<TaskCompletedEvent>(),
     kind::<HotfixTaskAddedEvent>(),
+    kind::<CommentPostedEvent>(),
+    kind::<CommentRepliedEvent>(),
 ];
 
 macro_rules! payload {

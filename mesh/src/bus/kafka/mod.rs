@@ -131,6 +131,10 @@ impl Bus for KafkaBus {
         self.blocking(move |bus| bus.topics.create(&topics)).await
     }
 
+    async fn topics(&self) -> Result<Vec<String>, BusError> {
+        self.blocking(|bus| bus.topics.names()).await
+    }
+
     async fn publish(&self, records: Vec<Record>) -> Result<(), BusError> {
         let topics = records.iter().map(|record| &*record.topic).collect();
         self.must_exist(topics).await?;

@@ -1,20 +1,61 @@
 //! Recognising a repeated request by its idempotency key.
 //!
-//! The receipt of a command is committed in the same write as its effect. So there is no
+//! The receipt of a command is committed in the same write as its effect: in SQLite into
+//! a table ([`sqlite`]), in MongoDB into the changed document ([`mongo`]). So there is no
 //! moment at which one is there without the other: a crash at any point, and a
 //! repetition at any moment, also at the same time on another replica, give one effect
 //! and one answer. A refused command leaves no receipt; its repetition is tried anew.
 
-use jiff::Timestamp;
+pub mod mongo;
+pub mod sqlite;
+
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
 use prost::Message;
 use sha2::{Digest as _, Sha256};
-use slipway_mesh::{
+
+use crate::{
     access::Principal,
     error::{Fault, Kind},
     grpc::IDEMPOTENCY_KEY,
 };
 
-use crate::store::{RECEIPT_TTL, Receipt, ReceiptKey, ReceiptStore};
+/// How long a receipt is kept.
+pub const RECEIPT_TTL: SignedDuration = SignedDuration::from_hours(24);
+
+/// Which request a receipt is of: a caller's idempotency key on one method.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ReceiptKey(pub String);
+
+/// Proof that a command was carried out, and what it answered: the same request again is
+/// answered the same without doing anything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// Which request.
+    pub key: ReceiptKey,
+    /// Tells a repetition from another request under the same key.
+    pub fingerprint: Vec<u8>,
+    /// The answer, encoded.
+    pub response: Vec<u8>,
+    /// When it was carried out.
+    pub at: Timestamp,
+}
+
+/// Where a service keeps its receipts.
+#[async_trait]
+pub trait ReceiptStore: Send + Sync + 'static {
+    /// The receipt of a request carried out after `since`.
+    ///
+    /// # Errors
+    /// A text for the log.
+    async fn receipt(&self, key: ReceiptKey, since: Timestamp) -> Result<Option<Receipt>, String>;
+
+    /// Deletes the receipts from before `before`.
+    ///
+    /// # Errors
+    /// A text for the log.
+    async fn purge_receipts(&self, before: Timestamp) -> Result<(), String>;
+}
 
 /// A request that may be repeated: it carries an idempotency key.
 #[derive(Debug, Clone)]
@@ -70,13 +111,15 @@ impl Repeatable {
     /// What this request was answered before, if it was carried out before.
     ///
     /// # Errors
-    /// `IDEMPOTENCY_KEY_REUSED` if the key was another request's.
+    /// `IDEMPOTENCY_KEY_REUSED` if the key was another request's; or the store's failure.
     pub async fn earlier(
         &self,
         store: &dyn ReceiptStore,
         now: Timestamp,
     ) -> Result<Option<Vec<u8>>, Fault> {
-        let Some(receipt) = store.receipt(self.key.clone(), now - RECEIPT_TTL).await? else {
+        let found = store.receipt(self.key.clone(), now - RECEIPT_TTL).await;
+        let found = found.map_err(|error| Fault::unavailable("The database", error))?;
+        let Some(receipt) = found else {
             return Ok(None);
         };
         if receipt.fingerprint != self.fingerprint {
