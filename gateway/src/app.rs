@@ -2,12 +2,18 @@
 
 use std::{sync::Arc, time::Duration};
 
-use slipway_mesh::{access::Verifier, clock::SharedClock, grpc::Link};
+use slipway_mesh::{
+    access::{ServiceTokens, Verifier},
+    clock::SharedClock,
+    grpc::Link,
+};
 use slipway_proto::{
+    forum::v1::forum_service_client::ForumServiceClient,
     identity::v1::identity_service_client::IdentityServiceClient,
     notify::v1::{
         activity_service_client::ActivityServiceClient,
         dead_letter_service_client::DeadLetterServiceClient,
+        incident_service_client::IncidentServiceClient,
     },
     release::v1::{
         release_service_client::ReleaseServiceClient, task_service_client::TaskServiceClient,
@@ -28,8 +34,12 @@ pub(crate) struct App {
     identity: IdentityServiceClient<Link>,
     releases: ReleaseServiceClient<Link>,
     tasks: TaskServiceClient<Link>,
+    forum: ForumServiceClient<Link>,
     activity: ActivityServiceClient<Link>,
     dead_letters: DeadLetterServiceClient<Link>,
+    incidents: IncidentServiceClient<Link>,
+    pub(crate) webhook_secret: Option<String>,
+    pub(crate) services: Arc<ServiceTokens>,
     pub(crate) verifier: Arc<Verifier>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) drain: CancellationToken,
@@ -43,8 +53,10 @@ impl App {
     pub(crate) fn new(config: Config, dependencies: Dependencies) -> Self {
         let Dependencies {
             release,
+            forum,
             notify,
             verifier,
+            webhook_secret,
             services,
             background,
             drain,
@@ -52,17 +64,27 @@ impl App {
         } = dependencies;
         let dead_letters =
             DeadLetterServiceClient::new(notify.clone()).max_decoding_message_size(MAX_ANSWER);
+        let incidents = IncidentServiceClient::new(notify.clone());
         let activity = ActivityServiceClient::new(notify).max_decoding_message_size(MAX_ANSWER);
         let hub = Arc::new(Hub::new(config.stream.reader_bound));
-        hub.follow(activity.clone(), services, drain.clone(), &background);
+        hub.follow(
+            activity.clone(),
+            services.clone(),
+            drain.clone(),
+            &background,
+        );
         Self {
             identity: IdentityServiceClient::new(release.clone())
                 .max_decoding_message_size(MAX_ANSWER),
             releases: ReleaseServiceClient::new(release.clone())
                 .max_decoding_message_size(MAX_ANSWER),
             tasks: TaskServiceClient::new(release).max_decoding_message_size(MAX_ANSWER),
+            forum: ForumServiceClient::new(forum).max_decoding_message_size(MAX_ANSWER),
             activity,
             dead_letters,
+            incidents,
+            webhook_secret,
+            services,
             verifier,
             hub,
             drain,
@@ -85,6 +107,16 @@ impl App {
     /// A client of the task service.
     pub(crate) fn tasks(&self) -> TaskServiceClient<Link> {
         self.tasks.clone()
+    }
+
+    /// A client of the forum service.
+    pub(crate) fn forum(&self) -> ForumServiceClient<Link> {
+        self.forum.clone()
+    }
+
+    /// A client of the incidents.
+    pub(crate) fn incidents(&self) -> IncidentServiceClient<Link> {
+        self.incidents.clone()
     }
 
     /// A client of the desk of dead letters.

@@ -12,6 +12,7 @@
 
 mod activity;
 mod app;
+mod error_rate;
 mod extract;
 mod metrics;
 mod middleware;
@@ -80,11 +81,15 @@ impl Default for StreamConfig {
 pub struct Dependencies {
     /// The identity, release and task services.
     pub release: Link,
+    /// The forum service.
+    pub forum: Link,
     /// The services of notify-svc.
     pub notify: Link,
     /// Verifies the tokens of clients.
     pub verifier: Arc<Verifier>,
-    /// The gateway's own token, for the stream it holds for itself.
+    /// What programs that send alerts show; `None`: there is no such address.
+    pub webhook_secret: Option<String>,
+    /// The gateway's own token, for what it does for itself.
     pub services: Arc<ServiceTokens>,
     /// Runs that stream.
     pub background: Background,

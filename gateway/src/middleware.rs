@@ -3,6 +3,7 @@
 
 use std::{
     panic::AssertUnwindSafe,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -24,6 +25,7 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::{
+    error_rate::ErrorRate,
     metrics as m,
     problem::{BODY_LIMIT, Problem},
 };
@@ -35,10 +37,18 @@ const MAX_REQUEST_ID: usize = 128;
 /// of it.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Surrounds a request. `deadline` bounds the time to the head of the answer; a stream
-/// may go on after it.
+/// What surrounding takes.
+#[derive(Clone)]
+pub(crate) struct Around {
+    /// Bounds the time to the head of the answer; a stream may go on after it.
+    pub(crate) deadline: Duration,
+    /// Where answers are counted.
+    pub(crate) errors: Arc<ErrorRate>,
+}
+
+/// Surrounds a request.
 pub(crate) async fn surround(
-    State(deadline): State<Duration>,
+    State(Around { deadline, errors }): State<Around>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -65,6 +75,7 @@ pub(crate) async fn surround(
 
     let status = response.status().as_u16();
     let elapsed = started.elapsed();
+    errors.note(response.status().is_server_error());
     span.in_scope(|| tracing::debug!(status, ?elapsed, "answered"));
     let labels = [("route", route.clone()), ("method", method.to_owned())];
     metrics::histogram!(m::HTTP_SECONDS, &labels).record(elapsed);

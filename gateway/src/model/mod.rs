@@ -3,7 +3,9 @@
 //! Fields that have no value are `null`, never absent.
 
 mod activity;
+mod comment;
 mod dead_letter;
+mod incident;
 mod paging;
 mod proto;
 mod release;
@@ -11,9 +13,13 @@ mod task;
 mod user;
 
 pub(crate) use activity::{ActivityEntry, ActivityQuery, NoNumber, Sequence, StreamQuery};
+pub(crate) use comment::{
+    Comment, CommentItem, DiscussionQuery, NewComment, View, answered, nest, replies_page,
+};
 pub(crate) use dead_letter::{
     DeadLetter, DeadLetterSummary, DeadLettersQuery, Replay, ReplayMany, ReplayedMany,
 };
+pub(crate) use incident::{AlertsHook, Incident, IncidentsQuery};
 pub(crate) use paging::{Page, Paging};
 pub(crate) use proto::{Malformed, required};
 pub(crate) use release::{NewRelease, Release, ReleaseQuery, ReleaseSummary};

@@ -5,13 +5,15 @@
 
 mod activity;
 mod auth;
+mod comments;
 mod dead_letters;
 mod document;
+mod incidents;
 mod releases;
 mod tasks;
 mod users;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{Router, extract::DefaultBodyLimit, middleware::from_fn_with_state};
 use utoipa::OpenApi as _;
@@ -20,7 +22,7 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use crate::{
     app::AppState,
-    middleware::surround,
+    middleware::{Around, surround},
     problem::{BODY_LIMIT, Problem},
 };
 
@@ -32,10 +34,16 @@ pub(crate) fn router(app: AppState, deadline: Duration) -> Router {
         .merge(users::routes())
         .merge(releases::routes())
         .merge(tasks::routes())
+        .merge(comments::routes())
         .merge(activity::routes())
         .merge(dead_letters::routes())
+        .merge(incidents::routes())
         .split_for_parts();
     document::describe_errors(&mut document);
+    let around = Around {
+        deadline,
+        errors: Arc::default(),
+    };
     let api = api.with_state(app);
     Router::new()
         .merge(api.clone())
@@ -44,5 +52,5 @@ pub(crate) fn router(app: AppState, deadline: Duration) -> Router {
         .method_not_allowed_fallback(async || Problem::wrong_method())
         .fallback(async || Problem::unknown_route())
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .layer(from_fn_with_state(deadline, surround))
+        .layer(from_fn_with_state(around, surround))
 }

@@ -8,7 +8,7 @@ use super::{Kind, delivery::is_delivering, raise, resolve};
 use crate::life::{Background, Health};
 
 /// How often dependencies are looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// What has been away so many times in a row is away.
 const TIMES: u32 = 2;

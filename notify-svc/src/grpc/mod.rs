@@ -2,6 +2,7 @@
 
 mod convert;
 mod dead_letters;
+mod incidents;
 mod watch;
 
 use std::sync::Arc;
@@ -16,8 +17,9 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 pub(crate) use dead_letters::DeadLetterApi;
+pub(crate) use incidents::IncidentApi;
 
-use crate::{newest::Newest, store::ActivityStore};
+use crate::{newest::Newest, store::activity::ActivityStore};
 use watch::Watcher;
 
 /// The service.

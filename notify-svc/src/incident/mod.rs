@@ -195,7 +195,11 @@ impl Incident {
         if !lasted {
             self.trace_id.clone_from(&report.trace_id);
             self.mail(News::Begun, now, direct);
-        } else if self.mailings.last().is_none_or(|last| now.duration_since(last.at) >= REMINDER) {
+        } else if self
+            .mailings
+            .last()
+            .is_none_or(|last| now.duration_since(last.at) >= REMINDER)
+        {
             self.mail(News::Lasts, now, direct);
         }
     }
@@ -204,7 +208,11 @@ impl Incident {
         self.state = State::Resolved;
         self.resolved_at = Some(now);
         // Who was not told that it began need not be told that it is over.
-        if self.mailings.last().is_some_and(|last| last.news != News::Over) {
+        if self
+            .mailings
+            .last()
+            .is_some_and(|last| last.news != News::Over)
+        {
             self.mail(News::Over, now, None);
         }
     }

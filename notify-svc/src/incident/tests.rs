@@ -29,7 +29,11 @@ fn report(resolved: bool) -> Report {
 }
 
 fn news(incident: &Incident) -> Vec<News> {
-    incident.mailings.iter().map(|mailing| mailing.news).collect()
+    incident
+        .mailings
+        .iter()
+        .map(|mailing| mailing.news)
+        .collect()
 }
 
 #[test]
@@ -38,7 +42,10 @@ fn ten_thousand_reports_are_one_mail_and_a_count() {
     for _ in 1..10_000 {
         incident = incident.after(&report(false), after(1)).unwrap();
     }
-    assert_eq!((incident.count, news(&incident)), (10_000, vec![News::Begun]));
+    assert_eq!(
+        (incident.count, news(&incident)),
+        (10_000, vec![News::Begun])
+    );
     assert_eq!(incident.revision, 10_000);
     assert!(incident.reports.len() <= REMEMBERED);
 }
@@ -86,7 +93,10 @@ fn silence_says_that_it_is_over_unless_it_lasts_by_itself() {
 #[test]
 fn what_was_over_before_it_was_heard_of_is_told_to_nobody() {
     let incident = Incident::first(&report(true), start());
-    assert_eq!((incident.state, incident.is_owing()), (State::Resolved, false));
+    assert_eq!(
+        (incident.state, incident.is_owing()),
+        (State::Resolved, false)
+    );
 }
 
 #[test]
@@ -125,7 +135,10 @@ fn texts_are_single_lines_and_none_may_be_missing() {
         lasts: false,
         trace_id: None,
     };
-    assert_eq!(Report::new(Uuid::nil(), empty), Err(Malformed("fingerprint")));
+    assert_eq!(
+        Report::new(Uuid::nil(), empty),
+        Err(Malformed("fingerprint"))
+    );
 }
 
 proptest! {

@@ -82,10 +82,11 @@ impl Direct {
     fn begin(&self, fingerprint: &str) -> bool {
         let mut all = self.mailed.lock();
         let (at, since) = (self.notifier.clock.now(), Instant::now());
+        let is_full = all.len() >= FINGERPRINTS;
         match all.get_mut(fingerprint) {
             Some(mailed) if mailed.since.elapsed() < REMINDER => return false,
             Some(mailed) => mailed.since = since,
-            None if all.len() >= FINGERPRINTS => return false,
+            None if is_full => return false,
             None => {
                 let notifications = Vec::new();
                 let mailed = Mailed {

@@ -33,7 +33,7 @@ use crate::{
 
 /// A database that has not stored a report by then counts as away: administrators are to
 /// hear of it within seconds.
-const STORED_WITHIN: Duration = Duration::from_secs(3);
+const STORED_WITHIN: Duration = Duration::from_secs(2);
 
 /// How often a change is tried again when others were faster.
 const TRIES: usize = 100;
@@ -103,7 +103,9 @@ impl Incidents {
         if !report.resolved {
             let incident = Incident::first(&report, self.clock.now());
             let told = self.administrators.lock().clone();
-            self.direct.mail(&incident, told, news(&incident, News::Begun)).await;
+            self.direct
+                .mail(&incident, told, news(&incident, News::Begun))
+                .await;
         }
         Err(error)
     }

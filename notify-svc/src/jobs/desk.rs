@@ -1,9 +1,10 @@
 //! Files the dead letters of all groups.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
 use slipway_mesh::{
+    alarm::{self, Kind},
     bus::{
         Delivery, SharedBus,
         consumer::{Collector, DeadLetter, Keeper, collect::KnownTopics, dead},
@@ -12,7 +13,7 @@ use slipway_mesh::{
     life::Background,
 };
 
-use crate::{dead_letter::Filed, metrics as m, store::DeadLetterStore};
+use crate::{dead_letter::Filed, metrics as m, store::dead_letters::DeadLetterStore};
 
 /// The consumer group.
 const GROUP: &str = "dead-letter-desk";
@@ -42,6 +43,15 @@ impl Desk {
     }
 }
 
+/// Administrators are told of each group once, however many letters it has.
+fn tell(records: &[Delivery]) {
+    let groups: BTreeSet<_> = records.iter().map(|r| DeadLetter::read(r).group).collect();
+    for group in groups {
+        let text = format!("{group} could not handle an event: see /admin/dead-letters");
+        alarm::raise(Kind::DeadLetter, &group, &text);
+    }
+}
+
 #[async_trait]
 impl Keeper for Desk {
     async fn keep(&self, records: &[Delivery]) -> Result<(), String> {
@@ -53,6 +63,9 @@ impl Keeper for Desk {
         let new = self.store.file(letters).await;
         let new = new.map_err(|error| error.to_string())?;
         metrics::counter!(m::DEAD_LETTERS_FILED).increment(new as u64);
+        if new > 0 {
+            tell(records);
+        }
         Ok(())
     }
 }

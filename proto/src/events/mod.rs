@@ -4,16 +4,20 @@
 //! a record's value holds. Within a major version a payload changes only by optional
 //! fields, so that old readers and old writers go on working: a test holds the schemas.
 
+mod comment;
+mod notification;
 mod release;
 mod system;
 mod task;
 mod user;
 
+pub use comment::{CommentPostedEvent, CommentRepliedEvent, CommentedTask};
+pub use notification::{NotificationFailedEvent, NotificationSentEvent};
 pub use release::{ReleaseCompletedEvent, ReleaseCreatedEvent, ReleaseReopenedEvent};
 pub use system::SystemErrorEvent;
 pub use task::{
-    HotfixTaskAddedEvent, TaskAssignedEvent, TaskCompletedEvent, TaskCreatedEvent, TaskData,
-    TaskStartedEvent, TaskState,
+    HotfixTaskAddedEvent, StaleTaskDetectedEvent, TaskAssignedEvent, TaskCompletedEvent,
+    TaskCreatedEvent, TaskData, TaskReminderDueEvent, TaskStartedEvent, TaskState,
 };
 pub use user::{Role, UserRegisteredEvent};
 
@@ -42,6 +46,18 @@ pub const RELEASES: Topic = Topic {
     partitions: 12,
 };
 
+/// Comment events; keyed by task id.
+pub const FORUM: Topic = Topic {
+    name: "slipway.forum",
+    partitions: 12,
+};
+
+/// Notification events; keyed by notification id.
+pub const NOTIFICATIONS: Topic = Topic {
+    name: "slipway.notifications",
+    partitions: 12,
+};
+
 /// Faults of the system itself; keyed by service.
 pub const SYSTEM: Topic = Topic {
     name: "slipway.system",
@@ -49,7 +65,7 @@ pub const SYSTEM: Topic = Topic {
 };
 
 /// Every topic with events.
-pub const TOPICS: &[Topic] = &[USERS, RELEASES, SYSTEM];
+pub const TOPICS: &[Topic] = &[USERS, RELEASES, FORUM, NOTIFICATIONS, SYSTEM];
 
 /// The payload of one type of event.
 pub trait Payload: Serialize + DeserializeOwned + JsonSchema {
@@ -106,6 +122,12 @@ pub const CATALOGUE: &[Kind] = &[
     kind::<TaskStartedEvent>(),
     kind::<TaskCompletedEvent>(),
     kind::<HotfixTaskAddedEvent>(),
+    kind::<StaleTaskDetectedEvent>(),
+    kind::<TaskReminderDueEvent>(),
+    kind::<CommentPostedEvent>(),
+    kind::<CommentRepliedEvent>(),
+    kind::<NotificationSentEvent>(),
+    kind::<NotificationFailedEvent>(),
     kind::<SystemErrorEvent>(),
 ];
 

@@ -1,7 +1,8 @@
 //! The settings that the program works with, and the rules they have to obey.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
+use notify_svc::mail::Sender;
 use slipway_mesh::{bus::Security, grpc::Origins, telemetry::logs::Format};
 
 use super::{Invalid, Key, Layers, Problem, Secret, kafka, keys, parse, tls::Tls};
@@ -26,6 +27,8 @@ pub struct Settings {
     pub kafka_security: Security,
     /// Where the release service is; `None`: in this process, or not needed.
     pub release_url: Option<Origins>,
+    /// Where the forum service is; `None`: in this process, or not needed.
+    pub forum_url: Option<Origins>,
     /// Where the notification service is; `None`: in this process, or not needed.
     pub notify_url: Option<Origins>,
     /// How processes speak TLS with each other.
@@ -45,6 +48,18 @@ pub struct Settings {
     /// What the processes of one mesh know each other by. Always there when one of the
     /// URLs is.
     pub service_secret: Option<Secret>,
+    /// Where the mail server is; `None`: mails are files in the data directory.
+    pub smtp_url: Option<Secret>,
+    /// Whom mails are from.
+    pub mail_from: Sender,
+    /// Mails a second that one process sends to one domain, if there is a mail server.
+    pub mail_rate: NonZeroU32,
+    /// Who is mailed when something is wrong; `None`: every administrator.
+    pub alert_emails: Option<Vec<String>>,
+    /// What programs that send alerts show; `None`: there is no address for them.
+    pub webhook_secret: Option<Secret>,
+    /// Where users find Slipway.
+    pub public_url: String,
     /// How long the wall of activity is kept.
     pub activity_retention: Duration,
     /// A filter that the logs accept.
@@ -100,8 +115,13 @@ impl Reader<'_> {
         let kafka_brokers = self.read(&keys::KAFKA_BROKERS, parse::kafka_brokers);
         let kafka_security = kafka::security(self);
         let release_url = self.read(&keys::RELEASE_URL, parse::service_urls);
+        let forum_url = self.read(&keys::FORUM_URL, parse::service_urls);
         let notify_url = self.read(&keys::NOTIFY_URL, parse::service_urls);
-        let tls = self.tls([release_url.as_ref(), notify_url.as_ref()]);
+        let tls = self.tls([
+            release_url.as_ref(),
+            forum_url.as_ref(),
+            notify_url.as_ref(),
+        ]);
         let admin_username = self.read(&keys::ADMIN_USERNAME, parse::username);
         let admin_email = self.read(&keys::ADMIN_EMAIL, parse::email);
         let admin_password = self.read(&keys::ADMIN_PASSWORD, parse::password);
@@ -109,6 +129,12 @@ impl Reader<'_> {
         let jwt_key_file = self.read(&keys::JWT_KEY_FILE, parse::path);
         let token_ttl = self.read(&keys::TOKEN_TTL, parse::token_ttl);
         let service_secret = self.read(&keys::SERVICE_SECRET, parse::service_secret);
+        let smtp_url = self.read(&keys::SMTP_URL, parse::smtp_url);
+        let mail_from = self.read(&keys::MAIL_FROM, parse::mail_from);
+        let mail_rate = self.read(&keys::MAIL_RATE, parse::mail_rate);
+        let alert_emails = self.read(&keys::ALERT_EMAILS, parse::emails);
+        let webhook_secret = self.read(&keys::WEBHOOK_SECRET, parse::webhook_secret);
+        let public_url = self.read(&keys::PUBLIC_URL, parse::public_url);
         let activity_retention = self.read(&keys::ACTIVITY_RETENTION, parse::activity_retention);
         let log = self.read(&keys::LOG, parse::log_filter);
         let log_format = self.read(&keys::LOG_FORMAT, parse::log_format);
@@ -135,6 +161,7 @@ impl Reader<'_> {
             kafka_brokers,
             kafka_security,
             release_url,
+            forum_url,
             notify_url,
             tls,
             admin_username: admin_username?,
@@ -144,6 +171,12 @@ impl Reader<'_> {
             jwt_key_file,
             token_ttl: token_ttl?,
             service_secret,
+            smtp_url,
+            mail_from: mail_from?,
+            mail_rate: mail_rate?,
+            alert_emails,
+            webhook_secret,
+            public_url: public_url.unwrap_or(format!("http://{}", http_addr?)),
             activity_retention: activity_retention?,
             log: log?,
             log_format: log_format.unwrap_or_else(Format::for_stderr),
@@ -165,8 +198,8 @@ impl Reader<'_> {
     fn check_services(&mut self, role: Role) {
         let needed: &[&Key] = match role {
             Role::All | Role::Release => &[],
-            Role::Gateway => &[&keys::RELEASE_URL, &keys::NOTIFY_URL],
-            Role::Notify => &[&keys::RELEASE_URL],
+            Role::Gateway => &[&keys::RELEASE_URL, &keys::FORUM_URL, &keys::NOTIFY_URL],
+            Role::Forum | Role::Notify => &[&keys::RELEASE_URL],
         };
         for key in needed {
             if !self.layers.sets(key) {
@@ -177,7 +210,7 @@ impl Reader<'_> {
             }
         }
         let mut elsewhere = false;
-        for key in [&keys::RELEASE_URL, &keys::NOTIFY_URL] {
+        for key in [&keys::RELEASE_URL, &keys::FORUM_URL, &keys::NOTIFY_URL] {
             if !self.layers.sets(key) {
                 continue;
             }

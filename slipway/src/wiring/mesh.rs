@@ -5,9 +5,11 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use async_trait::async_trait;
 use axum::Router;
+use notify_svc::mail::{FileMailer, SharedMailer, SmtpMailer};
 use release_svc::FirstAdmin;
 use slipway_mesh::{
     access::{AccessLayer, JwksSource, Keyring, Policies, ServiceSecret, ServiceTokens, Verifier},
+    alarm,
     bus::SharedBus,
     clock::{SharedClock, SystemClock},
     grpc::{GrpcServer, Link, Origins, Outbound, ServiceCheck, Surround},
@@ -15,7 +17,7 @@ use slipway_mesh::{
 };
 use slipway_proto::{
     DESCRIPTOR_SET,
-    events::{TOPICS, Topic},
+    events::{FORUM, TOPICS, Topic},
     identity::v1::{GetJwksRequest, identity_service_client::IdentityServiceClient},
 };
 use tonic::service::Routes;
@@ -53,6 +55,7 @@ pub(super) async fn build(role: Role, settings: &Settings, life: &Life) -> anyho
     match role {
         Role::All => shared.all().await,
         Role::Release => shared.release().await,
+        Role::Forum => shared.forum().await,
         Role::Notify => shared.notify().await,
         Role::Gateway => shared.gateway(),
     }
@@ -65,20 +68,40 @@ struct Shared<'a> {
     secret: ServiceSecret,
 }
 
+/// The gateway's ways to the services.
+struct Links {
+    release: Link,
+    forum: Link,
+    notify: Link,
+}
+
 impl Shared<'_> {
     async fn all(self) -> anyhow::Result<Built> {
         let storage = Storage::open(self.settings).await?;
         let keys = storage.keys(self.settings)?;
-        let services = [release_svc::SERVICES, notify_svc::SERVICES].concat();
+        let services = [
+            release_svc::SERVICES,
+            forum_svc::SERVICES,
+            notify_svc::SERVICES,
+        ]
+        .concat();
         let bus = self.bus(&storage, TOPICS, &services).await?;
         let verifier = self.verifier_with(&keys);
         let release = self.release_routes(&storage, keys, bus.clone()).await?;
-        let notify = self.notify_routes(&storage, bus).await?;
-        let routes = both(release, notify);
         let surround = surround(verifier.clone())?;
+        let to_release = Link::local(surround.around(release.clone()));
+        let forum = self.forum_routes(&storage, to_release, bus.clone()).await?;
+        let notify = self.notify_routes(&storage, bus.clone()).await?;
+        let routes = both(both(release, forum), notify);
         let link = Link::local(surround.around(routes.clone()));
+        self.deliver_alarms("slipway", Some(bus), Some(link.clone()));
+        let links = Links {
+            release: link.clone(),
+            forum: link.clone(),
+            notify: link,
+        };
         Ok(Built {
-            router: Some(self.router(link.clone(), link, verifier)),
+            router: Some(self.router(links, verifier)),
             grpc: Some(self.server(routes, services, surround).await?),
             lock: storage.into_lock(),
         })
@@ -90,11 +113,30 @@ impl Shared<'_> {
         self.warn_if_alone("what happens is shown on no wall");
         let bus = self.bus(&storage, TOPICS, release_svc::SERVICES).await?;
         let surround = surround(self.verifier_with(&keys))?;
-        let routes = self.release_routes(&storage, keys, bus).await?;
+        let routes = self.release_routes(&storage, keys, bus.clone()).await?;
+        self.deliver_alarms("release", Some(bus), self.to_notify()?);
         Ok(Built {
             router: None,
             grpc: Some(
                 self.server(routes, release_svc::SERVICES.into(), surround)
+                    .await?,
+            ),
+            lock: storage.into_lock(),
+        })
+    }
+
+    async fn forum(self) -> anyhow::Result<Built> {
+        let storage = Storage::open(self.settings).await?;
+        self.warn_if_alone("what is discussed is shown on no wall");
+        let bus = self.bus(&storage, &[FORUM], forum_svc::SERVICES).await?;
+        let release = self.remote("release", self.settings.release_url.as_ref())?;
+        let surround = surround(self.verifier_from(release.clone()))?;
+        let routes = self.forum_routes(&storage, release, bus.clone()).await?;
+        self.deliver_alarms("forum", Some(bus), self.to_notify()?);
+        Ok(Built {
+            router: None,
+            grpc: Some(
+                self.server(routes, forum_svc::SERVICES.into(), surround)
                     .await?,
             ),
             lock: storage.into_lock(),
@@ -107,7 +149,9 @@ impl Shared<'_> {
         let bus = self.bus(&storage, &[], notify_svc::SERVICES).await?;
         let release = self.remote("release", self.settings.release_url.as_ref())?;
         let surround = surround(self.verifier_from(release))?;
-        let routes = self.notify_routes(&storage, bus).await?;
+        let routes = self.notify_routes(&storage, bus.clone()).await?;
+        let itself = Link::local(surround.around(routes.clone()));
+        self.deliver_alarms("notify", Some(bus), Some(itself));
         Ok(Built {
             router: None,
             grpc: Some(
@@ -119,12 +163,16 @@ impl Shared<'_> {
     }
 
     fn gateway(self) -> anyhow::Result<Built> {
-        let release = self.remote("release", self.settings.release_url.as_ref())?;
-        let notify = self.remote("notify", self.settings.notify_url.as_ref())?;
-        // Without the wall, work goes on.
+        let links = Links {
+            release: self.remote("release", self.settings.release_url.as_ref())?,
+            forum: self.remote("forum", self.settings.forum_url.as_ref())?,
+            notify: self.remote("notify", self.settings.notify_url.as_ref())?,
+        };
+        // Without discussions and the wall, work goes on.
         for (link, services, need) in [
-            (&release, release_svc::SERVICES, Need::Required),
-            (&notify, notify_svc::SERVICES, Need::Degraded),
+            (&links.release, release_svc::SERVICES, Need::Required),
+            (&links.forum, forum_svc::SERVICES, Need::Degraded),
+            (&links.notify, notify_svc::SERVICES, Need::Degraded),
         ] {
             for service in services {
                 let check = ServiceCheck::new(link.clone(), service);
@@ -133,12 +181,44 @@ impl Shared<'_> {
                     .depends("gateway", service, need, Arc::new(check));
             }
         }
-        let verifier = self.verifier_from(release.clone());
+        let verifier = self.verifier_from(links.release.clone());
+        self.deliver_alarms("gateway", None, Some(links.notify.clone()));
         Ok(Built {
-            router: Some(self.router(release, notify, verifier)),
+            router: Some(self.router(links, verifier)),
             grpc: None,
             lock: None,
         })
+    }
+
+    /// What is wrong in this process reaches administrators from now on: by the bus, and by
+    /// RPC while the bus is away or is what is wrong.
+    fn deliver_alarms(
+        &self,
+        service: &'static str,
+        bus: Option<SharedBus>,
+        incidents: Option<Link>,
+    ) {
+        if incidents.is_none() {
+            tracing::warn!(
+                "what is wrong with the bus reaches nobody: SLIPWAY_NOTIFY_URL is not set"
+            );
+        }
+        let tokens = ServiceTokens::new(self.secret.clone(), service, self.clock.clone());
+        let delivery = alarm::Delivery {
+            service,
+            bus,
+            incidents,
+            tokens: Arc::new(tokens),
+        };
+        delivery.spawn(&self.life.background);
+        alarm::watch::dependencies(self.life.health.clone(), &self.life.background);
+        alarm::watch::panics();
+    }
+
+    /// The way to the service that keeps incidents, if it is known.
+    fn to_notify(&self) -> anyhow::Result<Option<Link>> {
+        let urls = self.settings.notify_url.as_ref();
+        urls.map(|_| self.remote("notify", urls)).transpose()
     }
 
     /// The embedded bus of a process with one role connects it with nobody.
@@ -220,13 +300,38 @@ impl Shared<'_> {
         Ok(service.routes)
     }
 
+    async fn forum_routes(
+        &self,
+        storage: &Storage,
+        release: Link,
+        bus: SharedBus,
+    ) -> anyhow::Result<Routes> {
+        Ok(forum_svc::build(forum_svc::Dependencies {
+            stores: storage.forum().await?,
+            release,
+            bus,
+            clock: self.clock.clone(),
+            background: self.life.background.clone(),
+            health: self.life.health.clone(),
+        }))
+    }
+
     async fn notify_routes(&self, storage: &Storage, bus: SharedBus) -> anyhow::Result<Routes> {
         let config = notify_svc::Config {
             activity_retention: self.settings.activity_retention,
+            public_url: self.settings.public_url.clone(),
+            // Files are written as fast as the disk takes them.
+            mail_rate: self
+                .settings
+                .smtp_url
+                .is_some()
+                .then_some(self.settings.mail_rate),
+            alert_emails: self.settings.alert_emails.clone().unwrap_or_default(),
         };
         Ok(config.build(notify_svc::Dependencies {
             stores: storage.notify().await?,
             bus,
+            mailer: mailer(self.settings)?,
             clock: self.clock.clone(),
             background: self.life.background.clone(),
             health: self.life.health.clone(),
@@ -252,11 +357,17 @@ impl Shared<'_> {
         Ok(server.with_tls(self.settings.tls.server.clone()))
     }
 
-    fn router(&self, release: Link, notify: Link, verifier: Arc<Verifier>) -> Router {
+    fn router(&self, links: Links, verifier: Arc<Verifier>) -> Router {
         let services = ServiceTokens::new(self.secret.clone(), "gateway", self.clock.clone());
         gateway::Config::default().build(gateway::Dependencies {
-            release,
-            notify,
+            release: links.release,
+            forum: links.forum,
+            notify: links.notify,
+            webhook_secret: self
+                .settings
+                .webhook_secret
+                .as_ref()
+                .map(|secret| Secret::expose(secret).to_owned()),
             verifier,
             services: Arc::new(services),
             background: self.life.background.clone(),
@@ -276,6 +387,19 @@ fn both(a: Routes, b: Routes) -> Routes {
     let (a, b) = (a.into_axum_router(), b.into_axum_router());
     // Each answers what it does not know; together they must not both.
     Routes::from(a.merge(b.reset_fallback()))
+}
+
+/// Where mails go: to the mail server, or into the directory `mail` of the data directory.
+fn mailer(settings: &Settings) -> anyhow::Result<SharedMailer> {
+    let from = settings.mail_from.clone();
+    Ok(match &settings.smtp_url {
+        Some(url) => Arc::new(SmtpMailer::new(url.expose(), from)?),
+        None => {
+            let dir = settings.data_dir.join("mail");
+            let mailer = FileMailer::new(dir.clone(), from);
+            Arc::new(mailer.with_context(|| format!("{} cannot be made", dir.display()))?)
+        }
+    })
 }
 
 /// The public keys, asked of the release service.

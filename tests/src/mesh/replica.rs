@@ -12,6 +12,8 @@ use crate::{Options, Process};
 pub enum Role {
     /// Accounts, releases and tasks.
     Release,
+    /// Discussions.
+    Forum,
     /// The wall of activity.
     Notify,
     /// REST and the live stream.
@@ -20,13 +22,14 @@ pub enum Role {
 
 impl Role {
     /// All of them, in the order in which they find each other.
-    pub const ALL: [Self; 3] = [Self::Release, Self::Notify, Self::Gateway];
+    pub const ALL: [Self; 4] = [Self::Release, Self::Forum, Self::Notify, Self::Gateway];
 
     /// The subcommand.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Release => "release",
+            Self::Forum => "forum",
             Self::Notify => "notify",
             Self::Gateway => "gateway",
         }

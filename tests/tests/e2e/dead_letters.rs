@@ -39,7 +39,7 @@ fn registered(event: Uuid, payload: &str) -> Record {
 }
 
 /// A record that is no event at all, and no text either.
-fn garbage() -> Record {
+pub(crate) fn garbage() -> Record {
     Record {
         topic: "slipway.releases".into(),
         key: "no id".into(),
@@ -49,7 +49,7 @@ fn garbage() -> Record {
 }
 
 /// A process on whose bus these records were published.
-async fn process_with(records: Vec<Record>) -> Process {
+pub(crate) async fn process_with(records: Vec<Record>) -> Process {
     let data = Process::start().await.unwrap().kill().await.unwrap();
     let path = data.path().join("data").join("bus.db");
     let bus = EmbeddedBus::open(&path, Arc::new(SystemClock)).unwrap();

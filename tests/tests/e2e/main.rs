@@ -8,6 +8,7 @@ mod configuration;
 mod crash;
 mod dead_letters;
 mod grpc;
+mod incidents;
 #[cfg(feature = "kafka")]
 mod interop;
 mod life;

@@ -59,7 +59,11 @@ impl MongoIncidentStore {
         order: Document,
         limit: u32,
     ) -> Result<Vec<Incident>, StorageError> {
-        let find = self.incidents.find(condition).sort(order).limit(limit.into());
+        let find = self
+            .incidents
+            .find(condition)
+            .sort(order)
+            .limit(limit.into());
         let found: Vec<IncidentDocument> =
             bounded(async { find.await?.try_collect().await }).await?;
         found.iter().map(IncidentDocument::read).collect()
@@ -130,10 +134,9 @@ impl IncidentStore for MongoIncidentStore {
         let document = IncidentDocument::of(incident)?;
         let before = document.revision - 1;
         loop {
-            let replace = self.incidents.replace_one(
-                doc! { "_id": &document.id, "revision": before },
-                &document,
-            );
+            let replace = self
+                .incidents
+                .replace_one(doc! { "_id": &document.id, "revision": before }, &document);
             match bounded(replace.into_future()).await {
                 Ok(replaced) => return Ok(replaced.matched_count == 1),
                 Err(error) if error.gave_way() => {}

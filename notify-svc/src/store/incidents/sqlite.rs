@@ -144,7 +144,9 @@ impl IncidentStore for SqliteIncidentStore {
 
     async fn silent(&self, before: Timestamp, limit: u32) -> Result<Vec<Incident>, StoreError> {
         let before = to_column(before);
-        let found = self.db.read(move |c| select(c, SILENT, params![before, limit]));
+        let found = self
+            .db
+            .read(move |c| select(c, SILENT, params![before, limit]));
         Ok(found.await?)
     }
 }
@@ -185,8 +187,8 @@ mod tests {
                 let mut explain = c.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
                 let count = explain.parameter_count();
                 let nothing = vec![rusqlite::types::Value::Null; count];
-                let steps = explain
-                    .query_map(rusqlite::params_from_iter(nothing), |row| row.get(3))?;
+                let steps =
+                    explain.query_map(rusqlite::params_from_iter(nothing), |row| row.get(3))?;
                 Ok::<Vec<String>, StorageError>(steps.collect::<Result<_, _>>()?)
             });
             let plan = plan.await.unwrap().join("; ");

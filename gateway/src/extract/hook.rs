@@ -1,0 +1,31 @@
+//! Other programs that call Slipway, known by a shared secret.
+
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+use slipway_mesh::{
+    access::bearer,
+    error::{Fault, Kind},
+};
+use subtle::ConstantTimeEq as _;
+
+use crate::{app::AppState, problem::Problem};
+
+/// A program that knows the secret of the webhooks.
+pub(crate) struct Hook;
+
+impl FromRequestParts<AppState> for Hook {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
+        let Some(secret) = &app.webhook_secret else {
+            return Err(Problem::unknown_route());
+        };
+        let shown = bearer(&parts.headers).unwrap_or_default();
+        // In a time that says nothing of where they differ.
+        if bool::from(shown.as_bytes().ct_eq(secret.as_bytes())) {
+            return Ok(Self);
+        }
+        let text = "Show the webhook secret as 'Authorization: Bearer'.";
+        Err(Fault::new(Kind::Unauthenticated, "UNAUTHENTICATED", text).into())
+    }
+}

@@ -1,0 +1,299 @@
+//! Administrators hear of trouble: what is wrong becomes an incident, and a mail. Without
+//! a mail server mails are files.
+
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use slipway_tests::{Answer, Backbones, Client, Options, Process, Team};
+
+use crate::dead_letters::{garbage, process_with};
+
+const INCIDENTS: &str = "/admin/incidents";
+const HOOK: &str = "/hooks/alerts";
+const SECRET: &str = "a-secret-of-webhooks";
+
+/// What does not happen within this time never will.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// An administrator has heard of what is wrong by then.
+const HEARD_WITHIN: Duration = Duration::from_secs(10);
+
+/// A key that signs tokens.
+const KEY: &str = "-----BEGIN PRIVATE KEY-----\n\
+    MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n\
+    -----END PRIVATE KEY-----\n";
+
+/// The mails that were sent about something, oldest first.
+fn mails(data: &Path, about: &str) -> Vec<String> {
+    let Ok(dir) = fs::read_dir(data.join("data").join("mail")) else {
+        return Vec::new();
+    };
+    let mut files: Vec<_> = dir.map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let eml = files
+        .iter()
+        .filter(|path| path.extension().is_some_and(|e| e == "eml"));
+    let texts = eml.map(|path| fs::read_to_string(path).unwrap());
+    texts
+        .filter(|text| unfolded(text).contains(about))
+        .collect()
+}
+
+/// Without the line breaks of mail: in headers, and in quoted-printable text.
+fn unfolded(mail: &str) -> String {
+    mail.replace("=\r\n", "").replace("\r\n ", " ")
+}
+
+fn subject(mail: &str) -> String {
+    let mail = unfolded(mail);
+    let line = mail.lines().find_map(|line| line.strip_prefix("Subject: "));
+    line.unwrap_or_default().to_owned()
+}
+
+/// Polls until there is something.
+async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(began.elapsed() < PATIENCE, "{what} does not happen");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn incidents(admin: &Client) -> Vec<Value> {
+    let page = admin.get(INCIDENTS).await.unwrap().expect(200);
+    page["items"].as_array().unwrap().clone()
+}
+
+/// The incident of this kind, once it is as wanted.
+async fn incident(admin: &Client, kind: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    until(kind, async || {
+        let all = incidents(admin).await;
+        all.into_iter()
+            .find(|one| one["kind"] == kind && wanted(one))
+    })
+    .await
+}
+
+async fn send(process: &Process, secret: &str, body: &Value) -> Answer {
+    let client = process.client();
+    let request = client.request(Method::POST, HOOK).bearer_auth(secret);
+    client.send(request.json(body)).await.unwrap()
+}
+
+fn alert(name: &str, status: &str) -> Value {
+    json!({"status": status, "labels": {"alertname": name}, "annotations": {"summary": name},
+           "startsAt": "2026-01-02T03:04:05Z", "endsAt": "0001-01-01T00:00:00Z",
+           "fingerprint": name, "generatorURL": ""})
+}
+
+fn with_hook() -> Options {
+    Options::default().env("SLIPWAY_WEBHOOK_SECRET", SECRET)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letter_is_an_incident_and_a_mail() {
+    let process = process_with(vec![garbage()]).await;
+    let admin = process.admin().await.unwrap();
+    let told = |one: &Value| one["emailedAt"] != json!([]);
+    let found = incident(&admin, "dead-letter", told).await;
+    assert_eq!(
+        (&found["state"], &found["count"]),
+        (&json!("OPEN"), &json!(1))
+    );
+    assert_eq!(found["service"], "slipway");
+    let mail = until("a mail", async || {
+        mails(process.data.path(), "activity").pop()
+    })
+    .await;
+    assert!(mail.contains("To: admin@localhost"), "{mail}");
+    let subject = subject(&mail);
+    assert!(
+        subject.starts_with("Something is wrong: activity could not"),
+        "{subject}"
+    );
+
+    // Everybody reads the wall: what is wrong with the system is not on it.
+    let wall = admin.wall().await.unwrap();
+    assert!(wall.iter().all(|entry| entry["type"] != "system.error"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_alerts_is_one_mail_and_a_count() {
+    let process = Process::start_with(&with_hook()).await.unwrap();
+    let admin = process.admin().await.unwrap();
+    let body = json!({"alerts": vec![alert("flood", "firing"); 100]});
+    for _ in 0..100 {
+        assert_eq!(send(&process, SECRET, &body).await.status, 204);
+    }
+    incident(&admin, "alert", |one| one["count"] == 10_000).await;
+    let one = until("a mail", async || mails(process.data.path(), "flood").pop()).await;
+    assert_eq!(subject(&one), "Something is wrong: flood");
+    let other = json!({"alerts": [alert("other", "firing")]});
+    assert_eq!(send(&process, SECRET, &other).await.status, 204);
+    until("the other mail", async || {
+        mails(process.data.path(), "other").pop()
+    })
+    .await;
+    // Whatever else was mailed about the flood would have been mailed before this.
+    assert_eq!(mails(process.data.path(), "flood").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alert_that_is_over_is_told_once_more() {
+    let process = Process::start_with(&with_hook()).await.unwrap();
+    let admin = process.admin().await.unwrap();
+    let fire = json!({"status": "firing", "alerts": [alert("disk", "firing")]});
+    assert_eq!(send(&process, SECRET, &fire).await.status, 204);
+    let open = incident(&admin, "alert", |one| one["state"] == "OPEN").await;
+    assert_eq!(
+        (&open["resolvedAt"], &open["summary"]),
+        (&json!(null), &json!("disk"))
+    );
+    let over = json!({"status": "resolved", "alerts": [alert("disk", "resolved")]});
+    assert_eq!(send(&process, SECRET, &over).await.status, 204);
+    let over = incident(&admin, "alert", |one| one["state"] == "RESOLVED").await;
+    assert_eq!(over["id"], open["id"]);
+    assert_eq!(over["emailedAt"].as_array().unwrap().len(), 2);
+    until("both mails", async || {
+        let subjects: Vec<_> = mails(process.data.path(), "disk")
+            .iter()
+            .map(|m| subject(m))
+            .collect();
+        let wanted = ["Something is wrong: disk", "Over: disk"];
+        wanted
+            .iter()
+            .all(|wanted| subjects.iter().any(|s| s == wanted))
+            .then_some(())
+    })
+    .await;
+    let page = admin
+        .get("/admin/incidents?state=OPEN")
+        .await
+        .unwrap()
+        .expect(200);
+    assert_eq!(page["items"], json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_hook_wants_its_secret_and_is_off_without_one() {
+    let process = Process::start_with(&with_hook()).await.unwrap();
+    let body = json!({"alerts": []});
+    assert_eq!(send(&process, SECRET, &body).await.status, 204);
+    for wrong in ["", "a-secret-of-webhookz", "a-secret"] {
+        send(&process, wrong, &body)
+            .await
+            .refused(401, "UNAUTHENTICATED");
+    }
+    let admin = process.admin().await.unwrap();
+    send(&process, admin.token(), &body)
+        .await
+        .refused(401, "UNAUTHENTICATED");
+    for wrong in [json!({}), json!({"alerts": [{"status": "burning"}]})] {
+        send(&process, SECRET, &wrong)
+            .await
+            .refused(400, "INVALID_ARGUMENT");
+    }
+    let off = Process::start().await.unwrap();
+    send(&off, SECRET, &body).await.refused(404, "NOT_FOUND");
+    send(&off, "", &body).await.refused(404, "NOT_FOUND");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn incidents_are_for_admins() {
+    let process = Process::start().await.unwrap();
+    let team = Team::new(&process, 1).await.unwrap();
+    let answer = team.developers[0].get(INCIDENTS).await.unwrap();
+    answer.refused(403, "ADMIN_REQUIRED");
+    for query in ["?state=LOST", "?limit=0", "?cursor=x", "?kind=a"] {
+        let answer = team
+            .admin
+            .get(&format!("{INCIDENTS}{query}"))
+            .await
+            .unwrap();
+        answer.refused(400, "INVALID_ARGUMENT");
+    }
+}
+
+/// The whole mesh in one process on real servers, with somebody who is alerted.
+async fn on_backbones(backbones: &Backbones, dir: &Path) -> Process {
+    let key = dir.join("key.pem");
+    fs::write(&key, KEY).unwrap();
+    let options = backbones
+        .options()
+        .env("SLIPWAY_JWT_KEY_FILE", key.to_str().unwrap())
+        .env("SLIPWAY_ALERT_EMAILS", "ops@example.com");
+    let process = Process::start_with(&options).await.unwrap();
+    let admin = process.admin().await.unwrap();
+    // All is well, and its consumers are at work.
+    admin
+        .seen(|entry| entry["type"] == "user.registered")
+        .await
+        .unwrap();
+    process
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn administrators_hear_within_ten_seconds_that_the_broker_is_away() {
+    let Some(backbones) = Backbones::start().await.unwrap() else {
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let process = on_backbones(&backbones, dir.path()).await;
+    backbones.kafka("kill").await.unwrap();
+    let gone = Instant::now();
+    let data = process.data.path();
+    let mail = until("a mail", async || mails(data, "bus").pop()).await;
+    let heard = gone.elapsed();
+    eprintln!("the broker is away: heard after {heard:?}");
+    assert!(heard < HEARD_WITHIN, "{heard:?}");
+    assert!(mail.contains("To: ops@example.com"), "{mail}");
+
+    backbones.kafka("start").await.unwrap();
+    let admin = process.admin().await.unwrap();
+    let over = incident(&admin, "bus-unreachable", |one| one["state"] == "RESOLVED").await;
+    assert_eq!(over["emailedAt"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn administrators_hear_within_ten_seconds_that_the_database_is_away() {
+    let Some(backbones) = Backbones::start().await.unwrap() else {
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let process = on_backbones(&backbones, dir.path()).await;
+    let admin = process.admin().await.unwrap();
+    backbones.mongodb("kill").await.unwrap();
+    let gone = Instant::now();
+    let data = process.data.path();
+    let mail = until("a mail", async || mails(data, "store").pop()).await;
+    let heard = gone.elapsed();
+    eprintln!("the database is away: heard after {heard:?}");
+    assert!(heard < HEARD_WITHIN, "{heard:?}");
+    assert!(mail.contains("To: ops@example.com"), "{mail}");
+
+    // When it is back the log says what was mailed meanwhile, and that it is over.
+    backbones.mongodb("start").await.unwrap();
+    until("the database", async || {
+        (admin.get(INCIDENTS).await.unwrap().status == 200).then_some(())
+    })
+    .await;
+    let over = incident(&admin, "unreachable", |one| one["state"] == "RESOLVED").await;
+    assert_eq!(over["emailedAt"].as_array().unwrap().len(), 2);
+    let begun: Vec<_> = until("both mails", async || {
+        let mails = mails(data, "store");
+        (mails.len() >= 2).then_some(mails)
+    })
+    .await;
+    let wrong = begun
+        .iter()
+        .filter(|mail| subject(mail).starts_with("Something"));
+    assert_eq!(wrong.count(), 1);
+}
