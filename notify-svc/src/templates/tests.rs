@@ -39,10 +39,10 @@ pub(super) fn samples() -> Vec<(&'static str, Value)> {
                 "dueAt": "2026-01-05T16:00:00Z", "remindAt": "2026-01-05T09:30:00Z",
             })),
         ),
-        ("comment.posted", comment(json!({"because": "mention"}))),
+        ("comment.posted", comment(&json!({"because": "mention"}))),
         (
             "comment.replied",
-            comment(json!({
+            comment(&json!({
                 "because": "reply",
                 "parentAuthor": {"id": "01890a5d-ac96-774b-bcce-b302099a8057", "username": "ada"},
             })),
@@ -50,7 +50,7 @@ pub(super) fn samples() -> Vec<(&'static str, Value)> {
     ]
 }
 
-fn comment(more: Value) -> Value {
+fn comment(more: &Value) -> Value {
     let mut data = json!({
         "task": {
             "id": "01890a5d-ac96-774b-bcce-b302099a8059",
@@ -71,7 +71,7 @@ fn comment(more: Value) -> Value {
 #[test]
 fn a_mention_in_a_reply_is_told_as_one() {
     let templates = Templates::built_in(URL);
-    let data = comment(json!({"because": "mention"}));
+    let data = comment(&json!({"because": "mention"}));
     let subject = templates.subject("comment.replied", &data).unwrap();
     assert!(subject.as_str().starts_with("grace mentioned you: "));
     let body = templates.body("comment.replied", &data, "ada").unwrap();
