@@ -12,6 +12,7 @@ mod incidents;
 #[cfg(feature = "kafka")]
 mod interop;
 mod life;
+mod mail;
 mod main_job;
 mod poison;
 mod readme;
