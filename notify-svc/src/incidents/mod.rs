@@ -250,3 +250,6 @@ fn news(incident: &Incident, news: News) -> Value {
         "traceId": incident.trace_id.as_deref().unwrap_or_default(),
     })
 }
+
+#[cfg(test)]
+mod tests;

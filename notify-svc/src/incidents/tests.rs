@@ -1,0 +1,257 @@
+//! Who is told, by several replicas and without a database.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use futures::future::join_all;
+use jiff::Timestamp;
+use slipway_mesh::clock::SystemClock;
+use slipway_proto::events::Role;
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use super::*;
+use crate::{
+    mail::{Mail, Mailer, Sending},
+    notification::{Filter, Notification, State as Sent},
+    notifier::Bell,
+    recipients::Recipient,
+    store::{
+        incidents::SqliteIncidentStore,
+        notifications::{NotificationStore, Query, SqliteNotificationStore},
+        recipients::SqliteRecipientStore,
+    },
+    templates::Templates,
+};
+
+/// A store whose database can be away.
+struct Switch {
+    store: SqliteIncidentStore,
+    away: AtomicBool,
+}
+
+impl Switch {
+    fn pass(&self) -> Result<(), StoreError> {
+        if self.away.load(Ordering::SeqCst) {
+            return Err(StoreError("away".into()));
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl IncidentStore for Switch {
+    async fn find(&self, fingerprint: &str) -> Result<Option<Incident>, StoreError> {
+        self.pass()?;
+        self.store.find(fingerprint).await
+    }
+
+    async fn insert(&self, incident: &Incident) -> Result<bool, StoreError> {
+        self.store.insert(incident).await
+    }
+
+    async fn save(&self, incident: &Incident) -> Result<bool, StoreError> {
+        self.store.save(incident).await
+    }
+
+    async fn list(
+        &self,
+        state: Option<State>,
+        after: Option<IncidentKey>,
+        limit: u32,
+    ) -> Result<Page<Incident, IncidentKey>, StoreError> {
+        self.store.list(state, after, limit).await
+    }
+
+    async fn owing(&self, limit: u32) -> Result<Vec<Incident>, StoreError> {
+        self.store.owing(limit).await
+    }
+
+    async fn silent(&self, before: Timestamp, limit: u32) -> Result<Vec<Incident>, StoreError> {
+        self.store.silent(before, limit).await
+    }
+}
+
+/// A mail server that takes what it gets, or is away.
+#[derive(Default)]
+struct Postbox {
+    mails: Mutex<Vec<Mail>>,
+    away: AtomicBool,
+}
+
+#[async_trait]
+impl Mailer for Postbox {
+    async fn send(&self, mail: &Mail) -> Sending {
+        if self.away.load(Ordering::SeqCst) {
+            return Sending::Unreachable("away".into());
+        }
+        self.mails.lock().push(mail.clone());
+        Sending::Accepted("250 taken".into())
+    }
+}
+
+struct Scene {
+    dir: TempDir,
+    mailer: Arc<Postbox>,
+}
+
+struct Replica {
+    incidents: Incidents,
+    store: Arc<Switch>,
+    notifications: Arc<SqliteNotificationStore>,
+}
+
+impl Scene {
+    /// With two administrators and a developer.
+    async fn new() -> Self {
+        let scene = Self {
+            dir: tempfile::tempdir().unwrap(),
+            mailer: Arc::default(),
+        };
+        let recipient = |n: u128, role| Recipient {
+            id: Uuid::from_u128(n),
+            username: format!("user {n}"),
+            email: format!("u{n}@example.com"),
+            role,
+        };
+        let all = vec![
+            recipient(1, Role::Admin),
+            recipient(2, Role::Admin),
+            recipient(3, Role::Developer),
+        ];
+        let db = crate::store::open(&scene.dir.path().join("notify.db")).unwrap();
+        SqliteRecipientStore::new(db).put(all).await.unwrap();
+        scene
+    }
+
+    fn replica(&self) -> Replica {
+        let db = crate::store::open(&self.dir.path().join("notify.db")).unwrap();
+        let store = Arc::new(Switch {
+            store: SqliteIncidentStore::new(db.clone()),
+            away: AtomicBool::new(false),
+        });
+        let notifications = Arc::new(SqliteNotificationStore::new(db.clone()));
+        let notifier = Notifier {
+            store: notifications.clone(),
+            templates: Arc::new(Templates::built_in("http://x.example")),
+            clock: Arc::new(SystemClock),
+            bell: Bell::default(),
+        };
+        Replica {
+            incidents: Incidents::new(
+                store.clone(),
+                Arc::new(SqliteRecipientStore::new(db)),
+                notifier,
+                self.mailer.clone(),
+                Vec::new(),
+            ),
+            store,
+            notifications,
+        }
+    }
+}
+
+impl Replica {
+    async fn log(&self) -> Vec<Notification> {
+        let query = Query::newest(Filter::default(), 100);
+        self.notifications.list(&query).await.unwrap().items
+    }
+
+    async fn only_incident(&self) -> Incident {
+        let mut page = self.incidents.list(None, None, 10).await.unwrap();
+        assert_eq!(page.items.len(), 1);
+        page.items.remove(0)
+    }
+}
+
+fn report() -> Report {
+    let said = SystemErrorEvent {
+        service: "release".into(),
+        kind: "unreachable".into(),
+        fingerprint: "release/unreachable/store".into(),
+        summary: "no store".into(),
+        since: Timestamp::UNIX_EPOCH,
+        count: 1,
+        resolved: false,
+        lasts: false,
+        trace_id: None,
+    };
+    Report::new(Uuid::now_v7(), said).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_replicas_that_hear_of_it_one_tells_each_administrator_once() {
+    let scene = Scene::new().await;
+    let replicas = [scene.replica(), scene.replica()];
+    let reports = (0..40).map(|n| replicas[n % 2].incidents.report(report()));
+    for taken in join_all(reports).await {
+        taken.unwrap();
+    }
+    for replica in &replicas {
+        replica.incidents.see_to().await.unwrap();
+    }
+    let incident = replicas[0].only_incident().await;
+    assert_eq!((incident.count, incident.mailings.len()), (40, 1));
+    assert!(!incident.is_owing());
+    let log = replicas[0].log().await;
+    let mut told: Vec<_> = log.iter().filter_map(|n| n.to.user()).collect();
+    told.sort_unstable();
+    assert_eq!(told, [1, 2].map(Uuid::from_u128));
+}
+
+#[tokio::test]
+async fn without_the_database_it_is_mailed_at_once_and_logged_when_it_is_back() {
+    let scene = Scene::new().await;
+    let replica = scene.replica();
+    replica.incidents.see_to().await.unwrap();
+    replica.store.away.store(true, Ordering::SeqCst);
+    let report = report();
+    for _ in 0..3 {
+        let refused = replica.incidents.report(report.clone()).await;
+        assert!(refused.is_err(), "it is to be repeated");
+    }
+    let to: Vec<_> = scene
+        .mailer
+        .mails
+        .lock()
+        .iter()
+        .map(|mail| mail.to.clone())
+        .collect();
+    assert_eq!(to.len(), 2, "once to each administrator: {to:?}");
+
+    replica.store.away.store(false, Ordering::SeqCst);
+    replica.incidents.report(report.clone()).await.unwrap();
+    let incident = replica.only_incident().await;
+    assert_eq!((incident.count, incident.mailings.len()), (1, 1));
+    assert!(!incident.is_owing(), "nobody is told twice");
+    let log = replica.log().await;
+    assert_eq!(log.len(), 2);
+    assert!(
+        log.iter()
+            .all(|n| n.state == Sent::Sent && n.attempts.len() == 1)
+    );
+    let sent: Vec<_> = scene
+        .mailer
+        .mails
+        .lock()
+        .iter()
+        .map(|mail| mail.id)
+        .collect();
+    assert!(
+        log.iter().all(|n| sent.contains(&n.id)),
+        "those that were sent"
+    );
+}
+
+#[tokio::test]
+async fn without_database_and_mail_server_the_next_report_tries_again() {
+    let scene = Scene::new().await;
+    let replica = scene.replica();
+    replica.incidents.see_to().await.unwrap();
+    replica.store.away.store(true, Ordering::SeqCst);
+    scene.mailer.away.store(true, Ordering::SeqCst);
+    assert!(replica.incidents.report(report()).await.is_err());
+    scene.mailer.away.store(false, Ordering::SeqCst);
+    assert!(replica.incidents.report(report()).await.is_err());
+    assert_eq!(scene.mailer.mails.lock().len(), 2);
+}
