@@ -5,15 +5,17 @@
 //! fields, so that old readers and old writers go on working: a test holds the schemas.
 
 mod comment;
+mod notification;
 mod release;
 mod task;
 mod user;
 
 pub use comment::{CommentPostedEvent, CommentRepliedEvent, CommentedTask};
+pub use notification::{NotificationFailedEvent, NotificationSentEvent};
 pub use release::{ReleaseCompletedEvent, ReleaseCreatedEvent, ReleaseReopenedEvent};
 pub use task::{
-    HotfixTaskAddedEvent, TaskAssignedEvent, TaskCompletedEvent, TaskCreatedEvent, TaskData,
-    TaskStartedEvent, TaskState,
+    HotfixTaskAddedEvent, StaleTaskDetectedEvent, TaskAssignedEvent, TaskCompletedEvent,
+    TaskCreatedEvent, TaskData, TaskReminderDueEvent, TaskStartedEvent, TaskState,
 };
 pub use user::{Role, UserRegisteredEvent};
 
@@ -48,8 +50,14 @@ pub const FORUM: Topic = Topic {
     partitions: 12,
 };
 
+/// Notification events; keyed by notification id.
+pub const NOTIFICATIONS: Topic = Topic {
+    name: "slipway.notifications",
+    partitions: 12,
+};
+
 /// Every topic with domain events.
-pub const TOPICS: &[Topic] = &[USERS, RELEASES, FORUM];
+pub const TOPICS: &[Topic] = &[USERS, RELEASES, FORUM, NOTIFICATIONS];
 
 /// The payload of one type of event.
 pub trait Payload: Serialize + DeserializeOwned + JsonSchema {
@@ -106,8 +114,12 @@ pub const CATALOGUE: &[Kind] = &[
     kind::<TaskStartedEvent>(),
     kind::<TaskCompletedEvent>(),
     kind::<HotfixTaskAddedEvent>(),
+    kind::<StaleTaskDetectedEvent>(),
+    kind::<TaskReminderDueEvent>(),
     kind::<CommentPostedEvent>(),
     kind::<CommentRepliedEvent>(),
+    kind::<NotificationSentEvent>(),
+    kind::<NotificationFailedEvent>(),
 ];
 
 macro_rules! payload {
