@@ -11,7 +11,7 @@ use slipway_mesh::{
     clock::SharedClock,
     life::Background,
 };
-use slipway_proto::events::TOPICS;
+use slipway_proto::events::{CHAT, TOPICS, Topic};
 
 use crate::{
     activity::{Activity, Narrated},
@@ -43,12 +43,18 @@ impl Projection {
     pub(crate) fn spawn(self, bus: &SharedBus, clock: &SharedClock, background: &Background) {
         Consumer {
             group: GROUP,
-            topics: TOPICS.iter().map(|topic| topic.name.to_owned()).collect(),
+            topics: shown().map(|topic| topic.name.to_owned()).collect(),
             order: Order::PerKey,
             handler: Arc::new(self),
         }
         .spawn(bus, clock, background);
     }
+}
+
+/// The topics whose events are on the wall. Conversations with the assistant are private:
+/// that somebody has one is nobody else's business.
+fn shown() -> impl Iterator<Item = &'static Topic> {
+    TOPICS.iter().filter(|topic| **topic != CHAT)
 }
 
 #[async_trait]

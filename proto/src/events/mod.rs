@@ -4,10 +4,12 @@
 //! a record's value holds. Within a major version a payload changes only by optional
 //! fields, so that old readers and old writers go on working: a test holds the schemas.
 
+mod chat;
 mod release;
 mod task;
 mod user;
 
+pub use chat::ChatAnsweredEvent;
 pub use release::{ReleaseCompletedEvent, ReleaseCreatedEvent, ReleaseReopenedEvent};
 pub use task::{
     HotfixTaskAddedEvent, TaskAssignedEvent, TaskCompletedEvent, TaskCreatedEvent, TaskData,
@@ -40,8 +42,14 @@ pub const RELEASES: Topic = Topic {
     partitions: 12,
 };
 
+/// Events about conversations with the assistant; keyed by session id.
+pub const CHAT: Topic = Topic {
+    name: "slipway.chat",
+    partitions: 6,
+};
+
 /// Every topic with domain events.
-pub const TOPICS: &[Topic] = &[USERS, RELEASES];
+pub const TOPICS: &[Topic] = &[USERS, RELEASES, CHAT];
 
 /// The payload of one type of event.
 pub trait Payload: Serialize + DeserializeOwned + JsonSchema {
@@ -95,6 +103,7 @@ pub const CATALOGUE: &[Kind] = &[
     kind::<TaskStartedEvent>(),
     kind::<TaskCompletedEvent>(),
     kind::<HotfixTaskAddedEvent>(),
+    kind::<ChatAnsweredEvent>(),
 ];
 
 macro_rules! payload {
