@@ -60,7 +60,7 @@ impl Background {
     }
 }
 
-/// Something a service cannot do without.
+/// Something a service depends on.
 #[async_trait]
 pub trait Check: Send + Sync + 'static {
     /// Whether it is there.
@@ -84,7 +84,19 @@ struct Inner {
 struct Named {
     service: &'static str,
     dependency: &'static str,
+    need: Need,
     check: Arc<dyn Check>,
+}
+
+/// What a service is without a dependency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Need {
+    /// It cannot serve.
+    Required,
+    /// It serves, and something is late or missing: commands are accepted and their
+    /// events wait. To take it out of rotation would make it worse.
+    Degraded,
 }
 
 /// Where a process is in its life.
@@ -103,20 +115,45 @@ pub enum Phase {
 /// The state of one dependency of one service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// Full name of the service that needs it.
+    /// Name of the service that needs it.
     pub service: &'static str,
     /// What it needs.
     pub dependency: &'static str,
+    /// What the service is without it.
+    #[serde(rename = "without")]
+    pub need: Need,
     /// Why it is not there; `null` if it is.
     pub problem: Option<String>,
 }
 
+impl Finding {
+    /// Whether the service cannot serve because of it.
+    #[must_use]
+    pub fn prevents(&self) -> bool {
+        self.need == Need::Required && self.problem.is_some()
+    }
+
+    /// Whether the service serves and is not whole because of it.
+    #[must_use]
+    pub fn degrades(&self) -> bool {
+        self.need == Need::Degraded && self.problem.is_some()
+    }
+}
+
 impl Health {
-    /// Registers something that `service` (a full protobuf name) cannot do without.
-    pub fn depends(&self, service: &'static str, dependency: &'static str, check: Arc<dyn Check>) {
+    /// Registers something that `service` depends on. By its full protobuf name, its
+    /// health by gRPC depends on it too.
+    pub fn depends(
+        &self,
+        service: &'static str,
+        dependency: &'static str,
+        need: Need,
+        check: Arc<dyn Check>,
+    ) {
         self.0.checks.lock().push(Named {
             service,
             dependency,
+            need,
             check,
         });
     }
@@ -144,6 +181,7 @@ impl Health {
             Finding {
                 service: named.service,
                 dependency: named.dependency,
+                need: named.need,
                 problem,
             }
         }))
@@ -151,8 +189,8 @@ impl Health {
     }
 }
 
-/// The ops port: `/metrics` for Prometheus, `/healthz` (alive), `/readyz` (can serve; if
-/// not, which dependency is missing).
+/// The ops port: `/metrics` for Prometheus, `/healthz` (alive), `/readyz` (can serve, and
+/// which dependencies are missing).
 pub fn ops_router(health: Health, metrics: PrometheusHandle) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "alive\n" }))
@@ -176,13 +214,20 @@ pub fn ops_router(health: Health, metrics: PrometheusHandle) -> Router {
 struct Readiness {
     ready: bool,
     phase: Phase,
+    /// What is missing and does not keep it from serving, as `service: dependency`.
+    degraded: Vec<String>,
     checks: Vec<Finding>,
 }
 
 async fn readyz(State(health): State<Health>) -> impl IntoResponse {
     let checks = health.findings().await;
     let phase = health.phase();
-    let ready = phase == Phase::Serving && checks.iter().all(|check| check.problem.is_none());
+    let ready = phase == Phase::Serving && !checks.iter().any(Finding::prevents);
+    let degraded = checks
+        .iter()
+        .filter(|check| check.degrades())
+        .map(|check| format!("{}: {}", check.service, check.dependency))
+        .collect();
     let status = if ready {
         StatusCode::OK
     } else {
@@ -193,6 +238,7 @@ async fn readyz(State(health): State<Health>) -> impl IntoResponse {
         Json(Readiness {
             ready,
             phase,
+            degraded,
             checks,
         }),
     )
@@ -223,8 +269,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn health_names_what_is_missing_and_what_is_silent() {
         let health = Health::default();
-        health.depends("a.Service", "store", Arc::new(Away));
-        health.depends("b.Service", "bus", Arc::new(Silent));
+        health.depends("a.Service", "store", Need::Required, Arc::new(Away));
+        health.depends("b.Service", "bus", Need::Degraded, Arc::new(Silent));
         let findings = health.findings().await;
         assert_eq!(findings[0].problem.as_deref(), Some("away"));
         assert!(
@@ -234,6 +280,8 @@ mod tests {
                 .unwrap()
                 .contains("no answer")
         );
+        assert!(findings[0].prevents() && !findings[0].degrades());
+        assert!(findings[1].degrades() && !findings[1].prevents());
     }
 
     #[tokio::test(start_paused = true)]

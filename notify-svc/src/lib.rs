@@ -19,11 +19,10 @@ pub mod store;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use async_trait::async_trait;
 use slipway_mesh::{
     bus::SharedBus,
     clock::SharedClock,
-    life::{Background, Check, Health},
+    life::{Background, Health, Need},
     store::{mongo, sqlite::StorageError},
 };
 use slipway_proto::notify::v1::activity_service_server::ActivityServiceServer;
@@ -114,8 +113,10 @@ impl Config {
             health,
             drain,
         } = dependencies;
-        health.depends(ACTIVITY_SERVICE, "store", store.clone());
-        health.depends(ACTIVITY_SERVICE, "bus", Arc::new(BusCheck(bus.clone())));
+        health.depends(ACTIVITY_SERVICE, "store", Need::Required, store.clone());
+        // The wall is read without it: new entries are late.
+        let check = Arc::new(bus.clone());
+        health.depends(ACTIVITY_SERVICE, "bus", Need::Degraded, check);
 
         let newest = Newest::default();
         Projection::new(store.clone(), newest.clone(), clock.clone()).spawn(
@@ -128,14 +129,5 @@ impl Config {
         Routes::new(ActivityServiceServer::new(ActivityApi::new(
             store, newest, drain,
         )))
-    }
-}
-
-struct BusCheck(SharedBus);
-
-#[async_trait]
-impl Check for BusCheck {
-    async fn check(&self) -> Result<(), String> {
-        self.0.check().await
     }
 }

@@ -90,9 +90,10 @@ impl Commands {
         let decision = Release::plan(draft, creator, now).map_err(refuse)?;
         let response = respond(&decision);
         let commit = commit(&decision, &by, &response, now);
+        let id = decision.release.id;
         match self.stores.releases.insert(decision.release, commit).await {
             Ok(()) => {
-                self.done("release.created");
+                self.done("release.created", id);
                 Ok(response)
             }
             Err(SaveError::Receipt) => self.repeated(&by).await,
@@ -126,6 +127,7 @@ impl Commands {
             };
             let response = respond(&decision);
             let commit = commit(&decision, &by, &response, now);
+            let id = before.id;
             let first = commit.events.first().map(|event| event.event_type.clone());
             match self
                 .stores
@@ -135,7 +137,7 @@ impl Commands {
             {
                 Ok(()) => {
                     metrics::histogram!(m::ATTEMPTS).record(f64::from(attempt));
-                    self.done(&first.unwrap_or_default());
+                    self.done(&first.unwrap_or_default(), id);
                     return Ok(response);
                 }
                 Err(SaveError::Revision) => back_off(attempt).await,
@@ -192,9 +194,9 @@ impl Commands {
         found.ok_or_else(|| refuse(refusal))
     }
 
-    fn done(&self, command: &str) {
+    fn done(&self, command: &str, release: ReleaseId) {
         metrics::counter!(m::COMMANDS, "command" => command.to_owned()).increment(1);
-        self.wake.wake();
+        self.wake.wake(release.0);
     }
 }
 

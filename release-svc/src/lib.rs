@@ -25,7 +25,7 @@ use slipway_mesh::{
     access::{Issuer, Keyring},
     bus::SharedBus,
     clock::SharedClock,
-    life::{Background, Health},
+    life::{Background, Health, Need},
     outbox::{Publisher, Wake},
 };
 use slipway_proto::{
@@ -120,8 +120,11 @@ impl Config {
             tracing::warn!("ANYBODY CAN REGISTER AS AN ADMIN: allow_admin_registration is on");
         }
         for service in SERVICES {
-            health.depends(service, "store", Arc::clone(&stores.check));
+            let store = Arc::clone(&stores.check);
+            health.depends(service, "store", Need::Required, store);
         }
+        // Commands are accepted without it: their events wait in the outbox.
+        health.depends(SERVICE, "bus", Need::Degraded, Arc::new(bus.clone()));
         let wake = Wake::default();
         let accounts = Arc::new(Accounts {
             stores: stores.clone(),
@@ -142,6 +145,7 @@ impl Config {
             store: Arc::clone(&stores.outbox),
             bus,
             wake,
+            clock: Arc::clone(&clock),
         }
         .spawn(&background);
         jobs::purge(stores, clock, &background);

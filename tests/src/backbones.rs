@@ -5,17 +5,25 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use tempfile::TempDir;
-use tokio::process::Command;
+use tokio::{
+    process::Command,
+    sync::{Mutex, MutexGuard},
+};
 
 use crate::Options;
 
-/// Both servers, with data of their own; stopped when dropped.
+/// The servers of one test at a time: each takes the memory and the cores of several.
+static ALONE: Mutex<()> = Mutex::const_new(());
+
+/// Both servers, with data of their own; ended when dropped, with their data.
 pub struct Backbones {
     /// Kafka's address.
     pub kafka: String,
     /// MongoDB's URL.
     pub mongodb: String,
     dir: TempDir,
+    /// Dropped last: the next test's servers start when these have stopped.
+    _alone: MutexGuard<'static, ()>,
 }
 
 impl Backbones {
@@ -32,15 +40,48 @@ impl Backbones {
             eprintln!("SKIPPED: SLIPWAY_TEST_KAFKA and SLIPWAY_TEST_MONGODB are not set");
             return Ok(None);
         }
+        Self::run().await.map(Some)
+    }
+
+    /// Starts both.
+    ///
+    /// # Errors
+    /// If they cannot be started.
+    pub async fn run() -> anyhow::Result<Self> {
         let dir = tempfile::tempdir()?;
         let (kafka, mongodb) = (dir.path().join("kafka"), dir.path().join("mongodb"));
-        script("kafka", "start", &kafka).await?;
-        script("mongodb", "start", &mongodb).await?;
-        Ok(Some(Self {
+        let alone = ALONE.lock().await;
+        tokio::try_join!(
+            script("kafka", "start", &kafka),
+            script("mongodb", "start", &mongodb),
+        )?;
+        Ok(Self {
             kafka: script("kafka", "address", &kafka).await?,
             mongodb: script("mongodb", "url", &mongodb).await?,
             dir,
-        }))
+            _alone: alone,
+        })
+    }
+
+    /// Has Kafka `start`, `stop`, `kill` or `restart`; its address and data stay.
+    ///
+    /// # Errors
+    /// If the script fails.
+    pub async fn kafka(&self, command: &str) -> anyhow::Result<()> {
+        self.script("kafka", command).await
+    }
+
+    /// The same of MongoDB.
+    ///
+    /// # Errors
+    /// If the script fails.
+    pub async fn mongodb(&self, command: &str) -> anyhow::Result<()> {
+        self.script("mongodb", command).await
+    }
+
+    async fn script(&self, server: &str, command: &str) -> anyhow::Result<()> {
+        script(server, command, &self.dir.path().join(server)).await?;
+        Ok(())
     }
 
     /// Options of a process on them.
@@ -57,7 +98,7 @@ impl Drop for Backbones {
         for server in ["kafka", "mongodb"] {
             // Nothing more can be done about one that does not stop.
             let _ = std::process::Command::new(path(server))
-                .arg("stop")
+                .arg("kill")
                 .arg(self.dir.path().join(server))
                 .output();
         }

@@ -6,12 +6,16 @@
 
 pub mod backbones;
 pub mod client;
+pub mod mesh;
 pub mod process;
 pub mod stream;
 pub mod team;
+#[cfg(feature = "kafka")]
+pub mod topics;
 
 pub use backbones::Backbones;
 pub use client::{Answer, Client};
+pub use mesh::{Mesh, Role};
 pub use process::{Options, Process};
 pub use stream::{Stream, StreamEvent};
 pub use team::Team;

@@ -1,6 +1,7 @@
 //! A running Slipway process.
 
 use std::{
+    hash::{BuildHasher as _, RandomState},
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     sync::Arc,
@@ -20,6 +21,9 @@ use crate::{ADMIN_PASSWORD, Client};
 
 /// A process that has not started or ended by then never will.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What the processes of one mesh know each other by.
+pub const SECRET: &str = "a secret that the processes of one mesh share";
 
 /// How to start a process.
 #[derive(Debug, Clone, Default)]
@@ -202,6 +206,18 @@ fn command(dir: &Path, options: &Options) -> Command {
         command.env_remove(name);
     }
     command
+}
+
+/// An address that nobody listens on, for a process that is to keep it when it is
+/// restarted: below the ports that the system gives to connections.
+pub(crate) fn free_address() -> String {
+    loop {
+        let port = 20_000 + RandomState::new().hash_one(0) % 12_000;
+        let address = format!("127.0.0.1:{port}");
+        if std::net::TcpListener::bind(&address).is_ok() {
+            return address;
+        }
+    }
 }
 
 /// The program under test stands beside the tests: in their directory or in the one above.

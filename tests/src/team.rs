@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use futures::future::try_join_all;
 use serde_json::{Value, json};
 
-use crate::{Client, Process};
+use crate::{ADMIN_PASSWORD, Client, Process};
 
 /// Every developer's password.
 pub const PASSWORD: &str = "a password for tests";
@@ -23,10 +23,17 @@ impl Team {
     /// # Errors
     /// If that fails.
     pub async fn new(process: &Process, count: usize) -> anyhow::Result<Self> {
-        let client = process.client();
-        let register = (0..count).map(|n| register(&client, format!("dev-{n}")));
+        Self::at(&process.client(), count).await
+    }
+
+    /// The same, of the Slipway that this client speaks to.
+    ///
+    /// # Errors
+    /// If that fails.
+    pub async fn at(client: &Client, count: usize) -> anyhow::Result<Self> {
+        let register = (0..count).map(|n| register(client, format!("dev-{n}")));
         Ok(Self {
-            admin: process.admin().await?,
+            admin: client.login("admin", ADMIN_PASSWORD).await?,
             developers: try_join_all(register).await?,
         })
     }

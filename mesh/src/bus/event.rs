@@ -10,7 +10,7 @@ use super::Record;
 use crate::telemetry::{TraceContext, trace::TRACEPARENT};
 
 const SPECVERSION: &str = "ce_specversion";
-const ID: &str = "ce_id";
+pub(crate) const ID: &str = "ce_id";
 const TYPE: &str = "ce_type";
 const SOURCE: &str = "ce_source";
 const SUBJECT: &str = "ce_subject";
@@ -97,6 +97,13 @@ impl Event {
                 .expect("payloads are structs of plain fields")
                 .into(),
         }
+    }
+
+    /// The major version of the payload's schema; `None` if `dataschema` does not say it.
+    #[must_use]
+    pub fn major(&self) -> Option<u32> {
+        let (_, major) = self.dataschema.rsplit_once('/')?;
+        major.parse().ok()
     }
 
     /// The payload.

@@ -26,6 +26,8 @@ pub use event::{Actor, Event};
 #[cfg(feature = "kafka")]
 pub use kafka::{KafkaBus, KafkaConfig};
 
+use crate::life::Check;
+
 /// A record as the broker stores it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
@@ -125,6 +127,14 @@ pub trait Bus: Send + Sync + 'static {
     /// # Errors
     /// A text for operators if it is not.
     async fn check(&self) -> Result<(), String>;
+}
+
+/// A bus is something that services depend on.
+#[async_trait]
+impl Check for SharedBus {
+    async fn check(&self) -> Result<(), String> {
+        Bus::check(&**self).await
+    }
 }
 
 /// One member of a consumer group. Leaves the group when dropped.

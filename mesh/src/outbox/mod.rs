@@ -2,23 +2,30 @@
 //! after.
 //!
 //! A store writes events into its outbox within its own write: [`sqlite`] into a table,
-//! [`mongo`] into the changed document. The [`Publisher`] is woken by whoever committed,
-//! publishes the queue from its head and removes what the bus has acknowledged. It also
-//! looks by itself now and then: for what a crash, or another replica, has left behind.
-//! Two publishers can at worst publish an event twice; consumers deduplicate by event id,
-//! and first occurrences stay in order, because each publishes from the head.
+//! [`mongo`] into the changed document. Who committed wakes the [`Publisher`] of its
+//! process, which publishes the queue of that aggregate from its head and removes what
+//! the bus has acknowledged. Every replica's publisher also sweeps: it takes what is
+//! [`OVERDUE`], because the process that committed it is gone.
+//!
+//! There are no leases: two publishers can at worst publish an event twice. Consumers
+//! deduplicate by event id, and first occurrences stay in order, because each publishes
+//! from the head.
 
 pub mod mongo;
 pub mod sqlite;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use tokio::sync::Notify;
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::{
     bus::{Record, SharedBus, consumer::Delay},
+    clock::SharedClock,
     life::Background,
     telemetry::metrics as m,
 };
@@ -26,18 +33,32 @@ use crate::{
 /// Events published in one go at most.
 const BATCH: usize = 500;
 
-/// How often a publisher looks by itself.
-const SWEEP_EVERY: Duration = Duration::from_secs(2);
+/// Aggregates whose events are read in one go.
+const AGGREGATES: usize = 100;
 
-/// Where a store keeps its events until they are published.
+/// What is older than this is published by any replica.
+pub const OVERDUE: Duration = Duration::from_secs(3);
+
+/// How often a publisher sweeps.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+
+/// Where a store keeps its events until they are published. An aggregate is known by the
+/// key of its events, which is its id.
 #[async_trait]
 pub trait OutboxStore: Send + Sync + 'static {
-    /// The oldest events, at most `limit`; those of one aggregate from its first on, in
+    /// Events of these aggregates, at most `limit`; those of each from its first on, in
     /// the order of their commits.
     ///
     /// # Errors
     /// A text for the log.
-    async fn pending(&self, limit: usize) -> Result<Vec<Pending>, String>;
+    async fn pending(&self, aggregates: &[Uuid], limit: usize) -> Result<Vec<Pending>, String>;
+
+    /// Aggregates with events from before `before`, at most `limit`, those with the
+    /// oldest first.
+    ///
+    /// # Errors
+    /// A text for the log.
+    async fn overdue(&self, before: Timestamp, limit: usize) -> Result<Vec<Uuid>, String>;
 
     /// Removes what has been published.
     ///
@@ -65,15 +86,33 @@ pub struct Pending {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place(String);
 
-/// Tells the publisher that something has been committed.
+/// Tells the publisher of this process what has been committed.
 #[derive(Debug, Clone, Default)]
-pub struct Wake(Arc<Notify>);
+pub struct Wake(Arc<Committed>);
+
+#[derive(Debug, Default)]
+struct Committed {
+    aggregates: Mutex<BTreeSet<Uuid>>,
+    some: Notify,
+}
 
 impl Wake {
-    /// There is something to publish.
-    pub fn wake(&self) {
-        self.0.notify_one();
+    /// There are events of `aggregate` to publish: this process has committed them.
+    pub fn wake(&self, aggregate: Uuid) {
+        self.0.aggregates.lock().insert(aggregate);
+        self.0.some.notify_one();
     }
+
+    fn take(&self) -> Vec<Uuid> {
+        let taken = std::mem::take(&mut *self.0.aggregates.lock());
+        taken.into_iter().collect()
+    }
+}
+
+/// The first id that an event of this time can have: ids sort by time.
+fn first_id(at: Timestamp) -> Uuid {
+    let millis = u128::try_from(at.as_millisecond()).unwrap_or_default();
+    Uuid::from_u128(millis << 80)
 }
 
 /// Publishes one store's outbox.
@@ -86,6 +125,8 @@ pub struct Publisher {
     pub bus: SharedBus,
     /// What wakes it.
     pub wake: Wake,
+    /// Tells what is overdue.
+    pub clock: SharedClock,
 }
 
 impl Publisher {
@@ -99,53 +140,90 @@ impl Publisher {
     }
 
     async fn run(&self, stop: &CancellationToken) {
-        let mut delay = Delay::default();
+        let (mut delay, mut next_sweep) = (Delay::default(), Instant::now());
         loop {
-            match self.drain().await {
-                Ok(()) => delay.reset(),
-                Err(error) => {
-                    let waiting = self.store.count().await.unwrap_or(0);
-                    metrics::gauge!(m::OUTBOX_PENDING, "service" => self.service)
-                        .set(waiting as f64);
-                    tracing::warn!(
-                        service = self.service,
-                        error,
-                        waiting,
-                        "events wait in the outbox"
-                    );
-                    if delay.wait(stop).await.is_break() {
-                        return;
-                    }
-                    continue;
+            let done = tokio::select! {
+                () = stop.cancelled() => break,
+                () = self.wake.0.some.notified() => self.publish_own().await,
+                () = tokio::time::sleep_until(next_sweep) => {
+                    next_sweep = Instant::now() + SWEEP_EVERY;
+                    self.sweep().await
                 }
+            };
+            let Err(error) = done else {
+                delay.reset();
+                continue;
+            };
+            tracing::warn!(service = self.service, error, "events wait in the outbox");
+            self.measure().await;
+            if delay.wait(stop).await.is_break() {
+                break;
             }
-            tokio::select! {
-                () = stop.cancelled() => {
-                    if let Err(error) = self.drain().await {
-                        tracing::warn!(service = self.service, error, "events stay in the outbox");
-                    }
-                    return;
-                }
-                () = self.wake.0.notified() => {}
-                () = tokio::time::sleep(SWEEP_EVERY) => {}
+            // When the bus is back, each replica publishes its own first: what others
+            // have committed is overdue by then, but it is not orphaned.
+            next_sweep = Instant::now() + OVERDUE;
+            self.wake.0.some.notify_one();
+        }
+        if let Err(error) = self.publish_own().await {
+            tracing::warn!(service = self.service, error, "events stay in the outbox");
+        }
+    }
+
+    /// Publishes what this process has committed. What cannot be published is kept in
+    /// mind.
+    async fn publish_own(&self) -> Result<(), String> {
+        let own = self.wake.take();
+        for (done, some) in own.chunks(AGGREGATES).enumerate() {
+            if let Err(error) = self.publish(some).await {
+                let rest = &own[done * AGGREGATES..];
+                self.wake.0.aggregates.lock().extend(rest);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Publishes what the process that committed it has left behind.
+    async fn sweep(&self) -> Result<(), String> {
+        let before = self.clock.now();
+        let before = before.checked_sub(OVERDUE).unwrap_or(before);
+        loop {
+            let orphaned = self.store.overdue(before, AGGREGATES).await?;
+            let published = self.publish(&orphaned).await?;
+            if published == 0 || orphaned.len() < AGGREGATES {
+                break;
+            }
+        }
+        self.measure().await;
+        Ok(())
+    }
+
+    /// Publishes the queues of these aggregates; says how many events that were.
+    async fn publish(&self, aggregates: &[Uuid]) -> Result<usize, String> {
+        let mut published = 0;
+        if aggregates.is_empty() {
+            return Ok(published);
+        }
+        loop {
+            let pending = self.store.pending(aggregates, BATCH).await?;
+            let count = pending.len();
+            if count > 0 {
+                let records = pending.iter().map(|entry| entry.record.clone()).collect();
+                let sent = self.bus.publish(records).await;
+                sent.map_err(|error| error.to_string())?;
+                self.store.remove(&pending).await?;
+            }
+            published += count;
+            // Whoever has committed more meanwhile has woken this publisher again.
+            if count < BATCH {
+                return Ok(published);
             }
         }
     }
 
-    /// Publishes until nothing waits.
-    async fn drain(&self) -> Result<(), String> {
-        loop {
-            let pending = self.store.pending(BATCH).await?;
-            metrics::gauge!(m::OUTBOX_PENDING, "service" => self.service).set(pending.len() as f64);
-            if pending.is_empty() {
-                return Ok(());
-            }
-            let records = pending.iter().map(|entry| entry.record.clone()).collect();
-            self.bus
-                .publish(records)
-                .await
-                .map_err(|error| error.to_string())?;
-            self.store.remove(&pending).await?;
+    async fn measure(&self) {
+        if let Ok(waiting) = self.store.count().await {
+            metrics::gauge!(m::OUTBOX_PENDING, "service" => self.service).set(waiting as f64);
         }
     }
 }

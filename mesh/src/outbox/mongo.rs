@@ -6,13 +6,15 @@
 
 use async_trait::async_trait;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use mongodb::bson::{Binary, doc, spec::BinarySubtype};
+use jiff::Timestamp;
+use mongodb::bson::{Binary, Document, doc, spec::BinarySubtype};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
-use super::{OutboxStore, Pending, Place};
+use super::{OutboxStore, Pending, Place, first_id};
 use crate::{
     bus::{Event, Record},
-    store::mongo::{Database, Index, StorageError, bounded},
+    store::mongo::{Database, Index, StorageError, bounded, malformed},
 };
 
 /// The field of an aggregate's document that holds its events.
@@ -55,6 +57,13 @@ impl From<&Event> for Entry {
     }
 }
 
+/// The documents with events from before `before`.
+#[must_use]
+pub fn overdue(before: Timestamp) -> Document {
+    // That it exists is said too: the index holds only the documents where it does.
+    doc! { "outbox.id": { "$exists": true, "$lt": first_id(before).to_string() } }
+}
+
 /// A document, as far as it matters here. Its id is a text.
 #[derive(Debug, Serialize, Deserialize)]
 struct Aggregate {
@@ -63,7 +72,15 @@ struct Aggregate {
     outbox: Vec<Entry>,
 }
 
-/// The outboxes in the documents of some collections, which have the [`index`].
+/// The id of a document.
+#[derive(Debug, Serialize, Deserialize)]
+struct Identity {
+    #[serde(rename = "_id")]
+    id: String,
+}
+
+/// The outboxes in the documents of some collections, which have the [`index`]. The id of
+/// a document is the key of its events.
 #[derive(Debug, Clone)]
 pub struct MongoOutbox {
     database: Database,
@@ -80,7 +97,8 @@ impl MongoOutbox {
         }
     }
 
-    async fn read(&self, limit: usize) -> Result<Vec<Pending>, StorageError> {
+    async fn read(&self, aggregates: &[Uuid], limit: usize) -> Result<Vec<Pending>, StorageError> {
+        let ids: Vec<_> = aggregates.iter().map(Uuid::to_string).collect();
         let mut pending = Vec::new();
         for collection in self.collections {
             let wanted = limit - pending.len();
@@ -88,13 +106,12 @@ impl MongoOutbox {
                 break;
             }
             let documents = self.database.collection::<Aggregate>(collection);
-            let found = documents
-                .find(doc! { "outbox.id": { "$exists": true } })
-                .sort(doc! { "outbox.id": 1 })
-                .projection(doc! { FIELD: { "$slice": wanted as i64 } })
-                .limit(wanted as i64);
+            let found = documents.aggregate([
+                doc! { "$match": { "_id": { "$in": &ids }, "outbox.id": { "$exists": true } } },
+                doc! { "$project": { FIELD: { "$slice": ["$outbox", wanted as i64] } } },
+            ]);
             let aggregates: Vec<Aggregate> =
-                bounded(async { found.await?.try_collect().await }).await?;
+                bounded(async { found.with_type().await?.try_collect().await }).await?;
             let events = aggregates.into_iter().flat_map(|aggregate| {
                 let document = aggregate.id;
                 let place = move |entry| to_pending(collection, &document, entry);
@@ -103,6 +120,26 @@ impl MongoOutbox {
             pending.extend(events.take(wanted));
         }
         Ok(pending)
+    }
+
+    async fn older(&self, before: Timestamp, limit: usize) -> Result<Vec<Uuid>, StorageError> {
+        let mut found = Vec::new();
+        for collection in self.collections {
+            let documents = self.database.collection::<Identity>(collection);
+            let oldest = documents
+                .find(overdue(before))
+                .sort(doc! { "outbox.id": 1 })
+                .projection(doc! { "_id": 1 })
+                .limit((limit - found.len()) as i64);
+            let ids: Vec<Identity> = bounded(async { oldest.await?.try_collect().await }).await?;
+            for Identity { id } in ids {
+                found.push(id.parse().map_err(malformed)?);
+            }
+            if found.len() == limit {
+                break;
+            }
+        }
+        Ok(found)
     }
 
     /// Pulls published events out of one document.
@@ -162,8 +199,14 @@ fn by_document(published: &[Pending]) -> Vec<Published> {
 
 #[async_trait]
 impl OutboxStore for MongoOutbox {
-    async fn pending(&self, limit: usize) -> Result<Vec<Pending>, String> {
-        self.read(limit).await.map_err(|error| error.to_string())
+    async fn pending(&self, aggregates: &[Uuid], limit: usize) -> Result<Vec<Pending>, String> {
+        let read = self.read(aggregates, limit).await;
+        read.map_err(|error| error.to_string())
+    }
+
+    async fn overdue(&self, before: Timestamp, limit: usize) -> Result<Vec<Uuid>, String> {
+        let older = self.older(before, limit).await;
+        older.map_err(|error| error.to_string())
     }
 
     async fn remove(&self, published: &[Pending]) -> Result<(), String> {

@@ -1,11 +1,13 @@
 //! The outbox in an SQLite database: a table beside the service's own.
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use rusqlite::Connection;
+use uuid::Uuid;
 
-use super::{OutboxStore, Pending, Place};
+use super::{OutboxStore, Pending, Place, first_id};
 use crate::{
-    bus::{Event, Record},
+    bus::{Event, Record, event::ID},
     store::sqlite::{Database, StorageError, malformed},
 };
 
@@ -19,6 +21,12 @@ pub const SCHEMA: &str = "
         value    BLOB NOT NULL
     ) STRICT;
 ";
+
+/// Rows that a sweep looks at.
+const OLDEST: usize = 1000;
+
+/// Finds an aggregate's events, to stand in a service's migrations behind [`SCHEMA`].
+pub const BY_AGGREGATE: &str = "CREATE INDEX outbox_by_aggregate ON outbox (key, position);";
 
 /// Appends events to the outbox, within the caller's transaction.
 ///
@@ -37,7 +45,7 @@ pub fn append(c: &Connection, events: &[Event]) -> Result<(), StorageError> {
     Ok(())
 }
 
-/// The outbox of a database whose migrations hold [`SCHEMA`].
+/// The outbox of a database whose migrations hold [`SCHEMA`] and [`BY_AGGREGATE`].
 #[derive(Clone)]
 pub struct SqliteOutbox(Database);
 
@@ -49,30 +57,74 @@ impl SqliteOutbox {
     }
 }
 
-fn read(c: &Connection, limit: usize) -> Result<Vec<Pending>, StorageError> {
+fn read(c: &Connection, aggregates: &[Uuid], limit: usize) -> Result<Vec<Pending>, StorageError> {
     let mut query = c.prepare_cached(
-        "SELECT position, topic, key, headers, value FROM outbox ORDER BY position LIMIT ?1",
+        "SELECT position, topic, key, headers, value FROM outbox
+         WHERE key = ?1 ORDER BY position LIMIT ?2",
     )?;
-    let rows = query.query_map([limit], |row| {
-        let headers: String = row.get(3)?;
-        let value: Vec<u8> = row.get(4)?;
-        Ok(Pending {
-            place: Place(row.get::<_, i64>(0)?.to_string()),
-            record: Record {
-                topic: row.get(1)?,
-                key: row.get(2)?,
-                headers: serde_json::from_str(&headers).map_err(malformed)?,
-                value: value.into(),
-            },
-        })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let mut pending = Vec::new();
+    for aggregate in aggregates {
+        let wanted = limit - pending.len();
+        if wanted == 0 {
+            break;
+        }
+        let rows = query.query_map((aggregate.to_string(), wanted), |row| {
+            let value: Vec<u8> = row.get(4)?;
+            Ok(Pending {
+                place: Place(row.get::<_, i64>(0)?.to_string()),
+                record: Record {
+                    topic: row.get(1)?,
+                    key: row.get(2)?,
+                    headers: headers(&row.get::<_, String>(3)?)?,
+                    value: value.into(),
+                },
+            })
+        })?;
+        for row in rows {
+            pending.push(row?);
+        }
+    }
+    Ok(pending)
+}
+
+fn headers(text: &str) -> Result<Vec<(String, String)>, rusqlite::Error> {
+    serde_json::from_str(text).map_err(malformed)
+}
+
+/// Among the oldest rows, those from before `before`: rows are in the order of their
+/// commits, and the ids of events tell their time.
+fn overdue(c: &Connection, before: Timestamp, limit: usize) -> Result<Vec<Uuid>, StorageError> {
+    let mut query =
+        c.prepare_cached("SELECT key, headers FROM outbox ORDER BY position LIMIT ?1")?;
+    let mut rows = query.query([OLDEST])?;
+    let (mut aggregates, first) = (Vec::new(), first_id(before).to_string());
+    while let Some(row) = rows.next()? {
+        let headers = headers(&row.get::<_, String>(1)?)?;
+        let id = headers.iter().find(|(name, _)| name == ID);
+        if id.is_some_and(|(_, id)| *id >= first) {
+            break;
+        }
+        let aggregate = row.get::<_, String>(0)?.parse().map_err(malformed)?;
+        if !aggregates.contains(&aggregate) {
+            aggregates.push(aggregate);
+        }
+        if aggregates.len() == limit {
+            break;
+        }
+    }
+    Ok(aggregates)
 }
 
 #[async_trait]
 impl OutboxStore for SqliteOutbox {
-    async fn pending(&self, limit: usize) -> Result<Vec<Pending>, String> {
-        let read = self.0.read(move |c| read(c, limit));
+    async fn pending(&self, aggregates: &[Uuid], limit: usize) -> Result<Vec<Pending>, String> {
+        let aggregates = aggregates.to_vec();
+        let read = self.0.read(move |c| read(c, &aggregates, limit));
+        read.await.map_err(|error| error.to_string())
+    }
+
+    async fn overdue(&self, before: Timestamp, limit: usize) -> Result<Vec<Uuid>, String> {
+        let read = self.0.read(move |c| overdue(c, before, limit));
         read.await.map_err(|error| error.to_string())
     }
 

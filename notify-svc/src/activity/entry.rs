@@ -41,25 +41,14 @@ pub struct Entry {
     pub activity: Activity,
 }
 
-/// What became of an event.
-#[derive(Debug)]
-pub struct Narrated {
-    /// The activity, in any case: nothing is lost.
-    pub activity: Activity,
-    /// Why it has only a generic sentence, if its payload does not fit its type's schema.
-    pub misfit: Option<serde_json::Error>,
-}
-
 impl Activity {
-    /// How an event reads on the wall. A type this version does not know, and a payload
-    /// that does not fit its schema, get a generic sentence.
-    #[must_use]
-    pub fn narrate(event: &Event) -> Narrated {
-        let who = Who::of(&event.actor);
-        let (told, misfit) = match sentence::tell(event, &who) {
-            Ok(told) => (told, None),
-            Err(error) => (sentence::generic(event, &who), Some(error)),
-        };
+    /// How an event reads on the wall. A type, or a major version of one, that this
+    /// version does not know gets a generic sentence.
+    ///
+    /// # Errors
+    /// If it is known and the payload violates its schema.
+    pub fn narrate(event: &Event) -> Result<Self, serde_json::Error> {
+        let told = sentence::tell(event, &Who::of(&event.actor))?;
         let actor = match &event.actor {
             Actor::User { id, username } => Some(UserRef {
                 id: *id,
@@ -77,7 +66,7 @@ impl Activity {
         let release_id = (event.topic == RELEASES.name)
             .then(|| event.key.parse().ok())
             .flatten();
-        let activity = Self {
+        Ok(Self {
             id: event.id,
             event_type: event.event_type.clone(),
             time: event.time,
@@ -87,8 +76,7 @@ impl Activity {
             summary: told.summary,
             data: public_data(event),
             concerns,
-        };
-        Narrated { activity, misfit }
+        })
     }
 
     /// The bytes of its texts: what it weighs in a page.
@@ -130,9 +118,7 @@ fn public_data(event: &Event) -> String {
 #[cfg(test)]
 mod tests {
     use slipway_mesh::bus::event::Origin;
-    use slipway_proto::events::{
-        HotfixTaskAddedEvent, Payload, Role, TaskAssignedEvent, UserRegisteredEvent,
-    };
+    use slipway_proto::events::{Payload, Role, TaskAssignedEvent, UserRegisteredEvent};
 
     use super::*;
 
@@ -177,36 +163,35 @@ mod tests {
     #[test]
     fn an_email_address_does_not_reach_the_wall() {
         let mut event = registered(&Actor::System);
-        let narrated = Activity::narrate(&event);
-        assert!(narrated.misfit.is_none());
-        assert!(!format!("{narrated:?}").contains("example.com"));
-        assert!(narrated.activity.data.contains("\"username\":\"ada\""));
+        let known = Activity::narrate(&event).unwrap();
+        assert!(!format!("{known:?}").contains("example.com"));
+        assert!(known.data.contains("\"username\":\"ada\""));
 
         event.event_type = "user.renamed".into();
-        let unknown = Activity::narrate(&event);
+        let unknown = Activity::narrate(&event).unwrap();
         assert!(!format!("{unknown:?}").contains("example.com"));
 
         event.data = br#"["ada@example.com"]"#.to_vec().into();
-        let odd = Activity::narrate(&event);
+        let odd = Activity::narrate(&event).unwrap();
         assert!(!format!("{odd:?}").contains("example.com"));
     }
 
     #[test]
     fn other_payloads_are_kept_to_the_byte() {
         let event = assigned(Uuid::now_v7(), &Actor::System);
-        let activity = Activity::narrate(&event).activity;
+        let activity = Activity::narrate(&event).unwrap();
         assert_eq!(activity.data.as_bytes(), event.data);
     }
 
     #[test]
     fn a_release_event_belongs_to_the_release_of_its_key() {
         let event = assigned(Uuid::now_v7(), &Actor::System);
-        let activity = Activity::narrate(&event).activity;
+        let activity = Activity::narrate(&event).unwrap();
         assert_eq!(
             activity.release_id.map(|id| id.to_string()),
             Some(event.key)
         );
-        let activity = Activity::narrate(&registered(&Actor::System)).activity;
+        let activity = Activity::narrate(&registered(&Actor::System)).unwrap();
         assert_eq!(activity.release_id, None);
     }
 
@@ -217,43 +202,41 @@ mod tests {
             id,
             username: "ada".into(),
         };
-        let activity = Activity::narrate(&assigned(id, &ada)).activity;
+        let activity = Activity::narrate(&assigned(id, &ada)).unwrap();
         assert!(activity.concerns.is_empty());
         assert_eq!(activity.people().collect::<Vec<_>>(), [id]);
-        let activity = Activity::narrate(&assigned(id, &Actor::System)).activity;
+        let activity = Activity::narrate(&assigned(id, &Actor::System)).unwrap();
         assert_eq!(activity.concerns, [id]);
     }
 
     #[test]
-    fn an_event_of_an_unknown_type_is_told_generically() {
-        let mut event = assigned(Uuid::now_v7(), &Actor::System);
-        event.event_type = "task.split".into();
-        let narrated = Activity::narrate(&event);
-        assert!(narrated.misfit.is_none());
-        assert_eq!(
-            narrated.activity.summary,
-            "Slipway caused an event of type task.split"
-        );
-        assert_eq!(narrated.activity.data.as_bytes(), event.data);
+    fn an_event_of_a_type_or_major_version_that_is_not_known_is_told_generically() {
+        let event = assigned(Uuid::now_v7(), &Actor::System);
+        let split = Event {
+            event_type: "task.split".into(),
+            ..event.clone()
+        };
+        let second = Event {
+            dataschema: "task.assigned/2".into(),
+            data: br#"{"task": 7}"#.to_vec().into(),
+            ..event
+        };
+        for event in [split, second] {
+            let activity = Activity::narrate(&event).unwrap();
+            let summary = format!("Slipway caused an event of type {}", event.event_type);
+            assert_eq!(activity.summary, summary);
+            assert_eq!(activity.data.as_bytes(), event.data);
+        }
     }
 
     #[test]
-    fn a_payload_that_does_not_fit_is_told_generically() {
-        for (data, kept) in [
-            (r#"{"taskId": 7}"#, r#"{"taskId": 7}"#),
-            ("not JSON", "null"),
-            ("", "null"),
-        ] {
+    fn a_payload_that_violates_the_schema_of_a_known_type_is_refused() {
+        for data in [r#"{"taskId": 7}"#, "not JSON", ""] {
             let mut event = assigned(Uuid::now_v7(), &Actor::System);
-            event.event_type = HotfixTaskAddedEvent::TYPE.into();
             event.data = data.as_bytes().to_vec().into();
-            let narrated = Activity::narrate(&event);
-            assert!(narrated.misfit.is_some(), "{data}");
-            assert_eq!(narrated.activity.data, kept);
-            assert_eq!(
-                narrated.activity.summary,
-                "Slipway caused an event of type task.hotfix_added"
-            );
+            Activity::narrate(&event).unwrap_err();
+            event.dataschema = "nonsense".into();
+            Activity::narrate(&event).unwrap_err();
         }
     }
 }

@@ -5,5 +5,5 @@ mod entry;
 mod filter;
 mod sentence;
 
-pub use entry::{Activity, Entry, Narrated};
+pub use entry::{Activity, Entry};
 pub use filter::{Filter, MalformedPattern, TypePattern};

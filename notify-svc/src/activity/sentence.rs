@@ -46,10 +46,11 @@ trait Tale: Payload {
     fn tell(&self, who: &Who<'_>) -> Told;
 }
 
-/// Tells an event by its type; one of an unknown type generically.
+/// Tells an event by its type; one of an unknown type, or of another major version of a
+/// known one, generically.
 ///
 /// # Errors
-/// If the payload does not fit the type's schema.
+/// If the payload violates the type's schema.
 pub(super) fn tell(event: &Event, who: &Who<'_>) -> Result<Told, serde_json::Error> {
     let tell = match event.event_type.as_str() {
         UserRegisteredEvent::TYPE => tell_as::<UserRegisteredEvent>,
@@ -67,11 +68,14 @@ pub(super) fn tell(event: &Event, who: &Who<'_>) -> Result<Told, serde_json::Err
 }
 
 fn tell_as<T: Tale>(event: &Event, who: &Who<'_>) -> Result<Told, serde_json::Error> {
-    Ok(event.payload::<T>()?.tell(who))
+    match event.major() {
+        Some(major) if major != T::MAJOR => Ok(generic(event, who)),
+        _ => Ok(event.payload::<T>()?.tell(who)),
+    }
 }
 
 /// What can be said of any event.
-pub(super) fn generic(event: &Event, who: &Who<'_>) -> Told {
+fn generic(event: &Event, who: &Who<'_>) -> Told {
     Told {
         summary: format!("{} caused an event of type {}", who.name, event.event_type),
         concerns: Vec::new(),

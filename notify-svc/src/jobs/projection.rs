@@ -1,4 +1,5 @@
-//! The consumer: each event of every topic becomes an entry of the log.
+//! The consumer: each event of every topic becomes an entry of the log. What violates the
+//! schema of its type never can: it is a dead letter.
 
 use std::sync::Arc;
 
@@ -6,19 +7,14 @@ use async_trait::async_trait;
 use slipway_mesh::{
     bus::{
         Event, SharedBus,
-        consumer::{Consumer, Failure, Handler, Order},
+        consumer::{Consumer, Failure, Handler, Order, Refusal, Verdict},
     },
     clock::SharedClock,
     life::Background,
 };
 use slipway_proto::events::{CHAT, TOPICS, Topic};
 
-use crate::{
-    activity::{Activity, Narrated},
-    metrics as m,
-    newest::Newest,
-    store::ActivityStore,
-};
+use crate::{activity::Activity, metrics as m, newest::Newest, store::ActivityStore};
 
 /// The consumer group.
 const GROUP: &str = "activity";
@@ -60,7 +56,7 @@ fn shown() -> impl Iterator<Item = &'static Topic> {
 #[async_trait]
 impl Handler for Projection {
     async fn handle(&self, events: &[Event]) -> Result<(), Failure> {
-        let activities = events.iter().map(narrate).collect();
+        let activities = narrate(events)?;
         let appended = self
             .store
             .append(activities, self.clock.now())
@@ -72,15 +68,25 @@ impl Handler for Projection {
     }
 }
 
-fn narrate(event: &Event) -> Activity {
-    let Narrated { activity, misfit } = Activity::narrate(event);
-    if let Some(error) = misfit {
-        tracing::warn!(
-            event = %event.id,
-            event_type = event.event_type,
-            %error,
-            "a payload does not fit its schema: it is logged with a generic sentence"
-        );
+/// All of them as activities.
+///
+/// # Errors
+/// Those whose payload violates its schema, as poison.
+fn narrate(events: &[Event]) -> Result<Vec<Activity>, Failure> {
+    let (mut activities, mut refusals) = (Vec::with_capacity(events.len()), Vec::new());
+    for event in events {
+        match Activity::narrate(event) {
+            Ok(activity) => activities.push(activity),
+            Err(error) => refusals.push(Refusal {
+                event_id: event.id,
+                verdict: Verdict::Poison,
+                reason: format!("its payload violates {}: {error}", event.dataschema),
+            }),
+        }
     }
-    activity
+    if refusals.is_empty() {
+        Ok(activities)
+    } else {
+        Err(Failure::Events(refusals))
+    }
 }

@@ -151,7 +151,7 @@ async fn two_members_make_one_sequence() {
 }
 
 #[tokio::test]
-async fn events_of_other_versions_are_logged_too() {
+async fn events_of_other_versions_are_logged_and_those_that_violate_their_schema_are_not() {
     let wall = Wall::new().await;
     let release_id = Uuid::now_v7();
     let event = || assigned(release_id, 1, Uuid::now_v7(), &Actor::System);
@@ -159,11 +159,16 @@ async fn events_of_other_versions_are_logged_too() {
         event_type: "task.split".into(),
         ..event()
     };
+    let newer = Event {
+        dataschema: "task.assigned/2".into(),
+        data: br#"{"taskTitle": 7}"#.to_vec().into(),
+        ..event()
+    };
     let misfit = Event {
         data: br#"{"taskTitle": 7}"#.to_vec().into(),
         ..event()
     };
-    let events = [unknown, misfit, event()];
+    let events = [unknown, misfit, newer, event()];
     wall.publish(&events).await;
     let entries = log(&wall.replica(), 3).await;
     let summaries: Vec<_> = entries.iter().map(|entry| &*entry.summary).collect();

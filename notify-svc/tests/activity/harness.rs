@@ -66,7 +66,7 @@ impl Wall {
     pub(crate) async fn append(&self, events: &[Event]) {
         let activities = events
             .iter()
-            .map(|event| Activity::narrate(event).activity)
+            .map(|event| Activity::narrate(event).unwrap())
             .collect();
         let store = self.stores().activity;
         store.append(activities, SystemClock.now()).await.unwrap();

@@ -67,7 +67,7 @@ impl Accounts {
         commit: Commit,
     ) -> Result<Result<(), InsertUserError>, HashError> {
         let password_hash = self.hasher.turn().await?.hash(password).await?;
-        let role = format!("{:?}", user.role);
+        let (id, role) = (user.id, format!("{:?}", user.role));
         let account = Account {
             user,
             password_hash,
@@ -75,7 +75,7 @@ impl Accounts {
         let inserted = self.stores.users.insert(account, commit).await;
         if inserted.is_ok() {
             metrics::counter!(m::REGISTRATIONS, "role" => role).increment(1);
-            self.wake.wake();
+            self.wake.wake(id.0);
         }
         Ok(inserted)
     }

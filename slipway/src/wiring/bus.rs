@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use slipway_mesh::{
     bus::{BusError, SharedBus, TopicSpec},
-    life::Check,
+    life::{Check, Need},
 };
 use slipway_proto::events::Topic;
 
@@ -19,7 +19,7 @@ use crate::UsageError;
 const RETRY_EVERY: Duration = Duration::from_secs(1);
 
 /// Kafka at `brokers`, with the topics of this process, created now or as soon as it can
-/// be reached. Until then none of `services` is ready.
+/// be reached. Until then `services` serve and say that they are degraded.
 ///
 /// # Errors
 /// If Kafka is there and refuses: a topic has another number of partitions.
@@ -40,7 +40,8 @@ pub(super) async fn kafka(
     tracing::warn!(brokers, %error, "Kafka is away: its topics are created when it is back");
     let missing = Arc::new(Missing(Mutex::new(Some(error.to_string()))));
     for service in services {
-        life.health.depends(service, "topics", missing.clone());
+        life.health
+            .depends(service, "topics", Need::Degraded, missing.clone());
     }
     let creating = Arc::clone(&bus);
     life.background.spawn("topics", move |stop| {

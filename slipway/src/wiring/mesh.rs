@@ -11,6 +11,7 @@ use slipway_mesh::{
     bus::SharedBus,
     clock::{SharedClock, SystemClock},
     grpc::{GrpcServer, Link, Outbound, ServiceCheck, Surround},
+    life::Need,
 };
 use slipway_proto::{
     DESCRIPTOR_SET,
@@ -86,6 +87,7 @@ impl Shared<'_> {
     async fn release(self) -> anyhow::Result<Built> {
         let storage = Storage::open(self.settings).await?;
         let keys = storage.keys(self.settings)?;
+        self.warn_if_alone("what happens is shown on no wall");
         let bus = self.bus(&storage, TOPICS, release_svc::SERVICES).await?;
         let surround = surround(self.verifier_with(&keys))?;
         let routes = self.release_routes(&storage, keys, bus).await?;
@@ -98,6 +100,7 @@ impl Shared<'_> {
 
     async fn notify(self) -> anyhow::Result<Built> {
         let storage = Storage::open(self.settings).await?;
+        self.warn_if_alone("the wall stays empty");
         let bus = self.bus(&storage, &[], notify_svc::SERVICES).await?;
         let surround = surround(self.verifier_from(remote(self.settings.release_url.as_ref())?))?;
         let routes = self.notify_routes(&storage, bus).await?;
@@ -111,15 +114,16 @@ impl Shared<'_> {
     fn gateway(self) -> anyhow::Result<Built> {
         let release = remote(self.settings.release_url.as_ref())?;
         let notify = remote(self.settings.notify_url.as_ref())?;
-        for (link, services) in [
-            (&release, release_svc::SERVICES),
-            (&notify, notify_svc::SERVICES),
+        // Without the wall, work goes on.
+        for (link, services, need) in [
+            (&release, release_svc::SERVICES, Need::Required),
+            (&notify, notify_svc::SERVICES, Need::Degraded),
         ] {
             for service in services {
                 let check = ServiceCheck::new(link.clone(), service);
                 self.life
                     .health
-                    .depends("gateway", service, Arc::new(check));
+                    .depends("gateway", service, need, Arc::new(check));
             }
         }
         let verifier = self.verifier_from(release.clone());
@@ -128,6 +132,17 @@ impl Shared<'_> {
             grpc: None,
             lock: None,
         })
+    }
+
+    /// The embedded bus of a process with one role connects it with nobody.
+    fn warn_if_alone(&self, consequence: &str) {
+        if self.settings.kafka_brokers.is_none() {
+            tracing::warn!(
+                consequence,
+                "NO OTHER PROCESS HEARS THIS ONE: without SLIPWAY_KAFKA_BROKERS its bus is a file \
+                 of its own"
+            );
+        }
     }
 
     /// The bus of a process with these services, which own these topics.

@@ -152,7 +152,7 @@ impl Life {
                         findings
                             .iter()
                             .filter(|finding| service.is_empty() || finding.service == service)
-                            .all(|finding| finding.problem.is_none())
+                            .all(|finding| !finding.prevents())
                     })
                     .await;
                     tokio::select! {

@@ -5,6 +5,8 @@
 //! plain sockets, because it shares the machine's cores with what it measures.
 
 mod arrivals;
+#[cfg(feature = "kafka")]
+mod events;
 mod load;
 mod probe;
 mod report;
@@ -42,6 +44,9 @@ pub(crate) enum Row {
     Fanout,
     /// Memory of connected clients of the stream
     Streams,
+    /// From a commit to the topic and to the wall, on a real Kafka and MongoDB
+    #[cfg(feature = "kafka")]
+    Events,
 }
 
 /// How much of everything.
@@ -70,6 +75,8 @@ impl Row {
             Self::Commits => requests::commits(plan).await,
             Self::Fanout => streams::fanout(plan).await,
             Self::Streams => streams::held(plan).await,
+            #[cfg(feature = "kafka")]
+            Self::Events => events::events(plan).await,
         }
     }
 }

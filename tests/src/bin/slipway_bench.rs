@@ -94,6 +94,9 @@ fn build_server() -> anyhow::Result<()> {
     if !cfg!(debug_assertions) {
         build.arg("--release");
     }
+    if cfg!(feature = "kafka") {
+        build.args(["--features", "kafka"]);
+    }
     let status = build.status().context("cargo cannot be run")?;
     ensure!(status.success(), "the server cannot be built");
     Ok(())

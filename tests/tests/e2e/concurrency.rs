@@ -6,10 +6,19 @@ use std::{collections::BTreeSet, future::Future, sync::Arc};
 use futures::future::join_all;
 use serde_json::{Value, json};
 use slipway_tests::{
-    Answer, Process, Team,
+    Answer, Mesh, Team, in_both_shapes,
     team::{id, task_ids},
 };
 use tokio::sync::Barrier;
+
+in_both_shapes!(
+    of_fifty_starts_by_one_developer_in_different_releases_one_succeeds,
+    fifty_tasks_added_to_one_release_at_once_are_all_there,
+    fifty_tasks_for_one_place_leave_one_in_it,
+    completing_and_hotfixing_at_once_happen_in_one_of_the_two_orders,
+    a_task_started_fifty_times_at_once_is_started_once,
+    a_name_registered_fifty_times_at_once_is_one_account,
+);
 
 const RACERS: usize = 50;
 
@@ -41,17 +50,18 @@ fn count(answers: &[Answer], status: u16) -> usize {
         .count()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn of_fifty_starts_by_one_developer_in_different_releases_one_succeeds() {
-    let server = Process::start().await.unwrap();
-    let team = Team::new(&server, 1).await.unwrap();
+async fn of_fifty_starts_by_one_developer_in_different_releases_one_succeeds(mesh: Mesh) {
+    let team = Team::at(&mesh.client(), 1).await.unwrap();
     let mut tasks = Vec::new();
     for n in 0..RACERS {
         let release = team.release(&format!("release {n}"), &[0]).await.unwrap();
         tasks.push(task_ids(&release).remove(0));
     }
     let answers = race(tasks.iter().map(|task| {
-        let (developer, path) = (team.developers[0].clone(), format!("/tasks/{task}/start"));
+        let (developer, path) = (
+            mesh.anywhere(&team.developers[0]),
+            format!("/tasks/{task}/start"),
+        );
         async move { developer.patch(&path).await }
     }))
     .await;
@@ -79,14 +89,12 @@ async fn of_fifty_starts_by_one_developer_in_different_releases_one_succeeds() {
     assert_eq!(in_process.unwrap().len(), 1);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn fifty_tasks_added_to_one_release_at_once_are_all_there() {
-    let server = Process::start().await.unwrap();
-    let team = Team::new(&server, 1).await.unwrap();
+async fn fifty_tasks_added_to_one_release_at_once_are_all_there(mesh: Mesh) {
+    let team = Team::at(&mesh.client(), 1).await.unwrap();
     let release = team.release("shared", &[]).await.unwrap();
     let path = format!("/releases/{}", id(&release));
     let answers = race((0..RACERS).map(|n| {
-        let (admin, path) = (team.admin.clone(), format!("{path}/tasks"));
+        let (admin, path) = (mesh.anywhere(&team.admin), format!("{path}/tasks"));
         async move {
             let body = json!({"title": format!("task {n}"), "assignee": "dev-0"});
             admin.post(&path, &body).await
@@ -108,14 +116,12 @@ async fn fifty_tasks_added_to_one_release_at_once_are_all_there() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn fifty_tasks_for_one_place_leave_one_in_it() {
-    let server = Process::start().await.unwrap();
-    let team = Team::new(&server, 1).await.unwrap();
+async fn fifty_tasks_for_one_place_leave_one_in_it(mesh: Mesh) {
+    let team = Team::at(&mesh.client(), 1).await.unwrap();
     let release = team.release("shared", &[]).await.unwrap();
     let path = format!("/releases/{}/tasks", id(&release));
     let answers = race((0..RACERS).map(|n| {
-        let (admin, path) = (team.admin.clone(), path.clone());
+        let (admin, path) = (mesh.anywhere(&team.admin), path.clone());
         async move {
             let body = json!({"title": format!("task {n}"), "assignee": "dev-0", "orderIndex": 7});
             admin.post(&path, &body).await
@@ -128,10 +134,8 @@ async fn fifty_tasks_for_one_place_leave_one_in_it() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn completing_and_hotfixing_at_once_happen_in_one_of_the_two_orders() {
-    let server = Process::start().await.unwrap();
-    let team = Team::new(&server, 1).await.unwrap();
+async fn completing_and_hotfixing_at_once_happen_in_one_of_the_two_orders(mesh: Mesh) {
+    let team = Team::at(&mesh.client(), 1).await.unwrap();
     for round in 0..20 {
         let release = team.release(&format!("round {round}"), &[0]).await.unwrap();
         let (release_id, task) = (id(&release).to_owned(), task_ids(&release).remove(0));
@@ -148,7 +152,10 @@ async fn completing_and_hotfixing_at_once_happen_in_one_of_the_two_orders() {
             ("tasks", json!({"title": "one more", "assignee": "dev-0"})),
         ];
         let answers = race(acts.map(|(act, body)| {
-            let (admin, path) = (team.admin.clone(), format!("/releases/{release_id}/{act}"));
+            let (admin, path) = (
+                mesh.anywhere(&team.admin),
+                format!("/releases/{release_id}/{act}"),
+            );
             async move {
                 if body.is_null() {
                     admin.patch(&path).await
@@ -180,15 +187,16 @@ async fn completing_and_hotfixing_at_once_happen_in_one_of_the_two_orders() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_task_started_fifty_times_at_once_is_started_once() {
-    let server = Process::start().await.unwrap();
-    let team = Team::new(&server, 1).await.unwrap();
+async fn a_task_started_fifty_times_at_once_is_started_once(mesh: Mesh) {
+    let team = Team::at(&mesh.client(), 1).await.unwrap();
     let release = team.release("one", &[0]).await.unwrap();
     let task = task_ids(&release).remove(0);
     for (step, state) in [("start", "IN_PROCESS"), ("complete", "COMPLETED")] {
         let answers = race((0..RACERS).map(|_| {
-            let (developer, path) = (team.developers[0].clone(), format!("/tasks/{task}/{step}"));
+            let (developer, path) = (
+                mesh.anywhere(&team.developers[0]),
+                format!("/tasks/{task}/{step}"),
+            );
             async move { developer.patch(&path).await }
         }))
         .await;
@@ -201,11 +209,9 @@ async fn a_task_started_fifty_times_at_once_is_started_once() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_name_registered_fifty_times_at_once_is_one_account() {
-    let server = Process::start().await.unwrap();
+async fn a_name_registered_fifty_times_at_once_is_one_account(mesh: Mesh) {
     let answers = race((0..RACERS).map(|n| {
-        let client = server.client();
+        let client = mesh.client();
         async move {
             let body = json!({
                 "username": if n % 2 == 0 { "ada" } else { "ADA" },

@@ -4,18 +4,20 @@
 use std::{collections::HashMap, fs, path::Path};
 
 use serde_json::{Value, json};
-use slipway_tests::{Client, Options, Process, StreamEvent, process, team::id};
+use slipway_tests::{Client, Mesh, Options, StreamEvent, in_both_shapes, process, team::id};
+
+in_both_shapes!(a_real_plan_goes_from_import_to_the_finished_hotfix);
 
 const PLAN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/kubernetes-1.31.json");
 
 /// Imports the plan; returns what was created.
-async fn import(server: &Process) -> Value {
+async fn import(mesh: &Mesh) -> Value {
     let options = Options::default()
         .arg("import")
         .arg(PLAN)
         .arg("--create-users")
         .arg("--json")
-        .env("SLIPWAY_URL", &server.http)
+        .env("SLIPWAY_URL", mesh.http().unwrap())
         .env("SLIPWAY_USERNAME", "admin")
         .env("SLIPWAY_PASSWORD", slipway_tests::ADMIN_PASSWORD);
     let (status, output, errors) = process::run(Path::new("."), &options).await.unwrap();
@@ -23,14 +25,12 @@ async fn import(server: &Process) -> Value {
     serde_json::from_str(&output).unwrap()
 }
 
-async fn sign_in(server: &Process, users: &Value) -> HashMap<String, Client> {
+async fn sign_in(mesh: &Mesh, users: &Value) -> HashMap<String, Client> {
     let mut clients = HashMap::new();
     for user in users.as_array().unwrap() {
         let (name, password) = (user["username"].as_str(), user["password"].as_str());
-        let client = server
-            .client()
-            .login(name.unwrap(), password.unwrap())
-            .await;
+        let client = mesh.client();
+        let client = client.login(name.unwrap(), password.unwrap()).await;
         clients.insert(name.unwrap().to_owned(), client.unwrap());
     }
     clients
@@ -54,15 +54,13 @@ async fn work(clients: &HashMap<String, Client>, task: &Value) {
     assert_eq!(completed["status"], "COMPLETED");
 }
 
-#[tokio::test]
-async fn a_real_plan_goes_from_import_to_the_finished_hotfix() {
-    let server = Process::start().await.unwrap();
-    let admin = server.admin().await.unwrap();
+async fn a_real_plan_goes_from_import_to_the_finished_hotfix(mesh: Mesh) {
+    let admin = mesh.admin().await.unwrap();
     let mut stream = admin.stream("?after=0", None).await.unwrap();
 
     let plan: Value = serde_json::from_str(&fs::read_to_string(PLAN).unwrap()).unwrap();
-    let imported = import(&server).await;
-    let clients = sign_in(&server, &imported["users"]).await;
+    let imported = import(&mesh).await;
+    let clients = sign_in(&mesh, &imported["users"]).await;
     assert_eq!(clients.len(), 7);
     let path = format!("/releases/{}", id(&imported["release"]));
     let release = admin.get(&path).await.unwrap().expect(200);

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use slipway_tests::{Client, Options, Process, StreamEvent, Team, team::id};
-
-const SECRET: &str = "a secret that the processes of one mesh share";
+use slipway_tests::{Client, Options, Process, StreamEvent, Team, process::SECRET, team::id};
 
 /// A gateway for the services of `server`.
 async fn gateway(server: &Process, secret: &str) -> Process {

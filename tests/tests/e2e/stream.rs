@@ -1,15 +1,18 @@
 //! The live wall of activity over connections that break.
 
 use serde_json::json;
-use slipway_tests::{Options, Process, StreamEvent, Team, team::id};
+use slipway_tests::{Mesh, Options, Process, StreamEvent, Team, in_both_shapes, team::id};
 use tokio::sync::watch;
+
+in_both_shapes!(
+    a_reader_that_drops_and_resumes_a_hundred_times_sees_every_number_once,
+    every_reader_sees_the_same,
+);
 
 const DROPS: usize = 100;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_reader_that_drops_and_resumes_a_hundred_times_sees_every_number_once() {
-    let server = Process::start().await.unwrap();
-    let team = Team::new(&server, 1).await.unwrap();
+async fn a_reader_that_drops_and_resumes_a_hundred_times_sees_every_number_once(mesh: Mesh) {
+    let team = Team::at(&mesh.client(), 1).await.unwrap();
     let (stop, stopped) = watch::channel(false);
     let admin = team.admin.clone();
     // Things go on happening while the reader is away, and while it catches up.
@@ -25,7 +28,7 @@ async fn a_reader_that_drops_and_resumes_a_hundred_times_sees_every_number_once(
 
     let mut last = 0;
     for drop in 0..DROPS {
-        let resume = team.admin.stream("", Some(last)).await;
+        let resume = mesh.anywhere(&team.admin).stream("", Some(last)).await;
         let mut stream = resume.unwrap();
         // A different number of entries each time, so that it breaks at every place.
         for _ in 0..=drop % 7 {
@@ -49,13 +52,12 @@ async fn a_reader_that_drops_and_resumes_a_hundred_times_sees_every_number_once(
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_reader_sees_the_same() {
-    let server = Process::start().await.unwrap();
-    let team = Team::new(&server, 1).await.unwrap();
+async fn every_reader_sees_the_same(mesh: Mesh) {
+    let team = Team::at(&mesh.client(), 1).await.unwrap();
     let mut streams = Vec::new();
     for _ in 0..20 {
-        streams.push(team.admin.stream("?after=0", None).await.unwrap());
+        let reader = mesh.anywhere(&team.admin);
+        streams.push(reader.stream("?after=0", None).await.unwrap());
     }
     for n in 0..50 {
         let body = json!({"name": format!("release {n}")});

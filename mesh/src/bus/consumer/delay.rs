@@ -6,7 +6,9 @@ use rand::RngExt as _;
 use tokio_util::sync::CancellationToken;
 
 const FIRST: Duration = Duration::from_millis(50);
-const LAST: Duration = Duration::from_secs(10);
+/// Short: what is back is used again within about this time, and one try a second is no
+/// load.
+const LAST: Duration = Duration::from_secs(1);
 
 /// A delay that grows until it is reset.
 #[derive(Debug, Default)]

@@ -12,6 +12,9 @@ use super::{
 use crate::{bus::Event, grpc::panic_text, telemetry::metrics as m};
 use tokio_util::sync::CancellationToken;
 
+/// How often the log says that a batch waits.
+const SAY_EVERY: Duration = Duration::from_secs(10);
+
 /// From then on a batch that waits is an incident.
 const INCIDENT_AFTER: Duration = Duration::from_secs(60);
 
@@ -173,6 +176,7 @@ struct Hold {
     since: Instant,
     delay: Delay,
     waited: bool,
+    said: Option<Instant>,
     incident: bool,
 }
 
@@ -183,6 +187,7 @@ impl Hold {
             since: Instant::now(),
             delay: Delay::default(),
             waited: false,
+            said: None,
             incident: false,
         }
     }
@@ -195,7 +200,8 @@ impl Hold {
         if held >= INCIDENT_AFTER && !self.incident {
             self.incident = true;
             tracing::error!(group, reason, ?held, "events have waited for over a minute");
-        } else {
+        } else if self.said.is_none_or(|said| said.elapsed() >= SAY_EVERY) {
+            self.said = Some(Instant::now());
             tracing::warn!(group, reason, ?held, "events wait to be handled");
         }
         self.delay.wait(stop).await

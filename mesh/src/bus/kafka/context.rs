@@ -1,18 +1,59 @@
-//! The library's log.
+//! The library's log, and what keeps it from its brokers.
 
-use rdkafka::{ClientContext, config::RDKafkaLogLevel as Level, error::KafkaError};
+use std::sync::Arc;
 
-/// Sends the library's log to `tracing`.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Logging;
+use parking_lot::Mutex;
+use rdkafka::{
+    ClientContext,
+    config::RDKafkaLogLevel as Level,
+    error::{KafkaError, RDKafkaErrorCode as Code},
+};
 
-impl ClientContext for Logging {
+use crate::bus::BusError;
+
+/// Sends the library's log to `tracing` and remembers why the brokers cannot be reached:
+/// a request that was never sent fails with nothing but a timeout.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Watch(Arc<Mutex<Option<Trouble>>>);
+
+#[derive(Debug)]
+struct Trouble {
+    /// The broker, or its certificate, does not suit: trying again does not help.
+    refused: bool,
+    reason: String,
+}
+
+impl Watch {
+    /// A broker has answered.
+    pub(super) fn all_is_well(&self) {
+        *self.0.lock() = None;
+    }
+
+    /// What a request failed of.
+    pub(super) fn explain(&self, error: KafkaError) -> BusError {
+        match &*self.0.lock() {
+            None => error.into(),
+            Some(Trouble { refused, reason }) if *refused => BusError::Refused(reason.clone()),
+            Some(Trouble { reason, .. }) => BusError::Unavailable(reason.clone()),
+        }
+    }
+}
+
+impl ClientContext for Watch {
     fn log(&self, level: Level, facility: &str, message: &str) {
         log(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(%error, reason, "kafka");
+        let code = error.rdkafka_error_code();
+        // That all brokers are down says less than why each of them is.
+        if code != Some(Code::AllBrokersDown) {
+            *self.0.lock() = Some(Trouble {
+                refused: matches!(code, Some(Code::Authentication | Code::SSL)),
+                reason: reason.to_owned(),
+            });
+        }
     }
 }
 

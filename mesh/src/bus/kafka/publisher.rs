@@ -16,7 +16,7 @@ use rdkafka::{
     producer::{FutureProducer, Producer as _, PurgeConfig},
 };
 
-use super::{KafkaConfig, context::Logging, record::to_message, settings};
+use super::{KafkaConfig, context::Watch, record::to_message, settings};
 use crate::bus::{BusError, Record};
 
 pub(super) struct Publisher {
@@ -66,11 +66,12 @@ impl Publisher {
 }
 
 /// A producer and what it has queued. `None` only while it is dropped.
-struct Line(Option<FutureProducer<Logging>>);
+struct Line(Option<FutureProducer<Watch>>);
 
 impl Line {
     fn new(settings: &ClientConfig) -> Result<Self, KafkaError> {
-        FutureProducer::from_config_and_context(settings, Logging).map(|line| Self(Some(line)))
+        let producer = FutureProducer::from_config_and_context(settings, Watch::default())?;
+        Ok(Self(Some(producer)))
     }
 
     /// Queues everything first, so that it travels together. What could not be queued

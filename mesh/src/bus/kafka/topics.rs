@@ -15,9 +15,10 @@ use rdkafka::{
     config::FromClientConfigAndContext as _,
     error::{KafkaError, RDKafkaErrorCode},
     metadata::Metadata,
+    producer::{FutureProducer, Producer as _},
 };
 
-use super::{KafkaConfig, context::Logging, settings};
+use super::{KafkaConfig, context::Watch, settings};
 use crate::bus::{BusError, TopicSpec};
 
 /// The longest wait for the cluster's answer.
@@ -33,22 +34,34 @@ const RETENTION_MS: &str = "604800000";
 const REPLICATED_FROM: usize = 3;
 
 pub(super) struct Topics {
-    admin: AdminClient<Logging>,
+    settings: ClientConfig,
+    /// Publishes nothing. Of the library's clients, it is one that looks after its log
+    /// and errors all the time; the one for creating topics does not.
+    client: FutureProducer<Watch>,
+    watch: Watch,
     known: Mutex<HashSet<String>>,
 }
 
 impl Topics {
     pub(super) fn new(config: &KafkaConfig) -> Result<Self, BusError> {
-        let settings: ClientConfig = settings::client(config);
+        let (settings, watch) = (settings::client(config), Watch::default());
         Ok(Self {
-            admin: AdminClient::from_config_and_context(&settings, Logging)?,
+            client: FutureProducer::from_config_and_context(&settings, watch.clone())?,
+            watch,
+            settings,
             known: Mutex::default(),
         })
     }
 
     /// The cluster's brokers and topics.
     pub(super) fn ask(&self, within: Duration) -> Result<Metadata, BusError> {
-        Ok(self.admin.inner().fetch_metadata(None, within)?)
+        match self.client.client().fetch_metadata(None, within) {
+            Ok(metadata) => {
+                self.watch.all_is_well();
+                Ok(metadata)
+            }
+            Err(error) => Err(self.watch.explain(error)),
+        }
     }
 
     /// Whether all of them have been seen.
@@ -109,7 +122,8 @@ impl Topics {
         let options = AdminOptions::new()
             .request_timeout(Some(WITHIN))
             .operation_timeout(Some(WITHIN));
-        for created in block_on(self.admin.create_topics(&new, &options))? {
+        let admin: AdminClient<_> = self.settings.create()?;
+        for created in block_on(admin.create_topics(&new, &options))? {
             match created {
                 Ok(topic) => tracing::info!(topic, replicas, "a topic was created"),
                 // Another process was faster; whether it made the same is checked next.

@@ -41,6 +41,7 @@ macro_rules! tests {
         $crate::store::contract::tests!($setup:
             a_release_comes_back_as_it_was_stored
             a_change_is_stored_with_its_events
+            what_is_overdue_is_found_by_its_oldest_event
             a_change_on_an_old_revision_is_refused_and_leaves_nothing
             racing_changes_of_one_release_lose_nothing
             a_developer_is_active_once_whatever_races
@@ -122,7 +123,8 @@ fn complete(release: &Release, task: &Task) -> Release {
     decision.unwrap().release
 }
 
-fn events(count: usize) -> Vec<Event> {
+/// Events of one aggregate.
+fn events(aggregate: Uuid, count: usize) -> Vec<Event> {
     let payload = UserRegisteredEvent {
         user_id: Uuid::now_v7(),
         username: "ada".into(),
@@ -131,7 +133,7 @@ fn events(count: usize) -> Vec<Event> {
     };
     let origin = Origin {
         service: "test",
-        key: payload.user_id,
+        key: aggregate,
         subject: payload.user_id,
         actor: &Actor::System,
         time: now(),

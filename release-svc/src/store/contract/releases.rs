@@ -27,7 +27,7 @@ pub(in crate::store) async fn a_release_comes_back_as_it_was_stored(open: impl F
 pub(in crate::store) async fn a_change_is_stored_with_its_events(open: impl Fn() -> Stores) {
     let stores = open();
     let release = plan("r", vec![]);
-    let (first, second) = (events(1), events(2));
+    let (first, second) = (events(release.id.0, 1), events(release.id.0, 2));
     let with = |events: &[Event]| Commit {
         events: events.to_vec(),
         receipt: None,
@@ -48,15 +48,54 @@ pub(in crate::store) async fn a_change_is_stored_with_its_events(open: impl Fn()
         .unwrap();
 
     assert_eq!(stores.outbox.count().await.unwrap(), 3);
-    let pending = stores.outbox.pending(10).await.unwrap();
+    let (aggregate, outbox) = ([first[0].key.parse().unwrap()], &stores.outbox);
+    let pending = outbox.pending(&aggregate, 10).await.unwrap();
     let ids: Vec<_> = pending
         .iter()
         .map(|entry| Event::from_record(&entry.record).unwrap().id)
         .collect();
     let sent: Vec<_> = first.iter().chain(&second).map(|event| event.id).collect();
     assert_eq!(ids, sent, "in the order of the commits");
-    stores.outbox.remove(&pending[..2]).await.unwrap();
-    assert_eq!(stores.outbox.pending(10).await.unwrap().len(), 1);
+    let limited = outbox.pending(&aggregate, 2).await.unwrap();
+    assert_eq!(limited.len(), 2);
+    outbox.remove(&limited).await.unwrap();
+    let rest = outbox.pending(&aggregate, 10).await.unwrap();
+    assert_eq!(rest[0].place, pending[2].place);
+    assert_eq!(rest.len(), 1);
+    let others = [Uuid::now_v7()];
+    assert!(outbox.pending(&others, 10).await.unwrap().is_empty());
+}
+
+pub(in crate::store) async fn what_is_overdue_is_found_by_its_oldest_event(
+    open: impl Fn() -> Stores,
+) {
+    let stores = open();
+    let before = now();
+    let mut aggregates = Vec::new();
+    for _ in 0..2 {
+        let release = plan("r", vec![]);
+        let aggregate = release.id.0;
+        let events = events(aggregate, 3);
+        let commit = Commit {
+            events,
+            receipt: None,
+        };
+        stores.releases.insert(release, commit).await.unwrap();
+        aggregates.push(aggregate);
+    }
+    let after = now() + SignedDuration::from_millis(2);
+    let outbox = &stores.outbox;
+    let nothing: Vec<Uuid> = Vec::new();
+    assert_eq!(outbox.overdue(before, 10).await.unwrap(), nothing);
+    assert_eq!(outbox.overdue(after, 10).await.unwrap(), aggregates);
+    assert_eq!(outbox.overdue(after, 1).await.unwrap(), aggregates[..1]);
+    // Its oldest is published: the rest is as overdue as it was.
+    let first = outbox.pending(&aggregates[..1], 1).await.unwrap();
+    outbox.remove(&first).await.unwrap();
+    let mut overdue = outbox.overdue(after, 10).await.unwrap();
+    overdue.sort();
+    aggregates.sort();
+    assert_eq!(overdue, aggregates);
 }
 
 pub(in crate::store) async fn a_change_on_an_old_revision_is_refused_and_leaves_nothing(
@@ -69,7 +108,7 @@ pub(in crate::store) async fn a_change_on_an_old_revision_is_refused_and_leaves_
     let two = release.add_task(task("two", &ada), now()).unwrap().release;
     save(&stores, &release, one.clone()).await.unwrap();
     let commit = Commit {
-        events: events(1),
+        events: events(release.id.0, 1),
         receipt: None,
     };
     let refused = stores.releases.save(release.clone(), two, commit).await;

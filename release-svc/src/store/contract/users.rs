@@ -56,7 +56,7 @@ pub(in crate::store) async fn names_and_addresses_are_taken_without_regard_to_ca
     let stores = open();
     add_user(&stores, "Ada", Role::Developer).await;
     let commit = || Commit {
-        events: events(1),
+        events: events(Uuid::now_v7(), 1),
         receipt: None,
     };
     let name = account("aDA", "other@example.com", Role::Developer);

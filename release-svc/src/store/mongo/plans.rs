@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use mongodb::bson::{Document, doc};
-use slipway_mesh::store::mongo::testing::Scratch;
+use slipway_mesh::{outbox::mongo::overdue, store::mongo::testing::Scratch};
 
 use super::{RELEASES, releases::listed, tasks::assigned_pipeline};
 use crate::{
@@ -60,10 +60,7 @@ fn commands(developer: UserId) -> Vec<(Document, &'static [&'static str])> {
             by_state,
         ),
         (
-            find(
-                doc! { "outbox.id": { "$exists": true } },
-                doc! { "outbox.id": 1 },
-            ),
+            find(overdue(Timestamp::now()), doc! { "outbox.id": 1 }),
             &["outbox"],
         ),
     ]

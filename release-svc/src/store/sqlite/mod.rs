@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _};
 use slipway_mesh::{
-    outbox::sqlite::{SCHEMA as OUTBOX, SqliteOutbox, append},
+    outbox::sqlite::{BY_AGGREGATE, SCHEMA as OUTBOX, SqliteOutbox, append},
     store::sqlite::{Database, StorageError, from_column, to_column},
 };
 
@@ -90,6 +90,7 @@ const MIGRATIONS: &[&str] = &[
     CREATE INDEX receipts_by_time ON receipts (at);
     ",
     OUTBOX,
+    BY_AGGREGATE,
 ];
 
 /// One database, all stores.

@@ -1,0 +1,320 @@
+//! A whole Slipway to test, in one of two shapes: one process with everything embedded, or
+//! two replicas of each role in processes of their own, on a real Kafka and a
+//! MongoDB-compatible server. What a test does with it is the same.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use anyhow::Context as _;
+use futures::future::try_join_all;
+use tempfile::TempDir;
+
+use crate::{
+    ADMIN_PASSWORD, Backbones, Client, Options, Process,
+    process::{SECRET, free_address},
+};
+
+/// Replicas of each role.
+const REPLICAS: usize = 2;
+
+/// A key that signs tokens, the same for all replicas.
+const KEY: &str = "-----BEGIN PRIVATE KEY-----\n\
+    MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n\
+    -----END PRIVATE KEY-----\n";
+
+/// What a process of a mesh does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Accounts, releases and tasks.
+    Release,
+    /// The wall of activity.
+    Notify,
+    /// REST and the live stream.
+    Gateway,
+}
+
+impl Role {
+    /// All of them, in the order in which they find each other.
+    pub const ALL: [Self; 3] = [Self::Release, Self::Notify, Self::Gateway];
+
+    /// The subcommand.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Release => "release",
+            Self::Notify => "notify",
+            Self::Gateway => "gateway",
+        }
+    }
+}
+
+/// A process that may be gone for a while, and comes back as itself: on the same
+/// addresses, with the same configuration.
+struct Replica {
+    options: Options,
+    data: Arc<TempDir>,
+    process: Option<Process>,
+}
+
+impl Replica {
+    async fn start(options: Options) -> anyhow::Result<Self> {
+        let data = Arc::new(tempfile::tempdir()?);
+        let process = Process::start_on(Arc::clone(&data), &options).await?;
+        Ok(Self {
+            options,
+            data,
+            process: Some(process),
+        })
+    }
+
+    fn process(&self) -> anyhow::Result<&Process> {
+        self.process.as_ref().context("the process is gone")
+    }
+}
+
+/// A running Slipway.
+pub struct Mesh {
+    /// By role. In one process there is only a gateway, which is everything.
+    replicas: [Vec<Replica>; 3],
+    /// A client for each gateway that was there at the start.
+    clients: Vec<Client>,
+    /// Who is asked next.
+    turn: AtomicUsize,
+    /// What is needed to start another replica.
+    base: Options,
+    backbones: Option<Backbones>,
+    /// Holds the key.
+    _dir: TempDir,
+}
+
+impl Mesh {
+    /// One process, everything embedded.
+    ///
+    /// # Errors
+    /// If it does not become ready.
+    pub async fn one_process() -> anyhow::Result<Self> {
+        let replica = Replica::start(Options::default()).await?;
+        let clients = vec![replica.process()?.client()];
+        Ok(Self {
+            replicas: [Vec::new(), Vec::new(), vec![replica]],
+            clients,
+            turn: AtomicUsize::new(0),
+            base: Options::default(),
+            backbones: None,
+            _dir: tempfile::tempdir()?,
+        })
+    }
+
+    /// Two replicas of each role on servers of their own; `None`, said loudly, where tests
+    /// on real servers were not asked for.
+    ///
+    /// # Errors
+    /// If something does not become ready.
+    pub async fn replicas() -> anyhow::Result<Option<Self>> {
+        let Some(backbones) = Backbones::start().await? else {
+            return Ok(None);
+        };
+        Self::on(backbones).await.map(Some)
+    }
+
+    /// Two replicas of each role on these servers.
+    ///
+    /// # Errors
+    /// If something does not become ready.
+    pub async fn on(backbones: Backbones) -> anyhow::Result<Self> {
+        let dir = tempfile::tempdir()?;
+        let key = dir.path().join("key.pem");
+        tokio::fs::write(&key, KEY).await?;
+        let base = backbones
+            .options()
+            .env("SLIPWAY_JWT_KEY_FILE", key.to_string_lossy())
+            .env("SLIPWAY_SERVICE_SECRET", SECRET);
+        let mut mesh = Self {
+            replicas: [Vec::new(), Vec::new(), Vec::new()],
+            clients: Vec::new(),
+            turn: AtomicUsize::new(0),
+            base,
+            backbones: Some(backbones),
+            _dir: dir,
+        };
+        for role in Role::ALL {
+            let started = (0..REPLICAS).map(|n| Replica::start(mesh.options(role, n)));
+            mesh.replicas[role as usize] = try_join_all(started).await?;
+        }
+        for gateway in &mesh.replicas[Role::Gateway as usize] {
+            mesh.clients.push(gateway.process()?.client());
+        }
+        mesh.follows().await?;
+        Ok(mesh)
+    }
+
+    /// How replica `n` of this role is started. It keeps its addresses for its life, below
+    /// the ports that the system gives away.
+    fn options(&self, role: Role, n: usize) -> Options {
+        let own = |options: Options| {
+            options
+                .arg(role.name())
+                .env("SLIPWAY_HTTP_ADDR", free_address())
+                .env("SLIPWAY_GRPC_ADDR", free_address())
+        };
+        match role {
+            Role::Release => own(self.base.clone()),
+            Role::Notify => {
+                own(self.base.clone()).env("SLIPWAY_RELEASE_URL", self.url(Role::Release, n))
+            }
+            Role::Gateway => own(Options::default())
+                .env("SLIPWAY_SERVICE_SECRET", SECRET)
+                .env("SLIPWAY_RELEASE_URL", self.url(Role::Release, n))
+                .env("SLIPWAY_NOTIFY_URL", self.url(Role::Notify, n)),
+        }
+    }
+
+    /// Where replica `n` finds this role: those of one number speak to each other.
+    fn url(&self, role: Role, n: usize) -> String {
+        let replicas = &self.replicas[role as usize];
+        let process = &replicas[n % replicas.len()].process;
+        process
+            .as_ref()
+            .map_or_else(String::new, |process| process.grpc.clone())
+    }
+
+    /// Waits until every gateway follows the wall of activity.
+    ///
+    /// # Errors
+    /// If nobody can sign in.
+    pub async fn follows(&self) -> anyhow::Result<()> {
+        let admin = self.admin().await?;
+        for client in self.everywhere(&admin) {
+            while client.stream("", None).await.is_err() {}
+        }
+        Ok(())
+    }
+
+    /// Base URL of a gateway.
+    ///
+    /// # Errors
+    /// If it is gone.
+    pub fn http(&self) -> anyhow::Result<&str> {
+        Ok(&self.process(Role::Gateway, 0)?.http)
+    }
+
+    /// A client that is not signed in: at each gateway in turn.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        self.clients[turn % self.clients.len()].clone()
+    }
+
+    /// A client signed in as the first admin.
+    ///
+    /// # Errors
+    /// If signing in fails.
+    pub async fn admin(&self) -> anyhow::Result<Client> {
+        self.client().login("admin", ADMIN_PASSWORD).await
+    }
+
+    /// The same user at each gateway.
+    #[must_use]
+    pub fn everywhere(&self, client: &Client) -> Vec<Client> {
+        let at = |gateway: &Client| gateway.with_token(client.token());
+        self.clients.iter().map(at).collect()
+    }
+
+    /// The same user at each gateway in turn.
+    #[must_use]
+    pub fn anywhere(&self, client: &Client) -> Client {
+        self.client().with_token(client.token())
+    }
+
+    /// The servers that it runs on.
+    ///
+    /// # Errors
+    /// If everything is embedded.
+    pub fn backbones(&self) -> anyhow::Result<&Backbones> {
+        self.backbones.as_ref().context("everything is embedded")
+    }
+
+    /// A running process.
+    ///
+    /// # Errors
+    /// If there is none of this number.
+    pub fn process(&self, role: Role, n: usize) -> anyhow::Result<&Process> {
+        let replica = self.replicas[role as usize].get(n);
+        replica.context("there is no such replica")?.process()
+    }
+
+    /// Kills a process as a power failure would.
+    ///
+    /// # Errors
+    /// If it is gone already.
+    pub async fn kill(&mut self, role: Role, n: usize) -> anyhow::Result<()> {
+        let replica = &mut self.replicas[role as usize][n];
+        let process = replica.process.take().context("the process is gone")?;
+        process.kill().await?;
+        Ok(())
+    }
+
+    /// Ends a process in order.
+    ///
+    /// # Errors
+    /// If it is gone already, or does not end well.
+    pub async fn stop(&mut self, role: Role, n: usize) -> anyhow::Result<()> {
+        let replica = &mut self.replicas[role as usize][n];
+        let process = replica.process.take().context("the process is gone")?;
+        process.signal("TERM").await?;
+        let (status, log) = process.ended().await?;
+        anyhow::ensure!(
+            status.success(),
+            "{} ended with {status}: {log}",
+            role.name()
+        );
+        Ok(())
+    }
+
+    /// Starts a process again that has ended.
+    ///
+    /// # Errors
+    /// If it does not become ready.
+    pub async fn restart(&mut self, role: Role, n: usize) -> anyhow::Result<()> {
+        let replica = &mut self.replicas[role as usize][n];
+        let data = Arc::clone(&replica.data);
+        replica.process = Some(Process::start_on(data, &replica.options).await?);
+        Ok(())
+    }
+
+    /// Starts one more replica of a role; returns its number.
+    ///
+    /// # Errors
+    /// If it does not become ready.
+    pub async fn add(&mut self, role: Role) -> anyhow::Result<usize> {
+        let n = self.replicas[role as usize].len();
+        let replica = Replica::start(self.options(role, n)).await?;
+        self.replicas[role as usize].push(replica);
+        Ok(n)
+    }
+}
+
+/// Makes each of these functions, which take a [`Mesh`], a test in both shapes.
+#[macro_export]
+macro_rules! in_both_shapes {
+    ($($behaviour:ident),+ $(,)?) => {
+        mod one_process {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $behaviour() {
+                super::$behaviour($crate::Mesh::one_process().await.unwrap()).await;
+            })+
+        }
+
+        #[cfg(feature = "kafka")]
+        mod replicas {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $behaviour() {
+                if let Some(mesh) = $crate::Mesh::replicas().await.unwrap() {
+                    super::$behaviour(mesh).await;
+                }
+            })+
+        }
+    };
+}

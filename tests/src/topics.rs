@@ -1,0 +1,255 @@
+//! Slipway's topics as another program sees them: an own client of Kafka, which reads
+//! every record and shares no code with what wrote it.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant, SystemTime},
+};
+
+use anyhow::{Context as _, bail, ensure};
+use jiff::Timestamp;
+use rdkafka::{
+    ClientConfig, Message as _, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, CommitMode, Consumer as _},
+    message::{BorrowedMessage, Headers as _},
+};
+use serde_json::Value;
+use tokio::{sync::mpsc, task::spawn_blocking};
+
+/// The consumer group that writes the wall of activity.
+pub const ACTIVITY: &str = "activity";
+
+/// What does not arrive within this time never will.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long one question to the broker may take.
+const ASK: Duration = Duration::from_secs(10);
+
+/// How often a group is asked how far it is.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// An event as it stands on its topic.
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// The topic.
+    pub topic: String,
+    /// The record's key.
+    pub key: String,
+    /// The event's id.
+    pub id: String,
+    /// The event's type.
+    pub kind: String,
+    /// What it is about.
+    pub subject: String,
+    /// When it happened: when the command was decided, before its commit.
+    pub happened: SystemTime,
+    /// The payload.
+    pub payload: Value,
+    /// When the producer was given it.
+    pub produced: SystemTime,
+}
+
+/// A client of one broker.
+#[derive(Debug, Clone)]
+pub struct Topics {
+    broker: String,
+}
+
+/// For each topic and partition, an offset.
+type Offsets = BTreeMap<(String, i32), i64>;
+
+impl Topics {
+    /// Of the broker at this address.
+    #[must_use]
+    pub fn of(broker: &str) -> Self {
+        Self {
+            broker: broker.to_owned(),
+        }
+    }
+
+    /// Every record of every topic of Slipway, dead letters among them, from the first to
+    /// the last that is there now; those of a partition in order.
+    ///
+    /// # Errors
+    /// If the broker does not answer, or a record is no event.
+    pub async fn everything(&self) -> anyhow::Result<Vec<Told>> {
+        let consumer = self.consumer("reader")?;
+        spawn_blocking(move || read(&consumer)).await?
+    }
+
+    /// Hands over each record that comes from now on, with the moment at which it is here.
+    ///
+    /// # Errors
+    /// If the broker does not answer.
+    pub async fn follow(&self) -> anyhow::Result<mpsc::UnboundedReceiver<(Told, SystemTime)>> {
+        let consumer = self.consumer("follower")?;
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let consumer = spawn_blocking(move || -> anyhow::Result<_> {
+            assign(&consumer, &ends(&consumer)?)?;
+            Ok(consumer)
+        })
+        .await??;
+        std::thread::spawn(move || {
+            while !sender.is_closed() {
+                let Some(Ok(message)) = consumer.poll(LOOK_EVERY) else {
+                    continue;
+                };
+                let now = SystemTime::now();
+                if let Ok(told) = told(&message) {
+                    // The other end may be gone: then this thread ends.
+                    let _ = sender.send((told, now));
+                }
+            }
+        });
+        Ok(receiver)
+    }
+
+    /// Waits until a group has committed everything that is there.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub async fn consumed_by(&self, group: &str) -> anyhow::Result<()> {
+        let consumer = self.consumer(group)?;
+        spawn_blocking(move || {
+            let deadline = Instant::now() + PATIENCE;
+            loop {
+                let ends = ends(&consumer)?;
+                let committed = committed(&consumer, &ends)?;
+                if own(&ends).all(|(partition, end)| committed[partition] >= *end) {
+                    return Ok(());
+                }
+                ensure!(
+                    Instant::now() < deadline,
+                    "{committed:?} of {ends:?} is committed"
+                );
+                std::thread::sleep(LOOK_EVERY);
+            }
+        })
+        .await?
+    }
+
+    /// Has a group, of which no member is there, begin again at the first record: as if
+    /// each had crashed after the effect and before the commit.
+    ///
+    /// # Errors
+    /// If the broker refuses.
+    pub async fn forget(&self, group: &str) -> anyhow::Result<()> {
+        let consumer = self.consumer(group)?;
+        spawn_blocking(move || {
+            let ends = ends(&consumer)?;
+            let mut list = TopicPartitionList::new();
+            for ((topic, partition), _) in own(&ends) {
+                list.add_partition_offset(topic, *partition, Offset::Offset(0))?;
+            }
+            consumer.commit(&list, CommitMode::Sync)?;
+            Ok(())
+        })
+        .await?
+    }
+
+    fn consumer(&self, group: &str) -> anyhow::Result<BaseConsumer> {
+        Ok(ClientConfig::new()
+            .set("bootstrap.servers", &self.broker)
+            .set("group.id", group)
+            .set("enable.auto.commit", "false")
+            .set("auto.offset.reset", "error")
+            .create()?)
+    }
+}
+
+/// Where each partition of Slipway's topics ends.
+fn ends(consumer: &BaseConsumer) -> anyhow::Result<Offsets> {
+    let metadata = consumer.fetch_metadata(None, ASK)?;
+    let mut ends = Offsets::new();
+    for topic in metadata.topics() {
+        if topic.name().starts_with("slipway.") {
+            for partition in topic.partitions() {
+                let (_, end) = consumer.fetch_watermarks(topic.name(), partition.id(), ASK)?;
+                ends.insert((topic.name().to_owned(), partition.id()), end);
+            }
+        }
+    }
+    Ok(ends)
+}
+
+/// Those of the topics themselves, without a group's own for retries and dead letters.
+fn own(offsets: &Offsets) -> impl Iterator<Item = (&(String, i32), &i64)> {
+    offsets
+        .iter()
+        .filter(|((topic, _), _)| topic.matches('.').count() == 1)
+}
+
+fn committed(consumer: &BaseConsumer, ends: &Offsets) -> anyhow::Result<Offsets> {
+    let mut list = TopicPartitionList::new();
+    for (topic, partition) in ends.keys() {
+        list.add_partition(topic, *partition);
+    }
+    let committed = consumer.committed_offsets(list, ASK)?;
+    let offset = |offset: Offset| offset.to_raw().unwrap_or_default().max(0);
+    let committed = committed.elements().into_iter().map(|element| {
+        let partition = (element.topic().to_owned(), element.partition());
+        (partition, offset(element.offset()))
+    });
+    Ok(committed.collect())
+}
+
+fn assign(consumer: &BaseConsumer, from: &Offsets) -> anyhow::Result<()> {
+    let mut list = TopicPartitionList::new();
+    for ((topic, partition), offset) in from {
+        list.add_partition_offset(topic, *partition, Offset::Offset(*offset))?;
+    }
+    Ok(consumer.assign(&list)?)
+}
+
+fn read(consumer: &BaseConsumer) -> anyhow::Result<Vec<Told>> {
+    let ends = ends(consumer)?;
+    assign(
+        consumer,
+        &ends
+            .keys()
+            .map(|partition| (partition.clone(), 0))
+            .collect(),
+    )?;
+    let wanted: i64 = ends.values().sum();
+    let wanted = usize::try_from(wanted).unwrap_or_default();
+    let deadline = Instant::now() + PATIENCE;
+    let mut all = Vec::with_capacity(wanted);
+    while all.len() < wanted {
+        ensure!(
+            Instant::now() < deadline,
+            "{} of {wanted} records are read",
+            all.len()
+        );
+        match consumer.poll(LOOK_EVERY) {
+            None => {}
+            Some(Ok(message)) => all.push(told(&message)?),
+            Some(Err(error)) => bail!("the topics cannot be read: {error}"),
+        }
+    }
+    Ok(all)
+}
+
+fn told(message: &BorrowedMessage<'_>) -> anyhow::Result<Told> {
+    let headers = message.headers().context("an event has headers")?;
+    let header = |name: &str| -> anyhow::Result<String> {
+        let found = headers.iter().find(|header| header.key == name);
+        let value = found
+            .and_then(|header| header.value)
+            .with_context(|| name.to_owned())?;
+        Ok(String::from_utf8(value.to_vec())?)
+    };
+    let produced = message
+        .timestamp()
+        .to_millis()
+        .context("a record has a time")?;
+    Ok(Told {
+        topic: message.topic().to_owned(),
+        key: String::from_utf8(message.key().unwrap_or_default().to_vec())?,
+        id: header("ce_id")?,
+        kind: header("ce_type")?,
+        subject: header("ce_subject")?,
+        happened: header("ce_time")?.parse::<Timestamp>()?.into(),
+        payload: serde_json::from_slice(message.payload().unwrap_or_default())?,
+        produced: SystemTime::UNIX_EPOCH + Duration::from_millis(produced.unsigned_abs()),
+    })
+}

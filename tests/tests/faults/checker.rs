@@ -1,0 +1,238 @@
+//! Compares what was answered, what is stored, what is on the topics and what the wall of
+//! activity says. They must be the same story.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+
+use futures::{StreamExt as _, stream};
+use serde_json::Value;
+use slipway_tests::{
+    Client, Mesh,
+    team::id,
+    topics::{ACTIVITY, Told, Topics},
+};
+
+use crate::{
+    ledger::{Expected, Ledger, Story},
+    load::WORKERS,
+};
+
+/// What is not delivered within this time never will be.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often the wall is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Accounts: the first admin, the second, and the developers.
+const ACCOUNTS: usize = 2 + WORKERS;
+
+/// Releases that are read at the same time.
+const AT_ONCE: usize = 8;
+
+/// Figures of what was compared.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    /// Events, each counted once.
+    pub(crate) events: usize,
+    /// Records beyond that: an event that was published again.
+    pub(crate) repeated: usize,
+    /// Entries of the wall.
+    pub(crate) entries: usize,
+    /// From the end of the load until all were on the wall.
+    pub(crate) delivered: Duration,
+}
+
+/// Waits until the wall has what it has to have, and compares all.
+pub(crate) async fn check(
+    mesh: &Mesh,
+    topics: &Topics,
+    ledger: &Ledger,
+    shared: &str,
+    ended: Instant,
+) -> Checked {
+    let admin = mesh.anywhere(&mesh.admin().await.unwrap());
+    let of_stories: usize = ledger.stories.iter().map(|story| story.events.len()).sum();
+    let expected = ACCOUNTS + of_stories + 1 + 2 * ledger.shared.len();
+    await_entries(&admin, expected).await;
+    let delivered = ended.elapsed();
+    // When everything is committed, nothing more can come of what is there.
+    topics.consumed_by(ACTIVITY).await.unwrap();
+
+    stored(&admin, ledger, shared).await;
+    let records = topics.everything().await.unwrap();
+    let events = first_occurrences(&records);
+    told(&events, ledger, shared);
+    assert_eq!(
+        events.len(),
+        expected,
+        "events that nothing was answered for"
+    );
+    let wall = admin.wall().await.unwrap();
+    on_the_wall(&wall, &events, ledger);
+    Checked {
+        events: events.len(),
+        repeated: records.len() - events.len(),
+        entries: wall.len(),
+        delivered,
+    }
+}
+
+/// Waits until the wall has an entry of this number.
+pub(crate) async fn await_entries(admin: &Client, expected: usize) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let newest = admin.get("/activity?limit=1").await.unwrap();
+        let newest = newest.body["items"][0]["sequence"]
+            .as_u64()
+            .unwrap_or_default();
+        if newest >= expected as u64 {
+            return;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "{newest} of {expected} are on the wall"
+        );
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// What is stored is what was accepted, and nothing else.
+async fn stored(admin: &Client, ledger: &Ledger, shared: &str) {
+    let listed = admin.all("/releases?limit=200").await.unwrap();
+    let names: Vec<_> = listed
+        .iter()
+        .map(|release| release["name"].as_str().unwrap())
+        .collect();
+    let distinct: BTreeSet<_> = names.iter().collect();
+    assert_eq!(names.len(), distinct.len(), "a release is there twice");
+    for name in &ledger.refused {
+        assert!(
+            !distinct.contains(&name.as_str()),
+            "{name} was refused and is there"
+        );
+    }
+    assert_eq!(
+        names.len(),
+        ledger.stories.len() + 1,
+        "releases nobody was told of"
+    );
+
+    let stories: Vec<_> = ledger
+        .stories
+        .iter()
+        .map(|story| as_told(admin, story))
+        .collect();
+    stream::iter(stories)
+        .buffer_unordered(AT_ONCE)
+        .collect::<()>()
+        .await;
+
+    let release = admin
+        .get(&format!("/releases/{shared}"))
+        .await
+        .unwrap()
+        .expect(200);
+    let tasks = release["tasks"].as_array().unwrap().iter();
+    let tasks: BTreeSet<_> = tasks.map(|task| id(task).to_owned()).collect();
+    assert_eq!(
+        tasks,
+        ledger.shared.iter().cloned().collect(),
+        "tasks added by all"
+    );
+}
+
+async fn as_told(admin: &Client, story: &Story) {
+    let path = format!("/releases/{}", story.id);
+    let release = admin.get(&path).await.unwrap().expect(200);
+    assert_eq!(release["name"], story.name);
+    assert_eq!(release["isCompleted"], story.completed, "{release:#}");
+    let tasks = release["tasks"].as_array().unwrap().iter();
+    let tasks: BTreeMap<_, _> = tasks
+        .map(|task| (id(task).to_owned(), task["status"].as_str().unwrap()))
+        .collect();
+    assert_eq!(tasks, story.tasks, "{release:#}");
+}
+
+/// Each event where it was published first, in the order of the topics.
+fn first_occurrences(records: &[Told]) -> Vec<&Told> {
+    let mut seen = BTreeSet::new();
+    for record in records {
+        let known = ["slipway.users", "slipway.releases"].contains(&record.topic.as_str());
+        assert!(known, "a dead letter: {record:?}");
+    }
+    records
+        .iter()
+        .filter(|record| seen.insert(&record.id))
+        .collect()
+}
+
+/// By release, in the order of its partition.
+fn by_release<'a>(events: impl IntoIterator<Item = &'a Told>) -> BTreeMap<&'a str, Vec<&'a Told>> {
+    let mut releases: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for event in events {
+        if event.topic == "slipway.releases" {
+            releases.entry(event.key.as_str()).or_default().push(event);
+        }
+    }
+    releases
+}
+
+fn sequence(events: &[&Told]) -> Vec<(String, String)> {
+    let pair = |event: &&Told| (event.kind.clone(), event.subject.clone());
+    events.iter().map(pair).collect()
+}
+
+fn expected(events: &[Expected]) -> Vec<(String, String)> {
+    let pair = |(kind, subject): &Expected| ((*kind).to_owned(), subject.clone());
+    events.iter().map(pair).collect()
+}
+
+/// The topic tells of each release exactly what was answered, in the same order.
+fn told(events: &[&Told], ledger: &Ledger, shared: &str) {
+    let releases = by_release(events.iter().copied());
+    for story in &ledger.stories {
+        let told = releases
+            .get(story.id.as_str())
+            .map(|events| sequence(events));
+        assert_eq!(
+            told.unwrap_or_default(),
+            expected(&story.events),
+            "{}",
+            story.name
+        );
+    }
+    // Tasks that were added at the same time are told in the order in which they stand.
+    let added = releases[shared]
+        .iter()
+        .filter(|event| event.kind == "task.created");
+    let places: Vec<_> = added
+        .map(|event| event.payload["task"]["orderIndex"].as_i64().unwrap())
+        .collect();
+    assert!(places.is_sorted_by(|a, b| a < b), "{places:?}");
+}
+
+/// The wall tells each event of the topics once, without gaps, and those of one release
+/// in their order.
+fn on_the_wall(wall: &[Value], events: &[&Told], ledger: &Ledger) {
+    let numbers = wall.iter().map(|entry| entry["sequence"].as_u64().unwrap());
+    assert!(numbers.eq(1..=wall.len() as u64), "numbers are 1, 2, 3, …");
+    let by_id: BTreeMap<_, _> = events
+        .iter()
+        .map(|event| (event.id.as_str(), *event))
+        .collect();
+    let ids: Vec<_> = wall.iter().map(id).collect();
+    let distinct: BTreeSet<_> = ids.iter().copied().collect();
+    assert_eq!(ids.len(), distinct.len(), "an event is on the wall twice");
+    assert_eq!(
+        distinct,
+        by_id.keys().copied().collect(),
+        "the wall and the topics"
+    );
+    let on_wall = by_release(ids.iter().map(|id| by_id[id]));
+    for story in &ledger.stories {
+        let told = sequence(&on_wall[story.id.as_str()]);
+        assert_eq!(told, expected(&story.events), "{} on the wall", story.name);
+    }
+}
