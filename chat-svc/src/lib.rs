@@ -29,7 +29,7 @@ use slipway_mesh::{
     bus::SharedBus,
     clock::SharedClock,
     grpc::Link,
-    life::{Background, Health},
+    life::{Background, Health, Need},
     outbox::{Publisher, Wake},
 };
 use slipway_proto::chat::v1::chat_service_server::{self, ChatServiceServer};
@@ -118,8 +118,10 @@ impl Config {
             health,
         } = dependencies;
         for service in SERVICES {
-            health.depends(service, "store", stores.chat.clone());
+            health.depends(service, "store", Need::Required, stores.chat.clone());
         }
+        // Answers are given without it: their events wait in the outbox.
+        health.depends(SERVICE, "bus", Need::Degraded, Arc::new(bus.clone()));
         let (wake, shutdown) = (Wake::default(), CancellationToken::new());
         let answers = TaskTracker::new();
         Publisher {
@@ -127,6 +129,7 @@ impl Config {
             store: Arc::clone(&stores.outbox),
             bus,
             wake: wake.clone(),
+            clock: clock.clone(),
         }
         .spawn(&background);
         jobs::sweep(stores.chat.clone(), clock.clone(), &background);

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use slipway_mesh::{access::Verifier, clock::SharedClock, grpc::Link};
 use slipway_proto::{
+    chat::v1::chat_service_client::ChatServiceClient,
     identity::v1::identity_service_client::IdentityServiceClient,
     notify::v1::activity_service_client::ActivityServiceClient,
     release::v1::{
@@ -25,6 +26,7 @@ pub(crate) struct App {
     identity: IdentityServiceClient<Link>,
     releases: ReleaseServiceClient<Link>,
     tasks: TaskServiceClient<Link>,
+    chat: ChatServiceClient<Link>,
     activity: ActivityServiceClient<Link>,
     pub(crate) verifier: Arc<Verifier>,
     pub(crate) hub: Arc<Hub>,
@@ -39,6 +41,7 @@ impl App {
     pub(crate) fn new(config: Config, dependencies: Dependencies) -> Self {
         let Dependencies {
             release,
+            chat,
             notify,
             verifier,
             services,
@@ -55,6 +58,7 @@ impl App {
             releases: ReleaseServiceClient::new(release.clone())
                 .max_decoding_message_size(MAX_ANSWER),
             tasks: TaskServiceClient::new(release).max_decoding_message_size(MAX_ANSWER),
+            chat: ChatServiceClient::new(chat).max_decoding_message_size(MAX_ANSWER),
             activity,
             verifier,
             hub,
@@ -78,6 +82,11 @@ impl App {
     /// A client of the task service.
     pub(crate) fn tasks(&self) -> TaskServiceClient<Link> {
         self.tasks.clone()
+    }
+
+    /// A client of the chat service.
+    pub(crate) fn chat(&self) -> ChatServiceClient<Link> {
+        self.chat.clone()
     }
 
     /// A client of the activity service.

@@ -80,6 +80,8 @@ impl Default for StreamConfig {
 pub struct Dependencies {
     /// The identity, release and task services.
     pub release: Link,
+    /// The chat service.
+    pub chat: Link,
     /// The activity service.
     pub notify: Link,
     /// Verifies the tokens of clients.

@@ -47,11 +47,16 @@ pub enum Command {
     All,
     /// Run only the gateway: REST and live streams for clients
     #[command(after_help = "Example: slipway gateway --http-addr 0.0.0.0:8080 \
-                      --release-url http://release:50051 --notify-url http://notify:50051")]
+                      --release-url http://release:50051 --chat-url http://chat:50051 \
+                      --notify-url http://notify:50051")]
     Gateway,
     /// Run only the release service: accounts, releases and tasks
     #[command(after_help = "Example: slipway release --grpc-addr 0.0.0.0:50051")]
     Release,
+    /// Run only the chat service: the assistant
+    #[command(after_help = "Example: slipway chat --grpc-addr 0.0.0.0:50051 \
+                      --release-url http://release:50051 --ollama-url http://ollama:11434")]
+    Chat,
     /// Run only the notification service: the wall of activity
     #[command(after_help = "Example: slipway notify --grpc-addr 0.0.0.0:50051 \
                       --release-url http://release:50051")]
@@ -97,6 +102,7 @@ impl Command {
             Self::All => Some(Role::All),
             Self::Gateway => Some(Role::Gateway),
             Self::Release => Some(Role::Release),
+            Self::Chat => Some(Role::Chat),
             Self::Notify => Some(Role::Notify),
             Self::Topics { .. } | Self::Config { .. } | Self::Import(_) | Self::Watch(_) => None,
         }
@@ -127,6 +133,8 @@ pub enum Role {
     Gateway,
     /// The release service.
     Release,
+    /// The chat service.
+    Chat,
     /// The notification service.
     Notify,
 }
@@ -151,6 +159,7 @@ impl fmt::Display for Role {
             Self::All => "all",
             Self::Gateway => "gateway",
             Self::Release => "release",
+            Self::Chat => "chat",
             Self::Notify => "notify",
         })
     }

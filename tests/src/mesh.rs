@@ -29,6 +29,8 @@ const KEY: &str = "-----BEGIN PRIVATE KEY-----\n\
 pub enum Role {
     /// Accounts, releases and tasks.
     Release,
+    /// The assistant.
+    Chat,
     /// The wall of activity.
     Notify,
     /// REST and the live stream.
@@ -37,13 +39,14 @@ pub enum Role {
 
 impl Role {
     /// All of them, in the order in which they find each other.
-    pub const ALL: [Self; 3] = [Self::Release, Self::Notify, Self::Gateway];
+    pub const ALL: [Self; 4] = [Self::Release, Self::Chat, Self::Notify, Self::Gateway];
 
     /// The subcommand.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Release => "release",
+            Self::Chat => "chat",
             Self::Notify => "notify",
             Self::Gateway => "gateway",
         }
@@ -77,7 +80,7 @@ impl Replica {
 /// A running Slipway.
 pub struct Mesh {
     /// By role. In one process there is only a gateway, which is everything.
-    replicas: [Vec<Replica>; 3],
+    replicas: [Vec<Replica>; 4],
     /// A client for each gateway that was there at the start.
     clients: Vec<Client>,
     /// Who is asked next.
@@ -98,7 +101,7 @@ impl Mesh {
         let replica = Replica::start(Options::default()).await?;
         let clients = vec![replica.process()?.client()];
         Ok(Self {
-            replicas: [Vec::new(), Vec::new(), vec![replica]],
+            replicas: [Vec::new(), Vec::new(), Vec::new(), vec![replica]],
             clients,
             turn: AtomicUsize::new(0),
             base: Options::default(),
@@ -132,7 +135,7 @@ impl Mesh {
             .env("SLIPWAY_JWT_KEY_FILE", key.to_string_lossy())
             .env("SLIPWAY_SERVICE_SECRET", SECRET);
         let mut mesh = Self {
-            replicas: [Vec::new(), Vec::new(), Vec::new()],
+            replicas: std::array::from_fn(|_| Vec::new()),
             clients: Vec::new(),
             turn: AtomicUsize::new(0),
             base,
@@ -161,12 +164,13 @@ impl Mesh {
         };
         match role {
             Role::Release => own(self.base.clone()),
-            Role::Notify => {
+            Role::Chat | Role::Notify => {
                 own(self.base.clone()).env("SLIPWAY_RELEASE_URL", self.url(Role::Release, n))
             }
             Role::Gateway => own(Options::default())
                 .env("SLIPWAY_SERVICE_SECRET", SECRET)
                 .env("SLIPWAY_RELEASE_URL", self.url(Role::Release, n))
+                .env("SLIPWAY_CHAT_URL", self.url(Role::Chat, n))
                 .env("SLIPWAY_NOTIFY_URL", self.url(Role::Notify, n)),
         }
     }

@@ -203,7 +203,7 @@ impl Generation {
             .await
         {
             Ok(true) => {
-                conversations.wake.wake();
+                conversations.wake.wake(self.session.0);
                 record(&answer, took, written.first_token);
                 Ok(answer)
             }

@@ -3,6 +3,7 @@
 //! Fields that have no value are `null`, never absent.
 
 mod activity;
+mod chat;
 mod paging;
 mod proto;
 mod release;
@@ -10,6 +11,9 @@ mod task;
 mod user;
 
 pub(crate) use activity::{ActivityEntry, ActivityQuery, NoNumber, Sequence, StreamQuery};
+pub(crate) use chat::{
+    AssistantAnswer, ChatMessage, ChatSession, HistoryQuery, NewSession, Said, SessionsQuery,
+};
 pub(crate) use paging::{Page, Paging};
 pub(crate) use proto::{Malformed, required};
 pub(crate) use release::{NewRelease, Release, ReleaseQuery, ReleaseSummary};

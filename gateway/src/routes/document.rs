@@ -33,6 +33,7 @@ use crate::{extract::COOKIE, problem::PROBLEM_JSON};
         (name = "accounts", description = "Accounts and signing in"),
         (name = "releases", description = "Planning, completing and reopening releases"),
         (name = "tasks", description = "A developer's work"),
+        (name = "assistant", description = "Conversations with the assistant"),
         (name = "activity", description = "The wall of activity"),
     ),
     components(schemas(ProblemDetails)),

@@ -5,6 +5,7 @@
 
 mod activity;
 mod auth;
+mod chat;
 mod document;
 mod releases;
 mod tasks;
@@ -31,6 +32,7 @@ pub(crate) fn router(app: AppState, deadline: Duration) -> Router {
         .merge(users::routes())
         .merge(releases::routes())
         .merge(tasks::routes())
+        .merge(chat::routes())
         .merge(activity::routes())
         .split_for_parts();
     document::describe_errors(&mut document);

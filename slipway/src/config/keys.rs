@@ -108,6 +108,8 @@ keys! {
         "Some of Kafka's brokers; they name the others", "addresses with ports such as kafka-1:9092,kafka-2:9092";
     RELEASE_URL = "release_url", Described("in process"),
         "Where the release service is", "an http or https URL without a path, such as http://release:50051";
+    CHAT_URL = "chat_url", Described("in process"),
+        "Where the chat service is", "an http or https URL without a path, such as http://chat:50051";
     NOTIFY_URL = "notify_url", Described("in process"),
         "Where the notification service is", "an http or https URL without a path, such as http://notify:50051";
     ADMIN_USERNAME = "admin_username", Value("admin"),
@@ -124,6 +126,20 @@ keys! {
         "How long a token is valid", "a duration from 1m to 30d, such as 8h";
     SERVICE_SECRET = "service_secret", Described("none"),
         "What the processes of one mesh know each other by", "at least 32 characters", secret;
+    OLLAMA_URL = "ollama_url", Described("the built-in assistant"),
+        "Where Ollama is, whose model answers questions", "an http or https URL such as http://127.0.0.1:11434";
+    OLLAMA_MODEL = "ollama_model", Value("llama3.2"),
+        "The model that answers", "the name of a model that Ollama has, such as llama3.2 or qwen3:8b";
+    OLLAMA_NUM_CTX = "ollama_num_ctx", Value("8192"),
+        "The model's context window, in tokens", "a whole number from 2048 to 131072";
+    OLLAMA_TIMEOUT = "ollama_timeout", Value("2m"),
+        "How long an answer may take", "a duration from 1s to 4m, such as 2m";
+    CHAT_HISTORY = "chat_history", Value("5"),
+        "How many earlier messages of a conversation a model is shown", "a whole number from 3 to 20";
+    CHAT_CONCURRENCY = "chat_concurrency", Value("4"),
+        "How many answers are written at the same time", "a whole number from 1 to 1000";
+    CHAT_QUEUE = "chat_queue", Value("64"),
+        "How many questions may wait for their turn", "a whole number from 0 to 10000";
     ACTIVITY_RETENTION = "activity_retention", Value("90d"),
         "How long the wall of activity is kept", "a duration of 8d at least, such as 90d (the bus keeps events 7 days, and an entry must outlive its event)";
     LOG = "log", Value("info"),

@@ -25,6 +25,8 @@ pub struct Settings {
     pub kafka_brokers: Option<String>,
     /// Where the release service is; `None`: in this process, or not needed.
     pub release_url: Option<Uri>,
+    /// Where the chat service is; `None`: in this process, or not needed.
+    pub chat_url: Option<Uri>,
     /// Where the notification service is; `None`: in this process, or not needed.
     pub notify_url: Option<Uri>,
     /// Name of the first administrator, who is made when there is none.
@@ -42,6 +44,20 @@ pub struct Settings {
     /// What the processes of one mesh know each other by. Always there when one of the
     /// URLs is.
     pub service_secret: Option<Secret>,
+    /// Where Ollama is; `None`: the built-in assistant answers.
+    pub ollama_url: Option<String>,
+    /// The model there that answers.
+    pub ollama_model: String,
+    /// Its context window, in tokens.
+    pub ollama_num_ctx: u32,
+    /// How long an answer may take.
+    pub ollama_timeout: Duration,
+    /// How many earlier messages of a conversation a model is shown.
+    pub chat_history: u32,
+    /// How many answers are written at the same time.
+    pub chat_concurrency: u32,
+    /// How many questions may wait for their turn.
+    pub chat_queue: u32,
     /// How long the wall of activity is kept.
     pub activity_retention: Duration,
     /// A filter that the logs accept.
@@ -96,6 +112,7 @@ impl Reader<'_> {
         let mongodb_url = self.read(&keys::MONGODB_URL, parse::mongodb_url);
         let kafka_brokers = self.read(&keys::KAFKA_BROKERS, parse::kafka_brokers);
         let release_url = self.read(&keys::RELEASE_URL, parse::service_url);
+        let chat_url = self.read(&keys::CHAT_URL, parse::service_url);
         let notify_url = self.read(&keys::NOTIFY_URL, parse::service_url);
         let admin_username = self.read(&keys::ADMIN_USERNAME, parse::username);
         let admin_email = self.read(&keys::ADMIN_EMAIL, parse::email);
@@ -104,6 +121,13 @@ impl Reader<'_> {
         let jwt_key_file = self.read(&keys::JWT_KEY_FILE, parse::path);
         let token_ttl = self.read(&keys::TOKEN_TTL, parse::token_ttl);
         let service_secret = self.read(&keys::SERVICE_SECRET, parse::service_secret);
+        let ollama_url = self.read(&keys::OLLAMA_URL, parse::ollama_url);
+        let ollama_model = self.read(&keys::OLLAMA_MODEL, parse::ollama_model);
+        let ollama_num_ctx = self.read(&keys::OLLAMA_NUM_CTX, parse::ollama_num_ctx);
+        let ollama_timeout = self.read(&keys::OLLAMA_TIMEOUT, parse::ollama_timeout);
+        let chat_history = self.read(&keys::CHAT_HISTORY, parse::chat_history);
+        let chat_concurrency = self.read(&keys::CHAT_CONCURRENCY, parse::chat_concurrency);
+        let chat_queue = self.read(&keys::CHAT_QUEUE, parse::chat_queue);
         let activity_retention = self.read(&keys::ACTIVITY_RETENTION, parse::activity_retention);
         let log = self.read(&keys::LOG, parse::log_filter);
         let log_format = self.read(&keys::LOG_FORMAT, parse::log_format);
@@ -129,6 +153,7 @@ impl Reader<'_> {
             mongodb_url,
             kafka_brokers,
             release_url,
+            chat_url,
             notify_url,
             admin_username: admin_username?,
             admin_email: admin_email?,
@@ -137,6 +162,13 @@ impl Reader<'_> {
             jwt_key_file,
             token_ttl: token_ttl?,
             service_secret,
+            ollama_url,
+            ollama_model: ollama_model?,
+            ollama_num_ctx: ollama_num_ctx?,
+            ollama_timeout: ollama_timeout?,
+            chat_history: chat_history?,
+            chat_concurrency: chat_concurrency?,
+            chat_queue: chat_queue?,
             activity_retention: activity_retention?,
             log: log?,
             log_format: log_format.unwrap_or_else(Format::for_stderr),
@@ -158,8 +190,8 @@ impl Reader<'_> {
     fn check_services(&mut self, role: Role) {
         let needed: &[&Key] = match role {
             Role::All | Role::Release => &[],
-            Role::Gateway => &[&keys::RELEASE_URL, &keys::NOTIFY_URL],
-            Role::Notify => &[&keys::RELEASE_URL],
+            Role::Gateway => &[&keys::RELEASE_URL, &keys::CHAT_URL, &keys::NOTIFY_URL],
+            Role::Chat | Role::Notify => &[&keys::RELEASE_URL],
         };
         for key in needed {
             if !self.layers.sets(key) {
@@ -170,7 +202,7 @@ impl Reader<'_> {
             }
         }
         let mut elsewhere = false;
-        for key in [&keys::RELEASE_URL, &keys::NOTIFY_URL] {
+        for key in [&keys::RELEASE_URL, &keys::CHAT_URL, &keys::NOTIFY_URL] {
             if !self.layers.sets(key) {
                 continue;
             }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use async_trait::async_trait;
 use axum::Router;
+use chat_svc::assistant::{Builtin, Ollama, OllamaConfig, SharedAssistant};
 use release_svc::FirstAdmin;
 use slipway_mesh::{
     access::{AccessLayer, JwksSource, Keyring, Policies, ServiceSecret, ServiceTokens, Verifier},
@@ -15,7 +16,7 @@ use slipway_mesh::{
 };
 use slipway_proto::{
     DESCRIPTOR_SET,
-    events::{TOPICS, Topic},
+    events::{CHAT, TOPICS, Topic},
     identity::v1::{GetJwksRequest, identity_service_client::IdentityServiceClient},
 };
 use tonic::{service::Routes, transport::Uri};
@@ -53,9 +54,17 @@ pub(super) async fn build(role: Role, settings: &Settings, life: &Life) -> anyho
     match role {
         Role::All => shared.all().await,
         Role::Release => shared.release().await,
+        Role::Chat => shared.chat().await,
         Role::Notify => shared.notify().await,
         Role::Gateway => shared.gateway(),
     }
+}
+
+/// The gateway's ways to the services.
+struct Links {
+    release: Link,
+    chat: Link,
+    notify: Link,
 }
 
 struct Shared<'a> {
@@ -69,16 +78,28 @@ impl Shared<'_> {
     async fn all(self) -> anyhow::Result<Built> {
         let storage = Storage::open(self.settings).await?;
         let keys = storage.keys(self.settings)?;
-        let services = [release_svc::SERVICES, notify_svc::SERVICES].concat();
+        let services = [
+            release_svc::SERVICES,
+            chat_svc::SERVICES,
+            notify_svc::SERVICES,
+        ]
+        .concat();
         let bus = self.bus(&storage, TOPICS, &services).await?;
         let verifier = self.verifier_with(&keys);
         let release = self.release_routes(&storage, keys, bus.clone()).await?;
-        let notify = self.notify_routes(&storage, bus).await?;
-        let routes = both(release, notify);
         let surround = surround(verifier.clone())?;
+        let to_release = Link::local(surround.around(release.clone()));
+        let chat = self.chat_routes(&storage, to_release, bus.clone()).await?;
+        let notify = self.notify_routes(&storage, bus).await?;
+        let routes = both(both(release, chat), notify);
         let link = Link::local(surround.around(routes.clone()));
+        let links = Links {
+            release: link.clone(),
+            chat: link.clone(),
+            notify: link,
+        };
         Ok(Built {
-            router: Some(self.router(link.clone(), link, verifier)),
+            router: Some(self.router(links, verifier)),
             grpc: Some(GrpcServer::new(routes, services, surround).await?),
             lock: storage.into_lock(),
         })
@@ -98,6 +119,20 @@ impl Shared<'_> {
         })
     }
 
+    async fn chat(self) -> anyhow::Result<Built> {
+        let storage = Storage::open(self.settings).await?;
+        self.warn_if_alone("its answers are counted nowhere else");
+        let bus = self.bus(&storage, &[CHAT], chat_svc::SERVICES).await?;
+        let release = remote(self.settings.release_url.as_ref())?;
+        let surround = surround(self.verifier_from(release.clone()))?;
+        let routes = self.chat_routes(&storage, release, bus).await?;
+        Ok(Built {
+            router: None,
+            grpc: Some(GrpcServer::new(routes, chat_svc::SERVICES.into(), surround).await?),
+            lock: storage.into_lock(),
+        })
+    }
+
     async fn notify(self) -> anyhow::Result<Built> {
         let storage = Storage::open(self.settings).await?;
         self.warn_if_alone("the wall stays empty");
@@ -112,12 +147,16 @@ impl Shared<'_> {
     }
 
     fn gateway(self) -> anyhow::Result<Built> {
-        let release = remote(self.settings.release_url.as_ref())?;
-        let notify = remote(self.settings.notify_url.as_ref())?;
-        // Without the wall, work goes on.
+        let links = Links {
+            release: remote(self.settings.release_url.as_ref())?,
+            chat: remote(self.settings.chat_url.as_ref())?,
+            notify: remote(self.settings.notify_url.as_ref())?,
+        };
+        // Without the assistant and the wall, work goes on.
         for (link, services, need) in [
-            (&release, release_svc::SERVICES, Need::Required),
-            (&notify, notify_svc::SERVICES, Need::Degraded),
+            (&links.release, release_svc::SERVICES, Need::Required),
+            (&links.chat, chat_svc::SERVICES, Need::Degraded),
+            (&links.notify, notify_svc::SERVICES, Need::Degraded),
         ] {
             for service in services {
                 let check = ServiceCheck::new(link.clone(), service);
@@ -126,9 +165,9 @@ impl Shared<'_> {
                     .depends("gateway", service, need, Arc::new(check));
             }
         }
-        let verifier = self.verifier_from(release.clone());
+        let verifier = self.verifier_from(links.release.clone());
         Ok(Built {
-            router: Some(self.router(release, notify, verifier)),
+            router: Some(self.router(links, verifier)),
             grpc: None,
             lock: None,
         })
@@ -210,6 +249,39 @@ impl Shared<'_> {
         Ok(service.routes)
     }
 
+    async fn chat_routes(
+        &self,
+        storage: &Storage,
+        release: Link,
+        bus: SharedBus,
+    ) -> anyhow::Result<Routes> {
+        let settings = self.settings;
+        let assistant: SharedAssistant = match &settings.ollama_url {
+            None => Arc::new(Builtin),
+            Some(url) => Arc::new(Ollama::new(OllamaConfig::new(
+                url,
+                &settings.ollama_model,
+                settings.ollama_num_ctx,
+            ))?),
+        };
+        let config = chat_svc::Config {
+            history: settings.chat_history,
+            concurrency: settings.chat_concurrency as usize,
+            queue: settings.chat_queue as usize,
+            answer_timeout: settings.ollama_timeout,
+            ..chat_svc::Config::default()
+        };
+        Ok(config.build(chat_svc::Dependencies {
+            stores: storage.chat().await?,
+            bus,
+            release,
+            assistant,
+            clock: self.clock.clone(),
+            background: self.life.background.clone(),
+            health: self.life.health.clone(),
+        }))
+    }
+
     async fn notify_routes(&self, storage: &Storage, bus: SharedBus) -> anyhow::Result<Routes> {
         let config = notify_svc::Config {
             activity_retention: self.settings.activity_retention,
@@ -224,11 +296,12 @@ impl Shared<'_> {
         }))
     }
 
-    fn router(&self, release: Link, notify: Link, verifier: Arc<Verifier>) -> Router {
+    fn router(&self, links: Links, verifier: Arc<Verifier>) -> Router {
         let services = ServiceTokens::new(self.secret.clone(), "gateway", self.clock.clone());
         gateway::Config::default().build(gateway::Dependencies {
-            release,
-            notify,
+            release: links.release,
+            chat: links.chat,
+            notify: links.notify,
             verifier,
             services: Arc::new(services),
             background: self.life.background.clone(),

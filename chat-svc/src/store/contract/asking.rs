@@ -45,7 +45,7 @@ pub(in crate::store) async fn an_answer_comes_back_as_it_was_stored_with_its_eve
 
     let turns = stores.chat.turns(session.id, 0, 10).await.unwrap();
     assert_eq!(turns[0].answer(), Some(&answer));
-    let pending = stores.outbox.pending(10).await.unwrap();
+    let pending = stores.outbox.pending(&[session.id.0], 10).await.unwrap();
     let records: Vec<_> = pending.iter().map(|entry| entry.record.clone()).collect();
     assert_eq!(records, [event.to_record()]);
     assert_eq!(records[0].topic, "slipway.chat");

@@ -247,6 +247,12 @@ fn listed(owner: UserId, after: Option<SessionId>) -> Document {
     condition
 }
 
+/// Which session a request made.
+fn created_by(request: &RequestKey) -> Document {
+    // That it exists is said too: the index holds only the documents where it does.
+    doc! { "requestKey": { "$eq": &request.key, "$exists": true } }
+}
+
 impl MongoChatStore {
     async fn load(&self, condition: Document) -> Result<Option<SessionDocument>, StorageError> {
         let find = self
@@ -279,7 +285,7 @@ impl MongoChatStore {
         let expired = doc! { "requestKey": &request.key, "createdAt": { "$lte": since } };
         self.update(expired, doc! { "$unset": { "requestKey": "" } })
             .await?;
-        let Some(found) = self.load(doc! { "requestKey": &request.key }).await? else {
+        let Some(found) = self.load(created_by(request)).await? else {
             return Ok(None);
         };
         if found.is_of(request) {

@@ -5,7 +5,7 @@ use mongodb::bson::{Document, doc};
 use slipway_mesh::store::mongo::testing::Scratch;
 use uuid::Uuid;
 
-use super::{SESSIONS, TURNS, listed, turns};
+use super::{SESSIONS, TURNS, created_by, listed, turns};
 use crate::{
     chat::{MessageId, Question, QuestionText, Session, SessionId, Title, UserId},
     request_key::RequestKey,
@@ -83,6 +83,7 @@ async fn lists_are_read_through_an_index() {
             turns::expired(Timestamp::UNIX_EPOCH),
             doc! { "turn.lease.until": 1 },
         ),
+        find(SESSIONS, created_by(&request), doc! { "_id": 1 }),
         find(TURNS, turns::behind(id, 1), doc! { "number": 1 }),
         find(TURNS, turns::answered(id, 9), doc! { "number": -1 }),
         find(

@@ -61,7 +61,8 @@ struct OpenTurn {
 
 /// The sessions whose leases have run out.
 pub(super) fn expired(now: Timestamp) -> Document {
-    doc! { "turn.lease.until": { "$lte": to_bson(now) } }
+    // That it exists is said too: the index holds only the documents where it does.
+    doc! { "turn.lease.until": { "$lte": to_bson(now), "$exists": true } }
 }
 
 /// A session's turns in the collection, with greater numbers than `after`.

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use slipway_mesh::{
     bus::Event,
     life::Check,
-    outbox::sqlite::{SCHEMA as OUTBOX, SqliteOutbox},
+    outbox::sqlite::{BY_AGGREGATE, SCHEMA as OUTBOX, SqliteOutbox},
     page::Page,
     store::sqlite::{Database, StorageError, from_column, to_column},
 };
@@ -77,6 +77,7 @@ const MIGRATIONS: &[&str] = &[
     CREATE INDEX asked_by_user ON asked (user_id, at);
     ",
     OUTBOX,
+    BY_AGGREGATE,
 ];
 
 /// The SQLite backend.

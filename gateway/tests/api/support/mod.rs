@@ -1,6 +1,7 @@
 //! A gateway to talk to, and what talks to it.
 
 mod answer;
+mod chat;
 mod core;
 mod log;
 mod reader;
@@ -17,6 +18,7 @@ use slipway_mesh::{
     life::Background,
 };
 use slipway_proto::{
+    chat::v1::chat_service_server::ChatServiceServer,
     identity::v1::identity_service_server::IdentityServiceServer,
     notify::v1::activity_service_server::ActivityServiceServer,
     release::v1::{
@@ -30,6 +32,7 @@ use uuid::Uuid;
 
 pub(crate) use self::{
     answer::Answer,
+    chat::SESSION,
     core::{ADA, Core, RELEASE, TASK},
     log::Log,
     reader::Reader,
@@ -65,6 +68,7 @@ impl Gateway {
         let release = Routes::new(IdentityServiceServer::from_arc(Arc::clone(&core)))
             .add_service(ReleaseServiceServer::from_arc(Arc::clone(&core)))
             .add_service(TaskServiceServer::from_arc(Arc::clone(&core)));
+        let chat = Routes::new(ChatServiceServer::from_arc(Arc::clone(&core)));
         let notify = Routes::new(ActivityServiceServer::from_arc(Arc::clone(&log)));
         let config = Config {
             stream,
@@ -72,6 +76,7 @@ impl Gateway {
         };
         let router = config.build(Dependencies {
             release: link(release),
+            chat: link(chat),
             notify: link(notify),
             verifier: Arc::new(Verifier::with_keys(
                 keys.jwks(),
