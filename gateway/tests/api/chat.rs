@@ -109,7 +109,8 @@ async fn an_answer_comes_whole_unless_a_stream_is_asked_for() {
     let whole = gateway
         .post(&path(), r#"{"message": "what is next?"}"#)
         .await;
-    assert_eq!((whole.status, whole.json()), (200, answer()));
+    assert_eq!(whole.status, 200);
+    assert_eq!(whole.json(), answer());
     assert!(gateway.core.asked().contains("content: \"what is next?\""));
 
     let events = events(&gateway, "what is next?").await;

@@ -71,7 +71,7 @@ fn next(work: &Work) -> String {
     match &first.blocked_by {
         None => text.push_str("You can start it now."),
         Some(Blocker::OwnWork(_)) => text.push_str("It can start as soon as you are done."),
-        Some(Blocker::Predecessor(_)) => text.push_str(&reason(work, first)),
+        Some(Blocker::Predecessor(_)) => text.push_str(&reason(work, first, "It")),
     }
     if let Some(due) = task.due_at {
         let _ = write!(text, " It is due on {}.", moment(due));
@@ -86,23 +86,19 @@ fn next(work: &Work) -> String {
     text
 }
 
-/// Why a task cannot start.
-fn reason(work: &Work, next: &NextTask) -> String {
+/// Why a task, called `it`, cannot start.
+fn reason(work: &Work, next: &NextTask, it: &str) -> String {
     match &next.blocked_by {
-        None => format!("{} can start now.", quoted(&next.task)),
+        None => format!("{it} can start now."),
         Some(Blocker::OwnWork(own)) => format!(
-            "{} in {} cannot start yet, because you are working on {} in {}: one task at a \
-             time. Complete that one first.",
-            quoted(&next.task),
-            next.task.release,
+            "{it} cannot start yet, because you are working on {} in {}: one task at a time. \
+             Complete that one first.",
             quoted(own),
             own.release
         ),
         Some(Blocker::Predecessor(before)) => {
             let mut text = format!(
-                "{} in {} cannot start yet, because {} comes before it: {}.",
-                quoted(&next.task),
-                next.task.release,
+                "{it} cannot start yet, because {} comes before it: {}.",
                 quoted(before),
                 standing(work, before)
             );
@@ -144,10 +140,15 @@ fn blocked(work: &Work, words: &Words) -> String {
         (_, Some(free)) if free.blocked_by.is_none() && tasks.is_empty() && held.is_empty() => {
             format!("Nothing blocks you. {}", next(work))
         }
-        (Some(held), _) => reason(work, held),
-        (None, Some(free)) => reason(work, free),
+        (Some(next), _) => reason(work, next, &placed(&next.task)),
+        (None, Some(next)) => reason(work, next, &placed(&next.task)),
         (None, None) => format!("No task of yours is blocked. {}", next(work)),
     }
+}
+
+/// A task with its release: “Sign the packages” in Spring.
+fn placed(task: &TaskFacts) -> String {
+    format!("{} in {}", quoted(task), task.release)
 }
 
 /// Where one task stands, and whose it is.
@@ -157,7 +158,7 @@ fn of_task(work: &Work, task: &TaskFacts) -> String {
         name => format!("belongs to {name}"),
     };
     let standing = standing(work, task);
-    format!("{} in {} {who}; {standing}.", quoted(task), task.release)
+    format!("{} {who}; {standing}.", placed(task))
 }
 
 /// The same of each release that is meant: those named, or all that are known.
@@ -180,18 +181,9 @@ fn of_releases(work: &Work, words: &Words, tell: fn(&Work, &ReleaseFacts) -> Str
     text
 }
 
-fn title(release: &ReleaseFacts) -> String {
-    let version = release.version.as_str();
-    if version.is_empty() || release.name.contains(version) {
-        release.name.clone()
-    } else {
-        format!("{} {version}", release.name)
-    }
-}
-
 fn progress(work: &Work, release: &ReleaseFacts) -> String {
     let (done, total) = (release.completed(), release.tasks.len());
-    let name = title(release);
+    let name = &release.name;
     if let Some(at) = release.completed_at {
         let tasks = count(total, "task");
         return format!("{name} was completed on {}, with {tasks}.", moment(at));
@@ -270,7 +262,7 @@ fn of_person(work: &Work, name: &str) -> String {
 
 /// Who is at work on a release, and with whom its open tasks are.
 fn team(work: &Work, release: &ReleaseFacts) -> String {
-    let name = title(release);
+    let name = &release.name;
     let working: Vec<String> = release
         .tasks
         .iter()

@@ -14,9 +14,8 @@ fn what_is_next_begins_with_the_task_at_hand() {
         &samples::work(),
         "What is next for me?",
         "You are working on “Test the upgrade” in Spring, since 4 March 2026, 10:00 UTC. After \
-         that, next for you is “Publish the notes” in Spring. “Publish the notes” in Spring \
-         cannot start yet, because “Sign the packages” comes before it: grace has not started \
-         it. The release stands at “Test the upgrade”: you are working on it since 4 March \
+         that, next for you is “Publish the notes” in Spring. It cannot start yet, because \
+         “Sign the packages” comes before it: grace has not started it. The release stands at “Test the upgrade”: you are working on it since 4 March \
          2026, 10:00 UTC.",
     );
 }
@@ -89,7 +88,7 @@ fn progress_is_counted_and_says_where_the_release_stands() {
     says(
         &work,
         "How far is Spring?",
-        "Spring 2.0 is open: 2 of 5 tasks are completed (40 %). It stands at “Test the upgrade”: \
+        "Spring is open: 2 of 5 tasks are completed (40 %). It stands at “Test the upgrade”: \
          you are working on it since 4 March 2026, 10:00 UTC.",
     );
     work.releases.push(samples::long_release(10, 10));
@@ -118,7 +117,7 @@ fn people_are_told_by_release_by_name_and_by_task() {
     says(
         &work,
         "Who works on what?",
-        "Spring 2.0: you are working on “Test the upgrade”. Still to start: grace (1 task, first \
+        "Spring: you are working on “Test the upgrade”. Still to start: grace (1 task, first \
          “Sign the packages”), you (1 task, first “Publish the notes”).",
     );
     says(
