@@ -2,10 +2,9 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use slipway_mesh::telemetry::logs::Format;
-use tonic::transport::Uri;
+use slipway_mesh::{grpc::Origins, telemetry::logs::Format};
 
-use super::{Invalid, Key, Layers, Problem, Secret, keys, parse};
+use super::{Invalid, Key, Layers, Problem, Secret, keys, parse, tls::Tls};
 use crate::cli::Role;
 
 /// A valid configuration. `Debug` does not show secrets.
@@ -24,11 +23,13 @@ pub struct Settings {
     /// Some of Kafka's brokers; `None`: the embedded bus.
     pub kafka_brokers: Option<String>,
     /// Where the release service is; `None`: in this process, or not needed.
-    pub release_url: Option<Uri>,
+    pub release_url: Option<Origins>,
     /// Where the chat service is; `None`: in this process, or not needed.
-    pub chat_url: Option<Uri>,
+    pub chat_url: Option<Origins>,
     /// Where the notification service is; `None`: in this process, or not needed.
-    pub notify_url: Option<Uri>,
+    pub notify_url: Option<Origins>,
+    /// How processes speak TLS with each other.
+    pub tls: Tls,
     /// Name of the first administrator, who is made when there is none.
     pub admin_username: String,
     /// Email address of the first administrator.
@@ -96,8 +97,8 @@ impl Layers {
     }
 }
 
-struct Reader<'a> {
-    layers: &'a Layers,
+pub(super) struct Reader<'a> {
+    pub(super) layers: &'a Layers,
     problems: Vec<Problem>,
 }
 
@@ -111,9 +112,10 @@ impl Reader<'_> {
         let ops_addr = self.read(&keys::OPS_ADDR, parse::address);
         let mongodb_url = self.read(&keys::MONGODB_URL, parse::mongodb_url);
         let kafka_brokers = self.read(&keys::KAFKA_BROKERS, parse::kafka_brokers);
-        let release_url = self.read(&keys::RELEASE_URL, parse::service_url);
-        let chat_url = self.read(&keys::CHAT_URL, parse::service_url);
-        let notify_url = self.read(&keys::NOTIFY_URL, parse::service_url);
+        let release_url = self.read(&keys::RELEASE_URL, parse::service_urls);
+        let chat_url = self.read(&keys::CHAT_URL, parse::service_urls);
+        let notify_url = self.read(&keys::NOTIFY_URL, parse::service_urls);
+        let tls = self.tls([release_url.as_ref(), chat_url.as_ref(), notify_url.as_ref()]);
         let admin_username = self.read(&keys::ADMIN_USERNAME, parse::username);
         let admin_email = self.read(&keys::ADMIN_EMAIL, parse::email);
         let admin_password = self.read(&keys::ADMIN_PASSWORD, parse::password);
@@ -155,6 +157,7 @@ impl Reader<'_> {
             release_url,
             chat_url,
             notify_url,
+            tls,
             admin_username: admin_username?,
             admin_email: admin_email?,
             admin_password,
@@ -242,7 +245,7 @@ impl Reader<'_> {
         }
     }
 
-    fn problem(&mut self, key: &Key, message: impl Into<String>) {
+    pub(super) fn problem(&mut self, key: &Key, message: impl Into<String>) {
         self.problems
             .push(Problem::new(self.layers.place(key), message));
     }

@@ -11,7 +11,7 @@ use slipway_mesh::{
     access::{AccessLayer, JwksSource, Keyring, Policies, ServiceSecret, ServiceTokens, Verifier},
     bus::SharedBus,
     clock::{SharedClock, SystemClock},
-    grpc::{GrpcServer, Link, Outbound, ServiceCheck, Surround},
+    grpc::{GrpcServer, Link, Origins, Outbound, ServiceCheck, Surround},
     life::Need,
 };
 use slipway_proto::{
@@ -19,7 +19,7 @@ use slipway_proto::{
     events::{CHAT, TOPICS, Topic},
     identity::v1::{GetJwksRequest, identity_service_client::IdentityServiceClient},
 };
-use tonic::{service::Routes, transport::Uri};
+use tonic::service::Routes;
 
 use super::{Life, data_dir::DataDir, embedded, storage::Storage};
 use crate::{
@@ -100,7 +100,7 @@ impl Shared<'_> {
         };
         Ok(Built {
             router: Some(self.router(links, verifier)),
-            grpc: Some(GrpcServer::new(routes, services, surround).await?),
+            grpc: Some(self.server(routes, services, surround).await?),
             lock: storage.into_lock(),
         })
     }
@@ -114,7 +114,10 @@ impl Shared<'_> {
         let routes = self.release_routes(&storage, keys, bus).await?;
         Ok(Built {
             router: None,
-            grpc: Some(GrpcServer::new(routes, release_svc::SERVICES.into(), surround).await?),
+            grpc: Some(
+                self.server(routes, release_svc::SERVICES.into(), surround)
+                    .await?,
+            ),
             lock: storage.into_lock(),
         })
     }
@@ -123,12 +126,15 @@ impl Shared<'_> {
         let storage = Storage::open(self.settings).await?;
         self.warn_if_alone("its answers are counted nowhere else");
         let bus = self.bus(&storage, &[CHAT], chat_svc::SERVICES).await?;
-        let release = remote(self.settings.release_url.as_ref())?;
+        let release = self.remote("release", self.settings.release_url.as_ref())?;
         let surround = surround(self.verifier_from(release.clone()))?;
         let routes = self.chat_routes(&storage, release, bus).await?;
         Ok(Built {
             router: None,
-            grpc: Some(GrpcServer::new(routes, chat_svc::SERVICES.into(), surround).await?),
+            grpc: Some(
+                self.server(routes, chat_svc::SERVICES.into(), surround)
+                    .await?,
+            ),
             lock: storage.into_lock(),
         })
     }
@@ -137,20 +143,24 @@ impl Shared<'_> {
         let storage = Storage::open(self.settings).await?;
         self.warn_if_alone("the wall stays empty");
         let bus = self.bus(&storage, &[], notify_svc::SERVICES).await?;
-        let surround = surround(self.verifier_from(remote(self.settings.release_url.as_ref())?))?;
+        let release = self.remote("release", self.settings.release_url.as_ref())?;
+        let surround = surround(self.verifier_from(release))?;
         let routes = self.notify_routes(&storage, bus).await?;
         Ok(Built {
             router: None,
-            grpc: Some(GrpcServer::new(routes, notify_svc::SERVICES.into(), surround).await?),
+            grpc: Some(
+                self.server(routes, notify_svc::SERVICES.into(), surround)
+                    .await?,
+            ),
             lock: storage.into_lock(),
         })
     }
 
     fn gateway(self) -> anyhow::Result<Built> {
         let links = Links {
-            release: remote(self.settings.release_url.as_ref())?,
-            chat: remote(self.settings.chat_url.as_ref())?,
-            notify: remote(self.settings.notify_url.as_ref())?,
+            release: self.remote("release", self.settings.release_url.as_ref())?,
+            chat: self.remote("chat", self.settings.chat_url.as_ref())?,
+            notify: self.remote("notify", self.settings.notify_url.as_ref())?,
         };
         // Without the assistant and the wall, work goes on.
         for (link, services, need) in [
@@ -296,6 +306,24 @@ impl Shared<'_> {
         }))
     }
 
+    /// The way to the service called `name`, elsewhere.
+    fn remote(&self, name: &'static str, urls: Option<&Origins>) -> anyhow::Result<Link> {
+        let urls = urls.context("a role that needs another service has its URL")?;
+        let tls = self.settings.tls.client.clone();
+        Ok(Link::remote(name, urls.clone(), tls))
+    }
+
+    /// The routes on the gRPC port.
+    async fn server(
+        &self,
+        routes: Routes,
+        services: Vec<&'static str>,
+        surround: Surround,
+    ) -> anyhow::Result<GrpcServer> {
+        let server = GrpcServer::new(routes, services, surround).await?;
+        Ok(server.with_tls(self.settings.tls.server.clone()))
+    }
+
     fn router(&self, links: Links, verifier: Arc<Verifier>) -> Router {
         let services = ServiceTokens::new(self.secret.clone(), "gateway", self.clock.clone());
         gateway::Config::default().build(gateway::Dependencies {
@@ -321,11 +349,6 @@ fn both(a: Routes, b: Routes) -> Routes {
     let (a, b) = (a.into_axum_router(), b.into_axum_router());
     // Each answers what it does not know; together they must not both.
     Routes::from(a.merge(b.reset_fallback()))
-}
-
-fn remote(url: Option<&Uri>) -> anyhow::Result<Link> {
-    let url = url.context("a role that needs another service has its URL")?;
-    Link::remote(&url.to_string()).map_err(anyhow::Error::msg)
 }
 
 /// The public keys, asked of the release service.

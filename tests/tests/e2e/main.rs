@@ -14,3 +14,5 @@ mod readme;
 mod replicas;
 mod roles;
 mod stream;
+mod tls;
+mod transport;
