@@ -11,6 +11,7 @@ const FILES: &[&str] = &[
     "proto/slipway/common/v1/user_ref.proto",
     "proto/slipway/identity/v1/identity.proto",
     "proto/slipway/notify/v1/activity.proto",
+    "proto/slipway/notify/v1/dead_letter.proto",
     "proto/slipway/release/v1/release.proto",
 ];
 

@@ -6,7 +6,10 @@ use slipway_mesh::{access::Verifier, clock::SharedClock, grpc::Link};
 use slipway_proto::{
     chat::v1::chat_service_client::ChatServiceClient,
     identity::v1::identity_service_client::IdentityServiceClient,
-    notify::v1::activity_service_client::ActivityServiceClient,
+    notify::v1::{
+        activity_service_client::ActivityServiceClient,
+        dead_letter_service_client::DeadLetterServiceClient,
+    },
     release::v1::{
         release_service_client::ReleaseServiceClient, task_service_client::TaskServiceClient,
     },
@@ -28,6 +31,7 @@ pub(crate) struct App {
     tasks: TaskServiceClient<Link>,
     chat: ChatServiceClient<Link>,
     activity: ActivityServiceClient<Link>,
+    dead_letters: DeadLetterServiceClient<Link>,
     pub(crate) verifier: Arc<Verifier>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) drain: CancellationToken,
@@ -49,6 +53,8 @@ impl App {
             drain,
             clock,
         } = dependencies;
+        let dead_letters =
+            DeadLetterServiceClient::new(notify.clone()).max_decoding_message_size(MAX_ANSWER);
         let activity = ActivityServiceClient::new(notify).max_decoding_message_size(MAX_ANSWER);
         let hub = Arc::new(Hub::new(config.stream.reader_bound));
         hub.follow(activity.clone(), services, drain.clone(), &background);
@@ -60,6 +66,7 @@ impl App {
             tasks: TaskServiceClient::new(release).max_decoding_message_size(MAX_ANSWER),
             chat: ChatServiceClient::new(chat).max_decoding_message_size(MAX_ANSWER),
             activity,
+            dead_letters,
             verifier,
             hub,
             drain,
@@ -87,6 +94,11 @@ impl App {
     /// A client of the chat service.
     pub(crate) fn chat(&self) -> ChatServiceClient<Link> {
         self.chat.clone()
+    }
+
+    /// A client of the desk of dead letters.
+    pub(crate) fn dead_letters(&self) -> DeadLetterServiceClient<Link> {
+        self.dead_letters.clone()
     }
 
     /// A client of the activity service.

@@ -82,7 +82,7 @@ pub struct Dependencies {
     pub release: Link,
     /// The chat service.
     pub chat: Link,
-    /// The activity service.
+    /// The services of notify-svc.
     pub notify: Link,
     /// Verifies the tokens of clients.
     pub verifier: Arc<Verifier>,

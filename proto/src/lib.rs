@@ -34,7 +34,7 @@ pub mod release {
     }
 }
 
-/// `slipway.notify`: the activity log.
+/// `slipway.notify`: the activity log, the desk of dead letters.
 pub mod notify {
     /// Generated from `proto/slipway/notify/v1`.
     #[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated code")]

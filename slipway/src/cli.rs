@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf};
 use clap::{Arg, ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::{
-    commands::{import::ImportArgs, watch::WatchArgs},
+    commands::{dead_letters::DeadLettersCommand, import::ImportArgs, watch::WatchArgs},
     config::keys,
 };
 
@@ -92,6 +92,12 @@ pub enum Command {
     /// again, and what happened meanwhile is not missed.
     #[command(after_help = "Example: SLIPWAY_USERNAME=ada slipway watch --type 'task.*' --mine")]
     Watch(WatchArgs),
+    /// See to the events that consumers could not handle (as an administrator)
+    DeadLetters {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: DeadLettersCommand,
+    },
 }
 
 impl Command {
@@ -104,7 +110,11 @@ impl Command {
             Self::Release => Some(Role::Release),
             Self::Chat => Some(Role::Chat),
             Self::Notify => Some(Role::Notify),
-            Self::Topics { .. } | Self::Config { .. } | Self::Import(_) | Self::Watch(_) => None,
+            Self::Topics { .. }
+            | Self::Config { .. }
+            | Self::Import(_)
+            | Self::Watch(_)
+            | Self::DeadLetters { .. } => None,
         }
     }
 }
@@ -262,7 +272,7 @@ mod tests {
     fn every_command_shows_an_example() {
         fn check(command: &mut clap::Command) {
             let help = command.render_long_help().to_string();
-            let group = command.get_name() == "config";
+            let group = command.has_subcommands() && command.get_name() != "slipway";
             assert!(group || help.contains("Example:"), "{help}");
             command.get_subcommands_mut().for_each(check);
         }

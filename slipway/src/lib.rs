@@ -5,7 +5,7 @@
 //! | [`cli`] | what can be said on the command line |
 //! | [`config`] | the settings: defaults < file < environment < flags |
 //! | [`wiring`] | the services of a role, built and running |
-//! | [`commands`] | `topics`, `config check`, `import`, `watch` |
+//! | [`commands`] | `topics`, `config check`, `import`, `watch`, `dead-letters` |
 //!
 //! Exit codes: 0 fine, 1 failed, 2 wrong use or wrong configuration.
 
@@ -88,6 +88,9 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             command: ConfigCommand::Check { role, json },
         } => commands::check::run(&layers, role, json),
         Command::Import(args) => block_on(commands::import::run(&args, &layers))?,
+        Command::DeadLetters { command } => {
+            block_on(commands::dead_letters::run(&command, &layers))?
+        }
         Command::Watch(args) => block_on(commands::watch::run(&args, &layers))?,
     }
 }

@@ -4,6 +4,7 @@
 
 mod activity;
 mod chat;
+mod dead_letter;
 mod paging;
 mod proto;
 mod release;
@@ -13,6 +14,9 @@ mod user;
 pub(crate) use activity::{ActivityEntry, ActivityQuery, NoNumber, Sequence, StreamQuery};
 pub(crate) use chat::{
     AssistantAnswer, ChatMessage, ChatSession, HistoryQuery, NewSession, Said, SessionsQuery,
+};
+pub(crate) use dead_letter::{
+    DeadLetter, DeadLetterSummary, DeadLettersQuery, Replay, ReplayMany, ReplayedMany,
 };
 pub(crate) use paging::{Page, Paging};
 pub(crate) use proto::{Malformed, required};

@@ -35,6 +35,7 @@ use crate::{extract::COOKIE, problem::PROBLEM_JSON};
         (name = "tasks", description = "A developer's work"),
         (name = "assistant", description = "Conversations with the assistant"),
         (name = "activity", description = "The wall of activity"),
+        (name = "administration", description = "For administrators"),
     ),
     components(schemas(ProblemDetails)),
     modifiers(&Common),

@@ -6,6 +6,7 @@
 mod activity;
 mod auth;
 mod chat;
+mod dead_letters;
 mod document;
 mod releases;
 mod tasks;
@@ -34,6 +35,7 @@ pub(crate) fn router(app: AppState, deadline: Duration) -> Router {
         .merge(tasks::routes())
         .merge(chat::routes())
         .merge(activity::routes())
+        .merge(dead_letters::routes())
         .split_for_parts();
     document::describe_errors(&mut document);
     let api = api.with_state(app);

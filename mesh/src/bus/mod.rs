@@ -10,6 +10,7 @@ pub mod embedded;
 pub mod event;
 #[cfg(feature = "kafka")]
 pub mod kafka;
+pub mod security;
 
 #[cfg(test)]
 mod contract;
@@ -25,6 +26,7 @@ pub use embedded::EmbeddedBus;
 pub use event::{Actor, Event};
 #[cfg(feature = "kafka")]
 pub use kafka::{KafkaBus, KafkaConfig};
+pub use security::Security;
 
 use crate::life::Check;
 
@@ -103,6 +105,12 @@ pub trait Bus: Send + Sync + 'static {
     /// # Errors
     /// If one exists with another number of partitions, or the bus is away.
     async fn create_topics(&self, topics: &[TopicSpec]) -> Result<(), BusError>;
+
+    /// The names of all topics there are, sorted.
+    ///
+    /// # Errors
+    /// If the bus is away.
+    async fn topics(&self) -> Result<Vec<String>, BusError>;
 
     /// Publishes records, in order, and answers when all of them are durable. After an
     /// error some of them may have been published: publish them all again.

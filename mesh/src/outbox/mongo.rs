@@ -43,9 +43,17 @@ pub struct Entry {
 
 impl From<&Event> for Entry {
     fn from(event: &Event) -> Self {
-        let record = event.to_record();
+        Self::new(event.id, event.to_record())
+    }
+}
+
+impl Entry {
+    /// A record that is no new event, such as a dead letter on its way back. `id` is a
+    /// UUIDv7 of now.
+    #[must_use]
+    pub fn new(id: Uuid, record: Record) -> Self {
         Self {
-            id: event.id.to_string(),
+            id: id.to_string(),
             topic: record.topic,
             key: record.key,
             headers: record.headers,

@@ -1,6 +1,7 @@
 //! `slipway.notify.v1.ActivityService`: proto in, call of the store, proto out.
 
 mod convert;
+mod dead_letters;
 mod watch;
 
 use std::sync::Arc;
@@ -13,6 +14,8 @@ use slipway_proto::notify::v1::{
 };
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
+
+pub(crate) use dead_letters::DeadLetterApi;
 
 use crate::{newest::Newest, store::ActivityStore};
 use watch::Watcher;

@@ -1,6 +1,7 @@
 //! What the activity log needs of a database: the trait, its terms, and the tests every
 //! backend passes.
 
+pub mod dead_letters;
 pub mod mongo;
 mod sqlite;
 
@@ -13,6 +14,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use slipway_mesh::{error::Fault, life::Check};
 
+pub use dead_letters::DeadLetterStore;
 pub use mongo::MongoActivityStore;
 pub use sqlite::SqliteActivityStore;
 
@@ -165,4 +167,14 @@ pub struct Page {
     pub oldest: u64,
     /// The newest number, 0 when the log is empty.
     pub newest: u64,
+}
+
+/// Opens or creates the SQLite file that all stores share.
+///
+/// # Errors
+/// If the file cannot be used.
+pub(crate) fn open(
+    path: &std::path::Path,
+) -> Result<slipway_mesh::store::sqlite::Database, slipway_mesh::store::sqlite::StorageError> {
+    slipway_mesh::store::sqlite::Database::open(path, "notify", sqlite::MIGRATIONS)
 }

@@ -81,6 +81,8 @@ pub struct Kind {
     pub topic: Topic,
     /// Generates the JSON Schema of the payload.
     pub schema: fn() -> Schema,
+    /// Whether a payload is of it, as a reader of the type finds out.
+    pub check: fn(&[u8]) -> Result<(), serde_json::Error>,
 }
 
 const fn kind<P: Payload>() -> Kind {
@@ -89,6 +91,7 @@ const fn kind<P: Payload>() -> Kind {
         major: P::MAJOR,
         topic: P::TOPIC,
         schema: || schemars::schema_for!(P),
+        check: |payload| serde_json::from_slice::<P>(payload).map(drop),
     }
 }
 

@@ -123,6 +123,14 @@ pub(super) fn service_secret(text: &str) -> Option<Secret> {
     (text.chars().count() >= 32).then(|| Secret::new(text.to_owned()))
 }
 
+pub(super) fn text(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+pub(super) fn secret(text: &str) -> Option<Secret> {
+    (!text.is_empty()).then(|| Secret::new(text.to_owned()))
+}
+
 pub(super) fn boolean(text: &str) -> Option<bool> {
     text.parse().ok()
 }

@@ -5,10 +5,15 @@
 mod api;
 mod assistant;
 mod concurrency;
+mod configuration;
 mod crash;
+mod dead_letters;
 mod grpc;
+#[cfg(feature = "kafka")]
+mod interop;
 mod life;
 mod main_job;
+mod poison;
 mod readme;
 #[cfg(feature = "kafka")]
 mod replicas;

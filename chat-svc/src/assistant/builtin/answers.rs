@@ -62,19 +62,15 @@ fn next(work: &Work) -> String {
     } else {
         "Next for you is"
     };
-    let _ = write!(
-        text,
-        "{lead} {hotfix}{} in {}. ",
-        quoted(task),
-        task.release
-    );
+    let _ = write!(text, "{lead} {hotfix}{}", placed(task));
+    if let Some(due) = task.due_at {
+        let _ = write!(text, ", due on {}", moment(due));
+    }
+    text.push_str(". ");
     match &first.blocked_by {
         None => text.push_str("You can start it now."),
         Some(Blocker::OwnWork(_)) => text.push_str("It can start as soon as you are done."),
         Some(Blocker::Predecessor(_)) => text.push_str(&reason(work, first, "It")),
-    }
-    if let Some(due) = task.due_at {
-        let _ = write!(text, " It is due on {}.", moment(due));
     }
     match work.next.len() - 1 {
         0 => {}

@@ -16,7 +16,8 @@ use uuid::Uuid;
 use super::{ActivityStore, Appended, Page, Query, StoreError};
 use crate::activity::Activity;
 
-const MIGRATIONS: &[&str] = &["
+pub(super) const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE activity (
         sequence   INTEGER PRIMARY KEY,
         event_id   TEXT    NOT NULL UNIQUE,
@@ -45,7 +46,12 @@ const MIGRATIONS: &[&str] = &["
         sequence INTEGER NOT NULL,
         PRIMARY KEY (user_id, sequence)
     ) STRICT, WITHOUT ROWID;
-"];
+",
+    slipway_mesh::outbox::sqlite::SCHEMA,
+    slipway_mesh::outbox::sqlite::BY_AGGREGATE,
+    slipway_mesh::outbox::sqlite::OWN_IDS,
+    super::dead_letters::sqlite::SCHEMA,
+];
 
 /// The SQLite backend.
 #[derive(Clone)]
@@ -62,6 +68,13 @@ impl SqliteActivityStore {
         Ok(Self {
             db: Database::open(path, "notify", MIGRATIONS)?,
         })
+    }
+}
+
+impl SqliteActivityStore {
+    /// The log in `db`.
+    pub(crate) fn new(db: Database) -> Self {
+        Self { db }
     }
 }
 

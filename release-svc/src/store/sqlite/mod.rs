@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _};
 use slipway_mesh::{
-    outbox::sqlite::{BY_AGGREGATE, SCHEMA as OUTBOX, SqliteOutbox, append},
+    outbox::sqlite::{BY_AGGREGATE, OWN_IDS, SCHEMA as OUTBOX, SqliteOutbox, append},
     store::sqlite::{Database, StorageError, from_column, to_column},
 };
 
@@ -91,6 +91,7 @@ const MIGRATIONS: &[&str] = &[
     ",
     OUTBOX,
     BY_AGGREGATE,
+    OWN_IDS,
 ];
 
 /// One database, all stores.
