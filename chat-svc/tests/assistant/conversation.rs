@@ -2,7 +2,7 @@
 
 use slipway_mesh::grpc::Outbound;
 use slipway_proto::chat::v1::{
-    CreateSessionRequest, GetHistoryRequest, ListSessionsRequest, MessageRole,
+    CreateSessionRequest, GetHistoryRequest, ListSessionsRequest, Message, MessageRole,
 };
 
 use crate::{
@@ -50,7 +50,7 @@ async fn the_history_comes_in_pages_oldest_first() {
         ada.ask(&format!("question {n}")).await.unwrap();
     }
     let all = ada.history().await;
-    let roles: Vec<_> = all.iter().map(|message| message.role()).collect();
+    let roles: Vec<_> = all.iter().map(Message::role).collect();
     assert_eq!(roles, [MessageRole::User, MessageRole::Assistant].repeat(4));
     for size in [1, 3, 8] {
         let (mut joined, mut page_token) = (Vec::new(), String::new());
