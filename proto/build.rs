@@ -9,6 +9,7 @@ const FILES: &[&str] = &[
     "proto/slipway/chat/v1/chat.proto",
     "proto/slipway/common/v1/access.proto",
     "proto/slipway/common/v1/user_ref.proto",
+    "proto/slipway/forum/v1/forum.proto",
     "proto/slipway/identity/v1/identity.proto",
     "proto/slipway/notify/v1/activity.proto",
     "proto/slipway/notify/v1/dead_letter.proto",

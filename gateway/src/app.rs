@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use slipway_mesh::{access::Verifier, clock::SharedClock, grpc::Link};
 use slipway_proto::{
     chat::v1::chat_service_client::ChatServiceClient,
+    forum::v1::forum_service_client::ForumServiceClient,
     identity::v1::identity_service_client::IdentityServiceClient,
     notify::v1::{
         activity_service_client::ActivityServiceClient,
@@ -29,6 +30,7 @@ pub(crate) struct App {
     identity: IdentityServiceClient<Link>,
     releases: ReleaseServiceClient<Link>,
     tasks: TaskServiceClient<Link>,
+    forum: ForumServiceClient<Link>,
     chat: ChatServiceClient<Link>,
     activity: ActivityServiceClient<Link>,
     dead_letters: DeadLetterServiceClient<Link>,
@@ -45,6 +47,7 @@ impl App {
     pub(crate) fn new(config: Config, dependencies: Dependencies) -> Self {
         let Dependencies {
             release,
+            forum,
             chat,
             notify,
             verifier,
@@ -64,6 +67,7 @@ impl App {
             releases: ReleaseServiceClient::new(release.clone())
                 .max_decoding_message_size(MAX_ANSWER),
             tasks: TaskServiceClient::new(release).max_decoding_message_size(MAX_ANSWER),
+            forum: ForumServiceClient::new(forum).max_decoding_message_size(MAX_ANSWER),
             chat: ChatServiceClient::new(chat).max_decoding_message_size(MAX_ANSWER),
             activity,
             dead_letters,
@@ -89,6 +93,11 @@ impl App {
     /// A client of the task service.
     pub(crate) fn tasks(&self) -> TaskServiceClient<Link> {
         self.tasks.clone()
+    }
+
+    /// A client of the forum service.
+    pub(crate) fn forum(&self) -> ForumServiceClient<Link> {
+        self.forum.clone()
     }
 
     /// A client of the chat service.

@@ -80,6 +80,8 @@ impl Default for StreamConfig {
 pub struct Dependencies {
     /// The identity, release and task services.
     pub release: Link,
+    /// The forum service.
+    pub forum: Link,
     /// The chat service.
     pub chat: Link,
     /// The services of notify-svc.

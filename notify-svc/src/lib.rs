@@ -1,27 +1,42 @@
-//! notify-svc: the wall of activity, and the desk of dead letters.
+//! notify-svc: the wall of activity, and the mails that tell people what they need to
+//! know; and the desk of dead letters.
 //!
-//! A consumer projects the events of all topics into one log, numbered 1, 2, 3, … without
-//! gaps; `ActivityService` reads it page by page and as a stream.
+//! A consumer projects the events of the topics into one log, numbered 1, 2, 3, … without
+//! gaps; `ActivityService` reads it page by page and as a stream. Another makes
+//! notifications of the events that somebody is to be told of; a dispatcher mails them,
+//! and each keeps the record of what became of it.
 //!
 //! | module | what it gives |
 //! | --- | --- |
 //! | [`activity`] | entries, how each event reads, filters: pure |
 //! | [`dead_letter`] | what consumers could not handle, and what may be done with it: pure |
+//! | [`notification`] | who is told of what, and what an attempt leads to: pure |
+//! | [`recipients`] | who can be written to: pure |
+//! | [`templates`] | the words of a mail |
+//! | [`mail`] | sending one mail: to a mail server or into a file |
+//! | [`dispatch`] | from the queue to the mailer, once |
+//! | [`store`] | all of it in a database |
+//! | `notifier` | the way into the queue |
 //! | `replays` | sending dead letters back |
-//! | [`store`] | the log and the desk in a database |
 //! | `grpc` | `slipway.notify.v1`: `ActivityService`, `DeadLetterService` |
-//! | `jobs` | projection, collecting dead letters, pruning, looking out for other replicas' entries |
+//! | `jobs` | consumers, collecting dead letters, pruning, looking out for other replicas' entries |
 
 pub mod activity;
 pub mod dead_letter;
+pub mod dispatch;
 mod grpc;
 mod jobs;
+pub mod mail;
 mod metrics;
 mod newest;
+pub mod notification;
+mod notifier;
+pub mod recipients;
 mod replays;
 pub mod store;
+pub mod templates;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{num::NonZeroU32, path::Path, sync::Arc, time::Duration};
 
 use slipway_mesh::{
     bus::SharedBus,
@@ -37,18 +52,28 @@ use slipway_proto::notify::v1::{
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
+pub use notifier::Notifier;
+
+use dispatch::{Dispatcher, DomainLimits};
 use grpc::{ActivityApi, DeadLetterApi};
-use jobs::{Desk, Lookout, Projection, Pruning};
+use jobs::{Desk, Lookout, Notifying, Projection, Pruning, Recipients};
+use mail::SharedMailer;
 use newest::Newest;
+use notifier::Bell;
 use replays::Replays;
-use store::dead_letters::{mongo::MongoDeadLetterStore, sqlite::SqliteDeadLetterStore};
-use store::{ActivityStore, DeadLetterStore, MongoActivityStore, SqliteActivityStore};
+use store::{
+    activity::{ActivityStore, MongoActivityStore, SqliteActivityStore},
+    dead_letters::{DeadLetterStore, mongo::MongoDeadLetterStore, sqlite::SqliteDeadLetterStore},
+    notifications::{MongoNotificationStore, NotificationStore, SqliteNotificationStore},
+    recipients::{MongoRecipientStore, RecipientStore, SqliteRecipientStore},
+};
+use templates::Templates;
+
+/// The service's name in events, metrics and logs.
+pub const SERVICE: &str = "notify-svc";
 
 const ACTIVITY_SERVICE: &str = "slipway.notify.v1.ActivityService";
 const DEAD_LETTER_SERVICE: &str = "slipway.notify.v1.DeadLetterService";
-
-/// The service's name, for metrics and logs.
-const SERVICE: &str = "notify-svc";
 
 /// Full protobuf names of what this crate serves.
 pub const SERVICES: &[&str] = &[ACTIVITY_SERVICE, DEAD_LETTER_SERVICE];
@@ -59,12 +84,18 @@ pub struct Config {
     /// How long entries are kept after they were logged. Longer than the bus keeps its
     /// records: an event delivered again is recognised by its entry.
     pub activity_retention: Duration,
+    /// Where links in mails lead, without a path.
+    pub public_url: String,
+    /// Mails a second to one domain; `None`: as many as there are.
+    pub mail_rate: Option<NonZeroU32>,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
             activity_retention: Duration::from_secs(90 * 24 * 3600),
+            public_url: "http://127.0.0.1:8080".to_owned(),
+            mail_rate: None,
         }
     }
 }
@@ -76,12 +107,19 @@ pub struct Stores {
     pub activity: Arc<dyn ActivityStore>,
     /// The desk of dead letters.
     pub dead_letters: Arc<dyn DeadLetterStore>,
+    /// Who can be written to.
+    pub recipients: Arc<dyn RecipientStore>,
+    /// Notifications.
+    pub notifications: Arc<dyn NotificationStore>,
     /// What waits to be published.
     pub outbox: Arc<dyn OutboxStore>,
+    /// Whether no other process can work on them at the same time.
+    pub sole_owner: bool,
 }
 
 impl Stores {
-    /// Opens or creates the SQLite file at `path`. Blocks: call it at start.
+    /// Opens or creates the SQLite file at `path`, which no other process may use at the
+    /// same time. Blocks: call it at start.
     ///
     /// # Errors
     /// If the file cannot be used.
@@ -90,21 +128,30 @@ impl Stores {
         Ok(Self {
             activity: Arc::new(SqliteActivityStore::new(db.clone())),
             dead_letters: Arc::new(SqliteDeadLetterStore::new(db.clone())),
+            recipients: Arc::new(SqliteRecipientStore::new(db.clone())),
+            notifications: Arc::new(SqliteNotificationStore::new(db.clone())),
             outbox: Arc::new(SqliteOutbox::new(db)),
+            sole_owner: true,
         })
     }
 
-    /// Opens the MongoDB database `name`, usually [`store::mongo::DATABASE`].
+    /// Opens the MongoDB database `name`, usually [`store::DATABASE`].
     ///
     /// # Errors
     /// If the server is away, or an index exists with another definition.
     pub async fn mongo(client: &mongo::Client, name: &str) -> Result<Self, mongo::StorageError> {
-        use store::dead_letters::mongo::{COLLECTION, INDEXES};
-        let database = mongo::Database::open(client, name, INDEXES).await?;
+        let indexes = [
+            store::dead_letters::mongo::INDEXES,
+            store::notifications::mongo::INDEXES,
+        ];
+        let database = mongo::Database::open(client, name, &indexes.concat()).await?;
         Ok(Self {
             activity: Arc::new(MongoActivityStore::open(client, name).await?),
             dead_letters: Arc::new(MongoDeadLetterStore::new(&database)),
-            outbox: Arc::new(MongoOutbox::new(database, &[COLLECTION])),
+            recipients: Arc::new(MongoRecipientStore::open(client, name).await?),
+            notifications: Arc::new(MongoNotificationStore::new(&database)),
+            outbox: Arc::new(MongoOutbox::new(database, store::OUTBOXES)),
+            sole_owner: false,
         })
     }
 }
@@ -115,9 +162,11 @@ pub struct Dependencies {
     pub stores: Stores,
     /// Where events come from.
     pub bus: SharedBus,
+    /// Where mails go.
+    pub mailer: SharedMailer,
     /// The time.
     pub clock: SharedClock,
-    /// Runs the consumer and the other jobs.
+    /// Runs the consumers, the dispatcher and the other jobs.
     pub background: Background,
     /// Where its dependencies are registered.
     pub health: Health,
@@ -126,46 +175,92 @@ pub struct Dependencies {
 }
 
 impl Config {
-    /// The services of this crate. Begins to consume in the background.
+    /// The services of this crate. Begins to consume and to send in the background.
     #[must_use]
     pub fn build(self, dependencies: Dependencies) -> Routes {
         metrics::describe();
+        let health = &dependencies.health;
+        for service in SERVICES {
+            let store = dependencies.stores.activity.clone();
+            health.depends(service, "store", Need::Required, store);
+            // What is there is read without it: what is new is late.
+            let bus = Arc::new(dependencies.bus.clone());
+            health.depends(service, "bus", Need::Degraded, bus);
+        }
+        let outbox = Wake::default();
+        Publisher {
+            service: SERVICE,
+            store: dependencies.stores.outbox.clone(),
+            bus: dependencies.bus.clone(),
+            wake: outbox.clone(),
+            clock: dependencies.clock.clone(),
+        }
+        .spawn(&dependencies.background);
+        let activity = self.activity(&dependencies);
+        let dead_letters = dead_letters(&dependencies, outbox.clone());
+        self.send_notifications(dependencies, outbox);
+        Routes::new(ActivityServiceServer::new(activity))
+            .add_service(DeadLetterServiceServer::new(dead_letters))
+    }
+
+    fn activity(&self, dependencies: &Dependencies) -> ActivityApi {
         let Dependencies {
             stores,
             bus,
             clock,
             background,
-            health,
             drain,
+            ..
         } = dependencies;
-        let store = stores.activity;
-        health.depends(ACTIVITY_SERVICE, "store", Need::Required, store.clone());
-        // The wall is read without it: new entries are late.
-        let check = Arc::new(bus.clone());
-        health.depends(ACTIVITY_SERVICE, "bus", Need::Degraded, check);
-        health.depends(DEAD_LETTER_SERVICE, "store", Need::Required, store.clone());
+        let (store, newest) = (stores.activity.clone(), Newest::default());
+        Projection::new(store.clone(), newest.clone(), clock.clone()).spawn(bus, clock, background);
+        Lookout::new(store.clone(), newest.clone()).spawn(background);
+        Pruning::new(store.clone(), clock.clone(), self.activity_retention).spawn(background);
+        ActivityApi::new(store, newest, drain.clone())
+    }
 
-        let newest = Newest::default();
-        Projection::new(store.clone(), newest.clone(), clock.clone()).spawn(
-            &bus,
-            &clock,
-            &background,
-        );
-        Lookout::new(store.clone(), newest.clone()).spawn(&background);
-        Pruning::new(store.clone(), clock.clone(), self.activity_retention).spawn(&background);
-        let wake = Wake::default();
-        Publisher {
-            service: SERVICE,
-            store: stores.outbox,
-            bus: bus.clone(),
-            wake: wake.clone(),
+    fn send_notifications(&self, dependencies: Dependencies, outbox: Wake) {
+        let Dependencies {
+            stores,
+            bus,
+            mailer,
+            clock,
+            background,
+            ..
+        } = dependencies;
+        let notifier = Notifier {
+            store: stores.notifications.clone(),
+            templates: Arc::new(Templates::built_in(&self.public_url)),
             clock: clock.clone(),
+            bell: Bell::default(),
+        };
+        let limits = self.mail_rate.map(DomainLimits::per_second);
+        Dispatcher {
+            notifications: stores.notifications,
+            recipients: stores.recipients.clone(),
+            mailer,
+            templates: notifier.templates.clone(),
+            limits: limits.map(Arc::new),
+            clock: clock.clone(),
+            bell: notifier.bell.clone(),
+            outbox,
+            sole_owner: stores.sole_owner,
         }
         .spawn(&background);
-        let topics = Desk::new(stores.dead_letters.clone(), clock.clone()).spawn(&bus, &background);
-        let replays = Replays::new(stores.dead_letters, topics, wake, clock);
-        let activity = ActivityApi::new(store, newest, drain);
-        Routes::new(ActivityServiceServer::new(activity))
-            .add_service(DeadLetterServiceServer::new(DeadLetterApi::new(replays)))
+        Recipients::new(stores.recipients).spawn(&bus, &clock, &background);
+        Notifying::new(notifier).spawn(&bus, &clock, &background);
     }
+}
+
+fn dead_letters(dependencies: &Dependencies, outbox: Wake) -> DeadLetterApi {
+    let Dependencies {
+        stores,
+        bus,
+        clock,
+        background,
+        ..
+    } = dependencies;
+    let store = stores.dead_letters.clone();
+    let topics = Desk::new(store.clone(), clock.clone()).spawn(bus, background);
+    DeadLetterApi::new(Replays::new(store, topics, outbox, clock.clone()))
 }

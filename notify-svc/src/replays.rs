@@ -17,7 +17,7 @@ use slipway_proto::events::UserRef;
 use crate::{
     dead_letter::{Act, DeadLetterId, Filed, Filter, State, checked},
     metrics as m,
-    store::DeadLetterStore,
+    store::dead_letters::DeadLetterStore,
 };
 
 /// Dead letters that one call replays at most.

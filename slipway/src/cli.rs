@@ -47,12 +47,17 @@ pub enum Command {
     All,
     /// Run only the gateway: REST and live streams for clients
     #[command(after_help = "Example: slipway gateway --http-addr 0.0.0.0:8080 \
-                      --release-url http://release:50051 --chat-url http://chat:50051 \
+                      --release-url http://release:50051 --forum-url http://forum:50051 \
+                      --chat-url http://chat:50051 \
                       --notify-url http://notify:50051")]
     Gateway,
     /// Run only the release service: accounts, releases and tasks
     #[command(after_help = "Example: slipway release --grpc-addr 0.0.0.0:50051")]
     Release,
+    /// Run only the forum service: discussions of tasks
+    #[command(after_help = "Example: slipway forum --grpc-addr 0.0.0.0:50051 \
+                      --release-url http://release:50051")]
+    Forum,
     /// Run only the chat service: the assistant
     #[command(after_help = "Example: slipway chat --grpc-addr 0.0.0.0:50051 \
                       --release-url http://release:50051 --ollama-url http://ollama:11434")]
@@ -108,6 +113,7 @@ impl Command {
             Self::All => Some(Role::All),
             Self::Gateway => Some(Role::Gateway),
             Self::Release => Some(Role::Release),
+            Self::Forum => Some(Role::Forum),
             Self::Chat => Some(Role::Chat),
             Self::Notify => Some(Role::Notify),
             Self::Topics { .. }
@@ -143,6 +149,8 @@ pub enum Role {
     Gateway,
     /// The release service.
     Release,
+    /// The forum service.
+    Forum,
     /// The chat service.
     Chat,
     /// The notification service.
@@ -169,6 +177,7 @@ impl fmt::Display for Role {
             Self::All => "all",
             Self::Gateway => "gateway",
             Self::Release => "release",
+            Self::Forum => "forum",
             Self::Chat => "chat",
             Self::Notify => "notify",
         })

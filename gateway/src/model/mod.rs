@@ -4,6 +4,7 @@
 
 mod activity;
 mod chat;
+mod comment;
 mod dead_letter;
 mod paging;
 mod proto;
@@ -14,6 +15,9 @@ mod user;
 pub(crate) use activity::{ActivityEntry, ActivityQuery, NoNumber, Sequence, StreamQuery};
 pub(crate) use chat::{
     AssistantAnswer, ChatMessage, ChatSession, HistoryQuery, NewSession, Said, SessionsQuery,
+};
+pub(crate) use comment::{
+    Comment, CommentItem, DiscussionQuery, NewComment, View, answered, nest, replies_page,
 };
 pub(crate) use dead_letter::{
     DeadLetter, DeadLetterSummary, DeadLettersQuery, Replay, ReplayMany, ReplayedMany,

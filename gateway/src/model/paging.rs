@@ -25,13 +25,16 @@ impl<T> Page<T> {
     where
         T: TryFrom<P, Error = E>,
     {
-        Ok(Self {
-            items: items
-                .into_iter()
-                .map(T::try_from)
-                .collect::<Result<_, _>>()?,
+        let items = items.into_iter().map(T::try_from);
+        Ok(Self::of(items.collect::<Result<_, _>>()?, next_page_token))
+    }
+
+    /// A page of these items.
+    pub(crate) fn of(items: Vec<T>, next_page_token: String) -> Self {
+        Self {
+            items,
             next_cursor: Some(next_page_token).filter(|token| !token.is_empty()),
-        })
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 mod activity;
 mod auth;
 mod chat;
+mod comments;
 mod dead_letters;
 mod document;
 mod releases;
@@ -33,6 +34,7 @@ pub(crate) fn router(app: AppState, deadline: Duration) -> Router {
         .merge(users::routes())
         .merge(releases::routes())
         .merge(tasks::routes())
+        .merge(comments::routes())
         .merge(chat::routes())
         .merge(activity::routes())
         .merge(dead_letters::routes())

@@ -6,6 +6,7 @@
 mod accounts;
 mod activity;
 mod chat;
+mod comments;
 mod conventions;
 mod document;
 mod metrics;

@@ -16,7 +16,7 @@ mod remote;
 mod server;
 mod tls;
 
-pub(crate) use call::panic_text;
+pub use call::panic_text;
 pub use health::ServiceCheck;
 pub use link::{Link, Surrounded};
 pub use outbound::{CLIENT_ADDRESS, IDEMPOTENCY_KEY, Outbound};

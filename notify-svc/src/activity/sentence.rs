@@ -2,9 +2,10 @@
 
 use slipway_mesh::bus::{Actor, Event};
 use slipway_proto::events::{
-    HotfixTaskAddedEvent, Payload, ReleaseCompletedEvent, ReleaseCreatedEvent,
-    ReleaseReopenedEvent, Role, TaskAssignedEvent, TaskCompletedEvent, TaskCreatedEvent,
-    TaskStartedEvent, UserRegisteredEvent,
+    CommentPostedEvent, CommentRepliedEvent, HotfixTaskAddedEvent, Payload, ReleaseCompletedEvent,
+    ReleaseCreatedEvent, ReleaseReopenedEvent, Role, StaleTaskDetectedEvent, TaskAssignedEvent,
+    TaskCompletedEvent, TaskCreatedEvent, TaskReminderDueEvent, TaskStartedEvent,
+    UserRegisteredEvent,
 };
 use uuid::Uuid;
 
@@ -62,6 +63,10 @@ pub(super) fn tell(event: &Event, who: &Who<'_>) -> Result<Told, serde_json::Err
         TaskStartedEvent::TYPE => tell_as::<TaskStartedEvent>,
         TaskCompletedEvent::TYPE => tell_as::<TaskCompletedEvent>,
         HotfixTaskAddedEvent::TYPE => tell_as::<HotfixTaskAddedEvent>,
+        StaleTaskDetectedEvent::TYPE => tell_as::<StaleTaskDetectedEvent>,
+        TaskReminderDueEvent::TYPE => tell_as::<TaskReminderDueEvent>,
+        CommentPostedEvent::TYPE => tell_as::<CommentPostedEvent>,
+        CommentRepliedEvent::TYPE => tell_as::<CommentRepliedEvent>,
         _ => return Ok(generic(event, who)),
     };
     tell(event, who)
@@ -194,6 +199,63 @@ impl Tale for HotfixTaskAddedEvent {
                 who.name, self.task_title, self.developer_name, self.release_name
             ),
             concerns: vec![self.developer_id],
+        }
+    }
+}
+
+impl Tale for StaleTaskDetectedEvent {
+    fn tell(&self, _: &Who<'_>) -> Told {
+        Told {
+            summary: format!(
+                "“{}” in {} has been with {} for {} hours",
+                self.task_title, self.release_name, self.developer_name, self.hours
+            ),
+            concerns: vec![self.developer_id],
+        }
+    }
+}
+
+impl Tale for TaskReminderDueEvent {
+    fn tell(&self, who: &Who<'_>) -> Told {
+        Told {
+            summary: format!(
+                "{} reminded {} of “{}” in {}",
+                who.name, self.developer_name, self.task_title, self.release_name
+            ),
+            concerns: vec![self.developer_id],
+        }
+    }
+}
+
+impl Tale for CommentPostedEvent {
+    fn tell(&self, who: &Who<'_>) -> Told {
+        let task = &self.task;
+        let mentioned = self.mentions.iter().map(|user| user.id);
+        Told {
+            summary: format!(
+                "{} commented on “{}” in {}",
+                who.name, task.title, task.release_name
+            ),
+            concerns: [task.assignee.id].into_iter().chain(mentioned).collect(),
+        }
+    }
+}
+
+impl Tale for CommentRepliedEvent {
+    fn tell(&self, who: &Who<'_>) -> Told {
+        let (task, parent) = (&self.task, &self.parent_author);
+        let mentioned = self.mentions.iter().map(|user| user.id);
+        let to = if who.id == Some(parent.id) {
+            "their own comment"
+        } else {
+            &parent.username
+        };
+        Told {
+            summary: format!(
+                "{} replied to {to} on “{}” in {}",
+                who.name, task.title, task.release_name
+            ),
+            concerns: [parent.id].into_iter().chain(mentioned).collect(),
         }
     }
 }

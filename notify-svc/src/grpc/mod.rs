@@ -17,7 +17,7 @@ use tonic::{Request, Response, Status};
 
 pub(crate) use dead_letters::DeadLetterApi;
 
-use crate::{newest::Newest, store::ActivityStore};
+use crate::{newest::Newest, store::activity::ActivityStore};
 use watch::Watcher;
 
 /// The service.

@@ -12,7 +12,7 @@ use slipway_mesh::{
     life::Background,
 };
 
-use crate::{dead_letter::Filed, metrics as m, store::DeadLetterStore};
+use crate::{dead_letter::Filed, metrics as m, store::dead_letters::DeadLetterStore};
 
 /// The consumer group.
 const GROUP: &str = "dead-letter-desk";

@@ -12,9 +12,14 @@ use slipway_mesh::{
     clock::SharedClock,
     life::Background,
 };
-use slipway_proto::events::{CHAT, TOPICS, Topic};
+use slipway_proto::events::TOPICS;
 
-use crate::{activity::Activity, metrics as m, newest::Newest, store::ActivityStore};
+use crate::{
+    activity::{Activity, is_shown},
+    metrics as m,
+    newest::Newest,
+    store::activity::ActivityStore,
+};
 
 /// The consumer group.
 const GROUP: &str = "activity";
@@ -39,18 +44,16 @@ impl Projection {
     pub(crate) fn spawn(self, bus: &SharedBus, clock: &SharedClock, background: &Background) {
         Consumer {
             group: GROUP,
-            topics: shown().map(|topic| topic.name.to_owned()).collect(),
+            topics: TOPICS
+                .iter()
+                .filter(|topic| is_shown(topic))
+                .map(|topic| topic.name.to_owned())
+                .collect(),
             order: Order::PerKey,
             handler: Arc::new(self),
         }
         .spawn(bus, clock, background);
     }
-}
-
-/// The topics whose events are on the wall. Conversations with the assistant are private:
-/// that somebody has one is nobody else's business.
-fn shown() -> impl Iterator<Item = &'static Topic> {
-    TOPICS.iter().filter(|topic| **topic != CHAT)
 }
 
 #[async_trait]

@@ -5,15 +5,19 @@
 //! fields, so that old readers and old writers go on working: a test holds the schemas.
 
 mod chat;
+mod comment;
+mod notification;
 mod release;
 mod task;
 mod user;
 
 pub use chat::ChatAnsweredEvent;
+pub use comment::{CommentPostedEvent, CommentRepliedEvent, CommentedTask};
+pub use notification::{NotificationFailedEvent, NotificationSentEvent};
 pub use release::{ReleaseCompletedEvent, ReleaseCreatedEvent, ReleaseReopenedEvent};
 pub use task::{
-    HotfixTaskAddedEvent, TaskAssignedEvent, TaskCompletedEvent, TaskCreatedEvent, TaskData,
-    TaskStartedEvent, TaskState,
+    HotfixTaskAddedEvent, StaleTaskDetectedEvent, TaskAssignedEvent, TaskCompletedEvent,
+    TaskCreatedEvent, TaskData, TaskReminderDueEvent, TaskStartedEvent, TaskState,
 };
 pub use user::{Role, UserRegisteredEvent};
 
@@ -42,6 +46,18 @@ pub const RELEASES: Topic = Topic {
     partitions: 12,
 };
 
+/// Comment events; keyed by task id.
+pub const FORUM: Topic = Topic {
+    name: "slipway.forum",
+    partitions: 12,
+};
+
+/// Notification events; keyed by notification id.
+pub const NOTIFICATIONS: Topic = Topic {
+    name: "slipway.notifications",
+    partitions: 12,
+};
+
 /// Events about conversations with the assistant; keyed by session id.
 pub const CHAT: Topic = Topic {
     name: "slipway.chat",
@@ -49,7 +65,7 @@ pub const CHAT: Topic = Topic {
 };
 
 /// Every topic with domain events.
-pub const TOPICS: &[Topic] = &[USERS, RELEASES, CHAT];
+pub const TOPICS: &[Topic] = &[USERS, RELEASES, FORUM, CHAT, NOTIFICATIONS];
 
 /// The payload of one type of event.
 pub trait Payload: Serialize + DeserializeOwned + JsonSchema {
@@ -106,7 +122,13 @@ pub const CATALOGUE: &[Kind] = &[
     kind::<TaskStartedEvent>(),
     kind::<TaskCompletedEvent>(),
     kind::<HotfixTaskAddedEvent>(),
+    kind::<StaleTaskDetectedEvent>(),
+    kind::<TaskReminderDueEvent>(),
+    kind::<CommentPostedEvent>(),
+    kind::<CommentRepliedEvent>(),
     kind::<ChatAnsweredEvent>(),
+    kind::<NotificationSentEvent>(),
+    kind::<NotificationFailedEvent>(),
 ];
 
 macro_rules! payload {

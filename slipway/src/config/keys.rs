@@ -122,6 +122,8 @@ keys! {
         "The password to sign in to Kafka with", "a password", secret;
     RELEASE_URL = "release_url", Described("in process"),
         "Where the release service is", "http or https URLs without a path, separated by commas alone, such as http://release:50051";
+    FORUM_URL = "forum_url", Described("in process"),
+        "Where the forum service is", "http or https URLs without a path, separated by commas alone, such as http://forum:50051";
     CHAT_URL = "chat_url", Described("in process"),
         "Where the chat service is", "http or https URLs without a path, separated by commas alone, such as http://chat:50051";
     NOTIFY_URL = "notify_url", Described("in process"),
@@ -148,6 +150,14 @@ keys! {
         "How long a token is valid", "a duration from 1m to 30d, such as 8h";
     SERVICE_SECRET = "service_secret", Described("none"),
         "What the processes of one mesh know each other by", "at least 32 characters", secret;
+    SMTP_URL = "smtp_url", Described("mails are files in the data directory"),
+        "Where the mail server is; it may hold a user and a password", "an smtp:// or smtps:// URL such as smtp://user:password@mail.example:587?tls=required (STARTTLS)", secret;
+    MAIL_FROM = "mail_from", Value("Slipway <slipway@localhost>"),
+        "Whom mails are from", "an email address, with a name if you like, such as Slipway <slipway@example.com>";
+    MAIL_RATE = "mail_rate", Value("50"),
+        "Mails a second that one process sends to one domain, if there is a mail server", "a whole number from 1 to 100000";
+    PUBLIC_URL = "public_url", Described("http:// and http_addr"),
+        "Where users find Slipway: links in mails begin with it", "an http or https URL such as https://slipway.example.com";
     OLLAMA_URL = "ollama_url", Described("the built-in assistant"),
         "Where Ollama is, whose model answers questions", "an http or https URL such as http://127.0.0.1:11434";
     OLLAMA_MODEL = "ollama_model", Value("llama3.2"),

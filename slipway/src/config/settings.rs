@@ -1,7 +1,8 @@
 //! The settings that the program works with, and the rules they have to obey.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
+use notify_svc::mail::Sender;
 use slipway_mesh::{bus::Security, grpc::Origins, telemetry::logs::Format};
 
 use super::{Invalid, Key, Layers, Problem, Secret, kafka, keys, parse, tls::Tls};
@@ -26,6 +27,8 @@ pub struct Settings {
     pub kafka_security: Security,
     /// Where the release service is; `None`: in this process, or not needed.
     pub release_url: Option<Origins>,
+    /// Where the forum service is; `None`: in this process, or not needed.
+    pub forum_url: Option<Origins>,
     /// Where the chat service is; `None`: in this process, or not needed.
     pub chat_url: Option<Origins>,
     /// Where the notification service is; `None`: in this process, or not needed.
@@ -47,6 +50,14 @@ pub struct Settings {
     /// What the processes of one mesh know each other by. Always there when one of the
     /// URLs is.
     pub service_secret: Option<Secret>,
+    /// Where the mail server is; `None`: mails are files in the data directory.
+    pub smtp_url: Option<Secret>,
+    /// Whom mails are from.
+    pub mail_from: Sender,
+    /// Mails a second that one process sends to one domain, if there is a mail server.
+    pub mail_rate: NonZeroU32,
+    /// Where users find Slipway.
+    pub public_url: String,
     /// Where Ollama is; `None`: the built-in assistant answers.
     pub ollama_url: Option<String>,
     /// The model there that answers.
@@ -116,9 +127,15 @@ impl Reader<'_> {
         let kafka_brokers = self.read(&keys::KAFKA_BROKERS, parse::kafka_brokers);
         let kafka_security = kafka::security(self);
         let release_url = self.read(&keys::RELEASE_URL, parse::service_urls);
+        let forum_url = self.read(&keys::FORUM_URL, parse::service_urls);
         let chat_url = self.read(&keys::CHAT_URL, parse::service_urls);
         let notify_url = self.read(&keys::NOTIFY_URL, parse::service_urls);
-        let tls = self.tls([release_url.as_ref(), chat_url.as_ref(), notify_url.as_ref()]);
+        let tls = self.tls(&[
+            release_url.as_ref(),
+            forum_url.as_ref(),
+            chat_url.as_ref(),
+            notify_url.as_ref(),
+        ]);
         let admin_username = self.read(&keys::ADMIN_USERNAME, parse::username);
         let admin_email = self.read(&keys::ADMIN_EMAIL, parse::email);
         let admin_password = self.read(&keys::ADMIN_PASSWORD, parse::password);
@@ -126,6 +143,10 @@ impl Reader<'_> {
         let jwt_key_file = self.read(&keys::JWT_KEY_FILE, parse::path);
         let token_ttl = self.read(&keys::TOKEN_TTL, parse::token_ttl);
         let service_secret = self.read(&keys::SERVICE_SECRET, parse::service_secret);
+        let smtp_url = self.read(&keys::SMTP_URL, parse::smtp_url);
+        let mail_from = self.read(&keys::MAIL_FROM, parse::mail_from);
+        let mail_rate = self.read(&keys::MAIL_RATE, parse::mail_rate);
+        let public_url = self.read(&keys::PUBLIC_URL, parse::public_url);
         let ollama_url = self.read(&keys::OLLAMA_URL, parse::ollama_url);
         let ollama_model = self.read(&keys::OLLAMA_MODEL, parse::ollama_model);
         let ollama_num_ctx = self.read(&keys::OLLAMA_NUM_CTX, parse::ollama_num_ctx);
@@ -159,6 +180,7 @@ impl Reader<'_> {
             kafka_brokers,
             kafka_security,
             release_url,
+            forum_url,
             chat_url,
             notify_url,
             tls,
@@ -169,6 +191,10 @@ impl Reader<'_> {
             jwt_key_file,
             token_ttl: token_ttl?,
             service_secret,
+            smtp_url,
+            mail_from: mail_from?,
+            mail_rate: mail_rate?,
+            public_url: public_url.unwrap_or(format!("http://{}", http_addr?)),
             ollama_url,
             ollama_model: ollama_model?,
             ollama_num_ctx: ollama_num_ctx?,
@@ -197,8 +223,13 @@ impl Reader<'_> {
     fn check_services(&mut self, role: Role) {
         let needed: &[&Key] = match role {
             Role::All | Role::Release => &[],
-            Role::Gateway => &[&keys::RELEASE_URL, &keys::CHAT_URL, &keys::NOTIFY_URL],
-            Role::Chat | Role::Notify => &[&keys::RELEASE_URL],
+            Role::Gateway => &[
+                &keys::RELEASE_URL,
+                &keys::FORUM_URL,
+                &keys::CHAT_URL,
+                &keys::NOTIFY_URL,
+            ],
+            Role::Forum | Role::Chat | Role::Notify => &[&keys::RELEASE_URL],
         };
         for key in needed {
             if !self.layers.sets(key) {
@@ -209,7 +240,12 @@ impl Reader<'_> {
             }
         }
         let mut elsewhere = false;
-        for key in [&keys::RELEASE_URL, &keys::CHAT_URL, &keys::NOTIFY_URL] {
+        for key in [
+            &keys::RELEASE_URL,
+            &keys::FORUM_URL,
+            &keys::CHAT_URL,
+            &keys::NOTIFY_URL,
+        ] {
             if !self.layers.sets(key) {
                 continue;
             }

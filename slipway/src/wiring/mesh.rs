@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use axum::Router;
 use chat_svc::assistant::{Builtin, Ollama, OllamaConfig, SharedAssistant};
+use notify_svc::mail::{FileMailer, SharedMailer, SmtpMailer};
 use release_svc::FirstAdmin;
 use slipway_mesh::{
     access::{AccessLayer, JwksSource, Keyring, Policies, ServiceSecret, ServiceTokens, Verifier},
@@ -16,7 +17,7 @@ use slipway_mesh::{
 };
 use slipway_proto::{
     DESCRIPTOR_SET,
-    events::{CHAT, TOPICS, Topic},
+    events::{CHAT, FORUM, TOPICS, Topic},
     identity::v1::{GetJwksRequest, identity_service_client::IdentityServiceClient},
 };
 use tonic::service::Routes;
@@ -54,17 +55,11 @@ pub(super) async fn build(role: Role, settings: &Settings, life: &Life) -> anyho
     match role {
         Role::All => shared.all().await,
         Role::Release => shared.release().await,
+        Role::Forum => shared.forum().await,
         Role::Chat => shared.chat().await,
         Role::Notify => shared.notify().await,
         Role::Gateway => shared.gateway(),
     }
-}
-
-/// The gateway's ways to the services.
-struct Links {
-    release: Link,
-    chat: Link,
-    notify: Link,
 }
 
 struct Shared<'a> {
@@ -74,12 +69,21 @@ struct Shared<'a> {
     secret: ServiceSecret,
 }
 
+/// The gateway's ways to the services.
+struct Links {
+    release: Link,
+    forum: Link,
+    chat: Link,
+    notify: Link,
+}
+
 impl Shared<'_> {
     async fn all(self) -> anyhow::Result<Built> {
         let storage = Storage::open(self.settings).await?;
         let keys = storage.keys(self.settings)?;
         let services = [
             release_svc::SERVICES,
+            forum_svc::SERVICES,
             chat_svc::SERVICES,
             notify_svc::SERVICES,
         ]
@@ -89,12 +93,16 @@ impl Shared<'_> {
         let release = self.release_routes(&storage, keys, bus.clone()).await?;
         let surround = surround(verifier.clone())?;
         let to_release = Link::local(surround.around(release.clone()));
+        let forum = self
+            .forum_routes(&storage, to_release.clone(), bus.clone())
+            .await?;
         let chat = self.chat_routes(&storage, to_release, bus.clone()).await?;
         let notify = self.notify_routes(&storage, bus).await?;
-        let routes = both(both(release, chat), notify);
+        let routes = both(both(release, forum), both(chat, notify));
         let link = Link::local(surround.around(routes.clone()));
         let links = Links {
             release: link.clone(),
+            forum: link.clone(),
             chat: link.clone(),
             notify: link,
         };
@@ -116,6 +124,23 @@ impl Shared<'_> {
             router: None,
             grpc: Some(
                 self.server(routes, release_svc::SERVICES.into(), surround)
+                    .await?,
+            ),
+            lock: storage.into_lock(),
+        })
+    }
+
+    async fn forum(self) -> anyhow::Result<Built> {
+        let storage = Storage::open(self.settings).await?;
+        self.warn_if_alone("what is discussed is shown on no wall");
+        let bus = self.bus(&storage, &[FORUM], forum_svc::SERVICES).await?;
+        let release = self.remote("release", self.settings.release_url.as_ref())?;
+        let surround = surround(self.verifier_from(release.clone()))?;
+        let routes = self.forum_routes(&storage, release, bus).await?;
+        Ok(Built {
+            router: None,
+            grpc: Some(
+                self.server(routes, forum_svc::SERVICES.into(), surround)
                     .await?,
             ),
             lock: storage.into_lock(),
@@ -159,12 +184,14 @@ impl Shared<'_> {
     fn gateway(self) -> anyhow::Result<Built> {
         let links = Links {
             release: self.remote("release", self.settings.release_url.as_ref())?,
+            forum: self.remote("forum", self.settings.forum_url.as_ref())?,
             chat: self.remote("chat", self.settings.chat_url.as_ref())?,
             notify: self.remote("notify", self.settings.notify_url.as_ref())?,
         };
-        // Without the assistant and the wall, work goes on.
+        // Without discussions, the assistant and the wall, work goes on.
         for (link, services, need) in [
             (&links.release, release_svc::SERVICES, Need::Required),
+            (&links.forum, forum_svc::SERVICES, Need::Degraded),
             (&links.chat, chat_svc::SERVICES, Need::Degraded),
             (&links.notify, notify_svc::SERVICES, Need::Degraded),
         ] {
@@ -262,6 +289,22 @@ impl Shared<'_> {
         Ok(service.routes)
     }
 
+    async fn forum_routes(
+        &self,
+        storage: &Storage,
+        release: Link,
+        bus: SharedBus,
+    ) -> anyhow::Result<Routes> {
+        Ok(forum_svc::build(forum_svc::Dependencies {
+            stores: storage.forum().await?,
+            release,
+            bus,
+            clock: self.clock.clone(),
+            background: self.life.background.clone(),
+            health: self.life.health.clone(),
+        }))
+    }
+
     async fn chat_routes(
         &self,
         storage: &Storage,
@@ -298,10 +341,18 @@ impl Shared<'_> {
     async fn notify_routes(&self, storage: &Storage, bus: SharedBus) -> anyhow::Result<Routes> {
         let config = notify_svc::Config {
             activity_retention: self.settings.activity_retention,
+            public_url: self.settings.public_url.clone(),
+            // Files are written as fast as the disk takes them.
+            mail_rate: self
+                .settings
+                .smtp_url
+                .is_some()
+                .then_some(self.settings.mail_rate),
         };
         Ok(config.build(notify_svc::Dependencies {
             stores: storage.notify().await?,
             bus,
+            mailer: mailer(self.settings)?,
             clock: self.clock.clone(),
             background: self.life.background.clone(),
             health: self.life.health.clone(),
@@ -331,6 +382,7 @@ impl Shared<'_> {
         let services = ServiceTokens::new(self.secret.clone(), "gateway", self.clock.clone());
         gateway::Config::default().build(gateway::Dependencies {
             release: links.release,
+            forum: links.forum,
             chat: links.chat,
             notify: links.notify,
             verifier,
@@ -352,6 +404,19 @@ fn both(a: Routes, b: Routes) -> Routes {
     let (a, b) = (a.into_axum_router(), b.into_axum_router());
     // Each answers what it does not know; together they must not both.
     Routes::from(a.merge(b.reset_fallback()))
+}
+
+/// Where mails go: to the mail server, or into the directory `mail` of the data directory.
+fn mailer(settings: &Settings) -> anyhow::Result<SharedMailer> {
+    let from = settings.mail_from.clone();
+    Ok(match &settings.smtp_url {
+        Some(url) => Arc::new(SmtpMailer::new(url.expose(), from)?),
+        None => {
+            let dir = settings.data_dir.join("mail");
+            let mailer = FileMailer::new(dir.clone(), from);
+            Arc::new(mailer.with_context(|| format!("{} cannot be made", dir.display()))?)
+        }
+    })
 }
 
 /// The public keys, asked of the release service.

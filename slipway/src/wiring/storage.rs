@@ -68,6 +68,15 @@ impl Storage {
         }
     }
 
+    /// The stores of forum-svc.
+    pub(super) async fn forum(&self) -> anyhow::Result<forum_svc::Stores> {
+        use forum_svc::store::mongo::DATABASE;
+        match &self.mongo {
+            Some(client) => Ok(forum_svc::Stores::mongo(client, DATABASE).await?),
+            None => embedded::forum_stores(self.data()?),
+        }
+    }
+
     /// The stores of chat-svc.
     pub(super) async fn chat(&self) -> anyhow::Result<chat_svc::Stores> {
         use chat_svc::store::mongo::DATABASE;
@@ -79,7 +88,7 @@ impl Storage {
 
     /// The stores of notify-svc.
     pub(super) async fn notify(&self) -> anyhow::Result<notify_svc::Stores> {
-        use notify_svc::store::mongo::DATABASE;
+        use notify_svc::store::DATABASE;
         match &self.mongo {
             Some(client) => Ok(notify_svc::Stores::mongo(client, DATABASE).await?),
             None => embedded::notify_stores(self.data()?),

@@ -12,6 +12,8 @@ use crate::{Options, Process};
 pub enum Role {
     /// Accounts, releases and tasks.
     Release,
+    /// Discussions.
+    Forum,
     /// The assistant.
     Chat,
     /// The wall of activity.
@@ -22,13 +24,20 @@ pub enum Role {
 
 impl Role {
     /// All of them, in the order in which they find each other.
-    pub const ALL: [Self; 4] = [Self::Release, Self::Chat, Self::Notify, Self::Gateway];
+    pub const ALL: [Self; 5] = [
+        Self::Release,
+        Self::Forum,
+        Self::Chat,
+        Self::Notify,
+        Self::Gateway,
+    ];
 
     /// The subcommand.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Release => "release",
+            Self::Forum => "forum",
             Self::Chat => "chat",
             Self::Notify => "notify",
             Self::Gateway => "gateway",

@@ -253,6 +253,7 @@ fn metrics_that_are_named_exist() {
     let sources = [
         "mesh/src/telemetry",
         "release-svc/src",
+        "forum-svc/src",
         "chat-svc/src",
         "notify-svc/src",
         "gateway/src",

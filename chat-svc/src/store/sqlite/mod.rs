@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use slipway_mesh::{
     bus::Event,
     life::Check,
-    outbox::sqlite::{BY_AGGREGATE, SCHEMA as OUTBOX, SqliteOutbox},
+    outbox::sqlite::{BY_AGGREGATE, OWN_IDS, SCHEMA as OUTBOX, SqliteOutbox},
     page::Page,
     store::sqlite::{Database, StorageError, from_column, to_column},
 };
@@ -78,6 +78,7 @@ const MIGRATIONS: &[&str] = &[
     ",
     OUTBOX,
     BY_AGGREGATE,
+    OWN_IDS,
 ];
 
 /// The SQLite backend.

@@ -80,7 +80,7 @@ pub(super) fn at(seconds: i64) -> Option<Timestamp> {
     })
 }
 
-fn ada() -> Option<UserRef> {
+pub(super) fn ada() -> Option<UserRef> {
     Some(UserRef {
         id: ADA.into(),
         username: "ada".into(),
@@ -173,6 +173,14 @@ impl IdentityService for Core {
             next_page_token: "next".into(),
         };
         self.answer(request, answer).await
+    }
+
+    async fn resolve_users(
+        &self,
+        request: Request<ResolveUsersRequest>,
+    ) -> Result<Response<ResolveUsersResponse>, Status> {
+        let users = vec![user()];
+        self.answer(request, ResolveUsersResponse { users }).await
     }
 
     async fn get_jwks(

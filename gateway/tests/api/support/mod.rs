@@ -3,6 +3,7 @@
 mod answer;
 mod chat;
 mod core;
+mod forum;
 mod log;
 mod reader;
 
@@ -19,6 +20,7 @@ use slipway_mesh::{
 };
 use slipway_proto::{
     chat::v1::chat_service_server::ChatServiceServer,
+    forum::v1::forum_service_server::ForumServiceServer,
     identity::v1::identity_service_server::IdentityServiceServer,
     notify::v1::activity_service_server::ActivityServiceServer,
     release::v1::{
@@ -34,6 +36,7 @@ pub(crate) use self::{
     answer::Answer,
     chat::SESSION,
     core::{ADA, Core, RELEASE, TASK},
+    forum::{COMMENT, REPLY},
     log::Log,
     reader::Reader,
 };
@@ -68,6 +71,7 @@ impl Gateway {
         let release = Routes::new(IdentityServiceServer::from_arc(Arc::clone(&core)))
             .add_service(ReleaseServiceServer::from_arc(Arc::clone(&core)))
             .add_service(TaskServiceServer::from_arc(Arc::clone(&core)));
+        let forum = Routes::new(ForumServiceServer::from_arc(Arc::clone(&core)));
         let chat = Routes::new(ChatServiceServer::from_arc(Arc::clone(&core)));
         let notify = Routes::new(ActivityServiceServer::from_arc(Arc::clone(&log)));
         let config = Config {
@@ -76,6 +80,7 @@ impl Gateway {
         };
         let router = config.build(Dependencies {
             release: link(release),
+            forum: link(forum),
             chat: link(chat),
             notify: link(notify),
             verifier: Arc::new(Verifier::with_keys(
