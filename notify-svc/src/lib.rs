@@ -35,6 +35,8 @@ pub mod recipients;
 mod replays;
 pub mod store;
 pub mod templates;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 use std::{num::NonZeroU32, path::Path, sync::Arc, time::Duration};
 
@@ -84,7 +86,10 @@ pub struct Config {
     /// How long entries are kept after they were logged. Longer than the bus keeps its
     /// records: an event delivered again is recognised by its entry.
     pub activity_retention: Duration,
-    /// Where links in mails lead, without a path.
+    /// How long notifications are kept after they were made. Longer than the bus keeps its
+    /// records, too.
+    pub notification_retention: Duration,
+    /// Where links in mails lead.
     pub public_url: String,
     /// Mails a second to one domain; `None`: as many as there are.
     pub mail_rate: Option<NonZeroU32>,
@@ -94,6 +99,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             activity_retention: Duration::from_secs(90 * 24 * 3600),
+            notification_retention: Duration::from_secs(90 * 24 * 3600),
             public_url: "http://127.0.0.1:8080".to_owned(),
             mail_rate: None,
         }
@@ -234,6 +240,8 @@ impl Config {
             clock: clock.clone(),
             bell: Bell::default(),
         };
+        let retention = self.notification_retention;
+        Pruning::new(stores.notifications.clone(), clock.clone(), retention).spawn(&background);
         let limits = self.mail_rate.map(DomainLimits::per_second);
         Dispatcher {
             notifications: stores.notifications,

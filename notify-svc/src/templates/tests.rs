@@ -39,7 +39,44 @@ pub(super) fn samples() -> Vec<(&'static str, Value)> {
                 "dueAt": "2026-01-05T16:00:00Z", "remindAt": "2026-01-05T09:30:00Z",
             })),
         ),
+        ("comment.posted", comment(&json!({"because": "mention"}))),
+        (
+            "comment.replied",
+            comment(&json!({
+                "because": "reply",
+                "parentAuthor": {"id": "01890a5d-ac96-774b-bcce-b302099a8057", "username": "ada"},
+            })),
+        ),
     ]
+}
+
+fn comment(more: &Value) -> Value {
+    let mut data = json!({
+        "task": {
+            "id": "01890a5d-ac96-774b-bcce-b302099a8059",
+            "title": "Build the images for every architecture",
+            "releaseId": "01890a5d-ac96-774b-bcce-b302099a8058",
+            "releaseName": "Kubernetes 1.31",
+            "assignee": {"id": "01890a5d-ac96-774b-bcce-b302099a8057", "username": "ada"},
+        },
+        "author": {"id": "01890a5d-ac96-774b-bcce-b302099a8060", "username": "grace"},
+        "excerpt": "The arm64 image is half the size of the others: is something missing?",
+        "mentions": [],
+    });
+    let fields = data.as_object_mut().unwrap();
+    fields.extend(more.as_object().unwrap().clone());
+    data
+}
+
+#[test]
+fn a_mention_in_a_reply_is_told_as_one() {
+    let templates = Templates::built_in(URL);
+    let data = comment(&json!({"because": "mention"}));
+    let subject = templates.subject("comment.replied", &data).unwrap();
+    assert!(subject.as_str().starts_with("grace mentioned you: "));
+    let body = templates.body("comment.replied", &data, "ada").unwrap();
+    assert!(body.text.contains("mentioned you in a reply"));
+    assert!(body.html.contains("you are mentioned") && !body.html.contains("replied to"));
 }
 
 #[test]
@@ -72,8 +109,8 @@ fn what_is_not_known_of_an_event_is_left_out() {
         fields.remove("actor");
         fields.remove("dueAt");
         let body = templates.body(kind, &data, "ada").unwrap();
-        assert!(!body.text.contains("grace"), "{kind}");
         assert!(!body.html.contains("Due"), "{kind}");
+        assert!(!body.text.contains("due "), "{kind}");
     }
 }
 
@@ -82,6 +119,12 @@ fn html_in_names_stays_text() {
     let templates = Templates::built_in(URL);
     let evil = r#"<script>alert("x")</script>"#;
     for (kind, mut data) in samples() {
+        if let Some(task) = data.get_mut("task") {
+            task["title"] = evil.into();
+            task["id"] = evil.into();
+            data["excerpt"] = evil.into();
+            data["author"]["username"] = evil.into();
+        }
         for field in [
             "taskTitle",
             "releaseName",

@@ -74,6 +74,8 @@ pub struct Settings {
     pub chat_queue: u32,
     /// How long the wall of activity is kept.
     pub activity_retention: Duration,
+    /// How long notifications are kept.
+    pub notification_retention: Duration,
     /// A filter that the logs accept.
     pub log: String,
     /// How log lines look.
@@ -154,7 +156,8 @@ impl Reader<'_> {
         let chat_history = self.read(&keys::CHAT_HISTORY, parse::chat_history);
         let chat_concurrency = self.read(&keys::CHAT_CONCURRENCY, parse::chat_concurrency);
         let chat_queue = self.read(&keys::CHAT_QUEUE, parse::chat_queue);
-        let activity_retention = self.read(&keys::ACTIVITY_RETENTION, parse::activity_retention);
+        let activity_retention = self.read(&keys::ACTIVITY_RETENTION, parse::retention);
+        let notification_retention = self.read(&keys::NOTIFICATION_RETENTION, parse::retention);
         let log = self.read(&keys::LOG, parse::log_filter);
         let log_format = self.read(&keys::LOG_FORMAT, parse::log_format);
         let drain_deadline = self.read(&keys::DRAIN_DEADLINE, parse::drain_deadline);
@@ -203,6 +206,7 @@ impl Reader<'_> {
             chat_concurrency: chat_concurrency?,
             chat_queue: chat_queue?,
             activity_retention: activity_retention?,
+            notification_retention: notification_retention?,
             log: log?,
             log_format: log_format.unwrap_or_else(Format::for_stderr),
             drain_deadline: drain_deadline?,

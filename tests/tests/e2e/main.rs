@@ -12,6 +12,7 @@ mod grpc;
 #[cfg(feature = "kafka")]
 mod interop;
 mod life;
+mod mail;
 mod main_job;
 mod poison;
 mod readme;
