@@ -10,6 +10,7 @@ mod ears;
 #[cfg(feature = "kafka")]
 mod events;
 mod load;
+mod mails;
 mod probe;
 mod report;
 mod requests;
@@ -46,6 +47,8 @@ pub(crate) enum Row {
     Fanout,
     /// Memory of connected clients of the stream
     Streams,
+    /// Notifications a second, and from a command to the mail server
+    Mails,
     /// From a commit to the topic and to the wall, on a real Kafka and MongoDB
     #[cfg(feature = "kafka")]
     Events,
@@ -77,6 +80,7 @@ impl Row {
             Self::Commits => requests::commits(plan).await,
             Self::Fanout => streams::fanout(plan).await,
             Self::Streams => streams::held(plan).await,
+            Self::Mails => mails::mails(plan).await,
             #[cfg(feature = "kafka")]
             Self::Events => events::events(plan).await,
         }
