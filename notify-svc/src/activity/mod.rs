@@ -5,15 +5,16 @@ mod entry;
 mod filter;
 mod sentence;
 
-use slipway_proto::events::{NOTIFICATIONS, SYSTEM, Topic};
+use slipway_proto::events::{CHAT, NOTIFICATIONS, SYSTEM, Topic};
 
 pub use entry::{Activity, Entry};
 pub use filter::{Filter, MalformedPattern, TypePattern};
 
 /// Whether the wall shows the events of a topic. Who was sent which mail is between
-/// Slipway and its recipient, and every mail tells of an event that is on the wall. What
-/// is wrong with the system is for its administrators: everybody reads the wall.
+/// Slipway and its recipient, and every mail tells of an event that is on the wall. That
+/// somebody talks to the assistant is nobody else's business. What is wrong with the system
+/// is for its administrators: everybody reads the wall.
 #[must_use]
 pub fn is_shown(topic: &Topic) -> bool {
-    *topic != NOTIFICATIONS && *topic != SYSTEM
+    ![CHAT, NOTIFICATIONS, SYSTEM].contains(topic)
 }

@@ -4,6 +4,7 @@
 //! a record's value holds. Within a major version a payload changes only by optional
 //! fields, so that old readers and old writers go on working: a test holds the schemas.
 
+mod chat;
 mod comment;
 mod notification;
 mod release;
@@ -11,6 +12,7 @@ mod system;
 mod task;
 mod user;
 
+pub use chat::ChatAnsweredEvent;
 pub use comment::{CommentPostedEvent, CommentRepliedEvent, CommentedTask};
 pub use notification::{NotificationFailedEvent, NotificationSentEvent};
 pub use release::{ReleaseCompletedEvent, ReleaseCreatedEvent, ReleaseReopenedEvent};
@@ -58,6 +60,12 @@ pub const NOTIFICATIONS: Topic = Topic {
     partitions: 12,
 };
 
+/// Events about conversations with the assistant; keyed by session id.
+pub const CHAT: Topic = Topic {
+    name: "slipway.chat",
+    partitions: 6,
+};
+
 /// Faults of the system itself; keyed by service.
 pub const SYSTEM: Topic = Topic {
     name: "slipway.system",
@@ -65,7 +73,7 @@ pub const SYSTEM: Topic = Topic {
 };
 
 /// Every topic with events.
-pub const TOPICS: &[Topic] = &[USERS, RELEASES, FORUM, NOTIFICATIONS, SYSTEM];
+pub const TOPICS: &[Topic] = &[USERS, RELEASES, FORUM, CHAT, NOTIFICATIONS, SYSTEM];
 
 /// The payload of one type of event.
 pub trait Payload: Serialize + DeserializeOwned + JsonSchema {
@@ -126,6 +134,7 @@ pub const CATALOGUE: &[Kind] = &[
     kind::<TaskReminderDueEvent>(),
     kind::<CommentPostedEvent>(),
     kind::<CommentRepliedEvent>(),
+    kind::<ChatAnsweredEvent>(),
     kind::<NotificationSentEvent>(),
     kind::<NotificationFailedEvent>(),
     kind::<SystemErrorEvent>(),
