@@ -3,6 +3,7 @@
 //! Fields that have no value are `null`, never absent.
 
 mod activity;
+mod chat;
 mod comment;
 mod dead_letter;
 mod paging;
@@ -12,6 +13,9 @@ mod task;
 mod user;
 
 pub(crate) use activity::{ActivityEntry, ActivityQuery, NoNumber, Sequence, StreamQuery};
+pub(crate) use chat::{
+    AssistantAnswer, ChatMessage, ChatSession, HistoryQuery, NewSession, Said, SessionsQuery,
+};
 pub(crate) use comment::{
     Comment, CommentItem, DiscussionQuery, NewComment, View, answered, nest, replies_page,
 };

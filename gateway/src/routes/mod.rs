@@ -5,6 +5,7 @@
 
 mod activity;
 mod auth;
+mod chat;
 mod comments;
 mod dead_letters;
 mod document;
@@ -34,6 +35,7 @@ pub(crate) fn router(app: AppState, deadline: Duration) -> Router {
         .merge(releases::routes())
         .merge(tasks::routes())
         .merge(comments::routes())
+        .merge(chat::routes())
         .merge(activity::routes())
         .merge(dead_letters::routes())
         .split_for_parts();
