@@ -1,38 +1,67 @@
-//! notify-svc: the wall of activity.
+//! notify-svc: the wall of activity, and the mails that tell people what they need to
+//! know.
 //!
-//! A consumer projects the events of all topics into one log, numbered 1, 2, 3, … without
-//! gaps; `ActivityService` reads it page by page and as a stream.
+//! A consumer projects the events of the topics into one log, numbered 1, 2, 3, … without
+//! gaps; `ActivityService` reads it page by page and as a stream. Another makes
+//! notifications of the events that somebody is to be told of; a dispatcher mails them,
+//! and each keeps the record of what became of it.
 //!
 //! | module | what it gives |
 //! | --- | --- |
 //! | [`activity`] | entries, how each event reads, filters: pure |
-//! | [`store`] | the log in a database |
-//! | `grpc` | `slipway.notify.v1.ActivityService` |
-//! | `jobs` | projection, pruning, looking out for other replicas' entries |
+//! | [`notification`] | who is told of what, and what an attempt leads to: pure |
+//! | [`recipients`] | who can be written to: pure |
+//! | [`templates`] | the words of a mail |
+//! | [`mail`] | sending one mail: to a mail server or into a file |
+//! | [`dispatch`] | from the queue to the mailer, once |
+//! | [`store`] | all of it in a database |
+//! | `notifier` | the way into the queue |
+//! | `grpc` | `slipway.notify.v1`: `ActivityService`, `NotificationService` |
+//! | `jobs` | consumers, pruning, looking out for other replicas' entries |
 
 pub mod activity;
+pub mod dispatch;
 mod grpc;
 mod jobs;
+pub mod mail;
 mod metrics;
 mod newest;
+pub mod notification;
+mod notifier;
+pub mod recipients;
 pub mod store;
+pub mod templates;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{num::NonZeroU32, path::Path, sync::Arc, time::Duration};
 
 use slipway_mesh::{
     bus::SharedBus,
     clock::SharedClock,
     life::{Background, Health, Need},
+    outbox::{OutboxStore, Publisher, Wake, sqlite::SqliteOutbox},
     store::{mongo, sqlite::StorageError},
 };
 use slipway_proto::notify::v1::activity_service_server::ActivityServiceServer;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
+pub use notifier::Notifier;
+
+use dispatch::{Dispatcher, DomainLimits};
 use grpc::ActivityApi;
-use jobs::{Lookout, Projection, Pruning};
+use jobs::{Lookout, Notifying, Projection, Pruning, Recipients};
+use mail::SharedMailer;
 use newest::Newest;
-use store::{ActivityStore, MongoActivityStore, SqliteActivityStore};
+use notifier::Bell;
+use store::{
+    activity::{ActivityStore, MongoActivityStore, SqliteActivityStore},
+    notifications::{MongoNotificationStore, NotificationStore, SqliteNotificationStore},
+    recipients::{MongoRecipientStore, RecipientStore, SqliteRecipientStore},
+};
+use templates::Templates;
+
+/// The service's name in events, metrics and logs.
+pub const SERVICE: &str = "notify-svc";
 
 const ACTIVITY_SERVICE: &str = "slipway.notify.v1.ActivityService";
 
@@ -45,12 +74,18 @@ pub struct Config {
     /// How long entries are kept after they were logged. Longer than the bus keeps its
     /// records: an event delivered again is recognised by its entry.
     pub activity_retention: Duration,
+    /// Where links in mails lead, without a path.
+    pub public_url: String,
+    /// Mails a second to one domain; `None`: as many as there are.
+    pub mail_rate: Option<NonZeroU32>,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
             activity_retention: Duration::from_secs(90 * 24 * 3600),
+            public_url: "http://127.0.0.1:8080".to_owned(),
+            mail_rate: None,
         }
     }
 }
@@ -60,26 +95,45 @@ impl Default for Config {
 pub struct Stores {
     /// The activity log.
     pub activity: Arc<dyn ActivityStore>,
+    /// Who can be written to.
+    pub recipients: Arc<dyn RecipientStore>,
+    /// Notifications.
+    pub notifications: Arc<dyn NotificationStore>,
+    /// Events that are not published yet.
+    pub outbox: Arc<dyn OutboxStore>,
+    /// Whether no other process can work on them at the same time.
+    pub sole_owner: bool,
 }
 
 impl Stores {
-    /// Opens or creates the SQLite file at `path`. Blocks: call it at start.
+    /// Opens or creates the SQLite file at `path`, which no other process may use at the
+    /// same time. Blocks: call it at start.
     ///
     /// # Errors
     /// If the file cannot be used.
     pub fn sqlite(path: &Path) -> Result<Self, StorageError> {
+        let db = store::open(path)?;
         Ok(Self {
-            activity: Arc::new(SqliteActivityStore::open(path)?),
+            activity: Arc::new(SqliteActivityStore::new(db.clone())),
+            recipients: Arc::new(SqliteRecipientStore::new(db.clone())),
+            notifications: Arc::new(SqliteNotificationStore::new(db.clone())),
+            outbox: Arc::new(SqliteOutbox::new(db)),
+            sole_owner: true,
         })
     }
 
-    /// Opens the MongoDB database `name`, usually [`store::mongo::DATABASE`].
+    /// Opens the MongoDB database `name`, usually [`store::DATABASE`].
     ///
     /// # Errors
     /// If the server is away, or an index exists with another definition.
     pub async fn mongo(client: &mongo::Client, name: &str) -> Result<Self, mongo::StorageError> {
+        let notifications = MongoNotificationStore::open(client, name).await?;
         Ok(Self {
             activity: Arc::new(MongoActivityStore::open(client, name).await?),
+            recipients: Arc::new(MongoRecipientStore::open(client, name).await?),
+            outbox: Arc::new(notifications.outbox()),
+            notifications: Arc::new(notifications),
+            sole_owner: false,
         })
     }
 }
@@ -90,9 +144,11 @@ pub struct Dependencies {
     pub stores: Stores,
     /// Where events come from.
     pub bus: SharedBus,
+    /// Where mails go.
+    pub mailer: SharedMailer,
     /// The time.
     pub clock: SharedClock,
-    /// Runs the consumer and the other jobs.
+    /// Runs the consumers, the dispatcher and the other jobs.
     pub background: Background,
     /// Where its dependencies are registered.
     pub health: Health,
@@ -101,33 +157,80 @@ pub struct Dependencies {
 }
 
 impl Config {
-    /// The services of this crate. Begins to consume in the background.
+    /// The services of this crate. Begins to consume and to send in the background.
     #[must_use]
     pub fn build(self, dependencies: Dependencies) -> Routes {
         metrics::describe();
+        let health = &dependencies.health;
+        for service in SERVICES {
+            let store = dependencies.stores.activity.clone();
+            health.depends(service, "store", Need::Required, store);
+            // What is there is read without it: what is new is late.
+            let bus = Arc::new(dependencies.bus.clone());
+            health.depends(service, "bus", Need::Degraded, bus);
+        }
+        let activity = self.build_activity(&dependencies);
+        self.build_notifications(dependencies);
+        Routes::new(ActivityServiceServer::new(activity))
+    }
+
+    fn build_activity(&self, dependencies: &Dependencies) -> ActivityApi {
         let Dependencies {
-            stores: Stores { activity: store },
+            stores: Stores {
+                activity: store, ..
+            },
             bus,
             clock,
             background,
-            health,
             drain,
+            ..
         } = dependencies;
-        health.depends(ACTIVITY_SERVICE, "store", Need::Required, store.clone());
-        // The wall is read without it: new entries are late.
-        let check = Arc::new(bus.clone());
-        health.depends(ACTIVITY_SERVICE, "bus", Need::Degraded, check);
-
         let newest = Newest::default();
-        Projection::new(store.clone(), newest.clone(), clock.clone()).spawn(
-            &bus,
-            &clock,
-            &background,
-        );
-        Lookout::new(store.clone(), newest.clone()).spawn(&background);
-        Pruning::new(store.clone(), clock, self.activity_retention).spawn(&background);
-        Routes::new(ActivityServiceServer::new(ActivityApi::new(
-            store, newest, drain,
-        )))
+        Projection::new(store.clone(), newest.clone(), clock.clone()).spawn(bus, clock, background);
+        Lookout::new(store.clone(), newest.clone()).spawn(background);
+        Pruning::new(store.clone(), clock.clone(), self.activity_retention).spawn(background);
+        ActivityApi::new(store.clone(), newest, drain.clone())
+    }
+
+    fn build_notifications(&self, dependencies: Dependencies) {
+        let Dependencies {
+            stores,
+            bus,
+            mailer,
+            clock,
+            background,
+            ..
+        } = dependencies;
+        let notifier = Notifier {
+            store: stores.notifications.clone(),
+            templates: Arc::new(Templates::built_in(&self.public_url)),
+            clock: clock.clone(),
+            bell: Bell::default(),
+        };
+        let outbox = Wake::default();
+        Publisher {
+            service: SERVICE,
+            store: stores.outbox,
+            bus: bus.clone(),
+            wake: outbox.clone(),
+            clock: clock.clone(),
+        }
+        .spawn(&background);
+        Dispatcher {
+            notifications: stores.notifications.clone(),
+            recipients: stores.recipients.clone(),
+            mailer,
+            templates: notifier.templates.clone(),
+            limits: self
+                .mail_rate
+                .map(|rate| Arc::new(DomainLimits::per_second(rate))),
+            clock: clock.clone(),
+            bell: notifier.bell.clone(),
+            outbox,
+            sole_owner: stores.sole_owner,
+        }
+        .spawn(&background);
+        Recipients::new(stores.recipients).spawn(&bus, &clock, &background);
+        Notifying::new(notifier).spawn(&bus, &clock, &background);
     }
 }

@@ -1,6 +1,6 @@
 //! This crate's metrics: their names and help texts.
 
-use metrics::{describe_counter, describe_gauge};
+use metrics::{describe_counter, describe_gauge, describe_histogram};
 
 /// Entries appended to the activity log.
 pub(crate) const ENTRIES_APPENDED: &str = "slipway_activity_entries_appended_total";
@@ -8,6 +8,29 @@ pub(crate) const ENTRIES_APPENDED: &str = "slipway_activity_entries_appended_tot
 pub(crate) const ENTRIES_PRUNED: &str = "slipway_activity_entries_pruned_total";
 /// Streams of the activity log that are open.
 pub(crate) const WATCHERS: &str = "slipway_activity_watchers";
+
+/// Notifications put into the queue.
+pub(crate) const QUEUED: &str = "slipway_notifications_queued_total";
+/// Notifications the mail server took.
+pub(crate) const SENT: &str = "slipway_notifications_sent_total";
+/// Notifications given up.
+pub(crate) const FAILED: &str = "slipway_notifications_failed_total";
+/// Attempts after which a notification is tried again.
+pub(crate) const RETRIED: &str = "slipway_notifications_retried_total";
+/// Attempts to send, by outcome.
+pub(crate) const ATTEMPTS: &str = "slipway_notification_attempts_total";
+/// From the making of a notification to the mail server's answer.
+pub(crate) const SENT_AFTER_SECONDS: &str = "slipway_notification_sent_after_seconds";
+/// Notifications in the queue or being sent.
+pub(crate) const WAITING: &str = "slipway_notifications_waiting";
+/// How long the notification has waited that is due longest.
+pub(crate) const OLDEST_WAITING_SECONDS: &str = "slipway_notifications_oldest_waiting_seconds";
+/// Notifications this process is sending.
+pub(crate) const SENDING: &str = "slipway_notifications_sending";
+/// Whether the mail server was there at the last attempt.
+pub(crate) const MAIL_SERVER_UP: &str = "slipway_mail_server_up";
+/// Notifications deleted because of their age.
+pub(crate) const NOTIFICATIONS_PRUNED: &str = "slipway_notifications_pruned_total";
 
 /// Describes them to the recorder.
 pub(crate) fn describe() {
@@ -17,4 +40,34 @@ pub(crate) fn describe() {
         "Entries deleted from the activity log because of their age"
     );
     describe_gauge!(WATCHERS, "Streams of the activity log that are open");
+    describe_notifications();
+}
+
+fn describe_notifications() {
+    describe_counter!(QUEUED, "Notifications put into the queue");
+    describe_counter!(SENT, "Notifications the mail server took, by type");
+    describe_counter!(FAILED, "Notifications given up, by type");
+    describe_counter!(
+        RETRIED,
+        "Attempts after which a notification is tried again, by type"
+    );
+    describe_counter!(ATTEMPTS, "Attempts to send a notification, by outcome");
+    describe_histogram!(
+        SENT_AFTER_SECONDS,
+        "Seconds from the making of a notification to the mail server's taking it"
+    );
+    describe_gauge!(WAITING, "Notifications in the queue or being sent");
+    describe_gauge!(
+        OLDEST_WAITING_SECONDS,
+        "Seconds since the notification was due that has waited longest"
+    );
+    describe_gauge!(SENDING, "Notifications this process is sending");
+    describe_gauge!(
+        MAIL_SERVER_UP,
+        "Whether the mail server was there at the last attempt (1) or not (0)"
+    );
+    describe_counter!(
+        NOTIFICATIONS_PRUNED,
+        "Notifications deleted because of their age"
+    );
 }

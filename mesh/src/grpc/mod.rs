@@ -10,7 +10,7 @@ mod health;
 mod link;
 mod server;
 
-pub(crate) use call::panic_text;
+pub use call::panic_text;
 pub use health::ServiceCheck;
 pub use link::{CLIENT_ADDRESS, IDEMPOTENCY_KEY, Link, LinkError, Outbound, Surrounded};
 pub use server::{GrpcHealth, GrpcServer, Surround};

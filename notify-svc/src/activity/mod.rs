@@ -5,5 +5,14 @@ mod entry;
 mod filter;
 mod sentence;
 
+use slipway_proto::events::{NOTIFICATIONS, Topic};
+
 pub use entry::{Activity, Entry};
 pub use filter::{Filter, MalformedPattern, TypePattern};
+
+/// Whether the wall shows the events of a topic. Who was sent which mail is between
+/// Slipway and its recipient, and every mail tells of an event that is on the wall.
+#[must_use]
+pub fn is_shown(topic: &Topic) -> bool {
+    *topic != NOTIFICATIONS
+}

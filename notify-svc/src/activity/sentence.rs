@@ -3,8 +3,8 @@
 use slipway_mesh::bus::{Actor, Event};
 use slipway_proto::events::{
     HotfixTaskAddedEvent, Payload, ReleaseCompletedEvent, ReleaseCreatedEvent,
-    ReleaseReopenedEvent, Role, TaskAssignedEvent, TaskCompletedEvent, TaskCreatedEvent,
-    TaskStartedEvent, UserRegisteredEvent,
+    ReleaseReopenedEvent, Role, StaleTaskDetectedEvent, TaskAssignedEvent, TaskCompletedEvent,
+    TaskCreatedEvent, TaskReminderDueEvent, TaskStartedEvent, UserRegisteredEvent,
 };
 use uuid::Uuid;
 
@@ -62,6 +62,8 @@ pub(super) fn tell(event: &Event, who: &Who<'_>) -> Result<Told, serde_json::Err
         TaskStartedEvent::TYPE => tell_as::<TaskStartedEvent>,
         TaskCompletedEvent::TYPE => tell_as::<TaskCompletedEvent>,
         HotfixTaskAddedEvent::TYPE => tell_as::<HotfixTaskAddedEvent>,
+        StaleTaskDetectedEvent::TYPE => tell_as::<StaleTaskDetectedEvent>,
+        TaskReminderDueEvent::TYPE => tell_as::<TaskReminderDueEvent>,
         _ => return Ok(generic(event, who)),
     };
     tell(event, who)
@@ -192,6 +194,30 @@ impl Tale for HotfixTaskAddedEvent {
             summary: format!(
                 "{} needs the hotfix “{}” from {} in {}",
                 who.name, self.task_title, self.developer_name, self.release_name
+            ),
+            concerns: vec![self.developer_id],
+        }
+    }
+}
+
+impl Tale for StaleTaskDetectedEvent {
+    fn tell(&self, _: &Who<'_>) -> Told {
+        Told {
+            summary: format!(
+                "“{}” in {} has been with {} for {} hours",
+                self.task_title, self.release_name, self.developer_name, self.hours
+            ),
+            concerns: vec![self.developer_id],
+        }
+    }
+}
+
+impl Tale for TaskReminderDueEvent {
+    fn tell(&self, who: &Who<'_>) -> Told {
+        Told {
+            summary: format!(
+                "{} reminded {} of “{}” in {}",
+                who.name, self.developer_name, self.task_title, self.release_name
             ),
             concerns: vec![self.developer_id],
         }

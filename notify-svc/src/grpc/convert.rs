@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     activity::{Entry, Filter, TypePattern},
-    store::{Direction, Query},
+    store::activity::{Direction, Query},
 };
 
 /// Entries on a page at most.

@@ -14,7 +14,7 @@ use slipway_proto::notify::v1::{
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use crate::{newest::Newest, store::ActivityStore};
+use crate::{newest::Newest, store::activity::ActivityStore};
 use watch::Watcher;
 
 /// The service.

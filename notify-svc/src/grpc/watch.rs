@@ -19,7 +19,7 @@ use tonic::Status;
 use super::convert;
 use crate::{
     metrics as m,
-    store::{ActivityStore, Page, Query},
+    store::activity::{ActivityStore, Page, Query},
 };
 
 /// Entries in one message at most.

@@ -7,7 +7,7 @@ use slipway_mesh::life::Background;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use crate::{newest::Newest, store::ActivityStore};
+use crate::{newest::Newest, store::activity::ActivityStore};
 
 /// How long another replica's entry may stay unseen. One look for all watchers.
 const LOOK_EVERY: Duration = Duration::from_millis(250);

@@ -1,10 +1,15 @@
-//! Background work: events into the log, old entries out of it, and an eye on the
-//! entries that other replicas append.
+//! Background work: events into the log and into the queue of notifications, accounts into
+//! the read model, what is old out of the stores, and an eye on the entries that other
+//! replicas append.
 
 mod lookout;
+mod notifying;
 mod projection;
 mod pruning;
+mod recipients;
 
 pub(crate) use lookout::Lookout;
+pub(crate) use notifying::Notifying;
 pub(crate) use projection::Projection;
 pub(crate) use pruning::Pruning;
+pub(crate) use recipients::Recipients;

@@ -14,7 +14,12 @@ use slipway_mesh::{
 };
 use slipway_proto::events::TOPICS;
 
-use crate::{activity::Activity, metrics as m, newest::Newest, store::ActivityStore};
+use crate::{
+    activity::{Activity, is_shown},
+    metrics as m,
+    newest::Newest,
+    store::activity::ActivityStore,
+};
 
 /// The consumer group.
 const GROUP: &str = "activity";
@@ -39,7 +44,11 @@ impl Projection {
     pub(crate) fn spawn(self, bus: &SharedBus, clock: &SharedClock, background: &Background) {
         Consumer {
             group: GROUP,
-            topics: TOPICS.iter().map(|topic| topic.name.to_owned()).collect(),
+            topics: TOPICS
+                .iter()
+                .filter(|topic| is_shown(topic))
+                .map(|topic| topic.name.to_owned())
+                .collect(),
             order: Order::PerKey,
             handler: Arc::new(self),
         }

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     metrics as m,
-    store::{ActivityStore, StoreError},
+    store::{StoreError, activity::ActivityStore},
 };
 
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
@@ -77,12 +77,13 @@ mod tests {
     use slipway_mesh::clock::{Clock as _, ManualClock};
 
     use super::*;
-    use crate::store::{Query, SqliteActivityStore, contract};
+    use crate::store::activity::{Query, SqliteActivityStore, contract};
 
     #[tokio::test]
     async fn a_sweep_deletes_everything_that_is_too_old() {
         let dir = tempfile::tempdir().unwrap();
-        let store = SqliteActivityStore::open(&dir.path().join("notify.db")).unwrap();
+        let store =
+            SqliteActivityStore::new(crate::store::open(&dir.path().join("notify.db")).unwrap());
         let store: Arc<dyn ActivityStore> = Arc::new(store);
         let clock = Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH));
         let old = contract::log(2 * BATCH as u128 + 7);
@@ -106,7 +107,8 @@ mod tests {
     #[tokio::test]
     async fn an_endless_retention_keeps_everything() {
         let dir = tempfile::tempdir().unwrap();
-        let store = SqliteActivityStore::open(&dir.path().join("notify.db")).unwrap();
+        let store =
+            SqliteActivityStore::new(crate::store::open(&dir.path().join("notify.db")).unwrap());
         let store: Arc<dyn ActivityStore> = Arc::new(store);
         let clock = Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH));
         store.append(contract::log(3), clock.now()).await.unwrap();

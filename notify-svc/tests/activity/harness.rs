@@ -7,7 +7,11 @@ use jiff::Timestamp;
 use notify_svc::{
     Config, Dependencies, Stores,
     activity::Activity,
-    store::{ActivityStore, Appended, Page, Query, StoreError},
+    mail::{Mail, Mailer, Sending},
+    store::{
+        StoreError,
+        activity::{ActivityStore, Appended, Page, Query},
+    },
 };
 use slipway_mesh::{
     access::{Principal, Role},
@@ -86,6 +90,16 @@ async fn new_bus(dir: &TempDir, file: &str) -> SharedBus {
     bus
 }
 
+/// Takes every mail: these tests are about the wall.
+struct Nowhere;
+
+#[async_trait]
+impl Mailer for Nowhere {
+    async fn send(&self, _: &Mail) -> Sending {
+        Sending::Accepted("250 ok".to_owned())
+    }
+}
+
 /// One notify-svc.
 pub(crate) struct Replica {
     routes: Routes,
@@ -101,6 +115,7 @@ impl Replica {
         let routes = Config::default().build(Dependencies {
             stores,
             bus,
+            mailer: Arc::new(Nowhere),
             clock: Arc::new(SystemClock),
             background: background.clone(),
             health: health.clone(),

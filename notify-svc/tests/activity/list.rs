@@ -252,6 +252,7 @@ async fn without_its_database_the_service_is_unavailable_and_says_no_more() {
     let wall = Wall::new().await;
     let stores = Stores {
         activity: Arc::new(Away),
+        ..wall.stores()
     };
     let replica = Replica::start(stores, wall.bus.clone());
     let status = replica

@@ -183,6 +183,7 @@ async fn without_its_database_the_stream_fails_as_unavailable() {
     let wall = Wall::new().await;
     let stores = Stores {
         activity: Arc::new(Away),
+        ..wall.stores()
     };
     let replica = Replica::start(stores, wall.bus.clone());
     let mut reader = Reader::after(replica.client(), 0).await;

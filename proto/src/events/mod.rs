@@ -4,14 +4,16 @@
 //! a record's value holds. Within a major version a payload changes only by optional
 //! fields, so that old readers and old writers go on working: a test holds the schemas.
 
+mod notification;
 mod release;
 mod task;
 mod user;
 
+pub use notification::{NotificationFailedEvent, NotificationSentEvent};
 pub use release::{ReleaseCompletedEvent, ReleaseCreatedEvent, ReleaseReopenedEvent};
 pub use task::{
-    HotfixTaskAddedEvent, TaskAssignedEvent, TaskCompletedEvent, TaskCreatedEvent, TaskData,
-    TaskStartedEvent, TaskState,
+    HotfixTaskAddedEvent, StaleTaskDetectedEvent, TaskAssignedEvent, TaskCompletedEvent,
+    TaskCreatedEvent, TaskData, TaskReminderDueEvent, TaskStartedEvent, TaskState,
 };
 pub use user::{Role, UserRegisteredEvent};
 
@@ -40,8 +42,14 @@ pub const RELEASES: Topic = Topic {
     partitions: 12,
 };
 
+/// Notification events; keyed by notification id.
+pub const NOTIFICATIONS: Topic = Topic {
+    name: "slipway.notifications",
+    partitions: 12,
+};
+
 /// Every topic with domain events.
-pub const TOPICS: &[Topic] = &[USERS, RELEASES];
+pub const TOPICS: &[Topic] = &[USERS, RELEASES, NOTIFICATIONS];
 
 /// The payload of one type of event.
 pub trait Payload: Serialize + DeserializeOwned + JsonSchema {
@@ -95,6 +103,10 @@ pub const CATALOGUE: &[Kind] = &[
     kind::<TaskStartedEvent>(),
     kind::<TaskCompletedEvent>(),
     kind::<HotfixTaskAddedEvent>(),
+    kind::<StaleTaskDetectedEvent>(),
+    kind::<TaskReminderDueEvent>(),
+    kind::<NotificationSentEvent>(),
+    kind::<NotificationFailedEvent>(),
 ];
 
 macro_rules! payload {

@@ -125,3 +125,50 @@ pub struct HotfixTaskAddedEvent {
     pub task_title: String,
 }
 payload!(HotfixTaskAddedEvent, "task.hotfix_added", RELEASES);
+
+/// `task.stale_detected`: a task has been in process for longer than it should.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StaleTaskDetectedEvent {
+    /// The owner, who is reminded.
+    pub developer_id: Uuid,
+    /// The owner's username.
+    pub developer_name: String,
+    /// Id of the release.
+    pub release_id: Uuid,
+    /// Name of the release.
+    pub release_name: String,
+    /// Id of the task.
+    pub task_id: Uuid,
+    /// Title of the task.
+    pub task_title: String,
+    /// When it was started.
+    pub started_at: Timestamp,
+    /// Full hours since then.
+    pub hours: u32,
+}
+payload!(StaleTaskDetectedEvent, "task.stale_detected", RELEASES);
+
+/// `task.reminder_due`: the minute has come at which the owner asked to be reminded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskReminderDueEvent {
+    /// The owner, who is reminded.
+    pub developer_id: Uuid,
+    /// The owner's username.
+    pub developer_name: String,
+    /// Id of the release.
+    pub release_id: Uuid,
+    /// Name of the release.
+    pub release_name: String,
+    /// Id of the task.
+    pub task_id: Uuid,
+    /// Title of the task.
+    pub task_title: String,
+    /// When the task is due, if that was said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub due_at: Option<Timestamp>,
+    /// The minute asked for.
+    pub remind_at: Timestamp,
+}
+payload!(TaskReminderDueEvent, "task.reminder_due", RELEASES);

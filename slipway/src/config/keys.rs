@@ -124,6 +124,14 @@ keys! {
         "How long a token is valid", "a duration from 1m to 30d, such as 8h";
     SERVICE_SECRET = "service_secret", Described("none"),
         "What the processes of one mesh know each other by", "at least 32 characters", secret;
+    SMTP_URL = "smtp_url", Described("mails are files in the data directory"),
+        "Where the mail server is; it may hold a user and a password", "an smtp:// or smtps:// URL such as smtp://user:password@mail.example:587?tls=required (STARTTLS)", secret;
+    MAIL_FROM = "mail_from", Value("Slipway <slipway@localhost>"),
+        "Whom mails are from", "an email address, with a name if you like, such as Slipway <slipway@example.com>";
+    MAIL_RATE = "mail_rate", Value("50"),
+        "Mails a second that one process sends to one domain, if there is a mail server", "a whole number from 1 to 100000";
+    PUBLIC_URL = "public_url", Described("http:// and http_addr"),
+        "Where users find Slipway: links in mails begin with it", "an http or https URL such as https://slipway.example.com";
     ACTIVITY_RETENTION = "activity_retention", Value("90d"),
         "How long the wall of activity is kept", "a duration of 8d at least, such as 90d (the bus keeps events 7 days, and an entry must outlive its event)";
     LOG = "log", Value("info"),

@@ -3,11 +3,13 @@
 
 use std::{
     net::{Ipv6Addr, SocketAddr},
+    num::NonZeroU32,
     path::PathBuf,
     time::Duration,
 };
 
 use email_address::EmailAddress;
+use notify_svc::mail::{Sender, SmtpMailer};
 use slipway_mesh::{
     store::mongo,
     telemetry::logs::{self, Format},
@@ -89,6 +91,30 @@ pub(super) fn boolean(text: &str) -> Option<bool> {
 
 pub(super) fn token_ttl(text: &str) -> Option<Duration> {
     duration(text).filter(|ttl| (MINUTE..=30 * DAY).contains(ttl))
+}
+
+/// As the mail library takes it; the scheme decides about TLS.
+pub(super) fn smtp_url(text: &str) -> Option<Secret> {
+    SmtpMailer::is_url(text).then(|| Secret::new(text.to_owned()))
+}
+
+pub(super) fn mail_from(text: &str) -> Option<Sender> {
+    text.parse().ok()
+}
+
+pub(super) fn mail_rate(text: &str) -> Option<NonZeroU32> {
+    text.parse()
+        .ok()
+        .filter(|rate: &NonZeroU32| rate.get() <= 100_000)
+}
+
+/// It may have a path: Slipway can stand behind a proxy that gives it one.
+pub(super) fn public_url(text: &str) -> Option<String> {
+    let uri: Uri = text.parse().ok()?;
+    let web = matches!(uri.scheme_str(), Some("http" | "https"));
+    let plain = !uri.authority()?.as_str().contains('@') && !uri.host()?.is_empty();
+    let bare = uri.query().is_none() && !text.contains('#');
+    (web && plain && bare).then(|| text.to_owned())
 }
 
 pub(super) fn activity_retention(text: &str) -> Option<Duration> {
@@ -197,6 +223,43 @@ mod tests {
             "[kafka]:9092",
         ] {
             assert!(kafka_brokers(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn mail_servers_and_senders_are_such() {
+        for text in [
+            "smtp://localhost:2525",
+            "smtp://ada:s%40cret@mail.example:587?tls=required",
+            "smtps://mail.example",
+        ] {
+            assert!(smtp_url(text).is_some(), "{text}");
+        }
+        for text in ["", "localhost:25", "http://localhost", "smtp://x?tls=maybe"] {
+            assert!(smtp_url(text).is_none(), "{text}");
+        }
+        assert!(mail_from("slipway@example.com").is_some());
+        assert!(mail_from("Slipway <slipway@example.com>").is_some());
+        assert!(mail_from("Slipway").is_none());
+        assert!(mail_from("a@b.example\r\nBcc: c@d.example").is_none());
+        assert!(mail_rate("0").is_none() && mail_rate("-1").is_none());
+        assert!(mail_rate("100000").is_some() && mail_rate("100001").is_none());
+    }
+
+    #[test]
+    fn users_find_slipway_on_the_web() {
+        for text in ["http://localhost:8080", "https://intranet.example/slipway/"] {
+            assert!(public_url(text).is_some(), "{text}");
+        }
+        for text in [
+            "",
+            "slipway.example",
+            "javascript:alert(1)",
+            "https://u:p@x.example",
+            "https://x/?q",
+            "https://x/#y",
+        ] {
+            assert!(public_url(text).is_none(), "{text}");
         }
     }
 

@@ -1,7 +1,8 @@
 //! The settings that the program works with, and the rules they have to obey.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
+use notify_svc::mail::Sender;
 use slipway_mesh::telemetry::logs::Format;
 use tonic::transport::Uri;
 
@@ -42,6 +43,14 @@ pub struct Settings {
     /// What the processes of one mesh know each other by. Always there when one of the
     /// URLs is.
     pub service_secret: Option<Secret>,
+    /// Where the mail server is; `None`: mails are files in the data directory.
+    pub smtp_url: Option<Secret>,
+    /// Whom mails are from.
+    pub mail_from: Sender,
+    /// Mails a second that one process sends to one domain, if there is a mail server.
+    pub mail_rate: NonZeroU32,
+    /// Where users find Slipway.
+    pub public_url: String,
     /// How long the wall of activity is kept.
     pub activity_retention: Duration,
     /// A filter that the logs accept.
@@ -104,6 +113,10 @@ impl Reader<'_> {
         let jwt_key_file = self.read(&keys::JWT_KEY_FILE, parse::path);
         let token_ttl = self.read(&keys::TOKEN_TTL, parse::token_ttl);
         let service_secret = self.read(&keys::SERVICE_SECRET, parse::service_secret);
+        let smtp_url = self.read(&keys::SMTP_URL, parse::smtp_url);
+        let mail_from = self.read(&keys::MAIL_FROM, parse::mail_from);
+        let mail_rate = self.read(&keys::MAIL_RATE, parse::mail_rate);
+        let public_url = self.read(&keys::PUBLIC_URL, parse::public_url);
         let activity_retention = self.read(&keys::ACTIVITY_RETENTION, parse::activity_retention);
         let log = self.read(&keys::LOG, parse::log_filter);
         let log_format = self.read(&keys::LOG_FORMAT, parse::log_format);
@@ -137,6 +150,10 @@ impl Reader<'_> {
             jwt_key_file,
             token_ttl: token_ttl?,
             service_secret,
+            smtp_url,
+            mail_from: mail_from?,
+            mail_rate: mail_rate?,
+            public_url: public_url.unwrap_or(format!("http://{}", http_addr?)),
             activity_retention: activity_retention?,
             log: log?,
             log_format: log_format.unwrap_or_else(Format::for_stderr),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use async_trait::async_trait;
 use axum::Router;
+use notify_svc::mail::{FileMailer, SharedMailer, SmtpMailer};
 use release_svc::FirstAdmin;
 use slipway_mesh::{
     access::{AccessLayer, JwksSource, Keyring, Policies, ServiceSecret, ServiceTokens, Verifier},
@@ -213,10 +214,18 @@ impl Shared<'_> {
     async fn notify_routes(&self, storage: &Storage, bus: SharedBus) -> anyhow::Result<Routes> {
         let config = notify_svc::Config {
             activity_retention: self.settings.activity_retention,
+            public_url: self.settings.public_url.clone(),
+            // Files are written as fast as the disk takes them.
+            mail_rate: self
+                .settings
+                .smtp_url
+                .is_some()
+                .then_some(self.settings.mail_rate),
         };
         Ok(config.build(notify_svc::Dependencies {
             stores: storage.notify().await?,
             bus,
+            mailer: mailer(self.settings)?,
             clock: self.clock.clone(),
             background: self.life.background.clone(),
             health: self.life.health.clone(),
@@ -248,6 +257,19 @@ fn both(a: Routes, b: Routes) -> Routes {
     let (a, b) = (a.into_axum_router(), b.into_axum_router());
     // Each answers what it does not know; together they must not both.
     Routes::from(a.merge(b.reset_fallback()))
+}
+
+/// Where mails go: to the mail server, or into the directory `mail` of the data directory.
+fn mailer(settings: &Settings) -> anyhow::Result<SharedMailer> {
+    let from = settings.mail_from.clone();
+    Ok(match &settings.smtp_url {
+        Some(url) => Arc::new(SmtpMailer::new(url.expose(), from)?),
+        None => {
+            let dir = settings.data_dir.join("mail");
+            let mailer = FileMailer::new(dir.clone(), from);
+            Arc::new(mailer.with_context(|| format!("{} cannot be made", dir.display()))?)
+        }
+    })
 }
 
 fn remote(url: Option<&Uri>) -> anyhow::Result<Link> {

@@ -65,7 +65,7 @@ impl Storage {
 
     /// The stores of notify-svc.
     pub(super) async fn notify(&self) -> anyhow::Result<notify_svc::Stores> {
-        use notify_svc::store::mongo::DATABASE;
+        use notify_svc::store::DATABASE;
         match &self.mongo {
             Some(client) => Ok(notify_svc::Stores::mongo(client, DATABASE).await?),
             None => embedded::notify_stores(self.data()?),

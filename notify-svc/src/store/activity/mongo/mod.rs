@@ -20,11 +20,8 @@ use slipway_mesh::{
 };
 
 use self::documents::EntryDocument;
-use super::{ActivityStore, Appended, Page, Query, StoreError};
-use crate::activity::Activity;
-
-/// The database of this service.
-pub const DATABASE: &str = "slipway_notify";
+use super::{ActivityStore, Appended, Page, Query};
+use crate::{activity::Activity, store::StoreError};
 
 const ACTIVITY: &str = "activity";
 
@@ -38,18 +35,18 @@ const INDEXES: &[Index] = &[
 
 /// The MongoDB backend. It keeps nothing in the process.
 #[derive(Debug, Clone)]
-pub struct MongoActivityStore {
+pub(crate) struct MongoActivityStore {
     database: Database,
     entries: Collection<EntryDocument>,
 }
 
 impl MongoActivityStore {
-    /// The log in the database `name`, usually [`DATABASE`]; its indexes are built if
+    /// The log in the database `name`, usually [`crate::store::DATABASE`]; its indexes are built if
     /// they are not there.
     ///
     /// # Errors
     /// If the server is away, or an index exists with another definition.
-    pub async fn open(client: &Client, name: &str) -> Result<Self, StorageError> {
+    pub(crate) async fn open(client: &Client, name: &str) -> Result<Self, StorageError> {
         let database = Database::open(client, name, INDEXES).await?;
         Ok(Self {
             entries: database.collection(ACTIVITY),
@@ -83,12 +80,6 @@ struct Aged {
     #[serde(rename = "_id")]
     sequence: i64,
     stored_at: mongodb::bson::DateTime,
-}
-
-impl From<StorageError> for StoreError {
-    fn from(error: StorageError) -> Self {
-        Self(error.to_string())
-    }
 }
 
 #[async_trait]
@@ -148,7 +139,7 @@ mod tests {
     use slipway_mesh::store::mongo::testing::Scratch;
 
     use super::*;
-    use crate::store::contract;
+    use crate::store::activity::contract;
 
     contract::tests!({
         let Some(scratch) = Scratch::database().await else {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use slipway_mesh::store::mongo::{StorageError, bounded};
 
 use super::{MongoActivityStore, documents::EntryDocument, list::number};
-use crate::{activity::Activity, store::Appended};
+use crate::{activity::Activity, store::activity::Appended};
 
 /// Documents of one insert: what stays well within an operation's time.
 const BATCH: usize = 500;

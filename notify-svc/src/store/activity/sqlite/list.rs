@@ -13,7 +13,10 @@ use uuid::Uuid;
 use super::parse_ids;
 use crate::{
     activity::{Activity, Entry, Filter, TypePattern},
-    store::{Direction, EXAMINED, PAGE_WEIGHT, Page, Query},
+    store::{
+        EXAMINED, PAGE_WEIGHT,
+        activity::{Direction, Page, Query},
+    },
 };
 
 pub(super) fn page(c: &Connection, query: &Query) -> Result<Page, StorageError> {
@@ -165,7 +168,7 @@ fn parse_id(text: &str) -> Result<Uuid, rusqlite::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{contract, sqlite::MIGRATIONS};
+    use crate::store::{MIGRATIONS, activity::contract};
 
     /// What SQLite does for a query, a line for each step.
     fn plan(c: &Connection, query: &Query) -> Vec<String> {

@@ -7,7 +7,10 @@ use super::{
 };
 use crate::{
     activity::{Activity, Entry, Filter, TypePattern},
-    store::{Direction, EXAMINED, PAGE_WEIGHT, Query},
+    store::{
+        EXAMINED, PAGE_WEIGHT,
+        activity::{Direction, Query},
+    },
 };
 
 fn queries() -> impl Strategy<Value = Query> {
@@ -64,7 +67,9 @@ pub(super) fn naively(entries: &[Entry], query: &Query) -> Vec<Entry> {
     found
 }
 
-pub(in crate::store) async fn filters_select_what_a_naive_reader_would(open: impl Fn() -> Log) {
+pub(in crate::store::activity) async fn filters_select_what_a_naive_reader_would(
+    open: impl Fn() -> Log,
+) {
     let store = open();
     let entries = numbered(log(150));
     store.append(log(150), now()).await.unwrap();
@@ -83,7 +88,7 @@ pub(in crate::store) async fn filters_select_what_a_naive_reader_would(open: imp
     }
 }
 
-pub(in crate::store) async fn a_page_has_a_weight(open: impl Fn() -> Log) {
+pub(in crate::store::activity) async fn a_page_has_a_weight(open: impl Fn() -> Log) {
     let store = open();
     let heavy: Vec<_> = (1..=10)
         .map(|n| Activity {
@@ -98,7 +103,7 @@ pub(in crate::store) async fn a_page_has_a_weight(open: impl Fn() -> Log) {
     assert_eq!(read_on(&store, query).await, numbered(heavy));
 }
 
-pub(in crate::store) async fn a_combination_that_hardly_matches_takes_its_time_in_pages(
+pub(in crate::store::activity) async fn a_combination_that_hardly_matches_takes_its_time_in_pages(
     open: impl Fn() -> Log,
 ) {
     let store = open();
@@ -131,7 +136,7 @@ pub(in crate::store) async fn a_combination_that_hardly_matches_takes_its_time_i
     assert_eq!(found[0].activity, rare);
 }
 
-pub(in crate::store) async fn bounds_beyond_the_log_are_no_error(open: impl Fn() -> Log) {
+pub(in crate::store::activity) async fn bounds_beyond_the_log_are_no_error(open: impl Fn() -> Log) {
     let store = open();
     store.append(log(3), now()).await.unwrap();
     for after in [3, 4, u64::MAX] {

@@ -13,7 +13,10 @@ use slipway_mesh::store::mongo::{StorageError, bounded};
 use super::{MongoActivityStore, Numbered, documents::EntryDocument};
 use crate::{
     activity::{Entry, Filter, TypePattern},
-    store::{Direction, EXAMINED, PAGE_WEIGHT, Page, Query},
+    store::{
+        EXAMINED, PAGE_WEIGHT,
+        activity::{Direction, Page, Query},
+    },
 };
 
 /// Entries fetched at a time: a page may end early by its weight.

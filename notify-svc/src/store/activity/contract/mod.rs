@@ -19,7 +19,7 @@ use crate::activity::{Activity, Entry, Filter};
 /// Defines the suite for a backend: `tests!({ (guard, open) })`.
 macro_rules! tests {
     ($setup:block) => {
-        $crate::store::contract::tests!($setup:
+        $crate::store::activity::contract::tests!($setup:
             appends::entries_are_numbered_from_one_in_order
             appends::an_entry_is_read_as_it_was_written
             appends::an_event_is_logged_once
@@ -39,7 +39,7 @@ macro_rules! tests {
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
                 let (_guard, open) = $setup;
-                $crate::store::contract::$module::$name(open).await;
+                $crate::store::activity::contract::$module::$name(open).await;
             }
         )*
     };

@@ -3,9 +3,11 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Log, activity, everything, lists::naively, log, now, numbered, person, read_on};
-use crate::{activity::Filter, store::Query};
+use crate::{activity::Filter, store::activity::Query};
 
-pub(in crate::store) async fn pruning_keeps_what_is_young_and_the_newest(open: impl Fn() -> Log) {
+pub(in crate::store::activity) async fn pruning_keeps_what_is_young_and_the_newest(
+    open: impl Fn() -> Log,
+) {
     let store = open();
     let later = now() + SignedDuration::from_hours(1);
     store.append(log(5), now()).await.unwrap();
@@ -29,7 +31,7 @@ pub(in crate::store) async fn pruning_keeps_what_is_young_and_the_newest(open: i
     assert_eq!((page.oldest, page.newest, page.entries.len()), (8, 8, 1));
 }
 
-pub(in crate::store) async fn the_sequence_goes_on_after_pruning(open: impl Fn() -> Log) {
+pub(in crate::store::activity) async fn the_sequence_goes_on_after_pruning(open: impl Fn() -> Log) {
     let store = open();
     store.append(log(4), now()).await.unwrap();
     store.prune(Timestamp::MAX, 10).await.unwrap();

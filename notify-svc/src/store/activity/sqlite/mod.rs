@@ -2,8 +2,6 @@
 
 mod list;
 
-use std::path::Path;
-
 use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
@@ -13,10 +11,11 @@ use slipway_mesh::{
 };
 use uuid::Uuid;
 
-use super::{ActivityStore, Appended, Page, Query, StoreError};
-use crate::activity::Activity;
+use super::{ActivityStore, Appended, Page, Query};
+use crate::{activity::Activity, store::StoreError};
 
-const MIGRATIONS: &[&str] = &["
+/// Its tables.
+pub(in crate::store) const SCHEMA: &str = "
     CREATE TABLE activity (
         sequence   INTEGER PRIMARY KEY,
         event_id   TEXT    NOT NULL UNIQUE,
@@ -45,29 +44,18 @@ const MIGRATIONS: &[&str] = &["
         sequence INTEGER NOT NULL,
         PRIMARY KEY (user_id, sequence)
     ) STRICT, WITHOUT ROWID;
-"];
+";
 
 /// The SQLite backend.
 #[derive(Clone)]
-pub struct SqliteActivityStore {
+pub(crate) struct SqliteActivityStore {
     db: Database,
 }
 
 impl SqliteActivityStore {
-    /// Opens or creates the file at `path`. Blocks: call it at start.
-    ///
-    /// # Errors
-    /// If the file cannot be used.
-    pub fn open(path: &Path) -> Result<Self, StorageError> {
-        Ok(Self {
-            db: Database::open(path, "notify", MIGRATIONS)?,
-        })
-    }
-}
-
-impl From<StorageError> for StoreError {
-    fn from(error: StorageError) -> Self {
-        Self(error.to_string())
+    /// The log in `db`.
+    pub(crate) fn new(db: Database) -> Self {
+        Self { db }
     }
 }
 
@@ -214,14 +202,14 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::store::contract;
+    use crate::store::activity::contract;
 
     contract::tests!({
         let dir = tempfile::tempdir().unwrap();
         let open = {
             let path = dir.path().join("notify.db");
             move || -> Arc<dyn ActivityStore> {
-                Arc::new(SqliteActivityStore::open(&path).unwrap())
+                Arc::new(SqliteActivityStore::new(crate::store::open(&path).unwrap()))
             }
         };
         (dir, open)
@@ -230,7 +218,8 @@ mod tests {
     #[tokio::test]
     async fn what_is_pruned_leaves_nothing_behind() {
         let dir = tempfile::tempdir().unwrap();
-        let store = SqliteActivityStore::open(&dir.path().join("notify.db")).unwrap();
+        let store =
+            SqliteActivityStore::new(crate::store::open(&dir.path().join("notify.db")).unwrap());
         let log = contract::log(20);
         store.append(log, Timestamp::UNIX_EPOCH).await.unwrap();
         assert_eq!(store.prune(Timestamp::MAX, 100).await.unwrap(), 19);

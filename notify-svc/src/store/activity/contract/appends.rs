@@ -9,10 +9,12 @@ use tokio::sync::Barrier;
 use super::{Log, activity, everything, log, now, numbered};
 use crate::{
     activity::{Activity, Entry},
-    store::{Appended, Page, Query},
+    store::activity::{Appended, Page, Query},
 };
 
-pub(in crate::store) async fn entries_are_numbered_from_one_in_order(open: impl Fn() -> Log) {
+pub(in crate::store::activity) async fn entries_are_numbered_from_one_in_order(
+    open: impl Fn() -> Log,
+) {
     let store = open();
     let (count, newest) = (3, 3);
     assert_eq!(
@@ -30,7 +32,7 @@ pub(in crate::store) async fn entries_are_numbered_from_one_in_order(open: impl 
     assert_eq!(store.newest().await.unwrap(), 5);
 }
 
-pub(in crate::store) async fn an_entry_is_read_as_it_was_written(open: impl Fn() -> Log) {
+pub(in crate::store::activity) async fn an_entry_is_read_as_it_was_written(open: impl Fn() -> Log) {
     let odd = Activity {
         event_type: "no family".into(),
         subject: String::new(),
@@ -43,7 +45,7 @@ pub(in crate::store) async fn an_entry_is_read_as_it_was_written(open: impl Fn()
     assert_eq!(everything(&open()).await, numbered(written));
 }
 
-pub(in crate::store) async fn an_event_is_logged_once(open: impl Fn() -> Log) {
+pub(in crate::store::activity) async fn an_event_is_logged_once(open: impl Fn() -> Log) {
     let store = open();
     let twice = vec![activity(1), activity(1), activity(2), activity(1)];
     let (count, newest) = (2, 2);
@@ -65,7 +67,9 @@ pub(in crate::store) async fn an_event_is_logged_once(open: impl Fn() -> Log) {
     assert_eq!(everything(&store).await, numbered(log(3)));
 }
 
-pub(in crate::store) async fn writers_that_race_leave_no_gap_and_no_repeat(open: impl Fn() -> Log) {
+pub(in crate::store::activity) async fn writers_that_race_leave_no_gap_and_no_repeat(
+    open: impl Fn() -> Log,
+) {
     let barrier = Arc::new(Barrier::new(4));
     let writers = (0..4_u128).map(|writer| {
         let (store, barrier) = (open(), Arc::clone(&barrier));
@@ -96,7 +100,9 @@ pub(in crate::store) async fn writers_that_race_leave_no_gap_and_no_repeat(open:
     }
 }
 
-pub(in crate::store) async fn a_redelivery_that_races_has_no_effect(open: impl Fn() -> Log) {
+pub(in crate::store::activity) async fn a_redelivery_that_races_has_no_effect(
+    open: impl Fn() -> Log,
+) {
     let barrier = Arc::new(Barrier::new(4));
     let writers = (0..4).map(|_| {
         let (store, barrier) = (open(), Arc::clone(&barrier));
@@ -113,7 +119,7 @@ pub(in crate::store) async fn a_redelivery_that_races_has_no_effect(open: impl F
     assert_eq!(everything(&open()).await, numbered(log(30)));
 }
 
-pub(in crate::store) async fn an_empty_log_has_no_ends(open: impl Fn() -> Log) {
+pub(in crate::store::activity) async fn an_empty_log_has_no_ends(open: impl Fn() -> Log) {
     let store = open();
     let empty = Page {
         entries: vec![],

@@ -1,0 +1,244 @@
+//! The dispatcher: takes notifications from the queue and sends them.
+//!
+//! It claims what is due, as many as it can send at once, and nobody else has what it
+//! has claimed until the claim ends ([`LEASE`]), so any number of replicas work on one
+//! queue. Each notification has its slot from the claim until its outcome is stored:
+//! after a crash at most [`CONCURRENCY`] mails were sent whose outcome is not known, and
+//! those are sent again, with the same `Message-ID`.
+//!
+//! While the mail server is away, one notification is tried now and then and the others
+//! stay in the queue as they are: an outage uses up nobody's retries.
+
+mod limits;
+mod send;
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::{SignedDuration, Timestamp};
+use slipway_mesh::{clock::SharedClock, life::Background, outbox::Wake};
+use tokio::{task::JoinSet, time::Instant};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+pub use limits::DomainLimits;
+use send::{Contact, Sender, Whom};
+
+use crate::{
+    mail::SharedMailer,
+    metrics as m,
+    notification::{Notification, To},
+    notifier::Bell,
+    store::{
+        StoreError,
+        notifications::{Claim, NotificationStore},
+        recipients::RecipientStore,
+    },
+    templates::Templates,
+};
+
+/// Mails that one process sends at the same time.
+pub const CONCURRENCY: usize = 16;
+
+/// How long the sending of one mail may take.
+pub const DEADLINE: Duration = Duration::from_secs(20);
+
+/// How long a claim lasts: longer than everything that is done with a notification, so
+/// that it ends only if the process did.
+const LEASE: SignedDuration = SignedDuration::from_secs(45);
+
+/// How often a dispatcher looks by itself: for what is due again, for what other
+/// replicas have put into the queue, and for claims that have ended.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How often a mail server that is away is tried.
+const KNOCK_EVERY: Duration = Duration::from_secs(5);
+
+/// Notifications taken back in one write at most.
+const TAKEN_BACK: usize = 500;
+
+/// Sends what is in the queue.
+pub(crate) struct Dispatcher {
+    pub(crate) notifications: Arc<dyn NotificationStore>,
+    pub(crate) recipients: Arc<dyn RecipientStore>,
+    pub(crate) mailer: SharedMailer,
+    pub(crate) templates: Arc<Templates>,
+    pub(crate) limits: Option<Arc<DomainLimits>>,
+    pub(crate) clock: SharedClock,
+    /// Rung when something is due.
+    pub(crate) bell: Bell,
+    /// Told when there are events to publish.
+    pub(crate) outbox: Wake,
+    /// Whether no other process can have claims in this database: then those found at
+    /// the start were left by a process that has ended.
+    pub(crate) sole_owner: bool,
+}
+
+/// Whether the mail server is there, as far as is known.
+enum Server {
+    Present,
+    /// Away; to be tried again then.
+    Away(Instant),
+}
+
+impl Dispatcher {
+    /// Sends in the background until told to stop; then what is being sent is finished.
+    pub(crate) fn spawn(self, background: &Background) {
+        let dispatcher = Arc::new(self);
+        background.spawn("dispatch", move |stop| {
+            let dispatcher = Arc::clone(&dispatcher);
+            async move { dispatcher.run(&stop).await }
+        });
+    }
+
+    async fn run(&self, stop: &CancellationToken) {
+        let sender = Arc::new(Sender::of(self));
+        let mut sending = JoinSet::new();
+        let mut server = Server::Present;
+        let mut next_look = Instant::now();
+        // Of the first look: what the process before this one has left.
+        let mut orphans = self.sole_owner;
+        while !stop.is_cancelled() {
+            if Instant::now() >= next_look {
+                next_look = Instant::now() + LOOK_EVERY;
+                orphans &= !self.look_around(orphans).await;
+            }
+            let free = self.free(&server, sending.len());
+            if free > 0 && !orphans {
+                self.claim(free, &sender, &mut sending).await;
+            }
+            metrics::gauge!(m::SENDING).set(sending.len() as f64);
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                Some(sent) = sending.join_next() => server.learn(sent.unwrap_or_default()),
+                () = self.bell.rung() => {}
+                () = tokio::time::sleep_until(next_look) => {}
+            }
+            while let Some(sent) = sending.try_join_next() {
+                server.learn(sent.unwrap_or_default());
+            }
+        }
+        while sending.join_next().await.is_some() {}
+    }
+
+    /// Takes back what nobody is sending any more, and counts what waits. With `orphans`
+    /// every claim there is counts as ended. Whether that was done.
+    async fn look_around(&self, orphans: bool) -> bool {
+        let now = self.clock.now();
+        let ended_by = if orphans { Timestamp::MAX } else { now };
+        match self.take_back(ended_by, now).await {
+            Ok(0) => {}
+            Ok(count) => tracing::warn!(
+                count,
+                "notifications of a process that ended are queued again"
+            ),
+            Err(error) => {
+                tracing::warn!(%error, "the queue of notifications cannot be read");
+                return false;
+            }
+        }
+        if let Ok(backlog) = self.notifications.backlog(now).await {
+            let waited = backlog
+                .oldest_due
+                .map_or(0.0, |due| now.duration_since(due).as_secs_f64());
+            metrics::gauge!(m::WAITING).set(backlog.waiting as f64);
+            metrics::gauge!(m::OLDEST_WAITING_SECONDS).set(waited.max(0.0));
+        }
+        true
+    }
+
+    async fn take_back(&self, ended_by: Timestamp, now: Timestamp) -> Result<usize, StoreError> {
+        let mut count = 0;
+        loop {
+            let taken = self
+                .notifications
+                .take_back(ended_by, now, TAKEN_BACK)
+                .await?;
+            count += taken;
+            if taken < TAKEN_BACK {
+                return Ok(count);
+            }
+        }
+    }
+
+    /// How many may be claimed now.
+    fn free(&self, server: &Server, sending: usize) -> usize {
+        match server {
+            Server::Present => CONCURRENCY - sending,
+            // One, to see whether it is back.
+            Server::Away(until) if Instant::now() >= *until && sending == 0 => 1,
+            Server::Away(_) => 0,
+        }
+    }
+
+    /// Claims what is due, at most `limit`, and begins to send it.
+    async fn claim(&self, limit: usize, sender: &Arc<Sender>, sending: &mut JoinSet<Contact>) {
+        let now = self.clock.now();
+        let claim = Claim {
+            id: Uuid::now_v7(),
+            now,
+            until: now.saturating_add(LEASE).unwrap_or(Timestamp::MAX),
+        };
+        match self.claim_and_resolve(&claim, limit).await {
+            Ok(claimed) => {
+                for (notification, whom) in claimed {
+                    let sender = Arc::clone(sender);
+                    sending
+                        .spawn(async move { sender.deliver(claim.id, notification, whom).await });
+                }
+            }
+            Err(error) => tracing::warn!(%error, "the queue of notifications cannot be read"),
+        }
+    }
+
+    /// What was claimed, with who each is for: one question for all of them.
+    async fn claim_and_resolve(
+        &self,
+        claim: &Claim,
+        limit: usize,
+    ) -> Result<Vec<(Notification, Whom)>, StoreError> {
+        let claimed = self.notifications.claim(claim, limit).await?;
+        let mut users: Vec<_> = claimed.iter().filter_map(|n| n.to.user()).collect();
+        users.sort_unstable();
+        users.dedup();
+        let known = match users.is_empty() {
+            true => Vec::new(),
+            false => self.recipients.by_ids(&users).await?,
+        };
+        let whom = |to: &To| match to {
+            To::Address(address) => Whom::at(address, address),
+            To::User(id) => match known.iter().find(|recipient| recipient.id == *id) {
+                Some(recipient) => Whom::at(&recipient.username, &recipient.email),
+                None => Whom::Unknown,
+            },
+        };
+        Ok(claimed
+            .into_iter()
+            .map(|notification| {
+                let whom = whom(&notification.to);
+                (notification, whom)
+            })
+            .collect())
+    }
+}
+
+impl Server {
+    /// Takes note of what an attempt has shown.
+    fn learn(&mut self, contact: Contact) {
+        let was_away = matches!(self, Self::Away(_));
+        match contact {
+            Contact::NotSought => return,
+            Contact::Made => *self = Self::Present,
+            Contact::Failed => *self = Self::Away(Instant::now() + KNOCK_EVERY),
+        }
+        match (was_away, contact) {
+            (false, Contact::Failed) => {
+                tracing::error!("the mail server is away: notifications wait");
+            }
+            (true, Contact::Made) => tracing::info!("the mail server is back"),
+            _ => {}
+        }
+        let up = if contact == Contact::Made { 1.0 } else { 0.0 };
+        metrics::gauge!(m::MAIL_SERVER_UP).set(up);
+    }
+}

@@ -1,0 +1,77 @@
+//! The consumer that makes notifications of events.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use slipway_mesh::{
+    bus::{
+        Event, SharedBus,
+        consumer::{Consumer, Failure, Handler, Order, Refusal, Verdict},
+    },
+    clock::SharedClock,
+    life::Background,
+};
+
+use crate::{
+    metrics as m,
+    notification::{Notification, audience},
+    notifier::Notifier,
+};
+
+/// The consumer group.
+const GROUP: &str = "notifications";
+
+/// Makes notifications of what the bus delivers.
+pub(crate) struct Notifying {
+    notifier: Notifier,
+}
+
+impl Notifying {
+    pub(crate) fn new(notifier: Notifier) -> Self {
+        Self { notifier }
+    }
+
+    /// Consumes until told to stop.
+    pub(crate) fn spawn(self, bus: &SharedBus, clock: &SharedClock, background: &Background) {
+        let topics = audience::TOPICS.iter();
+        Consumer {
+            group: GROUP,
+            topics: topics.map(|topic| topic.name.to_owned()).collect(),
+            // Nothing here is retryable for one event alone, so no retry topics are needed.
+            order: Order::PerKey,
+            handler: Arc::new(self),
+        }
+        .spawn(bus, clock, background);
+    }
+
+    fn prepare(&self, event: &Event) -> Result<Vec<Notification>, String> {
+        let drafts = audience::of(event).map_err(|error| error.to_string())?;
+        let prepare = |draft| self.notifier.prepare(event.id, draft);
+        let prepared: Result<Vec<_>, _> = drafts.into_iter().map(prepare).collect();
+        prepared.map_err(|error| error.to_string())
+    }
+}
+
+#[async_trait]
+impl Handler for Notifying {
+    async fn handle(&self, events: &[Event]) -> Result<(), Failure> {
+        let (mut notifications, mut refusals) = (Vec::new(), Vec::new());
+        for event in events {
+            match self.prepare(event) {
+                Ok(prepared) => notifications.extend(prepared),
+                Err(reason) => refusals.push(Refusal {
+                    event_id: event.id,
+                    verdict: Verdict::Poison,
+                    reason,
+                }),
+            }
+        }
+        if !refusals.is_empty() {
+            return Err(Failure::Events(refusals));
+        }
+        let queued = self.notifier.enqueue(notifications).await;
+        let queued = queued.map_err(|error| Failure::Transient(error.to_string()))?;
+        metrics::counter!(m::QUEUED).increment(queued as u64);
+        Ok(())
+    }
+}

@@ -1,0 +1,116 @@
+//! Mails as files, for where there is no mail server: one `.eml` each, which mail programs
+//! open.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use async_trait::async_trait;
+
+use super::{Mail, Mailer, Sender, Sending, message::message};
+
+/// Writes mails into a directory.
+#[derive(Debug, Clone)]
+pub struct FileMailer {
+    dir: PathBuf,
+    from: Sender,
+}
+
+impl FileMailer {
+    /// Mails from `from`, into `dir`, which is made, open to its owner only, if it is not
+    /// there.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn new(dir: PathBuf, from: Sender) -> io::Result<Self> {
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(&dir)?;
+        Ok(Self { dir, from })
+    }
+}
+
+#[async_trait]
+impl Mailer for FileMailer {
+    async fn send(&self, mail: &Mail) -> Sending {
+        let bytes = match message(mail, &self.from) {
+            Ok(message) => message.formatted(),
+            Err(error) => return Sending::Permanent(error.to_string()),
+        };
+        let (dir, name) = (self.dir.clone(), mail.id.to_string());
+        let written = tokio::task::spawn_blocking(move || write(&dir, &name, &bytes)).await;
+        match written {
+            Ok(Ok(())) => Sending::Accepted(format!("written to {}.eml", mail.id)),
+            Ok(Err(error)) => Sending::Unreachable(error.to_string()),
+            Err(error) => Sending::Unreachable(error.to_string()),
+        }
+    }
+}
+
+/// Writes the whole file or none of it: beside its place first, then, when it is on the
+/// disk, to its place. A mail that is sent again takes the place of the first.
+fn write(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let unfinished = dir.join(format!(".{name}.part"));
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&unfinished)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&unfinished, dir.join(format!("{name}.eml")))?;
+    File::open(dir)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::notification::{NotificationId, Subject};
+
+    fn mail(text: &str) -> Mail {
+        Mail {
+            id: NotificationId::at(Timestamp::UNIX_EPOCH),
+            to: "ada@example.com".parse().unwrap(),
+            subject: Subject::new("Hello"),
+            text: text.to_owned(),
+            html: String::new(),
+            date: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_mail_is_one_file_however_often_it_is_sent() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path().join("data").join("mail");
+        let mailer = FileMailer::new(place.clone(), "a@b.example".parse().unwrap()).unwrap();
+        let mail = mail("first");
+        for text in ["first", "second"] {
+            let mail = Mail {
+                text: text.to_owned(),
+                ..mail.clone()
+            };
+            let sent = mailer.send(&mail).await;
+            assert!(matches!(sent, Sending::Accepted(_)), "{sent:?}");
+        }
+        let files: Vec<_> = fs::read_dir(&place).unwrap().collect();
+        assert_eq!(files.len(), 1);
+        let written = fs::read_to_string(place.join(format!("{}.eml", mail.id))).unwrap();
+        assert!(written.contains("second") && !written.contains("first"));
+    }
+
+    #[tokio::test]
+    async fn a_directory_that_is_gone_is_not_the_mails_fault() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path().join("mail");
+        let mailer = FileMailer::new(place.clone(), "a@b.example".parse().unwrap()).unwrap();
+        fs::remove_dir(&place).unwrap();
+        let sent = mailer.send(&mail("x")).await;
+        assert!(matches!(sent, Sending::Unreachable(_)), "{sent:?}");
+    }
+}

@@ -1,0 +1,269 @@
+//! Notifications: who is told of what, by what way, and what became of it. Pure: no I/O,
+//! no async, no clock.
+//!
+//! | module | the rules in it |
+//! | --- | --- |
+//! | [`audience`] | which event notifies whom |
+//! | [`outcome`] | what an attempt leads to: sent, tried again, given up |
+//! | [`filter`] | which notifications a reader wants |
+
+pub mod audience;
+pub mod filter;
+pub mod outcome;
+mod subject;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use slipway_mesh::typed_id;
+use uuid::{NoContext, Uuid};
+
+pub use audience::Draft;
+pub use filter::Filter;
+pub use outcome::{Attempt, Outcome, Settled};
+pub use subject::Subject;
+
+typed_id! {
+    /// Identifies a notification; later ones sort after earlier ones.
+    NotificationId
+}
+
+impl NotificationId {
+    /// A new identifier of a notification made at `now`.
+    #[must_use]
+    pub fn at(now: Timestamp) -> Self {
+        let (seconds, nanos) = unix(now);
+        Self(Uuid::new_v7(uuid::Timestamp::from_unix(
+            NoContext, seconds, nanos,
+        )))
+    }
+
+    /// The least identifier of those made at `now` or later: all made before are less.
+    /// So a range of times is a range of identifiers.
+    #[must_use]
+    pub fn first_at(now: Timestamp) -> Self {
+        let millis = u64::try_from(now.as_millisecond()).unwrap_or(0);
+        Self(uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid())
+    }
+}
+
+fn unix(time: Timestamp) -> (u64, u32) {
+    let millis = u64::try_from(time.as_millisecond()).unwrap_or(0);
+    let nanos = u32::try_from(millis % 1000).unwrap_or(0) * 1_000_000;
+    (millis / 1000, nanos)
+}
+
+/// By what way somebody is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Channel {
+    /// An email.
+    Email,
+}
+
+impl Channel {
+    /// As it is stored and told.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Email => "EMAIL",
+        }
+    }
+}
+
+/// Where a notification stands.
+///
+/// ```text
+/// QUEUED → SENDING → SENT → DELIVERED
+///   ↑________↓  ↓______↓___→ FAILED
+/// SUPPRESSED (never queued)
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum State {
+    /// Waits until it is due: at once, after a failed attempt, or after quiet hours.
+    Queued,
+    /// A process has claimed it and is sending it.
+    Sending,
+    /// The mail server took it.
+    Sent,
+    /// The mail server's operator confirmed that it arrived.
+    Delivered,
+    /// It will not be tried again; the reason says why.
+    Failed,
+    /// It was not to be sent; the reason says why.
+    Suppressed,
+}
+
+impl State {
+    /// Every state.
+    pub const ALL: [Self; 6] = [
+        Self::Queued,
+        Self::Sending,
+        Self::Sent,
+        Self::Delivered,
+        Self::Failed,
+        Self::Suppressed,
+    ];
+
+    /// As it is stored and told.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "QUEUED",
+            Self::Sending => "SENDING",
+            Self::Sent => "SENT",
+            Self::Delivered => "DELIVERED",
+            Self::Failed => "FAILED",
+            Self::Suppressed => "SUPPRESSED",
+        }
+    }
+
+    /// The state of this name, if there is one.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+/// Who is told. As text it is the account's id or the address, which holds an `@`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum To {
+    /// An account, whose address is looked up when the mail is sent.
+    User(Uuid),
+    /// A bare address, in lower case: administrators who need not have an account.
+    Address(String),
+}
+
+impl To {
+    /// A bare address.
+    #[must_use]
+    pub fn address(text: &str) -> Self {
+        Self::Address(text.to_lowercase())
+    }
+
+    /// The account, if it is one.
+    #[must_use]
+    pub fn user(&self) -> Option<Uuid> {
+        match self {
+            Self::User(id) => Some(*id),
+            Self::Address(_) => None,
+        }
+    }
+
+    /// What [`To::to_string`] wrote.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.contains('@') {
+            return Some(Self::Address(text.to_owned()));
+        }
+        text.parse().ok().map(Self::User)
+    }
+}
+
+impl std::fmt::Display for To {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::User(id) => id.fmt(f),
+            Self::Address(address) => f.write_str(address),
+        }
+    }
+}
+
+/// One event told to one recipient by one way.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Notification {
+    /// Identifies it. It also makes the mail's `Message-ID`.
+    pub id: NotificationId,
+    /// The event it tells of. One event tells each recipient once by each way.
+    pub event_id: Uuid,
+    /// That event's type, for example `task.assigned`: it chooses the template.
+    pub kind: String,
+    /// By what way.
+    pub channel: Channel,
+    /// To whom.
+    pub to: To,
+    /// What it is about, in one line.
+    pub subject: Subject,
+    /// The template's variables, a JSON object.
+    pub data: Value,
+    /// Where it stands.
+    pub state: State,
+    /// Why it was suppressed or failed.
+    pub reason: Option<String>,
+    /// When it is to be tried, or to be tried again; meaningful while it is queued.
+    pub due_at: Timestamp,
+    /// What was tried, oldest first.
+    pub attempts: Vec<Attempt>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+impl Notification {
+    /// A notification that is due at once.
+    #[must_use]
+    pub fn new(draft: Draft, event_id: Uuid, subject: Subject, now: Timestamp) -> Self {
+        Self {
+            id: NotificationId::at(now),
+            event_id,
+            kind: draft.kind,
+            channel: Channel::Email,
+            to: draft.to,
+            subject,
+            data: draft.data,
+            state: State::Queued,
+            reason: None,
+            due_at: now,
+            attempts: Vec::new(),
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
+    /// The same, not to be sent, and why.
+    #[must_use]
+    pub fn suppressed(self, reason: impl Into<String>) -> Self {
+        Self {
+            state: State::Suppressed,
+            reason: Some(reason.into()),
+            ..self
+        }
+    }
+
+    /// The same, not to be sent before `due_at`.
+    #[must_use]
+    pub fn deferred(self, due_at: Timestamp) -> Self {
+        Self { due_at, ..self }
+    }
+
+    /// The bytes of its texts: what it weighs in a page.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let attempts = self.attempts.iter().map(|attempt| attempt.answer.len());
+        self.data.to_string().len() + self.subject.as_str().len() + attempts.sum::<usize>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_of_times_is_a_range_of_identifiers() {
+        let time = |millis| Timestamp::from_millisecond(millis).unwrap();
+        let made = NotificationId::at(time(1_700_000_000_123));
+        assert!(NotificationId::first_at(time(1_700_000_000_123)) <= made);
+        assert!(made < NotificationId::first_at(time(1_700_000_000_124)));
+        assert!(NotificationId::first_at(Timestamp::MIN) < made);
+    }
+
+    #[test]
+    fn a_recipient_is_read_as_it_was_written() {
+        for to in [To::User(Uuid::now_v7()), To::address("Ops@Example.com")] {
+            assert_eq!(To::parse(&to.to_string()), Some(to));
+        }
+        assert_eq!(To::parse("somebody"), None);
+    }
+}

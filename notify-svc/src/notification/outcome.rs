@@ -1,0 +1,271 @@
+//! What an attempt leads to.
+//!
+//! | the attempt | the notification |
+//! | --- | --- |
+//! | accepted: the mail server took it | SENT |
+//! | refused for good (5xx) | FAILED at once |
+//! | refused for now (4xx), no answer, the line dropped | tried again after each of [`RETRIES`], then FAILED |
+//! | the mail server cannot be reached, or refuses us and not the mail | tried again, for [`GIVE_UP_AFTER`]: that the server is away says nothing about this mail |
+//! | interrupted: the process that was sending it ended | tried again at once; whether it was sent is not known |
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::{Notification, State};
+
+/// How long a notification waits after each temporary failure; each is varied by a fifth
+/// at most, so that what failed together does not come again together.
+pub const RETRIES: [Duration; 3] = [
+    Duration::from_secs(10),
+    Duration::from_secs(60),
+    Duration::from_secs(5 * 60),
+];
+
+/// How long a mail server may be away, from the first attempt on.
+pub const GIVE_UP_AFTER: SignedDuration = SignedDuration::from_hours(24);
+
+/// Bytes kept of an answer.
+const LONGEST_ANSWER: usize = 500;
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Outcome {
+    /// The mail server took it.
+    Accepted,
+    /// Not now: a reply of 4xx, no answer in time, a line that dropped. After a line that
+    /// dropped the server may have taken it.
+    Temporary,
+    /// Not ever: a reply of 5xx, an address or a template that cannot be used.
+    Permanent,
+    /// The mail server cannot be reached, or refuses to talk to us.
+    Unreachable,
+    /// The process that was sending it ended or lost the database: it may have been sent.
+    Interrupted,
+}
+
+impl Outcome {
+    /// As it is told.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "ACCEPTED",
+            Self::Temporary => "TEMPORARY",
+            Self::Permanent => "PERMANENT",
+            Self::Unreachable => "UNREACHABLE",
+            Self::Interrupted => "INTERRUPTED",
+        }
+    }
+}
+
+/// One attempt to send a notification.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Attempt {
+    /// When it was begun; of an interrupted one, when that was found.
+    pub at: Timestamp,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What the server answered, or what went wrong.
+    pub answer: String,
+}
+
+impl Attempt {
+    /// An attempt; of a long answer the beginning is kept.
+    #[must_use]
+    pub fn new(at: Timestamp, took: Duration, outcome: Outcome, answer: &str) -> Self {
+        let end = answer.floor_char_boundary(LONGEST_ANSWER);
+        Self {
+            at,
+            duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            outcome,
+            answer: answer[..end].trim_end().to_owned(),
+        }
+    }
+
+    /// The attempt of a process that did not come to its end, found at `now`.
+    #[must_use]
+    pub fn interrupted(now: Timestamp) -> Self {
+        let answer =
+            "the process that was sending it did not record the outcome: it may have been sent";
+        Self::new(now, Duration::ZERO, Outcome::Interrupted, answer)
+    }
+}
+
+/// A notification after an attempt.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settled {
+    /// As it is now: SENT, FAILED, or QUEUED again.
+    pub notification: Notification,
+    /// Whether it is decided: sent, or given up.
+    pub is_final: bool,
+}
+
+impl Notification {
+    /// What an attempt leads to. `spread` is from -1 to 1 and varies the delay of a
+    /// further attempt.
+    #[must_use]
+    pub fn settle(mut self, attempt: Attempt, spread: f64, now: Timestamp) -> Settled {
+        let before = |outcome| {
+            self.attempts
+                .iter()
+                .filter(|a| a.outcome == outcome)
+                .count()
+        };
+        let again = match attempt.outcome {
+            Outcome::Accepted | Outcome::Permanent => None,
+            Outcome::Temporary => RETRIES.get(before(Outcome::Temporary)).copied(),
+            Outcome::Unreachable => {
+                let first = self.attempts.first().map_or(now, |first| first.at);
+                let patience = now.duration_since(first) < GIVE_UP_AFTER;
+                let step = before(Outcome::Unreachable).min(RETRIES.len() - 1);
+                patience.then_some(RETRIES[step])
+            }
+            Outcome::Interrupted => Some(Duration::ZERO),
+        };
+        self.state = match (attempt.outcome, again) {
+            (Outcome::Accepted, _) => State::Sent,
+            (_, Some(_)) => State::Queued,
+            (_, None) => State::Failed,
+        };
+        if let Some(wait) = again {
+            let wait = wait.mul_f64(1.0 + spread.clamp(-1.0, 1.0) / 5.0);
+            self.due_at = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
+        }
+        if self.state == State::Failed {
+            self.reason = Some(attempt.answer.clone());
+        }
+        self.attempts.push(attempt);
+        self.updated_at = now;
+        Settled {
+            is_final: self.state != State::Queued,
+            notification: self,
+        }
+    }
+
+    /// Puts it back into the queue untried, to be due at `due_at`.
+    #[must_use]
+    pub fn postpone(self, due_at: Timestamp, now: Timestamp) -> Settled {
+        Settled {
+            notification: Self {
+                state: State::Queued,
+                due_at,
+                updated_at: now,
+                ..self
+            },
+            is_final: false,
+        }
+    }
+
+    /// How often it was tried, as far as an attempt came to its end.
+    #[must_use]
+    pub fn tries(&self) -> u32 {
+        let ended = self
+            .attempts
+            .iter()
+            .filter(|a| a.outcome != Outcome::Interrupted);
+        u32::try_from(ended.count()).unwrap_or(u32::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::notification::{Draft, Subject, To};
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn made() -> Notification {
+        let draft = Draft {
+            kind: "task.assigned".to_owned(),
+            to: To::User(Uuid::nil()),
+            data: json!({}),
+        };
+        Notification::new(draft, Uuid::nil(), Subject::new("x"), NOW)
+    }
+
+    fn after(notification: Notification, outcome: Outcome, now: Timestamp) -> Settled {
+        let attempt = Attempt::new(now, Duration::from_millis(5), outcome, "said the server");
+        notification.settle(attempt, 0.0, now)
+    }
+
+    /// The delays until it is given up, each attempt made when it is due.
+    fn delays(outcome: Outcome) -> Vec<i64> {
+        let (mut notification, mut now, mut delays) = (made(), NOW, Vec::new());
+        loop {
+            let settled = after(notification, outcome, now);
+            notification = settled.notification;
+            if settled.is_final {
+                assert_eq!(notification.state, State::Failed);
+                assert_eq!(notification.reason.as_deref(), Some("said the server"));
+                assert_eq!(notification.attempts.len(), delays.len() + 1);
+                return delays;
+            }
+            delays.push(notification.due_at.duration_since(now).as_secs());
+            now = notification.due_at;
+        }
+    }
+
+    #[test]
+    fn what_is_accepted_is_sent() {
+        let settled = after(made(), Outcome::Accepted, NOW);
+        assert!(settled.is_final);
+        assert_eq!(settled.notification.state, State::Sent);
+        assert_eq!(settled.notification.reason, None);
+    }
+
+    #[test]
+    fn what_is_refused_for_good_fails_at_once() {
+        assert!(delays(Outcome::Permanent).is_empty());
+    }
+
+    #[test]
+    fn what_is_refused_for_now_is_tried_three_times_more() {
+        assert_eq!(delays(Outcome::Temporary), [10, 60, 300]);
+    }
+
+    #[test]
+    fn a_server_that_is_away_is_waited_for_a_day() {
+        let delays = delays(Outcome::Unreachable);
+        assert_eq!(delays[..4], [10, 60, 300, 300]);
+        let day = GIVE_UP_AFTER.as_secs();
+        let total: i64 = delays.iter().sum();
+        assert!((day..day + 600).contains(&total), "{total} s");
+    }
+
+    #[test]
+    fn an_outage_uses_up_no_retries() {
+        let mut notification = made();
+        for _ in 0..10 {
+            notification = after(notification, Outcome::Unreachable, NOW).notification;
+            notification = after(notification, Outcome::Interrupted, NOW).notification;
+        }
+        for _ in 0..3 {
+            notification = after(notification, Outcome::Temporary, NOW).notification;
+            assert_eq!(notification.state, State::Queued);
+        }
+        assert!(after(notification, Outcome::Temporary, NOW).is_final);
+    }
+
+    #[test]
+    fn delays_vary_by_a_fifth() {
+        for (spread, seconds) in [(-1.0, 8), (0.0, 10), (1.0, 12), (5.0, 12)] {
+            let attempt = Attempt::new(NOW, Duration::ZERO, Outcome::Temporary, "later");
+            let settled = made().settle(attempt, spread, NOW);
+            assert_eq!(settled.notification.due_at.as_second(), seconds);
+        }
+    }
+
+    #[test]
+    fn of_a_long_answer_the_beginning_is_kept() {
+        let attempt = Attempt::new(NOW, Duration::ZERO, Outcome::Temporary, &"ü".repeat(9999));
+        assert_eq!(attempt.answer, "ü".repeat(250));
+    }
+}

@@ -1,0 +1,111 @@
+//! Notifications in a database: the queue they are sent from and the log of what became
+//! of them are one.
+
+mod page;
+
+pub(super) mod mongo;
+pub(super) mod sqlite;
+
+#[cfg(test)]
+mod contract;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use slipway_mesh::{bus::Event, life::Check};
+use uuid::Uuid;
+
+pub(crate) use mongo::MongoNotificationStore;
+pub use page::{Direction, Page, Query};
+pub(crate) use sqlite::SqliteNotificationStore;
+
+use super::StoreError;
+use crate::notification::{Notification, NotificationId};
+
+/// A claim on notifications: who sends them, and until when nobody else does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    /// Made anew for every claim.
+    pub id: Uuid,
+    /// When it is made.
+    pub now: Timestamp,
+    /// When it ends by itself: then the notification is taken back into the queue.
+    pub until: Timestamp,
+}
+
+/// How much waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Backlog {
+    /// Notifications that are queued or being sent.
+    pub waiting: u64,
+    /// When the one that has waited longest was due.
+    pub oldest_due: Option<Timestamp>,
+}
+
+/// The notifications.
+#[async_trait]
+pub trait NotificationStore: Check {
+    /// Stores new notifications. One whose event, recipient and channel are there
+    /// already is passed over; returns how many were not.
+    ///
+    /// # Errors
+    /// If the database is away. Then it is not known which are stored: try again.
+    async fn enqueue(&self, notifications: Vec<Notification>) -> Result<usize, StoreError>;
+
+    /// Claims notifications that are due, the longest due first: they are SENDING, and
+    /// no other claim has them.
+    ///
+    /// # Errors
+    /// If the database is away. What was claimed nevertheless is taken back when the
+    /// claim ends.
+    async fn claim(&self, claim: &Claim, limit: usize) -> Result<Vec<Notification>, StoreError>;
+
+    /// Stores what an attempt led to, with the events that tell of it, in one write;
+    /// `false`, and nothing is stored, if the claim has ended and somebody took it back.
+    ///
+    /// # Errors
+    /// If the database is away. Then it is not known whether it is stored: try again.
+    async fn settle(
+        &self,
+        claim: Uuid,
+        notification: &Notification,
+        events: Vec<Event>,
+    ) -> Result<bool, StoreError>;
+
+    /// Takes notifications whose claims end at `ended_by` or before back into the queue,
+    /// at most `limit`; returns how many. Each gets an attempt that says so and is due
+    /// `now`.
+    ///
+    /// # Errors
+    /// If the database is away.
+    async fn take_back(
+        &self,
+        ended_by: Timestamp,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<usize, StoreError>;
+
+    /// A notification.
+    ///
+    /// # Errors
+    /// If the database is away.
+    async fn get(&self, id: NotificationId) -> Result<Option<Notification>, StoreError>;
+
+    /// A page of notifications.
+    ///
+    /// # Errors
+    /// If the database is away.
+    async fn list(&self, query: &Query) -> Result<Page, StoreError>;
+
+    /// How much waits at `now`.
+    ///
+    /// # Errors
+    /// If the database is away.
+    async fn backlog(&self, now: Timestamp) -> Result<Backlog, StoreError>;
+
+    /// Deletes, from the oldest on, at most `limit` notifications made before `before`
+    /// that are not waiting; returns how many.
+    ///
+    /// # Errors
+    /// If the database is away.
+    async fn prune(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError>;
+}

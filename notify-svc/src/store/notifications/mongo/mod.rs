@@ -1,0 +1,324 @@
+//! Notifications in MongoDB: a document for each, with its outbox inside.
+//!
+//! Every change names the state it was made on. A claim first reads what is due and then
+//! takes it, document by document as the server goes: of two claims that read the same,
+//! each gets what the other has not taken.
+
+mod documents;
+mod list;
+
+#[cfg(test)]
+mod plans;
+
+use async_trait::async_trait;
+use futures::TryStreamExt as _;
+use jiff::Timestamp;
+use mongodb::{
+    Collection,
+    bson::{Document, doc, serialize_to_bson},
+};
+use serde::Deserialize;
+use slipway_mesh::{
+    bus::Event,
+    life::Check,
+    outbox::mongo::{Entry, MongoOutbox, index as outbox_index},
+    store::mongo::{Client, Database, Index, StorageError, bounded, from_bson, malformed, to_bson},
+};
+use uuid::Uuid;
+
+use self::documents::{AttemptDocument, NotificationDocument};
+use super::{Backlog, Claim, NotificationStore, Page, Query};
+use crate::{
+    notification::{Attempt, Notification, NotificationId},
+    store::StoreError,
+};
+
+const NOTIFICATIONS: &str = "notifications";
+
+const INDEXES: &[Index] = &[
+    Index::on(
+        NOTIFICATIONS,
+        "once",
+        &[("eventId", 1), ("recipient", 1), ("channel", 1)],
+    )
+    .unique(),
+    Index::on(NOTIFICATIONS, "due", &[("state", 1), ("dueAt", 1)]),
+    Index::on(NOTIFICATIONS, "claimed", &[("claimedUntil", 1)]).having("claimedUntil"),
+    Index::on(
+        NOTIFICATIONS,
+        "by_recipient",
+        &[("recipient", 1), ("_id", 1)],
+    ),
+    Index::on(NOTIFICATIONS, "by_kind", &[("kind", 1), ("_id", 1)]),
+    Index::on(NOTIFICATIONS, "by_state", &[("state", 1), ("_id", 1)]),
+    outbox_index(NOTIFICATIONS),
+];
+
+/// The collections of this service whose documents have an outbox.
+const OUTBOXES: &[&str] = &[NOTIFICATIONS];
+
+/// The MongoDB backend. It keeps nothing in the process.
+#[derive(Debug, Clone)]
+pub(crate) struct MongoNotificationStore {
+    database: Database,
+    notifications: Collection<NotificationDocument>,
+}
+
+/// A notification's id.
+#[derive(Debug, Deserialize)]
+struct Identified {
+    #[serde(rename = "_id")]
+    id: String,
+}
+
+impl MongoNotificationStore {
+    /// The notifications in the database `name`, usually [`crate::store::DATABASE`]; the
+    /// indexes are built if they are not there.
+    ///
+    /// # Errors
+    /// If the server is away, or an index exists with another definition.
+    pub(crate) async fn open(client: &Client, name: &str) -> Result<Self, StorageError> {
+        let database = Database::open(client, name, INDEXES).await?;
+        Ok(Self {
+            notifications: database.collection(NOTIFICATIONS),
+            database,
+        })
+    }
+
+    /// The outboxes in these documents.
+    pub(crate) fn outbox(&self) -> MongoOutbox {
+        MongoOutbox::new(self.database.clone(), OUTBOXES)
+    }
+
+    /// The ids that `condition` finds, by `order`.
+    async fn ids(
+        &self,
+        condition: Document,
+        order: Document,
+        limit: usize,
+    ) -> Result<Vec<String>, StorageError> {
+        let documents = self.notifications.clone_with_type::<Identified>();
+        let find = documents
+            .find(condition)
+            .sort(order)
+            .limit(i64::try_from(limit).unwrap_or(i64::MAX))
+            .projection(doc! { "_id": 1 });
+        let found: Vec<Identified> = bounded(async { find.await?.try_collect().await }).await?;
+        Ok(found.into_iter().map(|found| found.id).collect())
+    }
+
+    /// Changes those of `ids` for which `still` holds; returns how many. Tried again
+    /// where writes met inside the server: what is changed already no longer fits.
+    async fn change(
+        &self,
+        ids: &[String],
+        still: Document,
+        update: Document,
+    ) -> Result<usize, StorageError> {
+        let mut condition = doc! { "_id": { "$in": ids } };
+        condition.extend(still);
+        loop {
+            let change = self
+                .notifications
+                .update_many(condition.clone(), update.clone());
+            match bounded(change.into_future()).await {
+                Ok(changed) => return Ok(usize::try_from(changed.modified_count).unwrap_or(0)),
+                Err(error) if error.gave_way() => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn insert(&self, notifications: &[Notification]) -> Result<usize, StorageError> {
+        let documents: Vec<_> = notifications
+            .iter()
+            .map(NotificationDocument::try_from)
+            .collect::<Result<_, _>>()?;
+        let (mut stored, mut rest) = (0, documents.as_slice());
+        while !rest.is_empty() {
+            let insert = self.notifications.insert_many(rest).ordered(true);
+            match bounded(insert.into_future()).await {
+                Ok(_) => return Ok(stored + rest.len()),
+                // The first that is refused is there already, or gave way to another
+                // write; which of the two shows when it is tried again.
+                Err(error) => {
+                    let before = error.inserted_before_refusal().ok_or(error)?;
+                    stored += before;
+                    rest = &rest[before..];
+                    if self.is_stored(&rest[0]).await? {
+                        rest = &rest[1..];
+                    }
+                }
+            }
+        }
+        Ok(stored)
+    }
+
+    async fn is_stored(&self, document: &NotificationDocument) -> Result<bool, StorageError> {
+        let found = self.ids(document.once(), doc! { "_id": 1 }, 1).await?;
+        Ok(!found.is_empty())
+    }
+
+    async fn claim_due(
+        &self,
+        claim: &Claim,
+        limit: usize,
+    ) -> Result<Vec<Notification>, StorageError> {
+        let now = to_bson(claim.now);
+        let due = doc! { "state": "QUEUED", "dueAt": { "$lte": now } };
+        let ids = self.ids(due.clone(), doc! { "dueAt": 1 }, limit).await?;
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let claimed = doc! { "$set": {
+            "state": "SENDING", "claim": claim.id.to_string(),
+            "claimedUntil": to_bson(claim.until), "updatedAt": now,
+        } };
+        self.change(&ids, due, claimed).await?;
+        let mine = doc! { "_id": { "$in": ids }, "claim": claim.id.to_string() };
+        let find = self.notifications.find(mine).sort(doc! { "dueAt": 1 });
+        let found: Vec<_> = bounded(async { find.await?.try_collect().await }).await?;
+        found.into_iter().map(Notification::try_from).collect()
+    }
+
+    async fn store_outcome(
+        &self,
+        claim: Uuid,
+        notification: &Notification,
+        events: &[Event],
+    ) -> Result<bool, StorageError> {
+        let attempts = notification.attempts.iter().map(AttemptDocument::from);
+        let attempts: Vec<_> = attempts.collect();
+        let outbox: Vec<_> = events.iter().map(Entry::from).collect();
+        let mut update = doc! {
+            "$set": {
+                "state": notification.state.as_str(),
+                "reason": &notification.reason,
+                "dueAt": to_bson(notification.due_at),
+                "attempts": serialize_to_bson(&attempts).map_err(malformed)?,
+                "updatedAt": to_bson(notification.updated_at),
+            },
+            "$unset": { "claim": "", "claimedUntil": "" },
+        };
+        if !outbox.is_empty() {
+            let entries = serialize_to_bson(&outbox).map_err(malformed)?;
+            update.insert("$push", doc! { "outbox": { "$each": entries } });
+        }
+        let still = doc! { "state": "SENDING", "claim": claim.to_string() };
+        let id = notification.id.to_string();
+        Ok(self.change(&[id], still, update).await? == 1)
+    }
+}
+
+#[async_trait]
+impl Check for MongoNotificationStore {
+    async fn check(&self) -> Result<(), String> {
+        self.database.check().await
+    }
+}
+
+#[async_trait]
+impl NotificationStore for MongoNotificationStore {
+    async fn enqueue(&self, notifications: Vec<Notification>) -> Result<usize, StoreError> {
+        Ok(self.insert(&notifications).await?)
+    }
+
+    async fn claim(&self, claim: &Claim, limit: usize) -> Result<Vec<Notification>, StoreError> {
+        Ok(self.claim_due(claim, limit).await?)
+    }
+
+    async fn settle(
+        &self,
+        claim: Uuid,
+        notification: &Notification,
+        events: Vec<Event>,
+    ) -> Result<bool, StoreError> {
+        Ok(self.store_outcome(claim, notification, &events).await?)
+    }
+
+    async fn take_back(
+        &self,
+        ended_by: Timestamp,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<usize, StoreError> {
+        let abandoned = doc! { "claimedUntil": { "$lte": to_bson(ended_by) } };
+        let ids = self
+            .ids(abandoned.clone(), doc! { "claimedUntil": 1 }, limit)
+            .await?;
+        if ids.is_empty() {
+            return Ok(0);
+        }
+        let interrupted = AttemptDocument::from(&Attempt::interrupted(now));
+        let now = to_bson(now);
+        let interrupted =
+            serialize_to_bson(&interrupted).map_err(|error| StoreError::from(malformed(error)))?;
+        let update = doc! {
+            "$set": { "state": "QUEUED", "dueAt": now, "updatedAt": now },
+            "$unset": { "claim": "", "claimedUntil": "" },
+            "$push": { "attempts": interrupted },
+        };
+        Ok(self.change(&ids, abandoned, update).await?)
+    }
+
+    async fn get(&self, id: NotificationId) -> Result<Option<Notification>, StoreError> {
+        let find = self.notifications.find_one(doc! { "_id": id.to_string() });
+        let found = bounded(find.into_future()).await?;
+        Ok(found.map(Notification::try_from).transpose()?)
+    }
+
+    async fn list(&self, query: &Query) -> Result<Page, StoreError> {
+        Ok(list::page(self, query).await?)
+    }
+
+    async fn backlog(&self, now: Timestamp) -> Result<Backlog, StoreError> {
+        let waiting = doc! { "state": { "$in": ["QUEUED", "SENDING"] } };
+        let count = self.notifications.count_documents(waiting);
+        let waiting = bounded(count.into_future()).await?;
+        let due = doc! { "state": "QUEUED", "dueAt": { "$lte": to_bson(now) } };
+        let oldest = self.notifications.find_one(due).sort(doc! { "dueAt": 1 });
+        let oldest = bounded(oldest.into_future()).await?;
+        let oldest_due = oldest.map(|oldest| from_bson(oldest.due_at)).transpose();
+        Ok(Backlog {
+            waiting,
+            oldest_due: oldest_due?,
+        })
+    }
+
+    async fn prune(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        let old = doc! {
+            "_id": { "$lt": NotificationId::first_at(before).to_string() },
+            "state": { "$nin": ["QUEUED", "SENDING"] },
+            // What is not published yet is still needed.
+            "outbox.id": { "$exists": false },
+        };
+        let ids = self.ids(old, doc! { "_id": 1 }, limit).await?;
+        let delete = self
+            .notifications
+            .delete_many(doc! { "_id": { "$in": ids } });
+        let deleted = bounded(delete.into_future()).await?;
+        Ok(usize::try_from(deleted.deleted_count).unwrap_or(usize::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use slipway_mesh::store::mongo::testing::Scratch;
+
+    use super::*;
+    use crate::store::notifications::contract::{self, Opened};
+
+    contract::tests!({
+        let Some(scratch) = Scratch::database().await else {
+            return;
+        };
+        let opened = MongoNotificationStore::open(scratch.client(), scratch.name()).await;
+        let store = opened.unwrap();
+        (scratch, move || Opened {
+            outbox: Arc::new(store.outbox()),
+            store: Arc::new(store.clone()),
+        })
+    });
+}

@@ -1,0 +1,56 @@
+//! Shows that the queue and the lists are read through an index: by what the server says
+//! it would do.
+
+use mongodb::bson::{Document, doc};
+use slipway_mesh::store::mongo::testing::Scratch;
+
+use super::{MongoNotificationStore, NOTIFICATIONS, list::Conditions};
+use crate::store::notifications::{NotificationStore as _, contract};
+
+/// Enough that reading all of them would be worse.
+const STORED: u128 = 300;
+
+fn commands() -> Vec<Document> {
+    let find = |filter: Document, order: Document| {
+        doc! { "find": NOTIFICATIONS, "filter": filter, "sort": order, "limit": 16 }
+    };
+    let now = mongodb::bson::DateTime::from_millis(1_000);
+    let mut commands = vec![
+        find(
+            doc! { "state": "QUEUED", "dueAt": { "$lte": now } },
+            doc! { "dueAt": 1 },
+        ),
+        find(
+            doc! { "claimedUntil": { "$lte": now } },
+            doc! { "claimedUntil": 1 },
+        ),
+        find(
+            slipway_mesh::outbox::mongo::overdue(jiff::Timestamp::UNIX_EPOCH),
+            doc! { "outbox.id": 1 },
+        ),
+    ];
+    for query in contract::every_shape_of_query() {
+        let pipeline = Conditions::of(&query).pipeline(&query);
+        commands.push(doc! { "aggregate": NOTIFICATIONS, "pipeline": pipeline, "cursor": {} });
+    }
+    commands
+}
+
+#[tokio::test]
+async fn the_queue_and_the_lists_are_read_through_an_index() {
+    let Some(scratch) = Scratch::database().await else {
+        return;
+    };
+    let opened = MongoNotificationStore::open(scratch.client(), scratch.name()).await;
+    let stored = contract::notifications(STORED);
+    opened.unwrap().enqueue(stored).await.unwrap();
+    let database = scratch.client().database(scratch.name());
+    for command in commands() {
+        let explain = doc! { "explain": &command, "verbosity": "queryPlanner" };
+        let plan = database.run_command(explain).await.unwrap().to_string();
+        assert!(plan.contains("\"indexName\""), "{command}: {plan}");
+        for scan in ["COLLSCAN", "Seq Scan"] {
+            assert!(!plan.contains(scan), "{command}: {plan}");
+        }
+    }
+}

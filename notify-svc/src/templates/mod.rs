@@ -1,0 +1,137 @@
+//! From an event's data to the words of a mail.
+//!
+//! A type of notification has three templates, for the subject, the plain text and the
+//! HTML, as files in `notify-svc/templates`. Their variables are those that
+//! [`audience`](crate::notification::audience) hands on, and beside them:
+//!
+//! | variable | |
+//! | --- | --- |
+//! | `recipient` | name of who gets it; not in the subject |
+//! | `publicUrl` | where Slipway is found by its users, without a slash at the end |
+//!
+//! and the filter `when`, which writes a time for people. In HTML everything is escaped.
+//! A template has fuel for so many steps and room for so much text; one that needs more
+//! is broken.
+
+mod built_in;
+mod limited;
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value, context, value::Serde};
+
+use crate::notification::Subject;
+
+/// Steps a template may take: what the built-in ones take, a hundred times.
+const FUEL: u64 = 100_000;
+
+/// Bytes a template may write.
+const LONGEST: usize = 256 * 1024;
+
+/// A template cannot be used: it is malformed, refers to what is not there, or does not
+/// come to an end. Says where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct RenderError(String);
+
+/// The words of a mail, its subject aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Body {
+    /// The plain text.
+    pub text: String,
+    /// The same as HTML.
+    pub html: String,
+}
+
+/// The templates of all types of notifications.
+#[derive(Debug, Clone)]
+pub struct Templates {
+    env: Environment<'static>,
+    public_url: String,
+}
+
+impl Templates {
+    /// The built-in templates, with links that begin with `public_url`.
+    #[must_use]
+    pub fn built_in(public_url: &str) -> Self {
+        let mut env = Environment::new();
+        env.set_fuel(Some(FUEL));
+        env.set_undefined_behavior(UndefinedBehavior::SemiStrict);
+        env.add_filter("when", when);
+        for (name, source) in built_in::FILES {
+            env.add_template(name, source)
+                .expect("the built-in templates are well-formed: a test renders each");
+        }
+        Self {
+            env,
+            public_url: public_url.trim_end_matches('/').to_owned(),
+        }
+    }
+
+    /// The subject of a notification of type `kind` with these variables.
+    ///
+    /// # Errors
+    /// If there is no such type, or its template cannot be used.
+    pub fn subject(&self, kind: &str, data: &serde_json::Value) -> Result<Subject, RenderError> {
+        let data = Value::from(Serde(data));
+        let variables = context! { publicUrl => self.public_url.as_str(), ..data };
+        let text = self.render(&format!("{kind}.subject"), variables)?;
+        Ok(Subject::new(&text))
+    }
+
+    /// The words of a notification of type `kind` with these variables, for `recipient`.
+    ///
+    /// # Errors
+    /// If there is no such type, or one of its templates cannot be used.
+    pub fn body(
+        &self,
+        kind: &str,
+        data: &serde_json::Value,
+        recipient: &str,
+    ) -> Result<Body, RenderError> {
+        let data = Value::from(Serde(data));
+        let variables =
+            context! { recipient => recipient, publicUrl => self.public_url.as_str(), ..data };
+        Ok(Body {
+            text: self.render(&format!("{kind}.txt"), variables.clone())?,
+            html: self.render(&format!("{kind}.html"), variables)?,
+        })
+    }
+
+    fn render(&self, name: &str, variables: Value) -> Result<String, RenderError> {
+        let mut output = limited::Output::new(LONGEST);
+        let template = self.env.get_template(name).map_err(|error| told(&error))?;
+        template
+            .render_captured_to(variables, &mut output)
+            .map_err(|error| told(&error))?;
+        Ok(output.into_text())
+    }
+}
+
+/// What is wrong, where, and for people.
+fn told(error: &minijinja::Error) -> RenderError {
+    let mut text = match error.kind() {
+        ErrorKind::OutOfFuel => "it takes too many steps".to_owned(),
+        ErrorKind::WriteFailure => format!("it writes more than {} KiB", LONGEST / 1024),
+        kind => match error.detail() {
+            Some(detail) => format!("{kind}: {detail}"),
+            None => kind.to_string(),
+        },
+    };
+    if let (Some(name), Some(line)) = (error.name(), error.line()) {
+        let _ = write!(text, " ({name}, line {line})");
+    }
+    RenderError(text)
+}
+
+/// The filter `when`: a time for people. What is no time stays as it is.
+fn when(text: &str) -> String {
+    match text.parse::<Timestamp>() {
+        Ok(time) => time.strftime("%A, %-d %B %Y, %H:%M UTC").to_string(),
+        Err(_) => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

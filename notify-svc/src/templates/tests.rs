@@ -1,0 +1,166 @@
+//! Every mail as a snapshot, and what templates may not do.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::notification::audience;
+
+const URL: &str = "https://slipway.example.com/";
+
+/// Data of each type, as its event has it.
+pub(super) fn samples() -> Vec<(&'static str, Value)> {
+    let about_the_task = json!({
+        "developerId": "01890a5d-ac96-774b-bcce-b302099a8057",
+        "developerName": "ada",
+        "releaseId": "01890a5d-ac96-774b-bcce-b302099a8058",
+        "releaseName": "Kubernetes 1.31",
+        "taskId": "01890a5d-ac96-774b-bcce-b302099a8059",
+        "taskTitle": "Build the images for every architecture",
+    });
+    let with = |more: Value| {
+        let mut data = about_the_task.clone();
+        let fields = data.as_object_mut().unwrap();
+        fields.extend(more.as_object().unwrap().clone());
+        data
+    };
+    vec![
+        (
+            "task.assigned",
+            with(json!({"orderIndex": 3, "actor": "grace"})),
+        ),
+        ("task.hotfix_added", with(json!({"actor": "grace"}))),
+        (
+            "task.stale_detected",
+            with(json!({"startedAt": "2026-01-02T03:04:05.678Z", "hours": 49})),
+        ),
+        (
+            "task.reminder_due",
+            with(json!({
+                "dueAt": "2026-01-05T16:00:00Z", "remindAt": "2026-01-05T09:30:00Z",
+            })),
+        ),
+    ]
+}
+
+#[test]
+fn every_type_that_notifies_has_a_sample() {
+    let kinds: Vec<_> = samples().into_iter().map(|(kind, _)| kind).collect();
+    assert_eq!(kinds, audience::KINDS);
+}
+
+#[test]
+fn mails_read_as_they_should() {
+    let templates = Templates::built_in(URL);
+    for (kind, data) in samples() {
+        let subject = templates.subject(kind, &data).unwrap();
+        let body = templates.body(kind, &data, "ada").unwrap();
+        // Links are as long as they are.
+        let words = |line: &&str| !line.contains("https://");
+        let mut lines = body.text.lines().filter(words);
+        assert!(lines.all(|line| line.len() <= 78), "{}", body.text);
+        let text = format!("Subject: {}\n\n{}", subject.as_str(), body.text);
+        insta::assert_snapshot!(format!("{kind}.txt"), text);
+        insta::assert_snapshot!(format!("{kind}.html"), body.html);
+    }
+}
+
+#[test]
+fn what_is_not_known_of_an_event_is_left_out() {
+    let templates = Templates::built_in(URL);
+    for (kind, mut data) in samples() {
+        let fields = data.as_object_mut().unwrap();
+        fields.remove("actor");
+        fields.remove("dueAt");
+        let body = templates.body(kind, &data, "ada").unwrap();
+        assert!(!body.text.contains("grace"), "{kind}");
+        assert!(!body.html.contains("Due"), "{kind}");
+    }
+}
+
+#[test]
+fn html_in_names_stays_text() {
+    let templates = Templates::built_in(URL);
+    let evil = r#"<script>alert("x")</script>"#;
+    for (kind, mut data) in samples() {
+        for field in [
+            "taskTitle",
+            "releaseName",
+            "actor",
+            "taskId",
+            "startedAt",
+            "dueAt",
+        ] {
+            if let Some(value) = data.get_mut(field) {
+                *value = evil.into();
+            }
+        }
+        let body = templates.body(kind, &data, evil).unwrap();
+        assert!(!body.html.contains("<script"), "{kind}: {}", body.html);
+        assert!(!body.html.contains(r#""x""#), "{kind}: {}", body.html);
+        assert!(body.html.contains("&lt;script&gt;"), "{kind}");
+        assert!(body.text.contains(evil), "text is not escaped: {kind}");
+    }
+}
+
+#[test]
+fn an_event_cannot_lead_readers_elsewhere() {
+    let templates = Templates::built_in(URL);
+    for (kind, mut data) in samples() {
+        data["publicUrl"] = "https://evil.example".into();
+        data["recipient"] = "eve".into();
+        let body = templates.body(kind, &data, "ada").unwrap();
+        assert!(!body.html.contains("evil") && !body.text.contains("evil"));
+        assert!(body.text.contains("Hello ada"));
+        assert!(body.text.contains("https://slipway.example.com/tasks/0189"));
+    }
+}
+
+fn with_template(source: &'static str) -> Templates {
+    let mut templates = Templates::built_in(URL);
+    templates.env.add_template("bad.subject", source).unwrap();
+    templates
+}
+
+#[test]
+fn a_template_that_would_not_end_is_stopped() {
+    let endless = "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}";
+    let error = with_template(endless)
+        .subject("bad", &json!({}))
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "it takes too many steps (bad.subject, line 1)"
+    );
+}
+
+#[test]
+fn a_template_that_writes_too_much_is_stopped() {
+    let source = "{% for a in range(500) %}{{ text }}{% endfor %}";
+    let data = json!({"text": "x".repeat(10_000)});
+    let error = with_template(source).subject("bad", &data).unwrap_err();
+    assert!(
+        error.to_string().starts_with("it writes more than 256 KiB"),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_is_wrong_is_said_with_its_place() {
+    let error = with_template("\n{{ nobody.name }}").subject("bad", &json!({}));
+    let text = error.unwrap_err().to_string();
+    assert!(
+        text.contains("undefined") && text.contains("line 2"),
+        "{text}"
+    );
+    let unknown = with_template("").body("task.unknown", &json!({}), "ada");
+    assert!(unknown.is_err());
+}
+
+#[test]
+fn a_long_subject_is_cut_and_stays_one_line() {
+    let subject =
+        with_template("{{ text }}").subject("bad", &json!({"text": "x\r\n".repeat(5000)}));
+    let subject = subject.unwrap();
+    assert_eq!(subject.as_str().chars().count(), 200);
+    assert!(!subject.as_str().contains(char::is_control));
+}
