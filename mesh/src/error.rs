@@ -197,6 +197,17 @@ impl Fault {
     /// A dependency is away. `cause` goes to the log, not to the client.
     pub fn unavailable(what: &str, cause: impl Display) -> Self {
         tracing::warn!(error = %cause, "{what} is unavailable");
+        Self::away(what)
+    }
+
+    /// Another service of the mesh is away. Which one goes to the log with the `cause`, not
+    /// to the client.
+    pub fn unreachable(service: &str, cause: impl Display) -> Self {
+        tracing::warn!(service, error = %cause, "a service cannot be reached");
+        Self::away("A service")
+    }
+
+    fn away(what: &str) -> Self {
         Self::new(
             Kind::Unavailable,
             "UNAVAILABLE",

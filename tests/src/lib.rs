@@ -5,6 +5,7 @@
 //! arrived when it is read from the stream.
 
 pub mod backbones;
+pub mod certificates;
 pub mod client;
 pub mod mesh;
 pub mod process;
@@ -14,6 +15,7 @@ pub mod team;
 pub mod topics;
 
 pub use backbones::Backbones;
+pub use certificates::Authority;
 pub use client::{Answer, Client};
 pub use mesh::{Mesh, Role};
 pub use process::{Options, Process};

@@ -9,23 +9,21 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use futures::FutureExt as _;
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response};
 use tokio::sync::Notify;
 use tonic::{Status, body::Body};
 use tower::{Layer, Service};
 use tracing::Instrument as _;
 
+use super::deadline::Deadline;
 use crate::{
     error::Fault,
     telemetry::{TraceContext, metrics as m, trace::TRACEPARENT},
 };
-
-/// A call without a deadline of its own gets this one.
-const DEFAULT_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Counts the calls that have been accepted and not yet answered.
 #[derive(Debug, Clone, Default)]
@@ -122,14 +120,15 @@ where
                 .and_then(|value| value.to_str().ok()),
         );
         let method = request.uri().path().to_owned();
-        let deadline = deadline(request.headers()).unwrap_or(DEFAULT_DEADLINE);
+        let deadline = Deadline::of(request.headers());
         let span = tracing::info_span!("rpc", method, trace_id = trace.trace_id());
         let work = async move {
             let _guard = guard;
             let started = Instant::now();
-            let answer = AssertUnwindSafe(tokio::time::timeout(deadline, inner.call(request)))
-                .catch_unwind()
-                .await;
+            let answer =
+                AssertUnwindSafe(tokio::time::timeout_at(deadline.at(), inner.call(request)))
+                    .catch_unwind()
+                    .await;
             let response = match answer {
                 Ok(Ok(answer)) => answer?,
                 Ok(Err(_elapsed)) => Status::from(Fault::deadline()).into_http(),
@@ -141,7 +140,7 @@ where
             record(method, started, &response);
             Ok(response)
         };
-        Box::pin(trace.scope(work.instrument(span)))
+        Box::pin(trace.scope(deadline.scope(work.instrument(span))))
     }
 }
 
@@ -161,25 +160,6 @@ pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("a panic without a text")
-}
-
-/// The `grpc-timeout` a client asks for: up to 8 digits and a unit.
-fn deadline(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get("grpc-timeout")?.to_str().ok()?;
-    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    if digits.len() > 8 {
-        return None;
-    }
-    let value: u64 = digits.parse().ok()?;
-    Some(match unit {
-        "H" => Duration::from_secs(value * 3600),
-        "M" => Duration::from_secs(value * 60),
-        "S" => Duration::from_secs(value),
-        "m" => Duration::from_millis(value),
-        "u" => Duration::from_micros(value),
-        "n" => Duration::from_nanos(value),
-        _ => return None,
-    })
 }
 
 #[cfg(test)]
@@ -227,20 +207,5 @@ mod tests {
         assert!(none.as_mut().now_or_never().is_none());
         drop(guard);
         none.await;
-    }
-
-    #[test]
-    fn deadlines_are_read_as_grpc_writes_them() {
-        let read = |text: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert("grpc-timeout", text.parse().unwrap());
-            deadline(&headers)
-        };
-        assert_eq!(read("5S"), Some(Duration::from_secs(5)));
-        assert_eq!(read("250m"), Some(Duration::from_millis(250)));
-        assert_eq!(read("2H"), Some(Duration::from_secs(7200)));
-        for bad in ["", "S", "5", "5x", "-5S", "123456789S"] {
-            assert_eq!(read(bad), None, "{bad}");
-        }
     }
 }

@@ -25,6 +25,9 @@ impl ServiceCheck {
 #[async_trait]
 impl Check for ServiceCheck {
     async fn check(&self) -> Result<(), String> {
+        if let Some(problem) = self.link.problem() {
+            return Err(problem);
+        }
         let request = HealthCheckRequest {
             service: self.service.to_owned(),
         };

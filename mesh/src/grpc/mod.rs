@@ -3,14 +3,23 @@
 //! A service crate builds its [`tonic::service::Routes`]. Wiring puts the [`Surround`]
 //! around them once: trace, deadline, access. The same surrounded routes are served on a
 //! socket ([`GrpcServer`]) and called in process ([`Link::local`]), so that there is one
-//! behaviour.
+//! behaviour. A service in other processes is called over connections that [`remote`]
+//! keeps; what goes along with each call is an [`Outbound`].
 
 mod call;
+mod deadline;
 mod health;
 mod link;
+mod method;
+mod outbound;
+mod remote;
 mod server;
+mod tls;
 
 pub use call::panic_text;
 pub use health::ServiceCheck;
-pub use link::{CLIENT_ADDRESS, IDEMPOTENCY_KEY, Link, LinkError, Outbound, Surrounded};
+pub use link::{Link, Surrounded};
+pub use outbound::{CLIENT_ADDRESS, IDEMPOTENCY_KEY, Outbound};
+pub use remote::{MalformedOrigin, Origin, Origins};
 pub use server::{GrpcHealth, GrpcServer, Surround};
+pub use tls::{Authorities, ClientTls, Identity, ServerTls, TlsError};

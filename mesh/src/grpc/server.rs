@@ -13,6 +13,7 @@ use tower::{Layer as _, ServiceExt, util::BoxCloneSyncService};
 use super::{
     call::{CallLayer, InFlight},
     link::Surrounded,
+    tls::ServerTls,
 };
 use crate::access::AccessLayer;
 
@@ -89,6 +90,7 @@ pub struct GrpcServer {
     routes: Routes,
     surround: Surround,
     health: GrpcHealth,
+    tls: Option<ServerTls>,
 }
 
 impl GrpcServer {
@@ -126,7 +128,15 @@ impl GrpcServer {
             routes,
             surround,
             health,
+            tls: None,
         })
+    }
+
+    /// The same, encrypted if there is a way to.
+    #[must_use]
+    pub fn with_tls(mut self, tls: Option<ServerTls>) -> Self {
+        self.tls = tls;
+        self
     }
 
     /// To report health with.
@@ -150,8 +160,13 @@ impl GrpcServer {
             routes,
             surround,
             health,
+            tls,
         } = self;
-        let server = Server::builder()
+        let mut builder = Server::builder();
+        if let Some(ServerTls(tls)) = tls {
+            builder = builder.tls_config(tls)?;
+        }
+        let server = builder
             .http2_keepalive_interval(Some(Duration::from_secs(20)))
             .http2_keepalive_timeout(Some(Duration::from_secs(10)))
             .layer(surround.call.clone())

@@ -7,6 +7,16 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 pub const RPC_CALLS: &str = "slipway_rpc_calls_total";
 /// Time a gRPC call took, by `method`.
 pub const RPC_SECONDS: &str = "slipway_rpc_duration_seconds";
+/// gRPC calls made to services in other processes, by `service` and `code`.
+pub const LINK_CALLS: &str = "slipway_link_calls_total";
+/// Further attempts of calls without an effect, by `service`.
+pub const LINK_RETRIES: &str = "slipway_link_retries_total";
+/// Addresses taken out, by `service` and `reason`: `lost` or `silent`.
+pub const LINK_EJECTIONS: &str = "slipway_link_ejections_total";
+/// Addresses that take calls, by `service`.
+pub const LINK_ADDRESSES: &str = "slipway_link_addresses";
+/// 1 while a service has no address that takes calls, by `service`.
+pub const LINK_OPEN: &str = "slipway_link_circuit_open";
 /// Events acknowledged by the bus, by `topic`.
 pub const EVENTS_PUBLISHED: &str = "slipway_events_published_total";
 /// Events whose effect is stored, by `group` and `topic`.
@@ -52,6 +62,23 @@ fn describe() {
         RPC_SECONDS,
         Unit::Seconds,
         "Time a gRPC call took, by method"
+    );
+    describe_counter!(
+        LINK_CALLS,
+        "gRPC calls made to services in other processes, by service and code"
+    );
+    describe_counter!(
+        LINK_RETRIES,
+        "Further attempts of calls without an effect, by service"
+    );
+    describe_counter!(
+        LINK_EJECTIONS,
+        "Addresses taken out, by service and reason (lost or silent)"
+    );
+    describe_gauge!(LINK_ADDRESSES, "Addresses that take calls, by service");
+    describe_gauge!(
+        LINK_OPEN,
+        "1 while a service has no address that takes calls, by service"
     );
     describe_counter!(EVENTS_PUBLISHED, "Events acknowledged by the bus, by topic");
     describe_counter!(

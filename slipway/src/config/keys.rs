@@ -107,9 +107,17 @@ keys! {
     KAFKA_BROKERS = "kafka_brokers", Described("the embedded bus"),
         "Some of Kafka's brokers; they name the others", "addresses with ports such as kafka-1:9092,kafka-2:9092";
     RELEASE_URL = "release_url", Described("in process"),
-        "Where the release service is", "an http or https URL without a path, such as http://release:50051";
+        "Where the release service is", "http or https URLs without a path, separated by commas alone, such as http://release:50051";
     NOTIFY_URL = "notify_url", Described("in process"),
-        "Where the notification service is", "an http or https URL without a path, such as http://notify:50051";
+        "Where the notification service is", "http or https URLs without a path, separated by commas alone, such as http://notify:50051";
+    TLS_CERT_FILE = "tls_cert_file", Described("gRPC is not encrypted"),
+        "PEM file with the certificate that this process shows to other processes, and those between it and the CA", "a path";
+    TLS_KEY_FILE = "tls_key_file", Described("gRPC is not encrypted"),
+        "PEM file with that certificate's private key", "a path";
+    TLS_CA_FILE = "tls_ca_file", Described("no https URLs"),
+        "PEM file with the CA that services with an https URL are verified with", "a path";
+    TLS_CLIENT_CA_FILE = "tls_client_ca_file", Described("callers need no certificate"),
+        "PEM file with the CA that callers of this process's gRPC services must have a certificate of", "a path";
     ADMIN_USERNAME = "admin_username", Value("admin"),
         "Name of the first administrator, made when there is none", "3 to 40 of a-z A-Z 0-9 . _ -";
     ADMIN_EMAIL = "admin_email", Value("admin@localhost"),

@@ -12,11 +12,13 @@ mod layers;
 mod parse;
 mod secret;
 mod settings;
+mod tls;
 
 pub use keys::Key;
 pub use layers::{Effective, Layers, Origin, Sources};
 pub use secret::Secret;
 pub use settings::Settings;
+pub use tls::Tls;
 
 pub(crate) use parse::username;
 

@@ -11,10 +11,10 @@ use std::{
 use email_address::EmailAddress;
 use notify_svc::mail::{Sender, SmtpMailer};
 use slipway_mesh::{
+    grpc::Origins,
     store::mongo,
     telemetry::logs::{self, Format},
 };
-use tonic::transport::Uri;
 
 use super::Secret;
 
@@ -33,14 +33,8 @@ pub(super) fn address(text: &str) -> Option<SocketAddr> {
     }
 }
 
-pub(super) fn service_url(text: &str) -> Option<Uri> {
-    let uri: Uri = text.parse().ok()?;
-    let web = matches!(uri.scheme_str(), Some("http" | "https"));
-    let (authority, host) = (uri.authority()?.as_str(), uri.host()?);
-    // What is more than the host must be a port: no user, no number that is too large.
-    let plain = authority == host || (uri.port_u16().is_some() && !authority.contains('@'));
-    let bare = uri.path() == "/" && uri.query().is_none() && !text.contains('#');
-    (web && !host.is_empty() && plain && bare).then_some(uri)
+pub(super) fn service_urls(text: &str) -> Option<Origins> {
+    text.parse().ok()
 }
 
 /// As the driver takes it; what a name in it resolves to shows when it is connected to.
@@ -151,30 +145,6 @@ mod tests {
         assert_eq!(address("[::1]:80"), "[::1]:80".parse().ok());
         for text in ["8080", "localhost", "localhost:x", "example.com:80", ""] {
             assert!(address(text).is_none(), "{text}");
-        }
-    }
-
-    #[test]
-    fn service_urls_have_no_path_and_no_user() {
-        for text in [
-            "http://release:50051",
-            "https://r.example/",
-            "http://[::1]:1",
-        ] {
-            assert!(service_url(text).is_some(), "{text}");
-        }
-        for text in [
-            "release:50051",
-            "ftp://release",
-            "http://",
-            "http://release:50051/api",
-            "http://release?x=1",
-            "http://release#x",
-            "http://user:word@release",
-            "http://release:",
-            "http://release:99999999",
-        ] {
-            assert!(service_url(text).is_none(), "{text}");
         }
     }
 

@@ -3,10 +3,9 @@
 use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use notify_svc::mail::Sender;
-use slipway_mesh::telemetry::logs::Format;
-use tonic::transport::Uri;
+use slipway_mesh::{grpc::Origins, telemetry::logs::Format};
 
-use super::{Invalid, Key, Layers, Problem, Secret, keys, parse};
+use super::{Invalid, Key, Layers, Problem, Secret, keys, parse, tls::Tls};
 use crate::cli::Role;
 
 /// A valid configuration. `Debug` does not show secrets.
@@ -25,9 +24,11 @@ pub struct Settings {
     /// Some of Kafka's brokers; `None`: the embedded bus.
     pub kafka_brokers: Option<String>,
     /// Where the release service is; `None`: in this process, or not needed.
-    pub release_url: Option<Uri>,
+    pub release_url: Option<Origins>,
     /// Where the notification service is; `None`: in this process, or not needed.
-    pub notify_url: Option<Uri>,
+    pub notify_url: Option<Origins>,
+    /// How processes speak TLS with each other.
+    pub tls: Tls,
     /// Name of the first administrator, who is made when there is none.
     pub admin_username: String,
     /// Email address of the first administrator.
@@ -89,8 +90,8 @@ impl Layers {
     }
 }
 
-struct Reader<'a> {
-    layers: &'a Layers,
+pub(super) struct Reader<'a> {
+    pub(super) layers: &'a Layers,
     problems: Vec<Problem>,
 }
 
@@ -104,8 +105,9 @@ impl Reader<'_> {
         let ops_addr = self.read(&keys::OPS_ADDR, parse::address);
         let mongodb_url = self.read(&keys::MONGODB_URL, parse::mongodb_url);
         let kafka_brokers = self.read(&keys::KAFKA_BROKERS, parse::kafka_brokers);
-        let release_url = self.read(&keys::RELEASE_URL, parse::service_url);
-        let notify_url = self.read(&keys::NOTIFY_URL, parse::service_url);
+        let release_url = self.read(&keys::RELEASE_URL, parse::service_urls);
+        let notify_url = self.read(&keys::NOTIFY_URL, parse::service_urls);
+        let tls = self.tls([release_url.as_ref(), notify_url.as_ref()]);
         let admin_username = self.read(&keys::ADMIN_USERNAME, parse::username);
         let admin_email = self.read(&keys::ADMIN_EMAIL, parse::email);
         let admin_password = self.read(&keys::ADMIN_PASSWORD, parse::password);
@@ -143,6 +145,7 @@ impl Reader<'_> {
             kafka_brokers,
             release_url,
             notify_url,
+            tls,
             admin_username: admin_username?,
             admin_email: admin_email?,
             admin_password,
@@ -227,7 +230,7 @@ impl Reader<'_> {
         }
     }
 
-    fn problem(&mut self, key: &Key, message: impl Into<String>) {
+    pub(super) fn problem(&mut self, key: &Key, message: impl Into<String>) {
         self.problems
             .push(Problem::new(self.layers.place(key), message));
     }

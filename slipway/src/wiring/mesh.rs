@@ -11,7 +11,7 @@ use slipway_mesh::{
     access::{AccessLayer, JwksSource, Keyring, Policies, ServiceSecret, ServiceTokens, Verifier},
     bus::SharedBus,
     clock::{SharedClock, SystemClock},
-    grpc::{GrpcServer, Link, Outbound, ServiceCheck, Surround},
+    grpc::{GrpcServer, Link, Origins, Outbound, ServiceCheck, Surround},
     life::Need,
 };
 use slipway_proto::{
@@ -19,7 +19,7 @@ use slipway_proto::{
     events::{TOPICS, Topic},
     identity::v1::{GetJwksRequest, identity_service_client::IdentityServiceClient},
 };
-use tonic::{service::Routes, transport::Uri};
+use tonic::service::Routes;
 
 use super::{Life, data_dir::DataDir, embedded, storage::Storage};
 use crate::{
@@ -80,7 +80,7 @@ impl Shared<'_> {
         let link = Link::local(surround.around(routes.clone()));
         Ok(Built {
             router: Some(self.router(link.clone(), link, verifier)),
-            grpc: Some(GrpcServer::new(routes, services, surround).await?),
+            grpc: Some(self.server(routes, services, surround).await?),
             lock: storage.into_lock(),
         })
     }
@@ -94,7 +94,10 @@ impl Shared<'_> {
         let routes = self.release_routes(&storage, keys, bus).await?;
         Ok(Built {
             router: None,
-            grpc: Some(GrpcServer::new(routes, release_svc::SERVICES.into(), surround).await?),
+            grpc: Some(
+                self.server(routes, release_svc::SERVICES.into(), surround)
+                    .await?,
+            ),
             lock: storage.into_lock(),
         })
     }
@@ -103,18 +106,22 @@ impl Shared<'_> {
         let storage = Storage::open(self.settings).await?;
         self.warn_if_alone("the wall stays empty");
         let bus = self.bus(&storage, &[], notify_svc::SERVICES).await?;
-        let surround = surround(self.verifier_from(remote(self.settings.release_url.as_ref())?))?;
+        let release = self.remote("release", self.settings.release_url.as_ref())?;
+        let surround = surround(self.verifier_from(release))?;
         let routes = self.notify_routes(&storage, bus).await?;
         Ok(Built {
             router: None,
-            grpc: Some(GrpcServer::new(routes, notify_svc::SERVICES.into(), surround).await?),
+            grpc: Some(
+                self.server(routes, notify_svc::SERVICES.into(), surround)
+                    .await?,
+            ),
             lock: storage.into_lock(),
         })
     }
 
     fn gateway(self) -> anyhow::Result<Built> {
-        let release = remote(self.settings.release_url.as_ref())?;
-        let notify = remote(self.settings.notify_url.as_ref())?;
+        let release = self.remote("release", self.settings.release_url.as_ref())?;
+        let notify = self.remote("notify", self.settings.notify_url.as_ref())?;
         // Without the wall, work goes on.
         for (link, services, need) in [
             (&release, release_svc::SERVICES, Need::Required),
@@ -233,6 +240,24 @@ impl Shared<'_> {
         }))
     }
 
+    /// The way to the service called `name`, elsewhere.
+    fn remote(&self, name: &'static str, urls: Option<&Origins>) -> anyhow::Result<Link> {
+        let urls = urls.context("a role that needs another service has its URL")?;
+        let tls = self.settings.tls.client.clone();
+        Ok(Link::remote(name, urls.clone(), tls))
+    }
+
+    /// The routes on the gRPC port.
+    async fn server(
+        &self,
+        routes: Routes,
+        services: Vec<&'static str>,
+        surround: Surround,
+    ) -> anyhow::Result<GrpcServer> {
+        let server = GrpcServer::new(routes, services, surround).await?;
+        Ok(server.with_tls(self.settings.tls.server.clone()))
+    }
+
     fn router(&self, release: Link, notify: Link, verifier: Arc<Verifier>) -> Router {
         let services = ServiceTokens::new(self.secret.clone(), "gateway", self.clock.clone());
         gateway::Config::default().build(gateway::Dependencies {
@@ -270,11 +295,6 @@ fn mailer(settings: &Settings) -> anyhow::Result<SharedMailer> {
             Arc::new(mailer.with_context(|| format!("{} cannot be made", dir.display()))?)
         }
     })
-}
-
-fn remote(url: Option<&Uri>) -> anyhow::Result<Link> {
-    let url = url.context("a role that needs another service has its URL")?;
-    Link::remote(&url.to_string()).map_err(anyhow::Error::msg)
 }
 
 /// The public keys, asked of the release service.

@@ -18,6 +18,8 @@ pub(super) struct Listeners {
     pub(super) http: Option<TcpListener>,
     pub(super) grpc: Option<TcpListener>,
     pub(super) ops: TcpListener,
+    /// Whether gRPC is encrypted.
+    encrypted: bool,
 }
 
 /// The addresses they got, as URLs.
@@ -48,18 +50,21 @@ impl Listeners {
             http,
             grpc,
             ops: bind("ops", settings.ops_addr).await?,
+            encrypted: settings.tls.server.is_some(),
         })
     }
 
     pub(super) fn addresses(&self) -> io::Result<Addresses> {
-        let url = |listener: &TcpListener| -> io::Result<String> {
-            Ok(format!("http://{}", listener.local_addr()?))
+        let url = |scheme, listener: &TcpListener| -> io::Result<String> {
+            Ok(format!("{scheme}://{}", listener.local_addr()?))
         };
+        let http = |listener| url("http", listener);
+        let grpc = |listener| url(if self.encrypted { "https" } else { "http" }, listener);
         Ok(Addresses {
             pid: std::process::id(),
-            http: self.http.as_ref().map(url).transpose()?,
-            grpc: self.grpc.as_ref().map(url).transpose()?,
-            ops: url(&self.ops)?,
+            http: self.http.as_ref().map(http).transpose()?,
+            grpc: self.grpc.as_ref().map(grpc).transpose()?,
+            ops: http(&self.ops)?,
         })
     }
 }

@@ -13,3 +13,5 @@ mod readme;
 mod replicas;
 mod roles;
 mod stream;
+mod tls;
+mod transport;

@@ -4,7 +4,7 @@
 use std::{fmt::Write as _, fs, path::Path, process::Stdio, time::Duration};
 
 use slipway::config::keys::{self, Fallback};
-use slipway_tests::{Options, Process, process};
+use slipway_tests::{Authority, Options, Process, process};
 use tokio::process::Command;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
@@ -188,6 +188,9 @@ async fn the_example_configuration_has_every_key_and_is_valid() {
             text + if assigns { line } else { "" } + "\n"
         });
     let dir = tempfile::tempdir().unwrap();
+    // The files that it names are read with it.
+    let authority = Authority::new("example").unwrap();
+    authority.write(&dir.path().join("tls")).unwrap();
     let path = dir.path().join("in-use.toml");
     fs::write(&path, in_use).unwrap();
     for (file, role) in [(EXAMPLE, "all"), (path.to_str().unwrap(), "gateway")] {

@@ -1,0 +1,136 @@
+//! What accompanies a call to a service.
+
+use std::time::Duration;
+
+use http::header::AUTHORIZATION;
+use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
+
+use super::deadline::Deadline;
+use crate::access;
+
+/// What accompanies a call to a service: on whose behalf, and until when.
+#[derive(Clone, Default)]
+pub struct Outbound {
+    /// The token to forward.
+    pub token: Option<String>,
+    /// How long the answer may take. Within a call that is being answered it is what
+    /// remains of that call's deadline, if that is less.
+    pub deadline: Option<Duration>,
+    /// The client's idempotency key.
+    pub idempotency_key: Option<String>,
+    /// The client's network address.
+    pub client_address: Option<String>,
+}
+
+/// Metadata with the key under which a client may repeat a command safely.
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// Metadata with the address of the client behind the gateway.
+pub const CLIENT_ADDRESS: &str = "slipway-client-address";
+
+impl Outbound {
+    /// On behalf of the bearer of `token`.
+    #[must_use]
+    pub fn with_token(token: String) -> Self {
+        Self {
+            token: Some(token),
+            ..Self::default()
+        }
+    }
+
+    /// For calls that a service makes to answer `request`: on behalf of its caller, whose
+    /// token is forwarded, and (as with every [`Outbound`]) within its deadline.
+    #[must_use]
+    pub fn on_behalf_of<T>(request: &tonic::Request<T>) -> Self {
+        Self {
+            token: token(request.metadata()),
+            ..Self::default()
+        }
+    }
+
+    /// `message` with this around it.
+    pub fn request<T>(&self, message: T) -> tonic::Request<T> {
+        let mut request = tonic::Request::new(message);
+        let left = Deadline::current().map(Deadline::remaining);
+        if let Some(deadline) = self.deadline.into_iter().chain(left).min() {
+            request.set_timeout(deadline);
+        }
+        let bearer = self.token.as_ref().map(|token| format!("Bearer {token}"));
+        let entries = [
+            (AUTHORIZATION.as_str(), bearer.as_deref()),
+            (IDEMPOTENCY_KEY, self.idempotency_key.as_deref()),
+            (CLIENT_ADDRESS, self.client_address.as_deref()),
+        ];
+        for (name, value) in entries {
+            // What is not a metadata value cannot have been a token or a key of ours.
+            let value: Option<MetadataValue<Ascii>> = value.and_then(|text| text.parse().ok());
+            if let Some(value) = value {
+                request.metadata_mut().insert(name, value);
+            }
+        }
+        request
+    }
+}
+
+fn token(metadata: &MetadataMap) -> Option<String> {
+    access::bearer(metadata.as_ref()).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, Response};
+    use tonic::body::Body;
+    use tower::{Layer as _, ServiceExt as _, service_fn};
+
+    use super::*;
+    use crate::grpc::call::CallLayer;
+
+    fn timeout<T>(request: &tonic::Request<T>) -> Option<Duration> {
+        let mut headers = HeaderMap::new();
+        let asked = request.metadata().get("grpc-timeout")?.to_str().unwrap();
+        headers.insert("grpc-timeout", asked.parse().unwrap());
+        Some(Deadline::of(&headers).remaining())
+    }
+
+    /// The timeout that a service asks for which calls another after `pause`, when its own
+    /// caller waits for 5 seconds.
+    async fn asked(own: Option<Duration>, pause: Duration) -> Option<Duration> {
+        let service = CallLayer::default().layer(service_fn(move |request| async move {
+            let incoming = tonic::Request::from_http(request);
+            let mut outbound = Outbound::on_behalf_of::<Body>(&incoming);
+            outbound.deadline = own;
+            tokio::time::sleep(pause).await;
+            let onward = outbound.request(());
+            assert_eq!(
+                onward.metadata().get("authorization").unwrap(),
+                "Bearer abc"
+            );
+            let mut response = Response::new(Body::empty());
+            response.extensions_mut().insert(timeout(&onward));
+            Ok::<_, std::convert::Infallible>(response)
+        }));
+        let incoming = http::Request::builder()
+            .header("grpc-timeout", "5S")
+            .header("authorization", "bearer abc")
+            .body(Body::empty())
+            .unwrap();
+        let response = service.oneshot(incoming).await.unwrap();
+        *response.extensions().get::<Option<Duration>>().unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_onward_gets_what_remains_and_never_more() {
+        let (second, four) = (Duration::from_secs(1), Duration::from_secs(4));
+        assert_eq!(asked(None, second).await, Some(four));
+        assert_eq!(
+            asked(Some(Duration::from_secs(60)), second).await,
+            Some(four)
+        );
+        assert_eq!(asked(Some(second), second).await, Some(second));
+    }
+
+    #[tokio::test]
+    async fn outside_of_a_call_only_its_own_deadline_counts() {
+        assert_eq!(timeout(&Outbound::default().request(())), None);
+    }
+}

@@ -1,0 +1,138 @@
+//! A replica that can crash, pause, refuse and come back: a gRPC server on a thread of
+//! its own.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+};
+
+use axum::Router;
+use bytes::Bytes;
+use futures::StreamExt as _;
+use http::Response;
+use http_body::Frame;
+use http_body_util::StreamBody;
+use tokio::{net::TcpListener, runtime::Runtime};
+use tokio_stream::wrappers::{TcpListenerStream, UnboundedReceiverStream};
+use tonic::{Status, body::Body, service::Routes, transport::Server};
+
+/// What a replica does with calls.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manner {
+    Answers,
+    /// As a service does whose database is away.
+    IsUnavailable,
+    /// It takes them, and health checks are answered.
+    Hangs,
+    /// It answers with a stream that sends a frame and, when the replica is
+    /// [nudged](Replica::nudge), another.
+    Streams,
+}
+
+pub(super) struct Replica {
+    pub(super) at: SocketAddr,
+    runtime: Option<Runtime>,
+    calls: Arc<AtomicUsize>,
+    nudges: Arc<tokio::sync::Notify>,
+}
+
+impl Replica {
+    pub(super) async fn start(manner: Manner) -> Self {
+        Self::start_at("127.0.0.1:0".parse().unwrap(), manner).await
+    }
+
+    pub(super) async fn start_at(at: SocketAddr, manner: Manner) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let (calls, nudges) = (Arc::<AtomicUsize>::default(), Arc::default());
+        let (counted, nudged) = (Arc::clone(&calls), Arc::clone(&nudges));
+        let bound = runtime.spawn(async move {
+            let listener = TcpListener::bind(at).await.unwrap();
+            let at = listener.local_addr().unwrap();
+            let (_reporter, health) = tonic_health::server::health_reporter();
+            let router = Router::new().fallback(move || {
+                counted.fetch_add(1, Ordering::SeqCst);
+                answer(manner, Arc::clone(&nudged))
+            });
+            let server = Server::builder()
+                .add_routes(Routes::from(router).add_service(health))
+                .serve_with_incoming(TcpListenerStream::new(listener));
+            tokio::spawn(server);
+            at
+        });
+        Self {
+            at: bound.await.unwrap(),
+            runtime: Some(runtime),
+            calls,
+            nudges,
+        }
+    }
+
+    /// How many calls have reached it.
+    pub(super) fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    /// Has its streams send one more frame.
+    pub(super) fn nudge(&self) {
+        self.nudges.notify_waiters();
+    }
+
+    /// Closes everything at once; returns where it was.
+    pub(super) fn crash(mut self) -> SocketAddr {
+        self.end();
+        self.at
+    }
+
+    /// Stops it as SIGSTOP would: its sockets stay open. It goes on when what is returned
+    /// is dropped.
+    pub(super) fn pause(&self) -> mpsc::Sender<()> {
+        let (resume, paused) = mpsc::channel::<()>();
+        // Its only thread waits here.
+        let wait = async move {
+            let _ = paused.recv();
+        };
+        self.runtime.as_ref().unwrap().spawn(wait);
+        resume
+    }
+
+    fn end(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+async fn answer(manner: Manner, nudges: Arc<tokio::sync::Notify>) -> Response<Body> {
+    match manner {
+        Manner::Answers => Status::ok("").into_http(),
+        Manner::IsUnavailable => Status::unavailable("the database is away").into_http(),
+        Manner::Hangs => std::future::pending().await,
+        Manner::Streams => {
+            let (frames, stream) = tokio::sync::mpsc::unbounded_channel();
+            frames.send(Bytes::from_static(b"frame")).unwrap();
+            tokio::spawn(async move {
+                while !frames.is_closed() {
+                    nudges.notified().await;
+                    let _ = frames.send(Bytes::from_static(b"frame"));
+                }
+            });
+            let frames = UnboundedReceiverStream::new(stream);
+            let frames = frames.map(|bytes| Ok::<_, Status>(Frame::data(bytes)));
+            Response::new(Body::new(StreamBody::new(frames)))
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! TLS between services, from PEM files: who a process says it is, and whom it believes.
+
+use std::{fmt, io, sync::Arc, time::Duration};
+
+use tokio::net::TcpStream;
+use tokio_rustls::{
+    TlsConnector,
+    client::TlsStream,
+    rustls::{
+        ClientConfig, RootCertStore,
+        crypto::{CryptoProvider, ring},
+        pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
+        sign::CertifiedKey,
+    },
+};
+use tonic::transport::{Certificate, ServerTlsConfig};
+
+/// Who has not introduced itself by then is let go.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why PEM texts cannot be used. Completes a sentence that begins with the file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TlsError {
+    /// There is no certificate.
+    #[error("holds no certificate in PEM")]
+    NoCertificate,
+    /// A certificate is not one.
+    #[error("holds a certificate that cannot be used: {0}")]
+    Certificate(String),
+    /// There is no private key.
+    #[error("holds no private key in PEM")]
+    NoKey,
+    /// The key is not of a kind that is supported.
+    #[error("holds a key that cannot be used: {0}")]
+    Key(String),
+    /// The key is another certificate's.
+    #[error("does not belong to the certificate")]
+    Mismatch,
+}
+
+/// What a process shows to be known by: certificates, its own first, and its private key.
+#[derive(Clone)]
+pub struct Identity {
+    certificates: Vec<CertificateDer<'static>>,
+    certificate_pem: Vec<u8>,
+    key_pem: Vec<u8>,
+}
+
+/// Certificates of those who are believed.
+#[derive(Clone)]
+pub struct Authorities {
+    roots: Arc<RootCertStore>,
+    pem: Vec<u8>,
+}
+
+/// How a server speaks TLS.
+#[derive(Clone)]
+pub struct ServerTls(pub(super) ServerTlsConfig);
+
+/// How a client does.
+#[derive(Clone)]
+pub struct ClientTls(TlsConnector);
+
+impl Identity {
+    /// Whether these can be the certificates of an identity.
+    ///
+    /// # Errors
+    /// If there is none, or one is malformed.
+    pub fn check(pem: &[u8]) -> Result<(), TlsError> {
+        certificates(pem).map(drop)
+    }
+
+    /// Reads an identity.
+    ///
+    /// # Errors
+    /// What is wrong with the certificates, then with the key.
+    pub fn from_pem(certificate: &[u8], key: &[u8]) -> Result<Self, TlsError> {
+        let identity = Self {
+            certificates: certificates(certificate)?,
+            certificate_pem: certificate.to_vec(),
+            key_pem: key.to_vec(),
+        };
+        let certified = CertifiedKey::from_der(
+            identity.certificates.clone(),
+            identity.key()?,
+            &ring::default_provider(),
+        );
+        match certified {
+            Ok(_) => Ok(identity),
+            Err(tokio_rustls::rustls::Error::InconsistentKeys(_)) => Err(TlsError::Mismatch),
+            Err(error @ tokio_rustls::rustls::Error::InvalidCertificate(_)) => {
+                Err(TlsError::Certificate(error.to_string()))
+            }
+            Err(error) => Err(TlsError::Key(error.to_string())),
+        }
+    }
+
+    fn key(&self) -> Result<PrivateKeyDer<'static>, TlsError> {
+        PrivateKeyDer::from_pem_slice(&self.key_pem).map_err(|_| TlsError::NoKey)
+    }
+}
+
+impl Authorities {
+    /// Reads the certificates of those who are believed.
+    ///
+    /// # Errors
+    /// If there is none, or one cannot be used.
+    pub fn from_pem(pem: &[u8]) -> Result<Self, TlsError> {
+        let mut roots = RootCertStore::empty();
+        for certificate in certificates(pem)? {
+            let added = roots.add(certificate);
+            added.map_err(|error| TlsError::Certificate(error.to_string()))?;
+        }
+        Ok(Self {
+            roots: Arc::new(roots),
+            pem: pem.to_vec(),
+        })
+    }
+}
+
+fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let found = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
+    let found = found.map_err(|error| TlsError::Certificate(error.to_string()))?;
+    if found.is_empty() {
+        return Err(TlsError::NoCertificate);
+    }
+    Ok(found)
+}
+
+impl ServerTls {
+    /// A server that shows `identity`, and, with `clients`, takes only those who show a
+    /// certificate of theirs.
+    #[must_use]
+    pub fn new(identity: &Identity, clients: Option<&Authorities>) -> Self {
+        let Identity {
+            certificate_pem,
+            key_pem,
+            ..
+        } = identity;
+        let shown = tonic::transport::Identity::from_pem(certificate_pem, key_pem);
+        let config = ServerTlsConfig::new()
+            .identity(shown)
+            .timeout(HANDSHAKE_TIMEOUT);
+        Self(match clients {
+            None => config,
+            Some(clients) => config.client_ca_root(Certificate::from_pem(&clients.pem)),
+        })
+    }
+}
+
+impl ClientTls {
+    /// A client that believes `servers` and shows `identity`, if it has one and is asked.
+    ///
+    /// # Errors
+    /// If the identity's key cannot sign.
+    pub fn new(servers: &Authorities, identity: Option<&Identity>) -> Result<Self, TlsError> {
+        let unusable = |error: tokio_rustls::rustls::Error| TlsError::Key(error.to_string());
+        let provider: CryptoProvider = ring::default_provider();
+        let builder = ClientConfig::builder_with_provider(Arc::new(provider))
+            .with_safe_default_protocol_versions()
+            .map_err(unusable)?
+            .with_root_certificates(Arc::clone(&servers.roots));
+        let mut config = match identity {
+            None => builder.with_no_client_auth(),
+            Some(identity) => builder
+                .with_client_auth_cert(identity.certificates.clone(), identity.key()?)
+                .map_err(unusable)?,
+        };
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        Ok(Self(TlsConnector::from(Arc::new(config))))
+    }
+
+    /// Speaks TLS with `host` on `stream`.
+    pub(super) async fn connect(
+        &self,
+        host: &str,
+        stream: TcpStream,
+    ) -> io::Result<TlsStream<TcpStream>> {
+        let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+        self.0.connect(name, stream).await
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Identity")
+    }
+}
+
+impl fmt::Debug for Authorities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Authorities")
+    }
+}
+
+impl fmt::Debug for ServerTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ServerTls")
+    }
+}
+
+impl fmt::Debug for ClientTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClientTls")
+    }
+}

@@ -1,0 +1,73 @@
+//! TLS between services: the PEM files are read with the configuration, so that what is
+//! wrong with them is reported with everything else.
+
+use std::fs;
+
+use slipway_mesh::grpc::{Authorities, ClientTls, Identity, Origin, Origins, ServerTls, TlsError};
+
+use super::{Key, keys, settings::Reader};
+
+/// How this process speaks TLS with others; each is `None` if it does not.
+#[derive(Debug, Clone, Default)]
+pub struct Tls {
+    /// To those who call it.
+    pub server: Option<ServerTls>,
+    /// To those whom it calls by an https URL.
+    pub client: Option<ClientTls>,
+}
+
+impl Reader<'_> {
+    /// Reads the files that are named, and notes what is wrong with them or missing.
+    pub(super) fn tls(&mut self, urls: [Option<&Origins>; 2]) -> Tls {
+        let identity = self.identity();
+        let authorities = self.pem(&keys::TLS_CA_FILE, Authorities::from_pem);
+        let clients = self.pem(&keys::TLS_CLIENT_CA_FILE, Authorities::from_pem);
+        if !self.layers.sets(&keys::TLS_CERT_FILE) && self.layers.sets(&keys::TLS_CLIENT_CA_FILE) {
+            let message = "must be set when tls_client_ca_file is: only over TLS do clients \
+                           show certificates";
+            self.problem(&keys::TLS_CERT_FILE, message);
+        }
+        let mut origins = urls.into_iter().flatten().flat_map(Origins::iter);
+        if !self.layers.sets(&keys::TLS_CA_FILE) && origins.any(Origin::is_encrypted) {
+            let message = "must be set when a service has an https URL: it is verified with it";
+            self.problem(&keys::TLS_CA_FILE, message);
+        }
+        let client = authorities.and_then(|servers| {
+            let client = ClientTls::new(&servers, identity.as_ref());
+            self.noted(&keys::TLS_KEY_FILE, client)
+        });
+        let server = identity.map(|identity| ServerTls::new(&identity, clients.as_ref()));
+        Tls { server, client }
+    }
+
+    fn identity(&mut self) -> Option<Identity> {
+        let (cert, key) = (&keys::TLS_CERT_FILE, &keys::TLS_KEY_FILE);
+        for (set, other) in [(cert, key), (key, cert)] {
+            if self.layers.sets(set) && !self.layers.sets(other) {
+                self.problem(other, format!("must be set when {} is", set.name));
+            }
+        }
+        let cert = self.pem(cert, |pem| Identity::check(pem).map(|()| pem.to_vec()));
+        let text = self.pem(key, |pem| Ok(pem.to_vec()));
+        let identity = Identity::from_pem(&cert?, &text?);
+        self.noted(key, identity)
+    }
+
+    /// What `read` makes of the file that `key` names, if it does.
+    fn pem<T>(&mut self, key: &Key, read: fn(&[u8]) -> Result<T, TlsError>) -> Option<T> {
+        let path = self.layers.effective(key).text?;
+        match fs::read(path) {
+            Ok(pem) => self.noted(key, read(&pem)),
+            Err(error) => {
+                self.problem(key, format!("its file cannot be read: {error}"));
+                None
+            }
+        }
+    }
+
+    fn noted<T>(&mut self, key: &Key, result: Result<T, TlsError>) -> Option<T> {
+        result
+            .map_err(|error| self.problem(key, format!("its file {error}")))
+            .ok()
+    }
+}

@@ -1,0 +1,194 @@
+//! TLS between processes, with certificates on both sides.
+
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use slipway_tests::{Authority, Client, Options, Process, certificates::Files, process};
+
+/// What has not happened by then never will.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn options() -> Options {
+    Options::default().env(
+        "SLIPWAY_SERVICE_SECRET",
+        "a secret that the processes of one mesh share",
+    )
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// With a certificate to show.
+fn known(options: Options, files: &Files) -> Options {
+    options
+        .env("SLIPWAY_TLS_CERT_FILE", path(&files.cert))
+        .env("SLIPWAY_TLS_KEY_FILE", path(&files.key))
+}
+
+/// That believes those who have a certificate of this authority.
+fn believing(options: Options, files: &Files) -> Options {
+    options.env("SLIPWAY_TLS_CA_FILE", path(&files.ca))
+}
+
+/// Services that take only callers with a certificate: release, and notify, which calls it.
+async fn services(files: &Files) -> (Process, Process) {
+    let strict = believing(known(options(), files), files)
+        .env("SLIPWAY_TLS_CLIENT_CA_FILE", path(&files.ca));
+    let release = Process::start_with(&strict.clone().arg("release"))
+        .await
+        .unwrap();
+    let notify = strict
+        .arg("notify")
+        .env("SLIPWAY_RELEASE_URL", &release.grpc);
+    (release, Process::start_with(&notify).await.unwrap())
+}
+
+async fn gateway(options: Options, release: &str, notify: &str) -> Process {
+    let options = options
+        .arg("gateway")
+        .env("SLIPWAY_RELEASE_URL", release)
+        .env("SLIPWAY_NOTIFY_URL", notify);
+    Process::start_with(&options).await.unwrap()
+}
+
+async fn ready(gateway: &Process) -> (u16, Value) {
+    let answer = Client::new(&gateway.ops).get("/readyz").await.unwrap();
+    (answer.status, answer.body)
+}
+
+/// Asks again until every check names this cause.
+async fn until_unready(gateway: &Process, cause: &str) {
+    let started = Instant::now();
+    loop {
+        let (status, body) = ready(gateway).await;
+        assert_eq!(status, 503);
+        let checks = body["checks"].as_array().unwrap();
+        let names = |check: &Value| check["problem"].as_str().unwrap().contains(cause);
+        if !checks.is_empty() && checks.iter().all(names) {
+            return;
+        }
+        assert!(started.elapsed() < PATIENCE, "{cause} is not in {body:#}");
+    }
+}
+
+#[tokio::test]
+async fn processes_that_know_each_other_work_together() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = Authority::new("ours").unwrap().write(dir.path()).unwrap();
+    let (release, notify) = services(&files).await;
+    assert!(release.grpc.starts_with("https://"), "{}", release.grpc);
+    // By its name and by its number.
+    let named = release.grpc.replace("127.0.0.1", "localhost");
+    let known = believing(known(options(), &files), &files);
+    let gateway = gateway(known, &named, &notify.grpc).await;
+    let admin = gateway.admin().await.unwrap();
+    let private = json!({"name": "in private"});
+    admin.post("/releases", &private).await.unwrap().expect(201);
+    // notify-svc verifies the token with keys it asks release-svc for.
+    admin.get("/activity").await.unwrap().expect(200);
+    while admin.stream("", None).await.is_err() {}
+    let (status, body) = ready(&gateway).await;
+    assert_eq!(status, 200, "{body:#}");
+}
+
+#[tokio::test]
+async fn strangers_are_not_spoken_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = Authority::new("ours").unwrap().write(dir.path()).unwrap();
+    let stranger = Authority::new("theirs").unwrap();
+    let stranger = stranger.write(&dir.path().join("stranger")).unwrap();
+    let (release, notify) = services(&files).await;
+    let (release, notify) = (release.grpc.as_str(), notify.grpc.as_str());
+    let plain = |url: &str| url.replace("https://", "http://");
+
+    let unsure = believing(known(options(), &files), &stranger);
+    let nameless = believing(options(), &files);
+    let unknown = believing(known(options(), &stranger), &files);
+    let gateways = [
+        (gateway(unsure, release, notify).await, "UnknownIssuer"),
+        (gateway(nameless, release, notify).await, "certificate"),
+        (gateway(unknown, release, notify).await, "certificate"),
+        (
+            gateway(options(), &plain(release), &plain(notify)).await,
+            "",
+        ),
+    ];
+    for (gateway, cause) in gateways {
+        let login = json!({"username": "admin", "password": slipway_tests::ADMIN_PASSWORD});
+        let answer = gateway.client().post("/auth/login", &login).await.unwrap();
+        assert_eq!(answer.header("retry-after"), "1");
+        let _ = answer.refused(503, "UNAVAILABLE");
+        until_unready(&gateway, cause).await;
+    }
+}
+
+#[tokio::test]
+async fn files_that_cannot_be_used_are_refused_before_anything_is_bound() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = Authority::new("ours").unwrap().write(dir.path()).unwrap();
+    let other = Authority::new("theirs").unwrap();
+    let other = other.write(&dir.path().join("other")).unwrap();
+    let text = dir.path().join("text.pem");
+    fs::write(&text, "not PEM").unwrap();
+    let nowhere = dir.path().join("nowhere.pem");
+    let (cert, key) = ("SLIPWAY_TLS_CERT_FILE", "SLIPWAY_TLS_KEY_FILE");
+    let (ca, client_ca) = ("SLIPWAY_TLS_CA_FILE", "SLIPWAY_TLS_CLIENT_CA_FILE");
+    let cases = [
+        (
+            vec![(cert, &nowhere), (key, &files.key)],
+            "SLIPWAY_TLS_CERT_FILE: its file cannot be read: No such file",
+        ),
+        (
+            vec![(cert, &text), (key, &text)],
+            "SLIPWAY_TLS_CERT_FILE: its file holds no certificate in PEM",
+        ),
+        (
+            vec![(cert, &files.cert), (key, &text)],
+            "SLIPWAY_TLS_KEY_FILE: its file holds no private key in PEM",
+        ),
+        (
+            vec![(cert, &files.cert), (key, &other.key)],
+            "SLIPWAY_TLS_KEY_FILE: its file does not belong to the certificate",
+        ),
+        (
+            vec![(cert, &files.cert)],
+            "tls_key_file: must be set when tls_cert_file is",
+        ),
+        (
+            vec![(key, &files.key)],
+            "tls_cert_file: must be set when tls_key_file is",
+        ),
+        (
+            vec![(ca, &text)],
+            "SLIPWAY_TLS_CA_FILE: its file holds no certificate in PEM",
+        ),
+        (
+            vec![(client_ca, &files.ca)],
+            "tls_cert_file: must be set when tls_client_ca_file is",
+        ),
+    ];
+    for (set, expected) in cases {
+        let options = set
+            .iter()
+            .fold(options().arg("release"), |options, (name, file)| {
+                options.env(name, path(file))
+            });
+        let (status, _, errors) = process::run(dir.path(), &options).await.unwrap();
+        assert_eq!(status.code(), Some(2), "{errors}");
+        assert!(errors.contains(expected), "{expected} is not in {errors}");
+    }
+    let unverified = options()
+        .arg("notify")
+        .env("SLIPWAY_RELEASE_URL", "https://release:50051");
+    let (status, _, errors) = process::run(dir.path(), &unverified).await.unwrap();
+    assert_eq!(status.code(), Some(2));
+    assert!(
+        errors.contains("tls_ca_file: must be set when a service has an https URL"),
+        "{errors}"
+    );
+}

@@ -1,0 +1,169 @@
+//! The way from the gateway to the services, when some or all of their replicas are away.
+
+use std::{
+    fs,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use futures::future::join_all;
+use slipway_tests::{Client, Options, Process};
+use tokio::task::JoinHandle;
+
+/// A key that signs tokens, the same for both replicas.
+const KEY: &str = "-----BEGIN PRIVATE KEY-----\n\
+    MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n\
+    -----END PRIVATE KEY-----\n";
+
+/// What has not happened by then never will.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Far less than a deadline, far more than a refusal takes that waits for nothing.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+fn options() -> Options {
+    Options::default().env(
+        "SLIPWAY_SERVICE_SECRET",
+        "a secret that the processes of one mesh share",
+    )
+}
+
+/// A release service that accepts the tokens of every other one made here. It has a store
+/// of its own: what is asked here is answered by each alike.
+fn release(dir: &Path) -> Options {
+    let key = dir.join("key.pem");
+    fs::write(&key, KEY).unwrap();
+    options()
+        .arg("release")
+        .env("SLIPWAY_JWT_KEY_FILE", key.to_str().unwrap())
+}
+
+/// A gateway that finds every service at `urls`.
+async fn gateway(urls: &str) -> Process {
+    let options = options()
+        .arg("gateway")
+        .env("SLIPWAY_RELEASE_URL", urls)
+        .env("SLIPWAY_NOTIFY_URL", urls);
+    Process::start_with(&options).await.unwrap()
+}
+
+/// Asks again until the answer has this status.
+async fn until(client: &Client, status: u16) {
+    let started = Instant::now();
+    while client.get("/releases").await.unwrap().status != status {
+        assert!(started.elapsed() < PATIENCE, "there is no {status}");
+    }
+}
+
+/// Requests are refused as they should be, and none of them waits. Returns the longest
+/// that one took.
+async fn refuses(client: &Client) -> Duration {
+    let mut longest = Duration::ZERO;
+    for n in 0..20 {
+        let started = Instant::now();
+        let answer = match n % 2 {
+            0 => client.get("/releases").await.unwrap(),
+            _ => client
+                .patch("/tasks/0198c1c0-0000-7000-8000-000000000000/start")
+                .await
+                .unwrap(),
+        };
+        longest = longest.max(started.elapsed());
+        assert_eq!(answer.header("retry-after"), "1");
+        let detail = answer.refused(503, "UNAVAILABLE")["detail"].clone();
+        assert_eq!(detail, "A service cannot be reached at the moment.");
+    }
+    assert!(longest < AT_ONCE, "{longest:?}");
+    longest
+}
+
+async fn metric(process: &Process, line: &str) -> bool {
+    let metrics = Client::new(&process.ops).get("/metrics").await.unwrap();
+    metrics.text.lines().any(|found| found == line)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reads_survive_the_death_of_one_replica_and_are_refused_at_once_without_any() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = release(dir.path());
+    let one = Process::start_with(&options).await.unwrap();
+    let two = Process::start_with(&options).await.unwrap();
+    let gateway = gateway(&format!("{},{}", one.grpc, two.grpc)).await;
+    let admin = gateway.admin().await.unwrap();
+
+    let (reads, enough) = (Arc::<AtomicUsize>::default(), Arc::<AtomicBool>::default());
+    let readers = (0..8).map(|_| {
+        let (admin, reads, enough) = (admin.clone(), Arc::clone(&reads), Arc::clone(&enough));
+        tokio::spawn(async move {
+            while !enough.load(Ordering::SeqCst) {
+                admin.get("/releases").await.unwrap().expect(200);
+                reads.fetch_add(1, Ordering::SeqCst);
+            }
+        })
+    });
+    let readers: Vec<_> = readers.collect();
+    let read = async |count: usize| {
+        let goal = reads.load(Ordering::SeqCst) + count;
+        while reads.load(Ordering::SeqCst) < goal && !readers.iter().any(JoinHandle::is_finished) {
+            tokio::task::yield_now().await;
+        }
+    };
+    read(200).await;
+    one.kill().await.unwrap();
+    read(400).await;
+    enough.store(true, Ordering::SeqCst);
+    for reader in join_all(readers).await {
+        reader.unwrap();
+    }
+    assert!(metric(&gateway, "slipway_link_addresses{service=\"release\"} 1").await);
+
+    // Now there is none.
+    let at = two.grpc.trim_start_matches("http://").to_owned();
+    let data = two.kill().await.unwrap();
+    until(&admin, 503).await;
+    let longest = refuses(&admin).await;
+    println!("down: refused within {longest:?}");
+    assert!(metric(&gateway, "slipway_link_circuit_open{service=\"release\"} 1").await);
+    let unready = Client::new(&gateway.ops).get("/readyz").await.unwrap();
+    let problem = unready.expect(503)["checks"][0]["problem"].to_string();
+    assert!(problem.contains(&at), "{problem}");
+
+    // And one is back.
+    let options = options.env("SLIPWAY_GRPC_ADDR", at);
+    let _two = Process::start_on(data, &options).await.unwrap();
+    let back = Instant::now();
+    until(&admin, 200).await;
+    println!("back: served again after {:?}", back.elapsed());
+
+    gateway.signal("TERM").await.unwrap();
+    let (_, log) = gateway.ended().await.unwrap();
+    let named = log.lines().any(|line| {
+        line.contains("a service cannot be reached") && line.contains("\"service\":\"release\"")
+    });
+    assert!(named, "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_service_is_refused_at_once_and_used_again_when_it_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let service = Process::start_with(&release(dir.path())).await.unwrap();
+    let gateway = gateway(&service.grpc).await;
+    let admin = gateway.admin().await.unwrap();
+    admin.get("/releases").await.unwrap().expect(200);
+
+    // Its connection stays open, and the system accepts others for it.
+    service.signal("STOP").await.unwrap();
+    let paused = Instant::now();
+    until(&admin, 503).await;
+    println!("paused: noticed after {:?}", paused.elapsed());
+    let longest = refuses(&admin).await;
+    println!("paused: refused within {longest:?}");
+    service.signal("CONT").await.unwrap();
+    let back = Instant::now();
+    until(&admin, 200).await;
+    println!("goes on: served again after {:?}", back.elapsed());
+}
