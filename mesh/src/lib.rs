@@ -5,6 +5,7 @@
 //! | [`access`] | tokens, and who may call which method |
 //! | [`bus`] | events: the envelope, the port, its adapters, the consumer runner |
 //! | [`outbox`] | events committed with the change that caused them, published after |
+//! | [`receipts`] | what a repeated request was answered, committed with its effect |
 //! | [`store`] | plumbing of the storage backends |
 //! | [`error`] | one way for errors to leave a service |
 //! | [`grpc`] | what surrounds every gRPC service; clients of services, near and far |
@@ -25,5 +26,6 @@ pub mod id;
 pub mod life;
 pub mod outbox;
 pub mod page;
+pub mod receipts;
 pub mod store;
 pub mod telemetry;

@@ -9,7 +9,9 @@ mod release;
 mod task;
 mod user;
 
-pub use notification::{NotificationFailedEvent, NotificationSentEvent};
+pub use notification::{
+    NotificationFailedEvent, NotificationRequestedEvent, NotificationSentEvent,
+};
 pub use release::{ReleaseCompletedEvent, ReleaseCreatedEvent, ReleaseReopenedEvent};
 pub use task::{
     HotfixTaskAddedEvent, StaleTaskDetectedEvent, TaskAssignedEvent, TaskCompletedEvent,
@@ -105,6 +107,7 @@ pub const CATALOGUE: &[Kind] = &[
     kind::<HotfixTaskAddedEvent>(),
     kind::<StaleTaskDetectedEvent>(),
     kind::<TaskReminderDueEvent>(),
+    kind::<NotificationRequestedEvent>(),
     kind::<NotificationSentEvent>(),
     kind::<NotificationFailedEvent>(),
 ];
