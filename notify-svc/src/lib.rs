@@ -11,23 +11,27 @@
 //! | [`activity`] | entries, how each event reads, filters: pure |
 //! | [`notification`] | who is told of what, and what an attempt leads to: pure |
 //! | [`recipients`] | who can be written to: pure |
-//! | [`templates`] | the words of a mail |
+//! | [`preferences`] | what a user wants to be told, and when: pure |
+//! | [`intake`] | events that other programs announce: pure |
+//! | [`templates`] | the words of a mail, as they came and as administrators edit them |
 //! | [`mail`] | sending one mail: to a mail server or into a file |
 //! | [`dispatch`] | from the queue to the mailer, once |
 //! | [`store`] | all of it in a database |
 //! | `notifier` | the way into the queue |
-//! | `grpc` | `slipway.notify.v1`: `ActivityService`, `NotificationService` |
+//! | `grpc` | `slipway.notify.v1`: the wall, notifications, preferences, templates, events |
 //! | `jobs` | consumers, pruning, looking out for other replicas' entries |
 
 pub mod activity;
 pub mod dispatch;
 mod grpc;
+pub mod intake;
 mod jobs;
 pub mod mail;
 mod metrics;
 mod newest;
 pub mod notification;
 mod notifier;
+pub mod preferences;
 pub mod recipients;
 pub mod store;
 pub mod templates;
@@ -39,6 +43,7 @@ use slipway_mesh::{
     clock::SharedClock,
     life::{Background, Health, Need},
     outbox::{OutboxStore, Publisher, Wake, sqlite::SqliteOutbox},
+    receipts::{ReceiptStore, sqlite::SqliteReceipts},
     store::{mongo, sqlite::StorageError},
 };
 use slipway_proto::notify::v1::activity_service_server::ActivityServiceServer;
@@ -55,10 +60,13 @@ use newest::Newest;
 use notifier::Bell;
 use store::{
     activity::{ActivityStore, MongoActivityStore, SqliteActivityStore},
+    intake::{IntakeStore, MongoIntakeStore, SqliteIntakeStore},
     notifications::{MongoNotificationStore, NotificationStore, SqliteNotificationStore},
+    preferences::{MongoPreferenceStore, PreferenceStore, SqlitePreferenceStore},
     recipients::{MongoRecipientStore, RecipientStore, SqliteRecipientStore},
+    templates::{MongoTemplateStore, SqliteTemplateStore, TemplateStore},
 };
-use templates::Templates;
+use templates::Library;
 
 /// The service's name in events, metrics and logs.
 pub const SERVICE: &str = "notify-svc";
@@ -99,6 +107,14 @@ pub struct Stores {
     pub recipients: Arc<dyn RecipientStore>,
     /// Notifications.
     pub notifications: Arc<dyn NotificationStore>,
+    /// What users want.
+    pub preferences: Arc<dyn PreferenceStore>,
+    /// What administrators have saved of templates.
+    pub templates: Arc<dyn TemplateStore>,
+    /// Events that other programs have announced.
+    pub intake: Arc<dyn IntakeStore>,
+    /// What repeated requests were answered.
+    pub receipts: Arc<dyn ReceiptStore>,
     /// Events that are not published yet.
     pub outbox: Arc<dyn OutboxStore>,
     /// Whether no other process can work on them at the same time.
@@ -117,6 +133,10 @@ impl Stores {
             activity: Arc::new(SqliteActivityStore::new(db.clone())),
             recipients: Arc::new(SqliteRecipientStore::new(db.clone())),
             notifications: Arc::new(SqliteNotificationStore::new(db.clone())),
+            preferences: Arc::new(SqlitePreferenceStore::new(db.clone())),
+            templates: Arc::new(SqliteTemplateStore::new(db.clone())),
+            intake: Arc::new(SqliteIntakeStore::new(db.clone())),
+            receipts: Arc::new(SqliteReceipts::new(db.clone())),
             outbox: Arc::new(SqliteOutbox::new(db)),
             sole_owner: true,
         })
@@ -128,9 +148,14 @@ impl Stores {
     /// If the server is away, or an index exists with another definition.
     pub async fn mongo(client: &mongo::Client, name: &str) -> Result<Self, mongo::StorageError> {
         let notifications = MongoNotificationStore::open(client, name).await?;
+        let intake = MongoIntakeStore::open(client, name).await?;
         Ok(Self {
             activity: Arc::new(MongoActivityStore::open(client, name).await?),
             recipients: Arc::new(MongoRecipientStore::open(client, name).await?),
+            preferences: Arc::new(MongoPreferenceStore::open(client, name).await?),
+            templates: Arc::new(MongoTemplateStore::open(client, name).await?),
+            receipts: Arc::new(intake.receipts()),
+            intake: Arc::new(intake),
             outbox: Arc::new(notifications.outbox()),
             notifications: Arc::new(notifications),
             sole_owner: false,
@@ -201,9 +226,12 @@ impl Config {
             background,
             ..
         } = dependencies;
+        let library = Arc::new(Library::new(stores.templates.clone(), &self.public_url));
+        library.spawn(&background);
         let notifier = Notifier {
             store: stores.notifications.clone(),
-            templates: Arc::new(Templates::built_in(&self.public_url)),
+            preferences: stores.preferences.clone(),
+            templates: library,
             clock: clock.clone(),
             bell: Bell::default(),
         };
@@ -219,6 +247,7 @@ impl Config {
         Dispatcher {
             notifications: stores.notifications.clone(),
             recipients: stores.recipients.clone(),
+            preferences: stores.preferences.clone(),
             mailer,
             templates: notifier.templates.clone(),
             limits: self

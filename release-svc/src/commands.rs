@@ -26,6 +26,9 @@ use crate::{
 /// competitors has a winner, so this bears about as many competitors.
 const MAX_ATTEMPTS: u32 = 200;
 
+/// When a release whose events cannot be published is worth another try.
+const BACKLOG_RETRY: Duration = Duration::from_secs(10);
+
 /// Carries out commands on releases.
 pub struct Commands {
     pub(crate) stores: Stores,
@@ -149,6 +152,7 @@ impl Commands {
                     // Finished in this very moment: try again.
                 }
                 Err(SaveError::Receipt) => return self.repeated(&by).await,
+                Err(SaveError::Backlog) => return Err(backlog()),
                 Err(SaveError::Store(error)) => return Err(error.into()),
             }
         }
@@ -198,6 +202,16 @@ impl Commands {
         metrics::counter!(m::COMMANDS, "command" => command.to_owned()).increment(1);
         self.wake.wake(release.0);
     }
+}
+
+/// The bus has been away for so long that this one release takes no more changes.
+fn backlog() -> Fault {
+    Fault::new(
+        Kind::Unavailable,
+        "UNAVAILABLE",
+        "Too many changes of this release wait to be announced. Nothing was done; try again later.",
+    )
+    .retry_after(BACKLOG_RETRY)
 }
 
 /// A refusal on its way out, counted.

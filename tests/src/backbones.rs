@@ -71,6 +71,15 @@ impl Backbones {
         self.script("kafka", command).await
     }
 
+    /// Where Kafka wants TLS and a password, and the file with its authority.
+    ///
+    /// # Errors
+    /// If the script fails.
+    pub async fn secure_kafka(&self) -> anyhow::Result<(String, PathBuf)> {
+        let dir = self.dir.path().join("kafka");
+        Ok((script("kafka", "secure", &dir).await?, dir.join("ca.pem")))
+    }
+
     /// The same of MongoDB.
     ///
     /// # Errors
@@ -103,6 +112,18 @@ impl Drop for Backbones {
                 .output();
         }
     }
+}
+
+/// Where the jars of Kafka are, its own clients among them.
+///
+/// # Errors
+/// If the script fails.
+pub async fn kafka_classpath() -> anyhow::Result<String> {
+    let output = Command::new(path("kafka"))
+        .arg("classpath")
+        .output()
+        .await?;
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
 
 fn path(server: &str) -> PathBuf {

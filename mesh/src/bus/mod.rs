@@ -10,6 +10,7 @@ pub mod embedded;
 pub mod event;
 #[cfg(feature = "kafka")]
 pub mod kafka;
+pub mod security;
 
 #[cfg(test)]
 mod contract;
@@ -25,6 +26,7 @@ pub use embedded::EmbeddedBus;
 pub use event::{Actor, Event};
 #[cfg(feature = "kafka")]
 pub use kafka::{KafkaBus, KafkaConfig};
+pub use security::Security;
 
 use crate::life::Check;
 

@@ -1,22 +1,23 @@
 //! Which event notifies whom: the one table of it.
 //!
 //! The template's variables are the event's payload as it is in the catalogue, and
-//! `actor`, the name of who caused it, if somebody did.
+//! `actor`, the name of who caused it, if somebody did; of an event that another program
+//! has announced they are its data, and nothing beside.
 
 use serde_json::{Map, Value};
 use slipway_mesh::bus::{Actor, Event};
 use slipway_proto::events::{
-    HotfixTaskAddedEvent, Payload, RELEASES, StaleTaskDetectedEvent, TaskAssignedEvent,
-    TaskReminderDueEvent, Topic,
+    HotfixTaskAddedEvent, NOTIFICATIONS, NotificationRequestedEvent, Payload, RELEASES,
+    StaleTaskDetectedEvent, TaskAssignedEvent, TaskReminderDueEvent, Topic, UserRef,
 };
 use uuid::Uuid;
 
 use super::To;
 
 /// The topics with events that notify somebody.
-pub const TOPICS: &[Topic] = &[RELEASES];
+pub const TOPICS: &[Topic] = &[RELEASES, NOTIFICATIONS];
 
-/// The types of events that notify somebody: each has a template.
+/// The types of Slipway's own events that notify somebody: each has a template.
 pub const KINDS: &[&str] = &[
     TaskAssignedEvent::TYPE,
     HotfixTaskAddedEvent::TYPE,
@@ -71,9 +72,27 @@ pub fn of(event: &Event) -> Result<Vec<Draft>, Misfit> {
         TaskReminderDueEvent::TYPE => {
             vec![payload::<TaskReminderDueEvent>(event)?.developer_id]
         }
+        NotificationRequestedEvent::TYPE => return Ok(requested(payload(event)?)),
         _ => return Ok(Vec::new()),
     };
     drafts(event, &recipients)
+}
+
+/// The type that another program has given this event, if another program has announced it.
+#[must_use]
+pub fn announced(event: &Event) -> Option<String> {
+    let announced = event.event_type == NotificationRequestedEvent::TYPE;
+    let payload = announced.then(|| payload::<NotificationRequestedEvent>(event).ok())??;
+    Some(payload.notification_type)
+}
+
+fn requested(event: NotificationRequestedEvent) -> Vec<Draft> {
+    let draft = |recipient: &UserRef| Draft {
+        kind: event.notification_type.clone(),
+        to: To::User(recipient.id),
+        data: Value::Object(event.data.clone()),
+    };
+    event.recipients.iter().map(draft).collect()
 }
 
 fn payload<P: Payload>(event: &Event) -> Result<P, Misfit> {

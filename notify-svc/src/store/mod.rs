@@ -4,18 +4,25 @@
 //! | module | what is kept |
 //! | --- | --- |
 //! | [`activity`] | the activity log |
+//! | [`intake`] | events that other programs announce, with their receipts and quotas |
 //! | [`notifications`] | notifications, the attempts to send them, their outbox |
+//! | [`preferences`] | what users want |
 //! | [`recipients`] | who can be written to |
+//! | [`templates`] | what administrators have saved of templates |
 
 pub mod activity;
+pub mod intake;
 pub mod notifications;
+pub mod preferences;
 pub mod recipients;
+pub mod templates;
 
 use std::path::Path;
 
 use slipway_mesh::{
     error::Fault,
     outbox::sqlite::{BY_AGGREGATE, SCHEMA as OUTBOX},
+    receipts::sqlite::SCHEMA as RECEIPTS,
     store::{
         mongo,
         sqlite::{self, Database},
@@ -41,6 +48,10 @@ const MIGRATIONS: &[&str] = &[
     notifications::sqlite::SCHEMA,
     OUTBOX,
     BY_AGGREGATE,
+    preferences::sqlite::SCHEMA,
+    templates::sqlite::SCHEMA,
+    intake::sqlite::SCHEMA,
+    RECEIPTS,
 ];
 
 /// Opens or creates the SQLite file that all stores share.

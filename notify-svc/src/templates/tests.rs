@@ -8,38 +8,9 @@ use crate::notification::audience;
 const URL: &str = "https://slipway.example.com/";
 
 /// Data of each type, as its event has it.
-pub(super) fn samples() -> Vec<(&'static str, Value)> {
-    let about_the_task = json!({
-        "developerId": "01890a5d-ac96-774b-bcce-b302099a8057",
-        "developerName": "ada",
-        "releaseId": "01890a5d-ac96-774b-bcce-b302099a8058",
-        "releaseName": "Kubernetes 1.31",
-        "taskId": "01890a5d-ac96-774b-bcce-b302099a8059",
-        "taskTitle": "Build the images for every architecture",
-    });
-    let with = |more: Value| {
-        let mut data = about_the_task.clone();
-        let fields = data.as_object_mut().unwrap();
-        fields.extend(more.as_object().unwrap().clone());
-        data
-    };
-    vec![
-        (
-            "task.assigned",
-            with(json!({"orderIndex": 3, "actor": "grace"})),
-        ),
-        ("task.hotfix_added", with(json!({"actor": "grace"}))),
-        (
-            "task.stale_detected",
-            with(json!({"startedAt": "2026-01-02T03:04:05.678Z", "hours": 49})),
-        ),
-        (
-            "task.reminder_due",
-            with(json!({
-                "dueAt": "2026-01-05T16:00:00Z", "remindAt": "2026-01-05T09:30:00Z",
-            })),
-        ),
-    ]
+fn samples() -> Vec<(&'static str, Value)> {
+    let sample = |kind: &'static str| Some((kind, Value::Object(sample_of(kind)?)));
+    built_in::kinds().into_iter().filter_map(sample).collect()
 }
 
 #[test]

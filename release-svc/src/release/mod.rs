@@ -42,6 +42,10 @@ typed_id!(
 /// Tasks a release may have.
 pub const MAX_TASKS: usize = 500;
 
+/// Bytes of text in a release, of its own and of its tasks. Its events and the answer to
+/// the request that plans it say it again, and all of that is stored in one document.
+pub const MAX_TEXT: usize = 3 * 1024 * 1024;
+
 /// A software delivery milestone: an ordered list of tasks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Release {

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::{
-    Decision, MAX_TASKS, OrderIndex, Refusal, Release, ReleaseEvent, ReleaseId, ReleaseState,
-    Revision, Task, TaskId, TaskState, Text,
+    Decision, MAX_TASKS, MAX_TEXT, OrderIndex, Refusal, Release, ReleaseEvent, ReleaseId,
+    ReleaseState, Revision, Task, TaskId, TaskState, Text,
 };
 use crate::identity::UserRef;
 
@@ -104,7 +104,8 @@ impl Release {
         hotfix: bool,
         now: Timestamp,
     ) -> Result<TaskId, Refusal> {
-        if self.tasks.len() >= MAX_TASKS {
+        let text = self.text() + draft.title.as_str().len() + draft.description.as_str().len();
+        if self.tasks.len() >= MAX_TASKS || text > MAX_TEXT {
             return Err(Refusal::ReleaseFull);
         }
         let order_index = match draft.order_index {
@@ -128,6 +129,13 @@ impl Release {
             .partition_point(|other| other.order_index < order_index);
         self.tasks.insert(place, task);
         Ok(id)
+    }
+
+    /// The bytes of all that people have written in it.
+    fn text(&self) -> usize {
+        let own = [&self.name, &self.description, &self.version];
+        let tasks = self.tasks.iter().flat_map(|t| [&t.title, &t.description]);
+        own.into_iter().chain(tasks).map(|t| t.as_str().len()).sum()
     }
 
     /// A place is free if no task has it and none behind it has been started: a started

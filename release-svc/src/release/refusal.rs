@@ -53,9 +53,11 @@ pub enum Refusal {
         /// The last place that is started.
         above: OrderIndex,
     },
-    /// The release has all the tasks it may have, or no place behind the last one.
+    /// The release has all the tasks or all the text it may have, or no place behind the
+    /// last one.
     #[error(
-        "The release can take no more tasks: it has 500, or one at the last order index there is."
+        "The release can take no more tasks: it has 500, or 3 MiB of text, or one at the last \
+         order index there is."
     )]
     ReleaseFull,
     /// A release is completed only when all its tasks are.

@@ -128,6 +128,22 @@ fn a_release_takes_five_hundred_tasks() {
 }
 
 #[test]
+fn a_release_takes_so_much_text_and_no_more() {
+    let ada = user("ada");
+    let large = TaskDraft {
+        description: Text::description(&"x".repeat(8_000)).unwrap(),
+        ..draft("t", &ada, None)
+    };
+    let fit = MAX_TEXT / 8_001;
+    let full = plan(vec![large.clone(); fit]).unwrap().release;
+    assert_eq!(
+        full.add_task(large.clone(), at(1)),
+        Err(Refusal::ReleaseFull)
+    );
+    assert_eq!(plan(vec![large; fit + 1]), Err(Refusal::ReleaseFull));
+}
+
+#[test]
 fn there_is_no_place_behind_the_last_index() {
     let ada = user("ada");
     let last = 9_007_199_254_740_991;

@@ -89,6 +89,9 @@ pub enum SaveError {
     /// The request has been carried out already.
     #[error("there is a receipt already")]
     Receipt,
+    /// So many of the release's events wait to be published that it takes no more.
+    #[error("too many events of the release wait to be published")]
+    Backlog,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

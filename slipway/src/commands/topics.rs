@@ -28,7 +28,8 @@ pub async fn run(layers: &Layers, json: bool) -> anyhow::Result<()> {
         return Err(UsageError(text.into()).into());
     };
     let topics: Vec<_> = TOPICS.iter().map(TopicSpec::from).collect();
-    match bus::connect(&brokers)?.create_topics(&topics).await {
+    let bus = bus::connect(&brokers, &settings.kafka_security)?;
+    match bus.create_topics(&topics).await {
         Ok(()) => Ok(print(&topics, json)?),
         Err(error @ BusError::Refused(_)) => Err(bus::refused(&brokers, &error).into()),
         Err(error) => Err(anyhow::anyhow!("Kafka at {brokers}: {error}")),

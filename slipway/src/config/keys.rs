@@ -106,6 +106,20 @@ keys! {
         "Where MongoDB is; it may hold a user and a password", "a mongodb:// or mongodb+srv:// URL", secret;
     KAFKA_BROKERS = "kafka_brokers", Described("the embedded bus"),
         "Some of Kafka's brokers; they name the others", "addresses with ports such as kafka-1:9092,kafka-2:9092";
+    KAFKA_TLS = "kafka_tls", Described("no"),
+        "Whether to speak TLS with Kafka", "true or false";
+    KAFKA_CA_FILE = "kafka_ca_file", Described("what the system trusts"),
+        "PEM file with the authorities that Kafka's certificates may come from", "a path";
+    KAFKA_CERT_FILE = "kafka_cert_file", Described("none"),
+        "PEM file with the certificate to show to Kafka", "a path";
+    KAFKA_KEY_FILE = "kafka_key_file", Described("none"),
+        "PEM file with the key of that certificate", "a path";
+    KAFKA_SASL_MECHANISM = "kafka_sasl_mechanism", Described("none"),
+        "How to sign in to Kafka", "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512";
+    KAFKA_SASL_USERNAME = "kafka_sasl_username", Described("none"),
+        "Whom to sign in to Kafka as", "a name";
+    KAFKA_SASL_PASSWORD = "kafka_sasl_password", Described("none"),
+        "The password to sign in to Kafka with", "a password", secret;
     RELEASE_URL = "release_url", Described("in process"),
         "Where the release service is", "http or https URLs without a path, separated by commas alone, such as http://release:50051";
     NOTIFY_URL = "notify_url", Described("in process"),

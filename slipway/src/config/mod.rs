@@ -7,6 +7,7 @@
 
 use std::fmt;
 
+mod kafka;
 pub mod keys;
 mod layers;
 mod parse;

@@ -16,6 +16,8 @@ use slipway_mesh::{
     telemetry::logs::{self, Format},
 };
 
+use tonic::transport::Uri;
+
 use super::Secret;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -77,6 +79,14 @@ pub(super) fn password(text: &str) -> Option<Secret> {
 
 pub(super) fn service_secret(text: &str) -> Option<Secret> {
     (text.chars().count() >= 32).then(|| Secret::new(text.to_owned()))
+}
+
+pub(super) fn text(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+pub(super) fn secret(text: &str) -> Option<Secret> {
+    (!text.is_empty()).then(|| Secret::new(text.to_owned()))
 }
 
 pub(super) fn boolean(text: &str) -> Option<bool> {

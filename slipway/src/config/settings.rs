@@ -3,9 +3,9 @@
 use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use notify_svc::mail::Sender;
-use slipway_mesh::{grpc::Origins, telemetry::logs::Format};
+use slipway_mesh::{bus::Security, grpc::Origins, telemetry::logs::Format};
 
-use super::{Invalid, Key, Layers, Problem, Secret, keys, parse, tls::Tls};
+use super::{Invalid, Key, Layers, Problem, Secret, kafka, keys, parse, tls::Tls};
 use crate::cli::Role;
 
 /// A valid configuration. `Debug` does not show secrets.
@@ -23,6 +23,8 @@ pub struct Settings {
     pub mongodb_url: Option<Secret>,
     /// Some of Kafka's brokers; `None`: the embedded bus.
     pub kafka_brokers: Option<String>,
+    /// What connections to Kafka are secured with.
+    pub kafka_security: Security,
     /// Where the release service is; `None`: in this process, or not needed.
     pub release_url: Option<Origins>,
     /// Where the notification service is; `None`: in this process, or not needed.
@@ -105,6 +107,7 @@ impl Reader<'_> {
         let ops_addr = self.read(&keys::OPS_ADDR, parse::address);
         let mongodb_url = self.read(&keys::MONGODB_URL, parse::mongodb_url);
         let kafka_brokers = self.read(&keys::KAFKA_BROKERS, parse::kafka_brokers);
+        let kafka_security = kafka::security(self);
         let release_url = self.read(&keys::RELEASE_URL, parse::service_urls);
         let notify_url = self.read(&keys::NOTIFY_URL, parse::service_urls);
         let tls = self.tls([release_url.as_ref(), notify_url.as_ref()]);
@@ -143,6 +146,7 @@ impl Reader<'_> {
             ops_addr: ops_addr?,
             mongodb_url,
             kafka_brokers,
+            kafka_security,
             release_url,
             notify_url,
             tls,
@@ -165,7 +169,7 @@ impl Reader<'_> {
     }
 
     /// `None` if the key has no value, or a malformed one, which is noted.
-    fn read<T>(&mut self, key: &Key, parse: fn(&str) -> Option<T>) -> Option<T> {
+    pub(super) fn read<T>(&mut self, key: &Key, parse: fn(&str) -> Option<T>) -> Option<T> {
         let text = self.layers.effective(key).text?;
         let value = parse(&text);
         if value.is_none() {

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use slipway_mesh::{
-    bus::{BusError, SharedBus, TopicSpec},
+    bus::{BusError, Security, SharedBus, TopicSpec},
     life::{Check, Need},
 };
 use slipway_proto::events::Topic;
@@ -25,11 +25,12 @@ const RETRY_EVERY: Duration = Duration::from_secs(1);
 /// If Kafka is there and refuses: a topic has another number of partitions.
 pub(super) async fn kafka(
     brokers: &str,
+    security: &Security,
     owned: &[Topic],
     services: &[&'static str],
     life: &Life,
 ) -> anyhow::Result<SharedBus> {
-    let bus = connect(brokers)?;
+    let bus = connect(brokers, security)?;
     let topics: Vec<_> = owned.iter().map(TopicSpec::from).collect();
     let Err(error) = bus.create_topics(&topics).await else {
         return Ok(bus);
@@ -59,10 +60,31 @@ pub(super) async fn kafka(
 /// # Errors
 /// If the addresses cannot be used.
 #[cfg(feature = "kafka")]
-pub(crate) fn connect(brokers: &str) -> Result<SharedBus, UsageError> {
-    use slipway_mesh::bus::{KafkaBus, KafkaConfig};
+pub(crate) fn connect(brokers: &str, security: &Security) -> Result<SharedBus, UsageError> {
+    use slipway_mesh::bus::{KafkaBus, KafkaConfig, security::Mechanism};
 
-    match KafkaBus::new(KafkaConfig::new(brokers)) {
+    let secured = security.tls.is_some() || security.sign_in.is_some();
+    if secured && !cfg!(feature = "kafka-tls") {
+        return Err(UsageError(format!(
+            "Kafka at {brokers}: TLS and signing in need a slipway that was built with \
+             --features kafka-tls"
+        )));
+    }
+    let in_the_clear = security
+        .sign_in
+        .as_ref()
+        .is_some_and(|sign_in| sign_in.mechanism == Mechanism::Plain && security.tls.is_none());
+    if in_the_clear {
+        tracing::warn!(
+            brokers,
+            "the password goes to Kafka in the clear: PLAIN without kafka_tls"
+        );
+    }
+    let config = KafkaConfig {
+        security: security.clone(),
+        ..KafkaConfig::new(brokers)
+    };
+    match KafkaBus::new(config) {
         Ok(bus) => Ok(Arc::new(bus)),
         Err(error) => Err(refused(brokers, &error)),
     }
@@ -73,7 +95,7 @@ pub(crate) fn connect(brokers: &str) -> Result<SharedBus, UsageError> {
 /// # Errors
 /// Always.
 #[cfg(not(feature = "kafka"))]
-pub(crate) fn connect(brokers: &str) -> Result<SharedBus, UsageError> {
+pub(crate) fn connect(brokers: &str, _: &Security) -> Result<SharedBus, UsageError> {
     let text = format!("Kafka at {brokers}: this slipway was built without --features kafka");
     Err(UsageError(text))
 }

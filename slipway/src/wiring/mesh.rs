@@ -165,7 +165,10 @@ impl Shared<'_> {
                 let (data, clock) = (storage.data()?, self.clock.clone());
                 embedded::bus(data, clock, &self.life.background).await
             }
-            Some(brokers) => super::bus::kafka(brokers, owned, services, self.life).await,
+            Some(brokers) => {
+                let security = &self.settings.kafka_security;
+                super::bus::kafka(brokers, security, owned, services, self.life).await
+            }
         }
     }
 

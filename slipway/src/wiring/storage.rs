@@ -10,7 +10,7 @@ use slipway_mesh::{
 };
 
 use super::{data_dir::DataDir, embedded};
-use crate::config::Settings;
+use crate::{UsageError, config::Settings};
 
 /// The opened places.
 pub(super) struct Storage {
@@ -20,14 +20,19 @@ pub(super) struct Storage {
 
 impl Storage {
     /// Takes the data directory if anything is kept there, and connects to MongoDB if it
-    /// is to be used. Without it nothing is kept elsewhere instead: the start fails.
+    /// is to be used. Without it nothing is kept elsewhere instead: the start fails, as with
+    /// any setting that cannot be used.
     pub(super) async fn open(settings: &Settings) -> anyhow::Result<Self> {
         let data = settings
             .uses_data_dir()
             .then(|| DataDir::take(&settings.data_dir))
             .transpose()?;
         let mongo = match &settings.mongodb_url {
-            Some(url) => Some(mongo::connect(url.expose()).await?),
+            Some(url) => Some(
+                mongo::connect(url.expose())
+                    .await
+                    .map_err(|error| UsageError(error.to_string()))?,
+            ),
             None => None,
         };
         Ok(Self { mongo, data })

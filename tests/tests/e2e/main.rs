@@ -4,10 +4,14 @@
 
 mod api;
 mod concurrency;
+mod configuration;
 mod crash;
 mod grpc;
+#[cfg(feature = "kafka")]
+mod interop;
 mod life;
 mod main_job;
+mod poison;
 mod readme;
 #[cfg(feature = "kafka")]
 mod replicas;

@@ -37,6 +37,7 @@ macro_rules! tests {
             what_always_fails_uses_its_retries_up
             where_order_matters_a_retryable_event_holds_up_the_others
             a_crash_between_effect_and_commit_repeats_no_effect
+            a_rebalance_in_the_middle_of_a_batch_loses_and_repeats_no_effect
         } on $stage);
     };
 }
@@ -135,16 +136,21 @@ impl<'a> Play<'a> {
     async fn new(stage: &'a Stage, order: Order) -> Self {
         let bus = stage.open();
         stage.create(&bus, 1).await;
-        let mut play = Self {
+        let mut play = Self::on(stage, bus, order);
+        play.start();
+        play
+    }
+
+    /// Nothing is consumed yet.
+    fn on(stage: &'a Stage, bus: SharedBus, order: Order) -> Self {
+        Self {
             stage,
             bus,
             recorder: Arc::default(),
             background: Background::default(),
             group: stage.name("g").leak(),
             order,
-        };
-        play.start();
-        play
+        }
     }
 
     fn start(&mut self) {
@@ -356,4 +362,66 @@ pub(in crate::bus) async fn a_crash_between_effect_and_commit_repeats_no_effect(
     play.publish(&["c"]).await;
     assert_eq!(play.effects(3).await, ["a", "b", "c"]);
     assert!(*play.recorder.calls.borrow() > calls);
+}
+
+/// A handler that has its batch in hand until it is let go.
+struct Held {
+    recorder: Arc<Recorder>,
+    holds: watch::Sender<bool>,
+    go: watch::Sender<bool>,
+}
+
+#[async_trait]
+impl Handler for Held {
+    async fn handle(&self, events: &[Event]) -> Result<(), Failure> {
+        self.holds.send_replace(true);
+        self.go.subscribe().wait_for(|go| *go).await.unwrap();
+        self.recorder.handle(events).await
+    }
+}
+
+pub(in crate::bus) async fn a_rebalance_in_the_middle_of_a_batch_loses_and_repeats_no_effect(
+    stage: &Stage,
+) {
+    const KEYS: usize = 40;
+    let bus = stage.open();
+    stage.create(&bus, 4).await;
+    let mut play = Play::on(stage, bus, Order::PerKey);
+    let round = |play: &Play<'_>, number: usize| {
+        let record = |key: usize| Record {
+            key: format!("k{key}"),
+            ..play.record(&format!("k{key}-{number}"))
+        };
+        (0..KEYS).map(record).collect::<Vec<_>>()
+    };
+    play.bus.publish(round(&play, 0)).await.unwrap();
+    let held = Arc::new(Held {
+        recorder: play.recorder.clone(),
+        holds: watch::Sender::new(false),
+        go: watch::Sender::new(false),
+    });
+    let (clock, background): (SharedClock, _) = (Arc::new(SystemClock), Background::default());
+    let first = Consumer {
+        handler: held.clone(),
+        ..play.consumer()
+    };
+    first.spawn(&play.bus, &clock, &background);
+    held.holds.subscribe().wait_for(|h| *h).await.unwrap();
+
+    // Another member takes some of the partitions, with what the first has in hand.
+    play.start();
+    play.bus.publish(round(&play, 1)).await.unwrap();
+    play.effects(1).await;
+    held.go.send_replace(true);
+    let effects = play.effects(2 * KEYS).await;
+    let distinct: HashSet<_> = effects.iter().collect();
+    assert_eq!((effects.len(), distinct.len()), (2 * KEYS, 2 * KEYS));
+    for key in 0..KEYS {
+        let place = |number| {
+            let name = format!("k{key}-{number}");
+            effects.iter().position(|effect| *effect == name)
+        };
+        assert!(place(0) < place(1), "{effects:?}");
+    }
+    background.stop(Duration::from_secs(10)).await;
 }

@@ -30,7 +30,7 @@ use async_trait::async_trait;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
 use self::{member::Member, publisher::Publisher, topics::Topics};
-use super::{Bus, BusError, Record, Subscription, TopicSpec};
+use super::{Bus, BusError, Record, Security, Subscription, TopicSpec};
 use crate::telemetry::metrics as m;
 
 /// Whether the broker is there is asked often and must be answered soon.
@@ -41,6 +41,9 @@ const CHECK_WITHIN: Duration = Duration::from_millis(1500);
 pub struct KafkaConfig {
     /// Some of its brokers, as `host:port,host:port`; they name the others.
     pub brokers: String,
+    /// What connections are secured with. Anything but nothing needs the feature
+    /// `kafka-tls`: the library refuses it otherwise.
+    pub security: Security,
     /// Publishing fails when it is not acknowledged within this time.
     pub publish_within: Duration,
     /// A member that is silent for this long has left its group. Brokers accept 6 s to
@@ -53,6 +56,7 @@ impl KafkaConfig {
     pub fn new(brokers: impl Into<String>) -> Self {
         Self {
             brokers: brokers.into(),
+            security: Security::default(),
             publish_within: Duration::from_secs(10),
             session_timeout: Duration::from_secs(10),
         }

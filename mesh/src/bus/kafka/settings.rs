@@ -1,10 +1,11 @@
 //! What of the library's settings differs from its defaults, and why.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use rdkafka::{ClientConfig, config::RDKafkaLogLevel};
 
 use super::KafkaConfig;
+use crate::bus::security::{Security, SignIn, Tls};
 
 /// Any client of the cluster.
 pub(super) fn client(config: &KafkaConfig) -> ClientConfig {
@@ -20,7 +21,47 @@ pub(super) fn client(config: &KafkaConfig) -> ClientConfig {
         .set("socket.keepalive.enable", "true")
         .set("socket.nagle.disable", "true")
         .set_log_level(RDKafkaLogLevel::Info);
+    secure(&mut client, &config.security);
     client
+}
+
+fn secure(client: &mut ClientConfig, Security { tls, sign_in }: &Security) {
+    let protocol = match (tls, sign_in) {
+        (None, None) => "plaintext",
+        (Some(_), None) => "ssl",
+        (None, Some(_)) => "sasl_plaintext",
+        (Some(_), Some(_)) => "sasl_ssl",
+    };
+    client.set("security.protocol", protocol);
+    if let Some(Tls {
+        authorities,
+        identity,
+    }) = tls
+    {
+        // `probe` looks where systems keep them: an OpenSSL that was built along does not
+        // know where that is.
+        let authorities = authorities.as_deref().map(Path::to_string_lossy);
+        client.set("ssl.ca.location", authorities.as_deref().unwrap_or("probe"));
+        if let Some(identity) = identity {
+            client
+                .set(
+                    "ssl.certificate.location",
+                    identity.certificate.to_string_lossy(),
+                )
+                .set("ssl.key.location", identity.key.to_string_lossy());
+        }
+    }
+    if let Some(SignIn {
+        mechanism,
+        username,
+        password,
+    }) = sign_in
+    {
+        client
+            .set("sasl.mechanism", mechanism.as_str())
+            .set("sasl.username", username)
+            .set("sasl.password", password);
+    }
 }
 
 /// What publishes.

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use slipway_mesh::{bus::Event, life::Check, receipts::Receipt};
 use uuid::Uuid;
 
-pub(crate) use mongo::MongoIntakeStore;
+pub(crate) use mongo::{ACCEPTED, MongoIntakeStore};
 pub(crate) use sqlite::SqliteIntakeStore;
 
 use super::StoreError;

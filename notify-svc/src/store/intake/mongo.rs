@@ -19,7 +19,7 @@ use slipway_mesh::{
     outbox::mongo::{Entry, index as outbox_index},
     receipts::{
         Receipt,
-        mongo::{self as receipts, ReceiptDocument},
+        mongo::{self as receipts, MongoReceipts, ReceiptDocument},
     },
     store::mongo::{Client, Database, Index, StorageError, bounded, from_bson, malformed, to_bson},
 };
@@ -108,6 +108,11 @@ impl MongoIntakeStore {
             quotas: database.collection(QUOTAS),
             database,
         })
+    }
+
+    /// The receipts in these documents.
+    pub(crate) fn receipts(&self) -> MongoReceipts {
+        MongoReceipts::new(self.database.clone(), &[ACCEPTED])
     }
 
     async fn times(&self, sender: Uuid) -> Result<Vec<Timestamp>, StorageError> {
@@ -297,7 +302,7 @@ mod tests {
     use std::sync::Arc;
 
     use slipway_mesh::{
-        outbox::mongo::MongoOutbox, receipts::mongo::MongoReceipts, store::mongo::testing::Scratch,
+        outbox::mongo::MongoOutbox, store::mongo::testing::Scratch,
     };
 
     use super::*;
@@ -311,7 +316,7 @@ mod tests {
         let store = opened.unwrap();
         (scratch, move || Opened {
             outbox: Arc::new(MongoOutbox::new(store.database.clone(), &[ACCEPTED])),
-            receipts: Arc::new(MongoReceipts::new(store.database.clone(), &[ACCEPTED])),
+            receipts: Arc::new(store.receipts()),
             store: Arc::new(store.clone()),
         })
     });

@@ -58,10 +58,28 @@ pub(super) struct Committed {
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct ReceiptDocument {
-    key: String,
+    pub(super) key: String,
     fingerprint: Binary,
     response: Binary,
     at: DateTime,
+}
+
+/// A receipt that its release had no more room for.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct MovedReceipt {
+    #[serde(rename = "_id")]
+    id: String,
+    #[serde(flatten)]
+    pub(super) receipt: ReceiptDocument,
+}
+
+impl From<ReceiptDocument> for MovedReceipt {
+    fn from(receipt: ReceiptDocument) -> Self {
+        Self {
+            id: receipt.key.clone(),
+            receipt,
+        }
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]

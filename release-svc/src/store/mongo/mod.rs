@@ -1,6 +1,11 @@
 //! The stores in one MongoDB database: a document for each release, with its tasks, and
 //! for each account.
 //!
+//! A document may have 16 MB. What people write in a release is bounded by its rules; a
+//! write that would make the document larger than [`MAX_DOCUMENT`] moves its receipts to
+//! a collection of their own, and is refused if what is left, events that wait for the
+//! bus, is still too much.
+//!
 //! A document holds all that is committed with it: its receipts and the events that are
 //! yet to be published. So every commit is one write of one document, and no transaction
 //! is needed.
@@ -27,7 +32,7 @@ use slipway_mesh::{
     store::mongo::{Client, Database, Index, StorageError},
 };
 
-use self::documents::{AccountDocument, FailureDocument, ReleaseDocument};
+use self::documents::{AccountDocument, FailureDocument, MovedReceipt, ReleaseDocument};
 use super::{StoreError, Stores};
 
 /// The database of this service.
@@ -36,6 +41,11 @@ pub const DATABASE: &str = "slipway_release";
 const RELEASES: &str = "releases";
 const USERS: &str = "users";
 const FAILURES: &str = "loginFailures";
+/// Receipts that a release had no more room for.
+const RECEIPTS: &str = "receipts";
+
+/// Bytes that a release's document may have, well below what the server takes.
+const MAX_DOCUMENT: usize = 12 * 1024 * 1024;
 
 /// The indexes whose refusals mean something.
 const ONE_ACTIVE: &str = "one_active";
@@ -74,6 +84,7 @@ const INDEXES: &[Index] = &[
         .having("receipts.key"),
     Index::on(USERS, "by_receipt_time", &[("receipts.at", 1)]).having("receipts.key"),
     outbox_index(USERS),
+    Index::on(RECEIPTS, "by_time", &[("at", 1)]),
     Index::on(FAILURES, "by_subject", &[("subject", 1), ("at", -1)]),
     Index::on(FAILURES, "by_time", &[("at", 1)]),
 ];
@@ -84,6 +95,7 @@ struct MongoStore {
     releases: Collection<ReleaseDocument>,
     users: Collection<AccountDocument>,
     failures: Collection<FailureDocument>,
+    receipts: Collection<MovedReceipt>,
 }
 
 impl Stores {
@@ -98,6 +110,7 @@ impl Stores {
             releases: database.collection(RELEASES),
             users: database.collection(USERS),
             failures: database.collection(FAILURES),
+            receipts: database.collection(RECEIPTS),
         });
         Ok(Self {
             releases: store.clone(),
@@ -117,10 +130,20 @@ impl From<StorageError> for StoreError {
 
 #[cfg(test)]
 mod tests {
-    use slipway_mesh::store::mongo::testing::Scratch;
+    use jiff::{SignedDuration, Timestamp};
+    use slipway_mesh::{
+        bus::{Actor, Event, event::Origin},
+        clock::{Clock as _, SystemClock},
+        store::mongo::testing::Scratch,
+    };
+    use slipway_proto::events::UserRegisteredEvent;
 
     use super::*;
-    use crate::store::contract;
+    use crate::{
+        identity::{UserId, UserRef},
+        release::{Release, ReleaseDraft, TaskDraft, Text},
+        store::{Commit, Receipt, ReceiptKey, SaveError, contract},
+    };
 
     contract::tests!({
         let Some(scratch) = Scratch::database().await else {
@@ -132,4 +155,112 @@ mod tests {
         // They keep nothing in the process: a clone is as good as another replica's.
         (scratch, move || stores.clone())
     });
+
+    /// Adds a task with so many bytes of text in its events, and a receipt as large.
+    async fn add(
+        stores: &Stores,
+        release: &Release,
+        events: usize,
+        key: &str,
+        receipt: usize,
+    ) -> Result<(), SaveError> {
+        let current = stores.releases.release(release.id).await.unwrap().unwrap();
+        let person = current.created_by.clone();
+        let draft = TaskDraft {
+            title: Text::title("a task").unwrap(),
+            description: Text::description("").unwrap(),
+            assignee: person,
+            order_index: None,
+            due_at: None,
+        };
+        let after = current.add_task(draft, SystemClock.now()).unwrap().release;
+        let payload = UserRegisteredEvent {
+            user_id: release.id.0,
+            username: "x".repeat(events),
+            email: "a@example.com".into(),
+            role: slipway_proto::events::Role::Developer,
+        };
+        let origin = Origin {
+            service: "test",
+            key: release.id.0,
+            subject: release.id.0,
+            actor: &Actor::System,
+            time: SystemClock.now(),
+        };
+        let commit = Commit {
+            events: vec![Event::new(&payload, &origin)],
+            receipt: Some(Receipt {
+                key: ReceiptKey(key.into()),
+                fingerprint: b"f".to_vec(),
+                response: vec![0; receipt],
+                at: SystemClock.now(),
+            }),
+        };
+        stores.releases.save(current, after, commit).await
+    }
+
+    #[tokio::test]
+    async fn a_release_with_too_large_a_backlog_is_refused_until_it_is_published() {
+        const MIB: usize = 1024 * 1024;
+        let Some(scratch) = Scratch::database().await else {
+            return;
+        };
+        let stores = Stores::mongo(scratch.client(), scratch.name())
+            .await
+            .unwrap();
+        let creator = UserRef {
+            id: UserId::generate(),
+            username: "ada".into(),
+        };
+        let draft = ReleaseDraft {
+            name: Text::title("r").unwrap(),
+            description: Text::description("").unwrap(),
+            version: Text::version("1").unwrap(),
+            tasks: Vec::new(),
+        };
+        let release = Release::plan(draft, creator, SystemClock.now());
+        let release = release.unwrap().release;
+        let insert = stores.releases.insert(release.clone(), Commit::default());
+        insert.await.unwrap();
+
+        // Receipts make room for each other, and all of them are still found.
+        for n in 0..5 {
+            let key = format!("k{n}");
+            add(&stores, &release, 1, &key, 4 * MIB).await.unwrap();
+        }
+        for n in 0..5 {
+            let key = ReceiptKey(format!("k{n}"));
+            let since = Timestamp::UNIX_EPOCH;
+            let found = stores.receipts.receipt(key, since).await.unwrap();
+            assert_eq!(found.unwrap().response.len(), 4 * MIB);
+        }
+        // Events do not: nobody has heard of them yet.
+        let mut accepted = 0;
+        let refused = loop {
+            let key = format!("e{accepted}");
+            match add(&stores, &release, 3 * MIB, &key, 1).await {
+                Ok(()) => accepted += 1,
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(refused, SaveError::Backlog), "{refused}");
+        assert_eq!(accepted, 3);
+        loop {
+            let pending = stores.outbox.pending(&[release.id.0], 10).await.unwrap();
+            if pending.is_empty() {
+                break;
+            }
+            stores.outbox.remove(&pending).await.unwrap();
+        }
+        add(&stores, &release, 3 * MIB, "later", 1).await.unwrap();
+
+        stores
+            .receipts
+            .purge_receipts(SystemClock.now() + SignedDuration::from_secs(1))
+            .await
+            .unwrap();
+        let key = ReceiptKey("k0".into());
+        let found = stores.receipts.receipt(key, Timestamp::UNIX_EPOCH).await;
+        assert!(found.unwrap().is_none());
+    }
 }

@@ -1,4 +1,5 @@
-//! Receipts in MongoDB: inside the documents whose change they prove.
+//! Receipts in MongoDB: inside the documents whose change they prove. Those that a release
+//! has no more room for are moved, one way, to a collection of their own.
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -9,8 +10,14 @@ use mongodb::{
 use serde::Deserialize;
 use slipway_mesh::store::mongo::{StorageError, bounded, to_bson};
 
-use super::{MongoStore, documents::ReceiptDocument};
-use crate::store::{RECEIPT_TTL, Receipt, ReceiptKey, ReceiptStore, StoreError};
+use super::{
+    MongoStore,
+    documents::{MovedReceipt, ReceiptDocument},
+};
+use crate::{
+    release::ReleaseId,
+    store::{RECEIPT_TTL, Receipt, ReceiptKey, ReceiptStore, StoreError},
+};
 
 /// A document, as far as it matters here.
 #[derive(Debug, Deserialize)]
@@ -25,12 +32,19 @@ impl ReceiptStore for MongoStore {
         key: ReceiptKey,
         since: Timestamp,
     ) -> Result<Option<Receipt>, StoreError> {
-        let wanted = doc! { "$elemMatch": { "key": key.0, "at": { "$gt": to_bson(since) } } };
+        let wanted = doc! { "$elemMatch": { "key": &key.0, "at": { "$gt": to_bson(since) } } };
         let (of_release, of_user) = tokio::try_join!(
             find(self.releases.clone_with_type(), &wanted),
             find(self.users.clone_with_type(), &wanted),
         )?;
-        Ok(of_release.or(of_user))
+        if let Some(receipt) = of_release.or(of_user) {
+            return Ok(Some(receipt));
+        }
+        // Asked last: what is moved is there before it is gone from the release.
+        let moved = doc! { "_id": key.0, "at": { "$gt": to_bson(since) } };
+        let found = bounded(self.receipts.find_one(moved).into_future()).await?;
+        let receipt = found.map(|moved| moved.receipt.try_into()).transpose()?;
+        Ok(receipt)
     }
 
     async fn purge_receipts(&self, before: Timestamp) -> Result<(), StoreError> {
@@ -47,8 +61,34 @@ impl ReceiptStore for MongoStore {
                 &old
             ),
         )?;
+        bounded(self.receipts.delete_many(old).into_future()).await?;
         Ok(())
     }
+}
+
+/// Moves the receipts of a release out of its document; says whether there were any. A
+/// crash on the way leaves some in both places, where they say the same.
+pub(super) async fn move_out(store: &MongoStore, release: ReleaseId) -> Result<bool, StorageError> {
+    let holders: Collection<Holder> = store.releases.clone_with_type();
+    let of = doc! { "_id": release.to_string(), "receipts.key": { "$exists": true } };
+    let find = holders
+        .find_one(of.clone())
+        .projection(doc! { "receipts": 1 });
+    let Some(Holder { receipts }) = bounded(find.into_future()).await? else {
+        return Ok(false);
+    };
+    let keys: Vec<_> = receipts.iter().map(|r| r.key.clone()).collect();
+    for receipt in receipts {
+        let moved = MovedReceipt::from(receipt);
+        let put = store
+            .receipts
+            .replace_one(doc! { "_id": &moved.receipt.key }, &moved)
+            .upsert(true);
+        bounded(put.into_future()).await?;
+    }
+    let pull = doc! { "$pull": { "receipts": { "key": { "$in": keys } } } };
+    bounded(holders.update_one(of, pull).into_future()).await?;
+    Ok(true)
 }
 
 async fn find(

@@ -3,16 +3,16 @@
 
 use async_trait::async_trait;
 use futures::TryStreamExt as _;
-use mongodb::bson::{Document, doc, serialize_to_bson};
+use mongodb::bson::{Document, doc, serialize_to_bson, serialize_to_vec};
 use slipway_mesh::{
     page::Page,
     store::mongo::{StorageError, bounded, malformed},
 };
 
 use super::{
-    MongoStore, ONE_ACTIVE, RELEASE_RECEIPT,
+    MAX_DOCUMENT, MongoStore, ONE_ACTIVE, RELEASE_RECEIPT,
     documents::{ReleaseDocument, revision},
-    receipts::make_room,
+    receipts::{make_room, move_out},
     tasks,
 };
 use crate::{
@@ -42,12 +42,14 @@ impl ReleaseStore for MongoStore {
         if let Some(developer) = busy_twice(&after) {
             return Err(SaveError::DeveloperBusy(developer));
         }
-        let (guard, change) = (guard(&before, &with), change(&before, &after, &with)?);
+        let change = change(&before, &after, &with)?;
+        let room = room_for(&change)?;
+        let guard = guard(&before, &with, &room);
         loop {
             let update = self.releases.update_one(guard.clone(), change.clone());
             match bounded(update.into_future()).await {
                 Ok(result) if result.matched_count == 1 => return Ok(()),
-                Ok(_) => self.after_no_match(&with).await?,
+                Ok(_) => self.after_no_match(&before, &with, &room).await?,
                 Err(error) => self.after_conflict(error, &after, &with).await?,
             }
         }
@@ -111,6 +113,16 @@ impl MongoStore {
         Ok(found.map(ReleaseDocument::into_release).transpose()?)
     }
 
+    /// Whether the release is as the change was made on it, and its document has no room
+    /// for it.
+    async fn lacks(&self, before: &Release, room: &Document) -> Result<bool, StorageError> {
+        let mut large = place(before);
+        large.insert("$nor", [room]);
+        let documents = self.releases.clone_with_type::<Document>();
+        let find = documents.find_one(large).projection(doc! { "_id": 1 });
+        Ok(bounded(find.into_future()).await?.is_some())
+    }
+
     /// After a write that was refused, perhaps by a unique index: `Ok` if it is worth
     /// another try.
     async fn after_conflict(
@@ -140,7 +152,18 @@ impl MongoStore {
 
     /// After a write that found no release as its guard wants it: `Ok` if it is worth
     /// another try.
-    async fn after_no_match(&self, with: &Commit) -> Result<(), SaveError> {
+    async fn after_no_match(
+        &self,
+        before: &Release,
+        with: &Commit,
+        room: &Document,
+    ) -> Result<(), SaveError> {
+        if self.lacks(before, room).await? {
+            if move_out(self, before.id).await? {
+                return Ok(());
+            }
+            return Err(SaveError::Backlog);
+        }
         let Some(receipt) = &with.receipt else {
             return Err(SaveError::Revision);
         };
@@ -174,12 +197,25 @@ fn busy_twice(release: &Release) -> Option<UserId> {
 
 /// The release as the change was made on it. That it does not hold the receipt's key is
 /// part of it: of one document, a unique index does not see that a key comes twice.
-fn guard(before: &Release, with: &Commit) -> Document {
-    let mut guard = doc! { "_id": before.id.to_string(), "revision": revision(before.revision) };
+fn guard(before: &Release, with: &Commit, room: &Document) -> Document {
+    let mut guard = place(before);
+    guard.extend(room.clone());
     if let Some(receipt) = &with.receipt {
         guard.insert("receipts.key", doc! { "$ne": &receipt.key.0 });
     }
     guard
+}
+
+/// The release at its revision.
+fn place(release: &Release) -> Document {
+    doc! { "_id": release.id.to_string(), "revision": revision(release.revision) }
+}
+
+/// The documents that have room for a change.
+fn room_for(change: &Document) -> Result<Document, StorageError> {
+    let added = serialize_to_vec(change).map_err(malformed)?.len();
+    let most = MAX_DOCUMENT.saturating_sub(added) as i64;
+    Ok(doc! { "$expr": { "$lte": [{ "$bsonSize": "$$ROOT" }, most] } })
 }
 
 /// What a command can change, with the events and the receipt, as one update.

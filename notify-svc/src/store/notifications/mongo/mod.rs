@@ -30,7 +30,7 @@ use self::documents::{AttemptDocument, NotificationDocument};
 use super::{Backlog, Claim, NotificationStore, Page, Query};
 use crate::{
     notification::{Attempt, Notification, NotificationId},
-    store::StoreError,
+    store::{StoreError, intake::ACCEPTED},
 };
 
 const NOTIFICATIONS: &str = "notifications";
@@ -55,7 +55,7 @@ const INDEXES: &[Index] = &[
 ];
 
 /// The collections of this service whose documents have an outbox.
-const OUTBOXES: &[&str] = &[NOTIFICATIONS];
+const OUTBOXES: &[&str] = &[NOTIFICATIONS, ACCEPTED];
 
 /// The MongoDB backend. It keeps nothing in the process.
 #[derive(Debug, Clone)]

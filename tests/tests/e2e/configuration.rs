@@ -1,0 +1,200 @@
+//! Backbones that are not there, or not as the configuration says: a clear message and
+//! exit 2, or a process that serves and says what is missing. Never a panic, and never the
+//! embedded mode instead.
+
+use slipway_tests::{Options, process};
+
+const KEY: &str = "-----BEGIN PRIVATE KEY-----\n\
+    MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n\
+    -----END PRIVATE KEY-----\n";
+
+/// Nobody listens there.
+const NOBODY: &str = "127.0.0.1:1";
+/// A name that never resolves (RFC 6761).
+const NOWHERE: &str = "backbone.invalid:9092";
+
+/// The process does not start: it exits with 2 and says all of `words`.
+async fn refused(options: &Options, words: &[&str]) {
+    let dir = tempfile::tempdir().unwrap();
+    let key = dir.path().join("key.pem");
+    std::fs::write(&key, KEY).unwrap();
+    let options = options
+        .clone()
+        .env("SLIPWAY_JWT_KEY_FILE", key.to_str().unwrap());
+    let (status, output, errors) = process::run(dir.path(), &options).await.unwrap();
+    assert_eq!(status.code(), Some(2), "{errors}");
+    assert!(!output.contains("ready"), "{output}");
+    assert!(!errors.contains("panicked"), "{errors}");
+    let said = errors.lines().filter(|line| line.starts_with("slipway: "));
+    let said: String = said.collect();
+    for word in words {
+        assert!(said.contains(word), "{word} is not in: {errors}");
+    }
+}
+
+fn mongodb(url: &str) -> Options {
+    Options::default().env("SLIPWAY_MONGODB_URL", url)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_cannot_be_reached_ends_the_start() {
+    let (nobody, nowhere) = (
+        mongodb(&format!("mongodb://{NOBODY}")),
+        mongodb(&format!("mongodb://user:hunter2@{NOWHERE}")),
+    );
+    tokio::join!(
+        refused(&nobody, &["MongoDB", NOBODY, "cannot be used"]),
+        refused(&nowhere, &["MongoDB", NOWHERE, "cannot be used"]),
+    );
+}
+
+#[cfg(not(feature = "kafka"))]
+#[tokio::test]
+async fn kafka_needs_a_program_that_was_built_with_it() {
+    let options = Options::default().env("SLIPWAY_KAFKA_BROKERS", NOBODY);
+    refused(&options, &["Kafka", NOBODY, "--features kafka"]).await;
+}
+
+#[cfg(all(feature = "kafka", not(feature = "kafka-tls")))]
+#[tokio::test]
+async fn tls_needs_a_program_that_was_built_with_it() {
+    let options = Options::default()
+        .env("SLIPWAY_KAFKA_BROKERS", NOBODY)
+        .env("SLIPWAY_KAFKA_TLS", "true");
+    refused(&options, &["Kafka", NOBODY, "--features kafka-tls"]).await;
+}
+
+#[cfg(feature = "kafka")]
+mod kafka {
+    use std::time::{Duration, Instant};
+
+    use serde_json::{Value, json};
+    use slipway_mesh::bus::{Bus as _, KafkaBus, KafkaConfig, TopicSpec};
+    use slipway_tests::{Backbones, Client, Process, Team, team::id};
+
+    use super::*;
+
+    /// Long enough for anything that will happen.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    fn on(broker: &str) -> Options {
+        Options::default().env("SLIPWAY_KAFKA_BROKERS", broker)
+    }
+
+    /// What `/readyz` says, when it says `wanted`; it is ready all the time.
+    async fn ready(process: &Process, wanted: impl Fn(&Value) -> bool) -> Value {
+        let (ops, since) = (Client::new(&process.ops), Instant::now());
+        loop {
+            let ready = ops.get("/readyz").await.unwrap().expect(200);
+            if wanted(&ready) {
+                return ready;
+            }
+            assert!(since.elapsed() < PATIENCE, "{ready:#}");
+        }
+    }
+
+    fn degraded(ready: &Value) -> bool {
+        let missing = ready["degraded"].as_array().unwrap();
+        ["release-svc: bus", "slipway.release.v1.TaskService: topics"]
+            .iter()
+            .all(|name| missing.contains(&json!(name)))
+    }
+
+    fn whole(ready: &Value) -> bool {
+        ready["degraded"] == json!([])
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn without_its_broker_a_process_serves_and_says_what_is_missing() {
+        for (broker, word) in [(NOBODY, "refused"), (NOWHERE, "resolve")] {
+            let server = Process::start_with(&on(broker)).await.unwrap();
+            let ready = ready(&server, degraded).await;
+            let checks = ready["checks"].as_array().unwrap().iter();
+            let problems: Vec<_> = checks.filter_map(|c| c["problem"].as_str()).collect();
+            assert!(
+                problems.iter().any(|problem| problem.contains(word)),
+                "{word}: {ready:#}"
+            );
+            let team = Team::new(&server, 1).await.unwrap();
+            team.release("accepted all the same", &[0]).await.unwrap();
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_was_accepted_without_the_broker_is_announced_when_it_comes() {
+        let Some(backbones) = Backbones::start().await.unwrap() else {
+            return;
+        };
+        backbones.kafka("stop").await.unwrap();
+        let server = Process::start_with(&on(&backbones.kafka)).await.unwrap();
+        ready(&server, degraded).await;
+        let team = Team::new(&server, 1).await.unwrap();
+        for command in ["start", "restart"] {
+            let release = team.release(command, &[0]).await.unwrap();
+            let subject = json!(id(&release));
+            backbones.kafka(command).await.unwrap();
+            let since = Instant::now();
+            let seen = team.admin.seen(|entry| entry["subject"] == subject);
+            seen.await.unwrap();
+            eprintln!("{command}: on the wall {:?} after it", since.elapsed());
+            ready(&server, whole).await;
+            backbones.kafka("kill").await.unwrap();
+            ready(&server, |ready| !whole(ready)).await;
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_the_servers_refuse_ends_the_start() {
+        let Some(backbones) = Backbones::start().await.unwrap() else {
+            return;
+        };
+        let (_, host) = backbones.mongodb.split_once("://").unwrap();
+        let wrong = mongodb(&format!("mongodb://nobody:hunter2@{host}"));
+        refused(&wrong, &["MongoDB", "cannot be used", "uthentication"]).await;
+
+        let topic = TopicSpec {
+            name: "slipway.users".into(),
+            partitions: 2,
+        };
+        let bus = KafkaBus::new(KafkaConfig::new(&backbones.kafka)).unwrap();
+        bus.create_topics(&[topic]).await.unwrap();
+        let words = ["Kafka", "slipway.users has 2 partitions, not 6"];
+        refused(&on(&backbones.kafka), &words).await;
+        refused(&on(&backbones.kafka).arg("topics"), &words).await;
+    }
+
+    #[cfg(feature = "kafka-tls")]
+    #[tokio::test(flavor = "multi_thread")]
+    async fn over_tls_only_who_is_known_is_let_in_and_only_a_known_broker_is_trusted() {
+        let Some(backbones) = Backbones::start().await.unwrap() else {
+            return;
+        };
+        let (broker, authority) = backbones.secure_kafka().await.unwrap();
+        let signed_in = |mechanism: &str, password: &str| {
+            on(&broker)
+                .env("SLIPWAY_KAFKA_TLS", "true")
+                .env("SLIPWAY_KAFKA_CA_FILE", authority.to_str().unwrap())
+                .env("SLIPWAY_KAFKA_SASL_MECHANISM", mechanism)
+                .env("SLIPWAY_KAFKA_SASL_USERNAME", "slipway")
+                .env("SLIPWAY_KAFKA_SASL_PASSWORD", password)
+        };
+        for mechanism in ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] {
+            let server = Process::start_with(&signed_in(mechanism, "for-tests")).await;
+            let server = server.unwrap();
+            ready(&server, whole).await;
+            let team = Team::new(&server, 1).await.unwrap();
+            let release = team.release(mechanism, &[0]).await.unwrap();
+            let subject = json!(id(&release));
+            let seen = team.admin.seen(|entry| entry["subject"] == subject);
+            seen.await.unwrap();
+            let wrong = signed_in(mechanism, "hunter2");
+            refused(&wrong, &["Kafka", &broker, "uthentication"]).await;
+        }
+        // The system does not know the authority.
+        let mut stranger = signed_in("PLAIN", "for-tests");
+        stranger
+            .env
+            .retain(|(name, _)| name != "SLIPWAY_KAFKA_CA_FILE");
+        refused(&stranger, &["Kafka", &broker, "certificate"]).await;
+    }
+}

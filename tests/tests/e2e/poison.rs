@@ -1,0 +1,169 @@
+//! Records that are no events of Slipway, among good ones: they are put aside with their
+//! reason, and what is behind them goes on. Through the whole process, on each bus.
+
+use std::{path::Path, sync::Arc};
+
+use serde_json::{Value, json};
+use slipway_mesh::{
+    bus::{Bus, EmbeddedBus, Record},
+    clock::SystemClock,
+};
+use slipway_tests::{Client, Options, Process};
+use uuid::Uuid;
+
+const TOPIC: &str = "slipway.releases";
+const DEAD: &str = "slipway.releases.activity.dlq";
+
+/// Records of one key: good, bad, good. With the bad ones, what the desk is told.
+struct Batch {
+    records: Vec<Record>,
+    good: [Uuid; 2],
+    reasons: Vec<&'static str>,
+}
+
+fn assigned(id: Uuid, key: &str) -> Record {
+    let payload = json!({
+        "developerId": Uuid::now_v7(),
+        "developerName": "ada",
+        "releaseId": key,
+        "releaseName": "Spring",
+        "taskId": Uuid::now_v7(),
+        "taskTitle": "Build",
+        "orderIndex": 1,
+    });
+    let (id, subject) = (id.to_string(), Uuid::now_v7().to_string());
+    let headers = [
+        ("ce_specversion", "1.0"),
+        ("ce_id", &id),
+        ("ce_type", "task.assigned"),
+        ("ce_source", "/another/program"),
+        ("ce_subject", &subject),
+        ("ce_time", "2026-01-02T03:04:05.678Z"),
+        ("ce_dataschema", "task.assigned/1"),
+        ("content-type", "application/json"),
+        ("slipway-actor", "system"),
+    ];
+    Record {
+        topic: TOPIC.into(),
+        key: key.into(),
+        headers: headers
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
+        value: payload.to_string().into_bytes().into(),
+    }
+}
+
+fn batch() -> Batch {
+    let key = Uuid::now_v7().to_string();
+    let bad = || assigned(Uuid::now_v7(), &key);
+    let without = |name: &str| {
+        let mut record = bad();
+        record.headers.retain(|(header, _)| header != name);
+        record
+    };
+    let not_json = Record {
+        value: "{\"taskTitle\":".into(),
+        ..bad()
+    };
+    let misfit = Record {
+        value: "{\"taskTitle\": 7}".into(),
+        ..bad()
+    };
+    let good = [Uuid::now_v7(), Uuid::now_v7()];
+    Batch {
+        records: vec![
+            assigned(good[0], &key),
+            not_json,
+            misfit,
+            without("ce_id"),
+            without("ce_type"),
+            assigned(good[1], &key),
+        ],
+        good,
+        reasons: vec![
+            "its payload is not JSON",
+            "its payload violates task.assigned/1",
+            "it has no ce_id",
+            "it has no ce_type",
+        ],
+    }
+}
+
+/// The wall shows the good ones, and none of the others.
+async fn only_the_good_are_on_the_wall(admin: &Client, batch: &Batch) {
+    let last = json!(batch.good[1]);
+    admin.seen(|entry| entry["id"] == last).await.unwrap();
+    let list = admin.get("/activity?type=task.assigned").await.unwrap();
+    let list = list.expect(200);
+    let items = list["items"].as_array().unwrap();
+    let mut shown: Vec<_> = items.iter().map(|entry| entry["id"].clone()).collect();
+    shown.sort_by_key(Value::to_string);
+    assert_eq!(shown, batch.good.map(|id| json!(id)));
+}
+
+/// The dead letters have their reasons, their history, and what they were.
+async fn the_others_are_dead_letters(bus: &dyn Bus, batch: &Batch) {
+    let mut desk = bus.subscribe("a-desk", &[DEAD.into()]).await.unwrap();
+    let mut letters = Vec::new();
+    while letters.len() < batch.reasons.len() {
+        letters.extend(desk.next(100).await.unwrap());
+    }
+    for reason in &batch.reasons {
+        let is_it = |text: &str| text.contains(reason);
+        let letter = letters.iter().map(|letter| &letter.record).find(|record| {
+            let text = record.header("slipway-dead-letter-reason");
+            text.is_some_and(is_it)
+        });
+        let letter = letter.unwrap_or_else(|| panic!("nobody is told: {reason}"));
+        assert_eq!(letter.header("slipway-origin-topic"), Some(TOPIC));
+        assert_eq!(letter.header("slipway-attempts"), Some("1"));
+        let history = letter.header("slipway-attempt-history").unwrap();
+        let history: Vec<Value> = serde_json::from_str(history).unwrap();
+        assert!(is_it(history[0]["error"].as_str().unwrap()));
+        let original = batch.records.iter().find(|record| {
+            record.value == letter.value && record.headers == letter.headers[..record.headers.len()]
+        });
+        assert!(original.is_some(), "{letter:?}");
+    }
+}
+
+fn embedded(data: &Path) -> EmbeddedBus {
+    EmbeddedBus::open(&data.join("data/bus.db"), Arc::new(SystemClock)).unwrap()
+}
+
+#[tokio::test]
+async fn on_the_embedded_bus_poison_is_put_aside_and_the_rest_goes_on() {
+    let (server, batch) = (Process::start().await.unwrap(), batch());
+    server.signal("TERM").await.unwrap();
+    let data = Arc::clone(&server.data);
+    server.ended().await.unwrap();
+    let bus = embedded(data.path());
+    bus.publish(batch.records.clone()).await.unwrap();
+    drop(bus);
+
+    let options = Options::default();
+    let server = Process::start_on(Arc::clone(&data), &options)
+        .await
+        .unwrap();
+    only_the_good_are_on_the_wall(&server.admin().await.unwrap(), &batch).await;
+    server.signal("TERM").await.unwrap();
+    server.ended().await.unwrap();
+    the_others_are_dead_letters(&embedded(data.path()), &batch).await;
+}
+
+#[cfg(feature = "kafka")]
+#[tokio::test(flavor = "multi_thread")]
+async fn on_kafka_poison_is_put_aside_and_the_rest_goes_on() {
+    use slipway_mesh::bus::{KafkaBus, KafkaConfig};
+
+    let Some(backbones) = slipway_tests::Backbones::start().await.unwrap() else {
+        return;
+    };
+    let options = Options::default().env("SLIPWAY_KAFKA_BROKERS", &backbones.kafka);
+    let server = Process::start_with(&options).await.unwrap();
+    let bus = KafkaBus::new(KafkaConfig::new(&backbones.kafka)).unwrap();
+    let batch = batch();
+    bus.publish(batch.records.clone()).await.unwrap();
+    only_the_good_are_on_the_wall(&server.admin().await.unwrap(), &batch).await;
+    the_others_are_dead_letters(&bus, &batch).await;
+}
