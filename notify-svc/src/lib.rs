@@ -46,15 +46,20 @@ use slipway_mesh::{
     receipts::{ReceiptStore, sqlite::SqliteReceipts},
     store::{mongo, sqlite::StorageError},
 };
-use slipway_proto::notify::v1::activity_service_server::ActivityServiceServer;
+use slipway_proto::notify::v1::{
+    activity_service_server::ActivityServiceServer, event_service_server::EventServiceServer,
+    notification_service_server::NotificationServiceServer,
+    preference_service_server::PreferenceServiceServer,
+    template_service_server::TemplateServiceServer,
+};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 pub use notifier::Notifier;
 
 use dispatch::{Dispatcher, DomainLimits};
-use grpc::ActivityApi;
-use jobs::{Lookout, Notifying, Projection, Pruning, Recipients};
+use grpc::{ActivityApi, EventApi, NotificationApi, PreferenceApi, TemplateApi};
+use jobs::{Forgetting, Lookout, Notifying, Projection, Pruning, Recipients};
 use mail::SharedMailer;
 use newest::Newest;
 use notifier::Bell;
@@ -74,7 +79,13 @@ pub const SERVICE: &str = "notify-svc";
 const ACTIVITY_SERVICE: &str = "slipway.notify.v1.ActivityService";
 
 /// Full protobuf names of what this crate serves.
-pub const SERVICES: &[&str] = &[ACTIVITY_SERVICE];
+pub const SERVICES: &[&str] = &[
+    ACTIVITY_SERVICE,
+    "slipway.notify.v1.NotificationService",
+    "slipway.notify.v1.PreferenceService",
+    "slipway.notify.v1.TemplateService",
+    "slipway.notify.v1.EventService",
+];
 
 /// How notify-svc behaves.
 #[derive(Debug, Clone)]
@@ -195,8 +206,8 @@ impl Config {
             health.depends(service, "bus", Need::Degraded, bus);
         }
         let activity = self.build_activity(&dependencies);
-        self.build_notifications(dependencies);
-        Routes::new(ActivityServiceServer::new(activity))
+        let apis = self.build_notifications(dependencies);
+        apis.serve(Routes::new(ActivityServiceServer::new(activity)))
     }
 
     fn build_activity(&self, dependencies: &Dependencies) -> ActivityApi {
@@ -217,7 +228,7 @@ impl Config {
         ActivityApi::new(store.clone(), newest, drain.clone())
     }
 
-    fn build_notifications(&self, dependencies: Dependencies) {
+    fn build_notifications(&self, dependencies: Dependencies) -> Apis {
         let Dependencies {
             stores,
             bus,
@@ -238,7 +249,7 @@ impl Config {
         let outbox = Wake::default();
         Publisher {
             service: SERVICE,
-            store: stores.outbox,
+            store: stores.outbox.clone(),
             bus: bus.clone(),
             wake: outbox.clone(),
             clock: clock.clone(),
@@ -255,11 +266,61 @@ impl Config {
                 .map(|rate| Arc::new(DomainLimits::per_second(rate))),
             clock: clock.clone(),
             bell: notifier.bell.clone(),
-            outbox,
+            outbox: outbox.clone(),
             sole_owner: stores.sole_owner,
         }
         .spawn(&background);
+        let apis = Apis::new(&stores, &notifier, outbox);
+        Forgetting::new(stores.intake, stores.receipts, clock.clone()).spawn(&background);
         Recipients::new(stores.recipients).spawn(&bus, &clock, &background);
         Notifying::new(notifier).spawn(&bus, &clock, &background);
+        apis
+    }
+}
+
+/// What is asked of notifications, from outside.
+struct Apis {
+    notifications: NotificationApi,
+    preferences: PreferenceApi,
+    templates: TemplateApi,
+    events: EventApi,
+}
+
+impl Apis {
+    fn new(stores: &Stores, notifier: &Notifier, outbox: Wake) -> Self {
+        let (templates, clock) = (notifier.templates.clone(), notifier.clock.clone());
+        Self {
+            notifications: NotificationApi {
+                notifications: stores.notifications.clone(),
+                recipients: stores.recipients.clone(),
+            },
+            preferences: PreferenceApi {
+                preferences: stores.preferences.clone(),
+                templates: templates.clone(),
+                clock: clock.clone(),
+            },
+            templates: TemplateApi {
+                store: stores.templates.clone(),
+                templates: templates.clone(),
+                clock: clock.clone(),
+            },
+            events: EventApi {
+                intake: stores.intake.clone(),
+                receipts: stores.receipts.clone(),
+                notifications: stores.notifications.clone(),
+                recipients: stores.recipients.clone(),
+                templates,
+                clock,
+                outbox,
+            },
+        }
+    }
+
+    fn serve(self, routes: Routes) -> Routes {
+        routes
+            .add_service(NotificationServiceServer::new(self.notifications))
+            .add_service(PreferenceServiceServer::new(self.preferences))
+            .add_service(TemplateServiceServer::new(self.templates))
+            .add_service(EventServiceServer::new(self.events))
     }
 }

@@ -7,6 +7,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::{
+    metrics as m,
     notification::{Draft, Notification},
     preferences::Decision,
     store::{
@@ -86,7 +87,9 @@ impl Notifier {
             let Some(preferences) = user.and_then(|user| chosen.get(&user)) else {
                 return notification;
             };
-            match preferences.decide(&notification.kind, notification.created_at) {
+            let decision = preferences.decide(&notification.kind, notification.created_at);
+            m::count_decision(decision);
+            match decision {
                 Decision::Deliver => notification,
                 Decision::Suppress(why) => notification.suppressed(why.to_string()),
                 Decision::Defer(until) => notification.deferred(until),

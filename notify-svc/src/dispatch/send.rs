@@ -141,7 +141,9 @@ impl Sender {
             Decision::Defer(until) => notification.postpone(until, now),
             Decision::Deliver => notification.postpone(now, now),
         };
-        self.record(claim, &settled).await;
+        if self.record(claim, &settled).await {
+            m::count_decision(decision);
+        }
         Contact::NotSought
     }
 

@@ -86,7 +86,8 @@ pub(super) fn entry(Entry { sequence, activity }: Entry) -> ActivityEntry {
     }
 }
 
-fn timestamp(time: Timestamp) -> prost_types::Timestamp {
+/// A time as the contracts have it.
+pub(super) fn timestamp(time: Timestamp) -> prost_types::Timestamp {
     let millis = time.as_millisecond();
     prost_types::Timestamp {
         seconds: millis.div_euclid(1000),

@@ -1,6 +1,10 @@
 //! `slipway.notify.v1.ActivityService`: proto in, call of the store, proto out.
 
 mod convert;
+mod events;
+mod notifications;
+mod preferences;
+mod templates;
 mod watch;
 
 use std::sync::Arc;
@@ -13,6 +17,11 @@ use slipway_proto::notify::v1::{
 };
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
+
+pub(crate) use events::EventApi;
+pub(crate) use notifications::NotificationApi;
+pub(crate) use preferences::PreferenceApi;
+pub(crate) use templates::TemplateApi;
 
 use crate::{newest::Newest, store::activity::ActivityStore};
 use watch::Watcher;

@@ -2,12 +2,14 @@
 //! the read model, what is old out of the stores, and an eye on the entries that other
 //! replicas append.
 
+mod forgetting;
 mod lookout;
 mod notifying;
 mod projection;
 mod pruning;
 mod recipients;
 
+pub(crate) use forgetting::Forgetting;
 pub(crate) use lookout::Lookout;
 pub(crate) use notifying::Notifying;
 pub(crate) use projection::Projection;

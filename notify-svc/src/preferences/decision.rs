@@ -41,14 +41,27 @@ pub enum Suppression {
     QuietHours,
 }
 
+impl Suppression {
+    /// For a program.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::EmailOff => "EMAIL_OFF",
+            Self::TypeOff => "TYPE_OFF",
+            Self::QuietHours => "QUIET_HOURS",
+        }
+    }
+}
+
 impl std::fmt::Display for Suppression {
     /// The answer to "why was I not told?".
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::EmailOff => "EMAIL_OFF: the recipient has switched email off",
-            Self::TypeOff => "TYPE_OFF: the recipient has switched this type off",
-            Self::QuietHours => "QUIET_HOURS: made in quiet hours, which the recipient skips",
-        })
+        let words = match self {
+            Self::EmailOff => "the recipient has switched email off",
+            Self::TypeOff => "the recipient has switched this type off",
+            Self::QuietHours => "made in quiet hours, which the recipient skips",
+        };
+        write!(f, "{}: {words}", self.code())
     }
 }
 

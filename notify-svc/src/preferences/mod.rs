@@ -15,7 +15,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 pub use decision::{Decision, Suppression, breaks_through};
-pub use quiet::{Mode, QuietHours, TimeOfDay};
+pub use quiet::{Mode, NoTimeOfDay, QuietHours, TimeOfDay};
 
 /// What a user wants. The default, for who has never chosen, is everything at once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

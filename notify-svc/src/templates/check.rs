@@ -152,15 +152,21 @@ fn unknown_variables(with: &Templates, kind: &str, sample: &Map<String, Value>) 
 }
 
 fn renders(with: &Templates, kind: &str, sample: &Map<String, Value>) -> Vec<Flaw> {
-    let data = present(sample);
+    let own = sample::of(kind).is_none();
+    let mut lean = sample.clone();
+    lean.retain(|name, _| own || !sample::optional(name));
     let mut flaws = Vec::new();
     for part in Part::ALL {
         let recipient = (part != Part::Subject).then_some("ada");
-        match with.part(kind, part, &data, recipient) {
-            Ok(text) if part == Part::Subject => flaws.extend(line(&text)),
-            Ok(_) => {}
-            Err(error) => flaws.push(Flaw::of(part.field(), error.to_string())),
-        }
+        // With everything that an event can have, and with no more than it must have.
+        let flaw = [sample, &lean].into_iter().find_map(|data| {
+            match with.part(kind, part, &present(data), recipient) {
+                Ok(text) if part == Part::Subject => line(&text),
+                Ok(_) => None,
+                Err(error) => Some(Flaw::of(part.field(), error.to_string())),
+            }
+        });
+        flaws.extend(flaw);
     }
     flaws
 }

@@ -161,6 +161,23 @@ pub struct Version {
     pub at: Timestamp,
 }
 
+impl Version {
+    /// The bytes of its texts: what it weighs in a page.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.content.as_ref().map_or(0, |content| {
+            let Source {
+                subject,
+                text,
+                html,
+            } = &content.source;
+            let sample = content.sample.as_ref();
+            let sample = sample.map_or(0, |sample| Value::Object(sample.clone()).to_string().len());
+            subject.len() + text.len() + html.len() + sample
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

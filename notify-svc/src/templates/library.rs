@@ -169,6 +169,12 @@ impl Current {
         built_in::source(kind).is_some()
     }
 
+    /// Whether what counts for a type was saved by an administrator.
+    #[must_use]
+    pub fn is_edited(&self, kind: &str) -> bool {
+        self.saved(kind).is_some()
+    }
+
     /// Where the templates of a type come from.
     #[must_use]
     pub fn source(&self, kind: &str) -> Option<Source> {

@@ -28,6 +28,7 @@ use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value, context, value
 use crate::notification::Subject;
 
 pub use check::{Flaw, Variable, check};
+pub(crate) use check::{LONGEST_DATA, present};
 pub use edit::{Content, NoOwnType, OwnType, Part, Source, Version};
 pub use library::{Current, Library};
 pub use sample::of as sample_of;

@@ -10,7 +10,7 @@ use futures::TryStreamExt as _;
 use jiff::Timestamp;
 use mongodb::{
     Collection,
-    bson::{DateTime, doc, serialize_to_bson},
+    bson::{DateTime, doc},
 };
 use serde::{Deserialize, Serialize};
 use slipway_mesh::{
