@@ -50,7 +50,7 @@ impl PreferenceService for PreferenceApi {
         let user = principal(&request)?.user_id;
         let request = request.into_inner();
         let wanted = request.preferences.unwrap_or_default();
-        let types = self.types(&wanted.muted).await?;
+        let types = self.types(named(&wanted)).await?;
         let preferences = read(wanted, &types)?;
         let now = self.clock.now();
         let chosen = self
@@ -64,10 +64,11 @@ impl PreferenceService for PreferenceApi {
 }
 
 impl PreferenceApi {
-    /// All types there are; looked up if one of `wanted` is not among those known here.
-    async fn types(&self, wanted: &[String]) -> Result<Vec<String>, Fault> {
+    /// All types there are; looked up if one of those `named` is not among those known here.
+    async fn types(&self, named: impl Iterator<Item = &String>) -> Result<Vec<String>, Fault> {
         let current = self.templates.current();
-        if wanted.iter().all(|kind| current.has(kind)) {
+        let mut named = named;
+        if named.all(|kind| current.has(kind)) {
             return Ok(current.kinds());
         }
         Ok(self.templates.look().await?.kinds())
@@ -82,11 +83,16 @@ fn changed() -> Fault {
     )
 }
 
-/// The first word on each field, all of them.
+/// The types that are spoken of.
+fn named(preferences: &Shown) -> impl Iterator<Item = &String> {
+    preferences.muted.iter().chain(&preferences.wanted)
+}
+
+/// What is wanted, if it can be; else everything that is wrong with it.
 fn read(wanted: Shown, types: &[String]) -> Result<Preferences, Fault> {
     let mut errors = Vec::new();
     let mut refuse = |field: String, message: String| errors.push(FieldError { field, message });
-    for kind in wanted.muted.iter().filter(|kind| !types.contains(kind)) {
+    for kind in named(&wanted).filter(|kind| !types.contains(kind)) {
         let message = format!("is no type; there are {}", types.join(", "));
         refuse(format!("types.{kind}"), message);
     }
@@ -165,6 +171,7 @@ fn shown(chosen: Chosen, types: Vec<String>) -> StoredPreferences {
                 mode: mode.into(),
             }),
             time_zone: preferences.time_zone.name().to_owned(),
+            wanted: Vec::new(),
         }),
         revision: chosen.revision,
         updated_at: chosen.at.map(timestamp),

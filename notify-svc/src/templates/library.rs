@@ -20,7 +20,7 @@ use super::{Content, Source, Templates, Variable, Version, built_in, check, samp
 use crate::store::{StoreError, templates::TemplateStore};
 
 /// How often a process looks for changes that others have made.
-pub const LOOK_EVERY: Duration = Duration::from_secs(2);
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// The templates of all types.
 pub struct Library {

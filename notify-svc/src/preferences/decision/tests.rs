@@ -197,7 +197,7 @@ fn of_minutes(minutes: u16) -> TimeOfDay {
 
 /// Times around every change of clocks of the year, and any other.
 fn some_time() -> impl Strategy<Value = Timestamp> {
-    let changes = [
+    const CHANGES: &[&str] = &[
         "2026-03-29T01:00:00Z",
         "2026-10-25T01:00:00Z",
         "2026-03-08T07:00:00Z",
@@ -205,7 +205,7 @@ fn some_time() -> impl Strategy<Value = Timestamp> {
         "2026-04-04T15:00:00Z",
         "2026-10-03T15:30:00Z",
     ];
-    let near = (prop::sample::select(&changes[..]), -100_000_i64..100_000)
+    let near = (prop::sample::select(CHANGES), -100_000_i64..100_000)
         .prop_map(|(change, seconds)| time(change) + SignedDuration::from_secs(seconds));
     let any = (1_700_000_000_i64..1_900_000_000)
         .prop_map(|second| Timestamp::from_second(second).unwrap());
