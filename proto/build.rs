@@ -8,8 +8,10 @@ use prost::Message as _;
 const FILES: &[&str] = &[
     "proto/slipway/common/v1/access.proto",
     "proto/slipway/common/v1/user_ref.proto",
+    "proto/slipway/forum/v1/forum.proto",
     "proto/slipway/identity/v1/identity.proto",
     "proto/slipway/notify/v1/activity.proto",
+    "proto/slipway/notify/v1/dead_letter.proto",
     "proto/slipway/notify/v1/event.proto",
     "proto/slipway/notify/v1/notification.proto",
     "proto/slipway/notify/v1/preference.proto",

@@ -4,8 +4,16 @@ use std::{sync::Arc, time::Duration};
 
 use slipway_mesh::{access::Verifier, clock::SharedClock, grpc::Link};
 use slipway_proto::{
+    forum::v1::forum_service_client::ForumServiceClient,
     identity::v1::identity_service_client::IdentityServiceClient,
-    notify::v1::activity_service_client::ActivityServiceClient,
+    notify::v1::{
+        activity_service_client::ActivityServiceClient,
+        dead_letter_service_client::DeadLetterServiceClient,
+        event_service_client::EventServiceClient,
+        notification_service_client::NotificationServiceClient,
+        preference_service_client::PreferenceServiceClient,
+        template_service_client::TemplateServiceClient,
+    },
     release::v1::{
         release_service_client::ReleaseServiceClient, task_service_client::TaskServiceClient,
     },
@@ -25,7 +33,13 @@ pub(crate) struct App {
     identity: IdentityServiceClient<Link>,
     releases: ReleaseServiceClient<Link>,
     tasks: TaskServiceClient<Link>,
+    forum: ForumServiceClient<Link>,
     activity: ActivityServiceClient<Link>,
+    dead_letters: DeadLetterServiceClient<Link>,
+    notifications: NotificationServiceClient<Link>,
+    preferences: PreferenceServiceClient<Link>,
+    templates: TemplateServiceClient<Link>,
+    events: EventServiceClient<Link>,
     pub(crate) verifier: Arc<Verifier>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) drain: CancellationToken,
@@ -39,6 +53,7 @@ impl App {
     pub(crate) fn new(config: Config, dependencies: Dependencies) -> Self {
         let Dependencies {
             release,
+            forum,
             notify,
             verifier,
             services,
@@ -46,6 +61,14 @@ impl App {
             drain,
             clock,
         } = dependencies;
+        let dead_letters =
+            DeadLetterServiceClient::new(notify.clone()).max_decoding_message_size(MAX_ANSWER);
+        let notifications =
+            NotificationServiceClient::new(notify.clone()).max_decoding_message_size(MAX_ANSWER);
+        let templates =
+            TemplateServiceClient::new(notify.clone()).max_decoding_message_size(MAX_ANSWER);
+        let preferences = PreferenceServiceClient::new(notify.clone());
+        let events = EventServiceClient::new(notify.clone());
         let activity = ActivityServiceClient::new(notify).max_decoding_message_size(MAX_ANSWER);
         let hub = Arc::new(Hub::new(config.stream.reader_bound));
         hub.follow(activity.clone(), services, drain.clone(), &background);
@@ -55,7 +78,13 @@ impl App {
             releases: ReleaseServiceClient::new(release.clone())
                 .max_decoding_message_size(MAX_ANSWER),
             tasks: TaskServiceClient::new(release).max_decoding_message_size(MAX_ANSWER),
+            forum: ForumServiceClient::new(forum).max_decoding_message_size(MAX_ANSWER),
             activity,
+            dead_letters,
+            notifications,
+            preferences,
+            templates,
+            events,
             verifier,
             hub,
             drain,
@@ -78,6 +107,36 @@ impl App {
     /// A client of the task service.
     pub(crate) fn tasks(&self) -> TaskServiceClient<Link> {
         self.tasks.clone()
+    }
+
+    /// A client of the forum service.
+    pub(crate) fn forum(&self) -> ForumServiceClient<Link> {
+        self.forum.clone()
+    }
+
+    /// A client of the desk of dead letters.
+    pub(crate) fn dead_letters(&self) -> DeadLetterServiceClient<Link> {
+        self.dead_letters.clone()
+    }
+
+    /// A client of the log of notifications.
+    pub(crate) fn notifications(&self) -> NotificationServiceClient<Link> {
+        self.notifications.clone()
+    }
+
+    /// A client of the preferences.
+    pub(crate) fn preferences(&self) -> PreferenceServiceClient<Link> {
+        self.preferences.clone()
+    }
+
+    /// A client of the templates.
+    pub(crate) fn templates(&self) -> TemplateServiceClient<Link> {
+        self.templates.clone()
+    }
+
+    /// A client of the intake of events.
+    pub(crate) fn events(&self) -> EventServiceClient<Link> {
+        self.events.clone()
     }
 
     /// A client of the activity service.

@@ -80,7 +80,9 @@ impl Default for StreamConfig {
 pub struct Dependencies {
     /// The identity, release and task services.
     pub release: Link,
-    /// The activity service.
+    /// The forum service.
+    pub forum: Link,
+    /// The services of notify-svc.
     pub notify: Link,
     /// Verifies the tokens of clients.
     pub verifier: Arc<Verifier>,

@@ -93,6 +93,20 @@ impl Problem {
         Fault::new(Kind::Invalid, "MALFORMED_BODY", detail).into()
     }
 
+    /// What a service answers to a request with `If-Match`: a refusal with the code
+    /// `changed` says that it does not match.
+    pub(crate) fn of_condition(status: tonic::Status, changed: &str) -> Self {
+        let problem = Self::from(status);
+        if problem.fault.code != changed {
+            return problem;
+        }
+        Self {
+            status: StatusCode::PRECONDITION_FAILED,
+            title: "Changed by others",
+            ..problem
+        }
+    }
+
     fn of_http(
         status: StatusCode,
         title: &'static str,

@@ -61,7 +61,9 @@ pub fn wait(times: &[Timestamp], now: Timestamp) -> Option<SignedDuration> {
 /// How many more events may come now.
 #[must_use]
 pub fn left(times: &[Timestamp], now: Timestamp) -> usize {
-    let counting = times.iter().filter(|time| now.duration_since(**time) < WINDOW);
+    let counting = times
+        .iter()
+        .filter(|time| now.duration_since(**time) < WINDOW);
     QUOTA.saturating_sub(counting.count())
 }
 

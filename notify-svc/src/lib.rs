@@ -1,5 +1,5 @@
 //! notify-svc: the wall of activity, and the mails that tell people what they need to
-//! know.
+//! know; and the desk of dead letters.
 //!
 //! A consumer projects the events of the topics into one log, numbered 1, 2, 3, … without
 //! gaps; `ActivityService` reads it page by page and as a stream. Another makes
@@ -9,6 +9,7 @@
 //! | module | what it gives |
 //! | --- | --- |
 //! | [`activity`] | entries, how each event reads, filters: pure |
+//! | [`dead_letter`] | what consumers could not handle, and what may be done with it: pure |
 //! | [`notification`] | who is told of what, and what an attempt leads to: pure |
 //! | [`recipients`] | who can be written to: pure |
 //! | [`preferences`] | what a user wants to be told, and when: pure |
@@ -18,10 +19,14 @@
 //! | [`dispatch`] | from the queue to the mailer, once |
 //! | [`store`] | all of it in a database |
 //! | `notifier` | the way into the queue |
-//! | `grpc` | `slipway.notify.v1`: the wall, notifications, preferences, templates, events |
-//! | `jobs` | consumers, pruning, looking out for other replicas' entries |
+//! | `replays` | sending dead letters back |
+//! | `apis` | what the services of notifications are made of |
+//! | `grpc` | `slipway.notify.v1`: the wall, dead letters, notifications, preferences, templates, events |
+//! | `jobs` | consumers, collecting dead letters, pruning, looking out for other replicas' entries |
 
 pub mod activity;
+mod apis;
+pub mod dead_letter;
 pub mod dispatch;
 mod grpc;
 pub mod intake;
@@ -33,6 +38,7 @@ pub mod notification;
 mod notifier;
 pub mod preferences;
 pub mod recipients;
+mod replays;
 pub mod store;
 pub mod templates;
 
@@ -42,29 +48,30 @@ use slipway_mesh::{
     bus::SharedBus,
     clock::SharedClock,
     life::{Background, Health, Need},
-    outbox::{OutboxStore, Publisher, Wake, sqlite::SqliteOutbox},
-    receipts::{ReceiptStore, sqlite::SqliteReceipts},
+    outbox::{OutboxStore, Publisher, Wake, mongo::MongoOutbox, sqlite::SqliteOutbox},
+    receipts::{ReceiptStore, mongo::MongoReceipts, sqlite::SqliteReceipts},
     store::{mongo, sqlite::StorageError},
 };
 use slipway_proto::notify::v1::{
-    activity_service_server::ActivityServiceServer, event_service_server::EventServiceServer,
-    notification_service_server::NotificationServiceServer,
-    preference_service_server::PreferenceServiceServer,
-    template_service_server::TemplateServiceServer,
+    activity_service_server::ActivityServiceServer,
+    dead_letter_service_server::DeadLetterServiceServer,
 };
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 pub use notifier::Notifier;
 
+use apis::Apis;
 use dispatch::{Dispatcher, DomainLimits};
-use grpc::{ActivityApi, EventApi, NotificationApi, PreferenceApi, TemplateApi};
-use jobs::{Forgetting, Lookout, Notifying, Projection, Pruning, Recipients};
+use grpc::{ActivityApi, DeadLetterApi};
+use jobs::{Desk, Forgetting, Lookout, Notifying, Projection, Pruning, Recipients};
 use mail::SharedMailer;
 use newest::Newest;
 use notifier::Bell;
+use replays::Replays;
 use store::{
     activity::{ActivityStore, MongoActivityStore, SqliteActivityStore},
+    dead_letters::{DeadLetterStore, mongo::MongoDeadLetterStore, sqlite::SqliteDeadLetterStore},
     intake::{IntakeStore, MongoIntakeStore, SqliteIntakeStore},
     notifications::{MongoNotificationStore, NotificationStore, SqliteNotificationStore},
     preferences::{MongoPreferenceStore, PreferenceStore, SqlitePreferenceStore},
@@ -77,10 +84,12 @@ use templates::Library;
 pub const SERVICE: &str = "notify-svc";
 
 const ACTIVITY_SERVICE: &str = "slipway.notify.v1.ActivityService";
+const DEAD_LETTER_SERVICE: &str = "slipway.notify.v1.DeadLetterService";
 
 /// Full protobuf names of what this crate serves.
 pub const SERVICES: &[&str] = &[
     ACTIVITY_SERVICE,
+    DEAD_LETTER_SERVICE,
     "slipway.notify.v1.NotificationService",
     "slipway.notify.v1.PreferenceService",
     "slipway.notify.v1.TemplateService",
@@ -114,6 +123,8 @@ impl Default for Config {
 pub struct Stores {
     /// The activity log.
     pub activity: Arc<dyn ActivityStore>,
+    /// The desk of dead letters.
+    pub dead_letters: Arc<dyn DeadLetterStore>,
     /// Who can be written to.
     pub recipients: Arc<dyn RecipientStore>,
     /// Notifications.
@@ -126,7 +137,7 @@ pub struct Stores {
     pub intake: Arc<dyn IntakeStore>,
     /// What repeated requests were answered.
     pub receipts: Arc<dyn ReceiptStore>,
-    /// Events that are not published yet.
+    /// What waits to be published.
     pub outbox: Arc<dyn OutboxStore>,
     /// Whether no other process can work on them at the same time.
     pub sole_owner: bool,
@@ -142,6 +153,7 @@ impl Stores {
         let db = store::open(path)?;
         Ok(Self {
             activity: Arc::new(SqliteActivityStore::new(db.clone())),
+            dead_letters: Arc::new(SqliteDeadLetterStore::new(db.clone())),
             recipients: Arc::new(SqliteRecipientStore::new(db.clone())),
             notifications: Arc::new(SqliteNotificationStore::new(db.clone())),
             preferences: Arc::new(SqlitePreferenceStore::new(db.clone())),
@@ -158,17 +170,22 @@ impl Stores {
     /// # Errors
     /// If the server is away, or an index exists with another definition.
     pub async fn mongo(client: &mongo::Client, name: &str) -> Result<Self, mongo::StorageError> {
-        let notifications = MongoNotificationStore::open(client, name).await?;
-        let intake = MongoIntakeStore::open(client, name).await?;
+        let indexes = [
+            store::dead_letters::mongo::INDEXES,
+            store::notifications::mongo::INDEXES,
+            store::intake::mongo::INDEXES,
+        ];
+        let database = mongo::Database::open(client, name, &indexes.concat()).await?;
         Ok(Self {
             activity: Arc::new(MongoActivityStore::open(client, name).await?),
+            dead_letters: Arc::new(MongoDeadLetterStore::new(&database)),
             recipients: Arc::new(MongoRecipientStore::open(client, name).await?),
-            preferences: Arc::new(MongoPreferenceStore::open(client, name).await?),
-            templates: Arc::new(MongoTemplateStore::open(client, name).await?),
-            receipts: Arc::new(intake.receipts()),
-            intake: Arc::new(intake),
-            outbox: Arc::new(notifications.outbox()),
-            notifications: Arc::new(notifications),
+            preferences: Arc::new(MongoPreferenceStore::new(&database)),
+            templates: Arc::new(MongoTemplateStore::new(&database)),
+            intake: Arc::new(MongoIntakeStore::new(&database)),
+            receipts: Arc::new(MongoReceipts::new(database.clone(), store::RECEIPTS)),
+            notifications: Arc::new(MongoNotificationStore::new(&database)),
+            outbox: Arc::new(MongoOutbox::new(database, store::OUTBOXES)),
             sole_owner: false,
         })
     }
@@ -205,30 +222,40 @@ impl Config {
             let bus = Arc::new(dependencies.bus.clone());
             health.depends(service, "bus", Need::Degraded, bus);
         }
-        let activity = self.build_activity(&dependencies);
-        let apis = self.build_notifications(dependencies);
-        apis.serve(Routes::new(ActivityServiceServer::new(activity)))
+        let outbox = Wake::default();
+        Publisher {
+            service: SERVICE,
+            store: dependencies.stores.outbox.clone(),
+            bus: dependencies.bus.clone(),
+            wake: outbox.clone(),
+            clock: dependencies.clock.clone(),
+        }
+        .spawn(&dependencies.background);
+        let activity = self.activity(&dependencies);
+        let dead_letters = dead_letters(&dependencies, outbox.clone());
+        let apis = self.send_notifications(dependencies, outbox);
+        let routes = Routes::new(ActivityServiceServer::new(activity))
+            .add_service(DeadLetterServiceServer::new(dead_letters));
+        apis.serve(routes)
     }
 
-    fn build_activity(&self, dependencies: &Dependencies) -> ActivityApi {
+    fn activity(&self, dependencies: &Dependencies) -> ActivityApi {
         let Dependencies {
-            stores: Stores {
-                activity: store, ..
-            },
+            stores,
             bus,
             clock,
             background,
             drain,
             ..
         } = dependencies;
-        let newest = Newest::default();
+        let (store, newest) = (stores.activity.clone(), Newest::default());
         Projection::new(store.clone(), newest.clone(), clock.clone()).spawn(bus, clock, background);
         Lookout::new(store.clone(), newest.clone()).spawn(background);
         Pruning::new(store.clone(), clock.clone(), self.activity_retention).spawn(background);
-        ActivityApi::new(store.clone(), newest, drain.clone())
+        ActivityApi::new(store, newest, drain.clone())
     }
 
-    fn build_notifications(&self, dependencies: Dependencies) -> Apis {
+    fn send_notifications(&self, dependencies: Dependencies, outbox: Wake) -> Apis {
         let Dependencies {
             stores,
             bus,
@@ -246,24 +273,14 @@ impl Config {
             clock: clock.clone(),
             bell: Bell::default(),
         };
-        let outbox = Wake::default();
-        Publisher {
-            service: SERVICE,
-            store: stores.outbox.clone(),
-            bus: bus.clone(),
-            wake: outbox.clone(),
-            clock: clock.clone(),
-        }
-        .spawn(&background);
+        let limits = self.mail_rate.map(DomainLimits::per_second);
         Dispatcher {
             notifications: stores.notifications.clone(),
             recipients: stores.recipients.clone(),
             preferences: stores.preferences.clone(),
             mailer,
             templates: notifier.templates.clone(),
-            limits: self
-                .mail_rate
-                .map(|rate| Arc::new(DomainLimits::per_second(rate))),
+            limits: limits.map(Arc::new),
             clock: clock.clone(),
             bell: notifier.bell.clone(),
             outbox: outbox.clone(),
@@ -278,49 +295,15 @@ impl Config {
     }
 }
 
-/// What is asked of notifications, from outside.
-struct Apis {
-    notifications: NotificationApi,
-    preferences: PreferenceApi,
-    templates: TemplateApi,
-    events: EventApi,
-}
-
-impl Apis {
-    fn new(stores: &Stores, notifier: &Notifier, outbox: Wake) -> Self {
-        let (templates, clock) = (notifier.templates.clone(), notifier.clock.clone());
-        Self {
-            notifications: NotificationApi {
-                notifications: stores.notifications.clone(),
-                recipients: stores.recipients.clone(),
-            },
-            preferences: PreferenceApi {
-                preferences: stores.preferences.clone(),
-                templates: templates.clone(),
-                clock: clock.clone(),
-            },
-            templates: TemplateApi {
-                store: stores.templates.clone(),
-                templates: templates.clone(),
-                clock: clock.clone(),
-            },
-            events: EventApi {
-                intake: stores.intake.clone(),
-                receipts: stores.receipts.clone(),
-                notifications: stores.notifications.clone(),
-                recipients: stores.recipients.clone(),
-                templates,
-                clock,
-                outbox,
-            },
-        }
-    }
-
-    fn serve(self, routes: Routes) -> Routes {
-        routes
-            .add_service(NotificationServiceServer::new(self.notifications))
-            .add_service(PreferenceServiceServer::new(self.preferences))
-            .add_service(TemplateServiceServer::new(self.templates))
-            .add_service(EventServiceServer::new(self.events))
-    }
+fn dead_letters(dependencies: &Dependencies, outbox: Wake) -> DeadLetterApi {
+    let Dependencies {
+        stores,
+        bus,
+        clock,
+        background,
+        ..
+    } = dependencies;
+    let store = stores.dead_letters.clone();
+    let topics = Desk::new(store.clone(), clock.clone()).spawn(bus, background);
+    DeadLetterApi::new(Replays::new(store, topics, outbox, clock.clone()))
 }

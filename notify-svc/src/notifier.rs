@@ -10,9 +10,7 @@ use crate::{
     metrics as m,
     notification::{Draft, Notification},
     preferences::Decision,
-    store::{
-        StoreError, notifications::NotificationStore, preferences::PreferenceStore,
-    },
+    store::{StoreError, notifications::NotificationStore, preferences::PreferenceStore},
     templates::{Library, RenderError},
 };
 

@@ -16,6 +16,15 @@ pub mod common {
     }
 }
 
+/// `slipway.forum`: discussions.
+pub mod forum {
+    /// Generated from `proto/slipway/forum/v1`.
+    #[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated code")]
+    pub mod v1 {
+        tonic::include_proto!("slipway.forum.v1");
+    }
+}
+
 /// `slipway.identity`: accounts, sign-in, keys.
 pub mod identity {
     /// Generated from `proto/slipway/identity/v1`.
@@ -34,7 +43,7 @@ pub mod release {
     }
 }
 
-/// `slipway.notify`: the activity log.
+/// `slipway.notify`: the activity log, the desk of dead letters.
 pub mod notify {
     /// Generated from `proto/slipway/notify/v1`.
     #[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated code")]

@@ -12,12 +12,12 @@ use slipway_mesh::{
     clock::SharedClock,
     error::{Fault, Kind},
     outbox::Wake,
+    receipts::{self, Repeatable},
 };
 
 use crate::{
     identity::UserId,
     metrics as m,
-    receipts::{self, Repeatable},
     release::{Decision, Refusal, Release, ReleaseDraft, ReleaseId, TaskId, events},
     store::{Commit, ReleaseStore, SaveError, Stores},
 };

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use slipway_mesh::{clock::SharedClock, life::Background};
+use slipway_mesh::{clock::SharedClock, life::Background, receipts::RECEIPT_TTL};
 
 use crate::{
     identity::throttle::WINDOW,
-    store::{RECEIPT_TTL, StoreError, Stores},
+    store::{StoreError, Stores},
 };
 
 const EVERY: Duration = Duration::from_secs(15 * 60);
@@ -31,6 +31,7 @@ pub(crate) fn purge(stores: Stores, clock: SharedClock, background: &Background)
 
 async fn purge_once(stores: &Stores, clock: &SharedClock) -> Result<(), StoreError> {
     let now = clock.now();
-    stores.receipts.purge_receipts(now - RECEIPT_TTL).await?;
+    let purge = stores.receipts.purge_receipts(now - RECEIPT_TTL).await;
+    purge.map_err(StoreError)?;
     stores.users.purge_failures(now - WINDOW).await
 }

@@ -5,7 +5,7 @@
 //! | a rule of the workflow | [`release`] (pure) |
 //! | what names, addresses, passwords may be; sign-in throttling | [`identity`] (pure) |
 //! | how a command is carried out: load, decide, save, try again | [`commands`], [`accounts`] |
-//! | how a repeated request is recognised | [`receipts`] |
+//! | how a repeated request is recognised | [`slipway_mesh::receipts`] |
 //! | what is stored, and how | [`store`] |
 //! | the gRPC services | `grpc` |
 
@@ -15,7 +15,6 @@ mod grpc;
 pub mod identity;
 mod jobs;
 pub mod metrics;
-pub mod receipts;
 pub mod release;
 pub mod store;
 

@@ -81,6 +81,10 @@ impl Bus for Counting {
         self.bus.create_topics(topics).await
     }
 
+    async fn topics(&self) -> Result<Vec<String>, BusError> {
+        self.bus.topics().await
+    }
+
     async fn publish(&self, records: Vec<Record>) -> Result<(), BusError> {
         self.published.fetch_add(records.len(), Ordering::Relaxed);
         self.bus.publish(records).await

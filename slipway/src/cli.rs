@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf};
 use clap::{Arg, ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::{
-    commands::{import::ImportArgs, watch::WatchArgs},
+    commands::{dead_letters::DeadLettersCommand, import::ImportArgs, watch::WatchArgs},
     config::keys,
 };
 
@@ -47,11 +47,16 @@ pub enum Command {
     All,
     /// Run only the gateway: REST and live streams for clients
     #[command(after_help = "Example: slipway gateway --http-addr 0.0.0.0:8080 \
-                      --release-url http://release:50051 --notify-url http://notify:50051")]
+                      --release-url http://release:50051 --forum-url http://forum:50051 \
+                      --notify-url http://notify:50051")]
     Gateway,
     /// Run only the release service: accounts, releases and tasks
     #[command(after_help = "Example: slipway release --grpc-addr 0.0.0.0:50051")]
     Release,
+    /// Run only the forum service: discussions of tasks
+    #[command(after_help = "Example: slipway forum --grpc-addr 0.0.0.0:50051 \
+                      --release-url http://release:50051")]
+    Forum,
     /// Run only the notification service: the wall of activity
     #[command(after_help = "Example: slipway notify --grpc-addr 0.0.0.0:50051 \
                       --release-url http://release:50051")]
@@ -87,6 +92,12 @@ pub enum Command {
     /// again, and what happened meanwhile is not missed.
     #[command(after_help = "Example: SLIPWAY_USERNAME=ada slipway watch --type 'task.*' --mine")]
     Watch(WatchArgs),
+    /// See to the events that consumers could not handle (as an administrator)
+    DeadLetters {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: DeadLettersCommand,
+    },
 }
 
 impl Command {
@@ -97,8 +108,13 @@ impl Command {
             Self::All => Some(Role::All),
             Self::Gateway => Some(Role::Gateway),
             Self::Release => Some(Role::Release),
+            Self::Forum => Some(Role::Forum),
             Self::Notify => Some(Role::Notify),
-            Self::Topics { .. } | Self::Config { .. } | Self::Import(_) | Self::Watch(_) => None,
+            Self::Topics { .. }
+            | Self::Config { .. }
+            | Self::Import(_)
+            | Self::Watch(_)
+            | Self::DeadLetters { .. } => None,
         }
     }
 }
@@ -127,6 +143,8 @@ pub enum Role {
     Gateway,
     /// The release service.
     Release,
+    /// The forum service.
+    Forum,
     /// The notification service.
     Notify,
 }
@@ -151,6 +169,7 @@ impl fmt::Display for Role {
             Self::All => "all",
             Self::Gateway => "gateway",
             Self::Release => "release",
+            Self::Forum => "forum",
             Self::Notify => "notify",
         })
     }
@@ -253,7 +272,7 @@ mod tests {
     fn every_command_shows_an_example() {
         fn check(command: &mut clap::Command) {
             let help = command.render_long_help().to_string();
-            let group = command.get_name() == "config";
+            let group = command.has_subcommands() && command.get_name() != "slipway";
             assert!(group || help.contains("Example:"), "{help}");
             command.get_subcommands_mut().for_each(check);
         }

@@ -5,7 +5,7 @@
 //! | [`cli`] | what can be said on the command line |
 //! | [`config`] | the settings: defaults < file < environment < flags |
 //! | [`wiring`] | the services of a role, built and running |
-//! | [`commands`] | `topics`, `config check`, `import`, `watch` |
+//! | [`commands`] | `topics`, `config check`, `import`, `watch`, `dead-letters` |
 //!
 //! Exit codes: 0 fine, 1 failed, 2 wrong use or wrong configuration.
 
@@ -72,7 +72,8 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli) -> anyhow::Result<()> {
     let command = cli.command.unwrap_or(Command::All);
     if cli.ready_file.is_some() && command.role().is_none() {
-        let text = "--ready-file belongs to the commands that serve: all, gateway, release, notify";
+        let text = "--ready-file belongs to the commands that serve: all, gateway, release, forum, \
+                    notify";
         return Err(UsageError(text.into()).into());
     }
     let layers = Layers::of_process(cli.config, &cli.overrides);
@@ -80,12 +81,16 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::All => serve(Role::All, &layers, cli.ready_file),
         Command::Gateway => serve(Role::Gateway, &layers, cli.ready_file),
         Command::Release => serve(Role::Release, &layers, cli.ready_file),
+        Command::Forum => serve(Role::Forum, &layers, cli.ready_file),
         Command::Notify => serve(Role::Notify, &layers, cli.ready_file),
         Command::Topics { json } => block_on(commands::topics::run(&layers, json))?,
         Command::Config {
             command: ConfigCommand::Check { role, json },
         } => commands::check::run(&layers, role, json),
         Command::Import(args) => block_on(commands::import::run(&args, &layers))?,
+        Command::DeadLetters { command } => {
+            block_on(commands::dead_letters::run(&command, &layers))?
+        }
         Command::Watch(args) => block_on(commands::watch::run(&args, &layers))?,
     }
 }

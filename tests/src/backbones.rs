@@ -80,7 +80,7 @@ impl Backbones {
         Ok((script("kafka", "secure", &dir).await?, dir.join("ca.pem")))
     }
 
-    /// The same of MongoDB.
+    /// Has MongoDB `start`, `stop`, `kill` or `restart`; its address and data stay.
     ///
     /// # Errors
     /// If the script fails.

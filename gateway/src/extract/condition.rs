@@ -21,9 +21,9 @@ pub(crate) fn if_match(headers: &HeaderMap, least: u64) -> Result<Option<u64>, F
         .and_then(|text| text.strip_suffix('"'))
         .and_then(|text| text.parse().ok())
         .filter(|revision| *revision >= least);
-    revision
-        .map(Some)
-        .ok_or_else(|| Fault::invalid_field("If-Match", "must be the ETag of what is changed, or *"))
+    revision.map(Some).ok_or_else(|| {
+        Fault::invalid_field("If-Match", "must be the ETag of what is changed, or *")
+    })
 }
 
 #[cfg(test)]

@@ -2,10 +2,11 @@
 
 use axum::{
     RequestExt as _,
-    extract::{FromRequest, Request, rejection::BytesRejection},
+    extract::{FromRequest, OptionalFromRequest, Request, rejection::BytesRejection},
 };
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
+use http_body::Body as _;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use slipway_mesh::error::Fault;
@@ -13,6 +14,7 @@ use slipway_mesh::error::Fault;
 use crate::{app::AppState, problem::Problem};
 
 /// A JSON object of the shape `T`. Unknown fields are `T`'s to refuse.
+#[derive(Default)]
 pub(crate) struct Payload<T>(pub(crate) T);
 
 impl<T: DeserializeOwned> FromRequest<AppState> for Payload<T> {
@@ -31,6 +33,19 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Payload<T> {
             }
         })?;
         read(&body).map(Self)
+    }
+}
+
+/// Where the body may be left out: a request that announces none has none.
+impl<T: DeserializeOwned> OptionalFromRequest<AppState> for Payload<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &AppState) -> Result<Option<Self>, Problem> {
+        if request.body().is_end_stream() {
+            return Ok(None);
+        }
+        let payload = <Self as FromRequest<AppState>>::from_request(request, app).await?;
+        Ok(Some(payload))
     }
 }
 

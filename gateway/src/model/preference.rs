@@ -104,9 +104,7 @@ impl Preferences {
     }
 
     /// What the service answers, and its revision.
-    pub(crate) fn stored(
-        stored: Option<v1::StoredPreferences>,
-    ) -> Result<(Self, u64), Malformed> {
+    pub(crate) fn stored(stored: Option<v1::StoredPreferences>) -> Result<(Self, u64), Malformed> {
         let stored = required("preferences", stored)?;
         let preferences = required("preferences", stored.preferences)?;
         let hours = required("quiet_hours", preferences.quiet_hours)?;

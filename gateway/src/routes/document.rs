@@ -33,7 +33,10 @@ use crate::{extract::COOKIE, problem::PROBLEM_JSON};
         (name = "accounts", description = "Accounts and signing in"),
         (name = "releases", description = "Planning, completing and reopening releases"),
         (name = "tasks", description = "A developer's work"),
+        (name = "discussion", description = "Threads of comments under every task"),
         (name = "activity", description = "The wall of activity"),
+        (name = "notifications", description = "What people are told by email"),
+        (name = "administration", description = "For administrators"),
     ),
     components(schemas(ProblemDetails)),
     modifiers(&Common),
@@ -100,7 +103,13 @@ struct FieldProblem {
 /// are, and none can be forgotten.
 pub(super) fn describe_errors(document: &mut openapi::OpenApi) {
     for item in document.paths.paths.values_mut() {
-        let operations = [&mut item.get, &mut item.post, &mut item.patch];
+        let operations = [
+            &mut item.get,
+            &mut item.post,
+            &mut item.put,
+            &mut item.patch,
+            &mut item.delete,
+        ];
         for operation in operations.into_iter().flatten() {
             for (status, response) in &mut operation.responses.responses {
                 if let RefOr::T(response) = response

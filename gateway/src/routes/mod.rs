@@ -5,9 +5,15 @@
 
 mod activity;
 mod auth;
+mod comments;
+mod dead_letters;
 mod document;
+mod events;
+mod notifications;
+mod preferences;
 mod releases;
 mod tasks;
+mod templates;
 mod users;
 
 use std::time::Duration;
@@ -31,7 +37,13 @@ pub(crate) fn router(app: AppState, deadline: Duration) -> Router {
         .merge(users::routes())
         .merge(releases::routes())
         .merge(tasks::routes())
+        .merge(comments::routes())
         .merge(activity::routes())
+        .merge(notifications::routes())
+        .merge(preferences::routes())
+        .merge(events::routes())
+        .merge(templates::routes())
+        .merge(dead_letters::routes())
         .split_for_parts();
     document::describe_errors(&mut document);
     let api = api.with_state(app);

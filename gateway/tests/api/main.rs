@@ -5,6 +5,7 @@
 
 mod accounts;
 mod activity;
+mod comments;
 mod conventions;
 mod document;
 mod metrics;

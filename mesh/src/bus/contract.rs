@@ -20,6 +20,7 @@ macro_rules! tests {
             a_member_that_leaves_hands_over_what_it_did_not_commit
             a_waiting_member_is_woken
             topics_are_created_once_and_must_exist
+            topics_are_listed_once_they_are_there
             concurrent_publishers_lose_nothing
             a_commit_never_goes_back
         } on $stage);
@@ -59,6 +60,16 @@ pub(super) async fn records_of_a_key_arrive_in_order(stage: &Stage) {
         received, sent,
         "keys, headers and values arrive as they were sent"
     );
+}
+
+pub(super) async fn topics_are_listed_once_they_are_there(stage: &Stage) {
+    let bus = stage.open();
+    let name = stage.name("t");
+    assert!(!bus.topics().await.unwrap().contains(&name));
+    stage.create(&bus, 3).await;
+    let listed = bus.topics().await.unwrap();
+    let times = listed.iter().filter(|listed| **listed == name).count();
+    assert_eq!(times, 1, "{listed:?}");
 }
 
 pub(super) async fn every_group_gets_every_record(stage: &Stage) {

@@ -10,7 +10,7 @@ use super::Record;
 use crate::telemetry::{TraceContext, trace::TRACEPARENT};
 
 const SPECVERSION: &str = "ce_specversion";
-pub(crate) const ID: &str = "ce_id";
+const ID: &str = "ce_id";
 const TYPE: &str = "ce_type";
 const SOURCE: &str = "ce_source";
 const SUBJECT: &str = "ce_subject";

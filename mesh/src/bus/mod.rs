@@ -106,6 +106,12 @@ pub trait Bus: Send + Sync + 'static {
     /// If one exists with another number of partitions, or the bus is away.
     async fn create_topics(&self, topics: &[TopicSpec]) -> Result<(), BusError>;
 
+    /// The names of all topics there are, sorted.
+    ///
+    /// # Errors
+    /// If the bus is away.
+    async fn topics(&self) -> Result<Vec<String>, BusError>;
+
     /// Publishes records, in order, and answers when all of them are durable. After an
     /// error some of them may have been published: publish them all again.
     ///

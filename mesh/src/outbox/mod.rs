@@ -42,8 +42,8 @@ pub const OVERDUE: Duration = Duration::from_secs(3);
 /// How often a publisher sweeps.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
-/// Where a store keeps its events until they are published. An aggregate is known by the
-/// key of its events, which is its id.
+/// Where a store keeps its events until they are published. An aggregate is known by its
+/// id.
 #[async_trait]
 pub trait OutboxStore: Send + Sync + 'static {
     /// Events of these aggregates, at most `limit`; those of each from its first on, in

@@ -43,9 +43,17 @@ pub struct Entry {
 
 impl From<&Event> for Entry {
     fn from(event: &Event) -> Self {
-        let record = event.to_record();
+        Self::new(event.id, event.to_record())
+    }
+}
+
+impl Entry {
+    /// A record that is no new event, such as a dead letter on its way back. `id` is a
+    /// UUIDv7 of now.
+    #[must_use]
+    pub fn new(id: Uuid, record: Record) -> Self {
         Self {
-            id: event.id.to_string(),
+            id: id.to_string(),
             topic: record.topic,
             key: record.key,
             headers: record.headers,
@@ -64,6 +72,12 @@ pub fn overdue(before: Timestamp) -> Document {
     doc! { "outbox.id": { "$exists": true, "$lt": first_id(before).to_string() } }
 }
 
+/// The documents of these aggregates with events.
+#[must_use]
+pub fn waiting(key: &str, aggregates: &[String]) -> Document {
+    doc! { key: { "$in": aggregates }, "outbox.id": { "$exists": true } }
+}
+
 /// A document, as far as it matters here. Its id is a text.
 #[derive(Debug, Serialize, Deserialize)]
 struct Aggregate {
@@ -72,28 +86,33 @@ struct Aggregate {
     outbox: Vec<Entry>,
 }
 
-/// The id of a document.
-#[derive(Debug, Serialize, Deserialize)]
-struct Identity {
-    #[serde(rename = "_id")]
-    id: String,
-}
-
-/// The outboxes in the documents of some collections, which have the [`index`]. The id of
-/// a document is the key of its events.
+/// The outboxes in the documents of some collections, which have the [`index`].
 #[derive(Debug, Clone)]
 pub struct MongoOutbox {
     database: Database,
     collections: &'static [&'static str],
+    /// The field of a document that is the key of its events.
+    key: &'static str,
 }
 
 impl MongoOutbox {
-    /// The outboxes in `collections`.
+    /// The outboxes in `collections`, where each document is an aggregate.
     #[must_use]
     pub fn new(database: Database, collections: &'static [&'static str]) -> Self {
         Self {
             database,
             collections,
+            key: "_id",
+        }
+    }
+
+    /// The outboxes in `collections`, where the field `key` says which aggregate a document
+    /// belongs to. They have an index on it, of the documents with something to publish.
+    #[must_use]
+    pub fn by(database: Database, collections: &'static [&'static str], key: &'static str) -> Self {
+        Self {
+            key,
+            ..Self::new(database, collections)
         }
     }
 
@@ -107,7 +126,9 @@ impl MongoOutbox {
             }
             let documents = self.database.collection::<Aggregate>(collection);
             let found = documents.aggregate([
-                doc! { "$match": { "_id": { "$in": &ids }, "outbox.id": { "$exists": true } } },
+                doc! { "$match": waiting(self.key, &ids) },
+                doc! { "$sort": { "outbox.id": 1 } },
+                doc! { "$limit": wanted as i64 },
                 doc! { "$project": { FIELD: { "$slice": ["$outbox", wanted as i64] } } },
             ]);
             let aggregates: Vec<Aggregate> =
@@ -125,20 +146,22 @@ impl MongoOutbox {
     async fn older(&self, before: Timestamp, limit: usize) -> Result<Vec<Uuid>, StorageError> {
         let mut found = Vec::new();
         for collection in self.collections {
-            let documents = self.database.collection::<Identity>(collection);
+            let documents = self.database.collection::<Document>(collection);
             let oldest = documents
                 .find(overdue(before))
                 .sort(doc! { "outbox.id": 1 })
-                .projection(doc! { "_id": 1 })
-                .limit((limit - found.len()) as i64);
-            let ids: Vec<Identity> = bounded(async { oldest.await?.try_collect().await }).await?;
-            for Identity { id } in ids {
-                found.push(id.parse().map_err(malformed)?);
-            }
-            if found.len() == limit {
-                break;
+                .projection(doc! { self.key: 1 })
+                .limit(limit as i64);
+            let documents: Vec<_> = bounded(async { oldest.await?.try_collect().await }).await?;
+            for document in documents {
+                let id = document.get_str(self.key).map_err(malformed)?;
+                let id = id.parse().map_err(malformed)?;
+                if !found.contains(&id) {
+                    found.push(id);
+                }
             }
         }
+        found.truncate(limit);
         Ok(found)
     }
 

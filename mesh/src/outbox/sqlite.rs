@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{OutboxStore, Pending, Place, first_id};
 use crate::{
-    bus::{Event, Record, event::ID},
+    bus::{Event, Record},
     store::sqlite::{Database, StorageError, malformed},
 };
 
@@ -28,24 +28,63 @@ const OLDEST: usize = 1000;
 /// Finds an aggregate's events, to stand in a service's migrations behind [`SCHEMA`].
 pub const BY_AGGREGATE: &str = "CREATE INDEX outbox_by_aggregate ON outbox (key, position);";
 
+/// What is published need not be an event of its aggregate with a sound id: a dead letter
+/// is sent back as it was. To stand in a service's migrations behind [`BY_AGGREGATE`].
+pub const OWN_IDS: &str = "
+    ALTER TABLE outbox ADD COLUMN aggregate TEXT NOT NULL DEFAULT '';
+    -- A UUIDv7: when it was appended.
+    ALTER TABLE outbox ADD COLUMN id TEXT NOT NULL DEFAULT '';
+    UPDATE outbox SET aggregate = key;
+    DROP INDEX outbox_by_aggregate;
+    CREATE INDEX outbox_by_aggregate ON outbox (aggregate, position);
+";
+
 /// Appends events to the outbox, within the caller's transaction.
 ///
 /// # Errors
 /// If the database refuses.
 pub fn append(c: &Connection, events: &[Event]) -> Result<(), StorageError> {
-    let mut insert = c.prepare_cached(
-        "INSERT INTO outbox (topic, key, headers, value) VALUES (?1, ?2, ?3, ?4)",
-    )?;
     for event in events {
         let record = event.to_record();
-        let headers = serde_json::to_string(&record.headers)
-            .map_err(|error| StorageError::Unusable(error.to_string()))?;
-        insert.execute((record.topic, record.key, headers, record.value.as_ref()))?;
+        insert(c, &record.key, event.id, &record)?;
     }
     Ok(())
 }
 
-/// The outbox of a database whose migrations hold [`SCHEMA`] and [`BY_AGGREGATE`].
+/// Appends a record that is no new event, such as a dead letter on its way back, within
+/// the caller's transaction. `id` is a UUIDv7 of now.
+///
+/// # Errors
+/// If the database refuses.
+pub fn append_record(
+    c: &Connection,
+    aggregate: Uuid,
+    id: Uuid,
+    record: &Record,
+) -> Result<(), StorageError> {
+    insert(c, &aggregate.to_string(), id, record)
+}
+
+fn insert(c: &Connection, aggregate: &str, id: Uuid, record: &Record) -> Result<(), StorageError> {
+    let headers = serde_json::to_string(&record.headers)
+        .map_err(|error| StorageError::Unusable(error.to_string()))?;
+    c.prepare_cached(
+        "INSERT INTO outbox (aggregate, id, topic, key, headers, value)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?
+    .execute((
+        aggregate,
+        id.to_string(),
+        &record.topic,
+        &record.key,
+        headers,
+        record.value.as_ref(),
+    ))?;
+    Ok(())
+}
+
+/// The outbox of a database whose migrations hold [`SCHEMA`], [`BY_AGGREGATE`] and
+/// [`OWN_IDS`].
 #[derive(Clone)]
 pub struct SqliteOutbox(Database);
 
@@ -60,7 +99,7 @@ impl SqliteOutbox {
 fn read(c: &Connection, aggregates: &[Uuid], limit: usize) -> Result<Vec<Pending>, StorageError> {
     let mut query = c.prepare_cached(
         "SELECT position, topic, key, headers, value FROM outbox
-         WHERE key = ?1 ORDER BY position LIMIT ?2",
+         WHERE aggregate = ?1 ORDER BY position LIMIT ?2",
     )?;
     let mut pending = Vec::new();
     for aggregate in aggregates {
@@ -92,16 +131,14 @@ fn headers(text: &str) -> Result<Vec<(String, String)>, rusqlite::Error> {
 }
 
 /// Among the oldest rows, those from before `before`: rows are in the order of their
-/// commits, and the ids of events tell their time.
+/// commits, and their ids tell their time.
 fn overdue(c: &Connection, before: Timestamp, limit: usize) -> Result<Vec<Uuid>, StorageError> {
     let mut query =
-        c.prepare_cached("SELECT key, headers FROM outbox ORDER BY position LIMIT ?1")?;
+        c.prepare_cached("SELECT aggregate, id FROM outbox ORDER BY position LIMIT ?1")?;
     let mut rows = query.query([OLDEST])?;
     let (mut aggregates, first) = (Vec::new(), first_id(before).to_string());
     while let Some(row) = rows.next()? {
-        let headers = headers(&row.get::<_, String>(1)?)?;
-        let id = headers.iter().find(|(name, _)| name == ID);
-        if id.is_some_and(|(_, id)| *id >= first) {
+        if row.get::<_, String>(1)? >= first {
             break;
         }
         let aggregate = row.get::<_, String>(0)?.parse().map_err(malformed)?;

@@ -33,7 +33,8 @@ pub const fn time_index(collection: &'static str) -> Index {
 /// A receipt as it stands in a document.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ReceiptDocument {
-    key: String,
+    /// Which request it is of.
+    pub key: String,
     fingerprint: Binary,
     response: Binary,
     at: DateTime,

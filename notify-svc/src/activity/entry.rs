@@ -1,10 +1,10 @@
 //! What stands in the log: one entry for each event.
 
 use jiff::Timestamp;
-use serde::de::IgnoredAny;
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::Value;
 use slipway_mesh::bus::{Actor, Event};
-use slipway_proto::events::{RELEASES, UserRef};
+use slipway_proto::events::{CommentedTask, FORUM, RELEASES, UserRef};
 use uuid::Uuid;
 
 use super::sentence::{self, Who};
@@ -63,16 +63,13 @@ impl Activity {
                 concerns.push(person);
             }
         }
-        let release_id = (event.topic == RELEASES.name)
-            .then(|| event.key.parse().ok())
-            .flatten();
         Ok(Self {
             id: event.id,
             event_type: event.event_type.clone(),
             time: event.time,
             actor,
             subject: event.subject.clone(),
-            release_id,
+            release_id: release_of(event),
             summary: told.summary,
             data: public_data(event),
             concerns,
@@ -90,6 +87,22 @@ impl Activity {
         let actor = self.actor.as_ref().map(|actor| actor.id);
         actor.into_iter().chain(self.concerns.iter().copied())
     }
+}
+
+/// The release an event is about: its key, or that of the task which was commented on.
+fn release_of(event: &Event) -> Option<Uuid> {
+    #[derive(Deserialize)]
+    struct OnTask {
+        task: CommentedTask,
+    }
+    if event.topic == RELEASES.name {
+        return event.key.parse().ok();
+    }
+    if event.topic == FORUM.name {
+        let comment: OnTask = serde_json::from_slice(&event.data).ok()?;
+        return Some(comment.task.release_id);
+    }
+    None
 }
 
 /// The payload as everybody signed in may read it; `null` if it is not JSON.

@@ -2,9 +2,10 @@
 
 use slipway_mesh::bus::{Actor, Event};
 use slipway_proto::events::{
-    HotfixTaskAddedEvent, Payload, ReleaseCompletedEvent, ReleaseCreatedEvent,
-    ReleaseReopenedEvent, Role, StaleTaskDetectedEvent, TaskAssignedEvent, TaskCompletedEvent,
-    TaskCreatedEvent, TaskReminderDueEvent, TaskStartedEvent, UserRegisteredEvent,
+    CommentPostedEvent, CommentRepliedEvent, HotfixTaskAddedEvent, Payload, ReleaseCompletedEvent,
+    ReleaseCreatedEvent, ReleaseReopenedEvent, Role, StaleTaskDetectedEvent, TaskAssignedEvent,
+    TaskCompletedEvent, TaskCreatedEvent, TaskReminderDueEvent, TaskStartedEvent,
+    UserRegisteredEvent,
 };
 use uuid::Uuid;
 
@@ -64,6 +65,8 @@ pub(super) fn tell(event: &Event, who: &Who<'_>) -> Result<Told, serde_json::Err
         HotfixTaskAddedEvent::TYPE => tell_as::<HotfixTaskAddedEvent>,
         StaleTaskDetectedEvent::TYPE => tell_as::<StaleTaskDetectedEvent>,
         TaskReminderDueEvent::TYPE => tell_as::<TaskReminderDueEvent>,
+        CommentPostedEvent::TYPE => tell_as::<CommentPostedEvent>,
+        CommentRepliedEvent::TYPE => tell_as::<CommentRepliedEvent>,
         _ => return Ok(generic(event, who)),
     };
     tell(event, who)
@@ -220,6 +223,39 @@ impl Tale for TaskReminderDueEvent {
                 who.name, self.developer_name, self.task_title, self.release_name
             ),
             concerns: vec![self.developer_id],
+        }
+    }
+}
+
+impl Tale for CommentPostedEvent {
+    fn tell(&self, who: &Who<'_>) -> Told {
+        let task = &self.task;
+        let mentioned = self.mentions.iter().map(|user| user.id);
+        Told {
+            summary: format!(
+                "{} commented on “{}” in {}",
+                who.name, task.title, task.release_name
+            ),
+            concerns: [task.assignee.id].into_iter().chain(mentioned).collect(),
+        }
+    }
+}
+
+impl Tale for CommentRepliedEvent {
+    fn tell(&self, who: &Who<'_>) -> Told {
+        let (task, parent) = (&self.task, &self.parent_author);
+        let mentioned = self.mentions.iter().map(|user| user.id);
+        let to = if who.id == Some(parent.id) {
+            "their own comment"
+        } else {
+            &parent.username
+        };
+        Told {
+            summary: format!(
+                "{} replied to {to} on “{}” in {}",
+                who.name, task.title, task.release_name
+            ),
+            concerns: [parent.id].into_iter().chain(mentioned).collect(),
         }
     }
 }

@@ -194,9 +194,7 @@ impl Dispatcher {
                     let sender = Arc::clone(sender);
                     sending.spawn(async move {
                         match decision {
-                            Decision::Deliver => {
-                                sender.deliver(claim.id, notification, whom).await
-                            }
+                            Decision::Deliver => sender.deliver(claim.id, notification, whom).await,
                             _ => sender.withhold(claim.id, notification, decision).await,
                         }
                     });

@@ -20,8 +20,8 @@ use crate::{
     SERVICE,
     mail::{Address, Mail, Sending, SharedMailer},
     metrics as m,
-    preferences::Decision,
     notification::{Attempt, Notification, Outcome, Settled, State},
+    preferences::Decision,
     store::notifications::NotificationStore,
     templates::Library,
 };

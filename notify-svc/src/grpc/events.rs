@@ -77,8 +77,8 @@ impl EventService for EventApi {
         let id = slipway_mesh::id::parse(&request.get_ref().id);
         let id = id.map_err(|error| Fault::invalid_field("id", error.to_string()))?;
         let found = self.intake.get(id).await.map_err(Fault::from)?;
-        let mine = found
-            .filter(|found| caller.role == Role::Admin || found.sender.id == caller.user_id);
+        let mine =
+            found.filter(|found| caller.role == Role::Admin || found.sender.id == caller.user_id);
         let accepted = mine.ok_or_else(not_found)?;
         let made = self.notifications.of_event(id).await.map_err(Fault::from)?;
         Ok(Response::new(shown(accepted, &made)))
@@ -93,7 +93,9 @@ impl EventApi {
         let Some(repeatable) = repeatable else {
             return Ok(None);
         };
-        let earlier = repeatable.earlier(&*self.receipts, self.clock.now()).await?;
+        let earlier = repeatable
+            .earlier(&*self.receipts, self.clock.now())
+            .await?;
         earlier.as_deref().map(receipts::decode).transpose()
     }
 

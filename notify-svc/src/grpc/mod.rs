@@ -1,6 +1,7 @@
 //! `slipway.notify.v1.ActivityService`: proto in, call of the store, proto out.
 
 mod convert;
+mod dead_letters;
 mod events;
 mod notifications;
 mod preferences;
@@ -18,6 +19,7 @@ use slipway_proto::notify::v1::{
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
+pub(crate) use dead_letters::DeadLetterApi;
 pub(crate) use events::EventApi;
 pub(crate) use notifications::NotificationApi;
 pub(crate) use preferences::PreferenceApi;

@@ -43,10 +43,11 @@ impl NotificationService for NotificationApi {
         let id = id.map_err(|error| Fault::invalid_field("id", error.to_string()))?;
         let found = self.notifications.get(NotificationId(id)).await;
         let found = found.map_err(Fault::from)?;
-        let mine = found.filter(|found| {
-            caller.role == Role::Admin || found.to == To::User(caller.user_id)
-        });
-        let shown = self.show(vec![mine.ok_or_else(not_found)?], &caller).await?;
+        let mine = found
+            .filter(|found| caller.role == Role::Admin || found.to == To::User(caller.user_id));
+        let shown = self
+            .show(vec![mine.ok_or_else(not_found)?], &caller)
+            .await?;
         Ok(Response::new(GetNotificationResponse {
             notification: shown.into_iter().next(),
         }))

@@ -103,7 +103,10 @@ fn read(wanted: Shown, types: &[String]) -> Result<Preferences, Fault> {
         QuietMode::Unspecified => None,
     };
     if mode.is_none() {
-        refuse("quietHours.mode".to_owned(), "must be SKIP or DEFER".to_owned());
+        refuse(
+            "quietHours.mode".to_owned(),
+            "must be SKIP or DEFER".to_owned(),
+        );
     }
     let mut time = |field: &str, text: &str| match text.parse() {
         Ok(time) => Some(time),

@@ -200,8 +200,12 @@ impl TemplateApi {
                 at: self.clock.now(),
             };
             if self.store.append(version).await? {
-                tracing::info!(kind, number = latest + 1, by = author.username,
-                    "templates are changed");
+                tracing::info!(
+                    kind,
+                    number = latest + 1,
+                    by = author.username,
+                    "templates are changed"
+                );
                 return Ok(self.templates.look().await?);
             }
             // Another was faster: whether that matters is asked again.

@@ -1,7 +1,8 @@
 //! Background work: events into the log and into the queue of notifications, accounts into
-//! the read model, what is old out of the stores, and an eye on the entries that other
-//! replicas append.
+//! the read model, dead letters onto their desk, what is old out of the stores, and an eye
+//! on the entries that other replicas append.
 
+mod desk;
 mod forgetting;
 mod lookout;
 mod notifying;
@@ -9,6 +10,7 @@ mod projection;
 mod pruning;
 mod recipients;
 
+pub(crate) use desk::Desk;
 pub(crate) use forgetting::Forgetting;
 pub(crate) use lookout::Lookout;
 pub(crate) use notifying::Notifying;

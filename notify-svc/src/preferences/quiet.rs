@@ -151,7 +151,9 @@ mod tests {
         for text in ["00:00", "07:05", "23:59"] {
             assert_eq!(text.parse::<TimeOfDay>().unwrap().to_string(), text);
         }
-        for bad in ["", "7:00", "24:00", "12:60", "12:00:00", "+1:00", "noon", "1２:00"] {
+        for bad in [
+            "", "7:00", "24:00", "12:60", "12:00:00", "+1:00", "noon", "1２:00",
+        ] {
             assert_eq!(bad.parse::<TimeOfDay>(), Err(NoTimeOfDay), "{bad}");
         }
     }

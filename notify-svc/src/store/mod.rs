@@ -4,6 +4,7 @@
 //! | module | what is kept |
 //! | --- | --- |
 //! | [`activity`] | the activity log |
+//! | [`dead_letters`] | the desk of dead letters |
 //! | [`intake`] | events that other programs announce, with their receipts and quotas |
 //! | [`notifications`] | notifications, the attempts to send them, their outbox |
 //! | [`preferences`] | what users want |
@@ -11,6 +12,7 @@
 //! | [`templates`] | what administrators have saved of templates |
 
 pub mod activity;
+pub mod dead_letters;
 pub mod intake;
 pub mod notifications;
 pub mod preferences;
@@ -21,8 +23,8 @@ use std::path::Path;
 
 use slipway_mesh::{
     error::Fault,
-    outbox::sqlite::{BY_AGGREGATE, SCHEMA as OUTBOX},
-    receipts::sqlite::SCHEMA as RECEIPTS,
+    outbox::sqlite::{BY_AGGREGATE, OWN_IDS, SCHEMA as OUTBOX},
+    receipts::sqlite::SCHEMA as RECEIPT_TABLE,
     store::{
         mongo,
         sqlite::{self, Database},
@@ -41,17 +43,29 @@ pub(crate) const PAGE_WEIGHT: usize = 2 * 1024 * 1024;
 /// than it returns; it then continues on the next page.
 pub(crate) const EXAMINED: usize = 10_000;
 
+/// The MongoDB collections whose documents have an outbox.
+pub(crate) const OUTBOXES: &[&str] = &[
+    dead_letters::mongo::COLLECTION,
+    notifications::mongo::COLLECTION,
+    intake::mongo::ACCEPTED,
+];
+
+/// Those whose documents have receipts.
+pub(crate) const RECEIPTS: &[&str] = &[intake::mongo::ACCEPTED];
+
 /// What brings the SQLite file from one version to the next. Appended to, never changed.
 const MIGRATIONS: &[&str] = &[
     activity::sqlite::SCHEMA,
-    recipients::sqlite::SCHEMA,
-    notifications::sqlite::SCHEMA,
     OUTBOX,
     BY_AGGREGATE,
+    OWN_IDS,
+    dead_letters::sqlite::SCHEMA,
+    recipients::sqlite::SCHEMA,
+    notifications::sqlite::SCHEMA,
     preferences::sqlite::SCHEMA,
     templates::sqlite::SCHEMA,
     intake::sqlite::SCHEMA,
-    RECEIPTS,
+    RECEIPT_TABLE,
 ];
 
 /// Opens or creates the SQLite file that all stores share.

@@ -123,14 +123,22 @@ fn sizes(content: &Content) -> Vec<Flaw> {
 }
 
 /// The templates with this source, each of whose parts must be well-formed.
-fn well_formed(templates: &Templates, kind: &str, content: &Content) -> Result<Templates, Vec<Flaw>> {
+fn well_formed(
+    templates: &Templates,
+    kind: &str,
+    content: &Content,
+) -> Result<Templates, Vec<Flaw>> {
     let (mut with, mut flaws) = (templates.clone(), Vec::new());
     for part in Part::ALL {
         if let Err(error) = with.put(kind, part, part.of(&content.source)) {
             flaws.push(Flaw::of(part.field(), error.to_string()));
         }
     }
-    if flaws.is_empty() { Ok(with) } else { Err(flaws) }
+    if flaws.is_empty() {
+        Ok(with)
+    } else {
+        Err(flaws)
+    }
 }
 
 fn unknown_variables(with: &Templates, kind: &str, sample: &Map<String, Value>) -> Vec<Flaw> {
@@ -185,7 +193,11 @@ fn line(text: &str) -> Option<Flaw> {
 /// What is there of a sample or of an event's data: what is null is as if it was not.
 pub(crate) fn present(fields: &Map<String, Value>) -> Value {
     let there = fields.iter().filter(|(_, value)| !value.is_null());
-    Value::Object(there.map(|(name, value)| (name.clone(), value.clone())).collect())
+    Value::Object(
+        there
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect(),
+    )
 }
 
 #[cfg(test)]

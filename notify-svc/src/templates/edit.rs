@@ -188,14 +188,23 @@ mod tests {
             assert_eq!(name.parse::<OwnType>().unwrap().as_str(), name);
         }
         let long = "x".repeat(LONGEST_NAME + 1);
-        for bad in ["", "Order", "a b", "a..b", "-a", "a/b", "../a", "ä", "a\0", &long] {
+        for bad in [
+            "", "Order", "a b", "a..b", "-a", "a/b", "../a", "ä", "a\0", &long,
+        ] {
             assert_eq!(bad.parse::<OwnType>(), Err(NoOwnType::Form), "{bad}");
         }
     }
 
     #[test]
     fn slipways_own_families_and_files_are_not_to_be_had() {
-        for name in ["task.assigned", "task.anything", "system.error", "user", "layout", "facts"] {
+        for name in [
+            "task.assigned",
+            "task.anything",
+            "system.error",
+            "user",
+            "layout",
+            "facts",
+        ] {
             assert_eq!(name.parse::<OwnType>(), Err(NoOwnType::Reserved), "{name}");
         }
     }

@@ -53,6 +53,10 @@ impl Bus for Forgetful {
         self.bus.create_topics(topics).await
     }
 
+    async fn topics(&self) -> Result<Vec<String>, BusError> {
+        self.bus.topics().await
+    }
+
     async fn publish(&self, records: Vec<Record>) -> Result<(), BusError> {
         self.bus.publish(records).await
     }

@@ -4,11 +4,13 @@
 //! a record's value holds. Within a major version a payload changes only by optional
 //! fields, so that old readers and old writers go on working: a test holds the schemas.
 
+mod comment;
 mod notification;
 mod release;
 mod task;
 mod user;
 
+pub use comment::{CommentPostedEvent, CommentRepliedEvent, CommentedTask};
 pub use notification::{
     NotificationFailedEvent, NotificationRequestedEvent, NotificationSentEvent,
 };
@@ -44,6 +46,12 @@ pub const RELEASES: Topic = Topic {
     partitions: 12,
 };
 
+/// Comment events; keyed by task id.
+pub const FORUM: Topic = Topic {
+    name: "slipway.forum",
+    partitions: 12,
+};
+
 /// Notification events; keyed by notification id.
 pub const NOTIFICATIONS: Topic = Topic {
     name: "slipway.notifications",
@@ -51,7 +59,7 @@ pub const NOTIFICATIONS: Topic = Topic {
 };
 
 /// Every topic with domain events.
-pub const TOPICS: &[Topic] = &[USERS, RELEASES, NOTIFICATIONS];
+pub const TOPICS: &[Topic] = &[USERS, RELEASES, FORUM, NOTIFICATIONS];
 
 /// The payload of one type of event.
 pub trait Payload: Serialize + DeserializeOwned + JsonSchema {
@@ -83,6 +91,8 @@ pub struct Kind {
     pub topic: Topic,
     /// Generates the JSON Schema of the payload.
     pub schema: fn() -> Schema,
+    /// Whether a payload is of it, as a reader of the type finds out.
+    pub check: fn(&[u8]) -> Result<(), serde_json::Error>,
 }
 
 const fn kind<P: Payload>() -> Kind {
@@ -91,6 +101,7 @@ const fn kind<P: Payload>() -> Kind {
         major: P::MAJOR,
         topic: P::TOPIC,
         schema: || schemars::schema_for!(P),
+        check: |payload| serde_json::from_slice::<P>(payload).map(drop),
     }
 }
 
@@ -107,6 +118,8 @@ pub const CATALOGUE: &[Kind] = &[
     kind::<HotfixTaskAddedEvent>(),
     kind::<StaleTaskDetectedEvent>(),
     kind::<TaskReminderDueEvent>(),
+    kind::<CommentPostedEvent>(),
+    kind::<CommentRepliedEvent>(),
     kind::<NotificationRequestedEvent>(),
     kind::<NotificationSentEvent>(),
     kind::<NotificationFailedEvent>(),

@@ -6,13 +6,13 @@ use slipway_mesh::{
     access::{Principal, Role},
     bus::Actor,
     error::{Fault, FieldError, Kind},
+    receipts::{self, Repeatable},
 };
 use uuid::Uuid;
 
 use super::{Accounts, Session, registered};
 use crate::{
     identity::{Email, NewPassword, User, UserId, Username},
-    receipts::{self, Repeatable},
     store::{Commit, InsertUserError},
 };
 

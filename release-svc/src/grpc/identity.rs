@@ -1,17 +1,18 @@
 //! `IdentityService`.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
 use slipway_mesh::{
     access::principal,
     error::{Fault, Kind},
     grpc::CLIENT_ADDRESS,
     page,
+    receipts::Repeatable,
 };
 use slipway_proto::identity::v1::{
     GetJwksRequest, GetJwksResponse, GetMeRequest, GetMeResponse, ListUsersRequest,
     ListUsersResponse, LoginRequest, LoginResponse, RegisterRequest, RegisterResponse,
-    identity_service_server::IdentityService,
+    ResolveUsersRequest, ResolveUsersResponse, identity_service_server::IdentityService,
 };
 use tonic::{Request, Response, Status};
 
@@ -19,8 +20,11 @@ use super::translate;
 use crate::{
     accounts::{Accounts, Registration},
     identity::{UserId, credentials},
-    receipts::Repeatable,
+    store::UserKey,
 };
+
+/// Names that are resolved in one call at most.
+const MAX_RESOLVED: usize = 100;
 
 pub(crate) struct Identity {
     pub(crate) accounts: Arc<Accounts>,
@@ -98,6 +102,24 @@ impl IdentityService for Identity {
         Ok(Response::new(ListUsersResponse {
             users: found.items.iter().map(translate::public_user).collect(),
             next_page_token: page::encode_cursor(&list, found.next.as_ref()),
+        }))
+    }
+
+    async fn resolve_users(
+        &self,
+        request: Request<ResolveUsersRequest>,
+    ) -> Result<Response<ResolveUsersResponse>, Status> {
+        let names = request.into_inner().usernames;
+        if names.len() > MAX_RESOLVED {
+            let message = format!("must be at most {MAX_RESOLVED} names");
+            return Err(Fault::invalid_field("usernames", message).into());
+        }
+        let names: BTreeSet<_> = names.iter().map(|name| credentials::key(name)).collect();
+        let keys = names.into_iter().map(UserKey::Username).collect();
+        let found = self.accounts.users().find(keys).await;
+        let found = found.map_err(Fault::from)?;
+        Ok(Response::new(ResolveUsersResponse {
+            users: found.iter().map(translate::public_user).collect(),
         }))
     }
 

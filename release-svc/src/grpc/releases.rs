@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use slipway_mesh::{access::principal, error::Fault, page};
+use slipway_mesh::{access::principal, error::Fault, page, receipts::Repeatable};
 use slipway_proto::release::v1::{
     AddTaskRequest, AddTaskResponse, CompleteReleaseRequest, CompleteReleaseResponse,
     CreateReleaseRequest, CreateReleaseResponse, GetReleaseRequest, GetReleaseResponse,
@@ -14,7 +14,6 @@ use tonic::{Request, Response, Status};
 use super::{drafts, id, translate};
 use crate::{
     commands::{By, Commands, Target, refuse},
-    receipts::Repeatable,
     release::{Decision, Refusal, Release, ReleaseEvent, ReleaseId},
     store::ReleaseFilter,
 };

@@ -13,8 +13,15 @@ mod contract;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use jiff::{SignedDuration, Timestamp};
-use slipway_mesh::{bus::Event, error::Fault, life::Check, outbox::OutboxStore, page::Page};
+use jiff::Timestamp;
+use slipway_mesh::{
+    bus::Event,
+    error::Fault,
+    life::Check,
+    outbox::OutboxStore,
+    page::Page,
+    receipts::{Receipt, ReceiptStore},
+};
 
 use crate::{
     identity::{Account, User, UserId, throttle::Subject},
@@ -54,27 +61,6 @@ pub struct Commit {
     pub events: Vec<Event>,
     /// The receipt, if the request asked for one.
     pub receipt: Option<Receipt>,
-}
-
-/// How long a receipt is kept.
-pub const RECEIPT_TTL: SignedDuration = SignedDuration::from_hours(24);
-
-/// Which request a receipt is of: a caller's idempotency key on one method.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct ReceiptKey(pub String);
-
-/// Proof that a command was carried out, and what it answered: the same request again is
-/// answered the same without doing anything.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Receipt {
-    /// Which request.
-    pub key: ReceiptKey,
-    /// Tells a repetition from another request under the same key.
-    pub fingerprint: Vec<u8>,
-    /// The answer, encoded.
-    pub response: Vec<u8>,
-    /// When it was carried out.
-    pub at: Timestamp,
 }
 
 /// Why a change was not stored; nothing of it is.
@@ -193,20 +179,6 @@ pub trait ReleaseStore: Send + Sync + 'static {
             self.active_task(developer),
         )
     }
-}
-
-/// Receipts of commands.
-#[async_trait]
-pub trait ReceiptStore: Send + Sync + 'static {
-    /// The receipt of a request carried out after `since`.
-    async fn receipt(
-        &self,
-        key: ReceiptKey,
-        since: Timestamp,
-    ) -> Result<Option<Receipt>, StoreError>;
-
-    /// Deletes the receipts from before `before`.
-    async fn purge_receipts(&self, before: Timestamp) -> Result<(), StoreError>;
 }
 
 /// Why an account was not created.

@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod client;
+pub mod dead_letters;
 pub mod import;
 pub mod topics;
 pub mod watch;

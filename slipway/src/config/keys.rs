@@ -122,6 +122,8 @@ keys! {
         "The password to sign in to Kafka with", "a password", secret;
     RELEASE_URL = "release_url", Described("in process"),
         "Where the release service is", "http or https URLs without a path, separated by commas alone, such as http://release:50051";
+    FORUM_URL = "forum_url", Described("in process"),
+        "Where the forum service is", "http or https URLs without a path, separated by commas alone, such as http://forum:50051";
     NOTIFY_URL = "notify_url", Described("in process"),
         "Where the notification service is", "http or https URLs without a path, separated by commas alone, such as http://notify:50051";
     TLS_CERT_FILE = "tls_cert_file", Described("gRPC is not encrypted"),

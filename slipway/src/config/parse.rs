@@ -15,7 +15,6 @@ use slipway_mesh::{
     store::mongo,
     telemetry::logs::{self, Format},
 };
-
 use tonic::transport::Uri;
 
 use super::Secret;

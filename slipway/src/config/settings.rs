@@ -27,6 +27,8 @@ pub struct Settings {
     pub kafka_security: Security,
     /// Where the release service is; `None`: in this process, or not needed.
     pub release_url: Option<Origins>,
+    /// Where the forum service is; `None`: in this process, or not needed.
+    pub forum_url: Option<Origins>,
     /// Where the notification service is; `None`: in this process, or not needed.
     pub notify_url: Option<Origins>,
     /// How processes speak TLS with each other.
@@ -109,8 +111,13 @@ impl Reader<'_> {
         let kafka_brokers = self.read(&keys::KAFKA_BROKERS, parse::kafka_brokers);
         let kafka_security = kafka::security(self);
         let release_url = self.read(&keys::RELEASE_URL, parse::service_urls);
+        let forum_url = self.read(&keys::FORUM_URL, parse::service_urls);
         let notify_url = self.read(&keys::NOTIFY_URL, parse::service_urls);
-        let tls = self.tls([release_url.as_ref(), notify_url.as_ref()]);
+        let tls = self.tls([
+            release_url.as_ref(),
+            forum_url.as_ref(),
+            notify_url.as_ref(),
+        ]);
         let admin_username = self.read(&keys::ADMIN_USERNAME, parse::username);
         let admin_email = self.read(&keys::ADMIN_EMAIL, parse::email);
         let admin_password = self.read(&keys::ADMIN_PASSWORD, parse::password);
@@ -148,6 +155,7 @@ impl Reader<'_> {
             kafka_brokers,
             kafka_security,
             release_url,
+            forum_url,
             notify_url,
             tls,
             admin_username: admin_username?,
@@ -182,8 +190,8 @@ impl Reader<'_> {
     fn check_services(&mut self, role: Role) {
         let needed: &[&Key] = match role {
             Role::All | Role::Release => &[],
-            Role::Gateway => &[&keys::RELEASE_URL, &keys::NOTIFY_URL],
-            Role::Notify => &[&keys::RELEASE_URL],
+            Role::Gateway => &[&keys::RELEASE_URL, &keys::FORUM_URL, &keys::NOTIFY_URL],
+            Role::Forum | Role::Notify => &[&keys::RELEASE_URL],
         };
         for key in needed {
             if !self.layers.sets(key) {
@@ -194,7 +202,7 @@ impl Reader<'_> {
             }
         }
         let mut elsewhere = false;
-        for key in [&keys::RELEASE_URL, &keys::NOTIFY_URL] {
+        for key in [&keys::RELEASE_URL, &keys::FORUM_URL, &keys::NOTIFY_URL] {
             if !self.layers.sets(key) {
                 continue;
             }

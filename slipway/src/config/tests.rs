@@ -133,6 +133,7 @@ fn everything_that_is_wrong_is_reported_at_once() {
         "SLIPWAY_HTTP_ADDR: must be an address and a port",
         "--drain-deadline: must be a duration from 1s to 60s",
         "release_url: must be set for the gateway role",
+        "forum_url: must be set for the gateway role",
         "notify_url: must be set for the gateway role",
     ];
     for text in expected {
@@ -166,12 +167,16 @@ fn names_of_the_client_commands_are_not_unknown() {
 fn roles_know_which_services_they_need() {
     let split = || Case::new().env("SLIPWAY_SERVICE_SECRET", SECRET);
     let release = |case: Case| case.env("SLIPWAY_RELEASE_URL", "http://release:50051");
+    let forum = |case: Case| case.env("SLIPWAY_FORUM_URL", "http://forum:50051");
     let notify = |case: Case| case.env("SLIPWAY_NOTIFY_URL", "http://notify:50051");
     assert!(Case::new().settings(Role::Release).is_ok());
-    assert!(release(split()).settings(Role::Notify).is_ok());
-    assert!(notify(release(split())).settings(Role::Gateway).is_ok());
-    assert_eq!(split().problems(Role::Notify).len(), 1);
-    assert_eq!(release(split()).problems(Role::Gateway).len(), 1);
+    for role in [Role::Forum, Role::Notify] {
+        assert!(release(split()).settings(role).is_ok());
+        assert_eq!(split().problems(role).len(), 1);
+    }
+    let all = notify(forum(release(split())));
+    assert!(all.settings(Role::Gateway).is_ok());
+    assert_eq!(release(split()).problems(Role::Gateway).len(), 2);
     let contradiction = &release(split()).problems(Role::All)[0];
     assert!(contradiction.contains("contradicts running all services"));
     let unprotected = &release(Case::new()).problems(Role::Notify)[0];

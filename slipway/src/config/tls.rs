@@ -18,7 +18,7 @@ pub struct Tls {
 
 impl Reader<'_> {
     /// Reads the files that are named, and notes what is wrong with them or missing.
-    pub(super) fn tls(&mut self, urls: [Option<&Origins>; 2]) -> Tls {
+    pub(super) fn tls(&mut self, urls: [Option<&Origins>; 3]) -> Tls {
         let identity = self.identity();
         let authorities = self.pem(&keys::TLS_CA_FILE, Authorities::from_pem);
         let clients = self.pem(&keys::TLS_CLIENT_CA_FILE, Authorities::from_pem);

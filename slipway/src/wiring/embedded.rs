@@ -18,6 +18,12 @@ pub(super) fn release_stores(data: &DataDir) -> anyhow::Result<release_svc::Stor
     release_svc::Stores::sqlite(&path).with_context(|| format!("{}", path.display()))
 }
 
+/// The stores of forum-svc.
+pub(super) fn forum_stores(data: &DataDir) -> anyhow::Result<forum_svc::Stores> {
+    let path = data.file("forum.db");
+    forum_svc::Stores::sqlite(&path).with_context(|| format!("{}", path.display()))
+}
+
 /// The stores of notify-svc.
 pub(super) fn notify_stores(data: &DataDir) -> anyhow::Result<notify_svc::Stores> {
     let path = data.file("notify.db");

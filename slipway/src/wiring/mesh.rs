@@ -16,7 +16,7 @@ use slipway_mesh::{
 };
 use slipway_proto::{
     DESCRIPTOR_SET,
-    events::{TOPICS, Topic},
+    events::{FORUM, TOPICS, Topic},
     identity::v1::{GetJwksRequest, identity_service_client::IdentityServiceClient},
 };
 use tonic::service::Routes;
@@ -54,6 +54,7 @@ pub(super) async fn build(role: Role, settings: &Settings, life: &Life) -> anyho
     match role {
         Role::All => shared.all().await,
         Role::Release => shared.release().await,
+        Role::Forum => shared.forum().await,
         Role::Notify => shared.notify().await,
         Role::Gateway => shared.gateway(),
     }
@@ -66,20 +67,39 @@ struct Shared<'a> {
     secret: ServiceSecret,
 }
 
+/// The gateway's ways to the services.
+struct Links {
+    release: Link,
+    forum: Link,
+    notify: Link,
+}
+
 impl Shared<'_> {
     async fn all(self) -> anyhow::Result<Built> {
         let storage = Storage::open(self.settings).await?;
         let keys = storage.keys(self.settings)?;
-        let services = [release_svc::SERVICES, notify_svc::SERVICES].concat();
+        let services = [
+            release_svc::SERVICES,
+            forum_svc::SERVICES,
+            notify_svc::SERVICES,
+        ]
+        .concat();
         let bus = self.bus(&storage, TOPICS, &services).await?;
         let verifier = self.verifier_with(&keys);
         let release = self.release_routes(&storage, keys, bus.clone()).await?;
-        let notify = self.notify_routes(&storage, bus).await?;
-        let routes = both(release, notify);
         let surround = surround(verifier.clone())?;
+        let to_release = Link::local(surround.around(release.clone()));
+        let forum = self.forum_routes(&storage, to_release, bus.clone()).await?;
+        let notify = self.notify_routes(&storage, bus).await?;
+        let routes = both(both(release, forum), notify);
         let link = Link::local(surround.around(routes.clone()));
+        let links = Links {
+            release: link.clone(),
+            forum: link.clone(),
+            notify: link,
+        };
         Ok(Built {
-            router: Some(self.router(link.clone(), link, verifier)),
+            router: Some(self.router(links, verifier)),
             grpc: Some(self.server(routes, services, surround).await?),
             lock: storage.into_lock(),
         })
@@ -96,6 +116,23 @@ impl Shared<'_> {
             router: None,
             grpc: Some(
                 self.server(routes, release_svc::SERVICES.into(), surround)
+                    .await?,
+            ),
+            lock: storage.into_lock(),
+        })
+    }
+
+    async fn forum(self) -> anyhow::Result<Built> {
+        let storage = Storage::open(self.settings).await?;
+        self.warn_if_alone("what is discussed is shown on no wall");
+        let bus = self.bus(&storage, &[FORUM], forum_svc::SERVICES).await?;
+        let release = self.remote("release", self.settings.release_url.as_ref())?;
+        let surround = surround(self.verifier_from(release.clone()))?;
+        let routes = self.forum_routes(&storage, release, bus).await?;
+        Ok(Built {
+            router: None,
+            grpc: Some(
+                self.server(routes, forum_svc::SERVICES.into(), surround)
                     .await?,
             ),
             lock: storage.into_lock(),
@@ -120,12 +157,16 @@ impl Shared<'_> {
     }
 
     fn gateway(self) -> anyhow::Result<Built> {
-        let release = self.remote("release", self.settings.release_url.as_ref())?;
-        let notify = self.remote("notify", self.settings.notify_url.as_ref())?;
-        // Without the wall, work goes on.
+        let links = Links {
+            release: self.remote("release", self.settings.release_url.as_ref())?,
+            forum: self.remote("forum", self.settings.forum_url.as_ref())?,
+            notify: self.remote("notify", self.settings.notify_url.as_ref())?,
+        };
+        // Without discussions and the wall, work goes on.
         for (link, services, need) in [
-            (&release, release_svc::SERVICES, Need::Required),
-            (&notify, notify_svc::SERVICES, Need::Degraded),
+            (&links.release, release_svc::SERVICES, Need::Required),
+            (&links.forum, forum_svc::SERVICES, Need::Degraded),
+            (&links.notify, notify_svc::SERVICES, Need::Degraded),
         ] {
             for service in services {
                 let check = ServiceCheck::new(link.clone(), service);
@@ -134,9 +175,9 @@ impl Shared<'_> {
                     .depends("gateway", service, need, Arc::new(check));
             }
         }
-        let verifier = self.verifier_from(release.clone());
+        let verifier = self.verifier_from(links.release.clone());
         Ok(Built {
-            router: Some(self.router(release, notify, verifier)),
+            router: Some(self.router(links, verifier)),
             grpc: None,
             lock: None,
         })
@@ -221,6 +262,22 @@ impl Shared<'_> {
         Ok(service.routes)
     }
 
+    async fn forum_routes(
+        &self,
+        storage: &Storage,
+        release: Link,
+        bus: SharedBus,
+    ) -> anyhow::Result<Routes> {
+        Ok(forum_svc::build(forum_svc::Dependencies {
+            stores: storage.forum().await?,
+            release,
+            bus,
+            clock: self.clock.clone(),
+            background: self.life.background.clone(),
+            health: self.life.health.clone(),
+        }))
+    }
+
     async fn notify_routes(&self, storage: &Storage, bus: SharedBus) -> anyhow::Result<Routes> {
         let config = notify_svc::Config {
             activity_retention: self.settings.activity_retention,
@@ -261,11 +318,12 @@ impl Shared<'_> {
         Ok(server.with_tls(self.settings.tls.server.clone()))
     }
 
-    fn router(&self, release: Link, notify: Link, verifier: Arc<Verifier>) -> Router {
+    fn router(&self, links: Links, verifier: Arc<Verifier>) -> Router {
         let services = ServiceTokens::new(self.secret.clone(), "gateway", self.clock.clone());
         gateway::Config::default().build(gateway::Dependencies {
-            release,
-            notify,
+            release: links.release,
+            forum: links.forum,
+            notify: links.notify,
             verifier,
             services: Arc::new(services),
             background: self.life.background.clone(),

@@ -68,6 +68,15 @@ impl Storage {
         }
     }
 
+    /// The stores of forum-svc.
+    pub(super) async fn forum(&self) -> anyhow::Result<forum_svc::Stores> {
+        use forum_svc::store::mongo::DATABASE;
+        match &self.mongo {
+            Some(client) => Ok(forum_svc::Stores::mongo(client, DATABASE).await?),
+            None => embedded::forum_stores(self.data()?),
+        }
+    }
+
     /// The stores of notify-svc.
     pub(super) async fn notify(&self) -> anyhow::Result<notify_svc::Stores> {
         use notify_svc::store::DATABASE;

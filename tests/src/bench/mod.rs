@@ -6,6 +6,8 @@
 
 mod arrivals;
 #[cfg(feature = "kafka")]
+mod ears;
+#[cfg(feature = "kafka")]
 mod events;
 mod load;
 mod probe;

@@ -12,6 +12,7 @@ use slipway_tests::{
 use tokio::sync::Barrier;
 
 in_both_shapes!(
+    of_a_hundred_task_operations_at_once_every_event_is_told_once,
     of_fifty_starts_by_one_developer_in_different_releases_one_succeeds,
     fifty_tasks_added_to_one_release_at_once_are_all_there,
     fifty_tasks_for_one_place_leave_one_in_it,
@@ -48,6 +49,47 @@ fn count(answers: &[Answer], status: u16) -> usize {
         .iter()
         .filter(|answer| answer.status == status)
         .count()
+}
+
+async fn of_a_hundred_task_operations_at_once_every_event_is_told_once(mesh: Mesh) {
+    let team = Team::at(&mesh.client(), RACERS).await.unwrap();
+    let mut operations = Vec::new();
+    for n in 0..RACERS {
+        let release = team.release(&format!("release {n}"), &[n]).await.unwrap();
+        let start = format!("/tasks/{}/start", task_ids(&release).remove(0));
+        let add = format!("/releases/{}/tasks", id(&release));
+        operations.push((mesh.anywhere(&team.developers[n]), start, None));
+        let body = json!({"title": "one more", "assignee": format!("dev-{n}")});
+        operations.push((mesh.anywhere(&team.admin), add, Some(body)));
+    }
+    let answers = race(
+        operations
+            .into_iter()
+            .map(|(client, path, body)| async move {
+                match body {
+                    None => client.patch(&path).await,
+                    Some(body) => client.post(&path, &body).await,
+                }
+            }),
+    )
+    .await;
+    assert_eq!(
+        (count(&answers, 200), count(&answers, 201)),
+        (RACERS, RACERS)
+    );
+
+    // The admin, the developers, their plans, the starts, the additions.
+    let total = (1 + RACERS + 3 * RACERS + RACERS + 2 * RACERS) as u64;
+    let mut stream = team.admin.stream("?after=0", None).await.unwrap();
+    let (mut events, mut started, mut created) = (BTreeSet::new(), 0, 0);
+    for number in 1..=total {
+        let (sequence, entry) = stream.entry().await.unwrap();
+        assert_eq!(sequence, number);
+        assert!(events.insert(id(&entry).to_owned()), "{entry:#}");
+        started += usize::from(entry["type"] == "task.started");
+        created += usize::from(entry["type"] == "task.created");
+    }
+    assert_eq!((started, created), (RACERS, 2 * RACERS));
 }
 
 async fn of_fifty_starts_by_one_developer_in_different_releases_one_succeeds(mesh: Mesh) {

@@ -9,10 +9,11 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-const SERVICES: [&str; 4] = [
+const SERVICES: [&str; 5] = [
     "slipway.identity.v1.IdentityService",
     "slipway.release.v1.ReleaseService",
     "slipway.release.v1.TaskService",
+    "slipway.forum.v1.ForumService",
     "slipway.notify.v1.ActivityService",
 ];
 

@@ -6,6 +6,7 @@ mod api;
 mod concurrency;
 mod configuration;
 mod crash;
+mod dead_letters;
 mod grpc;
 #[cfg(feature = "kafka")]
 mod interop;

@@ -244,6 +244,7 @@ fn metrics_that_are_named_exist() {
     let sources = [
         "mesh/src/telemetry",
         "release-svc/src",
+        "forum-svc/src",
         "notify-svc/src",
         "gateway/src",
     ];

@@ -10,6 +10,7 @@ async fn gateway(server: &Process, secret: &str) -> Process {
     let options = Options::default()
         .arg("gateway")
         .env("SLIPWAY_RELEASE_URL", &server.grpc)
+        .env("SLIPWAY_FORUM_URL", &server.grpc)
         .env("SLIPWAY_NOTIFY_URL", &server.grpc)
         .env("SLIPWAY_SERVICE_SECRET", secret);
     Process::start_with(&options).await.unwrap()

@@ -47,6 +47,7 @@ async fn gateway(urls: &str) -> Process {
     let options = options()
         .arg("gateway")
         .env("SLIPWAY_RELEASE_URL", urls)
+        .env("SLIPWAY_FORUM_URL", urls)
         .env("SLIPWAY_NOTIFY_URL", urls);
     Process::start_with(&options).await.unwrap()
 }

@@ -11,7 +11,7 @@ use slipway_tests::{
 use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::{ledger::Ledger, worker::Worker};
+use crate::{careful::Careful, ledger::Ledger, worker::Worker};
 
 /// Workers.
 pub(crate) const WORKERS: usize = 6;
@@ -44,11 +44,14 @@ impl Load {
             let admin = [&team.admin, &second][number % 2];
             let worker = Worker {
                 number,
-                admins: mesh.everywhere(admin),
-                developers: mesh.everywhere(developer),
+                client: Careful::new(
+                    mesh.everywhere(admin),
+                    mesh.everywhere(developer),
+                    sender.clone(),
+                ),
                 shared: shared.clone(),
-                accepted: sender.clone(),
                 stop: stop.clone(),
+                ledger: Ledger::default(),
             };
             workers.spawn(worker.work());
         }

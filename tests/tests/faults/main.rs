@@ -9,6 +9,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod backbones;
+mod careful;
 mod checker;
 mod consumers;
 mod ledger;

@@ -55,7 +55,7 @@ impl Core {
         self.last.lock().unwrap().as_ref().unwrap().1.clone()
     }
 
-    async fn answer<Q: std::fmt::Debug, A>(
+    pub(super) async fn answer<Q: std::fmt::Debug, A>(
         &self,
         request: Request<Q>,
         answer: A,
@@ -72,7 +72,7 @@ impl Core {
     }
 }
 
-fn at(seconds: i64) -> Option<Timestamp> {
+pub(super) fn at(seconds: i64) -> Option<Timestamp> {
     // 2026-03-01T10:00:00Z
     Some(Timestamp {
         seconds: 1_772_359_200 + seconds,
@@ -80,7 +80,7 @@ fn at(seconds: i64) -> Option<Timestamp> {
     })
 }
 
-fn ada() -> Option<UserRef> {
+pub(super) fn ada() -> Option<UserRef> {
     Some(UserRef {
         id: ADA.into(),
         username: "ada".into(),
@@ -173,6 +173,14 @@ impl IdentityService for Core {
             next_page_token: "next".into(),
         };
         self.answer(request, answer).await
+    }
+
+    async fn resolve_users(
+        &self,
+        request: Request<ResolveUsersRequest>,
+    ) -> Result<Response<ResolveUsersResponse>, Status> {
+        let users = vec![user()];
+        self.answer(request, ResolveUsersResponse { users }).await
     }
 
     async fn get_jwks(

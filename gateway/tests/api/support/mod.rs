@@ -2,6 +2,7 @@
 
 mod answer;
 mod core;
+mod forum;
 mod log;
 mod reader;
 
@@ -17,6 +18,7 @@ use slipway_mesh::{
     life::Background,
 };
 use slipway_proto::{
+    forum::v1::forum_service_server::ForumServiceServer,
     identity::v1::identity_service_server::IdentityServiceServer,
     notify::v1::activity_service_server::ActivityServiceServer,
     release::v1::{
@@ -31,6 +33,7 @@ use uuid::Uuid;
 pub(crate) use self::{
     answer::Answer,
     core::{ADA, Core, RELEASE, TASK},
+    forum::{COMMENT, REPLY},
     log::Log,
     reader::Reader,
 };
@@ -65,6 +68,7 @@ impl Gateway {
         let release = Routes::new(IdentityServiceServer::from_arc(Arc::clone(&core)))
             .add_service(ReleaseServiceServer::from_arc(Arc::clone(&core)))
             .add_service(TaskServiceServer::from_arc(Arc::clone(&core)));
+        let forum = Routes::new(ForumServiceServer::from_arc(Arc::clone(&core)));
         let notify = Routes::new(ActivityServiceServer::from_arc(Arc::clone(&log)));
         let config = Config {
             stream,
@@ -72,6 +76,7 @@ impl Gateway {
         };
         let router = config.build(Dependencies {
             release: link(release),
+            forum: link(forum),
             notify: link(notify),
             verifier: Arc::new(Verifier::with_keys(
                 keys.jwks(),

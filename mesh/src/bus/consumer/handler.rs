@@ -61,7 +61,8 @@ pub enum Verdict {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
     /// The events of a key in the order of their publication. A retryable event holds up
-    /// what is behind it, like a transient failure.
+    /// what is behind it, like a transient failure. A replayed dead letter is out of its
+    /// order: it comes when an administrator sends it.
     PerKey,
     /// None. A retryable event waits in the group's retry topics, one after the other,
     /// and the partition goes on; after the last it is a dead letter.
@@ -72,7 +73,13 @@ pub enum Order {
 }
 
 impl Order {
-    /// The retry topics of a group, by how long an event waits in each.
+    /// How many retry topics a group has for each topic. Every group has the first: dead
+    /// letters are replayed into it.
+    pub(super) fn retry_topics(self) -> usize {
+        self.tiers().len().max(1)
+    }
+
+    /// How long an event waits in each retry topic that the group itself uses.
     pub(super) fn tiers(self) -> &'static [Duration] {
         match self {
             Self::PerKey => &[],

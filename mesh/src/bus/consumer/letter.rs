@@ -28,6 +28,8 @@ pub const LAST_ERROR: &str = "slipway-last-error";
 pub const HISTORY: &str = "slipway-attempt-history";
 /// When it is to be tried again.
 pub const DUE: &str = "slipway-retry-due";
+/// The replay that it comes from, if an administrator sent a dead letter back: an id.
+pub const REPLAY: &str = "slipway-replay";
 
 const OWN: &[&str] = &[
     REASON,
@@ -40,6 +42,7 @@ const OWN: &[&str] = &[
     LAST_ERROR,
     HISTORY,
     DUE,
+    REPLAY,
 ];
 
 /// Characters of an error that are kept: headers are not made for stack traces.
@@ -83,10 +86,13 @@ pub fn retry_topic(topic: &str, group: &str, tier: usize) -> String {
     format!("{topic}.{group}.retry.{tier}")
 }
 
+/// A failure of a record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Attempt {
-    at: Timestamp,
-    error: String,
+pub struct Attempt {
+    /// When.
+    pub at: Timestamp,
+    /// Why, at most 500 characters of it.
+    pub error: String,
 }
 
 /// A record as it was published, and what has happened to it since.
@@ -94,10 +100,11 @@ struct Attempt {
 pub(super) struct Letter {
     /// With the headers and the topic of its publication.
     pub(super) record: Record,
-    partition: u32,
-    offset: u64,
-    history: Vec<Attempt>,
-    due: Option<Timestamp>,
+    pub(super) partition: u32,
+    pub(super) offset: u64,
+    pub(super) history: Vec<Attempt>,
+    pub(super) replay: Option<String>,
+    pub(super) due: Option<Timestamp>,
 }
 
 impl Letter {
@@ -108,11 +115,12 @@ impl Letter {
             partition: delivery.partition,
             offset: delivery.offset,
             history: Vec::new(),
+            replay: None,
             due: None,
         }
     }
 
-    /// From a retry topic. What cannot be read of its own headers counts as absent: it
+    /// From a retry or dead-letter topic. What cannot be read of its own headers counts as absent: it
     /// is tried at once.
     pub(super) fn returned(delivery: &Delivery) -> Self {
         let record = &delivery.record;
@@ -129,6 +137,7 @@ impl Letter {
             partition: number(ORIGIN_PARTITION).map_or(delivery.partition, |n| n as u32),
             offset: number(ORIGIN_OFFSET).unwrap_or(delivery.offset),
             history: history.and_then(Result::ok).unwrap_or_default(),
+            replay: record.header(REPLAY).map(str::to_owned),
             due: record.header(DUE).and_then(|text| text.parse().ok()),
             record: original,
         }
@@ -155,6 +164,11 @@ impl Letter {
         )
     }
 
+    /// The record for the first retry topic, due at once.
+    pub(super) fn replayed(&self, group: &str) -> Record {
+        self.put_aside(retry_topic(&self.record.topic, group, 1), [])
+    }
+
     /// The record for the dead-letter topic.
     pub(super) fn dead(&self, group: &str, cause: Cause, reason: &str) -> Record {
         self.put_aside(
@@ -179,6 +193,9 @@ impl Letter {
         }
         let history = serde_json::to_string(&self.history);
         add(HISTORY, history.expect("times and texts are JSON"));
+        if let Some(replay) = &self.replay {
+            add(REPLAY, replay.clone());
+        }
         for (name, value) in own {
             add(name, value);
         }

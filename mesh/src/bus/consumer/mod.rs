@@ -10,9 +10,14 @@
 //! | retryable: not this event, not now | [`Order::Free`]: it goes through the group's retry topics and the partition goes on; [`Order::PerKey`]: as transient |
 //! | poison: no event, refused for ever, panicked on twice, retries used up | it goes to the group's dead letters with the reason and its history |
 //!
+//! Dead letters of all groups are taken up by [`collect`]; what one is, and how it is sent
+//! back to its group, is in [`dead`].
+//!
 //! The group goes on being a member all the while, however long a batch is held: the
 //! adapters see to that.
 
+pub mod collect;
+pub mod dead;
 mod delay;
 pub mod handler;
 pub mod letter;
@@ -23,9 +28,11 @@ pub(super) mod tests;
 
 use std::sync::Arc;
 
+pub use collect::{Collector, Keeper};
+pub use dead::DeadLetter;
 pub(crate) use delay::Delay;
 pub use handler::{Failure, Handler, Order, Refusal, TIERS, Verdict};
-pub use letter::{dead_letter_topic, retry_topic};
+pub use letter::{Attempt, dead_letter_topic, retry_topic};
 
 use self::run::{Run, Source};
 use super::{SharedBus, TopicSpec};
@@ -52,7 +59,7 @@ impl Consumer {
     /// and committed.
     pub fn spawn(self, bus: &SharedBus, clock: &SharedClock, background: &Background) {
         let consumer = Arc::new(self);
-        let tiers = (1..=consumer.order.tiers().len()).map(Source::Tier);
+        let tiers = (1..=consumer.order.retry_topics()).map(Source::Tier);
         for source in std::iter::once(Source::Topics).chain(tiers) {
             let (consumer, bus, clock) = (Arc::clone(&consumer), bus.clone(), clock.clone());
             background.spawn(consumer.group, move |stop| {
@@ -71,7 +78,7 @@ impl Consumer {
     /// The topics that this group has for itself.
     #[must_use]
     pub fn own_topics(&self) -> Vec<TopicSpec> {
-        let tiers = 1..=self.order.tiers().len();
+        let tiers = 1..=self.order.retry_topics();
         let mut own = Vec::new();
         for topic in &self.topics {
             own.push(TopicSpec {

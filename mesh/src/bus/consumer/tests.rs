@@ -13,13 +13,14 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::{
-    Consumer, Failure, Handler, Order, Refusal, Verdict, dead_letter_topic, letter as header,
+    Collector, Consumer, DeadLetter, Failure, Handler, Keeper, Order, Refusal, Verdict,
+    dead_letter_topic, letter as header,
 };
 use crate::{
     bus::{
         Actor, BusError, Delivery, Event, Record, SharedBus,
         event::Origin,
-        stage::{Stage, take},
+        stage::{Stage, create, record, take},
     },
     clock::{Clock as _, SharedClock, SystemClock},
     life::Background,
@@ -37,6 +38,9 @@ macro_rules! tests {
             what_always_fails_uses_its_retries_up
             where_order_matters_a_retryable_event_holds_up_the_others
             a_crash_between_effect_and_commit_repeats_no_effect
+            a_replayed_letter_is_handled_by_its_group
+            where_order_matters_a_replayed_letter_is_handled_as_well
+            what_is_collected_is_kept_once_it_can_be_also_from_topics_that_come_later
             a_rebalance_in_the_middle_of_a_batch_loses_and_repeats_no_effect
         } on $stage);
     };
@@ -362,6 +366,82 @@ pub(in crate::bus) async fn a_crash_between_effect_and_commit_repeats_no_effect(
     play.publish(&["c"]).await;
     assert_eq!(play.effects(3).await, ["a", "b", "c"]);
     assert!(*play.recorder.calls.borrow() > calls);
+}
+
+pub(in crate::bus) async fn a_replayed_letter_is_handled_by_its_group(stage: &Stage) {
+    replay(stage, FREE).await;
+}
+
+/// It has its first retry topic for this alone.
+pub(in crate::bus) async fn where_order_matters_a_replayed_letter_is_handled_as_well(
+    stage: &Stage,
+) {
+    replay(stage, Order::PerKey).await;
+}
+
+async fn replay(stage: &Stage, order: Order) {
+    let play = Play::new(stage, order).await;
+    play.publish(&["poison-2", "a"]).await;
+    assert_eq!(play.effects(1).await, ["a"]);
+    let first = DeadLetter::read(&play.dead_letters(1).await[0]);
+    assert_eq!((&*first.group, first.attempts), (play.group, 1));
+    let id = Uuid::now_v7();
+    let publish = play.bus.publish(vec![first.replay(id, None)]);
+    publish.await.unwrap();
+    // It fails again and comes back, with its history.
+    let topic = dead_letter_topic(&stage.name("t"), play.group);
+    let mut other_desk = play
+        .bus
+        .subscribe(&stage.name("other-desk"), &[topic])
+        .await
+        .unwrap();
+    let again = DeadLetter::read(&take(&mut other_desk, 2).await[1]);
+    assert_eq!((again.attempts, again.replay), (2, Some(id)));
+    let publish = play.bus.publish(vec![again.replay(Uuid::now_v7(), None)]);
+    publish.await.unwrap();
+    assert_eq!(play.effects(2).await, ["a", "poison-2"]);
+}
+
+/// Fails at first; then keeps the values.
+#[derive(Default)]
+struct Shelf {
+    failed: Mutex<bool>,
+    values: watch::Sender<Vec<String>>,
+}
+
+#[async_trait]
+impl Keeper for Shelf {
+    async fn keep(&self, records: &[Delivery]) -> Result<(), String> {
+        if !std::mem::replace(&mut *self.failed.lock(), true) {
+            return Err("away".into());
+        }
+        let values = records.iter();
+        let values = values.map(|d| String::from_utf8(d.record.value.to_vec()).unwrap());
+        self.values.send_modify(|kept| kept.extend(values));
+        Ok(())
+    }
+}
+
+pub(in crate::bus) async fn what_is_collected_is_kept_once_it_can_be_also_from_topics_that_come_later(
+    stage: &Stage,
+) {
+    let bus = stage.open();
+    let (keeper, background) = (Arc::new(Shelf::default()), Background::default());
+    let collector = Collector {
+        group: stage.name("collector").leak(),
+        wants: |topic| topic.ends_with(".late.dlq"),
+        keeper: keeper.clone(),
+    };
+    let mut known = collector.spawn(&bus, &background);
+    known.wait_for(Option::is_some).await.unwrap();
+    let topic = stage.name("x.late.dlq");
+    create(&*bus, &topic, 1).await;
+    let records = ["1", "2"].map(|value| record(&topic, "k", value));
+    bus.publish(records.into()).await.unwrap();
+    let mut values = keeper.values.subscribe();
+    let values = values.wait_for(|values| values.len() >= 2).await.unwrap();
+    assert!(values.ends_with(&["1".into(), "2".into()]), "{values:?}");
+    assert!(known.borrow().as_ref().unwrap().contains(&topic));
 }
 
 /// A handler that has its batch in hand until it is let go.

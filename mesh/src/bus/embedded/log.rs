@@ -55,6 +55,14 @@ pub(super) struct Appended {
     pub(super) appended: u64,
 }
 
+/// The names of all topics, sorted.
+pub(super) fn topics(c: &Connection) -> Result<Vec<String>, StorageError> {
+    // The primary key begins with it.
+    let mut query = c.prepare_cached("SELECT DISTINCT topic FROM partitions ORDER BY topic")?;
+    let names = query.query_map([], |row| row.get(0))?;
+    Ok(names.collect::<Result<_, _>>()?)
+}
+
 pub(super) fn create_topics(c: &Connection, topics: &[TopicSpec]) -> Result<(), BusError> {
     let run = || -> Result<Option<String>, rusqlite::Error> {
         for topic in topics {

@@ -113,6 +113,10 @@ impl Bus for EmbeddedBus {
             .await
     }
 
+    async fn topics(&self) -> Result<Vec<String>, BusError> {
+        Ok(self.0.db.read(log::topics).await?)
+    }
+
     async fn publish(&self, records: Vec<Record>) -> Result<(), BusError> {
         let now = self.0.clock.now().as_millisecond();
         let published = self

@@ -58,7 +58,9 @@ impl KafkaConfig {
             brokers: brokers.into(),
             security: Security::default(),
             publish_within: Duration::from_secs(10),
-            session_timeout: Duration::from_secs(10),
+            // The least that brokers accept. A restarted broker waits this long for members
+            // whose own session has ended meanwhile and who join again under a new name.
+            session_timeout: Duration::from_secs(6),
         }
     }
 }
@@ -127,6 +129,10 @@ impl Bus for KafkaBus {
     async fn create_topics(&self, topics: &[TopicSpec]) -> Result<(), BusError> {
         let topics = topics.to_vec();
         self.blocking(move |bus| bus.topics.create(&topics)).await
+    }
+
+    async fn topics(&self) -> Result<Vec<String>, BusError> {
+        self.blocking(|bus| bus.topics.names()).await
     }
 
     async fn publish(&self, records: Vec<Record>) -> Result<(), BusError> {

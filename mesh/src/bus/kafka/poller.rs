@@ -40,6 +40,11 @@ impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         context::log(level, facility, message);
     }
+
+    /// Several a second while the brokers are away: each is judged as what `poll` returns.
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "kafka");
+    }
 }
 
 impl ConsumerContext for Context {

@@ -78,6 +78,10 @@ impl Bus for MockBus {
             .await
     }
 
+    async fn topics(&self) -> Result<Vec<String>, BusError> {
+        self.bus.topics().await
+    }
+
     async fn publish(&self, records: Vec<Record>) -> Result<(), BusError> {
         self.bus.publish(records).await
     }

@@ -64,6 +64,13 @@ impl Topics {
         }
     }
 
+    /// The names of all topics, sorted.
+    pub(super) fn names(&self) -> Result<Vec<String>, BusError> {
+        let mut names: Vec<_> = partitions(&self.ask(WITHIN)?).into_keys().collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+
     /// Whether all of them have been seen.
     pub(super) fn known(&self, topics: &BTreeSet<&str>) -> bool {
         let known = self.known.lock();

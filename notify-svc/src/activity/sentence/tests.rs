@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use slipway_mesh::bus::event::Origin;
-use slipway_proto::events::{CATALOGUE, TaskData, TaskState, UserRef};
+use slipway_proto::events::{CATALOGUE, CommentedTask, TaskData, TaskState, UserRef};
 
 use super::*;
 use crate::activity::is_shown;
@@ -227,6 +227,53 @@ fn about_tasks() -> Vec<(Event, &'static str, Vec<Uuid>)> {
     ]
 }
 
+fn about_comments() -> Vec<(Event, &'static str, Vec<Uuid>)> {
+    let user_ref = |id, username: &str| UserRef {
+        id,
+        username: username.into(),
+    };
+    let on = || CommentedTask {
+        id: TASK,
+        title: "Build images".into(),
+        release_id: RELEASE,
+        release_name: "Kubernetes 1.31".into(),
+        assignee: user_ref(ADA, "ada"),
+    };
+    let posted = CommentPostedEvent {
+        task: on(),
+        comment_id: Uuid::from_u128(1),
+        author: user_ref(GRACE, "grace"),
+        excerpt: "How is it going, @bob?".into(),
+        mentions: vec![user_ref(BOB, "bob")],
+    };
+    let replied = CommentRepliedEvent {
+        task: on(),
+        comment_id: Uuid::from_u128(2),
+        parent_id: Uuid::from_u128(1),
+        parent_author: user_ref(GRACE, "grace"),
+        author: user_ref(BOB, "bob"),
+        excerpt: "Fine.".into(),
+        mentions: vec![user_ref(ADA, "ada")],
+    };
+    vec![
+        (
+            event(&user(GRACE, "grace"), &posted),
+            "grace commented on “Build images” in Kubernetes 1.31",
+            vec![ADA, BOB],
+        ),
+        (
+            event(&user(BOB, "bob"), &replied),
+            "bob replied to grace on “Build images” in Kubernetes 1.31",
+            vec![GRACE, ADA],
+        ),
+        (
+            event(&user(GRACE, "grace"), &replied),
+            "grace replied to their own comment on “Build images” in Kubernetes 1.31",
+            vec![GRACE, ADA],
+        ),
+    ]
+}
+
 fn about_users() -> Vec<(Event, &'static str, Vec<Uuid>)> {
     let concerned = || vec![ADA];
     vec![
@@ -255,7 +302,13 @@ fn about_users() -> Vec<(Event, &'static str, Vec<Uuid>)> {
 
 #[test]
 fn every_type_of_the_catalogue_has_its_sentence() {
-    let samples = [about_users(), about_releases(), about_tasks()].concat();
+    let samples = [
+        about_users(),
+        about_releases(),
+        about_tasks(),
+        about_comments(),
+    ]
+    .concat();
     let mut told_types = BTreeSet::new();
     for (event, sentence, concerns) in samples {
         let who = Who::of(&event.actor);

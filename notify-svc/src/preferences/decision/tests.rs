@@ -105,7 +105,12 @@ fn a_window_across_midnight_ends_in_the_morning() {
 #[test]
 fn a_window_within_a_day_ends_on_that_day() {
     let siesta = ("13:00", "15:30");
-    deferred(siesta, "UTC", "2026-01-01T13:00:00.001Z", "2026-01-01T15:30:00Z");
+    deferred(
+        siesta,
+        "UTC",
+        "2026-01-01T13:00:00.001Z",
+        "2026-01-01T15:30:00Z",
+    );
     delivered(siesta, "UTC", "2026-01-01T12:59:59.999Z");
     delivered(siesta, "UTC", "2026-01-01T15:30:00Z");
 }
@@ -126,23 +131,58 @@ fn quiet_hours_are_where_the_recipient_lives_unless_they_say_otherwise() {
 
 #[test]
 fn the_night_in_which_clocks_go_forward_is_an_hour_shorter() {
-    deferred(NIGHT, "Europe/Berlin", "2026-03-28T22:00:00Z", "2026-03-29T05:00:00Z");
-    deferred(NIGHT, "America/New_York", "2026-03-08T04:00:00Z", "2026-03-08T11:00:00Z");
-    deferred(NIGHT, "Australia/Lord_Howe", "2026-10-03T12:00:00Z", "2026-10-03T20:00:00Z");
+    deferred(
+        NIGHT,
+        "Europe/Berlin",
+        "2026-03-28T22:00:00Z",
+        "2026-03-29T05:00:00Z",
+    );
+    deferred(
+        NIGHT,
+        "America/New_York",
+        "2026-03-08T04:00:00Z",
+        "2026-03-08T11:00:00Z",
+    );
+    deferred(
+        NIGHT,
+        "Australia/Lord_Howe",
+        "2026-10-03T12:00:00Z",
+        "2026-10-03T20:00:00Z",
+    );
 }
 
 #[test]
 fn the_night_in_which_clocks_go_back_is_an_hour_longer() {
-    deferred(NIGHT, "Europe/Berlin", "2026-10-24T21:00:00Z", "2026-10-25T06:00:00Z");
-    deferred(NIGHT, "America/New_York", "2026-11-01T03:00:00Z", "2026-11-01T12:00:00Z");
-    deferred(NIGHT, "Australia/Lord_Howe", "2026-04-04T12:00:00Z", "2026-04-04T20:30:00Z");
+    deferred(
+        NIGHT,
+        "Europe/Berlin",
+        "2026-10-24T21:00:00Z",
+        "2026-10-25T06:00:00Z",
+    );
+    deferred(
+        NIGHT,
+        "America/New_York",
+        "2026-11-01T03:00:00Z",
+        "2026-11-01T12:00:00Z",
+    );
+    deferred(
+        NIGHT,
+        "Australia/Lord_Howe",
+        "2026-04-04T12:00:00Z",
+        "2026-04-04T20:30:00Z",
+    );
 }
 
 #[test]
 fn an_end_that_is_left_out_comes_with_the_change() {
     // 02:30 does not come; at 03:00 it is over.
     let short = ("01:00", "02:30");
-    deferred(short, "Europe/Berlin", "2026-03-29T00:30:00Z", "2026-03-29T01:00:00Z");
+    deferred(
+        short,
+        "Europe/Berlin",
+        "2026-03-29T00:30:00Z",
+        "2026-03-29T01:00:00Z",
+    );
     delivered(short, "Europe/Berlin", "2026-03-29T01:00:00Z");
 }
 
@@ -160,15 +200,40 @@ fn a_window_that_is_left_out_is_not_there_that_day() {
 fn a_window_that_comes_twice_is_quiet_twice() {
     let twice = ("02:10", "02:50");
     let berlin = "Europe/Berlin";
-    deferred(twice, berlin, "2026-10-25T00:20:00Z", "2026-10-25T00:50:00Z");
+    deferred(
+        twice,
+        berlin,
+        "2026-10-25T00:20:00Z",
+        "2026-10-25T00:50:00Z",
+    );
     delivered(twice, berlin, "2026-10-25T00:50:00Z");
-    deferred(twice, berlin, "2026-10-25T01:20:00Z", "2026-10-25T01:50:00Z");
+    deferred(
+        twice,
+        berlin,
+        "2026-10-25T01:20:00Z",
+        "2026-10-25T01:50:00Z",
+    );
     // The clock goes back into the window: it begins with the change.
     let repeated = ("01:30", "02:30");
-    deferred(repeated, berlin, "2026-10-25T00:00:00Z", "2026-10-25T00:30:00Z");
-    deferred(repeated, berlin, "2026-10-25T01:00:00Z", "2026-10-25T01:30:00Z");
+    deferred(
+        repeated,
+        berlin,
+        "2026-10-25T00:00:00Z",
+        "2026-10-25T00:30:00Z",
+    );
+    deferred(
+        repeated,
+        berlin,
+        "2026-10-25T01:00:00Z",
+        "2026-10-25T01:30:00Z",
+    );
     // It goes back before the end has come.
-    deferred(("01:00", "03:00"), berlin, "2026-10-25T00:30:00Z", "2026-10-25T02:00:00Z");
+    deferred(
+        ("01:00", "03:00"),
+        berlin,
+        "2026-10-25T00:30:00Z",
+        "2026-10-25T02:00:00Z",
+    );
 }
 
 #[test]

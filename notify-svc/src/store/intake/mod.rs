@@ -1,7 +1,7 @@
 //! Accepted events, in a database: each with its event in the outbox, its receipt, and
 //! its place in the sender's quota.
 
-pub(super) mod mongo;
+pub(crate) mod mongo;
 pub(super) mod sqlite;
 
 #[cfg(test)]
@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use slipway_mesh::{bus::Event, life::Check, receipts::Receipt};
 use uuid::Uuid;
 
-pub(crate) use mongo::{ACCEPTED, MongoIntakeStore};
+pub(crate) use mongo::MongoIntakeStore;
 pub(crate) use sqlite::SqliteIntakeStore;
 
 use super::StoreError;

@@ -19,9 +19,9 @@ use slipway_mesh::{
     outbox::mongo::{Entry, index as outbox_index},
     receipts::{
         Receipt,
-        mongo::{self as receipts, MongoReceipts, ReceiptDocument},
+        mongo::{self as receipts, ReceiptDocument},
     },
-    store::mongo::{Client, Database, Index, StorageError, bounded, from_bson, malformed, to_bson},
+    store::mongo::{Database, Index, StorageError, bounded, from_bson, malformed, to_bson},
 };
 use slipway_proto::events::UserRef;
 use uuid::Uuid;
@@ -40,7 +40,8 @@ const QUOTAS: &str = "quotas";
 /// The index that refuses a second receipt.
 const RECEIPT: &str = "receipt";
 
-const INDEXES: &[Index] = &[
+/// Its indexes.
+pub(crate) const INDEXES: &[Index] = &[
     receipts::index(ACCEPTED, RECEIPT),
     receipts::time_index(ACCEPTED),
     outbox_index(ACCEPTED),
@@ -96,23 +97,13 @@ struct Identified {
 }
 
 impl MongoIntakeStore {
-    /// The accepted events in the database `name`, usually [`crate::store::DATABASE`]; the
-    /// indexes are built if they are not there.
-    ///
-    /// # Errors
-    /// If the server is away, or an index exists with another definition.
-    pub(crate) async fn open(client: &Client, name: &str) -> Result<Self, StorageError> {
-        let database = Database::open(client, name, INDEXES).await?;
-        Ok(Self {
+    /// The accepted events in `database`, which has the [`INDEXES`].
+    pub(crate) fn new(database: &Database) -> Self {
+        Self {
             accepted: database.collection(ACCEPTED),
             quotas: database.collection(QUOTAS),
-            database,
-        })
-    }
-
-    /// The receipts in these documents.
-    pub(crate) fn receipts(&self) -> MongoReceipts {
-        MongoReceipts::new(self.database.clone(), &[ACCEPTED])
+            database: database.clone(),
+        }
     }
 
     async fn times(&self, sender: Uuid) -> Result<Vec<Timestamp>, StorageError> {
@@ -302,7 +293,7 @@ mod tests {
     use std::sync::Arc;
 
     use slipway_mesh::{
-        outbox::mongo::MongoOutbox, store::mongo::testing::Scratch,
+        outbox::mongo::MongoOutbox, receipts::mongo::MongoReceipts, store::mongo::testing::Scratch,
     };
 
     use super::*;
@@ -312,11 +303,11 @@ mod tests {
         let Some(scratch) = Scratch::database().await else {
             return;
         };
-        let opened = MongoIntakeStore::open(scratch.client(), scratch.name()).await;
-        let store = opened.unwrap();
+        let database = Database::open(scratch.client(), scratch.name(), INDEXES).await;
+        let store = MongoIntakeStore::new(&database.unwrap());
         (scratch, move || Opened {
             outbox: Arc::new(MongoOutbox::new(store.database.clone(), &[ACCEPTED])),
-            receipts: Arc::new(store.receipts()),
+            receipts: Arc::new(MongoReceipts::new(store.database.clone(), &[ACCEPTED])),
             store: Arc::new(store.clone()),
         })
     });

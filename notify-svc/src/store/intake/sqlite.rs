@@ -110,9 +110,8 @@ impl IntakeStore for SqliteIntakeStore {
 }
 
 fn latest(c: &Connection, sender: Uuid) -> Result<Vec<Timestamp>, StorageError> {
-    let mut query = c.prepare_cached(
-        "SELECT at FROM accepted WHERE sender_id = ?1 ORDER BY at DESC LIMIT ?2",
-    )?;
+    let mut query =
+        c.prepare_cached("SELECT at FROM accepted WHERE sender_id = ?1 ORDER BY at DESC LIMIT ?2")?;
     let times = query.query_map(params![sender.to_string(), QUOTA], |row| {
         from_column(row.get(0)?)
     })?;

@@ -3,8 +3,8 @@
 
 mod page;
 
-pub(super) mod mongo;
-pub(super) mod sqlite;
+pub(crate) mod mongo;
+pub(crate) mod sqlite;
 
 #[cfg(test)]
 mod contract;

@@ -12,7 +12,7 @@ use mongodb::{
 use serde::{Deserialize, Serialize};
 use slipway_mesh::{
     life::Check,
-    store::mongo::{Client, Database, StorageError, bounded, from_bson, malformed, to_bson},
+    store::mongo::{Database, StorageError, bounded, from_bson, malformed, to_bson},
 };
 use uuid::Uuid;
 
@@ -44,17 +44,12 @@ struct PreferenceDocument {
 }
 
 impl MongoPreferenceStore {
-    /// The preferences in the database `name`, usually [`crate::store::DATABASE`].
-    ///
-    /// # Errors
-    /// If the server is away.
-    pub(crate) async fn open(client: &Client, name: &str) -> Result<Self, StorageError> {
-        // Everything is found by `_id`.
-        let database = Database::open(client, name, &[]).await?;
-        Ok(Self {
+    /// The preferences in `database`. Everything is found by `_id`.
+    pub(crate) fn new(database: &Database) -> Self {
+        Self {
             preferences: database.collection(PREFERENCES),
-            database,
-        })
+            database: database.clone(),
+        }
     }
 
     async fn read(&self, user: Uuid) -> Result<Chosen, StorageError> {
@@ -168,8 +163,9 @@ mod tests {
         let Some(scratch) = Scratch::database().await else {
             return;
         };
-        let opened = MongoPreferenceStore::open(scratch.client(), scratch.name()).await;
-        let store: Arc<dyn PreferenceStore> = Arc::new(opened.unwrap());
+        let database = Database::open(scratch.client(), scratch.name(), &[]).await;
+        let store: Arc<dyn PreferenceStore> =
+            Arc::new(MongoPreferenceStore::new(&database.unwrap()));
         (scratch, move || store.clone())
     });
 }

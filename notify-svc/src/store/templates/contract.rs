@@ -44,7 +44,9 @@ fn version(kind: &str, number: u64) -> Version {
             text: "{{ text }}\n\0\u{1F680}".to_owned(),
             html: "<p>{{ text }}</p>".to_owned(),
         },
-        sample: json!({"$text.a": "x", "n": [1.5, null]}).as_object().cloned(),
+        sample: json!({"$text.a": "x", "n": [1.5, null]})
+            .as_object()
+            .cloned(),
     };
     Version {
         kind: kind.to_owned(),

@@ -10,7 +10,7 @@ use mongodb::{
 use serde::{Deserialize, Serialize};
 use slipway_mesh::{
     life::Check,
-    store::mongo::{Client, Database, StorageError, bounded, from_bson, malformed, to_bson},
+    store::mongo::{Database, StorageError, bounded, from_bson, malformed, to_bson},
 };
 use slipway_proto::events::UserRef;
 
@@ -60,17 +60,12 @@ struct HeadDocument {
 }
 
 impl MongoTemplateStore {
-    /// The templates in the database `name`, usually [`crate::store::DATABASE`].
-    ///
-    /// # Errors
-    /// If the server is away.
-    pub(crate) async fn open(client: &Client, name: &str) -> Result<Self, StorageError> {
-        // Everything is found by `_id`.
-        let database = Database::open(client, name, &[]).await?;
-        Ok(Self {
+    /// The templates in `database`. Everything is found by `_id`.
+    pub(crate) fn new(database: &Database) -> Self {
+        Self {
             templates: database.collection(TEMPLATES),
-            database,
-        })
+            database: database.clone(),
+        }
     }
 
     /// The types that `condition` finds, by name, each with what `versions` selects.
@@ -225,8 +220,8 @@ mod tests {
         let Some(scratch) = Scratch::database().await else {
             return;
         };
-        let opened = MongoTemplateStore::open(scratch.client(), scratch.name()).await;
-        let store: Arc<dyn TemplateStore> = Arc::new(opened.unwrap());
+        let database = Database::open(scratch.client(), scratch.name(), &[]).await;
+        let store: Arc<dyn TemplateStore> = Arc::new(MongoTemplateStore::new(&database.unwrap()));
         (scratch, move || store.clone())
     });
 }

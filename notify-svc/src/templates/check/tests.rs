@@ -29,7 +29,10 @@ fn order() -> Content {
 fn checked(kind: &str, content: &Content) -> Vec<(&'static str, String)> {
     let templates = Templates::built_in("https://slipway.example.com");
     let flaws = check(&templates, kind, content).err().unwrap_or_default();
-    flaws.into_iter().map(|flaw| (flaw.field, flaw.message)).collect()
+    flaws
+        .into_iter()
+        .map(|flaw| (flaw.field, flaw.message))
+        .collect()
 }
 
 /// The order with this text, which must have one flaw; what is said of it.
@@ -71,9 +74,15 @@ fn a_type_of_ones_own_can_be_saved() {
 fn what_is_malformed_is_told_with_its_line() {
     let message = refused_text("one\ntwo {{ orderId \nthree");
     assert!(message.contains("syntax error"), "{message}");
-    assert!(message.contains("line 2") || message.contains("line 3"), "{message}");
+    assert!(
+        message.contains("line 2") || message.contains("line 3"),
+        "{message}"
+    );
     let message = refused_text("one\n{{ orderId | shout }}");
-    assert!(message.contains("shout") && message.contains("line 2"), "{message}");
+    assert!(
+        message.contains("shout") && message.contains("line 2"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -135,7 +144,9 @@ fn a_sample_is_for_types_of_ones_own() {
     let mut content = order();
     content.sample = None;
     assert_eq!(checked(OWN, &content)[0].0, "sample");
-    content.sample = Some(fields(json!({"orderId": 1, "note": null, "recipient": "eve"})));
+    content.sample = Some(fields(
+        json!({"orderId": 1, "note": null, "recipient": "eve"}),
+    ));
     assert_eq!(checked(OWN, &content)[0].0, "sample");
     assert_eq!(checked("task.assigned", &order())[0].0, "sample");
 }

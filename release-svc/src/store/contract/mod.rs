@@ -21,15 +21,13 @@ use slipway_mesh::{
     access::Role,
     bus::{Actor, Event, event::Origin},
     clock::{Clock as _, SystemClock},
+    receipts::{Receipt, ReceiptKey},
 };
 use slipway_proto::events::UserRegisteredEvent;
 use tokio::sync::Barrier;
 use uuid::Uuid;
 
-use super::{
-    Commit, InsertUserError, Receipt, ReceiptKey, ReleaseFilter, SaveError, Stores, TaskFilter,
-    UserKey,
-};
+use super::{Commit, InsertUserError, ReleaseFilter, SaveError, Stores, TaskFilter, UserKey};
 use crate::{
     identity::{Account, Email, User, UserId, UserRef, Username, throttle::Subject},
     release::{OrderIndex, Release, ReleaseDraft, Task, TaskDraft, Text},

@@ -1,18 +1,19 @@
 //! Between documents and the domain's types.
 
 use jiff::Timestamp;
-use mongodb::bson::{Binary, DateTime, spec::BinarySubtype};
+use mongodb::bson::DateTime;
 use serde::{Deserialize, Serialize};
 use slipway_mesh::{
     access::Role,
     outbox::mongo::Entry,
+    receipts::mongo::ReceiptDocument,
     store::mongo::{StorageError, from_bson, malformed, to_bson},
 };
 
 use crate::{
     identity::{Account, Email, User, UserRef, Username},
     release::{OrderIndex, PlacedTask, Release, ReleaseState, Revision, Task, TaskState, Text},
-    store::{Commit, Receipt, ReceiptKey, ReleaseSummary},
+    store::{Commit, ReleaseSummary},
 };
 
 /// The version of the documents' schema.
@@ -54,14 +55,6 @@ pub(super) struct Committed {
     pub(super) outbox: Vec<Entry>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) receipts: Vec<ReceiptDocument>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct ReceiptDocument {
-    pub(super) key: String,
-    fingerprint: Binary,
-    response: Binary,
-    at: DateTime,
 }
 
 /// A receipt that its release had no more room for.
@@ -136,30 +129,6 @@ impl From<&Commit> for Committed {
             outbox: commit.events.iter().map(Entry::from).collect(),
             receipts: commit.receipt.iter().map(ReceiptDocument::from).collect(),
         }
-    }
-}
-
-impl From<&Receipt> for ReceiptDocument {
-    fn from(receipt: &Receipt) -> Self {
-        Self {
-            key: receipt.key.0.clone(),
-            fingerprint: binary(&receipt.fingerprint),
-            response: binary(&receipt.response),
-            at: to_bson(receipt.at),
-        }
-    }
-}
-
-impl TryFrom<ReceiptDocument> for Receipt {
-    type Error = StorageError;
-
-    fn try_from(receipt: ReceiptDocument) -> Result<Self, StorageError> {
-        Ok(Self {
-            key: ReceiptKey(receipt.key),
-            fingerprint: receipt.fingerprint.bytes,
-            response: receipt.response.bytes,
-            at: from_bson(receipt.at)?,
-        })
     }
 }
 
@@ -371,13 +340,6 @@ impl TryFrom<PersonDocument> for UserRef {
 
 fn time(time: Option<DateTime>) -> Result<Option<Timestamp>, StorageError> {
     time.map(from_bson).transpose()
-}
-
-fn binary(bytes: &[u8]) -> Binary {
-    Binary {
-        subtype: BinarySubtype::Generic,
-        bytes: bytes.to_vec(),
-    }
 }
 
 /// A revision as it is stored.

@@ -29,10 +29,14 @@ use std::sync::Arc;
 use mongodb::Collection;
 use slipway_mesh::{
     outbox::mongo::{MongoOutbox, index as outbox_index},
+    receipts::mongo::{index as receipt_index, time_index},
     store::mongo::{Client, Database, Index, StorageError},
 };
 
-use self::documents::{AccountDocument, FailureDocument, MovedReceipt, ReleaseDocument};
+use self::{
+    documents::{AccountDocument, FailureDocument, ReleaseDocument},
+    receipts::Receipts,
+};
 use super::{StoreError, Stores};
 
 /// The database of this service.
@@ -47,6 +51,9 @@ const RECEIPTS: &str = "receipts";
 /// Bytes that a release's document may have, well below what the server takes.
 const MAX_DOCUMENT: usize = 12 * 1024 * 1024;
 
+/// Where events and receipts are.
+const HOLDERS: &[&str] = &[RELEASES, USERS];
+
 /// The indexes whose refusals mean something.
 const ONE_ACTIVE: &str = "one_active";
 const RELEASE_RECEIPT: &str = "release_receipt";
@@ -59,10 +66,8 @@ const INDEXES: &[Index] = &[
     Index::on(RELEASES, ONE_ACTIVE, &[("activeDevelopers", 1)])
         .unique()
         .having("activeDevelopers"),
-    Index::on(RELEASES, RELEASE_RECEIPT, &[("receipts.key", 1)])
-        .unique()
-        .having("receipts.key"),
-    Index::on(RELEASES, "by_receipt_time", &[("receipts.at", 1)]).having("receipts.key"),
+    receipt_index(RELEASES, RELEASE_RECEIPT),
+    time_index(RELEASES),
     Index::on(RELEASES, "by_state", &[("isCompleted", 1), ("_id", -1)]),
     Index::on(RELEASES, "by_task", &[("tasks.id", 1)]),
     Index::on(
@@ -79,10 +84,8 @@ const INDEXES: &[Index] = &[
     Index::on(USERS, USERNAME, &[("usernameKey", 1)]).unique(),
     Index::on(USERS, EMAIL, &[("emailKey", 1)]).unique(),
     Index::on(USERS, "by_role", &[("role", 1)]),
-    Index::on(USERS, USER_RECEIPT, &[("receipts.key", 1)])
-        .unique()
-        .having("receipts.key"),
-    Index::on(USERS, "by_receipt_time", &[("receipts.at", 1)]).having("receipts.key"),
+    receipt_index(USERS, USER_RECEIPT),
+    time_index(USERS),
     outbox_index(USERS),
     Index::on(RECEIPTS, "by_time", &[("at", 1)]),
     Index::on(FAILURES, "by_subject", &[("subject", 1), ("at", -1)]),
@@ -95,7 +98,7 @@ struct MongoStore {
     releases: Collection<ReleaseDocument>,
     users: Collection<AccountDocument>,
     failures: Collection<FailureDocument>,
-    receipts: Collection<MovedReceipt>,
+    receipts: Receipts,
 }
 
 impl Stores {
@@ -106,17 +109,18 @@ impl Stores {
     /// If the server is away, or an index exists with another definition.
     pub async fn mongo(client: &Client, name: &str) -> Result<Self, StorageError> {
         let database = Database::open(client, name, INDEXES).await?;
+        let receipts = Receipts::new(&database);
         let store = Arc::new(MongoStore {
             releases: database.collection(RELEASES),
             users: database.collection(USERS),
             failures: database.collection(FAILURES),
-            receipts: database.collection(RECEIPTS),
+            receipts: receipts.clone(),
         });
         Ok(Self {
             releases: store.clone(),
-            users: store.clone(),
-            receipts: store,
-            outbox: Arc::new(MongoOutbox::new(database.clone(), &[RELEASES, USERS])),
+            users: store,
+            receipts: Arc::new(receipts),
+            outbox: Arc::new(MongoOutbox::new(database.clone(), HOLDERS)),
             check: Arc::new(database),
         })
     }
@@ -134,6 +138,7 @@ mod tests {
     use slipway_mesh::{
         bus::{Actor, Event, event::Origin},
         clock::{Clock as _, SystemClock},
+        receipts::{Receipt, ReceiptKey},
         store::mongo::testing::Scratch,
     };
     use slipway_proto::events::UserRegisteredEvent;
@@ -142,7 +147,7 @@ mod tests {
     use crate::{
         identity::{UserId, UserRef},
         release::{Release, ReleaseDraft, TaskDraft, Text},
-        store::{Commit, Receipt, ReceiptKey, SaveError, contract},
+        store::{Commit, SaveError, contract},
     };
 
     contract::tests!({

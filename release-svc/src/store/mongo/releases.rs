@@ -6,21 +6,21 @@ use futures::TryStreamExt as _;
 use mongodb::bson::{Document, doc, serialize_to_bson, serialize_to_vec};
 use slipway_mesh::{
     page::Page,
+    receipts::{RECEIPT_TTL, mongo::make_room},
     store::mongo::{StorageError, bounded, malformed},
 };
 
 use super::{
     MAX_DOCUMENT, MongoStore, ONE_ACTIVE, RELEASE_RECEIPT,
     documents::{ReleaseDocument, revision},
-    receipts::{make_room, move_out},
     tasks,
 };
 use crate::{
     identity::UserId,
     release::{PlacedTask, Release, ReleaseId, TaskId},
     store::{
-        AssignedKey, AssignedTask, Commit, RECEIPT_TTL, ReceiptStore as _, ReleaseFilter,
-        ReleaseStore, ReleaseSummary, SaveError, StoreError, TaskFilter,
+        AssignedKey, AssignedTask, Commit, ReleaseFilter, ReleaseStore, ReleaseSummary, SaveError,
+        StoreError, TaskFilter,
     },
 };
 
@@ -159,7 +159,7 @@ impl MongoStore {
         room: &Document,
     ) -> Result<(), SaveError> {
         if self.lacks(before, room).await? {
-            if move_out(self, before.id).await? {
+            if self.receipts.move_out(before.id).await? {
                 return Ok(());
             }
             return Err(SaveError::Backlog);
@@ -170,8 +170,8 @@ impl MongoStore {
         if make_room(&self.releases, receipt).await? {
             return Ok(());
         }
-        let (key, since) = (receipt.key.clone(), receipt.at - RECEIPT_TTL);
-        match self.receipt(key, since).await? {
+        let since = receipt.at - RECEIPT_TTL;
+        match self.receipts.find(&receipt.key, since).await? {
             Some(_) => Err(SaveError::Receipt),
             None => Err(SaveError::Revision),
         }

@@ -6,13 +6,13 @@ use jiff::Timestamp;
 use mongodb::bson::{Document, doc};
 use slipway_mesh::{
     page::Page,
+    receipts::mongo::make_room,
     store::mongo::{StorageError, bounded, from_bson, to_bson},
 };
 
 use super::{
     EMAIL, MongoStore, USER_RECEIPT, USERNAME,
     documents::{ADMIN, AccountDocument, FailureDocument},
-    receipts::make_room,
 };
 use crate::{
     identity::{Account, User, UserId, credentials::key, throttle::Subject},

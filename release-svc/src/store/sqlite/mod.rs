@@ -6,15 +6,14 @@ mod users;
 
 use std::{path::Path, sync::Arc};
 
-use async_trait::async_trait;
-use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::Connection;
 use slipway_mesh::{
-    outbox::sqlite::{BY_AGGREGATE, SCHEMA as OUTBOX, SqliteOutbox, append},
-    store::sqlite::{Database, StorageError, from_column, to_column},
+    outbox::sqlite::{BY_AGGREGATE, OWN_IDS, SCHEMA as OUTBOX, SqliteOutbox, append},
+    receipts::sqlite::{self as receipts, SqliteReceipts},
+    store::sqlite::{Database, StorageError},
 };
 
-use super::{Commit, RECEIPT_TTL, Receipt, ReceiptKey, ReceiptStore, StoreError, Stores};
+use super::{Commit, StoreError, Stores};
 
 const MIGRATIONS: &[&str] = &[
     "
@@ -91,6 +90,7 @@ const MIGRATIONS: &[&str] = &[
     ",
     OUTBOX,
     BY_AGGREGATE,
+    OWN_IDS,
 ];
 
 /// One database, all stores.
@@ -110,8 +110,8 @@ impl Stores {
         let store = Arc::new(SqliteStore { db: db.clone() });
         Ok(Self {
             releases: store.clone(),
-            users: store.clone(),
-            receipts: store,
+            users: store,
+            receipts: Arc::new(SqliteReceipts::new(db.clone())),
             outbox: Arc::new(SqliteOutbox::new(db.clone())),
             check: Arc::new(db),
         })
@@ -142,67 +142,10 @@ fn commit(c: &Connection, commit: &Commit) -> Result<(), CommitError> {
     let Some(receipt) = &commit.receipt else {
         return Ok(());
     };
-    let inserted = insert_receipt(c, receipt).map_err(StorageError::from)?;
-    if inserted {
+    if receipts::insert(c, receipt)? {
         Ok(())
     } else {
         Err(CommitError::Receipt)
-    }
-}
-
-/// Whether the receipt is the first of its key; one that has expired does not count.
-fn insert_receipt(c: &Connection, receipt: &Receipt) -> Result<bool, rusqlite::Error> {
-    let rows = c
-        .prepare_cached(
-            "INSERT INTO receipts (key, fingerprint, response, at) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (key) DO UPDATE SET
-                 fingerprint = excluded.fingerprint,
-                 response = excluded.response,
-                 at = excluded.at
-             WHERE receipts.at <= ?5",
-        )?
-        .execute((
-            &receipt.key.0,
-            &receipt.fingerprint,
-            &receipt.response,
-            to_column(receipt.at),
-            to_column(receipt.at - RECEIPT_TTL),
-        ))?;
-    Ok(rows == 1)
-}
-
-#[async_trait]
-impl ReceiptStore for SqliteStore {
-    async fn receipt(
-        &self,
-        key: ReceiptKey,
-        since: Timestamp,
-    ) -> Result<Option<Receipt>, StoreError> {
-        let read = self.db.read(move |c| {
-            c.prepare_cached(
-                "SELECT fingerprint, response, at FROM receipts WHERE key = ?1 AND at > ?2",
-            )?
-            .query_row((&key.0, to_column(since)), |row| {
-                Ok(Receipt {
-                    key: key.clone(),
-                    fingerprint: row.get(0)?,
-                    response: row.get(1)?,
-                    at: from_column(row.get(2)?)?,
-                })
-            })
-            .optional()
-            .map_err(StorageError::from)
-        });
-        Ok(read.await?)
-    }
-
-    async fn purge_receipts(&self, before: Timestamp) -> Result<(), StoreError> {
-        let purge = self.db.write(move |c| {
-            c.execute("DELETE FROM receipts WHERE at < ?1", [to_column(before)])
-                .map_err(StorageError::from)
-        });
-        purge.await?;
-        Ok(())
     }
 }
 

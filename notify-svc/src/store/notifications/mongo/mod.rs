@@ -21,8 +21,8 @@ use serde::Deserialize;
 use slipway_mesh::{
     bus::Event,
     life::Check,
-    outbox::mongo::{Entry, MongoOutbox, index as outbox_index},
-    store::mongo::{Client, Database, Index, StorageError, bounded, from_bson, malformed, to_bson},
+    outbox::mongo::{Entry, index as outbox_index},
+    store::mongo::{Database, Index, StorageError, bounded, from_bson, malformed, to_bson},
 };
 use uuid::Uuid;
 
@@ -30,32 +30,27 @@ use self::documents::{AttemptDocument, NotificationDocument};
 use super::{Backlog, Claim, NotificationStore, Page, Query};
 use crate::{
     notification::{Attempt, Notification, NotificationId},
-    store::{StoreError, intake::ACCEPTED},
+    store::StoreError,
 };
 
-const NOTIFICATIONS: &str = "notifications";
+/// The collection.
+pub(crate) const COLLECTION: &str = "notifications";
 
-const INDEXES: &[Index] = &[
+/// Its indexes.
+pub(crate) const INDEXES: &[Index] = &[
     Index::on(
-        NOTIFICATIONS,
+        COLLECTION,
         "once",
         &[("eventId", 1), ("recipient", 1), ("channel", 1)],
     )
     .unique(),
-    Index::on(NOTIFICATIONS, "due", &[("state", 1), ("dueAt", 1)]),
-    Index::on(NOTIFICATIONS, "claimed", &[("claimedUntil", 1)]).having("claimedUntil"),
-    Index::on(
-        NOTIFICATIONS,
-        "by_recipient",
-        &[("recipient", 1), ("_id", 1)],
-    ),
-    Index::on(NOTIFICATIONS, "by_kind", &[("kind", 1), ("_id", 1)]),
-    Index::on(NOTIFICATIONS, "by_state", &[("state", 1), ("_id", 1)]),
-    outbox_index(NOTIFICATIONS),
+    Index::on(COLLECTION, "due", &[("state", 1), ("dueAt", 1)]),
+    Index::on(COLLECTION, "claimed", &[("claimedUntil", 1)]).having("claimedUntil"),
+    Index::on(COLLECTION, "by_recipient", &[("recipient", 1), ("_id", 1)]),
+    Index::on(COLLECTION, "by_kind", &[("kind", 1), ("_id", 1)]),
+    Index::on(COLLECTION, "by_state", &[("state", 1), ("_id", 1)]),
+    outbox_index(COLLECTION),
 ];
-
-/// The collections of this service whose documents have an outbox.
-const OUTBOXES: &[&str] = &[NOTIFICATIONS, ACCEPTED];
 
 /// The MongoDB backend. It keeps nothing in the process.
 #[derive(Debug, Clone)]
@@ -72,22 +67,12 @@ struct Identified {
 }
 
 impl MongoNotificationStore {
-    /// The notifications in the database `name`, usually [`crate::store::DATABASE`]; the
-    /// indexes are built if they are not there.
-    ///
-    /// # Errors
-    /// If the server is away, or an index exists with another definition.
-    pub(crate) async fn open(client: &Client, name: &str) -> Result<Self, StorageError> {
-        let database = Database::open(client, name, INDEXES).await?;
-        Ok(Self {
-            notifications: database.collection(NOTIFICATIONS),
-            database,
-        })
-    }
-
-    /// The outboxes in these documents.
-    pub(crate) fn outbox(&self) -> MongoOutbox {
-        MongoOutbox::new(self.database.clone(), OUTBOXES)
+    /// The notifications in `database`, which has [`INDEXES`].
+    pub(crate) fn new(database: &Database) -> Self {
+        Self {
+            notifications: database.collection(COLLECTION),
+            database: database.clone(),
+        }
     }
 
     /// The ids that `condition` finds, by `order`.
@@ -314,7 +299,7 @@ impl NotificationStore for MongoNotificationStore {
 mod tests {
     use std::sync::Arc;
 
-    use slipway_mesh::store::mongo::testing::Scratch;
+    use slipway_mesh::{outbox::mongo::MongoOutbox, store::mongo::testing::Scratch};
 
     use super::*;
     use crate::store::notifications::contract::{self, Opened};
@@ -323,11 +308,11 @@ mod tests {
         let Some(scratch) = Scratch::database().await else {
             return;
         };
-        let opened = MongoNotificationStore::open(scratch.client(), scratch.name()).await;
-        let store = opened.unwrap();
+        let opened = Database::open(scratch.client(), scratch.name(), INDEXES).await;
+        let database = opened.unwrap();
         (scratch, move || Opened {
-            outbox: Arc::new(store.outbox()),
-            store: Arc::new(store.clone()),
+            outbox: Arc::new(MongoOutbox::new(database.clone(), &[COLLECTION])),
+            store: Arc::new(MongoNotificationStore::new(&database)),
         })
     });
 }

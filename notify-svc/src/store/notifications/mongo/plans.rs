@@ -2,9 +2,9 @@
 //! it would do.
 
 use mongodb::bson::{Document, doc};
-use slipway_mesh::store::mongo::testing::Scratch;
+use slipway_mesh::store::mongo::{Database, testing::Scratch};
 
-use super::{MongoNotificationStore, NOTIFICATIONS, list::Conditions};
+use super::{COLLECTION, INDEXES, MongoNotificationStore, list::Conditions};
 use crate::store::notifications::{NotificationStore as _, contract};
 
 /// Enough that reading all of them would be worse.
@@ -12,7 +12,7 @@ const STORED: u128 = 300;
 
 fn commands() -> Vec<Document> {
     let find = |filter: Document, order: Document| {
-        doc! { "find": NOTIFICATIONS, "filter": filter, "sort": order, "limit": 16 }
+        doc! { "find": COLLECTION, "filter": filter, "sort": order, "limit": 16 }
     };
     let now = mongodb::bson::DateTime::from_millis(1_000);
     let mut commands = vec![
@@ -31,7 +31,7 @@ fn commands() -> Vec<Document> {
     ];
     for query in contract::every_shape_of_query() {
         let pipeline = Conditions::of(&query).pipeline(&query);
-        commands.push(doc! { "aggregate": NOTIFICATIONS, "pipeline": pipeline, "cursor": {} });
+        commands.push(doc! { "aggregate": COLLECTION, "pipeline": pipeline, "cursor": {} });
     }
     commands
 }
@@ -41,9 +41,12 @@ async fn the_queue_and_the_lists_are_read_through_an_index() {
     let Some(scratch) = Scratch::database().await else {
         return;
     };
-    let opened = MongoNotificationStore::open(scratch.client(), scratch.name()).await;
+    let database = Database::open(scratch.client(), scratch.name(), INDEXES)
+        .await
+        .unwrap();
     let stored = contract::notifications(STORED);
-    opened.unwrap().enqueue(stored).await.unwrap();
+    let store = MongoNotificationStore::new(&database);
+    store.enqueue(stored).await.unwrap();
     let database = scratch.client().database(scratch.name());
     for command in commands() {
         let explain = doc! { "explain": &command, "verbosity": "queryPlanner" };

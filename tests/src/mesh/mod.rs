@@ -2,6 +2,8 @@
 //! two replicas of each role in processes of their own, on a real Kafka and a
 //! MongoDB-compatible server. What a test does with it is the same.
 
+mod replica;
+
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
@@ -10,6 +12,9 @@ use std::sync::{
 use anyhow::Context as _;
 use futures::future::try_join_all;
 use tempfile::TempDir;
+
+use replica::Replica;
+pub use replica::Role;
 
 use crate::{
     ADMIN_PASSWORD, Backbones, Client, Options, Process,
@@ -24,60 +29,10 @@ const KEY: &str = "-----BEGIN PRIVATE KEY-----\n\
     MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n\
     -----END PRIVATE KEY-----\n";
 
-/// What a process of a mesh does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// Accounts, releases and tasks.
-    Release,
-    /// The wall of activity.
-    Notify,
-    /// REST and the live stream.
-    Gateway,
-}
-
-impl Role {
-    /// All of them, in the order in which they find each other.
-    pub const ALL: [Self; 3] = [Self::Release, Self::Notify, Self::Gateway];
-
-    /// The subcommand.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Release => "release",
-            Self::Notify => "notify",
-            Self::Gateway => "gateway",
-        }
-    }
-}
-
-/// A process that may be gone for a while, and comes back as itself: on the same
-/// addresses, with the same configuration.
-struct Replica {
-    options: Options,
-    data: Arc<TempDir>,
-    process: Option<Process>,
-}
-
-impl Replica {
-    async fn start(options: Options) -> anyhow::Result<Self> {
-        let data = Arc::new(tempfile::tempdir()?);
-        let process = Process::start_on(Arc::clone(&data), &options).await?;
-        Ok(Self {
-            options,
-            data,
-            process: Some(process),
-        })
-    }
-
-    fn process(&self) -> anyhow::Result<&Process> {
-        self.process.as_ref().context("the process is gone")
-    }
-}
-
 /// A running Slipway.
 pub struct Mesh {
     /// By role. In one process there is only a gateway, which is everything.
-    replicas: [Vec<Replica>; 3],
+    replicas: [Vec<Replica>; 4],
     /// A client for each gateway that was there at the start.
     clients: Vec<Client>,
     /// Who is asked next.
@@ -98,7 +53,7 @@ impl Mesh {
         let replica = Replica::start(Options::default()).await?;
         let clients = vec![replica.process()?.client()];
         Ok(Self {
-            replicas: [Vec::new(), Vec::new(), vec![replica]],
+            replicas: [Vec::new(), Vec::new(), Vec::new(), vec![replica]],
             clients,
             turn: AtomicUsize::new(0),
             base: Options::default(),
@@ -132,7 +87,7 @@ impl Mesh {
             .env("SLIPWAY_JWT_KEY_FILE", key.to_string_lossy())
             .env("SLIPWAY_SERVICE_SECRET", SECRET);
         let mut mesh = Self {
-            replicas: [Vec::new(), Vec::new(), Vec::new()],
+            replicas: [const { Vec::new() }; 4],
             clients: Vec::new(),
             turn: AtomicUsize::new(0),
             base,
@@ -140,7 +95,7 @@ impl Mesh {
             _dir: dir,
         };
         for role in Role::ALL {
-            let started = (0..REPLICAS).map(|n| Replica::start(mesh.options(role, n)));
+            let started = (0..REPLICAS).map(|_| Replica::start(mesh.options(role)));
             mesh.replicas[role as usize] = try_join_all(started).await?;
         }
         for gateway in &mesh.replicas[Role::Gateway as usize] {
@@ -150,9 +105,9 @@ impl Mesh {
         Ok(mesh)
     }
 
-    /// How replica `n` of this role is started. It keeps its addresses for its life, below
+    /// How a replica of this role is started. It keeps its addresses for its life, below
     /// the ports that the system gives away.
-    fn options(&self, role: Role, n: usize) -> Options {
+    fn options(&self, role: Role) -> Options {
         let own = |options: Options| {
             options
                 .arg(role.name())
@@ -161,23 +116,23 @@ impl Mesh {
         };
         match role {
             Role::Release => own(self.base.clone()),
-            Role::Notify => {
-                own(self.base.clone()).env("SLIPWAY_RELEASE_URL", self.url(Role::Release, n))
+            Role::Forum | Role::Notify => {
+                own(self.base.clone()).env("SLIPWAY_RELEASE_URL", self.urls(Role::Release))
             }
             Role::Gateway => own(Options::default())
                 .env("SLIPWAY_SERVICE_SECRET", SECRET)
-                .env("SLIPWAY_RELEASE_URL", self.url(Role::Release, n))
-                .env("SLIPWAY_NOTIFY_URL", self.url(Role::Notify, n)),
+                .env("SLIPWAY_RELEASE_URL", self.urls(Role::Release))
+                .env("SLIPWAY_FORUM_URL", self.urls(Role::Forum))
+                .env("SLIPWAY_NOTIFY_URL", self.urls(Role::Notify)),
         }
     }
 
-    /// Where replica `n` finds this role: those of one number speak to each other.
-    fn url(&self, role: Role, n: usize) -> String {
-        let replicas = &self.replicas[role as usize];
-        let process = &replicas[n % replicas.len()].process;
-        process
-            .as_ref()
-            .map_or_else(String::new, |process| process.grpc.clone())
+    /// Where all replicas of this role are.
+    fn urls(&self, role: Role) -> String {
+        let replicas = self.replicas[role as usize].iter();
+        let running = replicas.filter_map(|replica| replica.process.as_ref());
+        let urls: Vec<_> = running.map(|process| process.grpc.as_str()).collect();
+        urls.join(",")
     }
 
     /// Waits until every gateway follows the wall of activity.
@@ -290,7 +245,7 @@ impl Mesh {
     /// If it does not become ready.
     pub async fn add(&mut self, role: Role) -> anyhow::Result<usize> {
         let n = self.replicas[role as usize].len();
-        let replica = Replica::start(self.options(role, n)).await?;
+        let replica = Replica::start(self.options(role)).await?;
         self.replicas[role as usize].push(replica);
         Ok(n)
     }

@@ -1,0 +1,188 @@
+//! Comments: what they are, what may be done with them, and where they stand. Pure.
+//!
+//! | to find | look in |
+//! | --- | --- |
+//! | what a content may be, and how it begins | [`content`] |
+//! | whom a content mentions | [`mentions`] |
+//! | the reading order, and how threads of any depth are kept in it | [`position`] |
+//! | why something is refused | [`refusal`] |
+
+pub mod content;
+pub mod mentions;
+pub mod position;
+pub mod refusal;
+
+pub use content::Content;
+pub use position::{Block, Position};
+pub use refusal::Refusal;
+
+use jiff::Timestamp;
+use slipway_mesh::{access::Role, typed_id};
+use slipway_proto::events::UserRef;
+use uuid::Uuid;
+
+typed_id!(
+    /// Identifies a comment.
+    CommentId
+);
+typed_id!(
+    /// Identifies a task: of release-svc, which knows what it is.
+    TaskId
+);
+
+/// Counts the edits of a comment, from 1. Replies do not change it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Revision(pub u64);
+
+/// A comment on a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Comment {
+    /// Its id.
+    pub id: CommentId,
+    /// The task it is on.
+    pub task: TaskId,
+    /// What it replies to; nothing if it begins a thread.
+    pub parent: Option<CommentId>,
+    /// What began the thread: itself if it did.
+    pub root: CommentId,
+    /// How many comments it is below the root.
+    pub depth: u32,
+    /// Who wrote it: from the token.
+    pub author: UserRef,
+    /// What it says.
+    pub body: Body,
+    /// How many direct replies it has, deleted ones included.
+    pub reply_count: u64,
+    /// When it was posted.
+    pub created_at: Timestamp,
+    /// When it was last edited, if it was.
+    pub edited_at: Option<Timestamp>,
+    /// How often it was changed.
+    pub revision: Revision,
+}
+
+/// What a comment says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Body {
+    /// This.
+    Content(Content),
+    /// Nothing any more: its author or an admin deleted it. It stays in its place, because
+    /// replies hang on it, and so that a reader of the thread sees that something was there.
+    Deleted {
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// A comment at its place in the reading order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed {
+    /// The comment.
+    pub comment: Comment,
+    /// Where it stands.
+    pub position: Position,
+}
+
+impl Comment {
+    /// A comment that begins a thread on `task`.
+    #[must_use]
+    pub fn begin(task: TaskId, author: UserRef, content: Content, now: Timestamp) -> Self {
+        let id = CommentId::generate();
+        Self {
+            id,
+            task,
+            parent: None,
+            root: id,
+            depth: 0,
+            author,
+            body: Body::Content(content),
+            reply_count: 0,
+            created_at: now,
+            edited_at: None,
+            revision: Revision(1),
+        }
+    }
+
+    /// A reply to this comment.
+    ///
+    /// # Errors
+    /// [`Refusal::Deleted`].
+    pub fn reply(
+        &self,
+        author: UserRef,
+        content: Content,
+        now: Timestamp,
+    ) -> Result<Self, Refusal> {
+        if self.is_deleted() {
+            return Err(Refusal::Deleted(self.id));
+        }
+        Ok(Self {
+            parent: Some(self.id),
+            root: self.root,
+            depth: self.depth + 1,
+            ..Self::begin(self.task, author, content, now)
+        })
+    }
+
+    /// This comment with another content, by `editor`. `on` is the revision the editor has
+    /// seen, if they say so.
+    ///
+    /// # Errors
+    /// [`Refusal::NotAuthor`], [`Refusal::Deleted`], [`Refusal::Changed`].
+    pub fn edit(
+        &self,
+        editor: Uuid,
+        on: Option<Revision>,
+        content: Content,
+        now: Timestamp,
+    ) -> Result<Self, Refusal> {
+        if self.author.id != editor {
+            return Err(Refusal::NotAuthor);
+        }
+        if self.is_deleted() {
+            return Err(Refusal::Deleted(self.id));
+        }
+        if on.is_some_and(|on| on != self.revision) {
+            return Err(Refusal::Changed {
+                revision: self.revision,
+            });
+        }
+        Ok(Self {
+            body: Body::Content(content),
+            edited_at: Some(now),
+            revision: self.revision.next(),
+            ..self.clone()
+        })
+    }
+
+    /// This comment without its content, deleted by a user with this role; `None` if it
+    /// is deleted already.
+    ///
+    /// # Errors
+    /// [`Refusal::NotAuthor`].
+    pub fn delete(&self, by: Uuid, role: Role, now: Timestamp) -> Result<Option<Self>, Refusal> {
+        if self.author.id != by && role != Role::Admin {
+            return Err(Refusal::NotAuthor);
+        }
+        Ok((!self.is_deleted()).then(|| Self {
+            body: Body::Deleted { at: now },
+            revision: self.revision.next(),
+            ..self.clone()
+        }))
+    }
+
+    /// Whether it is deleted.
+    #[must_use]
+    pub fn is_deleted(&self) -> bool {
+        matches!(self.body, Body::Deleted { .. })
+    }
+}
+
+impl Revision {
+    fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests;

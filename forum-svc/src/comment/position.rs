@@ -1,0 +1,198 @@
+//! The reading order: each comment before its replies, siblings oldest first.
+//!
+//! Every comment has a key, and sorting by key is the reading order. The key is the path
+//! to the comment: the id of the root, then for each level the number that the reply has
+//! among its siblings. So the replies of a comment, at any depth, are the keys that begin
+//! with its own, one range of an index; a new reply needs nothing but its parent, and
+//! moves nobody.
+//!
+//! A path would grow with the depth. So a path that has become long ends: what replies to
+//! a comment with such a key begins a [`Block`] of its own, where keys are short again. A
+//! thread is a tree of blocks, each read by ranges; a chain of 10,000 replies has about
+//! forty.
+//!
+//! Keys are plain ASCII, which every database sorts by bytes.
+
+use std::fmt;
+
+use uuid::Uuid;
+
+use super::{CommentId, TaskId};
+
+/// Replies to a comment whose key is at least as long begin a block. With the longest
+/// number behind it, a key stays far below what an index takes (about 1,000 bytes).
+const LONG: usize = 480;
+
+/// Sorts behind every character of a key.
+const BEHIND: char = '~';
+
+/// Where keys are compared: the threads of a task, or the replies to a comment whose own
+/// key is long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Block(pub Uuid);
+
+impl From<TaskId> for Block {
+    /// The block with the threads of a task.
+    fn from(task: TaskId) -> Self {
+        Self(task.0)
+    }
+}
+
+impl From<CommentId> for Block {
+    /// The block with the replies to a comment whose [`Key::ends_block`].
+    fn from(comment: CommentId) -> Self {
+        Self(comment.0)
+    }
+}
+
+/// Where a comment stands in the reading order of its block.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(String);
+
+impl Key {
+    /// Before the first.
+    #[must_use]
+    pub fn start() -> Self {
+        Self(String::new())
+    }
+
+    /// A key as it was stored.
+    #[must_use]
+    pub fn stored(text: String) -> Self {
+        Self(text)
+    }
+
+    /// Behind the last reply, at any depth, that is in the same block.
+    #[must_use]
+    pub fn behind_replies(&self) -> Self {
+        Self(format!("{}{BEHIND}", self.0))
+    }
+
+    /// Whether replies to the comment with this key have a block of their own.
+    #[must_use]
+    pub fn ends_block(&self) -> bool {
+        self.0.len() >= LONG
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The number of a reply among those to the same comment, from 1. Once given it is never
+/// given again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ordinal(pub u64);
+
+impl fmt::Display for Ordinal {
+    /// Digits in base 32 behind how many of them there are: numbers sort as texts do, and
+    /// none is the beginning of another.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const DIGITS: &[u8; 32] = b"0123456789abcdefghijklmnopqrstuv";
+        let count = (u64::BITS - self.0.leading_zeros()).div_ceil(5).max(1);
+        let digit = |value: u64| char::from(DIGITS[(value & 31) as usize]);
+        write!(f, "{}", digit(count.into()))?;
+        for place in (0..count).rev() {
+            write!(f, "{}", digit(self.0 >> (5 * place)))?;
+        }
+        Ok(())
+    }
+}
+
+/// Where a comment stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// In which block.
+    pub block: Block,
+    /// Where in it.
+    pub key: Key,
+}
+
+impl Position {
+    /// Of a comment that begins a thread: behind those with smaller ids, which are older.
+    #[must_use]
+    pub fn of_root(task: TaskId, root: CommentId) -> Self {
+        Self {
+            block: task.into(),
+            key: Key(root.0.simple().to_string()),
+        }
+    }
+
+    /// Of the reply with this number to the comment `parent`, which stands here.
+    #[must_use]
+    pub fn of_reply(&self, parent: CommentId, number: Ordinal) -> Self {
+        if self.key.ends_block() {
+            Self {
+                block: parent.into(),
+                key: Key(number.to_string()),
+            }
+        } else {
+            Self {
+                block: self.block,
+                key: Key(format!("{}{number}", self.key.0)),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn ordinals_sort_as_numbers_and_none_begins_another(a: u64, b: u64, shift in 0_u32..64) {
+            for b in [b, a >> shift, a.saturating_add(1)] {
+                let (x, y) = (Ordinal(a).to_string(), Ordinal(b).to_string());
+                prop_assert_eq!(x.cmp(&y), a.cmp(&b));
+                prop_assert!(a == b || !y.starts_with(&x));
+            }
+        }
+    }
+
+    #[test]
+    fn ordinals_are_short() {
+        for (number, text) in [
+            (1, "11"),
+            (31, "1v"),
+            (32, "210"),
+            (1023, "2vv"),
+            (10_000, "39og"),
+        ] {
+            assert_eq!(Ordinal(number).to_string(), text);
+        }
+        assert_eq!(Ordinal(u64::MAX).to_string(), "dfvvvvvvvvvvvv");
+    }
+
+    #[test]
+    fn a_key_stays_short_at_any_depth() {
+        let (task, root) = (TaskId::generate(), CommentId::generate());
+        let mut position = Position::of_root(task, root);
+        let mut blocks = 1;
+        for _ in 0..10_000 {
+            let next = position.of_reply(CommentId::generate(), Ordinal(u64::MAX));
+            assert!(next.key.as_str().len() < 500, "{:?}", next.key);
+            blocks += usize::from(next.block != position.block);
+            position = next;
+        }
+        assert!(blocks > 1);
+    }
+
+    #[test]
+    fn replies_are_between_their_comment_and_what_is_behind_them() {
+        let (task, root) = (TaskId::generate(), CommentId::generate());
+        let here = Position::of_root(task, root);
+        let behind = here.key.behind_replies();
+        let first = here.of_reply(root, Ordinal(1));
+        let last = here.of_reply(root, Ordinal(u64::MAX));
+        let below = first.of_reply(CommentId::generate(), Ordinal(u64::MAX));
+        let order = [&here.key, &first.key, &below.key, &last.key, &behind];
+        assert!(order.is_sorted(), "{order:?}");
+        let next = Position::of_root(task, CommentId::generate());
+        assert!(behind < next.key);
+    }
+}

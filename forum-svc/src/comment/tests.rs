@@ -1,0 +1,98 @@
+//! What may be done with a comment, and by whom.
+
+use super::*;
+
+fn now() -> Timestamp {
+    "2026-01-02T03:04:05Z".parse().unwrap()
+}
+
+fn user(name: &str) -> UserRef {
+    UserRef {
+        id: Uuid::now_v7(),
+        username: name.into(),
+    }
+}
+
+fn content(text: &str) -> Content {
+    Content::new(text.into()).unwrap()
+}
+
+fn comment(author: &UserRef) -> Comment {
+    Comment::begin(TaskId::generate(), author.clone(), content("hello"), now())
+}
+
+#[test]
+fn a_reply_belongs_to_its_thread() {
+    let (ada, bob) = (user("ada"), user("bob"));
+    let root = comment(&ada);
+    let reply = root.reply(bob.clone(), content("hi"), now()).unwrap();
+    let below = reply.reply(ada, content("so?"), now()).unwrap();
+    assert_eq!((root.parent, root.root, root.depth), (None, root.id, 0));
+    assert_eq!(
+        (reply.parent, reply.root, reply.depth),
+        (Some(root.id), root.id, 1)
+    );
+    assert_eq!(
+        (below.parent, below.root, below.depth),
+        (Some(reply.id), root.id, 2)
+    );
+    assert_eq!((reply.task, &reply.author), (root.task, &bob));
+}
+
+#[test]
+fn only_its_author_edits_a_comment() {
+    let (ada, bob) = (user("ada"), user("bob"));
+    let before = comment(&ada);
+    let edit = |by: &UserRef| before.edit(by.id, None, content("better"), now());
+    assert_eq!(edit(&bob), Err(Refusal::NotAuthor));
+    let after = edit(&ada).unwrap();
+    assert_eq!(after.body, Body::Content(content("better")));
+    assert_eq!(
+        (after.revision, after.edited_at),
+        (Revision(2), Some(now()))
+    );
+}
+
+#[test]
+fn an_edit_is_of_the_revision_it_names() {
+    let ada = user("ada");
+    let first = comment(&ada);
+    let edit = |of: &Comment, on| of.edit(ada.id, Some(on), content("again"), now());
+    let second = edit(&first, Revision(1)).unwrap();
+    let revision = Revision(2);
+    assert_eq!(
+        edit(&second, Revision(1)),
+        Err(Refusal::Changed { revision })
+    );
+    assert!(edit(&second, revision).is_ok());
+}
+
+#[test]
+fn an_author_or_an_admin_deletes_a_comment() {
+    let (ada, bob) = (user("ada"), user("bob"));
+    let before = comment(&ada);
+    let delete = |by: &UserRef, role| before.delete(by.id, role, now());
+    assert_eq!(delete(&bob, Role::Developer), Err(Refusal::NotAuthor));
+    for (by, role) in [(&ada, Role::Developer), (&bob, Role::Admin)] {
+        let after = delete(by, role).unwrap().unwrap();
+        assert!(after.is_deleted());
+        assert_eq!(after.revision, Revision(2));
+    }
+}
+
+#[test]
+fn what_is_deleted_is_not_edited_nor_replied_to_and_deleted_only_once() {
+    let ada = user("ada");
+    let before = comment(&ada);
+    let gone = before
+        .delete(ada.id, Role::Developer, now())
+        .unwrap()
+        .unwrap();
+    let refused = Refusal::Deleted(gone.id);
+    assert_eq!(
+        gone.edit(ada.id, None, content("x"), now()),
+        Err(refused.clone())
+    );
+    assert_eq!(gone.reply(ada.clone(), content("x"), now()), Err(refused));
+    assert_eq!(gone.delete(ada.id, Role::Developer, now()), Ok(None));
+}

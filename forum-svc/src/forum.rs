@@ -1,0 +1,267 @@
+//! How the commands of the forum are carried out: ask, decide, store.
+
+use std::{sync::Arc, time::Duration};
+
+use prost::Message;
+use slipway_mesh::{
+    access::Principal,
+    bus::{Actor, Event, event::Origin},
+    clock::SharedClock,
+    error::{Fault, Kind},
+    grpc::Outbound,
+    outbox::Wake,
+    receipts::{self, Repeatable},
+};
+use slipway_proto::events::{
+    CommentPostedEvent, CommentRepliedEvent, CommentedTask, Payload, UserRef,
+};
+
+use crate::{
+    SERVICE,
+    comment::{
+        Comment, CommentId, Content, Placed, Refusal, Revision, TaskId, mentions::mentioned,
+    },
+    metrics as m,
+    release::Release,
+    store::{CommentStore, Commit, PostError, Stores},
+};
+
+/// Tries before giving up on a comment that others keep changing.
+const MAX_ATTEMPTS: u32 = 20;
+
+/// The forum.
+pub(crate) struct Forum {
+    pub(crate) stores: Stores,
+    pub(crate) release: Release,
+    pub(crate) clock: SharedClock,
+    pub(crate) wake: Wake,
+}
+
+/// Who gives a command, and how a repetition of it is recognised.
+pub(crate) struct By {
+    /// Who gives it: the author.
+    pub(crate) principal: Arc<Principal>,
+    /// For asking release-svc on their behalf.
+    pub(crate) asker: Outbound,
+    /// If the request carried an idempotency key.
+    pub(crate) repeatable: Option<Repeatable>,
+}
+
+impl By {
+    fn user(&self) -> UserRef {
+        UserRef {
+            id: self.principal.user_id,
+            username: self.principal.username.clone(),
+        }
+    }
+
+    fn actor(&self) -> Actor {
+        Actor::User {
+            id: self.principal.user_id,
+            username: self.principal.username.clone(),
+        }
+    }
+}
+
+impl Forum {
+    /// The store, for reading.
+    pub(crate) fn comments(&self) -> &dyn CommentStore {
+        &*self.stores.comments
+    }
+
+    /// Begins a thread on a task and answers with `respond`.
+    pub(crate) async fn post<R: Message + Default>(
+        &self,
+        task: TaskId,
+        content: Content,
+        by: By,
+        respond: fn(&Comment) -> R,
+    ) -> Result<R, Fault> {
+        if let Some(answer) = self.earlier(&by).await? {
+            return Ok(answer);
+        }
+        let task_now = self.release.task(task, &by.asker).await?;
+        let mentions = self.mentions(&content, &by).await?;
+        let comment = Comment::begin(task, by.user(), content.clone(), self.clock.now());
+        let event = CommentPostedEvent {
+            task: CommentedTask::clone(&task_now),
+            comment_id: comment.id.0,
+            author: by.user(),
+            excerpt: content.excerpt(),
+            mentions,
+        };
+        let response = respond(&comment);
+        let commit = commit(&event, &comment, &by, &response);
+        match self.stores.comments.begin(comment, commit).await {
+            Ok(()) => {
+                self.posted(CommentPostedEvent::TYPE, task);
+                Ok(response)
+            }
+            Err(error) => self.not_posted(error, &by).await,
+        }
+    }
+
+    /// Replies to a comment and answers with `respond`.
+    pub(crate) async fn reply<R: Message + Default>(
+        &self,
+        to: CommentId,
+        content: Content,
+        by: By,
+        respond: fn(&Comment) -> R,
+    ) -> Result<R, Fault> {
+        if let Some(answer) = self.earlier(&by).await? {
+            return Ok(answer);
+        }
+        let parent = self.comment(to).await?;
+        let reply = parent
+            .comment
+            .reply(by.user(), content.clone(), self.clock.now())
+            .map_err(refuse)?;
+        let task = self.release.task(reply.task, &by.asker).await?;
+        let event = CommentRepliedEvent {
+            task: CommentedTask::clone(&task),
+            comment_id: reply.id.0,
+            parent_id: to.0,
+            parent_author: parent.comment.author.clone(),
+            author: by.user(),
+            excerpt: content.excerpt(),
+            mentions: self.mentions(&content, &by).await?,
+        };
+        let response = respond(&reply);
+        let commit = commit(&event, &reply, &by, &response);
+        match self.stores.comments.reply(parent, reply, commit).await {
+            Ok(()) => {
+                self.posted(CommentRepliedEvent::TYPE, TaskId(task.id));
+                Ok(response)
+            }
+            Err(error) => self.not_posted(error, &by).await,
+        }
+    }
+
+    /// Edits the caller's own comment: the revision `on`, or whichever it is at.
+    pub(crate) async fn edit(
+        &self,
+        id: CommentId,
+        on: Option<Revision>,
+        content: Content,
+        by: &Principal,
+    ) -> Result<Placed, Fault> {
+        let now = self.clock.now();
+        self.change(id, |before| {
+            before.edit(by.user_id, on, content.clone(), now).map(Some)
+        })
+        .await
+    }
+
+    /// Deletes the caller's own comment, or any if they are an admin.
+    pub(crate) async fn delete(&self, id: CommentId, by: &Principal) -> Result<(), Fault> {
+        let now = self.clock.now();
+        self.change(id, |before| before.delete(by.user_id, by.role, now))
+            .await?;
+        Ok(())
+    }
+
+    /// Changes a comment by `decide`, which is asked again whenever others were faster and
+    /// may find that there is nothing to do.
+    async fn change(
+        &self,
+        id: CommentId,
+        decide: impl Fn(&Comment) -> Result<Option<Comment>, Refusal> + Send + Sync,
+    ) -> Result<Placed, Fault> {
+        for _ in 0..MAX_ATTEMPTS {
+            let before = self.comment(id).await?;
+            let Some(after) = decide(&before.comment).map_err(refuse)? else {
+                return Ok(before);
+            };
+            let changed = self
+                .stores
+                .comments
+                .change(before.comment, after.clone())
+                .await?;
+            if changed {
+                let change = if after.is_deleted() {
+                    "deleted"
+                } else {
+                    "edited"
+                };
+                metrics::counter!(m::CHANGES, "change" => change).increment(1);
+                // The replies are counted on their own, and may be more by now.
+                return self.comment(id).await;
+            }
+        }
+        Err(Fault::new(
+            Kind::Contended,
+            "CONTENDED",
+            "Others keep changing this comment. Nothing was done; try again.",
+        )
+        .retry_after(Duration::from_secs(1)))
+    }
+
+    /// One comment.
+    pub(crate) async fn comment(&self, id: CommentId) -> Result<Placed, Fault> {
+        let found = self.stores.comments.comment(id).await?;
+        found.ok_or_else(|| refuse(Refusal::NotFound(id)))
+    }
+
+    /// The users that a content mentions, its author left out.
+    async fn mentions(&self, content: &Content, by: &By) -> Result<Vec<UserRef>, Fault> {
+        let mut users = self.release.users(mentioned(content), &by.asker).await?;
+        users.retain(|user| user.id != by.principal.user_id);
+        Ok(users)
+    }
+
+    /// What a request was answered before, if it carries the key of one that was.
+    async fn earlier<R: Message + Default>(&self, by: &By) -> Result<Option<R>, Fault> {
+        let Some(repeatable) = &by.repeatable else {
+            return Ok(None);
+        };
+        let earlier = repeatable
+            .earlier(&*self.stores.receipts, self.clock.now())
+            .await?;
+        earlier.as_deref().map(receipts::decode).transpose()
+    }
+
+    async fn not_posted<R: Message + Default>(
+        &self,
+        error: PostError,
+        by: &By,
+    ) -> Result<R, Fault> {
+        match error {
+            // The same request was carried out at the same time.
+            PostError::Receipt => {
+                let earlier = self.earlier(by).await?;
+                earlier.ok_or_else(|| Fault::internal("a receipt was there and is gone"))
+            }
+            PostError::ParentDeleted(parent) => Err(refuse(Refusal::Deleted(parent))),
+            PostError::Store(error) => Err(error.into()),
+        }
+    }
+
+    fn posted(&self, event_type: &'static str, task: TaskId) {
+        metrics::counter!(m::POSTED, "event" => event_type).increment(1);
+        self.wake.wake(task.0);
+    }
+}
+
+/// A refusal on its way out, counted.
+pub(crate) fn refuse(refusal: Refusal) -> Fault {
+    metrics::counter!(m::REFUSALS, "code" => refusal.code()).increment(1);
+    refusal.into()
+}
+
+fn commit<P: Payload, R: Message>(event: &P, comment: &Comment, by: &By, response: &R) -> Commit {
+    let origin = Origin {
+        service: SERVICE,
+        key: comment.task.0,
+        subject: comment.id.0,
+        actor: &by.actor(),
+        time: comment.created_at,
+    };
+    Commit {
+        event: Event::new(event, &origin),
+        receipt: by
+            .repeatable
+            .as_ref()
+            .map(|repeatable| repeatable.receipt(response.encode_to_vec(), comment.created_at)),
+    }
+}

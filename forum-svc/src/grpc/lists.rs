@@ -1,0 +1,113 @@
+//! The lists: their cursors, and what they need beside the page.
+
+use serde::{Deserialize, Serialize};
+use slipway_mesh::{
+    error::{Fault, Kind},
+    grpc::Outbound,
+    page,
+};
+use slipway_proto::forum::v1::{
+    ListCommentsRequest, ListCommentsResponse, ListRepliesRequest, ListRepliesResponse,
+};
+
+use super::{id, translate};
+use crate::{
+    comment::{CommentId, Placed, TaskId, position::Ordinal},
+    forum::Forum,
+    reading::{PageOf, Scope},
+};
+
+/// Where a page of a discussion begins. Comments never move, so their ids will do.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Cursor {
+    /// Only the replies to this comment, at any depth.
+    below: Option<CommentId>,
+    /// Behind this comment.
+    after: Option<CommentId>,
+}
+
+/// A page of a task's threads.
+pub(super) async fn comments(
+    forum: &Forum,
+    request: ListCommentsRequest,
+    asker: &Outbound,
+) -> Result<ListCommentsResponse, Fault> {
+    let task: TaskId = id("task_id", &request.task_id)?;
+    let levels = (request.max_levels > 0).then_some(request.max_levels);
+    let list = format!("comments?{task}&{levels:?}");
+    let cursor: Option<Cursor> = page::decode_cursor(&list, &request.page_token)?;
+    let below = cursor.and_then(|cursor| cursor.below);
+    let page = PageOf {
+        scope: match below {
+            None => Scope::Task(task),
+            Some(below) => Scope::Below(Box::new(issued(forum, below).await?)),
+        },
+        after: match cursor.and_then(|cursor| cursor.after) {
+            None => None,
+            Some(after) => Some(issued(forum, after).await?),
+        },
+        limit: page::limit(request.page_size, page::MAX_LIMIT)?,
+        levels,
+    };
+    let listing = page.read(forum.comments()).await?;
+    if listing.comments.is_empty() && cursor.is_none() {
+        exists(forum, task, asker).await?;
+    }
+    let token = |below, after| page::encode_cursor(&list, Some(&Cursor { below, after }));
+    let last = listing.comments.last().filter(|_| listing.more);
+    Ok(ListCommentsResponse {
+        next_page_token: last
+            .map(|last| token(below, Some(last.comment.id)))
+            .unwrap_or_default(),
+        comments: listing
+            .comments
+            .iter()
+            .map(|listed| {
+                let more = listed.cut.then(|| token(Some(listed.comment.id), None));
+                translate::listed(listed, more.unwrap_or_default())
+            })
+            .collect(),
+    })
+}
+
+/// The comment that a cursor names: this service has issued it.
+async fn issued(forum: &Forum, id: CommentId) -> Result<Placed, Fault> {
+    let found = forum.comments().comment(id).await?;
+    found.ok_or_else(|| Fault::invalid_field("cursor", "was not issued by this list"))
+}
+
+/// Tells a task without comments from one that does not exist. Where release-svc cannot be
+/// asked, nobody has commented on it: that much is known, and reading goes on.
+async fn exists(forum: &Forum, task: TaskId, asker: &Outbound) -> Result<(), Fault> {
+    match forum.release.task(task, asker).await {
+        Err(fault) if fault.kind != Kind::Unavailable => Err(fault),
+        _ => Ok(()),
+    }
+}
+
+/// A page of the direct replies to one comment.
+pub(super) async fn replies(
+    forum: &Forum,
+    request: ListRepliesRequest,
+) -> Result<ListRepliesResponse, Fault> {
+    let parent: CommentId = id("comment_id", &request.comment_id)?;
+    let list = format!("replies?{parent}");
+    let after: Option<u64> = page::decode_cursor(&list, &request.page_token)?;
+    let limit = page::limit(request.page_size, page::MAX_LIMIT)?;
+    let found = forum
+        .comments()
+        .replies(parent, after.map(Ordinal), limit)
+        .await?;
+    if found.items.is_empty() {
+        forum.comment(parent).await?;
+    }
+    let next = found.next.map(|number| number.0);
+    Ok(ListRepliesResponse {
+        comments: found
+            .items
+            .iter()
+            .map(|reply| translate::comment(reply, None))
+            .collect(),
+        next_page_token: page::encode_cursor(&list, next.as_ref()),
+    })
+}

@@ -1,0 +1,142 @@
+//! `ForumService`: proto in, domain call, proto out.
+
+mod lists;
+mod translate;
+
+use std::{str::FromStr, sync::Arc};
+
+use prost::Message;
+use slipway_mesh::{access::principal, error::Fault, id::MalformedId, receipts::Repeatable};
+use slipway_proto::forum::v1::{
+    DeleteCommentRequest, DeleteCommentResponse, EditCommentRequest, EditCommentResponse,
+    GetCommentRequest, GetCommentResponse, ListCommentsRequest, ListCommentsResponse,
+    ListRepliesRequest, ListRepliesResponse, PostCommentRequest, PostCommentResponse,
+    PostReplyRequest, PostReplyResponse, forum_service_server::ForumService,
+};
+use tonic::{Request, Response, Status};
+
+use crate::{
+    comment::{Comment, Content, Placed, Revision},
+    forum::{By, Forum},
+    reading::descendants,
+    release::on_behalf_of,
+};
+
+pub(crate) struct ForumApi {
+    pub(crate) forum: Arc<Forum>,
+}
+
+#[tonic::async_trait]
+impl ForumService for ForumApi {
+    async fn post_comment(
+        &self,
+        request: Request<PostCommentRequest>,
+    ) -> Result<Response<PostCommentResponse>, Status> {
+        let by = by(&request, "PostComment")?;
+        let message = request.into_inner();
+        let task = id("task_id", &message.task_id)?;
+        let content = content(message.content)?;
+        let posted = self.forum.post(task, content, by, |comment| {
+            let comment = Some(new(comment));
+            PostCommentResponse { comment }
+        });
+        Ok(Response::new(posted.await?))
+    }
+
+    async fn post_reply(
+        &self,
+        request: Request<PostReplyRequest>,
+    ) -> Result<Response<PostReplyResponse>, Status> {
+        let by = by(&request, "PostReply")?;
+        let message = request.into_inner();
+        let parent = id("comment_id", &message.comment_id)?;
+        let content = content(message.content)?;
+        let posted = self.forum.reply(parent, content, by, |comment| {
+            let comment = Some(new(comment));
+            PostReplyResponse { comment }
+        });
+        Ok(Response::new(posted.await?))
+    }
+
+    async fn edit_comment(
+        &self,
+        request: Request<EditCommentRequest>,
+    ) -> Result<Response<EditCommentResponse>, Status> {
+        let by = principal(&request)?;
+        let message = request.into_inner();
+        let id = id("id", &message.id)?;
+        let on = (message.revision != 0).then_some(Revision(message.revision));
+        let content = content(message.content)?;
+        let edited = self.forum.edit(id, on, content, &by).await?;
+        let comment = Some(self.counted(&edited).await?);
+        Ok(Response::new(EditCommentResponse { comment }))
+    }
+
+    async fn delete_comment(
+        &self,
+        request: Request<DeleteCommentRequest>,
+    ) -> Result<Response<DeleteCommentResponse>, Status> {
+        let by = principal(&request)?;
+        let id = id("id", &request.get_ref().id)?;
+        self.forum.delete(id, &by).await?;
+        Ok(Response::new(DeleteCommentResponse {}))
+    }
+
+    async fn get_comment(
+        &self,
+        request: Request<GetCommentRequest>,
+    ) -> Result<Response<GetCommentResponse>, Status> {
+        let id = id("id", &request.get_ref().id)?;
+        let found = self.forum.comment(id).await?;
+        let comment = Some(self.counted(&found).await?);
+        Ok(Response::new(GetCommentResponse { comment }))
+    }
+
+    async fn list_comments(
+        &self,
+        request: Request<ListCommentsRequest>,
+    ) -> Result<Response<ListCommentsResponse>, Status> {
+        let asker = on_behalf_of(&request);
+        let page = lists::comments(&self.forum, request.into_inner(), &asker).await?;
+        Ok(Response::new(page))
+    }
+
+    async fn list_replies(
+        &self,
+        request: Request<ListRepliesRequest>,
+    ) -> Result<Response<ListRepliesResponse>, Status> {
+        let page = lists::replies(&self.forum, request.into_inner()).await?;
+        Ok(Response::new(page))
+    }
+}
+
+impl ForumApi {
+    async fn counted(&self, placed: &Placed) -> Result<slipway_proto::forum::v1::Comment, Fault> {
+        let count = descendants(self.forum.comments(), placed).await?;
+        Ok(translate::comment(&placed.comment, Some(count)))
+    }
+}
+
+/// A comment that was posted just now.
+fn new(comment: &Comment) -> slipway_proto::forum::v1::Comment {
+    translate::comment(comment, Some(0))
+}
+
+fn by<M: Message>(request: &Request<M>, method: &str) -> Result<By, Fault> {
+    let principal = principal(request)?;
+    Ok(By {
+        repeatable: Repeatable::of(request, method, Some(&principal), request.get_ref())?,
+        asker: on_behalf_of(request),
+        principal,
+    })
+}
+
+/// Reads an identifier from a request's field.
+fn id<T: FromStr<Err = MalformedId>>(field: &str, text: &str) -> Result<T, Fault> {
+    text.parse()
+        .map_err(|error: MalformedId| Fault::invalid_field(field, error.to_string()))
+}
+
+fn content(text: String) -> Result<Content, Fault> {
+    Content::new(text).map_err(|message| Fault::invalid_field("content", message))
+}

@@ -1,0 +1,343 @@
+//! Reading in order, compared with a naive tree.
+
+use proptest::{
+    prelude::*,
+    test_runner::{Config, TestRunner},
+};
+use tokio::{runtime::Handle, task::block_in_place};
+
+use super::*;
+use crate::{
+    comment::{Block, position::Key},
+    reading::{COUNTED, Listing, PageOf, Scope, descendants},
+};
+
+/// Deep enough that the replies have a block of their own.
+const DEEP: usize = 230;
+
+/// A discussion that is built up while it is compared with what is read.
+struct Board {
+    stores: Stores,
+    task: TaskId,
+    /// In the order in which they were posted.
+    posted: Vec<Placed>,
+}
+
+impl Board {
+    fn new(stores: Stores) -> Self {
+        Self {
+            stores,
+            task: TaskId::generate(),
+            posted: Vec::new(),
+        }
+    }
+
+    /// Posts a reply to the `n`-th of the comments there are, counted from the newest, or
+    /// a thread if there are not so many.
+    async fn post(&mut self, n: usize) {
+        let parent = self.posted.len().checked_sub(n + 1);
+        let comment = match parent {
+            None => {
+                let root = draft(self.task);
+                let commit = commit(&root);
+                let begun = self.stores.comments.begin(root.clone(), commit).await;
+                begun.unwrap();
+                root
+            }
+            Some(parent) => {
+                let parent = self.posted[parent].clone();
+                let reply = answer(&parent.comment);
+                post(&self.stores, parent, reply.clone()).await.unwrap();
+                reply
+            }
+        };
+        self.posted.push(load(&self.stores, comment.id).await);
+    }
+
+    async fn chain(&mut self, length: usize) {
+        for _ in 0..length {
+            self.post(0).await;
+        }
+    }
+
+    /// All comments below `below` (or all there are) in reading order, with the number of
+    /// replies each has at any depth.
+    fn naive(&self, below: Option<CommentId>) -> Vec<(CommentId, u32)> {
+        let children = |parent: Option<CommentId>| {
+            let of_parent = self
+                .posted
+                .iter()
+                .filter(move |p| p.comment.parent == parent);
+            of_parent.map(|placed| placed.comment.id).rev()
+        };
+        let (mut order, mut stack): (Vec<_>, Vec<_>) = (Vec::new(), children(below).collect());
+        while let Some(id) = stack.pop() {
+            order.push((id, self.size(id)));
+            stack.extend(children(Some(id)));
+        }
+        order
+    }
+
+    fn size(&self, id: CommentId) -> u32 {
+        let mut above = vec![id];
+        // Whoever is posted later is below only what was posted before.
+        for placed in &self.posted {
+            if placed
+                .comment
+                .parent
+                .is_some_and(|parent| above.contains(&parent))
+            {
+                above.push(placed.comment.id);
+            }
+        }
+        (above.len() - 1) as u32
+    }
+
+    async fn page(&self, after: Option<CommentId>, limit: u32) -> Listing {
+        let after = match after {
+            None => None,
+            Some(id) => Some(load(&self.stores, id).await),
+        };
+        let page = PageOf {
+            scope: Scope::Task(self.task),
+            after,
+            limit,
+            levels: None,
+        };
+        page.read(&*self.stores.comments).await.unwrap()
+    }
+
+    /// All pages joined, with the counts they tell.
+    async fn joined(&self, limit: u32) -> Vec<(CommentId, u32)> {
+        let mut all: Vec<(CommentId, u32)> = Vec::new();
+        loop {
+            let page = self.page(all.last().map(|last| last.0), limit).await;
+            assert!(page.comments.len() <= limit as usize);
+            let listed = page.comments.iter();
+            all.extend(listed.map(|listed| (listed.comment.id, listed.descendants.unwrap())));
+            if !page.more {
+                return all;
+            }
+        }
+    }
+}
+
+/// To which of the newest comments the next one replies; far back is a new thread.
+fn steps(count: usize) -> impl Strategy<Value = Vec<usize>> {
+    let near = prop_oneof![4 => Just(0_usize), 3 => 0..6_usize, 1 => 0..400_usize];
+    prop::collection::vec(near, 1..count)
+}
+
+pub(in crate::store) async fn pages_joined_are_the_whole_in_order(open: impl Fn() -> Stores) {
+    let stores = open();
+    let config = Config {
+        failure_persistence: None,
+        max_shrink_iters: 50,
+        ..Config::with_cases(8)
+    };
+    let strategy = (steps(40), steps(20), 1_u32..9, 200_u32..=200);
+    let handle = Handle::current();
+    let outcome = block_in_place(|| {
+        TestRunner::new(config).run(&strategy, |(before, meanwhile, small, large)| {
+            handle.block_on(async {
+                let mut board = Board::new(stores.clone());
+                board.chain(DEEP).await;
+                for step in before {
+                    board.post(step).await;
+                }
+                for limit in [small * 7, large] {
+                    assert_eq!(
+                        board.joined(limit).await,
+                        board.naive(None),
+                        "pages of {limit}"
+                    );
+                }
+                arrivals(&mut board, meanwhile, small * 11).await;
+            });
+            Ok(())
+        })
+    });
+    outcome.unwrap();
+}
+
+/// Comments arrive while pages are read: what is read is the whole without some of those
+/// that came meanwhile, in order, each once.
+async fn arrivals(board: &mut Board, meanwhile: Vec<usize>, limit: u32) {
+    let old = board.naive(None);
+    let (mut read, mut meanwhile) = (Vec::new(), meanwhile.into_iter());
+    loop {
+        let page = board.page(read.last().copied(), limit).await;
+        read.extend(page.comments.iter().map(|listed| listed.comment.id));
+        for step in meanwhile.by_ref().take(3) {
+            board.post(step).await;
+        }
+        if !page.more {
+            break;
+        }
+    }
+    let whole: Vec<_> = board.naive(None).into_iter().map(|(id, _)| id).collect();
+    let places: Vec<_> = read
+        .iter()
+        .map(|id| whole.iter().position(|other| other == id).unwrap())
+        .collect();
+    assert!(
+        places.windows(2).all(|pair| pair[0] < pair[1]),
+        "in order, each once"
+    );
+    assert!(
+        old.iter().all(|(id, _)| read.contains(id)),
+        "nothing was passed over"
+    );
+}
+
+pub(in crate::store) async fn a_chain_through_many_blocks_is_read_whole(open: impl Fn() -> Stores) {
+    let mut board = Board::new(open());
+    board.chain(3 * DEEP).await;
+    // At the end of the chain, and at its beginning.
+    board.post(0).await;
+    board.post(1).await;
+    board.post(board.posted.len() - 1).await;
+    let blocks: std::collections::BTreeSet<_> = board
+        .posted
+        .iter()
+        .map(|placed| placed.position.block.0)
+        .collect();
+    assert!(blocks.len() >= 3, "{}", blocks.len());
+    assert_eq!(board.joined(50).await, board.naive(None));
+    let last = board
+        .page(Some(board.posted[3 * DEEP].comment.id), 50)
+        .await;
+    let last: Vec<_> = last
+        .comments
+        .iter()
+        .map(|listed| listed.comment.id)
+        .collect();
+    assert_eq!(
+        last,
+        [
+            board.posted[3 * DEEP + 1].comment.id,
+            board.posted[3 * DEEP + 2].comment.id
+        ]
+    );
+    for n in [0, 1, DEEP, 2 * DEEP, 3 * DEEP] {
+        let placed = load(&board.stores, board.posted[n].comment.id).await;
+        let count = descendants(&*board.stores.comments, &placed).await.unwrap();
+        assert_eq!(count, board.size(placed.comment.id));
+    }
+}
+
+pub(in crate::store) async fn levels_that_are_left_out_can_be_read_on_their_own(
+    open: impl Fn() -> Stores,
+) {
+    let mut board = Board::new(open());
+    board.chain(DEEP + 20).await;
+    for step in [3, 100, 7, 0, 0, 230, 1, 400, 0, 0, 2] {
+        board.post(step).await;
+    }
+    let (mut scopes, mut read) = (vec![Scope::Task(board.task)], Vec::new());
+    while let Some(scope) = scopes.pop() {
+        let mut after = None;
+        loop {
+            let page = PageOf {
+                scope: scope.clone(),
+                after,
+                limit: 7,
+                levels: Some(10),
+            };
+            let listing = page.read(&*board.stores.comments).await.unwrap();
+            for listed in &listing.comments {
+                let comment = &listed.comment;
+                assert!(comment.depth - scope.top() < 10);
+                assert_eq!(listed.descendants, Some(board.size(comment.id)));
+                if listed.cut {
+                    scopes.push(Scope::Below(Box::new(
+                        load(&board.stores, comment.id).await,
+                    )));
+                }
+                read.push(comment.id);
+            }
+            if !listing.more {
+                break;
+            }
+            after = Some(load(&board.stores, *read.last().unwrap()).await);
+        }
+    }
+    read.sort();
+    let mut all: Vec<_> = board
+        .posted
+        .iter()
+        .map(|placed| placed.comment.id)
+        .collect();
+    all.sort();
+    assert_eq!(read, all, "everything is on one page");
+}
+
+pub(in crate::store) async fn replies_to_one_comment_come_in_their_order(
+    open: impl Fn() -> Stores,
+) {
+    let stores = open();
+    let root = root(&stores).await;
+    let mut posted = Vec::new();
+    for n in 0..40 {
+        let reply = reply_to(&stores, root.comment.id).await;
+        if n % 3 == 0 {
+            reply_to(&stores, reply.comment.id).await;
+        }
+        posted.push(load(&stores, reply.comment.id).await.comment);
+    }
+    let (mut read, mut after) = (Vec::new(), None);
+    loop {
+        let page = stores
+            .comments
+            .replies(root.comment.id, after, 7)
+            .await
+            .unwrap();
+        read.extend(page.items);
+        match page.next {
+            Some(next) => after = Some(next),
+            None => break,
+        }
+    }
+    assert_eq!(read, posted);
+}
+
+pub(in crate::store) async fn a_large_number_of_replies_is_not_counted_to_its_end(
+    open: impl Fn() -> Stores,
+) {
+    let stores = open();
+    let root = root(&stores).await;
+    let posts = (0..COUNTED + 20).map(|_| {
+        let (stores, root) = (stores.clone(), root.clone());
+        async move {
+            let reply = answer(&root.comment);
+            post(&stores, root, reply).await.unwrap();
+        }
+    });
+    // Some at a time, so that the whole does not take long.
+    use futures::StreamExt as _;
+    futures::stream::iter(posts)
+        .buffer_unordered(32)
+        .collect::<()>()
+        .await;
+    let root = load(&stores, root.comment.id).await;
+    assert_eq!(root.comment.reply_count, u64::from(COUNTED) + 20);
+    assert_eq!(
+        descendants(&*stores.comments, &root).await.unwrap(),
+        COUNTED
+    );
+    let page = PageOf {
+        scope: Scope::Task(root.comment.task),
+        after: None,
+        limit: 30,
+        levels: None,
+    };
+    let listing = page.read(&*stores.comments).await.unwrap();
+    assert_eq!(listing.comments[0].descendants, Some(COUNTED));
+    let outline = stores
+        .comments
+        .outline(Block::from(root.comment.task), Key::start(), COUNTED)
+        .await
+        .unwrap();
+    assert_eq!(outline.len(), COUNTED as usize);
+    assert!(outline.windows(2).all(|pair| pair[0].key < pair[1].key));
+}

@@ -1,0 +1,69 @@
+//! Shows that comments are read through an index: by what the server says it would do.
+
+use jiff::Timestamp;
+use mongodb::bson::{Document, doc};
+use slipway_mesh::{outbox::mongo::waiting, store::mongo::testing::Scratch};
+
+use super::{
+    COMMENTS,
+    order::{behind, by_number, in_order, replies_behind},
+    posting::unsettled,
+};
+use crate::{
+    comment::{
+        Block,
+        position::{Key, Ordinal},
+    },
+    store::{Stores, contract},
+};
+
+/// Enough that reading all of them would be worse.
+const STORED: usize = 300;
+
+#[tokio::test]
+async fn comments_are_read_through_an_index() {
+    let Some(scratch) = Scratch::database().await else {
+        return;
+    };
+    let stores = Stores::mongo(scratch.client(), scratch.name())
+        .await
+        .unwrap();
+    let root = contract::root(&stores).await;
+    for _ in 0..STORED {
+        contract::reply_to(&stores, root.comment.id).await;
+    }
+    let block = Block::from(root.comment.task);
+    let find = |filter: Document, sort: Document| {
+        doc! { "find": COMMENTS, "filter": filter, "sort": sort, "limit": 51 }
+    };
+    let commands = [
+        (find(behind(block, &Key::start()), in_order()), "in_order"),
+        (
+            find(
+                replies_behind(root.comment.id, Some(Ordinal(7))),
+                by_number(),
+            ),
+            "by_parent",
+        ),
+        (
+            doc! { "find": COMMENTS, "filter": unsettled(Timestamp::now()) },
+            "pending",
+        ),
+        (
+            doc! { "find": COMMENTS, "filter": waiting("taskId", &[root.comment.task.to_string()]) },
+            "outbox_by_task",
+        ),
+    ];
+    let database = scratch.client().database(scratch.name());
+    for (command, index) in commands {
+        let explain = doc! { "explain": &command, "verbosity": "queryPlanner" };
+        let plan = database.run_command(explain).await.unwrap().to_string();
+        assert!(
+            plan.contains(&format!("\"indexName\": \"{index}\"")),
+            "{command}: {plan}"
+        );
+        for scan in ["COLLSCAN", "Seq Scan"] {
+            assert!(!plan.contains(scan), "{command}: {plan}");
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! `/admin/dead-letters…`: the desk of what consumers could not handle.
+
+use axum::{Json, extract::State};
+use slipway_proto::notify::v1::GetDeadLetterRequest;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::document::{Anywhere, Checked, Protected, WithBody};
+use crate::{
+    app::AppState,
+    extract::{Caller, ListParams, PathId, Payload},
+    model::{
+        DeadLetter, DeadLetterSummary, DeadLettersQuery, Id, Page, Paging, Replay, ReplayMany,
+        ReplayedMany, required,
+    },
+    problem::Problem,
+};
+
+pub(super) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(get))
+        .routes(routes!(replay))
+        .routes(routes!(replay_many))
+}
+
+/// Events that a consumer group could not handle, newest first.
+#[utoipa::path(
+    get,
+    path = "/admin/dead-letters",
+    operation_id = "listDeadLetters",
+    tag = "administration",
+    params(DeadLettersQuery, Paging),
+    responses(
+        (status = 200, description = "A page of dead letters", body = Page<DeadLetterSummary>),
+        Checked,
+        Protected,
+        (status = 403, description = "`ADMIN_REQUIRED`"),
+        Anywhere,
+    ),
+    security(("bearer" = []), ("cookie" = [])),
+)]
+async fn list(
+    State(app): State<AppState>,
+    caller: Caller,
+    ListParams(query, paging): ListParams<DeadLettersQuery>,
+) -> Result<Json<Page<DeadLetterSummary>>, Problem> {
+    let request = caller.outbound.request(query.page(paging));
+    let answer = app.dead_letters().list_dead_letters(request).await?;
+    let answer = answer.into_inner();
+    Ok(Json(Page::new(
+        answer.dead_letters,
+        answer.next_page_token,
+    )?))
+}
+
+/// One dead letter, with its payload and its history.
+#[utoipa::path(
+    get,
+    path = "/admin/dead-letters/{id}",
+    operation_id = "getDeadLetter",
+    tag = "administration",
+    params(("id" = Id, Path, description = "Id of the dead letter")),
+    responses(
+        (status = 200, description = "The dead letter", body = DeadLetter),
+        Checked,
+        Protected,
+        (status = 403, description = "`ADMIN_REQUIRED`"),
+        (status = 404, description = "`DEAD_LETTER_NOT_FOUND`"),
+        Anywhere,
+    ),
+    security(("bearer" = []), ("cookie" = [])),
+)]
+async fn get(
+    State(app): State<AppState>,
+    caller: Caller,
+    PathId(id): PathId,
+) -> Result<Json<DeadLetter>, Problem> {
+    let id = id.to_string();
+    let request = caller.outbound.request(GetDeadLetterRequest { id });
+    let answer = app.dead_letters().get_dead_letter(request).await?;
+    let letter = answer.into_inner().dead_letter;
+    Ok(Json(required("dead_letter", letter)?.try_into()?))
+}
+
+/// Sends a dead letter back to its group and to no other, once.
+///
+/// If it fails again it comes back as another dead letter with its history. Without a
+/// body it goes as it was published.
+#[utoipa::path(
+    post,
+    path = "/admin/dead-letters/{id}/replay",
+    operation_id = "replayDeadLetter",
+    tag = "administration",
+    params(
+        ("id" = Id, Path, description = "Id of the dead letter"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes a repetition safe"),
+    ),
+    request_body = Option<Replay>,
+    responses(
+        (status = 200, description = "The dead letter as it is now", body = DeadLetter),
+        WithBody,
+        Protected,
+        (status = 403, description = "`ADMIN_REQUIRED`"),
+        (status = 404, description = "`DEAD_LETTER_NOT_FOUND`"),
+        (
+            status = 409,
+            description = "`ALREADY_REPLAYED`; `GROUP_GONE`: no such group consumes any more; \
+                `IDEMPOTENCY_KEY_REUSED`",
+        ),
+        Anywhere,
+    ),
+    security(("bearer" = [])),
+)]
+async fn replay(
+    State(app): State<AppState>,
+    caller: Caller,
+    PathId(id): PathId,
+    replay: Option<Payload<Replay>>,
+) -> Result<Json<DeadLetter>, Problem> {
+    let Payload(replay) = replay.unwrap_or_default();
+    let request = caller.outbound.request(replay.of(id));
+    let answer = app.dead_letters().replay_dead_letter(request).await?;
+    let letter = answer.into_inner().dead_letter;
+    Ok(Json(required("dead_letter", letter)?.try_into()?))
+}
+
+/// Sends back all dead letters that wait and that a filter admits, at most 1,000 at once.
+#[utoipa::path(
+    post,
+    path = "/admin/dead-letters/replay",
+    operation_id = "replayDeadLetters",
+    tag = "administration",
+    request_body = ReplayMany,
+    responses(
+        (status = 200, description = "Which were replayed, or would be", body = ReplayedMany),
+        WithBody,
+        Protected,
+        (status = 403, description = "`ADMIN_REQUIRED`"),
+        Anywhere,
+    ),
+    security(("bearer" = [])),
+)]
+async fn replay_many(
+    State(app): State<AppState>,
+    caller: Caller,
+    Payload(many): Payload<ReplayMany>,
+) -> Result<Json<ReplayedMany>, Problem> {
+    let dry_run = many.dry_run;
+    let request = caller.outbound.request(many.into());
+    let answer = app.dead_letters().replay_dead_letters(request).await?;
+    Ok(Json(ReplayedMany::new(&answer.into_inner(), dry_run)?))
+}

@@ -1,0 +1,41 @@
+//! An edited payload must be one that readers of its type understand.
+
+use slipway_proto::events::CATALOGUE;
+
+/// Why a payload cannot be of its type.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Misfit(String);
+
+/// Checks `payload` against the schema of `event_type`, which an event without a type, or
+/// with one that is not in the catalogue, does not have: then it only has to be JSON.
+///
+/// # Errors
+/// What is wrong with it, as the end of a sentence that begins with the payload.
+pub fn checked(event_type: Option<&str>, payload: &[u8]) -> Result<(), Misfit> {
+    serde_json::from_slice::<serde::de::IgnoredAny>(payload)
+        .map_err(|error| Misfit(format!("must be JSON: {error}")))?;
+    let kind = CATALOGUE
+        .iter()
+        .find(|kind| Some(kind.event_type) == event_type);
+    let Some(kind) = kind else { return Ok(()) };
+    (kind.check)(payload).map_err(|error| {
+        let (kind, major) = (kind.event_type, kind.major);
+        Misfit(format!("must fit the schema of {kind}/{major}: {error}"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_payload_must_fit_the_schema_of_its_type() {
+        let good = br#"{"releaseId": "0190c2b8-7a5e-7c3f-8f00-000000000001", "name": "r"}"#;
+        let refused = checked(Some("release.reopened"), good).unwrap_err();
+        assert!(refused.to_string().contains("release.reopened/1"));
+        assert!(checked(Some("release.renamed"), good).is_ok());
+        assert!(checked(None, good).is_ok());
+        assert!(checked(None, b"{").is_err());
+    }
+}

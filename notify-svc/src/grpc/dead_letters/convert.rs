@@ -1,0 +1,135 @@
+//! The contract's messages and the desk's terms.
+
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+use slipway_mesh::{access::principal, error::Fault, grpc::IDEMPOTENCY_KEY};
+use slipway_proto::{
+    common::v1::UserRef,
+    events,
+    notify::v1::{
+        DeadLetter, DeadLetterAct, DeadLetterFailure, DeadLetterFilter, DeadLetterHeader,
+        DeadLetterState, DeadLetterSummary,
+    },
+};
+
+use tonic::Status;
+
+use super::super::convert::timestamp;
+use crate::{
+    dead_letter::{Act, DeadLetterId, Filed, Filter, State, Summary},
+    replays::Replay,
+};
+
+pub(super) fn id(text: &str) -> Result<DeadLetterId, Fault> {
+    text.parse()
+        .map_err(|error| Fault::invalid_field("id", format!("{error}")))
+}
+
+/// Who asks for a replay, and under which idempotency key.
+pub(super) fn replay<T>(request: &tonic::Request<T>) -> Result<Replay, Status> {
+    let caller = principal(request)?;
+    let key = request.metadata().get(IDEMPOTENCY_KEY);
+    let hash = key.map(|key| {
+        let digest = Sha256::digest(key.as_bytes());
+        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    });
+    Ok(Replay {
+        by: events::UserRef {
+            id: caller.user_id,
+            username: caller.username.clone(),
+        },
+        edited: None,
+        request: hash,
+    })
+}
+
+pub(super) fn filter(wanted: Option<DeadLetterFilter>) -> Result<Filter, Fault> {
+    let wanted = wanted.unwrap_or_default();
+    let state = match wanted.state() {
+        DeadLetterState::Unspecified if wanted.state != 0 => {
+            let message = "must be WAITING or REPLAYED";
+            return Err(Fault::invalid_field("state", message));
+        }
+        DeadLetterState::Unspecified => None,
+        DeadLetterState::Waiting => Some(State::Waiting),
+        DeadLetterState::Replayed => Some(State::Replayed),
+    };
+    let text = |text: String| Some(text).filter(|text| !text.is_empty());
+    Ok(Filter {
+        from: time("from", wanted.from)?,
+        to: time("to", wanted.to)?,
+        group: text(wanted.group),
+        event_type: text(wanted.event_type),
+        cause: text(wanted.cause),
+        reason: text(wanted.reason),
+        state,
+    })
+}
+
+fn time(field: &str, time: Option<prost_types::Timestamp>) -> Result<Option<Timestamp>, Fault> {
+    time.map(|time| Timestamp::new(time.seconds, time.nanos))
+        .transpose()
+        .map_err(|_| Fault::invalid_field(field, "must be a time of the years -9999 to 9999"))
+}
+
+pub(super) fn summary(found: Summary) -> DeadLetterSummary {
+    let state = match found.state {
+        State::Waiting => DeadLetterState::Waiting,
+        State::Replayed => DeadLetterState::Replayed,
+    };
+    DeadLetterSummary {
+        id: found.id.to_string(),
+        state: state.into(),
+        received_at: Some(timestamp(found.received_at)),
+        group: found.group,
+        topic: found.topic,
+        key: found.key,
+        event_id: found.event_id.unwrap_or_default(),
+        event_type: found.event_type.unwrap_or_default(),
+        subject: found.subject.unwrap_or_default(),
+        cause: found.cause,
+        reason: found.reason,
+        attempts: found.attempts,
+        first_failure: found.first_failure.map(timestamp),
+        replay_of: text(found.replay_of),
+    }
+}
+
+pub(super) fn dead_letter(found: Filed) -> DeadLetter {
+    let summary = summary(found.summary());
+    let letter = found.letter;
+    let headers = letter.record.headers.into_iter();
+    let history = letter.history.into_iter();
+    DeadLetter {
+        summary: Some(summary),
+        partition: letter.partition,
+        offset: letter.offset,
+        headers: headers
+            .map(|(name, value)| DeadLetterHeader { name, value })
+            .collect(),
+        payload: letter.record.value.into(),
+        history: history
+            .map(|attempt| DeadLetterFailure {
+                at: Some(timestamp(attempt.at)),
+                error: attempt.error,
+            })
+            .collect(),
+        acts: found.acts.into_iter().map(act).collect(),
+        returned_as: text(found.returned_as),
+    }
+}
+
+fn act(act: Act) -> DeadLetterAct {
+    DeadLetterAct {
+        by: Some(UserRef {
+            id: act.by.id.to_string(),
+            username: act.by.username,
+        }),
+        at: Some(timestamp(act.at)),
+        edited_payload: act.edited,
+    }
+}
+
+fn text(id: Option<DeadLetterId>) -> String {
+    id.map_or_else(String::new, |id| id.to_string())
+}

@@ -1,0 +1,84 @@
+//! `slipway.notify.v1.DeadLetterService`: proto in, the desk, proto out.
+
+mod convert;
+
+use slipway_mesh::{error::Fault, page};
+use slipway_proto::notify::v1::{
+    GetDeadLetterRequest, GetDeadLetterResponse, ListDeadLettersRequest, ListDeadLettersResponse,
+    ReplayDeadLetterRequest, ReplayDeadLetterResponse, ReplayDeadLettersRequest,
+    ReplayDeadLettersResponse, dead_letter_service_server::DeadLetterService,
+};
+use tonic::{Request, Response, Status};
+
+use crate::replays::Replays;
+
+/// The service.
+pub(crate) struct DeadLetterApi {
+    replays: Replays,
+}
+
+impl DeadLetterApi {
+    pub(crate) fn new(replays: Replays) -> Self {
+        Self { replays }
+    }
+}
+
+#[tonic::async_trait]
+impl DeadLetterService for DeadLetterApi {
+    async fn list_dead_letters(
+        &self,
+        request: Request<ListDeadLettersRequest>,
+    ) -> Result<Response<ListDeadLettersResponse>, Status> {
+        let request = request.into_inner();
+        let filter = convert::filter(request.filter)?;
+        let limit = page::limit(request.page_size, page::MAX_LIMIT)?;
+        let list = format!("dead-letters?{filter}");
+        let after = page::decode_cursor(&list, &request.page_token)?;
+        let found = self.replays.store().list(&filter, after, limit).await;
+        let found = found.map_err(Fault::from)?;
+        Ok(Response::new(ListDeadLettersResponse {
+            next_page_token: page::encode_cursor(&list, found.next.as_ref()),
+            dead_letters: found.items.into_iter().map(convert::summary).collect(),
+        }))
+    }
+
+    async fn get_dead_letter(
+        &self,
+        request: Request<GetDeadLetterRequest>,
+    ) -> Result<Response<GetDeadLetterResponse>, Status> {
+        let id = convert::id(&request.into_inner().id)?;
+        let found = self.replays.get(id).await?;
+        Ok(Response::new(GetDeadLetterResponse {
+            dead_letter: Some(convert::dead_letter(found)),
+        }))
+    }
+
+    async fn replay_dead_letter(
+        &self,
+        request: Request<ReplayDeadLetterRequest>,
+    ) -> Result<Response<ReplayDeadLetterResponse>, Status> {
+        let mut replay = convert::replay(&request)?;
+        let request = request.into_inner();
+        replay.edited = request.edited_payload;
+        let replayed = self.replays.one(convert::id(&request.id)?, replay).await?;
+        Ok(Response::new(ReplayDeadLetterResponse {
+            dead_letter: Some(convert::dead_letter(replayed)),
+        }))
+    }
+
+    async fn replay_dead_letters(
+        &self,
+        request: Request<ReplayDeadLettersRequest>,
+    ) -> Result<Response<ReplayDeadLettersResponse>, Status> {
+        let replay = convert::replay(&request)?;
+        let request = request.into_inner();
+        let filter = convert::filter(request.filter)?;
+        let many = self.replays.many(filter, replay, request.dry_run).await?;
+        let texts = |ids: Vec<_>| ids.iter().map(ToString::to_string).collect();
+        Ok(Response::new(ReplayDeadLettersResponse {
+            ids: texts(many.ids),
+            more: many.more,
+            group_gone: texts(many.group_gone),
+        }))
+    }
+}

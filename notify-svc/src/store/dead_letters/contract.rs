@@ -1,0 +1,280 @@
+//! What every backend of the desk does: one suite, run on each by [`tests`].
+
+use std::sync::Arc;
+
+use futures::future::join_all;
+use jiff::{SignedDuration, Timestamp};
+use slipway_mesh::{
+    bus::{
+        Record,
+        consumer::{Attempt, DeadLetter},
+    },
+    outbox::OutboxStore,
+};
+use slipway_proto::events::UserRef;
+use tokio::sync::Barrier;
+use uuid::Uuid;
+
+use super::DeadLetterStore;
+use crate::dead_letter::{Act, DeadLetterId, Filed, Filter, State, Summary};
+
+/// Defines the suite for a backend: `tests!({ (guard, store, outbox) })`.
+macro_rules! tests {
+    ($setup:block) => {
+        $crate::store::dead_letters::contract::tests!($setup:
+            a_dead_letter_is_read_as_it_was_filed
+            a_dead_letter_is_filed_once_whoever_files_it
+            lists_show_what_the_filter_admits_newest_first
+            of_those_who_replay_it_at_the_same_moment_one_does
+            a_replay_is_published_with_its_record
+            what_a_replay_came_back_as_is_known
+        );
+    };
+    ($setup:block: $($name:ident)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                let (_guard, store, outbox) = $setup;
+                $crate::store::dead_letters::contract::$name(store, outbox).await;
+            }
+        )*
+    };
+}
+pub(super) use tests;
+
+type Desk = Arc<dyn DeadLetterStore>;
+type Outbox = Arc<dyn OutboxStore>;
+
+fn start() -> Timestamp {
+    "2026-01-02T03:04:05.678Z".parse().unwrap()
+}
+
+/// The `n`-th of many, in which groups, types, causes and times mix.
+fn letter(n: u32) -> Filed {
+    let header = |name: &str, value: String| (name.to_owned(), value);
+    let mut headers = vec![header("odd", "„ü“ \u{1F680}".into())];
+    if !n.is_multiple_of(5) {
+        headers.push(header("ce_id", Uuid::from_u128(n.into()).to_string()));
+        headers.push(header(
+            "ce_type",
+            ["task.started", "user.registered"][n as usize % 2].into(),
+        ));
+        headers.push(header("ce_subject", format!("subject {n}")));
+    }
+    let at = start() + SignedDuration::from_secs(n.into());
+    let attempt = |n| Attempt {
+        at,
+        error: format!("failure {n}"),
+    };
+    let letter = DeadLetter {
+        group: ["activity", "mail", "forum"][n as usize % 3].into(),
+        record: Record {
+            topic: "slipway.releases".into(),
+            key: format!("key {n}"),
+            headers,
+            value: vec![n as u8, 0, 255].into(),
+        },
+        partition: n % 12,
+        offset: n.into(),
+        cause: ["poison", "exhausted"][n as usize / 2 % 2].into(),
+        reason: format!("it (the {n}-th) is 100% wrong"),
+        attempts: n % 4,
+        history: (0..n % 4).map(attempt).collect(),
+        replay: None,
+    };
+    Filed::new(letter, at)
+}
+
+pub(super) fn letters(count: u32) -> Vec<Filed> {
+    (0..count).map(letter).collect()
+}
+
+/// One with each condition, and some with several.
+pub(super) fn every_shape_of_filter() -> Vec<Filter> {
+    let none = Filter::default;
+    let text = |text: &str| Some(text.to_owned());
+    let at = |n| Some(start() + SignedDuration::from_secs(n));
+    let group = text("mail");
+    let event_type = text("task.started");
+    vec![
+        none(),
+        Filter {
+            group: group.clone(),
+            ..none()
+        },
+        Filter {
+            event_type: event_type.clone(),
+            ..none()
+        },
+        Filter {
+            cause: text("poison"),
+            ..none()
+        },
+        Filter {
+            reason: text("(the 1"),
+            ..none()
+        },
+        Filter {
+            reason: text("100% w"),
+            ..none()
+        },
+        Filter {
+            reason: text(".*"),
+            ..none()
+        },
+        Filter {
+            from: at(7),
+            to: at(12),
+            ..none()
+        },
+        Filter {
+            state: Some(State::Waiting),
+            ..none()
+        },
+        Filter {
+            state: Some(State::Replayed),
+            group: group.clone(),
+            ..none()
+        },
+        Filter {
+            group,
+            event_type,
+            cause: text("exhausted"),
+            from: at(2),
+            ..none()
+        },
+        Filter {
+            group: text("nobody"),
+            ..none()
+        },
+    ]
+}
+
+async fn read_on(desk: &Desk, filter: &Filter, limit: u32) -> Vec<Summary> {
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let page = desk.list(filter, after, limit).await.unwrap();
+        assert!(page.items.len() <= limit as usize);
+        all.extend(page.items);
+        after = page.next;
+        if after.is_none() {
+            return all;
+        }
+    }
+}
+
+fn act(edited: Option<&str>) -> Act {
+    Act {
+        by: UserRef {
+            id: Uuid::from_u128(7),
+            username: "ada".into(),
+        },
+        at: start(),
+        edited: edited.map(str::to_owned),
+        request: Some("a hash".into()),
+    }
+}
+
+fn back(filed: &Filed) -> Record {
+    filed.letter.replay(filed.id.0, None)
+}
+
+pub(super) async fn a_dead_letter_is_read_as_it_was_filed(desk: Desk, _: Outbox) {
+    let filed = letters(8);
+    assert_eq!(desk.file(filed.clone()).await.unwrap(), 8);
+    for expected in filed {
+        assert_eq!(desk.get(expected.id).await.unwrap(), Some(expected));
+    }
+    assert_eq!(desk.get(DeadLetterId::generate()).await.unwrap(), None);
+}
+
+pub(super) async fn a_dead_letter_is_filed_once_whoever_files_it(desk: Desk, _: Outbox) {
+    let barrier = Arc::new(Barrier::new(4));
+    let filing = (0..4).map(|_| {
+        let (desk, barrier) = (desk.clone(), barrier.clone());
+        tokio::spawn(async move {
+            barrier.wait().await;
+            // Each files all of them, with ids of its own, and the first one twice.
+            let all = [letters(20), letters(1)].concat();
+            desk.file(all).await.unwrap()
+        })
+    });
+    let new = join_all(filing).await.into_iter().map(Result::unwrap);
+    assert_eq!(new.sum::<usize>(), 20);
+    assert_eq!(read_on(&desk, &Filter::default(), 50).await.len(), 20);
+}
+
+pub(super) async fn lists_show_what_the_filter_admits_newest_first(desk: Desk, _: Outbox) {
+    let mut filed = letters(30);
+    desk.file(filed.clone()).await.unwrap();
+    for letter in filed.iter_mut().step_by(4) {
+        let record = back(letter);
+        assert!(desk.replay(letter.id, act(None), record).await.unwrap());
+        letter.state = State::Replayed;
+    }
+    let all: Vec<_> = filed.iter().rev().map(Filed::summary).collect();
+    for filter in every_shape_of_filter() {
+        let expected: Vec<_> = all.iter().filter(|l| filter.admits(l)).cloned().collect();
+        for limit in [1, 4, 50] {
+            assert_eq!(read_on(&desk, &filter, limit).await, expected, "{filter:?}");
+        }
+    }
+}
+
+pub(super) async fn of_those_who_replay_it_at_the_same_moment_one_does(desk: Desk, outbox: Outbox) {
+    let filed = letter(1);
+    desk.file(vec![filed.clone()]).await.unwrap();
+    let barrier = Arc::new(Barrier::new(8));
+    let replays = (0..8).map(|n| {
+        let (desk, barrier, filed) = (desk.clone(), barrier.clone(), filed.clone());
+        tokio::spawn(async move {
+            barrier.wait().await;
+            let act = act(Some(&n.to_string()));
+            desk.replay(filed.id, act, back(&filed)).await.unwrap()
+        })
+    });
+    let done = join_all(replays).await.into_iter().map(Result::unwrap);
+    assert_eq!(done.filter(|done| *done).count(), 1);
+    let found = desk.get(filed.id).await.unwrap().unwrap();
+    assert_eq!((found.state, found.acts.len()), (State::Replayed, 1));
+    assert_eq!(outbox.count().await.unwrap(), 1);
+    let nobody = DeadLetterId::generate();
+    assert!(!desk.replay(nobody, act(None), back(&filed)).await.unwrap());
+    assert_eq!(outbox.count().await.unwrap(), 1);
+}
+
+pub(super) async fn a_replay_is_published_with_its_record(desk: Desk, outbox: Outbox) {
+    let filed = letter(4);
+    desk.file(vec![filed.clone()]).await.unwrap();
+    let record = filed.letter.replay(filed.id.0, Some("{}".into()));
+    let edited = act(Some("{}"));
+    assert!(
+        desk.replay(filed.id, edited.clone(), record.clone())
+            .await
+            .unwrap()
+    );
+    let pending = outbox.pending(&[filed.id.0], 10).await.unwrap();
+    assert_eq!(pending.len(), 1);
+    // Another replica finds it as well, when it has waited.
+    let overdue = outbox.overdue(Timestamp::MAX, 10).await.unwrap();
+    assert_eq!(overdue, [filed.id.0]);
+    assert_eq!(pending[0].record, record);
+    outbox.remove(&pending).await.unwrap();
+    let found = desk.get(filed.id).await.unwrap().unwrap();
+    assert_eq!(found.acts, [edited]);
+    assert_eq!(found.letter, filed.letter, "what was filed stays");
+}
+
+pub(super) async fn what_a_replay_came_back_as_is_known(desk: Desk, _: Outbox) {
+    let first = letter(1);
+    let mut again = letter(1);
+    again.letter.replay = Some(first.id.0);
+    again.letter.attempts += 1;
+    let filed = vec![first.clone(), again.clone()];
+    assert_eq!(desk.file(filed).await.unwrap(), 2);
+    let found = desk.get(first.id).await.unwrap().unwrap();
+    assert_eq!(found.returned_as, Some(again.id));
+    let found = desk.get(again.id).await.unwrap().unwrap();
+    assert_eq!(found.summary().replay_of, Some(first.id));
+    assert_eq!(found.returned_as, None);
+}

@@ -1,0 +1,311 @@
+//! `dead-letters`: the desk of what consumers could not handle, from a shell.
+
+use std::{
+    fs,
+    io::{self, Read as _, Write as _},
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use self::letter::{Letter, Summary};
+use super::client::{Client, ClientArgs, Page, sign_in};
+use crate::{UsageError, config::Layers, text::escape};
+
+mod letter;
+
+const PATH: &str = "/admin/dead-letters";
+
+/// What says which of many are meant.
+const FILTER: [&str; 8] = [
+    "group",
+    "event_type",
+    "cause",
+    "reason",
+    "from",
+    "to",
+    "all",
+    "dry_run",
+];
+
+/// What can be done with dead letters.
+#[derive(clap::Subcommand)]
+pub enum DeadLettersCommand {
+    /// List them, newest first
+    #[command(
+        after_help = "Example: SLIPWAY_USERNAME=admin slipway dead-letters list \
+                      --state WAITING --group activity"
+    )]
+    List(ListArgs),
+    /// Show one with its payload, headers and history
+    #[command(
+        after_help = "Example: SLIPWAY_USERNAME=admin slipway dead-letters show \
+                      01890a5d-ac96-774b-bcce-b302099a8057"
+    )]
+    Show(ShowArgs),
+    /// Send one, or all that a filter admits, back to the groups that could not handle them
+    #[command(
+        after_help = "Example: SLIPWAY_USERNAME=admin slipway dead-letters replay \
+                      --group activity --type task.started --dry-run"
+    )]
+    Replay(ReplayArgs),
+}
+
+/// Which dead letters.
+#[derive(clap::Args)]
+pub struct FilterArgs {
+    /// Only of this consumer group
+    #[arg(long)]
+    pub group: Option<String>,
+    /// Only events of this type, such as task.started
+    #[arg(long = "type", value_name = "TYPE")]
+    pub event_type: Option<String>,
+    /// Only with this cause: undecodable, poison, panic or exhausted
+    #[arg(long)]
+    pub cause: Option<String>,
+    /// Only where the reason contains this text
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// Only those filed then or later, such as 2026-03-01T10:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// Only those filed before
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<String>,
+}
+
+impl FilterArgs {
+    /// The conditions that are given, by their names in the API.
+    fn given(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let Self {
+            group,
+            event_type,
+            cause,
+            reason,
+            from,
+            to,
+        } = self;
+        [
+            ("group", group),
+            ("type", event_type),
+            ("cause", cause),
+            ("reason", reason),
+            ("from", from),
+            ("to", to),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value.as_deref()?)))
+    }
+}
+
+/// What `list` takes.
+#[derive(clap::Args)]
+pub struct ListArgs {
+    /// Print each as a JSON object on one line
+    #[arg(long)]
+    pub json: bool,
+    /// Only in this state: WAITING or REPLAYED
+    #[arg(long)]
+    pub state: Option<String>,
+    /// Which ones.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// How many at most
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub limit: usize,
+    /// Which server, and who signs in.
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
+/// What `show` takes.
+#[derive(clap::Args)]
+pub struct ShowArgs {
+    /// Its id
+    pub id: Uuid,
+    /// Print it as a JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// Which server, and who signs in.
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
+/// What `replay` takes.
+#[derive(clap::Args)]
+pub struct ReplayArgs {
+    /// The one to send back
+    #[arg(conflicts_with_all = FILTER)]
+    pub id: Option<Uuid>,
+    /// File with the JSON object that replaces its payload; - reads standard input
+    #[arg(long, value_name = "FILE", requires = "id", conflicts_with_all = FILTER)]
+    pub payload: Option<PathBuf>,
+    /// Which ones, of those that wait.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// All that wait
+    #[arg(long)]
+    pub all: bool,
+    /// Only say which it would be
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print the answer as a JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// Which server, and who signs in.
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
+/// Does what is asked for.
+///
+/// # Errors
+/// If it is not said which ones, the server cannot be reached, or it refuses.
+pub async fn run(command: &DeadLettersCommand, layers: &Layers) -> anyhow::Result<()> {
+    match command {
+        DeadLettersCommand::List(args) => list(args, layers).await,
+        DeadLettersCommand::Show(args) => show(args, layers).await,
+        DeadLettersCommand::Replay(args) => replay(args, layers).await,
+    }
+}
+
+async fn list(args: &ListArgs, layers: &Layers) -> anyhow::Result<()> {
+    let (client, _) = sign_in(&args.client, layers).await?;
+    let mut cursor = None;
+    let mut left = args.limit;
+    while left > 0 {
+        let limit = left.min(200).to_string();
+        let mut query: Vec<_> = args.filter.given().collect();
+        query.extend(args.state.as_deref().map(|state| ("state", state)));
+        query.push(("limit", &limit));
+        query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
+        let page: Page<Value> = client.get(PATH, &query).await?;
+        for item in &page.items {
+            let line = if args.json {
+                item.to_string()
+            } else {
+                serde_json::from_value::<Summary>(item.clone())?.line()
+            };
+            writeln!(io::stdout(), "{line}")?;
+        }
+        left = left.saturating_sub(page.items.len());
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+async fn show(args: &ShowArgs, layers: &Layers) -> anyhow::Result<()> {
+    let (client, _) = sign_in(&args.client, layers).await?;
+    let letter: Value = client.get(&format!("{PATH}/{}", args.id), &[]).await?;
+    print(letter, args.json)
+}
+
+fn print(letter: Value, json: bool) -> anyhow::Result<()> {
+    if json {
+        return Ok(writeln!(io::stdout(), "{letter}")?);
+    }
+    let letter: Letter = serde_json::from_value(letter)?;
+    Ok(write!(io::stdout(), "{}", letter.page())?)
+}
+
+async fn replay(args: &ReplayArgs, layers: &Layers) -> anyhow::Result<()> {
+    let Some(id) = args.id else {
+        return replay_many(args, layers).await;
+    };
+    let payload = args.payload.as_deref().map(read_payload).transpose()?;
+    let (client, _) = sign_in(&args.client, layers).await?;
+    let body = match payload {
+        Some(payload) => json!({ "payload": payload }),
+        None => json!({}),
+    };
+    let path = format!("{PATH}/{id}/replay");
+    let letter: Value = client.post(&path, &key(), &body).await?;
+    if args.json {
+        return print(letter, true);
+    }
+    let letter: Summary = serde_json::from_value(letter)?;
+    Ok(writeln!(io::stdout(), "replayed to {}", letter.place())?)
+}
+
+async fn replay_many(args: &ReplayArgs, layers: &Layers) -> anyhow::Result<()> {
+    let filter: Map<_, _> = args
+        .filter
+        .given()
+        .map(|(name, value)| (name.to_owned(), value.into()))
+        .collect();
+    if filter.is_empty() && !args.all {
+        let text = "say which: an id, a filter such as --group, or --all";
+        return Err(UsageError(text.into()).into());
+    }
+    let (client, _) = sign_in(&args.client, layers).await?;
+    let body = json!({ "filter": filter, "dryRun": args.dry_run });
+    let answer: Value = replay_filtered(&client, &body).await?;
+    if args.json {
+        return Ok(writeln!(io::stdout(), "{answer}")?);
+    }
+    Ok(write!(io::stdout(), "{}", letter::replayed(&answer))?)
+}
+
+async fn replay_filtered(client: &Client, body: &Value) -> anyhow::Result<Value> {
+    Ok(client.post(&format!("{PATH}/replay"), &key(), body).await?)
+}
+
+fn key() -> String {
+    Uuid::new_v4().to_string()
+}
+
+fn read_payload(path: &Path) -> anyhow::Result<Map<String, Value>> {
+    let mut text = String::new();
+    if path == Path::new("-") {
+        io::stdin().read_to_string(&mut text)?;
+    } else {
+        text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    }
+    serde_json::from_str(&text).map_err(|error| {
+        let name = escape(&path.display().to_string());
+        UsageError(format!("{name} must hold a JSON object: {error}")).into()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(subcommand)]
+        command: DeadLettersCommand,
+    }
+
+    fn parse(line: &str) -> Result<DeadLettersCommand, clap::Error> {
+        Line::try_parse_from(line.split(' ')).map(|line| line.command)
+    }
+
+    #[test]
+    fn filters_are_named_as_in_the_api() {
+        let Ok(DeadLettersCommand::List(args)) =
+            parse("x list --group g --type t --reason r --from 2026-01-01T00:00:00Z")
+        else {
+            panic!("it is a list");
+        };
+        let given: Vec<_> = args.filter.given().map(|(name, _)| name).collect();
+        assert_eq!(given, ["group", "type", "reason", "from"]);
+    }
+
+    #[test]
+    fn an_id_and_a_filter_exclude_each_other() {
+        let id = Uuid::nil();
+        assert!(parse(&format!("x replay {id} --payload -")).is_ok());
+        for more in ["--group g", "--all", "--dry-run"] {
+            assert!(parse(&format!("x replay {id} {more}")).is_err(), "{more}");
+        }
+        assert!(parse("x replay --group g --payload -").is_err());
+    }
+}

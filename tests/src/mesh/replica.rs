@@ -1,0 +1,61 @@
+//! One process of a mesh.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tempfile::TempDir;
+
+use crate::{Options, Process};
+
+/// What a process of a mesh does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Accounts, releases and tasks.
+    Release,
+    /// Discussions.
+    Forum,
+    /// The wall of activity.
+    Notify,
+    /// REST and the live stream.
+    Gateway,
+}
+
+impl Role {
+    /// All of them, in the order in which they find each other.
+    pub const ALL: [Self; 4] = [Self::Release, Self::Forum, Self::Notify, Self::Gateway];
+
+    /// The subcommand.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Release => "release",
+            Self::Forum => "forum",
+            Self::Notify => "notify",
+            Self::Gateway => "gateway",
+        }
+    }
+}
+
+/// A process that may be gone for a while, and comes back as itself: on the same
+/// addresses, with the same configuration.
+pub(super) struct Replica {
+    pub(super) options: Options,
+    pub(super) data: Arc<TempDir>,
+    pub(super) process: Option<Process>,
+}
+
+impl Replica {
+    pub(super) async fn start(options: Options) -> anyhow::Result<Self> {
+        let data = Arc::new(tempfile::tempdir()?);
+        let process = Process::start_on(Arc::clone(&data), &options).await?;
+        Ok(Self {
+            options,
+            data,
+            process: Some(process),
+        })
+    }
+
+    pub(super) fn process(&self) -> anyhow::Result<&Process> {
+        self.process.as_ref().context("the process is gone")
+    }
+}

@@ -1,0 +1,307 @@
+//! The desk of dead letters, end to end: what a consumer cannot handle is shown to admins,
+//! mended, and sent back to the group that could not handle it.
+
+use std::{sync::Arc, time::Duration};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use slipway_mesh::{
+    bus::{Bus as _, EmbeddedBus, Record},
+    clock::SystemClock,
+};
+use slipway_tests::{Answer, Client, Options, Process, Team, process};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+const DESK: &str = "/admin/dead-letters";
+
+/// What does not happen within this time never will.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// An event of the type `user.registered`.
+fn registered(event: Uuid, payload: &str) -> Record {
+    let headers = [
+        ("ce_specversion", "1.0"),
+        ("ce_id", &event.to_string()),
+        ("ce_type", "user.registered"),
+        ("ce_source", "/slipway/release-svc"),
+        ("ce_subject", &event.to_string()),
+        ("ce_time", "2026-01-02T03:04:05.678Z"),
+        ("ce_dataschema", "user.registered/1"),
+        ("slipway-actor", "system"),
+    ];
+    Record {
+        topic: "slipway.users".into(),
+        key: event.to_string(),
+        headers: headers.map(|(n, v)| (n.to_owned(), v.to_owned())).into(),
+        value: payload.to_owned().into(),
+    }
+}
+
+/// A record that is no event at all, and no text either.
+fn garbage() -> Record {
+    Record {
+        topic: "slipway.releases".into(),
+        key: "no id".into(),
+        headers: vec![("x".into(), "y".into())],
+        value: vec![0xff, 0xfe].into(),
+    }
+}
+
+/// A process on whose bus these records were published.
+async fn process_with(records: Vec<Record>) -> Process {
+    let data = Process::start().await.unwrap().kill().await.unwrap();
+    let path = data.path().join("data").join("bus.db");
+    let bus = EmbeddedBus::open(&path, Arc::new(SystemClock)).unwrap();
+    bus.publish(records).await.unwrap();
+    drop(bus);
+    Process::start_on(data, &Options::default()).await.unwrap()
+}
+
+/// The dead letters of a query, once there are as many.
+async fn letters(admin: &Client, query: &str, count: usize) -> Vec<Value> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let page = admin.get(&format!("{DESK}{query}")).await.unwrap();
+        let page = page.expect(200);
+        let items = page["items"].as_array().unwrap();
+        if items.len() == count {
+            return items.clone();
+        }
+        assert!(Instant::now() < deadline, "{count} at {query}: {page:#}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn path(letter: &Value) -> String {
+    format!("{DESK}/{}", letter["id"].as_str().unwrap())
+}
+
+async fn replay(admin: &Client, letter: &Value, body: &Value, key: &str) -> Answer {
+    let request = admin.request(Method::POST, &format!("{}/replay", path(letter)));
+    let request = request.header("idempotency-key", key).json(body);
+    admin.send(request).await.unwrap()
+}
+
+fn payload(user: Uuid) -> Value {
+    json!({"userId": user, "username": "mended", "email": "m@example.com", "role": "DEVELOPER"})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letter_is_mended_and_sent_back_to_its_group() {
+    let event = Uuid::now_v7();
+    let process = process_with(vec![registered(event, r#"{"userId": 7}"#)]).await;
+    let admin = process.admin().await.unwrap();
+    let listed = letters(
+        &admin,
+        "?state=WAITING&group=activity&type=user.registered",
+        1,
+    )
+    .await;
+    let letter = admin.get(&path(&listed[0])).await.unwrap().expect(200);
+    assert_eq!(letter["cause"], "poison");
+    assert_eq!(letter["payload"], r#"{"userId": 7}"#);
+    assert_eq!(letter["payloadEncoding"], "utf-8");
+    assert_eq!(letter["eventId"], event.to_string());
+    assert_eq!(letter["history"].as_array().unwrap().len(), 1);
+    assert_eq!(letter["acts"], json!([]));
+
+    let wrong = json!({"payload": {"userId": 8}});
+    let refused = replay(&admin, &letter, &wrong, "k-0").await;
+    let problem = refused.refused(400, "INVALID_ARGUMENT");
+    assert_eq!(problem["errors"][0]["field"], "payload");
+    assert!(problem["detail"].to_string().contains("user.registered/1"));
+
+    let body = json!({"payload": payload(event)});
+    let replayed = replay(&admin, &letter, &body, "k-1").await.expect(200);
+    assert_eq!(replayed["state"], "REPLAYED");
+    assert_eq!(replayed["acts"][0]["by"]["username"], "admin");
+    let edited: Value =
+        serde_json::from_str(replayed["acts"][0]["editedPayload"].as_str().unwrap()).unwrap();
+    assert_eq!(edited, payload(event));
+    let id = event.to_string();
+    let seen = admin.seen(|entry| entry["id"] == id.as_str()).await;
+    seen.unwrap();
+
+    // The same request again has the same answer; any other is too late.
+    let again = replay(&admin, &letter, &body, "k-1").await.expect(200);
+    assert_eq!(again["acts"], replayed["acts"]);
+    let other = replay(&admin, &letter, &json!({}), "k-1").await;
+    other.refused(409, "IDEMPOTENCY_KEY_REUSED");
+    let late = replay(&admin, &letter, &body, "k-2").await;
+    late.refused(409, "ALREADY_REPLAYED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fails_again_comes_back_and_says_what_it_was() {
+    let process = process_with(vec![garbage()]).await;
+    let admin = process.admin().await.unwrap();
+    let first = letters(&admin, "?cause=undecodable", 1).await.remove(0);
+    assert_eq!(
+        (&first["eventId"], &first["key"]),
+        (&json!(""), &json!("no id"))
+    );
+    let shown = admin.get(&path(&first)).await.unwrap().expect(200);
+    assert_eq!(shown["payloadEncoding"], "base64");
+    assert_eq!(shown["payload"], "//4=");
+    assert_eq!(shown["headers"], json!([{"name": "x", "value": "y"}]));
+
+    // Of two at the same moment one does it. Neither has a body.
+    let request = || admin.request(Method::POST, &format!("{}/replay", path(&first)));
+    let (a, b) = tokio::join!(admin.send(request()), admin.send(request()));
+    let mut answers = [a.unwrap(), b.unwrap()];
+    answers.sort_by_key(|answer| answer.status);
+    let [done, late] = answers;
+    done.expect(200);
+    late.refused(409, "ALREADY_REPLAYED");
+
+    let second = letters(&admin, "?state=WAITING", 1).await.remove(0);
+    assert_eq!(second["replayOf"], first["id"]);
+    assert_eq!(second["attempts"], 2);
+    let first = admin.get(&path(&first)).await.unwrap().expect(200);
+    assert_eq!(first["returnedAs"], second["id"]);
+    let second = admin.get(&path(&second)).await.unwrap().expect(200);
+    assert_eq!(second["headers"], first["headers"]);
+    assert_eq!(second["payload"], first["payload"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_are_replayed_at_once_after_a_look_at_which_it_would_be() {
+    let bad = (0..5).map(|_| registered(Uuid::now_v7(), "{}"));
+    let process = process_with(bad.chain([garbage()]).collect()).await;
+    let admin = process.admin().await.unwrap();
+    letters(&admin, "", 6).await;
+    let replay = |filter: Value, dry_run: bool| {
+        let (admin, body) = (admin.clone(), json!({"filter": filter, "dryRun": dry_run}));
+        async move {
+            let answer = admin.post(&format!("{DESK}/replay"), &body).await;
+            answer.unwrap().expect(200)
+        }
+    };
+    let filter = json!({"group": "activity", "type": "user.registered", "reason": "missing field"});
+    let would = replay(filter.clone(), true).await;
+    assert_eq!(
+        (&would["count"], &would["dryRun"]),
+        (&json!(5), &json!(true))
+    );
+    letters(&admin, "?state=WAITING", 6).await;
+    let done = replay(filter, false).await;
+    assert_eq!(done["ids"], would["ids"]);
+    assert_eq!(done["more"], false);
+    // All five fail again: eleven letters in all, of which five are replayed.
+    letters(&admin, "?state=REPLAYED", 5).await;
+    letters(&admin, "", 11).await;
+    let none = replay(json!({"to": "2020-01-01T00:00:00Z"}), false).await;
+    assert_eq!(none["count"], 0);
+
+    // The pages joined are the whole, in order.
+    let mut paged = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let page = admin.get(&format!("{DESK}?limit=4{cursor}")).await.unwrap();
+        let page = page.expect(200);
+        paged.extend(page["items"].as_array().unwrap().clone());
+        match page["nextCursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(paged, letters(&admin, "", 11).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_desk_is_for_admins_and_refuses_what_it_does_not_know() {
+    let process = Process::start().await.unwrap();
+    let team = Team::new(&process, 1).await.unwrap();
+    let (admin, developer) = (&team.admin, &team.developers[0]);
+    let nobody = format!("{DESK}/{}", Uuid::now_v7());
+    for path in [DESK.to_owned(), nobody.clone()] {
+        let answer = developer.get(&path).await.unwrap();
+        answer.refused(403, "ADMIN_REQUIRED");
+        let answer = process.client().get(&path).await.unwrap();
+        answer.refused(401, "UNAUTHENTICATED");
+    }
+    let everything = json!({"filter": {}});
+    let many = format!("{DESK}/replay");
+    let answer = developer.post(&many, &everything).await.unwrap();
+    answer.refused(403, "ADMIN_REQUIRED");
+
+    let answer = admin.get(&nobody).await.unwrap();
+    answer.refused(404, "DEAD_LETTER_NOT_FOUND");
+    for query in [
+        "?state=LOST",
+        "?from=yesterday",
+        "?limit=0",
+        "?cursor=x",
+        "?grp=a",
+    ] {
+        let answer = admin.get(&format!("{DESK}{query}")).await.unwrap();
+        answer.refused(400, "INVALID_ARGUMENT");
+    }
+    for body in [
+        json!({}),
+        json!({"filter": {"grp": "a"}}),
+        json!({"filter": {"from": 7}}),
+    ] {
+        let answer = admin.post(&many, &body).await.unwrap();
+        answer.refused(400, "INVALID_ARGUMENT");
+    }
+    let one = format!("{nobody}/replay");
+    for body in [json!({"payload": 7}), json!({"payloda": {}})] {
+        let answer = admin.post(&one, &body).await.unwrap();
+        answer.refused(400, "INVALID_ARGUMENT");
+    }
+    let answer = admin.post(&one, &json!({})).await.unwrap();
+    answer.refused(404, "DEAD_LETTER_NOT_FOUND");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_desk_can_be_worked_from_a_shell() {
+    let event = Uuid::now_v7();
+    let process = process_with(vec![registered(event, "{}"), garbage()]).await;
+    let admin = process.admin().await.unwrap();
+    letters(&admin, "", 2).await;
+    let dir = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| {
+        let options = args.iter().fold(Options::default(), |o, arg| o.arg(*arg));
+        let options = options
+            .env("SLIPWAY_URL", &process.http)
+            .env("SLIPWAY_TOKEN", admin.token());
+        let dir = dir.path().to_owned();
+        async move {
+            let (status, out, errors) = process::run(&dir, &options).await.unwrap();
+            (status.code(), out, errors)
+        }
+    };
+    let (code, out, errors) = run(&["dead-letters", "list", "--json", "--cause", "poison"]).await;
+    assert_eq!((code, out.lines().count()), (Some(0), 1), "{errors}");
+    let letter: Value = serde_json::from_str(&out).unwrap();
+    let id = letter["id"].as_str().unwrap();
+    let (_, out, _) = run(&["dead-letters", "list"]).await;
+    assert_eq!(out.lines().count(), 2);
+    assert!(out.contains(id), "{out}");
+    let (_, out, _) = run(&["dead-letters", "show", id]).await;
+    assert!(
+        out.contains("user.registered") && out.contains("failed"),
+        "{out}"
+    );
+
+    let (code, _, errors) = run(&["dead-letters", "replay"]).await;
+    assert_eq!(code, Some(2), "{errors}");
+    let (_, out, _) = run(&["dead-letters", "replay", "--all", "--dry-run"]).await;
+    assert!(out.starts_with("2 would be replayed"), "{out}");
+    let file = dir.path().join("mended.json");
+    std::fs::write(&file, payload(event).to_string()).unwrap();
+    let file = file.to_str().unwrap();
+    let (code, out, errors) = run(&["dead-letters", "replay", id, "--payload", file]).await;
+    assert_eq!(code, Some(0), "{errors}");
+    assert_eq!(out, "replayed to activity (slipway.users)\n");
+    let event = event.to_string();
+    admin
+        .seen(|entry| entry["id"] == event.as_str())
+        .await
+        .unwrap();
+    let (code, _, errors) = run(&["dead-letters", "replay", id]).await;
+    assert_eq!(code, Some(1));
+    assert!(errors.contains("ALREADY_REPLAYED"), "{errors}");
+}
