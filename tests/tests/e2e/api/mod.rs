@@ -6,6 +6,7 @@ mod auth;
 mod bodies;
 mod conventions;
 mod idempotency;
+mod notifications;
 mod openapi;
 mod paging;
 mod params;
