@@ -41,6 +41,8 @@ pub mod recipients;
 mod replays;
 pub mod store;
 pub mod templates;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 use std::{num::NonZeroU32, path::Path, sync::Arc, time::Duration};
 

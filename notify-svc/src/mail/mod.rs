@@ -38,6 +38,11 @@ impl Address {
     pub fn domain(&self) -> String {
         self.0.domain().to_lowercase()
     }
+
+    /// Whether every mail server can take it.
+    fn is_ascii(&self) -> bool {
+        self.0.user().is_ascii() && self.0.domain().is_ascii()
+    }
 }
 
 impl FromStr for Address {

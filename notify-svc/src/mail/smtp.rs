@@ -8,7 +8,7 @@ use lettre::{
     transport::smtp::{Error, PoolConfig, response::Response},
 };
 
-use super::{Mail, Mailer, Sender, Sending, message::message};
+use super::{Address, Mail, Mailer, Sender, Sending, message::message};
 use crate::dispatch::{CONCURRENCY, DEADLINE};
 
 /// How long the server may take for one step of the conversation.
@@ -35,6 +35,7 @@ pub struct MalformedUrl;
 pub struct SmtpMailer {
     transport: AsyncSmtpTransport<Tokio1Executor>,
     from: Sender,
+    deadline: Duration,
 }
 
 impl SmtpMailer {
@@ -53,7 +54,17 @@ impl SmtpMailer {
             .timeout(Some(STEP))
             .pool_config(pool)
             .build();
-        Ok(Self { transport, from })
+        Ok(Self {
+            transport,
+            from,
+            deadline: DEADLINE,
+        })
+    }
+
+    /// The same, giving the server less time for a mail.
+    #[must_use]
+    pub fn within(self, deadline: Duration) -> Self {
+        Self { deadline, ..self }
     }
 
     /// Whether `text` is a URL that [`SmtpMailer::new`] takes.
@@ -62,14 +73,15 @@ impl SmtpMailer {
         AsyncSmtpTransport::<Tokio1Executor>::from_url(text).is_ok()
     }
 
-    async fn try_send(&self, message: Message) -> Sending {
-        let failure = match tokio::time::timeout(DEADLINE, self.transport.send(message)).await {
+    async fn try_send(&self, message: Message, to: &Address) -> Sending {
+        let failure = match tokio::time::timeout(self.deadline, self.transport.send(message)).await
+        {
             Ok(Ok(response)) => return Sending::Accepted(answer(&response)),
-            Ok(Err(error)) => match verdict(&error) {
+            Ok(Err(error)) => match verdict(&error, to) {
                 Some(sending) => return sending,
                 None => told(&error),
             },
-            Err(_) => format!("the mail server did not finish within {DEADLINE:?}"),
+            Err(_) => format!("the mail server did not finish within {:?}", self.deadline),
         };
         // The line is gone, or never was. Whether that is about this mail shows in whether
         // the server is there.
@@ -84,19 +96,21 @@ impl SmtpMailer {
 impl Mailer for SmtpMailer {
     async fn send(&self, mail: &Mail) -> Sending {
         match message(mail, &self.from) {
-            Ok(message) => self.try_send(message).await,
+            Ok(message) => self.try_send(message, &mail.to).await,
             Err(error) => Sending::Permanent(error.to_string()),
         }
     }
 }
 
 /// What an error says about the mail; `None` if it is about the connection.
-fn verdict(error: &Error) -> Option<Sending> {
+fn verdict(error: &Error, to: &Address) -> Option<Sending> {
     let said = told(error);
     match error.status().map(u16::from) {
         Some(code) if OUR_CREDENTIALS.contains(&code) => Some(Sending::Unreachable(said)),
         Some(code) if (500..600).contains(&code) => Some(Sending::Permanent(said)),
         Some(_) => Some(Sending::Temporary(said)),
+        // Only an address makes a message that not every server can take.
+        None if error.is_client() && !to.is_ascii() => Some(Sending::Permanent(said)),
         // No mechanism in common, no STARTTLS: for the operator to set right.
         None if error.is_client() => Some(Sending::Unreachable(said)),
         None if error.is_tls() => Some(Sending::Unreachable(said)),

@@ -1,21 +1,30 @@
 //! Which event notifies whom: the one table of it.
 //!
-//! The template's variables are the event's payload as it is in the catalogue, and
-//! `actor`, the name of who caused it, if somebody did; of an event that another program
-//! has announced they are its data, and nothing beside.
+//! | event | who is told |
+//! | --- | --- |
+//! | `task.assigned`, `task.hotfix_added`, `task.stale_detected`, `task.reminder_due` | the task's owner |
+//! | `comment.posted` | who is mentioned |
+//! | `comment.replied` | the author of the comment replied to, and who is mentioned |
+//! | `notification.requested`, which another program has announced | whom it names |
+//!
+//! Nobody is told of what they wrote themselves. The template's variables are the event's
+//! payload as it is in the catalogue, and `actor`, the name of who caused it, if somebody
+//! did; and for comments `because`, why this recipient is told: `reply` or `mention`. Of
+//! what another program has announced they are its data, and nothing beside.
 
 use serde_json::{Map, Value};
 use slipway_mesh::bus::{Actor, Event};
 use slipway_proto::events::{
-    HotfixTaskAddedEvent, NOTIFICATIONS, NotificationRequestedEvent, Payload, RELEASES,
-    StaleTaskDetectedEvent, TaskAssignedEvent, TaskReminderDueEvent, Topic, UserRef,
+    CommentPostedEvent, CommentRepliedEvent, FORUM, HotfixTaskAddedEvent, NOTIFICATIONS,
+    NotificationRequestedEvent, Payload, RELEASES, StaleTaskDetectedEvent, TaskAssignedEvent,
+    TaskReminderDueEvent, Topic, UserRef,
 };
 use uuid::Uuid;
 
 use super::To;
 
 /// The topics with events that notify somebody.
-pub const TOPICS: &[Topic] = &[RELEASES, NOTIFICATIONS];
+pub const TOPICS: &[Topic] = &[RELEASES, FORUM, NOTIFICATIONS];
 
 /// The types of Slipway's own events that notify somebody: each has a template.
 pub const KINDS: &[&str] = &[
@@ -23,6 +32,8 @@ pub const KINDS: &[&str] = &[
     HotfixTaskAddedEvent::TYPE,
     StaleTaskDetectedEvent::TYPE,
     TaskReminderDueEvent::TYPE,
+    CommentPostedEvent::TYPE,
+    CommentRepliedEvent::TYPE,
 ];
 
 /// A notification to be made.
@@ -59,23 +70,45 @@ impl Misfit {
 /// If the payload does not fit the schema of the event's type, or is of a major version
 /// that is not known: somebody would not be told.
 pub fn of(event: &Event) -> Result<Vec<Draft>, Misfit> {
-    let recipients = match event.event_type.as_str() {
-        TaskAssignedEvent::TYPE => {
-            vec![payload::<TaskAssignedEvent>(event)?.developer_id]
-        }
-        HotfixTaskAddedEvent::TYPE => {
-            vec![payload::<HotfixTaskAddedEvent>(event)?.developer_id]
-        }
+    let told = match event.event_type.as_str() {
+        TaskAssignedEvent::TYPE => owner(payload::<TaskAssignedEvent>(event)?.developer_id),
+        HotfixTaskAddedEvent::TYPE => owner(payload::<HotfixTaskAddedEvent>(event)?.developer_id),
         StaleTaskDetectedEvent::TYPE => {
-            vec![payload::<StaleTaskDetectedEvent>(event)?.developer_id]
+            owner(payload::<StaleTaskDetectedEvent>(event)?.developer_id)
         }
-        TaskReminderDueEvent::TYPE => {
-            vec![payload::<TaskReminderDueEvent>(event)?.developer_id]
+        TaskReminderDueEvent::TYPE => owner(payload::<TaskReminderDueEvent>(event)?.developer_id),
+        CommentPostedEvent::TYPE => {
+            let comment: CommentPostedEvent = payload(event)?;
+            readers(&comment.author, None, &comment.mentions)
+        }
+        CommentRepliedEvent::TYPE => {
+            let reply: CommentRepliedEvent = payload(event)?;
+            readers(&reply.author, Some(&reply.parent_author), &reply.mentions)
         }
         NotificationRequestedEvent::TYPE => return Ok(requested(payload(event)?)),
         _ => return Ok(Vec::new()),
     };
-    drafts(event, &recipients)
+    drafts(event, told)
+}
+
+/// Who is told, and why, if the event alone does not say that.
+type Told = (Uuid, Option<&'static str>);
+
+fn owner(developer: Uuid) -> Vec<Told> {
+    vec![(developer, None)]
+}
+
+/// Who is told of a comment: each once, by the first reason, and not its author.
+fn readers(author: &UserRef, parent: Option<&UserRef>, mentions: &[UserRef]) -> Vec<Told> {
+    let parent = parent.map(|parent| (parent.id, Some("reply")));
+    let mentions = mentions.iter().map(|user| (user.id, Some("mention")));
+    let mut told: Vec<Told> = Vec::new();
+    for (user, because) in parent.into_iter().chain(mentions) {
+        if user != author.id && told.iter().all(|(known, _)| *known != user) {
+            told.push((user, because));
+        }
+    }
+    told
 }
 
 /// The type that another program has given this event, if another program has announced it.
@@ -102,22 +135,22 @@ fn payload<P: Payload>(event: &Event) -> Result<P, Misfit> {
     event.payload().map_err(|error| Misfit::new(event, error))
 }
 
-fn drafts(event: &Event, recipients: &[Uuid]) -> Result<Vec<Draft>, Misfit> {
+fn drafts(event: &Event, told: Vec<Told>) -> Result<Vec<Draft>, Misfit> {
     let data = serde_json::from_slice(&event.data);
     let mut data: Map<String, Value> = data.map_err(|error| Misfit::new(event, error))?;
     if let Actor::User { username, .. } = &event.actor {
         data.insert("actor".to_owned(), username.clone().into());
     }
-    let mut told: Vec<Uuid> = Vec::new();
-    for recipient in recipients {
-        if !told.contains(recipient) {
-            told.push(*recipient);
+    let draft = |(user, because): Told| {
+        let mut data = data.clone();
+        if let Some(because) = because {
+            data.insert("because".to_owned(), because.into());
         }
-    }
-    let draft = |recipient| Draft {
-        kind: event.event_type.clone(),
-        to: To::User(recipient),
-        data: Value::Object(data.clone()),
+        Draft {
+            kind: event.event_type.clone(),
+            to: To::User(user),
+            data: Value::Object(data),
+        }
     };
     Ok(told.into_iter().map(draft).collect())
 }
@@ -126,7 +159,7 @@ fn drafts(event: &Event, recipients: &[Uuid]) -> Result<Vec<Draft>, Misfit> {
 mod tests {
     use jiff::Timestamp;
     use slipway_mesh::bus::event::Origin;
-    use slipway_proto::events::{CATALOGUE, UserRegisteredEvent};
+    use slipway_proto::events::{CATALOGUE, CommentedTask, UserRegisteredEvent};
 
     use super::*;
 
@@ -203,6 +236,63 @@ mod tests {
             assert_eq!(drafts[0].data["taskTitle"], "Build images");
             assert_eq!(drafts[0].data.get("actor"), None);
         }
+    }
+
+    fn user(id: Uuid, username: &str) -> UserRef {
+        UserRef {
+            id,
+            username: username.into(),
+        }
+    }
+
+    fn reply(author: Uuid, parent: Uuid, mentions: &[Uuid]) -> Event {
+        let reply = CommentRepliedEvent {
+            task: CommentedTask {
+                id: ANY,
+                title: "Build images".into(),
+                release_id: ANY,
+                release_name: "Kubernetes 1.31".into(),
+                assignee: user(ANY, "grace"),
+            },
+            comment_id: ANY,
+            parent_id: ANY,
+            parent_author: user(parent, "parent"),
+            author: user(author, "author"),
+            excerpt: "I agree".into(),
+            mentions: mentions.iter().map(|id| user(*id, "mentioned")).collect(),
+        };
+        event(&reply, &Actor::System)
+    }
+
+    /// Who is told of it, and why.
+    fn told(event: &Event) -> Vec<(Uuid, String)> {
+        let drafts = of(event).unwrap().into_iter();
+        drafts
+            .map(|draft| {
+                let because = draft.data["because"].as_str().unwrap();
+                (draft.to.user().unwrap(), because.to_owned())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_reply_is_told_to_whom_it_answers_and_to_whom_it_mentions() {
+        let (bob, eve) = (Uuid::from_u128(0xb0b), Uuid::from_u128(0xe5e));
+        let because = |id, why: &str| (id, why.to_owned());
+        assert_eq!(
+            told(&reply(bob, ADA, &[eve])),
+            [because(ADA, "reply"), because(eve, "mention")]
+        );
+        assert_eq!(
+            told(&reply(bob, ADA, &[ADA, eve, eve])),
+            [because(ADA, "reply"), because(eve, "mention")],
+            "each once"
+        );
+        assert_eq!(
+            told(&reply(ADA, ADA, &[ADA])),
+            [],
+            "nobody answers themselves"
+        );
     }
 
     #[test]

@@ -14,11 +14,13 @@ macro_rules! files {
 }
 
 files! {
-    "layout.html" "layout.txt" "facts.html" "button.html"
+    "layout.html" "layout.txt" "facts.html" "button.html" "quote.html"
     "task.assigned.subject" "task.assigned.txt" "task.assigned.html"
     "task.hotfix_added.subject" "task.hotfix_added.txt" "task.hotfix_added.html"
     "task.stale_detected.subject" "task.stale_detected.txt" "task.stale_detected.html"
     "task.reminder_due.subject" "task.reminder_due.txt" "task.reminder_due.html"
+    "comment.posted.subject" "comment.posted.txt" "comment.posted.html"
+    "comment.replied.subject" "comment.replied.txt" "comment.replied.html"
 }
 
 /// The types that come with Slipway, by name.

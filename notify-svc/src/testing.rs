@@ -1,0 +1,259 @@
+//! A mail server for tests and measurements: it speaks SMTP on a port of its own, keeps
+//! what it took, and misbehaves as it is told.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    net::{TcpListener, TcpStream},
+    sync::{Notify, watch},
+    task::{AbortHandle, JoinSet},
+};
+
+/// What the server does about a mail.
+#[derive(Debug, Clone)]
+pub enum Reaction {
+    /// Takes it.
+    Accept,
+    /// Answers the recipient with this line.
+    Recipient(&'static str),
+    /// Answers the whole mail with this line.
+    Data(&'static str),
+    /// Does not answer the whole mail.
+    Stall,
+    /// Takes it when it is told to.
+    Hold(Arc<Notify>),
+    /// Closes the line instead of answering the whole mail, and has not taken it.
+    Drop,
+    /// Closes the line instead of answering the whole mail, and has taken it.
+    TakeAndDrop,
+}
+
+/// A mail that the server took.
+#[derive(Debug, Clone)]
+pub struct Taken {
+    /// Its envelope's recipient.
+    pub to: String,
+    /// Its header and its body, as sent.
+    pub text: String,
+    /// When it was complete.
+    pub at: Instant,
+}
+
+impl Taken {
+    /// The first header of this name.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let (headers, _) = self.text.split_once("\r\n\r\n")?;
+        let mut lines = headers.split("\r\n");
+        lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
+}
+
+#[derive(Default)]
+struct Shared {
+    script: Mutex<HashMap<String, VecDeque<Reaction>>>,
+    taken: Mutex<Vec<Taken>>,
+    count: watch::Sender<usize>,
+}
+
+/// A mail server. Stops, with all its connections, when dropped.
+pub struct SmtpServer {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    listening: AbortHandle,
+}
+
+impl SmtpServer {
+    /// A server on a port that the system chooses.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub async fn start() -> Self {
+        Self::start_on("127.0.0.1:0".parse().expect("an address")).await
+    }
+
+    /// A server at this address: one that is back after it was away.
+    ///
+    /// # Panics
+    /// If the port is taken.
+    pub async fn start_on(address: SocketAddr) -> Self {
+        let listener = TcpListener::bind(address).await.expect("a free port");
+        let shared = Arc::new(Shared::default());
+        let address = listener.local_addr().expect("it is bound");
+        let listening = tokio::spawn(listen(listener, shared.clone())).abort_handle();
+        Self {
+            address,
+            shared,
+            listening,
+        }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where it is, as a URL.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("smtp://{}", self.address)
+    }
+
+    /// What it will do about the next mails to `to`, in this order; later ones it takes.
+    pub fn will(&self, to: &str, reactions: impl IntoIterator<Item = Reaction>) {
+        let reactions = reactions.into_iter().collect();
+        self.shared.script.lock().insert(to.to_owned(), reactions);
+    }
+
+    /// What it took, in order.
+    #[must_use]
+    pub fn taken(&self) -> Vec<Taken> {
+        self.shared.taken.lock().clone()
+    }
+
+    /// How many mails it took.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        *self.shared.count.borrow()
+    }
+
+    /// Waits until it has taken so many mails.
+    ///
+    /// # Panics
+    /// If they do not come within `limit`.
+    pub async fn wait_for(&self, count: usize, limit: Duration) {
+        let mut counts = self.shared.count.subscribe();
+        let enough = counts.wait_for(|taken| *taken >= count);
+        let in_time = tokio::time::timeout(limit, enough).await;
+        assert!(in_time.is_ok(), "{} of {count} mails came", self.count());
+    }
+}
+
+impl Drop for SmtpServer {
+    fn drop(&mut self) {
+        self.listening.abort();
+    }
+}
+
+async fn listen(listener: TcpListener, shared: Arc<Shared>) {
+    // Dropped with this task: the lines break.
+    let mut lines = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        while lines.try_join_next().is_some() {}
+        let shared = Arc::clone(&shared);
+        lines.spawn(async move {
+            // A client that is gone is nothing to a server.
+            let _ = talk(stream, &shared).await;
+        });
+    }
+}
+
+/// One conversation.
+async fn talk(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut line = BufReader::new(stream);
+    line.write_all(b"220 test ESMTP\r\n").await?;
+    let (mut to, mut command) = (String::new(), String::new());
+    let mut reaction = Reaction::Accept;
+    loop {
+        command.clear();
+        if line.read_line(&mut command).await? == 0 {
+            return Ok(());
+        }
+        let verb = command.get(..4).unwrap_or_default().to_ascii_uppercase();
+        let answer = match verb.as_str() {
+            "EHLO" => "250-test\r\n250-8BITMIME\r\n250 SMTPUTF8",
+            "RCPT" => {
+                to = address(&command).to_owned();
+                reaction = shared.reaction(&to);
+                match reaction {
+                    Reaction::Recipient(answer) => answer,
+                    _ => "250 2.1.5 ok",
+                }
+            }
+            "DATA" => {
+                line.write_all(b"354 go on\r\n").await?;
+                let text = data(&mut line).await?;
+                if let Reaction::Hold(told) = &reaction {
+                    told.notified().await;
+                }
+                match shared.react(&reaction, &to, text) {
+                    Answer::Line(answer) => answer,
+                    Answer::Never => return std::future::pending().await,
+                    Answer::Close => return Ok(()),
+                }
+            }
+            "QUIT" => {
+                line.write_all(b"221 2.0.0 bye\r\n").await?;
+                return Ok(());
+            }
+            _ => "250 2.0.0 ok",
+        };
+        line.write_all(format!("{answer}\r\n").as_bytes()).await?;
+    }
+}
+
+/// What stands between the angle brackets.
+fn address(command: &str) -> &str {
+    let inside = command
+        .split_once('<')
+        .and_then(|(_, rest)| rest.split_once('>'));
+    inside.map_or("", |(address, _)| address)
+}
+
+/// Everything up to the line with the lone dot.
+async fn data(line: &mut BufReader<TcpStream>) -> std::io::Result<String> {
+    let mut text = String::new();
+    loop {
+        let begin = text.len();
+        if line.read_line(&mut text).await? == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        if text[begin..] == *".\r\n" {
+            text.truncate(begin);
+            return Ok(text);
+        }
+    }
+}
+
+enum Answer {
+    Line(&'static str),
+    Never,
+    Close,
+}
+
+impl Shared {
+    fn reaction(&self, to: &str) -> Reaction {
+        let mut script = self.script.lock();
+        let next = script.get_mut(to).and_then(VecDeque::pop_front);
+        next.unwrap_or(Reaction::Accept)
+    }
+
+    fn react(&self, reaction: &Reaction, to: &str, text: String) -> Answer {
+        match reaction {
+            Reaction::Accept | Reaction::Hold(_) | Reaction::TakeAndDrop => {
+                self.taken.lock().push(Taken {
+                    to: to.to_owned(),
+                    text,
+                    at: Instant::now(),
+                });
+                self.count.send_modify(|count| *count += 1);
+                match reaction {
+                    Reaction::TakeAndDrop => Answer::Close,
+                    _ => Answer::Line("250 2.0.0 taken"),
+                }
+            }
+            Reaction::Recipient(answer) | Reaction::Data(answer) => Answer::Line(answer),
+            Reaction::Stall => Answer::Never,
+            Reaction::Drop => Answer::Close,
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! A bus, a mail server, and replicas of notify-svc between them.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::{SignedDuration, Timestamp};
+use notify_svc::{
+    Config, Dependencies, Stores,
+    mail::SmtpMailer,
+    notification::{Filter, Notification, Outcome, State, To},
+    store::notifications::Query,
+    testing::SmtpServer,
+};
+use slipway_mesh::{
+    bus::{Actor, EmbeddedBus, Event, SharedBus, TopicSpec, event::Origin},
+    clock::{Clock as _, ManualClock, SharedClock},
+    life::{Background, Health},
+    store::mongo::testing::Scratch,
+};
+use slipway_proto::events::{Payload, Role, TOPICS, TaskAssignedEvent, UserRegisteredEvent};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// What has not happened by then never will.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The places that replicas share.
+pub(crate) struct Office {
+    dir: TempDir,
+    pub(crate) bus: SharedBus,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) server: SmtpServer,
+    /// How long the server may take for a mail.
+    pub(crate) deadline: Duration,
+}
+
+impl Office {
+    pub(crate) async fn open() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let start: Timestamp = "2026-01-02T03:04:05.678Z".parse().unwrap();
+        let clock = Arc::new(ManualClock::at(start));
+        let shared: SharedClock = clock.clone();
+        let bus = EmbeddedBus::open(&dir.path().join("bus.db"), shared).unwrap();
+        let bus: SharedBus = Arc::new(bus);
+        let topics: Vec<_> = TOPICS.iter().map(TopicSpec::from).collect();
+        bus.create_topics(&topics).await.unwrap();
+        Self {
+            dir,
+            bus,
+            clock,
+            server: SmtpServer::start().await,
+            deadline: PATIENCE,
+        }
+    }
+
+    /// Another handle on the database; of several replicas.
+    pub(crate) fn stores(&self) -> Stores {
+        Stores {
+            sole_owner: false,
+            ..Stores::sqlite(&self.dir.path().join("notify.db")).unwrap()
+        }
+    }
+
+    /// A replica.
+    pub(crate) fn replica(&self) -> Replica {
+        self.replica_on(self.stores())
+    }
+
+    pub(crate) fn replica_on(&self, stores: Stores) -> Replica {
+        let background = Background::default();
+        let from = "Slipway <slipway@example.com>".parse().unwrap();
+        let mailer = SmtpMailer::new(&self.server.url(), from).unwrap();
+        let _ = Config::default().build(Dependencies {
+            stores: stores.clone(),
+            bus: self.bus.clone(),
+            mailer: Arc::new(mailer.within(self.deadline)),
+            clock: self.clock.clone(),
+            background: background.clone(),
+            health: Health::default(),
+            drain: CancellationToken::new(),
+        });
+        Replica { stores, background }
+    }
+
+    /// Lets time pass.
+    pub(crate) fn pass(&self, seconds: i64) {
+        self.clock.advance(SignedDuration::from_secs(seconds));
+    }
+
+    pub(crate) fn event<P: Payload>(&self, payload: &P, key: Uuid) -> Event {
+        let origin = Origin {
+            service: "release-svc",
+            key,
+            subject: key,
+            actor: &Actor::System,
+            time: self.clock.now(),
+        };
+        Event::new(payload, &origin)
+    }
+
+    pub(crate) fn registered(&self, user: Uuid, email: &str) -> Event {
+        let payload = UserRegisteredEvent {
+            user_id: user,
+            username: "ada".into(),
+            email: email.into(),
+            role: Role::Developer,
+        };
+        self.event(&payload, user)
+    }
+
+    pub(crate) fn assigned(&self, developer: Uuid) -> Event {
+        let release_id = Uuid::now_v7();
+        let payload = TaskAssignedEvent {
+            developer_id: developer,
+            developer_name: "ada".into(),
+            release_id,
+            release_name: "Kubernetes 1.31".into(),
+            task_id: Uuid::now_v7(),
+            task_title: "Build images".into(),
+            order_index: 1,
+        };
+        self.event(&payload, release_id)
+    }
+
+    pub(crate) async fn publish(&self, events: &[Event]) {
+        let records = events.iter().map(Event::to_record).collect();
+        self.bus.publish(records).await.unwrap();
+    }
+
+    /// Registers somebody, and waits until they can be written to.
+    pub(crate) async fn hire(&self, replica: &Replica, email: &str) -> Uuid {
+        let user = Uuid::now_v7();
+        self.publish(&[self.registered(user, email)]).await;
+        let recipients = &replica.stores.recipients;
+        eventually(async || !recipients.by_ids(&[user]).await.unwrap().is_empty()).await;
+        user
+    }
+}
+
+/// One notify-svc.
+pub(crate) struct Replica {
+    pub(crate) stores: Stores,
+    pub(crate) background: Background,
+}
+
+impl Replica {
+    /// Waits until the only notification for `user` is as it should be; returns it.
+    pub(crate) async fn notified(
+        &self,
+        user: Uuid,
+        wanted: impl Fn(&Notification) -> bool,
+    ) -> Notification {
+        let filter = Filter {
+            to: Some(To::User(user)),
+            ..Filter::default()
+        };
+        let query = Query::newest(filter, 10);
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let items = self.stores.notifications.list(&query).await.unwrap().items;
+            assert!(items.len() <= 1, "{items:#?}");
+            match items.first() {
+                Some(notification) if wanted(notification) => return notification.clone(),
+                found => assert!(tokio::time::Instant::now() < deadline, "{found:#?}"),
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Waits until so many notifications are in a state.
+    pub(crate) async fn count(&self, state: State, count: usize) {
+        let filter = Filter {
+            state: Some(state),
+            ..Filter::default()
+        };
+        let query = Query::newest(filter, 10_000);
+        let log = &self.stores.notifications;
+        eventually(async || log.list(&query).await.unwrap().items.len() == count).await;
+    }
+}
+
+/// How the attempts ended.
+pub(crate) fn outcomes(notification: &Notification) -> Vec<Outcome> {
+    notification.attempts.iter().map(|a| a.outcome).collect()
+}
+
+/// Waits until it holds.
+pub(crate) async fn eventually(mut holds: impl AsyncFnMut() -> bool) {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while !holds().await {
+        assert!(tokio::time::Instant::now() < deadline, "it did not happen");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// The same stores in MongoDB, where there is one for tests.
+pub(crate) async fn in_mongodb() -> Option<(Scratch, Stores)> {
+    let scratch = Scratch::database().await?;
+    let stores = Stores::mongo(scratch.client(), scratch.name()).await;
+    Some((scratch, stores.unwrap()))
+}
