@@ -52,7 +52,7 @@ impl TryFrom<v1::AnnounceEventResponse> for AcceptedEvent {
         let id = proto::id("event id", &answer.id)?;
         Ok(Self {
             id,
-            status_url: format!("/events/{id}"),
+            status_url: format!("/events/accepted/{id}"),
             accepted_at: proto::time("accepted_at", answer.accepted_at)?,
         })
     }

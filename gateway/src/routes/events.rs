@@ -75,7 +75,7 @@ async fn announce(
 /// What became of an event, for who announced it and for administrators; kept for a day.
 #[utoipa::path(
     get,
-    path = "/events/{id}",
+    path = "/events/accepted/{id}",
     operation_id = "getEvent",
     tag = "notifications",
     params(("id" = Id, Path, description = "Id of the event")),
