@@ -104,7 +104,10 @@ pub struct Config {
     /// How long entries are kept after they were logged. Longer than the bus keeps its
     /// records: an event delivered again is recognised by its entry.
     pub activity_retention: Duration,
-    /// Where links in mails lead, without a path.
+    /// How long notifications are kept after they were made. Longer than the bus keeps its
+    /// records, too.
+    pub notification_retention: Duration,
+    /// Where links in mails lead.
     pub public_url: String,
     /// Mails a second to one domain; `None`: as many as there are.
     pub mail_rate: Option<NonZeroU32>,
@@ -114,6 +117,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             activity_retention: Duration::from_secs(90 * 24 * 3600),
+            notification_retention: Duration::from_secs(90 * 24 * 3600),
             public_url: "http://127.0.0.1:8080".to_owned(),
             mail_rate: None,
         }
@@ -275,6 +279,8 @@ impl Config {
             clock: clock.clone(),
             bell: Bell::default(),
         };
+        let retention = self.notification_retention;
+        Pruning::new(stores.notifications.clone(), clock.clone(), retention).spawn(&background);
         let limits = self.mail_rate.map(DomainLimits::per_second);
         Dispatcher {
             notifications: stores.notifications.clone(),

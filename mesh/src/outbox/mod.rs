@@ -19,6 +19,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use parking_lot::Mutex;
+use rand::seq::SliceRandom as _;
 use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -35,6 +36,9 @@ const BATCH: usize = 500;
 
 /// Aggregates whose events are read in one go.
 const AGGREGATES: usize = 100;
+
+/// Overdue aggregates that a sweep looks at in one go.
+const SAMPLE: usize = 1000;
 
 /// What is older than this is published by any replica.
 pub const OVERDUE: Duration = Duration::from_secs(3);
@@ -183,14 +187,20 @@ impl Publisher {
         Ok(())
     }
 
-    /// Publishes what the process that committed it has left behind.
+    /// Publishes what the process that committed it has left behind. In no order: after
+    /// an outage all replicas sweep at once, and so they seldom take the same aggregates
+    /// at the same time.
     async fn sweep(&self) -> Result<(), String> {
         let before = self.clock.now();
         let before = before.checked_sub(OVERDUE).unwrap_or(before);
         loop {
-            let orphaned = self.store.overdue(before, AGGREGATES).await?;
-            let published = self.publish(&orphaned).await?;
-            if published == 0 || orphaned.len() < AGGREGATES {
+            let mut orphaned = self.store.overdue(before, SAMPLE).await?;
+            orphaned.shuffle(&mut rand::rng());
+            let mut published = 0;
+            for some in orphaned.chunks(AGGREGATES) {
+                published += self.publish(some).await?;
+            }
+            if published == 0 || orphaned.len() < SAMPLE {
                 break;
             }
         }

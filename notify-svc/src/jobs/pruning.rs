@@ -1,34 +1,63 @@
-//! Deletes entries that have been kept long enough.
+//! Deletes what has been kept long enough: entries of the activity log, notifications.
 
 use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use slipway_mesh::{clock::SharedClock, life::Background};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     metrics as m,
-    store::{StoreError, activity::ActivityStore},
+    store::{StoreError, activity::ActivityStore, notifications::NotificationStore},
 };
 
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 
-/// Entries deleted in one write at most, so that appends need not wait long.
+/// What is deleted in one write at most, so that other writes need not wait long.
 const BATCH: usize = 500;
 
-/// Keeps the log within its retention.
-pub(crate) struct Pruning {
-    store: Arc<dyn ActivityStore>,
+/// Something whose oldest parts can be deleted.
+#[async_trait]
+pub(crate) trait Aged: Send + Sync + 'static {
+    /// What it is called in logs.
+    const NAME: &'static str;
+    /// Counts what was deleted.
+    const PRUNED: &'static str;
+
+    /// Deletes what was stored before `before`, at most `limit`; returns how much.
+    async fn prune(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError>;
+}
+
+#[async_trait]
+impl Aged for Arc<dyn ActivityStore> {
+    const NAME: &'static str = "activity-prune";
+    const PRUNED: &'static str = m::ENTRIES_PRUNED;
+
+    async fn prune(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        ActivityStore::prune(&**self, before, limit).await
+    }
+}
+
+#[async_trait]
+impl Aged for Arc<dyn NotificationStore> {
+    const NAME: &'static str = "notification-prune";
+    const PRUNED: &'static str = m::NOTIFICATIONS_PRUNED;
+
+    async fn prune(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        NotificationStore::prune(&**self, before, limit).await
+    }
+}
+
+/// Keeps a store within its retention.
+pub(crate) struct Pruning<S> {
+    store: S,
     clock: SharedClock,
     retention: Duration,
 }
 
-impl Pruning {
-    pub(crate) fn new(
-        store: Arc<dyn ActivityStore>,
-        clock: SharedClock,
-        retention: Duration,
-    ) -> Self {
+impl<S: Aged> Pruning<S> {
+    pub(crate) fn new(store: S, clock: SharedClock, retention: Duration) -> Self {
         Self {
             store,
             clock,
@@ -39,12 +68,12 @@ impl Pruning {
     /// Prunes now and every hour, until told to stop.
     pub(crate) fn spawn(self, background: &Background) {
         let pruning = Arc::new(self);
-        background.spawn("activity-prune", move |stop| {
+        background.spawn(S::NAME, move |stop| {
             let pruning = Arc::clone(&pruning);
             async move {
                 loop {
                     if let Err(error) = pruning.sweep(&stop).await {
-                        tracing::warn!(%error, "old entries could not be deleted");
+                        tracing::warn!(work = S::NAME, %error, "what is old could not be deleted");
                     }
                     tokio::select! {
                         () = stop.cancelled() => return,
@@ -62,7 +91,7 @@ impl Pruning {
         let before = now.checked_sub(self.retention).unwrap_or(Timestamp::MIN);
         while !stop.is_cancelled() {
             let pruned = self.store.prune(before, BATCH).await?;
-            metrics::counter!(m::ENTRIES_PRUNED).increment(pruned as u64);
+            metrics::counter!(S::PRUNED).increment(pruned as u64);
             if pruned < BATCH {
                 break;
             }

@@ -158,12 +158,14 @@ keys! {
         "Where users find Slipway: links in mails begin with it", "an http or https URL such as https://slipway.example.com";
     ACTIVITY_RETENTION = "activity_retention", Value("90d"),
         "How long the wall of activity is kept", "a duration of 8d at least, such as 90d (the bus keeps events 7 days, and an entry must outlive its event)";
+    NOTIFICATION_RETENTION = "notification_retention", Value("90d"),
+        "How long notifications, and what became of them, are kept", "a duration of 8d at least, such as 90d (an event that is delivered again is recognised by its notifications)";
     LOG = "log", Value("info"),
         "What is logged", "a filter such as info or info,slipway_mesh=debug";
     LOG_FORMAT = "log_format", Described("human on a terminal, else json"),
         "How log lines look", "human or json";
     DRAIN_DEADLINE = "drain_deadline", Value("8s"),
-        "How long requests in flight may take when the process is told to stop", "a duration from 1s to 60s, such as 8s";
+        "How long requests in flight, and then mails being sent, may take when the process is told to stop", "a duration from 1s to 60s, such as 8s";
 }
 
 #[cfg(test)]

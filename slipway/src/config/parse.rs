@@ -120,7 +120,8 @@ pub(super) fn public_url(text: &str) -> Option<String> {
     (web && plain && bare).then(|| text.to_owned())
 }
 
-pub(super) fn activity_retention(text: &str) -> Option<Duration> {
+/// Of what events are recognised by: longer than the bus keeps them.
+pub(super) fn retention(text: &str) -> Option<Duration> {
     duration(text).filter(|retention| *retention >= 8 * DAY)
 }
 
@@ -248,8 +249,8 @@ mod tests {
         assert!(token_ttl("59s").is_none());
         assert!(token_ttl("31d").is_none());
         assert!(token_ttl("8").is_none());
-        assert!(activity_retention("8d").is_some());
-        assert!(activity_retention("7d").is_none());
+        assert!(retention("8d").is_some());
+        assert!(retention("7d").is_none());
         assert!(drain_deadline("1s").is_some());
         assert!(drain_deadline("61s").is_none());
     }

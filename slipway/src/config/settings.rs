@@ -58,6 +58,8 @@ pub struct Settings {
     pub public_url: String,
     /// How long the wall of activity is kept.
     pub activity_retention: Duration,
+    /// How long notifications are kept.
+    pub notification_retention: Duration,
     /// A filter that the logs accept.
     pub log: String,
     /// How log lines look.
@@ -129,7 +131,8 @@ impl Reader<'_> {
         let mail_from = self.read(&keys::MAIL_FROM, parse::mail_from);
         let mail_rate = self.read(&keys::MAIL_RATE, parse::mail_rate);
         let public_url = self.read(&keys::PUBLIC_URL, parse::public_url);
-        let activity_retention = self.read(&keys::ACTIVITY_RETENTION, parse::activity_retention);
+        let activity_retention = self.read(&keys::ACTIVITY_RETENTION, parse::retention);
+        let notification_retention = self.read(&keys::NOTIFICATION_RETENTION, parse::retention);
         let log = self.read(&keys::LOG, parse::log_filter);
         let log_format = self.read(&keys::LOG_FORMAT, parse::log_format);
         let drain_deadline = self.read(&keys::DRAIN_DEADLINE, parse::drain_deadline);
@@ -170,6 +173,7 @@ impl Reader<'_> {
             mail_rate: mail_rate?,
             public_url: public_url.unwrap_or(format!("http://{}", http_addr?)),
             activity_retention: activity_retention?,
+            notification_retention: notification_retention?,
             log: log?,
             log_format: log_format.unwrap_or_else(Format::for_stderr),
             drain_deadline: drain_deadline?,

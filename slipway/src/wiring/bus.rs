@@ -63,12 +63,8 @@ pub(super) async fn kafka(
 pub(crate) fn connect(brokers: &str, security: &Security) -> Result<SharedBus, UsageError> {
     use slipway_mesh::bus::{KafkaBus, KafkaConfig, security::Mechanism};
 
-    let secured = security.tls.is_some() || security.sign_in.is_some();
-    if secured && !cfg!(feature = "kafka-tls") {
-        return Err(UsageError(format!(
-            "Kafka at {brokers}: TLS and signing in need a slipway that was built with \
-             --features kafka-tls"
-        )));
+    if is_secured(security) && !cfg!(feature = "kafka-tls") {
+        return Err(built_without("kafka-tls", brokers));
     }
     let in_the_clear = security
         .sign_in
@@ -95,9 +91,25 @@ pub(crate) fn connect(brokers: &str, security: &Security) -> Result<SharedBus, U
 /// # Errors
 /// Always.
 #[cfg(not(feature = "kafka"))]
-pub(crate) fn connect(brokers: &str, _: &Security) -> Result<SharedBus, UsageError> {
-    let text = format!("Kafka at {brokers}: this slipway was built without --features kafka");
-    Err(UsageError(text))
+pub(crate) fn connect(brokers: &str, security: &Security) -> Result<SharedBus, UsageError> {
+    let feature = if is_secured(security) {
+        "kafka-tls"
+    } else {
+        "kafka"
+    };
+    Err(built_without(feature, brokers))
+}
+
+/// Whether TLS or signing in is asked for: Kafka's client has them only when it is built
+/// with them.
+fn is_secured(security: &Security) -> bool {
+    security.tls.is_some() || security.sign_in.is_some()
+}
+
+fn built_without(feature: &str, brokers: &str) -> UsageError {
+    UsageError(format!(
+        "Kafka at {brokers}: this slipway was built without --features {feature}"
+    ))
 }
 
 /// What Kafka refuses is for the operator to set right.

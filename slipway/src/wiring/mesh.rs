@@ -281,6 +281,7 @@ impl Shared<'_> {
     async fn notify_routes(&self, storage: &Storage, bus: SharedBus) -> anyhow::Result<Routes> {
         let config = notify_svc::Config {
             activity_retention: self.settings.activity_retention,
+            notification_retention: self.settings.notification_retention,
             public_url: self.settings.public_url.clone(),
             // Files are written as fast as the disk takes them.
             mail_rate: self

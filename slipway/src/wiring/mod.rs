@@ -12,7 +12,10 @@ mod mesh;
 mod ready;
 mod storage;
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context as _;
 use slipway_mesh::{
@@ -27,8 +30,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use self::ready::Listeners;
 use crate::{cli::Role, config::Settings};
 
-/// Background work has this long to finish its batch and commit it, after the last
-/// request is answered.
+/// Background work has this long at least to finish its batch and commit it, or the mail
+/// it is sending, after the last request is answered.
 const BACKGROUND_DEADLINE: Duration = Duration::from_secs(1);
 
 /// How often the health of the services is looked at for those who watch it.
@@ -89,9 +92,11 @@ pub async fn run(
 
     life.drain.cancelled().await;
     tracing::info!("draining");
+    let begun = Instant::now();
     life.health.enter(Phase::Draining);
     servers.wait().await;
-    life.background.stop(BACKGROUND_DEADLINE).await;
+    let rest = settings.drain_deadline.saturating_sub(begun.elapsed());
+    life.background.stop(rest.max(BACKGROUND_DEADLINE)).await;
     ops_stop.cancel();
     drop(built.lock);
     if stopped.is_cancelled() {

@@ -55,7 +55,7 @@ async fn kafka_needs_a_program_that_was_built_with_it() {
     refused(&options, &["Kafka", NOBODY, "--features kafka"]).await;
 }
 
-#[cfg(all(feature = "kafka", not(feature = "kafka-tls")))]
+#[cfg(not(feature = "kafka-tls"))]
 #[tokio::test]
 async fn tls_needs_a_program_that_was_built_with_it() {
     let options = Options::default()

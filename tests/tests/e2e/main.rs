@@ -11,6 +11,7 @@ mod grpc;
 #[cfg(feature = "kafka")]
 mod interop;
 mod life;
+mod mail;
 mod main_job;
 mod poison;
 mod readme;

@@ -1,0 +1,138 @@
+//! What reaches people's mailboxes, through the real process.
+
+use std::{collections::BTreeSet, fs, path::Path, time::Duration};
+
+use notify_svc::testing::SmtpServer;
+use rusqlite::Connection;
+use slipway_tests::{Options, Process, Team};
+
+/// What has not arrived by then never will.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Power failures in the course of [`MAILS`] mails.
+const KILLS: usize = 10;
+
+/// Releases of as many tasks as there may be.
+const RELEASES: usize = 20;
+const TASKS: usize = 500;
+const MAILS: usize = RELEASES * TASKS;
+
+const DEVELOPERS: usize = 8;
+
+/// The mails in a data directory, as texts.
+fn files(data: &Path) -> Vec<String> {
+    let Ok(dir) = fs::read_dir(data.join("data/mail")) else {
+        return Vec::new();
+    };
+    dir.map(|file| file.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "eml"))
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect()
+}
+
+#[tokio::test]
+async fn without_a_mail_server_an_assignment_and_a_hotfix_are_files() {
+    let options = Options::default()
+        .env("SLIPWAY_PUBLIC_URL", "https://slipway.example.com/")
+        .env("SLIPWAY_MAIL_FROM", "Release desk <desk@example.com>");
+    let server = Process::start_with(&options).await.unwrap();
+    let team = Team::new(&server, 1).await.unwrap();
+    let release = team.release("Spring", &[0]).await.unwrap();
+    let (task, developer) = (
+        &slipway_tests::team::task_ids(&release)[0],
+        &team.developers[0],
+    );
+    for step in ["start", "complete"] {
+        let done = developer.patch(&format!("/tasks/{task}/{step}")).await;
+        let _ = done.unwrap().expect(200);
+    }
+    let release = format!("/releases/{}", slipway_tests::team::id(&release));
+    let done = team.admin.patch(&format!("{release}/complete")).await;
+    let _ = done.unwrap().expect(200);
+    let hotfix = serde_json::json!({"title": "Repair <it>", "assignee": "dev-0"});
+    let added = team.admin.post(&format!("{release}/tasks"), &hotfix).await;
+    let _ = added.unwrap().expect(201);
+
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let mails = loop {
+        let mails = files(server.data.path());
+        if mails.len() == 2 {
+            break mails;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{mails:#?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    for subject in [
+        "Subject: Task for you: task 0 (Spring)\r\n",
+        "Subject: Hotfix for you: Repair <it> (Spring)\r\n",
+    ] {
+        let mail = mails.iter().find(|mail| mail.contains(subject)).unwrap();
+        assert!(
+            mail.contains("From: \"Release desk\" <desk@example.com>\r\n"),
+            "{mail}"
+        );
+        assert!(mail.contains("To: dev-0@example.com\r\n"), "{mail}");
+        assert!(
+            mail.contains("https://slipway.example.com/tasks/"),
+            "{mail}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_mails_survive_ten_kills_and_hardly_any_is_sent_twice() {
+    let mails = SmtpServer::start().await;
+    let options = Options::default()
+        .env("SLIPWAY_SMTP_URL", mails.url())
+        .env("SLIPWAY_MAIL_RATE", "100000");
+    let mut server = Process::start_with(&options).await.unwrap();
+    let team = Team::new(&server, DEVELOPERS).await.unwrap();
+    let owners: Vec<_> = (0..TASKS).map(|n| n % DEVELOPERS).collect();
+    for n in 0..RELEASES {
+        team.release(&format!("release {n}"), &owners)
+            .await
+            .unwrap();
+    }
+    for kill in 1..=KILLS {
+        mails.wait_for(kill * MAILS / (KILLS + 1), PATIENCE).await;
+        let data = server.kill().await.unwrap();
+        server = Process::start_on(data, &options).await.unwrap();
+    }
+    mails.wait_for(MAILS, PATIENCE).await;
+    let log = until_all_are_sent(&server).await;
+
+    let taken = mails.taken();
+    let distinct: BTreeSet<_> = taken
+        .iter()
+        .map(|mail| mail.header("Message-ID").unwrap())
+        .collect();
+    assert_eq!(distinct.len(), MAILS, "each was sent");
+    for id in &log {
+        let id = format!("<{id}@localhost>");
+        assert!(
+            distinct.contains(id.as_str()),
+            "{id} is in the log and was not sent"
+        );
+    }
+    let repeats = taken.len() - distinct.len();
+    let limit = KILLS * notify_svc::dispatch::CONCURRENCY;
+    assert!(repeats <= limit, "{repeats} repeats, {limit} at most");
+}
+
+/// Waits until the log has every notification as sent; returns their ids.
+async fn until_all_are_sent(server: &Process) -> BTreeSet<String> {
+    let file = server.data.path().join("data/notify.db");
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let log = Connection::open(&file).unwrap();
+        let mut query = log.prepare("SELECT id, state FROM notifications").unwrap();
+        let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
+        let rows: Vec<(String, String)> = rows.unwrap().collect::<Result<_, _>>().unwrap();
+        assert_eq!(rows.len(), MAILS, "none is missing in the log");
+        if rows.iter().all(|(_, state)| state == "SENT") {
+            return rows.into_iter().map(|(id, _)| id).collect();
+        }
+        assert!(tokio::time::Instant::now() < deadline, "some are not sent");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
