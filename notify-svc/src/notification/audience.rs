@@ -85,7 +85,7 @@ pub fn of(event: &Event) -> Result<Vec<Draft>, Misfit> {
             let reply: CommentRepliedEvent = payload(event)?;
             readers(&reply.author, Some(&reply.parent_author), &reply.mentions)
         }
-        NotificationRequestedEvent::TYPE => return Ok(requested(payload(event)?)),
+        NotificationRequestedEvent::TYPE => return Ok(requested(&payload(event)?)),
         _ => return Ok(Vec::new()),
     };
     drafts(event, told)
@@ -119,7 +119,7 @@ pub fn announced(event: &Event) -> Option<String> {
     Some(payload.notification_type)
 }
 
-fn requested(event: NotificationRequestedEvent) -> Vec<Draft> {
+fn requested(event: &NotificationRequestedEvent) -> Vec<Draft> {
     let draft = |recipient: &UserRef| Draft {
         kind: event.notification_type.clone(),
         to: To::User(recipient.id),

@@ -86,7 +86,8 @@ async fn what_is_due_in_new_quiet_hours_waits_for_their_end() {
 async fn a_template_saved_at_one_replica_is_used_by_all() {
     let scene = Scene::at(NIGHT).await;
     let (one, other) = (scene.replica(), scene.replica());
-    let saved = one.templates().update_template(UpdateTemplateRequest {
+    let mut templates = one.templates();
+    let saved = templates.update_template(UpdateTemplateRequest {
         r#type: "order-placed".to_owned(),
         source: Some(TemplateSource {
             subject: "Order {{ id }}".to_owned(),
@@ -98,7 +99,8 @@ async fn a_template_saved_at_one_replica_is_used_by_all() {
     });
     saved.await.unwrap();
     // At once: a type that a process does not know is looked up.
-    let announced = other.events().announce_event(AnnounceEventRequest {
+    let mut events = other.events();
+    let announced = events.announce_event(AnnounceEventRequest {
         r#type: "order-placed".to_owned(),
         recipients: vec![ADA.to_string()],
         data_json: r#"{"id": 7}"#.to_owned(),

@@ -23,7 +23,7 @@ pub(super) fn summary(current: &Current, kind: &str) -> Template {
         source: None,
         sample_json: String::new(),
         variables: variables.map(variable).collect(),
-        updated_by: version.map(|version| author(version)),
+        updated_by: version.map(author),
         updated_at: version.map(|version| timestamp(version.at)),
     }
 }
