@@ -11,6 +11,7 @@ mod ears;
 #[cfg(feature = "kafka")]
 mod events;
 mod load;
+mod mails;
 mod probe;
 mod report;
 mod requests;
@@ -53,6 +54,8 @@ pub(crate) enum Row {
     Pages,
     /// 10,000 replies in one chain, and to one comment
     Threads,
+    /// Notifications a second, and from a command to the mail server
+    Mails,
     /// From a commit to the topic and to the wall, on a real Kafka and MongoDB
     #[cfg(feature = "kafka")]
     Events,
@@ -87,6 +90,7 @@ impl Row {
             Self::Posts => comments::posts(plan).await,
             Self::Pages => comments::pages(plan).await,
             Self::Threads => comments::threads().await,
+            Self::Mails => mails::mails(plan).await,
             #[cfg(feature = "kafka")]
             Self::Events => events::events(plan).await,
         }

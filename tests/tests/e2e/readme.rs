@@ -112,6 +112,7 @@ async fn runs_as_it_stands(page: &str) {
         .env("TMPDIR", server.data.path())
         .env("SLIPWAY", env!("CARGO_BIN_EXE_slipway-under-test"))
         .env("SLIPWAY_URL", &server.http)
+        .env("SLIPWAY_DATA_DIR", server.data.path().join("data"))
         .env("SLIPWAY_ADMIN_PASSWORD", slipway_tests::ADMIN_PASSWORD)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
