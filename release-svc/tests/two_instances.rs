@@ -27,7 +27,10 @@ use slipway_mesh::{
 use slipway_proto::{
     DESCRIPTOR_SET,
     events::TOPICS,
-    identity::v1::{LoginRequest, RegisterRequest, identity_service_client::IdentityServiceClient},
+    identity::v1::{
+        LoginRequest, RegisterRequest, ResolveUsersRequest,
+        identity_service_client::IdentityServiceClient,
+    },
     release::v1::{
         AddTaskRequest, CompleteReleaseRequest, CreateReleaseRequest, GetReleaseRequest, NewTask,
         Release, ReleaseStatus, StartTaskRequest, new_task::Assignee,
@@ -272,6 +275,7 @@ on_each_backend!(
     tasks_added_on_both_are_all_there
     completing_on_one_and_hotfixing_on_the_other_happen_in_one_of_the_two_orders
     one_idempotency_key_on_both_is_one_release
+    names_are_resolved_without_regard_to_case_and_at_most_a_hundred
     both_publish_what_either_committed_and_first_occurrences_are_in_order
     what_one_committed_the_other_leaves_to_it
 );
@@ -383,6 +387,24 @@ async fn one_idempotency_key_on_both_is_one_release(s: Setup) {
         answers.windows(2).all(|pair| pair[0] == pair[1]),
         "all answers are the first"
     );
+}
+
+async fn names_are_resolved_without_regard_to_case_and_at_most_a_hundred(s: Setup) {
+    let resolve = |usernames: Vec<String>| {
+        let request = s.developer.request(ResolveUsersRequest { usernames });
+        let mut identity = IdentityServiceClient::new(s.instances[1].clone());
+        async move { identity.resolve_users(request).await }
+    };
+    let names = ["ADA", "ada", "nobody", "admin", ""].map(str::to_owned);
+    let found = resolve(names.into()).await.unwrap().into_inner().users;
+    let found: BTreeSet<_> = found
+        .iter()
+        .map(|user| (user.username.as_str(), user.email.as_str()))
+        .collect();
+    assert_eq!(found, BTreeSet::from([("ada", ""), ("admin", "")]));
+    let crowd = (0..101).map(|n| format!("user{n}")).collect();
+    let fault = Fault::from(resolve(crowd).await.unwrap_err());
+    assert_eq!(fault.fields[0].field, "usernames");
 }
 
 async fn both_publish_what_either_committed_and_first_occurrences_are_in_order(s: Setup) {

@@ -73,6 +73,13 @@ impl SmtpMailer {
         AsyncSmtpTransport::<Tokio1Executor>::from_url(text).is_ok()
     }
 
+    /// Whether the URL has a password that would be sent unencrypted.
+    #[must_use]
+    pub fn exposes_password(url: &str) -> bool {
+        let plain = url.starts_with("smtp://") && !url.contains("tls=required");
+        plain && url.contains('@')
+    }
+
     async fn try_send(&self, message: Message, to: &Address) -> Sending {
         let failure = match tokio::time::timeout(self.deadline, self.transport.send(message)).await
         {
@@ -135,4 +142,23 @@ fn told(error: &Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_without_tls_is_noticed() {
+        for (url, exposes) in [
+            ("smtp://localhost:2525", false),
+            ("smtp://u:p@mail.example:587?tls=required", false),
+            ("smtps://u:p@mail.example", false),
+            ("smtp://u:p@mail.example", true),
+            ("smtp://u:p@mail.example?tls=opportunistic", true),
+        ] {
+            assert!(SmtpMailer::is_url(url), "{url}");
+            assert_eq!(SmtpMailer::exposes_password(url), exposes, "{url}");
+        }
+    }
 }

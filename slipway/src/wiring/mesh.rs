@@ -350,7 +350,14 @@ fn both(a: Routes, b: Routes) -> Routes {
 fn mailer(settings: &Settings) -> anyhow::Result<SharedMailer> {
     let from = settings.mail_from.clone();
     Ok(match &settings.smtp_url {
-        Some(url) => Arc::new(SmtpMailer::new(url.expose(), from)?),
+        Some(url) => {
+            if SmtpMailer::exposes_password(url.expose()) {
+                tracing::warn!(
+                    "THE MAIL SERVER'S PASSWORD IS SENT UNENCRYPTED: add ?tls=required to smtp_url"
+                );
+            }
+            Arc::new(SmtpMailer::new(url.expose(), from)?)
+        }
         None => {
             let dir = settings.data_dir.join("mail");
             let mailer = FileMailer::new(dir.clone(), from);

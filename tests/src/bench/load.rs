@@ -8,6 +8,7 @@ use std::{
 use anyhow::{bail, ensure};
 use futures::future::try_join_all;
 use hdrhistogram::Histogram;
+use serde_json::Value;
 
 use super::wire::{self, Connection};
 
@@ -64,6 +65,11 @@ impl Script {
         Self::Repeat(format!("GET {path}{}", wire::tail(token)).into_bytes())
     }
 
+    /// `POST` of this body to this path.
+    pub(crate) fn post(path: &str, body: &Value, token: &str) -> Self {
+        Self::Repeat(wire::post(path, body, token))
+    }
+
     fn next(&mut self, request: &mut Vec<u8>) -> bool {
         match self {
             Self::Repeat(bytes) => {
@@ -113,7 +119,7 @@ pub(crate) fn note(times: &mut Histogram<u64>, time: Duration) {
 /// Lets every script run on a connection of its own.
 ///
 /// # Errors
-/// If an answer is not 200, or a script is at its end too early.
+/// If an answer is not 200 or 201, or a script is at its end too early.
 pub(crate) async fn run(
     address: SocketAddr,
     scripts: Vec<Script>,
@@ -151,7 +157,10 @@ async fn client(
             bail!("the prepared tasks ran out: this Slipway is faster than was thought possible");
         }
         let status = connection.call(&request).await?;
-        ensure!(status == 200, "a request was answered with {status}");
+        ensure!(
+            matches!(status, 200 | 201),
+            "a request was answered with {status}"
+        );
         let answered = Instant::now();
         if sent >= begin && answered <= end {
             note(&mut times, answered - sent);

@@ -5,11 +5,13 @@
 //! plain sockets, because it shares the machine's cores with what it measures.
 
 mod arrivals;
+mod comments;
 #[cfg(feature = "kafka")]
 mod ears;
 #[cfg(feature = "kafka")]
 mod events;
 mod load;
+mod mails;
 mod probe;
 mod report;
 mod requests;
@@ -46,6 +48,14 @@ pub(crate) enum Row {
     Fanout,
     /// Memory of connected clients of the stream
     Streams,
+    /// Comments posted a second
+    Posts,
+    /// First pages a second of a discussion with 100,000 comments
+    Pages,
+    /// 10,000 replies in one chain, and to one comment
+    Threads,
+    /// Notifications a second, and from a command to the mail server
+    Mails,
     /// From a commit to the topic and to the wall, on a real Kafka and MongoDB
     #[cfg(feature = "kafka")]
     Events,
@@ -77,6 +87,10 @@ impl Row {
             Self::Commits => requests::commits(plan).await,
             Self::Fanout => streams::fanout(plan).await,
             Self::Streams => streams::held(plan).await,
+            Self::Posts => comments::posts(plan).await,
+            Self::Pages => comments::pages(plan).await,
+            Self::Threads => comments::threads().await,
+            Self::Mails => mails::mails(plan).await,
             #[cfg(feature = "kafka")]
             Self::Events => events::events(plan).await,
         }

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context as _, bail};
+use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -107,6 +108,18 @@ impl Head {
             body,
         }))
     }
+}
+
+/// A whole `POST` request.
+pub(crate) fn post(path: &str, body: &Value, token: &str) -> Vec<u8> {
+    let body = body.to_string();
+    let (head, length) = (tail(token), body.len());
+    let head = head.trim();
+    format!(
+        "POST {path} {head}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n\
+         {body}",
+    )
+    .into_bytes()
 }
 
 /// What stands in a request after its first line, for the bearer of `token`.

@@ -103,6 +103,7 @@ async fn the_walk_through_runs_as_it_stands_and_prints_what_it_shows() {
         .env("TMPDIR", server.data.path())
         .env("SLIPWAY", env!("CARGO_BIN_EXE_slipway-under-test"))
         .env("SLIPWAY_URL", &server.http)
+        .env("SLIPWAY_DATA_DIR", server.data.path().join("data"))
         .env("SLIPWAY_ADMIN_PASSWORD", slipway_tests::ADMIN_PASSWORD)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -73,11 +73,11 @@ fn draft(task: TaskId) -> Comment {
     Comment::begin(task, ada(), content("hello"), now())
 }
 
-fn answer(parent: &Comment) -> Comment {
+pub(super) fn answer(parent: &Comment) -> Comment {
     parent.reply(ada(), content("hi"), now()).unwrap()
 }
 
-fn commit(comment: &Comment) -> Commit {
+pub(super) fn commit(comment: &Comment) -> Commit {
     let payload = CommentPostedEvent {
         task: CommentedTask {
             id: comment.task.0,

@@ -19,6 +19,8 @@ mod order;
 #[cfg(test)]
 mod plans;
 mod posting;
+#[cfg(test)]
+mod settling;
 
 use std::sync::Arc;
 

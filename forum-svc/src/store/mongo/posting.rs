@@ -91,7 +91,7 @@ impl MongoStore {
     }
 
     /// Step 1: the reply's number, or `None` if the parent is deleted.
-    async fn note(
+    pub(super) async fn note(
         &self,
         parent: CommentId,
         reply: &Comment,

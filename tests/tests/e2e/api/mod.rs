@@ -4,6 +4,7 @@
 mod activity;
 mod auth;
 mod bodies;
+mod comments;
 mod conventions;
 mod idempotency;
 mod notifications;
@@ -29,7 +30,7 @@ const UNKNOWN: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 
 /// Every route that takes a body: its path, a body it accepts as far as its form goes, and
 /// a field of it that must be a string.
-fn routes_with_a_body() -> [(&'static str, Value, &'static str); 4] {
+fn routes_with_a_body() -> [(&'static str, Value, &'static str); 6] {
     let account = json!({"username": "eve", "email": "eve@example.com", "password": "12345678"});
     let credentials = json!({"username": "admin", "password": "wrong, but well-formed"});
     let task = json!({"title": "a task", "assignee": "dev-0"});
@@ -41,6 +42,16 @@ fn routes_with_a_body() -> [(&'static str, Value, &'static str); 4] {
             "/releases/01890a5d-ac96-774b-bcce-b302099a8057/tasks",
             task,
             "title",
+        ),
+        (
+            "/tasks/01890a5d-ac96-774b-bcce-b302099a8057/comments",
+            json!({"content": "a comment"}),
+            "content",
+        ),
+        (
+            "/comments/01890a5d-ac96-774b-bcce-b302099a8057/reply",
+            json!({"content": "a reply"}),
+            "content",
         ),
     ]
 }

@@ -16,6 +16,10 @@ async fn a_malformed_id_is_refused_and_an_unknown_one_not_found() -> anyhow::Res
         (Method::GET, "/tasks", "", "TASK_NOT_FOUND"),
         (Method::PATCH, "/tasks", "/start", "TASK_NOT_FOUND"),
         (Method::PATCH, "/tasks", "/complete", "TASK_NOT_FOUND"),
+        (Method::GET, "/tasks", "/comments", "TASK_NOT_FOUND"),
+        (Method::GET, "/comments", "", "COMMENT_NOT_FOUND"),
+        (Method::GET, "/comments", "/replies", "COMMENT_NOT_FOUND"),
+        (Method::DELETE, "/comments", "", "COMMENT_NOT_FOUND"),
     ] {
         for id in ["7", "%00", "%FF", "%F0%9F%9A%80", "-1", &simple, &braced] {
             let path = format!("{before}/{id}{after}");

@@ -1,0 +1,287 @@
+//! A forum to talk to, with a release-svc made up for the tests: it has one task and two
+//! users, remembers whose token it was shown, and can be away.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use forum_svc::{Dependencies, Stores};
+use jiff::SignedDuration;
+use slipway_mesh::{
+    access::{AccessLayer, Issuer, Keyring, Policies, Role, ServiceSecret, Verifier, principal},
+    bus::{Bus as _, EmbeddedBus, Event, SharedBus, TopicSpec},
+    clock::{Clock as _, ManualClock, SystemClock},
+    error::{Fault, Kind},
+    grpc::{Link, Outbound, Surround},
+    life::{Background, Health},
+};
+use slipway_proto::{
+    DESCRIPTOR_SET,
+    common::v1::UserRef,
+    events::{FORUM, TOPICS},
+    forum::v1::{
+        Comment, GetCommentRequest, ListCommentsRequest, PostCommentRequest, PostReplyRequest,
+        forum_service_client::ForumServiceClient,
+    },
+    identity::v1::{
+        GetJwksRequest, GetJwksResponse, GetMeRequest, GetMeResponse, ListUsersRequest,
+        ListUsersResponse, LoginRequest, LoginResponse, RegisterRequest, RegisterResponse,
+        ResolveUsersRequest, ResolveUsersResponse, User,
+        identity_service_server::{IdentityService, IdentityServiceServer},
+    },
+    release::v1::{
+        CompleteTaskRequest, CompleteTaskResponse, GetTaskRequest, GetTaskResponse,
+        ListMyTasksRequest, ListMyTasksResponse, StartTaskRequest, StartTaskResponse, Task,
+        task_service_server::{TaskService, TaskServiceServer},
+    },
+};
+use tonic::{Request, Response, Status, service::Routes};
+use uuid::Uuid;
+
+pub(crate) const TASK: &str = "0190c2b8-7a5e-7c3f-8f00-0000000000cc";
+pub(crate) const UNKNOWN: &str = "0190c2b8-7a5e-7c3f-8f00-0000000000ff";
+pub(crate) const ADA: Uuid = Uuid::from_u128(0xada);
+pub(crate) const BOB: Uuid = Uuid::from_u128(0xb0b);
+const ADMIN: Uuid = Uuid::from_u128(0xad);
+
+/// The made-up release-svc.
+#[derive(Default)]
+pub(crate) struct Release {
+    away: Mutex<bool>,
+    /// Who asked, by the token that was forwarded.
+    callers: Mutex<Vec<String>>,
+}
+
+impl Release {
+    pub(crate) fn is_away(&self, away: bool) {
+        *self.away.lock().unwrap() = away;
+    }
+
+    /// Who has asked since this was called last.
+    pub(crate) fn callers(&self) -> Vec<String> {
+        std::mem::take(&mut self.callers.lock().unwrap())
+    }
+
+    fn asked<T>(&self, request: &Request<T>) -> Result<(), Status> {
+        let caller = principal(request)?.username.clone();
+        self.callers.lock().unwrap().push(caller);
+        if *self.away.lock().unwrap() {
+            return Err(Status::unavailable("connection refused"));
+        }
+        Ok(())
+    }
+}
+
+fn user_ref(id: Uuid, username: &str) -> UserRef {
+    UserRef {
+        id: id.to_string(),
+        username: username.into(),
+    }
+}
+
+#[async_trait]
+impl TaskService for Release {
+    async fn get_task(
+        &self,
+        request: Request<GetTaskRequest>,
+    ) -> Result<Response<GetTaskResponse>, Status> {
+        self.asked(&request)?;
+        if request.get_ref().id != TASK {
+            return Err(Fault::new(Kind::NotFound, "TASK_NOT_FOUND", "There is none.").into());
+        }
+        let task = Some(Task {
+            id: TASK.into(),
+            release_id: Uuid::from_u128(7).to_string(),
+            release_name: "Autumn".into(),
+            title: "Write the notes".into(),
+            assignee: Some(user_ref(ADA, "ada")),
+            ..Task::default()
+        });
+        Ok(Response::new(GetTaskResponse { task }))
+    }
+
+    async fn list_my_tasks(
+        &self,
+        _: Request<ListMyTasksRequest>,
+    ) -> Result<Response<ListMyTasksResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn start_task(
+        &self,
+        _: Request<StartTaskRequest>,
+    ) -> Result<Response<StartTaskResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn complete_task(
+        &self,
+        _: Request<CompleteTaskRequest>,
+    ) -> Result<Response<CompleteTaskResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+}
+
+#[async_trait]
+impl IdentityService for Release {
+    async fn resolve_users(
+        &self,
+        request: Request<ResolveUsersRequest>,
+    ) -> Result<Response<ResolveUsersResponse>, Status> {
+        self.asked(&request)?;
+        let names = &request.get_ref().usernames;
+        let users = [(BOB, "Bob"), (ADA, "ada")].into_iter();
+        let users = users.filter(|(_, name)| names.contains(&name.to_lowercase()));
+        let users = users.map(|(id, name)| User {
+            id: id.to_string(),
+            username: name.into(),
+            ..User::default()
+        });
+        let users = users.collect();
+        Ok(Response::new(ResolveUsersResponse { users }))
+    }
+
+    async fn register(
+        &self,
+        _: Request<RegisterRequest>,
+    ) -> Result<Response<RegisterResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn login(&self, _: Request<LoginRequest>) -> Result<Response<LoginResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn get_me(&self, _: Request<GetMeRequest>) -> Result<Response<GetMeResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn list_users(
+        &self,
+        _: Request<ListUsersRequest>,
+    ) -> Result<Response<ListUsersResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn get_jwks(
+        &self,
+        _: Request<GetJwksRequest>,
+    ) -> Result<Response<GetJwksResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+}
+
+pub(crate) struct Forum {
+    pub(crate) client: ForumServiceClient<Link>,
+    pub(crate) release: Arc<Release>,
+    pub(crate) ada: Outbound,
+    pub(crate) bob: Outbound,
+    pub(crate) admin: Outbound,
+    pub(crate) nobody: Outbound,
+    clock: Arc<ManualClock>,
+    bus: SharedBus,
+    background: Background,
+    _dir: tempfile::TempDir,
+}
+
+impl Forum {
+    pub(crate) async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Arc::new(ManualClock::at(SystemClock.now()));
+        let bus = EmbeddedBus::open(&dir.path().join("bus.db"), clock.clone()).unwrap();
+        let topics: Vec<_> = TOPICS.iter().map(TopicSpec::from).collect();
+        bus.create_topics(&topics).await.unwrap();
+        let bus: SharedBus = Arc::new(bus);
+        let keys = Arc::new(Keyring::ephemeral());
+        let verifier = Verifier::with_keys(keys.jwks(), ServiceSecret::random(), clock.clone());
+        let policies = Policies::from_descriptor_set(DESCRIPTOR_SET).unwrap();
+        let access = AccessLayer::new(Arc::new(policies), Arc::new(verifier));
+        let surround = Surround::new(access);
+        let release = Arc::new(Release::default());
+        let release_routes = Routes::new(TaskServiceServer::from_arc(Arc::clone(&release)))
+            .add_service(IdentityServiceServer::from_arc(Arc::clone(&release)));
+        let background = Background::default();
+        let routes = forum_svc::build(Dependencies {
+            stores: Stores::sqlite(&dir.path().join("forum.db")).unwrap(),
+            release: Link::local(surround.around(release_routes)),
+            bus: bus.clone(),
+            clock: clock.clone(),
+            background: background.clone(),
+            health: Health::default(),
+        });
+        let issuer = Issuer::new(keys, Duration::from_secs(24 * 3600), clock.clone());
+        let signed_in =
+            |id, name: &str, role| Outbound::with_token(issuer.issue(id, name, role).unwrap().text);
+        Self {
+            client: ForumServiceClient::new(Link::local(surround.around(routes))),
+            release,
+            ada: signed_in(ADA, "ada", Role::Developer),
+            bob: signed_in(BOB, "Bob", Role::Developer),
+            admin: signed_in(ADMIN, "admin", Role::Admin),
+            nobody: Outbound::default(),
+            clock,
+            bus,
+            background,
+            _dir: dir,
+        }
+    }
+
+    /// Lets what is remembered of tasks become too old.
+    pub(crate) fn later(&self) {
+        self.clock.advance(SignedDuration::from_mins(5));
+    }
+
+    pub(crate) async fn post(&self, by: &Outbound, text: &str) -> Result<Comment, Fault> {
+        let request = by.request(PostCommentRequest {
+            task_id: TASK.into(),
+            content: text.into(),
+        });
+        let posted = self.client.clone().post_comment(request).await;
+        Ok(posted?.into_inner().comment.unwrap())
+    }
+
+    pub(crate) async fn reply(
+        &self,
+        by: &Outbound,
+        to: &Comment,
+        text: &str,
+    ) -> Result<Comment, Fault> {
+        let request = by.request(PostReplyRequest {
+            comment_id: to.id.clone(),
+            content: text.into(),
+        });
+        let posted = self.client.clone().post_reply(request).await;
+        Ok(posted?.into_inner().comment.unwrap())
+    }
+
+    pub(crate) async fn get(&self, id: &str) -> Result<Comment, Fault> {
+        let request = self.ada.request(GetCommentRequest { id: id.into() });
+        let found = self.client.clone().get_comment(request).await;
+        Ok(found?.into_inner().comment.unwrap())
+    }
+
+    pub(crate) async fn list(&self, task: &str) -> Result<Vec<Comment>, Fault> {
+        let request = self.ada.request(ListCommentsRequest {
+            task_id: task.into(),
+            ..ListCommentsRequest::default()
+        });
+        let found = self.client.clone().list_comments(request).await;
+        Ok(found?.into_inner().comments)
+    }
+
+    /// Everything that was published, once everything is.
+    pub(crate) async fn events(self, count: usize) -> Vec<Event> {
+        self.background.stop(Duration::from_secs(10)).await;
+        let topics = [FORUM.name.to_owned()];
+        let mut subscription = self.bus.subscribe("test", &topics).await.unwrap();
+        let mut events = Vec::new();
+        while events.len() < count {
+            for delivery in subscription.next(1_000).await.unwrap() {
+                events.push(Event::from_record(&delivery.record).unwrap());
+            }
+        }
+        events
+    }
+}

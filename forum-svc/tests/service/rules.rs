@@ -1,0 +1,208 @@
+//! Who may do what, and what is refused.
+
+use slipway_mesh::{
+    error::{Fault, Kind},
+    grpc::Outbound,
+};
+use slipway_proto::forum::v1::{
+    Comment, DeleteCommentRequest, EditCommentRequest, ListCommentsRequest, ListRepliesRequest,
+};
+
+use crate::harness::{Forum, TASK, UNKNOWN};
+
+async fn edit(forum: &Forum, by: &Outbound, of: &Comment, revision: u64) -> Result<Comment, Fault> {
+    let request = by.request(EditCommentRequest {
+        id: of.id.clone(),
+        content: "Edited".into(),
+        revision,
+    });
+    let edited = forum.client.clone().edit_comment(request).await;
+    Ok(edited?.into_inner().comment.unwrap())
+}
+
+async fn delete(forum: &Forum, by: &Outbound, of: &Comment) -> Result<(), Fault> {
+    let request = by.request(DeleteCommentRequest { id: of.id.clone() });
+    forum.client.clone().delete_comment(request).await?;
+    Ok(())
+}
+
+fn code<T>(result: Result<T, Fault>) -> String {
+    result.map_or_else(|fault| fault.code, |_| "OK".into())
+}
+
+#[tokio::test]
+async fn only_its_author_edits_a_comment_and_only_the_revision_they_name() {
+    let forum = Forum::new().await;
+    let comment = forum.post(&forum.ada, "First").await.unwrap();
+    forum.reply(&forum.bob, &comment, "Hm").await.unwrap();
+    for by in [&forum.bob, &forum.admin] {
+        assert_eq!(code(edit(&forum, by, &comment, 0).await), "NOT_AUTHOR");
+    }
+    let edited = edit(&forum, &forum.ada, &comment, 1).await.unwrap();
+    assert_eq!((edited.content.as_str(), edited.revision), ("Edited", 2));
+    assert!(edited.edited_at.is_some());
+    assert_eq!((edited.reply_count, edited.descendant_count), (1, Some(1)));
+    let outdated = edit(&forum, &forum.ada, &comment, 1).await.unwrap_err();
+    assert_eq!(outdated.kind, Kind::Contended);
+    assert_eq!(
+        (outdated.code.as_str(), &outdated.facts["revision"]),
+        ("COMMENT_CHANGED", &2.into())
+    );
+    assert_eq!(forum.get(&comment.id).await.unwrap(), edited);
+}
+
+#[tokio::test]
+async fn its_author_and_an_admin_delete_a_comment_and_it_stays_as_a_tombstone() {
+    let forum = Forum::new().await;
+    let comment = forum.post(&forum.ada, "Secret").await.unwrap();
+    let reply = forum
+        .reply(&forum.ada, &comment, "Secret too")
+        .await
+        .unwrap();
+    assert_eq!(
+        code(delete(&forum, &forum.bob, &comment).await),
+        "NOT_AUTHOR"
+    );
+    delete(&forum, &forum.ada, &comment).await.unwrap();
+    delete(&forum, &forum.admin, &reply).await.unwrap();
+    // Again is fine; for others it is still not theirs.
+    delete(&forum, &forum.ada, &comment).await.unwrap();
+    assert_eq!(
+        code(delete(&forum, &forum.bob, &comment).await),
+        "NOT_AUTHOR"
+    );
+    let found = forum.list(TASK).await.unwrap();
+    assert_eq!(found.len(), 2);
+    for tombstone in &found {
+        assert!(tombstone.deleted && tombstone.author.is_none());
+        assert_eq!(tombstone.content, "");
+    }
+    assert_eq!(
+        (found[0].reply_count, found[0].descendant_count),
+        (1, Some(1))
+    );
+    assert_eq!(
+        code(edit(&forum, &forum.ada, &comment, 0).await),
+        "COMMENT_DELETED"
+    );
+    assert_eq!(
+        code(forum.reply(&forum.bob, &comment, "x").await),
+        "COMMENT_DELETED"
+    );
+    // What hangs on it goes on elsewhere.
+    assert_eq!(
+        code(forum.reply(&forum.bob, &reply, "x").await),
+        "COMMENT_DELETED"
+    );
+}
+
+#[tokio::test]
+async fn what_does_not_exist_is_not_found() {
+    let forum = Forum::new().await;
+    let ghost = Comment {
+        id: UNKNOWN.into(),
+        ..Comment::default()
+    };
+    assert_eq!(code(forum.get(UNKNOWN).await), "COMMENT_NOT_FOUND");
+    assert_eq!(
+        code(forum.reply(&forum.ada, &ghost, "x").await),
+        "COMMENT_NOT_FOUND"
+    );
+    assert_eq!(
+        code(edit(&forum, &forum.ada, &ghost, 0).await),
+        "COMMENT_NOT_FOUND"
+    );
+    assert_eq!(
+        code(delete(&forum, &forum.admin, &ghost).await),
+        "COMMENT_NOT_FOUND"
+    );
+    let request = forum.ada.request(ListRepliesRequest {
+        comment_id: UNKNOWN.into(),
+        ..ListRepliesRequest::default()
+    });
+    let refused = forum.client.clone().list_replies(request).await;
+    assert_eq!(code(refused.map_err(Fault::from)), "COMMENT_NOT_FOUND");
+}
+
+#[tokio::test]
+async fn a_content_within_its_limits_comes_back_to_the_byte_and_no_other_is_taken() {
+    let forum = Forum::new().await;
+    let longest = "ж".repeat(10_000);
+    for good in ["x", "  \r\n# 👩‍🚀\t\u{1b}", &longest] {
+        let posted = forum.post(&forum.ada, good).await.unwrap();
+        assert_eq!(forum.get(&posted.id).await.unwrap().content, good);
+    }
+    let root = forum.post(&forum.ada, "root").await.unwrap();
+    let too_long = "x".repeat(10_001);
+    for bad in ["", " \n\t", "a\0b", &too_long] {
+        for refused in [
+            forum.post(&forum.ada, bad).await,
+            forum.reply(&forum.ada, &root, bad).await,
+        ] {
+            assert_eq!(refused.unwrap_err().fields[0].field, "content");
+        }
+    }
+    assert_eq!(forum.list(TASK).await.unwrap().len(), 4);
+}
+
+#[tokio::test]
+async fn a_cursor_opens_only_the_list_that_issued_it() {
+    let forum = Forum::new().await;
+    for _ in 0..3 {
+        forum.post(&forum.ada, "x").await.unwrap();
+    }
+    let page = |task: &str, token: &str, max_levels| {
+        let request = forum.ada.request(ListCommentsRequest {
+            task_id: task.into(),
+            page_size: 2,
+            page_token: token.into(),
+            max_levels,
+        });
+        let mut client = forum.client.clone();
+        async move {
+            client
+                .list_comments(request)
+                .await
+                .map(tonic::Response::into_inner)
+        }
+    };
+    let first = page(TASK, "", 0).await.unwrap();
+    let second = page(TASK, &first.next_page_token, 0).await.unwrap();
+    assert_eq!(
+        (second.comments.len(), second.next_page_token.as_str()),
+        (1, "")
+    );
+    for (task, token, levels) in [
+        (UNKNOWN, first.next_page_token.as_str(), 0),
+        (TASK, &first.next_page_token, 50),
+        (TASK, "x", 0),
+    ] {
+        let refused = Fault::from(page(task, token, levels).await.unwrap_err());
+        assert_eq!(refused.fields[0].field, "cursor");
+    }
+}
+
+#[tokio::test]
+async fn nobody_reads_or_posts_without_signing_in() {
+    let forum = Forum::new().await;
+    let comment = forum.post(&forum.ada, "x").await.unwrap();
+    assert_eq!(
+        code(forum.post(&forum.nobody, "x").await),
+        "UNAUTHENTICATED"
+    );
+    assert_eq!(
+        code(forum.reply(&forum.nobody, &comment, "x").await),
+        "UNAUTHENTICATED"
+    );
+    assert_eq!(
+        code(edit(&forum, &forum.nobody, &comment, 0).await),
+        "UNAUTHENTICATED"
+    );
+    assert_eq!(
+        code(delete(&forum, &forum.nobody, &comment).await),
+        "UNAUTHENTICATED"
+    );
+    let request = forum.nobody.request(ListCommentsRequest::default());
+    let refused = forum.client.clone().list_comments(request).await;
+    assert_eq!(code(refused.map_err(Fault::from)), "UNAUTHENTICATED");
+}
