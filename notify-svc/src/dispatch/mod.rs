@@ -211,6 +211,7 @@ impl Dispatcher {
         claim: &Claim,
         limit: usize,
     ) -> Result<Vec<Claimed>, StoreError> {
+        self.templates.known().await?;
         let claimed = self.notifications.claim(claim, limit).await?;
         let users = users(claimed.iter());
         let known = match users.is_empty() {

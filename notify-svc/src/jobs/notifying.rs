@@ -48,6 +48,7 @@ impl Notifying {
     /// Looks up the types among these events that this process does not know: another may
     /// have just made their templates.
     async fn look_up(&self, events: &[Event]) -> Result<(), StoreError> {
+        self.notifier.templates.known().await?;
         for kind in events.iter().filter_map(audience::announced) {
             self.notifier.templates.with(&kind).await?;
         }

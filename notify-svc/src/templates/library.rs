@@ -14,7 +14,7 @@ use std::{
 use arc_swap::ArcSwap;
 use serde_json::{Map, Value};
 use slipway_mesh::life::Background;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 
 use super::{Content, Source, Templates, Variable, Version, built_in, check, sample};
 use crate::store::{StoreError, templates::TemplateStore};
@@ -28,6 +28,8 @@ pub struct Library {
     current: ArcSwap<Current>,
     /// Of two looks at the same time, the second waits for the first.
     looking: Mutex<()>,
+    /// Whether this process has looked at all.
+    seen: OnceCell<()>,
 }
 
 /// The templates as they were at a moment.
@@ -55,6 +57,7 @@ impl Library {
             store,
             current: ArcSwap::from_pointee(current),
             looking: Mutex::new(()),
+            seen: OnceCell::new(),
         }
     }
 
@@ -62,6 +65,15 @@ impl Library {
     #[must_use]
     pub fn current(&self) -> Arc<Current> {
         self.current.load_full()
+    }
+
+    /// Looks, if this process never has: before that it knows of nothing that was saved.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn known(&self) -> Result<(), StoreError> {
+        let look = || async { self.look().await.map(|_| ()) };
+        self.seen.get_or_try_init(look).await.copied()
     }
 
     /// The templates, looked up if `kind` is not among those that this process knows.
