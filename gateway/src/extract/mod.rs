@@ -5,11 +5,13 @@
 //! client sends there is ignored.
 
 mod caller;
+mod condition;
 mod hook;
 mod params;
 mod payload;
 
 pub(crate) use caller::{COOKIE, Caller, Visitor};
+pub(crate) use condition::if_match;
 pub(crate) use hook::Hook;
-pub(crate) use params::{ListParams, Params, PathId, list, parsed};
+pub(crate) use params::{ListParams, Params, PathId, PathName, list, parsed};
 pub(crate) use payload::Payload;

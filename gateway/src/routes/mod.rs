@@ -9,9 +9,13 @@ mod chat;
 mod comments;
 mod dead_letters;
 mod document;
+mod events;
 mod incidents;
+mod notifications;
+mod preferences;
 mod releases;
 mod tasks;
+mod templates;
 mod users;
 
 use std::{sync::Arc, time::Duration};
@@ -38,6 +42,10 @@ pub(crate) fn router(app: AppState, deadline: Duration) -> Router {
         .merge(comments::routes())
         .merge(chat::routes())
         .merge(activity::routes())
+        .merge(notifications::routes())
+        .merge(preferences::routes())
+        .merge(events::routes())
+        .merge(templates::routes())
         .merge(dead_letters::routes())
         .merge(incidents::routes())
         .split_for_parts();

@@ -2,7 +2,11 @@
 
 mod convert;
 mod dead_letters;
+mod events;
 mod incidents;
+mod notifications;
+mod preferences;
+mod templates;
 mod watch;
 
 use std::sync::Arc;
@@ -17,7 +21,11 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 pub(crate) use dead_letters::DeadLetterApi;
+pub(crate) use events::EventApi;
 pub(crate) use incidents::IncidentApi;
+pub(crate) use notifications::NotificationApi;
+pub(crate) use preferences::PreferenceApi;
+pub(crate) use templates::TemplateApi;
 
 use crate::{newest::Newest, store::activity::ActivityStore};
 use watch::Watcher;

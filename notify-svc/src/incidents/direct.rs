@@ -1,6 +1,6 @@
 //! Mails past the database, while that is what is wrong.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
 use futures::future::join_all;
 use jiff::Timestamp;
@@ -109,8 +109,11 @@ impl Direct {
         };
         let begun = Instant::now();
         let mut notification = self.notifier.prepare(event_id, draft).ok()?;
-        let templates = Arc::clone(&self.notifier.templates);
-        let body = templates.body(&notification.kind, data, &to.name).ok()?;
+        let templates = self.notifier.templates.current();
+        let body = templates
+            .templates()
+            .body(&notification.kind, data, &to.name);
+        let body = body.ok()?;
         let mail = Mail {
             id: notification.id,
             to: to.address.parse().ok()?,
@@ -144,7 +147,8 @@ impl Direct {
             };
             mailed.notifications.clone()
         };
-        self.notifier.enqueue(notifications).await?;
+        // As it was, whatever the recipient wishes by now.
+        self.notifier.store.enqueue(notifications).await?;
         self.mailed.lock().remove(fingerprint);
         Ok(())
     }

@@ -19,9 +19,11 @@ use crate::{
     store::{
         incidents::SqliteIncidentStore,
         notifications::{NotificationStore, Query, SqliteNotificationStore},
+        preferences::SqlitePreferenceStore,
         recipients::SqliteRecipientStore,
+        templates::SqliteTemplateStore,
     },
-    templates::Templates,
+    templates::Library,
 };
 
 /// A store whose database can be away.
@@ -133,7 +135,11 @@ impl Scene {
         let notifications = Arc::new(SqliteNotificationStore::new(db.clone()));
         let notifier = Notifier {
             store: notifications.clone(),
-            templates: Arc::new(Templates::built_in("http://x.example")),
+            preferences: Arc::new(SqlitePreferenceStore::new(db.clone())),
+            templates: Arc::new(Library::new(
+                Arc::new(SqliteTemplateStore::new(db.clone())),
+                "http://x.example",
+            )),
             clock: Arc::new(SystemClock),
             bell: Bell::default(),
         };

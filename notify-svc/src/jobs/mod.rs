@@ -3,6 +3,7 @@
 //! on the entries that other replicas append.
 
 mod desk;
+mod forgetting;
 mod incidents;
 mod lookout;
 mod notifying;
@@ -11,6 +12,7 @@ mod pruning;
 mod recipients;
 
 pub(crate) use desk::Desk;
+pub(crate) use forgetting::Forgetting;
 pub(crate) use incidents::spawn as incidents;
 pub(crate) use lookout::Lookout;
 pub(crate) use notifying::Notifying;

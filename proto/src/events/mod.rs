@@ -14,7 +14,9 @@ mod user;
 
 pub use chat::ChatAnsweredEvent;
 pub use comment::{CommentPostedEvent, CommentRepliedEvent, CommentedTask};
-pub use notification::{NotificationFailedEvent, NotificationSentEvent};
+pub use notification::{
+    NotificationFailedEvent, NotificationRequestedEvent, NotificationSentEvent,
+};
 pub use release::{ReleaseCompletedEvent, ReleaseCreatedEvent, ReleaseReopenedEvent};
 pub use system::SystemErrorEvent;
 pub use task::{
@@ -135,6 +137,7 @@ pub const CATALOGUE: &[Kind] = &[
     kind::<CommentPostedEvent>(),
     kind::<CommentRepliedEvent>(),
     kind::<ChatAnsweredEvent>(),
+    kind::<NotificationRequestedEvent>(),
     kind::<NotificationSentEvent>(),
     kind::<NotificationFailedEvent>(),
     kind::<SystemErrorEvent>(),
