@@ -5,7 +5,7 @@ use slipway_tests::{Client, team::id};
 
 use super::{
     super::{invalid, post_with_key, start},
-    has, mail, order, put, until,
+    has, known, mail, order, put, until,
 };
 
 const ORDERS: &str = "/events/order-placed";
@@ -25,6 +25,7 @@ fn event(recipients: &[&str]) -> Value {
 async fn an_accepted_event_is_mailed_and_shows_what_became_of_it() -> anyhow::Result<()> {
     let (server, team) = start(2).await?;
     with_orders(&team.admin).await?;
+    known(&team.admin, &["dev-0", "dev-1"]).await?;
     let answer = team
         .admin
         .post(ORDERS, &event(&["DEV-0", "dev-1", "dev-0"]))
@@ -82,6 +83,7 @@ async fn an_event_that_cannot_be_is_refused() -> anyhow::Result<()> {
     let none = admin.post(ORDERS, &event(&[])).await?;
     assert_eq!(none.refused(404, "UNKNOWN_EVENT_TYPE")["types"], json!([]));
     with_orders(admin).await?;
+    known(admin, &["dev-0"]).await?;
     let unknown = admin.post("/events/order-lost", &event(&[])).await?;
     let known = unknown.refused(404, "UNKNOWN_EVENT_TYPE");
     assert_eq!(known["types"], json!(["order-placed"]));

@@ -60,8 +60,24 @@ fn has(status: &'static str) -> impl Fn(&Value) -> bool {
 /// The mail of a notification, as it was written.
 async fn mail(server: &Process, notification: &Value) -> anyhow::Result<String> {
     let id = notification["id"].as_str().context("id")?;
-    let file = server.data.path().join("mail").join(format!("{id}.eml"));
+    let file = server.data.path().join(format!("data/mail/{id}.eml"));
     Ok(tokio::fs::read_to_string(file).await?)
+}
+
+/// Waits until these names are known where notifications are made: accounts get there by
+/// their events.
+async fn known(admin: &Client, names: &[&str]) -> anyhow::Result<()> {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    for name in names {
+        let path = format!("/admin/notifications?recipient={name}");
+        while admin.get(&path).await?.status != 200 {
+            if tokio::time::Instant::now() > deadline {
+                bail!("{name} is not known");
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    Ok(())
 }
 
 /// The templates of orders.
