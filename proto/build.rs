@@ -6,6 +6,7 @@ use std::{env, error::Error, fs, path::PathBuf};
 use prost::Message as _;
 
 const FILES: &[&str] = &[
+    "proto/slipway/chat/v1/chat.proto",
     "proto/slipway/common/v1/access.proto",
     "proto/slipway/common/v1/user_ref.proto",
     "proto/slipway/forum/v1/forum.proto",

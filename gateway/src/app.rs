@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use slipway_mesh::{access::Verifier, clock::SharedClock, grpc::Link};
 use slipway_proto::{
+    chat::v1::chat_service_client::ChatServiceClient,
     forum::v1::forum_service_client::ForumServiceClient,
     identity::v1::identity_service_client::IdentityServiceClient,
     notify::v1::{
@@ -34,6 +35,7 @@ pub(crate) struct App {
     releases: ReleaseServiceClient<Link>,
     tasks: TaskServiceClient<Link>,
     forum: ForumServiceClient<Link>,
+    chat: ChatServiceClient<Link>,
     activity: ActivityServiceClient<Link>,
     dead_letters: DeadLetterServiceClient<Link>,
     notifications: NotificationServiceClient<Link>,
@@ -54,6 +56,7 @@ impl App {
         let Dependencies {
             release,
             forum,
+            chat,
             notify,
             verifier,
             services,
@@ -79,6 +82,7 @@ impl App {
                 .max_decoding_message_size(MAX_ANSWER),
             tasks: TaskServiceClient::new(release).max_decoding_message_size(MAX_ANSWER),
             forum: ForumServiceClient::new(forum).max_decoding_message_size(MAX_ANSWER),
+            chat: ChatServiceClient::new(chat).max_decoding_message_size(MAX_ANSWER),
             activity,
             dead_letters,
             notifications,
@@ -112,6 +116,11 @@ impl App {
     /// A client of the forum service.
     pub(crate) fn forum(&self) -> ForumServiceClient<Link> {
         self.forum.clone()
+    }
+
+    /// A client of the chat service.
+    pub(crate) fn chat(&self) -> ChatServiceClient<Link> {
+        self.chat.clone()
     }
 
     /// A client of the desk of dead letters.

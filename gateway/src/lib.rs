@@ -82,6 +82,8 @@ pub struct Dependencies {
     pub release: Link,
     /// The forum service.
     pub forum: Link,
+    /// The chat service.
+    pub chat: Link,
     /// The services of notify-svc.
     pub notify: Link,
     /// Verifies the tokens of clients.

@@ -35,6 +35,13 @@ const MAX_REQUEST_ID: usize = 128;
 /// of it.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// Where a model writes the answer: it may take this long, which is longer than the
+/// assistant is given.
+const PATIENT: Duration = Duration::from_secs(300);
+
+/// The routes where one does.
+const PATIENT_ROUTES: [&str; 2] = ["/chat/{sessionId}/message", "/v1/chat/{sessionId}/message"];
+
 /// Surrounds a request. `deadline` bounds the time to the head of the answer; a stream
 /// may go on after it.
 pub(crate) async fn surround(
@@ -45,6 +52,11 @@ pub(crate) async fn surround(
     let started = Instant::now();
     let method = method_label(request.method());
     let route = route_label(&request);
+    let deadline = if PATIENT_ROUTES.contains(&route.as_str()) {
+        PATIENT
+    } else {
+        deadline + GRACE
+    };
     let request_id = request_id(request.headers());
     let trace = TraceContext::continue_from(
         request
@@ -60,7 +72,7 @@ pub(crate) async fn surround(
         request_id = request_id.to_str().unwrap_or_default(),
     );
     let mut response = trace
-        .scope(answer(deadline + GRACE, request, next).instrument(span.clone()))
+        .scope(answer(deadline, request, next).instrument(span.clone()))
         .await;
 
     let status = response.status().as_u16();

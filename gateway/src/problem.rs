@@ -120,7 +120,8 @@ impl Problem {
         }
     }
 
-    fn body(&self) -> Vec<u8> {
+    /// Its JSON, on one line.
+    pub(crate) fn body(&self) -> Vec<u8> {
         let fault = &self.fault;
         // The facts come first: what the format itself defines cannot be overwritten.
         let mut members: Map<String, Value> = fault.facts.clone();

@@ -52,6 +52,15 @@ pub mod notify {
     }
 }
 
+/// `slipway.chat`: the assistant.
+pub mod chat {
+    /// Generated from `proto/slipway/chat/v1`.
+    #[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated code")]
+    pub mod v1 {
+        tonic::include_proto!("slipway.chat.v1");
+    }
+}
+
 /// All contracts as an encoded `FileDescriptorSet`, comments and extensions included:
 /// for reflection and for the access rules.
 pub const DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/slipway.bin"));

@@ -48,6 +48,7 @@ pub enum Command {
     /// Run only the gateway: REST and live streams for clients
     #[command(after_help = "Example: slipway gateway --http-addr 0.0.0.0:8080 \
                       --release-url http://release:50051 --forum-url http://forum:50051 \
+                      --chat-url http://chat:50051 \
                       --notify-url http://notify:50051")]
     Gateway,
     /// Run only the release service: accounts, releases and tasks
@@ -57,6 +58,10 @@ pub enum Command {
     #[command(after_help = "Example: slipway forum --grpc-addr 0.0.0.0:50051 \
                       --release-url http://release:50051")]
     Forum,
+    /// Run only the chat service: the assistant
+    #[command(after_help = "Example: slipway chat --grpc-addr 0.0.0.0:50051 \
+                      --release-url http://release:50051 --ollama-url http://ollama:11434")]
+    Chat,
     /// Run only the notification service: the wall of activity
     #[command(after_help = "Example: slipway notify --grpc-addr 0.0.0.0:50051 \
                       --release-url http://release:50051")]
@@ -109,6 +114,7 @@ impl Command {
             Self::Gateway => Some(Role::Gateway),
             Self::Release => Some(Role::Release),
             Self::Forum => Some(Role::Forum),
+            Self::Chat => Some(Role::Chat),
             Self::Notify => Some(Role::Notify),
             Self::Topics { .. }
             | Self::Config { .. }
@@ -145,6 +151,8 @@ pub enum Role {
     Release,
     /// The forum service.
     Forum,
+    /// The chat service.
+    Chat,
     /// The notification service.
     Notify,
 }
@@ -170,6 +178,7 @@ impl fmt::Display for Role {
             Self::Gateway => "gateway",
             Self::Release => "release",
             Self::Forum => "forum",
+            Self::Chat => "chat",
             Self::Notify => "notify",
         })
     }

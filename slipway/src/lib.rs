@@ -73,7 +73,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     let command = cli.command.unwrap_or(Command::All);
     if cli.ready_file.is_some() && command.role().is_none() {
         let text = "--ready-file belongs to the commands that serve: all, gateway, release, forum, \
-                    notify";
+                    chat, notify";
         return Err(UsageError(text.into()).into());
     }
     let layers = Layers::of_process(cli.config, &cli.overrides);
@@ -82,6 +82,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Gateway => serve(Role::Gateway, &layers, cli.ready_file),
         Command::Release => serve(Role::Release, &layers, cli.ready_file),
         Command::Forum => serve(Role::Forum, &layers, cli.ready_file),
+        Command::Chat => serve(Role::Chat, &layers, cli.ready_file),
         Command::Notify => serve(Role::Notify, &layers, cli.ready_file),
         Command::Topics { json } => block_on(commands::topics::run(&layers, json))?,
         Command::Config {

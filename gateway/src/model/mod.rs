@@ -3,6 +3,7 @@
 //! Fields that have no value are `null`, never absent.
 
 mod activity;
+mod chat;
 mod comment;
 mod dead_letter;
 mod event;
@@ -16,6 +17,9 @@ mod template;
 mod user;
 
 pub(crate) use activity::{ActivityEntry, ActivityQuery, NoNumber, Sequence, StreamQuery};
+pub(crate) use chat::{
+    AssistantAnswer, ChatMessage, ChatSession, HistoryQuery, NewSession, Said, SessionsQuery,
+};
 pub(crate) use comment::{
     Comment, CommentItem, DiscussionQuery, NewComment, View, answered, nest, replies_page,
 };

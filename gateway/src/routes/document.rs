@@ -34,6 +34,7 @@ use crate::{extract::COOKIE, problem::PROBLEM_JSON};
         (name = "releases", description = "Planning, completing and reopening releases"),
         (name = "tasks", description = "A developer's work"),
         (name = "discussion", description = "Threads of comments under every task"),
+        (name = "assistant", description = "Conversations with the assistant"),
         (name = "activity", description = "The wall of activity"),
         (name = "notifications", description = "What people are told by email"),
         (name = "administration", description = "For administrators"),

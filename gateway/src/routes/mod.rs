@@ -5,6 +5,7 @@
 
 mod activity;
 mod auth;
+mod chat;
 mod comments;
 mod dead_letters;
 mod document;
@@ -38,6 +39,7 @@ pub(crate) fn router(app: AppState, deadline: Duration) -> Router {
         .merge(releases::routes())
         .merge(tasks::routes())
         .merge(comments::routes())
+        .merge(chat::routes())
         .merge(activity::routes())
         .merge(notifications::routes())
         .merge(preferences::routes())

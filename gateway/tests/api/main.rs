@@ -5,6 +5,7 @@
 
 mod accounts;
 mod activity;
+mod chat;
 mod comments;
 mod conventions;
 mod document;

@@ -5,14 +5,15 @@ mod entry;
 mod filter;
 mod sentence;
 
-use slipway_proto::events::{NOTIFICATIONS, Topic};
+use slipway_proto::events::{CHAT, NOTIFICATIONS, Topic};
 
 pub use entry::{Activity, Entry};
 pub use filter::{Filter, MalformedPattern, TypePattern};
 
 /// Whether the wall shows the events of a topic. Who was sent which mail is between
-/// Slipway and its recipient, and every mail tells of an event that is on the wall.
+/// Slipway and its recipient, and every mail tells of an event that is on the wall. That
+/// somebody talks to the assistant is nobody else's business.
 #[must_use]
 pub fn is_shown(topic: &Topic) -> bool {
-    *topic != NOTIFICATIONS
+    ![CHAT, NOTIFICATIONS].contains(topic)
 }

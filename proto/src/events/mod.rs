@@ -4,12 +4,14 @@
 //! a record's value holds. Within a major version a payload changes only by optional
 //! fields, so that old readers and old writers go on working: a test holds the schemas.
 
+mod chat;
 mod comment;
 mod notification;
 mod release;
 mod task;
 mod user;
 
+pub use chat::ChatAnsweredEvent;
 pub use comment::{CommentPostedEvent, CommentRepliedEvent, CommentedTask};
 pub use notification::{
     NotificationFailedEvent, NotificationRequestedEvent, NotificationSentEvent,
@@ -58,8 +60,14 @@ pub const NOTIFICATIONS: Topic = Topic {
     partitions: 12,
 };
 
+/// Events about conversations with the assistant; keyed by session id.
+pub const CHAT: Topic = Topic {
+    name: "slipway.chat",
+    partitions: 6,
+};
+
 /// Every topic with domain events.
-pub const TOPICS: &[Topic] = &[USERS, RELEASES, FORUM, NOTIFICATIONS];
+pub const TOPICS: &[Topic] = &[USERS, RELEASES, FORUM, CHAT, NOTIFICATIONS];
 
 /// The payload of one type of event.
 pub trait Payload: Serialize + DeserializeOwned + JsonSchema {
@@ -120,6 +128,7 @@ pub const CATALOGUE: &[Kind] = &[
     kind::<TaskReminderDueEvent>(),
     kind::<CommentPostedEvent>(),
     kind::<CommentRepliedEvent>(),
+    kind::<ChatAnsweredEvent>(),
     kind::<NotificationRequestedEvent>(),
     kind::<NotificationSentEvent>(),
     kind::<NotificationFailedEvent>(),

@@ -124,6 +124,8 @@ keys! {
         "Where the release service is", "http or https URLs without a path, separated by commas alone, such as http://release:50051";
     FORUM_URL = "forum_url", Described("in process"),
         "Where the forum service is", "http or https URLs without a path, separated by commas alone, such as http://forum:50051";
+    CHAT_URL = "chat_url", Described("in process"),
+        "Where the chat service is", "http or https URLs without a path, separated by commas alone, such as http://chat:50051";
     NOTIFY_URL = "notify_url", Described("in process"),
         "Where the notification service is", "http or https URLs without a path, separated by commas alone, such as http://notify:50051";
     TLS_CERT_FILE = "tls_cert_file", Described("gRPC is not encrypted"),
@@ -156,6 +158,20 @@ keys! {
         "Mails a second that one process sends to one domain, if there is a mail server", "a whole number from 1 to 100000";
     PUBLIC_URL = "public_url", Described("http:// and http_addr"),
         "Where users find Slipway: links in mails begin with it", "an http or https URL such as https://slipway.example.com";
+    OLLAMA_URL = "ollama_url", Described("the built-in assistant"),
+        "Where Ollama is, whose model answers questions", "an http or https URL such as http://127.0.0.1:11434";
+    OLLAMA_MODEL = "ollama_model", Value("llama3.2"),
+        "The model that answers", "the name of a model that Ollama has, such as llama3.2 or qwen3:8b";
+    OLLAMA_NUM_CTX = "ollama_num_ctx", Value("8192"),
+        "The model's context window, in tokens", "a whole number from 2048 to 131072";
+    OLLAMA_TIMEOUT = "ollama_timeout", Value("2m"),
+        "How long an answer may take", "a duration from 1s to 4m, such as 2m";
+    CHAT_HISTORY = "chat_history", Value("5"),
+        "How many earlier messages of a conversation a model is shown", "a whole number from 3 to 20";
+    CHAT_CONCURRENCY = "chat_concurrency", Value("4"),
+        "How many answers are written at the same time", "a whole number from 1 to 1000";
+    CHAT_QUEUE = "chat_queue", Value("64"),
+        "How many questions may wait for their turn", "a whole number from 0 to 10000";
     ACTIVITY_RETENTION = "activity_retention", Value("90d"),
         "How long the wall of activity is kept", "a duration of 8d at least, such as 90d (the bus keeps events 7 days, and an entry must outlive its event)";
     NOTIFICATION_RETENTION = "notification_retention", Value("90d"),

@@ -4,6 +4,7 @@
 use std::{
     net::{Ipv6Addr, SocketAddr},
     num::NonZeroU32,
+    ops::RangeInclusive,
     path::PathBuf,
     time::Duration,
 };
@@ -36,6 +37,50 @@ pub(super) fn address(text: &str) -> Option<SocketAddr> {
 
 pub(super) fn service_urls(text: &str) -> Option<Origins> {
     text.parse().ok()
+}
+
+/// Ollama may be behind a path. No user: what is in a URL gets into logs.
+pub(super) fn ollama_url(text: &str) -> Option<String> {
+    let uri: Uri = text.parse().ok()?;
+    let web = matches!(uri.scheme_str(), Some("http" | "https"));
+    let (authority, host) = (uri.authority()?.as_str(), uri.host()?);
+    let plain = authority == host || (uri.port_u16().is_some() && !authority.contains('@'));
+    let bare = uri.query().is_none() && !text.contains('#');
+    (web && !host.is_empty() && plain && bare).then(|| text.to_owned())
+}
+
+pub(super) fn ollama_model(text: &str) -> Option<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '/');
+    ((1..=200).contains(&text.len()) && text.chars().all(plain)).then(|| text.to_owned())
+}
+
+pub(super) fn ollama_num_ctx(text: &str) -> Option<u32> {
+    number(text, 2_048..=131_072)
+}
+
+pub(super) fn ollama_timeout(text: &str) -> Option<Duration> {
+    let timeout = humantime::parse_duration(text).ok()?;
+    (Duration::from_secs(1)..=4 * MINUTE)
+        .contains(&timeout)
+        .then_some(timeout)
+}
+
+pub(super) fn chat_history(text: &str) -> Option<u32> {
+    number(text, 3..=20)
+}
+
+pub(super) fn chat_concurrency(text: &str) -> Option<u32> {
+    number(text, 1..=1_000)
+}
+
+pub(super) fn chat_queue(text: &str) -> Option<u32> {
+    number(text, 0..=10_000)
+}
+
+fn number(text: &str, within: RangeInclusive<u32>) -> Option<u32> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = text.parse().ok().filter(|_| digits)?;
+    within.contains(&number).then_some(number)
 }
 
 /// As the driver takes it; what a name in it resolves to shows when it is connected to.
@@ -156,6 +201,37 @@ mod tests {
         for text in ["8080", "localhost", "localhost:x", "example.com:80", ""] {
             assert!(address(text).is_none(), "{text}");
         }
+    }
+
+    #[test]
+    fn ollama_is_at_an_address_without_a_user() {
+        for text in ["http://127.0.0.1:11434", "https://models.example/ollama/"] {
+            assert_eq!(ollama_url(text).as_deref(), Some(text));
+        }
+        for text in [
+            "127.0.0.1:11434",
+            "http://",
+            "http://ada:word@ollama",
+            "ftp://ollama",
+        ] {
+            assert!(ollama_url(text).is_none(), "{text}");
+        }
+        assert!(ollama_model("hf.co/ada/model:8b-q4_K_M").is_some());
+        for text in ["", "a b", "a\n"] {
+            assert!(ollama_model(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_have_bounds() {
+        assert_eq!(chat_history("3"), Some(3));
+        assert_eq!(chat_queue("0"), Some(0));
+        for text in ["2", "21", "+5", "5.0", "five", ""] {
+            assert_eq!(chat_history(text), None, "{text}");
+        }
+        assert_eq!(ollama_num_ctx("1024"), None);
+        assert_eq!(chat_concurrency("0"), None);
+        assert_eq!(ollama_timeout("5m"), None);
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub struct Settings {
     pub release_url: Option<Origins>,
     /// Where the forum service is; `None`: in this process, or not needed.
     pub forum_url: Option<Origins>,
+    /// Where the chat service is; `None`: in this process, or not needed.
+    pub chat_url: Option<Origins>,
     /// Where the notification service is; `None`: in this process, or not needed.
     pub notify_url: Option<Origins>,
     /// How processes speak TLS with each other.
@@ -56,6 +58,20 @@ pub struct Settings {
     pub mail_rate: NonZeroU32,
     /// Where users find Slipway.
     pub public_url: String,
+    /// Where Ollama is; `None`: the built-in assistant answers.
+    pub ollama_url: Option<String>,
+    /// The model there that answers.
+    pub ollama_model: String,
+    /// Its context window, in tokens.
+    pub ollama_num_ctx: u32,
+    /// How long an answer may take.
+    pub ollama_timeout: Duration,
+    /// How many earlier messages of a conversation a model is shown.
+    pub chat_history: u32,
+    /// How many answers are written at the same time.
+    pub chat_concurrency: u32,
+    /// How many questions may wait for their turn.
+    pub chat_queue: u32,
     /// How long the wall of activity is kept.
     pub activity_retention: Duration,
     /// How long notifications are kept.
@@ -114,10 +130,12 @@ impl Reader<'_> {
         let kafka_security = kafka::security(self);
         let release_url = self.read(&keys::RELEASE_URL, parse::service_urls);
         let forum_url = self.read(&keys::FORUM_URL, parse::service_urls);
+        let chat_url = self.read(&keys::CHAT_URL, parse::service_urls);
         let notify_url = self.read(&keys::NOTIFY_URL, parse::service_urls);
-        let tls = self.tls([
+        let tls = self.tls(&[
             release_url.as_ref(),
             forum_url.as_ref(),
+            chat_url.as_ref(),
             notify_url.as_ref(),
         ]);
         let admin_username = self.read(&keys::ADMIN_USERNAME, parse::username);
@@ -131,6 +149,13 @@ impl Reader<'_> {
         let mail_from = self.read(&keys::MAIL_FROM, parse::mail_from);
         let mail_rate = self.read(&keys::MAIL_RATE, parse::mail_rate);
         let public_url = self.read(&keys::PUBLIC_URL, parse::public_url);
+        let ollama_url = self.read(&keys::OLLAMA_URL, parse::ollama_url);
+        let ollama_model = self.read(&keys::OLLAMA_MODEL, parse::ollama_model);
+        let ollama_num_ctx = self.read(&keys::OLLAMA_NUM_CTX, parse::ollama_num_ctx);
+        let ollama_timeout = self.read(&keys::OLLAMA_TIMEOUT, parse::ollama_timeout);
+        let chat_history = self.read(&keys::CHAT_HISTORY, parse::chat_history);
+        let chat_concurrency = self.read(&keys::CHAT_CONCURRENCY, parse::chat_concurrency);
+        let chat_queue = self.read(&keys::CHAT_QUEUE, parse::chat_queue);
         let activity_retention = self.read(&keys::ACTIVITY_RETENTION, parse::retention);
         let notification_retention = self.read(&keys::NOTIFICATION_RETENTION, parse::retention);
         let log = self.read(&keys::LOG, parse::log_filter);
@@ -159,6 +184,7 @@ impl Reader<'_> {
             kafka_security,
             release_url,
             forum_url,
+            chat_url,
             notify_url,
             tls,
             admin_username: admin_username?,
@@ -172,6 +198,13 @@ impl Reader<'_> {
             mail_from: mail_from?,
             mail_rate: mail_rate?,
             public_url: public_url.unwrap_or(format!("http://{}", http_addr?)),
+            ollama_url,
+            ollama_model: ollama_model?,
+            ollama_num_ctx: ollama_num_ctx?,
+            ollama_timeout: ollama_timeout?,
+            chat_history: chat_history?,
+            chat_concurrency: chat_concurrency?,
+            chat_queue: chat_queue?,
             activity_retention: activity_retention?,
             notification_retention: notification_retention?,
             log: log?,
@@ -194,8 +227,13 @@ impl Reader<'_> {
     fn check_services(&mut self, role: Role) {
         let needed: &[&Key] = match role {
             Role::All | Role::Release => &[],
-            Role::Gateway => &[&keys::RELEASE_URL, &keys::FORUM_URL, &keys::NOTIFY_URL],
-            Role::Forum | Role::Notify => &[&keys::RELEASE_URL],
+            Role::Gateway => &[
+                &keys::RELEASE_URL,
+                &keys::FORUM_URL,
+                &keys::CHAT_URL,
+                &keys::NOTIFY_URL,
+            ],
+            Role::Forum | Role::Chat | Role::Notify => &[&keys::RELEASE_URL],
         };
         for key in needed {
             if !self.layers.sets(key) {
@@ -206,7 +244,12 @@ impl Reader<'_> {
             }
         }
         let mut elsewhere = false;
-        for key in [&keys::RELEASE_URL, &keys::FORUM_URL, &keys::NOTIFY_URL] {
+        for key in [
+            &keys::RELEASE_URL,
+            &keys::FORUM_URL,
+            &keys::CHAT_URL,
+            &keys::NOTIFY_URL,
+        ] {
             if !self.layers.sets(key) {
                 continue;
             }

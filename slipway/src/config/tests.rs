@@ -118,7 +118,7 @@ fn everything_that_is_wrong_is_reported_at_once() {
     let problems = Case::new()
         .file("data-dir = \"x\"\nlog = 3\n[gateway]\nport = 1")
         .env("SLIPWAY_HTTP_ADDR", "8080")
-        .env("SLIPWAY_OLLAMA_URL", "http://ollama")
+        .env("SLIPWAY_COLOUR", "blue")
         .env("SLIPWAY_TOKEN_TLL", "1h")
         .env("SLIPWAY_TOKN", "x")
         .flag("drain_deadline", "2m")
@@ -127,13 +127,14 @@ fn everything_that_is_wrong_is_reported_at_once() {
         "unknown key data-dir; did you mean data_dir?",
         "unknown key gateway",
         "log in ",
-        "the environment: unknown key SLIPWAY_OLLAMA_URL",
+        "the environment: unknown key SLIPWAY_COLOUR",
         "unknown key SLIPWAY_TOKN; did you mean SLIPWAY_TOKEN?",
         "unknown key SLIPWAY_TOKEN_TLL; did you mean SLIPWAY_TOKEN_TTL?",
         "SLIPWAY_HTTP_ADDR: must be an address and a port",
         "--drain-deadline: must be a duration from 1s to 60s",
         "release_url: must be set for the gateway role",
         "forum_url: must be set for the gateway role",
+        "chat_url: must be set for the gateway role",
         "notify_url: must be set for the gateway role",
     ];
     for text in expected {
@@ -168,15 +169,16 @@ fn roles_know_which_services_they_need() {
     let split = || Case::new().env("SLIPWAY_SERVICE_SECRET", SECRET);
     let release = |case: Case| case.env("SLIPWAY_RELEASE_URL", "http://release:50051");
     let forum = |case: Case| case.env("SLIPWAY_FORUM_URL", "http://forum:50051");
+    let chat = |case: Case| case.env("SLIPWAY_CHAT_URL", "http://chat:50051");
     let notify = |case: Case| case.env("SLIPWAY_NOTIFY_URL", "http://notify:50051");
     assert!(Case::new().settings(Role::Release).is_ok());
-    for role in [Role::Forum, Role::Notify] {
+    for role in [Role::Forum, Role::Chat, Role::Notify] {
         assert!(release(split()).settings(role).is_ok());
         assert_eq!(split().problems(role).len(), 1);
     }
-    let all = notify(forum(release(split())));
+    let all = notify(chat(forum(release(split()))));
     assert!(all.settings(Role::Gateway).is_ok());
-    assert_eq!(release(split()).problems(Role::Gateway).len(), 2);
+    assert_eq!(release(split()).problems(Role::Gateway).len(), 3);
     let contradiction = &release(split()).problems(Role::All)[0];
     assert!(contradiction.contains("contradicts running all services"));
     let unprotected = &release(Case::new()).problems(Role::Notify)[0];

@@ -18,7 +18,7 @@ pub struct Tls {
 
 impl Reader<'_> {
     /// Reads the files that are named, and notes what is wrong with them or missing.
-    pub(super) fn tls(&mut self, urls: [Option<&Origins>; 3]) -> Tls {
+    pub(super) fn tls(&mut self, urls: &[Option<&Origins>]) -> Tls {
         let identity = self.identity();
         let authorities = self.pem(&keys::TLS_CA_FILE, Authorities::from_pem);
         let clients = self.pem(&keys::TLS_CLIENT_CA_FILE, Authorities::from_pem);
@@ -27,7 +27,7 @@ impl Reader<'_> {
                            show certificates";
             self.problem(&keys::TLS_CERT_FILE, message);
         }
-        let mut origins = urls.into_iter().flatten().flat_map(Origins::iter);
+        let mut origins = urls.iter().flatten().flat_map(|origins| origins.iter());
         if !self.layers.sets(&keys::TLS_CA_FILE) && origins.any(Origin::is_encrypted) {
             let message = "must be set when a service has an https URL: it is verified with it";
             self.problem(&keys::TLS_CA_FILE, message);

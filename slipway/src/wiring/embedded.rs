@@ -24,6 +24,12 @@ pub(super) fn forum_stores(data: &DataDir) -> anyhow::Result<forum_svc::Stores> 
     forum_svc::Stores::sqlite(&path).with_context(|| format!("{}", path.display()))
 }
 
+/// The stores of chat-svc.
+pub(super) fn chat_stores(data: &DataDir) -> anyhow::Result<chat_svc::Stores> {
+    let path = data.file("chat.db");
+    chat_svc::Stores::sqlite(&path).with_context(|| format!("{}", path.display()))
+}
+
 /// The stores of notify-svc.
 pub(super) fn notify_stores(data: &DataDir) -> anyhow::Result<notify_svc::Stores> {
     let path = data.file("notify.db");

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use async_trait::async_trait;
 use axum::Router;
+use chat_svc::assistant::{Builtin, Ollama, OllamaConfig, SharedAssistant};
 use notify_svc::mail::{FileMailer, SharedMailer, SmtpMailer};
 use release_svc::FirstAdmin;
 use slipway_mesh::{
@@ -16,7 +17,7 @@ use slipway_mesh::{
 };
 use slipway_proto::{
     DESCRIPTOR_SET,
-    events::{FORUM, TOPICS, Topic},
+    events::{CHAT, FORUM, TOPICS, Topic},
     identity::v1::{GetJwksRequest, identity_service_client::IdentityServiceClient},
 };
 use tonic::service::Routes;
@@ -55,6 +56,7 @@ pub(super) async fn build(role: Role, settings: &Settings, life: &Life) -> anyho
         Role::All => shared.all().await,
         Role::Release => shared.release().await,
         Role::Forum => shared.forum().await,
+        Role::Chat => shared.chat().await,
         Role::Notify => shared.notify().await,
         Role::Gateway => shared.gateway(),
     }
@@ -71,6 +73,7 @@ struct Shared<'a> {
 struct Links {
     release: Link,
     forum: Link,
+    chat: Link,
     notify: Link,
 }
 
@@ -81,6 +84,7 @@ impl Shared<'_> {
         let services = [
             release_svc::SERVICES,
             forum_svc::SERVICES,
+            chat_svc::SERVICES,
             notify_svc::SERVICES,
         ]
         .concat();
@@ -89,13 +93,17 @@ impl Shared<'_> {
         let release = self.release_routes(&storage, keys, bus.clone()).await?;
         let surround = surround(verifier.clone())?;
         let to_release = Link::local(surround.around(release.clone()));
-        let forum = self.forum_routes(&storage, to_release, bus.clone()).await?;
+        let forum = self
+            .forum_routes(&storage, to_release.clone(), bus.clone())
+            .await?;
+        let chat = self.chat_routes(&storage, to_release, bus.clone()).await?;
         let notify = self.notify_routes(&storage, bus).await?;
-        let routes = both(both(release, forum), notify);
+        let routes = both(both(release, forum), both(chat, notify));
         let link = Link::local(surround.around(routes.clone()));
         let links = Links {
             release: link.clone(),
             forum: link.clone(),
+            chat: link.clone(),
             notify: link,
         };
         Ok(Built {
@@ -139,6 +147,23 @@ impl Shared<'_> {
         })
     }
 
+    async fn chat(self) -> anyhow::Result<Built> {
+        let storage = Storage::open(self.settings).await?;
+        self.warn_if_alone("its answers are counted nowhere else");
+        let bus = self.bus(&storage, &[CHAT], chat_svc::SERVICES).await?;
+        let release = self.remote("release", self.settings.release_url.as_ref())?;
+        let surround = surround(self.verifier_from(release.clone()))?;
+        let routes = self.chat_routes(&storage, release, bus).await?;
+        Ok(Built {
+            router: None,
+            grpc: Some(
+                self.server(routes, chat_svc::SERVICES.into(), surround)
+                    .await?,
+            ),
+            lock: storage.into_lock(),
+        })
+    }
+
     async fn notify(self) -> anyhow::Result<Built> {
         let storage = Storage::open(self.settings).await?;
         self.warn_if_alone("the wall stays empty");
@@ -160,12 +185,14 @@ impl Shared<'_> {
         let links = Links {
             release: self.remote("release", self.settings.release_url.as_ref())?,
             forum: self.remote("forum", self.settings.forum_url.as_ref())?,
+            chat: self.remote("chat", self.settings.chat_url.as_ref())?,
             notify: self.remote("notify", self.settings.notify_url.as_ref())?,
         };
-        // Without discussions and the wall, work goes on.
+        // Without discussions, the assistant and the wall, work goes on.
         for (link, services, need) in [
             (&links.release, release_svc::SERVICES, Need::Required),
             (&links.forum, forum_svc::SERVICES, Need::Degraded),
+            (&links.chat, chat_svc::SERVICES, Need::Degraded),
             (&links.notify, notify_svc::SERVICES, Need::Degraded),
         ] {
             for service in services {
@@ -278,6 +305,39 @@ impl Shared<'_> {
         }))
     }
 
+    async fn chat_routes(
+        &self,
+        storage: &Storage,
+        release: Link,
+        bus: SharedBus,
+    ) -> anyhow::Result<Routes> {
+        let settings = self.settings;
+        let assistant: SharedAssistant = match &settings.ollama_url {
+            None => Arc::new(Builtin),
+            Some(url) => Arc::new(Ollama::new(OllamaConfig::new(
+                url,
+                &settings.ollama_model,
+                settings.ollama_num_ctx,
+            ))?),
+        };
+        let config = chat_svc::Config {
+            history: settings.chat_history,
+            concurrency: settings.chat_concurrency as usize,
+            queue: settings.chat_queue as usize,
+            answer_timeout: settings.ollama_timeout,
+            ..chat_svc::Config::default()
+        };
+        Ok(config.build(chat_svc::Dependencies {
+            stores: storage.chat().await?,
+            bus,
+            release,
+            assistant,
+            clock: self.clock.clone(),
+            background: self.life.background.clone(),
+            health: self.life.health.clone(),
+        }))
+    }
+
     async fn notify_routes(&self, storage: &Storage, bus: SharedBus) -> anyhow::Result<Routes> {
         let config = notify_svc::Config {
             activity_retention: self.settings.activity_retention,
@@ -324,6 +384,7 @@ impl Shared<'_> {
         gateway::Config::default().build(gateway::Dependencies {
             release: links.release,
             forum: links.forum,
+            chat: links.chat,
             notify: links.notify,
             verifier,
             services: Arc::new(services),

@@ -77,6 +77,15 @@ impl Storage {
         }
     }
 
+    /// The stores of chat-svc.
+    pub(super) async fn chat(&self) -> anyhow::Result<chat_svc::Stores> {
+        use chat_svc::store::mongo::DATABASE;
+        match &self.mongo {
+            Some(client) => Ok(chat_svc::Stores::mongo(client, DATABASE).await?),
+            None => embedded::chat_stores(self.data()?),
+        }
+    }
+
     /// The stores of notify-svc.
     pub(super) async fn notify(&self) -> anyhow::Result<notify_svc::Stores> {
         use notify_svc::store::DATABASE;

@@ -32,7 +32,7 @@ const KEY: &str = "-----BEGIN PRIVATE KEY-----\n\
 /// A running Slipway.
 pub struct Mesh {
     /// By role. In one process there is only a gateway, which is everything.
-    replicas: [Vec<Replica>; 4],
+    replicas: [Vec<Replica>; 5],
     /// A client for each gateway that was there at the start.
     clients: Vec<Client>,
     /// Who is asked next.
@@ -53,7 +53,13 @@ impl Mesh {
         let replica = Replica::start(Options::default()).await?;
         let clients = vec![replica.process()?.client()];
         Ok(Self {
-            replicas: [Vec::new(), Vec::new(), Vec::new(), vec![replica]],
+            replicas: [
+                Vec::new(),
+                Vec::new(),
+                Vec::new(),
+                Vec::new(),
+                vec![replica],
+            ],
             clients,
             turn: AtomicUsize::new(0),
             base: Options::default(),
@@ -87,7 +93,7 @@ impl Mesh {
             .env("SLIPWAY_JWT_KEY_FILE", key.to_string_lossy())
             .env("SLIPWAY_SERVICE_SECRET", SECRET);
         let mut mesh = Self {
-            replicas: [const { Vec::new() }; 4],
+            replicas: [const { Vec::new() }; 5],
             clients: Vec::new(),
             turn: AtomicUsize::new(0),
             base,
@@ -116,13 +122,14 @@ impl Mesh {
         };
         match role {
             Role::Release => own(self.base.clone()),
-            Role::Forum | Role::Notify => {
+            Role::Forum | Role::Chat | Role::Notify => {
                 own(self.base.clone()).env("SLIPWAY_RELEASE_URL", self.urls(Role::Release))
             }
             Role::Gateway => own(Options::default())
                 .env("SLIPWAY_SERVICE_SECRET", SECRET)
                 .env("SLIPWAY_RELEASE_URL", self.urls(Role::Release))
                 .env("SLIPWAY_FORUM_URL", self.urls(Role::Forum))
+                .env("SLIPWAY_CHAT_URL", self.urls(Role::Chat))
                 .env("SLIPWAY_NOTIFY_URL", self.urls(Role::Notify)),
         }
     }

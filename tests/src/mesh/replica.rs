@@ -14,6 +14,8 @@ pub enum Role {
     Release,
     /// Discussions.
     Forum,
+    /// The assistant.
+    Chat,
     /// The wall of activity.
     Notify,
     /// REST and the live stream.
@@ -22,7 +24,13 @@ pub enum Role {
 
 impl Role {
     /// All of them, in the order in which they find each other.
-    pub const ALL: [Self; 4] = [Self::Release, Self::Forum, Self::Notify, Self::Gateway];
+    pub const ALL: [Self; 5] = [
+        Self::Release,
+        Self::Forum,
+        Self::Chat,
+        Self::Notify,
+        Self::Gateway,
+    ];
 
     /// The subcommand.
     #[must_use]
@@ -30,6 +38,7 @@ impl Role {
         match self {
             Self::Release => "release",
             Self::Forum => "forum",
+            Self::Chat => "chat",
             Self::Notify => "notify",
             Self::Gateway => "gateway",
         }

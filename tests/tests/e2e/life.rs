@@ -123,7 +123,7 @@ async fn a_wrong_configuration_is_reported_whole_before_anything_is_touched() {
 #[tokio::test]
 async fn settings_of_later_versions_are_refused_rather_than_ignored() {
     let dir = tempfile::tempdir().unwrap();
-    let key = "SLIPWAY_OLLAMA_URL";
+    let key = "SLIPWAY_COLOUR";
     let options = Options::default().env(key, "somewhere:1234");
     let (status, _, errors) = process::run(dir.path(), &options).await.unwrap();
     assert_eq!(status.code(), Some(2));

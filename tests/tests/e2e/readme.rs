@@ -43,10 +43,10 @@ fn fences(text: &str) -> Vec<(&str, String)> {
 }
 
 /// The `sh` blocks, each with the `text` block that follows it, if one does.
-fn walk_through() -> Vec<Block> {
+fn walk_through(page: &str) -> Vec<Block> {
     let mut blocks: Vec<Block> = Vec::new();
     let mut shown = true;
-    for (language, text) in fences(&read("README.md")) {
+    for (language, text) in fences(&read(page)) {
         match language {
             "sh" => blocks.push(Block {
                 commands: text,
@@ -83,9 +83,18 @@ fn fits(shown: &str, line: &str) -> bool {
 
 #[tokio::test]
 async fn the_walk_through_runs_as_it_stands_and_prints_what_it_shows() {
+    runs_as_it_stands("README.md").await;
+}
+
+#[tokio::test]
+async fn the_assistant_answers_as_its_page_shows() {
+    runs_as_it_stands("docs/assistant.md").await;
+}
+
+async fn runs_as_it_stands(page: &str) {
     let server = Process::start().await.unwrap();
-    let blocks = walk_through();
-    assert!(blocks.len() > 8, "the README has a walk-through");
+    let blocks = walk_through(page);
+    assert!(blocks.len() > 8, "{page} has a walk-through");
     let mut script = String::new();
     for block in &blocks {
         writeln!(script, "{}echo -n '{SEPARATOR}'", block.commands).unwrap();
@@ -210,7 +219,7 @@ async fn the_example_configuration_has_every_key_and_is_valid() {
 #[test]
 fn links_lead_to_files_that_are_there() {
     let mut count = 0;
-    for page in ["README.md", "docs/decisions.md"] {
+    for page in ["README.md", "docs/decisions.md", "docs/assistant.md"] {
         let text = read(page);
         let dir = Path::new(ROOT).join(page);
         let targets = text
@@ -246,6 +255,7 @@ fn metrics_that_are_named_exist() {
         "mesh/src/telemetry",
         "release-svc/src",
         "forum-svc/src",
+        "chat-svc/src",
         "notify-svc/src",
         "gateway/src",
     ];

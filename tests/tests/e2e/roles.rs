@@ -11,6 +11,7 @@ async fn gateway(server: &Process, secret: &str) -> Process {
         .arg("gateway")
         .env("SLIPWAY_RELEASE_URL", &server.grpc)
         .env("SLIPWAY_FORUM_URL", &server.grpc)
+        .env("SLIPWAY_CHAT_URL", &server.grpc)
         .env("SLIPWAY_NOTIFY_URL", &server.grpc)
         .env("SLIPWAY_SERVICE_SECRET", secret);
     Process::start_with(&options).await.unwrap()

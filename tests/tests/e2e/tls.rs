@@ -53,6 +53,7 @@ async fn gateway(options: Options, release: &str, notify: &str) -> Process {
         .arg("gateway")
         .env("SLIPWAY_RELEASE_URL", release)
         .env("SLIPWAY_FORUM_URL", notify)
+        .env("SLIPWAY_CHAT_URL", notify)
         .env("SLIPWAY_NOTIFY_URL", notify);
     Process::start_with(&options).await.unwrap()
 }

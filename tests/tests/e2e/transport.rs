@@ -48,6 +48,7 @@ async fn gateway(urls: &str) -> Process {
         .arg("gateway")
         .env("SLIPWAY_RELEASE_URL", urls)
         .env("SLIPWAY_FORUM_URL", urls)
+        .env("SLIPWAY_CHAT_URL", urls)
         .env("SLIPWAY_NOTIFY_URL", urls);
     Process::start_with(&options).await.unwrap()
 }

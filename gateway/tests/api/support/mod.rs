@@ -1,6 +1,7 @@
 //! A gateway to talk to, and what talks to it.
 
 mod answer;
+mod chat;
 mod core;
 mod forum;
 mod log;
@@ -18,6 +19,7 @@ use slipway_mesh::{
     life::Background,
 };
 use slipway_proto::{
+    chat::v1::chat_service_server::ChatServiceServer,
     forum::v1::forum_service_server::ForumServiceServer,
     identity::v1::identity_service_server::IdentityServiceServer,
     notify::v1::activity_service_server::ActivityServiceServer,
@@ -32,6 +34,7 @@ use uuid::Uuid;
 
 pub(crate) use self::{
     answer::Answer,
+    chat::SESSION,
     core::{ADA, Core, RELEASE, TASK},
     forum::{COMMENT, REPLY},
     log::Log,
@@ -69,6 +72,7 @@ impl Gateway {
             .add_service(ReleaseServiceServer::from_arc(Arc::clone(&core)))
             .add_service(TaskServiceServer::from_arc(Arc::clone(&core)));
         let forum = Routes::new(ForumServiceServer::from_arc(Arc::clone(&core)));
+        let chat = Routes::new(ChatServiceServer::from_arc(Arc::clone(&core)));
         let notify = Routes::new(ActivityServiceServer::from_arc(Arc::clone(&log)));
         let config = Config {
             stream,
@@ -77,6 +81,7 @@ impl Gateway {
         let router = config.build(Dependencies {
             release: link(release),
             forum: link(forum),
+            chat: link(chat),
             notify: link(notify),
             verifier: Arc::new(Verifier::with_keys(
                 keys.jwks(),

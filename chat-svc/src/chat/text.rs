@@ -1,0 +1,98 @@
+//! What titles and questions may be.
+
+/// What a session is called whose owner gave it no title.
+pub const DEFAULT_TITLE: &str = "New conversation";
+
+/// Characters of a question at most.
+pub const MAX_QUESTION: usize = 8_000;
+
+const MAX_TITLE: usize = 200;
+
+/// A session's title: 1 to 200 characters, not blank.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Title(String);
+
+impl Title {
+    /// Checks a title; an empty one becomes [`DEFAULT_TITLE`].
+    ///
+    /// # Errors
+    /// What it must be, to follow the name of the field.
+    pub fn new(text: &str) -> Result<Self, &'static str> {
+        let text = if text.is_empty() { DEFAULT_TITLE } else { text };
+        if text.trim().is_empty() {
+            return Err("must not be blank");
+        }
+        if text.chars().count() > MAX_TITLE {
+            return Err("must be at most 200 characters");
+        }
+        if text.chars().any(char::is_control) {
+            return Err("must not contain control characters");
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A question: 1 to 8,000 characters, not blank. Kept as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuestionText(String);
+
+impl QuestionText {
+    /// Checks a question.
+    ///
+    /// # Errors
+    /// What it must be, to follow the name of the field.
+    pub fn new(text: &str) -> Result<Self, &'static str> {
+        if text.trim().is_empty() {
+            return Err("must not be blank");
+        }
+        if text.chars().count() > MAX_QUESTION {
+            return Err("must be at most 8000 characters");
+        }
+        if text.contains('\0') {
+            return Err("must not contain NUL");
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_is_kept_as_it_was_written() {
+        let text = "  What's next?\n\tÄöü 🚢 ";
+        assert_eq!(QuestionText::new(text).unwrap().as_str(), text);
+    }
+
+    #[test]
+    fn limits_count_characters() {
+        assert!(QuestionText::new(&"ü".repeat(MAX_QUESTION)).is_ok());
+        assert!(QuestionText::new(&"ü".repeat(MAX_QUESTION + 1)).is_err());
+        assert!(Title::new(&"ü".repeat(MAX_TITLE)).is_ok());
+        assert!(Title::new(&"ü".repeat(MAX_TITLE + 1)).is_err());
+    }
+
+    #[test]
+    fn what_says_nothing_is_refused() {
+        for blank in ["", " ", "\n\t"] {
+            assert!(QuestionText::new(blank).is_err());
+        }
+        assert!(QuestionText::new("a\0b").is_err());
+        assert!(Title::new("  ").is_err());
+        assert!(Title::new("a\nb").is_err());
+        assert_eq!(Title::new("").unwrap().as_str(), DEFAULT_TITLE);
+    }
+}

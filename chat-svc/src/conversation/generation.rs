@@ -1,0 +1,311 @@
+//! Writing one answer.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures::StreamExt as _;
+use slipway_mesh::{
+    access::Principal,
+    bus::{Actor, Event, event::Origin},
+    error::Fault,
+    telemetry::TraceContext,
+};
+use slipway_proto::events::ChatAnsweredEvent;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+use uuid::Uuid;
+
+use super::{Conversations, Progress, unanswered};
+use crate::{
+    SERVICE,
+    assistant::{Failure, Piece},
+    chat::{Answer, MessageId, Question, Reason, SessionId, Tokens, UsedContext},
+    metrics as m,
+    prompt::{Prompt, compose},
+    queue::Place,
+    store::{Settled, StoreError},
+};
+
+/// Bytes of an answer at most. The number of its tokens is limited as well; this is for a
+/// server that does not keep to that.
+const MAX_ANSWER: usize = 256 * 1024;
+
+/// How often it is tried to settle a question.
+const TRIES: u32 = 4;
+
+/// Between two of them.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// An answer that is being written.
+pub(super) struct Generation {
+    pub(super) conversations: Arc<Conversations>,
+    pub(super) session: SessionId,
+    pub(super) number: u64,
+    pub(super) holder: Uuid,
+    pub(super) question: Question,
+    pub(super) caller: Arc<Principal>,
+    pub(super) token: String,
+    /// Cancelled when whoever asked has left.
+    pub(super) stop: CancellationToken,
+    pub(super) listener: mpsc::UnboundedSender<Result<Progress, Fault>>,
+}
+
+/// Why an answer was not written to its end.
+enum Stop {
+    /// There will be no answer.
+    Unanswered(Reason),
+    /// The caller's work could not be read.
+    NoWork(Fault),
+    /// The question has been settled by somebody else.
+    Lost,
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        tracing::warn!(error = %failure, "the assistant's model failed");
+        Self::Unanswered(failure.reason())
+    }
+}
+
+/// What the model wrote.
+struct Written {
+    content: String,
+    tokens: Tokens,
+    first_token: Duration,
+    used: UsedContext,
+}
+
+impl Generation {
+    /// Writes in a task of its own, which ends the answer in order when it must.
+    pub(super) fn spawn(self, place: Place) {
+        let answers = self.conversations.answers.clone();
+        let span = tracing::info_span!(
+            "answer",
+            session = %self.session,
+            turn = self.number,
+            trace_id = TraceContext::current().trace_id(),
+        );
+        let run = TraceContext::current().scope(async move { self.run(place).await });
+        answers.spawn(run.instrument(span));
+    }
+
+    async fn run(&self, place: Place) {
+        let started = Instant::now();
+        let shutdown = &self.conversations.shutdown;
+        let written = tokio::select! {
+            biased;
+            written = self.write(place, started) => written,
+            () = self.stop.cancelled() => Err(Stop::Unanswered(Reason::Cancelled)),
+            () = shutdown.cancelled() => Err(Stop::Unanswered(Reason::Interrupted)),
+            () = self.lose_lease() => Err(Stop::Lost),
+        };
+        let outcome = match written {
+            Ok(written) => self.complete(written, started.elapsed()).await,
+            Err(stop) => Err(self.give_up(stop).await),
+        };
+        // Nobody may be listening any more.
+        let _ = self.listener.send(outcome.map(Progress::Complete));
+    }
+
+    async fn write(&self, place: Place, started: Instant) -> Result<Written, Stop> {
+        let config = &self.conversations.config;
+        let _turn = tokio::time::timeout(config.queue_timeout, place.turn())
+            .await
+            .map_err(|_| Stop::Unanswered(Reason::Busy))?;
+        let prompt = self.prompt().await?;
+        let listen = self.listen(&prompt, started);
+        tokio::time::timeout(config.answer_timeout, listen)
+            .await
+            .unwrap_or(Err(Failure::Timeout("it took too long").into()))
+    }
+
+    async fn prompt(&self) -> Result<Prompt, Stop> {
+        let conversations = &*self.conversations;
+        let limits = conversations.limits();
+        // A turn has two messages.
+        let count = limits.messages.div_ceil(2);
+        let chat = &conversations.stores.chat;
+        let (work, turns) = tokio::join!(
+            conversations
+                .work
+                .read(&self.caller, self.token.clone(), self.question.asked_at),
+            chat.answered_before(self.session, self.number, count),
+        );
+        let work = work.map_err(Stop::NoWork)?;
+        let turns = turns.map_err(|error| Stop::NoWork(error.into()))?;
+        Ok(compose(work, &turns, &self.question.content, limits))
+    }
+
+    async fn listen(&self, prompt: &Prompt, started: Instant) -> Result<Written, Stop> {
+        let mut pieces = self.conversations.assistant.answer(prompt).await?;
+        let mut content = String::new();
+        let mut first_token = None;
+        while let Some(piece) = pieces.next().await {
+            match piece? {
+                Piece::Text(text) => {
+                    first_token.get_or_insert_with(|| started.elapsed());
+                    content.push_str(&text);
+                    if content.len() > MAX_ANSWER {
+                        return Err(Failure::Malformed("it has no end".to_owned()).into());
+                    }
+                    let _ = self.listener.send(Ok(Progress::Text(text)));
+                }
+                Piece::Done(tokens) => {
+                    if content.trim().is_empty() {
+                        return Err(Failure::Malformed("it is empty".to_owned()).into());
+                    }
+                    return Ok(Written {
+                        content,
+                        tokens,
+                        first_token: first_token.unwrap_or_default(),
+                        used: prompt.used.clone(),
+                    });
+                }
+            }
+        }
+        Err(Failure::Truncated("it ended without saying so".to_owned()).into())
+    }
+
+    /// Renews the lease; returns when it is lost.
+    async fn lose_lease(&self) {
+        let conversations = &*self.conversations;
+        loop {
+            tokio::time::sleep(conversations.config.lease / 4).await;
+            let lease = conversations.lease(self.holder);
+            match conversations.stores.chat.renew(self.session, lease).await {
+                Ok(true) => {}
+                Ok(false) => return,
+                // If it is lost meanwhile, the next try or the end will tell.
+                Err(error) => tracing::warn!(%error, "a lease could not be renewed"),
+            }
+        }
+    }
+
+    /// Stores the answer with its event.
+    async fn complete(&self, written: Written, took: Duration) -> Result<Box<Answer>, Fault> {
+        let conversations = &*self.conversations;
+        let answer = Box::new(Answer {
+            id: MessageId::generate(),
+            content: written.content,
+            model: conversations.assistant.model().to_owned(),
+            answered_at: conversations.clock.now(),
+            latency_ms: millis(took),
+            time_to_first_token_ms: millis(written.first_token),
+            tokens: written.tokens,
+            context: written.used,
+        });
+        let event = self.event(&answer);
+        match self
+            .settle(Settled::Answered(answer.clone()), Some(event))
+            .await
+        {
+            Ok(true) => {
+                conversations.wake.wake(self.session.0);
+                record(&answer, took, written.first_token);
+                Ok(answer)
+            }
+            Ok(false) => Err(self.count(Reason::Interrupted)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn give_up(&self, stop: Stop) -> Fault {
+        let (reason, fault) = match stop {
+            Stop::Unanswered(reason) => (reason, None),
+            Stop::NoWork(fault) => (Reason::ContextUnavailable, Some(fault)),
+            Stop::Lost => return self.count(Reason::Interrupted),
+        };
+        if let Err(error) = self.settle(Settled::Unanswered(reason), None).await {
+            // The lease will run out.
+            tracing::warn!(%error, reason = reason.name(), "a question could not be settled");
+        }
+        let kept = self.count(reason);
+        match fault {
+            // A token that has run out meanwhile is the caller's to know.
+            Some(fault) if fault.kind != slipway_mesh::error::Kind::Unavailable => fault,
+            _ => kept,
+        }
+    }
+
+    /// Counts a failure; returns what the client hears of it.
+    fn count(&self, reason: Reason) -> Fault {
+        let model = self.conversations.assistant.model().to_owned();
+        metrics::counter!(m::REQUESTS, "model" => model.clone(), "outcome" => "unanswered")
+            .increment(1);
+        metrics::counter!(m::FAILURES, "model" => model, "reason" => reason.name()).increment(1);
+        unanswered(reason)
+    }
+
+    async fn settle(&self, state: Settled, event: Option<Event>) -> Result<bool, StoreError> {
+        let chat = &self.conversations.stores.chat;
+        let mut tries = 1;
+        loop {
+            let settle = chat.settle(self.session, self.holder, state.clone(), event.clone());
+            match settle.await {
+                // A try of unknown outcome may have stored it: then the lease is gone.
+                Ok(false) if tries > 1 => return self.is_stored(&state).await,
+                Ok(settled) => return Ok(settled),
+                Err(error) if tries == TRIES => return Err(error),
+                Err(error) => tracing::warn!(%error, "trying again to settle a question"),
+            }
+            tries += 1;
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    async fn is_stored(&self, state: &Settled) -> Result<bool, StoreError> {
+        let chat = &self.conversations.stores.chat;
+        let turns = chat.turns(self.session, self.number - 1, 1).await?;
+        let stored = turns.first().map(|turn| &turn.state);
+        Ok(stored == Some(&state.clone().into()))
+    }
+
+    fn event(&self, answer: &Answer) -> Event {
+        let payload = ChatAnsweredEvent {
+            session_id: self.session.0,
+            message_id: answer.id.0,
+            user_id: self.caller.user_id,
+            model: answer.model.clone(),
+            latency_ms: answer.latency_ms,
+            time_to_first_token_ms: answer.time_to_first_token_ms,
+            prompt_tokens: answer.tokens.prompt,
+            answer_tokens: answer.tokens.answer,
+        };
+        let actor = Actor::User {
+            id: self.caller.user_id,
+            username: self.caller.username.clone(),
+        };
+        let origin = Origin {
+            service: SERVICE,
+            key: self.session.0,
+            subject: self.session.0,
+            actor: &actor,
+            time: answer.answered_at,
+        };
+        Event::new(&payload, &origin)
+    }
+}
+
+fn record(answer: &Answer, took: Duration, first_token: Duration) {
+    let model = answer.model.clone();
+    metrics::counter!(m::REQUESTS, "model" => model.clone(), "outcome" => "answered").increment(1);
+    metrics::histogram!(m::LATENCY_SECONDS, "model" => model.clone()).record(took);
+    metrics::histogram!(m::FIRST_TOKEN_SECONDS, "model" => model.clone()).record(first_token);
+    let kinds = [
+        ("prompt", answer.tokens.prompt),
+        ("answer", answer.tokens.answer),
+    ];
+    for (kind, tokens) in kinds {
+        if let Some(tokens) = tokens {
+            metrics::counter!(m::TOKENS, "model" => model.clone(), "kind" => kind)
+                .increment(tokens.into());
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

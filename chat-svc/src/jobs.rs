@@ -1,0 +1,64 @@
+//! Background work: settling questions that nobody answers any more, and ending answers
+//! in order when the process stops.
+
+use std::{sync::Arc, time::Duration};
+
+use slipway_mesh::{clock::SharedClock, life::Background};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::store::{ChatStore, StoreError};
+
+const EVERY: Duration = Duration::from_secs(2);
+
+/// Questions settled in one go at most.
+const BATCH: u32 = 100;
+
+/// Settles, every two seconds, the questions whose leases have run out: their processes
+/// are dead.
+pub(crate) fn sweep(store: Arc<dyn ChatStore>, clock: SharedClock, background: &Background) {
+    background.spawn("chat-sweep", move |stop| {
+        let (store, clock) = (Arc::clone(&store), SharedClock::clone(&clock));
+        async move {
+            loop {
+                match sweep_once(&*store, &clock).await {
+                    Ok(0) => {}
+                    Ok(settled) => tracing::info!(settled, "questions of the dead are settled"),
+                    Err(error) => tracing::warn!(%error, "questions could not be settled"),
+                }
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(EVERY) => {}
+                }
+            }
+        }
+    });
+}
+
+async fn sweep_once(store: &dyn ChatStore, clock: &SharedClock) -> Result<u64, StoreError> {
+    let mut all = 0;
+    loop {
+        let settled = store.settle_expired(clock.now(), BATCH).await?;
+        all += settled;
+        if settled < u64::from(BATCH) {
+            return Ok(all);
+        }
+    }
+}
+
+/// Ends the answers when the background work is told to stop, and waits until their
+/// questions are settled.
+pub(crate) fn end_answers(
+    shutdown: CancellationToken,
+    answers: TaskTracker,
+    background: &Background,
+) {
+    background.spawn("chat-answers", move |stop| {
+        let (shutdown, answers) = (shutdown.clone(), answers.clone());
+        async move {
+            stop.cancelled().await;
+            shutdown.cancel();
+            answers.close();
+            answers.wait().await;
+        }
+    });
+}

@@ -1,0 +1,108 @@
+//! A limit on how many answers are written at a time, with a bounded queue before it.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::metrics as m;
+
+/// The limit and the queue.
+#[derive(Debug, Clone)]
+pub(crate) struct Queue {
+    /// Permits for all who write or wait.
+    places: Arc<Semaphore>,
+    /// Permits for those who write.
+    writing: Arc<Semaphore>,
+}
+
+/// A place in the queue.
+#[derive(Debug)]
+pub(crate) struct Place {
+    writing: Arc<Semaphore>,
+    waits: Counted,
+    place: OwnedSemaphorePermit,
+}
+
+/// The right to write. Both permits go back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    _writes: Counted,
+    _permits: [OwnedSemaphorePermit; 2],
+}
+
+impl Queue {
+    /// So many write at a time, and so many wait.
+    pub(crate) fn new(writing: usize, waiting: usize) -> Self {
+        Self {
+            places: Arc::new(Semaphore::new(writing + waiting)),
+            writing: Arc::new(Semaphore::new(writing)),
+        }
+    }
+
+    /// A place; `None` if all are taken.
+    pub(crate) fn enter(&self) -> Option<Place> {
+        let place = Arc::clone(&self.places).try_acquire_owned().ok();
+        if place.is_none() {
+            metrics::counter!(m::REFUSED).increment(1);
+        }
+        Some(Place {
+            writing: Arc::clone(&self.writing),
+            waits: Counted::new(m::QUEUED),
+            place: place?,
+        })
+    }
+}
+
+impl Place {
+    /// Waits for its turn: first come, first served.
+    pub(crate) async fn turn(self) -> Turn {
+        let writing = self.writing.acquire_owned().await;
+        let writing = writing.expect("the semaphore is never closed");
+        drop(self.waits);
+        Turn {
+            _writes: Counted::new(m::GENERATING),
+            _permits: [self.place, writing],
+        }
+    }
+}
+
+/// Counts one in a gauge for as long as it is there.
+#[derive(Debug)]
+struct Counted(&'static str);
+
+impl Counted {
+    fn new(gauge: &'static str) -> Self {
+        metrics::gauge!(gauge).increment(1);
+        Self(gauge)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        metrics::gauge!(self.0).decrement(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_finds_no_place_is_turned_away_and_who_leaves_makes_one() {
+        let queue = Queue::new(1, 1);
+        let first = queue.enter().unwrap().turn().await;
+        let second = queue.enter().unwrap();
+        assert!(queue.enter().is_none());
+        let mut waits = Box::pin(second.turn());
+        assert!(waits.as_mut().now_or_never().is_none());
+        drop(first);
+        let second = waits.await;
+        let third = queue.enter().unwrap();
+        assert!(queue.enter().is_none());
+        drop(third);
+        drop(second);
+        queue.enter().unwrap().turn().await;
+    }
+}

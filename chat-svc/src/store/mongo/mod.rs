@@ -1,0 +1,316 @@
+//! Conversations in MongoDB.
+//!
+//! A session is one document, and holds its newest turn: asking, answering and settling
+//! are each one guarded write of that one document, with the events of it. When the next
+//! question comes, the turn before it, which cannot change any more, is copied to the
+//! collection of turns first; a copy that is there already is the same. So no transaction
+//! is needed, and a session's document does not grow.
+
+mod documents;
+#[cfg(test)]
+mod plans;
+mod quota;
+mod turns;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::TryStreamExt as _;
+use jiff::Timestamp;
+use mongodb::{
+    Collection,
+    bson::{Document, doc},
+};
+use slipway_mesh::{
+    bus::Event,
+    life::Check,
+    outbox::mongo::{MongoOutbox, index as outbox_index},
+    page::Page,
+    store::mongo::{Client, Database, Index, StorageError, bounded, to_bson},
+};
+use uuid::Uuid;
+
+use self::documents::{ArchivedTurn, SessionDocument};
+use super::{
+    Asking, BeginError, Begun, ChatStore, CreateError, Lease, Quota, REQUEST_KEY_TTL, Settled,
+    StoreError, Stores,
+};
+use crate::{
+    chat::{Session, SessionId, Turn, UserId},
+    request_key::RequestKey,
+};
+
+/// The database of this service.
+pub const DATABASE: &str = "slipway_chat";
+
+const SESSIONS: &str = "sessions";
+const TURNS: &str = "turns";
+const QUOTAS: &str = "quotas";
+
+/// The index whose refusal means that a request was carried out before.
+const BY_REQUEST: &str = "by_request";
+
+const INDEXES: &[Index] = &[
+    Index::on(SESSIONS, "by_owner", &[("owner", 1), ("_id", -1)]),
+    Index::on(SESSIONS, BY_REQUEST, &[("requestKey", 1)])
+        .unique()
+        .having("requestKey"),
+    Index::on(SESSIONS, "by_lease", &[("turn.lease.until", 1)]).having("turn.lease.until"),
+    outbox_index(SESSIONS),
+    Index::on(TURNS, "turn", &[("session", 1), ("number", 1)]).unique(),
+    Index::on(
+        TURNS,
+        "by_state",
+        &[("session", 1), ("state", 1), ("number", -1)],
+    ),
+    Index::on(
+        TURNS,
+        "turn_by_request",
+        &[("session", 1), ("requestKey", 1)],
+    )
+    .having("requestKey"),
+];
+
+/// The MongoDB backend. It keeps nothing in the process.
+#[derive(Clone)]
+struct MongoChatStore {
+    database: Database,
+    sessions: Collection<SessionDocument>,
+    turns: Collection<ArchivedTurn>,
+}
+
+impl Stores {
+    /// The stores in the MongoDB database `name`, usually [`DATABASE`]; its indexes are
+    /// built if they are not there.
+    ///
+    /// # Errors
+    /// If the server is away, or an index exists with another definition.
+    pub async fn mongo(client: &Client, name: &str) -> Result<Self, StorageError> {
+        let database = Database::open(client, name, INDEXES).await?;
+        Ok(Self {
+            chat: Arc::new(MongoChatStore {
+                sessions: database.collection(SESSIONS),
+                turns: database.collection(TURNS),
+                database: database.clone(),
+            }),
+            outbox: Arc::new(MongoOutbox::new(database, &[SESSIONS])),
+        })
+    }
+}
+
+impl From<StorageError> for StoreError {
+    fn from(error: StorageError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<StorageError> for CreateError {
+    fn from(error: StorageError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl From<StorageError> for BeginError {
+    fn from(error: StorageError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+#[async_trait]
+impl Check for MongoChatStore {
+    async fn check(&self) -> Result<(), String> {
+        self.database.check().await
+    }
+}
+
+#[async_trait]
+impl ChatStore for MongoChatStore {
+    async fn create(
+        &self,
+        session: Session,
+        request: Option<RequestKey>,
+    ) -> Result<Session, CreateError> {
+        let document = SessionDocument::new(&session, request.as_ref());
+        loop {
+            let insert = bounded(self.sessions.insert_one(&document).into_future());
+            let Err(error) = insert.await else {
+                return Ok(session);
+            };
+            match (&request, error.duplicate_key()) {
+                (Some(request), Some(BY_REQUEST)) => {
+                    if let Some(earlier) = self.created_by(request, session.created_at).await? {
+                        return Ok(earlier);
+                    }
+                }
+                _ if error.gave_way() => {}
+                _ => return Err(error.into()),
+            }
+        }
+    }
+
+    async fn session(&self, id: SessionId, owner: UserId) -> Result<Option<Session>, StoreError> {
+        let found = self.load(doc! { "_id": id.to_string(), "owner": owner.to_string() });
+        Ok(found.await?.map(Session::try_from).transpose()?)
+    }
+
+    async fn sessions(
+        &self,
+        owner: UserId,
+        after: Option<SessionId>,
+        limit: u32,
+    ) -> Result<Page<Session, SessionId>, StoreError> {
+        let find = self
+            .sessions
+            .find(listed(owner, after))
+            .sort(doc! { "_id": -1 })
+            .projection(doc! { "turn": 0, "outbox": 0 })
+            .limit(i64::from(limit) + 1);
+        let found: Vec<_> = bounded(async { find.await?.try_collect().await }).await?;
+        let found = found.into_iter().map(Session::try_from);
+        let found: Vec<_> = found.collect::<Result<_, _>>()?;
+        Ok(Page::from_overfetch(found, limit, |last| last.id))
+    }
+
+    async fn count_question(
+        &self,
+        user: UserId,
+        quota: Quota,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let counts = self.database.collection(QUOTAS);
+        Ok(quota::count_question(&counts, user, quota, now).await?)
+    }
+
+    async fn begin(&self, asking: Asking) -> Result<Begun, BeginError> {
+        self.begin_turn(asking).await
+    }
+
+    async fn earlier(
+        &self,
+        session: SessionId,
+        request: &RequestKey,
+        now: Timestamp,
+    ) -> Result<Option<Turn>, BeginError> {
+        match self.load(doc! { "_id": session.to_string() }).await? {
+            Some(document) => self.earlier_in(&document, request, now).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn renew(&self, session: SessionId, lease: Lease) -> Result<bool, StoreError> {
+        let renewal = doc! { "$set": { "turn.lease.until": to_bson(lease.until) } };
+        let held = turns::held_by(session, lease.holder);
+        Ok(self.update(held, renewal).await?)
+    }
+
+    async fn settle(
+        &self,
+        session: SessionId,
+        holder: Uuid,
+        state: Settled,
+        event: Option<Event>,
+    ) -> Result<bool, StoreError> {
+        let change = turns::settlement(&state, event.as_ref())?;
+        let held = turns::held_by(session, holder);
+        Ok(self.update(held, change).await?)
+    }
+
+    async fn settle_expired(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        Ok(self.interrupt_expired(now, limit).await?)
+    }
+
+    async fn turns(
+        &self,
+        session: SessionId,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<Turn>, StoreError> {
+        Ok(self.turns_behind(session, after, limit).await?)
+    }
+
+    async fn answered_before(
+        &self,
+        session: SessionId,
+        before: u64,
+        limit: u32,
+    ) -> Result<Vec<Turn>, StoreError> {
+        Ok(self.newest_answered(session, before, limit).await?)
+    }
+}
+
+/// Which sessions are on an owner's list behind `after`.
+fn listed(owner: UserId, after: Option<SessionId>) -> Document {
+    let mut condition = doc! { "owner": owner.to_string() };
+    if let Some(after) = after {
+        condition.insert("_id", doc! { "$lt": after.to_string() });
+    }
+    condition
+}
+
+/// Which session a request made.
+fn created_by(request: &RequestKey) -> Document {
+    // That it exists is said too: the index holds only the documents where it does.
+    doc! { "requestKey": { "$eq": &request.key, "$exists": true } }
+}
+
+impl MongoChatStore {
+    async fn load(&self, condition: Document) -> Result<Option<SessionDocument>, StorageError> {
+        let find = self
+            .sessions
+            .find_one(condition)
+            .projection(doc! { "outbox": 0 });
+        bounded(find.into_future()).await
+    }
+
+    /// Whether there was a session as `guard` wants it, which is now changed.
+    async fn update(&self, guard: Document, change: Document) -> Result<bool, StorageError> {
+        loop {
+            let update = self.sessions.update_one(guard.clone(), change.clone());
+            match bounded(update.into_future()).await {
+                Ok(result) => return Ok(result.matched_count == 1),
+                Err(error) if error.gave_way() => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The session that a request made before; `None` if its key has expired, which then
+    /// makes room for another.
+    async fn created_by(
+        &self,
+        request: &RequestKey,
+        now: Timestamp,
+    ) -> Result<Option<Session>, CreateError> {
+        let since = to_bson(now - REQUEST_KEY_TTL);
+        let expired = doc! { "requestKey": &request.key, "createdAt": { "$lte": since } };
+        self.update(expired, doc! { "$unset": { "requestKey": "" } })
+            .await?;
+        let Some(found) = self.load(created_by(request)).await? else {
+            return Ok(None);
+        };
+        if found.is_of(request) {
+            Ok(Some(found.try_into()?))
+        } else {
+            Err(CreateError::KeyReused)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use slipway_mesh::store::mongo::testing::Scratch;
+
+    use super::*;
+    use crate::store::contract;
+
+    contract::tests!({
+        let Some(scratch) = Scratch::database().await else {
+            return;
+        };
+        let stores = Stores::mongo(scratch.client(), scratch.name())
+            .await
+            .unwrap();
+        // They keep nothing in the process: a clone is as good as another replica's.
+        (scratch, move || stores.clone())
+    });
+}

@@ -1,0 +1,383 @@
+//! Conversations in one SQLite file.
+
+mod rows;
+mod turns;
+
+use std::{path::Path, sync::Arc};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, params};
+use slipway_mesh::{
+    bus::Event,
+    life::Check,
+    outbox::sqlite::{BY_AGGREGATE, OWN_IDS, SCHEMA as OUTBOX, SqliteOutbox},
+    page::Page,
+    store::sqlite::{Database, StorageError, from_column, to_column},
+};
+use uuid::Uuid;
+
+use super::{
+    Asking, BeginError, Begun, ChatStore, CreateError, Lease, Quota, REQUEST_KEY_TTL, Settled,
+    StoreError, Stores,
+};
+use crate::{
+    chat::{Session, SessionId, Turn, UserId},
+    request_key::RequestKey,
+};
+
+const MIGRATIONS: &[&str] = &[
+    "
+    CREATE TABLE sessions (
+        id                  TEXT PRIMARY KEY,
+        owner               TEXT    NOT NULL,
+        title               TEXT    NOT NULL,
+        created_at          INTEGER NOT NULL,
+        last_message_at     INTEGER,
+        request_key         TEXT UNIQUE,
+        request_fingerprint TEXT
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX sessions_by_owner ON sessions (owner, id);
+
+    CREATE TABLE turns (
+        session_id             TEXT    NOT NULL REFERENCES sessions (id),
+        number                 INTEGER NOT NULL,
+        question_id            TEXT    NOT NULL,
+        question               TEXT    NOT NULL,
+        asked_at               INTEGER NOT NULL,
+        request_key            TEXT,
+        request_fingerprint    TEXT,
+        state                  TEXT    NOT NULL, -- ASKED, ANSWERED or UNANSWERED
+        reason                 TEXT,
+        lease_holder           TEXT,             -- only while ASKED, as is the next
+        lease_until            INTEGER,
+        answer_id              TEXT,
+        answer                 TEXT,
+        model                  TEXT,
+        answered_at            INTEGER,
+        latency_ms             INTEGER,
+        time_to_first_token_ms INTEGER,
+        prompt_tokens          INTEGER,
+        answer_tokens          INTEGER,
+        context                TEXT,             -- JSON
+        PRIMARY KEY (session_id, number)
+    ) STRICT;
+    -- A session answers one question at a time.
+    CREATE UNIQUE INDEX one_asked ON turns (session_id) WHERE state = 'ASKED';
+    CREATE INDEX turns_by_lease ON turns (lease_until) WHERE state = 'ASKED';
+    CREATE INDEX turns_answered ON turns (session_id, number) WHERE state = 'ANSWERED';
+    CREATE INDEX turns_by_request ON turns (session_id, request_key)
+        WHERE request_key IS NOT NULL;
+
+    -- When a user asked, as far as it counts against the quota.
+    CREATE TABLE asked (
+        user_id TEXT    NOT NULL,
+        at      INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX asked_by_user ON asked (user_id, at);
+    ",
+    OUTBOX,
+    BY_AGGREGATE,
+    OWN_IDS,
+];
+
+/// The SQLite backend.
+#[derive(Clone)]
+struct SqliteChatStore {
+    db: Database,
+}
+
+impl Stores {
+    /// The stores in the SQLite file at `path`, which is created if it is not there.
+    /// Blocks: call it at start.
+    ///
+    /// # Errors
+    /// If the file cannot be used.
+    pub fn sqlite(path: &Path) -> Result<Self, StorageError> {
+        let db = Database::open(path, "chat", MIGRATIONS)?;
+        Ok(Self {
+            chat: Arc::new(SqliteChatStore { db: db.clone() }),
+            outbox: Arc::new(SqliteOutbox::new(db)),
+        })
+    }
+}
+
+impl From<StorageError> for StoreError {
+    fn from(error: StorageError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<StorageError> for CreateError {
+    fn from(error: StorageError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl From<StorageError> for BeginError {
+    fn from(error: StorageError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+#[async_trait]
+impl Check for SqliteChatStore {
+    async fn check(&self) -> Result<(), String> {
+        self.db.check().await
+    }
+}
+
+#[async_trait]
+impl ChatStore for SqliteChatStore {
+    async fn create(
+        &self,
+        session: Session,
+        request: Option<RequestKey>,
+    ) -> Result<Session, CreateError> {
+        let create = move |c: &Connection| create(c, session, request.as_ref());
+        self.db.write(create).await
+    }
+
+    async fn session(&self, id: SessionId, owner: UserId) -> Result<Option<Session>, StoreError> {
+        let read = self.db.read(move |c| session(c, id, owner));
+        Ok(read.await?)
+    }
+
+    async fn sessions(
+        &self,
+        owner: UserId,
+        after: Option<SessionId>,
+        limit: u32,
+    ) -> Result<Page<Session, SessionId>, StoreError> {
+        let read = self
+            .db
+            .read(move |c| sessions(c, owner, after, limit))
+            .await?;
+        Ok(Page::from_overfetch(read, limit, |last| last.id))
+    }
+
+    async fn count_question(
+        &self,
+        user: UserId,
+        quota: Quota,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let count = self.db.write(move |c| count_question(c, user, quota, now));
+        Ok(count.await?)
+    }
+
+    async fn begin(&self, asking: Asking) -> Result<Begun, BeginError> {
+        self.db.write(move |c| turns::begin(c, &asking)).await
+    }
+
+    async fn earlier(
+        &self,
+        session: SessionId,
+        request: &RequestKey,
+        now: Timestamp,
+    ) -> Result<Option<Turn>, BeginError> {
+        let request = request.clone();
+        self.db
+            .read(move |c| turns::earlier(c, session, &request, now))
+            .await
+    }
+
+    async fn renew(&self, session: SessionId, lease: Lease) -> Result<bool, StoreError> {
+        Ok(self
+            .db
+            .write(move |c| turns::renew(c, session, lease))
+            .await?)
+    }
+
+    async fn settle(
+        &self,
+        session: SessionId,
+        holder: Uuid,
+        state: Settled,
+        event: Option<Event>,
+    ) -> Result<bool, StoreError> {
+        let settle =
+            move |c: &Connection| turns::settle(c, session, holder, &state, event.as_ref());
+        Ok(self.db.write(settle).await?)
+    }
+
+    async fn settle_expired(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        let settle = self.db.write(move |c| turns::settle_expired(c, now, limit));
+        Ok(settle.await?)
+    }
+
+    async fn turns(
+        &self,
+        session: SessionId,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<Turn>, StoreError> {
+        let read = self
+            .db
+            .read(move |c| turns::following(c, session, after, limit));
+        Ok(read.await?)
+    }
+
+    async fn answered_before(
+        &self,
+        session: SessionId,
+        before: u64,
+        limit: u32,
+    ) -> Result<Vec<Turn>, StoreError> {
+        let read = self
+            .db
+            .read(move |c| turns::answered_before(c, session, before, limit));
+        Ok(read.await?)
+    }
+}
+
+fn create(
+    c: &Connection,
+    session: Session,
+    request: Option<&RequestKey>,
+) -> Result<Session, CreateError> {
+    if let Some(request) = request {
+        let since = to_column(session.created_at - REQUEST_KEY_TTL);
+        c.prepare_cached(
+            "UPDATE sessions SET request_key = NULL WHERE request_key = ?1 AND created_at <= ?2",
+        )
+        .and_then(|mut forget| forget.execute((&request.key, since)))
+        .map_err(StorageError::from)?;
+        if let Some((fingerprint, earlier)) = created_by(c, &request.key)? {
+            return if fingerprint == request.fingerprint {
+                Ok(earlier)
+            } else {
+                Err(CreateError::KeyReused)
+            };
+        }
+    }
+    c.prepare_cached(
+        "INSERT INTO sessions (id, owner, title, created_at, request_key, request_fingerprint)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )
+    .and_then(|mut insert| {
+        insert.execute(params![
+            session.id.to_string(),
+            session.owner.to_string(),
+            session.title.as_str(),
+            to_column(session.created_at),
+            request.map(|request| &request.key),
+            request.map(|request| &request.fingerprint),
+        ])
+    })
+    .map_err(StorageError::from)?;
+    Ok(session)
+}
+
+fn created_by(c: &Connection, key: &str) -> Result<Option<(String, Session)>, StorageError> {
+    let sql = format!(
+        "SELECT {}, request_fingerprint FROM sessions WHERE request_key = ?1",
+        rows::SESSION
+    );
+    let found = c
+        .prepare_cached(&sql)?
+        .query_row([key], |row| Ok((row.get(5)?, rows::session(row)?)))
+        .optional()?;
+    Ok(found)
+}
+
+fn session(c: &Connection, id: SessionId, owner: UserId) -> Result<Option<Session>, StorageError> {
+    let sql = format!(
+        "SELECT {} FROM sessions WHERE id = ?1 AND owner = ?2",
+        rows::SESSION
+    );
+    let found = c
+        .prepare_cached(&sql)?
+        .query_row((id.to_string(), owner.to_string()), rows::session)
+        .optional()?;
+    Ok(found)
+}
+
+fn sessions(
+    c: &Connection,
+    owner: UserId,
+    after: Option<SessionId>,
+    limit: u32,
+) -> Result<Vec<Session>, StorageError> {
+    let sql = format!(
+        "SELECT {} FROM sessions WHERE owner = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3",
+        rows::SESSION
+    );
+    // Behind every UUID in its hyphenated form.
+    let before = after.map_or_else(|| "g".to_owned(), |id| id.to_string());
+    let mut query = c.prepare_cached(&sql)?;
+    let found = query.query_map((owner.to_string(), before, limit + 1), rows::session)?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+fn count_question(
+    c: &Connection,
+    user: UserId,
+    quota: Quota,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, StorageError> {
+    let user = user.to_string();
+    let since = now.checked_sub(quota.window).unwrap_or(Timestamp::MIN);
+    c.prepare_cached("DELETE FROM asked WHERE user_id = ?1 AND at <= ?2")?
+        .execute((&user, to_column(since)))?;
+    let (count, oldest): (u32, Option<i64>) = c
+        .prepare_cached("SELECT count(*), min(at) FROM asked WHERE user_id = ?1")?
+        .query_row([&user], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    if count >= quota.limit {
+        let oldest = oldest.map(from_column).transpose()?.unwrap_or(now);
+        return Ok(Some(oldest.checked_add(quota.window).unwrap_or(now)));
+    }
+    c.prepare_cached("INSERT INTO asked (user_id, at) VALUES (?1, ?2)")?
+        .execute((&user, to_column(now)))?;
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::contract;
+
+    contract::tests!({
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("chat.db");
+        let open = move || Stores::sqlite(&path).unwrap();
+        (dir, open)
+    });
+
+    #[test]
+    fn what_is_asked_often_is_a_search_in_an_index() {
+        let c = Connection::open_in_memory().unwrap();
+        for migration in MIGRATIONS {
+            c.execute_batch(migration).unwrap();
+        }
+        for sql in [
+            "SELECT id FROM sessions WHERE owner = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3",
+            "SELECT id FROM sessions WHERE request_key = ?1",
+            turns::FOLLOWING,
+            turns::ANSWERED_BEFORE,
+            turns::BY_REQUEST,
+            turns::OPEN,
+            turns::EXPIRE,
+            turns::RENEW,
+            "SELECT count(*), min(at) FROM asked WHERE user_id = ?1",
+        ] {
+            let mut explain = c.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let count = explain.parameter_count();
+            let plan: Vec<String> = explain
+                .query_map(rusqlite::params_from_iter(vec!["1"; count]), |row| {
+                    row.get(3)
+                })
+                .unwrap()
+                .collect::<Result<_, _>>()
+                .unwrap();
+            assert!(
+                plan.iter().any(|step| step.starts_with("SEARCH")),
+                "{sql}: {plan:?}"
+            );
+            for step in &plan {
+                let reads_all = step.starts_with("SCAN") || step.contains("TEMP B-TREE");
+                assert!(!reads_all, "{sql}: {plan:?}");
+            }
+        }
+    }
+}

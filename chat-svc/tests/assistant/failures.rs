@@ -1,0 +1,204 @@
+//! Everything that can be wrong with a model: each has its answer, none is stored as one,
+//! and the session can be used afterwards.
+
+use std::sync::Arc;
+
+use chat_svc::{
+    Config,
+    assistant::{Ollama, OllamaConfig},
+};
+use slipway_mesh::error::{Fault, Kind};
+use slipway_proto::chat::v1::{MessageRole, UnansweredReason};
+
+use crate::{
+    harness::{Chat, User, WINDOW, impatient},
+    ollama::{Does, FakeOllama, done, says, text},
+};
+
+async fn impatient_chat(ollama: &FakeOllama) -> Chat {
+    let assistant = Ollama::new(impatient(ollama)).unwrap();
+    let mut config = Config::default();
+    config.quota.limit = 1_000;
+    Chat::build(Arc::new(assistant), config).await
+}
+
+#[track_caller]
+fn is_unavailable(fault: &Fault, reason: &str) {
+    assert_eq!(fault.kind, Kind::Unavailable, "{fault:?}");
+    assert_eq!(fault.code, "ASSISTANT_UNAVAILABLE");
+    assert_eq!(fault.facts["reason"], reason);
+    assert!(fault.retry_after.is_some());
+    assert!(fault.detail.contains("kept"), "{}", fault.detail);
+}
+
+/// The question is kept with its reason, and nothing else.
+async fn is_kept(user: &User, question: &str, reason: UnansweredReason) {
+    let told = user.told().await;
+    assert_eq!(
+        told,
+        [(MessageRole::User, question.to_owned(), Some(reason))]
+    );
+}
+
+#[tokio::test]
+async fn each_failure_has_its_reason_and_none_is_stored_as_an_answer() {
+    use UnansweredReason as Why;
+    let cases: Vec<(Does, &str, Why)> = vec![
+        (
+            Does::Refuses(404, r#"{"error":"model 'llama3.2' not found"}"#),
+            "MODEL_MISSING",
+            Why::ModelMissing,
+        ),
+        (
+            Does::Refuses(404, "404 page not found"),
+            "SERVER_ERROR",
+            Why::ServerError,
+        ),
+        (
+            Does::Refuses(500, r#"{"error":"llama runner process has terminated"}"#),
+            "SERVER_ERROR",
+            Why::ServerError,
+        ),
+        (
+            Does::Refuses(400, "<html>"),
+            "SERVER_ERROR",
+            Why::ServerError,
+        ),
+        (
+            Does::Refuses(503, r#"{"error":"server busy"}"#),
+            "UNAVAILABLE",
+            Why::Unavailable,
+        ),
+        (Does::IsSilent, "TIMEOUT", Why::Timeout),
+        (Does::FallsSilentAfter(vec![]), "TIMEOUT", Why::Timeout),
+        (
+            Does::FallsSilentAfter(vec![text("Well, ")]),
+            "TIMEOUT",
+            Why::Timeout,
+        ),
+        (
+            Does::Says(vec![text("Well, ")]),
+            "TRUNCATED",
+            Why::Truncated,
+        ),
+        (Does::Says(vec![]), "TRUNCATED", Why::Truncated),
+        (
+            Does::BreaksAfter(vec![text("Well, ")]),
+            "TRUNCATED",
+            Why::Truncated,
+        ),
+        (
+            Does::Says(vec![b"<html>nginx</html>\n".to_vec()]),
+            "MALFORMED",
+            Why::Malformed,
+        ),
+        (
+            Does::Says(vec![text("Well, "), b"{\"done\": tr\n".to_vec()]),
+            "MALFORMED",
+            Why::Malformed,
+        ),
+        (Does::Says(vec![done()]), "MALFORMED", Why::Malformed),
+        (
+            Does::Says(vec![text(" \n"), done()]),
+            "MALFORMED",
+            Why::Malformed,
+        ),
+        (
+            Does::Says(vec![
+                text("Well, "),
+                b"{\"error\":\"out of memory\"}\n".to_vec(),
+                done(),
+            ]),
+            "SERVER_ERROR",
+            Why::ServerError,
+        ),
+    ];
+    let ollama = FakeOllama::start().await;
+    let chat = impatient_chat(&ollama).await;
+    let ada = chat.user("ada").await;
+    for (place, (does, reason, why)) in cases.into_iter().enumerate() {
+        let user = ada.elsewhere().await;
+        let question = format!("question {place}");
+        ollama.then(does.clone());
+        is_unavailable(&user.ask(&question).await.unwrap_err(), reason);
+        is_kept(&user, &question, why).await;
+        // The same as a stream.
+        let streaming = ada.elsewhere().await;
+        ollama.then(does);
+        let (_, outcome) = streaming.listen(&question).await;
+        is_unavailable(&outcome.unwrap_err(), reason);
+        is_kept(&streaming, &question, why).await;
+        // The session goes on.
+        ollama.then(says("fine"));
+        assert_eq!(user.ask("and now?").await.unwrap().content, "fine");
+        assert_eq!(user.told().await.len(), 3);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_unavailable() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let assistant = Ollama::new(OllamaConfig::new(url, "m", WINDOW)).unwrap();
+    let chat = Chat::build(Arc::new(assistant), Config::default()).await;
+    let ada = chat.user("ada").await;
+    is_unavailable(&ada.ask("anybody?").await.unwrap_err(), "UNAVAILABLE");
+    is_kept(&ada, "anybody?", UnansweredReason::Unavailable).await;
+}
+
+#[tokio::test]
+async fn an_answer_that_takes_too_long_altogether_is_given_up() {
+    let ollama = FakeOllama::start().await;
+    let config = Config {
+        answer_timeout: std::time::Duration::from_millis(300),
+        ..Config::default()
+    };
+    let chat = Chat::with_config(&ollama, config).await;
+    let ada = chat.user("ada").await;
+    ollama.then(Does::FallsSilentAfter(vec![text("Well, ")]));
+    is_unavailable(&ada.ask("how long?").await.unwrap_err(), "TIMEOUT");
+    is_kept(&ada, "how long?", UnansweredReason::Timeout).await;
+}
+
+#[tokio::test]
+async fn work_that_cannot_be_read_is_no_reason_to_guess() {
+    let ollama = FakeOllama::start().await;
+    let chat = Chat::with(&ollama).await;
+    let ada = chat.user("ada").await;
+    chat.releases.is_away(true);
+    let fault = ada.ask("what is next?").await.unwrap_err();
+    assert_eq!(
+        (fault.kind, fault.code.as_str()),
+        (Kind::Unavailable, "UNAVAILABLE")
+    );
+    assert_eq!(fault.facts["reason"], "CONTEXT_UNAVAILABLE");
+    is_kept(&ada, "what is next?", UnansweredReason::ContextUnavailable).await;
+    assert!(ollama.requests().is_empty(), "the model was not asked");
+    chat.releases.is_away(false);
+    ada.ask("and now?").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_character_that_is_split_between_two_chunks_is_whole() {
+    let ollama = FakeOllama::start().await;
+    let chat = Chat::with(&ollama).await;
+    let ada = chat.user("ada").await;
+    let all = [text("Übergröße "), text("🚢"), done()].concat();
+    let bytes = all.chunks(1).map(<[u8]>::to_vec).collect();
+    ollama.then(Does::Says(bytes));
+    let (texts, answer) = ada.listen("size?").await;
+    assert_eq!(texts.concat(), "Übergröße 🚢");
+    assert_eq!(answer.unwrap().content, "Übergröße 🚢");
+}
+
+#[tokio::test]
+async fn a_last_line_without_an_end_counts() {
+    let ollama = FakeOllama::start().await;
+    let chat = Chat::with(&ollama).await;
+    let ada = chat.user("ada").await;
+    let mut last = done();
+    last.pop();
+    ollama.then(Does::Says(vec![text("so"), last]));
+    assert_eq!(ada.ask("why?").await.unwrap().content, "so");
+}

@@ -1,0 +1,86 @@
+//! Who leaves, who waits, and who comes twice.
+
+use slipway_mesh::error::Kind;
+use slipway_proto::chat::v1::{MessageRole, QuestionState, UnansweredReason};
+
+use crate::{
+    harness::{Chat, eventually, question_info},
+    ollama::{Does, FakeOllama, says, text},
+};
+
+#[tokio::test]
+async fn who_leaves_stops_the_answer_and_the_question_stays() {
+    let ollama = FakeOllama::start().await;
+    let chat = Chat::with(&ollama).await;
+    let ada = chat.user("ada").await;
+    ollama.then(Does::FallsSilentAfter(vec![text("Well, ")]));
+    let mut stream = ada.stream("tell me everything").await.unwrap();
+    stream.message().await.unwrap().unwrap();
+    assert_eq!(*ollama.open.borrow(), 1);
+    drop(stream);
+    eventually(async || *ollama.open.borrow() == 0).await;
+    let cancelled = [(
+        MessageRole::User,
+        "tell me everything".to_owned(),
+        Some(UnansweredReason::Cancelled),
+    )];
+    eventually(async || ada.told().await == cancelled).await;
+    ada.ask("again?").await.unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_is_stored_whether_or_not_it_is_read() {
+    let ollama = FakeOllama::start().await;
+    let chat = Chat::with(&ollama).await;
+    let ada = chat.user("ada").await;
+    ollama.then(says("read me later"));
+    let unread = ada.stream("a word?").await.unwrap();
+    eventually(async || ada.history().await.len() == 2).await;
+    drop(unread);
+    let history = ada.history().await;
+    assert_eq!(history[1].content, "read me later");
+    assert_eq!(
+        question_info(&history[0]).unwrap().state(),
+        QuestionState::Answered
+    );
+}
+
+#[tokio::test]
+async fn of_two_questions_at_once_one_is_told_to_wait() {
+    let ollama = FakeOllama::start().await;
+    let chat = Chat::with(&ollama).await;
+    let ada = chat.user("ada").await;
+    ollama.then(Does::FallsSilentAfter(vec![text("Well, ")]));
+    let mut first = ada.stream("one").await.unwrap();
+    first.message().await.unwrap().unwrap();
+    let busy = ada.ask("two").await.unwrap_err();
+    assert_eq!(
+        (busy.kind, busy.code.as_str()),
+        (Kind::Conflict, "CHAT_BUSY")
+    );
+    let history = ada.history().await;
+    assert_eq!(history.len(), 1, "what was refused is not stored");
+    assert_eq!(
+        question_info(&history[0]).unwrap().state(),
+        QuestionState::Asked
+    );
+    // Another session is not concerned.
+    ada.elsewhere().await.ask("two").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_repetition_gets_the_same_answer_and_the_model_is_asked_once() {
+    let ollama = FakeOllama::start().await;
+    let chat = Chat::with(&ollama).await;
+    let mut ada = chat.user("ada").await;
+    ada.outbound.idempotency_key = Some("k-1".to_owned());
+    let first = ada.ask("why?").await.unwrap();
+    assert_eq!(ada.ask("why?").await.unwrap(), first);
+    let (texts, streamed) = ada.listen("why?").await;
+    assert!(texts.is_empty());
+    assert_eq!(streamed.unwrap(), first);
+    assert_eq!(ollama.requests().len(), 1);
+    let fault = ada.ask("why not?").await.unwrap_err();
+    assert_eq!(fault.code, "IDEMPOTENCY_KEY_REUSED");
+    assert_eq!(ada.new_session().await, ada.new_session().await);
+}

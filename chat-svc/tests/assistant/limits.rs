@@ -1,0 +1,95 @@
+//! Quota, queue, and what a question may be.
+
+use std::time::Duration;
+
+use chat_svc::{Config, Quota};
+use slipway_mesh::error::Kind;
+
+use crate::{
+    harness::{Chat, eventually},
+    ollama::{Does, FakeOllama, text},
+};
+
+#[tokio::test]
+async fn who_asks_too_often_is_told_when_to_ask_again() {
+    let ollama = FakeOllama::start().await;
+    let config = Config {
+        quota: Quota {
+            limit: 3,
+            window: Duration::from_secs(60),
+        },
+        ..Config::default()
+    };
+    let chat = Chat::with_config(&ollama, config).await;
+    let ada = chat.user("ada").await;
+    for _ in 0..3 {
+        ada.ask("and now?").await.unwrap();
+    }
+    let elsewhere = ada.elsewhere().await;
+    let fault = elsewhere.ask("and now?").await.unwrap_err();
+    assert_eq!(
+        (fault.kind, fault.code.as_str()),
+        (Kind::RateLimited, "QUOTA_EXCEEDED")
+    );
+    assert_eq!(
+        (&fault.facts["limit"], &fault.facts["windowSeconds"]),
+        (&3.into(), &60.into())
+    );
+    let wait = fault.retry_after.unwrap();
+    assert!(
+        wait > Duration::from_secs(30) && wait <= Duration::from_secs(60),
+        "{wait:?}"
+    );
+    assert!(elsewhere.history().await.is_empty());
+    chat.user("grace").await.ask("me too?").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_full_queue_turns_away_before_anything_is_stored() {
+    let ollama = FakeOllama::start().await;
+    let config = Config {
+        concurrency: 1,
+        queue: 1,
+        queue_timeout: Duration::from_millis(200),
+        ..Config::default()
+    };
+    let chat = Chat::with_config(&ollama, config).await;
+    let users = [
+        chat.user("ada").await,
+        chat.user("grace").await,
+        chat.user("joan").await,
+    ];
+    ollama.then(Does::FallsSilentAfter(vec![text("Well, ")]));
+    let mut first = users[0].stream("one").await.unwrap();
+    first.message().await.unwrap().unwrap();
+    let second = users[1].stream("two").await.unwrap();
+    let turned_away = users[2].ask("three").await.unwrap_err();
+    assert_eq!(turned_away.code, "ASSISTANT_BUSY");
+    assert!(turned_away.retry_after.is_some());
+    assert!(users[2].history().await.is_empty());
+    // Who waits too long is told so, and the question is kept.
+    let mut second = second;
+    let status = second.message().await.unwrap_err();
+    assert_eq!(
+        slipway_mesh::error::Fault::from(status).code,
+        "ASSISTANT_BUSY"
+    );
+    assert_eq!(users[1].history().await.len(), 1);
+    // Who leaves makes room.
+    drop(first);
+    eventually(async || users[2].ask("three").await.is_ok()).await;
+}
+
+#[tokio::test]
+async fn a_question_must_say_something_and_fit() {
+    let ollama = FakeOllama::start().await;
+    let chat = Chat::with(&ollama).await;
+    let ada = chat.user("ada").await;
+    for bad in ["", " \n", "a\0b", &"x".repeat(8_001), &"🚢".repeat(8_000)] {
+        let fault = ada.ask(bad).await.unwrap_err();
+        assert_eq!(fault.kind, Kind::Invalid);
+        assert_eq!(fault.fields[0].field, "message");
+    }
+    assert!(ada.history().await.is_empty());
+    ada.ask(&"x".repeat(8_000)).await.unwrap();
+}

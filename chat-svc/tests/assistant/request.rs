@@ -1,0 +1,98 @@
+//! What the model is asked: the body of the request as it goes over the wire.
+
+use serde_json::{Value, json};
+
+use crate::{
+    harness::{Chat, WINDOW, answer_info},
+    ollama::{FakeOllama, says},
+};
+
+#[tokio::test]
+async fn it_has_the_model_its_options_the_work_and_exactly_the_last_five_messages() {
+    let ollama = FakeOllama::start().await;
+    let chat = Chat::with(&ollama).await;
+    let ada = chat.user("ada").await;
+    let titles = ["Plan it", "Build it", "Test it", "Ship it"];
+    chat.releases.give(ada.id, "ada", "Spring", &titles);
+    for n in 1..=4 {
+        ollama.then(says(&format!("answer {n}")));
+        ada.ask(&format!("question {n}")).await.unwrap();
+    }
+    ollama.then(says("answer 5"));
+    let answer = ada.ask("question 5").await.unwrap();
+
+    let request = ollama.requests().pop().unwrap();
+    assert_eq!(request["model"], "llama3.2");
+    assert_eq!(request["stream"], true);
+    assert_eq!(request["keep_alive"], "1800s");
+    assert_eq!(request["options"]["num_ctx"], WINDOW);
+    assert_eq!(request["options"]["num_predict"], 1024);
+    let messages = request["messages"].as_array().unwrap();
+    assert_eq!(messages[0]["role"], "system");
+    let said: Vec<&Value> = messages[1..].iter().collect();
+    let message = |role: &str, content: &str| json!({"role": role, "content": content});
+    let expected = [
+        message("assistant", "answer 2"),
+        message("user", "question 3"),
+        message("assistant", "answer 3"),
+        message("user", "question 4"),
+        message("assistant", "answer 4"),
+        message("user", "question 5"),
+    ];
+    assert_eq!(said, expected.iter().collect::<Vec<_>>());
+
+    let system = messages[0]["content"].as_str().unwrap();
+    for told in [
+        r#""user":"ada""#,
+        r#""role":"DEVELOPER""#,
+        r#""currentTask":{"dueAt":null"#,
+        r#""title":"Build it""#,
+        r#""code":"DEVELOPER_BUSY""#,
+        r#""code":"TASK_OUT_OF_ORDER""#,
+        r#""release":"Spring""#,
+        r#""completedTasks":1"#,
+    ] {
+        assert!(system.contains(told), "{told}: {system}");
+    }
+
+    let info = answer_info(&answer);
+    assert_eq!(answer.content, "answer 5");
+    assert_eq!(info.model, "llama3.2");
+    assert_eq!(
+        (info.prompt_tokens, info.answer_tokens),
+        (Some(321), Some(12))
+    );
+    let context = info.context.unwrap();
+    assert_eq!((context.messages, context.dropped), (5, 0));
+    assert_eq!((context.task_ids.len(), context.release_ids.len()), (4, 1));
+}
+
+#[tokio::test]
+async fn the_work_is_read_in_a_bounded_number_of_calls() {
+    let ollama = FakeOllama::start().await;
+    let chat = Chat::with(&ollama).await;
+    let ada = chat.user("ada").await;
+    let titles: Vec<String> = (0..300).map(|n| format!("step {n}")).collect();
+    let titles: Vec<&str> = titles.iter().map(String::as_str).collect();
+    chat.releases.give(ada.id, "ada", "Long", &titles);
+    ada.ask("what is next?").await.unwrap();
+    assert_eq!(chat.releases.calls(), 4, "three lists and a release");
+}
+
+#[tokio::test]
+async fn an_unanswered_question_is_not_shown_to_the_model_later() {
+    let ollama = FakeOllama::start().await;
+    let chat = Chat::with(&ollama).await;
+    let ada = chat.user("ada").await;
+    ada.ask("first").await.unwrap();
+    ollama.then(crate::ollama::Does::Refuses(500, "{}"));
+    ada.ask("second").await.unwrap_err();
+    ada.ask("third").await.unwrap();
+    let request = ollama.requests().pop().unwrap();
+    let messages = request["messages"].as_array().unwrap();
+    let said: Vec<&str> = messages[1..]
+        .iter()
+        .map(|m| m["content"].as_str().unwrap())
+        .collect();
+    assert_eq!(said, ["first", "ok", "third"]);
+}

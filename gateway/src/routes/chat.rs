@@ -1,0 +1,257 @@
+//! `/chat…`: the assistant.
+
+use std::{convert::Infallible, time::Duration};
+
+use axum::{
+    Json,
+    body::Body,
+    extract::State,
+    response::{IntoResponse as _, Response},
+};
+use bytes::Bytes;
+use futures::{Stream, stream};
+use http::{
+    HeaderMap, HeaderName, StatusCode,
+    header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE},
+};
+use serde_json::json;
+use slipway_mesh::{error::Fault, telemetry::TraceContext};
+use slipway_proto::chat::v1::{StreamMessageResponse, stream_message_response::Piece};
+use tonic::Streaming;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::document::{Anywhere, Checked, Protected, WithBody};
+use crate::{
+    app::AppState,
+    extract::{Caller, ListParams, PathId, Payload},
+    model::{
+        AssistantAnswer, ChatMessage, ChatSession, HistoryQuery, Id, NewSession, Page, Paging,
+        Said, SessionsQuery, required,
+    },
+    problem::Problem,
+};
+
+pub(super) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(create))
+        .routes(routes!(sessions))
+        .routes(routes!(ask))
+        .routes(routes!(history))
+}
+
+/// Begins a conversation with the assistant.
+#[utoipa::path(
+    post,
+    path = "/chat/session",
+    operation_id = "createChatSession",
+    tag = "assistant",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repetition safe")),
+    request_body = NewSession,
+    responses(
+        (status = 201, description = "The session", body = ChatSession),
+        WithBody,
+        Protected,
+        (status = 409, description = "`IDEMPOTENCY_KEY_REUSED`"),
+        Anywhere,
+    ),
+    security(("bearer" = [])),
+)]
+async fn create(
+    State(app): State<AppState>,
+    caller: Caller,
+    Payload(session): Payload<NewSession>,
+) -> Result<(StatusCode, Json<ChatSession>), Problem> {
+    let request = caller.outbound.request(session.into());
+    let answer = app.chat().create_session(request).await?.into_inner();
+    let session: ChatSession = required("session", answer.session)?.try_into()?;
+    Ok((StatusCode::CREATED, Json(session)))
+}
+
+/// The caller's conversations, newest first.
+#[utoipa::path(
+    get,
+    path = "/chat/sessions",
+    operation_id = "listChatSessions",
+    tag = "assistant",
+    params(Paging),
+    responses(
+        (status = 200, description = "A page of sessions", body = Page<ChatSession>),
+        Checked,
+        Protected,
+        Anywhere,
+    ),
+    security(("bearer" = []), ("cookie" = [])),
+)]
+async fn sessions(
+    State(app): State<AppState>,
+    caller: Caller,
+    ListParams(query, paging): ListParams<SessionsQuery>,
+) -> Result<Json<Page<ChatSession>>, Problem> {
+    let request = caller.outbound.request(query.page(paging));
+    let answer = app.chat().list_sessions(request).await?.into_inner();
+    Ok(Json(Page::new(answer.sessions, answer.next_page_token)?))
+}
+
+/// The messages of a conversation, oldest first.
+#[utoipa::path(
+    get,
+    path = "/chat/{sessionId}/history",
+    operation_id = "getChatHistory",
+    tag = "assistant",
+    params(("sessionId" = Id, Path, description = "Id of the session"), Paging),
+    responses(
+        (status = 200, description = "A page of messages", body = Page<ChatMessage>),
+        Checked,
+        Protected,
+        (status = 404, description = "`SESSION_NOT_FOUND`: unknown, or not yours"),
+        Anywhere,
+    ),
+    security(("bearer" = []), ("cookie" = [])),
+)]
+async fn history(
+    State(app): State<AppState>,
+    caller: Caller,
+    PathId(session): PathId,
+    ListParams(query, paging): ListParams<HistoryQuery>,
+) -> Result<Json<Page<ChatMessage>>, Problem> {
+    let request = caller.outbound.request(query.page(session, paging));
+    let answer = app.chat().get_history(request).await?.into_inner();
+    Ok(Json(Page::new(answer.messages, answer.next_page_token)?))
+}
+
+/// Asks the assistant.
+///
+/// The answer comes whole, as JSON; or, with `Accept: text/event-stream`, as it is
+/// written: `event: token` with `{"text": …}`, and at the end `event: done` with the same
+/// object that the JSON answer is. If there is no answer, `event: error` with a problem;
+/// what is refused before the question is stored is refused by its status. After 15 s of
+/// silence there is a comment line. A client that leaves before the end stops the answer;
+/// its question stays in the history, unanswered.
+#[utoipa::path(
+    post,
+    path = "/chat/{sessionId}/message",
+    operation_id = "askAssistant",
+    tag = "assistant",
+    params(
+        ("sessionId" = Id, Path, description = "Id of the session"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes a repetition safe"),
+    ),
+    request_body = Said,
+    responses(
+        (
+            status = 200,
+            description = "The answer",
+            content(
+                (AssistantAnswer = "application/json"),
+                (String = "text/event-stream"),
+            ),
+        ),
+        WithBody,
+        Protected,
+        (status = 404, description = "`SESSION_NOT_FOUND`: unknown, or not yours"),
+        (
+            status = 409,
+            description = "`CHAT_BUSY`: another question of the session is being answered; \
+                `IDEMPOTENCY_KEY_REUSED`",
+        ),
+        (status = 429, description = "`QUOTA_EXCEEDED`: 40 questions a minute"),
+        Anywhere,
+        (
+            status = 503,
+            description = "`ASSISTANT_UNAVAILABLE`, with the `reason`: the question is kept, \
+                unanswered; `ASSISTANT_BUSY`: too many questions wait; `ANSWER_INTERRUPTED`; \
+                `UNAVAILABLE`: a service is away",
+        ),
+    ),
+    security(("bearer" = [])),
+)]
+async fn ask(
+    State(app): State<AppState>,
+    caller: Caller,
+    PathId(session): PathId,
+    headers: HeaderMap,
+    Payload(said): Payload<Said>,
+) -> Result<Response, Problem> {
+    let request = caller.outbound.request(said.asked_in(session));
+    let pieces = app.chat().stream_message(request).await?.into_inner();
+    if !wants_stream(&headers) {
+        return Ok(Json(whole(pieces).await?).into_response());
+    }
+    let headers = [
+        (CONTENT_TYPE, "text/event-stream"),
+        (CACHE_CONTROL, "no-cache"),
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
+    let frames = frames(pieces, app.stream.heartbeat);
+    Ok((headers, Body::from_stream(frames)).into_response())
+}
+
+fn wants_stream(headers: &HeaderMap) -> bool {
+    let ranges = headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
+    ranges
+        .map(|range| range.split(';').next().unwrap_or_default().trim())
+        .any(|range| range.eq_ignore_ascii_case("text/event-stream"))
+}
+
+/// Waits for the end of the answer.
+async fn whole(mut pieces: Streaming<StreamMessageResponse>) -> Result<AssistantAnswer, Problem> {
+    loop {
+        let piece = pieces.message().await?.ok_or_else(cut_off)?;
+        if let Some(Piece::Answer(answer)) = piece.piece {
+            return Ok(answer.try_into()?);
+        }
+    }
+}
+
+/// A stream that ended before the answer did.
+fn cut_off() -> Fault {
+    Fault::unavailable("The assistant", "its stream ended without an answer")
+}
+
+/// The answer as server-sent events.
+fn frames(
+    pieces: Streaming<StreamMessageResponse>,
+    heartbeat: Duration,
+) -> impl Stream<Item = Result<Bytes, Infallible>> {
+    let trace = TraceContext::current();
+    stream::unfold(Some(pieces), move |left| async move {
+        let mut pieces = left?;
+        let (frame, over) = match tokio::time::timeout(heartbeat, pieces.message()).await {
+            Err(_) => (Bytes::from_static(b": keep-alive\n\n"), false),
+            Ok(piece) => trace.scope(async { frame(piece) }).await,
+        };
+        Some((Ok(frame), (!over).then_some(pieces)))
+    })
+}
+
+/// A piece as it goes over the wire, and whether it is the last one.
+fn frame(piece: Result<Option<StreamMessageResponse>, tonic::Status>) -> (Bytes, bool) {
+    let piece = match piece {
+        Ok(Some(message)) => message.piece,
+        Ok(None) => return (error(cut_off()), true),
+        Err(status) => return (error(status), true),
+    };
+    match piece {
+        Some(Piece::Text(text)) => (event("token", &json!({"text": text}).to_string()), false),
+        Some(Piece::Answer(answer)) => match AssistantAnswer::try_from(answer) {
+            Ok(answer) => (event("done", &json!(answer).to_string()), true),
+            Err(malformed) => (error(malformed), true),
+        },
+        // What a newer service says besides.
+        None => (Bytes::new(), false),
+    }
+}
+
+fn error(problem: impl Into<Problem>) -> Bytes {
+    let body = problem.into().body();
+    event("error", &String::from_utf8_lossy(&body))
+}
+
+/// JSON on one line: a line break within it would be escaped.
+fn event(name: &str, data: &str) -> Bytes {
+    Bytes::from(format!("event: {name}\ndata: {data}\n\n"))
+}

@@ -1,0 +1,186 @@
+//! `/chat…`.
+
+use axum::body::Body;
+use http::Method;
+use serde_json::{Value, json};
+use slipway_mesh::error::{Fault, Kind};
+
+use crate::support::{Gateway, RELEASE, SESSION, TASK};
+
+fn answer() -> Value {
+    json!({
+        "id": "0190c2b8-7a5e-7c3f-8f00-0000000000ee",
+        "sessionId": SESSION,
+        "role": "assistant",
+        "content": "Write the\nnotes.",
+        "model": "llama3.2",
+        "createdAt": "2026-03-01T10:01:01Z",
+        "latencyMs": 1000,
+        "timeToFirstTokenMs": 200,
+        "promptTokens": 700,
+        "answerTokens": null,
+        "context": {"taskIds": [TASK], "releaseIds": [RELEASE], "messages": 3, "dropped": 0},
+    })
+}
+
+fn path() -> String {
+    format!("/chat/{SESSION}/message")
+}
+
+/// Asks for a stream; returns its events.
+async fn events(gateway: &Gateway, message: &str) -> Vec<(String, Value)> {
+    let request = gateway
+        .request(Method::POST, &path())
+        .header("content-type", "application/json")
+        .header("accept", "text/event-stream");
+    let body = json!({"message": message}).to_string();
+    let answer = gateway.send(request.body(Body::from(body)).unwrap()).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("content-type"), "text/event-stream");
+    let text = String::from_utf8(answer.body.to_vec()).unwrap();
+    let blocks = text.split("\n\n").filter(|block| !block.is_empty());
+    let event = |block: &str| {
+        let (event, data) = block.split_once('\n').unwrap();
+        let event = event.strip_prefix("event: ").unwrap().to_owned();
+        let data = data.strip_prefix("data: ").unwrap();
+        (event, serde_json::from_str(data).unwrap())
+    };
+    blocks.map(event).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_is_created_with_and_without_a_title() {
+    let gateway = Gateway::new();
+    for body in [r#"{"title": "Planning"}"#, "{}"] {
+        let created = gateway.post("/chat/session", body).await;
+        assert_eq!(created.status, 201);
+        let expected = json!({
+            "id": SESSION,
+            "sessionId": SESSION,
+            "title": "Planning",
+            "createdAt": "2026-03-01T10:00:00Z",
+            "lastMessageAt": "2026-03-01T10:01:00Z",
+        });
+        assert_eq!(created.json(), expected);
+    }
+    let refused = gateway.post("/chat/session", r#"{"tilte": "x"}"#).await;
+    refused.problem(400, "INVALID_ARGUMENT");
+}
+
+#[tokio::test(start_paused = true)]
+async fn sessions_and_history_come_in_pages() {
+    let gateway = Gateway::new();
+    let sessions = gateway.get("/chat/sessions?limit=7&cursor=c").await.json();
+    assert_eq!(sessions["items"][0]["sessionId"], SESSION);
+    assert_eq!(sessions["nextCursor"], "next");
+    assert!(gateway.core.asked().contains("page_size: 7"));
+    gateway
+        .get("/chat/sessions?lmiit=7")
+        .await
+        .problem(400, "INVALID_ARGUMENT");
+
+    let history = gateway
+        .get(&format!("/chat/{SESSION}/history"))
+        .await
+        .json();
+    assert_eq!(history["nextCursor"], Value::Null);
+    let items = history["items"].as_array().unwrap();
+    let short = |item: &Value| {
+        (
+            item["role"].clone(),
+            item["state"].clone(),
+            item["reason"].clone(),
+        )
+    };
+    assert_eq!(
+        short(&items[0]),
+        (json!("user"), json!("UNANSWERED"), json!("MODEL_MISSING"))
+    );
+    assert_eq!(
+        short(&items[1]),
+        (json!("user"), json!("ANSWERED"), Value::Null)
+    );
+    assert_eq!(items[2], answer());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_comes_whole_unless_a_stream_is_asked_for() {
+    let gateway = Gateway::new();
+    let whole = gateway
+        .post(&path(), r#"{"message": "what is next?"}"#)
+        .await;
+    assert_eq!(whole.status, 200);
+    assert_eq!(whole.json(), answer());
+    assert!(gateway.core.asked().contains("content: \"what is next?\""));
+
+    let events = events(&gateway, "what is next?").await;
+    let expected = [
+        ("token".to_owned(), json!({"text": "Write the\n"})),
+        ("token".to_owned(), json!({"text": "notes."})),
+        ("done".to_owned(), answer()),
+    ];
+    assert_eq!(events, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_is_a_problem_in_either_form() {
+    let gateway = Gateway::new();
+    let whole = gateway.post(&path(), r#"{"message": "fail"}"#).await;
+    whole.problem(503, "ASSISTANT_UNAVAILABLE");
+    assert_eq!(whole.json()["reason"], "TRUNCATED");
+    assert!(!whole.header("retry-after").is_empty());
+
+    let (name, problem) = events(&gateway, "fail").await.pop().unwrap();
+    assert_eq!((name.as_str(), &problem["status"]), ("error", &json!(503)));
+    assert_eq!(problem["code"], "ASSISTANT_UNAVAILABLE");
+    assert!(problem["traceId"].is_string());
+
+    let (name, problem) = events(&gateway, "break off").await.pop().unwrap();
+    assert_eq!(
+        (name.as_str(), &problem["code"]),
+        ("error", &json!("UNAVAILABLE"))
+    );
+    let whole = gateway.post(&path(), r#"{"message": "break off"}"#).await;
+    whole.problem(503, "UNAVAILABLE");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_before_is_refused_by_its_status() {
+    let gateway = Gateway::new();
+    let busy = Fault::new(Kind::Conflict, "CHAT_BUSY", "Wait.");
+    gateway.core.fails(busy);
+    let refused = gateway.post(&path(), r#"{"message": "x"}"#).await;
+    refused.problem(409, "CHAT_BUSY");
+
+    let quota = Fault::new(Kind::RateLimited, "QUOTA_EXCEEDED", "40 a minute.")
+        .fact("limit", 40)
+        .fact("windowSeconds", 60)
+        .retry_after(std::time::Duration::from_secs(17));
+    gateway.core.fails(quota);
+    let refused = gateway.post(&path(), r#"{"message": "x"}"#).await;
+    refused.problem(429, "QUOTA_EXCEEDED");
+    assert_eq!(refused.header("retry-after"), "17");
+    assert_eq!(refused.header("ratelimit-policy"), "\"default\";q=40;w=60");
+
+    for body in [
+        "{}",
+        r#"{"message": 7}"#,
+        r#"{"message": "x", "role": "system"}"#,
+    ] {
+        let refused = gateway.post(&path(), body).await;
+        refused.problem(400, "INVALID_ARGUMENT");
+    }
+    let refused = gateway
+        .post("/chat/nobody/message", r#"{"message": "x"}"#)
+        .await;
+    refused.problem(400, "INVALID_ARGUMENT");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_may_take_minutes_but_not_for_ever() {
+    let gateway = Gateway::new();
+    let began = tokio::time::Instant::now();
+    let answer = gateway.post(&path(), r#"{"message": "nothing"}"#).await;
+    answer.problem(504, "DEADLINE_EXCEEDED");
+    assert_eq!(began.elapsed().as_secs(), 300);
+}

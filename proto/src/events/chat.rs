@@ -1,0 +1,31 @@
+//! Events about conversations with the assistant. What was said is in none of them.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{CHAT, payload};
+
+/// `chat.answered`: an answer of the assistant is stored. Never its text, nor the
+/// question's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ChatAnsweredEvent {
+    /// Id of the session.
+    pub session_id: Uuid,
+    /// Id of the answer.
+    pub message_id: Uuid,
+    /// Who asked.
+    pub user_id: Uuid,
+    /// The model that answered; `builtin` is the built-in assistant.
+    pub model: String,
+    /// Milliseconds from the question to the end of the answer.
+    pub latency_ms: u64,
+    /// Milliseconds from the question to the first text of the answer.
+    pub time_to_first_token_ms: u64,
+    /// Tokens of the prompt, if the model counts.
+    pub prompt_tokens: Option<u32>,
+    /// Tokens of the answer, if the model counts.
+    pub answer_tokens: Option<u32>,
+}
+payload!(ChatAnsweredEvent, "chat.answered", CHAT);

@@ -1,0 +1,180 @@
+//! The assistant through the real process: a model that is cut off by a power failure, a
+//! client that leaves, and what others hear of a conversation.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use slipway_tests::{Client, Options, Process, Team, team::id};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+    sync::watch,
+    time::Instant,
+};
+
+/// What must happen has happened by then.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A model's server that begins to answer and never ends; and how many hear it.
+async fn endless_model() -> (String, watch::Receiver<usize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (hearing, heard) = watch::channel(0);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let hearing = hearing.clone();
+            tokio::spawn(async move {
+                let line =
+                    json!({"message": {"role": "assistant", "content": "Well, "}, "done": false});
+                let line = format!("{line}\n");
+                let answer = format!(
+                    "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n{line}\r\n",
+                    line.len()
+                );
+                let mut request = [0; 4096];
+                // The request has begun: nobody cares for the rest.
+                let _ = stream.read(&mut request).await;
+                let _ = stream.write_all(answer.as_bytes()).await;
+                hearing.send_modify(|hearing| *hearing += 1);
+                while stream.read(&mut request).await.is_ok_and(|read| read > 0) {}
+                hearing.send_modify(|hearing| *hearing -= 1);
+            });
+        }
+    });
+    (url, heard)
+}
+
+async fn session(client: &Client) -> String {
+    let answer = client.post("/chat/session", &json!({})).await.unwrap();
+    id(&answer.expect(201)).to_owned()
+}
+
+/// Asks for a stream, and waits until the model has begun to answer.
+async fn begin(client: &Client, session: &str, message: &str) -> reqwest::Response {
+    let request = client
+        .request(Method::POST, &format!("/chat/{session}/message"))
+        .header("accept", "text/event-stream")
+        .json(&json!({"message": message}));
+    let mut answer = request.send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let mut text = String::new();
+    while !text.contains("Well, ") {
+        text.push_str(&String::from_utf8_lossy(
+            &answer.chunk().await.unwrap().unwrap(),
+        ));
+    }
+    answer
+}
+
+async fn history(client: &Client, session: &str) -> Vec<Value> {
+    client
+        .all(&format!("/chat/{session}/history?limit=200"))
+        .await
+        .unwrap()
+}
+
+/// Waits until the only message of a session is a question without an answer; says why
+/// there is none.
+async fn reason(client: &Client, session: &str, message: &str) -> String {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let history = history(client, session).await;
+        assert_eq!(history.len(), 1, "{history:?}");
+        assert_eq!(history[0]["content"], message);
+        if history[0]["state"] == "UNANSWERED" {
+            return history[0]["reason"].as_str().unwrap().to_owned();
+        }
+        assert!(Instant::now() < deadline, "{history:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn after_a_power_failure_in_mid_answer_the_question_is_there_and_the_session_usable() {
+    let (url, _) = endless_model().await;
+    let options = Options::default().env("SLIPWAY_OLLAMA_URL", url);
+    let server = Process::start_with(&options).await.unwrap();
+    let team = Team::new(&server, 1).await.unwrap();
+    let token = team.developers[0].token().to_owned();
+    let session = session(&team.developers[0]).await;
+    let question = "What will become of me?";
+    let _answer = begin(&team.developers[0], &session, question).await;
+    let data = server.kill().await.unwrap();
+
+    let server = Process::start_on(data, &Options::default()).await.unwrap();
+    let ada = server.client().with_token(&token);
+    assert_eq!(reason(&ada, &session, question).await, "INTERRUPTED");
+    let path = format!("/chat/{session}/message");
+    let answer = ada.post(&path, &json!({"message": "what is next?"})).await;
+    assert_eq!(answer.unwrap().expect(200)["model"], "builtin");
+    assert_eq!(history(&ada, &session).await.len(), 3);
+}
+
+#[tokio::test]
+async fn who_hangs_up_stops_the_answer() {
+    let (url, mut heard) = endless_model().await;
+    let options = Options::default().env("SLIPWAY_OLLAMA_URL", url);
+    let server = Process::start_with(&options).await.unwrap();
+    let team = Team::new(&server, 1).await.unwrap();
+    let ada = &team.developers[0];
+    let session = session(ada).await;
+    let answer = begin(ada, &session, "Tell me everything").await;
+    let busy = ada
+        .post(
+            &format!("/chat/{session}/message"),
+            &json!({"message": "?"}),
+        )
+        .await
+        .unwrap();
+    busy.refused(409, "CHAT_BUSY");
+    drop(answer);
+    tokio::time::timeout(PATIENCE, heard.wait_for(|heard| *heard == 0))
+        .await
+        .expect("the model is not asked any further")
+        .unwrap();
+    assert_eq!(
+        reason(ada, &session, "Tell me everything").await,
+        "CANCELLED"
+    );
+}
+
+#[tokio::test]
+async fn a_conversation_is_on_no_wall() {
+    let server = Process::start().await.unwrap();
+    let team = Team::new(&server, 1).await.unwrap();
+    let ada = &team.developers[0];
+    let session = session(ada).await;
+    let path = format!("/chat/{session}/message");
+    let answer = ada.post(&path, &json!({"message": "what is next?"})).await;
+    answer.unwrap().expect(200);
+    // What comes after it on the wall shows that it was passed over.
+    let release = team.release("afterwards", &[0]).await.unwrap();
+    let seen = ada.seen(|entry| entry["subject"] == release["id"]);
+    seen.await.unwrap();
+    let wall = ada.wall().await.unwrap();
+    let told = |entry: &Value| entry["type"].as_str().unwrap().starts_with("chat.");
+    assert!(!wall.iter().any(told), "{wall:?}");
+}
+
+#[tokio::test]
+async fn forty_questions_a_minute_are_answered_and_no_more() {
+    let server = Process::start().await.unwrap();
+    let team = Team::new(&server, 1).await.unwrap();
+    let ada = &team.developers[0];
+    let session = session(ada).await;
+    let path = format!("/chat/{session}/message");
+    let began = Instant::now();
+    for _ in 0..40 {
+        let answer = ada.post(&path, &json!({"message": "what is next?"})).await;
+        answer.unwrap().expect(200);
+    }
+    let answer = ada.post(&path, &json!({"message": "what is next?"})).await;
+    // On a machine that took the minute for them, the first ones no longer count.
+    if began.elapsed() < Duration::from_secs(50) {
+        let answer = answer.unwrap();
+        assert!(!answer.header("retry-after").is_empty());
+        assert_eq!(answer.header("ratelimit-policy"), "\"default\";q=40;w=60");
+        answer.refused(429, "QUOTA_EXCEEDED");
+    }
+}
