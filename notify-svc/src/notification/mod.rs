@@ -151,7 +151,7 @@ impl To {
         }
     }
 
-    /// What [`To::to_string`] wrote.
+    /// What its `Display` wrote.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if text.contains('@') {
