@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     /// How the names of methods without an effect begin.
-    const VERBS: &[&str] = &["Get", "List", "Watch"];
+    const VERBS: &[&str] = &["Get", "List", "Resolve", "Watch"];
 
     #[test]
     fn whatever_only_reads_says_so_and_nothing_else_does() {
