@@ -13,6 +13,10 @@ const FILES: &[&str] = &[
     "proto/slipway/identity/v1/identity.proto",
     "proto/slipway/notify/v1/activity.proto",
     "proto/slipway/notify/v1/dead_letter.proto",
+    "proto/slipway/notify/v1/event.proto",
+    "proto/slipway/notify/v1/notification.proto",
+    "proto/slipway/notify/v1/preference.proto",
+    "proto/slipway/notify/v1/template.proto",
     "proto/slipway/release/v1/release.proto",
 ];
 

@@ -10,6 +10,10 @@ use slipway_proto::{
     notify::v1::{
         activity_service_client::ActivityServiceClient,
         dead_letter_service_client::DeadLetterServiceClient,
+        event_service_client::EventServiceClient,
+        notification_service_client::NotificationServiceClient,
+        preference_service_client::PreferenceServiceClient,
+        template_service_client::TemplateServiceClient,
     },
     release::v1::{
         release_service_client::ReleaseServiceClient, task_service_client::TaskServiceClient,
@@ -34,6 +38,10 @@ pub(crate) struct App {
     chat: ChatServiceClient<Link>,
     activity: ActivityServiceClient<Link>,
     dead_letters: DeadLetterServiceClient<Link>,
+    notifications: NotificationServiceClient<Link>,
+    preferences: PreferenceServiceClient<Link>,
+    templates: TemplateServiceClient<Link>,
+    events: EventServiceClient<Link>,
     pub(crate) verifier: Arc<Verifier>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) drain: CancellationToken,
@@ -58,6 +66,12 @@ impl App {
         } = dependencies;
         let dead_letters =
             DeadLetterServiceClient::new(notify.clone()).max_decoding_message_size(MAX_ANSWER);
+        let notifications =
+            NotificationServiceClient::new(notify.clone()).max_decoding_message_size(MAX_ANSWER);
+        let templates =
+            TemplateServiceClient::new(notify.clone()).max_decoding_message_size(MAX_ANSWER);
+        let preferences = PreferenceServiceClient::new(notify.clone());
+        let events = EventServiceClient::new(notify.clone());
         let activity = ActivityServiceClient::new(notify).max_decoding_message_size(MAX_ANSWER);
         let hub = Arc::new(Hub::new(config.stream.reader_bound));
         hub.follow(activity.clone(), services, drain.clone(), &background);
@@ -71,6 +85,10 @@ impl App {
             chat: ChatServiceClient::new(chat).max_decoding_message_size(MAX_ANSWER),
             activity,
             dead_letters,
+            notifications,
+            preferences,
+            templates,
+            events,
             verifier,
             hub,
             drain,
@@ -108,6 +126,26 @@ impl App {
     /// A client of the desk of dead letters.
     pub(crate) fn dead_letters(&self) -> DeadLetterServiceClient<Link> {
         self.dead_letters.clone()
+    }
+
+    /// A client of the log of notifications.
+    pub(crate) fn notifications(&self) -> NotificationServiceClient<Link> {
+        self.notifications.clone()
+    }
+
+    /// A client of the preferences.
+    pub(crate) fn preferences(&self) -> PreferenceServiceClient<Link> {
+        self.preferences.clone()
+    }
+
+    /// A client of the templates.
+    pub(crate) fn templates(&self) -> TemplateServiceClient<Link> {
+        self.templates.clone()
+    }
+
+    /// A client of the intake of events.
+    pub(crate) fn events(&self) -> EventServiceClient<Link> {
+        self.events.clone()
     }
 
     /// A client of the activity service.

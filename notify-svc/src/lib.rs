@@ -12,25 +12,31 @@
 //! | [`dead_letter`] | what consumers could not handle, and what may be done with it: pure |
 //! | [`notification`] | who is told of what, and what an attempt leads to: pure |
 //! | [`recipients`] | who can be written to: pure |
-//! | [`templates`] | the words of a mail |
+//! | [`preferences`] | what a user wants to be told, and when: pure |
+//! | [`intake`] | events that other programs announce: pure |
+//! | [`templates`] | the words of a mail, as they came and as administrators edit them |
 //! | [`mail`] | sending one mail: to a mail server or into a file |
 //! | [`dispatch`] | from the queue to the mailer, once |
 //! | [`store`] | all of it in a database |
 //! | `notifier` | the way into the queue |
 //! | `replays` | sending dead letters back |
-//! | `grpc` | `slipway.notify.v1`: `ActivityService`, `DeadLetterService` |
+//! | `apis` | what the services of notifications are made of |
+//! | `grpc` | `slipway.notify.v1`: the wall, dead letters, notifications, preferences, templates, events |
 //! | `jobs` | consumers, collecting dead letters, pruning, looking out for other replicas' entries |
 
 pub mod activity;
+mod apis;
 pub mod dead_letter;
 pub mod dispatch;
 mod grpc;
+pub mod intake;
 mod jobs;
 pub mod mail;
 mod metrics;
 mod newest;
 pub mod notification;
 mod notifier;
+pub mod preferences;
 pub mod recipients;
 mod replays;
 pub mod store;
@@ -45,6 +51,7 @@ use slipway_mesh::{
     clock::SharedClock,
     life::{Background, Health, Need},
     outbox::{OutboxStore, Publisher, Wake, mongo::MongoOutbox, sqlite::SqliteOutbox},
+    receipts::{ReceiptStore, mongo::MongoReceipts, sqlite::SqliteReceipts},
     store::{mongo, sqlite::StorageError},
 };
 use slipway_proto::notify::v1::{
@@ -56,9 +63,10 @@ use tonic::service::Routes;
 
 pub use notifier::Notifier;
 
+use apis::Apis;
 use dispatch::{Dispatcher, DomainLimits};
 use grpc::{ActivityApi, DeadLetterApi};
-use jobs::{Desk, Lookout, Notifying, Projection, Pruning, Recipients};
+use jobs::{Desk, Forgetting, Lookout, Notifying, Projection, Pruning, Recipients};
 use mail::SharedMailer;
 use newest::Newest;
 use notifier::Bell;
@@ -66,10 +74,13 @@ use replays::Replays;
 use store::{
     activity::{ActivityStore, MongoActivityStore, SqliteActivityStore},
     dead_letters::{DeadLetterStore, mongo::MongoDeadLetterStore, sqlite::SqliteDeadLetterStore},
+    intake::{IntakeStore, MongoIntakeStore, SqliteIntakeStore},
     notifications::{MongoNotificationStore, NotificationStore, SqliteNotificationStore},
+    preferences::{MongoPreferenceStore, PreferenceStore, SqlitePreferenceStore},
     recipients::{MongoRecipientStore, RecipientStore, SqliteRecipientStore},
+    templates::{MongoTemplateStore, SqliteTemplateStore, TemplateStore},
 };
-use templates::Templates;
+use templates::Library;
 
 /// The service's name in events, metrics and logs.
 pub const SERVICE: &str = "notify-svc";
@@ -78,7 +89,14 @@ const ACTIVITY_SERVICE: &str = "slipway.notify.v1.ActivityService";
 const DEAD_LETTER_SERVICE: &str = "slipway.notify.v1.DeadLetterService";
 
 /// Full protobuf names of what this crate serves.
-pub const SERVICES: &[&str] = &[ACTIVITY_SERVICE, DEAD_LETTER_SERVICE];
+pub const SERVICES: &[&str] = &[
+    ACTIVITY_SERVICE,
+    DEAD_LETTER_SERVICE,
+    "slipway.notify.v1.NotificationService",
+    "slipway.notify.v1.PreferenceService",
+    "slipway.notify.v1.TemplateService",
+    "slipway.notify.v1.EventService",
+];
 
 /// How notify-svc behaves.
 #[derive(Debug, Clone)]
@@ -117,6 +135,14 @@ pub struct Stores {
     pub recipients: Arc<dyn RecipientStore>,
     /// Notifications.
     pub notifications: Arc<dyn NotificationStore>,
+    /// What users want.
+    pub preferences: Arc<dyn PreferenceStore>,
+    /// What administrators have saved of templates.
+    pub templates: Arc<dyn TemplateStore>,
+    /// Events that other programs have announced.
+    pub intake: Arc<dyn IntakeStore>,
+    /// What repeated requests were answered.
+    pub receipts: Arc<dyn ReceiptStore>,
     /// What waits to be published.
     pub outbox: Arc<dyn OutboxStore>,
     /// Whether no other process can work on them at the same time.
@@ -136,6 +162,10 @@ impl Stores {
             dead_letters: Arc::new(SqliteDeadLetterStore::new(db.clone())),
             recipients: Arc::new(SqliteRecipientStore::new(db.clone())),
             notifications: Arc::new(SqliteNotificationStore::new(db.clone())),
+            preferences: Arc::new(SqlitePreferenceStore::new(db.clone())),
+            templates: Arc::new(SqliteTemplateStore::new(db.clone())),
+            intake: Arc::new(SqliteIntakeStore::new(db.clone())),
+            receipts: Arc::new(SqliteReceipts::new(db.clone())),
             outbox: Arc::new(SqliteOutbox::new(db)),
             sole_owner: true,
         })
@@ -149,12 +179,17 @@ impl Stores {
         let indexes = [
             store::dead_letters::mongo::INDEXES,
             store::notifications::mongo::INDEXES,
+            store::intake::mongo::INDEXES,
         ];
         let database = mongo::Database::open(client, name, &indexes.concat()).await?;
         Ok(Self {
             activity: Arc::new(MongoActivityStore::open(client, name).await?),
             dead_letters: Arc::new(MongoDeadLetterStore::new(&database)),
             recipients: Arc::new(MongoRecipientStore::open(client, name).await?),
+            preferences: Arc::new(MongoPreferenceStore::new(&database)),
+            templates: Arc::new(MongoTemplateStore::new(&database)),
+            intake: Arc::new(MongoIntakeStore::new(&database)),
+            receipts: Arc::new(MongoReceipts::new(database.clone(), store::RECEIPTS)),
             notifications: Arc::new(MongoNotificationStore::new(&database)),
             outbox: Arc::new(MongoOutbox::new(database, store::OUTBOXES)),
             sole_owner: false,
@@ -204,9 +239,10 @@ impl Config {
         .spawn(&dependencies.background);
         let activity = self.activity(&dependencies);
         let dead_letters = dead_letters(&dependencies, outbox.clone());
-        self.send_notifications(dependencies, outbox);
-        Routes::new(ActivityServiceServer::new(activity))
-            .add_service(DeadLetterServiceServer::new(dead_letters))
+        let apis = self.send_notifications(dependencies, outbox);
+        let routes = Routes::new(ActivityServiceServer::new(activity))
+            .add_service(DeadLetterServiceServer::new(dead_letters));
+        apis.serve(routes)
     }
 
     fn activity(&self, dependencies: &Dependencies) -> ActivityApi {
@@ -225,7 +261,7 @@ impl Config {
         ActivityApi::new(store, newest, drain.clone())
     }
 
-    fn send_notifications(&self, dependencies: Dependencies, outbox: Wake) {
+    fn send_notifications(&self, dependencies: Dependencies, outbox: Wake) -> Apis {
         let Dependencies {
             stores,
             bus,
@@ -234,9 +270,12 @@ impl Config {
             background,
             ..
         } = dependencies;
+        let library = Arc::new(Library::new(stores.templates.clone(), &self.public_url));
+        library.spawn(&background);
         let notifier = Notifier {
             store: stores.notifications.clone(),
-            templates: Arc::new(Templates::built_in(&self.public_url)),
+            preferences: stores.preferences.clone(),
+            templates: library,
             clock: clock.clone(),
             bell: Bell::default(),
         };
@@ -244,19 +283,23 @@ impl Config {
         Pruning::new(stores.notifications.clone(), clock.clone(), retention).spawn(&background);
         let limits = self.mail_rate.map(DomainLimits::per_second);
         Dispatcher {
-            notifications: stores.notifications,
+            notifications: stores.notifications.clone(),
             recipients: stores.recipients.clone(),
+            preferences: stores.preferences.clone(),
             mailer,
             templates: notifier.templates.clone(),
             limits: limits.map(Arc::new),
             clock: clock.clone(),
             bell: notifier.bell.clone(),
-            outbox,
+            outbox: outbox.clone(),
             sole_owner: stores.sole_owner,
         }
         .spawn(&background);
+        let apis = Apis::new(&stores, &notifier, outbox);
+        Forgetting::new(stores.intake, stores.receipts, clock.clone()).spawn(&background);
         Recipients::new(stores.recipients).spawn(&bus, &clock, &background);
         Notifying::new(notifier).spawn(&bus, &clock, &background);
+        apis
     }
 }
 

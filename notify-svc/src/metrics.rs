@@ -1,6 +1,8 @@
 //! This crate's metrics: their names and help texts.
 
-use metrics::{describe_counter, describe_gauge, describe_histogram};
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram};
+
+use crate::preferences::Decision;
 
 /// Entries appended to the activity log.
 pub(crate) const ENTRIES_APPENDED: &str = "slipway_activity_entries_appended_total";
@@ -37,6 +39,15 @@ pub(crate) const MAIL_SERVER_UP: &str = "slipway_mail_server_up";
 /// Notifications deleted because of their age.
 pub(crate) const NOTIFICATIONS_PRUNED: &str = "slipway_notifications_pruned_total";
 
+/// Notifications not sent because their recipient does not want them, by reason.
+pub(crate) const SUPPRESSED: &str = "slipway_notifications_suppressed_total";
+/// Notifications put off to the end of quiet hours.
+pub(crate) const DEFERRED: &str = "slipway_notifications_deferred_total";
+/// Events of other programs that were accepted.
+pub(crate) const ACCEPTED: &str = "slipway_events_accepted_total";
+/// Events of other programs refused because their sender had used up the quota.
+pub(crate) const OVER_QUOTA: &str = "slipway_events_over_quota_total";
+
 /// Describes them to the recorder.
 pub(crate) fn describe() {
     describe_counter!(ENTRIES_APPENDED, "Entries appended to the activity log");
@@ -51,6 +62,7 @@ pub(crate) fn describe() {
     );
     describe_gauge!(WATCHERS, "Streams of the activity log that are open");
     describe_notifications();
+    describe_choices();
 }
 
 fn describe_notifications() {
@@ -80,4 +92,29 @@ fn describe_notifications() {
         NOTIFICATIONS_PRUNED,
         "Notifications deleted because of their age"
     );
+}
+
+fn describe_choices() {
+    describe_counter!(
+        SUPPRESSED,
+        "Notifications not sent because their recipient does not want them, by reason"
+    );
+    describe_counter!(
+        DEFERRED,
+        "Notifications put off to the end of their recipient's quiet hours"
+    );
+    describe_counter!(ACCEPTED, "Events of other programs that were accepted");
+    describe_counter!(
+        OVER_QUOTA,
+        "Events of other programs refused because their sender had used up the quota"
+    );
+}
+
+/// Counts a notification that is not sent, or not yet.
+pub(crate) fn count_decision(decision: Decision) {
+    match decision {
+        Decision::Deliver => {}
+        Decision::Suppress(why) => counter!(SUPPRESSED, "reason" => why.code()).increment(1),
+        Decision::Defer(_) => counter!(DEFERRED).increment(1),
+    }
 }

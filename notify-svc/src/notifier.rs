@@ -1,15 +1,17 @@
 //! The way into the queue: whoever has something to tell makes notifications here.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use slipway_mesh::clock::SharedClock;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::{
+    metrics as m,
     notification::{Draft, Notification},
-    store::{StoreError, notifications::NotificationStore},
-    templates::{RenderError, Templates},
+    preferences::Decision,
+    store::{StoreError, notifications::NotificationStore, preferences::PreferenceStore},
+    templates::{Library, RenderError},
 };
 
 /// Tells the dispatcher of this process that something is due.
@@ -32,7 +34,8 @@ impl Bell {
 #[derive(Clone)]
 pub struct Notifier {
     pub(crate) store: Arc<dyn NotificationStore>,
-    pub(crate) templates: Arc<Templates>,
+    pub(crate) preferences: Arc<dyn PreferenceStore>,
+    pub(crate) templates: Arc<Library>,
     pub(crate) clock: SharedClock,
     pub(crate) bell: Bell,
 }
@@ -43,14 +46,15 @@ impl Notifier {
     /// # Errors
     /// If the type has no template, or it cannot be used.
     pub fn prepare(&self, event_id: Uuid, draft: Draft) -> Result<Notification, RenderError> {
-        let subject = self.templates.subject(&draft.kind, &draft.data)?;
+        let templates = self.templates.current();
+        let subject = templates.templates().subject(&draft.kind, &draft.data)?;
         let now = self.clock.now();
         Ok(Notification::new(draft, event_id, subject, now))
     }
 
     /// Puts notifications into the queue, in one write; those that are there already
     /// (the same event, recipient and channel) are passed over. Returns how many were
-    /// not.
+    /// not. What its recipient does not want, or not now, is stored as that.
     ///
     /// # Errors
     /// If the database is away: try again with all.
@@ -58,8 +62,37 @@ impl Notifier {
         if notifications.is_empty() {
             return Ok(0);
         }
-        let made = self.store.enqueue(notifications).await?;
+        let wanted = self.as_wanted(notifications).await?;
+        let made = self.store.enqueue(wanted).await?;
         self.bell.ring();
         Ok(made)
+    }
+
+    /// The same, each as its recipient wants it: one question for all of them.
+    async fn as_wanted(
+        &self,
+        notifications: Vec<Notification>,
+    ) -> Result<Vec<Notification>, StoreError> {
+        let mut users: Vec<_> = notifications.iter().filter_map(|n| n.to.user()).collect();
+        users.sort_unstable();
+        users.dedup();
+        let chosen = match users.is_empty() {
+            true => HashMap::new(),
+            false => self.preferences.of_all(&users).await?,
+        };
+        let as_wanted = |notification: Notification| {
+            let user = notification.to.user();
+            let Some(preferences) = user.and_then(|user| chosen.get(&user)) else {
+                return notification;
+            };
+            let decision = preferences.decide(&notification.kind, notification.created_at);
+            m::count_decision(decision);
+            match decision {
+                Decision::Deliver => notification,
+                Decision::Suppress(why) => notification.suppressed(why.to_string()),
+                Decision::Defer(until) => notification.deferred(until),
+            }
+        };
+        Ok(notifications.into_iter().map(as_wanted).collect())
     }
 }

@@ -5,9 +5,11 @@
 //! client sends there is ignored.
 
 mod caller;
+mod condition;
 mod params;
 mod payload;
 
 pub(crate) use caller::{COOKIE, Caller, Visitor};
-pub(crate) use params::{ListParams, Params, PathId, list, parsed};
+pub(crate) use condition::if_match;
+pub(crate) use params::{ListParams, Params, PathId, PathName, list, parsed};
 pub(crate) use payload::Payload;

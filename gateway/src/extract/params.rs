@@ -33,6 +33,18 @@ impl FromRequestParts<AppState> for PathId {
     }
 }
 
+/// The name in the path: any text, which is the service's to know.
+pub(crate) struct PathName(pub(crate) String);
+
+impl FromRequestParts<AppState> for PathName {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
+        let text = Path::<String>::from_request_parts(parts, app).await;
+        Ok(Self(text.map(|Path(text)| text).unwrap_or_default()))
+    }
+}
+
 /// The query. A parameter that is given several times counts as one with the values
 /// joined by commas: a list for those that take one, malformed for the others.
 pub(crate) struct Params<T>(pub(crate) T);

@@ -6,10 +6,14 @@ mod activity;
 mod chat;
 mod comment;
 mod dead_letter;
+mod event;
+mod notification;
 mod paging;
+mod preference;
 mod proto;
 mod release;
 mod task;
+mod template;
 mod user;
 
 pub(crate) use activity::{ActivityEntry, ActivityQuery, NoNumber, Sequence, StreamQuery};
@@ -22,10 +26,16 @@ pub(crate) use comment::{
 pub(crate) use dead_letter::{
     DeadLetter, DeadLetterSummary, DeadLettersQuery, Replay, ReplayMany, ReplayedMany,
 };
-pub(crate) use paging::{Page, Paging};
+pub(crate) use event::{AcceptedEvent, EventStatus, NewEvent};
+pub(crate) use notification::{AllNotificationsQuery, Notification, NotificationsQuery};
+pub(crate) use paging::{NoConditions, Page, Paging};
+pub(crate) use preference::Preferences;
 pub(crate) use proto::{Malformed, required};
 pub(crate) use release::{NewRelease, Release, ReleaseQuery, ReleaseSummary};
 pub(crate) use task::{MyTask, MyTasksQuery, NewTask, Task};
+pub(crate) use template::{
+    NewTemplate, Preview, Rendered, Template, TemplateSummary, TemplateVersion,
+};
 pub(crate) use user::{
     Account, Colleague, Credentials, Registration, Session, UserRef, UsersQuery,
 };

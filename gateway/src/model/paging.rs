@@ -64,6 +64,11 @@ impl FromStr for Limit {
     }
 }
 
+/// The parameters of a list that has none of its own.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NoConditions {}
+
 /// The parameters that every list has.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -85,13 +90,13 @@ impl Paging {
     pub(crate) const NAMES: [&str; 2] = ["limit", "cursor"];
 
     /// The page size a service is asked for.
-    pub(super) fn page_size(&self) -> i32 {
+    pub(crate) fn page_size(&self) -> i32 {
         let size = self.limit.map_or(DEFAULT_LIMIT, |limit| limit.0);
         i32::try_from(size).unwrap_or(i32::MAX)
     }
 
     /// The page token a service is asked for.
-    pub(super) fn page_token(self) -> String {
+    pub(crate) fn page_token(self) -> String {
         self.cursor
     }
 }

@@ -7,9 +7,8 @@ use axum::{
 };
 use http::{
     HeaderMap, StatusCode,
-    header::{ETAG, IF_MATCH, LOCATION},
+    header::{ETAG, LOCATION},
 };
-use slipway_mesh::error::Fault;
 use slipway_proto::forum::v1::{
     DeleteCommentRequest, EditCommentRequest, GetCommentRequest, PostCommentRequest,
     PostReplyRequest,
@@ -19,7 +18,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::document::{Anywhere, Checked, Protected, WithBody};
 use crate::{
     app::AppState,
-    extract::{Caller, ListParams, Params, PathId, Payload},
+    extract::{Caller, ListParams, Params, PathId, Payload, if_match},
     model::{
         Comment, CommentItem, DiscussionQuery, Id, NewComment, Page, Paging, View, answered, nest,
         replies_page,
@@ -263,7 +262,7 @@ async fn edit(
     headers: HeaderMap,
     Payload(comment): Payload<NewComment>,
 ) -> Result<impl IntoResponse, Problem> {
-    let revision = if_match(&headers)?;
+    let revision = if_match(&headers, 1)?;
     let request = caller.outbound.request(EditCommentRequest {
         id: id.to_string(),
         content: comment.content,
@@ -316,23 +315,4 @@ fn created(comment: Comment) -> Response {
 fn tagged(comment: Comment) -> Response {
     let tag = format!("\"{}\"", comment.revision);
     ([(ETAG, tag)], Json(comment)).into_response()
-}
-
-/// The revision that `If-Match` names; `None` if it is not there, or is `*`.
-fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Fault> {
-    let Some(value) = headers.get(IF_MATCH) else {
-        return Ok(None);
-    };
-    let text = value.to_str().unwrap_or_default().trim();
-    if text == "*" {
-        return Ok(None);
-    }
-    let revision = text
-        .strip_prefix('"')
-        .and_then(|text| text.strip_suffix('"'))
-        .and_then(|text| text.parse().ok())
-        .filter(|revision| *revision > 0);
-    revision
-        .map(Some)
-        .ok_or_else(|| Fault::invalid_field("If-Match", "must be the ETag of a comment, or *"))
 }

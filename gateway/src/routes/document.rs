@@ -36,6 +36,7 @@ use crate::{extract::COOKIE, problem::PROBLEM_JSON};
         (name = "discussion", description = "Threads of comments under every task"),
         (name = "assistant", description = "Conversations with the assistant"),
         (name = "activity", description = "The wall of activity"),
+        (name = "notifications", description = "What people are told by email"),
         (name = "administration", description = "For administrators"),
     ),
     components(schemas(ProblemDetails)),
@@ -106,6 +107,7 @@ pub(super) fn describe_errors(document: &mut openapi::OpenApi) {
         let operations = [
             &mut item.get,
             &mut item.post,
+            &mut item.put,
             &mut item.patch,
             &mut item.delete,
         ];

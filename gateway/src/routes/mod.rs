@@ -9,8 +9,12 @@ mod chat;
 mod comments;
 mod dead_letters;
 mod document;
+mod events;
+mod notifications;
+mod preferences;
 mod releases;
 mod tasks;
+mod templates;
 mod users;
 
 use std::time::Duration;
@@ -37,6 +41,10 @@ pub(crate) fn router(app: AppState, deadline: Duration) -> Router {
         .merge(comments::routes())
         .merge(chat::routes())
         .merge(activity::routes())
+        .merge(notifications::routes())
+        .merge(preferences::routes())
+        .merge(events::routes())
+        .merge(templates::routes())
         .merge(dead_letters::routes())
         .split_for_parts();
     document::describe_errors(&mut document);

@@ -12,7 +12,7 @@
 mod limits;
 mod send;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use slipway_mesh::{clock::SharedClock, life::Background, outbox::Wake};
@@ -28,12 +28,15 @@ use crate::{
     metrics as m,
     notification::{Notification, To},
     notifier::Bell,
+    preferences::Decision,
+    recipients::Recipient,
     store::{
         StoreError,
         notifications::{Claim, NotificationStore},
+        preferences::PreferenceStore,
         recipients::RecipientStore,
     },
-    templates::Templates,
+    templates::Library,
 };
 
 /// Mails that one process sends at the same time.
@@ -61,7 +64,8 @@ pub(crate) struct Dispatcher {
     pub(crate) notifications: Arc<dyn NotificationStore>,
     pub(crate) recipients: Arc<dyn RecipientStore>,
     pub(crate) mailer: SharedMailer,
-    pub(crate) templates: Arc<Templates>,
+    pub(crate) preferences: Arc<dyn PreferenceStore>,
+    pub(crate) templates: Arc<Library>,
     pub(crate) limits: Option<Arc<DomainLimits>>,
     pub(crate) clock: SharedClock,
     /// Rung when something is due.
@@ -181,44 +185,82 @@ impl Dispatcher {
         };
         match self.claim_and_resolve(&claim, limit).await {
             Ok(claimed) => {
-                for (notification, whom) in claimed {
+                for Claimed {
+                    notification,
+                    whom,
+                    decision,
+                } in claimed
+                {
                     let sender = Arc::clone(sender);
-                    sending
-                        .spawn(async move { sender.deliver(claim.id, notification, whom).await });
+                    sending.spawn(async move {
+                        match decision {
+                            Decision::Deliver => sender.deliver(claim.id, notification, whom).await,
+                            _ => sender.withhold(claim.id, notification, decision).await,
+                        }
+                    });
                 }
             }
             Err(error) => tracing::warn!(%error, "the queue of notifications cannot be read"),
         }
     }
 
-    /// What was claimed, with who each is for: one question for all of them.
+    /// What was claimed, with who each is for and whether it is wanted now: one question
+    /// each for all of them.
     async fn claim_and_resolve(
         &self,
         claim: &Claim,
         limit: usize,
-    ) -> Result<Vec<(Notification, Whom)>, StoreError> {
+    ) -> Result<Vec<Claimed>, StoreError> {
+        self.templates.known().await?;
         let claimed = self.notifications.claim(claim, limit).await?;
-        let mut users: Vec<_> = claimed.iter().filter_map(|n| n.to.user()).collect();
-        users.sort_unstable();
-        users.dedup();
+        let users = users(claimed.iter());
         let known = match users.is_empty() {
             true => Vec::new(),
             false => self.recipients.by_ids(&users).await?,
         };
-        let whom = |to: &To| match to {
-            To::Address(address) => Whom::at(address, address),
-            To::User(id) => match known.iter().find(|recipient| recipient.id == *id) {
-                Some(recipient) => Whom::at(&recipient.username, &recipient.email),
-                None => Whom::Unknown,
-            },
+        // What is new was decided on when it was made, a moment ago.
+        let waited = self::users(claimed.iter().filter(|n| n.has_waited()));
+        let chosen = match waited.is_empty() {
+            true => HashMap::new(),
+            false => self.preferences.of_all(&waited).await?,
         };
-        Ok(claimed
-            .into_iter()
-            .map(|notification| {
-                let whom = whom(&notification.to);
-                (notification, whom)
-            })
-            .collect())
+        let resolve = |notification: Notification| Claimed {
+            whom: whom(&notification.to, &known),
+            decision: match notification.to.user().and_then(|user| chosen.get(&user)) {
+                Some(preferences) if notification.has_waited() => {
+                    preferences.decide(&notification.kind, claim.now)
+                }
+                _ => Decision::Deliver,
+            },
+            notification,
+        };
+        Ok(claimed.into_iter().map(resolve).collect())
+    }
+}
+
+/// A claimed notification.
+struct Claimed {
+    notification: Notification,
+    whom: Whom,
+    /// Whether it is wanted now.
+    decision: Decision,
+}
+
+/// The accounts that these are for, each once.
+fn users<'a>(notifications: impl Iterator<Item = &'a Notification>) -> Vec<Uuid> {
+    let mut users: Vec<_> = notifications.filter_map(|n| n.to.user()).collect();
+    users.sort_unstable();
+    users.dedup();
+    users
+}
+
+fn whom(to: &To, known: &[Recipient]) -> Whom {
+    match to {
+        To::Address(address) => Whom::at(address, address),
+        To::User(id) => match known.iter().find(|recipient| recipient.id == *id) {
+            Some(recipient) => Whom::at(&recipient.username, &recipient.email),
+            None => Whom::Unknown,
+        },
     }
 }
 

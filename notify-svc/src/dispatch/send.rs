@@ -21,8 +21,9 @@ use crate::{
     mail::{Address, Mail, Sending, SharedMailer},
     metrics as m,
     notification::{Attempt, Notification, Outcome, Settled, State},
+    preferences::Decision,
     store::notifications::NotificationStore,
-    templates::Templates,
+    templates::Library,
 };
 
 /// How long a mail is put off whose domain has had its share: from the first to the
@@ -77,7 +78,7 @@ enum Fate {
 pub(super) struct Sender {
     notifications: Arc<dyn NotificationStore>,
     mailer: SharedMailer,
-    templates: Arc<Templates>,
+    templates: Arc<Library>,
     limits: Option<Arc<DomainLimits>>,
     clock: SharedClock,
     outbox: Wake,
@@ -121,8 +122,29 @@ impl Sender {
                 notification.postpone(now.saturating_add(wait).unwrap_or(now), now)
             }
         };
-        self.store(claim, &settled, now).await;
+        if self.record(claim, &settled).await {
+            count(&settled.notification, now);
+        }
         contact
+    }
+
+    /// Stores that a notification is not wanted, or not yet.
+    pub(super) async fn withhold(
+        &self,
+        claim: Uuid,
+        notification: Notification,
+        decision: Decision,
+    ) -> Contact {
+        let now = self.clock.now();
+        let settled = match decision {
+            Decision::Suppress(why) => notification.withhold(why.to_string(), now),
+            Decision::Defer(until) => notification.postpone(until, now),
+            Decision::Deliver => notification.postpone(now, now),
+        };
+        if self.record(claim, &settled).await {
+            m::count_decision(decision);
+        }
+        Contact::NotSought
     }
 
     async fn attempt(&self, notification: &Notification, whom: Whom) -> (Fate, Contact) {
@@ -140,8 +162,9 @@ impl Sender {
                 return refused(Outcome::Permanent, "the recipient's address cannot be used");
             }
         };
-        let body = match self
-            .templates
+        let templates = self.templates.current();
+        let body = match templates
+            .templates()
             .body(&notification.kind, &notification.data, &name)
         {
             Ok(body) => body,
@@ -174,16 +197,16 @@ impl Sender {
     }
 
     /// Stores an outcome, again and again while the database is away: the mail is sent,
-    /// and forgetting that would send it again.
-    async fn store(&self, claim: Uuid, settled: &Settled, now: Timestamp) {
+    /// and forgetting that would send it again. Whether it was still ours to store.
+    async fn record(&self, claim: Uuid, settled: &Settled) -> bool {
         let Settled {
             notification,
             is_final,
         } = settled;
-        let events = if *is_final {
-            vec![told_by(notification)]
-        } else {
-            vec![]
+        // What was not to be sent is nobody's business but the recipient's.
+        let events = match notification.state {
+            State::Sent | State::Failed if *is_final => vec![told_by(notification)],
+            _ => vec![],
         };
         loop {
             let stored = self
@@ -194,7 +217,7 @@ impl Sender {
                 Ok(false) => {
                     tracing::warn!(notification = %notification.id,
                         "its claim ended before its outcome was stored: it is sent again");
-                    return;
+                    return false;
                 }
                 Err(error) => {
                     tracing::warn!(notification = %notification.id, %error,
@@ -203,10 +226,10 @@ impl Sender {
                 }
             }
         }
-        if *is_final {
+        if !events.is_empty() {
             self.outbox.wake(notification.id.0);
         }
-        count(notification, now);
+        true
     }
 }
 

@@ -86,6 +86,7 @@ pub(super) fn entry(Entry { sequence, activity }: Entry) -> ActivityEntry {
     }
 }
 
+/// A time as the contracts have it.
 pub(super) fn timestamp(time: Timestamp) -> prost_types::Timestamp {
     let millis = time.as_millisecond();
     prost_types::Timestamp {

@@ -2,6 +2,10 @@
 
 mod convert;
 mod dead_letters;
+mod events;
+mod notifications;
+mod preferences;
+mod templates;
 mod watch;
 
 use std::sync::Arc;
@@ -16,6 +20,10 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 pub(crate) use dead_letters::DeadLetterApi;
+pub(crate) use events::EventApi;
+pub(crate) use notifications::NotificationApi;
+pub(crate) use preferences::PreferenceApi;
+pub(crate) use templates::TemplateApi;
 
 use crate::{newest::Newest, store::activity::ActivityStore};
 use watch::Watcher;

@@ -3,6 +3,7 @@
 //! on the entries that other replicas append.
 
 mod desk;
+mod forgetting;
 mod lookout;
 mod notifying;
 mod projection;
@@ -10,6 +11,7 @@ mod pruning;
 mod recipients;
 
 pub(crate) use desk::Desk;
+pub(crate) use forgetting::Forgetting;
 pub(crate) use lookout::Lookout;
 pub(crate) use notifying::Notifying;
 pub(crate) use projection::Projection;

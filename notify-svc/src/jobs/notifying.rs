@@ -16,6 +16,7 @@ use crate::{
     metrics as m,
     notification::{Notification, audience},
     notifier::Notifier,
+    store::StoreError,
 };
 
 /// The consumer group.
@@ -44,6 +45,16 @@ impl Notifying {
         .spawn(bus, clock, background);
     }
 
+    /// Looks up the types among these events that this process does not know: another may
+    /// have just made their templates.
+    async fn look_up(&self, events: &[Event]) -> Result<(), StoreError> {
+        self.notifier.templates.known().await?;
+        for kind in events.iter().filter_map(audience::announced) {
+            self.notifier.templates.with(&kind).await?;
+        }
+        Ok(())
+    }
+
     fn prepare(&self, event: &Event) -> Result<Vec<Notification>, String> {
         let drafts = audience::of(event).map_err(|error| error.to_string())?;
         let prepare = |draft| self.notifier.prepare(event.id, draft);
@@ -55,6 +66,8 @@ impl Notifying {
 #[async_trait]
 impl Handler for Notifying {
     async fn handle(&self, events: &[Event]) -> Result<(), Failure> {
+        let away = |error: StoreError| Failure::Transient(error.to_string());
+        self.look_up(events).await.map_err(away)?;
         let (mut notifications, mut refusals) = (Vec::new(), Vec::new());
         for event in events {
             match self.prepare(event) {
@@ -69,8 +82,7 @@ impl Handler for Notifying {
         if !refusals.is_empty() {
             return Err(Failure::Events(refusals));
         }
-        let queued = self.notifier.enqueue(notifications).await;
-        let queued = queued.map_err(|error| Failure::Transient(error.to_string()))?;
+        let queued = self.notifier.enqueue(notifications).await.map_err(away)?;
         metrics::counter!(m::QUEUED).increment(queued as u64);
         Ok(())
     }

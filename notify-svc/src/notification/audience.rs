@@ -5,25 +5,28 @@
 //! | `task.assigned`, `task.hotfix_added`, `task.stale_detected`, `task.reminder_due` | the task's owner |
 //! | `comment.posted` | who is mentioned |
 //! | `comment.replied` | the author of the comment replied to, and who is mentioned |
+//! | `notification.requested`, which another program has announced | whom it names |
 //!
 //! Nobody is told of what they wrote themselves. The template's variables are the event's
 //! payload as it is in the catalogue, and `actor`, the name of who caused it, if somebody
-//! did; and for comments `because`, why this recipient is told: `reply` or `mention`.
+//! did; and for comments `because`, why this recipient is told: `reply` or `mention`. Of
+//! what another program has announced they are its data, and nothing beside.
 
 use serde_json::{Map, Value};
 use slipway_mesh::bus::{Actor, Event};
 use slipway_proto::events::{
-    CommentPostedEvent, CommentRepliedEvent, FORUM, HotfixTaskAddedEvent, Payload, RELEASES,
-    StaleTaskDetectedEvent, TaskAssignedEvent, TaskReminderDueEvent, Topic, UserRef,
+    CommentPostedEvent, CommentRepliedEvent, FORUM, HotfixTaskAddedEvent, NOTIFICATIONS,
+    NotificationRequestedEvent, Payload, RELEASES, StaleTaskDetectedEvent, TaskAssignedEvent,
+    TaskReminderDueEvent, Topic, UserRef,
 };
 use uuid::Uuid;
 
 use super::To;
 
 /// The topics with events that notify somebody.
-pub const TOPICS: &[Topic] = &[RELEASES, FORUM];
+pub const TOPICS: &[Topic] = &[RELEASES, FORUM, NOTIFICATIONS];
 
-/// The types of events that notify somebody: each has a template.
+/// The types of Slipway's own events that notify somebody: each has a template.
 pub const KINDS: &[&str] = &[
     TaskAssignedEvent::TYPE,
     HotfixTaskAddedEvent::TYPE,
@@ -82,6 +85,7 @@ pub fn of(event: &Event) -> Result<Vec<Draft>, Misfit> {
             let reply: CommentRepliedEvent = payload(event)?;
             readers(&reply.author, Some(&reply.parent_author), &reply.mentions)
         }
+        NotificationRequestedEvent::TYPE => return Ok(requested(&payload(event)?)),
         _ => return Ok(Vec::new()),
     };
     drafts(event, told)
@@ -105,6 +109,23 @@ fn readers(author: &UserRef, parent: Option<&UserRef>, mentions: &[UserRef]) -> 
         }
     }
     told
+}
+
+/// The type that another program has given this event, if another program has announced it.
+#[must_use]
+pub fn announced(event: &Event) -> Option<String> {
+    let announced = event.event_type == NotificationRequestedEvent::TYPE;
+    let payload = announced.then(|| payload::<NotificationRequestedEvent>(event).ok())??;
+    Some(payload.notification_type)
+}
+
+fn requested(event: &NotificationRequestedEvent) -> Vec<Draft> {
+    let draft = |recipient: &UserRef| Draft {
+        kind: event.notification_type.clone(),
+        to: To::User(recipient.id),
+        data: Value::Object(event.data.clone()),
+    };
+    event.recipients.iter().map(draft).collect()
 }
 
 fn payload<P: Payload>(event: &Event) -> Result<P, Misfit> {

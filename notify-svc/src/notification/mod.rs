@@ -238,6 +238,13 @@ impl Notification {
         Self { due_at, ..self }
     }
 
+    /// Whether it has waited: for quiet hours to end, or to be tried again. What its
+    /// recipient wants may be another thing by now.
+    #[must_use]
+    pub fn has_waited(&self) -> bool {
+        self.due_at > self.created_at
+    }
+
     /// The bytes of its texts: what it weighs in a page.
     #[must_use]
     pub fn weight(&self) -> usize {

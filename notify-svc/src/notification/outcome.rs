@@ -161,6 +161,18 @@ impl Notification {
         }
     }
 
+    /// Ends it unsent, and says why.
+    #[must_use]
+    pub fn withhold(self, reason: impl Into<String>, now: Timestamp) -> Settled {
+        Settled {
+            notification: Self {
+                updated_at: now,
+                ..self.suppressed(reason)
+            },
+            is_final: true,
+        }
+    }
+
     /// How often it was tried, as far as an attempt came to its end.
     #[must_use]
     pub fn tries(&self) -> u32 {

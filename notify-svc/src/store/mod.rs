@@ -5,19 +5,26 @@
 //! | --- | --- |
 //! | [`activity`] | the activity log |
 //! | [`dead_letters`] | the desk of dead letters |
+//! | [`intake`] | events that other programs announce, with their receipts and quotas |
 //! | [`notifications`] | notifications, the attempts to send them, their outbox |
+//! | [`preferences`] | what users want |
 //! | [`recipients`] | who can be written to |
+//! | [`templates`] | what administrators have saved of templates |
 
 pub mod activity;
 pub mod dead_letters;
+pub mod intake;
 pub mod notifications;
+pub mod preferences;
 pub mod recipients;
+pub mod templates;
 
 use std::path::Path;
 
 use slipway_mesh::{
     error::Fault,
     outbox::sqlite::{BY_AGGREGATE, OWN_IDS, SCHEMA as OUTBOX},
+    receipts::sqlite::SCHEMA as RECEIPT_TABLE,
     store::{
         mongo,
         sqlite::{self, Database},
@@ -40,7 +47,11 @@ pub(crate) const EXAMINED: usize = 10_000;
 pub(crate) const OUTBOXES: &[&str] = &[
     dead_letters::mongo::COLLECTION,
     notifications::mongo::COLLECTION,
+    intake::mongo::ACCEPTED,
 ];
+
+/// Those whose documents have receipts.
+pub(crate) const RECEIPTS: &[&str] = &[intake::mongo::ACCEPTED];
 
 /// What brings the SQLite file from one version to the next. Appended to, never changed.
 const MIGRATIONS: &[&str] = &[
@@ -51,6 +62,10 @@ const MIGRATIONS: &[&str] = &[
     dead_letters::sqlite::SCHEMA,
     recipients::sqlite::SCHEMA,
     notifications::sqlite::SCHEMA,
+    preferences::sqlite::SCHEMA,
+    templates::sqlite::SCHEMA,
+    intake::sqlite::SCHEMA,
+    RECEIPT_TABLE,
 ];
 
 /// Opens or creates the SQLite file that all stores share.

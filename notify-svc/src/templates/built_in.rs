@@ -1,5 +1,7 @@
 //! The templates that come with Slipway.
 
+use super::{Part, Source};
+
 /// Names, by which templates refer to each other, and sources. The ending decides about
 /// escaping: `.html` is escaped.
 macro_rules! files {
@@ -19,4 +21,35 @@ files! {
     "task.reminder_due.subject" "task.reminder_due.txt" "task.reminder_due.html"
     "comment.posted.subject" "comment.posted.txt" "comment.posted.html"
     "comment.replied.subject" "comment.replied.txt" "comment.replied.html"
+}
+
+/// The types that come with Slipway, by name.
+pub(super) fn kinds() -> Vec<&'static str> {
+    let mut kinds: Vec<_> = FILES
+        .iter()
+        .filter_map(|(name, _)| name.strip_suffix(".subject"))
+        .collect();
+    kinds.sort_unstable();
+    kinds
+}
+
+/// The templates of one of them.
+pub(super) fn source(kind: &str) -> Option<Source> {
+    let file = |part: Part| {
+        let name = part.name(kind);
+        let file = FILES.iter().find(|(file, _)| *file == name);
+        file.map(|(_, source)| (*source).to_owned())
+    };
+    Some(Source {
+        subject: file(Part::Subject)?,
+        text: file(Part::Text)?,
+        html: file(Part::Html)?,
+    })
+}
+
+/// Whether a file has this name, whatever its ending.
+pub(super) fn is_file(kind: &str) -> bool {
+    FILES
+        .iter()
+        .any(|(name, _)| name.rsplit_once('.').is_some_and(|(file, _)| file == kind))
 }

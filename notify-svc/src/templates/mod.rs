@@ -14,7 +14,11 @@
 //! is broken.
 
 mod built_in;
+mod check;
+mod edit;
+mod library;
 mod limited;
+mod sample;
 
 use std::fmt::Write as _;
 
@@ -22,6 +26,12 @@ use jiff::Timestamp;
 use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value, context, value::Serde};
 
 use crate::notification::Subject;
+
+pub use check::{Flaw, Variable, check};
+pub(crate) use check::{LONGEST_DATA, present};
+pub use edit::{Content, NoOwnType, OwnType, Part, Source, Version};
+pub use library::{Current, Library};
+pub use sample::of as sample_of;
 
 /// Steps a template may take: what the built-in ones take, a hundred times.
 const FUEL: u64 = 100_000;
@@ -69,14 +79,30 @@ impl Templates {
         }
     }
 
+    /// The same with other templates for the type `kind`.
+    ///
+    /// # Errors
+    /// If one of them is malformed.
+    pub fn with(&self, kind: &str, source: &Source) -> Result<Self, RenderError> {
+        let mut with = self.clone();
+        for part in Part::ALL {
+            with.put(kind, part, part.of(source))?;
+        }
+        Ok(with)
+    }
+
+    fn put(&mut self, kind: &str, part: Part, source: &str) -> Result<(), RenderError> {
+        let (name, source) = (part.name(kind), source.to_owned());
+        let put = self.env.add_template_owned(name, source);
+        put.map_err(|error| told(&error))
+    }
+
     /// The subject of a notification of type `kind` with these variables.
     ///
     /// # Errors
     /// If there is no such type, or its template cannot be used.
     pub fn subject(&self, kind: &str, data: &serde_json::Value) -> Result<Subject, RenderError> {
-        let data = Value::from(Serde(data));
-        let variables = context! { publicUrl => self.public_url.as_str(), ..data };
-        let text = self.render(&format!("{kind}.subject"), variables)?;
+        let text = self.part(kind, Part::Subject, data, None)?;
         Ok(Subject::new(&text))
     }
 
@@ -90,22 +116,46 @@ impl Templates {
         data: &serde_json::Value,
         recipient: &str,
     ) -> Result<Body, RenderError> {
-        let data = Value::from(Serde(data));
-        let variables =
-            context! { recipient => recipient, publicUrl => self.public_url.as_str(), ..data };
         Ok(Body {
-            text: self.render(&format!("{kind}.txt"), variables.clone())?,
-            html: self.render(&format!("{kind}.html"), variables)?,
+            text: self.part(kind, Part::Text, data, Some(recipient))?,
+            html: self.part(kind, Part::Html, data, Some(recipient))?,
         })
     }
 
-    fn render(&self, name: &str, variables: Value) -> Result<String, RenderError> {
+    fn part(
+        &self,
+        kind: &str,
+        part: Part,
+        data: &serde_json::Value,
+        recipient: Option<&str>,
+    ) -> Result<String, RenderError> {
+        let data = Value::from(Serde(data));
+        let common = context! { publicUrl => self.public_url.as_str(), ..data };
+        let variables = match recipient {
+            Some(recipient) => context! { recipient => recipient, ..common },
+            None => common,
+        };
         let mut output = limited::Output::new(LONGEST);
-        let template = self.env.get_template(name).map_err(|error| told(&error))?;
+        let template = self.env.get_template(&part.name(kind));
         template
-            .render_captured_to(variables, &mut output)
+            .and_then(|template| {
+                let rendered = template.render_captured_to(variables, &mut output);
+                rendered.map(|_| ())
+            })
             .map_err(|error| told(&error))?;
         Ok(output.into_text())
+    }
+
+    /// The variables that a template uses and does not set itself.
+    fn used_by(&self, kind: &str, part: Part) -> Vec<String> {
+        let Ok(template) = self.env.get_template(&part.name(kind)) else {
+            return Vec::new();
+        };
+        let used = template.undeclared_variables(false);
+        let is_function = |name: &str| self.env.globals().any(|(global, _)| global == name);
+        let mut names: Vec<_> = used.into_iter().filter(|name| !is_function(name)).collect();
+        names.sort_unstable();
+        names
     }
 }
 

@@ -13,7 +13,9 @@ mod user;
 
 pub use chat::ChatAnsweredEvent;
 pub use comment::{CommentPostedEvent, CommentRepliedEvent, CommentedTask};
-pub use notification::{NotificationFailedEvent, NotificationSentEvent};
+pub use notification::{
+    NotificationFailedEvent, NotificationRequestedEvent, NotificationSentEvent,
+};
 pub use release::{ReleaseCompletedEvent, ReleaseCreatedEvent, ReleaseReopenedEvent};
 pub use task::{
     HotfixTaskAddedEvent, StaleTaskDetectedEvent, TaskAssignedEvent, TaskCompletedEvent,
@@ -127,6 +129,7 @@ pub const CATALOGUE: &[Kind] = &[
     kind::<CommentPostedEvent>(),
     kind::<CommentRepliedEvent>(),
     kind::<ChatAnsweredEvent>(),
+    kind::<NotificationRequestedEvent>(),
     kind::<NotificationSentEvent>(),
     kind::<NotificationFailedEvent>(),
 ];

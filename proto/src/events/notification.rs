@@ -4,9 +4,30 @@
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{NOTIFICATIONS, payload};
+use super::{NOTIFICATIONS, UserRef, payload};
+
+/// `notification.requested`: another program has announced an event of which people are to
+/// be notified. Its data are between it and them: it is on no wall.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NotificationRequestedEvent {
+    /// The type that the program gave it; it chooses the templates.
+    pub notification_type: String,
+    /// Who is to be notified, each once.
+    pub recipients: Vec<UserRef>,
+    /// Who announced it.
+    pub requested_by: UserRef,
+    /// The variables of the templates.
+    pub data: Map<String, Value>,
+}
+payload!(
+    NotificationRequestedEvent,
+    "notification.requested",
+    NOTIFICATIONS
+);
 
 /// `notification.sent`: the mail server took the mail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

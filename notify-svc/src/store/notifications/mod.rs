@@ -90,6 +90,12 @@ pub trait NotificationStore: Check {
     /// If the database is away.
     async fn get(&self, id: NotificationId) -> Result<Option<Notification>, StoreError>;
 
+    /// All notifications that tell of an event.
+    ///
+    /// # Errors
+    /// If the database is away.
+    async fn of_event(&self, event_id: Uuid) -> Result<Vec<Notification>, StoreError>;
+
     /// A page of notifications.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ mod bodies;
 mod comments;
 mod conventions;
 mod idempotency;
+mod notifications;
 mod openapi;
 mod paging;
 mod params;

@@ -30,9 +30,12 @@ pub(in crate::store) async fn a_notification_is_made_once_for_each_event_and_rec
     assert_eq!(store.enqueue(all.clone()).await.unwrap(), 2);
     assert_eq!(store.enqueue(all).await.unwrap(), 0);
     assert_eq!(store.enqueue(vec![]).await.unwrap(), 0);
-    assert_eq!(store.get(first.id).await.unwrap(), Some(first));
-    assert_eq!(store.get(other.id).await.unwrap(), Some(other));
+    assert_eq!(store.get(first.id).await.unwrap(), Some(first.clone()));
+    assert_eq!(store.get(other.id).await.unwrap(), Some(other.clone()));
     assert_eq!(store.get(again.id).await.unwrap(), None);
+    let mut of_event = store.of_event(first.event_id).await.unwrap();
+    of_event.sort_by_key(|notification| notification.id);
+    assert_eq!(of_event, [first, other]);
 }
 
 pub(in crate::store) async fn a_notification_is_read_as_it_was_written(open: impl Fn() -> Opened) {

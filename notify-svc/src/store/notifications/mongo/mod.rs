@@ -252,6 +252,15 @@ impl NotificationStore for MongoNotificationStore {
         Ok(found.map(Notification::try_from).transpose()?)
     }
 
+    async fn of_event(&self, event_id: Uuid) -> Result<Vec<Notification>, StoreError> {
+        let find = self
+            .notifications
+            .find(doc! { "eventId": event_id.to_string() });
+        let found: Vec<_> = bounded(async { find.await?.try_collect().await }).await?;
+        let notifications = found.into_iter().map(Notification::try_from);
+        Ok(notifications.collect::<Result<_, _>>()?)
+    }
+
     async fn list(&self, query: &Query) -> Result<Page, StoreError> {
         Ok(list::page(self, query).await?)
     }

@@ -134,6 +134,17 @@ impl NotificationStore for SqliteNotificationStore {
         Ok(get.await?)
     }
 
+    async fn of_event(&self, event_id: Uuid) -> Result<Vec<Notification>, StoreError> {
+        let of_event = self.db.read(move |c| {
+            let mut query = c.prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM notifications WHERE event_id = ?1"
+            ))?;
+            let found = query.query_map([event_id.to_string()], notification)?;
+            Ok::<_, StorageError>(found.collect::<Result<_, _>>()?)
+        });
+        Ok(of_event.await?)
+    }
+
     async fn list(&self, query: &Query) -> Result<Page, StoreError> {
         let query = query.clone();
         Ok(self.db.read(move |c| list::page(c, &query)).await?)

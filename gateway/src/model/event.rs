@@ -1,0 +1,115 @@
+//! Events of other programs.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use slipway_proto::notify::v1;
+use utoipa::ToSchema;
+
+use super::{
+    Id, Malformed, UserRef,
+    proto::{self, required},
+};
+
+/// An event of which people are to be notified.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewEvent {
+    /// Whom to notify, by name or id, at most 50. Without it: the caller.
+    #[serde(default)]
+    recipients: Vec<String>,
+    /// The variables of the type's templates, at most 16 KiB.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    data: Map<String, Value>,
+}
+
+impl NewEvent {
+    /// As the service is asked to take it.
+    pub(crate) fn announcement(self, kind: String) -> v1::AnnounceEventRequest {
+        v1::AnnounceEventRequest {
+            r#type: kind,
+            recipients: self.recipients,
+            data_json: Value::Object(self.data).to_string(),
+        }
+    }
+}
+
+/// An event that was accepted: its notifications will be made.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct AcceptedEvent {
+    pub(crate) id: Id,
+    /// Where to see what became of it, for a day.
+    pub(crate) status_url: String,
+    accepted_at: Timestamp,
+}
+
+impl TryFrom<v1::AnnounceEventResponse> for AcceptedEvent {
+    type Error = Malformed;
+
+    fn try_from(answer: v1::AnnounceEventResponse) -> Result<Self, Malformed> {
+        let id = proto::id("event id", &answer.id)?;
+        Ok(Self {
+            id,
+            status_url: format!("/events/accepted/{id}"),
+            accepted_at: proto::time("accepted_at", answer.accepted_at)?,
+        })
+    }
+}
+
+/// What became of an event.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct EventStatus {
+    id: Id,
+    r#type: String,
+    sender: UserRef,
+    accepted_at: Timestamp,
+    /// One for each recipient.
+    notifications: Vec<EventNotification>,
+}
+
+/// The notification of one recipient.
+#[derive(Debug, Serialize, ToSchema)]
+struct EventNotification {
+    recipient: UserRef,
+    /// `null` while it is not made yet.
+    #[schema(required)]
+    id: Option<Id>,
+    /// As in `GET /notifications`; `null` while it is not made yet.
+    #[schema(required)]
+    status: Option<String>,
+}
+
+impl TryFrom<v1::GetEventResponse> for EventStatus {
+    type Error = Malformed;
+
+    fn try_from(event: v1::GetEventResponse) -> Result<Self, Malformed> {
+        let notifications = event.recipients.into_iter();
+        Ok(Self {
+            id: proto::id("event id", &event.id)?,
+            r#type: event.r#type,
+            sender: required("sender", event.sender)?.try_into()?,
+            accepted_at: proto::time("accepted_at", event.accepted_at)?,
+            notifications: notifications
+                .map(EventNotification::try_from)
+                .collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl TryFrom<v1::EventRecipient> for EventNotification {
+    type Error = Malformed;
+
+    fn try_from(made: v1::EventRecipient) -> Result<Self, Malformed> {
+        Ok(Self {
+            recipient: required("recipient", made.recipient)?.try_into()?,
+            id: match made.notification_id.as_str() {
+                "" => None,
+                text => Some(proto::id("notification id", text)?),
+            },
+            status: Some(made.state).filter(|state| !state.is_empty()),
+        })
+    }
+}

@@ -1,0 +1,285 @@
+//! Notifications: what people were told by email, and what became of it.
+
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use slipway_proto::notify::v1;
+use utoipa::{IntoParams, ToSchema};
+
+use super::{
+    Id, Malformed, Paging, UserRef,
+    proto::{self, required, to_proto},
+};
+use crate::extract::parsed;
+
+/// Where a notification stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum NotificationStatus {
+    /// Waits until it is due: at once, after a failed attempt, or after quiet hours.
+    Queued,
+    /// It is being sent.
+    Sending,
+    /// The mail server took it.
+    Sent,
+    /// It was confirmed that it arrived.
+    Delivered,
+    /// It will not be tried again; `reason` says why.
+    Failed,
+    /// Its recipient did not want it; `reason` says why.
+    Suppressed,
+}
+
+/// The statuses, as they are written, and as the service has them.
+const STATUSES: [(&str, NotificationStatus, v1::NotificationState); 6] = {
+    use NotificationStatus as Status;
+    use v1::NotificationState as State;
+    [
+        ("QUEUED", Status::Queued, State::Queued),
+        ("SENDING", Status::Sending, State::Sending),
+        ("SENT", Status::Sent, State::Sent),
+        ("DELIVERED", Status::Delivered, State::Delivered),
+        ("FAILED", Status::Failed, State::Failed),
+        ("SUPPRESSED", Status::Suppressed, State::Suppressed),
+    ]
+};
+
+impl FromStr for NotificationStatus {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let found = STATUSES.iter().find(|(name, ..)| *name == text);
+        found
+            .map(|(_, status, _)| *status)
+            .ok_or("must be QUEUED, SENDING, SENT, DELIVERED, FAILED or SUPPRESSED")
+    }
+}
+
+impl NotificationStatus {
+    fn of(state: v1::NotificationState) -> Option<Self> {
+        let found = STATUSES.iter().find(|(.., known)| *known == state);
+        found.map(|(_, status, _)| *status)
+    }
+
+    fn state(self) -> v1::NotificationState {
+        let found = STATUSES.iter().find(|(_, known, _)| *known == self);
+        found.map_or(v1::NotificationState::Unspecified, |(.., state)| *state)
+    }
+}
+
+/// One event told to one recipient.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Notification {
+    id: Id,
+    /// The event it tells of.
+    event_id: Id,
+    /// That event's type, such as `task.assigned`.
+    r#type: String,
+    /// `EMAIL`.
+    channel: String,
+    /// The account it is for; `null` where it is for a bare address.
+    #[schema(required)]
+    recipient: Option<UserRef>,
+    /// The bare address it is for, if it is.
+    #[schema(required)]
+    address: Option<String>,
+    subject: String,
+    status: NotificationStatus,
+    /// Why it was suppressed or failed: a code, a colon and words. To administrators a
+    /// failure is told in the mail server's words.
+    #[schema(required)]
+    reason: Option<String>,
+    /// While it is queued: when it is tried, or tried again.
+    #[schema(required)]
+    due_at: Option<Timestamp>,
+    /// What was tried, oldest first.
+    attempts: Vec<Attempt>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+/// One attempt to send a notification.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Attempt {
+    at: Timestamp,
+    duration_ms: i64,
+    /// `ACCEPTED`, `TEMPORARY`, `PERMANENT`, `UNREACHABLE` or `INTERRUPTED`.
+    outcome: String,
+    /// What the mail server answered; for administrators only.
+    #[schema(required)]
+    answer: Option<String>,
+}
+
+fn there(text: String) -> Option<String> {
+    Some(text).filter(|text| !text.is_empty())
+}
+
+impl TryFrom<v1::Notification> for Notification {
+    type Error = Malformed;
+
+    fn try_from(notification: v1::Notification) -> Result<Self, Malformed> {
+        let status = NotificationStatus::of(notification.state());
+        let attempts = notification.attempts.into_iter().map(Attempt::try_from);
+        Ok(Self {
+            id: proto::id("notification id", &notification.id)?,
+            event_id: proto::id("event id", &notification.event_id)?,
+            r#type: notification.r#type,
+            channel: notification.channel,
+            recipient: notification.recipient.map(UserRef::try_from).transpose()?,
+            address: there(notification.address),
+            subject: notification.subject,
+            status: required("state", status)?,
+            reason: there(notification.reason),
+            due_at: proto::optional_time("due_at", notification.due_at)?,
+            attempts: attempts.collect::<Result<_, _>>()?,
+            created_at: proto::time("created_at", notification.created_at)?,
+            updated_at: proto::time("updated_at", notification.updated_at)?,
+        })
+    }
+}
+
+impl TryFrom<v1::NotificationAttempt> for Attempt {
+    type Error = Malformed;
+
+    fn try_from(attempt: v1::NotificationAttempt) -> Result<Self, Malformed> {
+        Ok(Self {
+            at: proto::time("time", attempt.time)?,
+            duration_ms: attempt.duration_ms,
+            outcome: attempt.outcome,
+            answer: there(attempt.answer),
+        })
+    }
+}
+
+/// In which order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Sort {
+    /// Newest first.
+    #[default]
+    Newest,
+    /// Oldest first.
+    Oldest,
+}
+
+impl FromStr for Sort {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "newest" => Ok(Self::Newest),
+            "oldest" => Ok(Self::Oldest),
+            _ => Err("must be newest or oldest"),
+        }
+    }
+}
+
+/// Which notifications are wanted: all conditions must hold.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct NotificationsQuery {
+    #[serde(default, deserialize_with = "parsed")]
+    #[param(value_type = Option<NotificationStatus>, inline)]
+    status: Option<NotificationStatus>,
+    /// Such as `task.assigned`.
+    #[serde(default)]
+    #[param(value_type = Option<String>)]
+    r#type: String,
+    /// Made at this time or later.
+    #[serde(default, deserialize_with = "parsed")]
+    from: Option<Timestamp>,
+    /// Made before this time.
+    #[serde(default, deserialize_with = "parsed")]
+    to: Option<Timestamp>,
+    /// With this text in the subject, without regard to case; at most 200 characters. A
+    /// search looks at 10,000 notifications a page: a page may have fewer than `limit`, or
+    /// none, though `nextCursor` leads on.
+    #[serde(default)]
+    #[param(value_type = Option<String>)]
+    q: String,
+    #[serde(default, deserialize_with = "parsed")]
+    #[param(value_type = Option<Sort>, inline)]
+    sort: Option<Sort>,
+}
+
+impl NotificationsQuery {
+    fn filter(self) -> (v1::NotificationFilter, bool) {
+        let state = self.status.map(NotificationStatus::state);
+        let filter = v1::NotificationFilter {
+            state: state.unwrap_or_default().into(),
+            r#type: self.r#type,
+            from: self.from.map(to_proto),
+            to: self.to.map(to_proto),
+            text: self.q,
+        };
+        (filter, self.sort == Some(Sort::Oldest))
+    }
+
+    /// One's own, as the service is asked for them.
+    pub(crate) fn page(self, paging: Paging) -> v1::ListNotificationsRequest {
+        let (filter, ascending) = self.filter();
+        v1::ListNotificationsRequest {
+            filter: Some(filter),
+            ascending,
+            page_size: paging.page_size(),
+            page_token: paging.page_token(),
+        }
+    }
+}
+
+/// Which of everybody's notifications are wanted: all conditions must hold.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct AllNotificationsQuery {
+    /// Only of this recipient: a name, an account's id, or a bare address.
+    #[serde(default)]
+    #[param(value_type = Option<String>)]
+    recipient: String,
+    #[serde(default, deserialize_with = "parsed")]
+    #[param(value_type = Option<NotificationStatus>, inline)]
+    status: Option<NotificationStatus>,
+    /// Such as `task.assigned`.
+    #[serde(default)]
+    #[param(value_type = Option<String>)]
+    r#type: String,
+    /// Made at this time or later.
+    #[serde(default, deserialize_with = "parsed")]
+    from: Option<Timestamp>,
+    /// Made before this time.
+    #[serde(default, deserialize_with = "parsed")]
+    to: Option<Timestamp>,
+    /// As in `GET /notifications`.
+    #[serde(default)]
+    #[param(value_type = Option<String>)]
+    q: String,
+    #[serde(default, deserialize_with = "parsed")]
+    #[param(value_type = Option<Sort>, inline)]
+    sort: Option<Sort>,
+}
+
+impl AllNotificationsQuery {
+    /// Everybody's, as the service is asked for them.
+    pub(crate) fn page(self, paging: Paging) -> v1::ListAllNotificationsRequest {
+        let own = NotificationsQuery {
+            status: self.status,
+            r#type: self.r#type,
+            from: self.from,
+            to: self.to,
+            q: self.q,
+            sort: self.sort,
+        };
+        let (filter, ascending) = own.filter();
+        v1::ListAllNotificationsRequest {
+            filter: Some(filter),
+            recipient: self.recipient,
+            ascending,
+            page_size: paging.page_size(),
+            page_token: paging.page_token(),
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! What a user wants to be told, and when.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use slipway_proto::notify::v1;
+use utoipa::ToSchema;
+
+use super::{Malformed, proto::required};
+
+/// What becomes of a notification that is made in quiet hours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum QuietMode {
+    /// It is not sent.
+    Skip,
+    /// It is sent when they end.
+    #[default]
+    Defer,
+}
+
+/// The hours in which a user is not to be disturbed: while the clock on the wall shows a
+/// time from the start on and before the end. They may cross midnight. Hotfixes and system
+/// errors break through.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct QuietHours {
+    enabled: bool,
+    #[schema(example = "22:00")]
+    start: String,
+    /// Differs from the start.
+    #[schema(example = "07:00")]
+    end: String,
+    /// The name of an IANA time zone; `null` for the user's.
+    time_zone: Option<String>,
+    mode: QuietMode,
+}
+
+impl Default for QuietHours {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            start: "22:00".to_owned(),
+            end: "07:00".to_owned(),
+            time_zone: None,
+            mode: QuietMode::default(),
+        }
+    }
+}
+
+/// What a user wants. What is left out is as it was before anything was chosen.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct Preferences {
+    /// Whether emails are wanted at all. System errors are sent nevertheless; they are
+    /// switched off by their type.
+    email: bool,
+    /// Each type of notifications, and whether it is wanted. One that is left out is.
+    types: BTreeMap<String, bool>,
+    quiet_hours: QuietHours,
+    /// The name of the IANA time zone in which the user lives.
+    #[schema(example = "Europe/Berlin")]
+    time_zone: String,
+}
+
+impl Default for Preferences {
+    fn default() -> Self {
+        Self {
+            email: true,
+            types: BTreeMap::new(),
+            quiet_hours: QuietHours::default(),
+            time_zone: "UTC".to_owned(),
+        }
+    }
+}
+
+impl Preferences {
+    /// These as the service is asked for them, in place of `revision`.
+    pub(crate) fn update(self, revision: Option<u64>) -> v1::UpdatePreferencesRequest {
+        let hours = self.quiet_hours;
+        let mode = match hours.mode {
+            QuietMode::Skip => v1::QuietMode::Skip,
+            QuietMode::Defer => v1::QuietMode::Defer,
+        };
+        // A type that is not known is refused also if it is wanted: both go there.
+        let muted = self.types.iter().filter(|(_, wanted)| !**wanted);
+        let wanted = self.types.iter().filter(|(_, wanted)| **wanted);
+        v1::UpdatePreferencesRequest {
+            preferences: Some(v1::Preferences {
+                email: self.email,
+                muted: muted.map(|(kind, _)| kind.clone()).collect(),
+                wanted: wanted.map(|(kind, _)| kind.clone()).collect(),
+                quiet_hours: Some(v1::QuietHours {
+                    enabled: hours.enabled,
+                    start: hours.start,
+                    end: hours.end,
+                    time_zone: hours.time_zone.unwrap_or_default(),
+                    mode: mode.into(),
+                }),
+                time_zone: self.time_zone,
+            }),
+            revision,
+        }
+    }
+
+    /// What the service answers, and its revision.
+    pub(crate) fn stored(stored: Option<v1::StoredPreferences>) -> Result<(Self, u64), Malformed> {
+        let stored = required("preferences", stored)?;
+        let preferences = required("preferences", stored.preferences)?;
+        let hours = required("quiet_hours", preferences.quiet_hours)?;
+        let mode = match hours.mode() {
+            v1::QuietMode::Skip => QuietMode::Skip,
+            _ => QuietMode::Defer,
+        };
+        let wanted = |kind: String| {
+            let wanted = !preferences.muted.contains(&kind);
+            (kind, wanted)
+        };
+        let chosen = Self {
+            email: preferences.email,
+            types: stored.types.into_iter().map(wanted).collect(),
+            quiet_hours: QuietHours {
+                enabled: hours.enabled,
+                start: hours.start,
+                end: hours.end,
+                time_zone: Some(hours.time_zone).filter(|zone| !zone.is_empty()),
+                mode,
+            },
+            time_zone: preferences.time_zone,
+        };
+        Ok((chosen, stored.revision))
+    }
+}

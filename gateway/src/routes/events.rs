@@ -1,0 +1,100 @@
+//! `/events…`: events of other programs.
+
+use axum::{Json, extract::State, response::IntoResponse};
+use http::{HeaderName, StatusCode, header::LOCATION};
+use slipway_proto::notify::v1::GetEventRequest;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::document::{Anywhere, Checked, Protected, WithBody};
+use crate::{
+    app::AppState,
+    extract::{Caller, PathId, PathName, Payload},
+    model::{AcceptedEvent, EventStatus, Id, NewEvent},
+    problem::Problem,
+};
+
+pub(super) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(announce))
+        .routes(routes!(get))
+}
+
+/// Has people notified of an event of another program.
+///
+/// The type is one that an administrator has made templates for. An administrator may have
+/// anybody notified, everybody else only themselves. `data` are the variables of the
+/// templates, no less and no more. Once it is answered the event is stored, and its
+/// notifications are made. 10 events in any minute for each caller.
+#[utoipa::path(
+    post,
+    path = "/events/{eventType}",
+    operation_id = "announceEvent",
+    tag = "notifications",
+    params(
+        ("eventType" = String, Path, description = "The type, such as `order-placed`"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes a repetition safe"),
+    ),
+    request_body = NewEvent,
+    responses(
+        (
+            status = 202,
+            description = "Accepted",
+            body = AcceptedEvent,
+            headers(
+                ("Location" = String, description = "Where to see what became of it"),
+                ("RateLimit" = String, description = "How many more may come now"),
+            ),
+        ),
+        WithBody,
+        Protected,
+        (status = 403, description = "`ADMIN_REQUIRED`: others are to be notified"),
+        (status = 404, description = "`UNKNOWN_EVENT_TYPE`: see `types`"),
+        (status = 409, description = "`IDEMPOTENCY_KEY_REUSED`"),
+        (status = 429, description = "`TOO_MANY_EVENTS`"),
+        Anywhere,
+    ),
+    security(("bearer" = [])),
+)]
+async fn announce(
+    State(app): State<AppState>,
+    caller: Caller,
+    PathName(kind): PathName,
+    Payload(event): Payload<NewEvent>,
+) -> Result<impl IntoResponse, Problem> {
+    let request = caller.outbound.request(event.announcement(kind));
+    let answer = app.events().announce_event(request).await?.into_inner();
+    let left = format!("\"default\";r={};t=60", answer.left);
+    let accepted = AcceptedEvent::try_from(answer)?;
+    let headers = [
+        (LOCATION, accepted.status_url.clone()),
+        (HeaderName::from_static("ratelimit"), left),
+    ];
+    Ok((StatusCode::ACCEPTED, headers, Json(accepted)))
+}
+
+/// What became of an event, for who announced it and for administrators; kept for a day.
+#[utoipa::path(
+    get,
+    path = "/events/accepted/{id}",
+    operation_id = "getEvent",
+    tag = "notifications",
+    params(("id" = Id, Path, description = "Id of the event")),
+    responses(
+        (status = 200, description = "What became of it", body = EventStatus),
+        Checked,
+        Protected,
+        (status = 404, description = "`EVENT_NOT_FOUND`"),
+        Anywhere,
+    ),
+    security(("bearer" = []), ("cookie" = [])),
+)]
+async fn get(
+    State(app): State<AppState>,
+    caller: Caller,
+    PathId(id): PathId,
+) -> Result<Json<EventStatus>, Problem> {
+    let id = id.to_string();
+    let request = caller.outbound.request(GetEventRequest { id });
+    let answer = app.events().get_event(request).await?.into_inner();
+    Ok(Json(answer.try_into()?))
+}

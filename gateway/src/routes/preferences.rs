@@ -1,0 +1,103 @@
+//! `/preferences`: what the caller wants to be told, and when.
+
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, header::ETAG};
+use slipway_proto::notify::v1::GetPreferencesRequest;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::document::{Anywhere, Protected, WithBody};
+use crate::{
+    app::AppState,
+    extract::{Caller, Payload, if_match},
+    model::Preferences,
+    problem::Problem,
+};
+
+/// What the service refuses with when `If-Match` does not match.
+const CHANGED: &str = "PREFERENCES_CHANGED";
+
+pub(super) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(get, put))
+}
+
+/// What the caller wants to be told, and when.
+#[utoipa::path(
+    get,
+    path = "/preferences",
+    operation_id = "getPreferences",
+    tag = "notifications",
+    responses(
+        (
+            status = 200,
+            description = "The preferences; what applies by default, if none were chosen",
+            body = Preferences,
+            headers(("ETag" = String, description = "Their revision, for `If-Match`")),
+        ),
+        Protected,
+        Anywhere,
+    ),
+    security(("bearer" = []), ("cookie" = [])),
+)]
+async fn get(State(app): State<AppState>, caller: Caller) -> Result<Response, Problem> {
+    let request = caller.outbound.request(GetPreferencesRequest {});
+    let answer = app.preferences().get_preferences(request).await?;
+    Ok(tagged(Preferences::stored(
+        answer.into_inner().preferences,
+    )?))
+}
+
+/// Replaces all of the caller's preferences. What is left out is as by default.
+///
+/// | the recipient has | hotfix | system error | every other type |
+/// | --- | --- | --- | --- |
+/// | switched this type off | not sent | not sent | not sent |
+/// | switched email off | not sent | sent | not sent |
+/// | quiet hours, `SKIP` | sent | sent | not sent |
+/// | quiet hours, `DEFER` | sent | sent | sent when they end |
+///
+/// They count for notifications made from now on, and for those that wait: what waits for
+/// the end of quiet hours is decided anew when it is due. With `If-Match` they are replaced
+/// only if they are still at that revision.
+#[utoipa::path(
+    put,
+    path = "/preferences",
+    operation_id = "replacePreferences",
+    tag = "notifications",
+    params(("If-Match" = Option<String>, Header, description = "The `ETag` of what is replaced")),
+    request_body = Preferences,
+    responses(
+        (
+            status = 200,
+            description = "The preferences",
+            body = Preferences,
+            headers(("ETag" = String, description = "Their revision, for `If-Match`")),
+        ),
+        WithBody,
+        Protected,
+        (status = 412, description = "`PREFERENCES_CHANGED`: replaced meanwhile"),
+        Anywhere,
+    ),
+    security(("bearer" = [])),
+)]
+async fn put(
+    State(app): State<AppState>,
+    caller: Caller,
+    headers: HeaderMap,
+    Payload(preferences): Payload<Preferences>,
+) -> Result<Response, Problem> {
+    let revision = if_match(&headers, 0)?;
+    let request = caller.outbound.request(preferences.update(revision));
+    let answer = app.preferences().update_preferences(request).await;
+    let answer = answer.map_err(|status| Problem::of_condition(status, CHANGED))?;
+    Ok(tagged(Preferences::stored(
+        answer.into_inner().preferences,
+    )?))
+}
+
+fn tagged((preferences, revision): (Preferences, u64)) -> Response {
+    ([(ETAG, format!("\"{revision}\""))], Json(preferences)).into_response()
+}

@@ -1,0 +1,249 @@
+//! `/admin/templates…`: the words of notifications.
+
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, StatusCode, header::ETAG};
+use slipway_proto::notify::v1::{
+    DeleteTemplateRequest, GetTemplateRequest, ListTemplateVersionsRequest, ListTemplatesRequest,
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::document::{Anywhere, Checked, Protected, WithBody};
+use crate::{
+    app::AppState,
+    extract::{Caller, ListParams, PathName, Payload, if_match},
+    model::{
+        NewTemplate, NoConditions, Page, Paging, Preview, Rendered, Template, TemplateSummary,
+        TemplateVersion, required,
+    },
+    problem::Problem,
+};
+
+/// What the service refuses with when `If-Match` does not match.
+const CHANGED: &str = "TEMPLATE_CHANGED";
+
+pub(super) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(get, put, delete))
+        .routes(routes!(versions))
+        .routes(routes!(preview))
+}
+
+/// All types of notifications, by name.
+#[utoipa::path(
+    get,
+    path = "/admin/templates",
+    operation_id = "listTemplates",
+    tag = "administration",
+    params(Paging),
+    responses(
+        (status = 200, description = "A page of types", body = Page<TemplateSummary>),
+        Checked,
+        Protected,
+        (status = 403, description = "`ADMIN_REQUIRED`"),
+        Anywhere,
+    ),
+    security(("bearer" = []), ("cookie" = [])),
+)]
+async fn list(
+    State(app): State<AppState>,
+    caller: Caller,
+    ListParams(NoConditions {}, paging): ListParams<NoConditions>,
+) -> Result<Json<Page<TemplateSummary>>, Problem> {
+    let request = caller.outbound.request(ListTemplatesRequest {
+        page_size: paging.page_size(),
+        page_token: paging.page_token(),
+    });
+    let answer = app.templates().list_templates(request).await?.into_inner();
+    Ok(Json(Page::new(answer.templates, answer.next_page_token)?))
+}
+
+/// The templates of a type as they are now.
+#[utoipa::path(
+    get,
+    path = "/admin/templates/{type}",
+    operation_id = "getTemplate",
+    tag = "administration",
+    params(("type" = String, Path, description = "The type, such as `task.assigned`")),
+    responses(
+        (
+            status = 200,
+            description = "The templates",
+            body = Template,
+            headers(("ETag" = String, description = "Their version, for `If-Match`")),
+        ),
+        Checked,
+        Protected,
+        (status = 403, description = "`ADMIN_REQUIRED`"),
+        (status = 404, description = "`TEMPLATE_NOT_FOUND`"),
+        Anywhere,
+    ),
+    security(("bearer" = []), ("cookie" = [])),
+)]
+async fn get(
+    State(app): State<AppState>,
+    caller: Caller,
+    PathName(kind): PathName,
+) -> Result<Response, Problem> {
+    let request = caller.outbound.request(GetTemplateRequest { r#type: kind });
+    let answer = app.templates().get_template(request).await?.into_inner();
+    let template = required("template", answer.template)?;
+    Ok(tagged(template.try_into()?))
+}
+
+/// Saves a version of a type's templates.
+///
+/// They are written for minijinja (`{{ variable }}`, `{% if … %}`). What cannot be used is
+/// refused with 400, the engine's words and the line: what is malformed, uses a variable
+/// that the type does not have, does not come to an end or to a mail with the sample, or is
+/// too large. A type that did not come with Slipway is made by saving it, with a sample;
+/// then `POST /events/{type}` takes events of it. What is saved counts at once in the
+/// process that took it, and within two seconds in all others. With `If-Match` it is saved
+/// only if that is still the latest version.
+#[utoipa::path(
+    put,
+    path = "/admin/templates/{type}",
+    operation_id = "saveTemplate",
+    tag = "administration",
+    params(
+        ("type" = String, Path, description = "The type, such as `task.assigned`"),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` of what is edited"),
+    ),
+    request_body = NewTemplate,
+    responses(
+        (
+            status = 200,
+            description = "The templates as saved",
+            body = Template,
+            headers(("ETag" = String, description = "Their version, for `If-Match`")),
+        ),
+        WithBody,
+        Protected,
+        (status = 403, description = "`ADMIN_REQUIRED`"),
+        (status = 409, description = "`TOO_MANY_TYPES`"),
+        (status = 412, description = "`TEMPLATE_CHANGED`: saved by somebody else meanwhile"),
+        Anywhere,
+    ),
+    security(("bearer" = [])),
+)]
+async fn put(
+    State(app): State<AppState>,
+    caller: Caller,
+    PathName(kind): PathName,
+    headers: HeaderMap,
+    Payload(template): Payload<NewTemplate>,
+) -> Result<Response, Problem> {
+    let version = if_match(&headers, 0)?;
+    let request = caller.outbound.request(template.update(kind, version));
+    let answer = app.templates().update_template(request).await;
+    let answer = answer.map_err(|status| Problem::of_condition(status, CHANGED))?;
+    let template = required("template", answer.into_inner().template)?;
+    Ok(tagged(template.try_into()?))
+}
+
+/// Returns to the templates that came with Slipway; a type that did not is gone.
+#[utoipa::path(
+    delete,
+    path = "/admin/templates/{type}",
+    operation_id = "deleteTemplate",
+    tag = "administration",
+    params(
+        ("type" = String, Path, description = "The type, such as `task.assigned`"),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` of what is deleted"),
+    ),
+    responses(
+        (status = 204, description = "Deleted; a version of its own"),
+        Checked,
+        Protected,
+        (status = 403, description = "`ADMIN_REQUIRED`"),
+        (status = 404, description = "`TEMPLATE_NOT_FOUND`"),
+        (status = 412, description = "`TEMPLATE_CHANGED`: saved by somebody else meanwhile"),
+        Anywhere,
+    ),
+    security(("bearer" = [])),
+)]
+async fn delete(
+    State(app): State<AppState>,
+    caller: Caller,
+    PathName(kind): PathName,
+    headers: HeaderMap,
+) -> Result<StatusCode, Problem> {
+    let request = caller.outbound.request(DeleteTemplateRequest {
+        r#type: kind,
+        expected_version: if_match(&headers, 0)?,
+    });
+    let answer = app.templates().delete_template(request).await;
+    answer.map_err(|status| Problem::of_condition(status, CHANGED))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The versions of a type's templates that are kept, newest first: the last 50.
+#[utoipa::path(
+    get,
+    path = "/admin/templates/{type}/versions",
+    operation_id = "listTemplateVersions",
+    tag = "administration",
+    params(("type" = String, Path, description = "The type, such as `task.assigned`"), Paging),
+    responses(
+        (status = 200, description = "A page of versions", body = Page<TemplateVersion>),
+        Checked,
+        Protected,
+        (status = 403, description = "`ADMIN_REQUIRED`"),
+        (status = 404, description = "`TEMPLATE_NOT_FOUND`"),
+        Anywhere,
+    ),
+    security(("bearer" = []), ("cookie" = [])),
+)]
+async fn versions(
+    State(app): State<AppState>,
+    caller: Caller,
+    PathName(kind): PathName,
+    ListParams(NoConditions {}, paging): ListParams<NoConditions>,
+) -> Result<Json<Page<TemplateVersion>>, Problem> {
+    let request = caller.outbound.request(ListTemplateVersionsRequest {
+        r#type: kind,
+        page_size: paging.page_size(),
+        page_token: paging.page_token(),
+    });
+    let answer = app.templates().list_template_versions(request).await?;
+    let answer = answer.into_inner();
+    Ok(Json(Page::new(answer.versions, answer.next_page_token)?))
+}
+
+/// Renders a type's templates, or a draft of them, and saves nothing.
+#[utoipa::path(
+    post,
+    path = "/admin/templates/{type}/preview",
+    operation_id = "previewTemplate",
+    tag = "administration",
+    params(("type" = String, Path, description = "The type, such as `task.assigned`")),
+    request_body = Preview,
+    responses(
+        (status = 200, description = "The mail as it would be", body = Rendered),
+        WithBody,
+        Protected,
+        (status = 403, description = "`ADMIN_REQUIRED`"),
+        (status = 404, description = "`TEMPLATE_NOT_FOUND`"),
+        Anywhere,
+    ),
+    security(("bearer" = [])),
+)]
+async fn preview(
+    State(app): State<AppState>,
+    caller: Caller,
+    PathName(kind): PathName,
+    Payload(preview): Payload<Preview>,
+) -> Result<Json<Rendered>, Problem> {
+    let request = caller.outbound.request(preview.request(kind));
+    let answer = app.templates().preview_template(request).await?;
+    Ok(Json(answer.into_inner().into()))
+}
+
+fn tagged(template: Template) -> Response {
+    let tag = format!("\"{}\"", template.summary.version);
+    ([(ETAG, tag)], Json(template)).into_response()
+}

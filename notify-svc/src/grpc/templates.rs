@@ -1,0 +1,303 @@
+//! `slipway.notify.v1.TemplateService`: templates as administrators edit them.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use slipway_mesh::{
+    access::principal,
+    clock::SharedClock,
+    error::{Fault, FieldError, Kind},
+    page,
+};
+use slipway_proto::{
+    events::UserRef,
+    notify::v1::{
+        DeleteTemplateRequest, DeleteTemplateResponse, GetTemplateRequest, GetTemplateResponse,
+        ListTemplateVersionsRequest, ListTemplateVersionsResponse, ListTemplatesRequest,
+        ListTemplatesResponse, PreviewTemplateRequest, PreviewTemplateResponse, TemplateSource,
+        UpdateTemplateRequest, UpdateTemplateResponse, template_service_server::TemplateService,
+    },
+};
+use tonic::{Request, Response, Status};
+
+use crate::{
+    store::{PAGE_WEIGHT, templates::TemplateStore},
+    templates::{Content, Current, Flaw, Library, OwnType, Source, Version, check, present},
+};
+
+mod shapes;
+
+/// Types that Slipway does not bring along, at most.
+const MAX_OWN_TYPES: usize = 200;
+
+/// The service.
+pub(crate) struct TemplateApi {
+    pub(crate) store: Arc<dyn TemplateStore>,
+    pub(crate) templates: Arc<Library>,
+    pub(crate) clock: SharedClock,
+}
+
+#[tonic::async_trait]
+impl TemplateService for TemplateApi {
+    async fn list_templates(
+        &self,
+        request: Request<ListTemplatesRequest>,
+    ) -> Result<Response<ListTemplatesResponse>, Status> {
+        const LIST: &str = "templates";
+        let request = request.into_inner();
+        let limit = page::limit(request.page_size, page::MAX_LIMIT)? as usize;
+        let after: Option<String> = page::decode_cursor(LIST, &request.page_token)?;
+        let current = self.templates.look().await.map_err(Fault::from)?;
+        let mut kinds = current.kinds();
+        kinds.retain(|kind| after.as_ref().is_none_or(|after| kind > after));
+        let next = (kinds.len() > limit).then(|| kinds[limit - 1].clone());
+        kinds.truncate(limit);
+        let templates = kinds.iter().map(|kind| shapes::summary(&current, kind));
+        Ok(Response::new(ListTemplatesResponse {
+            templates: templates.collect(),
+            next_page_token: page::encode_cursor(LIST, next.as_ref()),
+        }))
+    }
+
+    async fn get_template(
+        &self,
+        request: Request<GetTemplateRequest>,
+    ) -> Result<Response<GetTemplateResponse>, Status> {
+        let kind = request.into_inner().r#type;
+        let current = self.templates.look().await.map_err(Fault::from)?;
+        let template = shapes::template(&current, &kind).ok_or_else(not_found)?;
+        Ok(Response::new(GetTemplateResponse {
+            template: Some(template),
+        }))
+    }
+
+    async fn update_template(
+        &self,
+        request: Request<UpdateTemplateRequest>,
+    ) -> Result<Response<UpdateTemplateResponse>, Status> {
+        let author = author(&request)?;
+        let request = request.into_inner();
+        let current = self.templates.look().await.map_err(Fault::from)?;
+        named(&current, &request.r#type)?;
+        let content = content(request.source, &request.sample_json)?;
+        check(current.templates(), &request.r#type, &content).map_err(flawed)?;
+        let current = self
+            .save(
+                &request.r#type,
+                Some(content),
+                request.expected_version,
+                author,
+            )
+            .await?;
+        Ok(Response::new(UpdateTemplateResponse {
+            template: shapes::template(&current, &request.r#type),
+        }))
+    }
+
+    async fn delete_template(
+        &self,
+        request: Request<DeleteTemplateRequest>,
+    ) -> Result<Response<DeleteTemplateResponse>, Status> {
+        let author = author(&request)?;
+        let request = request.into_inner();
+        let current = self.templates.look().await.map_err(Fault::from)?;
+        if !current.has(&request.r#type) {
+            return Err(not_found().into());
+        }
+        let expected = request.expected_version;
+        let edited = current.is_edited(&request.r#type);
+        if edited {
+            self.save(&request.r#type, None, expected, author).await?;
+        } else if expected.is_some_and(|expected| expected != current.number(&request.r#type)) {
+            return Err(changed().into());
+        }
+        Ok(Response::new(DeleteTemplateResponse {}))
+    }
+
+    async fn list_template_versions(
+        &self,
+        request: Request<ListTemplateVersionsRequest>,
+    ) -> Result<Response<ListTemplateVersionsResponse>, Status> {
+        let request = request.into_inner();
+        let kind = request.r#type;
+        let list = format!("template-versions?{kind}");
+        let limit = page::limit(request.page_size, page::MAX_LIMIT)?;
+        let before = page::decode_cursor(&list, &request.page_token)?.unwrap_or(u64::MAX);
+        let versions = self.store.versions(&kind, before, limit + 1).await;
+        let versions = versions.map_err(Fault::from)?;
+        let current = self.templates.current();
+        if versions.is_empty() && before == u64::MAX && !current.is_built_in(&kind) {
+            return Err(not_found().into());
+        }
+        let (versions, next) = cut(versions, limit as usize);
+        Ok(Response::new(ListTemplateVersionsResponse {
+            versions: versions.into_iter().map(shapes::version).collect(),
+            next_page_token: page::encode_cursor(&list, next.as_ref()),
+        }))
+    }
+
+    async fn preview_template(
+        &self,
+        request: Request<PreviewTemplateRequest>,
+    ) -> Result<Response<PreviewTemplateResponse>, Status> {
+        let request = request.into_inner();
+        let kind = request.r#type;
+        let current = self.templates.look().await.map_err(Fault::from)?;
+        let (templates, sample) = match request.draft {
+            Some(draft) => {
+                named(&current, &kind)?;
+                let content = content(Some(draft), &request.sample_json)?;
+                check(current.templates(), &kind, &content).map_err(flawed)?;
+                let with = current.templates().with(&kind, &content.source);
+                let sample = content.sample.or_else(|| current.sample(&kind));
+                (with.map_err(|error| unfit(&error))?, sample)
+            }
+            None if current.has(&kind) => (current.templates().clone(), current.sample(&kind)),
+            None => return Err(not_found().into()),
+        };
+        let data = match request.data_json.as_str() {
+            "" => sample.unwrap_or_default(),
+            text => object("data", text)?,
+        };
+        let data = present(&data);
+        let subject = templates.subject(&kind, &data).map_err(|e| unfit(&e))?;
+        let body = templates.body(&kind, &data, "ada").map_err(|e| unfit(&e))?;
+        Ok(Response::new(PreviewTemplateResponse {
+            subject: subject.as_str().to_owned(),
+            text: body.text,
+            html: body.html,
+        }))
+    }
+}
+
+impl TemplateApi {
+    /// Stores the version that follows the `expected` one, or the latest if that does not
+    /// matter. Returns the templates with it.
+    async fn save(
+        &self,
+        kind: &str,
+        content: Option<Content>,
+        expected: Option<u64>,
+        author: UserRef,
+    ) -> Result<Arc<Current>, Fault> {
+        loop {
+            let current = self.templates.look().await?;
+            let latest = current.number(kind);
+            if expected.is_some_and(|expected| expected != latest) {
+                return Err(changed());
+            }
+            if content.is_some()
+                && !current.has(kind)
+                && current.own_kinds().count() >= MAX_OWN_TYPES
+            {
+                return Err(too_many());
+            }
+            let version = Version {
+                kind: kind.to_owned(),
+                number: latest + 1,
+                content: content.clone(),
+                author: author.clone(),
+                at: self.clock.now(),
+            };
+            if self.store.append(version).await? {
+                tracing::info!(
+                    kind,
+                    number = latest + 1,
+                    by = author.username,
+                    "templates are changed"
+                );
+                return Ok(self.templates.look().await?);
+            }
+            // Another was faster: whether that matters is asked again.
+        }
+    }
+}
+
+fn author<T>(request: &Request<T>) -> Result<UserRef, Fault> {
+    let caller = principal(request)?;
+    Ok(UserRef {
+        id: caller.user_id,
+        username: caller.username.clone(),
+    })
+}
+
+/// Whether a type may be saved: it came with Slipway, or has a name of its own.
+fn named(current: &Current, kind: &str) -> Result<(), Fault> {
+    if current.is_built_in(kind) {
+        return Ok(());
+    }
+    kind.parse::<OwnType>()
+        .map(|_| ())
+        .map_err(|error| Fault::invalid_field("type", error.to_string()))
+}
+
+fn content(source: Option<TemplateSource>, sample: &str) -> Result<Content, Fault> {
+    let source = source.unwrap_or_default();
+    Ok(Content {
+        source: Source {
+            subject: source.subject,
+            text: source.text,
+            html: source.html,
+        },
+        sample: match sample {
+            "" => None,
+            text => Some(object("sample", text)?),
+        },
+    })
+}
+
+/// A JSON object in a field.
+pub(super) fn object(field: &str, text: &str) -> Result<Map<String, Value>, Fault> {
+    serde_json::from_str(text).map_err(|_| Fault::invalid_field(field, "must be a JSON object"))
+}
+
+/// The versions that fit on a page of `limit`, and behind which one the next begins.
+fn cut(mut versions: Vec<Version>, limit: usize) -> (Vec<Version>, Option<u64>) {
+    let mut weight = 0;
+    let fits = versions.iter().take(limit).take_while(|version| {
+        let fits = weight < PAGE_WEIGHT;
+        weight += version.weight();
+        fits
+    });
+    let fits = fits.count();
+    let more = versions.len() > fits;
+    versions.truncate(fits);
+    let last = versions.last().map(|version| version.number);
+    (versions, last.filter(|_| more))
+}
+
+fn flawed(flaws: Vec<Flaw>) -> Fault {
+    let error = |flaw: Flaw| FieldError {
+        field: flaw.field.to_owned(),
+        message: flaw.message,
+    };
+    Fault::invalid(flaws.into_iter().map(error).collect())
+}
+
+fn unfit(error: &crate::templates::RenderError) -> Fault {
+    Fault::invalid_field("data", format!("does not fit the templates: {error}"))
+}
+
+fn changed() -> Fault {
+    Fault::new(
+        Kind::Conflict,
+        "TEMPLATE_CHANGED",
+        "The templates were changed meanwhile. Look at them again.",
+    )
+}
+
+fn too_many() -> Fault {
+    Fault::new(
+        Kind::Conflict,
+        "TOO_MANY_TYPES",
+        format!("There are {MAX_OWN_TYPES} types of your own already. Delete one first."),
+    )
+}
+
+fn not_found() -> Fault {
+    Fault::new(
+        Kind::NotFound,
+        "TEMPLATE_NOT_FOUND",
+        "There are no templates for this type.",
+    )
+}

@@ -1,0 +1,64 @@
+//! Deletes the events of other programs, and the receipts of requests, that have been kept
+//! long enough.
+
+use std::{sync::Arc, time::Duration};
+
+use slipway_mesh::{
+    clock::SharedClock,
+    life::Background,
+    receipts::{RECEIPT_TTL, ReceiptStore},
+};
+
+use crate::store::{StoreError, intake::IntakeStore};
+
+const EVERY: Duration = Duration::from_secs(15 * 60);
+
+/// Events deleted in one write at most.
+const BATCH: usize = 500;
+
+/// Forgets what has been kept for [`RECEIPT_TTL`].
+pub(crate) struct Forgetting {
+    intake: Arc<dyn IntakeStore>,
+    receipts: Arc<dyn ReceiptStore>,
+    clock: SharedClock,
+}
+
+impl Forgetting {
+    pub(crate) fn new(
+        intake: Arc<dyn IntakeStore>,
+        receipts: Arc<dyn ReceiptStore>,
+        clock: SharedClock,
+    ) -> Self {
+        Self {
+            intake,
+            receipts,
+            clock,
+        }
+    }
+
+    /// Forgets now and then, until told to stop.
+    pub(crate) fn spawn(self, background: &Background) {
+        let forgetting = Arc::new(self);
+        background.spawn("intake-prune", move |stop| {
+            let forgetting = Arc::clone(&forgetting);
+            async move {
+                loop {
+                    if let Err(error) = forgetting.sweep().await {
+                        tracing::warn!(%error, "old events could not be deleted");
+                    }
+                    tokio::select! {
+                        () = stop.cancelled() => return,
+                        () = tokio::time::sleep(EVERY) => {}
+                    }
+                }
+            }
+        });
+    }
+
+    async fn sweep(&self) -> Result<(), StoreError> {
+        let before = self.clock.now() - RECEIPT_TTL;
+        while self.intake.prune(before, BATCH).await? == BATCH {}
+        let purge = self.receipts.purge_receipts(before).await;
+        purge.map_err(StoreError)
+    }
+}

@@ -1,0 +1,204 @@
+//! Whether templates can be used, before they are stored: they are of a size, they are
+//! well-formed, they use only variables that are there, and with the sample they come to
+//! an end and to a mail.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::{Content, Part, Templates, sample};
+
+/// Characters of the subject's template at most.
+const LONGEST_SUBJECT: usize = 1000;
+
+/// Bytes of the plain text's template at most.
+const LONGEST_TEXT: usize = 16 * 1024;
+
+/// Bytes of the HTML's template at most.
+const LONGEST_HTML: usize = 64 * 1024;
+
+/// Bytes of a sample at most, as JSON.
+pub(crate) const LONGEST_DATA: usize = 16 * 1024;
+
+/// Characters of a subject at most, as it is sent.
+const LONGEST_LINE: usize = 200;
+
+/// Variables that every template has, beside those of its type.
+const EVERYWHERE: &[&str] = &["recipient", "publicUrl"];
+
+/// What is wrong with what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flaw {
+    /// `subject`, `text`, `html` or `sample`.
+    pub field: &'static str,
+    /// What it must be, or what went wrong and where.
+    pub message: String,
+}
+
+impl Flaw {
+    fn of(field: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            field,
+            message: message.into(),
+        }
+    }
+}
+
+/// A variable of a type of notifications.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Variable {
+    /// Its name.
+    pub name: String,
+    /// Whether an event of the type must have it.
+    pub required: bool,
+}
+
+/// The variables of a type with this sample; of one that Slipway brings along, those of
+/// its events.
+pub(super) fn variables(own: bool, sample: &Map<String, Value>) -> Vec<Variable> {
+    let required = |name: &str, value: &Value| match own {
+        true => !value.is_null(),
+        false => !sample::optional(name),
+    };
+    let variable = |(name, value): (&String, &Value)| Variable {
+        name: name.clone(),
+        required: required(name, value),
+    };
+    sample.iter().map(variable).collect()
+}
+
+/// Whether `content` can be the templates of type `kind`; `templates` are those of all
+/// types as they are, for the layouts.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn check(templates: &Templates, kind: &str, content: &Content) -> Result<(), Vec<Flaw>> {
+    let built_in = sample::of(kind);
+    let sample = match (&built_in, &content.sample) {
+        (Some(_), Some(_)) => {
+            let message = "is not known here: a type of Slipway's own has its own sample";
+            return Err(vec![Flaw::of("sample", message)]);
+        }
+        (Some(sample), None) | (None, Some(sample)) => sample,
+        (None, None) => {
+            let message = "is required: its fields are the variables of the type";
+            return Err(vec![Flaw::of("sample", message)]);
+        }
+    };
+    let flaws = sizes(content);
+    if !flaws.is_empty() {
+        return Err(flaws);
+    }
+    let with = well_formed(templates, kind, content)?;
+    let mut flaws = unknown_variables(&with, kind, sample);
+    if flaws.is_empty() {
+        flaws = renders(&with, kind, sample);
+    }
+    if flaws.is_empty() { Ok(()) } else { Err(flaws) }
+}
+
+fn sizes(content: &Content) -> Vec<Flaw> {
+    let source = &content.source;
+    let mut flaws = Vec::new();
+    let mut bounded = |field, size: usize, limit: usize, unit| {
+        if size == 0 {
+            flaws.push(Flaw::of(field, "must not be empty"));
+        } else if size > limit {
+            let message = format!("must be at most {limit} {unit}, and is {size}");
+            flaws.push(Flaw::of(field, message));
+        }
+    };
+    let subject = source.subject.chars().count();
+    bounded("subject", subject, LONGEST_SUBJECT, "characters");
+    bounded("text", source.text.len(), LONGEST_TEXT, "bytes");
+    bounded("html", source.html.len(), LONGEST_HTML, "bytes");
+    if let Some(sample) = &content.sample {
+        let size = Value::Object(sample.clone()).to_string().len();
+        bounded("sample", size, LONGEST_DATA, "bytes of JSON");
+        if let Some(name) = EVERYWHERE.iter().find(|name| sample.contains_key(**name)) {
+            let message = format!("must not have {name}: every template has it anyway");
+            flaws.push(Flaw::of("sample", message));
+        }
+    }
+    flaws
+}
+
+/// The templates with this source, each of whose parts must be well-formed.
+fn well_formed(
+    templates: &Templates,
+    kind: &str,
+    content: &Content,
+) -> Result<Templates, Vec<Flaw>> {
+    let (mut with, mut flaws) = (templates.clone(), Vec::new());
+    for part in Part::ALL {
+        if let Err(error) = with.put(kind, part, part.of(&content.source)) {
+            flaws.push(Flaw::of(part.field(), error.to_string()));
+        }
+    }
+    if flaws.is_empty() {
+        Ok(with)
+    } else {
+        Err(flaws)
+    }
+}
+
+fn unknown_variables(with: &Templates, kind: &str, sample: &Map<String, Value>) -> Vec<Flaw> {
+    let mut flaws = Vec::new();
+    for part in Part::ALL {
+        for name in with.used_by(kind, part) {
+            // The subject is made before it is known whose name to put there.
+            let everywhere = match part {
+                Part::Subject => &EVERYWHERE[1..],
+                Part::Text | Part::Html => EVERYWHERE,
+            };
+            if !sample.contains_key(&name) && !everywhere.contains(&name.as_str()) {
+                let message = format!("uses {name}, which is no variable of this type");
+                flaws.push(Flaw::of(part.field(), message));
+            }
+        }
+    }
+    flaws
+}
+
+fn renders(with: &Templates, kind: &str, sample: &Map<String, Value>) -> Vec<Flaw> {
+    let own = sample::of(kind).is_none();
+    let mut lean = sample.clone();
+    lean.retain(|name, _| own || !sample::optional(name));
+    let mut flaws = Vec::new();
+    for part in Part::ALL {
+        let recipient = (part != Part::Subject).then_some("ada");
+        // With everything that an event can have, and with no more than it must have.
+        let flaw = [sample, &lean].into_iter().find_map(|data| {
+            match with.part(kind, part, &present(data), recipient) {
+                Ok(text) if part == Part::Subject => line(&text),
+                Ok(_) => None,
+                Err(error) => Some(Flaw::of(part.field(), error.to_string())),
+            }
+        });
+        flaws.extend(flaw);
+    }
+    flaws
+}
+
+/// What is wrong with a subject as it came out.
+fn line(text: &str) -> Option<Flaw> {
+    let length = text.trim().chars().count();
+    let message = match length {
+        0 => "must not come out empty".to_owned(),
+        1..=LONGEST_LINE => return None,
+        _ => format!("comes out with {length} characters, of which {LONGEST_LINE} are sent"),
+    };
+    Some(Flaw::of(Part::Subject.field(), message))
+}
+
+/// What is there of a sample or of an event's data: what is null is as if it was not.
+pub(crate) fn present(fields: &Map<String, Value>) -> Value {
+    let there = fields.iter().filter(|(_, value)| !value.is_null());
+    Value::Object(
+        there
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect(),
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,225 @@
+//! A place with a bus and databases, replicas of notify-svc on it, and a clock.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use notify_svc::{
+    Config, Dependencies, Stores,
+    mail::{Mail, Mailer, Sending},
+    recipients::Recipient,
+};
+use slipway_mesh::{
+    access::{Principal, Role},
+    bus::{Actor, EmbeddedBus, Event, SharedBus, TopicSpec, event::Origin},
+    clock::{Clock as _, ManualClock, SystemClock},
+    life::{Background, Health},
+};
+use slipway_proto::{
+    events::{self, TOPICS, TaskAssignedEvent},
+    notify::v1::{
+        ListNotificationsRequest, Notification, NotificationState, UpdatePreferencesRequest,
+        event_service_client::EventServiceClient,
+        notification_service_client::NotificationServiceClient,
+        preference_service_client::PreferenceServiceClient,
+        template_service_client::TemplateServiceClient,
+    },
+};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+use tonic::{
+    Status,
+    service::{Interceptor, Routes, interceptor::InterceptedService},
+};
+use uuid::Uuid;
+
+/// Who is notified, and who calls: an administrator.
+pub(crate) const ADA: Uuid = Uuid::from_u128(0xada);
+
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+type Channel = InterceptedService<Routes, SignedIn>;
+
+/// A place.
+pub(crate) struct Scene {
+    dir: TempDir,
+    bus: SharedBus,
+    clock: Arc<ManualClock>,
+    mails: Arc<Collected>,
+}
+
+/// Takes every mail, and notes its id.
+#[derive(Default)]
+struct Collected(std::sync::Mutex<Vec<String>>);
+
+#[async_trait]
+impl Mailer for Collected {
+    async fn send(&self, mail: &Mail) -> Sending {
+        self.0.lock().unwrap().push(mail.id.to_string());
+        Sending::Accepted("250 ok".to_owned())
+    }
+}
+
+impl Scene {
+    pub(crate) async fn at(now: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let bus = EmbeddedBus::open(&dir.path().join("bus.db"), Arc::new(SystemClock)).unwrap();
+        let bus: SharedBus = Arc::new(bus);
+        let topics = TOPICS.iter().map(|topic| TopicSpec {
+            name: topic.name.to_owned(),
+            partitions: topic.partitions,
+        });
+        bus.create_topics(&topics.collect::<Vec<_>>())
+            .await
+            .unwrap();
+        let scene = Self {
+            dir,
+            bus,
+            clock: Arc::new(ManualClock::at(now.parse().unwrap())),
+            mails: Arc::default(),
+        };
+        let ada = Recipient {
+            id: ADA,
+            username: "ada".to_owned(),
+            email: "ada@example.com".to_owned(),
+            role: events::Role::Admin,
+        };
+        scene.stores().recipients.put(vec![ada]).await.unwrap();
+        scene
+    }
+
+    fn stores(&self) -> Stores {
+        let stores = Stores::sqlite(&self.dir.path().join("notify.db")).unwrap();
+        Stores {
+            sole_owner: false,
+            ..stores
+        }
+    }
+
+    pub(crate) fn replica(&self) -> Replica {
+        let background = Background::default();
+        let routes = Config::default().build(Dependencies {
+            stores: self.stores(),
+            bus: self.bus.clone(),
+            mailer: self.mails.clone(),
+            clock: self.clock.clone(),
+            background: background.clone(),
+            health: Health::default(),
+            drain: CancellationToken::new(),
+        });
+        Replica {
+            routes,
+            _background: background,
+        }
+    }
+
+    /// Moves the clock to that time.
+    pub(crate) fn move_to(&self, time: &str) {
+        let time: Timestamp = time.parse().unwrap();
+        self.clock.advance(time.duration_since(self.clock.now()));
+    }
+
+    /// Gives ada a task.
+    pub(crate) async fn assign(&self) {
+        let payload = TaskAssignedEvent {
+            developer_id: ADA,
+            developer_name: "ada".into(),
+            release_id: Uuid::now_v7(),
+            release_name: "Spring".into(),
+            task_id: Uuid::now_v7(),
+            task_title: "Build the images".into(),
+            order_index: 1,
+        };
+        let origin = Origin {
+            service: "release-svc",
+            key: payload.release_id,
+            subject: payload.task_id,
+            actor: &Actor::System,
+            time: self.clock.now(),
+        };
+        let record = Event::new(&payload, &origin).to_record();
+        self.bus.publish(vec![record]).await.unwrap();
+    }
+
+    /// The notifications that were mailed.
+    pub(crate) fn mails(&self) -> Vec<String> {
+        self.mails.0.lock().unwrap().clone()
+    }
+}
+
+/// One notify-svc.
+pub(crate) struct Replica {
+    routes: Routes,
+    /// Ends the background work with the test.
+    _background: Background,
+}
+
+impl Replica {
+    fn channel(&self) -> (Routes, SignedIn) {
+        (self.routes.clone(), SignedIn)
+    }
+
+    pub(crate) fn templates(&self) -> TemplateServiceClient<Channel> {
+        let (routes, signed_in) = self.channel();
+        TemplateServiceClient::with_interceptor(routes, signed_in)
+    }
+
+    pub(crate) fn events(&self) -> EventServiceClient<Channel> {
+        let (routes, signed_in) = self.channel();
+        EventServiceClient::with_interceptor(routes, signed_in)
+    }
+
+    pub(crate) async fn choose(&self, preferences: UpdatePreferencesRequest) {
+        let (routes, signed_in) = self.channel();
+        let mut client = PreferenceServiceClient::with_interceptor(routes, signed_in);
+        client.update_preferences(preferences).await.unwrap();
+    }
+
+    /// Ada's one notification, once it is in that state.
+    pub(crate) async fn until(&self, state: NotificationState) -> Notification {
+        self.wait(|notification| notification.state() == state)
+            .await
+    }
+
+    /// Ada's one notification, once it is as it should be.
+    pub(crate) async fn wait(&self, should: impl Fn(&Notification) -> bool) -> Notification {
+        let (routes, signed_in) = self.channel();
+        let mut client = NotificationServiceClient::with_interceptor(routes, signed_in);
+        let waiting = async {
+            loop {
+                let list = client.list_notifications(ListNotificationsRequest::default());
+                let mut found = list.await.unwrap().into_inner().notifications;
+                assert!(found.len() < 2, "{found:#?}");
+                if let Some(notification) = found.pop().filter(&should) {
+                    return notification;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, waiting).await.unwrap()
+    }
+}
+
+/// Puts the principal where the access layer does.
+#[derive(Clone)]
+pub(crate) struct SignedIn;
+
+impl Interceptor for SignedIn {
+    fn call(&mut self, mut request: tonic::Request<()>) -> Result<tonic::Request<()>, Status> {
+        let principal = Principal {
+            user_id: ADA,
+            username: "ada".into(),
+            role: Role::Admin,
+            expires_at: Timestamp::MAX,
+        };
+        request.extensions_mut().insert(Arc::new(principal));
+        Ok(request)
+    }
+}
+
+/// A time as text.
+pub(crate) fn time(time: prost_types::Timestamp) -> String {
+    let time = Timestamp::new(time.seconds, time.nanos).unwrap();
+    time.to_string()
+}

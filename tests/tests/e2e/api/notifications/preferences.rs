@@ -1,0 +1,171 @@
+//! `/preferences`: what is chosen, and that it counts.
+
+use jiff::{SignedDuration, Timestamp};
+use reqwest::Method;
+use serde_json::json;
+use slipway_tests::team::task_ids;
+
+use super::{
+    super::{begin, call, finish, invalid, start},
+    has, items, put, until,
+};
+
+/// Quiet hours around this moment, in UTC.
+fn quiet_now(mode: &str) -> serde_json::Value {
+    let time = |hours| {
+        let at = Timestamp::now() + SignedDuration::from_hours(hours);
+        at.strftime("%H:%M").to_string()
+    };
+    json!({"enabled": true, "start": time(-2), "end": time(2), "mode": mode})
+}
+
+#[tokio::test]
+async fn preferences_are_replaced_whole_and_read_back() -> anyhow::Result<()> {
+    let (_server, team) = start(1).await?;
+    let ada = &team.developers[0];
+    let answer = ada.get("/preferences").await?;
+    assert_eq!(answer.header("etag"), "\"0\"");
+    let default = answer.expect(200);
+    assert_eq!(default["email"], true);
+    assert_eq!(default["types"]["task.assigned"], true);
+    assert_eq!(default["quietHours"]["enabled"], false);
+    assert_eq!(default["timeZone"], "UTC");
+
+    let mut wanted = default.clone();
+    wanted["types"]["task.assigned"] = false.into();
+    wanted["timeZone"] = "Asia/Kathmandu".into();
+    wanted["quietHours"] = json!({
+        "enabled": true, "start": "21:30", "end": "06:15", "timeZone": null, "mode": "SKIP",
+    });
+    let answer = put(ada, "/preferences", &wanted, &[]).await?;
+    assert_eq!(answer.header("etag"), "\"1\"");
+    assert_eq!(answer.expect(200), wanted);
+    assert_eq!(ada.get("/preferences").await?.expect(200), wanted);
+    let back = put(ada, "/preferences", &json!({}), &[]).await?.expect(200);
+    assert_eq!(back, default);
+    let other = team.admin.get("/preferences").await?;
+    assert_eq!(other.header("etag"), "\"0\"", "they are ada's alone");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_replacement_of_what_was_replaced_meanwhile_is_refused() -> anyhow::Result<()> {
+    let (_server, team) = start(1).await?;
+    let ada = &team.developers[0];
+    let off = json!({"email": false});
+    let etag = [("if-match", "\"0\"")];
+    put(ada, "/preferences", &off, &etag).await?.expect(200);
+    let again = put(ada, "/preferences", &json!({}), &etag).await?;
+    again.refused(412, "PREFERENCES_CHANGED");
+    let stored = ada.get("/preferences").await?.expect(200);
+    assert_eq!(stored["email"], false);
+    let nonsense = put(ada, "/preferences", &off, &[("if-match", "7")]).await?;
+    invalid(nonsense, "If-Match");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_cannot_be_is_refused_and_named() -> anyhow::Result<()> {
+    let (_server, team) = start(1).await?;
+    let ada = &team.developers[0];
+    for (body, field) in [
+        (json!({"emails": false}), "emails"),
+        (
+            json!({"types": {"task.asigned": true}}),
+            "types.task.asigned",
+        ),
+        (json!({"timeZone": "Mars/Olympus"}), "timeZone"),
+        (
+            json!({"quietHours": {"begin": "22:00"}}),
+            "quietHours.begin",
+        ),
+        (
+            json!({"quietHours": {"start": "25:00"}}),
+            "quietHours.start",
+        ),
+        (json!({"quietHours": {"start": "07:00"}}), "quietHours.end"),
+        (
+            json!({"quietHours": {"timeZone": "CEST"}}),
+            "quietHours.timeZone",
+        ),
+        (json!({"quietHours": {"mode": "LATER"}}), "quietHours.mode"),
+    ] {
+        invalid(put(ada, "/preferences", &body, &[]).await?, field);
+    }
+    let nobody = put(&_server.client(), "/preferences", &json!({}), &[]).await?;
+    nobody.refused(401, "UNAUTHENTICATED");
+    let deleted = call(ada, Method::DELETE, "/preferences").await?;
+    deleted.refused(405, "METHOD_NOT_ALLOWED");
+    Ok(())
+}
+
+#[tokio::test]
+async fn why_one_was_not_told_is_told() -> anyhow::Result<()> {
+    let (_server, team) = start(3).await?;
+    let [off, muted, skipping] = &team.developers[..] else {
+        anyhow::bail!("three developers")
+    };
+    put(off, "/preferences", &json!({"email": false}), &[])
+        .await?
+        .expect(200);
+    let no_tasks = json!({"types": {"task.assigned": false}});
+    put(muted, "/preferences", &no_tasks, &[])
+        .await?
+        .expect(200);
+    let skip = json!({"quietHours": quiet_now("SKIP")});
+    put(skipping, "/preferences", &skip, &[]).await?.expect(200);
+    team.release("Spring", &[0, 1, 2]).await?;
+    for (developer, code) in [
+        (off, "EMAIL_OFF"),
+        (muted, "TYPE_OFF"),
+        (skipping, "QUIET_HOURS"),
+    ] {
+        let found = until(developer, "/notifications", 1, has("SUPPRESSED")).await?;
+        let path = format!(
+            "/notifications/{}",
+            found[0]["id"].as_str().unwrap_or_default()
+        );
+        let told = developer.get(&path).await?.expect(200);
+        let reason = told["reason"].as_str().unwrap_or_default();
+        assert!(reason.starts_with(&format!("{code}: ")), "{told:#}");
+        assert_eq!(told["attempts"], json!([]));
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn quiet_hours_hold_back_what_can_wait_and_not_a_hotfix() -> anyhow::Result<()> {
+    let (server, team) = start(1).await?;
+    let ada = &team.developers[0];
+    let defer = json!({"quietHours": quiet_now("DEFER")});
+    put(ada, "/preferences", &defer, &[]).await?.expect(200);
+    let release = team.release("Spring", &[0]).await?;
+    let waiting = until(ada, "/notifications", 1, has("QUEUED")).await?;
+    let due: Timestamp = waiting[0]["dueAt"].as_str().unwrap_or_default().parse()?;
+    let wait = due.duration_since(Timestamp::now());
+    assert!(wait > SignedDuration::from_mins(110) && wait <= SignedDuration::from_hours(2));
+
+    for task in task_ids(&release) {
+        begin(ada, &task).await?.expect(200);
+        finish(ada, &task).await?.expect(200);
+    }
+    let path = format!("/releases/{}", release["id"].as_str().unwrap_or_default());
+    team.admin
+        .patch(&format!("{path}/complete"))
+        .await?
+        .expect(200);
+    let hotfix = json!({"title": "Repair it", "assignee": "dev-0"});
+    team.admin
+        .post(&format!("{path}/tasks"), &hotfix)
+        .await?
+        .expect(201);
+    let sent = until(ada, "/notifications?status=SENT", 1, has("SENT")).await?;
+    assert_eq!(sent[0]["type"], "task.hotfix_added");
+    assert!(super::mail(&server, &sent[0]).await?.contains("Repair it"));
+    let still = ada
+        .get("/notifications?type=task.assigned")
+        .await?
+        .expect(200);
+    assert_eq!(items(&still)?[0]["status"], "QUEUED");
+    Ok(())
+}
