@@ -16,7 +16,6 @@ use slipway_proto::release::v1::{
     TaskStatus, release_service_client::ReleaseServiceClient,
     task_service_client::TaskServiceClient,
 };
-use tonic::Status;
 use uuid::Uuid;
 
 use crate::prompt::{Blocker, Caller, NextTask, ReleaseFacts, TaskFacts, TaskState, Work};
@@ -58,19 +57,19 @@ impl WorkReader {
         }
     }
 
-    /// The work of the bearer of `token`.
+    /// The work of the caller, on whose behalf `outbound` is.
     ///
     /// # Errors
     /// What the release service says, or that it is away.
     pub(crate) async fn read(
         &self,
         caller: &Principal,
-        token: String,
+        outbound: &Outbound,
         now: Timestamp,
     ) -> Result<Work, Fault> {
         let outbound = Outbound {
             deadline: Some(DEADLINE),
-            ..Outbound::with_token(token)
+            ..outbound.clone()
         };
         let read = self.read_as(caller, &outbound, now);
         match tokio::time::timeout(DEADLINE, read).await {
@@ -262,13 +261,4 @@ fn id(text: &str) -> Result<Uuid, Fault> {
 
 fn time(time: Option<prost_types::Timestamp>) -> Option<Timestamp> {
     time.and_then(|time| Timestamp::new(time.seconds, time.nanos).ok())
-}
-
-/// The token of an incoming call, to be forwarded.
-pub(crate) fn token<T>(request: &tonic::Request<T>) -> Result<String, Status> {
-    let headers = request.metadata().clone().into_headers();
-    match slipway_mesh::access::bearer(&headers) {
-        Some(token) => Ok(token.to_owned()),
-        None => Err(Fault::internal("a call without a token passed the access layer").into()),
-    }
 }

@@ -1,16 +1,11 @@
 //! Recognising a repeated request by its idempotency key.
 //!
-//! The key is stored with what the request made: the session, or the question. So there
-//! is no moment at which one is there without the other. A question that found no answer
-//! does not count: its repetition is asked anew.
+//! No receipt is stored, as other services do: the key is stored with what the request
+//! made, the session or the question, which is the answer's own record. A question that
+//! found no answer does not count: its repetition is asked anew.
 
 use prost::Message;
-use sha2::{Digest as _, Sha256};
-use slipway_mesh::{
-    access::Principal,
-    error::{Fault, Kind},
-    grpc::IDEMPOTENCY_KEY,
-};
+use slipway_mesh::{access::Principal, error::Fault, receipts::Repeatable};
 
 /// A request's idempotency key, and what tells the request from others under that key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,35 +26,14 @@ impl RequestKey {
         method: &str,
         caller: &Principal,
     ) -> Result<Option<Self>, Fault> {
-        let Some(value) = request.metadata().get(IDEMPOTENCY_KEY) else {
-            return Ok(None);
-        };
-        let visible = |text: &&str| {
-            (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
-        };
-        let key = value.to_str().ok().filter(visible).ok_or_else(|| {
-            Fault::invalid_field(
-                "Idempotency-Key",
-                "must be 1 to 255 visible ASCII characters",
-            )
-        })?;
-        Ok(Some(Self {
-            key: hex(format!("{}\n{method}\n{key}", caller.user_id).as_bytes()),
-            fingerprint: hex(&request.get_ref().encode_to_vec()),
+        let repeatable = Repeatable::of(request, method, Some(caller), request.get_ref())?;
+        Ok(repeatable.map(|repeatable| Self {
+            key: repeatable.key().0.clone(),
+            fingerprint: hex(repeatable.fingerprint()),
         }))
     }
 }
 
-fn hex(content: &[u8]) -> String {
-    let digest = Sha256::digest(content);
+fn hex(digest: &[u8]) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// The key was used for another request.
-pub(crate) fn reused() -> Fault {
-    Fault::new(
-        Kind::Conflict,
-        "IDEMPOTENCY_KEY_REUSED",
-        "This idempotency key was used for another request within the last 24 hours.",
-    )
 }

@@ -10,6 +10,7 @@ use slipway_mesh::{
     access::Principal,
     bus::{Actor, Event, event::Origin},
     error::Fault,
+    grpc::Outbound,
     telemetry::TraceContext,
 };
 use slipway_proto::events::ChatAnsweredEvent;
@@ -47,7 +48,7 @@ pub(super) struct Generation {
     pub(super) holder: Uuid,
     pub(super) question: Question,
     pub(super) caller: Arc<Principal>,
-    pub(super) token: String,
+    pub(super) outbound: Outbound,
     /// Cancelled when whoever asked has left.
     pub(super) stop: CancellationToken,
     pub(super) listener: mpsc::UnboundedSender<Result<Progress, Fault>>,
@@ -131,7 +132,7 @@ impl Generation {
         let (work, turns) = tokio::join!(
             conversations
                 .work
-                .read(&self.caller, self.token.clone(), self.question.asked_at),
+                .read(&self.caller, &self.outbound, self.question.asked_at),
             chat.answered_before(self.session, self.number, count),
         );
         let work = work.map_err(Stop::NoWork)?;

@@ -19,7 +19,9 @@ use slipway_mesh::{
     access::Principal,
     clock::SharedClock,
     error::{Fault, Kind},
+    grpc::Outbound,
     outbox::Wake,
+    receipts::reused,
 };
 use tokio::sync::mpsc;
 use tokio_util::{
@@ -36,7 +38,7 @@ use crate::{
     context::WorkReader,
     prompt::Limits,
     queue::Queue,
-    request_key::{self, RequestKey},
+    request_key::RequestKey,
     store::{Asking, BeginError, Begun, CreateError, Lease, Stores},
 };
 
@@ -60,8 +62,8 @@ pub(crate) struct Ask {
     pub(crate) session: SessionId,
     pub(crate) content: String,
     pub(crate) caller: Arc<Principal>,
-    /// The caller's token, to read their work with.
-    pub(crate) token: String,
+    /// What their work is read with: their token.
+    pub(crate) outbound: Outbound,
     pub(crate) request: Option<RequestKey>,
 }
 
@@ -97,7 +99,7 @@ impl Conversations {
     ) -> Result<Session, Fault> {
         match self.stores.chat.create(session, request).await {
             Ok(session) => Ok(session),
-            Err(CreateError::KeyReused) => Err(request_key::reused()),
+            Err(CreateError::KeyReused) => Err(reused()),
             Err(CreateError::Store(error)) => Err(error.into()),
         }
     }
@@ -137,7 +139,7 @@ impl Conversations {
             holder,
             question,
             caller: ask.caller,
-            token: ask.token,
+            outbound: ask.outbound,
             stop: stop.clone(),
             listener: sender,
         };
@@ -221,7 +223,7 @@ fn refusal(error: BeginError) -> Fault {
     match error {
         BeginError::NotFound => not_found(),
         BeginError::Busy => busy(),
-        BeginError::KeyReused => request_key::reused(),
+        BeginError::KeyReused => reused(),
         BeginError::Store(error) => error.into(),
     }
 }

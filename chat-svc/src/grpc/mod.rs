@@ -8,6 +8,7 @@ use futures::{Stream, StreamExt as _, stream};
 use slipway_mesh::{
     access::principal,
     error::Fault,
+    grpc::Outbound,
     page::{self, Page},
 };
 use slipway_proto::chat::v1::{
@@ -20,7 +21,6 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     chat::{Answer, Message, Session, SessionId, Title, Turn, UserId},
-    context::token,
     conversation::{Ask, Asked, Conversations, Progress},
     request_key::RequestKey,
 };
@@ -197,7 +197,7 @@ fn ask<T: prost::Message>(
         content: content.to_owned(),
         // Asked as a stream or not, it is the same request.
         request: RequestKey::of(request, "SendMessage", &caller)?,
-        token: token(request)?,
+        outbound: Outbound::on_behalf_of(request),
         caller,
     })
 }

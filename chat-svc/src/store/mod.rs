@@ -15,7 +15,7 @@ pub(crate) mod contract;
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use slipway_mesh::{bus::Event, error::Fault, life::Check, outbox::OutboxStore, page::Page};
 use uuid::Uuid;
 
@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// How long a request's idempotency key is remembered.
-pub const REQUEST_KEY_TTL: SignedDuration = SignedDuration::from_hours(24);
+pub use slipway_mesh::receipts::RECEIPT_TTL as REQUEST_KEY_TTL;
 
 /// The database did not answer, or not with what it was asked for.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -97,6 +97,18 @@ impl Repeatable {
         }))
     }
 
+    /// Which request it is.
+    #[must_use]
+    pub fn key(&self) -> &ReceiptKey {
+        &self.key
+    }
+
+    /// Tells it from another request under the same key.
+    #[must_use]
+    pub fn fingerprint(&self) -> &[u8] {
+        &self.fingerprint
+    }
+
     /// The receipt to be committed with the effect.
     #[must_use]
     pub fn receipt(&self, response: Vec<u8>, at: Timestamp) -> Receipt {

@@ -4,6 +4,7 @@
 //! from the leftovers of another. The generator runs on one thread and speaks HTTP over
 //! plain sockets, because it shares the machine's cores with what it measures.
 
+mod answers;
 mod arrivals;
 mod comments;
 #[cfg(feature = "kafka")]
@@ -54,6 +55,8 @@ pub(crate) enum Row {
     Pages,
     /// 10,000 replies in one chain, and to one comment
     Threads,
+    /// 100 answers of a slow model at once
+    Answers,
     /// Notifications a second, and from a command to the mail server
     Mails,
     /// From a commit to the topic and to the wall, on a real Kafka and MongoDB
@@ -90,6 +93,7 @@ impl Row {
             Self::Posts => comments::posts(plan).await,
             Self::Pages => comments::pages(plan).await,
             Self::Threads => comments::threads().await,
+            Self::Answers => answers::answers().await,
             Self::Mails => mails::mails(plan).await,
             #[cfg(feature = "kafka")]
             Self::Events => events::events(plan).await,
