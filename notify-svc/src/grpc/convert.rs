@@ -1,7 +1,7 @@
 //! The contract's messages and this crate's terms.
 
-use jiff::Timestamp;
 use slipway_mesh::{error::Fault, id, page};
+pub(super) use slipway_proto::time::to_proto as timestamp;
 use slipway_proto::{
     common::v1::UserRef,
     notify::v1::{ActivityEntry, ActivityFilter, ActivityServiceListRequest},
@@ -83,15 +83,6 @@ pub(super) fn entry(Entry { sequence, activity }: Entry) -> ActivityEntry {
         summary: activity.summary,
         data_json: activity.data,
         concerns: activity.concerns.iter().map(Uuid::to_string).collect(),
-    }
-}
-
-pub(super) fn timestamp(time: Timestamp) -> prost_types::Timestamp {
-    let millis = time.as_millisecond();
-    prost_types::Timestamp {
-        seconds: millis.div_euclid(1000),
-        // A remainder below 1,000 by 10^6 is below 2^31.
-        nanos: (millis.rem_euclid(1000) * 1_000_000) as i32,
     }
 }
 
