@@ -11,10 +11,13 @@ use slipway_mesh::{
     error::{Fault, Kind},
     grpc::{Link, Outbound},
 };
-use slipway_proto::release::v1::{
-    self as proto, GetReleaseRequest, ListMyTasksRequest, ListReleasesRequest, ReleaseStatus,
-    TaskStatus, release_service_client::ReleaseServiceClient,
-    task_service_client::TaskServiceClient,
+use slipway_proto::{
+    release::v1::{
+        self as proto, GetReleaseRequest, ListMyTasksRequest, ListReleasesRequest, ReleaseStatus,
+        TaskStatus, release_service_client::ReleaseServiceClient,
+        task_service_client::TaskServiceClient,
+    },
+    time::from_proto,
 };
 use uuid::Uuid;
 
@@ -260,5 +263,5 @@ fn id(text: &str) -> Result<Uuid, Fault> {
 }
 
 fn time(time: Option<prost_types::Timestamp>) -> Option<Timestamp> {
-    time.and_then(|time| Timestamp::new(time.seconds, time.nanos).ok())
+    time.and_then(|time| from_proto(time).ok())
 }

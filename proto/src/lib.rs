@@ -6,6 +6,7 @@
 //! [`release::v1`].
 
 pub mod events;
+pub mod time;
 
 /// `slipway.common`: what the other packages share.
 pub mod common {

@@ -1,18 +1,12 @@
 //! From conversations to the contracts.
 
-use jiff::Timestamp;
-use slipway_proto::chat::v1::{self as proto, message::About};
+use slipway_proto::{
+    chat::v1::{self as proto, message::About},
+    time::to_proto as time,
+};
 use uuid::Uuid;
 
 use crate::chat::{Answer, Message, Question, Reason, Session, SessionId, TurnState};
-
-fn time(time: Timestamp) -> prost_types::Timestamp {
-    prost_types::Timestamp {
-        seconds: time.as_second(),
-        // Times of conversations are after 1970.
-        nanos: time.subsec_nanosecond(),
-    }
-}
 
 pub(super) fn session(session: &Session) -> proto::Session {
     proto::Session {

@@ -40,11 +40,11 @@ pub(super) async fn comments(
     let page = PageOf {
         scope: match below {
             None => Scope::Task(task),
-            Some(below) => Scope::Below(Box::new(issued(forum, below).await?)),
+            Some(below) => Scope::Below(Box::new(issued(forum, task, below).await?)),
         },
         after: match cursor.and_then(|cursor| cursor.after) {
             None => None,
-            Some(after) => Some(issued(forum, after).await?),
+            Some(after) => Some(issued(forum, task, after).await?),
         },
         limit: page::limit(request.page_size, page::MAX_LIMIT)?,
         levels,
@@ -71,8 +71,9 @@ pub(super) async fn comments(
 }
 
 /// The comment that a cursor names: this service has issued it.
-async fn issued(forum: &Forum, id: CommentId) -> Result<Placed, Fault> {
+async fn issued(forum: &Forum, task: TaskId, id: CommentId) -> Result<Placed, Fault> {
     let found = forum.comments().comment(id).await?;
+    let found = found.filter(|placed| placed.comment.task == task);
     found.ok_or_else(|| Fault::invalid_field("cursor", "was not issued by this list"))
 }
 

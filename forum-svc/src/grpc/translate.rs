@@ -1,22 +1,11 @@
 //! From the domain's types to the contracts'.
 
-use jiff::Timestamp;
-use slipway_proto::{common::v1::UserRef, forum::v1 as proto};
+use slipway_proto::{common::v1::UserRef, forum::v1 as proto, time::to_proto as time};
 
 use crate::{
     comment::{Body, Comment},
     reading::Listed,
 };
-
-/// A time as protobuf has it: nanoseconds count forward, before 1970 as well.
-fn time(time: Timestamp) -> prost_types::Timestamp {
-    let nanos = time.subsec_nanosecond();
-    let before = nanos < 0;
-    prost_types::Timestamp {
-        seconds: time.as_second() - i64::from(before),
-        nanos: nanos + if before { 1_000_000_000 } else { 0 },
-    }
-}
 
 /// A comment, with the number of replies it has at any depth, if they were counted.
 pub(super) fn comment(comment: &Comment, descendants: Option<u32>) -> proto::Comment {

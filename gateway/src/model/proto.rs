@@ -4,6 +4,8 @@ use std::fmt;
 
 use jiff::Timestamp;
 use slipway_mesh::error::Fault;
+use slipway_proto::time::from_proto;
+pub(super) use slipway_proto::time::to_proto;
 
 use super::Id;
 use crate::problem::Problem;
@@ -45,18 +47,8 @@ pub(super) fn optional_time(
     value: Option<prost_types::Timestamp>,
 ) -> Result<Option<Timestamp>, Malformed> {
     value
-        .map(|time| Timestamp::new(time.seconds, time.nanos).map_err(|_| Malformed(field)))
+        .map(|time| from_proto(time).map_err(|_| Malformed(field)))
         .transpose()
-}
-
-/// A time as the contracts have it: nanoseconds count forward, before 1970 as well.
-pub(super) fn to_proto(time: Timestamp) -> prost_types::Timestamp {
-    let nanos = time.subsec_nanosecond();
-    let before = nanos < 0;
-    prost_types::Timestamp {
-        seconds: time.as_second() - i64::from(before),
-        nanos: nanos + if before { 1_000_000_000 } else { 0 },
-    }
 }
 
 #[cfg(test)]

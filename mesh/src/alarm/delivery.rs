@@ -157,10 +157,7 @@ impl Delivery {
             kind: report.condition.kind.as_str().to_owned(),
             fingerprint: self.fingerprint(report),
             summary: report.summary.clone(),
-            since: Some(prost_types::Timestamp {
-                seconds: report.since.as_second(),
-                nanos: report.since.subsec_nanosecond(),
-            }),
+            since: Some(slipway_proto::time::to_proto(report.since)),
             count: report.count,
             resolved: report.resolved,
             lasts: false,

@@ -1,10 +1,10 @@
 //! The contract's messages and this crate's terms.
 
-use jiff::Timestamp;
 use slipway_mesh::{error::Fault, id, page};
 use slipway_proto::{
     common::v1::UserRef,
     notify::v1::{ActivityEntry, ActivityFilter, ActivityServiceListRequest},
+    time::to_proto as timestamp,
 };
 use uuid::Uuid;
 
@@ -86,16 +86,6 @@ pub(super) fn entry(Entry { sequence, activity }: Entry) -> ActivityEntry {
     }
 }
 
-/// A time as the contracts have it.
-pub(super) fn timestamp(time: Timestamp) -> prost_types::Timestamp {
-    let millis = time.as_millisecond();
-    prost_types::Timestamp {
-        seconds: millis.div_euclid(1000),
-        // A remainder below 1,000 by 10^6 is below 2^31.
-        nanos: (millis.rem_euclid(1000) * 1_000_000) as i32,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,13 +123,5 @@ mod tests {
             ..Query::following(0, page::DEFAULT_LIMIT)
         };
         assert_eq!(everything, expected);
-    }
-
-    #[test]
-    fn times_are_whole_milliseconds_before_and_after_the_epoch() {
-        let after = timestamp("1970-01-01T00:00:01.250Z".parse().unwrap());
-        assert_eq!((after.seconds, after.nanos), (1, 250_000_000));
-        let before = timestamp("1969-12-31T23:59:59.750Z".parse().unwrap());
-        assert_eq!((before.seconds, before.nanos), (-1, 750_000_000));
     }
 }

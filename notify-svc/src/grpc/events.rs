@@ -22,11 +22,12 @@ use slipway_proto::{
         AnnounceEventRequest, AnnounceEventResponse, EventRecipient, GetEventRequest,
         GetEventResponse, event_service_server::EventService,
     },
+    time::to_proto as timestamp,
 };
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::{convert::timestamp, templates::object};
+use super::templates::object;
 use crate::{
     SERVICE,
     intake::{self, Accepted, MAX_RECIPIENTS, QUOTA, WINDOW},

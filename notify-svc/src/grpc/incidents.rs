@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use slipway_mesh::{error::Fault, id, page};
 use slipway_proto::{
     events::SystemErrorEvent,
@@ -10,10 +9,10 @@ use slipway_proto::{
         self, ListIncidentsRequest, ListIncidentsResponse, ReportRequest, ReportResponse,
         incident_service_server::IncidentService,
     },
+    time::{from_proto, to_proto as timestamp},
 };
 use tonic::{Request, Response, Status};
 
-use super::convert::timestamp;
 use crate::{
     incident::{Incident, Report, State},
     incidents::Incidents,
@@ -62,7 +61,7 @@ impl IncidentService for IncidentApi {
 fn report(said: ReportRequest) -> Result<Report, Fault> {
     let id = id::parse(&said.id).map_err(|error| Fault::invalid_field("id", error.to_string()))?;
     let since = said.since.unwrap_or_default();
-    let since = Timestamp::new(since.seconds, since.nanos)
+    let since = from_proto(since)
         .map_err(|_| Fault::invalid_field("since", "must be a time of the years -9999 to 9999"))?;
     let event = SystemErrorEvent {
         service: said.service,

@@ -7,14 +7,16 @@ use slipway_mesh::{
     clock::SharedClock,
     error::{Fault, FieldError, Kind},
 };
-use slipway_proto::notify::v1::{
-    GetPreferencesRequest, GetPreferencesResponse, Preferences as Shown, QuietHours as ShownHours,
-    QuietMode, StoredPreferences, UpdatePreferencesRequest, UpdatePreferencesResponse,
-    preference_service_server::PreferenceService,
+use slipway_proto::{
+    notify::v1::{
+        GetPreferencesRequest, GetPreferencesResponse, Preferences as Shown,
+        QuietHours as ShownHours, QuietMode, StoredPreferences, UpdatePreferencesRequest,
+        UpdatePreferencesResponse, preference_service_server::PreferenceService,
+    },
+    time::to_proto as timestamp,
 };
 use tonic::{Request, Response, Status};
 
-use super::convert::timestamp;
 use crate::{
     preferences::{Mode, Preferences, QuietHours, Zone},
     store::preferences::{Chosen, PreferenceStore},

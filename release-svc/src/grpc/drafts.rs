@@ -9,7 +9,10 @@ use slipway_mesh::{
     clock::to_millis,
     error::{Fault, FieldError},
 };
-use slipway_proto::release::v1::{CreateReleaseRequest, NewTask, new_task::Assignee};
+use slipway_proto::{
+    release::v1::{CreateReleaseRequest, NewTask, new_task::Assignee},
+    time::from_proto,
+};
 
 use crate::{
     identity::{User, credentials},
@@ -100,7 +103,7 @@ fn task_draft(
 fn due_at(time: &prost_types::Timestamp) -> Result<Timestamp, &'static str> {
     /// The first second of the year 1, where protobuf's timestamps begin.
     const FIRST: i64 = -62_135_596_800;
-    Timestamp::new(time.seconds, time.nanos)
+    from_proto(*time)
         .ok()
         .filter(|time| time.as_second() >= FIRST)
         .map(to_millis)

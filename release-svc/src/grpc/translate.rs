@@ -1,8 +1,9 @@
 //! From the domain's types to the contracts'.
 
-use jiff::Timestamp;
 use slipway_mesh::access::Role;
-use slipway_proto::{common::v1 as common, identity::v1 as identity, release::v1 as proto};
+use slipway_proto::{
+    common::v1 as common, identity::v1 as identity, release::v1 as proto, time::to_proto as time,
+};
 
 use crate::{
     accounts::Session,
@@ -10,16 +11,6 @@ use crate::{
     release::{PlacedTask, Release, ReleaseState, TaskState},
     store::ReleaseSummary,
 };
-
-/// A time as protobuf has it: nanoseconds count forward, before 1970 as well.
-pub(super) fn time(time: Timestamp) -> prost_types::Timestamp {
-    let nanos = time.subsec_nanosecond();
-    let before = nanos < 0;
-    prost_types::Timestamp {
-        seconds: time.as_second() - i64::from(before),
-        nanos: nanos + if before { 1_000_000_000 } else { 0 },
-    }
-}
 
 fn user_ref(user: &UserRef) -> common::UserRef {
     common::UserRef {
@@ -134,18 +125,5 @@ pub(super) fn placed_task(placed: &PlacedTask) -> proto::Task {
         started_at: started_at.map(time),
         completed_at: completed_at.map(time),
         due_at: task.due_at.map(time),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nanoseconds_count_forward_before_and_after_the_epoch() {
-        let after = time("1970-01-01T00:00:01.250Z".parse().unwrap());
-        assert_eq!((after.seconds, after.nanos), (1, 250_000_000));
-        let before = time("1969-12-31T23:59:59.750Z".parse().unwrap());
-        assert_eq!((before.seconds, before.nanos), (-1, 750_000_000));
     }
 }

@@ -42,9 +42,9 @@ const MIGRATIONS: &[&str] = &[
         author_name TEXT    NOT NULL,
         content     TEXT    NOT NULL -- empty if it is deleted
     ) STRICT;
-    CREATE UNIQUE INDEX comments_in_order ON comments (block, key);
-    -- Holds all that an outline is made of.
-    CREATE INDEX comments_in_outline ON comments (block, key, depth, id);
+    -- The reading order. Holds all that an outline is made of.
+    CREATE INDEX comments_in_order ON comments (block, key, depth, id);
+    -- A number is given once, and so is the key that is made of it.
     CREATE UNIQUE INDEX comments_by_parent ON comments (parent_id, ordinal)
         WHERE parent_id IS NOT NULL;
     ",
@@ -150,7 +150,7 @@ impl CommentStore for SqliteStore {
     ) -> Result<Vec<Outline>, StoreError> {
         let read = self.db.read(move |c| {
             let mut query = c.prepare_cached(
-                "SELECT id, depth, key FROM comments INDEXED BY comments_in_outline
+                "SELECT id, depth, key FROM comments INDEXED BY comments_in_order
                  WHERE block = ?1 AND key > ?2 ORDER BY key LIMIT ?3",
             )?;
             let params = (block.0.to_string(), after.as_str(), limit);

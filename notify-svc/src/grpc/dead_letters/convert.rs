@@ -10,11 +10,10 @@ use slipway_proto::{
         DeadLetter, DeadLetterAct, DeadLetterFailure, DeadLetterFilter, DeadLetterHeader,
         DeadLetterState, DeadLetterSummary,
     },
+    time::{from_proto, to_proto as timestamp},
 };
-
 use tonic::Status;
 
-use super::super::convert::timestamp;
 use crate::{
     dead_letter::{Act, DeadLetterId, Filed, Filter, State, Summary},
     replays::Replay,
@@ -67,7 +66,7 @@ pub(super) fn filter(wanted: Option<DeadLetterFilter>) -> Result<Filter, Fault> 
 }
 
 fn time(field: &str, time: Option<prost_types::Timestamp>) -> Result<Option<Timestamp>, Fault> {
-    time.map(|time| Timestamp::new(time.seconds, time.nanos))
+    time.map(from_proto)
         .transpose()
         .map_err(|_| Fault::invalid_field(field, "must be a time of the years -9999 to 9999"))
 }

@@ -7,13 +7,11 @@ use slipway_proto::{
     notify::v1::{
         Notification as Shown, NotificationAttempt, NotificationFilter, NotificationState,
     },
+    time::{from_proto, to_proto as timestamp},
 };
 use uuid::Uuid;
 
-use crate::{
-    grpc::convert::timestamp,
-    notification::{Attempt, Filter, Notification, Outcome, State, To},
-};
+use crate::notification::{Attempt, Filter, Notification, Outcome, State, To};
 
 /// Characters that are searched for at most.
 const LONGEST_TEXT: usize = 200;
@@ -54,7 +52,7 @@ pub(super) fn filter(wanted: Option<NotificationFilter>, to: Option<To>) -> Resu
 }
 
 fn time(field: &str, time: Option<prost_types::Timestamp>) -> Result<Option<Timestamp>, Fault> {
-    time.map(|time| Timestamp::new(time.seconds, time.nanos))
+    time.map(from_proto)
         .transpose()
         .map_err(|_| Fault::invalid_field(field, "must be a time"))
 }

@@ -4,12 +4,10 @@ use serde_json::{Map, Value};
 use slipway_proto::{
     common::v1::UserRef,
     notify::v1::{Template, TemplateSource, TemplateVariable, TemplateVersion},
+    time::to_proto as timestamp,
 };
 
-use crate::{
-    grpc::convert::timestamp,
-    templates::{Current, Source, Variable, Version},
-};
+use crate::templates::{Current, Source, Variable, Version};
 
 /// A type without its sources.
 pub(super) fn summary(current: &Current, kind: &str) -> Template {
