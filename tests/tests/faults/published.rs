@@ -29,7 +29,8 @@ pub(crate) async fn everything(topics: &Topics, ledger: &Ledger) -> (Vec<Told>, 
         for record in records {
             match record.topic.as_str() {
                 "slipway.users" | "slipway.releases" => events.push(record),
-                "slipway.notifications" => notifications.push(record),
+                "slipway.notifications" if is_of_a_task(&record) => notifications.push(record),
+                "slipway.notifications" => {}
                 "slipway.system" => {}
                 _ => panic!("a dead letter: {record:?}"),
             }
@@ -43,6 +44,13 @@ pub(crate) async fn everything(topics: &Topics, ledger: &Ledger) -> (Vec<Told>, 
             "{sent} of {expected} notifications are sent"
         );
     }
+}
+
+/// Whether it tells what became of a mail to somebody whom a task is assigned to. The others
+/// tell administrators what is wrong.
+fn is_of_a_task(notification: &Told) -> bool {
+    let kind = notification.payload["notificationType"].as_str();
+    kind.is_some_and(|kind| NOTIFY.contains(&kind))
 }
 
 /// Who was assigned a task was sent one mail of it, and nobody any other.
