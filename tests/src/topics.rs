@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use jiff::Timestamp;
 use rdkafka::{
     ClientConfig, Message as _, Offset, TopicPartitionList,
@@ -216,30 +216,28 @@ fn assign(consumer: &BaseConsumer, from: &Offsets) -> anyhow::Result<()> {
     Ok(consumer.assign(&list)?)
 }
 
+/// What is there when it begins; what comes meanwhile is not waited for.
 fn read(consumer: &BaseConsumer) -> anyhow::Result<Vec<Told>> {
-    let ends = ends(consumer)?;
-    assign(
-        consumer,
-        &ends
-            .keys()
-            .map(|partition| (partition.clone(), 0))
-            .collect(),
-    )?;
-    let wanted: i64 = ends.values().sum();
-    let wanted = usize::try_from(wanted).unwrap_or_default();
+    let mut unread = ends(consumer)?;
+    unread.retain(|_, end| *end > 0);
+    let begin = unread.keys().map(|partition| (partition.clone(), 0));
+    assign(consumer, &begin.collect())?;
     let deadline = Instant::now() + PATIENCE;
-    let mut all = Vec::with_capacity(wanted);
-    while all.len() < wanted {
-        ensure!(
-            Instant::now() < deadline,
-            "{} of {wanted} records are read",
-            all.len()
-        );
-        match consumer.poll(LOOK_EVERY) {
-            None => {}
-            Some(Ok(message)) => all.push(told(&message)?),
-            Some(Err(error)) => bail!("the topics cannot be read: {error}"),
+    let mut all = Vec::new();
+    while !unread.is_empty() {
+        ensure!(Instant::now() < deadline, "{unread:?} are not read");
+        let Some(message) = consumer.poll(LOOK_EVERY) else {
+            continue;
+        };
+        let message = message.context("the topics cannot be read")?;
+        let partition = (message.topic().to_owned(), message.partition());
+        let Some(end) = unread.get(&partition) else {
+            continue;
+        };
+        if message.offset() + 1 >= *end {
+            unread.remove(&partition);
         }
+        all.push(told(&message)?);
     }
     Ok(all)
 }
