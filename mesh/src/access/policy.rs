@@ -156,6 +156,7 @@ mod tests {
         assert_eq!(
             for_services,
             [
+                "/slipway.notify.v1.ActivityService/List",
                 "/slipway.notify.v1.ActivityService/Watch",
                 "/slipway.notify.v1.IncidentService/Report",
             ]
