@@ -149,16 +149,17 @@ async fn a_deleted_conversation_is_gone_and_its_answer_is_stopped() {
     let session = session(ada).await;
     let path = format!("/chat/{session}");
     let mut answer = begin(ada, &session, "Tell me everything").await;
-    let title = json!({"title": "Everything"});
-    let foreign = eve.patch(&path, &title).await.unwrap();
-    foreign.refused(404, "SESSION_NOT_FOUND");
-    let renamed = ada.patch(&path, &title).await.unwrap();
-    assert_eq!(renamed.expect(200)["title"], "Everything");
-    let foreign = eve.delete(&path).await.unwrap();
-    foreign.refused(404, "SESSION_NOT_FOUND");
-
+    let rename = async |by: &Client| {
+        let request = by.request(Method::PATCH, &path);
+        let request = request.json(&json!({"title": "Everything"}));
+        by.send(request).await.unwrap()
+    };
+    let delete = async |by: &Client| by.send(by.request(Method::DELETE, &path)).await.unwrap();
+    rename(eve).await.refused(404, "SESSION_NOT_FOUND");
+    delete(eve).await.refused(404, "SESSION_NOT_FOUND");
+    assert_eq!(rename(ada).await.expect(200)["title"], "Everything");
     for _again in 0..2 {
-        ada.delete(&path).await.unwrap().expect(204);
+        delete(ada).await.expect(204);
     }
     let mut rest = String::new();
     while let Some(chunk) = answer.chunk().await.unwrap() {
