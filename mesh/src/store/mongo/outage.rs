@@ -14,7 +14,7 @@
 use std::time::Duration;
 
 use mongodb::{
-    ServerType,
+    ServerInfo, ServerType,
     bson::oid::ObjectId,
     event::{
         EventHandler,
@@ -45,7 +45,7 @@ enum Sight {
 impl Sight {
     fn of(topology: &TopologyDescription) -> Self {
         let servers = topology.servers();
-        let mut types = servers.values().map(|server| server.server_type());
+        let mut types = servers.values().map(ServerInfo::server_type);
         if topology.has_writable_server() {
             Self::Writable
         } else if types.any(|server| server != ServerType::Unknown) {
