@@ -1,5 +1,5 @@
-//! Background work: settling questions that nobody answers any more, and ending answers
-//! in order when the process stops.
+//! Background work: settling questions that nobody answers any more, finishing deletions,
+//! and ending answers in order when the process stops.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,11 +10,11 @@ use crate::store::{ChatStore, StoreError};
 
 const EVERY: Duration = Duration::from_secs(2);
 
-/// Questions settled in one go at most.
+/// Questions settled, or deletions finished, in one go at most.
 const BATCH: u32 = 100;
 
 /// Settles, every two seconds, the questions whose leases have run out: their processes
-/// are dead.
+/// are dead. Then finishes deletions.
 pub(crate) fn sweep(store: Arc<dyn ChatStore>, clock: SharedClock, background: &Background) {
     background.spawn("chat-sweep", move |stop| {
         let (store, clock) = (Arc::clone(&store), SharedClock::clone(&clock));
@@ -40,9 +40,11 @@ async fn sweep_once(store: &dyn ChatStore, clock: &SharedClock) -> Result<u64, S
         let settled = store.settle_expired(clock.now(), BATCH).await?;
         all += settled;
         if settled < u64::from(BATCH) {
-            return Ok(all);
+            break;
         }
     }
+    while store.finish_deletions(clock.now(), BATCH).await? == u64::from(BATCH) {}
+    Ok(all)
 }
 
 /// Ends the answers when the background work is told to stop, and waits until their

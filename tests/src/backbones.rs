@@ -80,6 +80,16 @@ impl Backbones {
         Ok((script("kafka", "secure", &dir).await?, dir.join("ca.pem")))
     }
 
+    /// Where Kafka wants a certificate of a client, and the folder with the authority's
+    /// `ca.pem` and a client's `client.crt` and `client.key`.
+    ///
+    /// # Errors
+    /// If the script fails.
+    pub async fn mutual_kafka(&self) -> anyhow::Result<(String, PathBuf)> {
+        let dir = self.dir.path().join("kafka");
+        Ok((script("kafka", "mutual", &dir).await?, dir))
+    }
+
     /// Has MongoDB `start`, `stop`, `kill` or `restart`; its address and data stay.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use jiff::Timestamp;
 use rdkafka::{
     ClientConfig, Message as _, Offset, TopicPartitionList,
@@ -16,8 +16,20 @@ use rdkafka::{
 use serde_json::Value;
 use tokio::{sync::mpsc, task::spawn_blocking};
 
-/// The consumer group that writes the wall of activity.
-pub const ACTIVITY: &str = "activity";
+/// A consumer group.
+#[derive(Debug, Clone, Copy)]
+pub struct Group {
+    /// Its id.
+    pub id: &'static str,
+    /// What it reads, beside its own topics for retries.
+    pub topics: &'static [&'static str],
+}
+
+/// The one that writes the wall of activity.
+pub const ACTIVITY: Group = Group {
+    id: "activity",
+    topics: &["slipway.users", "slipway.releases", "slipway.forum"],
+};
 
 /// What does not arrive within this time never will.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -104,18 +116,21 @@ impl Topics {
         Ok(receiver)
     }
 
-    /// Waits until a group has committed everything that is there.
+    /// Waits until a group has committed everything that is there for it.
     ///
     /// # Errors
     /// If it does not.
-    pub async fn consumed_by(&self, group: &str) -> anyhow::Result<()> {
-        let consumer = self.consumer(group)?;
+    pub async fn consumed_by(&self, group: Group) -> anyhow::Result<()> {
+        let consumer = self.consumer(group.id)?;
         spawn_blocking(move || {
             let deadline = Instant::now() + PATIENCE;
             loop {
-                let ends = ends(&consumer)?;
+                let ends = ends_for(group, &consumer)?;
                 let committed = committed(&consumer, &ends)?;
-                if own(&ends).all(|(partition, end)| committed[partition] >= *end) {
+                if ends
+                    .iter()
+                    .all(|(partition, end)| committed[partition] >= *end)
+                {
                     return Ok(());
                 }
                 ensure!(
@@ -133,12 +148,12 @@ impl Topics {
     ///
     /// # Errors
     /// If the broker refuses.
-    pub async fn forget(&self, group: &str) -> anyhow::Result<()> {
-        let consumer = self.consumer(group)?;
+    pub async fn forget(&self, group: Group) -> anyhow::Result<()> {
+        let consumer = self.consumer(group.id)?;
         spawn_blocking(move || {
-            let ends = ends(&consumer)?;
+            let ends = ends_for(group, &consumer)?;
             let mut list = TopicPartitionList::new();
-            for ((topic, partition), _) in own(&ends) {
+            for (topic, partition) in ends.keys() {
                 list.add_partition_offset(topic, *partition, Offset::Offset(0))?;
             }
             consumer.commit(&list, CommitMode::Sync)?;
@@ -172,11 +187,11 @@ fn ends(consumer: &BaseConsumer) -> anyhow::Result<Offsets> {
     Ok(ends)
 }
 
-/// Those of the topics themselves, without a group's own for retries and dead letters.
-fn own(offsets: &Offsets) -> impl Iterator<Item = (&(String, i32), &i64)> {
-    offsets
-        .iter()
-        .filter(|((topic, _), _)| topic.matches('.').count() == 1)
+/// Where what a group reads ends.
+fn ends_for(group: Group, consumer: &BaseConsumer) -> anyhow::Result<Offsets> {
+    let mut ends = ends(consumer)?;
+    ends.retain(|(topic, _), _| group.topics.contains(&topic.as_str()));
+    Ok(ends)
 }
 
 fn committed(consumer: &BaseConsumer, ends: &Offsets) -> anyhow::Result<Offsets> {
@@ -201,30 +216,28 @@ fn assign(consumer: &BaseConsumer, from: &Offsets) -> anyhow::Result<()> {
     Ok(consumer.assign(&list)?)
 }
 
+/// What is there when it begins; what comes meanwhile is not waited for.
 fn read(consumer: &BaseConsumer) -> anyhow::Result<Vec<Told>> {
-    let ends = ends(consumer)?;
-    assign(
-        consumer,
-        &ends
-            .keys()
-            .map(|partition| (partition.clone(), 0))
-            .collect(),
-    )?;
-    let wanted: i64 = ends.values().sum();
-    let wanted = usize::try_from(wanted).unwrap_or_default();
+    let mut unread = ends(consumer)?;
+    unread.retain(|_, end| *end > 0);
+    let begin = unread.keys().map(|partition| (partition.clone(), 0));
+    assign(consumer, &begin.collect())?;
     let deadline = Instant::now() + PATIENCE;
-    let mut all = Vec::with_capacity(wanted);
-    while all.len() < wanted {
-        ensure!(
-            Instant::now() < deadline,
-            "{} of {wanted} records are read",
-            all.len()
-        );
-        match consumer.poll(LOOK_EVERY) {
-            None => {}
-            Some(Ok(message)) => all.push(told(&message)?),
-            Some(Err(error)) => bail!("the topics cannot be read: {error}"),
+    let mut all = Vec::new();
+    while !unread.is_empty() {
+        ensure!(Instant::now() < deadline, "{unread:?} are not read");
+        let Some(message) = consumer.poll(LOOK_EVERY) else {
+            continue;
+        };
+        let message = message.context("the topics cannot be read")?;
+        let partition = (message.topic().to_owned(), message.partition());
+        let Some(end) = unread.get(&partition) else {
+            continue;
+        };
+        if message.offset() + 1 >= *end {
+            unread.remove(&partition);
         }
+        all.push(told(&message)?);
     }
     Ok(all)
 }

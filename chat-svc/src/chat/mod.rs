@@ -25,6 +25,9 @@ typed_id! {
     UserId
 }
 
+/// The revision of a session that was never renamed.
+pub const FIRST_REVISION: u64 = 1;
+
 /// A conversation. It belongs to its owner; for everybody else it does not exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
@@ -38,6 +41,8 @@ pub struct Session {
     pub created_at: Timestamp,
     /// When the newest message was stored.
     pub last_message_at: Option<Timestamp>,
+    /// [`FIRST_REVISION`], and one more with each new title.
+    pub revision: u64,
 }
 
 /// A question, and what became of it.

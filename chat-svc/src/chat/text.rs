@@ -17,8 +17,15 @@ impl Title {
     ///
     /// # Errors
     /// What it must be, to follow the name of the field.
+    pub fn or_default(text: &str) -> Result<Self, &'static str> {
+        Self::new(if text.is_empty() { DEFAULT_TITLE } else { text })
+    }
+
+    /// Checks a title.
+    ///
+    /// # Errors
+    /// What it must be, to follow the name of the field.
     pub fn new(text: &str) -> Result<Self, &'static str> {
-        let text = if text.is_empty() { DEFAULT_TITLE } else { text };
         if text.trim().is_empty() {
             return Err("must not be blank");
         }
@@ -91,8 +98,11 @@ mod tests {
             assert!(QuestionText::new(blank).is_err());
         }
         assert!(QuestionText::new("a\0b").is_err());
-        assert!(Title::new("  ").is_err());
+        for blank in ["", "  "] {
+            assert!(Title::new(blank).is_err());
+        }
         assert!(Title::new("a\nb").is_err());
-        assert_eq!(Title::new("").unwrap().as_str(), DEFAULT_TITLE);
+        assert_eq!(Title::or_default("").unwrap().as_str(), DEFAULT_TITLE);
+        assert!(Title::or_default("  ").is_err());
     }
 }

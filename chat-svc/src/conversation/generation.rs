@@ -9,7 +9,7 @@ use futures::StreamExt as _;
 use slipway_mesh::{
     access::Principal,
     bus::{Actor, Event, event::Origin},
-    error::Fault,
+    error::{Fault, Kind},
     grpc::Outbound,
     telemetry::TraceContext,
 };
@@ -23,7 +23,7 @@ use super::{Conversations, Progress, unanswered};
 use crate::{
     SERVICE,
     assistant::{Failure, Piece},
-    chat::{Answer, MessageId, Question, Reason, SessionId, Tokens, UsedContext},
+    chat::{Answer, MessageId, Question, Reason, SessionId, Tokens, UsedContext, UserId},
     metrics as m,
     prompt::{Prompt, compose},
     queue::Place,
@@ -60,7 +60,7 @@ enum Stop {
     Unanswered(Reason),
     /// The caller's work could not be read.
     NoWork(Fault),
-    /// The question has been settled by somebody else.
+    /// The lease is lost.
     Lost,
 }
 
@@ -208,8 +208,21 @@ impl Generation {
                 record(&answer, took, written.first_token);
                 Ok(answer)
             }
-            Ok(false) => Err(self.count(Reason::Interrupted)),
+            Ok(false) => Err(self.lost().await),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The lease is lost: the question was settled by somebody else, or is deleted with
+    /// its session.
+    async fn lost(&self) -> Fault {
+        let owner = UserId(self.caller.user_id);
+        match self.conversations.session(self.session, owner).await {
+            Err(gone) if gone.kind == Kind::NotFound => {
+                self.count(Reason::Cancelled);
+                gone
+            }
+            _ => self.count(Reason::Interrupted),
         }
     }
 
@@ -217,16 +230,20 @@ impl Generation {
         let (reason, fault) = match stop {
             Stop::Unanswered(reason) => (reason, None),
             Stop::NoWork(fault) => (Reason::ContextUnavailable, Some(fault)),
-            Stop::Lost => return self.count(Reason::Interrupted),
+            Stop::Lost => return self.lost().await,
         };
-        if let Err(error) = self.settle(Settled::Unanswered(reason), None).await {
+        match self.settle(Settled::Unanswered(reason), None).await {
+            Ok(true) => {}
+            Ok(false) => return self.lost().await,
             // The lease will run out.
-            tracing::warn!(%error, reason = reason.name(), "a question could not be settled");
+            Err(error) => {
+                tracing::warn!(%error, reason = reason.name(), "a question could not be settled");
+            }
         }
         let kept = self.count(reason);
         match fault {
             // A token that has run out meanwhile is the caller's to know.
-            Some(fault) if fault.kind != slipway_mesh::error::Kind::Unavailable => fault,
+            Some(fault) if fault.kind != Kind::Unavailable => fault,
             _ => kept,
         }
     }

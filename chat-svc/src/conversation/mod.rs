@@ -34,12 +34,12 @@ use self::generation::Generation;
 use crate::{
     Config,
     assistant::SharedAssistant,
-    chat::{Answer, MessageId, Question, QuestionText, Reason, Session, SessionId, UserId},
+    chat::{Answer, MessageId, Question, QuestionText, Reason, Session, SessionId, Title, UserId},
     context::WorkReader,
     prompt::Limits,
     queue::Queue,
     request_key::RequestKey,
-    store::{Asking, BeginError, Begun, CreateError, Lease, Stores},
+    store::{Asking, BeginError, Begun, CreateError, Lease, RenameError, Stores},
 };
 
 /// Conversations with the assistant.
@@ -108,6 +108,33 @@ impl Conversations {
     pub(crate) async fn session(&self, id: SessionId, owner: UserId) -> Result<Session, Fault> {
         let found = self.stores.chat.session(id, owner).await?;
         found.ok_or_else(not_found)
+    }
+
+    /// Gives a session another title, if it is at the revision `expected`.
+    pub(crate) async fn rename(
+        &self,
+        id: SessionId,
+        owner: UserId,
+        title: Title,
+        expected: Option<u64>,
+    ) -> Result<Session, Fault> {
+        let renamed = self.stores.chat.rename(id, owner, title, expected).await;
+        renamed.map_err(|error| match error {
+            RenameError::NotFound => not_found(),
+            RenameError::Changed(revision) => Fault::new(
+                Kind::Contended,
+                "SESSION_CHANGED",
+                "The session was renamed meanwhile.",
+            )
+            .fact("revision", revision),
+            RenameError::Store(error) => error.into(),
+        })
+    }
+
+    /// Erases a session. Whoever is answering in it loses the lease and stops.
+    pub(crate) async fn delete(&self, id: SessionId, owner: UserId) -> Result<(), Fault> {
+        let deleted = self.stores.chat.delete(id, owner, self.clock.now()).await?;
+        if deleted { Ok(()) } else { Err(not_found()) }
     }
 
     /// Stores a question and begins to answer it.

@@ -12,15 +12,16 @@ use slipway_mesh::{
     page::{self, Page},
 };
 use slipway_proto::chat::v1::{
-    CreateSessionRequest, CreateSessionResponse, GetHistoryRequest, GetHistoryResponse,
-    ListSessionsRequest, ListSessionsResponse, SendMessageRequest, SendMessageResponse,
+    CreateSessionRequest, CreateSessionResponse, DeleteSessionRequest, DeleteSessionResponse,
+    GetHistoryRequest, GetHistoryResponse, ListSessionsRequest, ListSessionsResponse,
+    RenameSessionRequest, RenameSessionResponse, SendMessageRequest, SendMessageResponse,
     StreamMessageRequest, StreamMessageResponse, chat_service_server::ChatService,
     stream_message_response::Piece,
 };
 use tonic::{Request, Response, Status};
 
 use crate::{
-    chat::{Answer, Message, Session, SessionId, Title, Turn, UserId},
+    chat::{Answer, FIRST_REVISION, Message, Session, SessionId, Title, Turn, UserId},
     conversation::{Ask, Asked, Conversations, Progress},
     request_key::RequestKey,
 };
@@ -38,7 +39,7 @@ impl ChatService for Chat {
     ) -> Result<Response<CreateSessionResponse>, Status> {
         let caller = principal(&request)?;
         let key = RequestKey::of(&request, "CreateSession", &caller)?;
-        let title = Title::new(&request.get_ref().title)
+        let title = Title::or_default(&request.get_ref().title)
             .map_err(|message| Fault::invalid_field("title", message))?;
         let session = Session {
             id: SessionId::generate(),
@@ -46,6 +47,7 @@ impl ChatService for Chat {
             title,
             created_at: self.conversations.clock.now(),
             last_message_at: None,
+            revision: FIRST_REVISION,
         };
         let session = self.conversations.create(session, key).await?;
         Ok(Response::new(CreateSessionResponse {
@@ -68,6 +70,34 @@ impl ChatService for Chat {
             next_page_token: page::encode_cursor(&list, found.next.as_ref()),
             sessions: found.items.iter().map(translate::session).collect(),
         }))
+    }
+
+    async fn rename_session(
+        &self,
+        request: Request<RenameSessionRequest>,
+    ) -> Result<Response<RenameSessionResponse>, Status> {
+        let owner = UserId(principal(&request)?.user_id);
+        let message = request.into_inner();
+        let id = session_id(&message.session_id)?;
+        let title = Title::new(&message.title).map_err(|why| Fault::invalid_field("title", why))?;
+        let expected = (message.revision > 0).then_some(message.revision);
+        let session = self
+            .conversations
+            .rename(id, owner, title, expected)
+            .await?;
+        Ok(Response::new(RenameSessionResponse {
+            session: Some(translate::session(&session)),
+        }))
+    }
+
+    async fn delete_session(
+        &self,
+        request: Request<DeleteSessionRequest>,
+    ) -> Result<Response<DeleteSessionResponse>, Status> {
+        let owner = UserId(principal(&request)?.user_id);
+        let id = session_id(&request.get_ref().session_id)?;
+        self.conversations.delete(id, owner).await?;
+        Ok(Response::new(DeleteSessionResponse {}))
     }
 
     async fn get_history(

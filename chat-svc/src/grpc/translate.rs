@@ -14,6 +14,7 @@ pub(super) fn session(session: &Session) -> proto::Session {
         title: session.title.as_str().to_owned(),
         created_at: Some(time(session.created_at)),
         last_message_at: session.last_message_at.map(time),
+        revision: session.revision,
     }
 }
 

@@ -20,7 +20,7 @@ use slipway_mesh::{bus::Event, error::Fault, life::Check, outbox::OutboxStore, p
 use uuid::Uuid;
 
 use crate::{
-    chat::{Question, Reason, Session, SessionId, Turn, TurnState, UserId},
+    chat::{Question, Reason, Session, SessionId, Title, Turn, TurnState, UserId},
     request_key::RequestKey,
 };
 
@@ -61,6 +61,20 @@ pub enum BeginError {
     /// The idempotency key was another request's.
     #[error("the idempotency key was another request's")]
     KeyReused,
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a session was not renamed.
+#[derive(Debug, thiserror::Error)]
+pub enum RenameError {
+    /// There is no such session of this owner.
+    #[error("no such session")]
+    NotFound,
+    /// It is at another revision than the one named: at this.
+    #[error("the session is at revision {0}")]
+    Changed(u64),
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -112,7 +126,7 @@ pub struct Quota {
 #[async_trait]
 pub trait ChatStore: Check {
     /// Stores a new session; for a request that was carried out before, returns the
-    /// session that it made then.
+    /// session as it made it then, whatever has become of it.
     ///
     /// # Errors
     /// [`CreateError`].
@@ -138,6 +152,39 @@ pub trait ChatStore: Check {
         after: Option<SessionId>,
         limit: u32,
     ) -> Result<Page<Session, SessionId>, StoreError>;
+
+    /// Gives a session another title, if it is at the revision `expected`; without one,
+    /// at any. Returns the session.
+    ///
+    /// # Errors
+    /// [`RenameError`].
+    async fn rename(
+        &self,
+        id: SessionId,
+        owner: UserId,
+        title: Title,
+        expected: Option<u64>,
+    ) -> Result<Session, RenameError>;
+
+    /// Erases a session and its turns. From then on it does not exist, and nobody holds a
+    /// lease on it; that it was there is remembered for its owner, who can delete it again.
+    /// Events of it that wait to be published stay. `false`: this owner never had it.
+    ///
+    /// # Errors
+    /// If the database is away.
+    async fn delete(
+        &self,
+        id: SessionId,
+        owner: UserId,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
+
+    /// Finishes deletions that may have left something behind, of at most `limit`
+    /// sessions; returns of how many.
+    ///
+    /// # Errors
+    /// If the database is away.
+    async fn finish_deletions(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError>;
 
     /// Counts a question of `user` against the quota. `Some(when)`: the quota is used up,
     /// nothing was counted, and the next question is possible then.

@@ -18,8 +18,9 @@ use slipway_mesh::{
 use slipway_proto::{
     DESCRIPTOR_SET,
     chat::v1::{
-        AnswerInfo, CreateSessionRequest, GetHistoryRequest, Message, MessageRole, QuestionInfo,
-        SendMessageRequest, StreamMessageRequest, StreamMessageResponse, UnansweredReason,
+        AnswerInfo, CreateSessionRequest, DeleteSessionRequest, GetHistoryRequest, Message,
+        MessageRole, QuestionInfo, RenameSessionRequest, SendMessageRequest, Session,
+        StreamMessageRequest, StreamMessageResponse, UnansweredReason,
         chat_service_client::ChatServiceClient, message::About, stream_message_response::Piece,
     },
     events::TOPICS,
@@ -136,6 +137,24 @@ impl User {
         answer.into_inner().session.unwrap().id
     }
 
+    pub(crate) async fn rename(&self, title: &str, revision: u64) -> Result<Session, Fault> {
+        let request = self.outbound.request(RenameSessionRequest {
+            session_id: self.session.clone(),
+            title: title.to_owned(),
+            revision,
+        });
+        let answer = self.client.clone().rename_session(request).await;
+        Ok(answer.map_err(Fault::from)?.into_inner().session.unwrap())
+    }
+
+    pub(crate) async fn delete(&self) -> Result<(), Fault> {
+        let request = self.outbound.request(DeleteSessionRequest {
+            session_id: self.session.clone(),
+        });
+        let answer = self.client.clone().delete_session(request).await;
+        answer.map(drop).map_err(Fault::from)
+    }
+
     /// The same user in another session.
     pub(crate) async fn elsewhere(&self) -> Self {
         Self {
@@ -179,13 +198,17 @@ impl User {
     }
 
     pub(crate) async fn history(&self) -> Vec<Message> {
+        self.try_history().await.unwrap()
+    }
+
+    pub(crate) async fn try_history(&self) -> Result<Vec<Message>, Fault> {
         let request = self.outbound.request(GetHistoryRequest {
             session_id: self.session.clone(),
             page_size: 200,
             page_token: String::new(),
         });
-        let answer = self.client.clone().get_history(request).await.unwrap();
-        answer.into_inner().messages
+        let answer = self.client.clone().get_history(request).await;
+        Ok(answer.map_err(Fault::from)?.into_inner().messages)
     }
 
     /// The history in short: who said what, and why there is no answer.

@@ -116,5 +116,11 @@ async fn anothers_session_does_not_exist() {
     });
     let refused = eve.client.clone().get_history(request).await.unwrap_err();
     assert_eq!(Fault::from(refused).code, "SESSION_NOT_FOUND");
+    for fault in [
+        eve.rename("Mine", 0).await.unwrap_err(),
+        eve.delete().await.unwrap_err(),
+    ] {
+        assert_eq!(fault.code, "SESSION_NOT_FOUND");
+    }
     assert_eq!(ada.history().await.len(), 2);
 }

@@ -27,6 +27,25 @@ impl From<NewSession> for v1::CreateSessionRequest {
     }
 }
 
+/// Another title for a conversation.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SessionTitle {
+    #[schema(min_length = 1, max_length = 200)]
+    title: String,
+}
+
+impl SessionTitle {
+    /// The renaming of a session, which must be at `revision`; 0 is any.
+    pub(crate) fn of(self, session: Id, revision: u64) -> v1::RenameSessionRequest {
+        v1::RenameSessionRequest {
+            session_id: session.to_string(),
+            title: self.title,
+            revision,
+        }
+    }
+}
+
 /// A conversation. It is its owner's alone.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -39,6 +58,8 @@ pub(crate) struct ChatSession {
     /// `null` while nothing was asked.
     #[schema(required)]
     last_message_at: Option<Timestamp>,
+    /// 1, and one more with each new title. In quotes it is the `ETag`.
+    pub(crate) revision: u64,
 }
 
 impl TryFrom<v1::Session> for ChatSession {
@@ -52,6 +73,7 @@ impl TryFrom<v1::Session> for ChatSession {
             title: session.title,
             created_at: proto::time("created_at", session.created_at)?,
             last_message_at: proto::optional_time("last_message_at", session.last_message_at)?,
+            revision: session.revision,
         })
     }
 }

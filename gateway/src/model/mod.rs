@@ -20,7 +20,8 @@ mod user;
 
 pub(crate) use activity::{ActivityEntry, ActivityQuery, NoNumber, Sequence, StreamQuery};
 pub(crate) use chat::{
-    AssistantAnswer, ChatMessage, ChatSession, HistoryQuery, NewSession, Said, SessionsQuery,
+    AssistantAnswer, ChatMessage, ChatSession, HistoryQuery, NewSession, Said, SessionTitle,
+    SessionsQuery,
 };
 pub(crate) use comment::{
     Comment, CommentItem, DiscussionQuery, NewComment, View, answered, nest, replies_page,

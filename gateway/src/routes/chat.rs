@@ -6,27 +6,29 @@ use axum::{
     Json,
     body::Body,
     extract::State,
-    response::{IntoResponse as _, Response},
+    response::{IntoResponse, Response},
 };
 use bytes::Bytes;
 use futures::{Stream, stream};
 use http::{
     HeaderMap, HeaderName, StatusCode,
-    header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE},
+    header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, ETAG},
 };
 use serde_json::json;
 use slipway_mesh::{error::Fault, telemetry::TraceContext};
-use slipway_proto::chat::v1::{StreamMessageResponse, stream_message_response::Piece};
+use slipway_proto::chat::v1::{
+    self, DeleteSessionRequest, StreamMessageResponse, stream_message_response::Piece,
+};
 use tonic::Streaming;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::document::{Anywhere, Checked, Protected, WithBody};
 use crate::{
     app::AppState,
-    extract::{Caller, ListParams, PathId, Payload},
+    extract::{Caller, ListParams, PathId, Payload, if_match},
     model::{
         AssistantAnswer, ChatMessage, ChatSession, HistoryQuery, Id, NewSession, Page, Paging,
-        Said, SessionsQuery, required,
+        Said, SessionTitle, SessionsQuery, required,
     },
     problem::Problem,
 };
@@ -35,6 +37,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(create))
         .routes(routes!(sessions))
+        .routes(routes!(rename, delete))
         .routes(routes!(ask))
         .routes(routes!(history))
 }
@@ -48,7 +51,12 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repetition safe")),
     request_body = NewSession,
     responses(
-        (status = 201, description = "The session", body = ChatSession),
+        (
+            status = 201,
+            description = "The session",
+            body = ChatSession,
+            headers(("ETag" = String, description = "Its revision, for `If-Match`")),
+        ),
         WithBody,
         Protected,
         (status = 409, description = "`IDEMPOTENCY_KEY_REUSED`"),
@@ -60,11 +68,83 @@ async fn create(
     State(app): State<AppState>,
     caller: Caller,
     Payload(session): Payload<NewSession>,
-) -> Result<(StatusCode, Json<ChatSession>), Problem> {
+) -> Result<impl IntoResponse, Problem> {
     let request = caller.outbound.request(session.into());
     let answer = app.chat().create_session(request).await?.into_inner();
-    let session: ChatSession = required("session", answer.session)?.try_into()?;
-    Ok((StatusCode::CREATED, Json(session)))
+    Ok((StatusCode::CREATED, tagged(answer.session)?))
+}
+
+/// Gives a conversation another title.
+///
+/// With `If-Match` only if it is still at that revision.
+#[utoipa::path(
+    patch,
+    path = "/chat/{sessionId}",
+    operation_id = "renameChatSession",
+    tag = "assistant",
+    params(
+        ("sessionId" = Id, Path, description = "Id of the session"),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` of what is renamed"),
+    ),
+    request_body = SessionTitle,
+    responses(
+        (
+            status = 200,
+            description = "The renamed session",
+            body = ChatSession,
+            headers(("ETag" = String, description = "Its revision")),
+        ),
+        WithBody,
+        Protected,
+        (status = 404, description = "`SESSION_NOT_FOUND`: unknown, or not yours"),
+        (status = 412, description = "`SESSION_CHANGED`: renamed meanwhile; see `revision`"),
+        Anywhere,
+    ),
+    security(("bearer" = [])),
+)]
+async fn rename(
+    State(app): State<AppState>,
+    caller: Caller,
+    PathId(session): PathId,
+    headers: HeaderMap,
+    Payload(title): Payload<SessionTitle>,
+) -> Result<impl IntoResponse, Problem> {
+    let revision = if_match(&headers, 1)?.unwrap_or_default();
+    let request = caller.outbound.request(title.of(session, revision));
+    let answer = app.chat().rename_session(request).await;
+    let answer = answer.map_err(|status| Problem::of_condition(status, CHANGED))?;
+    tagged(answer.into_inner().session)
+}
+
+/// Erases a conversation with all its messages.
+///
+/// An answer that is being written in it is stopped; who waits for it hears 404. Deleting
+/// it again is fine.
+#[utoipa::path(
+    delete,
+    path = "/chat/{sessionId}",
+    operation_id = "deleteChatSession",
+    tag = "assistant",
+    params(("sessionId" = Id, Path, description = "Id of the session")),
+    responses(
+        (status = 204, description = "Erased"),
+        Checked,
+        Protected,
+        (status = 404, description = "`SESSION_NOT_FOUND`: unknown, or not yours"),
+        Anywhere,
+    ),
+    security(("bearer" = [])),
+)]
+async fn delete(
+    State(app): State<AppState>,
+    caller: Caller,
+    PathId(session): PathId,
+) -> Result<StatusCode, Problem> {
+    let request = caller.outbound.request(DeleteSessionRequest {
+        session_id: session.to_string(),
+    });
+    app.chat().delete_session(request).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// The caller's conversations, newest first.
@@ -184,6 +264,15 @@ async fn ask(
     ];
     let frames = frames(pieces, app.stream.heartbeat);
     Ok((headers, Body::from_stream(frames)).into_response())
+}
+
+/// What the service refuses with when `If-Match` does not match.
+const CHANGED: &str = "SESSION_CHANGED";
+
+fn tagged(session: Option<v1::Session>) -> Result<impl IntoResponse, Problem> {
+    let session: ChatSession = required("session", session)?.try_into()?;
+    let tag = format!("\"{}\"", session.revision);
+    Ok(([(ETAG, tag)], Json(session)))
 }
 
 fn wants_stream(headers: &HeaderMap) -> bool {

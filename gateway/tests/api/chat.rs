@@ -5,7 +5,7 @@ use http::Method;
 use serde_json::{Value, json};
 use slipway_mesh::error::{Fault, Kind};
 
-use crate::support::{Gateway, RELEASE, SESSION, TASK};
+use crate::support::{Answer, Gateway, RELEASE, SESSION, TASK};
 
 fn answer() -> Value {
     json!({
@@ -60,11 +60,59 @@ async fn a_session_is_created_with_and_without_a_title() {
             "title": "Planning",
             "createdAt": "2026-03-01T10:00:00Z",
             "lastMessageAt": "2026-03-01T10:01:00Z",
+            "revision": 4,
         });
         assert_eq!(created.json(), expected);
+        assert_eq!(created.header("etag"), "\"4\"");
     }
     let refused = gateway.post("/chat/session", r#"{"tilte": "x"}"#).await;
     refused.problem(400, "INVALID_ARGUMENT");
+}
+
+async fn rename(gateway: &Gateway, tag: &str, body: &'static str) -> Answer {
+    let request = gateway
+        .request(Method::PATCH, &format!("/chat/{SESSION}"))
+        .header("content-type", "application/json")
+        .header("if-match", tag);
+    gateway.send(request.body(body.into()).unwrap()).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_is_renamed_at_the_revision_that_if_match_names() {
+    let gateway = Gateway::new();
+    for (tag, asked) in [("\"3\"", "revision: 3"), ("*", "revision: 0")] {
+        let renamed = rename(&gateway, tag, r#"{"title": "Shipping"}"#).await;
+        assert_eq!(renamed.status, 200);
+        assert_eq!(renamed.json()["sessionId"], SESSION);
+        assert_eq!(renamed.header("etag"), "\"4\"");
+        let request = gateway.core.asked();
+        assert!(request.contains(asked) && request.contains("title: \"Shipping\""));
+    }
+    for body in ["{}", r#"{"title": "x", "owner": "me"}"#] {
+        let refused = rename(&gateway, "*", body).await;
+        refused.problem(400, "INVALID_ARGUMENT");
+    }
+    let refused = rename(&gateway, "3", r#"{"title": "x"}"#).await;
+    refused.invalid("If-Match");
+    let changed = Fault::new(Kind::Contended, "SESSION_CHANGED", "It was renamed.");
+    gateway.core.fails(changed.fact("revision", 4));
+    let refused = rename(&gateway, "\"3\"", r#"{"title": "x"}"#).await;
+    assert_eq!(refused.problem(412, "SESSION_CHANGED")["revision"], 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_is_deleted() {
+    let gateway = Gateway::new();
+    let delete = async || {
+        let request = gateway.request(Method::DELETE, &format!("/chat/{SESSION}"));
+        gateway.send(request.body(Body::empty()).unwrap()).await
+    };
+    let deleted = delete().await;
+    assert_eq!(deleted.status, 204);
+    assert!(deleted.body.is_empty());
+    let unknown = Fault::new(Kind::NotFound, "SESSION_NOT_FOUND", "No such session.");
+    gateway.core.fails(unknown);
+    delete().await.problem(404, "SESSION_NOT_FOUND");
 }
 
 #[tokio::test(start_paused = true)]

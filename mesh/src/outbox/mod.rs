@@ -35,8 +35,12 @@ use crate::{
 /// Events published in one go at most.
 const BATCH: usize = 500;
 
-/// Aggregates whose events are read in one go.
+/// Aggregates whose events are published in one go.
 const AGGREGATES: usize = 100;
+
+/// Aggregates of a backlog that are published in one go: so few that two replicas, each of
+/// which takes some at random, seldom take the same.
+const AGGREGATES_OF_BACKLOG: usize = 16;
 
 /// Overdue aggregates that a sweep looks at in one go.
 const SAMPLE: usize = 1000;
@@ -111,9 +115,13 @@ impl Wake {
         self.0.some.notify_one();
     }
 
+    /// In no order: replicas that commit to the same aggregates, and whose bus comes back
+    /// at the same time, would otherwise publish all of them side by side.
     fn take(&self) -> Vec<Uuid> {
         let taken = std::mem::take(&mut *self.0.aggregates.lock());
-        taken.into_iter().collect()
+        let mut taken: Vec<_> = taken.into_iter().collect();
+        taken.shuffle(&mut rand::rng());
+        taken
     }
 }
 
@@ -149,10 +157,11 @@ impl Publisher {
 
     async fn run(&self, stop: &CancellationToken) {
         let (mut delay, mut next_sweep) = (Delay::default(), Instant::now());
+        let mut at_once = AGGREGATES;
         loop {
             let done = tokio::select! {
                 () = stop.cancelled() => break,
-                () = self.wake.0.some.notified() => self.publish_own().await,
+                () = self.wake.0.some.notified() => self.publish_own(at_once).await,
                 () = tokio::time::sleep_until(next_sweep) => {
                     next_sweep = Instant::now() + SWEEP_EVERY;
                     self.sweep().await
@@ -160,6 +169,7 @@ impl Publisher {
             };
             let Err(error) = done else {
                 delay.reset();
+                at_once = AGGREGATES;
                 continue;
             };
             tracing::warn!(service = self.service, error, "events wait in the outbox");
@@ -170,20 +180,21 @@ impl Publisher {
             // When the bus is back, each replica publishes its own first: what others
             // have committed is overdue by then, but it is not orphaned.
             next_sweep = Instant::now() + OVERDUE;
+            at_once = AGGREGATES_OF_BACKLOG;
             self.wake.0.some.notify_one();
         }
-        if let Err(error) = self.publish_own().await {
+        if let Err(error) = self.publish_own(AGGREGATES).await {
             tracing::warn!(service = self.service, error, "events stay in the outbox");
         }
     }
 
-    /// Publishes what this process has committed. What cannot be published is kept in
-    /// mind.
-    async fn publish_own(&self) -> Result<(), String> {
+    /// Publishes what this process has committed, so many aggregates at once. What cannot be
+    /// published is kept in mind.
+    async fn publish_own(&self, at_once: usize) -> Result<(), String> {
         let own = self.wake.take();
-        for (done, some) in own.chunks(AGGREGATES).enumerate() {
+        for (done, some) in own.chunks(at_once).enumerate() {
             if let Err(error) = self.publish(some).await {
-                let rest = &own[done * AGGREGATES..];
+                let rest = &own[done * at_once..];
                 self.wake.0.aggregates.lock().extend(rest);
                 return Err(error);
             }
@@ -201,7 +212,7 @@ impl Publisher {
             let mut orphaned = self.store.overdue(before, SAMPLE).await?;
             orphaned.shuffle(&mut rand::rng());
             let mut published = 0;
-            for some in orphaned.chunks(AGGREGATES) {
+            for some in orphaned.chunks(AGGREGATES_OF_BACKLOG) {
                 published += self.publish(some).await?;
             }
             if published == 0 || orphaned.len() < SAMPLE {

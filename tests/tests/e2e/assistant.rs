@@ -140,6 +140,45 @@ async fn who_hangs_up_stops_the_answer() {
 }
 
 #[tokio::test]
+async fn a_deleted_conversation_is_gone_and_its_answer_is_stopped() {
+    let (url, mut heard) = endless_model().await;
+    let options = Options::default().env("SLIPWAY_OLLAMA_URL", url);
+    let server = Process::start_with(&options).await.unwrap();
+    let team = Team::new(&server, 2).await.unwrap();
+    let (ada, eve) = (&team.developers[0], &team.developers[1]);
+    let session = session(ada).await;
+    let path = format!("/chat/{session}");
+    let mut answer = begin(ada, &session, "Tell me everything").await;
+    let rename = async |by: &Client| {
+        let request = by.request(Method::PATCH, &path);
+        let request = request.json(&json!({"title": "Everything"}));
+        by.send(request).await.unwrap()
+    };
+    let delete = async |by: &Client| by.send(by.request(Method::DELETE, &path)).await.unwrap();
+    rename(eve).await.refused(404, "SESSION_NOT_FOUND");
+    delete(eve).await.refused(404, "SESSION_NOT_FOUND");
+    assert_eq!(rename(ada).await.expect(200)["title"], "Everything");
+    for _again in 0..2 {
+        delete(ada).await.expect(204);
+    }
+    let mut rest = String::new();
+    while let Some(chunk) = answer.chunk().await.unwrap() {
+        rest.push_str(&String::from_utf8_lossy(&chunk));
+    }
+    assert!(
+        rest.contains("event: error") && rest.contains("SESSION_NOT_FOUND"),
+        "{rest}"
+    );
+    tokio::time::timeout(PATIENCE, heard.wait_for(|heard| *heard == 0))
+        .await
+        .expect("the model is not asked any further")
+        .unwrap();
+    let gone = ada.get(&format!("{path}/history")).await.unwrap();
+    gone.refused(404, "SESSION_NOT_FOUND");
+    assert!(ada.all("/chat/sessions").await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn a_conversation_is_on_no_wall() {
     let server = Process::start().await.unwrap();
     let team = Team::new(&server, 1).await.unwrap();

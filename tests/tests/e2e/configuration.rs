@@ -179,14 +179,7 @@ mod kafka {
                 .env("SLIPWAY_KAFKA_SASL_PASSWORD", password)
         };
         for mechanism in ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] {
-            let server = Process::start_with(&signed_in(mechanism, "for-tests")).await;
-            let server = server.unwrap();
-            ready(&server, whole).await;
-            let team = Team::new(&server, 1).await.unwrap();
-            let release = team.release(mechanism, &[0]).await.unwrap();
-            let subject = json!(id(&release));
-            let seen = team.admin.seen(|entry| entry["subject"] == subject);
-            seen.await.unwrap();
+            works(&signed_in(mechanism, "for-tests")).await;
             let wrong = signed_in(mechanism, "hunter2");
             refused(&wrong, &["Kafka", &broker, "uthentication"]).await;
         }
@@ -196,5 +189,35 @@ mod kafka {
             .env
             .retain(|(name, _)| name != "SLIPWAY_KAFKA_CA_FILE");
         refused(&stranger, &["Kafka", &broker, "certificate"]).await;
+    }
+
+    /// What is done is on the wall: it was published and consumed.
+    #[cfg(feature = "kafka-tls")]
+    async fn works(options: &Options) {
+        let server = Process::start_with(options).await.unwrap();
+        ready(&server, whole).await;
+        let team = Team::new(&server, 1).await.unwrap();
+        let release = team.release("over TLS", &[0]).await.unwrap();
+        let subject = json!(id(&release));
+        let seen = team.admin.seen(|entry| entry["subject"] == subject);
+        seen.await.unwrap();
+    }
+
+    #[cfg(feature = "kafka-tls")]
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_broker_that_wants_a_certificate_is_shown_it() {
+        let Some(backbones) = Backbones::start().await.unwrap() else {
+            return;
+        };
+        let (broker, files) = backbones.mutual_kafka().await.unwrap();
+        let file = |name: &str| files.join(name).to_string_lossy().into_owned();
+        let stranger = on(&broker)
+            .env("SLIPWAY_KAFKA_TLS", "true")
+            .env("SLIPWAY_KAFKA_CA_FILE", file("ca.pem"));
+        refused(&stranger, &["Kafka", &broker, "ertificate"]).await;
+        let known = stranger
+            .env("SLIPWAY_KAFKA_CERT_FILE", file("client.crt"))
+            .env("SLIPWAY_KAFKA_KEY_FILE", file("client.key"));
+        works(&known).await;
     }
 }

@@ -17,6 +17,7 @@ use slipway_tests::{
 use crate::{
     ledger::{Expected, Ledger, Story},
     load::WORKERS,
+    published::{everything, first_occurrences, notified},
 };
 
 /// What is not delivered within this time never will be.
@@ -61,9 +62,10 @@ pub(crate) async fn check(
     topics.consumed_by(ACTIVITY).await.unwrap();
 
     stored(&admin, ledger, shared).await;
-    let records = topics.everything().await.unwrap();
+    let (records, notifications) = everything(topics, ledger).await;
     let events = first_occurrences(&records);
     told(&events, ledger, shared);
+    notified(&events, &notifications);
     assert_eq!(
         events.len(),
         expected,
@@ -153,19 +155,6 @@ async fn as_told(admin: &Client, story: &Story) {
         .map(|task| (id(task).to_owned(), task["status"].as_str().unwrap()))
         .collect();
     assert_eq!(tasks, story.tasks, "{release:#}");
-}
-
-/// Each event where it was published first, in the order of the topics.
-fn first_occurrences(records: &[Told]) -> Vec<&Told> {
-    let mut seen = BTreeSet::new();
-    for record in records {
-        let known = ["slipway.users", "slipway.releases"].contains(&record.topic.as_str());
-        assert!(known, "a dead letter: {record:?}");
-    }
-    records
-        .iter()
-        .filter(|record| seen.insert(&record.id))
-        .collect()
 }
 
 /// By release, in the order of its partition.

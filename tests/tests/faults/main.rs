@@ -14,6 +14,7 @@ mod checker;
 mod consumers;
 mod ledger;
 mod load;
+mod published;
 mod replicas;
 mod scene;
 mod worker;

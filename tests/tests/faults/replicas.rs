@@ -24,7 +24,7 @@ async fn each_role_is_killed_in_turn_and_nothing_is_lost() {
     }
     let outcome = scene.check().await;
     outcome.row(
-        "`kill -9` of release, forum, notify and gateway in turn, and restart",
+        "`kill -9` of each role in turn, and restart",
         "",
     );
 }
@@ -54,7 +54,7 @@ async fn each_role_stands_still_and_comes_back_and_nothing_happens_twice() {
     }
     let outcome = scene.check().await;
     outcome.row(
-        "`SIGSTOP` of release, forum, notify and gateway in turn, 12 s each, and `SIGCONT`",
+        "`SIGSTOP` of each role in turn, 12 s each, and `SIGCONT`",
         "",
     );
 }

@@ -7,11 +7,13 @@ mod asking;
 mod lists;
 mod quota;
 mod requests;
+mod sessions;
 
 pub(super) use asking::*;
 pub(super) use lists::*;
 pub(super) use quota::*;
 pub(super) use requests::*;
+pub(super) use sessions::*;
 
 use jiff::{SignedDuration, Timestamp};
 use slipway_mesh::bus::{Actor, Event, event::Origin};
@@ -20,8 +22,8 @@ use uuid::Uuid;
 
 use super::{Asking, Begun, Lease, Settled, Stores};
 use crate::chat::{
-    Answer, MessageId, Question, QuestionText, Session, SessionId, Title, Tokens, UsedContext,
-    UserId,
+    Answer, FIRST_REVISION, MessageId, Question, QuestionText, Session, SessionId, Title, Tokens,
+    UsedContext, UserId,
 };
 
 /// Defines the suite for a backend: `tests!({ (guard, open) })`.
@@ -45,6 +47,12 @@ macro_rules! tests {
             a_repeated_question_finds_its_answer
             a_key_of_another_question_is_refused
             a_repeated_creation_finds_its_session
+            a_session_is_renamed_by_its_owner
+            of_renames_at_one_revision_one_is_carried_out
+            a_deleted_session_does_not_exist
+            a_deletion_takes_the_lease_and_leaves_the_events
+            a_deletion_that_races_with_questions_wins
+            a_request_that_made_a_session_makes_no_other
         );
     };
     ($setup:block: $($name:ident)*) => {
@@ -74,6 +82,7 @@ fn new_session(owner: UserId) -> Session {
         title: Title::new("Planning").unwrap(),
         created_at: at(0),
         last_message_at: None,
+        revision: FIRST_REVISION,
     }
 }
 

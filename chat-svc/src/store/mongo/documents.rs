@@ -29,6 +29,7 @@ pub(super) struct SessionDocument {
     created_at: DateTime,
     #[serde(default)]
     last_message_at: Option<DateTime>,
+    pub(super) revision: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     request_key: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -126,16 +127,39 @@ impl SessionDocument {
             title: session.title.as_str().to_owned(),
             created_at: to_bson(session.created_at),
             last_message_at: session.last_message_at.map(to_bson),
+            revision: session.revision.try_into().unwrap_or(i64::MAX),
             request_key: request.map(|request| request.key.clone()),
             request_fingerprint: request.map(|request| request.fingerprint.clone()),
             turns: 0,
             turn: None,
         }
     }
+}
 
+/// A session, deleted or not, as the request that made it knows it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Made {
+    #[serde(rename = "_id")]
+    id: String,
+    created_at: DateTime,
+    #[serde(default)]
+    request_fingerprint: Option<String>,
+}
+
+impl Made {
     /// Whether it was made by this request.
     pub(super) fn is_of(&self, request: &RequestKey) -> bool {
         self.request_fingerprint.as_ref() == Some(&request.fingerprint)
+    }
+
+    /// The session as it was when `again` made it first.
+    pub(super) fn first(&self, again: &Session) -> Result<Session, StorageError> {
+        Ok(Session {
+            id: SessionId(id(&self.id)?),
+            created_at: from_bson(self.created_at)?,
+            ..again.clone()
+        })
     }
 }
 
@@ -149,6 +173,7 @@ impl TryFrom<SessionDocument> for Session {
             title: Title::new(&session.title).map_err(malformed)?,
             created_at: from_bson(session.created_at)?,
             last_message_at: session.last_message_at.map(from_bson).transpose()?,
+            revision: session.revision.try_into().map_err(malformed)?,
         })
     }
 }

@@ -5,11 +5,16 @@
 //! question comes, the turn before it, which cannot change any more, is copied to the
 //! collection of turns first; a copy that is there already is the same. So no transaction
 //! is needed, and a session's document does not grow.
+//!
+//! A session is deleted by one write too, which takes from its document all but its outbox
+//! and what made it. Its other turns are erased after that: at once, and once more by a
+//! sweep, for whoever died or was late.
 
 mod documents;
 #[cfg(test)]
 mod plans;
 mod quota;
+mod sessions;
 mod turns;
 
 use std::sync::Arc;
@@ -32,11 +37,11 @@ use uuid::Uuid;
 
 use self::documents::{ArchivedTurn, SessionDocument};
 use super::{
-    Asking, BeginError, Begun, ChatStore, CreateError, Lease, Quota, REQUEST_KEY_TTL, Settled,
+    Asking, BeginError, Begun, ChatStore, CreateError, Lease, Quota, RenameError, Settled,
     StoreError, Stores,
 };
 use crate::{
-    chat::{Session, SessionId, Turn, UserId},
+    chat::{Session, SessionId, Title, Turn, UserId},
     request_key::RequestKey,
 };
 
@@ -56,6 +61,7 @@ const INDEXES: &[Index] = &[
         .unique()
         .having("requestKey"),
     Index::on(SESSIONS, "by_lease", &[("turn.lease.until", 1)]).having("turn.lease.until"),
+    Index::on(SESSIONS, "by_deletion", &[(sessions::UNFINISHED, 1)]).having(sessions::UNFINISHED),
     outbox_index(SESSIONS),
     Index::on(TURNS, "turn", &[("session", 1), ("number", 1)]).unique(),
     Index::on(
@@ -110,6 +116,12 @@ impl From<StorageError> for CreateError {
     }
 }
 
+impl From<StorageError> for RenameError {
+    fn from(error: StorageError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
 impl From<StorageError> for BeginError {
     fn from(error: StorageError) -> Self {
         Self::Store(error.into())
@@ -130,22 +142,7 @@ impl ChatStore for MongoChatStore {
         session: Session,
         request: Option<RequestKey>,
     ) -> Result<Session, CreateError> {
-        let document = SessionDocument::new(&session, request.as_ref());
-        loop {
-            let insert = bounded(self.sessions.insert_one(&document).into_future());
-            let Err(error) = insert.await else {
-                return Ok(session);
-            };
-            match (&request, error.duplicate_key()) {
-                (Some(request), Some(BY_REQUEST)) => {
-                    if let Some(earlier) = self.created_by(request, session.created_at).await? {
-                        return Ok(earlier);
-                    }
-                }
-                _ if error.gave_way() => {}
-                _ => return Err(error.into()),
-            }
-        }
+        self.create_session(session, request).await
     }
 
     async fn session(&self, id: SessionId, owner: UserId) -> Result<Option<Session>, StoreError> {
@@ -161,7 +158,7 @@ impl ChatStore for MongoChatStore {
     ) -> Result<Page<Session, SessionId>, StoreError> {
         let find = self
             .sessions
-            .find(listed(owner, after))
+            .find(sessions::listed(owner, after))
             .sort(doc! { "_id": -1 })
             .projection(doc! { "turn": 0, "outbox": 0 })
             .limit(i64::from(limit) + 1);
@@ -169,6 +166,29 @@ impl ChatStore for MongoChatStore {
         let found = found.into_iter().map(Session::try_from);
         let found: Vec<_> = found.collect::<Result<_, _>>()?;
         Ok(Page::from_overfetch(found, limit, |last| last.id))
+    }
+
+    async fn rename(
+        &self,
+        id: SessionId,
+        owner: UserId,
+        title: Title,
+        expected: Option<u64>,
+    ) -> Result<Session, RenameError> {
+        self.rename_session(id, owner, title, expected).await
+    }
+
+    async fn delete(
+        &self,
+        id: SessionId,
+        owner: UserId,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        Ok(self.delete_session(id, owner, now).await?)
+    }
+
+    async fn finish_deletions(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        Ok(self.erase_left(now, limit).await?)
     }
 
     async fn count_question(
@@ -238,23 +258,10 @@ impl ChatStore for MongoChatStore {
     }
 }
 
-/// Which sessions are on an owner's list behind `after`.
-fn listed(owner: UserId, after: Option<SessionId>) -> Document {
-    let mut condition = doc! { "owner": owner.to_string() };
-    if let Some(after) = after {
-        condition.insert("_id", doc! { "$lt": after.to_string() });
-    }
-    condition
-}
-
-/// Which session a request made.
-fn created_by(request: &RequestKey) -> Document {
-    // That it exists is said too: the index holds only the documents where it does.
-    doc! { "requestKey": { "$eq": &request.key, "$exists": true } }
-}
-
 impl MongoChatStore {
-    async fn load(&self, condition: Document) -> Result<Option<SessionDocument>, StorageError> {
+    /// A session that is not deleted.
+    async fn load(&self, mut condition: Document) -> Result<Option<SessionDocument>, StorageError> {
+        condition.extend(sessions::alive());
         let find = self
             .sessions
             .find_one(condition)
@@ -271,27 +278,6 @@ impl MongoChatStore {
                 Err(error) if error.gave_way() => {}
                 Err(error) => return Err(error),
             }
-        }
-    }
-
-    /// The session that a request made before; `None` if its key has expired, which then
-    /// makes room for another.
-    async fn created_by(
-        &self,
-        request: &RequestKey,
-        now: Timestamp,
-    ) -> Result<Option<Session>, CreateError> {
-        let since = to_bson(now - REQUEST_KEY_TTL);
-        let expired = doc! { "requestKey": &request.key, "createdAt": { "$lte": since } };
-        self.update(expired, doc! { "$unset": { "requestKey": "" } })
-            .await?;
-        let Some(found) = self.load(created_by(request)).await? else {
-            return Ok(None);
-        };
-        if found.is_of(request) {
-            Ok(Some(found.try_into()?))
-        } else {
-            Err(CreateError::KeyReused)
         }
     }
 }

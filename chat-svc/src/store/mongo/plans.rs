@@ -5,9 +5,9 @@ use mongodb::bson::{Document, doc};
 use slipway_mesh::store::mongo::testing::Scratch;
 use uuid::Uuid;
 
-use super::{SESSIONS, TURNS, created_by, listed, turns};
+use super::{SESSIONS, TURNS, sessions, turns};
 use crate::{
-    chat::{MessageId, Question, QuestionText, Session, SessionId, Title, UserId},
+    chat::{FIRST_REVISION, MessageId, Question, QuestionText, Session, SessionId, Title, UserId},
     request_key::RequestKey,
     store::{Asking, Lease, Settled, Stores},
 };
@@ -24,6 +24,7 @@ async fn fill(stores: &Stores) -> Session {
             title: Title::new("t").unwrap(),
             created_at: Timestamp::UNIX_EPOCH,
             last_message_at: None,
+            revision: FIRST_REVISION,
         };
         stores.chat.create(session.clone(), None).await.unwrap();
         for m in 0..2 {
@@ -75,7 +76,7 @@ async fn lists_are_read_through_an_index() {
     let commands = [
         find(
             SESSIONS,
-            listed(session.owner, Some(id)),
+            sessions::listed(session.owner, Some(id)),
             doc! { "_id": -1 },
         ),
         find(
@@ -83,7 +84,12 @@ async fn lists_are_read_through_an_index() {
             turns::expired(Timestamp::UNIX_EPOCH),
             doc! { "turn.lease.until": 1 },
         ),
-        find(SESSIONS, created_by(&request), doc! { "_id": 1 }),
+        find(SESSIONS, sessions::created_by(&request), doc! { "_id": 1 }),
+        find(
+            SESSIONS,
+            sessions::unfinished(Timestamp::UNIX_EPOCH),
+            doc! { sessions::UNFINISHED: 1 },
+        ),
         find(TURNS, turns::behind(id, 1), doc! { "number": 1 }),
         find(TURNS, turns::answered(id, 9), doc! { "number": -1 }),
         find(

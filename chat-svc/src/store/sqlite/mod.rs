@@ -1,13 +1,14 @@
 //! Conversations in one SQLite file.
 
 mod rows;
+mod sessions;
 mod turns;
 
 use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::Connection;
 use slipway_mesh::{
     bus::Event,
     life::Check,
@@ -18,11 +19,11 @@ use slipway_mesh::{
 use uuid::Uuid;
 
 use super::{
-    Asking, BeginError, Begun, ChatStore, CreateError, Lease, Quota, REQUEST_KEY_TTL, Settled,
+    Asking, BeginError, Begun, ChatStore, CreateError, Lease, Quota, RenameError, Settled,
     StoreError, Stores,
 };
 use crate::{
-    chat::{Session, SessionId, Turn, UserId},
+    chat::{Session, SessionId, Title, Turn, UserId},
     request_key::RequestKey,
 };
 
@@ -79,6 +80,13 @@ const MIGRATIONS: &[&str] = &[
     OUTBOX,
     BY_AGGREGATE,
     OWN_IDS,
+    "
+    ALTER TABLE sessions ADD COLUMN revision INTEGER NOT NULL DEFAULT 1;
+    -- Of a deleted session nothing is kept but that it was there, and what made it.
+    ALTER TABLE sessions ADD COLUMN deleted_at INTEGER;
+    DROP INDEX sessions_by_owner;
+    CREATE INDEX sessions_by_owner ON sessions (owner, id) WHERE deleted_at IS NULL;
+    ",
 ];
 
 /// The SQLite backend.
@@ -114,6 +122,12 @@ impl From<StorageError> for CreateError {
     }
 }
 
+impl From<StorageError> for RenameError {
+    fn from(error: StorageError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
 impl From<StorageError> for BeginError {
     fn from(error: StorageError) -> Self {
         Self::Store(error.into())
@@ -134,12 +148,12 @@ impl ChatStore for SqliteChatStore {
         session: Session,
         request: Option<RequestKey>,
     ) -> Result<Session, CreateError> {
-        let create = move |c: &Connection| create(c, session, request.as_ref());
+        let create = move |c: &Connection| sessions::create(c, session, request.as_ref());
         self.db.write(create).await
     }
 
     async fn session(&self, id: SessionId, owner: UserId) -> Result<Option<Session>, StoreError> {
-        let read = self.db.read(move |c| session(c, id, owner));
+        let read = self.db.read(move |c| sessions::session(c, id, owner));
         Ok(read.await?)
     }
 
@@ -151,9 +165,35 @@ impl ChatStore for SqliteChatStore {
     ) -> Result<Page<Session, SessionId>, StoreError> {
         let read = self
             .db
-            .read(move |c| sessions(c, owner, after, limit))
+            .read(move |c| sessions::list(c, owner, after, limit))
             .await?;
         Ok(Page::from_overfetch(read, limit, |last| last.id))
+    }
+
+    async fn rename(
+        &self,
+        id: SessionId,
+        owner: UserId,
+        title: Title,
+        expected: Option<u64>,
+    ) -> Result<Session, RenameError> {
+        let rename = move |c: &Connection| sessions::rename(c, id, owner, title, expected);
+        self.db.write(rename).await
+    }
+
+    async fn delete(
+        &self,
+        id: SessionId,
+        owner: UserId,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let delete = self.db.write(move |c| sessions::delete(c, id, owner, now));
+        Ok(delete.await?)
+    }
+
+    /// A deletion is one transaction: nothing is left behind.
+    async fn finish_deletions(&self, _: Timestamp, _: u32) -> Result<u64, StoreError> {
+        Ok(0)
     }
 
     async fn count_question(
@@ -231,85 +271,6 @@ impl ChatStore for SqliteChatStore {
     }
 }
 
-fn create(
-    c: &Connection,
-    session: Session,
-    request: Option<&RequestKey>,
-) -> Result<Session, CreateError> {
-    if let Some(request) = request {
-        let since = to_column(session.created_at - REQUEST_KEY_TTL);
-        c.prepare_cached(
-            "UPDATE sessions SET request_key = NULL WHERE request_key = ?1 AND created_at <= ?2",
-        )
-        .and_then(|mut forget| forget.execute((&request.key, since)))
-        .map_err(StorageError::from)?;
-        if let Some((fingerprint, earlier)) = created_by(c, &request.key)? {
-            return if fingerprint == request.fingerprint {
-                Ok(earlier)
-            } else {
-                Err(CreateError::KeyReused)
-            };
-        }
-    }
-    c.prepare_cached(
-        "INSERT INTO sessions (id, owner, title, created_at, request_key, request_fingerprint)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-    )
-    .and_then(|mut insert| {
-        insert.execute(params![
-            session.id.to_string(),
-            session.owner.to_string(),
-            session.title.as_str(),
-            to_column(session.created_at),
-            request.map(|request| &request.key),
-            request.map(|request| &request.fingerprint),
-        ])
-    })
-    .map_err(StorageError::from)?;
-    Ok(session)
-}
-
-fn created_by(c: &Connection, key: &str) -> Result<Option<(String, Session)>, StorageError> {
-    let sql = format!(
-        "SELECT {}, request_fingerprint FROM sessions WHERE request_key = ?1",
-        rows::SESSION
-    );
-    let found = c
-        .prepare_cached(&sql)?
-        .query_row([key], |row| Ok((row.get(5)?, rows::session(row)?)))
-        .optional()?;
-    Ok(found)
-}
-
-fn session(c: &Connection, id: SessionId, owner: UserId) -> Result<Option<Session>, StorageError> {
-    let sql = format!(
-        "SELECT {} FROM sessions WHERE id = ?1 AND owner = ?2",
-        rows::SESSION
-    );
-    let found = c
-        .prepare_cached(&sql)?
-        .query_row((id.to_string(), owner.to_string()), rows::session)
-        .optional()?;
-    Ok(found)
-}
-
-fn sessions(
-    c: &Connection,
-    owner: UserId,
-    after: Option<SessionId>,
-    limit: u32,
-) -> Result<Vec<Session>, StorageError> {
-    let sql = format!(
-        "SELECT {} FROM sessions WHERE owner = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3",
-        rows::SESSION
-    );
-    // Behind every UUID in its hyphenated form.
-    let before = after.map_or_else(|| "g".to_owned(), |id| id.to_string());
-    let mut query = c.prepare_cached(&sql)?;
-    let found = query.query_map((owner.to_string(), before, limit + 1), rows::session)?;
-    Ok(found.collect::<Result<_, _>>()?)
-}
-
 fn count_question(
     c: &Connection,
     user: UserId,
@@ -351,8 +312,8 @@ mod tests {
             c.execute_batch(migration).unwrap();
         }
         for sql in [
-            "SELECT id FROM sessions WHERE owner = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3",
-            "SELECT id FROM sessions WHERE request_key = ?1",
+            sessions::LIST,
+            sessions::BY_REQUEST,
             turns::FOLLOWING,
             turns::ANSWERED_BEFORE,
             turns::BY_REQUEST,

@@ -12,17 +12,17 @@ use crate::{
     store::StoreError,
 };
 
-/// The columns that [`session`] reads.
-pub(super) const SESSION: &str = "id, owner, title, created_at, last_message_at";
-
+/// Reads a session from a row with all columns of its table.
 pub(super) fn session(row: &Row<'_>) -> Result<Session, rusqlite::Error> {
-    let title: String = row.get(2)?;
+    let title: String = row.get("title")?;
+    let last_message_at: Option<i64> = row.get("last_message_at")?;
     Ok(Session {
-        id: SessionId(id(row, 0)?),
-        owner: UserId(id(row, 1)?),
+        id: SessionId(id(row, "id")?),
+        owner: UserId(id(row, "owner")?),
         title: Title::new(&title).map_err(unreadable)?,
-        created_at: from_column(row.get(3)?)?,
-        last_message_at: row.get::<_, Option<i64>>(4)?.map(from_column).transpose()?,
+        created_at: from_column(row.get("created_at")?)?,
+        last_message_at: last_message_at.map(from_column).transpose()?,
+        revision: row.get("revision")?,
     })
 }
 
@@ -71,7 +71,7 @@ fn answer(row: &Row<'_>) -> Result<Answer, rusqlite::Error> {
     })
 }
 
-fn id(row: &Row<'_>, column: impl rusqlite::RowIndex) -> Result<Uuid, rusqlite::Error> {
+pub(super) fn id(row: &Row<'_>, column: &str) -> Result<Uuid, rusqlite::Error> {
     row.get::<_, String>(column)?.parse().map_err(malformed)
 }
 

@@ -10,7 +10,7 @@ use slipway_mesh::{
 };
 use uuid::Uuid;
 
-use super::{rows, session};
+use super::{rows, sessions::session};
 use crate::{
     chat::{Reason, SessionId, Turn, TurnState},
     request_key::RequestKey,

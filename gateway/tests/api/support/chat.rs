@@ -22,6 +22,7 @@ fn session() -> Session {
         title: "Planning".into(),
         created_at: at(0),
         last_message_at: at(60),
+        revision: 4,
     }
 }
 
@@ -85,6 +86,22 @@ impl ChatService for Core {
             next_page_token: "next".into(),
         };
         self.answer(request, answer).await
+    }
+
+    async fn rename_session(
+        &self,
+        request: Request<RenameSessionRequest>,
+    ) -> Result<Response<RenameSessionResponse>, Status> {
+        let session = Some(session());
+        self.answer(request, RenameSessionResponse { session })
+            .await
+    }
+
+    async fn delete_session(
+        &self,
+        request: Request<DeleteSessionRequest>,
+    ) -> Result<Response<DeleteSessionResponse>, Status> {
+        self.answer(request, DeleteSessionResponse {}).await
     }
 
     async fn get_history(

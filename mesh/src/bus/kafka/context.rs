@@ -50,11 +50,19 @@ impl ClientContext for Watch {
         // That all brokers are down says less than why each of them is.
         if code != Some(Code::AllBrokersDown) {
             *self.0.lock() = Some(Trouble {
-                refused: matches!(code, Some(Code::Authentication | Code::SSL)),
+                refused: matches!(code, Some(Code::Authentication | Code::SSL))
+                    || is_about_our_certificate(reason),
                 reason: reason.to_owned(),
             });
         }
     }
+}
+
+/// Whether the broker refuses the certificate that it was shown, or that there was none. In
+/// TLS 1.3 it says so after the handshake, and the library knows only that reading failed.
+fn is_about_our_certificate(reason: &str) -> bool {
+    let named = ["certificate", "unknown ca"];
+    reason.contains("SSL alert") && named.iter().any(|named| reason.contains(named))
 }
 
 /// A broker that cannot be reached is no error of this process: the library connects
