@@ -161,7 +161,7 @@ keys! {
     ALERT_EMAILS = "alert_emails", Described("every administrator"),
         "Who is mailed when something is wrong with the system", "email addresses separated by commas such as ops@example.com,oncall@example.com";
     WEBHOOK_SECRET = "webhook_secret", Described("there is no POST /hooks/…"),
-        "What those show who send alerts, or say whether mails arrived", "at least 16 characters", secret;
+        "What those show who send alerts, or say whether mails arrived", "at least 16 visible ASCII characters without spaces", secret;
     PUBLIC_URL = "public_url", Described("http:// and http_addr"),
         "Where users find Slipway: links in mails begin with it", "an http or https URL such as https://slipway.example.com";
     OLLAMA_URL = "ollama_url", Described("the built-in assistant"),

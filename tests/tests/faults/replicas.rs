@@ -23,10 +23,7 @@ async fn each_role_is_killed_in_turn_and_nothing_is_lost() {
         scene.load.more(20).await;
     }
     let outcome = scene.check().await;
-    outcome.row(
-        "`kill -9` of each role in turn, and restart",
-        "",
-    );
+    outcome.row("`kill -9` of each role in turn, and restart", "");
 }
 
 #[tokio::test(flavor = "multi_thread")]
