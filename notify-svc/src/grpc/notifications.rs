@@ -102,7 +102,7 @@ impl NotificationService for NotificationApi {
         &self,
         request: Request<ConfirmDeliveriesRequest>,
     ) -> Result<Response<ConfirmDeliveriesResponse>, Status> {
-        let said = deliveries::said(request.into_inner(), self.confirmations.clock.now())?;
+        let said = deliveries::said(request.get_ref(), self.confirmations.clock.now())?;
         let known: Vec<_> = said.iter().flatten().cloned().collect();
         let taken = self.confirmations.take_up(&known).await;
         let taken = taken.map_err(Fault::from)?;

@@ -23,21 +23,21 @@ const LONGEST_ID: usize = 998;
 
 /// What is said of each mail; `None` of one that is none of ours.
 pub(super) fn said(
-    request: ConfirmDeliveriesRequest,
+    request: &ConfirmDeliveriesRequest,
     now: Timestamp,
 ) -> Result<Vec<Option<Confirmation>>, Fault> {
     if request.confirmations.len() > LONGEST {
         let message = format!("must be at most {LONGEST}");
         return Err(Fault::invalid_field("deliveries", message));
     }
-    let all = request.confirmations.into_iter().enumerate();
+    let all = request.confirmations.iter().enumerate();
     all.map(|(n, confirmation)| read(n, confirmation, now))
         .collect()
 }
 
 fn read(
     n: usize,
-    confirmation: DeliveryConfirmation,
+    confirmation: &DeliveryConfirmation,
     now: Timestamp,
 ) -> Result<Option<Confirmation>, Fault> {
     let bad = |field: &str, message: &str| {
@@ -117,7 +117,7 @@ mod tests {
     fn what_is_none_of_ours_is_unknown_in_its_place() {
         let ours = format!("<{}@example.com>", Uuid::now_v7());
         let all = vec![bounced("<1@a>", ""), bounced(&ours, ""), bounced("", "")];
-        let said = said(request(all), Timestamp::UNIX_EPOCH).unwrap();
+        let said = said(&request(all), Timestamp::UNIX_EPOCH).unwrap();
         let known: Vec<_> = said.iter().map(Option::is_some).collect();
         assert_eq!(known, [false, true, false]);
         let answer = answered(&said, vec![Taken::Recorded]);
@@ -134,7 +134,7 @@ mod tests {
         let ours = format!("{}@example.com", Uuid::now_v7());
         let reason = |detail| {
             let request = request(vec![bounced(&ours, detail)]);
-            let said = said(request, Timestamp::UNIX_EPOCH);
+            let said = said(&request, Timestamp::UNIX_EPOCH);
             said.unwrap().remove(0).unwrap().detail
         };
         assert_eq!(reason("550\r\nno such box"), "550  no such box");
@@ -152,7 +152,7 @@ mod tests {
             (vec![long], "deliveries[0].messageId"),
             (all, "deliveries"),
         ] {
-            let fault = said(request(bad), Timestamp::UNIX_EPOCH).unwrap_err();
+            let fault = said(&request(bad), Timestamp::UNIX_EPOCH).unwrap_err();
             assert_eq!(fault.fields[0].field, field);
         }
     }
