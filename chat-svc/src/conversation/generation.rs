@@ -34,10 +34,7 @@ use crate::{
 /// server that does not keep to that.
 const MAX_ANSWER: usize = 256 * 1024;
 
-/// How often it is tried to settle a question.
-const TRIES: u32 = 4;
-
-/// Between two of them.
+/// Between two tries to settle a question.
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// An answer that is being written.
@@ -259,17 +256,19 @@ impl Generation {
 
     async fn settle(&self, state: Settled, event: Option<Event>) -> Result<bool, StoreError> {
         let chat = &self.conversations.stores.chat;
-        let mut tries = 1;
+        // After that the lease has run out.
+        let deadline = Instant::now() + self.conversations.config.lease;
+        let mut again = false;
         loop {
             let settle = chat.settle(self.session, self.holder, state.clone(), event.clone());
             match settle.await {
                 // A try of unknown outcome may have stored it: then the lease is gone.
-                Ok(false) if tries > 1 => return self.is_stored(&state).await,
+                Ok(false) if again => return self.is_stored(&state).await,
                 Ok(settled) => return Ok(settled),
-                Err(error) if tries == TRIES => return Err(error),
+                Err(error) if Instant::now() >= deadline => return Err(error),
                 Err(error) => tracing::warn!(%error, "trying again to settle a question"),
             }
-            tries += 1;
+            again = true;
             tokio::time::sleep(PAUSE).await;
         }
     }

@@ -23,6 +23,9 @@ pub enum StorageError {
     /// The driver or the server says no.
     #[error("MongoDB: {}", .0.kind)]
     Mongo(#[from] Error),
+    /// The server is known to be away: what was asked was not sent.
+    #[error("MongoDB is away")]
+    Away,
     /// The server did not answer in time: what was asked may have been done.
     #[error("MongoDB did not answer in time")]
     Silent,

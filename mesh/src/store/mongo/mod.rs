@@ -11,6 +11,7 @@
 
 mod error;
 mod index;
+mod outage;
 #[cfg(feature = "testing")]
 pub mod testing;
 
@@ -35,6 +36,10 @@ use crate::life::Check;
 
 /// A server that is not found within this time is away: requests fail rather than queue.
 const SELECTION_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How often the driver looks at the servers on its own. While operations are refused
+/// because none is there, nothing else finds out that one is back.
+const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -67,6 +72,8 @@ pub async fn connect(url: &str) -> Result<Client, StorageError> {
     options.app_name.get_or_insert("slipway".into());
     options.server_selection_timeout = Some(SELECTION_TIMEOUT);
     options.connect_timeout = Some(CONNECT_TIMEOUT);
+    options.heartbeat_freq.get_or_insert(HEARTBEAT);
+    options.sdam_event_handler = Some(outage::observer());
     options.max_pool_size.get_or_insert(CONNECTIONS);
     options.retry_writes = Some(false);
     options.read_concern = Some(ReadConcern::majority());
@@ -143,10 +150,14 @@ async fn ping(database: &mongodb::Database) -> Result<(), StorageError> {
 /// Waits for an operation, but not for longer than any operation may take.
 ///
 /// # Errors
-/// What the operation returns, or [`StorageError::Silent`]; then its outcome is unknown.
+/// What the operation returns; [`StorageError::Away`], and then it was not begun; or
+/// [`StorageError::Silent`], and then its outcome is unknown.
 pub async fn bounded<T>(
     operation: impl Future<Output = Result<T, mongodb::error::Error>>,
 ) -> Result<T, StorageError> {
+    if outage::is_known() {
+        return Err(StorageError::Away);
+    }
     match tokio::time::timeout(OPERATION_TIMEOUT, operation).await {
         Ok(result) => result.map_err(StorageError::from),
         Err(_) => Err(StorageError::Silent),

@@ -12,6 +12,26 @@ const URL: &str = "SLIPWAY_TEST_MONGODB";
 /// When it is `1`, a test that cannot run has failed.
 const REQUIRED: &str = "SLIPWAY_TEST_REQUIRED";
 
+/// The URL of the server that tests may use; `None`, said loudly, if there is none.
+///
+/// # Panics
+/// If there is none and backends are required.
+#[must_use]
+pub fn url() -> Option<String> {
+    if let Ok(url) = std::env::var(URL) {
+        return Some(url);
+    }
+    assert!(
+        std::env::var(REQUIRED).as_deref() != Ok("1"),
+        "{URL} is not set, and {REQUIRED} is"
+    );
+    // Not by a macro: the output of a test that passes would not be seen.
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    let line = format!("SKIPPED: {test}: {URL} is not set\n");
+    let _ = std::io::stderr().write_all(line.as_bytes());
+    None
+}
+
 /// A database of a test's own. It is dropped with this.
 pub struct Scratch {
     client: Client,
@@ -24,17 +44,7 @@ impl Scratch {
     /// # Panics
     /// If there is none and backends are required, or it does not answer.
     pub async fn database() -> Option<Self> {
-        let Ok(url) = std::env::var(URL) else {
-            assert!(
-                std::env::var(REQUIRED).as_deref() != Ok("1"),
-                "{URL} is not set, and {REQUIRED} is"
-            );
-            // Not by a macro: the output of a test that passes would not be seen.
-            let test = std::thread::current().name().unwrap_or("a test").to_owned();
-            let line = format!("SKIPPED: {test}: {URL} is not set\n");
-            let _ = std::io::stderr().write_all(line.as_bytes());
-            return None;
-        };
+        let url = url()?;
         let client = connect(&url).await.expect("the server for tests answers");
         let name = format!("slipway_test_{}", Uuid::now_v7().simple());
         Some(Self { client, name })
