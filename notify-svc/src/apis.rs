@@ -11,6 +11,7 @@ use tonic::service::Routes;
 
 use crate::{
     Notifier, Stores,
+    confirmations::Confirmations,
     grpc::{EventApi, NotificationApi, PreferenceApi, TemplateApi},
 };
 
@@ -30,6 +31,11 @@ impl Apis {
             notifications: NotificationApi {
                 notifications: stores.notifications.clone(),
                 recipients: stores.recipients.clone(),
+                confirmations: Confirmations {
+                    store: stores.notifications.clone(),
+                    clock: clock.clone(),
+                    outbox: outbox.clone(),
+                },
             },
             preferences: PreferenceApi {
                 preferences: stores.preferences.clone(),

@@ -22,12 +22,15 @@
 //! | `notifier` | the way into the queue |
 //! | `incidents` | taking up reports, telling administrators |
 //! | `replays` | sending dead letters back |
+//! | `confirmations` | what the mail server's operator says of mails that were sent |
+//! | `telling` | the events that tell what became of notifications |
 //! | `apis` | what the services of notifications are made of |
 //! | `grpc` | `slipway.notify.v1`: the wall, dead letters, incidents, notifications, preferences, templates, events |
 //! | `jobs` | consumers, collecting dead letters, pruning, looking out for other replicas' entries |
 
 pub mod activity;
 mod apis;
+mod confirmations;
 pub mod dead_letter;
 pub mod dispatch;
 mod grpc;
@@ -44,6 +47,7 @@ pub mod preferences;
 pub mod recipients;
 mod replays;
 pub mod store;
+mod telling;
 pub mod templates;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -196,6 +200,7 @@ impl Stores {
             store::incidents::mongo::INDEXES,
             store::notifications::mongo::INDEXES,
             store::intake::mongo::INDEXES,
+            store::templates::mongo::INDEXES,
         ];
         let database = mongo::Database::open(client, name, &indexes.concat()).await?;
         Ok(Self {

@@ -23,7 +23,9 @@ pub(crate) const INCIDENT_REPORTS: &str = "slipway_incident_reports_total";
 pub(crate) const QUEUED: &str = "slipway_notifications_queued_total";
 /// Notifications the mail server took.
 pub(crate) const SENT: &str = "slipway_notifications_sent_total";
-/// Notifications given up.
+/// Notifications of which the mail server's operator said that they arrived.
+pub(crate) const DELIVERED: &str = "slipway_notifications_delivered_total";
+/// Notifications given up, or come back.
 pub(crate) const FAILED: &str = "slipway_notifications_failed_total";
 /// Attempts after which a notification is tried again.
 pub(crate) const RETRIED: &str = "slipway_notifications_retried_total";
@@ -72,7 +74,11 @@ pub(crate) fn describe() {
 fn describe_notifications() {
     describe_counter!(QUEUED, "Notifications put into the queue");
     describe_counter!(SENT, "Notifications the mail server took, by type");
-    describe_counter!(FAILED, "Notifications given up, by type");
+    describe_counter!(
+        DELIVERED,
+        "Notifications of which the mail server's operator said that they arrived, by type"
+    );
+    describe_counter!(FAILED, "Notifications given up or come back, by type");
     describe_counter!(
         RETRIED,
         "Attempts after which a notification is tried again, by type"

@@ -10,11 +10,14 @@ use std::{
 
 use parking_lot::Mutex;
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    io::{
+        AsyncBufRead, AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader,
+    },
     net::{TcpListener, TcpStream},
     sync::{Notify, watch},
     task::{AbortHandle, JoinSet},
 };
+use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 
 /// What the server does about a mail.
 #[derive(Debug, Clone)]
@@ -33,6 +36,18 @@ pub enum Reaction {
     Drop,
     /// Closes the line instead of answering the whole mail, and has taken it.
     TakeAndDrop,
+}
+
+/// How the server is spoken to.
+#[derive(Clone, Default)]
+pub enum Encryption {
+    /// In the open.
+    #[default]
+    None,
+    /// After STARTTLS; before it takes no mail.
+    StartTls(Arc<ServerConfig>),
+    /// From the first byte.
+    Wrapped(Arc<ServerConfig>),
 }
 
 /// A mail that the server took.
@@ -60,6 +75,7 @@ impl Taken {
 struct Shared {
     script: Mutex<HashMap<String, VecDeque<Reaction>>>,
     taken: Mutex<Vec<Taken>>,
+    credentials: Mutex<Vec<String>>,
     count: watch::Sender<usize>,
 }
 
@@ -79,15 +95,28 @@ impl SmtpServer {
         Self::start_on("127.0.0.1:0".parse().expect("an address")).await
     }
 
+    /// A server that is spoken to like this.
+    ///
+    /// # Panics
+    /// If there is no port.
+    pub async fn start_encrypted(encryption: Encryption) -> Self {
+        let address = "127.0.0.1:0".parse().expect("an address");
+        Self::listening(address, encryption).await
+    }
+
     /// A server at this address: one that is back after it was away.
     ///
     /// # Panics
     /// If the port is taken.
     pub async fn start_on(address: SocketAddr) -> Self {
+        Self::listening(address, Encryption::None).await
+    }
+
+    async fn listening(address: SocketAddr, encryption: Encryption) -> Self {
         let listener = TcpListener::bind(address).await.expect("a free port");
         let shared = Arc::new(Shared::default());
         let address = listener.local_addr().expect("it is bound");
-        let listening = tokio::spawn(listen(listener, shared.clone())).abort_handle();
+        let listening = tokio::spawn(listen(listener, encryption, shared.clone())).abort_handle();
         Self {
             address,
             shared,
@@ -119,6 +148,12 @@ impl SmtpServer {
         self.shared.taken.lock().clone()
     }
 
+    /// With what credentials clients signed in, as they came; only over an encrypted line.
+    #[must_use]
+    pub fn credentials(&self) -> Vec<String> {
+        self.shared.credentials.lock().clone()
+    }
+
     /// How many mails it took.
     #[must_use]
     pub fn count(&self) -> usize {
@@ -143,34 +178,98 @@ impl Drop for SmtpServer {
     }
 }
 
-async fn listen(listener: TcpListener, shared: Arc<Shared>) {
+async fn listen(listener: TcpListener, encryption: Encryption, shared: Arc<Shared>) {
     // Dropped with this task: the lines break.
     let mut lines = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         while lines.try_join_next().is_some() {}
-        let shared = Arc::clone(&shared);
+        let (shared, encryption) = (Arc::clone(&shared), encryption.clone());
         lines.spawn(async move {
             // A client that is gone is nothing to a server.
-            let _ = talk(stream, &shared).await;
+            let _ = answer(stream, encryption, &shared).await;
         });
     }
 }
 
-/// One conversation.
-async fn talk(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
+/// One connection: one conversation, or two with STARTTLS between them.
+async fn answer(stream: TcpStream, encryption: Encryption, shared: &Shared) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
+    match encryption {
+        Encryption::None => {
+            let mut line = greeted(stream).await?;
+            talk(&mut line, Security::Open, shared).await?;
+        }
+        Encryption::Wrapped(config) => {
+            let stream = TlsAcceptor::from(config).accept(stream).await?;
+            let mut line = greeted(stream).await?;
+            talk(&mut line, Security::Encrypted, shared).await?;
+        }
+        Encryption::StartTls(config) => {
+            let mut line = greeted(stream).await?;
+            if let End::StartTls = talk(&mut line, Security::StartTlsFirst, shared).await? {
+                let stream = TlsAcceptor::from(config).accept(line.into_inner()).await?;
+                talk(&mut BufReader::new(stream), Security::Encrypted, shared).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn greeted<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> std::io::Result<BufReader<S>> {
     let mut line = BufReader::new(stream);
     line.write_all(b"220 test ESMTP\r\n").await?;
+    Ok(line)
+}
+
+/// What a conversation is fit for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Security {
+    Open,
+    StartTlsFirst,
+    Encrypted,
+}
+
+impl Security {
+    fn greeting(self) -> &'static str {
+        match self {
+            Self::Open => "250-test\r\n250-8BITMIME\r\n250 SMTPUTF8",
+            Self::StartTlsFirst => "250-test\r\n250 STARTTLS",
+            Self::Encrypted => "250-test\r\n250-AUTH PLAIN\r\n250-8BITMIME\r\n250 SMTPUTF8",
+        }
+    }
+}
+
+/// How a conversation ended.
+enum End {
+    Over,
+    StartTls,
+}
+
+/// One conversation.
+async fn talk<L: AsyncBufRead + AsyncWrite + Unpin>(
+    line: &mut L,
+    security: Security,
+    shared: &Shared,
+) -> std::io::Result<End> {
     let (mut to, mut command) = (String::new(), String::new());
     let mut reaction = Reaction::Accept;
     loop {
         command.clear();
         if line.read_line(&mut command).await? == 0 {
-            return Ok(());
+            return Ok(End::Over);
         }
         let verb = command.get(..4).unwrap_or_default().to_ascii_uppercase();
         let answer = match verb.as_str() {
-            "EHLO" => "250-test\r\n250-8BITMIME\r\n250 SMTPUTF8",
+            "EHLO" => security.greeting(),
+            "STAR" if security == Security::StartTlsFirst => {
+                line.write_all(b"220 2.0.0 go on\r\n").await?;
+                return Ok(End::StartTls);
+            }
+            "MAIL" | "AUTH" if security == Security::StartTlsFirst => "530 5.7.0 STARTTLS first",
+            "AUTH" => {
+                shared.credentials.lock().push(command.trim().to_owned());
+                "235 2.7.0 welcome"
+            }
             "RCPT" => {
                 to = address(&command).to_owned();
                 reaction = shared.reaction(&to);
@@ -181,19 +280,19 @@ async fn talk(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
             }
             "DATA" => {
                 line.write_all(b"354 go on\r\n").await?;
-                let text = data(&mut line).await?;
+                let text = data(line).await?;
                 if let Reaction::Hold(told) = &reaction {
                     told.notified().await;
                 }
                 match shared.react(&reaction, &to, text) {
                     Answer::Line(answer) => answer,
                     Answer::Never => return std::future::pending().await,
-                    Answer::Close => return Ok(()),
+                    Answer::Close => return Ok(End::Over),
                 }
             }
             "QUIT" => {
                 line.write_all(b"221 2.0.0 bye\r\n").await?;
-                return Ok(());
+                return Ok(End::Over);
             }
             _ => "250 2.0.0 ok",
         };
@@ -210,7 +309,7 @@ fn address(command: &str) -> &str {
 }
 
 /// Everything up to the line with the lone dot.
-async fn data(line: &mut BufReader<TcpStream>) -> std::io::Result<String> {
+async fn data<L: AsyncBufRead + Unpin>(line: &mut L) -> std::io::Result<String> {
     let mut text = String::new();
     loop {
         let begin = text.len();

@@ -6,6 +6,7 @@ mod activity;
 mod chat;
 mod comment;
 mod dead_letter;
+mod delivery;
 mod event;
 mod incident;
 mod notification;
@@ -28,6 +29,7 @@ pub(crate) use comment::{
 pub(crate) use dead_letter::{
     DeadLetter, DeadLetterSummary, DeadLettersQuery, Replay, ReplayMany, ReplayedMany,
 };
+pub(crate) use delivery::{ConfirmedDeliveries, DeliveriesHook};
 pub(crate) use event::{AcceptedEvent, EventStatus, NewEvent};
 pub(crate) use incident::{AlertsHook, Incident, IncidentsQuery};
 pub(crate) use notification::{AllNotificationsQuery, Notification, NotificationsQuery};

@@ -106,9 +106,10 @@ pub(crate) struct Notification {
 struct Attempt {
     at: Timestamp,
     duration_ms: i64,
-    /// `ACCEPTED`, `TEMPORARY`, `PERMANENT`, `UNREACHABLE` or `INTERRUPTED`.
+    /// `ACCEPTED`, `TEMPORARY`, `PERMANENT`, `UNREACHABLE` or `INTERRUPTED`; `DELIVERED` or
+    /// `BOUNCED` is what the mail server's operator said later.
     outcome: String,
-    /// What the mail server answered; for administrators only.
+    /// What the mail server answered, or its operator said; for administrators only.
     #[schema(required)]
     answer: Option<String>,
 }

@@ -8,6 +8,7 @@ mod auth;
 mod chat;
 mod comments;
 mod dead_letters;
+mod deliveries;
 mod document;
 mod events;
 mod incidents;
@@ -48,6 +49,7 @@ pub(crate) fn router(app: AppState, deadline: Duration) -> Router {
         .merge(templates::routes())
         .merge(dead_letters::routes())
         .merge(incidents::routes())
+        .merge(deliveries::routes())
         .split_for_parts();
     document::describe_errors(&mut document);
     let around = Around {

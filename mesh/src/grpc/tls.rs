@@ -116,6 +116,12 @@ impl Authorities {
             pem: pem.to_vec(),
         })
     }
+
+    /// Their certificates, as they were read.
+    #[must_use]
+    pub fn pem(&self) -> &[u8] {
+        &self.pem
+    }
 }
 
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {

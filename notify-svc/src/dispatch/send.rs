@@ -5,24 +5,18 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use futures::FutureExt as _;
 use jiff::Timestamp;
 use rand::RngExt as _;
-use slipway_mesh::{
-    bus::{Actor, Event, event::Origin},
-    clock::SharedClock,
-    grpc::panic_text,
-    outbox::Wake,
-};
-use slipway_proto::events::{NotificationFailedEvent, NotificationSentEvent, Payload};
+use slipway_mesh::{clock::SharedClock, grpc::panic_text, outbox::Wake};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{Dispatcher, DomainLimits};
 use crate::{
-    SERVICE,
     mail::{Address, Mail, Sending, SharedMailer},
     metrics as m,
     notification::{Attempt, Notification, Outcome, Settled, State},
     preferences::Decision,
     store::notifications::NotificationStore,
+    telling::told_by,
     templates::Library,
 };
 
@@ -252,50 +246,4 @@ fn count(notification: &Notification, now: Timestamp) {
         }
         _ => metrics::counter!(m::RETRIED, "type" => kind).increment(1),
     }
-}
-
-/// The event that tells what became of a notification.
-fn told_by(notification: &Notification) -> Event {
-    let (notification_id, event_id) = (notification.id.0, notification.event_id);
-    let notification_type = notification.kind.clone();
-    let channel = notification.channel.as_str().to_owned();
-    let recipient_id = notification.to.user();
-    let attempts = notification.tries();
-    let at = notification.updated_at;
-    if notification.state == State::Sent {
-        let sent = NotificationSentEvent {
-            notification_id,
-            event_id,
-            notification_type,
-            channel,
-            recipient_id,
-            attempts,
-            sent_at: at,
-        };
-        event(&sent, notification_id, at)
-    } else {
-        let failed = NotificationFailedEvent {
-            notification_id,
-            event_id,
-            notification_type,
-            channel,
-            recipient_id,
-            attempts,
-            failed_at: at,
-        };
-        event(&failed, notification_id, at)
-    }
-}
-
-fn event<P: Payload>(payload: &P, id: Uuid, time: Timestamp) -> Event {
-    Event::new(
-        payload,
-        &Origin {
-            service: SERVICE,
-            key: id,
-            subject: id,
-            actor: &Actor::System,
-            time,
-        },
-    )
 }

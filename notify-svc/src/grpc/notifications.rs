@@ -8,14 +8,16 @@ use slipway_mesh::{
     page,
 };
 use slipway_proto::notify::v1::{
-    GetNotificationRequest, GetNotificationResponse, ListAllNotificationsRequest,
-    ListAllNotificationsResponse, ListNotificationsRequest, ListNotificationsResponse,
-    Notification as Shown, notification_service_server::NotificationService,
+    ConfirmDeliveriesRequest, ConfirmDeliveriesResponse, GetNotificationRequest,
+    GetNotificationResponse, ListAllNotificationsRequest, ListAllNotificationsResponse,
+    ListNotificationsRequest, ListNotificationsResponse, Notification as Shown,
+    notification_service_server::NotificationService,
 };
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use crate::{
+    confirmations::Confirmations,
     notification::{Notification, NotificationId, To},
     recipients::Recipient,
     store::{
@@ -24,12 +26,14 @@ use crate::{
     },
 };
 
+mod deliveries;
 mod shapes;
 
 /// The service.
 pub(crate) struct NotificationApi {
     pub(crate) notifications: Arc<dyn NotificationStore>,
     pub(crate) recipients: Arc<dyn RecipientStore>,
+    pub(crate) confirmations: Confirmations,
 }
 
 #[tonic::async_trait]
@@ -92,6 +96,17 @@ impl NotificationService for NotificationApi {
             notifications,
             next_page_token,
         }))
+    }
+
+    async fn confirm_deliveries(
+        &self,
+        request: Request<ConfirmDeliveriesRequest>,
+    ) -> Result<Response<ConfirmDeliveriesResponse>, Status> {
+        let said = deliveries::said(request.get_ref(), self.confirmations.clock.now())?;
+        let known: Vec<_> = said.iter().flatten().cloned().collect();
+        let taken = self.confirmations.take_up(&known).await;
+        let taken = taken.map_err(Fault::from)?;
+        Ok(Response::new(deliveries::answered(&said, taken)))
     }
 }
 

@@ -21,14 +21,14 @@ use slipway_proto::{
 use tonic::{Request, Response, Status};
 
 use crate::{
-    store::{PAGE_WEIGHT, templates::TemplateStore},
+    store::{
+        PAGE_WEIGHT,
+        templates::{OWN_TYPES, Saved, TemplateStore},
+    },
     templates::{Content, Current, Flaw, Library, OwnType, Source, Version, check, present},
 };
 
 mod shapes;
-
-/// Types that Slipway does not bring along, at most.
-const MAX_OWN_TYPES: usize = 200;
 
 /// The service.
 pub(crate) struct TemplateApi {
@@ -186,12 +186,6 @@ impl TemplateApi {
             if expected.is_some_and(|expected| expected != latest) {
                 return Err(changed());
             }
-            if content.is_some()
-                && !current.has(kind)
-                && current.own_kinds().count() >= MAX_OWN_TYPES
-            {
-                return Err(too_many());
-            }
             let version = Version {
                 kind: kind.to_owned(),
                 number: latest + 1,
@@ -199,16 +193,20 @@ impl TemplateApi {
                 author: author.clone(),
                 at: self.clock.now(),
             };
-            if self.store.append(version).await? {
-                tracing::info!(
-                    kind,
-                    number = latest + 1,
-                    by = author.username,
-                    "templates are changed"
-                );
-                return Ok(self.templates.look().await?);
+            match self.store.append(version).await? {
+                Saved::Stored => {
+                    tracing::info!(
+                        kind,
+                        number = latest + 1,
+                        by = author.username,
+                        "templates are changed"
+                    );
+                    return Ok(self.templates.look().await?);
+                }
+                // Whether that matters is asked again.
+                Saved::Overtaken => {}
+                Saved::Full => return Err(too_many()),
             }
-            // Another was faster: whether that matters is asked again.
         }
     }
 }
@@ -290,7 +288,7 @@ fn too_many() -> Fault {
     Fault::new(
         Kind::Conflict,
         "TOO_MANY_TYPES",
-        format!("There are {MAX_OWN_TYPES} types of your own already. Delete one first."),
+        format!("There are {OWN_TYPES} types of your own already. Delete one first."),
     )
 }
 

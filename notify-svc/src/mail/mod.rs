@@ -8,6 +8,7 @@
 mod files;
 mod message;
 mod smtp;
+mod url;
 
 use std::{str::FromStr, sync::Arc};
 
@@ -16,7 +17,8 @@ use jiff::Timestamp;
 use lettre::message::Mailbox;
 
 pub use files::FileMailer;
-pub use smtp::{MalformedUrl, SmtpMailer};
+pub use smtp::{BadAuthority, SmtpMailer};
+pub use url::{MalformedUrl, SmtpUrl};
 
 use crate::notification::{NotificationId, Subject};
 

@@ -5,10 +5,19 @@ use std::{fmt::Write as _, time::Duration};
 use async_trait::async_trait;
 use lettre::{
     AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor,
-    transport::smtp::{Error, PoolConfig, response::Response},
+    transport::smtp::{
+        Error, PoolConfig,
+        client::{Certificate, CertificateStore, Tls, TlsParameters},
+        response::Response,
+    },
 };
+use slipway_mesh::grpc::Authorities;
 
-use super::{Address, Mail, Mailer, Sender, Sending, message::message};
+use super::{
+    Address, Mail, Mailer, Sender, Sending,
+    message::message,
+    url::{Encryption, SmtpUrl},
+};
 use crate::dispatch::{CONCURRENCY, DEADLINE};
 
 /// How long the server may take for one step of the conversation.
@@ -23,13 +32,10 @@ const IDLE: Duration = Duration::from_secs(30);
 /// Replies that are about our credentials, not about the mail (RFC 4954).
 const OUR_CREDENTIALS: [u16; 4] = [530, 534, 535, 538];
 
-/// A text that is not the URL of a mail server. Says nothing of the text: it may hold a
-/// password.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "must be an smtp:// or smtps:// URL such as smtp://user:password@mail.example:587?tls=required"
-)]
-pub struct MalformedUrl;
+/// Authorities that cannot vouch for a mail server, and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the authorities of the mail server cannot be used: {0}")]
+pub struct BadAuthority(String);
 
 /// Sends by SMTP.
 pub struct SmtpMailer {
@@ -39,23 +45,27 @@ pub struct SmtpMailer {
 }
 
 impl SmtpMailer {
-    /// Mails from `from`, to the server at `url`: `smtp://` (with `?tls=required` or
-    /// `?tls=opportunistic` for STARTTLS) or `smtps://`, with user and password if they
-    /// are needed. Does not connect yet. Must be called within a runtime.
+    /// Mails from `from`, to the server at `url`. Where that is encrypted, `authorities`
+    /// vouch for the server; without them those who vouch for servers of the internet. Does
+    /// not connect yet. Must be called within a runtime.
     ///
     /// # Errors
-    /// If the URL is malformed.
-    pub fn new(url: &str, from: Sender) -> Result<Self, MalformedUrl> {
+    /// If the authorities cannot be used.
+    pub fn new(
+        url: &SmtpUrl,
+        authorities: Option<&Authorities>,
+        from: Sender,
+    ) -> Result<Self, BadAuthority> {
         let pool = PoolConfig::new()
             .max_size(u32::try_from(CONCURRENCY).unwrap_or(u32::MAX))
             .idle_timeout(IDLE);
-        let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(url)
-            .map_err(|_| MalformedUrl)?
-            .timeout(Some(STEP))
-            .pool_config(pool)
-            .build();
+        let transport = url.transport();
+        let mut transport = transport.map_err(|error| BadAuthority(error.to_string()))?;
+        if let Some(authorities) = authorities {
+            transport = transport.tls(vouched_for(url, authorities)?);
+        }
         Ok(Self {
-            transport,
+            transport: transport.timeout(Some(STEP)).pool_config(pool).build(),
             from,
             deadline: DEADLINE,
         })
@@ -65,19 +75,6 @@ impl SmtpMailer {
     #[must_use]
     pub fn within(self, deadline: Duration) -> Self {
         Self { deadline, ..self }
-    }
-
-    /// Whether `text` is a URL that [`SmtpMailer::new`] takes.
-    #[must_use]
-    pub fn is_url(text: &str) -> bool {
-        AsyncSmtpTransport::<Tokio1Executor>::from_url(text).is_ok()
-    }
-
-    /// Whether the URL has a password that would be sent unencrypted.
-    #[must_use]
-    pub fn exposes_password(url: &str) -> bool {
-        let plain = url.starts_with("smtp://") && !url.contains("tls=required");
-        plain && url.contains('@')
     }
 
     async fn try_send(&self, message: Message, to: &Address) -> Sending {
@@ -97,6 +94,23 @@ impl SmtpMailer {
             _ => Sending::Unreachable(failure),
         }
     }
+}
+
+/// How to speak to a server for which only `authorities` vouch.
+fn vouched_for(url: &SmtpUrl, authorities: &Authorities) -> Result<Tls, BadAuthority> {
+    let bad = |error: Error| BadAuthority(error.to_string());
+    let certificates = Certificate::from_pem(authorities.pem()).map_err(bad)?;
+    let parameters = TlsParameters::builder(url.host().to_owned())
+        .certificate_store(CertificateStore::None)
+        .add_root_certificate(certificates)
+        .build()
+        .map_err(bad)?;
+    Ok(match url.encryption() {
+        Encryption::None => Tls::None,
+        Encryption::Opportunistic => Tls::Opportunistic(parameters),
+        Encryption::Required => Tls::Required(parameters),
+        Encryption::Wrapped => Tls::Wrapper(parameters),
+    })
 }
 
 #[async_trait]
@@ -133,32 +147,16 @@ fn answer(response: &Response) -> String {
     text
 }
 
-/// The error with its causes.
+/// The error with its causes, each once: most errors repeat their cause.
 fn told(error: &Error) -> String {
     let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error).and_then(std::error::Error::source);
+    let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
-        let _ = write!(text, ": {error}");
+        let said = error.to_string();
+        if !text.contains(&said) {
+            let _ = write!(text, ": {said}");
+        }
         cause = error.source();
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_password_without_tls_is_noticed() {
-        for (url, exposes) in [
-            ("smtp://localhost:2525", false),
-            ("smtp://u:p@mail.example:587?tls=required", false),
-            ("smtps://u:p@mail.example", false),
-            ("smtp://u:p@mail.example", true),
-            ("smtp://u:p@mail.example?tls=opportunistic", true),
-        ] {
-            assert!(SmtpMailer::is_url(url), "{url}");
-            assert_eq!(SmtpMailer::exposes_password(url), exposes, "{url}");
-        }
-    }
 }

@@ -4,10 +4,12 @@
 //! | module | the rules in it |
 //! | --- | --- |
 //! | [`audience`] | which event notifies whom |
+//! | [`confirmation`] | what the mail server's operator says of a mail that was sent |
 //! | [`outcome`] | what an attempt leads to: sent, tried again, given up |
 //! | [`filter`] | which notifications a reader wants |
 
 pub mod audience;
+pub mod confirmation;
 pub mod filter;
 pub mod outcome;
 mod subject;
@@ -19,6 +21,7 @@ use slipway_mesh::typed_id;
 use uuid::{NoContext, Uuid};
 
 pub use audience::Draft;
+pub use confirmation::{Arrival, Confirmation, Confirmed};
 pub use filter::Filter;
 pub use outcome::{Attempt, Outcome, Settled};
 pub use subject::Subject;

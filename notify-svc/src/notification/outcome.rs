@@ -6,6 +6,7 @@
 //! | refused for good (5xx) | FAILED at once |
 //! | refused for now (4xx), no answer, the line dropped | tried again after each of [`RETRIES`], then FAILED |
 //! | the mail server cannot be reached, or refuses us and not the mail | tried again, for [`GIVE_UP_AFTER`]: that the server is away says nothing about this mail |
+//! | delivered, bounced: what the server's operator said of it later, see [`confirmation`](super::confirmation) | DELIVERED, FAILED |
 //! | interrupted: the process that was sending it ended | tried again at once; whether it was sent is not known |
 
 use std::time::Duration;
@@ -44,6 +45,10 @@ pub enum Outcome {
     Unreachable,
     /// The process that was sending it ended or lost the database: it may have been sent.
     Interrupted,
+    /// The mail server's operator said that it arrived.
+    Delivered,
+    /// The mail server's operator said that it came back.
+    Bounced,
 }
 
 impl Outcome {
@@ -56,6 +61,8 @@ impl Outcome {
             Self::Permanent => "PERMANENT",
             Self::Unreachable => "UNREACHABLE",
             Self::Interrupted => "INTERRUPTED",
+            Self::Delivered => "DELIVERED",
+            Self::Bounced => "BOUNCED",
         }
     }
 }
@@ -64,7 +71,8 @@ impl Outcome {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Attempt {
-    /// When it was begun; of an interrupted one, when that was found.
+    /// When it was begun; of an interrupted one, when that was found; of what the
+    /// operator said, when it happened.
     pub at: Timestamp,
     /// How long it took, in milliseconds.
     pub duration_ms: u64,
@@ -117,7 +125,7 @@ impl Notification {
                 .count()
         };
         let again = match attempt.outcome {
-            Outcome::Accepted | Outcome::Permanent => None,
+            Outcome::Accepted | Outcome::Permanent | Outcome::Delivered | Outcome::Bounced => None,
             Outcome::Temporary => RETRIES.get(before(Outcome::Temporary)).copied(),
             Outcome::Unreachable => {
                 let first = self.attempts.first().map_or(now, |first| first.at);
@@ -129,6 +137,7 @@ impl Notification {
         };
         self.state = match (attempt.outcome, again) {
             (Outcome::Accepted, _) => State::Sent,
+            (Outcome::Delivered, _) => State::Delivered,
             (_, Some(_)) => State::Queued,
             (_, None) => State::Failed,
         };
@@ -173,13 +182,16 @@ impl Notification {
         }
     }
 
-    /// How often it was tried, as far as an attempt came to its end.
+    /// How often it was tried, as far as an attempt came to its end. What was said of a
+    /// mail later is no attempt to send it.
     #[must_use]
     pub fn tries(&self) -> u32 {
-        let ended = self
-            .attempts
-            .iter()
-            .filter(|a| a.outcome != Outcome::Interrupted);
+        let ended = self.attempts.iter().filter(|attempt| {
+            !matches!(
+                attempt.outcome,
+                Outcome::Interrupted | Outcome::Delivered | Outcome::Bounced
+            )
+        });
         u32::try_from(ended.count()).unwrap_or(u32::MAX)
     }
 }

@@ -69,6 +69,7 @@ const MIGRATIONS: &[&str] = &[
     intake::sqlite::SCHEMA,
     RECEIPT_TABLE,
     incidents::sqlite::SCHEMA,
+    templates::sqlite::OWN,
 ];
 
 /// Opens or creates the SQLite file that all stores share.

@@ -162,6 +162,14 @@ pub struct Version {
 }
 
 impl Version {
+    /// Whether it is of a type that Slipway does not bring along, and that is there by it:
+    /// only such a type has a sample.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        let content = self.content.as_ref();
+        content.is_some_and(|content| content.sample.is_some())
+    }
+
     /// The bytes of its texts: what it weighs in a page.
     #[must_use]
     pub fn weight(&self) -> usize {

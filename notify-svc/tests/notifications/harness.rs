@@ -69,7 +69,7 @@ impl Office {
     pub(crate) fn replica_on(&self, stores: Stores) -> Replica {
         let background = Background::default();
         let from = "Slipway <slipway@example.com>".parse().unwrap();
-        let mailer = SmtpMailer::new(&self.server.url(), from).unwrap();
+        let mailer = SmtpMailer::new(&self.server.url().parse().unwrap(), None, from).unwrap();
         let _ = Config::default().build(Dependencies {
             stores: stores.clone(),
             bus: self.bus.clone(),

@@ -7,6 +7,7 @@
 )]
 
 mod conversation;
+mod encrypted;
 mod harness;
 mod life;
 mod outage;

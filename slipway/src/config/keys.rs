@@ -152,14 +152,16 @@ keys! {
         "What the processes of one mesh know each other by", "at least 32 characters", secret;
     SMTP_URL = "smtp_url", Described("mails are files in the data directory"),
         "Where the mail server is; it may hold a user and a password", "an smtp:// or smtps:// URL such as smtp://user:password@mail.example:587?tls=required (STARTTLS)", secret;
+    SMTP_CA_FILE = "smtp_ca_file", Described("the authorities of the internet"),
+        "PEM file with the CA that alone the mail server's certificate is verified with", "a path";
     MAIL_FROM = "mail_from", Value("Slipway <slipway@localhost>"),
         "Whom mails are from", "an email address, with a name if you like, such as Slipway <slipway@example.com>";
     MAIL_RATE = "mail_rate", Value("50"),
         "Mails a second that one process sends to one domain, if there is a mail server", "a whole number from 1 to 100000";
     ALERT_EMAILS = "alert_emails", Described("every administrator"),
         "Who is mailed when something is wrong with the system", "email addresses separated by commas such as ops@example.com,oncall@example.com";
-    WEBHOOK_SECRET = "webhook_secret", Described("there is no POST /hooks/alerts"),
-        "What Grafana and Alertmanager show when they send alerts", "at least 16 characters, none of them a space", secret;
+    WEBHOOK_SECRET = "webhook_secret", Described("there is no POST /hooks/…"),
+        "What those show who send alerts, or say whether mails arrived", "at least 16 visible ASCII characters without spaces", secret;
     PUBLIC_URL = "public_url", Described("http:// and http_addr"),
         "Where users find Slipway: links in mails begin with it", "an http or https URL such as https://slipway.example.com";
     OLLAMA_URL = "ollama_url", Described("the built-in assistant"),

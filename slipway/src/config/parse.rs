@@ -10,7 +10,7 @@ use std::{
 };
 
 use email_address::EmailAddress;
-use notify_svc::mail::{Address, Sender, SmtpMailer};
+use notify_svc::mail::{Address, Sender, SmtpUrl};
 use slipway_mesh::{
     grpc::Origins,
     store::mongo,
@@ -153,9 +153,9 @@ pub(super) fn token_ttl(text: &str) -> Option<Duration> {
     duration(text).filter(|ttl| (MINUTE..=30 * DAY).contains(ttl))
 }
 
-/// As the mail library takes it; the scheme decides about TLS.
-pub(super) fn smtp_url(text: &str) -> Option<Secret> {
-    SmtpMailer::is_url(text).then(|| Secret::new(text.to_owned()))
+/// The scheme, and `tls`, decide about encryption.
+pub(super) fn smtp_url(text: &str) -> Option<SmtpUrl> {
+    text.parse().ok()
 }
 
 pub(super) fn mail_from(text: &str) -> Option<Sender> {

@@ -2,8 +2,12 @@
 
 use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
-use notify_svc::mail::Sender;
-use slipway_mesh::{bus::Security, grpc::Origins, telemetry::logs::Format};
+use notify_svc::mail::{Sender, SmtpUrl};
+use slipway_mesh::{
+    bus::Security,
+    grpc::{Authorities, Origins},
+    telemetry::logs::Format,
+};
 
 use super::{Invalid, Key, Layers, Problem, Secret, kafka, keys, parse, tls::Tls};
 use crate::cli::Role;
@@ -51,7 +55,9 @@ pub struct Settings {
     /// URLs is.
     pub service_secret: Option<Secret>,
     /// Where the mail server is; `None`: mails are files in the data directory.
-    pub smtp_url: Option<Secret>,
+    pub smtp_url: Option<SmtpUrl>,
+    /// Who vouches for it; `None`: those who vouch for servers of the internet.
+    pub smtp_authorities: Option<Authorities>,
     /// Whom mails are from.
     pub mail_from: Sender,
     /// Mails a second that one process sends to one domain, if there is a mail server.
@@ -150,6 +156,7 @@ impl Reader<'_> {
         let token_ttl = self.read(&keys::TOKEN_TTL, parse::token_ttl);
         let service_secret = self.read(&keys::SERVICE_SECRET, parse::service_secret);
         let smtp_url = self.read(&keys::SMTP_URL, parse::smtp_url);
+        let smtp_authorities = self.smtp_authorities(smtp_url.as_ref());
         let mail_from = self.read(&keys::MAIL_FROM, parse::mail_from);
         let mail_rate = self.read(&keys::MAIL_RATE, parse::mail_rate);
         let alert_emails = self.read(&keys::ALERT_EMAILS, parse::emails);
@@ -201,6 +208,7 @@ impl Reader<'_> {
             token_ttl: token_ttl?,
             service_secret,
             smtp_url,
+            smtp_authorities,
             mail_from: mail_from?,
             mail_rate: mail_rate?,
             alert_emails,

@@ -89,6 +89,19 @@ fn a_flag_beats_the_environment_which_beats_the_file_which_beats_the_default() {
 }
 
 #[test]
+fn a_model_is_shown_3_to_20_messages() {
+    let with = |count| Case::new().env("SLIPWAY_CHAT_HISTORY", count);
+    for count in ["3", "20"] {
+        assert!(with(count).settings(Role::All).is_ok(), "{count}");
+    }
+    for count in ["2", "21", "five"] {
+        let problems = with(count).problems(Role::All);
+        let expected = "SLIPWAY_CHAT_HISTORY: must be a whole number from 3 to 20";
+        assert!(problems[0].starts_with(expected), "{problems:?}");
+    }
+}
+
+#[test]
 fn a_file_that_was_asked_for_must_exist_and_replaces_the_default_one() {
     let mut case = Case::new().file("log = \"error\"");
     let other = case.dir.path().join("other.conf");
@@ -210,6 +223,20 @@ fn replicas_on_one_database_are_told_their_keys() {
 }
 
 #[test]
+fn an_authority_of_the_mail_server_needs_a_mail_server_with_tls() {
+    for url in [None, Some("smtp://mail.example")] {
+        let case = Case::new().env("SLIPWAY_SMTP_CA_FILE", "/nowhere/ca.pem");
+        let case = match url {
+            Some(url) => case.env("SLIPWAY_SMTP_URL", url),
+            None => case,
+        };
+        let problems = case.problems(Role::Notify).join("\n");
+        assert!(problems.contains("when smtp_ca_file is set"), "{problems}");
+        assert!(problems.contains("its file cannot be read"), "{problems}");
+    }
+}
+
+#[test]
 fn two_listeners_do_not_share_an_address_unless_the_system_chooses() {
     let same = |port: u16| {
         Case::new()
@@ -232,14 +259,20 @@ fn no_secret_is_shown_by_debug_or_by_any_problem() {
         .env("SLIPWAY_SERVICE_SECRET", SECRET)
         .env("SLIPWAY_MONGODB_URL", &format!("mongodb://ada:{SECRET}@db"))
         .env("SLIPWAY_JWT_KEY_FILE", "keys.pem")
+        .env("SLIPWAY_SMTP_URL", "smtps://ada:hunter2@mail.example")
         .settings(Role::All)
         .unwrap();
-    assert!(!format!("{settings:?}").contains(SECRET));
+    let shown = format!("{settings:?}");
+    assert!(
+        !shown.contains(SECRET) && !shown.contains("hunter2"),
+        "{shown}"
+    );
 
     let malformed = Case::new()
         .env("SLIPWAY_SERVICE_SECRET", "hunter2")
         .env("SLIPWAY_RELEASE_URL", "http://user:hunter2@release")
         .env("SLIPWAY_MONGODB_URL", "mongodb://user:hunter2@a b")
+        .env("SLIPWAY_SMTP_URL", "smtp://user:hunter2@mail?tls=maybe")
         .flag("admin_password", "hunter2");
     let broken = Case::new().file("log = \"info\"\nadmin_password = \"hunter2");
     let number = Case::new().file("admin_password = 12345678");

@@ -1,8 +1,9 @@
-//! TLS between services: the PEM files are read with the configuration, so that what is
+//! TLS between services, and towards the mail server: the PEM files are read with the configuration, so that what is
 //! wrong with them is reported with everything else.
 
 use std::fs;
 
+use notify_svc::mail::SmtpUrl;
 use slipway_mesh::grpc::{Authorities, ClientTls, Identity, Origin, Origins, ServerTls, TlsError};
 
 use super::{Key, keys, settings::Reader};
@@ -38,6 +39,17 @@ impl Reader<'_> {
         });
         let server = identity.map(|identity| ServerTls::new(&identity, clients.as_ref()));
         Tls { server, client }
+    }
+
+    /// Who vouches for the mail server, if they are named.
+    pub(super) fn smtp_authorities(&mut self, url: Option<&SmtpUrl>) -> Option<Authorities> {
+        let key = &keys::SMTP_CA_FILE;
+        if self.layers.sets(key) && !url.is_some_and(SmtpUrl::is_encrypted) {
+            let message = "must be smtps://, or smtp:// with ?tls=required, when smtp_ca_file \
+                           is set: only over TLS do mail servers show certificates";
+            self.problem(&keys::SMTP_URL, message);
+        }
+        self.pem(key, Authorities::from_pem)
     }
 
     fn identity(&mut self) -> Option<Identity> {

@@ -457,12 +457,13 @@ fn mailer(settings: &Settings) -> anyhow::Result<SharedMailer> {
     let from = settings.mail_from.clone();
     Ok(match &settings.smtp_url {
         Some(url) => {
-            if SmtpMailer::exposes_password(url.expose()) {
+            if url.exposes_password() {
                 tracing::warn!(
                     "THE MAIL SERVER'S PASSWORD IS SENT UNENCRYPTED: add ?tls=required to smtp_url"
                 );
             }
-            Arc::new(SmtpMailer::new(url.expose(), from)?)
+            let authorities = settings.smtp_authorities.as_ref();
+            Arc::new(SmtpMailer::new(url, authorities, from)?)
         }
         None => {
             let dir = settings.data_dir.join("mail");

@@ -1,10 +1,18 @@
 //! What reaches people's mailboxes, through the real process.
 
-use std::{collections::BTreeSet, fs, path::Path, time::Duration};
+use std::{collections::BTreeSet, fs, path::Path, sync::Arc, time::Duration};
 
-use notify_svc::testing::SmtpServer;
+use notify_svc::testing::{Encryption, SmtpServer};
 use rusqlite::Connection;
-use slipway_tests::{Options, Process, Team};
+use rustls::{
+    ServerConfig,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+};
+use slipway_tests::{
+    Client, Options, Process, Team,
+    certificates::{Authority, Files},
+};
 
 /// What has not arrived by then never will.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -76,6 +84,82 @@ async fn without_a_mail_server_an_assignment_and_a_hotfix_are_files() {
             mail.contains("https://slipway.example.com/tasks/"),
             "{mail}"
         );
+    }
+}
+
+/// How a mail server speaks TLS with this certificate.
+fn speaks_tls(files: &Files) -> Arc<ServerConfig> {
+    let certificate = CertificateDer::from_pem_file(&files.cert).unwrap();
+    let key = PrivateKeyDer::from_pem_file(&files.key).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key);
+    Arc::new(config.unwrap())
+}
+
+/// The first attempt to send the only mail, as administrators see it.
+async fn first_attempt(admin: &Client) -> serde_json::Value {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let log = admin.get("/admin/notifications").await.unwrap().expect(200);
+        let attempt = &log["items"][0]["attempts"][0];
+        if attempt.is_object() {
+            return attempt.clone();
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{log:#}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn the_mail_server_is_known_by_its_authority_and_the_password_is_in_no_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let authority = Authority::new("of the mail server").unwrap();
+    let files = authority.write(&dir.path().join("right")).unwrap();
+    let other = Authority::new("of somebody else").unwrap();
+    let wrong = other.write(&dir.path().join("wrong")).unwrap().ca;
+    let config = speaks_tls(&files);
+    for (encryption, scheme, query) in [
+        (Encryption::Wrapped(config.clone()), "smtps", ""),
+        (
+            Encryption::StartTls(config.clone()),
+            "smtp",
+            "?tls=required",
+        ),
+    ] {
+        let mails = SmtpServer::start_encrypted(encryption).await;
+        let address = format!("localhost:{}", mails.address().port());
+        let url = format!("{scheme}://desk:hunter2@{address}{query}");
+        for (ca, outcome) in [(&wrong, "UNREACHABLE"), (&files.ca, "ACCEPTED")] {
+            let options = Options::default()
+                .env("SLIPWAY_SMTP_URL", &url)
+                .env("SLIPWAY_SMTP_CA_FILE", ca.to_str().unwrap())
+                .env("SLIPWAY_LOG", "debug");
+            let server = Process::start_with(&options).await.unwrap();
+            let team = Team::new(&server, 1).await.unwrap();
+            team.release("Spring", &[0]).await.unwrap();
+            let attempt = first_attempt(&team.admin).await;
+            assert_eq!(attempt["outcome"], outcome, "{attempt}");
+            let trusted = outcome == "ACCEPTED";
+            let answer = attempt["answer"].as_str().unwrap();
+            assert_eq!(
+                answer.contains("invalid peer certificate"),
+                !trusted,
+                "{answer}"
+            );
+            assert_eq!(mails.count(), usize::from(trusted));
+            assert_eq!(mails.credentials().is_empty(), !trusted);
+            server.signal("TERM").await.unwrap();
+            let (status, log) = server.ended().await.unwrap();
+            assert!(status.success());
+            assert!(
+                !log.contains("hunter2") && !answer.contains("hunter2"),
+                "{log}"
+            );
+            assert!(trusted || log.contains("mail server"), "it is said: {log}");
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! there; what is opened several times is one queue.
 
 pub(super) mod claims;
+pub(super) mod confirmations;
 pub(super) mod lists;
 pub(super) mod outcomes;
 
@@ -30,6 +31,9 @@ macro_rules! tests {
             claims::claims_are_taken_back_once_whoever_races
             outcomes::an_outcome_is_stored_with_its_events
             outcomes::an_outcome_without_a_claim_is_refused_and_leaves_nothing
+            confirmations::what_is_said_of_a_mail_is_stored_with_its_events
+            confirmations::only_what_is_sent_is_confirmed
+            confirmations::of_words_that_race_one_is_stored
             outcomes::what_waits_is_counted
             outcomes::what_is_old_and_done_is_deleted
             lists::filters_select_what_a_naive_reader_would

@@ -90,6 +90,23 @@ pub trait NotificationStore: Check {
     /// If the database is away.
     async fn get(&self, id: NotificationId) -> Result<Option<Notification>, StoreError>;
 
+    /// Those of `ids` that there are, in any order.
+    ///
+    /// # Errors
+    /// If the database is away.
+    async fn by_ids(&self, ids: &[NotificationId]) -> Result<Vec<Notification>, StoreError>;
+
+    /// Stores what was said of a notification that is SENT, with the events that tell of
+    /// it, in one write; `false`, and nothing is stored, if it is not SENT any more.
+    ///
+    /// # Errors
+    /// If the database is away. Then it is not known whether it is stored: try again.
+    async fn confirm(
+        &self,
+        notification: &Notification,
+        events: Vec<Event>,
+    ) -> Result<bool, StoreError>;
+
     /// All notifications that tell of an event.
     ///
     /// # Errors

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use futures::future::join_all;
+use futures::{StreamExt as _, future::join_all, stream};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use slipway_proto::events::UserRef;
+use tokio::sync::Barrier;
 use uuid::Uuid;
 
-use super::{Head, TemplateStore, VERSIONS_KEPT};
+use super::{Head, OWN_TYPES, Saved, TemplateStore, VERSIONS_KEPT};
 use crate::templates::{Content, Source, Version};
 
 /// Defines the suite for a backend: `tests!({ (guard, open) })`.
@@ -20,6 +21,8 @@ macro_rules! tests {
             of_saves_that_race_one_is_stored
             the_versions_of_a_type_are_listed_newest_first
             old_versions_make_room
+            administrators_have_so_many_types_of_their_own_and_no_more
+            of_types_that_race_for_the_last_place_one_has_it
         );
     };
     ($setup:block: $($name:ident)*) => {
@@ -63,7 +66,8 @@ fn version(kind: &str, number: u64) -> Version {
 
 async fn append(store: &Store, kind: &str, numbers: impl IntoIterator<Item = u64>) {
     for number in numbers {
-        assert!(store.append(version(kind, number)).await.unwrap());
+        let saved = store.append(version(kind, number)).await.unwrap();
+        assert_eq!(saved, Saved::Stored);
     }
 }
 
@@ -89,10 +93,12 @@ pub(super) async fn a_version_is_read_as_it_was_written(open: impl Fn() -> Store
 
 pub(super) async fn only_the_next_number_is_stored(open: impl Fn() -> Store) {
     let store = open();
-    assert!(!store.append(version("a-type", 2)).await.unwrap());
+    let saved = store.append(version("a-type", 2)).await.unwrap();
+    assert_eq!(saved, Saved::Overtaken);
     append(&store, "a-type", 1..=2).await;
     for number in [1, 2, 4] {
-        assert!(!store.append(version("a-type", number)).await.unwrap());
+        let saved = store.append(version("a-type", number)).await.unwrap();
+        assert_eq!(saved, Saved::Overtaken);
     }
     assert_eq!(store.heads().await.unwrap(), [head("a-type", 2)]);
     let kept = store.versions("a-type", u64::MAX, 9).await.unwrap();
@@ -107,8 +113,8 @@ pub(super) async fn of_saves_that_race_one_is_stored(open: impl Fn() -> Store) {
             let mut version = version("a-type", number);
             version.author.username = format!("racer-{n}");
             tokio::spawn(async move {
-                let stored = store.append(version).await.unwrap();
-                stored.then(|| format!("racer-{n}"))
+                let saved = store.append(version).await.unwrap();
+                (saved == Saved::Stored).then(|| format!("racer-{n}"))
             })
         });
         let winners: Vec<String> = join_all(racing)
@@ -145,4 +151,51 @@ pub(super) async fn old_versions_make_room(open: impl Fn() -> Store) {
     let numbers: Vec<_> = kept.iter().map(|version| version.number).collect();
     let expected: Vec<_> = (3..=VERSIONS_KEPT + 2).rev().collect();
     assert_eq!(numbers, expected);
+}
+
+/// Saves the first version of so many types of administrators' own.
+async fn fill(store: &Store, types: usize) {
+    let saves = (0..types).map(|n| store.append(version(&format!("own-{n}"), 1)));
+    let saved = stream::iter(saves).buffer_unordered(8);
+    let all_stored = saved.all(async |saved| saved.unwrap() == Saved::Stored);
+    assert!(all_stored.await);
+}
+
+pub(super) async fn administrators_have_so_many_types_of_their_own_and_no_more(
+    open: impl Fn() -> Store,
+) {
+    let store = open();
+    fill(&store, OWN_TYPES).await;
+    let save = async |version| store.append(version).await.unwrap();
+    assert_eq!(save(version("one-more", 1)).await, Saved::Full);
+    assert_eq!(store.heads().await.unwrap().len(), OWN_TYPES);
+    // One that is there can be saved, and one that came with Slipway, which has no sample.
+    assert_eq!(save(version("own-7", 2)).await, Saved::Stored);
+    let mut edited = version("task.assigned", 1);
+    edited.content.as_mut().unwrap().sample = None;
+    assert_eq!(save(edited).await, Saved::Stored);
+    assert_eq!(save(version("one-more", 1)).await, Saved::Full);
+    // One that is deleted makes room, and needs room to come back.
+    let gone = version("own-7", 3);
+    assert_eq!((gone.is_own(), save(gone).await), (false, Saved::Stored));
+    assert_eq!(save(version("one-more", 1)).await, Saved::Stored);
+    assert_eq!(save(version("own-7", 4)).await, Saved::Full);
+}
+
+pub(super) async fn of_types_that_race_for_the_last_place_one_has_it(open: impl Fn() -> Store) {
+    const RACERS: usize = 10;
+    fill(&open(), OWN_TYPES - 1).await;
+    let barrier = Arc::new(Barrier::new(RACERS));
+    let racing = (0..RACERS).map(|n| {
+        let (store, barrier) = (open(), barrier.clone());
+        tokio::spawn(async move {
+            barrier.wait().await;
+            store.append(version(&format!("racer-{n}"), 1)).await
+        })
+    });
+    let saved: Vec<_> = join_all(racing).await;
+    let saved: Vec<_> = saved.into_iter().map(|one| one.unwrap().unwrap()).collect();
+    let count = |wanted| saved.iter().filter(|one| **one == wanted).count();
+    assert_eq!((count(Saved::Stored), count(Saved::Full)), (1, RACERS - 1));
+    assert_eq!(open().heads().await.unwrap().len(), OWN_TYPES);
 }

@@ -1,7 +1,7 @@
 //! What administrators have saved of templates, in a database: the latest version of each
 //! type, and those before it.
 
-pub(super) mod mongo;
+pub(crate) mod mongo;
 pub(super) mod sqlite;
 
 #[cfg(test)]
@@ -18,6 +18,20 @@ use crate::templates::Version;
 
 /// Versions kept of each type, the latest among them.
 pub const VERSIONS_KEPT: u64 = 50;
+
+/// Types of administrators' own, as far as they are not deleted, at most.
+pub const OWN_TYPES: usize = 200;
+
+/// What became of a save.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Saved {
+    /// It is stored.
+    Stored,
+    /// Another was faster: its number is not the next.
+    Overtaken,
+    /// There are [`OWN_TYPES`] already.
+    Full,
+}
 
 /// How far a type has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,11 +69,12 @@ pub trait TemplateStore: Check {
         limit: u32,
     ) -> Result<Vec<Version>, StoreError>;
 
-    /// Stores the version that follows the latest one of its type; `false`, and nothing is
-    /// stored, if its number is not the next. Of the versions before, only
-    /// [`VERSIONS_KEPT`] stay.
+    /// Stores the version that follows the latest one of its type, unless its number is
+    /// not the next, or it would be of one of administrators' own types too many: those
+    /// whose latest version has a sample. Of the versions before, only [`VERSIONS_KEPT`]
+    /// stay.
     ///
     /// # Errors
     /// If the database is away. Then it is not known whether it is stored.
-    async fn append(&self, version: Version) -> Result<bool, StoreError>;
+    async fn append(&self, version: Version) -> Result<Saved, StoreError>;
 }

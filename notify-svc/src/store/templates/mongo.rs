@@ -1,5 +1,10 @@
 //! Saved templates in MongoDB: a document for each type, with the versions that are kept
 //! inside, the oldest first. So saving is one write, on the number it follows.
+//!
+//! Each of administrators' own types has a slot, of which there are [`OWN_TYPES`]; a unique
+//! index gives none to two. So there are never more types, whoever saves at the same time.
+
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use futures::TryStreamExt as _;
@@ -10,14 +15,22 @@ use mongodb::{
 use serde::{Deserialize, Serialize};
 use slipway_mesh::{
     life::Check,
-    store::mongo::{Database, StorageError, bounded, from_bson, malformed, to_bson},
+    store::mongo::{Database, Index, StorageError, bounded, from_bson, malformed, to_bson},
 };
 use slipway_proto::events::UserRef;
 
-use super::{Head, TemplateStore, VERSIONS_KEPT};
+use super::{Head, OWN_TYPES, Saved, TemplateStore, VERSIONS_KEPT};
 use crate::{store::StoreError, templates::Version};
 
 const TEMPLATES: &str = "templates";
+
+/// The index that gives each slot once.
+const ONE_SLOT: &str = "one_slot";
+
+/// Its indexes.
+pub(crate) const INDEXES: &[Index] = &[Index::on(TEMPLATES, ONE_SLOT, &[("slot", 1)])
+    .unique()
+    .having("slot")];
 
 /// The version of the documents' schema.
 const SCHEMA: i32 = 1;
@@ -37,6 +50,9 @@ struct TypeDocument {
     schema: i32,
     /// Of the latest version.
     number: i64,
+    /// Of a type of administrators' own that is not deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    slot: Option<i64>,
     versions: Vec<VersionDocument>,
 }
 
@@ -59,8 +75,16 @@ struct HeadDocument {
     number: i64,
 }
 
+/// The slot of a type.
+#[derive(Debug, Deserialize)]
+struct SlotDocument {
+    #[serde(rename = "_id")]
+    id: String,
+    slot: i64,
+}
+
 impl MongoTemplateStore {
-    /// The templates in `database`. Everything is found by `_id`.
+    /// The templates in `database`, which has [`INDEXES`]. They are found by `_id`.
     pub(crate) fn new(database: &Database) -> Self {
         Self {
             templates: database.collection(TEMPLATES),
@@ -82,7 +106,35 @@ impl MongoTemplateStore {
         bounded(async { find.await?.try_collect().await }).await
     }
 
-    async fn store(&self, version: &Version) -> Result<bool, StorageError> {
+    /// A slot for a type: the one it has, or one that is free; `None` if there is none.
+    async fn slot(&self, kind: &str) -> Result<Option<i64>, StorageError> {
+        let documents = self.templates.clone_with_type::<SlotDocument>();
+        let find = documents
+            .find(doc! { "slot": { "$exists": true } })
+            .projection(doc! { "slot": 1 });
+        let found: Vec<_> = bounded(async { find.await?.try_collect().await }).await?;
+        let taken: BTreeMap<_, _> = found.into_iter().map(|one| (one.slot, one.id)).collect();
+        let own = taken.iter().find(|(_, id)| *id == kind);
+        let slots = 0..i64::try_from(OWN_TYPES).map_err(malformed)?;
+        let mut free = slots.filter(|slot| !taken.contains_key(slot));
+        Ok(own.map(|(slot, _)| *slot).or_else(|| free.next()))
+    }
+
+    async fn save(&self, version: &Version) -> Result<Saved, StorageError> {
+        let slot = match version.is_own() {
+            true => match self.slot(&version.kind).await? {
+                None => return Ok(Saved::Full),
+                slot => slot,
+            },
+            false => None,
+        };
+        match self.store(version, slot).await? {
+            true => Ok(Saved::Stored),
+            false => Ok(Saved::Overtaken),
+        }
+    }
+
+    async fn store(&self, version: &Version, slot: Option<i64>) -> Result<bool, StorageError> {
         let number = i64::try_from(version.number).map_err(malformed)?;
         let stored = VersionDocument::try_from(version)?;
         if number == 1 {
@@ -90,6 +142,7 @@ impl MongoTemplateStore {
                 id: version.kind.clone(),
                 schema: SCHEMA,
                 number,
+                slot,
                 versions: vec![stored],
             };
             let insert = self.templates.insert_one(document);
@@ -98,9 +151,13 @@ impl MongoTemplateStore {
         let still = doc! { "_id": &version.kind, "number": number - 1 };
         let kept = i64::try_from(VERSIONS_KEPT).map_err(malformed)?;
         let versions = vec![serialize_to_bson(&stored).map_err(malformed)?];
-        let update = doc! {
+        let mut update = doc! {
             "$set": { "number": number },
             "$push": { "versions": { "$each": versions, "$slice": -kept } },
+        };
+        match slot {
+            Some(slot) => update.insert("$set", doc! { "number": number, "slot": slot }),
+            None => update.insert("$unset", doc! { "slot": "" }),
         };
         let update = self.templates.update_one(still, update);
         let updated = bounded(update.into_future()).await?;
@@ -154,13 +211,15 @@ impl TemplateStore for MongoTemplateStore {
             .collect())
     }
 
-    async fn append(&self, version: Version) -> Result<bool, StoreError> {
+    async fn append(&self, version: Version) -> Result<Saved, StoreError> {
         loop {
-            match self.store(&version).await {
+            match self.save(&version).await {
                 // Tried again: if another was faster, the number shows it.
                 Err(error) if error.gave_way() => {}
-                Err(error) if error.duplicate_key().is_some() => return Ok(false),
-                stored => return Ok(stored?),
+                // Another type was faster at this slot.
+                Err(error) if error.duplicate_key() == Some(ONE_SLOT) => {}
+                Err(error) if error.duplicate_key().is_some() => return Ok(Saved::Overtaken),
+                saved => return Ok(saved?),
             }
         }
     }
@@ -220,7 +279,7 @@ mod tests {
         let Some(scratch) = Scratch::database().await else {
             return;
         };
-        let database = Database::open(scratch.client(), scratch.name(), &[]).await;
+        let database = Database::open(scratch.client(), scratch.name(), INDEXES).await;
         let store: Arc<dyn TemplateStore> = Arc::new(MongoTemplateStore::new(&database.unwrap()));
         (scratch, move || store.clone())
     });

@@ -8,7 +8,7 @@ use slipway_mesh::{
 };
 use slipway_proto::events::UserRef;
 
-use super::{Head, TemplateStore, VERSIONS_KEPT};
+use super::{Head, OWN_TYPES, Saved, TemplateStore, VERSIONS_KEPT};
 use crate::{store::StoreError, templates::Version};
 
 /// Its tables.
@@ -26,6 +26,16 @@ pub(in crate::store) const SCHEMA: &str = "
         at          INTEGER NOT NULL, -- ms since the epoch
         PRIMARY KEY (kind, number)
     ) STRICT;
+";
+
+/// Which types are administrators' own: so many there may be.
+pub(in crate::store) const OWN: &str = "
+    ALTER TABLE templates ADD COLUMN own INTEGER NOT NULL DEFAULT 0;
+    UPDATE templates SET own = 1 WHERE EXISTS (
+        SELECT 1 FROM template_versions v
+        WHERE v.kind = templates.kind AND v.number = templates.number
+          AND json_extract(v.content, '$.sample') IS NOT NULL);
+    CREATE INDEX templates_own ON templates (kind) WHERE own = 1;
 ";
 
 const COLUMNS: &str = "SELECT v.kind, v.number, v.content, v.author_id, v.author_name, v.at \
@@ -101,28 +111,31 @@ impl TemplateStore for SqliteTemplateStore {
         Ok(versions.await?)
     }
 
-    async fn append(&self, version: Version) -> Result<bool, StoreError> {
+    async fn append(&self, version: Version) -> Result<Saved, StoreError> {
         Ok(self.db.write(move |c| append(c, &version)).await?)
     }
 }
 
-fn append(c: &Connection, version: &Version) -> Result<bool, StorageError> {
+fn append(c: &Connection, version: &Version) -> Result<Saved, StorageError> {
     let latest: Option<u64> = c
         .prepare_cached("SELECT number FROM templates WHERE kind = ?1")?
         .query_row([&version.kind], |row| row.get(0))
         .optional()?;
     if latest.unwrap_or(0) + 1 != version.number {
-        return Ok(false);
+        return Ok(Saved::Overtaken);
+    }
+    if version.is_own() && others(c, &version.kind)? >= OWN_TYPES {
+        return Ok(Saved::Full);
     }
     let content = version.content.as_ref().map(serde_json::to_string);
     let content = content
         .transpose()
         .map_err(|error| StorageError::Unusable(error.to_string()))?;
     c.prepare_cached(
-        "INSERT INTO templates (kind, number) VALUES (?1, ?2)
-         ON CONFLICT (kind) DO UPDATE SET number = excluded.number",
+        "INSERT INTO templates (kind, number, own) VALUES (?1, ?2, ?3)
+         ON CONFLICT (kind) DO UPDATE SET number = excluded.number, own = excluded.own",
     )?
-    .execute(params![version.kind, version.number])?;
+    .execute(params![version.kind, version.number, version.is_own()])?;
     c.prepare_cached(
         "INSERT INTO template_versions (kind, number, content, author_id, author_name, at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -140,7 +153,15 @@ fn append(c: &Connection, version: &Version) -> Result<bool, StorageError> {
             version.kind,
             version.number.saturating_sub(VERSIONS_KEPT)
         ])?;
-    Ok(true)
+    Ok(Saved::Stored)
+}
+
+/// How many other types are administrators' own.
+fn others(c: &Connection, kind: &str) -> Result<usize, StorageError> {
+    let others = c
+        .prepare_cached("SELECT count(*) FROM templates WHERE own = 1 AND kind <> ?1")?
+        .query_row([kind], |row| row.get(0))?;
+    Ok(others)
 }
 
 fn version(row: &Row<'_>) -> Result<Version, rusqlite::Error> {

@@ -13,7 +13,7 @@ use crate::{
     store::notifications::Backlog,
 };
 
-fn told(notification: &Notification) -> Event {
+pub(super) fn told(notification: &Notification) -> Event {
     let payload = NotificationSentEvent {
         notification_id: notification.id.0,
         event_id: notification.event_id,
@@ -33,7 +33,7 @@ fn told(notification: &Notification) -> Event {
     Event::new(&payload, &origin)
 }
 
-fn attempt(outcome: Outcome) -> Attempt {
+pub(super) fn attempt(outcome: Outcome) -> Attempt {
     Attempt::new(after(40), Duration::from_millis(10), outcome, "an answer")
 }
 

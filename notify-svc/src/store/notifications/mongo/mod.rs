@@ -166,9 +166,10 @@ impl MongoNotificationStore {
         found.into_iter().map(Notification::try_from).collect()
     }
 
-    async fn store_outcome(
+    /// Stores a changed notification with its events if `still` holds of it.
+    async fn store_change(
         &self,
-        claim: Uuid,
+        still: Document,
         notification: &Notification,
         events: &[Event],
     ) -> Result<bool, StorageError> {
@@ -189,7 +190,6 @@ impl MongoNotificationStore {
             let entries = serialize_to_bson(&outbox).map_err(malformed)?;
             update.insert("$push", doc! { "outbox": { "$each": entries } });
         }
-        let still = doc! { "state": "SENDING", "claim": claim.to_string() };
         let id = notification.id.to_string();
         Ok(self.change(&[id], still, update).await? == 1)
     }
@@ -218,7 +218,8 @@ impl NotificationStore for MongoNotificationStore {
         notification: &Notification,
         events: Vec<Event>,
     ) -> Result<bool, StoreError> {
-        Ok(self.store_outcome(claim, notification, &events).await?)
+        let still = doc! { "state": "SENDING", "claim": claim.to_string() };
+        Ok(self.store_change(still, notification, &events).await?)
     }
 
     async fn take_back(
@@ -250,6 +251,23 @@ impl NotificationStore for MongoNotificationStore {
         let find = self.notifications.find_one(doc! { "_id": id.to_string() });
         let found = bounded(find.into_future()).await?;
         Ok(found.map(Notification::try_from).transpose()?)
+    }
+
+    async fn by_ids(&self, ids: &[NotificationId]) -> Result<Vec<Notification>, StoreError> {
+        let ids: Vec<_> = ids.iter().map(NotificationId::to_string).collect();
+        let find = self.notifications.find(doc! { "_id": { "$in": ids } });
+        let found: Vec<_> = bounded(async { find.await?.try_collect().await }).await?;
+        let notifications = found.into_iter().map(Notification::try_from);
+        Ok(notifications.collect::<Result<_, _>>()?)
+    }
+
+    async fn confirm(
+        &self,
+        notification: &Notification,
+        events: Vec<Event>,
+    ) -> Result<bool, StoreError> {
+        let still = doc! { "state": "SENT" };
+        Ok(self.store_change(still, notification, &events).await?)
     }
 
     async fn of_event(&self, event_id: Uuid) -> Result<Vec<Notification>, StoreError> {

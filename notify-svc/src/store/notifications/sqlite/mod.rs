@@ -97,7 +97,7 @@ impl NotificationStore for SqliteNotificationStore {
     ) -> Result<bool, StoreError> {
         let notification = notification.clone();
         let settle = self.db.write(move |c| {
-            let settled = settle(c, claim, &notification)?;
+            let settled = settle(c, Guard::Claim(claim), &notification)?;
             if settled {
                 append(c, &events)?;
             }
@@ -132,6 +132,37 @@ impl NotificationStore for SqliteNotificationStore {
             Ok::<_, StorageError>(found)
         });
         Ok(get.await?)
+    }
+
+    async fn by_ids(&self, ids: &[NotificationId]) -> Result<Vec<Notification>, StoreError> {
+        let ids = ids.to_vec();
+        let by_ids = self.db.read(move |c| {
+            let mut query = c.prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM notifications WHERE id = ?1"
+            ))?;
+            let mut found = Vec::new();
+            for id in ids {
+                found.extend(query.query_row([id.to_string()], notification).optional()?);
+            }
+            Ok::<_, StorageError>(found)
+        });
+        Ok(by_ids.await?)
+    }
+
+    async fn confirm(
+        &self,
+        notification: &Notification,
+        events: Vec<Event>,
+    ) -> Result<bool, StoreError> {
+        let notification = notification.clone();
+        let confirm = self.db.write(move |c| {
+            let confirmed = settle(c, Guard::Sent, &notification)?;
+            if confirmed {
+                append(c, &events)?;
+            }
+            Ok::<_, StorageError>(confirmed)
+        });
+        Ok(confirm.await?)
     }
 
     async fn of_event(&self, event_id: Uuid) -> Result<Vec<Notification>, StoreError> {
@@ -191,17 +222,31 @@ fn claim_due(
     Ok(claimed)
 }
 
-fn settle(c: &Connection, claim: Uuid, notification: &Notification) -> Result<bool, StorageError> {
+/// What must hold of a notification for its change to be stored.
+#[derive(Clone, Copy)]
+enum Guard {
+    /// It is claimed by this claim.
+    Claim(Uuid),
+    /// It is SENT.
+    Sent,
+}
+
+fn settle(c: &Connection, guard: Guard, notification: &Notification) -> Result<bool, StorageError> {
+    let (state, claim) = match guard {
+        Guard::Claim(claim) => ("SENDING", Some(claim.to_string())),
+        Guard::Sent => ("SENT", None),
+    };
     let changed = c
         .prepare_cached(
             "UPDATE notifications
-             SET state = ?3, reason = ?4, due_at = ?5, attempts = ?6, updated_at = ?7,
+             SET state = ?4, reason = ?5, due_at = ?6, attempts = ?7, updated_at = ?8,
                  claim = NULL, claimed_until = NULL
-             WHERE id = ?1 AND claim = ?2",
+             WHERE id = ?1 AND state = ?2 AND claim IS ?3",
         )?
         .execute(params![
             notification.id.to_string(),
-            claim.to_string(),
+            state,
+            claim,
             notification.state.as_str(),
             notification.reason,
             to_column(notification.due_at),

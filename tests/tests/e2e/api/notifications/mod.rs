@@ -1,6 +1,7 @@
 //! Preferences, the log of notifications, templates, and events of other programs. The
 //! mails are files.
 
+mod deliveries;
 mod events;
 mod history;
 mod preferences;

@@ -1,0 +1,229 @@
+//! What the mail server's operator says of mails that were sent: taken up, once.
+//!
+//! Of several at once, all are looked up together, decided on, and those that change a
+//! notification are stored: guarded by its state, so that of two replicas that hear
+//! different things one has its way and the other learns of it.
+
+use std::{collections::HashMap, sync::Arc};
+
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use slipway_mesh::{clock::SharedClock, outbox::Wake};
+
+use crate::{
+    metrics as m,
+    notification::{Confirmation, Confirmed, Notification, NotificationId, State},
+    store::{StoreError, notifications::NotificationStore},
+    telling::told_by,
+};
+
+/// How many are stored at the same time.
+const AT_ONCE: usize = 16;
+
+/// How often it is decided anew because others were faster. A notification changes by
+/// this once, so a second time is enough.
+const TRIES: usize = 3;
+
+/// What became of a confirmation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// The log says so, by this one or by an earlier one.
+    Recorded,
+    /// The log has another end of it, which stays.
+    Contradicts,
+    /// The log does not say yet that it was sent: to be repeated.
+    TooEarly,
+    /// There is no such notification, or not any more.
+    Unknown,
+}
+
+/// Takes up confirmations.
+pub(crate) struct Confirmations {
+    pub(crate) store: Arc<dyn NotificationStore>,
+    pub(crate) clock: SharedClock,
+    pub(crate) outbox: Wake,
+}
+
+impl Confirmations {
+    /// Takes up what was said, in this order; what became of each. A repetition changes
+    /// nothing and is answered alike.
+    ///
+    /// # Errors
+    /// If the database is away: then it is not known which are stored, and all of it is to
+    /// be repeated.
+    pub(crate) async fn take_up(&self, said: &[Confirmation]) -> Result<Vec<Taken>, StoreError> {
+        for _ in 0..TRIES {
+            let known = self.look_up(said).await?;
+            let (taken, changed) = self.decide(said, known);
+            if self.store(changed).await? {
+                return Ok(taken);
+            }
+        }
+        Err(StoreError(format!("others were faster {TRIES} times")))
+    }
+
+    async fn look_up(
+        &self,
+        said: &[Confirmation],
+    ) -> Result<HashMap<NotificationId, Notification>, StoreError> {
+        let mut ids: Vec<_> = said.iter().map(|confirmation| confirmation.id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let found = self.store.by_ids(&ids).await?;
+        Ok(found.into_iter().map(|found| (found.id, found)).collect())
+    }
+
+    /// What becomes of each, and the notifications that change by it.
+    fn decide(
+        &self,
+        said: &[Confirmation],
+        mut known: HashMap<NotificationId, Notification>,
+    ) -> (Vec<Taken>, Vec<Notification>) {
+        let (now, mut changed) = (self.clock.now(), Vec::new());
+        let taken = said.iter().map(|confirmation| {
+            let Some(notification) = known.get_mut(&confirmation.id) else {
+                return Taken::Unknown;
+            };
+            match notification.confirm(confirmation, now) {
+                Confirmed::Changed(next) => {
+                    notification.clone_from(&next);
+                    changed.push(*next);
+                    Taken::Recorded
+                }
+                Confirmed::Already => Taken::Recorded,
+                Confirmed::Contradicts => Taken::Contradicts,
+                Confirmed::TooEarly => Taken::TooEarly,
+            }
+        });
+        (taken.collect(), changed)
+    }
+
+    /// Whether all of them are stored; `false` if one has changed meanwhile.
+    async fn store(&self, changed: Vec<Notification>) -> Result<bool, StoreError> {
+        let storing = changed.into_iter().map(|next| self.store_one(next));
+        let stored = stream::iter(storing).buffer_unordered(AT_ONCE);
+        stored.try_fold(true, async |all, one| Ok(all && one)).await
+    }
+
+    async fn store_one(&self, next: Notification) -> Result<bool, StoreError> {
+        let events = match next.state {
+            State::Failed => vec![told_by(&next)],
+            _ => vec![],
+        };
+        let tells = !events.is_empty();
+        let stored = self.store.confirm(&next, events).await?;
+        if stored {
+            count(&next);
+            if tells {
+                self.outbox.wake(next.id.0);
+            }
+        }
+        Ok(stored)
+    }
+}
+
+fn count(notification: &Notification) {
+    let kind = notification.kind.clone();
+    if notification.state == State::Failed {
+        tracing::error!(notification = %notification.id, kind, reason = notification.reason,
+            "a mail came back");
+        metrics::counter!(m::FAILED, "type" => kind).increment(1);
+    } else {
+        metrics::counter!(m::DELIVERED, "type" => kind).increment(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jiff::Timestamp;
+    use serde_json::json;
+    use slipway_mesh::clock::SystemClock;
+    use tempfile::TempDir;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{
+        notification::{Arrival, Attempt, Draft, Outcome, Subject, To},
+        store::notifications::{Claim, SqliteNotificationStore},
+    };
+
+    /// Two notifications that were sent, and one that waits.
+    async fn scene() -> (TempDir, Confirmations, [NotificationId; 3]) {
+        let dir = tempfile::tempdir().unwrap();
+        let db = crate::store::open(&dir.path().join("notify.db")).unwrap();
+        let store = Arc::new(SqliteNotificationStore::new(db));
+        let now = Timestamp::UNIX_EPOCH;
+        let made = (0..3).map(|n| {
+            let draft = Draft {
+                kind: "task.assigned".to_owned(),
+                to: To::address("ada@example.com"),
+                data: json!({}),
+            };
+            Notification::new(draft, Uuid::from_u128(n), Subject::new("x"), now)
+        });
+        let made: Vec<_> = made.collect();
+        store.enqueue(made[..2].to_vec()).await.unwrap();
+        let claim = Claim {
+            id: Uuid::now_v7(),
+            now,
+            until: Timestamp::MAX,
+        };
+        for notification in store.claim(&claim, 10).await.unwrap() {
+            let attempt = Attempt::new(now, Duration::ZERO, Outcome::Accepted, "250 taken");
+            let settled = notification.settle(attempt, 0.0, now);
+            let stored = store.settle(claim.id, &settled.notification, vec![]);
+            assert!(stored.await.unwrap());
+        }
+        store.enqueue(made[2..].to_vec()).await.unwrap();
+        let confirmations = Confirmations {
+            store,
+            clock: Arc::new(SystemClock),
+            outbox: Wake::default(),
+        };
+        (dir, confirmations, [0, 1, 2].map(|n| made[n].id))
+    }
+
+    fn said(id: NotificationId, arrival: Arrival) -> Confirmation {
+        Confirmation {
+            id,
+            arrival,
+            at: Timestamp::UNIX_EPOCH,
+            detail: "550 no such mailbox".to_owned(),
+        }
+    }
+
+    #[tokio::test]
+    async fn each_is_answered_for_itself_and_a_repetition_alike() {
+        use Arrival::{Bounced, Delivered};
+        let (_dir, confirmations, [first, second, waiting]) = scene().await;
+        let nobody = NotificationId(Uuid::now_v7());
+        let words = [
+            said(nobody, Delivered),
+            said(first, Delivered),
+            said(waiting, Delivered),
+            said(second, Bounced),
+            // The first word stands, also within one request.
+            said(first, Bounced),
+            said(second, Bounced),
+        ];
+        let answers = [
+            Taken::Unknown,
+            Taken::Recorded,
+            Taken::TooEarly,
+            Taken::Recorded,
+            Taken::Contradicts,
+            Taken::Recorded,
+        ];
+        for _ in 0..2 {
+            assert_eq!(confirmations.take_up(&words).await.unwrap(), answers);
+        }
+        let log = |id| confirmations.store.get(id);
+        let (first, second) = (log(first).await.unwrap(), log(second).await.unwrap());
+        let (first, second) = (first.unwrap(), second.unwrap());
+        assert_eq!((first.state, first.attempts.len()), (State::Delivered, 2));
+        assert_eq!((second.state, second.attempts.len()), (State::Failed, 2));
+        assert_eq!(second.reason.as_deref(), Some("550 no such mailbox"));
+        assert_eq!(log(waiting).await.unwrap().unwrap().state, State::Queued);
+    }
+}

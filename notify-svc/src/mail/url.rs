@@ -1,0 +1,147 @@
+//! Where a mail server is, and how it is spoken to.
+
+use std::{fmt, str::FromStr};
+
+use lettre::{AsyncSmtpTransport, Tokio1Executor, transport::smtp::AsyncSmtpTransportBuilder};
+use url::Url;
+
+/// A text that is not the URL of a mail server. Says nothing of the text: it may hold a
+/// password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "must be an smtp:// or smtps:// URL such as smtp://user:password@mail.example:587?tls=required"
+)]
+pub struct MalformedUrl;
+
+/// How a line is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Encryption {
+    /// Not at all.
+    None,
+    /// If the server offers STARTTLS; an attacker can hide the offer.
+    Opportunistic,
+    /// By STARTTLS, or no mail is sent.
+    Required,
+    /// From the first byte: SMTPS.
+    Wrapped,
+}
+
+/// The URL of a mail server: `smtp://`, with `?tls=required` or `?tls=opportunistic` for
+/// STARTTLS, or `smtps://`, with user and password if they are needed.
+#[derive(Clone)]
+pub struct SmtpUrl {
+    text: String,
+    host: String,
+    encryption: Encryption,
+    has_password: bool,
+}
+
+impl SmtpUrl {
+    /// Whether it has a password that would be sent unencrypted, or could be made to.
+    #[must_use]
+    pub fn exposes_password(&self) -> bool {
+        let open = matches!(
+            self.encryption,
+            Encryption::None | Encryption::Opportunistic
+        );
+        self.has_password && open
+    }
+
+    /// Whether the server has to show a certificate.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        self.encryption != Encryption::None
+    }
+
+    pub(super) fn encryption(&self) -> Encryption {
+        self.encryption
+    }
+
+    pub(super) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The beginnings of a transport.
+    pub(super) fn transport(&self) -> Result<AsyncSmtpTransportBuilder, MalformedUrl> {
+        AsyncSmtpTransport::<Tokio1Executor>::from_url(&self.text).map_err(|_| MalformedUrl)
+    }
+}
+
+/// Without the password.
+impl fmt::Debug for SmtpUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SmtpUrl")
+            .field("host", &self.host)
+            .field("encryption", &self.encryption)
+            .finish_non_exhaustive()
+    }
+}
+
+impl FromStr for SmtpUrl {
+    type Err = MalformedUrl;
+
+    fn from_str(text: &str) -> Result<Self, MalformedUrl> {
+        let url = Url::parse(text).map_err(|_| MalformedUrl)?;
+        let tls = url.query_pairs().find(|(name, _)| name == "tls");
+        let tls = tls.map(|(_, value)| value.into_owned());
+        let encryption = match (url.scheme(), tls.as_deref()) {
+            ("smtp", None) => Encryption::None,
+            ("smtp", Some("opportunistic")) => Encryption::Opportunistic,
+            ("smtp", Some("required")) => Encryption::Required,
+            ("smtps", None) => Encryption::Wrapped,
+            _ => return Err(MalformedUrl),
+        };
+        let parsed = Self {
+            text: text.to_owned(),
+            host: url.host_str().ok_or(MalformedUrl)?.to_owned(),
+            encryption,
+            has_password: url.password().is_some(),
+        };
+        parsed.transport().map(|_| parsed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_without_tls_is_noticed() {
+        for (text, exposes, encrypted) in [
+            ("smtp://localhost:2525", false, false),
+            ("smtp://u:p@mail.example:587?tls=required", false, true),
+            ("smtps://u:p@mail.example", false, true),
+            ("smtp://u:p@mail.example", true, false),
+            ("smtp://u:p@mail.example?tls=opportunistic", true, true),
+            ("smtp://u:tls=required@mail.example", true, false),
+        ] {
+            let url: SmtpUrl = text.parse().unwrap();
+            assert_eq!(url.exposes_password(), exposes, "{text}");
+            assert_eq!(url.is_encrypted(), encrypted, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_mail_server_is_refused() {
+        for text in [
+            "",
+            "localhost:25",
+            "http://localhost",
+            "smtp://",
+            "smtp://x?tls=maybe",
+            "smtps://x?tls=required",
+        ] {
+            assert_eq!(text.parse::<SmtpUrl>().unwrap_err(), MalformedUrl, "{text}");
+        }
+    }
+
+    #[test]
+    fn it_is_shown_without_its_password() {
+        let url: SmtpUrl = "smtps://ada:s3cret@mail.example".parse().unwrap();
+        let shown = format!("{url:?}");
+        assert!(
+            shown.contains("mail.example") && !shown.contains("s3cret"),
+            "{shown}"
+        );
+    }
+}
