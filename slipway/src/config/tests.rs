@@ -89,6 +89,19 @@ fn a_flag_beats_the_environment_which_beats_the_file_which_beats_the_default() {
 }
 
 #[test]
+fn a_model_is_shown_3_to_20_messages() {
+    let with = |count| Case::new().env("SLIPWAY_CHAT_HISTORY", count);
+    for count in ["3", "20"] {
+        assert!(with(count).settings(Role::All).is_ok(), "{count}");
+    }
+    for count in ["2", "21", "five"] {
+        let problems = with(count).problems(Role::All);
+        let expected = "SLIPWAY_CHAT_HISTORY: must be a whole number from 3 to 20";
+        assert!(problems[0].starts_with(expected), "{problems:?}");
+    }
+}
+
+#[test]
 fn a_file_that_was_asked_for_must_exist_and_replaces_the_default_one() {
     let mut case = Case::new().file("log = \"error\"");
     let other = case.dir.path().join("other.conf");

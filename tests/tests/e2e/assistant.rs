@@ -45,6 +45,27 @@ async fn endless_model() -> (String, watch::Receiver<usize>) {
     (url, heard)
 }
 
+/// Waits until the series of this metric with these labels is at 1.
+async fn is_counted(server: &Process, name: &str, labels: &[&str]) {
+    let ops = Client::new(&server.ops);
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let metrics = ops.get("/metrics").await.unwrap().text;
+        let counted = metrics.lines().any(|line| {
+            let series = line
+                .strip_prefix(name)
+                .and_then(|rest| rest.strip_suffix("} 1"));
+            let series = series.and_then(|rest| rest.strip_prefix('{'));
+            series.is_some_and(|series| labels.iter().all(|label| series.contains(label)))
+        });
+        if counted {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{name} {labels:?}: {metrics}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 async fn session(client: &Client) -> String {
     let answer = client.post("/chat/session", &json!({})).await.unwrap();
     id(&answer.expect(201)).to_owned()
@@ -137,6 +158,26 @@ async fn who_hangs_up_stops_the_answer() {
         reason(ada, &session, "Tell me everything").await,
         "CANCELLED"
     );
+    let cancelled = [r#"reason="CANCELLED""#];
+    is_counted(&server, "slipway_chat_failures_total", &cancelled).await;
+    let unanswered = [r#"outcome="unanswered""#];
+    is_counted(&server, "slipway_chat_requests_total", &unanswered).await;
+}
+
+#[tokio::test]
+async fn an_answer_is_measured() {
+    let server = Process::start().await.unwrap();
+    let team = Team::new(&server, 1).await.unwrap();
+    let ada = &team.developers[0];
+    let path = format!("/chat/{}/message", session(ada).await);
+    let answer = ada.post(&path, &json!({"message": "what is next?"})).await;
+    answer.unwrap().expect(200);
+    let answered = [r#"model="builtin""#, r#"outcome="answered""#];
+    is_counted(&server, "slipway_chat_requests_total", &answered).await;
+    for name in ["latency", "time_to_first_token"] {
+        let name = format!("slipway_chat_{name}_seconds_count");
+        is_counted(&server, &name, &answered[..1]).await;
+    }
 }
 
 #[tokio::test]
