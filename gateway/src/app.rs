@@ -27,8 +27,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{Config, Dependencies, StreamConfig, activity::Hub};
 
-/// A release with 500 tasks of 8,000 characters is larger than tonic's default of 4 MiB.
-const MAX_ANSWER: usize = 32 * 1024 * 1024;
+/// The largest answer of a service. tonic's default of 4 MiB is less than there may be: a
+/// release with 500 tasks of 8,000 characters is 16 MiB, 200 comments of 10,000 are 8 MiB,
+/// and 200 messages of a session, half of them answers of 256 KiB, are 29 MiB.
+const MAX_ANSWER: usize = 40 * 1024 * 1024;
 
 /// The state of the router.
 pub(crate) type AppState = Arc<App>;

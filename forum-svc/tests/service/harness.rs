@@ -10,7 +10,10 @@ use async_trait::async_trait;
 use forum_svc::{Dependencies, Stores};
 use jiff::SignedDuration;
 use slipway_mesh::{
-    access::{AccessLayer, Issuer, Keyring, Policies, Role, ServiceSecret, Verifier, principal},
+    access::{
+        AccessLayer, Issuer, Keyring, Policies, Role, ServiceSecret, ServiceTokens, Verifier,
+        principal,
+    },
     bus::{Bus as _, EmbeddedBus, Event, SharedBus, TopicSpec},
     clock::{Clock as _, ManualClock, SystemClock},
     error::{Fault, Kind},
@@ -179,6 +182,8 @@ pub(crate) struct Forum {
     pub(crate) ada: Outbound,
     pub(crate) bob: Outbound,
     pub(crate) admin: Outbound,
+    /// Another process of the mesh.
+    pub(crate) process: Outbound,
     pub(crate) nobody: Outbound,
     clock: Arc<ManualClock>,
     bus: SharedBus,
@@ -195,7 +200,8 @@ impl Forum {
         bus.create_topics(&topics).await.unwrap();
         let bus: SharedBus = Arc::new(bus);
         let keys = Arc::new(Keyring::ephemeral());
-        let verifier = Verifier::with_keys(keys.jwks(), ServiceSecret::random(), clock.clone());
+        let secret = ServiceSecret::random();
+        let verifier = Verifier::with_keys(keys.jwks(), secret.clone(), clock.clone());
         let policies = Policies::from_descriptor_set(DESCRIPTOR_SET).unwrap();
         let access = AccessLayer::new(Arc::new(policies), Arc::new(verifier));
         let surround = Surround::new(access);
@@ -220,6 +226,9 @@ impl Forum {
             ada: signed_in(ADA, "ada", Role::Developer),
             bob: signed_in(BOB, "Bob", Role::Developer),
             admin: signed_in(ADMIN, "admin", Role::Admin),
+            process: Outbound::with_token(
+                ServiceTokens::new(secret, "gateway", clock.clone()).current(),
+            ),
             nobody: Outbound::default(),
             clock,
             bus,

@@ -183,6 +183,24 @@ async fn a_cursor_opens_only_the_list_that_issued_it() {
 }
 
 #[tokio::test]
+async fn a_process_of_the_mesh_is_no_author() {
+    let forum = Forum::new().await;
+    let comment = forum.post(&forum.ada, "x").await.unwrap();
+    for refused in [
+        forum.post(&forum.process, "x").await,
+        forum.reply(&forum.process, &comment, "x").await,
+        edit(&forum, &forum.process, &comment, 0).await,
+    ] {
+        let fault = refused.unwrap_err();
+        assert_eq!(
+            (fault.kind, fault.code.as_str()),
+            (Kind::Forbidden, "FORBIDDEN")
+        );
+    }
+    assert_eq!(forum.list(TASK).await.unwrap(), [comment]);
+}
+
+#[tokio::test]
 async fn nobody_reads_or_posts_without_signing_in() {
     let forum = Forum::new().await;
     let comment = forum.post(&forum.ada, "x").await.unwrap();

@@ -7,6 +7,7 @@
 mod caller;
 mod condition;
 mod hook;
+mod objects;
 mod params;
 mod payload;
 

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use slipway_mesh::error::Fault;
 
+use super::objects::Objects;
 use crate::{app::AppState, problem::Problem};
 
 /// A JSON object of the shape `T`. Unknown fields are `T`'s to refuse.
@@ -61,14 +62,14 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    // Serde reads a struct from an array as well; the API does not.
+    // However its shape is told: to the API, what is no object is no body at all.
     if body.trim_ascii_start().first() != Some(&b'{') {
         return Err(Problem::malformed_body(
             "The body must be a JSON object.".to_owned(),
         ));
     }
     let mut json = serde_json::Deserializer::from_slice(body);
-    let value = serde_path_to_error::deserialize(&mut json)
+    let value = serde_path_to_error::deserialize(Objects(&mut json))
         .map_err(|error| refusal(&error.path().to_string(), error.inner()))?;
     json.end().map_err(|error| refusal("", &error))?;
     Ok(value)
@@ -201,6 +202,12 @@ mod tests {
         );
         refuses(
             r#"{"name": "a", "parts": [7]}"#,
+            "parts[0]",
+            "must be an object",
+        );
+        // Its values in order are no object either.
+        refuses(
+            r#"{"name": "a", "parts": [[1, "RED"]]}"#,
             "parts[0]",
             "must be an object",
         );

@@ -40,7 +40,7 @@ impl AccessLayer {
             Rule::Public => Ok(self.authenticate(headers).await.ok()),
             Rule::Authenticated(roles) => {
                 let principal = self.authenticate(headers).await?;
-                if roles.is_empty() || roles.contains(&principal.role) {
+                if roles.contains(&principal.role) {
                     Ok(Some(principal))
                 } else {
                     Err(wrong_role(roles))
@@ -73,7 +73,8 @@ pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// Whom a request comes from, as the layer has found.
+/// Whom a request comes from, as the layer has found. A service only where the method
+/// names that role: elsewhere it is an account, and may be an author or an owner.
 ///
 /// # Errors
 /// `UNAUTHENTICATED` if there was no token: possible on public methods only.

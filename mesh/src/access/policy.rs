@@ -21,7 +21,7 @@ const OPEN_SERVICES: &[&str] = &[
 pub enum Rule {
     /// Nothing.
     Public,
-    /// A valid token, of one of these roles; of any role if there are none.
+    /// A valid token of one of these roles.
     Authenticated(Vec<Role>),
     /// The method declares no rule: nobody may call it.
     Nobody,
@@ -93,6 +93,9 @@ fn declared(method: &MethodDescriptor, option: &ExtensionDescriptor) -> Rule {
         v1::AccessLevel::Unspecified => Rule::Nobody,
         v1::AccessLevel::Public => Rule::Public,
         v1::AccessLevel::Authenticated => {
+            if access.roles.is_empty() {
+                return Rule::Authenticated(Role::ACCOUNTS.to_vec());
+            }
             let roles: Option<Vec<_>> = access.roles().map(Role::from_proto).collect();
             roles.map_or(Rule::Nobody, Rule::Authenticated)
         }
@@ -139,6 +142,25 @@ mod tests {
                 &Rule::Authenticated(vec![Role::Admin])
             );
         }
+    }
+
+    #[test]
+    fn a_process_is_nobodys_account_and_calls_only_what_names_its_role() {
+        let policies = policies();
+        let mut for_services: Vec<_> = policies
+            .iter()
+            .filter(|(_, rule)| matches!(rule, Rule::Authenticated(roles) if roles.contains(&Role::Service)))
+            .map(|(path, _)| path)
+            .collect();
+        for_services.sort_unstable();
+        assert_eq!(
+            for_services,
+            [
+                "/slipway.notify.v1.ActivityService/List",
+                "/slipway.notify.v1.ActivityService/Watch",
+                "/slipway.notify.v1.IncidentService/Report",
+            ]
+        );
     }
 
     #[test]

@@ -18,6 +18,9 @@ pub enum Role {
 }
 
 impl Role {
+    /// The roles of accounts: of people, who can be an author or own something.
+    pub const ACCOUNTS: [Self; 2] = [Self::Developer, Self::Admin];
+
     /// The role of the contracts, if it is one.
     #[must_use]
     pub fn from_proto(role: v1::Role) -> Option<Self> {

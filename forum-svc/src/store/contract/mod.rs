@@ -1,11 +1,14 @@
 //! What every backend's stores do: one suite, run on each of them by [`tests`].
 //!
-//! A backend supplies a guard that owns its place and a way to open the stores there;
-//! stores opened twice stand for two replicas.
+//! A backend supplies a guard that owns its place, a way to open the stores there (opened
+//! twice they stand for two replicas), and a way to fill them fast with comments that are
+//! as if they had been posted.
 
+mod large;
 mod posting;
 mod reading;
 
+pub(super) use large::*;
 pub(super) use posting::*;
 pub(super) use reading::*;
 
@@ -22,11 +25,18 @@ use tokio::sync::Barrier;
 use uuid::Uuid;
 
 use super::{Commit, PostError, Stores};
-use crate::comment::{Comment, CommentId, Content, Placed, TaskId};
+use crate::comment::{Comment, CommentId, Content, Placed, Position, TaskId, position::Ordinal};
 
-/// Defines the suite for a backend: `tests!({ (guard, open) })`.
+/// A comment to fill a store with: what it is, its number, and where it stands.
+pub(super) type Planted = (Comment, Ordinal, Position);
+
+/// Defines the suite for a backend: `tests!({ (guard, open, plant) })`.
 macro_rules! tests {
     ($setup:block) => {
+        $crate::store::contract::tests!($setup, plant:
+            a_chain_of_ten_thousand_is_read_whole_and_goes_on_at_its_end
+            ten_thousand_replies_to_one_comment_are_read_whole_and_get_one_more
+        );
         $crate::store::contract::tests!($setup:
             a_comment_comes_back_as_it_was_stored
             a_comment_is_stored_with_its_event
@@ -46,8 +56,17 @@ macro_rules! tests {
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
-                let (_guard, open) = $setup;
+                let (_guard, open, _) = $setup;
                 $crate::store::contract::$name(open).await;
+            }
+        )*
+    };
+    ($setup:block, plant: $($name:ident)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                let (_guard, open, plant) = $setup;
+                $crate::store::contract::$name(open, plant).await;
             }
         )*
     };

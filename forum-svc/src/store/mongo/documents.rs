@@ -73,9 +73,10 @@ pub(super) struct OutlineDocument {
 }
 
 /// Stands where a reply would have come that was given up. Nothing leads to it: its block
-/// is that of the replies to the reply there never was.
-pub(super) fn fence(reply: &str) -> Document {
-    doc! { "_id": reply, "schema": SCHEMA, "block": reply, "key": "" }
+/// is that of the replies to the reply there never was. `begun` is when the reply was, and
+/// decides how long the fence stays.
+pub(super) fn fence(reply: &str, begun: DateTime) -> Document {
+    doc! { "_id": reply, "schema": SCHEMA, "block": reply, "key": "", "fenceBegun": begun }
 }
 
 impl CommentDocument {
@@ -92,6 +93,21 @@ impl CommentDocument {
     ) -> Self {
         let position = parent.position.of_reply(parent.comment.id, number);
         Self::new(reply, number, &position, commit)
+    }
+
+    /// As if it had been posted long ago: its event is published.
+    #[cfg(test)]
+    pub(super) fn planted((comment, number, position): &super::super::contract::Planted) -> Self {
+        let document = Self::new(
+            comment,
+            *number,
+            position,
+            &super::super::contract::commit(comment),
+        );
+        Self {
+            outbox: Vec::new(),
+            ..document
+        }
     }
 
     fn new(comment: &Comment, ordinal: Ordinal, position: &Position, commit: &Commit) -> Self {

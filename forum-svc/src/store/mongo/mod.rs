@@ -12,7 +12,7 @@
 //! A note that is still there after a while is settled (`settle`): if the reply is there
 //! only the note goes; if not, a fence is put in its place, so that it cannot come late,
 //! and it is counted no more. A fence is a document with the reply's id that nothing
-//! leads to.
+//! leads to; a day after the reply was begun it is removed.
 
 mod documents;
 mod order;
@@ -53,6 +53,7 @@ const INDEXES: &[Index] = &[
     Index::on(COMMENTS, "in_order", &[("block", 1), ("key", 1)]).unique(),
     Index::on(COMMENTS, "by_parent", &[("parentId", 1), ("ordinal", 1)]),
     Index::on(COMMENTS, "pending", &[("pending.at", 1)]).having("pending.at"),
+    Index::on(COMMENTS, "fences", &[("fenceBegun", 1)]).having("fenceBegun"),
     receipts::index(COMMENTS, RECEIPT),
     receipts::time_index(COMMENTS),
     outbox_index(COMMENTS),
@@ -166,7 +167,15 @@ mod tests {
         let stores = Stores::mongo(scratch.client(), scratch.name())
             .await
             .unwrap();
+        let comments = scratch.client().database(scratch.name());
+        let comments = comments.collection(COMMENTS);
+        let plant = async move |planted: Vec<contract::Planted>| {
+            for some in planted.chunks(1_000) {
+                let documents = some.iter().map(CommentDocument::planted);
+                comments.insert_many(documents).await.unwrap();
+            }
+        };
         // They keep nothing in the process: a clone is as good as another replica's.
-        (scratch, move || stores.clone())
+        (scratch, move || stores.clone(), plant)
     });
 }

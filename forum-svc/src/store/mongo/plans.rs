@@ -7,7 +7,7 @@ use slipway_mesh::{outbox::mongo::waiting, store::mongo::testing::Scratch};
 use super::{
     COMMENTS,
     order::{behind, by_number, in_order, replies_behind},
-    posting::unsettled,
+    posting::{fences, unsettled},
 };
 use crate::{
     comment::{
@@ -48,6 +48,10 @@ async fn comments_are_read_through_an_index() {
         (
             doc! { "find": COMMENTS, "filter": unsettled(Timestamp::now()) },
             "pending",
+        ),
+        (
+            doc! { "find": COMMENTS, "filter": fences(Timestamp::now()) },
+            "fences",
         ),
         (
             doc! { "find": COMMENTS, "filter": waiting("taskId", &[root.comment.task.to_string()]) },

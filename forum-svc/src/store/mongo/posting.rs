@@ -1,7 +1,7 @@
 //! Posting: the steps of a reply, and settling those that were not finished.
 
 use futures::TryStreamExt as _;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use mongodb::{
     bson::{Document, doc},
     options::ReturnDocument,
@@ -23,6 +23,12 @@ use crate::{
 
 /// Parents whose notes are settled in one go.
 const SETTLED_AT_ONCE: i64 = 100;
+
+/// A fence stays until this long after its reply was begun. It has to outlast whatever may
+/// still insert that reply. A request gives up within seconds, and so does the server on
+/// what it was sent; that a process may have been halted between two steps is why it is a
+/// day and not a minute.
+const FENCED: SignedDuration = SignedDuration::from_hours(24);
 
 /// The index of the id, as both kinds of server call it.
 const ID: &str = "_id_";
@@ -134,7 +140,8 @@ impl MongoStore {
         }
     }
 
-    /// Settles the notes from before `before`; how many there were.
+    /// Settles the notes from before `before`, and removes the fences that have outlived
+    /// what they keep out; how many notes there were.
     pub(super) async fn settle_pending(&self, before: Timestamp) -> Result<u64, StorageError> {
         let comments = self.comments.clone_with_type::<Noting>();
         let find = comments
@@ -142,15 +149,12 @@ impl MongoStore {
             .projection(doc! { "pending": 1 })
             .limit(SETTLED_AT_ONCE);
         let parents: Vec<_> = bounded(async { find.await?.try_collect().await }).await?;
+        self.remove_fences(before).await?;
         let mut settled = 0;
         for parent in parents {
             let old = |note: &&PendingDocument| note.at < to_bson(before);
             for note in parent.pending.iter().filter(old) {
-                let change = if self.was_posted(&note.id).await? {
-                    0
-                } else {
-                    -1
-                };
+                let change = if self.was_posted(note).await? { 0 } else { -1 };
                 self.forget(&parent.id, &note.id, change).await?;
                 settled += 1;
             }
@@ -158,17 +162,23 @@ impl MongoStore {
         Ok(settled)
     }
 
+    async fn remove_fences(&self, before: Timestamp) -> Result<(), StorageError> {
+        let remove = self.comments.delete_many(fences(before - FENCED));
+        bounded(remove.into_future()).await?;
+        Ok(())
+    }
+
     /// Whether a reply is there. If not, from now on it cannot come any more.
-    async fn was_posted(&self, reply: &str) -> Result<bool, StorageError> {
+    async fn was_posted(&self, note: &PendingDocument) -> Result<bool, StorageError> {
         let documents = self.comments.clone_with_type::<Document>();
-        let insert = bounded(documents.insert_one(fence(reply)).into_future());
+        let insert = bounded(documents.insert_one(fence(&note.id, note.at)).into_future());
         match insert.await {
             Ok(_) => return Ok(false),
             Err(error) if error.duplicate_key() == Some(ID) => {}
             Err(error) => return Err(error),
         }
         // It is there, or a fence that was put up before.
-        let posted = doc! { "_id": reply, "taskId": { "$exists": true } };
+        let posted = doc! { "_id": &note.id, "taskId": { "$exists": true } };
         let find = documents.find_one(posted).projection(doc! { "_id": 1 });
         Ok(bounded(find.into_future()).await?.is_some())
     }
@@ -177,4 +187,9 @@ impl MongoStore {
 /// Which comments have notes from before `before`.
 pub(super) fn unsettled(before: Timestamp) -> Document {
     doc! { "pending.at": { "$exists": true, "$lt": to_bson(before) } }
+}
+
+/// The fences against replies that were begun before `before`.
+pub(super) fn fences(before: Timestamp) -> Document {
+    doc! { "fenceBegun": { "$exists": true, "$lt": to_bson(before) } }
 }

@@ -1,7 +1,7 @@
 //! Replies whose process ended between two writes, and what becomes of them.
 
 use jiff::SignedDuration;
-use slipway_mesh::store::mongo::testing::Scratch;
+use slipway_mesh::store::mongo::{testing::Scratch, to_bson};
 
 use super::*;
 use crate::store::contract;
@@ -121,10 +121,36 @@ async fn a_settlement_that_was_interrupted_is_finished() {
         return;
     };
     // A fence was put up, and then the process ended.
-    let fence = documents::fence(&scene.missing.0.id.to_string());
+    let missing = &scene.missing.0;
+    let fence = documents::fence(&missing.id.to_string(), to_bson(missing.created_at));
     let documents = scene.store.comments.clone_with_type();
     documents.insert_one(fence).await.unwrap();
     let before = scene.inserted.created_at + LONG_AFTER;
     assert_eq!(scene.stores.comments.settle(before).await.unwrap(), 2);
     assert_eq!(scene.replies().await, (1, vec![scene.inserted.id]));
+}
+
+#[tokio::test]
+async fn a_fence_is_removed_when_nothing_can_come_any_more_and_nothing_else_is() {
+    let Some(scene) = Scene::set().await else {
+        return;
+    };
+    let (begun, next_day) = (
+        scene.missing.0.created_at,
+        SignedDuration::from_hours(24) + LONG_AFTER,
+    );
+    let settle = |before| scene.stores.comments.settle(before);
+    let fences = || {
+        let wanted = doc! { "_id": scene.missing.0.id.to_string() };
+        scene.store.comments.count_documents(wanted).into_future()
+    };
+    settle(begun + LONG_AFTER).await.unwrap();
+    // It stays as long as the reply might come.
+    settle(begun + next_day - 2 * LONG_AFTER).await.unwrap();
+    assert_eq!(fences().await.unwrap(), 1);
+    settle(begun + next_day).await.unwrap();
+    assert_eq!(fences().await.unwrap(), 0);
+    assert_eq!(scene.replies().await, (1, vec![scene.inserted.id]));
+    let root = scene.stores.comments.comment(scene.root.comment.id).await;
+    assert_eq!(root.unwrap().unwrap().comment.reply_count, 1);
 }

@@ -216,6 +216,16 @@ mod tests {
     contract::tests!({
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("forum.db");
-        (dir, move || Stores::sqlite(&path).unwrap())
+        let db = Database::open(&path, "forum", MIGRATIONS).unwrap();
+        let plant = async move |planted: Vec<contract::Planted>| {
+            let write = db.write(move |c| {
+                for (comment, number, position) in &planted {
+                    rows::insert(c, comment, *number, position)?;
+                }
+                Ok::<_, StorageError>(())
+            });
+            write.await.unwrap();
+        };
+        (dir, move || Stores::sqlite(&path).unwrap(), plant)
     });
 }

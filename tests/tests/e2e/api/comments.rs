@@ -1,6 +1,6 @@
 //! `/tasks/{id}/comments` and `/comments…`.
 
-use futures::future::try_join_all;
+use futures::{StreamExt as _, TryStreamExt as _, future::try_join_all};
 use reqwest::Method;
 use serde_json::{Value, json};
 use slipway_tests::{
@@ -233,6 +233,35 @@ async fn a_content_that_cannot_be_is_refused_by_name() -> anyhow::Result<()> {
     let posted = post(&team.developers[0], &path, &longest).await?;
     assert_eq!(posted["content"], longest);
     assert_eq!(joined(&team.admin, &format!("{path}?")).await?.len(), 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_largest_page_of_the_largest_comments_is_served() -> anyhow::Result<()> {
+    let (_server, team) = start(1).await?;
+    let path = board(&team).await?;
+    let developer = &team.developers[0];
+    let root = post(developer, &path, "root").await?;
+    // Four bytes a character, and six in JSON.
+    let largest = ["👩".repeat(10_000), "\u{1}".repeat(10_000)];
+    let replies = (0..200).map(|n| reply(developer, &root, &largest[n % 2]));
+    futures::stream::iter(replies)
+        .buffer_unordered(8)
+        .try_collect::<Vec<_>>()
+        .await?;
+    for list in [path, format!("/comments/{}/replies", id(&root))] {
+        let page = developer.get(&format!("{list}?limit=200")).await?;
+        let page = page.expect(200);
+        let comments = items(&page)?;
+        assert_eq!(comments.len(), 200);
+        for comment in comments
+            .iter()
+            .filter(|comment| comment["id"] != root["id"])
+        {
+            let content = comment["content"].as_str().unwrap_or_default();
+            assert!(largest.iter().any(|largest| largest == content));
+        }
+    }
     Ok(())
 }
 

@@ -6,12 +6,14 @@ mod auth;
 mod bodies;
 mod comments;
 mod conventions;
+mod full;
 mod idempotency;
 mod notifications;
 mod openapi;
 mod paging;
 mod params;
 mod releases;
+mod routes;
 mod stream;
 mod tasks;
 mod users;
@@ -19,7 +21,7 @@ mod v1;
 
 use anyhow::Context as _;
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::Value;
 use slipway_tests::{
     Answer, Client, Process, Team,
     team::{id, task_ids},
@@ -27,37 +29,6 @@ use slipway_tests::{
 
 /// An id that nothing has.
 const UNKNOWN: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
-
-/// Every route that takes a body: its path, a body it accepts as far as its form goes, and
-/// a field of it that must be a string.
-fn routes_with_a_body() -> [(&'static str, Value, &'static str); 6] {
-    let account = json!({"username": "eve", "email": "eve@example.com", "password": "12345678"});
-    let credentials = json!({"username": "admin", "password": "wrong, but well-formed"});
-    let task = json!({"title": "a task", "assignee": "dev-0"});
-    [
-        ("/auth/register", account, "password"),
-        ("/auth/login", credentials, "password"),
-        ("/releases", json!({"name": "a release"}), "name"),
-        (
-            "/releases/01890a5d-ac96-774b-bcce-b302099a8057/tasks",
-            task,
-            "title",
-        ),
-        (
-            "/tasks/01890a5d-ac96-774b-bcce-b302099a8057/comments",
-            json!({"content": "a comment"}),
-            "content",
-        ),
-        (
-            "/comments/01890a5d-ac96-774b-bcce-b302099a8057/reply",
-            json!({"content": "a reply"}),
-            "content",
-        ),
-    ]
-}
-
-/// Every list, with a query already.
-const LISTS: [&str; 4] = ["/users?q=", "/releases?", "/tasks/my?", "/activity?"];
 
 /// A process with an admin and developers.
 async fn start(developers: usize) -> anyhow::Result<(Process, Team)> {

@@ -6,30 +6,9 @@ use std::collections::BTreeSet;
 use anyhow::Context as _;
 use reqwest::Method;
 use serde_json::Value;
-use slipway_tests::{Client, Options, Process};
+use slipway_tests::{Options, Process};
 
-use super::{UNKNOWN, call, start, unauthorized};
-
-/// Every path of the document, filled in, with its operations.
-async fn paths(client: &Client) -> anyhow::Result<Vec<(String, Vec<(Method, Value)>)>> {
-    let document = client.get("/openapi.json").await?.expect(200);
-    let mut paths = Vec::new();
-    for (template, item) in document["paths"].as_object().context("paths")? {
-        let mut operations = Vec::new();
-        for (method, operation) in item.as_object().context("operations")? {
-            operations.push((method.to_uppercase().parse()?, operation.clone()));
-        }
-        let parts = template
-            .split('/')
-            .map(|part| match part.strip_prefix('{') {
-                Some(_) => UNKNOWN,
-                None => part,
-            });
-        paths.push((parts.collect::<Vec<_>>().join("/"), operations));
-    }
-    assert!(paths.len() > 12, "{paths:?}");
-    Ok(paths)
-}
+use super::{call, routes::paths, start, unauthorized};
 
 /// Whether an operation may be called without a token.
 fn is_public(operation: &Value) -> bool {

@@ -2,33 +2,23 @@
 
 use anyhow::Context as _;
 use serde_json::Value;
-use slipway_tests::{Process, Team};
 
-use super::{LISTS, invalid, items, pluck, settled, start};
-
-/// A process in which every list has eleven items or more for its first developer.
-async fn full() -> anyhow::Result<(Process, Team)> {
-    let (server, team) = start(11).await?;
-    for n in 0..11 {
-        team.release(&format!("release {n}"), &[0]).await?;
-    }
-    // Twelve registrations; of each release its creation, and its task's two entries.
-    settled(&team.admin, 12 + 11 * 3).await?;
-    Ok((server, team))
-}
+use super::{
+    full::{ENOUGH, Full, List},
+    invalid, items, pluck, start,
+};
 
 #[tokio::test]
 async fn pages_joined_are_the_whole() -> anyhow::Result<()> {
-    let (_server, team) = full().await?;
-    let reader = &team.developers[0];
-    for list in LISTS {
-        let whole = reader.get(&format!("{list}&limit=200")).await?.expect(200);
+    let full = Full::new().await?;
+    for List { path, reader } in full.lists() {
+        let whole = reader.get(&format!("{path}?limit=200")).await?.expect(200);
         assert_eq!(whole["nextCursor"], Value::Null);
         let whole = items(&whole)?;
-        assert!(whole.len() >= 11, "{list}: {}", whole.len());
+        assert!(whole.len() >= ENOUGH, "{path}: {}", whole.len());
         for limit in [1, 3, whole.len() - 1, whole.len()] {
-            let joined = reader.all(&format!("{list}&limit={limit}")).await?;
-            assert_eq!(joined, whole, "{list} by {limit}");
+            let joined = reader.all(&format!("{path}?limit={limit}")).await?;
+            assert_eq!(joined, whole, "{path} by {limit}");
         }
     }
     Ok(())
@@ -36,28 +26,22 @@ async fn pages_joined_are_the_whole() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn a_page_has_as_many_items_as_asked_for_and_the_last_one_no_cursor() -> anyhow::Result<()> {
-    let (_server, team) = full().await?;
-    let reader = &team.developers[0];
-    for list in LISTS {
-        let whole = reader.all(&format!("{list}&limit=200")).await?;
-        let exact = reader
-            .get(&format!("{list}&limit={}", whole.len()))
-            .await?
-            .expect(200);
+    let full = Full::new().await?;
+    for List { path, reader } in full.lists() {
+        let get = async |query: String| {
+            let answer = reader.get(&format!("{path}?{query}")).await?;
+            anyhow::Ok(answer.expect(200))
+        };
+        let whole = reader.all(&format!("{path}?limit=200")).await?;
+        let exact = get(format!("limit={}", whole.len())).await?;
         assert_eq!(items(&exact)?.len(), whole.len());
-        assert_eq!(exact["nextCursor"], Value::Null, "{list}");
+        assert_eq!(exact["nextCursor"], Value::Null, "{path}");
         let less = whole.len() - 1;
-        let page = reader
-            .get(&format!("{list}&limit={less}"))
-            .await?
-            .expect(200);
+        let page = get(format!("limit={less}")).await?;
         assert_eq!(items(&page)?.len(), less);
         let cursor = page["nextCursor"].as_str().context("more follows")?;
-        let rest = reader
-            .get(&format!("{list}&limit=200&cursor={cursor}"))
-            .await?
-            .expect(200);
-        assert_eq!(items(&rest)?, &whole[less..]);
+        let rest = get(format!("limit=200&cursor={cursor}")).await?;
+        assert_eq!(items(&rest)?, &whole[less..], "{path}");
     }
     Ok(())
 }
@@ -75,16 +59,15 @@ async fn a_page_has_fifty_items_unless_it_is_said() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn a_limit_is_from_1_to_200() -> anyhow::Result<()> {
-    let (_server, team) = start(0).await?;
-    for list in LISTS {
+    let full = Full::new().await?;
+    for List { path, reader } in &full.lists {
         for limit in ["0", "201", "-1", "abc", "", "1.0", "4294967297", "%31%00"] {
-            let path = format!("{list}&limit={limit}");
-            let message = invalid(team.admin.get(&path).await?, "limit");
-            assert_eq!(message, "must be from 1 to 200");
+            let answer = reader.get(&format!("{path}?limit={limit}")).await?;
+            assert_eq!(invalid(answer, "limit"), "must be from 1 to 200", "{path}");
         }
         for limit in [1, 200] {
-            let path = format!("{list}&limit={limit}");
-            team.admin.get(&path).await?.expect(200);
+            let path = format!("{path}?limit={limit}");
+            reader.get(&path).await?.expect(200);
         }
     }
     Ok(())
@@ -92,42 +75,45 @@ async fn a_limit_is_from_1_to_200() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn a_cursor_opens_only_the_list_that_issued_it() -> anyhow::Result<()> {
-    let (_server, team) = full().await?;
-    let (reader, colleague) = (&team.developers[0], &team.developers[1]);
-    let variants = [
-        "/users?",
-        "/users?q=dev",
-        "/releases?",
-        "/releases?status=OPEN",
-        "/tasks/my?",
-        "/tasks/my?status=TODO",
-        "/activity?",
-        "/activity?order=asc",
-        "/activity?type=task.*",
-        "/activity?mine=true",
-    ];
-    for issuer in variants {
+    let full = Full::new().await?;
+    let colleague = &full.team.developers[1];
+    let mut variants: Vec<_> = full
+        .lists()
+        .map(|list| (format!("{}?", list.path), &list.reader))
+        .collect();
+    for (path, query) in [
+        ("/users", "q=dev"),
+        ("/releases", "status=OPEN"),
+        ("/tasks/my", "status=TODO"),
+        ("/activity", "order=asc"),
+        ("/activity", "type=task.*"),
+        ("/activity", "mine=true"),
+        ("/notifications", "status=SENT"),
+    ] {
+        variants.push((format!("{path}?{query}"), &full.team.developers[0]));
+    }
+    for (issuer, reader) in &variants {
         let page = reader.get(&format!("{issuer}&limit=1")).await?.expect(200);
         let cursor = page["nextCursor"].as_str().context("a cursor")?;
-        for other in variants {
-            let path = format!("{other}&cursor={cursor}");
-            let answer = reader.get(&path).await?;
+        for (other, reader) in &variants {
+            let answer = reader.get(&format!("{other}&cursor={cursor}")).await?;
             if other == issuer {
                 answer.expect(200);
             } else {
                 let message = invalid(answer, "cursor");
-                assert_eq!(message, "was not issued by this list");
+                assert_eq!(message, "was not issued by this list", "{issuer} {other}");
             }
         }
         // What is one person's own list cannot be continued by another.
-        if issuer.starts_with("/tasks/my") || issuer.contains("mine") {
+        let own = ["/tasks/my", "/notifications", "/chat/sessions"];
+        if own.iter().any(|own| issuer.starts_with(own)) || issuer.contains("mine") {
             let path = format!("{issuer}&cursor={cursor}");
             invalid(colleague.get(&path).await?, "cursor");
         }
     }
-    for list in LISTS {
+    for List { path, reader } in &full.lists {
         for cursor in ["garbage", "%00", "e30", "bnVsbA", "W10", "=="] {
-            let path = format!("{list}&cursor={cursor}");
+            let path = format!("{path}?cursor={cursor}");
             invalid(reader.get(&path).await?, "cursor");
         }
     }
@@ -136,7 +122,10 @@ async fn a_cursor_opens_only_the_list_that_issued_it() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn what_is_added_meanwhile_does_not_move_the_pages() -> anyhow::Result<()> {
-    let (_server, team) = full().await?;
+    let (_server, team) = start(0).await?;
+    for n in 0..ENOUGH {
+        team.release(&format!("release {n}"), &[]).await?;
+    }
     let before = team.admin.all("/releases?limit=200").await?;
     let first = team.admin.get("/releases?limit=4").await?.expect(200);
     team.release("meanwhile", &[]).await?;

@@ -9,7 +9,7 @@ use slipway_tests::{
     team::{PASSWORD, task_ids},
 };
 
-use crate::api::{LISTS, begin, start, unauthorized};
+use crate::api::{begin, full::Full, start, unauthorized};
 
 /// The name and value of the cookie, whose attributes must be the documented ones.
 #[track_caller]
@@ -61,16 +61,15 @@ async fn behind_https_the_cookie_is_secure() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn the_cookie_opens_what_is_read() -> anyhow::Result<()> {
-    let (server, team) = start(1).await?;
-    let cookie = format!("theme=dark; slipway_token={}; x=y", team.admin.token());
-    let release = team.release("a", &[0]).await?;
-    let own = [
-        "/auth/me".to_owned(),
-        format!("/releases/{}", slipway_tests::team::id(&release)),
-        format!("/tasks/{}", task_ids(&release)[0]),
-    ];
-    for path in LISTS.into_iter().chain(own.iter().map(String::as_str)) {
-        let answer = send(&server.client(), Method::GET, path, &cookie).await?;
+    let full = Full::new().await?;
+    let own = ["/auth/me", "/preferences"].map(|path| (path, &full.team.admin));
+    let lists = full.lists.iter();
+    for (path, reader) in lists
+        .map(|list| (list.path.as_str(), &list.reader))
+        .chain(own)
+    {
+        let cookie = format!("theme=dark; slipway_token={}; x=y", reader.token());
+        let answer = send(&full.server.client(), Method::GET, path, &cookie).await?;
         answer.expect(200);
     }
     Ok(())
