@@ -329,7 +329,7 @@ async fn of_replicas_without_the_broker_administrators_hear_once_of_each_service
     until("an incident of each service", async || {
         let all = incidents(&admin).await;
         let known = |service: &&str| all.iter().any(|one| one["service"] == **service);
-        services.iter().all(|service| known(service)).then_some(())
+        services.iter().all(known).then_some(())
     })
     .await;
     until("a mail about each", async || {
