@@ -17,7 +17,7 @@ pub mod topics;
 pub use backbones::Backbones;
 pub use certificates::Authority;
 pub use client::{Answer, Client};
-pub use mesh::{Mesh, Role};
+pub use mesh::{ALERTED, Mesh, Role};
 pub use process::{Options, Process};
 pub use stream::{Stream, StreamEvent};
 pub use team::Team;

@@ -24,6 +24,9 @@ use crate::{
 /// Replicas of each role.
 const REPLICAS: usize = 2;
 
+/// Who is mailed when something is wrong with it, where it runs on servers.
+pub const ALERTED: &str = "ops@example.com";
+
 /// A key that signs tokens, the same for all replicas.
 const KEY: &str = "-----BEGIN PRIVATE KEY-----\n\
     MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n\
@@ -39,6 +42,9 @@ pub struct Mesh {
     turn: AtomicUsize,
     /// What is needed to start another replica.
     base: Options,
+    /// Where the first replicas of notify-svc are: those that start before them need to
+    /// know.
+    notify: [String; REPLICAS],
     backbones: Option<Backbones>,
     /// Holds the key.
     _dir: TempDir,
@@ -63,6 +69,7 @@ impl Mesh {
             clients,
             turn: AtomicUsize::new(0),
             base: Options::default(),
+            notify: Default::default(),
             backbones: None,
             _dir: tempfile::tempdir()?,
         })
@@ -91,17 +98,19 @@ impl Mesh {
         let base = backbones
             .options()
             .env("SLIPWAY_JWT_KEY_FILE", key.to_string_lossy())
-            .env("SLIPWAY_SERVICE_SECRET", SECRET);
+            .env("SLIPWAY_SERVICE_SECRET", SECRET)
+            .env("SLIPWAY_ALERT_EMAILS", ALERTED);
         let mut mesh = Self {
             replicas: [const { Vec::new() }; 5],
             clients: Vec::new(),
             turn: AtomicUsize::new(0),
             base,
+            notify: std::array::from_fn(|_| free_address()),
             backbones: Some(backbones),
             _dir: dir,
         };
         for role in Role::ALL {
-            let started = (0..REPLICAS).map(|_| Replica::start(mesh.options(role)));
+            let started = (0..REPLICAS).map(|n| Replica::start(mesh.options(role, n)));
             mesh.replicas[role as usize] = try_join_all(started).await?;
         }
         for gateway in &mesh.replicas[Role::Gateway as usize] {
@@ -113,16 +122,28 @@ impl Mesh {
 
     /// How a replica of this role is started. It keeps its addresses for its life, below
     /// the ports that the system gives away.
-    fn options(&self, role: Role) -> Options {
+    fn options(&self, role: Role, n: usize) -> Options {
+        let grpc = match (role, self.notify.get(n)) {
+            (Role::Notify, Some(address)) => address.clone(),
+            _ => free_address(),
+        };
         let own = |options: Options| {
             options
                 .arg(role.name())
                 .env("SLIPWAY_HTTP_ADDR", free_address())
-                .env("SLIPWAY_GRPC_ADDR", free_address())
+                .env("SLIPWAY_GRPC_ADDR", &grpc)
         };
+        let notify = self
+            .notify
+            .each_ref()
+            .map(|address| format!("http://{address}"));
+        let notify = notify.join(",");
         match role {
-            Role::Release => own(self.base.clone()),
-            Role::Forum | Role::Chat | Role::Notify => {
+            Role::Release => own(self.base.clone()).env("SLIPWAY_NOTIFY_URL", notify),
+            Role::Forum | Role::Chat => own(self.base.clone())
+                .env("SLIPWAY_RELEASE_URL", self.urls(Role::Release))
+                .env("SLIPWAY_NOTIFY_URL", notify),
+            Role::Notify => {
                 own(self.base.clone()).env("SLIPWAY_RELEASE_URL", self.urls(Role::Release))
             }
             Role::Gateway => own(Options::default())
@@ -252,7 +273,7 @@ impl Mesh {
     /// If it does not become ready.
     pub async fn add(&mut self, role: Role) -> anyhow::Result<usize> {
         let n = self.replicas[role as usize].len();
-        let replica = Replica::start(self.options(role)).await?;
+        let replica = Replica::start(self.options(role, n)).await?;
         self.replicas[role as usize].push(replica);
         Ok(n)
     }

@@ -297,3 +297,47 @@ async fn administrators_hear_within_ten_seconds_that_the_database_is_away() {
         .filter(|mail| subject(mail).starts_with("Something"));
     assert_eq!(wrong.count(), 1);
 }
+
+/// The mails about something that the replicas of notify-svc have written.
+#[cfg(feature = "kafka")]
+fn mails_of(mesh: &slipway_tests::Mesh, about: &str) -> Vec<String> {
+    use slipway_tests::Role;
+    let replicas = (0..2).map(|n| mesh.process(Role::Notify, n).unwrap());
+    replicas
+        .flat_map(|replica| mails(replica.data.path(), about))
+        .collect()
+}
+
+#[cfg(feature = "kafka")]
+#[tokio::test(flavor = "multi_thread")]
+async fn of_replicas_without_the_broker_administrators_hear_once_of_each_service() {
+    let Some(mesh) = slipway_tests::Mesh::replicas().await.unwrap() else {
+        return;
+    };
+    mesh.backbones().unwrap().kafka("kill").await.unwrap();
+    let gone = Instant::now();
+    let mail = until("a mail", async || mails_of(&mesh, "bus").pop()).await;
+    let heard = gone.elapsed();
+    eprintln!("replicas, the broker is away: heard after {heard:?}");
+    assert!(heard < HEARD_WITHIN, "{heard:?}");
+    let to = format!("To: {}", slipway_tests::ALERTED);
+    assert!(mail.contains(&to), "{mail}");
+
+    // Two replicas of each role noticed it; a service is one incident and one mail.
+    let services = ["release", "forum", "chat", "notify"];
+    let admin = mesh.admin().await.unwrap();
+    until("an incident of each service", async || {
+        let all = incidents(&admin).await;
+        let known = |service: &&str| all.iter().any(|one| one["service"] == **service);
+        services.iter().all(known).then_some(())
+    })
+    .await;
+    until("a mail about each", async || {
+        (mails_of(&mesh, "bus").len() >= services.len()).then_some(())
+    })
+    .await;
+    let mut subjects: Vec<_> = mails_of(&mesh, "bus").iter().map(|m| subject(m)).collect();
+    let mailed = subjects.len();
+    subjects.sort();
+    assert_eq!(mailed, services.len(), "{subjects:#?}");
+}
