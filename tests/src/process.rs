@@ -1,10 +1,11 @@
 //! A running Slipway process.
 
 use std::{
+    collections::BTreeSet,
     hash::{BuildHasher as _, RandomState},
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -209,12 +210,15 @@ fn command(dir: &Path, options: &Options) -> Command {
 }
 
 /// An address that nobody listens on, for a process that is to keep it when it is
-/// restarted: below the ports that the system gives to connections.
+/// restarted: below the ports that the system gives to connections and those that the
+/// backbones choose from. It may be long before it is bound, so each is given out once.
 pub(crate) fn free_address() -> String {
+    static GIVEN: Mutex<BTreeSet<u64>> = Mutex::new(BTreeSet::new());
     loop {
-        let port = 20_000 + RandomState::new().hash_one(0) % 12_000;
+        let port = 10_000 + RandomState::new().hash_one(0) % 10_000;
         let address = format!("127.0.0.1:{port}");
-        if std::net::TcpListener::bind(&address).is_ok() {
+        let first = GIVEN.lock().expect("nobody panics with it").insert(port);
+        if first && std::net::TcpListener::bind(&address).is_ok() {
             return address;
         }
     }
