@@ -42,6 +42,7 @@ pub(crate) struct Chat {
     pub(crate) client: ChatServiceClient<Link>,
     pub(crate) releases: Arc<FakeReleases>,
     pub(crate) stores: Stores,
+    pub(crate) bus: SharedBus,
     issuer: Issuer,
     _background: Background,
     _dir: tempfile::TempDir,
@@ -89,7 +90,7 @@ impl Chat {
         let background = Background::default();
         let routes = config.build(Dependencies {
             stores: stores.clone(),
-            bus,
+            bus: Arc::clone(&bus),
             release,
             assistant,
             clock: clock.clone(),
@@ -100,6 +101,7 @@ impl Chat {
             client: ChatServiceClient::new(Link::local(surround.around(routes))),
             releases,
             stores,
+            bus,
             issuer: Issuer::new(keys, Duration::from_secs(3600), clock),
             _background: background,
             _dir: dir,

@@ -61,11 +61,19 @@ impl Direct {
         if !self.begin(&incident.fingerprint) {
             return;
         }
-        tracing::error!(
-            fingerprint = incident.fingerprint,
-            summary = incident.summary,
-            "an incident cannot be stored: administrators are mailed directly"
-        );
+        if to.is_empty() {
+            tracing::error!(
+                fingerprint = incident.fingerprint,
+                summary = incident.summary,
+                "an incident cannot be stored, and no administrator is known yet"
+            );
+        } else {
+            tracing::error!(
+                fingerprint = incident.fingerprint,
+                summary = incident.summary,
+                "an incident cannot be stored: administrators are mailed directly"
+            );
+        }
         let event_id = Uuid::now_v7();
         let mails = to.into_iter().map(|to| self.send(event_id, to, &data));
         let sent: Vec<_> = join_all(mails).await.into_iter().flatten().collect();

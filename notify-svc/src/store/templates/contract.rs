@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures::{StreamExt as _, future::join_all, stream};
+use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use slipway_proto::events::UserRef;
@@ -155,10 +155,10 @@ pub(super) async fn old_versions_make_room(open: impl Fn() -> Store) {
 
 /// Saves the first version of so many types of administrators' own.
 async fn fill(store: &Store, types: usize) {
-    let saves = (0..types).map(|n| store.append(version(&format!("own-{n}"), 1)));
-    let saved = stream::iter(saves).buffer_unordered(8);
-    let all_stored = saved.all(async |saved| saved.unwrap() == Saved::Stored);
-    assert!(all_stored.await);
+    for n in 0..types {
+        let saved = store.append(version(&format!("own-{n}"), 1)).await;
+        assert_eq!(saved.unwrap(), Saved::Stored);
+    }
 }
 
 pub(super) async fn administrators_have_so_many_types_of_their_own_and_no_more(

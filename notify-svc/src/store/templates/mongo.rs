@@ -12,6 +12,7 @@ use mongodb::{
     Collection,
     bson::{DateTime, Document, doc, serialize_to_bson},
 };
+use rand::seq::IteratorRandom as _;
 use serde::{Deserialize, Serialize};
 use slipway_mesh::{
     life::Check,
@@ -106,7 +107,8 @@ impl MongoTemplateStore {
         bounded(async { find.await?.try_collect().await }).await
     }
 
-    /// A slot for a type: the one it has, or one that is free; `None` if there is none.
+    /// A slot for a type: the one it has, or any that is free, so that types which are saved
+    /// at the same time seldom want the same; `None` if there is none.
     async fn slot(&self, kind: &str) -> Result<Option<i64>, StorageError> {
         let documents = self.templates.clone_with_type::<SlotDocument>();
         let find = documents
@@ -116,8 +118,10 @@ impl MongoTemplateStore {
         let taken: BTreeMap<_, _> = found.into_iter().map(|one| (one.slot, one.id)).collect();
         let own = taken.iter().find(|(_, id)| *id == kind);
         let slots = 0..i64::try_from(OWN_TYPES).map_err(malformed)?;
-        let mut free = slots.filter(|slot| !taken.contains_key(slot));
-        Ok(own.map(|(slot, _)| *slot).or_else(|| free.next()))
+        let free = slots.filter(|slot| !taken.contains_key(slot));
+        Ok(own
+            .map(|(slot, _)| *slot)
+            .or_else(|| free.choose(&mut rand::rng())))
     }
 
     async fn save(&self, version: &Version) -> Result<Saved, StorageError> {
