@@ -41,7 +41,6 @@ pub(crate) const WINDOW: u32 = 8_192;
 pub(crate) struct Chat {
     pub(crate) client: ChatServiceClient<Link>,
     pub(crate) releases: Arc<FakeReleases>,
-    pub(crate) stores: Stores,
     pub(crate) bus: SharedBus,
     issuer: Issuer,
     _background: Background,
@@ -89,7 +88,7 @@ impl Chat {
         let stores = Stores::sqlite(&dir.path().join("chat.db")).unwrap();
         let background = Background::default();
         let routes = config.build(Dependencies {
-            stores: stores.clone(),
+            stores,
             bus: Arc::clone(&bus),
             release,
             assistant,
@@ -100,7 +99,6 @@ impl Chat {
         Self {
             client: ChatServiceClient::new(Link::local(surround.around(routes))),
             releases,
-            stores,
             bus,
             issuer: Issuer::new(keys, Duration::from_secs(3600), clock),
             _background: background,
