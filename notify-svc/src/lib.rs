@@ -124,6 +124,8 @@ pub struct Config {
     pub public_url: String,
     /// Mails a second to one domain; `None`: as many as there are.
     pub mail_rate: Option<NonZeroU32>,
+    /// Mails that are sent at the same time, at most [`dispatch::MAX_CONNECTIONS`].
+    pub mail_connections: usize,
     /// Who is told of incidents; empty: every administrator.
     pub alert_emails: Vec<String>,
 }
@@ -135,6 +137,7 @@ impl Default for Config {
             notification_retention: Duration::from_secs(90 * 24 * 3600),
             public_url: "http://127.0.0.1:8080".to_owned(),
             mail_rate: None,
+            mail_connections: dispatch::CONNECTIONS,
             alert_emails: Vec::new(),
         }
     }
@@ -312,6 +315,7 @@ impl Config {
             mailer: mailer.clone(),
             templates: notifier.templates.clone(),
             limits: limits.map(Arc::new),
+            connections: self.mail_connections,
             clock: clock.clone(),
             bell: notifier.bell.clone(),
             outbox: outbox.clone(),

@@ -3,8 +3,8 @@
 //! It claims what is due, as many as it can send at once, and nobody else has what it
 //! has claimed until the claim ends ([`LEASE`]), so any number of replicas work on one
 //! queue. Each notification has its slot from the claim until its outcome is stored:
-//! after a crash at most [`CONCURRENCY`] mails were sent whose outcome is not known, and
-//! those are sent again, with the same `Message-ID`.
+//! after a crash at most [as many mails](Dispatcher::connections) were sent whose outcome is
+//! not known, and those are sent again, with the same `Message-ID`.
 //!
 //! While the mail server is away, one notification is tried now and then and the others
 //! stay in the queue as they are: an outage uses up nobody's retries.
@@ -39,8 +39,11 @@ use crate::{
     templates::Library,
 };
 
-/// Mails that one process sends at the same time.
-pub const CONCURRENCY: usize = 16;
+/// Mails that one process sends at the same time, unless it is told otherwise.
+pub const CONNECTIONS: usize = 16;
+
+/// And at most: mail servers refuse a client with hundreds of connections.
+pub const MAX_CONNECTIONS: u32 = 500;
 
 /// How long the sending of one mail may take.
 pub const DEADLINE: Duration = Duration::from_secs(20);
@@ -67,6 +70,8 @@ pub(crate) struct Dispatcher {
     pub(crate) preferences: Arc<dyn PreferenceStore>,
     pub(crate) templates: Arc<Library>,
     pub(crate) limits: Option<Arc<DomainLimits>>,
+    /// Mails that it sends at the same time, each over a connection of its own.
+    pub(crate) connections: usize,
     pub(crate) clock: SharedClock,
     /// Rung when something is due.
     pub(crate) bell: Bell,
@@ -168,7 +173,7 @@ impl Dispatcher {
     /// How many may be claimed now.
     fn free(&self, server: &Server, sending: usize) -> usize {
         match server {
-            Server::Present => CONCURRENCY - sending,
+            Server::Present => self.connections - sending,
             // One, to see whether it is back.
             Server::Away(until) if Instant::now() >= *until && sending == 0 => 1,
             Server::Away(_) => 0,

@@ -18,7 +18,7 @@ use super::{
     message::message,
     url::{Encryption, SmtpUrl},
 };
-use crate::dispatch::{CONCURRENCY, DEADLINE};
+use crate::dispatch::{DEADLINE, MAX_CONNECTIONS};
 
 /// How long the server may take for one step of the conversation.
 const STEP: Duration = Duration::from_secs(10);
@@ -57,7 +57,7 @@ impl SmtpMailer {
         from: Sender,
     ) -> Result<Self, BadAuthority> {
         let pool = PoolConfig::new()
-            .max_size(u32::try_from(CONCURRENCY).unwrap_or(u32::MAX))
+            .max_size(MAX_CONNECTIONS)
             .idle_timeout(IDLE);
         let transport = url.transport();
         let mut transport = transport.map_err(|error| BadAuthority(error.to_string()))?;

@@ -158,6 +158,8 @@ keys! {
         "Whom mails are from", "an email address, with a name if you like, such as Slipway <slipway@example.com>";
     MAIL_RATE = "mail_rate", Value("50"),
         "Mails a second that one process sends to one domain, if there is a mail server", "a whole number from 1 to 100000";
+    MAIL_CONNECTIONS = "mail_connections", Value("16"),
+        "Mails that one process sends at the same time, each over a connection of its own", "a whole number from 1 to 500";
     ALERT_EMAILS = "alert_emails", Described("every administrator"),
         "Who is mailed when something is wrong with the system", "email addresses separated by commas such as ops@example.com,oncall@example.com";
     WEBHOOK_SECRET = "webhook_secret", Described("there is no POST /hooks/…"),

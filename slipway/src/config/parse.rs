@@ -168,6 +168,10 @@ pub(super) fn mail_rate(text: &str) -> Option<NonZeroU32> {
         .filter(|rate: &NonZeroU32| rate.get() <= 100_000)
 }
 
+pub(super) fn mail_connections(text: &str) -> Option<u32> {
+    number(text, 1..=notify_svc::dispatch::MAX_CONNECTIONS)
+}
+
 /// It may have a path: Slipway can stand behind a proxy that gives it one.
 pub(super) fn public_url(text: &str) -> Option<String> {
     let uri: Uri = text.parse().ok()?;
@@ -311,6 +315,8 @@ mod tests {
         assert!(mail_from("Slipway").is_none());
         assert!(mail_from("a@b.example\r\nBcc: c@d.example").is_none());
         assert!(mail_rate("0").is_none() && mail_rate("-1").is_none());
+        assert!(mail_connections("0").is_none() && mail_connections("501").is_none());
+        assert!(mail_connections("1").is_some() && mail_connections("500").is_some());
         assert!(mail_rate("100000").is_some() && mail_rate("100001").is_none());
     }
 

@@ -62,6 +62,8 @@ pub struct Settings {
     pub mail_from: Sender,
     /// Mails a second that one process sends to one domain, if there is a mail server.
     pub mail_rate: NonZeroU32,
+    /// Mails that one process sends at the same time.
+    pub mail_connections: u32,
     /// Who is mailed when something is wrong; `None`: every administrator.
     pub alert_emails: Option<Vec<String>>,
     /// What programs that send alerts show; `None`: there is no address for them.
@@ -159,6 +161,7 @@ impl Reader<'_> {
         let smtp_authorities = self.smtp_authorities(smtp_url.as_ref());
         let mail_from = self.read(&keys::MAIL_FROM, parse::mail_from);
         let mail_rate = self.read(&keys::MAIL_RATE, parse::mail_rate);
+        let mail_connections = self.read(&keys::MAIL_CONNECTIONS, parse::mail_connections);
         let alert_emails = self.read(&keys::ALERT_EMAILS, parse::emails);
         let webhook_secret = self.read(&keys::WEBHOOK_SECRET, parse::webhook_secret);
         let public_url = self.read(&keys::PUBLIC_URL, parse::public_url);
@@ -211,6 +214,7 @@ impl Reader<'_> {
             smtp_authorities,
             mail_from: mail_from?,
             mail_rate: mail_rate?,
+            mail_connections: mail_connections?,
             alert_emails,
             webhook_secret,
             public_url: public_url.unwrap_or(format!("http://{}", http_addr?)),

@@ -388,6 +388,7 @@ impl Shared<'_> {
                 .smtp_url
                 .is_some()
                 .then_some(self.settings.mail_rate),
+            mail_connections: self.settings.mail_connections as usize,
             alert_emails: self.settings.alert_emails.clone().unwrap_or_default(),
         };
         Ok(config.build(notify_svc::Dependencies {

@@ -85,7 +85,8 @@ async fn run(releases: usize, pace: Duration) -> anyhow::Result<Run> {
     let server = SmtpServer::start().await;
     let options = Options::default()
         .env("SLIPWAY_SMTP_URL", server.url())
-        .env("SLIPWAY_MAIL_RATE", "100000");
+        .env("SLIPWAY_MAIL_RATE", "100000")
+        .env("SLIPWAY_MAIL_CONNECTIONS", "100");
     let process = Process::start_with(&options).await?;
     let team = Team::new(&process, DEVELOPERS).await?;
     let owners: Vec<_> = (0..TASKS).map(|task| task % DEVELOPERS).collect();

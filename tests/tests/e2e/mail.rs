@@ -199,7 +199,7 @@ async fn ten_thousand_mails_survive_ten_kills_and_hardly_any_is_sent_twice() {
         );
     }
     let repeats = taken.len() - distinct.len();
-    let limit = KILLS * notify_svc::dispatch::CONCURRENCY;
+    let limit = KILLS * notify_svc::dispatch::CONNECTIONS;
     assert!(repeats <= limit, "{repeats} repeats, {limit} at most");
 }
 
