@@ -57,7 +57,9 @@ impl Ears {
             let (mut told, mut entries) = (Vec::new(), HashMap::new());
             while told.len() < count {
                 let (event, at) = self.topics.recv().await.context("the topics ended")?;
-                if self.known.insert(event.id.clone()) {
+                // What became of mails is on no wall.
+                let is_shown = ACTIVITY.topics.contains(&event.topic.as_str());
+                if is_shown && self.known.insert(event.id.clone()) {
                     told.push((event, at));
                 }
             }
