@@ -183,7 +183,7 @@ pub(super) async fn administrators_have_so_many_types_of_their_own_and_no_more(
 }
 
 pub(super) async fn of_types_that_race_for_the_last_place_one_has_it(open: impl Fn() -> Store) {
-    const RACERS: usize = 10;
+    const RACERS: usize = 4;
     fill(&open(), OWN_TYPES - 1).await;
     let barrier = Arc::new(Barrier::new(RACERS));
     let racing = (0..RACERS).map(|n| {
