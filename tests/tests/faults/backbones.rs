@@ -57,11 +57,6 @@ async fn commands_are_accepted_while_the_broker_is_away_and_told_when_it_is_back
         slowest < SLOWEST.max(SLOWER * before),
         "a command took {slowest:?}, {before:?} before"
     );
-    let (events, repeated) = (outcome.checked.events, outcome.checked.repeated);
-    assert!(
-        repeated < events / 2,
-        "{repeated} of {events} were published again: the replicas got in each other's way"
-    );
     let note = format!(
         "{accepted} accepted meanwhile, the slowest in {}; before in {}",
         seconds(slowest),
