@@ -56,6 +56,12 @@ impl Key {
         Self(String::new())
     }
 
+    /// Behind the last.
+    #[must_use]
+    pub fn end() -> Self {
+        Self(BEHIND.to_string())
+    }
+
     /// A key as it was stored.
     #[must_use]
     pub fn stored(text: String) -> Self {
@@ -99,6 +105,17 @@ impl fmt::Display for Ordinal {
         }
         Ok(())
     }
+}
+
+/// Part of a block: what stands between two keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stretch {
+    /// Of which block.
+    pub block: Block,
+    /// Behind which key.
+    pub after: Key,
+    /// In front of which key.
+    pub before: Key,
 }
 
 /// Where a comment stands.
@@ -190,9 +207,17 @@ mod tests {
         let first = here.of_reply(root, Ordinal(1));
         let last = here.of_reply(root, Ordinal(u64::MAX));
         let below = first.of_reply(CommentId::generate(), Ordinal(u64::MAX));
-        let order = [&here.key, &first.key, &below.key, &last.key, &behind];
+        let next = Position::of_root(task, CommentId::generate()).key;
+        let order = [
+            &Key::start(),
+            &here.key,
+            &first.key,
+            &below.key,
+            &last.key,
+            &behind,
+            &next,
+            &Key::end(),
+        ];
         assert!(order.is_sorted(), "{order:?}");
-        let next = Position::of_root(task, CommentId::generate());
-        assert!(behind < next.key);
     }
 }

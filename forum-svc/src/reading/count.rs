@@ -10,7 +10,7 @@ use super::{
     walk::{Step as _, Walk},
 };
 use crate::{
-    comment::Placed,
+    comment::{Placed, Position},
     store::{CommentStore, Outline, StoreError},
 };
 
@@ -20,9 +20,6 @@ pub const COUNTED: u32 = 1_000;
 /// Outlines read for one page at most. When they are used up, the comments they would
 /// have been for have no count.
 const BUDGET: u32 = 4 * COUNTED;
-
-/// Outlines fetched at once.
-const AHEAD: u32 = 250;
 
 /// How many replies a comment has at any depth, up to [`COUNTED`].
 ///
@@ -35,7 +32,7 @@ pub async fn descendants(store: &dyn CommentStore, of: &Placed) -> Result<u32, S
     let scope = Scope::Below(Box::new(of.clone()));
     let mut walk = Walk::<Outline>::new(store, &scope, None);
     let mut count = 0;
-    while count < COUNTED && walk.next(AHEAD).await?.is_some() {
+    while count < COUNTED && walk.next(COUNTED).await?.is_some() {
         count += 1;
     }
     Ok(count)
@@ -45,6 +42,8 @@ pub async fn descendants(store: &dyn CommentStore, of: &Placed) -> Result<u32, S
 struct Open {
     /// Its place on the page.
     place: usize,
+    /// Its place in the reading order.
+    position: Position,
     depth: u32,
     /// How many comments had been met when it was.
     met: u32,
@@ -80,11 +79,12 @@ impl<'a> Counter<'a> {
         self.met += 1;
     }
 
-    /// The last comment of the page was met just now.
-    pub(super) fn open(&mut self, comments: &[Listed]) {
+    /// The last comment of the page, which stands at `position`, was met just now.
+    pub(super) fn open(&mut self, comments: &[Listed], position: Position) {
         if let Some(last) = comments.last() {
             self.open.push(Open {
                 place: comments.len() - 1,
+                position,
                 depth: last.comment.depth,
                 met: self.met,
                 exact: true,
@@ -133,17 +133,23 @@ impl<'a> Counter<'a> {
     /// `next` is below.
     pub(super) async fn count_on(
         &mut self,
-        scope: &Scope,
         next: &Placed,
         comments: &mut [Listed],
     ) -> Result<(), StoreError> {
-        let mut walk = Walk::<Outline>::new(self.store, scope, Some(next));
+        let Some(uppermost) = self.open.first() else {
+            return Ok(());
+        };
+        let scope = Scope::Below(Box::new(Placed {
+            comment: comments[uppermost.place].comment.clone(),
+            position: uppermost.position.clone(),
+        }));
+        let mut walk = Walk::<Outline>::new(self.store, &scope, Some(next));
         // `next` itself was met.
         for _ in 1..COUNTED {
             if !self.is_open() {
                 return Ok(());
             }
-            match walk.next(AHEAD).await? {
+            match walk.next(COUNTED).await? {
                 Some(outline) => self.meet(outline.depth(), comments),
                 None => break,
             }

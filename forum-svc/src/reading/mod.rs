@@ -72,9 +72,7 @@ impl PageOf {
             };
             counter.meet(placed.comment.depth, &mut comments);
             if length(&comments) == self.limit {
-                counter
-                    .count_on(&self.scope, &placed, &mut comments)
-                    .await?;
+                counter.count_on(&placed, &mut comments).await?;
                 return Ok(Listing {
                     comments,
                     more: true,
@@ -89,7 +87,7 @@ impl PageOf {
                 descendants: None,
                 cut,
             });
-            counter.open(&comments);
+            counter.open(&comments, placed.position.clone());
             if cut {
                 counter.count_left_out(&placed).await?;
             }

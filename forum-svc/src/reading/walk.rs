@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use crate::{
     comment::{
         Block, CommentId, Placed, TaskId,
-        position::{Key, Position},
+        position::{Key, Position, Stretch},
     },
     store::{CommentStore, Outline, StoreError},
 };
@@ -36,6 +36,29 @@ impl Scope {
         }
     }
 
+    /// The block that all of it is in or below.
+    fn block(&self) -> Block {
+        match self {
+            Self::Task(task) => (*task).into(),
+            Self::Below(comment) => comment.position.block,
+        }
+    }
+
+    /// What of a block belongs to it, behind `after`.
+    fn stretch(&self, block: Block, after: Key) -> Stretch {
+        let before = match self {
+            Self::Below(comment) if comment.position.block == block => {
+                comment.position.key.behind_replies()
+            }
+            _ => Key::end(),
+        };
+        Stretch {
+            block,
+            after,
+            before,
+        }
+    }
+
     /// The depth of its uppermost comments.
     #[must_use]
     pub fn top(&self) -> u32 {
@@ -52,8 +75,7 @@ pub(crate) trait Step: Sized + Send {
     /// Fetches some of them.
     async fn fetch(
         store: &dyn CommentStore,
-        block: Block,
-        after: Key,
+        stretch: Stretch,
         limit: u32,
     ) -> Result<Vec<Self>, StoreError>;
 
@@ -66,11 +88,10 @@ pub(crate) trait Step: Sized + Send {
 impl Step for Placed {
     async fn fetch(
         store: &dyn CommentStore,
-        block: Block,
-        after: Key,
+        stretch: Stretch,
         limit: u32,
     ) -> Result<Vec<Self>, StoreError> {
-        store.range(block, after, limit).await
+        store.range(stretch, limit).await
     }
 
     fn id(&self) -> CommentId {
@@ -90,11 +111,10 @@ impl Step for Placed {
 impl Step for Outline {
     async fn fetch(
         store: &dyn CommentStore,
-        block: Block,
-        after: Key,
+        stretch: Stretch,
         limit: u32,
     ) -> Result<Vec<Self>, StoreError> {
-        store.outline(block, after, limit).await
+        store.outline(stretch, limit).await
     }
 
     fn id(&self) -> CommentId {
@@ -112,24 +132,12 @@ impl Step for Outline {
 
 /// A block that is being read.
 struct Frame<S> {
-    block: Block,
-    /// The last key that was fetched or passed over.
-    after: Key,
+    /// What was neither fetched nor passed over.
+    left: Stretch,
     /// Fetched and not yet met.
     ahead: VecDeque<S>,
-    /// Whether there is nothing behind `after`.
+    /// Whether nothing is left.
     ended: bool,
-}
-
-impl<S> Frame<S> {
-    fn behind(block: Block, after: Key) -> Self {
-        Self {
-            block,
-            after,
-            ahead: VecDeque::new(),
-            ended: false,
-        }
-    }
 }
 
 /// A walk in reading order.
@@ -155,28 +163,29 @@ impl<'a, S: Step> Walk<'a, S> {
         match (after, scope) {
             (Some(placed), _) => walk.enter_behind(placed),
             (None, Scope::Below(placed)) => walk.enter_behind(placed),
-            (None, Scope::Task(task)) => {
-                walk.frames
-                    .push(Frame::behind((*task).into(), Key::start()));
-            }
+            (None, Scope::Task(task)) => walk.enter((*task).into(), Key::start()),
         }
         walk
     }
 
+    fn enter(&mut self, block: Block, after: Key) {
+        self.frames.push(Frame {
+            left: self.scope.stretch(block, after),
+            ahead: VecDeque::new(),
+            ended: false,
+        });
+    }
+
     fn enter_behind(&mut self, placed: &Placed) {
         let Position { block, key } = &placed.position;
-        self.frames.push(Frame::behind(*block, key.clone()));
-        self.descend(placed.comment.id, placed.position.key.clone());
+        self.enter(*block, key.clone());
+        self.descend(placed.comment.id, key.ends_block());
     }
 
     /// Descends into the block of the replies to a comment, if they have one.
-    #[allow(
-        clippy::needless_pass_by_value,
-        reason = "the key is often taken from a frame"
-    )]
-    fn descend(&mut self, id: CommentId, key: Key) {
-        if key.ends_block() {
-            self.frames.push(Frame::behind(id.into(), Key::start()));
+    fn descend(&mut self, id: CommentId, have_block: bool) {
+        if have_block {
+            self.enter(id.into(), Key::start());
         }
     }
 
@@ -187,22 +196,17 @@ impl<'a, S: Step> Walk<'a, S> {
                 return Ok(None);
             };
             if let Some(step) = frame.ahead.pop_front() {
-                if step.depth() < self.scope.top() {
-                    self.frames.clear();
-                    return Ok(None);
-                }
-                let (id, key) = (step.id(), step.key().clone());
-                self.descend(id, key);
+                self.descend(step.id(), step.key().ends_block());
                 return Ok(Some(step));
             }
             if frame.ended {
                 self.climb().await?;
                 continue;
             }
-            let found = S::fetch(self.store, frame.block, frame.after.clone(), ahead).await?;
+            let found = S::fetch(self.store, frame.left.clone(), ahead).await?;
             frame.ended = found.len() < ahead as usize;
             if let Some(last) = found.last() {
-                frame.after = last.key().clone();
+                frame.left.after = last.key().clone();
             }
             frame.ahead = found.into();
         }
@@ -211,23 +215,19 @@ impl<'a, S: Step> Walk<'a, S> {
     /// Leaves a block that has ended for the one above. If the walk began in this block,
     /// it has not been there yet.
     async fn climb(&mut self) -> Result<(), StoreError> {
-        let Some(Frame { block, .. }) = self.frames.pop() else {
+        let Some(Frame { left, .. }) = self.frames.pop() else {
             return Ok(());
         };
-        if !self.frames.is_empty() {
-            return Ok(());
-        }
-        if block == Block::from(self.scope.task()) {
+        let block = left.block;
+        if !self.frames.is_empty() || block == self.scope.block() {
             return Ok(());
         }
         let above = self.store.comment(CommentId(block.0)).await?;
         let Some(above) = above else {
             return Err(StoreError(format!("block {} is below no comment", block.0)));
         };
-        if above.comment.depth >= self.scope.top() {
-            let Position { block, key } = above.position;
-            self.frames.push(Frame::behind(block, key));
-        }
+        let Position { block, key } = above.position;
+        self.enter(block, key);
         Ok(())
     }
 
@@ -245,8 +245,8 @@ impl<'a, S: Step> Walk<'a, S> {
         while frame.ahead.front().is_some_and(|step| *step.key() < behind) {
             frame.ahead.pop_front();
         }
-        if frame.after < behind {
-            frame.after = behind;
+        if frame.left.after < behind {
+            frame.left.after = behind;
             // What was read ended among the replies; behind them there may be more.
         }
     }

@@ -24,8 +24,8 @@ use slipway_mesh::{
 };
 
 use crate::comment::{
-    Block, Comment, CommentId, Placed,
-    position::{Key, Ordinal},
+    Comment, CommentId, Placed,
+    position::{Key, Ordinal, Stretch},
 };
 
 /// The stores of this service, on one backend.
@@ -103,16 +103,11 @@ pub trait CommentStore: Send + Sync + 'static {
     /// One comment.
     async fn comment(&self, id: CommentId) -> Result<Option<Placed>, StoreError>;
 
-    /// The comments of a block behind `after`, in reading order, at most `limit`.
-    async fn range(&self, block: Block, after: Key, limit: u32) -> Result<Vec<Placed>, StoreError>;
+    /// The first comments of a stretch in reading order, at most `limit`.
+    async fn range(&self, stretch: Stretch, limit: u32) -> Result<Vec<Placed>, StoreError>;
 
     /// The same without what they say.
-    async fn outline(
-        &self,
-        block: Block,
-        after: Key,
-        limit: u32,
-    ) -> Result<Vec<Outline>, StoreError>;
+    async fn outline(&self, stretch: Stretch, limit: u32) -> Result<Vec<Outline>, StoreError>;
 
     /// The direct replies to a comment behind the one with the number `after`, in their
     /// order.

@@ -8,7 +8,7 @@ use tokio::{runtime::Handle, task::block_in_place};
 
 use super::*;
 use crate::{
-    comment::{Block, position::Key},
+    comment::position::{Key, Stretch},
     reading::{COUNTED, Listing, PageOf, Scope, descendants},
 };
 
@@ -335,11 +335,32 @@ pub(in crate::store) async fn a_large_number_of_replies_is_not_counted_to_its_en
     };
     let listing = page.read(&*stores.comments).await.unwrap();
     assert_eq!(listing.comments[0].descendants, Some(COUNTED));
-    let outline = stores
-        .comments
-        .outline(Block::from(root.comment.task), Key::start(), COUNTED)
-        .await
-        .unwrap();
+    let all = Stretch {
+        block: root.position.block,
+        after: Key::start(),
+        before: Key::end(),
+    };
+    let outline = stores.comments.outline(all.clone(), COUNTED).await.unwrap();
     assert_eq!(outline.len(), COUNTED as usize);
     assert!(outline.windows(2).all(|pair| pair[0].key < pair[1].key));
+    let some = Stretch {
+        after: outline[5].key.clone(),
+        before: outline[9].key.clone(),
+        ..all
+    };
+    let between = stores
+        .comments
+        .outline(some.clone(), COUNTED)
+        .await
+        .unwrap();
+    assert_eq!(between, outline[6..9]);
+    let range = stores.comments.range(some.clone(), COUNTED).await.unwrap();
+    let range: Vec<_> = range
+        .into_iter()
+        .map(|placed| placed.position.key)
+        .collect();
+    let keys: Vec<_> = between.into_iter().map(|outline| outline.key).collect();
+    assert_eq!(range, keys);
+    let first = stores.comments.outline(some, 1).await.unwrap();
+    assert_eq!(first, outline[6..7]);
 }

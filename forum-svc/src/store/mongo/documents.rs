@@ -21,7 +21,8 @@ use crate::{
 /// The version of the documents' schema.
 const SCHEMA: i32 = 1;
 
-/// A comment. `outbox`, `receipts` and `pending` are read only by those who need them.
+/// A comment. What was committed with it is read along: leaving it out would cost the
+/// server more than it saves.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct CommentDocument {
@@ -63,10 +64,15 @@ pub(super) struct PendingDocument {
     pub(super) at: DateTime,
 }
 
+/// Outlines in one document.
+#[derive(Debug, Deserialize)]
+pub(super) struct OutlinesDocument {
+    pub(super) outlines: Vec<OutlineDocument>,
+}
+
 /// A comment without what it says.
 #[derive(Debug, Deserialize)]
 pub(super) struct OutlineDocument {
-    #[serde(rename = "_id")]
     id: String,
     depth: i64,
     key: String,

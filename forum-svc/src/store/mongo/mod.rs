@@ -37,8 +37,8 @@ use slipway_mesh::{
 use self::documents::{CommentDocument, changed};
 use super::{CommentStore, Commit, Outline, PostError, StoreError, Stores};
 use crate::comment::{
-    Block, Comment, CommentId, Placed,
-    position::{Key, Ordinal},
+    Comment, CommentId, Placed,
+    position::{Ordinal, Stretch},
 };
 
 /// The database of this service.
@@ -126,17 +126,12 @@ impl CommentStore for MongoStore {
         Ok(order::by_id(&self.comments, id).await?)
     }
 
-    async fn range(&self, block: Block, after: Key, limit: u32) -> Result<Vec<Placed>, StoreError> {
-        Ok(order::range(&self.comments, block, &after, limit).await?)
+    async fn range(&self, stretch: Stretch, limit: u32) -> Result<Vec<Placed>, StoreError> {
+        Ok(order::range(&self.comments, &stretch, limit).await?)
     }
 
-    async fn outline(
-        &self,
-        block: Block,
-        after: Key,
-        limit: u32,
-    ) -> Result<Vec<Outline>, StoreError> {
-        Ok(order::outline(&self.comments, block, &after, limit).await?)
+    async fn outline(&self, stretch: Stretch, limit: u32) -> Result<Vec<Outline>, StoreError> {
+        Ok(order::outline(&self.comments, &stretch, limit).await?)
     }
 
     async fn replies(

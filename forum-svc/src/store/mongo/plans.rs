@@ -6,14 +6,11 @@ use slipway_mesh::{outbox::mongo::waiting, store::mongo::testing::Scratch};
 
 use super::{
     COMMENTS,
-    order::{behind, by_number, in_order, replies_behind},
+    order::{by_number, first_of, replies_behind},
     posting::{fences, unsettled},
 };
 use crate::{
-    comment::{
-        Block,
-        position::{Key, Ordinal},
-    },
+    comment::position::{Key, Ordinal, Stretch},
     store::{Stores, contract},
 };
 
@@ -32,12 +29,19 @@ async fn comments_are_read_through_an_index() {
     for _ in 0..STORED {
         contract::reply_to(&stores, root.comment.id).await;
     }
-    let block = Block::from(root.comment.task);
+    let all = Stretch {
+        block: root.position.block,
+        after: Key::start(),
+        before: Key::end(),
+    };
     let find = |filter: Document, sort: Document| {
         doc! { "find": COMMENTS, "filter": filter, "sort": sort, "limit": 51 }
     };
     let commands = [
-        (find(behind(block, &Key::start()), in_order()), "in_order"),
+        (
+            doc! { "aggregate": COMMENTS, "pipeline": first_of(&all, 51).to_vec(), "cursor": {} },
+            "in_order",
+        ),
         (
             find(
                 replies_behind(root.comment.id, Some(Ordinal(7))),

@@ -17,8 +17,8 @@ use slipway_mesh::{
 
 use super::{CommentStore, Commit, Outline, PostError, StoreError, Stores};
 use crate::comment::{
-    Block, Comment, CommentId, Placed, Position,
-    position::{Key, Ordinal},
+    Comment, CommentId, Placed, Position,
+    position::{Ordinal, Stretch},
 };
 
 const MIGRATIONS: &[&str] = &[
@@ -127,33 +127,28 @@ impl CommentStore for SqliteStore {
         Ok(read.await?)
     }
 
-    async fn range(&self, block: Block, after: Key, limit: u32) -> Result<Vec<Placed>, StoreError> {
+    async fn range(&self, stretch: Stretch, limit: u32) -> Result<Vec<Placed>, StoreError> {
         let read = self.db.read(move |c| {
             let sql = format!(
                 "SELECT {} FROM comments INDEXED BY comments_in_order
-                 WHERE block = ?1 AND key > ?2 ORDER BY key LIMIT ?3",
+                 WHERE block = ?1 AND key > ?2 AND key < ?3 ORDER BY key LIMIT ?4",
                 rows::PLACED
             );
             let mut query = c.prepare_cached(&sql)?;
-            let params = (block.0.to_string(), after.as_str(), limit);
+            let params = rows::between(&stretch, limit);
             let found = query.query_map(params, rows::placed)?;
             Ok::<_, StorageError>(found.collect::<Result<_, _>>()?)
         });
         Ok(read.await?)
     }
 
-    async fn outline(
-        &self,
-        block: Block,
-        after: Key,
-        limit: u32,
-    ) -> Result<Vec<Outline>, StoreError> {
+    async fn outline(&self, stretch: Stretch, limit: u32) -> Result<Vec<Outline>, StoreError> {
         let read = self.db.read(move |c| {
             let mut query = c.prepare_cached(
                 "SELECT id, depth, key FROM comments INDEXED BY comments_in_order
-                 WHERE block = ?1 AND key > ?2 ORDER BY key LIMIT ?3",
+                 WHERE block = ?1 AND key > ?2 AND key < ?3 ORDER BY key LIMIT ?4",
             )?;
-            let params = (block.0.to_string(), after.as_str(), limit);
+            let params = rows::between(&stretch, limit);
             let found = query.query_map(params, rows::outline)?;
             Ok::<_, StorageError>(found.collect::<Result<_, _>>()?)
         });

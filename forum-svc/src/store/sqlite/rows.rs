@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::{
     comment::{
         Block, Body, Comment, CommentId, Content, Placed, Position, Revision, TaskId,
-        position::{Key, Ordinal},
+        position::{Key, Ordinal, Stretch},
     },
     store::Outline,
 };
@@ -63,6 +63,12 @@ pub(super) fn placed(row: &Row<'_>) -> Result<Placed, rusqlite::Error> {
 /// A comment with its number, which is the column behind [`COMMENT`].
 pub(super) fn numbered(row: &Row<'_>) -> Result<(Comment, Ordinal), rusqlite::Error> {
     Ok((comment(row)?, Ordinal(row.get(13)?)))
+}
+
+/// The parameters of a query for the first `limit` comments of a stretch.
+pub(super) fn between(stretch: &Stretch, limit: u32) -> (String, &str, &str, u32) {
+    let (after, before) = (stretch.after.as_str(), stretch.before.as_str());
+    (stretch.block.0.to_string(), after, before, limit)
 }
 
 pub(super) fn outline(row: &Row<'_>) -> Result<Outline, rusqlite::Error> {
