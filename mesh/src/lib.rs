@@ -31,3 +31,5 @@ pub mod page;
 pub mod receipts;
 pub mod store;
 pub mod telemetry;
+#[cfg(feature = "testing")]
+pub mod testing;

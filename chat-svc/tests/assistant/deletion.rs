@@ -8,7 +8,7 @@ use slipway_proto::chat::v1::stream_message_response::Piece;
 use tokio::sync::Barrier;
 
 use crate::{
-    harness::{Chat, eventually},
+    harness::Chat,
     ollama::{Does, FakeOllama, says, text},
 };
 
@@ -69,7 +69,7 @@ async fn a_deletion_in_mid_answer_stops_the_model_and_says_so() {
     let status = stream.message().await.unwrap_err();
     let fault = slipway_mesh::error::Fault::from(status);
     assert_eq!(fault.code, "SESSION_NOT_FOUND");
-    eventually(async || *ollama.open.borrow() == 0).await;
+    ollama.is_left().await;
 }
 
 #[tokio::test]

@@ -25,14 +25,10 @@ use slipway_proto::{
     },
     events::TOPICS,
 };
-use tokio::time::Instant;
 use tonic::{Request, Streaming};
 use uuid::Uuid;
 
 use crate::{ollama::FakeOllama, work::FakeReleases};
-
-/// What must happen has happened by then.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The context window of these tests.
 pub(crate) const WINDOW: u32 = 8_192;
@@ -234,14 +230,5 @@ pub(crate) fn answer_info(message: &Message) -> AnswerInfo {
     match &message.about {
         Some(About::Answer(info)) => info.clone(),
         about => panic!("not an answer: {about:?}"),
-    }
-}
-
-/// Waits until `done` says so.
-pub(crate) async fn eventually(mut done: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !done().await {
-        assert!(Instant::now() < deadline, "it does not happen");
-        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

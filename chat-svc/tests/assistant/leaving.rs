@@ -1,10 +1,10 @@
 //! Who leaves, who waits, and who comes twice.
 
-use slipway_mesh::error::Kind;
-use slipway_proto::chat::v1::{MessageRole, QuestionState, UnansweredReason};
+use slipway_mesh::{error::Kind, testing::until};
+use slipway_proto::chat::v1::{Message, MessageRole, QuestionState, UnansweredReason};
 
 use crate::{
-    harness::{Chat, eventually, question_info},
+    harness::{Chat, question_info},
     ollama::{Does, FakeOllama, says, text},
 };
 
@@ -18,13 +18,17 @@ async fn who_leaves_stops_the_answer_and_the_question_stays() {
     stream.message().await.unwrap().unwrap();
     assert_eq!(*ollama.open.borrow(), 1);
     drop(stream);
-    eventually(async || *ollama.open.borrow() == 0).await;
+    ollama.is_left().await;
     let cancelled = [(
         MessageRole::User,
         "tell me everything".to_owned(),
         Some(UnansweredReason::Cancelled),
     )];
-    eventually(async || ada.told().await == cancelled).await;
+    let told = until(async || match ada.told().await {
+        told if told == cancelled => Ok(()),
+        other => Err(other),
+    });
+    told.await.unwrap();
     ada.ask("again?").await.unwrap();
 }
 
@@ -35,9 +39,9 @@ async fn an_answer_is_stored_whether_or_not_it_is_read() {
     let ada = chat.user("ada").await;
     ollama.then(says("read me later"));
     let unread = ada.stream("a word?").await.unwrap();
-    eventually(async || ada.history().await.len() == 2).await;
+    let history = until(async || <[Message; 2]>::try_from(ada.history().await));
+    let history = history.await.unwrap();
     drop(unread);
-    let history = ada.history().await;
     assert_eq!(history[1].content, "read me later");
     assert_eq!(
         question_info(&history[0]).unwrap().state(),

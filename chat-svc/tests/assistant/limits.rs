@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use chat_svc::{Config, Quota};
-use slipway_mesh::error::Kind;
+use slipway_mesh::{error::Kind, testing::until};
 
 use crate::{
-    harness::{Chat, eventually},
+    harness::Chat,
     ollama::{Does, FakeOllama, text},
 };
 
@@ -77,7 +77,7 @@ async fn a_full_queue_turns_away_before_anything_is_stored() {
     assert_eq!(users[1].history().await.len(), 1);
     // Who leaves makes room.
     drop(first);
-    eventually(async || users[2].ask("three").await.is_ok()).await;
+    until(async || users[2].ask("three").await).await.unwrap();
 }
 
 #[tokio::test]

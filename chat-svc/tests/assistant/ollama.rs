@@ -17,6 +17,7 @@ use axum::{
 };
 use futures::{Stream, StreamExt as _, stream};
 use serde_json::{Value, json};
+use slipway_mesh::testing::PATIENCE;
 use tokio::{net::TcpListener, sync::watch};
 
 /// What the server does with a request.
@@ -96,6 +97,14 @@ impl FakeOllama {
     pub(crate) fn then(&self, does: Does) -> &Self {
         self.script.lock().unwrap().next.push_back(does);
         self
+    }
+
+    /// Waits until nobody listens any more.
+    pub(crate) async fn is_left(&self) {
+        let mut open = self.open.clone();
+        let left = open.wait_for(|open| *open == 0);
+        let left = tokio::time::timeout(PATIENCE, left).await;
+        left.expect("its answers are dropped").unwrap();
     }
 
     /// The requests so far.

@@ -1,6 +1,6 @@
 //! A place with a bus and databases, replicas of notify-svc on it, and a clock.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -14,6 +14,7 @@ use slipway_mesh::{
     bus::{Actor, EmbeddedBus, Event, SharedBus, TopicSpec, event::Origin},
     clock::{Clock as _, ManualClock, SystemClock},
     life::{Background, Health},
+    testing::until,
 };
 use slipway_proto::{
     events::{self, TOPICS, TaskAssignedEvent},
@@ -35,9 +36,6 @@ use uuid::Uuid;
 
 /// Who is notified, and who calls: an administrator.
 pub(crate) const ADA: Uuid = Uuid::from_u128(0xada);
-
-/// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 type Channel = InterceptedService<Routes, SignedIn>;
 
@@ -186,18 +184,16 @@ impl Replica {
     pub(crate) async fn wait(&self, should: impl Fn(&Notification) -> bool) -> Notification {
         let (routes, signed_in) = self.channel();
         let mut client = NotificationServiceClient::with_interceptor(routes, signed_in);
-        let waiting = async {
-            loop {
-                let list = client.list_notifications(ListNotificationsRequest::default());
-                let mut found = list.await.unwrap().into_inner().notifications;
-                assert!(found.len() < 2, "{found:#?}");
-                if let Some(notification) = found.pop().filter(&should) {
-                    return notification;
-                }
-                tokio::time::sleep(Duration::from_millis(10)).await;
+        let found = until(async || {
+            let list = client.list_notifications(ListNotificationsRequest::default());
+            let mut found = list.await.unwrap().into_inner().notifications;
+            assert!(found.len() < 2, "{found:#?}");
+            match found.pop() {
+                Some(notification) if should(&notification) => Ok(notification),
+                found => Err(found),
             }
-        };
-        tokio::time::timeout(PATIENCE, waiting).await.unwrap()
+        });
+        found.await.unwrap()
     }
 }
 

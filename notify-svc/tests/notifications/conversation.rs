@@ -6,12 +6,13 @@ use notify_svc::{
     notification::{Outcome, State},
     testing::Reaction,
 };
+use slipway_mesh::testing::PATIENCE;
 use slipway_proto::events::{
     NOTIFICATIONS, NotificationFailedEvent, NotificationSentEvent, Payload as _,
 };
 use uuid::Uuid;
 
-use super::harness::{Office, PATIENCE, Replica, outcomes};
+use super::harness::{Office, Replica, outcomes};
 
 const ADA: &str = "ada@example.com";
 
@@ -166,8 +167,7 @@ async fn a_recipient_who_is_not_known_yet_is_waited_for() {
     assert_eq!(outcomes(&queued), [Outcome::Temporary]);
     assert!(queued.attempts[0].answer.contains("not known yet"));
     office.publish(&[office.registered(ada, ADA)]).await;
-    let recipients = &replica.stores.recipients;
-    super::harness::eventually(async || !recipients.by_ids(&[ada]).await.unwrap().is_empty()).await;
+    replica.knows(ada).await;
     office.pass(12);
     replica.notified(ada, |n| n.state == State::Sent).await;
     assert_eq!(office.server.count(), 1);

@@ -15,14 +15,12 @@ use slipway_mesh::{
     clock::{Clock as _, ManualClock, SharedClock},
     life::{Background, Health},
     store::mongo::testing::Scratch,
+    testing::{PATIENCE, until},
 };
 use slipway_proto::events::{Payload, Role, TOPICS, TaskAssignedEvent, UserRegisteredEvent};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
-
-/// What has not happened by then never will.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The places that replicas share.
 pub(crate) struct Office {
@@ -131,8 +129,7 @@ impl Office {
     pub(crate) async fn hire(&self, replica: &Replica, email: &str) -> Uuid {
         let user = Uuid::now_v7();
         self.publish(&[self.registered(user, email)]).await;
-        let recipients = &replica.stores.recipients;
-        eventually(async || !recipients.by_ids(&[user]).await.unwrap().is_empty()).await;
+        replica.knows(user).await;
         user
     }
 }
@@ -155,16 +152,24 @@ impl Replica {
             ..Filter::default()
         };
         let query = Query::newest(filter, 10);
-        let deadline = tokio::time::Instant::now() + PATIENCE;
-        loop {
-            let items = self.stores.notifications.list(&query).await.unwrap().items;
+        let found = until(async || {
+            let mut items = self.stores.notifications.list(&query).await.unwrap().items;
             assert!(items.len() <= 1, "{items:#?}");
-            match items.first() {
-                Some(notification) if wanted(notification) => return notification.clone(),
-                found => assert!(tokio::time::Instant::now() < deadline, "{found:#?}"),
+            match items.pop() {
+                Some(notification) if wanted(&notification) => Ok(notification),
+                found => Err(found),
             }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        });
+        found.await.unwrap()
+    }
+
+    /// Waits until `user` can be written to.
+    pub(crate) async fn knows(&self, user: Uuid) {
+        let known = until(async || {
+            let mut known = self.stores.recipients.by_ids(&[user]).await.unwrap();
+            known.pop().ok_or("nobody")
+        });
+        known.await.unwrap();
     }
 
     /// Waits until so many notifications are in a state.
@@ -175,22 +180,17 @@ impl Replica {
         };
         let query = Query::newest(filter, 10_000);
         let log = &self.stores.notifications;
-        eventually(async || log.list(&query).await.unwrap().items.len() == count).await;
+        let counted = until(async || {
+            let found = log.list(&query).await.unwrap().items.len();
+            (found == count).then_some(()).ok_or(found)
+        });
+        counted.await.unwrap();
     }
 }
 
 /// How the attempts ended.
 pub(crate) fn outcomes(notification: &Notification) -> Vec<Outcome> {
     notification.attempts.iter().map(|a| a.outcome).collect()
-}
-
-/// Waits until it holds.
-pub(crate) async fn eventually(mut holds: impl AsyncFnMut() -> bool) {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    while !holds().await {
-        assert!(tokio::time::Instant::now() < deadline, "it did not happen");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }
 
 /// The same stores in MongoDB, where there is one for tests.

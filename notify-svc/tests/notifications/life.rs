@@ -7,9 +7,10 @@ use notify_svc::{
     notification::{Outcome, State},
     testing::Reaction,
 };
+use slipway_mesh::testing::PATIENCE;
 use tokio::sync::Notify;
 
-use super::harness::{Office, PATIENCE, in_mongodb, outcomes};
+use super::harness::{Office, in_mongodb, outcomes};
 
 const ADA: &str = "ada@example.com";
 const MAILS: usize = 150;
