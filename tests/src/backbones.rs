@@ -21,6 +21,7 @@ pub struct Backbones {
     pub kafka: String,
     /// MongoDB's URL.
     pub mongodb: String,
+    options: Options,
     dir: TempDir,
     /// Dropped last: the next test's servers start when these have stopped.
     _alone: MutexGuard<'static, ()>,
@@ -55,9 +56,17 @@ impl Backbones {
             script("kafka", "start", &kafka),
             script("mongodb", "start", &mongodb),
         )?;
+        let (kafka, mongodb) = (
+            script("kafka", "address", &kafka).await?,
+            script("mongodb", "url", &mongodb).await?,
+        );
+        let options = Options::default()
+            .env("SLIPWAY_KAFKA_BROKERS", &kafka)
+            .env("SLIPWAY_MONGODB_URL", &mongodb);
         Ok(Self {
-            kafka: script("kafka", "address", &kafka).await?,
-            mongodb: script("mongodb", "url", &mongodb).await?,
+            kafka,
+            mongodb,
+            options: options.signing(dir.path())?,
             dir,
             _alone: alone,
         })
@@ -103,12 +112,10 @@ impl Backbones {
         Ok(())
     }
 
-    /// Options of a process on them.
+    /// Options of a process on them; all such processes sign with the same key.
     #[must_use]
     pub fn options(&self) -> Options {
-        Options::default()
-            .env("SLIPWAY_KAFKA_BROKERS", &self.kafka)
-            .env("SLIPWAY_MONGODB_URL", &self.mongodb)
+        self.options.clone()
     }
 }
 

@@ -1,8 +1,8 @@
 //! What the end-to-end tests and the benchmark stand on: a running Slipway process, a
 //! client that speaks to it as a user would, and a reader of its live stream.
 //!
-//! Nothing here waits by sleeping: a process is ready when it says so, an event has
-//! arrived when it is read from the stream.
+//! A process is ready when it says so, an event has arrived when it is read from the
+//! stream. What nobody tells is looked for with [`until`]; nothing sleeps for a fixed time.
 
 pub mod backbones;
 pub mod certificates;
@@ -19,6 +19,7 @@ pub use certificates::Authority;
 pub use client::{Answer, Client};
 pub use mesh::{ALERTED, Mesh, Role};
 pub use process::{Options, Process};
+pub use slipway_mesh::testing::{PATIENCE, until};
 pub use stream::{Stream, StreamEvent};
 pub use team::Team;
 

@@ -26,6 +26,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// What the processes of one mesh know each other by.
 pub const SECRET: &str = "a secret that the processes of one mesh share";
 
+/// A key that signs tokens, the same for all who are given one.
+const KEY: &str = "-----BEGIN PRIVATE KEY-----\n\
+    MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n\
+    -----END PRIVATE KEY-----\n";
+
 /// How to start a process.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -50,6 +55,33 @@ impl Options {
     pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
         self.env.push((name.to_owned(), value.into()));
         self
+    }
+
+    /// With a key that signs tokens, written into `dir`: each process that is started with
+    /// one accepts the tokens of the others.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn signing(self, dir: &Path) -> std::io::Result<Self> {
+        let file = dir.join("key.pem");
+        std::fs::write(&file, KEY)?;
+        Ok(self.env("SLIPWAY_JWT_KEY_FILE", file.to_string_lossy()))
+    }
+
+    /// With the secret that the processes of one mesh share.
+    #[must_use]
+    pub fn of_the_mesh(self) -> Self {
+        self.env("SLIPWAY_SERVICE_SECRET", SECRET)
+    }
+
+    /// As a gateway that finds every service at `urls`.
+    #[must_use]
+    pub fn gateway(self, urls: &str) -> Self {
+        self.arg("gateway")
+            .env("SLIPWAY_RELEASE_URL", urls)
+            .env("SLIPWAY_FORUM_URL", urls)
+            .env("SLIPWAY_CHAT_URL", urls)
+            .env("SLIPWAY_NOTIFY_URL", urls)
     }
 }
 

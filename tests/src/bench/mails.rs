@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use hdrhistogram::Histogram;
 use notify_svc::testing::{SmtpServer, Taken};
-use slipway_tests::{Client, Options, Process, Team};
+use slipway_tests::{Client, Options, PATIENCE, Process, Team, until};
 use tokio::time::MissedTickBehavior;
 
 use super::{
@@ -26,9 +26,6 @@ const PACE: Duration = Duration::from_millis(100);
 
 /// Releases in a row, to see how fast it can be.
 const BURST: usize = 100;
-
-/// What has not come by then never will.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 const RATE: f64 = 1_000.0;
 const P99_MS: f64 = 5_000.0;
@@ -124,16 +121,14 @@ fn release(mail: &Taken) -> anyhow::Result<usize> {
 /// Waits until so many notifications are logged as sent.
 async fn logged(process: &Process, count: usize) -> anyhow::Result<()> {
     let ops = Client::new(&process.ops);
-    let deadline = Instant::now() + PATIENCE;
-    loop {
+    until(async || {
         let answer = ops.get("/metrics").await?;
         let text = answer.body.as_str().context("metrics are text")?;
         let sent = "slipway_notifications_sent_total{type=\"task.assigned\"} ";
         let line = text.lines().find_map(|line| line.strip_prefix(sent));
-        if line.is_some_and(|sent| sent.parse() == Ok(count)) {
-            return Ok(());
-        }
-        ensure!(Instant::now() < deadline, "{line:?} of {count} are logged");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+        let logged = line.is_some_and(|sent| sent.parse() == Ok(count));
+        ensure!(logged, "{line:?} of {count} are logged");
+        Ok(())
+    })
+    .await
 }

@@ -11,26 +11,17 @@ use std::sync::{
 
 use anyhow::Context as _;
 use futures::future::try_join_all;
-use tempfile::TempDir;
 
 use replica::Replica;
 pub use replica::Role;
 
-use crate::{
-    ADMIN_PASSWORD, Backbones, Client, Options, Process,
-    process::{SECRET, free_address},
-};
+use crate::{ADMIN_PASSWORD, Backbones, Client, Options, Process, process::free_address, until};
 
 /// Replicas of each role.
 const REPLICAS: usize = 2;
 
 /// Who is mailed when something is wrong with it, where it runs on servers.
 pub const ALERTED: &str = "ops@example.com";
-
-/// A key that signs tokens, the same for all replicas.
-const KEY: &str = "-----BEGIN PRIVATE KEY-----\n\
-    MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n\
-    -----END PRIVATE KEY-----\n";
 
 /// A running Slipway.
 pub struct Mesh {
@@ -46,8 +37,6 @@ pub struct Mesh {
     /// know.
     notify: [String; REPLICAS],
     backbones: Option<Backbones>,
-    /// Holds the key.
-    _dir: TempDir,
 }
 
 impl Mesh {
@@ -71,7 +60,6 @@ impl Mesh {
             base: Options::default(),
             notify: Default::default(),
             backbones: None,
-            _dir: tempfile::tempdir()?,
         })
     }
 
@@ -92,13 +80,9 @@ impl Mesh {
     /// # Errors
     /// If something does not become ready.
     pub async fn on(backbones: Backbones) -> anyhow::Result<Self> {
-        let dir = tempfile::tempdir()?;
-        let key = dir.path().join("key.pem");
-        tokio::fs::write(&key, KEY).await?;
         let base = backbones
             .options()
-            .env("SLIPWAY_JWT_KEY_FILE", key.to_string_lossy())
-            .env("SLIPWAY_SERVICE_SECRET", SECRET)
+            .of_the_mesh()
             .env("SLIPWAY_ALERT_EMAILS", ALERTED);
         let mut mesh = Self {
             replicas: [const { Vec::new() }; 5],
@@ -107,7 +91,6 @@ impl Mesh {
             base,
             notify: std::array::from_fn(|_| free_address()),
             backbones: Some(backbones),
-            _dir: dir,
         };
         for role in Role::ALL {
             let started = (0..REPLICAS).map(|n| Replica::start(mesh.options(role, n)));
@@ -147,7 +130,7 @@ impl Mesh {
                 own(self.base.clone()).env("SLIPWAY_RELEASE_URL", self.urls(Role::Release))
             }
             Role::Gateway => own(Options::default())
-                .env("SLIPWAY_SERVICE_SECRET", SECRET)
+                .of_the_mesh()
                 .env("SLIPWAY_RELEASE_URL", self.urls(Role::Release))
                 .env("SLIPWAY_FORUM_URL", self.urls(Role::Forum))
                 .env("SLIPWAY_CHAT_URL", self.urls(Role::Chat))
@@ -170,7 +153,7 @@ impl Mesh {
     pub async fn follows(&self) -> anyhow::Result<()> {
         let admin = self.admin().await?;
         for client in self.everywhere(&admin) {
-            while client.stream("", None).await.is_err() {}
+            until(async || client.stream("", None).await).await?;
         }
         Ok(())
     }

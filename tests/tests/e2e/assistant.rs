@@ -3,18 +3,16 @@
 
 use std::time::Duration;
 
+use anyhow::ensure;
 use reqwest::Method;
 use serde_json::{Value, json};
-use slipway_tests::{Client, Options, Process, Team, team::id};
+use slipway_tests::{Client, Options, PATIENCE, Process, Team, team::id, until};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
     sync::watch,
     time::Instant,
 };
-
-/// What must happen has happened by then.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A model's server that begins to answer and never ends; and how many hear it.
 async fn endless_model() -> (String, watch::Receiver<usize>) {
@@ -48,8 +46,7 @@ async fn endless_model() -> (String, watch::Receiver<usize>) {
 /// Waits until the series of this metric with these labels is at 1.
 async fn is_counted(server: &Process, name: &str, labels: &[&str]) {
     let ops = Client::new(&server.ops);
-    let deadline = Instant::now() + PATIENCE;
-    loop {
+    let counted = until(async || {
         let metrics = ops.get("/metrics").await.unwrap().text;
         let counted = metrics.lines().any(|line| {
             let series = line
@@ -58,12 +55,10 @@ async fn is_counted(server: &Process, name: &str, labels: &[&str]) {
             let series = series.and_then(|rest| rest.strip_prefix('{'));
             series.is_some_and(|series| labels.iter().all(|label| series.contains(label)))
         });
-        if counted {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{name} {labels:?}: {metrics}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        ensure!(counted, "{name} {labels:?}: {metrics}");
+        Ok(())
+    });
+    counted.await.unwrap();
 }
 
 async fn session(client: &Client) -> String {
@@ -98,17 +93,14 @@ async fn history(client: &Client, session: &str) -> Vec<Value> {
 /// Waits until the only message of a session is a question without an answer; says why
 /// there is none.
 async fn reason(client: &Client, session: &str, message: &str) -> String {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
+    let reason = until(async || {
         let history = history(client, session).await;
         assert_eq!(history.len(), 1, "{history:?}");
         assert_eq!(history[0]["content"], message);
-        if history[0]["state"] == "UNANSWERED" {
-            return history[0]["reason"].as_str().unwrap().to_owned();
-        }
-        assert!(Instant::now() < deadline, "{history:?}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        ensure!(history[0]["state"] == "UNANSWERED", "{history:?}");
+        Ok(history[0]["reason"].as_str().unwrap().to_owned())
+    });
+    reason.await.unwrap()
 }
 
 #[tokio::test]

@@ -4,10 +4,6 @@
 
 use slipway_tests::{Options, process};
 
-const KEY: &str = "-----BEGIN PRIVATE KEY-----\n\
-    MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n\
-    -----END PRIVATE KEY-----\n";
-
 /// Nobody listens there.
 const NOBODY: &str = "127.0.0.1:1";
 /// A name that never resolves (RFC 6761).
@@ -16,11 +12,7 @@ const NOWHERE: &str = "backbone.invalid:9092";
 /// The process does not start: it exits with 2 and says all of `words`.
 async fn refused(options: &Options, words: &[&str]) {
     let dir = tempfile::tempdir().unwrap();
-    let key = dir.path().join("key.pem");
-    std::fs::write(&key, KEY).unwrap();
-    let options = options
-        .clone()
-        .env("SLIPWAY_JWT_KEY_FILE", key.to_str().unwrap());
+    let options = options.clone().signing(dir.path()).unwrap();
     let (status, output, errors) = process::run(dir.path(), &options).await.unwrap();
     assert_eq!(status.code(), Some(2), "{errors}");
     assert!(!output.contains("ready"), "{output}");
@@ -66,16 +58,14 @@ async fn tls_needs_a_program_that_was_built_with_it() {
 
 #[cfg(feature = "kafka")]
 mod kafka {
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
+    use anyhow::ensure;
     use serde_json::{Value, json};
     use slipway_mesh::bus::{Bus as _, KafkaBus, KafkaConfig, TopicSpec};
-    use slipway_tests::{Backbones, Client, Process, Team, team::id};
+    use slipway_tests::{Backbones, Client, Process, Team, team::id, until};
 
     use super::*;
-
-    /// Long enough for anything that will happen.
-    const PATIENCE: Duration = Duration::from_secs(60);
 
     fn on(broker: &str) -> Options {
         Options::default().env("SLIPWAY_KAFKA_BROKERS", broker)
@@ -83,14 +73,13 @@ mod kafka {
 
     /// What `/readyz` says, when it says `wanted`; it is ready all the time.
     async fn ready(process: &Process, wanted: impl Fn(&Value) -> bool) -> Value {
-        let (ops, since) = (Client::new(&process.ops), Instant::now());
-        loop {
+        let ops = Client::new(&process.ops);
+        let found = until(async || {
             let ready = ops.get("/readyz").await.unwrap().expect(200);
-            if wanted(&ready) {
-                return ready;
-            }
-            assert!(since.elapsed() < PATIENCE, "{ready:#}");
-        }
+            ensure!(wanted(&ready), "{ready:#}");
+            Ok(ready)
+        });
+        found.await.unwrap()
     }
 
     fn degraded(ready: &Value) -> bool {

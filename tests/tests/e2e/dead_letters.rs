@@ -1,22 +1,19 @@
 //! The desk of dead letters, end to end: what a consumer cannot handle is shown to admins,
 //! mended, and sent back to the group that could not handle it.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
+use anyhow::ensure;
 use reqwest::Method;
 use serde_json::{Value, json};
 use slipway_mesh::{
     bus::{Bus as _, EmbeddedBus, Record},
     clock::SystemClock,
 };
-use slipway_tests::{Answer, Client, Options, Process, Team, process};
-use tokio::time::Instant;
+use slipway_tests::{Answer, Client, Options, Process, Team, process, until};
 use uuid::Uuid;
 
 const DESK: &str = "/admin/dead-letters";
-
-/// What does not happen within this time never will.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// An event of the type `user.registered`.
 fn registered(event: Uuid, payload: &str) -> Record {
@@ -61,18 +58,14 @@ pub(crate) async fn process_with(records: Vec<Record>) -> Process {
 /// The dead letters of a query in the wall's group, once there are as many. Other groups
 /// read the same topics, and have dead letters of their own.
 async fn letters(admin: &Client, query: &str, count: usize) -> Vec<Value> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let path = format!("{DESK}?group=activity{query}");
-        let page = admin.get(&path).await.unwrap();
-        let page = page.expect(200);
+    let path = format!("{DESK}?group=activity{query}");
+    let found = until(async || {
+        let page = admin.get(&path).await?.expect(200);
         let items = page["items"].as_array().unwrap();
-        if items.len() == count {
-            return items.clone();
-        }
-        assert!(Instant::now() < deadline, "{count} at {query}: {page:#}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        ensure!(items.len() == count, "{count} at {query}: {page:#}");
+        Ok(items.clone())
+    });
+    found.await.unwrap()
 }
 
 fn path(letter: &Value) -> String {
@@ -192,19 +185,8 @@ async fn many_are_replayed_at_once_after_a_look_at_which_it_would_be() {
     assert_eq!(none["count"], 0);
 
     // The pages joined are the whole, in order.
-    let mut paged = Vec::new();
-    let mut cursor = String::new();
-    loop {
-        let path = format!("{DESK}?group=activity&limit=4{cursor}");
-        let page = admin.get(&path).await.unwrap();
-        let page = page.expect(200);
-        paged.extend(page["items"].as_array().unwrap().clone());
-        match page["nextCursor"].as_str() {
-            Some(next) => cursor = format!("&cursor={next}"),
-            None => break,
-        }
-    }
-    assert_eq!(paged, letters(&admin, "", 11).await);
+    let paged = admin.all(&format!("{DESK}?group=activity&limit=4")).await;
+    assert_eq!(paged.unwrap(), letters(&admin, "", 11).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,8 @@
 //! What reaches people's mailboxes, through the real process.
 
-use std::{collections::BTreeSet, fs, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
 
+use anyhow::ensure;
 use notify_svc::testing::{Encryption, SmtpServer};
 use rusqlite::Connection;
 use rustls::{
@@ -10,12 +11,10 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
 use slipway_tests::{
-    Client, Options, Process, Team,
+    Client, Options, PATIENCE, Process, Team,
     certificates::{Authority, Files},
+    until,
 };
-
-/// What has not arrived by then never will.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Power failures in the course of [`MAILS`] mails.
 const KILLS: usize = 10;
@@ -61,15 +60,8 @@ async fn without_a_mail_server_an_assignment_and_a_hotfix_are_files() {
     let added = team.admin.post(&format!("{release}/tasks"), &hotfix).await;
     let _ = added.unwrap().expect(201);
 
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    let mails = loop {
-        let mails = files(server.data.path());
-        if mails.len() == 2 {
-            break mails;
-        }
-        assert!(tokio::time::Instant::now() < deadline, "{mails:#?}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    };
+    let mails = until(async || <[String; 2]>::try_from(files(server.data.path())));
+    let mails = mails.await.unwrap();
     for subject in [
         "Subject: Task for you: task 0 (Spring)\r\n",
         "Subject: Hotfix for you: Repair <it> (Spring)\r\n",
@@ -101,16 +93,13 @@ fn speaks_tls(files: &Files) -> Arc<ServerConfig> {
 
 /// The first attempt to send the only mail, as administrators see it.
 async fn first_attempt(admin: &Client) -> serde_json::Value {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    loop {
-        let log = admin.get("/admin/notifications").await.unwrap().expect(200);
+    let attempt = until(async || {
+        let log = admin.get("/admin/notifications").await?.expect(200);
         let attempt = &log["items"][0]["attempts"][0];
-        if attempt.is_object() {
-            return attempt.clone();
-        }
-        assert!(tokio::time::Instant::now() < deadline, "{log:#}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+        ensure!(attempt.is_object(), "{log:#}");
+        Ok(attempt.clone())
+    });
+    attempt.await.unwrap()
 }
 
 #[tokio::test]
@@ -206,17 +195,15 @@ async fn ten_thousand_mails_survive_ten_kills_and_hardly_any_is_sent_twice() {
 /// Waits until the log has every notification as sent; returns their ids.
 async fn until_all_are_sent(server: &Process) -> BTreeSet<String> {
     let file = server.data.path().join("data/notify.db");
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    loop {
+    let sent = until(async || {
         let log = Connection::open(&file).unwrap();
         let mut query = log.prepare("SELECT id, state FROM notifications").unwrap();
         let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
         let rows: Vec<(String, String)> = rows.unwrap().collect::<Result<_, _>>().unwrap();
         assert_eq!(rows.len(), MAILS, "none is missing in the log");
-        if rows.iter().all(|(_, state)| state == "SENT") {
-            return rows.into_iter().map(|(id, _)| id).collect();
-        }
-        assert!(tokio::time::Instant::now() < deadline, "some are not sent");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+        let all = rows.iter().all(|(_, state)| state == "SENT");
+        ensure!(all, "some are not sent");
+        Ok(rows.into_iter().map(|(id, _)| id).collect())
+    });
+    sent.await.unwrap()
 }

@@ -3,28 +3,28 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use slipway_tests::{Client, Options, Process, StreamEvent, Team, process::SECRET, team::id};
+use slipway_tests::{
+    Client, Options, Process, Stream, StreamEvent, Team, process::SECRET, team::id, until,
+};
 
 /// A gateway for the services of `server`.
 async fn gateway(server: &Process, secret: &str) -> Process {
     let options = Options::default()
-        .arg("gateway")
-        .env("SLIPWAY_RELEASE_URL", &server.grpc)
-        .env("SLIPWAY_FORUM_URL", &server.grpc)
-        .env("SLIPWAY_CHAT_URL", &server.grpc)
-        .env("SLIPWAY_NOTIFY_URL", &server.grpc)
+        .gateway(&server.grpc)
         .env("SLIPWAY_SERVICE_SECRET", secret);
     Process::start_with(&options).await.unwrap()
 }
 
 async fn mesh() -> Process {
-    let options = Options::default().env("SLIPWAY_SERVICE_SECRET", SECRET);
-    Process::start_with(&options).await.unwrap()
+    Process::start_with(&Options::default().of_the_mesh())
+        .await
+        .unwrap()
 }
 
-/// Whether the gateway follows the log.
-async fn follows(admin: &Client) -> bool {
-    admin.stream("", None).await.is_ok()
+/// The wall from its beginning, once the gateway follows it.
+async fn wall(admin: &Client) -> Stream {
+    let stream = until(async || admin.stream("?after=0", None).await);
+    stream.await.unwrap()
 }
 
 #[tokio::test]
@@ -44,8 +44,7 @@ async fn two_gateways_serve_one_mesh_and_each_shows_everything() {
     );
 
     for client in [&team.admin, &admin] {
-        while !follows(client).await {}
-        let mut stream = client.stream("?after=0", None).await.unwrap();
+        let mut stream = wall(client).await;
         for number in 1..=5 {
             assert_eq!(stream.entry().await.unwrap().0, number);
         }
@@ -54,14 +53,11 @@ async fn two_gateways_serve_one_mesh_and_each_shows_everything() {
 
 #[tokio::test]
 async fn a_gateway_survives_its_services_and_its_readers_miss_nothing() {
-    let options = Options::default()
-        .env("SLIPWAY_SERVICE_SECRET", SECRET)
-        .env("SLIPWAY_GRPC_ADDR", "127.0.0.1:0");
+    let options = Options::default().of_the_mesh();
     let server = Process::start_with(&options).await.unwrap();
     let gateway = gateway(&server, SECRET).await;
     let admin = gateway.admin().await.unwrap();
-    while !follows(&admin).await {}
-    let mut stream = admin.stream("?after=0", None).await.unwrap();
+    let mut stream = wall(&admin).await;
     assert_eq!(stream.entry().await.unwrap().0, 1);
 
     let ops = Client::new(&gateway.ops);

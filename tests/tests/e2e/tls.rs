@@ -1,22 +1,13 @@
 //! TLS between processes, with certificates on both sides.
 
-use std::{
-    fs,
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{fs, path::Path};
 
+use anyhow::ensure;
 use serde_json::{Value, json};
-use slipway_tests::{Authority, Client, Options, Process, certificates::Files, process};
-
-/// What has not happened by then never will.
-const PATIENCE: Duration = Duration::from_secs(30);
+use slipway_tests::{Authority, Client, Options, Process, certificates::Files, process, until};
 
 fn options() -> Options {
-    Options::default().env(
-        "SLIPWAY_SERVICE_SECRET",
-        "a secret that the processes of one mesh share",
-    )
+    Options::default().of_the_mesh()
 }
 
 fn path(path: &Path) -> &str {
@@ -49,12 +40,7 @@ async fn services(files: &Files) -> (Process, Process) {
 }
 
 async fn gateway(options: Options, release: &str, notify: &str) -> Process {
-    let options = options
-        .arg("gateway")
-        .env("SLIPWAY_RELEASE_URL", release)
-        .env("SLIPWAY_FORUM_URL", notify)
-        .env("SLIPWAY_CHAT_URL", notify)
-        .env("SLIPWAY_NOTIFY_URL", notify);
+    let options = options.gateway(notify).env("SLIPWAY_RELEASE_URL", release);
     Process::start_with(&options).await.unwrap()
 }
 
@@ -65,17 +51,18 @@ async fn ready(gateway: &Process) -> (u16, Value) {
 
 /// Asks again until every check names this cause.
 async fn until_unready(gateway: &Process, cause: &str) {
-    let started = Instant::now();
-    loop {
+    let unready = until(async || {
         let (status, body) = ready(gateway).await;
         assert_eq!(status, 503);
         let checks = body["checks"].as_array().unwrap();
         let names = |check: &Value| check["problem"].as_str().unwrap().contains(cause);
-        if !checks.is_empty() && checks.iter().all(names) {
-            return;
-        }
-        assert!(started.elapsed() < PATIENCE, "{cause} is not in {body:#}");
-    }
+        ensure!(
+            !checks.is_empty() && checks.iter().all(names),
+            "{cause} is not in {body:#}"
+        );
+        Ok(())
+    });
+    unready.await.unwrap();
 }
 
 #[tokio::test]
@@ -93,7 +80,7 @@ async fn processes_that_know_each_other_work_together() {
     admin.post("/releases", &private).await.unwrap().expect(201);
     // notify-svc verifies the token with keys it asks release-svc for.
     admin.get("/activity").await.unwrap().expect(200);
-    while admin.stream("", None).await.is_err() {}
+    until(async || admin.stream("", None).await).await.unwrap();
     let (status, body) = ready(&gateway).await;
     assert_eq!(status, 200, "{body:#}");
 }

@@ -1,7 +1,6 @@
 //! The way from the gateway to the services, when some or all of their replicas are away.
 
 use std::{
-    fs,
     path::Path,
     sync::{
         Arc,
@@ -10,55 +9,40 @@ use std::{
     time::{Duration, Instant},
 };
 
+use anyhow::ensure;
 use futures::future::join_all;
-use slipway_tests::{Client, Options, Process};
+use slipway_tests::{Client, Options, Process, until};
 use tokio::task::JoinHandle;
-
-/// A key that signs tokens, the same for both replicas.
-const KEY: &str = "-----BEGIN PRIVATE KEY-----\n\
-    MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n\
-    -----END PRIVATE KEY-----\n";
-
-/// What has not happened by then never will.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Far less than a deadline, far more than a refusal takes that waits for nothing.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
-fn options() -> Options {
-    Options::default().env(
-        "SLIPWAY_SERVICE_SECRET",
-        "a secret that the processes of one mesh share",
-    )
-}
-
 /// A release service that accepts the tokens of every other one made here. It has a store
 /// of its own: what is asked here is answered by each alike.
 fn release(dir: &Path) -> Options {
-    let key = dir.join("key.pem");
-    fs::write(&key, KEY).unwrap();
-    options()
-        .arg("release")
-        .env("SLIPWAY_JWT_KEY_FILE", key.to_str().unwrap())
+    let options = Options::default().of_the_mesh().arg("release");
+    options.signing(dir).unwrap()
 }
 
 /// A gateway that finds every service at `urls`.
 async fn gateway(urls: &str) -> Process {
-    let options = options()
-        .arg("gateway")
-        .env("SLIPWAY_RELEASE_URL", urls)
-        .env("SLIPWAY_FORUM_URL", urls)
-        .env("SLIPWAY_CHAT_URL", urls)
-        .env("SLIPWAY_NOTIFY_URL", urls);
+    let options = Options::default().of_the_mesh().gateway(urls);
     Process::start_with(&options).await.unwrap()
 }
 
 /// Asks again until the answer has this status.
-async fn until(client: &Client, status: u16) {
-    let started = Instant::now();
-    while client.get("/releases").await.unwrap().status != status {
-        assert!(started.elapsed() < PATIENCE, "there is no {status}");
-    }
+async fn is_answered(client: &Client, status: u16) {
+    let answered = until(async || {
+        let answer = client.get("/releases").await?;
+        ensure!(
+            answer.status == status,
+            "{}: {}",
+            answer.status,
+            answer.text
+        );
+        Ok(())
+    });
+    answered.await.unwrap();
 }
 
 /// Requests are refused as they should be, and none of them waits. Returns the longest
@@ -126,7 +110,7 @@ async fn reads_survive_the_death_of_one_replica_and_are_refused_at_once_without_
     // Now there is none.
     let at = two.grpc.trim_start_matches("http://").to_owned();
     let data = two.kill().await.unwrap();
-    until(&admin, 503).await;
+    is_answered(&admin, 503).await;
     let longest = refuses(&admin).await;
     println!("down: refused within {longest:?}");
     assert!(metric(&gateway, "slipway_link_circuit_open{service=\"release\"} 1").await);
@@ -138,7 +122,7 @@ async fn reads_survive_the_death_of_one_replica_and_are_refused_at_once_without_
     let options = options.env("SLIPWAY_GRPC_ADDR", at);
     let _two = Process::start_on(data, &options).await.unwrap();
     let back = Instant::now();
-    until(&admin, 200).await;
+    is_answered(&admin, 200).await;
     println!("back: served again after {:?}", back.elapsed());
 
     gateway.signal("TERM").await.unwrap();
@@ -160,12 +144,12 @@ async fn a_paused_service_is_refused_at_once_and_used_again_when_it_goes_on() {
     // Its connection stays open, and the system accepts others for it.
     service.signal("STOP").await.unwrap();
     let paused = Instant::now();
-    until(&admin, 503).await;
+    is_answered(&admin, 503).await;
     println!("paused: noticed after {:?}", paused.elapsed());
     let longest = refuses(&admin).await;
     println!("paused: refused within {longest:?}");
     service.signal("CONT").await.unwrap();
     let back = Instant::now();
-    until(&admin, 200).await;
+    is_answered(&admin, 200).await;
     println!("goes on: served again after {:?}", back.elapsed());
 }

@@ -6,12 +6,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use anyhow::ensure;
 use futures::{StreamExt as _, stream};
 use serde_json::Value;
 use slipway_tests::{
     Client, Mesh,
     team::id,
     topics::{ACTIVITY, Told, Topics},
+    until,
 };
 
 use crate::{
@@ -19,12 +21,6 @@ use crate::{
     load::WORKERS,
     published::{everything, first_occurrences, notified},
 };
-
-/// What is not delivered within this time never will be.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// How often the wall is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Accounts: the first admin, the second, and the developers.
 const ACCOUNTS: usize = 2 + WORKERS;
@@ -83,21 +79,18 @@ pub(crate) async fn check(
 
 /// Waits until the wall has an entry of this number.
 pub(crate) async fn await_entries(admin: &Client, expected: usize) {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
+    let seen = until(async || {
         let newest = admin.get("/activity?limit=1").await.unwrap();
         let newest = newest.body["items"][0]["sequence"]
             .as_u64()
             .unwrap_or_default();
-        if newest >= expected as u64 {
-            return;
-        }
-        assert!(
-            Instant::now() < deadline,
+        ensure!(
+            newest >= expected as u64,
             "{newest} of {expected} are on the wall"
         );
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
+        Ok(())
+    });
+    seen.await.unwrap();
 }
 
 /// What is stored is what was accepted, and nothing else.

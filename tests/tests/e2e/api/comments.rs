@@ -38,19 +38,6 @@ async fn edit(by: &Client, comment: &Value, tag: Option<&str>) -> anyhow::Result
     .await
 }
 
-/// All pages of a list joined.
-async fn joined(client: &Client, path: &str) -> anyhow::Result<Vec<Value>> {
-    let (mut all, mut cursor) = (Vec::new(), String::new());
-    loop {
-        let page = client.get(&format!("{path}{cursor}")).await?.expect(200);
-        all.extend_from_slice(items(&page)?);
-        match page["nextCursor"].as_str() {
-            Some(next) => cursor = format!("&cursor={next}"),
-            None => return Ok(all),
-        }
-    }
-}
-
 #[tokio::test]
 async fn a_discussion_is_read_in_order_and_told_on_the_wall() -> anyhow::Result<()> {
     let (_server, team) = start(2).await?;
@@ -109,12 +96,14 @@ async fn a_tree_is_nested_to_its_levels_and_goes_on_behind_a_cursor() -> anyhow:
     // Beside the chain: near its end, and behind all of it.
     chain.push(reply(developer, &chain[115], "beside").await?);
     chain.push(post(developer, &path, "behind").await?);
-    let flat = joined(developer, &format!("{path}?limit=7")).await?;
+    let flat = developer.all(&format!("{path}?limit=7")).await?;
     assert_eq!(pluck(&flat, "id"), pluck(&chain, "id"));
 
     let (mut cursors, mut seen) = (vec![String::new()], Vec::new());
     while let Some(cursor) = cursors.pop() {
-        let page = joined(developer, &format!("{path}?view=tree&limit=200{cursor}")).await?;
+        let page = developer
+            .all(&format!("{path}?view=tree&limit=200{cursor}"))
+            .await?;
         let mut level: Vec<_> = page.iter().collect();
         let mut depth = 0;
         while !level.is_empty() {
@@ -208,7 +197,10 @@ async fn fifty_replies_at_once_are_all_there_and_counted() -> anyhow::Result<()>
         (&root["replyCount"], &root["descendantCount"]),
         (&json!(50), &json!(50))
     );
-    let found = joined(&team.admin, &format!("{address}/replies?limit=20")).await?;
+    let found = team
+        .admin
+        .all(&format!("{address}/replies?limit=20"))
+        .await?;
     let mut found: Vec<_> = found.iter().map(|reply| id(reply).to_owned()).collect();
     posted.sort();
     found.sort();
@@ -232,7 +224,7 @@ async fn a_content_that_cannot_be_is_refused_by_name() -> anyhow::Result<()> {
     let longest = "ä".repeat(10_000);
     let posted = post(&team.developers[0], &path, &longest).await?;
     assert_eq!(posted["content"], longest);
-    assert_eq!(joined(&team.admin, &format!("{path}?")).await?.len(), 2);
+    assert_eq!(team.admin.all(&format!("{path}?")).await?.len(), 2);
     Ok(())
 }
 
@@ -278,7 +270,7 @@ async fn a_repeated_post_is_one_comment() -> anyhow::Result<()> {
             .iter()
             .all(|answer| answer.status == 201 && answer.text == answers[0].text)
     );
-    assert_eq!(joined(developer, &format!("{path}?")).await?.len(), 1);
+    assert_eq!(developer.all(&format!("{path}?")).await?.len(), 1);
     let other = json!({"content": "another"});
     let reused = post_with_key(developer, &path, &other, "one-key").await?;
     reused.refused(409, "IDEMPOTENCY_KEY_REUSED");

@@ -1,15 +1,13 @@
 //! A Slipway in which every list has so much that it is read in pages.
 
-use std::time::Duration;
-
 use anyhow::{Context as _, ensure};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 use slipway_tests::{
     Client, Process, Team,
     team::{id, task_ids},
+    until,
 };
-use tokio::time::Instant;
 
 use super::{items, routes, settled, start};
 
@@ -21,9 +19,6 @@ const OF_FAULTS: [&str; 2] = ["/admin/dead-letters", "/admin/incidents"];
 
 /// A type of events, and of the templates made for it.
 const TYPE: &str = "order-0";
-
-/// What does not happen within this time never will.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A list, and who has enough in it.
 pub(super) struct List {
@@ -137,15 +132,13 @@ async fn at_rest(team: &Team) -> anyhow::Result<()> {
     let (registrations, comments) = (ENOUGH + 1, ENOUGH + 1);
     let entries = registrations + 3 * ENOUGH + comments;
     settled(&team.admin, entries as u64).await?;
-    let deadline = Instant::now() + PATIENCE;
-    loop {
+    until(async || {
         let page = team.admin.get("/admin/notifications?limit=200").await?;
         let page = page.expect(200);
         let sent = |item: &&Value| item["status"] == "SENT";
-        if items(&page)?.iter().filter(sent).count() == ENOUGH {
-            return Ok(());
-        }
-        ensure!(Instant::now() < deadline, "not sent: {page:#}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        let sent = items(&page)?.iter().filter(sent).count();
+        ensure!(sent == ENOUGH, "not sent: {page:#}");
+        Ok(())
+    })
+    .await
 }

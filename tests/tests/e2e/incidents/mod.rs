@@ -4,24 +4,18 @@
 #[cfg(feature = "kafka")]
 mod real_servers;
 
-use std::{
-    fs,
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{fs, path::Path};
 
+use anyhow::Context as _;
 use reqwest::Method;
 use serde_json::{Value, json};
-use slipway_tests::{Answer, Client, Options, Process, Team};
+use slipway_tests::{Answer, Client, Options, Process, Team, until};
 
 use crate::dead_letters::{garbage, process_with};
 
 const INCIDENTS: &str = "/admin/incidents";
 const HOOK: &str = "/hooks/alerts";
 const SECRET: &str = "a-secret-of-webhooks";
-
-/// What does not happen within this time never will.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The mails that were sent about something, oldest first.
 fn mails(data: &Path, about: &str) -> Vec<String> {
@@ -50,16 +44,10 @@ fn subject(mail: &str) -> String {
     line.unwrap_or_default().to_owned()
 }
 
-/// Polls until there is something.
-async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let began = Instant::now();
-    loop {
-        if let Some(found) = look().await {
-            return found;
-        }
-        assert!(began.elapsed() < PATIENCE, "{what} does not happen");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+/// The newest mail about something, once there is one.
+async fn mail(data: &Path, about: &str) -> String {
+    let found = until(async || mails(data, about).pop().context("no mail")).await;
+    found.unwrap()
 }
 
 async fn incidents(admin: &Client) -> Vec<Value> {
@@ -69,12 +57,12 @@ async fn incidents(admin: &Client) -> Vec<Value> {
 
 /// The incident of this kind, once it is as wanted.
 async fn incident(admin: &Client, kind: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-    until(kind, async || {
+    let found = until(async || {
         let all = incidents(admin).await;
-        all.into_iter()
-            .find(|one| one["kind"] == kind && wanted(one))
-    })
-    .await
+        let found = all.iter().find(|one| one["kind"] == kind && wanted(one));
+        found.cloned().ok_or(all)
+    });
+    found.await.unwrap()
 }
 
 async fn send(process: &Process, secret: &str, body: &Value) -> Answer {
@@ -104,10 +92,7 @@ async fn a_dead_letter_is_an_incident_and_a_mail() {
         (&json!("OPEN"), &json!(1))
     );
     assert_eq!(found["service"], "slipway");
-    let mail = until("a mail", async || {
-        mails(process.data.path(), "activity").pop()
-    })
-    .await;
+    let mail = mail(process.data.path(), "activity").await;
     assert!(mail.contains("To: admin@localhost"), "{mail}");
     let subject = subject(&mail);
     assert!(
@@ -129,14 +114,11 @@ async fn a_flood_of_alerts_is_one_mail_and_a_count() {
         assert_eq!(send(&process, SECRET, &body).await.status, 204);
     }
     incident(&admin, "alert", |one| one["count"] == 10_000).await;
-    let one = until("a mail", async || mails(process.data.path(), "flood").pop()).await;
+    let one = mail(process.data.path(), "flood").await;
     assert_eq!(subject(&one), "Something is wrong: flood");
     let other = json!({"alerts": [alert("other", "firing")]});
     assert_eq!(send(&process, SECRET, &other).await.status, 204);
-    until("the other mail", async || {
-        mails(process.data.path(), "other").pop()
-    })
-    .await;
+    mail(process.data.path(), "other").await;
     // Whatever else was mailed about the flood would have been mailed before this.
     assert_eq!(mails(process.data.path(), "flood").len(), 1);
 }
@@ -157,18 +139,16 @@ async fn an_alert_that_is_over_is_told_once_more() {
     let over = incident(&admin, "alert", |one| one["state"] == "RESOLVED").await;
     assert_eq!(over["id"], open["id"]);
     assert_eq!(over["emailedAt"].as_array().unwrap().len(), 2);
-    until("both mails", async || {
-        let subjects: Vec<_> = mails(process.data.path(), "disk")
-            .iter()
-            .map(|m| subject(m))
-            .collect();
-        let wanted = ["Something is wrong: disk", "Over: disk"];
-        wanted
-            .iter()
-            .all(|wanted| subjects.iter().any(|s| s == wanted))
-            .then_some(())
-    })
-    .await;
+    let told = until(async || {
+        let mails = mails(process.data.path(), "disk");
+        let mut subjects: Vec<_> = mails.iter().map(|mail| subject(mail)).collect();
+        subjects.sort();
+        match subjects == ["Over: disk", "Something is wrong: disk"] {
+            true => Ok(()),
+            false => Err(subjects),
+        }
+    });
+    told.await.unwrap();
     let page = admin
         .get("/admin/incidents?state=OPEN")
         .await

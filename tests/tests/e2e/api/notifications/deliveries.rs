@@ -1,18 +1,13 @@
 //! `POST /hooks/deliveries`.
 
-use std::time::Duration;
-
 use notify_svc::testing::{Reaction, SmtpServer};
 use reqwest::Method;
 use serde_json::{Value, json};
-use slipway_tests::{Answer, Options, Process, Team, team::id};
+use slipway_tests::{Answer, Options, PATIENCE, Process, Team, team::id};
 
-use super::{super::invalid, has, until};
+use super::{super::invalid, has, listed};
 
 const SECRET: &str = "a-secret-of-webhooks";
-
-/// A mail has come by then, or never will.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 async fn say(server: &Process, secret: &str, body: &Value) -> anyhow::Result<Answer> {
     let client = server.client();
@@ -40,10 +35,10 @@ async fn a_mail_that_arrived_and_one_that_came_back_are_told_in_the_log() -> any
     let (server, team) = on(&mails).await?;
     team.release("Spring", &[0, 1]).await?;
     let (ada, bob) = (&team.developers[0], &team.developers[1]);
-    let hers = until(ada, "/notifications", 1, has("SENT"))
+    let hers = listed(ada, "/notifications", 1, has("SENT"))
         .await?
         .remove(0);
-    let his = until(bob, "/notifications", 1, has("SENT"))
+    let his = listed(bob, "/notifications", 1, has("SENT"))
         .await?
         .remove(0);
     let sent = mails.taken();
@@ -98,10 +93,10 @@ async fn what_is_said_before_the_mail_server_took_it_is_to_be_said_again() -> an
     let (server, team) = on(&mails).await?;
     team.release("Spring", &[0, 1]).await?;
     let (ada, bob) = (&team.developers[0], &team.developers[1]);
-    let hers = until(ada, "/notifications", 1, has("SENDING"))
+    let hers = listed(ada, "/notifications", 1, has("SENDING"))
         .await?
         .remove(0);
-    let his = until(bob, "/notifications", 1, has("SENT"))
+    let his = listed(bob, "/notifications", 1, has("SENT"))
         .await?
         .remove(0);
     let said = json!({"deliveries": [
@@ -113,13 +108,13 @@ async fn what_is_said_before_the_mail_server_took_it_is_to_be_said_again() -> an
     let early = early.refused(503, "DELIVERIES_TOO_EARLY");
     assert_eq!(early["results"][0]["result"], "TOO_EARLY");
     assert_eq!(early["results"][1]["result"], "RECORDED");
-    until(bob, "/notifications", 1, has("DELIVERED")).await?;
+    listed(bob, "/notifications", 1, has("DELIVERED")).await?;
 
     held.notify_one();
     mails.wait_for(2, PATIENCE).await;
-    until(ada, "/notifications", 1, has("SENT")).await?;
+    listed(ada, "/notifications", 1, has("SENT")).await?;
     say(&server, SECRET, &said).await?.expect(200);
-    until(ada, "/notifications", 1, has("DELIVERED")).await?;
+    listed(ada, "/notifications", 1, has("DELIVERED")).await?;
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use slipway_tests::{Client, team::id};
 
 use super::{
     super::{invalid, post_with_key, start},
-    has, known, mail, order, put, until,
+    has, known, listed, mail, order, put,
 };
 
 const ORDERS: &str = "/events/order-placed";
@@ -35,7 +35,7 @@ async fn an_accepted_event_is_mailed_and_shows_what_became_of_it() -> anyhow::Re
     let accepted = answer.expect(202);
     assert_eq!(accepted["statusUrl"], url);
     for developer in &team.developers {
-        let sent = until(developer, "/notifications", 1, has("SENT")).await?;
+        let sent = listed(developer, "/notifications", 1, has("SENT")).await?;
         assert_eq!(sent[0]["eventId"], accepted["id"]);
         assert_eq!(sent[0]["subject"], "Order A-7 is on its way");
         assert!(mail(&server, &sent[0]).await?.contains("your order A-7."));
@@ -72,7 +72,7 @@ async fn a_developer_notifies_nobody_else() -> anyhow::Result<()> {
     ada.post(ORDERS, &event(&["dev-0", id(&me)]))
         .await?
         .expect(202);
-    until(ada, "/notifications", 2, has("SENT")).await?;
+    listed(ada, "/notifications", 2, has("SENT")).await?;
     Ok(())
 }
 
@@ -123,7 +123,7 @@ async fn the_eleventh_event_of_a_minute_waits() -> anyhow::Result<()> {
         answer.refused(429, "TOO_MANY_EVENTS");
     }
     team.admin.post(ORDERS, &event(&[])).await?.expect(202);
-    until(ada, "/notifications", 10, has("SENT")).await?;
+    listed(ada, "/notifications", 10, has("SENT")).await?;
     Ok(())
 }
 
@@ -139,6 +139,6 @@ async fn the_same_request_again_is_one_event() -> anyhow::Result<()> {
     }
     let other = post_with_key(ada, ORDERS, &event(&["dev-0"]), "key").await?;
     other.refused(409, "IDEMPOTENCY_KEY_REUSED");
-    until(ada, "/notifications", 1, has("SENT")).await?;
+    listed(ada, "/notifications", 1, has("SENT")).await?;
     Ok(())
 }

@@ -5,7 +5,7 @@ use slipway_tests::{Client, team::id};
 
 use super::{
     super::{invalid, pluck, start},
-    has, items, mail, until,
+    has, items, listed, mail,
 };
 
 async fn ids(client: &Client, path: &str) -> anyhow::Result<Vec<Value>> {
@@ -20,8 +20,8 @@ async fn everybody_reads_their_own_and_administrators_all() -> anyhow::Result<()
         anyhow::bail!("two developers")
     };
     team.release("Spring", &[0, 1]).await?;
-    let mine = until(ada, "/notifications", 1, has("SENT")).await?;
-    let his = until(bob, "/notifications", 1, has("SENT")).await?;
+    let mine = listed(ada, "/notifications", 1, has("SENT")).await?;
+    let his = listed(bob, "/notifications", 1, has("SENT")).await?;
     assert_eq!(mine[0]["recipient"]["username"], "dev-0");
     assert_eq!(mine[0]["channel"], "EMAIL");
     assert_eq!(mine[0]["attempts"][0]["outcome"], "ACCEPTED");
@@ -37,7 +37,7 @@ async fn everybody_reads_their_own_and_administrators_all() -> anyhow::Result<()
     bob.get(&path).await?.expect(200);
     let seen = team.admin.get(&path).await?.expect(200);
     assert!(seen["attempts"][0]["answer"].is_string(), "{seen:#}");
-    until(&team.admin, "/admin/notifications", 2, has("SENT")).await?;
+    listed(&team.admin, "/admin/notifications", 2, has("SENT")).await?;
     for of_bob in ["DEV-1", "dev-1"] {
         let path = format!("/admin/notifications?recipient={of_bob}");
         assert_eq!(ids(&team.admin, &path).await?, [his[0]["id"].clone()]);
@@ -58,7 +58,7 @@ async fn the_log_is_filtered_searched_sorted_and_paged() -> anyhow::Result<()> {
     let ada = &team.developers[0];
     for (n, name) in ["Spring", "Summer", "Öl 100%"].into_iter().enumerate() {
         team.release(name, &[0]).await?;
-        until(ada, "/notifications", n + 1, has("SENT")).await?;
+        listed(ada, "/notifications", n + 1, has("SENT")).await?;
     }
     let newest = ids(ada, "/notifications").await?;
     let mut oldest = newest.clone();

@@ -7,17 +7,12 @@ mod history;
 mod preferences;
 mod templates;
 
-use std::time::Duration;
-
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, ensure};
 use reqwest::Method;
 use serde_json::{Value, json};
-use slipway_tests::{Answer, Client, Process};
+use slipway_tests::{Answer, Client, Process, until};
 
 use super::items;
-
-/// How long a notification may take.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// PUT, with other headers.
 async fn put(
@@ -34,24 +29,22 @@ async fn put(
 }
 
 /// The list at `path`, once it has `count` items that are as they should be.
-async fn until(
+async fn listed(
     client: &Client,
     path: &str,
     count: usize,
     should: impl Fn(&Value) -> bool,
 ) -> anyhow::Result<Vec<Value>> {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    loop {
+    until(async || {
         let page = client.get(path).await?.expect(200);
         let found = items(&page)?;
-        if found.len() == count && found.iter().all(&should) {
-            return Ok(found.to_vec());
-        }
-        if tokio::time::Instant::now() > deadline {
-            bail!("{path} has not {count} as they should be: {page:#}");
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+        ensure!(
+            found.len() == count && found.iter().all(&should),
+            "{path} has not {count} as they should be: {page:#}"
+        );
+        Ok(found.to_vec())
+    })
+    .await
 }
 
 fn has(status: &'static str) -> impl Fn(&Value) -> bool {
@@ -68,15 +61,14 @@ async fn mail(server: &Process, notification: &Value) -> anyhow::Result<String> 
 /// Waits until these names are known where notifications are made: accounts get there by
 /// their events.
 async fn known(admin: &Client, names: &[&str]) -> anyhow::Result<()> {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
     for name in names {
         let path = format!("/admin/notifications?recipient={name}");
-        while admin.get(&path).await?.status != 200 {
-            if tokio::time::Instant::now() > deadline {
-                bail!("{name} is not known");
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        until(async || {
+            let answer = admin.get(&path).await?;
+            ensure!(answer.status == 200, "{name} is not known: {}", answer.text);
+            Ok(())
+        })
+        .await?;
     }
     Ok(())
 }

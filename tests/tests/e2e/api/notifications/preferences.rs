@@ -7,7 +7,7 @@ use slipway_tests::team::task_ids;
 
 use super::{
     super::{begin, call, finish, invalid, start},
-    has, items, put, until,
+    has, items, listed, put,
 };
 
 /// Quiet hours around this moment, in UTC.
@@ -120,7 +120,7 @@ async fn why_one_was_not_told_is_told() -> anyhow::Result<()> {
         (muted, "TYPE_OFF"),
         (skipping, "QUIET_HOURS"),
     ] {
-        let found = until(developer, "/notifications", 1, has("SUPPRESSED")).await?;
+        let found = listed(developer, "/notifications", 1, has("SUPPRESSED")).await?;
         let path = format!(
             "/notifications/{}",
             found[0]["id"].as_str().unwrap_or_default()
@@ -140,7 +140,7 @@ async fn quiet_hours_hold_back_what_can_wait_and_not_a_hotfix() -> anyhow::Resul
     let defer = json!({"quietHours": quiet_now("DEFER")});
     put(ada, "/preferences", &defer, &[]).await?.expect(200);
     let release = team.release("Spring", &[0]).await?;
-    let waiting = until(ada, "/notifications", 1, has("QUEUED")).await?;
+    let waiting = listed(ada, "/notifications", 1, has("QUEUED")).await?;
     let due: Timestamp = waiting[0]["dueAt"].as_str().unwrap_or_default().parse()?;
     let wait = due.duration_since(Timestamp::now());
     assert!(wait > SignedDuration::from_mins(110) && wait <= SignedDuration::from_hours(2));
@@ -159,7 +159,7 @@ async fn quiet_hours_hold_back_what_can_wait_and_not_a_hotfix() -> anyhow::Resul
         .post(&format!("{path}/tasks"), &hotfix)
         .await?
         .expect(201);
-    let sent = until(ada, "/notifications?status=SENT", 1, has("SENT")).await?;
+    let sent = listed(ada, "/notifications?status=SENT", 1, has("SENT")).await?;
     assert_eq!(sent[0]["type"], "task.hotfix_added");
     assert!(super::mail(&server, &sent[0]).await?.contains("Repair it"));
     let still = ada

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     super::{call, invalid, pluck, start},
-    has, items, mail, order, put, until,
+    has, items, listed, mail, order, put,
 };
 
 const ASSIGNED: &str = "/admin/templates/task.assigned";
@@ -36,7 +36,7 @@ async fn an_edit_counts_until_it_is_deleted() -> anyhow::Result<()> {
     let saved = saved.expect(200);
     assert_eq!(saved["updatedBy"]["username"], "admin");
     team.release("Spring", &[0]).await?;
-    let sent = until(ada, "/notifications", 1, has("SENT")).await?;
+    let sent = listed(ada, "/notifications", 1, has("SENT")).await?;
     let subject = sent[0]["subject"].as_str().unwrap_or_default();
     assert!(subject.starts_with("To do: "), "{subject}");
     assert!(mail(&server, &sent[0]).await?.contains("<Spring>"));
