@@ -1,0 +1,58 @@
+//! Dead letters of all groups are collected, without a list of their topics.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use crate::{
+    bus::{
+        Delivery,
+        consumer::{Collector, Keeper},
+        stage::{Stage, create, record},
+    },
+    life::Background,
+};
+
+/// Fails at first; then keeps the values.
+#[derive(Default)]
+struct Shelf {
+    failed: Mutex<bool>,
+    values: watch::Sender<Vec<String>>,
+}
+
+#[async_trait]
+impl Keeper for Shelf {
+    async fn keep(&self, records: &[Delivery]) -> Result<(), String> {
+        if !std::mem::replace(&mut *self.failed.lock(), true) {
+            return Err("away".into());
+        }
+        let values = records.iter();
+        let values = values.map(|d| String::from_utf8(d.record.value.to_vec()).unwrap());
+        self.values.send_modify(|kept| kept.extend(values));
+        Ok(())
+    }
+}
+
+pub(in crate::bus) async fn what_is_collected_is_kept_once_it_can_be_also_from_topics_that_come_later(
+    stage: &Stage,
+) {
+    let bus = stage.open();
+    let (keeper, background) = (Arc::new(Shelf::default()), Background::default());
+    let collector = Collector {
+        group: stage.name("collector").leak(),
+        wants: |topic| topic.ends_with(".late.dlq"),
+        keeper: keeper.clone(),
+    };
+    let mut known = collector.spawn(&bus, &background);
+    known.wait_for(Option::is_some).await.unwrap();
+    let topic = stage.name("x.late.dlq");
+    create(&*bus, &topic, 1).await;
+    let records = ["1", "2"].map(|value| record(&topic, "k", value));
+    bus.publish(records.into()).await.unwrap();
+    let mut values = keeper.values.subscribe();
+    let values = values.wait_for(|values| values.len() >= 2).await.unwrap();
+    assert!(values.ends_with(&["1".into(), "2".into()]), "{values:?}");
+    assert!(known.borrow().as_ref().unwrap().contains(&topic));
+}

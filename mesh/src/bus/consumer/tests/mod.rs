@@ -1,0 +1,33 @@
+//! What the consumer runner does, on every adapter.
+
+mod collecting;
+mod delivery;
+mod failing;
+mod play;
+mod replaying;
+
+pub(in crate::bus) use collecting::*;
+pub(in crate::bus) use delivery::*;
+pub(in crate::bus) use failing::*;
+pub(in crate::bus) use replaying::*;
+
+/// Runs the suite on a stage.
+macro_rules! tests {
+    ($stage:block) => {
+        $crate::bus::stage::run!($crate::bus::consumer::tests {
+            events_are_handled_in_order_and_once_across_a_restart
+            while_what_it_needs_is_away_nothing_overtakes_and_nothing_is_put_aside
+            a_poisoned_record_is_a_dead_letter_and_the_rest_goes_on
+            a_handler_that_panics_twice_makes_a_dead_letter
+            what_fails_twice_and_then_succeeds_has_its_effect_once
+            what_always_fails_uses_its_retries_up
+            where_order_matters_a_retryable_event_holds_up_the_others
+            a_crash_between_effect_and_commit_repeats_no_effect
+            a_replayed_letter_is_handled_by_its_group
+            where_order_matters_a_replayed_letter_is_handled_as_well
+            what_is_collected_is_kept_once_it_can_be_also_from_topics_that_come_later
+            a_rebalance_in_the_middle_of_a_batch_loses_and_repeats_no_effect
+        } on $stage);
+    };
+}
+pub(in crate::bus) use tests;
