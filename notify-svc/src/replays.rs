@@ -7,7 +7,10 @@ use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use slipway_mesh::{
-    bus::consumer::{collect::KnownTopics, retry_topic},
+    bus::{
+        MAX_EVENT, Record,
+        consumer::{collect::KnownTopics, retry_topic},
+    },
     clock::SharedClock,
     error::{Fault, Kind},
     outbox::Wake,
@@ -123,6 +126,10 @@ impl Replays {
         if let Some(payload) = &act.edited {
             checked(record.header("ce_type"), payload.as_bytes())
                 .map_err(|misfit| Fault::invalid_field("payload", misfit.to_string()))?;
+            if record_of(found, act).size() > MAX_EVENT {
+                let text = format!("is too large: with its headers at most {MAX_EVENT} bytes");
+                return Err(Fault::invalid_field("payload", text));
+            }
         }
         if self.can_return(&found.letter.group, &record.topic)? {
             Ok(())
@@ -183,8 +190,7 @@ impl Replays {
 
     /// Whether it still waited.
     async fn replay(&self, found: &Filed, act: Act) -> Result<bool, Fault> {
-        let payload = act.edited.clone().map(Bytes::from);
-        let record = found.letter.replay(found.id.0, payload);
+        let record = record_of(found, &act);
         let replayed = self.store.replay(found.id, act, record).await?;
         if replayed {
             self.wake.wake(found.id.0);
@@ -194,7 +200,7 @@ impl Replays {
     }
 
     /// Whether the group has the topic that replays go to. A record for one that does not
-    /// exist would hold up the outbox.
+    /// exist could not be sent.
     fn can_return(&self, group: &str, topic: &str) -> Result<bool, Fault> {
         let entrance = retry_topic(topic, group, 1);
         match &*self.topics.borrow() {
@@ -205,6 +211,12 @@ impl Replays {
             )),
         }
     }
+}
+
+/// What is sent back.
+fn record_of(found: &Filed, act: &Act) -> Record {
+    let payload = act.edited.clone().map(Bytes::from);
+    found.letter.replay(found.id.0, payload)
 }
 
 fn already_replayed() -> Fault {

@@ -17,7 +17,9 @@ use futures::future::join_all;
 use release_svc::{Config, Dependencies, FirstAdmin, Stores};
 use slipway_mesh::{
     access::{AccessLayer, Keyring, Policies, ServiceSecret, Verifier},
-    bus::{Bus, BusError, EmbeddedBus, Event, Record, SharedBus, Subscription, TopicSpec},
+    bus::{
+        Bus, BusError, EmbeddedBus, Event, Record, SharedBus, Subscription, TopicSpec, Unpublished,
+    },
     clock::{SharedClock, SystemClock},
     error::Fault,
     grpc::{Link, Outbound, Surround},
@@ -88,7 +90,7 @@ impl Bus for Counting {
         self.bus.topics().await
     }
 
-    async fn publish(&self, records: Vec<Record>) -> Result<(), BusError> {
+    async fn publish(&self, records: Vec<Record>) -> Result<(), Unpublished> {
         self.published.fetch_add(records.len(), Ordering::Relaxed);
         self.bus.publish(records).await
     }

@@ -273,7 +273,7 @@ impl DeadLettersQuery {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Replay {
     /// Replaces the payload that was published. It must fit the schema of the event's
-    /// type.
+    /// type, and have at most 1,000,000 bytes with the record's key and headers.
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
     payload: Option<Map<String, Value>>,

@@ -91,6 +91,12 @@ impl Ledger {
         entries.any(|(condition, entry)| condition.kind == kind && !entry.over)
     }
 
+    /// Whether it is raised and not over.
+    #[cfg(test)]
+    pub(super) fn has(&self, condition: &Condition) -> bool {
+        self.0.get(condition).is_some_and(|entry| !entry.over)
+    }
+
     /// Notes that it is over; whether there is something to report.
     pub(super) fn resolve(&mut self, condition: &Condition) -> bool {
         let Some(entry) = self.0.get_mut(condition) else {

@@ -43,6 +43,8 @@ pub enum Kind {
     ConsumerStuck,
     /// Events have waited for the bus for over a minute.
     OutboxGrows,
+    /// The bus refuses an event for good, as one that is too large.
+    EventRefused,
     /// Events were put aside as dead letters.
     DeadLetter,
     /// Requests are answered with errors of ours.
@@ -61,6 +63,7 @@ impl Kind {
             Self::ConsumerLost => "consumer-lost",
             Self::ConsumerStuck => "consumer-stuck",
             Self::OutboxGrows => "outbox-grows",
+            Self::EventRefused => "event-refused",
             Self::DeadLetter => "dead-letter",
             Self::ErrorAnswers => "error-answers",
             Self::Panic => "panic",
@@ -129,4 +132,11 @@ pub fn resolve(kind: Kind, about: &str) {
     if ALARMS.ledger.lock().resolve(&condition) {
         ALARMS.news.notify_one();
     }
+}
+
+/// Whether it is raised and not over.
+#[cfg(test)]
+pub(crate) fn stands(kind: Kind, about: &str) -> bool {
+    let about = about.to_owned();
+    ALARMS.ledger.lock().has(&Condition { kind, about })
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use futures::{FutureExt as _, future::join_all};
 
 use super::{
-    BusError, Delivery,
+    BusError, Delivery, MAX_EVENT, MAX_RECORD, Record,
     stage::{Stage, record, take},
 };
 
@@ -23,6 +23,8 @@ macro_rules! tests {
             topics_are_listed_once_they_are_there
             concurrent_publishers_lose_nothing
             a_commit_never_goes_back
+            an_event_as_large_as_may_be_arrives
+            what_is_refused_keeps_nothing_of_other_keys_from_being_published
         } on $stage);
     };
 }
@@ -171,6 +173,7 @@ pub(super) async fn topics_are_created_once_and_must_exist(stage: &Stage) {
     assert!(matches!(refused, Err(BusError::Refused(_))), "{refused:?}");
     let unknown = stage.name("u");
     let refused = bus.publish(vec![record(&unknown, "k", "1")]).await;
+    let refused = refused.map_err(BusError::from);
     assert!(matches!(refused, Err(BusError::Refused(_))), "{refused:?}");
     let refused = bus.subscribe(&stage.name("g"), &[unknown]).await.err();
     assert!(matches!(refused, Some(BusError::Refused(_))), "{refused:?}");
@@ -209,4 +212,49 @@ pub(super) async fn a_commit_never_goes_back(stage: &Stage) {
     let mut subscription = stage.subscribe(&bus, "g").await;
     let rest = take(&mut subscription, 1).await;
     assert_eq!(values_by_key(&rest)["k"], ["2"]);
+}
+
+/// A record of this size that cannot be compressed.
+pub(super) fn record_of_size(stage: &Stage, key: &str, size: usize) -> Record {
+    let mut record = stage.record(key, "");
+    let mut value = vec![0; size - record.size()];
+    rand::fill(&mut value[..]);
+    record.value = value.into();
+    record
+}
+
+pub(super) async fn an_event_as_large_as_may_be_arrives(stage: &Stage) {
+    let bus = stage.open();
+    stage.create(&bus, 1).await;
+    let record = record_of_size(stage, "k", MAX_EVENT);
+    bus.publish(vec![record.clone()]).await.unwrap();
+    let mut subscription = stage.subscribe(&bus, "g").await;
+    assert_eq!(take(&mut subscription, 1).await[0].record, record);
+}
+
+pub(super) async fn what_is_refused_keeps_nothing_of_other_keys_from_being_published(
+    stage: &Stage,
+) {
+    let bus = stage.open();
+    stage.create(&bus, 1).await;
+    let records = vec![
+        stage.record("a", "1"),
+        stage.record("b", "1"),
+        record_of_size(stage, "b", MAX_RECORD + 1),
+        stage.record("b", "behind it"),
+        record(&stage.name("u"), "a", "on no topic"),
+        stage.record("a", "2"),
+    ];
+    let outcomes = bus.publish(records).await.unwrap_err().outcomes();
+    let refused: Vec<_> = outcomes
+        .iter()
+        .map(|outcome| matches!(outcome, Err(BusError::Refused(_))))
+        .collect();
+    assert_eq!(refused, [false, false, true, true, true, false]);
+    assert!(outcomes[0].is_ok() && outcomes[1].is_ok() && outcomes[5].is_ok());
+    bus.publish(vec![stage.record("b", "2")]).await.unwrap();
+    let mut subscription = stage.subscribe(&bus, "g").await;
+    let values = values_by_key(&take(&mut subscription, 4).await);
+    assert_eq!(values["a"], ["1", "2"]);
+    assert_eq!(values["b"], ["1", "2"]);
 }

@@ -10,12 +10,13 @@ pub mod embedded;
 pub mod event;
 #[cfg(feature = "kafka")]
 pub mod kafka;
+mod publication;
 pub mod security;
 
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
-mod stage;
+pub(crate) mod stage;
 
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ pub use embedded::EmbeddedBus;
 pub use event::{Actor, Event};
 #[cfg(feature = "kafka")]
 pub use kafka::{KafkaBus, KafkaConfig};
+pub use publication::{MAX_EVENT, MAX_RECORD, Outcome, Unpublished};
 pub use security::Security;
 
 use crate::life::Check;
@@ -89,7 +91,8 @@ pub enum BusError {
     /// The broker cannot be reached or did not answer in time.
     #[error("the bus is unavailable: {0}")]
     Unavailable(String),
-    /// The request itself is wrong: no such topic, another number of partitions.
+    /// The request itself is wrong: no such topic, another number of partitions, a record
+    /// that is too large.
     #[error("{0}")]
     Refused(String),
 }
@@ -112,12 +115,14 @@ pub trait Bus: Send + Sync + 'static {
     /// If the bus is away.
     async fn topics(&self) -> Result<Vec<String>, BusError>;
 
-    /// Publishes records, in order, and answers when all of them are durable. After an
-    /// error some of them may have been published: publish them all again.
+    /// Publishes records, in order, and answers when all of them are durable, or says of
+    /// each what became of it. Behind one that failed, none of its topic and key is
+    /// published before it: whoever publishes the failed ones again, in order, keeps order.
     ///
     /// # Errors
-    /// If a topic does not exist, or the bus is away.
-    async fn publish(&self, records: Vec<Record>) -> Result<(), BusError>;
+    /// If a topic does not exist, a record is larger than [`MAX_RECORD`] or than its topic
+    /// takes, or the bus is away.
+    async fn publish(&self, records: Vec<Record>) -> Result<(), Unpublished>;
 
     /// Joins a consumer group. The members of a group share the partitions of `topics`;
     /// each group gets every record. A new group begins with the oldest record kept.

@@ -78,7 +78,7 @@ impl Stage {
     }
 }
 
-pub(super) fn record(topic: &str, key: &str, value: &str) -> Record {
+pub(crate) fn record(topic: &str, key: &str, value: &str) -> Record {
     Record {
         topic: topic.into(),
         key: key.into(),
@@ -87,7 +87,7 @@ pub(super) fn record(topic: &str, key: &str, value: &str) -> Record {
     }
 }
 
-pub(super) async fn create(bus: &dyn Bus, topic: &str, partitions: u32) {
+pub(crate) async fn create(bus: &dyn Bus, topic: &str, partitions: u32) {
     let name = topic.into();
     bus.create_topics(&[TopicSpec { name, partitions }])
         .await
@@ -95,7 +95,7 @@ pub(super) async fn create(bus: &dyn Bus, topic: &str, partitions: u32) {
 }
 
 /// Exactly `count` deliveries.
-pub(super) async fn take(subscription: &mut Box<dyn Subscription>, count: usize) -> Vec<Delivery> {
+pub(crate) async fn take(subscription: &mut Box<dyn Subscription>, count: usize) -> Vec<Delivery> {
     let mut all = Vec::new();
     while all.len() < count {
         all.extend(subscription.next(count - all.len()).await.unwrap());

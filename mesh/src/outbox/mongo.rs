@@ -78,11 +78,12 @@ pub fn waiting(key: &str, aggregates: &[String]) -> Document {
     doc! { key: { "$in": aggregates }, "outbox.id": { "$exists": true } }
 }
 
-/// A document, as far as it matters here. Its id is a text.
+/// A document, as far as it matters here. Its id and its aggregate's are texts.
 #[derive(Debug, Serialize, Deserialize)]
-struct Aggregate {
+struct Queue {
     #[serde(rename = "_id")]
     id: String,
+    aggregate: String,
     outbox: Vec<Entry>,
 }
 
@@ -124,31 +125,44 @@ impl MongoOutbox {
             if wanted == 0 {
                 break;
             }
-            let documents = self.database.collection::<Aggregate>(collection);
+            let documents = self.database.collection::<Queue>(collection);
             let found = documents.aggregate([
                 doc! { "$match": waiting(self.key, &ids) },
                 doc! { "$sort": { "outbox.id": 1 } },
                 doc! { "$limit": wanted as i64 },
-                doc! { "$project": { FIELD: { "$slice": ["$outbox", wanted as i64] } } },
+                doc! { "$project": {
+                    "aggregate": format!("${}", self.key),
+                    FIELD: { "$slice": ["$outbox", wanted as i64] },
+                } },
             ]);
-            let aggregates: Vec<Aggregate> =
+            let queues: Vec<Queue> =
                 bounded(async { found.with_type().await?.try_collect().await }).await?;
-            let events = aggregates.into_iter().flat_map(|aggregate| {
-                let document = aggregate.id;
-                let place = move |entry| to_pending(collection, &document, entry);
-                aggregate.outbox.into_iter().map(place)
-            });
-            pending.extend(events.take(wanted));
+            for queue in queues {
+                let aggregate = queue.aggregate.parse().map_err(malformed)?;
+                let entries = queue.outbox.into_iter().take(limit - pending.len());
+                let place = |entry| to_pending(collection, &queue.id, aggregate, entry);
+                pending.extend(entries.map(place));
+            }
         }
         Ok(pending)
     }
 
-    async fn older(&self, before: Timestamp, limit: usize) -> Result<Vec<Uuid>, StorageError> {
+    async fn older(
+        &self,
+        before: Timestamp,
+        except: &[Uuid],
+        limit: usize,
+    ) -> Result<Vec<Uuid>, StorageError> {
+        let mut overdue = overdue(before);
+        if !except.is_empty() {
+            let except: Vec<_> = except.iter().map(Uuid::to_string).collect();
+            overdue.insert(self.key, doc! { "$nin": except });
+        }
         let mut found = Vec::new();
         for collection in self.collections {
             let documents = self.database.collection::<Document>(collection);
             let oldest = documents
-                .find(overdue(before))
+                .find(overdue.clone())
                 .sort(doc! { "outbox.id": 1 })
                 .projection(doc! { self.key: 1 })
                 .limit(limit as i64);
@@ -167,7 +181,7 @@ impl MongoOutbox {
 
     /// Pulls published events out of one document.
     async fn clear(&self, published: Published) -> Result<(), StorageError> {
-        let collection = self.database.collection::<Aggregate>(&published.collection);
+        let collection = self.database.collection::<Queue>(&published.collection);
         let update = collection.update_one(
             doc! { "_id": published.document },
             doc! { "$pull": { FIELD: { "id": { "$in": published.events } } } },
@@ -177,8 +191,9 @@ impl MongoOutbox {
     }
 }
 
-fn to_pending(collection: &str, document: &str, entry: Entry) -> Pending {
+fn to_pending(collection: &str, document: &str, aggregate: Uuid, entry: Entry) -> Pending {
     Pending {
+        aggregate,
         place: Place(format!("{collection}/{document}/{}", entry.id)),
         record: Record {
             topic: entry.topic,
@@ -227,8 +242,13 @@ impl OutboxStore for MongoOutbox {
         read.map_err(|error| error.to_string())
     }
 
-    async fn overdue(&self, before: Timestamp, limit: usize) -> Result<Vec<Uuid>, String> {
-        let older = self.older(before, limit).await;
+    async fn overdue(
+        &self,
+        before: Timestamp,
+        except: &[Uuid],
+        limit: usize,
+    ) -> Result<Vec<Uuid>, String> {
+        let older = self.older(before, except, limit).await;
         older.map_err(|error| error.to_string())
     }
 
@@ -244,7 +264,7 @@ impl OutboxStore for MongoOutbox {
     async fn count(&self) -> Result<u64, String> {
         let mut count = 0;
         for collection in self.collections {
-            let collection = self.database.collection::<Aggregate>(collection);
+            let collection = self.database.collection::<Queue>(collection);
             let waiting = collection.aggregate([
                 doc! { "$match": { "outbox.id": { "$exists": true } } },
                 doc! { "$group": { "_id": null, "events": { "$sum": { "$size": "$outbox" } } } },

@@ -1,5 +1,7 @@
 //! The outbox in an SQLite database: a table beside the service's own.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::Connection;
@@ -21,9 +23,6 @@ pub const SCHEMA: &str = "
         value    BLOB NOT NULL
     ) STRICT;
 ";
-
-/// Rows that a sweep looks at.
-const OLDEST: usize = 1000;
 
 /// Finds an aggregate's events, to stand in a service's migrations behind [`SCHEMA`].
 pub const BY_AGGREGATE: &str = "CREATE INDEX outbox_by_aggregate ON outbox (key, position);";
@@ -110,6 +109,7 @@ fn read(c: &Connection, aggregates: &[Uuid], limit: usize) -> Result<Vec<Pending
         let rows = query.query_map((aggregate.to_string(), wanted), |row| {
             let value: Vec<u8> = row.get(4)?;
             Ok(Pending {
+                aggregate: *aggregate,
                 place: Place(row.get::<_, i64>(0)?.to_string()),
                 record: Record {
                     topic: row.get(1)?,
@@ -130,23 +130,25 @@ fn headers(text: &str) -> Result<Vec<(String, String)>, rusqlite::Error> {
     serde_json::from_str(text).map_err(malformed)
 }
 
-/// Among the oldest rows, those from before `before`: rows are in the order of their
-/// commits, and their ids tell their time.
-fn overdue(c: &Connection, before: Timestamp, limit: usize) -> Result<Vec<Uuid>, StorageError> {
-    let mut query =
-        c.prepare_cached("SELECT aggregate, id FROM outbox ORDER BY position LIMIT ?1")?;
-    let mut rows = query.query([OLDEST])?;
+/// Of the rows from before `before`: they are in the order of their commits, and their ids
+/// tell their time.
+fn overdue(
+    c: &Connection,
+    before: Timestamp,
+    except: &[Uuid],
+    limit: usize,
+) -> Result<Vec<Uuid>, StorageError> {
+    let mut query = c.prepare_cached("SELECT aggregate, id FROM outbox ORDER BY position")?;
+    let mut rows = query.query([])?;
+    let mut seen: HashSet<Uuid> = except.iter().copied().collect();
     let (mut aggregates, first) = (Vec::new(), first_id(before).to_string());
-    while let Some(row) = rows.next()? {
-        if row.get::<_, String>(1)? >= first {
-            break;
-        }
+    while aggregates.len() < limit
+        && let Some(row) = rows.next()?
+        && row.get::<_, String>(1)? < first
+    {
         let aggregate = row.get::<_, String>(0)?.parse().map_err(malformed)?;
-        if !aggregates.contains(&aggregate) {
+        if seen.insert(aggregate) {
             aggregates.push(aggregate);
-        }
-        if aggregates.len() == limit {
-            break;
         }
     }
     Ok(aggregates)
@@ -160,9 +162,15 @@ impl OutboxStore for SqliteOutbox {
         read.await.map_err(|error| error.to_string())
     }
 
-    async fn overdue(&self, before: Timestamp, limit: usize) -> Result<Vec<Uuid>, String> {
-        let read = self.0.read(move |c| overdue(c, before, limit));
-        read.await.map_err(|error| error.to_string())
+    async fn overdue(
+        &self,
+        before: Timestamp,
+        except: &[Uuid],
+        limit: usize,
+    ) -> Result<Vec<Uuid>, String> {
+        let except = except.to_vec();
+        let overdue = self.0.read(move |c| overdue(c, before, &except, limit));
+        overdue.await.map_err(|error| error.to_string())
     }
 
     async fn remove(&self, published: &[Pending]) -> Result<(), String> {

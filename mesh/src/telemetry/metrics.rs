@@ -33,6 +33,8 @@ pub const CONSUMER_HELD_SECONDS: &str = "slipway_consumer_held_seconds";
 pub const EVENT_LAG_SECONDS: &str = "slipway_event_lag_seconds";
 /// Events committed and not yet published, by `service`.
 pub const OUTBOX_PENDING: &str = "slipway_outbox_pending";
+/// Aggregates whose next event the bus refuses, by `service`: it waits with what is behind it.
+pub const OUTBOX_HELD: &str = "slipway_outbox_held";
 /// Writes that shared one commit, by `store`.
 pub const STORE_BATCH: &str = "slipway_store_commit_batch_size";
 /// Time a commit took, by `store`.
@@ -110,6 +112,10 @@ fn describe() {
     describe_gauge!(
         OUTBOX_PENDING,
         "Events committed and not yet published, by service"
+    );
+    describe_gauge!(
+        OUTBOX_HELD,
+        "Aggregates whose next event the bus refuses, by service: it waits with what is behind it"
     );
     describe_histogram!(STORE_BATCH, "Writes that shared one commit, by store");
     describe_histogram!(

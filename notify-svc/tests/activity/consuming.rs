@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use slipway_mesh::{
     bus::{
         Actor, Bus, BusError, Delivery, Event, Record, SharedBus, Subscription, TopicSpec,
-        event::Origin,
+        Unpublished, event::Origin,
     },
     clock::{Clock as _, SystemClock},
 };
@@ -57,7 +57,7 @@ impl Bus for Forgetful {
         self.bus.topics().await
     }
 
-    async fn publish(&self, records: Vec<Record>) -> Result<(), BusError> {
+    async fn publish(&self, records: Vec<Record>) -> Result<(), Unpublished> {
         self.bus.publish(records).await
     }
 

@@ -102,6 +102,13 @@ async fn a_dead_letter_is_mended_and_sent_back_to_its_group() {
     assert_eq!(problem["errors"][0]["field"], "payload");
     assert!(problem["detail"].to_string().contains("user.registered/1"));
 
+    let mut large = payload(event);
+    large["note"] = "x".repeat(1_020_000).into();
+    let refused = replay(&admin, &letter, &json!({"payload": large}), "k-0").await;
+    let problem = refused.refused(400, "INVALID_ARGUMENT");
+    assert_eq!(problem["errors"][0]["field"], "payload");
+    assert!(problem["detail"].to_string().contains("1000000 bytes"));
+
     let body = json!({"payload": payload(event)});
     let replayed = replay(&admin, &letter, &body, "k-1").await.expect(200);
     assert_eq!(replayed["state"], "REPLAYED");

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    bus::{BusError, Record, TopicSpec},
+    bus::{BusError, Outcome, Record, TopicSpec, publication::InOrder},
     store::sqlite::{StorageError, malformed},
 };
 
@@ -97,51 +97,79 @@ fn unknown_topic(topic: &str) -> BusError {
     BusError::Refused(format!("there is no topic {topic}"))
 }
 
-/// Appends records in order; returns where their partitions stand then.
+/// Appends records in order, as far as they can be; returns what became of each, and where
+/// their partitions stand then.
+///
+/// # Errors
+/// If the file cannot be written: then nothing of it is.
 pub(super) fn append(
     c: &Connection,
     records: &[Record],
     now: i64,
-) -> Result<BTreeMap<Partition, Appended>, BusError> {
-    let mut counts: HashMap<&str, u32> = HashMap::new();
-    let mut ends: BTreeMap<Partition, Appended> = BTreeMap::new();
+) -> Result<(Vec<Outcome>, BTreeMap<Partition, Appended>), BusError> {
+    let mut appending = Appending::default();
+    let (mut order, mut outcomes) = (InOrder::default(), Vec::with_capacity(records.len()));
     for record in records {
-        let count = match counts.get(record.topic.as_str()) {
-            Some(count) => *count,
-            None => {
-                let count = partition_count(c, &record.topic).map_err(StorageError::from)?;
-                if count == 0 {
-                    return Err(unknown_topic(&record.topic));
-                }
-                *counts.entry(&record.topic).or_insert(count)
-            }
-        };
-        let partition = Partition {
-            topic: record.topic.clone(),
-            number: partition_of(&record.key, count),
-        };
-        let end = match ends.get_mut(&partition) {
-            Some(end) => end,
-            None => {
-                let offset = next_offset(c, &partition).map_err(StorageError::from)?;
-                ends.entry(partition.clone()).or_insert(Appended {
-                    offset,
-                    appended: 0,
-                })
-            }
-        };
-        insert(c, record, &partition, end.offset, now).map_err(StorageError::from)?;
-        end.offset += 1;
-        end.appended += 1;
+        let outcome = order.put(record, || appending.append(c, record, now));
+        if let Err(away @ BusError::Unavailable(_)) = outcome {
+            return Err(away);
+        }
+        outcomes.push(outcome);
     }
-    for (partition, end) in &ends {
+    for (partition, end) in &appending.ends {
         c.prepare_cached(
             "UPDATE partitions SET next_offset = ?3 WHERE topic = ?1 AND partition = ?2",
         )
         .and_then(|mut update| update.execute((&partition.topic, partition.number, end.offset)))
         .map_err(StorageError::from)?;
     }
-    Ok(ends)
+    Ok((outcomes, appending.ends))
+}
+
+/// What an append knows of topics and partitions so far.
+#[derive(Default)]
+struct Appending {
+    partitions: HashMap<String, u32>,
+    ends: BTreeMap<Partition, Appended>,
+}
+
+impl Appending {
+    fn append(&mut self, c: &Connection, record: &Record, now: i64) -> Result<(), BusError> {
+        let partition = self.partition(c, record)?;
+        let end = match self.ends.get_mut(&partition) {
+            Some(end) => end,
+            None => {
+                let offset = next_offset(c, &partition).map_err(StorageError::from)?;
+                let end = Appended {
+                    offset,
+                    appended: 0,
+                };
+                self.ends.entry(partition.clone()).or_insert(end)
+            }
+        };
+        insert(c, record, &partition, end.offset, now).map_err(StorageError::from)?;
+        end.offset += 1;
+        end.appended += 1;
+        Ok(())
+    }
+
+    fn partition(&mut self, c: &Connection, record: &Record) -> Result<Partition, BusError> {
+        let count = match self.partitions.get(&record.topic) {
+            Some(count) => *count,
+            None => {
+                let count = partition_count(c, &record.topic).map_err(StorageError::from)?;
+                self.partitions.insert(record.topic.clone(), count);
+                count
+            }
+        };
+        if count == 0 {
+            return Err(unknown_topic(&record.topic));
+        }
+        Ok(Partition {
+            topic: record.topic.clone(),
+            number: partition_of(&record.key, count),
+        })
+    }
 }
 
 /// The partition of a key: stable for ever, or records of one key would part.

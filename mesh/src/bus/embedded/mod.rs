@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use self::{groups::Groups, log::Heads, subscription::Member};
-use super::{Bus, BusError, Record, Subscription, TopicSpec};
+use super::{Bus, BusError, Record, Subscription, TopicSpec, Unpublished};
 use crate::{
     clock::SharedClock,
     life::{Background, Check as _},
@@ -117,13 +117,12 @@ impl Bus for EmbeddedBus {
         Ok(self.0.db.read(log::topics).await?)
     }
 
-    async fn publish(&self, records: Vec<Record>) -> Result<(), BusError> {
-        let now = self.0.clock.now().as_millisecond();
-        let published = self
-            .0
-            .db
-            .write(move |c| log::append(c, &records, now))
-            .await?;
+    async fn publish(&self, records: Vec<Record>) -> Result<(), Unpublished> {
+        let (now, count) = (self.0.clock.now().as_millisecond(), records.len());
+        let append = self.0.db.write(move |c| log::append(c, &records, now));
+        let (outcomes, published) = append
+            .await
+            .map_err(|error| Unpublished::all(count, error))?;
         {
             let mut heads = self.0.heads.lock();
             for (partition, next) in published {
@@ -134,7 +133,7 @@ impl Bus for EmbeddedBus {
             }
         }
         self.changed();
-        Ok(())
+        Unpublished::unless_all(outcomes)
     }
 
     async fn subscribe(

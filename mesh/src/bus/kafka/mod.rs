@@ -30,7 +30,7 @@ use async_trait::async_trait;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
 use self::{member::Member, publisher::Publisher, topics::Topics};
-use super::{Bus, BusError, Record, Security, Subscription, TopicSpec};
+use super::{Bus, BusError, Record, Security, Subscription, TopicSpec, Unpublished};
 use crate::telemetry::metrics as m;
 
 /// Whether the broker is there is asked often and must be answered soon.
@@ -90,16 +90,15 @@ impl KafkaBus {
         })))
     }
 
-    /// Refuses topics that do not exist. It is asked before every first use: a cluster
+    /// Those of `topics` that do not exist. It is asked before every first use: a cluster
     /// that makes unknown topics by itself makes them with a number of partitions of its
     /// own.
-    async fn must_exist(&self, topics: BTreeSet<&str>) -> Result<(), BusError> {
+    async fn unknown(&self, topics: BTreeSet<&str>) -> Result<BTreeSet<String>, BusError> {
         if self.0.topics.known(&topics) {
-            return Ok(());
+            return Ok(BTreeSet::new());
         }
         let topics: Vec<String> = topics.into_iter().map(str::to_owned).collect();
-        self.blocking(move |bus| bus.topics.must_exist(&topics))
-            .await
+        self.blocking(move |bus| bus.topics.unknown(&topics)).await
     }
 
     /// Runs what blocks on a thread for that.
@@ -135,20 +134,21 @@ impl Bus for KafkaBus {
         self.blocking(|bus| bus.topics.names()).await
     }
 
-    async fn publish(&self, records: Vec<Record>) -> Result<(), BusError> {
+    async fn publish(&self, records: Vec<Record>) -> Result<(), Unpublished> {
         let topics = records.iter().map(|record| &*record.topic).collect();
-        self.must_exist(topics).await?;
-        let published = self.0.publisher.publish(&records).await;
-        match &published {
-            Ok(()) => {
-                for record in records {
-                    metrics::counter!(m::EVENTS_PUBLISHED, "topic" => record.topic).increment(1);
-                }
+        let unknown = self.unknown(topics).await;
+        let unknown = unknown.map_err(|error| Unpublished::all(records.len(), error))?;
+        let outcomes = self.0.publisher.publish(&records, &unknown).await;
+        for (record, outcome) in records.into_iter().zip(&outcomes) {
+            if outcome.is_ok() {
+                metrics::counter!(m::EVENTS_PUBLISHED, "topic" => record.topic).increment(1);
             }
-            // Perhaps one has been deleted: ask again next time.
-            Err(_) => self.0.topics.forget(),
         }
-        published
+        if outcomes.iter().any(Result::is_err) {
+            // Perhaps a topic has been deleted: ask again next time.
+            self.0.topics.forget();
+        }
+        Unpublished::unless_all(outcomes)
     }
 
     async fn subscribe(
@@ -157,7 +157,9 @@ impl Bus for KafkaBus {
         topics: &[String],
     ) -> Result<Box<dyn Subscription>, BusError> {
         let names = topics.iter().map(String::as_str).collect();
-        self.must_exist(names).await?;
+        if let Some(unknown) = self.unknown(names).await?.first() {
+            return Err(no_topic(unknown));
+        }
         Ok(Box::new(Member::join(&self.0.config, group, topics)?))
     }
 
@@ -166,6 +168,10 @@ impl Bus for KafkaBus {
             .await
             .map_err(|error| error.to_string())
     }
+}
+
+fn no_topic(name: &str) -> BusError {
+    BusError::Refused(format!("there is no topic {name}"))
 }
 
 impl From<KafkaError> for BusError {

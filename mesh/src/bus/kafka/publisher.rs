@@ -2,22 +2,26 @@
 //!
 //! Order holds because a producer's stream has no gaps until the producer is dropped:
 //! its messages never expire one by one, the library repeats them in order
-//! (`enable.idempotence`), and whatever fails ends the producer with all that it has
-//! queued. The caller then repeats the batch from its head with a new one. However much
-//! of the old stream has still reached the broker, it is a beginning of what is repeated.
+//! (`enable.idempotence`), and whatever fails ends the producer with all that is queued
+//! behind it. The caller then repeats what failed, in order, with a new one. However much of
+//! the old stream has still reached the broker, it is a beginning of what is repeated.
+//!
+//! What is refused before it is queued leaves no gap and ends nothing; what the broker
+//! refuses, if nothing is queued behind it, neither.
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, thread, time::Duration};
 
 use parking_lot::Mutex;
 use rdkafka::{
     ClientConfig,
     config::FromClientConfigAndContext as _,
     error::KafkaError,
-    producer::{FutureProducer, Producer as _, PurgeConfig},
+    producer::{DeliveryFuture, FutureProducer, Producer as _, PurgeConfig},
 };
+use tokio::time::Instant;
 
-use super::{KafkaConfig, context::Watch, record::to_message, settings};
-use crate::bus::{BusError, Record};
+use super::{KafkaConfig, context::Watch, no_topic, record::to_message, settings};
+use crate::bus::{BusError, MAX_EVENT, Outcome, Record, publication::InOrder};
 
 pub(super) struct Publisher {
     settings: ClientConfig,
@@ -35,20 +39,49 @@ impl Publisher {
         })
     }
 
-    /// Publishes in order and waits for every acknowledgement.
-    pub(super) async fn publish(&self, records: &[Record]) -> Result<(), BusError> {
+    /// Publishes in order and waits for every acknowledgement. Records for `unknown` topics
+    /// are refused.
+    pub(super) async fn publish(
+        &self,
+        records: &[Record],
+        unknown: &BTreeSet<String>,
+    ) -> Vec<Outcome> {
         let line = Arc::clone(&self.current.lock());
-        let published = match tokio::time::timeout(self.within, line.send(records)).await {
-            Ok(published) => published.map_err(BusError::from),
+        let deadline = Instant::now() + self.within;
+        let (mut order, mut outcomes) = (InOrder::default(), Vec::with_capacity(records.len()));
+        // A broker may refuse what is larger than an event: nothing follows until it is known.
+        for part in records.split_inclusive(|record| record.size() > MAX_EVENT) {
+            let queued = line.queue(part, unknown, &mut order);
+            let last = queued.iter().rposition(Result::is_ok);
+            for (n, (record, queued)) in part.iter().zip(queued).enumerate() {
+                let outcome = match queued {
+                    Ok(report) => self.acknowledged(report, deadline).await,
+                    Err(error) => Err(error),
+                };
+                if let Err(error) = &outcome {
+                    order.failed(record, error);
+                    // What was queued behind it must not overtake it.
+                    let is_behind = last.is_some_and(|last| n < last);
+                    if is_behind || matches!(error, BusError::Unavailable(_)) {
+                        self.end(&line);
+                    }
+                }
+                outcomes.push(outcome);
+            }
+        }
+        outcomes
+    }
+
+    async fn acknowledged(&self, report: DeliveryFuture, deadline: Instant) -> Outcome {
+        match tokio::time::timeout_at(deadline, report).await {
+            Ok(Ok(Ok(_))) => Ok(()),
+            Ok(Ok(Err((error, _)))) => Err(error.into()),
+            Ok(Err(_)) => Err(KafkaError::Canceled.into()),
             Err(_) => Err(BusError::Unavailable(format!(
                 "no acknowledgement within {:?}",
                 self.within
             ))),
-        };
-        if published.is_err() {
-            self.end(&line);
         }
-        published
     }
 
     /// Ends a producer, unless that has been done. Whoever else waits for it fails now.
@@ -76,29 +109,23 @@ impl Line {
 
     /// Queues everything first, so that it travels together. What could not be queued
     /// must not be overtaken: nothing behind it is.
-    async fn send(&self, records: &[Record]) -> Result<(), KafkaError> {
-        let Some(producer) = &self.0 else {
-            return Err(KafkaError::Canceled);
-        };
-        let mut reports = Vec::with_capacity(records.len());
-        let mut queued = Ok(());
-        for record in records {
-            match producer.send_result(to_message(record)) {
-                Ok(report) => reports.push(report),
-                Err((error, _)) => {
-                    queued = Err(error);
-                    break;
+    fn queue<'a>(
+        &self,
+        records: &'a [Record],
+        unknown: &BTreeSet<String>,
+        order: &mut InOrder<'a>,
+    ) -> Vec<Result<DeliveryFuture, BusError>> {
+        let queue = |record: &'a Record| {
+            order.put(record, || {
+                if unknown.contains(&record.topic) {
+                    return Err(no_topic(&record.topic));
                 }
-            }
-        }
-        for report in reports {
-            match report.await {
-                Ok(Ok(_)) => {}
-                Ok(Err((error, _))) => return Err(error),
-                Err(_) => return Err(KafkaError::Canceled),
-            }
-        }
-        queued
+                let producer = self.0.as_ref().ok_or(KafkaError::Canceled)?;
+                let queued = producer.send_result(to_message(record));
+                queued.map_err(|(error, _)| error.into())
+            })
+        };
+        records.iter().map(queue).collect()
     }
 
     fn purge(&self) {

@@ -5,7 +5,10 @@ use std::{path::Path, time::Duration};
 use rdkafka::{ClientConfig, config::RDKafkaLogLevel};
 
 use super::KafkaConfig;
-use crate::bus::security::{Security, SignIn, Tls};
+use crate::bus::{
+    MAX_RECORD,
+    security::{Security, SignIn, Tls},
+};
 
 /// Any client of the cluster.
 pub(super) fn client(config: &KafkaConfig) -> ClientConfig {
@@ -75,6 +78,8 @@ pub(super) fn producer(config: &KafkaConfig) -> ClientConfig {
         .set("partitioner", "murmur2_random")
         // Events are published as they happen, and a batch arrives all at once anyway.
         .set("linger.ms", "1")
+        // Above what is let through to it, which does not count all that is sent.
+        .set("message.max.bytes", (2 * MAX_RECORD).to_string())
         // For ever: a message that expired alone would leave a gap in front of those
         // behind it. The publisher has a deadline for the whole batch instead.
         .set("message.timeout.ms", "0");

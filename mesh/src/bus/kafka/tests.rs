@@ -19,7 +19,10 @@ use rdkafka::{
 use uuid::Uuid;
 
 use super::{KafkaBus, KafkaConfig, topics};
-use crate::bus::{Bus, BusError, Record, Subscription, TopicSpec, stage::Stage};
+use crate::bus::{
+    Bus, BusError, Record, Subscription, TopicSpec, Unpublished, contract,
+    stage::{Stage, take},
+};
 
 const REAL: &str = "SLIPWAY_TEST_KAFKA";
 const REQUIRED: &str = "SLIPWAY_TEST_REQUIRED";
@@ -82,7 +85,7 @@ impl Bus for MockBus {
         self.bus.topics().await
     }
 
-    async fn publish(&self, records: Vec<Record>) -> Result<(), BusError> {
+    async fn publish(&self, records: Vec<Record>) -> Result<(), Unpublished> {
         self.bus.publish(records).await
     }
 
@@ -145,4 +148,44 @@ async fn a_cluster_that_is_away_is_said_to_be() {
     bus.check().await.unwrap_err();
     let created = bus.create_topics(&[]).await;
     assert!(matches!(created, Err(BusError::Unavailable(_))));
+}
+
+/// The broker refuses batches: what travelled with the one that is too large has to be
+/// published again, by itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_broker_refuses_is_refused_and_ends_nothing_that_comes_after() {
+    let Some(stage) = real() else { return };
+    let bus = stage.open();
+    stage.create(&bus, 1).await;
+    let large = contract::record_of_size(&stage, "k", 1_500_000);
+    for n in 0..3 {
+        let (refused, published) = tokio::join!(
+            bus.publish(vec![large.clone()]),
+            bus.publish(vec![stage.record("other", &format!("other {n}"))]),
+        );
+        let refused = refused.map_err(BusError::from);
+        assert!(matches!(refused, Err(BusError::Refused(_))), "{refused:?}");
+        published.unwrap();
+    }
+    let together = vec![
+        stage.record("k", "1"),
+        large,
+        stage.record("k", "behind it"),
+    ];
+    for _ in 0..20 {
+        let outcomes = bus.publish(together.clone()).await.unwrap_err().outcomes();
+        assert!(
+            matches!(outcomes[1], Err(BusError::Refused(_))),
+            "{outcomes:?}"
+        );
+        assert!(outcomes[2].is_err(), "{outcomes:?}");
+    }
+    bus.publish(vec![stage.record("k", "2")]).await.unwrap();
+    let mut subscription = stage.subscribe(&bus, "g").await;
+    let mut values = Vec::new();
+    while values.last().is_none_or(|last| last != "2") {
+        let found = take(&mut subscription, 1).await;
+        values.push(String::from_utf8(found[0].record.value.to_vec()).unwrap());
+    }
+    assert!(!values.contains(&"behind it".into()), "{values:?}");
 }

@@ -82,14 +82,13 @@ impl Topics {
         self.known.lock().clear();
     }
 
-    /// Refuses what does not exist.
-    pub(super) fn must_exist(&self, topics: &[String]) -> Result<(), BusError> {
+    /// Those that do not exist.
+    pub(super) fn unknown(&self, topics: &[String]) -> Result<BTreeSet<String>, BusError> {
         let there = partitions(&self.ask(WITHIN)?);
-        if let Some(unknown) = topics.iter().find(|topic| !there.contains_key(*topic)) {
-            return Err(BusError::Refused(format!("there is no topic {unknown}")));
-        }
+        let unknown = topics.iter().filter(|topic| !there.contains_key(*topic));
+        let unknown = unknown.cloned().collect();
         self.known.lock().extend(there.into_keys());
-        Ok(())
+        Ok(unknown)
     }
 
     /// Creates what does not exist, and waits until the cluster shows it.

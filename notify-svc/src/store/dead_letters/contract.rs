@@ -256,8 +256,11 @@ pub(super) async fn a_replay_is_published_with_its_record(desk: Desk, outbox: Ou
     let pending = outbox.pending(&[filed.id.0], 10).await.unwrap();
     assert_eq!(pending.len(), 1);
     // Another replica finds it as well, when it has waited.
-    let overdue = outbox.overdue(Timestamp::MAX, 10).await.unwrap();
+    let overdue = outbox.overdue(Timestamp::MAX, &[], 10).await.unwrap();
     assert_eq!(overdue, [filed.id.0]);
+    let others = outbox.overdue(Timestamp::MAX, &overdue, 10).await.unwrap();
+    assert!(others.is_empty(), "{others:?}");
+    assert_eq!(pending[0].aggregate, filed.id.0);
     assert_eq!(pending[0].record, record);
     outbox.remove(&pending).await.unwrap();
     let found = desk.get(filed.id).await.unwrap().unwrap();
