@@ -5,20 +5,18 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use http::{
-    HeaderMap, StatusCode,
-    header::{ETAG, LOCATION},
-};
+use http::{HeaderMap, StatusCode, header::LOCATION};
 use slipway_proto::forum::v1::{
     DeleteCommentRequest, EditCommentRequest, GetCommentRequest, PostCommentRequest,
     PostReplyRequest,
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::document::{Anywhere, Checked, Protected, WithBody};
+use super::document::{Anywhere, Checked, Protected, Repeatable, WithBody};
 use crate::{
     app::AppState,
-    extract::{Caller, ListParams, Params, PathId, Payload, if_match},
+    etag::{Tagged, if_match},
+    extract::{Caller, ListParams, Params, PathId, Payload},
     model::{
         Comment, CommentItem, DiscussionQuery, Id, NewComment, Page, Paging, View, answered, nest,
         replies_page,
@@ -42,7 +40,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     tag = "discussion",
     params(
         ("id" = Id, Path, description = "Id of the task"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Makes a repetition safe"),
+        Repeatable,
     ),
     request_body = NewComment,
     responses(
@@ -85,7 +83,7 @@ async fn post(
     tag = "discussion",
     params(
         ("id" = Id, Path, description = "Id of the comment to reply to"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Makes a repetition safe"),
+        Repeatable,
     ),
     request_body = NewComment,
     responses(
@@ -312,7 +310,9 @@ fn created(comment: Comment) -> Response {
     (StatusCode::CREATED, [(LOCATION, location)], tagged(comment)).into_response()
 }
 
-fn tagged(comment: Comment) -> Response {
-    let tag = format!("\"{}\"", comment.revision);
-    ([(ETAG, tag)], Json(comment)).into_response()
+fn tagged(comment: Comment) -> Tagged<Comment> {
+    Tagged {
+        revision: comment.revision,
+        body: comment,
+    }
 }
