@@ -200,6 +200,10 @@ impl IntoResponses for WithBody {
                 "400",
                 "`INVALID_ARGUMENT`: see `errors`; `MALFORMED_BODY`: no JSON object",
             ),
+            error(
+                "408",
+                "`BODY_TOO_SLOW`: not there within 10 seconds; the connection is closed",
+            ),
             error("413", "`BODY_TOO_LARGE`: over 1 MiB"),
             error("415", "`UNSUPPORTED_MEDIA_TYPE`: not `application/json`"),
         ]
