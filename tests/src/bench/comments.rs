@@ -90,7 +90,8 @@ pub(super) async fn threads() -> anyhow::Result<Vec<Line>> {
 #[cfg(feature = "kafka")]
 pub(super) async fn threads_on_mongodb() -> anyhow::Result<Vec<Line>> {
     let backbones = slipway_tests::Backbones::run().await?;
-    grown("on MongoDB: ", &Process::start_with(&backbones.options()).await?).await
+    let process = Process::start_with(&backbones.options()).await?;
+    grown("on MongoDB: ", &process).await
 }
 
 async fn grown(on: &str, process: &Process) -> anyhow::Result<Vec<Line>> {
