@@ -13,12 +13,14 @@
 mod activity;
 mod app;
 mod error_rate;
+mod etag;
 mod extract;
 mod metrics;
 mod middleware;
 mod model;
 mod problem;
 mod routes;
+mod sse;
 
 use std::{sync::Arc, time::Duration};
 

@@ -4,16 +4,20 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 use utoipa::{
-    IntoResponses, Modify, OpenApi, ToSchema,
+    IntoParams, IntoResponses, Modify, OpenApi, ToSchema,
     openapi::{
-        self, Content, Ref, RefOr, Response, Server,
+        self, Content, Ref, RefOr, Required, Response, Server,
         header::HeaderBuilder,
+        path::{Parameter, ParameterBuilder, ParameterIn},
         schema::{ObjectBuilder, Type},
         security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
 };
 
-use crate::{extract::COOKIE, problem::PROBLEM_JSON};
+use crate::{
+    extract::{COOKIE, MAX_IDEMPOTENCY_KEY},
+    problem::PROBLEM_JSON,
+};
 
 /// What the document says of all operations together.
 #[derive(OpenApi)]
@@ -148,6 +152,26 @@ fn describe_error(status: &str, response: &mut Response) {
     response.headers.insert(name.to_owned(), header.into());
 }
 
+/// The header of operations that create something.
+pub(super) struct Repeatable;
+
+impl IntoParams for Repeatable {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let key = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .min_length(Some(1))
+            .max_length(Some(MAX_IDEMPOTENCY_KEY));
+        let header = ParameterBuilder::new()
+            .name("Idempotency-Key")
+            .parameter_in(ParameterIn::Header)
+            .description(Some("Makes a repetition safe"))
+            .required(Required::False)
+            .schema(Some(key))
+            .build();
+        vec![header]
+    }
+}
+
 type Responses = BTreeMap<String, RefOr<Response>>;
 
 fn error(status: &str, description: &str) -> (String, RefOr<Response>) {
@@ -179,6 +203,17 @@ impl IntoResponses for Protected {
             "`UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED`",
         )]
         .into()
+    }
+}
+
+/// The errors of operations for administrators.
+pub(super) struct ForAdmins;
+
+impl IntoResponses for ForAdmins {
+    fn responses() -> Responses {
+        let mut responses = Protected::responses();
+        responses.extend([error("403", "`ADMIN_REQUIRED`")]);
+        responses
     }
 }
 
