@@ -2,7 +2,7 @@
 //! them can be wrong is a [`crate::problem::Problem`].
 //!
 //! An operation that takes no body (`PATCH …/start`) does not look at one: whatever a
-//! client sends there is ignored.
+//! client sends there, up to the size that any body may have, is ignored.
 
 mod caller;
 mod hook;

@@ -124,7 +124,9 @@ async fn reply(
 /// The pages joined are the whole in order, whatever is posted meanwhile. With
 /// `view=tree` the comments of a page are nested in `replies` to a depth of 50; below that
 /// `moreReplies` has the cursor that lists them. A comment whose parent is on an earlier
-/// page stands at the top of its page.
+/// page stands at the top of its page. A page of the tree may have fewer than `limit`
+/// although more follow: it ends when it has passed over some thousand replies further
+/// down.
 #[utoipa::path(
     get,
     path = "/tasks/{id}/comments",
@@ -247,7 +249,7 @@ async fn get(
         Protected,
         (status = 403, description = "`NOT_AUTHOR`"),
         (status = 404, description = "`COMMENT_NOT_FOUND`"),
-        (status = 409, description = "`COMMENT_DELETED`"),
+        (status = 409, description = "`COMMENT_DELETED`, `CONTENDED` (others keep editing it)"),
         (status = 412, description = "`COMMENT_CHANGED`: edited meanwhile; see `revision`"),
         Anywhere,
     ),

@@ -31,7 +31,7 @@ use crate::{
             takes an `Idempotency-Key` header (1 to 255 visible ASCII characters): the same \
             key with the same body gives the first answer again. Unknown fields are \
             refused, and so are unknown query parameters by operations that take some. \
-            Operations that take no body ignore one."
+            Operations that take no body ignore one of up to 1 MiB."
     ),
     tags(
         (name = "accounts", description = "Accounts and signing in"),
@@ -178,12 +178,13 @@ fn error(status: &str, description: &str) -> (String, RefOr<Response>) {
     (status.to_owned(), Response::new(description).into())
 }
 
-/// The errors that every operation can have.
+/// The errors that every operation can have, also those that ignore a body.
 pub(super) struct Anywhere;
 
 impl IntoResponses for Anywhere {
     fn responses() -> Responses {
         [
+            error("413", "`BODY_TOO_LARGE`: a body over 1 MiB"),
             error("500", "`INTERNAL`: a fault of ours"),
             error("503", "`UNAVAILABLE`: a service is away"),
             error("504", "`DEADLINE_EXCEEDED`: it took too long"),
@@ -235,7 +236,10 @@ impl IntoResponses for WithBody {
                 "400",
                 "`INVALID_ARGUMENT`: see `errors`; `MALFORMED_BODY`: no JSON object",
             ),
-            error("413", "`BODY_TOO_LARGE`: over 1 MiB"),
+            error(
+                "408",
+                "`BODY_TOO_SLOW`: not there within 10 seconds; the connection is closed",
+            ),
             error("415", "`UNSUPPORTED_MEDIA_TYPE`: not `application/json`"),
         ]
         .into()
