@@ -54,6 +54,7 @@ impl Publisher {
             let queued = line.queue(part, unknown, &mut order);
             let last = queued.iter().rposition(Result::is_ok);
             for (n, (record, queued)) in part.iter().zip(queued).enumerate() {
+                let was_queued = queued.is_ok();
                 let outcome = match queued {
                     Ok(report) => self.acknowledged(report, deadline).await,
                     Err(error) => Err(error),
@@ -61,8 +62,8 @@ impl Publisher {
                 if let Err(error) = &outcome {
                     order.failed(record, error);
                     // What was queued behind it must not overtake it.
-                    let is_behind = last.is_some_and(|last| n < last);
-                    if is_behind || matches!(error, BusError::Unavailable(_)) {
+                    let leaves_gap = was_queued && last.is_some_and(|last| n < last);
+                    if leaves_gap || matches!(error, BusError::Unavailable(_)) {
                         self.end(&line);
                     }
                 }

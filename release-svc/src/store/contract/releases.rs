@@ -86,13 +86,16 @@ pub(in crate::store) async fn what_is_overdue_is_found_by_its_oldest_event(
     let after = now() + SignedDuration::from_millis(2);
     let outbox = &stores.outbox;
     let nothing: Vec<Uuid> = Vec::new();
-    assert_eq!(outbox.overdue(before, 10).await.unwrap(), nothing);
-    assert_eq!(outbox.overdue(after, 10).await.unwrap(), aggregates);
-    assert_eq!(outbox.overdue(after, 1).await.unwrap(), aggregates[..1]);
+    assert_eq!(outbox.overdue(before, &[], 10).await.unwrap(), nothing);
+    assert_eq!(outbox.overdue(after, &[], 10).await.unwrap(), aggregates);
+    assert_eq!(
+        outbox.overdue(after, &[], 1).await.unwrap(),
+        aggregates[..1]
+    );
     // Its oldest is published: the rest is as overdue as it was.
     let first = outbox.pending(&aggregates[..1], 1).await.unwrap();
     outbox.remove(&first).await.unwrap();
-    let mut overdue = outbox.overdue(after, 10).await.unwrap();
+    let mut overdue = outbox.overdue(after, &[], 10).await.unwrap();
     overdue.sort();
     aggregates.sort();
     assert_eq!(overdue, aggregates);
