@@ -9,12 +9,14 @@
 //! | [`assignment`] | which partitions are this member's and how far it is: pure |
 //! | [`topics`] | creating and checking topics |
 //! | [`record`] | records to messages and back |
+//! | [`headers`] | a message's headers, whatever their bytes are |
 //!
 //! The library does its own input and output on its own threads and connects again by
 //! itself. What would block a thread of the runtime runs on a blocking one.
 
 mod assignment;
 mod context;
+mod headers;
 mod member;
 mod poller;
 mod publisher;

@@ -3,7 +3,7 @@
 mod collecting;
 mod delivery;
 mod failing;
-mod play;
+pub(in crate::bus) mod play;
 mod replaying;
 
 pub(in crate::bus) use collecting::*;

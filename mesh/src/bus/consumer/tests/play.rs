@@ -24,12 +24,12 @@ use crate::{
 };
 
 /// Short, and different enough to be seen.
-pub(super) const TIERS: &[Duration] = &[
+pub(in crate::bus) const TIERS: &[Duration] = &[
     Duration::from_millis(20),
     Duration::from_millis(40),
     Duration::from_millis(60),
 ];
-pub(super) const FREE: Order = Order::Free { tiers: TIERS };
+pub(in crate::bus) const FREE: Order = Order::Free { tiers: TIERS };
 
 /// What a username makes the recorder do: `retry-2-x` is refused twice.
 fn script(name: &str) -> Option<(Verdict, u32)> {
@@ -44,12 +44,12 @@ fn script(name: &str) -> Option<(Verdict, u32)> {
 
 /// A store of effects: remembers whom it has handled, each event id once.
 #[derive(Default)]
-pub(super) struct Recorder {
-    pub(super) effects: watch::Sender<Vec<String>>,
+pub(in crate::bus) struct Recorder {
+    pub(in crate::bus) effects: watch::Sender<Vec<String>>,
     seen: Mutex<HashSet<Uuid>>,
     refused: Mutex<HashMap<String, u32>>,
-    pub(super) away_for: Mutex<u32>,
-    pub(super) calls: watch::Sender<u32>,
+    pub(in crate::bus) away_for: Mutex<u32>,
+    pub(in crate::bus) calls: watch::Sender<u32>,
 }
 
 #[async_trait]
@@ -103,17 +103,17 @@ fn name(event: &Event) -> String {
     event.payload::<UserRegisteredEvent>().unwrap().username
 }
 
-pub(super) struct Play<'a> {
+pub(in crate::bus) struct Play<'a> {
     stage: &'a Stage,
-    pub(super) bus: SharedBus,
-    pub(super) recorder: Arc<Recorder>,
-    pub(super) background: Background,
-    pub(super) group: &'static str,
+    pub(in crate::bus) bus: SharedBus,
+    pub(in crate::bus) recorder: Arc<Recorder>,
+    pub(in crate::bus) background: Background,
+    pub(in crate::bus) group: &'static str,
     order: Order,
 }
 
 impl<'a> Play<'a> {
-    pub(super) async fn new(stage: &'a Stage, order: Order) -> Self {
+    pub(in crate::bus) async fn new(stage: &'a Stage, order: Order) -> Self {
         let bus = stage.open();
         stage.create(&bus, 1).await;
         let mut play = Self::on(stage, bus, order);
@@ -122,7 +122,7 @@ impl<'a> Play<'a> {
     }
 
     /// Nothing is consumed yet.
-    pub(super) fn on(stage: &'a Stage, bus: SharedBus, order: Order) -> Self {
+    pub(in crate::bus) fn on(stage: &'a Stage, bus: SharedBus, order: Order) -> Self {
         Self {
             stage,
             bus,
@@ -133,13 +133,13 @@ impl<'a> Play<'a> {
         }
     }
 
-    pub(super) fn start(&mut self) {
+    pub(in crate::bus) fn start(&mut self) {
         self.background = Background::default();
         let clock: SharedClock = Arc::new(SystemClock);
         self.consumer().spawn(&self.bus, &clock, &self.background);
     }
 
-    pub(super) fn consumer(&self) -> Consumer {
+    pub(in crate::bus) fn consumer(&self) -> Consumer {
         Consumer {
             group: self.group,
             topics: vec![self.stage.name("t")],
@@ -148,7 +148,7 @@ impl<'a> Play<'a> {
         }
     }
 
-    pub(super) fn record(&self, username: &str) -> Record {
+    pub(in crate::bus) fn record(&self, username: &str) -> Record {
         let id = Uuid::now_v7();
         let payload = UserRegisteredEvent {
             user_id: id,
@@ -169,20 +169,20 @@ impl<'a> Play<'a> {
         }
     }
 
-    pub(super) async fn publish(&self, names: &[&str]) {
+    pub(in crate::bus) async fn publish(&self, names: &[&str]) {
         let records = names.iter().map(|name| self.record(name)).collect();
         self.bus.publish(records).await.unwrap();
     }
 
     /// The effects, when there are at least `count`.
-    pub(super) async fn effects(&self, count: usize) -> Vec<String> {
+    pub(in crate::bus) async fn effects(&self, count: usize) -> Vec<String> {
         let mut effects = self.recorder.effects.subscribe();
         let effects = effects.wait_for(|names| names.len() >= count).await;
         effects.unwrap().clone()
     }
 
     /// The first `count` dead letters.
-    pub(super) async fn dead_letters(&self, count: usize) -> Vec<Delivery> {
+    pub(in crate::bus) async fn dead_letters(&self, count: usize) -> Vec<Delivery> {
         let topic = dead_letter_topic(&self.stage.name("t"), self.group);
         let mut delay = Delay::default();
         let stop = tokio_util::sync::CancellationToken::new();
@@ -202,6 +202,6 @@ impl<'a> Play<'a> {
     }
 }
 
-pub(super) fn header<'a>(letter: &'a Delivery, name: &str) -> &'a str {
+pub(in crate::bus) fn header<'a>(letter: &'a Delivery, name: &str) -> &'a str {
     letter.record.header(name).unwrap_or_default()
 }
