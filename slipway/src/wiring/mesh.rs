@@ -11,19 +11,19 @@ use release_svc::FirstAdmin;
 use slipway_mesh::{
     access::{AccessLayer, JwksSource, Keyring, Policies, ServiceSecret, ServiceTokens, Verifier},
     alarm,
-    bus::SharedBus,
+    bus::{SharedBus, TopicSpec},
     clock::{SharedClock, SystemClock},
     grpc::{GrpcServer, Link, Origins, Outbound, ServiceCheck, Surround},
     life::Need,
 };
 use slipway_proto::{
     DESCRIPTOR_SET,
-    events::{CHAT, FORUM, TOPICS, Topic},
+    events::{CHAT, FORUM, TOPICS},
     identity::v1::{GetJwksRequest, identity_service_client::IdentityServiceClient},
 };
 use tonic::service::Routes;
 
-use super::{Life, data_dir::DataDir, embedded, storage::Storage};
+use super::{Life, bus::specs, data_dir::DataDir, embedded, storage::Storage};
 use crate::{
     cli::Role,
     config::{Secret, Settings},
@@ -89,7 +89,8 @@ impl Shared<'_> {
             notify_svc::SERVICES,
         ]
         .concat();
-        let bus = self.bus(&storage, TOPICS, &services).await?;
+        let topics = [specs(TOPICS), notify_svc::own_topics()].concat();
+        let bus = self.bus(&storage, topics, &services).await?;
         let verifier = self.verifier_with(&keys);
         let release = self.release_routes(&storage, keys, bus.clone()).await?;
         let surround = surround(verifier.clone())?;
@@ -119,7 +120,8 @@ impl Shared<'_> {
         let storage = Storage::open(self.settings).await?;
         let keys = storage.keys(self.settings)?;
         self.warn_if_alone("what happens is shown on no wall");
-        let bus = self.bus(&storage, TOPICS, release_svc::SERVICES).await?;
+        let topics = specs(TOPICS);
+        let bus = self.bus(&storage, topics, release_svc::SERVICES).await?;
         let surround = surround(self.verifier_with(&keys))?;
         let routes = self.release_routes(&storage, keys, bus.clone()).await?;
         self.deliver_alarms("release", Some(bus), self.to_notify()?);
@@ -136,7 +138,8 @@ impl Shared<'_> {
     async fn forum(self) -> anyhow::Result<Built> {
         let storage = Storage::open(self.settings).await?;
         self.warn_if_alone("what is discussed is shown on no wall");
-        let bus = self.bus(&storage, &[FORUM], forum_svc::SERVICES).await?;
+        let topics = specs(&[FORUM]);
+        let bus = self.bus(&storage, topics, forum_svc::SERVICES).await?;
         let release = self.remote("release", self.settings.release_url.as_ref())?;
         let surround = surround(self.verifier_from(release.clone()))?;
         let routes = self.forum_routes(&storage, release, bus.clone()).await?;
@@ -154,7 +157,8 @@ impl Shared<'_> {
     async fn chat(self) -> anyhow::Result<Built> {
         let storage = Storage::open(self.settings).await?;
         self.warn_if_alone("its answers are counted nowhere else");
-        let bus = self.bus(&storage, &[CHAT], chat_svc::SERVICES).await?;
+        let topics = specs(&[CHAT]);
+        let bus = self.bus(&storage, topics, chat_svc::SERVICES).await?;
         let release = self.remote("release", self.settings.release_url.as_ref())?;
         let surround = surround(self.verifier_from(release.clone()))?;
         let routes = self.chat_routes(&storage, release, bus.clone()).await?;
@@ -172,7 +176,8 @@ impl Shared<'_> {
     async fn notify(self) -> anyhow::Result<Built> {
         let storage = Storage::open(self.settings).await?;
         self.warn_if_alone("the wall stays empty");
-        let bus = self.bus(&storage, &[], notify_svc::SERVICES).await?;
+        let topics = notify_svc::own_topics();
+        let bus = self.bus(&storage, topics, notify_svc::SERVICES).await?;
         let release = self.remote("release", self.settings.release_url.as_ref())?;
         let surround = surround(self.verifier_from(release))?;
         let routes = self.notify_routes(&storage, bus.clone()).await?;
@@ -264,7 +269,7 @@ impl Shared<'_> {
     async fn bus(
         &self,
         storage: &Storage,
-        owned: &[Topic],
+        owned: Vec<TopicSpec>,
         services: &[&'static str],
     ) -> anyhow::Result<SharedBus> {
         match &self.settings.kafka_brokers {

@@ -174,6 +174,9 @@ impl From<KafkaError> for BusError {
     fn from(error: KafkaError) -> Self {
         match error.rdkafka_error_code() {
             Some(
+                Code::MessageSizeTooLarge | Code::InvalidMessageSize | Code::MessageBatchTooLarge,
+            ) => Self::TooLarge(error.to_string()),
+            Some(
                 Code::UnknownTopic
                 | Code::UnknownTopicOrPartition
                 | Code::UnknownPartition
@@ -182,8 +185,6 @@ impl From<KafkaError> for BusError {
                 | Code::InvalidReplicationFactor
                 | Code::InvalidConfig
                 | Code::InvalidArgument
-                | Code::InvalidMessageSize
-                | Code::MessageSizeTooLarge
                 | Code::PolicyViolation
                 | Code::TopicAuthorizationFailed
                 | Code::GroupAuthorizationFailed

@@ -105,8 +105,8 @@ fn mock() -> Option<Stage> {
     Some(Stage::new("", mock.clone(), move || Arc::new(mock.bus())))
 }
 
-/// Where the real cluster is; `None`, said aloud, if there is none.
-fn real_brokers() -> Option<String> {
+/// The real cluster, with names that no other run has; `None`, said aloud, if there is none.
+fn real() -> Option<Stage> {
     let Ok(brokers) = env::var(REAL) else {
         assert!(
             env::var(REQUIRED).is_err(),
@@ -117,12 +117,6 @@ fn real_brokers() -> Option<String> {
         io::stderr().write_all(text.as_bytes()).unwrap();
         return None;
     };
-    Some(brokers)
-}
-
-/// The real cluster, with names that no other run has.
-fn real() -> Option<Stage> {
-    let brokers = real_brokers()?;
     let prefix = format!("test-{}-", Uuid::now_v7().simple());
     Some(Stage::new(prefix, (), move || {
         let config = KafkaConfig::new(brokers.clone());

@@ -14,13 +14,16 @@ use uuid::Uuid;
 
 use crate::{
     bus::{
-        Actor, BusError, Delivery, Event, Record, SharedBus,
-        consumer::{Consumer, Delay, Failure, Handler, Order, Refusal, Verdict, dead_letter_topic},
+        Actor, BusError, Delivery, Event, Record, SharedBus, Subscription,
+        consumer::{
+            Consumer, Delay, Failure, Group, Handler, Host, Order, Refusal, Verdict,
+            dead_letter_topic,
+        },
         event::Origin,
         stage::{Stage, take},
     },
-    clock::{Clock as _, SharedClock, SystemClock},
-    life::Background,
+    clock::{Clock as _, SystemClock},
+    life::{Background, Health},
 };
 
 /// Short, and different enough to be seen.
@@ -108,6 +111,7 @@ pub(in crate::bus) struct Play<'a> {
     pub(in crate::bus) bus: SharedBus,
     pub(in crate::bus) recorder: Arc<Recorder>,
     pub(in crate::bus) background: Background,
+    pub(in crate::bus) health: Health,
     pub(in crate::bus) group: &'static str,
     order: Order,
 }
@@ -128,6 +132,7 @@ impl<'a> Play<'a> {
             bus,
             recorder: Arc::default(),
             background: Background::default(),
+            health: Health::default(),
             group: stage.name("g").leak(),
             order,
         }
@@ -135,15 +140,26 @@ impl<'a> Play<'a> {
 
     pub(in crate::bus) fn start(&mut self) {
         self.background = Background::default();
-        let clock: SharedClock = Arc::new(SystemClock);
-        self.consumer().spawn(&self.bus, &clock, &self.background);
+        self.health = Health::default();
+        self.consumer().spawn(&self.host());
+    }
+
+    pub(in crate::bus) fn host(&self) -> Host {
+        Host {
+            bus: self.bus.clone(),
+            clock: Arc::new(SystemClock),
+            background: self.background.clone(),
+            health: self.health.clone(),
+        }
     }
 
     pub(in crate::bus) fn consumer(&self) -> Consumer {
         Consumer {
-            group: self.group,
-            topics: vec![self.stage.name("t")],
-            order: self.order,
+            group: Group {
+                name: self.group,
+                topics: vec![self.stage.name("t")],
+                order: self.order,
+            },
             handler: self.recorder.clone(),
         }
     }
@@ -183,22 +199,26 @@ impl<'a> Play<'a> {
 
     /// The first `count` dead letters.
     pub(in crate::bus) async fn dead_letters(&self, count: usize) -> Vec<Delivery> {
+        take(&mut self.desk().await, count).await
+    }
+
+    /// What reads the dead letters.
+    pub(in crate::bus) async fn desk(&self) -> Box<dyn Subscription> {
         let topic = dead_letter_topic(&self.stage.name("t"), self.group);
         let mut delay = Delay::default();
         let stop = tokio_util::sync::CancellationToken::new();
-        let mut desk = loop {
+        loop {
             match self
                 .bus
                 .subscribe(&self.stage.name("desk"), std::slice::from_ref(&topic))
                 .await
             {
-                Ok(desk) => break desk,
+                Ok(desk) => return desk,
                 // The consumer makes the topic when it starts.
                 Err(BusError::Refused(_)) => assert!(delay.wait(&stop).await.is_continue()),
                 Err(error) => panic!("{error}"),
             }
-        };
-        take(&mut desk, count).await
+        }
     }
 }
 
