@@ -1,13 +1,14 @@
 //! How the commands of the forum are carried out: ask, decide, store.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use prost::Message;
 use slipway_mesh::{
     access::Principal,
     bus::{Actor, Event, event::Origin},
     clock::SharedClock,
-    error::{Fault, Kind},
+    contention::{MAX_ATTEMPTS, back_off, contended},
+    error::Fault,
     grpc::Outbound,
     outbox::Wake,
     receipts::{self, Repeatable},
@@ -25,9 +26,6 @@ use crate::{
     release::Release,
     store::{CommentStore, Commit, PostError, Stores},
 };
-
-/// Tries before giving up on a comment that others keep changing.
-const MAX_ATTEMPTS: u32 = 20;
 
 /// The forum.
 pub(crate) struct Forum {
@@ -168,7 +166,7 @@ impl Forum {
         id: CommentId,
         decide: impl Fn(&Comment) -> Result<Option<Comment>, Refusal> + Send + Sync,
     ) -> Result<Placed, Fault> {
-        for _ in 0..MAX_ATTEMPTS {
+        for attempt in 1..=MAX_ATTEMPTS {
             let before = self.comment(id).await?;
             let Some(after) = decide(&before.comment).map_err(refuse)? else {
                 return Ok(before);
@@ -185,16 +183,14 @@ impl Forum {
                     "edited"
                 };
                 metrics::counter!(m::CHANGES, "change" => change).increment(1);
-                // The replies are counted on their own, and may be more by now.
-                return self.comment(id).await;
+                return Ok(Placed {
+                    comment: after,
+                    position: before.position,
+                });
             }
+            back_off(attempt).await;
         }
-        Err(Fault::new(
-            Kind::Contended,
-            "CONTENDED",
-            "Others keep changing this comment. Nothing was done; try again.",
-        )
-        .retry_after(Duration::from_secs(1)))
+        Err(contended("comment"))
     }
 
     /// One comment.

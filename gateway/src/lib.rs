@@ -13,12 +13,14 @@
 mod activity;
 mod app;
 mod error_rate;
+mod etag;
 mod extract;
 mod metrics;
 mod middleware;
 mod model;
 mod problem;
 mod routes;
+mod sse;
 
 use std::{sync::Arc, time::Duration};
 
@@ -36,8 +38,8 @@ use app::App;
 /// How the gateway behaves.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// How long a service may take to answer a request. The client hears of it a second
-    /// later at the latest.
+    /// How long a service may take to answer a request, and a client to send its body. The
+    /// client hears of it a second later at the latest.
     pub request_deadline: Duration,
     /// The stream of activity.
     pub stream: StreamConfig,

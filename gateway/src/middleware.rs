@@ -3,6 +3,7 @@
 
 use std::{
     panic::AssertUnwindSafe,
+    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -14,13 +15,14 @@ use axum::{
 };
 use futures::FutureExt as _;
 use http::{
-    HeaderMap, HeaderValue, Method,
-    header::{CONTENT_LENGTH, X_CONTENT_TYPE_OPTIONS},
+    HeaderMap, HeaderValue, Method, StatusCode, Version,
+    header::{CONNECTION, CONTENT_LENGTH, X_CONTENT_TYPE_OPTIONS},
 };
 use slipway_mesh::{
     error::Fault,
     telemetry::{TraceContext, trace::TRACEPARENT},
 };
+use tokio::{sync::Notify, time};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
@@ -47,10 +49,23 @@ const PATIENT_ROUTES: [&str; 2] = ["/chat/{sessionId}/message", "/v1/chat/{sessi
 /// What surrounding takes.
 #[derive(Clone)]
 pub(crate) struct Around {
-    /// Bounds the time to the head of the answer; a stream may go on after it.
+    /// Bounds the time to the head of the answer, from when the request's body is there; a
+    /// stream may go on after it.
     pub(crate) deadline: Duration,
     /// Where answers are counted.
     pub(crate) errors: Arc<ErrorRate>,
+}
+
+/// Tells that the body of a request is there. The time that its client took to send it is
+/// no delay of ours: only now begins the time that the answer may take.
+#[derive(Clone, Default)]
+pub(crate) struct Arrival(Arc<Notify>);
+
+impl Arrival {
+    /// The body is there.
+    pub(crate) fn note(&self) {
+        self.0.notify_one();
+    }
 }
 
 /// Surrounds a request.
@@ -67,6 +82,7 @@ pub(crate) async fn surround(
     } else {
         deadline + GRACE
     };
+    let http1 = request.version() <= Version::HTTP_11;
     let request_id = request_id(request.headers());
     let trace = TraceContext::continue_from(
         request
@@ -103,21 +119,45 @@ pub(crate) async fn surround(
         headers.insert(TRACEPARENT, value);
     }
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // The rest of the body may still come: nobody waits for it.
+    if http1 && status == StatusCode::REQUEST_TIMEOUT.as_u16() {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     response
 }
 
-async fn answer(deadline: Duration, request: Request, next: Next) -> Response {
+async fn answer(deadline: Duration, mut request: Request, next: Next) -> Response {
     if announces_too_much(request.headers()) {
         return Problem::body_too_large().into_response();
     }
+    let arrival = Arrival::default();
+    request.extensions_mut().insert(arrival.clone());
     let work = AssertUnwindSafe(next.run(request)).catch_unwind();
-    match tokio::time::timeout(deadline, work).await {
-        Ok(Ok(response)) => response,
-        Ok(Err(panic)) => {
+    match within(deadline, &arrival, work).await {
+        Some(Ok(response)) => response,
+        Some(Err(panic)) => {
             let fault = Fault::internal(format_args!("panic: {}", panic_text(&*panic)));
             Problem::from(fault).into_response()
         }
-        Err(_) => Problem::from(Fault::deadline()).into_response(),
+        None => Problem::from(Fault::deadline()).into_response(),
+    }
+}
+
+/// What `work` returns, unless it takes longer than `deadline`, which begins again when the
+/// body has arrived.
+async fn within<T>(
+    deadline: Duration,
+    arrival: &Arrival,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    let mut work = pin!(work);
+    let mut expiry = pin!(time::sleep(deadline));
+    loop {
+        tokio::select! {
+            done = &mut work => return Some(done),
+            () = arrival.0.notified() => expiry.as_mut().reset(time::Instant::now() + deadline),
+            () = &mut expiry => return None,
+        }
     }
 }
 

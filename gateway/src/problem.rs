@@ -78,6 +78,16 @@ impl Problem {
         )
     }
 
+    /// The body takes too long to arrive.
+    pub(crate) fn body_too_slow() -> Self {
+        Self::of_http(
+            StatusCode::REQUEST_TIMEOUT,
+            "Body too slow",
+            "BODY_TOO_SLOW",
+            "The body of the request did not arrive in time.",
+        )
+    }
+
     /// The body does not call itself JSON.
     pub(crate) fn not_json() -> Self {
         Self::of_http(

@@ -8,6 +8,7 @@
 //! | [`outbox`] | events committed with the change that caused them, published after |
 //! | [`receipts`] | what a repeated request was answered, committed with its effect |
 //! | [`store`] | plumbing of the storage backends |
+//! | [`contention`] | trying again when others were faster |
 //! | [`error`] | one way for errors to leave a service |
 //! | [`grpc`] | what surrounds every gRPC service; clients of services, near and far |
 //! | [`http`] | serving HTTP connections with bounds, and draining them |
@@ -21,6 +22,7 @@ pub mod access;
 pub mod alarm;
 pub mod bus;
 pub mod clock;
+pub mod contention;
 pub mod error;
 pub mod grpc;
 pub mod http;

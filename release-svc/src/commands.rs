@@ -5,11 +5,11 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use prost::Message;
-use rand::RngExt as _;
 use slipway_mesh::{
     access::Principal,
     bus::Actor,
     clock::SharedClock,
+    contention::{MAX_ATTEMPTS, back_off, contended},
     error::{Fault, Kind},
     outbox::Wake,
     receipts::{self, Repeatable},
@@ -21,10 +21,6 @@ use crate::{
     release::{Decision, Refusal, Release, ReleaseDraft, ReleaseId, TaskId, events},
     store::{Commit, ReleaseStore, SaveError, Stores},
 };
-
-/// Tries before giving up on a release that others keep changing. Each round of
-/// competitors has a winner, so this bears about as many competitors.
-const MAX_ATTEMPTS: u32 = 200;
 
 /// When a release whose events cannot be published is worth another try.
 const BACKLOG_RETRY: Duration = Duration::from_secs(10);
@@ -156,12 +152,7 @@ impl Commands {
                 Err(SaveError::Store(error)) => return Err(error.into()),
             }
         }
-        Err(Fault::new(
-            Kind::Contended,
-            "CONTENDED",
-            "Others keep changing this release. Nothing was done; try again.",
-        )
-        .retry_after(Duration::from_secs(1)))
+        Err(contended("release"))
     }
 
     /// What a request was answered before, if it carries the key of one that was.
@@ -228,11 +219,4 @@ fn commit<R: Message>(decision: &Decision, by: &By, response: &R, now: Timestamp
             .as_ref()
             .map(|repeatable| repeatable.receipt(response.encode_to_vec(), now)),
     }
-}
-
-/// Waits a random moment, longer with each attempt, so that competitors spread out.
-async fn back_off(attempt: u32) {
-    let bound = (1_u64 << attempt.min(5)) * 500;
-    let wait = rand::rng().random_range(0..bound);
-    tokio::time::sleep(Duration::from_micros(wait)).await;
 }

@@ -55,6 +55,8 @@ pub(super) struct Generation {
 enum Stop {
     /// There will be no answer.
     Unanswered(Reason),
+    /// There will be none because of the model.
+    Failed(Failure),
     /// The caller's work could not be read.
     NoWork(Fault),
     /// The lease is lost.
@@ -63,8 +65,7 @@ enum Stop {
 
 impl From<Failure> for Stop {
     fn from(failure: Failure) -> Self {
-        tracing::warn!(error = %failure, "the assistant's model failed");
-        Self::Unanswered(failure.reason())
+        Self::Failed(failure)
     }
 }
 
@@ -117,7 +118,7 @@ impl Generation {
         let listen = self.listen(&prompt, started);
         tokio::time::timeout(config.answer_timeout, listen)
             .await
-            .unwrap_or(Err(Failure::Timeout("it took too long").into()))
+            .unwrap_or_else(|_| Err(Failure::Timeout("it took too long").into()))
     }
 
     async fn prompt(&self) -> Result<Prompt, Stop> {
@@ -226,6 +227,10 @@ impl Generation {
     async fn give_up(&self, stop: Stop) -> Fault {
         let (reason, fault) = match stop {
             Stop::Unanswered(reason) => (reason, None),
+            Stop::Failed(failure) => {
+                tracing::warn!(error = %failure, "the assistant's model failed");
+                (failure.reason(), None)
+            }
             Stop::NoWork(fault) => (Reason::ContextUnavailable, Some(fault)),
             Stop::Lost => return self.lost().await,
         };

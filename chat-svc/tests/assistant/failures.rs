@@ -162,6 +162,41 @@ async fn an_answer_that_takes_too_long_altogether_is_given_up() {
 }
 
 #[tokio::test]
+async fn the_log_tells_of_a_model_that_failed_and_only_then() {
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(log.reopen().unwrap())
+        .finish();
+    tracing::subscriber::set_global_default(subscriber).unwrap();
+    let ollama = FakeOllama::start().await;
+    let chat = impatient_chat(&ollama).await;
+    let ada = chat.user("ada").await;
+    // Others test at the same time, in sessions of their own.
+    let warned = || {
+        let text = std::fs::read_to_string(log.path()).unwrap();
+        let mine = |line: &&str| line.contains(&ada.session) && line.contains(" WARN ");
+        text.lines()
+            .filter(mine)
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+
+    ollama.then(says("Build the images."));
+    ada.ask("what is next?").await.unwrap();
+    assert_eq!(warned(), [""; 0]);
+
+    ollama.then(Does::FallsSilentAfter(vec![text("Well, ")]));
+    is_unavailable(&ada.ask("and then?").await.unwrap_err(), "TIMEOUT");
+    let warned = warned();
+    assert_eq!(warned.len(), 1, "{warned:?}");
+    assert!(
+        warned[0].contains("the assistant's model failed"),
+        "{warned:?}"
+    );
+}
+
+#[tokio::test]
 async fn work_that_cannot_be_read_is_no_reason_to_guess() {
     let ollama = FakeOllama::start().await;
     let chat = Chat::with(&ollama).await;

@@ -15,6 +15,7 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{CommentId, TaskId};
@@ -89,8 +90,13 @@ impl Key {
 
 /// The number of a reply among those to the same comment, from 1. Once given it is never
 /// given again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Ordinal(pub u64);
+
+impl Ordinal {
+    /// The largest that a database can store.
+    pub const MAX: Self = Self(i64::MAX.unsigned_abs());
+}
 
 impl fmt::Display for Ordinal {
     /// Digits in base 32 behind how many of them there are: numbers sort as texts do, and

@@ -40,7 +40,7 @@ pub(super) async fn comments(
     let page = PageOf {
         scope: match below {
             None => Scope::Task(task),
-            Some(below) => Scope::Below(Box::new(issued(forum, task, below).await?)),
+            Some(below) => Scope::Below((&issued(forum, task, below).await?).into()),
         },
         after: match cursor.and_then(|cursor| cursor.after) {
             None => None,
@@ -49,6 +49,9 @@ pub(super) async fn comments(
         limit: page::limit(request.page_size, page::MAX_LIMIT)?,
         levels,
     };
+    if !page.can_be(forum.comments()).await? {
+        return Err(not_issued());
+    }
     let listing = page.read(forum.comments()).await?;
     if listing.comments.is_empty() && cursor.is_none() {
         exists(forum, task, asker).await?;
@@ -74,7 +77,11 @@ pub(super) async fn comments(
 async fn issued(forum: &Forum, task: TaskId, id: CommentId) -> Result<Placed, Fault> {
     let found = forum.comments().comment(id).await?;
     let found = found.filter(|placed| placed.comment.task == task);
-    found.ok_or_else(|| Fault::invalid_field("cursor", "was not issued by this list"))
+    found.ok_or_else(not_issued)
+}
+
+fn not_issued() -> Fault {
+    Fault::invalid_field("cursor", "was not issued by this list")
 }
 
 /// Tells a task without comments from one that does not exist. Where release-svc cannot be
@@ -93,22 +100,21 @@ pub(super) async fn replies(
 ) -> Result<ListRepliesResponse, Fault> {
     let parent: CommentId = id("comment_id", &request.comment_id)?;
     let list = format!("replies?{parent}");
-    let after: Option<u64> = page::decode_cursor(&list, &request.page_token)?;
+    let after: Option<Ordinal> = page::decode_cursor(&list, &request.page_token)?;
+    if after.is_some_and(|after| after > Ordinal::MAX) {
+        return Err(not_issued());
+    }
     let limit = page::limit(request.page_size, page::MAX_LIMIT)?;
-    let found = forum
-        .comments()
-        .replies(parent, after.map(Ordinal), limit)
-        .await?;
+    let found = forum.comments().replies(parent, after, limit).await?;
     if found.items.is_empty() {
         forum.comment(parent).await?;
     }
-    let next = found.next.map(|number| number.0);
     Ok(ListRepliesResponse {
         comments: found
             .items
             .iter()
             .map(|reply| translate::comment(reply, None))
             .collect(),
-        next_page_token: page::encode_cursor(&list, next.as_ref()),
+        next_page_token: page::encode_cursor(&list, found.next.as_ref()),
     })
 }

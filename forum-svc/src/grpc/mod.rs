@@ -16,7 +16,7 @@ use slipway_proto::forum::v1::{
 use tonic::{Request, Response, Status};
 
 use crate::{
-    comment::{Comment, Content, Placed, Revision},
+    comment::{Comment, Content, Revision},
     forum::{By, Forum},
     reading::descendants,
     release::on_behalf_of,
@@ -68,7 +68,9 @@ impl ForumService for ForumApi {
         let on = (message.revision != 0).then_some(Revision(message.revision));
         let content = content(message.content)?;
         let edited = self.forum.edit(id, on, content, &by).await?;
-        let comment = Some(self.counted(&edited).await?);
+        // It is edited, whether or not its replies can be counted.
+        let count = descendants(self.forum.comments(), (&edited).into()).await;
+        let comment = Some(translate::comment(&edited.comment, count.ok()));
         Ok(Response::new(EditCommentResponse { comment }))
     }
 
@@ -88,7 +90,9 @@ impl ForumService for ForumApi {
     ) -> Result<Response<GetCommentResponse>, Status> {
         let id = id("id", &request.get_ref().id)?;
         let found = self.forum.comment(id).await?;
-        let comment = Some(self.counted(&found).await?);
+        let count = descendants(self.forum.comments(), (&found).into()).await;
+        let count = count.map_err(Fault::from)?;
+        let comment = Some(translate::comment(&found.comment, Some(count)));
         Ok(Response::new(GetCommentResponse { comment }))
     }
 
@@ -107,13 +111,6 @@ impl ForumService for ForumApi {
     ) -> Result<Response<ListRepliesResponse>, Status> {
         let page = lists::replies(&self.forum, request.into_inner()).await?;
         Ok(Response::new(page))
-    }
-}
-
-impl ForumApi {
-    async fn counted(&self, placed: &Placed) -> Result<slipway_proto::forum::v1::Comment, Fault> {
-        let count = descendants(self.forum.comments(), placed).await?;
-        Ok(translate::comment(&placed.comment, Some(count)))
     }
 }
 

@@ -44,6 +44,6 @@ pub(super) fn comment(comment: &Comment, descendants: Option<u32>) -> proto::Com
 pub(super) fn listed(listed: &Listed, more: String) -> proto::Comment {
     proto::Comment {
         more_replies_token: more,
-        ..comment(&listed.comment, listed.descendants)
+        ..comment(&listed.comment, Some(listed.descendants))
     }
 }

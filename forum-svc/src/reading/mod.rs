@@ -2,20 +2,31 @@
 //!
 //! | to find | look in |
 //! | --- | --- |
+//! | what is read | `scope` |
 //! | how the next comment is found | `walk` |
 //! | how replies at any depth are counted | `count` |
 
 mod count;
+mod scope;
 mod walk;
 
-pub use count::{COUNTED, descendants};
-pub use walk::Scope;
+use std::collections::HashMap;
 
-use self::{count::Counter, walk::Walk};
+pub use count::{COUNTED, descendants};
+pub use scope::Scope;
+
+use self::{
+    count::Counter,
+    walk::{Step, Walk},
+};
 use crate::{
     comment::{Comment, Placed},
-    store::{CommentStore, StoreError},
+    store::{CommentStore, Outline, StoreError},
 };
+
+/// When a page has passed over so many comments that it leaves out, it ends: the one it
+/// ends with may take another [`COUNTED`].
+const LEFT_OUT: u32 = 3 * COUNTED;
 
 /// Which page of a discussion is read.
 #[derive(Debug, Clone)]
@@ -35,9 +46,8 @@ pub struct PageOf {
 pub struct Listed {
     /// The comment.
     pub comment: Comment,
-    /// How many replies it has at any depth, if they were counted; [`COUNTED`] means that
-    /// many or more.
-    pub descendants: Option<u32>,
+    /// How many replies it has at any depth; [`COUNTED`] means that many or more.
+    pub descendants: u32,
     /// Whether its replies are left out because of the levels.
     pub cut: bool,
 }
@@ -51,56 +61,128 @@ pub struct Listing {
     pub more: bool,
 }
 
+/// What is on a page.
+struct Selection<S> {
+    /// The comments, and whether the replies to each are left out.
+    shown: Vec<(S, bool)>,
+    /// How many replies each has at any depth.
+    counts: Vec<u32>,
+    more: bool,
+}
+
 impl PageOf {
     /// Reads the page.
     ///
     /// # Errors
     /// If the store is away.
     pub async fn read(&self, store: &dyn CommentStore) -> Result<Listing, StoreError> {
-        let mut walk = Walk::<Placed>::new(store, &self.scope, self.after.as_ref());
-        let mut counter = Counter::new(store);
-        let mut comments: Vec<Listed> = Vec::new();
-        loop {
-            // One more than there is room for, to know whether there is more.
-            let wanted = self.limit.saturating_sub(length(&comments)) + 1;
-            let Some(placed) = walk.next(wanted).await? else {
-                counter.close_all(&mut comments);
-                return Ok(Listing {
-                    comments,
-                    more: false,
-                });
+        if self.levels.is_none() {
+            // All that is met is shown.
+            let selection = self.select::<Placed>(store).await?;
+            return Ok(selection.listing(|placed| Some(placed.comment)));
+        }
+        let selection = self.select::<Outline>(store).await?;
+        let ids = selection.shown.iter().map(|(outline, _)| outline.id);
+        let comments = store.comments(ids.collect()).await?;
+        let mut comments: HashMap<_, _> = comments.into_iter().map(|c| (c.id, c)).collect();
+        Ok(selection.listing(|outline| comments.remove(&outline.id)))
+    }
+
+    /// Whether a page of these can have begun there: `after` is shown in `scope`.
+    ///
+    /// # Errors
+    /// If the store is away.
+    pub async fn can_be(&self, store: &dyn CommentStore) -> Result<bool, StoreError> {
+        let Some(after) = &self.after else {
+            return Ok(true);
+        };
+        let shown = self.levels.is_none_or(|levels| self.level(after) <= levels);
+        Ok(shown && self.scope.contains(store, after).await?)
+    }
+
+    async fn select<S: Step + Sync>(
+        &self,
+        store: &dyn CommentStore,
+    ) -> Result<Selection<S>, StoreError> {
+        let mut walk = self.walk::<S>(store);
+        let (mut counter, mut shown) = (Counter::default(), Vec::new());
+        let (mut left_out, mut last_cut) = (0, None);
+        let more = loop {
+            // One more than there is room for, to know whether there is more; and the more
+            // was left out, the more probably is.
+            let wanted = self.limit.saturating_sub(length(&shown)) + 1 + left_out;
+            let Some(step) = walk.next(wanted.min(COUNTED)).await? else {
+                break false;
             };
-            counter.meet(placed.comment.depth, &mut comments);
-            if length(&comments) == self.limit {
-                counter.count_on(&placed, &mut comments).await?;
-                return Ok(Listing {
-                    comments,
-                    more: true,
-                });
+            counter.meet(step.depth());
+            let level = self.level(&step);
+            if self.levels.is_some_and(|levels| level > levels) {
+                left_out += 1;
+                match &last_cut {
+                    Some(cut) if counter.is_full() => walk.skip_replies(cut),
+                    _ => {}
+                }
+                continue;
             }
-            let cut = self.cuts(&placed);
+            if length(&shown) == self.limit || left_out >= LEFT_OUT {
+                counter.count_on(store, &step.outline()).await?;
+                break true;
+            }
+            let cut = step.has_replies() && self.levels.is_some_and(|levels| level == levels);
             if cut {
-                walk.skip_replies(&placed);
+                last_cut = Some(walk.mark(&step));
             }
-            comments.push(Listed {
-                comment: placed.comment.clone(),
-                descendants: None,
-                cut,
-            });
-            counter.open(&comments, placed.position.clone());
-            if cut {
-                counter.count_left_out(&placed).await?;
+            counter.open(step.outline());
+            shown.push((step, cut));
+        };
+        let counts = counter.counts();
+        Ok(Selection {
+            shown,
+            counts,
+            more,
+        })
+    }
+
+    /// From where the page begins.
+    fn walk<'a, S: Step>(&'a self, store: &'a dyn CommentStore) -> Walk<'a, S> {
+        match &self.after {
+            None => Walk::new(store, &self.scope),
+            // The page before has left its replies out.
+            Some(after)
+                if self
+                    .levels
+                    .is_some_and(|levels| self.level(after) >= levels) =>
+            {
+                Walk::behind_replies(store, &self.scope, after)
             }
+            Some(after) => Walk::behind(store, &self.scope, after),
         }
     }
 
-    /// Whether the replies to this comment are left out.
-    fn cuts(&self, placed: &Placed) -> bool {
-        let level = placed.comment.depth - self.scope.top() + 1;
-        placed.comment.reply_count > 0 && self.levels.is_some_and(|levels| level >= levels)
+    /// At which level a comment is shown, from 1.
+    fn level(&self, step: &impl Step) -> u32 {
+        step.depth().saturating_sub(self.scope.top()) + 1
     }
 }
 
-fn length(comments: &[Listed]) -> u32 {
-    u32::try_from(comments.len()).unwrap_or(u32::MAX)
+impl<S> Selection<S> {
+    fn listing(self, mut comment: impl FnMut(S) -> Option<Comment>) -> Listing {
+        let listed = self.shown.into_iter().zip(self.counts);
+        Listing {
+            comments: listed
+                .filter_map(|((step, cut), descendants)| {
+                    comment(step).map(|comment| Listed {
+                        comment,
+                        descendants,
+                        cut,
+                    })
+                })
+                .collect(),
+            more: self.more,
+        }
+    }
+}
+
+fn length<T>(shown: &[T]) -> u32 {
+    u32::try_from(shown.len()).unwrap_or(u32::MAX)
 }

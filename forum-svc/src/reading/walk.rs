@@ -9,70 +9,19 @@ use std::collections::VecDeque;
 
 use async_trait::async_trait;
 
+use super::Scope;
 use crate::{
     comment::{
-        Block, CommentId, Placed, TaskId,
+        Block, CommentId, Placed,
         position::{Key, Position, Stretch},
     },
     store::{CommentStore, Outline, StoreError},
 };
 
-/// How much of a discussion is read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Scope {
-    /// All threads of a task.
-    Task(TaskId),
-    /// The replies to a comment, at any depth.
-    Below(Box<Placed>),
-}
-
-impl Scope {
-    /// The task it is about.
-    #[must_use]
-    pub fn task(&self) -> TaskId {
-        match self {
-            Self::Task(task) => *task,
-            Self::Below(comment) => comment.comment.task,
-        }
-    }
-
-    /// The block that all of it is in or below.
-    fn block(&self) -> Block {
-        match self {
-            Self::Task(task) => (*task).into(),
-            Self::Below(comment) => comment.position.block,
-        }
-    }
-
-    /// What of a block belongs to it, behind `after`.
-    fn stretch(&self, block: Block, after: Key) -> Stretch {
-        let before = match self {
-            Self::Below(comment) if comment.position.block == block => {
-                comment.position.key.behind_replies()
-            }
-            _ => Key::end(),
-        };
-        Stretch {
-            block,
-            after,
-            before,
-        }
-    }
-
-    /// The depth of its uppermost comments.
-    #[must_use]
-    pub fn top(&self) -> u32 {
-        match self {
-            Self::Task(_) => 0,
-            Self::Below(comment) => comment.comment.depth + 1,
-        }
-    }
-}
-
 /// What a walk meets.
 #[async_trait]
-pub(crate) trait Step: Sized + Send {
-    /// Fetches some of them.
+pub(super) trait Step: Sized + Send {
+    /// Fetches the first of a stretch.
     async fn fetch(
         store: &dyn CommentStore,
         stretch: Stretch,
@@ -81,7 +30,17 @@ pub(crate) trait Step: Sized + Send {
 
     fn id(&self) -> CommentId;
     fn depth(&self) -> u32;
-    fn key(&self) -> &Key;
+    fn position(&self) -> &Position;
+    fn has_replies(&self) -> bool;
+
+    fn outline(&self) -> Outline {
+        Outline {
+            id: self.id(),
+            depth: self.depth(),
+            position: self.position().clone(),
+            has_replies: self.has_replies(),
+        }
+    }
 }
 
 #[async_trait]
@@ -102,8 +61,12 @@ impl Step for Placed {
         self.comment.depth
     }
 
-    fn key(&self) -> &Key {
-        &self.position.key
+    fn position(&self) -> &Position {
+        &self.position
+    }
+
+    fn has_replies(&self) -> bool {
+        self.comment.reply_count > 0
     }
 }
 
@@ -125,8 +88,12 @@ impl Step for Outline {
         self.depth
     }
 
-    fn key(&self) -> &Key {
-        &self.key
+    fn position(&self) -> &Position {
+        &self.position
+    }
+
+    fn has_replies(&self) -> bool {
+        self.has_replies
     }
 }
 
@@ -140,8 +107,15 @@ struct Frame<S> {
     ended: bool,
 }
 
+/// Where a walk met a comment, so that it can pass over the replies to it later.
+pub(super) struct Mark {
+    /// How many blocks it was in.
+    frames: usize,
+    key: Key,
+}
+
 /// A walk in reading order.
-pub(crate) struct Walk<'a, S> {
+pub(super) struct Walk<'a, S> {
     store: &'a dyn CommentStore,
     scope: &'a Scope,
     /// From the outermost to the innermost block the walk has come through.
@@ -149,23 +123,49 @@ pub(crate) struct Walk<'a, S> {
 }
 
 impl<'a, S: Step> Walk<'a, S> {
-    /// Through all of `scope`, behind `after` if that is said.
-    pub(crate) fn new(
+    /// Through all of `scope`.
+    pub(super) fn new(store: &'a dyn CommentStore, scope: &'a Scope) -> Self {
+        match scope {
+            Scope::Below(top) => Self::behind(store, scope, top),
+            Scope::Task(task) => {
+                let mut walk = Self::nowhere(store, scope);
+                walk.enter((*task).into(), Key::start());
+                walk
+            }
+        }
+    }
+
+    /// Through what is behind a comment of `scope`, its replies included.
+    pub(super) fn behind(
         store: &'a dyn CommentStore,
         scope: &'a Scope,
-        after: Option<&Placed>,
+        comment: &impl Step,
     ) -> Self {
-        let mut walk = Self {
+        let mut walk = Self::nowhere(store, scope);
+        let Position { block, key } = comment.position();
+        walk.enter(*block, key.clone());
+        walk.descend(comment);
+        walk
+    }
+
+    /// Through what is behind a comment of `scope` and the replies to it.
+    pub(super) fn behind_replies(
+        store: &'a dyn CommentStore,
+        scope: &'a Scope,
+        comment: &impl Step,
+    ) -> Self {
+        let mut walk = Self::nowhere(store, scope);
+        let Position { block, key } = comment.position();
+        walk.enter(*block, key.behind_replies());
+        walk
+    }
+
+    fn nowhere(store: &'a dyn CommentStore, scope: &'a Scope) -> Self {
+        Self {
             store,
             scope,
             frames: Vec::new(),
-        };
-        match (after, scope) {
-            (Some(placed), _) => walk.enter_behind(placed),
-            (None, Scope::Below(placed)) => walk.enter_behind(placed),
-            (None, Scope::Task(task)) => walk.enter((*task).into(), Key::start()),
         }
-        walk
     }
 
     fn enter(&mut self, block: Block, after: Key) {
@@ -176,27 +176,22 @@ impl<'a, S: Step> Walk<'a, S> {
         });
     }
 
-    fn enter_behind(&mut self, placed: &Placed) {
-        let Position { block, key } = &placed.position;
-        self.enter(*block, key.clone());
-        self.descend(placed.comment.id, key.ends_block());
-    }
-
-    /// Descends into the block of the replies to a comment, if they have one.
-    fn descend(&mut self, id: CommentId, have_block: bool) {
-        if have_block {
-            self.enter(id.into(), Key::start());
+    /// Descends into the block of the replies to a comment, if they have one. A reply is
+    /// there only after its parent says that it has replies.
+    fn descend(&mut self, comment: &impl Step) {
+        if comment.has_replies() && comment.position().key.ends_block() {
+            self.enter(comment.id().into(), Key::start());
         }
     }
 
     /// The next comment. What has to be fetched for it is fetched in ranges of `ahead`.
-    pub(crate) async fn next(&mut self, ahead: u32) -> Result<Option<S>, StoreError> {
+    pub(super) async fn next(&mut self, ahead: u32) -> Result<Option<S>, StoreError> {
         loop {
             let Some(frame) = self.frames.last_mut() else {
                 return Ok(None);
             };
             if let Some(step) = frame.ahead.pop_front() {
-                self.descend(step.id(), step.key().ends_block());
+                self.descend(&step);
                 return Ok(Some(step));
             }
             if frame.ended {
@@ -206,7 +201,7 @@ impl<'a, S: Step> Walk<'a, S> {
             let found = S::fetch(self.store, frame.left.clone(), ahead).await?;
             frame.ended = found.len() < ahead as usize;
             if let Some(last) = found.last() {
-                frame.left.after = last.key().clone();
+                frame.left.after = last.position().key.clone();
             }
             frame.ahead = found.into();
         }
@@ -218,31 +213,44 @@ impl<'a, S: Step> Walk<'a, S> {
         let Some(Frame { left, .. }) = self.frames.pop() else {
             return Ok(());
         };
-        let block = left.block;
-        if !self.frames.is_empty() || block == self.scope.block() {
+        if !self.frames.is_empty() || left.block == self.scope.block() {
             return Ok(());
         }
-        let above = self.store.comment(CommentId(block.0)).await?;
+        let above = self.store.comment(CommentId(left.block.0)).await?;
         let Some(above) = above else {
-            return Err(StoreError(format!("block {} is below no comment", block.0)));
+            return Err(StoreError(format!(
+                "block {} is below no comment",
+                left.block.0
+            )));
         };
         let Position { block, key } = above.position;
         self.enter(block, key);
         Ok(())
     }
 
-    /// Passes over the replies to a comment that was met just now.
-    pub(crate) fn skip_replies(&mut self, met: &S) {
-        if met.key().ends_block() {
-            // It was descended into, and nothing has been read there.
-            self.frames.pop();
-            return;
+    /// Where the comment is that was met just now.
+    pub(super) fn mark(&self, met: &S) -> Mark {
+        let key = &met.position().key;
+        let descended = met.has_replies() && key.ends_block();
+        Mark {
+            frames: self.frames.len() - usize::from(descended),
+            key: key.clone(),
         }
+    }
+
+    /// Passes over the replies to a comment, or the rest of them: nothing behind them was
+    /// met.
+    pub(super) fn skip_replies(&mut self, to: &Mark) {
+        self.frames.truncate(to.frames);
         let Some(frame) = self.frames.last_mut() else {
             return;
         };
-        let behind = met.key().behind_replies();
-        while frame.ahead.front().is_some_and(|step| *step.key() < behind) {
+        let behind = to.key.behind_replies();
+        while frame
+            .ahead
+            .front()
+            .is_some_and(|step| step.position().key < behind)
+        {
             frame.ahead.pop_front();
         }
         if frame.left.after < behind {

@@ -24,8 +24,8 @@ use slipway_mesh::{
 };
 
 use crate::comment::{
-    Comment, CommentId, Placed,
-    position::{Key, Ordinal, Stretch},
+    Comment, CommentId, Placed, Position,
+    position::{Ordinal, Stretch},
 };
 
 /// The stores of this service, on one backend.
@@ -82,8 +82,21 @@ pub struct Outline {
     pub id: CommentId,
     /// How far down it is.
     pub depth: u32,
-    /// Where it stands in its block.
-    pub key: Key,
+    /// Where it stands.
+    pub position: Position,
+    /// Whether somebody has replied to it.
+    pub has_replies: bool,
+}
+
+impl From<&Placed> for Outline {
+    fn from(placed: &Placed) -> Self {
+        Self {
+            id: placed.comment.id,
+            depth: placed.comment.depth,
+            position: placed.position.clone(),
+            has_replies: placed.comment.reply_count > 0,
+        }
+    }
 }
 
 /// Comments at their places.
@@ -99,6 +112,9 @@ pub trait CommentStore: Send + Sync + 'static {
     /// Stores `after` in the place of `before`, which it is an edit or a deletion of.
     /// Whether the stored revision was still that of `before`; if not nothing is stored.
     async fn change(&self, before: Comment, after: Comment) -> Result<bool, StoreError>;
+
+    /// These comments, in no order.
+    async fn comments(&self, ids: Vec<CommentId>) -> Result<Vec<Comment>, StoreError>;
 
     /// One comment.
     async fn comment(&self, id: CommentId) -> Result<Option<Placed>, StoreError>;

@@ -1,8 +1,10 @@
 //! Who may do what, and what is refused.
 
+use futures::future::join_all;
 use slipway_mesh::{
     error::{Fault, Kind},
     grpc::Outbound,
+    page::encode_cursor,
 };
 use slipway_proto::forum::v1::{
     Comment, DeleteCommentRequest, EditCommentRequest, ListCommentsRequest, ListRepliesRequest,
@@ -11,9 +13,19 @@ use slipway_proto::forum::v1::{
 use crate::harness::{Forum, TASK, UNKNOWN};
 
 async fn edit(forum: &Forum, by: &Outbound, of: &Comment, revision: u64) -> Result<Comment, Fault> {
+    edit_to(forum, by, of, revision, "Edited").await
+}
+
+async fn edit_to(
+    forum: &Forum,
+    by: &Outbound,
+    of: &Comment,
+    revision: u64,
+    content: &str,
+) -> Result<Comment, Fault> {
     let request = by.request(EditCommentRequest {
         id: of.id.clone(),
-        content: "Edited".into(),
+        content: content.into(),
         revision,
     });
     let edited = forum.client.clone().edit_comment(request).await;
@@ -49,6 +61,27 @@ async fn only_its_author_edits_a_comment_and_only_the_revision_they_name() {
         ("COMMENT_CHANGED", &2.into())
     );
     assert_eq!(forum.get(&comment.id).await.unwrap(), edited);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_of_many_edits_at_once_is_answered_with_its_own_content_and_revision() {
+    const EDITS: usize = 64;
+    let forum = Forum::new().await;
+    let comment = forum.post(&forum.ada, "First").await.unwrap();
+    let edits = (0..EDITS).map(|n| {
+        let (forum, comment) = (&forum, &comment);
+        async move {
+            let content = format!("Edit {n}");
+            let edited = edit_to(forum, &forum.ada, comment, 0, &content).await;
+            let edited = edited.unwrap();
+            assert_eq!(edited.content, content);
+            edited.revision
+        }
+    });
+    let mut revisions = join_all(edits).await;
+    revisions.sort_unstable();
+    let all: Vec<_> = (2..=EDITS as u64 + 1).collect();
+    assert_eq!(revisions, all);
 }
 
 #[tokio::test]
@@ -179,6 +212,48 @@ async fn a_cursor_opens_only_the_list_that_issued_it() {
     ] {
         let refused = Fault::from(page(task, token, levels).await.unwrap_err());
         assert_eq!(refused.fields[0].field, "cursor");
+    }
+}
+
+#[tokio::test]
+async fn a_cursor_that_was_made_up_is_refused() {
+    /// What a reply can be the last of.
+    const LAST: u64 = i64::MAX as u64;
+    let forum = Forum::new().await;
+    let root = forum.post(&forum.ada, "x").await.unwrap();
+    let reply = forum.reply(&forum.ada, &root, "y").await.unwrap();
+    for (below, after, taken) in [
+        (None, Some(&reply.id), true),
+        (Some(&root.id), Some(&reply.id), true),
+        (Some(&reply.id), Some(&root.id), false),
+        (Some(&root.id), Some(&root.id), false),
+    ] {
+        let cursor = serde_json::json!({"below": below, "after": after});
+        for levels in [0, 50] {
+            let shown = (levels > 0).then_some(levels);
+            let list = format!("comments?{TASK}&{shown:?}");
+            let request = forum.ada.request(ListCommentsRequest {
+                task_id: TASK.into(),
+                page_size: 2,
+                page_token: encode_cursor(&list, Some(&cursor)),
+                max_levels: levels,
+            });
+            let answer = forum.client.clone().list_comments(request).await;
+            assert_eq!(answer.is_ok(), taken, "{cursor}: {answer:?}");
+        }
+    }
+    for number in [u64::MAX, LAST + 1, LAST] {
+        let list = format!("replies?{}", root.id);
+        let request = forum.ada.request(ListRepliesRequest {
+            comment_id: root.id.clone(),
+            page_size: 2,
+            page_token: encode_cursor(&list, Some(&number)),
+        });
+        let answer = forum.client.clone().list_replies(request).await;
+        match answer.map_err(Fault::from) {
+            Ok(page) => assert_eq!((number, page.get_ref().comments.len()), (LAST, 0)),
+            Err(refused) => assert_eq!(refused.fields[0].field, "cursor", "{number}"),
+        }
     }
 }
 

@@ -7,9 +7,6 @@ use slipway_proto::notify::v1;
 
 use crate::model::{ActivityEntry, Id, Malformed};
 
-/// Shows that the stream is alive.
-pub(super) const KEEP_ALIVE: Bytes = Bytes::from_static(b": keep-alive\n\n");
-
 /// An entry as every client gets it, and what filters look at.
 #[derive(Debug)]
 pub(super) struct Frame {

@@ -18,13 +18,14 @@ use uuid::Uuid;
 
 use super::{
     Filter,
-    frame::{self, Frame, Goodbye, KEEP_ALIVE},
+    frame::{self, Frame, Goodbye},
     hub::Live,
 };
 use crate::{
     app::{App, AppState},
     extract::Caller,
     metrics as m,
+    sse::KEEP_ALIVE,
 };
 
 /// One client of the stream. It is small: there may be 20,000 of them.

@@ -22,7 +22,7 @@ use crate::{
 /// The cookie that carries the token for browsers.
 pub(crate) const COOKIE: &str = "slipway_token";
 
-const MAX_IDEMPOTENCY_KEY: usize = 255;
+pub(crate) const MAX_IDEMPOTENCY_KEY: usize = 255;
 
 /// A client that has signed in.
 pub(crate) struct Caller {

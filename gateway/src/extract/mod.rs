@@ -2,17 +2,15 @@
 //! them can be wrong is a [`crate::problem::Problem`].
 //!
 //! An operation that takes no body (`PATCH …/start`) does not look at one: whatever a
-//! client sends there is ignored.
+//! client sends there, up to the size that any body may have, is ignored.
 
 mod caller;
-mod condition;
 mod hook;
 mod objects;
 mod params;
 mod payload;
 
-pub(crate) use caller::{COOKIE, Caller, Visitor};
-pub(crate) use condition::if_match;
+pub(crate) use caller::{COOKIE, Caller, MAX_IDEMPOTENCY_KEY, Visitor};
 pub(crate) use hook::Hook;
 pub(crate) use params::{ListParams, Params, PathId, PathName, list, parsed};
 pub(crate) use payload::Payload;

@@ -12,29 +12,40 @@ use serde_json::error::Category;
 use slipway_mesh::error::Fault;
 
 use super::objects::Objects;
-use crate::{app::AppState, problem::Problem};
+use crate::{app::AppState, middleware::Arrival, problem::Problem};
 
-/// A JSON object of the shape `T`. Unknown fields are `T`'s to refuse.
+/// A JSON object of the shape `T`. Unknown fields are `T`'s to refuse. To send it, a client
+/// has as long as a service has to answer: who is slower is told so, and it is no fault of
+/// ours.
 #[derive(Default)]
 pub(crate) struct Payload<T>(pub(crate) T);
 
 impl<T: DeserializeOwned> FromRequest<AppState> for Payload<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &AppState) -> Result<Self, Problem> {
+    async fn from_request(request: Request, app: &AppState) -> Result<Self, Problem> {
         if !is_json(request.headers()) {
             return Err(Problem::not_json());
         }
-        let body: Result<Bytes, BytesRejection> = request.extract().await;
-        let body = body.map_err(|rejection| {
-            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-                Problem::body_too_large()
-            } else {
-                Problem::malformed_body("The body did not arrive whole.".to_owned())
-            }
-        })?;
+        let arrival = request.extensions().get::<Arrival>().cloned();
+        let body = tokio::time::timeout(app.deadline, whole(request)).await;
+        let body = body.map_err(|_| Problem::body_too_slow())??;
+        if let Some(arrival) = arrival {
+            arrival.note();
+        }
         read(&body).map(Self)
     }
+}
+
+async fn whole(request: Request) -> Result<Bytes, Problem> {
+    let body: Result<Bytes, BytesRejection> = request.extract().await;
+    body.map_err(|rejection| {
+        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            Problem::body_too_large()
+        } else {
+            Problem::malformed_body("The body did not arrive whole.".to_owned())
+        }
+    })
 }
 
 /// Where the body may be left out: a request that announces none has none.

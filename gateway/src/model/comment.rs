@@ -5,7 +5,10 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use slipway_proto::forum::v1;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::{
+    IntoParams, PartialSchema, ToSchema,
+    openapi::{Ref, RefOr, Schema, schema::AnyOfBuilder},
+};
 
 use super::{
     Id, Malformed, Paging, UserRef,
@@ -101,13 +104,38 @@ pub(crate) struct MoreReplies {
 }
 
 /// What is either a flat list or a forest: see `?view=`.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(crate) enum CommentItem {
     /// In `?view=flat`.
     Flat(Comment),
     /// In `?view=tree`.
     Node(CommentNode),
+}
+
+/// `anyOf`, where the derived schema says `oneOf`: a comment with its replies is a comment
+/// as well.
+impl PartialSchema for CommentItem {
+    fn schema() -> RefOr<Schema> {
+        AnyOfBuilder::new()
+            .item(Ref::from_schema_name(Comment::name()))
+            .item(Ref::from_schema_name(CommentNode::name()))
+            .description(Some(
+                "`Comment` in `?view=flat`, `CommentNode` in `?view=tree`.",
+            ))
+            .into()
+    }
+}
+
+impl ToSchema for CommentItem {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.extend([
+            (Comment::name().into(), Comment::schema()),
+            (CommentNode::name().into(), CommentNode::schema()),
+        ]);
+        Comment::schemas(schemas);
+        CommentNode::schemas(schemas);
+    }
 }
 
 /// Nests the comments of a page, which are in reading order: each under what it replies

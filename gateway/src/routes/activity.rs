@@ -1,15 +1,7 @@
 //! `/activity…`: the wall.
 
-use axum::{
-    Json,
-    body::Body,
-    extract::State,
-    response::{IntoResponse, Response},
-};
-use http::{
-    HeaderMap, HeaderName,
-    header::{CACHE_CONTROL, CONTENT_TYPE},
-};
+use axum::{Json, extract::State, response::IntoResponse};
+use http::HeaderMap;
 use slipway_mesh::error::Fault;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -20,6 +12,7 @@ use crate::{
     extract::{Caller, ListParams, Params},
     model::{ActivityEntry, ActivityQuery, NoNumber, Page, Paging, Sequence, StreamQuery},
     problem::Problem,
+    sse::EventStream,
 };
 
 /// Where an `EventSource` stopped.
@@ -92,17 +85,12 @@ async fn stream(
     caller: Caller,
     Params(query): Params<StreamQuery>,
     headers: HeaderMap,
-) -> Result<Response, Problem> {
+) -> Result<impl IntoResponse, Problem> {
     let after = last_event_id(&headers)?
         .or(query.after)
         .map(|after| after.0);
     let session = Session::open(app, caller, after, query.filter()?).await?;
-    let headers = [
-        (CONTENT_TYPE, "text/event-stream"),
-        (CACHE_CONTROL, "no-cache"),
-        (HeaderName::from_static("x-accel-buffering"), "no"),
-    ];
-    Ok((headers, Body::from_stream(session.into_stream())).into_response())
+    Ok(EventStream(session.into_stream()))
 }
 
 fn last_event_id(headers: &HeaderMap) -> Result<Option<Sequence>, Fault> {

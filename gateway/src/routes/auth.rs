@@ -14,7 +14,7 @@ use slipway_proto::identity::v1::{GetJwksRequest, GetMeRequest};
 use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::document::{Anywhere, Protected, WithBody};
+use super::document::{Anywhere, Protected, Repeatable, WithBody};
 use crate::{
     app::{App, AppState},
     extract::{COOKIE, Caller, Payload, Visitor},
@@ -44,7 +44,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     path = "/auth/register",
     operation_id = "register",
     tag = "accounts",
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repetition safe")),
+    params(Repeatable),
     request_body = Registration,
     responses(
         (status = 201, description = "Created and signed in", body = Session),

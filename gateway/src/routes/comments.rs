@@ -5,20 +5,18 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use http::{
-    HeaderMap, StatusCode,
-    header::{ETAG, LOCATION},
-};
+use http::{HeaderMap, StatusCode, header::LOCATION};
 use slipway_proto::forum::v1::{
     DeleteCommentRequest, EditCommentRequest, GetCommentRequest, PostCommentRequest,
     PostReplyRequest,
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::document::{Anywhere, Checked, Protected, WithBody};
+use super::document::{Anywhere, Checked, Protected, Repeatable, WithBody};
 use crate::{
     app::AppState,
-    extract::{Caller, ListParams, Params, PathId, Payload, if_match},
+    etag::{Tagged, if_match},
+    extract::{Caller, ListParams, Params, PathId, Payload},
     model::{
         Comment, CommentItem, DiscussionQuery, Id, NewComment, Page, Paging, View, answered, nest,
         replies_page,
@@ -42,7 +40,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     tag = "discussion",
     params(
         ("id" = Id, Path, description = "Id of the task"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Makes a repetition safe"),
+        Repeatable,
     ),
     request_body = NewComment,
     responses(
@@ -85,7 +83,7 @@ async fn post(
     tag = "discussion",
     params(
         ("id" = Id, Path, description = "Id of the comment to reply to"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Makes a repetition safe"),
+        Repeatable,
     ),
     request_body = NewComment,
     responses(
@@ -126,7 +124,9 @@ async fn reply(
 /// The pages joined are the whole in order, whatever is posted meanwhile. With
 /// `view=tree` the comments of a page are nested in `replies` to a depth of 50; below that
 /// `moreReplies` has the cursor that lists them. A comment whose parent is on an earlier
-/// page stands at the top of its page.
+/// page stands at the top of its page. A page of the tree may have fewer than `limit`
+/// although more follow: it ends when it has passed over some thousand replies further
+/// down.
 #[utoipa::path(
     get,
     path = "/tasks/{id}/comments",
@@ -249,7 +249,7 @@ async fn get(
         Protected,
         (status = 403, description = "`NOT_AUTHOR`"),
         (status = 404, description = "`COMMENT_NOT_FOUND`"),
-        (status = 409, description = "`COMMENT_DELETED`"),
+        (status = 409, description = "`COMMENT_DELETED`, `CONTENDED` (others keep editing it)"),
         (status = 412, description = "`COMMENT_CHANGED`: edited meanwhile; see `revision`"),
         Anywhere,
     ),
@@ -312,7 +312,9 @@ fn created(comment: Comment) -> Response {
     (StatusCode::CREATED, [(LOCATION, location)], tagged(comment)).into_response()
 }
 
-fn tagged(comment: Comment) -> Response {
-    let tag = format!("\"{}\"", comment.revision);
-    ([(ETAG, tag)], Json(comment)).into_response()
+fn tagged(comment: Comment) -> Tagged<Comment> {
+    Tagged {
+        revision: comment.revision,
+        body: comment,
+    }
 }

@@ -4,7 +4,7 @@ use axum::{Json, extract::State};
 use slipway_proto::notify::v1::GetDeadLetterRequest;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::document::{Anywhere, Checked, Protected, WithBody};
+use super::document::{Anywhere, Checked, ForAdmins, Repeatable, WithBody};
 use crate::{
     app::AppState,
     extract::{Caller, ListParams, PathId, Payload},
@@ -33,8 +33,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     responses(
         (status = 200, description = "A page of dead letters", body = Page<DeadLetterSummary>),
         Checked,
-        Protected,
-        (status = 403, description = "`ADMIN_REQUIRED`"),
+        ForAdmins,
         Anywhere,
     ),
     security(("bearer" = []), ("cookie" = [])),
@@ -63,8 +62,7 @@ async fn list(
     responses(
         (status = 200, description = "The dead letter", body = DeadLetter),
         Checked,
-        Protected,
-        (status = 403, description = "`ADMIN_REQUIRED`"),
+        ForAdmins,
         (status = 404, description = "`DEAD_LETTER_NOT_FOUND`"),
         Anywhere,
     ),
@@ -93,14 +91,13 @@ async fn get(
     tag = "administration",
     params(
         ("id" = Id, Path, description = "Id of the dead letter"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Makes a repetition safe"),
+        Repeatable,
     ),
     request_body = Option<Replay>,
     responses(
         (status = 200, description = "The dead letter as it is now", body = DeadLetter),
         WithBody,
-        Protected,
-        (status = 403, description = "`ADMIN_REQUIRED`"),
+        ForAdmins,
         (status = 404, description = "`DEAD_LETTER_NOT_FOUND`"),
         (
             status = 409,
@@ -134,8 +131,7 @@ async fn replay(
     responses(
         (status = 200, description = "Which were replayed, or would be", body = ReplayedMany),
         WithBody,
-        Protected,
-        (status = 403, description = "`ADMIN_REQUIRED`"),
+        ForAdmins,
         Anywhere,
     ),
     security(("bearer" = [])),

@@ -4,16 +4,20 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 use utoipa::{
-    IntoResponses, Modify, OpenApi, ToSchema,
+    IntoParams, IntoResponses, Modify, OpenApi, ToSchema,
     openapi::{
-        self, Content, Ref, RefOr, Response, Server,
+        self, Content, Ref, RefOr, Required, Response, Server,
         header::HeaderBuilder,
+        path::{Parameter, ParameterBuilder, ParameterIn},
         schema::{ObjectBuilder, Type},
         security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
 };
 
-use crate::{extract::COOKIE, problem::PROBLEM_JSON};
+use crate::{
+    extract::{COOKIE, MAX_IDEMPOTENCY_KEY},
+    problem::PROBLEM_JSON,
+};
 
 /// What the document says of all operations together.
 #[derive(OpenApi)]
@@ -27,7 +31,7 @@ use crate::{extract::COOKIE, problem::PROBLEM_JSON};
             takes an `Idempotency-Key` header (1 to 255 visible ASCII characters): the same \
             key with the same body gives the first answer again. Unknown fields are \
             refused, and so are unknown query parameters by operations that take some. \
-            Operations that take no body ignore one."
+            Operations that take no body ignore one of up to 1 MiB."
     ),
     tags(
         (name = "accounts", description = "Accounts and signing in"),
@@ -148,18 +152,39 @@ fn describe_error(status: &str, response: &mut Response) {
     response.headers.insert(name.to_owned(), header.into());
 }
 
+/// The header of operations that create something.
+pub(super) struct Repeatable;
+
+impl IntoParams for Repeatable {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let key = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .min_length(Some(1))
+            .max_length(Some(MAX_IDEMPOTENCY_KEY));
+        let header = ParameterBuilder::new()
+            .name("Idempotency-Key")
+            .parameter_in(ParameterIn::Header)
+            .description(Some("Makes a repetition safe"))
+            .required(Required::False)
+            .schema(Some(key))
+            .build();
+        vec![header]
+    }
+}
+
 type Responses = BTreeMap<String, RefOr<Response>>;
 
 fn error(status: &str, description: &str) -> (String, RefOr<Response>) {
     (status.to_owned(), Response::new(description).into())
 }
 
-/// The errors that every operation can have.
+/// The errors that every operation can have, also those that ignore a body.
 pub(super) struct Anywhere;
 
 impl IntoResponses for Anywhere {
     fn responses() -> Responses {
         [
+            error("413", "`BODY_TOO_LARGE`: a body over 1 MiB"),
             error("500", "`INTERNAL`: a fault of ours"),
             error("503", "`UNAVAILABLE`: a service is away"),
             error("504", "`DEADLINE_EXCEEDED`: it took too long"),
@@ -178,6 +203,17 @@ impl IntoResponses for Protected {
             "`UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED`",
         )]
         .into()
+    }
+}
+
+/// The errors of operations for administrators.
+pub(super) struct ForAdmins;
+
+impl IntoResponses for ForAdmins {
+    fn responses() -> Responses {
+        let mut responses = Protected::responses();
+        responses.extend([error("403", "`ADMIN_REQUIRED`")]);
+        responses
     }
 }
 
@@ -200,7 +236,10 @@ impl IntoResponses for WithBody {
                 "400",
                 "`INVALID_ARGUMENT`: see `errors`; `MALFORMED_BODY`: no JSON object",
             ),
-            error("413", "`BODY_TOO_LARGE`: over 1 MiB"),
+            error(
+                "408",
+                "`BODY_TOO_SLOW`: not there within 10 seconds; the connection is closed",
+            ),
             error("415", "`UNSUPPORTED_MEDIA_TYPE`: not `application/json`"),
         ]
         .into()

@@ -5,7 +5,7 @@ use http::{HeaderName, StatusCode, header::LOCATION};
 use slipway_proto::notify::v1::GetEventRequest;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::document::{Anywhere, Checked, Protected, WithBody};
+use super::document::{Anywhere, Checked, Protected, Repeatable, WithBody};
 use crate::{
     app::AppState,
     extract::{Caller, PathId, PathName, Payload},
@@ -32,7 +32,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     tag = "notifications",
     params(
         ("eventType" = String, Path, description = "The type, such as `order-placed`"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Makes a repetition safe"),
+        Repeatable,
     ),
     request_body = NewEvent,
     responses(

@@ -5,7 +5,7 @@ use http::StatusCode;
 use slipway_mesh::{error::Fault, grpc::Outbound};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::document::{Anywhere, Checked, Protected, WithBody};
+use super::document::{Anywhere, Checked, ForAdmins, WithBody};
 use crate::{
     app::AppState,
     extract::{Caller, Hook, ListParams, Payload},
@@ -29,8 +29,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     responses(
         (status = 200, description = "A page of incidents", body = Page<Incident>),
         Checked,
-        Protected,
-        (status = 403, description = "`ADMIN_REQUIRED`"),
+        ForAdmins,
         Anywhere,
     ),
     security(("bearer" = []), ("cookie" = [])),

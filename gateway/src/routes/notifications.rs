@@ -4,7 +4,7 @@ use axum::{Json, extract::State};
 use slipway_proto::notify::v1::GetNotificationRequest;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::document::{Anywhere, Checked, Protected};
+use super::document::{Anywhere, Checked, ForAdmins, Protected};
 use crate::{
     app::AppState,
     extract::{Caller, ListParams, PathId},
@@ -87,8 +87,7 @@ async fn get(
     responses(
         (status = 200, description = "A page of notifications", body = Page<Notification>),
         Checked,
-        Protected,
-        (status = 403, description = "`ADMIN_REQUIRED`"),
+        ForAdmins,
         Anywhere,
     ),
     security(("bearer" = []), ("cookie" = [])),

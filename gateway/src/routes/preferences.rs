@@ -1,18 +1,15 @@
 //! `/preferences`: what the caller wants to be told, and when.
 
-use axum::{
-    Json,
-    extract::State,
-    response::{IntoResponse, Response},
-};
-use http::{HeaderMap, header::ETAG};
-use slipway_proto::notify::v1::GetPreferencesRequest;
+use axum::extract::State;
+use http::HeaderMap;
+use slipway_proto::notify::v1::{self, GetPreferencesRequest};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::document::{Anywhere, Protected, WithBody};
 use crate::{
     app::AppState,
-    extract::{Caller, Payload, if_match},
+    etag::{Tagged, if_match},
+    extract::{Caller, Payload},
     model::Preferences,
     problem::Problem,
 };
@@ -42,12 +39,10 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     ),
     security(("bearer" = []), ("cookie" = [])),
 )]
-async fn get(State(app): State<AppState>, caller: Caller) -> Result<Response, Problem> {
+async fn get(State(app): State<AppState>, caller: Caller) -> Result<Tagged<Preferences>, Problem> {
     let request = caller.outbound.request(GetPreferencesRequest {});
     let answer = app.preferences().get_preferences(request).await?;
-    Ok(tagged(Preferences::stored(
-        answer.into_inner().preferences,
-    )?))
+    tagged(answer.into_inner().preferences)
 }
 
 /// Replaces all of the caller's preferences. What is left out is as by default.
@@ -88,16 +83,15 @@ async fn put(
     caller: Caller,
     headers: HeaderMap,
     Payload(preferences): Payload<Preferences>,
-) -> Result<Response, Problem> {
+) -> Result<Tagged<Preferences>, Problem> {
     let revision = if_match(&headers, 0)?;
     let request = caller.outbound.request(preferences.update(revision));
     let answer = app.preferences().update_preferences(request).await;
     let answer = answer.map_err(|status| Problem::of_condition(status, CHANGED))?;
-    Ok(tagged(Preferences::stored(
-        answer.into_inner().preferences,
-    )?))
+    tagged(answer.into_inner().preferences)
 }
 
-fn tagged((preferences, revision): (Preferences, u64)) -> Response {
-    ([(ETAG, format!("\"{revision}\""))], Json(preferences)).into_response()
+fn tagged(stored: Option<v1::StoredPreferences>) -> Result<Tagged<Preferences>, Problem> {
+    let (body, revision) = Preferences::stored(stored)?;
+    Ok(Tagged { revision, body })
 }

@@ -7,14 +7,15 @@ use axum::{
 };
 use http::{
     HeaderMap, StatusCode,
-    header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH, LOCATION},
+    header::{CACHE_CONTROL, ETAG, LOCATION},
 };
 use slipway_proto::release::v1::{AddTaskRequest, CompleteReleaseRequest, GetReleaseRequest};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::document::{Anywhere, Checked, Protected, WithBody};
+use super::document::{Anywhere, Checked, ForAdmins, Protected, Repeatable, WithBody};
 use crate::{
     app::AppState,
+    etag::{etag, has_tag},
     extract::{Caller, ListParams, PathId, Payload},
     model::{
         Id, NewRelease, NewTask, Page, Paging, Release, ReleaseQuery, ReleaseSummary, Task,
@@ -37,7 +38,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     path = "/releases",
     operation_id = "createRelease",
     tag = "releases",
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repetition safe")),
+    params(Repeatable),
     request_body = NewRelease,
     responses(
         (
@@ -47,8 +48,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
             headers(("Location" = String, description = "Its address")),
         ),
         WithBody,
-        Protected,
-        (status = 403, description = "`ADMIN_REQUIRED`"),
+        ForAdmins,
         (status = 409, description = "`IDEMPOTENCY_KEY_REUSED`"),
         Anywhere,
     ),
@@ -127,7 +127,7 @@ async fn get(
         .request(GetReleaseRequest { id: id.to_string() });
     let answer = app.releases().get_release(request).await?.into_inner();
     let release = Release::try_from(required("release", answer.release)?)?;
-    let tag = format!("\"{}\"", release.summary.revision);
+    let tag = etag(release.summary.revision);
     let known = has_tag(&headers, &tag);
     let validators = [(ETAG, tag), (CACHE_CONTROL, "private, no-cache".to_owned())];
     Ok(if known {
@@ -148,7 +148,7 @@ async fn get(
     tag = "releases",
     params(
         ("id" = Id, Path, description = "Id of the release"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Makes a repetition safe"),
+        Repeatable,
     ),
     request_body = NewTask,
     responses(
@@ -159,8 +159,7 @@ async fn get(
             headers(("Location" = String, description = "Its address")),
         ),
         WithBody,
-        Protected,
-        (status = 403, description = "`ADMIN_REQUIRED`"),
+        ForAdmins,
         (status = 404, description = "`RELEASE_NOT_FOUND`"),
         (
             status = 409,
@@ -197,8 +196,7 @@ async fn add_task(
     responses(
         (status = 200, description = "The completed release", body = Release),
         Checked,
-        Protected,
-        (status = 403, description = "`ADMIN_REQUIRED`"),
+        ForAdmins,
         (status = 404, description = "`RELEASE_NOT_FOUND`"),
         (status = 409, description = "`RELEASE_INCOMPLETE`, `RELEASE_EMPTY`, `INVALID_TRANSITION`"),
         Anywhere,
@@ -215,15 +213,4 @@ async fn complete(
         .request(CompleteReleaseRequest { id: id.to_string() });
     let answer = app.releases().complete_release(request).await?.into_inner();
     Ok(Json(required("release", answer.release)?.try_into()?))
-}
-
-/// Whether the client has this version already (RFC 9110, 13.1.2: compared weakly).
-fn has_tag(headers: &HeaderMap, tag: &str) -> bool {
-    headers
-        .get_all(IF_NONE_MATCH)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-        .any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
 }

@@ -1,20 +1,18 @@
 //! `/admin/templates…`: the words of notifications.
 
-use axum::{
-    Json,
-    extract::State,
-    response::{IntoResponse, Response},
-};
-use http::{HeaderMap, StatusCode, header::ETAG};
+use axum::{Json, extract::State};
+use http::{HeaderMap, StatusCode};
 use slipway_proto::notify::v1::{
-    DeleteTemplateRequest, GetTemplateRequest, ListTemplateVersionsRequest, ListTemplatesRequest,
+    self, DeleteTemplateRequest, GetTemplateRequest, ListTemplateVersionsRequest,
+    ListTemplatesRequest,
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::document::{Anywhere, Checked, Protected, WithBody};
+use super::document::{Anywhere, Checked, ForAdmins, WithBody};
 use crate::{
     app::AppState,
-    extract::{Caller, ListParams, PathName, Payload, if_match},
+    etag::{Tagged, if_match},
+    extract::{Caller, ListParams, PathName, Payload},
     model::{
         NewTemplate, NoConditions, Page, Paging, Preview, Rendered, Template, TemplateSummary,
         TemplateVersion, required,
@@ -43,8 +41,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     responses(
         (status = 200, description = "A page of types", body = Page<TemplateSummary>),
         Checked,
-        Protected,
-        (status = 403, description = "`ADMIN_REQUIRED`"),
+        ForAdmins,
         Anywhere,
     ),
     security(("bearer" = []), ("cookie" = [])),
@@ -77,8 +74,7 @@ async fn list(
             headers(("ETag" = String, description = "Their version, for `If-Match`")),
         ),
         Checked,
-        Protected,
-        (status = 403, description = "`ADMIN_REQUIRED`"),
+        ForAdmins,
         (status = 404, description = "`TEMPLATE_NOT_FOUND`"),
         Anywhere,
     ),
@@ -88,11 +84,10 @@ async fn get(
     State(app): State<AppState>,
     caller: Caller,
     PathName(kind): PathName,
-) -> Result<Response, Problem> {
+) -> Result<Tagged<Template>, Problem> {
     let request = caller.outbound.request(GetTemplateRequest { r#type: kind });
     let answer = app.templates().get_template(request).await?.into_inner();
-    let template = required("template", answer.template)?;
-    Ok(tagged(template.try_into()?))
+    tagged(answer.template)
 }
 
 /// Saves a version of a type's templates.
@@ -122,8 +117,7 @@ async fn get(
             headers(("ETag" = String, description = "Their version, for `If-Match`")),
         ),
         WithBody,
-        Protected,
-        (status = 403, description = "`ADMIN_REQUIRED`"),
+        ForAdmins,
         (status = 409, description = "`TOO_MANY_TYPES`"),
         (status = 412, description = "`TEMPLATE_CHANGED`: saved by somebody else meanwhile"),
         Anywhere,
@@ -136,13 +130,12 @@ async fn put(
     PathName(kind): PathName,
     headers: HeaderMap,
     Payload(template): Payload<NewTemplate>,
-) -> Result<Response, Problem> {
+) -> Result<Tagged<Template>, Problem> {
     let version = if_match(&headers, 0)?;
     let request = caller.outbound.request(template.update(kind, version));
     let answer = app.templates().update_template(request).await;
     let answer = answer.map_err(|status| Problem::of_condition(status, CHANGED))?;
-    let template = required("template", answer.into_inner().template)?;
-    Ok(tagged(template.try_into()?))
+    tagged(answer.into_inner().template)
 }
 
 /// Returns to the templates that came with Slipway; a type that did not is gone.
@@ -158,8 +151,7 @@ async fn put(
     responses(
         (status = 204, description = "Deleted; a version of its own"),
         Checked,
-        Protected,
-        (status = 403, description = "`ADMIN_REQUIRED`"),
+        ForAdmins,
         (status = 404, description = "`TEMPLATE_NOT_FOUND`"),
         (status = 412, description = "`TEMPLATE_CHANGED`: saved by somebody else meanwhile"),
         Anywhere,
@@ -191,8 +183,7 @@ async fn delete(
     responses(
         (status = 200, description = "A page of versions", body = Page<TemplateVersion>),
         Checked,
-        Protected,
-        (status = 403, description = "`ADMIN_REQUIRED`"),
+        ForAdmins,
         (status = 404, description = "`TEMPLATE_NOT_FOUND`"),
         Anywhere,
     ),
@@ -225,8 +216,7 @@ async fn versions(
     responses(
         (status = 200, description = "The mail as it would be", body = Rendered),
         WithBody,
-        Protected,
-        (status = 403, description = "`ADMIN_REQUIRED`"),
+        ForAdmins,
         (status = 404, description = "`TEMPLATE_NOT_FOUND`"),
         Anywhere,
     ),
@@ -243,7 +233,10 @@ async fn preview(
     Ok(Json(answer.into_inner().into()))
 }
 
-fn tagged(template: Template) -> Response {
-    let tag = format!("\"{}\"", template.summary.version);
-    ([(ETAG, tag)], Json(template)).into_response()
+fn tagged(template: Option<v1::Template>) -> Result<Tagged<Template>, Problem> {
+    let template: Template = required("template", template)?.try_into()?;
+    Ok(Tagged {
+        revision: template.summary.version,
+        body: template,
+    })
 }

@@ -1,11 +1,14 @@
 //! What holds for every route: errors, headers, limits.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use bytes::Bytes;
 use futures::stream;
 use http::{Method, Request};
 use jiff::SignedDuration;
 use slipway_mesh::error::{Fault, Kind};
+use tokio::time::Instant;
 
 use crate::support::{ADA, Gateway, RELEASE, TASK, TTL};
 
@@ -56,6 +59,35 @@ async fn a_body_over_one_mebibyte_is_refused() {
     let pieces = stream::iter(pieces.into_iter().map(Ok::<_, std::io::Error>));
     let answer = gateway.post("/releases", Body::from_stream(pieces)).await;
     answer.problem(413, "BODY_TOO_LARGE");
+}
+
+/// A body that is there after `after`.
+fn late(body: &'static str, after: Duration) -> Body {
+    let piece = async move {
+        tokio::time::sleep(after).await;
+        Ok::<_, std::io::Error>(Bytes::from_static(body.as_bytes()))
+    };
+    Body::from_stream(stream::once(piece))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_does_not_arrive_is_the_clients_fault() {
+    let gateway = Gateway::new();
+    let never = Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>());
+    let answer = gateway.post("/releases", never).await;
+    answer.problem(408, "BODY_TOO_SLOW");
+    assert_eq!(answer.header("connection"), "close");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_that_a_body_takes_is_not_taken_from_the_service() {
+    let gateway = Gateway::new();
+    gateway.core.is_silent();
+    let started = Instant::now();
+    let body = late("{\"name\": \"a\"}", Duration::from_secs(9));
+    let answer = gateway.post("/releases", body).await;
+    answer.problem(504, "DEADLINE_EXCEEDED");
+    assert_eq!(started.elapsed().as_secs(), 9 + 11);
 }
 
 #[tokio::test(start_paused = true)]

@@ -161,6 +161,23 @@ async fn every_error_is_documented_as_a_problem() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn too_large_a_body_is_refused_everywhere_and_documented_so() {
+    let gateway = Gateway::new();
+    let document = document(&gateway).await;
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            let name = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
+            let request = gateway.request(name, &path.replace("{id}", ADA));
+            let request = request.header("content-length", 2 << 20);
+            let answer = gateway.send(request.body(Body::empty()).unwrap()).await;
+            answer.problem(413, "BODY_TOO_LARGE");
+            let documented = operation["responses"].get("413").is_some();
+            assert!(documented, "{method} {path}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_document_can_be_browsed() {
     let gateway = Gateway::new();
     let answer = gateway.get("/docs").await;

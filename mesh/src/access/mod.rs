@@ -1,7 +1,7 @@
 //! Who may call what.
 //!
-//! Tokens are EdDSA JWTs ([`token`]), signed with keys from a file ([`keys`]). Which
-//! method needs what is declared in the contracts and enforced by one layer in front of
+//! Tokens are EdDSA JWTs ([`token`]), signed with keys from a file ([`keys`]) and verified
+//! by every service for itself ([`verifier`]). Which method needs what is declared in the contracts and enforced by one layer in front of
 //! every service ([`policy`], [`layer`]): deny by default. Processes of the mesh that act
 //! for themselves show a service token ([`service`]).
 
@@ -11,10 +11,12 @@ pub mod policy;
 pub mod principal;
 pub mod service;
 pub mod token;
+pub mod verifier;
 
 pub use keys::Keyring;
 pub use layer::{AccessLayer, bearer, principal};
 pub use policy::Policies;
 pub use principal::{Principal, Role};
 pub use service::{ServiceSecret, ServiceTokens};
-pub use token::{Issuer, JwksSource, Token, TokenError, Verifier};
+pub use token::{Issuer, Token};
+pub use verifier::{JwksSource, TokenError, Verifier};

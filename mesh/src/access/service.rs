@@ -11,7 +11,8 @@ use uuid::Uuid;
 
 use super::{
     Role,
-    token::{Claims, TokenError, validation},
+    token::{Claims, validation},
+    verifier::TokenError,
 };
 use crate::clock::SharedClock;
 

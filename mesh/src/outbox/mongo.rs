@@ -4,8 +4,10 @@
 //! A document's events stand in its array `outbox`, in the order of their commits. They
 //! are published from its head and pulled out by their ids.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use async_trait::async_trait;
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::TryStreamExt as _;
 use jiff::Timestamp;
 use mongodb::bson::{Binary, Document, doc, spec::BinarySubtype};
 use serde::{Deserialize, Serialize};
@@ -19,9 +21,6 @@ use crate::{
 
 /// The field of an aggregate's document that holds its events.
 pub const FIELD: &str = "outbox";
-
-/// Documents that are cleared at the same time.
-const CONCURRENCY: usize = 8;
 
 /// The index that finds the documents of `collection` with something to publish: only
 /// they are in it, by the oldest of their events.
@@ -165,15 +164,22 @@ impl MongoOutbox {
         Ok(found)
     }
 
-    /// Pulls published events out of one document.
-    async fn clear(&self, published: Published) -> Result<(), StorageError> {
-        let collection = self.database.collection::<Aggregate>(&published.collection);
-        let update = collection.update_one(
-            doc! { "_id": published.document },
-            doc! { "$pull": { FIELD: { "id": { "$in": published.events } } } },
-        );
-        bounded(update.into_future()).await?;
-        Ok(())
+    /// Pulls published events out of the documents of one collection.
+    async fn clear(&self, collection: &str, published: &Published) -> Result<(), StorageError> {
+        let collection = self.database.collection::<Aggregate>(collection);
+        let documents: Vec<_> = published.documents.iter().collect();
+        loop {
+            // An event's id stands in one document only.
+            let update = collection.update_many(
+                doc! { "_id": { "$in": &documents } },
+                doc! { "$pull": { FIELD: { "id": { "$in": &published.events } } } },
+            );
+            match bounded(update.into_future()).await {
+                Ok(_) => return Ok(()),
+                Err(error) if error.gave_way() => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 }
 
@@ -189,16 +195,15 @@ fn to_pending(collection: &str, document: &str, entry: Entry) -> Pending {
     }
 }
 
-/// What is to be pulled out of a document.
+/// What is to be pulled out of a collection's documents.
+#[derive(Debug, Default)]
 struct Published {
-    collection: String,
-    document: String,
+    documents: BTreeSet<String>,
     events: Vec<String>,
 }
 
-/// The documents that events stand in. Those of one document follow each other.
-fn by_document(published: &[Pending]) -> Vec<Published> {
-    let mut documents: Vec<Published> = Vec::new();
+fn by_collection(published: &[Pending]) -> BTreeMap<&str, Published> {
+    let mut collections = BTreeMap::<_, Published>::new();
     for Pending { place, .. } in published {
         let mut parts = place.0.splitn(3, '/');
         let (Some(collection), Some(document), Some(event)) =
@@ -206,18 +211,11 @@ fn by_document(published: &[Pending]) -> Vec<Published> {
         else {
             continue;
         };
-        match documents.last_mut() {
-            Some(last) if last.collection == collection && last.document == document => {
-                last.events.push(event.to_owned());
-            }
-            _ => documents.push(Published {
-                collection: collection.to_owned(),
-                document: document.to_owned(),
-                events: vec![event.to_owned()],
-            }),
-        }
+        let found = collections.entry(collection).or_default();
+        found.documents.insert(document.to_owned());
+        found.events.push(event.to_owned());
     }
-    documents
+    collections
 }
 
 #[async_trait]
@@ -233,12 +231,11 @@ impl OutboxStore for MongoOutbox {
     }
 
     async fn remove(&self, published: &[Pending]) -> Result<(), String> {
-        stream::iter(by_document(published))
-            .map(|published| self.clear(published))
-            .buffer_unordered(CONCURRENCY)
-            .try_collect::<()>()
-            .await
-            .map_err(|error| error.to_string())
+        for (collection, published) in by_collection(published) {
+            let cleared = self.clear(collection, &published).await;
+            cleared.map_err(|error| error.to_string())?;
+        }
+        Ok(())
     }
 
     async fn count(&self) -> Result<u64, String> {

@@ -19,6 +19,7 @@ pub mod intake;
 pub mod notifications;
 pub mod preferences;
 pub mod recipients;
+mod search;
 pub mod templates;
 
 use std::path::Path;

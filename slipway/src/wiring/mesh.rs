@@ -3,34 +3,20 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use async_trait::async_trait;
 use axum::Router;
-use chat_svc::assistant::{Builtin, Ollama, OllamaConfig, SharedAssistant};
-use notify_svc::mail::{FileMailer, SharedMailer, SmtpMailer};
-use release_svc::FirstAdmin;
 use slipway_mesh::{
-    access::{AccessLayer, JwksSource, Keyring, Policies, ServiceSecret, ServiceTokens, Verifier},
+    access::{ServiceSecret, ServiceTokens},
     alarm,
     bus::{SharedBus, TopicSpec},
     clock::{SharedClock, SystemClock},
-    grpc::{GrpcServer, Link, Origins, Outbound, ServiceCheck, Surround},
+    grpc::{GrpcServer, Link, Origins, ServiceCheck, Surround},
     life::Need,
 };
-use slipway_proto::{
-    DESCRIPTOR_SET,
-    events::{CHAT, FORUM, TOPICS},
-    identity::v1::{GetJwksRequest, identity_service_client::IdentityServiceClient},
-};
+use slipway_proto::events::{CHAT, FORUM, TOPICS};
 use tonic::service::Routes;
 
-use super::{Life, bus::specs, data_dir::DataDir, embedded, storage::Storage};
-use crate::{
-    cli::Role,
-    config::{Secret, Settings},
-};
-
-/// The keys are asked for within a request: it must not wait for long.
-const JWKS_DEADLINE: std::time::Duration = std::time::Duration::from_secs(2);
+use super::{Life, access::surround, bus::specs, data_dir::DataDir, embedded, storage::Storage};
+use crate::{cli::Role, config::Settings};
 
 /// What a process serves.
 pub(super) struct Built {
@@ -38,6 +24,16 @@ pub(super) struct Built {
     pub(super) grpc: Option<GrpcServer>,
     /// Held until the process ends.
     pub(super) lock: Option<DataDir>,
+}
+
+impl Built {
+    fn of_services(grpc: GrpcServer, storage: Storage) -> Self {
+        Self {
+            router: None,
+            grpc: Some(grpc),
+            lock: storage.into_lock(),
+        }
+    }
 }
 
 /// Builds the services of `role`.
@@ -63,19 +59,20 @@ pub(super) async fn build(role: Role, settings: &Settings, life: &Life) -> anyho
     }
 }
 
-struct Shared<'a> {
-    settings: &'a Settings,
-    life: &'a Life,
-    clock: SharedClock,
-    secret: ServiceSecret,
+/// What the services of a process share.
+pub(super) struct Shared<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) life: &'a Life,
+    pub(super) clock: SharedClock,
+    pub(super) secret: ServiceSecret,
 }
 
 /// The gateway's ways to the services.
-struct Links {
-    release: Link,
-    forum: Link,
-    chat: Link,
-    notify: Link,
+pub(super) struct Links {
+    pub(super) release: Link,
+    pub(super) forum: Link,
+    pub(super) chat: Link,
+    pub(super) notify: Link,
 }
 
 impl Shared<'_> {
@@ -109,10 +106,10 @@ impl Shared<'_> {
             chat: link.clone(),
             notify: link,
         };
+        let server = self.server(routes, services, surround).await?;
         Ok(Built {
             router: Some(self.router(links, verifier)),
-            grpc: Some(self.server(routes, services, surround).await?),
-            lock: storage.into_lock(),
+            ..Built::of_services(server, storage)
         })
     }
 
@@ -125,14 +122,8 @@ impl Shared<'_> {
         let surround = surround(self.verifier_with(&keys))?;
         let routes = self.release_routes(&storage, keys, bus.clone()).await?;
         self.deliver_alarms("release", Some(bus), self.to_notify()?);
-        Ok(Built {
-            router: None,
-            grpc: Some(
-                self.server(routes, release_svc::SERVICES.into(), surround)
-                    .await?,
-            ),
-            lock: storage.into_lock(),
-        })
+        let server = self.server(routes, release_svc::SERVICES.into(), surround);
+        Ok(Built::of_services(server.await?, storage))
     }
 
     async fn forum(self) -> anyhow::Result<Built> {
@@ -144,14 +135,8 @@ impl Shared<'_> {
         let surround = surround(self.verifier_from(release.clone()))?;
         let routes = self.forum_routes(&storage, release, bus.clone()).await?;
         self.deliver_alarms("forum", Some(bus), self.to_notify()?);
-        Ok(Built {
-            router: None,
-            grpc: Some(
-                self.server(routes, forum_svc::SERVICES.into(), surround)
-                    .await?,
-            ),
-            lock: storage.into_lock(),
-        })
+        let server = self.server(routes, forum_svc::SERVICES.into(), surround);
+        Ok(Built::of_services(server.await?, storage))
     }
 
     async fn chat(self) -> anyhow::Result<Built> {
@@ -163,14 +148,8 @@ impl Shared<'_> {
         let surround = surround(self.verifier_from(release.clone()))?;
         let routes = self.chat_routes(&storage, release, bus.clone()).await?;
         self.deliver_alarms("chat", Some(bus), self.to_notify()?);
-        Ok(Built {
-            router: None,
-            grpc: Some(
-                self.server(routes, chat_svc::SERVICES.into(), surround)
-                    .await?,
-            ),
-            lock: storage.into_lock(),
-        })
+        let server = self.server(routes, chat_svc::SERVICES.into(), surround);
+        Ok(Built::of_services(server.await?, storage))
     }
 
     async fn notify(self) -> anyhow::Result<Built> {
@@ -183,14 +162,8 @@ impl Shared<'_> {
         let routes = self.notify_routes(&storage, bus.clone()).await?;
         let itself = Link::local(surround.around(routes.clone()));
         self.deliver_alarms("notify", Some(bus), Some(itself));
-        Ok(Built {
-            router: None,
-            grpc: Some(
-                self.server(routes, notify_svc::SERVICES.into(), surround)
-                    .await?,
-            ),
-            lock: storage.into_lock(),
-        })
+        let server = self.server(routes, notify_svc::SERVICES.into(), surround);
+        Ok(Built::of_services(server.await?, storage))
     }
 
     fn gateway(self) -> anyhow::Result<Built> {
@@ -284,129 +257,6 @@ impl Shared<'_> {
         }
     }
 
-    fn verifier_with(&self, keys: &Keyring) -> Arc<Verifier> {
-        let (secret, clock) = (self.secret.clone(), self.clock.clone());
-        Arc::new(Verifier::with_keys(keys.jwks(), secret, clock))
-    }
-
-    fn verifier_from(&self, release: Link) -> Arc<Verifier> {
-        let (secret, clock) = (self.secret.clone(), self.clock.clone());
-        Arc::new(Verifier::with_source(
-            Box::new(JwksOf(release)),
-            secret,
-            clock,
-        ))
-    }
-
-    async fn release_routes(
-        &self,
-        storage: &Storage,
-        keys: Arc<Keyring>,
-        bus: SharedBus,
-    ) -> anyhow::Result<Routes> {
-        let settings = self.settings;
-        let config = release_svc::Config {
-            token_ttl: settings.token_ttl,
-            allow_admin_registration: settings.allow_admin_registration,
-        };
-        let first_admin = FirstAdmin {
-            username: settings.admin_username.clone(),
-            email: settings.admin_email.clone(),
-            password: settings
-                .admin_password
-                .as_ref()
-                .map(|password| Secret::expose(password).to_owned()),
-        };
-        let dependencies = release_svc::Dependencies {
-            stores: storage.release().await?,
-            bus,
-            keys,
-            clock: self.clock.clone(),
-            background: self.life.background.clone(),
-            health: self.life.health.clone(),
-        };
-        let service = config.build(first_admin, dependencies).await?;
-        if let Some(password) = service.generated_password {
-            // At once: it is known nowhere else.
-            super::ready::announce_admin(&settings.admin_username, &password.0);
-        }
-        Ok(service.routes)
-    }
-
-    async fn forum_routes(
-        &self,
-        storage: &Storage,
-        release: Link,
-        bus: SharedBus,
-    ) -> anyhow::Result<Routes> {
-        Ok(forum_svc::build(forum_svc::Dependencies {
-            stores: storage.forum().await?,
-            release,
-            bus,
-            clock: self.clock.clone(),
-            background: self.life.background.clone(),
-            health: self.life.health.clone(),
-        }))
-    }
-
-    async fn chat_routes(
-        &self,
-        storage: &Storage,
-        release: Link,
-        bus: SharedBus,
-    ) -> anyhow::Result<Routes> {
-        let settings = self.settings;
-        let assistant: SharedAssistant = match &settings.ollama_url {
-            None => Arc::new(Builtin),
-            Some(url) => Arc::new(Ollama::new(OllamaConfig::new(
-                url,
-                &settings.ollama_model,
-                settings.ollama_num_ctx,
-            ))?),
-        };
-        let config = chat_svc::Config {
-            history: settings.chat_history,
-            concurrency: settings.chat_concurrency as usize,
-            queue: settings.chat_queue as usize,
-            answer_timeout: settings.ollama_timeout,
-            ..chat_svc::Config::default()
-        };
-        Ok(config.build(chat_svc::Dependencies {
-            stores: storage.chat().await?,
-            bus,
-            release,
-            assistant,
-            clock: self.clock.clone(),
-            background: self.life.background.clone(),
-            health: self.life.health.clone(),
-        }))
-    }
-
-    async fn notify_routes(&self, storage: &Storage, bus: SharedBus) -> anyhow::Result<Routes> {
-        let config = notify_svc::Config {
-            activity_retention: self.settings.activity_retention,
-            notification_retention: self.settings.notification_retention,
-            public_url: self.settings.public_url.clone(),
-            // Files are written as fast as the disk takes them.
-            mail_rate: self
-                .settings
-                .smtp_url
-                .is_some()
-                .then_some(self.settings.mail_rate),
-            mail_connections: self.settings.mail_connections as usize,
-            alert_emails: self.settings.alert_emails.clone().unwrap_or_default(),
-        };
-        Ok(config.build(notify_svc::Dependencies {
-            stores: storage.notify().await?,
-            bus,
-            mailer: mailer(self.settings)?,
-            clock: self.clock.clone(),
-            background: self.life.background.clone(),
-            health: self.life.health.clone(),
-            drain: self.life.drain.clone(),
-        }))
-    }
-
     /// The way to the service called `name`, elsewhere.
     fn remote(&self, name: &'static str, urls: Option<&Origins>) -> anyhow::Result<Link> {
         let urls = urls.context("a role that needs another service has its URL")?;
@@ -424,31 +274,6 @@ impl Shared<'_> {
         let server = GrpcServer::new(routes, services, surround).await?;
         Ok(server.with_tls(self.settings.tls.server.clone()))
     }
-
-    fn router(&self, links: Links, verifier: Arc<Verifier>) -> Router {
-        let services = ServiceTokens::new(self.secret.clone(), "gateway", self.clock.clone());
-        gateway::Config::default().build(gateway::Dependencies {
-            release: links.release,
-            forum: links.forum,
-            chat: links.chat,
-            notify: links.notify,
-            webhook_secret: self
-                .settings
-                .webhook_secret
-                .as_ref()
-                .map(|secret| Secret::expose(secret).to_owned()),
-            verifier,
-            services: Arc::new(services),
-            background: self.life.background.clone(),
-            drain: self.life.drain.clone(),
-            clock: self.clock.clone(),
-        })
-    }
-}
-
-fn surround(verifier: Arc<Verifier>) -> anyhow::Result<Surround> {
-    let policies = Arc::new(Policies::from_descriptor_set(DESCRIPTOR_SET)?);
-    Ok(Surround::new(AccessLayer::new(policies, verifier)))
 }
 
 /// The routes of two services on one port.
@@ -456,45 +281,4 @@ fn both(a: Routes, b: Routes) -> Routes {
     let (a, b) = (a.into_axum_router(), b.into_axum_router());
     // Each answers what it does not know; together they must not both.
     Routes::from(a.merge(b.reset_fallback()))
-}
-
-/// Where mails go: to the mail server, or into the directory `mail` of the data directory.
-fn mailer(settings: &Settings) -> anyhow::Result<SharedMailer> {
-    let from = settings.mail_from.clone();
-    Ok(match &settings.smtp_url {
-        Some(url) => {
-            if url.exposes_password() {
-                tracing::warn!(
-                    "THE MAIL SERVER'S PASSWORD IS SENT UNENCRYPTED: add ?tls=required to smtp_url"
-                );
-            }
-            let authorities = settings.smtp_authorities.as_ref();
-            Arc::new(SmtpMailer::new(url, authorities, from)?)
-        }
-        None => {
-            let dir = settings.data_dir.join("mail");
-            let mailer = FileMailer::new(dir.clone(), from);
-            Arc::new(mailer.with_context(|| format!("{} cannot be made", dir.display()))?)
-        }
-    })
-}
-
-/// The public keys, asked of the release service.
-struct JwksOf(Link);
-
-#[async_trait]
-impl JwksSource for JwksOf {
-    async fn fetch(&self) -> Result<jsonwebtoken::jwk::JwkSet, String> {
-        let outbound = Outbound {
-            deadline: Some(JWKS_DEADLINE),
-            ..Outbound::default()
-        };
-        let request = outbound.request(GetJwksRequest {});
-        let mut client = IdentityServiceClient::new(self.0.clone());
-        let answer = tokio::time::timeout(JWKS_DEADLINE, client.get_jwks(request))
-            .await
-            .map_err(|_| "no answer in time".to_owned())?
-            .map_err(|status| status.to_string())?;
-        serde_json::from_str(&answer.into_inner().jwks_json).map_err(|error| error.to_string())
-    }
 }

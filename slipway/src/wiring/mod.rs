@@ -1,15 +1,17 @@
 //! The life of a serving process: connect, migrate, bind, serve, drain.
 //!
 //! Wiring only calls what the crates offer: each service's `Config::build`. Which
-//! services there are and how they reach each other is in `mesh`; where they keep what
-//! they know in `storage`, the embedded part of it in `embedded`; the way between
-//! processes in `bus`.
+//! services there are and how they reach each other is in `mesh`; what each is given in
+//! `services`, whom they let in in `access`; where they keep what they know in `storage`,
+//! the embedded part of it in `embedded`; the way between processes in `bus`.
 
+mod access;
 pub(crate) mod bus;
 mod data_dir;
 mod embedded;
 mod mesh;
 mod ready;
+mod services;
 mod storage;
 
 use std::{

@@ -83,7 +83,19 @@ pub(super) async fn pages(plan: &Plan) -> anyhow::Result<Vec<Line>> {
 
 /// A chain of 10,000 replies, and a comment with 10,000 direct ones: by one client.
 pub(super) async fn threads() -> anyhow::Result<Vec<Line>> {
-    let (_process, team) = work::staffed(1).await?;
+    grown("", &Process::start().await?).await
+}
+
+/// The same with everything on real servers.
+#[cfg(feature = "kafka")]
+pub(super) async fn threads_on_mongodb() -> anyhow::Result<Vec<Line>> {
+    let backbones = slipway_tests::Backbones::run().await?;
+    let process = Process::start_with(&backbones.options()).await?;
+    grown("on MongoDB: ", &process).await
+}
+
+async fn grown(on: &str, process: &Process) -> anyhow::Result<Vec<Line>> {
+    let team = Team::new(process, 1).await?;
     let developer = &team.developers[0];
     let mut lines = Vec::new();
     for (what, chain) in [("one chain", true), ("one comment", false)] {
@@ -91,7 +103,7 @@ pub(super) async fn threads() -> anyhow::Result<Vec<Line>> {
         let (begin, end) = grow(developer, &path, chain).await?;
         let first = read(developer, &path).await?;
         let tree = read(developer, &format!("{path}?view=tree")).await?;
-        let name = |text: &str| format!("10,000 replies in {what}: {text}");
+        let name = |text: &str| format!("{on}10,000 replies in {what}: {text}");
         lines.push(
             Line::new(
                 name("posting the first 500, the last 500"),

@@ -59,6 +59,9 @@ pub(crate) enum Row {
     Answers,
     /// Notifications a second, and from a command to the mail server
     Mails,
+    /// The row `threads` on a MongoDB-compatible server
+    #[cfg(feature = "kafka")]
+    ThreadsOnMongodb,
     /// From a commit to the topic and to the wall, on a real Kafka and MongoDB
     #[cfg(feature = "kafka")]
     Events,
@@ -95,6 +98,8 @@ impl Row {
             Self::Threads => comments::threads().await,
             Self::Answers => answers::answers().await,
             Self::Mails => mails::mails(plan).await,
+            #[cfg(feature = "kafka")]
+            Self::ThreadsOnMongodb => comments::threads_on_mongodb().await,
             #[cfg(feature = "kafka")]
             Self::Events => events::events(plan).await,
         }

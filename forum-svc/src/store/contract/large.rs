@@ -44,7 +44,7 @@ async fn page(stores: &Stores, scope: Scope, after: Option<Placed>) -> Listing {
 }
 
 /// All pages joined, with the counts they tell.
-async fn joined(stores: &Stores, task: TaskId) -> Vec<(CommentId, Option<u32>)> {
+async fn joined(stores: &Stores, task: TaskId) -> Vec<(CommentId, u32)> {
     let (mut all, mut after) = (Vec::new(), None);
     loop {
         let page = page(stores, Scope::Task(task), after).await;
@@ -81,19 +81,21 @@ pub(in crate::store) async fn a_chain_of_ten_thousand_is_read_whole_and_goes_on_
     assert_eq!(last.comment.depth as usize, MANY + 1);
     chain.push(last.comment.id);
     let whole: Vec<_> = (0..chain.len())
-        .map(|n| (chain[n], Some(COUNTED.min((MANY + 1 - n) as u32))))
+        .map(|n| (chain[n], COUNTED.min((MANY + 1 - n) as u32)))
         .collect();
     assert_eq!(joined(&stores, task).await, whole);
 
     let first = tree(&stores, task).await;
     assert_eq!(first.comments.len(), LEVELS as usize);
     assert!(!first.more && first.comments[LEVELS as usize - 1].cut);
-    let rest = Scope::Below(Box::new(load(&stores, chain[MANY - 1]).await));
+    let rest = Scope::Below((&load(&stores, chain[MANY - 1]).await).into());
     let rest = page(&stores, rest, None).await;
     let rest: Vec<_> = rest.comments.iter().map(|l| l.comment.id).collect();
     assert_eq!(rest, chain[MANY..]);
     let parent = load(&stores, chain[MANY]).await;
-    let count = descendants(&*stores.comments, &parent).await.unwrap();
+    let count = descendants(&*stores.comments, (&parent).into())
+        .await
+        .unwrap();
     assert_eq!((parent.comment.reply_count, count), (1, 1));
 }
 
@@ -108,7 +110,7 @@ pub(in crate::store) async fn ten_thousand_replies_to_one_comment_are_read_whole
     let root = all[0];
     all.push(reply_to(&stores, root).await.comment.id);
     let counted = |n| if n == 0 { COUNTED } else { 0 };
-    let whole: Vec<_> = (0..all.len()).map(|n| (all[n], Some(counted(n)))).collect();
+    let whole: Vec<_> = (0..all.len()).map(|n| (all[n], counted(n))).collect();
     assert_eq!(joined(&stores, task).await, whole);
 
     let first = tree(&stores, task).await;

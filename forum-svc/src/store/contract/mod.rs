@@ -4,10 +4,12 @@
 //! twice they stand for two replicas), and a way to fill them fast with comments that are
 //! as if they had been posted.
 
+mod effort;
 mod large;
 mod posting;
 mod reading;
 
+pub(super) use effort::*;
 pub(super) use large::*;
 pub(super) use posting::*;
 pub(super) use reading::*;
@@ -36,6 +38,8 @@ macro_rules! tests {
         $crate::store::contract::tests!($setup, plant:
             a_chain_of_ten_thousand_is_read_whole_and_goes_on_at_its_end
             ten_thousand_replies_to_one_comment_are_read_whole_and_get_one_more
+            a_tree_loads_only_what_it_shows
+            many_replies_far_down_are_read_and_counted_at_once
         );
         $crate::store::contract::tests!($setup:
             a_comment_comes_back_as_it_was_stored
@@ -49,6 +53,7 @@ macro_rules! tests {
             pages_joined_are_the_whole_in_order
             a_chain_through_many_blocks_is_read_whole
             levels_that_are_left_out_can_be_read_on_their_own
+            a_page_begins_where_one_can_have_ended
             a_large_number_of_replies_is_not_counted_to_its_end
         );
     };

@@ -114,7 +114,7 @@ impl Board {
             let page = self.page(all.last().map(|last| last.0), limit).await;
             assert!(page.comments.len() <= limit as usize);
             let listed = page.comments.iter();
-            all.extend(listed.map(|listed| (listed.comment.id, listed.descendants.unwrap())));
+            all.extend(listed.map(|listed| (listed.comment.id, listed.descendants)));
             if !page.more {
                 return all;
             }
@@ -223,7 +223,9 @@ pub(in crate::store) async fn a_chain_through_many_blocks_is_read_whole(open: im
     );
     for n in [0, 1, DEEP, 2 * DEEP, 3 * DEEP] {
         let placed = load(&board.stores, board.posted[n].comment.id).await;
-        let count = descendants(&*board.stores.comments, &placed).await.unwrap();
+        let count = descendants(&*board.stores.comments, (&placed).into())
+            .await
+            .unwrap();
         assert_eq!(count, board.size(placed.comment.id));
     }
 }
@@ -250,11 +252,11 @@ pub(in crate::store) async fn levels_that_are_left_out_can_be_read_on_their_own(
             for listed in &listing.comments {
                 let comment = &listed.comment;
                 assert!(comment.depth - scope.top() < 10);
-                assert_eq!(listed.descendants, Some(board.size(comment.id)));
+                assert_eq!(listed.descendants, board.size(comment.id));
                 if listed.cut {
-                    scopes.push(Scope::Below(Box::new(
-                        load(&board.stores, comment.id).await,
-                    )));
+                    scopes.push(Scope::Below(
+                        (&load(&board.stores, comment.id).await).into(),
+                    ));
                 }
                 read.push(comment.id);
             }
@@ -324,7 +326,9 @@ pub(in crate::store) async fn a_large_number_of_replies_is_not_counted_to_its_en
     let root = load(&stores, root.comment.id).await;
     assert_eq!(root.comment.reply_count, u64::from(COUNTED) + 20);
     assert_eq!(
-        descendants(&*stores.comments, &root).await.unwrap(),
+        descendants(&*stores.comments, (&root).into())
+            .await
+            .unwrap(),
         COUNTED
     );
     let page = PageOf {
@@ -334,7 +338,7 @@ pub(in crate::store) async fn a_large_number_of_replies_is_not_counted_to_its_en
         levels: None,
     };
     let listing = page.read(&*stores.comments).await.unwrap();
-    assert_eq!(listing.comments[0].descendants, Some(COUNTED));
+    assert_eq!(listing.comments[0].descendants, COUNTED);
     let all = Stretch {
         block: root.position.block,
         after: Key::start(),
@@ -342,10 +346,14 @@ pub(in crate::store) async fn a_large_number_of_replies_is_not_counted_to_its_en
     };
     let outline = stores.comments.outline(all.clone(), COUNTED).await.unwrap();
     assert_eq!(outline.len(), COUNTED as usize);
-    assert!(outline.windows(2).all(|pair| pair[0].key < pair[1].key));
+    assert!(
+        outline
+            .windows(2)
+            .all(|pair| pair[0].position.key < pair[1].position.key)
+    );
     let some = Stretch {
-        after: outline[5].key.clone(),
-        before: outline[9].key.clone(),
+        after: outline[5].position.key.clone(),
+        before: outline[9].position.key.clone(),
         ..all
     };
     let between = stores
@@ -359,7 +367,10 @@ pub(in crate::store) async fn a_large_number_of_replies_is_not_counted_to_its_en
         .into_iter()
         .map(|placed| placed.position.key)
         .collect();
-    let keys: Vec<_> = between.into_iter().map(|outline| outline.key).collect();
+    let keys: Vec<_> = between
+        .into_iter()
+        .map(|outline| outline.position.key)
+        .collect();
     assert_eq!(range, keys);
     let first = stores.comments.outline(some, 1).await.unwrap();
     assert_eq!(first, outline[6..7]);

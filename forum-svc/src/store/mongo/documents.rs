@@ -75,6 +75,7 @@ pub(super) struct OutlinesDocument {
 pub(super) struct OutlineDocument {
     id: String,
     depth: i64,
+    replies: i64,
     key: String,
 }
 
@@ -197,14 +198,16 @@ impl TryFrom<CommentDocument> for Placed {
     }
 }
 
-impl TryFrom<OutlineDocument> for Outline {
-    type Error = StorageError;
-
-    fn try_from(document: OutlineDocument) -> Result<Self, StorageError> {
-        Ok(Self {
-            id: CommentId(id(&document.id)?),
-            depth: document.depth.try_into().map_err(malformed)?,
-            key: Key::stored(document.key),
+impl OutlineDocument {
+    pub(super) fn outline(self, block: Block) -> Result<Outline, StorageError> {
+        Ok(Outline {
+            id: CommentId(id(&self.id)?),
+            depth: self.depth.try_into().map_err(malformed)?,
+            has_replies: self.replies > 0,
+            position: Position {
+                block,
+                key: Key::stored(self.key),
+            },
         })
     }
 }

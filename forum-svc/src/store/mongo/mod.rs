@@ -134,6 +134,10 @@ impl CommentStore for MongoStore {
         Ok(order::outline(&self.comments, &stretch, limit).await?)
     }
 
+    async fn comments(&self, ids: Vec<CommentId>) -> Result<Vec<Comment>, StoreError> {
+        Ok(order::by_ids(&self.comments, &ids).await?)
+    }
+
     async fn replies(
         &self,
         parent: CommentId,

@@ -31,6 +31,20 @@ pub(super) async fn by_id(
     found.map(Placed::try_from).transpose()
 }
 
+pub(super) async fn by_ids(
+    comments: &Comments,
+    ids: &[CommentId],
+) -> Result<Vec<Comment>, StorageError> {
+    let ids: Vec<_> = ids.iter().map(CommentId::to_string).collect();
+    let find = comments.find(doc! { "_id": { "$in": &ids } });
+    let find = find.batch_size(u32::try_from(ids.len() + 1).unwrap_or(u32::MAX));
+    let found: Vec<_> = bounded(async { find.await?.try_collect().await }).await?;
+    let found = found
+        .into_iter()
+        .map(|found| Ok(Placed::try_from(found)?.comment));
+    found.collect()
+}
+
 /// Which comments are in a stretch.
 fn within(stretch: &Stretch) -> Document {
     let (after, before) = (stretch.after.as_str(), stretch.before.as_str());
@@ -67,14 +81,17 @@ pub(super) async fn outline(
 ) -> Result<Vec<Outline>, StorageError> {
     let all = doc! { "$group": {
         "_id": null,
-        "outlines": { "$push": { "id": "$_id", "depth": "$depth", "key": "$key" } },
+        "outlines": { "$push": {
+            "id": "$_id", "depth": "$depth", "replies": "$replyCount", "key": "$key",
+        } },
     } };
     let read = comments
         .aggregate(first_of(stretch, limit).into_iter().chain([all]))
         .with_type::<OutlinesDocument>();
     let found: Option<_> = bounded(async { read.await?.try_next().await }).await?;
     let found = found.map(|all| all.outlines).unwrap_or_default();
-    found.into_iter().map(Outline::try_from).collect()
+    let outlines = found.into_iter().map(|found| found.outline(stretch.block));
+    outlines.collect()
 }
 
 /// Which replies to a comment are behind `after`.

@@ -144,13 +144,32 @@ impl CommentStore for SqliteStore {
 
     async fn outline(&self, stretch: Stretch, limit: u32) -> Result<Vec<Outline>, StoreError> {
         let read = self.db.read(move |c| {
-            let mut query = c.prepare_cached(
-                "SELECT id, depth, key FROM comments INDEXED BY comments_in_order
+            let sql = format!(
+                "SELECT {} FROM comments INDEXED BY comments_in_order
                  WHERE block = ?1 AND key > ?2 AND key < ?3 ORDER BY key LIMIT ?4",
-            )?;
+                rows::OUTLINE
+            );
+            let mut query = c.prepare_cached(&sql)?;
             let params = rows::between(&stretch, limit);
-            let found = query.query_map(params, rows::outline)?;
+            let found = query.query_map(params, |row| rows::outline(stretch.block, row))?;
             Ok::<_, StorageError>(found.collect::<Result<_, _>>()?)
+        });
+        Ok(read.await?)
+    }
+
+    async fn comments(&self, ids: Vec<CommentId>) -> Result<Vec<Comment>, StoreError> {
+        let read = self.db.read(move |c| {
+            let sql = format!("SELECT {} FROM comments WHERE id = ?1", rows::COMMENT);
+            let mut query = c.prepare_cached(&sql)?;
+            let mut comments = Vec::with_capacity(ids.len());
+            for id in ids {
+                comments.extend(
+                    query
+                        .query_row([id.to_string()], rows::comment)
+                        .optional()?,
+                );
+            }
+            Ok::<_, StorageError>(comments)
         });
         Ok(read.await?)
     }

@@ -71,11 +71,18 @@ pub(super) fn between(stretch: &Stretch, limit: u32) -> (String, &str, &str, u32
     (stretch.block.0.to_string(), after, before, limit)
 }
 
-pub(super) fn outline(row: &Row<'_>) -> Result<Outline, rusqlite::Error> {
+/// The columns that [`outline`] reads.
+pub(super) const OUTLINE: &str = "id, depth, reply_count > 0, key";
+
+pub(super) fn outline(block: Block, row: &Row<'_>) -> Result<Outline, rusqlite::Error> {
     Ok(Outline {
         id: CommentId(id(row, 0)?),
         depth: row.get(1)?,
-        key: Key::stored(row.get(2)?),
+        has_replies: row.get(2)?,
+        position: Position {
+            block,
+            key: Key::stored(row.get(3)?),
+        },
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use mongodb::bson::{Document, doc};
 use uuid::Uuid;
 
 use super::{Client, connect};
@@ -54,6 +55,24 @@ impl Scratch {
     #[must_use]
     pub fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// What the server says it would do for a command on the database, which is to read
+    /// through an index.
+    ///
+    /// # Panics
+    /// If it would read a whole collection, or does not answer.
+    pub async fn plan(&self, command: &Document) -> String {
+        let explain = doc! { "explain": command, "verbosity": "queryPlanner" };
+        let database = self.client.database(&self.name);
+        let plan = database.run_command(explain).await;
+        let plan = plan.expect("the server for tests answers").to_string();
+        assert!(plan.contains("\"indexName\""), "{command}: {plan}");
+        // In MongoDB's words, and in those of a server on PostgreSQL.
+        for scan in ["COLLSCAN", "Seq Scan"] {
+            assert!(!plan.contains(scan), "{command}: {plan}");
+        }
+        plan
     }
 
     /// The database's name.

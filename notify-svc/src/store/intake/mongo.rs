@@ -29,7 +29,7 @@ use uuid::Uuid;
 use super::{Acceptance, IntakeStore};
 use crate::{
     intake::{self, Accepted, QUOTA, WINDOW},
-    store::StoreError,
+    store::{StoreError, search::Identified},
 };
 
 /// The collection of the accepted events.
@@ -87,13 +87,6 @@ struct QuotaDocument {
     #[serde(rename = "_id")]
     id: String,
     times: Vec<DateTime>,
-}
-
-/// A document's id.
-#[derive(Debug, Deserialize)]
-struct Identified {
-    #[serde(rename = "_id")]
-    id: String,
 }
 
 impl MongoIntakeStore {
@@ -218,13 +211,14 @@ impl IntakeStore for MongoIntakeStore {
             // What is not published yet is still needed.
             "outbox.id": { "$exists": false },
         };
-        let documents = self.accepted.clone_with_type::<Identified>();
+        let documents = self.accepted.clone_with_type::<Identified<String>>();
         let find = documents
             .find(old)
             .sort(doc! { "_id": 1 })
             .limit(i64::try_from(limit).unwrap_or(i64::MAX))
             .projection(doc! { "_id": 1 });
-        let found: Vec<Identified> = bounded(async { find.await?.try_collect().await }).await?;
+        let found: Vec<Identified<String>> =
+            bounded(async { find.await?.try_collect().await }).await?;
         let ids: Vec<_> = found.into_iter().map(|found| found.id).collect();
         let delete = self.accepted.delete_many(doc! { "_id": { "$in": ids } });
         let deleted = bounded(delete.into_future()).await?;

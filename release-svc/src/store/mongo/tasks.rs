@@ -3,7 +3,7 @@
 use futures::TryStreamExt as _;
 use mongodb::{
     Collection,
-    bson::{Document, doc},
+    bson::{Bson, Document, doc},
 };
 use serde::Deserialize;
 use slipway_mesh::store::mongo::{StorageError, bounded, malformed};
@@ -81,7 +81,7 @@ pub(super) async fn assigned(
 /// The stages that find a page. An index leads to the developer's releases, newest first;
 /// each but the first, which `after` may have exhausted, has a task for the page, so one
 /// release more than rows is enough. The tasks of a release are stored in order: nothing
-/// has to be sorted.
+/// has to be sorted, and what is done for each of them does not grow with their number.
 pub(super) fn assigned_pipeline(
     developer: UserId,
     filter: Option<TaskFilter>,
@@ -112,22 +112,29 @@ pub(super) fn assigned_pipeline(
         doc! { "$match": of_release },
         doc! { "$sort": { "_id": -1 } },
         doc! { "$limit": i64::from(rows) + 1 },
-        doc! { "$project": {
-            "name": 1, "tasks": 1, "place": { "$range": [0, { "$size": "$tasks" }] },
-        } },
-        doc! { "$unwind": "$place" },
+        doc! { "$project": { "name": 1, "pair": assigned_pairs(developer) } },
+        doc! { "$unwind": "$pair" },
         doc! { "$project": {
             "name": 1,
-            "task": { "$arrayElemAt": ["$tasks", "$place"] },
-            "previous": { "$cond": [
-                { "$gt": ["$place", 0] },
-                { "$arrayElemAt": ["$tasks", { "$subtract": ["$place", 1] }] },
-                null,
-            ] },
+            "task": { "$arrayElemAt": ["$pair", 0] },
+            "previous": { "$arrayElemAt": ["$pair", 1] },
         } },
         doc! { "$match": of_task },
         doc! { "$limit": i64::from(rows) },
     ]
+}
+
+/// Of a release's tasks, each with the one before it (`null` for the first), those of this
+/// developer: an array of arrays of two.
+fn assigned_pairs(developer: UserId) -> Document {
+    let before = doc! { "$concatArrays": [[Bson::Null], "$tasks"] };
+    // The assignees of the pair: the task's own comes first.
+    let assignee = doc! { "$arrayElemAt": ["$$pair.assignee.id", 0] };
+    doc! { "$filter": {
+        "input": { "$zip": { "inputs": ["$tasks", before] } },
+        "as": "pair",
+        "cond": { "$eq": [assignee, developer.to_string()] },
+    } }
 }
 
 const IN_PROCESS: &str = "IN_PROCESS";

@@ -21,7 +21,10 @@ use slipway_mesh::{
 
 use self::documents::EntryDocument;
 use super::{ActivityStore, Appended, Page, Query};
-use crate::{activity::Activity, store::StoreError};
+use crate::{
+    activity::Activity,
+    store::{StoreError, search::Identified},
+};
 
 const ACTIVITY: &str = "activity";
 
@@ -56,21 +59,14 @@ impl MongoActivityStore {
 
     /// The lowest (1) or highest (-1) number, 0 when the log is empty.
     async fn end(&self, order: i32) -> Result<u64, StorageError> {
-        let entries = self.entries.clone_with_type::<Numbered>();
+        let entries = self.entries.clone_with_type::<Identified<u64>>();
         let find = entries
             .find_one(doc! {})
             .sort(doc! { "_id": order })
             .projection(doc! { "_id": 1 });
         let found = bounded(find.into_future()).await?;
-        Ok(found.map_or(0, |entry| entry.sequence))
+        Ok(found.map_or(0, |entry| entry.id))
     }
-}
-
-/// An entry's number.
-#[derive(Debug, Deserialize)]
-struct Numbered {
-    #[serde(rename = "_id")]
-    sequence: u64,
 }
 
 /// An entry's number and when it was stored.

@@ -17,7 +17,6 @@ use mongodb::{
     Collection,
     bson::{Document, doc, serialize_to_bson},
 };
-use serde::Deserialize;
 use slipway_mesh::{
     bus::Event,
     life::Check,
@@ -30,7 +29,7 @@ use self::documents::{AttemptDocument, NotificationDocument};
 use super::{Backlog, Claim, NotificationStore, Page, Query};
 use crate::{
     notification::{Attempt, Notification, NotificationId},
-    store::StoreError,
+    store::{StoreError, search::Identified},
 };
 
 /// The collection.
@@ -59,13 +58,6 @@ pub(crate) struct MongoNotificationStore {
     notifications: Collection<NotificationDocument>,
 }
 
-/// A notification's id.
-#[derive(Debug, Deserialize)]
-struct Identified {
-    #[serde(rename = "_id")]
-    id: String,
-}
-
 impl MongoNotificationStore {
     /// The notifications in `database`, which has [`INDEXES`].
     pub(crate) fn new(database: &Database) -> Self {
@@ -82,13 +74,14 @@ impl MongoNotificationStore {
         order: Document,
         limit: usize,
     ) -> Result<Vec<String>, StorageError> {
-        let documents = self.notifications.clone_with_type::<Identified>();
+        let documents = self.notifications.clone_with_type::<Identified<String>>();
         let find = documents
             .find(condition)
             .sort(order)
             .limit(i64::try_from(limit).unwrap_or(i64::MAX))
             .projection(doc! { "_id": 1 });
-        let found: Vec<Identified> = bounded(async { find.await?.try_collect().await }).await?;
+        let found: Vec<Identified<String>> =
+            bounded(async { find.await?.try_collect().await }).await?;
         Ok(found.into_iter().map(|found| found.id).collect())
     }
 

@@ -1,36 +1,28 @@
 //! `/chat…`: the assistant.
 
-use std::{convert::Infallible, time::Duration};
+mod answer;
 
 use axum::{
     Json,
-    body::Body,
     extract::State,
     response::{IntoResponse, Response},
 };
-use bytes::Bytes;
-use futures::{Stream, stream};
-use http::{
-    HeaderMap, HeaderName, StatusCode,
-    header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, ETAG},
-};
-use serde_json::json;
-use slipway_mesh::{error::Fault, telemetry::TraceContext};
-use slipway_proto::chat::v1::{
-    self, DeleteSessionRequest, StreamMessageResponse, stream_message_response::Piece,
-};
-use tonic::Streaming;
+use http::{HeaderMap, StatusCode, header::ACCEPT};
+use slipway_proto::chat::v1::{self, DeleteSessionRequest};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::document::{Anywhere, Checked, Protected, WithBody};
+use self::answer::{frames, whole};
+use super::document::{Anywhere, Checked, Protected, Repeatable, WithBody};
 use crate::{
     app::AppState,
-    extract::{Caller, ListParams, PathId, Payload, if_match},
+    etag::{Tagged, if_match},
+    extract::{Caller, ListParams, PathId, Payload},
     model::{
         AssistantAnswer, ChatMessage, ChatSession, HistoryQuery, Id, NewSession, Page, Paging,
         Said, SessionTitle, SessionsQuery, required,
     },
     problem::Problem,
+    sse::{EVENT_STREAM, EventStream},
 };
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
@@ -48,7 +40,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     path = "/chat/session",
     operation_id = "createChatSession",
     tag = "assistant",
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repetition safe")),
+    params(Repeatable),
     request_body = NewSession,
     responses(
         (
@@ -214,7 +206,7 @@ async fn history(
     tag = "assistant",
     params(
         ("sessionId" = Id, Path, description = "Id of the session"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Makes a repetition safe"),
+        Repeatable,
     ),
     request_body = Said,
     responses(
@@ -257,22 +249,19 @@ async fn ask(
     if !wants_stream(&headers) {
         return Ok(Json(whole(pieces).await?).into_response());
     }
-    let headers = [
-        (CONTENT_TYPE, "text/event-stream"),
-        (CACHE_CONTROL, "no-cache"),
-        (HeaderName::from_static("x-accel-buffering"), "no"),
-    ];
     let frames = frames(pieces, app.stream.heartbeat);
-    Ok((headers, Body::from_stream(frames)).into_response())
+    Ok(EventStream(frames).into_response())
 }
 
 /// What the service refuses with when `If-Match` does not match.
 const CHANGED: &str = "SESSION_CHANGED";
 
-fn tagged(session: Option<v1::Session>) -> Result<impl IntoResponse, Problem> {
+fn tagged(session: Option<v1::Session>) -> Result<Tagged<ChatSession>, Problem> {
     let session: ChatSession = required("session", session)?.try_into()?;
-    let tag = format!("\"{}\"", session.revision);
-    Ok(([(ETAG, tag)], Json(session)))
+    Ok(Tagged {
+        revision: session.revision,
+        body: session,
+    })
 }
 
 fn wants_stream(headers: &HeaderMap) -> bool {
@@ -283,64 +272,5 @@ fn wants_stream(headers: &HeaderMap) -> bool {
         .flat_map(|value| value.split(','));
     ranges
         .map(|range| range.split(';').next().unwrap_or_default().trim())
-        .any(|range| range.eq_ignore_ascii_case("text/event-stream"))
-}
-
-/// Waits for the end of the answer.
-async fn whole(mut pieces: Streaming<StreamMessageResponse>) -> Result<AssistantAnswer, Problem> {
-    loop {
-        let piece = pieces.message().await?.ok_or_else(cut_off)?;
-        if let Some(Piece::Answer(answer)) = piece.piece {
-            return Ok(answer.try_into()?);
-        }
-    }
-}
-
-/// A stream that ended before the answer did.
-fn cut_off() -> Fault {
-    Fault::unavailable("The assistant", "its stream ended without an answer")
-}
-
-/// The answer as server-sent events.
-fn frames(
-    pieces: Streaming<StreamMessageResponse>,
-    heartbeat: Duration,
-) -> impl Stream<Item = Result<Bytes, Infallible>> {
-    let trace = TraceContext::current();
-    stream::unfold(Some(pieces), move |left| async move {
-        let mut pieces = left?;
-        let (frame, over) = match tokio::time::timeout(heartbeat, pieces.message()).await {
-            Err(_) => (Bytes::from_static(b": keep-alive\n\n"), false),
-            Ok(piece) => trace.scope(async { frame(piece) }).await,
-        };
-        Some((Ok(frame), (!over).then_some(pieces)))
-    })
-}
-
-/// A piece as it goes over the wire, and whether it is the last one.
-fn frame(piece: Result<Option<StreamMessageResponse>, tonic::Status>) -> (Bytes, bool) {
-    let piece = match piece {
-        Ok(Some(message)) => message.piece,
-        Ok(None) => return (error(cut_off()), true),
-        Err(status) => return (error(status), true),
-    };
-    match piece {
-        Some(Piece::Text(text)) => (event("token", &json!({"text": text}).to_string()), false),
-        Some(Piece::Answer(answer)) => match AssistantAnswer::try_from(answer) {
-            Ok(answer) => (event("done", &json!(answer).to_string()), true),
-            Err(malformed) => (error(malformed), true),
-        },
-        // What a newer service says besides.
-        None => (Bytes::new(), false),
-    }
-}
-
-fn error(problem: impl Into<Problem>) -> Bytes {
-    let body = problem.into().body();
-    event("error", &String::from_utf8_lossy(&body))
-}
-
-/// JSON on one line: a line break within it would be escaped.
-fn event(name: &str, data: &str) -> Bytes {
-    Bytes::from(format!("event: {name}\ndata: {data}\n\n"))
+        .any(|range| range.eq_ignore_ascii_case(EVENT_STREAM))
 }

@@ -1,7 +1,44 @@
-//! What a request is on condition of.
+//! Entity tags (RFC 9110, 8.8.3): the revision of what is answered, in quotes, and what a
+//! request makes of it.
 
-use http::{HeaderMap, header::IF_MATCH};
+use axum::{
+    Json,
+    response::{IntoResponse, Response},
+};
+use http::{
+    HeaderMap,
+    header::{ETAG, IF_MATCH, IF_NONE_MATCH},
+};
+use serde::Serialize;
 use slipway_mesh::error::Fault;
+
+/// The entity tag of this revision.
+pub(crate) fn etag(revision: u64) -> String {
+    format!("\"{revision}\"")
+}
+
+/// An answer with its `ETag`.
+pub(crate) struct Tagged<T> {
+    pub(crate) revision: u64,
+    pub(crate) body: T,
+}
+
+impl<T: Serialize> IntoResponse for Tagged<T> {
+    fn into_response(self) -> Response {
+        ([(ETAG, etag(self.revision))], Json(self.body)).into_response()
+    }
+}
+
+/// Whether the client has this version already (13.1.2: compared weakly).
+pub(crate) fn has_tag(headers: &HeaderMap, tag: &str) -> bool {
+    headers
+        .get_all(IF_NONE_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
+}
 
 /// The revision that `If-Match` names, `least` or above; `None` if it is not there, or is
 /// `*`.

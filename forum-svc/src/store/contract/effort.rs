@@ -1,0 +1,246 @@
+//! What reading takes: how often the store is asked, and how many comments it loads.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+
+use super::*;
+use crate::{
+    comment::position::Stretch,
+    reading::{COUNTED, Listing, PageOf, Scope, descendants},
+    store::{CommentStore, Outline, StoreError},
+};
+use slipway_mesh::page::Page;
+
+const LIMIT: u32 = 50;
+const LEVELS: u32 = 50;
+
+/// Passes everything on to a store, and counts.
+struct Counting {
+    store: Arc<dyn CommentStore>,
+    asked: AtomicUsize,
+    loaded: AtomicUsize,
+    outlined: AtomicUsize,
+}
+
+impl Counting {
+    fn new(stores: &Stores) -> Self {
+        Self {
+            store: Arc::clone(&stores.comments),
+            asked: AtomicUsize::new(0),
+            loaded: AtomicUsize::new(0),
+            outlined: AtomicUsize::new(0),
+        }
+    }
+
+    fn note<T>(&self, what: &AtomicUsize, found: Vec<T>) -> Vec<T> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        what.fetch_add(found.len(), Ordering::Relaxed);
+        found
+    }
+
+    /// How often it was asked, and how many comments and outlines it had to load.
+    fn effort(&self) -> (usize, usize, usize) {
+        let read = |counter: &AtomicUsize| counter.swap(0, Ordering::Relaxed);
+        (read(&self.asked), read(&self.loaded), read(&self.outlined))
+    }
+}
+
+#[async_trait]
+impl CommentStore for Counting {
+    async fn begin(&self, comment: Comment, commit: Commit) -> Result<(), PostError> {
+        self.store.begin(comment, commit).await
+    }
+
+    async fn reply(&self, parent: Placed, reply: Comment, commit: Commit) -> Result<(), PostError> {
+        self.store.reply(parent, reply, commit).await
+    }
+
+    async fn change(&self, before: Comment, after: Comment) -> Result<bool, StoreError> {
+        self.store.change(before, after).await
+    }
+
+    async fn comment(&self, id: CommentId) -> Result<Option<Placed>, StoreError> {
+        let found = self.store.comment(id).await?;
+        Ok(self.note(&self.loaded, Vec::from_iter(found)).pop())
+    }
+
+    async fn comments(&self, ids: Vec<CommentId>) -> Result<Vec<Comment>, StoreError> {
+        let found = self.store.comments(ids).await?;
+        Ok(self.note(&self.loaded, found))
+    }
+
+    async fn range(&self, stretch: Stretch, limit: u32) -> Result<Vec<Placed>, StoreError> {
+        let found = self.store.range(stretch, limit).await?;
+        Ok(self.note(&self.loaded, found))
+    }
+
+    async fn outline(&self, stretch: Stretch, limit: u32) -> Result<Vec<Outline>, StoreError> {
+        let found = self.store.outline(stretch, limit).await?;
+        Ok(self.note(&self.outlined, found))
+    }
+
+    async fn replies(
+        &self,
+        parent: CommentId,
+        after: Option<Ordinal>,
+        limit: u32,
+    ) -> Result<Page<Comment, Ordinal>, StoreError> {
+        self.store.replies(parent, after, limit).await
+    }
+
+    async fn settle(&self, before: Timestamp) -> Result<u64, StoreError> {
+        self.store.settle(before).await
+    }
+}
+
+/// A chain of `chain` replies, then `many` replies to its last comment, each with
+/// `below_each` of its own.
+fn broom(chain: usize, many: usize, below_each: usize) -> Vec<Planted> {
+    let root = draft(TaskId::generate());
+    let position = Position::of_root(root.task, root.id);
+    let mut planted = vec![(root, Ordinal(0), position)];
+    let grow = |planted: &mut Vec<Planted>, parent: usize| {
+        let (above, _, position) = &mut planted[parent];
+        above.reply_count += 1;
+        let number = Ordinal(above.reply_count);
+        let reply = answer(above);
+        let position = position.of_reply(above.id, number);
+        planted.push((reply, number, position));
+        planted.len() - 1
+    };
+    let mut last = 0;
+    for _ in 0..chain {
+        last = grow(&mut planted, last);
+    }
+    for _ in 0..many {
+        let reply = grow(&mut planted, last);
+        for _ in 0..below_each {
+            grow(&mut planted, reply);
+        }
+    }
+    planted
+}
+
+async fn page(
+    store: &Counting,
+    task: TaskId,
+    after: Option<Placed>,
+    levels: Option<u32>,
+) -> Listing {
+    let page = PageOf {
+        scope: Scope::Task(task),
+        after,
+        limit: LIMIT,
+        levels,
+    };
+    assert!(page.can_be(store).await.unwrap());
+    page.read(store).await.unwrap()
+}
+
+pub(in crate::store) async fn a_tree_loads_only_what_it_shows(
+    open: impl Fn() -> Stores,
+    plant: impl AsyncFn(Vec<Planted>),
+) {
+    const MANY: usize = 60;
+    const BELOW_EACH: usize = 100;
+    let stores = open();
+    let planted = broom(LEVELS as usize - 2, MANY, BELOW_EACH);
+    let (task, shown): (_, Vec<_>) = (
+        planted[0].0.task,
+        planted
+            .iter()
+            .filter(|(comment, ..)| comment.depth < LEVELS)
+            .map(|(comment, ..)| comment.id)
+            .collect(),
+    );
+    plant(planted).await;
+    let counting = Counting::new(&stores);
+    let (mut read, mut after) = (Vec::new(), None);
+    loop {
+        let listing = page(&counting, task, after, Some(LEVELS)).await;
+        let (asked, loaded, outlined) = counting.effort();
+        assert_eq!(loaded, listing.comments.len());
+        assert!(asked <= 10, "asked {asked} times");
+        assert!(outlined <= 6 * COUNTED as usize, "{outlined} outlines");
+        assert!(!listing.comments.is_empty() && listing.comments.len() <= LIMIT as usize);
+        for listed in &listing.comments {
+            assert_eq!(listed.cut, listed.comment.depth + 1 == LEVELS);
+            assert!(!listed.cut || listed.descendants as usize == BELOW_EACH);
+        }
+        read.extend(listing.comments.iter().map(|listed| listed.comment.id));
+        if !listing.more {
+            break;
+        }
+        after = Some(load(&stores, *read.last().unwrap()).await);
+    }
+    assert_eq!(read, shown);
+}
+
+pub(in crate::store) async fn many_replies_far_down_are_read_and_counted_at_once(
+    open: impl Fn() -> Stores,
+    plant: impl AsyncFn(Vec<Planted>),
+) {
+    /// So deep that the replies there begin blocks of their own, if they have replies.
+    const CHAIN: usize = 223;
+    const MANY: usize = 1_500;
+    let stores = open();
+    let planted = broom(CHAIN, MANY, 0);
+    let (task, end) = (planted[0].0.task, planted[CHAIN].0.id);
+    assert!(planted[CHAIN + 1].2.key.ends_block());
+    plant(planted).await;
+    let counting = Counting::new(&stores);
+    let listing = page(&counting, task, None, None).await;
+    assert!(listing.comments.iter().all(|l| l.descendants == COUNTED));
+    let (asked, ..) = counting.effort();
+    assert!(asked <= 5, "asked {asked} times");
+
+    let end = load(&stores, end).await;
+    let listing = page(&counting, task, Some(end.clone()), None).await;
+    assert!(listing.more && listing.comments.len() == LIMIT as usize);
+    let (asked, ..) = counting.effort();
+    assert!(asked <= 5, "asked {asked} times");
+
+    let count = descendants(&counting, (&end).into()).await.unwrap();
+    assert_eq!(count, COUNTED);
+    let (asked, ..) = counting.effort();
+    assert!(asked <= 5, "asked {asked} times");
+}
+
+pub(in crate::store) async fn a_page_begins_where_one_can_have_ended(open: impl Fn() -> Stores) {
+    let stores = open();
+    let root = root(&stores).await;
+    let (mut chain, mut last) = (vec![root.comment.id], root.comment.id);
+    for _ in 0..LEVELS + 200 {
+        last = reply_to(&stores, last).await.comment.id;
+        chain.push(last);
+    }
+    let beside = reply_to(&stores, root.comment.id).await;
+    let below = load(&stores, chain[3]).await;
+    let deeper = load(&stores, chain[240]).await;
+    assert!(deeper.position.block != below.position.block);
+    for (at, levels, can_be) in [
+        (chain[4], Some(LEVELS), true),
+        (chain[53], Some(LEVELS), true),
+        (chain[54], Some(LEVELS), false),
+        (chain[240], None, true),
+        (chain[3], None, false),
+        (chain[2], None, false),
+        (beside.comment.id, None, false),
+        (beside.comment.id, Some(LEVELS), false),
+    ] {
+        let page = PageOf {
+            scope: Scope::Below((&below).into()),
+            after: Some(load(&stores, at).await),
+            limit: LIMIT,
+            levels,
+        };
+        let found = page.can_be(&*stores.comments).await.unwrap();
+        assert_eq!(found, can_be, "{at} {levels:?}");
+    }
+    let far = Scope::Below((&deeper).into());
+    for (at, inside) in [(chain[241], true), (chain[240], false), (chain[100], false)] {
+        let at = load(&stores, at).await;
+        assert_eq!(far.contains(&*stores.comments, &at).await.unwrap(), inside);
+    }
+}

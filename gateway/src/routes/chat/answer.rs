@@ -1,0 +1,74 @@
+//! The assistant's answer, as it comes from the service: whole, or piece by piece as
+//! server-sent events.
+
+use std::{convert::Infallible, time::Duration};
+
+use bytes::Bytes;
+use futures::{Stream, stream};
+use serde_json::json;
+use slipway_mesh::{error::Fault, telemetry::TraceContext};
+use slipway_proto::chat::v1::{StreamMessageResponse, stream_message_response::Piece};
+use tonic::Streaming;
+
+use crate::{model::AssistantAnswer, problem::Problem, sse::KEEP_ALIVE};
+
+/// Waits for the end of the answer.
+pub(super) async fn whole(
+    mut pieces: Streaming<StreamMessageResponse>,
+) -> Result<AssistantAnswer, Problem> {
+    loop {
+        let piece = pieces.message().await?.ok_or_else(cut_off)?;
+        if let Some(Piece::Answer(answer)) = piece.piece {
+            return Ok(answer.try_into()?);
+        }
+    }
+}
+
+/// A stream that ended before the answer did.
+fn cut_off() -> Fault {
+    Fault::unavailable("The assistant", "its stream ended without an answer")
+}
+
+/// The answer as server-sent events.
+pub(super) fn frames(
+    pieces: Streaming<StreamMessageResponse>,
+    heartbeat: Duration,
+) -> impl Stream<Item = Result<Bytes, Infallible>> {
+    let trace = TraceContext::current();
+    stream::unfold(Some(pieces), move |left| async move {
+        let mut pieces = left?;
+        let (frame, over) = match tokio::time::timeout(heartbeat, pieces.message()).await {
+            Err(_) => (KEEP_ALIVE, false),
+            Ok(piece) => trace.scope(async { frame(piece) }).await,
+        };
+        Some((Ok(frame), (!over).then_some(pieces)))
+    })
+}
+
+/// A piece as it goes over the wire, and whether it is the last one.
+fn frame(piece: Result<Option<StreamMessageResponse>, tonic::Status>) -> (Bytes, bool) {
+    let piece = match piece {
+        Ok(Some(message)) => message.piece,
+        Ok(None) => return (error(cut_off()), true),
+        Err(status) => return (error(status), true),
+    };
+    match piece {
+        Some(Piece::Text(text)) => (event("token", &json!({"text": text}).to_string()), false),
+        Some(Piece::Answer(answer)) => match AssistantAnswer::try_from(answer) {
+            Ok(answer) => (event("done", &json!(answer).to_string()), true),
+            Err(malformed) => (error(malformed), true),
+        },
+        // What a newer service says besides.
+        None => (Bytes::new(), false),
+    }
+}
+
+fn error(problem: impl Into<Problem>) -> Bytes {
+    let body = problem.into().body();
+    event("error", &String::from_utf8_lossy(&body))
+}
+
+/// JSON on one line: a line break within it would be escaped.
+fn event(name: &str, data: &str) -> Bytes {
+    Bytes::from(format!("event: {name}\ndata: {data}\n\n"))
+}

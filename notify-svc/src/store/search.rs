@@ -1,0 +1,153 @@
+//! Searches of a MongoDB collection that examine a bounded number of documents.
+//!
+//! As in SQLite, the most selective condition chooses the index, the others are checked
+//! on the candidates it yields in the order asked for, and a page examines so many of them
+//! at most: a search that finds little goes on on the next page.
+
+use futures::TryStreamExt as _;
+use mongodb::{
+    Collection,
+    bson::{Document, doc},
+};
+use serde::{Deserialize, de::DeserializeOwned};
+use slipway_mesh::store::mongo::{StorageError, bounded};
+
+use super::{EXAMINED, PAGE_WEIGHT};
+
+/// Documents fetched at a time: a page may end early by its weight.
+const FETCHED: u32 = 100;
+
+/// One page of a search.
+pub(super) struct Search {
+    /// What an index is searched for.
+    candidates: Document,
+    /// What is checked on what it yields; empty if that is nothing.
+    checked: Document,
+    order: Document,
+    limit: u32,
+}
+
+/// What was found.
+pub(super) struct Found<T, I> {
+    pub(super) items: Vec<T>,
+    /// Behind which one the next page goes on, if more may follow.
+    pub(super) next: Option<I>,
+}
+
+/// A document's id.
+#[derive(Debug, Deserialize)]
+pub(super) struct Identified<I> {
+    #[serde(rename = "_id")]
+    pub(super) id: I,
+}
+
+impl Search {
+    /// Of the documents in this range of ids that fit all `conditions`, the most selective
+    /// one first; by id, rising (1) or falling (-1).
+    pub(super) fn new(range: Document, conditions: Vec<Document>, order: i32, limit: u32) -> Self {
+        let mut conditions = conditions.into_iter();
+        let mut candidates = conditions.next().unwrap_or_default();
+        candidates.insert("_id", range);
+        Self {
+            candidates,
+            checked: conditions.flatten().collect(),
+            order: doc! { "_id": order },
+            limit,
+        }
+    }
+
+    /// And that fit a condition which no index serves.
+    pub(super) fn checking(mut self, field: &str, condition: Document) -> Self {
+        self.checked.insert(field, condition);
+        self
+    }
+
+    /// The stages that find the documents of the page, and one more.
+    pub(super) fn pipeline(&self) -> Vec<Document> {
+        let mut stages = vec![
+            doc! { "$match": self.candidates.clone() },
+            doc! { "$sort": self.order.clone() },
+        ];
+        if !self.checked.is_empty() {
+            stages.push(doc! { "$limit": EXAMINED as i64 });
+            stages.push(doc! { "$match": self.checked.clone() });
+        }
+        stages.push(doc! { "$limit": i64::from(self.limit) + 1 });
+        stages
+    }
+
+    /// Finds the page, which ends early when its items weigh too much.
+    ///
+    /// # Errors
+    /// If the server is away, or a document is malformed.
+    pub(super) async fn page<D, T, I>(
+        &self,
+        collection: &Collection<D>,
+        id: impl Fn(&T) -> I,
+        weight: impl Fn(&T) -> usize,
+    ) -> Result<Found<T, I>, StorageError>
+    where
+        D: DeserializeOwned + Send + Sync,
+        T: TryFrom<D, Error = StorageError>,
+        I: DeserializeOwned + Send + Sync,
+    {
+        let found = collection
+            .aggregate(self.pipeline())
+            .batch_size(FETCHED)
+            .with_type::<D>();
+        let (mut items, mut weighs) = (Vec::new(), 0);
+        let more = bounded(async {
+            let mut found = found.await?;
+            while let Some(document) = found.try_next().await? {
+                if items.len() == self.limit as usize || weighs > PAGE_WEIGHT {
+                    return Ok(Ok(true));
+                }
+                let item = match T::try_from(document) {
+                    Ok(item) => item,
+                    Err(malformed) => return Ok(Err(malformed)),
+                };
+                weighs += weight(&item);
+                items.push(item);
+            }
+            Ok(Ok(false))
+        });
+        let next = if more.await?? {
+            items.last().map(id)
+        } else {
+            self.examined(collection).await?
+        };
+        Ok(Found { items, next })
+    }
+
+    /// The last of the candidates that were examined, if there are others behind it.
+    async fn examined<D, I>(&self, collection: &Collection<D>) -> Result<Option<I>, StorageError>
+    where
+        D: Send + Sync,
+        I: DeserializeOwned + Send + Sync,
+    {
+        if self.checked.is_empty() {
+            return Ok(None);
+        }
+        let documents = collection.clone_with_type::<Identified<I>>();
+        let find = documents
+            .find(self.candidates.clone())
+            .sort(self.order.clone())
+            .skip(EXAMINED as u64 - 1)
+            .limit(2)
+            .projection(doc! { "_id": 1 });
+        let mut found: Vec<_> = bounded(async { find.await?.try_collect().await }).await?;
+        Ok((found.len() == 2).then(|| found.swap_remove(0).id))
+    }
+}
+
+/// The pattern that finds a text as it is.
+pub(super) fn literally(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_ascii_punctuation() {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern
+}

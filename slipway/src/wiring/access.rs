@@ -1,0 +1,59 @@
+//! Who is let in: tokens are verified, and every method has a policy.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use slipway_mesh::{
+    access::{AccessLayer, JwksSource, Keyring, Policies, Verifier},
+    grpc::{Link, Outbound, Surround},
+};
+use slipway_proto::{
+    DESCRIPTOR_SET,
+    identity::v1::{GetJwksRequest, identity_service_client::IdentityServiceClient},
+};
+
+use super::mesh::Shared;
+
+/// The keys are asked for within a request: it must not wait for long.
+const JWKS_DEADLINE: Duration = Duration::from_secs(2);
+
+impl Shared<'_> {
+    pub(super) fn verifier_with(&self, keys: &Keyring) -> Arc<Verifier> {
+        let (secret, clock) = (self.secret.clone(), self.clock.clone());
+        Arc::new(Verifier::with_keys(keys.jwks(), secret, clock))
+    }
+
+    pub(super) fn verifier_from(&self, release: Link) -> Arc<Verifier> {
+        let (secret, clock) = (self.secret.clone(), self.clock.clone());
+        Arc::new(Verifier::with_source(
+            Box::new(JwksOf(release)),
+            secret,
+            clock,
+        ))
+    }
+}
+
+pub(super) fn surround(verifier: Arc<Verifier>) -> anyhow::Result<Surround> {
+    let policies = Arc::new(Policies::from_descriptor_set(DESCRIPTOR_SET)?);
+    Ok(Surround::new(AccessLayer::new(policies, verifier)))
+}
+
+/// The public keys, asked of the release service.
+struct JwksOf(Link);
+
+#[async_trait]
+impl JwksSource for JwksOf {
+    async fn fetch(&self) -> Result<jsonwebtoken::jwk::JwkSet, String> {
+        let outbound = Outbound {
+            deadline: Some(JWKS_DEADLINE),
+            ..Outbound::default()
+        };
+        let request = outbound.request(GetJwksRequest {});
+        let mut client = IdentityServiceClient::new(self.0.clone());
+        let answer = tokio::time::timeout(JWKS_DEADLINE, client.get_jwks(request))
+            .await
+            .map_err(|_| "no answer in time".to_owned())?
+            .map_err(|status| status.to_string())?;
+        serde_json::from_str(&answer.into_inner().jwks_json).map_err(|error| error.to_string())
+    }
+}

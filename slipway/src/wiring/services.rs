@@ -1,0 +1,177 @@
+//! Each service with its part of the configuration and what it needs.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use axum::Router;
+use chat_svc::assistant::{Builtin, Ollama, OllamaConfig, SharedAssistant};
+use notify_svc::mail::{FileMailer, SharedMailer, SmtpMailer};
+use release_svc::FirstAdmin;
+use slipway_mesh::{
+    access::{Keyring, ServiceTokens, Verifier},
+    bus::SharedBus,
+    grpc::Link,
+};
+use tonic::service::Routes;
+
+use super::{
+    mesh::{Links, Shared},
+    storage::Storage,
+};
+use crate::config::{Secret, Settings};
+
+impl Shared<'_> {
+    pub(super) async fn release_routes(
+        &self,
+        storage: &Storage,
+        keys: Arc<Keyring>,
+        bus: SharedBus,
+    ) -> anyhow::Result<Routes> {
+        let settings = self.settings;
+        let config = release_svc::Config {
+            token_ttl: settings.token_ttl,
+            allow_admin_registration: settings.allow_admin_registration,
+        };
+        let first_admin = FirstAdmin {
+            username: settings.admin_username.clone(),
+            email: settings.admin_email.clone(),
+            password: settings
+                .admin_password
+                .as_ref()
+                .map(|password| Secret::expose(password).to_owned()),
+        };
+        let dependencies = release_svc::Dependencies {
+            stores: storage.release().await?,
+            bus,
+            keys,
+            clock: self.clock.clone(),
+            background: self.life.background.clone(),
+            health: self.life.health.clone(),
+        };
+        let service = config.build(first_admin, dependencies).await?;
+        if let Some(password) = service.generated_password {
+            // At once: it is known nowhere else.
+            super::ready::announce_admin(&settings.admin_username, &password.0);
+        }
+        Ok(service.routes)
+    }
+
+    pub(super) async fn forum_routes(
+        &self,
+        storage: &Storage,
+        release: Link,
+        bus: SharedBus,
+    ) -> anyhow::Result<Routes> {
+        Ok(forum_svc::build(forum_svc::Dependencies {
+            stores: storage.forum().await?,
+            release,
+            bus,
+            clock: self.clock.clone(),
+            background: self.life.background.clone(),
+            health: self.life.health.clone(),
+        }))
+    }
+
+    pub(super) async fn chat_routes(
+        &self,
+        storage: &Storage,
+        release: Link,
+        bus: SharedBus,
+    ) -> anyhow::Result<Routes> {
+        let settings = self.settings;
+        let assistant: SharedAssistant = match &settings.ollama_url {
+            None => Arc::new(Builtin),
+            Some(url) => Arc::new(Ollama::new(OllamaConfig::new(
+                url,
+                &settings.ollama_model,
+                settings.ollama_num_ctx,
+            ))?),
+        };
+        let config = chat_svc::Config {
+            history: settings.chat_history,
+            concurrency: settings.chat_concurrency as usize,
+            queue: settings.chat_queue as usize,
+            answer_timeout: settings.ollama_timeout,
+            ..chat_svc::Config::default()
+        };
+        Ok(config.build(chat_svc::Dependencies {
+            stores: storage.chat().await?,
+            bus,
+            release,
+            assistant,
+            clock: self.clock.clone(),
+            background: self.life.background.clone(),
+            health: self.life.health.clone(),
+        }))
+    }
+
+    pub(super) async fn notify_routes(
+        &self,
+        storage: &Storage,
+        bus: SharedBus,
+    ) -> anyhow::Result<Routes> {
+        let config = notify_svc::Config {
+            activity_retention: self.settings.activity_retention,
+            notification_retention: self.settings.notification_retention,
+            public_url: self.settings.public_url.clone(),
+            // Files are written as fast as the disk takes them.
+            mail_rate: self
+                .settings
+                .smtp_url
+                .is_some()
+                .then_some(self.settings.mail_rate),
+            mail_connections: self.settings.mail_connections as usize,
+            alert_emails: self.settings.alert_emails.clone().unwrap_or_default(),
+        };
+        Ok(config.build(notify_svc::Dependencies {
+            stores: storage.notify().await?,
+            bus,
+            mailer: mailer(self.settings)?,
+            clock: self.clock.clone(),
+            background: self.life.background.clone(),
+            health: self.life.health.clone(),
+            drain: self.life.drain.clone(),
+        }))
+    }
+
+    pub(super) fn router(&self, links: Links, verifier: Arc<Verifier>) -> Router {
+        let services = ServiceTokens::new(self.secret.clone(), "gateway", self.clock.clone());
+        gateway::Config::default().build(gateway::Dependencies {
+            release: links.release,
+            forum: links.forum,
+            chat: links.chat,
+            notify: links.notify,
+            webhook_secret: self
+                .settings
+                .webhook_secret
+                .as_ref()
+                .map(|secret| Secret::expose(secret).to_owned()),
+            verifier,
+            services: Arc::new(services),
+            background: self.life.background.clone(),
+            drain: self.life.drain.clone(),
+            clock: self.clock.clone(),
+        })
+    }
+}
+
+/// Where mails go: to the mail server, or into the directory `mail` of the data directory.
+fn mailer(settings: &Settings) -> anyhow::Result<SharedMailer> {
+    let from = settings.mail_from.clone();
+    Ok(match &settings.smtp_url {
+        Some(url) => {
+            if url.exposes_password() {
+                tracing::warn!(
+                    "THE MAIL SERVER'S PASSWORD IS SENT UNENCRYPTED: add ?tls=required to smtp_url"
+                );
+            }
+            let authorities = settings.smtp_authorities.as_ref();
+            Arc::new(SmtpMailer::new(url, authorities, from)?)
+        }
+        None => {
+            let dir = settings.data_dir.join("mail");
+            let mailer = FileMailer::new(dir.clone(), from);
+            Arc::new(mailer.with_context(|| format!("{} cannot be made", dir.display()))?)
+        }
+    })
+}
