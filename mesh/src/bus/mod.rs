@@ -27,7 +27,7 @@ pub use embedded::EmbeddedBus;
 pub use event::{Actor, Event};
 #[cfg(feature = "kafka")]
 pub use kafka::{KafkaBus, KafkaConfig};
-pub use publication::{MAX_EVENT, MAX_RECORD, Outcome, Unpublished};
+pub use publication::{MAX_EVENT, Outcome, Unpublished};
 pub use security::Security;
 
 use crate::life::Check;
@@ -74,6 +74,9 @@ pub struct TopicSpec {
     pub name: String,
     /// The number of its partitions.
     pub partitions: u32,
+    /// The largest record that it takes, in bytes, its headers among them; `None`: what the
+    /// broker takes anyway. Of a topic that exists already it is not checked.
+    pub record_bytes: Option<u32>,
 }
 
 impl From<&slipway_proto::events::Topic> for TopicSpec {
@@ -81,6 +84,7 @@ impl From<&slipway_proto::events::Topic> for TopicSpec {
         Self {
             name: topic.name.to_owned(),
             partitions: topic.partitions,
+            record_bytes: None,
         }
     }
 }
@@ -91,10 +95,20 @@ pub enum BusError {
     /// The broker cannot be reached or did not answer in time.
     #[error("the bus is unavailable: {0}")]
     Unavailable(String),
-    /// The request itself is wrong: no such topic, another number of partitions, a record
-    /// that is too large.
+    /// The request itself is wrong: no such topic, another number of partitions.
     #[error("{0}")]
     Refused(String),
+    /// A record is larger than its topic takes. It never will.
+    #[error("a record is too large for its topic: {0}")]
+    TooLarge(String),
+}
+
+impl BusError {
+    /// Whether it comes and goes: what was asked for may succeed when it is asked again.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
 }
 
 /// A bus that can be shared.
@@ -120,8 +134,7 @@ pub trait Bus: Send + Sync + 'static {
     /// published before it: whoever publishes the failed ones again, in order, keeps order.
     ///
     /// # Errors
-    /// If a topic does not exist, a record is larger than [`MAX_RECORD`] or than its topic
-    /// takes, or the bus is away.
+    /// If a topic does not exist or does not take a record of that size, or the bus is away.
     async fn publish(&self, records: Vec<Record>) -> Result<(), Unpublished>;
 
     /// Joins a consumer group. The members of a group share the partitions of `topics`;

@@ -9,11 +9,6 @@ use super::{BusError, Record};
 /// 1,048,588 unless they are told otherwise, and count what is around a record too.
 pub const MAX_EVENT: usize = 1_000_000;
 
-/// What any record may have at most, counted alike. It is more than an event, because what
-/// another program has published, and a consumer puts aside, is as large as the broker let
-/// it be, and gets headers on its way.
-pub const MAX_RECORD: usize = 2 * 1024 * 1024;
-
 impl Record {
     /// Its key, headers and value, in bytes.
     #[must_use]
@@ -24,8 +19,8 @@ impl Record {
     }
 }
 
-/// What became of one record. It is durable; or the bus was not there, and it may be durable
-/// all the same; or it was refused, is not durable, and would be refused again.
+/// What became of one record. It is durable; or the error [is passing](BusError::is_passing),
+/// and it may be durable all the same; or it is not, and would be refused again.
 pub type Outcome = Result<(), BusError>;
 
 /// Not all records were published. To people it says why the first was not.
@@ -89,7 +84,7 @@ impl<'a> InOrder<'a> {
         if let Some(before) = self.away.as_ref().or(before) {
             return Err(before.clone());
         }
-        let done = fits(record).and_then(|()| put());
+        let done = put();
         if let Err(error) = &done {
             self.failed(record, error);
         }
@@ -98,22 +93,11 @@ impl<'a> InOrder<'a> {
 
     /// A record that was put has failed.
     pub(super) fn failed(&mut self, record: &'a Record, error: &BusError) {
-        match error {
-            BusError::Unavailable(_) => self.away = Some(error.clone()),
-            BusError::Refused(_) => {
-                let key = (&*record.topic, &*record.key);
-                self.refused.insert(key, error.clone());
-            }
+        if error.is_passing() {
+            self.away = Some(error.clone());
+        } else {
+            let key = (&*record.topic, &*record.key);
+            self.refused.insert(key, error.clone());
         }
     }
-}
-
-fn fits(record: &Record) -> Result<(), BusError> {
-    let size = record.size();
-    if size <= MAX_RECORD {
-        return Ok(());
-    }
-    let topic = &record.topic;
-    let text = format!("a record of {size} bytes for {topic}: at most {MAX_RECORD} are taken");
-    Err(BusError::Refused(text))
 }

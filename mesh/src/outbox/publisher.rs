@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::{OVERDUE, OutboxStore, Pending, Wake};
 use crate::{
     alarm::{self, Kind},
-    bus::{BusError, Record, SharedBus, consumer::Delay},
+    bus::{Record, SharedBus, consumer::Delay},
     clock::SharedClock,
     life::Background,
     telemetry::metrics as m,
@@ -250,9 +250,11 @@ impl Publishing {
                 continue;
             };
             failed.insert(entry.aggregate);
-            match error {
-                BusError::Refused(reason) => sent.refused.push(Refused { entry, reason }),
-                BusError::Unavailable(_) => sent.away = Some(error.to_string()),
+            let reason = error.to_string();
+            if error.is_passing() {
+                sent.away = Some(reason);
+            } else {
+                sent.refused.push(Refused { entry, reason });
             }
         }
         if !published.is_empty() {

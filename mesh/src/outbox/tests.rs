@@ -64,13 +64,13 @@ impl Bus for Moody {
         self.given.lock().push(records.iter().map(text).collect());
         let mut outcomes: Vec<Outcome> = Vec::new();
         for (n, record) in records.iter().enumerate() {
-            let refused = |n: &usize| matches!(outcomes[*n], Err(BusError::Refused(_)));
+            let refused = |n: &usize| matches!(outcomes[*n], Err(BusError::TooLarge(_)));
             let behind = (0..n).find(|n| records[*n].key == record.key && refused(n));
             let outcome = behind.map_or_else(|| self.mood(record), |n| outcomes[n].clone());
             outcomes.push(outcome);
         }
         let mut all = outcomes.iter();
-        let refused = all.find(|outcome| matches!(outcome, Err(BusError::Refused(_))));
+        let refused = all.find(|outcome| matches!(outcome, Err(BusError::TooLarge(_))));
         if let (true, Some(refused)) = (self.refuses_all, refused.cloned()) {
             outcomes.fill(refused);
         }
@@ -180,7 +180,7 @@ impl Office {
 }
 
 fn too_large() -> BusError {
-    BusError::Refused("too large".into())
+    BusError::TooLarge("it has 2 MB".into())
 }
 
 fn away() -> BusError {

@@ -111,8 +111,10 @@ pub(super) fn append(
     let (mut order, mut outcomes) = (InOrder::default(), Vec::with_capacity(records.len()));
     for record in records {
         let outcome = order.put(record, || appending.append(c, record, now));
-        if let Err(away @ BusError::Unavailable(_)) = outcome {
-            return Err(away);
+        if let Err(error) = &outcome
+            && error.is_passing()
+        {
+            return Err(error.clone());
         }
         outcomes.push(outcome);
     }

@@ -63,7 +63,7 @@ impl Publisher {
                     order.failed(record, error);
                     // What was queued behind it must not overtake it.
                     let leaves_gap = was_queued && last.is_some_and(|last| n < last);
-                    if leaves_gap || matches!(error, BusError::Unavailable(_)) {
+                    if leaves_gap || error.is_passing() {
                         self.end(&line);
                     }
                 }

@@ -5,10 +5,7 @@ use std::{path::Path, time::Duration};
 use rdkafka::{ClientConfig, config::RDKafkaLogLevel};
 
 use super::KafkaConfig;
-use crate::bus::{
-    MAX_RECORD,
-    security::{Security, SignIn, Tls},
-};
+use crate::bus::security::{Security, SignIn, Tls};
 
 /// Any client of the cluster.
 pub(super) fn client(config: &KafkaConfig) -> ClientConfig {
@@ -67,6 +64,11 @@ fn secure(client: &mut ClientConfig, Security { tls, sign_in }: &Security) {
     }
 }
 
+/// Far more than any topic takes unless its operator wants it to: what a topic takes is the
+/// broker's to say, which counts compressed bytes. The library's own limit is below the
+/// brokers', so that a record could be read and not be put aside.
+const LARGEST_RECORD: &str = "67108864";
+
 /// What publishes.
 pub(super) fn producer(config: &KafkaConfig) -> ClientConfig {
     let mut producer = client(config);
@@ -74,12 +76,11 @@ pub(super) fn producer(config: &KafkaConfig) -> ClientConfig {
         .set("enable.idempotence", "true")
         .set("acks", "all")
         .set("compression.type", "lz4")
+        .set("message.max.bytes", LARGEST_RECORD)
         // Keys land in the partitions where Java clients expect them.
         .set("partitioner", "murmur2_random")
         // Events are published as they happen, and a batch arrives all at once anyway.
         .set("linger.ms", "1")
-        // Above what is let through to it, which does not count all that is sent.
-        .set("message.max.bytes", (2 * MAX_RECORD).to_string())
         // For ever: a message that expired alone would leave a gap in front of those
         // behind it. The publisher has a deadline for the whole batch instead.
         .set("message.timeout.ms", "0");

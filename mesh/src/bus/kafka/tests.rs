@@ -2,6 +2,7 @@
 //! and on a real one when `SLIPWAY_TEST_KAFKA` says where it is.
 
 mod faults;
+mod poison;
 
 use std::{
     env,
@@ -29,16 +30,16 @@ const REQUIRED: &str = "SLIPWAY_TEST_REQUIRED";
 
 /// The library's mock cluster of one broker. It lives in a client.
 #[derive(Clone)]
-struct Mock(Arc<BaseProducer>);
+pub(super) struct Mock(Arc<BaseProducer>);
 
 impl Mock {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut config = ClientConfig::new();
         config.set("test.mock.num.brokers", "1");
         Self(Arc::new(config.create().unwrap()))
     }
 
-    fn cluster(&self) -> MockCluster<'_, DefaultProducerContext> {
+    pub(super) fn cluster(&self) -> MockCluster<'_, DefaultProducerContext> {
         self.0.client().mock_cluster().unwrap()
     }
 
@@ -107,7 +108,7 @@ fn mock() -> Option<Stage> {
     Some(Stage::new("", mock.clone(), move || Arc::new(mock.bus())))
 }
 
-/// The real cluster, with names that no other run has.
+/// The real cluster, with names that no other run has; `None`, said aloud, if there is none.
 fn real() -> Option<Stage> {
     let Ok(brokers) = env::var(REAL) else {
         assert!(
@@ -164,7 +165,7 @@ async fn what_the_broker_refuses_is_refused_and_ends_nothing_that_comes_after() 
             bus.publish(vec![stage.record("other", &format!("other {n}"))]),
         );
         let refused = refused.map_err(BusError::from);
-        assert!(matches!(refused, Err(BusError::Refused(_))), "{refused:?}");
+        assert!(matches!(refused, Err(BusError::TooLarge(_))), "{refused:?}");
         published.unwrap();
     }
     let together = vec![
@@ -175,7 +176,7 @@ async fn what_the_broker_refuses_is_refused_and_ends_nothing_that_comes_after() 
     for _ in 0..20 {
         let outcomes = bus.publish(together.clone()).await.unwrap_err().outcomes();
         assert!(
-            matches!(outcomes[1], Err(BusError::Refused(_))),
+            matches!(outcomes[1], Err(BusError::TooLarge(_))),
             "{outcomes:?}"
         );
         assert!(outcomes[2].is_err(), "{outcomes:?}");
