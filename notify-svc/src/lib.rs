@@ -55,7 +55,7 @@ pub mod testing;
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use slipway_mesh::{
-    bus::SharedBus,
+    bus::{SharedBus, TopicSpec, consumer::Host},
     clock::SharedClock,
     life::{Background, Health, Need},
     outbox::{Publisher, Wake},
@@ -99,6 +99,13 @@ pub const SERVICES: &[&str] = &[
     "slipway.notify.v1.TemplateService",
     "slipway.notify.v1.EventService",
 ];
+
+/// The topics that this service's consumers have for themselves. They make them; a process
+/// that has made them before it serves has found out whether it can.
+#[must_use]
+pub fn own_topics() -> Vec<TopicSpec> {
+    jobs::own_topics()
+}
 
 /// How notify-svc behaves.
 #[derive(Debug, Clone)]
@@ -150,6 +157,18 @@ pub struct Dependencies {
     pub drain: CancellationToken,
 }
 
+impl Dependencies {
+    /// What the consumers run on.
+    fn host(&self) -> Host {
+        Host {
+            bus: self.bus.clone(),
+            clock: self.clock.clone(),
+            background: self.background.clone(),
+            health: self.health.clone(),
+        }
+    }
+}
+
 impl Config {
     /// The services of this crate. Begins to consume and to send in the background.
     #[must_use]
@@ -184,23 +203,22 @@ impl Config {
     fn activity(&self, dependencies: &Dependencies) -> ActivityApi {
         let Dependencies {
             stores,
-            bus,
             clock,
             background,
             drain,
             ..
         } = dependencies;
         let (store, newest) = (stores.activity.clone(), Newest::default());
-        Projection::new(store.clone(), newest.clone(), clock.clone()).spawn(bus, clock, background);
+        Projection::new(store.clone(), newest.clone(), clock.clone()).spawn(&dependencies.host());
         Lookout::new(store.clone(), newest.clone()).spawn(background);
         Pruning::new(store.clone(), clock.clone(), self.activity_retention).spawn(background);
         ActivityApi::new(store, newest, drain.clone())
     }
 
     fn send_notifications(&self, dependencies: Dependencies, outbox: Wake) -> (Apis, IncidentApi) {
+        let host = dependencies.host();
         let Dependencies {
             stores,
-            bus,
             mailer,
             clock,
             background,
@@ -234,8 +252,8 @@ impl Config {
         .spawn(&background);
         let apis = Apis::new(&stores, &notifier, outbox);
         Forgetting::new(stores.intake, stores.receipts, clock.clone()).spawn(&background);
-        Recipients::new(stores.recipients.clone()).spawn(&bus, &clock, &background);
-        Notifying::new(notifier.clone()).spawn(&bus, &clock, &background);
+        Recipients::new(stores.recipients.clone()).spawn(&host);
+        Notifying::new(notifier.clone()).spawn(&host);
         let incidents = Arc::new(Incidents::new(
             stores.incidents,
             stores.recipients,
@@ -243,20 +261,14 @@ impl Config {
             mailer,
             self.alert_emails.clone(),
         ));
-        jobs::incidents(&incidents, &bus, &clock, &background);
+        jobs::incidents(&incidents, &host);
         (apis, IncidentApi::new(incidents))
     }
 }
 
 fn dead_letters(dependencies: &Dependencies, outbox: Wake) -> DeadLetterApi {
-    let Dependencies {
-        stores,
-        bus,
-        clock,
-        background,
-        ..
-    } = dependencies;
-    let store = stores.dead_letters.clone();
-    let topics = Desk::new(store.clone(), clock.clone()).spawn(bus, background);
+    let clock = &dependencies.clock;
+    let store = dependencies.stores.dead_letters.clone();
+    let topics = Desk::new(store.clone(), clock.clone()).spawn(&dependencies.host());
     DeadLetterApi::new(Replays::new(store, topics, outbox, clock.clone()))
 }

@@ -119,7 +119,7 @@ pub(crate) struct DeadLetter {
     payload: String,
     /// How `payload` is written.
     payload_encoding: PayloadEncoding,
-    /// Its failures, the first one first.
+    /// Its failures in order: the first one and the last 19.
     history: Vec<Failure>,
     /// What was done with it.
     acts: Vec<Act>,

@@ -37,7 +37,7 @@ pub enum Kind {
     Unreachable,
     /// The bus cannot be reached.
     BusUnreachable,
-    /// A consumer has lost the bus.
+    /// A consumer has not got on for over a minute: it cannot join, put aside or commit.
     ConsumerLost,
     /// A consumer has been trying the same events for over a minute.
     ConsumerStuck,

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, panic, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 use super::{Kind, delivery::is_delivering, raise, resolve};
-use crate::life::{Background, Health};
+use crate::{
+    bus::consumer::standing::DEPENDENCY as CONSUMER,
+    life::{Background, Health},
+};
 
 /// How often dependencies are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -33,7 +36,9 @@ async fn look(health: &Health, stop: &CancellationToken) {
         }
         // What several services need is looked at once for each, and told once.
         let mut away: BTreeMap<&'static str, Option<(&'static str, String)>> = BTreeMap::new();
-        for finding in health.findings().await {
+        let findings = health.findings().await.into_iter();
+        // Consumers raise an alarm themselves, when they have tried for a while.
+        for finding in findings.filter(|finding| finding.dependency != CONSUMER) {
             let known = away.entry(finding.dependency).or_default();
             if known.is_none() {
                 *known = finding.problem.map(|problem| (finding.service, problem));

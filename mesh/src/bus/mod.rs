@@ -72,6 +72,9 @@ pub struct TopicSpec {
     pub name: String,
     /// The number of its partitions.
     pub partitions: u32,
+    /// The largest record that it takes, in bytes, its headers among them; `None`: what the
+    /// broker takes anyway. Of a topic that exists already it is not checked.
+    pub record_bytes: Option<u32>,
 }
 
 impl From<&slipway_proto::events::Topic> for TopicSpec {
@@ -79,6 +82,7 @@ impl From<&slipway_proto::events::Topic> for TopicSpec {
         Self {
             name: topic.name.to_owned(),
             partitions: topic.partitions,
+            record_bytes: None,
         }
     }
 }
@@ -92,6 +96,9 @@ pub enum BusError {
     /// The request itself is wrong: no such topic, another number of partitions.
     #[error("{0}")]
     Refused(String),
+    /// A record is larger than its topic takes. It never will.
+    #[error("a record is too large for its topic: {0}")]
+    TooLarge(String),
 }
 
 /// A bus that can be shared.
@@ -116,7 +123,7 @@ pub trait Bus: Send + Sync + 'static {
     /// error some of them may have been published: publish them all again.
     ///
     /// # Errors
-    /// If a topic does not exist, or the bus is away.
+    /// If a topic does not exist or does not take a record of that size, or the bus is away.
     async fn publish(&self, records: Vec<Record>) -> Result<(), BusError>;
 
     /// Joins a consumer group. The members of a group share the partitions of `topics`;

@@ -63,6 +63,7 @@ impl Stage {
         TopicSpec {
             name: self.name("t"),
             partitions,
+            record_bytes: None,
         }
     }
 
@@ -88,10 +89,12 @@ pub(super) fn record(topic: &str, key: &str, value: &str) -> Record {
 }
 
 pub(super) async fn create(bus: &dyn Bus, topic: &str, partitions: u32) {
-    let name = topic.into();
-    bus.create_topics(&[TopicSpec { name, partitions }])
-        .await
-        .unwrap();
+    let spec = TopicSpec {
+        name: topic.into(),
+        partitions,
+        record_bytes: None,
+    };
+    bus.create_topics(&[spec]).await.unwrap();
 }
 
 /// Exactly `count` deliveries.

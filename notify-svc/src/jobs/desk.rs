@@ -6,11 +6,10 @@ use async_trait::async_trait;
 use slipway_mesh::{
     alarm::{self, Kind},
     bus::{
-        Delivery, SharedBus,
-        consumer::{Collector, DeadLetter, Keeper, collect::KnownTopics, dead},
+        Delivery,
+        consumer::{Collector, DeadLetter, Host, Keeper, collect::KnownTopics, dead},
     },
     clock::SharedClock,
-    life::Background,
 };
 
 use crate::{dead_letter::Filed, metrics as m, store::dead_letters::DeadLetterStore};
@@ -33,13 +32,13 @@ impl Desk {
     }
 
     /// Collects dead letters until told to stop. Returns the topics there are.
-    pub(crate) fn spawn(self, bus: &SharedBus, background: &Background) -> KnownTopics {
+    pub(crate) fn spawn(self, host: &Host) -> KnownTopics {
         let collector = Collector {
             group: GROUP,
             wants: |topic| topic.starts_with(OURS) && dead::is_dead_letter_topic(topic),
             keeper: Arc::new(self),
         };
-        collector.spawn(bus, background)
+        collector.spawn(host)
     }
 }
 

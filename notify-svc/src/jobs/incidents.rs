@@ -3,13 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use slipway_mesh::{
-    bus::{
-        Event, SharedBus,
-        consumer::{Consumer, Failure, Handler, Order, Refusal, Verdict},
-    },
-    clock::SharedClock,
-    life::Background,
+use slipway_mesh::bus::{
+    Event,
+    consumer::{Consumer, Failure, Group, Handler, Host, Order, Refusal, Verdict},
 };
 use slipway_proto::events::{Payload as _, SYSTEM, SystemErrorEvent};
 use tokio_util::sync::CancellationToken;
@@ -17,28 +13,27 @@ use tokio_util::sync::CancellationToken;
 use crate::{incident::Report, incidents::Incidents};
 
 /// The consumer group.
-const GROUP: &str = "incidents";
+pub(super) fn group() -> Group {
+    Group {
+        name: "incidents",
+        topics: vec![SYSTEM.name.to_owned()],
+        order: Order::PerKey,
+    }
+}
 
 /// How often incidents are seen to: what is silent, and what is owed.
 const SEE_TO_EVERY: Duration = Duration::from_secs(5);
 
 /// Takes up what the bus delivers, and sees to the incidents, until told to stop.
-pub(crate) fn spawn(
-    incidents: &Arc<Incidents>,
-    bus: &SharedBus,
-    clock: &SharedClock,
-    background: &Background,
-) {
+pub(crate) fn spawn(incidents: &Arc<Incidents>, host: &Host) {
     incidents.know_configured();
     Consumer {
-        group: GROUP,
-        topics: vec![SYSTEM.name.to_owned()],
-        order: Order::PerKey,
+        group: group(),
         handler: Arc::new(FromBus(Arc::clone(incidents))),
     }
-    .spawn(bus, clock, background);
+    .spawn(host);
     let incidents = Arc::clone(incidents);
-    background.spawn("incidents", move |stop| {
+    host.background.spawn("incidents", move |stop| {
         let incidents = Arc::clone(&incidents);
         async move { see_to(&incidents, &stop).await }
     });

@@ -11,6 +11,8 @@ mod projection;
 mod pruning;
 mod recipients;
 
+use slipway_mesh::bus::{TopicSpec, consumer::Group};
+
 pub(crate) use desk::Desk;
 pub(crate) use forgetting::Forgetting;
 pub(crate) use incidents::spawn as incidents;
@@ -19,3 +21,14 @@ pub(crate) use notifying::Notifying;
 pub(crate) use projection::Projection;
 pub(crate) use pruning::Pruning;
 pub(crate) use recipients::Recipients;
+
+/// The topics that the consumer groups have for themselves.
+pub(crate) fn own_topics() -> Vec<TopicSpec> {
+    let groups = [
+        projection::group(),
+        notifying::group(),
+        recipients::group(),
+        incidents::group(),
+    ];
+    groups.iter().flat_map(Group::own_topics).collect()
+}

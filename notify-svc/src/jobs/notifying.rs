@@ -3,13 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use slipway_mesh::{
-    bus::{
-        Event, SharedBus,
-        consumer::{Consumer, Failure, Handler, Order, Refusal, Verdict},
-    },
-    clock::SharedClock,
-    life::Background,
+use slipway_mesh::bus::{
+    Event,
+    consumer::{Consumer, Failure, Group, Handler, Host, Order, Refusal, Verdict},
 };
 
 use crate::{
@@ -20,7 +16,15 @@ use crate::{
 };
 
 /// The consumer group.
-const GROUP: &str = "notifications";
+pub(super) fn group() -> Group {
+    let topics = audience::TOPICS.iter();
+    Group {
+        name: "notifications",
+        topics: topics.map(|topic| topic.name.to_owned()).collect(),
+        // Nothing here is retryable for one event alone, so no retry topics are needed.
+        order: Order::PerKey,
+    }
+}
 
 /// Makes notifications of what the bus delivers.
 pub(crate) struct Notifying {
@@ -33,16 +37,12 @@ impl Notifying {
     }
 
     /// Consumes until told to stop.
-    pub(crate) fn spawn(self, bus: &SharedBus, clock: &SharedClock, background: &Background) {
-        let topics = audience::TOPICS.iter();
+    pub(crate) fn spawn(self, host: &Host) {
         Consumer {
-            group: GROUP,
-            topics: topics.map(|topic| topic.name.to_owned()).collect(),
-            // Nothing here is retryable for one event alone, so no retry topics are needed.
-            order: Order::PerKey,
+            group: group(),
             handler: Arc::new(self),
         }
-        .spawn(bus, clock, background);
+        .spawn(host);
     }
 
     /// Looks up the types among these events that this process does not know: another may

@@ -6,11 +6,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use slipway_mesh::{
     bus::{
-        Event, SharedBus,
-        consumer::{Consumer, Failure, Handler, Order, Refusal, Verdict},
+        Event,
+        consumer::{Consumer, Failure, Group, Handler, Host, Order, Refusal, Verdict},
     },
     clock::SharedClock,
-    life::Background,
 };
 use slipway_proto::events::TOPICS;
 
@@ -22,7 +21,14 @@ use crate::{
 };
 
 /// The consumer group.
-const GROUP: &str = "activity";
+pub(super) fn group() -> Group {
+    let topics = TOPICS.iter().filter(|topic| is_shown(topic));
+    Group {
+        name: "activity",
+        topics: topics.map(|topic| topic.name.to_owned()).collect(),
+        order: Order::PerKey,
+    }
+}
 
 /// Appends what the bus delivers.
 pub(crate) struct Projection {
@@ -41,18 +47,12 @@ impl Projection {
     }
 
     /// Consumes until told to stop.
-    pub(crate) fn spawn(self, bus: &SharedBus, clock: &SharedClock, background: &Background) {
+    pub(crate) fn spawn(self, host: &Host) {
         Consumer {
-            group: GROUP,
-            topics: TOPICS
-                .iter()
-                .filter(|topic| is_shown(topic))
-                .map(|topic| topic.name.to_owned())
-                .collect(),
-            order: Order::PerKey,
+            group: group(),
             handler: Arc::new(self),
         }
-        .spawn(bus, clock, background);
+        .spawn(host);
     }
 }
 

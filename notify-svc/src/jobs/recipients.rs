@@ -3,20 +3,23 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use slipway_mesh::{
-    bus::{
-        Event, SharedBus,
-        consumer::{Consumer, Failure, Handler, Order, Refusal, Verdict},
-    },
-    clock::SharedClock,
-    life::Background,
+use slipway_mesh::bus::{
+    Event,
+    consumer::{Consumer, Failure, Group, Handler, Host, Order, Refusal, Verdict},
 };
 use slipway_proto::events::USERS;
 
 use crate::{recipients::Recipient, store::recipients::RecipientStore};
 
 /// The consumer group.
-const GROUP: &str = "recipients";
+pub(super) fn group() -> Group {
+    Group {
+        name: "recipients",
+        topics: vec![USERS.name.to_owned()],
+        // The later event of an account has to win.
+        order: Order::PerKey,
+    }
+}
 
 /// Stores the accounts that the bus tells of.
 pub(crate) struct Recipients {
@@ -29,15 +32,12 @@ impl Recipients {
     }
 
     /// Consumes until told to stop.
-    pub(crate) fn spawn(self, bus: &SharedBus, clock: &SharedClock, background: &Background) {
+    pub(crate) fn spawn(self, host: &Host) {
         Consumer {
-            group: GROUP,
-            topics: vec![USERS.name.to_owned()],
-            // The later event of an account has to win.
-            order: Order::PerKey,
+            group: group(),
             handler: Arc::new(self),
         }
-        .spawn(bus, clock, background);
+        .spawn(host);
     }
 }
 

@@ -80,10 +80,7 @@ impl Wall {
 async fn new_bus(dir: &TempDir, file: &str) -> SharedBus {
     let bus = EmbeddedBus::open(&dir.path().join(file), Arc::new(SystemClock)).unwrap();
     let bus: SharedBus = Arc::new(bus);
-    let topics = TOPICS.iter().map(|topic| TopicSpec {
-        name: topic.name.to_owned(),
-        partitions: topic.partitions,
-    });
+    let topics = TOPICS.iter().map(TopicSpec::from);
     bus.create_topics(&topics.collect::<Vec<_>>())
         .await
         .unwrap();

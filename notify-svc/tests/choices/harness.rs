@@ -64,10 +64,7 @@ impl Scene {
         let dir = tempfile::tempdir().unwrap();
         let bus = EmbeddedBus::open(&dir.path().join("bus.db"), Arc::new(SystemClock)).unwrap();
         let bus: SharedBus = Arc::new(bus);
-        let topics = TOPICS.iter().map(|topic| TopicSpec {
-            name: topic.name.to_owned(),
-            partitions: topic.partitions,
-        });
+        let topics = TOPICS.iter().map(TopicSpec::from);
         bus.create_topics(&topics.collect::<Vec<_>>())
             .await
             .unwrap();

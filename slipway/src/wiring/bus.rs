@@ -10,6 +10,7 @@ use slipway_mesh::{
     bus::{BusError, Security, SharedBus, TopicSpec},
     life::{Check, Need},
 };
+
 use slipway_proto::events::Topic;
 
 use super::Life;
@@ -18,7 +19,7 @@ use crate::UsageError;
 /// How often topics are tried to be created while the broker is away.
 const RETRY_EVERY: Duration = Duration::from_secs(1);
 
-/// Kafka at `brokers`, with the topics of this process, created now or as soon as it can
+/// Kafka at `brokers`, with the topics that this process owns, created now or as soon as it can
 /// be reached. Until then `services` serve and say that they are degraded.
 ///
 /// # Errors
@@ -26,12 +27,11 @@ const RETRY_EVERY: Duration = Duration::from_secs(1);
 pub(super) async fn kafka(
     brokers: &str,
     security: &Security,
-    owned: &[Topic],
+    topics: Vec<TopicSpec>,
     services: &[&'static str],
     life: &Life,
 ) -> anyhow::Result<SharedBus> {
     let bus = connect(brokers, security)?;
-    let topics: Vec<_> = owned.iter().map(TopicSpec::from).collect();
     let Err(error) = bus.create_topics(&topics).await else {
         return Ok(bus);
     };
@@ -53,6 +53,11 @@ pub(super) async fn kafka(
         }
     });
     Ok(bus)
+}
+
+/// Topics of events, as they are created.
+pub(super) fn specs(topics: &[Topic]) -> Vec<TopicSpec> {
+    topics.iter().map(TopicSpec::from).collect()
 }
 
 /// A client of Kafka; it need not be there.

@@ -7,15 +7,15 @@ use axum::Router;
 use slipway_mesh::{
     access::{ServiceSecret, ServiceTokens},
     alarm,
-    bus::SharedBus,
+    bus::{SharedBus, TopicSpec},
     clock::{SharedClock, SystemClock},
     grpc::{GrpcServer, Link, Origins, ServiceCheck, Surround},
     life::Need,
 };
-use slipway_proto::events::{CHAT, FORUM, TOPICS, Topic};
+use slipway_proto::events::{CHAT, FORUM, TOPICS};
 use tonic::service::Routes;
 
-use super::{Life, access::surround, data_dir::DataDir, embedded, storage::Storage};
+use super::{Life, access::surround, bus::specs, data_dir::DataDir, embedded, storage::Storage};
 use crate::{cli::Role, config::Settings};
 
 /// What a process serves.
@@ -86,7 +86,8 @@ impl Shared<'_> {
             notify_svc::SERVICES,
         ]
         .concat();
-        let bus = self.bus(&storage, TOPICS, &services).await?;
+        let topics = [specs(TOPICS), notify_svc::own_topics()].concat();
+        let bus = self.bus(&storage, topics, &services).await?;
         let verifier = self.verifier_with(&keys);
         let release = self.release_routes(&storage, keys, bus.clone()).await?;
         let surround = surround(verifier.clone())?;
@@ -116,7 +117,8 @@ impl Shared<'_> {
         let storage = Storage::open(self.settings).await?;
         let keys = storage.keys(self.settings)?;
         self.warn_if_alone("what happens is shown on no wall");
-        let bus = self.bus(&storage, TOPICS, release_svc::SERVICES).await?;
+        let topics = specs(TOPICS);
+        let bus = self.bus(&storage, topics, release_svc::SERVICES).await?;
         let surround = surround(self.verifier_with(&keys))?;
         let routes = self.release_routes(&storage, keys, bus.clone()).await?;
         self.deliver_alarms("release", Some(bus), self.to_notify()?);
@@ -127,7 +129,8 @@ impl Shared<'_> {
     async fn forum(self) -> anyhow::Result<Built> {
         let storage = Storage::open(self.settings).await?;
         self.warn_if_alone("what is discussed is shown on no wall");
-        let bus = self.bus(&storage, &[FORUM], forum_svc::SERVICES).await?;
+        let topics = specs(&[FORUM]);
+        let bus = self.bus(&storage, topics, forum_svc::SERVICES).await?;
         let release = self.remote("release", self.settings.release_url.as_ref())?;
         let surround = surround(self.verifier_from(release.clone()))?;
         let routes = self.forum_routes(&storage, release, bus.clone()).await?;
@@ -139,7 +142,8 @@ impl Shared<'_> {
     async fn chat(self) -> anyhow::Result<Built> {
         let storage = Storage::open(self.settings).await?;
         self.warn_if_alone("its answers are counted nowhere else");
-        let bus = self.bus(&storage, &[CHAT], chat_svc::SERVICES).await?;
+        let topics = specs(&[CHAT]);
+        let bus = self.bus(&storage, topics, chat_svc::SERVICES).await?;
         let release = self.remote("release", self.settings.release_url.as_ref())?;
         let surround = surround(self.verifier_from(release.clone()))?;
         let routes = self.chat_routes(&storage, release, bus.clone()).await?;
@@ -151,7 +155,8 @@ impl Shared<'_> {
     async fn notify(self) -> anyhow::Result<Built> {
         let storage = Storage::open(self.settings).await?;
         self.warn_if_alone("the wall stays empty");
-        let bus = self.bus(&storage, &[], notify_svc::SERVICES).await?;
+        let topics = notify_svc::own_topics();
+        let bus = self.bus(&storage, topics, notify_svc::SERVICES).await?;
         let release = self.remote("release", self.settings.release_url.as_ref())?;
         let surround = surround(self.verifier_from(release))?;
         let routes = self.notify_routes(&storage, bus.clone()).await?;
@@ -237,7 +242,7 @@ impl Shared<'_> {
     async fn bus(
         &self,
         storage: &Storage,
-        owned: &[Topic],
+        owned: Vec<TopicSpec>,
         services: &[&'static str],
     ) -> anyhow::Result<SharedBus> {
         match &self.settings.kafka_brokers {

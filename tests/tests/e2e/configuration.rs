@@ -144,8 +144,21 @@ mod kafka {
         let topic = TopicSpec {
             name: "slipway.users".into(),
             partitions: 2,
+            record_bytes: None,
         };
         let bus = KafkaBus::new(KafkaConfig::new(&backbones.kafka)).unwrap();
+        let of_a_group = TopicSpec {
+            name: "slipway.releases.activity.dlq".into(),
+            partitions: 3,
+            record_bytes: None,
+        };
+        bus.create_topics(&[of_a_group]).await.unwrap();
+        let words = [
+            "Kafka",
+            "slipway.releases.activity.dlq has 3 partitions, not 1",
+        ];
+        refused(&on(&backbones.kafka), &words).await;
+        refused(&on(&backbones.kafka).arg("notify"), &words).await;
         bus.create_topics(&[topic]).await.unwrap();
         let words = ["Kafka", "slipway.users has 2 partitions, not 6"];
         refused(&on(&backbones.kafka), &words).await;

@@ -3,17 +3,15 @@
 //! Unlike a [`super::Consumer`] it refuses nothing, so it has no dead letters of its own:
 //! a record that cannot be stored now is tried again, and nothing overtakes it.
 
-use std::{collections::BTreeSet, ops::ControlFlow, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, ops::ControlFlow, pin::pin, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use futures::FutureExt as _;
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::Delay;
-use crate::{
-    bus::{BusError, Delivery, SharedBus, Subscription},
-    life::Background,
-};
+use super::{Delay, Host, standing::Standing};
+use crate::bus::{BusError, Delivery, SharedBus, Subscription};
 
 /// Records kept in one write at most. They may be large: whole payloads with headers.
 const BATCH: usize = 50;
@@ -46,15 +44,16 @@ pub struct Collector {
 
 impl Collector {
     /// Collects in the background until told to stop. Returns the topics it sees.
-    pub fn spawn(self, bus: &SharedBus, background: &Background) -> KnownTopics {
+    pub fn spawn(self, host: &Host) -> KnownTopics {
         let (seen, known) = watch::channel(None);
         let group = self.group;
         let run = Arc::new(Run {
             collector: self,
-            bus: bus.clone(),
+            bus: host.bus.clone(),
             seen,
+            standing: host.standing(group),
         });
-        background.spawn(group, move |stop| {
+        host.background.spawn(group, move |stop| {
             let run = Arc::clone(&run);
             async move { run.until_stopped(&stop).await }
         });
@@ -66,6 +65,7 @@ struct Run {
     collector: Collector,
     bus: SharedBus,
     seen: watch::Sender<Option<BTreeSet<String>>>,
+    standing: Arc<Standing<()>>,
 }
 
 impl Run {
@@ -74,7 +74,8 @@ impl Run {
         while !stop.is_cancelled() {
             if let Err(error) = self.collect(&mut delay, stop).await {
                 let group = self.collector.group;
-                tracing::warn!(group, %error, "the collector lost the bus");
+                tracing::warn!(group, %error, "the collector joins again");
+                self.standing.failed((), error.to_string());
                 if delay.wait(stop).await.is_break() {
                     return;
                 }
@@ -90,6 +91,7 @@ impl Run {
         } else {
             Some(self.bus.subscribe(self.collector.group, &wanted).await?)
         };
+        let mut quiet = pin!(self.standing.quiet(&()).fuse());
         let mut look_at = Instant::now() + LOOK_EVERY;
         loop {
             let batch = tokio::select! {
@@ -103,14 +105,16 @@ impl Run {
                     continue;
                 }
                 batch = next(&mut member) => batch?,
+                () = &mut quiet => Vec::new(),
             };
-            delay.reset();
-            if self.keep(&batch, stop).await.is_break() {
-                break;
-            }
-            if let Some(member) = &mut member {
+            if let (Some(member), false) = (&mut member, batch.is_empty()) {
+                if self.keep(&batch, stop).await.is_break() {
+                    break;
+                }
                 member.commit(&batch).await?;
             }
+            delay.reset();
+            self.standing.got_on(&());
         }
         if let Some(member) = member {
             member.leave().await;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::letter::{ATTEMPTS, Attempt, CAUSE, Letter, ORIGIN_TOPIC, REASON};
+use super::letter::{Attempt, CAUSE, Letter, ORIGIN_TOPIC, REASON};
 use crate::bus::{Delivery, Record};
 
 /// What the names of dead-letter topics end with.
@@ -27,7 +27,7 @@ pub struct DeadLetter {
     pub reason: String,
     /// How often it has failed.
     pub attempts: u32,
-    /// Its failures, the first one first.
+    /// Its failures, the first one and the last ones, in order.
     pub history: Vec<Attempt>,
     /// The replay that it has come back from.
     pub replay: Option<Uuid>,
@@ -63,14 +63,13 @@ impl DeadLetter {
         };
         letter.record.topic = origin;
         let text = |name| found.header(name).unwrap_or_default().to_owned();
-        let attempts = found.header(ATTEMPTS).and_then(|text| text.parse().ok());
         Self {
             group,
             partition: letter.partition,
             offset: letter.offset,
             cause: text(CAUSE),
             reason: text(REASON),
-            attempts: attempts.unwrap_or(0),
+            attempts: letter.attempts,
             replay: letter.replay.as_deref().and_then(|id| id.parse().ok()),
             history: letter.history,
             record: letter.record,
@@ -111,6 +110,7 @@ impl DeadLetter {
             record,
             partition: self.partition,
             offset: self.offset,
+            attempts: self.attempts,
             history: self.history.clone(),
             replay: Some(replay.to_string()),
             due: None,

@@ -24,7 +24,7 @@ pub const ATTEMPTS: &str = "slipway-attempts";
 pub const FIRST_FAILURE: &str = "slipway-first-failure";
 /// Why it failed the last time.
 pub const LAST_ERROR: &str = "slipway-last-error";
-/// Every failure as JSON: `[{"at": …, "error": …}, …]`.
+/// Its failures as JSON, the first one and the last ones: `[{"at": …, "error": …}, …]`.
 pub const HISTORY: &str = "slipway-attempt-history";
 /// When it is to be tried again.
 pub const DUE: &str = "slipway-retry-due";
@@ -47,6 +47,10 @@ const OWN: &[&str] = &[
 
 /// Characters of an error that are kept: headers are not made for stack traces.
 const ERROR_CHARS: usize = 500;
+
+/// Failures that are kept: the first one and the last ones. A letter may be replayed again
+/// and again.
+const HISTORY_LENGTH: usize = 20;
 
 /// The kinds of reasons that make a dead letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,6 +106,8 @@ pub(super) struct Letter {
     pub(super) record: Record,
     pub(super) partition: u32,
     pub(super) offset: u64,
+    /// How often it has failed.
+    pub(super) attempts: u32,
     pub(super) history: Vec<Attempt>,
     pub(super) replay: Option<String>,
     pub(super) due: Option<Timestamp>,
@@ -114,6 +120,7 @@ impl Letter {
             record: delivery.record.clone(),
             partition: delivery.partition,
             offset: delivery.offset,
+            attempts: 0,
             history: Vec::new(),
             replay: None,
             due: None,
@@ -126,6 +133,7 @@ impl Letter {
         let record = &delivery.record;
         let number = |name| record.header(name).and_then(|text| text.parse().ok());
         let history = record.header(HISTORY).map(serde_json::from_str);
+        let history: Vec<_> = history.and_then(Result::ok).unwrap_or_default();
         let mut original = record.clone();
         if let Some(topic) = record.header(ORIGIN_TOPIC) {
             original.topic = topic.to_owned();
@@ -136,7 +144,8 @@ impl Letter {
         Self {
             partition: number(ORIGIN_PARTITION).map_or(delivery.partition, |n| n as u32),
             offset: number(ORIGIN_OFFSET).unwrap_or(delivery.offset),
-            history: history.and_then(Result::ok).unwrap_or_default(),
+            attempts: number(ATTEMPTS).unwrap_or(history.len() as u64) as u32,
+            history,
             replay: record.header(REPLAY).map(str::to_owned),
             due: record.header(DUE).and_then(|text| text.parse().ok()),
             record: original,
@@ -150,10 +159,12 @@ impl Letter {
 
     /// Notes a failure.
     pub(super) fn failed(&mut self, at: Timestamp, error: &str) {
-        self.history.push(Attempt {
-            at,
-            error: error.chars().take(ERROR_CHARS).collect(),
-        });
+        self.attempts = self.attempts.saturating_add(1);
+        let error = shortened(error);
+        self.history.push(Attempt { at, error });
+        if self.history.len() > HISTORY_LENGTH {
+            self.history.remove(1);
+        }
     }
 
     /// The record for a retry topic.
@@ -175,7 +186,7 @@ impl Letter {
             dead_letter_topic(&self.record.topic, group),
             [
                 (CAUSE, cause.as_str().to_owned()),
-                (REASON, reason.to_owned()),
+                (REASON, shortened(reason)),
             ],
         )
     }
@@ -186,7 +197,7 @@ impl Letter {
         add(ORIGIN_TOPIC, self.record.topic.clone());
         add(ORIGIN_PARTITION, self.partition.to_string());
         add(ORIGIN_OFFSET, self.offset.to_string());
-        add(ATTEMPTS, self.history.len().to_string());
+        add(ATTEMPTS, self.attempts.to_string());
         if let (Some(first), Some(last)) = (self.history.first(), self.history.last()) {
             add(FIRST_FAILURE, format!("{:.3}", first.at));
             add(LAST_ERROR, last.error.clone());
@@ -206,6 +217,10 @@ impl Letter {
             value: self.record.value.clone(),
         }
     }
+}
+
+fn shortened(error: &str) -> String {
+    error.chars().take(ERROR_CHARS).collect()
 }
 
 /// The time that is `wait` after `now`.
@@ -244,7 +259,7 @@ mod tests {
         assert_eq!(returned.record, delivery().record);
         assert_eq!(returned.due(), Some(due));
         returned.failed(due, &"x".repeat(2 * ERROR_CHARS));
-        let dead = returned.dead("g", Cause::Exhausted, "too often");
+        let dead = returned.dead("g", Cause::Exhausted, &"too often ".repeat(1000));
         assert_eq!(dead.topic, "t.g.dlq");
         for (name, value) in [
             (ORIGIN_TOPIC, "t"),
@@ -253,11 +268,29 @@ mod tests {
             (ATTEMPTS, "2"),
             (FIRST_FAILURE, "1970-01-01T00:00:00.000Z"),
             (CAUSE, "exhausted"),
-            (REASON, "too often"),
         ] {
             assert_eq!(dead.header(name), Some(value), "{name}");
         }
         assert_eq!(dead.header(LAST_ERROR).map(str::len), Some(ERROR_CHARS));
+        assert_eq!(dead.header(REASON).map(str::len), Some(ERROR_CHARS));
         assert_eq!(dead.header(DUE), None);
+    }
+
+    #[test]
+    fn of_many_failures_the_first_and_the_last_are_kept_and_all_are_counted() {
+        let mut letter = Letter::new(&delivery());
+        let failures = 3 * HISTORY_LENGTH;
+        for failure in 0..failures {
+            letter.failed(Timestamp::UNIX_EPOCH, &failure.to_string());
+            let record = letter.dead("g", Cause::Poison, "never");
+            letter = Letter::returned(&Delivery {
+                record,
+                ..delivery()
+            });
+        }
+        let errors: Vec<_> = letter.history.iter().map(|a| a.error.as_str()).collect();
+        assert_eq!(errors.len(), HISTORY_LENGTH);
+        assert_eq!((errors[0], errors[1]), ("0", "41"));
+        assert_eq!(letter.attempts as usize, failures);
     }
 }

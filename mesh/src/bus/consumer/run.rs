@@ -1,20 +1,21 @@
-//! The loop of one member: take a batch, have it settled, put aside what was refused,
+//! The loop of one member: take a batch, have it settled, have what was refused put aside,
 //! commit.
 
-use std::{collections::HashMap, ops::ControlFlow, sync::Arc};
+use std::{collections::HashMap, ops::ControlFlow, pin::pin, sync::Arc};
 
+use futures::FutureExt as _;
 use jiff::Timestamp;
 use serde::de::IgnoredAny;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Consumer, Delay,
-    letter::{Cause, Letter, due, retry_topic},
-    settle::{Fate, INCIDENT_AFTER, Item, Refused},
+    Consumer, Delay, Group,
+    aside::{self, Aside},
+    letter::{Cause, Letter, retry_topic},
+    settle::{Fate, Item, Refused},
+    standing::Standing,
 };
 use crate::{
-    alarm::{self, Kind},
     bus::{BusError, Delivery, Event, Record, SharedBus, Subscription},
     clock::SharedClock,
     telemetry::metrics as m,
@@ -24,7 +25,7 @@ use crate::{
 const BATCH: usize = 500;
 
 /// Where a member's records come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Source {
     /// The topics themselves.
     Topics,
@@ -38,6 +39,7 @@ pub(super) struct Run {
     pub(super) source: Source,
     pub(super) bus: SharedBus,
     pub(super) clock: SharedClock,
+    pub(super) standing: Arc<Standing<Source>>,
     pub(super) stop: CancellationToken,
 }
 
@@ -47,47 +49,49 @@ type Flow = ControlFlow<()>;
 impl Run {
     /// Consumes until told to stop, joining again whenever the bus was lost.
     pub(super) async fn until_stopped(&self) {
-        let (mut delay, mut lost) = (Delay::default(), None);
-        let group = self.consumer.group;
-        while let Err(error) = self.consume(&mut delay, &mut lost).await {
-            tracing::warn!(group, source = ?self.source, %error, "the consumer lost the bus");
-            if lost.get_or_insert_with(Instant::now).elapsed() >= INCIDENT_AFTER {
-                let text =
-                    format!("the consumers of {group} have been without the bus for a minute");
-                alarm::raise(Kind::ConsumerLost, group, &text);
-            }
+        let mut delay = Delay::default();
+        let group = self.consumer.group.name;
+        while let Err(error) = self.consume(&mut delay).await {
+            tracing::warn!(group, source = ?self.source, %error, "the consumer joins again");
+            self.standing.failed(self.source, error.to_string());
             if delay.wait(&self.stop).await.is_break() {
                 return;
             }
         }
     }
 
-    async fn consume(&self, delay: &mut Delay, lost: &mut Option<Instant>) -> Result<(), BusError> {
+    async fn consume(&self, delay: &mut Delay) -> Result<(), BusError> {
         let mut subscription = tokio::select! {
             () = self.stop.cancelled() => return Ok(()),
             joined = self.join() => joined?,
         };
+        let mut quiet = pin!(self.standing.quiet(&self.source).fuse());
         loop {
             let batch = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => break,
                 batch = subscription.next(BATCH) => batch?,
+                () = &mut quiet => Vec::new(),
             };
-            delay.reset();
-            if lost.take().is_some() {
-                alarm::resolve(Kind::ConsumerLost, self.consumer.group);
-            }
-            if self.batch(&mut *subscription, batch).await?.is_break() {
+            if !batch.is_empty() && self.batch(&mut *subscription, batch).await?.is_break() {
                 break;
             }
+            // Not before: what cannot be put aside or committed comes again and again.
+            delay.reset();
+            self.standing.got_on(&self.source);
         }
         subscription.leave().await;
         Ok(())
     }
 
     async fn join(&self) -> Result<Box<dyn Subscription>, BusError> {
-        let Consumer { group, topics, .. } = &*self.consumer;
-        self.bus.create_topics(&self.consumer.own_topics()).await?;
+        let Group {
+            name: group,
+            topics,
+            ..
+        } = &self.consumer.group;
+        let own = self.consumer.group.own_topics();
+        self.bus.create_topics(&own).await?;
         match self.source {
             Source::Topics => self.bus.subscribe(group, topics).await,
             Source::Tier(tier) => {
@@ -159,56 +163,21 @@ impl Run {
             return Ok(Flow::Break(()));
         };
         refused.extend(settled.refused);
-        let aside: Vec<_> = refused.into_iter().map(|r| self.put_aside(r)).collect();
-        if !aside.is_empty() {
-            self.bus.publish(aside).await?;
-        }
+        self.put_aside(refused).await?;
         subscription.commit(deliveries).await?;
         self.count(&settled.handled);
         Ok(Flow::Continue(()))
     }
 
-    /// The record that a refused one becomes: for the next retry topic, or, behind the
-    /// last, a dead letter.
-    fn put_aside(&self, refused: Refused) -> Record {
-        let Refused {
-            mut letter,
-            fate,
-            reason,
-        } = refused;
-        let (group, topic) = (self.consumer.group, letter.record.topic.clone());
-        let now = self.clock.now();
-        letter.failed(now, &reason);
-        let tier = match self.source {
-            Source::Topics => 1,
-            Source::Tier(tier) => tier + 1,
-        };
-        let cause = match (fate, self.consumer.order.tiers().get(tier - 1)) {
-            (Fate::Retry, Some(wait)) => {
-                tracing::warn!(group, topic, tier, reason, "an event is tried again later");
-                metrics::counter!(m::EVENTS_DEFERRED, "group" => group, "tier" => tier.to_string())
-                    .increment(1);
-                return letter.retry(group, tier, due(now, *wait));
-            }
-            (Fate::Retry, None) => Cause::Exhausted,
-            (Fate::Dead(cause), _) => cause,
-        };
-        tracing::error!(
-            group,
-            topic,
-            reason,
-            cause = cause.as_str(),
-            "an event is a dead letter"
-        );
-        metrics::counter!(
-            m::EVENTS_DEAD, "group" => group, "topic" => topic, "cause" => cause.as_str()
-        )
-        .increment(1);
-        letter.dead(group, cause, &reason)
+    async fn put_aside(&self, refused: Vec<Refused>) -> Result<(), BusError> {
+        let (group, now) = (&self.consumer.group, self.clock.now());
+        let aside = refused.into_iter();
+        let aside = aside.map(|refused| Aside::new(refused, self.source, group.order, now));
+        aside::put(&self.bus, group.name, aside.collect()).await
     }
 
     fn count(&self, events: &[Event]) {
-        let (group, now) = (self.consumer.group, self.clock.now());
+        let (group, now) = (self.consumer.group.name, self.clock.now());
         for event in events {
             let topic = event.topic.clone();
             metrics::counter!(m::EVENTS_CONSUMED, "group" => group, "topic" => topic).increment(1);

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 /// How often the log says that a batch waits.
 const SAY_EVERY: Duration = Duration::from_secs(10);
 
-/// From then on a batch that waits, or a consumer that is without the bus, is an incident.
+/// From then on a batch that waits, or a consumer that does not get on, is an incident.
 pub(super) const INCIDENT_AFTER: Duration = Duration::from_secs(60);
 
 /// An event of a batch and the record it came in.
@@ -115,7 +115,7 @@ impl Consumer {
 
     /// Tries again and again while what fails is not the events.
     async fn try_until_settled(&self, events: &[Event], stop: &CancellationToken) -> Outcome {
-        let mut hold = Hold::new(self.group);
+        let mut hold = Hold::new(self.group.name);
         loop {
             let handled = AssertUnwindSafe(self.handler.handle(events)).catch_unwind();
             let reason = match handled.await {
@@ -146,7 +146,7 @@ impl Consumer {
         let out = refusals
             .into_iter()
             .filter(|r| events.iter().any(|event| event.id == r.event_id))
-            .filter(|r| r.verdict == Verdict::Poison || self.order != Order::PerKey)
+            .filter(|r| r.verdict == Verdict::Poison || self.group.order != Order::PerKey)
             .collect();
         (out, reason)
     }

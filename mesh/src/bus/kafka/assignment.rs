@@ -31,6 +31,16 @@ pub(super) type Offsets = BTreeMap<Partition, u64>;
 pub(super) struct Assignment {
     owned: BTreeMap<Partition, Progress>,
     buffer: VecDeque<Delivery>,
+    /// The payloads in the buffer.
+    bytes: usize,
+}
+
+/// What waits to be handled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Waiting {
+    pub(super) records: usize,
+    /// Of their payloads.
+    pub(super) bytes: usize,
 }
 
 /// Offsets to go on at, since the partition became this member's; 0 is nothing yet.
@@ -60,25 +70,31 @@ impl Assignment {
         let owned = &self.owned;
         self.buffer
             .retain(|delivery| owned.contains_key(&Partition::of(delivery)));
+        self.bytes = payloads(&self.buffer);
         done
     }
 
     /// A record has arrived.
     pub(super) fn push(&mut self, delivery: Delivery) {
         if self.owned.contains_key(&Partition::of(&delivery)) {
+            self.bytes += delivery.record.value.len();
             self.buffer.push_back(delivery);
         }
     }
 
-    /// How many records wait.
-    pub(super) fn waiting(&self) -> usize {
-        self.buffer.len()
+    /// How much waits.
+    pub(super) fn waiting(&self) -> Waiting {
+        Waiting {
+            records: self.buffer.len(),
+            bytes: self.bytes,
+        }
     }
 
     /// Hands out what waits, at most `max`.
     pub(super) fn take(&mut self, max: usize) -> Vec<Delivery> {
         let count = max.min(self.buffer.len());
         let batch: Vec<_> = self.buffer.drain(..count).collect();
+        self.bytes -= payloads(&batch);
         for delivery in &batch {
             if let Some(progress) = self.owned.get_mut(&Partition::of(delivery)) {
                 progress.handed = delivery.offset + 1;
@@ -115,6 +131,13 @@ impl Assignment {
             }
         }
     }
+}
+
+fn payloads<'a>(deliveries: impl IntoIterator<Item = &'a Delivery>) -> usize {
+    let sizes = deliveries
+        .into_iter()
+        .map(|delivery| delivery.record.value.len());
+    sizes.sum()
 }
 
 #[cfg(test)]
@@ -165,10 +188,16 @@ mod tests {
         assignment.finish(&batch);
         let done = assignment.revoke(&[partition(0)]);
         assert_eq!(done, [(partition(0), 1)].into());
-        assert_eq!(assignment.waiting(), 2);
+        let waiting = assignment.waiting();
+        assert_eq!((waiting.records, waiting.bytes), (2, 2));
         assert!(assignment.take(9).iter().all(|d| d.partition == 1));
         assignment.push(delivery(0, 7));
-        assert_eq!(assignment.waiting(), 0, "a late record is dropped too");
+        let waiting = assignment.waiting();
+        assert_eq!(
+            (waiting.records, waiting.bytes),
+            (0, 0),
+            "a late record is dropped too"
+        );
     }
 
     #[test]

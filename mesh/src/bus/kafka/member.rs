@@ -3,7 +3,7 @@
 //! What arrives is put into a buffer by the thread in [`poller`](super::poller); the
 //! member hands it out and commits what is done.
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{panic, sync::Arc, thread, time::Duration};
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -22,7 +22,10 @@ use super::{
     poller::{Context, GroupConsumer, Poller},
     run_blocking, settings,
 };
-use crate::bus::{BusError, Delivery, Subscription};
+use crate::{
+    bus::{BusError, Delivery, Subscription},
+    grpc::panic_text,
+};
 
 /// A commit that meets a rebalance is tried again when that is over.
 const COMMIT_TRIES: u32 = 100;
@@ -69,10 +72,11 @@ impl Member {
         consumer.subscribe(&topics.iter().map(String::as_str).collect::<Vec<_>>())?;
         let (stop, (left, gone)) = (CancellationToken::new(), oneshot::channel());
         let poller = Poller::new(Arc::clone(&shared), Arc::clone(&consumer), stop.clone());
+        let guard = Arc::clone(&shared);
         thread::Builder::new()
             .name("kafka-consumer".into())
             .spawn(move || {
-                poller.run();
+                guard.guard(|| poller.run());
                 // Whoever waited may have given up.
                 let _ = left.send(());
             })
@@ -147,6 +151,16 @@ impl Shared {
         Err(BusError::Unavailable("the group is rebalancing".into()))
     }
 
+    /// Does `work`. If it panics the member has to join again: nobody else would tell it
+    /// that nothing comes any more.
+    pub(super) fn guard(&self, work: impl FnOnce()) {
+        if let Err(panic) = panic::catch_unwind(panic::AssertUnwindSafe(work)) {
+            let text = format!("the consumer's thread panicked: {}", panic_text(&*panic));
+            tracing::error!("{text}");
+            self.fail(BusError::Unavailable(text));
+        }
+    }
+
     /// The member has to join again.
     pub(super) fn fail(&self, error: BusError) {
         self.state.lock().failure = Some(error);
@@ -176,4 +190,21 @@ fn rebalancing(error: &KafkaError) -> bool {
             Code::RebalanceInProgress | Code::IllegalGeneration | Code::UnknownMemberId
         )
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_member_whose_thread_panics_is_told() {
+        let mock = crate::bus::kafka::tests::Mock::new();
+        mock.cluster().create_topic("t", 1, 1).unwrap();
+        let config = KafkaConfig::new(mock.cluster().bootstrap_servers());
+        let mut member = Member::join(&config, "g", &["t".to_owned()]).unwrap();
+        let shared = Arc::clone(&member.shared);
+        thread::spawn(move || shared.guard(|| panic!("a strange record")));
+        let failed = member.next(1).await.unwrap_err().to_string();
+        assert!(failed.contains("a strange record"), "{failed}");
+    }
 }

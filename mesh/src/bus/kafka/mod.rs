@@ -9,12 +9,14 @@
 //! | [`assignment`] | which partitions are this member's and how far it is: pure |
 //! | [`topics`] | creating and checking topics |
 //! | [`record`] | records to messages and back |
+//! | [`headers`] | a message's headers, whatever their bytes are |
 //!
 //! The library does its own input and output on its own threads and connects again by
 //! itself. What would block a thread of the runtime runs on a blocking one.
 
 mod assignment;
 mod context;
+mod headers;
 mod member;
 mod poller;
 mod publisher;
@@ -172,6 +174,9 @@ impl From<KafkaError> for BusError {
     fn from(error: KafkaError) -> Self {
         match error.rdkafka_error_code() {
             Some(
+                Code::MessageSizeTooLarge | Code::InvalidMessageSize | Code::MessageBatchTooLarge,
+            ) => Self::TooLarge(error.to_string()),
+            Some(
                 Code::UnknownTopic
                 | Code::UnknownTopicOrPartition
                 | Code::UnknownPartition
@@ -180,8 +185,6 @@ impl From<KafkaError> for BusError {
                 | Code::InvalidReplicationFactor
                 | Code::InvalidConfig
                 | Code::InvalidArgument
-                | Code::InvalidMessageSize
-                | Code::MessageSizeTooLarge
                 | Code::PolicyViolation
                 | Code::TopicAuthorizationFailed
                 | Code::GroupAuthorizationFailed

@@ -17,16 +17,22 @@ use rdkafka::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    assignment::Partition,
+    assignment::{Partition, Waiting},
     context,
     member::{Shared, commit},
     record,
 };
 
-/// With so many records waiting, nothing more is fetched …
-const PAUSE_AT: usize = 2000;
+/// With so many records or bytes waiting, nothing more is fetched …
+const PAUSE_AT: Waiting = Waiting {
+    records: 2000,
+    bytes: 16 * 1024 * 1024,
+};
 /// … until there are only so many.
-const RESUME_AT: usize = 500;
+const RESUME_AT: Waiting = Waiting {
+    records: 500,
+    bytes: 4 * 1024 * 1024,
+};
 
 /// How soon the thread sees that the buffer has room again, or that it is to end.
 const POLL: Duration = Duration::from_millis(50);
@@ -142,8 +148,9 @@ impl Poller {
     /// with the others.
     fn regulate(&mut self) {
         let waiting = self.shared.state.lock().assignment.waiting();
-        let pause = waiting >= PAUSE_AT;
-        let resume = self.paused && waiting <= RESUME_AT;
+        let pause = waiting.records >= PAUSE_AT.records || waiting.bytes >= PAUSE_AT.bytes;
+        let few = waiting.records <= RESUME_AT.records && waiting.bytes <= RESUME_AT.bytes;
+        let resume = self.paused && few;
         if !pause && !resume {
             return;
         }

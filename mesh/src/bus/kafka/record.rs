@@ -4,10 +4,11 @@
 use bytes::Bytes;
 use rdkafka::{
     Message as _,
-    message::{BorrowedMessage, Header, Headers as _, OwnedHeaders},
+    message::{BorrowedMessage, Header, OwnedHeaders},
     producer::FutureRecord,
 };
 
+use super::headers;
 use crate::bus::{Delivery, Record};
 
 pub(super) fn to_message(record: &Record) -> FutureRecord<'_, str, [u8]> {
@@ -31,17 +32,11 @@ pub(super) fn to_message(record: &Record) -> FutureRecord<'_, str, [u8]> {
 /// consumer runner judges it.
 pub(super) fn from_message(message: &BorrowedMessage<'_>) -> Delivery {
     let text = |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or_default()).into();
-    let headers = message.headers().map(|headers| {
-        headers
-            .iter()
-            .map(|header| (header.key.to_owned(), text(header.value)))
-            .collect()
-    });
     Delivery {
         record: Record {
             topic: message.topic().to_owned(),
             key: text(message.key()),
-            headers: headers.unwrap_or_default(),
+            headers: headers::of(message),
             value: Bytes::copy_from_slice(message.payload().unwrap_or_default()),
         },
         // Neither is negative in a message that was fetched.

@@ -64,6 +64,11 @@ fn secure(client: &mut ClientConfig, Security { tls, sign_in }: &Security) {
     }
 }
 
+/// Far more than any topic takes unless its operator wants it to: what a topic takes is the
+/// broker's to say, which counts compressed bytes. The library's own limit is below the
+/// brokers', so that a record could be read and not be put aside.
+const LARGEST_RECORD: &str = "67108864";
+
 /// What publishes.
 pub(super) fn producer(config: &KafkaConfig) -> ClientConfig {
     let mut producer = client(config);
@@ -71,6 +76,7 @@ pub(super) fn producer(config: &KafkaConfig) -> ClientConfig {
         .set("enable.idempotence", "true")
         .set("acks", "all")
         .set("compression.type", "lz4")
+        .set("message.max.bytes", LARGEST_RECORD)
         // Keys land in the partitions where Java clients expect them.
         .set("partitioner", "murmur2_random")
         // Events are published as they happen, and a batch arrives all at once anyway.

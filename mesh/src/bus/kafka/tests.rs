@@ -2,6 +2,7 @@
 //! and on a real one when `SLIPWAY_TEST_KAFKA` says where it is.
 
 mod faults;
+mod poison;
 
 use std::{
     env,
@@ -26,16 +27,16 @@ const REQUIRED: &str = "SLIPWAY_TEST_REQUIRED";
 
 /// The library's mock cluster of one broker. It lives in a client.
 #[derive(Clone)]
-struct Mock(Arc<BaseProducer>);
+pub(super) struct Mock(Arc<BaseProducer>);
 
 impl Mock {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut config = ClientConfig::new();
         config.set("test.mock.num.brokers", "1");
         Self(Arc::new(config.create().unwrap()))
     }
 
-    fn cluster(&self) -> MockCluster<'_, DefaultProducerContext> {
+    pub(super) fn cluster(&self) -> MockCluster<'_, DefaultProducerContext> {
         self.0.client().mock_cluster().unwrap()
     }
 
@@ -104,7 +105,7 @@ fn mock() -> Option<Stage> {
     Some(Stage::new("", mock.clone(), move || Arc::new(mock.bus())))
 }
 
-/// The real cluster, with names that no other run has.
+/// The real cluster, with names that no other run has; `None`, said aloud, if there is none.
 fn real() -> Option<Stage> {
     let Ok(brokers) = env::var(REAL) else {
         assert!(

@@ -118,12 +118,22 @@ impl Topics {
         } else {
             (1, "1")
         };
+        let largest: Vec<_> = missing
+            .iter()
+            .map(|topic| topic.record_bytes.map(|bytes| bytes.to_string()))
+            .collect();
         let new: Vec<_> = missing
             .iter()
-            .map(|topic| {
-                NewTopic::new(&topic.name, count(topic), TopicReplication::Fixed(replicas))
-                    .set("min.insync.replicas", in_sync)
-                    .set("retention.ms", RETENTION_MS)
+            .zip(&largest)
+            .map(|(topic, largest)| {
+                let new =
+                    NewTopic::new(&topic.name, count(topic), TopicReplication::Fixed(replicas))
+                        .set("min.insync.replicas", in_sync)
+                        .set("retention.ms", RETENTION_MS);
+                match largest {
+                    Some(bytes) => new.set("max.message.bytes", bytes),
+                    None => new,
+                }
             })
             .collect();
         let options = AdminOptions::new()
@@ -139,7 +149,7 @@ impl Topics {
                     let text = format!("topic {topic} cannot be created: {error}");
                     return Err(match KafkaError::AdminOp(error).into() {
                         BusError::Refused(_) => BusError::Refused(text),
-                        BusError::Unavailable(_) => BusError::Unavailable(text),
+                        _ => BusError::Unavailable(text),
                     });
                 }
             }

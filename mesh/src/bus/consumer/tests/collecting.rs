@@ -9,10 +9,11 @@ use tokio::sync::watch;
 use crate::{
     bus::{
         Delivery,
-        consumer::{Collector, Keeper},
+        consumer::{Collector, Host, Keeper},
         stage::{Stage, create, record},
     },
-    life::Background,
+    clock::SystemClock,
+    life::{Background, Health},
 };
 
 /// Fails at first; then keeps the values.
@@ -39,13 +40,19 @@ pub(in crate::bus) async fn what_is_collected_is_kept_once_it_can_be_also_from_t
     stage: &Stage,
 ) {
     let bus = stage.open();
-    let (keeper, background) = (Arc::new(Shelf::default()), Background::default());
+    let keeper = Arc::new(Shelf::default());
+    let host = Host {
+        bus: bus.clone(),
+        clock: Arc::new(SystemClock),
+        background: Background::default(),
+        health: Health::default(),
+    };
     let collector = Collector {
         group: stage.name("collector").leak(),
         wants: |topic| topic.ends_with(".late.dlq"),
         keeper: keeper.clone(),
     };
-    let mut known = collector.spawn(&bus, &background);
+    let mut known = collector.spawn(&host);
     known.wait_for(Option::is_some).await.unwrap();
     let topic = stage.name("x.late.dlq");
     create(&*bus, &topic, 1).await;

@@ -6,14 +6,10 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use super::play::{Play, Recorder};
-use crate::{
-    bus::{
-        Event, Record,
-        consumer::{Consumer, Failure, Handler, Order},
-        stage::{Stage, take},
-    },
-    clock::{SharedClock, SystemClock},
-    life::Background,
+use crate::bus::{
+    Event, Record,
+    consumer::{Consumer, Failure, Handler, Order},
+    stage::{Stage, take},
 };
 
 pub(in crate::bus) async fn events_are_handled_in_order_and_once_across_a_restart(stage: &Stage) {
@@ -84,12 +80,12 @@ pub(in crate::bus) async fn a_rebalance_in_the_middle_of_a_batch_loses_and_repea
         holds: watch::Sender::new(false),
         go: watch::Sender::new(false),
     });
-    let (clock, background): (SharedClock, _) = (Arc::new(SystemClock), Background::default());
+    let host = play.host();
     let first = Consumer {
         handler: held.clone(),
         ..play.consumer()
     };
-    first.spawn(&play.bus, &clock, &background);
+    first.spawn(&host);
     held.holds.subscribe().wait_for(|h| *h).await.unwrap();
 
     // Another member takes some of the partitions, with what the first has in hand.
@@ -107,5 +103,5 @@ pub(in crate::bus) async fn a_rebalance_in_the_middle_of_a_batch_loses_and_repea
         };
         assert!(place(0) < place(1), "{effects:?}");
     }
-    background.stop(Duration::from_secs(10)).await;
+    host.background.stop(Duration::from_secs(10)).await;
 }

@@ -3,12 +3,14 @@
 mod collecting;
 mod delivery;
 mod failing;
-mod play;
+mod health;
+pub(in crate::bus) mod play;
 mod replaying;
 
 pub(in crate::bus) use collecting::*;
 pub(in crate::bus) use delivery::*;
 pub(in crate::bus) use failing::*;
+pub(in crate::bus) use health::*;
 pub(in crate::bus) use replaying::*;
 
 /// Runs the suite on a stage.
@@ -19,6 +21,9 @@ macro_rules! tests {
             while_what_it_needs_is_away_nothing_overtakes_and_nothing_is_put_aside
             a_poisoned_record_is_a_dead_letter_and_the_rest_goes_on
             a_handler_that_panics_twice_makes_a_dead_letter
+            a_group_whose_topics_are_not_there_says_so_until_they_are
+            a_group_whose_own_topic_is_another_says_so
+            while_nothing_can_be_put_aside_a_group_says_so
             what_fails_twice_and_then_succeeds_has_its_effect_once
             what_always_fails_uses_its_retries_up
             where_order_matters_a_retryable_event_holds_up_the_others

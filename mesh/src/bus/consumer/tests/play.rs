@@ -14,22 +14,25 @@ use uuid::Uuid;
 
 use crate::{
     bus::{
-        Actor, BusError, Delivery, Event, Record, SharedBus,
-        consumer::{Consumer, Delay, Failure, Handler, Order, Refusal, Verdict, dead_letter_topic},
+        Actor, BusError, Delivery, Event, Record, SharedBus, Subscription,
+        consumer::{
+            Consumer, Delay, Failure, Group, Handler, Host, Order, Refusal, Verdict,
+            dead_letter_topic,
+        },
         event::Origin,
         stage::{Stage, take},
     },
-    clock::{Clock as _, SharedClock, SystemClock},
-    life::Background,
+    clock::{Clock as _, SystemClock},
+    life::{Background, Health},
 };
 
 /// Short, and different enough to be seen.
-pub(super) const TIERS: &[Duration] = &[
+pub(in crate::bus) const TIERS: &[Duration] = &[
     Duration::from_millis(20),
     Duration::from_millis(40),
     Duration::from_millis(60),
 ];
-pub(super) const FREE: Order = Order::Free { tiers: TIERS };
+pub(in crate::bus) const FREE: Order = Order::Free { tiers: TIERS };
 
 /// What a username makes the recorder do: `retry-2-x` is refused twice.
 fn script(name: &str) -> Option<(Verdict, u32)> {
@@ -44,12 +47,12 @@ fn script(name: &str) -> Option<(Verdict, u32)> {
 
 /// A store of effects: remembers whom it has handled, each event id once.
 #[derive(Default)]
-pub(super) struct Recorder {
-    pub(super) effects: watch::Sender<Vec<String>>,
+pub(in crate::bus) struct Recorder {
+    pub(in crate::bus) effects: watch::Sender<Vec<String>>,
     seen: Mutex<HashSet<Uuid>>,
     refused: Mutex<HashMap<String, u32>>,
-    pub(super) away_for: Mutex<u32>,
-    pub(super) calls: watch::Sender<u32>,
+    pub(in crate::bus) away_for: Mutex<u32>,
+    pub(in crate::bus) calls: watch::Sender<u32>,
 }
 
 #[async_trait]
@@ -103,17 +106,18 @@ fn name(event: &Event) -> String {
     event.payload::<UserRegisteredEvent>().unwrap().username
 }
 
-pub(super) struct Play<'a> {
+pub(in crate::bus) struct Play<'a> {
     stage: &'a Stage,
-    pub(super) bus: SharedBus,
-    pub(super) recorder: Arc<Recorder>,
-    pub(super) background: Background,
-    pub(super) group: &'static str,
+    pub(in crate::bus) bus: SharedBus,
+    pub(in crate::bus) recorder: Arc<Recorder>,
+    pub(in crate::bus) background: Background,
+    pub(in crate::bus) health: Health,
+    pub(in crate::bus) group: &'static str,
     order: Order,
 }
 
 impl<'a> Play<'a> {
-    pub(super) async fn new(stage: &'a Stage, order: Order) -> Self {
+    pub(in crate::bus) async fn new(stage: &'a Stage, order: Order) -> Self {
         let bus = stage.open();
         stage.create(&bus, 1).await;
         let mut play = Self::on(stage, bus, order);
@@ -122,33 +126,45 @@ impl<'a> Play<'a> {
     }
 
     /// Nothing is consumed yet.
-    pub(super) fn on(stage: &'a Stage, bus: SharedBus, order: Order) -> Self {
+    pub(in crate::bus) fn on(stage: &'a Stage, bus: SharedBus, order: Order) -> Self {
         Self {
             stage,
             bus,
             recorder: Arc::default(),
             background: Background::default(),
+            health: Health::default(),
             group: stage.name("g").leak(),
             order,
         }
     }
 
-    pub(super) fn start(&mut self) {
+    pub(in crate::bus) fn start(&mut self) {
         self.background = Background::default();
-        let clock: SharedClock = Arc::new(SystemClock);
-        self.consumer().spawn(&self.bus, &clock, &self.background);
+        self.health = Health::default();
+        self.consumer().spawn(&self.host());
     }
 
-    pub(super) fn consumer(&self) -> Consumer {
+    pub(in crate::bus) fn host(&self) -> Host {
+        Host {
+            bus: self.bus.clone(),
+            clock: Arc::new(SystemClock),
+            background: self.background.clone(),
+            health: self.health.clone(),
+        }
+    }
+
+    pub(in crate::bus) fn consumer(&self) -> Consumer {
         Consumer {
-            group: self.group,
-            topics: vec![self.stage.name("t")],
-            order: self.order,
+            group: Group {
+                name: self.group,
+                topics: vec![self.stage.name("t")],
+                order: self.order,
+            },
             handler: self.recorder.clone(),
         }
     }
 
-    pub(super) fn record(&self, username: &str) -> Record {
+    pub(in crate::bus) fn record(&self, username: &str) -> Record {
         let id = Uuid::now_v7();
         let payload = UserRegisteredEvent {
             user_id: id,
@@ -169,39 +185,43 @@ impl<'a> Play<'a> {
         }
     }
 
-    pub(super) async fn publish(&self, names: &[&str]) {
+    pub(in crate::bus) async fn publish(&self, names: &[&str]) {
         let records = names.iter().map(|name| self.record(name)).collect();
         self.bus.publish(records).await.unwrap();
     }
 
     /// The effects, when there are at least `count`.
-    pub(super) async fn effects(&self, count: usize) -> Vec<String> {
+    pub(in crate::bus) async fn effects(&self, count: usize) -> Vec<String> {
         let mut effects = self.recorder.effects.subscribe();
         let effects = effects.wait_for(|names| names.len() >= count).await;
         effects.unwrap().clone()
     }
 
     /// The first `count` dead letters.
-    pub(super) async fn dead_letters(&self, count: usize) -> Vec<Delivery> {
+    pub(in crate::bus) async fn dead_letters(&self, count: usize) -> Vec<Delivery> {
+        take(&mut self.desk().await, count).await
+    }
+
+    /// What reads the dead letters.
+    pub(in crate::bus) async fn desk(&self) -> Box<dyn Subscription> {
         let topic = dead_letter_topic(&self.stage.name("t"), self.group);
         let mut delay = Delay::default();
         let stop = tokio_util::sync::CancellationToken::new();
-        let mut desk = loop {
+        loop {
             match self
                 .bus
                 .subscribe(&self.stage.name("desk"), std::slice::from_ref(&topic))
                 .await
             {
-                Ok(desk) => break desk,
+                Ok(desk) => return desk,
                 // The consumer makes the topic when it starts.
                 Err(BusError::Refused(_)) => assert!(delay.wait(&stop).await.is_continue()),
                 Err(error) => panic!("{error}"),
             }
-        };
-        take(&mut desk, count).await
+        }
     }
 }
 
-pub(super) fn header<'a>(letter: &'a Delivery, name: &str) -> &'a str {
+pub(in crate::bus) fn header<'a>(letter: &'a Delivery, name: &str) -> &'a str {
     letter.record.header(name).unwrap_or_default()
 }
