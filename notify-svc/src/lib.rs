@@ -52,15 +52,13 @@ pub mod templates;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-use std::{num::NonZeroU32, path::Path, sync::Arc, time::Duration};
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use slipway_mesh::{
     bus::{SharedBus, TopicSpec, consumer::Host},
     clock::SharedClock,
     life::{Background, Health, Need},
-    outbox::{OutboxStore, Publisher, Wake, mongo::MongoOutbox, sqlite::SqliteOutbox},
-    receipts::{ReceiptStore, mongo::MongoReceipts, sqlite::SqliteReceipts},
-    store::{mongo, sqlite::StorageError},
+    outbox::{Publisher, Wake},
 };
 use slipway_proto::notify::v1::{
     activity_service_server::ActivityServiceServer,
@@ -71,6 +69,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 pub use notifier::Notifier;
+pub use store::Stores;
 
 use apis::Apis;
 use dispatch::{Dispatcher, DomainLimits};
@@ -81,16 +80,6 @@ use mail::SharedMailer;
 use newest::Newest;
 use notifier::Bell;
 use replays::Replays;
-use store::{
-    activity::{ActivityStore, MongoActivityStore, SqliteActivityStore},
-    dead_letters::{DeadLetterStore, mongo::MongoDeadLetterStore, sqlite::SqliteDeadLetterStore},
-    incidents::{IncidentStore, MongoIncidentStore, SqliteIncidentStore},
-    intake::{IntakeStore, MongoIntakeStore, SqliteIntakeStore},
-    notifications::{MongoNotificationStore, NotificationStore, SqliteNotificationStore},
-    preferences::{MongoPreferenceStore, PreferenceStore, SqlitePreferenceStore},
-    recipients::{MongoRecipientStore, RecipientStore, SqliteRecipientStore},
-    templates::{MongoTemplateStore, SqliteTemplateStore, TemplateStore},
-};
 use templates::Library;
 
 /// The service's name in events, metrics and logs.
@@ -147,85 +136,6 @@ impl Default for Config {
             mail_connections: dispatch::CONNECTIONS,
             alert_emails: Vec::new(),
         }
-    }
-}
-
-/// Where notify-svc keeps what it knows.
-#[derive(Clone)]
-pub struct Stores {
-    /// The activity log.
-    pub activity: Arc<dyn ActivityStore>,
-    /// The desk of dead letters.
-    pub dead_letters: Arc<dyn DeadLetterStore>,
-    /// What is wrong.
-    pub incidents: Arc<dyn IncidentStore>,
-    /// Who can be written to.
-    pub recipients: Arc<dyn RecipientStore>,
-    /// Notifications.
-    pub notifications: Arc<dyn NotificationStore>,
-    /// What users want.
-    pub preferences: Arc<dyn PreferenceStore>,
-    /// What administrators have saved of templates.
-    pub templates: Arc<dyn TemplateStore>,
-    /// Events that other programs have announced.
-    pub intake: Arc<dyn IntakeStore>,
-    /// What repeated requests were answered.
-    pub receipts: Arc<dyn ReceiptStore>,
-    /// What waits to be published.
-    pub outbox: Arc<dyn OutboxStore>,
-    /// Whether no other process can work on them at the same time.
-    pub sole_owner: bool,
-}
-
-impl Stores {
-    /// Opens or creates the SQLite file at `path`, which no other process may use at the
-    /// same time. Blocks: call it at start.
-    ///
-    /// # Errors
-    /// If the file cannot be used.
-    pub fn sqlite(path: &Path) -> Result<Self, StorageError> {
-        let db = store::open(path)?;
-        Ok(Self {
-            activity: Arc::new(SqliteActivityStore::new(db.clone())),
-            dead_letters: Arc::new(SqliteDeadLetterStore::new(db.clone())),
-            incidents: Arc::new(SqliteIncidentStore::new(db.clone())),
-            recipients: Arc::new(SqliteRecipientStore::new(db.clone())),
-            notifications: Arc::new(SqliteNotificationStore::new(db.clone())),
-            preferences: Arc::new(SqlitePreferenceStore::new(db.clone())),
-            templates: Arc::new(SqliteTemplateStore::new(db.clone())),
-            intake: Arc::new(SqliteIntakeStore::new(db.clone())),
-            receipts: Arc::new(SqliteReceipts::new(db.clone())),
-            outbox: Arc::new(SqliteOutbox::new(db)),
-            sole_owner: true,
-        })
-    }
-
-    /// Opens the MongoDB database `name`, usually [`store::DATABASE`].
-    ///
-    /// # Errors
-    /// If the server is away, or an index exists with another definition.
-    pub async fn mongo(client: &mongo::Client, name: &str) -> Result<Self, mongo::StorageError> {
-        let indexes = [
-            store::dead_letters::mongo::INDEXES,
-            store::incidents::mongo::INDEXES,
-            store::notifications::mongo::INDEXES,
-            store::intake::mongo::INDEXES,
-            store::templates::mongo::INDEXES,
-        ];
-        let database = mongo::Database::open(client, name, &indexes.concat()).await?;
-        Ok(Self {
-            activity: Arc::new(MongoActivityStore::open(client, name).await?),
-            dead_letters: Arc::new(MongoDeadLetterStore::new(&database)),
-            incidents: Arc::new(MongoIncidentStore::new(&database)),
-            recipients: Arc::new(MongoRecipientStore::open(client, name).await?),
-            preferences: Arc::new(MongoPreferenceStore::new(&database)),
-            templates: Arc::new(MongoTemplateStore::new(&database)),
-            intake: Arc::new(MongoIntakeStore::new(&database)),
-            receipts: Arc::new(MongoReceipts::new(database.clone(), store::RECEIPTS)),
-            notifications: Arc::new(MongoNotificationStore::new(&database)),
-            outbox: Arc::new(MongoOutbox::new(database, store::OUTBOXES)),
-            sole_owner: false,
-        })
     }
 }
 

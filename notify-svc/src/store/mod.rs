@@ -22,18 +22,36 @@ pub mod recipients;
 mod search;
 pub mod templates;
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use slipway_mesh::{
     error::Fault,
-    outbox::sqlite::{BY_AGGREGATE, OWN_IDS, SCHEMA as OUTBOX},
-    receipts::sqlite::SCHEMA as RECEIPT_TABLE,
+    outbox::{
+        OutboxStore,
+        mongo::MongoOutbox,
+        sqlite::{BY_AGGREGATE, OWN_IDS, SCHEMA as OUTBOX, SqliteOutbox},
+    },
+    receipts::{
+        ReceiptStore,
+        mongo::MongoReceipts,
+        sqlite::{SCHEMA as RECEIPT_TABLE, SqliteReceipts},
+    },
     store::{
         mongo,
         sqlite::{self, Database},
     },
 };
 
+use self::{
+    activity::{ActivityStore, MongoActivityStore, SqliteActivityStore},
+    dead_letters::{DeadLetterStore, mongo::MongoDeadLetterStore, sqlite::SqliteDeadLetterStore},
+    incidents::{IncidentStore, MongoIncidentStore, SqliteIncidentStore},
+    intake::{IntakeStore, MongoIntakeStore, SqliteIntakeStore},
+    notifications::{MongoNotificationStore, NotificationStore, SqliteNotificationStore},
+    preferences::{MongoPreferenceStore, PreferenceStore, SqlitePreferenceStore},
+    recipients::{MongoRecipientStore, RecipientStore, SqliteRecipientStore},
+    templates::{MongoTemplateStore, SqliteTemplateStore, TemplateStore},
+};
 /// The MongoDB database of this service.
 pub const DATABASE: &str = "slipway_notify";
 
@@ -47,14 +65,14 @@ pub(crate) const PAGE_WEIGHT: usize = 2 * 1024 * 1024;
 pub(crate) const EXAMINED: usize = 10_000;
 
 /// The MongoDB collections whose documents have an outbox.
-pub(crate) const OUTBOXES: &[&str] = &[
+const OUTBOXES: &[&str] = &[
     dead_letters::mongo::COLLECTION,
     notifications::mongo::COLLECTION,
     intake::mongo::ACCEPTED,
 ];
 
 /// Those whose documents have receipts.
-pub(crate) const RECEIPTS: &[&str] = &[intake::mongo::ACCEPTED];
+const RECEIPTS: &[&str] = &[intake::mongo::ACCEPTED];
 
 /// What brings the SQLite file from one version to the next. Appended to, never changed.
 const MIGRATIONS: &[&str] = &[
@@ -72,6 +90,85 @@ const MIGRATIONS: &[&str] = &[
     incidents::sqlite::SCHEMA,
     templates::sqlite::OWN,
 ];
+
+/// Where notify-svc keeps what it knows.
+#[derive(Clone)]
+pub struct Stores {
+    /// The activity log.
+    pub activity: Arc<dyn ActivityStore>,
+    /// The desk of dead letters.
+    pub dead_letters: Arc<dyn DeadLetterStore>,
+    /// What is wrong.
+    pub incidents: Arc<dyn IncidentStore>,
+    /// Who can be written to.
+    pub recipients: Arc<dyn RecipientStore>,
+    /// Notifications.
+    pub notifications: Arc<dyn NotificationStore>,
+    /// What users want.
+    pub preferences: Arc<dyn PreferenceStore>,
+    /// What administrators have saved of templates.
+    pub templates: Arc<dyn TemplateStore>,
+    /// Events that other programs have announced.
+    pub intake: Arc<dyn IntakeStore>,
+    /// What repeated requests were answered.
+    pub receipts: Arc<dyn ReceiptStore>,
+    /// What waits to be published.
+    pub outbox: Arc<dyn OutboxStore>,
+    /// Whether no other process can work on them at the same time.
+    pub sole_owner: bool,
+}
+
+impl Stores {
+    /// Opens or creates the SQLite file at `path`, which no other process may use at the
+    /// same time. Blocks: call it at start.
+    ///
+    /// # Errors
+    /// If the file cannot be used.
+    pub fn sqlite(path: &Path) -> Result<Self, sqlite::StorageError> {
+        let db = open(path)?;
+        Ok(Self {
+            activity: Arc::new(SqliteActivityStore::new(db.clone())),
+            dead_letters: Arc::new(SqliteDeadLetterStore::new(db.clone())),
+            incidents: Arc::new(SqliteIncidentStore::new(db.clone())),
+            recipients: Arc::new(SqliteRecipientStore::new(db.clone())),
+            notifications: Arc::new(SqliteNotificationStore::new(db.clone())),
+            preferences: Arc::new(SqlitePreferenceStore::new(db.clone())),
+            templates: Arc::new(SqliteTemplateStore::new(db.clone())),
+            intake: Arc::new(SqliteIntakeStore::new(db.clone())),
+            receipts: Arc::new(SqliteReceipts::new(db.clone())),
+            outbox: Arc::new(SqliteOutbox::new(db)),
+            sole_owner: true,
+        })
+    }
+
+    /// Opens the MongoDB database `name`, usually [`DATABASE`].
+    ///
+    /// # Errors
+    /// If the server is away, or an index exists with another definition.
+    pub async fn mongo(client: &mongo::Client, name: &str) -> Result<Self, mongo::StorageError> {
+        let indexes = [
+            dead_letters::mongo::INDEXES,
+            incidents::mongo::INDEXES,
+            notifications::mongo::INDEXES,
+            intake::mongo::INDEXES,
+            templates::mongo::INDEXES,
+        ];
+        let database = mongo::Database::open(client, name, &indexes.concat()).await?;
+        Ok(Self {
+            activity: Arc::new(MongoActivityStore::open(client, name).await?),
+            dead_letters: Arc::new(MongoDeadLetterStore::new(&database)),
+            incidents: Arc::new(MongoIncidentStore::new(&database)),
+            recipients: Arc::new(MongoRecipientStore::open(client, name).await?),
+            preferences: Arc::new(MongoPreferenceStore::new(&database)),
+            templates: Arc::new(MongoTemplateStore::new(&database)),
+            intake: Arc::new(MongoIntakeStore::new(&database)),
+            receipts: Arc::new(MongoReceipts::new(database.clone(), RECEIPTS)),
+            notifications: Arc::new(MongoNotificationStore::new(&database)),
+            outbox: Arc::new(MongoOutbox::new(database, OUTBOXES)),
+            sole_owner: false,
+        })
+    }
+}
 
 /// Opens or creates the SQLite file that all stores share.
 ///

@@ -1,5 +1,6 @@
 //! Conversations in one SQLite file.
 
+mod quota;
 mod rows;
 mod sessions;
 mod turns;
@@ -14,7 +15,7 @@ use slipway_mesh::{
     life::Check,
     outbox::sqlite::{BY_AGGREGATE, OWN_IDS, SCHEMA as OUTBOX, SqliteOutbox},
     page::Page,
-    store::sqlite::{Database, StorageError, from_column, to_column},
+    store::sqlite::{Database, StorageError},
 };
 use uuid::Uuid;
 
@@ -202,7 +203,7 @@ impl ChatStore for SqliteChatStore {
         quota: Quota,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, StoreError> {
-        let count = self.db.write(move |c| count_question(c, user, quota, now));
+        let count = self.db.write(move |c| quota::count(c, user, quota, now));
         Ok(count.await?)
     }
 
@@ -271,30 +272,10 @@ impl ChatStore for SqliteChatStore {
     }
 }
 
-fn count_question(
-    c: &Connection,
-    user: UserId,
-    quota: Quota,
-    now: Timestamp,
-) -> Result<Option<Timestamp>, StorageError> {
-    let user = user.to_string();
-    let since = now.checked_sub(quota.window).unwrap_or(Timestamp::MIN);
-    c.prepare_cached("DELETE FROM asked WHERE user_id = ?1 AND at <= ?2")?
-        .execute((&user, to_column(since)))?;
-    let (count, oldest): (u32, Option<i64>) = c
-        .prepare_cached("SELECT count(*), min(at) FROM asked WHERE user_id = ?1")?
-        .query_row([&user], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    if count >= quota.limit {
-        let oldest = oldest.map(from_column).transpose()?.unwrap_or(now);
-        return Ok(Some(oldest.checked_add(quota.window).unwrap_or(now)));
-    }
-    c.prepare_cached("INSERT INTO asked (user_id, at) VALUES (?1, ?2)")?
-        .execute((&user, to_column(now)))?;
-    Ok(None)
-}
-
 #[cfg(test)]
 mod tests {
+    use slipway_mesh::store::sqlite::testing::search;
+
     use super::*;
     use crate::store::contract;
 
@@ -307,10 +288,6 @@ mod tests {
 
     #[test]
     fn what_is_asked_often_is_a_search_in_an_index() {
-        let c = Connection::open_in_memory().unwrap();
-        for migration in MIGRATIONS {
-            c.execute_batch(migration).unwrap();
-        }
         for sql in [
             sessions::LIST,
             sessions::BY_REQUEST,
@@ -320,25 +297,9 @@ mod tests {
             turns::OPEN,
             turns::EXPIRE,
             turns::RENEW,
-            "SELECT count(*), min(at) FROM asked WHERE user_id = ?1",
+            quota::COUNT,
         ] {
-            let mut explain = c.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-            let count = explain.parameter_count();
-            let plan: Vec<String> = explain
-                .query_map(rusqlite::params_from_iter(vec!["1"; count]), |row| {
-                    row.get(3)
-                })
-                .unwrap()
-                .collect::<Result<_, _>>()
-                .unwrap();
-            assert!(
-                plan.iter().any(|step| step.starts_with("SEARCH")),
-                "{sql}: {plan:?}"
-            );
-            for step in &plan {
-                let reads_all = step.starts_with("SCAN") || step.contains("TEMP B-TREE");
-                assert!(!reads_all, "{sql}: {plan:?}");
-            }
+            search(MIGRATIONS, sql);
         }
     }
 }

@@ -7,6 +7,8 @@
 
 mod migrations;
 mod readers;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod writer;
 
 use std::{fs::OpenOptions, path::Path, sync::Arc, time::Duration};

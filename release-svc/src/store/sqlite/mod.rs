@@ -2,6 +2,7 @@
 
 mod releases;
 mod rows;
+mod tasks;
 mod users;
 
 use std::{path::Path, sync::Arc};
@@ -14,6 +15,9 @@ use slipway_mesh::{
 };
 
 use super::{Commit, StoreError, Stores};
+
+/// Sorts behind every id.
+const BEHIND_ALL: &str = "~";
 
 const MIGRATIONS: &[&str] = &[
     "

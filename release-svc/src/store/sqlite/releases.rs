@@ -3,13 +3,13 @@
 //! tasks at once.
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension as _, Params};
+use rusqlite::{Connection, OptionalExtension as _};
 use slipway_mesh::{
     page::Page,
     store::sqlite::{StorageError, to_column},
 };
 
-use super::{CommitError, SqliteStore, commit, rows};
+use super::{BEHIND_ALL, CommitError, SqliteStore, commit, rows, tasks};
 use crate::{
     identity::UserId,
     release::{PlacedTask, Release, ReleaseId, Task, TaskId},
@@ -68,9 +68,7 @@ impl ReleaseStore for SqliteStore {
     }
 
     async fn task(&self, id: TaskId) -> Result<Option<PlacedTask>, StoreError> {
-        let read = self
-            .db
-            .read(move |c| placed(c, "t.id = ?1", [id.to_string()]));
+        let read = self.db.read(move |c| tasks::by_id(c, id));
         Ok(read.await?)
     }
 
@@ -94,13 +92,13 @@ impl ReleaseStore for SqliteStore {
     ) -> Result<Page<AssignedTask, AssignedKey>, StoreError> {
         let read = self
             .db
-            .read(move |c| assigned(c, developer, filter, after, limit + 1));
+            .read(move |c| tasks::assigned(c, developer, filter, after, limit + 1));
         let found = read.await?;
         Ok(Page::from_overfetch(found, limit, AssignedTask::key))
     }
 
     async fn active_task(&self, developer: UserId) -> Result<Option<PlacedTask>, StoreError> {
-        let read = self.db.read(move |c| active_task(c, developer));
+        let read = self.db.read(move |c| tasks::active(c, developer));
         Ok(read.await?)
     }
 
@@ -112,8 +110,8 @@ impl ReleaseStore for SqliteStore {
         limit: u32,
     ) -> Result<(Page<AssignedTask, AssignedKey>, Option<PlacedTask>), StoreError> {
         let read = self.db.read(move |c| -> Result<_, StorageError> {
-            let found = assigned(c, developer, filter, after, limit + 1)?;
-            Ok((found, active_task(c, developer)?))
+            let found = tasks::assigned(c, developer, filter, after, limit + 1)?;
+            Ok((found, tasks::active(c, developer)?))
         });
         let (found, active) = read.await?;
         let page = Page::from_overfetch(found, limit, AssignedTask::key);
@@ -266,27 +264,18 @@ fn load(c: &Connection, id: &str) -> Result<Option<Release>, StorageError> {
     Ok(Some(release))
 }
 
-fn placed(
-    c: &Connection,
-    condition: &str,
-    params: impl Params,
-) -> Result<Option<PlacedTask>, StorageError> {
-    let sql = format!(
-        "SELECT {} FROM tasks t JOIN releases r ON r.id = t.release_id WHERE {condition}",
-        rows::PLACED_TASK
-    );
-    Ok(c.prepare_cached(&sql)?
-        .query_row(params, rows::placed_task)
-        .optional()?)
+/// The SQL for a page of releases.
+fn releases_sql(filter: Option<ReleaseFilter>) -> String {
+    let state = match filter {
+        None => "",
+        Some(ReleaseFilter::Open) => "is_completed = 0 AND",
+        Some(ReleaseFilter::Completed) => "is_completed = 1 AND",
+    };
+    format!(
+        "SELECT {} FROM releases WHERE {state} id < ?1 ORDER BY id DESC LIMIT ?2",
+        rows::RELEASE
+    )
 }
-
-fn active_task(c: &Connection, developer: UserId) -> Result<Option<PlacedTask>, StorageError> {
-    let active = "t.id = (SELECT task_id FROM active_developers WHERE developer = ?1)";
-    placed(c, active, [developer.to_string()])
-}
-
-/// Sorts behind every id.
-const BEHIND_ALL: &str = "~";
 
 fn releases(
     c: &Connection,
@@ -294,93 +283,28 @@ fn releases(
     after: Option<ReleaseId>,
     rows: u32,
 ) -> Result<Vec<ReleaseSummary>, StorageError> {
-    let state = match filter {
-        None => "",
-        Some(ReleaseFilter::Open) => "is_completed = 0 AND",
-        Some(ReleaseFilter::Completed) => "is_completed = 1 AND",
-    };
-    let sql = format!(
-        "SELECT {} FROM releases WHERE {state} id < ?1 ORDER BY id DESC LIMIT ?2",
-        rows::RELEASE
-    );
+    let sql = releases_sql(filter);
     let before = after.map_or(BEHIND_ALL.to_owned(), |id| id.to_string());
     let mut query = c.prepare_cached(&sql)?;
     let found = query.query_map((before, rows), rows::summary)?;
     Ok(found.collect::<Result<_, _>>()?)
 }
 
-/// The SQL for a page of a developer's tasks, each with its predecessor.
-fn assigned_sql(filter: Option<TaskFilter>) -> String {
-    let status = match filter {
-        None => "",
-        Some(TaskFilter::Todo) => "AND t.status = 'TODO'",
-        Some(TaskFilter::InProcess) => "AND t.status = 'IN_PROCESS'",
-        Some(TaskFilter::Completed) => "AND t.status = 'COMPLETED'",
-    };
-    format!(
-        "SELECT {}, {}
-         FROM tasks t
-         JOIN releases r ON r.id = t.release_id
-         LEFT JOIN tasks p ON p.release_id = t.release_id AND p.order_index =
-             (SELECT max(before.order_index) FROM tasks before
-              WHERE before.release_id = t.release_id AND before.order_index < t.order_index)
-         WHERE t.assignee = ?1 {status} AND t.release_id <= ?2
-           AND (t.release_id < ?2 OR t.order_index > ?3)
-         ORDER BY t.release_id DESC, t.order_index LIMIT ?4",
-        rows::PLACED_TASK,
-        rows::PREDECESSOR
-    )
-}
-
-fn assigned(
-    c: &Connection,
-    developer: UserId,
-    filter: Option<TaskFilter>,
-    after: Option<AssignedKey>,
-    rows: u32,
-) -> Result<Vec<AssignedTask>, StorageError> {
-    let (release, order_index) = match after {
-        None => (BEHIND_ALL.to_owned(), 0),
-        Some((release, order_index)) => (release.to_string(), order_index),
-    };
-    let sql = assigned_sql(filter);
-    let mut query = c.prepare_cached(&sql)?;
-    let params = (developer.to_string(), release, order_index, rows);
-    let found = query.query_map(params, rows::assigned_task)?;
-    Ok(found.collect::<Result<_, _>>()?)
-}
-
 #[cfg(test)]
 mod tests {
+    use slipway_mesh::store::sqlite::testing::search;
+
     use super::*;
     use crate::store::sqlite::MIGRATIONS;
 
-    /// How SQLite would run a query.
-    fn plan(c: &Connection, sql: &str) -> String {
-        let mut query = c.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-        let steps = query.raw_query().mapped(|row| row.get::<_, String>(3));
-        steps.map(Result::unwrap).collect::<Vec<_>>().join("; ")
-    }
-
     #[test]
-    fn lists_read_a_page_through_an_index_and_sort_nothing() {
-        let c = Connection::open_in_memory().unwrap();
-        for migration in MIGRATIONS {
-            c.execute_batch(migration).unwrap();
-        }
-        let filters = [
+    fn a_page_of_releases_is_read_through_an_index_and_nothing_is_sorted() {
+        for filter in [
             None,
-            Some(TaskFilter::Todo),
-            Some(TaskFilter::InProcess),
-            Some(TaskFilter::Completed),
-        ];
-        let releases = ["", "is_completed = 0 AND"].map(|state| {
-            format!("SELECT id FROM releases WHERE {state} id < ?1 ORDER BY id DESC LIMIT ?2")
-        });
-        for sql in filters.map(assigned_sql).into_iter().chain(releases) {
-            let plan = plan(&c, &sql);
-            assert!(!plan.contains("SCAN"), "{plan}");
-            assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+            Some(ReleaseFilter::Open),
+            Some(ReleaseFilter::Completed),
+        ] {
+            search(MIGRATIONS, &releases_sql(filter));
         }
     }
 }

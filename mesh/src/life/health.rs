@@ -1,64 +1,14 @@
-//! The life of a process: background work, health, the ops port.
+//! Whether a process can serve, and what it misses.
 
-use std::{future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use axum::{Json, Router, extract::State, response::IntoResponse, routing::get};
-use futures::{FutureExt as _, future::join_all};
-use http::StatusCode;
-use metrics_exporter_prometheus::PrometheusHandle;
+use futures::future::join_all;
 use parking_lot::Mutex;
 use serde::Serialize;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
-
-use crate::grpc::panic_text;
 
 /// A dependency that does not answer a health check within this time is away.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// Work that goes on beside the requests: publishers, consumers, sweepers.
-#[derive(Debug, Clone, Default)]
-pub struct Background {
-    tracker: TaskTracker,
-    stop: CancellationToken,
-}
-
-impl Background {
-    /// Runs what `work` makes, until it ends. It is handed the token that tells it to
-    /// stop. Work that panics is logged and begun again after a second.
-    pub fn spawn<F, Fut>(&self, name: &'static str, work: F)
-    where
-        F: Fn(CancellationToken) -> Fut + Send + 'static,
-        Fut: Future<Output = ()> + Send,
-    {
-        let stop = self.stop.clone();
-        self.tracker.spawn(async move {
-            while let Err(panic) = AssertUnwindSafe(work(stop.clone())).catch_unwind().await {
-                tracing::error!(
-                    work = name,
-                    panic = panic_text(&*panic),
-                    "background work panicked and is begun again"
-                );
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    () = tokio::time::sleep(Duration::from_secs(1)) => {}
-                }
-            }
-        });
-    }
-
-    /// Tells all work to stop and waits for it, at most `limit`.
-    pub async fn stop(&self, limit: Duration) {
-        self.stop.cancel();
-        self.tracker.close();
-        if tokio::time::timeout(limit, self.tracker.wait())
-            .await
-            .is_err()
-        {
-            tracing::warn!("background work did not stop in time");
-        }
-    }
-}
 
 /// Something a service depends on.
 #[async_trait]
@@ -189,61 +139,6 @@ impl Health {
     }
 }
 
-/// The ops port: `/metrics` for Prometheus, `/healthz` (alive), `/readyz` (can serve, and
-/// which dependencies are missing).
-pub fn ops_router(health: Health, metrics: PrometheusHandle) -> Router {
-    Router::new()
-        .route("/healthz", get(|| async { "alive\n" }))
-        .route("/readyz", get(readyz))
-        .with_state(health)
-        .route(
-            "/metrics",
-            get(move || {
-                let metrics = metrics.clone();
-                async move {
-                    (
-                        [("content-type", "text/plain; version=0.0.4; charset=utf-8")],
-                        metrics.render(),
-                    )
-                }
-            }),
-        )
-}
-
-#[derive(Serialize)]
-struct Readiness {
-    ready: bool,
-    phase: Phase,
-    /// What is missing and does not keep it from serving, as `service: dependency`.
-    degraded: Vec<String>,
-    checks: Vec<Finding>,
-}
-
-async fn readyz(State(health): State<Health>) -> impl IntoResponse {
-    let checks = health.findings().await;
-    let phase = health.phase();
-    let ready = phase == Phase::Serving && !checks.iter().any(Finding::prevents);
-    let degraded = checks
-        .iter()
-        .filter(|check| check.degrades())
-        .map(|check| format!("{}: {}", check.service, check.dependency))
-        .collect();
-    let status = if ready {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
-    (
-        status,
-        Json(Readiness {
-            ready,
-            phase,
-            degraded,
-            checks,
-        }),
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -282,21 +177,5 @@ mod tests {
         );
         assert!(findings[0].prevents() && !findings[0].degrades());
         assert!(findings[1].degrades() && !findings[1].prevents());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn work_that_panics_is_begun_again_and_stops_when_told() {
-        let background = Background::default();
-        let (runs, mut seen) = tokio::sync::watch::channel(0);
-        background.spawn("test", move |stop| {
-            runs.send_modify(|count| *count += 1);
-            let first = *runs.borrow() == 1;
-            async move {
-                assert!(!first, "the first run fails");
-                stop.cancelled().await;
-            }
-        });
-        seen.wait_for(|count| *count == 2).await.unwrap();
-        background.stop(Duration::from_secs(1)).await;
     }
 }
