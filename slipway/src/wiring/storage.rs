@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use slipway_mesh::{
     access::Keyring,
-    store::mongo::{self, Client},
+    store::mongo::{self, Client, StorageError},
 };
 
 use super::{data_dir::DataDir, embedded};
@@ -63,7 +63,7 @@ impl Storage {
     pub(super) async fn release(&self) -> anyhow::Result<release_svc::Stores> {
         use release_svc::store::mongo::DATABASE;
         match &self.mongo {
-            Some(client) => Ok(release_svc::Stores::mongo(client, DATABASE).await?),
+            Some(client) => opened(release_svc::Stores::mongo(client, DATABASE).await),
             None => embedded::release_stores(self.data()?),
         }
     }
@@ -72,7 +72,7 @@ impl Storage {
     pub(super) async fn forum(&self) -> anyhow::Result<forum_svc::Stores> {
         use forum_svc::store::mongo::DATABASE;
         match &self.mongo {
-            Some(client) => Ok(forum_svc::Stores::mongo(client, DATABASE).await?),
+            Some(client) => opened(forum_svc::Stores::mongo(client, DATABASE).await),
             None => embedded::forum_stores(self.data()?),
         }
     }
@@ -81,7 +81,7 @@ impl Storage {
     pub(super) async fn chat(&self) -> anyhow::Result<chat_svc::Stores> {
         use chat_svc::store::mongo::DATABASE;
         match &self.mongo {
-            Some(client) => Ok(chat_svc::Stores::mongo(client, DATABASE).await?),
+            Some(client) => opened(chat_svc::Stores::mongo(client, DATABASE).await),
             None => embedded::chat_stores(self.data()?),
         }
     }
@@ -90,8 +90,20 @@ impl Storage {
     pub(super) async fn notify(&self) -> anyhow::Result<notify_svc::Stores> {
         use notify_svc::store::DATABASE;
         match &self.mongo {
-            Some(client) => Ok(notify_svc::Stores::mongo(client, DATABASE).await?),
+            Some(client) => opened(notify_svc::Stores::mongo(client, DATABASE).await),
             None => embedded::notify_stores(self.data()?),
         }
     }
+}
+
+/// A database that is there and cannot be used as it is, or as the user that is configured,
+/// is for the operator to set right.
+fn opened<T>(stores: Result<T, StorageError>) -> anyhow::Result<T> {
+    stores.map_err(|error| {
+        if error.is_refusal() {
+            UsageError(format!("MongoDB cannot be used: {error}")).into()
+        } else {
+            error.into()
+        }
+    })
 }

@@ -62,13 +62,25 @@ mod kafka {
 
     use anyhow::ensure;
     use serde_json::{Value, json};
-    use slipway_mesh::bus::{Bus as _, KafkaBus, KafkaConfig, TopicSpec};
+    use slipway_mesh::{
+        bus::{Bus as _, KafkaBus, KafkaConfig, TopicSpec},
+        store::mongo::{self, Database, Index},
+    };
     use slipway_tests::{Backbones, Client, Process, Team, team::id, until};
 
     use super::*;
 
     fn on(broker: &str) -> Options {
         Options::default().env("SLIPWAY_KAFKA_BROKERS", broker)
+    }
+
+    /// As one role, the others of which are elsewhere.
+    fn alone(options: Options, role: &str) -> Options {
+        let release = format!("http://{NOBODY}");
+        options
+            .of_the_mesh()
+            .arg(role)
+            .env("SLIPWAY_RELEASE_URL", release)
     }
 
     /// What `/readyz` says, when it says `wanted`; it is ready all the time.
@@ -141,6 +153,16 @@ mod kafka {
         let wrong = mongodb(&format!("mongodb://nobody:hunter2@{host}"));
         refused(&wrong, &["MongoDB", "cannot be used", "uthentication"]).await;
 
+        let client = mongo::connect(&backbones.mongodb).await.unwrap();
+        let otherwise = [("release", "releases"), ("notify", "notifications")];
+        for (role, collection) in otherwise {
+            let index = Index::on(collection, "outbox", &[("by", 1)]);
+            let database = format!("slipway_{role}");
+            Database::open(&client, &database, &[index]).await.unwrap();
+            let words = ["MongoDB", "cannot be used", &database, "the index outbox"];
+            refused(&alone(mongodb(&backbones.mongodb), role), &words).await;
+        }
+
         let topic = TopicSpec {
             name: "slipway.users".into(),
             partitions: 2,
@@ -158,7 +180,7 @@ mod kafka {
             "slipway.releases.activity.dlq has 3 partitions, not 1",
         ];
         refused(&on(&backbones.kafka), &words).await;
-        refused(&on(&backbones.kafka).arg("notify"), &words).await;
+        refused(&alone(on(&backbones.kafka), "notify"), &words).await;
         bus.create_topics(&[topic]).await.unwrap();
         let words = ["Kafka", "slipway.users has 2 partitions, not 6"];
         refused(&on(&backbones.kafka), &words).await;

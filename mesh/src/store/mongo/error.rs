@@ -17,6 +17,9 @@ const AUTHENTICATION_FAILED: i32 = 18;
 /// The user may not do this.
 const UNAUTHORIZED: i32 = 13;
 
+/// There is such an index already, under another name or with other options.
+const INDEX_CONFLICTS: [i32; 2] = [85, 86];
+
 /// The database did not do what it was asked to.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StorageError {
@@ -86,15 +89,21 @@ impl StorageError {
         refused.then_some(first.index)
     }
 
-    /// Whether asking again gives the same answer: the credentials are wrong.
-    pub(super) fn is_refusal(&self) -> bool {
-        let Self::Mongo(error) = self else {
-            return false;
+    /// Whether asking again gives the same answer, until somebody sets something right: the
+    /// credentials are wrong, or do not suffice; an index is not as it has to be, or cannot
+    /// be built.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        let error = match self {
+            Self::Mongo(error) => error,
+            Self::Unusable(_) => return true,
+            Self::Away | Self::Silent => return false,
         };
         match error.kind.as_ref() {
             ErrorKind::Authentication { .. } | ErrorKind::InvalidTlsConfig { .. } => true,
             ErrorKind::Command(error) => {
-                [AUTHENTICATION_FAILED, UNAUTHORIZED].contains(&error.code)
+                [AUTHENTICATION_FAILED, UNAUTHORIZED, DUPLICATE_KEY].contains(&error.code)
+                    || INDEX_CONFLICTS.contains(&error.code)
             }
             _ => false,
         }
@@ -113,6 +122,11 @@ fn index_name(message: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use mongodb::{
+        bson::{deserialize_from_document, doc},
+        error::CommandError,
+    };
+
     use super::*;
 
     #[test]
@@ -123,5 +137,20 @@ mod tests {
         let documentdb = "Duplicate key violation on the requested collection: Index 'one_active'";
         assert_eq!(index_name(documentdb), Some("one_active"));
         assert_eq!(index_name("something else"), None);
+    }
+
+    #[test]
+    fn what_somebody_has_to_set_right_is_a_refusal() {
+        let of = |code: i32| {
+            let error = doc! { "code": code, "codeName": "", "errmsg": "no" };
+            let error: CommandError = deserialize_from_document(error).unwrap();
+            StorageError::Mongo(ErrorKind::Command(error).into())
+        };
+        for (code, refusal) in [(13, true), (18, true), (85, true), (86, true), (112, false)] {
+            assert_eq!(of(code).is_refusal(), refusal, "{code}");
+        }
+        assert!(StorageError::Unusable("no".into()).is_refusal());
+        assert!(!StorageError::Away.is_refusal());
+        assert!(!StorageError::Silent.is_refusal());
     }
 }
