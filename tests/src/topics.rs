@@ -16,6 +16,8 @@ use rdkafka::{
 use serde_json::Value;
 use tokio::{sync::mpsc, task::spawn_blocking};
 
+use crate::until;
+
 /// A consumer group.
 #[derive(Debug, Clone, Copy)]
 pub struct Group {
@@ -30,6 +32,23 @@ pub const ACTIVITY: Group = Group {
     id: "activity",
     topics: &["slipway.users", "slipway.releases", "slipway.forum"],
 };
+
+/// All that have an effect of their own.
+pub const GROUPS: [Group; 4] = [
+    ACTIVITY,
+    Group {
+        id: "notifications",
+        topics: &["slipway.releases", "slipway.forum", "slipway.notifications"],
+    },
+    Group {
+        id: "recipients",
+        topics: &["slipway.users"],
+    },
+    Group {
+        id: "incidents",
+        topics: &["slipway.system"],
+    },
+];
 
 /// What does not arrive within this time never will.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -143,23 +162,27 @@ impl Topics {
         .await?
     }
 
-    /// Has a group, of which no member is there, begin again at the first record: as if
-    /// each had crashed after the effect and before the commit.
+    /// Has a group, whose members have all been killed, begin again at the first record, as
+    /// if each had died after the effect and before the commit; returns how many records that
+    /// are. It waits until the broker has given up the last member.
     ///
     /// # Errors
     /// If the broker refuses.
-    pub async fn forget(&self, group: Group) -> anyhow::Result<()> {
-        let consumer = self.consumer(group.id)?;
-        spawn_blocking(move || {
-            let ends = ends_for(group, &consumer)?;
-            let mut list = TopicPartitionList::new();
-            for (topic, partition) in ends.keys() {
-                list.add_partition_offset(topic, *partition, Offset::Offset(0))?;
-            }
-            consumer.commit(&list, CommitMode::Sync)?;
-            Ok(())
+    pub async fn forget(&self, group: Group) -> anyhow::Result<i64> {
+        until(async || {
+            let consumer = self.consumer(group.id)?;
+            spawn_blocking(move || {
+                let ends = ends_for(group, &consumer)?;
+                let mut list = TopicPartitionList::new();
+                for (topic, partition) in ends.keys() {
+                    list.add_partition_offset(topic, *partition, Offset::Offset(0))?;
+                }
+                consumer.commit(&list, CommitMode::Sync)?;
+                Ok(ends.values().sum())
+            })
+            .await?
         })
-        .await?
+        .await
     }
 
     fn consumer(&self, group: &str) -> anyhow::Result<BaseConsumer> {

@@ -13,11 +13,9 @@ const BROKER_AWAY: Duration = Duration::from_secs(60);
 /// How long the database is away.
 const DATABASE_AWAY: Duration = Duration::from_secs(5);
 
-/// Twice what is required of commands while the broker is away, and …
-const SLOWEST: Duration = Duration::from_secs(2);
-
-/// … so many times what it was before: a busy machine makes commands slow, too.
-const SLOWER: u32 = 3;
+/// No command takes longer because the broker is away; on a busy machine some take longer
+/// all the same, then no longer than before.
+const SLOWEST: Duration = Duration::from_secs(1);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_broker_is_killed_and_comes_back_and_nothing_is_lost() {
@@ -54,7 +52,7 @@ async fn commands_are_accepted_while_the_broker_is_away_and_told_when_it_is_back
     let before = ledger.slowest(|answer| answer.sent < gone && answer.accepted());
     assert!(accepted > 0);
     assert!(
-        slowest < SLOWEST.max(SLOWER * before),
+        slowest <= SLOWEST.max(before),
         "a command took {slowest:?}, {before:?} before"
     );
     let note = format!(

@@ -12,7 +12,7 @@ use serde_json::Value;
 use slipway_tests::{
     Client, Mesh,
     team::id,
-    topics::{ACTIVITY, Told, Topics},
+    topics::{GROUPS, Told, Topics},
     until,
 };
 
@@ -50,12 +50,21 @@ pub(crate) async fn check(
     ended: Instant,
 ) -> Checked {
     let admin = mesh.anywhere(&mesh.admin().await.unwrap());
-    let of_stories: usize = ledger.stories.iter().map(|story| story.events.len()).sum();
+    let of_story = |story: &Story| {
+        let of_thread = story
+            .thread
+            .as_ref()
+            .map_or(0, |thread| thread.events().len());
+        story.events.len() + of_thread
+    };
+    let of_stories: usize = ledger.stories.iter().map(of_story).sum();
     let expected = ACCOUNTS + of_stories + 1 + 2 * ledger.shared.len();
     await_entries(&admin, expected).await;
     let delivered = ended.elapsed();
     // When everything is committed, nothing more can come of what is there.
-    topics.consumed_by(ACTIVITY).await.unwrap();
+    for group in GROUPS {
+        topics.consumed_by(group).await.unwrap();
+    }
 
     stored(&admin, ledger, shared).await;
     let (records, notifications) = everything(topics, ledger).await;
@@ -148,17 +157,25 @@ async fn as_told(admin: &Client, story: &Story) {
         .map(|task| (id(task).to_owned(), task["status"].as_str().unwrap()))
         .collect();
     assert_eq!(tasks, story.tasks, "{release:#}");
+    if let Some(thread) = &story.thread {
+        let path = format!("/tasks/{}/comments", thread.task);
+        let said = admin.get(&path).await.unwrap().expect(200);
+        let said = said["items"].as_array().unwrap().iter();
+        let said: Vec<_> = said.map(|comment| id(comment).to_owned()).collect();
+        assert_eq!(said, [thread.comment.clone(), thread.reply.clone()]);
+    }
 }
 
-/// By release, in the order of its partition.
-fn by_release<'a>(events: impl IntoIterator<Item = &'a Told>) -> BTreeMap<&'a str, Vec<&'a Told>> {
-    let mut releases: BTreeMap<_, Vec<_>> = BTreeMap::new();
+/// What is told of each release, and of the discussion of each task, in the order of its
+/// partition.
+fn by_subject<'a>(events: impl IntoIterator<Item = &'a Told>) -> BTreeMap<&'a str, Vec<&'a Told>> {
+    let mut subjects: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for event in events {
-        if event.topic == "slipway.releases" {
-            releases.entry(event.key.as_str()).or_default().push(event);
+        if event.topic != "slipway.users" {
+            subjects.entry(event.key.as_str()).or_default().push(event);
         }
     }
-    releases
+    subjects
 }
 
 fn sequence(events: &[&Told]) -> Vec<(String, String)> {
@@ -171,22 +188,28 @@ fn expected(events: &[Expected]) -> Vec<(String, String)> {
     events.iter().map(pair).collect()
 }
 
-/// The topic tells of each release exactly what was answered, in the same order.
-fn told(events: &[&Told], ledger: &Ledger, shared: &str) {
-    let releases = by_release(events.iter().copied());
+/// Of each story, and of what was said about it, everything is told once and in its order.
+fn as_expected(told: &BTreeMap<&str, Vec<&Told>>, ledger: &Ledger) {
     for story in &ledger.stories {
-        let told = releases
-            .get(story.id.as_str())
-            .map(|events| sequence(events));
-        assert_eq!(
-            told.unwrap_or_default(),
-            expected(&story.events),
-            "{}",
-            story.name
-        );
+        let of_release = told.get(story.id.as_str()).map(|events| sequence(events));
+        let of_release = of_release.unwrap_or_default();
+        assert_eq!(of_release, expected(&story.events), "{}", story.name);
+        if let Some(thread) = &story.thread {
+            let said = told
+                .get(thread.task.as_str())
+                .map(|events| sequence(events));
+            let said = said.unwrap_or_default();
+            assert_eq!(said, expected(&thread.events()), "{}", story.name);
+        }
     }
+}
+
+/// The topics tell of each release exactly what was answered, in the same order.
+fn told(events: &[&Told], ledger: &Ledger, shared: &str) {
+    let told = by_subject(events.iter().copied());
+    as_expected(&told, ledger);
     // Tasks that were added at the same time are told in the order in which they stand.
-    let added = releases[shared]
+    let added = told[shared]
         .iter()
         .filter(|event| event.kind == "task.created");
     let places: Vec<_> = added
@@ -212,9 +235,5 @@ fn on_the_wall(wall: &[Value], events: &[&Told], ledger: &Ledger) {
         by_id.keys().copied().collect(),
         "the wall and the topics"
     );
-    let on_wall = by_release(ids.iter().map(|id| by_id[id]));
-    for story in &ledger.stories {
-        let told = sequence(&on_wall[story.id.as_str()]);
-        assert_eq!(told, expected(&story.events), "{} on the wall", story.name);
-    }
+    as_expected(&by_subject(ids.iter().map(|id| by_id[id])), ledger);
 }

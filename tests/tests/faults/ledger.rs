@@ -50,6 +50,29 @@ pub(crate) struct Story {
     pub(crate) completed: bool,
     /// What its topic has to tell, in this order.
     pub(crate) events: Vec<Expected>,
+    /// What was said about its first task, once it was.
+    pub(crate) thread: Option<Thread>,
+}
+
+/// A comment and the reply to it.
+#[derive(Debug, Clone)]
+pub(crate) struct Thread {
+    /// The task they are about.
+    pub(crate) task: String,
+    /// The id of the comment.
+    pub(crate) comment: String,
+    /// The id of the reply.
+    pub(crate) reply: String,
+}
+
+impl Thread {
+    /// What its topic has to tell, in this order.
+    pub(crate) fn events(&self) -> Vec<Expected> {
+        vec![
+            ("comment.posted", self.comment.clone()),
+            ("comment.replied", self.reply.clone()),
+        ]
+    }
 }
 
 /// Everything that one worker, or all of them, were told.
@@ -75,6 +98,19 @@ impl Ledger {
         self.shared.extend(other.shared);
         self.refused.extend(other.refused);
         self.longest = self.longest.max(other.longest);
+    }
+
+    /// How many events of this type follow from what was accepted.
+    pub(crate) fn of_kind(&self, kind: &str) -> usize {
+        let of_stories = self.stories.iter().flat_map(|story| &story.events);
+        let of_stories = of_stories.filter(|(told, _)| *told == kind).count();
+        // Each that was added to the release of all was assigned.
+        let of_shared = if kind == "task.assigned" {
+            self.shared.len()
+        } else {
+            0
+        };
+        of_stories + of_shared
     }
 
     /// How many answers are of this sort.

@@ -13,22 +13,20 @@ use crate::ledger::Ledger;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Events of which the owner of the task is notified.
-const NOTIFY: [&str; 2] = ["task.assigned", "task.hotfix_added"];
+pub(crate) const NOTIFY: [&str; 2] = ["task.assigned", "task.hotfix_added"];
 
-/// What was published of users and releases, and of notifications once all are sent that
+/// What was published of users, releases and discussions, and of notifications once all are sent that
 /// have to be: whoever a task is assigned to is told. What is wrong with the system meanwhile
 /// is reported, too, and of no concern here.
 pub(crate) async fn everything(topics: &Topics, ledger: &Ledger) -> (Vec<Told>, Vec<Told>) {
-    let of_stories = ledger.stories.iter().flat_map(|story| &story.events);
-    let expected = of_stories.filter(|(kind, _)| NOTIFY.contains(kind)).count();
-    let expected = expected + ledger.shared.len();
+    let expected: usize = NOTIFY.iter().map(|kind| ledger.of_kind(kind)).sum();
     let deadline = Instant::now() + PATIENCE;
     loop {
         let records = topics.everything().await.unwrap();
         let (mut events, mut notifications) = (Vec::new(), Vec::new());
         for record in records {
             match record.topic.as_str() {
-                "slipway.users" | "slipway.releases" => events.push(record),
+                "slipway.users" | "slipway.releases" | "slipway.forum" => events.push(record),
                 "slipway.notifications" if is_of_a_task(&record) => notifications.push(record),
                 "slipway.notifications" => {}
                 "slipway.system" => {}

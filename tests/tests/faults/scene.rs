@@ -39,7 +39,6 @@ impl Scene {
         let checked = check(&self.mesh, &self.topics, &ledger, &shared, ended).await;
         Outcome {
             mesh: self.mesh,
-            topics: self.topics,
             ledger,
             checked,
         }
@@ -50,8 +49,6 @@ impl Scene {
 pub(crate) struct Outcome {
     /// It goes on running.
     pub(crate) mesh: Mesh,
-    /// The topics.
-    pub(crate) topics: Topics,
     /// What the workers were told.
     pub(crate) ledger: Ledger,
     /// What came of it.

@@ -12,7 +12,7 @@ use crate::{
         Careful,
         Who::{Admin, Developer},
     },
-    ledger::{Ledger, Story},
+    ledger::{Ledger, Story, Thread},
 };
 
 /// Tasks that a worker adds to the release of all: it may have 500.
@@ -68,6 +68,7 @@ impl Worker {
         for task in &tasks {
             self.task(at, task).await;
         }
+        self.discuss(at, &tasks[0]).await;
         self.complete(at).await;
         if n < SHARED {
             self.add_to_shared(n).await;
@@ -97,6 +98,7 @@ impl Worker {
             tasks: BTreeMap::new(),
             completed: false,
             events: vec![("release.created", id(&release).to_owned())],
+            thread: None,
         };
         for task in release["tasks"].as_array().unwrap() {
             story.tasks.insert(id(task).to_owned(), "TODO");
@@ -122,6 +124,25 @@ impl Worker {
             story.tasks.insert(task.to_owned(), state);
             story.events.push((event, task.to_owned()));
         }
+    }
+
+    /// Says something about a task, and replies to it.
+    async fn discuss(&mut self, at: usize, task: &str) {
+        let name = self.ledger.stories[at].name.clone();
+        let mut said = Vec::new();
+        let mut path = format!("/tasks/{task}/comments");
+        for name in [format!("{name}, comment"), format!("{name}, reply")] {
+            let body = json!({"content": name});
+            let comment = self.client.post(&path, &body, &name).await;
+            path = format!("/comments/{}/reply", id(&comment));
+            said.push(id(&comment).to_owned());
+        }
+        let [comment, reply] = said.try_into().expect("both were accepted");
+        self.ledger.stories[at].thread = Some(Thread {
+            task: task.to_owned(),
+            comment,
+            reply,
+        });
     }
 
     async fn complete(&mut self, at: usize) {
