@@ -240,7 +240,10 @@ pub(super) async fn a_reason_that_hardly_occurs_is_searched_for_in_pages(desk: D
     let page = desk.list(&filter, None, 10).await.unwrap();
     assert_eq!(page.items, []);
     assert_eq!(page.next, Some(filed[20].id), "what was examined last");
-    assert_eq!(read_on(&desk, &filter, 10).await, std::slice::from_ref(&rare));
+    assert_eq!(
+        read_on(&desk, &filter, 10).await,
+        std::slice::from_ref(&rare)
+    );
     // The time leads to it at once.
     let in_time = Filter {
         to: Some(rare.received_at + SignedDuration::from_secs(1)),
