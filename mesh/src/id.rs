@@ -1,6 +1,7 @@
 //! Typed identifiers: UUIDv7, so that sorting by id is sorting by time.
 
-use uuid::Uuid;
+use jiff::Timestamp;
+use uuid::{NoContext, Uuid};
 
 /// A text that is not an identifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -17,6 +18,23 @@ pub fn parse(text: &str) -> Result<Uuid, MalformedId> {
         return Err(MalformedId);
     }
     Uuid::try_parse(text).map_err(|_| MalformedId)
+}
+
+/// A new identifier of what is made at `now`, in an order of its own among those of the
+/// same millisecond.
+#[must_use]
+pub fn at(now: Timestamp) -> Uuid {
+    let millis = u64::try_from(now.as_millisecond()).unwrap_or(0);
+    let nanos = u32::try_from(millis % 1000).unwrap_or(0) * 1_000_000;
+    Uuid::new_v7(uuid::Timestamp::from_unix(NoContext, millis / 1000, nanos))
+}
+
+/// The least identifier of what is made in the millisecond of `now` or later: all made
+/// before are less. So a range of times is a range of identifiers.
+#[must_use]
+pub fn first_at(now: Timestamp) -> Uuid {
+    let millis = u64::try_from(now.as_millisecond()).unwrap_or(0);
+    uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid()
 }
 
 /// An identifier that cannot be taken for another kind of thing's.

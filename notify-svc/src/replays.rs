@@ -18,7 +18,7 @@ use slipway_mesh::{
 use slipway_proto::events::UserRef;
 
 use crate::{
-    dead_letter::{Act, DeadLetterId, Filed, Filter, State, checked},
+    dead_letter::{Act, DeadLetterId, Filed, Filter, State, Summary, checked},
     metrics as m,
     store::dead_letters::DeadLetterStore,
 };
@@ -150,13 +150,13 @@ impl Replays {
             state: Some(State::Waiting),
             ..filter
         };
-        let found = self.store.list(&waiting, None, AT_ONCE).await?;
+        let (found, more) = self.first(&waiting).await?;
         let mut many = Many {
             ids: Vec::new(),
-            more: found.next.is_some(),
+            more,
             group_gone: Vec::new(),
         };
-        for letter in found.items {
+        for letter in found {
             if self.can_return(&letter.group, &letter.topic)? {
                 many.ids.push(letter.id);
             } else {
@@ -167,6 +167,21 @@ impl Replays {
             many.ids = self.replay_all(many.ids, &replay).await?;
         }
         Ok(many)
+    }
+
+    /// The first [`AT_ONCE`] that `filter` admits, and whether there may be more: a page
+    /// may have fewer than it was asked for.
+    async fn first(&self, filter: &Filter) -> Result<(Vec<Summary>, bool), Fault> {
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let left = AT_ONCE - u32::try_from(found.len()).unwrap_or(AT_ONCE);
+            let page = self.store.list(filter, after, left).await?;
+            found.extend(page.items);
+            after = page.next;
+            if after.is_none() || found.len() >= AT_ONCE as usize {
+                return Ok((found, after.is_some()));
+            }
+        }
     }
 
     /// Those of `ids` that nobody else has replayed meanwhile.

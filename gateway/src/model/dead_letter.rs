@@ -232,7 +232,9 @@ pub(crate) struct DeadLettersQuery {
     #[serde(default)]
     #[param(value_type = Option<String>)]
     cause: String,
-    /// Only where the reason contains this text, to the letter.
+    /// Only where the reason contains this text, to the letter. A search looks at 10,000
+    /// dead letters a page: a page may have fewer than `limit`, or none, though
+    /// `nextCursor` leads on.
     #[serde(default)]
     #[param(value_type = Option<String>)]
     reason: String,

@@ -3,8 +3,10 @@
 use std::fmt;
 
 use jiff::Timestamp;
+use slipway_mesh::id;
+use uuid::Uuid;
 
-use super::{State, Summary};
+use super::{DeadLetterId, State, Summary};
 
 /// Wanted dead letters: all conditions that are given must hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,14 +28,16 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Whether all conditions hold. The stores ask their databases instead; tests hold
-    /// them to this.
+    /// Whether all conditions hold, those on the time to the millisecond. MongoDB is asked
+    /// instead; tests hold it to this.
     #[must_use]
     pub fn admits(&self, letter: &Summary) -> bool {
         let is = |wanted: &Option<String>, found: Option<&str>| match wanted {
             None => true,
             Some(wanted) => found == Some(wanted.as_str()),
         };
+        let millis = Timestamp::as_millisecond;
+        let received = millis(letter.received_at);
         is(&self.group, Some(&letter.group))
             && is(&self.event_type, letter.event_type.as_deref())
             && is(&self.cause, Some(&letter.cause))
@@ -41,9 +45,21 @@ impl Filter {
                 .reason
                 .as_ref()
                 .is_none_or(|part| letter.reason.contains(part.as_str()))
-            && self.from.is_none_or(|from| letter.received_at >= from)
-            && self.to.is_none_or(|to| letter.received_at < to)
+            && self.from.is_none_or(|from| received >= millis(from))
+            && self.to.is_none_or(|to| received < millis(to))
             && self.state.is_none_or(|state| letter.state == state)
+    }
+}
+
+impl Filter {
+    /// The identifiers that may stand on a list behind `after`: from the first one on, up
+    /// to but without the second. They tell the time too.
+    #[must_use]
+    pub fn range(&self, after: Option<DeadLetterId>) -> (DeadLetterId, DeadLetterId) {
+        let least = self.from.map_or(Uuid::nil(), id::first_at);
+        let end = self.to.map_or(Uuid::max(), id::first_at);
+        let behind = after.map_or(Uuid::max(), |after| after.0);
+        (DeadLetterId(least), DeadLetterId(end.min(behind)))
     }
 }
 

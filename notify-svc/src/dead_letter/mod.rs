@@ -11,14 +11,15 @@ mod filter;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use slipway_mesh::{bus::consumer::DeadLetter, typed_id};
+use slipway_mesh::{bus::consumer::DeadLetter, id, typed_id};
 use slipway_proto::events::UserRef;
 
 pub use edit::{Misfit, checked};
 pub use filter::Filter;
 
 typed_id! {
-    /// Identifies a filed dead letter. Later ones sort after earlier ones.
+    /// Identifies a filed dead letter. Later ones sort after earlier ones, to the
+    /// millisecond: so a range of times is a range of identifiers.
     DeadLetterId
 }
 
@@ -95,6 +96,17 @@ pub struct Summary {
     pub state: State,
 }
 
+impl Summary {
+    /// Bytes of the texts in it that whoever published the event has written, or whoever
+    /// failed to handle it.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let texts = [&self.event_id, &self.event_type, &self.subject];
+        let texts = texts.into_iter().flatten().chain([&self.key, &self.reason]);
+        texts.map(String::len).sum()
+    }
+}
+
 /// A dead letter with all there is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filed {
@@ -117,7 +129,7 @@ impl Filed {
     #[must_use]
     pub fn new(letter: DeadLetter, now: Timestamp) -> Self {
         Self {
-            id: DeadLetterId::generate(),
+            id: DeadLetterId(id::at(now)),
             received_at: now,
             letter,
             state: State::Waiting,

@@ -17,8 +17,8 @@ mod subject;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use slipway_mesh::typed_id;
-use uuid::{NoContext, Uuid};
+use slipway_mesh::{id, typed_id};
+use uuid::Uuid;
 
 pub use audience::Draft;
 pub use confirmation::{Arrival, Confirmation, Confirmed};
@@ -35,25 +35,15 @@ impl NotificationId {
     /// A new identifier of a notification made at `now`.
     #[must_use]
     pub fn at(now: Timestamp) -> Self {
-        let (seconds, nanos) = unix(now);
-        Self(Uuid::new_v7(uuid::Timestamp::from_unix(
-            NoContext, seconds, nanos,
-        )))
+        Self(id::at(now))
     }
 
     /// The least identifier of those made at `now` or later: all made before are less.
     /// So a range of times is a range of identifiers.
     #[must_use]
     pub fn first_at(now: Timestamp) -> Self {
-        let millis = u64::try_from(now.as_millisecond()).unwrap_or(0);
-        Self(uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid())
+        Self(id::first_at(now))
     }
-}
-
-fn unix(time: Timestamp) -> (u64, u32) {
-    let millis = u64::try_from(time.as_millisecond()).unwrap_or(0);
-    let nanos = u32::try_from(millis % 1000).unwrap_or(0) * 1_000_000;
-    (millis / 1000, nanos)
 }
 
 /// By what way somebody is told.

@@ -19,12 +19,16 @@ const FETCHED: u32 = 100;
 
 /// One page of a search.
 pub(super) struct Search {
-    /// What an index is searched for.
-    candidates: Document,
+    /// Ranges of ids, which are searched one after the other.
+    ranges: Vec<Document>,
+    /// What an index is searched for besides; empty if that is nothing.
+    indexed: Document,
     /// What is checked on what it yields; empty if that is nothing.
     checked: Document,
     order: Document,
     limit: u32,
+    /// What is not read of the documents.
+    left_out: Document,
 }
 
 /// What was found.
@@ -46,14 +50,31 @@ impl Search {
     /// one first; by id, rising (1) or falling (-1).
     pub(super) fn new(range: Document, conditions: Vec<Document>, order: i32, limit: u32) -> Self {
         let mut conditions = conditions.into_iter();
-        let mut candidates = conditions.next().unwrap_or_default();
-        candidates.insert("_id", range);
         Self {
-            candidates,
+            ranges: vec![range],
+            indexed: conditions.next().unwrap_or_default(),
             checked: conditions.flatten().collect(),
             order: doc! { "_id": order },
             limit,
+            left_out: Document::new(),
         }
+    }
+
+    /// Looks through the range in these parts, in the order asked for, until the page is
+    /// full. There are servers that sort all that an index yields before they return the
+    /// first of it: so they sort a part.
+    pub(super) fn in_parts(mut self, ranges: Vec<Document>) -> Self {
+        self.ranges = ranges;
+        self
+    }
+
+    /// Reads documents without these fields.
+    pub(super) fn leaving_out(mut self, fields: &[&str]) -> Self {
+        let fields = fields.iter();
+        self.left_out = fields
+            .map(|field| ((*field).to_owned(), 0.into()))
+            .collect();
+        self
     }
 
     /// And that fit a condition which no index serves.
@@ -62,17 +83,36 @@ impl Search {
         self
     }
 
-    /// The stages that find the documents of the page, and one more.
-    pub(super) fn pipeline(&self) -> Vec<Document> {
+    /// The stages for each part of the range.
+    #[cfg(test)]
+    pub(super) fn pipelines(&self) -> Vec<Vec<Document>> {
+        let parts = self.ranges.iter();
+        parts.map(|range| self.pipeline(range, 0)).collect()
+    }
+
+    /// What an index is searched for in a part of the range.
+    fn candidates(&self, range: &Document) -> Document {
+        let mut candidates = self.indexed.clone();
+        candidates.insert("_id", range.clone());
+        candidates
+    }
+
+    /// The stages that find the documents of a page that has `found` already, and one more.
+    fn pipeline(&self, range: &Document, found: usize) -> Vec<Document> {
         let mut stages = vec![
-            doc! { "$match": self.candidates.clone() },
+            doc! { "$match": self.candidates(range) },
             doc! { "$sort": self.order.clone() },
         ];
         if !self.checked.is_empty() {
             stages.push(doc! { "$limit": EXAMINED as i64 });
             stages.push(doc! { "$match": self.checked.clone() });
         }
-        stages.push(doc! { "$limit": i64::from(self.limit) + 1 });
+        let left = self.limit as usize - found;
+        stages.push(doc! { "$limit": left as i64 + 1 });
+        // Only now: a server may work out a projection for all that it sorts afterwards.
+        if !self.left_out.is_empty() {
+            stages.push(doc! { "$project": self.left_out.clone() });
+        }
         stages
     }
 
@@ -91,36 +131,45 @@ impl Search {
         T: TryFrom<D, Error = StorageError>,
         I: DeserializeOwned + Send + Sync,
     {
-        let found = collection
-            .aggregate(self.pipeline())
-            .batch_size(FETCHED)
-            .with_type::<D>();
         let (mut items, mut weighs) = (Vec::new(), 0);
-        let more = bounded(async {
-            let mut found = found.await?;
-            while let Some(document) = found.try_next().await? {
-                if items.len() == self.limit as usize || weighs > PAGE_WEIGHT {
-                    return Ok(Ok(true));
+        for range in &self.ranges {
+            let found = collection
+                .aggregate(self.pipeline(range, items.len()))
+                .batch_size(FETCHED)
+                .with_type::<D>();
+            let more = bounded(async {
+                let mut found = found.await?;
+                while let Some(document) = found.try_next().await? {
+                    if items.len() == self.limit as usize || weighs > PAGE_WEIGHT {
+                        return Ok(Ok(true));
+                    }
+                    let item = match T::try_from(document) {
+                        Ok(item) => item,
+                        Err(malformed) => return Ok(Err(malformed)),
+                    };
+                    weighs += weight(&item);
+                    items.push(item);
                 }
-                let item = match T::try_from(document) {
-                    Ok(item) => item,
-                    Err(malformed) => return Ok(Err(malformed)),
-                };
-                weighs += weight(&item);
-                items.push(item);
+                Ok(Ok(false))
+            });
+            let next = if more.await?? {
+                items.last().map(&id)
+            } else {
+                self.examined(range, collection).await?
+            };
+            if next.is_some() {
+                return Ok(Found { items, next });
             }
-            Ok(Ok(false))
-        });
-        let next = if more.await?? {
-            items.last().map(id)
-        } else {
-            self.examined(collection).await?
-        };
-        Ok(Found { items, next })
+        }
+        Ok(Found { items, next: None })
     }
 
     /// The last of the candidates that were examined, if there are others behind it.
-    async fn examined<D, I>(&self, collection: &Collection<D>) -> Result<Option<I>, StorageError>
+    async fn examined<D, I>(
+        &self,
+        range: &Document,
+        collection: &Collection<D>,
+    ) -> Result<Option<I>, StorageError>
     where
         D: Send + Sync,
         I: DeserializeOwned + Send + Sync,
@@ -130,7 +179,7 @@ impl Search {
         }
         let documents = collection.clone_with_type::<Identified<I>>();
         let find = documents
-            .find(self.candidates.clone())
+            .find(self.candidates(range))
             .sort(self.order.clone())
             .skip(EXAMINED as u64 - 1)
             .limit(2)

@@ -62,9 +62,7 @@ pub(super) async fn events(plan: &Plan) -> anyhow::Result<Vec<Line>> {
     let operations = format!("events of {AT_ONCE} task operations at once, {ROUNDS} times");
     Ok(vec![
         Line::new(operations, all).target("all", true),
-        at_once
-            .topic("commit → on the topic, 100 at once")
-            .without_target(),
+        at_once.topic("commit → on the topic, 100 at once"),
         at_once.stored("on the topic → on the wall, 100 at once"),
         steadily.topic("commit → on the topic, at most 50 commands a second"),
         steadily.stored("on the topic → on the wall, at most 50 commands a second"),

@@ -2,6 +2,7 @@
 
 use std::{
     net::SocketAddr,
+    ops::Range,
     time::{Duration, Instant},
 };
 
@@ -65,6 +66,11 @@ impl Script {
         Self::Repeat(format!("GET {path}{}", wire::tail(token)).into_bytes())
     }
 
+    /// `PATCH` of this path, without a body.
+    pub(crate) fn patch(path: &str, token: &str) -> Self {
+        Self::Repeat(format!("PATCH {path}{}", wire::tail(token)).into_bytes())
+    }
+
     /// `POST` of this body to this path.
     pub(crate) fn post(path: &str, body: &Value, token: &str) -> Self {
         Self::Repeat(wire::post(path, body, token))
@@ -125,10 +131,31 @@ pub(crate) async fn run(
     scripts: Vec<Script>,
     time: Duration,
 ) -> anyhow::Result<Outcome> {
+    answered(address, scripts, time, &[200, 201]).await
+}
+
+/// The same where a service is away.
+///
+/// # Errors
+/// If an answer is not 503.
+pub(crate) async fn run_refused(
+    address: SocketAddr,
+    scripts: Vec<Script>,
+    time: Duration,
+) -> anyhow::Result<Outcome> {
+    answered(address, scripts, time, &[503]).await
+}
+
+async fn answered(
+    address: SocketAddr,
+    scripts: Vec<Script>,
+    time: Duration,
+    expected: &'static [u16],
+) -> anyhow::Result<Outcome> {
     let begin = Instant::now() + WARM_UP;
     let clients = scripts
         .into_iter()
-        .map(|script| client(address, script, begin, begin + time));
+        .map(|script| client(address, script, expected, begin..begin + time));
     let mut times = histogram();
     for of_one in try_join_all(clients.map(tokio::spawn)).await? {
         times.add(of_one?)?;
@@ -143,8 +170,8 @@ pub(crate) async fn run(
 async fn client(
     address: SocketAddr,
     mut script: Script,
-    begin: Instant,
-    end: Instant,
+    expected: &[u16],
+    Range { start, end }: Range<Instant>,
 ) -> anyhow::Result<Histogram<u64>> {
     let mut connection = Connection::open(address).await?;
     let (mut times, mut request) = (histogram(), Vec::new());
@@ -158,11 +185,11 @@ async fn client(
         }
         let status = connection.call(&request).await?;
         ensure!(
-            matches!(status, 200 | 201),
+            expected.contains(&status),
             "a request was answered with {status}"
         );
         let answered = Instant::now();
-        if sent >= begin && answered <= end {
+        if sent >= start && answered <= end {
             note(&mut times, answered - sent);
         }
     }

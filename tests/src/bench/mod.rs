@@ -16,6 +16,7 @@ mod mails;
 mod probe;
 mod report;
 mod requests;
+mod shed;
 mod start;
 mod streams;
 mod wire;
@@ -57,6 +58,8 @@ pub(crate) enum Row {
     Threads,
     /// 100 answers of a slow model at once
     Answers,
+    /// How long a refusal takes while a service is gone or paused
+    Shed,
     /// Notifications a second, and from a command to the mail server
     Mails,
     /// The row `threads` on a MongoDB-compatible server
@@ -97,6 +100,7 @@ impl Row {
             Self::Pages => comments::pages(plan).await,
             Self::Threads => comments::threads().await,
             Self::Answers => answers::answers().await,
+            Self::Shed => shed::shed(plan).await,
             Self::Mails => mails::mails(plan).await,
             #[cfg(feature = "kafka")]
             Self::ThreadsOnMongodb => comments::threads_on_mongodb().await,

@@ -74,31 +74,53 @@ async fn lists_are_read_through_an_index() {
     };
     let id = session.id;
     let commands = [
-        find(
-            SESSIONS,
-            sessions::listed(session.owner, Some(id)),
-            doc! { "_id": -1 },
+        (
+            find(
+                SESSIONS,
+                sessions::listed(session.owner, Some(id)),
+                doc! { "_id": -1 },
+            ),
+            "by_owner",
         ),
-        find(
-            SESSIONS,
-            turns::expired(Timestamp::UNIX_EPOCH),
-            doc! { "turn.lease.until": 1 },
+        (
+            find(
+                SESSIONS,
+                turns::expired(Timestamp::UNIX_EPOCH),
+                doc! { "turn.lease.until": 1 },
+            ),
+            "by_lease",
         ),
-        find(SESSIONS, sessions::created_by(&request), doc! { "_id": 1 }),
-        find(
-            SESSIONS,
-            sessions::unfinished(Timestamp::UNIX_EPOCH),
-            doc! { sessions::UNFINISHED: 1 },
+        (
+            find(SESSIONS, sessions::created_by(&request), doc! { "_id": 1 }),
+            "by_request",
         ),
-        find(TURNS, turns::behind(id, 1), doc! { "number": 1 }),
-        find(TURNS, turns::answered(id, 9), doc! { "number": -1 }),
-        find(
-            TURNS,
-            turns::of_request(&id.to_string(), &request),
-            doc! { "number": -1 },
+        (
+            find(
+                SESSIONS,
+                sessions::unfinished(Timestamp::UNIX_EPOCH),
+                doc! { sessions::UNFINISHED: 1 },
+            ),
+            "by_deletion",
+        ),
+        (
+            find(TURNS, turns::behind(id, 1), doc! { "number": 1 }),
+            "turn",
+        ),
+        (
+            find(TURNS, turns::answered(id, 9), doc! { "number": -1 }),
+            "by_state",
+        ),
+        (
+            find(
+                TURNS,
+                turns::of_request(&id.to_string(), &request),
+                doc! { "number": -1 },
+            ),
+            "turn_by_request",
         ),
     ];
-    for command in commands {
-        scratch.plan(&command).await;
+    for (command, index) in commands {
+        let used = scratch.indexes(&command).await;
+        assert!(used.iter().eq([index]), "{command}: {used:?}");
     }
 }

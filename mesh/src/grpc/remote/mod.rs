@@ -33,7 +33,11 @@ use tonic::{Code, Status, body::Body};
 use tower::retry::budget::{Budget as _, TpsBudget};
 
 pub use self::origin::{MalformedOrigin, Origin, Origins};
-use self::{address::Address, connection::Failure, pool::Pool};
+use self::{
+    address::Address,
+    connection::Failure,
+    pool::{Pool, Resolver},
+};
 use super::{deadline::Deadline, method::Method, tls::ClientTls};
 use crate::{error::Fault, telemetry::metrics as m};
 
@@ -63,8 +67,18 @@ pub(super) struct Remote {
 impl Remote {
     /// Begins to connect to the service at `origins`.
     pub(super) fn new(service: &'static str, origins: Origins, tls: Option<ClientTls>) -> Self {
+        Self::found_by(pool::System, service, origins, tls)
+    }
+
+    /// The same, with names that `resolver` knows.
+    fn found_by(
+        resolver: impl Resolver,
+        service: &'static str,
+        origins: Origins,
+        tls: Option<ClientTls>,
+    ) -> Self {
         let pool = Arc::new(Pool::new(service, tls));
-        tokio::spawn(Pool::resolve(Arc::downgrade(&pool), origins));
+        tokio::spawn(Pool::resolve(Arc::downgrade(&pool), origins, resolver));
         Self {
             service,
             pool,

@@ -2,12 +2,14 @@
 //! each call.
 
 use std::{
+    io,
     net::SocketAddr,
     sync::{Arc, Weak},
     time::Duration,
 };
 
 use arc_swap::ArcSwap;
+use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::task::AbortHandle;
 
@@ -29,6 +31,23 @@ const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a call waits for what is tried for the first time.
 const FIRST_ANSWER: Duration = Duration::from_secs(1);
+
+/// What knows the addresses of hosts.
+#[async_trait]
+pub(super) trait Resolver: Send + Sync + 'static {
+    /// All that the host of `origin` has now.
+    async fn resolve(&self, origin: &Origin) -> io::Result<Vec<SocketAddr>>;
+}
+
+/// The system's.
+pub(super) struct System;
+
+#[async_trait]
+impl Resolver for System {
+    async fn resolve(&self, origin: &Origin) -> io::Result<Vec<SocketAddr>> {
+        origin.resolve().await
+    }
+}
 
 /// The addresses of one service.
 pub(super) struct Pool {
@@ -114,6 +133,12 @@ impl Pool {
             .count()
     }
 
+    /// What is wrong with the names.
+    #[cfg(test)]
+    pub(super) fn unresolved(&self) -> Vec<String> {
+        self.unresolved.lock().clone().unwrap_or_default()
+    }
+
     /// Whether everything was tried at least once.
     fn is_settled(&self) -> bool {
         let resolved = self.unresolved.lock().is_some();
@@ -140,12 +165,12 @@ impl Pool {
     }
 
     /// Keeps the addresses up to date for as long as somebody uses the pool.
-    pub(super) async fn resolve(pool: Weak<Self>, origins: Origins) {
+    pub(super) async fn resolve(pool: Weak<Self>, origins: Origins, resolver: impl Resolver) {
         let mut known: Vec<Option<Vec<SocketAddr>>> = origins.iter().map(|_| None).collect();
         loop {
             let mut problems = Vec::new();
             for (origin, known) in origins.iter().zip(&mut known) {
-                match look_up(origin).await {
+                match look_up(&resolver, origin).await {
                     Ok(addresses) => *known = Some(addresses),
                     Err(problem) => problems.push(problem),
                 }
@@ -231,8 +256,8 @@ impl Drop for Pool {
     }
 }
 
-async fn look_up(origin: &Origin) -> Result<Vec<SocketAddr>, String> {
-    match tokio::time::timeout(RESOLVE_TIMEOUT, origin.resolve()).await {
+async fn look_up(resolver: &impl Resolver, origin: &Origin) -> Result<Vec<SocketAddr>, String> {
+    match tokio::time::timeout(RESOLVE_TIMEOUT, resolver.resolve(origin)).await {
         Ok(Ok(addresses)) => Ok(addresses),
         Ok(Err(error)) => Err(format!("{} cannot be resolved: {error}", origin.host())),
         Err(_) => Err(format!("{} is not resolved in time", origin.host())),

@@ -1,8 +1,8 @@
 //! Databases for tests, on the server that `SLIPWAY_TEST_MONGODB` names.
 
-use std::io::Write as _;
+use std::{collections::BTreeSet, io::Write as _};
 
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{Bson, Document, doc};
 use uuid::Uuid;
 
 use super::{Client, connect};
@@ -57,28 +57,53 @@ impl Scratch {
         &self.client
     }
 
-    /// What the server says it would do for a command on the database, which is to read
-    /// through an index.
+    /// The indexes through which the server says it would read for a command on the
+    /// database: those of its plan, not those that it has considered as well.
     ///
     /// # Panics
     /// If it would read a whole collection, or does not answer.
-    pub async fn plan(&self, command: &Document) -> String {
+    pub async fn indexes(&self, command: &Document) -> BTreeSet<String> {
         let explain = doc! { "explain": command, "verbosity": "queryPlanner" };
         let database = self.client.database(&self.name);
         let plan = database.run_command(explain).await;
-        let plan = plan.expect("the server for tests answers").to_string();
-        assert!(plan.contains("\"indexName\""), "{command}: {plan}");
+        let mut plan = plan.expect("the server for tests answers");
+        // The command itself, again.
+        plan.remove("command");
+        let text = plan.to_string();
         // In MongoDB's words, and in those of a server on PostgreSQL.
         for scan in ["COLLSCAN", "Seq Scan"] {
-            assert!(!plan.contains(scan), "{command}: {plan}");
+            assert!(!text.contains(scan), "{command}: {text}");
         }
-        plan
+        let mut used = BTreeSet::new();
+        collect_indexes(&Bson::Document(plan), &mut used);
+        assert!(!used.is_empty(), "{command}: {text}");
+        used
     }
 
     /// The database's name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+}
+
+/// The names of the indexes that a part of a plan uses.
+fn collect_indexes(part: &Bson, used: &mut BTreeSet<String>) {
+    match part {
+        Bson::Array(parts) => parts.iter().for_each(|part| collect_indexes(part, used)),
+        Bson::Document(parts) => {
+            for (key, part) in parts {
+                match (key.as_str(), part) {
+                    // What was considered, in the words of both servers.
+                    ("rejectedPlans" | "IndexCosts", _) => {}
+                    ("indexName", Bson::String(name)) => {
+                        used.insert(name.clone());
+                    }
+                    _ => collect_indexes(part, used),
+                }
+            }
+        }
+        _ => {}
     }
 }
 

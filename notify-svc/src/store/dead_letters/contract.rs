@@ -16,7 +16,10 @@ use tokio::sync::Barrier;
 use uuid::Uuid;
 
 use super::DeadLetterStore;
-use crate::dead_letter::{Act, DeadLetterId, Filed, Filter, State, Summary};
+use crate::{
+    dead_letter::{Act, DeadLetterId, Filed, Filter, State, Summary},
+    store::{EXAMINED, PAGE_WEIGHT},
+};
 
 /// Defines the suite for a backend: `tests!({ (guard, store, outbox) })`.
 macro_rules! tests {
@@ -25,6 +28,8 @@ macro_rules! tests {
             a_dead_letter_is_read_as_it_was_filed
             a_dead_letter_is_filed_once_whoever_files_it
             lists_show_what_the_filter_admits_newest_first
+            a_reason_that_hardly_occurs_is_searched_for_in_pages
+            a_page_has_a_weight
             of_those_who_replay_it_at_the_same_moment_one_does
             a_replay_is_published_with_its_record
             what_a_replay_came_back_as_is_known
@@ -219,6 +224,46 @@ pub(super) async fn lists_show_what_the_filter_admits_newest_first(desk: Desk, _
             assert_eq!(read_on(&desk, &filter, limit).await, expected, "{filter:?}");
         }
     }
+}
+
+pub(super) async fn a_reason_that_hardly_occurs_is_searched_for_in_pages(desk: Desk, _: Outbox) {
+    let mut filed = letters(EXAMINED as u32 + 20);
+    filed[3].letter.reason = "a rare one".into();
+    let rare = filed[3].summary();
+    for some in filed.chunks(1000) {
+        desk.file(some.to_vec()).await.unwrap();
+    }
+    let filter = Filter {
+        reason: Some("rare".into()),
+        ..Filter::default()
+    };
+    let page = desk.list(&filter, None, 10).await.unwrap();
+    assert_eq!(page.items, []);
+    assert_eq!(page.next, Some(filed[20].id), "what was examined last");
+    assert_eq!(
+        read_on(&desk, &filter, 10).await,
+        std::slice::from_ref(&rare)
+    );
+    // The time leads to it at once.
+    let in_time = Filter {
+        to: Some(rare.received_at + SignedDuration::from_secs(1)),
+        ..filter
+    };
+    let page = desk.list(&in_time, None, 10).await.unwrap();
+    assert_eq!((page.items, page.next), (vec![rare], None));
+}
+
+pub(super) async fn a_page_has_a_weight(desk: Desk, _: Outbox) {
+    let mut filed = letters(10);
+    for letter in &mut filed {
+        letter.letter.reason = "x".repeat(PAGE_WEIGHT / 4);
+    }
+    desk.file(filed.clone()).await.unwrap();
+    let filter = Filter::default();
+    let page = desk.list(&filter, None, 10).await.unwrap();
+    assert!((1..10).contains(&page.items.len()));
+    let all: Vec<_> = filed.iter().rev().map(Filed::summary).collect();
+    assert_eq!(read_on(&desk, &filter, 10).await, all);
 }
 
 pub(super) async fn of_those_who_replay_it_at_the_same_moment_one_does(desk: Desk, outbox: Outbox) {

@@ -25,7 +25,8 @@ pub trait DeadLetterStore: Send + Sync + 'static {
     /// If the database is away. Then some of them may be filed: try again with all.
     async fn file(&self, letters: Vec<Filed>) -> Result<usize, StoreError>;
 
-    /// Those that `filter` admits, newest first, behind `after`.
+    /// Those that `filter` admits, newest first, behind `after`. May be fewer than `limit`
+    /// though more follow: a page has a weight, and a limit to how many it examines.
     ///
     /// # Errors
     /// If the database is away.

@@ -1,5 +1,6 @@
 //! Calls to replicas that are away, silent, slow, refusing or coming and going.
 
+mod names;
 mod replica;
 
 use std::time::Duration;
@@ -264,36 +265,4 @@ async fn who_is_slow_with_one_call_and_alive_stays_in() {
     }
     assert_eq!(replica.calls(), 3, "a deadline is no reason to try again");
     assert_eq!(remote.pool.up(), 1);
-}
-
-#[tokio::test]
-async fn a_name_stands_for_its_addresses() {
-    let replica = Replica::start(Manner::Answers).await;
-    let named = format!("http://localhost:{}", replica.at.port());
-    let remote = Remote::new("test", named.parse().unwrap(), None);
-    assert_eq!(call(&remote, READ).await, Code::Ok);
-    let nowhere = "http://no-such-host.invalid:1".parse().unwrap();
-    let remote = Remote::new("test", nowhere, None);
-    assert_eq!(call(&remote, READ).await, Code::Unavailable);
-    let problem = remote.problem().unwrap();
-    assert!(
-        problem.contains("no-such-host.invalid cannot be resolved"),
-        "{problem}"
-    );
-}
-
-#[tokio::test]
-async fn an_address_that_no_name_stands_for_any_more_is_not_picked() {
-    let replicas = [
-        Replica::start(Manner::Answers).await,
-        Replica::start(Manner::Answers).await,
-    ];
-    let pool = Pool::new("test", None);
-    for replica in &replicas {
-        let origin: Origin = format!("http://{}", replica.at).parse().unwrap();
-        pool.update([(replica.at, &origin)].into_iter());
-        let deadline = Deadline::of(&http::HeaderMap::new());
-        let picked = pool.pick(&[], deadline).await.unwrap();
-        assert_eq!(picked.peer, replica.at);
-    }
 }

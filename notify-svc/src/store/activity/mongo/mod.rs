@@ -8,6 +8,8 @@
 mod append;
 mod documents;
 mod list;
+#[cfg(test)]
+mod plans;
 
 use async_trait::async_trait;
 use futures::TryStreamExt as _;

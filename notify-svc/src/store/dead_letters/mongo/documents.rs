@@ -150,31 +150,33 @@ impl From<&Filed> for LetterDocument {
     }
 }
 
-impl SummaryDocument {
-    pub(super) fn into_summary(self) -> Result<Summary, StorageError> {
-        let first_failure: Option<Timestamp> = self.first_failure.map(from_bson).transpose()?;
-        Ok(Summary {
-            id: parse_id(&self.id)?,
-            received_at: from_bson(self.received_at)?,
-            group: self.group,
-            topic: self.topic,
-            event_id: self.event_id,
-            event_type: self.event_type,
-            subject: self.subject,
-            key: self.key,
-            cause: self.cause,
-            reason: self.reason,
-            attempts: self.attempts.try_into().map_err(malformed)?,
+impl TryFrom<SummaryDocument> for Summary {
+    type Error = StorageError;
+
+    fn try_from(found: SummaryDocument) -> Result<Self, StorageError> {
+        let first_failure: Option<Timestamp> = found.first_failure.map(from_bson).transpose()?;
+        Ok(Self {
+            id: parse_id(&found.id)?,
+            received_at: from_bson(found.received_at)?,
+            group: found.group,
+            topic: found.topic,
+            event_id: found.event_id,
+            event_type: found.event_type,
+            subject: found.subject,
+            key: found.key,
+            cause: found.cause,
+            reason: found.reason,
+            attempts: found.attempts.try_into().map_err(malformed)?,
             first_failure,
-            replay_of: self.replay_of.as_deref().map(parse_id).transpose()?,
-            state: State::parse(&self.state).ok_or_else(|| malformed("no such state"))?,
+            replay_of: found.replay_of.as_deref().map(parse_id).transpose()?,
+            state: State::parse(&found.state).ok_or_else(|| malformed("no such state"))?,
         })
     }
 }
 
 impl LetterDocument {
     pub(super) fn into_filed(self) -> Result<Filed, StorageError> {
-        let summary = self.summary.into_summary()?;
+        let summary = Summary::try_from(self.summary)?;
         let acts = self.acts.into_iter().map(Act::try_from);
         let acts = acts.collect::<Result<_, _>>()?;
         Ok(Filed {

@@ -9,14 +9,14 @@ use async_trait::async_trait;
 use futures::TryStreamExt as _;
 use mongodb::{
     Collection,
-    bson::{Binary, Document, doc, serialize_to_bson},
+    bson::{Binary, doc, serialize_to_bson},
 };
 use serde::Deserialize;
 use slipway_mesh::{
     bus::Record,
     outbox::mongo::{Entry, index as outbox_index},
     page::Page,
-    store::mongo::{Database, Index, StorageError, bounded, malformed, to_bson},
+    store::mongo::{Database, Index, StorageError, bounded, malformed},
 };
 use uuid::Uuid;
 
@@ -26,7 +26,7 @@ use crate::{
     dead_letter::{Act, DeadLetterId, Filed, Filter, State, Summary},
     store::{
         StoreError,
-        search::{Identified, literally},
+        search::{Identified, Search, literally},
     },
 };
 
@@ -122,15 +122,15 @@ impl DeadLetterStore for MongoDeadLetterStore {
         limit: u32,
     ) -> Result<Page<Summary, DeadLetterId>, StoreError> {
         let summaries = self.letters.clone_with_type::<SummaryDocument>();
-        let find = summaries
-            .find(listed(filter, after))
-            .sort(doc! { "_id": -1 })
-            .projection(doc! { "payload": 0, "headers": 0, "history": 0, "acts": 0, "outbox": 0 })
-            .limit(i64::from(limit) + 1);
-        let found: Vec<_> = bounded(async { find.await?.try_collect().await }).await?;
-        let found = found.into_iter().map(SummaryDocument::into_summary);
-        let found = found.collect::<Result<Vec<_>, _>>()?;
-        Ok(Page::from_overfetch(found, limit, |last| last.id))
+        let id = |letter: &Summary| letter.id.to_string();
+        let found = search(filter, after, limit)
+            .page(&summaries, id, Summary::weight)
+            .await?;
+        let next = found.next.map(|id: String| parse_id(&id)).transpose()?;
+        Ok(Page {
+            items: found.items,
+            next,
+        })
     }
 
     async fn get(&self, id: DeadLetterId) -> Result<Option<Filed>, StoreError> {
@@ -152,37 +152,26 @@ impl DeadLetterStore for MongoDeadLetterStore {
     }
 }
 
-/// Which dead letters are on a list behind `after`.
-fn listed(filter: &Filter, after: Option<DeadLetterId>) -> Document {
-    let mut condition = Document::new();
+/// What a list behind `after` looks for.
+fn search(filter: &Filter, after: Option<DeadLetterId>, limit: u32) -> Search {
+    let (least, end) = filter.range(after);
+    let range = doc! { "$gte": least.to_string(), "$lt": end.to_string() };
     let equal = [
-        ("group", filter.group.as_deref()),
         ("type", filter.event_type.as_deref()),
+        ("group", filter.group.as_deref()),
         ("cause", filter.cause.as_deref()),
         ("state", filter.state.map(State::as_str)),
     ];
-    for (field, wanted) in equal {
-        if let Some(wanted) = wanted {
-            condition.insert(field, wanted);
-        }
+    let conditions = equal
+        .into_iter()
+        .filter_map(|(field, wanted)| wanted.map(|wanted| doc! { field: wanted }))
+        .collect();
+    let search = Search::new(range, conditions, -1, limit)
+        .leaving_out(&["payload", "headers", "history", "acts", "outbox"]);
+    match &filter.reason {
+        Some(part) => search.checking("reason", doc! { "$regex": literally(part) }),
+        None => search,
     }
-    if let Some(part) = &filter.reason {
-        condition.insert("reason", doc! { "$regex": literally(part) });
-    }
-    let mut time = Document::new();
-    if let Some(from) = filter.from {
-        time.insert("$gte", to_bson(from));
-    }
-    if let Some(to) = filter.to {
-        time.insert("$lt", to_bson(to));
-    }
-    if !time.is_empty() {
-        condition.insert("receivedAt", time);
-    }
-    if let Some(after) = after {
-        condition.insert("_id", doc! { "$lt": after.to_string() });
-    }
-    condition
 }
 
 #[cfg(test)]
@@ -219,11 +208,23 @@ mod tests {
         // Enough that reading all of them would be worse.
         store.file(contract::letters(300)).await.unwrap();
         for filter in contract::every_shape_of_filter() {
-            let condition = listed(&filter, Some(DeadLetterId::generate()));
-            let find = doc! {
-                "find": COLLECTION, "filter": condition, "sort": { "_id": -1 }, "limit": 51,
+            let index = match &filter {
+                Filter {
+                    event_type: Some(_),
+                    ..
+                } => "by_type",
+                Filter { group: Some(_), .. } => "by_group",
+                Filter { cause: Some(_), .. } => "by_cause",
+                Filter { state: Some(_), .. } => "by_state",
+                _ => "_id_",
             };
-            scratch.plan(&find).await;
+            for after in [None, Some(DeadLetterId::generate())] {
+                for pipeline in search(&filter, after, 50).pipelines() {
+                    let list = doc! { "aggregate": COLLECTION, "pipeline": pipeline, "cursor": {} };
+                    let used = scratch.indexes(&list).await;
+                    assert!(used.iter().eq([index]), "{filter:?}: {used:?}");
+                }
+            }
         }
     }
 }

@@ -58,6 +58,12 @@ pub(crate) struct MongoNotificationStore {
     notifications: Collection<NotificationDocument>,
 }
 
+/// The condition that finds claims that ended by then.
+fn abandoned(ended_by: Timestamp) -> Document {
+    // That it exists is said too: the index holds only the documents where it does.
+    doc! { "claimedUntil": { "$lte": to_bson(ended_by), "$exists": true } }
+}
+
 impl MongoNotificationStore {
     /// The notifications in `database`, which has [`INDEXES`].
     pub(crate) fn new(database: &Database) -> Self {
@@ -221,7 +227,7 @@ impl NotificationStore for MongoNotificationStore {
         now: Timestamp,
         limit: usize,
     ) -> Result<usize, StoreError> {
-        let abandoned = doc! { "claimedUntil": { "$lte": to_bson(ended_by) } };
+        let abandoned = abandoned(ended_by);
         let ids = self
             .ids(abandoned.clone(), doc! { "claimedUntil": 1 }, limit)
             .await?;

@@ -1,37 +1,50 @@
 //! Shows that the queue and the lists are read through an index: by what the server says
 //! it would do.
 
+use jiff::Timestamp;
 use mongodb::bson::{Document, doc};
-use slipway_mesh::store::mongo::{Database, testing::Scratch};
+use slipway_mesh::{
+    outbox::mongo::overdue,
+    store::mongo::{Database, testing::Scratch, to_bson},
+};
 
-use super::{COLLECTION, INDEXES, MongoNotificationStore, list::search};
-use crate::store::notifications::{NotificationStore as _, contract};
+use super::{COLLECTION, INDEXES, MongoNotificationStore, abandoned, list::search};
+use crate::{
+    notification::Filter,
+    store::notifications::{NotificationStore as _, contract},
+};
 
 /// Enough that reading all of them would be worse.
 const STORED: u128 = 300;
 
-fn commands() -> Vec<Document> {
+/// What is asked of the collection, each with the index that serves it.
+fn commands() -> Vec<(Document, &'static str)> {
     let find = |filter: Document, order: Document| {
         doc! { "find": COLLECTION, "filter": filter, "sort": order, "limit": 16 }
     };
-    let now = mongodb::bson::DateTime::from_millis(1_000);
+    let now = Timestamp::UNIX_EPOCH;
     let mut commands = vec![
-        find(
-            doc! { "state": "QUEUED", "dueAt": { "$lte": now } },
-            doc! { "dueAt": 1 },
+        (
+            find(
+                doc! { "state": "QUEUED", "dueAt": { "$lte": to_bson(now) } },
+                doc! { "dueAt": 1 },
+            ),
+            "due",
         ),
-        find(
-            doc! { "claimedUntil": { "$lte": now } },
-            doc! { "claimedUntil": 1 },
-        ),
-        find(
-            slipway_mesh::outbox::mongo::overdue(jiff::Timestamp::UNIX_EPOCH),
-            doc! { "outbox.id": 1 },
-        ),
+        (find(abandoned(now), doc! { "claimedUntil": 1 }), "claimed"),
+        (find(overdue(now), doc! { "outbox.id": 1 }), "outbox"),
     ];
     for query in contract::every_shape_of_query() {
-        let pipeline = search(&query).pipeline();
-        commands.push(doc! { "aggregate": COLLECTION, "pipeline": pipeline, "cursor": {} });
+        let index = match &query.filter {
+            Filter { to: Some(_), .. } => "by_recipient",
+            Filter { kind: Some(_), .. } => "by_kind",
+            Filter { state: Some(_), .. } => "by_state",
+            _ => "_id_",
+        };
+        for pipeline in search(&query).pipelines() {
+            let list = doc! { "aggregate": COLLECTION, "pipeline": pipeline, "cursor": {} };
+            commands.push((list, index));
+        }
     }
     commands
 }
@@ -47,7 +60,8 @@ async fn the_queue_and_the_lists_are_read_through_an_index() {
     let stored = contract::notifications(STORED);
     let store = MongoNotificationStore::new(&database);
     store.enqueue(stored).await.unwrap();
-    for command in commands() {
-        scratch.plan(&command).await;
+    for (command, index) in commands() {
+        let used = scratch.indexes(&command).await;
+        assert!(used.iter().eq([index]), "{command}: {used:?}");
     }
 }
