@@ -16,6 +16,7 @@
 
 pub mod mongo;
 mod publisher;
+mod sending;
 pub mod sqlite;
 #[cfg(test)]
 mod tests;

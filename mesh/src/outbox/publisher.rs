@@ -5,21 +5,20 @@
 //! published. An aggregate whose first event the bus refuses for good is held: it is
 //! tried by itself, so that no other waits for it, until the bus takes it.
 
-use std::{
-    collections::{BTreeSet, HashSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use rand::seq::{IteratorRandom as _, SliceRandom as _};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{OVERDUE, OutboxStore, Pending, Wake};
+use super::{
+    OVERDUE, OutboxStore, Pending, Wake,
+    sending::{Refused, Sent, send},
+};
 use crate::{
     alarm::{self, Kind},
-    bus::{Record, SharedBus, consumer::Delay},
+    bus::{SharedBus, consumer::Delay},
     clock::SharedClock,
     life::Background,
     telemetry::metrics as m,
@@ -168,7 +167,7 @@ impl Publishing {
             let sent = self.send(pending).await?;
             published += sent.published;
             for refused in &sent.refused {
-                published += self.try_alone(refused.entry.aggregate).await?;
+                published += self.try_alone(refused.aggregate()).await?;
             }
             if let Some(error) = sent.away {
                 return Err(error);
@@ -215,53 +214,17 @@ impl Publishing {
         Ok(())
     }
 
-    fn hold(&mut self, Refused { entry, reason }: &Refused) {
-        let (service, record) = (self.publisher.service, &entry.record);
-        let header = |name| record.header(name).unwrap_or("?");
-        let (id, kind, topic) = (header("ce_id"), header("ce_type"), &record.topic);
-        if self.held.insert(entry.aggregate) {
-            let aggregate = entry.aggregate;
-            tracing::error!(service, %aggregate, id, kind, topic, reason, "an event is refused");
+    fn hold(&mut self, refused: &Refused) {
+        let (service, text) = (self.publisher.service, refused.to_string());
+        if self.held.insert(refused.aggregate()) {
+            tracing::error!(service, "{text}");
         }
-        let text = format!(
-            "the bus refuses the event {id} ({kind}) for {topic}: it waits, and what {} tells \
-             after it: {reason}",
-            entry.aggregate
-        );
         alarm::raise(Kind::EventRefused, service, &text);
     }
 
-    /// Publishes these events, in order, and removes those that have been, as far as none of
-    /// their aggregate before them has not.
     async fn send(&self, pending: Vec<Pending>) -> Result<Sent, String> {
         let Publisher { bus, store, .. } = &self.publisher;
-        let records: Vec<Record> = pending.iter().map(|entry| entry.record.clone()).collect();
-        let outcomes = match bus.publish(records).await {
-            Ok(()) => vec![Ok(()); pending.len()],
-            Err(unpublished) => unpublished.outcomes(),
-        };
-        let (mut published, mut failed, mut sent) = (Vec::new(), HashSet::new(), Sent::default());
-        for (entry, outcome) in pending.into_iter().zip(outcomes) {
-            if failed.contains(&entry.aggregate) {
-                continue;
-            }
-            let Err(error) = outcome else {
-                published.push(entry);
-                continue;
-            };
-            failed.insert(entry.aggregate);
-            let reason = error.to_string();
-            if error.is_passing() {
-                sent.away = Some(reason);
-            } else {
-                sent.refused.push(Refused { entry, reason });
-            }
-        }
-        if !published.is_empty() {
-            store.remove(&published).await?;
-        }
-        sent.published = published.len();
-        Ok(sent)
+        send(bus, &**store, pending).await
     }
 
     /// Aggregates with events older than `age`, none that is held.
@@ -288,21 +251,4 @@ impl Publishing {
             Err(_) => {}
         }
     }
-}
-
-/// What became of some events.
-#[derive(Default)]
-struct Sent {
-    /// How many were published, and removed.
-    published: usize,
-    /// The first of its aggregate that was refused, for each.
-    refused: Vec<Refused>,
-    /// Why others were not published for now.
-    away: Option<String>,
-}
-
-/// An event that the bus refuses.
-struct Refused {
-    entry: Pending,
-    reason: String,
 }
