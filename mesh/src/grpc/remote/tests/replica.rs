@@ -16,6 +16,7 @@ use futures::StreamExt as _;
 use http::Response;
 use http_body::Frame;
 use http_body_util::StreamBody;
+use rand::RngExt as _;
 use tokio::{net::TcpListener, runtime::Runtime};
 use tokio_stream::wrappers::{TcpListenerStream, UnboundedReceiverStream};
 use tonic::{Status, body::Body, service::Routes, transport::Server};
@@ -33,6 +34,17 @@ pub(super) enum Manner {
     Streams,
 }
 
+/// Below the ports that the system gives away, so that nobody takes it while the replica
+/// is down.
+fn free_address() -> SocketAddr {
+    loop {
+        let at = SocketAddr::from(([127, 0, 0, 1], rand::rng().random_range(10_000..20_000)));
+        if std::net::TcpListener::bind(at).is_ok() {
+            return at;
+        }
+    }
+}
+
 pub(super) struct Replica {
     pub(super) at: SocketAddr,
     runtime: Option<Runtime>,
@@ -42,7 +54,7 @@ pub(super) struct Replica {
 
 impl Replica {
     pub(super) async fn start(manner: Manner) -> Self {
-        Self::start_at("127.0.0.1:0".parse().unwrap(), manner).await
+        Self::start_at(free_address(), manner).await
     }
 
     pub(super) async fn start_at(at: SocketAddr, manner: Manner) -> Self {
