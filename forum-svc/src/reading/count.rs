@@ -3,7 +3,8 @@
 //! Nothing is stored for it: a new reply would have to change every comment above it. In
 //! reading order the replies to a comment follow it at once, so on a page they are counted
 //! by the way. Only what goes on behind the page's end is looked at separately, once for
-//! all comments it is below, up to [`COUNTED`].
+//! all comments it is below, up to [`COUNTED`]; and not for those that have as many direct
+//! replies, which is known.
 
 use super::{
     Scope,
@@ -19,8 +20,11 @@ pub const COUNTED: u32 = 1_000;
 /// # Errors
 /// If the store is away.
 pub async fn descendants(store: &dyn CommentStore, of: Outline) -> Result<u32, StoreError> {
-    if !of.has_replies {
+    if !of.has_replies() {
         return Ok(0);
+    }
+    if has_enough(&of) {
+        return Ok(COUNTED);
     }
     let scope = Scope::Below(of);
     let mut walk = Walk::<Outline>::new(store, &scope);
@@ -31,6 +35,11 @@ pub async fn descendants(store: &dyn CommentStore, of: Outline) -> Result<u32, S
     Ok(count)
 }
 
+/// Whether the direct replies are so many that no others need be counted.
+fn has_enough(outline: &Outline) -> bool {
+    outline.reply_count >= u64::from(COUNTED)
+}
+
 /// A comment on the page whose replies may not all have been met.
 struct Open {
     /// How many are on the page before it.
@@ -38,6 +47,8 @@ struct Open {
     outline: Outline,
     /// How many comments had been met when it was.
     met: u32,
+    /// Whether it, or one below it, has enough direct replies.
+    enough: bool,
 }
 
 /// Counts while a page is read.
@@ -66,10 +77,17 @@ impl Counter {
 
     /// The comment that was met just now is on the page.
     pub(super) fn open(&mut self, outline: Outline) {
+        let enough = has_enough(&outline);
+        if enough {
+            for above in &mut self.open {
+                above.enough = true;
+            }
+        }
         self.open.push(Open {
             place: self.counts.len(),
             outline,
             met: self.met,
+            enough,
         });
         self.counts.push(0);
     }
@@ -78,12 +96,21 @@ impl Counter {
     /// difference.
     pub(super) fn is_full(&self) -> bool {
         let innermost = self.open.last();
-        innermost.is_none_or(|open| self.met - open.met >= COUNTED)
+        innermost.is_none_or(|open| self.count(open) == COUNTED)
+    }
+
+    /// How many replies to it are known.
+    fn count(&self, open: &Open) -> u32 {
+        if open.enough {
+            COUNTED
+        } else {
+            (self.met - open.met).min(COUNTED)
+        }
     }
 
     fn close(&mut self) {
         if let Some(open) = self.open.pop() {
-            self.counts[open.place] = (self.met - open.met).min(COUNTED);
+            self.counts[open.place] = self.count(&open);
         }
     }
 
@@ -102,7 +129,8 @@ impl Counter {
         store: &dyn CommentStore,
         next: &Outline,
     ) -> Result<(), StoreError> {
-        let Some(uppermost) = self.open.first() else {
+        let mut open = self.open.iter();
+        let Some(uppermost) = open.find(|open| self.count(open) < COUNTED) else {
             return Ok(());
         };
         let scope = Scope::Below(uppermost.outline.clone());

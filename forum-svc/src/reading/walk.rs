@@ -31,14 +31,18 @@ pub(super) trait Step: Sized + Send {
     fn id(&self) -> CommentId;
     fn depth(&self) -> u32;
     fn position(&self) -> &Position;
-    fn has_replies(&self) -> bool;
+    fn reply_count(&self) -> u64;
+
+    fn has_replies(&self) -> bool {
+        self.reply_count() > 0
+    }
 
     fn outline(&self) -> Outline {
         Outline {
             id: self.id(),
             depth: self.depth(),
             position: self.position().clone(),
-            has_replies: self.has_replies(),
+            reply_count: self.reply_count(),
         }
     }
 }
@@ -65,8 +69,8 @@ impl Step for Placed {
         &self.position
     }
 
-    fn has_replies(&self) -> bool {
-        self.comment.reply_count > 0
+    fn reply_count(&self) -> u64 {
+        self.comment.reply_count
     }
 }
 
@@ -92,8 +96,8 @@ impl Step for Outline {
         &self.position
     }
 
-    fn has_replies(&self) -> bool {
-        self.has_replies
+    fn reply_count(&self) -> u64 {
+        self.reply_count
     }
 }
 

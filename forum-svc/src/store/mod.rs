@@ -84,8 +84,8 @@ pub struct Outline {
     pub depth: u32,
     /// Where it stands.
     pub position: Position,
-    /// Whether somebody has replied to it.
-    pub has_replies: bool,
+    /// How many direct replies it has, deleted ones included.
+    pub reply_count: u64,
 }
 
 impl From<&Placed> for Outline {
@@ -94,7 +94,7 @@ impl From<&Placed> for Outline {
             id: placed.comment.id,
             depth: placed.comment.depth,
             position: placed.position.clone(),
-            has_replies: placed.comment.reply_count > 0,
+            reply_count: placed.comment.reply_count,
         }
     }
 }

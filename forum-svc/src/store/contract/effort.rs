@@ -201,10 +201,43 @@ pub(in crate::store) async fn many_replies_far_down_are_read_and_counted_at_once
     let (asked, ..) = counting.effort();
     assert!(asked <= 5, "asked {asked} times");
 
+    // So many direct replies need not be counted.
     let count = descendants(&counting, (&end).into()).await.unwrap();
+    assert_eq!((count, counting.effort()), (COUNTED, (0, 0, 0)));
+    let above = load(&stores, end.comment.parent.unwrap()).await;
+    let count = descendants(&counting, (&above).into()).await.unwrap();
     assert_eq!(count, COUNTED);
     let (asked, ..) = counting.effort();
     assert!(asked <= 5, "asked {asked} times");
+}
+
+pub(in crate::store) async fn so_many_direct_replies_are_known_and_others_are_counted(
+    open: impl Fn() -> Stores,
+    plant: impl AsyncFn(Vec<Planted>),
+) {
+    const BELOW_EACH: u32 = 3;
+    let stores = open();
+    let planted = broom(0, COUNTED as usize, BELOW_EACH as usize);
+    let task = planted[0].0.task;
+    plant(planted).await;
+    let counting = Counting::new(&stores);
+    let listing = page(&counting, task, None, None).await;
+    // The page ends with a reply whose own replies are behind its end.
+    assert_eq!(listing.comments.last().unwrap().comment.reply_count, 3);
+    for listed in &listing.comments {
+        let count = match listed.comment.depth {
+            0 => COUNTED,
+            1 => BELOW_EACH,
+            _ => 0,
+        };
+        assert_eq!(listed.descendants, count, "{listed:?}");
+    }
+    let (asked, _, outlined) = counting.effort();
+    assert_eq!(
+        (asked, outlined),
+        (2, 2),
+        "only what goes on below the last"
+    );
 }
 
 pub(in crate::store) async fn a_page_begins_where_one_can_have_ended(open: impl Fn() -> Stores) {

@@ -40,6 +40,7 @@ macro_rules! tests {
             ten_thousand_replies_to_one_comment_are_read_whole_and_get_one_more
             a_tree_loads_only_what_it_shows
             many_replies_far_down_are_read_and_counted_at_once
+            so_many_direct_replies_are_known_and_others_are_counted
         );
         $crate::store::contract::tests!($setup:
             a_comment_comes_back_as_it_was_stored

@@ -203,7 +203,7 @@ impl OutlineDocument {
         Ok(Outline {
             id: CommentId(id(&self.id)?),
             depth: self.depth.try_into().map_err(malformed)?,
-            has_replies: self.replies > 0,
+            reply_count: self.replies.try_into().map_err(malformed)?,
             position: Position {
                 block,
                 key: Key::stored(self.key),

@@ -72,13 +72,13 @@ pub(super) fn between(stretch: &Stretch, limit: u32) -> (String, &str, &str, u32
 }
 
 /// The columns that [`outline`] reads.
-pub(super) const OUTLINE: &str = "id, depth, reply_count > 0, key";
+pub(super) const OUTLINE: &str = "id, depth, reply_count, key";
 
 pub(super) fn outline(block: Block, row: &Row<'_>) -> Result<Outline, rusqlite::Error> {
     Ok(Outline {
         id: CommentId(id(row, 0)?),
         depth: row.get(1)?,
-        has_replies: row.get(2)?,
+        reply_count: row.get(2)?,
         position: Position {
             block,
             key: Key::stored(row.get(3)?),
