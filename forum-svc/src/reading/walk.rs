@@ -131,11 +131,7 @@ impl<'a, S: Step> Walk<'a, S> {
     pub(super) fn new(store: &'a dyn CommentStore, scope: &'a Scope) -> Self {
         match scope {
             Scope::Below(top) => Self::behind(store, scope, top),
-            Scope::Task(task) => {
-                let mut walk = Self::nowhere(store, scope);
-                walk.enter((*task).into(), Key::start());
-                walk
-            }
+            Scope::Task(task) => Self::from(store, scope, (*task).into(), Key::start()),
         }
     }
 
@@ -145,9 +141,8 @@ impl<'a, S: Step> Walk<'a, S> {
         scope: &'a Scope,
         comment: &impl Step,
     ) -> Self {
-        let mut walk = Self::nowhere(store, scope);
         let Position { block, key } = comment.position();
-        walk.enter(*block, key.clone());
+        let mut walk = Self::from(store, scope, *block, key.clone());
         walk.descend(comment);
         walk
     }
@@ -158,18 +153,18 @@ impl<'a, S: Step> Walk<'a, S> {
         scope: &'a Scope,
         comment: &impl Step,
     ) -> Self {
-        let mut walk = Self::nowhere(store, scope);
         let Position { block, key } = comment.position();
-        walk.enter(*block, key.behind_replies());
-        walk
+        Self::from(store, scope, *block, key.behind_replies())
     }
 
-    fn nowhere(store: &'a dyn CommentStore, scope: &'a Scope) -> Self {
-        Self {
+    fn from(store: &'a dyn CommentStore, scope: &'a Scope, block: Block, after: Key) -> Self {
+        let mut walk = Self {
             store,
             scope,
             frames: Vec::new(),
-        }
+        };
+        walk.enter(block, after);
+        walk
     }
 
     fn enter(&mut self, block: Block, after: Key) {
