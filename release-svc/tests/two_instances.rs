@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use futures::future::join_all;
 use release_svc::{Config, Dependencies, FirstAdmin, Stores};
 use slipway_mesh::{
-    access::{AccessLayer, Keyring, Policies, ServiceSecret, Verifier},
+    access::{AccessLayer, Keyring, Policies, ServiceSecret, StreamLimits, Verifier},
     bus::{
         Bus, BusError, EmbeddedBus, Event, Record, SharedBus, Subscription, TopicSpec, Unpublished,
     },
@@ -135,7 +135,11 @@ async fn instance(
     };
     let service = config.build(first_admin, dependencies).await.unwrap();
     let policies = Policies::from_descriptor_set(DESCRIPTOR_SET).unwrap();
-    let access = AccessLayer::new(Arc::new(policies), Arc::new(verifier));
+    let access = AccessLayer::new(
+        Arc::new(policies),
+        Arc::new(verifier),
+        StreamLimits::new(100, 1000),
+    );
     Link::local(Surround::new(access).around(service.routes))
 }
 

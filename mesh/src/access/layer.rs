@@ -12,7 +12,9 @@ use http::{HeaderMap, Request, Response, header::AUTHORIZATION};
 use tonic::{Status, body::Body};
 use tower::{Layer, Service};
 
-use super::{Policies, Principal, Role, TokenError, Verifier, policy::Rule};
+use super::{
+    Policies, Principal, Role, StreamLimits, TokenError, Verifier, policy::Rule, streams::bounded,
+};
 use crate::error::{Fault, Kind};
 
 /// Puts the access check in front of a service. A call that passes carries its
@@ -21,13 +23,19 @@ use crate::error::{Fault, Kind};
 pub struct AccessLayer {
     policies: Arc<Policies>,
     verifier: Arc<Verifier>,
+    streams: StreamLimits,
 }
 
 impl AccessLayer {
-    /// Checks calls against `policies`, tokens with `verifier`.
+    /// Checks calls against `policies`, tokens with `verifier`, and bounds answers that are
+    /// streams by `streams`.
     #[must_use]
-    pub fn new(policies: Arc<Policies>, verifier: Arc<Verifier>) -> Self {
-        Self { policies, verifier }
+    pub fn new(policies: Arc<Policies>, verifier: Arc<Verifier>, streams: StreamLimits) -> Self {
+        Self {
+            policies,
+            verifier,
+            streams,
+        }
     }
 
     async fn admit(
@@ -154,12 +162,22 @@ where
         let mut inner = std::mem::replace(&mut self.inner, ready);
         let layer = self.layer.clone();
         Box::pin(async move {
-            match layer.admit(request.uri().path(), request.headers()).await {
-                Ok(principal) => {
-                    if let Some(principal) = principal {
-                        request.extensions_mut().insert(principal);
-                    }
-                    inner.call(request).await
+            let path = request.uri().path();
+            let principal = match layer.admit(path, request.headers()).await {
+                Ok(principal) => principal,
+                Err(fault) => return Ok(Status::from(fault).into_http()),
+            };
+            if let Some(principal) = &principal {
+                request.extensions_mut().insert(Arc::clone(principal));
+            }
+            if !layer.policies.streams(request.uri().path()) {
+                return inner.call(request).await;
+            }
+            let principal = principal.as_deref();
+            match layer.streams.open(principal) {
+                Ok(open) => {
+                    let response = inner.call(request).await?;
+                    Ok(bounded(response, open, principal, layer.verifier.now()))
                 }
                 Err(fault) => Ok(Status::from(fault).into_http()),
             }

@@ -137,6 +137,11 @@ impl Verifier {
         Ok(principal)
     }
 
+    /// The time by which it judges.
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     fn unless_expired(&self, principal: Arc<Principal>) -> Result<Arc<Principal>, TokenError> {
         if principal.expires_at <= self.clock.now() {
             return Err(TokenError::Expired);

@@ -102,6 +102,12 @@ keys! {
         "Where the gRPC services of this process listen", "an address and a port such as 127.0.0.1:50051 or localhost:0";
     OPS_ADDR = "ops_addr", Value("127.0.0.1:9464"),
         "Where metrics and health are served", "an address and a port such as 127.0.0.1:9464 or localhost:0";
+    MAX_CONNECTIONS = "max_connections", Value("25000"),
+        "Client connections that one process has open at the same time; fewer if the limit of open files is low", "a whole number from 16 to 1000000";
+    PER_CLIENT_PERCENT = "per_client_percent", Value("50"),
+        "Part of the connections and of the requests in flight that one client address may have, in percent: 100 behind a reverse proxy, from which all clients seem to come", "a whole number from 1 to 100";
+    STREAMS_PER_USER = "streams_per_user", Value("20"),
+        "Streams of activity that one account has open at the same time, over REST and again over gRPC", "a whole number from 1 to 100000";
     MONGODB_URL = "mongodb_url", Described("embedded SQLite"),
         "Where MongoDB is; it may hold a user and a password", "a mongodb:// or mongodb+srv:// URL", secret;
     KAFKA_BROKERS = "kafka_brokers", Described("the embedded bus"),

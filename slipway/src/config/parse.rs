@@ -35,6 +35,18 @@ pub(super) fn address(text: &str) -> Option<SocketAddr> {
     }
 }
 
+pub(super) fn max_connections(text: &str) -> Option<u32> {
+    number(text, 16..=1_000_000)
+}
+
+pub(super) fn per_client_percent(text: &str) -> Option<u32> {
+    number(text, 1..=100)
+}
+
+pub(super) fn streams_per_user(text: &str) -> Option<u32> {
+    number(text, 1..=100_000)
+}
+
 pub(super) fn service_urls(text: &str) -> Option<Origins> {
     text.parse().ok()
 }

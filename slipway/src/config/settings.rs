@@ -23,6 +23,12 @@ pub struct Settings {
     pub grpc_addr: SocketAddr,
     /// Where metrics and health are served.
     pub ops_addr: SocketAddr,
+    /// Client connections at the same time.
+    pub max_connections: u32,
+    /// The part of them that one client address may have, in percent.
+    pub per_client_percent: u32,
+    /// Streams of activity that one account has open at the same time.
+    pub streams_per_user: u32,
     /// Where MongoDB is; `None`: everything is kept in the data directory.
     pub mongodb_url: Option<Secret>,
     /// Some of Kafka's brokers; `None`: the embedded bus.
@@ -137,6 +143,9 @@ impl Reader<'_> {
         let http_addr = self.read(&keys::HTTP_ADDR, parse::address);
         let grpc_addr = self.read(&keys::GRPC_ADDR, parse::address);
         let ops_addr = self.read(&keys::OPS_ADDR, parse::address);
+        let max_connections = self.read(&keys::MAX_CONNECTIONS, parse::max_connections);
+        let per_client_percent = self.read(&keys::PER_CLIENT_PERCENT, parse::per_client_percent);
+        let streams_per_user = self.read(&keys::STREAMS_PER_USER, parse::streams_per_user);
         let mongodb_url = self.read(&keys::MONGODB_URL, parse::mongodb_url);
         let kafka_brokers = self.read(&keys::KAFKA_BROKERS, parse::kafka_brokers);
         let kafka_security = kafka::security(self);
@@ -195,6 +204,9 @@ impl Reader<'_> {
             http_addr: http_addr?,
             grpc_addr: grpc_addr?,
             ops_addr: ops_addr?,
+            max_connections: max_connections?,
+            per_client_percent: per_client_percent?,
+            streams_per_user: streams_per_user?,
             mongodb_url,
             kafka_brokers,
             kafka_security,

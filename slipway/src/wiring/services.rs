@@ -15,6 +15,7 @@ use slipway_mesh::{
 use tonic::service::Routes;
 
 use super::{
+    limits,
     mesh::{Links, Shared},
     storage::Storage,
 };
@@ -151,6 +152,7 @@ impl Shared<'_> {
             background: self.life.background.clone(),
             drain: self.life.drain.clone(),
             clock: self.clock.clone(),
+            streams: limits::streams(self.settings),
         })
     }
 }

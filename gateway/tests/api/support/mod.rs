@@ -13,7 +13,7 @@ use axum::{Router, body::Body, extract::ConnectInfo};
 use gateway::{Config, Dependencies, StreamConfig};
 use http::{Method, Request};
 use slipway_mesh::{
-    access::{Issuer, Keyring, Role, ServiceSecret, ServiceTokens, Verifier},
+    access::{Issuer, Keyring, Role, ServiceSecret, ServiceTokens, StreamLimits, Verifier},
     clock::ManualClock,
     grpc::{Link, Surrounded},
     life::Background,
@@ -43,6 +43,9 @@ pub(crate) use self::{
 
 /// How long tokens last.
 pub(crate) const TTL: Duration = Duration::from_secs(3600);
+
+/// Streams of one account at the same time.
+pub(crate) const STREAMS_PER_USER: usize = 3;
 
 pub(crate) struct Gateway {
     pub(crate) router: Router,
@@ -93,6 +96,7 @@ impl Gateway {
             background: background.clone(),
             drain: drain.clone(),
             clock: clock.clone(),
+            streams: StreamLimits::new(STREAMS_PER_USER, 100),
         });
         let issuer = Issuer::new(keys, TTL, clock.clone());
         let ada = Uuid::try_parse(ADA).unwrap();
