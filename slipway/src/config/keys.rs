@@ -143,11 +143,15 @@ keys! {
     TLS_CLIENT_CA_FILE = "tls_client_ca_file", Described("callers need no certificate"),
         "PEM file with the CA that callers of this process's gRPC services must have a certificate of", "a path";
     ADMIN_USERNAME = "admin_username", Value("admin"),
-        "Name of the first administrator, made when there is none", "3 to 40 of a-z A-Z 0-9 . _ -";
+        "Name of the first administrator, made when there is none", "3 to 40 of a-z A-Z 0-9 . _ - and no name that Slipway uses itself, such as system";
     ADMIN_EMAIL = "admin_email", Value("admin@localhost"),
         "Email address of the first administrator", "an email address";
     ADMIN_PASSWORD = "admin_password", Described("random, printed once"),
-        "Password of the first administrator", "8 to 128 characters", secret;
+        "Password of the first administrator", "8 to 128 characters, and not one of the most common passwords", secret;
+    REGISTRATION = "registration", Value("open"),
+        "Who may create accounts: anybody, or administrators only", "open or closed";
+    REGISTRATION_RATE = "registration_rate", Value("30"),
+        "Accounts that one network address may register in an hour; administrators may create any number", "a whole number from 1 to 1000000";
     ALLOW_ADMIN_REGISTRATION = "allow_admin_registration", Value("false"),
         "Whether anybody may register as an administrator (for demonstrations only)", "true or false";
     JWT_KEY_FILE = "jwt_key_file", Described("generated in the data directory"),

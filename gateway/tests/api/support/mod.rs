@@ -53,6 +53,7 @@ pub(crate) struct Gateway {
     pub(crate) log: Arc<Log>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) drain: CancellationToken,
+    pub(crate) services: Arc<ServiceTokens>,
     token: String,
     /// Ends the background work with the test.
     _background: Background,
@@ -67,6 +68,8 @@ impl Gateway {
         let clock = Arc::new(ManualClock::at("2026-03-01T10:00:00Z".parse().unwrap()));
         let keys = Arc::new(Keyring::ephemeral());
         let secret = ServiceSecret::random();
+        let tokens = ServiceTokens::new(secret.clone(), "gateway", clock.clone());
+        let services = Arc::new(tokens);
         let core = Arc::new(Core::default());
         let log = Arc::new(Log::default());
         let background = Background::default();
@@ -86,13 +89,9 @@ impl Gateway {
             forum: link(forum),
             chat: link(chat),
             notify: link(notify),
-            verifier: Arc::new(Verifier::with_keys(
-                keys.jwks(),
-                secret.clone(),
-                clock.clone(),
-            )),
+            verifier: Arc::new(Verifier::with_keys(keys.jwks(), secret, clock.clone())),
             webhook_secret: Some("a secret of webhooks".into()),
-            services: Arc::new(ServiceTokens::new(secret, "gateway", clock.clone())),
+            services: services.clone(),
             background: background.clone(),
             drain: drain.clone(),
             clock: clock.clone(),
@@ -107,6 +106,7 @@ impl Gateway {
             token: issuer.issue(ada, "ada", Role::Developer).unwrap().text,
             clock,
             drain,
+            services,
             _background: background,
         }
     }
