@@ -3,6 +3,7 @@
 use std::fmt;
 
 use email_address::{EmailAddress, Options};
+use slipway_mesh::text;
 
 /// A name: 3 to 40 of `a-z A-Z 0-9 . _ -`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +58,7 @@ impl Email {
         // A quoted local part may hold almost anything, line breaks included; nobody
         // has one.
         let quoted = address.starts_with('"');
-        let fits = address.len() <= 254 && !address.chars().any(char::is_control);
+        let fits = address.len() <= 254 && text::check_line(address).is_ok();
         match EmailAddress::parse_with_options(address, plain) {
             Ok(_) if fits && !quoted => Ok(Self(address.to_owned())),
             _ => Err("must be an email address"),
