@@ -1,5 +1,6 @@
 //! Serving HTTP connections with bounds, and draining them.
 
+mod bare;
 mod leftover;
 
 use std::{
@@ -121,7 +122,7 @@ impl Server {
             .max_header_list_size(64 * 1024);
         let connection = builder
             .serve_connection(
-                TokioIo::new(Box::pin(stream)),
+                TokioIo::new(bare::Explained::new(Box::pin(stream))),
                 TowerToHyperService::new(service),
             )
             .into_owned();
