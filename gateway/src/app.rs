@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use slipway_mesh::{
-    access::{ServiceTokens, Verifier},
+    access::{ServiceTokens, StreamLimits, Verifier},
     clock::SharedClock,
     grpc::Link,
 };
@@ -59,6 +59,7 @@ pub(crate) struct App {
     pub(crate) https: bool,
     pub(crate) bodies: Bodies,
     pub(crate) stream: StreamConfig,
+    pub(crate) streams: StreamLimits,
 }
 
 impl App {
@@ -75,6 +76,7 @@ impl App {
             background,
             drain,
             clock,
+            streams,
         } = dependencies;
         let dead_letters =
             DeadLetterServiceClient::new(notify.clone()).max_decoding_message_size(MAX_ANSWER);
@@ -118,6 +120,7 @@ impl App {
             https: config.https,
             bodies: Bodies::default(),
             stream: config.stream,
+            streams,
         }
     }
 
