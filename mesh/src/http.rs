@@ -284,7 +284,7 @@ where
         let silent = async {
             tokio::time::sleep(FIRST_REQUEST_TIMEOUT).await;
             if connection.has_requested() || first_bytes.could_be_http2() {
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         };
         tokio::select! {

@@ -253,7 +253,8 @@ mod tests {
         let secret = ServiceSecret::random();
         let policies = Policies::from_descriptor_set(slipway_proto::DESCRIPTOR_SET).unwrap();
         let verifier = Verifier::with_keys(keys.jwks(), secret.clone(), clock.clone());
-        let layer = AccessLayer::new(Arc::new(policies), Arc::new(verifier));
+        let streams = super::super::StreamLimits::new(1, 16);
+        let layer = AccessLayer::new(Arc::new(policies), Arc::new(verifier), streams);
         let gateway = ServiceTokens::new(secret, "gateway", clock.clone()).current();
         let stranger = ServiceTokens::new(ServiceSecret::random(), "gateway", clock.clone());
         let issuer = Issuer::new(keys, TTL, clock);
