@@ -25,7 +25,7 @@ use slipway_proto::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{Config, Dependencies, StreamConfig, activity::Hub};
+use crate::{Config, Dependencies, StreamConfig, activity::Hub, body::Bodies};
 
 /// The largest answer of a service. tonic's default of 4 MiB is less than there may be: a
 /// release with 500 tasks of 8,000 characters is 16 MiB, 200 comments of 10,000 are 8 MiB,
@@ -56,6 +56,8 @@ pub(crate) struct App {
     pub(crate) drain: CancellationToken,
     pub(crate) clock: SharedClock,
     pub(crate) deadline: Duration,
+    pub(crate) https: bool,
+    pub(crate) bodies: Bodies,
     pub(crate) stream: StreamConfig,
     pub(crate) streams: StreamLimits,
 }
@@ -115,6 +117,8 @@ impl App {
             drain,
             clock,
             deadline: config.request_deadline,
+            https: config.https,
+            bodies: Bodies::default(),
             stream: config.stream,
             streams,
         }

@@ -12,6 +12,7 @@
 
 mod activity;
 mod app;
+mod body;
 mod error_rate;
 mod etag;
 mod extract;
@@ -21,6 +22,7 @@ mod model;
 mod problem;
 mod routes;
 mod sse;
+mod strict;
 
 use std::{sync::Arc, time::Duration};
 
@@ -41,6 +43,8 @@ pub struct Config {
     /// How long a service may take to answer a request, and a client to send its body. The
     /// client hears of it a second later at the latest.
     pub request_deadline: Duration,
+    /// Whether clients reach Slipway by https: then the cookie is sent over nothing else.
+    pub https: bool,
     /// The stream of activity.
     pub stream: StreamConfig,
 }
@@ -49,6 +53,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             request_deadline: Duration::from_secs(10),
+            https: false,
             stream: StreamConfig::default(),
         }
     }

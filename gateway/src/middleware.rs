@@ -1,10 +1,11 @@
 //! What surrounds every request: its trace and id, a deadline, a bound on its size, a
-//! panic that stays in it, and its metrics.
+//! panic that stays in it, and its metrics; and what browsers and caches are told of every
+//! answer.
 
 use std::{
     panic::AssertUnwindSafe,
     pin::pin,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -16,7 +17,10 @@ use axum::{
 use futures::FutureExt as _;
 use http::{
     HeaderMap, HeaderValue, Method, StatusCode, Version,
-    header::{CONNECTION, CONTENT_LENGTH, X_CONTENT_TYPE_OPTIONS},
+    header::{
+        CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, REFERRER_POLICY,
+        X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    },
 };
 use slipway_mesh::{
     error::Fault,
@@ -27,9 +31,11 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::{
+    body::{Room, limit_of},
     error_rate::ErrorRate,
     metrics as m,
-    problem::{BODY_LIMIT, Problem},
+    problem::Problem,
+    strict,
 };
 
 const REQUEST_ID: &str = "x-request-id";
@@ -56,15 +62,51 @@ pub(crate) struct Around {
     pub(crate) errors: Arc<ErrorRate>,
 }
 
-/// Tells that the body of a request is there. The time that its client took to send it is
-/// no delay of ours: only now begins the time that the answer may take.
-#[derive(Clone, Default)]
-pub(crate) struct Arrival(Arc<Notify>);
+/// Caches keep nothing of what depends on who asks, and hand it to nobody.
+const PRIVATE: &str = "private, no-store";
+
+/// For answers that are no pages: should a browser take one for a page, it does nothing.
+const NO_PAGE: &str = "default-src 'none'; frame-ancestors 'none'";
+
+/// For the pages of `/docs`: what Swagger UI is made of, and requests to this server. Its
+/// script writes a style, and its icons are data.
+const DOCS: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+    img-src 'self' data:; connect-src 'self'; form-action 'none'; base-uri 'none'; \
+    frame-ancestors 'none'";
+
+/// What is agreed about the body of a request between those who surround it and those who
+/// read it.
+#[derive(Clone)]
+pub(crate) struct Arrival(Arc<Expected>);
+
+struct Expected {
+    /// Bytes that it may have.
+    limit: usize,
+    arrived: Notify,
+    /// Kept until the request is answered: so long somebody works on the body.
+    room: OnceLock<Room>,
+}
 
 impl Arrival {
-    /// The body is there.
-    pub(crate) fn note(&self) {
-        self.0.notify_one();
+    fn of(limit: usize) -> Self {
+        Self(Arc::new(Expected {
+            limit,
+            arrived: Notify::new(),
+            room: OnceLock::new(),
+        }))
+    }
+
+    /// Bytes that the body may have.
+    pub(crate) fn limit(&self) -> usize {
+        self.0.limit
+    }
+
+    /// The body is there, and takes `room`. The time that its client took to send it is no
+    /// delay of ours: only now begins the time that the answer may take.
+    pub(crate) fn note(&self, room: Room) {
+        // A request has one body; another one's room would be given back at once.
+        let _ = self.0.room.set(room);
+        self.0.arrived.notify_one();
     }
 }
 
@@ -77,6 +119,9 @@ pub(crate) async fn surround(
     let started = Instant::now();
     let method = method_label(request.method());
     let route = route_label(&request);
+    let limit = limit_of(&route);
+    let strange = strict::fault(&request);
+    let shown = Shown::at(&route);
     let deadline = if PATIENT_ROUTES.contains(&route.as_str()) {
         PATIENT
     } else {
@@ -98,7 +143,15 @@ pub(crate) async fn surround(
         request_id = request_id.to_str().unwrap_or_default(),
     );
     let mut response = trace
-        .scope(answer(deadline, request, next).instrument(span.clone()))
+        .scope(
+            async {
+                match strange {
+                    Some(detail) => Problem::malformed_request(detail).into_response(),
+                    None => answer(deadline, limit, request, next).await,
+                }
+            }
+            .instrument(span.clone()),
+        )
         .await;
 
     let status = response.status().as_u16();
@@ -118,19 +171,59 @@ pub(crate) async fn surround(
     if let Ok(value) = trace.to_string().parse() {
         headers.insert(TRACEPARENT, value);
     }
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    // The rest of the body may still come: nobody waits for it.
-    if http1 && status == StatusCode::REQUEST_TIMEOUT.as_u16() {
+    shown.tell(headers);
+    // The rest of the body may still come: nobody waits for it, or knows where it ends.
+    if http1 && (strange.is_some() || status == StatusCode::REQUEST_TIMEOUT.as_u16()) {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response
 }
 
-async fn answer(deadline: Duration, mut request: Request, next: Next) -> Response {
-    if announces_too_much(request.headers()) {
-        return Problem::body_too_large().into_response();
+/// To whom an answer is shown, by its route.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    /// The page with the documentation, and its parts: alike for everybody.
+    Docs,
+    /// The document: alike for everybody.
+    Document,
+    /// All others depend on who asks, unless they say otherwise.
+    Caller,
+}
+
+impl Shown {
+    fn at(route: &str) -> Self {
+        match route {
+            "/openapi.json" => Self::Document,
+            "/docs" => Self::Docs,
+            _ if route.starts_with("/docs/") => Self::Docs,
+            _ => Self::Caller,
+        }
     }
-    let arrival = Arrival::default();
+
+    /// Tells browsers and caches.
+    fn tell(self, headers: &mut HeaderMap) {
+        let policy = if self == Self::Docs { DOCS } else { NO_PAGE };
+        for (name, value) in [
+            (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            (X_FRAME_OPTIONS, "DENY"),
+            (REFERRER_POLICY, "no-referrer"),
+            (CONTENT_SECURITY_POLICY, policy),
+        ] {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        if self == Self::Caller {
+            headers
+                .entry(CACHE_CONTROL)
+                .or_insert(HeaderValue::from_static(PRIVATE));
+        }
+    }
+}
+
+async fn answer(deadline: Duration, limit: usize, mut request: Request, next: Next) -> Response {
+    if announces_too_much(request.headers(), limit) {
+        return Problem::body_too_large(limit).into_response();
+    }
+    let arrival = Arrival::of(limit);
     request.extensions_mut().insert(arrival.clone());
     let work = AssertUnwindSafe(next.run(request)).catch_unwind();
     match within(deadline, &arrival, work).await {
@@ -155,7 +248,7 @@ async fn within<T>(
     loop {
         tokio::select! {
             done = &mut work => return Some(done),
-            () = arrival.0.notified() => expiry.as_mut().reset(time::Instant::now() + deadline),
+            () = arrival.0.arrived.notified() => expiry.as_mut().reset(time::Instant::now() + deadline),
             () = &mut expiry => return None,
         }
     }
@@ -163,11 +256,11 @@ async fn within<T>(
 
 /// Whether the body is too large by its own account: refused before it is sent. Bodies
 /// that do not say are bounded while they are read.
-fn announces_too_much(headers: &HeaderMap) -> bool {
+fn announces_too_much(headers: &HeaderMap, limit: usize) -> bool {
     headers
         .get(CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse::<u64>().ok())
-        .is_some_and(|length| length > BODY_LIMIT as u64)
+        .is_some_and(|length| length > limit as u64)
 }
 
 /// The client's own id if it is a sane one, else a new one.

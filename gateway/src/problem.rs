@@ -7,7 +7,7 @@
 use axum::response::{IntoResponse, Response};
 use http::{
     HeaderValue, StatusCode,
-    header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
+    header::{ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use serde_json::{Map, Value};
 use slipway_mesh::{
@@ -19,8 +19,8 @@ use std::time::Duration;
 /// The media type of every error.
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 
-/// The size of a request's body at most.
-pub(crate) const BODY_LIMIT: usize = 1024 * 1024;
+/// The code of a body in a coding that we do not read; the answer says which one we do.
+const CODED: &str = "UNSUPPORTED_CONTENT_CODING";
 
 /// An error on its way to the client.
 #[derive(Debug)]
@@ -68,13 +68,42 @@ impl Problem {
         )
     }
 
-    /// The body is larger than [`BODY_LIMIT`].
-    pub(crate) fn body_too_large() -> Self {
+    /// The body is larger than `limit`, in bytes.
+    pub(crate) fn body_too_large(limit: usize) -> Self {
         Self::of_http(
             StatusCode::PAYLOAD_TOO_LARGE,
             "Body too large",
             "BODY_TOO_LARGE",
-            "The body of a request may have at most 1 MiB.",
+            format!(
+                "The body of this request may have at most {}.",
+                in_words(limit)
+            ),
+        )
+    }
+
+    /// There is no room for the body now: those of other requests take it.
+    pub(crate) fn too_many_bodies() -> Self {
+        Fault::new(
+            Kind::Unavailable,
+            "TOO_MANY_BODIES",
+            "Too many bodies of requests are being received. Send this again later.",
+        )
+        .retry_after(Duration::from_secs(1))
+        .into()
+    }
+
+    /// The head of the request is no HTTP as it must be.
+    pub(crate) fn malformed_request(detail: &'static str) -> Self {
+        Fault::new(Kind::Invalid, "MALFORMED_REQUEST", detail).into()
+    }
+
+    /// The body is compressed, or coded in another way.
+    pub(crate) fn coded_body() -> Self {
+        Self::of_http(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "Unsupported content coding",
+            CODED,
+            "Send the body as it is, without 'Content-Encoding'.",
         )
     }
 
@@ -121,7 +150,7 @@ impl Problem {
         status: StatusCode,
         title: &'static str,
         code: &'static str,
-        detail: &'static str,
+        detail: impl Into<String>,
     ) -> Self {
         Self {
             status,
@@ -163,6 +192,14 @@ impl Problem {
     }
 }
 
+/// A number of bytes for people: whole mebibytes, or kibibytes.
+pub(crate) fn in_words(bytes: usize) -> String {
+    match bytes / (1024 * 1024) {
+        0 => format!("{} KiB", bytes / 1024),
+        mebibytes => format!("{mebibytes} MiB"),
+    }
+}
+
 fn fields(errors: &[FieldError]) -> Value {
     errors
         .iter()
@@ -181,6 +218,9 @@ impl IntoResponse for Problem {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if self.fault.code == CODED {
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         if let Some(seconds) = self.retry_after() {
             headers.insert(RETRY_AFTER, seconds.into());

@@ -8,10 +8,7 @@ use axum::{
 };
 use bytes::Bytes;
 use futures::Stream;
-use http::{
-    HeaderName,
-    header::{CACHE_CONTROL, CONTENT_TYPE},
-};
+use http::{HeaderName, header::CONTENT_TYPE};
 
 /// Their media type.
 pub(crate) const EVENT_STREAM: &str = "text/event-stream";
@@ -19,7 +16,7 @@ pub(crate) const EVENT_STREAM: &str = "text/event-stream";
 /// Shows that the stream is alive.
 pub(crate) const KEEP_ALIVE: Bytes = Bytes::from_static(b": keep-alive\n\n");
 
-/// An answer that is such a stream: nothing on the way keeps it, or holds it back.
+/// An answer that is such a stream: nothing on the way holds it back.
 pub(crate) struct EventStream<S>(pub(crate) S);
 
 impl<S> IntoResponse for EventStream<S>
@@ -29,7 +26,6 @@ where
     fn into_response(self) -> Response {
         let headers = [
             (CONTENT_TYPE, EVENT_STREAM),
-            (CACHE_CONTROL, "no-cache"),
             (HeaderName::from_static("x-accel-buffering"), "no"),
         ];
         (headers, Body::from_stream(self.0)).into_response()

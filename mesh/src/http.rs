@@ -1,6 +1,7 @@
 //! Serving HTTP connections (REST, gRPC and the ops port) with bounds, and draining them.
 
 mod answer;
+mod bare;
 mod connections;
 mod first_bytes;
 mod leftover;
@@ -39,6 +40,7 @@ use tonic::transport::server::TcpConnectInfo;
 use tower::{Service, ServiceExt};
 
 use crate::telemetry::metrics as m;
+use bare::Explained;
 use connections::Connection;
 pub use connections::{Connections, Limits};
 use first_bytes::FirstBytes;
@@ -274,12 +276,15 @@ where
         let listener = self.listener;
         let service = tower::service_fn(move |request| self.clone().answer(request));
         let served = builder(protocol)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
+            .serve_connection(
+                TokioIo::new(Explained::new(stream)),
+                TowerToHyperService::new(service),
+            )
             .into_owned();
         let silent = async {
             tokio::time::sleep(FIRST_REQUEST_TIMEOUT).await;
             if connection.has_requested() || first_bytes.could_be_http2() {
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         };
         tokio::select! {

@@ -14,6 +14,7 @@
 //! | [`http`] | serving HTTP connections with bounds, and draining them |
 //! | [`life`] | start, health, drain |
 //! | [`telemetry`] | logs, metrics, trace context |
+//! | [`text`] | what text of others may contain, and how it is shown |
 //! | [`clock`], [`id`], [`page`] | time, identifiers, cursors |
 //!
 //! Nothing in here knows the domain.
@@ -35,3 +36,4 @@ pub mod store;
 pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod text;

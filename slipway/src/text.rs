@@ -22,8 +22,26 @@ pub(crate) fn escape_lines(text: &str) -> String {
     text.split('\n').map(escape).collect::<Vec<_>>().join("\n")
 }
 
+/// JSON text on one line with every such character as JSON writes it: it stands for the
+/// same. Within JSON they stand in strings only, but for line breaks and tabs between its
+/// parts, which become spaces; and none of them is beyond four digits.
+pub(crate) fn escape_json(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for character in json.chars() {
+        match character {
+            '\n' | '\r' | '\t' => out.push(' '),
+            _ if acts_on_terminal(character) => {
+                // Writing to a String cannot fail.
+                let _ = write!(out, "\\u{:04x}", u32::from(character));
+            }
+            _ => out.push(character),
+        }
+    }
+    out
+}
+
 /// Whether `character` moves the cursor, changes colours or turns the reading direction.
-pub(crate) fn acts_on_terminal(character: char) -> bool {
+fn acts_on_terminal(character: char) -> bool {
     let breaks_lines = matches!(character, '\u{2028}' | '\u{2029}');
     let turns_direction = matches!(
         character,
@@ -47,6 +65,22 @@ mod tests {
     fn ordinary_text_of_any_language_stays() {
         let text = "Grüße, 世界, «Build \"images\" \\ 'x'» 🚢";
         assert_eq!(escape(text), text);
+    }
+
+    #[test]
+    fn escaped_json_means_the_same() {
+        let value = serde_json::json!({"a\u{9b}": "b\u{202e}\u{7f}\n\t\u{1b}é🚢"});
+        for json in [
+            value.to_string(),
+            serde_json::to_string_pretty(&value)
+                .unwrap()
+                .replace("  ", "\t"),
+        ] {
+            let shown = escape_json(&json);
+            assert!(!shown.contains(acts_on_terminal), "{shown}");
+            let read: serde_json::Value = serde_json::from_str(&shown).unwrap();
+            assert_eq!(read, value);
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What titles and questions may be.
 
+use slipway_mesh::text;
+
 /// What a session is called whose owner gave it no title.
 pub const DEFAULT_TITLE: &str = "New conversation";
 
@@ -26,15 +28,13 @@ impl Title {
     /// # Errors
     /// What it must be, to follow the name of the field.
     pub fn new(text: &str) -> Result<Self, &'static str> {
-        if text.trim().is_empty() {
+        if text::is_blank(text) {
             return Err("must not be blank");
         }
         if text.chars().count() > MAX_TITLE {
             return Err("must be at most 200 characters");
         }
-        if text.chars().any(char::is_control) {
-            return Err("must not contain control characters");
-        }
+        text::check_line(text)?;
         Ok(Self(text.to_owned()))
     }
 
@@ -55,15 +55,13 @@ impl QuestionText {
     /// # Errors
     /// What it must be, to follow the name of the field.
     pub fn new(text: &str) -> Result<Self, &'static str> {
-        if text.trim().is_empty() {
+        if text::is_blank(text) {
             return Err("must not be blank");
         }
         if text.chars().count() > MAX_QUESTION {
             return Err("must be at most 8000 characters");
         }
-        if text.contains('\0') {
-            return Err("must not contain NUL");
-        }
+        text::check_lines(text)?;
         Ok(Self(text.to_owned()))
     }
 
@@ -94,14 +92,18 @@ mod tests {
 
     #[test]
     fn what_says_nothing_is_refused() {
-        for blank in ["", " ", "\n\t"] {
+        for blank in ["", " ", "\n\t", "\u{200b}"] {
             assert!(QuestionText::new(blank).is_err());
         }
-        assert!(QuestionText::new("a\0b").is_err());
-        for blank in ["", "  "] {
+        for bad in ["a\0b", "a\u{1b}b"] {
+            assert!(QuestionText::new(bad).is_err());
+        }
+        for blank in ["", "  ", "\u{3164}"] {
             assert!(Title::new(blank).is_err());
         }
-        assert!(Title::new("a\nb").is_err());
+        for bad in ["a\nb", "a\u{202e}b", "a\u{2028}b"] {
+            assert!(Title::new(bad).is_err());
+        }
         assert_eq!(Title::or_default("").unwrap().as_str(), DEFAULT_TITLE);
         assert!(Title::or_default("  ").is_err());
     }

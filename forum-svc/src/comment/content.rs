@@ -1,5 +1,7 @@
 //! What a comment may say: 1 to 10,000 characters, kept to the byte.
 
+use slipway_mesh::text;
+
 /// Characters of a comment.
 pub const MAX_CONTENT: usize = 10_000;
 
@@ -16,12 +18,10 @@ impl Content {
     /// # Errors
     /// What is wrong, continuing a sentence that begins with the field's name.
     pub fn new(text: String) -> Result<Self, &'static str> {
-        if text.trim().is_empty() {
+        if text::is_blank(&text) {
             return Err("must not be blank");
         }
-        if text.contains('\0') {
-            return Err("must not contain NUL characters");
-        }
+        text::check_lines(&text)?;
         if text.chars().count() > MAX_CONTENT {
             return Err("must have at most 10,000 characters");
         }
@@ -41,12 +41,14 @@ impl Content {
     }
 
     /// How it begins: at most [`MAX_EXCERPT`] characters, on one line; an ellipsis stands
-    /// for what is left out.
+    /// for what is left out. It stands in the sentences of others, so it cannot change
+    /// their direction.
     #[must_use]
     pub fn excerpt(&self) -> String {
         let mut line = String::new();
         let mut length = 0;
-        for word in self.0.split(|c: char| c.is_whitespace() || c.is_control()) {
+        let text = self.0.replace(text::changes_direction, "");
+        for word in text.split(|c: char| c.is_whitespace() || c.is_control()) {
             if word.is_empty() {
                 continue;
             }
@@ -82,13 +84,21 @@ mod tests {
     }
 
     #[test]
-    fn a_content_has_one_to_ten_thousand_characters_and_no_nul() {
+    fn a_content_has_one_to_ten_thousand_characters_and_no_control_characters() {
         let longest = "ä".repeat(MAX_CONTENT);
-        for good in ["x", " \n x", "\u{1}", "👩‍🚀", &longest] {
+        for good in ["x", " \n x", "\t\r\n.", "\u{2067}ש\u{2069}", "👩‍🚀", &longest] {
             assert_eq!(content(good).as_str(), good);
         }
         let too_long = "ä".repeat(MAX_CONTENT + 1);
-        for bad in ["", " ", "\n\t\u{2003}", "a\0b", &too_long] {
+        for bad in [
+            "",
+            " ",
+            "\n\t\u{2003}",
+            "\u{200b}\u{feff}",
+            "a\0b",
+            "a\u{1b}b",
+            &too_long,
+        ] {
             assert!(Content::new(bad.to_owned()).is_err(), "{bad:?}");
         }
     }
@@ -96,6 +106,7 @@ mod tests {
     #[test]
     fn an_excerpt_is_the_beginning_on_one_line() {
         assert_eq!(content("  What\nis\r\n\tthis? ").excerpt(), "What is this?");
+        assert_eq!(content("a\u{202e}b \u{2066}c").excerpt(), "ab c");
         let exactly = "x".repeat(MAX_EXCERPT);
         assert_eq!(content(&exactly).excerpt(), exactly);
     }

@@ -16,6 +16,7 @@ use slipway_mesh::{
 
 use crate::{
     app::{App, AppState},
+    body::Sender,
     problem::Problem,
 };
 
@@ -45,6 +46,7 @@ impl FromRequestParts<AppState> for Caller {
         let token = token(&parts.method, &parts.headers).ok_or_else(not_signed_in)?;
         let principal = app.verifier.verify(token).await.map_err(Fault::from)?;
         let token = Some(token.to_owned());
+        parts.extensions.insert(Sender::User(principal.user_id));
         Ok(Self {
             principal,
             outbound: outbound(parts, app, token)?,
@@ -57,6 +59,9 @@ impl FromRequestParts<AppState> for Visitor {
 
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
         let token = token(&parts.method, &parts.headers).map(str::to_owned);
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let address = peer.map(|ConnectInfo(peer)| peer.ip().to_canonical());
+        parts.extensions.insert(Sender::Anybody(address));
         Ok(Self {
             outbound: outbound(parts, app, token)?,
         })

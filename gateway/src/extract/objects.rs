@@ -1,25 +1,46 @@
-//! Structs are read from JSON objects only, and enums from strings.
+//! JSON is read as the API's document describes it, and in no other way.
 //!
-//! What serde derives for a struct takes an array of the fields' values as well, at any
-//! depth: `{"filter": []}` would pass for a filter. What it derives for an enum takes an
-//! object as well: `{"role": {"ADMIN": null}}` would pass for an admin. [`Objects`] goes
-//! around a deserializer and everything that comes out of it, and refuses that.
+//! What serde derives takes more than that, at any depth: for a struct also an array of the
+//! fields' values (`{"filter": []}` would pass for a filter), for an enum also an object
+//! (`{"role": {"ADMIN": null}}` for an admin), and of a name that an object has twice a map
+//! keeps the last, while a proxy or a log may have seen the first. [`Objects`] goes around
+//! a deserializer and everything that comes out of it, and refuses these.
+//!
+//! So the enums of bodies are names, and the keys of maps are strings.
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, Error, IntoDeserializer as _, MapAccess, SeqAccess,
     Visitor,
 };
 
-/// A deserializer, or a part of one, around which structs are objects.
+/// A deserializer, or a part of one, around which JSON is what it is described as.
 pub(super) struct Objects<T>(pub(super) T);
 
-/// The visitor of a struct: it has no `visit_seq`, so that an array is of the wrong type.
-struct Fields<V>(V);
+/// The same of an object, whose names are different ones.
+struct Fields<A> {
+    map: A,
+    seen: HashSet<String>,
+}
 
-/// The visitor of an enum: it takes the name of a variant, and nothing with one in it.
-struct Variant<V>(V);
+impl<A> Fields<A> {
+    fn of(map: A) -> Self {
+        Self {
+            map,
+            seen: HashSet::new(),
+        }
+    }
+}
+
+/// The visitor of an enum: it takes a string.
+struct Name<V> {
+    visitor: V,
+    variants: &'static [&'static str],
+}
+
+/// The visitor of a struct: it has no `visit_seq`, so that an array is of the wrong type.
+struct Struct<V>(V);
 
 /// Methods that hand the visitor on.
 macro_rules! hand_on {
@@ -41,7 +62,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Objects<D> {
         deserialize_u64 deserialize_u128 deserialize_f32 deserialize_f64 deserialize_char
         deserialize_str deserialize_string deserialize_bytes deserialize_byte_buf
         deserialize_option deserialize_unit deserialize_seq deserialize_map
-        deserialize_identifier deserialize_ignored_any
+        deserialize_identifier
     }
 
     fn deserialize_unit_struct<V: Visitor<'de>>(
@@ -84,16 +105,21 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Objects<D> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        self.0.deserialize_struct(name, fields, Fields(visitor))
+        self.0.deserialize_struct(name, fields, Struct(visitor))
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
         self,
-        _name: &'static str,
-        _variants: &'static [&'static str],
+        _: &'static str,
+        variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        self.0.deserialize_str(Variant(visitor))
+        self.0.deserialize_str(Name { visitor, variants })
+    }
+
+    // What is ignored is looked at all the same.
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        self.0.deserialize_any(Objects(visitor))
     }
 
     fn is_human_readable(&self) -> bool {
@@ -101,7 +127,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Objects<D> {
     }
 }
 
-impl<'de, V: Visitor<'de>> Visitor<'de> for Fields<V> {
+impl<'de, V: Visitor<'de>> Visitor<'de> for Struct<V> {
     type Value = V::Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -109,19 +135,25 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Fields<V> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<V::Value, A::Error> {
-        self.0.visit_map(Objects(map))
+        self.0.visit_map(Fields::of(map))
     }
 }
 
-impl<'de, V: Visitor<'de>> Visitor<'de> for Variant<V> {
+impl<'de, V: Visitor<'de>> Visitor<'de> for Name<V> {
     type Value = V::Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string")
+        let Some((last, others)) = self.variants.split_last() else {
+            return self.visitor.expecting(f);
+        };
+        match others {
+            [] => f.write_str(last),
+            _ => write!(f, "{} or {last}", others.join(", ")),
+        }
     }
 
     fn visit_str<E: Error>(self, name: &str) -> Result<V::Value, E> {
-        self.0.visit_enum(name.into_deserializer())
+        self.visitor.visit_enum(name.into_deserializer())
     }
 }
 
@@ -179,7 +211,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Objects<V> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<V::Value, A::Error> {
-        self.0.visit_map(Objects(map))
+        self.0.visit_map(Fields::of(map))
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, variant: A) -> Result<V::Value, A::Error> {
@@ -210,21 +242,30 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Objects<A> {
     }
 }
 
-impl<'de, A: MapAccess<'de>> MapAccess<'de> for Objects<A> {
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Fields<A> {
     type Error = A::Error;
 
     fn next_key_seed<S: DeserializeSeed<'de>>(
         &mut self,
         seed: S,
     ) -> Result<Option<S::Value>, A::Error> {
-        self.0.next_key_seed(seed)
+        let Some(name) = self.map.next_key::<String>()? else {
+            return Ok(None);
+        };
+        let key = seed.deserialize(name.as_str().into_deserializer())?;
+        if self.seen.contains(&name) {
+            // As what serde derives for a struct says it.
+            return Err(A::Error::custom(format_args!("duplicate field `{name}`")));
+        }
+        self.seen.insert(name);
+        Ok(Some(key))
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
-        self.0.next_value_seed(Objects(seed))
+        self.map.next_value_seed(Objects(seed))
     }
 
     fn size_hint(&self) -> Option<usize> {
-        self.0.size_hint()
+        self.map.size_hint()
     }
 }

@@ -296,17 +296,13 @@ impl Replay {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct ReplayFilter {
     /// Only of this consumer group.
-    #[schema(value_type = Option<String>)]
     group: String,
     /// Only events of this type.
     #[serde(rename = "type")]
-    #[schema(value_type = Option<String>)]
     event_type: String,
     /// Only with this cause.
-    #[schema(value_type = Option<String>)]
     cause: String,
     /// Only where the reason contains this text, to the letter.
-    #[schema(value_type = Option<String>)]
     reason: String,
     /// Only those filed then or later.
     from: Option<Timestamp>,

@@ -11,7 +11,6 @@ use http::{
 };
 use slipway_mesh::error::Fault;
 use slipway_proto::identity::v1::{GetJwksRequest, GetMeRequest};
-use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::document::{Anywhere, Protected, Repeatable, WithBody};
@@ -26,13 +25,10 @@ use crate::{
 const JWKS_CACHE: &str = "public, max-age=300";
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
-    let no_store =
-        SetResponseHeaderLayer::overriding(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     OpenApiRouter::new()
         .routes(routes!(register))
         .routes(routes!(login))
         .routes(routes!(me))
-        .layer(no_store)
         .routes(routes!(jwks))
 }
 
@@ -165,10 +161,15 @@ fn signed_in(status: StatusCode, app: &App, headers: &HeaderMap, session: Sessio
 fn cookie(app: &App, headers: &HeaderMap, session: &Session) -> Result<HeaderValue, Fault> {
     let left = session.expires_at.duration_since(app.clock.now());
     let max_age = left.as_secs().max(0);
-    let https = headers
+    // Anybody can send this header. Who lies with it has a cookie that is sent less often.
+    let forwarded = headers
         .get("x-forwarded-proto")
         .is_some_and(|proto| proto.as_bytes().eq_ignore_ascii_case(b"https"));
-    let secure = if https { "; Secure" } else { "" };
+    let secure = if app.https || forwarded {
+        "; Secure"
+    } else {
+        ""
+    };
     let token = &session.token;
     HeaderValue::try_from(format!(
         "{COOKIE}={token}; HttpOnly; SameSite=Strict; Path=/; Max-Age={max_age}{secure}"

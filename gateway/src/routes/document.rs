@@ -8,15 +8,17 @@ use utoipa::{
     openapi::{
         self, Content, Ref, RefOr, Required, Response, Server,
         header::HeaderBuilder,
-        path::{Parameter, ParameterBuilder, ParameterIn},
-        schema::{ObjectBuilder, Type},
+        path::{Operation, Parameter, ParameterBuilder, ParameterIn},
+        schema::{ObjectBuilder, Schema, SchemaType, Type},
         security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
 };
 
+use super::patterns;
 use crate::{
+    body::limit_of,
     extract::{COOKIE, MAX_IDEMPOTENCY_KEY},
-    problem::PROBLEM_JSON,
+    problem::{PROBLEM_JSON, in_words},
 };
 
 /// What the document says of all operations together.
@@ -30,8 +32,12 @@ use crate::{
             `application/problem+json` with a `code` for programs. What creates something \
             takes an `Idempotency-Key` header (1 to 255 visible ASCII characters): the same \
             key with the same body gives the first answer again. Unknown fields are \
-            refused, and so are unknown query parameters by operations that take some. \
-            Operations that take no body ignore one of up to 1 MiB."
+            refused, and so are unknown query parameters by operations that take some, and \
+            names that an object has twice. A body is JSON as it is: with a `Content-Encoding` \
+            it is refused. Operations that take no body ignore one of up to 1 MiB. Text on one \
+            line has no control characters and none that change the direction of text; longer \
+            text has no control characters but line breaks and tabs. Nothing that depends on \
+            who asks may be kept by caches."
     ),
     tags(
         (name = "accounts", description = "Accounts and signing in"),
@@ -110,11 +116,12 @@ struct FieldProblem {
     message: String,
 }
 
-/// Gives every error in the document what all errors have: the shape of a problem, and the
-/// headers that its status calls for. So a handler's documentation only says which there
-/// are, and none can be forgotten.
-pub(super) fn describe_errors(document: &mut openapi::OpenApi) {
-    for item in document.paths.paths.values_mut() {
+/// Gives every operation what all have, so that a handler's documentation only says what is
+/// its own, and none can be forgotten: the errors of every request; the shape of a problem
+/// for each error, and the headers that its status calls for; the forms of texts; and
+/// parameters and bodies that are left out or there, never `null`.
+pub(super) fn complete(document: &mut openapi::OpenApi) {
+    for (path, item) in &mut document.paths.paths {
         let operations = [
             &mut item.get,
             &mut item.post,
@@ -123,6 +130,8 @@ pub(super) fn describe_errors(document: &mut openapi::OpenApi) {
             &mut item.delete,
         ];
         for operation in operations.into_iter().flatten() {
+            never_null(operation);
+            describe_limits(path, operation);
             for (status, response) in &mut operation.responses.responses {
                 if let RefOr::T(response) = response
                     && status.as_str() >= "400"
@@ -130,6 +139,71 @@ pub(super) fn describe_errors(document: &mut openapi::OpenApi) {
                     describe_error(status, response);
                 }
             }
+        }
+    }
+    patterns::describe(document);
+}
+
+/// What can be wrong with any request.
+fn describe_limits(path: &str, operation: &mut Operation) {
+    let limit = in_words(limit_of(path));
+    let responses = &mut operation.responses.responses;
+    let mut also = |status: &str, text: String| match responses.get_mut(status) {
+        Some(RefOr::T(known)) => known.description = format!("{}; {text}", known.description),
+        _ => {
+            responses.insert(status.to_owned(), Response::new(text).into());
+        }
+    };
+    also(
+        "400",
+        "`MALFORMED_REQUEST`: no `Host`, or two; a `Transfer-Encoding` other than `chunked`; \
+         no HTTP"
+            .to_owned(),
+    );
+    also("413", format!("`BODY_TOO_LARGE`: a body over {limit}"));
+    also(
+        "431",
+        "`HEAD_TOO_LARGE`: the request's line and headers are over 64 KiB, or over 100 headers"
+            .to_owned(),
+    );
+    if operation.request_body.is_some() {
+        also(
+            "415",
+            "`UNSUPPORTED_CONTENT_CODING`: it is compressed".to_owned(),
+        );
+        also(
+            "503",
+            "`TOO_MANY_BODIES`: others are being received".to_owned(),
+        );
+    }
+}
+
+/// What may be left out is an `Option` to us; JSON's `null` it is not.
+fn never_null(operation: &mut Operation) {
+    for parameter in operation.parameters.iter_mut().flatten() {
+        if let RefOr::T(parameter) = parameter
+            && let Some(RefOr::T(Schema::Object(schema))) = &mut parameter.schema
+            && let SchemaType::Array(types) = &mut schema.schema_type
+        {
+            types.retain(|of| *of != Type::Null);
+            if let [only] = types.as_slice() {
+                schema.schema_type = SchemaType::Type(only.clone());
+            }
+        }
+    }
+    let Some(RefOr::T(body)) = &mut operation.request_body else {
+        return;
+    };
+    for content in body.content.values_mut() {
+        if let RefOr::T(content) = content
+            && let Some(RefOr::T(Schema::OneOf(either))) = &content.schema
+            && let Some(there) = either
+                .items
+                .iter()
+                .find(|item| matches!(item, RefOr::Ref(_)))
+        {
+            content.schema = Some(there.clone());
+            body.required = Some(Required::False);
         }
     }
 }
@@ -159,6 +233,7 @@ impl IntoParams for Repeatable {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let key = ObjectBuilder::new()
             .schema_type(Type::String)
+            .pattern(Some(patterns::KEY))
             .min_length(Some(1))
             .max_length(Some(MAX_IDEMPOTENCY_KEY));
         let header = ParameterBuilder::new()
@@ -184,7 +259,6 @@ pub(super) struct Anywhere;
 impl IntoResponses for Anywhere {
     fn responses() -> Responses {
         [
-            error("413", "`BODY_TOO_LARGE`: a body over 1 MiB"),
             error("500", "`INTERNAL`: a fault of ours"),
             error("503", "`UNAVAILABLE`: a service is away"),
             error("504", "`DEADLINE_EXCEEDED`: it took too long"),

@@ -13,6 +13,7 @@ mod document;
 mod events;
 mod incidents;
 mod notifications;
+mod patterns;
 mod preferences;
 mod releases;
 mod tasks;
@@ -21,7 +22,7 @@ mod users;
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{Router, extract::DefaultBodyLimit, middleware::from_fn_with_state};
+use axum::{Router, middleware::from_fn_with_state};
 use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::SwaggerUi;
@@ -29,7 +30,7 @@ use utoipa_swagger_ui::SwaggerUi;
 use crate::{
     app::AppState,
     middleware::{Around, surround},
-    problem::{BODY_LIMIT, Problem},
+    problem::Problem,
 };
 
 /// Everything the gateway serves: the routes of the API, the same under `/v1`, and their
@@ -51,7 +52,7 @@ pub(crate) fn router(app: AppState, deadline: Duration) -> Router {
         .merge(incidents::routes())
         .merge(deliveries::routes())
         .split_for_parts();
-    document::describe_errors(&mut document);
+    document::complete(&mut document);
     let around = Around {
         deadline,
         errors: Arc::default(),
@@ -63,6 +64,5 @@ pub(crate) fn router(app: AppState, deadline: Duration) -> Router {
         .merge(SwaggerUi::new("/docs").url("/openapi.json", document))
         .method_not_allowed_fallback(async || Problem::wrong_method())
         .fallback(async || Problem::unknown_route())
-        .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(from_fn_with_state(around, surround))
 }

@@ -7,7 +7,7 @@ use axum::{
 };
 use http::{
     HeaderMap, StatusCode,
-    header::{CACHE_CONTROL, ETAG, LOCATION},
+    header::{ETAG, LOCATION},
 };
 use slipway_proto::release::v1::{AddTaskRequest, CompleteReleaseRequest, GetReleaseRequest};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -129,7 +129,7 @@ async fn get(
     let release = Release::try_from(required("release", answer.release)?)?;
     let tag = etag(release.summary.revision);
     let known = has_tag(&headers, &tag);
-    let validators = [(ETAG, tag), (CACHE_CONTROL, "private, no-cache".to_owned())];
+    let validators = [(ETAG, tag)];
     Ok(if known {
         (StatusCode::NOT_MODIFIED, validators).into_response()
     } else {

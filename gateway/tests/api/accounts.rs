@@ -38,7 +38,7 @@ async fn registering_signs_in() {
             },
         })
     );
-    assert_eq!(answer.header("cache-control"), "no-store");
+    assert_eq!(answer.header("cache-control"), "private, no-store");
     assert_eq!(
         answer.header("set-cookie"),
         "slipway_token=header.claims.signature; HttpOnly; SameSite=Strict; Path=/; Max-Age=3600"
@@ -117,7 +117,7 @@ async fn a_failed_login_is_told_without_a_cookie() {
     .await;
     answer.problem(401, "INVALID_CREDENTIALS");
     assert!(!answer.headers.contains_key("set-cookie"));
-    assert_eq!(answer.header("cache-control"), "no-store");
+    assert_eq!(answer.header("cache-control"), "private, no-store");
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,13 +5,16 @@
 
 mod accounts;
 mod activity;
+mod bodies;
 mod chat;
 mod comments;
 mod conventions;
 mod document;
+mod headers;
 mod metrics;
 mod releases;
 mod seam;
 mod stream;
+mod strict;
 mod support;
 mod tasks;

@@ -18,7 +18,7 @@ async fn a_stream_begins_with_the_time_to_wait_before_coming_back() {
     let mut reader = gateway.stream("", None).await;
     let headers = reader.response.headers();
     assert_eq!(headers["content-type"], "text/event-stream");
-    assert_eq!(headers["cache-control"], "no-cache");
+    assert_eq!(headers["cache-control"], "private, no-store");
     assert_eq!(headers["x-accel-buffering"], "no");
     assert!(headers.contains_key("x-request-id"));
     let opening = reader.next().await.unwrap();

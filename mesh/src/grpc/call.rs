@@ -1,4 +1,5 @@
-//! One gRPC call: its trace, its deadline, its metrics, and a panic that stays in it.
+//! One gRPC call: its media type, its trace, its deadline, its metrics, and a panic that
+//! stays in it.
 
 use std::{
     future::Future,
@@ -13,7 +14,7 @@ use std::{
 };
 
 use futures::FutureExt as _;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response, StatusCode, header::CONTENT_TYPE};
 use tokio::sync::Notify;
 use tonic::{Status, body::Body};
 use tower::{Layer, Service};
@@ -63,7 +64,8 @@ impl Drop for InFlightGuard {
     }
 }
 
-/// Gives each call its trace and deadline, counts it, and turns a panic into INTERNAL.
+/// Gives each call its trace and deadline, counts it, and turns a panic into INTERNAL. What
+/// does not call itself gRPC is no call, and refused with HTTP's 415.
 #[derive(Debug, Clone, Default)]
 pub(super) struct CallLayer {
     in_flight: InFlight,
@@ -110,6 +112,11 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
+        if !is_grpc(request.headers()) {
+            let mut refusal = Response::new(Body::empty());
+            *refusal.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+            return Box::pin(std::future::ready(Ok(refusal)));
+        }
         let ready = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, ready);
         let guard = self.in_flight.enter();
@@ -142,6 +149,18 @@ where
         };
         Box::pin(trace.scope(deadline.scope(work.instrument(span))))
     }
+}
+
+/// Whether a request calls itself gRPC with protobuf, which is all we speak.
+fn is_grpc(headers: &HeaderMap) -> bool {
+    let value = headers
+        .get(CONTENT_TYPE)
+        .map_or(&[][..], |value| value.as_bytes());
+    let essence = value.split(|byte| *byte == b';').next().unwrap_or_default();
+    let essence = essence.trim_ascii();
+    ["application/grpc", "application/grpc+proto"]
+        .iter()
+        .any(|known| essence.eq_ignore_ascii_case(known.as_bytes()))
 }
 
 fn record(method: &'static str, started: Instant, response: &Response<Body>) {
@@ -178,6 +197,7 @@ mod tests {
             Ok::<_, Infallible>(Response::new(Body::empty()))
         }));
         let request = Request::builder()
+            .header("content-type", "application/grpc")
             .header("grpc-timeout", timeout)
             .body(Body::empty())
             .unwrap();
@@ -195,6 +215,32 @@ mod tests {
     async fn a_panic_stays_in_its_call() {
         let code = answer("1S", || Box::pin(async { panic!("boom") })).await;
         assert_eq!(code, tonic::Code::Internal);
+    }
+
+    #[tokio::test]
+    async fn what_does_not_call_itself_grpc_is_no_call() {
+        let service = CallLayer::default().layer(service_fn(|_: Request<Body>| async {
+            Ok::<_, Infallible>(Response::new(Body::empty()))
+        }));
+        for (content_type, status) in [
+            (Some("application/grpc"), 200),
+            (Some("application/grpc+proto"), 200),
+            (Some("Application/gRPC ; charset=utf-8"), 200),
+            (Some("application/grpc+json"), 415),
+            (Some("application/grpc-web"), 415),
+            (Some("application/json"), 415),
+            (Some("text/plain, application/grpc"), 415),
+            (Some(""), 415),
+            (None, 415),
+        ] {
+            let mut request = Request::builder();
+            if let Some(content_type) = content_type {
+                request = request.header(CONTENT_TYPE, content_type);
+            }
+            let request = request.body(Body::empty()).unwrap();
+            let answer = service.clone().oneshot(request).await.unwrap();
+            assert_eq!(answer.status(), status, "{content_type:?}");
+        }
     }
 
     #[tokio::test]

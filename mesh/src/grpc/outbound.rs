@@ -130,6 +130,7 @@ mod tests {
             Ok::<_, std::convert::Infallible>(response)
         }));
         let incoming = http::Request::builder()
+            .header("content-type", "application/grpc")
             .header("grpc-timeout", "5S")
             .header("authorization", "bearer abc")
             .body(Body::empty())

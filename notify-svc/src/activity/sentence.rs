@@ -1,6 +1,9 @@
 //! How each type of event reads: one sentence, and whom it concerns.
 
-use slipway_mesh::bus::{Actor, Event};
+use slipway_mesh::{
+    bus::{Actor, Event},
+    text::clean_line,
+};
 use slipway_proto::events::{
     CommentPostedEvent, CommentRepliedEvent, HotfixTaskAddedEvent, Payload, ReleaseCompletedEvent,
     ReleaseCreatedEvent, ReleaseReopenedEvent, Role, StaleTaskDetectedEvent, TaskAssignedEvent,
@@ -48,7 +51,8 @@ trait Tale: Payload {
 }
 
 /// Tells an event by its type; one of an unknown type, or of another major version of a
-/// known one, generically.
+/// known one, generically. Names and titles in it cannot turn the rest of the sentence
+/// around.
 ///
 /// # Errors
 /// If the payload violates the type's schema.
@@ -69,7 +73,11 @@ pub(super) fn tell(event: &Event, who: &Who<'_>) -> Result<Told, serde_json::Err
         CommentRepliedEvent::TYPE => tell_as::<CommentRepliedEvent>,
         _ => return Ok(generic(event, who)),
     };
-    tell(event, who)
+    let told = tell(event, who)?;
+    Ok(Told {
+        summary: clean_line(&told.summary),
+        ..told
+    })
 }
 
 fn tell_as<T: Tale>(event: &Event, who: &Who<'_>) -> Result<Told, serde_json::Error> {

@@ -1,6 +1,7 @@
 //! What a process says of a fault.
 
 use jiff::Timestamp;
+use slipway_mesh::text::{clean_line, is_blank};
 use slipway_proto::events::SystemErrorEvent;
 use uuid::Uuid;
 
@@ -52,7 +53,7 @@ impl Report {
             ("fingerprint", &said.fingerprint),
             ("summary", &said.summary),
         ] {
-            if text.trim().is_empty() {
+            if is_blank(text) {
                 return Err(Malformed(field));
             }
         }
@@ -72,8 +73,8 @@ impl Report {
     }
 }
 
-/// A text on one line, of bounded length.
+/// A text on one line, of bounded length. A report is cleaned, not refused: a fault must
+/// be heard of, whatever its words are.
 fn line(text: &str, longest: usize) -> String {
-    let plain = text.replace(char::is_control, " ");
-    plain.trim().chars().take(longest).collect()
+    clean_line(text).chars().take(longest).collect()
 }

@@ -11,6 +11,8 @@ use lettre::{
     },
 };
 
+use slipway_mesh::text::clean_lines;
+
 use super::{Mail, Sender};
 
 /// Says that no person wrote this, so that nobody's absence note answers it (RFC 3834).
@@ -31,7 +33,8 @@ impl Header for AutoSubmitted {
     }
 }
 
-/// The message: plain text with HTML as the alternative.
+/// The message: plain text with HTML as the alternative. Neither has a character that acts
+/// on a terminal or turns the text of others around, wherever its variables come from.
 ///
 /// # Errors
 /// If it cannot be put together: its parts are checked before, so it always can.
@@ -46,8 +49,8 @@ pub(super) fn message(mail: &Mail, from: &Sender) -> Result<Message, lettre::err
         .message_id(Some(format!("<{}@{domain}>", mail.id)))
         .header(AutoSubmitted)
         .multipart(MultiPart::alternative_plain_html(
-            mail.text.clone(),
-            mail.html.clone(),
+            clean_lines(&mail.text),
+            clean_lines(&mail.html),
         ))
 }
 
@@ -88,6 +91,18 @@ mod tests {
         assert!(formatted(&mail.clone()).contains(&line));
         assert!(formatted(&mail).contains("Auto-Submitted: auto-generated\r\n"));
         assert!(formatted(&mail).contains("Date: Thu, 01 Jan 1970 00:00:00 +0000\r\n"));
+    }
+
+    #[test]
+    fn what_acts_on_a_terminal_or_turns_text_around_is_left_out() {
+        let mail = Mail {
+            text: "Task \u{1b}[31m\u{202e}one\n\ttwo\u{9b}\u{7}".to_owned(),
+            html: "<p>Task \u{1b}\u{2066}three</p>\n".to_owned(),
+            ..mail("ada@example.com", "Hello")
+        };
+        let sent = formatted(&mail);
+        assert!(sent.contains("Task [31mone\r\n\ttwo\r\n"), "{sent}");
+        assert!(sent.contains("<p>Task three</p>"), "{sent}");
     }
 
     #[test]

@@ -15,6 +15,7 @@ use std::{str::FromStr, sync::Arc};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use lettre::message::Mailbox;
+use slipway_mesh::text::check_line;
 
 pub use files::FileMailer;
 pub use smtp::{BadAuthority, SmtpMailer};
@@ -51,7 +52,7 @@ impl FromStr for Address {
     type Err = MalformedAddress;
 
     fn from_str(text: &str) -> Result<Self, MalformedAddress> {
-        let plain = text.len() <= LONGEST_ADDRESS && !text.contains(char::is_control);
+        let plain = text.len() <= LONGEST_ADDRESS && check_line(text).is_ok();
         if !plain {
             return Err(MalformedAddress);
         }
@@ -67,7 +68,7 @@ impl FromStr for Sender {
     type Err = MalformedAddress;
 
     fn from_str(text: &str) -> Result<Self, MalformedAddress> {
-        if text.contains(char::is_control) {
+        if check_line(text).is_err() {
             return Err(MalformedAddress);
         }
         text.parse().map(Self).map_err(|_| MalformedAddress)

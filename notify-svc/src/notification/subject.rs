@@ -1,6 +1,7 @@
 //! A subject: one line of bounded length, whatever it was made of.
 
 use serde::Serialize;
+use slipway_mesh::text::clean_line;
 
 /// Characters of a subject at most.
 const LONGEST: usize = 200;
@@ -11,12 +12,13 @@ const LONGEST: usize = 200;
 pub struct Subject(String);
 
 impl Subject {
-    /// Makes a subject of any text: what is no printing character, line breaks among
-    /// them, becomes a space, spaces in a row become one, and what is too long is cut.
+    /// Makes a subject of any text: control characters and line breaks become spaces,
+    /// spaces in a row become one, what changes the direction of text is left out, and
+    /// what is too long is cut.
     #[must_use]
     pub fn new(text: &str) -> Self {
-        let plain = text.replace(|c: char| c.is_control() || is_format(c), " ");
-        let line = plain.split_whitespace().collect::<Vec<_>>().join(" ");
+        let line = clean_line(text);
+        let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
         if line.chars().count() <= LONGEST {
             return Self(line);
         }
@@ -29,11 +31,6 @@ impl Subject {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-}
-
-/// Marks that turn the direction of text around, with which one text can look like another.
-fn is_format(c: char) -> bool {
-    matches!(c, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

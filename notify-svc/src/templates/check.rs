@@ -4,6 +4,7 @@
 
 use serde::Serialize;
 use serde_json::{Map, Value};
+use slipway_mesh::text::{check_line, is_blank};
 
 use super::{Content, Part, Templates, sample};
 
@@ -183,7 +184,12 @@ fn renders(with: &Templates, kind: &str, sample: &Map<String, Value>) -> Vec<Fla
 fn line(text: &str) -> Option<Flaw> {
     let length = text.trim().chars().count();
     let message = match length {
-        0 => "must not come out empty".to_owned(),
+        // A template may be written in several lines: their breaks become spaces.
+        _ if check_line(&text.replace(['\n', '\r', '\t'], " ")).is_err() => {
+            "comes out with control characters or marks that change the direction of text"
+                .to_owned()
+        }
+        _ if is_blank(text) => "must not come out empty".to_owned(),
         1..=LONGEST_LINE => return None,
         _ => format!("comes out with {length} characters, of which {LONGEST_LINE} are sent"),
     };

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use email_address::{EmailAddress, Options};
+use slipway_mesh::text;
 
 /// Names that Slipway uses for itself, as the actor of events and in logs: in lower case.
 const RESERVED: &[&str] = &[
@@ -81,8 +82,8 @@ impl Email {
         // A quoted local part may hold almost anything, line breaks included; nobody
         // has one.
         let quoted = address.starts_with('"');
-        let hidden = |c: char| c.is_control() || invisible(c);
-        let fits = address.len() <= 254 && !address.chars().any(hidden);
+        let plainly_seen = text::check_line(address).is_ok() && !address.contains(invisible);
+        let fits = address.len() <= 254 && plainly_seen;
         match EmailAddress::parse_with_options(address, plain) {
             Ok(_) if fits && !quoted => Ok(Self(address.to_owned())),
             _ => Err("must be an email address"),

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use slipway_mesh::text;
+
 /// Characters of a title or a name.
 pub const MAX_TITLE: usize = 200;
 /// Characters of a description.
@@ -14,13 +16,13 @@ pub const MAX_VERSION: usize = 100;
 pub struct Text(String);
 
 impl Text {
-    /// A name or title: 1 to 200 characters on one line, not all blank.
+    /// A name or title: 1 to 200 characters on one line, some of them visible.
     ///
     /// # Errors
     /// What is wrong, continuing a sentence that begins with the field's name.
     pub fn title(text: &str) -> Result<Self, &'static str> {
-        if text.trim().is_empty() {
-            return Err("must not be empty");
+        if text::is_blank(text) {
+            return Err("must not be blank");
         }
         if text.chars().count() > MAX_TITLE {
             return Err("must have at most 200 characters");
@@ -47,19 +49,12 @@ impl Text {
         if text.chars().count() > MAX_DESCRIPTION {
             return Err("must have at most 8,000 characters");
         }
-        if text
-            .chars()
-            .any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
-        {
-            return Err("must not contain control characters");
-        }
+        text::check_lines(text)?;
         Ok(Self(text.to_owned()))
     }
 
     fn one_line(text: &str) -> Result<Self, &'static str> {
-        if text.chars().any(char::is_control) {
-            return Err("must not contain control characters or line breaks");
-        }
+        text::check_line(text)?;
         Ok(Self(text.to_owned()))
     }
 
@@ -153,7 +148,16 @@ mod tests {
     fn titles_have_one_to_two_hundred_characters_on_one_line() {
         assert!(Text::title("Build images").is_ok());
         assert!(Text::title(&"ä".repeat(200)).is_ok());
-        for bad in ["", "  ", "a\nb", "a\0b", &"ä".repeat(201)] {
+        for bad in [
+            "",
+            "  ",
+            "\u{200b}",
+            "a\nb",
+            "a\0b",
+            "a\u{202e}b",
+            "a\u{2028}b",
+            &"ä".repeat(201),
+        ] {
             assert!(Text::title(bad).is_err(), "{bad:?}");
         }
     }
@@ -162,7 +166,9 @@ mod tests {
     fn descriptions_may_have_lines_but_no_other_control_characters() {
         assert!(Text::description("").is_ok());
         assert!(Text::description("one\n\ttwo\r\n").is_ok());
+        assert!(Text::description("\u{2067}שלום\u{2069}").is_ok());
         assert!(Text::description("a\0").is_err());
+        assert!(Text::description("a\u{1b}[2J").is_err());
         assert!(Text::description(&"x".repeat(8_001)).is_err());
     }
 

@@ -175,7 +175,7 @@ keys! {
     WEBHOOK_SECRET = "webhook_secret", Described("there is no POST /hooks/…"),
         "What those show who send alerts, or say whether mails arrived", "at least 16 visible ASCII characters without spaces", secret;
     PUBLIC_URL = "public_url", Described("http:// and http_addr"),
-        "Where users find Slipway: links in mails begin with it", "an http or https URL such as https://slipway.example.com";
+        "Where users find Slipway: links in mails begin with it, and under https the cookie is Secure", "an http or https URL such as https://slipway.example.com";
     OLLAMA_URL = "ollama_url", Described("the built-in assistant"),
         "Where Ollama is, whose model answers questions", "an http or https URL such as http://127.0.0.1:11434";
     OLLAMA_MODEL = "ollama_model", Value("llama3.2"),

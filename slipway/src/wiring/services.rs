@@ -135,7 +135,17 @@ impl Shared<'_> {
 
     pub(super) fn router(&self, links: Links, verifier: Arc<Verifier>) -> Router {
         let services = ServiceTokens::new(self.secret.clone(), "gateway", self.clock.clone());
-        gateway::Config::default().build(gateway::Dependencies {
+        let scheme = self
+            .settings
+            .public_url
+            .split(':')
+            .next()
+            .unwrap_or_default();
+        let config = gateway::Config {
+            https: scheme.eq_ignore_ascii_case("https"),
+            ..gateway::Config::default()
+        };
+        config.build(gateway::Dependencies {
             release: links.release,
             forum: links.forum,
             chat: links.chat,

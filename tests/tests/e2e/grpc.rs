@@ -8,6 +8,7 @@ use tonic::{Request, transport::Endpoint};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
+use tower::ServiceExt as _;
 
 const SERVICES: [&str; 5] = [
     "slipway.identity.v1.IdentityService",
@@ -48,6 +49,30 @@ async fn health_answers_for_each_service_and_those_who_watch_see_the_drain() {
     }
     let (status, log) = server.ended().await.unwrap();
     assert_eq!(status.code(), Some(0), "{log}");
+}
+
+#[tokio::test]
+async fn what_does_not_call_itself_grpc_is_refused_as_http_says() {
+    let server = Process::start().await.unwrap();
+    let channel = Endpoint::from_shared(server.grpc.clone()).unwrap();
+    let channel = channel.connect().await.unwrap();
+    for (content_type, status) in [
+        ("application/json", 415),
+        ("application/grpc+json", 415),
+        ("application/grpc+proto", 200),
+    ] {
+        for path in [
+            "/slipway.identity.v1.IdentityService/GetMe",
+            "/no.Such/Method",
+        ] {
+            let request = http::Request::post(path)
+                .header("content-type", content_type)
+                .header("te", "trailers");
+            let request = request.body(tonic::body::Body::empty()).unwrap();
+            let answer = channel.clone().oneshot(request).await.unwrap();
+            assert_eq!(answer.status(), status, "{content_type} {path}");
+        }
+    }
 }
 
 /// Runs grpcurl; `None` if it is not on this machine, which in CI is a failure.

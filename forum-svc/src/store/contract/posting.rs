@@ -14,7 +14,7 @@ pub(in crate::store) async fn a_comment_comes_back_as_it_was_stored(open: impl F
     let (stores, other) = (open(), open());
     for text in [
         "x",
-        " \r\n\t\u{1} ä 👩‍🚀 \\ \" ' $set . ",
+        " \r\n\t\u{202e} ä 👩‍🚀 \\ \" ' $set . ",
         &"ж".repeat(10_000),
     ] {
         let mut root = draft(TaskId::generate());

@@ -11,7 +11,8 @@ use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, extract::ConnectInfo};
 use gateway::{Config, Dependencies, StreamConfig};
-use http::{Method, Request};
+use http::{HeaderValue, Method, Request, header::HOST};
+use serde_json::Value;
 use slipway_mesh::{
     access::{Issuer, Keyring, Role, ServiceSecret, ServiceTokens, StreamLimits, Verifier},
     clock::ManualClock,
@@ -59,12 +60,32 @@ pub(crate) struct Gateway {
     _background: Background,
 }
 
+/// Every documented operation: method, path, and what the document says of it.
+pub(crate) async fn operations(gateway: &Gateway) -> Vec<(Method, String, Value)> {
+    let document = gateway.get("/openapi.json").await.json();
+    let mut found = Vec::new();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
+            found.push((method, path.clone(), operation.clone()));
+        }
+    }
+    found
+}
+
 impl Gateway {
     pub(crate) fn new() -> Self {
-        Self::with_stream(StreamConfig::default())
+        Self::with(Config::default())
     }
 
     pub(crate) fn with_stream(stream: StreamConfig) -> Self {
+        Self::with(Config {
+            stream,
+            ..Config::default()
+        })
+    }
+
+    pub(crate) fn with(config: Config) -> Self {
         let clock = Arc::new(ManualClock::at("2026-03-01T10:00:00Z".parse().unwrap()));
         let keys = Arc::new(Keyring::ephemeral());
         let secret = ServiceSecret::random();
@@ -80,10 +101,6 @@ impl Gateway {
         let forum = Routes::new(ForumServiceServer::from_arc(Arc::clone(&core)));
         let chat = Routes::new(ChatServiceServer::from_arc(Arc::clone(&core)));
         let notify = Routes::new(ActivityServiceServer::from_arc(Arc::clone(&log)));
-        let config = Config {
-            stream,
-            ..Config::default()
-        };
         let router = config.build(Dependencies {
             release: link(release),
             forum: link(forum),
@@ -116,17 +133,24 @@ impl Gateway {
         self.token.clone()
     }
 
-    /// A request that shows Ada's token.
+    /// A request that shows Ada's token, and names a host, as every client does.
     pub(crate) fn request(&self, method: Method, path: &str) -> http::request::Builder {
         let bearer = format!("Bearer {}", self.token());
         Request::builder()
             .method(method)
             .uri(path)
             .extension(ConnectInfo(SocketAddr::from(([192, 0, 2, 7], 4711))))
+            .header("host", "slipway.example")
             .header("authorization", bearer)
     }
 
-    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+    pub(crate) async fn send(&self, mut request: Request<Body>) -> Answer {
+        let host = HeaderValue::from_static("slipway.example");
+        request.headers_mut().entry(HOST).or_insert(host);
+        self.send_as_it_is(request).await
+    }
+
+    pub(crate) async fn send_as_it_is(&self, request: Request<Body>) -> Answer {
         Answer::of(self.router.clone().oneshot(request).await.unwrap()).await
     }
 

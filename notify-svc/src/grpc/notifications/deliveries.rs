@@ -1,7 +1,7 @@
 //! Between the contract's confirmations and this crate's terms.
 
 use jiff::Timestamp;
-use slipway_mesh::error::Fault;
+use slipway_mesh::{error::Fault, text::clean_line};
 use slipway_proto::{
     notify::v1::{
         ConfirmDeliveriesRequest, ConfirmDeliveriesResponse, DeliveryConfirmation, DeliveryResult,
@@ -66,7 +66,7 @@ fn read(
 
 /// On one line; it is never without a reason why a mail came back.
 fn plain(detail: &str, arrival: Arrival) -> String {
-    let line = detail.replace(char::is_control, " ").trim().to_owned();
+    let line = clean_line(detail);
     match arrival {
         Arrival::Bounced if line.is_empty() => "it came back, and nobody said why".to_owned(),
         _ => line,

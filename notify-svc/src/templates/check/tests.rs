@@ -48,6 +48,28 @@ fn refused_text(text: &str) -> String {
 }
 
 #[test]
+fn a_subject_is_one_visible_line_that_turns_nothing_around() {
+    for (subject, expected) in [
+        ("Order\n{{ orderId }}\n", None),
+        ("\u{200b}\u{3164}", Some("must not come out empty")),
+        ("gpj\u{202e}exe", Some("comes out with control characters")),
+        ("a\u{1b}[31m", Some("comes out with control characters")),
+    ] {
+        let mut content = order();
+        content.source.subject = subject.to_owned();
+        let flaws = checked(OWN, &content);
+        let message = flaws
+            .iter()
+            .find(|flaw| flaw.0 == "subject")
+            .map(|flaw| flaw.1.as_str());
+        match expected {
+            None => assert_eq!(flaws, [], "{subject:?}"),
+            Some(start) => assert!(message.is_some_and(|m| m.starts_with(start)), "{flaws:?}"),
+        }
+    }
+}
+
+#[test]
 fn what_came_with_slipway_can_be_saved() {
     for kind in built_in::kinds() {
         let source = built_in::source(kind).unwrap();

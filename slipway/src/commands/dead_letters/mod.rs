@@ -12,7 +12,11 @@ use uuid::Uuid;
 
 use self::letter::{Letter, Summary};
 use super::client::{Client, ClientArgs, Page, sign_in};
-use crate::{UsageError, config::Layers, text::escape};
+use crate::{
+    UsageError,
+    config::Layers,
+    text::{escape, escape_json},
+};
 
 mod letter;
 
@@ -184,7 +188,7 @@ async fn list(args: &ListArgs, layers: &Layers) -> anyhow::Result<()> {
         let page: Page<Value> = client.get(PATH, &query).await?;
         for item in &page.items {
             let line = if args.json {
-                item.to_string()
+                escape_json(&item.to_string())
             } else {
                 serde_json::from_value::<Summary>(item.clone())?.line()
             };
@@ -207,7 +211,11 @@ async fn show(args: &ShowArgs, layers: &Layers) -> anyhow::Result<()> {
 
 fn print(letter: Value, json: bool) -> anyhow::Result<()> {
     if json {
-        return Ok(writeln!(io::stdout(), "{letter}")?);
+        return Ok(writeln!(
+            io::stdout(),
+            "{}",
+            escape_json(&letter.to_string())
+        )?);
     }
     let letter: Letter = serde_json::from_value(letter)?;
     Ok(write!(io::stdout(), "{}", letter.page())?)
@@ -246,7 +254,7 @@ async fn replay_many(args: &ReplayArgs, layers: &Layers) -> anyhow::Result<()> {
     let body = json!({ "filter": filter, "dryRun": args.dry_run });
     let answer: Value = replay_filtered(&client, &body).await?;
     if args.json {
-        return Ok(writeln!(io::stdout(), "{answer}")?);
+        return print(answer, true);
     }
     Ok(write!(io::stdout(), "{}", letter::replayed(&answer))?)
 }

@@ -4,6 +4,7 @@ use std::{collections::HashMap, fmt};
 
 use jiff::Timestamp;
 use release_svc::identity::Username;
+use slipway_mesh::text;
 
 use super::plan::{Plan, PlannedTask};
 
@@ -83,23 +84,22 @@ impl Faults {
     }
 
     fn name(&mut self, place: &str, text: &str) {
-        if text.trim().is_empty() {
-            self.add(place, "is empty");
+        if text::is_blank(text) {
+            self.add(place, "is blank");
         }
         self.line(place, text, MAX_TITLE);
     }
 
     fn line(&mut self, place: &str, text: &str, limit: usize) {
-        if text.chars().any(char::is_control) {
-            self.add(place, "has control characters or line breaks");
+        if let Err(rule) = text::check_line(text) {
+            self.add(place, rule);
         }
         self.length(place, text, limit);
     }
 
     fn description(&mut self, place: &str, text: &str) {
-        let allowed = |c: char| !c.is_control() || matches!(c, '\n' | '\r' | '\t');
-        if !text.chars().all(allowed) {
-            self.add(place, "has control characters");
+        if let Err(rule) = text::check_lines(text) {
+            self.add(place, rule);
         }
         self.length(place, text, MAX_DESCRIPTION);
     }
@@ -134,15 +134,15 @@ mod tests {
         for (task, expected) in [
             (
                 r#"{"title": " ", "assignee": "ada"}"#,
-                "tasks[0].title is empty",
+                "tasks[0].title is blank",
             ),
             (
                 r#"{"title": "T\nU", "assignee": "ada"}"#,
-                "tasks[0].title has control characters",
+                "tasks[0].title must be one line",
             ),
             (
                 r#"{"title": "T", "assignee": "ada", "description": "a\tb\u0007"}"#,
-                "tasks[0].description has control characters",
+                "tasks[0].description must not contain control characters",
             ),
             (
                 r#"{"title": "T", "assignee": ""}"#,
@@ -180,8 +180,8 @@ mod tests {
             "hotfix": {"title": "H", "assignee": "x", "orderIndex": 3}}"#;
         let faults = faults(text);
         for expected in [
-            "name is empty",
-            "tasks[1].title is empty",
+            "name is blank",
+            "tasks[1].title is blank",
             "tasks[1].orderIndex is 1, as that of tasks[0]",
             "hotfix.assignee",
             "hotfix.orderIndex",

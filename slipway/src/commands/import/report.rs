@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     commands::client::Client,
-    text::{acts_on_terminal, escape},
+    text::{escape, escape_json},
 };
 
 /// What was created so far.
@@ -35,7 +35,7 @@ impl Report {
             "users": self.users,
             "hotfix": plan.hotfix,
         });
-        writeln!(io::stdout(), "{report}")
+        writeln!(io::stdout(), "{}", escape_json(&report.to_string()))
     }
 
     /// Prints everything for a person.
@@ -100,22 +100,12 @@ fn write_hotfix(out: &mut impl Write, hotfix: &PlannedTask, url: &str) -> io::Re
     writeln!(out, "\n  curl -X POST {} \\", quoted(url))?;
     writeln!(out, "    -H \"Authorization: Bearer $SLIPWAY_TOKEN\" \\")?;
     writeln!(out, "    -H 'Content-Type: application/json' \\")?;
-    writeln!(out, "    -d {}", quoted(&json_escaped(&body)))
+    writeln!(out, "    -d {}", quoted(&escape_json(&body)))
 }
 
 /// `text` as one word of a shell.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
-}
-
-/// `json` with everything that acts on a terminal as JSON writes it: such characters stand
-/// in its strings only, and none of them is beyond four digits.
-fn json_escaped(json: &str) -> String {
-    let written = |character: char| match character {
-        _ if acts_on_terminal(character) => format!("\\u{:04x}", u32::from(character)),
-        _ => character.to_string(),
-    };
-    json.chars().map(written).collect()
 }
 
 #[cfg(test)]

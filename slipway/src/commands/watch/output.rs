@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::entry::Entry;
-use crate::text::escape;
+use crate::text::{escape, escape_json};
 
 /// How and where entries are printed.
 pub(super) struct Output<'a> {
@@ -17,8 +17,7 @@ impl Output<'_> {
     /// Prints an entry; `data` is its JSON as it came.
     pub(super) fn entry(&mut self, entry: &Entry, data: &str) -> io::Result<()> {
         if self.json {
-            // Line breaks in JSON text only stand between its parts.
-            writeln!(self.entries, "{}", data.replace(['\r', '\n'], " "))
+            writeln!(self.entries, "{}", escape_json(data))
         } else {
             writeln!(self.entries, "{}", entry.line(self.colour))
         }

@@ -68,7 +68,13 @@ async fn a_body_however_deep_is_refused() -> anyhow::Result<()> {
                 // It would be a field of the field.
                 continue;
             }
-            let nested = nested.repeat(100_000);
+            // As deep as the bound of the body allows.
+            let depth = if route.path.starts_with("/auth/") {
+                2_000
+            } else {
+                100_000
+            };
+            let nested = nested.repeat(depth);
             let body = format!("{{\"{field}\": {nested}");
             invalid(route.send_text(&team.admin, body).await?, field);
         }

@@ -214,7 +214,14 @@ async fn a_content_that_cannot_be_is_refused_by_name() -> anyhow::Result<()> {
     let path = board(&team).await?;
     let root = post(&team.developers[0], &path, "root").await?;
     for path in [path.clone(), format!("/comments/{}/reply", id(&root))] {
-        for bad in ["", " \n\t ", "a\0b", &"x".repeat(10_001)] {
+        for bad in [
+            "",
+            " \n\t ",
+            "\u{200b}\u{2800}",
+            "a\0b",
+            "a\u{1b}[2J",
+            &"x".repeat(10_001),
+        ] {
             let answer = team.developers[0]
                 .post(&path, &json!({"content": bad}))
                 .await?;
@@ -234,8 +241,8 @@ async fn the_largest_page_of_the_largest_comments_is_served() -> anyhow::Result<
     let path = board(&team).await?;
     let developer = &team.developers[0];
     let root = post(developer, &path, "root").await?;
-    // Four bytes a character, and six in JSON.
-    let largest = ["👩".repeat(10_000), "\u{1}".repeat(10_000)];
+    // Four bytes a character; and two in JSON for each, which are escaped.
+    let largest = ["👩".repeat(10_000), format!("x{}", "\n".repeat(9_999))];
     let replies = (0..200).map(|n| reply(developer, &root, &largest[n % 2]));
     futures::stream::iter(replies)
         .buffer_unordered(8)

@@ -59,6 +59,10 @@ async fn every_answer_carries_a_request_id_and_a_trace() -> anyhow::Result<()> {
         ids.insert(answer.header("x-request-id").to_owned());
         ids.insert(trace.clone());
         assert_eq!(answer.header("x-content-type-options"), "nosniff");
+        assert_eq!(answer.header("x-frame-options"), "DENY");
+        assert_eq!(answer.header("referrer-policy"), "no-referrer");
+        let policy = answer.header("content-security-policy");
+        assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
         if *status >= 400 {
             assert_eq!(answer.body["traceId"], trace, "the trace leads to the log");
         }
@@ -160,7 +164,10 @@ async fn a_large_head_is_read_and_a_huge_one_refused() -> anyhow::Result<()> {
         let request = team.admin.request(Method::GET, "/releases");
         let request = request.header("x-large", "x".repeat(size));
         let answer = team.admin.send(request).await?;
-        assert_eq!(answer.status, status, "{size}");
+        match status {
+            431 => drop(answer.refused(431, "HEAD_TOO_LARGE")),
+            _ => assert_eq!(answer.status, status, "{size}"),
+        }
     }
     // The process has taken no harm.
     team.admin.get("/releases").await?.expect(200);

@@ -151,7 +151,8 @@ pub(super) async fn routes_with_a_body(client: &Client) -> anyhow::Result<Vec<Ta
                 continue;
             }
             let schema = resolve(&document, schema);
-            if schema["additionalProperties"] == false {
+            let required = operation["requestBody"]["required"] == true;
+            if required && schema["additionalProperties"] == false {
                 let path = fill(&template, &Map::new());
                 routes.push(taking(&document, schema, method, path)?);
             } else {

@@ -55,7 +55,7 @@ async fn a_stream_begins_with_when_to_come_back() -> anyhow::Result<()> {
     let (_server, team) = start(0).await?;
     let (headers, text) = raw(&team.admin, "", "\n\n").await?;
     assert_eq!(headers["content-type"], "text/event-stream");
-    assert_eq!(headers["cache-control"], "no-cache");
+    assert_eq!(headers["cache-control"], "private, no-store");
     assert_eq!(headers["x-accel-buffering"], "no");
     assert!(headers.contains_key("x-request-id"));
     assert!(headers.contains_key("traceparent"));

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use reqwest::Method;
 use serde_json::json;
 use slipway_tests::{
-    Answer, Client,
+    Answer, Client, Options, Process,
     team::{PASSWORD, task_ids},
 };
 
@@ -54,6 +54,22 @@ async fn behind_https_the_cookie_is_secure() -> anyhow::Result<()> {
         .request(Method::POST, "/auth/login")
         .json(&body);
     let request = request.header("x-forwarded-proto", "https");
+    let answer = server.client().send(request).await?;
+    assert!(answer.header("set-cookie").ends_with("; Secure"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn under_an_https_public_url_the_cookie_is_secure_whatever_a_client_says()
+-> anyhow::Result<()> {
+    let options = Options::default().env("SLIPWAY_PUBLIC_URL", "HTTPS://slipway.example.com");
+    let server = Process::start_with(&options).await?;
+    let body = json!({"username": "eve", "email": "eve@example.com", "password": PASSWORD});
+    let request = server
+        .client()
+        .request(Method::POST, "/auth/register")
+        .json(&body);
+    let request = request.header("x-forwarded-proto", "http");
     let answer = server.client().send(request).await?;
     assert!(answer.header("set-cookie").ends_with("; Secure"));
     Ok(())

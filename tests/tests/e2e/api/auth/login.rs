@@ -23,7 +23,7 @@ async fn one_signs_in_by_name_or_email_in_any_case() -> anyhow::Result<()> {
     let me = team.developers[0].get("/auth/me").await?.expect(200);
     for name in ["dev-0", "DEV-0", "dev-0@example.com", "Dev-0@EXAMPLE.com"] {
         let answer = login(&server.client(), name, PASSWORD).await?;
-        assert_eq!(answer.header("cache-control"), "no-store");
+        assert_eq!(answer.header("cache-control"), "private, no-store");
         let session = answer.expect(200);
         assert_eq!(session["user"], me);
         assert_eq!(session["tokenType"], "Bearer");
@@ -75,7 +75,7 @@ async fn a_password_is_compared_as_a_whole() -> anyhow::Result<()> {
         format!(" {PASSWORD}"),
         format!("{PASSWORD}\0"),
         PASSWORD[..PASSWORD.len() - 1].to_owned(),
-        "x".repeat(100_000),
+        "x".repeat(10_000),
     ] {
         let answer = login(&server.client(), "dev-0", &near).await?;
         answer.refused(401, "INVALID_CREDENTIALS");
@@ -139,7 +139,7 @@ async fn one_sees_ones_own_account() -> anyhow::Result<()> {
         (&json!("admin"), &json!("ADMIN"))
     );
     let answer = team.developers[0].get("/auth/me").await?;
-    assert_eq!(answer.header("cache-control"), "no-store");
+    assert_eq!(answer.header("cache-control"), "private, no-store");
     let developer = answer.expect(200);
     assert_eq!(developer["email"], "dev-0@example.com");
     assert_eq!(developer["password"], Value::Null);

@@ -21,7 +21,7 @@ async fn register(client: &Client, username: &str, email: &str) -> anyhow::Resul
 async fn a_registration_signs_a_developer_in() -> anyhow::Result<()> {
     let server = Process::start().await?;
     let answer = register(&server.client(), "Ada.L-1_2", "Ada@example.com").await?;
-    assert_eq!(answer.header("cache-control"), "no-store");
+    assert_eq!(answer.header("cache-control"), "private, no-store");
     let session = answer.expect(201);
     assert_eq!(session["tokenType"], "Bearer");
     assert!(session["expiresAt"].is_string());

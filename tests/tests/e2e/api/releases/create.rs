@@ -128,8 +128,7 @@ async fn texts_are_bounded_in_characters() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn control_characters_are_refused_and_lines_belong_to_descriptions_only() -> anyhow::Result<()>
-{
+async fn text_that_acts_is_refused_and_lines_belong_to_descriptions_only() -> anyhow::Result<()> {
     let (_server, team) = start(0).await?;
     for text in ["a\0", "\u{1b}[31m", "a\u{7f}", "a\u{85}b"] {
         for field in ["name", "description", "version"] {
@@ -138,7 +137,14 @@ async fn control_characters_are_refused_and_lines_belong_to_descriptions_only() 
             invalid(team.admin.post("/releases", &body).await?, field);
         }
     }
-    for text in ["a\nb", "a\rb", "a\tb"] {
+    for text in [
+        "a\nb",
+        "a\rb",
+        "a\tb",
+        "a\u{2028}b",
+        "gpj\u{202e}exe",
+        "a\u{2066}b",
+    ] {
         for (field, status) in [("name", 400), ("version", 400), ("description", 201)] {
             let mut body = json!({"name": "a"});
             body[field] = json!(text);
@@ -146,7 +152,14 @@ async fn control_characters_are_refused_and_lines_belong_to_descriptions_only() 
             assert_eq!(answer.status, status, "{field}: {text:?}");
         }
     }
-    for blank in ["", " ", "\u{2003}\u{a0}"] {
+    for blank in [
+        "",
+        " ",
+        "\u{2003}\u{a0}",
+        "\u{200b}",
+        "\u{feff}",
+        "\u{3164}\u{ad}\u{2800}",
+    ] {
         let answer = team
             .admin
             .post("/releases", &json!({"name": blank}))

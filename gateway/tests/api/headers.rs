@@ -1,0 +1,141 @@
+//! What browsers and caches are told of every answer.
+
+use axum::body::Body;
+use gateway::Config;
+use http::{Method, Request};
+
+use crate::support::{ADA, Answer, Gateway, RELEASE, operations};
+
+/// Nothing may keep it, frame it, run it, or tell others where it came from.
+#[track_caller]
+fn is_private(answer: &Answer) {
+    assert_eq!(answer.header("cache-control"), "private, no-store");
+    is_shut(answer);
+    let policy = answer.header("content-security-policy");
+    assert_eq!(policy, "default-src 'none'; frame-ancestors 'none'");
+}
+
+#[track_caller]
+fn is_shut(answer: &Answer) {
+    assert_eq!(answer.header("x-frame-options"), "DENY");
+    assert_eq!(answer.header("referrer-policy"), "no-referrer");
+    assert_eq!(answer.header("x-content-type-options"), "nosniff");
+    let policy = answer.header("content-security-policy");
+    assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_depends_on_who_asks_is_kept_by_no_cache() {
+    let gateway = Gateway::new();
+    for (method, path, _) in operations(&gateway).await {
+        if path.ends_with("/stream") || path.ends_with("jwks.json") {
+            continue;
+        }
+        for prefix in ["", "/v1"] {
+            let path = format!("{prefix}{}", path.replace("{id}", ADA));
+            let signed_in = gateway.request(method.clone(), &path);
+            let nobody = Request::builder().method(method.clone()).uri(&path);
+            for request in [signed_in, nobody] {
+                let answer = gateway.send(request.body(Body::empty()).unwrap()).await;
+                is_private(&answer);
+            }
+        }
+    }
+    for path in ["/nowhere", "/v1", "/docsx"] {
+        is_private(&gateway.get(path).await);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_with_a_tag_is_kept_by_no_cache_either() {
+    let gateway = Gateway::new();
+    let path = format!("/releases/{RELEASE}");
+    let answer = gateway.get(&path).await;
+    assert_eq!(
+        (answer.header("etag"), answer.status.as_u16()),
+        ("\"7\"", 200)
+    );
+    is_private(&answer);
+    // A client that keeps it by itself may still ask whether it has changed.
+    let request = gateway
+        .request(Method::GET, &path)
+        .header("if-none-match", "\"7\"");
+    let answer = gateway.send(request.body(Body::empty()).unwrap()).await;
+    assert_eq!(answer.status, 304);
+    is_private(&answer);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_stream_is_kept_by_no_cache() {
+    let gateway = Gateway::new();
+    let reader = gateway.stream("", None).await;
+    assert_eq!(
+        reader.response.headers()["cache-control"],
+        "private, no-store"
+    );
+    assert_eq!(reader.response.headers()["x-frame-options"], "DENY");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_pages_run_nothing_but_what_they_came_with() {
+    let gateway = Gateway::new();
+    for path in [
+        "/docs",
+        "/docs/",
+        "/docs/index.html",
+        "/docs/swagger-ui-bundle.js",
+        "/docs/nothing",
+    ] {
+        let answer = gateway.get(path).await;
+        is_shut(&answer);
+        let policy = answer.header("content-security-policy");
+        assert!(
+            policy.starts_with("default-src 'none'; script-src 'self';"),
+            "{policy}"
+        );
+    }
+    // The policy forbids scripts within the pages: there are none.
+    let page = gateway.get("/docs/").await;
+    let page = String::from_utf8_lossy(&page.body).into_owned();
+    let scripts: Vec<_> = page.split("<script").skip(1).collect();
+    assert_eq!(scripts.len(), 3, "{page}");
+    for script in scripts {
+        assert!(script.trim_start().starts_with("src=\"./"), "{script}");
+        let (_, within) = script.split_once('>').unwrap();
+        assert!(within.split("</script>").next().unwrap().trim().is_empty());
+    }
+    for forbidden in ["<style", " style=", " onload=", "javascript:", "http"] {
+        assert!(!page.contains(forbidden), "{forbidden}: {page}");
+    }
+    is_shut(&gateway.get("/openapi.json").await);
+    is_shut(&gateway.get("/.well-known/jwks.json").await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_cookie_is_secure_where_clients_come_by_https() {
+    for (https, forwarded, secure) in [
+        (false, None, false),
+        (false, Some("https"), true),
+        (true, None, true),
+        (true, Some("http"), true),
+    ] {
+        let gateway = Gateway::with(Config {
+            https,
+            ..Config::default()
+        });
+        let mut request = gateway
+            .request(Method::POST, "/auth/login")
+            .header("content-type", "application/json");
+        if let Some(scheme) = forwarded {
+            request = request.header("x-forwarded-proto", scheme);
+        }
+        let body = r#"{"username": "ada", "password": "x"}"#;
+        let answer = gateway.send(request.body(body.into()).unwrap()).await;
+        let cookie = answer.header("set-cookie");
+        assert_eq!(
+            cookie.ends_with("; Secure"),
+            secure,
+            "{https} {forwarded:?}"
+        );
+    }
+}

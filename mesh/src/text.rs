@@ -1,0 +1,278 @@
+//! What text of others may contain, and how it is shown where characters act.
+//!
+//! Names and titles stand in sentences, subjects and tables of others, so they are one line
+//! of visible text ([`check_line`], [`is_blank`]). Descriptions and messages may have line
+//! breaks, tabs and any direction marks ([`check_lines`]). Text that cannot be refused (an
+//! alert of another program) or was stored before these rules is cleaned when it is taken
+//! or shown ([`clean_line`], [`clean_lines`]).
+//!
+//! Marks of one character (U+200E, U+200F, U+061C) and joiners are allowed everywhere:
+//! Arabic, Hebrew and many other scripts, and emoji, are written with them. What is refused
+//! in a line are the embeddings, overrides and isolates: they reach beyond the text that
+//! they stand in, and can make `gpj.exe` look like `exe.jpg`.
+
+/// What [`check_line`] says.
+const NOT_A_LINE: &str = "must be one line, without control characters and marks that change \
+    the direction of text";
+/// What [`check_lines`] says.
+const NOT_LINES: &str = "must not contain control characters other than line breaks and tabs";
+
+/// Parts of the patterns below: what stands between the brackets of a character class.
+macro_rules! class {
+    (not_in_line) => {
+        r"\u0000-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069"
+    };
+    (not_in_lines) => {
+        r"\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F"
+    };
+    (invisible_in_line) => {
+        concat!(
+            r" \u00A0\u00AD\u034F\u061C\u115F\u1160\u1680\u17B4\u17B5\u180B-\u180F\u2000-\u200F",
+            r"\u202F\u205F-\u2065\u206A-\u206F\u2800\u3000\u3164\uFE00-\uFE0F\uFEFF\uFFA0",
+            r"\uFFF0-\uFFFB"
+        )
+    };
+    (invisible_in_lines) => {
+        concat!(
+            r"\t\n\r\u2028-\u202E\u2066-\u2069",
+            class!(invisible_in_line)
+        )
+    };
+}
+
+/// [`check_line`] as a regular expression (ECMA 262, of characters of the basic plane).
+pub const LINE_PATTERN: &str = concat!("^[^", class!(not_in_line), "]*$");
+
+/// A line that is not blank, likewise.
+pub const VISIBLE_LINE_PATTERN: &str = concat!(
+    "^[",
+    class!(invisible_in_line),
+    "]*[^",
+    class!(not_in_line),
+    class!(invisible_in_line),
+    "][^",
+    class!(not_in_line),
+    "]*$"
+);
+
+/// [`check_lines`], likewise.
+pub const LINES_PATTERN: &str = concat!("^[^", class!(not_in_lines), "]*$");
+
+/// Lines that are not all blank, likewise.
+pub const VISIBLE_LINES_PATTERN: &str = concat!(
+    "^[",
+    class!(invisible_in_lines),
+    "]*[^",
+    class!(not_in_lines),
+    class!(invisible_in_lines),
+    "][^",
+    class!(not_in_lines),
+    "]*$"
+);
+
+/// Whether a reader sees nothing of `text`: it is empty, or has only characters that leave
+/// no mark.
+#[must_use]
+pub fn is_blank(text: &str) -> bool {
+    text.chars().all(is_invisible)
+}
+
+/// Checks a text that has to be one line. It may be blank.
+///
+/// # Errors
+/// What it must be, to follow the name of the field.
+pub fn check_line(text: &str) -> Result<(), &'static str> {
+    if text.contains(is_not_in_line) {
+        return Err(NOT_A_LINE);
+    }
+    Ok(())
+}
+
+/// Checks a text that may have several lines. It may be blank.
+///
+/// # Errors
+/// What it must be, to follow the name of the field.
+pub fn check_lines(text: &str) -> Result<(), &'static str> {
+    if text.contains(is_not_in_lines) {
+        return Err(NOT_LINES);
+    }
+    Ok(())
+}
+
+/// `text` as one line that [`check_line`] takes: what changes direction is left out, what
+/// breaks or controls becomes a space, and none stands at the ends.
+#[must_use]
+pub fn clean_line(text: &str) -> String {
+    let line: String = text
+        .chars()
+        .filter(|c| !changes_direction(*c))
+        .map(|c| if is_not_in_line(c) { ' ' } else { c })
+        .collect();
+    line.trim().to_owned()
+}
+
+/// `text` without control characters, but for line breaks and tabs, and without what
+/// changes direction: for readers whose program acts on them, as a mail program does.
+#[must_use]
+pub fn clean_lines(text: &str) -> String {
+    text.chars()
+        .filter(|c| !is_not_in_lines(*c) && !changes_direction(*c))
+        .collect()
+}
+
+/// Whether `c` begins or ends an embedding, an override or an isolate.
+#[must_use]
+pub fn changes_direction(c: char) -> bool {
+    matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}
+
+fn is_not_in_line(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') || changes_direction(c)
+}
+
+fn is_not_in_lines(c: char) -> bool {
+    c.is_control() && !matches!(c, '\n' | '\r' | '\t')
+}
+
+/// White space, control characters, what Unicode calls default ignorable, and the letters
+/// that are drawn as nothing.
+fn is_invisible(c: char) -> bool {
+    c.is_whitespace()
+        || c.is_control()
+        || matches!(c,
+            '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'
+            | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}'
+            | '\u{2060}'..='\u{206F}' | '\u{2800}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}'
+            | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}' | '\u{1BCA0}'..='\u{1BCA3}'
+            | '\u{1D159}' | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use regex::Regex;
+
+    use super::*;
+
+    /// Characters near every edge of the rules, and others.
+    fn any_text() -> impl Strategy<Value = String> {
+        let edge = prop::sample::select(vec![
+            ' ', '\t', '\n', '\r', '\0', '\x1b', '\x7f', '\u{80}', '\u{9b}', '\u{a0}', '\u{ad}',
+            '\u{34f}', '\u{61c}', '\u{180e}', '\u{200b}', '\u{200d}', '\u{200e}', '\u{2028}',
+            '\u{2029}', '\u{202a}', '\u{202e}', '\u{202f}', '\u{2060}', '\u{2066}', '\u{2069}',
+            '\u{206a}', '\u{2800}', '\u{3000}', '\u{3164}', '\u{fe0f}', '\u{feff}', '\u{fffc}',
+            'a', 'é', '世', 'ש', '🚢',
+        ]);
+        prop::collection::vec(prop_oneof![edge, any::<char>()], 0..12)
+            .prop_map(|characters| characters.into_iter().collect())
+    }
+
+    /// Whether a pattern, which knows the basic plane only, can judge the text.
+    fn in_basic_plane(text: &str) -> bool {
+        text.chars().all(|c| c <= '\u{FFFF}' || !is_invisible(c))
+    }
+
+    #[test]
+    fn what_is_not_seen_is_blank() {
+        for text in [
+            "",
+            " ",
+            "\n\t",
+            "\u{200b}",
+            "\u{feff}",
+            "\u{3164}",
+            "\u{ad}",
+            "\u{2800}",
+            "\u{2060}",
+            "\u{180e}",
+            "\u{e0020}",
+            "\u{202e}\u{200f}",
+            "\u{fe0f}",
+            "\u{a0}\u{2003}\u{3000}",
+        ] {
+            assert!(is_blank(text), "{text:?}");
+        }
+        for text in ["a", ".", "世", "👩‍🚀", "\u{200f}א", "😀\u{fe0f}", "\u{fffd}"] {
+            assert!(!is_blank(text), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_is_one_line_without_overrides() {
+        for text in [
+            "",
+            "Grüße, 世界 🚢",
+            "שלום\u{200f}",
+            "a\u{200d}b",
+            "C:\\x \"y\"",
+        ] {
+            assert_eq!(check_line(text), Ok(()), "{text:?}");
+        }
+        for c in [
+            '\n', '\t', '\r', '\0', '\x1b', '\x7f', '\u{85}', '\u{9b}', '\u{2028}',
+        ] {
+            assert!(check_line(&format!("a{c}b")).is_err(), "{c:?}");
+        }
+        for c in ('\u{202a}'..='\u{202e}').chain('\u{2066}'..='\u{2069}') {
+            assert!(check_line(&format!("a{c}b")).is_err(), "{c:?}");
+        }
+    }
+
+    #[test]
+    fn lines_may_have_breaks_tabs_and_direction() {
+        assert_eq!(check_lines("a\r\n\tb \u{2067}ש\u{2069} \u{202e}"), Ok(()));
+        for c in [
+            '\0', '\x07', '\x1b', '\x0b', '\x0c', '\x7f', '\u{85}', '\u{9b}',
+        ] {
+            assert!(check_lines(&format!("a{c}b")).is_err(), "{c:?}");
+        }
+    }
+
+    #[test]
+    fn cleaned_text_keeps_what_can_be_read() {
+        assert_eq!(
+            clean_line(" Disk\r\n\x1b[31mfull\u{202e}! "),
+            "Disk   [31mfull!"
+        );
+        assert_eq!(
+            clean_lines("a\r\n\t\x1b[2Jb\u{202e}c\u{9b}"),
+            "a\r\n\t[2Jbc"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn cleaned_text_passes_the_check(text in any_text()) {
+            let line = clean_line(&text);
+            prop_assert_eq!(check_line(&line), Ok(()));
+            prop_assert_eq!(clean_line(&line), line.clone());
+            let lines = clean_lines(&text);
+            prop_assert_eq!(check_lines(&lines), Ok(()));
+            prop_assert!(!lines.contains(changes_direction));
+        }
+
+        #[test]
+        fn text_that_passes_is_cleaned_to_itself(text in any_text()) {
+            if check_line(&text).is_ok() {
+                prop_assert_eq!(clean_line(&text), text.trim());
+            }
+            if check_lines(&text).is_ok() && !text.contains(changes_direction) {
+                prop_assert_eq!(clean_lines(&text), text);
+            }
+        }
+
+        #[test]
+        fn the_patterns_say_what_the_checks_say(text in any_text()) {
+            let matches = |pattern| Regex::new(pattern).unwrap().is_match(&text);
+            prop_assert_eq!(matches(LINE_PATTERN), check_line(&text).is_ok());
+            prop_assert_eq!(matches(LINES_PATTERN), check_lines(&text).is_ok());
+            if in_basic_plane(&text) {
+                let visible = !is_blank(&text);
+                let line = check_line(&text).is_ok() && visible;
+                prop_assert_eq!(matches(VISIBLE_LINE_PATTERN), line);
+                let lines = check_lines(&text).is_ok() && visible;
+                prop_assert_eq!(matches(VISIBLE_LINES_PATTERN), lines);
+            }
+        }
+    }
+}
