@@ -2,9 +2,13 @@
 //!
 //! Of several at once, all are looked up together, decided on, and those that change a
 //! notification are stored: guarded by its state, so that of two replicas that hear
-//! different things one has its way and the other learns of it.
+//! different things one has its way and the other learns of it. What is said of a mail that
+//! told of several notifications is said of each of them.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use slipway_mesh::{clock::SharedClock, outbox::Wake};
@@ -23,8 +27,9 @@ const AT_ONCE: usize = 16;
 /// this once, so a second time is enough.
 const TRIES: usize = 3;
 
-/// What became of a confirmation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What became of a confirmation. Of a mail that told of several notifications it is the
+/// last of these that became of one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Taken {
     /// The log says so, by this one or by an earlier one.
     Recorded,
@@ -64,11 +69,11 @@ impl Confirmations {
     async fn look_up(
         &self,
         said: &[Confirmation],
-    ) -> Result<HashMap<NotificationId, Notification>, StoreError> {
+    ) -> Result<BTreeMap<NotificationId, Notification>, StoreError> {
         let mut ids: Vec<_> = said.iter().map(|confirmation| confirmation.id).collect();
         ids.sort_unstable();
         ids.dedup();
-        let found = self.store.by_ids(&ids).await?;
+        let found = self.store.mailed_as(&ids).await?;
         Ok(found.into_iter().map(|found| (found.id, found)).collect())
     }
 
@@ -76,23 +81,32 @@ impl Confirmations {
     fn decide(
         &self,
         said: &[Confirmation],
-        mut known: HashMap<NotificationId, Notification>,
+        mut known: BTreeMap<NotificationId, Notification>,
     ) -> (Vec<Taken>, Vec<Notification>) {
         let (now, mut changed) = (self.clock.now(), Vec::new());
-        let taken = said.iter().map(|confirmation| {
-            let Some(notification) = known.get_mut(&confirmation.id) else {
-                return Taken::Unknown;
-            };
-            match notification.confirm(confirmation, now) {
-                Confirmed::Changed(next) => {
-                    notification.clone_from(&next);
-                    changed.push(*next);
-                    Taken::Recorded
-                }
-                Confirmed::Already => Taken::Recorded,
-                Confirmed::Contradicts => Taken::Contradicts,
-                Confirmed::TooEarly => Taken::TooEarly,
+        let mut mails: HashMap<NotificationId, Vec<NotificationId>> = HashMap::new();
+        for notification in known.values() {
+            let ids = [Some(notification.id), notification.digest_id];
+            for id in ids.into_iter().flatten() {
+                mails.entry(id).or_default().push(notification.id);
             }
+        }
+        let taken = said.iter().map(|confirmation| {
+            let told = mails.get(&confirmation.id).into_iter().flatten();
+            let taken = told.filter_map(|id| {
+                let notification = known.get_mut(id)?;
+                Some(match notification.confirm(confirmation, now) {
+                    Confirmed::Changed(next) => {
+                        notification.clone_from(&next);
+                        changed.push(*next);
+                        Taken::Recorded
+                    }
+                    Confirmed::Already => Taken::Recorded,
+                    Confirmed::Contradicts => Taken::Contradicts,
+                    Confirmed::TooEarly => Taken::TooEarly,
+                })
+            });
+            taken.max().unwrap_or(Taken::Unknown)
         });
         (taken.collect(), changed)
     }
@@ -159,6 +173,7 @@ mod tests {
                 kind: "task.assigned".to_owned(),
                 to: To::address("ada@example.com"),
                 data: json!({}),
+                sender: None,
             };
             Notification::new(draft, Uuid::from_u128(n), Subject::new("x"), now)
         });
@@ -172,8 +187,8 @@ mod tests {
         for notification in store.claim(&claim, 10).await.unwrap() {
             let attempt = Attempt::new(now, Duration::ZERO, Outcome::Accepted, "250 taken");
             let settled = notification.settle(attempt, 0.0, now);
-            let stored = store.settle(claim.id, &settled.notification, vec![]);
-            assert!(stored.await.unwrap());
+            let settled = vec![(settled.notification, vec![])];
+            assert_eq!(store.settle(claim.id, settled).await.unwrap(), 1);
         }
         store.enqueue(made[2..].to_vec()).await.unwrap();
         let confirmations = Confirmations {
@@ -225,5 +240,49 @@ mod tests {
         assert_eq!((second.state, second.attempts.len()), (State::Failed, 2));
         assert_eq!(second.reason.as_deref(), Some("550 no such mailbox"));
         assert_eq!(log(waiting).await.unwrap().unwrap().state, State::Queued);
+    }
+
+    #[tokio::test]
+    async fn what_is_said_of_a_mail_is_said_of_all_it_told() {
+        let (_dir, confirmations, _) = scene().await;
+        let store = &confirmations.store;
+        let now = Timestamp::UNIX_EPOCH;
+        let made = (10..13).map(|n| {
+            let draft = Draft {
+                kind: "task.assigned".to_owned(),
+                to: To::address("grace@example.com"),
+                data: json!({}),
+                sender: None,
+            };
+            let made = Notification::new(draft, Uuid::from_u128(n), Subject::new("x"), now);
+            made.gathered("release:1", "GATHERED: together", now)
+        });
+        store.enqueue(made.collect()).await.unwrap();
+        let claim = Claim {
+            id: Uuid::now_v7(),
+            now,
+            until: Timestamp::MAX,
+        };
+        let mut claimed = store.claim(&claim, 10).await.unwrap();
+        claimed.retain(|n| n.group.is_some());
+        let mail = claimed[0].mail_id();
+        let early = [said(mail, Arrival::Delivered)];
+        assert_eq!(
+            confirmations.take_up(&early).await.unwrap(),
+            [Taken::TooEarly]
+        );
+        let settled = claimed.iter().cloned().map(|n| {
+            let attempt = Attempt::new(now, Duration::ZERO, Outcome::Accepted, "250 taken");
+            (n.settle(attempt, 0.0, now).notification, vec![])
+        });
+        assert_eq!(store.settle(claim.id, settled.collect()).await.unwrap(), 3);
+
+        let bounced = [said(mail, Arrival::Bounced), said(mail, Arrival::Delivered)];
+        let expected = [Taken::Recorded, Taken::Contradicts];
+        assert_eq!(confirmations.take_up(&bounced).await.unwrap(), expected);
+        for notification in claimed {
+            let log = store.get(notification.id).await.unwrap().unwrap();
+            assert_eq!((log.state, log.attempts.len()), (State::Failed, 2));
+        }
     }
 }

@@ -54,6 +54,7 @@ pub mod testing;
 
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
+use jiff::SignedDuration;
 use slipway_mesh::{
     bus::{SharedBus, TopicSpec, consumer::Host},
     clock::SharedClock,
@@ -68,7 +69,7 @@ use slipway_proto::notify::v1::{
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
-pub use notifier::Notifier;
+pub use notifier::{Notifier, Prepared};
 pub use store::Stores;
 
 use apis::Apis;
@@ -78,6 +79,7 @@ use incidents::Incidents;
 use jobs::{Desk, Forgetting, Lookout, Notifying, Projection, Pruning, Recipients};
 use mail::SharedMailer;
 use newest::Newest;
+use notification::gathering::{self, Rule};
 use notifier::Bell;
 use replays::Replays;
 use templates::Library;
@@ -122,6 +124,9 @@ pub struct Config {
     pub mail_rate: Option<NonZeroU32>,
     /// Mails that are sent at the same time, at most [`dispatch::MAX_CONNECTIONS`].
     pub mail_connections: usize,
+    /// How long mails to one person about one thing are counted; what comes after the third
+    /// is gathered until then.
+    pub gather_for: Duration,
     /// Who is told of incidents; empty: every administrator.
     pub alert_emails: Vec<String>,
 }
@@ -134,6 +139,7 @@ impl Default for Config {
             public_url: "http://127.0.0.1:8080".to_owned(),
             mail_rate: None,
             mail_connections: dispatch::CONNECTIONS,
+            gather_for: gathering::WINDOW.unsigned_abs(),
             alert_emails: Vec::new(),
         }
     }
@@ -229,6 +235,12 @@ impl Config {
         let notifier = Notifier {
             store: stores.notifications.clone(),
             preferences: stores.preferences.clone(),
+            tallies: stores.tallies.clone(),
+            rule: Rule {
+                window: SignedDuration::try_from(self.gather_for)
+                    .unwrap_or(gathering::LONGEST_WINDOW)
+                    .min(gathering::LONGEST_WINDOW),
+            },
             templates: library,
             clock: clock.clone(),
             bell: Bell::default(),
@@ -251,7 +263,13 @@ impl Config {
         }
         .spawn(&background);
         let apis = Apis::new(&stores, &notifier, outbox);
-        Forgetting::new(stores.intake, stores.receipts, clock.clone()).spawn(&background);
+        Forgetting::new(
+            stores.intake,
+            stores.receipts,
+            stores.tallies,
+            clock.clone(),
+        )
+        .spawn(&background);
         Recipients::new(stores.recipients.clone()).spawn(&host);
         Notifying::new(notifier.clone()).spawn(&host);
         let incidents = Arc::new(Incidents::new(

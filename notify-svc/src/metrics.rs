@@ -2,7 +2,7 @@
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram};
 
-use crate::preferences::Decision;
+use crate::{notification::Notification, preferences::Decision};
 
 /// Entries appended to the activity log.
 pub(crate) const ENTRIES_APPENDED: &str = "slipway_activity_entries_appended_total";
@@ -48,6 +48,10 @@ pub(crate) const NOTIFICATIONS_PRUNED: &str = "slipway_notifications_pruned_tota
 pub(crate) const SUPPRESSED: &str = "slipway_notifications_suppressed_total";
 /// Notifications put off to the end of quiet hours.
 pub(crate) const DEFERRED: &str = "slipway_notifications_deferred_total";
+/// Notifications put off so that they go in one mail with others.
+pub(crate) const GATHERED: &str = "slipway_notifications_gathered_total";
+/// Mails sent that told of several notifications.
+pub(crate) const DIGESTS: &str = "slipway_notification_digests_total";
 /// Events of other programs that were accepted.
 pub(crate) const ACCEPTED: &str = "slipway_events_accepted_total";
 /// Events of other programs refused because their sender had used up the quota.
@@ -113,6 +117,11 @@ fn describe_choices() {
         DEFERRED,
         "Notifications put off to the end of their recipient's quiet hours"
     );
+    describe_counter!(
+        GATHERED,
+        "Notifications put off so that they go in one mail with others"
+    );
+    describe_counter!(DIGESTS, "Mails sent that told of several notifications");
     describe_counter!(ACCEPTED, "Events of other programs that were accepted");
     describe_counter!(
         OVER_QUOTA,
@@ -127,4 +136,10 @@ pub(crate) fn count_decision(decision: Decision) {
         Decision::Suppress(why) => counter!(SUPPRESSED, "reason" => why.code()).increment(1),
         Decision::Defer(_) => counter!(DEFERRED).increment(1),
     }
+}
+
+/// Counts the notifications that are gathered.
+pub(crate) fn count_gathered(placed: &[Notification]) {
+    let gathered = placed.iter().filter(|n| n.group.is_some());
+    counter!(GATHERED).increment(gathered.count() as u64);
 }

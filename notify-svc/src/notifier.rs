@@ -1,6 +1,9 @@
 //! The way into the queue: whoever has something to tell makes notifications here.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use slipway_mesh::clock::SharedClock;
 use tokio::sync::Notify;
@@ -8,9 +11,15 @@ use uuid::Uuid;
 
 use crate::{
     metrics as m,
-    notification::{Draft, Notification},
+    notification::{
+        Draft, Notification, Occasion,
+        gathering::{Rule, Tallies},
+    },
     preferences::Decision,
-    store::{StoreError, notifications::NotificationStore, preferences::PreferenceStore},
+    store::{
+        StoreError, notifications::NotificationStore, preferences::PreferenceStore,
+        tallies::TallyStore,
+    },
     templates::{Library, RenderError},
 };
 
@@ -30,11 +39,25 @@ impl Bell {
     }
 }
 
+/// How often notifications are placed anew because others were faster to count theirs.
+const TRIES: usize = 100;
+
+/// A notification that is not yet in the queue.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// The notification.
+    pub notification: Notification,
+    /// What decides whether it is gathered with others.
+    pub occasion: Occasion,
+}
+
 /// Makes notifications and puts them into the queue.
 #[derive(Clone)]
 pub struct Notifier {
     pub(crate) store: Arc<dyn NotificationStore>,
     pub(crate) preferences: Arc<dyn PreferenceStore>,
+    pub(crate) tallies: Arc<dyn TallyStore>,
+    pub(crate) rule: Rule,
     pub(crate) templates: Arc<Library>,
     pub(crate) clock: SharedClock,
     pub(crate) bell: Bell,
@@ -45,35 +68,64 @@ impl Notifier {
     ///
     /// # Errors
     /// If the type has no template, or it cannot be used.
-    pub fn prepare(&self, event_id: Uuid, draft: Draft) -> Result<Notification, RenderError> {
+    pub fn prepare(&self, event_id: Uuid, draft: Draft) -> Result<Prepared, RenderError> {
         let templates = self.templates.current();
         let subject = templates.templates().subject(&draft.kind, &draft.data)?;
         let now = self.clock.now();
-        Ok(Notification::new(draft, event_id, subject, now))
+        Ok(Prepared {
+            occasion: Occasion::of(&draft, event_id),
+            notification: Notification::new(draft, event_id, subject, now),
+        })
     }
 
     /// Puts notifications into the queue, in one write; those that are there already
     /// (the same event, recipient and channel) are passed over. Returns how many were
-    /// not. What its recipient does not want, or not now, is stored as that.
+    /// not. What its recipient does not want, or not now, is stored as that, and where
+    /// there are many they are gathered.
     ///
     /// # Errors
     /// If the database is away: try again with all.
-    pub async fn enqueue(&self, notifications: Vec<Notification>) -> Result<usize, StoreError> {
-        if notifications.is_empty() {
+    pub async fn enqueue(&self, prepared: Vec<Prepared>) -> Result<usize, StoreError> {
+        if prepared.is_empty() {
             return Ok(0);
         }
-        let wanted = self.as_wanted(notifications).await?;
-        let made = self.store.enqueue(wanted).await?;
+        let wanted = self.as_wanted(prepared).await?;
+        let placed = self.placed(wanted).await?;
+        let made = self.store.enqueue(placed).await?;
         self.bell.ring();
         Ok(made)
     }
 
+    /// The notifications, at once or gathered. What is counted for that is stored before
+    /// they are: after a crash in between they are placed as before.
+    async fn placed(&self, prepared: Vec<Prepared>) -> Result<Vec<Notification>, StoreError> {
+        let keys = prepared
+            .iter()
+            .flat_map(|one| one.occasion.keys(&one.notification.to));
+        let keys: BTreeSet<String> = keys.collect();
+        let keys: Vec<_> = keys.into_iter().collect();
+        for _ in 0..TRIES {
+            let now = self.clock.now();
+            let mut tallies = Tallies::of(self.tallies.find(&keys).await?);
+            let place = |one: &Prepared| {
+                let notification = one.notification.clone();
+                self.rule
+                    .place(&one.occasion, notification, &mut tallies, now)
+            };
+            let placed: Vec<_> = prepared.iter().map(place).collect();
+            let changed = tallies.changed();
+            if changed.is_empty() || self.tallies.save(changed).await? {
+                m::count_gathered(&placed);
+                return Ok(placed);
+            }
+        }
+        Err(StoreError(format!("others were faster {TRIES} times")))
+    }
+
     /// The same, each as its recipient wants it: one question for all of them.
-    async fn as_wanted(
-        &self,
-        notifications: Vec<Notification>,
-    ) -> Result<Vec<Notification>, StoreError> {
-        let mut users: Vec<_> = notifications.iter().filter_map(|n| n.to.user()).collect();
+    async fn as_wanted(&self, prepared: Vec<Prepared>) -> Result<Vec<Prepared>, StoreError> {
+        let users = prepared.iter().filter_map(|one| one.notification.to.user());
+        let mut users: Vec<_> = users.collect();
         users.sort_unstable();
         users.dedup();
         let chosen = match users.is_empty() {
@@ -93,6 +145,10 @@ impl Notifier {
                 Decision::Defer(until) => notification.deferred(until),
             }
         };
-        Ok(notifications.into_iter().map(as_wanted).collect())
+        let as_wanted = |one: Prepared| Prepared {
+            notification: as_wanted(one.notification),
+            ..one
+        };
+        Ok(prepared.into_iter().map(as_wanted).collect())
     }
 }

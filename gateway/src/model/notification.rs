@@ -87,8 +87,9 @@ pub(crate) struct Notification {
     address: Option<String>,
     subject: String,
     status: NotificationStatus,
-    /// Why it was suppressed or failed: a code, a colon and words. To administrators a
-    /// failure is told in the mail server's words.
+    /// Why it was suppressed or failed, or why it waits for a mail that tells of several: a
+    /// code, a colon and words. To administrators a failure is told in the mail server's
+    /// words.
     #[schema(required)]
     reason: Option<String>,
     /// While it is queued: when it is tried, or tried again.
@@ -98,6 +99,10 @@ pub(crate) struct Notification {
     attempts: Vec<Attempt>,
     created_at: Timestamp,
     updated_at: Timestamp,
+    /// The mail that tells of it together with others, if one does: all that it tells of
+    /// have the same.
+    #[schema(required)]
+    digest_id: Option<Id>,
 }
 
 /// One attempt to send a notification.
@@ -138,6 +143,9 @@ impl TryFrom<v1::Notification> for Notification {
             attempts: attempts.collect::<Result<_, _>>()?,
             created_at: proto::time("created_at", notification.created_at)?,
             updated_at: proto::time("updated_at", notification.updated_at)?,
+            digest_id: there(notification.digest_id)
+                .map(|id| proto::id("digest id", &id))
+                .transpose()?,
         })
     }
 }

@@ -169,6 +169,8 @@ mod tests {
             task_id: Uuid::now_v7(),
             task_title: "Build images".into(),
             order_index: 1,
+            due_at: None,
+            plan_tasks: None,
         };
         event(&payload, release_id, actor)
     }

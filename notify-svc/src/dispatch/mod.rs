@@ -2,8 +2,8 @@
 //!
 //! It claims what is due, as many as it can send at once, and nobody else has what it
 //! has claimed until the claim ends ([`LEASE`]), so any number of replicas work on one
-//! queue. Each notification has its slot from the claim until its outcome is stored:
-//! after a crash at most [as many mails](Dispatcher::connections) were sent whose outcome is
+//! queue. Notifications that are gathered are claimed together and sent as one mail. Each
+//! mail has its slot from the claim until its outcome is stored: after a crash at most [as many mails](Dispatcher::connections) were sent whose outcome is
 //! not known, and those are sent again, with the same `Message-ID`.
 //!
 //! While the mail server is away, one notification is tried now and then and the others
@@ -12,7 +12,11 @@
 mod limits;
 mod send;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::{SignedDuration, Timestamp};
 use slipway_mesh::{clock::SharedClock, life::Background, outbox::Wake};
@@ -26,7 +30,7 @@ use send::{Contact, Sender, Whom};
 use crate::{
     mail::SharedMailer,
     metrics as m,
-    notification::{Notification, To},
+    notification::{Notification, NotificationId, To, digest},
     notifier::Bell,
     preferences::Decision,
     recipients::Recipient,
@@ -58,6 +62,14 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How often a mail server that is away is tried.
 const KNOCK_EVERY: Duration = Duration::from_secs(5);
+
+/// When a mail is looked at again that is to tell of several notifications, of which some
+/// are not queued yet.
+const SETTLES_AFTER: SignedDuration = SignedDuration::from_secs(1);
+
+/// How long such a mail waits for them. They come from one write, so what takes longer has
+/// failed.
+const WAITS_FOR_OTHERS: SignedDuration = SignedDuration::from_secs(30);
 
 /// Notifications taken back in one write at most.
 const TAKEN_BACK: usize = 500;
@@ -180,7 +192,7 @@ impl Dispatcher {
         }
     }
 
-    /// Claims what is due, at most `limit`, and begins to send it.
+    /// Claims what is due, at most `limit` mails, and begins to send it.
     async fn claim(&self, limit: usize, sender: &Arc<Sender>, sending: &mut JoinSet<Contact>) {
         let now = self.clock.now();
         let claim = Claim {
@@ -190,32 +202,22 @@ impl Dispatcher {
         };
         match self.claim_and_resolve(&claim, limit).await {
             Ok(claimed) => {
-                for Claimed {
-                    notification,
-                    whom,
-                    decision,
-                } in claimed
-                {
+                for mail in claimed {
                     let sender = Arc::clone(sender);
-                    sending.spawn(async move {
-                        match decision {
-                            Decision::Deliver => sender.deliver(claim.id, notification, whom).await,
-                            _ => sender.withhold(claim.id, notification, decision).await,
-                        }
-                    });
+                    sending.spawn(async move { sender.see_to(claim.id, mail).await });
                 }
             }
             Err(error) => tracing::warn!(%error, "the queue of notifications cannot be read"),
         }
     }
 
-    /// What was claimed, with who each is for and whether it is wanted now: one question
-    /// each for all of them.
+    /// The mails that were claimed, with who each is for and what of it is wanted now: one
+    /// question each for all of them.
     async fn claim_and_resolve(
         &self,
         claim: &Claim,
         limit: usize,
-    ) -> Result<Vec<Claimed>, StoreError> {
+    ) -> Result<Vec<ClaimedMail>, StoreError> {
         self.templates.known().await?;
         let claimed = self.notifications.claim(claim, limit).await?;
         let users = users(claimed.iter());
@@ -229,26 +231,74 @@ impl Dispatcher {
             true => HashMap::new(),
             false => self.preferences.of_all(&waited).await?,
         };
-        let resolve = |notification: Notification| Claimed {
-            whom: whom(&notification.to, &known),
-            decision: match notification.to.user().and_then(|user| chosen.get(&user)) {
+        let decide = |notification: &Notification| {
+            let user = notification.to.user();
+            match user.and_then(|user| chosen.get(&user)) {
                 Some(preferences) if notification.has_waited() => {
                     preferences.decide(&notification.kind, claim.now)
                 }
                 _ => Decision::Deliver,
-            },
-            notification,
+            }
         };
-        Ok(claimed.into_iter().map(resolve).collect())
+        let resolve = |(id, told): (NotificationId, Vec<Notification>)| {
+            let whom = told.first().map_or(Whom::Unknown, |n| whom(&n.to, &known));
+            if is_early(&told, claim.now) {
+                let withheld = told.into_iter().map(|n| (n, Decision::Deliver)).collect();
+                return ClaimedMail {
+                    id,
+                    whom,
+                    wanted: Vec::new(),
+                    withheld,
+                };
+            }
+            let decided = told.into_iter().map(|n| (decide(&n), n));
+            let (wanted, withheld): (Vec<_>, Vec<_>) =
+                decided.partition(|(decision, _)| *decision == Decision::Deliver);
+            ClaimedMail {
+                id,
+                whom,
+                wanted: wanted.into_iter().map(|(_, n)| n).collect(),
+                withheld: withheld
+                    .into_iter()
+                    .map(|(decision, n)| (n, decision))
+                    .collect(),
+            }
+        };
+        Ok(by_mail(claimed).into_iter().map(resolve).collect())
     }
 }
 
-/// A claimed notification.
-struct Claimed {
-    notification: Notification,
+/// A claimed mail.
+struct ClaimedMail {
+    id: NotificationId,
     whom: Whom,
-    /// Whether it is wanted now.
-    decision: Decision,
+    /// What it tells of; nothing, if nothing is wanted now.
+    wanted: Vec<Notification>,
+    /// What is not wanted, or not yet; or is wanted and waits for others.
+    withheld: Vec<(Notification, Decision)>,
+}
+
+/// Those that go in one mail, by their age, with the mail's id.
+fn by_mail(claimed: Vec<Notification>) -> Vec<(NotificationId, Vec<Notification>)> {
+    let mut mails: BTreeMap<_, Vec<Notification>> = BTreeMap::new();
+    for notification in claimed {
+        mails
+            .entry(notification.mail_id())
+            .or_default()
+            .push(notification);
+    }
+    let mut mails: Vec<_> = mails.into_iter().collect();
+    for (_, told) in &mut mails {
+        told.sort_by_key(|notification| notification.id);
+    }
+    mails
+}
+
+/// Whether others that belong into the mail may still come.
+fn is_early(told: &[Notification], now: Timestamp) -> bool {
+    let first = told.iter().map(|n| n.created_at).min();
+    let waits = first.is_some_and(|first| now.duration_since(first) < WAITS_FOR_OTHERS);
+    waits && digest::is_incomplete(told)
 }
 
 /// The accounts that these are for, each once.

@@ -1,4 +1,5 @@
-//! Sending one notification: from its claim to its outcome in the store.
+//! Sending one mail, of one notification or of several: from its claim to its outcome in the
+//! store.
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -9,15 +10,17 @@ use slipway_mesh::{clock::SharedClock, grpc::panic_text, outbox::Wake};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{Dispatcher, DomainLimits};
+use super::{ClaimedMail, Dispatcher, DomainLimits, SETTLES_AFTER};
 use crate::{
     mail::{Address, Mail, Sending, SharedMailer},
     metrics as m,
-    notification::{Attempt, Notification, Outcome, Settled, State},
+    notification::{
+        Attempt, Notification, NotificationId, Outcome, Settled, State, Subject, digest,
+    },
     preferences::Decision,
     store::notifications::NotificationStore,
     telling::told_by,
-    templates::Library,
+    templates::{Body, Library, RenderError},
 };
 
 /// How long a mail is put off whose domain has had its share: from the first to the
@@ -90,58 +93,79 @@ impl Sender {
         }
     }
 
-    /// Sends a notification and stores what came of it.
-    pub(super) async fn deliver(
+    /// Sends what is wanted of a claimed mail, and stores what came of it.
+    pub(super) async fn see_to(&self, claim: Uuid, mail: ClaimedMail) -> Contact {
+        self.withhold(claim, mail.withheld).await;
+        if mail.wanted.is_empty() {
+            return Contact::NotSought;
+        }
+        self.deliver(claim, mail.id, mail.wanted, mail.whom).await
+    }
+
+    async fn deliver(
         &self,
         claim: Uuid,
-        notification: Notification,
+        id: NotificationId,
+        told: Vec<Notification>,
         whom: Whom,
     ) -> Contact {
         let (begun, started) = (self.clock.now(), Instant::now());
-        let attempt = AssertUnwindSafe(self.attempt(&notification, whom)).catch_unwind();
+        let attempt = AssertUnwindSafe(self.attempt(id, &told, whom)).catch_unwind();
         let (fate, contact) = attempt.await.unwrap_or_else(|panic| {
             let answer = format!("a fault in Slipway: {}", panic_text(&*panic));
-            tracing::error!(notification = %notification.id, answer);
+            tracing::error!(mail = %id, answer);
             (Fate::Tried(Outcome::Permanent, answer), Contact::NotSought)
         });
         let now = self.clock.now();
-        let settled = match fate {
+        let took = started.elapsed();
+        let spread = rand::rng().random_range(-1.0..=1.0);
+        let wait = rand::rng().random_range(PUT_OFF.0..=PUT_OFF.1);
+        let again = now.saturating_add(wait).unwrap_or(now);
+        let settled = told.into_iter().map(|notification| match &fate {
             Fate::Tried(outcome, answer) => {
-                let attempt = Attempt::new(begun, started.elapsed(), outcome, &answer);
-                let spread = rand::rng().random_range(-1.0..=1.0);
+                let attempt = Attempt::new(begun, took, *outcome, answer);
                 notification.settle(attempt, spread, now)
             }
-            Fate::PutOff => {
-                let wait = rand::rng().random_range(PUT_OFF.0..=PUT_OFF.1);
-                notification.postpone(now.saturating_add(wait).unwrap_or(now), now)
-            }
-        };
-        if self.record(claim, &settled).await {
-            count(&settled.notification, now);
+            Fate::PutOff => notification.postpone(again, now),
+        });
+        let settled: Vec<_> = settled.collect();
+        if self.record(claim, &settled).await
+            && let Fate::Tried(outcome, _) = fate
+        {
+            count(outcome, &settled, now);
         }
         contact
     }
 
-    /// Stores that a notification is not wanted, or not yet.
-    pub(super) async fn withhold(
-        &self,
-        claim: Uuid,
-        notification: Notification,
-        decision: Decision,
-    ) -> Contact {
-        let now = self.clock.now();
-        let settled = match decision {
-            Decision::Suppress(why) => notification.withhold(why.to_string(), now),
-            Decision::Defer(until) => notification.postpone(until, now),
-            Decision::Deliver => notification.postpone(now, now),
-        };
-        if self.record(claim, &settled).await {
-            m::count_decision(decision);
+    /// Stores that notifications are not wanted, or not yet; or wait for others.
+    async fn withhold(&self, claim: Uuid, withheld: Vec<(Notification, Decision)>) {
+        if withheld.is_empty() {
+            return;
         }
-        Contact::NotSought
+        let now = self.clock.now();
+        let again = now.saturating_add(SETTLES_AFTER).unwrap_or(now);
+        let settled = withheld.iter().map(|(notification, decision)| {
+            let notification = notification.clone();
+            match decision {
+                Decision::Suppress(why) => notification.withhold(why.to_string(), now),
+                Decision::Defer(until) => notification.postpone(*until, now),
+                Decision::Deliver => notification.postpone(again, now),
+            }
+        });
+        let settled: Vec<_> = settled.collect();
+        if self.record(claim, &settled).await {
+            for (_, decision) in withheld {
+                m::count_decision(decision);
+            }
+        }
     }
 
-    async fn attempt(&self, notification: &Notification, whom: Whom) -> (Fate, Contact) {
+    async fn attempt(
+        &self,
+        id: NotificationId,
+        told: &[Notification],
+        whom: Whom,
+    ) -> (Fate, Contact) {
         let refused =
             |outcome, answer: &str| (Fate::Tried(outcome, answer.to_owned()), Contact::NotSought);
         let (name, address) = match whom {
@@ -156,12 +180,8 @@ impl Sender {
                 return refused(Outcome::Permanent, "the recipient's address cannot be used");
             }
         };
-        let templates = self.templates.current();
-        let body = match templates
-            .templates()
-            .body(&notification.kind, &notification.data, &name)
-        {
-            Ok(body) => body,
+        let (subject, body) = match self.words(told, &name) {
+            Ok(words) => words,
             Err(error) => return refused(Outcome::Permanent, &format!("template: {error}")),
         };
         if let Some(limits) = &self.limits
@@ -170,9 +190,9 @@ impl Sender {
             return (Fate::PutOff, Contact::NotSought);
         }
         let mail = Mail {
-            id: notification.id,
+            id,
             to: address,
-            subject: notification.subject.clone(),
+            subject,
             text: body.text,
             html: body.html,
             date: self.clock.now(),
@@ -190,49 +210,77 @@ impl Sender {
         (Fate::Tried(outcome, answer), contact)
     }
 
+    /// The mail's subject and its words.
+    fn words(
+        &self,
+        told: &[Notification],
+        recipient: &str,
+    ) -> Result<(Subject, Body), RenderError> {
+        let current = self.templates.current();
+        let templates = current.templates();
+        if let [one] = told {
+            let body = templates.body(&one.kind, &one.data, recipient)?;
+            return Ok((one.subject.clone(), body));
+        }
+        let body = templates.body(digest::TEMPLATE, &digest::data(told), recipient)?;
+        Ok((digest::subject(told), body))
+    }
+
     /// Stores an outcome, again and again while the database is away: the mail is sent,
     /// and forgetting that would send it again. Whether it was still ours to store.
-    async fn record(&self, claim: Uuid, settled: &Settled) -> bool {
-        let Settled {
-            notification,
-            is_final,
-        } = settled;
-        // What was not to be sent is nobody's business but the recipient's.
-        let events = match notification.state {
-            State::Sent | State::Failed if *is_final => vec![told_by(notification)],
-            _ => vec![],
-        };
-        loop {
-            let stored = self
-                .notifications
-                .settle(claim, notification, events.clone());
+    async fn record(&self, claim: Uuid, settled: &[Settled]) -> bool {
+        let with_events = settled.iter().map(|settled| {
+            let notification = &settled.notification;
+            // What was not to be sent is nobody's business but the recipient's.
+            let events = match notification.state {
+                State::Sent | State::Failed if settled.is_final => vec![told_by(notification)],
+                _ => vec![],
+            };
+            (notification.clone(), events)
+        });
+        let with_events: Vec<_> = with_events.collect();
+        let stored = loop {
+            let stored = self.notifications.settle(claim, with_events.clone());
             match stored.await {
-                Ok(true) => break,
-                Ok(false) => {
-                    tracing::warn!(notification = %notification.id,
-                        "its claim ended before its outcome was stored: it is sent again");
-                    return false;
-                }
+                Ok(stored) => break stored,
                 Err(error) => {
-                    tracing::warn!(notification = %notification.id, %error,
-                        "its outcome cannot be stored yet");
+                    let notification = settled.first().map(|s| s.notification.id.to_string());
+                    tracing::warn!(notification, %error, "its outcome cannot be stored yet");
                     tokio::time::sleep(STORE_AGAIN).await;
                 }
             }
+        };
+        if stored < settled.len() {
+            let notification = settled.first().map(|s| s.notification.id.to_string());
+            tracing::warn!(
+                notification,
+                of = settled.len(),
+                stored,
+                "its claim ended before its outcome was stored: it is sent again"
+            );
         }
-        if !events.is_empty() {
-            self.outbox.wake(notification.id.0);
+        for (notification, events) in &with_events {
+            if stored > 0 && !events.is_empty() {
+                self.outbox.wake(notification.id.0);
+            }
         }
-        true
+        stored > 0
     }
 }
 
-fn count(notification: &Notification, now: Timestamp) {
-    let Some(last) = notification.attempts.last() else {
-        return;
-    };
+/// Counts an attempt with what became of each notification.
+fn count(outcome: Outcome, settled: &[Settled], now: Timestamp) {
+    metrics::counter!(m::ATTEMPTS, "outcome" => outcome.as_str()).increment(1);
+    if outcome == Outcome::Accepted && settled.len() > 1 {
+        metrics::counter!(m::DIGESTS).increment(1);
+    }
+    for settled in settled {
+        count_one(&settled.notification, now);
+    }
+}
+
+fn count_one(notification: &Notification, now: Timestamp) {
     let kind = notification.kind.clone();
-    metrics::counter!(m::ATTEMPTS, "outcome" => last.outcome.as_str()).increment(1);
     match notification.state {
         State::Sent => {
             let took = now.duration_since(notification.created_at).as_secs_f64();

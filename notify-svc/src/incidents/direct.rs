@@ -114,9 +114,10 @@ impl Direct {
             kind: SystemErrorEvent::TYPE.to_owned(),
             to: to.to,
             data: data.clone(),
+            sender: None,
         };
         let begun = Instant::now();
-        let mut notification = self.notifier.prepare(event_id, draft).ok()?;
+        let mut notification = self.notifier.prepare(event_id, draft).ok()?.notification;
         let templates = self.notifier.templates.current();
         let body = templates
             .templates()

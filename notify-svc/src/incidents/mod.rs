@@ -166,6 +166,7 @@ impl Incidents {
             kind: SystemErrorEvent::TYPE.to_owned(),
             to,
             data: news(incident, mailing.news),
+            sender: None,
         }
     }
 

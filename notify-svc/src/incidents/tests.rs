@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     mail::{Mail, Mailer, Sending},
-    notification::{Filter, Notification, State as Sent},
+    notification::{Filter, Notification, State as Sent, gathering::Rule},
     notifier::Bell,
     recipients::Recipient,
     store::{
@@ -21,6 +21,7 @@ use crate::{
         notifications::{NotificationStore, Query, SqliteNotificationStore},
         preferences::SqlitePreferenceStore,
         recipients::SqliteRecipientStore,
+        tallies::SqliteTallyStore,
         templates::SqliteTemplateStore,
     },
     templates::Library,
@@ -136,6 +137,8 @@ impl Scene {
         let notifier = Notifier {
             store: notifications.clone(),
             preferences: Arc::new(SqlitePreferenceStore::new(db.clone())),
+            tallies: Arc::new(SqliteTallyStore::new(db.clone())),
+            rule: Rule::default(),
             templates: Arc::new(Library::new(
                 Arc::new(SqliteTemplateStore::new(db.clone())),
                 "http://x.example",

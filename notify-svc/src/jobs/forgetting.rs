@@ -1,5 +1,5 @@
-//! Deletes the events of other programs, and the receipts of requests, that have been kept
-//! long enough.
+//! Deletes the events of other programs, the receipts of requests, and the tallies of mails
+//! that have been kept long enough.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,17 +9,21 @@ use slipway_mesh::{
     receipts::{RECEIPT_TTL, ReceiptStore},
 };
 
-use crate::store::{StoreError, intake::IntakeStore};
+use crate::{
+    notification::gathering,
+    store::{StoreError, intake::IntakeStore, tallies::TallyStore},
+};
 
 const EVERY: Duration = Duration::from_secs(15 * 60);
 
-/// Events deleted in one write at most.
+/// What is deleted in one write at most.
 const BATCH: usize = 500;
 
-/// Forgets what has been kept for [`RECEIPT_TTL`].
+/// Forgets what has been kept for [`RECEIPT_TTL`], tallies after [`gathering::KEPT`].
 pub(crate) struct Forgetting {
     intake: Arc<dyn IntakeStore>,
     receipts: Arc<dyn ReceiptStore>,
+    tallies: Arc<dyn TallyStore>,
     clock: SharedClock,
 }
 
@@ -27,11 +31,13 @@ impl Forgetting {
     pub(crate) fn new(
         intake: Arc<dyn IntakeStore>,
         receipts: Arc<dyn ReceiptStore>,
+        tallies: Arc<dyn TallyStore>,
         clock: SharedClock,
     ) -> Self {
         Self {
             intake,
             receipts,
+            tallies,
             clock,
         }
     }
@@ -44,7 +50,7 @@ impl Forgetting {
             async move {
                 loop {
                     if let Err(error) = forgetting.sweep().await {
-                        tracing::warn!(%error, "old events could not be deleted");
+                        tracing::warn!(%error, "what is old could not be deleted");
                     }
                     tokio::select! {
                         () = stop.cancelled() => return,
@@ -56,7 +62,10 @@ impl Forgetting {
     }
 
     async fn sweep(&self) -> Result<(), StoreError> {
-        let before = self.clock.now() - RECEIPT_TTL;
+        let now = self.clock.now();
+        let unchanged_since = now - gathering::KEPT;
+        while self.tallies.prune(unchanged_since, BATCH).await? == BATCH {}
+        let before = now - RECEIPT_TTL;
         while self.intake.prune(before, BATCH).await? == BATCH {}
         let purge = self.receipts.purge_receipts(before).await;
         purge.map_err(StoreError)

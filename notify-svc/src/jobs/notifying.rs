@@ -10,8 +10,8 @@ use slipway_mesh::bus::{
 
 use crate::{
     metrics as m,
-    notification::{Notification, audience},
-    notifier::Notifier,
+    notification::audience,
+    notifier::{Notifier, Prepared},
     store::StoreError,
 };
 
@@ -55,7 +55,7 @@ impl Notifying {
         Ok(())
     }
 
-    fn prepare(&self, event: &Event) -> Result<Vec<Notification>, String> {
+    fn prepare(&self, event: &Event) -> Result<Vec<Prepared>, String> {
         let drafts = audience::of(event).map_err(|error| error.to_string())?;
         let prepare = |draft| self.notifier.prepare(event.id, draft);
         let prepared: Result<Vec<_>, _> = drafts.into_iter().map(prepare).collect();

@@ -45,6 +45,8 @@ pub struct Draft {
     pub to: To,
     /// The template's variables, a JSON object.
     pub data: Value,
+    /// Who caused it, if a user did.
+    pub sender: Option<Uuid>,
 }
 
 /// An event that somebody is to be told of cannot be read.
@@ -85,7 +87,7 @@ pub fn of(event: &Event) -> Result<Vec<Draft>, Misfit> {
             let reply: CommentRepliedEvent = payload(event)?;
             readers(&reply.author, Some(&reply.parent_author), &reply.mentions)
         }
-        NotificationRequestedEvent::TYPE => return Ok(requested(&payload(event)?)),
+        NotificationRequestedEvent::TYPE => return Ok(requested(event, &payload(event)?)),
         _ => return Ok(Vec::new()),
     };
     drafts(event, told)
@@ -119,13 +121,21 @@ pub fn announced(event: &Event) -> Option<String> {
     Some(payload.notification_type)
 }
 
-fn requested(event: &NotificationRequestedEvent) -> Vec<Draft> {
+fn requested(event: &Event, requested: &NotificationRequestedEvent) -> Vec<Draft> {
     let draft = |recipient: &UserRef| Draft {
-        kind: event.notification_type.clone(),
+        kind: requested.notification_type.clone(),
         to: To::User(recipient.id),
-        data: Value::Object(event.data.clone()),
+        data: Value::Object(requested.data.clone()),
+        sender: sender(event),
     };
-    event.recipients.iter().map(draft).collect()
+    requested.recipients.iter().map(draft).collect()
+}
+
+fn sender(event: &Event) -> Option<Uuid> {
+    match &event.actor {
+        Actor::User { id, .. } => Some(*id),
+        Actor::System => None,
+    }
 }
 
 fn payload<P: Payload>(event: &Event) -> Result<P, Misfit> {
@@ -150,6 +160,7 @@ fn drafts(event: &Event, told: Vec<Told>) -> Result<Vec<Draft>, Misfit> {
             kind: event.event_type.clone(),
             to: To::User(user),
             data: Value::Object(data),
+            sender: sender(event),
         }
     };
     Ok(told.into_iter().map(draft).collect())
@@ -186,6 +197,8 @@ mod tests {
             task_id: ANY,
             task_title: "Build images".into(),
             order_index: 1,
+            due_at: None,
+            plan_tasks: None,
         }
     }
 

@@ -44,7 +44,7 @@ impl Arrival {
 /// What was said of one mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Confirmation {
-    /// The notification that the mail was.
+    /// The notification that the mail was, or the `digest_id` of those it told of.
     pub id: NotificationId,
     /// Whether it arrived.
     pub arrival: Arrival,
@@ -119,6 +119,7 @@ mod tests {
             kind: "task.assigned".to_owned(),
             to: To::User(Uuid::nil()),
             data: json!({}),
+            sender: None,
         };
         let made = Notification::new(draft, Uuid::nil(), Subject::new("x"), SENT);
         Notification { state, ..made }

@@ -4,13 +4,17 @@
 //! | module | the rules in it |
 //! | --- | --- |
 //! | [`audience`] | which event notifies whom |
+//! | [`gathering`] | which are mailed at once, and which are gathered into one mail |
+//! | [`digest`] | the one mail for several |
 //! | [`confirmation`] | what the mail server's operator says of a mail that was sent |
 //! | [`outcome`] | what an attempt leads to: sent, tried again, given up |
 //! | [`filter`] | which notifications a reader wants |
 
 pub mod audience;
 pub mod confirmation;
+pub mod digest;
 pub mod filter;
+pub mod gathering;
 pub mod outcome;
 mod subject;
 
@@ -23,6 +27,7 @@ use uuid::Uuid;
 pub use audience::Draft;
 pub use confirmation::{Arrival, Confirmation, Confirmed};
 pub use filter::Filter;
+pub use gathering::{Occasion, Tally};
 pub use outcome::{Attempt, Outcome, Settled};
 pub use subject::Subject;
 
@@ -74,7 +79,8 @@ impl Channel {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum State {
-    /// Waits until it is due: at once, after a failed attempt, or after quiet hours.
+    /// Waits until it is due: at once, after a failed attempt, after quiet hours, or when it
+    /// goes in one mail with others.
     Queued,
     /// A process has claimed it and is sending it.
     Sending,
@@ -182,8 +188,14 @@ pub struct Notification {
     pub data: Value,
     /// Where it stands.
     pub state: State,
-    /// Why it was suppressed or failed.
+    /// Why it was suppressed or failed; while it is queued, why it waits, if it is gathered.
     pub reason: Option<String>,
+    /// What it is gathered with: those of the same recipient with the same group go in one
+    /// mail.
+    pub group: Option<String>,
+    /// The mail that told of it together with others, or is to: makes that mail's
+    /// `Message-ID`.
+    pub digest_id: Option<NotificationId>,
     /// When it is to be tried, or to be tried again; meaningful while it is queued.
     pub due_at: Timestamp,
     /// What was tried, oldest first.
@@ -208,6 +220,8 @@ impl Notification {
             data: draft.data,
             state: State::Queued,
             reason: None,
+            group: None,
+            digest_id: None,
             due_at: now,
             attempts: Vec::new(),
             created_at: now,
@@ -229,6 +243,23 @@ impl Notification {
     #[must_use]
     pub fn deferred(self, due_at: Timestamp) -> Self {
         Self { due_at, ..self }
+    }
+
+    /// The same, to be sent at `due_at` in one mail with the others of `group`; and why.
+    #[must_use]
+    pub fn gathered(self, group: &str, reason: &str, due_at: Timestamp) -> Self {
+        Self {
+            group: Some(group.to_owned()),
+            reason: Some(reason.to_owned()),
+            due_at,
+            ..self
+        }
+    }
+
+    /// What the `Message-ID` of the mail that tells of it is made of.
+    #[must_use]
+    pub fn mail_id(&self) -> NotificationId {
+        self.digest_id.unwrap_or(self.id)
     }
 
     /// Whether it has waited: for quiet hours to end, or to be tried again. What its

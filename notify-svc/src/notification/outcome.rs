@@ -145,8 +145,11 @@ impl Notification {
             let wait = wait.mul_f64(1.0 + spread.clamp(-1.0, 1.0) / 5.0);
             self.due_at = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
         }
-        if self.state == State::Failed {
-            self.reason = Some(attempt.answer.clone());
+        match self.state {
+            State::Failed => self.reason = Some(attempt.answer.clone()),
+            // It waits no more.
+            State::Sent => self.reason = None,
+            _ => {}
         }
         self.attempts.push(attempt);
         self.updated_at = now;
@@ -162,6 +165,7 @@ impl Notification {
         Settled {
             notification: Self {
                 state: State::Queued,
+                digest_id: None,
                 due_at,
                 updated_at: now,
                 ..self
@@ -175,6 +179,7 @@ impl Notification {
     pub fn withhold(self, reason: impl Into<String>, now: Timestamp) -> Settled {
         Settled {
             notification: Self {
+                digest_id: None,
                 updated_at: now,
                 ..self.suppressed(reason)
             },
@@ -211,6 +216,7 @@ mod tests {
             kind: "task.assigned".to_owned(),
             to: To::User(Uuid::nil()),
             data: json!({}),
+            sender: None,
         };
         Notification::new(draft, Uuid::nil(), Subject::new("x"), NOW)
     }

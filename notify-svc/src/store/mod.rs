@@ -10,6 +10,7 @@
 //! | [`notifications`] | notifications, the attempts to send them, their outbox |
 //! | [`preferences`] | what users want |
 //! | [`recipients`] | who can be written to |
+//! | [`tallies`] | how many mails went to whom about what |
 //! | [`templates`] | what administrators have saved of templates |
 
 pub mod activity;
@@ -20,6 +21,7 @@ pub mod notifications;
 pub mod preferences;
 pub mod recipients;
 mod search;
+pub mod tallies;
 pub mod templates;
 
 use std::{path::Path, sync::Arc};
@@ -50,6 +52,7 @@ use self::{
     notifications::{MongoNotificationStore, NotificationStore, SqliteNotificationStore},
     preferences::{MongoPreferenceStore, PreferenceStore, SqlitePreferenceStore},
     recipients::{MongoRecipientStore, RecipientStore, SqliteRecipientStore},
+    tallies::{MongoTallyStore, SqliteTallyStore, TallyStore},
     templates::{MongoTemplateStore, SqliteTemplateStore, TemplateStore},
 };
 /// The MongoDB database of this service.
@@ -89,6 +92,8 @@ const MIGRATIONS: &[&str] = &[
     RECEIPT_TABLE,
     incidents::sqlite::SCHEMA,
     templates::sqlite::OWN,
+    notifications::sqlite::GATHERED,
+    tallies::sqlite::SCHEMA,
 ];
 
 /// Where notify-svc keeps what it knows.
@@ -104,6 +109,8 @@ pub struct Stores {
     pub recipients: Arc<dyn RecipientStore>,
     /// Notifications.
     pub notifications: Arc<dyn NotificationStore>,
+    /// How many mails went to whom about what.
+    pub tallies: Arc<dyn TallyStore>,
     /// What users want.
     pub preferences: Arc<dyn PreferenceStore>,
     /// What administrators have saved of templates.
@@ -132,6 +139,7 @@ impl Stores {
             incidents: Arc::new(SqliteIncidentStore::new(db.clone())),
             recipients: Arc::new(SqliteRecipientStore::new(db.clone())),
             notifications: Arc::new(SqliteNotificationStore::new(db.clone())),
+            tallies: Arc::new(SqliteTallyStore::new(db.clone())),
             preferences: Arc::new(SqlitePreferenceStore::new(db.clone())),
             templates: Arc::new(SqliteTemplateStore::new(db.clone())),
             intake: Arc::new(SqliteIntakeStore::new(db.clone())),
@@ -151,6 +159,7 @@ impl Stores {
             incidents::mongo::INDEXES,
             notifications::mongo::INDEXES,
             intake::mongo::INDEXES,
+            tallies::mongo::INDEXES,
             templates::mongo::INDEXES,
         ];
         let database = mongo::Database::open(client, name, &indexes.concat()).await?;
@@ -159,6 +168,7 @@ impl Stores {
             dead_letters: Arc::new(MongoDeadLetterStore::new(&database)),
             incidents: Arc::new(MongoIncidentStore::new(&database)),
             recipients: Arc::new(MongoRecipientStore::open(client, name).await?),
+            tallies: Arc::new(MongoTallyStore::new(&database)),
             preferences: Arc::new(MongoPreferenceStore::new(&database)),
             templates: Arc::new(MongoTemplateStore::new(&database)),
             intake: Arc::new(MongoIntakeStore::new(&database)),

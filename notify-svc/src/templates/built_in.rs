@@ -15,6 +15,7 @@ macro_rules! files {
 
 files! {
     "layout.html" "layout.txt" "facts.html" "button.html" "quote.html"
+    "notification.digest.txt" "notification.digest.html"
     "task.assigned.subject" "task.assigned.txt" "task.assigned.html"
     "task.hotfix_added.subject" "task.hotfix_added.txt" "task.hotfix_added.html"
     "task.stale_detected.subject" "task.stale_detected.txt" "task.stale_detected.html"

@@ -208,6 +208,8 @@ pub(crate) fn assigned(release_id: Uuid, n: i64, developer_id: Uuid, actor: &Act
         task_id: Uuid::now_v7(),
         task_title: format!("Task {n}"),
         order_index: n,
+        due_at: None,
+        plan_tasks: None,
     };
     let origin = Origin {
         service: "release-svc",

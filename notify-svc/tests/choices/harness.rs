@@ -125,6 +125,8 @@ impl Scene {
             task_id: Uuid::now_v7(),
             task_title: "Build the images".into(),
             order_index: 1,
+            due_at: None,
+            plan_tasks: None,
         };
         let origin = Origin {
             service: "release-svc",

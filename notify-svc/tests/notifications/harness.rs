@@ -116,6 +116,8 @@ impl Office {
             task_id: Uuid::now_v7(),
             task_title: "Build images".into(),
             order_index: 1,
+            due_at: None,
+            plan_tasks: None,
         };
         self.event(&payload, release_id)
     }

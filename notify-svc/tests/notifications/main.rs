@@ -7,6 +7,7 @@
 )]
 
 mod conversation;
+mod digests;
 mod encrypted;
 mod harness;
 mod life;

@@ -81,6 +81,13 @@ pub struct TaskAssignedEvent {
     pub task_title: String,
     /// Its place in the release's order.
     pub order_index: i64,
+    /// When it is due, if that was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_at: Option<Timestamp>,
+    /// If the task came with its release: how many of the release's first tasks this owner
+    /// has, this one included. Whoever tells the owner can tell of all of them at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan_tasks: Option<u32>,
 }
 payload!(TaskAssignedEvent, "task.assigned", RELEASES);
 

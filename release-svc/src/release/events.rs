@@ -12,6 +12,7 @@ use crate::{SERVICE, identity::UserRef};
 #[must_use]
 pub fn of(decision: &Decision, actor: &Actor, now: Timestamp) -> Vec<Event> {
     let release = &decision.release;
+    let is_plan = decision.events.contains(&ReleaseEvent::Created);
     decision
         .events
         .iter()
@@ -31,7 +32,11 @@ pub fn of(decision: &Decision, actor: &Actor, now: Timestamp) -> Vec<Event> {
                     let task = task_data(release, task(id)?);
                     event(id.0).wrap(&payload::TaskCreatedEvent { task })
                 }
-                ReleaseEvent::TaskAssigned(id) => event(id.0).wrap(&assigned(release, task(id)?)),
+                ReleaseEvent::TaskAssigned(id) => {
+                    let task = task(id)?;
+                    let plan_tasks = is_plan.then(|| tasks_of(release, &task.assignee));
+                    event(id.0).wrap(&assigned(release, task, plan_tasks))
+                }
                 ReleaseEvent::HotfixAdded(id) => event(id.0).wrap(&hotfix(release, task(id)?)),
                 ReleaseEvent::TaskStarted(id) => {
                     let task = task_data(release, task(id)?);
@@ -112,7 +117,13 @@ fn completed(release: &Release, now: Timestamp) -> payload::ReleaseCompletedEven
     }
 }
 
-fn assigned(release: &Release, task: &Task) -> payload::TaskAssignedEvent {
+/// How many of the release's tasks this owner has.
+fn tasks_of(release: &Release, owner: &UserRef) -> u32 {
+    let own = release.tasks.iter().filter(|t| t.assignee.id == owner.id);
+    count(own.count())
+}
+
+fn assigned(release: &Release, task: &Task, plan_tasks: Option<u32>) -> payload::TaskAssignedEvent {
     payload::TaskAssignedEvent {
         developer_id: task.assignee.id.0,
         developer_name: task.assignee.username.clone(),
@@ -121,6 +132,8 @@ fn assigned(release: &Release, task: &Task) -> payload::TaskAssignedEvent {
         task_id: task.id.0,
         task_title: task.title.to_string(),
         order_index: task.order_index.get(),
+        due_at: task.due_at,
+        plan_tasks,
     }
 }
 

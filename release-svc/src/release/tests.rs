@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
+use slipway_mesh::bus::Actor;
+use slipway_proto::events::{Payload as _, TaskAssignedEvent};
 
 use super::*;
 use crate::identity::UserId;
@@ -51,6 +53,43 @@ fn work_off(mut release: Release) -> Release {
             .release;
     }
     release
+}
+
+/// The payloads of a decision's `task.assigned` events.
+fn assigned(decision: &Decision) -> Vec<TaskAssignedEvent> {
+    let events = super::events::of(decision, &Actor::System, at(0));
+    let assigned = events
+        .iter()
+        .filter(|event| event.event_type == TaskAssignedEvent::TYPE);
+    assigned.map(|event| event.payload().unwrap()).collect()
+}
+
+#[test]
+fn an_assignment_tells_how_many_tasks_of_the_plan_are_the_owners() {
+    let (ada, bob) = (user("ada"), user("bob"));
+    let due = TaskDraft {
+        due_at: Some(at(7)),
+        ..draft("a", &ada, None)
+    };
+    let tasks = vec![due, draft("b", &bob, None), draft("c", &ada, None)];
+    let planned = plan(tasks).unwrap();
+    let told: Vec<_> = assigned(&planned)
+        .into_iter()
+        .map(|event| (event.task_title, event.plan_tasks, event.due_at))
+        .collect();
+    let expected = [
+        ("a", Some(2), Some(at(7))),
+        ("b", Some(1), None),
+        ("c", Some(2), None),
+    ];
+    assert!(
+        told.iter()
+            .map(|(t, n, d)| (t.as_str(), *n, *d))
+            .eq(expected)
+    );
+
+    let later = planned.release.add_task(draft("d", &ada, None), at(1));
+    assert_eq!(assigned(&later.unwrap())[0].plan_tasks, None);
 }
 
 #[test]

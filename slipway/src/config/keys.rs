@@ -170,6 +170,8 @@ keys! {
         "Mails a second that one process sends to one domain, if there is a mail server", "a whole number from 1 to 100000";
     MAIL_CONNECTIONS = "mail_connections", Value("16"),
         "Mails that one process sends at the same time, each over a connection of its own", "a whole number from 1 to 500";
+    MAIL_GATHER = "mail_gather", Value("10m"),
+        "How long mails to one person about one thing are counted: after the third, the rest waits until then and is one mail", "a duration from 1s to 1h, such as 10m";
     ALERT_EMAILS = "alert_emails", Described("every administrator"),
         "Who is mailed when something is wrong with the system", "email addresses separated by commas such as ops@example.com,oncall@example.com";
     WEBHOOK_SECRET = "webhook_secret", Described("there is no POST /hooks/…"),

@@ -191,6 +191,11 @@ pub(super) fn mail_connections(text: &str) -> Option<u32> {
     number(text, 1..=notify_svc::dispatch::MAX_CONNECTIONS)
 }
 
+pub(super) fn mail_gather(text: &str) -> Option<Duration> {
+    let longest = notify_svc::notification::gathering::LONGEST_WINDOW.unsigned_abs();
+    duration(text).filter(|window| (Duration::from_secs(1)..=longest).contains(window))
+}
+
 /// It may have a path: Slipway can stand behind a proxy that gives it one.
 pub(super) fn public_url(text: &str) -> Option<String> {
     let uri: Uri = text.parse().ok()?;
@@ -376,6 +381,8 @@ mod tests {
         assert!(token_ttl("8").is_none());
         assert!(retention("8d").is_some());
         assert!(retention("7d").is_none());
+        assert!(mail_gather("1s").is_some() && mail_gather("1h").is_some());
+        assert!(mail_gather("999ms").is_none() && mail_gather("61m").is_none());
         assert!(drain_deadline("1s").is_some());
         assert!(drain_deadline("61s").is_none());
     }

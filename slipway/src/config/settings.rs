@@ -74,6 +74,8 @@ pub struct Settings {
     pub mail_rate: NonZeroU32,
     /// Mails that one process sends at the same time.
     pub mail_connections: u32,
+    /// How long mails to one person about one thing are counted.
+    pub mail_gather: Duration,
     /// Who is mailed when something is wrong; `None`: every administrator.
     pub alert_emails: Option<Vec<String>>,
     /// What programs that send alerts show; `None`: there is no address for them.
@@ -175,6 +177,7 @@ impl Reader<'_> {
         let mail_from = self.read(&keys::MAIL_FROM, parse::mail_from);
         let mail_rate = self.read(&keys::MAIL_RATE, parse::mail_rate);
         let mail_connections = self.read(&keys::MAIL_CONNECTIONS, parse::mail_connections);
+        let mail_gather = self.read(&keys::MAIL_GATHER, parse::mail_gather);
         let alert_emails = self.read(&keys::ALERT_EMAILS, parse::emails);
         let webhook_secret = self.read(&keys::WEBHOOK_SECRET, parse::webhook_secret);
         let public_url = self.read(&keys::PUBLIC_URL, parse::public_url);
@@ -231,6 +234,7 @@ impl Reader<'_> {
             mail_from: mail_from?,
             mail_rate: mail_rate?,
             mail_connections: mail_connections?,
+            mail_gather: mail_gather?,
             alert_emails,
             webhook_secret,
             public_url: public_url.unwrap_or(format!("http://{}", http_addr?)),

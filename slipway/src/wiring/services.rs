@@ -120,6 +120,7 @@ impl Shared<'_> {
                 .is_some()
                 .then_some(self.settings.mail_rate),
             mail_connections: self.settings.mail_connections as usize,
+            gather_for: self.settings.mail_gather,
             alert_emails: self.settings.alert_emails.clone().unwrap_or_default(),
         };
         Ok(config.build(notify_svc::Dependencies {

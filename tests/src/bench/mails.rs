@@ -1,5 +1,6 @@
 //! Notifications: from the command that causes them to the mail server that takes the
-//! mails, which stands in this process.
+//! mails, which stands in this process. A developer's tasks of one release are one mail,
+//! which counts as often as it tells of a task.
 
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,9 @@ const DEVELOPERS: usize = 50;
 
 /// Tasks of a release; each is a notification.
 const TASKS: usize = 100;
+
+/// Notifications that one mail tells of.
+const TASKS_A_MAIL: usize = TASKS / DEVELOPERS;
 
 /// A release every so often: a thousand notifications a second.
 const PACE: Duration = Duration::from_millis(100);
@@ -77,7 +81,8 @@ struct Run {
     peak_mb: f64,
 }
 
-/// Plans releases at a pace and waits until every mail is taken and logged.
+/// Plans releases at a pace and waits until every notification is in a mail that is taken,
+/// and logged.
 async fn run(releases: usize, pace: Duration) -> anyhow::Result<Run> {
     let server = SmtpServer::start().await;
     let options = Options::default()
@@ -96,14 +101,22 @@ async fn run(releases: usize, pace: Duration) -> anyhow::Result<Run> {
         team.release(&format!("number {n}"), &owners).await?;
     }
     let count = releases * TASKS;
-    server.wait_for(count, PATIENCE).await;
+    server.wait_for(releases * DEVELOPERS, PATIENCE).await;
     logged(&process, count).await?;
     let took = sent.first().context("there are releases")?.elapsed();
     let mut delays = histogram();
     for mail in server.taken() {
-        let begun = sent.get(release(&mail)?).context("a release of this run")?;
-        note(&mut delays, mail.at.duration_since(*begun));
+        let (told, release) = about(&mail)?;
+        let begun = sent.get(release).context("a release of this run")?;
+        for _ in 0..told {
+            note(&mut delays, mail.at.duration_since(*begun));
+        }
     }
+    let told = usize::try_from(delays.len())?;
+    ensure!(
+        told == count,
+        "the mails told of {told} of {count} notifications"
+    );
     Ok(Run {
         delays,
         rate: count as f64 / took.as_secs_f64(),
@@ -111,11 +124,12 @@ async fn run(releases: usize, pace: Duration) -> anyhow::Result<Run> {
     })
 }
 
-/// Which release a mail is about.
-fn release(mail: &Taken) -> anyhow::Result<usize> {
+/// Of how many notifications a mail tells, and which release they are about.
+fn about(mail: &Taken) -> anyhow::Result<(usize, usize)> {
     let subject = mail.header("Subject").context("a subject")?;
-    let number = subject.rsplit_once("number ").context("a release")?.1;
-    Ok(number.trim_end_matches(')').parse()?)
+    let told = format!("{TASKS_A_MAIL} tasks for you (number ");
+    let number = subject.strip_prefix(&told).context("a release")?;
+    Ok((TASKS_A_MAIL, number.trim_end_matches(')').parse()?))
 }
 
 /// Waits until so many notifications are logged as sent.

@@ -83,7 +83,9 @@ impl Mesh {
         let base = backbones
             .options()
             .of_the_mesh()
-            .env("SLIPWAY_ALERT_EMAILS", ALERTED);
+            .env("SLIPWAY_ALERT_EMAILS", ALERTED)
+            // What is gathered comes within seconds.
+            .env("SLIPWAY_MAIL_GATHER", "2s");
         let mut mesh = Self {
             replicas: [const { Vec::new() }; 5],
             clients: Vec::new(),

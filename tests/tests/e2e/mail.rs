@@ -19,12 +19,13 @@ use slipway_tests::{
 /// Power failures in the course of [`MAILS`] mails.
 const KILLS: usize = 10;
 
-/// Releases of as many tasks as there may be.
-const RELEASES: usize = 20;
-const TASKS: usize = 500;
-const MAILS: usize = RELEASES * TASKS;
-
+/// Releases with one task for each developer: each task is a mail of its own.
+const RELEASES: usize = 1_250;
 const DEVELOPERS: usize = 8;
+const MAILS: usize = RELEASES * DEVELOPERS;
+
+/// Mentions of one person by another, in one discussion.
+const MENTIONS: usize = 200;
 
 /// The mails in a data directory, as texts.
 fn files(data: &Path) -> Vec<String> {
@@ -160,7 +161,7 @@ async fn ten_thousand_mails_survive_ten_kills_and_hardly_any_is_sent_twice() {
         .env("SLIPWAY_MAIL_RATE", "100000");
     let mut server = Process::start_with(&options).await.unwrap();
     let team = Team::new(&server, DEVELOPERS).await.unwrap();
-    let owners: Vec<_> = (0..TASKS).map(|n| n % DEVELOPERS).collect();
+    let owners: Vec<_> = (0..DEVELOPERS).collect();
     for n in 0..RELEASES {
         team.release(&format!("release {n}"), &owners)
             .await
@@ -172,7 +173,7 @@ async fn ten_thousand_mails_survive_ten_kills_and_hardly_any_is_sent_twice() {
         server = Process::start_on(data, &options).await.unwrap();
     }
     mails.wait_for(MAILS, PATIENCE).await;
-    let log = until_all_are_sent(&server).await;
+    let log = until_all_are_sent(&server, MAILS).await;
 
     let taken = mails.taken();
     let distinct: BTreeSet<_> = taken
@@ -192,18 +193,168 @@ async fn ten_thousand_mails_survive_ten_kills_and_hardly_any_is_sent_twice() {
     assert!(repeats <= limit, "{repeats} repeats, {limit} at most");
 }
 
-/// Waits until the log has every notification as sent; returns their ids.
-async fn until_all_are_sent(server: &Process) -> BTreeSet<String> {
+/// Waits until the log has so many notifications, all sent; returns the ids of their mails.
+async fn until_all_are_sent(server: &Process, notifications: usize) -> BTreeSet<String> {
     let file = server.data.path().join("data/notify.db");
     let sent = until(async || {
         let log = Connection::open(&file).unwrap();
-        let mut query = log.prepare("SELECT id, state FROM notifications").unwrap();
+        let mut query = log
+            .prepare("SELECT coalesce(digest_id, id), state FROM notifications")
+            .unwrap();
         let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
         let rows: Vec<(String, String)> = rows.unwrap().collect::<Result<_, _>>().unwrap();
-        assert_eq!(rows.len(), MAILS, "none is missing in the log");
-        let all = rows.iter().all(|(_, state)| state == "SENT");
-        ensure!(all, "some are not sent");
+        let all = rows.iter().filter(|(_, state)| state == "SENT").count();
+        ensure!(all == notifications, "{all} of {} are sent", rows.len());
+        ensure!(rows.len() == notifications, "{} are in the log", rows.len());
         Ok(rows.into_iter().map(|(id, _)| id).collect())
     });
     sent.await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mails_that_tell_of_several_survive_kills_and_lose_nothing() {
+    const PLANS: usize = 40;
+    const TASKS: usize = 80;
+    let mails = SmtpServer::start().await;
+    let options = Options::default()
+        .env("SLIPWAY_SMTP_URL", mails.url())
+        .env("SLIPWAY_MAIL_RATE", "100000");
+    let mut server = Process::start_with(&options).await.unwrap();
+    let team = Team::new(&server, DEVELOPERS).await.unwrap();
+    let owners: Vec<_> = (0..TASKS).map(|n| n % DEVELOPERS).collect();
+    for n in 0..PLANS {
+        team.release(&format!("plan {n}"), &owners).await.unwrap();
+    }
+    let expected = PLANS * DEVELOPERS;
+    for kill in 1..=5 {
+        mails.wait_for(kill * expected / 6, PATIENCE).await;
+        let data = server.kill().await.unwrap();
+        server = Process::start_on(data, &options).await.unwrap();
+    }
+    let log = until_all_are_sent(&server, PLANS * TASKS).await;
+    assert_eq!(
+        log.len(),
+        expected,
+        "each developer has one mail of each plan"
+    );
+    let taken = mails.taken();
+    let taken: BTreeSet<_> = taken
+        .iter()
+        .map(|mail| mail.header("Message-ID").unwrap())
+        .collect();
+    for id in &log {
+        let id = format!("<{id}@localhost>");
+        assert!(taken.contains(id.as_str()), "{id} was not sent");
+    }
+}
+
+/// The notifications of a client that wait, all of them, once there are so many.
+async fn waiting(client: &Client, count: usize) -> Vec<serde_json::Value> {
+    let found = until(async || {
+        let list = "/notifications?status=QUEUED&limit=200";
+        let page = client.get(list).await?.expect(200);
+        let items = page["items"].as_array().unwrap().clone();
+        ensure!(items.len() == count, "{} wait", items.len());
+        Ok(items)
+    });
+    found.await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_mentions_is_three_mails_and_the_rest_waits_to_be_one() {
+    let server = Process::start().await.unwrap();
+    let team = Team::new(&server, 2).await.unwrap();
+    let release = team.release("Spring", &[0]).await.unwrap();
+    let task = &slipway_tests::team::task_ids(&release)[0];
+    let comments = format!("/tasks/{task}/comments");
+    let mention = serde_json::json!({"content": "@dev-1 look at this"});
+    for _ in 0..MENTIONS {
+        let posted = team.developers[0].post(&comments, &mention).await;
+        let _ = posted.unwrap().expect(201);
+    }
+    let waiting = waiting(&team.developers[1], MENTIONS - 3).await;
+    for one in waiting {
+        assert!(one["reason"].as_str().unwrap().starts_with("GATHERED: "));
+        assert!(
+            one["dueAt"].is_string() && one["digestId"].is_null(),
+            "{one}"
+        );
+    }
+    let mails = files(server.data.path());
+    let to_her = mails
+        .iter()
+        .filter(|mail| mail.contains("To: dev-1@example.com"));
+    assert!(to_her.count() <= 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_gathered_comes_as_one_mail() {
+    let options = Options::default().env("SLIPWAY_MAIL_GATHER", "10s");
+    let server = Process::start_with(&options).await.unwrap();
+    let team = Team::new(&server, 2).await.unwrap();
+    let release = team.release("Spring", &[0]).await.unwrap();
+    let task = &slipway_tests::team::task_ids(&release)[0];
+    let comments = format!("/tasks/{task}/comments");
+    let mention = serde_json::json!({"content": "@dev-1 look at this"});
+    for _ in 0..8 {
+        let posted = team.developers[0].post(&comments, &mention).await;
+        let _ = posted.unwrap().expect(201);
+    }
+    let sent = until(async || {
+        let list = "/notifications?status=SENT&sort=oldest";
+        let page = team.developers[1].get(list).await?.expect(200);
+        let items = page["items"].as_array().unwrap().clone();
+        ensure!(items.len() == 8, "{} are sent", items.len());
+        Ok(items)
+    });
+    let sent = sent.await.unwrap();
+    let mails: BTreeSet<_> = sent
+        .iter()
+        .map(|one| one["digestId"].as_str().or(one["id"].as_str()).unwrap())
+        .collect();
+    let written = files(server.data.path());
+    let to_her = written
+        .iter()
+        .filter(|mail| mail.contains("To: dev-1@example.com"));
+    assert_eq!(
+        to_her.count(),
+        mails.len(),
+        "the log says which mail told of what"
+    );
+    assert!(mails.len() < sent.len(), "some came together");
+    for id in mails {
+        let id = format!("Message-ID: <{id}@localhost>");
+        assert!(written.iter().any(|mail| mail.contains(&id)), "{id}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_import_of_a_plan_is_one_mail_a_person() {
+    let server = Process::start().await.unwrap();
+    let team = Team::new(&server, 7).await.unwrap();
+    let owners: Vec<_> = (0..37).map(|n| n % 7).collect();
+    team.release("Kubernetes 1.31", &owners).await.unwrap();
+    for (n, developer) in team.developers.iter().enumerate() {
+        let tasks = owners.iter().filter(|owner| **owner == n).count();
+        let sent = until(async || {
+            let page = developer
+                .get("/notifications?status=SENT")
+                .await?
+                .expect(200);
+            let items = page["items"].as_array().unwrap().clone();
+            ensure!(items.len() == tasks, "{} are sent", items.len());
+            Ok(items)
+        });
+        let sent = sent.await.unwrap();
+        let digests: BTreeSet<_> = sent.iter().map(|one| one["digestId"].as_str()).collect();
+        assert_eq!(digests.len(), 1, "all in one mail: {digests:?}");
+        let mails = files(server.data.path());
+        let to = format!("To: dev-{n}@example.com\r\n");
+        let own: Vec<_> = mails.iter().filter(|mail| mail.contains(&to)).collect();
+        let [mail] = own.as_slice() else {
+            panic!("{} mails to dev-{n}", own.len());
+        };
+        let subject = format!("Subject: {tasks} tasks for you (Kubernetes 1.31)");
+        assert!(mail.contains(&subject), "{mail}");
+    }
 }

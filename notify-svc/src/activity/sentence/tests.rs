@@ -148,6 +148,8 @@ fn about_tasks() -> Vec<(Event, &'static str, Vec<Uuid>)> {
         task_id: TASK,
         task_title: "Build images".into(),
         order_index: 1,
+        due_at: None,
+        plan_tasks: None,
     };
     let hotfix = HotfixTaskAddedEvent {
         developer_id: ADA,

@@ -85,6 +85,9 @@ pub(super) fn shown(
         subject: notification.subject.as_str().to_owned(),
         state: state(notification.state).into(),
         reason: reason(&notification, to_admin),
+        digest_id: notification
+            .digest_id
+            .map_or_else(String::new, |id| id.to_string()),
         due_at: waits.then(|| timestamp(notification.due_at)),
         created_at: Some(timestamp(notification.created_at)),
         updated_at: Some(timestamp(notification.updated_at)),
@@ -144,7 +147,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::notification::{Draft, Subject};
+    use crate::notification::{Draft, NotificationId, Subject};
 
     #[test]
     fn a_state_that_is_none_is_refused() {
@@ -164,6 +167,7 @@ mod tests {
             kind: "task.assigned".to_owned(),
             to: To::User(Uuid::from_u128(7)),
             data: json!({}),
+            sender: None,
         };
         let now = Timestamp::UNIX_EPOCH;
         let made = Notification::new(draft, Uuid::nil(), Subject::new("x"), now);
@@ -190,6 +194,7 @@ mod tests {
             kind: "task.assigned".to_owned(),
             to: To::address("ops@example.com"),
             data: json!({}),
+            sender: None,
         };
         let now = Timestamp::UNIX_EPOCH;
         let due = Timestamp::from_second(60).unwrap();
@@ -198,8 +203,42 @@ mod tests {
         assert_eq!(waiting.due_at.map(|due| due.seconds), Some(60));
         assert_eq!(waiting.address, "ops@example.com");
         assert_eq!(waiting.recipient, None);
+        assert_eq!(
+            (waiting.reason.as_str(), waiting.digest_id.as_str()),
+            ("", "")
+        );
         let over = shown(made.suppressed("EMAIL_OFF"), |_| None, false);
         assert_eq!((over.due_at, over.reason.as_str()), (None, "EMAIL_OFF"));
+    }
+
+    #[test]
+    fn what_is_gathered_tells_why_it_waits_and_then_by_which_mail_it_was_told() {
+        let draft = Draft {
+            kind: "task.assigned".to_owned(),
+            to: To::User(Uuid::from_u128(7)),
+            data: json!({}),
+            sender: None,
+        };
+        let now = Timestamp::UNIX_EPOCH;
+        let made = Notification::new(draft, Uuid::nil(), Subject::new("x"), now);
+        let gathered = made.gathered("quiet", "QUIET_HOURS: it was quiet", now);
+        let waiting = shown(gathered.clone(), |_| None, false);
+        assert_eq!(waiting.reason, "QUIET_HOURS: it was quiet");
+        let digest = NotificationId(Uuid::from_u128(9));
+        let claimed = Notification {
+            digest_id: Some(digest),
+            ..gathered
+        };
+        let attempt = Attempt::new(now, Duration::ZERO, Outcome::Accepted, "250 ok");
+        let sent = shown(
+            claimed.settle(attempt, 0.0, now).notification,
+            |_| None,
+            false,
+        );
+        assert_eq!(
+            (sent.reason.as_str(), sent.digest_id),
+            ("", digest.to_string())
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 pub(super) mod claims;
 pub(super) mod confirmations;
+pub(super) mod gathered;
 pub(super) mod lists;
 pub(super) mod outcomes;
 
@@ -12,7 +13,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
-use slipway_mesh::outbox::OutboxStore;
+use slipway_mesh::{bus::Event, outbox::OutboxStore};
 use uuid::Uuid;
 
 use super::{Claim, Direction, NotificationStore, Query};
@@ -29,6 +30,10 @@ macro_rules! tests {
             claims::makers_that_race_make_each_once
             claims::a_claim_that_ended_is_taken_back_and_says_so
             claims::claims_are_taken_back_once_whoever_races
+            gathered::what_goes_in_one_mail_is_claimed_together
+            gathered::claims_that_race_take_all_of_a_group
+            gathered::what_failed_together_is_claimed_again_as_the_same_mail
+            gathered::what_came_of_one_mail_is_stored_of_all_it_told
             outcomes::an_outcome_is_stored_with_its_events
             outcomes::an_outcome_without_a_claim_is_refused_and_leaves_nothing
             confirmations::what_is_said_of_a_mail_is_stored_with_its_events
@@ -85,6 +90,7 @@ fn notification(n: u128) -> Notification {
         kind: KINDS[(n * n % 3) as usize].to_owned(),
         to,
         data: json!({"n": n as u64, "odd": "„ü“ \0 \u{1F680}", "list": [1.5, null]}),
+        sender: None,
     };
     let subject = Subject::new(&format!("Nr. {n}: Öl & “$.*[x” {}", n % 7));
     Notification::new(
@@ -106,6 +112,17 @@ fn claim(now: Timestamp) -> Claim {
         now,
         until: now + SignedDuration::from_secs(1),
     }
+}
+
+/// Stores what an attempt with one notification led to; whether it is stored.
+async fn settle(
+    store: &dyn NotificationStore,
+    claim: Uuid,
+    settled: &Notification,
+    events: Vec<Event>,
+) -> bool {
+    let settled = vec![(settled.clone(), events)];
+    store.settle(claim, settled).await.unwrap() == 1
 }
 
 /// A query with each combination of conditions, in both directions.

@@ -51,25 +51,27 @@ pub trait NotificationStore: Check {
     /// If the database is away. Then it is not known which are stored: try again.
     async fn enqueue(&self, notifications: Vec<Notification>) -> Result<usize, StoreError>;
 
-    /// Claims notifications that are due, the longest due first: they are SENDING, and
-    /// no other claim has them.
+    /// Claims notifications that are due, the longest due first, as many as go in `limit`
+    /// mails: they are SENDING, and no other claim has them. With one that is gathered,
+    /// those of its group are claimed that are queued, at most [`digest::LARGEST`](crate::notification::digest::LARGEST), and all get the
+    /// same `digest_id`; of a group that is being sent, nothing is claimed.
     ///
     /// # Errors
     /// If the database is away. What was claimed nevertheless is taken back when the
     /// claim ends.
     async fn claim(&self, claim: &Claim, limit: usize) -> Result<Vec<Notification>, StoreError>;
 
-    /// Stores what an attempt led to, with the events that tell of it, in one write;
-    /// `false`, and nothing is stored, if the claim has ended and somebody took it back.
+    /// Stores what an attempt with notifications of a claim led to, each with the events
+    /// that tell of it in one write; returns how many. One whose claim has ended, so that
+    /// somebody took it back, stays as it is.
     ///
     /// # Errors
-    /// If the database is away. Then it is not known whether it is stored: try again.
+    /// If the database is away. Then it is not known which are stored: try again.
     async fn settle(
         &self,
         claim: Uuid,
-        notification: &Notification,
-        events: Vec<Event>,
-    ) -> Result<bool, StoreError>;
+        settled: Vec<(Notification, Vec<Event>)>,
+    ) -> Result<usize, StoreError>;
 
     /// Takes notifications whose claims end at `ended_by` or before back into the queue,
     /// at most `limit`; returns how many. Each gets an attempt that says so and is due
@@ -90,11 +92,12 @@ pub trait NotificationStore: Check {
     /// If the database is away.
     async fn get(&self, id: NotificationId) -> Result<Option<Notification>, StoreError>;
 
-    /// Those of `ids` that there are, in any order.
+    /// What mails with these ids tell of: the notifications with one of them as their own
+    /// id or as their `digest_id`, in any order.
     ///
     /// # Errors
     /// If the database is away.
-    async fn by_ids(&self, ids: &[NotificationId]) -> Result<Vec<Notification>, StoreError>;
+    async fn mailed_as(&self, ids: &[NotificationId]) -> Result<Vec<Notification>, StoreError>;
 
     /// Stores what was said of a notification that is SENT, with the events that tell of
     /// it, in one write; `false`, and nothing is stored, if it is not SENT any more.

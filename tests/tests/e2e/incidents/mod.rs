@@ -124,6 +124,31 @@ async fn a_flood_of_alerts_is_one_mail_and_a_count() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_alerts_are_three_mails_and_the_rest_waits_to_be_one() {
+    const ALERTS: usize = 1_000;
+    let process = Process::start_with(&with_hook()).await.unwrap();
+    let admin = process.admin().await.unwrap();
+    let names = (0..ALERTS).map(|n| alert(&format!("alert-{n}"), "firing"));
+    let body = json!({"alerts": names.collect::<Vec<_>>()});
+    // Who sends alerts sends them again until all of them are taken up in time.
+    let taken = until(async || match send(&process, SECRET, &body).await.status {
+        204 => Ok(()),
+        status => Err(status),
+    });
+    taken.await.unwrap();
+    let waiting = until(async || {
+        let list = "/admin/notifications?status=QUEUED&limit=200";
+        let items: Vec<Value> = admin.all(list).await?;
+        anyhow::ensure!(items.len() == ALERTS - 3, "{} wait", items.len());
+        Ok(items)
+    });
+    for one in waiting.await.unwrap() {
+        assert!(one["reason"].as_str().unwrap().starts_with("GATHERED: "));
+    }
+    assert_eq!(mails(process.data.path(), "alert-").len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_alert_that_is_over_is_told_once_more() {
     let process = Process::start_with(&with_hook()).await.unwrap();
     let admin = process.admin().await.unwrap();

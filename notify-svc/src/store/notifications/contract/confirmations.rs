@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{
     Opened, after, claim, notifications,
     outcomes::{attempt, told},
+    settle,
 };
 use crate::{
     notification::{
@@ -24,8 +25,8 @@ async fn sent(store: &dyn NotificationStore) -> Notification {
     let settled = claimed
         .remove(0)
         .settle(attempt(Outcome::Accepted), 0.0, after(50));
-    let stored = store.settle(claim.id, &settled.notification, vec![]);
-    assert!(stored.await.unwrap());
+    let stored = settle(store, claim.id, &settled.notification, vec![]);
+    assert!(stored.await);
     settled.notification
 }
 
@@ -61,8 +62,8 @@ pub(in crate::store) async fn what_is_said_of_a_mail_is_stored_with_its_events(
     assert_eq!(pending[0].record, event.to_record());
 
     let ids = [sent.id, NotificationId(Uuid::now_v7())];
-    assert_eq!(store.by_ids(&ids).await.unwrap(), [back]);
-    assert!(store.by_ids(&[]).await.unwrap().is_empty());
+    assert_eq!(store.mailed_as(&ids).await.unwrap(), [back]);
+    assert!(store.mailed_as(&[]).await.unwrap().is_empty());
 }
 
 pub(in crate::store) async fn only_what_is_sent_is_confirmed(open: impl Fn() -> Opened) {

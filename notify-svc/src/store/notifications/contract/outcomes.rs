@@ -7,7 +7,7 @@ use slipway_mesh::bus::{Actor, Event, event::Origin};
 use slipway_proto::events::NotificationSentEvent;
 use uuid::Uuid;
 
-use super::{Opened, after, claim, notification, notifications};
+use super::{Opened, after, claim, notification, notifications, settle};
 use crate::{
     notification::{Attempt, Notification, Outcome, State},
     store::notifications::Backlog,
@@ -46,13 +46,13 @@ pub(in crate::store) async fn an_outcome_is_stored_with_its_events(open: impl Fn
         .clone()
         .settle(attempt(Outcome::Accepted), 0.0, after(50));
     let event = told(&sent.notification);
-    let stored = store.settle(claim.id, &sent.notification, vec![event.clone()]);
-    assert!(stored.await.unwrap());
+    let stored = settle(&*store, claim.id, &sent.notification, vec![event.clone()]);
+    assert!(stored.await);
     let again = claimed[1]
         .clone()
         .settle(attempt(Outcome::Temporary), 0.0, after(50));
-    let stored = store.settle(claim.id, &again.notification, vec![]);
-    assert!(stored.await.unwrap());
+    let stored = settle(&*store, claim.id, &again.notification, vec![]);
+    assert!(stored.await);
 
     let read = open().store.get(claimed[0].id).await.unwrap();
     assert_eq!(read, Some(sent.notification));
@@ -87,27 +87,28 @@ pub(in crate::store) async fn an_outcome_without_a_claim_is_refused_and_leaves_n
     let mine = store.claim(&first, 10).await.unwrap().remove(0);
     let settled = mine.settle(attempt(Outcome::Accepted), 0.0, after(50));
     let late = |claim| {
-        store.settle(
+        settle(
+            &*store,
             claim,
             &settled.notification,
             vec![told(&settled.notification)],
         )
     };
-    assert!(!late(Uuid::now_v7()).await.unwrap(), "not its claim");
+    assert!(!late(Uuid::now_v7()).await, "not its claim");
 
     store.take_back(first.until, after(2000), 10).await.unwrap();
-    assert!(!late(first.id).await.unwrap(), "taken back");
+    assert!(!late(first.id).await, "taken back");
     let second = claim(after(2000));
     let theirs = store.claim(&second, 10).await.unwrap().remove(0);
-    assert!(!late(first.id).await.unwrap(), "another's now");
+    assert!(!late(first.id).await, "another's now");
     assert_eq!(outbox.count().await.unwrap(), 0);
     let sent = theirs.settle(attempt(Outcome::Accepted), 0.0, after(2050));
-    let stored = store.settle(second.id, &sent.notification, vec![]);
-    assert!(stored.await.unwrap());
+    let stored = settle(&*store, second.id, &sent.notification, vec![]);
+    assert!(stored.await);
     let read = store.get(sent.notification.id).await.unwrap();
     assert_eq!(read, Some(sent.notification.clone()));
-    let twice = store.settle(second.id, &sent.notification, vec![]);
-    assert!(!twice.await.unwrap(), "the claim is used up");
+    let twice = settle(&*store, second.id, &sent.notification, vec![]);
+    assert!(!twice.await, "the claim is used up");
 }
 
 pub(in crate::store) async fn what_waits_is_counted(open: impl Fn() -> Opened) {

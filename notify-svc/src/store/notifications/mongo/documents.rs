@@ -11,8 +11,8 @@ use crate::notification::{
 /// The version of the documents' schema.
 const SCHEMA: i32 = 1;
 
-/// A notification; while it is being sent it also has `claim` and `claimedUntil`, and
-/// until its events are published an `outbox`.
+/// A notification; while it is being sent it also has `claim` and `claimedUntil`, one of its
+/// group also `leads`, and until its events are published an `outbox`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct NotificationDocument {
@@ -34,6 +34,12 @@ pub(super) struct NotificationDocument {
     attempts: Vec<AttemptDocument>,
     created_at: DateTime,
     updated_at: DateTime,
+    /// The group that goes in one mail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gathered_by: Option<String>,
+    /// That mail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    digest_id: Option<String>,
 }
 
 /// An attempt to send it.
@@ -77,6 +83,8 @@ impl TryFrom<&Notification> for NotificationDocument {
             attempts: notification.attempts.iter().map(Into::into).collect(),
             created_at: to_bson(notification.created_at),
             updated_at: to_bson(notification.updated_at),
+            gathered_by: notification.group.clone(),
+            digest_id: notification.digest_id.map(|id| id.to_string()),
         })
     }
 }
@@ -104,6 +112,11 @@ impl TryFrom<NotificationDocument> for Notification {
                 .collect::<Result<_, _>>()?,
             created_at: from_bson(document.created_at)?,
             updated_at: from_bson(document.updated_at)?,
+            group: document.gathered_by,
+            digest_id: document
+                .digest_id
+                .map(|id| id.parse().map_err(malformed))
+                .transpose()?,
         })
     }
 }

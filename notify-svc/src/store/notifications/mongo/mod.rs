@@ -3,7 +3,11 @@
 //! Every change names the state it was made on. A claim first reads what is due and then
 //! takes it, document by document as the server goes: of two claims that read the same,
 //! each gets what the other has not taken.
+//!
+//! Of those that go in one mail, a claim takes one first, in which it writes the group:
+//! a unique index lets one claim at a time do that, and that one takes the others.
 
+mod claims;
 mod documents;
 mod list;
 
@@ -11,7 +15,7 @@ mod list;
 mod plans;
 
 use async_trait::async_trait;
-use futures::TryStreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use mongodb::{
     Collection,
@@ -35,6 +39,9 @@ use crate::{
 /// The collection.
 pub(crate) const COLLECTION: &str = "notifications";
 
+/// How many are stored at the same time.
+const STORED_AT_ONCE: usize = 16;
+
 /// Its indexes.
 pub(crate) const INDEXES: &[Index] = &[
     Index::on(
@@ -45,6 +52,21 @@ pub(crate) const INDEXES: &[Index] = &[
     .unique(),
     Index::on(COLLECTION, "due", &[("state", 1), ("dueAt", 1)]),
     Index::on(COLLECTION, "claimed", &[("claimedUntil", 1)]).having("claimedUntil"),
+    Index::on(
+        COLLECTION,
+        "gathered",
+        &[
+            ("recipient", 1),
+            ("gatheredBy", 1),
+            ("state", 1),
+            ("_id", 1),
+        ],
+    )
+    .having("gatheredBy"),
+    Index::on(COLLECTION, "leads", &[("leads", 1)])
+        .unique()
+        .having("leads"),
+    Index::on(COLLECTION, "by_digest", &[("digestId", 1)]).having("digestId"),
     Index::on(COLLECTION, "by_recipient", &[("recipient", 1), ("_id", 1)]),
     Index::on(COLLECTION, "by_kind", &[("kind", 1), ("_id", 1)]),
     Index::on(COLLECTION, "by_state", &[("state", 1), ("_id", 1)]),
@@ -62,6 +84,19 @@ pub(crate) struct MongoNotificationStore {
 fn abandoned(ended_by: Timestamp) -> Document {
     // That it exists is said too: the index holds only the documents where it does.
     doc! { "claimedUntil": { "$lte": to_bson(ended_by), "$exists": true } }
+}
+
+/// The condition that finds those that these mails tell of.
+fn of_digests(ids: &[String]) -> Document {
+    doc! { "digestId": { "$in": ids, "$exists": true } }
+}
+
+/// A part of an update, such as `$set`.
+fn in_part<'a>(update: &'a mut Document, part: &str) -> &'a mut Document {
+    let entry = update.entry(part.to_owned());
+    let part = entry.or_insert_with(|| Document::new().into());
+    part.as_document_mut()
+        .expect("each part of an update is a document")
 }
 
 impl MongoNotificationStore {
@@ -143,28 +178,6 @@ impl MongoNotificationStore {
         Ok(!found.is_empty())
     }
 
-    async fn claim_due(
-        &self,
-        claim: &Claim,
-        limit: usize,
-    ) -> Result<Vec<Notification>, StorageError> {
-        let now = to_bson(claim.now);
-        let due = doc! { "state": "QUEUED", "dueAt": { "$lte": now } };
-        let ids = self.ids(due.clone(), doc! { "dueAt": 1 }, limit).await?;
-        if ids.is_empty() {
-            return Ok(Vec::new());
-        }
-        let claimed = doc! { "$set": {
-            "state": "SENDING", "claim": claim.id.to_string(),
-            "claimedUntil": to_bson(claim.until), "updatedAt": now,
-        } };
-        self.change(&ids, due, claimed).await?;
-        let mine = doc! { "_id": { "$in": ids }, "claim": claim.id.to_string() };
-        let find = self.notifications.find(mine).sort(doc! { "dueAt": 1 });
-        let found: Vec<_> = bounded(async { find.await?.try_collect().await }).await?;
-        found.into_iter().map(Notification::try_from).collect()
-    }
-
     /// Stores a changed notification with its events if `still` holds of it.
     async fn store_change(
         &self,
@@ -183,7 +196,12 @@ impl MongoNotificationStore {
                 "attempts": serialize_to_bson(&attempts).map_err(malformed)?,
                 "updatedAt": to_bson(notification.updated_at),
             },
-            "$unset": { "claim": "", "claimedUntil": "" },
+            "$unset": { "claim": "", "claimedUntil": "", "leads": "" },
+        };
+        let digest = notification.digest_id.map(|id| id.to_string());
+        match digest {
+            Some(digest) => in_part(&mut update, "$set").insert("digestId", digest),
+            None => in_part(&mut update, "$unset").insert("digestId", ""),
         };
         if !outbox.is_empty() {
             let entries = serialize_to_bson(&outbox).map_err(malformed)?;
@@ -208,17 +226,23 @@ impl NotificationStore for MongoNotificationStore {
     }
 
     async fn claim(&self, claim: &Claim, limit: usize) -> Result<Vec<Notification>, StoreError> {
-        Ok(self.claim_due(claim, limit).await?)
+        Ok(claims::due(self, claim, limit).await?)
     }
 
     async fn settle(
         &self,
         claim: Uuid,
-        notification: &Notification,
-        events: Vec<Event>,
-    ) -> Result<bool, StoreError> {
-        let still = doc! { "state": "SENDING", "claim": claim.to_string() };
-        Ok(self.store_change(still, notification, &events).await?)
+        settled: Vec<(Notification, Vec<Event>)>,
+    ) -> Result<usize, StoreError> {
+        let storing = settled
+            .into_iter()
+            .map(|(notification, events)| async move {
+                let still = doc! { "state": "SENDING", "claim": claim.to_string() };
+                self.store_change(still, &notification, &events).await
+            });
+        let stored = stream::iter(storing).buffer_unordered(STORED_AT_ONCE);
+        let count = stored.try_fold(0, async |count, one| Ok(count + usize::from(one)));
+        Ok(count.await?)
     }
 
     async fn take_back(
@@ -240,7 +264,7 @@ impl NotificationStore for MongoNotificationStore {
             serialize_to_bson(&interrupted).map_err(|error| StoreError::from(malformed(error)))?;
         let update = doc! {
             "$set": { "state": "QUEUED", "dueAt": now, "updatedAt": now },
-            "$unset": { "claim": "", "claimedUntil": "" },
+            "$unset": { "claim": "", "claimedUntil": "", "leads": "" },
             "$push": { "attempts": interrupted },
         };
         Ok(self.change(&ids, abandoned, update).await?)
@@ -252,10 +276,14 @@ impl NotificationStore for MongoNotificationStore {
         Ok(found.map(Notification::try_from).transpose()?)
     }
 
-    async fn by_ids(&self, ids: &[NotificationId]) -> Result<Vec<Notification>, StoreError> {
+    async fn mailed_as(&self, ids: &[NotificationId]) -> Result<Vec<Notification>, StoreError> {
         let ids: Vec<_> = ids.iter().map(NotificationId::to_string).collect();
-        let find = self.notifications.find(doc! { "_id": { "$in": ids } });
-        let found: Vec<_> = bounded(async { find.await?.try_collect().await }).await?;
+        let mut found = Vec::new();
+        for condition in [doc! { "_id": { "$in": &ids } }, of_digests(&ids)] {
+            let find = self.notifications.find(condition);
+            let documents: Vec<_> = bounded(async { find.await?.try_collect().await }).await?;
+            found.extend(documents);
+        }
         let notifications = found.into_iter().map(Notification::try_from);
         Ok(notifications.collect::<Result<_, _>>()?)
     }

@@ -5,10 +5,15 @@ use jiff::Timestamp;
 use mongodb::bson::{Document, doc};
 use slipway_mesh::{
     outbox::mongo::overdue,
-    store::mongo::{Database, testing::Scratch, to_bson},
+    store::mongo::{Database, testing::Scratch},
 };
 
-use super::{COLLECTION, INDEXES, MongoNotificationStore, abandoned, list::search};
+use super::{
+    COLLECTION, INDEXES, MongoNotificationStore, abandoned,
+    claims::{is_due, queued},
+    list::search,
+    of_digests,
+};
 use crate::{
     notification::Filter,
     store::notifications::{NotificationStore as _, contract},
@@ -23,13 +28,13 @@ fn commands() -> Vec<(Document, &'static str)> {
         doc! { "find": COLLECTION, "filter": filter, "sort": order, "limit": 16 }
     };
     let now = Timestamp::UNIX_EPOCH;
+    let group = ("ada".to_owned(), "release:1".to_owned());
     let mut commands = vec![
+        (find(is_due(now), doc! { "dueAt": 1 }), "due"),
+        (find(queued(&group), doc! { "_id": 1 }), "gathered"),
         (
-            find(
-                doc! { "state": "QUEUED", "dueAt": { "$lte": to_bson(now) } },
-                doc! { "dueAt": 1 },
-            ),
-            "due",
+            find(of_digests(&["7".to_owned()]), doc! { "_id": 1 }),
+            "by_digest",
         ),
         (find(abandoned(now), doc! { "claimedUntil": 1 }), "claimed"),
         (find(overdue(now), doc! { "outbox.id": 1 }), "outbox"),

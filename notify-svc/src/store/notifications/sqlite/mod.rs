@@ -6,21 +6,26 @@
 mod list;
 mod rows;
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use slipway_mesh::{
     bus::Event,
     life::Check,
     outbox::sqlite::append,
-    store::sqlite::{Database, StorageError, from_column, to_column},
+    store::sqlite::{Database, StorageError, from_column, malformed, to_column},
 };
 use uuid::Uuid;
 
 use self::rows::{COLUMNS, attempts_json, notification};
 use super::{Backlog, Claim, NotificationStore, Page, Query};
 use crate::{
-    notification::{Attempt, Notification, NotificationId},
+    notification::{
+        Attempt, Notification, NotificationId,
+        digest::{self, LARGEST},
+    },
     store::StoreError,
 };
 
@@ -52,6 +57,26 @@ pub(in crate::store) const SCHEMA: &str = "
     CREATE INDEX notifications_by_kind ON notifications (kind, id);
     CREATE INDEX notifications_by_state ON notifications (state, id);
 ";
+
+/// What was added for those that go together in one mail.
+pub(in crate::store) const GATHERED: &str = "
+    ALTER TABLE notifications ADD COLUMN gathered_by TEXT; -- the group that goes in one mail
+    ALTER TABLE notifications ADD COLUMN digest_id TEXT;   -- that mail
+
+    CREATE INDEX notifications_gathered ON notifications (recipient, gathered_by, id)
+        WHERE state = 'QUEUED' AND gathered_by IS NOT NULL;
+    CREATE INDEX notifications_by_digest ON notifications (digest_id)
+        WHERE digest_id IS NOT NULL;
+";
+
+// The index is named: without knowing how many are queued, SQLite would take the one on the
+// state and sort all of them.
+const DUE: &str = "SELECT id, recipient, gathered_by
+    FROM notifications INDEXED BY notifications_due
+    WHERE state = 'QUEUED' AND due_at <= ?1 ORDER BY due_at LIMIT ?2";
+const OF_GROUP: &str = "SELECT id FROM notifications
+    WHERE recipient = ?1 AND gathered_by = ?2 AND state = 'QUEUED' ORDER BY id LIMIT ?3";
+const BY_DIGEST: &str = "WHERE digest_id = ?1";
 
 /// The SQLite backend.
 #[derive(Clone)]
@@ -92,16 +117,17 @@ impl NotificationStore for SqliteNotificationStore {
     async fn settle(
         &self,
         claim: Uuid,
-        notification: &Notification,
-        events: Vec<Event>,
-    ) -> Result<bool, StoreError> {
-        let notification = notification.clone();
+        settled: Vec<(Notification, Vec<Event>)>,
+    ) -> Result<usize, StoreError> {
         let settle = self.db.write(move |c| {
-            let settled = settle(c, Guard::Claim(claim), &notification)?;
-            if settled {
-                append(c, &events)?;
+            let mut stored = 0;
+            for (notification, events) in &settled {
+                if change(c, Guard::Claim(claim), notification)? {
+                    append(c, events)?;
+                    stored += 1;
+                }
             }
-            Ok::<_, StorageError>(settled)
+            Ok::<_, StorageError>(stored)
         });
         Ok(settle.await?)
     }
@@ -134,19 +160,24 @@ impl NotificationStore for SqliteNotificationStore {
         Ok(get.await?)
     }
 
-    async fn by_ids(&self, ids: &[NotificationId]) -> Result<Vec<Notification>, StoreError> {
+    async fn mailed_as(&self, ids: &[NotificationId]) -> Result<Vec<Notification>, StoreError> {
         let ids = ids.to_vec();
-        let by_ids = self.db.read(move |c| {
-            let mut query = c.prepare_cached(&format!(
-                "SELECT {COLUMNS} FROM notifications WHERE id = ?1"
-            ))?;
+        let mailed_as = self.db.read(move |c| {
+            let query =
+                |condition: &str| format!("SELECT {COLUMNS} FROM notifications {condition}");
+            let mut alone = c.prepare_cached(&query("WHERE id = ?1"))?;
+            let mut together = c.prepare_cached(&query(BY_DIGEST))?;
             let mut found = Vec::new();
             for id in ids {
-                found.extend(query.query_row([id.to_string()], notification).optional()?);
+                let id = id.to_string();
+                found.extend(alone.query_row([&id], notification).optional()?);
+                for member in together.query_map([&id], notification)? {
+                    found.push(member?);
+                }
             }
             Ok::<_, StorageError>(found)
         });
-        Ok(by_ids.await?)
+        Ok(mailed_as.await?)
     }
 
     async fn confirm(
@@ -156,7 +187,7 @@ impl NotificationStore for SqliteNotificationStore {
     ) -> Result<bool, StoreError> {
         let notification = notification.clone();
         let confirm = self.db.write(move |c| {
-            let confirmed = settle(c, Guard::Sent, &notification)?;
+            let confirmed = change(c, Guard::Sent, &notification)?;
             if confirmed {
                 append(c, &events)?;
             }
@@ -193,7 +224,7 @@ impl NotificationStore for SqliteNotificationStore {
 fn is_due(c: &Connection, now: Timestamp) -> Result<bool, StorageError> {
     let due = c
         .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM notifications
+            "SELECT EXISTS (SELECT 1 FROM notifications INDEXED BY notifications_due
              WHERE state = 'QUEUED' AND due_at <= ?1)",
         )?
         .query_row([to_column(now)], |row| row.get(0))?;
@@ -205,21 +236,77 @@ fn claim_due(
     claim: &Claim,
     limit: usize,
 ) -> Result<Vec<Notification>, StorageError> {
-    let mut update = c.prepare_cached(&format!(
-        "UPDATE notifications
-         SET state = 'SENDING', claim = ?1, claimed_until = ?2, updated_at = ?3
-         WHERE id IN (SELECT id FROM notifications WHERE state = 'QUEUED' AND due_at <= ?3
-                      ORDER BY due_at LIMIT ?4)
-         RETURNING {COLUMNS}"
-    ))?;
-    let (now, until) = (to_column(claim.now), to_column(claim.until));
-    let rows = update.query_map(
-        params![claim.id.to_string(), until, now, limit],
-        notification,
-    )?;
-    let mut claimed: Vec<_> = rows.collect::<Result<_, _>>()?;
+    let (mut claimed, mut mails) = (Vec::new(), 0);
+    loop {
+        let due = due(c, claim.now, limit - mails)?;
+        let found = due.len();
+        let mut groups = HashSet::new();
+        for (id, recipient, group) in due {
+            let ids = match group {
+                None => vec![id],
+                Some(group) if groups.insert((recipient.clone(), group.clone())) => {
+                    of_group(c, &recipient, &group)?
+                }
+                Some(_) => continue,
+            };
+            claimed.extend(take(c, claim, &ids)?);
+            mails += 1;
+            if claimed.len() >= LARGEST {
+                break;
+            }
+        }
+        // Of a group, one is enough to claim all: then there is room for others.
+        if found == 0 || mails == limit || claimed.len() >= LARGEST {
+            break;
+        }
+    }
     claimed.sort_by_key(|notification| (notification.due_at, notification.id));
     Ok(claimed)
+}
+
+/// What is due, the longest due first: id, recipient and group.
+type Due = (NotificationId, String, Option<String>);
+
+fn due(c: &Connection, now: Timestamp, limit: usize) -> Result<Vec<Due>, StorageError> {
+    let mut query = c.prepare_cached(DUE)?;
+    let rows = query.query_map(params![to_column(now), limit], |row| {
+        Ok((id(row)?, row.get(1)?, row.get(2)?))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn of_group(
+    c: &Connection,
+    recipient: &str,
+    group: &str,
+) -> Result<Vec<NotificationId>, StorageError> {
+    let mut query = c.prepare_cached(OF_GROUP)?;
+    let rows = query.query_map(params![recipient, group, LARGEST], id)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn id(row: &Row<'_>) -> Result<NotificationId, rusqlite::Error> {
+    row.get::<_, String>(0)?.parse().map_err(malformed)
+}
+
+/// Claims these, which go in one mail.
+fn take(
+    c: &Connection,
+    claim: &Claim,
+    ids: &[NotificationId],
+) -> Result<Vec<Notification>, StorageError> {
+    let mut update = c.prepare_cached(&format!(
+        "UPDATE notifications
+         SET state = 'SENDING', claim = ?2, claimed_until = ?3, updated_at = ?4, digest_id = ?5
+         WHERE id = ?1 RETURNING {COLUMNS}"
+    ))?;
+    let digest = (ids.len() > 1).then(|| digest::id(ids.iter().copied()).to_string());
+    let (now, until) = (to_column(claim.now), to_column(claim.until));
+    let take = ids.iter().map(|id| {
+        let params = params![id.to_string(), claim.id.to_string(), until, now, digest];
+        update.query_row(params, notification)
+    });
+    Ok(take.collect::<Result<_, _>>()?)
 }
 
 /// What must hold of a notification for its change to be stored.
@@ -231,7 +318,7 @@ enum Guard {
     Sent,
 }
 
-fn settle(c: &Connection, guard: Guard, notification: &Notification) -> Result<bool, StorageError> {
+fn change(c: &Connection, guard: Guard, notification: &Notification) -> Result<bool, StorageError> {
     let (state, claim) = match guard {
         Guard::Claim(claim) => ("SENDING", Some(claim.to_string())),
         Guard::Sent => ("SENT", None),
@@ -240,7 +327,7 @@ fn settle(c: &Connection, guard: Guard, notification: &Notification) -> Result<b
         .prepare_cached(
             "UPDATE notifications
              SET state = ?4, reason = ?5, due_at = ?6, attempts = ?7, updated_at = ?8,
-                 claim = NULL, claimed_until = NULL
+                 digest_id = ?9, claim = NULL, claimed_until = NULL
              WHERE id = ?1 AND state = ?2 AND claim IS ?3",
         )?
         .execute(params![
@@ -252,6 +339,7 @@ fn settle(c: &Connection, guard: Guard, notification: &Notification) -> Result<b
             to_column(notification.due_at),
             attempts_json(&notification.attempts)?,
             to_column(notification.updated_at),
+            notification.digest_id.map(|id| id.to_string()),
         ])?;
     Ok(changed == 1)
 }
@@ -297,7 +385,7 @@ fn backlog(c: &Connection, now: Timestamp) -> Result<Backlog, StorageError> {
         .prepare_cached(
             "SELECT (SELECT count(*) FROM notifications WHERE state = 'QUEUED')
                   + (SELECT count(*) FROM notifications WHERE state = 'SENDING'),
-                 (SELECT min(due_at) FROM notifications
+                 (SELECT min(due_at) FROM notifications INDEXED BY notifications_due
                   WHERE state = 'QUEUED' AND due_at <= ?1)",
         )?
         .query_row([to_column(now)], |row| {
@@ -326,8 +414,13 @@ fn prune(c: &Connection, before: Timestamp, limit: usize) -> Result<usize, Stora
 mod tests {
     use std::sync::Arc;
 
+    use slipway_mesh::store::sqlite::testing::search;
+
     use super::*;
-    use crate::store::notifications::contract::{self, Opened};
+    use crate::store::{
+        MIGRATIONS,
+        notifications::contract::{self, Opened},
+    };
 
     contract::tests!({
         let dir = tempfile::tempdir().unwrap();
@@ -343,4 +436,12 @@ mod tests {
         };
         (dir, open)
     });
+
+    #[test]
+    fn a_claim_searches_an_index_and_sorts_nothing() {
+        let by_digest = format!("SELECT id FROM notifications {BY_DIGEST}");
+        for sql in [DUE, OF_GROUP, &by_digest] {
+            search(MIGRATIONS, sql);
+        }
+    }
 }

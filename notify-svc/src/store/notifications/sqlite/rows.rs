@@ -3,11 +3,11 @@
 use rusqlite::{Connection, Row, params};
 use slipway_mesh::store::sqlite::{StorageError, from_column, malformed, to_column};
 
-use crate::notification::{Attempt, Channel, Notification, State, Subject, To};
+use crate::notification::{Attempt, Channel, Notification, NotificationId, State, Subject, To};
 
 /// The columns that [`notification`] reads, in its order.
 pub(super) const COLUMNS: &str = "id, event_id, kind, channel, recipient, subject, data, state, \
-     reason, due_at, attempts, created_at, updated_at";
+     reason, due_at, attempts, created_at, updated_at, gathered_by, digest_id";
 
 /// Stores new notifications; returns how many were not there.
 pub(super) fn insert(
@@ -16,7 +16,7 @@ pub(super) fn insert(
 ) -> Result<usize, StorageError> {
     let mut insert = c.prepare_cached(&format!(
         "INSERT INTO notifications ({COLUMNS})
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
          ON CONFLICT (event_id, recipient, channel) DO NOTHING"
     ))?;
     let mut inserted = 0;
@@ -35,6 +35,8 @@ pub(super) fn insert(
             attempts_json(&notification.attempts)?,
             to_column(notification.created_at),
             to_column(notification.updated_at),
+            notification.group,
+            notification.digest_id.map(|id| id.to_string()),
         ])?;
     }
     Ok(inserted)
@@ -59,6 +61,8 @@ pub(super) fn notification(row: &Row<'_>) -> Result<Notification, rusqlite::Erro
         attempts: serde_json::from_str(&row.get::<_, String>(10)?).map_err(malformed)?,
         created_at: from_column(row.get(11)?)?,
         updated_at: from_column(row.get(12)?)?,
+        group: row.get(13)?,
+        digest_id: digest_id(row.get(14)?)?,
     })
 }
 
@@ -70,6 +74,10 @@ pub(super) fn recipient(row: &Row<'_>) -> Result<To, rusqlite::Error> {
 pub(super) fn state(row: &Row<'_>) -> Result<State, rusqlite::Error> {
     let text: String = row.get(7)?;
     State::parse(&text).ok_or_else(|| unknown("state", &text))
+}
+
+fn digest_id(text: Option<String>) -> Result<Option<NotificationId>, rusqlite::Error> {
+    text.map(|text| text.parse().map_err(malformed)).transpose()
 }
 
 fn channel(text: String) -> Result<Channel, rusqlite::Error> {

@@ -1,0 +1,284 @@
+//! The one mail for several notifications: what it is called, and what is in it. Pure.
+
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use slipway_proto::events::{
+    CommentPostedEvent, CommentRepliedEvent, Payload as _, SystemErrorEvent, TaskAssignedEvent,
+};
+use uuid::Builder;
+
+use super::{Notification, NotificationId, Subject, gathering::plan_tasks};
+
+/// Notifications that one mail tells of at most; what is beyond goes in another.
+pub const LARGEST: usize = 2_000;
+
+/// Notifications that one mail lists at most; of the others it gives the number.
+pub const LISTED: usize = 100;
+
+/// The name of the templates. Nobody can have a type of their own of this family.
+pub(crate) const TEMPLATE: &str = "notification.digest";
+
+/// What the mail's `Message-ID` is made of: the same for the same notifications, and
+/// another for others. So a mail that is sent again is recognised, and one that has more in
+/// it is not taken for a repetition.
+#[must_use]
+pub fn id(of: impl IntoIterator<Item = NotificationId>) -> NotificationId {
+    let mut ids: Vec<_> = of.into_iter().collect();
+    ids.sort_unstable();
+    let mut hash = Sha256::new();
+    for id in ids {
+        hash.update(id.0.as_bytes());
+    }
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&hash.finalize()[..16]);
+    NotificationId(Builder::from_custom_bytes(bytes).into_uuid())
+}
+
+/// Whether notifications that belong to these are missing: tasks of a plan that are not
+/// queued yet.
+#[must_use]
+pub fn is_incomplete(notifications: &[Notification]) -> bool {
+    let of_a_plan = |n: &&Notification| {
+        let group = n.group.as_deref();
+        group.is_some_and(|group| group.starts_with("plan:"))
+    };
+    let expected = notifications.iter().filter(of_a_plan);
+    let expected = expected.map(|n| plan_tasks(&n.data)).max().unwrap_or(0);
+    (notifications.len() as u64) < expected
+}
+
+/// The subject of the mail.
+#[must_use]
+pub fn subject(notifications: &[Notification]) -> Subject {
+    Subject::new(&heading(notifications))
+}
+
+/// The template's variables. `recipient` and `publicUrl` come on top.
+#[must_use]
+pub fn data(notifications: &[Notification]) -> Value {
+    let items: Vec<_> = notifications.iter().take(LISTED).map(item).collect();
+    json!({
+        "heading": heading(notifications),
+        "intro": intro(group(notifications)),
+        "items": items,
+        "more": notifications.len() - items.len(),
+    })
+}
+
+/// What all of them are gathered by.
+fn group(notifications: &[Notification]) -> (&str, &str) {
+    let group = notifications.first().and_then(|n| n.group.as_deref());
+    let group = group.unwrap_or_default();
+    group.split_once(':').unwrap_or((group, ""))
+}
+
+fn heading(notifications: &[Notification]) -> String {
+    let count = notifications.len();
+    let first = notifications.first().map_or(&Value::Null, |n| &n.data);
+    let text = |pointer| first.pointer(pointer).and_then(Value::as_str);
+    match group(notifications).0 {
+        "plan" => format!(
+            "{count} tasks for you ({})",
+            text("/releaseName").unwrap_or_default()
+        ),
+        "release" => {
+            let release = text("/releaseName").unwrap_or_default();
+            format!("{count} more tasks for you ({release})")
+        }
+        "discussion" => {
+            let (what, task) = (
+                comments(notifications),
+                text("/task/title").unwrap_or_default(),
+            );
+            format!("{count} more {what} on “{task}”")
+        }
+        "system" => format!("{count} more messages about faults of the system"),
+        "sender" => {
+            let sender = text("/author/username").or_else(|| text("/actor"));
+            format!(
+                "{count} more notifications caused by {}",
+                sender.unwrap_or("the same sender")
+            )
+        }
+        "quiet" => format!("{count} notifications from your quiet hours"),
+        kind => format!("{count} more notifications of the type {kind}"),
+    }
+}
+
+/// What comments that somebody is told of are called.
+fn comments(notifications: &[Notification]) -> &'static str {
+    let all = |why| notifications.iter().all(|n| n.data["because"] == why);
+    if all("mention") {
+        "mentions"
+    } else if all("reply") {
+        "replies"
+    } else {
+        "replies and mentions"
+    }
+}
+
+fn intro((group, _): (&str, &str)) -> &'static str {
+    match group {
+        "plan" => "a release was planned, and these of its tasks are yours:",
+        "quiet" => "this came in your quiet hours:",
+        _ => "there was more to tell you than we send in mails of its own. Here it is in one:",
+    }
+}
+
+fn item(notification: &Notification) -> Value {
+    let data = &notification.data;
+    let text = |pointer| {
+        data.pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
+    let kind = notification.kind.as_str();
+    let path = match kind {
+        CommentPostedEvent::TYPE | CommentRepliedEvent::TYPE => {
+            format!("/tasks/{}/comments", text("/task/id"))
+        }
+        SystemErrorEvent::TYPE => "/admin/incidents".to_owned(),
+        _ if kind.starts_with("task.") => format!("/tasks/{}", text("/taskId")),
+        _ => format!("/notifications/{}", notification.id),
+    };
+    let line = match kind {
+        TaskAssignedEvent::TYPE => {
+            format!("number {}: {}", data["orderIndex"], text("/taskTitle"))
+        }
+        _ => notification.subject.as_str().to_owned(),
+    };
+    json!({ "text": Subject::new(&line), "path": path, "dueAt": text("/dueAt") })
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{
+        notification::{Draft, To},
+        templates::Templates,
+    };
+
+    fn notification(n: u64, kind: &str, group: &str, data: Value) -> Notification {
+        let draft = Draft {
+            kind: kind.to_owned(),
+            to: To::User(Uuid::from_u128(0xada)),
+            data,
+            sender: None,
+        };
+        let now = Timestamp::from_second(i64::try_from(n).unwrap()).unwrap();
+        let subject = Subject::new(&format!("Nr. {n} <&>"));
+        Notification::new(draft, Uuid::from_u128(n.into()), subject, now).gathered(group, "", now)
+    }
+
+    fn mentions(count: u64) -> Vec<Notification> {
+        let mention = |n| {
+            let data = json!({
+                "task": {"id": "42", "title": "Build the images"}, "because": "mention",
+                "author": {"username": "grace"},
+            });
+            notification(n, "comment.posted", "discussion:42", data)
+        };
+        (1..=count).map(mention).collect()
+    }
+
+    fn task(n: u64, group: &str, of: u64) -> Notification {
+        let data = json!({
+            "releaseName": "Spring", "taskId": n.to_string(), "taskTitle": format!("task {n}"),
+            "orderIndex": n, "dueAt": "2026-01-05T16:00:00Z", "planTasks": of,
+        });
+        notification(n, "task.assigned", group, data)
+    }
+
+    #[test]
+    fn the_subject_says_how_many_of_what() {
+        let named = |notifications: &[Notification]| subject(notifications).as_str().to_owned();
+        assert_eq!(named(&mentions(7)), "7 more mentions on “Build the images”");
+        let mut mixed = mentions(2);
+        mixed[1].data["because"] = "reply".into();
+        assert_eq!(
+            named(&mixed),
+            "2 more replies and mentions on “Build the images”"
+        );
+        mixed[0].data["because"] = "reply".into();
+        assert_eq!(named(&mixed), "2 more replies on “Build the images”");
+        let tasks = |group| [task(1, group, 2), task(2, group, 2)];
+        assert_eq!(named(&tasks("plan:1")), "2 tasks for you (Spring)");
+        assert_eq!(named(&tasks("release:1")), "2 more tasks for you (Spring)");
+        assert_eq!(
+            named(&tasks("quiet")),
+            "2 notifications from your quiet hours"
+        );
+        for (group, expected) in [
+            ("sender:1", "1 more notifications caused by grace"),
+            ("system", "1 more messages about faults of the system"),
+            (
+                "order-placed::1",
+                "1 more notifications of the type order-placed",
+            ),
+        ] {
+            let data = json!({"author": {"username": "grace"}});
+            assert_eq!(named(&[notification(1, "x", group, data)]), expected);
+        }
+    }
+
+    #[test]
+    fn a_mail_lists_a_hundred_and_the_number_of_the_others() {
+        let templates = Templates::built_in("https://x.example");
+        let all = mentions(1_000);
+        let body = templates.body(TEMPLATE, &data(&all), "ada").unwrap();
+        for (text, name) in [
+            (&body.text, "Nr. 7 <&>"),
+            (&body.html, "Nr. 7 &lt;&amp;&gt;"),
+        ] {
+            assert!(text.contains(name), "{text}");
+            let (text, link) = (text.replace("&#x2f;", "/"), "/tasks/42/comments");
+            assert_eq!(text.matches(link).count(), LISTED, "{text}");
+            assert!(text.contains("900 more"), "{text}");
+        }
+        let few = templates.body(TEMPLATE, &data(&all[..100]), "ada").unwrap();
+        assert!(!few.text.contains("\nand "), "{}", few.text);
+    }
+
+    #[test]
+    fn the_longest_lines_fit() {
+        let mut all = mentions(1_000);
+        for notification in &mut all {
+            notification.subject = Subject::new(&"<".repeat(200));
+        }
+        let templates = Templates::built_in("https://x.example");
+        templates.body(TEMPLATE, &data(&all), "ada").unwrap();
+    }
+
+    #[test]
+    fn a_plan_is_listed_with_places_and_due_dates() {
+        let tasks = [task(10, "plan:1", 2), task(20, "plan:1", 2)];
+        let templates = Templates::built_in("https://x.example");
+        let body = templates.body(TEMPLATE, &data(&tasks), "ada").unwrap();
+        insta::assert_snapshot!(body.text);
+    }
+
+    #[test]
+    fn a_plan_is_complete_when_all_its_tasks_are_there() {
+        let tasks = |group| [task(1, group, 3), task(2, group, 3), task(3, group, 3)];
+        assert!(is_incomplete(&tasks("plan:1")[..2]));
+        assert!(!is_incomplete(&tasks("plan:1")));
+        assert!(!is_incomplete(&tasks("quiet")[..1]));
+        assert!(!is_incomplete(&mentions(1)));
+    }
+
+    #[test]
+    fn the_same_notifications_have_the_same_id_and_others_another() {
+        let ids: Vec<_> = mentions(3).iter().map(|n| n.id).collect();
+        let all = id(ids.clone());
+        assert_eq!(id(ids.iter().rev().copied()), all);
+        assert_ne!(id(ids[..2].to_vec()), all);
+        assert_eq!(
+            all.to_string().parse(),
+            Ok(all),
+            "a Message-ID is read as it was written"
+        );
+    }
+}

@@ -1,0 +1,278 @@
+//! Cases of the rule, and what holds whatever happens.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::notification::Subject;
+
+const ADA: To = To::User(Uuid::from_u128(0xada));
+const GRACE: Uuid = Uuid::from_u128(0x6ace);
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_000_000 + seconds).unwrap()
+}
+
+fn mention(task: u64, sender: Uuid) -> Draft {
+    Draft {
+        kind: "comment.posted".to_owned(),
+        to: ADA,
+        data: json!({"task": {"id": task.to_string()}, "because": "mention"}),
+        sender: Some(sender),
+    }
+}
+
+fn assignment(release: u128, plan_tasks: Option<u64>) -> Draft {
+    Draft {
+        kind: "task.assigned".to_owned(),
+        to: ADA,
+        data: json!({"releaseId": Uuid::from_u128(release), "planTasks": plan_tasks}),
+        sender: Some(GRACE),
+    }
+}
+
+fn of_kind(kind: &str) -> Draft {
+    Draft {
+        kind: kind.to_owned(),
+        to: ADA,
+        data: json!({"releaseId": Uuid::nil(), "taskId": "7"}),
+        sender: None,
+    }
+}
+
+/// Places notifications one after the other, each on tallies as the last has left them.
+#[derive(Default)]
+struct Desk {
+    rule: Rule,
+    stored: BTreeMap<String, Tally>,
+    events: u128,
+}
+
+impl Desk {
+    fn place(&mut self, draft: Draft, now: Timestamp) -> Notification {
+        self.events += 1;
+        self.place_again(draft, self.events, now)
+    }
+
+    fn place_again(&mut self, draft: Draft, event: u128, now: Timestamp) -> Notification {
+        let event = Uuid::from_u128(event);
+        let occasion = Occasion::of(&draft, event);
+        let made = Notification::new(draft, event, Subject::new("x"), now);
+        self.put(&occasion, made, now)
+    }
+
+    fn put(&mut self, occasion: &Occasion, made: Notification, now: Timestamp) -> Notification {
+        let found = occasion
+            .keys(&made.to)
+            .filter_map(|key| self.stored.get(&key).cloned());
+        let mut tallies = Tallies::of(found.collect());
+        let placed = self.rule.place(occasion, made, &mut tallies, now);
+        for tally in tallies.changed() {
+            let before = self.stored.insert(tally.key.clone(), tally.clone());
+            assert_eq!(
+                tally.revision,
+                before.map_or(1, |before| before.revision + 1)
+            );
+        }
+        placed
+    }
+}
+
+fn group(placed: &Notification) -> Option<&str> {
+    placed.group.as_deref()
+}
+
+#[test]
+fn after_the_third_mail_about_a_thing_the_rest_waits_for_the_end_of_its_window() {
+    let mut desk = Desk::default();
+    for second in [0, 60, 120] {
+        let placed = desk.place(mention(1, GRACE), at(second));
+        assert_eq!((group(&placed), placed.due_at), (None, at(second)));
+    }
+    // Also when the first of the three is out of the window again.
+    for second in [121, 599, 601, 719] {
+        let placed = desk.place(mention(1, GRACE), at(second));
+        assert_eq!(group(&placed), Some("discussion:1"));
+        assert_eq!(placed.due_at, at(120 + 600));
+        assert!(placed.reason.unwrap().starts_with("GATHERED: "));
+    }
+    let other = desk.place(mention(2, GRACE), at(130));
+    assert_eq!(group(&other), None, "about something else");
+    let next = desk.place(mention(1, GRACE), at(720));
+    assert_eq!(group(&next), None, "the window is over");
+}
+
+#[test]
+fn a_hotfix_is_never_gathered_and_not_counted() {
+    let mut desk = Desk::default();
+    for _ in 0..50 {
+        assert_eq!(
+            group(&desk.place(of_kind("task.hotfix_added"), at(0))),
+            None
+        );
+    }
+    assert!(desk.stored.is_empty());
+}
+
+#[test]
+fn the_first_assignment_in_a_release_is_never_gathered() {
+    let mut desk = Desk::default();
+    for release in 1..=50 {
+        let first = desk.place(assignment(release, Some(1)), at(0));
+        assert_eq!(group(&first), None, "release {release}");
+    }
+    let second = desk.place(assignment(1, None), at(1));
+    let sender = format!("sender:{GRACE}");
+    assert_eq!(group(&second), Some(&*sender), "it was not the first");
+}
+
+#[test]
+fn assignments_in_one_release_are_gathered_after_the_third() {
+    let mut desk = Desk::default();
+    let groups: Vec<_> = (0..5)
+        .map(|n| desk.place(assignment(1, None), at(n)).group)
+        .collect();
+    let release = format!("release:{}", Uuid::from_u128(1));
+    let release = Some(release.as_str());
+    let groups: Vec<_> = groups.iter().map(Option::as_deref).collect();
+    assert_eq!(groups, [None, None, None, release, release]);
+}
+
+#[test]
+fn tasks_that_came_with_a_release_are_one_mail_and_count_as_one() {
+    let mut desk = Desk::default();
+    let plan = format!("plan:{}", Uuid::from_u128(1));
+    for _ in 0..37 {
+        let placed = desk.place(assignment(1, Some(37)), at(0));
+        assert_eq!((group(&placed), placed.due_at), (Some(&*plan), at(0)));
+    }
+    for _ in 0..2 {
+        assert_eq!(group(&desk.place(assignment(1, None), at(1))), None);
+    }
+    assert!(group(&desk.place(assignment(1, None), at(2))).is_some());
+    let alone = desk.place(assignment(2, Some(1)), at(3));
+    assert_eq!(group(&alone), None, "one task is a mail like any other");
+}
+
+#[test]
+fn of_one_sender_everything_is_gathered_after_the_twentieth_mail_of_an_hour() {
+    let mut desk = Desk::default();
+    for task in 1..=20 {
+        assert_eq!(group(&desk.place(mention(task, GRACE), at(0))), None);
+    }
+    let sender = format!("sender:{GRACE}");
+    for (task, second, due) in [(21, 1, 600), (22, 599, 600), (1, 599, 600), (23, 700, 1300)] {
+        let placed = desk.place(mention(task, GRACE), at(second));
+        assert_eq!((group(&placed), placed.due_at), (Some(&*sender), at(due)));
+    }
+    let other = desk.place(mention(24, Uuid::from_u128(7)), at(1));
+    assert_eq!(group(&other), None, "of somebody else");
+    assert_eq!(group(&desk.place(mention(25, GRACE), at(3600))), None);
+}
+
+#[test]
+fn kinds_are_about_their_own_things() {
+    let about = |draft: &Draft| Occasion::of(draft, Uuid::nil()).about;
+    let reply = Draft {
+        kind: "comment.replied".to_owned(),
+        ..mention(1, GRACE)
+    };
+    assert_eq!(about(&reply), about(&mention(1, GRACE)), "one discussion");
+    let others = [
+        mention(1, GRACE),
+        of_kind("system.error"),
+        of_kind("task.reminder_due"),
+        of_kind("task.stale_detected"),
+        of_kind("task.assigned"),
+        of_kind("order-placed"),
+    ];
+    let things: BTreeSet<_> = others.iter().map(about).collect();
+    assert_eq!(things.len(), others.len(), "{things:?}");
+    let announced = |sender| Draft {
+        sender: Some(sender),
+        ..of_kind("order-placed")
+    };
+    assert_ne!(about(&announced(GRACE)), about(&announced(Uuid::nil())));
+}
+
+#[test]
+fn what_waits_for_the_end_of_quiet_hours_is_one_mail_then() {
+    let mut desk = Desk::default();
+    for draft in [mention(1, GRACE), assignment(1, Some(37)), of_kind("x")] {
+        let occasion = Occasion::of(&draft, Uuid::nil());
+        let made = Notification::new(draft, Uuid::nil(), Subject::new("x"), at(0));
+        let placed = desk.put(&occasion, made.clone().deferred(at(9_000)), at(0));
+        assert_eq!((group(&placed), placed.due_at), (Some("quiet"), at(9_000)));
+        let unwanted = desk.put(&occasion, made.clone().suppressed("off"), at(0));
+        assert_eq!(unwanted, made.suppressed("off"));
+    }
+    assert!(desk.stored.is_empty(), "none is counted");
+}
+
+#[test]
+fn an_event_that_is_delivered_again_is_placed_as_before_and_counted_once() {
+    let mut desk = Desk::default();
+    for _ in 0..5 {
+        for event in 1..=3 {
+            assert_eq!(
+                group(&desk.place_again(mention(1, GRACE), event, at(9))),
+                None
+            );
+        }
+    }
+    let fourth = desk.place_again(mention(1, GRACE), 4, at(9));
+    assert_eq!(
+        desk.place_again(mention(1, GRACE), 4, at(9)).group,
+        fourth.group
+    );
+    assert!(fourth.group.is_some());
+}
+
+/// A notification of some kind, by some sender, after a pause of so many seconds.
+fn some() -> impl Strategy<Value = (Draft, i64)> {
+    let draft = prop_oneof![
+        8 => (0..4u64, 0..2u128).prop_map(|(task, n)| mention(task, Uuid::from_u128(n))),
+        1 => (0..3u128).prop_map(|release| assignment(release, None)),
+        1 => Just(of_kind("system.error")),
+        1 => Just(of_kind("task.hotfix_added")),
+    ];
+    // A clock of another replica may be behind.
+    (draft, prop_oneof![4 => 0..5i64, 1 => -3..900i64])
+}
+
+proptest! {
+    #[test]
+    fn whatever_comes_mails_are_few_and_nothing_waits_long(
+        flood in prop::collection::vec(some(), 1..400),
+    ) {
+        let mut desk = Desk::default();
+        let (mut second, mut singles) = (10_000, Vec::new());
+        for (draft, pause) in flood {
+            second += pause;
+            let placed = desk.place(draft.clone(), at(second));
+            let waits = placed.due_at.duration_since(at(second));
+            prop_assert!(waits >= SignedDuration::ZERO && waits <= WINDOW);
+            prop_assert_eq!(placed.group.is_some(), placed.reason.is_some());
+            let about = Occasion::of(&draft, Uuid::nil());
+            if placed.group.is_none() && about.rank != Rank::Urgent {
+                singles.push((second, about));
+            }
+        }
+        for (begin, one) in &singles {
+            let within = |length: i64| {
+                let end = begin + length;
+                singles.iter().filter(move |(s, _)| s >= begin && *s < end)
+            };
+            let same = within(600).filter(|(_, other)| other.about == one.about).count();
+            prop_assert!(same <= AT_ONCE, "{same} about {}", one.about);
+            let of_sender = within(3600).filter(|(_, other)| {
+                other.sender.is_some() && other.sender == one.sender
+                    && other.rank == Rank::Other
+            });
+            let of_sender = of_sender.count();
+            prop_assert!(of_sender <= SENDER_MAILS, "{of_sender} of one sender");
+        }
+    }
+}
