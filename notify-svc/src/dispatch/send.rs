@@ -156,11 +156,8 @@ impl Sender {
                 return refused(Outcome::Permanent, "the recipient's address cannot be used");
             }
         };
-        let templates = self.templates.current();
-        let body = match templates
-            .templates()
-            .body(&notification.kind, &notification.data, &name)
-        {
+        let (kind, data) = (&notification.kind, &notification.data);
+        let body = match self.templates.body(kind, data, &name).await {
             Ok(body) => body,
             Err(error) => return refused(Outcome::Permanent, &format!("template: {error}")),
         };

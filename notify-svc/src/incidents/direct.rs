@@ -116,11 +116,9 @@ impl Direct {
             data: data.clone(),
         };
         let begun = Instant::now();
-        let mut notification = self.notifier.prepare(event_id, draft).ok()?;
-        let templates = self.notifier.templates.current();
-        let body = templates
-            .templates()
-            .body(&notification.kind, data, &to.name);
+        let mut notification = self.notifier.prepare(event_id, draft).await.ok()?;
+        let templates = &self.notifier.templates;
+        let body = templates.body(&notification.kind, data, &to.name).await;
         let body = body.ok()?;
         let mail = Mail {
             id: notification.id,

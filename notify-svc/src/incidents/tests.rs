@@ -136,10 +136,13 @@ impl Scene {
         let notifier = Notifier {
             store: notifications.clone(),
             preferences: Arc::new(SqlitePreferenceStore::new(db.clone())),
-            templates: Arc::new(Library::new(
-                Arc::new(SqliteTemplateStore::new(db.clone())),
-                "http://x.example",
-            )),
+            templates: Arc::new(
+                Library::new(
+                    Arc::new(SqliteTemplateStore::new(db.clone())),
+                    "http://x.example",
+                )
+                .unwrap(),
+            ),
             clock: Arc::new(SystemClock),
             bell: Bell::default(),
         };
