@@ -45,11 +45,7 @@ impl Notifier {
     ///
     /// # Errors
     /// If the type has no template, or it cannot be used.
-    pub async fn prepare(
-        &self,
-        event_id: Uuid,
-        draft: Draft,
-    ) -> Result<Notification, RenderError> {
+    pub async fn prepare(&self, event_id: Uuid, draft: Draft) -> Result<Notification, RenderError> {
         let subject = self.templates.subject(&draft.kind, &draft.data).await?;
         let now = self.clock.now();
         Ok(Notification::new(draft, event_id, subject, now))

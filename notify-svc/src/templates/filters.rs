@@ -1,10 +1,15 @@
 //! The filters and tests of templates: those that are needed, each with a bounded result.
 
-use std::{borrow::Cow, fmt::{self, Write as _}};
+use std::{
+    borrow::Cow,
+    fmt::{self, Write as _},
+};
 
 use jiff::Timestamp;
 use minijinja::{
-    Environment, Error, ErrorKind, State, Value, filters, functions::Function, tests,
+    Environment, Error, ErrorKind, State, Value, filters,
+    functions::Function,
+    tests,
     value::{FunctionArgs, FunctionResult, Kwargs, Rest},
 };
 
@@ -188,12 +193,7 @@ fn join(
 }
 
 /// The filter `replace`: the engine's, unless the result would be too long.
-fn replace(
-    state: &mut State,
-    text: Value,
-    from: Value,
-    to: Value,
-) -> Result<Value, Error> {
+fn replace(state: &mut State, text: Value, from: Value, to: Value) -> Result<Value, Error> {
     if let (Some(text), Some(from), Some(to)) = (text.as_str(), from.as_str(), to.as_str()) {
         let found = text.matches(from).count();
         if found.saturating_mul(to.len()).saturating_add(text.len()) > 2 * LONGEST {

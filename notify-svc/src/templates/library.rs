@@ -72,7 +72,9 @@ impl Library {
     /// # Errors
     /// If the system has no more threads.
     pub fn new(store: Arc<dyn TemplateStore>, public_url: &str) -> io::Result<Self> {
-        let threads = thread::available_parallelism().map_or(2, NonZero::get).max(2);
+        let threads = thread::available_parallelism()
+            .map_or(2, NonZero::get)
+            .max(2);
         let built_in = Templates::built_in(public_url);
         let current = Current {
             templates: built_in.clone(),

@@ -80,7 +80,10 @@ impl Threads {
         self.jobs
             .send(Box::new(job))
             .expect("the threads end only when the sender, which is ours, is dropped");
-        match result.await.expect("every job sends its result, or its panic") {
+        match result
+            .await
+            .expect("every job sends its result, or its panic")
+        {
             Ok(result) => result,
             Err(panic) => resume_unwind(panic),
         }

@@ -49,9 +49,8 @@ impl Refusal {
 /// # Errors
 /// The first thing in it that is malformed or not allowed, with its line.
 pub(super) fn check(name: &str, source: &str) -> Result<(), RenderError> {
-    let refused = |Refusal { line, message }| {
-        RenderError(format!("{message} ({name}, line {line})"))
-    };
+    let refused =
+        |Refusal { line, message }| RenderError(format!("{message} ({name}, line {line})"));
     tokens::check(name, source)
         .map_err(|error| told(&error))?
         .map_or(Ok(()), |refusal| Err(refused(refusal)))?;

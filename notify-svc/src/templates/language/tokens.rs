@@ -91,8 +91,7 @@ impl Open {
             }
             _ => {}
         }
-        (self.0.iter().sum::<usize>() > NESTED).then(|| {
-            format!("tags may be nested at most {NESTED} deep, each elif being one more")
-        })
+        (self.0.iter().sum::<usize>() > NESTED)
+            .then(|| format!("tags may be nested at most {NESTED} deep, each elif being one more"))
     }
 }

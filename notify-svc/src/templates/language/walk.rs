@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use minijinja::{
     machinery::{
-        ast::{BinOpKind, Call, CallArg, CallType, CompareOpKind, Expr, ForLoop, IfCond, Stmt, UnaryOpKind},
+        ast::{
+            BinOpKind, Call, CallArg, CallType, CompareOpKind, Expr, ForLoop, IfCond, Stmt,
+            UnaryOpKind,
+        },
         parse,
     },
     syntax::SyntaxConfig,
@@ -105,12 +108,14 @@ impl<'t> Walk<'t> {
                 file(&include.name, built_in::INCLUDES, "include")?;
                 self.include(&include.name)
             }
-            Stmt::Extends(extends) => {
-                refused(extends.span().start_line, "extends must not stand inside another tag")
-            }
-            Stmt::Block(block) => {
-                refused(block.span().start_line, "a block must not stand inside another tag")
-            }
+            Stmt::Extends(extends) => refused(
+                extends.span().start_line,
+                "extends must not stand inside another tag",
+            ),
+            Stmt::Block(block) => refused(
+                block.span().start_line,
+                "a block must not stand inside another tag",
+            ),
             Stmt::SetBlock(set) => refused(
                 set.span().start_line,
                 "set needs a value: write set name = value, or write the text where it belongs",
@@ -159,7 +164,10 @@ impl<'t> Walk<'t> {
 
     fn for_loop(&mut self, body: &'t ForLoop<'t>, line: u16) -> Result<(), Refusal> {
         if body.recursive {
-            return refused(line, "a loop cannot be recursive: write one for inside another");
+            return refused(
+                line,
+                "a loop cannot be recursive: write one for inside another",
+            );
         }
         let item = self.value(&body.iter)?.item();
         self.inside(|walk| {
@@ -319,11 +327,16 @@ impl<'t> Walk<'t> {
                     None => Ok(shape),
                 }
             }
-            Expr::Filter(filter) => self.filter(filter.name, filter.expr.as_ref(), &filter.args, line),
+            Expr::Filter(filter) => {
+                self.filter(filter.name, filter.expr.as_ref(), &filter.args, line)
+            }
             Expr::Test(test) => {
                 if !filters::TESTS.contains(&test.name) {
                     let tests = filters::TESTS.join(", ");
-                    return refused(line, format!("there is no test {}; there are {tests}", test.name));
+                    return refused(
+                        line,
+                        format!("there is no test {}; there are {tests}", test.name),
+                    );
                 }
                 self.value(&test.expr)?;
                 self.arguments(&test.args, line)?;
@@ -358,7 +371,10 @@ impl<'t> Walk<'t> {
     fn container(&mut self, expr: &'t Expr<'t>) -> Result<(), Refusal> {
         match self.value(expr)?.depth() {
             0 | 1 => Ok(()),
-            _ => refused(expr.span().start_line, "in looks into lists of plain values only"),
+            _ => refused(
+                expr.span().start_line,
+                "in looks into lists of plain values only",
+            ),
         }
     }
 
@@ -379,7 +395,10 @@ impl<'t> Walk<'t> {
             BinOpKind::Concat => {
                 let size = self.plain(left, "is joined")? + self.plain(right, "is joined")?;
                 if size > LONGEST_TEXT {
-                    return refused(line, "this text can become too long: join fewer variables with ~");
+                    return refused(
+                        line,
+                        "this text can become too long: join fewer variables with ~",
+                    );
                 }
                 Ok(Shape::Plain(size))
             }
@@ -467,11 +486,7 @@ impl<'t> Walk<'t> {
     }
 
     /// What the arguments of a filter or test can be.
-    fn arguments(
-        &mut self,
-        args: &'t [CallArg<'t>],
-        line: u16,
-    ) -> Result<Option<Shape>, Refusal> {
+    fn arguments(&mut self, args: &'t [CallArg<'t>], line: u16) -> Result<Option<Shape>, Refusal> {
         let mut shape: Option<Shape> = None;
         for arg in args {
             let expr = match arg {
