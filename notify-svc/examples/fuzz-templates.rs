@@ -34,7 +34,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut rng = StdRng::seed_from_u64(seed);
     let (begun, mut reported) = (Instant::now(), Instant::now());
     let mut figures = Figures::default();
-    let mut known = harmful::known().into_iter();
+    let mut known = harmful::known().into_iter().chain(harmful::slow());
     while begun.elapsed() < Duration::from_secs(seconds) {
         let source = known
             .next()

@@ -123,19 +123,51 @@ pub fn known() -> Vec<String> {
         format!("{{{{ n{} }}}}", ".a".repeat(8000)),
         format!("{{{{ n{} }}}}", "|upper".repeat(2500)),
         format!("{{{{ n{} }}}}", " if n else n".repeat(1300)),
-        format!("{{% for {}a{} in list %}}{{% endfor %}}", "(".repeat(7000), ")".repeat(7000)),
+        format!(
+            "{{% for {}a{} in list %}}{{% endfor %}}",
+            "(".repeat(7000),
+            ")".repeat(7000)
+        ),
         format!("{{% if n %}}{}{{% endif %}}", "{% elif n %}".repeat(1300)),
         format!("{}{}", "{% if n %}".repeat(800), "{% endif %}".repeat(800)),
-        format!("{}{}", "{% set a %}".repeat(700), "{% endset %}".repeat(700)),
-        doubled("{% set ns = namespace(x=long) %}", "{% set ns.x = ns.x ~ ns.x %}", "{{ ns.x }}"),
+        format!(
+            "{}{}",
+            "{% set a %}".repeat(700),
+            "{% endset %}".repeat(700)
+        ),
+        doubled(
+            "{% set ns = namespace(x=long) %}",
+            "{% set ns.x = ns.x ~ ns.x %}",
+            "{{ ns.x }}",
+        ),
         doubled("{% set x = long %}", "{% set x = x ~ x %}", "{{ x }}"),
         doubled("{% set x = long %}", "{% set x = x + x %}", "{{ x }}"),
         doubled("{% set x = [long] %}", "{% set x = [x, x] %}", "{{ x }}"),
-        doubled("{% set x = [long] %}", "{% set x = [x, x] %}", "{{ x == x[0] }}"),
-        doubled("{% set x = long %}", "{% set x = {'a': x, 'b': x} %}", "{{ x }}"),
-        doubled("{% set x = 'x' %}", "{% set x %}{{ x }}{{ x }}{% endset %}", "{{ x }}"),
-        doubled("{% set x = long %}", "{% set x = x|replace('', x) %}", "{{ x }}"),
-        doubled("{% set x = long %}", "{% set x = [x, x]|join(x) %}", "{{ x }}"),
+        doubled(
+            "{% set x = [long] %}",
+            "{% set x = [x, x] %}",
+            "{{ x == x[0] }}",
+        ),
+        doubled(
+            "{% set x = long %}",
+            "{% set x = {'a': x, 'b': x} %}",
+            "{{ x }}",
+        ),
+        doubled(
+            "{% set x = 'x' %}",
+            "{% set x %}{{ x }}{{ x }}{% endset %}",
+            "{{ x }}",
+        ),
+        doubled(
+            "{% set x = long %}",
+            "{% set x = x|replace('', x) %}",
+            "{{ x }}",
+        ),
+        doubled(
+            "{% set x = long %}",
+            "{% set x = [x, x]|join(x) %}",
+            "{{ x }}",
+        ),
         doubled("{% set x = list %}", "{% set x = x[1:] %}", "{{ x }}"),
         "{{ [1]|slice(100000000) }}".to_owned(),
         "{{ 'x' * 100000000 }}".to_owned(),
@@ -159,28 +191,34 @@ pub fn known() -> Vec<String> {
             .to_owned(),
         "{% for a in list recursive %}{{ loop(list) }}{% endfor %}".to_owned(),
         "{% filter upper %}{% for a in list %}{{ long }}{% endfor %}{% endfilter %}".to_owned(),
-        // Allowed, and as slow as it gets.
-        "{% for a in list %}{% for b in list %}{{ long|title|truncate(1) }}{% endfor %}{% endfor %}"
-            .to_owned(),
-        "{% for a in list %}{% for b in list %}{% if map == deep or long in long %}{% endif %}\
-         {% endfor %}{% endfor %}"
-            .to_owned(),
-        "{% for a in list %}{% for b in list %}{{ (list ~ list ~ map ~ long)|truncate(1) }}\
-         {% endfor %}{% endfor %}"
-            .to_owned(),
-        "{% for a in list %}{% for b in list %}{{ long|replace('x', 'yy')|length }}{% endfor %}\
-         {% endfor %}"
-            .to_owned(),
         "{% extends 'layout.html' %}{% for a in list %}{% for b in list %}{{ long }}{{ map }}\
          {% endfor %}{% endfor %}"
             .to_owned(),
-        "{% extends 'layout.html' %}{% block heading %}{% for a in list %}{{ long }}raw{% endfor %}\
-         {% endblock %}"
-            .to_owned(),
-        format!("{}{{{{ x0 }}}}", (0..450).map(|n| {
-            format!("{{% set x{n} = long ~ long ~ long %}}")
-        }).collect::<String>()),
+        format!(
+            "{}{{{{ x0 }}}}",
+            (0..450)
+                .map(|n| { format!("{{% set x{n} = long ~ long ~ long %}}") })
+                .collect::<String>()
+        ),
     ]
+}
+
+/// Templates that are allowed and take as long as they can.
+#[must_use]
+pub fn slow() -> Vec<String> {
+    [
+        "{% for a in list %}{% for b in list %}{{ long|title|truncate(1) }}{% endfor %}{% endfor %}",
+        "{% for a in list %}{% for b in list %}{% if map == deep or long in long %}{% endif %}\
+         {% endfor %}{% endfor %}",
+        "{% for a in list %}{% for b in list %}{{ (list ~ list ~ map ~ long)|truncate(1) }}\
+         {% endfor %}{% endfor %}",
+        "{% for a in list %}{% for b in list %}{{ long|replace('x', 'yy')|length }}{% endfor %}\
+         {% endfor %}",
+        "{% extends 'layout.html' %}{% block heading %}{% for a in list %}{{ long }}raw{% endfor %}\
+         {% endblock %}",
+    ]
+    .map(str::to_owned)
+    .to_vec()
 }
 
 /// Data of an event, of nearly as many bytes as it may have.
@@ -216,8 +254,84 @@ pub fn data(rng: &mut impl Rng) -> Map<String, Value> {
     }
 }
 
+/// A template that is mostly allowed: it uses only what there is, and is short.
+pub fn allowed(rng: &mut impl Rng) -> String {
+    let value = |rng: &mut _| choose(rng, &["text", "long", "n", "a", "list[0]", "'x'"]);
+    let mut text = String::new();
+    for _ in 0..rng.random_range(1..4) {
+        for _ in 0..rng.random_range(0..4) {
+            text.push_str(choose(
+                rng,
+                &[
+                    "{% for a in list %}",
+                    "{% for a, c in b %}",
+                    "{% for a, c in map|items %}",
+                    "{% for a in [text, long, n] %}",
+                    "{% with a = long ~ text ~ n %}",
+                    "{% with facts = [[text, long], ['x', list]] %}",
+                    "{% if long == text or n in list or map == deep %}{% else %}",
+                ],
+            ));
+            text.push_str("raw ");
+        }
+        let mut open = Vec::new();
+        for tag in text.split("{% ").skip(1) {
+            match tag.split(' ').next() {
+                Some(word @ ("for" | "with" | "if")) => open.push(word.to_owned()),
+                Some(word) if word.starts_with("end") => drop(open.pop()),
+                _ => {}
+            }
+        }
+        for _ in 0..rng.random_range(1..5) {
+            text.push_str("{{ (");
+            text.push_str(value(rng));
+            for _ in 0..rng.random_range(0..8) {
+                text.push_str(choose(rng, &[" ~ ", " ~ ", " or ", " == "]));
+                text.push_str(value(rng));
+            }
+            text.push_str(")|string");
+            for _ in 0..rng.random_range(0..4) {
+                text.push('|');
+                text.push_str(choose(
+                    rng,
+                    &[
+                        "upper",
+                        "lower",
+                        "title",
+                        "capitalize",
+                        "trim",
+                        "escape",
+                        "truncate(9000)",
+                        "replace('x', 'yy')",
+                        "replace('', '-')",
+                        "default(long)",
+                        "when",
+                    ],
+                ));
+            }
+            text.push_str(" }}");
+            if rng.random_ratio(1, 3) {
+                text.push_str("{{ (map ~ list ~ deep)|length }}{{ list|join(', ') }}");
+            }
+        }
+        for tag in open.iter().rev() {
+            text.push_str("{% end");
+            text.push_str(tag);
+            text.push_str(" %}");
+        }
+    }
+    text
+}
+
+fn choose<'c>(rng: &mut impl Rng, choices: &[&'c str]) -> &'c str {
+    choices.choose(rng).copied().unwrap_or_default()
+}
+
 /// A template of at most so many bytes.
 pub fn template(rng: &mut impl Rng, bytes: usize) -> String {
+    if rng.random() {
+        return allowed(rng);
+    }
     let mut text = match rng.random_range(0..10) {
         0 => known().choose(rng).cloned().unwrap_or_default(),
         1 => {

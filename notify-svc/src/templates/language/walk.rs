@@ -36,11 +36,13 @@ pub(super) fn check(tree: &Stmt<'_>) -> Result<(), Refusal> {
     let Stmt::Template(template) = tree else {
         return Err(Refusal::new(1, "this is no template"));
     };
+    let is_extends = |statement: &Stmt<'_>| matches!(statement, Stmt::Extends(_));
     let mut walk = Walk {
         scopes: vec![Scope::new()],
         named: 0,
         loops: 0,
         in_block: false,
+        unseen: template.children.iter().any(is_extends),
     };
     // A layout runs the blocks after everything else.
     let (blocks, rest): (Vec<_>, Vec<_>) = template
@@ -53,7 +55,7 @@ pub(super) fn check(tree: &Stmt<'_>) -> Result<(), Refusal> {
             statement => walk.statement(statement)?,
         }
     }
-    walk.in_block = true;
+    (walk.in_block, walk.unseen) = (true, false);
     for statement in blocks {
         if let Stmt::Block(block) = statement {
             walk.inside(|walk| walk.statements(&block.body))?;
@@ -72,6 +74,9 @@ struct Walk<'t> {
     /// Loops around this place.
     loops: usize,
     in_block: bool,
+    /// Whether what is written here is thrown away: the limit of what a template writes does
+    /// not stop a loop then.
+    unseen: bool,
 }
 
 impl<'t> Walk<'t> {
@@ -163,6 +168,10 @@ impl<'t> Walk<'t> {
     }
 
     fn for_loop(&mut self, body: &'t ForLoop<'t>, line: u16) -> Result<(), Refusal> {
+        if self.unseen {
+            let message = "with extends, for stands inside a block: nothing else is written";
+            return refused(line, message);
+        }
         if body.recursive {
             return refused(
                 line,
@@ -203,6 +212,7 @@ impl<'t> Walk<'t> {
             named: 0,
             loops: self.loops,
             in_block: false,
+            unseen: self.unseen,
         };
         included
             .statements(&template.children)

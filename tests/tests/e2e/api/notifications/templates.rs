@@ -76,7 +76,11 @@ async fn what_does_not_render_is_refused_with_its_line() -> anyhow::Result<()> {
         ("subject", "{{ taskTitle", "line 1"),
         ("text", "one\n{{ taskTitel }}", "taskTitel"),
         ("html", "one\n{{ taskTitle | shout }}", "line 2"),
-        ("text", &deep, "at most 250 parts (task.assigned.txt, line 2)"),
+        (
+            "text",
+            &deep,
+            "at most 250 parts (task.assigned.txt, line 2)",
+        ),
         ("html", "{{ 'x' * 100000 }}", "multiplies numbers only"),
         ("text", "{% for a in range(9) %}{% endfor %}", "loop over"),
         ("subject", &"x".repeat(500), "500 characters"),
