@@ -168,6 +168,10 @@ impl fmt::Write for Bounded {
 }
 
 /// The filter `join`: the items of a list, or one field of each, with a text in between.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the engine hands arguments over"
+)]
 fn join(
     list: &Value,
     between: Option<Cow<'_, str>>,
@@ -210,7 +214,7 @@ fn truncate(text: Cow<'_, str>, length: Option<usize>) -> String {
         return text.into_owned();
     }
     let begin = text.chars().take(length.saturating_sub(1));
-    begin.chain(std::iter::once('…')).collect()
+    begin.chain(['…']).take(length).collect()
 }
 
 /// The filter `when`: a time for people. What is no time stays as it is.

@@ -118,6 +118,16 @@ fn with_template(source: &'static str) -> Templates {
 }
 
 #[test]
+fn what_came_with_slipway_takes_a_hundredth_of_the_fuel() {
+    let mut templates = Templates::built_in(URL);
+    templates.env.set_fuel(Some(FUEL / 100));
+    for (kind, data) in samples() {
+        templates.subject(kind, &data).unwrap();
+        templates.body(kind, &data, "ada").unwrap();
+    }
+}
+
+#[test]
 fn a_template_that_would_not_end_is_stopped() {
     let endless = "{% for a in list %}{% for b in list %}{% endfor %}{% endfor %}";
     let error = with_template(endless)

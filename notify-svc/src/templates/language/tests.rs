@@ -132,6 +132,10 @@ fn a_refusal_says_what_to_write_instead() {
             "extends takes only \"layout.html\"",
         ),
         (
+            "{% extends 'layout.html' %}{% for a in b %}{% endfor %}",
+            "for stands inside a block",
+        ),
+        (
             "{% if a %}{% extends 'layout.html' %}{% endif %}",
             "must not stand inside",
         ),

@@ -275,7 +275,6 @@ impl<'t> Walk<'t> {
         }
     }
 
-    #[expect(clippy::too_many_lines, reason = "one arm for each kind of expression")]
     fn value(&mut self, expr: &'t Expr<'t>) -> Result<Shape, Refusal> {
         let line = expr.span().start_line;
         match expr {
