@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use slipway_mesh::{
-    access::{ServiceTokens, Verifier},
+    access::{ServiceTokens, StreamLimits, Verifier},
     clock::SharedClock,
     grpc::Link,
 };
@@ -57,6 +57,7 @@ pub(crate) struct App {
     pub(crate) clock: SharedClock,
     pub(crate) deadline: Duration,
     pub(crate) stream: StreamConfig,
+    pub(crate) streams: StreamLimits,
 }
 
 impl App {
@@ -73,6 +74,7 @@ impl App {
             background,
             drain,
             clock,
+            streams,
         } = dependencies;
         let dead_letters =
             DeadLetterServiceClient::new(notify.clone()).max_decoding_message_size(MAX_ANSWER);
@@ -114,6 +116,7 @@ impl App {
             clock,
             deadline: config.request_deadline,
             stream: config.stream,
+            streams,
         }
     }
 

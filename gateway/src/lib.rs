@@ -24,9 +24,9 @@ mod sse;
 
 use std::{sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{Router, response::IntoResponse as _};
 use slipway_mesh::{
-    access::{ServiceTokens, Verifier},
+    access::{ServiceTokens, StreamLimits, Verifier},
     clock::SharedClock,
     grpc::Link,
     life::Background,
@@ -74,7 +74,7 @@ impl Default for StreamConfig {
             heartbeat: Duration::from_secs(15),
             retry: Duration::from_secs(2),
             reader_bound: 4096,
-            catch_up_page: 500,
+            catch_up_page: 50,
         }
     }
 }
@@ -101,6 +101,14 @@ pub struct Dependencies {
     pub drain: CancellationToken,
     /// The time.
     pub clock: SharedClock,
+    /// How many streams of activity are open.
+    pub streams: StreamLimits,
+}
+
+/// The answer to a request for which the process has no room, before anything of it is read.
+#[must_use]
+pub fn overloaded() -> axum::response::Response {
+    problem::Problem::from(slipway_mesh::error::Fault::overloaded()).into_response()
 }
 
 impl Config {

@@ -194,6 +194,17 @@ impl Fault {
         )
     }
 
+    /// There is no room for another request.
+    #[must_use]
+    pub fn overloaded() -> Self {
+        Self::new(
+            Kind::Unavailable,
+            "OVERLOADED",
+            "The server has too many requests at once. Try again in a moment.",
+        )
+        .retry_after(Duration::from_secs(1))
+    }
+
     /// A dependency is away. `cause` goes to the log, not to the client.
     pub fn unavailable(what: &str, cause: impl Display) -> Self {
         tracing::warn!(error = %cause, "{what} is unavailable");

@@ -5,13 +5,14 @@ use std::time::Duration;
 use slipway_mesh::{clock::SharedClock, life::Background, receipts::RECEIPT_TTL};
 
 use crate::{
-    identity::throttle::WINDOW,
+    identity::{quota::Hour, throttle::WINDOW},
     store::{StoreError, Stores},
 };
 
 const EVERY: Duration = Duration::from_secs(15 * 60);
 
-/// Deletes, now and then, the receipts and failed sign-ins that no longer count.
+/// Deletes, now and then, the receipts, failed sign-ins and counts of registrations that no
+/// longer count.
 pub(crate) fn purge(stores: Stores, clock: SharedClock, background: &Background) {
     background.spawn("purge", move |stop| {
         let (stores, clock) = (stores.clone(), SharedClock::clone(&clock));
@@ -33,5 +34,6 @@ async fn purge_once(stores: &Stores, clock: &SharedClock) -> Result<(), StoreErr
     let now = clock.now();
     let purge = stores.receipts.purge_receipts(now - RECEIPT_TTL).await;
     purge.map_err(StoreError)?;
-    stores.users.purge_failures(now - WINDOW).await
+    stores.users.purge_failures(now - WINDOW).await?;
+    stores.users.purge_registrations(Hour::of(now)).await
 }

@@ -3,7 +3,7 @@
 //! | to find | look in |
 //! | --- | --- |
 //! | a rule of the workflow | [`release`] (pure) |
-//! | what names, addresses, passwords may be; sign-in throttling | [`identity`] (pure) |
+//! | what names, addresses, passwords may be; how sign-ins and registrations are limited | [`identity`] (pure) |
 //! | how a command is carried out: load, decide, save, try again | [`commands`], [`accounts`] |
 //! | how a repeated request is recognised | [`slipway_mesh::receipts`] |
 //! | what is stored, and how | [`store`] |
@@ -36,7 +36,7 @@ use slipway_proto::{
 };
 use tonic::service::Routes;
 
-pub use accounts::{FirstAdmin, FirstAdminError, GeneratedPassword};
+pub use accounts::{FirstAdmin, FirstAdminError, GeneratedPassword, RegistrationRules};
 pub use store::Stores;
 
 use self::{accounts::Accounts, commands::Commands, identity::password::Hasher};
@@ -56,8 +56,8 @@ pub const SERVICES: &[&str] = &[
 pub struct Config {
     /// How long a token lasts.
     pub token_ttl: Duration,
-    /// Whether anybody may register as an admin: for demonstrations only.
-    pub allow_admin_registration: bool,
+    /// Who may register.
+    pub registration: RegistrationRules,
 }
 
 /// What the service is built from.
@@ -115,7 +115,7 @@ impl Config {
             health,
         } = dependencies;
         metrics::describe();
-        if self.allow_admin_registration {
+        if self.registration.anybody_as_admin {
             tracing::warn!("ANYBODY CAN REGISTER AS AN ADMIN: allow_admin_registration is on");
         }
         for service in SERVICES {
@@ -131,7 +131,7 @@ impl Config {
             issuer: Issuer::new(keys, self.token_ttl, Arc::clone(&clock)),
             clock: Arc::clone(&clock),
             wake: wake.clone(),
-            allow_admin_registration: self.allow_admin_registration,
+            registration: self.registration,
         });
         let generated_password = accounts.create_first_admin(first_admin).await?;
         let commands = Arc::new(Commands {

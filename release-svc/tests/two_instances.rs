@@ -5,6 +5,7 @@
 
 use std::{
     collections::BTreeSet,
+    num::NonZeroU32,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -14,9 +15,12 @@ use std::{
 
 use async_trait::async_trait;
 use futures::future::join_all;
-use release_svc::{Config, Dependencies, FirstAdmin, Stores};
+use release_svc::{
+    Config, Dependencies, FirstAdmin, RegistrationRules, Stores,
+    identity::{Email, NewPassword, Username},
+};
 use slipway_mesh::{
-    access::{AccessLayer, Keyring, Policies, ServiceSecret, Verifier},
+    access::{AccessLayer, Keyring, Policies, ServiceSecret, StreamLimits, Verifier},
     bus::{
         Bus, BusError, EmbeddedBus, Event, Record, SharedBus, Subscription, TopicSpec, Unpublished,
     },
@@ -34,9 +38,10 @@ use slipway_proto::{
         identity_service_client::IdentityServiceClient,
     },
     release::v1::{
-        AddTaskRequest, CompleteReleaseRequest, CreateReleaseRequest, GetReleaseRequest, NewTask,
-        Release, ReleaseStatus, StartTaskRequest, new_task::Assignee,
-        release_service_client::ReleaseServiceClient, task_service_client::TaskServiceClient,
+        AddTaskRequest, CompleteReleaseRequest, CreateReleaseRequest, GetReleaseRequest,
+        ListMyTasksRequest, ListReleasesRequest, NewTask, Release, ReleaseStatus, StartTaskRequest,
+        new_task::Assignee, release_service_client::ReleaseServiceClient,
+        task_service_client::TaskServiceClient,
     },
 };
 use tokio::sync::Barrier;
@@ -118,12 +123,16 @@ async fn instance(
     let verifier = Verifier::with_keys(keys.jwks(), ServiceSecret::random(), clock.clone());
     let config = Config {
         token_ttl: Duration::from_secs(3600),
-        allow_admin_registration: false,
+        registration: RegistrationRules {
+            open: true,
+            per_hour: NonZeroU32::new(1000).unwrap(),
+            anybody_as_admin: false,
+        },
     };
     let first_admin = FirstAdmin {
-        username: "admin".into(),
-        email: "admin@localhost".into(),
-        password: Some(PASSWORD.into()),
+        username: Username::new("admin").unwrap(),
+        email: Email::new("admin@localhost").unwrap(),
+        password: Some(NewPassword::new(PASSWORD, "admin", "admin@localhost").unwrap()),
     };
     let dependencies = Dependencies {
         stores,
@@ -135,7 +144,11 @@ async fn instance(
     };
     let service = config.build(first_admin, dependencies).await.unwrap();
     let policies = Policies::from_descriptor_set(DESCRIPTOR_SET).unwrap();
-    let access = AccessLayer::new(Arc::new(policies), Arc::new(verifier));
+    let access = AccessLayer::new(
+        Arc::new(policies),
+        Arc::new(verifier),
+        StreamLimits::new(100, 1000),
+    );
     Link::local(Surround::new(access).around(service.routes))
 }
 
@@ -278,6 +291,7 @@ on_each_backend!(
     completing_on_one_and_hotfixing_on_the_other_happen_in_one_of_the_two_orders
     one_idempotency_key_on_both_is_one_release
     names_are_resolved_without_regard_to_case_and_at_most_a_hundred
+    unknown_numbers_are_refused
     both_publish_what_either_committed_and_first_occurrences_are_in_order
     what_one_committed_the_other_leaves_to_it
 );
@@ -407,6 +421,36 @@ async fn names_are_resolved_without_regard_to_case_and_at_most_a_hundred(s: Setu
     let crowd = (0..101).map(|n| format!("user{n}")).collect();
     let fault = Fault::from(resolve(crowd).await.unwrap_err());
     assert_eq!(fault.fields[0].field, "usernames");
+}
+
+async fn unknown_numbers_are_refused(s: Setup) {
+    let register = RegisterRequest {
+        username: "eve".into(),
+        email: "eve@example.com".into(),
+        password: PASSWORD.into(),
+        role: 99,
+    };
+    let mut identity = IdentityServiceClient::new(s.instances[0].clone());
+    let registered = identity.register(s.admin.request(register)).await;
+    let releases = ListReleasesRequest {
+        status: 99,
+        ..ListReleasesRequest::default()
+    };
+    let releases = s.releases(0).list_releases(s.admin.request(releases)).await;
+    let tasks = ListMyTasksRequest {
+        status: 99,
+        ..ListMyTasksRequest::default()
+    };
+    let tasks = s.tasks(0).list_my_tasks(s.developer.request(tasks)).await;
+    for (field, refused) in [
+        ("role", registered.map(|_| ())),
+        ("status", releases.map(|_| ())),
+        ("status", tasks.map(|_| ())),
+    ] {
+        let fault = Fault::from(refused.unwrap_err());
+        assert_eq!(fault.code, "INVALID_ARGUMENT");
+        assert_eq!(fault.fields[0].field, field);
+    }
 }
 
 async fn both_publish_what_either_committed_and_first_occurrences_are_in_order(s: Setup) {

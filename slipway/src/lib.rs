@@ -18,7 +18,7 @@ use std::{
 };
 
 use clap::Parser as _;
-use slipway_mesh::telemetry::logs;
+use slipway_mesh::{life, telemetry::logs};
 
 use crate::{
     cli::{Cli, Command, ConfigCommand, Role},
@@ -100,6 +100,7 @@ fn serve(role: Role, layers: &Layers, ready_file: Option<PathBuf>) -> anyhow::Re
     let settings = layers.settings(Some(role))?;
     let filter = logs::parse_filter(&settings.log).map_err(UsageError)?;
     logs::init(filter, settings.log_format);
+    life::make_files_private();
     block_on(wiring::run(role, settings, ready_file))?
 }
 

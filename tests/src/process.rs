@@ -40,6 +40,8 @@ pub struct Options {
     pub env: Vec<(String, String)>,
     /// What of the usual environment is to be left out.
     pub without: Vec<String>,
+    /// How many files it may have open; `None`: as many as this process.
+    pub open_files: Option<u32>,
 }
 
 impl Options {
@@ -222,7 +224,15 @@ pub async fn run(dir: &Path, options: &Options) -> anyhow::Result<(ExitStatus, S
 
 /// The program, on ports the system chooses and with nothing of this environment.
 fn command(dir: &Path, options: &Options) -> Command {
-    let mut command = Command::new(program());
+    let mut command = match options.open_files {
+        None => Command::new(program()),
+        Some(limit) => {
+            let mut shell = Command::new("/bin/sh");
+            let script = format!("ulimit -n {limit} && exec \"$0\" \"$@\"");
+            shell.arg("-c").arg(script).arg(program());
+            shell
+        }
+    };
     command
         .args(&options.args)
         .current_dir(dir)
@@ -233,6 +243,8 @@ fn command(dir: &Path, options: &Options) -> Command {
         .env("SLIPWAY_GRPC_ADDR", "127.0.0.1:0")
         .env("SLIPWAY_OPS_ADDR", "127.0.0.1:0")
         .env("SLIPWAY_ADMIN_PASSWORD", ADMIN_PASSWORD)
+        // All developers of all tests register from this machine.
+        .env("SLIPWAY_REGISTRATION_RATE", "1000000")
         .envs(options.env.iter().cloned())
         .kill_on_drop(true);
     for name in &options.without {

@@ -1,13 +1,16 @@
 //! Developers and releases to test with.
 
 use anyhow::Context as _;
-use futures::future::try_join_all;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde_json::{Value, json};
 
 use crate::{ADMIN_PASSWORD, Client, Process};
 
 /// Every developer's password.
 pub const PASSWORD: &str = "a password for tests";
+
+/// Registrations on their way at the same time.
+const AT_ONCE: usize = 16;
 
 /// An admin and some developers, signed in.
 pub struct Team {
@@ -31,10 +34,15 @@ impl Team {
     /// # Errors
     /// If that fails.
     pub async fn at(client: &Client, count: usize) -> anyhow::Result<Self> {
-        let register = (0..count).map(|n| register(client, format!("dev-{n}")));
+        // The server has so many registrations wait, and refuses more.
+        let names = stream::iter(0..count).map(|n| format!("dev-{n}"));
+        let developers = names
+            .map(|name| register(client, name))
+            .buffered(AT_ONCE)
+            .try_collect();
         Ok(Self {
             admin: client.login("admin", ADMIN_PASSWORD).await?,
-            developers: try_join_all(register).await?,
+            developers: developers.await?,
         })
     }
 

@@ -8,7 +8,7 @@ use chat_svc::{
 };
 use futures::StreamExt as _;
 use slipway_mesh::{
-    access::{AccessLayer, Issuer, Keyring, Policies, Role, ServiceSecret, Verifier},
+    access::{AccessLayer, Issuer, Keyring, Policies, Role, ServiceSecret, StreamLimits, Verifier},
     bus::{Bus as _, EmbeddedBus, SharedBus, TopicSpec},
     clock::{SharedClock, SystemClock},
     error::Fault,
@@ -74,7 +74,11 @@ impl Chat {
         let keys = Arc::new(Keyring::ephemeral());
         let verifier = Verifier::with_keys(keys.jwks(), ServiceSecret::random(), clock.clone());
         let policies = Arc::new(Policies::from_descriptor_set(DESCRIPTOR_SET).unwrap());
-        let surround = Surround::new(AccessLayer::new(policies, Arc::new(verifier)));
+        let surround = Surround::new(AccessLayer::new(
+            policies,
+            Arc::new(verifier),
+            StreamLimits::new(100, 1000),
+        ));
         let releases = Arc::new(FakeReleases::default());
         let release = Link::local(surround.around(releases.routes()));
         let bus = EmbeddedBus::open(&dir.path().join("bus.db"), clock.clone()).unwrap();

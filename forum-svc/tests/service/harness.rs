@@ -11,8 +11,8 @@ use forum_svc::{Dependencies, Stores};
 use jiff::SignedDuration;
 use slipway_mesh::{
     access::{
-        AccessLayer, Issuer, Keyring, Policies, Role, ServiceSecret, ServiceTokens, Verifier,
-        principal,
+        AccessLayer, Issuer, Keyring, Policies, Role, ServiceSecret, ServiceTokens, StreamLimits,
+        Verifier, principal,
     },
     bus::{Bus as _, EmbeddedBus, Event, SharedBus, TopicSpec},
     clock::{Clock as _, ManualClock, SystemClock},
@@ -203,7 +203,11 @@ impl Forum {
         let secret = ServiceSecret::random();
         let verifier = Verifier::with_keys(keys.jwks(), secret.clone(), clock.clone());
         let policies = Policies::from_descriptor_set(DESCRIPTOR_SET).unwrap();
-        let access = AccessLayer::new(Arc::new(policies), Arc::new(verifier));
+        let access = AccessLayer::new(
+            Arc::new(policies),
+            Arc::new(verifier),
+            StreamLimits::new(100, 1000),
+        );
         let surround = Surround::new(access);
         let release = Arc::new(Release::default());
         let release_routes = Routes::new(TaskServiceServer::from_arc(Arc::clone(&release)))

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::Bytes;
 use slipway_proto::notify::v1;
 
 use crate::model::{ActivityEntry, Id, Malformed};
@@ -79,14 +79,4 @@ impl From<Goodbye> for Bytes {
             Goodbye::TokenExpired => b"event: goodbye\ndata: {\"reason\":\"token_expired\"}\n\n",
         })
     }
-}
-
-/// Several frames as one piece.
-pub(super) fn join(frames: &[Frame]) -> Bytes {
-    let size = frames.iter().map(|frame| frame.bytes.len()).sum();
-    let mut joined = BytesMut::with_capacity(size);
-    for frame in frames {
-        joined.put_slice(&frame.bytes);
-    }
-    joined.freeze()
 }

@@ -8,7 +8,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use futures::{Stream, stream};
-use slipway_mesh::{error::Fault, grpc::Outbound, telemetry::TraceContext};
+use slipway_mesh::{access::OpenStream, error::Fault, grpc::Outbound, telemetry::TraceContext};
 use slipway_proto::notify::v1::{ActivityServiceListRequest, ActivityServiceListResponse};
 use tokio::{
     sync::broadcast::{Receiver, error::RecvError},
@@ -28,6 +28,9 @@ use crate::{
     sse::KEEP_ALIVE,
 };
 
+/// Bytes of missed entries that are sent at once, and one entry more.
+const MAX_PIECE: usize = 32 * 1024;
+
 /// One client of the stream. It is small: there may be 20,000 of them.
 pub(crate) struct Session {
     app: AppState,
@@ -44,6 +47,7 @@ pub(crate) struct Session {
     expires: Instant,
     /// Whether the goodbye has been said.
     over: bool,
+    _open: OpenStream,
     _connected: Connected,
 }
 
@@ -63,6 +67,7 @@ impl Session {
         after: Option<u64>,
         filter: Filter,
     ) -> Result<Self, Fault> {
+        let open = app.streams.open(Some(&caller.principal))?;
         let (live, head) = app.hub.listen()?;
         let left = caller.principal.expires_at.duration_since(app.clock.now());
         let mut session = Self {
@@ -75,6 +80,7 @@ impl Session {
             over: false,
             filter,
             app,
+            _open: open,
             _connected: Connected::new(),
         };
         if let Some(after) = after {
@@ -174,23 +180,36 @@ impl Session {
         }
     }
 
-    /// Renders a page of what was missed, and remembers where the next one begins.
+    /// Renders a page of what was missed, and remembers where the next one begins: a client
+    /// that does not read what it is sent holds no more than one piece.
     fn take(&mut self, page: ActivityServiceListResponse) -> Bytes {
-        let mut frames = Vec::with_capacity(page.entries.len());
+        let mut piece = BytesMut::new();
+        let mut left = false;
         for entry in page.entries {
+            if piece.len() >= MAX_PIECE {
+                left = true;
+                break;
+            }
             self.position = entry.sequence;
             match Frame::try_from(entry) {
-                Ok(frame) => frames.push(frame),
+                Ok(frame) => piece.extend_from_slice(&frame.bytes),
                 // What follows must not wait behind it.
                 Err(error) => tracing::error!(%error, "an entry was left out"),
             }
         }
-        if page.next_page_token.is_empty() {
+        if !left && page.next_page_token.is_empty() {
             self.missed = None;
         } else if let Some(missed) = &mut self.missed {
-            missed.request.page_token = page.next_page_token;
+            // What is left is fetched again: a cursor leads behind the whole page.
+            missed.request.page_token = match left {
+                true => String::new(),
+                false => page.next_page_token,
+            };
+            if left {
+                missed.request.after = self.position;
+            }
         }
-        frame::join(&frames)
+        piece.freeze()
     }
 }
 

@@ -11,7 +11,7 @@ use http::{
 use slipway_mesh::{
     access::{Principal, bearer},
     error::{Fault, Kind},
-    grpc::{IDEMPOTENCY_KEY, Outbound},
+    grpc::{ForwardedClient, IDEMPOTENCY_KEY, Outbound},
 };
 
 use crate::{
@@ -100,7 +100,10 @@ fn outbound(parts: &Parts, app: &App, token: Option<String>) -> Result<Outbound,
         token,
         deadline: Some(app.deadline),
         idempotency_key: idempotency_key(&parts.method, &parts.headers)?,
-        client_address: peer.map(|ConnectInfo(peer)| peer.ip().to_canonical().to_string()),
+        client: peer.map(|ConnectInfo(peer)| ForwardedClient {
+            address: peer.ip().to_canonical(),
+            service_token: app.services.current(),
+        }),
     })
 }
 

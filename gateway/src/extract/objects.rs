@@ -1,18 +1,25 @@
-//! Structs are read from JSON objects only.
+//! Structs are read from JSON objects only, and enums from strings.
 //!
 //! What serde derives for a struct takes an array of the fields' values as well, at any
-//! depth: `{"filter": []}` would pass for a filter. [`Objects`] goes around a deserializer
-//! and everything that comes out of it, and refuses that.
+//! depth: `{"filter": []}` would pass for a filter. What it derives for an enum takes an
+//! object as well: `{"role": {"ADMIN": null}}` would pass for an admin. [`Objects`] goes
+//! around a deserializer and everything that comes out of it, and refuses that.
 
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    DeserializeSeed, Deserializer, EnumAccess, Error, IntoDeserializer as _, MapAccess, SeqAccess,
+    Visitor,
+};
 
 /// A deserializer, or a part of one, around which structs are objects.
 pub(super) struct Objects<T>(pub(super) T);
 
 /// The visitor of a struct: it has no `visit_seq`, so that an array is of the wrong type.
 struct Fields<V>(V);
+
+/// The visitor of an enum: it takes the name of a variant, and nothing with one in it.
+struct Variant<V>(V);
 
 /// Methods that hand the visitor on.
 macro_rules! hand_on {
@@ -82,11 +89,11 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Objects<D> {
 
     fn deserialize_enum<V: Visitor<'de>>(
         self,
-        name: &'static str,
-        variants: &'static [&'static str],
+        _name: &'static str,
+        _variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        self.0.deserialize_enum(name, variants, Objects(visitor))
+        self.0.deserialize_str(Variant(visitor))
     }
 
     fn is_human_readable(&self) -> bool {
@@ -103,6 +110,18 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Fields<V> {
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<V::Value, A::Error> {
         self.0.visit_map(Objects(map))
+    }
+}
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for Variant<V> {
+    type Value = V::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<V::Value, E> {
+        self.0.visit_enum(name.into_deserializer())
     }
 }
 

@@ -237,6 +237,13 @@ mod tests {
             "parts[0].colour",
             "must be RED or BLUE",
         );
+        for no_colour in [r#"{"RED": null}"#, "7", r#"["RED"]"#] {
+            refuses(
+                &format!(r#"{{"name": "a", "parts": [{{"size": 1, "colour": {no_colour}}}]}}"#),
+                "parts[0].colour",
+                "must be a string",
+            );
+        }
     }
 
     #[test]

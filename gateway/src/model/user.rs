@@ -137,12 +137,15 @@ impl TryFrom<v1::Session> for Session {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Registration {
-    /// Of `a-z A-Z 0-9 . _ -`; unique without regard to case.
+    /// Of `a-z A-Z 0-9 . _ -`; unique without regard to case. Names that Slipway uses itself,
+    /// such as `system`, are nobody's.
     #[schema(min_length = 3, max_length = 40)]
     username: String,
     /// Unique without regard to case.
     #[schema(format = "email")]
     email: String,
+    /// Not blank, without control characters, neither the username nor the email address, and
+    /// not one of the most common passwords.
     #[schema(min_length = 8, max_length = 128, format = Password)]
     password: String,
     /// `DEVELOPER` if left out. `ADMIN` needs an admin's token.
@@ -189,7 +192,7 @@ impl TryFrom<Credentials> for v1::LoginRequest {
             }
         };
         // The service has one name for both, so what is said here would be said of it.
-        if !(1..=MAX_LOGIN).contains(&login.len()) {
+        if !(1..=MAX_LOGIN).contains(&login.trim().len()) {
             let message = format!("must have 1 to {MAX_LOGIN} characters");
             return Err(Fault::invalid_field(field, message));
         }

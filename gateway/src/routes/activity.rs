@@ -57,7 +57,8 @@ async fn list(
 /// `{"from": …, "to": …}`. After 15 s of silence there is a comment line. When the server
 /// ends the stream it says `event: goodbye` with `{"reason": "shutdown"}` or
 /// `{"reason": "token_expired"}`. A reader that cannot keep up is disconnected, and
-/// resumes. Before the first entry comes a block with `retry` and the `id` to resume from.
+/// resumes. Before the first entry comes a block with `retry` and the `id` to resume from. An
+/// account has 20 streams open at the same time, unless the operator sets another limit.
 #[utoipa::path(
     get,
     path = "/activity/stream",
@@ -76,6 +77,7 @@ async fn list(
         ),
         Checked,
         Protected,
+        (status = 429, description = "`TOO_MANY_STREAMS`: of this account"),
         Anywhere,
     ),
     security(("bearer" = []), ("cookie" = [])),

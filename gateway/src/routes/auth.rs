@@ -38,7 +38,9 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 
 /// Creates an account and signs it in.
 ///
-/// Anybody may create a DEVELOPER; an ADMIN is created by an ADMIN. Sets the cookie too.
+/// Anybody may create a DEVELOPER, unless registration is closed; an ADMIN is created by an
+/// ADMIN. Sets the cookie too. A repetition under the same key signs in to the account that
+/// was created, and is limited like every sign-in.
 #[utoipa::path(
     post,
     path = "/auth/register",
@@ -49,8 +51,13 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     responses(
         (status = 201, description = "Created and signed in", body = Session),
         WithBody,
-        (status = 403, description = "`ADMIN_REQUIRED`"),
+        (status = 403, description = "`ADMIN_REQUIRED`, `REGISTRATION_CLOSED`"),
         (status = 409, description = "`USERNAME_TAKEN`, `EMAIL_TAKEN`, `IDEMPOTENCY_KEY_REUSED`"),
+        (
+            status = 429,
+            description = "`TOO_MANY_REGISTRATIONS`: from one address within an hour, other than \
+                by an admin; `TOO_MANY_ATTEMPTS`: as when signing in; `TOO_BUSY`",
+        ),
         Anywhere,
     ),
     security((), ("bearer" = [])),
@@ -85,7 +92,9 @@ async fn register(
         ),
         (
             status = 429,
-            description = "`TOO_MANY_ATTEMPTS`: 10 failures in 15 minutes for a name or an address",
+            description = "`TOO_MANY_ATTEMPTS`: 10 failures in 15 minutes for a name, or 100 for an \
+                address, from which then only right passwords of accounts without failures are \
+                accepted; `TOO_BUSY`",
         ),
         Anywhere,
     ),

@@ -226,6 +226,10 @@ async fn what_accompanies_a_request_reaches_the_service() {
     assert_eq!(metadata("idempotency-key"), "key-1");
     assert_eq!(metadata("slipway-client-address"), "192.0.2.7");
     assert_eq!(
+        metadata("slipway-service-token"),
+        gateway.services.current()
+    );
+    assert_eq!(
         metadata("authorization"),
         format!("Bearer {}", gateway.token())
     );

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use axum::body::Body;
+use futures::StreamExt as _;
 use gateway::StreamConfig;
 use http::Method;
 use serde_json::json;
+use tower::ServiceExt as _;
 
-use crate::support::{Gateway, RELEASE, TTL};
+use crate::support::{Gateway, RELEASE, STREAMS_PER_USER, TTL};
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_begins_with_the_time_to_wait_before_coming_back() {
@@ -251,4 +254,44 @@ async fn settle() {
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_missed_comes_in_pieces_of_bounded_size() {
+    let gateway = Gateway::new();
+    gateway.log.grow_large(40, 10_000);
+    drop(gateway.stream("", None).await);
+    let request = gateway.request(Method::GET, "/activity/stream?after=0");
+    let response = gateway
+        .router
+        .clone()
+        .oneshot(request.body(Body::empty()).unwrap());
+    let mut body = response.await.unwrap().into_body().into_data_stream();
+    let (mut text, mut largest) = (String::new(), 0);
+    while text.matches("event: ").count() < 40 {
+        let piece = body.next().await.unwrap().unwrap();
+        largest = largest.max(piece.len());
+        text.push_str(std::str::from_utf8(&piece).unwrap());
+    }
+    // As much as fits into a piece, and the entry that was begun.
+    assert!(largest < 32 * 1024 + 11_000, "{largest}");
+    let numbers: Vec<u64> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("id: ")?.parse().ok())
+        .collect();
+    assert_eq!(numbers, (0..=40).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_has_so_many_streams_at_the_same_time() {
+    let gateway = Gateway::new();
+    let mut open = Vec::new();
+    for _ in 0..STREAMS_PER_USER {
+        open.push(gateway.stream("", None).await);
+    }
+    let answer = gateway.get("/activity/stream").await;
+    answer.problem(429, "TOO_MANY_STREAMS");
+    assert_eq!(answer.header("retry-after"), "1");
+    open.pop();
+    drop(gateway.stream("", None).await);
 }

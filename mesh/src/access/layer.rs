@@ -1,4 +1,5 @@
-//! The one layer that decides whether a call may pass.
+//! The one layer that decides whether a call may pass, and whether what it says of the
+//! client behind it is believed.
 
 use std::{
     future::Future,
@@ -12,22 +13,34 @@ use http::{HeaderMap, Request, Response, header::AUTHORIZATION};
 use tonic::{Status, body::Body};
 use tower::{Layer, Service};
 
-use super::{Policies, Principal, Role, TokenError, Verifier, policy::Rule};
-use crate::error::{Fault, Kind};
+use super::{
+    Policies, Principal, Role, StreamLimits, TokenError, Verifier, policy::Rule, streams::bounded,
+};
+use crate::{
+    error::{Fault, Kind},
+    grpc::{CLIENT_ADDRESS, SERVICE_TOKEN},
+};
 
 /// Puts the access check in front of a service. A call that passes carries its
-/// [`Principal`] in the request's extensions.
+/// [`Principal`] in the request's extensions. What a proxy says of its client reaches the
+/// service only if the call also shows a service's token ([`SERVICE_TOKEN`]).
 #[derive(Clone)]
 pub struct AccessLayer {
     policies: Arc<Policies>,
     verifier: Arc<Verifier>,
+    streams: StreamLimits,
 }
 
 impl AccessLayer {
-    /// Checks calls against `policies`, tokens with `verifier`.
+    /// Checks calls against `policies`, tokens with `verifier`, and bounds answers that are
+    /// streams by `streams`.
     #[must_use]
-    pub fn new(policies: Arc<Policies>, verifier: Arc<Verifier>) -> Self {
-        Self { policies, verifier }
+    pub fn new(policies: Arc<Policies>, verifier: Arc<Verifier>, streams: StreamLimits) -> Self {
+        Self {
+            policies,
+            verifier,
+            streams,
+        }
     }
 
     async fn admit(
@@ -56,6 +69,22 @@ impl AccessLayer {
                 "UNKNOWN_METHOD",
                 "There is no such method.",
             )),
+        }
+    }
+
+    /// Removes what only another process of the mesh may say, unless one says it.
+    async fn strip_unproven(&self, headers: &mut HeaderMap) {
+        let token = headers.remove(SERVICE_TOKEN);
+        if !headers.contains_key(CLIENT_ADDRESS) {
+            return;
+        }
+        let token = token.as_ref().and_then(|token| token.to_str().ok());
+        let proven = match token {
+            Some(token) => self.verifier.verify(token).await.ok(),
+            None => None,
+        };
+        if proven.is_none_or(|principal| principal.role != Role::Service) {
+            headers.remove(CLIENT_ADDRESS);
         }
     }
 
@@ -110,7 +139,9 @@ impl From<TokenError> for Fault {
     fn from(error: TokenError) -> Self {
         let detail = error.to_string();
         match error {
-            TokenError::Invalid => Fault::new(Kind::Unauthenticated, "INVALID_TOKEN", detail),
+            TokenError::Invalid | TokenError::NotYetValid => {
+                Fault::new(Kind::Unauthenticated, "INVALID_TOKEN", detail)
+            }
             TokenError::Expired => Fault::new(Kind::Unauthenticated, "TOKEN_EXPIRED", detail),
             TokenError::KeysUnavailable => Fault::new(Kind::Unavailable, "UNAVAILABLE", detail)
                 .retry_after(Duration::from_secs(1)),
@@ -154,15 +185,107 @@ where
         let mut inner = std::mem::replace(&mut self.inner, ready);
         let layer = self.layer.clone();
         Box::pin(async move {
-            match layer.admit(request.uri().path(), request.headers()).await {
-                Ok(principal) => {
-                    if let Some(principal) = principal {
-                        request.extensions_mut().insert(principal);
-                    }
-                    inner.call(request).await
+            layer.strip_unproven(request.headers_mut()).await;
+            let path = request.uri().path();
+            let principal = match layer.admit(path, request.headers()).await {
+                Ok(principal) => principal,
+                Err(fault) => return Ok(Status::from(fault).into_http()),
+            };
+            if let Some(principal) = &principal {
+                request.extensions_mut().insert(Arc::clone(principal));
+            }
+            if !layer.policies.streams(request.uri().path()) {
+                return inner.call(request).await;
+            }
+            let principal = principal.as_deref();
+            match layer.streams.open(principal) {
+                Ok(open) => {
+                    let response = inner.call(request).await?;
+                    Ok(bounded(response, open, principal, layer.verifier.now()))
                 }
                 Err(fault) => Ok(Status::from(fault).into_http()),
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use jiff::Timestamp;
+    use tower::{ServiceExt as _, service_fn};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{
+        access::{Issuer, Keyring, ServiceSecret, ServiceTokens},
+        clock::{ManualClock, SharedClock},
+    };
+
+    const TTL: Duration = Duration::from_secs(60);
+    const ADDRESS: &str = "192.0.2.1";
+
+    /// What of the metadata about the client reaches the service.
+    async fn passed(layer: &AccessLayer, metadata: &[(&str, &str)]) -> Vec<(String, String)> {
+        let service = layer.layer(service_fn(|request: Request<Body>| async move {
+            let mut response = Response::new(Body::empty());
+            *response.headers_mut() = request.headers().clone();
+            Ok::<_, Infallible>(response)
+        }));
+        let mut request = Request::builder().uri("/slipway.identity.v1.IdentityService/Login");
+        for (name, value) in metadata {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Body::empty()).unwrap();
+        let response = service.oneshot(request).await.unwrap();
+        let headers = response.headers().iter();
+        headers
+            .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
+            .filter(|(name, _)| name.starts_with("slipway-"))
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn a_clients_address_is_believed_only_with_a_services_token() {
+        let clock: SharedClock = Arc::new(ManualClock::at(Timestamp::now()));
+        let keys = Arc::new(Keyring::ephemeral());
+        let secret = ServiceSecret::random();
+        let policies = Policies::from_descriptor_set(slipway_proto::DESCRIPTOR_SET).unwrap();
+        let verifier = Verifier::with_keys(keys.jwks(), secret.clone(), clock.clone());
+        let layer = AccessLayer::new(Arc::new(policies), Arc::new(verifier));
+        let gateway = ServiceTokens::new(secret, "gateway", clock.clone()).current();
+        let stranger = ServiceTokens::new(ServiceSecret::random(), "gateway", clock.clone());
+        let issuer = Issuer::new(keys, TTL, clock);
+        let admin = issuer.issue(Uuid::now_v7(), "admin", Role::Admin);
+        let admin = admin.unwrap().text;
+
+        let address = (CLIENT_ADDRESS, ADDRESS);
+        let believed = [(CLIENT_ADDRESS.to_owned(), ADDRESS.to_owned())];
+        assert_eq!(
+            passed(&layer, &[address, (SERVICE_TOKEN, &gateway)]).await,
+            believed
+        );
+        let bearer = format!("Bearer {admin}");
+        let users_call = [
+            address,
+            (SERVICE_TOKEN, &*gateway),
+            ("authorization", &*bearer),
+        ];
+        assert_eq!(passed(&layer, &users_call).await, believed);
+        for unproven in [
+            vec![address],
+            vec![address, ("authorization", &*bearer)],
+            vec![address, (SERVICE_TOKEN, &*admin)],
+            vec![address, (SERVICE_TOKEN, &*stranger.current())],
+            vec![address, (SERVICE_TOKEN, "")],
+            vec![
+                address,
+                (SERVICE_TOKEN, "x.y.z"),
+                (SERVICE_TOKEN, &*gateway),
+            ],
+        ] {
+            assert_eq!(passed(&layer, &unproven).await, [], "{unproven:?}");
+        }
     }
 }

@@ -32,7 +32,13 @@ pub enum Rule {
 /// The rules of all methods.
 #[derive(Debug)]
 pub struct Policies {
-    by_path: HashMap<String, Rule>,
+    by_path: HashMap<String, Method>,
+}
+
+#[derive(Debug)]
+struct Method {
+    rule: Rule,
+    streams: bool,
 }
 
 /// The contracts cannot be read: a fault of the build, not of a request.
@@ -54,7 +60,10 @@ impl Policies {
         let by_path = pool
             .services()
             .flat_map(|service| service.methods().collect::<Vec<_>>())
-            .map(|method| (path(&method), declared(&method, &option)))
+            .map(|method| {
+                let (rule, streams) = (declared(&method, &option), method.is_server_streaming());
+                (path(&method), Method { rule, streams })
+            })
             .collect();
         Ok(Self { by_path })
     }
@@ -62,18 +71,31 @@ impl Policies {
     /// The rule for a request path such as `/slipway.release.v1.TaskService/StartTask`.
     #[must_use]
     pub fn rule(&self, path: &str) -> &Rule {
-        if OPEN_SERVICES.iter().any(|open| path.starts_with(open)) {
+        if is_open(path) {
             return &Rule::Public;
         }
-        self.by_path.get(path).unwrap_or(&Rule::Unknown)
+        self.by_path
+            .get(path)
+            .map_or(&Rule::Unknown, |method| &method.rule)
+    }
+
+    /// Whether the answer at a request path may be a stream. The services that serve the
+    /// infrastructure have some.
+    #[must_use]
+    pub fn streams(&self, path: &str) -> bool {
+        is_open(path) || self.by_path.get(path).is_some_and(|method| method.streams)
     }
 
     /// Every method's path and rule.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Rule)> {
         self.by_path
             .iter()
-            .map(|(path, rule)| (path.as_str(), rule))
+            .map(|(path, method)| (path.as_str(), &method.rule))
     }
+}
+
+fn is_open(path: &str) -> bool {
+    OPEN_SERVICES.iter().any(|open| path.starts_with(open))
 }
 
 fn path(method: &MethodDescriptor) -> String {

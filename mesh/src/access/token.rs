@@ -20,6 +20,9 @@ pub(super) struct Claims {
     pub(super) role: Role,
     pub(super) iat: i64,
     pub(super) exp: i64,
+    /// Before this time it is not valid. We issue none; other issuers of the key may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) nbf: Option<i64>,
     pub(super) jti: Uuid,
     pub(super) iss: String,
     pub(super) aud: String,
@@ -40,6 +43,7 @@ impl Claims {
             role,
             iat: now,
             exp: now.saturating_add(i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX)),
+            nbf: None,
             jti: Uuid::now_v7(),
             iss: ISSUER.to_owned(),
             aud: AUDIENCE.to_owned(),
@@ -100,7 +104,8 @@ pub(super) fn validation(algorithm: Algorithm) -> Validation {
     validation.set_issuer(&[ISSUER]);
     validation.set_audience(&[AUDIENCE]);
     validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-    // Expiry is checked against our own clock, at every use.
+    // `exp` is checked against our own clock, at every use, and so is `nbf`.
     validation.validate_exp = false;
+    validation.validate_nbf = false;
     validation
 }

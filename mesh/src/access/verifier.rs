@@ -42,6 +42,9 @@ pub enum TokenError {
     /// It is no token of ours: garbled, forged, of another issuer, algorithm or key.
     #[error("The token is not valid.")]
     Invalid,
+    /// Its `nbf` is in the future.
+    #[error("The token is not valid yet.")]
+    NotYetValid,
     /// It was valid once.
     #[error("The token has expired. Sign in again.")]
     Expired,
@@ -114,6 +117,10 @@ impl Verifier {
             return self.unless_expired(principal);
         }
         let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Invalid)?;
+        // `crit` names extensions that a verifier must understand; we understand none.
+        if header.crit.is_some() {
+            return Err(TokenError::Invalid);
+        }
         let kid = header.kid.ok_or(TokenError::Invalid)?;
         let claims = if kid == service::KID {
             self.services.verify(token)?
@@ -127,6 +134,13 @@ impl Verifier {
         if (kid == service::KID) != (claims.role == Role::Service) {
             return Err(TokenError::Invalid);
         }
+        // Checked once: a remembered token stays valid until it expires.
+        if claims
+            .nbf
+            .is_some_and(|nbf| nbf > self.clock.now().as_second())
+        {
+            return Err(TokenError::NotYetValid);
+        }
         let principal = self.unless_expired(Arc::new(Principal {
             user_id: claims.sub,
             username: claims.username,
@@ -135,6 +149,11 @@ impl Verifier {
         }))?;
         self.cache.insert(token.to_owned(), Arc::clone(&principal));
         Ok(principal)
+    }
+
+    /// The time by which it judges.
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     fn unless_expired(&self, principal: Arc<Principal>) -> Result<Arc<Principal>, TokenError> {

@@ -19,7 +19,7 @@ use tonic::{Status, body::Body};
 use tower::{Layer, Service};
 use tracing::Instrument as _;
 
-use super::deadline::Deadline;
+use super::{deadline::Deadline, method};
 use crate::{
     error::Fault,
     telemetry::{TraceContext, metrics as m, trace::TRACEPARENT},
@@ -119,7 +119,7 @@ where
                 .get(TRACEPARENT)
                 .and_then(|value| value.to_str().ok()),
         );
-        let method = request.uri().path().to_owned();
+        let method = method::label(request.uri().path());
         let deadline = Deadline::of(request.headers());
         let span = tracing::info_span!("rpc", method, trace_id = trace.trace_id());
         let work = async move {
@@ -144,11 +144,10 @@ where
     }
 }
 
-fn record(method: String, started: Instant, response: &Response<Body>) {
+fn record(method: &'static str, started: Instant, response: &Response<Body>) {
     let code =
         Status::from_header_map(response.headers()).map_or(tonic::Code::Ok, |status| status.code());
-    metrics::counter!(m::RPC_CALLS, "method" => method.clone(), "code" => format!("{code:?}"))
-        .increment(1);
+    metrics::counter!(m::RPC_CALLS, "method" => method, "code" => format!("{code:?}")).increment(1);
     metrics::histogram!(m::RPC_SECONDS, "method" => method).record(started.elapsed());
 }
 

@@ -1,5 +1,5 @@
-//! Which methods have no effect and may be tried again, by their contracts' own word:
-//! `option idempotency_level = NO_SIDE_EFFECTS`.
+//! The methods there are. Which of them have no effect and may be tried again is declared in
+//! the contracts: `option idempotency_level = NO_SIDE_EFFECTS`.
 
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -20,6 +20,18 @@ pub(super) enum Method {
     Command,
 }
 
+/// Methods of the infrastructure, which our contracts do not declare.
+const INFRASTRUCTURE: &[&str] = &[
+    "/grpc.health.v1.Health/Check",
+    "/grpc.health.v1.Health/List",
+    "/grpc.health.v1.Health/Watch",
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+];
+
+/// The label of every path at which there is no method.
+const UNKNOWN: &str = "unknown";
+
 static BY_PATH: LazyLock<HashMap<String, Method>> = LazyLock::new(|| {
     let pool = DescriptorPool::decode(DESCRIPTOR_SET).expect("a test reads the contracts");
     pool.services()
@@ -34,6 +46,14 @@ impl Method {
     pub(super) fn at(path: &str) -> Self {
         BY_PATH.get(path).copied().unwrap_or(Self::Command)
     }
+}
+
+/// What a request path is called in metrics and logs. Anybody can make up paths without end,
+/// so what is no method has one name for all.
+pub(super) fn label(path: &str) -> &'static str {
+    let declared = BY_PATH.get_key_value(path).map(|(path, _)| path.as_str());
+    let infrastructure = || INFRASTRUCTURE.iter().copied().find(|known| *known == path);
+    declared.or_else(infrastructure).unwrap_or(UNKNOWN)
 }
 
 fn path(method: &MethodDescriptor) -> String {
@@ -69,6 +89,24 @@ mod tests {
             let name = path.rsplit('/').next().unwrap();
             let reads = VERBS.iter().any(|verb| name.starts_with(verb));
             assert_eq!(*method != Method::Command, reads, "{path} is {method:?}");
+        }
+    }
+
+    #[test]
+    fn made_up_paths_have_one_label() {
+        let known = "/slipway.release.v1.TaskService/StartTask";
+        assert_eq!(label(known), known);
+        assert_eq!(
+            label("/grpc.health.v1.Health/Check"),
+            "/grpc.health.v1.Health/Check"
+        );
+        for path in [
+            "/grpc.health.v1.Health/Chuck",
+            "/slipway.release.v1.TaskService/",
+            "/",
+            "*",
+        ] {
+            assert_eq!(label(path), UNKNOWN);
         }
     }
 

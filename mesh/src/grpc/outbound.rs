@@ -1,6 +1,6 @@
 //! What accompanies a call to a service.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use http::header::AUTHORIZATION;
 use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
@@ -18,15 +18,29 @@ pub struct Outbound {
     pub deadline: Option<Duration>,
     /// The client's idempotency key.
     pub idempotency_key: Option<String>,
+    /// The client behind the gateway.
+    pub client: Option<ForwardedClient>,
+}
+
+/// What the gateway says of the client that it forwards a call of.
+#[derive(Clone)]
+pub struct ForwardedClient {
     /// The client's network address.
-    pub client_address: Option<String>,
+    pub address: IpAddr,
+    /// The gateway's own token: a service believes the address because of it.
+    pub service_token: String,
 }
 
 /// Metadata with the key under which a client may repeat a command safely.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
-/// Metadata with the address of the client behind the gateway.
+/// Metadata with the address of the client behind the gateway. The access layer removes it
+/// from a call that does not show a service's token as [`SERVICE_TOKEN`].
 pub const CLIENT_ADDRESS: &str = "slipway-client-address";
+
+/// Metadata with the token of the service that forwards a call, beside the user's own token
+/// in `authorization`. The access layer removes it: no handler sees it.
+pub const SERVICE_TOKEN: &str = "slipway-service-token";
 
 impl Outbound {
     /// On behalf of the bearer of `token`.
@@ -56,10 +70,16 @@ impl Outbound {
             request.set_timeout(deadline);
         }
         let bearer = self.token.as_ref().map(|token| format!("Bearer {token}"));
+        let address = self
+            .client
+            .as_ref()
+            .map(|client| client.address.to_string());
+        let service_token = self.client.as_ref().map(|client| &*client.service_token);
         let entries = [
             (AUTHORIZATION.as_str(), bearer.as_deref()),
             (IDEMPOTENCY_KEY, self.idempotency_key.as_deref()),
-            (CLIENT_ADDRESS, self.client_address.as_deref()),
+            (CLIENT_ADDRESS, address.as_deref()),
+            (SERVICE_TOKEN, service_token),
         ];
         for (name, value) in entries {
             // What is not a metadata value cannot have been a token or a key of ours.

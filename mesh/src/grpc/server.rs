@@ -3,10 +3,9 @@
 use std::{convert::Infallible, time::Duration};
 
 use slipway_proto::DESCRIPTOR_SET;
-use tokio::{net::TcpListener, time::Instant};
-use tokio_stream::wrappers::TcpListenerStream;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tonic::{body::Body, service::Routes, transport::Server};
+use tonic::{Status, body::Body, service::Routes};
 use tonic_health::{ServingStatus, server::HealthReporter};
 use tower::{Layer as _, ServiceExt, util::BoxCloneSyncService};
 
@@ -15,7 +14,11 @@ use super::{
     link::Surrounded,
     tls::ServerTls,
 };
-use crate::access::AccessLayer;
+use crate::{
+    access::AccessLayer,
+    error::Fault,
+    http::{Connections, Protocol, Serving},
+};
 
 /// What surrounds every service: trace and deadline, then access.
 #[derive(Clone)]
@@ -147,47 +150,40 @@ impl GrpcServer {
 
     /// Serves until `shutdown`, then says NOT_SERVING, answers the calls in flight, and
     /// returns at the latest `drain` later.
-    ///
-    /// # Errors
-    /// If the listener fails.
     pub async fn serve(
         self,
         listener: TcpListener,
+        connections: Connections,
         shutdown: CancellationToken,
         drain: Duration,
-    ) -> Result<(), tonic::transport::Error> {
-        let Self {
-            routes,
-            surround,
-            health,
-            tls,
-        } = self;
-        let mut builder = Server::builder();
-        if let Some(ServerTls(tls)) = tls {
-            builder = builder.tls_config(tls)?;
-        }
-        let server = builder
-            .http2_keepalive_interval(Some(Duration::from_secs(20)))
-            .http2_keepalive_timeout(Some(Duration::from_secs(10)))
-            .layer(surround.call.clone())
-            .layer(surround.access.clone())
-            .add_routes(routes)
-            .serve_with_incoming_shutdown(
-                TcpListenerStream::new(listener),
-                shutdown.clone().cancelled_owned(),
-            );
-        let ended = async {
-            shutdown.cancelled().await;
-            let deadline = Instant::now() + drain;
-            health.report(|_| false).await;
-            let _ = tokio::time::timeout_at(deadline, surround.in_flight.none()).await;
-            health.close().await;
-            // Only streams whose clients do not read are left now.
-            tokio::time::sleep_until(deadline).await;
+    ) {
+        let service = self
+            .surround
+            .around(self.routes)
+            .map_request(|request: http::Request<axum::body::Body>| request.map(Body::new));
+        let serving = Serving {
+            name: "grpc",
+            protocol: Protocol::Grpc,
+            connections,
+            tls: self.tls.map(|ServerTls(acceptor)| acceptor),
+            overloaded,
+            drain,
         };
-        tokio::select! {
-            served = server => served,
-            () = ended => Ok(()),
-        }
+        let served = crate::http::serve(listener, service, serving, shutdown.clone());
+        let (health, in_flight) = (self.health, self.surround.in_flight);
+        let reported = async {
+            shutdown.cancelled().await;
+            health.report(|_| false).await;
+            in_flight.none().await;
+            health.close().await;
+        };
+        tokio::join!(served, async {
+            let _ = tokio::time::timeout(drain, reported).await;
+        });
     }
+}
+
+/// The answer to a call for which there is no room.
+fn overloaded() -> http::Response<axum::body::Body> {
+    Status::from(Fault::overloaded()).into_http()
 }

@@ -1,22 +1,19 @@
 //! TLS between services, from PEM files: who a process says it is, and whom it believes.
 
-use std::{fmt, io, sync::Arc, time::Duration};
+use std::{fmt, io, sync::Arc};
 
 use tokio::net::TcpStream;
 use tokio_rustls::{
-    TlsConnector,
+    TlsAcceptor, TlsConnector,
     client::TlsStream,
     rustls::{
-        ClientConfig, RootCertStore,
+        ClientConfig, RootCertStore, ServerConfig,
         crypto::{CryptoProvider, ring},
         pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
+        server::WebPkiClientVerifier,
         sign::CertifiedKey,
     },
 };
-use tonic::transport::{Certificate, ServerTlsConfig};
-
-/// Who has not introduced itself by then is let go.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why PEM texts cannot be used. Completes a sentence that begins with the file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,7 +39,6 @@ pub enum TlsError {
 #[derive(Clone)]
 pub struct Identity {
     certificates: Vec<CertificateDer<'static>>,
-    certificate_pem: Vec<u8>,
     key_pem: Vec<u8>,
 }
 
@@ -55,7 +51,7 @@ pub struct Authorities {
 
 /// How a server speaks TLS.
 #[derive(Clone)]
-pub struct ServerTls(pub(super) ServerTlsConfig);
+pub struct ServerTls(pub(super) TlsAcceptor);
 
 /// How a client does.
 #[derive(Clone)]
@@ -77,7 +73,6 @@ impl Identity {
     pub fn from_pem(certificate: &[u8], key: &[u8]) -> Result<Self, TlsError> {
         let identity = Self {
             certificates: certificates(certificate)?,
-            certificate_pem: certificate.to_vec(),
             key_pem: key.to_vec(),
         };
         let certified = CertifiedKey::from_der(
@@ -136,21 +131,30 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 impl ServerTls {
     /// A server that shows `identity`, and, with `clients`, takes only those who show a
     /// certificate of theirs.
-    #[must_use]
-    pub fn new(identity: &Identity, clients: Option<&Authorities>) -> Self {
-        let Identity {
-            certificate_pem,
-            key_pem,
-            ..
-        } = identity;
-        let shown = tonic::transport::Identity::from_pem(certificate_pem, key_pem);
-        let config = ServerTlsConfig::new()
-            .identity(shown)
-            .timeout(HANDSHAKE_TIMEOUT);
-        Self(match clients {
-            None => config,
-            Some(clients) => config.client_ca_root(Certificate::from_pem(&clients.pem)),
-        })
+    ///
+    /// # Errors
+    /// If the identity's key cannot sign, or no certificate of `clients` can be used.
+    pub fn new(identity: &Identity, clients: Option<&Authorities>) -> Result<Self, TlsError> {
+        let unusable = |error: tokio_rustls::rustls::Error| TlsError::Key(error.to_string());
+        let provider = Arc::new(ring::default_provider());
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(unusable)?;
+        let builder = match clients {
+            None => builder.with_no_client_auth(),
+            Some(clients) => {
+                let roots = Arc::clone(&clients.roots);
+                let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider).build();
+                let verifier =
+                    verifier.map_err(|error| TlsError::Certificate(error.to_string()))?;
+                builder.with_client_cert_verifier(verifier)
+            }
+        };
+        let mut config = builder
+            .with_single_cert(identity.certificates.clone(), identity.key()?)
+            .map_err(unusable)?;
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        Ok(Self(TlsAcceptor::from(Arc::new(config))))
     }
 }
 

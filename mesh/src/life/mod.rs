@@ -1,9 +1,11 @@
-//! The life of a process: background work, health, the ops port.
+//! The life of a process: background work, health, the ops port, the limit of open files.
 
 mod background;
+mod files;
 mod health;
 mod ops;
 
 pub use background::Background;
+pub use files::{files_for_clients, make_files_private};
 pub use health::{Check, Finding, Health, Need, Phase};
 pub use ops::ops_router;

@@ -1,12 +1,24 @@
 //! The metrics of this crate, and the recorder they go to.
 
+use std::time::Duration;
+
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio_util::sync::CancellationToken;
 
 /// gRPC calls served, by `method` and `code`.
 pub const RPC_CALLS: &str = "slipway_rpc_calls_total";
 /// Time a gRPC call took, by `method`.
 pub const RPC_SECONDS: &str = "slipway_rpc_duration_seconds";
+/// Open client connections, by `listener`: `http`, `grpc` or `ops`.
+pub const CONNECTIONS: &str = "slipway_connections";
+/// Client connections refused because all others were busy, by `listener`.
+pub const CONNECTIONS_REFUSED: &str = "slipway_connections_refused_total";
+/// Client connections closed before their client did, by `reason`: `idle` (to make room) or
+/// `silent` (no request came).
+pub const CONNECTIONS_CLOSED: &str = "slipway_connections_closed_total";
+/// Requests refused because too many were in flight, by `listener`.
+pub const REQUESTS_REFUSED: &str = "slipway_requests_refused_total";
 /// gRPC calls made to services in other processes, by `service` and `code`.
 pub const LINK_CALLS: &str = "slipway_link_calls_total";
 /// Further attempts of calls without an effect, by `service`.
@@ -45,7 +57,22 @@ const SECONDS: &[f64] = &[
 ];
 const SIZES: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
-/// Starts recording for this process; the handle renders what was recorded.
+/// How often the samples of histograms are summed up. Until then each is kept, so without it
+/// a process that nobody scrapes would grow with every request.
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// Sums up samples until `stop`.
+pub async fn upkeep(handle: PrometheusHandle, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(UPKEEP_EVERY) => handle.run_upkeep(),
+        }
+    }
+}
+
+/// Starts recording for this process; the handle renders what was recorded. [`upkeep`] has to
+/// run as long as it is recorded.
 ///
 /// # Errors
 /// If another recorder is there already.
@@ -64,6 +91,22 @@ fn describe() {
         RPC_SECONDS,
         Unit::Seconds,
         "Time a gRPC call took, by method"
+    );
+    describe_gauge!(
+        CONNECTIONS,
+        "Open client connections, by listener (http, grpc or ops)"
+    );
+    describe_counter!(
+        CONNECTIONS_REFUSED,
+        "Client connections refused because all others were busy, by listener"
+    );
+    describe_counter!(
+        CONNECTIONS_CLOSED,
+        "Client connections closed before their client did, by reason (idle: to make room; silent: no request came)"
+    );
+    describe_counter!(
+        REQUESTS_REFUSED,
+        "Requests refused because too many were in flight, by listener"
     );
     describe_counter!(
         LINK_CALLS,

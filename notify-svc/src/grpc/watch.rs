@@ -10,8 +10,9 @@ use futures::{
     StreamExt as _,
     stream::{self, BoxStream},
 };
+use prost::Message as _;
 use slipway_mesh::error::Fault;
-use slipway_proto::notify::v1::{ActivityGap, ActivityServiceWatchResponse};
+use slipway_proto::notify::v1::{self, ActivityGap, ActivityServiceWatchResponse};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
@@ -23,7 +24,11 @@ use crate::{
 };
 
 /// Entries in one message at most.
-const PAGE: u32 = 250;
+const PAGE: u32 = 50;
+
+/// Bytes of entries in one message, and one entry more: a reader that does not read holds no
+/// more than one message.
+const MAX_MESSAGE: usize = 32 * 1024;
 
 /// One reader's place in the log.
 pub(super) struct Watcher {
@@ -79,9 +84,16 @@ impl Watcher {
                 let entries = Vec::new();
                 return Ok(Some(ActivityServiceWatchResponse { gap, entries }));
             }
-            if let Some(last) = page.entries.last() {
+            let mut bytes = 0;
+            let fits = |entry: &v1::ActivityEntry| {
+                let before = bytes;
+                bytes += entry.encoded_len();
+                before < MAX_MESSAGE
+            };
+            let entries = page.entries.into_iter().map(convert::entry);
+            let entries: Vec<_> = entries.take_while(fits).collect();
+            if let Some(last) = entries.last() {
                 self.last = last.sequence;
-                let entries = page.entries.into_iter().map(convert::entry).collect();
                 return Ok(Some(ActivityServiceWatchResponse { gap: None, entries }));
             }
             if self.newest.changed().await.is_err() {

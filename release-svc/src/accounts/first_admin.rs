@@ -5,18 +5,21 @@ use slipway_mesh::{access::Role, bus::Actor};
 
 use super::{Accounts, registered};
 use crate::{
-    identity::{Email, NewPassword, User, UserId, Username, password::HashError},
+    identity::{
+        Email, NewPassword, User, UserId, Username,
+        password::{HashError, QueueFull},
+    },
     store::{Commit, InsertUserError, StoreError},
 };
 
 /// The first admin, created at start when there is none.
 pub struct FirstAdmin {
     /// The name.
-    pub username: String,
+    pub username: Username,
     /// The address.
-    pub email: String,
+    pub email: Email,
     /// The password; without one it is made up.
-    pub password: Option<String>,
+    pub password: Option<NewPassword>,
 }
 
 /// A password that was made up, to be told to the operator once. It has no `Debug`.
@@ -25,15 +28,15 @@ pub struct GeneratedPassword(pub String);
 /// The first admin cannot be created.
 #[derive(Debug, thiserror::Error)]
 pub enum FirstAdminError {
-    /// What the configuration says is not possible.
-    #[error("the first admin's {0} {1}")]
-    Invalid(&'static str, &'static str),
     /// A developer has the name or the address.
     #[error("the first admin cannot be created: {0} by an account that is not an admin")]
     Taken(InsertUserError),
     /// Hashing failed.
     #[error(transparent)]
     Hash(#[from] HashError),
+    /// So did waiting for a turn to hash.
+    #[error(transparent)]
+    Queue(#[from] QueueFull),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -43,7 +46,7 @@ impl Accounts {
     /// Creates the first admin if there is no admin.
     ///
     /// # Errors
-    /// If what is configured is not possible.
+    /// If the name or the address is taken; or the store's failure.
     pub async fn create_first_admin(
         &self,
         first: FirstAdmin,
@@ -51,25 +54,24 @@ impl Accounts {
         if self.stores.users.has_admin().await? {
             return Ok(None);
         }
-        let invalid = |field| move |message| FirstAdminError::Invalid(field, message);
         let user = User {
             id: UserId::generate(),
-            username: Username::new(&first.username).map_err(invalid("username"))?,
-            email: Email::new(&first.email).map_err(invalid("email"))?,
+            username: first.username,
+            email: first.email,
             role: Role::Admin,
             created_at: self.clock.now(),
         };
-        let generated = first.password.is_none();
-        let password = first.password.unwrap_or_else(generate_password);
-        let password = NewPassword::new(password)
-            .map_err(invalid("password"))?
-            .into_inner();
+        let (password, generated) = match first.password {
+            Some(password) => (password, None),
+            None => generate_password(&user),
+        };
         let commit = Commit {
             events: vec![registered(&user, &Actor::System)],
             receipt: None,
         };
-        match self.insert(user, password.clone(), commit).await? {
-            Ok(()) => Ok(generated.then_some(GeneratedPassword(password))),
+        let turn = self.hasher.registrations.turn().await?;
+        match self.insert(&turn, user, password, commit).await? {
+            Ok(()) => Ok(generated),
             // Another replica was faster.
             Err(_) if self.stores.users.has_admin().await? => Ok(None),
             Err(InsertUserError::Store(error)) => Err(error.into()),
@@ -79,10 +81,17 @@ impl Accounts {
 }
 
 /// 24 letters and digits: more than 140 bits.
-fn generate_password() -> String {
-    rand::rng()
-        .sample_iter(rand::distr::Alphanumeric)
-        .take(24)
-        .map(char::from)
-        .collect()
+fn generate_password(user: &User) -> (NewPassword, Option<GeneratedPassword>) {
+    loop {
+        let text: String = rand::rng()
+            .sample_iter(rand::distr::Alphanumeric)
+            .take(24)
+            .map(char::from)
+            .collect();
+        let (username, email) = (user.username.to_string(), user.email.to_string());
+        // Refused only if it happens to be the name: then another one is made up.
+        if let Ok(password) = NewPassword::new(&text, &username, &email) {
+            return (password, Some(GeneratedPassword(text)));
+        }
+    }
 }

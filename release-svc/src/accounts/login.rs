@@ -7,81 +7,173 @@ use slipway_mesh::error::{Fault, Kind};
 use super::{Accounts, Session};
 use crate::{
     identity::{
-        credentials,
-        throttle::{self, MAX_FAILURES, Subject, WINDOW},
+        Account, credentials,
+        password::{Place, Turn},
+        throttle::{self, Admission, Excess, MAX_ADDRESS_FAILURES, MAX_FAILURES, Subject, WINDOW},
     },
     metrics as m,
 };
+
+/// An attempt to prove with a password to be somebody.
+pub(super) struct Attempt {
+    /// Whose password it has to be; `None` if there is nobody of the name.
+    pub(super) account: Option<Account>,
+    /// What failures of this name are counted for.
+    pub(super) name: Subject,
+    /// The password shown.
+    pub(super) password: String,
+    /// Where the attempt comes from, if that is known.
+    pub(super) address: Option<IpAddr>,
+}
 
 impl Accounts {
     /// Signs in by username or email address.
     ///
     /// # Errors
     /// `INVALID_CREDENTIALS`, the same for an unknown name and a wrong password;
-    /// `TOO_MANY_ATTEMPTS` after 10 failures in 15 minutes for a name or an address.
+    /// `TOO_MANY_ATTEMPTS` as [`throttle`] says; `TOO_BUSY` if too many sign in at once.
     pub async fn login(
         &self,
         login: String,
         password: String,
         address: Option<IpAddr>,
     ) -> Result<Session, Fault> {
-        let login_key = credentials::key(&login);
+        let place = self.hasher.sign_ins.place()?;
+        let unknown = Subject::unknown(&credentials::key(&login));
         let account = self.stores.users.by_login(login).await?;
-        let name = account.as_ref().map_or_else(
-            || Subject::unknown(&login_key),
-            |account| Subject::account(account.user.id),
-        );
-        let mut subjects = vec![name.clone()];
-        subjects.extend(address.map(Subject::address));
-        // Failures are counted within the turn: so those who try many passwords at once
-        // get at most as many tries too many as there are turns.
-        let turn = self.hasher.turn().await?;
-        let mut failed_before = false;
-        for subject in &subjects {
-            failed_before |= self.failed_before(subject).await?;
-        }
-        let hash = account
-            .as_ref()
-            .map(|account| account.password_hash.clone());
-        let matches = turn.verify(password, hash).await?;
-        let Some(account) = account.filter(|_| matches) else {
-            let now = self.clock.now();
-            self.stores.users.record_failure(subjects, now).await?;
-            metrics::counter!(m::LOGINS, "outcome" => "refused").increment(1);
-            return Err(Fault::new(
+        let attempt = Attempt {
+            name: account
+                .as_ref()
+                .map_or(unknown, |account| Subject::account(account.user.id)),
+            account,
+            password,
+            address,
+        };
+        let account = self.prove(&place, &attempt).await?.ok_or_else(|| {
+            Fault::new(
                 Kind::Unauthenticated,
                 "INVALID_CREDENTIALS",
                 "The name or the password is wrong.",
-            ));
-        };
-        drop(turn);
-        if failed_before {
-            self.stores.users.clear_failures(name).await?;
-        }
-        metrics::counter!(m::LOGINS, "outcome" => "ok").increment(1);
+            )
+        })?;
         self.session(account.user)
     }
 
-    /// Whether sign-ins of the subject failed lately; too many are an error.
-    async fn failed_before(&self, subject: &Subject) -> Result<bool, Fault> {
-        let now = self.clock.now();
-        let limit = u32::try_from(MAX_FAILURES).unwrap_or(u32::MAX);
-        let failures: Vec<_> = self
-            .stores
-            .users
-            .failures(subject.clone(), now - WINDOW, limit)
-            .await?;
-        let Some(wait) = throttle::wait(&failures, now) else {
-            return Ok(!failures.is_empty());
+    /// The account, if the password is its own. A wrong one counts as a failed sign-in.
+    ///
+    /// # Errors
+    /// `TOO_MANY_ATTEMPTS`; `TOO_BUSY`.
+    pub(super) async fn prove(
+        &self,
+        _place: &Place<'_>,
+        attempt: &Attempt,
+    ) -> Result<Option<Account>, Fault> {
+        let who = Who::of(attempt);
+        let mut alone = None;
+        // Failures are counted within the turn: so those who try many passwords at once
+        // get at most as many tries too many as there are turns.
+        let (turn, failed_before, excess) = loop {
+            let turn = self.hasher.sign_ins.turn().await?;
+            let (admission, failed_before) = self.admission(attempt).await?;
+            match admission {
+                Admission::Open => break (turn, failed_before, None),
+                Admission::Closed(excess) => return Err(who.throttled(excess)),
+                Admission::OneGuess(excess) if alone.is_some() => {
+                    break (turn, failed_before, Some(excess));
+                }
+                Admission::OneGuess(excess) => {
+                    drop(turn);
+                    let suspects = &self.hasher.suspects;
+                    let place = suspects.place().map_err(|_| who.throttled(excess))?;
+                    alone = Some((place, suspects.turn().await?));
+                }
+            }
         };
-        metrics::counter!(m::LOGINS, "outcome" => "throttled").increment(1);
-        Err(Fault::new(
-            Kind::RateLimited,
-            "TOO_MANY_ATTEMPTS",
-            "Too many failed sign-ins. Wait before you try again.",
-        )
-        .fact("limit", MAX_FAILURES)
-        .fact("windowSeconds", WINDOW.as_secs())
-        .retry_after(wait.max(Duration::from_secs(1))))
+        let Attempt { account, name, .. } = attempt;
+        if self.matches(&turn, attempt).await? {
+            drop(turn);
+            if failed_before {
+                self.stores.users.clear_failures(name.clone()).await?;
+            }
+            metrics::counter!(m::LOGINS, "outcome" => "ok").increment(1);
+            return Ok(account.clone());
+        }
+        let mut subjects = vec![name.clone()];
+        subjects.extend(attempt.address.map(Subject::address));
+        let now = self.clock.now();
+        self.stores.users.record_failure(subjects, now).await?;
+        who.failed();
+        match excess {
+            // Whoever hears this cannot tell a guess that was tried from one that was not.
+            Some(excess) => Err(throttled(excess)),
+            None => Ok(None),
+        }
     }
+
+    async fn matches(&self, turn: &Turn<'_>, attempt: &Attempt) -> Result<bool, Fault> {
+        let hash = attempt.account.as_ref();
+        let hash = hash.map(|account| account.password_hash.clone());
+        let password = attempt.password.clone();
+        Ok(self.hasher.verify(turn, password, hash).await?)
+    }
+
+    /// Whether the attempt is made, and whether sign-ins with its name failed lately.
+    async fn admission(&self, attempt: &Attempt) -> Result<(Admission, bool), Fault> {
+        let since = self.clock.now() - WINDOW;
+        let users = &self.stores.users;
+        let failures = |subject, limit| {
+            let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+            users.failures(subject, since, limit)
+        };
+        let of_name = failures(attempt.name.clone(), MAX_FAILURES).await?;
+        let of_address = match attempt.address {
+            Some(address) => failures(Subject::address(address), MAX_ADDRESS_FAILURES).await?,
+            None => Vec::new(),
+        };
+        let admission = throttle::admission(&of_name, &of_address, self.clock.now());
+        Ok((admission, !of_name.is_empty()))
+    }
+}
+
+/// Whom an attempt is about, for the log. A name that nobody has is left out: it could be a
+/// password that was typed into the wrong field.
+struct Who {
+    account: String,
+    address: String,
+}
+
+impl Who {
+    fn of(attempt: &Attempt) -> Self {
+        let account = attempt.account.as_ref();
+        Self {
+            account: account.map_or("unknown".to_owned(), |a| a.user.username.to_string()),
+            address: attempt
+                .address
+                .map_or("unknown".to_owned(), |address| address.to_string()),
+        }
+    }
+
+    fn failed(&self) {
+        metrics::counter!(m::LOGINS, "outcome" => "refused").increment(1);
+        let Self { account, address } = self;
+        tracing::info!(%account, %address, "a sign-in failed");
+    }
+
+    fn throttled(&self, excess: Excess) -> Fault {
+        metrics::counter!(m::LOGINS, "outcome" => "throttled").increment(1);
+        let Self { account, address } = self;
+        tracing::info!(%account, %address, "a sign-in was not tried: too many failed before");
+        throttled(excess)
+    }
+}
+
+fn throttled(excess: Excess) -> Fault {
+    Fault::new(
+        Kind::RateLimited,
+        "TOO_MANY_ATTEMPTS",
+        "Too many failed sign-ins. Wait before you try again.",
+    )
+    .fact("limit", excess.limit)
+    .fact("windowSeconds", WINDOW.as_secs())
+    .retry_after(excess.wait.max(Duration::from_secs(1)))
 }

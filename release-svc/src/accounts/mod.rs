@@ -5,13 +5,15 @@ mod login;
 mod register;
 
 pub use first_admin::{FirstAdmin, FirstAdminError, GeneratedPassword};
-pub use register::Registration;
+pub use register::{Registrant, Registration, RegistrationRules};
+
+use std::time::Duration;
 
 use slipway_mesh::{
     access::{Issuer, Role, Token},
     bus::{Actor, Event, event::Origin},
     clock::SharedClock,
-    error::Fault,
+    error::{Fault, Kind},
     outbox::Wake,
 };
 use slipway_proto::events::{self as payload, UserRegisteredEvent};
@@ -19,8 +21,8 @@ use slipway_proto::events::{self as payload, UserRegisteredEvent};
 use crate::{
     SERVICE,
     identity::{
-        Account, User,
-        password::{HashError, Hasher},
+        Account, NewPassword, User,
+        password::{HashError, Hasher, QueueFull, Turn},
     },
     metrics as m,
     store::{Commit, InsertUserError, Stores, UserStore},
@@ -33,7 +35,7 @@ pub struct Accounts {
     pub(crate) issuer: Issuer,
     pub(crate) clock: SharedClock,
     pub(crate) wake: Wake,
-    pub(crate) allow_admin_registration: bool,
+    pub(crate) registration: RegistrationRules,
 }
 
 /// A signed-in session.
@@ -62,11 +64,13 @@ impl Accounts {
     /// Stores a new account with its password hashed.
     async fn insert(
         &self,
+        turn: &Turn<'_>,
         user: User,
-        password: String,
+        password: NewPassword,
         commit: Commit,
     ) -> Result<Result<(), InsertUserError>, HashError> {
-        let password_hash = self.hasher.turn().await?.hash(password).await?;
+        let password = password.into_inner();
+        let password_hash = self.hasher.hash(turn, password).await?;
         let (id, role) = (user.id, format!("{:?}", user.role));
         let account = Account {
             user,
@@ -110,6 +114,17 @@ fn registered(user: &User, actor: &Actor) -> Event {
             time: user.created_at,
         },
     )
+}
+
+impl From<QueueFull> for Fault {
+    fn from(_: QueueFull) -> Self {
+        Fault::new(
+            Kind::RateLimited,
+            "TOO_BUSY",
+            "Too many sign in or register at the moment. Try again in a few seconds.",
+        )
+        .retry_after(Duration::from_secs(2))
+    }
 }
 
 impl From<HashError> for Fault {

@@ -1,6 +1,7 @@
-//! Registration: anybody may create a developer, an admin is created by an admin.
+//! Registration: unless it is closed, anybody may create a developer; an admin is created by
+//! an admin.
 
-use std::sync::Arc;
+use std::{net::IpAddr, num::NonZeroU32, sync::Arc};
 
 use slipway_mesh::{
     access::{Principal, Role},
@@ -10,11 +11,42 @@ use slipway_mesh::{
 };
 use uuid::Uuid;
 
-use super::{Accounts, Session, registered};
+use super::{Accounts, Session, login::Attempt, registered};
 use crate::{
-    identity::{Email, NewPassword, User, UserId, Username},
+    identity::{
+        Email, NewPassword, User, UserId, Username,
+        quota::{HOUR, Hour},
+        throttle::Subject,
+    },
     store::{Commit, InsertUserError},
 };
+
+/// What an operator decides about registration.
+#[derive(Debug, Clone, Copy)]
+pub struct RegistrationRules {
+    /// Whether anybody may create an account, or admins only.
+    pub open: bool,
+    /// How many accounts one network address may register in an hour; admins may any number.
+    pub per_hour: NonZeroU32,
+    /// Whether anybody may register as an admin: for demonstrations only.
+    pub anybody_as_admin: bool,
+}
+
+/// Who asks for a registration.
+pub struct Registrant {
+    /// Their account, if they have signed in.
+    pub account: Option<Arc<Principal>>,
+    /// Their network address, if it is known.
+    pub address: Option<IpAddr>,
+}
+
+impl Registrant {
+    fn is_admin(&self) -> bool {
+        self.account
+            .as_ref()
+            .is_some_and(|account| account.role == Role::Admin)
+    }
+}
 
 /// An account to be created.
 pub struct Registration {
@@ -33,7 +65,7 @@ impl Registration {
     ///
     /// # Errors
     /// Every field that is not possible.
-    pub fn new(username: &str, email: &str, password: String, role: Role) -> Result<Self, Fault> {
+    pub fn new(username: &str, email: &str, password: &str, role: Role) -> Result<Self, Fault> {
         let mut errors = Vec::new();
         let mut note = |field: &str, message: &str| {
             errors.push(FieldError {
@@ -41,10 +73,11 @@ impl Registration {
                 message: message.to_owned(),
             });
         };
-        let username = Username::new(username).map_err(|message| note("username", message));
-        let email = Email::new(email).map_err(|message| note("email", message));
-        let password = NewPassword::new(password).map_err(|message| note("password", message));
-        match (username, email, password) {
+        let name = Username::new(username).map_err(|message| note("username", message));
+        let address = Email::new(email).map_err(|message| note("email", message));
+        let password = NewPassword::new(password, username, email);
+        let password = password.map_err(|message| note("password", message));
+        match (name, address, password) {
             (Ok(username), Ok(email), Ok(password)) => Ok(Self {
                 username,
                 email,
@@ -57,35 +90,31 @@ impl Registration {
 }
 
 impl Accounts {
-    /// Creates an account and signs it in. Anybody may create a developer; an admin is
-    /// created by an admin.
+    /// Creates an account and signs it in. Anybody may create a developer, unless
+    /// registration is closed; an admin is created by an admin.
     ///
     /// # Errors
-    /// `ADMIN_REQUIRED`, `USERNAME_TAKEN`, `EMAIL_TAKEN`, `IDEMPOTENCY_KEY_REUSED`.
+    /// `REGISTRATION_CLOSED`, `ADMIN_REQUIRED`, `USERNAME_TAKEN`, `EMAIL_TAKEN`,
+    /// `IDEMPOTENCY_KEY_REUSED`; `TOO_MANY_REGISTRATIONS` from one address; `TOO_BUSY`. A
+    /// repetition is a sign-in, and refused like one.
     pub async fn register(
         &self,
         registration: Registration,
-        by: Option<Arc<Principal>>,
+        by: &Registrant,
         repeatable: Option<Repeatable>,
     ) -> Result<Session, Fault> {
-        let by_admin = by.as_ref().is_some_and(|by| by.role == Role::Admin);
-        if registration.role == Role::Admin && !by_admin && !self.allow_admin_registration {
-            return Err(Fault::new(
-                Kind::Forbidden,
-                "ADMIN_REQUIRED",
-                "Only an admin may create an admin.",
-            ));
-        }
+        self.may_register(registration.role, by)?;
         let Registration {
             username,
             email,
             password,
             role,
         } = registration;
-        let password = password.into_inner();
-        if let Some(session) = self.repeated(repeatable.as_ref(), &password).await? {
+        if let Some(session) = self.repeated(repeatable.as_ref(), &password, by).await? {
             return Ok(session);
         }
+        let _place = self.hasher.registrations.place()?;
+        self.count(by).await?;
         let user = User {
             id: UserId::generate(),
             username,
@@ -93,7 +122,7 @@ impl Accounts {
             role,
             created_at: self.clock.now(),
         };
-        let actor = by.map_or_else(
+        let actor = by.account.as_ref().map_or_else(
             || user_actor(&user),
             |by| Actor::User {
                 id: by.user_id,
@@ -107,22 +136,69 @@ impl Accounts {
                 .as_ref()
                 .map(|r| r.receipt(user.id.0.as_bytes().to_vec(), user.created_at)),
         };
-        match self.insert(user.clone(), password.clone(), commit).await? {
+        let turn = self.hasher.registrations.turn().await?;
+        let inserted = self.insert(&turn, user.clone(), password.clone(), commit);
+        let inserted = inserted.await?;
+        drop(turn);
+        match inserted {
             Ok(()) => self.session(user),
             Err(error) => {
                 // Perhaps taken by this very request, sent twice at once.
-                let repeated = self.repeated(repeatable.as_ref(), &password).await?;
+                let repeated = self.repeated(repeatable.as_ref(), &password, by).await?;
                 repeated.ok_or_else(|| refused(error))
             }
         }
     }
 
+    fn may_register(&self, role: Role, by: &Registrant) -> Result<(), Fault> {
+        let rules = &self.registration;
+        if by.is_admin() {
+            return Ok(());
+        }
+        if !rules.open {
+            let text = "Registration is closed. Ask an admin to create your account.";
+            return Err(Fault::new(Kind::Forbidden, "REGISTRATION_CLOSED", text));
+        }
+        if role == Role::Admin && !rules.anybody_as_admin {
+            let text = "Only an admin may create an admin.";
+            return Err(Fault::new(Kind::Forbidden, "ADMIN_REQUIRED", text));
+        }
+        Ok(())
+    }
+
+    /// Counts a registration for the address it comes from, unless an admin asks for it.
+    async fn count(&self, by: &Registrant) -> Result<(), Fault> {
+        let Some(address) = by.address.filter(|_| !by.is_admin()) else {
+            return Ok(());
+        };
+        let limit = self.registration.per_hour.get();
+        let now = self.clock.now();
+        let hour = Hour::of(now);
+        let subject = Subject::address(address);
+        let users = &self.stores.users;
+        if users.count_registration(subject, hour, limit).await? {
+            return Ok(());
+        }
+        tracing::info!(%address, "a registration was refused: the address has made too many");
+        Err(Fault::new(
+            Kind::RateLimited,
+            "TOO_MANY_REGISTRATIONS",
+            "Too many accounts were registered from your network address. Try again later, or \
+             ask an admin to create your account.",
+        )
+        .fact("limit", limit)
+        .fact("windowSeconds", HOUR.as_secs())
+        .retry_after(hour.left(now)))
+    }
+
     /// The session of an account that this request has created before. Its password is
-    /// checked: an idempotency key is no secret, and must not sign anybody in.
+    /// checked as at a sign-in, and a wrong one counts as a failed sign-in: an idempotency
+    /// key is no secret, and must neither sign anybody in nor help to guess.
     async fn repeated(
         &self,
         repeatable: Option<&Repeatable>,
-        password: &str,
+        password: &NewPassword,
+        by: &Registrant,
     ) -> Result<Option<Session>, Fault> {
         let Some(repeatable) = repeatable else {
             return Ok(None);
@@ -134,13 +210,15 @@ impl Accounts {
         let id = Uuid::from_slice(&id).map_err(Fault::internal)?;
         let account = self.stores.users.user(UserId(id)).await?;
         let account = account.ok_or_else(|| Fault::internal("a receipt of no account"))?;
-        let turn = self.hasher.turn().await?;
-        let same = turn
-            .verify(password.to_owned(), Some(account.password_hash))
-            .await?;
-        if !same {
-            return Err(receipts::reused());
-        }
+        let attempt = Attempt {
+            name: Subject::account(account.user.id),
+            account: Some(account),
+            password: password.clone().into_inner(),
+            address: by.address,
+        };
+        let place = self.hasher.sign_ins.place()?;
+        let proven = self.prove(&place, &attempt).await?;
+        let account = proven.ok_or_else(receipts::reused)?;
         self.session(account.user).map(Some)
     }
 }

@@ -18,7 +18,7 @@ use tonic::{Request, Response, Status};
 
 use super::translate;
 use crate::{
-    accounts::{Accounts, Registration},
+    accounts::{Accounts, Registrant, Registration},
     identity::{UserId, credentials},
     store::UserKey,
 };
@@ -36,19 +36,25 @@ impl IdentityService for Identity {
         &self,
         request: Request<RegisterRequest>,
     ) -> Result<Response<RegisterResponse>, Status> {
-        let by = principal(&request).ok();
+        let by = Registrant {
+            account: principal(&request).ok(),
+            address: client_address(&request),
+        };
         // The password is left out of what is remembered of the request.
         let content = RegisterRequest {
             password: String::new(),
             ..request.get_ref().clone()
         };
-        let repeatable = Repeatable::of(&request, "Register", by.as_deref(), &content)?;
+        let repeatable = Repeatable::of(&request, "Register", by.account.as_deref(), &content)?;
         let message = request.into_inner();
-        let role = translate::requested_role(message.role())
+        let role = translate::requested_role(message.role)
             .ok_or_else(|| Fault::invalid_field("role", "must be DEVELOPER or ADMIN"))?;
         let registration =
-            Registration::new(&message.username, &message.email, message.password, role)?;
-        let session = self.accounts.register(registration, by, repeatable).await?;
+            Registration::new(&message.username, &message.email, &message.password, role)?;
+        let session = self
+            .accounts
+            .register(registration, &by, repeatable)
+            .await?;
         Ok(Response::new(RegisterResponse {
             session: Some(translate::session(session)),
         }))
@@ -60,10 +66,11 @@ impl IdentityService for Identity {
     ) -> Result<Response<LoginResponse>, Status> {
         let address = client_address(&request);
         let LoginRequest { login, password } = request.into_inner();
-        if login.is_empty() || login.len() > 254 {
+        if login.trim().is_empty() || login.trim().len() > 254 {
             let message = "must be a username or an email address";
             return Err(Fault::invalid_field("username", message).into());
         }
+        let login = login.trim().to_owned();
         let session = self.accounts.login(login, password, address).await?;
         Ok(Response::new(LoginResponse {
             session: Some(translate::session(session)),
@@ -133,7 +140,8 @@ impl IdentityService for Identity {
     }
 }
 
-/// The address the gateway says its client has; else the one this connection is from.
+/// The address the gateway says its client has (the access layer lets nobody else say it);
+/// else the one this connection is from.
 fn client_address<T>(request: &Request<T>) -> Option<IpAddr> {
     let forwarded = request
         .metadata()

@@ -47,6 +47,10 @@ impl ReleaseService for Releases {
     ) -> Result<Response<ListReleasesResponse>, Status> {
         let message = request.into_inner();
         let filter = match message.status() {
+            ReleaseStatus::Unspecified if message.status != 0 => {
+                let allowed = "must be OPEN or COMPLETED";
+                return Err(Fault::invalid_field("status", allowed).into());
+            }
             ReleaseStatus::Unspecified => None,
             ReleaseStatus::Open => Some(ReleaseFilter::Open),
             ReleaseStatus::Completed => Some(ReleaseFilter::Completed),

@@ -32,6 +32,10 @@ impl TaskService for Tasks {
         let developer = UserId(principal(&request)?.user_id);
         let message = request.into_inner();
         let filter = match message.status() {
+            TaskStatus::Unspecified if message.status != 0 => {
+                let allowed = "must be TODO, IN_PROCESS or COMPLETED";
+                return Err(Fault::invalid_field("status", allowed).into());
+            }
             TaskStatus::Unspecified => None,
             TaskStatus::Todo => Some(TaskFilter::Todo),
             TaskStatus::InProcess => Some(TaskFilter::InProcess),

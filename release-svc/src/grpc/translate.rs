@@ -38,9 +38,9 @@ pub(super) fn public_user(user: &User) -> identity::User {
     }
 }
 
-/// The role an account is to get: a developer unless it is said.
-pub(super) fn requested_role(role: common::Role) -> Option<Role> {
-    match role {
+/// The role an account is to get, by its number: a developer unless it is said.
+pub(super) fn requested_role(role: i32) -> Option<Role> {
+    match common::Role::try_from(role).ok()? {
         common::Role::Unspecified | common::Role::Developer => Some(Role::Developer),
         common::Role::Admin => Some(Role::Admin),
         common::Role::Service => None,

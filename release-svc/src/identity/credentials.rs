@@ -1,8 +1,24 @@
-//! Names, addresses and passwords within their limits.
+//! What names and email addresses may be.
 
 use std::fmt;
 
 use email_address::{EmailAddress, Options};
+
+/// Names that Slipway uses for itself, as the actor of events and in logs: in lower case.
+const RESERVED: &[&str] = &[
+    "slipway",
+    "system",
+    "unknown",
+    "gateway",
+    "release",
+    "forum",
+    "chat",
+    "notify",
+    "release-svc",
+    "forum-svc",
+    "chat-svc",
+    "notify-svc",
+];
 
 /// A name: 3 to 40 of `a-z A-Z 0-9 . _ -`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,12 +30,20 @@ impl Username {
     /// # Errors
     /// What is wrong, continuing a sentence that begins with the field's name.
     pub fn new(name: &str) -> Result<Self, &'static str> {
-        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-        if (3..=40).contains(&name.len()) && name.chars().all(allowed) {
-            Ok(Self(name.to_owned()))
-        } else {
-            Err("must be 3 to 40 characters of a-z A-Z 0-9 . _ -")
+        if !Self::is_well_formed(name) {
+            return Err("must be 3 to 40 characters of a-z A-Z 0-9 . _ -");
         }
+        if RESERVED.contains(&key(name).as_str()) {
+            return Err("is reserved for Slipway itself");
+        }
+        Ok(Self(name.to_owned()))
+    }
+
+    /// Whether an account may have this name: older ones may have a name that is reserved now.
+    #[must_use]
+    pub fn is_well_formed(name: &str) -> bool {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        (3..=40).contains(&name.len()) && name.chars().all(allowed)
     }
 
     /// A name as it was stored.
@@ -57,7 +81,8 @@ impl Email {
         // A quoted local part may hold almost anything, line breaks included; nobody
         // has one.
         let quoted = address.starts_with('"');
-        let fits = address.len() <= 254 && !address.chars().any(char::is_control);
+        let hidden = |c: char| c.is_control() || invisible(c);
+        let fits = address.len() <= 254 && !address.chars().any(hidden);
         match EmailAddress::parse_with_options(address, plain) {
             Ok(_) if fits && !quoted => Ok(Self(address.to_owned())),
             _ => Err("must be an email address"),
@@ -83,33 +108,17 @@ impl fmt::Display for Email {
     }
 }
 
+/// Whether a character only changes how others look: a text with it is another than it
+/// seems to be.
+fn invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
 /// What a name or an address is compared by.
 #[must_use]
 pub fn key(text: &str) -> String {
     text.to_lowercase()
-}
-
-/// A password of 8 to 128 characters that is to be set. It has no `Debug`.
-pub struct NewPassword(String);
-
-impl NewPassword {
-    /// A password asked for.
-    ///
-    /// # Errors
-    /// What is wrong, continuing a sentence that begins with the field's name.
-    pub fn new(password: String) -> Result<Self, &'static str> {
-        if (8..=128).contains(&password.chars().count()) {
-            Ok(Self(password))
-        } else {
-            Err("must have 8 to 128 characters")
-        }
-    }
-
-    /// The password.
-    #[must_use]
-    pub fn into_inner(self) -> String {
-        self.0
-    }
 }
 
 #[cfg(test)]
@@ -125,6 +134,25 @@ mod tests {
             assert!(Username::new(bad).is_err(), "{bad:?}");
         }
         assert_eq!(Username::new("ADA").unwrap().key(), "ada");
+        for invisible in [
+            '\u{202e}', '\u{2066}', '\u{200b}', '\u{200f}', '\u{feff}', '\u{1b}',
+        ] {
+            assert!(
+                Username::new(&format!("ada{invisible}")).is_err(),
+                "{invisible:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_names_that_slipway_acts_under_are_nobodys() {
+        for reserved in ["system", "Slipway", "GATEWAY", "unknown", "release-svc"] {
+            let refused = Username::new(reserved).unwrap_err();
+            assert_eq!(refused, "is reserved for Slipway itself", "{reserved}");
+        }
+        for free in ["admin", "systems", "slipway2", "forum.moderator"] {
+            assert!(Username::new(free).is_ok(), "{free}");
+        }
     }
 
     #[test]
@@ -142,16 +170,12 @@ mod tests {
             "\"a b\"@x.org",
             "Ada <ada@x.org>",
             "ada@[127.0.0.1]",
+            "a\u{202e}da@x.org",
+            "a\u{200b}da@x.org",
+            "ada@x\u{2066}y.org",
             &long,
         ] {
             assert!(Email::new(bad).is_err(), "{bad:?}");
         }
-    }
-
-    #[test]
-    fn passwords_have_eight_to_128_characters() {
-        assert!(NewPassword::new("ä".repeat(8)).is_ok());
-        assert!(NewPassword::new("x".repeat(7)).is_err());
-        assert!(NewPassword::new("x".repeat(129)).is_err());
     }
 }

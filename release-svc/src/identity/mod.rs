@@ -1,7 +1,9 @@
 //! Accounts: what names, addresses and passwords may be, and who may create whom.
 
 pub mod credentials;
+mod new_password;
 pub mod password;
+pub mod quota;
 pub mod throttle;
 
 use std::fmt;
@@ -9,7 +11,8 @@ use std::fmt;
 use jiff::Timestamp;
 use slipway_mesh::{access::Role, typed_id};
 
-pub use credentials::{Email, NewPassword, Username};
+pub use credentials::{Email, Username};
+pub use new_password::NewPassword;
 
 typed_id!(
     /// Identifies an account.

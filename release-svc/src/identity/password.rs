@@ -1,6 +1,10 @@
-//! Password hashing: argon2id, off the runtime, and no more at once than there are cores.
+//! Password hashing: argon2id, off the runtime, in two queues of bounded length.
+//!
+//! Sign-ins and registrations have a queue and a share of the cores each: a flood of
+//! registrations keeps nobody from signing in. Whoever finds a queue full is told so at
+//! once, instead of waiting for longer than a client does.
 
-use std::{num::NonZero, sync::Arc, thread};
+use std::{num::NonZero, sync::Arc, thread, time::Duration};
 
 use argon2::{
     Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version,
@@ -8,29 +12,82 @@ use argon2::{
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::new_password::normalised;
+
 /// 19 MiB, two passes, one lane.
 const MEMORY_KIB: u32 = 19 * 1024;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
+
+/// Who may wait for each hash that is computed at once: about two seconds of work.
+const WAITING: usize = 64;
+
+/// How long they wait at most, on a machine that is slower than that or has other work.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// Hashing did not take place.
 #[derive(Debug, thiserror::Error)]
 #[error("password hashing failed: {0}")]
 pub struct HashError(String);
 
+/// A queue is full, or too slow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("too many passwords are being hashed")]
+pub struct QueueFull;
+
 /// Hashes and verifies passwords.
-#[derive(Clone)]
 pub struct Hasher {
-    permits: Arc<Semaphore>,
+    /// For sign-ins: as many at once as there are cores.
+    pub sign_ins: Queue,
+    /// For registrations: a quarter as many.
+    pub registrations: Queue,
+    /// For sign-ins from addresses with too many failures, one after the other, before they
+    /// take their turn among the sign-ins.
+    pub suspects: Queue,
     /// The hash of nothing: verified against where there is no account, so that an
     /// unknown name takes as long as a wrong password.
     decoy: Arc<str>,
 }
 
-/// Leave to use a core for hashing.
-pub struct Turn<'a> {
-    _permit: SemaphorePermit<'a>,
-    hasher: &'a Hasher,
+/// Those who want to hash for one purpose.
+pub struct Queue {
+    turns: Semaphore,
+    places: Semaphore,
+}
+
+/// A place in a queue, for as long as it is kept.
+pub struct Place<'a>(#[expect(dead_code, reason = "held, not used")] SemaphorePermit<'a>);
+
+/// Leave to hash, for as long as it is kept.
+pub struct Turn<'a>(#[expect(dead_code, reason = "held, not used")] SemaphorePermit<'a>);
+
+impl Queue {
+    fn new(turns: usize, waiting: usize) -> Self {
+        Self {
+            turns: Semaphore::new(turns),
+            places: Semaphore::new(turns + waiting),
+        }
+    }
+
+    /// Takes a place, without waiting.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn place(&self) -> Result<Place<'_>, QueueFull> {
+        self.places.try_acquire().map(Place).map_err(|_| QueueFull)
+    }
+
+    /// Waits for a turn. What must be checked right before a password is verified is
+    /// checked within the turn.
+    ///
+    /// # Errors
+    /// If it does not come within [`LONGEST_WAIT`].
+    pub async fn turn(&self) -> Result<Turn<'_>, QueueFull> {
+        match tokio::time::timeout(LONGEST_WAIT, self.turns.acquire()).await {
+            Ok(Ok(permit)) => Ok(Turn(permit)),
+            Ok(Err(_)) | Err(_) => Err(QueueFull),
+        }
+    }
 }
 
 impl Hasher {
@@ -40,49 +97,43 @@ impl Hasher {
     /// Only if hashing itself fails.
     pub fn new() -> Result<Self, HashError> {
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        let registrations = cores.div_ceil(4);
         Ok(Self {
-            permits: Arc::new(Semaphore::new(cores)),
+            sign_ins: Queue::new(cores, cores * WAITING),
+            registrations: Queue::new(registrations, registrations * WAITING),
+            suspects: Queue::new(1, WAITING / 4),
             decoy: hash("")?.into(),
         })
     }
 
-    /// Waits for a turn. What must be checked right before a password is verified is
-    /// checked within the turn.
-    ///
-    /// # Errors
-    /// Never, as long as the process lives.
-    pub async fn turn(&self) -> Result<Turn<'_>, HashError> {
-        let permit = self.permits.acquire().await;
-        Ok(Turn {
-            _permit: permit.map_err(|error| HashError(error.to_string()))?,
-            hasher: self,
-        })
-    }
-}
-
-impl Turn<'_> {
     /// The hash of a password, in PHC format.
     ///
     /// # Errors
     /// Only if hashing itself fails.
-    pub async fn hash(&self, password: String) -> Result<String, HashError> {
+    pub async fn hash(&self, _turn: &Turn<'_>, password: String) -> Result<String, HashError> {
         blocking(move || hash(&password)).await?
     }
 
     /// Whether `password` is the one that was hashed; without a hash it is not, and
-    /// takes as long.
+    /// takes as long. The password is compared in its normal form (NFC), and as it was
+    /// given, for hashes from before passwords were normalised.
     ///
     /// # Errors
     /// If the hash is malformed.
     pub async fn verify(
         &self,
+        _turn: &Turn<'_>,
         password: String,
         password_hash: Option<String>,
     ) -> Result<bool, HashError> {
         let known = password_hash.is_some();
-        let password_hash = password_hash.unwrap_or_else(|| self.hasher.decoy.to_string());
-        let matches = blocking(move || verify(&password, &password_hash)).await??;
-        Ok(matches && known)
+        let password_hash = password_hash.unwrap_or_else(|| self.decoy.to_string());
+        let matches = blocking(move || {
+            let normal = normalised(&password);
+            Ok(verify(&normal, &password_hash)?
+                || (normal != password && verify(&password, &password_hash)?))
+        });
+        Ok(matches.await?? && known)
     }
 }
 
@@ -116,23 +167,64 @@ fn verify(password: &str, password_hash: &str) -> Result<bool, HashError> {
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt as _;
+
     use super::*;
 
     #[tokio::test]
     async fn a_password_verifies_against_its_own_hash_only() {
         let hasher = Hasher::new().unwrap();
-        let turn = hasher.turn().await.unwrap();
-        let hash = turn.hash("correct horse".into()).await.unwrap();
+        let turn = hasher.sign_ins.turn().await.unwrap();
+        let hash = hasher.hash(&turn, "correct horse".into()).await.unwrap();
         assert!(
             hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
             "{hash}"
         );
-        assert!(
-            turn.verify("correct horse".into(), Some(hash.clone()))
-                .await
-                .unwrap()
-        );
-        assert!(!turn.verify("wrong".into(), Some(hash)).await.unwrap());
-        assert!(!turn.verify(String::new(), None).await.unwrap());
+        let verify = |password: &str, hash: Option<&str>| {
+            hasher.verify(&turn, password.to_owned(), hash.map(str::to_owned))
+        };
+        assert!(verify("correct horse", Some(&hash)).await.unwrap());
+        assert!(!verify("wrong", Some(&hash)).await.unwrap());
+        assert!(!verify("", None).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_password_is_the_same_however_it_is_typed() {
+        let hasher = Hasher::new().unwrap();
+        let turn = hasher.sign_ins.turn().await.unwrap();
+        let (composed, decomposed) = ("caf\u{e9} au lait", "cafe\u{301} au lait");
+        let verify = |password: &str, hash: &str| {
+            hasher.verify(&turn, password.to_owned(), Some(hash.to_owned()))
+        };
+        let new = hash(composed).unwrap();
+        assert!(verify(composed, &new).await.unwrap());
+        assert!(verify(decomposed, &new).await.unwrap());
+        // A hash from before passwords were normalised.
+        let old = hash(decomposed).unwrap();
+        assert!(verify(decomposed, &old).await.unwrap());
+        assert!(!verify("cafe au lait", &old).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_refuses_at_once_and_holds_up_no_other() {
+        let hasher = Hasher::new().unwrap();
+        let queue = &hasher.registrations;
+        let mut places = Vec::new();
+        let full = loop {
+            match queue.place() {
+                Ok(place) => places.push(place),
+                Err(full) => break full,
+            }
+        };
+        assert_eq!(full, QueueFull);
+        let mut turns = Vec::new();
+        while let Some(turn) = queue.turn().now_or_never() {
+            turns.push(turn.unwrap());
+        }
+        assert_eq!(places.len(), turns.len() * (1 + WAITING));
+        let _place = hasher.sign_ins.place().unwrap();
+        assert!(hasher.sign_ins.turn().now_or_never().is_some());
+        drop(places.pop());
+        assert!(queue.place().is_ok());
     }
 }

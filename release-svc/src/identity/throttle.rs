@@ -1,4 +1,11 @@
-//! How many failed sign-ins are borne: 10 in 15 minutes for a name or an address.
+//! How many failed sign-ins are borne within 15 minutes: 10 for a name, and 100 for an
+//! address.
+//!
+//! Many people may share one address: an office, or everybody behind a proxy. So an address
+//! with too many failures is not closed. It may still try each account that has no failures,
+//! once: the right password is let in, a wrong one closes the account to this address. So who
+//! tries many accounts from one address gets one guess for each, and no right password is
+//! locked out by failures with other names.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -6,13 +13,16 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::UserId;
 
-/// Failures borne within [`WINDOW`].
+/// Failures borne for a name within [`WINDOW`].
 pub const MAX_FAILURES: usize = 10;
+
+/// Failures borne for an address within [`WINDOW`].
+pub const MAX_ADDRESS_FAILURES: usize = 100;
 
 /// How long a failure counts.
 pub const WINDOW: SignedDuration = SignedDuration::from_mins(15);
 
-/// What failures are counted for.
+/// What is counted: failed sign-ins, and registrations.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Subject(String);
 
@@ -48,29 +58,96 @@ impl Subject {
     }
 }
 
-/// How long to wait, if these failures are too many. `failures` are the times of the
-/// latest failures of one subject, newest first.
+/// Whether an attempt to sign in is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// It is.
+    Open,
+    /// It is, because its name has no failures; but its address has too many, so that it is
+    /// the only one at a time, and a wrong password is answered with the excess.
+    OneGuess(Excess),
+    /// It is not.
+    Closed(Excess),
+}
+
+/// Too many failures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Excess {
+    /// How many are borne.
+    pub limit: usize,
+    /// How long it is until they are fewer.
+    pub wait: Duration,
+}
+
+/// Whether an attempt is made, by the times of the latest failures of its name and of its
+/// address, newest first.
 #[must_use]
-pub fn wait(failures: &[Timestamp], now: Timestamp) -> Option<Duration> {
-    let oldest_of_the_limit = failures.get(MAX_FAILURES - 1)?;
+pub fn admission(of_name: &[Timestamp], of_address: &[Timestamp], now: Timestamp) -> Admission {
+    if let Some(excess) = excess(of_name, MAX_FAILURES, now) {
+        return Admission::Closed(excess);
+    }
+    match excess(of_address, MAX_ADDRESS_FAILURES, now) {
+        None => Admission::Open,
+        Some(excess) if of_name.is_empty() => Admission::OneGuess(excess),
+        Some(excess) => Admission::Closed(excess),
+    }
+}
+
+fn excess(failures: &[Timestamp], limit: usize, now: Timestamp) -> Option<Excess> {
+    let oldest_of_the_limit = failures.get(limit - 1)?;
     let left = WINDOW - now.duration_since(*oldest_of_the_limit);
-    Duration::try_from(left).ok().filter(|left| !left.is_zero())
+    let wait = Duration::try_from(left)
+        .ok()
+        .filter(|left| !left.is_zero())?;
+    Some(Excess { limit, wait })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn minutes_ago(now: Timestamp) -> impl Fn(i64) -> Timestamp {
+        move |minutes| now - SignedDuration::from_mins(minutes)
+    }
+
+    fn many(limit: usize, minutes: u64) -> Excess {
+        Excess {
+            limit,
+            wait: Duration::from_secs(minutes * 60),
+        }
+    }
+
     #[test]
-    fn the_tenth_failure_closes_the_door_until_the_first_is_forgotten() {
+    fn the_tenth_failure_closes_a_name_until_the_first_is_forgotten() {
         let now = Timestamp::now();
-        let minutes_ago = |m: i64| now - SignedDuration::from_mins(m);
-        let nine: Vec<_> = (1..=9).map(minutes_ago).collect();
-        assert_eq!(wait(&nine, now), None);
-        let ten: Vec<_> = (1..=10).map(minutes_ago).collect();
-        assert_eq!(wait(&ten, now), Some(Duration::from_secs(5 * 60)));
-        let spread: Vec<_> = (0..10).map(|n| minutes_ago(n * 2)).collect();
-        assert_eq!(wait(&spread, now), None, "the first is 18 minutes old");
+        let ten: Vec<_> = (1..=10).map(minutes_ago(now)).collect();
+        assert_eq!(admission(&ten[..9], &[], now), Admission::Open);
+        let closed = Admission::Closed(many(10, 5));
+        assert_eq!(admission(&ten, &[], now), closed);
+        assert_eq!(admission(&ten, &[now; 100], now), closed);
+        let spread: Vec<_> = (0..10).map(|n| n * 2).map(minutes_ago(now)).collect();
+        assert_eq!(
+            admission(&spread, &[], now),
+            Admission::Open,
+            "the first is 18 minutes old"
+        );
+    }
+
+    #[test]
+    fn an_address_with_a_hundred_failures_has_one_guess_for_a_name_without_any() {
+        let now = Timestamp::now();
+        let failures = [minutes_ago(now)(3); 100];
+        let (below, above) = (&failures[..99], &failures[..]);
+        let name = &failures[..1];
+        assert_eq!(admission(name, below, now), Admission::Open);
+        assert_eq!(
+            admission(&[], above, now),
+            Admission::OneGuess(many(100, 12))
+        );
+        assert_eq!(
+            admission(name, above, now),
+            Admission::Closed(many(100, 12))
+        );
     }
 
     #[test]

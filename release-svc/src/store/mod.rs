@@ -24,7 +24,7 @@ use slipway_mesh::{
 };
 
 use crate::{
-    identity::{Account, User, UserId, throttle::Subject},
+    identity::{Account, User, UserId, quota::Hour, throttle::Subject},
     release::{PlacedTask, Release, ReleaseId, TaskId},
 };
 
@@ -249,6 +249,18 @@ pub trait UserStore: Send + Sync + 'static {
 
     /// Forgets a subject's failed sign-ins.
     async fn clear_failures(&self, subject: Subject) -> Result<(), StoreError>;
+
+    /// Counts a registration of the subject in this hour, unless there were `limit` of them:
+    /// then it is not counted, and the answer is false.
+    async fn count_registration(
+        &self,
+        subject: Subject,
+        hour: Hour,
+        limit: u32,
+    ) -> Result<bool, StoreError>;
+
+    /// Deletes the counts of registrations of the hours before `before`.
+    async fn purge_registrations(&self, before: Hour) -> Result<(), StoreError>;
 
     /// Deletes the failed sign-ins from before `before`.
     async fn purge_failures(&self, before: Timestamp) -> Result<(), StoreError>;

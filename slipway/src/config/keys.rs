@@ -102,6 +102,12 @@ keys! {
         "Where the gRPC services of this process listen", "an address and a port such as 127.0.0.1:50051 or localhost:0";
     OPS_ADDR = "ops_addr", Value("127.0.0.1:9464"),
         "Where metrics and health are served", "an address and a port such as 127.0.0.1:9464 or localhost:0";
+    MAX_CONNECTIONS = "max_connections", Value("25000"),
+        "Client connections that one process has open at the same time; fewer if the limit of open files is low", "a whole number from 16 to 1000000";
+    PER_CLIENT_PERCENT = "per_client_percent", Value("50"),
+        "Part of the connections and of the requests in flight that one client address may have, in percent: 100 behind a reverse proxy, from which all clients seem to come", "a whole number from 1 to 100";
+    STREAMS_PER_USER = "streams_per_user", Value("20"),
+        "Streams of activity that one account has open at the same time, over REST and again over gRPC", "a whole number from 1 to 100000";
     MONGODB_URL = "mongodb_url", Described("embedded SQLite"),
         "Where MongoDB is; it may hold a user and a password", "a mongodb:// or mongodb+srv:// URL", secret;
     KAFKA_BROKERS = "kafka_brokers", Described("the embedded bus"),
@@ -137,11 +143,15 @@ keys! {
     TLS_CLIENT_CA_FILE = "tls_client_ca_file", Described("callers need no certificate"),
         "PEM file with the CA that callers of this process's gRPC services must have a certificate of", "a path";
     ADMIN_USERNAME = "admin_username", Value("admin"),
-        "Name of the first administrator, made when there is none", "3 to 40 of a-z A-Z 0-9 . _ -";
+        "Name of the first administrator, made when there is none", "3 to 40 of a-z A-Z 0-9 . _ - and no name that Slipway uses itself, such as system";
     ADMIN_EMAIL = "admin_email", Value("admin@localhost"),
         "Email address of the first administrator", "an email address";
     ADMIN_PASSWORD = "admin_password", Described("random, printed once"),
-        "Password of the first administrator", "8 to 128 characters", secret;
+        "Password of the first administrator", "8 to 128 characters, and not one of the most common passwords", secret;
+    REGISTRATION = "registration", Value("open"),
+        "Who may create accounts: anybody, or administrators only", "open or closed";
+    REGISTRATION_RATE = "registration_rate", Value("30"),
+        "Accounts that one network address may register in an hour; administrators may create any number", "a whole number from 1 to 1000000";
     ALLOW_ADMIN_REGISTRATION = "allow_admin_registration", Value("false"),
         "Whether anybody may register as an administrator (for demonstrations only)", "true or false";
     JWT_KEY_FILE = "jwt_key_file", Described("generated in the data directory"),

@@ -21,8 +21,6 @@ pub use secret::Secret;
 pub use settings::Settings;
 pub use tls::Tls;
 
-pub(crate) use parse::username;
-
 /// The configuration cannot be used: everything that is wrong with it.
 #[derive(Debug, Clone, Default, thiserror::Error)]
 pub struct Invalid {

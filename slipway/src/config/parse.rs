@@ -9,8 +9,8 @@ use std::{
     time::Duration,
 };
 
-use email_address::EmailAddress;
 use notify_svc::mail::{Address, Sender, SmtpUrl};
+use release_svc::identity::{Email, Username};
 use slipway_mesh::{
     grpc::Origins,
     store::mongo,
@@ -33,6 +33,18 @@ pub(super) fn address(text: &str) -> Option<SocketAddr> {
         Some(port) => Some(SocketAddr::from(([127, 0, 0, 1], port.parse().ok()?))),
         None => text.parse().ok(),
     }
+}
+
+pub(super) fn max_connections(text: &str) -> Option<u32> {
+    number(text, 16..=1_000_000)
+}
+
+pub(super) fn per_client_percent(text: &str) -> Option<u32> {
+    number(text, 1..=100)
+}
+
+pub(super) fn streams_per_user(text: &str) -> Option<u32> {
+    number(text, 1..=100_000)
 }
 
 pub(super) fn service_urls(text: &str) -> Option<Origins> {
@@ -105,14 +117,27 @@ pub(super) fn kafka_brokers(text: &str) -> Option<String> {
     text.split(',').all(broker).then(|| text.to_owned())
 }
 
-/// The rule for every account's name, see the API.
-pub(crate) fn username(text: &str) -> Option<String> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    ((3..=40).contains(&text.len()) && text.chars().all(allowed)).then(|| text.to_owned())
+/// The rule for every account's name.
+pub(super) fn username(text: &str) -> Option<Username> {
+    Username::new(text).ok()
 }
 
-pub(super) fn email(text: &str) -> Option<String> {
-    EmailAddress::is_valid(text).then(|| text.to_owned())
+/// The rule for every account's email address.
+pub(super) fn email(text: &str) -> Option<Email> {
+    Email::new(text).ok()
+}
+
+/// Whether anybody may create an account.
+pub(super) fn registration(text: &str) -> Option<bool> {
+    match text {
+        "open" => Some(true),
+        "closed" => Some(false),
+        _ => None,
+    }
+}
+
+pub(super) fn registration_rate(text: &str) -> Option<NonZeroU32> {
+    number(text, 1..=1_000_000).and_then(NonZeroU32::new)
 }
 
 /// Addresses that mails can be sent to.
@@ -125,12 +150,6 @@ pub(super) fn emails(text: &str) -> Option<Vec<String>> {
 pub(super) fn webhook_secret(text: &str) -> Option<Secret> {
     let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
     (visible && text.len() >= 16).then(|| Secret::new(text.to_owned()))
-}
-
-pub(super) fn password(text: &str) -> Option<Secret> {
-    (8..=128)
-        .contains(&text.chars().count())
-        .then(|| Secret::new(text.to_owned()))
 }
 
 pub(super) fn service_secret(text: &str) -> Option<Secret> {
@@ -368,9 +387,11 @@ mod tests {
         assert!(username("ada lovelace").is_none());
         assert!(email("admin@localhost").is_some());
         assert!(email("admin").is_none());
-        assert!(password("1234567").is_none());
-        assert!(password(&"é".repeat(128)).is_some());
-        assert!(password(&"é".repeat(129)).is_none());
+        assert!(username("system").is_none());
+        assert_eq!(registration("open"), Some(true));
+        assert_eq!(registration("closed"), Some(false));
+        assert_eq!(registration("invite"), None);
+        assert!(registration_rate("0").is_none() && registration_rate("1000001").is_none());
         assert!(service_secret(&"x".repeat(31)).is_none());
     }
 

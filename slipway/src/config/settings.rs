@@ -3,6 +3,10 @@
 use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use notify_svc::mail::{Sender, SmtpUrl};
+use release_svc::{
+    RegistrationRules,
+    identity::{Email, NewPassword, Username},
+};
 use slipway_mesh::{
     bus::Security,
     grpc::{Authorities, Origins},
@@ -23,6 +27,12 @@ pub struct Settings {
     pub grpc_addr: SocketAddr,
     /// Where metrics and health are served.
     pub ops_addr: SocketAddr,
+    /// Client connections at the same time.
+    pub max_connections: u32,
+    /// The part of them that one client address may have, in percent.
+    pub per_client_percent: u32,
+    /// Streams of activity that one account has open at the same time.
+    pub streams_per_user: u32,
     /// Where MongoDB is; `None`: everything is kept in the data directory.
     pub mongodb_url: Option<Secret>,
     /// Some of Kafka's brokers; `None`: the embedded bus.
@@ -40,13 +50,13 @@ pub struct Settings {
     /// How processes speak TLS with each other.
     pub tls: Tls,
     /// Name of the first administrator, who is made when there is none.
-    pub admin_username: String,
+    pub admin_username: Username,
     /// Email address of the first administrator.
-    pub admin_email: String,
+    pub admin_email: Email,
     /// Password of the first administrator; `None`: a random one, printed once.
-    pub admin_password: Option<Secret>,
-    /// Whether anybody may register as an administrator.
-    pub allow_admin_registration: bool,
+    pub admin_password: Option<NewPassword>,
+    /// Who may register.
+    pub registration: RegistrationRules,
     /// PEM file with the keys of tokens; `None`: generated in the data directory.
     pub jwt_key_file: Option<PathBuf>,
     /// How long a token is valid.
@@ -137,6 +147,9 @@ impl Reader<'_> {
         let http_addr = self.read(&keys::HTTP_ADDR, parse::address);
         let grpc_addr = self.read(&keys::GRPC_ADDR, parse::address);
         let ops_addr = self.read(&keys::OPS_ADDR, parse::address);
+        let max_connections = self.read(&keys::MAX_CONNECTIONS, parse::max_connections);
+        let per_client_percent = self.read(&keys::PER_CLIENT_PERCENT, parse::per_client_percent);
+        let streams_per_user = self.read(&keys::STREAMS_PER_USER, parse::streams_per_user);
         let mongodb_url = self.read(&keys::MONGODB_URL, parse::mongodb_url);
         let kafka_brokers = self.read(&keys::KAFKA_BROKERS, parse::kafka_brokers);
         let kafka_security = kafka::security(self);
@@ -152,8 +165,8 @@ impl Reader<'_> {
         ]);
         let admin_username = self.read(&keys::ADMIN_USERNAME, parse::username);
         let admin_email = self.read(&keys::ADMIN_EMAIL, parse::email);
-        let admin_password = self.read(&keys::ADMIN_PASSWORD, parse::password);
-        let allow_admin_registration = self.read(&keys::ALLOW_ADMIN_REGISTRATION, parse::boolean);
+        let admin_password = self.admin_password();
+        let registration = self.registration();
         let jwt_key_file = self.read(&keys::JWT_KEY_FILE, parse::path);
         let token_ttl = self.read(&keys::TOKEN_TTL, parse::token_ttl);
         let service_secret = self.read(&keys::SERVICE_SECRET, parse::service_secret);
@@ -195,6 +208,9 @@ impl Reader<'_> {
             http_addr: http_addr?,
             grpc_addr: grpc_addr?,
             ops_addr: ops_addr?,
+            max_connections: max_connections?,
+            per_client_percent: per_client_percent?,
+            streams_per_user: streams_per_user?,
             mongodb_url,
             kafka_brokers,
             kafka_security,
@@ -206,7 +222,7 @@ impl Reader<'_> {
             admin_username: admin_username?,
             admin_email: admin_email?,
             admin_password,
-            allow_admin_registration: allow_admin_registration?,
+            registration: registration?,
             jwt_key_file,
             token_ttl: token_ttl?,
             service_secret,
@@ -235,12 +251,61 @@ impl Reader<'_> {
 
     /// `None` if the key has no value, or a malformed one, which is noted.
     pub(super) fn read<T>(&mut self, key: &Key, parse: fn(&str) -> Option<T>) -> Option<T> {
-        let text = self.layers.effective(key).text?;
+        let text = self.text(key)?;
         let value = parse(&text);
         if value.is_none() {
             self.problem(key, format!("must be {}", key.expects));
         }
         value
+    }
+
+    /// The text of a key. A secret with a control character is noted and has none: it was
+    /// read from a file with its line break, and nobody could ever show it again.
+    fn text(&mut self, key: &Key) -> Option<String> {
+        let text = self.layers.effective(key).text?;
+        if !key.secret || !text.chars().any(char::is_control) {
+            return Some(text);
+        }
+        let message = if text
+            .trim_end_matches(['\r', '\n'])
+            .chars()
+            .any(char::is_control)
+        {
+            "must not contain control characters such as line breaks"
+        } else {
+            "must not end with a line break: take it out"
+        };
+        self.problem(key, message);
+        None
+    }
+
+    /// The rules for every account's password hold for the first administrator's too.
+    fn admin_password(&mut self) -> Option<NewPassword> {
+        let text = self.text(&keys::ADMIN_PASSWORD)?;
+        let [username, email] = [&keys::ADMIN_USERNAME, &keys::ADMIN_EMAIL]
+            .map(|key| self.layers.effective(key).text.unwrap_or_default());
+        match NewPassword::new(&text, &username, &email) {
+            Ok(password) => Some(password),
+            Err(message) => {
+                self.problem(&keys::ADMIN_PASSWORD, message);
+                None
+            }
+        }
+    }
+
+    fn registration(&mut self) -> Option<RegistrationRules> {
+        let open = self.read(&keys::REGISTRATION, parse::registration);
+        let per_hour = self.read(&keys::REGISTRATION_RATE, parse::registration_rate);
+        let anybody_as_admin = self.read(&keys::ALLOW_ADMIN_REGISTRATION, parse::boolean);
+        if open == Some(false) && anybody_as_admin == Some(true) {
+            let message = "contradicts registration = closed";
+            self.problem(&keys::ALLOW_ADMIN_REGISTRATION, message);
+        }
+        Some(RegistrationRules {
+            open: open?,
+            per_hour: per_hour?,
+            anybody_as_admin: anybody_as_admin?,
+        })
     }
 
     /// Which other services a role needs, and what comes with having them elsewhere.

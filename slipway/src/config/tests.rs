@@ -66,8 +66,9 @@ fn the_defaults_are_a_valid_configuration_of_the_whole_mesh() {
     assert_eq!(settings.token_ttl, Duration::from_secs(8 * 3600));
     assert_eq!(settings.activity_retention.as_secs(), 90 * 86_400);
     assert_eq!(settings.drain_deadline, Duration::from_secs(8));
-    assert_eq!(settings.admin_username, "admin");
-    assert!(!settings.allow_admin_registration);
+    assert_eq!(settings.admin_username.to_string(), "admin");
+    assert!(settings.registration.open && !settings.registration.anybody_as_admin);
+    assert_eq!(settings.registration.per_hour.get(), 30);
     assert!(settings.admin_password.is_none());
     assert!(settings.jwt_key_file.is_none());
 }
@@ -83,9 +84,9 @@ fn a_flag_beats_the_environment_which_beats_the_file_which_beats_the_default() {
         .settings(Role::All)
         .unwrap();
     assert_eq!(settings.log, "error");
-    assert_eq!(settings.admin_username, "from-env");
+    assert_eq!(settings.admin_username.to_string(), "from-env");
     assert_eq!(settings.token_ttl, Duration::from_secs(3 * 3600));
-    assert_eq!(settings.admin_email, "admin@localhost");
+    assert_eq!(settings.admin_email.to_string(), "admin@localhost");
 }
 
 #[test]
@@ -109,7 +110,7 @@ fn a_file_that_was_asked_for_must_exist_and_replaces_the_default_one() {
     fs::write(&other, "allow_admin_registration = true").unwrap();
     let settings = Layers::collect(case.sources).settings(None).unwrap();
     assert_eq!(settings.log, "info");
-    assert!(settings.allow_admin_registration);
+    assert!(settings.registration.anybody_as_admin);
 
     let mut case = Case::new();
     case.sources.file = Some("/nowhere/slipway.toml".into());
@@ -123,7 +124,7 @@ fn a_password_of_digits_in_the_environment_stays_as_it_is() {
         .env("SLIPWAY_ADMIN_PASSWORD", "00123456")
         .settings(Role::All)
         .unwrap();
-    assert_eq!(settings.admin_password.unwrap().expose(), "00123456");
+    assert_eq!(settings.admin_password.unwrap().into_inner(), "00123456");
 }
 
 #[test]
@@ -277,7 +278,7 @@ fn no_secret_is_shown_by_debug_or_by_any_problem() {
     let broken = Case::new().file("log = \"info\"\nadmin_password = \"hunter2");
     let number = Case::new().file("admin_password = 12345678");
     for (case, place) in [
-        (malformed, "--admin-password: must be 8 to 128 characters"),
+        (malformed, "--admin-password: must have 8 to 128 characters"),
         (broken, "line 2"),
         (number, "must be text in quotes"),
     ] {
@@ -299,4 +300,65 @@ fn what_is_not_text_is_named_but_not_shown() {
         .push(("SLIPWAY_ADMIN_PASSWORD".into(), value));
     let problems = case.problems(Role::All);
     assert_eq!(problems, ["SLIPWAY_ADMIN_PASSWORD: is not UTF-8"]);
+}
+
+#[test]
+fn the_first_administrator_obeys_the_rules_of_every_account() {
+    for (name, text, message) in [
+        (
+            "SLIPWAY_ADMIN_PASSWORD",
+            "password",
+            "must not be one of the most common passwords",
+        ),
+        ("SLIPWAY_ADMIN_PASSWORD", "        ", "must not be blank"),
+        (
+            "SLIPWAY_ADMIN_PASSWORD",
+            "Admin@LOCALHOST",
+            "must not be the username or the email address",
+        ),
+        (
+            "SLIPWAY_ADMIN_PASSWORD",
+            "a password\n",
+            "must not end with a line break: take it out",
+        ),
+        (
+            "SLIPWAY_ADMIN_USERNAME",
+            "system",
+            "must be 3 to 40 of a-z A-Z 0-9 . _ - and no name that Slipway uses itself, such as \
+             system",
+        ),
+    ] {
+        let problems = Case::new().env(name, text).problems(Role::All);
+        assert_eq!(problems, [format!("{name}: {message}")]);
+    }
+    let legal = Case::new().env("SLIPWAY_ADMIN_PASSWORD", "correct horse battery staple");
+    assert!(legal.settings(Role::All).is_ok());
+}
+
+#[test]
+fn no_secret_has_a_control_character() {
+    for key in keys::ALL.iter().filter(|key| key.secret) {
+        for text in ["a secret of many characters, 0123456789\r\n", "a\tsecret"] {
+            let problems = Case::new().env(&key.env(), text).problems(Role::All);
+            let problem = problems.join("\n");
+            assert!(
+                problem.contains(&format!("{}: must not", key.env())),
+                "{problem}"
+            );
+            assert!(problem.contains("control character") || problem.contains("line break"));
+            assert!(!problem.contains("0123456789"), "{problem}");
+        }
+    }
+}
+
+#[test]
+fn a_closed_registration_makes_nobody_an_administrator() {
+    let problems = Case::new()
+        .env("SLIPWAY_REGISTRATION", "closed")
+        .env("SLIPWAY_ALLOW_ADMIN_REGISTRATION", "true")
+        .problems(Role::All);
+    assert_eq!(
+        problems,
+        ["SLIPWAY_ALLOW_ADMIN_REGISTRATION: contradicts registration = closed"]
+    );
 }

@@ -37,7 +37,10 @@ impl Reader<'_> {
             let client = ClientTls::new(&servers, identity.as_ref());
             self.noted(&keys::TLS_KEY_FILE, client)
         });
-        let server = identity.map(|identity| ServerTls::new(&identity, clients.as_ref()));
+        let server = identity.and_then(|identity| {
+            let server = ServerTls::new(&identity, clients.as_ref());
+            self.noted(&keys::TLS_KEY_FILE, server)
+        });
         Tls { server, client }
     }
 

@@ -12,7 +12,7 @@ use slipway_proto::{
     identity::v1::{GetJwksRequest, identity_service_client::IdentityServiceClient},
 };
 
-use super::mesh::Shared;
+use super::{limits, mesh::Shared};
 
 /// The keys are asked for within a request: it must not wait for long.
 const JWKS_DEADLINE: Duration = Duration::from_secs(2);
@@ -23,6 +23,13 @@ impl Shared<'_> {
         Arc::new(Verifier::with_keys(keys.jwks(), secret, clock))
     }
 
+    /// What stands in front of the gRPC services of this process.
+    pub(super) fn surround(&self, verifier: Arc<Verifier>) -> anyhow::Result<Surround> {
+        let policies = Arc::new(Policies::from_descriptor_set(DESCRIPTOR_SET)?);
+        let access = AccessLayer::new(policies, verifier, limits::streams(self.settings));
+        Ok(Surround::new(access))
+    }
+
     pub(super) fn verifier_from(&self, release: Link) -> Arc<Verifier> {
         let (secret, clock) = (self.secret.clone(), self.clock.clone());
         Arc::new(Verifier::with_source(
@@ -31,11 +38,6 @@ impl Shared<'_> {
             clock,
         ))
     }
-}
-
-pub(super) fn surround(verifier: Arc<Verifier>) -> anyhow::Result<Surround> {
-    let policies = Arc::new(Policies::from_descriptor_set(DESCRIPTOR_SET)?);
-    Ok(Surround::new(AccessLayer::new(policies, verifier)))
 }
 
 /// The public keys, asked of the release service.

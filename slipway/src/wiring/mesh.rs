@@ -15,7 +15,7 @@ use slipway_mesh::{
 use slipway_proto::events::{CHAT, FORUM, TOPICS};
 use tonic::service::Routes;
 
-use super::{Life, access::surround, bus::specs, data_dir::DataDir, embedded, storage::Storage};
+use super::{Life, bus::specs, data_dir::DataDir, embedded, storage::Storage};
 use crate::{cli::Role, config::Settings};
 
 /// What a process serves.
@@ -90,7 +90,7 @@ impl Shared<'_> {
         let bus = self.bus(&storage, topics, &services).await?;
         let verifier = self.verifier_with(&keys);
         let release = self.release_routes(&storage, keys, bus.clone()).await?;
-        let surround = surround(verifier.clone())?;
+        let surround = self.surround(verifier.clone())?;
         let to_release = Link::local(surround.around(release.clone()));
         let forum = self
             .forum_routes(&storage, to_release.clone(), bus.clone())
@@ -119,7 +119,7 @@ impl Shared<'_> {
         self.warn_if_alone("what happens is shown on no wall");
         let topics = specs(TOPICS);
         let bus = self.bus(&storage, topics, release_svc::SERVICES).await?;
-        let surround = surround(self.verifier_with(&keys))?;
+        let surround = self.surround(self.verifier_with(&keys))?;
         let routes = self.release_routes(&storage, keys, bus.clone()).await?;
         self.deliver_alarms("release", Some(bus), self.to_notify()?);
         let server = self.server(routes, release_svc::SERVICES.into(), surround);
@@ -132,7 +132,7 @@ impl Shared<'_> {
         let topics = specs(&[FORUM]);
         let bus = self.bus(&storage, topics, forum_svc::SERVICES).await?;
         let release = self.remote("release", self.settings.release_url.as_ref())?;
-        let surround = surround(self.verifier_from(release.clone()))?;
+        let surround = self.surround(self.verifier_from(release.clone()))?;
         let routes = self.forum_routes(&storage, release, bus.clone()).await?;
         self.deliver_alarms("forum", Some(bus), self.to_notify()?);
         let server = self.server(routes, forum_svc::SERVICES.into(), surround);
@@ -145,7 +145,7 @@ impl Shared<'_> {
         let topics = specs(&[CHAT]);
         let bus = self.bus(&storage, topics, chat_svc::SERVICES).await?;
         let release = self.remote("release", self.settings.release_url.as_ref())?;
-        let surround = surround(self.verifier_from(release.clone()))?;
+        let surround = self.surround(self.verifier_from(release.clone()))?;
         let routes = self.chat_routes(&storage, release, bus.clone()).await?;
         self.deliver_alarms("chat", Some(bus), self.to_notify()?);
         let server = self.server(routes, chat_svc::SERVICES.into(), surround);
@@ -158,7 +158,7 @@ impl Shared<'_> {
         let topics = notify_svc::own_topics();
         let bus = self.bus(&storage, topics, notify_svc::SERVICES).await?;
         let release = self.remote("release", self.settings.release_url.as_ref())?;
-        let surround = surround(self.verifier_from(release))?;
+        let surround = self.surround(self.verifier_from(release))?;
         let routes = self.notify_routes(&storage, bus.clone()).await?;
         let itself = Link::local(surround.around(routes.clone()));
         self.deliver_alarms("notify", Some(bus), Some(itself));

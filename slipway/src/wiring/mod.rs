@@ -2,13 +2,14 @@
 //!
 //! Wiring only calls what the crates offer: each service's `Config::build`. Which
 //! services there are and how they reach each other is in `mesh`; what each is given in
-//! `services`, whom they let in in `access`; where they keep what they know in `storage`,
+//! `services`, whom they let in in `access`; how many connections in `limits`; where they keep what they know in `storage`,
 //! the embedded part of it in `embedded`; the way between processes in `bus`.
 
 mod access;
 pub(crate) mod bus;
 mod data_dir;
 mod embedded;
+mod limits;
 mod mesh;
 mod ready;
 mod services;
@@ -22,7 +23,7 @@ use std::{
 use anyhow::Context as _;
 use slipway_mesh::{
     grpc::GrpcHealth,
-    http,
+    http::{self, Protocol, Serving},
     life::{self, Background, Health, Phase},
     telemetry::metrics,
 };
@@ -50,39 +51,34 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     let metrics = metrics::init().context("metrics cannot be recorded")?;
     let life = Life::default();
-    let stopped = life.watch_signals()?;
+    life.watch_signals()?;
     let built = mesh::build(role, &settings, &life).await?;
     let listeners = Listeners::bind(role, &settings).await?;
     let addresses = listeners.addresses()?;
 
     let servers = TaskTracker::new();
+    let stop_upkeep = CancellationToken::new();
+    tokio::spawn(metrics::upkeep(metrics.clone(), stop_upkeep.clone()));
     let ops = life::ops_router(life.health.clone(), metrics);
     let ops_stop = CancellationToken::new();
-    tokio::spawn(http::serve(
-        listeners.ops,
-        ops,
-        ops_stop.clone(),
-        Duration::ZERO,
-    ));
+    let serving = limits::ops();
+    tokio::spawn(http::serve(listeners.ops, ops, serving, ops_stop.clone()));
+    let connections = limits::clients(&settings);
     if let (Some(listener), Some(router)) = (listeners.http, built.router) {
-        let drained = http::serve(
-            listener,
-            router,
-            life.drain.clone(),
-            settings.drain_deadline,
-        );
-        servers.spawn(drained);
+        let serving = Serving {
+            name: "http",
+            protocol: Protocol::Http,
+            connections: connections.clone(),
+            tls: None,
+            overloaded: gateway::overloaded,
+            drain: settings.drain_deadline,
+        };
+        servers.spawn(http::serve(listener, router, serving, life.drain.clone()));
     }
     if let (Some(listener), Some(server)) = (listeners.grpc, built.grpc) {
-        let health = server.health();
+        life.report_health(server.health());
         let (drain, deadline) = (life.drain.clone(), settings.drain_deadline);
-        servers.spawn(async move {
-            if let Err(error) = server.serve(listener, drain.clone(), deadline).await {
-                tracing::error!(%error, "the gRPC server failed");
-                drain.cancel();
-            }
-        });
-        life.report_health(health);
+        servers.spawn(server.serve(listener, connections, drain, deadline));
     }
     servers.close();
 
@@ -100,13 +96,10 @@ pub async fn run(
     let rest = settings.drain_deadline.saturating_sub(begun.elapsed());
     life.background.stop(rest.max(BACKGROUND_DEADLINE)).await;
     ops_stop.cancel();
+    stop_upkeep.cancel();
     drop(built.lock);
-    if stopped.is_cancelled() {
-        tracing::info!("stopped");
-        Ok(())
-    } else {
-        anyhow::bail!("a server failed; see the log")
-    }
+    tracing::info!("stopped");
+    Ok(())
 }
 
 /// What the parts of a process share of its life.
@@ -120,27 +113,24 @@ struct Life {
 
 impl Life {
     /// Begins to drain at the first SIGTERM or SIGINT, ends the process at the second.
-    /// The returned token says whether the drain was asked for.
-    fn watch_signals(&self) -> anyhow::Result<CancellationToken> {
+    fn watch_signals(&self) -> anyhow::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let (drain, asked) = (self.drain.clone(), CancellationToken::new());
-        let stopped = asked.clone();
+        let drain = self.drain.clone();
         tokio::spawn(async move {
             loop {
                 tokio::select! {
                     _ = terminate.recv() => {}
                     _ = interrupt.recv() => {}
                 }
-                if asked.is_cancelled() {
+                if drain.is_cancelled() {
                     tracing::warn!("told to stop again: ending at once");
                     std::process::exit(1);
                 }
-                asked.cancel();
                 drain.cancel();
             }
         });
-        Ok(stopped)
+        Ok(())
     }
 
     /// Keeps `grpc.health.v1` true until the drain, from when on the server says

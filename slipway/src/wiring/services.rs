@@ -15,6 +15,7 @@ use slipway_mesh::{
 use tonic::service::Routes;
 
 use super::{
+    limits,
     mesh::{Links, Shared},
     storage::Storage,
 };
@@ -30,15 +31,12 @@ impl Shared<'_> {
         let settings = self.settings;
         let config = release_svc::Config {
             token_ttl: settings.token_ttl,
-            allow_admin_registration: settings.allow_admin_registration,
+            registration: settings.registration,
         };
         let first_admin = FirstAdmin {
             username: settings.admin_username.clone(),
             email: settings.admin_email.clone(),
-            password: settings
-                .admin_password
-                .as_ref()
-                .map(|password| Secret::expose(password).to_owned()),
+            password: settings.admin_password.clone(),
         };
         let dependencies = release_svc::Dependencies {
             stores: storage.release().await?,
@@ -51,7 +49,8 @@ impl Shared<'_> {
         let service = config.build(first_admin, dependencies).await?;
         if let Some(password) = service.generated_password {
             // At once: it is known nowhere else.
-            super::ready::announce_admin(&settings.admin_username, &password.0);
+            let username = settings.admin_username.to_string();
+            super::ready::announce_admin(&username, &password.0);
         }
         Ok(service.routes)
     }
@@ -151,6 +150,7 @@ impl Shared<'_> {
             background: self.life.background.clone(),
             drain: self.life.drain.clone(),
             clock: self.clock.clone(),
+            streams: limits::streams(self.settings),
         })
     }
 }

@@ -11,6 +11,7 @@ mod comments;
 mod ears;
 #[cfg(feature = "kafka")]
 mod events;
+mod floods;
 mod load;
 mod mails;
 mod probe;
@@ -62,6 +63,10 @@ pub(crate) enum Row {
     Shed,
     /// Notifications a second, and from a command to the mail server
     Mails,
+    /// What floods of hostile clients cost, and what others notice
+    Floods,
+    /// Memory while nobody scrapes the metrics
+    Soak,
     /// The row `threads` on a MongoDB-compatible server
     #[cfg(feature = "kafka")]
     ThreadsOnMongodb,
@@ -102,6 +107,8 @@ impl Row {
             Self::Answers => answers::answers().await,
             Self::Shed => shed::shed(plan).await,
             Self::Mails => mails::mails(plan).await,
+            Self::Floods => floods::floods(plan).await,
+            Self::Soak => floods::soak(plan).await,
             #[cfg(feature = "kafka")]
             Self::ThreadsOnMongodb => comments::threads_on_mongodb().await,
             #[cfg(feature = "kafka")]

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use slipway_tests::{Process, Team, team::task_ids};
+use slipway_tests::{Options, Process, Team, team::task_ids};
 
 use super::load::{Script, Shift, WARM_UP};
 
@@ -77,7 +77,11 @@ pub(crate) async fn readers(
 /// # Errors
 /// If it does not start.
 pub(crate) async fn staffed(developers: usize) -> anyhow::Result<(Process, Team)> {
-    let process = Process::start().await?;
+    // All clients of a benchmark are one account at one address.
+    let options = Options::default()
+        .env("SLIPWAY_STREAMS_PER_USER", "100000")
+        .env("SLIPWAY_PER_CLIENT_PERCENT", "100");
+    let process = Process::start_with(&options).await?;
     let team = Team::new(&process, developers).await?;
     Ok((process, team))
 }

@@ -13,6 +13,7 @@ mod incidents;
 #[cfg(feature = "kafka")]
 mod interop;
 mod life;
+mod limits;
 mod mail;
 mod main_job;
 mod poison;

@@ -114,3 +114,23 @@ async fn a_gateway_with_another_secret_shows_no_wall() {
     let refused = admin.get("/activity/stream").await.unwrap();
     let _ = refused.refused(503, "UNAVAILABLE");
 }
+
+// Only Linux has all of 127.0.0.0/8 without further ado.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn behind_a_gateway_of_its_own_process_each_clients_own_address_counts() {
+    let server = mesh().await;
+    let gateway = gateway(&server, SECRET).await;
+    let at = |host| Client::from_address(&gateway.http, [127, 0, 0, host]);
+    let guess = |n: usize| json!({"username": format!("guess-{n}"), "password": "wrong"});
+    let flooding = at(10);
+    for n in 0..100 {
+        let answer = flooding.post("/auth/login", &guess(n)).await.unwrap();
+        answer.refused(401, "INVALID_CREDENTIALS");
+    }
+    let answer = flooding.post("/auth/login", &guess(100)).await.unwrap();
+    answer.refused(429, "TOO_MANY_ATTEMPTS");
+    let answer = at(11).post("/auth/login", &guess(100)).await.unwrap();
+    // The name has a failure by now; from another address that is no reason to refuse it.
+    answer.refused(401, "INVALID_CREDENTIALS");
+}

@@ -140,6 +140,18 @@ impl Log {
         self.watched.send_modify(|_| {});
     }
 
+    /// Adds entries whose data have this many bytes.
+    pub(crate) fn grow_large(&self, count: usize, bytes: usize) {
+        let mut state = self.state.lock().unwrap();
+        let begin = state.entries.len();
+        state.grow(count);
+        for entry in &mut state.entries[begin..] {
+            entry.data_json = format!("{{\"text\": \"{}\"}}", "x".repeat(bytes));
+        }
+        drop(state);
+        self.watched.send_modify(|_| {});
+    }
+
     /// Adds entries while pages are read: one item for each page.
     pub(crate) fn grow_while_listed(&self, growth: impl IntoIterator<Item = Growth>) {
         self.state.lock().unwrap().growth.extend(growth);

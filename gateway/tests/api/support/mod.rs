@@ -13,7 +13,7 @@ use axum::{Router, body::Body, extract::ConnectInfo};
 use gateway::{Config, Dependencies, StreamConfig};
 use http::{Method, Request};
 use slipway_mesh::{
-    access::{Issuer, Keyring, Role, ServiceSecret, ServiceTokens, Verifier},
+    access::{Issuer, Keyring, Role, ServiceSecret, ServiceTokens, StreamLimits, Verifier},
     clock::ManualClock,
     grpc::{Link, Surrounded},
     life::Background,
@@ -44,12 +44,16 @@ pub(crate) use self::{
 /// How long tokens last.
 pub(crate) const TTL: Duration = Duration::from_secs(3600);
 
+/// Streams of one account at the same time.
+pub(crate) const STREAMS_PER_USER: usize = 3;
+
 pub(crate) struct Gateway {
     pub(crate) router: Router,
     pub(crate) core: Arc<Core>,
     pub(crate) log: Arc<Log>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) drain: CancellationToken,
+    pub(crate) services: Arc<ServiceTokens>,
     token: String,
     /// Ends the background work with the test.
     _background: Background,
@@ -64,6 +68,8 @@ impl Gateway {
         let clock = Arc::new(ManualClock::at("2026-03-01T10:00:00Z".parse().unwrap()));
         let keys = Arc::new(Keyring::ephemeral());
         let secret = ServiceSecret::random();
+        let tokens = ServiceTokens::new(secret.clone(), "gateway", clock.clone());
+        let services = Arc::new(tokens);
         let core = Arc::new(Core::default());
         let log = Arc::new(Log::default());
         let background = Background::default();
@@ -83,16 +89,13 @@ impl Gateway {
             forum: link(forum),
             chat: link(chat),
             notify: link(notify),
-            verifier: Arc::new(Verifier::with_keys(
-                keys.jwks(),
-                secret.clone(),
-                clock.clone(),
-            )),
+            verifier: Arc::new(Verifier::with_keys(keys.jwks(), secret, clock.clone())),
             webhook_secret: Some("a secret of webhooks".into()),
-            services: Arc::new(ServiceTokens::new(secret, "gateway", clock.clone())),
+            services: services.clone(),
             background: background.clone(),
             drain: drain.clone(),
             clock: clock.clone(),
+            streams: StreamLimits::new(STREAMS_PER_USER, 100),
         });
         let issuer = Issuer::new(keys, TTL, clock.clone());
         let ada = Uuid::try_parse(ADA).unwrap();
@@ -103,6 +106,7 @@ impl Gateway {
             token: issuer.issue(ada, "ada", Role::Developer).unwrap().text,
             clock,
             drain,
+            services,
             _background: background,
         }
     }

@@ -146,6 +146,51 @@ async fn services_vouch_for_themselves_with_the_shared_secret() {
     assert_ne!(tokens.current(), old);
 }
 
+#[tokio::test]
+async fn a_token_is_refused_before_its_time() {
+    let s = setup();
+    let now = s.clock.now();
+    let mut claims = Claims::new(
+        Uuid::now_v7(),
+        "ada",
+        Role::Developer,
+        now,
+        Duration::from_secs(60),
+    );
+    claims.nbf = Some(now.as_second() + 10);
+    let mut header = Header::new(Algorithm::EdDSA);
+    header.kid = Some(s.keys.kid.clone());
+    let by_account = sign(&header, &claims, &s.keys.signing);
+    claims.role = Role::Service;
+    let by_service = s.secret.sign(&claims);
+    for token in [&by_account, &by_service] {
+        assert_eq!(s.verifier.verify(token).await, Err(TokenError::NotYetValid));
+    }
+    s.clock.advance(SignedDuration::from_secs(10));
+    for token in [&by_account, &by_service] {
+        assert!(s.verifier.verify(token).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_token_with_critical_headers_is_refused() {
+    let s = setup();
+    let claims = Claims::new(
+        Uuid::now_v7(),
+        "ada",
+        Role::Developer,
+        s.clock.now(),
+        Duration::from_secs(60),
+    );
+    let mut header = Header::new(Algorithm::EdDSA);
+    header.kid = Some(s.keys.kid.clone());
+    for critical in [vec!["b64".to_owned()], Vec::new()] {
+        header.crit = Some(critical);
+        let token = sign(&header, &claims, &s.keys.signing);
+        assert_eq!(s.verifier.verify(&token).await, Err(TokenError::Invalid));
+    }
+}
+
 struct Published(Arc<parking_lot::Mutex<Result<JwkSet, String>>>);
 
 #[async_trait]

@@ -23,6 +23,10 @@ const LONGEST_TYPE: usize = 64;
 pub(super) fn filter(wanted: Option<NotificationFilter>, to: Option<To>) -> Result<Filter, Fault> {
     let wanted = wanted.unwrap_or_default();
     let state = match wanted.state() {
+        NotificationState::Unspecified if wanted.state != 0 => {
+            let allowed = "must be QUEUED, SENDING, SENT, DELIVERED, FAILED or SUPPRESSED";
+            return Err(Fault::invalid_field("status", allowed));
+        }
         NotificationState::Unspecified => None,
         NotificationState::Queued => Some(State::Queued),
         NotificationState::Sending => Some(State::Sending),
@@ -141,6 +145,17 @@ mod tests {
 
     use super::*;
     use crate::notification::{Draft, Subject};
+
+    #[test]
+    fn a_state_that_is_none_is_refused() {
+        let wanted = |state| NotificationFilter {
+            state,
+            ..NotificationFilter::default()
+        };
+        let refused = filter(Some(wanted(99)), None).unwrap_err();
+        assert_eq!(refused.fields[0].field, "status");
+        assert!(filter(Some(wanted(0)), None).is_ok());
+    }
 
     const INSIDE: &str = "550 mx1.inside.example says no";
 

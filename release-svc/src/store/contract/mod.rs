@@ -29,7 +29,11 @@ use uuid::Uuid;
 
 use super::{Commit, InsertUserError, ReleaseFilter, SaveError, Stores, TaskFilter, UserKey};
 use crate::{
-    identity::{Account, Email, User, UserId, UserRef, Username, throttle::Subject},
+    identity::{
+        Account, Email, User, UserId, UserRef, Username,
+        quota::{HOUR, Hour},
+        throttle::Subject,
+    },
     release::{OrderIndex, Release, ReleaseDraft, Task, TaskDraft, Text},
 };
 
@@ -52,6 +56,7 @@ macro_rules! tests {
             names_and_addresses_are_taken_without_regard_to_case
             users_are_listed_by_name
             failed_sign_ins_are_counted_and_forgotten
+            registrations_of_an_address_are_counted_up_to_a_limit_whatever_races
         );
     };
     ($setup:block: $($name:ident)*) => {

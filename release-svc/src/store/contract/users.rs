@@ -131,3 +131,38 @@ pub(in crate::store) async fn failed_sign_ins_are_counted_and_forgotten(open: im
         .unwrap();
     assert_eq!(left, [after(3), after(2)]);
 }
+
+pub(in crate::store) async fn registrations_of_an_address_are_counted_up_to_a_limit_whatever_races(
+    open: impl Fn() -> Stores,
+) {
+    const LIMIT: u32 = 7;
+    let replicas = [open(), open()];
+    let barrier = Arc::new(Barrier::new(20));
+    let (office, home) = (Subject::unknown("office"), Subject::unknown("home"));
+    let hour = Hour::of(now());
+    let later = Hour::of(now() + HOUR);
+    let counted = (0..20).map(|n| {
+        let (users, office) = (Arc::clone(&replicas[n % 2].users), office.clone());
+        let barrier = Arc::clone(&barrier);
+        async move {
+            barrier.wait().await;
+            users.count_registration(office, hour, LIMIT).await.unwrap()
+        }
+    });
+    let counted = join_all(counted).await.into_iter().filter(|c| *c).count();
+    assert_eq!(counted, LIMIT as usize);
+
+    let users = &replicas[0].users;
+    let count = |subject: &Subject, hour| users.count_registration(subject.clone(), hour, LIMIT);
+    assert!(count(&home, hour).await.unwrap());
+    for _ in 0..LIMIT {
+        assert!(count(&office, later).await.unwrap());
+    }
+    assert!(!count(&office, later).await.unwrap());
+    users.purge_registrations(later).await.unwrap();
+    assert!(!count(&office, later).await.unwrap());
+    assert!(
+        count(&office, hour).await.unwrap(),
+        "its hour was forgotten"
+    );
+}

@@ -26,7 +26,7 @@ mod users;
 
 use std::sync::Arc;
 
-use mongodb::Collection;
+use mongodb::{Collection, bson::Document};
 use slipway_mesh::{
     outbox::mongo::{MongoOutbox, index as outbox_index},
     receipts::mongo::{index as receipt_index, time_index},
@@ -45,6 +45,7 @@ pub const DATABASE: &str = "slipway_release";
 const RELEASES: &str = "releases";
 const USERS: &str = "users";
 const FAILURES: &str = "loginFailures";
+const REGISTRATIONS: &str = "registrationCounts";
 /// Receipts that a release had no more room for.
 const RECEIPTS: &str = "receipts";
 
@@ -90,6 +91,7 @@ const INDEXES: &[Index] = &[
     Index::on(RECEIPTS, "by_time", &[("at", 1)]),
     Index::on(FAILURES, "by_subject", &[("subject", 1), ("at", -1)]),
     Index::on(FAILURES, "by_time", &[("at", 1)]),
+    Index::on(REGISTRATIONS, "by_hour", &[("hour", 1)]),
 ];
 
 /// One database, all stores. It keeps nothing in the process.
@@ -98,6 +100,7 @@ struct MongoStore {
     releases: Collection<ReleaseDocument>,
     users: Collection<AccountDocument>,
     failures: Collection<FailureDocument>,
+    registrations: Collection<Document>,
     receipts: Receipts,
 }
 
@@ -114,6 +117,7 @@ impl Stores {
             releases: database.collection(RELEASES),
             users: database.collection(USERS),
             failures: database.collection(FAILURES),
+            registrations: database.collection(REGISTRATIONS),
             receipts: receipts.clone(),
         });
         Ok(Self {

@@ -15,7 +15,7 @@ use super::{
     documents::{ADMIN, AccountDocument, FailureDocument},
 };
 use crate::{
-    identity::{Account, User, UserId, credentials::key, throttle::Subject},
+    identity::{Account, User, UserId, credentials::key, quota::Hour, throttle::Subject},
     store::{Commit, InsertUserError, StoreError, UserKey, UserStore},
 };
 
@@ -133,6 +133,42 @@ impl UserStore for MongoStore {
     async fn clear_failures(&self, subject: Subject) -> Result<(), StoreError> {
         let of_subject = doc! { "subject": subject.as_str() };
         bounded(self.failures.delete_many(of_subject).into_future()).await?;
+        Ok(())
+    }
+
+    async fn count_registration(
+        &self,
+        subject: Subject,
+        hour: Hour,
+        limit: u32,
+    ) -> Result<bool, StoreError> {
+        let id = format!("{}@{}", subject.as_str(), hour.number());
+        let below = doc! { "_id": id, "hour": hour.number(), "count": { "$lt": i64::from(limit) } };
+        loop {
+            let count = self
+                .registrations
+                .update_one(below.clone(), doc! { "$inc": { "count": 1_i64 } })
+                .upsert(true);
+            let Err(error) = bounded(count.into_future()).await else {
+                return Ok(true);
+            };
+            if error.gave_way() {
+                continue;
+            }
+            if error.duplicate_key().is_none() {
+                return Err(error.into());
+            }
+            // It is at the limit; or another replica has just begun the hour's count.
+            let find = self.registrations.find_one(below.clone());
+            if bounded(find.into_future()).await?.is_none() {
+                return Ok(false);
+            }
+        }
+    }
+
+    async fn purge_registrations(&self, before: Hour) -> Result<(), StoreError> {
+        let old = doc! { "hour": { "$lt": before.number() } };
+        bounded(self.registrations.delete_many(old).into_future()).await?;
         Ok(())
     }
 

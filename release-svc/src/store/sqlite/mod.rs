@@ -95,6 +95,14 @@ const MIGRATIONS: &[&str] = &[
     OUTBOX,
     BY_AGGREGATE,
     OWN_IDS,
+    "
+    CREATE TABLE registration_counts (
+        hour    INTEGER NOT NULL, -- since 1970
+        subject TEXT    NOT NULL,
+        count   INTEGER NOT NULL,
+        PRIMARY KEY (hour, subject)
+    ) STRICT, WITHOUT ROWID;
+    ",
 ];
 
 /// One database, all stores.

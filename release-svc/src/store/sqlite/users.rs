@@ -11,7 +11,7 @@ use slipway_mesh::{
 
 use super::{CommitError, SqliteStore, commit, rows};
 use crate::{
-    identity::{Account, User, UserId, credentials::key, throttle::Subject},
+    identity::{Account, User, UserId, credentials::key, quota::Hour, throttle::Subject},
     store::{Commit, InsertUserError, StoreError, UserKey, UserStore},
 };
 
@@ -125,6 +125,35 @@ impl UserStore for SqliteStore {
             c.prepare_cached("DELETE FROM login_failures WHERE subject = ?1")?
                 .execute([subject.as_str()])
                 .map_err(StorageError::from)
+        });
+        write.await?;
+        Ok(())
+    }
+
+    async fn count_registration(
+        &self,
+        subject: Subject,
+        hour: Hour,
+        limit: u32,
+    ) -> Result<bool, StoreError> {
+        let write = self.db.write(move |c| {
+            c.prepare_cached(
+                "INSERT INTO registration_counts (hour, subject, count) VALUES (?1, ?2, 1)
+                 ON CONFLICT DO UPDATE SET count = count + 1 WHERE count < ?3",
+            )?
+            .execute((hour.number(), subject.as_str(), limit))
+            .map_err(StorageError::from)
+        });
+        Ok(write.await? == 1)
+    }
+
+    async fn purge_registrations(&self, before: Hour) -> Result<(), StoreError> {
+        let write = self.db.write(move |c| {
+            c.execute(
+                "DELETE FROM registration_counts WHERE hour < ?1",
+                [before.number()],
+            )
+            .map_err(StorageError::from)
         });
         write.await?;
         Ok(())

@@ -55,7 +55,7 @@ struct Session {
 /// If it is not said who signs in or where, or if the server does not let them.
 pub async fn sign_in(args: &ClientArgs, layers: &Layers) -> anyhow::Result<(Client, User)> {
     let mut client = Client::new(base_url(args, layers)?)?;
-    if let Some(token) = variable("SLIPWAY_TOKEN") {
+    if let Some(token) = variable("SLIPWAY_TOKEN")? {
         client.token = Some(token);
         let user = client.get("/auth/me", &[]).await?;
         return Ok((client, user));
@@ -64,7 +64,7 @@ pub async fn sign_in(args: &ClientArgs, layers: &Layers) -> anyhow::Result<(Clie
         let text = "sign in with --username (SLIPWAY_USERNAME) or a token in SLIPWAY_TOKEN";
         return Err(UsageError(text.into()).into());
     };
-    let password = match variable("SLIPWAY_PASSWORD") {
+    let password = match variable("SLIPWAY_PASSWORD")? {
         Some(password) => password,
         None => ask_password(username)?,
     };
@@ -82,10 +82,19 @@ pub async fn sign_in(args: &ClientArgs, layers: &Layers) -> anyhow::Result<(Clie
     Ok((client, session.user))
 }
 
-/// A variable of the environment; an empty one counts as absent.
-fn variable(name: &str) -> Option<Secret> {
-    let text = env::var(name).ok().filter(|text| !text.is_empty())?;
-    Some(Secret::new(text))
+/// A secret in the environment; an empty one counts as absent.
+fn variable(name: &str) -> Result<Option<Secret>, UsageError> {
+    let text = env::var(name).ok().filter(|text| !text.is_empty());
+    text.map(|text| secret(name, text)).transpose()
+}
+
+/// No secret has a control character: it was read from a file with its line break.
+fn secret(name: &str, text: String) -> Result<Secret, UsageError> {
+    if text.chars().any(char::is_control) {
+        let message = "must not contain control characters such as line breaks";
+        return Err(UsageError(format!("{name} {message}")));
+    }
+    Ok(Secret::new(text))
 }
 
 fn ask_password(username: &str) -> anyhow::Result<Secret> {
@@ -156,6 +165,14 @@ mod tests {
         assert_eq!(local("0.0.0.0:8080").unwrap(), "http://127.0.0.1:8080/");
         assert_eq!(local("[::]:8080").unwrap(), "http://[::1]:8080/");
         assert!(local("127.0.0.1:0").is_err());
+    }
+
+    #[test]
+    fn a_secret_with_a_line_break_is_refused_and_not_shown() {
+        let refused = secret("SLIPWAY_TOKEN", "hunter2\n".into()).unwrap_err();
+        let expected = "SLIPWAY_TOKEN must not contain control characters such as line breaks";
+        assert_eq!(refused.to_string(), expected);
+        assert!(secret("SLIPWAY_PASSWORD", "hunter 2".into()).is_ok());
     }
 
     #[test]

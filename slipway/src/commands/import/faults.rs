@@ -3,9 +3,9 @@
 use std::{collections::HashMap, fmt};
 
 use jiff::Timestamp;
+use release_svc::identity::Username;
 
 use super::plan::{Plan, PlannedTask};
-use crate::config;
 
 /// The limits of the API.
 const MAX_TASKS: usize = 500;
@@ -71,7 +71,7 @@ impl Faults {
     fn task(&mut self, place: &str, task: &PlannedTask) {
         self.name(&format!("{place}.title"), &task.title);
         self.description(&format!("{place}.description"), text(&task.description));
-        if config::username(&task.assignee).is_none() {
+        if !Username::is_well_formed(&task.assignee) {
             let rule = "is not a username: 3 to 40 of a-z A-Z 0-9 . _ -";
             self.add(&format!("{place}.assignee"), rule);
         }

@@ -45,9 +45,10 @@ async fn what_is_read_is_the_same_under_v1() -> anyhow::Result<()> {
 async fn the_whole_workflow_goes_under_v1() -> anyhow::Result<()> {
     let (server, _team) = start(0).await?;
     let nobody = server.client();
-    let body = json!({"username": "ada", "email": "ada@example.com", "password": "12345678"});
+    let body =
+        json!({"username": "ada", "email": "ada@example.com", "password": "a password for tests"});
     nobody.post("/v1/auth/register", &body).await?.expect(201);
-    let body = json!({"username": "ada", "password": "12345678"});
+    let body = json!({"username": "ada", "password": "a password for tests"});
     let session = nobody.post("/v1/auth/login", &body).await?.expect(200);
     let ada = nobody.with_token(session["token"].as_str().unwrap_or_default());
     let admin = server.admin().await?;

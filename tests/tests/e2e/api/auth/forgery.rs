@@ -195,3 +195,25 @@ async fn a_token_of_no_account_is_told_so() -> anyhow::Result<()> {
     unauthorized(answer, "ACCOUNT_GONE");
     Ok(())
 }
+
+#[tokio::test]
+async fn a_token_is_refused_before_its_time() -> anyhow::Result<()> {
+    let (server, team) = start(0).await?;
+    let forge = Forge::at(&server, &team.admin).await?;
+    for nbf in [json!(forge.now() + 3600), json!("tomorrow")] {
+        refuses(&server, &forge.but("nbf", nbf)?, "INVALID_TOKEN").await?;
+    }
+    let valid = server.client().with_token(&forge.but("nbf", json!(1))?);
+    valid.get("/auth/me").await?.expect(200);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_token_with_critical_headers_is_refused() -> anyhow::Result<()> {
+    let (server, team) = start(0).await?;
+    let forge = Forge::at(&server, &team.admin).await?;
+    let mut header = forge.header(Algorithm::EdDSA);
+    header.crit = Some(vec!["b64".into()]);
+    let token = jsonwebtoken::encode(&header, &forge.claims, &forge.key)?;
+    refuses(&server, &token, "INVALID_TOKEN").await
+}

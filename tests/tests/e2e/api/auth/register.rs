@@ -1,13 +1,14 @@
 //! POST /auth/register.
 
 use anyhow::Context as _;
+use futures::future::try_join_all;
 use serde_json::{Value, json};
-use slipway_tests::{Answer, Client, Process};
+use slipway_tests::{Answer, Client, Options, Process, team::PASSWORD};
 
 use crate::api::{invalid, start};
 
 fn account(username: &str, email: &str) -> Value {
-    json!({"username": username, "email": email, "password": "12345678"})
+    json!({"username": username, "email": email, "password": PASSWORD})
 }
 
 async fn register(client: &Client, username: &str, email: &str) -> anyhow::Result<Answer> {
@@ -187,7 +188,7 @@ async fn a_password_has_8_to_128_characters() -> anyhow::Result<()> {
     }
     // Characters, not bytes.
     let good = [
-        "12345678".to_owned(),
+        "8 things".to_owned(),
         "\u{1f6a2}".repeat(8),
         "\u{e4}".repeat(128),
     ];
@@ -243,5 +244,140 @@ async fn everything_that_is_wrong_is_told_at_once() -> anyhow::Result<()> {
     let errors = problem["errors"].as_array().context("errors")?;
     let fields: Vec<_> = errors.iter().map(|error| &error["field"]).collect();
     assert_eq!(fields, ["username", "email", "password"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_password_that_is_guessed_first_is_refused() -> anyhow::Result<()> {
+    let server = Process::start().await?;
+    for (bad, message) in [
+        ("password", "must not be one of the most common passwords"),
+        ("PassWord1", "must not be one of the most common passwords"),
+        ("        ", "must not be blank"),
+        ("EVE.adams", "must not be the username or the email address"),
+        (
+            "evening-star",
+            "must not be the username or the email address",
+        ),
+        (
+            "a password\n",
+            "must not contain control characters such as line breaks",
+        ),
+    ] {
+        let body = json!({
+            "username": "Eve.Adams", "email": "evening-star@example.com", "password": bad,
+        });
+        let answer = server.client().post("/auth/register", &body).await?;
+        assert_eq!(invalid(answer, "password"), message, "{bad:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_names_that_slipway_acts_under_are_nobodys() -> anyhow::Result<()> {
+    let (server, team) = start(0).await?;
+    for name in ["system", "SLIPWAY", "Gateway", "release-svc"] {
+        for client in [&server.client(), &team.admin] {
+            let answer = register(client, name, "eve@example.com").await?;
+            let message = invalid(answer, "username");
+            assert_eq!(message, "is reserved for Slipway itself");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_password_is_the_same_however_it_is_typed() -> anyhow::Result<()> {
+    let server = Process::start().await?;
+    let mut body = account("eve", "eve@example.com");
+    body["password"] = json!("cafe\u{301} au lait");
+    server
+        .client()
+        .post("/auth/register", &body)
+        .await?
+        .expect(201);
+    for typed in ["caf\u{e9} au lait", "cafe\u{301} au lait"] {
+        server.client().login(" eve\t", typed).await?;
+    }
+    assert!(server.client().login("eve", "cafe au lait").await.is_err());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_closed_registration_is_for_admins_only() -> anyhow::Result<()> {
+    let options = Options::default().env("SLIPWAY_REGISTRATION", "closed");
+    let server = Process::start_with(&options).await?;
+    let admin = server.admin().await?;
+    register(&server.client(), "eve", "eve@example.com")
+        .await?
+        .refused(403, "REGISTRATION_CLOSED");
+    let session = register(&admin, "ada", "ada@example.com").await?;
+    let ada = session.expect(201)["token"].to_string();
+    let ada = server.client().with_token(ada.trim_matches('"'));
+    register(&ada, "eve", "eve@example.com")
+        .await?
+        .refused(403, "REGISTRATION_CLOSED");
+    Ok(())
+}
+
+// Only Linux has all of 127.0.0.0/8 without further ado.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn an_address_registers_so_many_in_an_hour_and_an_admin_any_number() -> anyhow::Result<()> {
+    let options = Options::default().env("SLIPWAY_REGISTRATION_RATE", "2");
+    let server = Process::start_with(&options).await?;
+    let at = |host| Client::from_address(&server.http, [127, 0, 0, host]);
+    let admin = at(10).login("admin", slipway_tests::ADMIN_PASSWORD).await?;
+    let name = |n: usize| (format!("dev-{n}"), format!("dev-{n}@example.com"));
+    let mut refused = None;
+    // An hour may end in between, once.
+    for n in 0..4 {
+        let (name, email) = name(n);
+        let answer = register(&at(10), &name, &email).await?;
+        if answer.status != 201 {
+            refused = Some(answer);
+            break;
+        }
+    }
+    let answer = refused.ok_or_else(|| anyhow::anyhow!("nobody was refused"))?;
+    let seconds: u64 = answer.header("retry-after").parse()?;
+    assert!((1..=3600).contains(&seconds), "{seconds}");
+    let policy = answer.header("ratelimit-policy");
+    assert_eq!(policy, "\"default\";q=2;w=3600");
+    answer.refused(429, "TOO_MANY_REGISTRATIONS");
+    let (name_, email) = name(7);
+    register(&at(11), &name_, &email).await?.expect(201);
+    for n in 20..25 {
+        let (name, email) = name(n);
+        register(&admin, &name, &email).await?.expect(201);
+    }
+    // Who is there already signs in.
+    at(10).login("dev-0", PASSWORD).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn many_registrations_at_once_are_refused_and_keep_nobody_from_signing_in()
+-> anyhow::Result<()> {
+    let (server, _team) = start(1).await?;
+    let client = server.client();
+    let registrations = (0..300).map(|n| {
+        let client = client.clone();
+        async move {
+            let (name, email) = (format!("eve-{n}"), format!("eve-{n}@example.com"));
+            register(&client, &name, &email).await
+        }
+    });
+    let registrations = tokio::spawn(try_join_all(registrations.collect::<Vec<_>>()));
+    for _ in 0..5 {
+        server.client().login("dev-0", PASSWORD).await?;
+    }
+    let answers = registrations.await??;
+    let (done, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(|a| a.status == 201);
+    assert!(!done.is_empty() && !refused.is_empty());
+    for answer in refused {
+        assert!(!answer.header("retry-after").is_empty());
+        answer.refused(429, "TOO_BUSY");
+    }
     Ok(())
 }

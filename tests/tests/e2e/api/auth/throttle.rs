@@ -1,11 +1,21 @@
-//! How many failed sign-ins are borne: 10 in 15 minutes for a name or an address. The
+//! How many failed sign-ins are borne in 15 minutes: 10 for a name, 100 for an address. The
 //! tests are several clients by several addresses of this machine.
+
+use std::sync::Arc;
 
 use futures::future::try_join_all;
 use serde_json::json;
-use slipway_tests::{Answer, Client, Process, team::PASSWORD};
+use slipway_mesh::{
+    access::{ServiceSecret, ServiceTokens},
+    clock::SystemClock,
+    error::Fault,
+};
+use slipway_proto::identity::v1::{LoginRequest, identity_service_client::IdentityServiceClient};
+use slipway_tests::{Answer, Client, Process, process::SECRET, team::PASSWORD};
+use tonic::transport::{Channel, Endpoint};
+use uuid::Uuid;
 
-use crate::api::start;
+use crate::api::{post_with_key, start};
 
 async fn login(client: &Client, name: &str, password: &str) -> anyhow::Result<Answer> {
     let body = json!({"username": name, "password": password});
@@ -26,11 +36,17 @@ async fn fail(server: &Process, name: &str, hosts: impl Iterator<Item = u8>) -> 
 
 #[track_caller]
 fn throttled(answer: Answer) {
+    refused(answer, 10);
+}
+
+#[track_caller]
+fn refused(answer: Answer, limit: usize) {
     let seconds: u64 = answer.header("retry-after").parse().expect("whole seconds");
     assert!((1..=15 * 60).contains(&seconds), "{seconds}");
-    let limit = format!("\"default\";r=0;t={seconds}");
-    assert_eq!(answer.header("ratelimit"), limit);
-    assert_eq!(answer.header("ratelimit-policy"), "\"default\";q=10;w=900");
+    let left = format!("\"default\";r=0;t={seconds}");
+    assert_eq!(answer.header("ratelimit"), left);
+    let policy = format!("\"default\";q={limit};w=900");
+    assert_eq!(answer.header("ratelimit-policy"), policy);
     assert!(answer.headers.get("set-cookie").is_none());
     answer.refused(429, "TOO_MANY_ATTEMPTS");
 }
@@ -57,15 +73,65 @@ async fn ten_failures_close_a_name_wherever_one_comes_from_and_no_other_name() -
     Ok(())
 }
 
+/// A hundred failures from this address, with names that nobody has.
+async fn flood(server: &Process, host: u8) -> anyhow::Result<()> {
+    let client = at(server, host);
+    for ten in 0..10 {
+        let attempts = (0..10).map(|n| {
+            let (client, name) = (client.clone(), format!("guess-{ten}{n}"));
+            async move { login(&client, &name, "a wrong password").await }
+        });
+        for answer in try_join_all(attempts).await? {
+            answer.refused(401, "INVALID_CREDENTIALS");
+        }
+    }
+    Ok(())
+}
+
 #[tokio::test]
-async fn ten_failures_close_an_address_for_every_name_and_no_other_address() -> anyhow::Result<()> {
+async fn failures_with_other_names_lock_nobody_out_who_knows_a_password() -> anyhow::Result<()> {
     let (server, _team) = start(2).await?;
-    for n in 0..10 {
-        fail(&server, &format!("guess-{n}"), 10..11).await?;
+    flood(&server, 10).await?;
+    let client = at(&server, 10);
+    // Once more, and the same for a name that nobody has: no answer tells them apart.
+    for name in ["dev-1", "nobody"] {
+        refused(login(&client, name, "a wrong password").await?, 100);
     }
-    for name in ["dev-0", "dev-1", "guess-1", "guess-99"] {
-        throttled(login(&at(&server, 10), name, PASSWORD).await?);
+    for name in ["dev-0", "admin"] {
+        let password = match name {
+            "admin" => slipway_tests::ADMIN_PASSWORD,
+            _ => PASSWORD,
+        };
+        login(&client, name, password).await?.expect(200);
     }
+    // An account had its one guess: now even the right password is none.
+    refused(login(&client, "dev-1", PASSWORD).await?, 100);
+    login(&at(&server, 11), "dev-1", PASSWORD)
+        .await?
+        .expect(200);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_address_with_many_failures_guesses_once_however_many_it_tries_at_once()
+-> anyhow::Result<()> {
+    let (server, _team) = start(1).await?;
+    flood(&server, 10).await?;
+    let client = at(&server, 10);
+    let attempts = (0..30).map(|n| {
+        let client = client.clone();
+        // The right one is among them.
+        let password = if n == 29 {
+            PASSWORD
+        } else {
+            "a wrong password"
+        };
+        async move { login(&client, "dev-0", password).await }
+    });
+    for answer in try_join_all(attempts).await?.into_iter().take(29) {
+        refused(answer, 100);
+    }
+    // Of all of them one was tried: the name is not closed to others.
     login(&at(&server, 11), "dev-0", PASSWORD)
         .await?
         .expect(200);
@@ -109,19 +175,111 @@ async fn refused_attempts_do_not_prolong_the_wait() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn what_a_client_says_of_its_address_does_not_count() -> anyhow::Result<()> {
+async fn what_an_http_client_says_of_its_address_does_not_count() -> anyhow::Result<()> {
     let (server, _team) = start(0).await?;
     let client = at(&server, 10);
-    let mut last = None;
-    for n in 0..11 {
-        let body = json!({"username": format!("guess-{n}"), "password": "wrong"});
-        let request = client
-            .request(reqwest::Method::POST, "/auth/login")
-            .header("x-forwarded-for", format!("192.0.2.{n}"))
-            .header("slipway-client-address", format!("192.0.2.{n}"));
-        last = Some(client.send(request.json(&body)).await?);
+    flood(&server, 10).await?;
+    let body = json!({"username": "guess-100", "password": "wrong"});
+    let request = client
+        .request(reqwest::Method::POST, "/auth/login")
+        .header("x-forwarded-for", "192.0.2.1")
+        .header("slipway-client-address", "192.0.2.1")
+        .header("slipway-service-token", "192.0.2.1");
+    refused(client.send(request.json(&body)).await?, 100);
+    Ok(())
+}
+
+async fn identity(server: &Process) -> anyhow::Result<IdentityServiceClient<Channel>> {
+    let endpoint = Endpoint::from_shared(server.grpc.clone())?;
+    Ok(IdentityServiceClient::new(endpoint.connect().await?))
+}
+
+/// Signs in over gRPC, as a client that says it were at this address.
+async fn login_as_if_at(
+    identity: &IdentityServiceClient<Channel>,
+    address: &str,
+    metadata: &[(&'static str, &str)],
+    (login, password): (&str, &str),
+) -> anyhow::Result<Result<(), Fault>> {
+    let mut request = tonic::Request::new(LoginRequest {
+        login: login.to_owned(),
+        password: password.to_owned(),
+    });
+    let said = [("slipway-client-address", address)];
+    for (name, value) in said.iter().chain(metadata) {
+        request.metadata_mut().insert(*name, value.parse()?);
     }
-    throttled(last.expect("there were eleven"));
+    let answer = identity.clone().login(request).await;
+    Ok(answer.map(|_| ()).map_err(Fault::from))
+}
+
+#[tokio::test]
+async fn what_a_grpc_client_says_of_its_address_does_not_count() -> anyhow::Result<()> {
+    let (server, team) = start(1).await?;
+    let identity = identity(&server).await?;
+    let developer = team.developers[0].token().to_owned();
+    let bearer = format!("Bearer {developer}");
+    let forged = ServiceTokens::new(ServiceSecret::new(SECRET), "gateway", Arc::new(SystemClock));
+    let forged = forged.current();
+    let ways: [Vec<(&str, &str)>; 4] = [
+        vec![],
+        vec![("authorization", &bearer)],
+        vec![("slipway-service-token", &developer)],
+        vec![("slipway-service-token", &forged)],
+    ];
+    for n in 0..100_usize {
+        // Each from an address of its own, as it says.
+        let (address, name) = (format!("192.0.2.{n}"), format!("guess-{n}"));
+        let guess = (&*name, "a wrong password");
+        let answer = login_as_if_at(&identity, &address, &ways[n % 4], guess).await?;
+        assert_eq!(answer.unwrap_err().code, "INVALID_CREDENTIALS");
+    }
+    for way in &ways {
+        let name = format!("{}", Uuid::now_v7());
+        let guess = (&*name, "a wrong password");
+        let answer = login_as_if_at(&identity, "192.0.2.200", way, guess).await?;
+        assert_eq!(answer.unwrap_err().code, "TOO_MANY_ATTEMPTS");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn nobody_can_lock_another_address_out_over_grpc() -> anyhow::Result<()> {
+    let (server, _team) = start(0).await?;
+    let identity = identity(&server).await?;
+    for n in 0..100 {
+        let name = format!("guess-{n}");
+        let guess = (&*name, "a wrong password");
+        let answer = login_as_if_at(&identity, "127.0.0.10", &[], guess).await?;
+        assert_eq!(answer.unwrap_err().code, "INVALID_CREDENTIALS");
+    }
+    // The address that was said has no failures; the one they came from has.
+    let body = json!({"username": "guess-100", "password": "a wrong password"});
+    let answer = at(&server, 10).post("/auth/login", &body).await?;
+    answer.refused(401, "INVALID_CREDENTIALS");
+    let answer = server.client().post("/auth/login", &body).await?;
+    refused(answer, 100);
+    Ok(())
+}
+
+#[tokio::test]
+async fn repeating_a_registration_with_other_passwords_is_throttled() -> anyhow::Result<()> {
+    let (server, _team) = start(0).await?;
+    let account = |password: &str| json!({"username": "ada", "email": "ada@example.com", "password": password});
+    let repeat = |host, password| {
+        let client = at(&server, host);
+        let body = account(password);
+        async move { post_with_key(&client, "/auth/register", &body, "key").await }
+    };
+    repeat(10, PASSWORD).await?.expect(201);
+    for host in 20..30 {
+        let answer = repeat(host, "a wrong password").await?;
+        answer.refused(409, "IDEMPOTENCY_KEY_REUSED");
+    }
+    for password in [PASSWORD, "a wrong password"] {
+        throttled(repeat(30, password).await?);
+    }
+    throttled(login(&at(&server, 31), "ada", PASSWORD).await?);
     Ok(())
 }
 

@@ -97,10 +97,13 @@ async fn a_developer_cannot_complete_a_release() -> anyhow::Result<()> {
 async fn another_admin_may_complete_it() -> anyhow::Result<()> {
     let (server, team) = start(1).await?;
     let body = json!({
-        "username": "boss", "email": "boss@example.com", "password": "12345678", "role": "ADMIN",
+        "username": "boss", "email": "boss@example.com", "password": "a password for tests", "role": "ADMIN",
     });
     team.admin.post("/auth/register", &body).await?.expect(201);
-    let boss = server.client().login("boss", "12345678").await?;
+    let boss = server
+        .client()
+        .login("boss", "a password for tests")
+        .await?;
     let release = team.release("a", &[0]).await?;
     let task = &task_ids(&release)[0];
     begin(&team.developers[0], task).await?.expect(200);

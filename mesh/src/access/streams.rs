@@ -1,0 +1,286 @@
+//! How many streams an account has open at the same time, and that none outlives its token.
+//!
+//! An answer that is a stream can stay open for hours, and each takes memory. What bounds
+//! requests does not bound them: their heads have been answered.
+
+use std::{
+    collections::HashMap,
+    future::Future as _,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Response};
+use hyper::body::{Frame, SizeHint};
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use tokio::time::Sleep;
+use tonic::{Status, body::Body};
+use uuid::Uuid;
+
+use super::{Principal, Role, TokenError};
+use crate::error::{Fault, Kind};
+
+/// The part of all streams that callers without an account may have: those of health and of
+/// reflection.
+const ANONYMOUS_PART: usize = 16;
+
+/// Counts open streams.
+#[derive(Debug, Clone)]
+pub struct StreamLimits(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    per_account: usize,
+    in_all: usize,
+    open: Mutex<Open>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    count: usize,
+    anonymous: usize,
+    accounts: HashMap<Uuid, usize>,
+}
+
+/// An open stream; counted until it is dropped.
+#[derive(Debug)]
+pub struct OpenStream {
+    limits: StreamLimits,
+    whose: Whose,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Whose {
+    Account(Uuid),
+    /// Other processes of the mesh have as many as they need.
+    Service,
+    Nobody,
+}
+
+impl StreamLimits {
+    /// At most `per_account` streams of one account, and `in_all` of all.
+    #[must_use]
+    pub fn new(per_account: usize, in_all: usize) -> Self {
+        Self(Arc::new(Shared {
+            per_account,
+            in_all,
+            open: Mutex::default(),
+        }))
+    }
+
+    /// Counts another stream of `principal`, or of a caller without one.
+    ///
+    /// # Errors
+    /// `TOO_MANY_STREAMS` if the account has as many as it may, `OVERLOADED` if all have.
+    pub fn open(&self, principal: Option<&Principal>) -> Result<OpenStream, Fault> {
+        let shared = &self.0;
+        let whose = match principal {
+            None => Whose::Nobody,
+            Some(principal) if principal.role == Role::Service => Whose::Service,
+            Some(principal) => Whose::Account(principal.user_id),
+        };
+        let mut open = shared.open.lock();
+        if open.count >= shared.in_all {
+            return Err(Fault::overloaded());
+        }
+        match whose {
+            Whose::Service => {}
+            Whose::Nobody if open.anonymous >= shared.in_all.div_ceil(ANONYMOUS_PART) => {
+                return Err(Fault::overloaded());
+            }
+            Whose::Nobody => open.anonymous += 1,
+            Whose::Account(id) => {
+                let own = open.accounts.entry(id).or_default();
+                if *own >= shared.per_account {
+                    return Err(too_many(shared.per_account));
+                }
+                *own += 1;
+            }
+        }
+        open.count += 1;
+        Ok(OpenStream {
+            limits: self.clone(),
+            whose,
+        })
+    }
+}
+
+fn too_many(limit: usize) -> Fault {
+    Fault::new(
+        Kind::RateLimited,
+        "TOO_MANY_STREAMS",
+        format!("Your account has {limit} streams open, which is the limit. Close one first."),
+    )
+    .fact("limit", limit)
+    .retry_after(Duration::from_secs(1))
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        let mut open = self.limits.0.open.lock();
+        open.count -= 1;
+        match self.whose {
+            Whose::Service => {}
+            Whose::Nobody => open.anonymous -= 1,
+            Whose::Account(id) => {
+                if let Some(own) = open.accounts.get_mut(&id) {
+                    *own -= 1;
+                    if *own == 0 {
+                        open.accounts.remove(&id);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The body of a streamed answer: counted, and ended with its caller's token.
+struct Streamed {
+    body: Body,
+    _open: OpenStream,
+    expiry: Option<Pin<Box<Sleep>>>,
+    ended: bool,
+}
+
+/// `response` as a stream of `principal`, which ends with `TOKEN_EXPIRED` when its token does.
+pub(super) fn bounded(
+    response: Response<Body>,
+    open: OpenStream,
+    principal: Option<&Principal>,
+    now: Timestamp,
+) -> Response<Body> {
+    let expiry = principal.map(|principal| {
+        let left = Duration::try_from(principal.expires_at.duration_since(now));
+        Box::pin(tokio::time::sleep(left.unwrap_or_default()))
+    });
+    response.map(|body| {
+        Body::new(Streamed {
+            body,
+            _open: open,
+            expiry,
+            ended: false,
+        })
+    })
+}
+
+impl hyper::body::Body for Streamed {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let expired = self
+            .expiry
+            .as_mut()
+            .is_some_and(|expiry| expiry.as_mut().poll(cx).is_ready());
+        if expired {
+            self.ended = true;
+            let status = Status::from(Fault::from(TokenError::Expired));
+            let mut trailers = HeaderMap::new();
+            return Poll::Ready(Some(match status.add_header(&mut trailers) {
+                Ok(()) => Ok(Frame::trailers(trailers)),
+                Err(status) => Err(status),
+            }));
+        }
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ended || self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    fn principal(id: u128, role: Role) -> Principal {
+        Principal {
+            user_id: Uuid::from_u128(id),
+            username: "ada".into(),
+            role,
+            expires_at: Timestamp::MAX,
+        }
+    }
+
+    #[test]
+    fn an_account_has_so_many_streams_and_others_theirs() {
+        let limits = StreamLimits::new(2, 100);
+        let (ada, grace) = (principal(1, Role::Developer), principal(2, Role::Admin));
+        let one = limits.open(Some(&ada)).unwrap();
+        let _two = limits.open(Some(&ada)).unwrap();
+        assert_eq!(
+            limits.open(Some(&ada)).unwrap_err().code,
+            "TOO_MANY_STREAMS"
+        );
+        let _others = limits.open(Some(&grace)).unwrap();
+        drop(one);
+        assert!(limits.open(Some(&ada)).is_ok());
+    }
+
+    #[test]
+    fn services_have_as_many_as_there_are_and_strangers_a_small_part() {
+        let limits = StreamLimits::new(1, 32);
+        let service = principal(0, Role::Service);
+        let _two = [(), ()].map(|()| limits.open(None).unwrap());
+        assert_eq!(limits.open(None).unwrap_err().code, "OVERLOADED");
+        let _thirty: Vec<_> = (0..30)
+            .map(|_| limits.open(Some(&service)).unwrap())
+            .collect();
+        assert_eq!(limits.open(Some(&service)).unwrap_err().code, "OVERLOADED");
+    }
+
+    #[test]
+    fn what_has_ended_counts_no_more() {
+        let limits = StreamLimits::new(1, 2);
+        for id in 0..100 {
+            let account = principal(id, Role::Developer);
+            drop((
+                limits.open(Some(&account)).unwrap(),
+                limits.open(None).unwrap(),
+            ));
+        }
+        let open = limits.0.open.lock();
+        assert_eq!((open.count, open.anonymous), (0, 0));
+        assert!(open.accounts.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_ends_with_its_callers_token() {
+        let now = Timestamp::UNIX_EPOCH;
+        let ada = Principal {
+            expires_at: now + jiff::SignedDuration::from_secs(60),
+            ..principal(1, Role::Developer)
+        };
+        let limits = StreamLimits::new(1, 1);
+        let endless = Body::new(http_body_util::StreamBody::new(futures::stream::pending::<
+            Result<Frame<Bytes>, Status>,
+        >()));
+        let open = limits.open(Some(&ada)).unwrap();
+        let begun = tokio::time::Instant::now();
+        let mut body = bounded(Response::new(endless), open, Some(&ada), now).into_body();
+        let frame = body.frame().await.unwrap().unwrap();
+        assert_eq!(begun.elapsed().as_secs(), 60);
+        let status = Status::from_header_map(frame.trailers_ref().unwrap()).unwrap();
+        assert_eq!(status.code(), tonic::Code::Unauthenticated);
+        assert_eq!(Fault::from(status).code, "TOKEN_EXPIRED");
+        assert!(body.frame().await.is_none());
+        drop(body);
+        assert!(limits.open(Some(&ada)).is_ok());
+    }
+}

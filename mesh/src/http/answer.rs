@@ -1,0 +1,84 @@
+//! The answer to a request: its connection is busy until it has ended, and a large one that
+//! is complete counts until it is sent.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use axum::{body::Body, response::Response};
+use bytes::Bytes;
+use hyper::body::{Frame, SizeHint};
+
+use super::connections::{LARGE_ANSWER, Taken, Use};
+
+/// The body of an answer with what it takes.
+pub(super) struct Counted {
+    body: Body,
+    taken: Arc<(Use, Option<Taken>)>,
+}
+
+/// A large part of an answer. hyper is done with a body when it has its last part, and holds
+/// that until the client has read it.
+struct Part {
+    bytes: Bytes,
+    _taken: Arc<(Use, Option<Taken>)>,
+}
+
+impl AsRef<[u8]> for Part {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Counted {
+    /// Counts `response`; `None` if there is no room for it.
+    pub(super) fn of<B>(response: Response<B>, in_use: Use) -> Option<Response<Self>>
+    where
+        B: hyper::body::Body<Data = Bytes, Error: Into<axum::BoxError>> + Send + 'static,
+    {
+        let length = response.body().size_hint().exact().unwrap_or_default();
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        let bytes = match length {
+            0..LARGE_ANSWER => None,
+            large => Some(in_use.answer(large)?),
+        };
+        Some(response.map(|body| Self {
+            body: Body::new(body),
+            taken: Arc::new((in_use, bytes)),
+        }))
+    }
+}
+
+impl hyper::body::Body for Counted {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = std::task::ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let taken = &self.taken;
+        Poll::Ready(frame.map(|frame| {
+            frame.map(|frame| {
+                frame.map_data(|bytes| match bytes.len() {
+                    0..LARGE_ANSWER => bytes,
+                    _ => Bytes::from_owner(Part {
+                        bytes,
+                        _taken: Arc::clone(taken),
+                    }),
+                })
+            })
+        }))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

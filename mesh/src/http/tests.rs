@@ -1,0 +1,217 @@
+//! What connections may do that send nothing, or too much, over real sockets.
+
+use std::{future::pending, net::SocketAddr};
+
+use axum::{Router, response::IntoResponse as _, routing::get};
+use http::StatusCode;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    sync::Notify,
+};
+
+use super::*;
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// An empty SETTINGS frame.
+const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
+
+const LIMITS: Limits = Limits {
+    connections: 8,
+    requests: 2,
+    answer_bytes: 256 * 1024,
+    per_client_percent: 100,
+};
+
+/// A server, which stops when it is dropped.
+struct Served {
+    address: SocketAddr,
+    connections: Connections,
+    arrived: Arc<Notify>,
+    _stop: tokio_util::sync::DropGuard,
+}
+
+async fn serving(protocol: Protocol) -> Served {
+    let arrived = Arc::new(Notify::new());
+    let arrives = Arc::clone(&arrived);
+    let never = move || {
+        let arrives = Arc::clone(&arrives);
+        async move {
+            arrives.notify_one();
+            pending::<()>().await;
+        }
+    };
+    let router = Router::new()
+        .route("/", get(|| async { "here" }))
+        .route("/large", get(|| async { "x".repeat(200 * 1024) }))
+        .route("/never", get(never));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
+    let connections = Connections::new(LIMITS);
+    let serving = Serving {
+        name: "test",
+        protocol,
+        connections: connections.clone(),
+        tls: None,
+        overloaded: || StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        drain: Duration::ZERO,
+    };
+    tokio::spawn(serve(listener, router, serving, stop.clone()));
+    Served {
+        address,
+        connections,
+        arrived,
+        _stop: stop.drop_guard(),
+    }
+}
+
+async fn connect(served: &Served) -> TcpStream {
+    TcpStream::connect(served.address).await.unwrap()
+}
+
+async fn get_path(stream: &mut TcpStream, path: &str) -> String {
+    let request = format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = vec![0; 1024];
+    let length = stream.read(&mut answer).await.unwrap();
+    String::from_utf8_lossy(&answer[..length]).into_owned()
+}
+
+/// How long it takes until the server has closed the connection.
+async fn closed_after(mut stream: TcpStream) -> Duration {
+    let begun = Instant::now();
+    let mut rest = Vec::new();
+    let _ = stream.read_to_end(&mut rest).await;
+    begun.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_sends_nothing_is_closed() {
+    for protocol in [Protocol::Http, Protocol::Grpc] {
+        let served = serving(protocol).await;
+        let waited = closed_after(connect(&served).await).await;
+        assert!(waited <= FIRST_REQUEST_TIMEOUT * 2, "{waited:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_stops_where_both_versions_are_possible_is_closed() {
+    let served = serving(Protocol::Http).await;
+    for length in [1, 3, PREFACE.len() - 1] {
+        let mut stream = connect(&served).await;
+        stream.write_all(&PREFACE[..length]).await.unwrap();
+        let waited = closed_after(stream).await;
+        assert!(waited <= FIRST_REQUEST_TIMEOUT * 2, "{length}: {waited:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_never_ends_its_head_is_closed() {
+    let served = serving(Protocol::Http).await;
+    let mut stream = connect(&served).await;
+    let head = b"GET / HTTP/1.1\r\nx-long: and longer";
+    stream.write_all(head).await.unwrap();
+    let waited = closed_after(stream).await;
+    assert!(waited <= HEAD_TIMEOUT * 2, "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_has_made_a_request_is_kept_for_the_next() {
+    let served = serving(Protocol::Http).await;
+    let mut stream = connect(&served).await;
+    assert!(get_path(&mut stream, "/").await.ends_with("here"));
+    tokio::time::sleep(FIRST_REQUEST_TIMEOUT * 3).await;
+    assert!(get_path(&mut stream, "/").await.ends_with("here"));
+}
+
+#[tokio::test]
+async fn a_newcomer_takes_the_place_of_an_idle_connection() {
+    let served = serving(Protocol::Http).await;
+    let mut silent = Vec::new();
+    for _ in 0..LIMITS.connections {
+        silent.push(connect(&served).await);
+    }
+    for _ in 0..3 {
+        let mut newcomer = connect(&served).await;
+        assert!(get_path(&mut newcomer, "/").await.ends_with("here"));
+        silent.push(newcomer);
+    }
+    assert_eq!(served.connections.count(), LIMITS.connections);
+}
+
+#[tokio::test]
+async fn more_requests_than_there_is_room_for_are_refused_at_once() {
+    let served = serving(Protocol::Http).await;
+    let mut waiting = Vec::new();
+    for _ in 0..LIMITS.requests {
+        let mut stream = connect(&served).await;
+        let request = b"GET /never HTTP/1.1\r\nhost: test\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        served.arrived.notified().await;
+        waiting.push(stream);
+    }
+    let mut stream = connect(&served).await;
+    let answer = get_path(&mut stream, "/").await;
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    drop(waiting);
+    while !get_path(&mut stream, "/").await.ends_with("here") {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn large_answers_that_nobody_reads_are_bounded() {
+    let served = serving(Protocol::Http).await;
+    let mut deaf = connect(&served).await;
+    let answer = get_path(&mut deaf, "/large").await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    // What it does not read stays here: the kernel takes only a part of it.
+    let mut other = connect(&served).await;
+    let answer = get_path(&mut other, "/large").await;
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert!(get_path(&mut other, "/").await.ends_with("here"));
+    drop(deaf);
+    while get_path(&mut other, "/large")
+        .await
+        .starts_with("HTTP/1.1 503 ")
+    {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn the_first_settings_of_http2_bound_the_streams() {
+    for protocol in [Protocol::Http, Protocol::Grpc] {
+        let served = serving(protocol).await;
+        let mut stream = connect(&served).await;
+        stream
+            .write_all(&[PREFACE, SETTINGS].concat())
+            .await
+            .unwrap();
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).await.unwrap();
+        let [_, high, low, kind, ..] = head;
+        assert_eq!(kind, 4, "the first frame is SETTINGS");
+        let mut settings = vec![0; usize::from(u16::from_be_bytes([high, low]))];
+        stream.read_exact(&mut settings).await.unwrap();
+        // Each setting has an identifier of two bytes and a value of four.
+        let streams = settings.chunks(6).find(|setting| setting[..2] == [0, 3]);
+        let expected = protocol.max_streams().to_be_bytes();
+        assert_eq!(streams.unwrap()[2..], expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_http2_connection_without_a_request_is_kept() {
+    let served = serving(Protocol::Grpc).await;
+    let stream = connect(&served).await;
+    let (sender, connection) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .handshake::<_, Body>(TokioIo::new(stream))
+        .await
+        .unwrap();
+    let ended = tokio::spawn(connection);
+    tokio::time::sleep(FIRST_REQUEST_TIMEOUT * 3).await;
+    assert!(!ended.is_finished());
+    drop(sender);
+}

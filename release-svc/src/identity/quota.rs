@@ -1,0 +1,50 @@
+//! How many accounts one address may register, so that nobody fills the platform with them:
+//! counted in whole hours, because one conditional write can count in them on every database.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+/// An hour in which registrations are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Hour(i64);
+
+/// How long an hour is.
+pub const HOUR: SignedDuration = SignedDuration::from_hours(1);
+
+impl Hour {
+    /// The hour that this time is in.
+    #[must_use]
+    pub fn of(time: Timestamp) -> Self {
+        Self(time.as_second().div_euclid(HOUR.as_secs()))
+    }
+
+    /// As it is stored: hours since 1970.
+    #[must_use]
+    pub fn number(self) -> i64 {
+        self.0
+    }
+
+    /// How long it lasts from `now`.
+    #[must_use]
+    pub fn left(self, now: Timestamp) -> Duration {
+        let end = (self.0 + 1) * HOUR.as_secs();
+        let seconds = u64::try_from(end - now.as_second()).unwrap_or_default();
+        Duration::from_secs(seconds.max(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_hour_lasts_until_the_next_one() {
+        let time = |text: &str| text.parse::<Timestamp>().unwrap();
+        let (first, last) = (time("2026-03-01T10:00:00Z"), time("2026-03-01T10:59:59.9Z"));
+        assert_eq!(Hour::of(first), Hour::of(last));
+        assert_ne!(Hour::of(first), Hour::of(time("2026-03-01T11:00:00Z")));
+        assert_eq!(Hour::of(first).left(first), Duration::from_secs(3600));
+        assert_eq!(Hour::of(last).left(last), Duration::from_secs(1));
+    }
+}
