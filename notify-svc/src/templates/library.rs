@@ -303,3 +303,64 @@ impl Current {
         next
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use serde_json::json;
+    use slipway_proto::events::UserRef;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::store::templates::SqliteTemplateStore;
+
+    /// A version that an earlier Slipway let pass.
+    fn stored(kind: &str, text: &str) -> Version {
+        let sample = match built_in::source(kind) {
+            Some(_) => None,
+            None => json!({"orderId": "A-1"}).as_object().cloned(),
+        };
+        Version {
+            kind: kind.to_owned(),
+            number: 1,
+            content: Some(Content {
+                source: Source {
+                    subject: "A subject".to_owned(),
+                    text: text.to_owned(),
+                    html: "<p>A mail</p>".to_owned(),
+                },
+                sample,
+            }),
+            author: UserRef {
+                id: Uuid::from_u128(1),
+                username: "ada".to_owned(),
+            },
+            at: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stored_template_that_is_not_allowed_is_not_used() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = crate::store::open(&dir.path().join("notify.db")).unwrap();
+        let store = Arc::new(SqliteTemplateStore::new(db));
+        let library = Library::new(store.clone(), "https://slipway.example.com").unwrap();
+        let sample = Value::Object(sample::of("task.assigned").unwrap());
+        let usual = library.body("task.assigned", &sample, "ada").await.unwrap();
+        let deep = format!("{{{{ {}1 }}}}", "-".repeat(8000));
+        for version in [
+            stored("task.assigned", &deep),
+            stored("order-placed", "{{ 'x' * 9 }}"),
+            stored("order-sent", "Order {{ orderId }}"),
+        ] {
+            store.append(version).await.unwrap();
+        }
+        library.look().await.unwrap();
+        let body = library.body("task.assigned", &sample, "ada").await.unwrap();
+        assert_eq!(body, usual);
+        let order = json!({"orderId": "A-7"});
+        assert!(library.body("order-placed", &order, "ada").await.is_err());
+        let sent = library.body("order-sent", &order, "ada").await.unwrap();
+        assert_eq!(sent.text, "Order A-7");
+    }
+}
