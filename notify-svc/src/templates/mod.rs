@@ -41,7 +41,7 @@ pub(crate) use library::Busy;
 pub use library::{Current, Library};
 pub use sample::of as sample_of;
 
-/// Steps a template may take: a hundred times what a built-in one takes. The slowest step is
+/// Steps a template may take: fifty times what a built-in one takes. The slowest step is
 /// a filter or a comparison on all of an event's data, which takes a few hundred
 /// microseconds; a loop needs several steps for each.
 const FUEL: u64 = 20_000;

@@ -118,9 +118,9 @@ fn with_template(source: &'static str) -> Templates {
 }
 
 #[test]
-fn what_came_with_slipway_takes_a_hundredth_of_the_fuel() {
+fn what_came_with_slipway_takes_a_fiftieth_of_the_fuel() {
     let mut templates = Templates::built_in(URL);
-    templates.env.set_fuel(Some(FUEL / 100));
+    templates.env.set_fuel(Some(FUEL / 50));
     for (kind, data) in samples() {
         templates.subject(kind, &data).unwrap();
         templates.body(kind, &data, "ada").unwrap();
