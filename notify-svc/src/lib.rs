@@ -52,7 +52,7 @@ pub mod templates;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{io, num::NonZeroU32, sync::Arc, time::Duration};
 
 use jiff::SignedDuration;
 use slipway_mesh::{
@@ -177,8 +177,10 @@ impl Dependencies {
 
 impl Config {
     /// The services of this crate. Begins to consume and to send in the background.
-    #[must_use]
-    pub fn build(self, dependencies: Dependencies) -> Routes {
+    ///
+    /// # Errors
+    /// If the system has no more threads.
+    pub fn build(self, dependencies: Dependencies) -> io::Result<Routes> {
         metrics::describe();
         let health = &dependencies.health;
         for service in SERVICES {
@@ -199,11 +201,11 @@ impl Config {
         .spawn(&dependencies.background);
         let activity = self.activity(&dependencies);
         let dead_letters = dead_letters(&dependencies, outbox.clone());
-        let (apis, incidents) = self.send_notifications(dependencies, outbox);
+        let (apis, incidents) = self.send_notifications(dependencies, outbox)?;
         let routes = Routes::new(ActivityServiceServer::new(activity))
             .add_service(DeadLetterServiceServer::new(dead_letters))
             .add_service(IncidentServiceServer::new(incidents));
-        apis.serve(routes)
+        Ok(apis.serve(routes))
     }
 
     fn activity(&self, dependencies: &Dependencies) -> ActivityApi {
@@ -221,7 +223,11 @@ impl Config {
         ActivityApi::new(store, newest, drain.clone())
     }
 
-    fn send_notifications(&self, dependencies: Dependencies, outbox: Wake) -> (Apis, IncidentApi) {
+    fn send_notifications(
+        &self,
+        dependencies: Dependencies,
+        outbox: Wake,
+    ) -> io::Result<(Apis, IncidentApi)> {
         let host = dependencies.host();
         let Dependencies {
             stores,
@@ -230,7 +236,8 @@ impl Config {
             background,
             ..
         } = dependencies;
-        let library = Arc::new(Library::new(stores.templates.clone(), &self.public_url));
+        let library = Library::new(stores.templates.clone(), &self.public_url);
+        let library = Arc::new(library?);
         library.spawn(&background);
         let notifier = Notifier {
             store: stores.notifications.clone(),
@@ -280,7 +287,7 @@ impl Config {
             self.alert_emails.clone(),
         ));
         jobs::incidents(&incidents, &host);
-        (apis, IncidentApi::new(incidents))
+        Ok((apis, IncidentApi::new(incidents)))
     }
 }
 

@@ -68,9 +68,8 @@ impl Notifier {
     ///
     /// # Errors
     /// If the type has no template, or it cannot be used.
-    pub fn prepare(&self, event_id: Uuid, draft: Draft) -> Result<Prepared, RenderError> {
-        let templates = self.templates.current();
-        let subject = templates.templates().subject(&draft.kind, &draft.data)?;
+    pub async fn prepare(&self, event_id: Uuid, draft: Draft) -> Result<Prepared, RenderError> {
+        let subject = self.templates.subject(&draft.kind, &draft.data).await?;
         let now = self.clock.now();
         Ok(Prepared {
             occasion: Occasion::of(&draft, event_id),

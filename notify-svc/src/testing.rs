@@ -1,5 +1,7 @@
 //! A mail server for tests and measurements: it speaks SMTP on a port of its own, keeps
-//! what it took, and misbehaves as it is told.
+//! what it took, and misbehaves as it is told. And templates that are made to do harm.
+
+pub mod harmful;
 
 use std::{
     collections::{HashMap, VecDeque},

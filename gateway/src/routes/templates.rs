@@ -92,10 +92,16 @@ async fn get(
 
 /// Saves a version of a type's templates.
 ///
-/// They are written for minijinja (`{{ variable }}`, `{% if … %}`). What cannot be used is
-/// refused with 400, the engine's words and the line: what is malformed, uses a variable
-/// that the type does not have, does not come to an end or to a mail with the sample, or is
-/// too large. A type that did not come with Slipway is made by saving it, with a sample;
+/// They are written in a part of Jinja: `{{ variable }}`, `if`, `for`, `with`, `set name =
+/// value`, `extends` and `include` of the layouts that come with Slipway, `block`, and the
+/// filters `abs`, `capitalize`, `count`, `d`, `default`, `e`, `escape`, `first`, `float`,
+/// `int`, `items`, `join`, `last`, `length`, `lower`, `replace`, `round`, `string`, `title`,
+/// `trim`, `truncate`, `upper` and `when`. There are no functions and no macros. A tag has at
+/// most 250 parts, tags are nested at most 20 deep, a template takes at most 20,000 steps and
+/// writes at most 256 KiB; `docs/templates.md` has the rest. What cannot be used is refused
+/// with 400, the reason and the line: what is malformed or not allowed, uses a variable that
+/// the type does not have, does not come to an end or to a mail with the sample, or is too
+/// large. A type that did not come with Slipway is made by saving it, with a sample;
 /// then `POST /events/{type}` takes events of it. What is saved counts at once in the
 /// process that took it, and within two seconds in all others. With `If-Match` it is saved
 /// only if that is still the latest version.

@@ -180,7 +180,7 @@ impl Sender {
                 return refused(Outcome::Permanent, "the recipient's address cannot be used");
             }
         };
-        let (subject, body) = match self.words(told, &name) {
+        let (subject, body) = match self.words(told, &name).await {
             Ok(words) => words,
             Err(error) => return refused(Outcome::Permanent, &format!("template: {error}")),
         };
@@ -211,18 +211,18 @@ impl Sender {
     }
 
     /// The mail's subject and its words.
-    fn words(
+    async fn words(
         &self,
         told: &[Notification],
         recipient: &str,
     ) -> Result<(Subject, Body), RenderError> {
-        let current = self.templates.current();
-        let templates = current.templates();
+        let templates = &self.templates;
         if let [one] = told {
-            let body = templates.body(&one.kind, &one.data, recipient)?;
+            let body = templates.body(&one.kind, &one.data, recipient).await?;
             return Ok((one.subject.clone(), body));
         }
-        let body = templates.body(digest::TEMPLATE, &digest::data(told), recipient)?;
+        let data = digest::data(told);
+        let body = templates.body(digest::TEMPLATE, &data, recipient).await?;
         Ok((digest::subject(told), body))
     }
 

@@ -27,7 +27,7 @@ use slipway_proto::{
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::templates::object;
+use super::templates::{busy, object};
 use crate::{
     SERVICE,
     intake::{self, Accepted, MAX_RECIPIENTS, QUOTA, WINDOW},
@@ -38,7 +38,7 @@ use crate::{
         notifications::NotificationStore,
         recipients::RecipientStore,
     },
-    templates::{Current, LONGEST_DATA, Library, present},
+    templates::{Current, LONGEST_DATA, Library, RenderError, present},
 };
 
 /// The service.
@@ -111,7 +111,7 @@ impl EventApi {
         if !kinds.contains(&request.r#type) {
             return Err(unknown_type(&kinds));
         }
-        let data = data(&current, &request)?;
+        let data = self.data(current, &request).await?;
         Ok(NotificationRequestedEvent {
             recipients: self.recipients(&request.recipients, caller).await?,
             requested_by: user(caller),
@@ -177,6 +177,40 @@ impl EventApi {
         Ok(by_both.collect())
     }
 
+    /// The data, if the templates of the type can be rendered with them.
+    async fn data(
+        &self,
+        current: Arc<Current>,
+        request: &AnnounceEventRequest,
+    ) -> Result<Map<String, Value>, Fault> {
+        if request.data_json.len() > LONGEST_DATA {
+            let message = format!("must be at most {LONGEST_DATA} bytes of JSON");
+            return Err(Fault::invalid_field("data", message));
+        }
+        let data = match request.data_json.as_str() {
+            "" => Map::new(),
+            text => object("data", text)?,
+        };
+        let kind = request.r#type.clone();
+        let flaws = intake::flaws(&data, &current.variables(&kind));
+        if !flaws.is_empty() {
+            return Err(Fault::invalid(flaws));
+        }
+        let rendered = self.templates.for_request(move || {
+            let (data, templates) = (present(&data), current.templates());
+            templates.subject(&kind, &data)?;
+            templates.body(&kind, &data, "ada")?;
+            Ok::<_, RenderError>(data)
+        });
+        let data = rendered.await.map_err(busy)?.map_err(|error| {
+            Fault::invalid_field("data", format!("does not fit the templates: {error}"))
+        })?;
+        match data {
+            Value::Object(fields) => Ok(fields),
+            _ => Ok(Map::new()),
+        }
+    }
+
     async fn accept(
         &self,
         requested: NotificationRequestedEvent,
@@ -231,34 +265,6 @@ impl EventApi {
                 earlier.ok_or_else(|| Fault::internal("a receipt was there and is gone"))
             }
         }
-    }
-}
-
-/// The data, if the templates of the type can be rendered with them.
-fn data(current: &Current, request: &AnnounceEventRequest) -> Result<Map<String, Value>, Fault> {
-    if request.data_json.len() > LONGEST_DATA {
-        let message = format!("must be at most {LONGEST_DATA} bytes of JSON");
-        return Err(Fault::invalid_field("data", message));
-    }
-    let data = match request.data_json.as_str() {
-        "" => Map::new(),
-        text => object("data", text)?,
-    };
-    let kind = &request.r#type;
-    let flaws = intake::flaws(&data, &current.variables(kind));
-    if !flaws.is_empty() {
-        return Err(Fault::invalid(flaws));
-    }
-    let data = present(&data);
-    let templates = current.templates();
-    let subject = templates.subject(kind, &data).map(|_| ());
-    let body = templates.body(kind, &data, "ada").map(|_| ());
-    subject.and(body).map_err(|error| {
-        Fault::invalid_field("data", format!("does not fit the templates: {error}"))
-    })?;
-    match data {
-        Value::Object(fields) => Ok(fields),
-        _ => Ok(Map::new()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `slipway.notify.v1.TemplateService`: templates as administrators edit them.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::{Map, Value};
 use slipway_mesh::{
@@ -25,7 +25,10 @@ use crate::{
         PAGE_WEIGHT,
         templates::{OWN_TYPES, Saved, TemplateStore},
     },
-    templates::{Content, Current, Flaw, Library, OwnType, Source, Version, check, present},
+    templates::{
+        Busy, Content, Current, Flaw, LONGEST_DATA, Library, OwnType, Source, Version, check,
+        present,
+    },
 };
 
 mod shapes;
@@ -80,7 +83,12 @@ impl TemplateService for TemplateApi {
         let current = self.templates.look().await.map_err(Fault::from)?;
         named(&current, &request.r#type)?;
         let content = content(request.source, &request.sample_json)?;
-        check(current.templates(), &request.r#type, &content).map_err(flawed)?;
+        let (templates, kind) = (current.templates().clone(), request.r#type.clone());
+        let checked = self.templates.for_request(move || {
+            let checked = check(&templates, &kind, &content);
+            checked.map(|()| content).map_err(flawed)
+        });
+        let content = checked.await.map_err(busy)??;
         let current = self
             .save(
                 &request.r#type,
@@ -143,30 +151,25 @@ impl TemplateService for TemplateApi {
         let request = request.into_inner();
         let kind = request.r#type;
         let current = self.templates.look().await.map_err(Fault::from)?;
-        let (templates, sample) = match request.draft {
+        let draft = match request.draft {
             Some(draft) => {
                 named(&current, &kind)?;
-                let content = content(Some(draft), &request.sample_json)?;
-                check(current.templates(), &kind, &content).map_err(flawed)?;
-                let with = current.templates().with(&kind, &content.source);
-                let sample = content.sample.or_else(|| current.sample(&kind));
-                (with.map_err(|error| unfit(&error))?, sample)
+                Some(content(Some(draft), &request.sample_json)?)
             }
-            None if current.has(&kind) => (current.templates().clone(), current.sample(&kind)),
+            None if current.has(&kind) => None,
             None => return Err(not_found().into()),
         };
         let data = match request.data_json.as_str() {
-            "" => sample.unwrap_or_default(),
-            text => object("data", text)?,
+            "" => None,
+            text if text.len() > LONGEST_DATA => {
+                let message = format!("must be at most {LONGEST_DATA} bytes of JSON");
+                return Err(Fault::invalid_field("data", message).into());
+            }
+            text => Some(object("data", text)?),
         };
-        let data = present(&data);
-        let subject = templates.subject(&kind, &data).map_err(|e| unfit(&e))?;
-        let body = templates.body(&kind, &data, "ada").map_err(|e| unfit(&e))?;
-        Ok(Response::new(PreviewTemplateResponse {
-            subject: subject.as_str().to_owned(),
-            text: body.text,
-            html: body.html,
-        }))
+        let preview = move || preview(&current, &kind, draft, data);
+        let mail = self.templates.for_request(preview).await.map_err(busy)??;
+        Ok(Response::new(mail))
     }
 }
 
@@ -209,6 +212,33 @@ impl TemplateApi {
             }
         }
     }
+}
+
+/// A mail of type `kind` as it would be: with the templates of `draft`, or those there are,
+/// and with `data`, or the sample.
+fn preview(
+    current: &Current,
+    kind: &str,
+    draft: Option<Content>,
+    data: Option<Map<String, Value>>,
+) -> Result<PreviewTemplateResponse, Fault> {
+    let (templates, sample) = match draft {
+        Some(content) => {
+            check(current.templates(), kind, &content).map_err(flawed)?;
+            let with = current.templates().with(kind, &content.source);
+            (with.map_err(|error| unfit(&error))?, content.sample)
+        }
+        None => (current.templates().clone(), None),
+    };
+    let sample = sample.or_else(|| current.sample(kind));
+    let data = present(&data.or(sample).unwrap_or_default());
+    let subject = templates.subject(kind, &data).map_err(|e| unfit(&e))?;
+    let body = templates.body(kind, &data, "ada").map_err(|e| unfit(&e))?;
+    Ok(PreviewTemplateResponse {
+        subject: subject.as_str().to_owned(),
+        text: body.text,
+        html: body.html,
+    })
 }
 
 fn author<T>(request: &Request<T>) -> Result<UserRef, Fault> {
@@ -274,6 +304,16 @@ fn flawed(flaws: Vec<Flaw>) -> Fault {
 
 fn unfit(error: &crate::templates::RenderError) -> Fault {
     Fault::invalid_field("data", format!("does not fit the templates: {error}"))
+}
+
+/// Too many templates are checked and rendered for requests at this moment.
+pub(super) fn busy(_: Busy) -> Fault {
+    Fault::new(
+        Kind::RateLimited,
+        "TEMPLATES_BUSY",
+        "Too many templates are being rendered at the moment. Try again.",
+    )
+    .retry_after(Duration::from_secs(1))
 }
 
 fn changed() -> Fault {

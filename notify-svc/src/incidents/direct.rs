@@ -117,11 +117,10 @@ impl Direct {
             sender: None,
         };
         let begun = Instant::now();
-        let mut notification = self.notifier.prepare(event_id, draft).ok()?.notification;
-        let templates = self.notifier.templates.current();
-        let body = templates
-            .templates()
-            .body(&notification.kind, data, &to.name);
+        let prepared = self.notifier.prepare(event_id, draft).await.ok()?;
+        let mut notification = prepared.notification;
+        let templates = &self.notifier.templates;
+        let body = templates.body(&notification.kind, data, &to.name).await;
         let body = body.ok()?;
         let mail = Mail {
             id: notification.id,

@@ -144,13 +144,12 @@ impl Incidents {
                 );
                 return Ok(());
             }
-            let notifications = administrators.into_iter().map(|administrator| {
+            let mut notifications = Vec::new();
+            for administrator in administrators {
                 let draft = self.draft(&incident, mailing, administrator.to);
-                self.notifier.prepare(mailing.id, draft)
-            });
-            let notifications = notifications
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(|error| StoreError(error.to_string()))?;
+                let prepared = self.notifier.prepare(mailing.id, draft).await;
+                notifications.push(prepared.map_err(|error| StoreError(error.to_string()))?);
+            }
             self.notifier.enqueue(notifications).await?;
             made.push(mailing.id);
         }

@@ -139,10 +139,13 @@ impl Scene {
             preferences: Arc::new(SqlitePreferenceStore::new(db.clone())),
             tallies: Arc::new(SqliteTallyStore::new(db.clone())),
             rule: Rule::default(),
-            templates: Arc::new(Library::new(
-                Arc::new(SqliteTemplateStore::new(db.clone())),
-                "http://x.example",
-            )),
+            templates: Arc::new(
+                Library::new(
+                    Arc::new(SqliteTemplateStore::new(db.clone())),
+                    "http://x.example",
+                )
+                .unwrap(),
+            ),
             clock: Arc::new(SystemClock),
             bell: Bell::default(),
         };

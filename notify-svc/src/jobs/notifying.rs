@@ -55,11 +55,14 @@ impl Notifying {
         Ok(())
     }
 
-    fn prepare(&self, event: &Event) -> Result<Vec<Prepared>, String> {
+    async fn prepare(&self, event: &Event) -> Result<Vec<Prepared>, String> {
         let drafts = audience::of(event).map_err(|error| error.to_string())?;
-        let prepare = |draft| self.notifier.prepare(event.id, draft);
-        let prepared: Result<Vec<_>, _> = drafts.into_iter().map(prepare).collect();
-        prepared.map_err(|error| error.to_string())
+        let mut prepared = Vec::new();
+        for draft in drafts {
+            let notification = self.notifier.prepare(event.id, draft).await;
+            prepared.push(notification.map_err(|error| error.to_string())?);
+        }
+        Ok(prepared)
     }
 }
 
@@ -70,7 +73,7 @@ impl Handler for Notifying {
         self.look_up(events).await.map_err(away)?;
         let (mut notifications, mut refusals) = (Vec::new(), Vec::new());
         for event in events {
-            match self.prepare(event) {
+            match self.prepare(event).await {
                 Ok(prepared) => notifications.extend(prepared),
                 Err(reason) => refusals.push(Refusal {
                     event_id: event.id,

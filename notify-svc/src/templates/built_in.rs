@@ -13,6 +13,12 @@ macro_rules! files {
     };
 }
 
+/// The files that a template may extend.
+pub(super) const LAYOUTS: &[&str] = &["layout.html", "layout.txt"];
+
+/// The files that a template may include: none of them has blocks.
+pub(super) const INCLUDES: &[&str] = &["facts.html", "button.html", "quote.html"];
+
 files! {
     "layout.html" "layout.txt" "facts.html" "button.html" "quote.html"
     "notification.digest.txt" "notification.digest.html"

@@ -7,7 +7,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io,
+    num::NonZero,
     sync::Arc,
+    thread,
     time::Duration,
 };
 
@@ -16,15 +19,34 @@ use serde_json::{Map, Value};
 use slipway_mesh::life::Background;
 use tokio::sync::{Mutex, OnceCell};
 
-use super::{Content, Source, Templates, Variable, Version, built_in, check, sample};
-use crate::store::{StoreError, templates::TemplateStore};
+use super::{
+    Body, Content, RenderError, Source, Templates, Variable, Version, built_in, check, sample,
+    threads::Threads,
+};
+use crate::{
+    notification::Subject,
+    store::{StoreError, templates::TemplateStore},
+};
 
 /// How often a process looks for changes that others have made.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
+/// Mails that wait to be rendered, at most; one more waits for a place.
+const MAILS: usize = 1024;
+
+/// Requests that wait to be rendered, at most; one more is refused.
+const REQUESTS: usize = 64;
+
+/// Too many requests wait to be rendered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Busy;
+
 /// The templates of all types.
 pub struct Library {
     store: Arc<dyn TemplateStore>,
+    /// Mails have threads of their own: previews do not hold them up.
+    for_mails: Threads,
+    for_requests: Threads,
     current: ArcSwap<Current>,
     /// Of two looks at the same time, the second waits for the first.
     looking: Mutex<()>,
@@ -44,21 +66,68 @@ pub struct Current {
 }
 
 impl Library {
-    /// What came with Slipway; what was saved comes with the first look.
-    #[must_use]
-    pub fn new(store: Arc<dyn TemplateStore>, public_url: &str) -> Self {
+    /// What came with Slipway; what was saved comes with the first look. Starts threads,
+    /// which end with it.
+    ///
+    /// # Errors
+    /// If the system has no more threads.
+    pub fn new(store: Arc<dyn TemplateStore>, public_url: &str) -> io::Result<Self> {
+        let threads = thread::available_parallelism()
+            .map_or(2, NonZero::get)
+            .max(2);
         let built_in = Templates::built_in(public_url);
         let current = Current {
             templates: built_in.clone(),
             built_in,
             latest: BTreeMap::new(),
         };
-        Self {
+        Ok(Self {
             store,
+            for_mails: Threads::start("templates-mail", threads, MAILS)?,
+            for_requests: Threads::start("templates-api", threads, REQUESTS)?,
             current: ArcSwap::from_pointee(current),
             looking: Mutex::new(()),
             seen: OnceCell::new(),
-        }
+        })
+    }
+
+    /// The subject of a mail of type `kind` with these variables.
+    ///
+    /// # Errors
+    /// If there is no such type, or its template cannot be used.
+    pub async fn subject(&self, kind: &str, data: &Value) -> Result<Subject, RenderError> {
+        let (current, kind, data) = (self.current(), kind.to_owned(), data.clone());
+        self.for_mails
+            .run(move || current.templates.subject(&kind, &data))
+            .await
+    }
+
+    /// The words of a mail of type `kind` with these variables, for `recipient`.
+    ///
+    /// # Errors
+    /// If there is no such type, or one of its templates cannot be used.
+    pub async fn body(
+        &self,
+        kind: &str,
+        data: &Value,
+        recipient: &str,
+    ) -> Result<Body, RenderError> {
+        let (current, kind, data) = (self.current(), kind.to_owned(), data.clone());
+        let recipient = recipient.to_owned();
+        self.for_mails
+            .run(move || current.templates.body(&kind, &data, &recipient))
+            .await
+    }
+
+    /// What `job` makes of templates for a request.
+    ///
+    /// # Errors
+    /// If too many requests wait.
+    pub(crate) async fn for_request<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Busy> {
+        self.for_requests.try_run(job).await.ok_or(Busy)
     }
 
     /// The templates, as far as this process knows.
@@ -105,7 +174,8 @@ impl Library {
             return Ok(current);
         }
         let latest = self.store.latest(&news).await?;
-        let next = Arc::new(current.followed_by(latest));
+        let next = self.for_mails.run(move || current.followed_by(latest));
+        let next = Arc::new(next.await);
         self.current.store(next.clone());
         Ok(next)
     }
@@ -222,7 +292,8 @@ impl Current {
             };
             match next.templates.with(kind, &content.source) {
                 Ok(with) => next.templates = with,
-                // Checked when it was saved: saved by another version of Slipway.
+                // Checked when it was saved: saved by another version of Slipway, which
+                // allowed more or had other files.
                 Err(error) => {
                     tracing::error!(kind, number = version.number, %error,
                         "a saved template cannot be used; what came with Slipway is");
@@ -230,5 +301,66 @@ impl Current {
             }
         }
         next
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use serde_json::json;
+    use slipway_proto::events::UserRef;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::store::templates::SqliteTemplateStore;
+
+    /// A version that an earlier Slipway let pass.
+    fn stored(kind: &str, text: &str) -> Version {
+        let sample = match built_in::source(kind) {
+            Some(_) => None,
+            None => json!({"orderId": "A-1"}).as_object().cloned(),
+        };
+        Version {
+            kind: kind.to_owned(),
+            number: 1,
+            content: Some(Content {
+                source: Source {
+                    subject: "A subject".to_owned(),
+                    text: text.to_owned(),
+                    html: "<p>A mail</p>".to_owned(),
+                },
+                sample,
+            }),
+            author: UserRef {
+                id: Uuid::from_u128(1),
+                username: "ada".to_owned(),
+            },
+            at: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stored_template_that_is_not_allowed_is_not_used() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = crate::store::open(&dir.path().join("notify.db")).unwrap();
+        let store = Arc::new(SqliteTemplateStore::new(db));
+        let library = Library::new(store.clone(), "https://slipway.example.com").unwrap();
+        let sample = Value::Object(sample::of("task.assigned").unwrap());
+        let usual = library.body("task.assigned", &sample, "ada").await.unwrap();
+        let deep = format!("{{{{ {}1 }}}}", "-".repeat(8000));
+        for version in [
+            stored("task.assigned", &deep),
+            stored("order-placed", "{{ 'x' * 9 }}"),
+            stored("order-sent", "Order {{ orderId }}"),
+        ] {
+            store.append(version).await.unwrap();
+        }
+        library.look().await.unwrap();
+        let body = library.body("task.assigned", &sample, "ada").await.unwrap();
+        assert_eq!(body, usual);
+        let order = json!({"orderId": "A-7"});
+        assert!(library.body("order-placed", &order, "ada").await.is_err());
+        let sent = library.body("order-sent", &order, "ada").await.unwrap();
+        assert_eq!(sent.text, "Order A-7");
     }
 }

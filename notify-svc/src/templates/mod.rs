@@ -10,31 +10,41 @@
 //! | `publicUrl` | where Slipway is found by its users, without a slash at the end |
 //!
 //! and the filter `when`, which writes a time for people. In HTML everything is escaped.
-//! A template has fuel for so many steps and room for so much text; one that needs more
-//! is broken.
+//!
+//! No template and no event can use up memory, stack or time: [`language`] says what a
+//! template may use, [`filters`] bounds what it computes with, a template has fuel for so
+//! many steps and room for so much text, and it runs on [`threads`] with a known stack.
 
 mod built_in;
 mod check;
 mod edit;
+mod filters;
+mod language;
 mod library;
 mod limited;
 mod sample;
+mod threads;
 
 use std::fmt::Write as _;
 
-use jiff::Timestamp;
-use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value, context, value::Serde};
+use minijinja::{
+    Environment, ErrorKind, UndefinedBehavior, Value, context, default_auto_escape_callback,
+    value::Serde,
+};
 
 use crate::notification::Subject;
 
 pub use check::{Flaw, Variable, check};
 pub(crate) use check::{LONGEST_DATA, present};
 pub use edit::{Content, NoOwnType, OwnType, Part, Source, Version};
+pub(crate) use library::Busy;
 pub use library::{Current, Library};
 pub use sample::of as sample_of;
 
-/// Steps a template may take: what the built-in ones take, a hundred times.
-const FUEL: u64 = 100_000;
+/// Steps a template may take: fifty times what a built-in one takes. The slowest step is
+/// a filter or a comparison on all of an event's data, which takes a few hundred
+/// microseconds; a loop needs several steps for each.
+const FUEL: u64 = 20_000;
 
 /// Bytes a template may write.
 const LONGEST: usize = 256 * 1024;
@@ -65,10 +75,11 @@ impl Templates {
     /// The built-in templates, with links that begin with `public_url`.
     #[must_use]
     pub fn built_in(public_url: &str) -> Self {
-        let mut env = Environment::new();
+        let mut env = Environment::empty();
+        env.set_auto_escape_callback(default_auto_escape_callback);
         env.set_fuel(Some(FUEL));
         env.set_undefined_behavior(UndefinedBehavior::SemiStrict);
-        env.add_filter("when", when);
+        filters::add_to(&mut env);
         for (name, source) in built_in::FILES {
             env.add_template(name, source)
                 .expect("the built-in templates are well-formed: a test renders each");
@@ -82,7 +93,7 @@ impl Templates {
     /// The same with other templates for the type `kind`.
     ///
     /// # Errors
-    /// If one of them is malformed.
+    /// If one of them is malformed or does not keep to the [`language`].
     pub fn with(&self, kind: &str, source: &Source) -> Result<Self, RenderError> {
         let mut with = self.clone();
         for part in Part::ALL {
@@ -93,6 +104,7 @@ impl Templates {
 
     fn put(&mut self, kind: &str, part: Part, source: &str) -> Result<(), RenderError> {
         let (name, source) = (part.name(kind), source.to_owned());
+        language::check(&name, &source)?;
         let put = self.env.add_template_owned(name, source);
         put.map_err(|error| told(&error))
     }
@@ -152,8 +164,7 @@ impl Templates {
             return Vec::new();
         };
         let used = template.undeclared_variables(false);
-        let is_function = |name: &str| self.env.globals().any(|(global, _)| global == name);
-        let mut names: Vec<_> = used.into_iter().filter(|name| !is_function(name)).collect();
+        let mut names: Vec<_> = used.into_iter().collect();
         names.sort_unstable();
         names
     }
@@ -173,14 +184,6 @@ fn told(error: &minijinja::Error) -> RenderError {
         let _ = write!(text, " ({name}, line {line})");
     }
     RenderError(text)
-}
-
-/// The filter `when`: a time for people. What is no time stays as it is.
-fn when(text: &str) -> String {
-    match text.parse::<Timestamp>() {
-        Ok(time) => time.strftime("%A, %-d %B %Y, %H:%M UTC").to_string(),
-        Err(_) => text.to_owned(),
-    }
 }
 
 #[cfg(test)]

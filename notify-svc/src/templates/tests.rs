@@ -118,10 +118,20 @@ fn with_template(source: &'static str) -> Templates {
 }
 
 #[test]
+fn what_came_with_slipway_takes_a_fiftieth_of_the_fuel() {
+    let mut templates = Templates::built_in(URL);
+    templates.env.set_fuel(Some(FUEL / 50));
+    for (kind, data) in samples() {
+        templates.subject(kind, &data).unwrap();
+        templates.body(kind, &data, "ada").unwrap();
+    }
+}
+
+#[test]
 fn a_template_that_would_not_end_is_stopped() {
-    let endless = "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}";
+    let endless = "{% for a in list %}{% for b in list %}{% endfor %}{% endfor %}";
     let error = with_template(endless)
-        .subject("bad", &json!({}))
+        .subject("bad", &json!({"list": vec![1; 500]}))
         .unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -131,8 +141,8 @@ fn a_template_that_would_not_end_is_stopped() {
 
 #[test]
 fn a_template_that_writes_too_much_is_stopped() {
-    let source = "{% for a in range(500) %}{{ text }}{% endfor %}";
-    let data = json!({"text": "x".repeat(10_000)});
+    let source = "{% for a in list %}{{ text }}{% endfor %}";
+    let data = json!({"text": "x".repeat(10_000), "list": vec![1; 500]});
     let error = with_template(source).subject("bad", &data).unwrap_err();
     assert!(
         error.to_string().starts_with("it writes more than 256 KiB"),

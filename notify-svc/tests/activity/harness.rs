@@ -109,15 +109,17 @@ impl Replica {
     pub(crate) fn start(stores: Stores, bus: SharedBus) -> Self {
         let (background, health) = (Background::default(), Health::default());
         let drain = CancellationToken::new();
-        let routes = Config::default().build(Dependencies {
-            stores,
-            bus,
-            mailer: Arc::new(Nowhere),
-            clock: Arc::new(SystemClock),
-            background: background.clone(),
-            health: health.clone(),
-            drain: drain.clone(),
-        });
+        let routes = Config::default()
+            .build(Dependencies {
+                stores,
+                bus,
+                mailer: Arc::new(Nowhere),
+                clock: Arc::new(SystemClock),
+                background: background.clone(),
+                health: health.clone(),
+                drain: drain.clone(),
+            })
+            .unwrap();
         Self {
             routes,
             background,

@@ -94,15 +94,17 @@ impl Scene {
 
     pub(crate) fn replica(&self) -> Replica {
         let background = Background::default();
-        let routes = Config::default().build(Dependencies {
-            stores: self.stores(),
-            bus: self.bus.clone(),
-            mailer: self.mails.clone(),
-            clock: self.clock.clone(),
-            background: background.clone(),
-            health: Health::default(),
-            drain: CancellationToken::new(),
-        });
+        let routes = Config::default()
+            .build(Dependencies {
+                stores: self.stores(),
+                bus: self.bus.clone(),
+                mailer: self.mails.clone(),
+                clock: self.clock.clone(),
+                background: background.clone(),
+                health: Health::default(),
+                drain: CancellationToken::new(),
+            })
+            .unwrap();
         Replica {
             routes,
             _background: background,

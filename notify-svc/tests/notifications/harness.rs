@@ -68,15 +68,17 @@ impl Office {
         let background = Background::default();
         let from = "Slipway <slipway@example.com>".parse().unwrap();
         let mailer = SmtpMailer::new(&self.server.url().parse().unwrap(), None, from).unwrap();
-        let _ = Config::default().build(Dependencies {
-            stores: stores.clone(),
-            bus: self.bus.clone(),
-            mailer: Arc::new(mailer.within(self.deadline)),
-            clock: self.clock.clone(),
-            background: background.clone(),
-            health: Health::default(),
-            drain: CancellationToken::new(),
-        });
+        let _routes = Config::default()
+            .build(Dependencies {
+                stores: stores.clone(),
+                bus: self.bus.clone(),
+                mailer: Arc::new(mailer.within(self.deadline)),
+                clock: self.clock.clone(),
+                background: background.clone(),
+                health: Health::default(),
+                drain: CancellationToken::new(),
+            })
+            .unwrap();
         Replica { stores, background }
     }
 

@@ -131,7 +131,7 @@ impl Shared<'_> {
             background: self.life.background.clone(),
             health: self.life.health.clone(),
             drain: self.life.drain.clone(),
-        }))
+        })?)
     }
 
     pub(super) fn router(&self, links: Links, verifier: Arc<Verifier>) -> Router {

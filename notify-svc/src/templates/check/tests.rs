@@ -133,10 +133,36 @@ fn a_variable_that_may_be_missing_must_be_asked_for() {
 
 #[test]
 fn what_does_not_come_to_an_end_is_refused() {
-    let endless = "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}";
-    assert!(refused_text(endless).starts_with("it takes too many steps"));
-    let huge = "{% for a in range(900) %}{{ 'x' * 1000 }}{% endfor %}";
-    assert!(refused_text(huge).starts_with("it writes more than 256 KiB"));
+    let mut content = order();
+    content.sample = Some(fields(
+        json!({"orderId": "x".repeat(9000), "note": null, "list": vec![1; 900]}),
+    ));
+    for (text, message) in [
+        (
+            "{% for a in list %}{% for b in list %}{% endfor %}{% endfor %}",
+            "it takes too many steps",
+        ),
+        (
+            "{% for a in list %}{{ orderId }}{% endfor %}",
+            "it writes more than 256 KiB",
+        ),
+    ] {
+        content.source.text = text.to_owned();
+        content.source.subject = "An order".to_owned();
+        let flaws = checked(OWN, &content);
+        assert_eq!(flaws.len(), 1, "{flaws:?}");
+        assert!(flaws[0].1.starts_with(message), "{flaws:?}");
+    }
+}
+
+#[test]
+fn what_is_not_of_the_language_is_told_with_its_field_and_line() {
+    let message = refused_text(&format!("one\n{{{{ {}1 }}}}", "-".repeat(8000)));
+    assert_eq!(
+        message,
+        "an expression may have at most 250 parts (order-placed.txt, line 2)"
+    );
+    assert!(refused_text("{{ 'x' * 9 }}").starts_with("* multiplies numbers only"));
 }
 
 #[test]
@@ -154,7 +180,7 @@ fn sizes_are_bounded() {
 #[test]
 fn a_subject_comes_out_as_one_that_is_sent() {
     let mut content = order();
-    content.source.subject = "{{ 'x' * 201 }}".to_owned();
+    content.source.subject = "x".repeat(201);
     let long = "comes out with 201 characters, of which 200 are sent".to_owned();
     assert_eq!(checked(OWN, &content), [("subject", long)]);
     content.source.subject = "{{ note }}{% if note %}x{% endif %} ".to_owned();

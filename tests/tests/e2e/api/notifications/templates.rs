@@ -71,18 +71,19 @@ async fn what_does_not_render_is_refused_with_its_line() -> anyhow::Result<()> {
         template[field] = text.into();
         template
     };
-    let endless = "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}";
+    let deep = format!("one\n{{{{ {}1 }}}}", "-".repeat(8000));
     for (field, text, says) in [
         ("subject", "{{ taskTitle", "line 1"),
         ("text", "one\n{{ taskTitel }}", "taskTitel"),
         ("html", "one\n{{ taskTitle | shout }}", "line 2"),
-        ("text", endless, "too many steps"),
         (
-            "html",
-            "{{ 'x' * 100000 }}{{ 'x' * 100000 }}{{ 'x' * 100000 }}",
-            "writes more than",
+            "text",
+            &deep,
+            "at most 250 parts (task.assigned.txt, line 2)",
         ),
-        ("subject", "{{ 'x' * 500 }}", "500 characters"),
+        ("html", "{{ 'x' * 100000 }}", "multiplies numbers only"),
+        ("text", "{% for a in range(9) %}{% endfor %}", "loop over"),
+        ("subject", &"x".repeat(500), "500 characters"),
         ("text", "", "empty"),
     ] {
         let answer = put(&team.admin, ASSIGNED, &with(field, text), &[]).await?;
