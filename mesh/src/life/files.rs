@@ -37,9 +37,9 @@ pub fn files_for_clients() -> usize {
     for_clients(limit)
 }
 
-/// With a low limit the reserve is a quarter of it.
+/// With a low limit the reserve is half of it.
 fn for_clients(limit: usize) -> usize {
-    limit - RESERVED.min(limit / 4)
+    limit - RESERVED.min(limit / 2)
 }
 
 #[cfg(test)]
@@ -49,7 +49,7 @@ mod tests {
     #[test]
     fn some_files_are_never_for_clients() {
         assert_eq!(for_clients(1_048_576), 1_048_064);
-        assert_eq!(for_clients(1024), 768);
-        assert_eq!(for_clients(64), 48);
+        assert_eq!(for_clients(1024), 512);
+        assert_eq!(for_clients(512), 256);
     }
 }

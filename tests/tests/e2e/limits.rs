@@ -21,16 +21,16 @@ async fn silent(url: &str, count: usize) -> Vec<TcpStream> {
 #[tokio::test]
 async fn silent_connections_take_neither_health_nor_answers_from_others() {
     let options = Options {
-        open_files: Some(256),
+        open_files: Some(512),
         ..Options::default()
     };
     let server = Process::start_with(&options).await.unwrap();
     let admin = server.admin().await.unwrap();
     // More than there are files, on each port.
     let _silent = [
-        silent(&server.http, 400).await,
-        silent(&server.grpc, 400).await,
-        silent(&server.ops, 400).await,
+        silent(&server.http, 600).await,
+        silent(&server.grpc, 600).await,
+        silent(&server.ops, 600).await,
     ];
     for _ in 0..3 {
         let ops = Client::new(&server.ops);
