@@ -5,6 +5,7 @@ mod bare;
 mod connections;
 mod first_bytes;
 mod leftover;
+mod message;
 
 use std::{
     convert::Infallible,
@@ -316,7 +317,13 @@ where
         let Ok((permit, in_use)) = self.connection.begin() else {
             return self.refuse();
         };
-        let mut request = leftover::Received::of(request).map(Body::new);
+        let request = leftover::Received::of(request);
+        let mut request = match self.protocol {
+            Protocol::Http => request.map(Body::new),
+            Protocol::Grpc => {
+                request.map(|body| Body::new(message::Message::of(body, in_use.message())))
+            }
+        };
         match self.protocol {
             Protocol::Http => drop(request.extensions_mut().insert(ConnectInfo(self.peer))),
             Protocol::Grpc => drop(request.extensions_mut().insert(TcpConnectInfo {

@@ -34,6 +34,8 @@ pub struct Limits {
     /// Bytes of answers that are complete and not yet sent, counting only answers of at
     /// least [`LARGE_ANSWER`].
     pub answer_bytes: usize,
+    /// Bytes of gRPC messages that arrive or are worked on.
+    pub message_bytes: usize,
     /// The part of each of these that one client network may have, in percent.
     pub per_client_percent: usize,
 }
@@ -73,6 +75,7 @@ struct Load {
     busy: AtomicUsize,
     requests: AtomicUsize,
     answer_bytes: AtomicUsize,
+    message_bytes: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -326,6 +329,17 @@ impl Use {
             limit,
         )
     }
+
+    /// Begins to count the bytes of a gRPC message: none yet.
+    pub(super) fn message(&self) -> Taken {
+        Taken {
+            shared: Arc::clone(&self.shared),
+            client: Arc::clone(&self.slot.client),
+            of: |load| &load.message_bytes,
+            amount: 0,
+            limit: self.shared.limits.message_bytes,
+        }
+    }
 }
 
 impl Drop for Use {
@@ -350,6 +364,7 @@ pub(super) struct Taken {
     client: Arc<Client>,
     of: fn(&Load) -> &AtomicUsize,
     amount: usize,
+    limit: usize,
 }
 
 /// Takes `amount` of a limit, in all and of the client's share of it.
@@ -360,19 +375,27 @@ fn take(
     amount: usize,
     limit: usize,
 ) -> Option<Taken> {
-    let share = shared.limits.per_client(limit);
-    let total = of(&shared.totals).fetch_add(amount, Ordering::Relaxed) + amount;
-    let own = of(&client.load).fetch_add(amount, Ordering::Relaxed) + amount;
-    // Dropped below if it is too much: so nothing is left taken.
-    let taken = Taken {
+    let mut taken = Taken {
         shared: Arc::clone(shared),
         client: Arc::clone(client),
         of,
-        amount,
+        amount: 0,
+        limit,
     };
-    // One that is alone is never too large: an answer must be possible.
-    let fits = |now: usize, limit: usize| now <= limit || now == amount;
-    (fits(total, limit) && fits(own, share)).then_some(taken)
+    taken.grow(amount).then_some(taken)
+}
+
+impl Taken {
+    /// Takes more. `false`: it was too much; it is given back with the rest.
+    pub(super) fn grow(&mut self, more: usize) -> bool {
+        let share = self.shared.limits.per_client(self.limit);
+        self.amount += more;
+        let add = |load: &Load| (self.of)(load).fetch_add(more, Ordering::Relaxed) + more;
+        let (total, own) = (add(&self.shared.totals), add(&self.client.load));
+        // One that is alone is never too large: an answer must be possible.
+        let fits = |now: usize, limit: usize| now <= limit || now == self.amount;
+        fits(total, self.limit) && fits(own, share)
+    }
 }
 
 impl Drop for Taken {

@@ -2,8 +2,15 @@
 
 use std::{future::pending, net::SocketAddr};
 
-use axum::{Router, response::IntoResponse as _, routing::get};
+use axum::{
+    Router,
+    response::IntoResponse as _,
+    routing::{get, post},
+};
+use bytes::Bytes;
 use http::StatusCode;
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::body::Frame;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     sync::Notify,
@@ -20,6 +27,7 @@ const LIMITS: Limits = Limits {
     connections: 8,
     requests: 2,
     answer_bytes: 256 * 1024,
+    message_bytes: 256 * 1024,
     per_client_percent: 100,
 };
 
@@ -41,7 +49,9 @@ async fn serving(protocol: Protocol) -> Served {
             pending::<()>().await;
         }
     };
+    let whole = |body: Bytes| async move { body.len().to_string() };
     let router = Router::new()
+        .route("/whole", post(whole))
         .route("/", get(|| async { "here" }))
         .route("/large", get(|| async { "x".repeat(200 * 1024) }))
         .route("/never", get(never));
@@ -214,4 +224,41 @@ async fn an_http2_connection_without_a_request_is_kept() {
     tokio::time::sleep(FIRST_REQUEST_TIMEOUT * 3).await;
     assert!(!ended.is_finished());
     drop(sender);
+}
+
+#[tokio::test]
+async fn messages_that_never_end_are_bounded() {
+    let served = serving(Protocol::Grpc).await;
+    let stream = connect(&served).await;
+    let (sender, connection) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
+        .handshake::<_, Body>(TokioIo::new(stream))
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    // Two of them: one alone is let through, whatever its size.
+    let call = |bytes: usize, ends: bool| {
+        let mut sender = sender.clone();
+        let pieces = (0..bytes / 16_384).map(|_| Bytes::from_static(&[0; 16_384]));
+        let pieces = futures::stream::iter(pieces.map(|piece| Ok(Frame::data(piece))));
+        let rest = futures::stream::pending::<Result<Frame<Bytes>, Infallible>>();
+        let body = match ends {
+            true => Body::new(StreamBody::new(pieces)),
+            false => Body::new(StreamBody::new(futures::StreamExt::chain(pieces, rest))),
+        };
+        let request = Request::post(format!("http://{}/whole", served.address));
+        let request = request.body(body).unwrap();
+        async move { sender.send_request(request).await }
+    };
+    let unended = tokio::spawn(call(128 * 1024, false));
+    let large = loop {
+        let answer = call(192 * 1024, true).await.unwrap();
+        if answer.status() != StatusCode::OK {
+            break answer;
+        }
+    };
+    assert!(large.status().is_client_error(), "{:?}", large.status());
+    let small = call(16_384, true).await.unwrap();
+    let small = small.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(small, "16384");
+    unended.abort();
 }

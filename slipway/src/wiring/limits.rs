@@ -18,6 +18,9 @@ const REQUESTS: usize = 4096;
 /// Bytes of complete answers that wait for their clients to read them, in all.
 const ANSWER_BYTES: usize = 128 * 1024 * 1024;
 
+/// Bytes of gRPC messages that arrive or are worked on, in all.
+const MESSAGE_BYTES: usize = 64 * 1024 * 1024;
+
 /// Connections to the ops port. It has files of its own, so that health is answered whatever
 /// clients do.
 const OPS_CONNECTIONS: usize = 64;
@@ -36,6 +39,7 @@ pub(super) fn clients(settings: &Settings) -> Connections {
         connections: wanted.min(possible),
         requests: REQUESTS,
         answer_bytes: ANSWER_BYTES,
+        message_bytes: MESSAGE_BYTES,
         per_client_percent: settings.per_client_percent as usize,
     })
 }
@@ -52,6 +56,7 @@ pub(super) fn ops() -> Serving {
         connections: OPS_CONNECTIONS,
         requests: OPS_CONNECTIONS,
         answer_bytes: ANSWER_BYTES,
+        message_bytes: MESSAGE_BYTES,
         per_client_percent: 100,
     };
     Serving {

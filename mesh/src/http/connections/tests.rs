@@ -10,6 +10,7 @@ const LIMITS: Limits = Limits {
     connections: 4,
     requests: 4,
     answer_bytes: 1000,
+    message_bytes: 1000,
     per_client_percent: 50,
 };
 
@@ -101,12 +102,26 @@ async fn bytes_that_wait_to_be_sent_are_bounded_but_one_answer_always_fits() {
 }
 
 #[tokio::test]
+async fn messages_are_counted_as_they_arrive() {
+    let connections = Connections::new(LIMITS);
+    let one = connections.admit(address(1)).unwrap();
+    let (_permit, in_use) = one.begin().unwrap();
+    let (mut first, mut second) = (in_use.message(), in_use.message());
+    assert!(first.grow(300) && second.grow(200));
+    assert!(!second.grow(1), "its share is half");
+    drop(second);
+    assert!(first.grow(200));
+}
+
+#[tokio::test]
 async fn what_is_gone_counts_no_more() {
     let connections = Connections::new(LIMITS);
     for _ in 0..100 {
         let one = connections.admit(address(1)).unwrap();
         let (permit, in_use) = one.begin().unwrap();
-        drop((permit, in_use.answer(10), in_use));
+        let mut message = in_use.message();
+        assert!(message.grow(10));
+        drop((permit, in_use.answer(10), message, in_use));
     }
     let shared = &connections.0;
     assert_eq!(connections.count(), 0);
@@ -115,6 +130,7 @@ async fn what_is_gone_counts_no_more() {
         &shared.totals.busy,
         &shared.totals.requests,
         &shared.totals.answer_bytes,
+        &shared.totals.message_bytes,
     ] {
         assert_eq!(counter.load(Ordering::Relaxed), 0);
     }
