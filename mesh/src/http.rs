@@ -290,6 +290,9 @@ where
         };
         tokio::select! {
             ended = watcher.watch(served) => if let Err(error) = ended {
+                if opened_too_much(&*error) {
+                    connection.bar_client();
+                }
                 tracing::debug!(%error, %peer, "a connection ended with an error");
             },
             () = connection.closed() => {
@@ -344,6 +347,18 @@ where
         metrics::counter!(m::REQUESTS_REFUSED, "listener" => self.listener).increment(1);
         (self.overloaded)()
     }
+}
+
+/// Whether a connection was closed because its client opened or reset streams without end.
+fn opened_too_much(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<h2::Error>() {
+            return error.is_library() && error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM);
+        }
+        cause = error.source();
+    }
+    false
 }
 
 fn builder(protocol: Protocol) -> Builder<TokioExecutor> {

@@ -28,8 +28,12 @@ use crate::{
     sse::KEEP_ALIVE,
 };
 
-/// Bytes of missed entries that are sent at once, and one entry more.
-const MAX_PIECE: usize = 32 * 1024;
+/// Bytes of missed entries that are held for a client, and one entry more.
+const MAX_HELD: usize = 8 * 1024;
+
+/// Bytes that are handed on at once. The connection holds sixteen pieces before it waits for
+/// the client to read.
+const MAX_PIECE: usize = 2 * 1024;
 
 /// One client of the stream. It is small: there may be 20,000 of them.
 pub(crate) struct Session {
@@ -41,8 +45,8 @@ pub(crate) struct Session {
     position: u64,
     /// What is still to be fetched; `None` when the client has caught up.
     missed: Option<Box<Missed>>,
-    /// What is sent before anything else.
-    opening: Bytes,
+    /// What is sent before anything else: the opening, and what was missed.
+    unsent: Bytes,
     /// When the client's token ends.
     expires: Instant,
     /// Whether the goodbye has been said.
@@ -75,7 +79,7 @@ impl Session {
             live,
             position: after.unwrap_or(head),
             missed: None,
-            opening: frame::opening(app.stream.retry, after.unwrap_or(head)),
+            unsent: frame::opening(app.stream.retry, after.unwrap_or(head)),
             expires: Instant::now() + Duration::try_from(left).unwrap_or_default(),
             over: false,
             filter,
@@ -104,7 +108,7 @@ impl Session {
             trace: TraceContext::current(),
         };
         let page = missed.fetch(&self.app).await?;
-        let mut opening = BytesMut::from(&self.opening[..]);
+        let mut opening = BytesMut::from(&self.unsent[..]);
         let newest = page.newest.max(head);
         if after > newest {
             self.position = newest;
@@ -117,7 +121,7 @@ impl Session {
             self.missed = Some(Box::new(missed));
             opening.extend_from_slice(&self.take(page));
         }
-        self.opening = opening.freeze();
+        self.unsent = opening.freeze();
         Ok(())
     }
 
@@ -131,8 +135,8 @@ impl Session {
 
     /// The next piece; `None` ends the stream, and the client connects again.
     async fn next(&mut self) -> Option<Bytes> {
-        if !self.opening.is_empty() {
-            return Some(std::mem::take(&mut self.opening));
+        if let Some(piece) = self.piece() {
+            return Some(piece);
         }
         if self.over {
             return None;
@@ -150,14 +154,20 @@ impl Session {
         Some(goodbye.into())
     }
 
+    /// The next piece of what is there to be sent.
+    fn piece(&mut self) -> Option<Bytes> {
+        let length = self.unsent.len().min(MAX_PIECE);
+        (length > 0).then(|| self.unsent.split_to(length))
+    }
+
     /// Waits for the next piece with entries. May be dropped at any await: nothing that was
     /// received is lost by it.
     async fn advance(&mut self) -> Option<Bytes> {
         while let Some(missed) = &mut self.missed {
             // Boxed, so that a client that has caught up does not carry its size.
             let page = Box::pin(missed.fetch(&self.app)).await.ok()?;
-            let piece = self.take(page);
-            if !piece.is_empty() {
+            self.unsent = self.take(page);
+            if let Some(piece) = self.piece() {
                 return Some(piece);
             }
         }
@@ -181,12 +191,12 @@ impl Session {
     }
 
     /// Renders a page of what was missed, and remembers where the next one begins: a client
-    /// that does not read what it is sent holds no more than one piece.
+    /// that does not read what it is sent makes no more than [`MAX_HELD`] be held.
     fn take(&mut self, page: ActivityServiceListResponse) -> Bytes {
         let mut piece = BytesMut::new();
         let mut left = false;
         for entry in page.entries {
-            if piece.len() >= MAX_PIECE {
+            if piece.len() >= MAX_HELD {
                 left = true;
                 break;
             }

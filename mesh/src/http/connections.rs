@@ -40,6 +40,14 @@ pub struct Limits {
     pub per_client_percent: usize,
 }
 
+/// A client whose connection was closed because it opened streams without regard to the limit
+/// waits this long for its next one, in milliseconds: a server that only closes such
+/// connections is busy with opening them again.
+const BARRED_MS: u64 = 1_000;
+
+/// After so many connections, clients that were barred and have not come back are forgotten.
+const FORGET_EVERY: u64 = 1_024;
+
 /// Answers below this size are not counted: what they take is within what a connection may
 /// take.
 pub(super) const LARGE_ANSWER: usize = 16 * 1024;
@@ -84,6 +92,8 @@ struct Client {
     /// Changed under the lock on [`Open`] only.
     connections: AtomicUsize,
     load: Load,
+    /// Until when no new connection is let in, in milliseconds since the start.
+    barred_until: AtomicU64,
 }
 
 /// Whose connections are counted together: an IPv4 address, or the /64 of an IPv6 address,
@@ -142,8 +152,12 @@ impl Connections {
                 network,
                 connections: AtomicUsize::new(0),
                 load: Load::default(),
+                barred_until: AtomicU64::new(0),
             })
         });
+        if client.barred_until.load(Ordering::Relaxed) > shared.now() {
+            return None;
+        }
         let limit = shared.limits.per_client(shared.limits.connections);
         if client.connections.load(Ordering::Relaxed) >= limit
             && !shared.make_room(&mut open, Some(&client))
@@ -155,6 +169,9 @@ impl Connections {
         }
         let id = open.next;
         open.next += 1;
+        if id % FORGET_EVERY == 0 {
+            open.forget_barred(shared.now());
+        }
         client.connections.fetch_add(1, Ordering::Relaxed);
         open.clients.insert(network, Arc::clone(&client));
         let slot = Arc::new(Slot {
@@ -213,7 +230,7 @@ impl Shared {
         let mut made = false;
         for (_, id) in &idle[..closed] {
             if open.slots.get(id).is_some_and(|slot| slot.close()) {
-                open.remove(*id);
+                open.remove(*id, self.now());
                 metrics::counter!(m::CONNECTIONS_CLOSED, "reason" => "idle").increment(1);
                 made = true;
             }
@@ -223,14 +240,23 @@ impl Shared {
 }
 
 impl Open {
-    fn remove(&mut self, id: u64) {
+    fn remove(&mut self, id: u64, now: u64) {
         let Some(slot) = self.slots.remove(&id) else {
             return;
         };
         let client = &slot.client;
-        if client.connections.fetch_sub(1, Ordering::Relaxed) == 1 {
+        let was_last = client.connections.fetch_sub(1, Ordering::Relaxed) == 1;
+        if was_last && client.barred_until.load(Ordering::Relaxed) <= now {
             self.clients.remove(&client.network);
         }
+    }
+
+    /// Forgets clients without connections whose bar has ended.
+    fn forget_barred(&mut self, now: u64) {
+        self.clients.retain(|_, client| {
+            client.connections.load(Ordering::Relaxed) > 0
+                || client.barred_until.load(Ordering::Relaxed) > now
+        });
     }
 }
 
@@ -265,6 +291,13 @@ impl Connection {
     /// Whether a request has begun on it.
     pub(super) fn has_requested(&self) -> bool {
         self.slot.requested.load(Ordering::Relaxed)
+    }
+
+    /// Lets no new connection of this client in for [`BARRED_MS`].
+    pub(super) fn bar_client(&self) {
+        let until = self.shared.now().saturating_add(BARRED_MS);
+        let client = &self.slot.client;
+        client.barred_until.fetch_max(until, Ordering::Relaxed);
     }
 
     /// A request begins. The permit is dropped with the head of the answer, the use with its
@@ -305,7 +338,8 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.shared.open.lock().remove(self.id);
+        let now = self.shared.now();
+        self.shared.open.lock().remove(self.id, now);
     }
 }
 

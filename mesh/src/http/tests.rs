@@ -262,3 +262,26 @@ async fn messages_that_never_end_are_bounded() {
     assert_eq!(small, "16384");
     unended.abort();
 }
+
+#[tokio::test]
+async fn a_client_that_opens_streams_without_end_is_shut_out_for_a_while() {
+    let served = serving(Protocol::Grpc).await;
+    let mut stream = connect(&served).await;
+    stream
+        .write_all(&[PREFACE, SETTINGS].concat())
+        .await
+        .unwrap();
+    // `POST /never`, in HPACK without its tables; the message never comes.
+    let head = b"\x83\x86\x04\x06/never\x01\x04test";
+    for id in (1_u32..).step_by(2) {
+        let length = u8::try_from(head.len()).unwrap();
+        let frame = [&[0, 0, length, 1, 4][..], &id.to_be_bytes(), head].concat();
+        if stream.write_all(&frame).await.is_err() {
+            break;
+        }
+    }
+    let client = stream.local_addr().unwrap().ip();
+    while served.connections.admit(client).is_some() {
+        tokio::task::yield_now().await;
+    }
+}

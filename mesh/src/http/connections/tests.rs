@@ -113,6 +113,21 @@ async fn messages_are_counted_as_they_arrive() {
     assert!(first.grow(200));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_client_that_was_barred_waits_for_its_next_connection() {
+    let connections = Connections::new(LIMITS);
+    let one = connections.admit(address(1)).unwrap();
+    one.bar_client();
+    drop(one);
+    assert!(connections.admit(address(1)).is_none());
+    assert!(connections.admit(address(2)).is_some());
+    tokio::time::advance(std::time::Duration::from_secs(1)).await;
+    assert!(connections.admit(address(1)).is_some());
+    let mut open = connections.0.open.lock();
+    open.forget_barred(connections.0.now());
+    assert!(open.clients.is_empty());
+}
+
 #[tokio::test]
 async fn what_is_gone_counts_no_more() {
     let connections = Connections::new(LIMITS);

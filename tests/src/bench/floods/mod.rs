@@ -1,7 +1,7 @@
 //! What hostile clients cost, and what others notice meanwhile.
 //!
 //! Each flood comes from other loopback addresses than the clients whose time is measured,
-//! from a thread of its own, and lasts as long as a row is measured. Memory is the server's
+//! from a thread of its own with low priority, and lasts as long as a row is measured. Memory is the server's
 //! resident memory: before, at most, and once the flood has been over for a while.
 
 mod attacks;
@@ -215,6 +215,9 @@ async fn flood(plan: &Plan, what: &str, attacks: &[Attack]) -> anyhow::Result<Li
 fn spawn(attacks: &[Attack], victim: &Victim) -> Vec<std::thread::JoinHandle<()>> {
     let run = |attack: Attack, victim: Victim| {
         std::thread::spawn(move || {
+            // On Linux a thread has a priority of its own. Floods come from other machines:
+            // what they cost there is not to be missing here.
+            let _ = rustix::process::setpriority_process(None, 10);
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()
