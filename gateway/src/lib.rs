@@ -79,7 +79,7 @@ impl Default for StreamConfig {
             heartbeat: Duration::from_secs(15),
             retry: Duration::from_secs(2),
             reader_bound: 4096,
-            catch_up_page: 20,
+            catch_up_page: 10,
         }
     }
 }
