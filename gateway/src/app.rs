@@ -23,6 +23,7 @@ use slipway_proto::{
         release_service_client::ReleaseServiceClient, task_service_client::TaskServiceClient,
     },
 };
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{Config, Dependencies, StreamConfig, activity::Hub, body::Bodies};
@@ -31,6 +32,9 @@ use crate::{Config, Dependencies, StreamConfig, activity::Hub, body::Bodies};
 /// release with 500 tasks of 8,000 characters is 16 MiB, 200 comments of 10,000 are 8 MiB,
 /// and 200 messages of a session, half of them answers of 256 KiB, are 29 MiB.
 const MAX_ANSWER: usize = 40 * 1024 * 1024;
+
+/// Pages of missed entries that are fetched at the same time, for all streams together.
+const CATCH_UPS_AT_ONCE: usize = 16;
 
 /// The state of the router.
 pub(crate) type AppState = Arc<App>;
@@ -60,6 +64,9 @@ pub(crate) struct App {
     pub(crate) bodies: Bodies,
     pub(crate) stream: StreamConfig,
     pub(crate) streams: StreamLimits,
+    /// Held while a page of missed entries is fetched: a crowd that resumes at the same
+    /// moment must not take the room of everybody else.
+    pub(crate) catching_up: Semaphore,
 }
 
 impl App {
@@ -121,6 +128,7 @@ impl App {
             bodies: Bodies::default(),
             stream: config.stream,
             streams,
+            catching_up: Semaphore::new(CATCH_UPS_AT_ONCE),
         }
     }
 

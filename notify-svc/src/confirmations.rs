@@ -136,13 +136,13 @@ impl Confirmations {
 }
 
 fn count(notification: &Notification) {
-    let kind = notification.kind.clone();
+    let kind = notification.kind.as_str();
     if notification.state == State::Failed {
         tracing::error!(notification = %notification.id, kind, reason = notification.reason,
             "a mail came back");
-        metrics::counter!(m::FAILED, "type" => kind).increment(1);
+        metrics::counter!(m::FAILED, "type" => m::type_label(kind)).increment(1);
     } else {
-        metrics::counter!(m::DELIVERED, "type" => kind).increment(1);
+        metrics::counter!(m::DELIVERED, "type" => m::type_label(kind)).increment(1);
     }
 }
 

@@ -2,7 +2,24 @@
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram};
 
-use crate::{notification::Notification, preferences::Decision};
+use slipway_proto::events::{Payload as _, SystemErrorEvent};
+
+use crate::{
+    notification::{Notification, audience},
+    preferences::Decision,
+};
+
+/// The label of all types that administrators have made: they can make new ones for ever.
+const OWN_TYPE: &str = "own";
+
+/// What a type of notification is called in metrics.
+pub(crate) fn type_label(kind: &str) -> &'static str {
+    let mut known = audience::KINDS.iter().chain(&[SystemErrorEvent::TYPE]);
+    known
+        .find(|known| **known == kind)
+        .copied()
+        .unwrap_or(OWN_TYPE)
+}
 
 /// Entries appended to the activity log.
 pub(crate) const ENTRIES_APPENDED: &str = "slipway_activity_entries_appended_total";
@@ -142,4 +159,16 @@ pub(crate) fn count_decision(decision: Decision) {
 pub(crate) fn count_gathered(placed: &[Notification]) {
     let gathered = placed.iter().filter(|n| n.group.is_some());
     counter!(GATHERED).increment(gathered.count() as u64);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_of_administrators_have_one_label() {
+        assert_eq!(type_label("task.assigned"), "task.assigned");
+        assert_eq!(type_label("system.error"), "system.error");
+        assert_eq!(type_label("order-placed"), OWN_TYPE);
+    }
 }

@@ -225,6 +225,7 @@ impl Session {
 
 impl Missed {
     async fn fetch(&self, app: &App) -> Result<ActivityServiceListResponse, Fault> {
+        let _turn = app.catching_up.acquire().await;
         let request = self.outbound.request(self.request.clone());
         let answer = self.trace.scope(app.activity().list(request)).await?;
         Ok(answer.into_inner())

@@ -9,6 +9,10 @@ use tokio::time::Instant;
 /// A call without a deadline of its own gets this one.
 const DEFAULT: Duration = Duration::from_secs(30);
 
+/// The head of an answer is waited for at most this long, whatever its client asks for: a
+/// call takes room as long as it is waited for.
+const LONGEST: Duration = Duration::from_secs(300);
+
 tokio::task_local! {
     static CURRENT: Deadline;
 }
@@ -20,7 +24,7 @@ pub(super) struct Deadline(Instant);
 impl Deadline {
     /// The deadline that the headers of a call that begins now ask for.
     pub(super) fn of(headers: &HeaderMap) -> Self {
-        Self(Instant::now() + timeout(headers).unwrap_or(DEFAULT))
+        Self(Instant::now() + timeout(headers).unwrap_or(DEFAULT).min(LONGEST))
     }
 
     /// The deadline of the call that is being answered; `None` outside of any.
@@ -66,6 +70,13 @@ fn timeout(headers: &HeaderMap) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn no_call_is_waited_for_without_end() {
+        let mut headers = HeaderMap::new();
+        headers.insert("grpc-timeout", "99999999H".parse().unwrap());
+        assert_eq!(Deadline::of(&headers).remaining(), LONGEST);
+    }
 
     #[test]
     fn deadlines_are_read_as_grpc_writes_them() {

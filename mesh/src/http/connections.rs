@@ -169,7 +169,7 @@ impl Connections {
         }
         let id = open.next;
         open.next += 1;
-        if id % FORGET_EVERY == 0 {
+        if id.is_multiple_of(FORGET_EVERY) {
             open.forget_barred(shared.now());
         }
         client.connections.fetch_add(1, Ordering::Relaxed);

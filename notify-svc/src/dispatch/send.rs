@@ -280,18 +280,18 @@ fn count(outcome: Outcome, settled: &[Settled], now: Timestamp) {
 }
 
 fn count_one(notification: &Notification, now: Timestamp) {
-    let kind = notification.kind.clone();
+    let kind = notification.kind.as_str();
     match notification.state {
         State::Sent => {
             let took = now.duration_since(notification.created_at).as_secs_f64();
             metrics::histogram!(m::SENT_AFTER_SECONDS).record(took.max(0.0));
-            metrics::counter!(m::SENT, "type" => kind).increment(1);
+            metrics::counter!(m::SENT, "type" => m::type_label(kind)).increment(1);
         }
         State::Failed => {
             tracing::error!(notification = %notification.id, kind, reason = notification.reason,
                 "a notification failed");
-            metrics::counter!(m::FAILED, "type" => kind).increment(1);
+            metrics::counter!(m::FAILED, "type" => m::type_label(kind)).increment(1);
         }
-        _ => metrics::counter!(m::RETRIED, "type" => kind).increment(1),
+        _ => metrics::counter!(m::RETRIED, "type" => m::type_label(kind)).increment(1),
     }
 }
