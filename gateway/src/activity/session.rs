@@ -33,7 +33,7 @@ const MAX_HELD: usize = 4 * 1024;
 
 /// Bytes that are handed on at once. The connection holds sixteen pieces before it waits for
 /// the client to read.
-const MAX_PIECE: usize = 1024;
+const MAX_PIECE: usize = 512;
 
 /// One client of the stream. It is small: there may be 20,000 of them.
 pub(crate) struct Session {
@@ -193,7 +193,7 @@ impl Session {
     /// Renders a page of what was missed, and remembers where the next one begins: a client
     /// that does not read what it is sent makes no more than [`MAX_HELD`] be held.
     fn take(&mut self, page: ActivityServiceListResponse) -> Bytes {
-        let mut piece = BytesMut::with_capacity(MAX_HELD);
+        let mut piece = BytesMut::with_capacity(MAX_HELD + MAX_PIECE);
         let mut left = false;
         for entry in page.entries {
             if piece.len() >= MAX_HELD {

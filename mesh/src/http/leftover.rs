@@ -4,6 +4,8 @@
 //! is not JSON. To close the connection then, while its client still sends, is to reset
 //! it, and the reset overtakes the answer: the client never learns what was wrong. So what
 //! is left of the body is read and dropped, within bounds, while the answer is on its way.
+//! Receiving takes memory, so this is done for a limited number of requests at a time; for
+//! any more the connection is closed at once.
 
 use std::{
     pin::Pin,
@@ -15,13 +17,16 @@ use bytes::Bytes;
 use http::{Request, Version, header::EXPECT};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use tokio::{runtime::Handle, time::timeout};
+use tokio::{runtime::Handle, sync::Semaphore, time::timeout};
 
 /// Bytes that are read and dropped at most; a client that sends more is cut off.
 const MOST: usize = 16 * 1024 * 1024;
 
 /// A client has this long to send them.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Requests whose rest is read at the same time: the buffers of each take 128 KiB at most.
+static AT_ONCE: Semaphore = Semaphore::const_new(128);
 
 /// The body of a request, the rest of which is dropped only after it has been received.
 pub(super) struct Received {
@@ -75,8 +80,13 @@ impl Body for Received {
 impl Drop for Received {
     fn drop(&mut self) {
         let rest = self.body.take().filter(|rest| !rest.is_end_stream());
-        if let (true, Some(rest), Ok(runtime)) = (self.lingers, rest, Handle::try_current()) {
-            runtime.spawn(timeout(PATIENCE, discard(rest)));
+        if let (true, Some(rest), Ok(runtime)) = (self.lingers, rest, Handle::try_current())
+            && let Ok(permit) = AT_ONCE.try_acquire()
+        {
+            runtime.spawn(async move {
+                let _permit = permit;
+                let _ = timeout(PATIENCE, discard(rest)).await;
+            });
         }
     }
 }
