@@ -131,14 +131,38 @@ async fn settings_of_later_versions_are_refused_rather_than_ignored() {
 }
 
 #[tokio::test]
-async fn an_address_in_use_is_a_clear_error() {
+async fn addresses_in_use_are_reported_together_before_anything_is_made() {
     let server = Process::start().await.unwrap();
-    let taken = server.http.trim_start_matches("http://");
     let dir = tempfile::tempdir().unwrap();
-    let options = Options::default().env("SLIPWAY_HTTP_ADDR", taken);
-    let (status, _, errors) = process::run(dir.path(), &options).await.unwrap();
-    assert_eq!(status.code(), Some(1));
-    assert!(errors.contains(taken), "{errors}");
+    let mut options = Options::default();
+    let taken = [
+        ("http_addr", &server.http),
+        ("grpc_addr", &server.grpc),
+        ("ops_addr", &server.ops),
+    ]
+    .map(|(key, url)| (key, url.trim_start_matches("http://")));
+    for (key, address) in taken {
+        options = options.env(&format!("SLIPWAY_{}", key.to_uppercase()), address);
+    }
+    let (status, output, errors) = process::run(dir.path(), &options).await.unwrap();
+    assert_eq!((status.code(), output.as_str()), (Some(1), ""));
+    for (key, address) in taken {
+        let expected = format!("{address} ({key}): Address already in use");
+        assert!(errors.contains(&expected), "{expected} is not in: {errors}");
+    }
+    assert!(!dir.path().join("data").exists());
+}
+
+#[tokio::test]
+async fn a_ready_file_that_cannot_be_written_is_reported_before_anything_is_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options::default()
+        .arg("--ready-file")
+        .arg("nowhere/ready.json");
+    let (status, output, errors) = process::run(dir.path(), &options).await.unwrap();
+    assert_eq!((status.code(), output.as_str()), (Some(1), ""));
+    assert!(errors.contains("the ready file nowhere/ready.json"), "{errors}");
+    assert!(!dir.path().join("data").exists());
 }
 
 #[tokio::test]
