@@ -189,6 +189,44 @@ async fn the_first_admins_password_is_made_up_and_said_once() {
     server.client().login("admin", &password).await.unwrap();
 }
 
+/// Starts on data that has an admin, stops, and returns the log.
+async fn restarted(data: &Arc<tempfile::TempDir>, options: &Options) -> String {
+    let server = Process::start_on(Arc::clone(data), options).await.unwrap();
+    let _ = server.admin().await.unwrap();
+    server.signal("TERM").await.unwrap();
+    server.ended().await.unwrap().1
+}
+
+#[tokio::test]
+async fn settings_of_the_first_admin_that_come_too_late_are_named_in_the_log() {
+    const NOT_APPLIED: &str = "this setting is not applied";
+    let data = Process::start().await.unwrap().kill().await.unwrap();
+    let unset = Options {
+        without: vec!["SLIPWAY_ADMIN_PASSWORD".into()],
+        ..Options::default()
+    };
+    for same in [
+        Options::default(),
+        unset,
+        Options::default().env("SLIPWAY_ADMIN_USERNAME", "Admin"),
+    ] {
+        let log = restarted(&data, &same).await;
+        assert!(!log.contains(NOT_APPLIED), "{log}");
+    }
+    for (key, value) in [
+        ("admin_password", "another horse, same stable"),
+        ("admin_username", "boss"),
+        ("admin_email", "boss@example.com"),
+    ] {
+        let name = format!("SLIPWAY_{}", key.to_uppercase());
+        let log = restarted(&data, &Options::default().env(&name, value)).await;
+        let warnings = log.lines().filter(|line| line.contains(NOT_APPLIED));
+        let warnings: String = warnings.collect();
+        assert!(warnings.contains(&format!("\"key\":\"{key}\"")), "{log}");
+        assert!(!log.contains("same stable"), "{log}");
+    }
+}
+
 #[tokio::test]
 async fn the_ops_port_tells_whether_it_can_serve() {
     let server = Process::start().await.unwrap();
