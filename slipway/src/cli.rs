@@ -134,6 +134,9 @@ pub enum ConfigCommand {
         /// The role that the configuration is for
         #[arg(long, value_enum, default_value_t = Role::All)]
         role: Role,
+        /// Fail if there are unknown SLIPWAY_… names in the environment
+        #[arg(long)]
+        strict: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,

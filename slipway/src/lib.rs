@@ -28,6 +28,7 @@ use crate::{
 pub mod cli;
 pub mod commands;
 pub mod config;
+mod encoding;
 mod text;
 pub mod wiring;
 
@@ -86,8 +87,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Notify => serve(Role::Notify, &layers, cli.ready_file),
         Command::Topics { json } => block_on(commands::topics::run(&layers, json))?,
         Command::Config {
-            command: ConfigCommand::Check { role, json },
-        } => commands::check::run(&layers, role, json),
+            command: ConfigCommand::Check { role, strict, json },
+        } => commands::check::run(&layers, role, strict, json),
         Command::Import(args) => block_on(commands::import::run(&args, &layers))?,
         Command::DeadLetters { command } => {
             block_on(commands::dead_letters::run(&command, &layers))?
@@ -100,6 +101,9 @@ fn serve(role: Role, layers: &Layers, ready_file: Option<PathBuf>) -> anyhow::Re
     let settings = layers.settings(Some(role))?;
     let filter = logs::parse_filter(&settings.log).map_err(UsageError)?;
     logs::init(filter, settings.log_format);
+    for warning in layers.warnings() {
+        tracing::warn!("{warning}");
+    }
     life::make_files_private();
     block_on(wiring::run(role, settings, ready_file))?
 }

@@ -104,7 +104,6 @@ async fn a_wrong_configuration_is_reported_whole_before_anything_is_touched() {
     let options = Options::default()
         .env("SLIPWAY_TOKEN_TTL", "a while")
         .env("SLIPWAY_HTTP_ADDR", "here")
-        .env("SLIPWAY_COLOUR", "red")
         .arg("--drain-deadline")
         .arg("never");
     let (status, output, errors) = process::run(dir.path(), &options).await.unwrap();
@@ -112,7 +111,6 @@ async fn a_wrong_configuration_is_reported_whole_before_anything_is_touched() {
     for key in [
         "SLIPWAY_TOKEN_TTL",
         "SLIPWAY_HTTP_ADDR",
-        "SLIPWAY_COLOUR",
         "drain-deadline",
     ] {
         assert!(errors.contains(key), "{key} is not in: {errors}");
@@ -121,13 +119,40 @@ async fn a_wrong_configuration_is_reported_whole_before_anything_is_touched() {
 }
 
 #[tokio::test]
-async fn settings_of_later_versions_are_refused_rather_than_ignored() {
+async fn unknown_names_in_the_environment_are_logged_and_refused_by_a_strict_check_only() {
+    let kubernetes = "SLIPWAY_RELEASE_PORT";
+    let unknown = Options::default()
+        .env("SLIPWAY_TOKEN_TLL", "1h")
+        .env(kubernetes, "tcp://10.0.0.1:50051");
+    let meant = "SLIPWAY_TOKEN_TLL; did you mean SLIPWAY_TOKEN_TTL?";
+    let server = Process::start_with(&unknown).await.unwrap();
+    server.signal("TERM").await.unwrap();
+    let (status, log) = server.ended().await.unwrap();
+    assert!(status.success(), "{log}");
+    assert!(log.contains(meant) && log.contains(kubernetes), "{log}");
+
     let dir = tempfile::tempdir().unwrap();
-    let key = "SLIPWAY_COLOUR";
-    let options = Options::default().env(key, "somewhere:1234");
-    let (status, _, errors) = process::run(dir.path(), &options).await.unwrap();
-    assert_eq!(status.code(), Some(2));
-    assert!(errors.contains(key), "{errors}");
+    let check = unknown.arg("config").arg("check");
+    let (status, _, errors) = process::run(dir.path(), &check).await.unwrap();
+    assert!(status.success(), "{errors}");
+    assert!(errors.contains(meant) && errors.contains(kubernetes), "{errors}");
+    let strict = check.arg("--strict");
+    let (status, output, errors) = process::run(dir.path(), &strict).await.unwrap();
+    assert_eq!((status.code(), output.as_str()), (Some(2), ""), "{errors}");
+    assert!(errors.contains(meant) && errors.contains(kubernetes), "{errors}");
+}
+
+#[tokio::test]
+async fn unknown_names_in_the_file_and_on_the_command_line_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("slipway.toml"), "token_tll = \"1h\"").unwrap();
+    let file = process::run(dir.path(), &Options::default()).await.unwrap();
+    let flag = Options::default().arg("--token-tll").arg("1h");
+    let flag = process::run(dir.path(), &flag).await.unwrap();
+    for (status, _, errors) in [file, flag] {
+        assert_eq!(status.code(), Some(2), "{errors}");
+        assert!(errors.contains("tll"), "{errors}");
+    }
 }
 
 #[tokio::test]
