@@ -200,7 +200,9 @@ impl Layers {
         let origin = Origin::File(path.to_owned());
         match value.kind {
             ValueKind::String(text) => self.add(key, text, origin),
-            ValueKind::Boolean(value) if key.is_boolean() => self.add(key, value.to_string(), origin),
+            ValueKind::Boolean(value) if key.is_boolean() => {
+                self.add(key, value.to_string(), origin)
+            }
             ValueKind::I64(number) if key.is_number() => self.add(key, number.to_string(), origin),
             _ if key.is_number() || key.is_boolean() => {
                 self.problem(origin.place(key), format!("must be {}", key.expects));
@@ -290,9 +292,8 @@ fn is_of_kubernetes(name: &str, value: &str) -> bool {
     };
     let service = name.strip_prefix("service_");
     let service = service.or_else(|| Some(name.rsplit_once("_service_")?.1));
-    let service = service.is_some_and(|rest| {
-        rest == "host" || rest == "port" || rest.starts_with("port_")
-    });
+    let service =
+        service.is_some_and(|rest| rest == "host" || rest == "port" || rest.starts_with("port_"));
     link || service
 }
 
@@ -306,13 +307,17 @@ fn unknown(name: &str, meant: Option<String>) -> String {
     format!("unknown key {name}{}", suggestion.unwrap_or_default())
 }
 
-/// Only the first line of the parser's message: the others quote the file, and with it
-/// perhaps a secret.
+/// The first and the last line of the parser's message, which say where and what: those
+/// between quote the file, and with it perhaps a secret.
 fn where_not_toml(error: &::config::ConfigError) -> String {
     let text = match error {
         ::config::ConfigError::FileParse { cause, .. } => cause.to_string(),
         other => other.to_string(),
     };
-    let first = text.lines().next().unwrap_or_default();
-    format!("is not valid: {first}")
+    let mut lines = text.lines().filter(|line| !line.is_empty());
+    let place = lines.next().unwrap_or_default();
+    match lines.next_back() {
+        Some(reason) => format!("is not valid: {place}: {reason}"),
+        None => format!("is not valid: {place}"),
+    }
 }

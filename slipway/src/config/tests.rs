@@ -249,7 +249,10 @@ fn a_value_of_another_kind_is_told_what_to_write() {
     for (line, expected) in [
         ("mail_rate = 6.5", "must be a whole number from 1 to 100000"),
         ("mail_rate = -1", "must be a whole number from 1 to 100000"),
-        ("mail_rate = true", "must be a whole number from 1 to 100000"),
+        (
+            "mail_rate = true",
+            "must be a whole number from 1 to 100000",
+        ),
         ("kafka_tls = 1", "must be true or false"),
         ("token_ttl = 8", "must be text in quotes: a duration"),
         ("http_addr = 8080", "must be text in quotes: an address"),
@@ -258,7 +261,10 @@ fn a_value_of_another_kind_is_told_what_to_write() {
             "alert_emails = [\"a@b.example\"]",
             "must be text in quotes: email addresses separated by commas",
         ),
-        ("smtp_url = 2026-01-01", "must be text in quotes: an smtp://"),
+        (
+            "smtp_url = 2026-01-01",
+            "must be text in quotes: an smtp://",
+        ),
     ] {
         let problems = Case::new().file(line).problems(Role::All).join("\n");
         assert!(problems.contains(expected), "{line}: {problems}");
@@ -297,7 +303,10 @@ fn a_file_may_begin_with_a_byte_order_mark_or_be_utf_16() {
     let case = Case::new();
     fs::write(case.dir.path().join("slipway.toml"), b"log = \"\xff\"").unwrap();
     let problems = case.problems(Role::All);
-    assert!(problems[0].contains("slipway.toml: is not UTF-8"), "{problems:?}");
+    assert!(
+        problems[0].contains("slipway.toml: is not UTF-8"),
+        "{problems:?}"
+    );
 }
 
 #[test]
@@ -355,7 +364,10 @@ fn an_authority_of_the_mail_server_needs_a_mail_server_with_tls() {
         };
         let problems = case.problems(Role::Notify).join("\n");
         assert!(problems.contains("when smtp_ca_file is set"), "{problems}");
-        assert!(problems.contains("its file cannot be read"), "{problems}");
+        assert!(
+            problems.contains("its file /nowhere/ca.pem cannot be read"),
+            "{problems}"
+        );
     }
 }
 
