@@ -7,7 +7,8 @@
 //! | [`wiring`] | the services of a role, built and running |
 //! | [`commands`] | `topics`, `config check`, `import`, `watch`, `dead-letters` |
 //!
-//! Exit codes: 0 fine, 1 failed, 2 wrong use or wrong configuration.
+//! Exit codes: 0 fine, 1 failed, 2 wrong use or wrong configuration, 3 the plan was imported
+//! before.
 
 use std::{
     future::Future,
@@ -17,11 +18,11 @@ use std::{
     time::Duration,
 };
 
-use clap::Parser as _;
 use slipway_mesh::{life, telemetry::logs};
 
 use crate::{
     cli::{Cli, Command, ConfigCommand, Role},
+    commands::import::AlreadyImported,
     config::{Invalid, Layers},
 };
 
@@ -47,7 +48,7 @@ pub(crate) struct UsageError(pub(crate) String);
 /// say.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::of_process() {
         Ok(cli) => cli,
         Err(error) => {
             // A closed standard error leaves nobody to tell.
@@ -142,6 +143,8 @@ fn message(error: &anyhow::Error) -> String {
 fn exit_code(error: &anyhow::Error) -> ExitCode {
     if error.is::<Invalid>() || error.is::<UsageError>() {
         ExitCode::from(2)
+    } else if error.is::<AlreadyImported>() {
+        ExitCode::from(3)
     } else {
         ExitCode::FAILURE
     }

@@ -108,11 +108,7 @@ async fn a_wrong_configuration_is_reported_whole_before_anything_is_touched() {
         .arg("never");
     let (status, output, errors) = process::run(dir.path(), &options).await.unwrap();
     assert_eq!((status.code(), output.as_str()), (Some(2), ""));
-    for key in [
-        "SLIPWAY_TOKEN_TTL",
-        "SLIPWAY_HTTP_ADDR",
-        "drain-deadline",
-    ] {
+    for key in ["SLIPWAY_TOKEN_TTL", "SLIPWAY_HTTP_ADDR", "drain-deadline"] {
         assert!(errors.contains(key), "{key} is not in: {errors}");
     }
     assert!(!dir.path().join("data").exists());
@@ -135,11 +131,17 @@ async fn unknown_names_in_the_environment_are_logged_and_refused_by_a_strict_che
     let check = unknown.arg("config").arg("check");
     let (status, _, errors) = process::run(dir.path(), &check).await.unwrap();
     assert!(status.success(), "{errors}");
-    assert!(errors.contains(meant) && errors.contains(kubernetes), "{errors}");
+    assert!(
+        errors.contains(meant) && errors.contains(kubernetes),
+        "{errors}"
+    );
     let strict = check.arg("--strict");
     let (status, output, errors) = process::run(dir.path(), &strict).await.unwrap();
     assert_eq!((status.code(), output.as_str()), (Some(2), ""), "{errors}");
-    assert!(errors.contains(meant) && errors.contains(kubernetes), "{errors}");
+    assert!(
+        errors.contains(meant) && errors.contains(kubernetes),
+        "{errors}"
+    );
 }
 
 #[tokio::test]
@@ -186,7 +188,10 @@ async fn a_ready_file_that_cannot_be_written_is_reported_before_anything_is_made
         .arg("nowhere/ready.json");
     let (status, output, errors) = process::run(dir.path(), &options).await.unwrap();
     assert_eq!((status.code(), output.as_str()), (Some(1), ""));
-    assert!(errors.contains("the ready file nowhere/ready.json"), "{errors}");
+    assert!(
+        errors.contains("the ready file nowhere/ready.json"),
+        "{errors}"
+    );
     assert!(!dir.path().join("data").exists());
 }
 
