@@ -119,7 +119,11 @@ impl Accounts {
         };
         let turn = self.hasher.sign_ins.turn().await?;
         let hash = Some(account.password_hash);
-        if !self.hasher.verify(&turn, password.into_inner(), hash).await? {
+        if !self
+            .hasher
+            .verify(&turn, password.into_inner(), hash)
+            .await?
+        {
             not_applied("admin_password", &username);
         }
         Ok(())
