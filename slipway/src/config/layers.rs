@@ -201,7 +201,7 @@ impl Layers {
         match value.kind {
             ValueKind::String(text) => self.add(key, text, origin),
             ValueKind::Boolean(value) if key.is_boolean() => {
-                self.add(key, value.to_string(), origin)
+                self.add(key, value.to_string(), origin);
             }
             ValueKind::I64(number) if key.is_number() => self.add(key, number.to_string(), origin),
             _ if key.is_number() || key.is_boolean() => {
@@ -282,12 +282,12 @@ fn is_of_kubernetes(name: &str, value: &str) -> bool {
     let is_protocol = |part: &str| matches!(part, "tcp" | "udp" | "sctp");
     let parts: Vec<&str> = name.split('_').collect();
     let link = match parts.as_slice() {
-        [.., "port"] => value
-            .split_once("://")
-            .is_some_and(|(protocol, _)| is_protocol(protocol)),
         [.., "port", port, protocol] | [.., "port", port, protocol, "proto" | "port" | "addr"] => {
             is_number(port) && is_protocol(protocol)
         }
+        [.., "port"] => value
+            .split_once("://")
+            .is_some_and(|(protocol, _)| is_protocol(protocol)),
         _ => false,
     };
     let service = name.strip_prefix("service_");

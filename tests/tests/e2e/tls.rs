@@ -130,19 +130,31 @@ async fn files_that_cannot_be_used_are_refused_before_anything_is_bound() {
     let cases: [(_, String); 8] = [
         (
             vec![(cert, &nowhere), (key, &files.key)],
-            format!("{cert}: its file {} cannot be read: No such file", path(&nowhere)),
+            format!(
+                "{cert}: its file {} cannot be read: No such file",
+                path(&nowhere)
+            ),
         ),
         (
             vec![(cert, &text), (key, &text)],
-            format!("{cert}: its file {} holds no certificate in PEM", path(&text)),
+            format!(
+                "{cert}: its file {} holds no certificate in PEM",
+                path(&text)
+            ),
         ),
         (
             vec![(cert, &files.cert), (key, &text)],
-            format!("{key}: its file {} holds no private key in PEM", path(&text)),
+            format!(
+                "{key}: its file {} holds no private key in PEM",
+                path(&text)
+            ),
         ),
         (
             vec![(cert, &files.cert), (key, &other.key)],
-            format!("{key}: its file {} does not belong to the certificate", path(&other.key)),
+            format!(
+                "{key}: its file {} does not belong to the certificate",
+                path(&other.key)
+            ),
         ),
         (
             vec![(cert, &files.cert)],

@@ -1,13 +1,9 @@
 //! `watch`: the wall of activity in a terminal.
 
-use std::{future, io};
+use std::{future, io, os::fd::AsFd as _};
 
 use slipway_mesh::telemetry::logs;
-use tokio::{
-    io::{Interest, unix::AsyncFd},
-    runtime::Handle,
-    task,
-};
+use tokio::{io::Interest, net::unix::pipe, runtime::Handle, task};
 
 use self::{follow::Follower, output::Output};
 use super::client::{Client, ClientArgs, sign_in};
@@ -86,12 +82,15 @@ async fn follow(args: &WatchArgs, client: &Client) -> anyhow::Result<()> {
 /// would tell too, but the next entry may be long in coming. Files have no reader who
 /// leaves.
 async fn reader_left() {
-    if let Ok(out) = AsyncFd::with_interest(io::stdout(), Interest::ERROR)
+    // Unchecked, because the check would make the writes of this process non-blocking. It is
+    // only waited on, which sockets and terminals allow as well.
+    let out = io::stdout().as_fd().try_clone_to_owned();
+    if let Ok(out) = out.and_then(pipe::Sender::from_owned_fd_unchecked)
         && out.ready(Interest::ERROR).await.is_ok()
     {
         return;
     }
-    future::pending().await
+    future::pending::<()>().await;
 }
 
 #[cfg(test)]
