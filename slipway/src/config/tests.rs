@@ -262,7 +262,7 @@ fn a_value_of_another_kind_is_told_what_to_write() {
             "must be text in quotes: email addresses separated by commas",
         ),
         (
-            "smtp_url = 2026-01-01",
+            "smtp_url = { host = \"mail.example\" }",
             "must be text in quotes: an smtp://",
         ),
     ] {
