@@ -14,6 +14,7 @@
 //! | [`http`] | serving HTTP connections with bounds, and draining them |
 //! | [`life`] | start, health, drain |
 //! | [`telemetry`] | logs, metrics, trace context |
+//! | [`json`] | JSON read strictly |
 //! | [`text`] | what text of others may contain, and how it is shown |
 //! | [`clock`], [`id`], [`page`] | time, identifiers, cursors |
 //!
@@ -28,6 +29,7 @@ pub mod error;
 pub mod grpc;
 pub mod http;
 pub mod id;
+pub mod json;
 pub mod life;
 pub mod outbox;
 pub mod page;

@@ -133,6 +133,8 @@ async fn instance(
         username: Username::new("admin").unwrap(),
         email: Email::new("admin@localhost").unwrap(),
         password: Some(NewPassword::new(PASSWORD, "admin", "admin@localhost").unwrap()),
+        username_is_set: false,
+        email_is_set: false,
     };
     let dependencies = Dependencies {
         stores,

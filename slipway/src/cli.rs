@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
-use clap::{Arg, ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{
+    Arg, ArgMatches, Args, CommandFactory as _, FromArgMatches, Parser, Subcommand, ValueEnum,
+};
 
 use crate::{
     commands::{dead_letters::DeadLettersCommand, import::ImportArgs, watch::WatchArgs},
@@ -105,6 +107,51 @@ pub enum Command {
     },
 }
 
+/// What else the help of the client commands shows of the configuration.
+const OF_CLIENTS: [&str; 2] = [keys::HTTP_ADDR.name, "config"];
+
+impl Cli {
+    /// What was said on the command line of this process.
+    ///
+    /// # Errors
+    /// If it is not understood, or asks for help.
+    pub fn of_process() -> Result<Self, clap::Error> {
+        Self::from_arg_matches(&Self::described().try_get_matches()?)
+    }
+
+    /// The command line, with each command's help showing what concerns it: the settings
+    /// of servers are accepted everywhere, but shown where a server or the configuration is.
+    fn described() -> clap::Command {
+        let mut command = Self::command();
+        command.build();
+        command.mut_subcommands(|command| match command.get_name() {
+            "import" | "watch" | "dead-letters" => clients(command),
+            "topics" | "config" => without(command, &|id| id == "ready_file"),
+            _ => command,
+        })
+    }
+}
+
+fn clients(command: clap::Command) -> clap::Command {
+    without(command, &|id| {
+        let configures = keys::find(id).is_some() || id == "ready_file";
+        configures && !OF_CLIENTS.contains(&id)
+    })
+}
+
+/// `command` and those below it, whose help leaves out some options.
+fn without(command: clap::Command, leave_out: &dyn Fn(&str) -> bool) -> clap::Command {
+    command
+        .mut_args(|arg| {
+            if leave_out(arg.get_id().as_str()) {
+                arg.hide(true)
+            } else {
+                arg
+            }
+        })
+        .mut_subcommands(|command| without(command, leave_out))
+}
+
 impl Command {
     /// The role that this command serves, if it serves one.
     #[must_use]
@@ -134,6 +181,9 @@ pub enum ConfigCommand {
         /// The role that the configuration is for
         #[arg(long, value_enum, default_value_t = Role::All)]
         role: Role,
+        /// Fail if there are unknown SLIPWAY_… names in the environment
+        #[arg(long)]
+        strict: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -235,8 +285,6 @@ impl Args for Overrides {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     fn parse(line: &str) -> Cli {
@@ -286,6 +334,51 @@ mod tests {
             command.get_subcommands_mut().for_each(check);
         }
         check(&mut Cli::command().disable_help_subcommand(true));
+    }
+
+    /// What `slipway LINE --help` prints.
+    fn help(line: &str) -> String {
+        let words = ["slipway"].into_iter().chain(line.split(' '));
+        let outcome = Cli::described().try_get_matches_from(words.chain(["--help"]));
+        outcome.err().unwrap().to_string()
+    }
+
+    #[test]
+    fn the_help_of_a_client_command_shows_what_concerns_it() {
+        for line in [
+            "import",
+            "watch",
+            "dead-letters list",
+            "dead-letters show",
+            "dead-letters replay",
+        ] {
+            let help = help(line);
+            for shown in ["--url", "--username", "--config", "--http-addr", "Example:"] {
+                assert!(help.contains(shown), "{shown} is not in:\n{help}");
+            }
+            for hidden in [
+                "--data-dir",
+                "--kafka-brokers",
+                "--smtp-url",
+                "--ready-file",
+            ] {
+                assert!(!help.contains(hidden), "{hidden} is in:\n{help}");
+            }
+            assert!(help.lines().count() < 80, "{help}");
+        }
+        let words = ["slipway", "watch", "--data-dir", "x"];
+        let matches = Cli::described().try_get_matches_from(words);
+        let cli = matches.and_then(|matches| Cli::from_arg_matches(&matches));
+        assert_eq!(
+            cli.unwrap_or_else(|e| panic!("{e}")).overrides.0["data_dir"],
+            "x"
+        );
+    }
+
+    #[test]
+    fn the_help_of_a_server_shows_its_settings() {
+        assert!(help("release").contains("--data-dir"));
+        assert!(help("config check").contains("--data-dir"));
     }
 
     #[test]

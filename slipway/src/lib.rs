@@ -7,7 +7,8 @@
 //! | [`wiring`] | the services of a role, built and running |
 //! | [`commands`] | `topics`, `config check`, `import`, `watch`, `dead-letters` |
 //!
-//! Exit codes: 0 fine, 1 failed, 2 wrong use or wrong configuration.
+//! Exit codes: 0 fine, 1 failed, 2 wrong use or wrong configuration, 3 the plan was imported
+//! before.
 
 use std::{
     future::Future,
@@ -17,17 +18,18 @@ use std::{
     time::Duration,
 };
 
-use clap::Parser as _;
 use slipway_mesh::{life, telemetry::logs};
 
 use crate::{
     cli::{Cli, Command, ConfigCommand, Role},
+    commands::import::AlreadyImported,
     config::{Invalid, Layers},
 };
 
 pub mod cli;
 pub mod commands;
 pub mod config;
+mod encoding;
 mod text;
 pub mod wiring;
 
@@ -46,7 +48,7 @@ pub(crate) struct UsageError(pub(crate) String);
 /// say.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::of_process() {
         Ok(cli) => cli,
         Err(error) => {
             // A closed standard error leaves nobody to tell.
@@ -86,8 +88,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Notify => serve(Role::Notify, &layers, cli.ready_file),
         Command::Topics { json } => block_on(commands::topics::run(&layers, json))?,
         Command::Config {
-            command: ConfigCommand::Check { role, json },
-        } => commands::check::run(&layers, role, json),
+            command: ConfigCommand::Check { role, strict, json },
+        } => commands::check::run(&layers, role, strict, json),
         Command::Import(args) => block_on(commands::import::run(&args, &layers))?,
         Command::DeadLetters { command } => {
             block_on(commands::dead_letters::run(&command, &layers))?
@@ -100,6 +102,9 @@ fn serve(role: Role, layers: &Layers, ready_file: Option<PathBuf>) -> anyhow::Re
     let settings = layers.settings(Some(role))?;
     let filter = logs::parse_filter(&settings.log).map_err(UsageError)?;
     logs::init(filter, settings.log_format);
+    for warning in layers.warnings() {
+        tracing::warn!("{warning}");
+    }
     life::make_files_private();
     block_on(wiring::run(role, settings, ready_file))?
 }
@@ -138,6 +143,8 @@ fn message(error: &anyhow::Error) -> String {
 fn exit_code(error: &anyhow::Error) -> ExitCode {
     if error.is::<Invalid>() || error.is::<UsageError>() {
         ExitCode::from(2)
+    } else if error.is::<AlreadyImported>() {
+        ExitCode::from(3)
     } else {
         ExitCode::FAILURE
     }

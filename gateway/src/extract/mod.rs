@@ -6,7 +6,6 @@
 
 mod caller;
 mod hook;
-mod objects;
 mod params;
 mod payload;
 

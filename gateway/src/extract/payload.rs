@@ -8,9 +8,8 @@ use http::{
 use http_body::Body as _;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
-use slipway_mesh::error::Fault;
+use slipway_mesh::{error::Fault, json::Objects};
 
-use super::objects::Objects;
 use crate::{app::AppState, body::Sender, middleware::Arrival, problem::Problem};
 
 /// A JSON object of the shape `T`. Unknown fields are `T`'s to refuse. To send it, a client

@@ -29,6 +29,8 @@ const PKCS8_PREFIX: [u8; 16] = [
     0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
 ];
 
+const NOT_PEM: &str = "it is not a key in PEM, which begins with -----BEGIN PRIVATE KEY-----";
+
 /// Why a key file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
@@ -41,8 +43,13 @@ pub enum KeyError {
         source: io::Error,
     },
     /// Its content is not a list of Ed25519 keys that begins with a private one.
-    #[error("the key file holds no usable key: {0}")]
-    Malformed(&'static str),
+    #[error("the key file {path} holds no usable key: {reason}")]
+    Malformed {
+        /// Which file.
+        path: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
 }
 
 /// A signing key and every key that verifies.
@@ -59,7 +66,10 @@ impl Keyring {
     /// [`KeyError`] if it cannot be read or does not hold keys.
     pub fn load(path: &Path) -> Result<Self, KeyError> {
         let text = fs::read(path).map_err(|source| io_error(path, source))?;
-        Self::from_pem(&text)
+        Self::from_pem(&text).map_err(|reason| KeyError::Malformed {
+            path: path.display().to_string(),
+            reason,
+        })
     }
 
     /// Reads the key file at `path`, or makes one with a fresh key, readable by its
@@ -78,14 +88,17 @@ impl Keyring {
     /// Reads keys from PEM text.
     ///
     /// # Errors
-    /// [`KeyError::Malformed`] if it does not hold keys.
-    pub fn from_pem(text: &[u8]) -> Result<Self, KeyError> {
-        let blocks = pem::parse_many(text).map_err(|_| KeyError::Malformed("it is not PEM"))?;
+    /// What is wrong with it, if it does not hold keys.
+    pub fn from_pem(text: &[u8]) -> Result<Self, &'static str> {
+        if text.trim_ascii().is_empty() {
+            return Err("it is empty");
+        }
+        let blocks = pem::parse_many(text).map_err(|_| NOT_PEM)?;
         let Some((first, others)) = blocks.split_first() else {
-            return Err(KeyError::Malformed("it is empty"));
+            return Err(NOT_PEM);
         };
         if first.tag() != "PRIVATE KEY" {
-            return Err(KeyError::Malformed("it must begin with a PRIVATE KEY"));
+            return Err("it must begin with a PRIVATE KEY (Ed25519 in PKCS#8)");
         }
         let signing = signing_key(first)?;
         let mut der = PKCS8_PREFIX.to_vec();
@@ -155,19 +168,17 @@ fn create(path: &Path, text: &str) -> io::Result<()> {
     }
 }
 
-fn signing_key(block: &Pem) -> Result<SigningKey, KeyError> {
+fn signing_key(block: &Pem) -> Result<SigningKey, &'static str> {
     SigningKey::from_pkcs8_der(block.contents())
-        .map_err(|_| KeyError::Malformed("a PRIVATE KEY is not Ed25519 in PKCS#8"))
+        .map_err(|_| "a PRIVATE KEY is not Ed25519 in PKCS#8")
 }
 
-fn verifying_key(block: &Pem) -> Result<VerifyingKey, KeyError> {
+fn verifying_key(block: &Pem) -> Result<VerifyingKey, &'static str> {
     match block.tag() {
         "PRIVATE KEY" => Ok(signing_key(block)?.verifying_key()),
         "PUBLIC KEY" => VerifyingKey::from_public_key_der(block.contents())
-            .map_err(|_| KeyError::Malformed("a PUBLIC KEY is not Ed25519")),
-        _ => Err(KeyError::Malformed(
-            "it holds something that is neither PRIVATE KEY nor PUBLIC KEY",
-        )),
+            .map_err(|_| "a PUBLIC KEY is not Ed25519"),
+        _ => Err("it holds something that is neither PRIVATE KEY nor PUBLIC KEY"),
     }
 }
 
@@ -223,6 +234,26 @@ mod tests {
         assert_eq!(ring.jwks().keys.len(), 2);
         assert_ne!(ring.kid, old.kid);
         assert!(ring.jwks().find(&old.kid).is_some());
+    }
+
+    #[test]
+    fn a_file_that_is_no_key_is_named_with_what_is_wrong() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("jwt-key.pem");
+        for (text, reason) in [
+            ("", "it is empty"),
+            (" \n", "it is empty"),
+            ("junk", "it is not a key in PEM"),
+            (
+                "-----BEGIN PRIVATE KEY-----\nMC4CAQAw",
+                "it is not a key in PEM",
+            ),
+        ] {
+            fs::write(&path, text).unwrap();
+            let error = Keyring::load(&path).err().unwrap().to_string();
+            assert!(error.contains(&path.display().to_string()), "{error}");
+            assert!(error.contains(reason), "{text:?}: {error}");
+        }
     }
 
     #[test]

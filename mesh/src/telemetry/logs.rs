@@ -1,7 +1,11 @@
 //! Logs: for people on a terminal, JSON for machines; always to standard error, so that
 //! standard output belongs to commands.
 
-use std::io::{self, IsTerminal as _};
+use std::{
+    env,
+    ffi::OsString,
+    io::{self, IsTerminal},
+};
 
 use tracing_subscriber::{EnvFilter, fmt, prelude::*};
 
@@ -26,6 +30,18 @@ impl Format {
     }
 }
 
+/// Whether to write colours to `stream`: to a terminal that has them, unless the user does
+/// not want them (`NO_COLOR` set and not empty, as no-color.org says).
+#[must_use]
+pub fn colours(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && are_wanted(env::var_os("NO_COLOR"), env::var_os("TERM"))
+}
+
+fn are_wanted(no_color: Option<OsString>, term: Option<OsString>) -> bool {
+    let refused = no_color.is_some_and(|value| !value.is_empty());
+    !refused && term.is_some_and(|term| !term.is_empty() && term != "dumb")
+}
+
 /// A filter such as `info` or `info,mesh=debug`.
 ///
 /// # Errors
@@ -44,7 +60,7 @@ pub fn init(filter: EnvFilter, format: Format) {
             let layer = fmt::layer()
                 .with_writer(io::stderr)
                 .with_target(false)
-                .with_ansi(io::stderr().is_terminal());
+                .with_ansi(colours(&io::stderr()));
             registry.with(layer).try_init()
         }
         Format::Json => {
@@ -57,5 +73,23 @@ pub fn init(filter: EnvFilter, format: Format) {
     };
     if result.is_err() {
         tracing::debug!("logging had been started before");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_need_a_terminal_that_has_them_and_a_user_who_wants_them() {
+        let wanted = |no_color: Option<&str>, term: Option<&str>| {
+            are_wanted(no_color.map(Into::into), term.map(Into::into))
+        };
+        assert!(wanted(None, Some("xterm-256color")));
+        assert!(wanted(Some(""), Some("xterm")));
+        assert!(!wanted(Some("1"), Some("xterm")));
+        assert!(!wanted(None, Some("dumb")));
+        assert!(!wanted(None, Some("")));
+        assert!(!wanted(None, None));
     }
 }

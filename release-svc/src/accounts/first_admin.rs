@@ -20,6 +20,10 @@ pub struct FirstAdmin {
     pub email: Email,
     /// The password; without one it is made up.
     pub password: Option<NewPassword>,
+    /// Whether the operator chose the name, rather than left it at its default.
+    pub username_is_set: bool,
+    /// The same of the address.
+    pub email_is_set: bool,
 }
 
 /// A password that was made up, to be told to the operator once. It has no `Debug`.
@@ -52,6 +56,7 @@ impl Accounts {
         first: FirstAdmin,
     ) -> Result<Option<GeneratedPassword>, FirstAdminError> {
         if self.stores.users.has_admin().await? {
+            self.warn_if_not_applied(first).await?;
             return Ok(None);
         }
         let user = User {
@@ -78,6 +83,62 @@ impl Accounts {
             Err(error) => Err(FirstAdminError::Taken(error)),
         }
     }
+
+    /// Says which settings of the first admin differ from the admin who exists: they are
+    /// read only when there is no admin, and an operator who changes them would wait for
+    /// an effect that never comes.
+    async fn warn_if_not_applied(&self, first: FirstAdmin) -> Result<(), FirstAdminError> {
+        let FirstAdmin {
+            username,
+            email,
+            password,
+            username_is_set,
+            email_is_set,
+        } = first;
+        if !username_is_set && !email_is_set && password.is_none() {
+            return Ok(());
+        }
+        let account = self.stores.users.by_login(username.to_string()).await?;
+        let account = account.filter(|account| account.user.role == Role::Admin);
+        let Some(account) = account else {
+            let set = [
+                (username_is_set, "admin_username"),
+                (email_is_set, "admin_email"),
+                (password.is_some(), "admin_password"),
+            ];
+            for (_, key) in set.into_iter().filter(|(is_set, _)| *is_set) {
+                not_applied(key, &username);
+            }
+            return Ok(());
+        };
+        if email_is_set && account.user.email != email {
+            not_applied("admin_email", &username);
+        }
+        let Some(password) = password else {
+            return Ok(());
+        };
+        let turn = self.hasher.sign_ins.turn().await?;
+        let hash = Some(account.password_hash);
+        if !self
+            .hasher
+            .verify(&turn, password.into_inner(), hash)
+            .await?
+        {
+            not_applied("admin_password", &username);
+        }
+        Ok(())
+    }
+}
+
+fn not_applied(key: &str, username: &Username) {
+    tracing::warn!(
+        key,
+        %username,
+        "this setting is not applied: it differs from the administrator who exists, and counts \
+         only at the first start, when there is none. To change it, sign in as an existing \
+         administrator and create another one with POST /auth/register, or start with an empty \
+         data directory or database"
+    );
 }
 
 /// 24 letters and digits: more than 140 bits.

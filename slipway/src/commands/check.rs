@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{
     cli::Role,
-    config::{Effective, Key, Layers, Origin, keys},
+    config::{Effective, Invalid, Key, Layers, Origin, keys},
     text::escape,
 };
 
@@ -28,13 +28,23 @@ struct Row<'a> {
 }
 
 /// Validates the configuration for `role` and prints every key, its value and where it
-/// comes from.
+/// comes from. `strict` makes warnings errors.
 ///
 /// # Errors
-/// [`Invalid`](crate::config::Invalid) with everything that is wrong, or if standard
-/// output cannot be written.
-pub fn run(layers: &Layers, role: Role, json: bool) -> anyhow::Result<()> {
-    layers.settings(Some(role))?;
+/// [`Invalid`] with everything that is wrong, or if standard output cannot be written.
+pub fn run(layers: &Layers, role: Role, strict: bool, json: bool) -> anyhow::Result<()> {
+    let warnings = layers.warnings();
+    let checked = layers.settings(Some(role));
+    if strict && !warnings.is_empty() {
+        let mut problems = warnings.to_vec();
+        problems.extend(checked.err().unwrap_or_default().problems);
+        return Err(Invalid { problems }.into());
+    }
+    checked?;
+    for warning in warnings {
+        // A closed standard error leaves nobody to tell.
+        let _ = writeln!(io::stderr(), "slipway: {}", escape(&warning.to_string()));
+    }
     let mut out = io::stdout().lock();
     if json {
         write_json(layers, &mut out)?;

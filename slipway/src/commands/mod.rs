@@ -4,6 +4,7 @@ pub mod check;
 pub mod client;
 pub mod dead_letters;
 pub mod import;
+mod json;
 pub mod topics;
 pub mod watch;
 

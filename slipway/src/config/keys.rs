@@ -43,6 +43,17 @@ impl Key {
         format!("SLIPWAY_{}", self.name.to_uppercase())
     }
 
+    /// Whether its value is a whole number, which a file may have without quotes. (Not of
+    /// a secret: a password of digits is text.)
+    pub(super) fn is_number(&self) -> bool {
+        self.expects.starts_with("a whole number")
+    }
+
+    /// Whether its value is `true` or `false`.
+    pub(super) fn is_boolean(&self) -> bool {
+        self.expects == "true or false"
+    }
+
     /// Its name as a flag, without the dashes in front, for example `data-dir`.
     #[must_use]
     pub fn flag(&self) -> String {

@@ -8,13 +8,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ::config::{Environment, File, FileFormat, Map, Source as _, Value, ValueKind};
+use ::config::{File, FileFormat, Map, Source as _, Value, ValueKind};
 
 use super::{
     Problem,
     keys::{self, Fallback, Key},
 };
-use crate::cli::Overrides;
+use crate::{cli::Overrides, encoding};
 
 /// What begins every name of the program in the environment.
 const PREFIX: &str = "SLIPWAY_";
@@ -88,6 +88,7 @@ pub struct Effective {
 pub struct Layers {
     set: BTreeMap<&'static str, (String, Origin)>,
     problems: Vec<Problem>,
+    warnings: Vec<Problem>,
 }
 
 impl Layers {
@@ -151,15 +152,29 @@ impl Layers {
         &self.problems
     }
 
+    /// What is probably a mistake, but may as well be no setting of ours: unknown names in
+    /// the environment, which Kubernetes and others fill too.
+    #[must_use]
+    pub fn warnings(&self) -> &[Problem] {
+        &self.warnings
+    }
+
     fn add_file(&mut self, asked: Option<PathBuf>, default: PathBuf) {
         let must_exist = asked.is_some();
         let path = asked.unwrap_or(default);
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound && !must_exist => return,
             Err(error) => {
                 let message = format!("cannot be read: {error}");
                 self.problem(path.display(), message);
+                return;
+            }
+        };
+        let text = match encoding::decode(bytes) {
+            Ok(text) => text,
+            Err(error) => {
+                self.problem(path.display(), error.to_string());
                 return;
             }
         };
@@ -185,41 +200,51 @@ impl Layers {
         let origin = Origin::File(path.to_owned());
         match value.kind {
             ValueKind::String(text) => self.add(key, text, origin),
-            ValueKind::Boolean(value) => self.add(key, value.to_string(), origin),
-            // A number as TOML reads it may not be what was written: 007, 1_000, 1e3.
-            _ => self.problem(origin.place(key), "must be text in quotes"),
+            ValueKind::Boolean(value) if key.is_boolean() => {
+                self.add(key, value.to_string(), origin);
+            }
+            ValueKind::I64(number) if key.is_number() => self.add(key, number.to_string(), origin),
+            _ if key.is_number() || key.is_boolean() => {
+                self.problem(origin.place(key), format!("must be {}", key.expects));
+            }
+            _ => {
+                let message = format!("must be text in quotes: {}", key.expects);
+                self.problem(origin.place(key), message);
+            }
         }
     }
 
     fn add_environment(&mut self, env: Vec<(OsString, OsString)>) {
-        let mut readable = Map::new();
+        let mut of_kubernetes = Vec::new();
         for (name, value) in env {
             let Ok(name) = name.into_string() else {
                 continue;
             };
-            if !name.starts_with(PREFIX) {
-                continue;
-            }
-            match value.into_string() {
-                Ok(value) => drop(readable.insert(name, value)),
-                Err(_) => self.problem(name, "is not UTF-8"),
-            }
-        }
-        let source = Environment::with_prefix("SLIPWAY").source(Some(readable));
-        let values = source.collect().unwrap_or_default();
-        for (name, value) in sorted(values) {
-            if CLIENT_NAMES.contains(&name.as_str()) || name.starts_with(TESTS_PREFIX) {
-                continue;
-            }
-            let Some(key) = keys::find(&name) else {
-                let names = keys::ALL.iter().map(|key| key.name).chain(CLIENT_NAMES);
-                let meant = keys::meant_by(&name, names).map(in_environment);
-                self.problem("the environment", unknown(&in_environment(&name), meant));
+            let Some(known_as) = name.strip_prefix(PREFIX).map(str::to_lowercase) else {
                 continue;
             };
-            if let ValueKind::String(text) = value.kind {
-                self.add(key, text, Origin::Environment);
+            if CLIENT_NAMES.contains(&known_as.as_str()) || known_as.starts_with(TESTS_PREFIX) {
+                continue;
             }
+            let text = value.to_str();
+            match (keys::find(&known_as), text) {
+                (Some(key), Some(text)) => self.add(key, text.to_owned(), Origin::Environment),
+                (Some(_), None) => self.problem(name, "is not UTF-8"),
+                (None, Some(text)) if is_of_kubernetes(&known_as, text) => of_kubernetes.push(name),
+                (None, _) => {
+                    let names = keys::ALL.iter().map(|key| key.name).chain(CLIENT_NAMES);
+                    let meant = keys::meant_by(&known_as, names).map(in_environment);
+                    self.warning(unknown(&name, meant));
+                }
+            }
+        }
+        if !of_kubernetes.is_empty() {
+            of_kubernetes.sort_unstable();
+            let names = of_kubernetes.join(", ");
+            self.warning(format!(
+                "unknown keys {names}; Kubernetes sets such names for its services (a pod with \
+                 enableServiceLinks: false has none)"
+            ));
         }
     }
 
@@ -234,6 +259,10 @@ impl Layers {
         }
     }
 
+    fn warning(&mut self, message: String) {
+        self.warnings.push(Problem::new("the environment", message));
+    }
+
     fn problem(&mut self, place: impl fmt::Display, message: impl Into<String>) {
         self.problems.push(Problem::new(place.to_string(), message));
     }
@@ -241,6 +270,31 @@ impl Layers {
 
 fn sorted(values: Map<String, Value>) -> BTreeMap<String, Value> {
     values.into_iter().collect()
+}
+
+/// Whether a name, after the prefix and in lower case, has the form of those that
+/// Kubernetes gives each pod for each service: with a service called `slipway-release` there
+/// are `SLIPWAY_RELEASE_SERVICE_HOST`, `SLIPWAY_RELEASE_PORT_50051_TCP_ADDR` and others.
+///
+/// `…_PORT` may be meant by a person, unless its value is a URL as Kubernetes writes it.
+fn is_of_kubernetes(name: &str, value: &str) -> bool {
+    let is_number = |part: &str| part.parse::<u16>().is_ok();
+    let is_protocol = |part: &str| matches!(part, "tcp" | "udp" | "sctp");
+    let parts: Vec<&str> = name.split('_').collect();
+    let link = match parts.as_slice() {
+        [.., "port", port, protocol] | [.., "port", port, protocol, "proto" | "port" | "addr"] => {
+            is_number(port) && is_protocol(protocol)
+        }
+        [.., "port"] => value
+            .split_once("://")
+            .is_some_and(|(protocol, _)| is_protocol(protocol)),
+        _ => false,
+    };
+    let service = name.strip_prefix("service_");
+    let service = service.or_else(|| Some(name.rsplit_once("_service_")?.1));
+    let service =
+        service.is_some_and(|rest| rest == "host" || rest == "port" || rest.starts_with("port_"));
+    link || service
 }
 
 /// The variable for what stands after the prefix, in lower case, in `name`.
@@ -253,13 +307,17 @@ fn unknown(name: &str, meant: Option<String>) -> String {
     format!("unknown key {name}{}", suggestion.unwrap_or_default())
 }
 
-/// Only the first line of the parser's message: the others quote the file, and with it
-/// perhaps a secret.
+/// The first and the last line of the parser's message, which say where and what: those
+/// between quote the file, and with it perhaps a secret.
 fn where_not_toml(error: &::config::ConfigError) -> String {
     let text = match error {
         ::config::ConfigError::FileParse { cause, .. } => cause.to_string(),
         other => other.to_string(),
     };
-    let first = text.lines().next().unwrap_or_default();
-    format!("is not valid: {first}")
+    let mut lines = text.lines().filter(|line| !line.is_empty());
+    let place = lines.next().unwrap_or_default();
+    match lines.next_back() {
+        Some(reason) => format!("is not valid: {place}: {reason}"),
+        None => format!("is not valid: {place}"),
+    }
 }

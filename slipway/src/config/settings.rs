@@ -51,8 +51,12 @@ pub struct Settings {
     pub tls: Tls,
     /// Name of the first administrator, who is made when there is none.
     pub admin_username: Username,
+    /// Whether that name was set, rather than left at its default.
+    pub admin_username_is_set: bool,
     /// Email address of the first administrator.
     pub admin_email: Email,
+    /// Whether that address was set.
+    pub admin_email_is_set: bool,
     /// Password of the first administrator; `None`: a random one, printed once.
     pub admin_password: Option<NewPassword>,
     /// Who may register.
@@ -223,7 +227,9 @@ impl Reader<'_> {
             notify_url,
             tls,
             admin_username: admin_username?,
+            admin_username_is_set: self.layers.sets(&keys::ADMIN_USERNAME),
             admin_email: admin_email?,
+            admin_email_is_set: self.layers.sets(&keys::ADMIN_EMAIL),
             admin_password,
             registration: registration?,
             jwt_key_file,

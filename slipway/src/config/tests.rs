@@ -132,18 +132,12 @@ fn everything_that_is_wrong_is_reported_at_once() {
     let problems = Case::new()
         .file("data-dir = \"x\"\nlog = 3\n[gateway]\nport = 1")
         .env("SLIPWAY_HTTP_ADDR", "8080")
-        .env("SLIPWAY_COLOUR", "blue")
-        .env("SLIPWAY_TOKEN_TLL", "1h")
-        .env("SLIPWAY_TOKN", "x")
         .flag("drain_deadline", "2m")
         .problems(Role::Gateway);
     let expected = [
         "unknown key data-dir; did you mean data_dir?",
         "unknown key gateway",
         "log in ",
-        "the environment: unknown key SLIPWAY_COLOUR",
-        "unknown key SLIPWAY_TOKN; did you mean SLIPWAY_TOKEN?",
-        "unknown key SLIPWAY_TOKEN_TLL; did you mean SLIPWAY_TOKEN_TTL?",
         "SLIPWAY_HTTP_ADDR: must be an address and a port",
         "--drain-deadline: must be a duration from 1s to 60s",
         "release_url: must be set for the gateway role",
@@ -176,6 +170,143 @@ fn names_of_the_client_commands_are_not_unknown() {
         case = case.env(&format!("SLIPWAY_{name}"), "x");
     }
     assert!(case.env("PATH", "/bin").settings(Role::All).is_ok());
+}
+
+#[test]
+fn unknown_names_in_the_environment_are_warnings_that_name_the_key_that_was_meant() {
+    let case = Case::new()
+        .env("SLIPWAY_COLOUR", "blue")
+        .env("SLIPWAY_TOKEN_TLL", "1h")
+        .env("SLIPWAY_TOKN", "hunter2")
+        .env("SLIPWAY_HTTP_PORT", "8080");
+    let layers = Layers::collect(case.sources);
+    assert!(layers.settings(Some(Role::All)).is_ok());
+    let warnings: Vec<_> = layers.warnings().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        warnings,
+        [
+            "the environment: unknown key SLIPWAY_COLOUR",
+            "the environment: unknown key SLIPWAY_TOKEN_TLL; did you mean SLIPWAY_TOKEN_TTL?",
+            "the environment: unknown key SLIPWAY_TOKN; did you mean SLIPWAY_TOKEN?",
+            "the environment: unknown key SLIPWAY_HTTP_PORT; did you mean SLIPWAY_HTTP_ADDR?",
+        ]
+    );
+}
+
+#[test]
+fn names_that_kubernetes_sets_are_one_warning_and_suggest_nothing() {
+    let names = [
+        "SLIPWAY_HTTP_PORT",
+        "SLIPWAY_HTTP_PORT_8080_TCP_ADDR",
+        "SLIPWAY_PORT",
+        "SLIPWAY_RELEASE_PORT",
+        "SLIPWAY_RELEASE_PORT_50051_TCP",
+        "SLIPWAY_RELEASE_PORT_50051_TCP_PROTO",
+        "SLIPWAY_RELEASE_SERVICE_PORT",
+        "SLIPWAY_RELEASE_SERVICE_PORT_GRPC",
+        "SLIPWAY_SERVICE_HOST",
+        "SLIPWAY_SERVICE_PORT",
+        "SLIPWAY_SERVICE_PORT_HTTP",
+    ];
+    let mut case = Case::new();
+    for name in names {
+        case = case.env(name, "tcp://10.0.0.1:50051");
+    }
+    let layers = Layers::collect(case.sources);
+    let settings = layers.settings(Some(Role::All)).unwrap();
+    assert!(settings.release_url.is_none());
+    let [warning] = layers.warnings() else {
+        panic!("{:?}", layers.warnings());
+    };
+    assert!(warning.message.contains(&names.join(", ")), "{warning}");
+    assert!(!warning.message.contains("did you mean"), "{warning}");
+    assert!(!warning.message.contains("10.0.0.1"), "{warning}");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_not_text_in_an_unknown_name_is_no_error() {
+    use std::os::unix::ffi::OsStringExt as _;
+    let mut case = Case::new();
+    let value = std::ffi::OsString::from_vec(b"\xff".to_vec());
+    case.sources.env.push(("SLIPWAY_COLOUR".into(), value));
+    assert!(case.settings(Role::All).is_ok());
+}
+
+#[test]
+fn numbers_and_truth_values_need_no_quotes_in_the_file() {
+    let settings = Case::new()
+        .file("mail_rate = 60\nchat_queue = 1_000\nallow_admin_registration = true")
+        .settings(Role::All)
+        .unwrap();
+    assert_eq!(settings.mail_rate.get(), 60);
+    assert_eq!(settings.chat_queue, 1_000);
+    assert!(settings.registration.anybody_as_admin);
+}
+
+#[test]
+fn a_value_of_another_kind_is_told_what_to_write() {
+    for (line, expected) in [
+        ("mail_rate = 6.5", "must be a whole number from 1 to 100000"),
+        ("mail_rate = -1", "must be a whole number from 1 to 100000"),
+        (
+            "mail_rate = true",
+            "must be a whole number from 1 to 100000",
+        ),
+        ("kafka_tls = 1", "must be true or false"),
+        ("token_ttl = 8", "must be text in quotes: a duration"),
+        ("http_addr = 8080", "must be text in quotes: an address"),
+        ("log = true", "must be text in quotes: a filter"),
+        (
+            "alert_emails = [\"a@b.example\"]",
+            "must be text in quotes: email addresses separated by commas",
+        ),
+        (
+            "smtp_url = { host = \"mail.example\" }",
+            "must be text in quotes: an smtp://",
+        ),
+    ] {
+        let problems = Case::new().file(line).problems(Role::All).join("\n");
+        assert!(problems.contains(expected), "{line}: {problems}");
+    }
+}
+
+#[test]
+fn a_syntax_error_is_placed_by_file_line_and_column_without_quoting_the_file() {
+    for text in [
+        "log = \"info\"\nadmin_password = \"hunter2",
+        "log = \"info\"\nadmin_password = hunter2",
+        "log = \"info\"\nhunter2",
+        "log = \"info\"\nlog = \"hunter2\"",
+        "log = \"info\"\n[hunter2",
+        "log = \"info\"\nmail_rate = 007",
+    ] {
+        let problems = Case::new().file(text).problems(Role::All);
+        let [problem] = problems.as_slice() else {
+            panic!("{text}: {problems:?}");
+        };
+        assert!(problem.contains("slipway.toml"), "{problem}");
+        assert!(problem.contains("line 2, column "), "{text}: {problem}");
+        assert!(!problem.contains("hunter2"), "{problem}");
+    }
+}
+
+#[test]
+fn a_file_may_begin_with_a_byte_order_mark_or_be_utf_16() {
+    let text = "\u{feff}log = \"error\"";
+    let utf_16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for bytes in [text.as_bytes().to_vec(), utf_16] {
+        let case = Case::new();
+        fs::write(case.dir.path().join("slipway.toml"), bytes).unwrap();
+        assert_eq!(case.settings(Role::All).unwrap().log, "error");
+    }
+    let case = Case::new();
+    fs::write(case.dir.path().join("slipway.toml"), b"log = \"\xff\"").unwrap();
+    let problems = case.problems(Role::All);
+    assert!(
+        problems[0].contains("slipway.toml: is not UTF-8"),
+        "{problems:?}"
+    );
 }
 
 #[test]
@@ -233,7 +364,10 @@ fn an_authority_of_the_mail_server_needs_a_mail_server_with_tls() {
         };
         let problems = case.problems(Role::Notify).join("\n");
         assert!(problems.contains("when smtp_ca_file is set"), "{problems}");
-        assert!(problems.contains("its file cannot be read"), "{problems}");
+        assert!(
+            problems.contains("its file /nowhere/ca.pem cannot be read"),
+            "{problems}"
+        );
     }
 }
 

@@ -1,7 +1,7 @@
 //! TLS between services, and towards the mail server: the PEM files are read with the configuration, so that what is
 //! wrong with them is reported with everything else.
 
-use std::fs;
+use std::{fmt::Display, fs};
 
 use notify_svc::mail::SmtpUrl;
 use slipway_mesh::grpc::{Authorities, ClientTls, Identity, Origin, Origins, ServerTls, TlsError};
@@ -71,18 +71,16 @@ impl Reader<'_> {
     /// What `read` makes of the file that `key` names, if it does.
     fn pem<T>(&mut self, key: &Key, read: fn(&[u8]) -> Result<T, TlsError>) -> Option<T> {
         let path = self.layers.effective(key).text?;
-        match fs::read(path) {
-            Ok(pem) => self.noted(key, read(&pem)),
-            Err(error) => {
-                self.problem(key, format!("its file cannot be read: {error}"));
-                None
-            }
-        }
+        let read_from = |pem: Vec<u8>| read(&pem).map_err(|error| error.to_string());
+        let pem = fs::read(path).map_err(|error| format!("cannot be read: {error}"));
+        self.noted(key, pem.and_then(read_from))
     }
 
-    fn noted<T>(&mut self, key: &Key, result: Result<T, TlsError>) -> Option<T> {
+    /// Notes what is wrong with the file that `key` names.
+    fn noted<T>(&mut self, key: &Key, result: Result<T, impl Display>) -> Option<T> {
+        let path = self.layers.effective(key).text.unwrap_or_default();
         result
-            .map_err(|error| self.problem(key, format!("its file {error}")))
+            .map_err(|error| self.problem(key, format!("its file {path} {error}")))
             .ok()
     }
 }

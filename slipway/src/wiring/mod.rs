@@ -1,4 +1,8 @@
-//! The life of a serving process: connect, migrate, bind, serve, drain.
+//! The life of a serving process: bind, connect, migrate, serve, drain.
+//!
+//! Addresses are bound before anything is made, so that a start that fails because one is
+//! in use leaves no data and no first admin behind. Connections made before the process
+//! serves wait until it does.
 //!
 //! Wiring only calls what the crates offer: each service's `Config::build`. Which
 //! services there are and how they reach each other is in `mesh`; what each is given in
@@ -52,8 +56,11 @@ pub async fn run(
     let metrics = metrics::init().context("metrics cannot be recorded")?;
     let life = Life::default();
     life.watch_signals()?;
-    let built = mesh::build(role, &settings, &life).await?;
+    if let Some(path) = &ready_file {
+        ready::check_ready_file(path)?;
+    }
     let listeners = Listeners::bind(role, &settings).await?;
+    let built = mesh::build(role, &settings, &life).await?;
     let addresses = listeners.addresses()?;
 
     let servers = TaskTracker::new();

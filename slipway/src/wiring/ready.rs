@@ -4,14 +4,17 @@ use std::{
     fs,
     io::{self, Write as _},
     net::SocketAddr,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use serde::Serialize;
 use tokio::net::TcpListener;
 
-use crate::{cli::Role, config::Settings};
+use crate::{
+    cli::Role,
+    config::{Key, Settings, keys},
+};
 
 /// The bound sockets of a process.
 pub(super) struct Listeners {
@@ -35,23 +38,32 @@ pub(super) struct Addresses {
 
 impl Listeners {
     /// Binds what `role` serves.
+    ///
+    /// # Errors
+    /// Every address that cannot be bound, in one message.
     pub(super) async fn bind(role: Role, settings: &Settings) -> anyhow::Result<Self> {
-        let http = if role.serves_http() {
-            Some(bind("HTTP", settings.http_addr).await?)
-        } else {
-            None
+        let mut faults = Vec::new();
+        let mut bind = async |wanted: bool, key: &Key, address: SocketAddr| {
+            if !wanted {
+                return None;
+            }
+            let bound = TcpListener::bind(address).await;
+            bound
+                .map_err(|error| faults.push(format!("{address} ({}): {error}", key.name)))
+                .ok()
         };
-        let grpc = if role.serves_grpc() {
-            Some(bind("gRPC", settings.grpc_addr).await?)
-        } else {
-            None
-        };
-        Ok(Self {
-            http,
-            grpc,
-            ops: bind("ops", settings.ops_addr).await?,
-            encrypted: settings.tls.server.is_some(),
-        })
+        let http = bind(role.serves_http(), &keys::HTTP_ADDR, settings.http_addr).await;
+        let grpc = bind(role.serves_grpc(), &keys::GRPC_ADDR, settings.grpc_addr).await;
+        let ops = bind(true, &keys::OPS_ADDR, settings.ops_addr).await;
+        match ops {
+            Some(ops) if faults.is_empty() => Ok(Self {
+                http,
+                grpc,
+                ops,
+                encrypted: settings.tls.server.is_some(),
+            }),
+            _ => bail!("cannot listen on\n  {}", faults.join("\n  ")),
+        }
     }
 
     pub(super) fn addresses(&self) -> io::Result<Addresses> {
@@ -69,19 +81,32 @@ impl Listeners {
     }
 }
 
-async fn bind(what: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("the {what} address {address} cannot be listened on"))
+/// Whether a file can be written at `path`, without leaving one there.
+///
+/// # Errors
+/// If it cannot.
+pub(super) fn check_ready_file(path: &Path) -> anyhow::Result<()> {
+    let draft = draft(path, std::process::id());
+    fs::write(&draft, "")
+        .and_then(|()| fs::remove_file(&draft))
+        .with_context(|| unwritable(path))
+}
+
+fn draft(path: &Path, pid: u32) -> PathBuf {
+    path.with_added_extension(format!("{pid}.tmp"))
+}
+
+fn unwritable(path: &Path) -> String {
+    format!("the ready file {} cannot be written", path.display())
 }
 
 impl Addresses {
     /// Writes the addresses as JSON: the file is there whole or not at all.
     pub(super) fn write(&self, path: &Path) -> anyhow::Result<()> {
-        let draft = path.with_added_extension(format!("{}.tmp", self.pid));
+        let draft = draft(path, self.pid);
         fs::write(&draft, serde_json::to_string(self)?)
             .and_then(|()| fs::rename(&draft, path))
-            .with_context(|| format!("the ready file {} cannot be written", path.display()))
+            .with_context(|| unwritable(path))
     }
 }
 

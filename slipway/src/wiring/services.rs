@@ -37,6 +37,8 @@ impl Shared<'_> {
             username: settings.admin_username.clone(),
             email: settings.admin_email.clone(),
             password: settings.admin_password.clone(),
+            username_is_set: settings.admin_username_is_set,
+            email_is_set: settings.admin_email_is_set,
         };
         let dependencies = release_svc::Dependencies {
             stores: storage.release().await?,

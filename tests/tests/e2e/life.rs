@@ -104,41 +104,95 @@ async fn a_wrong_configuration_is_reported_whole_before_anything_is_touched() {
     let options = Options::default()
         .env("SLIPWAY_TOKEN_TTL", "a while")
         .env("SLIPWAY_HTTP_ADDR", "here")
-        .env("SLIPWAY_COLOUR", "red")
         .arg("--drain-deadline")
         .arg("never");
     let (status, output, errors) = process::run(dir.path(), &options).await.unwrap();
     assert_eq!((status.code(), output.as_str()), (Some(2), ""));
-    for key in [
-        "SLIPWAY_TOKEN_TTL",
-        "SLIPWAY_HTTP_ADDR",
-        "SLIPWAY_COLOUR",
-        "drain-deadline",
-    ] {
+    for key in ["SLIPWAY_TOKEN_TTL", "SLIPWAY_HTTP_ADDR", "drain-deadline"] {
         assert!(errors.contains(key), "{key} is not in: {errors}");
     }
     assert!(!dir.path().join("data").exists());
 }
 
 #[tokio::test]
-async fn settings_of_later_versions_are_refused_rather_than_ignored() {
+async fn unknown_names_in_the_environment_are_logged_and_refused_by_a_strict_check_only() {
+    let kubernetes = "SLIPWAY_RELEASE_PORT";
+    let unknown = Options::default()
+        .env("SLIPWAY_TOKEN_TLL", "1h")
+        .env(kubernetes, "tcp://10.0.0.1:50051");
+    let meant = "SLIPWAY_TOKEN_TLL; did you mean SLIPWAY_TOKEN_TTL?";
+    let server = Process::start_with(&unknown).await.unwrap();
+    server.signal("TERM").await.unwrap();
+    let (status, log) = server.ended().await.unwrap();
+    assert!(status.success(), "{log}");
+    assert!(log.contains(meant) && log.contains(kubernetes), "{log}");
+
     let dir = tempfile::tempdir().unwrap();
-    let key = "SLIPWAY_COLOUR";
-    let options = Options::default().env(key, "somewhere:1234");
-    let (status, _, errors) = process::run(dir.path(), &options).await.unwrap();
-    assert_eq!(status.code(), Some(2));
-    assert!(errors.contains(key), "{errors}");
+    let check = unknown.arg("config").arg("check");
+    let (status, _, errors) = process::run(dir.path(), &check).await.unwrap();
+    assert!(status.success(), "{errors}");
+    assert!(
+        errors.contains(meant) && errors.contains(kubernetes),
+        "{errors}"
+    );
+    let strict = check.arg("--strict");
+    let (status, output, errors) = process::run(dir.path(), &strict).await.unwrap();
+    assert_eq!((status.code(), output.as_str()), (Some(2), ""), "{errors}");
+    assert!(
+        errors.contains(meant) && errors.contains(kubernetes),
+        "{errors}"
+    );
 }
 
 #[tokio::test]
-async fn an_address_in_use_is_a_clear_error() {
-    let server = Process::start().await.unwrap();
-    let taken = server.http.trim_start_matches("http://");
+async fn unknown_names_in_the_file_and_on_the_command_line_are_refused() {
     let dir = tempfile::tempdir().unwrap();
-    let options = Options::default().env("SLIPWAY_HTTP_ADDR", taken);
-    let (status, _, errors) = process::run(dir.path(), &options).await.unwrap();
-    assert_eq!(status.code(), Some(1));
-    assert!(errors.contains(taken), "{errors}");
+    std::fs::write(dir.path().join("slipway.toml"), "token_tll = \"1h\"").unwrap();
+    let file = process::run(dir.path(), &Options::default()).await.unwrap();
+    let flag = Options::default().arg("--token-tll").arg("1h");
+    let flag = process::run(dir.path(), &flag).await.unwrap();
+    for (status, _, errors) in [file, flag] {
+        assert_eq!(status.code(), Some(2), "{errors}");
+        assert!(errors.contains("tll"), "{errors}");
+    }
+}
+
+#[tokio::test]
+async fn addresses_in_use_are_reported_together_before_anything_is_made() {
+    let server = Process::start().await.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = Options::default();
+    let taken = [
+        ("http_addr", &server.http),
+        ("grpc_addr", &server.grpc),
+        ("ops_addr", &server.ops),
+    ]
+    .map(|(key, url)| (key, url.trim_start_matches("http://")));
+    for (key, address) in taken {
+        options = options.env(&format!("SLIPWAY_{}", key.to_uppercase()), address);
+    }
+    let (status, output, errors) = process::run(dir.path(), &options).await.unwrap();
+    assert_eq!((status.code(), output.as_str()), (Some(1), ""));
+    for (key, address) in taken {
+        let expected = format!("{address} ({key}): Address already in use");
+        assert!(errors.contains(&expected), "{expected} is not in: {errors}");
+    }
+    assert!(!dir.path().join("data").exists());
+}
+
+#[tokio::test]
+async fn a_ready_file_that_cannot_be_written_is_reported_before_anything_is_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options::default()
+        .arg("--ready-file")
+        .arg("nowhere/ready.json");
+    let (status, output, errors) = process::run(dir.path(), &options).await.unwrap();
+    assert_eq!((status.code(), output.as_str()), (Some(1), ""));
+    assert!(
+        errors.contains("the ready file nowhere/ready.json"),
+        "{errors}"
+    );
+    assert!(!dir.path().join("data").exists());
 }
 
 #[tokio::test]
@@ -163,6 +217,44 @@ async fn the_first_admins_password_is_made_up_and_said_once() {
     let server = Process::start_on(dir, &options).await.unwrap();
     assert!(!server.greeting.contains("password"), "{}", server.greeting);
     server.client().login("admin", &password).await.unwrap();
+}
+
+/// Starts on data that has an admin, stops, and returns the log.
+async fn restarted(data: &Arc<tempfile::TempDir>, options: &Options) -> String {
+    let server = Process::start_on(Arc::clone(data), options).await.unwrap();
+    let _ = server.admin().await.unwrap();
+    server.signal("TERM").await.unwrap();
+    server.ended().await.unwrap().1
+}
+
+#[tokio::test]
+async fn settings_of_the_first_admin_that_come_too_late_are_named_in_the_log() {
+    const NOT_APPLIED: &str = "this setting is not applied";
+    let data = Process::start().await.unwrap().kill().await.unwrap();
+    let unset = Options {
+        without: vec!["SLIPWAY_ADMIN_PASSWORD".into()],
+        ..Options::default()
+    };
+    for same in [
+        Options::default(),
+        unset,
+        Options::default().env("SLIPWAY_ADMIN_USERNAME", "Admin"),
+    ] {
+        let log = restarted(&data, &same).await;
+        assert!(!log.contains(NOT_APPLIED), "{log}");
+    }
+    for (key, value) in [
+        ("admin_password", "another horse, same stable"),
+        ("admin_username", "boss"),
+        ("admin_email", "boss@example.com"),
+    ] {
+        let name = format!("SLIPWAY_{}", key.to_uppercase());
+        let log = restarted(&data, &Options::default().env(&name, value)).await;
+        let warnings = log.lines().filter(|line| line.contains(NOT_APPLIED));
+        let warnings: String = warnings.collect();
+        assert!(warnings.contains(&format!("\"key\":\"{key}\"")), "{log}");
+        assert!(!log.contains("same stable"), "{log}");
+    }
 }
 
 #[tokio::test]

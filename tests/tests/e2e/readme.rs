@@ -148,6 +148,37 @@ async fn runs_as_it_stands(page: &str) {
     assert!(output.status.success(), "{errors}");
 }
 
+#[tokio::test]
+async fn the_walk_through_stops_at_a_failed_sign_in() {
+    let server = Process::start().await.unwrap();
+    let blocks = walk_through("README.md");
+    let signs_in = |block: &Block| block.commands.contains("ADMIN=$(");
+    let end = 1 + blocks.iter().position(signs_in).unwrap();
+    let pasted: String = blocks[..end].iter().map(|b| b.commands.as_str()).collect();
+    // Without -e, as in a terminal: what follows is tried although the sign-in failed.
+    let output = Command::new("bash")
+        .args(["-c", &format!("{pasted}\napi \"$ADMIN\" GET /users")])
+        .env("SLIPWAY_URL", &server.http)
+        .env("SLIPWAY_ADMIN_PASSWORD", "not the password")
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(PATIENCE, output)
+        .await
+        .expect("the commands come to their end")
+        .unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    assert!(
+        errors.contains("The sign-in failed: {\"code\":\"INVALID_CREDENTIALS\""),
+        "{errors}"
+    );
+    assert!(
+        errors.ends_with("Nobody is signed in: see the failed sign-in above.\n"),
+        "{errors}"
+    );
+}
+
 #[test]
 fn three_dots_stand_for_anything() {
     assert!(fits("plain", "plain"));

@@ -127,38 +127,50 @@ async fn files_that_cannot_be_used_are_refused_before_anything_is_bound() {
     let nowhere = dir.path().join("nowhere.pem");
     let (cert, key) = ("SLIPWAY_TLS_CERT_FILE", "SLIPWAY_TLS_KEY_FILE");
     let (ca, client_ca) = ("SLIPWAY_TLS_CA_FILE", "SLIPWAY_TLS_CLIENT_CA_FILE");
-    let cases = [
+    let cases: [(_, String); 8] = [
         (
             vec![(cert, &nowhere), (key, &files.key)],
-            "SLIPWAY_TLS_CERT_FILE: its file cannot be read: No such file",
+            format!(
+                "{cert}: its file {} cannot be read: No such file",
+                path(&nowhere)
+            ),
         ),
         (
             vec![(cert, &text), (key, &text)],
-            "SLIPWAY_TLS_CERT_FILE: its file holds no certificate in PEM",
+            format!(
+                "{cert}: its file {} holds no certificate in PEM",
+                path(&text)
+            ),
         ),
         (
             vec![(cert, &files.cert), (key, &text)],
-            "SLIPWAY_TLS_KEY_FILE: its file holds no private key in PEM",
+            format!(
+                "{key}: its file {} holds no private key in PEM",
+                path(&text)
+            ),
         ),
         (
             vec![(cert, &files.cert), (key, &other.key)],
-            "SLIPWAY_TLS_KEY_FILE: its file does not belong to the certificate",
+            format!(
+                "{key}: its file {} does not belong to the certificate",
+                path(&other.key)
+            ),
         ),
         (
             vec![(cert, &files.cert)],
-            "tls_key_file: must be set when tls_cert_file is",
+            "tls_key_file: must be set when tls_cert_file is".into(),
         ),
         (
             vec![(key, &files.key)],
-            "tls_cert_file: must be set when tls_key_file is",
+            "tls_cert_file: must be set when tls_key_file is".into(),
         ),
         (
             vec![(ca, &text)],
-            "SLIPWAY_TLS_CA_FILE: its file holds no certificate in PEM",
+            format!("{ca}: its file {} holds no certificate in PEM", path(&text)),
         ),
         (
             vec![(client_ca, &files.ca)],
-            "tls_cert_file: must be set when tls_client_ca_file is",
+            "tls_cert_file: must be set when tls_client_ca_file is".into(),
         ),
     ];
     for (set, expected) in cases {
@@ -169,7 +181,7 @@ async fn files_that_cannot_be_used_are_refused_before_anything_is_bound() {
             });
         let (status, _, errors) = process::run(dir.path(), &options).await.unwrap();
         assert_eq!(status.code(), Some(2), "{errors}");
-        assert!(errors.contains(expected), "{expected} is not in {errors}");
+        assert!(errors.contains(&expected), "{expected} is not in {errors}");
     }
     let unverified = options()
         .arg("notify")

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::{
-    Method, RequestBuilder, Response, StatusCode, Url,
+    Method, Request, RequestBuilder, Response, StatusCode, Url,
     header::{ACCEPT, HeaderMap, RETRY_AFTER},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -156,17 +156,17 @@ impl Client {
         &self,
         request: RequestBuilder,
     ) -> Result<T, ClientError> {
-        let request = request.timeout(REQUEST_TIMEOUT);
+        // What comes from outside may make it one that cannot be sent.
+        let request = request.timeout(REQUEST_TIMEOUT).build();
+        let request = request.map_err(|error| self.unreachable(&error))?;
         let mut pauses = PAUSES.iter();
         loop {
             let attempt = request
                 .try_clone()
                 .expect("the body is in memory, and such a request can be cloned");
-            let answer = read(attempt).await;
+            let answer = self.read(attempt).await;
             let pause = match &answer {
                 Ok((status, headers, _)) => asked_to_wait(*status, headers),
-                // It could not even be built, and that will not change.
-                Err(error) if error.is_builder() => None,
                 Err(_) => Some(Duration::ZERO),
             };
             if let (Some(asked), Some(pause)) = (pause, pauses.next()) {
@@ -184,18 +184,18 @@ impl Client {
         }
     }
 
+    async fn read(&self, request: Request) -> reqwest::Result<(StatusCode, HeaderMap, Vec<u8>)> {
+        let response = self.http.execute(request).await?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        Ok((status, headers, response.bytes().await?.into()))
+    }
+
     fn unreachable(&self, error: &reqwest::Error) -> ClientError {
         ClientError::Unreachable {
             base: self.base.clone(),
             reason: innermost(error),
         }
     }
-}
-
-async fn read(request: RequestBuilder) -> reqwest::Result<(StatusCode, HeaderMap, Vec<u8>)> {
-    let response = request.send().await?;
-    let (status, headers) = (response.status(), response.headers().clone());
-    Ok((status, headers, response.bytes().await?.into()))
 }
 
 /// How long the server asks to wait: when it is busy, limits the rate, or still works on
@@ -258,6 +258,16 @@ mod tests {
             assert_eq!(header(&request, "idempotency-key"), Some("k-1"));
             assert!(request.ends_with(r#"{"name":"R"}"#));
         }
+    }
+
+    #[tokio::test]
+    async fn a_request_that_cannot_be_sent_is_an_error() {
+        let mut client = client("http://127.0.0.1:1");
+        client.token = Some(Secret::new("a\nb".into()));
+        let answer = client.get::<Value>("/auth/me", &[]).await;
+        assert!(matches!(answer, Err(ClientError::Unreachable { .. })));
+        let stream = client.stream("/activity/stream", &[], Some("1\n2")).await;
+        assert!(matches!(stream, Err(ClientError::Unreachable { .. })));
     }
 
     #[tokio::test]

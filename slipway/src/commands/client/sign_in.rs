@@ -18,7 +18,7 @@ use crate::{
 
 /// What every command that talks to a server takes. A token or a password is never a
 /// flag: other users of the machine can see flags.
-#[derive(clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct ClientArgs {
     /// The server; without it the configured http_addr
     #[arg(long, env = "SLIPWAY_URL", value_name = "URL")]
@@ -84,8 +84,12 @@ pub async fn sign_in(args: &ClientArgs, layers: &Layers) -> anyhow::Result<(Clie
 
 /// A secret in the environment; an empty one counts as absent.
 fn variable(name: &str) -> Result<Option<Secret>, UsageError> {
-    let text = env::var(name).ok().filter(|text| !text.is_empty());
-    text.map(|text| secret(name, text)).transpose()
+    match env::var(name) {
+        Err(env::VarError::NotPresent) => Ok(None),
+        Err(env::VarError::NotUnicode(_)) => Err(UsageError(format!("{name} is not UTF-8"))),
+        Ok(text) if text.is_empty() => Ok(None),
+        Ok(text) => secret(name, text).map(Some),
+    }
 }
 
 /// No secret has a control character: it was read from a file with its line break.
@@ -103,7 +107,7 @@ fn ask_password(username: &str) -> anyhow::Result<Secret> {
         return Err(UsageError(text.into()).into());
     }
     let prompt = format!("Password of {username}: ");
-    Ok(Secret::new(rpassword::prompt_password(prompt)?))
+    Ok(secret("the password", rpassword::prompt_password(prompt)?)?)
 }
 
 fn base_url(args: &ClientArgs, layers: &Layers) -> anyhow::Result<Url> {

@@ -11,10 +11,14 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use self::letter::{Letter, Summary};
-use super::client::{Client, ClientArgs, Page, sign_in};
+use super::{
+    client::{Client, ClientArgs, Page, sign_in},
+    json,
+};
 use crate::{
     UsageError,
     config::Layers,
+    encoding,
     text::{escape, escape_json},
 };
 
@@ -268,16 +272,16 @@ fn key() -> String {
 }
 
 fn read_payload(path: &Path) -> anyhow::Result<Map<String, Value>> {
-    let mut text = String::new();
+    let mut bytes = Vec::new();
+    let name = escape(&path.display().to_string());
     if path == Path::new("-") {
-        io::stdin().read_to_string(&mut text)?;
+        io::stdin().read_to_end(&mut bytes)?;
     } else {
-        text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        bytes = fs::read(path).with_context(|| name.clone())?;
     }
-    serde_json::from_str(&text).map_err(|error| {
-        let name = escape(&path.display().to_string());
-        UsageError(format!("{name} must hold a JSON object: {error}")).into()
-    })
+    let text = encoding::decode(bytes).map_err(|error| UsageError(format!("{name} {error}")))?;
+    json::read(&text)
+        .map_err(|error| UsageError(format!("{name} must hold a JSON object: {error}")).into())
 }
 
 #[cfg(test)]

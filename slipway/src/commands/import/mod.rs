@@ -1,37 +1,55 @@
 //! `import`: a release with its tasks from a plan file, through the API.
 
-use std::path::PathBuf;
+use std::{
+    io::{self, IsTerminal as _, Write as _},
+    path::{Path, PathBuf},
+};
 
+use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use self::{
-    plan::Plan,
-    report::Report,
-    requests::{BODY_LIMIT, Requests},
+    interrupt::Interrupts, plan::Plan, report::Report, requests::NewRelease, users::NewUser,
 };
-use super::client::{Client, ClientArgs, sign_in};
-use crate::config::Layers;
+use super::client::{Client, ClientArgs, ClientError, sign_in};
+use crate::{UsageError, config::Layers, text::escape};
 
+mod earlier;
 mod faults;
+mod interrupt;
+mod passwords;
 mod plan;
 mod report;
 mod requests;
 mod users;
 
+pub use earlier::AlreadyImported;
+
 /// What `import` takes.
 #[derive(clap::Args)]
 pub struct ImportArgs {
-    /// The plan file
+    /// The plan file: JSON in UTF-8 or UTF-16
     #[arg(value_name = "PLAN.json")]
     pub plan: PathBuf,
     /// Register the developers who do not exist yet, with random passwords that are shown once
     #[arg(long)]
     pub create_users: bool,
+    /// Write these passwords to a new file that only you can read, instead of showing them;
+    /// needed when standard output is not a terminal, unless there is --json
+    #[arg(long, value_name = "PATH", requires = "create_users")]
+    pub passwords_file: Option<PathBuf>,
     /// Domain of the email addresses of new developers
     #[arg(long, value_name = "DOMAIN", default_value = "example.com")]
     pub email_domain: String,
+    /// Check the plan and the assignees, and say what would be created
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Import although there is a release of this name and version
+    #[arg(long)]
+    pub force: bool,
     /// Print what was created as JSON
     #[arg(long)]
     pub json: bool,
@@ -40,29 +58,63 @@ pub struct ImportArgs {
     pub client: ClientArgs,
 }
 
-/// The idempotency keys of one run. Another run of the same plan is another release.
+impl ImportArgs {
+    /// Where the passwords of new developers go.
+    fn passwords(&self) -> Passwords<'_> {
+        match &self.passwords_file {
+            Some(path) => Passwords::File(path),
+            None if self.json => Passwords::Json,
+            None => Passwords::Terminal,
+        }
+    }
+}
+
+/// Where the passwords of new developers go.
+#[derive(Debug, Clone, Copy)]
+enum Passwords<'a> {
+    /// Into this file, before the accounts are made.
+    File(&'a Path),
+    /// To standard output, before the accounts are made; it must be a terminal.
+    Terminal,
+    /// Into the object that is printed at the end.
+    Json,
+}
+
+/// The idempotency keys of one run.
 struct Keys {
     run: String,
+    release: String,
 }
 
 impl Keys {
-    fn new(digest: &str) -> Self {
-        let run = format!("import-{}-{}", &digest[..16], Uuid::new_v4().simple());
-        Self { run }
+    /// Two imports of one plan at the same time have the same key for the release: the
+    /// server makes one, and answers both alike. `force` wants another one.
+    fn new(plan: &Plan, force: bool) -> Self {
+        let run = format!("import-{}", Uuid::new_v4().simple());
+        let release = if force {
+            format!("{run}-release")
+        } else {
+            let version = plan.version.as_deref().unwrap_or_default();
+            let identity = format!("{}\n{version}", plan.name);
+            let digest = Sha256::digest(identity.as_bytes());
+            let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("import-release-{digest}")
+        };
+        Self { run, release }
     }
 
-    fn of(&self, step: &str, number: usize) -> String {
-        format!("{}-{step}-{number}", self.run)
+    fn of_user(&self, number: usize) -> String {
+        format!("{}-user-{number}", self.run)
     }
 }
 
 /// Checks the plan, signs in, and creates what the plan says.
 ///
 /// # Errors
-/// If the plan is wrong, or the server cannot be reached or refuses. What was created
-/// before that is printed all the same: passwords are shown only once.
+/// If the plan is wrong or was imported before, or the server cannot be reached or refuses.
+/// What was created before that is printed all the same.
 pub async fn run(args: &ImportArgs, layers: &Layers) -> anyhow::Result<()> {
-    let (plan, digest) = plan::read(&args.plan)?;
+    let plan = plan::read(&args.plan)?;
     let (client, user) = sign_in(&args.client, layers).await?;
     // The server decides; but it would let anybody register the developers first.
     anyhow::ensure!(
@@ -71,29 +123,44 @@ pub async fn run(args: &ImportArgs, layers: &Layers) -> anyhow::Result<()> {
         user.username,
         user.role
     );
-    let mut report = Report::default();
-    let keys = Keys::new(&digest);
-    let outcome = tokio::select! {
-        outcome = create(args, &client, &plan, &keys, &mut report) => outcome,
-        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
-    };
-    if outcome.is_ok() || report.release.is_some() || !report.users.is_empty() {
-        if args.json {
-            report.print_json(&plan)?;
-        } else {
-            report.print_human(&plan, &client)?;
-        }
+    if !args.force {
+        earlier::check(&client, &plan).await?;
     }
-    outcome
+    let users = new_users(args, &client, &plan).await?;
+    if args.dry_run {
+        return Ok(report::print_dry_run(&plan, &users, args.json)?);
+    }
+    let passwords = args.passwords();
+    let mut interrupts = Interrupts::listen()?;
+    hand_over(passwords, &users)?;
+    let mut report = Report::default();
+    let keys = Keys::new(&plan, args.force);
+    let outcome = tokio::select! {
+        outcome = create(&client, &plan, users, &keys, &mut report) => outcome,
+        () = interrupts.recv() => Err(anyhow::anyhow!("interrupted")),
+    };
+    let outcome = outcome.map_err(|error| match report.registered() {
+        Some(names) => error.context(format!("these accounts were made: {names}")),
+        None => error,
+    });
+    let shown = show(
+        args.json,
+        passwords,
+        &report,
+        &plan,
+        &client,
+        &mut interrupts,
+    )
+    .await;
+    outcome.and(shown)
 }
 
-async fn create(
+/// The accounts that have to be made, checked before any is.
+async fn new_users(
     args: &ImportArgs,
     client: &Client,
     plan: &Plan,
-    keys: &Keys,
-    report: &mut Report,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Vec<NewUser>> {
     let missing = users::missing(client, &plan.assignees()).await?;
     if !args.create_users && !missing.is_empty() {
         anyhow::bail!(
@@ -101,46 +168,99 @@ async fn create(
             missing.join(", ")
         );
     }
-    let requests = Requests::new(plan, BODY_LIMIT);
-    let bar = progress_bar(missing.len() + 1 + requests.rest.len());
-    for (number, username) in missing.into_iter().enumerate() {
-        bar.set_message(format!("registering {username}"));
-        let key = keys.of("user", number);
-        let user = users::register(client, &key, username, &args.email_domain).await?;
-        report.users.push(user);
+    Ok(NewUser::of(&missing, &args.email_domain)?)
+}
+
+/// Brings the passwords to where they are kept before there is an account that needs one:
+/// from then on nothing that happens can lose them.
+fn hand_over(passwords: Passwords<'_>, users: &[NewUser]) -> anyhow::Result<()> {
+    if users.is_empty() {
+        return Ok(());
+    }
+    match passwords {
+        Passwords::Json => Ok(()),
+        Passwords::File(path) => passwords::write_file(path, users).with_context(|| {
+            let path = escape(&path.display().to_string());
+            format!("nothing was created, because the passwords cannot be written to {path}")
+        }),
+        Passwords::Terminal if io::stdout().is_terminal() => {
+            let text = format!(
+                "Passwords of new developers, shown only here:\n\n{}\n",
+                passwords::table(users)
+            );
+            Ok(io::stdout().write_all(text.as_bytes())?)
+        }
+        Passwords::Terminal => {
+            let text = "nothing was created: standard output is not a terminal, and the passwords \
+                        of new developers would be lost; give --passwords-file PATH, or --json";
+            Err(UsageError(text.into()).into())
+        }
+    }
+}
+
+/// Prints what was created. If that fails or is interrupted, the passwords that are only in
+/// it go to standard error.
+async fn show(
+    json: bool,
+    passwords: Passwords<'_>,
+    report: &Report,
+    plan: &Plan,
+    client: &Client,
+    interrupts: &mut Interrupts,
+) -> anyhow::Result<()> {
+    if report.release.is_none() && report.users.is_empty() {
+        return Ok(());
+    }
+    let only_here = matches!(passwords, Passwords::Json);
+    let text = if json {
+        report.json(plan, only_here)
+    } else {
+        report.human(plan, client)?
+    };
+    // Whoever reads it may be slow: meanwhile signals are heard.
+    let written = tokio::task::spawn_blocking(move || {
+        let mut out = io::stdout().lock();
+        out.write_all(text.as_bytes()).and_then(|()| out.flush())
+    });
+    let shown = tokio::select! {
+        written = written => written?.map_err(anyhow::Error::from),
+        () = interrupts.recv() => Err(anyhow::anyhow!("interrupted")),
+    };
+    if shown.is_err() && only_here && !report.users.is_empty() {
+        // A closed standard error leaves nobody to tell.
+        let _ = write!(io::stderr(), "{}", passwords::table(&report.users));
+    }
+    shown
+}
+
+async fn create(
+    client: &Client,
+    plan: &Plan,
+    users: Vec<NewUser>,
+    keys: &Keys,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let bar = progress_bar(users.len() + 1);
+    for (number, user) in users.into_iter().enumerate() {
+        bar.set_message(format!("registering {}", user.username));
+        // Before: the answer may be lost, and the account be made all the same.
+        report.users.push(user.clone());
+        let registered = users::register(client, &keys.of_user(number), &user).await;
+        if let Err(error) = registered {
+            if matches!(error, ClientError::Refused(_)) {
+                report.users.pop();
+            }
+            let username = user.username;
+            return Err(anyhow::Error::new(error).context(format!("registering {username}")));
+        }
         bar.inc(1);
     }
     bar.set_message("creating the release");
     let release: Value = client
-        .post("/releases", &keys.of("release", 0), &requests.release)
+        .post("/releases", &keys.release, &NewRelease::of(plan))
         .await?;
     report.release = Some(release);
     bar.inc(1);
-    add_rest(client, &requests, keys, report, &bar).await?;
-    Ok(())
-}
-
-/// Adds the tasks that did not fit into the release's own request, one by one.
-async fn add_rest(
-    client: &Client,
-    requests: &Requests<'_>,
-    keys: &Keys,
-    report: &mut Report,
-    bar: &ProgressBar,
-) -> anyhow::Result<()> {
-    if requests.rest.is_empty() {
-        return Ok(());
-    }
-    let Some(id) = report.release_id() else {
-        anyhow::bail!("the server's answer has no id of the new release");
-    };
-    for (number, task) in requests.rest.iter().enumerate() {
-        bar.set_message(format!("adding tasks to {id}"));
-        let path = format!("/releases/{id}/tasks");
-        let _: Value = client.post(&path, &keys.of("task", number), task).await?;
-        bar.inc(1);
-    }
-    report.release = Some(client.get(&format!("/releases/{id}"), &[]).await?);
     Ok(())
 }
 
@@ -164,29 +284,39 @@ mod tests {
     const ADA: &str = r#"{"items": [{"id": "2", "username": "Ada", "role": "DEVELOPER"}]}"#;
     const ADMIN: &str = r#"{"items": [{"id": "3", "username": "ada", "role": "ADMIN"}]}"#;
 
+    fn plan() -> Plan {
+        serde_json::from_value(json!({
+            "name": "R",
+            "tasks": [{"title": "A", "assignee": "ada"}, {"title": "B", "assignee": "bob"}],
+        }))
+        .unwrap()
+    }
+
     /// Imports a plan with tasks of ada and bob by a script.
     async fn import(create_users: bool, replies: Vec<Reply>) -> (String, Report, Vec<String>) {
         let script = Script::start(replies).await;
         let client = Client::new(script.url.clone()).unwrap();
-        let plan: Plan = serde_json::from_value(json!({
-            "name": "R",
-            "tasks": [{"title": "A", "assignee": "ada"}, {"title": "B", "assignee": "bob"}],
-        }))
-        .unwrap();
+        let plan = plan();
         let args = ImportArgs {
             plan: PathBuf::new(),
             create_users,
+            passwords_file: None,
             email_domain: "example.com".into(),
+            dry_run: false,
+            force: false,
             json: false,
             client: ClientArgs {
                 url: None,
                 username: None,
             },
         };
-        let keys = Keys::new("0123456789abcdef0123");
+        let keys = Keys::new(&plan, false);
         let mut report = Report::default();
-        let outcome = create(&args, &client, &plan, &keys, &mut report).await;
-        let error = outcome.err().map(|error| error.to_string());
+        let outcome = match new_users(&args, &client, &plan).await {
+            Ok(users) => create(&client, &plan, users, &keys, &mut report).await,
+            Err(error) => Err(error),
+        };
+        let error = outcome.err().map(|error| format!("{error:#}"));
         (error.unwrap_or_default(), report, script.requests().await)
     }
 
@@ -218,7 +348,7 @@ mod tests {
             ]
         );
         let key = header(&requests[3], "idempotency-key").unwrap();
-        assert!(key.starts_with("import-0123456789abcdef-") && key.ends_with("-release-0"));
+        assert_eq!(key, Keys::new(&plan(), false).release);
     }
 
     #[tokio::test]
@@ -252,5 +382,43 @@ mod tests {
         assert_eq!(error, "FORBIDDEN: Only administrators may do this.");
         assert_eq!(report.users.len(), 1);
         assert!(report.release.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_password_is_kept_when_it_is_not_known_whether_the_account_was_made() {
+        let replies = vec![
+            Reply::Json(200, ADA),
+            Reply::Json(200, NOBODY),
+            Reply::Json(201, "this is not JSON"),
+        ];
+        let (error, report, _) = import(true, replies).await;
+        assert!(
+            error.starts_with("registering bob: the answer of"),
+            "{error}"
+        );
+        assert_eq!(report.users.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn an_account_that_was_refused_is_not_reported() {
+        let taken = r#"{"code": "USERNAME_TAKEN", "detail": "It is taken."}"#;
+        let replies = vec![
+            Reply::Json(200, ADA),
+            Reply::Json(200, NOBODY),
+            Reply::Json(409, taken),
+        ];
+        let (error, report, _) = import(true, replies).await;
+        assert_eq!(error, "registering bob: USERNAME_TAKEN: It is taken.");
+        assert!(report.users.is_empty());
+    }
+
+    #[test]
+    fn imports_of_one_plan_at_the_same_time_have_one_key_unless_forced() {
+        let (plan, mut other) = (plan(), plan());
+        other.version = Some("2".into());
+        let release = |plan: &Plan, force| Keys::new(plan, force).release;
+        assert_eq!(release(&plan, false), release(&plan, false));
+        assert_ne!(release(&plan, false), release(&other, false));
+        assert_ne!(release(&plan, true), release(&plan, true));
     }
 }

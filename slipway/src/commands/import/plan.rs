@@ -3,19 +3,27 @@
 use std::{
     fs::File,
     io::{self, Read as _},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
-use super::faults::Faults;
+use super::{faults::Faults, requests::NewRelease};
+use crate::{
+    commands::json,
+    encoding::{self, EncodingError},
+    text::escape,
+};
 
-/// The size of a plan file at most, in bytes: 500 tasks with the longest descriptions.
+/// The size of a plan file at most, in bytes: it may be indented, and in UTF-16.
 const FILE_LIMIT: u64 = 16 * 1024 * 1024;
+/// The size of the request that a plan becomes, at most, in bytes. The server takes 1 MiB;
+/// this leaves room for what counts beside the body.
+const REQUEST_LIMIT: usize = 900 * 1024;
+
 /// A release to be created.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct Plan {
     pub(super) name: String,
     pub(super) version: Option<String>,
@@ -27,7 +35,7 @@ pub(super) struct Plan {
 
 /// A task to be created; written as JSON it is the body that the API takes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an object")]
 pub(super) struct PlannedTask {
     pub(super) title: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,28 +51,36 @@ pub(super) struct PlannedTask {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum PlanError {
     #[error("the plan {path} cannot be read: {source}")]
-    Unreadable { path: PathBuf, source: io::Error },
+    Unreadable { path: String, source: io::Error },
     #[error("the plan {path} is larger than 16 MiB")]
-    TooLarge { path: PathBuf },
-    /// The source says in which line and column.
+    TooLarge { path: String },
+    #[error("the plan {path} {source}")]
+    NoText { path: String, source: EncodingError },
     #[error("the plan {path} is malformed: {source}")]
-    Malformed {
-        path: PathBuf,
-        source: serde_json::Error,
-    },
+    Malformed { path: String, source: json::Error },
     #[error("the plan {path} is not valid:{faults}")]
-    Faulty { path: PathBuf, faults: Faults },
+    Faulty { path: String, faults: Faults },
+    #[error(
+        "the plan {path} is too large: as a request it has {size} bytes, at most {REQUEST_LIMIT} \
+         are possible; shorten its descriptions, or split it"
+    )]
+    TooLargeRequest { path: String, size: usize },
 }
 
-/// The plan in the file at `path`, checked whole, and the file's SHA-256 in hexadecimal.
-pub(super) fn read(path: &Path) -> Result<(Plan, String), PlanError> {
-    let path = path.to_owned();
-    let bytes = match read_limited(&path) {
+/// The plan in the file at `path`, checked whole.
+pub(super) fn read(path: &Path) -> Result<Plan, PlanError> {
+    let bytes = read_limited(path);
+    let path = escape(&path.display().to_string());
+    let bytes = match bytes {
         Ok(bytes) if bytes.len() as u64 > FILE_LIMIT => return Err(PlanError::TooLarge { path }),
         Ok(bytes) => bytes,
         Err(source) => return Err(PlanError::Unreadable { path, source }),
     };
-    let plan: Plan = match serde_json::from_slice(&bytes) {
+    let text = match encoding::decode(bytes) {
+        Ok(text) => text,
+        Err(source) => return Err(PlanError::NoText { path, source }),
+    };
+    let plan: Plan = match json::read(&text) {
         Ok(plan) => plan,
         Err(source) => return Err(PlanError::Malformed { path, source }),
     };
@@ -72,9 +88,11 @@ pub(super) fn read(path: &Path) -> Result<(Plan, String), PlanError> {
     if faults != Faults::default() {
         return Err(PlanError::Faulty { path, faults });
     }
-    let digest = Sha256::digest(&bytes);
-    let digest = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok((plan, digest))
+    let size = NewRelease::of(&plan).size();
+    if size > REQUEST_LIMIT {
+        return Err(PlanError::TooLargeRequest { path, size });
+    }
+    Ok(plan)
 }
 
 /// One byte more than the limit tells a file that is too large.
@@ -105,7 +123,7 @@ mod tests {
 
     use super::*;
 
-    fn read_text(text: &[u8]) -> Result<(Plan, String), String> {
+    fn read_text(text: &[u8]) -> Result<Plan, String> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("plan.json");
         fs::write(&path, text).unwrap();
@@ -124,11 +142,10 @@ mod tests {
             env!("CARGO_MANIFEST_DIR"),
             "/../tests/data/kubernetes-1.31.json"
         );
-        let (plan, digest) = read(Path::new(path)).unwrap();
+        let plan = read(Path::new(path)).unwrap();
         assert_eq!(plan.tasks.len(), 37);
         assert_eq!(plan.assignees().len(), 7);
         assert!(plan.hotfix.is_some());
-        assert_eq!(digest.len(), 64);
     }
 
     #[test]
@@ -162,10 +179,60 @@ mod tests {
     }
 
     #[test]
+    fn lists_in_place_of_objects_and_names_that_stand_twice_are_refused_with_their_place() {
+        let error = read_text(br#"["R",null,null,[["T",null,"ada",null,null]],null]"#).unwrap_err();
+        assert!(error.contains("expected an object"), "{error}");
+        assert!(error.contains("line 1 column"), "{error}");
+        let task = r#"{"title": "T", "assignee": "ada"}"#;
+        let error = refusal(&format!(r#"{task}, ["T", null, "ada"]"#));
+        assert!(error.contains("tasks[1]: "), "{error}");
+        assert!(error.contains("expected an object"), "{error}");
+        let error = refusal(r#"{"title": "T", "assignee": "ada", "assignee": "bob"}"#);
+        assert!(error.contains("tasks[0]"), "{error}");
+        assert!(error.contains("duplicate field `assignee`"), "{error}");
+        let error = read_text(br#"{"name": "R", "tasks": [], "hotfix": [1]}"#).unwrap_err();
+        assert!(error.contains("hotfix: "), "{error}");
+        let error = read_text(br#"{"name": "R", "tasks": []} {}"#).unwrap_err();
+        assert!(error.contains("trailing characters"), "{error}");
+    }
+
+    #[test]
+    fn a_plan_may_be_utf_16_and_begin_with_a_byte_order_mark() {
+        let text = "\u{feff}{\"name\": \"Été\", \"tasks\": []}";
+        let utf_16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        for bytes in [text.as_bytes(), &utf_16] {
+            assert_eq!(read_text(bytes).unwrap().name, "Été");
+        }
+        let error = read_text(b"{\"name\": \"\xc9t\xe9\"}").unwrap_err();
+        assert!(
+            error.contains("plan.json is not UTF-8 (at byte 10)"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_plan_that_is_more_than_one_request_is_refused_whole() {
+        let task = |letters| {
+            let description = "d".repeat(letters);
+            format!(r#"{{"title": "T", "assignee": "ada", "description": "{description}"}}"#)
+        };
+        let plan = |letters| {
+            let tasks = vec![task(letters); 450].join(",");
+            read_text(format!(r#"{{"name": "R", "tasks": [{tasks}]}}"#).as_bytes())
+        };
+        assert_eq!(plan(1_900).unwrap().tasks.len(), 450);
+        let error = plan(8_000).unwrap_err();
+        assert!(
+            error.contains("too large: as a request it has 36"),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn an_assignee_is_the_same_without_regard_to_case() {
         let text = br#"{"name": "R", "tasks": [{"title": "A", "assignee": "ada"},
             {"title": "B", "assignee": "Ada"}, {"title": "C", "assignee": "bob"}]}"#;
-        let (plan, _) = read_text(text).unwrap();
+        let plan = read_text(text).unwrap();
         assert_eq!(plan.assignees(), ["ada", "bob"]);
     }
 }

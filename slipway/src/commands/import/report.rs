@@ -28,54 +28,47 @@ impl Report {
         Some(id.to_owned())
     }
 
-    /// Prints everything as one JSON object.
-    pub(super) fn print_json(&self, plan: &Plan) -> io::Result<()> {
+    /// The names of the accounts that were made, if any; of the last one it may not be
+    /// known.
+    pub(super) fn registered(&self) -> Option<String> {
+        let names: Vec<_> = self
+            .users
+            .iter()
+            .map(|user| escape(&user.username))
+            .collect();
+        (!names.is_empty()).then(|| names.join(", "))
+    }
+
+    /// Everything as one JSON object; passwords are left out that are kept elsewhere.
+    pub(super) fn json(&self, plan: &Plan, with_passwords: bool) -> String {
+        let mut users = json!(self.users);
+        for user in users.as_array_mut().into_iter().flatten() {
+            if let (false, Some(user)) = (with_passwords, user.as_object_mut()) {
+                user.remove("password");
+            }
+        }
         let report = json!({
             "release": self.release,
-            "users": self.users,
+            "users": users,
             "hotfix": plan.hotfix,
         });
-        writeln!(io::stdout(), "{}", escape_json(&report.to_string()))
+        escape_json(&report.to_string()) + "\n"
     }
 
-    /// Prints everything for a person.
-    pub(super) fn print_human(&self, plan: &Plan, client: &Client) -> io::Result<()> {
-        let mut out = io::stdout().lock();
-        self.write_users(&mut out)?;
-        let Some(id) = self.release_id() else {
-            return Ok(());
-        };
-        self.write_release(&mut out, plan, &id)?;
-        if let Some(hotfix) = &plan.hotfix {
-            let url = client.url(&format!("/releases/{id}/tasks"), &[]);
-            write_hotfix(&mut out, hotfix, url.as_str())?;
+    /// Everything for a person, but for the passwords.
+    pub(super) fn human(&self, plan: &Plan, client: &Client) -> io::Result<String> {
+        let mut out = Vec::new();
+        if let Some(names) = self.registered() {
+            writeln!(out, "New developers: {names}")?;
         }
-        Ok(())
-    }
-
-    fn write_users(&self, out: &mut impl Write) -> io::Result<()> {
-        if self.users.is_empty() {
-            return Ok(());
+        if let Some(id) = self.release_id() {
+            self.write_release(&mut out, plan, &id)?;
+            if let Some(hotfix) = &plan.hotfix {
+                let url = client.url(&format!("/releases/{id}/tasks"), &[]);
+                write_hotfix(&mut out, hotfix, url.as_str())?;
+            }
         }
-        let width = |text: fn(&NewUser) -> &str| {
-            let lengths = self.users.iter().map(|user| text(user).chars().count());
-            lengths.max().unwrap_or_default().max(8)
-        };
-        let (names, emails) = (width(|user| &user.username), width(|user| &user.email));
-        writeln!(
-            out,
-            "New developers; their passwords are shown only here:\n"
-        )?;
-        writeln!(
-            out,
-            "  {:<names$}  {:<emails$}  password",
-            "username", "email"
-        )?;
-        for user in &self.users {
-            let (name, email) = (escape(&user.username), escape(&user.email));
-            writeln!(out, "  {name:<names$}  {email:<emails$}  {}", user.password)?;
-        }
-        writeln!(out)
+        Ok(String::from_utf8_lossy(&out).into_owned())
     }
 
     fn write_release(&self, out: &mut impl Write, plan: &Plan, id: &str) -> io::Result<()> {
@@ -85,6 +78,31 @@ impl Report {
         writeln!(out, "Release {name} is created with {count} tasks.")?;
         writeln!(out, "  id: {}", escape(id))
     }
+}
+
+/// Says what would be created.
+///
+/// # Errors
+/// If standard output cannot be written.
+pub(super) fn print_dry_run(plan: &Plan, users: &[NewUser], json: bool) -> io::Result<()> {
+    let names: Vec<&str> = users.iter().map(|user| user.username.as_str()).collect();
+    let mut out = io::stdout().lock();
+    if json {
+        let report = json!({
+            "dryRun": true,
+            "name": plan.name,
+            "version": plan.version,
+            "tasks": plan.tasks.len(),
+            "newUsers": names,
+        });
+        return writeln!(out, "{}", escape_json(&report.to_string()));
+    }
+    let (name, count) = (escape(&plan.name), plan.tasks.len());
+    writeln!(out, "Release {name} would be created with {count} tasks.")?;
+    if !names.is_empty() {
+        writeln!(out, "New developers: {}", names.join(", "))?;
+    }
+    writeln!(out, "Nothing was created.")
 }
 
 /// A hotfix cannot be added before the release is completed, so the command for it is
@@ -130,28 +148,6 @@ mod tests {
         let text = shown(|out| write_hotfix(out, &hotfix, "http://h/releases/1/tasks"));
         let body = r#"-d '{"title":"Ada'\''s \u009bpatch","assignee":"ada"}'"#;
         assert!(text.contains(body), "{text}");
-    }
-
-    #[test]
-    fn new_developers_are_a_table_with_their_passwords() {
-        let user = |name: &str| NewUser {
-            username: name.into(),
-            email: format!("{name}@example.com"),
-            password: "secret-of-the-day".into(),
-        };
-        let report = Report {
-            release: None,
-            users: vec![user("ada"), user("enhancements-lead")],
-        };
-        let text = shown(|out| report.write_users(out));
-        let lines: Vec<&str> = text.lines().collect();
-        let column = lines[2].find("password").unwrap();
-        assert!(
-            lines[3..5]
-                .iter()
-                .all(|line| line[column..] == *"secret-of-the-day")
-        );
-        assert_eq!(shown(|out| Report::default().write_users(out)), "");
     }
 
     #[test]

@@ -1,20 +1,47 @@
 //! The developers of a plan: who is there already, and who has to be registered.
 
 use rand::distr::{Alphanumeric, SampleString as _};
+use release_svc::identity::Email;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::commands::client::{Client, ClientError, Page, User};
+use crate::{
+    UsageError,
+    commands::client::{Client, ClientError, Page, User},
+};
 
 /// About 119 bits of randomness.
 const PASSWORD_LENGTH: usize = 20;
 
-/// A developer who was registered. Their password is kept nowhere else.
-#[derive(Serialize)]
+/// A developer to be registered. Their password is kept nowhere else.
+#[derive(Debug, Clone, Serialize)]
 pub(super) struct NewUser {
     pub(super) username: String,
     pub(super) email: String,
     pub(super) password: String,
+}
+
+impl NewUser {
+    /// Accounts for `names`, with addresses at `domain` and random passwords.
+    ///
+    /// # Errors
+    /// If that makes no email addresses.
+    pub(super) fn of(names: &[&str], domain: &str) -> Result<Vec<Self>, UsageError> {
+        let user = |name: &&str| {
+            let email = format!("{name}@{domain}");
+            Email::new(&email).map_err(|_| {
+                let text = "--email-domain must be a domain such as example.com, with which \
+                            the assignees' names make email addresses";
+                UsageError(text.into())
+            })?;
+            Ok(Self {
+                username: (*name).to_owned(),
+                email,
+                password: Alphanumeric.sample_string(&mut rand::rng(), PASSWORD_LENGTH),
+            })
+        };
+        names.iter().map(user).collect()
+    }
 }
 
 /// Which of `assignees` do not exist.
@@ -62,23 +89,12 @@ async fn find(client: &Client, name: &str) -> Result<Option<User>, ClientError> 
     }
 }
 
-/// Registers a developer with a random password.
+/// Registers a developer.
 pub(super) async fn register(
     client: &Client,
     key: &str,
-    username: &str,
-    domain: &str,
-) -> Result<NewUser, ClientError> {
-    let user = NewUser {
-        username: username.to_owned(),
-        email: format!("{username}@{domain}"),
-        password: Alphanumeric.sample_string(&mut rand::rng(), PASSWORD_LENGTH),
-    };
-    let body = json!({
-        "username": user.username,
-        "email": user.email,
-        "password": user.password,
-    });
-    let _: Value = client.post("/auth/register", key, &body).await?;
-    Ok(user)
+    user: &NewUser,
+) -> Result<(), ClientError> {
+    let _: Value = client.post("/auth/register", key, user).await?;
+    Ok(())
 }

@@ -28,10 +28,10 @@ pub(super) struct Gap {
 }
 
 impl Entry {
-    /// Number, time in UTC, type, summary. The server's texts come from other users, so
+    /// Number, date and time in UTC, type, summary. The server's texts come from other users, so
     /// nothing in them may act on the terminal.
     pub(super) fn line(&self, colour: bool) -> String {
-        let (sequence, time) = (self.sequence, self.time.strftime("%H:%M:%S"));
+        let (sequence, time) = (self.sequence, self.time.strftime("%F %T"));
         let (kind, summary) = (escape(&self.kind), escape(&self.summary));
         if colour {
             format!("{DIM}#{sequence} {time}{PLAIN} {BOLD}{kind}{PLAIN}  {summary}")
@@ -67,11 +67,11 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_number_time_type_and_summary() {
+    fn a_line_is_number_date_time_type_and_summary() {
         let line = entry(r#"ada started "Build images" (Kubernetes 1.31)"#).line(false);
         assert_eq!(
             line,
-            r#"#17 10:32:05 task.started  ada started "Build images" (Kubernetes 1.31)"#
+            r#"#17 2026-11-21 10:32:05 task.started  ada started "Build images" (Kubernetes 1.31)"#
         );
     }
 

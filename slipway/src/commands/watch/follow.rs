@@ -175,8 +175,8 @@ mod tests {
         let [entries, remarks, end] = follow(&script, false, None).await;
         assert_eq!(
             entries,
-            "#5 10:32:05 task.started  ada\\u{1b} started\n\
-             #9 10:32:05 task.started  ada\\u{1b} started\n"
+            "#5 2026-11-21 10:32:05 task.started  ada\\u{1b} started\n\
+             #9 2026-11-21 10:32:05 task.started  ada\\u{1b} started\n"
         );
         let remarks: Vec<&str> = remarks.lines().collect();
         assert_eq!(remarks.len(), 4, "{remarks:?}");

@@ -1,9 +1,12 @@
 //! `watch`: the wall of activity in a terminal.
 
-use std::io::{self, IsTerminal as _};
+use std::{future, io, os::fd::AsFd as _};
+
+use slipway_mesh::telemetry::logs;
+use tokio::{io::Interest, net::unix::pipe, runtime::Handle, task};
 
 use self::{follow::Follower, output::Output};
-use super::client::{ClientArgs, sign_in};
+use super::client::{Client, ClientArgs, sign_in};
 use crate::config::Layers;
 
 mod backoff;
@@ -12,7 +15,7 @@ mod follow;
 mod output;
 
 /// What `watch` takes.
-#[derive(clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct WatchArgs {
     /// Print each entry as a JSON object on one line
     #[arg(long)]
@@ -44,30 +47,50 @@ impl WatchArgs {
     }
 }
 
-/// Follows the wall until Ctrl-C.
+/// Follows the wall until Ctrl-C, or until nobody reads the output any more.
 ///
 /// # Errors
 /// If the server cannot be reached at first, or refuses at any time.
 pub async fn run(args: &WatchArgs, layers: &Layers) -> anyhow::Result<()> {
     let (client, _) = sign_in(&args.client, layers).await?;
-    let colour = io::stdout().is_terminal() && !no_colour();
-    let (mut entries, mut remarks) = (io::stdout(), io::stderr());
-    let output = Output {
-        json: args.json,
-        colour,
-        entries: &mut entries,
-        remarks: &mut remarks,
-    };
-    let mut follower = Follower::new(&client, args.query(), args.after, output);
+    let args = args.clone();
+    // On a thread of its own: while nobody reads the output, writing to it blocks, and
+    // signals have to be heard all the same.
+    let runtime = Handle::current();
+    let following = task::spawn_blocking(move || runtime.block_on(follow(&args, &client)));
     tokio::select! {
-        ended = follower.follow() => ended,
+        ended = following => ended?,
+        () = reader_left() => Ok(()),
         interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
     }
 }
 
-/// The convention of no-color.org: set and not empty.
-fn no_colour() -> bool {
-    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+async fn follow(args: &WatchArgs, client: &Client) -> anyhow::Result<()> {
+    let (mut entries, mut remarks) = (io::stdout(), io::stderr());
+    let output = Output {
+        json: args.json,
+        colour: logs::colours(&entries),
+        entries: &mut entries,
+        remarks: &mut remarks,
+    };
+    Follower::new(client, args.query(), args.after, output)
+        .follow()
+        .await
+}
+
+/// Waits until whoever reads the output has closed it, as in `slipway watch | head`: a write
+/// would tell too, but the next entry may be long in coming. Files have no reader who
+/// leaves.
+async fn reader_left() {
+    // Unchecked, because the check would make the writes of this process non-blocking. It is
+    // only waited on, which sockets and terminals allow as well.
+    let out = io::stdout().as_fd().try_clone_to_owned();
+    if let Ok(out) = out.and_then(pipe::Sender::from_owned_fd_unchecked)
+        && out.ready(Interest::ERROR).await.is_ok()
+    {
+        return;
+    }
+    future::pending::<()>().await;
 }
 
 #[cfg(test)]

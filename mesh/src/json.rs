@@ -1,4 +1,5 @@
-//! JSON is read as the API's document describes it, and in no other way.
+//! JSON is read as it is described, and in no other way: bodies of requests, and files that
+//! people write.
 //!
 //! What serde derives takes more than that, at any depth: for a struct also an array of the
 //! fields' values (`{"filter": []}` would pass for a filter), for an enum also an object
@@ -16,7 +17,8 @@ use serde::de::{
 };
 
 /// A deserializer, or a part of one, around which JSON is what it is described as.
-pub(super) struct Objects<T>(pub(super) T);
+#[derive(Debug)]
+pub struct Objects<T>(pub T);
 
 /// The same of an object, whose names are different ones.
 struct Fields<A> {

@@ -1,0 +1,54 @@
+//! Whether a plan was imported before.
+
+use serde::Deserialize;
+
+use super::plan::Plan;
+use crate::{
+    commands::client::{Client, Page},
+    text::escape,
+};
+
+/// There is a release of the plan's name and version.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "ALREADY_IMPORTED: there is a release {name} with this version, with the id {id}; nothing was \
+     created (--force imports the plan once more)"
+)]
+pub struct AlreadyImported {
+    name: String,
+    id: String,
+}
+
+/// What tells a release.
+#[derive(Debug, Deserialize)]
+struct Known {
+    id: String,
+    name: String,
+    version: Option<String>,
+}
+
+/// Looks for a release of the plan's name and version.
+///
+/// # Errors
+/// [`AlreadyImported`] if there is one; if the server cannot be reached or refuses.
+pub(super) async fn check(client: &Client, plan: &Plan) -> anyhow::Result<()> {
+    let version = plan.version.as_deref().unwrap_or_default().trim();
+    let mut cursor: Option<String> = None;
+    loop {
+        let mut query = vec![("limit", "200")];
+        query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
+        let page: Page<Known> = client.get("/releases", &query).await?;
+        let same = page.items.into_iter().find(|known| {
+            known.name == plan.name.trim()
+                && known.version.as_deref().unwrap_or_default() == version
+        });
+        if let Some(Known { id, name, .. }) = same {
+            let (name, id) = (escape(&name), escape(&id));
+            return Err(AlreadyImported { name, id }.into());
+        }
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The passwords of new developers, where people keep them.
+
+use std::{
+    fmt::Write as _,
+    fs::OpenOptions,
+    io::{self, Write as _},
+    path::Path,
+};
+
+use super::users::NewUser;
+
+/// A table for people; names and addresses are of letters, digits and a few signs.
+pub(super) fn table(users: &[NewUser]) -> String {
+    let width = |text: fn(&NewUser) -> &str| {
+        let lengths = users.iter().map(|user| text(user).chars().count());
+        lengths.max().unwrap_or_default().max(8)
+    };
+    let (names, emails) = (width(|user| &user.username), width(|user| &user.email));
+    let mut table = format!("  {:<names$}  {:<emails$}  password\n", "username", "email");
+    for NewUser {
+        username,
+        email,
+        password,
+    } in users
+    {
+        // Writing to a String cannot fail.
+        let _ = writeln!(table, "  {username:<names$}  {email:<emails$}  {password}");
+    }
+    table
+}
+
+/// Writes the table to a new file that only its owner can read, down to the disk.
+///
+/// # Errors
+/// If there is a file already, or it cannot be written.
+pub(super) fn write_file(path: &Path, users: &[NewUser]) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    file.write_all(table(users).as_bytes())?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn users() -> Vec<NewUser> {
+        let user = |name: &str| NewUser {
+            username: name.into(),
+            email: format!("{name}@example.com"),
+            password: "secret-of-the-day".into(),
+        };
+        vec![user("ada"), user("enhancements-lead")]
+    }
+
+    #[test]
+    fn the_table_has_a_column_of_passwords() {
+        let table = table(&users());
+        let lines: Vec<&str> = table.lines().collect();
+        let column = lines[0].find("password").unwrap();
+        assert_eq!(lines.len(), 3);
+        assert!(
+            lines[1..]
+                .iter()
+                .all(|line| line[column..] == *"secret-of-the-day")
+        );
+    }
+
+    #[test]
+    fn a_file_of_passwords_is_private_and_never_overwritten() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("passwords");
+        write_file(&path, &users()).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), table(&users()));
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = fs::metadata(&path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
+        let refused = write_file(&path, &users()[..1]).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read_to_string(&path).unwrap(), table(&users()));
+    }
+}

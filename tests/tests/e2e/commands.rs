@@ -1,0 +1,238 @@
+//! The commands that are clients, as a shell runs them.
+
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Stdio, time::Duration};
+
+use anyhow::ensure;
+use serde_json::{Value, json};
+use slipway_tests::{ADMIN_PASSWORD, Client, Options, Process, process, until};
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    process::{Child, Command},
+};
+
+/// A command that hangs has not ended by then.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn as_admin(server: &Process, arguments: &[&str]) -> Options {
+    let options = Options::default()
+        .env("SLIPWAY_URL", &server.http)
+        .env("SLIPWAY_USERNAME", "admin")
+        .env("SLIPWAY_PASSWORD", ADMIN_PASSWORD);
+    arguments
+        .iter()
+        .fold(options, |options, argument| options.arg(*argument))
+}
+
+/// Runs an import in `dir`; its exit code and outputs.
+async fn import(server: &Process, dir: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let options = as_admin(server, &[&["import"][..], arguments].concat());
+    let (status, output, errors) = process::run(dir, &options).await.unwrap();
+    (status.code(), output, errors)
+}
+
+/// A directory with a plan of one task of ada's in `plan.json`.
+fn directory() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let plan = json!({
+        "name": "Spring", "version": "2.0",
+        "tasks": [{"title": "Build", "assignee": "ada"}],
+    });
+    fs::write(dir.path().join("plan.json"), plan.to_string()).unwrap();
+    dir
+}
+
+async fn count(admin: &Client, path: &str) -> usize {
+    let page = admin.get(path).await.unwrap().expect(200);
+    page["items"].as_array().unwrap().len()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn passwords_of_new_developers_are_never_lost() {
+    let server = Process::start().await.unwrap();
+    let admin = server.admin().await.unwrap();
+    let dir = directory();
+    let path = dir.path().join("passwords");
+
+    let (code, output, errors) =
+        import(&server, dir.path(), &["plan.json", "--create-users"]).await;
+    assert_eq!((code, output.as_str()), (Some(2), ""), "{errors}");
+    assert!(errors.contains("--passwords-file"), "{errors}");
+    assert_eq!(count(&admin, "/users?q=ada").await, 0);
+
+    let into_file = [
+        "plan.json",
+        "--create-users",
+        "--passwords-file",
+        "passwords",
+    ];
+    fs::write(&path, "of somebody else").unwrap();
+    let (code, _, errors) = import(&server, dir.path(), &into_file).await;
+    assert_eq!(code, Some(1), "{errors}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "of somebody else");
+    assert_eq!(count(&admin, "/users?q=ada").await, 0);
+
+    fs::remove_file(&path).unwrap();
+    let (code, output, errors) = import(&server, dir.path(), &into_file).await;
+    assert_eq!(code, Some(0), "{errors}");
+    let mode = fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let text = fs::read_to_string(&path).unwrap();
+    let line = text
+        .lines()
+        .find(|line| line.trim_start().starts_with("ada "));
+    let password = line.unwrap().split_whitespace().last().unwrap();
+    assert!(!output.contains(password), "{output}");
+    let _ = server.client().login("ada", password).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn passwords_in_json_go_to_standard_error_when_nobody_reads_it() {
+    let server = Process::start().await.unwrap();
+    let dir = directory();
+    let mut child = spawn(
+        &server,
+        dir.path(),
+        &["import", "plan.json", "--create-users", "--json"],
+    );
+    drop(child.stdout.take());
+    let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await;
+    let errors = String::from_utf8(output.unwrap().unwrap().stderr).unwrap();
+    let line = errors
+        .lines()
+        .find(|line| line.trim_start().starts_with("ada "));
+    let password = line.unwrap_or_else(|| panic!("{errors}"));
+    let password = password.split_whitespace().last().unwrap();
+    let _ = server.client().login("ada", password).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_creates_nothing_and_a_plan_is_imported_once_unless_forced() {
+    let server = Process::start().await.unwrap();
+    let admin = server.admin().await.unwrap();
+    let dir = directory();
+    let (code, output, errors) = import(
+        &server,
+        dir.path(),
+        &["plan.json", "--create-users", "--dry-run"],
+    )
+    .await;
+    assert_eq!(code, Some(0), "{errors}");
+    assert!(
+        output.contains("Spring would be created with 1 tasks"),
+        "{output}"
+    );
+    assert!(output.contains("New developers: ada"), "{output}");
+    assert_eq!(count(&admin, "/users?q=ada").await, 0);
+    assert_eq!(count(&admin, "/releases").await, 0);
+
+    let create = ["plan.json", "--create-users", "--json"];
+    let (code, output, errors) = import(&server, dir.path(), &create).await;
+    assert_eq!(code, Some(0), "{errors}");
+    let report: Value = serde_json::from_str(&output).unwrap();
+    let id = report["release"]["id"].as_str().unwrap();
+    let (code, output, errors) = import(&server, dir.path(), &["plan.json"]).await;
+    assert_eq!((code, output.as_str()), (Some(3), ""), "{errors}");
+    assert!(
+        errors.contains("ALREADY_IMPORTED") && errors.contains(id),
+        "{errors}"
+    );
+    assert_eq!(count(&admin, "/releases").await, 1);
+    let (code, _, errors) = import(&server, dir.path(), &["plan.json", "--force"]).await;
+    assert_eq!(code, Some(0), "{errors}");
+    assert_eq!(count(&admin, "/releases").await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn imports_of_one_plan_at_the_same_time_make_one_release() {
+    let server = Process::start().await.unwrap();
+    let admin = server.admin().await.unwrap();
+    let dir = directory();
+    let ada = json!({"username": "ada", "email": "ada@example.com", "password": "engine no. 1"});
+    let _ = admin
+        .post("/auth/register", &ada)
+        .await
+        .unwrap()
+        .expect(201);
+    let one = || import(&server, dir.path(), &["plan.json"]);
+    let (a, b, c) = tokio::join!(one(), one(), one());
+    for (code, _, errors) in [&a, &b, &c] {
+        assert!(matches!(code, Some(0 | 3)), "{errors}");
+    }
+    assert_eq!(count(&admin, "/releases").await, 1);
+}
+
+#[tokio::test]
+async fn a_token_with_a_line_break_or_that_is_no_text_is_refused() {
+    let dir = directory();
+    for token in ["abc\n", "a\u{7f}b"] {
+        let options = ["import", "plan.json", "--url", "http://127.0.0.1:1"]
+            .into_iter()
+            .fold(Options::default(), Options::arg)
+            .env("SLIPWAY_TOKEN", token);
+        let (status, _, errors) = process::run(dir.path(), &options).await.unwrap();
+        assert_eq!(status.code(), Some(2), "{errors}");
+        assert!(
+            errors.contains("SLIPWAY_TOKEN must not contain"),
+            "{errors}"
+        );
+    }
+}
+
+/// Starts a command with its outputs in pipes.
+fn spawn(server: &Process, dir: &Path, arguments: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_slipway-under-test"))
+        .args(arguments)
+        .current_dir(dir)
+        .env_clear()
+        .env("SLIPWAY_URL", &server.http)
+        .env("SLIPWAY_USERNAME", "admin")
+        .env("SLIPWAY_PASSWORD", ADMIN_PASSWORD)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn watch_ends_when_its_reader_leaves_though_nothing_happens() {
+    let server = Process::start().await.unwrap();
+    let mut child = spawn(&server, Path::new("."), &["watch", "--after", "0"]);
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let first = lines.next_line().await.unwrap().unwrap();
+    assert!(first.starts_with("#1 20"), "{first}");
+    drop(lines);
+    let ended = tokio::time::timeout(PATIENCE, child.wait()).await;
+    assert!(ended.unwrap().unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_ends_watch_while_nobody_reads_its_output() {
+    /// What a pipe holds, less what a line may be too long for.
+    const FULL: u64 = 60 * 1024;
+    let server = Process::start().await.unwrap();
+    let admin = server.admin().await.unwrap();
+    let ada = json!({"username": "ada", "email": "ada@example.com", "password": "engine no. 1"});
+    let _ = admin
+        .post("/auth/register", &ada)
+        .await
+        .unwrap()
+        .expect(201);
+    let task = json!({"title": "T".repeat(150), "assignee": "ada"});
+    let plan = json!({"name": "R", "tasks": vec![task; 300]});
+    let _ = admin.post("/releases", &plan).await.unwrap().expect(201);
+    let mut child = spawn(&server, Path::new("."), &["watch", "--after", "0"]);
+    let output = child.stdout.take().unwrap();
+    let full = until(async || {
+        let held = rustix::io::ioctl_fionread(&output)?;
+        ensure!(held > FULL, "{held} bytes wait in the pipe");
+        Ok(())
+    });
+    full.await.unwrap();
+    let pid = child.id().unwrap().to_string();
+    let sent = Command::new("kill").args(["-INT", &pid]).status().await;
+    assert!(sent.unwrap().success());
+    let ended = tokio::time::timeout(PATIENCE, child.wait()).await;
+    assert!(ended.unwrap().unwrap().success());
+}
