@@ -454,7 +454,7 @@ mod tests {
     fn the_owner_of_a_task_is_told_of_comments_once_and_not_of_their_own() {
         let (bob, eve) = (Uuid::from_u128(0xb0b), Uuid::from_u128(0xe5e));
         let owner = is_told(ADA, "task.commented", "owner");
-        assert_eq!(told(&comment(bob, ADA, &[])), [owner.clone()]);
+        assert_eq!(told(&comment(bob, ADA, &[])), std::slice::from_ref(&owner));
         assert_eq!(
             told(&comment(bob, ADA, &[eve])),
             [is_told(eve, "comment.posted", "mention"), owner.clone()]

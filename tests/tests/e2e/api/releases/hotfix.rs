@@ -97,16 +97,14 @@ async fn what_cannot_be_a_hotfix_or_has_to_be_one_is_refused() -> anyhow::Result
     );
     team.admin.post(&path, &said(false)).await?.expect(201);
     let done = completed_release(&team, "b", 1).await?;
-    let path = format!("/releases/{done}");
-    let refused = team.admin.post(&format!("{path}/tasks"), &said(false));
-    refused.await?.refused(409, "INVALID_HOTFIX");
-    let release = team.admin.get(&path).await?.expect(200);
+    let release = format!("/releases/{done}");
+    let path = format!("{release}/tasks");
+    let refused = team.admin.post(&path, &said(false)).await?;
+    refused.refused(409, "INVALID_HOTFIX");
+    let release = team.admin.get(&release).await?.expect(200);
     assert_eq!(release["isCompleted"], true, "nothing was reopened");
     let words = json!({"title": "t", "assignee": "dev-0", "hotfix": "yes"});
-    invalid(
-        team.admin.post(&format!("{path}/tasks"), &words).await?,
-        "hotfix",
-    );
+    invalid(team.admin.post(&path, &words).await?, "hotfix");
     Ok(())
 }
 
