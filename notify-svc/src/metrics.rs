@@ -14,11 +14,8 @@ const OWN_TYPE: &str = "own";
 
 /// What a type of notification is called in metrics.
 pub(crate) fn type_label(kind: &str) -> &'static str {
-    let mut known = audience::KINDS.iter().chain(&[SystemErrorEvent::TYPE]);
-    known
-        .find(|known| **known == kind)
-        .copied()
-        .unwrap_or(OWN_TYPE)
+    let mut known = audience::kinds().chain([SystemErrorEvent::TYPE]);
+    known.find(|known| *known == kind).unwrap_or(OWN_TYPE)
 }
 
 /// Entries appended to the activity log.

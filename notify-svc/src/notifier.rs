@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::{
     metrics as m,
     notification::{
-        Draft, Notification, Occasion,
+        Draft, Notification, Occasion, audience,
         gathering::{Rule, Tallies},
     },
     preferences::Decision,
@@ -85,10 +85,10 @@ impl Notifier {
     /// # Errors
     /// If the database is away: try again with all.
     pub async fn enqueue(&self, prepared: Vec<Prepared>) -> Result<usize, StoreError> {
-        if prepared.is_empty() {
+        let wanted = self.as_wanted(prepared).await?;
+        if wanted.is_empty() {
             return Ok(0);
         }
-        let wanted = self.as_wanted(prepared).await?;
         let placed = self.placed(wanted).await?;
         let made = self.store.enqueue(placed).await?;
         self.bell.ring();
@@ -121,7 +121,8 @@ impl Notifier {
         Err(StoreError(format!("others were faster {TRIES} times")))
     }
 
-    /// The same, each as its recipient wants it: one question for all of them.
+    /// The same, each as its recipient wants it, without those that another one says: one
+    /// question for all of them.
     async fn as_wanted(&self, prepared: Vec<Prepared>) -> Result<Vec<Prepared>, StoreError> {
         let users = prepared.iter().filter_map(|one| one.notification.to.user());
         let mut users: Vec<_> = users.collect();
@@ -131,9 +132,18 @@ impl Notifier {
             true => HashMap::new(),
             false => self.preferences.of_all(&users).await?,
         };
+        let chosen = |notification: &Notification| chosen.get(&notification.to.user()?);
+        // What another notification says is told by that one, unless it is not wanted.
+        let is_said = |notification: &Notification| {
+            let said_by = audience::said_by(notification);
+            let is_muted = |kind: &str| {
+                let preferences = chosen(notification);
+                preferences.is_some_and(|preferences| preferences.muted.contains(kind))
+            };
+            said_by.is_some_and(|kind| !is_muted(kind))
+        };
         let as_wanted = |notification: Notification| {
-            let user = notification.to.user();
-            let Some(preferences) = user.and_then(|user| chosen.get(&user)) else {
+            let Some(preferences) = chosen(&notification) else {
                 return notification;
             };
             let decision = preferences.decide(&notification.kind, notification.created_at);
@@ -148,6 +158,8 @@ impl Notifier {
             notification: as_wanted(one.notification),
             ..one
         };
+        let mut prepared = prepared;
+        prepared.retain(|one| !is_said(&one.notification));
         Ok(prepared.into_iter().map(as_wanted).collect())
     }
 }

@@ -75,7 +75,8 @@ pub(crate) struct Notification {
     id: Id,
     /// The event it tells of.
     event_id: Id,
-    /// That event's type, such as `task.assigned`.
+    /// Its type: that event's, such as `task.assigned`, or `task.commented` where the owner of
+    /// a task is told of a comment on it.
     r#type: String,
     /// `EMAIL`.
     channel: String,

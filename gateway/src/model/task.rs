@@ -72,7 +72,7 @@ pub(crate) struct Task {
     /// Unique within the release; gaps are fine.
     order_index: i64,
     status: TaskStatus,
-    /// Whether it was added to a completed release.
+    /// Whether it was added to a release that had been completed, as something urgent.
     hotfix: bool,
     created_at: Timestamp,
     /// `null` before it is started.
@@ -124,6 +124,10 @@ pub(crate) struct NewTask {
     #[schema(minimum = 0)]
     order_index: Option<i64>,
     due_at: Option<Timestamp>,
+    /// Whether it is a hotfix, of which its owner is told at once, also in quiet hours: `true`
+    /// only once the release was completed, `false` only while it is open. Left out: `true`
+    /// once the release was completed.
+    hotfix: Option<bool>,
 }
 
 impl NewTask {
@@ -145,6 +149,7 @@ impl NewTask {
             assignee: Some(assignee),
             order_index: self.order_index,
             due_at: self.due_at.map(proto::to_proto),
+            hotfix: self.hotfix,
         })
     }
 }

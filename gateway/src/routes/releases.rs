@@ -49,7 +49,10 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
         ),
         WithBody,
         ForAdmins,
-        (status = 409, description = "`IDEMPOTENCY_KEY_REUSED`"),
+        (
+            status = 409,
+            description = "`RELEASE_FULL`, `INVALID_HOTFIX`, `IDEMPOTENCY_KEY_REUSED`",
+        ),
         Anywhere,
     ),
     security(("bearer" = [])),
@@ -139,8 +142,9 @@ async fn get(
 
 /// Adds a task.
 ///
-/// Without `orderIndex` it comes after the last one. On a completed release this is the
-/// hotfix: the release reopens.
+/// Without `orderIndex` it comes after the last one. On a completed release this is a
+/// hotfix: the release reopens. Until it is completed again every task that is added is a
+/// hotfix, unless `hotfix` is `false`.
 #[utoipa::path(
     post,
     path = "/releases/{id}/tasks",
@@ -164,7 +168,7 @@ async fn get(
         (
             status = 409,
             description = "`ORDER_INDEX_TAKEN`, `ORDER_INDEX_PASSED`, `RELEASE_FULL`, \
-                `IDEMPOTENCY_KEY_REUSED`",
+                `INVALID_HOTFIX`, `IDEMPOTENCY_KEY_REUSED`",
         ),
         Anywhere,
     ),

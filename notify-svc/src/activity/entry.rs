@@ -169,6 +169,8 @@ mod tests {
             task_id: Uuid::now_v7(),
             task_title: "Build images".into(),
             order_index: 1,
+            position: None,
+            can_start: None,
             due_at: None,
             plan_tasks: None,
         };

@@ -6,9 +6,9 @@ use slipway_mesh::{
 };
 use slipway_proto::events::{
     CommentPostedEvent, CommentRepliedEvent, HotfixTaskAddedEvent, Payload, ReleaseCompletedEvent,
-    ReleaseCreatedEvent, ReleaseReopenedEvent, Role, StaleTaskDetectedEvent, TaskAssignedEvent,
-    TaskCompletedEvent, TaskCreatedEvent, TaskReminderDueEvent, TaskStartedEvent,
-    UserRegisteredEvent,
+    ReleaseCreatedEvent, ReleaseReadyEvent, ReleaseReopenedEvent, Role, StaleTaskDetectedEvent,
+    TaskAssignedEvent, TaskCompletedEvent, TaskCreatedEvent, TaskReadyEvent, TaskReminderDueEvent,
+    TaskStartedEvent, UserRegisteredEvent,
 };
 use uuid::Uuid;
 
@@ -60,10 +60,12 @@ pub(super) fn tell(event: &Event, who: &Who<'_>) -> Result<Told, serde_json::Err
     let tell = match event.event_type.as_str() {
         UserRegisteredEvent::TYPE => tell_as::<UserRegisteredEvent>,
         ReleaseCreatedEvent::TYPE => tell_as::<ReleaseCreatedEvent>,
+        ReleaseReadyEvent::TYPE => tell_as::<ReleaseReadyEvent>,
         ReleaseCompletedEvent::TYPE => tell_as::<ReleaseCompletedEvent>,
         ReleaseReopenedEvent::TYPE => tell_as::<ReleaseReopenedEvent>,
         TaskCreatedEvent::TYPE => tell_as::<TaskCreatedEvent>,
         TaskAssignedEvent::TYPE => tell_as::<TaskAssignedEvent>,
+        TaskReadyEvent::TYPE => tell_as::<TaskReadyEvent>,
         TaskStartedEvent::TYPE => tell_as::<TaskStartedEvent>,
         TaskCompletedEvent::TYPE => tell_as::<TaskCompletedEvent>,
         HotfixTaskAddedEvent::TYPE => tell_as::<HotfixTaskAddedEvent>,
@@ -124,6 +126,19 @@ impl Tale for ReleaseCreatedEvent {
     }
 }
 
+impl Tale for ReleaseReadyEvent {
+    fn tell(&self, _: &Who<'_>) -> Told {
+        let name = &self.release_name;
+        Told {
+            summary: match self.total_tasks {
+                1 => format!("The only task of {name} is completed"),
+                count => format!("All {count} tasks of {name} are completed"),
+            },
+            concerns: vec![self.created_by.id],
+        }
+    }
+}
+
 impl Tale for ReleaseCompletedEvent {
     fn tell(&self, who: &Who<'_>) -> Told {
         let tasks = tasks(self.total_tasks);
@@ -165,6 +180,19 @@ impl Tale for TaskAssignedEvent {
                 who.name, self.task_title, self.release_name, self.developer_name
             ),
             concerns: vec![self.developer_id],
+        }
+    }
+}
+
+impl Tale for TaskReadyEvent {
+    fn tell(&self, _: &Who<'_>) -> Told {
+        let task = &self.task;
+        Told {
+            summary: format!(
+                "It is the turn of {}: “{}” in {} can start",
+                task.assignee.username, task.title, task.release_name
+            ),
+            concerns: vec![task.assignee.id],
         }
     }
 }
@@ -263,7 +291,10 @@ impl Tale for CommentRepliedEvent {
                 "{} replied to {to} on “{}” in {}",
                 who.name, task.title, task.release_name
             ),
-            concerns: [parent.id].into_iter().chain(mentioned).collect(),
+            concerns: [parent.id, task.assignee.id]
+                .into_iter()
+                .chain(mentioned)
+                .collect(),
         }
     }
 }

@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use slipway_proto::events::{
-    CommentPostedEvent, CommentRepliedEvent, Payload as _, SystemErrorEvent, TaskAssignedEvent,
+    Payload as _, ReleaseReadyEvent, SystemErrorEvent, TaskAssignedEvent, TaskReadyEvent,
 };
 use uuid::Builder;
 
-use super::{Notification, NotificationId, Subject, gathering::plan_tasks};
+use super::{Notification, NotificationId, Subject, audience, gathering::plan_tasks};
 
 /// Notifications that one mail tells of at most; what is beyond goes in another.
 pub const LARGEST: usize = 2_000;
@@ -85,6 +85,14 @@ fn heading(notifications: &[Notification]) -> String {
             let release = text("/releaseName").unwrap_or_default();
             format!("{count} more tasks for you ({release})")
         }
+        "turn" => {
+            let release = text("/task/releaseName").unwrap_or_default();
+            format!("{count} more tasks that are your turn ({release})")
+        }
+        "ready" => {
+            let release = text("/releaseName").unwrap_or_default();
+            format!("{count} more times all tasks were completed ({release})")
+        }
         "discussion" => {
             let (what, task) = (
                 comments(notifications),
@@ -107,13 +115,12 @@ fn heading(notifications: &[Notification]) -> String {
 
 /// What comments that somebody is told of are called.
 fn comments(notifications: &[Notification]) -> &'static str {
-    let all = |why| notifications.iter().all(|n| n.data["because"] == why);
-    if all("mention") {
-        "mentions"
-    } else if all("reply") {
-        "replies"
-    } else {
-        "replies and mentions"
+    let of = |why| notifications.iter().any(|n| n.data["because"] == why);
+    match (of("mention"), of("reply"), of("owner")) {
+        (true, false, false) => "mentions",
+        (false, true, false) => "replies",
+        (true, true, false) => "replies and mentions",
+        _ => "comments",
     }
 }
 
@@ -134,20 +141,26 @@ fn item(notification: &Notification) -> Value {
     };
     let kind = notification.kind.as_str();
     let path = match kind {
-        CommentPostedEvent::TYPE | CommentRepliedEvent::TYPE => {
-            format!("/tasks/{}/comments", text("/task/id"))
-        }
+        _ if audience::is_of_comment(kind) => format!("/tasks/{}/comments", text("/task/id")),
+        TaskReadyEvent::TYPE => format!("/tasks/{}", text("/task/id")),
+        ReleaseReadyEvent::TYPE => format!("/releases/{}", text("/releaseId")),
         SystemErrorEvent::TYPE => "/admin/incidents".to_owned(),
         _ if kind.starts_with("task.") => format!("/tasks/{}", text("/taskId")),
         _ => format!("/notifications/{}", notification.id),
     };
-    let line = match kind {
-        TaskAssignedEvent::TYPE => {
-            format!("number {}: {}", data["orderIndex"], text("/taskTitle"))
+    let line = match (kind, data["position"].as_u64()) {
+        (TaskAssignedEvent::TYPE, Some(position)) => {
+            format!("number {position}: {}", text("/taskTitle"))
         }
+        (TaskAssignedEvent::TYPE, None) => text("/taskTitle").to_owned(),
         _ => notification.subject.as_str().to_owned(),
     };
-    json!({ "text": Subject::new(&line), "path": path, "dueAt": text("/dueAt") })
+    json!({
+        "text": Subject::new(&line),
+        "path": path,
+        "canStart": data["canStart"] == true,
+        "dueAt": text("/dueAt"),
+    })
 }
 
 #[cfg(test)]
@@ -187,7 +200,8 @@ mod tests {
     fn task(n: u64, group: &str, of: u64) -> Notification {
         let data = json!({
             "releaseName": "Spring", "taskId": n.to_string(), "taskTitle": format!("task {n}"),
-            "orderIndex": n, "dueAt": "2026-01-05T16:00:00Z", "planTasks": of,
+            "orderIndex": 10 * n, "position": n, "canStart": n == 1,
+            "dueAt": "2026-01-05T16:00:00Z", "planTasks": of,
         });
         notification(n, "task.assigned", group, data)
     }
@@ -204,6 +218,8 @@ mod tests {
         );
         mixed[0].data["because"] = "reply".into();
         assert_eq!(named(&mixed), "2 more replies on “Build the images”");
+        mixed[1].data["because"] = "owner".into();
+        assert_eq!(named(&mixed), "2 more comments on “Build the images”");
         let tasks = |group| [task(1, group, 2), task(2, group, 2)];
         assert_eq!(named(&tasks("plan:1")), "2 tasks for you (Spring)");
         assert_eq!(named(&tasks("release:1")), "2 more tasks for you (Spring)");
@@ -254,7 +270,7 @@ mod tests {
 
     #[test]
     fn a_plan_is_listed_with_places_and_due_dates() {
-        let tasks = [task(10, "plan:1", 2), task(20, "plan:1", 2)];
+        let tasks = [task(1, "plan:1", 2), task(2, "plan:1", 2)];
         let templates = Templates::built_in("https://x.example");
         let body = templates.body(TEMPLATE, &data(&tasks), "ada").unwrap();
         insta::assert_snapshot!(body.text);

@@ -6,6 +6,7 @@
 //! | made in quiet hours, to be sent when they end | then, with the others of these quiet hours |
 //! | one of several tasks that came with a release | with its siblings, once all of them are queued |
 //! | the first assignment in a release within the window | at once |
+//! | the first in a release within the window that says whose turn it is | at once |
 //! | caused by somebody who has caused [`SENDER_MAILS`] mails to this recipient within [`SENDER_WINDOW`] | with everything else they cause, at most one mail a window |
 //! | about a thing about which [`AT_ONCE`] mails went to this recipient within the window | with the others about it, when the window of the last of them ends |
 //! | any other | at once |
@@ -23,12 +24,12 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use slipway_proto::events::{
-    CommentPostedEvent, CommentRepliedEvent, HotfixTaskAddedEvent, Payload as _, SystemErrorEvent,
-    TaskAssignedEvent,
+    HotfixTaskAddedEvent, Payload as _, ReleaseReadyEvent, SystemErrorEvent, TaskAssignedEvent,
+    TaskReadyEvent,
 };
 use uuid::Uuid;
 
-use super::{Draft, Notification, State, To};
+use super::{Draft, Notification, State, To, audience};
 
 /// Mails about one thing that go to one recipient at once within a window.
 pub const AT_ONCE: usize = 3;
@@ -65,8 +66,8 @@ pub struct Occasion {
 enum Rank {
     /// Never gathered.
     Urgent,
-    /// An assignment: the first one in its release is not gathered.
-    Assignment,
+    /// Somebody waits for its recipient: the first one about its thing is not gathered.
+    First,
     /// One of several tasks that came with their release.
     Plan {
         /// The mail that tells of all of them.
@@ -90,8 +91,13 @@ impl Occasion {
                 let group = format!("plan:{}", release());
                 (format!("release:{}", release()), Rank::Plan { group })
             }
-            TaskAssignedEvent::TYPE => (format!("release:{}", release()), Rank::Assignment),
-            CommentPostedEvent::TYPE | CommentRepliedEvent::TYPE => (
+            TaskAssignedEvent::TYPE => (format!("release:{}", release()), Rank::First),
+            TaskReadyEvent::TYPE => {
+                let release = text(data, "/task/releaseId");
+                (format!("turn:{release}"), Rank::First)
+            }
+            ReleaseReadyEvent::TYPE => (format!("ready:{}", release()), Rank::Other),
+            _ if audience::is_of_comment(kind) => (
                 format!("discussion:{}", text(data, "/task/id")),
                 Rank::Other,
             ),
@@ -320,9 +326,9 @@ impl Rule {
         let is_first = thing.counting(self.window, now).is_empty();
         match occasion.rank {
             _ if thing.has(occasion.mail) => return None,
-            Rank::Assignment if is_first => return None,
+            Rank::First if is_first => return None,
             Rank::Plan { .. } | Rank::Urgent => return None,
-            Rank::Assignment | Rank::Other => {}
+            Rank::First | Rank::Other => {}
         }
         if let Some(key) = sender {
             let tally = tallies.get(key);

@@ -176,7 +176,8 @@ pub struct Notification {
     pub id: NotificationId,
     /// The event it tells of. One event tells each recipient once by each way.
     pub event_id: Uuid,
-    /// That event's type, for example `task.assigned`: it chooses the template.
+    /// Its type, for example `task.assigned`: it chooses the template. It is that of the
+    /// event unless [`audience`] says otherwise.
     pub kind: String,
     /// By what way.
     pub channel: Channel,

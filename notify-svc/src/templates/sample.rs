@@ -10,14 +10,24 @@ pub fn of(kind: &str) -> Option<Map<String, Value>> {
     let task = |more| joined(about_a_task(), more);
     let comment = |more| joined(about_a_comment(), more);
     let sample = match kind {
-        "task.assigned" => task(json!({"orderIndex": 3})),
-        "task.hotfix_added" => task(json!({})),
+        "task.assigned" => task(json!({
+            "orderIndex": 30, "position": 3, "canStart": false, "dueAt": "2026-01-05T16:00:00Z",
+        })),
+        "task.hotfix_added" => task(json!({
+            "position": 38, "canStart": true, "dueAt": "2026-01-05T16:00:00Z",
+        })),
+        "task.ready" => joined(
+            json!({"task": whole_task(), "position": 3, "dueAt": "2026-01-05T16:00:00Z"}),
+            json!({"actor": "grace"}),
+        ),
+        "release.ready" => joined(about_a_release(), json!({"actor": "ada"})),
         "task.stale_detected" => {
             task(json!({"startedAt": "2026-01-02T03:04:05.678Z", "hours": 49}))
         }
         "task.reminder_due" => task(json!({
             "dueAt": "2026-01-05T16:00:00Z", "remindAt": "2026-01-05T09:30:00Z",
         })),
+        "task.commented" => comment(json!({"because": "owner"})),
         "comment.posted" => comment(json!({"because": "mention"})),
         "comment.replied" => comment(json!({
             "because": "reply",
@@ -38,6 +48,31 @@ fn about_a_task() -> Value {
         "taskId": "01890a5d-ac96-774b-bcce-b302099a8059",
         "taskTitle": "Build the images for every architecture",
         "actor": "grace",
+    })
+}
+
+fn whole_task() -> Value {
+    json!({
+        "id": "01890a5d-ac96-774b-bcce-b302099a8059",
+        "releaseId": "01890a5d-ac96-774b-bcce-b302099a8058",
+        "releaseName": "Kubernetes 1.31",
+        "title": "Build the images for every architecture",
+        "description": "",
+        "assignee": {"id": "01890a5d-ac96-774b-bcce-b302099a8057", "username": "ada"},
+        "orderIndex": 30,
+        "status": "TODO",
+        "hotfix": false,
+        "createdAt": "2026-01-02T03:04:05.678Z",
+    })
+}
+
+fn about_a_release() -> Value {
+    json!({
+        "releaseId": "01890a5d-ac96-774b-bcce-b302099a8058",
+        "releaseName": "Kubernetes 1.31",
+        "version": "1.31.0",
+        "createdBy": {"id": "01890a5d-ac96-774b-bcce-b302099a8060", "username": "grace"},
+        "totalTasks": 37,
     })
 }
 
@@ -83,5 +118,5 @@ fn joined(common: Value, more: Value) -> Map<String, Value> {
 /// Whether events of Slipway's own may lack this variable.
 #[must_use]
 pub(super) fn optional(variable: &str) -> bool {
-    matches!(variable, "actor" | "dueAt")
+    matches!(variable, "actor" | "dueAt" | "position" | "canStart")
 }

@@ -210,6 +210,8 @@ pub(crate) fn assigned(release_id: Uuid, n: i64, developer_id: Uuid, actor: &Act
         task_id: Uuid::now_v7(),
         task_title: format!("Task {n}"),
         order_index: n,
+        position: None,
+        can_start: None,
         due_at: None,
         plan_tasks: None,
     };

@@ -127,6 +127,8 @@ impl Scene {
             task_id: Uuid::now_v7(),
             task_title: "Build the images".into(),
             order_index: 1,
+            position: None,
+            can_start: None,
             due_at: None,
             plan_tasks: None,
         };

@@ -65,7 +65,9 @@ fn plan(office: &Office, user: Uuid, tasks: u32) -> Vec<Event> {
         release_name: "Spring".into(),
         task_id: Uuid::now_v7(),
         task_title: format!("task {n}"),
-        order_index: n.into(),
+        order_index: (10 * n).into(),
+        position: Some(n),
+        can_start: Some(n == 1),
         due_at: None,
         plan_tasks: Some(tasks),
     };
@@ -187,6 +189,7 @@ async fn the_tasks_of_a_plan_are_one_mail_that_waits_for_all_of_them() {
     let mail = &office.server.taken()[0];
     assert_eq!(mail.header("Subject"), Some("5 tasks for you (Spring)"));
     assert!(mail.text.contains("number 5: task 5"), "{}", mail.text);
+    assert_eq!(mail.text.matches("can start now").count(), 1, "the first");
 
     let bob = office.hire(&replica, "bob@example.com").await;
     office.publish(&plan(&office, bob, 1)).await;

@@ -118,6 +118,8 @@ impl Office {
             task_id: Uuid::now_v7(),
             task_title: "Build images".into(),
             order_index: 1,
+            position: None,
+            can_start: None,
             due_at: None,
             plan_tasks: None,
         };

@@ -17,11 +17,13 @@ pub use comment::{CommentPostedEvent, CommentRepliedEvent, CommentedTask};
 pub use notification::{
     NotificationFailedEvent, NotificationRequestedEvent, NotificationSentEvent,
 };
-pub use release::{ReleaseCompletedEvent, ReleaseCreatedEvent, ReleaseReopenedEvent};
+pub use release::{
+    ReleaseCompletedEvent, ReleaseCreatedEvent, ReleaseReadyEvent, ReleaseReopenedEvent,
+};
 pub use system::SystemErrorEvent;
 pub use task::{
     HotfixTaskAddedEvent, StaleTaskDetectedEvent, TaskAssignedEvent, TaskCompletedEvent,
-    TaskCreatedEvent, TaskData, TaskReminderDueEvent, TaskStartedEvent, TaskState,
+    TaskCreatedEvent, TaskData, TaskReadyEvent, TaskReminderDueEvent, TaskStartedEvent, TaskState,
 };
 pub use user::{Role, UserRegisteredEvent};
 
@@ -125,10 +127,12 @@ const fn kind<P: Payload>() -> Kind {
 pub const CATALOGUE: &[Kind] = &[
     kind::<UserRegisteredEvent>(),
     kind::<ReleaseCreatedEvent>(),
+    kind::<ReleaseReadyEvent>(),
     kind::<ReleaseCompletedEvent>(),
     kind::<ReleaseReopenedEvent>(),
     kind::<TaskCreatedEvent>(),
     kind::<TaskAssignedEvent>(),
+    kind::<TaskReadyEvent>(),
     kind::<TaskStartedEvent>(),
     kind::<TaskCompletedEvent>(),
     kind::<HotfixTaskAddedEvent>(),

@@ -24,6 +24,23 @@ pub struct ReleaseCreatedEvent {
 }
 payload!(ReleaseCreatedEvent, "release.created", RELEASES);
 
+/// `release.ready`: the last task of a release was completed. An admin can declare it done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReleaseReadyEvent {
+    /// Id of the release.
+    pub release_id: Uuid,
+    /// Its name.
+    pub release_name: String,
+    /// Its version; may be empty.
+    pub version: String,
+    /// The admin who planned it.
+    pub created_by: UserRef,
+    /// How many tasks it has.
+    pub total_tasks: u32,
+}
+payload!(ReleaseReadyEvent, "release.ready", RELEASES);
+
 /// `release.completed`: an admin declared a release done, all its tasks being completed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

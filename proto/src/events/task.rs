@@ -39,7 +39,7 @@ pub struct TaskData {
     pub order_index: i64,
     /// Where it stands.
     pub status: TaskState,
-    /// Whether it was added to a completed release.
+    /// Whether it was added to a release that had been completed, as something urgent.
     pub hotfix: bool,
     /// When it was added.
     pub created_at: Timestamp,
@@ -79,8 +79,15 @@ pub struct TaskAssignedEvent {
     pub task_id: Uuid,
     /// Title of the task.
     pub task_title: String,
-    /// Its place in the release's order.
+    /// Its order index: a number to sort by, with gaps.
     pub order_index: i64,
+    /// Which task of the release it is, counted from 1. Absent in events of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<u32>,
+    /// Whether it can start: every task in front of it is completed. Absent in events of
+    /// older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub can_start: Option<bool>,
     /// When it is due, if that was said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due_at: Option<Timestamp>,
@@ -114,7 +121,7 @@ pub struct TaskCompletedEvent {
 }
 payload!(TaskCompletedEvent, "task.completed", RELEASES);
 
-/// `task.hotfix_added`: an urgent task was added to a completed release.
+/// `task.hotfix_added`: an urgent task was added to a release that had been completed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HotfixTaskAddedEvent {
@@ -130,8 +137,38 @@ pub struct HotfixTaskAddedEvent {
     pub task_id: Uuid,
     /// Title of the task.
     pub task_title: String,
+    /// Which task of the release it is, counted from 1. Absent in events of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<u32>,
+    /// Whether it can start: every task in front of it is completed. Absent in events of
+    /// older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub can_start: Option<bool>,
+    /// When it is due, if that was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_at: Option<Timestamp>,
 }
 payload!(HotfixTaskAddedEvent, "task.hotfix_added", RELEASES);
+
+/// `task.ready`: a task has become the one to be done next and can start. Every task in
+/// front of it is completed, or it is the first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskReadyEvent {
+    /// The task.
+    pub task: TaskData,
+    /// Which task of the release it is, counted from 1.
+    pub position: u32,
+    /// When it is due, if that was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_at: Option<Timestamp>,
+    /// If the task was added by the same command: the type of the event that says so to its
+    /// owner, and that it can start: `task.assigned` or `task.hotfix_added`. Whoever tells
+    /// the owner of that event need not tell them of this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub announced_by: Option<String>,
+}
+payload!(TaskReadyEvent, "task.ready", RELEASES);
 
 /// `task.stale_detected`: a task has been in process for longer than it should.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

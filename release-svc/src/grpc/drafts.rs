@@ -96,6 +96,7 @@ fn task_draft(
         assignee: assignee?.to_ref(),
         order_index: order_index?,
         due_at: due_at?,
+        hotfix: task.hotfix,
     })
 }
 

@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 use slipway_mesh::bus::{Actor, Event, event::Origin};
-use slipway_proto::events as payload;
+use slipway_proto::events::{self as payload, Payload as _};
 use uuid::Uuid;
 
-use super::{Decision, Release, ReleaseEvent, ReleaseState, Task, TaskState};
+use super::{Decision, Release, ReleaseEvent, ReleaseState, Task, TaskId, TaskState};
 use crate::{SERVICE, identity::UserRef};
 
 /// The events of a decision, in order.
@@ -27,6 +27,7 @@ pub fn of(decision: &Decision, actor: &Actor, now: Timestamp) -> Vec<Event> {
             Some(match *happened {
                 ReleaseEvent::Created => event(release.id.0).wrap(&created(release)),
                 ReleaseEvent::Reopened => event(release.id.0).wrap(&reopened(release)),
+                ReleaseEvent::Ready => event(release.id.0).wrap(&ready(release)),
                 ReleaseEvent::Completed => event(release.id.0).wrap(&completed(release, now)),
                 ReleaseEvent::TaskCreated(id) => {
                     let task = task_data(release, task(id)?);
@@ -38,6 +39,10 @@ pub fn of(decision: &Decision, actor: &Actor, now: Timestamp) -> Vec<Event> {
                     event(id.0).wrap(&assigned(release, task, plan_tasks))
                 }
                 ReleaseEvent::HotfixAdded(id) => event(id.0).wrap(&hotfix(release, task(id)?)),
+                ReleaseEvent::TaskReady(id) => {
+                    let by = announced_by(&decision.events, id);
+                    event(id.0).wrap(&task_ready(release, task(id)?, by))
+                }
                 ReleaseEvent::TaskStarted(id) => {
                     let task = task_data(release, task(id)?);
                     event(id.0).wrap(&payload::TaskStartedEvent { task })
@@ -104,6 +109,16 @@ fn reopened(release: &Release) -> payload::ReleaseReopenedEvent {
     }
 }
 
+fn ready(release: &Release) -> payload::ReleaseReadyEvent {
+    payload::ReleaseReadyEvent {
+        release_id: release.id.0,
+        release_name: release.name.to_string(),
+        version: release.version.to_string(),
+        created_by: user(&release.created_by),
+        total_tasks: count(release.tasks.len()),
+    }
+}
+
 fn completed(release: &Release, now: Timestamp) -> payload::ReleaseCompletedEvent {
     payload::ReleaseCompletedEvent {
         release_id: release.id.0,
@@ -123,6 +138,25 @@ fn tasks_of(release: &Release, owner: &UserRef) -> u32 {
     count(own.count())
 }
 
+/// Which task of the release this is, counted from 1.
+fn position(release: &Release, task: &Task) -> u32 {
+    let before = |other: &&Task| other.order_index <= task.order_index;
+    count(release.tasks.iter().filter(before).count())
+}
+
+fn can_start(release: &Release, task: &Task) -> bool {
+    release.turn() == Some(ReleaseEvent::TaskReady(task.id))
+}
+
+/// The type of the event by which the owner of a task that was just added is told of it.
+fn announced_by(events: &[ReleaseEvent], id: TaskId) -> Option<&'static str> {
+    events.iter().find_map(|event| match event {
+        ReleaseEvent::TaskAssigned(task) if *task == id => Some(payload::TaskAssignedEvent::TYPE),
+        ReleaseEvent::HotfixAdded(task) if *task == id => Some(payload::HotfixTaskAddedEvent::TYPE),
+        _ => None,
+    })
+}
+
 fn assigned(release: &Release, task: &Task, plan_tasks: Option<u32>) -> payload::TaskAssignedEvent {
     payload::TaskAssignedEvent {
         developer_id: task.assignee.id.0,
@@ -132,6 +166,8 @@ fn assigned(release: &Release, task: &Task, plan_tasks: Option<u32>) -> payload:
         task_id: task.id.0,
         task_title: task.title.to_string(),
         order_index: task.order_index.get(),
+        position: Some(position(release, task)),
+        can_start: Some(can_start(release, task)),
         due_at: task.due_at,
         plan_tasks,
     }
@@ -145,6 +181,22 @@ fn hotfix(release: &Release, task: &Task) -> payload::HotfixTaskAddedEvent {
         release_name: release.name.to_string(),
         task_id: task.id.0,
         task_title: task.title.to_string(),
+        position: Some(position(release, task)),
+        can_start: Some(can_start(release, task)),
+        due_at: task.due_at,
+    }
+}
+
+fn task_ready(
+    release: &Release,
+    task: &Task,
+    announced_by: Option<&'static str>,
+) -> payload::TaskReadyEvent {
+    payload::TaskReadyEvent {
+        task: task_data(release, task),
+        position: position(release, task),
+        due_at: task.due_at,
+        announced_by: announced_by.map(str::to_owned),
     }
 }
 

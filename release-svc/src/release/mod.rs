@@ -98,7 +98,7 @@ pub struct Task {
     pub order_index: OrderIndex,
     /// Where it stands.
     pub state: TaskState,
-    /// Whether it was added to a completed release.
+    /// Whether it was added to a release that had been completed, as something urgent.
     pub hotfix: bool,
     /// When it was added.
     pub created_at: Timestamp,
@@ -152,18 +152,35 @@ pub enum ReleaseEvent {
     Created,
     /// A hotfix reopened it.
     Reopened,
+    /// All its tasks are completed.
+    Ready,
     /// It was declared done.
     Completed,
     /// A task was added.
     TaskCreated(TaskId),
     /// A task got its owner.
     TaskAssigned(TaskId),
-    /// A task was added to a completed release.
+    /// An urgent task was added to a release that had been completed.
     HotfixAdded(TaskId),
+    /// A task became the one to be done next.
+    TaskReady(TaskId),
     /// Work on a task began.
     TaskStarted(TaskId),
     /// A task was finished.
     TaskCompleted(TaskId),
+}
+
+impl Decision {
+    /// `before` becomes `release`, because of which `events` happened. If it waits for
+    /// something else now, that is told as well.
+    fn new(before: Option<&Release>, release: Release, events: Vec<ReleaseEvent>) -> Self {
+        let mut events = events;
+        let turn = release.turn();
+        if turn != before.and_then(Release::turn) {
+            events.extend(turn);
+        }
+        Self { release, events }
+    }
 }
 
 impl Release {

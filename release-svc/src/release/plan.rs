@@ -34,6 +34,8 @@ pub struct TaskDraft {
     pub order_index: Option<OrderIndex>,
     /// When it is due.
     pub due_at: Option<Timestamp>,
+    /// Whether it is a hotfix, if that was said.
+    pub hotfix: Option<bool>,
 }
 
 impl Release {
@@ -60,50 +62,57 @@ impl Release {
         };
         let mut events = vec![ReleaseEvent::Created];
         for task in draft.tasks {
-            let id = release.insert(task, false, now)?;
+            let id = release.insert(task, now)?;
             events.extend([
                 ReleaseEvent::TaskCreated(id),
                 ReleaseEvent::TaskAssigned(id),
             ]);
         }
-        Ok(Decision { release, events })
+        Ok(Decision::new(None, release, events))
     }
 
-    /// Adds a task. On a completed release this is the hotfix: the release reopens, and
-    /// the hotfix notice stands for the assignment, so that nobody is told twice.
+    /// Adds a task. On a completed release this is a hotfix: the release reopens. While it
+    /// is reopened a task is a hotfix unless the draft says that it is none. The hotfix
+    /// notice stands for the assignment, so that nobody is told twice.
     ///
     /// # Errors
-    /// [`Refusal::OrderIndexTaken`], [`Refusal::OrderIndexPassed`],
+    /// [`Refusal::Hotfix`], [`Refusal::OrderIndexTaken`], [`Refusal::OrderIndexPassed`],
     /// [`Refusal::ReleaseFull`].
     pub fn add_task(&self, draft: TaskDraft, now: Timestamp) -> Result<Decision, Refusal> {
-        let hotfix = self.is_completed();
         let mut release = self.clone();
-        let id = release.insert(draft, hotfix, now)?;
+        let id = release.insert(draft, now)?;
         release.revision = self.revision.next();
-        let events = if hotfix {
+        let mut events = Vec::new();
+        if self.is_completed() {
             release.state = ReleaseState::Open;
             release.reopened_count += 1;
-            vec![
-                ReleaseEvent::Reopened,
-                ReleaseEvent::TaskCreated(id),
-                ReleaseEvent::HotfixAdded(id),
-            ]
-        } else {
-            vec![
-                ReleaseEvent::TaskCreated(id),
-                ReleaseEvent::TaskAssigned(id),
-            ]
-        };
-        Ok(Decision { release, events })
+            events.push(ReleaseEvent::Reopened);
+        }
+        events.push(ReleaseEvent::TaskCreated(id));
+        events.push(match release.task(id) {
+            Some(task) if task.hotfix => ReleaseEvent::HotfixAdded(id),
+            _ => ReleaseEvent::TaskAssigned(id),
+        });
+        Ok(Decision::new(Some(self), release, events))
+    }
+
+    /// Whether a task that is added now is a hotfix; `asked` is what was asked for.
+    fn takes_as_hotfix(&self, asked: Option<bool>) -> Result<bool, Refusal> {
+        let was_completed = self.is_completed() || self.reopened_count > 0;
+        match asked {
+            Some(true) if !was_completed => Err(Refusal::Hotfix(
+                "The release has never been completed: a task of it cannot be a hotfix.",
+            )),
+            Some(false) if self.is_completed() => Err(Refusal::Hotfix(
+                "The release is completed: a task that is added to it is a hotfix.",
+            )),
+            asked => Ok(asked.unwrap_or(was_completed)),
+        }
     }
 
     /// Puts a task in its place.
-    fn insert(
-        &mut self,
-        draft: TaskDraft,
-        hotfix: bool,
-        now: Timestamp,
-    ) -> Result<TaskId, Refusal> {
+    fn insert(&mut self, draft: TaskDraft, now: Timestamp) -> Result<TaskId, Refusal> {
+        let hotfix = self.takes_as_hotfix(draft.hotfix)?;
         let text = self.text() + draft.title.as_str().len() + draft.description.as_str().len();
         if self.tasks.len() >= MAX_TASKS || text > MAX_TEXT {
             return Err(Refusal::ReleaseFull);

@@ -60,6 +60,9 @@ pub enum Refusal {
          order index there is."
     )]
     ReleaseFull,
+    /// A task cannot be a hotfix, or has to be one.
+    #[error("{0}")]
+    Hotfix(&'static str),
     /// A release is completed only when all its tasks are.
     #[error("{} tasks are not completed.", .remaining.len())]
     ReleaseIncomplete {
@@ -83,6 +86,7 @@ impl Refusal {
             Self::OrderIndexTaken(_) => (Kind::Conflict, "ORDER_INDEX_TAKEN"),
             Self::OrderIndexPassed { .. } => (Kind::Conflict, "ORDER_INDEX_PASSED"),
             Self::ReleaseFull => (Kind::Conflict, "RELEASE_FULL"),
+            Self::Hotfix(_) => (Kind::Conflict, "INVALID_HOTFIX"),
             Self::ReleaseIncomplete { .. } => (Kind::Conflict, "RELEASE_INCOMPLETE"),
             Self::ReleaseEmpty => (Kind::Conflict, "RELEASE_EMPTY"),
         }

@@ -1,11 +1,13 @@
 //! The rules, one by one; and all of them at once against a small independent model.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use slipway_mesh::bus::Actor;
-use slipway_proto::events::{Payload as _, TaskAssignedEvent};
+use slipway_proto::events::{
+    HotfixTaskAddedEvent, Payload, ReleaseReadyEvent, TaskAssignedEvent, TaskReadyEvent,
+};
 
 use super::*;
 use crate::identity::UserId;
@@ -28,7 +30,13 @@ fn draft(title: &str, assignee: &UserRef, order_index: Option<i64>) -> TaskDraft
         assignee: assignee.clone(),
         order_index: order_index.map(|index| OrderIndex::new(index).unwrap()),
         due_at: None,
+        hotfix: None,
     }
+}
+
+/// The same, if it is said whether it is a hotfix.
+fn said(draft: TaskDraft, hotfix: Option<bool>) -> TaskDraft {
+    TaskDraft { hotfix, ..draft }
 }
 
 fn plan(tasks: Vec<TaskDraft>) -> Result<Decision, Refusal> {
@@ -55,13 +63,124 @@ fn work_off(mut release: Release) -> Release {
     release
 }
 
-/// The payloads of a decision's `task.assigned` events.
-fn assigned(decision: &Decision) -> Vec<TaskAssignedEvent> {
+/// The payloads of a decision's events of one type.
+fn told<P: Payload>(decision: &Decision) -> Vec<P> {
     let events = super::events::of(decision, &Actor::System, at(0));
-    let assigned = events
-        .iter()
-        .filter(|event| event.event_type == TaskAssignedEvent::TYPE);
-    assigned.map(|event| event.payload().unwrap()).collect()
+    let of_type = events.iter().filter(|event| event.event_type == P::TYPE);
+    of_type.map(|event| event.payload().unwrap()).collect()
+}
+
+fn assigned(decision: &Decision) -> Vec<TaskAssignedEvent> {
+    told(decision)
+}
+
+/// Whose turn it is according to a decision: the task's title, its place, and what else
+/// tells its owner.
+fn turns(decision: &Decision) -> Vec<(String, u32, Option<String>)> {
+    let ready: Vec<TaskReadyEvent> = told(decision);
+    let turn = |ready: TaskReadyEvent| (ready.task.title, ready.position, ready.announced_by);
+    ready.into_iter().map(turn).collect()
+}
+
+fn turn(title: &str, position: u32, announced_by: Option<&str>) -> (String, u32, Option<String>) {
+    (title.into(), position, announced_by.map(str::to_owned))
+}
+
+#[test]
+fn an_assignment_tells_the_place_from_one_and_whether_the_task_can_start() {
+    let ada = user("ada");
+    let tasks = vec![draft("b", &ada, Some(20)), draft("a", &ada, Some(10))];
+    let planned = plan(tasks).unwrap();
+    let told = |decision: &Decision| -> Vec<_> {
+        let assigned = assigned(decision).into_iter();
+        assigned
+            .map(|told| (told.task_title, told.position, told.can_start))
+            .collect()
+    };
+    let expected = |title: &str, position: u32, can_start: bool| {
+        (title.to_owned(), Some(position), Some(can_start))
+    };
+    assert_eq!(
+        told(&planned),
+        [expected("b", 2, false), expected("a", 1, true)]
+    );
+    let release = planned.release;
+    let behind = release.add_task(draft("c", &ada, None), at(1)).unwrap();
+    assert_eq!(told(&behind), [expected("c", 3, false)]);
+    let in_front = release.add_task(draft("d", &ada, Some(0)), at(1)).unwrap();
+    assert_eq!(told(&in_front), [expected("d", 1, true)]);
+    let done = work_off(release);
+    let after = done.add_task(draft("e", &ada, None), at(3)).unwrap();
+    assert_eq!(
+        told(&after),
+        [expected("e", 3, true)],
+        "nothing is left to do before it"
+    );
+}
+
+#[test]
+fn whose_turn_it_is_is_told_whenever_it_becomes_so() {
+    let (ada, bob) = (user("ada"), user("bob"));
+    let assigned = Some(TaskAssignedEvent::TYPE);
+    let tasks = vec![draft("a", &ada, Some(10)), draft("b", &bob, Some(20))];
+    let planned = plan(tasks).unwrap();
+    assert_eq!(turns(&planned), [turn("a", 1, assigned)], "the first");
+    let behind = planned.release.add_task(draft("c", &bob, None), at(1));
+    assert_eq!(turns(&behind.unwrap()), [], "it is still the turn of a");
+
+    let in_front = planned.release.add_task(draft("z", &bob, Some(5)), at(1));
+    let in_front = in_front.unwrap();
+    assert_eq!(turns(&in_front), [turn("z", 1, assigned)], "put in front");
+    let [z, a, _] = in_front.release.tasks.as_slice() else {
+        panic!("three tasks")
+    };
+    let started = in_front.release.start(z.id, bob.id, at(2)).unwrap();
+    assert_eq!(turns(&started), []);
+    let done = started.release.complete_task(z.id, bob.id, at(3)).unwrap();
+    assert_eq!(turns(&done), [turn("a", 2, None)], "its turn once more");
+    let ready: Vec<TaskReadyEvent> = told(&done);
+    assert_eq!(ready[0].task.assignee.username, "ada");
+    let started = done.release.start(a.id, ada.id, at(4)).unwrap();
+    let next = started.release.complete_task(a.id, ada.id, at(5)).unwrap();
+    assert_eq!(turns(&next), [turn("b", 3, None)]);
+
+    let empty = plan(vec![]).unwrap();
+    assert_eq!(turns(&empty), []);
+    let first = empty.release.add_task(draft("a", &ada, None), at(1));
+    assert_eq!(turns(&first.unwrap()), [turn("a", 1, assigned)]);
+}
+
+#[test]
+fn that_all_tasks_are_completed_is_told_every_time_it_becomes_so() {
+    let ada = user("ada");
+    let last = |release: &Release| {
+        let task = release.next_task().unwrap().clone();
+        let started = release.start(task.id, ada.id, at(1)).unwrap().release;
+        started.complete_task(task.id, ada.id, at(2)).unwrap()
+    };
+    let planned = plan(vec![draft("a", &ada, None), draft("b", &ada, None)]).unwrap();
+    assert!(told::<ReleaseReadyEvent>(&planned).is_empty());
+    let half = last(&planned.release);
+    assert!(told::<ReleaseReadyEvent>(&half).is_empty());
+    let ready = last(&half.release);
+    assert_eq!(turns(&ready), []);
+    let told_of: Vec<ReleaseReadyEvent> = told(&ready);
+    assert_eq!(told_of.len(), 1);
+    assert_eq!(
+        (
+            told_of[0].total_tasks,
+            told_of[0].created_by.username.as_str()
+        ),
+        (2, "admin")
+    );
+    let more = ready.release.add_task(draft("c", &ada, None), at(3));
+    let ready = last(&more.unwrap().release);
+    assert_eq!(told::<ReleaseReadyEvent>(&ready).len(), 1);
+    let done = ready.release.complete(at(4)).unwrap();
+    assert_eq!(done.events, [ReleaseEvent::Completed]);
+    let hotfix = done.release.add_task(draft("fix", &ada, None), at(5));
+    let ready = last(&hotfix.unwrap().release);
+    assert_eq!(told::<ReleaseReadyEvent>(&ready).len(), 1);
 }
 
 #[test]
@@ -109,6 +228,7 @@ fn a_plan_with_tasks_is_one_decision() {
             ReleaseEvent::TaskAssigned(b.id),
             ReleaseEvent::TaskCreated(a.id),
             ReleaseEvent::TaskAssigned(a.id),
+            ReleaseEvent::TaskReady(a.id),
         ]
     );
 }
@@ -142,16 +262,83 @@ fn a_hotfix_reopens_and_is_told_once_in_this_order() {
             ReleaseEvent::Reopened,
             ReleaseEvent::TaskCreated(fix.id),
             ReleaseEvent::HotfixAdded(fix.id),
+            ReleaseEvent::TaskReady(fix.id),
         ]
     );
-    let again = decision
-        .release
-        .add_task(draft("more", &ada, None), at(5))
-        .unwrap();
-    assert!(
-        !again.release.tasks.last().unwrap().hotfix,
-        "it is open now"
+    assert_eq!(
+        turns(&decision),
+        [turn("fix", 2, Some(HotfixTaskAddedEvent::TYPE))]
     );
+}
+
+#[test]
+fn what_is_added_to_a_reopened_release_is_a_hotfix_unless_it_is_said_to_be_none() {
+    let ada = user("ada");
+    let due = |title| TaskDraft {
+        due_at: Some(at(7)),
+        ..draft(title, &ada, None)
+    };
+    let release = work_off(plan(vec![draft("a", &ada, None)]).unwrap().release);
+    let done = release.complete(at(3)).unwrap().release;
+    let reopened = done.add_task(due("fix"), at(4)).unwrap();
+    let first: Vec<HotfixTaskAddedEvent> = told(&reopened);
+    assert_eq!(
+        (first[0].position, first[0].can_start, first[0].due_at),
+        (Some(2), Some(true), Some(at(7)))
+    );
+    let reopened = reopened.release;
+    for asked in [None, Some(true)] {
+        let second = said(draft("second", &ada, None), asked);
+        let second = reopened.add_task(second, at(5)).unwrap();
+        let task = second.release.tasks.last().unwrap();
+        assert!(task.hotfix);
+        assert_eq!(
+            second.events,
+            [
+                ReleaseEvent::TaskCreated(task.id),
+                ReleaseEvent::HotfixAdded(task.id),
+            ],
+            "it was reopened before"
+        );
+        assert_eq!(second.release.reopened_count, 1);
+        let told: Vec<HotfixTaskAddedEvent> = told(&second);
+        assert_eq!(
+            (told[0].position, told[0].can_start, told[0].due_at),
+            (Some(3), Some(false), None)
+        );
+    }
+    let ordinary = said(draft("tidy up", &ada, None), Some(false));
+    let ordinary = reopened.add_task(ordinary, at(5)).unwrap();
+    let task = ordinary.release.tasks.last().unwrap();
+    assert!(!task.hotfix);
+    assert_eq!(
+        ordinary.events,
+        [
+            ReleaseEvent::TaskCreated(task.id),
+            ReleaseEvent::TaskAssigned(task.id),
+        ]
+    );
+}
+
+#[test]
+fn a_hotfix_is_of_a_release_that_was_completed() {
+    let ada = user("ada");
+    let hotfix = |asked| said(draft("fix", &ada, None), Some(asked));
+    let code = |decision: Result<Decision, Refusal>| decision.map_err(|refusal| refusal.code());
+    assert_eq!(code(plan(vec![hotfix(true)])), Err("INVALID_HOTFIX"));
+    let release = plan(vec![hotfix(false)]).unwrap().release;
+    assert_eq!(
+        code(release.add_task(hotfix(true), at(1))),
+        Err("INVALID_HOTFIX")
+    );
+    assert!(release.add_task(hotfix(false), at(1)).is_ok());
+    let done = work_off(release).complete(at(3)).unwrap().release;
+    assert_eq!(
+        code(done.add_task(hotfix(false), at(4))),
+        Err("INVALID_HOTFIX"),
+        "it would have to reopen without a hotfix"
+    );
+    assert!(done.add_task(hotfix(true), at(4)).is_ok());
 }
 
 #[test]
@@ -217,6 +404,7 @@ enum Command {
     Add {
         developer: usize,
         index: Option<i64>,
+        hotfix: Option<bool>,
     },
     Start {
         task: usize,
@@ -232,8 +420,16 @@ enum Command {
 fn command() -> impl Strategy<Value = Command> {
     let (task, developer) = (0..6_usize, 0..3_usize);
     prop_oneof![
-        (developer.clone(), prop::option::of(0..12_i64))
-            .prop_map(|(developer, index)| Command::Add { developer, index }),
+        (
+            developer.clone(),
+            prop::option::of(0..12_i64),
+            prop::option::weighted(0.2, any::<bool>())
+        )
+            .prop_map(|(developer, index, hotfix)| Command::Add {
+                developer,
+                index,
+                hotfix,
+            }),
         (task.clone(), developer.clone())
             .prop_map(|(task, developer)| Command::Start { task, developer }),
         (task, developer).prop_map(|(task, developer)| Command::CompleteTask { task, developer }),
@@ -246,14 +442,50 @@ fn command() -> impl Strategy<Value = Command> {
 #[derive(Default)]
 struct Model {
     tasks: BTreeMap<i64, (usize, usize, &'static str)>,
+    /// The numbers of the tasks that are hotfixes.
+    hotfixes: BTreeSet<usize>,
     completed: bool,
     reopened: u32,
 }
 
+/// What a release waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Waits {
+    /// For the task of this number to be started.
+    Task(usize),
+    /// To be declared done.
+    Done,
+}
+
 impl Model {
+    fn waits_for(&self) -> Option<Waits> {
+        if self.completed || self.tasks.is_empty() {
+            return None;
+        }
+        let mut states = self.tasks.values().map(|(_, _, state)| *state);
+        if states.clone().all(|state| state == "COMPLETED") {
+            return Some(Waits::Done);
+        }
+        if states.any(|state| state == "IN_PROCESS") {
+            return None;
+        }
+        let todo = self.tasks.values().find(|(_, _, state)| *state == "TODO");
+        todo.map(|(number, _, _)| Waits::Task(*number))
+    }
+
     fn apply(&mut self, command: &Command) -> Result<(), &'static str> {
         match *command {
-            Command::Add { developer, index } => {
+            Command::Add {
+                developer,
+                index,
+                hotfix,
+            } => {
+                let was_completed = self.completed || self.reopened > 0;
+                match hotfix {
+                    Some(true) if !was_completed => return Err("INVALID_HOTFIX"),
+                    Some(false) if self.completed => return Err("INVALID_HOTFIX"),
+                    _ => {}
+                }
                 let highest = self.tasks.keys().max().copied();
                 let index = index.unwrap_or_else(|| highest.map_or(1, |highest| highest + 1));
                 if self.tasks.contains_key(&index) {
@@ -267,6 +499,9 @@ impl Model {
                 }
                 let number = self.tasks.len();
                 self.tasks.insert(index, (number, developer, "TODO"));
+                if hotfix.unwrap_or(was_completed) {
+                    self.hotfixes.insert(number);
+                }
                 if self.completed {
                     self.completed = false;
                     self.reopened += 1;
@@ -343,8 +578,9 @@ proptest! {
             let now = at(i64::try_from(second).unwrap());
             let task = |number: usize| numbers.get(number).copied().unwrap_or_else(TaskId::generate);
             let decision = match *command {
-                Command::Add { developer, index } => {
-                    release.add_task(draft("t", &developers[developer], index), now)
+                Command::Add { developer, index, hotfix } => {
+                    let draft = draft("t", &developers[developer], index);
+                    release.add_task(said(draft, hotfix), now)
                 }
                 Command::Start { task: number, developer } => {
                     release.start(task(number), developers[developer].id, now)
@@ -354,6 +590,7 @@ proptest! {
                 }
                 Command::Complete => release.complete(now),
             };
+            let waited_for = model.waits_for();
             let expected = model.apply(command);
             prop_assert_eq!(
                 decision.as_ref().map(|_| ()).map_err(Refusal::code),
@@ -368,6 +605,21 @@ proptest! {
                         numbers.push(*id);
                     }
                 }
+                let told: Vec<_> = decision
+                    .events
+                    .iter()
+                    .filter_map(|event| match event {
+                        ReleaseEvent::TaskReady(id) => {
+                            let number = numbers.iter().position(|known| known == id);
+                            Some(Waits::Task(number.unwrap()))
+                        }
+                        ReleaseEvent::Ready => Some(Waits::Done),
+                        _ => None,
+                    })
+                    .collect();
+                let waits_for = model.waits_for();
+                let news = waits_for.filter(|waits| Some(waits) != waited_for.as_ref());
+                prop_assert_eq!(told, Vec::from_iter(news), "{:?}", command);
                 release = decision.release;
             }
             let actual: Vec<_> = release
@@ -381,6 +633,11 @@ proptest! {
                 .map(|(index, (_, owner, state))| (*index, developers[*owner].id, *state))
                 .collect();
             prop_assert_eq!(actual, modelled);
+            let hotfixes = release.tasks.iter().filter(|task| task.hotfix);
+            let hotfixes: BTreeSet<_> = hotfixes
+                .map(|task| numbers.iter().position(|known| *known == task.id).unwrap())
+                .collect();
+            prop_assert_eq!(&hotfixes, &model.hotfixes);
             prop_assert_eq!(release.is_completed(), model.completed);
             prop_assert_eq!(release.reopened_count, model.reopened);
         }

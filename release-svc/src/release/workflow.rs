@@ -102,14 +102,28 @@ impl Release {
         if !remaining.is_empty() {
             return Err(Refusal::ReleaseIncomplete { remaining });
         }
-        Ok(Decision {
-            release: Self {
-                state: ReleaseState::Completed { at: now },
-                revision: self.revision.next(),
-                ..self.clone()
-            },
-            events: vec![ReleaseEvent::Completed],
-        })
+        let release = Self {
+            state: ReleaseState::Completed { at: now },
+            revision: self.revision.next(),
+            ..self.clone()
+        };
+        let events = vec![ReleaseEvent::Completed];
+        Ok(Decision::new(Some(self), release, events))
+    }
+
+    /// What the release waits for, as the event that tells of it: for its next task to be
+    /// started, or, if all are completed, for itself to be declared done. `None` if a task
+    /// is in process, there are no tasks, or the release is done.
+    #[must_use]
+    pub fn turn(&self) -> Option<ReleaseEvent> {
+        if self.is_completed() || self.tasks.is_empty() {
+            return None;
+        }
+        match self.next_task() {
+            None => Some(ReleaseEvent::Ready),
+            Some(next) if next.state == TaskState::Todo => Some(ReleaseEvent::TaskReady(next.id)),
+            Some(_) => None,
+        }
     }
 
     /// The first task that is not completed.
@@ -142,9 +156,6 @@ impl Release {
         let mut release = self.clone();
         release.tasks[index].state = state;
         release.revision = self.revision.next();
-        Decision {
-            release,
-            events: vec![event],
-        }
+        Decision::new(Some(self), release, vec![event])
     }
 }

@@ -78,8 +78,8 @@ async fn of_a_hundred_task_operations_at_once_every_event_is_told_once(mesh: Mes
         (RACERS, RACERS)
     );
 
-    // The admin, the developers, their plans, the starts, the additions.
-    let total = (1 + RACERS + 3 * RACERS + RACERS + 2 * RACERS) as u64;
+    // The admin, the developers, their plans and turns, the starts, the additions.
+    let total = (1 + RACERS + 4 * RACERS + RACERS + 2 * RACERS) as u64;
     let mut stream = team.admin.stream("?after=0", None).await.unwrap();
     let (mut events, mut started, mut created) = (BTreeSet::new(), 0, 0);
     for number in 1..=total {

@@ -61,13 +61,14 @@ async fn without_a_mail_server_an_assignment_and_a_hotfix_are_files() {
     let added = team.admin.post(&format!("{release}/tasks"), &hotfix).await;
     let _ = added.unwrap().expect(201);
 
-    let mails = until(async || <[String; 2]>::try_from(files(server.data.path())));
+    let mails = until(async || <[String; 3]>::try_from(files(server.data.path())));
     let mails = mails.await.unwrap();
-    for subject in [
-        "Subject: Task for you: task 0 (Spring)\r\n",
-        "Subject: Hotfix for you: Repair <it> (Spring)\r\n",
-    ] {
-        let mail = mails.iter().find(|mail| mail.contains(subject)).unwrap();
+    let about = |subject: &str| {
+        let subject = format!("Subject: {subject} (Spring)\r\n");
+        mails.iter().find(|mail| mail.contains(&subject)).unwrap()
+    };
+    for subject in ["Task for you: task 0", "Hotfix for you: Repair <it>"] {
+        let mail = about(subject);
         assert!(
             mail.contains("From: \"Release desk\" <desk@example.com>\r\n"),
             "{mail}"
@@ -78,6 +79,141 @@ async fn without_a_mail_server_an_assignment_and_a_hotfix_are_files() {
             "{mail}"
         );
     }
+}
+
+/// The mail with this subject to this address, once it is there.
+async fn mail(server: &Process, subject: &str, to: &str) -> String {
+    let (subject, to) = (
+        format!("Subject: {subject}\r\n"),
+        format!("To: {to}@example.com\r\n"),
+    );
+    let mail = until(async || {
+        let mails = files(server.data.path());
+        let is_it = |mail: &&String| mail.contains(&subject) && mail.contains(&to);
+        mails.iter().find(is_it).cloned().ok_or(mails)
+    });
+    mail.await.unwrap()
+}
+
+#[tokio::test]
+async fn everybody_is_told_when_it_is_their_turn_and_the_admin_when_all_is_done() {
+    let server = Process::start().await.unwrap();
+    let team = Team::new(&server, 2).await.unwrap();
+    let task = |n: u32, owner: u32| {
+        serde_json::json!({
+            "title": format!("task {n}"), "assignee": format!("dev-{owner}"),
+            "orderIndex": 10 * n, "dueAt": "2030-01-05T16:00:00Z",
+        })
+    };
+    let body = serde_json::json!({"name": "Spring", "tasks": [task(1, 0), task(2, 1)]});
+    let release = team.admin.post("/releases", &body).await.unwrap();
+    let release = release.expect(201);
+
+    let first = mail(&server, "Task for you: task 1 (Spring)", "dev-0").await;
+    let second = mail(&server, "Task for you: task 2 (Spring)", "dev-1").await;
+    for (mail, place, start) in [
+        (&first, "It is number 1 in", "It can start now"),
+        (
+            &second,
+            "It is number 2 in",
+            "It can start when the task in",
+        ),
+    ] {
+        assert!(mail.contains(place) && mail.contains(start), "{mail}");
+        assert!(mail.contains("due Saturday, 5 January 2030, 16:00 UTC"));
+    }
+    for (task, developer) in slipway_tests::team::task_ids(&release)
+        .iter()
+        .zip(&team.developers)
+    {
+        for step in ["start", "complete"] {
+            let done = developer.patch(&format!("/tasks/{task}/{step}")).await;
+            let _ = done.unwrap().expect(200);
+        }
+    }
+    let turn = mail(&server, "Your turn: task 2 (Spring)", "dev-1").await;
+    assert!(turn.contains("It can start now"), "{turn}");
+    assert!(turn.contains("due Saturday, 5 January 2030, 16:00 UTC"));
+    let admin = until(async || {
+        let mails = files(server.data.path());
+        let done = "Subject: All tasks are completed: Spring\r\n";
+        mails
+            .iter()
+            .find(|m| m.contains(done))
+            .cloned()
+            .ok_or(mails)
+    });
+    let admin = admin.await.unwrap();
+    assert!(admin.contains("dev-1 completed the last one"), "{admin}");
+    let told = files(server.data.path());
+    let turns = told.iter().filter(|m| m.contains("Subject: Your turn"));
+    assert_eq!(turns.count(), 1, "the first was told that it can start");
+}
+
+#[tokio::test]
+async fn who_wants_no_assignments_is_told_of_their_turn_from_the_first_task_on() {
+    let server = Process::start().await.unwrap();
+    let team = Team::new(&server, 1).await.unwrap();
+    let muted = serde_json::json!({"types": {"task.assigned": false}});
+    let request = team.developers[0].request(reqwest::Method::PUT, "/preferences");
+    let chosen = team.developers[0].send(request.json(&muted)).await.unwrap();
+    let _ = chosen.expect(200);
+    team.release("Spring", &[0]).await.unwrap();
+    mail(&server, "Your turn: task 0 (Spring)", "dev-0").await;
+}
+
+#[tokio::test]
+async fn a_second_hotfix_is_told_as_one() {
+    let server = Process::start().await.unwrap();
+    let team = Team::new(&server, 2).await.unwrap();
+    let release = team.release("Spring", &[0]).await.unwrap();
+    let task = &slipway_tests::team::task_ids(&release)[0];
+    for step in ["start", "complete"] {
+        let path = format!("/tasks/{task}/{step}");
+        let _ = team.developers[0].patch(&path).await.unwrap().expect(200);
+    }
+    let release = format!("/releases/{}", slipway_tests::team::id(&release));
+    let done = team.admin.patch(&format!("{release}/complete")).await;
+    let _ = done.unwrap().expect(200);
+    for n in 0..2 {
+        let body = serde_json::json!({
+            "title": format!("fix {n}"), "assignee": format!("dev-{n}"),
+            "dueAt": "2030-01-05T16:00:00Z",
+        });
+        let added = team.admin.post(&format!("{release}/tasks"), &body).await;
+        let _ = added.unwrap().expect(201);
+    }
+    for (n, start) in ["It can start now", "It can start when the task in"]
+        .iter()
+        .enumerate()
+    {
+        let subject = format!("Hotfix for you: fix {n} (Spring)");
+        let mail = mail(&server, &subject, &format!("dev-{n}")).await;
+        assert!(mail.contains(start), "{mail}");
+        assert!(mail.contains("due Saturday, 5 January 2030, 16:00 UTC"));
+    }
+}
+
+#[tokio::test]
+async fn the_owner_of_a_task_is_told_of_comments_on_it() {
+    let server = Process::start().await.unwrap();
+    let team = Team::new(&server, 2).await.unwrap();
+    let release = team.release("Spring", &[0]).await.unwrap();
+    let task = &slipway_tests::team::task_ids(&release)[0];
+    let comments = format!("/tasks/{task}/comments");
+    for (by, content) in [(0, "Mine."), (1, "How far is it?"), (1, "@dev-0?")] {
+        let body = serde_json::json!({"content": content});
+        let posted = team.developers[by].post(&comments, &body).await;
+        let _ = posted.unwrap().expect(201);
+    }
+    let told = mail(&server, "dev-1 commented on your task: task 0", "dev-0").await;
+    assert!(told.contains("How far is it?"), "{told}");
+    mail(&server, "dev-1 mentioned you: task 0", "dev-0").await;
+    let mails = files(server.data.path());
+    let on_the_task = mails
+        .iter()
+        .filter(|mail| mail.replace("=\r\n", "").contains("/comments"));
+    assert_eq!(on_the_task.count(), 2, "of the own comment there is none");
 }
 
 /// How a mail server speaks TLS with this certificate.

@@ -3,8 +3,9 @@
 
 use std::{collections::HashMap, fs, path::Path};
 
+use anyhow::ensure;
 use serde_json::{Value, json};
-use slipway_tests::{Client, Mesh, Options, StreamEvent, in_both_shapes, process, team::id};
+use slipway_tests::{Client, Mesh, Options, StreamEvent, in_both_shapes, process, team::id, until};
 
 in_both_shapes!(a_real_plan_goes_from_import_to_the_finished_hotfix);
 
@@ -116,8 +117,10 @@ async fn a_real_plan_goes_from_import_to_the_finished_hotfix(mesh: Mesh) {
 
     let mut counts: HashMap<String, usize> = HashMap::new();
     let mut expected = 1;
-    // The admin, the seven, the plan, the work, and the end of both.
-    let total = 1 + 7 + (1 + 2 * 37) + 2 * 37 + 1 + 3 + 2 + 1;
+    // The admin, the seven, the plan, the work, and the end of both; and each time what
+    // the release waits for: a task, or to be completed.
+    let turns = 37 + 1 + 1 + 1;
+    let total = 1 + 7 + (1 + 2 * 37) + 2 * 37 + 1 + 3 + 2 + 1 + turns;
     while expected <= total {
         let StreamEvent::Entry {
             sequence,
@@ -146,6 +149,7 @@ async fn a_real_plan_goes_from_import_to_the_finished_hotfix(mesh: Mesh) {
     assert_eq!(count("task.started"), 38);
     assert_eq!(count("task.completed"), 38);
     assert_eq!(count("task.hotfix_added"), 1);
+    assert_eq!((count("task.ready"), count("release.ready")), (38, 2));
     assert_eq!(count("release.completed"), 2);
     assert_eq!(count("release.reopened"), 1);
     assert_eq!(
@@ -153,4 +157,33 @@ async fn a_real_plan_goes_from_import_to_the_finished_hotfix(mesh: Mesh) {
         total as usize,
         "and nothing else"
     );
+
+    // Who is not told of their turn: the owner of the first task and of the hotfix, who are
+    // told that it can start when they get it, and who completed the one in front.
+    let owner = |task: &Value| task["assignee"]["username"].clone();
+    let handovers = tasks
+        .windows(2)
+        .filter(|two| owner(&two[0]) != owner(&two[1]));
+    let handovers: Vec<_> = handovers.map(|two| owner(&two[1])).collect();
+    assert!(!handovers.is_empty());
+    told(&admin, "task.ready", &handovers).await;
+    told(&admin, "release.ready", &[json!("admin"), json!("admin")]).await;
+}
+
+/// Waits until exactly these are told of something by notifications of one type.
+async fn told(admin: &Client, kind: &str, expected: &[Value]) {
+    let mut expected: Vec<_> = expected.iter().map(ToString::to_string).collect();
+    expected.sort();
+    let path = format!("/admin/notifications?type={kind}&limit=200");
+    let all = until(async || {
+        let told = admin.all(&path).await?;
+        let mut names: Vec<_> = told
+            .iter()
+            .map(|one| one["recipient"]["username"].to_string())
+            .collect();
+        names.sort();
+        ensure!(names == expected, "{kind}: {names:?}, not {expected:?}");
+        Ok(())
+    });
+    all.await.unwrap();
 }

@@ -23,8 +23,8 @@ async fn when_one_of_each_role_is_gone_the_others_go_on() {
     }
 
     // Both gateways show the same wall: the admin, the developer, the plans with their
-    // tasks.
-    let total = (2 + 3 * RELEASES) as u64;
+    // tasks, and whose turn it is.
+    let total = (2 + 4 * RELEASES) as u64;
     let mut walls = Vec::new();
     for admin in mesh.everywhere(&team.admin) {
         let mut stream = admin.stream("?after=0", None).await.unwrap();

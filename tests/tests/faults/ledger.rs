@@ -54,6 +54,19 @@ pub(crate) struct Story {
     pub(crate) thread: Option<Thread>,
 }
 
+impl Story {
+    /// Its topic has to tell what it waits for now: for its next task, or to be completed.
+    /// The ids of tasks are in their order.
+    pub(crate) fn waits(&mut self) {
+        let mut tasks = self.tasks.iter();
+        let next = tasks.find(|(_, state)| **state != "COMPLETED");
+        self.events.push(match next {
+            Some((task, _)) => ("task.ready", task.clone()),
+            None => ("release.ready", self.id.clone()),
+        });
+    }
+}
+
 /// A comment and the reply to it.
 #[derive(Debug, Clone)]
 pub(crate) struct Thread {

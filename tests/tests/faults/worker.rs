@@ -105,6 +105,7 @@ impl Worker {
             story.events.push(("task.created", id(task).to_owned()));
             story.events.push(("task.assigned", id(task).to_owned()));
         }
+        story.waits();
         self.ledger.stories.push(story);
         self.ledger.stories.len() - 1
     }
@@ -124,6 +125,7 @@ impl Worker {
             story.tasks.insert(task.to_owned(), state);
             story.events.push((event, task.to_owned()));
         }
+        self.ledger.stories[at].waits();
     }
 
     /// Says something about a task, and replies to it.
@@ -176,6 +178,7 @@ impl Worker {
             ("task.created", task.clone()),
             ("task.hotfix_added", task.clone()),
         ]);
+        story.waits();
         task
     }
 

@@ -98,6 +98,16 @@ fn about_releases() -> Vec<(Event, &'static str, Vec<Uuid>)> {
         total_tasks: 5,
         completed_at: Timestamp::UNIX_EPOCH,
     };
+    let ready = |total_tasks| ReleaseReadyEvent {
+        release_id: RELEASE,
+        release_name: "Kubernetes 1.31".into(),
+        version: "1.31".into(),
+        created_by: UserRef {
+            id: GRACE,
+            username: "grace".into(),
+        },
+        total_tasks,
+    };
     let reopened = ReleaseReopenedEvent {
         release_id: RELEASE,
         release_name: "Kubernetes 1.31".into(),
@@ -115,6 +125,16 @@ fn about_releases() -> Vec<(Event, &'static str, Vec<Uuid>)> {
         (
             created(1),
             "grace planned Kubernetes 1.31 with 1 task",
+            vec![GRACE],
+        ),
+        (
+            event(&user(ADA, "ada"), &ready(5)),
+            "All 5 tasks of Kubernetes 1.31 are completed",
+            vec![GRACE],
+        ),
+        (
+            event(&user(ADA, "ada"), &ready(1)),
+            "The only task of Kubernetes 1.31 is completed",
             vec![GRACE],
         ),
         (
@@ -148,6 +168,8 @@ fn about_tasks() -> Vec<(Event, &'static str, Vec<Uuid>)> {
         task_id: TASK,
         task_title: "Build images".into(),
         order_index: 1,
+        position: None,
+        can_start: None,
         due_at: None,
         plan_tasks: None,
     };
@@ -158,6 +180,15 @@ fn about_tasks() -> Vec<(Event, &'static str, Vec<Uuid>)> {
         release_name: "Kubernetes 1.31".into(),
         task_id: TASK,
         task_title: "Build images".into(),
+        position: None,
+        can_start: None,
+        due_at: None,
+    };
+    let ready = TaskReadyEvent {
+        task: task("Publish", BOB, "bob"),
+        position: 2,
+        due_at: None,
+        announced_by: None,
     };
     let started = TaskStartedEvent { task: build() };
     let stale = StaleTaskDetectedEvent {
@@ -205,6 +236,11 @@ fn about_tasks() -> Vec<(Event, &'static str, Vec<Uuid>)> {
             event(&grace, &assigned),
             "grace assigned “Build images” in Kubernetes 1.31 to ada",
             vec![ADA],
+        ),
+        (
+            event(&user(ADA, "ada"), &ready),
+            "It is the turn of bob: “Publish” in Kubernetes 1.31 can start",
+            vec![BOB],
         ),
         (
             event(&user(ADA, "ada"), &started),
@@ -266,12 +302,12 @@ fn about_comments() -> Vec<(Event, &'static str, Vec<Uuid>)> {
         (
             event(&user(BOB, "bob"), &replied),
             "bob replied to grace on “Build images” in Kubernetes 1.31",
-            vec![GRACE, ADA],
+            vec![GRACE, ADA, ADA],
         ),
         (
             event(&user(GRACE, "grace"), &replied),
             "grace replied to their own comment on “Build images” in Kubernetes 1.31",
-            vec![GRACE, ADA],
+            vec![GRACE, ADA, ADA],
         ),
     ]
 }

@@ -33,6 +33,16 @@ fn assignment(release: u128, plan_tasks: Option<u64>) -> Draft {
     }
 }
 
+/// It is ada's turn in this release.
+fn turn(release: u128) -> Draft {
+    Draft {
+        kind: "task.ready".to_owned(),
+        to: ADA,
+        data: json!({"task": {"releaseId": Uuid::from_u128(release)}}),
+        sender: Some(GRACE),
+    }
+}
+
 fn of_kind(kind: &str) -> Draft {
     Draft {
         kind: kind.to_owned(),
@@ -129,6 +139,31 @@ fn the_first_assignment_in_a_release_is_never_gathered() {
 }
 
 #[test]
+fn whose_turn_it_is_is_not_held_back_by_other_mails() {
+    let mut desk = Desk::default();
+    for task in 1..=30 {
+        desk.place(mention(task, GRACE), at(0));
+    }
+    for release in 1..=50 {
+        let first = desk.place(turn(release), at(1));
+        assert_eq!(group(&first), None, "release {release}");
+    }
+}
+
+#[test]
+fn turns_in_one_release_are_gathered_after_the_third() {
+    let mut desk = Desk::default();
+    let placed: Vec<_> = (0..5).map(|n| desk.place(turn(1), at(n))).collect();
+    let turns = format!("turn:{}", Uuid::from_u128(1));
+    let turns = Some(turns.as_str());
+    let groups: Vec<_> = placed.iter().map(group).collect();
+    assert_eq!(groups, [None, None, None, turns, turns]);
+    assert_eq!(placed[4].due_at, at(2 + 600));
+    let next = desk.place(turn(1), at(2 + 600));
+    assert_eq!(group(&next), None, "the window is over");
+}
+
+#[test]
 fn assignments_in_one_release_are_gathered_after_the_third() {
     let mut desk = Desk::default();
     let groups: Vec<_> = (0..5)
@@ -179,8 +214,16 @@ fn kinds_are_about_their_own_things() {
         kind: "comment.replied".to_owned(),
         ..mention(1, GRACE)
     };
-    assert_eq!(about(&reply), about(&mention(1, GRACE)), "one discussion");
+    let commented = Draft {
+        kind: "task.commented".to_owned(),
+        ..mention(1, GRACE)
+    };
+    for comment in [reply, commented] {
+        assert_eq!(about(&comment), about(&mention(1, GRACE)), "one discussion");
+    }
     let others = [
+        turn(1),
+        of_kind("release.ready"),
         mention(1, GRACE),
         of_kind("system.error"),
         of_kind("task.reminder_due"),
@@ -235,6 +278,7 @@ fn some() -> impl Strategy<Value = (Draft, i64)> {
     let draft = prop_oneof![
         8 => (0..4u64, 0..2u128).prop_map(|(task, n)| mention(task, Uuid::from_u128(n))),
         1 => (0..3u128).prop_map(|release| assignment(release, None)),
+        1 => (0..3u128).prop_map(turn),
         1 => Just(of_kind("system.error")),
         1 => Just(of_kind("task.hotfix_added")),
     ];

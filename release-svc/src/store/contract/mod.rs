@@ -93,6 +93,7 @@ fn task(title_text: &str, assignee: &UserRef) -> TaskDraft {
         assignee: assignee.clone(),
         order_index: None,
         due_at: Some(now()),
+        hotfix: None,
     }
 }
 

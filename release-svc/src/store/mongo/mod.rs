@@ -181,6 +181,7 @@ mod tests {
             assignee: person,
             order_index: None,
             due_at: None,
+            hotfix: None,
         };
         let after = current.add_task(draft, SystemClock.now()).unwrap().release;
         let payload = UserRegisteredEvent {

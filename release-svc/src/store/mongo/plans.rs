@@ -26,6 +26,7 @@ fn release(developer: UserId) -> Release {
         assignee: person.clone(),
         order_index: None,
         due_at: None,
+        hotfix: None,
     };
     let draft = ReleaseDraft {
         name: text("r"),

@@ -15,12 +15,12 @@ async fn history() -> anyhow::Result<(Process, Team, String, Value)> {
     let (server, team) = start(2).await?;
     settled(&team.admin, 3).await?;
     let done = completed_release(&team, "done", 1).await?;
-    settled(&team.admin, 3 + 6).await?;
+    settled(&team.admin, 3 + 8).await?;
     let open = team.release("open", &[1, 0]).await?;
     begin(&team.developers[1], &task_ids(&open)[0])
         .await?
         .expect(200);
-    settled(&team.admin, 3 + 6 + 6).await?;
+    settled(&team.admin, 3 + 8 + 7).await?;
     Ok((server, team, done, open))
 }
 
@@ -50,7 +50,7 @@ async fn everything_that_happened_is_there_in_both_directions() -> anyhow::Resul
     assert_eq!(oldest_first, newest_first);
     // Whoever is signed in sees the same.
     assert_eq!(list(&team.admin, "").await?, newest_first);
-    assert_eq!(count, 3 + 6 + 6);
+    assert_eq!(count, 3 + 8 + 7);
     Ok(())
 }
 
@@ -133,8 +133,10 @@ async fn entries_are_filtered_by_release() -> anyhow::Result<()> {
         "release.created",
         "task.created",
         "task.assigned",
+        "task.ready",
         "task.started",
         "task.completed",
+        "release.ready",
         "release.completed",
     ];
     assert_eq!(pluck(&entries, "type"), expected);
@@ -142,7 +144,7 @@ async fn entries_are_filtered_by_release() -> anyhow::Result<()> {
     let entries = list(&team.admin, &query).await?;
     assert_eq!(
         pluck(&entries, "type"),
-        ["release.completed", "release.created"]
+        ["release.completed", "release.ready", "release.created"]
     );
     let query = format!("releaseId={}", super::UNKNOWN);
     assert!(list(&team.admin, &query).await?.is_empty());
@@ -160,6 +162,7 @@ async fn mine_is_what_i_did_and_what_concerns_me() -> anyhow::Result<()> {
         "user.registered",
         "task.created",
         "task.assigned",
+        "task.ready",
         "task.started",
     ]);
     assert_eq!(kinds(&team.developers[1]).await?, expected);
@@ -167,8 +170,10 @@ async fn mine_is_what_i_did_and_what_concerns_me() -> anyhow::Result<()> {
         "user.registered",
         "task.created",
         "task.assigned",
+        "task.ready",
         "task.started",
         "task.completed",
+        "release.ready",
         "task.created",
         "task.assigned",
     ]);

@@ -127,10 +127,10 @@ async fn templates(admin: &Client) -> anyhow::Result<()> {
 
 /// Waits until what was done is told and nothing is under way any more.
 async fn at_rest(team: &Team) -> anyhow::Result<()> {
-    // The registrations; of each release its creation, and its task's two entries; the
+    // The registrations; of each release its creation, and its task's three entries; the
     // comments. What is between one person and the assistant is not told.
     let (registrations, comments) = (ENOUGH + 1, ENOUGH + 1);
-    let entries = registrations + 3 * ENOUGH + comments;
+    let entries = registrations + 4 * ENOUGH + comments;
     settled(&team.admin, entries as u64).await?;
     until(async || {
         let page = team.admin.get("/admin/notifications?limit=200").await?;

@@ -44,9 +44,9 @@ async fn history() -> anyhow::Result<(Process, Team, String)> {
     let (server, team) = start(2).await?;
     settled(&team.admin, 3).await?;
     let release = completed_release(&team, "done", 2).await?;
-    settled(&team.admin, 3 + 10).await?;
+    settled(&team.admin, 3 + 13).await?;
     register(&server.client(), "last".into()).await?;
-    settled(&team.admin, 3 + 10 + 1).await?;
+    settled(&team.admin, 3 + 13 + 1).await?;
     Ok((server, team, release))
 }
 

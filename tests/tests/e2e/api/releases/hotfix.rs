@@ -1,10 +1,10 @@
-//! POST /releases/{id}/tasks, on a completed release: the hotfix.
+//! POST /releases/{id}/tasks, on a release that was completed: the hotfix.
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
 use slipway_tests::{StreamEvent, team::id};
 
-use crate::api::{begin, completed_release, finish, items, pluck, start};
+use crate::api::{begin, completed_release, finish, invalid, items, pluck, start};
 
 fn hotfix(assignee: &str) -> Value {
     json!({"title": "fix the leak", "assignee": assignee})
@@ -49,14 +49,22 @@ async fn a_hotfix_reopens_the_release_until_it_is_done() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn only_what_reopened_the_release_is_a_hotfix() -> anyhow::Result<()> {
+async fn while_a_release_is_reopened_what_is_added_is_a_hotfix_unless_it_is_said_to_be_none()
+-> anyhow::Result<()> {
     let (_server, team) = start(1).await?;
     let release = completed_release(&team, "a", 1).await?;
     let path = format!("/releases/{release}/tasks");
-    let first = team.admin.post(&path, &hotfix("dev-0")).await?.expect(201);
-    let second = team.admin.post(&path, &hotfix("dev-0")).await?.expect(201);
-    assert_eq!(first["hotfix"], true);
-    assert_eq!(second["hotfix"], false, "the release was open again");
+    for (said, is) in [
+        (Value::Null, true),
+        (Value::Null, true),
+        (json!(false), false),
+        (json!(true), true),
+    ] {
+        let mut body = hotfix("dev-0");
+        body["hotfix"] = said.clone();
+        let added = team.admin.post(&path, &body).await?.expect(201);
+        assert_eq!(added["hotfix"], is, "{said}");
+    }
     let release = team
         .admin
         .get(&format!("/releases/{release}"))
@@ -64,7 +72,39 @@ async fn only_what_reopened_the_release_is_a_hotfix() -> anyhow::Result<()> {
         .expect(200);
     assert_eq!(release["reopenedCount"], 1);
     let tasks = release["tasks"].as_array().context("tasks")?;
-    assert_eq!(json!(pluck(tasks, "hotfix")), json!([false, true, false]));
+    assert_eq!(
+        json!(pluck(tasks, "hotfix")),
+        json!([false, true, true, false, true])
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_cannot_be_a_hotfix_or_has_to_be_one_is_refused() -> anyhow::Result<()> {
+    let (_server, team) = start(1).await?;
+    let said = |hotfix: bool| json!({"title": "t", "assignee": "dev-0", "hotfix": hotfix});
+    let planned = json!({"name": "a", "tasks": [said(true)]});
+    let refused = team.admin.post("/releases", &planned).await?;
+    refused.refused(409, "INVALID_HOTFIX");
+    let planned = json!({"name": "a", "tasks": [said(false)]});
+    let open = team.admin.post("/releases", &planned).await?.expect(201);
+    let path = format!("/releases/{}/tasks", id(&open));
+    let refused = team.admin.post(&path, &said(true)).await?;
+    let problem = refused.refused(409, "INVALID_HOTFIX");
+    assert_eq!(
+        problem["detail"],
+        "The release has never been completed: a task of it cannot be a hotfix."
+    );
+    team.admin.post(&path, &said(false)).await?.expect(201);
+    let done = completed_release(&team, "b", 1).await?;
+    let release = format!("/releases/{done}");
+    let path = format!("{release}/tasks");
+    let refused = team.admin.post(&path, &said(false)).await?;
+    refused.refused(409, "INVALID_HOTFIX");
+    let release = team.admin.get(&release).await?.expect(200);
+    assert_eq!(release["isCompleted"], true, "nothing was reopened");
+    let words = json!({"title": "t", "assignee": "dev-0", "hotfix": "yes"});
+    invalid(team.admin.post(&path, &words).await?, "hotfix");
     Ok(())
 }
 
@@ -81,7 +121,7 @@ async fn a_hotfix_is_told_on_the_wall_in_order() -> anyhow::Result<()> {
     let path = format!("/releases/{release}/tasks");
     let fix = team.admin.post(&path, &hotfix("dev-1")).await?.expect(201);
     let mut told = Vec::new();
-    for _ in 0..3 {
+    for _ in 0..4 {
         let StreamEvent::Entry { kind, data, .. } = stream.next().await? else {
             anyhow::bail!("only entries");
         };
@@ -90,7 +130,12 @@ async fn a_hotfix_is_told_on_the_wall_in_order() -> anyhow::Result<()> {
     let kinds: Vec<_> = told.iter().map(|(kind, _)| kind.as_str()).collect();
     assert_eq!(
         kinds,
-        ["release.reopened", "task.created", "task.hotfix_added"]
+        [
+            "release.reopened",
+            "task.created",
+            "task.hotfix_added",
+            "task.ready"
+        ]
     );
     let me = team.developers[1].get("/auth/me").await?.expect(200);
     let notice = &told[2].1;
@@ -110,7 +155,7 @@ async fn a_hotfix_is_told_on_the_wall_in_order() -> anyhow::Result<()> {
     let page = mine.expect(200);
     assert_eq!(
         pluck(items(&page)?, "type"),
-        ["task.hotfix_added", "task.created"],
+        ["task.ready", "task.hotfix_added", "task.created"],
         "the notice stands for the assignment"
     );
     Ok(())
