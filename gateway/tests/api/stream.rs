@@ -273,7 +273,7 @@ async fn what_was_missed_comes_in_pieces_of_bounded_size() {
         largest = largest.max(piece.len());
         text.push_str(std::str::from_utf8(&piece).unwrap());
     }
-    assert_eq!(largest, 1024);
+    assert_eq!(largest, 512);
     let numbers: Vec<u64> = text
         .lines()
         .filter_map(|line| line.strip_prefix("id: ")?.parse().ok())
