@@ -45,7 +45,7 @@ pub const OWN_IDS: &str = "
 pub fn append(c: &Connection, events: &[Event]) -> Result<(), StorageError> {
     for event in events {
         let record = event.to_record();
-        insert(c, &record.key, event.id, &record)?;
+        append_to(c, &record.key, event.id, &record)?;
     }
     Ok(())
 }
@@ -61,10 +61,20 @@ pub fn append_record(
     id: Uuid,
     record: &Record,
 ) -> Result<(), StorageError> {
-    insert(c, &aggregate.to_string(), id, record)
+    append_to(c, &aggregate.to_string(), id, record)
 }
 
-fn insert(c: &Connection, aggregate: &str, id: Uuid, record: &Record) -> Result<(), StorageError> {
+/// Appends a record with the id `id`, a UUIDv7, to the events of `aggregate`, within the
+/// caller's transaction.
+///
+/// # Errors
+/// If the database refuses.
+pub fn append_to(
+    c: &Connection,
+    aggregate: &str,
+    id: Uuid,
+    record: &Record,
+) -> Result<(), StorageError> {
     let headers = serde_json::to_string(&record.headers)
         .map_err(|error| StorageError::Unusable(error.to_string()))?;
     c.prepare_cached(

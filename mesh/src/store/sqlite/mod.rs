@@ -91,9 +91,22 @@ impl Database {
         name: &'static str,
         migrations: &'static [&'static str],
     ) -> Result<Self, StorageError> {
+        Self::open_with(path, name, |c| migrations::apply(c, migrations))
+    }
+
+    /// Opens or creates the file at `path`, whose tables `prepare` makes. `name` stands in
+    /// metrics. Blocks: call it at start.
+    ///
+    /// # Errors
+    /// If the file cannot be opened, or what `prepare` returned.
+    pub fn open_with(
+        path: &Path,
+        name: &'static str,
+        prepare: impl FnOnce(&mut Connection) -> Result<(), StorageError>,
+    ) -> Result<Self, StorageError> {
         create_private(path).map_err(|error| unusable(path, &error))?;
         let mut connection = connect(path, false)?;
-        migrations::apply(&mut connection, migrations)?;
+        prepare(&mut connection)?;
         Ok(Self {
             writer: Writer::start(connection, name)?,
             readers: Readers::open(path, name)?,

@@ -1,0 +1,152 @@
+//! Reading lists and views.
+
+use super::{Fixture, Note, SAID, TAG, Title, contract, note};
+use crate::{Documents, Query, Write};
+
+async fn insert(documents: &Documents, notes: &[Note]) {
+    let writes = notes.iter().map(Write::insert).collect();
+    for outcome in documents.write_many(writes).await.unwrap() {
+        outcome.unwrap();
+    }
+}
+
+async fn ids(documents: &Documents, query: &Query) -> Vec<String> {
+    let found = documents.list::<Note>(&TAG, query).await.unwrap();
+    found.into_iter().map(|note| note.id).collect()
+}
+
+async fn said(documents: &Documents, query: &Query) -> Vec<String> {
+    documents.view::<Note, _>(&SAID, query).await.unwrap()
+}
+
+contract! {
+    async fn a_list_is_read_from_either_end_and_from_any_place(fixture: &Fixture) {
+        let documents = &fixture.documents;
+        let notes: Vec<_> = ["d", "a", "c", "b"].map(|id| note(id).tagged(&["x", "y"])).into();
+        insert(documents, &notes).await;
+        insert(documents, &[note("e").tagged(&["y"]), note("f")]).await;
+        assert_eq!(ids(documents, &Query::first(10, "x")).await, ["a", "b", "c", "d"]);
+        assert_eq!(ids(documents, &Query::last(10, "y")).await, ["e", "d", "c", "b", "a"]);
+        assert_eq!(ids(documents, &Query::first(2, "x")).await, ["a", "b"]);
+        assert_eq!(ids(documents, &Query::last(2, "x")).await, ["d", "c"]);
+        assert_eq!(ids(documents, &Query::first(10, "x").above("b")).await, ["c", "d"]);
+        assert_eq!(ids(documents, &Query::last(10, "x").below("b")).await, ["a"]);
+        let between = Query::first(10, "x").above("a").below("d");
+        assert_eq!(ids(documents, &between).await, ["b", "c"]);
+        let behind = Query::last(10, "x").behind(Some("c"));
+        assert_eq!(ids(documents, &behind).await, ["b", "a"]);
+        let all = Query::first(10, "x").behind(None::<&str>);
+        assert_eq!(ids(documents, &all).await.len(), 4);
+        assert!(ids(documents, &Query::first(10, "z")).await.is_empty());
+        let titles = documents.summaries::<Note>(&TAG, &Query::first(1, "x")).await.unwrap();
+        assert_eq!(titles, [Title("a".into())]);
+    }
+
+    async fn orders_compare_byte_by_byte(fixture: &Fixture) {
+        let documents = &fixture.documents;
+        let ids_given = ["a", "B", "é", "z", "\u{10ffff}", "~", "a/b", "0"];
+        let notes: Vec<_> = ids_given.iter().map(|id| note(id).tagged(&["x"])).collect();
+        insert(documents, &notes).await;
+        let mut sorted: Vec<_> = ids_given.iter().map(ToString::to_string).collect();
+        sorted.sort_unstable();
+        assert_eq!(ids(documents, &Query::first(10, "x")).await, sorted);
+    }
+
+    async fn a_list_follows_its_documents(fixture: &Fixture) {
+        let documents = &fixture.documents;
+        let before = note("a").tagged(&["x", "y"]);
+        insert(documents, std::slice::from_ref(&before)).await;
+        let after = before.next().tagged(&["y", "z"]);
+        documents.write(Write::replace(&before, &after)).await.unwrap().unwrap();
+        let stale = before.next().tagged(&["x"]);
+        assert!(documents.write(Write::replace(&before, &stale)).await.unwrap().is_err());
+        for (tag, found) in [("x", 0), ("y", 1), ("z", 1)] {
+            assert_eq!(ids(documents, &Query::first(10, tag)).await.len(), found, "{tag}");
+        }
+        documents.write(Write::delete(&after)).await.unwrap().unwrap();
+        for tag in ["x", "y", "z"] {
+            assert!(ids(documents, &Query::first(10, tag)).await.is_empty(), "{tag}");
+        }
+    }
+
+    async fn a_view_holds_values_by_key(fixture: &Fixture) {
+        let documents = &fixture.documents;
+        let a = note("a").saying(&[("ada", "1"), ("bob", "2"), ("ada", "3")]);
+        let b = note("b").saying(&[("bob", "4"), ("ada", "5")]);
+        let c = note("c").saying(&[("ada", "6")]);
+        insert(documents, &[a.clone(), b, c]).await;
+        assert_eq!(said(documents, &Query::first(10, "ada")).await, ["1", "3", "5", "6"]);
+        assert_eq!(said(documents, &Query::last(10, "ada")).await, ["6", "5", "1", "3"]);
+        // The limit counts documents.
+        assert_eq!(said(documents, &Query::first(2, "ada")).await, ["1", "3", "5"]);
+        assert_eq!(said(documents, &Query::first(10, "ada").above("a")).await, ["5", "6"]);
+        assert!(said(documents, &Query::first(10, "eve")).await.is_empty());
+        let after = a.next().saying(&[("ada", "3"), ("eve", "7")]);
+        documents.write(Write::replace(&a, &after)).await.unwrap().unwrap();
+        assert_eq!(said(documents, &Query::first(1, "ada")).await, ["3"]);
+        assert_eq!(said(documents, &Query::first(10, "bob")).await, ["4"]);
+        assert_eq!(said(documents, &Query::first(10, "eve")).await, ["7"]);
+    }
+
+    async fn entries_are_counted_up_to_a_limit(fixture: &Fixture) {
+        let documents = &fixture.documents;
+        let notes: Vec<_> = ["a", "b", "c"]
+            .map(|id| note(id).tagged(&["x"]).saying(&[("ada", "1"), ("ada", "2")]))
+            .into();
+        insert(documents, &notes).await;
+        let count = async |index, query: Query| documents.count::<Note>(index, &query).await.unwrap();
+        assert_eq!(count(&TAG, Query::first(10, "x")).await, 3);
+        assert_eq!(count(&TAG, Query::first(2, "x")).await, 2);
+        assert_eq!(count(&TAG, Query::first(10, "x").above("a")).await, 2);
+        assert_eq!(count(&TAG, Query::first(10, "y")).await, 0);
+        assert_eq!(count(&SAID, Query::first(10, "ada")).await, 3);
+    }
+}
+
+mod plans {
+    use mongodb::bson::doc;
+
+    use super::{insert, note};
+    use crate::{
+        Direction, Document as _, Index, Query,
+        contract::{Note, on_mongo},
+        document::Kind,
+        mongo::testing::{by_key, order_of, within},
+    };
+
+    fn queries(index: &Index) -> Vec<(mongodb::bson::Document, mongodb::bson::Document)> {
+        if index.kind == Kind::Unique {
+            return vec![(by_key(index, &["1".into()]), doc! {})];
+        }
+        let queries = [Direction::Ascending, Direction::Descending].map(|direction| Query {
+            direction,
+            ..Query::first(50, "x").above("100").below("200")
+        });
+        let queries = queries.iter();
+        queries.map(|query| (within(index, query), order_of(index, query))).collect()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn every_query_is_read_through_its_index() {
+        let Some(fixture) = on_mongo().await else { return };
+        let scratch = fixture.scratch.as_ref().unwrap();
+        // Enough that reading all of them would be worse.
+        let notes: Vec<_> = (0..300)
+            .map(|n| {
+                let tag = ["x", "y", "z"][n % 3];
+                let slot = u32::try_from(n).unwrap();
+                note(&n.to_string()).reserving(&[slot]).tagged(&[tag]).saying(&[(tag, "1")])
+            })
+            .collect();
+        insert(&fixture.documents, &notes).await;
+        for index in Note::COLLECTION.indexes {
+            for (filter, sort) in queries(index) {
+                let find = doc! {
+                    "find": Note::COLLECTION.name, "filter": filter, "sort": sort, "limit": 50,
+                };
+                let used = scratch.indexes(&find).await;
+                assert!(used.iter().eq([index.name]), "{find}: {used:?}");
+            }
+        }
+    }
+}

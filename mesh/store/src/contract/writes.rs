@@ -1,0 +1,250 @@
+//! Writing: refusals, revisions, and what is committed along.
+
+use futures::future::join_all;
+use jiff::{SignedDuration, Timestamp};
+use slipway_mesh::{
+    bus::{Actor, Event, event::Origin},
+    receipts::{RECEIPT_TTL, Receipt, ReceiptKey},
+};
+use slipway_proto::events::{Role, UserRegisteredEvent};
+use uuid::Uuid;
+
+use super::{Fixture, Note, SLOT, TITLE, contract, note};
+use crate::{Documents, Refusal, StoreError, Write};
+
+async fn insert(documents: &Documents, note: &Note) -> Result<(), Refusal> {
+    documents.write(Write::insert(note)).await.unwrap()
+}
+
+async fn replace(documents: &Documents, before: &Note, after: &Note) -> Result<(), Refusal> {
+    let write = Write::replace(before, after);
+    documents.write(write).await.unwrap()
+}
+
+async fn get(documents: &Documents, id: &str) -> Option<Note> {
+    documents.get(id).await.unwrap()
+}
+
+fn event(aggregate: Uuid) -> Event {
+    let payload = UserRegisteredEvent {
+        user_id: aggregate,
+        username: "ada".into(),
+        email: "ada@example.com".into(),
+        role: Role::Developer,
+    };
+    let origin = Origin {
+        service: "test",
+        key: aggregate,
+        subject: aggregate,
+        actor: &Actor::System,
+        time: Timestamp::now(),
+    };
+    Event::new(&payload, &origin)
+}
+
+fn receipt(key: &str, at: Timestamp) -> Receipt {
+    Receipt {
+        key: ReceiptKey(key.into()),
+        fingerprint: b"f".to_vec(),
+        response: b"r".to_vec(),
+        at,
+    }
+}
+
+contract! {
+    async fn a_document_is_found_as_it_was_stored(fixture: &Fixture) {
+        let documents = &fixture.documents;
+        let stored = note("a").reserving(&[1, 2]).tagged(&["x"]).saying(&[("ada", "hé\0llo")]);
+        insert(documents, &stored).await.unwrap();
+        insert(documents, &note("b")).await.unwrap();
+        assert_eq!(get(documents, "a").await, Some(stored.clone()));
+        assert_eq!(get(documents, "c").await, None);
+        let found = documents.find::<Note>(&SLOT, 2).await.unwrap();
+        assert_eq!(found, Some(stored));
+        assert_eq!(documents.find::<Note>(&SLOT, 3).await.unwrap(), None);
+        let ids = ["a", "b", "c"].map(String::from);
+        assert_eq!(documents.get_many::<Note>(&ids).await.unwrap().len(), 2);
+        let keys = ["1", "2", "7"].map(String::from);
+        assert_eq!(documents.find_many::<Note>(&SLOT, &keys).await.unwrap().len(), 1);
+        assert!(documents.get_many::<Note>(&[]).await.unwrap().is_empty());
+    }
+
+    async fn a_refused_uniqueness_names_its_index(fixture: &Fixture) {
+        let documents = &fixture.documents;
+        insert(documents, &note("a").reserving(&[1, 2])).await.unwrap();
+        let refused = insert(documents, &note("a").titled("other")).await;
+        assert_eq!(refused, Err(Refusal::Taken(None)));
+        let refused = insert(documents, &note("b").titled("a")).await;
+        assert_eq!(refused, Err(Refusal::Taken(Some(TITLE.name))));
+        let refused = insert(documents, &note("b").reserving(&[3, 2])).await;
+        assert_eq!(refused, Err(Refusal::Taken(Some(SLOT.name))));
+        assert_eq!(get(documents, "b").await, None);
+        // What was refused keeps nobody else out.
+        insert(documents, &note("c").reserving(&[3])).await.unwrap();
+        let refused = insert(documents, &note("d").reserving(&[9, 9])).await;
+        assert_eq!(refused, Err(Refusal::Taken(Some(SLOT.name))));
+    }
+
+    async fn a_key_that_is_given_up_is_free(fixture: &Fixture) {
+        let documents = &fixture.documents;
+        let before = note("a").reserving(&[1, 2]);
+        insert(documents, &before).await.unwrap();
+        insert(documents, &note("b")).await.unwrap();
+        let after = before.next().reserving(&[2, 3]);
+        replace(documents, &before, &after).await.unwrap();
+        let taking = note("b").next().reserving(&[1]);
+        replace(documents, &note("b"), &taking).await.unwrap();
+        let refused = replace(documents, &taking, &taking.next().reserving(&[1, 3])).await;
+        assert_eq!(refused, Err(Refusal::Taken(Some(SLOT.name))));
+        documents.write(Write::delete(&after)).await.unwrap().unwrap();
+        replace(documents, &taking, &taking.next().reserving(&[1, 3])).await.unwrap();
+        assert_eq!(get(documents, "a").await, None);
+        insert(documents, &note("a")).await.unwrap();
+    }
+
+    async fn only_the_revision_that_was_read_is_replaced(fixture: &Fixture) {
+        let documents = &fixture.documents;
+        let (first, second) = (note("a"), note("a").next().titled("second"));
+        let refused = replace(documents, &first, &second).await;
+        assert_eq!(refused, Err(Refusal::Revision), "it is not there yet");
+        insert(documents, &first).await.unwrap();
+        replace(documents, &first, &second).await.unwrap();
+        let late = first.next().titled("late").tagged(&["late"]);
+        assert_eq!(replace(documents, &first, &late).await, Err(Refusal::Revision));
+        let delete = documents.write(Write::delete(&first)).await.unwrap();
+        assert_eq!(delete, Err(Refusal::Revision));
+        assert_eq!(get(documents, "a").await, Some(second.clone()));
+        documents.write(Write::delete(&second)).await.unwrap().unwrap();
+        let refused = replace(documents, &second, &second.next()).await;
+        assert_eq!(refused, Err(Refusal::Revision));
+    }
+
+    async fn of_many_who_replace_one_revision_one_does(fixture: &Fixture) {
+        let documents = &fixture.documents;
+        let mut current = note("a");
+        insert(documents, &current).await.unwrap();
+        for _ in 0..5 {
+            let next: Vec<_> = (0..8).map(|n| current.next().tagged(&[&n.to_string()])).collect();
+            let race = next.iter().map(|next| replace(documents, &current, next));
+            let outcomes = join_all(race).await;
+            assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
+            let winner = outcomes.iter().position(Result::is_ok).unwrap();
+            current = get(documents, "a").await.unwrap();
+            assert_eq!(current, next[winner]);
+        }
+    }
+
+    async fn of_many_who_take_one_key_one_gets_it(fixture: &Fixture) {
+        let documents = &fixture.documents;
+        for slot in 0..5 {
+            let notes: Vec<_> = (0..8)
+                .map(|n| note(&format!("{slot}-{n}")).reserving(&[slot]))
+                .collect();
+            let outcomes = join_all(notes.iter().map(|note| insert(documents, note))).await;
+            assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
+            let taken = Err(Refusal::Taken(Some(SLOT.name)));
+            assert!(outcomes.iter().all(|outcome| outcome.is_ok() || *outcome == taken));
+        }
+    }
+
+    async fn of_many_writes_each_has_its_own_outcome(fixture: &Fixture) {
+        let documents = &fixture.documents;
+        insert(documents, &note("a").reserving(&[1])).await.unwrap();
+        let (b, c) = (note("b").reserving(&[1]), note("c").reserving(&[2]));
+        let (d, twice) = (note("a").reserving(&[1]).next().titled("new"), note("t").reserving(&[5, 5]));
+        let before = note("a").reserving(&[1]);
+        let writes = vec![
+            Write::insert(&b),
+            Write::insert(&twice),
+            Write::insert(&c),
+            Write::replace(&before, &d),
+            Write::delete(&b),
+        ];
+        let outcomes = documents.write_many(writes).await.unwrap();
+        let slot = Err(Refusal::Taken(Some(SLOT.name)));
+        assert_eq!(outcomes, [slot, slot, Ok(()), Ok(()), Err(Refusal::Revision)]);
+        assert_eq!(get(documents, "a").await, Some(d));
+        assert_eq!(get(documents, "c").await, Some(c));
+        assert_eq!(get(documents, "b").await, None);
+        assert!(documents.write_many(Vec::new()).await.unwrap().is_empty());
+    }
+
+    async fn events_are_stored_with_the_write_or_not_at_all(fixture: &Fixture) {
+        let (documents, outbox) = (&fixture.documents, fixture.documents.outbox());
+        let aggregate = Uuid::now_v7();
+        let (one, two, lost) = (event(aggregate), event(aggregate), event(aggregate));
+        let first = note("a");
+        let write = Write::insert(&first).with_events([&one]);
+        documents.write(write).await.unwrap().unwrap();
+        let second = first.next();
+        let write = Write::replace(&first, &second).with_events([&two]);
+        documents.write(write).await.unwrap().unwrap();
+        let refused = Write::replace(&first, &second).with_events([&lost]);
+        assert!(documents.write(refused).await.unwrap().is_err());
+        let taken = note("b").titled("a");
+        let refused = Write::insert(&taken).with_events([&lost]);
+        assert!(documents.write(refused).await.unwrap().is_err());
+        assert_eq!(outbox.count().await.unwrap(), 2);
+        let pending = outbox.pending(&[aggregate], 10).await.unwrap();
+        let records: Vec<_> = pending.iter().map(|pending| pending.record.clone()).collect();
+        assert_eq!(records, [one.to_record(), two.to_record()]);
+        outbox.remove(&pending).await.unwrap();
+        assert_eq!(outbox.count().await.unwrap(), 0);
+        // The document is the same as before.
+        assert_eq!(get(documents, "a").await, Some(second));
+    }
+
+    async fn a_repeated_request_is_refused_by_its_receipt(fixture: &Fixture) {
+        let (documents, receipts) = (&fixture.documents, fixture.documents.receipts());
+        let now = Timestamp::now();
+        let first = note("a");
+        let proof = receipt("k", now);
+        let write = Write::insert(&first).with_receipt(Some(proof.clone()));
+        documents.write(write).await.unwrap().unwrap();
+        // On a new document, on the same, on another, and where something else is wrong too.
+        let (b, next, late) = (note("b"), first.next(), first.next().next());
+        let taken = note("c").titled("a");
+        for write in [
+            Write::insert(&b),
+            Write::insert(&first),
+            Write::insert(&taken),
+            Write::replace(&first, &next),
+            Write::replace(&next, &late),
+        ] {
+            let write = write.with_receipt(Some(proof.clone()));
+            assert_eq!(documents.write(write).await.unwrap(), Err(Refusal::Receipt));
+        }
+        assert_eq!(get(documents, "b").await, None);
+        assert_eq!(get(documents, "a").await, Some(first.clone()));
+        let found = receipts.receipt(proof.key.clone(), now - RECEIPT_TTL).await;
+        assert_eq!(found.unwrap(), Some(proof));
+        // A refused write leaves none.
+        let other = receipt("other", now);
+        let refused = Write::insert(&taken).with_receipt(Some(other.clone()));
+        assert!(documents.write(refused).await.unwrap().is_err());
+        let found = receipts.receipt(other.key, now - RECEIPT_TTL).await;
+        assert_eq!(found.unwrap(), None);
+    }
+
+    async fn a_receipt_that_has_expired_does_not_count(fixture: &Fixture) {
+        let documents = &fixture.documents;
+        let now = Timestamp::now();
+        let old = receipt("k", now - RECEIPT_TTL - SignedDuration::from_secs(1));
+        let (first, other) = (note("a"), note("b"));
+        let write = Write::insert(&first).with_receipt(Some(old));
+        documents.write(write).await.unwrap().unwrap();
+        let write = Write::insert(&other).with_receipt(Some(receipt("k", now)));
+        documents.write(write).await.unwrap().unwrap();
+        let next = first.next();
+        let write = Write::replace(&first, &next).with_receipt(Some(receipt("k", now)));
+        assert_eq!(documents.write(write).await.unwrap(), Err(Refusal::Receipt));
+    }
+
+    async fn a_document_of_another_schema_is_not_read(fixture: &Fixture) {
+        let documents = &fixture.documents;
+        let newer = super::newer::Note(note("a"));
+        documents.write(Write::insert(&newer)).await.unwrap().unwrap();
+        let error = documents.get::<Note>("a").await.unwrap_err();
+        assert!(matches!(error, StoreError::Schema { found: 4, known: 3, .. }), "{error}");
+    }
+}

@@ -1,0 +1,215 @@
+//! What a type says of itself to be kept as a document.
+
+use std::fmt;
+
+use serde::{Serialize, de::DeserializeOwned};
+
+/// A type that is kept as documents: one value, one document.
+///
+/// Documents are stored in the type's serde representation. A change of that
+/// representation needs a new number in [`Collection::new`].
+pub trait Document: Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// Where documents of this type are kept, and how they are found.
+    const COLLECTION: Collection;
+
+    /// What lists show of a document, stored beside it, so that a list does not read whole
+    /// documents. `()` for types whose lists show everything.
+    type Summary: Serialize + DeserializeOwned + Send + Sync + 'static;
+
+    /// What tells it from all others of its collection. Never changes.
+    fn id(&self) -> String;
+
+    /// Which version of the document this is: 1 when it is inserted, and one more with
+    /// every change.
+    fn revision(&self) -> u64;
+
+    /// The keys under which it is found.
+    fn entries(&self, entries: &mut Entries);
+
+    /// What lists show of it.
+    fn summary(&self) -> Self::Summary;
+}
+
+/// A collection of documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Collection {
+    /// Its name: lower case letters and `_`.
+    pub name: &'static str,
+    /// The number of the documents' schema.
+    pub schema: u32,
+    /// All of its indexes.
+    pub indexes: &'static [Index],
+    pub(crate) has_events: bool,
+    pub(crate) has_receipts: bool,
+}
+
+impl Collection {
+    /// The collection `name`, whose documents have the schema number `schema` and these
+    /// indexes.
+    #[must_use]
+    pub const fn new(name: &'static str, schema: u32, indexes: &'static [Index]) -> Self {
+        Self {
+            name,
+            schema,
+            indexes,
+            has_events: false,
+            has_receipts: false,
+        }
+    }
+
+    /// The same, whose writes may carry events.
+    #[must_use]
+    pub const fn with_events(self) -> Self {
+        Self {
+            has_events: true,
+            ..self
+        }
+    }
+
+    /// The same, whose writes may carry receipts.
+    #[must_use]
+    pub const fn with_receipts(self) -> Self {
+        Self {
+            has_receipts: true,
+            ..self
+        }
+    }
+}
+
+/// How documents of a collection are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Index {
+    /// Its name: lower case letters and `_`. Unique in its collection.
+    pub name: &'static str,
+    pub(crate) kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// No two documents have the same key.
+    Unique,
+    /// The documents of a key stand in an order.
+    List,
+    /// As a list, and each entry holds a value of its own.
+    View,
+}
+
+impl Index {
+    /// No two documents may have the same key in it. A document may have several keys.
+    #[must_use]
+    pub const fn unique(name: &'static str) -> Self {
+        let kind = Kind::Unique;
+        Self { name, kind }
+    }
+
+    /// Under each key the documents that have it, in an order. A document may have several
+    /// keys; its place in the order is the same under all of them.
+    #[must_use]
+    pub const fn list(name: &'static str) -> Self {
+        let kind = Kind::List;
+        Self { name, kind }
+    }
+
+    /// As a [list](Self::list), with values made from the document, which are read without
+    /// it. A document may have several values under a key.
+    #[must_use]
+    pub const fn view(name: &'static str) -> Self {
+        let kind = Kind::View;
+        Self { name, kind }
+    }
+}
+
+/// The entries of one document in the indexes of its collection.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Entries {
+    pub(crate) unique: Vec<UniqueEntry>,
+    pub(crate) lists: Vec<ListEntry>,
+    pub(crate) views: Vec<ViewEntry>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct UniqueEntry {
+    pub(crate) index: &'static str,
+    pub(crate) key: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ListEntry {
+    pub(crate) index: &'static str,
+    pub(crate) key: String,
+    pub(crate) order: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ViewEntry {
+    pub(crate) index: &'static str,
+    pub(crate) key: String,
+    pub(crate) order: String,
+    /// Which of the document's values under this key.
+    pub(crate) number: u32,
+    /// As JSON.
+    pub(crate) value: String,
+}
+
+impl Entries {
+    /// The entries of `document`.
+    #[must_use]
+    pub fn of<D: Document>(document: &D) -> Self {
+        let mut entries = Self::default();
+        document.entries(&mut entries);
+        entries
+    }
+
+    /// A unique key that the document has twice.
+    pub(crate) fn repeated(&self) -> Option<&'static str> {
+        let mut entries = self.unique.iter().enumerate();
+        let repeated = entries.find(|(n, entry)| self.unique[..*n].contains(entry));
+        repeated.map(|(_, entry)| entry.index)
+    }
+
+    /// A key that no other document has.
+    pub fn unique(&mut self, index: &Index, key: impl fmt::Display) {
+        debug_assert_eq!(index.kind, Kind::Unique);
+        self.unique.push(UniqueEntry {
+            index: index.name,
+            key: key.to_string(),
+        });
+    }
+
+    /// A key under which the document is listed at the place `order`. Orders compare as
+    /// texts, byte by byte. No two documents have the same order under a key: let it end
+    /// with the document's id, if it is not the id itself.
+    pub fn list(&mut self, index: &Index, key: impl fmt::Display, order: impl fmt::Display) {
+        debug_assert_eq!(index.kind, Kind::List);
+        self.lists.push(ListEntry {
+            index: index.name,
+            key: key.to_string(),
+            order: order.to_string(),
+        });
+    }
+
+    /// A value under a key, behind those that the document has under it already.
+    ///
+    /// # Panics
+    /// If the value is not one of plain fields, so that it has no JSON.
+    pub fn view(
+        &mut self,
+        index: &Index,
+        key: impl fmt::Display,
+        order: impl fmt::Display,
+        value: &impl Serialize,
+    ) {
+        debug_assert_eq!(index.kind, Kind::View);
+        let (index, key) = (index.name, key.to_string());
+        let before = self.views.iter();
+        let before = before.filter(|entry| entry.index == index && entry.key == key);
+        let number = u32::try_from(before.count()).unwrap_or(u32::MAX);
+        self.views.push(ViewEntry {
+            index,
+            key,
+            order: order.to_string(),
+            number,
+            value: serde_json::to_string(value).expect("a view's value is of plain fields"),
+        });
+    }
+}

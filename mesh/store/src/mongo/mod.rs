@@ -1,0 +1,134 @@
+//! Documents in MongoDB: a collection for each, and one document of the database for each
+//! document. What belongs to it is inside, so that every write is one of one document:
+//!
+//! | field | what |
+//! | --- | --- |
+//! | `_id`, `revision`, `schema` | |
+//! | `body`, `summary` | the document, and what lists show of it |
+//! | `u.<index>` | its keys in a unique index |
+//! | `l.<index>` | `k`: its keys in a list; `o`: its place in the order |
+//! | `v.<index>` | `o`: its place in a view; `e`: its entries, `k` and the value as JSON `v` |
+//! | `outbox`, `aggregate` | events that are yet to be published, and whose they are |
+//! | `receipts` | receipts of the requests that changed it, of the last 24 hours |
+
+mod indexes;
+mod read;
+mod write;
+
+use std::sync::Arc;
+
+use mongodb::{Collection as Stored, bson::Document as Fields};
+use slipway_mesh::{
+    outbox::{OutboxStore, mongo::MongoOutbox},
+    receipts::{ReceiptStore, mongo::MongoReceipts},
+    store::mongo::{Client, Database},
+};
+
+use crate::{
+    StoreError,
+    document::{Collection, Document, Index},
+    documents::Schema,
+    query::Query,
+    write::{Refusal, Write},
+};
+
+#[derive(Clone)]
+pub(crate) struct Adapter {
+    database: Database,
+    schema: Schema,
+}
+
+impl Adapter {
+    pub(crate) async fn open(
+        client: &Client,
+        name: &str,
+        schema: Schema,
+    ) -> Result<Self, StoreError> {
+        let indexes: Vec<_> = schema.iter().flat_map(indexes::of).collect();
+        let database = Database::open(client, name, &indexes).await?;
+        Ok(Self { database, schema })
+    }
+
+    pub(crate) fn database(&self) -> &Database {
+        &self.database
+    }
+
+    pub(crate) fn outbox(&self) -> Arc<dyn OutboxStore> {
+        let holders = self.names(|collection| collection.has_events);
+        Arc::new(MongoOutbox::by(self.database.clone(), holders, "aggregate"))
+    }
+
+    pub(crate) fn receipts(&self) -> Arc<dyn ReceiptStore> {
+        let holders = self.names(|collection| collection.has_receipts);
+        Arc::new(MongoReceipts::new(self.database.clone(), holders))
+    }
+
+    /// The names of some collections; they live as long as the process, which asks once.
+    fn names(&self, wanted: impl Fn(&Collection) -> bool) -> &'static [&'static str] {
+        let wanted = self.schema.iter().filter(|collection| wanted(collection));
+        let names: Vec<_> = wanted.map(|collection| collection.name).collect();
+        names.leak()
+    }
+
+    fn stored<D: Document>(&self) -> Stored<Fields> {
+        self.database.collection(D::COLLECTION.name)
+    }
+
+    pub(crate) async fn get<D: Document>(&self, ids: &[String]) -> Result<Vec<D>, StoreError> {
+        read::documents(&self.stored::<D>(), read::by_id(ids), D::COLLECTION).await
+    }
+
+    pub(crate) async fn find<D: Document>(
+        &self,
+        index: &Index,
+        keys: &[String],
+    ) -> Result<Vec<D>, StoreError> {
+        read::documents(&self.stored::<D>(), read::by_key(index, keys), D::COLLECTION).await
+    }
+
+    pub(crate) async fn list<D: Document>(
+        &self,
+        index: &Index,
+        query: &Query,
+    ) -> Result<Vec<D>, StoreError> {
+        read::list(&self.stored::<D>(), read::BODY, D::COLLECTION, index, query).await
+    }
+
+    pub(crate) async fn summaries<D: Document>(
+        &self,
+        index: &Index,
+        query: &Query,
+    ) -> Result<Vec<D::Summary>, StoreError> {
+        let stored = self.stored::<D>();
+        read::list(&stored, read::SUMMARY, D::COLLECTION, index, query).await
+    }
+
+    pub(crate) async fn view<D: Document, V: serde::de::DeserializeOwned>(
+        &self,
+        index: &Index,
+        query: &Query,
+    ) -> Result<Vec<V>, StoreError> {
+        read::view(&self.stored::<D>(), D::COLLECTION, index, query).await
+    }
+
+    pub(crate) async fn count<D: Document>(
+        &self,
+        index: &Index,
+        query: &Query,
+    ) -> Result<u64, StoreError> {
+        read::count(&self.stored::<D>(), index, query).await
+    }
+
+    pub(crate) async fn write(
+        &self,
+        writes: Vec<Write<'_>>,
+    ) -> Result<Vec<Result<(), Refusal>>, StoreError> {
+        write::carry_out(&self.database, writes).await
+    }
+}
+
+/// The conditions of queries, to look at their plans.
+#[cfg(test)]
+pub(crate) mod testing {
+    pub(crate) use super::read::{by_key, sort as order_of, within};
+}

@@ -1,0 +1,228 @@
+//! Writing: each write is one change of one document.
+
+use std::collections::BTreeMap;
+
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use mongodb::{
+    Collection as Stored,
+    bson::{Bson, Document as Fields, doc, serialize_to_bson},
+};
+use slipway_mesh::{
+    outbox::mongo::Entry,
+    receipts::{Receipt, mongo as receipts},
+    store::mongo::{Database, StorageError, bounded},
+};
+
+use super::indexes::RECEIPT;
+use crate::{
+    StoreError,
+    document::{Collection, Entries},
+    write::{Change, Encode, New, Refusal, Write},
+};
+
+/// Writes of one call that are carried out at the same time.
+const AT_ONCE: usize = 16;
+
+/// The index of the id, as both kinds of server call it.
+const ID: &str = "_id_";
+
+pub(super) async fn carry_out(
+    database: &Database,
+    writes: Vec<Write<'_>>,
+) -> Result<Vec<Result<(), Refusal>>, StoreError> {
+    let writes = writes.into_iter().map(|write| one(database, write));
+    stream::iter(writes).buffered(AT_ONCE).try_collect().await
+}
+
+async fn one(database: &Database, write: Write<'_>) -> Result<Result<(), Refusal>, StoreError> {
+    let stored = database.collection::<Fields>(write.collection.name);
+    let command = Command::of(&write)?;
+    loop {
+        let refused = match command.run(&stored).await {
+            Ok(true) => return Ok(Ok(())),
+            Ok(false) => None,
+            Err(error) if error.gave_way() => continue,
+            Err(error) => Some(refusal(write.collection, error)?),
+        };
+        // A receipt says more than what else stands in the way of a repeated request.
+        if let Some(receipt) = &write.receipt {
+            // A unique index does not know that a receipt has expired.
+            if receipts::make_room(&stored, receipt).await? {
+                continue;
+            }
+            if refused == Some(Refusal::Receipt) || is_known(&stored, receipt).await? {
+                return Ok(Err(Refusal::Receipt));
+            }
+        }
+        return Ok(Err(refused.unwrap_or(Refusal::Revision)));
+    }
+}
+
+/// What refused a write, if it is a unique index.
+fn refusal(of: Collection, error: StorageError) -> Result<Refusal, StoreError> {
+    let Some(name) = error.duplicate_key() else {
+        return Err(error.into());
+    };
+    if name == RECEIPT {
+        return Ok(Refusal::Receipt);
+    }
+    let index = of.indexes.iter().find(|index| index.name == name);
+    match index {
+        Some(index) => Ok(Refusal::Taken(Some(index.name))),
+        None if name == ID => Ok(Refusal::Taken(None)),
+        None => Err(error.into()),
+    }
+}
+
+async fn is_known(stored: &Stored<Fields>, receipt: &Receipt) -> Result<bool, StorageError> {
+    let find = stored
+        .find_one(doc! { "receipts.key": { "$eq": &receipt.key.0, "$exists": true } })
+        .projection(doc! { "_id": 1 });
+    Ok(bounded(find.into_future()).await?.is_some())
+}
+
+/// A write as MongoDB is asked for it.
+enum Command {
+    Insert(Fields),
+    /// Which document, and the change.
+    Update(Fields, Fields),
+    Delete(Fields),
+}
+
+impl Command {
+    fn of(write: &Write<'_>) -> Result<Self, StoreError> {
+        let mut outbox = Vec::new();
+        for (id, record) in &write.outbox {
+            outbox.push(bson(&Entry::new(*id, record.clone()))?);
+        }
+        let mut kept = Vec::new();
+        if let Some(receipt) = &write.receipt {
+            kept.push(bson(&receipts::ReceiptDocument::from(receipt))?);
+        }
+        match &write.change {
+            Change::Insert(new) => {
+                let mut document = doc! { "_id": &write.id };
+                document.extend(fields(write, new)?);
+                if !outbox.is_empty() {
+                    document.insert("outbox", outbox);
+                }
+                if !kept.is_empty() {
+                    document.insert("receipts", kept);
+                }
+                Ok(Self::Insert(document))
+            }
+            Change::Replace(revision, _, new) => {
+                let mut guard = at(write, *revision)?;
+                if let Some(receipt) = &write.receipt {
+                    // Of one document, the index does not see that a key comes twice.
+                    guard.insert("receipts.key", doc! { "$ne": &receipt.key.0 });
+                }
+                let mut set = fields(write, new)?;
+                let mut change = Fields::new();
+                let mut push = Fields::new();
+                if !outbox.is_empty() {
+                    push.insert("outbox", doc! { "$each": outbox });
+                }
+                if !kept.is_empty() {
+                    push.insert("receipts", doc! { "$each": kept });
+                }
+                let mut unset = Fields::new();
+                for field in ["u", "l", "v"] {
+                    if set.get_document(field).is_ok_and(Fields::is_empty) {
+                        set.remove(field);
+                        unset.insert(field, "");
+                    }
+                }
+                change.insert("$set", set);
+                for (operator, of) in [("$push", push), ("$unset", unset)] {
+                    if !of.is_empty() {
+                        change.insert(operator, of);
+                    }
+                }
+                Ok(Self::Update(guard, change))
+            }
+            Change::Delete(revision, _) => Ok(Self::Delete(at(write, *revision)?)),
+        }
+    }
+
+    /// Whether there was a document as the guard wants it.
+    async fn run(&self, stored: &Stored<Fields>) -> Result<bool, StorageError> {
+        match self {
+            Self::Insert(document) => {
+                bounded(stored.insert_one(document).into_future()).await?;
+                Ok(true)
+            }
+            Self::Update(guard, change) => {
+                let update = stored.update_one(guard.clone(), change.clone());
+                Ok(bounded(update.into_future()).await?.matched_count == 1)
+            }
+            Self::Delete(guard) => {
+                let delete = stored.delete_one(guard.clone());
+                Ok(bounded(delete.into_future()).await?.deleted_count == 1)
+            }
+        }
+    }
+}
+
+/// The document at this revision.
+fn at(write: &Write<'_>, revision: u64) -> Result<Fields, StoreError> {
+    Ok(doc! { "_id": &write.id, "revision": number(revision)? })
+}
+
+/// All fields of a document but its id.
+fn fields(write: &Write<'_>, new: &New<'_>) -> Result<Fields, StoreError> {
+    let mut fields = doc! {
+        "revision": number(new.revision)?,
+        "schema": i32::try_from(write.collection.schema).map_err(unstorable)?,
+        "body": new.body.bson()?,
+        "summary": new.summary.bson()?,
+    };
+    if let Some(aggregate) = &write.aggregate {
+        fields.insert("aggregate", aggregate);
+    }
+    fields.extend(entries(&new.entries));
+    Ok(fields)
+}
+
+/// The fields that the indexes are on.
+fn entries(entries: &Entries) -> Fields {
+    let mut unique: BTreeMap<&str, Vec<Bson>> = BTreeMap::new();
+    for entry in &entries.unique {
+        let keys = unique.entry(entry.index).or_default();
+        keys.push(Bson::from(&entry.key));
+    }
+    let mut lists: BTreeMap<&str, (&str, Vec<Bson>)> = BTreeMap::new();
+    for entry in &entries.lists {
+        let (order, keys) = lists.entry(entry.index).or_insert((&entry.order, Vec::new()));
+        debug_assert_eq!(*order, entry.order, "a document has one place in a list");
+        keys.push(Bson::from(&entry.key));
+    }
+    let mut views: BTreeMap<&str, (&str, Vec<Bson>)> = BTreeMap::new();
+    for entry in &entries.views {
+        let (order, values) = views.entry(entry.index).or_insert((&entry.order, Vec::new()));
+        debug_assert_eq!(*order, entry.order, "a document has one place in a view");
+        values.push(doc! { "k": &entry.key, "v": &entry.value }.into());
+    }
+    let unique = unique.into_iter();
+    let unique: Fields = unique.map(|(index, keys)| (index.to_owned(), keys.into())).collect();
+    let ordered = |of: BTreeMap<&str, (&str, Vec<Bson>)>, values: &str| -> Fields {
+        let of = of.into_iter();
+        of.map(|(index, (order, found))| {
+            (index.to_owned(), doc! { "o": order, values: found }.into())
+        })
+        .collect()
+    };
+    doc! { "u": unique, "l": ordered(lists, "k"), "v": ordered(views, "e") }
+}
+
+fn number(revision: u64) -> Result<i64, StoreError> {
+    i64::try_from(revision).map_err(unstorable)
+}
+
+fn bson(value: &impl serde::Serialize) -> Result<Bson, StoreError> {
+    serialize_to_bson(value).map_err(unstorable)
+}
+
+fn unstorable(error: impl std::fmt::Display) -> StoreError {
+    StoreError::Unstorable(error.to_string())
+}

@@ -1,0 +1,139 @@
+//! Documents in SQLite: a table for each collection, and one for each of its indexes.
+//!
+//! | table | columns |
+//! | --- | --- |
+//! | the collection's name | `id`, `revision`, `schema`, `body` and `summary` as JSON |
+//! | `<collection>__<index>`, unique | `k` (the key), `id` |
+//! | the same of a list | `k`, `o` (the order), `id` |
+//! | the same of a view | `k`, `o`, `id`, `n` (which value), `v` (the value as JSON) |
+//!
+//! Events and receipts have tables of their own. A write changes all of them in one
+//! transaction; many writes share one `fsync`, see [`slipway_mesh::store::sqlite`].
+
+mod read;
+mod tables;
+mod write;
+
+use std::{path::Path, sync::Arc};
+
+use slipway_mesh::{
+    outbox::{OutboxStore, sqlite::SqliteOutbox},
+    receipts::{ReceiptStore, sqlite::SqliteReceipts},
+    store::sqlite::Database,
+};
+
+use crate::{
+    StoreError,
+    document::{Collection, Document, Index},
+    documents::Schema,
+    query::Query,
+    write::{Refusal, Write},
+};
+
+#[derive(Clone)]
+pub(crate) struct Adapter {
+    db: Database,
+}
+
+impl Adapter {
+    pub(crate) fn open(
+        path: &Path,
+        name: &'static str,
+        schema: Schema,
+    ) -> Result<Self, StoreError> {
+        let db = Database::open_with(path, name, |connection| tables::create(connection, schema))?;
+        Ok(Self { db })
+    }
+
+    pub(crate) fn database(&self) -> &Database {
+        &self.db
+    }
+
+    pub(crate) fn outbox(&self) -> Arc<dyn OutboxStore> {
+        Arc::new(SqliteOutbox::new(self.db.clone()))
+    }
+
+    pub(crate) fn receipts(&self) -> Arc<dyn ReceiptStore> {
+        Arc::new(SqliteReceipts::new(self.db.clone()))
+    }
+
+    pub(crate) async fn get<D: Document>(&self, ids: &[String]) -> Result<Vec<D>, StoreError> {
+        let (of, ids) = (D::COLLECTION, ids.to_vec());
+        let found = self.db.read(move |c| read::by_id(c, of, &ids)).await?;
+        found.into_iter().map(read::Found::decode::<D, _>).collect()
+    }
+
+    pub(crate) async fn find<D: Document>(
+        &self,
+        index: &Index,
+        keys: &[String],
+    ) -> Result<Vec<D>, StoreError> {
+        let (of, index, keys) = (D::COLLECTION, *index, keys.to_vec());
+        let find = self.db.read(move |c| read::by_key(c, of, index, &keys));
+        let found = find.await?;
+        found.into_iter().map(read::Found::decode::<D, _>).collect()
+    }
+
+    pub(crate) async fn list<D: Document>(
+        &self,
+        index: &Index,
+        query: &Query,
+    ) -> Result<Vec<D>, StoreError> {
+        let found = self.read_list(D::COLLECTION, "body", index, query).await?;
+        found.into_iter().map(read::Found::decode::<D, _>).collect()
+    }
+
+    pub(crate) async fn summaries<D: Document>(
+        &self,
+        index: &Index,
+        query: &Query,
+    ) -> Result<Vec<D::Summary>, StoreError> {
+        let read = self.read_list(D::COLLECTION, "summary", index, query);
+        let found = read.await?;
+        found.into_iter().map(read::Found::decode::<D, _>).collect()
+    }
+
+    async fn read_list(
+        &self,
+        of: Collection,
+        column: &'static str,
+        index: &Index,
+        query: &Query,
+    ) -> Result<Vec<read::Found>, StoreError> {
+        let (index, query) = (*index, query.clone());
+        let read = self
+            .db
+            .read(move |c| read::list(c, of, column, index, &query));
+        Ok(read.await?)
+    }
+
+    pub(crate) async fn view<D: Document, V: serde::de::DeserializeOwned>(
+        &self,
+        index: &Index,
+        query: &Query,
+    ) -> Result<Vec<V>, StoreError> {
+        let (of, index, query) = (D::COLLECTION, *index, query.clone());
+        let read = self.db.read(move |c| read::view(c, of, index, &query));
+        let found = read.await?;
+        found.into_iter().map(read::Found::decode::<D, _>).collect()
+    }
+
+    pub(crate) async fn count<D: Document>(
+        &self,
+        index: &Index,
+        query: &Query,
+    ) -> Result<u64, StoreError> {
+        let (of, index, query) = (D::COLLECTION, *index, query.clone());
+        let count = self.db.read(move |c| read::count(c, of, index, &query));
+        Ok(count.await?)
+    }
+
+    pub(crate) async fn write(
+        &self,
+        writes: Vec<Write<'_>>,
+    ) -> Result<Vec<Result<(), Refusal>>, StoreError> {
+        let encoded = writes.into_iter().map(write::Encoded::try_from);
+        let encoded: Vec<_> = encoded.collect::<Result<_, _>>()?;
+        write::carry_out(&self.db, encoded).await
+    }
+}

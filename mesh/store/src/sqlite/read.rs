@@ -1,0 +1,225 @@
+//! Reading: by id, by unique key, and in the order of a list.
+
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension as _, Row, types::Value};
+use serde::de::DeserializeOwned;
+use slipway_mesh::store::sqlite::StorageError;
+
+use super::tables::of_index;
+use crate::{
+    StoreError,
+    document::{Collection, Document, Index, Kind},
+    query::{Direction, Query},
+};
+
+/// What was read of a document: all of it, its summary, or a value of a view.
+pub(super) struct Found {
+    id: String,
+    schema: u32,
+    json: String,
+}
+
+impl Found {
+    fn from_row(row: &Row<'_>) -> Result<Self, rusqlite::Error> {
+        Ok(Self {
+            id: row.get(0)?,
+            schema: row.get(1)?,
+            json: row.get(2)?,
+        })
+    }
+
+    /// As the type that it is of, from a document of type `D`.
+    pub(super) fn decode<D: Document, T: DeserializeOwned>(self) -> Result<T, StoreError> {
+        let Collection { name, schema, .. } = D::COLLECTION;
+        if self.schema != schema {
+            return Err(StoreError::Schema {
+                collection: name,
+                id: self.id,
+                found: self.schema,
+                known: schema,
+            });
+        }
+        serde_json::from_str(&self.json).map_err(|error| StoreError::Malformed {
+            collection: name,
+            id: self.id,
+            source: Arc::new(error),
+        })
+    }
+}
+
+pub(super) fn by_id(
+    c: &Connection,
+    of: Collection,
+    ids: &[String],
+) -> Result<Vec<Found>, StorageError> {
+    let sql = format!("SELECT id, schema, body FROM {} WHERE id = ?1", of.name);
+    let mut query = c.prepare_cached(&sql)?;
+    let mut found = Vec::with_capacity(ids.len());
+    for id in ids {
+        found.extend(query.query_row([id], Found::from_row).optional()?);
+    }
+    Ok(found)
+}
+
+pub(super) fn by_key(
+    c: &Connection,
+    of: Collection,
+    index: Index,
+    keys: &[String],
+) -> Result<Vec<Found>, StorageError> {
+    let sql = key_sql(of, index);
+    let mut query = c.prepare_cached(&sql)?;
+    let mut found: Vec<Found> = Vec::with_capacity(keys.len());
+    for key in keys {
+        let next = query.query_row([key], Found::from_row).optional()?;
+        let new = |next: &Found| !found.iter().any(|found| found.id == next.id);
+        found.extend(next.filter(new));
+    }
+    Ok(found)
+}
+
+fn key_sql(of: Collection, index: Index) -> String {
+    format!(
+        "SELECT d.id, d.schema, d.body FROM {} i JOIN {} d ON d.id = i.id WHERE i.k = ?1",
+        of_index(of, index.name),
+        of.name
+    )
+}
+
+/// What stands in a query for a list from `?3` to `?4` under the key `?1`.
+fn within(table: &str) -> String {
+    format!("{table}.k = ?1 AND {table}.o > ?3 AND {table}.o < ?4")
+}
+
+/// The parameters of a query for a part of a list.
+fn bounds(query: &Query) -> (&str, u32, &str, Value) {
+    let above = query.above.as_deref().unwrap_or("");
+    // SQLite sorts each blob behind all texts.
+    let below = query.below.clone().map_or(Value::Blob(Vec::new()), Value::Text);
+    (&query.key, query.limit, above, below)
+}
+
+fn suffix(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Ascending => "",
+        Direction::Descending => " DESC",
+    }
+}
+
+fn list_sql(of: Collection, column: &str, index: Index, direction: Direction) -> String {
+    let down = suffix(direction);
+    format!(
+        "SELECT d.id, d.schema, d.{column} FROM {} i JOIN {} d ON d.id = i.id
+         WHERE {} ORDER BY i.o{down}, i.id{down} LIMIT ?2",
+        of_index(of, index.name),
+        of.name,
+        within("i")
+    )
+}
+
+pub(super) fn list(
+    c: &Connection,
+    of: Collection,
+    column: &str,
+    index: Index,
+    query: &Query,
+) -> Result<Vec<Found>, StorageError> {
+    let sql = list_sql(of, column, index, query.direction);
+    let mut statement = c.prepare_cached(&sql)?;
+    let found = statement.query_map(bounds(query), Found::from_row)?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// The documents of the part of the list, of which the limit counts each once, and then
+/// their values.
+fn view_sql(of: Collection, index: Index, direction: Direction) -> String {
+    let (down, table) = (suffix(direction), of_index(of, index.name));
+    format!(
+        "SELECT v.id, d.schema, v.v
+         FROM (SELECT i.o, i.id FROM {table} i WHERE {} AND i.n = 0
+               ORDER BY i.o{down}, i.id{down} LIMIT ?2) i
+         JOIN {table} v ON v.k = ?1 AND v.o = i.o AND v.id = i.id
+         JOIN {} d ON d.id = i.id
+         ORDER BY i.o{down}, i.id{down}, v.n",
+        within("i"),
+        of.name
+    )
+}
+
+pub(super) fn view(
+    c: &Connection,
+    of: Collection,
+    index: Index,
+    query: &Query,
+) -> Result<Vec<Found>, StorageError> {
+    let sql = view_sql(of, index, query.direction);
+    let mut statement = c.prepare_cached(&sql)?;
+    let found = statement.query_map(bounds(query), Found::from_row)?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+fn count_sql(of: Collection, index: Index) -> String {
+    let first = match index.kind {
+        Kind::View => " AND i.n = 0",
+        Kind::List | Kind::Unique => "",
+    };
+    format!(
+        "SELECT count(*) FROM (SELECT 1 FROM {} i WHERE {}{first} LIMIT ?2)",
+        of_index(of, index.name),
+        within("i")
+    )
+}
+
+pub(super) fn count(
+    c: &Connection,
+    of: Collection,
+    index: Index,
+    query: &Query,
+) -> Result<u64, StorageError> {
+    let mut statement = c.prepare_cached(&count_sql(of, index))?;
+    Ok(statement.query_row(bounds(query), |row| row.get(0))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{contract::Note, sqlite::tables};
+
+    /// What SQLite would do, a line for each step.
+    fn plan(sql: &str) -> Vec<String> {
+        let mut c = Connection::open_in_memory().unwrap();
+        tables::create(&mut c, &[Note::COLLECTION]).unwrap();
+        let mut explain = c.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let steps = explain.raw_query().mapped(|row| row.get(3));
+        steps.collect::<Result<_, _>>().unwrap()
+    }
+
+    #[test]
+    fn every_query_searches_an_index_and_sorts_nothing() {
+        let of = Note::COLLECTION;
+        let mut queries = Vec::new();
+        for index in of.indexes {
+            if index.kind == Kind::Unique {
+                queries.push(key_sql(of, *index));
+                continue;
+            }
+            queries.push(count_sql(of, *index));
+            for direction in [Direction::Ascending, Direction::Descending] {
+                queries.push(match index.kind {
+                    Kind::View => view_sql(of, *index, direction),
+                    _ => list_sql(of, "body", *index, direction),
+                });
+            }
+        }
+        for sql in queries {
+            let plan = plan(&sql);
+            // The few documents that a part of a view begins with are read as they come.
+            let refused =
+                |step: &String| step.starts_with("SCAN") && !step.starts_with("SCAN i");
+            assert!(plan.iter().any(|step| step.starts_with("SEARCH")), "{plan:?}");
+            assert!(!plan.iter().any(refused), "{sql}: {plan:?}");
+            assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{sql}: {plan:?}");
+        }
+    }
+}

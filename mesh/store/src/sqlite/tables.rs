@@ -1,0 +1,83 @@
+//! The tables, made from the declared collections.
+
+use rusqlite::Connection;
+use slipway_mesh::{
+    outbox::sqlite as outbox,
+    receipts::sqlite as receipts,
+    store::sqlite::StorageError,
+};
+
+use crate::document::{Collection, Index, Kind};
+
+/// Says in a file's header that it holds documents of this program: "SLPW".
+const APPLICATION: i32 = 0x534C_5057;
+
+/// The table of an index.
+pub(super) fn of_index(collection: Collection, index: &str) -> String {
+    format!("{}__{index}", collection.name)
+}
+
+/// Makes what is missing.
+pub(super) fn create(
+    connection: &mut Connection,
+    collections: &[Collection],
+) -> Result<(), StorageError> {
+    let transaction =
+        connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let application: i32 =
+        transaction.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let tables: u32 =
+        transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if application != APPLICATION {
+        if tables > 0 {
+            return Err(StorageError::Unusable(
+                "the file was made by an earlier version, whose data this one cannot read: \
+                 set another data directory, or move this one away"
+                    .into(),
+            ));
+        }
+        transaction.pragma_update(None, "application_id", APPLICATION)?;
+        transaction.execute_batch(outbox::SCHEMA)?;
+        transaction.execute_batch(outbox::BY_AGGREGATE)?;
+        transaction.execute_batch(outbox::OWN_IDS)?;
+        transaction.execute_batch(receipts::SCHEMA)?;
+    }
+    for collection in collections {
+        transaction.execute_batch(&table(*collection))?;
+        for index in collection.indexes {
+            transaction.execute_batch(&index_table(*collection, *index))?;
+        }
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+fn table(collection: Collection) -> String {
+    format!(
+        "CREATE TABLE IF NOT EXISTS {} (
+            id       TEXT    NOT NULL PRIMARY KEY,
+            revision INTEGER NOT NULL,
+            schema   INTEGER NOT NULL,
+            body     TEXT    NOT NULL,
+            summary  TEXT    NOT NULL
+        ) STRICT;",
+        collection.name
+    )
+}
+
+fn index_table(collection: Collection, index: Index) -> String {
+    let columns = match index.kind {
+        Kind::Unique => "k TEXT NOT NULL PRIMARY KEY, id TEXT NOT NULL",
+        Kind::List => {
+            "k TEXT NOT NULL, o TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (k, o, id)"
+        }
+        Kind::View => {
+            "k TEXT NOT NULL, o TEXT NOT NULL, id TEXT NOT NULL, n INTEGER NOT NULL,
+             v TEXT NOT NULL, PRIMARY KEY (k, o, id, n)"
+        }
+    };
+    format!(
+        "CREATE TABLE IF NOT EXISTS {} ({columns}) STRICT, WITHOUT ROWID;",
+        of_index(collection, index.name)
+    )
+}

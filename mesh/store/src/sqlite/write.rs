@@ -1,0 +1,301 @@
+//! Writing: one document with its entries, events and receipt, in one transaction.
+
+use rusqlite::{Connection, params};
+use slipway_mesh::{
+    bus::Record,
+    outbox::sqlite as outbox,
+    receipts::{Receipt, sqlite as receipts},
+    store::sqlite::{Database, StorageError},
+};
+use uuid::Uuid;
+
+use super::tables::of_index;
+use crate::{
+    StoreError,
+    document::{Collection, Entries, Kind, ListEntry, UniqueEntry, ViewEntry},
+    write::{Change, New, Refusal, Write},
+};
+
+/// A write with its document as JSON: nothing of it belongs to the caller any more.
+pub(super) struct Encoded {
+    of: Collection,
+    id: String,
+    change: EncodedChange,
+    outbox: Vec<(Uuid, Record)>,
+    aggregate: Option<String>,
+    receipt: Option<Receipt>,
+}
+
+enum EncodedChange {
+    Insert(EncodedNew),
+    Replace(u64, Entries, EncodedNew),
+    Delete(u64, Entries),
+}
+
+struct EncodedNew {
+    revision: u64,
+    entries: Entries,
+    body: String,
+    summary: String,
+}
+
+impl TryFrom<New<'_>> for EncodedNew {
+    type Error = StoreError;
+
+    fn try_from(new: New<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            revision: new.revision,
+            entries: new.entries,
+            body: new.body.json()?,
+            summary: new.summary.json()?,
+        })
+    }
+}
+
+impl TryFrom<Write<'_>> for Encoded {
+    type Error = StoreError;
+
+    fn try_from(write: Write<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            of: write.collection,
+            id: write.id,
+            change: match write.change {
+                Change::Insert(new) => EncodedChange::Insert(new.try_into()?),
+                Change::Replace(revision, before, new) => {
+                    EncodedChange::Replace(revision, before, new.try_into()?)
+                }
+                Change::Delete(revision, before) => EncodedChange::Delete(revision, before),
+            },
+            outbox: write.outbox,
+            aggregate: write.aggregate,
+            receipt: write.receipt,
+        })
+    }
+}
+
+/// Why a write left no trace.
+enum Refused {
+    ByRule(Refusal),
+    ByStorage(StorageError),
+}
+
+impl From<StorageError> for Refused {
+    fn from(error: StorageError) -> Self {
+        Self::ByStorage(error)
+    }
+}
+
+impl From<rusqlite::Error> for Refused {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::ByStorage(error.into())
+    }
+}
+
+pub(super) async fn carry_out(
+    db: &Database,
+    writes: Vec<Encoded>,
+) -> Result<Vec<Result<(), Refusal>>, StoreError> {
+    let outcomes = db.write(move |c| -> Result<_, StorageError> {
+        let outcomes = writes.iter().map(|write| alone(c, write));
+        outcomes.collect::<Result<Vec<_>, _>>()
+    });
+    Ok(outcomes.await?)
+}
+
+/// Carries out one write so that it leaves no trace when it is refused.
+fn alone(c: &Connection, write: &Encoded) -> Result<Result<(), Refusal>, StorageError> {
+    let run = |sql| -> Result<(), StorageError> {
+        c.prepare_cached(sql)?.execute([])?;
+        Ok(())
+    };
+    run("SAVEPOINT document")?;
+    let outcome = match apply(c, write) {
+        Ok(()) => Ok(()),
+        Err(Refused::ByRule(refusal)) => {
+            run("ROLLBACK TO document")?;
+            Err(refusal)
+        }
+        Err(Refused::ByStorage(error)) => return Err(error),
+    };
+    run("RELEASE document")?;
+    Ok(outcome)
+}
+
+fn apply(c: &Connection, write: &Encoded) -> Result<(), Refused> {
+    if let Some(receipt) = &write.receipt
+        && !receipts::insert(c, receipt)?
+    {
+        return Err(Refused::ByRule(Refusal::Receipt));
+    }
+    let nothing = Entries::default();
+    match &write.change {
+        EncodedChange::Insert(new) => {
+            insert(c, write, new)?;
+            change_entries(c, write, &nothing, &new.entries)?;
+        }
+        EncodedChange::Replace(revision, before, new) => {
+            replace(c, write, *revision, new)?;
+            change_entries(c, write, before, &new.entries)?;
+        }
+        EncodedChange::Delete(revision, before) => {
+            delete(c, write, *revision)?;
+            change_entries(c, write, before, &nothing)?;
+        }
+    }
+    if let Some(aggregate) = &write.aggregate {
+        for (id, record) in &write.outbox {
+            outbox::append_to(c, aggregate, *id, record)?;
+        }
+    }
+    Ok(())
+}
+
+fn insert(c: &Connection, write: &Encoded, new: &EncodedNew) -> Result<(), Refused> {
+    let sql = format!(
+        "INSERT INTO {} (id, revision, schema, body, summary) VALUES (?1, ?2, ?3, ?4, ?5)",
+        write.of.name
+    );
+    c.prepare_cached(&sql)?
+        .execute(params![
+            write.id,
+            new.revision,
+            write.of.schema,
+            new.body,
+            new.summary
+        ])
+        .map_err(|error| taken(error, None))?;
+    Ok(())
+}
+
+fn replace(c: &Connection, write: &Encoded, seen: u64, new: &EncodedNew) -> Result<(), Refused> {
+    let sql = format!(
+        "UPDATE {} SET revision = ?3, schema = ?4, body = ?5, summary = ?6
+         WHERE id = ?1 AND revision = ?2",
+        write.of.name
+    );
+    let changed = c.prepare_cached(&sql)?.execute(params![
+        write.id,
+        seen,
+        new.revision,
+        write.of.schema,
+        new.body,
+        new.summary
+    ])?;
+    at_revision(changed)
+}
+
+fn delete(c: &Connection, write: &Encoded, seen: u64) -> Result<(), Refused> {
+    let sql = format!("DELETE FROM {} WHERE id = ?1 AND revision = ?2", write.of.name);
+    let changed = c.prepare_cached(&sql)?.execute(params![write.id, seen])?;
+    at_revision(changed)
+}
+
+fn at_revision(changed: usize) -> Result<(), Refused> {
+    match changed {
+        0 => Err(Refused::ByRule(Refusal::Revision)),
+        _ => Ok(()),
+    }
+}
+
+/// A write that a unique index refused: that of the id, or this one.
+fn taken(error: rusqlite::Error, index: Option<&'static str>) -> Refused {
+    let error = StorageError::from(error);
+    match error.unique_violation() {
+        Some(_) => Refused::ByRule(Refusal::Taken(index)),
+        None => error.into(),
+    }
+}
+
+/// Removes the entries that a document had and has no more, and adds its new ones.
+fn change_entries(
+    c: &Connection,
+    write: &Encoded,
+    before: &Entries,
+    after: &Entries,
+) -> Result<(), Refused> {
+    for index in write.of.indexes {
+        let table = of_index(write.of, index.name);
+        match index.kind {
+            Kind::Unique => change_unique(c, &table, &write.id, index.name, before, after)?,
+            Kind::List => change_lists(c, &table, &write.id, index.name, before, after)?,
+            Kind::View => change_views(c, &table, &write.id, index.name, before, after)?,
+        }
+    }
+    Ok(())
+}
+
+fn change_unique(
+    c: &Connection,
+    table: &str,
+    id: &str,
+    index: &'static str,
+    before: &Entries,
+    after: &Entries,
+) -> Result<(), Refused> {
+    let of_index = |entry: &&UniqueEntry| entry.index == index;
+    let old = before.unique.iter().filter(of_index);
+    for entry in old.filter(|entry| !after.unique.contains(entry)) {
+        c.prepare_cached(&format!("DELETE FROM {table} WHERE k = ?1"))?
+            .execute([&entry.key])?;
+    }
+    let new = after.unique.iter().filter(of_index);
+    for entry in new.filter(|entry| !before.unique.contains(entry)) {
+        c.prepare_cached(&format!("INSERT INTO {table} (k, id) VALUES (?1, ?2)"))?
+            .execute([entry.key.as_str(), id])
+            .map_err(|error| taken(error, Some(index)))?;
+    }
+    Ok(())
+}
+
+fn change_lists(
+    c: &Connection,
+    table: &str,
+    id: &str,
+    index: &'static str,
+    before: &Entries,
+    after: &Entries,
+) -> Result<(), Refused> {
+    let of_index = |entry: &&ListEntry| entry.index == index;
+    let old = before.lists.iter().filter(of_index);
+    for entry in old.filter(|entry| !after.lists.contains(entry)) {
+        let sql = format!("DELETE FROM {table} WHERE k = ?1 AND o = ?2 AND id = ?3");
+        c.prepare_cached(&sql)?
+            .execute([entry.key.as_str(), &entry.order, id])?;
+    }
+    let new = after.lists.iter().filter(of_index);
+    for entry in new.filter(|entry| !before.lists.contains(entry)) {
+        let sql = format!("INSERT OR IGNORE INTO {table} (k, o, id) VALUES (?1, ?2, ?3)");
+        c.prepare_cached(&sql)?
+            .execute([entry.key.as_str(), &entry.order, id])?;
+    }
+    Ok(())
+}
+
+fn change_views(
+    c: &Connection,
+    table: &str,
+    id: &str,
+    index: &'static str,
+    before: &Entries,
+    after: &Entries,
+) -> Result<(), Refused> {
+    let of_index = |entry: &&ViewEntry| entry.index == index;
+    let old = before.views.iter().filter(of_index);
+    for entry in old.filter(|entry| !after.views.contains(entry)) {
+        let sql = format!("DELETE FROM {table} WHERE k = ?1 AND o = ?2 AND id = ?3 AND n = ?4");
+        c.prepare_cached(&sql)?
+            .execute(params![entry.key, entry.order, id, entry.number])?;
+    }
+    let new = after.views.iter().filter(of_index);
+    for entry in new.filter(|entry| !before.views.contains(entry)) {
+        let sql = format!("INSERT INTO {table} (k, o, id, n, v) VALUES (?1, ?2, ?3, ?4, ?5)");
+        c.prepare_cached(&sql)?.execute(params![
+            entry.key,
+            entry.order,
+            id,
+            entry.number,
+            entry.value
+        ])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,161 @@
+//! A change of one document, with what is committed along with it.
+
+use std::fmt;
+
+use mongodb::bson::{Bson, serialize_to_bson};
+use serde::Serialize;
+use slipway_mesh::{
+    bus::{Event, Record},
+    receipts::Receipt,
+};
+use uuid::Uuid;
+
+use crate::{
+    StoreError,
+    document::{Collection, Document, Entries},
+};
+
+/// Why a write was refused; nothing of it is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Another document has a key of this unique index; `None`: the same id.
+    #[error("another document has the key")]
+    Taken(Option<&'static str>),
+    /// The stored document is not of the revision that was changed; it may be gone.
+    #[error("the document was changed meanwhile")]
+    Revision,
+    /// The request that the receipt is of has been carried out already.
+    #[error("there is a receipt already")]
+    Receipt,
+    /// The document would be too large: too many of its events wait to be published.
+    #[error("too many events of the document wait to be published")]
+    Full,
+}
+
+/// A change of one document: atomic, with its index entries, its events and its receipt.
+pub struct Write<'a> {
+    pub(crate) collection: Collection,
+    pub(crate) id: String,
+    pub(crate) change: Change<'a>,
+    /// To be published: the id of the entry, and the record.
+    pub(crate) outbox: Vec<(Uuid, Record)>,
+    /// Whose events they are.
+    pub(crate) aggregate: Option<String>,
+    pub(crate) receipt: Option<Receipt>,
+}
+
+pub(crate) enum Change<'a> {
+    Insert(New<'a>),
+    /// Replaces the document of this revision, which has these entries.
+    Replace(u64, Entries, New<'a>),
+    /// Deletes the document of this revision, which has these entries.
+    Delete(u64, Entries),
+}
+
+/// A document as it is to be stored.
+pub(crate) struct New<'a> {
+    pub(crate) revision: u64,
+    pub(crate) entries: Entries,
+    pub(crate) body: &'a dyn Encode,
+    pub(crate) summary: Box<dyn Encode + 'a>,
+}
+
+impl<'a, D: Document> From<&'a D> for New<'a> {
+    fn from(document: &'a D) -> Self {
+        Self {
+            revision: document.revision(),
+            entries: Entries::of(document),
+            body: document,
+            summary: Box::new(document.summary()),
+        }
+    }
+}
+
+/// What each database stores of a value.
+pub(crate) trait Encode: Send + Sync {
+    fn json(&self) -> Result<String, StoreError>;
+    fn bson(&self) -> Result<Bson, StoreError>;
+}
+
+impl<T: Serialize + Send + Sync> Encode for T {
+    fn json(&self) -> Result<String, StoreError> {
+        serde_json::to_string(self).map_err(|error| StoreError::Unstorable(error.to_string()))
+    }
+
+    fn bson(&self) -> Result<Bson, StoreError> {
+        serialize_to_bson(self).map_err(|error| StoreError::Unstorable(error.to_string()))
+    }
+}
+
+impl<'a> Write<'a> {
+    /// Stores a new document. Refused if another one has its id or one of its unique keys.
+    #[must_use]
+    pub fn insert<D: Document>(document: &'a D) -> Self {
+        Self::new::<D>(document.id(), Change::Insert(document.into()))
+    }
+
+    /// Stores `after` in the place of `before`, if the stored document is of the revision
+    /// of `before`.
+    #[must_use]
+    pub fn replace<D: Document>(before: &D, after: &'a D) -> Self {
+        debug_assert_eq!(before.id(), after.id());
+        debug_assert_eq!(before.revision() + 1, after.revision());
+        let (revision, entries) = (before.revision(), Entries::of(before));
+        Self::new::<D>(
+            after.id(),
+            Change::Replace(revision, entries, after.into()),
+        )
+    }
+
+    /// Deletes a document, if it is stored in the revision of `document`.
+    #[must_use]
+    pub fn delete<D: Document>(document: &D) -> Self {
+        let change = Change::Delete(document.revision(), Entries::of(document));
+        Self::new::<D>(document.id(), change)
+    }
+
+    /// A unique key that the new document has twice.
+    pub(crate) fn repeated(&self) -> Option<&'static str> {
+        match &self.change {
+            Change::Insert(new) | Change::Replace(_, _, new) => new.entries.repeated(),
+            Change::Delete(..) => None,
+        }
+    }
+
+    fn new<D: Document>(id: String, change: Change<'a>) -> Self {
+        Self {
+            collection: D::COLLECTION,
+            id,
+            change,
+            outbox: Vec::new(),
+            aggregate: None,
+            receipt: None,
+        }
+    }
+
+    /// The same, with events to be published. All of them have the key `event.key`.
+    #[must_use]
+    pub fn with_events<'e>(mut self, events: impl IntoIterator<Item = &'e Event>) -> Self {
+        for event in events {
+            self.aggregate = Some(event.key.clone());
+            self.outbox.push((event.id, event.to_record()));
+        }
+        self
+    }
+
+    /// The same, with a record to be published that is no new event, such as a dead letter
+    /// on its way back, in the order of the events of `aggregate`.
+    #[must_use]
+    pub fn with_record(mut self, aggregate: impl fmt::Display, record: Record) -> Self {
+        self.aggregate = Some(aggregate.to_string());
+        self.outbox.push((Uuid::now_v7(), record));
+        self
+    }
+
+    /// The same, with the receipt of the request that caused it, if there is one.
+    #[must_use]
+    pub fn with_receipt(mut self, receipt: Option<Receipt>) -> Self {
+        self.receipt = receipt;
+        self
+    }
+}
