@@ -55,8 +55,8 @@ pub struct Prepared {
 #[derive(Clone)]
 pub struct Notifier {
     pub(crate) store: Arc<dyn NotificationStore>,
-    pub(crate) preferences: Arc<dyn PreferenceStore>,
-    pub(crate) tallies: Arc<dyn TallyStore>,
+    pub(crate) preferences: PreferenceStore,
+    pub(crate) tallies: TallyStore,
     pub(crate) rule: Rule,
     pub(crate) templates: Arc<Library>,
     pub(crate) clock: SharedClock,
@@ -113,7 +113,7 @@ impl Notifier {
             };
             let placed: Vec<_> = prepared.iter().map(place).collect();
             let changed = tallies.changed();
-            if changed.is_empty() || self.tallies.save(changed).await? {
+            if changed.is_empty() || self.tallies.save(&changed).await? {
                 m::count_gathered(&placed);
                 return Ok(placed);
             }

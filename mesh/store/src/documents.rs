@@ -3,14 +3,24 @@
 use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
+use rusqlite::Connection;
 use slipway_mesh::{
-    life::Check, outbox::OutboxStore, receipts::ReceiptStore, store::mongo::Client,
+    contention::{MAX_ATTEMPTS, back_off},
+    life::Check,
+    outbox::OutboxStore,
+    receipts::ReceiptStore,
+    store::{
+        mongo::{Client, StorageError as MongoError},
+        sqlite::{Database, StorageError},
+    },
 };
 
 use crate::{
     StoreError,
     document::{Collection, Document, Index},
-    mongo, query::Query, sqlite,
+    mongo,
+    query::Query,
+    sqlite,
     write::{Refusal, Write},
 };
 
@@ -19,7 +29,12 @@ pub type Schema = &'static [Collection];
 
 /// A service's documents.
 #[derive(Clone)]
-pub struct Documents(Backend);
+pub struct Documents {
+    backend: Backend,
+    /// For tests: whether the database is to seem away.
+    #[cfg(feature = "testing")]
+    away: Arc<std::sync::atomic::AtomicBool>,
+}
 
 #[derive(Clone)]
 enum Backend {
@@ -30,7 +45,7 @@ enum Backend {
 /// Runs the same method of whichever adapter it is.
 macro_rules! on {
     ($documents:expr, $adapter:ident => $call:expr) => {
-        match &$documents.0 {
+        match &$documents.backend {
             Backend::Sqlite($adapter) => $call,
             Backend::Mongo($adapter) => $call,
         }
@@ -38,14 +53,42 @@ macro_rules! on {
 }
 
 impl Documents {
+    fn of(backend: Backend) -> Self {
+        Self {
+            backend,
+            #[cfg(feature = "testing")]
+            away: Arc::default(),
+        }
+    }
+
+    /// For tests: lets the database seem away, for all clones of this.
+    #[cfg(feature = "testing")]
+    pub fn seem_away(&self, away: bool) {
+        self.away.store(away, std::sync::atomic::Ordering::SeqCst);
+    }
+
+    fn reachable(&self) -> Result<(), StoreError> {
+        #[cfg(feature = "testing")]
+        if self.away.load(std::sync::atomic::Ordering::SeqCst) {
+            return Err(StoreError::Mongo(MongoError::Away));
+        }
+        Ok(())
+    }
+
     /// The documents in the SQLite file at `path`, which is created if it is not there.
     /// `name` stands in metrics. Blocks: call it at start.
     ///
     /// # Errors
     /// If the file cannot be used, or is of a version without documents.
-    pub fn sqlite(path: &Path, name: &'static str, schema: Schema) -> Result<Self, StoreError> {
+    pub fn sqlite(path: &Path, name: &'static str, schema: Schema) -> Result<Self, StorageError> {
         let adapter = sqlite::Adapter::open(path, name, schema)?;
-        Ok(Self(Backend::Sqlite(adapter)))
+        Ok(Self::of(Backend::Sqlite(adapter)))
+    }
+
+    /// The documents in a database that holds other tables too, with [`tables`] for them.
+    #[must_use]
+    pub fn in_sqlite(db: Database) -> Self {
+        Self::of(Backend::Sqlite(sqlite::Adapter::on(db)))
     }
 
     /// The documents in the MongoDB database `name`; missing indexes are built.
@@ -53,19 +96,15 @@ impl Documents {
     /// # Errors
     /// If the server is away, an index exists with another definition, or the database is
     /// of a version without documents.
-    pub async fn mongo(
-        client: &Client,
-        name: &str,
-        schema: Schema,
-    ) -> Result<Self, StoreError> {
+    pub async fn mongo(client: &Client, name: &str, schema: Schema) -> Result<Self, MongoError> {
         let adapter = mongo::Adapter::open(client, name, schema).await?;
-        Ok(Self(Backend::Mongo(adapter)))
+        Ok(Self::of(Backend::Mongo(adapter)))
     }
 
     /// Whether no other process can work on them at the same time.
     #[must_use]
     pub fn sole_owner(&self) -> bool {
-        matches!(self.0, Backend::Sqlite(_))
+        matches!(self.backend, Backend::Sqlite(_))
     }
 
     /// The events that are yet to be published.
@@ -96,6 +135,7 @@ impl Documents {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
+        self.reachable()?;
         on!(self, adapter => adapter.get(ids).await)
     }
 
@@ -124,6 +164,7 @@ impl Documents {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
+        self.reachable()?;
         on!(self, adapter => adapter.find(index, keys).await)
     }
 
@@ -137,6 +178,7 @@ impl Documents {
         query: &Query,
     ) -> Result<Vec<D>, StoreError> {
         declared::<D>(index);
+        self.reachable()?;
         on!(self, adapter => adapter.list(index, query).await)
     }
 
@@ -150,6 +192,7 @@ impl Documents {
         query: &Query,
     ) -> Result<Vec<D::Summary>, StoreError> {
         declared::<D>(index);
+        self.reachable()?;
         on!(self, adapter => adapter.summaries::<D>(index, query).await)
     }
 
@@ -164,6 +207,7 @@ impl Documents {
         query: &Query,
     ) -> Result<Vec<V>, StoreError> {
         declared::<D>(index);
+        self.reachable()?;
         on!(self, adapter => adapter.view::<D, V>(index, query).await)
     }
 
@@ -177,6 +221,7 @@ impl Documents {
         query: &Query,
     ) -> Result<u64, StoreError> {
         declared::<D>(index);
+        self.reachable()?;
         on!(self, adapter => adapter.count::<D>(index, query).await)
     }
 
@@ -187,6 +232,41 @@ impl Documents {
     pub async fn write(&self, write: Write<'_>) -> Result<Result<(), Refusal>, StoreError> {
         let outcomes = self.write_many(vec![write]).await?;
         Ok(outcomes.into_iter().next().unwrap_or(Ok(())))
+    }
+
+    /// Reads the document with this id, has `decide` say what it is to be, and stores that;
+    /// once more from the start if somebody else was faster. `None`, from `decide` and as
+    /// the answer: nothing is to be changed.
+    ///
+    /// # Errors
+    /// If the database is away: then it is not known whether the change is stored. If
+    /// another document has one of the new one's unique keys. If others are faster
+    /// [`MAX_ATTEMPTS`] times.
+    pub async fn update<D: Document>(
+        &self,
+        id: impl ToString,
+        mut decide: impl FnMut(Option<&D>) -> Option<D>,
+    ) -> Result<Option<D>, StoreError> {
+        let id = id.to_string();
+        for attempt in 0..MAX_ATTEMPTS {
+            let before: Option<D> = self.get(&id).await?;
+            let Some(after) = decide(before.as_ref()) else {
+                return Ok(None);
+            };
+            let write = match &before {
+                Some(before) => Write::replace(before, &after),
+                None => Write::insert(&after),
+            };
+            match self.write(write).await? {
+                Ok(()) => return Ok(Some(after)),
+                Err(Refusal::Revision | Refusal::Taken(None)) => back_off(attempt).await,
+                Err(refusal) => return Err(refusal.into()),
+            }
+        }
+        Err(StoreError::Contended {
+            collection: D::COLLECTION.name,
+            id,
+        })
     }
 
     /// Carries out these writes of different documents, each for itself: one that is
@@ -209,6 +289,7 @@ impl Documents {
         if sound.is_empty() {
             return Ok(refused.into_iter().map(|(_, refused)| refused).collect());
         }
+        self.reachable()?;
         let outcomes = on!(self, adapter => adapter.write(sound).await);
         let mut outcomes = outcomes?;
         for (place, refused) in refused {
@@ -216,6 +297,15 @@ impl Documents {
         }
         Ok(outcomes)
     }
+}
+
+/// Makes the tables of collections that are missing in an SQLite database which holds
+/// others too, those of the outbox and of receipts among them.
+///
+/// # Errors
+/// If the database refuses.
+pub fn tables(c: &Connection, schema: &[Collection]) -> Result<(), StorageError> {
+    sqlite::declare(c, schema)
 }
 
 /// A query is by an index of its collection: anything else would read all of it.

@@ -5,6 +5,8 @@ use slipway_mesh::{
     store::{mongo, sqlite},
 };
 
+use crate::write::Refusal;
+
 /// The database did not do what it was asked to. After a write it is not known whether the
 /// change is stored.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -27,9 +29,7 @@ pub enum StoreError {
         source: std::sync::Arc<serde_json::Error>,
     },
     /// A stored document has another schema number than this version knows.
-    #[error(
-        "the document {id} in {collection} has schema {found}, and this version reads {known}"
-    )]
+    #[error("the document {id} in {collection} has schema {found}, and this version reads {known}")]
     Schema {
         /// Where it is.
         collection: &'static str,
@@ -39,6 +39,17 @@ pub enum StoreError {
         found: u32,
         /// The number that this version reads.
         known: u32,
+    },
+    /// A write was refused for a reason that its collection should not have.
+    #[error("a write was refused: {0}")]
+    Refused(#[from] Refusal),
+    /// Others were faster every time.
+    #[error("others keep changing the document {id} in {collection}")]
+    Contended {
+        /// Where it is.
+        collection: &'static str,
+        /// Its id.
+        id: String,
     },
     /// A value cannot be stored: the number of a revision is too large, or a document
     /// cannot be serialised.

@@ -30,7 +30,7 @@ mod contract;
 
 pub use self::{
     document::{Collection, Document, Entries, Index},
-    documents::{Documents, Schema},
+    documents::{Documents, Schema, tables},
     error::StoreError,
     query::{Direction, Query},
     write::{Refusal, Write},

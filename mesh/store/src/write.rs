@@ -27,9 +27,10 @@ pub enum Refusal {
     /// The request that the receipt is of has been carried out already.
     #[error("there is a receipt already")]
     Receipt,
-    /// The document would be too large: too many of its events wait to be published.
-    #[error("too many events of the document wait to be published")]
-    Full,
+    /// Events of the document wait to be published: it cannot be deleted before they are, or
+    /// they are so many that the document would be too large.
+    #[error("events of the document wait to be published")]
+    Unpublished,
 }
 
 /// A change of one document: atomic, with its index entries, its events and its receipt.
@@ -101,13 +102,11 @@ impl<'a> Write<'a> {
         debug_assert_eq!(before.id(), after.id());
         debug_assert_eq!(before.revision() + 1, after.revision());
         let (revision, entries) = (before.revision(), Entries::of(before));
-        Self::new::<D>(
-            after.id(),
-            Change::Replace(revision, entries, after.into()),
-        )
+        Self::new::<D>(after.id(), Change::Replace(revision, entries, after.into()))
     }
 
-    /// Deletes a document, if it is stored in the revision of `document`.
+    /// Deletes a document, if it is stored in the revision of `document`. Where its events
+    /// are kept inside it, it is refused while some of them wait to be published.
     #[must_use]
     pub fn delete<D: Document>(document: &D) -> Self {
         let change = Change::Delete(document.revision(), Entries::of(document));

@@ -77,9 +77,9 @@ const TAKEN_BACK: usize = 500;
 /// Sends what is in the queue.
 pub(crate) struct Dispatcher {
     pub(crate) notifications: Arc<dyn NotificationStore>,
-    pub(crate) recipients: Arc<dyn RecipientStore>,
+    pub(crate) recipients: RecipientStore,
     pub(crate) mailer: SharedMailer,
-    pub(crate) preferences: Arc<dyn PreferenceStore>,
+    pub(crate) preferences: PreferenceStore,
     pub(crate) templates: Arc<Library>,
     pub(crate) limits: Option<Arc<DomainLimits>>,
     /// Mails that it sends at the same time, each over a connection of its own.

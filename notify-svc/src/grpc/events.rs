@@ -46,7 +46,7 @@ pub(crate) struct EventApi {
     pub(crate) intake: Arc<dyn IntakeStore>,
     pub(crate) receipts: Arc<dyn ReceiptStore>,
     pub(crate) notifications: Arc<dyn NotificationStore>,
-    pub(crate) recipients: Arc<dyn RecipientStore>,
+    pub(crate) recipients: RecipientStore,
     pub(crate) templates: Arc<Library>,
     pub(crate) clock: SharedClock,
     /// Told when there are events to publish.

@@ -32,7 +32,7 @@ mod shapes;
 /// The service.
 pub(crate) struct NotificationApi {
     pub(crate) notifications: Arc<dyn NotificationStore>,
-    pub(crate) recipients: Arc<dyn RecipientStore>,
+    pub(crate) recipients: RecipientStore,
     pub(crate) confirmations: Confirmations,
 }
 

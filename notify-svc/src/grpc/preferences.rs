@@ -25,7 +25,7 @@ use crate::{
 
 /// The service.
 pub(crate) struct PreferenceApi {
-    pub(crate) preferences: Arc<dyn PreferenceStore>,
+    pub(crate) preferences: PreferenceStore,
     /// Knows which types there are.
     pub(crate) templates: Arc<Library>,
     pub(crate) clock: SharedClock,
@@ -193,13 +193,16 @@ mod tests {
     }
 
     fn default() -> Shown {
-        shown(Chosen::never(), types()).preferences.unwrap()
+        shown(Chosen::never(uuid::Uuid::nil()), types())
+            .preferences
+            .unwrap()
     }
 
     #[test]
     fn what_is_shown_is_read_back() {
         assert_eq!(read(default(), &types()).unwrap(), Preferences::default());
         let chosen = Chosen {
+            user: uuid::Uuid::nil(),
             preferences: Preferences {
                 email: false,
                 muted: ["task.assigned".to_owned()].into(),
@@ -256,7 +259,7 @@ mod tests {
 
     #[test]
     fn a_type_that_is_gone_is_not_shown() {
-        let mut chosen = Chosen::never();
+        let mut chosen = Chosen::never(uuid::Uuid::nil());
         chosen.preferences.muted = ["gone".to_owned(), "order-placed".to_owned()].into();
         let preferences = shown(chosen, types()).preferences.unwrap();
         assert_eq!(preferences.muted, ["order-placed"]);

@@ -10,7 +10,7 @@
 
 mod direct;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -51,8 +51,8 @@ struct Administrator {
 
 /// The incidents, and what is needed to tell of them.
 pub(crate) struct Incidents {
-    store: Arc<dyn IncidentStore>,
-    recipients: Arc<dyn RecipientStore>,
+    store: IncidentStore,
+    recipients: RecipientStore,
     notifier: Notifier,
     clock: SharedClock,
     /// Who is told instead of all administrators; empty: nobody instead.
@@ -64,8 +64,8 @@ pub(crate) struct Incidents {
 
 impl Incidents {
     pub(crate) fn new(
-        store: Arc<dyn IncidentStore>,
-        recipients: Arc<dyn RecipientStore>,
+        store: IncidentStore,
+        recipients: RecipientStore,
         notifier: Notifier,
         mailer: SharedMailer,
         alert_emails: Vec<String>,
@@ -124,7 +124,7 @@ impl Incidents {
             let Some(after) = before.after(report, now) else {
                 return Ok(None);
             };
-            if self.store.save(&after).await? {
+            if self.store.save(&before, &after).await? {
                 return Ok(Some(after));
             }
         }
@@ -155,7 +155,7 @@ impl Incidents {
         }
         if !made.is_empty() {
             // If others were faster, they are told again what they know: with the same ids.
-            self.store.save(&incident.told(&made)).await?;
+            self.store.save(&incident, &incident.told(&made)).await?;
         }
         Ok(())
     }
@@ -179,7 +179,7 @@ impl Incidents {
         let before = now.checked_sub(SILENCE).unwrap_or(now);
         for incident in self.store.silent(before, AT_ONCE).await? {
             if let Some(over) = incident.silent(now)
-                && self.store.save(&over).await?
+                && self.store.save(&incident, &over).await?
             {
                 self.tell(over).await?;
             }

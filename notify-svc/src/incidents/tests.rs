@@ -1,12 +1,16 @@
 //! Who is told, by several replicas and without a database.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use async_trait::async_trait;
 use futures::future::join_all;
 use jiff::Timestamp;
 use slipway_mesh::clock::SystemClock;
 use slipway_proto::events::Role;
+use slipway_store::Documents;
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -17,63 +21,15 @@ use crate::{
     notifier::Bell,
     recipients::Recipient,
     store::{
-        incidents::SqliteIncidentStore,
+        incidents::IncidentStore,
         notifications::{NotificationStore, Query, SqliteNotificationStore},
-        preferences::SqlitePreferenceStore,
-        recipients::SqliteRecipientStore,
-        tallies::SqliteTallyStore,
+        preferences::PreferenceStore,
+        recipients::RecipientStore,
+        tallies::TallyStore,
         templates::SqliteTemplateStore,
     },
     templates::Library,
 };
-
-/// A store whose database can be away.
-struct Switch {
-    store: SqliteIncidentStore,
-    away: AtomicBool,
-}
-
-impl Switch {
-    fn pass(&self) -> Result<(), StoreError> {
-        if self.away.load(Ordering::SeqCst) {
-            return Err(StoreError("away".into()));
-        }
-        Ok(())
-    }
-}
-
-#[async_trait]
-impl IncidentStore for Switch {
-    async fn find(&self, fingerprint: &str) -> Result<Option<Incident>, StoreError> {
-        self.pass()?;
-        self.store.find(fingerprint).await
-    }
-
-    async fn insert(&self, incident: &Incident) -> Result<bool, StoreError> {
-        self.store.insert(incident).await
-    }
-
-    async fn save(&self, incident: &Incident) -> Result<bool, StoreError> {
-        self.store.save(incident).await
-    }
-
-    async fn list(
-        &self,
-        state: Option<State>,
-        after: Option<IncidentKey>,
-        limit: u32,
-    ) -> Result<Page<Incident, IncidentKey>, StoreError> {
-        self.store.list(state, after, limit).await
-    }
-
-    async fn owing(&self, limit: u32) -> Result<Vec<Incident>, StoreError> {
-        self.store.owing(limit).await
-    }
-
-    async fn silent(&self, before: Timestamp, limit: u32) -> Result<Vec<Incident>, StoreError> {
-        self.store.silent(before, limit).await
-    }
-}
 
 /// A mail server that takes what it gets, or is away.
 #[derive(Default)]
@@ -100,7 +56,8 @@ struct Scene {
 
 struct Replica {
     incidents: Incidents,
-    store: Arc<Switch>,
+    /// The documents of the incidents alone: their database can seem away.
+    documents: Documents,
     notifications: Arc<SqliteNotificationStore>,
 }
 
@@ -123,21 +80,22 @@ impl Scene {
             recipient(3, Role::Developer),
         ];
         let db = crate::store::open(&scene.dir.path().join("notify.db")).unwrap();
-        SqliteRecipientStore::new(db).put(all).await.unwrap();
+        RecipientStore::new(Documents::in_sqlite(db))
+            .put(all)
+            .await
+            .unwrap();
         scene
     }
 
     fn replica(&self) -> Replica {
         let db = crate::store::open(&self.dir.path().join("notify.db")).unwrap();
-        let store = Arc::new(Switch {
-            store: SqliteIncidentStore::new(db.clone()),
-            away: AtomicBool::new(false),
-        });
+        let documents = Documents::in_sqlite(db.clone());
+        let others = Documents::in_sqlite(db.clone());
         let notifications = Arc::new(SqliteNotificationStore::new(db.clone()));
         let notifier = Notifier {
             store: notifications.clone(),
-            preferences: Arc::new(SqlitePreferenceStore::new(db.clone())),
-            tallies: Arc::new(SqliteTallyStore::new(db.clone())),
+            preferences: PreferenceStore::new(others.clone()),
+            tallies: TallyStore::new(others.clone()),
             rule: Rule::default(),
             templates: Arc::new(
                 Library::new(
@@ -151,13 +109,13 @@ impl Scene {
         };
         Replica {
             incidents: Incidents::new(
-                store.clone(),
-                Arc::new(SqliteRecipientStore::new(db)),
+                IncidentStore::new(documents.clone()),
+                RecipientStore::new(others),
                 notifier,
                 self.mailer.clone(),
                 Vec::new(),
             ),
-            store,
+            documents,
             notifications,
         }
     }
@@ -216,7 +174,7 @@ async fn without_the_database_it_is_mailed_at_once_and_logged_when_it_is_back() 
     let scene = Scene::new().await;
     let replica = scene.replica();
     replica.incidents.see_to().await.unwrap();
-    replica.store.away.store(true, Ordering::SeqCst);
+    replica.documents.seem_away(true);
     let report = report();
     for _ in 0..3 {
         let refused = replica.incidents.report(report.clone()).await;
@@ -231,7 +189,7 @@ async fn without_the_database_it_is_mailed_at_once_and_logged_when_it_is_back() 
         .collect();
     assert_eq!(to.len(), 2, "once to each administrator: {to:?}");
 
-    replica.store.away.store(false, Ordering::SeqCst);
+    replica.documents.seem_away(false);
     replica.incidents.report(report.clone()).await.unwrap();
     let incident = replica.only_incident().await;
     assert_eq!((incident.count, incident.mailings.len()), (1, 1));
@@ -260,7 +218,7 @@ async fn without_database_and_mail_server_the_next_report_tries_again() {
     let scene = Scene::new().await;
     let replica = scene.replica();
     replica.incidents.see_to().await.unwrap();
-    replica.store.away.store(true, Ordering::SeqCst);
+    replica.documents.seem_away(true);
     scene.mailer.away.store(true, Ordering::SeqCst);
     assert!(replica.incidents.report(report()).await.is_err());
     scene.mailer.away.store(false, Ordering::SeqCst);

@@ -23,7 +23,7 @@ const BATCH: usize = 500;
 pub(crate) struct Forgetting {
     intake: Arc<dyn IntakeStore>,
     receipts: Arc<dyn ReceiptStore>,
-    tallies: Arc<dyn TallyStore>,
+    tallies: TallyStore,
     clock: SharedClock,
 }
 
@@ -31,7 +31,7 @@ impl Forgetting {
     pub(crate) fn new(
         intake: Arc<dyn IntakeStore>,
         receipts: Arc<dyn ReceiptStore>,
-        tallies: Arc<dyn TallyStore>,
+        tallies: TallyStore,
         clock: SharedClock,
     ) -> Self {
         Self {

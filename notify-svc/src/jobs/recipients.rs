@@ -23,11 +23,11 @@ pub(super) fn group() -> Group {
 
 /// Stores the accounts that the bus tells of.
 pub(crate) struct Recipients {
-    store: Arc<dyn RecipientStore>,
+    store: RecipientStore,
 }
 
 impl Recipients {
-    pub(crate) fn new(store: Arc<dyn RecipientStore>) -> Self {
+    pub(crate) fn new(store: RecipientStore) -> Self {
         Self { store }
     }
 

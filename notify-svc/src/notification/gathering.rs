@@ -142,7 +142,8 @@ pub struct Counted {
 }
 
 /// The latest mails to one recipient about one thing, or of one sender.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Tally {
     /// Whose it is.
     pub key: String,
@@ -243,19 +244,21 @@ impl Tallies {
         self.now.entry(key.to_owned()).or_insert_with(new)
     }
 
-    /// Those that have changed, as they are to be stored.
+    /// Those that have changed: as they were, and as they are to be stored.
     #[must_use]
-    pub fn changed(self) -> Vec<Tally> {
-        let Self { stored, now } = self;
-        let changed = now
-            .into_values()
-            .filter(|tally| match stored.get(&tally.key) {
-                Some(before) => before != tally,
-                None => *tally != Tally::new(tally.key.clone()),
-            });
-        let next = changed.map(|tally| Tally {
-            revision: tally.revision + 1,
-            ..tally
+    pub fn changed(self) -> Vec<(Tally, Tally)> {
+        let Self { mut stored, now } = self;
+        let pairs = now.into_values().map(|tally| {
+            let before = stored.remove(&tally.key);
+            (
+                before.unwrap_or_else(|| Tally::new(tally.key.clone())),
+                tally,
+            )
+        });
+        let changed = pairs.filter(|(before, after)| before != after);
+        let next = changed.map(|(before, after)| {
+            let revision = before.revision + 1;
+            (before, Tally { revision, ..after })
         });
         next.collect()
     }

@@ -1,12 +1,13 @@
 //! Who can be written to: a read model of the accounts, made of their events. So nobody
 //! else is asked while a notification is made or sent. Pure: no I/O, no async, no clock.
 
+use serde::{Deserialize, Serialize};
 use slipway_mesh::bus::Event;
 use slipway_proto::events::{Payload, Role, UserRegisteredEvent};
 use uuid::Uuid;
 
 /// An account, as far as it is written to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recipient {
     /// Id of the account.
     pub id: Uuid,

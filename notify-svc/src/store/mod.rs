@@ -23,9 +23,12 @@ pub mod recipients;
 mod search;
 pub mod tallies;
 pub mod templates;
+#[cfg(test)]
+mod testing;
 
-use std::{path::Path, sync::Arc};
+use std::{fmt, path::Path, sync::Arc};
 
+use jiff::Timestamp;
 use slipway_mesh::{
     error::Fault,
     outbox::{
@@ -43,18 +46,21 @@ use slipway_mesh::{
         sqlite::{self, Database},
     },
 };
+use slipway_store::{Document as _, Documents, Schema};
 
 use self::{
     activity::{ActivityStore, MongoActivityStore, SqliteActivityStore},
     dead_letters::{DeadLetterStore, mongo::MongoDeadLetterStore, sqlite::SqliteDeadLetterStore},
-    incidents::{IncidentStore, MongoIncidentStore, SqliteIncidentStore},
+    incidents::IncidentStore,
     intake::{IntakeStore, MongoIntakeStore, SqliteIntakeStore},
     notifications::{MongoNotificationStore, NotificationStore, SqliteNotificationStore},
-    preferences::{MongoPreferenceStore, PreferenceStore, SqlitePreferenceStore},
-    recipients::{MongoRecipientStore, RecipientStore, SqliteRecipientStore},
-    tallies::{MongoTallyStore, SqliteTallyStore, TallyStore},
+    preferences::{Chosen, PreferenceStore},
+    recipients::{Known, RecipientStore},
+    tallies::TallyStore,
     templates::{MongoTemplateStore, SqliteTemplateStore, TemplateStore},
 };
+use crate::{incident::Incident, notification::Tally};
+
 /// The MongoDB database of this service.
 pub const DATABASE: &str = "slipway_notify";
 
@@ -84,17 +90,27 @@ const MIGRATIONS: &[&str] = &[
     BY_AGGREGATE,
     OWN_IDS,
     dead_letters::sqlite::SCHEMA,
-    recipients::sqlite::SCHEMA,
     notifications::sqlite::SCHEMA,
-    preferences::sqlite::SCHEMA,
     templates::sqlite::SCHEMA,
     intake::sqlite::SCHEMA,
     RECEIPT_TABLE,
-    incidents::sqlite::SCHEMA,
     templates::sqlite::OWN,
     notifications::sqlite::GATHERED,
-    tallies::sqlite::SCHEMA,
 ];
+
+/// What is kept as documents.
+const COLLECTIONS: Schema = &[
+    Chosen::COLLECTION,
+    Known::COLLECTION,
+    Tally::COLLECTION,
+    Incident::COLLECTION,
+];
+
+/// The text that orders documents by a time, to the millisecond, and then by their id. With
+/// an empty id it stands before all of that moment.
+fn by_time(at: Timestamp, id: impl fmt::Display) -> String {
+    format!("{:015}/{id}", at.as_millisecond().max(0))
+}
 
 /// Where notify-svc keeps what it knows.
 #[derive(Clone)]
@@ -104,15 +120,15 @@ pub struct Stores {
     /// The desk of dead letters.
     pub dead_letters: Arc<dyn DeadLetterStore>,
     /// What is wrong.
-    pub incidents: Arc<dyn IncidentStore>,
+    pub incidents: IncidentStore,
     /// Who can be written to.
-    pub recipients: Arc<dyn RecipientStore>,
+    pub recipients: RecipientStore,
     /// Notifications.
     pub notifications: Arc<dyn NotificationStore>,
     /// How many mails went to whom about what.
-    pub tallies: Arc<dyn TallyStore>,
+    pub tallies: TallyStore,
     /// What users want.
-    pub preferences: Arc<dyn PreferenceStore>,
+    pub preferences: PreferenceStore,
     /// What administrators have saved of templates.
     pub templates: Arc<dyn TemplateStore>,
     /// Events that other programs have announced.
@@ -133,14 +149,15 @@ impl Stores {
     /// If the file cannot be used.
     pub fn sqlite(path: &Path) -> Result<Self, sqlite::StorageError> {
         let db = open(path)?;
+        let documents = Documents::in_sqlite(db.clone());
         Ok(Self {
             activity: Arc::new(SqliteActivityStore::new(db.clone())),
             dead_letters: Arc::new(SqliteDeadLetterStore::new(db.clone())),
-            incidents: Arc::new(SqliteIncidentStore::new(db.clone())),
-            recipients: Arc::new(SqliteRecipientStore::new(db.clone())),
+            incidents: IncidentStore::new(documents.clone()),
+            recipients: RecipientStore::new(documents.clone()),
             notifications: Arc::new(SqliteNotificationStore::new(db.clone())),
-            tallies: Arc::new(SqliteTallyStore::new(db.clone())),
-            preferences: Arc::new(SqlitePreferenceStore::new(db.clone())),
+            tallies: TallyStore::new(documents.clone()),
+            preferences: PreferenceStore::new(documents),
             templates: Arc::new(SqliteTemplateStore::new(db.clone())),
             intake: Arc::new(SqliteIntakeStore::new(db.clone())),
             receipts: Arc::new(SqliteReceipts::new(db.clone())),
@@ -156,20 +173,19 @@ impl Stores {
     pub async fn mongo(client: &mongo::Client, name: &str) -> Result<Self, mongo::StorageError> {
         let indexes = [
             dead_letters::mongo::INDEXES,
-            incidents::mongo::INDEXES,
             notifications::mongo::INDEXES,
             intake::mongo::INDEXES,
-            tallies::mongo::INDEXES,
             templates::mongo::INDEXES,
         ];
         let database = mongo::Database::open(client, name, &indexes.concat()).await?;
+        let documents = Documents::mongo(client, name, COLLECTIONS).await?;
         Ok(Self {
             activity: Arc::new(MongoActivityStore::open(client, name).await?),
             dead_letters: Arc::new(MongoDeadLetterStore::new(&database)),
-            incidents: Arc::new(MongoIncidentStore::new(&database)),
-            recipients: Arc::new(MongoRecipientStore::open(client, name).await?),
-            tallies: Arc::new(MongoTallyStore::new(&database)),
-            preferences: Arc::new(MongoPreferenceStore::new(&database)),
+            incidents: IncidentStore::new(documents.clone()),
+            recipients: RecipientStore::new(documents.clone()),
+            tallies: TallyStore::new(documents.clone()),
+            preferences: PreferenceStore::new(documents),
             templates: Arc::new(MongoTemplateStore::new(&database)),
             intake: Arc::new(MongoIntakeStore::new(&database)),
             receipts: Arc::new(MongoReceipts::new(database.clone(), RECEIPTS)),
@@ -185,7 +201,10 @@ impl Stores {
 /// # Errors
 /// If the file cannot be used.
 pub(crate) fn open(path: &Path) -> Result<Database, sqlite::StorageError> {
-    Database::open(path, "notify", MIGRATIONS)
+    Database::open_with(path, "notify", |connection| {
+        sqlite::migrate(connection, MIGRATIONS)?;
+        slipway_store::tables(connection, COLLECTIONS)
+    })
 }
 
 /// The database did not answer, or not with what it was asked for.
@@ -196,6 +215,12 @@ pub struct StoreError(pub String);
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
         Fault::unavailable("The notification service's database", error)
+    }
+}
+
+impl From<slipway_store::StoreError> for StoreError {
+    fn from(error: slipway_store::StoreError) -> Self {
+        Self(error.to_string())
     }
 }
 

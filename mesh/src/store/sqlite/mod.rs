@@ -73,6 +73,15 @@ impl From<StorageError> for Fault {
     }
 }
 
+/// Brings the schema of a file up to date: the n-th migration brings it from version n-1
+/// to n.
+///
+/// # Errors
+/// If a newer Slipway made the file, or a migration fails.
+pub fn migrate(connection: &mut Connection, migrations: &[&str]) -> Result<(), StorageError> {
+    migrations::apply(connection, migrations)
+}
+
 /// A handle to one SQLite file.
 #[derive(Clone)]
 pub struct Database {

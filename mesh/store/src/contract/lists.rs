@@ -116,26 +116,33 @@ mod plans {
 
     fn queries(index: &Index) -> Vec<(mongodb::bson::Document, mongodb::bson::Document)> {
         if index.kind == Kind::Unique {
-            return vec![(by_key(index, &["1".into()]), doc! {})];
+            return vec![(by_key(index, &["1".into()]), doc! { "_id": 1 })];
         }
         let queries = [Direction::Ascending, Direction::Descending].map(|direction| Query {
             direction,
             ..Query::first(50, "x").above("100").below("200")
         });
         let queries = queries.iter();
-        queries.map(|query| (within(index, query), order_of(index, query))).collect()
+        queries
+            .map(|query| (within(index, query), order_of(index, query)))
+            .collect()
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn every_query_is_read_through_its_index() {
-        let Some(fixture) = on_mongo().await else { return };
+        let Some(fixture) = on_mongo().await else {
+            return;
+        };
         let scratch = fixture.scratch.as_ref().unwrap();
         // Enough that reading all of them would be worse.
         let notes: Vec<_> = (0..300)
             .map(|n| {
                 let tag = ["x", "y", "z"][n % 3];
                 let slot = u32::try_from(n).unwrap();
-                note(&n.to_string()).reserving(&[slot]).tagged(&[tag]).saying(&[(tag, "1")])
+                note(&n.to_string())
+                    .reserving(&[slot])
+                    .tagged(&[tag])
+                    .saying(&[(tag, "1")])
             })
             .collect();
         insert(&fixture.documents, &notes).await;

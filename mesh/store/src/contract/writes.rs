@@ -196,7 +196,7 @@ contract! {
 
     async fn a_repeated_request_is_refused_by_its_receipt(fixture: &Fixture) {
         let (documents, receipts) = (&fixture.documents, fixture.documents.receipts());
-        let now = Timestamp::now();
+        let now = Timestamp::from_millisecond(Timestamp::now().as_millisecond()).unwrap();
         let first = note("a");
         let proof = receipt("k", now);
         let write = Write::insert(&first).with_receipt(Some(proof.clone()));

@@ -34,11 +34,16 @@ pub(super) fn order(index: &Index) -> String {
 /// All indexes of a collection.
 pub(super) fn of(collection: &Collection) -> Vec<Stored> {
     let name = collection.name;
-    let mut indexes: Vec<_> = collection.indexes.iter().map(|i| declared(name, i)).collect();
+    let mut indexes: Vec<_> = collection
+        .indexes
+        .iter()
+        .map(|i| declared(name, i))
+        .collect();
     if collection.has_events {
         indexes.push(outbox_index(name));
         // Events are published aggregate by aggregate.
-        indexes.push(Stored::on(name, "outbox_by_aggregate", &[("aggregate", 1)]).having("outbox.id"));
+        indexes
+            .push(Stored::on(name, "outbox_by_aggregate", &[("aggregate", 1)]).having("outbox.id"));
     }
     if collection.has_receipts {
         indexes.push(receipt_index(name, RECEIPT));

@@ -21,7 +21,7 @@ use mongodb::{Collection as Stored, bson::Document as Fields};
 use slipway_mesh::{
     outbox::{OutboxStore, mongo::MongoOutbox},
     receipts::{ReceiptStore, mongo::MongoReceipts},
-    store::mongo::{Client, Database},
+    store::mongo::{Client, Database, StorageError},
 };
 
 use crate::{
@@ -43,7 +43,7 @@ impl Adapter {
         client: &Client,
         name: &str,
         schema: Schema,
-    ) -> Result<Self, StoreError> {
+    ) -> Result<Self, StorageError> {
         let indexes: Vec<_> = schema.iter().flat_map(indexes::of).collect();
         let database = Database::open(client, name, &indexes).await?;
         Ok(Self { database, schema })
@@ -83,7 +83,12 @@ impl Adapter {
         index: &Index,
         keys: &[String],
     ) -> Result<Vec<D>, StoreError> {
-        read::documents(&self.stored::<D>(), read::by_key(index, keys), D::COLLECTION).await
+        read::documents(
+            &self.stored::<D>(),
+            read::by_key(index, keys),
+            D::COLLECTION,
+        )
+        .await
     }
 
     pub(crate) async fn list<D: Document>(

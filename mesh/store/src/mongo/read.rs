@@ -26,7 +26,7 @@ pub(super) fn by_id(ids: &[String]) -> Fields {
     doc! { "_id": any_of(ids) }
 }
 
-pub(super) fn by_key(index: &Index, keys: &[String]) -> Fields {
+pub(crate) fn by_key(index: &Index, keys: &[String]) -> Fields {
     let key = indexes::key(index);
     // That it exists is said too: the index holds only the documents where it does.
     doc! { "$and": [{ &key: any_of(keys) }, { &key: { "$exists": true } }] }
@@ -41,7 +41,7 @@ fn any_of(wanted: &[String]) -> Bson {
 }
 
 /// The documents in a part of a list.
-pub(super) fn within(index: &Index, query: &Query) -> Fields {
+pub(crate) fn within(index: &Index, query: &Query) -> Fields {
     let mut condition = doc! {
         indexes::key(index): { "$eq": &query.key, "$exists": true },
     };
@@ -58,7 +58,7 @@ pub(super) fn within(index: &Index, query: &Query) -> Fields {
     condition
 }
 
-pub(super) fn sort(index: &Index, query: &Query) -> Fields {
+pub(crate) fn sort(index: &Index, query: &Query) -> Fields {
     let direction = match query.direction {
         Direction::Ascending => 1,
         Direction::Descending => -1,

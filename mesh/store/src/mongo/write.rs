@@ -17,7 +17,7 @@ use super::indexes::RECEIPT;
 use crate::{
     StoreError,
     document::{Collection, Entries},
-    write::{Change, Encode, New, Refusal, Write},
+    write::{Change, New, Refusal, Write},
 };
 
 /// Writes of one call that are carried out at the same time.
@@ -26,24 +26,53 @@ const AT_ONCE: usize = 16;
 /// The index of the id, as both kinds of server call it.
 const ID: &str = "_id_";
 
+/// A write as MongoDB is asked for it: nothing of it belongs to the caller any more.
+struct Prepared {
+    of: Collection,
+    command: Command,
+    /// The document at the revision that is changed or deleted.
+    place: Fields,
+    receipt: Option<Receipt>,
+}
+
+impl TryFrom<Write<'_>> for Prepared {
+    type Error = StoreError;
+
+    fn try_from(write: Write<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            of: write.collection,
+            command: Command::of(&write)?,
+            place: match &write.change {
+                Change::Insert(_) => Fields::new(),
+                Change::Replace(seen, ..) | Change::Delete(seen, _) => at(&write, *seen)?,
+            },
+            receipt: write.receipt,
+        })
+    }
+}
+
 pub(super) async fn carry_out(
     database: &Database,
     writes: Vec<Write<'_>>,
 ) -> Result<Vec<Result<(), Refusal>>, StoreError> {
-    let writes = writes.into_iter().map(|write| one(database, write));
-    stream::iter(writes).buffered(AT_ONCE).try_collect().await
+    let prepared = writes.into_iter().map(Prepared::try_from);
+    let prepared: Vec<_> = prepared.collect::<Result<_, _>>()?;
+    let outcomes = prepared.into_iter().map(|write| one(database, write));
+    stream::iter(outcomes).buffered(AT_ONCE).try_collect().await
 }
 
-async fn one(database: &Database, write: Write<'_>) -> Result<Result<(), Refusal>, StoreError> {
-    let stored = database.collection::<Fields>(write.collection.name);
-    let command = Command::of(&write)?;
+async fn one(database: &Database, write: Prepared) -> Result<Result<(), Refusal>, StoreError> {
+    let stored = database.collection::<Fields>(write.of.name);
     loop {
-        let refused = match command.run(&stored).await {
+        let refused = match write.command.run(&stored).await {
             Ok(true) => return Ok(Ok(())),
             Ok(false) => None,
             Err(error) if error.gave_way() => continue,
-            Err(error) => Some(refusal(write.collection, error)?),
+            Err(error) => Some(refusal(write.of, error)?),
         };
+        if matches!(write.command, Command::Delete(_)) {
+            return Ok(Err(not_deleted(&stored, write.place).await?));
+        }
         // A receipt says more than what else stands in the way of a repeated request.
         if let Some(receipt) = &write.receipt {
             // A unique index does not know that a receipt has expired.
@@ -72,6 +101,15 @@ fn refusal(of: Collection, error: StorageError) -> Result<Refusal, StoreError> {
         None if name == ID => Ok(Refusal::Taken(None)),
         None => Err(error.into()),
     }
+}
+
+/// Why a document was not deleted.
+async fn not_deleted(stored: &Stored<Fields>, place: Fields) -> Result<Refusal, StorageError> {
+    let find = stored.find_one(place).projection(doc! { "_id": 1 });
+    Ok(match bounded(find.into_future()).await? {
+        Some(_) => Refusal::Unpublished,
+        None => Refusal::Revision,
+    })
 }
 
 async fn is_known(stored: &Stored<Fields>, receipt: &Receipt) -> Result<bool, StorageError> {
@@ -141,7 +179,13 @@ impl Command {
                 }
                 Ok(Self::Update(guard, change))
             }
-            Change::Delete(revision, _) => Ok(Self::Delete(at(write, *revision)?)),
+            Change::Delete(revision, _) => {
+                let mut guard = at(write, *revision)?;
+                if write.collection.has_events {
+                    guard.insert("outbox.0", doc! { "$exists": false });
+                }
+                Ok(Self::Delete(guard))
+            }
         }
     }
 
@@ -193,18 +237,24 @@ fn entries(entries: &Entries) -> Fields {
     }
     let mut lists: BTreeMap<&str, (&str, Vec<Bson>)> = BTreeMap::new();
     for entry in &entries.lists {
-        let (order, keys) = lists.entry(entry.index).or_insert((&entry.order, Vec::new()));
+        let (order, keys) = lists
+            .entry(entry.index)
+            .or_insert((&entry.order, Vec::new()));
         debug_assert_eq!(*order, entry.order, "a document has one place in a list");
         keys.push(Bson::from(&entry.key));
     }
     let mut views: BTreeMap<&str, (&str, Vec<Bson>)> = BTreeMap::new();
     for entry in &entries.views {
-        let (order, values) = views.entry(entry.index).or_insert((&entry.order, Vec::new()));
+        let (order, values) = views
+            .entry(entry.index)
+            .or_insert((&entry.order, Vec::new()));
         debug_assert_eq!(*order, entry.order, "a document has one place in a view");
         values.push(doc! { "k": &entry.key, "v": &entry.value }.into());
     }
     let unique = unique.into_iter();
-    let unique: Fields = unique.map(|(index, keys)| (index.to_owned(), keys.into())).collect();
+    let unique: Fields = unique
+        .map(|(index, keys)| (index.to_owned(), keys.into()))
+        .collect();
     let ordered = |of: BTreeMap<&str, (&str, Vec<Bson>)>, values: &str| -> Fields {
         let of = of.into_iter();
         of.map(|(index, (order, found))| {

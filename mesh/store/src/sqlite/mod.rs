@@ -19,8 +19,10 @@ use std::{path::Path, sync::Arc};
 use slipway_mesh::{
     outbox::{OutboxStore, sqlite::SqliteOutbox},
     receipts::{ReceiptStore, sqlite::SqliteReceipts},
-    store::sqlite::Database,
+    store::sqlite::{Database, StorageError},
 };
+
+pub(crate) use tables::declare;
 
 use crate::{
     StoreError,
@@ -40,9 +42,13 @@ impl Adapter {
         path: &Path,
         name: &'static str,
         schema: Schema,
-    ) -> Result<Self, StoreError> {
+    ) -> Result<Self, StorageError> {
         let db = Database::open_with(path, name, |connection| tables::create(connection, schema))?;
         Ok(Self { db })
+    }
+
+    pub(crate) fn on(db: Database) -> Self {
+        Self { db }
     }
 
     pub(crate) fn database(&self) -> &Database {

@@ -96,7 +96,10 @@ fn within(table: &str) -> String {
 fn bounds(query: &Query) -> (&str, u32, &str, Value) {
     let above = query.above.as_deref().unwrap_or("");
     // SQLite sorts each blob behind all texts.
-    let below = query.below.clone().map_or(Value::Blob(Vec::new()), Value::Text);
+    let below = query
+        .below
+        .clone()
+        .map_or(Value::Blob(Vec::new()), Value::Text);
     (&query.key, query.limit, above, below)
 }
 
@@ -216,10 +219,16 @@ mod tests {
             let plan = plan(&sql);
             // The few documents that a part of a view begins with are read as they come.
             let refused =
-                |step: &String| step.starts_with("SCAN") && !step.starts_with("SCAN i");
-            assert!(plan.iter().any(|step| step.starts_with("SEARCH")), "{plan:?}");
+                |step: &String| step.starts_with("SCAN notes") || step.starts_with("SCAN d");
+            assert!(
+                plan.iter().any(|step| step.starts_with("SEARCH")),
+                "{plan:?}"
+            );
             assert!(!plan.iter().any(refused), "{sql}: {plan:?}");
-            assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{sql}: {plan:?}");
+            // The values of one document are sorted.
+            let sorted =
+                |step: &String| step.contains("TEMP B-TREE") && !step.contains("LAST TERM");
+            assert!(!plan.iter().any(sorted), "{sql}: {plan:?}");
         }
     }
 }

@@ -2,9 +2,7 @@
 
 use rusqlite::Connection;
 use slipway_mesh::{
-    outbox::sqlite as outbox,
-    receipts::sqlite as receipts,
-    store::sqlite::StorageError,
+    outbox::sqlite as outbox, receipts::sqlite as receipts, store::sqlite::StorageError,
 };
 
 use crate::document::{Collection, Index, Kind};
@@ -42,13 +40,19 @@ pub(super) fn create(
         transaction.execute_batch(outbox::OWN_IDS)?;
         transaction.execute_batch(receipts::SCHEMA)?;
     }
+    declare(&transaction, collections)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+/// Makes the tables of collections that are missing.
+pub(crate) fn declare(c: &Connection, collections: &[Collection]) -> Result<(), StorageError> {
     for collection in collections {
-        transaction.execute_batch(&table(*collection))?;
+        c.execute_batch(&table(*collection))?;
         for index in collection.indexes {
-            transaction.execute_batch(&index_table(*collection, *index))?;
+            c.execute_batch(&index_table(*collection, *index))?;
         }
     }
-    transaction.commit()?;
     Ok(())
 }
 
@@ -68,9 +72,7 @@ fn table(collection: Collection) -> String {
 fn index_table(collection: Collection, index: Index) -> String {
     let columns = match index.kind {
         Kind::Unique => "k TEXT NOT NULL PRIMARY KEY, id TEXT NOT NULL",
-        Kind::List => {
-            "k TEXT NOT NULL, o TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (k, o, id)"
-        }
+        Kind::List => "k TEXT NOT NULL, o TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (k, o, id)",
         Kind::View => {
             "k TEXT NOT NULL, o TEXT NOT NULL, id TEXT NOT NULL, n INTEGER NOT NULL,
              v TEXT NOT NULL, PRIMARY KEY (k, o, id, n)"

@@ -185,7 +185,10 @@ fn replace(c: &Connection, write: &Encoded, seen: u64, new: &EncodedNew) -> Resu
 }
 
 fn delete(c: &Connection, write: &Encoded, seen: u64) -> Result<(), Refused> {
-    let sql = format!("DELETE FROM {} WHERE id = ?1 AND revision = ?2", write.of.name);
+    let sql = format!(
+        "DELETE FROM {} WHERE id = ?1 AND revision = ?2",
+        write.of.name
+    );
     let changed = c.prepare_cached(&sql)?.execute(params![write.id, seen])?;
     at_revision(changed)
 }

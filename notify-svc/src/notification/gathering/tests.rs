@@ -79,7 +79,7 @@ impl Desk {
             .filter_map(|key| self.stored.get(&key).cloned());
         let mut tallies = Tallies::of(found.collect());
         let placed = self.rule.place(occasion, made, &mut tallies, now);
-        for tally in tallies.changed() {
+        for (_, tally) in tallies.changed() {
             let before = self.stored.insert(tally.key.clone(), tally.clone());
             assert_eq!(
                 tally.revision,

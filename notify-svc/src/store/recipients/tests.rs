@@ -1,35 +1,17 @@
-//! What every backend of the read model does: one suite, run on each by [`tests`].
-
-use std::sync::Arc;
+//! Tests of the read model on each database.
 
 use slipway_proto::events::Role;
 use uuid::Uuid;
 
 use super::RecipientStore;
 use crate::recipients::Recipient;
+use crate::store::testing::on_each;
 
-/// Defines the suite for a backend: `tests!({ (guard, open) })`.
-macro_rules! tests {
-    ($setup:block) => {
-        $crate::store::recipients::contract::tests!($setup:
-            accounts_are_found_by_id_and_name
-            the_latest_state_of_an_account_stays
-            administrators_are_listed
-        );
-    };
-    ($setup:block: $($name:ident)*) => {
-        $(
-            #[tokio::test]
-            async fn $name() {
-                let (_guard, open) = $setup;
-                $crate::store::recipients::contract::$name(open).await;
-            }
-        )*
-    };
-}
-pub(super) use tests;
-
-type Store = Arc<dyn RecipientStore>;
+on_each!(RecipientStore:
+    accounts_are_found_by_id_and_name
+    the_latest_state_of_an_account_stays
+    administrators_are_listed
+);
 
 fn recipient(n: u128, username: &str, role: Role) -> Recipient {
     Recipient {
@@ -40,7 +22,7 @@ fn recipient(n: u128, username: &str, role: Role) -> Recipient {
     }
 }
 
-pub(super) async fn accounts_are_found_by_id_and_name(open: impl Fn() -> Store) {
+async fn accounts_are_found_by_id_and_name(open: impl Fn() -> RecipientStore) {
     let store = open();
     let (ada, bob) = (
         recipient(1, "Ada", Role::Developer),
@@ -56,7 +38,7 @@ pub(super) async fn accounts_are_found_by_id_and_name(open: impl Fn() -> Store) 
     store.put(vec![]).await.unwrap();
 }
 
-pub(super) async fn the_latest_state_of_an_account_stays(open: impl Fn() -> Store) {
+async fn the_latest_state_of_an_account_stays(open: impl Fn() -> RecipientStore) {
     let store = open();
     let before = recipient(1, "ada", Role::Developer);
     let after = Recipient {
@@ -70,7 +52,7 @@ pub(super) async fn the_latest_state_of_an_account_stays(open: impl Fn() -> Stor
     assert!(old.is_empty(), "the old name is nobody's");
 }
 
-pub(super) async fn administrators_are_listed(open: impl Fn() -> Store) {
+async fn administrators_are_listed(open: impl Fn() -> RecipientStore) {
     let store = open();
     assert!(store.admins().await.unwrap().is_empty());
     let (grace, alan) = (

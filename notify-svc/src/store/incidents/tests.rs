@@ -1,4 +1,4 @@
-//! What every backend of the incidents does: one suite, run on each by [`tests`].
+//! Tests of the incidents on each database.
 
 use std::sync::Arc;
 
@@ -10,31 +10,15 @@ use uuid::Uuid;
 
 use super::IncidentStore;
 use crate::incident::{Incident, Report, SILENCE, State};
+use crate::store::testing::on_each;
 
-/// Defines the suite for a backend: `tests!({ (guard, store) })`.
-macro_rules! tests {
-    ($setup:block) => {
-        $crate::store::incidents::contract::tests!($setup:
-            an_incident_is_read_as_it_was_written
-            a_fingerprint_has_one_incident
-            of_those_who_change_it_at_the_same_moment_one_does
-            lists_are_newest_first_and_paged
-            what_is_owed_and_what_is_silent_is_found
-        );
-    };
-    ($setup:block: $($name:ident)*) => {
-        $(
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                let (_guard, store) = $setup;
-                $crate::store::incidents::contract::$name(store).await;
-            }
-        )*
-    };
-}
-pub(super) use tests;
-
-type Incidents = Arc<dyn IncidentStore>;
+on_each!(IncidentStore:
+    an_incident_is_read_as_it_was_written
+    a_fingerprint_has_one_incident
+    of_those_who_change_it_at_the_same_moment_one_does
+    lists_are_newest_first_and_paged
+    what_is_owed_and_what_is_silent_is_found
+);
 
 fn at(seconds: i64) -> Timestamp {
     let start: Timestamp = "2026-01-02T03:04:05.678Z".parse().unwrap();
@@ -60,18 +44,20 @@ fn incident(n: i64) -> Incident {
     Incident::first(&report(n, false), at(n))
 }
 
-pub(super) async fn an_incident_is_read_as_it_was_written(store: Incidents) {
+async fn an_incident_is_read_as_it_was_written(open: impl Fn() -> IncidentStore) {
+    let store = open();
     let first = incident(1);
     assert!(store.insert(&first).await.unwrap());
     let found = store.find(&first.fingerprint).await.unwrap();
     assert_eq!(found, Some(first.clone()));
     let next = first.after(&report(1, true), at(2)).unwrap();
-    assert!(store.save(&next).await.unwrap());
+    assert!(store.save(&first, &next).await.unwrap());
     assert_eq!(store.find(&first.fingerprint).await.unwrap(), Some(next));
     assert_eq!(store.find("nobody's").await.unwrap(), None);
 }
 
-pub(super) async fn a_fingerprint_has_one_incident(store: Incidents) {
+async fn a_fingerprint_has_one_incident(open: impl Fn() -> IncidentStore) {
+    let store = open();
     let barrier = Arc::new(Barrier::new(8));
     let inserts = (0..8).map(|_| {
         let (store, barrier) = (store.clone(), barrier.clone());
@@ -84,16 +70,20 @@ pub(super) async fn a_fingerprint_has_one_incident(store: Incidents) {
     assert_eq!(inserted.filter(|inserted| *inserted).count(), 1);
 }
 
-pub(super) async fn of_those_who_change_it_at_the_same_moment_one_does(store: Incidents) {
+async fn of_those_who_change_it_at_the_same_moment_one_does(open: impl Fn() -> IncidentStore) {
+    let store = open();
     let first = incident(1);
     store.insert(&first).await.unwrap();
     let barrier = Arc::new(Barrier::new(8));
     let saves = (0..8).map(|_| {
         let (store, barrier) = (store.clone(), barrier.clone());
-        let next = first.after(&report(1, false), at(2)).unwrap();
+        let (first, next) = (
+            first.clone(),
+            first.after(&report(1, false), at(2)).unwrap(),
+        );
         tokio::spawn(async move {
             barrier.wait().await;
-            store.save(&next).await.unwrap()
+            store.save(&first, &next).await.unwrap()
         })
     });
     let saved = join_all(saves).await.into_iter().map(Result::unwrap);
@@ -102,7 +92,8 @@ pub(super) async fn of_those_who_change_it_at_the_same_moment_one_does(store: In
     assert_eq!((found.count, found.revision), (6, 2));
 }
 
-pub(super) async fn lists_are_newest_first_and_paged(store: Incidents) {
+async fn lists_are_newest_first_and_paged(open: impl Fn() -> IncidentStore) {
+    let store = open();
     let mut all = Vec::new();
     for n in 0..7 {
         // Two at a time.
@@ -132,13 +123,14 @@ pub(super) async fn lists_are_newest_first_and_paged(store: Incidents) {
     }
 }
 
-pub(super) async fn what_is_owed_and_what_is_silent_is_found(store: Incidents) {
+async fn what_is_owed_and_what_is_silent_is_found(open: impl Fn() -> IncidentStore) {
+    let store = open();
     let first = incident(1);
     store.insert(&first).await.unwrap();
     assert_eq!(store.owing(10).await.unwrap(), std::slice::from_ref(&first));
     let made: Vec<_> = first.owed().map(|mailing| mailing.id).collect();
     let told = first.told(&made);
-    store.save(&told).await.unwrap();
+    store.save(&first, &told).await.unwrap();
     assert!(store.owing(10).await.unwrap().is_empty());
 
     assert!(store.silent(at(1), 10).await.unwrap().is_empty());
@@ -147,7 +139,7 @@ pub(super) async fn what_is_owed_and_what_is_silent_is_found(store: Incidents) {
         std::slice::from_ref(&told)
     );
     let over = told.silent(at(1) + SILENCE).unwrap();
-    store.save(&over).await.unwrap();
+    store.save(&told, &over).await.unwrap();
     assert!(store.silent(at(2), 10).await.unwrap().is_empty());
     assert_eq!(store.owing(10).await.unwrap(), [over]);
     let lasting = Report {

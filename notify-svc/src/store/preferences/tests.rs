@@ -1,6 +1,4 @@
-//! What every backend of the preferences does: one suite, run on each by [`tests`].
-
-use std::sync::Arc;
+//! Tests of the preferences on each database.
 
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
@@ -8,31 +6,15 @@ use uuid::Uuid;
 
 use super::{Chosen, PreferenceStore};
 use crate::preferences::{Mode, Preferences, QuietHours};
+use crate::store::testing::on_each;
 
-/// Defines the suite for a backend: `tests!({ (guard, open) })`.
-macro_rules! tests {
-    ($setup:block) => {
-        $crate::store::preferences::contract::tests!($setup:
-            what_is_chosen_is_read_as_it_was_written
-            a_choice_made_on_another_one_is_refused
-            of_choices_that_race_on_one_revision_one_is_stored
-            choices_that_race_without_a_revision_are_all_counted
-            those_of_many_users_are_read_at_once
-        );
-    };
-    ($setup:block: $($name:ident)*) => {
-        $(
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                let (_guard, open) = $setup;
-                $crate::store::preferences::contract::$name(open).await;
-            }
-        )*
-    };
-}
-pub(super) use tests;
-
-type Store = Arc<dyn PreferenceStore>;
+on_each!(PreferenceStore:
+    what_is_chosen_is_read_as_it_was_written
+    a_choice_made_on_another_one_is_refused
+    of_choices_that_race_on_one_revision_one_is_stored
+    choices_that_race_without_a_revision_are_all_counted
+    those_of_many_users_are_read_at_once
+);
 
 const ADA: Uuid = Uuid::from_u128(0xada);
 
@@ -56,11 +38,12 @@ fn choice(n: usize) -> Preferences {
     }
 }
 
-pub(super) async fn what_is_chosen_is_read_as_it_was_written(open: impl Fn() -> Store) {
+async fn what_is_chosen_is_read_as_it_was_written(open: impl Fn() -> PreferenceStore) {
     let store = open();
-    assert_eq!(store.of(ADA).await.unwrap(), Chosen::never());
+    assert_eq!(store.of(ADA).await.unwrap(), Chosen::never(ADA));
     let first = store.choose(ADA, choice(1), None, at(0)).await.unwrap();
     let expected = Chosen {
+        user: ADA,
         preferences: choice(1),
         revision: 1,
         at: Some(at(0)),
@@ -69,6 +52,7 @@ pub(super) async fn what_is_chosen_is_read_as_it_was_written(open: impl Fn() -> 
     assert_eq!(open().of(ADA).await.unwrap(), expected);
     let second = store.choose(ADA, Preferences::default(), None, at(1)).await;
     let expected = Chosen {
+        user: ADA,
         preferences: Preferences::default(),
         revision: 2,
         at: Some(at(1)),
@@ -77,14 +61,14 @@ pub(super) async fn what_is_chosen_is_read_as_it_was_written(open: impl Fn() -> 
     assert_eq!(open().of(ADA).await.unwrap(), expected);
 }
 
-pub(super) async fn a_choice_made_on_another_one_is_refused(open: impl Fn() -> Store) {
+async fn a_choice_made_on_another_one_is_refused(open: impl Fn() -> PreferenceStore) {
     let store = open();
     let choose = async |n, expected| {
         let chosen = store.choose(ADA, choice(n), expected, at(0)).await;
         chosen.unwrap().map(|chosen| chosen.revision)
     };
     assert_eq!(choose(1, Some(1)).await, None);
-    assert_eq!(store.of(ADA).await.unwrap(), Chosen::never());
+    assert_eq!(store.of(ADA).await.unwrap(), Chosen::never(ADA));
     assert_eq!(choose(1, Some(0)).await, Some(1));
     assert_eq!(choose(2, Some(0)).await, None);
     assert_eq!(choose(2, Some(1)).await, Some(2));
@@ -92,7 +76,7 @@ pub(super) async fn a_choice_made_on_another_one_is_refused(open: impl Fn() -> S
     assert_eq!(store.of(ADA).await.unwrap().preferences, choice(2));
 }
 
-pub(super) async fn of_choices_that_race_on_one_revision_one_is_stored(open: impl Fn() -> Store) {
+async fn of_choices_that_race_on_one_revision_one_is_stored(open: impl Fn() -> PreferenceStore) {
     let stores = [open(), open()];
     for revision in 0..3 {
         let racing = (0..12).map(|n| {
@@ -114,7 +98,7 @@ pub(super) async fn of_choices_that_race_on_one_revision_one_is_stored(open: imp
     }
 }
 
-pub(super) async fn choices_that_race_without_a_revision_are_all_counted(open: impl Fn() -> Store) {
+async fn choices_that_race_without_a_revision_are_all_counted(open: impl Fn() -> PreferenceStore) {
     let stores = [open(), open()];
     let racing = (0..10).map(|n| {
         let store = stores[n % 2].clone();
@@ -129,7 +113,7 @@ pub(super) async fn choices_that_race_without_a_revision_are_all_counted(open: i
     assert_eq!(revisions, (1..=10).collect::<Vec<_>>());
 }
 
-pub(super) async fn those_of_many_users_are_read_at_once(open: impl Fn() -> Store) {
+async fn those_of_many_users_are_read_at_once(open: impl Fn() -> PreferenceStore) {
     let store = open();
     let users: Vec<_> = (1..=5).map(Uuid::from_u128).collect();
     for (n, user) in users[..3].iter().enumerate() {
