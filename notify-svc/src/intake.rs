@@ -9,6 +9,7 @@
 //! - [`QUOTA`] events in any [`WINDOW`], for each who announces.
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use slipway_mesh::{
     access::{Principal, Role},
@@ -29,7 +30,8 @@ pub const WINDOW: SignedDuration = SignedDuration::from_mins(1);
 pub const MAX_RECIPIENTS: usize = 50;
 
 /// An event that was accepted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Accepted {
     /// Id of the event.
     pub id: Uuid,

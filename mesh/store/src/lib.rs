@@ -20,6 +20,7 @@
 mod document;
 mod documents;
 mod error;
+pub mod json_text;
 mod mongo;
 mod query;
 mod sqlite;

@@ -43,7 +43,7 @@ use crate::{
 
 /// The service.
 pub(crate) struct EventApi {
-    pub(crate) intake: Arc<dyn IntakeStore>,
+    pub(crate) intake: IntakeStore,
     pub(crate) receipts: Arc<dyn ReceiptStore>,
     pub(crate) notifications: Arc<dyn NotificationStore>,
     pub(crate) recipients: RecipientStore,

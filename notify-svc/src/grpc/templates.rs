@@ -35,7 +35,7 @@ mod shapes;
 
 /// The service.
 pub(crate) struct TemplateApi {
-    pub(crate) store: Arc<dyn TemplateStore>,
+    pub(crate) store: TemplateStore,
     pub(crate) templates: Arc<Library>,
     pub(crate) clock: SharedClock,
 }

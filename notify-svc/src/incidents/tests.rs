@@ -26,7 +26,7 @@ use crate::{
         preferences::PreferenceStore,
         recipients::RecipientStore,
         tallies::TallyStore,
-        templates::SqliteTemplateStore,
+        templates::TemplateStore,
     },
     templates::Library,
 };
@@ -98,11 +98,7 @@ impl Scene {
             tallies: TallyStore::new(others.clone()),
             rule: Rule::default(),
             templates: Arc::new(
-                Library::new(
-                    Arc::new(SqliteTemplateStore::new(db.clone())),
-                    "http://x.example",
-                )
-                .unwrap(),
+                Library::new(TemplateStore::new(others.clone()), "http://x.example").unwrap(),
             ),
             clock: Arc::new(SystemClock),
             bell: Bell::default(),

@@ -21,7 +21,7 @@ const BATCH: usize = 500;
 
 /// Forgets what has been kept for [`RECEIPT_TTL`], tallies after [`gathering::KEPT`].
 pub(crate) struct Forgetting {
-    intake: Arc<dyn IntakeStore>,
+    intake: IntakeStore,
     receipts: Arc<dyn ReceiptStore>,
     tallies: TallyStore,
     clock: SharedClock,
@@ -29,7 +29,7 @@ pub(crate) struct Forgetting {
 
 impl Forgetting {
     pub(crate) fn new(
-        intake: Arc<dyn IntakeStore>,
+        intake: IntakeStore,
         receipts: Arc<dyn ReceiptStore>,
         tallies: TallyStore,
         clock: SharedClock,

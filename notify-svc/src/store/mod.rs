@@ -52,14 +52,14 @@ use self::{
     activity::{ActivityStore, MongoActivityStore, SqliteActivityStore},
     dead_letters::{DeadLetterStore, mongo::MongoDeadLetterStore, sqlite::SqliteDeadLetterStore},
     incidents::IncidentStore,
-    intake::{IntakeStore, MongoIntakeStore, SqliteIntakeStore},
+    intake::{IntakeStore, Used},
     notifications::{MongoNotificationStore, NotificationStore, SqliteNotificationStore},
     preferences::{Chosen, PreferenceStore},
     recipients::{Known, RecipientStore},
     tallies::TallyStore,
-    templates::{MongoTemplateStore, SqliteTemplateStore, TemplateStore},
+    templates::{Earlier, TemplateStore, Type},
 };
-use crate::{incident::Incident, notification::Tally};
+use crate::{incident::Incident, intake::Accepted, notification::Tally};
 
 /// The MongoDB database of this service.
 pub const DATABASE: &str = "slipway_notify";
@@ -77,11 +77,11 @@ pub(crate) const EXAMINED: usize = 10_000;
 const OUTBOXES: &[&str] = &[
     dead_letters::mongo::COLLECTION,
     notifications::mongo::COLLECTION,
-    intake::mongo::ACCEPTED,
+    Accepted::COLLECTION.name,
 ];
 
 /// Those whose documents have receipts.
-const RECEIPTS: &[&str] = &[intake::mongo::ACCEPTED];
+const RECEIPTS: &[&str] = &[Accepted::COLLECTION.name];
 
 /// What brings the SQLite file from one version to the next. Appended to, never changed.
 const MIGRATIONS: &[&str] = &[
@@ -91,10 +91,7 @@ const MIGRATIONS: &[&str] = &[
     OWN_IDS,
     dead_letters::sqlite::SCHEMA,
     notifications::sqlite::SCHEMA,
-    templates::sqlite::SCHEMA,
-    intake::sqlite::SCHEMA,
     RECEIPT_TABLE,
-    templates::sqlite::OWN,
     notifications::sqlite::GATHERED,
 ];
 
@@ -104,6 +101,10 @@ const COLLECTIONS: Schema = &[
     Known::COLLECTION,
     Tally::COLLECTION,
     Incident::COLLECTION,
+    Type::COLLECTION,
+    Earlier::COLLECTION,
+    Accepted::COLLECTION,
+    Used::COLLECTION,
 ];
 
 /// The text that orders documents by a time, to the millisecond, and then by their id. With
@@ -130,9 +131,9 @@ pub struct Stores {
     /// What users want.
     pub preferences: PreferenceStore,
     /// What administrators have saved of templates.
-    pub templates: Arc<dyn TemplateStore>,
+    pub templates: TemplateStore,
     /// Events that other programs have announced.
-    pub intake: Arc<dyn IntakeStore>,
+    pub intake: IntakeStore,
     /// What repeated requests were answered.
     pub receipts: Arc<dyn ReceiptStore>,
     /// What waits to be published.
@@ -157,9 +158,9 @@ impl Stores {
             recipients: RecipientStore::new(documents.clone()),
             notifications: Arc::new(SqliteNotificationStore::new(db.clone())),
             tallies: TallyStore::new(documents.clone()),
-            preferences: PreferenceStore::new(documents),
-            templates: Arc::new(SqliteTemplateStore::new(db.clone())),
-            intake: Arc::new(SqliteIntakeStore::new(db.clone())),
+            preferences: PreferenceStore::new(documents.clone()),
+            templates: TemplateStore::new(documents.clone()),
+            intake: IntakeStore::new(documents.clone()),
             receipts: Arc::new(SqliteReceipts::new(db.clone())),
             outbox: Arc::new(SqliteOutbox::new(db)),
             sole_owner: true,
@@ -171,12 +172,7 @@ impl Stores {
     /// # Errors
     /// If the server is away, or an index exists with another definition.
     pub async fn mongo(client: &mongo::Client, name: &str) -> Result<Self, mongo::StorageError> {
-        let indexes = [
-            dead_letters::mongo::INDEXES,
-            notifications::mongo::INDEXES,
-            intake::mongo::INDEXES,
-            templates::mongo::INDEXES,
-        ];
+        let indexes = [dead_letters::mongo::INDEXES, notifications::mongo::INDEXES];
         let database = mongo::Database::open(client, name, &indexes.concat()).await?;
         let documents = Documents::mongo(client, name, COLLECTIONS).await?;
         Ok(Self {
@@ -185,9 +181,9 @@ impl Stores {
             incidents: IncidentStore::new(documents.clone()),
             recipients: RecipientStore::new(documents.clone()),
             tallies: TallyStore::new(documents.clone()),
-            preferences: PreferenceStore::new(documents),
-            templates: Arc::new(MongoTemplateStore::new(&database)),
-            intake: Arc::new(MongoIntakeStore::new(&database)),
+            preferences: PreferenceStore::new(documents.clone()),
+            templates: TemplateStore::new(documents.clone()),
+            intake: IntakeStore::new(documents.clone()),
             receipts: Arc::new(MongoReceipts::new(database.clone(), RECEIPTS)),
             notifications: Arc::new(MongoNotificationStore::new(&database)),
             outbox: Arc::new(MongoOutbox::new(database, OUTBOXES)),

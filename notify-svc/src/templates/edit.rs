@@ -147,13 +147,14 @@ pub struct Content {
 }
 
 /// A version of the templates of a type.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Version {
     /// The type.
     pub kind: String,
     /// 1, 2, 3, … for each type.
     pub number: u64,
     /// Nothing: what came with Slipway counts again, or, if nothing did, the type is gone.
+    #[serde(with = "slipway_store::json_text")]
     pub content: Option<Content>,
     /// Who saved it.
     pub author: UserRef,

@@ -43,7 +43,7 @@ pub(crate) struct Busy;
 
 /// The templates of all types.
 pub struct Library {
-    store: Arc<dyn TemplateStore>,
+    store: TemplateStore,
     /// Mails have threads of their own: previews do not hold them up.
     for_mails: Threads,
     for_requests: Threads,
@@ -71,7 +71,7 @@ impl Library {
     ///
     /// # Errors
     /// If the system has no more threads.
-    pub fn new(store: Arc<dyn TemplateStore>, public_url: &str) -> io::Result<Self> {
+    pub fn new(store: TemplateStore, public_url: &str) -> io::Result<Self> {
         let threads = thread::available_parallelism()
             .map_or(2, NonZero::get)
             .max(2);
@@ -312,7 +312,9 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::store::templates::SqliteTemplateStore;
+    use slipway_store::Documents;
+
+    use crate::store::templates::TemplateStore;
 
     /// A version that an earlier Slipway let pass.
     fn stored(kind: &str, text: &str) -> Version {
@@ -343,7 +345,7 @@ mod tests {
     async fn a_stored_template_that_is_not_allowed_is_not_used() {
         let dir = tempfile::tempdir().unwrap();
         let db = crate::store::open(&dir.path().join("notify.db")).unwrap();
-        let store = Arc::new(SqliteTemplateStore::new(db));
+        let store = TemplateStore::new(Documents::in_sqlite(db));
         let library = Library::new(store.clone(), "https://slipway.example.com").unwrap();
         let sample = Value::Object(sample::of("task.assigned").unwrap());
         let usual = library.body("task.assigned", &sample, "ada").await.unwrap();

@@ -1,4 +1,4 @@
-//! What every backend of the templates does: one suite, run on each by [`tests`].
+//! Tests of the templates on each database.
 
 use std::sync::Arc;
 
@@ -10,34 +10,18 @@ use tokio::sync::Barrier;
 use uuid::Uuid;
 
 use super::{Head, OWN_TYPES, Saved, TemplateStore, VERSIONS_KEPT};
+use crate::store::testing::on_each;
 use crate::templates::{Content, Source, Version};
 
-/// Defines the suite for a backend: `tests!({ (guard, open) })`.
-macro_rules! tests {
-    ($setup:block) => {
-        $crate::store::templates::contract::tests!($setup:
-            a_version_is_read_as_it_was_written
-            only_the_next_number_is_stored
-            of_saves_that_race_one_is_stored
-            the_versions_of_a_type_are_listed_newest_first
-            old_versions_make_room
-            administrators_have_so_many_types_of_their_own_and_no_more
-            of_types_that_race_for_the_last_place_one_has_it
-        );
-    };
-    ($setup:block: $($name:ident)*) => {
-        $(
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                let (_guard, open) = $setup;
-                $crate::store::templates::contract::$name(open).await;
-            }
-        )*
-    };
-}
-pub(super) use tests;
-
-type Store = Arc<dyn TemplateStore>;
+on_each!(TemplateStore:
+    a_version_is_read_as_it_was_written
+    only_the_next_number_is_stored
+    of_saves_that_race_one_is_stored
+    the_versions_of_a_type_are_listed_newest_first
+    old_versions_make_room
+    administrators_have_so_many_types_of_their_own_and_no_more
+    of_types_that_race_for_the_last_place_one_has_it
+);
 
 /// Version `number` of a type; every third one takes the type back.
 fn version(kind: &str, number: u64) -> Version {
@@ -64,7 +48,7 @@ fn version(kind: &str, number: u64) -> Version {
     }
 }
 
-async fn append(store: &Store, kind: &str, numbers: impl IntoIterator<Item = u64>) {
+async fn append(store: &TemplateStore, kind: &str, numbers: impl IntoIterator<Item = u64>) {
     for number in numbers {
         let saved = store.append(version(kind, number)).await.unwrap();
         assert_eq!(saved, Saved::Stored);
@@ -78,7 +62,7 @@ fn head(kind: &str, number: u64) -> Head {
     }
 }
 
-pub(super) async fn a_version_is_read_as_it_was_written(open: impl Fn() -> Store) {
+async fn a_version_is_read_as_it_was_written(open: impl Fn() -> TemplateStore) {
     let store = open();
     assert!(store.heads().await.unwrap().is_empty());
     append(&store, "b-type", 1..=2).await;
@@ -91,7 +75,7 @@ pub(super) async fn a_version_is_read_as_it_was_written(open: impl Fn() -> Store
     assert!(store.latest(&[]).await.unwrap().is_empty());
 }
 
-pub(super) async fn only_the_next_number_is_stored(open: impl Fn() -> Store) {
+async fn only_the_next_number_is_stored(open: impl Fn() -> TemplateStore) {
     let store = open();
     let saved = store.append(version("a-type", 2)).await.unwrap();
     assert_eq!(saved, Saved::Overtaken);
@@ -105,7 +89,7 @@ pub(super) async fn only_the_next_number_is_stored(open: impl Fn() -> Store) {
     assert_eq!(kept.len(), 2);
 }
 
-pub(super) async fn of_saves_that_race_one_is_stored(open: impl Fn() -> Store) {
+async fn of_saves_that_race_one_is_stored(open: impl Fn() -> TemplateStore) {
     let stores = [open(), open()];
     for number in 1..=3 {
         let racing = (0..10).map(|n| {
@@ -128,7 +112,7 @@ pub(super) async fn of_saves_that_race_one_is_stored(open: impl Fn() -> Store) {
     }
 }
 
-pub(super) async fn the_versions_of_a_type_are_listed_newest_first(open: impl Fn() -> Store) {
+async fn the_versions_of_a_type_are_listed_newest_first(open: impl Fn() -> TemplateStore) {
     let store = open();
     append(&store, "a-type", 1..=5).await;
     append(&store, "b-type", 1..=1).await;
@@ -144,7 +128,7 @@ pub(super) async fn the_versions_of_a_type_are_listed_newest_first(open: impl Fn
     assert!(store.versions("none", 9, 9).await.unwrap().is_empty());
 }
 
-pub(super) async fn old_versions_make_room(open: impl Fn() -> Store) {
+async fn old_versions_make_room(open: impl Fn() -> TemplateStore) {
     let store = open();
     append(&store, "a-type", 1..=VERSIONS_KEPT + 2).await;
     let kept = store.versions("a-type", u64::MAX, 200).await.unwrap();
@@ -154,15 +138,15 @@ pub(super) async fn old_versions_make_room(open: impl Fn() -> Store) {
 }
 
 /// Saves the first version of so many types of administrators' own.
-async fn fill(store: &Store, types: usize) {
+async fn fill(store: &TemplateStore, types: usize) {
     for n in 0..types {
         let saved = store.append(version(&format!("own-{n}"), 1)).await;
         assert_eq!(saved.unwrap(), Saved::Stored);
     }
 }
 
-pub(super) async fn administrators_have_so_many_types_of_their_own_and_no_more(
-    open: impl Fn() -> Store,
+async fn administrators_have_so_many_types_of_their_own_and_no_more(
+    open: impl Fn() -> TemplateStore,
 ) {
     let store = open();
     fill(&store, OWN_TYPES).await;
@@ -182,7 +166,7 @@ pub(super) async fn administrators_have_so_many_types_of_their_own_and_no_more(
     assert_eq!(save(version("own-7", 4)).await, Saved::Full);
 }
 
-pub(super) async fn of_types_that_race_for_the_last_place_one_has_it(open: impl Fn() -> Store) {
+async fn of_types_that_race_for_the_last_place_one_has_it(open: impl Fn() -> TemplateStore) {
     const RACERS: usize = 4;
     fill(&open(), OWN_TYPES - 1).await;
     let barrier = Arc::new(Barrier::new(RACERS));

@@ -1,4 +1,4 @@
-//! What every backend of the intake does: one suite, run on each by [`tests`].
+//! Tests of the intake on each database.
 
 use std::sync::Arc;
 
@@ -11,39 +11,36 @@ use slipway_mesh::{
     receipts::{Receipt, ReceiptKey, ReceiptStore},
 };
 use slipway_proto::events::{NotificationRequestedEvent, UserRef};
+use slipway_store::Documents;
 use uuid::Uuid;
 
 use super::{Acceptance, IntakeStore};
 use crate::intake::{Accepted, QUOTA, WINDOW};
+use crate::store::testing::on_each;
 
-/// Defines the suite for a backend: `tests!({ (guard, open) })`.
-macro_rules! tests {
-    ($setup:block) => {
-        $crate::store::intake::contract::tests!($setup:
-            an_accepted_event_is_stored_with_its_event_and_its_receipt
-            the_quota_is_of_each_sender_and_moves_on
-            of_events_that_race_as_many_as_the_quota_are_stored
-            of_requests_that_race_on_one_key_one_is_stored
-            what_is_old_and_published_is_deleted
-        );
-    };
-    ($setup:block: $($name:ident)*) => {
-        $(
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                let (_guard, open) = $setup;
-                $crate::store::intake::contract::$name(open).await;
-            }
-        )*
-    };
-}
-pub(super) use tests;
+on_each!(Opened:
+    an_accepted_event_is_stored_with_its_event_and_its_receipt
+    the_quota_is_of_each_sender_and_moves_on
+    of_events_that_race_as_many_as_the_quota_are_stored
+    of_requests_that_race_on_one_key_one_is_stored
+    what_is_old_and_published_is_deleted
+);
 
 /// One opening of a backend.
-pub(super) struct Opened {
-    pub(super) store: Arc<dyn IntakeStore>,
-    pub(super) outbox: Arc<dyn OutboxStore>,
-    pub(super) receipts: Arc<dyn ReceiptStore>,
+struct Opened {
+    store: IntakeStore,
+    outbox: Arc<dyn OutboxStore>,
+    receipts: Arc<dyn ReceiptStore>,
+}
+
+impl Opened {
+    fn new(documents: Documents) -> Self {
+        Self {
+            outbox: documents.outbox(),
+            receipts: documents.receipts(),
+            store: IntakeStore::new(documents),
+        }
+    }
 }
 
 fn after(millis: i64) -> Timestamp {
@@ -93,14 +90,12 @@ fn receipt(key: &str, at: Timestamp) -> Receipt {
     }
 }
 
-async fn accept(store: &Arc<dyn IntakeStore>, n: u128, at: Timestamp) -> Acceptance {
+async fn accept(store: &IntakeStore, n: u128, at: Timestamp) -> Acceptance {
     let (accepted, event) = announced(n, at);
     store.accept(&accepted, event, None).await.unwrap()
 }
 
-pub(super) async fn an_accepted_event_is_stored_with_its_event_and_its_receipt(
-    open: impl Fn() -> Opened,
-) {
+async fn an_accepted_event_is_stored_with_its_event_and_its_receipt(open: impl Fn() -> Opened) {
     let opened = open();
     let (accepted, event) = announced(7, after(0));
     let key = ReceiptKey("k".to_owned());
@@ -120,7 +115,7 @@ pub(super) async fn an_accepted_event_is_stored_with_its_event_and_its_receipt(
     assert_eq!(found, Some(receipt("k", after(0))));
 }
 
-pub(super) async fn the_quota_is_of_each_sender_and_moves_on(open: impl Fn() -> Opened) {
+async fn the_quota_is_of_each_sender_and_moves_on(open: impl Fn() -> Opened) {
     let store = open().store;
     for n in 0..QUOTA {
         let at = after(i64::try_from(n).unwrap() * 1000);
@@ -140,7 +135,7 @@ pub(super) async fn the_quota_is_of_each_sender_and_moves_on(open: impl Fn() -> 
     assert_eq!(again, Acceptance::TooMany(wait));
 }
 
-pub(super) async fn of_events_that_race_as_many_as_the_quota_are_stored(open: impl Fn() -> Opened) {
+async fn of_events_that_race_as_many_as_the_quota_are_stored(open: impl Fn() -> Opened) {
     let stores = [open().store, open().store];
     let racing = (0..QUOTA * 3).map(|n| {
         let store = stores[n % 2].clone();
@@ -153,7 +148,7 @@ pub(super) async fn of_events_that_race_as_many_as_the_quota_are_stored(open: im
     assert_eq!(stored.count(), QUOTA);
 }
 
-pub(super) async fn of_requests_that_race_on_one_key_one_is_stored(open: impl Fn() -> Opened) {
+async fn of_requests_that_race_on_one_key_one_is_stored(open: impl Fn() -> Opened) {
     let opened = [open(), open()];
     let racing = (0..6).map(|n| {
         let store = opened[n % 2].store.clone();
@@ -176,7 +171,7 @@ pub(super) async fn of_requests_that_race_on_one_key_one_is_stored(open: impl Fn
     assert_eq!(opened[0].outbox.count().await.unwrap(), 1);
 }
 
-pub(super) async fn what_is_old_and_published_is_deleted(open: impl Fn() -> Opened) {
+async fn what_is_old_and_published_is_deleted(open: impl Fn() -> Opened) {
     let Opened { store, outbox, .. } = open();
     let mut ids = Vec::new();
     for n in 0..3 {
