@@ -1,8 +1,6 @@
 //! Sending dead letters back: checked, noted and put into the outbox; the outbox's
 //! publisher does the rest.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
@@ -31,7 +29,7 @@ const CONCURRENCY: usize = 16;
 
 /// What is needed to send dead letters back.
 pub(crate) struct Replays {
-    store: Arc<dyn DeadLetterStore>,
+    store: DeadLetterStore,
     topics: KnownTopics,
     wake: Wake,
     clock: SharedClock,
@@ -70,7 +68,7 @@ pub(crate) struct Many {
 
 impl Replays {
     pub(crate) fn new(
-        store: Arc<dyn DeadLetterStore>,
+        store: DeadLetterStore,
         topics: KnownTopics,
         wake: Wake,
         clock: SharedClock,
@@ -84,8 +82,8 @@ impl Replays {
     }
 
     /// Where dead letters are filed.
-    pub(crate) fn store(&self) -> &dyn DeadLetterStore {
-        &*self.store
+    pub(crate) fn store(&self) -> &DeadLetterStore {
+        &self.store
     }
 
     /// One dead letter.

@@ -17,6 +17,7 @@
 //!
 //! There are no transactions over several documents, no joins and no query language.
 
+pub mod base64_bytes;
 mod document;
 mod documents;
 mod error;

@@ -28,8 +28,7 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Whether all conditions hold, those on the time to the millisecond. MongoDB is asked
-    /// instead; tests hold it to this.
+    /// Whether all conditions hold, those on the time to the millisecond.
     #[must_use]
     pub fn admits(&self, letter: &Summary) -> bool {
         let is = |wanted: &Option<String>, found: Option<&str>| match wanted {

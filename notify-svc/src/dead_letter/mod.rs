@@ -24,7 +24,8 @@ typed_id! {
 }
 
 /// Whether it still waits for somebody.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum State {
     /// Nobody has done anything about it.
     Waiting,
@@ -39,13 +40,6 @@ impl State {
             Self::Waiting => "WAITING",
             Self::Replayed => "REPLAYED",
         }
-    }
-
-    /// Reads what [`Self::as_str`] wrote.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        [Self::Waiting, Self::Replayed]
-            .into_iter()
-            .find(|state| state.as_str() == text)
     }
 }
 
@@ -64,7 +58,8 @@ pub struct Act {
 }
 
 /// What a list shows of a dead letter: all but what can be large.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Summary {
     /// Its id.
     pub id: DeadLetterId,

@@ -22,12 +22,12 @@ const OURS: &str = "slipway.";
 
 /// Files what the bus delivers.
 pub(crate) struct Desk {
-    store: Arc<dyn DeadLetterStore>,
+    store: DeadLetterStore,
     clock: SharedClock,
 }
 
 impl Desk {
-    pub(crate) fn new(store: Arc<dyn DeadLetterStore>, clock: SharedClock) -> Self {
+    pub(crate) fn new(store: DeadLetterStore, clock: SharedClock) -> Self {
         Self { store, clock }
     }
 

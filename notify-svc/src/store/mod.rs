@@ -21,6 +21,7 @@ pub mod notifications;
 pub mod preferences;
 pub mod recipients;
 mod search;
+mod searching;
 pub mod tallies;
 pub mod templates;
 #[cfg(test)]
@@ -50,7 +51,7 @@ use slipway_store::{Document as _, Documents, Schema};
 
 use self::{
     activity::{ActivityStore, MongoActivityStore, SqliteActivityStore},
-    dead_letters::{DeadLetterStore, mongo::MongoDeadLetterStore, sqlite::SqliteDeadLetterStore},
+    dead_letters::{DeadLetterStore, Kept},
     incidents::IncidentStore,
     intake::{IntakeStore, Used},
     notifications::{MongoNotificationStore, NotificationStore, SqliteNotificationStore},
@@ -75,7 +76,7 @@ pub(crate) const EXAMINED: usize = 10_000;
 
 /// The MongoDB collections whose documents have an outbox.
 const OUTBOXES: &[&str] = &[
-    dead_letters::mongo::COLLECTION,
+    Kept::COLLECTION.name,
     notifications::mongo::COLLECTION,
     Accepted::COLLECTION.name,
 ];
@@ -89,7 +90,6 @@ const MIGRATIONS: &[&str] = &[
     OUTBOX,
     BY_AGGREGATE,
     OWN_IDS,
-    dead_letters::sqlite::SCHEMA,
     notifications::sqlite::SCHEMA,
     RECEIPT_TABLE,
     notifications::sqlite::GATHERED,
@@ -105,6 +105,7 @@ const COLLECTIONS: Schema = &[
     Earlier::COLLECTION,
     Accepted::COLLECTION,
     Used::COLLECTION,
+    Kept::COLLECTION,
 ];
 
 /// The text that orders documents by a time, to the millisecond, and then by their id. With
@@ -119,7 +120,7 @@ pub struct Stores {
     /// The activity log.
     pub activity: Arc<dyn ActivityStore>,
     /// The desk of dead letters.
-    pub dead_letters: Arc<dyn DeadLetterStore>,
+    pub dead_letters: DeadLetterStore,
     /// What is wrong.
     pub incidents: IncidentStore,
     /// Who can be written to.
@@ -153,7 +154,7 @@ impl Stores {
         let documents = Documents::in_sqlite(db.clone());
         Ok(Self {
             activity: Arc::new(SqliteActivityStore::new(db.clone())),
-            dead_letters: Arc::new(SqliteDeadLetterStore::new(db.clone())),
+            dead_letters: DeadLetterStore::new(documents.clone()),
             incidents: IncidentStore::new(documents.clone()),
             recipients: RecipientStore::new(documents.clone()),
             notifications: Arc::new(SqliteNotificationStore::new(db.clone())),
@@ -172,12 +173,12 @@ impl Stores {
     /// # Errors
     /// If the server is away, or an index exists with another definition.
     pub async fn mongo(client: &mongo::Client, name: &str) -> Result<Self, mongo::StorageError> {
-        let indexes = [dead_letters::mongo::INDEXES, notifications::mongo::INDEXES];
+        let indexes = [notifications::mongo::INDEXES];
         let database = mongo::Database::open(client, name, &indexes.concat()).await?;
         let documents = Documents::mongo(client, name, COLLECTIONS).await?;
         Ok(Self {
             activity: Arc::new(MongoActivityStore::open(client, name).await?),
-            dead_letters: Arc::new(MongoDeadLetterStore::new(&database)),
+            dead_letters: DeadLetterStore::new(documents.clone()),
             incidents: IncidentStore::new(documents.clone()),
             recipients: RecipientStore::new(documents.clone()),
             tallies: TallyStore::new(documents.clone()),

@@ -27,8 +27,6 @@ pub(super) struct Search {
     checked: Document,
     order: Document,
     limit: u32,
-    /// What is not read of the documents.
-    left_out: Document,
 }
 
 /// What was found.
@@ -56,7 +54,6 @@ impl Search {
             checked: conditions.flatten().collect(),
             order: doc! { "_id": order },
             limit,
-            left_out: Document::new(),
         }
     }
 
@@ -65,15 +62,6 @@ impl Search {
     /// first of it: so they sort a part.
     pub(super) fn in_parts(mut self, ranges: Vec<Document>) -> Self {
         self.ranges = ranges;
-        self
-    }
-
-    /// Reads documents without these fields.
-    pub(super) fn leaving_out(mut self, fields: &[&str]) -> Self {
-        let fields = fields.iter();
-        self.left_out = fields
-            .map(|field| ((*field).to_owned(), 0.into()))
-            .collect();
         self
     }
 
@@ -109,10 +97,6 @@ impl Search {
         }
         let left = self.limit as usize - found;
         stages.push(doc! { "$limit": left as i64 + 1 });
-        // Only now: a server may work out a projection for all that it sorts afterwards.
-        if !self.left_out.is_empty() {
-            stages.push(doc! { "$project": self.left_out.clone() });
-        }
         stages
     }
 

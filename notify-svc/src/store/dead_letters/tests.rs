@@ -1,4 +1,4 @@
-//! What every backend of the desk does: one suite, run on each by [`tests`].
+//! Tests of the desk on each database.
 
 use std::sync::Arc;
 
@@ -12,43 +12,41 @@ use slipway_mesh::{
     outbox::OutboxStore,
 };
 use slipway_proto::events::UserRef;
+use slipway_store::Documents;
 use tokio::sync::Barrier;
 use uuid::Uuid;
 
 use super::DeadLetterStore;
 use crate::{
     dead_letter::{Act, DeadLetterId, Filed, Filter, State, Summary},
-    store::{EXAMINED, PAGE_WEIGHT},
+    store::{EXAMINED, PAGE_WEIGHT, testing::on_each},
 };
 
-/// Defines the suite for a backend: `tests!({ (guard, store, outbox) })`.
-macro_rules! tests {
-    ($setup:block) => {
-        $crate::store::dead_letters::contract::tests!($setup:
-            a_dead_letter_is_read_as_it_was_filed
-            a_dead_letter_is_filed_once_whoever_files_it
-            lists_show_what_the_filter_admits_newest_first
-            a_reason_that_hardly_occurs_is_searched_for_in_pages
-            a_page_has_a_weight
-            of_those_who_replay_it_at_the_same_moment_one_does
-            a_replay_is_published_with_its_record
-            what_a_replay_came_back_as_is_known
-        );
-    };
-    ($setup:block: $($name:ident)*) => {
-        $(
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                let (_guard, store, outbox) = $setup;
-                $crate::store::dead_letters::contract::$name(store, outbox).await;
-            }
-        )*
-    };
-}
-pub(super) use tests;
+on_each!(Desk:
+    a_dead_letter_is_read_as_it_was_filed
+    a_dead_letter_is_filed_once_whoever_files_it
+    lists_show_what_the_filter_admits_newest_first
+    a_reason_that_hardly_occurs_is_searched_for_in_pages
+    a_page_has_a_weight
+    of_those_who_replay_it_at_the_same_moment_one_does
+    a_replay_is_published_with_its_record
+    what_a_replay_came_back_as_is_known
+);
 
-type Desk = Arc<dyn DeadLetterStore>;
-type Outbox = Arc<dyn OutboxStore>;
+/// The desk, with its outbox.
+struct Desk {
+    store: DeadLetterStore,
+    outbox: Arc<dyn OutboxStore>,
+}
+
+impl Desk {
+    fn new(documents: Documents) -> Self {
+        Self {
+            outbox: documents.outbox(),
+            store: DeadLetterStore::new(documents),
+        }
+    }
+}
 
 fn start() -> Timestamp {
     "2026-01-02T03:04:05.678Z".parse().unwrap()
@@ -90,12 +88,12 @@ fn letter(n: u32) -> Filed {
     Filed::new(letter, at)
 }
 
-pub(super) fn letters(count: u32) -> Vec<Filed> {
+fn letters(count: u32) -> Vec<Filed> {
     (0..count).map(letter).collect()
 }
 
 /// One with each condition, and some with several.
-pub(super) fn every_shape_of_filter() -> Vec<Filter> {
+fn every_shape_of_filter() -> Vec<Filter> {
     let none = Filter::default;
     let text = |text: &str| Some(text.to_owned());
     let at = |n| Some(start() + SignedDuration::from_secs(n));
@@ -155,7 +153,7 @@ pub(super) fn every_shape_of_filter() -> Vec<Filter> {
     ]
 }
 
-async fn read_on(desk: &Desk, filter: &Filter, limit: u32) -> Vec<Summary> {
+async fn read_on(desk: &DeadLetterStore, filter: &Filter, limit: u32) -> Vec<Summary> {
     let (mut all, mut after) = (Vec::new(), None);
     loop {
         let page = desk.list(filter, after, limit).await.unwrap();
@@ -184,7 +182,8 @@ fn back(filed: &Filed) -> Record {
     filed.letter.replay(filed.id.0, None)
 }
 
-pub(super) async fn a_dead_letter_is_read_as_it_was_filed(desk: Desk, _: Outbox) {
+async fn a_dead_letter_is_read_as_it_was_filed(open: impl Fn() -> Desk) {
+    let desk = open().store;
     let filed = letters(8);
     assert_eq!(desk.file(filed.clone()).await.unwrap(), 8);
     for expected in filed {
@@ -193,7 +192,8 @@ pub(super) async fn a_dead_letter_is_read_as_it_was_filed(desk: Desk, _: Outbox)
     assert_eq!(desk.get(DeadLetterId::generate()).await.unwrap(), None);
 }
 
-pub(super) async fn a_dead_letter_is_filed_once_whoever_files_it(desk: Desk, _: Outbox) {
+async fn a_dead_letter_is_filed_once_whoever_files_it(open: impl Fn() -> Desk) {
+    let desk = open().store;
     let barrier = Arc::new(Barrier::new(4));
     let filing = (0..4).map(|_| {
         let (desk, barrier) = (desk.clone(), barrier.clone());
@@ -209,7 +209,8 @@ pub(super) async fn a_dead_letter_is_filed_once_whoever_files_it(desk: Desk, _: 
     assert_eq!(read_on(&desk, &Filter::default(), 50).await.len(), 20);
 }
 
-pub(super) async fn lists_show_what_the_filter_admits_newest_first(desk: Desk, _: Outbox) {
+async fn lists_show_what_the_filter_admits_newest_first(open: impl Fn() -> Desk) {
+    let desk = open().store;
     let mut filed = letters(30);
     desk.file(filed.clone()).await.unwrap();
     for letter in filed.iter_mut().step_by(4) {
@@ -226,7 +227,8 @@ pub(super) async fn lists_show_what_the_filter_admits_newest_first(desk: Desk, _
     }
 }
 
-pub(super) async fn a_reason_that_hardly_occurs_is_searched_for_in_pages(desk: Desk, _: Outbox) {
+async fn a_reason_that_hardly_occurs_is_searched_for_in_pages(open: impl Fn() -> Desk) {
+    let desk = open().store;
     let mut filed = letters(EXAMINED as u32 + 20);
     filed[3].letter.reason = "a rare one".into();
     let rare = filed[3].summary();
@@ -253,7 +255,8 @@ pub(super) async fn a_reason_that_hardly_occurs_is_searched_for_in_pages(desk: D
     assert_eq!((page.items, page.next), (vec![rare], None));
 }
 
-pub(super) async fn a_page_has_a_weight(desk: Desk, _: Outbox) {
+async fn a_page_has_a_weight(open: impl Fn() -> Desk) {
+    let desk = open().store;
     let mut filed = letters(10);
     for letter in &mut filed {
         letter.letter.reason = "x".repeat(PAGE_WEIGHT / 4);
@@ -266,7 +269,11 @@ pub(super) async fn a_page_has_a_weight(desk: Desk, _: Outbox) {
     assert_eq!(read_on(&desk, &filter, 10).await, all);
 }
 
-pub(super) async fn of_those_who_replay_it_at_the_same_moment_one_does(desk: Desk, outbox: Outbox) {
+async fn of_those_who_replay_it_at_the_same_moment_one_does(open: impl Fn() -> Desk) {
+    let Desk {
+        store: desk,
+        outbox,
+    } = open();
     let filed = letter(1);
     desk.file(vec![filed.clone()]).await.unwrap();
     let barrier = Arc::new(Barrier::new(8));
@@ -288,7 +295,11 @@ pub(super) async fn of_those_who_replay_it_at_the_same_moment_one_does(desk: Des
     assert_eq!(outbox.count().await.unwrap(), 1);
 }
 
-pub(super) async fn a_replay_is_published_with_its_record(desk: Desk, outbox: Outbox) {
+async fn a_replay_is_published_with_its_record(open: impl Fn() -> Desk) {
+    let Desk {
+        store: desk,
+        outbox,
+    } = open();
     let filed = letter(4);
     desk.file(vec![filed.clone()]).await.unwrap();
     let record = filed.letter.replay(filed.id.0, Some("{}".into()));
@@ -313,7 +324,8 @@ pub(super) async fn a_replay_is_published_with_its_record(desk: Desk, outbox: Ou
     assert_eq!(found.letter, filed.letter, "what was filed stays");
 }
 
-pub(super) async fn what_a_replay_came_back_as_is_known(desk: Desk, _: Outbox) {
+async fn what_a_replay_came_back_as_is_known(open: impl Fn() -> Desk) {
+    let desk = open().store;
     let first = letter(1);
     let mut again = letter(1);
     again.letter.replay = Some(first.id.0);
