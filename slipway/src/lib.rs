@@ -26,15 +26,13 @@ use crate::{
     config::{Invalid, Layers},
 };
 
+mod allocator;
 pub mod cli;
 pub mod commands;
 pub mod config;
 mod encoding;
 mod text;
 pub mod wiring;
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// What is left on blocking threads after the drain does not keep the process longer.
 const RUNTIME_SHUTDOWN: Duration = Duration::from_millis(500);
@@ -112,6 +110,7 @@ fn serve(role: Role, layers: &Layers, ready_file: Option<PathBuf>) -> anyhow::Re
 fn block_on<F: Future>(future: F) -> io::Result<F::Output> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .on_thread_park(allocator::give_back)
         .build()?;
     let output = runtime.block_on(future);
     runtime.shutdown_timeout(RUNTIME_SHUTDOWN);
