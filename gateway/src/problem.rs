@@ -103,7 +103,7 @@ impl Problem {
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "Unsupported content coding",
             CODED,
-            "Send the body as it is, without 'Content-Encoding'.",
+            "The body is compressed. Send it as it is ('identity'), without 'Content-Encoding'.",
         )
     }
 

@@ -12,7 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::{Id, Malformed, Paging, UserRef, proto};
 use crate::{
     activity::{Filter, TypePattern},
-    extract::{list, parsed},
+    extract::{flag, list, parsed},
 };
 
 /// One thing that happened.
@@ -135,7 +135,7 @@ pub(crate) struct ActivityQuery {
     #[serde(default, deserialize_with = "parsed")]
     release_id: Option<Id>,
     /// Only entries that the caller caused or that concern the caller.
-    #[serde(default, deserialize_with = "parsed")]
+    #[serde(default, deserialize_with = "flag")]
     #[param(value_type = Option<bool>)]
     mine: Option<bool>,
 }
@@ -177,7 +177,7 @@ pub(crate) struct StreamQuery {
     #[serde(default, deserialize_with = "parsed")]
     release_id: Option<Id>,
     /// Only entries that the caller caused or that concern the caller.
-    #[serde(default, deserialize_with = "parsed")]
+    #[serde(default, deserialize_with = "flag")]
     #[param(value_type = Option<bool>)]
     mine: Option<bool>,
 }

@@ -33,7 +33,7 @@ pub(crate) use delivery::{ConfirmedDeliveries, DeliveriesHook};
 pub(crate) use event::{AcceptedEvent, EventStatus, NewEvent};
 pub(crate) use incident::{AlertsHook, Incident, IncidentsQuery};
 pub(crate) use notification::{AllNotificationsQuery, Notification, NotificationsQuery};
-pub(crate) use paging::{NoConditions, Page, Paging};
+pub(crate) use paging::{NoConditions, OutOfBounds, Page, Paging};
 pub(crate) use preference::Preferences;
 pub(crate) use proto::{Malformed, required};
 pub(crate) use release::{NewRelease, Release, ReleaseQuery, ReleaseSummary};
@@ -47,8 +47,11 @@ pub(crate) use user::{
 
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
-use slipway_mesh::id::{self, MalformedId};
+use serde::{Deserialize, Deserializer, Serialize};
+use slipway_mesh::{
+    id::{self, MalformedId},
+    json::refused,
+};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -74,6 +77,6 @@ impl fmt::Display for Id {
 impl<'de> Deserialize<'de> for Id {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        text.parse().map_err(D::Error::custom)
+        text.parse().map_err(refused)
     }
 }
