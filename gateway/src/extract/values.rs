@@ -39,6 +39,17 @@ where
     text.parse().map(Some).map_err(refused)
 }
 
+/// The same of one that programs also send without a value: then it is left out.
+pub(crate) fn parsed_if_any<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: InOurWords>,
+{
+    let text = String::deserialize(deserializer)?;
+    let value = (!text.is_empty()).then(|| text.parse());
+    value.transpose().map_err(refused)
+}
+
 /// Reads a list of such parameters, separated by commas.
 pub(crate) fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where

@@ -262,15 +262,17 @@ async fn edit(
     headers: HeaderMap,
     Payload(comment): Payload<NewComment>,
 ) -> Result<impl IntoResponse, Problem> {
-    let revision = if_match(&headers, 1)?;
-    let request = caller.outbound.request(EditCommentRequest {
-        id: id.to_string(),
-        content: comment.content,
-        revision: revision.unwrap_or_default(),
+    let condition = if_match(&headers, 1)?;
+    let answer = condition.guard(CHANGED, async |revision| {
+        let request = caller.outbound.request(EditCommentRequest {
+            id: id.to_string(),
+            content: comment.content.clone(),
+            revision: revision.unwrap_or_default(),
+        });
+        app.forum().edit_comment(request).await
     });
-    let answer = app.forum().edit_comment(request).await;
-    let answer = answer.map_err(|status| Problem::of_condition(status, CHANGED))?;
-    Ok(tagged(answered(answer.into_inner().comment)?))
+    let answer = answer.await?.into_inner();
+    Ok(tagged(answered(answer.comment)?))
 }
 
 /// Deletes one's own comment; an admin deletes any.

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use http::HeaderMap;
-use slipway_proto::notify::v1::{self, GetPreferencesRequest};
+use slipway_proto::notify::v1::{self, GetPreferencesRequest, UpdatePreferencesRequest};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::document::{Anywhere, Protected, WithBody};
@@ -84,11 +84,16 @@ async fn put(
     headers: HeaderMap,
     Payload(preferences): Payload<Preferences>,
 ) -> Result<Tagged<Preferences>, Problem> {
-    let revision = if_match(&headers, 0)?;
-    let request = caller.outbound.request(preferences.update(revision));
-    let answer = app.preferences().update_preferences(request).await;
-    let answer = answer.map_err(|status| Problem::of_condition(status, CHANGED))?;
-    tagged(answer.into_inner().preferences)
+    let condition = if_match(&headers, 0)?;
+    let update = preferences.update();
+    let answer = condition.guard(CHANGED, async |revision| {
+        let request = caller.outbound.request(UpdatePreferencesRequest {
+            revision,
+            ..update.clone()
+        });
+        app.preferences().update_preferences(request).await
+    });
+    tagged(answer.await?.into_inner().preferences)
 }
 
 fn tagged(stored: Option<v1::StoredPreferences>) -> Result<Tagged<Preferences>, Problem> {

@@ -4,7 +4,7 @@ use axum::{Json, extract::State};
 use http::{HeaderMap, StatusCode};
 use slipway_proto::notify::v1::{
     self, DeleteTemplateRequest, GetTemplateRequest, ListTemplateVersionsRequest,
-    ListTemplatesRequest,
+    ListTemplatesRequest, UpdateTemplateRequest,
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -137,11 +137,16 @@ async fn put(
     headers: HeaderMap,
     Payload(template): Payload<NewTemplate>,
 ) -> Result<Tagged<Template>, Problem> {
-    let version = if_match(&headers, 0)?;
-    let request = caller.outbound.request(template.update(kind, version));
-    let answer = app.templates().update_template(request).await;
-    let answer = answer.map_err(|status| Problem::of_condition(status, CHANGED))?;
-    tagged(answer.into_inner().template)
+    let condition = if_match(&headers, 0)?;
+    let update = template.update(kind);
+    let answer = condition.guard(CHANGED, async |expected_version| {
+        let request = caller.outbound.request(UpdateTemplateRequest {
+            expected_version,
+            ..update.clone()
+        });
+        app.templates().update_template(request).await
+    });
+    tagged(answer.await?.into_inner().template)
 }
 
 /// Returns to the templates that came with Slipway; a type that did not is gone.
@@ -170,12 +175,15 @@ async fn delete(
     PathName(kind): PathName,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
-    let request = caller.outbound.request(DeleteTemplateRequest {
-        r#type: kind,
-        expected_version: if_match(&headers, 0)?,
+    let condition = if_match(&headers, 0)?;
+    let answer = condition.guard(CHANGED, async |expected_version| {
+        let request = caller.outbound.request(DeleteTemplateRequest {
+            r#type: kind.clone(),
+            expected_version,
+        });
+        app.templates().delete_template(request).await
     });
-    let answer = app.templates().delete_template(request).await;
-    answer.map_err(|status| Problem::of_condition(status, CHANGED))?;
+    answer.await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, StatusCode, header::ACCEPT};
-use slipway_proto::chat::v1::{self, DeleteSessionRequest};
+use slipway_proto::chat::v1::{self, DeleteSessionRequest, RenameSessionRequest};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use self::answer::{frames, whole};
@@ -101,11 +101,16 @@ async fn rename(
     headers: HeaderMap,
     Payload(title): Payload<SessionTitle>,
 ) -> Result<impl IntoResponse, Problem> {
-    let revision = if_match(&headers, 1)?.unwrap_or_default();
-    let request = caller.outbound.request(title.of(session, revision));
-    let answer = app.chat().rename_session(request).await;
-    let answer = answer.map_err(|status| Problem::of_condition(status, CHANGED))?;
-    tagged(answer.into_inner().session)
+    let condition = if_match(&headers, 1)?;
+    let renaming = title.of(session);
+    let answer = condition.guard(CHANGED, async |revision| {
+        let request = caller.outbound.request(RenameSessionRequest {
+            revision: revision.unwrap_or_default(),
+            ..renaming.clone()
+        });
+        app.chat().rename_session(request).await
+    });
+    tagged(answer.await?.into_inner().session)
 }
 
 /// Erases a conversation with all its messages.
