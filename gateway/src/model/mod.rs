@@ -3,6 +3,7 @@
 //! Fields that have no value are `null`, never absent.
 
 mod activity;
+mod alert;
 mod chat;
 mod comment;
 mod dead_letter;
@@ -19,6 +20,7 @@ mod template;
 mod user;
 
 pub(crate) use activity::{ActivityEntry, ActivityQuery, NoNumber, Sequence, StreamQuery};
+pub(crate) use alert::AlertsHook;
 pub(crate) use chat::{
     AssistantAnswer, ChatMessage, ChatSession, HistoryQuery, NewSession, Said, SessionTitle,
     SessionsQuery,
@@ -31,7 +33,7 @@ pub(crate) use dead_letter::{
 };
 pub(crate) use delivery::{ConfirmedDeliveries, DeliveriesHook};
 pub(crate) use event::{AcceptedEvent, EventStatus, NewEvent};
-pub(crate) use incident::{AlertsHook, Incident, IncidentsQuery};
+pub(crate) use incident::{Incident, IncidentsQuery};
 pub(crate) use notification::{AllNotificationsQuery, Notification, NotificationsQuery};
 pub(crate) use paging::{NoConditions, OutOfBounds, Page, Paging};
 pub(crate) use preference::Preferences;

@@ -29,7 +29,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 /// Known by the configured secret of webhooks as `Authorization: Bearer`; without a
 /// configured secret this address does not exist. A repetition changes nothing and is
 /// answered alike, so what is not sure to have arrived may be sent again. What is said of
-/// unknown mails is reported and hinders nothing.
+/// unknown mails, and what cannot be read, is reported and hinders nothing.
 #[utoipa::path(
     post,
     path = "/hooks/deliveries",
