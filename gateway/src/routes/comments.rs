@@ -42,7 +42,10 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
         ("id" = Id, Path, description = "Id of the task"),
         Repeatable,
     ),
-    request_body = NewComment,
+    request_body(
+        content = NewComment,
+        example = json!({"content": "Which architectures, @ada?"}),
+    ),
     responses(
         (
             status = 201,
@@ -85,7 +88,10 @@ async fn post(
         ("id" = Id, Path, description = "Id of the comment to reply to"),
         Repeatable,
     ),
-    request_body = NewComment,
+    request_body(
+        content = NewComment,
+        example = json!({"content": "All that we have *images* for."}),
+    ),
     responses(
         (
             status = 201,
@@ -237,7 +243,10 @@ async fn get(
         ("id" = Id, Path, description = "Id of the comment"),
         ("If-Match" = Option<String>, Header, description = "The `ETag` of what was edited"),
     ),
-    request_body = NewComment,
+    request_body(
+        content = NewComment,
+        example = json!({"content": "All that we have images for."}),
+    ),
     responses(
         (
             status = 200,

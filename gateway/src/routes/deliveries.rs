@@ -35,7 +35,15 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     path = "/hooks/deliveries",
     operation_id = "confirmDeliveries",
     tag = "notifications",
-    request_body = DeliveriesHook,
+    request_body(
+        content = DeliveriesHook,
+        example = json!({"deliveries": [{
+            "messageId": "<01890a5d-ac96-774b-bcce-b302099a8057@slipway.example>",
+            "status": "bounced",
+            "at": "2026-03-01T10:00:00Z",
+            "detail": "550 no such mailbox"
+        }]}),
+    ),
     responses(
         (status = 200, description = "All of them are taken up", body = ConfirmedDeliveries),
         WithBody,

@@ -55,7 +55,16 @@ async fn list(
     path = "/hooks/alerts",
     operation_id = "takeAlerts",
     tag = "administration",
-    request_body = AlertsHook,
+    request_body(
+        content = AlertsHook,
+        example = json!({"alerts": [{
+            "status": "firing",
+            "labels": {"alertname": "DiskFull", "job": "node"},
+            "annotations": {"summary": "The disk of node-1 is 90 % full"},
+            "startsAt": "2026-03-01T10:00:00Z",
+            "fingerprint": "c0ffee"
+        }]}),
+    ),
     responses(
         (status = 204, description = "All of them are taken up"),
         WithBody,

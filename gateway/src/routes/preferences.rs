@@ -63,7 +63,15 @@ async fn get(State(app): State<AppState>, caller: Caller) -> Result<Tagged<Prefe
     operation_id = "replacePreferences",
     tag = "notifications",
     params(("If-Match" = Option<String>, Header, description = "The `ETag` of what is replaced")),
-    request_body = Preferences,
+    request_body(
+        content = Preferences,
+        example = json!({
+            "email": true,
+            "types": {"task.assigned": false},
+            "quietHours": {"enabled": true, "start": "22:00", "end": "07:00", "mode": "DEFER"},
+            "timeZone": "Europe/Berlin"
+        }),
+    ),
     responses(
         (
             status = 200,

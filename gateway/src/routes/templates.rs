@@ -111,10 +111,23 @@ async fn get(
     operation_id = "saveTemplate",
     tag = "administration",
     params(
-        ("type" = String, Path, description = "The type, such as `task.assigned`"),
+        (
+            "type" = String,
+            Path,
+            description = "The type, such as `task.assigned`",
+            example = "order-placed",
+        ),
         ("If-Match" = Option<String>, Header, description = "The `ETag` of what is edited"),
     ),
-    request_body = NewTemplate,
+    request_body(
+        content = NewTemplate,
+        example = json!({
+            "subject": "Order {{ orderId }} is on its way",
+            "text": "Order {{ orderId }} is on its way.",
+            "html": "<p>Order {{ orderId }} is on its way.</p>",
+            "sample": {"orderId": "A-1042", "note": null}
+        }),
+    ),
     responses(
         (
             status = 200,
@@ -225,8 +238,16 @@ async fn versions(
     path = "/admin/templates/{type}/preview",
     operation_id = "previewTemplate",
     tag = "administration",
-    params(("type" = String, Path, description = "The type, such as `task.assigned`")),
-    request_body = Preview,
+    params((
+        "type" = String,
+        Path,
+        description = "The type, such as `task.assigned`",
+        example = "order-placed",
+    )),
+    request_body(
+        content = Preview,
+        example = json!({"data": {"orderId": "B-7"}}),
+    ),
     responses(
         (status = 200, description = "The mail as it would be", body = Rendered),
         WithBody,

@@ -41,7 +41,10 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     operation_id = "createChatSession",
     tag = "assistant",
     params(Repeatable),
-    request_body = NewSession,
+    request_body(
+        content = NewSession,
+        example = json!({"title": "Shipping Spring"}),
+    ),
     responses(
         (
             status = 201,
@@ -78,7 +81,10 @@ async fn create(
         ("sessionId" = Id, Path, description = "Id of the session"),
         ("If-Match" = Option<String>, Header, description = "The `ETag` of what is renamed"),
     ),
-    request_body = SessionTitle,
+    request_body(
+        content = SessionTitle,
+        example = json!({"title": "Shipping Spring 2.0"}),
+    ),
     responses(
         (
             status = 200,
@@ -213,7 +219,10 @@ async fn history(
         ("sessionId" = Id, Path, description = "Id of the session"),
         Repeatable,
     ),
-    request_body = Said,
+    request_body(
+        content = Said,
+        example = json!({"message": "What can I work on next?"}),
+    ),
     responses(
         (
             status = 200,
