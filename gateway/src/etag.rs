@@ -58,7 +58,10 @@ fn tags(list: &[u8]) -> Option<Vec<Tag<'_>>> {
         let inner = quoted.strip_prefix(b"\"")?;
         let end = inner.iter().position(|byte| *byte == b'"')?;
         let (opaque, behind) = (&inner[..end], inner[end + 1..].trim_ascii_start());
-        if opaque.iter().any(|byte| byte.is_ascii_control() || *byte == b' ') {
+        if opaque
+            .iter()
+            .any(|byte| byte.is_ascii_control() || *byte == b' ')
+        {
             return None;
         }
         found.push(Tag { weak, opaque });
@@ -116,7 +119,8 @@ pub(crate) fn if_match(headers: &HeaderMap, least: u64) -> Result<Condition, Fau
     let tags = tags(&list)
         .filter(|tags| (1..=TAGS).contains(&tags.len()))
         .ok_or_else(|| {
-            let message = format!("must be the ETag of what is changed, up to {TAGS} of them, or *");
+            let message =
+                format!("must be the ETag of what is changed, up to {TAGS} of them, or *");
             Fault::invalid_field("If-Match", message)
         })?;
     let strong = tags.iter().filter(|tag| !tag.weak);
@@ -236,8 +240,18 @@ mod tests {
     fn what_is_no_list_of_tags_is_refused() {
         let many = vec!["\"1\""; TAGS + 1].join(",");
         for bad in [
-            "", " ", "7", "\"7", "7\"", "'7'", "w/\"7\"", "\"7\" \"8\"", "\"7\"; \"8\"", "*, \"7\"",
-            "\"7 8\"", &many,
+            "",
+            " ",
+            "7",
+            "\"7",
+            "7\"",
+            "'7'",
+            "w/\"7\"",
+            "\"7\" \"8\"",
+            "\"7\"; \"8\"",
+            "*, \"7\"",
+            "\"7 8\"",
+            &many,
         ] {
             let fault = condition(&[bad]).unwrap_err();
             assert_eq!(fault.fields[0].field, "If-Match", "{bad}");

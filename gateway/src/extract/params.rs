@@ -147,12 +147,25 @@ mod tests {
             ("seize".into(), "is not known here".into())
         );
         assert!(fault("id=7").1.starts_with("must be a UUID"));
-        assert!(fault("size=x").1.starts_with("must be a whole number from 0"));
+        assert!(
+            fault("size=x")
+                .1
+                .starts_with("must be a whole number from 0")
+        );
         assert_eq!(fault("mine=yes").1, "must be true or false");
         let time = "must be a date with a time and an offset (RFC 3339), such as \
             2026-12-01T17:00:00Z";
-        for wrong in ["", "2026-12-01", "yesterday", "1780000000", "2026-13-01T00:00:00Z"] {
-            assert_eq!(fault(&format!("from={wrong}")), ("from".into(), time.into()));
+        for wrong in [
+            "",
+            "2026-12-01",
+            "yesterday",
+            "1780000000",
+            "2026-13-01T00:00:00Z",
+        ] {
+            assert_eq!(
+                fault(&format!("from={wrong}")),
+                ("from".into(), time.into())
+            );
         }
         let right = sample("from=2026-12-01T17:00:00Z&mine=true").unwrap();
         assert!(right.from.is_some() && right.mine == Some(true));

@@ -273,8 +273,11 @@ mod tests {
 
     #[test]
     fn other_labels_are_another_alert() {
-        let fingerprint =
-            |labels: Value| reports(&json!([{ "labels": labels }])).remove(0).fingerprint;
+        let fingerprint = |labels: Value| {
+            reports(&json!([{ "labels": labels }]))
+                .remove(0)
+                .fingerprint
+        };
         assert_ne!(
             fingerprint(json!({"a": "1,b=2"})),
             fingerprint(json!({"a": "1", "b": "2"}))

@@ -217,9 +217,15 @@ mod tests {
             (json!(null), "must be an object"),
             (json!([1]), "must be an object"),
             (json!({"status": "bounced"}), "messageId is required"),
-            (json!({"messageId": " ", "status": "bounced"}), "messageId is required"),
+            (
+                json!({"messageId": " ", "status": "bounced"}),
+                "messageId is required",
+            ),
             (json!({"messageId": "x"}), "status is required"),
-            (json!({"messageId": "x", "status": null}), "status is required"),
+            (
+                json!({"messageId": "x", "status": null}),
+                "status is required",
+            ),
             (
                 json!({"messageId": "x", "status": "opened"}),
                 "status must be delivered or bounced",
@@ -228,7 +234,10 @@ mod tests {
                 json!({"messageId": "x", "status": "bounced", "reason": "y"}),
                 "reason is not known here",
             ),
-            (json!({"messageId": 7, "status": "bounced"}), "messageId must be a string"),
+            (
+                json!({"messageId": 7, "status": "bounced"}),
+                "messageId must be a string",
+            ),
         ];
         for (bad, reason) in bad {
             let (asked, results) = answered(&json!([good, bad, good]));
@@ -245,7 +254,11 @@ mod tests {
         for at in [json!(null), json!(""), json!("yesterday"), json!(7)] {
             let said = json!([{"messageId": "x", "status": "bounced", "at": at, "detail": null}]);
             let (asked, results) = answered(&said);
-            assert_eq!((asked, &results[0]["result"]), (1, &json!("RECORDED")), "{at}");
+            assert_eq!(
+                (asked, &results[0]["result"]),
+                (1, &json!("RECORDED")),
+                "{at}"
+            );
         }
     }
 }

@@ -67,7 +67,9 @@ pub(super) fn fit(fault: &mut Fault) {
         omitted.insert(ERRORS.to_owned(), left_out);
     }
     if !omitted.is_empty() {
-        let counts = omitted.into_iter().map(|(name, count)| (name, count.into()));
+        let counts = omitted
+            .into_iter()
+            .map(|(name, count)| (name, count.into()));
         let counts = Value::Object(counts.collect());
         fault.facts.insert(OMITTED.to_owned(), counts);
     }
@@ -188,7 +190,9 @@ fn shorten(value: &mut Value, longest: usize) {
         Value::String(text) => cut(text, longest),
         Value::Array(list) => list.iter_mut().for_each(|value| shorten(value, longest)),
         Value::Object(members) => {
-            members.values_mut().for_each(|value| shorten(value, longest));
+            members
+                .values_mut()
+                .for_each(|value| shorten(value, longest));
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
@@ -231,13 +235,19 @@ mod tests {
     fn size_of_headers(fault: &Fault) -> usize {
         let status = Status::from(fault.clone());
         let headers = status.into_http::<()>().into_parts().0.headers;
-        let sizes = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32);
+        let sizes = headers
+            .iter()
+            .map(|(name, value)| name.as_str().len() + value.len() + 32);
         sizes.sum()
     }
 
     /// What is left of a fault at the other end.
     fn received(fault: &Fault) -> Fault {
-        assert!(size_of_headers(fault) <= LIMIT, "{}", size_of_headers(fault));
+        assert!(
+            size_of_headers(fault) <= LIMIT,
+            "{}",
+            size_of_headers(fault)
+        );
         Fault::from(Status::from(fault.clone()))
     }
 
@@ -280,7 +290,10 @@ mod tests {
         let tasks = ten.facts["remainingTasks"].as_array().unwrap();
         assert_eq!(tasks.len(), 10);
         let shortened = tasks[9]["title"].as_str().unwrap();
-        assert!(shortened.ends_with("xxx…") && shortened.len() >= 80, "{shortened}");
+        assert!(
+            shortened.ends_with("xxx…") && shortened.len() >= 80,
+            "{shortened}"
+        );
         assert_eq!(tasks[9]["id"], task("")["id"]);
         assert!(!ten.facts.contains_key(OMITTED));
 
@@ -288,7 +301,10 @@ mod tests {
         let named = hundred.facts["remainingTasks"].as_array().unwrap().len();
         assert!(named >= 10, "{named}");
         assert_eq!(hundred.facts["remaining"], 100);
-        assert_eq!(hundred.facts[OMITTED], json!({"remainingTasks": 100 - named}));
+        assert_eq!(
+            hundred.facts[OMITTED],
+            json!({"remainingTasks": 100 - named})
+        );
     }
 
     #[test]

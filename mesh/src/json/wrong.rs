@@ -59,7 +59,9 @@ impl Wrong {
             return Self::Text(syntax(error));
         }
         let text = error.to_string();
-        let text = text.rsplit_once(" at line ").map_or(&*text, |parts| parts.0);
+        let text = text
+            .rsplit_once(" at line ")
+            .map_or(&*text, |parts| parts.0);
         Self::value(path, text)
     }
 
@@ -127,7 +129,10 @@ fn message(text: &str) -> Cow<'_, str> {
 
 /// A library's words stay here.
 fn not_known(text: &str) -> Cow<'static, str> {
-    tracing::debug!(text, "a value was refused for a reason that has no words of our own");
+    tracing::debug!(
+        text,
+        "a value was refused for a reason that has no words of our own"
+    );
     "is not of the form that it must have".into()
 }
 
@@ -177,13 +182,37 @@ mod tests {
         for (path, text, expected) in [
             (".", "missing field `name`", "name is required"),
             ("a.b", "missing field `b`", "a.b is required"),
-            ("a[0]", "unknown field `c`, expected `b`", "a[0].c is not known here"),
+            (
+                "a[0]",
+                "unknown field `c`, expected `b`",
+                "a[0].c is not known here",
+            ),
             ("", "duplicate field `c`", "c is given more than once"),
-            ("n", "invalid type: string \"1\", expected u32", "n must be a whole number"),
-            ("n", "invalid value: integer `-1`, expected u64", "n must be a whole number"),
-            ("n", "invalid type: map, expected struct Part", "n must be an object"),
-            ("n", "invalid type: string \", expected x\", expected a boolean", "n must be a boolean"),
-            ("n", "unknown variant `C`, expected `A` or `B`", "n must be A or B"),
+            (
+                "n",
+                "invalid type: string \"1\", expected u32",
+                "n must be a whole number",
+            ),
+            (
+                "n",
+                "invalid value: integer `-1`, expected u64",
+                "n must be a whole number",
+            ),
+            (
+                "n",
+                "invalid type: map, expected struct Part",
+                "n must be an object",
+            ),
+            (
+                "n",
+                "invalid type: string \", expected x\", expected a boolean",
+                "n must be a boolean",
+            ),
+            (
+                "n",
+                "unknown variant `C`, expected `A` or `B`",
+                "n must be A or B",
+            ),
         ] {
             assert_eq!(said(path, text), expected);
         }
@@ -225,16 +254,28 @@ mod tests {
             let error = serde_json::from_str::<serde_json::Value>(text).unwrap_err();
             Wrong::json("", &error).to_string()
         };
-        assert_eq!(said("{\"a\":"), "is not valid JSON: it ends too early (line 1, column 5)");
-        assert_eq!(said("{}\n x"), "is not valid JSON: something follows its end (line 2, column 2)");
-        assert_eq!(said("{'a': 1}"), "is not valid JSON: this is no JSON (line 1, column 2)");
+        assert_eq!(
+            said("{\"a\":"),
+            "is not valid JSON: it ends too early (line 1, column 5)"
+        );
+        assert_eq!(
+            said("{}\n x"),
+            "is not valid JSON: something follows its end (line 2, column 2)"
+        );
+        assert_eq!(
+            said("{'a': 1}"),
+            "is not valid JSON: this is no JSON (line 1, column 2)"
+        );
         assert!(said("1e999").contains("a number is too large"));
         assert!(said(&"[".repeat(1_000)).contains("it is nested too deeply"));
     }
 
     #[test]
     fn a_name_that_a_client_made_up_has_an_end() {
-        let text = format!("unknown field `{}`, there are no fields", "x".repeat(100_000));
+        let text = format!(
+            "unknown field `{}`, there are no fields",
+            "x".repeat(100_000)
+        );
         let Wrong::Field { field, .. } = Wrong::value("", &text) else {
             panic!("a field");
         };

@@ -41,6 +41,9 @@ mod tests {
         assert!(checked(Some("release.renamed"), good).is_ok());
         assert!(checked(None, good).is_ok());
         let refused = checked(None, b"{").unwrap_err().to_string();
-        assert_eq!(refused, "is not valid JSON: it ends too early (line 1, column 1)");
+        assert_eq!(
+            refused,
+            "is not valid JSON: it ends too early (line 1, column 1)"
+        );
     }
 }
