@@ -148,11 +148,14 @@ impl Condition {
     ///
     /// # Errors
     /// What the service refuses with: 412 if it is at none of the revisions.
-    pub(crate) async fn guard<T>(
+    pub(crate) async fn guard<T, F>(
         &self,
         changed: &str,
-        mut call: impl AsyncFnMut(Option<u64>) -> Result<T, Status>,
-    ) -> Result<T, Problem> {
+        mut call: impl FnMut(Option<u64>) -> F,
+    ) -> Result<T, Problem>
+    where
+        F: Future<Output = Result<T, Status>>,
+    {
         let (last, others) = match self {
             Self::None => (None, &[][..]),
             Self::At(revisions) => match revisions.split_last() {
@@ -281,12 +284,11 @@ mod tests {
         let condition = condition(&["\"3\", \"5\", \"4\""]).unwrap();
         for (there, tried, done) in [(4, vec![5, 4], true), (9, vec![5, 4, 3], false)] {
             let mut asked = Vec::new();
-            let answer = condition.guard("CHANGED", async |revision| {
+            let answer = condition.guard("CHANGED", |revision| {
                 asked.extend(revision);
-                match revision == Some(there) {
-                    true => Ok(()),
-                    false => Err(Fault::new(Kind::Contended, "CHANGED", "It changed.").into()),
-                }
+                let changed = || Fault::new(Kind::Contended, "CHANGED", "It changed.").into();
+                let answer = (revision == Some(there)).then_some(()).ok_or_else(changed);
+                std::future::ready(answer)
             });
             assert_eq!(answer.await.is_ok(), done);
             assert_eq!(asked, tried);

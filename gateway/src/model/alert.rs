@@ -31,27 +31,27 @@ pub(crate) struct AlertsHook {
 }
 
 /// One alert of it. What is blank, `null` or of another form counts as left out.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 struct Alert {
     /// `resolved` if it is over. Whatever else is there, or nothing: it lasts.
-    #[serde(deserialize_with = "or_absent")]
+    #[serde(default, deserialize_with = "or_absent")]
     #[schema(example = "firing")]
     status: Option<String>,
     /// What tells it from others; `alertname` names it.
-    #[serde(deserialize_with = "or_absent")]
+    #[serde(default, deserialize_with = "or_absent")]
     #[schema(value_type = Option<BTreeMap<String, String>>)]
     labels: Option<Map<String, Value>>,
     /// What it says; `summary` or `description` is what administrators read.
-    #[serde(deserialize_with = "or_absent")]
+    #[serde(default, deserialize_with = "or_absent")]
     #[schema(value_type = Option<BTreeMap<String, String>>)]
     annotations: Option<Map<String, Value>>,
     /// Since when; left out: since now.
-    #[serde(deserialize_with = "or_absent")]
+    #[serde(default, deserialize_with = "or_absent")]
     #[schema(value_type = Option<Timestamp>)]
     starts_at: Option<Since>,
     /// What makes two of them the same; without it their labels do.
-    #[serde(deserialize_with = "or_absent")]
+    #[serde(default, deserialize_with = "or_absent")]
     fingerprint: Option<String>,
 }
 

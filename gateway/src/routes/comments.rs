@@ -272,13 +272,14 @@ async fn edit(
     Payload(comment): Payload<NewComment>,
 ) -> Result<impl IntoResponse, Problem> {
     let condition = if_match(&headers, 1)?;
-    let answer = condition.guard(CHANGED, async |revision| {
+    let answer = condition.guard(CHANGED, |revision| {
         let request = caller.outbound.request(EditCommentRequest {
             id: id.to_string(),
             content: comment.content.clone(),
             revision: revision.unwrap_or_default(),
         });
-        app.forum().edit_comment(request).await
+        let mut service = app.forum();
+        async move { service.edit_comment(request).await }
     });
     let answer = answer.await?.into_inner();
     Ok(tagged(answered(answer.comment)?))

@@ -94,12 +94,13 @@ async fn put(
 ) -> Result<Tagged<Preferences>, Problem> {
     let condition = if_match(&headers, 0)?;
     let update = preferences.update();
-    let answer = condition.guard(CHANGED, async |revision| {
+    let answer = condition.guard(CHANGED, |revision| {
         let request = caller.outbound.request(UpdatePreferencesRequest {
             revision,
             ..update.clone()
         });
-        app.preferences().update_preferences(request).await
+        let mut service = app.preferences();
+        async move { service.update_preferences(request).await }
     });
     tagged(answer.await?.into_inner().preferences)
 }

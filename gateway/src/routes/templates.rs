@@ -152,12 +152,13 @@ async fn put(
 ) -> Result<Tagged<Template>, Problem> {
     let condition = if_match(&headers, 0)?;
     let update = template.update(kind);
-    let answer = condition.guard(CHANGED, async |expected_version| {
+    let answer = condition.guard(CHANGED, |expected_version| {
         let request = caller.outbound.request(UpdateTemplateRequest {
             expected_version,
             ..update.clone()
         });
-        app.templates().update_template(request).await
+        let mut service = app.templates();
+        async move { service.update_template(request).await }
     });
     tagged(answer.await?.into_inner().template)
 }
@@ -189,12 +190,13 @@ async fn delete(
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
     let condition = if_match(&headers, 0)?;
-    let answer = condition.guard(CHANGED, async |expected_version| {
+    let answer = condition.guard(CHANGED, |expected_version| {
         let request = caller.outbound.request(DeleteTemplateRequest {
             r#type: kind.clone(),
             expected_version,
         });
-        app.templates().delete_template(request).await
+        let mut service = app.templates();
+        async move { service.delete_template(request).await }
     });
     answer.await?;
     Ok(StatusCode::NO_CONTENT)

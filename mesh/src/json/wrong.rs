@@ -69,13 +69,12 @@ impl Wrong {
     #[must_use]
     pub fn value(path: &str, text: &str) -> Self {
         let path = if path == "." { "" } else { path };
-        let named = |rest: &str| below(path, rest.split('`').nth(1).unwrap_or_default());
         let (field, message) = if let Some(rest) = text.strip_prefix("missing field") {
-            (named(rest), "is required".into())
+            (named(path, rest), "is required".into())
         } else if let Some(rest) = text.strip_prefix("unknown field") {
-            (named(rest), "is not known here".into())
+            (named(path, rest), "is not known here".into())
         } else if let Some(rest) = text.strip_prefix("duplicate field") {
-            (named(rest), "is given more than once".into())
+            (named(path, rest), "is given more than once".into())
         } else {
             (path.into(), message(text))
         };
@@ -96,8 +95,10 @@ impl Display for Wrong {
     }
 }
 
-/// Some errors are reported at the field, others at what contains it.
-fn below<'a>(path: &'a str, name: &'a str) -> Cow<'a, str> {
+/// The path of the field that serde names in quotes. Some errors are reported at the field,
+/// others at what contains it.
+fn named<'a>(path: &'a str, text: &'a str) -> Cow<'a, str> {
+    let name = text.split('`').nth(1).unwrap_or_default();
     if path.is_empty() {
         name.into()
     } else if path == name || path.ends_with(&format!(".{name}")) {

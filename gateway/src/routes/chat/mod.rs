@@ -109,12 +109,13 @@ async fn rename(
 ) -> Result<impl IntoResponse, Problem> {
     let condition = if_match(&headers, 1)?;
     let renaming = title.of(session);
-    let answer = condition.guard(CHANGED, async |revision| {
+    let answer = condition.guard(CHANGED, |revision| {
         let request = caller.outbound.request(RenameSessionRequest {
             revision: revision.unwrap_or_default(),
             ..renaming.clone()
         });
-        app.chat().rename_session(request).await
+        let mut service = app.chat();
+        async move { service.rename_session(request).await }
     });
     tagged(answer.await?.into_inner().session)
 }
