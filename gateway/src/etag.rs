@@ -182,13 +182,13 @@ mod tests {
 
     use super::*;
 
-    fn headers(name: HeaderName, lines: &[&str]) -> HeaderMap {
+    fn headers(name: &HeaderName, lines: &[&str]) -> HeaderMap {
         let lines = lines.iter().map(|line| line.parse().unwrap());
         lines.map(|line| (name.clone(), line)).collect()
     }
 
     fn condition(lines: &[&str]) -> Result<Condition, Fault> {
-        if_match(&headers(IF_MATCH, lines), 0)
+        if_match(&headers(&IF_MATCH, lines), 0)
     }
 
     #[test]
@@ -234,14 +234,14 @@ mod tests {
     #[test]
     fn a_revision_below_the_first_matches_nothing() {
         // To some services 0 is any revision.
-        let headers = headers(IF_MATCH, &["\"0\""]);
+        let headers = headers(&IF_MATCH, &["\"0\""]);
         let expected = Condition::At(vec![NEVER]);
         assert_eq!(if_match(&headers, 1).unwrap(), expected);
     }
 
     #[test]
     fn what_is_no_list_of_tags_is_refused() {
-        let many = vec!["\"1\""; TAGS + 1].join(",");
+        let many = ["\"1\""; TAGS + 1].join(",");
         for bad in [
             "",
             " ",
@@ -274,7 +274,7 @@ mod tests {
             (&["\"8\"", "W/\"7\""], true),
             (&["*"], true),
         ] {
-            let headers = headers(IF_NONE_MATCH, lines);
+            let headers = headers(&IF_NONE_MATCH, lines);
             assert_eq!(has_tag(&headers, "\"7\""), known, "{lines:?}");
         }
     }

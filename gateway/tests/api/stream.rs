@@ -97,7 +97,10 @@ async fn an_empty_header_is_no_position() {
     let request = gateway
         .request(Method::GET, "/activity/stream?after=1")
         .header("last-event-id", "");
-    let response = gateway.router.clone().oneshot(request.body(Body::empty()).unwrap());
+    let response = gateway
+        .router
+        .clone()
+        .oneshot(request.body(Body::empty()).unwrap());
     let mut reader = Reader::of(response.await.unwrap());
     assert_eq!(reader.numbers(2).await, [2, 3]);
 }

@@ -71,7 +71,11 @@ async fn a_program_hears_what_is_wrong_with_a_long_plan() {
     let status = client.create_release(request).await.unwrap_err();
     assert_eq!(status.code(), tonic::Code::InvalidArgument);
     assert_eq!(status.message(), "1000 fields are invalid.");
-    assert!(status.details().len() <= 6 * 1024, "{}", status.details().len());
+    assert!(
+        status.details().len() <= 6 * 1024,
+        "{}",
+        status.details().len()
+    );
 }
 
 #[tokio::test]

@@ -153,7 +153,12 @@ async fn a_long_refusal_arrives_through_a_gateway_of_its_own_process() {
     assert_eq!(refused["blockedBy"]["title"], title(0));
     ada.patch(&start(0)).await.unwrap().expect(200);
     let other = json!({"name": "other", "tasks": [task(1)]});
-    let other = team.admin.post("/releases", &other).await.unwrap().expect(201);
+    let other = team
+        .admin
+        .post("/releases", &other)
+        .await
+        .unwrap()
+        .expect(201);
     let start = format!("/tasks/{}/start", id(&other["tasks"][0]));
     let refused = ada.patch(&start).await.unwrap();
     let refused = refused.refused(409, "DEVELOPER_BUSY");

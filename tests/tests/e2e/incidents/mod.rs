@@ -192,17 +192,28 @@ async fn one_alert_that_says_nothing_loses_none_of_the_others() {
     null["annotations"] = Value::Null;
     // Without fingerprints, and alike for more than a fingerprint may have.
     let long = |end: &str| json!({"labels": {"alertname": format!("{}{end}", "x".repeat(300))}});
-    let alerts = [null, blank, json!({"status": "burning"}), long("a"), long("b")];
+    let alerts = [
+        null,
+        blank,
+        json!({"status": "burning"}),
+        long("a"),
+        long("b"),
+    ];
     let body = json!({ "alerts": alerts });
     assert_eq!(send(&process, SECRET, &body).await.status, 204);
     let all = incidents(&admin).await;
     let summaries = all.iter().filter(|one| one["kind"] == "alert");
-    let mut summaries: Vec<_> = summaries.map(|one| one["summary"].as_str().unwrap()).collect();
+    let mut summaries: Vec<_> = summaries
+        .map(|one| one["summary"].as_str().unwrap())
+        .collect();
     summaries.sort_unstable();
     let (a, b) = (long("a"), long("b"));
     let name = |alert: &Value| alert["labels"]["alertname"].as_str().unwrap().to_owned();
     let (a, b) = (name(&a), name(&b));
-    assert_eq!(summaries, ["an alert without a name", "blank", "null", &a, &b]);
+    assert_eq!(
+        summaries,
+        ["an alert without a name", "blank", "null", &a, &b]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
