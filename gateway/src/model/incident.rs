@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, str::FromStr};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use slipway_mesh::text::is_blank;
 use slipway_proto::notify::v1;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -172,12 +173,12 @@ impl AlertsHook {
 
 impl Alert {
     fn report(self, now: Timestamp) -> v1::ReportRequest {
-        let label = |name: &str| self.labels.get(name).filter(|text| !text.is_empty());
-        let said = |name: &str| self.annotations.get(name).filter(|text| !text.is_empty());
+        let label = |name: &str| self.labels.get(name).filter(|text| !is_blank(text));
+        let said = |name: &str| self.annotations.get(name).filter(|text| !is_blank(text));
         let name = label("alertname").map_or("an alert without a name", String::as_str);
         let summary = said("summary").or_else(|| said("description"));
         let fingerprint = match self.fingerprint.as_str() {
-            "" => self
+            blank if is_blank(blank) => self
                 .labels
                 .iter()
                 .map(|(k, v)| format!("{k}={v}"))
@@ -255,5 +256,21 @@ mod tests {
             reports[0].fingerprint,
             "alert/alertname=Disk,grafana_folder=x"
         );
+    }
+
+    #[test]
+    fn what_nobody_can_see_is_as_if_it_was_not_there() {
+        let reports = reports(
+            r#"{"alerts": [{"status": "firing", "labels": {"alertname": "Disk", "job": "\u2800"},
+                "annotations": {"summary": "\u200b\ufeff", "description": "90 % full"},
+                "fingerprint": "\u3164"},
+               {"status": "firing", "labels": {"alertname": "\u00ad"}, "annotations": {}}]}"#,
+        );
+        let [seen, nameless] = reports.as_slice() else {
+            panic!("two alerts")
+        };
+        assert_eq!((&*seen.service, &*seen.summary), ("alerts", "90 % full"));
+        assert_eq!(seen.fingerprint, "alert/alertname=Disk,job=\u{2800}");
+        assert_eq!(nameless.summary, "an alert without a name");
     }
 }
