@@ -30,6 +30,8 @@ pub(crate) struct Office {
     pub(crate) server: SmtpServer,
     /// How long the server may take for a mail.
     pub(crate) deadline: Duration,
+    /// Whom mails are from.
+    pub(crate) from: &'static str,
 }
 
 impl Office {
@@ -48,6 +50,7 @@ impl Office {
             clock,
             server: SmtpServer::start().await,
             deadline: PATIENCE,
+            from: "Slipway <slipway@example.com>",
         }
     }
 
@@ -66,7 +69,7 @@ impl Office {
 
     pub(crate) fn replica_on(&self, stores: Stores) -> Replica {
         let background = Background::default();
-        let from = "Slipway <slipway@example.com>".parse().unwrap();
+        let from = self.from.parse().unwrap();
         let mailer = SmtpMailer::new(&self.server.url().parse().unwrap(), None, from).unwrap();
         let _routes = Config::default()
             .build(Dependencies {

@@ -176,7 +176,7 @@ keys! {
     SMTP_CA_FILE = "smtp_ca_file", Described("the authorities of the internet"),
         "PEM file with the CA that alone the mail server's certificate is verified with", "a path";
     MAIL_FROM = "mail_from", Value("Slipway <slipway@localhost>"),
-        "Whom mails are from", "an email address, with a name if you like, such as Slipway <slipway@example.com>";
+        "Whom mails are from", "an email address with ASCII alone before the @, and with a name if you like, such as Slipway <slipway@example.com>";
     MAIL_RATE = "mail_rate", Value("50"),
         "Mails a second that one process sends to one domain, if there is a mail server", "a whole number from 1 to 100000";
     MAIL_CONNECTIONS = "mail_connections", Value("16"),

@@ -337,6 +337,8 @@ mod tests {
         }
         assert!(mail_from("slipway@example.com").is_some());
         assert!(mail_from("Slipway <slipway@example.com>").is_some());
+        assert!(mail_from("Bücher <post@bücher.example>").is_some());
+        assert!(mail_from("pöst@example.com").is_none());
         assert!(mail_from("Slipway").is_none());
         assert!(mail_from("a@b.example\r\nBcc: c@d.example").is_none());
         assert!(mail_rate("0").is_none() && mail_rate("-1").is_none());
