@@ -60,6 +60,12 @@ pub trait Mailer: Send + Sync + 'static {
     /// Sends a mail. Ends by itself, within [`DEADLINE`](crate::dispatch::DEADLINE) or
     /// soon after.
     async fn send(&self, mail: &Mail) -> Sending;
+
+    /// Whether mails can be sent, found out without one. Ends by itself, within seconds.
+    ///
+    /// # Errors
+    /// Why they cannot.
+    async fn is_there(&self) -> Result<(), String>;
 }
 
 /// A mailer that can be shared.

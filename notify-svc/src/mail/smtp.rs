@@ -93,9 +93,9 @@ impl SmtpMailer {
         };
         // The line is gone, or never was. Whether that is about this mail shows in whether
         // the server is there.
-        match tokio::time::timeout(PROBE, self.transport.test_connection()).await {
-            Ok(Ok(true)) => Sending::Temporary(failure),
-            _ => Sending::Unreachable(failure),
+        match self.is_there().await {
+            Ok(()) => Sending::Temporary(failure),
+            Err(_) => Sending::Unreachable(failure),
         }
     }
 }
@@ -123,6 +123,15 @@ impl Mailer for SmtpMailer {
         match message(mail, &self.from) {
             Ok(message) => self.try_send(message).await,
             Err(error) => Sending::Permanent(error.to_string()),
+        }
+    }
+
+    async fn is_there(&self) -> Result<(), String> {
+        match tokio::time::timeout(PROBE, self.transport.test_connection()).await {
+            Ok(Ok(true)) => Ok(()),
+            Ok(Ok(false)) => Err("the mail server closed the connection".to_owned()),
+            Ok(Err(error)) => Err(told(&error)),
+            Err(_) => Err(format!("the mail server did not answer within {PROBE:?}")),
         }
     }
 }
