@@ -494,7 +494,6 @@ mod tests {
                 due_at: None,
             },
             position: 2,
-            due_at: None,
             announced_by: None,
         }
     }

@@ -155,11 +155,15 @@ fn item(notification: &Notification) -> Value {
         (TaskAssignedEvent::TYPE, None) => text("/taskTitle").to_owned(),
         _ => notification.subject.as_str().to_owned(),
     };
+    let due_at = match kind {
+        TaskReadyEvent::TYPE => text("/task/dueAt"),
+        _ => text("/dueAt"),
+    };
     json!({
         "text": Subject::new(&line),
         "path": path,
         "canStart": data["canStart"] == true,
-        "dueAt": text("/dueAt"),
+        "dueAt": due_at,
     })
 }
 
