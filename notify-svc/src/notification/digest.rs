@@ -190,6 +190,13 @@ mod tests {
         Notification::new(draft, Uuid::from_u128(n.into()), subject, now).gathered(group, "", now)
     }
 
+    #[test]
+    fn a_task_that_is_ready_says_when_it_is_due() {
+        let task = json!({"id": "42", "dueAt": "2026-01-05T16:00:00Z"});
+        let ready = notification(1, "task.ready", "task:42", json!({"task": task}));
+        assert_eq!(item(&ready)["dueAt"], "2026-01-05T16:00:00Z");
+    }
+
     fn mentions(count: u64) -> Vec<Notification> {
         let mention = |n| {
             let data = json!({
