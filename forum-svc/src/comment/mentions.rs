@@ -120,9 +120,8 @@ impl<'a> Reader<'a> {
         for (sign, mark) in source[at.clone()].match_indices(SIGNS) {
             let sign = at.start + sign;
             let before = &source[..sign];
-            let in_word = before.ends_with(|c: char| {
-                c.is_ascii_alphanumeric() || c == '/' || SIGNS.contains(&c)
-            });
+            let in_word = before
+                .ends_with(|c: char| c.is_ascii_alphanumeric() || c == '/' || SIGNS.contains(&c));
             let in_url = || self.urls.iter().any(|url| url.contains(&sign));
             if in_word || is_escaped(before) || in_url() {
                 continue;
@@ -141,12 +140,12 @@ impl<'a> Reader<'a> {
     /// Notes the bare URLs that begin in a text. They go on over what Markdown sees in them.
     fn find_urls(&mut self, at: &Range<usize>) {
         let text = &self.source[at.clone()];
-        let schemes = text.match_indices("://").filter(|(start, _)| {
-            text[..*start].ends_with(|c: char| c.is_ascii_alphanumeric())
-        });
-        let webs = text.match_indices("www.").filter(|(start, _)| {
-            !text[..*start].ends_with(|c: char| c.is_ascii_alphanumeric())
-        });
+        let schemes = text
+            .match_indices("://")
+            .filter(|(start, _)| text[..*start].ends_with(|c: char| c.is_ascii_alphanumeric()));
+        let webs = text
+            .match_indices("www.")
+            .filter(|(start, _)| !text[..*start].ends_with(|c: char| c.is_ascii_alphanumeric()));
         for (start, _) in schemes.chain(webs) {
             let start = at.start + start;
             if self.urls.last().is_some_and(|url| url.contains(&start)) {

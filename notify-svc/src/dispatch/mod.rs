@@ -190,12 +190,7 @@ impl Dispatcher {
     }
 
     /// Gives up what has been due for too long while the mail server is away.
-    async fn give_up(
-        &self,
-        server: &Server,
-        sender: &Arc<Sender>,
-        sending: &mut JoinSet<Contact>,
-    ) {
+    async fn give_up(&self, server: &Server, sender: &Arc<Sender>, sending: &mut JoinSet<Contact>) {
         let now = self.clock.now();
         let Some((due_by, why)) = server.gives_up(now) else {
             return;

@@ -124,7 +124,9 @@ mod tests {
             text.push_str(std::str::from_utf8(&STANDARD.decode(word).unwrap()).unwrap());
             // The space between two encoded words is none of the text.
             let next = behind.strip_prefix(' ');
-            rest = next.filter(|next| next.starts_with(BEGIN)).unwrap_or(behind);
+            rest = next
+                .filter(|next| next.starts_with(BEGIN))
+                .unwrap_or(behind);
         }
         assert!(!rest.contains("=?"), "{header}");
         text + rest
@@ -172,7 +174,10 @@ mod tests {
         ] {
             let sent = formatted(&mail("ada@example.com", text));
             assert_eq!(shown(header(&sent, "Subject")), text);
-            let from = formatted_from(&mail("ada@example.com", "x"), &format!("\"{text}\" <a@b.c>"));
+            let from = formatted_from(
+                &mail("ada@example.com", "x"),
+                &format!("\"{text}\" <a@b.c>"),
+            );
             let expected = format!("{text} <a@b.c>");
             assert_eq!(shown(header(&from, "From")), expected);
         }

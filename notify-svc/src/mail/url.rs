@@ -128,8 +128,14 @@ mod tests {
     #[test]
     fn a_host_of_other_letters_is_looked_up_as_dns_knows_it() {
         for (text, host) in [
-            ("smtp://post.bücher.example:587", "post.xn--bcher-kva.example"),
-            ("smtps://ada:s%40cret@bücher.example", "xn--bcher-kva.example"),
+            (
+                "smtp://post.bücher.example:587",
+                "post.xn--bcher-kva.example",
+            ),
+            (
+                "smtps://ada:s%40cret@bücher.example",
+                "xn--bcher-kva.example",
+            ),
             ("smtp://mail_server", "mail_server"),
             ("smtp://127.0.0.1:2525", "127.0.0.1"),
             ("smtp://[::1]:2525", "[::1]"),

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use slipway_mesh::text::clean_line;
 
 use super::{Notification, State};
 
@@ -78,7 +79,7 @@ pub struct Attempt {
     pub duration_ms: u64,
     /// How it ended.
     pub outcome: Outcome,
-    /// What the server answered, or what went wrong.
+    /// What the server answered, or what went wrong, on one line.
     pub answer: String,
 }
 
@@ -91,7 +92,7 @@ impl Attempt {
             at,
             duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             outcome,
-            answer: answer[..end].trim_end().to_owned(),
+            answer: clean_line(&answer[..end]),
         }
     }
 
@@ -290,7 +291,10 @@ mod tests {
         for hour in 1..=24 {
             let settled = after(notification, Outcome::Unreachable, hours(hour));
             notification = settled.notification;
-            assert_eq!((notification.state, settled.is_final), (State::Queued, false));
+            assert_eq!(
+                (notification.state, settled.is_final),
+                (State::Queued, false)
+            );
             assert_eq!(notification.due_at, NOW, "it keeps its place");
         }
         let at: Vec<_> = notification.attempts.iter().map(|a| a.at).collect();
@@ -345,5 +349,8 @@ mod tests {
     fn of_a_long_answer_the_beginning_is_kept() {
         let attempt = Attempt::new(NOW, Duration::ZERO, Outcome::Temporary, &"ü".repeat(9999));
         assert_eq!(attempt.answer, "ü".repeat(250));
+        let lines = "550 no\u{2028}such\r\nbox\u{202e}";
+        let attempt = Attempt::new(NOW, Duration::ZERO, Outcome::Permanent, lines);
+        assert_eq!(attempt.answer, "550 no such  box", "on one line");
     }
 }

@@ -2,9 +2,7 @@
 
 use jiff::Timestamp;
 use slipway_mesh::bus::event::Origin;
-use slipway_proto::events::{
-    CATALOGUE, CommentedTask, TaskData, TaskState, UserRegisteredEvent,
-};
+use slipway_proto::events::{CATALOGUE, CommentedTask, TaskData, TaskState, UserRegisteredEvent};
 
 use super::*;
 

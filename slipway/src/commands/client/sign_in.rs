@@ -130,7 +130,8 @@ fn local_url(address: SocketAddr) -> Result<Url, UsageError> {
         let text = "http_addr leaves the port open: say with --url where the server is";
         return Err(UsageError(text.into()));
     }
-    Url::parse(&format!("http://{}", reached_at(address))).map_err(|error| UsageError(error.to_string()))
+    Url::parse(&format!("http://{}", reached_at(address)))
+        .map_err(|error| UsageError(error.to_string()))
 }
 
 #[cfg(test)]

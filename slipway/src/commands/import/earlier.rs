@@ -42,8 +42,7 @@ pub(super) async fn check(client: &Client, plan: &Plan) -> anyhow::Result<()> {
         query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
         let page: Page<Known> = client.get("/releases", &query).await?;
         let same = page.items.into_iter().find(|known| {
-            known.name == plan.name
-                && known.version.as_deref().unwrap_or_default() == version
+            known.name == plan.name && known.version.as_deref().unwrap_or_default() == version
         });
         if let Some(Known { id, name, .. }) = same {
             let (name, id) = (escape(&name), escape(&id));
