@@ -67,6 +67,7 @@ fn subject(text: &str) -> HeaderValue {
     let mut encoded = String::new();
     let mut writer = EmailWriter::new(&mut encoded, NAME.len() + ": ".len(), 0, false);
     rfc2047::encode(text, &mut writer).expect("a String can always be written to");
+    drop(writer);
     HeaderValue::dangerous_new_pre_encoded(name, text.to_owned(), encoded)
 }
 

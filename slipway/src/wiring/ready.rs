@@ -180,8 +180,8 @@ mod tests {
     #[test]
     fn users_find_slipway_where_it_is_said_or_else_where_it_listens() {
         let bound = |address: &str| address.parse().unwrap();
-        let given = Some("https://slipway.example.com/");
-        assert_eq!(public_url(given, bound("127.0.0.1:1")), given.unwrap());
+        let given = "https://slipway.example.com/";
+        assert_eq!(public_url(Some(given), bound("127.0.0.1:1")), given);
         for (address, url) in [
             ("127.0.0.1:43210", "http://127.0.0.1:43210"),
             ("0.0.0.0:8080", "http://127.0.0.1:8080"),
