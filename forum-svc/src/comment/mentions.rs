@@ -120,10 +120,11 @@ impl<'a> Reader<'a> {
         for (sign, mark) in source[at.clone()].match_indices(SIGNS) {
             let sign = at.start + sign;
             let before = &source[..sign];
-            let in_word = before
-                .ends_with(|c: char| c.is_ascii_alphanumeric() || c == '/' || SIGNS.contains(&c));
+            let in_word = before.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '/');
+            // Behind another sign, or behind the name of `@ada_@example.com`.
+            let is_second = before.trim_end_matches(of_name).ends_with(SIGNS);
             let in_url = || self.urls.iter().any(|url| url.contains(&sign));
-            if in_word || is_escaped(before) || in_url() {
+            if in_word || is_second || is_escaped(before) || in_url() {
                 continue;
             }
             let from = sign + mark.len();
