@@ -31,7 +31,6 @@ use minijinja::{
     Environment, ErrorKind, UndefinedBehavior, Value, context, default_auto_escape_callback,
     value::Serde,
 };
-
 use slipway_mesh::text::is_blank;
 
 use crate::notification::Subject;
