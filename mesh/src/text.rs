@@ -146,9 +146,10 @@ fn is_not_in_lines(c: char) -> bool {
     c.is_control() && !matches!(c, '\n' | '\r' | '\t')
 }
 
-/// White space, control characters, what Unicode calls default ignorable, and the letters
-/// that are drawn as nothing.
-fn is_invisible(c: char) -> bool {
+/// Whether nobody sees `c` by itself: white space, control characters, what Unicode calls
+/// default ignorable, and the letters that are drawn as nothing.
+#[must_use]
+pub fn is_invisible(c: char) -> bool {
     c.is_whitespace()
         || c.is_control()
         || matches!(c,

@@ -31,6 +31,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 mod encoding;
+mod local;
 mod text;
 pub mod wiring;
 

@@ -12,6 +12,7 @@ use slipway_mesh::{
     error::{Fault, Kind},
     grpc::Outbound,
     telemetry::TraceContext,
+    text::is_blank,
 };
 use slipway_proto::events::ChatAnsweredEvent;
 use tokio::sync::mpsc;
@@ -153,7 +154,7 @@ impl Generation {
                     let _ = self.listener.send(Ok(Progress::Text(text)));
                 }
                 Piece::Done(tokens) => {
-                    if content.trim().is_empty() {
+                    if is_blank(&content) {
                         return Err(Failure::Malformed("it is empty".to_owned()).into());
                     }
                     return Ok(Written {

@@ -99,7 +99,7 @@ async fn each_failure_has_its_reason_and_none_is_stored_as_an_answer() {
         ),
         (Does::Says(vec![done()]), "MALFORMED", Why::Malformed),
         (
-            Does::Says(vec![text(" \n"), done()]),
+            Does::Says(vec![text(" \n\u{200b}\u{2800}"), done()]),
             "MALFORMED",
             Why::Malformed,
         ),

@@ -68,7 +68,10 @@ impl Report {
             count: said.count,
             resolved: said.resolved,
             lasts: said.lasts,
-            trace_id: said.trace_id.map(|id| line(&id, NAME)),
+            trace_id: said
+                .trace_id
+                .filter(|id| !is_blank(id))
+                .map(|id| line(&id, NAME)),
             mailed_at: None,
         })
     }

@@ -91,6 +91,13 @@ impl Mailer for Postbox {
         self.mails.lock().push(mail.clone());
         Sending::Accepted("250 taken".into())
     }
+
+    async fn is_there(&self) -> Result<(), String> {
+        match self.away.load(Ordering::SeqCst) {
+            true => Err("away".into()),
+            false => Ok(()),
+        }
+    }
 }
 
 struct Scene {

@@ -95,6 +95,10 @@ impl Mailer for Nowhere {
     async fn send(&self, _: &Mail) -> Sending {
         Sending::Accepted("250 ok".to_owned())
     }
+
+    async fn is_there(&self) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 /// One notify-svc.

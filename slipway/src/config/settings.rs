@@ -84,8 +84,8 @@ pub struct Settings {
     pub alert_emails: Option<Vec<String>>,
     /// What programs that send alerts show; `None`: there is no address for them.
     pub webhook_secret: Option<Secret>,
-    /// Where users find Slipway.
-    pub public_url: String,
+    /// Where users find Slipway; `None`: where HTTP is served.
+    pub public_url: Option<String>,
     /// Where Ollama is; `None`: the built-in assistant answers.
     pub ollama_url: Option<String>,
     /// The model there that answers.
@@ -243,7 +243,7 @@ impl Reader<'_> {
             mail_gather: mail_gather?,
             alert_emails,
             webhook_secret,
-            public_url: public_url.unwrap_or(format!("http://{}", http_addr?)),
+            public_url,
             ollama_url,
             ollama_model: ollama_model?,
             ollama_num_ctx: ollama_num_ctx?,

@@ -60,7 +60,8 @@ pub async fn run(
         ready::check_ready_file(path)?;
     }
     let listeners = Listeners::bind(role, &settings).await?;
-    let built = mesh::build(role, &settings, &life).await?;
+    let public_url = listeners.public_url(&settings)?;
+    let built = mesh::build(role, &settings, public_url, &life).await?;
     let addresses = listeners.addresses()?;
 
     let servers = TaskTracker::new();

@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use crate::{
     cli::Role,
     config::{Key, Settings, keys},
+    local::reached_at,
 };
 
 /// The bound sockets of a process.
@@ -66,6 +67,15 @@ impl Listeners {
         }
     }
 
+    /// Where users find Slipway: what is configured, or else where HTTP is served, which only
+    /// a bound port says. Where another process serves it, that is a guess.
+    pub(super) fn public_url(&self, settings: &Settings) -> io::Result<String> {
+        let bound = self.http.as_ref().map(TcpListener::local_addr);
+        let bound = bound.transpose()?;
+        let given = settings.public_url.as_deref();
+        Ok(public_url(given, bound.unwrap_or(settings.http_addr)))
+    }
+
     pub(super) fn addresses(&self) -> io::Result<Addresses> {
         let url = |scheme, listener: &TcpListener| -> io::Result<String> {
             Ok(format!("{scheme}://{}", listener.local_addr()?))
@@ -78,6 +88,13 @@ impl Listeners {
             grpc: self.grpc.as_ref().map(grpc).transpose()?,
             ops: http(&self.ops)?,
         })
+    }
+}
+
+fn public_url(given: Option<&str>, http: SocketAddr) -> String {
+    match given {
+        Some(url) => url.to_owned(),
+        None => format!("http://{}", reached_at(http)),
     }
 }
 
@@ -154,4 +171,23 @@ fn print(text: &str) {
     let mut out = io::stdout();
     // Nobody may be listening; that is no reason not to serve.
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_find_slipway_where_it_is_said_or_else_where_it_listens() {
+        let bound = |address: &str| address.parse().unwrap();
+        let given = "https://slipway.example.com/";
+        assert_eq!(public_url(Some(given), bound("127.0.0.1:1")), given);
+        for (address, url) in [
+            ("127.0.0.1:43210", "http://127.0.0.1:43210"),
+            ("0.0.0.0:8080", "http://127.0.0.1:8080"),
+            ("[::1]:8080", "http://[::1]:8080"),
+        ] {
+            assert_eq!(public_url(None, bound(address)), url);
+        }
+    }
 }

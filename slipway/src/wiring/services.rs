@@ -114,7 +114,7 @@ impl Shared<'_> {
         let config = notify_svc::Config {
             activity_retention: self.settings.activity_retention,
             notification_retention: self.settings.notification_retention,
-            public_url: self.settings.public_url.clone(),
+            public_url: self.public_url.clone(),
             // Files are written as fast as the disk takes them.
             mail_rate: self
                 .settings
@@ -138,12 +138,7 @@ impl Shared<'_> {
 
     pub(super) fn router(&self, links: Links, verifier: Arc<Verifier>) -> Router {
         let services = ServiceTokens::new(self.secret.clone(), "gateway", self.clock.clone());
-        let scheme = self
-            .settings
-            .public_url
-            .split(':')
-            .next()
-            .unwrap_or_default();
+        let scheme = self.public_url.split(':').next().unwrap_or_default();
         let config = gateway::Config {
             https: scheme.eq_ignore_ascii_case("https"),
             ..gateway::Config::default()

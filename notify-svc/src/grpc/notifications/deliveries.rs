@@ -1,7 +1,10 @@
 //! Between the contract's confirmations and this crate's terms.
 
 use jiff::Timestamp;
-use slipway_mesh::{error::Fault, text::clean_line};
+use slipway_mesh::{
+    error::Fault,
+    text::{clean_line, is_blank},
+};
 use slipway_proto::{
     notify::v1::{
         ConfirmDeliveriesRequest, ConfirmDeliveriesResponse, DeliveryConfirmation, DeliveryResult,
@@ -62,7 +65,7 @@ fn read(
 fn plain(detail: &str, arrival: Arrival) -> String {
     let line = clean_line(detail);
     match arrival {
-        Arrival::Bounced if line.is_empty() => "it came back, and nobody said why".to_owned(),
+        Arrival::Bounced if is_blank(&line) => "it came back, and nobody said why".to_owned(),
         _ => line,
     }
 }
@@ -133,7 +136,9 @@ mod tests {
             said.unwrap().remove(0).unwrap().detail
         };
         assert_eq!(reason("550\r\nno such box"), "550  no such box");
-        assert_eq!(reason(" \n"), "it came back, and nobody said why");
+        for blank in [" \n", "\u{200b}", "\u{feff}\u{202e}"] {
+            assert_eq!(reason(blank), "it came back, and nobody said why");
+        }
     }
 
     #[test]

@@ -28,6 +28,7 @@ async fn names_are_found_by_how_they_begin_in_any_case() -> anyhow::Result<()> {
     register(&server.client(), "Grace".into()).await?;
     for (query, names) in [
         ("", json!(["admin", "dev-0", "dev-1", "Grace"])),
+        ("%E2%80%8B", json!(["admin", "dev-0", "dev-1", "Grace"])),
         ("dev", json!(["dev-0", "dev-1"])),
         ("DEV-1", json!(["dev-1"])),
         ("grace", json!(["Grace"])),

@@ -165,6 +165,9 @@ async fn text_that_acts_is_refused_and_lines_belong_to_descriptions_only() -> an
             .post("/releases", &json!({"name": blank}))
             .await?;
         invalid(answer, "name");
+        let named = json!({"name": "Spring", "version": blank});
+        let release = team.admin.post("/releases", &named).await?.expect(201);
+        assert_eq!(release["version"], "", "it is none");
     }
     Ok(())
 }
