@@ -6,10 +6,14 @@
 //! internal stays inside: an [`Fault::internal`] is logged here, with the trace id the
 //! client gets, and leaves without its cause.
 
-use std::{collections::HashMap, fmt::Display, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt::Display,
+    time::Duration,
+};
 
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
@@ -141,8 +145,8 @@ pub struct Fault {
     pub code: String,
     /// A sentence for people.
     pub detail: String,
-    /// What a program can use, under the names the API documents.
-    pub facts: Map<String, Value>,
+    /// What a program can use, under the names the API documents; in the order of these.
+    pub facts: BTreeMap<String, Value>,
     /// For [`Kind::Invalid`]: the fields at fault.
     pub fields: Vec<FieldError>,
     /// When to try again.
@@ -156,7 +160,7 @@ impl Fault {
             kind,
             code: code.into(),
             detail: detail.into(),
-            facts: Map::new(),
+            facts: BTreeMap::new(),
             fields: Vec::new(),
             retry_after: None,
         }
