@@ -8,11 +8,13 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use slipway_tests::{Client, Options, PATIENCE, Process, Team, team::id, until};
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
-    net::{TcpListener, TcpStream},
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
     sync::{mpsc, watch},
     time::Instant,
 };
+
+use crate::scripted;
 
 /// What a server answers that has nothing but answers.
 const NO_SUCH_CALL: &[u8] =
@@ -172,7 +174,7 @@ async fn thinking_model() -> (String, mpsc::UnboundedReceiver<Value>) {
     let (sender, asked) = mpsc::unbounded_channel();
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
-            let (path, request) = receive(&mut stream).await;
+            let (path, request) = scripted::receive(&mut stream).await;
             let line = |content: &str, thinking: &str, done| {
                 let message =
                     json!({"role": "assistant", "content": content, "thinking": thinking});
@@ -193,31 +195,10 @@ async fn thinking_model() -> (String, mpsc::UnboundedReceiver<Value>) {
                 path => panic!("{path}"),
             };
             let body: String = lines.iter().map(|line| format!("{line}\n")).collect();
-            let length = body.len();
-            let answer = format!(
-                "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
-            );
-            stream.write_all(answer.as_bytes()).await.unwrap();
+            scripted::answer(&mut stream, &body).await;
         }
     });
     (url, asked)
-}
-
-/// A request's path and JSON body.
-async fn receive(stream: &mut TcpStream) -> (String, Value) {
-    let mut reader = BufReader::new(stream);
-    let (mut line, mut path, mut length) = (String::new(), String::new(), 0);
-    while reader.read_line(&mut line).await.unwrap() > 2 {
-        let line = std::mem::take(&mut line).to_lowercase();
-        if let Some(text) = line.strip_prefix("content-length:") {
-            length = text.trim().parse().unwrap();
-        } else if path.is_empty() {
-            path = line.split(' ').nth(1).unwrap().to_owned();
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).await.unwrap();
-    (path, serde_json::from_slice(&body).unwrap_or_default())
 }
 
 #[tokio::test]

@@ -76,7 +76,8 @@ enum Passwords<'a> {
     File(&'a Path),
     /// To standard output, before the accounts are made; it must be a terminal.
     Terminal,
-    /// Into the object that is printed at the end.
+    /// To standard output, before the accounts are made: as the beginning of the object that
+    /// is completed at the end.
     Json,
 }
 
@@ -132,8 +133,11 @@ pub async fn run(args: &ImportArgs, layers: &Layers) -> anyhow::Result<()> {
     }
     let passwords = args.passwords();
     let mut interrupts = Interrupts::listen()?;
-    hand_over(passwords, &users)?;
-    let mut report = Report::default();
+    hand_over(passwords, &users, &mut interrupts).await?;
+    let mut report = Report {
+        has_new_users: !users.is_empty(),
+        ..Report::default()
+    };
     let keys = Keys::new(&plan, args.force);
     let outcome = tokio::select! {
         outcome = create(&client, &plan, users, &keys, &mut report) => outcome,
@@ -173,12 +177,18 @@ async fn new_users(
 
 /// Brings the passwords to where they are kept before there is an account that needs one:
 /// from then on nothing that happens can lose them.
-fn hand_over(passwords: Passwords<'_>, users: &[NewUser]) -> anyhow::Result<()> {
+async fn hand_over(
+    passwords: Passwords<'_>,
+    users: &[NewUser],
+    interrupts: &mut Interrupts,
+) -> anyhow::Result<()> {
     if users.is_empty() {
         return Ok(());
     }
     match passwords {
-        Passwords::Json => Ok(()),
+        Passwords::Json => print(report::json_users(users, true), interrupts)
+            .await
+            .context("nothing was created, because the passwords cannot be printed"),
         Passwords::File(path) => passwords::write_file(path, users).with_context(|| {
             let path = escape(&path.display().to_string());
             format!("nothing was created, because the passwords cannot be written to {path}")
@@ -198,8 +208,7 @@ fn hand_over(passwords: Passwords<'_>, users: &[NewUser]) -> anyhow::Result<()> 
     }
 }
 
-/// Prints what was created. If that fails or is interrupted, the passwords that are only in
-/// it go to standard error.
+/// Prints what was created.
 async fn show(
     json: bool,
     passwords: Passwords<'_>,
@@ -208,29 +217,28 @@ async fn show(
     client: &Client,
     interrupts: &mut Interrupts,
 ) -> anyhow::Result<()> {
-    if report.release.is_none() && report.users.is_empty() {
+    let begun = matches!(passwords, Passwords::Json) && report.has_new_users;
+    if report.release.is_none() && report.users.is_empty() && !begun {
         return Ok(());
     }
-    let only_here = matches!(passwords, Passwords::Json);
-    let text = if json {
-        report.json(plan, only_here)
-    } else {
-        report.human(plan, client)?
+    let text = match json {
+        true if begun => report.json_rest(plan),
+        true => report::json_users(&report.users, false) + &report.json_rest(plan),
+        false => report.human(plan, client)?,
     };
-    // Whoever reads it may be slow: meanwhile signals are heard.
+    print(text, interrupts).await
+}
+
+/// Writes to standard output. Whoever reads it may be slow: meanwhile signals are heard.
+async fn print(text: String, interrupts: &mut Interrupts) -> anyhow::Result<()> {
     let written = tokio::task::spawn_blocking(move || {
         let mut out = io::stdout().lock();
         out.write_all(text.as_bytes()).and_then(|()| out.flush())
     });
-    let shown = tokio::select! {
-        written = written => written?.map_err(anyhow::Error::from),
+    tokio::select! {
+        written = written => Ok(written??),
         () = interrupts.recv() => Err(anyhow::anyhow!("interrupted")),
-    };
-    if shown.is_err() && only_here && !report.users.is_empty() {
-        // A closed standard error leaves nobody to tell.
-        let _ = write!(io::stderr(), "{}", passwords::table(&report.users));
     }
-    shown
 }
 
 async fn create(
