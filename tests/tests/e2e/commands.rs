@@ -173,18 +173,27 @@ async fn a_dry_run_creates_nothing_and_a_plan_is_imported_once_unless_forced() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn imports_of_one_plan_at_the_same_time_make_one_release() {
+async fn imports_of_one_plan_by_two_administrators_at_the_same_time_make_one_release() {
     let server = Process::start().await.unwrap();
     let admin = server.admin().await.unwrap();
     let dir = directory();
-    let ada = json!({"username": "ada", "email": "ada@example.com", "password": "engine no. 1"});
-    let _ = admin
-        .post("/auth/register", &ada)
-        .await
-        .unwrap()
-        .expect(201);
-    let one = || import(&server, dir.path(), &["plan.json"]);
-    let (a, b, c) = tokio::join!(one(), one(), one());
+    for (name, role) in [("ada", "DEVELOPER"), ("grace", "ADMIN")] {
+        let account = json!({
+            "username": name, "email": format!("{name}@example.com"),
+            "password": ADMIN_PASSWORD, "role": role,
+        });
+        let _ = admin
+            .post("/auth/register", &account)
+            .await
+            .unwrap()
+            .expect(201);
+    }
+    let import_by = async |name: &str| {
+        let options = as_admin(&server, &["import", "plan.json", "--username", name]);
+        let (status, output, errors) = process::run(dir.path(), &options).await.unwrap();
+        (status.code(), output, errors)
+    };
+    let (a, b, c) = tokio::join!(import_by("admin"), import_by("grace"), import_by("grace"));
     for (code, _, errors) in [&a, &b, &c] {
         assert!(matches!(code, Some(0 | 3)), "{errors}");
     }

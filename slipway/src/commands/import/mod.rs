@@ -8,7 +8,6 @@ use std::{
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use self::{
@@ -81,31 +80,20 @@ enum Passwords<'a> {
     Json,
 }
 
-/// The idempotency keys of one run.
-struct Keys {
-    run: String,
-    release: String,
-}
+/// The idempotency keys of one run: repeated, a request is carried out once.
+struct Keys(String);
 
 impl Keys {
-    /// Two imports of one plan at the same time have the same key for the release: the
-    /// server makes one, and answers both alike. `force` wants another one.
-    fn new(plan: &Plan, force: bool) -> Self {
-        let run = format!("import-{}", Uuid::new_v4().simple());
-        let release = if force {
-            format!("{run}-release")
-        } else {
-            let version = plan.version.as_deref().unwrap_or_default();
-            let identity = format!("{}\n{version}", plan.name);
-            let digest = Sha256::digest(identity.as_bytes());
-            let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-            format!("import-release-{digest}")
-        };
-        Self { run, release }
+    fn new() -> Self {
+        Self(format!("import-{}", Uuid::new_v4().simple()))
     }
 
     fn of_user(&self, number: usize) -> String {
-        format!("{}-user-{number}", self.run)
+        format!("{}-user-{number}", self.0)
+    }
+
+    fn of_release(&self) -> String {
+        format!("{}-release", self.0)
     }
 }
 
@@ -138,9 +126,8 @@ pub async fn run(args: &ImportArgs, layers: &Layers) -> anyhow::Result<()> {
         has_new_users: !users.is_empty(),
         ..Report::default()
     };
-    let keys = Keys::new(&plan, args.force);
     let outcome = tokio::select! {
-        outcome = create(&client, &plan, users, &keys, &mut report) => outcome,
+        outcome = create(&client, &plan, users, !args.force, &mut report) => outcome,
         () = interrupts.recv() => Err(anyhow::anyhow!("interrupted")),
     };
     let outcome = outcome.map_err(|error| match report.registered() {
@@ -245,9 +232,10 @@ async fn create(
     client: &Client,
     plan: &Plan,
     users: Vec<NewUser>,
-    keys: &Keys,
+    once: bool,
     report: &mut Report,
 ) -> anyhow::Result<()> {
+    let keys = Keys::new();
     let bar = progress_bar(users.len() + 1);
     for (number, user) in users.into_iter().enumerate() {
         bar.set_message(format!("registering {}", user.username));
@@ -265,7 +253,7 @@ async fn create(
     }
     bar.set_message("creating the release");
     let release: Value = client
-        .post("/releases", &keys.release, &NewRelease::of(plan))
+        .post("/releases", &keys.of_release(), &NewRelease::of(plan, once))
         .await?;
     report.release = Some(release);
     bar.inc(1);
@@ -318,10 +306,9 @@ mod tests {
                 username: None,
             },
         };
-        let keys = Keys::new(&plan, false);
         let mut report = Report::default();
         let outcome = match new_users(&args, &client, &plan).await {
-            Ok(users) => create(&client, &plan, users, &keys, &mut report).await,
+            Ok(users) => create(&client, &plan, users, true, &mut report).await,
             Err(error) => Err(error),
         };
         let error = outcome.err().map(|error| format!("{error:#}"));
@@ -355,8 +342,8 @@ mod tests {
                 "POST /releases HTTP/1.1",
             ]
         );
-        let key = header(&requests[3], "idempotency-key").unwrap();
-        assert_eq!(key, Keys::new(&plan(), false).release);
+        assert!(header(&requests[3], "idempotency-key").is_some());
+        assert!(requests[3].contains(r#""once":true"#), "{}", requests[3]);
     }
 
     #[tokio::test]
@@ -418,15 +405,5 @@ mod tests {
         let (error, report, _) = import(true, replies).await;
         assert_eq!(error, "registering bob: USERNAME_TAKEN: It is taken.");
         assert!(report.users.is_empty());
-    }
-
-    #[test]
-    fn imports_of_one_plan_at_the_same_time_have_one_key_unless_forced() {
-        let (plan, mut other) = (plan(), plan());
-        other.version = Some("2".into());
-        let release = |plan: &Plan, force| Keys::new(plan, force).release;
-        assert_eq!(release(&plan, false), release(&plan, false));
-        assert_ne!(release(&plan, false), release(&other, false));
-        assert_ne!(release(&plan, true), release(&plan, true));
     }
 }
