@@ -141,11 +141,23 @@ mod tests {
             ("<thought>Hm.</thought>Build it.", "Build it."),
             ("[THINK]Hm.[/THINK]Build it.", "Build it."),
             // What is in a block is no tag but the one that ends it.
-            ("<think>a <b>, a <think>, a </b></think>Build it.", "Build it."),
-            ("<think>a </thin, a </thinking></think>Build it.", "Build it."),
-            ("<think>Hm.</think> <think>No.</think> Build it.", "Build it."),
+            (
+                "<think>a <b>, a <think>, a </b></think>Build it.",
+                "Build it.",
+            ),
+            (
+                "<think>a </thin, a </thinking></think>Build it.",
+                "Build it.",
+            ),
+            (
+                "<think>Hm.</think> <think>No.</think> Build it.",
+                "Build it.",
+            ),
             // Further on it is text.
-            ("Write <think>Hm.</think> first.", "Write <think>Hm.</think> first."),
+            (
+                "Write <think>Hm.</think> first.",
+                "Write <think>Hm.</think> first.",
+            ),
             ("<think>Hm.</think>Write <think>.", "Write <think>."),
             ("`<think>` begins it.", "`<think>` begins it."),
             ("</think> ends it.", "</think> ends it."),

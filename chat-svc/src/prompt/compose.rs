@@ -116,7 +116,9 @@ fn last_messages(turns: &[Turn], count: u32) -> Vec<PromptMessage> {
     let mut messages = Vec::new();
     for turn in turns {
         // Answers of earlier versions may begin with what the model thought.
-        let answer = turn.answer().map(|answer| without_thinking(&answer.content));
+        let answer = turn
+            .answer()
+            .map(|answer| without_thinking(&answer.content));
         let Some(content) = answer.filter(|answer| !answer.is_empty()) else {
             continue;
         };
@@ -193,7 +195,12 @@ mod tests {
         let history: Vec<_> = prompt.history.iter().map(|m| m.content.as_str()).collect();
         assert_eq!(
             history,
-            ["question 1", "answer 1", "question 3", "answer <think>3</think>"]
+            [
+                "question 1",
+                "answer 1",
+                "question 3",
+                "answer <think>3</think>"
+            ]
         );
     }
 

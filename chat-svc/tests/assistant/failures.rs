@@ -121,7 +121,11 @@ async fn each_failure_has_its_reason_and_none_is_stored_as_an_answer() {
             Why::OnlyThinking,
         ),
         (
-            Does::Says(vec![thinking("Hm, "), thinking("hm"), ended("length", &Value::Null)]),
+            Does::Says(vec![
+                thinking("Hm, "),
+                thinking("hm"),
+                ended("length", &Value::Null),
+            ]),
             "ONLY_THINKING",
             Why::OnlyThinking,
         ),

@@ -34,9 +34,7 @@ async fn it_has_the_model_its_options_the_work_and_exactly_the_last_five_message
     let messages = request["messages"].as_array().unwrap();
     assert_eq!(messages[0]["role"], "system");
     let said: Vec<&Value> = messages[1..].iter().collect();
-    let message = |role: &str, content: &str| {
-        json!({"role": role, "content": content, "tool_calls": [], "thinking": null})
-    };
+    let message = |role: &str, content: &str| json!({"role": role, "content": content, "tool_calls": [], "thinking": null});
     let expected = [
         message("assistant", "answer 2"),
         message("user", "question 3"),

@@ -22,7 +22,16 @@ async fn a_block_of_thinking_is_neither_streamed_nor_stored_nor_sent_back() {
     let ollama = FakeOllama::start().await;
     let chat = Chat::with(&ollama).await;
     let ada = chat.user("ada").await;
-    let lines = ["\n", "<thi", "nk>Hm, <b>", " hm </", "think", ">\n", "\nBuild ", "it."];
+    let lines = [
+        "\n",
+        "<thi",
+        "nk>Hm, <b>",
+        " hm </",
+        "think",
+        ">\n",
+        "\nBuild ",
+        "it.",
+    ];
     let lines = lines.map(text).into_iter().chain([done()]);
     ollama.then(Does::Says(lines.collect()));
     let (texts, answer) = ada.listen("what is next?").await;
@@ -53,7 +62,11 @@ async fn a_tag_within_an_answer_and_what_only_looks_like_one_are_text() {
     let ollama = FakeOllama::start().await;
     let chat = Chat::with(&ollama).await;
     let ada = chat.user("ada").await;
-    for answer in ["Write <think>Hm.</think> first.", "<thinker> is an element.", "<thin"] {
+    for answer in [
+        "Write <think>Hm.</think> first.",
+        "<thinker> is an element.",
+        "<thin",
+    ] {
         ollama.then(says(answer));
         assert_eq!(ada.ask("how?").await.unwrap().content, answer);
     }

@@ -217,7 +217,10 @@ async fn a_thinking_model_is_asked_not_to_and_its_thoughts_are_told_to_nobody() 
         .header("accept", "text/event-stream")
         .json(&json!({"message": "What is next?"}));
     let stream = request.send().await.unwrap().text().await.unwrap();
-    assert!(stream.contains("event: done") && stream.contains("Build it."), "{stream}");
+    assert!(
+        stream.contains("event: done") && stream.contains("Build it."),
+        "{stream}"
+    );
     let answer = ada.post(&path, &json!({"message": "And then?"})).await;
     assert_eq!(answer.unwrap().expect(200)["content"], "Build it.");
     let history = history(ada, &session).await;
@@ -226,10 +229,17 @@ async fn a_thinking_model_is_asked_not_to_and_its_thoughts_are_told_to_nobody() 
     let second = asked.recv().await.unwrap();
     for request in [&first, &second] {
         assert_eq!(request["model"], "qwen3:8b");
-        assert_eq!((&request["think"], &request["stream"]), (&json!(false), &json!(true)));
+        assert_eq!(
+            (&request["think"], &request["stream"]),
+            (&json!(false), &json!(true))
+        );
     }
     assert_eq!(second["messages"][2]["content"], "Build it.");
-    for told in [stream, json!(history).to_string(), second["messages"].to_string()] {
+    for told in [
+        stream,
+        json!(history).to_string(),
+        second["messages"].to_string(),
+    ] {
         assert!(!told.to_lowercase().contains("secretly"), "{told}");
     }
     let ready = Client::new(&server.ops).get("/readyz").await.unwrap();

@@ -93,7 +93,10 @@ async fn without_a_reader_of_their_passwords_no_accounts_are_made() {
     let server = Process::start().await.unwrap();
     let admin = server.admin().await.unwrap();
     let dir = directory();
-    let options = as_admin(&server, &["import", "plan.json", "--create-users", "--json"]);
+    let options = as_admin(
+        &server,
+        &["import", "plan.json", "--create-users", "--json"],
+    );
     let (status, errors) = process::run_unheard(dir.path(), &options).await.unwrap();
     assert_eq!(status.code(), Some(1), "{errors}");
     assert!(errors.contains("passwords cannot be printed"), "{errors}");

@@ -94,7 +94,10 @@ impl Catalogue {
             return Ok(());
         }
         let model = &self.model;
-        Err(format!("it does not have {model}; it has {}", names(&models)))
+        Err(format!(
+            "it does not have {model}; it has {}",
+            names(&models)
+        ))
     }
 
     async fn show(&self) -> Result<ModelInfo> {

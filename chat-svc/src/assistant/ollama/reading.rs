@@ -106,11 +106,13 @@ impl Reading {
                 Some("length") => End::Length,
                 _ => End::Finished,
             };
-            self.outcome = Some(match (self.said, self.thought || self.filter.has_thought()) {
-                (true, _) => Ok(Piece::Done(tokens)),
-                (false, true) => Err(Failure::OnlyThinking(end)),
-                (false, false) => Err(Failure::Empty(end)),
-            });
+            self.outcome = Some(
+                match (self.said, self.thought || self.filter.has_thought()) {
+                    (true, _) => Ok(Piece::Done(tokens)),
+                    (false, true) => Err(Failure::OnlyThinking(end)),
+                    (false, false) => Err(Failure::Empty(end)),
+                },
+            );
         }
         Ok(text)
     }

@@ -30,10 +30,12 @@ pub(super) fn request(config: &OllamaConfig, prompt: &Prompt, quiet: bool) -> Ch
         .chain(history)
         .chain([ChatMessage::user(prompt.question.clone())])
         .collect();
-    let request = request.options(options(config, prompt)).keep_alive(KeepAlive::Until {
-        time: config.keep_alive.as_secs(),
-        unit: TimeUnit::Seconds,
-    });
+    let request = request
+        .options(options(config, prompt))
+        .keep_alive(KeepAlive::Until {
+            time: config.keep_alive.as_secs(),
+            unit: TimeUnit::Seconds,
+        });
     if quiet { request.think(false) } else { request }
 }
 

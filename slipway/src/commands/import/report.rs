@@ -56,8 +56,8 @@ impl Report {
     /// The rest of that object.
     pub(super) fn json_rest(&self, plan: &Plan) -> String {
         let (release, hotfix) = (json!(self.release), json!(plan.hotfix));
-        let rest = format!(",\"release\":{release},\"hotfix\":{hotfix}}}\n");
-        escape_json(&rest)
+        let rest = format!(",\"release\":{release},\"hotfix\":{hotfix}}}");
+        escape_json(&rest) + "\n"
     }
 
     /// Everything for a person, but for the passwords.
@@ -168,8 +168,14 @@ mod tests {
         };
         let plan: Plan = serde_json::from_value(json!({"name": "R", "tasks": []})).unwrap();
         for (with_passwords, expected) in [
-            (true, json!({"username": "ada", "email": "ada@example.com", "password": "secret"})),
-            (false, json!({"username": "ada", "email": "ada@example.com"})),
+            (
+                true,
+                json!({"username": "ada", "email": "ada@example.com", "password": "secret"}),
+            ),
+            (
+                false,
+                json!({"username": "ada", "email": "ada@example.com"}),
+            ),
         ] {
             let users = json_users(std::slice::from_ref(&ada), with_passwords);
             let text = users + &report.json_rest(&plan);

@@ -77,15 +77,22 @@ async fn a_plan_of_two_administrators_that_is_to_be_there_once_is_one_release() 
         "role": "ADMIN",
     });
     let grace = team.admin.post("/auth/register", &grace).await?.expect(201);
-    let grace = team.admin.with_token(grace["token"].as_str().context("a token")?);
+    let grace = team
+        .admin
+        .with_token(grace["token"].as_str().context("a token")?);
     let plan = json!({"name": "Spring", "version": "2.0", "tasks": tasks(2), "once": true});
-    let (first, second) =
-        tokio::join!(team.admin.post("/releases", &plan), grace.post("/releases", &plan));
+    let (first, second) = tokio::join!(
+        team.admin.post("/releases", &plan),
+        grace.post("/releases", &plan)
+    );
     assert_eq!(first?.expect(201), second?.expect(201));
 
     let mut other = plan.clone();
     other["tasks"] = json!(tasks(3));
-    grace.post("/releases", &other).await?.refused(409, "RELEASE_EXISTS");
+    grace
+        .post("/releases", &other)
+        .await?
+        .refused(409, "RELEASE_EXISTS");
     other["version"] = json!("2.1");
     grace.post("/releases", &other).await?.expect(201);
     for not_once in [json!(false), Value::Null] {
