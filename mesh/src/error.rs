@@ -234,7 +234,9 @@ impl Fault {
     /// With a fact for programs.
     #[must_use]
     pub fn fact(mut self, name: &str, value: impl Serialize) -> Self {
-        let value = serde_json::to_value(value).unwrap_or(Value::Null);
+        let mut value = serde_json::to_value(value).unwrap_or(Value::Null);
+        // Whether objects keep their order depends on what else is built.
+        value.sort_all_objects();
         self.facts.insert(name.to_owned(), value);
         self
     }

@@ -175,7 +175,7 @@ async fn hand_over(
     match passwords {
         Passwords::Json => print(report::json_users(users, true), interrupts)
             .await
-            .context("nothing was created, because the passwords cannot be printed"),
+            .map_err(|error| unprinted(&error)),
         Passwords::File(path) => passwords::write_file(path, users).with_context(|| {
             let path = escape(&path.display().to_string());
             format!("nothing was created, because the passwords cannot be written to {path}")
@@ -185,7 +185,9 @@ async fn hand_over(
                 "Passwords of new developers, shown only here:\n\n{}\n",
                 passwords::table(users)
             );
-            Ok(io::stdout().write_all(text.as_bytes())?)
+            print(text, interrupts)
+                .await
+                .map_err(|error| unprinted(&error))
         }
         Passwords::Terminal => {
             let text = "nothing was created: standard output is not a terminal, and the passwords \
@@ -193,6 +195,11 @@ async fn hand_over(
             Err(UsageError(text.into()).into())
         }
     }
+}
+
+/// Not even a reader who has left has had enough: the cause is told, not kept.
+fn unprinted(error: &anyhow::Error) -> anyhow::Error {
+    anyhow::anyhow!("nothing was created, because the passwords cannot be printed: {error:#}")
 }
 
 /// Prints what was created.
