@@ -125,7 +125,7 @@ fn names(models: &[LocalModel]) -> String {
         return "no models".to_owned();
     }
     let names = models.iter().take(MAX_NAMES);
-    let mut names: Vec<String> = names.map(|model| clean_line(&model.name).into()).collect();
+    let mut names: Vec<String> = names.map(|model| clean_line(&model.name)).collect();
     if let Some(more @ 1..) = models.len().checked_sub(MAX_NAMES) {
         names.push(format!("{more} more"));
     }
