@@ -222,6 +222,23 @@ pub async fn run(dir: &Path, options: &Options) -> anyhow::Result<(ExitStatus, S
     ))
 }
 
+/// The same with a standard output whose reader has gone. Returns the exit status and
+/// standard error.
+///
+/// # Errors
+/// If it cannot be run, or does not end.
+pub async fn run_unheard(dir: &Path, options: &Options) -> anyhow::Result<(ExitStatus, String)> {
+    let (reader, writer) = std::io::pipe()?;
+    drop(reader);
+    let child = command(dir, options)
+        .stdin(Stdio::null())
+        .stdout(writer)
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await??;
+    Ok((output.status, String::from_utf8(output.stderr)?))
+}
+
 /// The program, on ports the system chooses and with nothing of this environment.
 fn command(dir: &Path, options: &Options) -> Command {
     let mut command = match options.open_files {

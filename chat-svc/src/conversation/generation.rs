@@ -23,7 +23,7 @@ use uuid::Uuid;
 use super::{Conversations, Progress, unanswered};
 use crate::{
     SERVICE,
-    assistant::{Failure, Piece},
+    assistant::{End, Failure, Piece},
     chat::{Answer, MessageId, Question, Reason, SessionId, Tokens, UsedContext, UserId},
     metrics as m,
     prompt::{Prompt, compose},
@@ -155,7 +155,7 @@ impl Generation {
                 }
                 Piece::Done(tokens) => {
                     if is_blank(&content) {
-                        return Err(Failure::Malformed("it is empty".to_owned()).into());
+                        return Err(Failure::Empty(End::Finished).into());
                     }
                     return Ok(Written {
                         content,

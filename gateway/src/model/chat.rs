@@ -194,8 +194,8 @@ pub(crate) struct UserQuestion {
     #[schema(inline)]
     state: QuestionState,
     /// Why there is no answer: `UNAVAILABLE`, `MODEL_MISSING`, `TIMEOUT`, `TRUNCATED`,
-    /// `MALFORMED`, `SERVER_ERROR`, `BUSY`, `CANCELLED`, `INTERRUPTED` or
-    /// `CONTEXT_UNAVAILABLE`. `null` unless the state is `UNANSWERED`.
+    /// `MALFORMED`, `ONLY_THINKING`, `EMPTY`, `SERVER_ERROR`, `BUSY`, `CANCELLED`,
+    /// `INTERRUPTED` or `CONTEXT_UNAVAILABLE`. `null` unless the state is `UNANSWERED`.
     #[schema(required)]
     reason: Option<String>,
 }

@@ -61,7 +61,8 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
         ForAdmins,
         (
             status = 409,
-            description = "`RELEASE_FULL`, `INVALID_HOTFIX`, `IDEMPOTENCY_KEY_REUSED`",
+            description = "`RELEASE_FULL`, `INVALID_HOTFIX`, `IDEMPOTENCY_KEY_REUSED`, \
+                `RELEASE_EXISTS`",
         ),
         Anywhere,
     ),

@@ -64,7 +64,9 @@ pub(super) fn variables(own: bool, sample: &Map<String, Value>) -> Vec<Variable>
         name: name.clone(),
         required: required(name, value),
     };
-    sample.iter().map(variable).collect()
+    let mut variables: Vec<_> = sample.iter().map(variable).collect();
+    variables.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+    variables
 }
 
 /// Whether `content` can be the templates of type `kind`; `templates` are those of all

@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+use release_svc::identity::Username;
 use serde::Serialize;
 use tokio::net::TcpListener;
 
@@ -155,22 +156,27 @@ pub(super) fn announce(role: Role, settings: &Settings, addresses: &Addresses) {
         line("data", &settings.data_dir.display().to_string());
     }
     text.push_str("ready; stop with Ctrl-C\n");
-    print(&text);
+    // Nobody may be listening; that is no reason not to serve.
+    let _ = print(&text);
 }
 
 /// Tells the operator the first admin's password: once, on standard output, never in a
 /// log.
-pub(super) fn announce_admin(username: &str, password: &str) {
+///
+/// # Errors
+/// If it cannot be written.
+pub(super) fn announce_admin(username: &Username, password: &str) -> io::Result<()> {
+    let username = username.to_string();
     print(&format!(
         "The first admin is {username:?} with the password {password:?}. \
          It is shown only this once.\n"
-    ));
+    ))
 }
 
-fn print(text: &str) {
+fn print(text: &str) -> io::Result<()> {
     let mut out = io::stdout();
-    // Nobody may be listening; that is no reason not to serve.
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    out.write_all(text.as_bytes())?;
+    out.flush()
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use axum::Router;
 use chat_svc::assistant::{Builtin, Ollama, OllamaConfig, SharedAssistant};
 use notify_svc::mail::{FileMailer, SharedMailer, SmtpMailer};
-use release_svc::FirstAdmin;
+use release_svc::{FirstAdmin, FirstPassword};
 use slipway_mesh::{
     access::{Keyring, ServiceTokens, Verifier},
     bus::SharedBus,
@@ -17,6 +17,7 @@ use tonic::service::Routes;
 use super::{
     limits,
     mesh::{Links, Shared},
+    ready::announce_admin,
     storage::Storage,
 };
 use crate::config::{Secret, Settings};
@@ -36,7 +37,10 @@ impl Shared<'_> {
         let first_admin = FirstAdmin {
             username: settings.admin_username.clone(),
             email: settings.admin_email.clone(),
-            password: settings.admin_password.clone(),
+            password: match settings.admin_password.clone() {
+                Some(password) => FirstPassword::Chosen(password),
+                None => FirstPassword::MadeUp(announce_admin),
+            },
             username_is_set: settings.admin_username_is_set,
             email_is_set: settings.admin_email_is_set,
         };
@@ -48,13 +52,7 @@ impl Shared<'_> {
             background: self.life.background.clone(),
             health: self.life.health.clone(),
         };
-        let service = config.build(first_admin, dependencies).await?;
-        if let Some(password) = service.generated_password {
-            // At once: it is known nowhere else.
-            let username = settings.admin_username.to_string();
-            super::ready::announce_admin(&username, &password.0);
-        }
-        Ok(service.routes)
+        Ok(config.build(first_admin, dependencies).await?)
     }
 
     pub(super) async fn forum_routes(

@@ -219,6 +219,25 @@ async fn the_first_admins_password_is_made_up_and_said_once() {
     server.client().login("admin", &password).await.unwrap();
 }
 
+#[tokio::test]
+async fn a_first_password_that_nobody_can_be_told_makes_no_admin() {
+    let data = Arc::new(tempfile::tempdir().unwrap());
+    let options = Options {
+        without: vec!["SLIPWAY_ADMIN_PASSWORD".to_owned()],
+        ..Options::default()
+    };
+    let unheard = process::run_unheard(data.path(), &options).await;
+    let (status, log) = unheard.unwrap();
+    assert!(!status.success(), "{log}");
+    assert!(log.contains("cannot be shown"), "{log}");
+    // The next start makes one, and says so.
+    let server = Process::start_on(data, &options).await.unwrap();
+    let mut told = server.greeting.split(" with the password \"");
+    let password = told.nth(1).and_then(|rest| rest.split('"').next());
+    let password = password.unwrap_or_else(|| panic!("{}", server.greeting));
+    let _ = server.client().login("admin", password).await.unwrap();
+}
+
 /// Starts on data that has an admin, stops, and returns the log.
 async fn restarted(data: &Arc<tempfile::TempDir>, options: &Options) -> String {
     let server = Process::start_on(Arc::clone(data), options).await.unwrap();

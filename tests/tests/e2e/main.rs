@@ -22,6 +22,7 @@ mod readme;
 #[cfg(feature = "kafka")]
 mod replicas;
 mod roles;
+mod scripted;
 mod stream;
 mod tls;
 mod transport;

@@ -88,7 +88,7 @@ pub(super) fn read(path: &Path) -> Result<Plan, PlanError> {
     if faults != Faults::default() {
         return Err(PlanError::Faulty { path, faults });
     }
-    let size = NewRelease::of(&plan).size();
+    let size = NewRelease::of(&plan, true).size();
     if size > REQUEST_LIMIT {
         return Err(PlanError::TooLargeRequest { path, size });
     }

@@ -111,6 +111,14 @@ fn items(page: &Value) -> anyhow::Result<&[Value]> {
     Ok(page["items"].as_array().context("items")?)
 }
 
+/// The names of an object's members, sorted.
+fn members(thing: &Value) -> anyhow::Result<Vec<&str>> {
+    let members = thing.as_object().context("an object")?.keys();
+    let mut members: Vec<_> = members.map(String::as_str).collect();
+    members.sort_unstable();
+    Ok(members)
+}
+
 /// One member of each of some things, in order.
 fn pluck<'a>(things: impl IntoIterator<Item = &'a Value>, member: &str) -> Vec<&'a Value> {
     things.into_iter().map(|thing| &thing[member]).collect()
