@@ -7,5 +7,5 @@ mod ops;
 
 pub use background::Background;
 pub use files::{files_for_clients, make_files_private};
-pub use health::{Check, Finding, Health, Need, Phase};
+pub use health::{Check, Finding, Health, Need, Phase, Problem};
 pub use ops::ops_router;

@@ -137,7 +137,7 @@ impl Database {
 
 #[async_trait]
 impl Check for Database {
-    async fn check(&self) -> Result<(), String> {
+    async fn check(&self) -> Result<(), Problem> {
         ping(&self.0).await.map_err(|error| error.to_string())
     }
 }
