@@ -46,7 +46,10 @@ async fn look(health: &Health, stop: &CancellationToken) {
         }
         for (dependency, problem) in away {
             let Some((service, problem)) = problem else {
-                failures.remove(dependency);
+                let failed = failures.remove(dependency);
+                if failed.is_some_and(|times| times >= TIMES) {
+                    tracing::info!(dependency, "a dependency has no problem any more");
+                }
                 for kind in kinds(dependency) {
                     resolve(kind, dependency);
                 }

@@ -4,21 +4,45 @@
 //! The file is in WAL mode with `synchronous=FULL`: what [`Database::write`] has answered
 //! survives a crash of the process and of the machine. Several [`Database`]s, also of
 //! several processes, may be open on one file; SQLite serialises their writers.
+//!
+//! | module | |
+//! | --- | --- |
+//! | [`writer`] | the thread that writes |
+//! | [`readers`] | the threads that read |
+//! | [`error`] | what can go wrong, and which of it is the file's fault |
+//! | [`writability`] | whether the file takes writes, for health checks |
+//! | [`wal`] | that no file is opened whose latest commits are elsewhere |
+//! | [`migrations`] | changes of the schema |
 
+mod error;
 mod migrations;
 mod readers;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod wal;
+mod writability;
 mod writer;
 
-use std::{fs::OpenOptions, path::Path, sync::Arc, time::Duration};
+use std::{
+    fs::OpenOptions,
+    path::Path,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
+use parking_lot::Mutex;
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
-use self::{readers::Readers, writer::Writer};
-use crate::{error::Fault, life::Check};
+pub use self::error::StorageError;
+use self::{
+    error::FileFault,
+    readers::Readers,
+    wal::Wal,
+    writer::{WeakWriter, Writer},
+};
+use crate::life::{Check, Problem};
 
 /// How long a write waits for another database handle's write.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -26,51 +50,31 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Statements kept prepared on each connection.
 const PREPARED_STATEMENTS: usize = 128;
 
-/// The database did not do what it was asked to.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum StorageError {
-    /// SQLite said no.
-    #[error("SQLite: {0}")]
-    Sqlite(Arc<rusqlite::Error>),
-    /// The file cannot be used.
-    #[error("{0}")]
-    Unusable(String),
-    /// The writer has ended, or the job panicked.
-    #[error("the database writer is gone")]
-    Gone,
-}
+/// The databases that this process has opened. One list for the process, like its metrics: who
+/// ends the process need not know who has opened what.
+static OPENED: Mutex<Vec<(&'static str, WeakWriter)>> = Mutex::new(Vec::new());
 
-impl StorageError {
-    /// The unique constraint or index that refused a write, as SQLite names it (its
-    /// columns: `users.username_key`), if that is what happened.
-    #[must_use]
-    pub fn unique_violation(&self) -> Option<&str> {
-        let Self::Sqlite(error) = self else {
-            return None;
+/// Ends the writing of every database that this process has open, once nothing is to be written
+/// any more: each then is whole in its own file, and needs no `-wal` file. Says in the log of
+/// which that is not so. Takes `limit` at most.
+pub async fn close_all(limit: Duration) {
+    let opened = std::mem::take(&mut *OPENED.lock());
+    let writers = opened
+        .iter()
+        .filter_map(|(name, writer)| Some((name, writer.upgrade()?)));
+    let closing = writers.map(|(name, writer)| async move {
+        let problem = match tokio::time::timeout(limit, writer.close()).await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("not done within {limit:?}"),
         };
-        match error.as_ref() {
-            rusqlite::Error::SqliteFailure(failure, Some(message))
-                if failure.code == ErrorCode::ConstraintViolation =>
-            {
-                message
-                    .split_once("UNIQUE constraint failed: ")
-                    .map(|(_, columns)| columns)
-            }
-            _ => None,
-        }
-    }
-}
-
-impl From<rusqlite::Error> for StorageError {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Sqlite(Arc::new(error))
-    }
-}
-
-impl From<StorageError> for Fault {
-    fn from(error: StorageError) -> Self {
-        Fault::unavailable("The database", error)
-    }
+        tracing::warn!(
+            store = name,
+            problem,
+            "a database still needs its -wal file"
+        );
+    });
+    futures::future::join_all(closing).await;
 }
 
 /// A handle to one SQLite file.
@@ -78,6 +82,8 @@ impl From<StorageError> for Fault {
 pub struct Database {
     writer: Writer,
     readers: Readers,
+    /// That a reader found the file damaged. It does not pass.
+    damage: Arc<OnceLock<Problem>>,
 }
 
 impl Database {
@@ -85,19 +91,40 @@ impl Database {
     /// stands in metrics. Blocks: call it at start.
     ///
     /// # Errors
-    /// If the file cannot be opened, or a newer Slipway made it.
+    /// If the file cannot be opened, is damaged, needs a `-wal` file that is missing, or was made
+    /// by a newer Slipway.
     pub fn open(
         path: &Path,
         name: &'static str,
         migrations: &'static [&'static str],
     ) -> Result<Self, StorageError> {
         create_private(path).map_err(|error| unusable(path, &error))?;
-        let mut connection = connect(path, false)?;
-        migrations::apply(&mut connection, migrations)?;
-        Ok(Self {
-            writer: Writer::start(connection, name)?,
-            readers: Readers::open(path, name)?,
-        })
+        let wal = Wal::of(path)?;
+        let open = || {
+            let mut connection = connect(path, false)?;
+            migrations::apply(&mut connection, migrations)?;
+            Ok(connection)
+        };
+        let connection = open().map_err(|error| in_words(path, error))?;
+        let damage = Arc::default();
+        let database = Self {
+            writer: Writer::start(connection, wal, name)?,
+            readers: Readers::open(path, name, &damage)?,
+            damage,
+        };
+        let mut opened = OPENED.lock();
+        opened.retain(|(_, writer)| writer.is_kept());
+        opened.push((name, database.writer.downgrade()));
+        Ok(database)
+    }
+
+    /// Ends writing: what waits is refused, and everything is left in the database file. Reading
+    /// goes on.
+    ///
+    /// # Errors
+    /// If the `-wal` file is still needed.
+    pub async fn close(&self) -> Result<(), StorageError> {
+        self.writer.close().await
     }
 
     /// Runs `job` inside a transaction on the writer thread and answers when it is
@@ -131,16 +158,21 @@ impl Database {
 
 #[async_trait]
 impl Check for Database {
-    async fn check(&self) -> Result<(), String> {
+    async fn check(&self) -> Result<(), Problem> {
         let read = self.read(|connection| {
             connection
                 .query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
                 .map_err(StorageError::from)
         });
-        read.await.map_err(|error| error.to_string())?;
-        self.write(|_| Ok::<_, StorageError>(()))
-            .await
-            .map_err(|error| error.to_string())
+        let read = read.await;
+        if let Some(damage) = self.damage.get() {
+            return Err(damage.clone());
+        }
+        read.map_err(|error| match error.fault() {
+            Some(fault) => fault.problem(&error),
+            None => Problem::Away(error.to_string()),
+        })?;
+        self.writer.check().await
     }
 }
 
@@ -163,12 +195,26 @@ fn connect(path: &Path, read_only: bool) -> Result<Connection, StorageError> {
     // Without this SQLite prepares a statement anew at nearly every execution, because
     // another value of a parameter might ask for another plan.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    // See `wal`.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
     Ok(connection)
 }
 
 fn unusable(path: &Path, error: &dyn std::error::Error) -> StorageError {
     StorageError::Unusable(format!("{} cannot be opened: {error}", path.display()))
+}
+
+/// What an operator can do about a file that is damaged from the start.
+fn in_words(path: &Path, error: StorageError) -> StorageError {
+    if error.fault() != Some(FileFault::Damaged) {
+        return error;
+    }
+    StorageError::Unusable(format!(
+        "{} is damaged or no database ({error}). Restore it from a backup, with the -wal file that \
+         was made with it if there is one, and with no other",
+        path.display()
+    ))
 }
 
 /// Makes a new file readable by its owner only: it will hold password hashes. What SQLite
@@ -339,6 +385,70 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("t.db");
         std::fs::write(&path, "this is a letter, not a database").unwrap();
-        assert!(Database::open(&path, "t", SCHEMA).is_err());
+        let refused = Database::open(&path, "t", SCHEMA).err().unwrap();
+        let refused = refused.to_string();
+        assert!(refused.contains("t.db is damaged"), "{refused}");
+    }
+
+    /// Until the file is found to be in this state.
+    async fn until_found(db: &Database, writable: bool) -> Option<Problem> {
+        let found = crate::testing::until(async || match (db.check().await.err(), writable) {
+            (None, true) => Ok(None),
+            (Some(problem), false) => Ok(Some(problem)),
+            (found, _) => Err(found),
+        });
+        found.await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_file_that_takes_no_writes_is_unhealthy_until_it_does_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Database::open(&dir.path().join("t.db"), "t", SCHEMA).unwrap();
+        db.write(insert(1, "a")).await.unwrap();
+        db.check().await.unwrap();
+        let read_only = |only: bool| {
+            db.write(move |c| {
+                c.pragma_update(None, "query_only", only)
+                    .map_err(StorageError::from)
+            })
+        };
+        read_only(true).await.unwrap();
+        db.write(insert(2, "b")).await.unwrap_err();
+        let problem = db.check().await.unwrap_err();
+        assert!(matches!(problem, Problem::Unwritable(_)), "{problem}");
+        // Reading goes on, and so does the problem, however often somebody looks.
+        assert_eq!(count(&db).await, 1);
+        db.check().await.unwrap_err();
+        read_only(false).await.unwrap();
+        // Without a write of anybody else.
+        assert_eq!(until_found(&db, true).await, None);
+        db.write(insert(2, "b")).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_full_file_fails_the_batch_for_this_reason_and_is_unhealthy() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Database::open(&dir.path().join("t.db"), "t", SCHEMA).unwrap();
+        let pages = |count: i64| {
+            db.write(move |c| {
+                let max = format!("PRAGMA max_page_count = {count}");
+                c.query_row(&max, [], |_| Ok(())).map_err(StorageError::from)
+            })
+        };
+        pages(1).await.unwrap();
+        let large = |k: i64| {
+            db.write(move |c| -> Result<(), StorageError> {
+                let text = "x".repeat(100_000);
+                c.execute("INSERT INTO t VALUES (?1, ?2)", (k, text))?;
+                Ok(())
+            })
+        };
+        let error = large(1).await.unwrap_err();
+        assert_eq!(error.fault(), Some(FileFault::Unwritable), "{error}");
+        let problem = db.check().await.unwrap_err();
+        assert!(problem.to_string().contains("full"), "{problem}");
+        pages(1_000_000).await.unwrap();
+        assert_eq!(until_found(&db, true).await, None);
+        large(1).await.unwrap();
     }
 }
