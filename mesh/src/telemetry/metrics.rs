@@ -6,6 +6,8 @@ use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio_util::sync::CancellationToken;
 
+/// 1, with what this process is: its `version`, `role` and the cargo `features` it was built with.
+pub const BUILD_INFO: &str = "slipway_build_info";
 /// gRPC calls served, by `method` and `code`.
 pub const RPC_CALLS: &str = "slipway_rpc_calls_total";
 /// Time a gRPC call took, by `method`.
@@ -85,7 +87,19 @@ pub fn init() -> Result<PrometheusHandle, BuildError> {
     Ok(handle)
 }
 
+/// Says what this process is.
+pub fn build_info(version: &'static str, role: &'static str, features: &'static str) {
+    metrics::gauge!(
+        BUILD_INFO, "version" => version, "role" => role, "features" => features
+    )
+    .set(1.0);
+}
+
 fn describe() {
+    describe_gauge!(
+        BUILD_INFO,
+        "1, with what this process is: its version, role and the cargo features it was built with"
+    );
     describe_counter!(RPC_CALLS, "gRPC calls served, by method and code");
     describe_histogram!(
         RPC_SECONDS,

@@ -52,7 +52,7 @@ impl Shared<'_> {
         if let Some(password) = service.generated_password {
             // At once: it is known nowhere else.
             let username = settings.admin_username.to_string();
-            super::ready::announce_admin(&username, &password.0);
+            super::ready::announce_admin(settings.log_format, &username, &password.0);
         }
         Ok(service.routes)
     }
@@ -146,6 +146,7 @@ impl Shared<'_> {
             .unwrap_or_default();
         let config = gateway::Config {
             https: scheme.eq_ignore_ascii_case("https"),
+            access_log: self.settings.access_log,
             ..gateway::Config::default()
         };
         config.build(gateway::Dependencies {
