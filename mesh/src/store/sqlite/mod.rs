@@ -101,10 +101,11 @@ impl Database {
         migrations: &'static [&'static str],
     ) -> Result<Self, StorageError> {
         create_private(path).map_err(|error| unusable(path, &error))?;
-        let wal = Wal::of(path)?;
-        let open = || {
+        let mut wal = Wal::of(path)?;
+        let mut open = || -> Result<Connection, StorageError> {
             let mut connection = connect(path, false)?;
             migrations::apply(&mut connection, migrations)?;
+            wal.opened(&connection)?;
             Ok(connection)
         };
         let connection = open().map_err(|error| in_words(path, error))?;

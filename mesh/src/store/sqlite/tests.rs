@@ -129,7 +129,7 @@ async fn its_files_are_its_owners_only() {
         assert_eq!(mode & 0o777, 0o600);
         files += 1;
     }
-    assert_eq!(files, 3, "the database, its log and the log's index");
+    assert_eq!(files, 4, "the database, its log, the log's index, its commits");
 }
 
 #[test]

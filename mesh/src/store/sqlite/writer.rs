@@ -141,7 +141,7 @@ impl Writer {
         result.await.unwrap_or(Err(StorageError::Gone))
     }
 
-    /// Closes the writer, if there is one by then.
+    /// The same writer, without keeping it.
     pub(super) fn downgrade(&self) -> WeakWriter {
         WeakWriter(self.orders.downgrade())
     }
@@ -209,14 +209,15 @@ impl Work {
 
     fn write(&mut self, mut batch: Vec<Box<dyn Job>>) {
         metrics::histogram!(m::STORE_BATCH, "store" => self.name).record(batch.len() as f64);
-        let (started, before) = (Instant::now(), self.connection.total_changes());
-        let (commit, failures) = commit(&self.connection, &mut batch);
+        let started = Instant::now();
+        let (commit, failures) = commit(&self.connection, &self.wal, &mut batch);
         metrics::histogram!(m::STORE_COMMIT_SECONDS, "store" => self.name)
             .record(started.elapsed());
-        let written = commit.is_ok() && self.connection.total_changes() != before;
         for error in failures.iter().chain(commit.as_ref().err()) {
             self.failed(error);
         }
+        let written = matches!(commit, Ok(true));
+        let commit = commit.map(drop);
         for job in batch {
             job.finish(commit.clone());
         }
@@ -242,9 +243,6 @@ impl Work {
                 if self.writability.probed(&probed, Instant::now()) {
                     tracing::info!(store = self.name, "a database takes writes again");
                 }
-                if probed.is_ok() {
-                    self.wal.written(&self.connection);
-                }
                 probed
             }
         };
@@ -263,7 +261,7 @@ fn transaction(
     connection: &Connection,
     work: impl FnOnce(&Connection) -> Result<(), StorageError>,
 ) -> Result<(), StorageError> {
-    let run = || {
+    let run = || -> Result<(), StorageError> {
         connection.execute_batch("BEGIN IMMEDIATE")?;
         work(connection)?;
         Ok(connection.execute_batch("COMMIT")?)
@@ -280,27 +278,30 @@ fn roll_back(connection: &Connection) {
     }
 }
 
-/// Runs the batch in one transaction; on an error nothing of it is stored. Also returns what
-/// jobs failed of that is the file's fault.
+/// Runs the batch in one transaction; on an error nothing of it is stored. Returns whether
+/// anything was to be stored, and what jobs failed of that is the file's fault.
 fn commit(
     connection: &Connection,
+    wal: &Wal,
     batch: &mut [Box<dyn Job>],
-) -> (Result<(), StorageError>, Vec<StorageError>) {
+) -> (Result<bool, StorageError>, Vec<StorageError>) {
     let mut failures = Vec::new();
-    let result = run_all(connection, batch, &mut failures);
+    let result = run_all(connection, wal, batch, &mut failures);
     roll_back(connection);
     (result, failures)
 }
 
 fn run_all(
     connection: &Connection,
+    wal: &Wal,
     batch: &mut [Box<dyn Job>],
     failures: &mut Vec<StorageError>,
-) -> Result<(), StorageError> {
+) -> Result<bool, StorageError> {
     let run = |sql| -> Result<(), StorageError> {
         connection.prepare_cached(sql)?.execute([])?;
         Ok(())
     };
+    let before = connection.total_changes();
     run("BEGIN IMMEDIATE")?;
     for job in batch {
         run("SAVEPOINT job")?;
@@ -318,5 +319,11 @@ fn run_all(
         }
         run("RELEASE job")?;
     }
-    run("COMMIT")
+    // What was undone has counted too: then there is a number more than needed.
+    let changed = connection.total_changes() != before;
+    if changed {
+        wal.number(connection)?;
+    }
+    run("COMMIT")?;
+    Ok(changed)
 }
