@@ -53,6 +53,8 @@ pub const OUTBOX_HELD: &str = "slipway_outbox_held";
 pub const STORE_BATCH: &str = "slipway_store_commit_batch_size";
 /// Time a commit took, by `store`.
 pub const STORE_COMMIT_SECONDS: &str = "slipway_store_commit_duration_seconds";
+/// 0 while a database takes no writes, else 1, by `store`.
+pub const STORE_WRITABLE: &str = "slipway_store_writable";
 
 const SECONDS: &[f64] = &[
     0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
@@ -179,5 +181,9 @@ fn describe() {
         STORE_COMMIT_SECONDS,
         Unit::Seconds,
         "Time a commit took, by store"
+    );
+    describe_gauge!(
+        STORE_WRITABLE,
+        "0 while a database takes no writes, else 1, by store"
     );
 }

@@ -172,6 +172,7 @@ struct Work {
 
 impl Work {
     fn run(mut self, mut queue: mpsc::Receiver<Order>) {
+        self.tell(true);
         while let Some(first) = queue.blocking_recv() {
             let (mut batch, mut checks, mut close) = (Vec::new(), Vec::new(), None);
             let mut next = Some(first);
@@ -230,7 +231,13 @@ impl Work {
     fn failed(&mut self, error: &StorageError) {
         if self.writability.failed(error, Instant::now()) {
             tracing::error!(store = self.name, %error, "a database takes no writes or is damaged");
+            self.tell(false);
         }
+    }
+
+    fn tell(&self, writable: bool) {
+        let value = if writable { 1.0 } else { 0.0 };
+        metrics::gauge!(m::STORE_WRITABLE, "store" => self.name).set(value);
     }
 
     /// Whether the file takes writes: by what is known, by a probe if one is due, and by
@@ -242,6 +249,7 @@ impl Work {
                 let probed = transaction(&self.connection, |connection| probe(connection, bytes));
                 if self.writability.probed(&probed, Instant::now()) {
                     tracing::info!(store = self.name, "a database takes writes again");
+                    self.tell(true);
                 }
                 probed
             }
