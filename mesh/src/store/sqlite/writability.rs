@@ -75,18 +75,10 @@ impl Writability {
         }
     }
 
-    /// What a probe has shown; whether a problem is over.
-    pub(super) fn probed(&mut self, result: &Result<(), StorageError>, now: Instant) -> bool {
-        match result {
-            Ok(()) => {
-                self.known_at = now;
-                self.problem.take().is_some()
-            }
-            Err(error) => {
-                self.failed(error, now);
-                false
-            }
-        }
+    /// A probe was written; whether a problem is over.
+    pub(super) fn probed(&mut self, now: Instant) -> bool {
+        self.known_at = now;
+        self.problem.take().is_some()
     }
 
     /// The problem, if there is one.
@@ -134,9 +126,9 @@ mod tests {
         assert_eq!(file.due(start + RETRY - MOMENT), None);
         assert_eq!(file.due(start + RETRY), Some(LARGE));
         let again = start + RETRY;
-        assert!(!file.probed(&Err(error(ffi::SQLITE_FULL)), again));
+        assert!(!file.failed(&error(ffi::SQLITE_FULL), again));
         assert_eq!(file.due(again + RETRY - MOMENT), None);
-        assert!(file.probed(&Ok(()), again + RETRY));
+        assert!(file.probed(again + RETRY));
         assert_eq!(file.problem(), None);
     }
 
@@ -148,8 +140,7 @@ mod tests {
         assert_eq!(file.due(start + IDLE), Some(SMALL));
         file.wrote(start + IDLE);
         assert_eq!(file.due(start + IDLE + IDLE - MOMENT), None);
-        assert!(!file.probed(&Err(error(ffi::SQLITE_IOERR)), start + IDLE + IDLE));
-        assert!(file.problem().is_some());
+        assert!(!file.probed(start + IDLE + IDLE), "it was well before");
     }
 
     #[test]

@@ -247,9 +247,13 @@ impl Work {
             None => transaction(&self.connection, |_| Ok(())),
             Some(bytes) => {
                 let probed = transaction(&self.connection, |connection| probe(connection, bytes));
-                if self.writability.probed(&probed, Instant::now()) {
-                    tracing::info!(store = self.name, "a database takes writes again");
-                    self.tell(true);
+                match &probed {
+                    Err(error) => self.failed(error),
+                    Ok(()) if self.writability.probed(Instant::now()) => {
+                        tracing::info!(store = self.name, "a database takes writes again");
+                        self.tell(true);
+                    }
+                    Ok(()) => {}
                 }
                 probed
             }
