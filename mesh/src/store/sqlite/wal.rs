@@ -73,7 +73,7 @@ impl Wal {
         Ok(())
     }
 
-    /// Numbers the commit that is about to be made; it counts once it is [`Self::written`].
+    /// Numbers the commit that is about to be made; it counts once it is [`Self::committed`].
     pub(super) fn number(&self, connection: &Connection) -> Result<(), StorageError> {
         Ok(connection.pragma_update(None, "application_id", self.next())?)
     }
@@ -82,14 +82,18 @@ impl Wal {
         self.last.checked_add(1).unwrap_or(1)
     }
 
-    /// The commit was made. After the first one the number is brought into the database file;
-    /// if a reader is in the way it does not arrive, and the next commit tries again.
-    pub(super) fn written(&mut self, connection: &Connection) {
+    /// The commit was made.
+    pub(super) fn committed(&mut self) {
         self.last = self.next();
         if let Err(error) = self.note() {
             // It would only have helped other programs.
             tracing::debug!(%error, "the number of a commit could not be written");
         }
+    }
+
+    /// Brings the number into the database file, if it has none yet. If a reader is in the way
+    /// it does not arrive, and the next commit tries again.
+    pub(super) fn mark(&mut self, connection: &Connection) {
         if !self.is_numbered {
             match checkpoint(connection, "PASSIVE") {
                 Ok(everything) => self.is_numbered = everything,
@@ -205,7 +209,7 @@ mod tests {
         let path = dir.path().join("t.db");
         let db = open(&path).unwrap();
         insert(&db, 1).await;
-        // The number follows the answer; the writer takes the next job when it is there.
+        // The mark follows the answer; the writer takes the next job when it is there.
         insert(&db, 2).await;
         assert_ne!(number(&path).unwrap(), 0);
         (db, path)

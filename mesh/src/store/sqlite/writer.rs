@@ -218,13 +218,17 @@ impl Work {
             self.failed(error);
         }
         let written = matches!(commit, Ok(true));
+        if written {
+            self.wal.committed();
+        }
         let commit = commit.map(drop);
         for job in batch {
             job.finish(commit.clone());
         }
         if written {
             self.writability.wrote(Instant::now());
-            self.wal.written(&self.connection);
+            // The callers need not wait for that.
+            self.wal.mark(&self.connection);
         }
     }
 
