@@ -142,43 +142,8 @@ fn a_file_that_is_no_database_is_refused() {
     assert!(refused.contains("t.db is damaged"), "{refused}");
 }
 
-/// Until the file is found to be in this state.
-async fn until_found(db: &Database, writable: bool) -> Option<Problem> {
-    let found = crate::testing::until(async || match (db.check().await.err(), writable) {
-        (None, true) => Ok(None),
-        (Some(problem), false) => Ok(Some(problem)),
-        (found, _) => Err(found),
-    });
-    found.await.unwrap()
-}
-
 #[tokio::test]
-async fn a_file_that_takes_no_writes_is_unhealthy_until_it_does_again() {
-    let dir = tempfile::tempdir().unwrap();
-    let db = Database::open(&dir.path().join("t.db"), "t", SCHEMA).unwrap();
-    db.write(insert(1, "a")).await.unwrap();
-    db.check().await.unwrap();
-    let read_only = |only: bool| {
-        db.write(move |c| {
-            c.pragma_update(None, "query_only", only)
-                .map_err(StorageError::from)
-        })
-    };
-    read_only(true).await.unwrap();
-    db.write(insert(2, "b")).await.unwrap_err();
-    let problem = db.check().await.unwrap_err();
-    assert!(matches!(problem, Problem::Unwritable(_)), "{problem}");
-    // Reading goes on, and so does the problem, however often somebody looks.
-    assert_eq!(count(&db).await, 1);
-    db.check().await.unwrap_err();
-    read_only(false).await.unwrap();
-    // Without a write of anybody else.
-    assert_eq!(until_found(&db, true).await, None);
-    db.write(insert(2, "b")).await.unwrap();
-}
-
-#[tokio::test]
-async fn a_full_file_fails_the_batch_for_this_reason_and_is_unhealthy() {
+async fn a_full_file_is_unhealthy_until_there_is_room_again() {
     let dir = tempfile::tempdir().unwrap();
     let db = Database::open(&dir.path().join("t.db"), "t", SCHEMA).unwrap();
     let pages = |count: i64| {
@@ -199,7 +164,26 @@ async fn a_full_file_fails_the_batch_for_this_reason_and_is_unhealthy() {
     assert_eq!(error.fault(), Some(FileFault::Unwritable), "{error}");
     let problem = db.check().await.unwrap_err();
     assert!(problem.to_string().contains("full"), "{problem}");
+    assert!(matches!(problem, Problem::Unwritable(_)), "{problem:?}");
+    // Reading goes on, and so does the problem, however often somebody looks.
+    assert_eq!(count(&db).await, 0);
+    db.check().await.unwrap_err();
     pages(1_000_000).await.unwrap();
-    assert_eq!(until_found(&db, true).await, None);
+    // Without a write of anybody else.
+    let well = crate::testing::until(async || db.check().await);
+    well.await.unwrap();
     large(1).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_job_that_could_not_begin_knows_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Database::open(&dir.path().join("t.db"), "t", SCHEMA).unwrap();
+    let read_only = |c: &Connection| -> Result<(), StorageError> {
+        Ok(c.pragma_update(None, "query_only", true)?)
+    };
+    db.write(read_only).await.unwrap();
+    let error = db.write(insert(1, "a")).await.unwrap_err();
+    assert_eq!(error.fault(), Some(FileFault::Unwritable), "{error}");
+    db.check().await.unwrap_err();
 }

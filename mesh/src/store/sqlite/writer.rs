@@ -71,7 +71,10 @@ where
         let result = match (self.result, commit) {
             (Some(Ok(_)), Err(error)) => Err(error.into()),
             (Some(result), _) => result,
-            (None, _) => Err(StorageError::Gone.into()),
+            // It was not begun.
+            (None, Err(error)) => Err(error.into()),
+            // It panicked.
+            (None, Ok(())) => Err(StorageError::Gone.into()),
         };
         // A caller that has gone away does not want to know.
         let _ = self.answer.send(result);
