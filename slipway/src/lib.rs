@@ -10,13 +10,7 @@
 //! Exit codes: 0 fine, 1 failed, 2 wrong use or wrong configuration, 3 the plan was imported
 //! before.
 
-use std::{
-    future::Future,
-    io,
-    path::PathBuf,
-    process::ExitCode,
-    time::Duration,
-};
+use std::{future::Future, io, path::PathBuf, process::ExitCode, time::Duration};
 
 use slipway_mesh::{
     life,

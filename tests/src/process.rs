@@ -139,7 +139,10 @@ impl Process {
         let output = child.stdout.take().context("it has an output")?;
         let errors = Said::collect(errors, has_started, begun.clone());
         let output = Said::collect(output, |line| line.trim_start().starts_with("ready"), begun);
-        if tokio::time::timeout(PATIENCE, started.recv()).await?.is_none() {
+        if tokio::time::timeout(PATIENCE, started.recv())
+            .await?
+            .is_none()
+        {
             let status = child.wait().await?;
             bail!("it ended with {status}: {}", errors.all().await?);
         }
@@ -354,7 +357,10 @@ impl Said {
                     // Who waits for it needs to hear it once.
                     let _ = begun.take().map(|begun| begun.try_send(()));
                 }
-                collected.lock().expect("nobody panics with it").push_str(&said);
+                collected
+                    .lock()
+                    .expect("nobody panics with it")
+                    .push_str(&said);
                 line.clear();
             }
         });

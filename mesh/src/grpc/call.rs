@@ -150,9 +150,9 @@ where
         let deadline = Deadline::of(request.headers());
         // Calls within the process have no peer, and processes ask for health all the time.
         let peer = request.extensions().get::<TcpConnectInfo>();
-        let peer = peer.and_then(|peer| peer.remote_addr).filter(|_| {
-            self.logs_access && !method.starts_with(HEALTH)
-        });
+        let peer = peer
+            .and_then(|peer| peer.remote_addr)
+            .filter(|_| self.logs_access && !method.starts_with(HEALTH));
         let who = Who::default();
         if peer.is_some() {
             request.extensions_mut().insert(who.clone());

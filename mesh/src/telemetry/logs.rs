@@ -93,8 +93,8 @@ fn log_panics() {
         let thread = std::thread::current();
         // Empty unless RUST_BACKTRACE asks for it.
         let backtrace = Backtrace::capture();
-        let backtrace = (backtrace.status() == BacktraceStatus::Captured)
-            .then(|| backtrace.to_string());
+        let backtrace =
+            (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
         tracing::error!(
             panic = text,
             place,

@@ -163,9 +163,9 @@ impl Addresses {
 pub(super) fn announce_admin(format: Format, username: &str, password: &str) {
     const ONCE: &str = "It is shown only this once.";
     print(&match format {
-        Format::Human => format!(
-            "The first admin is {username:?} with the password {password:?}. {ONCE}\n"
-        ),
+        Format::Human => {
+            format!("The first admin is {username:?} with the password {password:?}. {ONCE}\n")
+        }
         Format::Json => {
             let message = format!("The first admin has a random password. {ONCE}");
             let line = json!({"message": message, "username": username, "password": password});

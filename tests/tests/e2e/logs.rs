@@ -24,7 +24,9 @@ fn with_message<'a>(lines: &'a [Value], message: &str) -> Vec<&'a Value> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn in_json_nothing_else_is_said_and_a_clean_stop_warns_of_nothing() {
-    let server = Process::start().await.unwrap();
+    // As few as any limit of open files allows.
+    let options = Options::default().env("SLIPWAY_MAX_CONNECTIONS", "64");
+    let server = Process::start_with(&options).await.unwrap();
     let (http, grpc, ops) = (server.http.clone(), server.grpc.clone(), server.ops.clone());
     let pid = server.pid();
     let team = Team::new(&server, 1).await.unwrap();
@@ -48,7 +50,10 @@ async fn in_json_nothing_else_is_said_and_a_clean_stop_warns_of_nothing() {
     for (name, value) in expected.as_object().unwrap() {
         assert_eq!(&started[0][name], value, "{}", started[0]);
     }
-    assert_eq!((started.len(), with_message(&lines, "stopped").len()), (1, 1));
+    assert_eq!(
+        (started.len(), with_message(&lines, "stopped").len()),
+        (1, 1)
+    );
 }
 
 #[tokio::test]
@@ -121,7 +126,12 @@ async fn the_access_log_has_a_line_for_each_request_and_no_secret() {
     let admin = server.admin().await.unwrap();
     let me = admin.get("/auth/me").await.unwrap().expect(200);
     let answer = admin.get("/tasks/my?limit=7").await.unwrap();
-    let trace = answer.header("traceparent").split('-').nth(1).unwrap().to_owned();
+    let trace = answer
+        .header("traceparent")
+        .split('-')
+        .nth(1)
+        .unwrap()
+        .to_owned();
     let unknown = admin.get("/no/such/place").await.unwrap();
     assert_eq!((answer.status, unknown.status), (200, 404));
     let channel = Endpoint::from_shared(server.grpc.clone()).unwrap();
@@ -154,7 +164,10 @@ async fn the_access_log_has_a_line_for_each_request_and_no_secret() {
     // What the gateway asks of the services in this process is not a request of a client.
     let calls = of("method", "/slipway.release.v1.ReleaseService/ListReleases");
     assert_eq!(calls.len(), 2, "{lines:#?}");
-    assert_eq!((&calls[0]["code"], &calls[0]["user"]), (&json!("Ok"), &me["id"]));
+    assert_eq!(
+        (&calls[0]["code"], &calls[0]["user"]),
+        (&json!("Ok"), &me["id"])
+    );
     assert_eq!(calls[0]["client"], "127.0.0.1");
     assert_eq!(calls[1]["code"], "Unauthenticated");
     for secret in ["limit=7", token.as_str(), slipway_tests::ADMIN_PASSWORD] {

@@ -97,7 +97,10 @@ mod tests {
         standing.failed(1, "three partitions".into());
         standing.failed(2, "gone".into());
         standing.got_on(&2);
-        assert_eq!(standing.check().await.unwrap_err().to_string(), "three partitions");
+        assert_eq!(
+            standing.check().await.unwrap_err().to_string(),
+            "three partitions"
+        );
         standing.quiet(&1).await;
         standing.got_on(&1);
         standing.check().await.unwrap();

@@ -111,7 +111,10 @@ impl StorageError {
             ErrorKind::Write(WriteFailure::WriteConcernError(error)) => Some(error.code),
             ErrorKind::InsertMany(error) => {
                 let concern = error.write_concern_error.as_ref().map(|error| error.code);
-                let first = error.write_errors.as_ref().and_then(|errors| errors.first());
+                let first = error
+                    .write_errors
+                    .as_ref()
+                    .and_then(|errors| errors.first());
                 concern.or(first.map(|error| error.code))
             }
             _ => None,

@@ -152,15 +152,11 @@ mod tests {
     fn the_last_error_of_a_connection_is_known() {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch("CREATE TABLE t (k)").unwrap();
-        connection
-            .pragma_update(None, "query_only", true)
-            .unwrap();
+        connection.pragma_update(None, "query_only", true).unwrap();
         let refused = connection.execute("INSERT INTO t VALUES (1)", []);
         assert!(refused.is_err());
         assert_eq!(last_error(&connection).fault(), Some(FileFault::Unwritable));
-        connection
-            .pragma_update(None, "query_only", false)
-            .unwrap();
+        connection.pragma_update(None, "query_only", false).unwrap();
         connection.execute("INSERT INTO t VALUES (1)", []).unwrap();
         assert_eq!(last_error(&connection).fault(), None);
     }

@@ -91,11 +91,7 @@ fn work(connection: &Connection, queue: &Receiver<Job>) {
 
 /// Runs `job` on one consistent snapshot, which ends, by rollback, when it is dropped. Notes if
 /// it finds the file damaged.
-fn snapshot<T, E, F>(
-    connection: &Connection,
-    damage: &OnceLock<Problem>,
-    job: F,
-) -> Result<T, E>
+fn snapshot<T, E, F>(connection: &Connection, damage: &OnceLock<Problem>, job: F) -> Result<T, E>
 where
     F: FnOnce(&Connection) -> Result<T, E>,
     E: From<StorageError>,

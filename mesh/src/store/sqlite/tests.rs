@@ -129,7 +129,10 @@ async fn its_files_are_its_owners_only() {
         assert_eq!(mode & 0o777, 0o600);
         files += 1;
     }
-    assert_eq!(files, 4, "the database, its log, the log's index, its commits");
+    assert_eq!(
+        files, 4,
+        "the database, its log, the log's index, its commits"
+    );
 }
 
 #[test]
@@ -149,7 +152,8 @@ async fn a_full_file_is_unhealthy_until_there_is_room_again() {
     let pages = |count: i64| {
         db.write(move |c| {
             let max = format!("PRAGMA max_page_count = {count}");
-            c.query_row(&max, [], |_| Ok(())).map_err(StorageError::from)
+            c.query_row(&max, [], |_| Ok(()))
+                .map_err(StorageError::from)
         })
     };
     pages(1).await.unwrap();

@@ -159,9 +159,8 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 /// Copies into the database file what it can; whether that was everything.
 fn checkpoint(connection: &Connection, mode: &str) -> Result<bool, StorageError> {
     let sql = format!("PRAGMA wal_checkpoint({mode})");
-    let (busy, pages, copied): (bool, i64, i64) = connection.query_row(&sql, [], |row| {
-        Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-    })?;
+    let (busy, pages, copied): (bool, i64, i64) =
+        connection.query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     Ok(!busy && pages == copied)
 }
 
