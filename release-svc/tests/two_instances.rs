@@ -27,7 +27,7 @@ use slipway_mesh::{
     clock::{SharedClock, SystemClock},
     error::Fault,
     grpc::{Link, Outbound, Surround},
-    life::{Background, Health},
+    life::{Background, Health, Problem},
     store::mongo::testing::Scratch,
 };
 use slipway_proto::{
@@ -108,7 +108,7 @@ impl Bus for Counting {
         self.bus.subscribe(group, topics).await
     }
 
-    async fn check(&self) -> Result<(), String> {
+    async fn check(&self) -> Result<(), Problem> {
         self.bus.check().await
     }
 }

@@ -35,7 +35,7 @@ use crate::{
 
 /// Everything the gateway serves: the routes of the API, the same under `/v1`, and their
 /// documentation.
-pub(crate) fn router(app: AppState, deadline: Duration) -> Router {
+pub(crate) fn router(app: AppState, deadline: Duration, access_log: bool) -> Router {
     let (api, mut document) = OpenApiRouter::with_openapi(document::Document::openapi())
         .merge(auth::routes())
         .merge(users::routes())
@@ -56,6 +56,7 @@ pub(crate) fn router(app: AppState, deadline: Duration) -> Router {
     let around = Around {
         deadline,
         errors: Arc::default(),
+        access_log,
     };
     let api = api.with_state(app);
     Router::new()

@@ -28,13 +28,16 @@ pub struct FirstAdmin {
     pub email_is_set: bool,
 }
 
+/// Tells the operator a name and a password.
+pub type Tell = Box<dyn Fn(&Username, &str) -> io::Result<()> + Send + Sync>;
+
 /// The password of the first admin. It has no `Debug`.
 pub enum FirstPassword {
     /// The operator chose it.
     Chosen(NewPassword),
     /// It is made up, and told to the operator by this: once, and before there is an account
     /// that needs it.
-    MadeUp(fn(&Username, &str) -> io::Result<()>),
+    MadeUp(Tell),
 }
 
 /// The first admin cannot be created.

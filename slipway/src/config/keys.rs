@@ -211,6 +211,8 @@ keys! {
         "What is logged", "a filter such as info or info,slipway_mesh=debug";
     LOG_FORMAT = "log_format", Described("human on a terminal, else json"),
         "How log lines look", "human or json";
+    ACCESS_LOG = "access_log", Value("false"),
+        "Whether each request is logged when its answer begins: method, route, status, duration, client address, account and trace; never a query or a header", "true or false";
     DRAIN_DEADLINE = "drain_deadline", Value("8s"),
         "How long requests in flight, and then mails being sent, may take when the process is told to stop", "a duration from 1s to 60s, such as 8s";
 }

@@ -10,8 +10,11 @@ use std::{
 use anyhow::{Context as _, bail};
 use release_svc::identity::Username;
 use serde::Serialize;
+use serde_json::json;
+use slipway_mesh::telemetry::logs::Format;
 use tokio::net::TcpListener;
 
+use super::VERSION;
 use crate::{
     cli::Role,
     config::{Key, Settings, keys},
@@ -128,36 +131,50 @@ impl Addresses {
     }
 }
 
-/// Tells people on standard output where everything is.
-pub(super) fn announce(role: Role, settings: &Settings, addresses: &Addresses) {
-    let mut text = format!("Slipway {} ({role})\n", env!("CARGO_PKG_VERSION"));
-    let mut line = |name: &str, value: &str| text.push_str(&format!("  {name:<6} {value}\n"));
-    if let Some(http) = &addresses.http {
-        line(
-            "HTTP",
-            &format!("{http} (the API is described at {http}/docs)"),
+impl Addresses {
+    /// Tells where everything is: the log, and people on standard output. Where the log is JSON
+    /// nobody expects text there.
+    pub(super) fn announce(&self, role: Role, settings: &Settings) {
+        let brokers = settings.kafka_brokers.as_ref();
+        let brokers = brokers.filter(|_| role.serves_grpc());
+        let data = (role.serves_grpc() && settings.uses_data_dir())
+            .then(|| settings.data_dir.display().to_string());
+        tracing::info!(
+            version = VERSION,
+            role = role.as_str(),
+            pid = self.pid,
+            http = self.http,
+            grpc = self.grpc,
+            ops = self.ops,
+            kafka = brokers,
+            data_dir = data,
+            "started"
         );
+        if settings.log_format == Format::Json {
+            return;
+        }
+        let mut text = format!("Slipway {VERSION} ({role})\n");
+        let mut line = |name: &str, value: &str| text.push_str(&format!("  {name:<6} {value}\n"));
+        if let Some(http) = &self.http {
+            line(
+                "HTTP",
+                &format!("{http} (the API is described at {http}/docs)"),
+            );
+        }
+        if let Some(grpc) = &self.grpc {
+            line("gRPC", grpc);
+        }
+        line("ops", &format!("{}/metrics, /healthz, /readyz", self.ops));
+        if let Some(brokers) = brokers {
+            line("Kafka", brokers);
+        }
+        if let Some(data) = &data {
+            line("data", data);
+        }
+        text.push_str("ready; stop with Ctrl-C\n");
+        // Nobody may be listening; that is no reason not to serve.
+        let _ = print(&text);
     }
-    if let Some(grpc) = &addresses.grpc {
-        line("gRPC", grpc);
-    }
-    line(
-        "ops",
-        &format!("{}/metrics, /healthz, /readyz", addresses.ops),
-    );
-    if let Some(brokers) = settings
-        .kafka_brokers
-        .as_ref()
-        .filter(|_| role.serves_grpc())
-    {
-        line("Kafka", brokers);
-    }
-    if role.serves_grpc() && settings.uses_data_dir() {
-        line("data", &settings.data_dir.display().to_string());
-    }
-    text.push_str("ready; stop with Ctrl-C\n");
-    // Nobody may be listening; that is no reason not to serve.
-    let _ = print(&text);
 }
 
 /// Tells the operator the first admin's password: once, on standard output, never in a
@@ -165,12 +182,23 @@ pub(super) fn announce(role: Role, settings: &Settings, addresses: &Addresses) {
 ///
 /// # Errors
 /// If it cannot be written.
-pub(super) fn announce_admin(username: &Username, password: &str) -> io::Result<()> {
+pub(super) fn announce_admin(
+    format: Format,
+    username: &Username,
+    password: &str,
+) -> io::Result<()> {
+    const ONCE: &str = "It is shown only this once.";
     let username = username.to_string();
-    print(&format!(
-        "The first admin is {username:?} with the password {password:?}. \
-         It is shown only this once.\n"
-    ))
+    print(&match format {
+        Format::Human => {
+            format!("The first admin is {username:?} with the password {password:?}. {ONCE}\n")
+        }
+        Format::Json => {
+            let message = format!("The first admin has a random password. {ONCE}");
+            let line = json!({"message": message, "username": username, "password": password});
+            format!("{line}\n")
+        }
+    })
 }
 
 fn print(text: &str) -> io::Result<()> {

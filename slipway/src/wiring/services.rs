@@ -30,6 +30,7 @@ impl Shared<'_> {
         bus: SharedBus,
     ) -> anyhow::Result<Routes> {
         let settings = self.settings;
+        let format = settings.log_format;
         let config = release_svc::Config {
             token_ttl: settings.token_ttl,
             registration: settings.registration,
@@ -39,7 +40,9 @@ impl Shared<'_> {
             email: settings.admin_email.clone(),
             password: match settings.admin_password.clone() {
                 Some(password) => FirstPassword::Chosen(password),
-                None => FirstPassword::MadeUp(announce_admin),
+                None => FirstPassword::MadeUp(Box::new(move |username, password| {
+                    announce_admin(format, username, password)
+                })),
             },
             username_is_set: settings.admin_username_is_set,
             email_is_set: settings.admin_email_is_set,
@@ -139,6 +142,7 @@ impl Shared<'_> {
         let scheme = self.public_url.split(':').next().unwrap_or_default();
         let config = gateway::Config {
             https: scheme.eq_ignore_ascii_case("https"),
+            access_log: self.settings.access_log,
             ..gateway::Config::default()
         };
         config.build(gateway::Dependencies {

@@ -15,7 +15,7 @@ use mongodb::{
 use serde::{Deserialize, Serialize};
 use slipway_mesh::{
     bus::Event,
-    life::Check,
+    life::{Check, Problem},
     outbox::mongo::{Entry, index as outbox_index},
     receipts::{
         Receipt,
@@ -166,7 +166,7 @@ impl MongoIntakeStore {
 
 #[async_trait]
 impl Check for MongoIntakeStore {
-    async fn check(&self) -> Result<(), String> {
+    async fn check(&self) -> Result<(), Problem> {
         self.database.check().await
     }
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use slipway_mesh::{
     bus::Event,
-    life::Check,
+    life::{Check, Problem},
     outbox::sqlite::append,
     receipts::{Receipt, sqlite as receipts},
     store::sqlite::{Database, StorageError, from_column, malformed, to_column},
@@ -49,7 +49,7 @@ impl SqliteIntakeStore {
 
 #[async_trait]
 impl Check for SqliteIntakeStore {
-    async fn check(&self) -> Result<(), String> {
+    async fn check(&self) -> Result<(), Problem> {
         self.db.check().await
     }
 }

@@ -11,7 +11,7 @@ use mongodb::{
 };
 use serde::{Deserialize, Serialize};
 use slipway_mesh::{
-    life::Check,
+    life::{Check, Problem},
     store::mongo::{Database, StorageError, bounded, from_bson, malformed, to_bson},
 };
 use uuid::Uuid;
@@ -105,7 +105,7 @@ impl MongoPreferenceStore {
 
 #[async_trait]
 impl Check for MongoPreferenceStore {
-    async fn check(&self) -> Result<(), String> {
+    async fn check(&self) -> Result<(), Problem> {
         self.database.check().await
     }
 }

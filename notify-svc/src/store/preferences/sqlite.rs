@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use slipway_mesh::{
-    life::Check,
+    life::{Check, Problem},
     store::sqlite::{Database, StorageError, from_column, malformed, to_column},
 };
 use uuid::Uuid;
@@ -39,7 +39,7 @@ impl SqlitePreferenceStore {
 
 #[async_trait]
 impl Check for SqlitePreferenceStore {
-    async fn check(&self) -> Result<(), String> {
+    async fn check(&self) -> Result<(), Problem> {
         self.db.check().await
     }
 }

@@ -8,7 +8,7 @@ use mongodb::{
 };
 use serde::{Deserialize, Serialize};
 use slipway_mesh::{
-    life::Check,
+    life::{Check, Problem},
     store::mongo::{Client, Database, Index, StorageError, bounded, malformed},
 };
 use slipway_proto::events::Role;
@@ -87,7 +87,7 @@ impl MongoRecipientStore {
 
 #[async_trait]
 impl Check for MongoRecipientStore {
-    async fn check(&self) -> Result<(), String> {
+    async fn check(&self) -> Result<(), Problem> {
         self.database.check().await
     }
 }

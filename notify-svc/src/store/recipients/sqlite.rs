@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, Row, params};
 use slipway_mesh::{
-    life::Check,
+    life::{Check, Problem},
     store::sqlite::{Database, StorageError, malformed},
 };
 use slipway_proto::events::Role;
@@ -61,7 +61,7 @@ impl SqliteRecipientStore {
 
 #[async_trait]
 impl Check for SqliteRecipientStore {
-    async fn check(&self) -> Result<(), String> {
+    async fn check(&self) -> Result<(), Problem> {
         self.db.check().await
     }
 }

@@ -15,7 +15,7 @@ use mongodb::{
 use rand::seq::IteratorRandom as _;
 use serde::{Deserialize, Serialize};
 use slipway_mesh::{
-    life::Check,
+    life::{Check, Problem},
     store::mongo::{Database, Index, StorageError, bounded, from_bson, malformed, to_bson},
 };
 use slipway_proto::events::UserRef;
@@ -171,7 +171,7 @@ impl MongoTemplateStore {
 
 #[async_trait]
 impl Check for MongoTemplateStore {
-    async fn check(&self) -> Result<(), String> {
+    async fn check(&self) -> Result<(), Problem> {
         self.database.check().await
     }
 }

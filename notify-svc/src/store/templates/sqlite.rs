@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use slipway_mesh::{
-    life::Check,
+    life::{Check, Problem},
     store::sqlite::{Database, StorageError, from_column, malformed, to_column},
 };
 use slipway_proto::events::UserRef;
@@ -56,7 +56,7 @@ impl SqliteTemplateStore {
 
 #[async_trait]
 impl Check for SqliteTemplateStore {
-    async fn check(&self) -> Result<(), String> {
+    async fn check(&self) -> Result<(), Problem> {
         self.db.check().await
     }
 }
