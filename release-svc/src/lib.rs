@@ -36,7 +36,7 @@ use slipway_proto::{
 };
 use tonic::service::Routes;
 
-pub use accounts::{FirstAdmin, FirstAdminError, FirstPassword, RegistrationRules};
+pub use accounts::{FirstAdmin, FirstAdminError, FirstPassword, RegistrationRules, Tell};
 pub use store::Stores;
 
 use self::{accounts::Accounts, commands::Commands, identity::password::Hasher};

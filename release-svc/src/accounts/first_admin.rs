@@ -28,7 +28,7 @@ pub struct FirstAdmin {
     pub email_is_set: bool,
 }
 
-/// Tells the operator a name and a password.
+/// Tells the operator the name of the first admin and a password.
 pub type Tell = Box<dyn Fn(&Username, &str) -> io::Result<()> + Send + Sync>;
 
 /// The password of the first admin. It has no `Debug`.

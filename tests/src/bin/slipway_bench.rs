@@ -35,7 +35,12 @@ struct Options {
     #[arg(long, value_name = "N", default_value_t = 2000, value_parser = clap::value_parser!(u16).range(1..=25_000))]
     streams: u16,
     /// In the row `floods`, measure only those whose name contains TEXT
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
     flood: String,
     /// Print JSON
     #[arg(long)]

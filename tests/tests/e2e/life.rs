@@ -237,9 +237,10 @@ async fn a_first_password_that_nobody_can_be_told_makes_no_admin() {
     assert!(log.contains("cannot be shown"), "{log}");
     // The next start makes one, and says so.
     let server = Process::start_on(data, &options).await.unwrap();
-    let mut told = server.greeting.split(" with the password \"");
+    let greeting = server.output();
+    let mut told = greeting.split(" with the password \"");
     let password = told.nth(1).and_then(|rest| rest.split('"').next());
-    let password = password.unwrap_or_else(|| panic!("{}", server.greeting));
+    let password = password.unwrap_or_else(|| panic!("{greeting}"));
     let _ = server.client().login("admin", password).await.unwrap();
 }
 

@@ -7,7 +7,7 @@ mod words;
 
 use async_trait::async_trait;
 use futures::{StreamExt as _, stream};
-use slipway_mesh::life::Check;
+use slipway_mesh::life::{Check, Problem};
 
 use super::{Answering, Assistant, Failure, Piece};
 use crate::{chat::Tokens, prompt::Prompt};
@@ -24,7 +24,7 @@ pub struct Builtin;
 
 #[async_trait]
 impl Check for Builtin {
-    async fn check(&self) -> Result<(), String> {
+    async fn check(&self) -> Result<(), Problem> {
         Ok(())
     }
 }

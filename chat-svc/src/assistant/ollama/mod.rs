@@ -18,7 +18,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::{StreamExt as _, stream};
 use reqwest_of_ollama_rs::{Client, Error, Response, StatusCode, Url, redirect};
-use slipway_mesh::life::Check;
+use slipway_mesh::life::{Check, Problem};
 
 use self::{catalogue::Catalogue, reading::Reading, wire::Line};
 use super::{Answering, Assistant, Failure, Piece};
@@ -132,8 +132,8 @@ impl Ollama {
 /// Whether the server is there and has the model.
 #[async_trait]
 impl Check for Ollama {
-    async fn check(&self) -> Result<(), String> {
-        self.catalogue.check().await
+    async fn check(&self) -> Result<(), Problem> {
+        self.catalogue.check().await.map_err(Problem::Away)
     }
 }
 
