@@ -13,7 +13,8 @@ const MISSING: Does = Does::Refuses(404, r#"{"error":"model 'llama3.2' not found
 /// What a server says of itself.
 async fn problem(ollama: &FakeOllama) -> Option<String> {
     let assistant = Ollama::new(impatient(ollama)).unwrap();
-    assistant.check().await.err()
+    let problem = assistant.check().await.err();
+    problem.map(|problem| problem.to_string())
 }
 
 #[tokio::test]
