@@ -73,7 +73,7 @@ async fn a_server_that_is_away_or_silent_is_a_problem() {
     drop(listener);
     let assistant = Ollama::new(OllamaConfig::new(url, "llama3.2", WINDOW)).unwrap();
     let away = assistant.check().await.unwrap_err();
-    assert!(away.starts_with("it cannot be reached: "), "{away}");
+    assert!(away.to_string().starts_with("it cannot be reached: "), "{away}");
 }
 
 #[tokio::test]
