@@ -98,8 +98,7 @@ pub struct Dependencies {
     pub clock: SharedClock,
     /// Runs the outbox publisher, the sweep, and the end of answers.
     pub background: Background,
-    /// Where its dependencies are registered. The model is none of them: while it is away,
-    /// conversations can be read, and questions are kept.
+    /// Where its dependencies are registered.
     pub health: Health,
 }
 
@@ -122,6 +121,8 @@ impl Config {
         }
         // Answers are given without it: their events wait in the outbox.
         health.depends(SERVICE, "bus", Need::Degraded, Arc::new(bus.clone()));
+        // While it is away conversations can be read, and questions are kept.
+        health.depends(SERVICE, "model", Need::Degraded, assistant.clone());
         let (wake, shutdown) = (Wake::default(), CancellationToken::new());
         let answers = TaskTracker::new();
         Publisher {

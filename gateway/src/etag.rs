@@ -6,11 +6,20 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{
-    HeaderMap,
+    HeaderMap, HeaderName,
     header::{ETAG, IF_MATCH, IF_NONE_MATCH},
 };
 use serde::Serialize;
 use slipway_mesh::error::Fault;
+use tonic::Status;
+
+use crate::problem::Problem;
+
+/// Tags of one condition at most: each may be one call of a service.
+const TAGS: usize = 10;
+
+/// A revision that nothing has: it is greater than any that a store can keep.
+const NEVER: u64 = i64::MAX as u64;
 
 /// The entity tag of this revision.
 pub(crate) fn etag(revision: u64) -> String {
@@ -29,59 +38,260 @@ impl<T: Serialize> IntoResponse for Tagged<T> {
     }
 }
 
-/// Whether the client has this version already (13.1.2: compared weakly).
-pub(crate) fn has_tag(headers: &HeaderMap, tag: &str) -> bool {
-    headers
-        .get_all(IF_NONE_MATCH)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-        .any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
+/// A tag as a client writes it.
+#[derive(Debug, PartialEq, Eq)]
+struct Tag<'a> {
+    weak: bool,
+    /// What is between the quotes.
+    opaque: &'a [u8],
 }
 
-/// The revision that `If-Match` names, `least` or above; `None` if it is not there, or is
-/// `*`.
+/// The tags of a list, or `None` if it is none. A comma may stand within a tag.
+fn tags(list: &[u8]) -> Option<Vec<Tag<'_>>> {
+    let mut found = Vec::new();
+    let mut rest = list.trim_ascii();
+    while !rest.is_empty() {
+        let (weak, quoted) = match rest.strip_prefix(b"W/") {
+            Some(quoted) => (true, quoted),
+            None => (false, rest),
+        };
+        let inner = quoted.strip_prefix(b"\"")?;
+        let end = inner.iter().position(|byte| *byte == b'"')?;
+        let (opaque, behind) = (&inner[..end], inner[end + 1..].trim_ascii_start());
+        if opaque
+            .iter()
+            .any(|byte| byte.is_ascii_control() || *byte == b' ')
+        {
+            return None;
+        }
+        found.push(Tag { weak, opaque });
+        rest = match behind {
+            [] => behind,
+            _ => behind.strip_prefix(b",")?.trim_ascii_start(),
+        };
+    }
+    Some(found)
+}
+
+/// All of a header that may come in several lines, as one list; `None` if it is not there.
+fn whole(headers: &HeaderMap, name: HeaderName) -> Option<Vec<u8>> {
+    let lines: Vec<_> = headers.get_all(name).iter().collect();
+    let lines = lines.iter().map(|line| line.as_bytes()).collect::<Vec<_>>();
+    (!lines.is_empty()).then(|| lines.join(&b", "[..]))
+}
+
+/// Whether the client has this version already (13.1.2: compared weakly).
+pub(crate) fn has_tag(headers: &HeaderMap, tag: &str) -> bool {
+    let Some(list) = whole(headers, IF_NONE_MATCH) else {
+        return false;
+    };
+    if list.trim_ascii() == b"*" {
+        return true;
+    }
+    let own = tag.trim_matches('"').as_bytes();
+    let known = tags(&list).unwrap_or_default();
+    known.iter().any(|known| known.opaque == own)
+}
+
+/// What `If-Match` asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Condition {
+    /// Nothing: it is not there, or is `*`, and what is not there is 404 anyway.
+    None,
+    /// That what is changed is at one of these revisions, the greatest first. It is never
+    /// empty: tags that are none of ours are a revision that nothing has.
+    At(Vec<u64>),
+}
+
+/// Reads `If-Match` (13.1.1), for what has revisions from `least` on. Tags are compared
+/// strongly: a weak one matches nothing, and neither does one that we did not issue.
 ///
 /// # Errors
-/// If it is no `ETag` of ours.
-pub(crate) fn if_match(headers: &HeaderMap, least: u64) -> Result<Option<u64>, Fault> {
-    let Some(value) = headers.get(IF_MATCH) else {
-        return Ok(None);
+/// If it is no list of tags. An empty one is none: who sends it meant to guard a change, and
+/// is told that nothing would be guarded.
+pub(crate) fn if_match(headers: &HeaderMap, least: u64) -> Result<Condition, Fault> {
+    let Some(list) = whole(headers, IF_MATCH) else {
+        return Ok(Condition::None);
     };
-    let text = value.to_str().unwrap_or_default().trim();
-    if text == "*" {
-        return Ok(None);
+    if list.trim_ascii() == b"*" {
+        return Ok(Condition::None);
     }
-    let revision = text
-        .strip_prefix('"')
-        .and_then(|text| text.strip_suffix('"'))
-        .and_then(|text| text.parse().ok())
-        .filter(|revision| *revision >= least);
-    revision.map(Some).ok_or_else(|| {
-        Fault::invalid_field("If-Match", "must be the ETag of what is changed, or *")
-    })
+    let tags = tags(&list)
+        .filter(|tags| (1..=TAGS).contains(&tags.len()))
+        .ok_or_else(|| {
+            let message =
+                format!("must be the ETag of what is changed, up to {TAGS} of them, or *");
+            Fault::invalid_field("If-Match", message)
+        })?;
+    let strong = tags.iter().filter(|tag| !tag.weak);
+    let revisions = strong.filter_map(|tag| revision(tag.opaque));
+    let mut revisions: Vec<u64> = revisions.filter(|revision| *revision >= least).collect();
+    revisions.sort_unstable_by(|a, b| b.cmp(a));
+    revisions.dedup();
+    if revisions.is_empty() {
+        revisions.push(NEVER);
+    }
+    Ok(Condition::At(revisions))
+}
+
+/// The revision in a tag of ours; other spellings of the number are other tags.
+fn revision(opaque: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(opaque).ok()?;
+    let revision: u64 = text.parse().ok()?;
+    (revision < NEVER && revision.to_string() == text).then_some(revision)
+}
+
+impl Condition {
+    /// Calls a service under this condition. `call` takes the revision that must be there;
+    /// `changed` is the code with which it refuses another one. Each revision is tried, and
+    /// the service changes nothing where it is not the right one, so at most one is changed.
+    ///
+    /// # Errors
+    /// What the service refuses with: 412 if it is at none of the revisions.
+    pub(crate) async fn guard<T, F>(
+        &self,
+        changed: &str,
+        mut call: impl FnMut(Option<u64>) -> F,
+    ) -> Result<T, Problem>
+    where
+        F: Future<Output = Result<T, Status>>,
+    {
+        let (last, others) = match self {
+            Self::None => (None, &[][..]),
+            Self::At(revisions) => match revisions.split_last() {
+                Some((last, others)) => (Some(*last), others),
+                None => (Some(NEVER), &[][..]),
+            },
+        };
+        for revision in others {
+            match call(Some(*revision)).await.map_err(Fault::from) {
+                Ok(done) => return Ok(done),
+                Err(fault) if fault.code == changed => {}
+                Err(fault) => return Err(fault.into()),
+            }
+        }
+        call(last)
+            .await
+            .map_err(|status| Problem::of_condition(status, changed))
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use slipway_mesh::error::Kind;
+
     use super::*;
 
-    fn revision(text: &'static str, least: u64) -> Result<Option<u64>, Fault> {
-        let mut headers = HeaderMap::new();
-        headers.insert(IF_MATCH, text.parse().unwrap());
-        if_match(&headers, least)
+    fn headers(name: &HeaderName, lines: &[&str]) -> HeaderMap {
+        let lines = lines.iter().map(|line| line.parse().unwrap());
+        lines.map(|line| (name.clone(), line)).collect()
+    }
+
+    fn condition(lines: &[&str]) -> Result<Condition, Fault> {
+        if_match(&headers(&IF_MATCH, lines), 0)
     }
 
     #[test]
-    fn an_etag_of_ours_is_a_revision_in_quotes() {
-        assert_eq!(if_match(&HeaderMap::new(), 0).unwrap(), None);
-        assert_eq!(revision("*", 0).unwrap(), None);
-        assert_eq!(revision("\"7\"", 1).unwrap(), Some(7));
-        assert_eq!(revision("\"0\"", 0).unwrap(), Some(0));
-        for bad in ["7", "\"-1\"", "W/\"7\"", "\"7\", \"8\"", "\"0\""] {
-            let fault = revision(bad, 1).unwrap_err();
+    fn no_condition_is_none_and_neither_is_a_star() {
+        assert_eq!(condition(&[]).unwrap(), Condition::None);
+        assert_eq!(condition(&["*"]).unwrap(), Condition::None);
+        assert_eq!(condition(&[" * "]).unwrap(), Condition::None);
+    }
+
+    #[test]
+    fn strong_tags_of_ours_are_revisions() {
+        for (lines, revisions) in [
+            (&["\"7\""][..], &[7][..]),
+            (&["\"0\""], &[0]),
+            (&["\"7\", \"8\""], &[8, 7]),
+            (&["\"8\",\"7\" ,\"8\""], &[8, 7]),
+            (&["\"7\"", "\"9\""], &[9, 7]),
+            (&["W/\"6\", \"7\""], &[7]),
+            (&["\"a,b\", \"7\""], &[7]),
+        ] {
+            let expected = Condition::At(revisions.to_vec());
+            assert_eq!(condition(lines).unwrap(), expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn weak_tags_and_those_of_others_match_nothing() {
+        for line in [
+            "W/\"7\"",
+            "\"-1\"",
+            "\"+7\"",
+            "\"07\"",
+            "\"\"",
+            "\"0190c2b8\"",
+            "\"99999999999999999999\"",
+            "W/\"7\", \"x\"",
+        ] {
+            let expected = Condition::At(vec![NEVER]);
+            assert_eq!(condition(&[line]).unwrap(), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_revision_below_the_first_matches_nothing() {
+        // To some services 0 is any revision.
+        let headers = headers(&IF_MATCH, &["\"0\""]);
+        let expected = Condition::At(vec![NEVER]);
+        assert_eq!(if_match(&headers, 1).unwrap(), expected);
+    }
+
+    #[test]
+    fn what_is_no_list_of_tags_is_refused() {
+        let many = ["\"1\""; TAGS + 1].join(",");
+        for bad in [
+            "",
+            " ",
+            "7",
+            "\"7",
+            "7\"",
+            "'7'",
+            "w/\"7\"",
+            "\"7\" \"8\"",
+            "\"7\"; \"8\"",
+            "*, \"7\"",
+            "\"7 8\"",
+            &many,
+        ] {
+            let fault = condition(&[bad]).unwrap_err();
             assert_eq!(fault.fields[0].field, "If-Match", "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_known_version_is_found_by_a_weak_comparison() {
+        for (lines, known) in [
+            (&[][..], false),
+            (&[""], false),
+            (&["\"8\""], false),
+            (&["7"], false),
+            (&["\"7\""], true),
+            (&["W/\"7\""], true),
+            (&["\"8\", \"7\""], true),
+            (&["\"8\"", "W/\"7\""], true),
+            (&["*"], true),
+        ] {
+            let headers = headers(&IF_NONE_MATCH, lines);
+            assert_eq!(has_tag(&headers, "\"7\""), known, "{lines:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn each_revision_is_tried_until_one_is_there() {
+        let condition = condition(&["\"3\", \"5\", \"4\""]).unwrap();
+        for (there, tried, done) in [(4, vec![5, 4], true), (9, vec![5, 4, 3], false)] {
+            let mut asked = Vec::new();
+            let answer = condition.guard("CHANGED", |revision| {
+                asked.extend(revision);
+                let changed = || Fault::new(Kind::Contended, "CHANGED", "It changed.").into();
+                let answer = (revision == Some(there)).then_some(()).ok_or_else(changed);
+                std::future::ready(answer)
+            });
+            assert_eq!(answer.await.is_ok(), done);
+            assert_eq!(asked, tried);
         }
     }
 }

@@ -47,6 +47,8 @@ pub struct Config {
     pub https: bool,
     /// The stream of activity.
     pub stream: StreamConfig,
+    /// Whether there is a line in the log for each request.
+    pub access_log: bool,
 }
 
 impl Default for Config {
@@ -55,6 +57,7 @@ impl Default for Config {
             request_deadline: Duration::from_secs(10),
             https: false,
             stream: StreamConfig::default(),
+            access_log: false,
         }
     }
 }
@@ -120,8 +123,8 @@ impl Config {
     /// Everything the gateway serves. Begins to follow the activity log in the background.
     pub fn build(self, dependencies: Dependencies) -> Router {
         metrics::describe();
-        let deadline = self.request_deadline;
+        let (deadline, access_log) = (self.request_deadline, self.access_log);
         let app = Arc::new(App::new(self, dependencies));
-        routes::router(app, deadline)
+        routes::router(app, deadline, access_log)
     }
 }

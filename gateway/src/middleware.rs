@@ -1,8 +1,9 @@
 //! What surrounds every request: its trace and id, a deadline, a bound on its size, a
-//! panic that stays in it, and its metrics; and what browsers and caches are told of every
+//! panic that stays in it, its metrics and its line in the access log; and what browsers and caches are told of every
 //! answer.
 
 use std::{
+    net::SocketAddr,
     panic::AssertUnwindSafe,
     pin::pin,
     sync::{Arc, OnceLock},
@@ -10,7 +11,7 @@ use std::{
 };
 
 use axum::{
-    extract::{MatchedPath, Request, State},
+    extract::{ConnectInfo, MatchedPath, Request, State},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
@@ -24,7 +25,11 @@ use http::{
 };
 use slipway_mesh::{
     error::Fault,
-    telemetry::{TraceContext, trace::TRACEPARENT},
+    telemetry::{
+        TraceContext,
+        access::{self, Outcome, Who},
+        trace::TRACEPARENT,
+    },
 };
 use tokio::{sync::Notify, time};
 use tracing::Instrument as _;
@@ -60,6 +65,8 @@ pub(crate) struct Around {
     pub(crate) deadline: Duration,
     /// Where answers are counted.
     pub(crate) errors: Arc<ErrorRate>,
+    /// Whether requests are in the access log.
+    pub(crate) access_log: bool,
 }
 
 /// Caches keep nothing of what depends on who asks, and hand it to nobody.
@@ -112,8 +119,8 @@ impl Arrival {
 
 /// Surrounds a request.
 pub(crate) async fn surround(
-    State(Around { deadline, errors }): State<Around>,
-    request: Request,
+    State(around): State<Around>,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let started = Instant::now();
@@ -125,8 +132,14 @@ pub(crate) async fn surround(
     let deadline = if PATIENT_ROUTES.contains(&route.as_str()) {
         PATIENT
     } else {
-        deadline + GRACE
+        around.deadline + GRACE
     };
+    let who = Who::default();
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    let peer = peer.map(|ConnectInfo(peer)| peer.ip().to_canonical());
+    if around.access_log {
+        request.extensions_mut().insert(who.clone());
+    }
     let http1 = request.version() <= Version::HTTP_11;
     let request_id = request_id(request.headers());
     let trace = TraceContext::continue_from(
@@ -156,8 +169,16 @@ pub(crate) async fn surround(
 
     let status = response.status().as_u16();
     let elapsed = started.elapsed();
-    errors.note(response.status().is_server_error());
+    around.errors.note(response.status().is_server_error());
     span.in_scope(|| tracing::debug!(status, ?elapsed, "answered"));
+    if around.access_log {
+        let outcome = Outcome::Http {
+            method,
+            route: &route,
+            status,
+        };
+        access::log(outcome, &who, peer, elapsed, trace);
+    }
     let labels = [("route", route.clone()), ("method", method.to_owned())];
     metrics::histogram!(m::HTTP_SECONDS, &labels).record(elapsed);
     metrics::counter!(

@@ -9,12 +9,12 @@ use http::{
     HeaderValue, StatusCode,
     header::{ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
 };
-use serde_json::{Map, Value};
+use serde_json::Value;
 use slipway_mesh::{
     error::{Fault, FieldError, Kind},
     telemetry::TraceContext,
 };
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 /// The media type of every error.
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
@@ -103,7 +103,7 @@ impl Problem {
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "Unsupported content coding",
             CODED,
-            "Send the body as it is, without 'Content-Encoding'.",
+            "The body is compressed. Send it as it is ('identity'), without 'Content-Encoding'.",
         )
     }
 
@@ -163,7 +163,7 @@ impl Problem {
     pub(crate) fn body(&self) -> Vec<u8> {
         let fault = &self.fault;
         // The facts come first: what the format itself defines cannot be overwritten.
-        let mut members: Map<String, Value> = fault.facts.clone();
+        let mut members: BTreeMap<String, Value> = fault.facts.clone();
         if !fault.fields.is_empty() {
             members.insert("errors".into(), fields(&fault.fields));
         }
@@ -176,7 +176,7 @@ impl Problem {
             "type".into(),
             format!("urn:slipway:problem:{}", fault.code).into(),
         );
-        Value::Object(members).to_string().into_bytes()
+        serde_json::to_vec(&members).expect("texts and JSON values under names are a JSON object")
     }
 
     /// Whole seconds until another try, where the status calls for saying so.

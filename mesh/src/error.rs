@@ -2,16 +2,21 @@
 //!
 //! A service's errors become a [`Fault`]: a kind, a stable code for programs, a sentence
 //! for people, and facts. A fault becomes a gRPC status with `google.rpc.ErrorInfo` (and
-//! `BadRequest`, `RetryInfo` where they apply), and can be read back from one. What is
-//! internal stays inside: an [`Fault::internal`] is logged here, with the trace id the
-//! client gets, and leaves without its cause.
+//! `BadRequest`, `RetryInfo` where they apply), and can be read back from one; `status` is
+//! this translation, and bounds what a status carries. What is internal stays inside: an
+//! [`Fault::internal`] is logged here, with the trace id the client gets, and leaves without
+//! its cause.
 
-use std::{collections::HashMap, fmt::Display, time::Duration};
+mod room;
+mod status;
+
+use std::{collections::BTreeMap, fmt::Display, time::Duration};
 
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
+
+pub use self::room::OMITTED;
 
 /// The domain of every `ErrorInfo` that Slipway sends.
 pub const DOMAIN: &str = "slipway";
@@ -141,8 +146,10 @@ pub struct Fault {
     pub code: String,
     /// A sentence for people.
     pub detail: String,
-    /// What a program can use, under the names the API documents.
-    pub facts: Map<String, Value>,
+    /// What a program can use, under the names the API documents. Sorted by name, and so
+    /// are the members of objects within: the same whatever features `serde_json` is built
+    /// with.
+    pub facts: BTreeMap<String, Value>,
     /// For [`Kind::Invalid`]: the fields at fault.
     pub fields: Vec<FieldError>,
     /// When to try again.
@@ -156,7 +163,7 @@ impl Fault {
             kind,
             code: code.into(),
             detail: detail.into(),
-            facts: Map::new(),
+            facts: BTreeMap::new(),
             fields: Vec::new(),
             retry_after: None,
         }
@@ -230,7 +237,8 @@ impl Fault {
     /// With a fact for programs.
     #[must_use]
     pub fn fact(mut self, name: &str, value: impl Serialize) -> Self {
-        let value = serde_json::to_value(value).unwrap_or(Value::Null);
+        let mut value = serde_json::to_value(value).unwrap_or(Value::Null);
+        value.sort_all_objects();
         self.facts.insert(name.to_owned(), value);
         self
     }
@@ -240,67 +248,6 @@ impl Fault {
     pub fn retry_after(mut self, delay: Duration) -> Self {
         self.retry_after = Some(delay);
         self
-    }
-}
-
-impl From<Fault> for Status {
-    fn from(fault: Fault) -> Self {
-        // ErrorInfo's metadata are strings: each value is a JSON value as text.
-        let metadata: HashMap<String, String> = fault
-            .facts
-            .iter()
-            .map(|(name, value)| (name.clone(), value.to_string()))
-            .collect();
-        let mut details = ErrorDetails::with_error_info(fault.code, DOMAIN, metadata);
-        if !fault.fields.is_empty() {
-            let violations: Vec<_> = fault
-                .fields
-                .into_iter()
-                .map(|field| FieldViolation::new(field.field, field.message))
-                .collect();
-            details.set_bad_request(violations);
-        }
-        if fault.retry_after.is_some() {
-            details.set_retry_info(fault.retry_after);
-        }
-        Status::with_error_details(fault.kind.grpc_code(), fault.detail, details)
-    }
-}
-
-impl From<Status> for Fault {
-    /// Reads a fault back from a status: one of ours, or one of the transport's.
-    fn from(status: Status) -> Self {
-        let details = status.get_error_details();
-        let kind = Kind::from_grpc(status.code());
-        let Some(info) = details.error_info().filter(|info| info.domain == DOMAIN) else {
-            return Self::from_transport(kind, &status);
-        };
-        let facts = info
-            .metadata
-            .iter()
-            .map(|(name, text)| {
-                let value =
-                    serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone()));
-                (name.clone(), value)
-            })
-            .collect();
-        let fields = details.bad_request().map_or_else(Vec::new, |bad| {
-            bad.field_violations
-                .iter()
-                .map(|violation| FieldError {
-                    field: violation.field.clone(),
-                    message: violation.description.clone(),
-                })
-                .collect()
-        });
-        Self {
-            kind,
-            code: info.reason.clone(),
-            detail: status.message().to_owned(),
-            facts,
-            fields,
-            retry_after: details.retry_info().and_then(|info| info.retry_delay),
-        }
     }
 }
 

@@ -7,7 +7,10 @@
 //! keeps the last, while a proxy or a log may have seen the first. [`Objects`] goes around
 //! a deserializer and everything that comes out of it, and refuses these.
 //!
-//! So the enums of bodies are names, and the keys of maps are strings.
+//! So the enums of bodies are names, and the keys of maps are strings. What is wrong with
+//! what is read is told by [`Wrong`].
+
+mod wrong;
 
 use std::{collections::HashSet, fmt};
 
@@ -15,6 +18,8 @@ use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, Error, IntoDeserializer as _, MapAccess, SeqAccess,
     Visitor,
 };
+
+pub use self::wrong::{Wrong, expects, refused};
 
 /// A deserializer, or a part of one, around which JSON is what it is described as.
 #[derive(Debug)]
@@ -149,8 +154,8 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Name<V> {
             return self.visitor.expecting(f);
         };
         match others {
-            [] => f.write_str(last),
-            _ => write!(f, "{} or {last}", others.join(", ")),
+            [] => expects(f, last),
+            _ => expects(f, format_args!("{} or {last}", others.join(", "))),
         }
     }
 

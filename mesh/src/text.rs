@@ -11,6 +11,8 @@
 //! in a line are the embeddings, overrides and isolates: they reach beyond the text that
 //! they stand in, and can make `gpj.exe` look like `exe.jpg`.
 
+use std::borrow::Cow;
+
 /// What [`check_line`] says.
 const NOT_A_LINE: &str = "must be one line, without control characters and marks that change \
     the direction of text";
@@ -120,6 +122,16 @@ pub fn clean_lines(text: &str) -> String {
         .collect()
 }
 
+/// At most `longest` characters of a text, with an ellipsis for what is left out.
+#[must_use]
+pub fn shortened(text: &str, longest: usize) -> Cow<'_, str> {
+    if text.chars().count() <= longest {
+        return text.into();
+    }
+    let kept: String = text.chars().take(longest.saturating_sub(1)).collect();
+    format!("{}…", kept.trim_end()).into()
+}
+
 /// Whether `c` begins or ends an embedding, an override or an isolate.
 #[must_use]
 pub fn changes_direction(c: char) -> bool {
@@ -134,9 +146,10 @@ fn is_not_in_lines(c: char) -> bool {
     c.is_control() && !matches!(c, '\n' | '\r' | '\t')
 }
 
-/// White space, control characters, what Unicode calls default ignorable, and the letters
-/// that are drawn as nothing.
-fn is_invisible(c: char) -> bool {
+/// Whether nobody sees `c` by itself: white space, control characters, what Unicode calls
+/// default ignorable, and the letters that are drawn as nothing.
+#[must_use]
+pub fn is_invisible(c: char) -> bool {
     c.is_whitespace()
         || c.is_control()
         || matches!(c,
@@ -238,6 +251,13 @@ mod tests {
             clean_lines("a\r\n\t\x1b[2Jb\u{202e}c\u{9b}"),
             "a\r\n\t[2Jbc"
         );
+    }
+
+    #[test]
+    fn a_text_is_shortened_by_characters() {
+        assert_eq!(shortened("世界", 2), "世界");
+        assert_eq!(shortened("世界 🚢", 3), "世界…");
+        assert_eq!(shortened("abcd", 3), "ab…");
     }
 
     proptest! {

@@ -53,7 +53,7 @@ pub(crate) const WAITING: &str = "slipway_notifications_waiting";
 pub(crate) const OLDEST_WAITING_SECONDS: &str = "slipway_notifications_oldest_waiting_seconds";
 /// Notifications this process is sending.
 pub(crate) const SENDING: &str = "slipway_notifications_sending";
-/// Whether the mail server was there at the last attempt.
+/// Whether the mail server was there when it was last sent a mail or asked.
 pub(crate) const MAIL_SERVER_UP: &str = "slipway_mail_server_up";
 /// Notifications deleted because of their age.
 pub(crate) const NOTIFICATIONS_PRUNED: &str = "slipway_notifications_pruned_total";
@@ -114,7 +114,7 @@ fn describe_notifications() {
     describe_gauge!(SENDING, "Notifications this process is sending");
     describe_gauge!(
         MAIL_SERVER_UP,
-        "Whether the mail server was there at the last attempt (1) or not (0)"
+        "Whether the mail server was there when it was last sent a mail or asked (1) or not (0)"
     );
     describe_counter!(
         NOTIFICATIONS_PRUNED,

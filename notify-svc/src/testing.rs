@@ -6,7 +6,10 @@ pub mod harmful;
 use std::{
     collections::{HashMap, VecDeque},
     net::SocketAddr,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -55,6 +58,8 @@ pub enum Encryption {
 /// A mail that the server took.
 #[derive(Debug, Clone)]
 pub struct Taken {
+    /// Its envelope's sender.
+    pub from: String,
     /// Its envelope's recipient.
     pub to: String,
     /// Its header and its body, as sent.
@@ -78,6 +83,8 @@ struct Shared {
     script: Mutex<HashMap<String, VecDeque<Reaction>>>,
     taken: Mutex<Vec<Taken>>,
     credentials: Mutex<Vec<String>>,
+    /// Whether it takes addresses of ASCII only.
+    ascii_only: AtomicBool,
     count: watch::Sender<usize>,
 }
 
@@ -142,6 +149,11 @@ impl SmtpServer {
     pub fn will(&self, to: &str, reactions: impl IntoIterator<Item = Reaction>) {
         let reactions = reactions.into_iter().collect();
         self.shared.script.lock().insert(to.to_owned(), reactions);
+    }
+
+    /// Takes addresses of ASCII only from now on, as most servers do.
+    pub fn take_ascii_only(&self) {
+        self.shared.ascii_only.store(true, Ordering::Relaxed);
     }
 
     /// What it took, in order.
@@ -232,8 +244,9 @@ enum Security {
 }
 
 impl Security {
-    fn greeting(self) -> &'static str {
+    fn greeting(self, ascii_only: bool) -> &'static str {
         match self {
+            Self::Open if ascii_only => "250-test\r\n250 8BITMIME",
             Self::Open => "250-test\r\n250-8BITMIME\r\n250 SMTPUTF8",
             Self::StartTlsFirst => "250-test\r\n250 STARTTLS",
             Self::Encrypted => "250-test\r\n250-AUTH PLAIN\r\n250-8BITMIME\r\n250 SMTPUTF8",
@@ -253,7 +266,7 @@ async fn talk<L: AsyncBufRead + AsyncWrite + Unpin>(
     security: Security,
     shared: &Shared,
 ) -> std::io::Result<End> {
-    let (mut to, mut command) = (String::new(), String::new());
+    let (mut from, mut to, mut command) = (String::new(), String::new(), String::new());
     let mut reaction = Reaction::Accept;
     loop {
         command.clear();
@@ -262,7 +275,7 @@ async fn talk<L: AsyncBufRead + AsyncWrite + Unpin>(
         }
         let verb = command.get(..4).unwrap_or_default().to_ascii_uppercase();
         let answer = match verb.as_str() {
-            "EHLO" => security.greeting(),
+            "EHLO" => security.greeting(shared.ascii_only.load(Ordering::Relaxed)),
             "STAR" if security == Security::StartTlsFirst => {
                 line.write_all(b"220 2.0.0 go on\r\n").await?;
                 return Ok(End::StartTls);
@@ -271,6 +284,10 @@ async fn talk<L: AsyncBufRead + AsyncWrite + Unpin>(
             "AUTH" => {
                 shared.credentials.lock().push(command.trim().to_owned());
                 "235 2.7.0 welcome"
+            }
+            "MAIL" => {
+                from = address(&command).to_owned();
+                "250 2.1.0 ok"
             }
             "RCPT" => {
                 to = address(&command).to_owned();
@@ -286,7 +303,7 @@ async fn talk<L: AsyncBufRead + AsyncWrite + Unpin>(
                 if let Reaction::Hold(told) = &reaction {
                     told.notified().await;
                 }
-                match shared.react(&reaction, &to, text) {
+                match shared.react(&reaction, (&from, &to), text) {
                     Answer::Line(answer) => answer,
                     Answer::Never => return std::future::pending().await,
                     Answer::Close => return Ok(End::Over),
@@ -338,10 +355,11 @@ impl Shared {
         next.unwrap_or(Reaction::Accept)
     }
 
-    fn react(&self, reaction: &Reaction, to: &str, text: String) -> Answer {
+    fn react(&self, reaction: &Reaction, (from, to): (&str, &str), text: String) -> Answer {
         match reaction {
             Reaction::Accept | Reaction::Hold(_) | Reaction::TakeAndDrop => {
                 self.taken.lock().push(Taken {
+                    from: from.to_owned(),
                     to: to.to_owned(),
                     text,
                     at: Instant::now(),

@@ -36,7 +36,7 @@ use slipway_proto::{
 };
 use tonic::service::Routes;
 
-pub use accounts::{FirstAdmin, FirstAdminError, GeneratedPassword, RegistrationRules};
+pub use accounts::{FirstAdmin, FirstAdminError, FirstPassword, RegistrationRules, Tell};
 pub use store::Stores;
 
 use self::{accounts::Accounts, commands::Commands, identity::password::Hasher};
@@ -87,17 +87,9 @@ pub enum BuildError {
     FirstAdmin(#[from] FirstAdminError),
 }
 
-/// The service, ready to be routed to.
-pub struct Service {
-    /// Its gRPC services, not yet behind the access layer.
-    pub routes: Routes,
-    /// The password of the first admin, if this start made it up.
-    pub generated_password: Option<GeneratedPassword>,
-}
-
 impl Config {
     /// Builds the service: creates the first admin if there is none, and begins the work
-    /// in the background.
+    /// in the background. The routes are not yet behind the access layer.
     ///
     /// # Errors
     /// [`BuildError`] if it cannot be built.
@@ -105,7 +97,7 @@ impl Config {
         self,
         first_admin: FirstAdmin,
         dependencies: Dependencies,
-    ) -> Result<Service, BuildError> {
+    ) -> Result<Routes, BuildError> {
         let Dependencies {
             stores,
             bus,
@@ -133,7 +125,7 @@ impl Config {
             wake: wake.clone(),
             registration: self.registration,
         });
-        let generated_password = accounts.create_first_admin(first_admin).await?;
+        accounts.create_first_admin(first_admin).await?;
         let commands = Arc::new(Commands {
             stores: stores.clone(),
             clock: Arc::clone(&clock),
@@ -153,9 +145,6 @@ impl Config {
                 commands: Arc::clone(&commands),
             }))
             .add_service(TaskServiceServer::new(grpc::Tasks { commands }));
-        Ok(Service {
-            routes,
-            generated_password,
-        })
+        Ok(routes)
     }
 }

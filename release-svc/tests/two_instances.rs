@@ -16,7 +16,7 @@ use std::{
 use async_trait::async_trait;
 use futures::future::join_all;
 use release_svc::{
-    Config, Dependencies, FirstAdmin, RegistrationRules, Stores,
+    Config, Dependencies, FirstAdmin, FirstPassword, RegistrationRules, Stores,
     identity::{Email, NewPassword, Username},
 };
 use slipway_mesh::{
@@ -27,7 +27,7 @@ use slipway_mesh::{
     clock::{SharedClock, SystemClock},
     error::Fault,
     grpc::{Link, Outbound, Surround},
-    life::{Background, Health},
+    life::{Background, Health, Problem},
     store::mongo::testing::Scratch,
 };
 use slipway_proto::{
@@ -108,7 +108,7 @@ impl Bus for Counting {
         self.bus.subscribe(group, topics).await
     }
 
-    async fn check(&self) -> Result<(), String> {
+    async fn check(&self) -> Result<(), Problem> {
         self.bus.check().await
     }
 }
@@ -132,7 +132,9 @@ async fn instance(
     let first_admin = FirstAdmin {
         username: Username::new("admin").unwrap(),
         email: Email::new("admin@localhost").unwrap(),
-        password: Some(NewPassword::new(PASSWORD, "admin", "admin@localhost").unwrap()),
+        password: FirstPassword::Chosen(
+            NewPassword::new(PASSWORD, "admin", "admin@localhost").unwrap(),
+        ),
         username_is_set: false,
         email_is_set: false,
     };
@@ -144,14 +146,14 @@ async fn instance(
         background,
         health: Health::default(),
     };
-    let service = config.build(first_admin, dependencies).await.unwrap();
+    let routes = config.build(first_admin, dependencies).await.unwrap();
     let policies = Policies::from_descriptor_set(DESCRIPTOR_SET).unwrap();
     let access = AccessLayer::new(
         Arc::new(policies),
         Arc::new(verifier),
         StreamLimits::new(100, 1000),
     );
-    Link::local(Surround::new(access).around(service.routes))
+    Link::local(Surround::new(access).around(routes))
 }
 
 impl Setup {

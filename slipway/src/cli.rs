@@ -219,18 +219,24 @@ impl Role {
     pub fn serves_grpc(self) -> bool {
         self != Self::Gateway
     }
-}
 
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+    /// As it is written on the command line.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
             Self::All => "all",
             Self::Gateway => "gateway",
             Self::Release => "release",
             Self::Forum => "forum",
             Self::Chat => "chat",
             Self::Notify => "notify",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

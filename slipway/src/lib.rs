@@ -10,15 +10,12 @@
 //! Exit codes: 0 fine, 1 failed, 2 wrong use or wrong configuration, 3 the plan was imported
 //! before.
 
-use std::{
-    future::Future,
-    io::{self, Write as _},
-    path::PathBuf,
-    process::ExitCode,
-    time::Duration,
-};
+use std::{future::Future, io, path::PathBuf, process::ExitCode, time::Duration};
 
-use slipway_mesh::{life, telemetry::logs};
+use slipway_mesh::{
+    life,
+    telemetry::logs::{self, Format},
+};
 
 use crate::{
     cli::{Cli, Command, ConfigCommand, Role},
@@ -26,15 +23,14 @@ use crate::{
     config::{Invalid, Layers},
 };
 
+mod allocator;
 pub mod cli;
 pub mod commands;
 pub mod config;
 mod encoding;
+mod local;
 mod text;
 pub mod wiring;
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// What is left on blocking threads after the drain does not keep the process longer.
 const RUNTIME_SHUTDOWN: Duration = Duration::from_millis(500);
@@ -60,41 +56,45 @@ pub fn main() -> ExitCode {
             };
         }
     };
-    let Err(error) = run(cli) else {
+    let command = cli.command.unwrap_or(Command::All);
+    let layers = Layers::of_process(cli.config, &cli.overrides);
+    // What a command says is read by who typed it; what a server says is in its log.
+    let format = match command.role() {
+        Some(_) => layers.log_format(),
+        None => Format::Human,
+    };
+    let Err(error) = run(command, &layers, cli.ready_file) else {
         return ExitCode::SUCCESS;
     };
     if reader_left(&error) {
         return ExitCode::SUCCESS;
     }
-    // A closed standard error leaves nobody to tell.
-    let _ = writeln!(io::stderr(), "slipway: {}", message(&error));
+    logs::last_words(format, &message(&error));
     exit_code(&error)
 }
 
-fn run(cli: Cli) -> anyhow::Result<()> {
-    let command = cli.command.unwrap_or(Command::All);
-    if cli.ready_file.is_some() && command.role().is_none() {
+fn run(command: Command, layers: &Layers, ready_file: Option<PathBuf>) -> anyhow::Result<()> {
+    if ready_file.is_some() && command.role().is_none() {
         let text = "--ready-file belongs to the commands that serve: all, gateway, release, forum, \
                     chat, notify";
         return Err(UsageError(text.into()).into());
     }
-    let layers = Layers::of_process(cli.config, &cli.overrides);
     match command {
-        Command::All => serve(Role::All, &layers, cli.ready_file),
-        Command::Gateway => serve(Role::Gateway, &layers, cli.ready_file),
-        Command::Release => serve(Role::Release, &layers, cli.ready_file),
-        Command::Forum => serve(Role::Forum, &layers, cli.ready_file),
-        Command::Chat => serve(Role::Chat, &layers, cli.ready_file),
-        Command::Notify => serve(Role::Notify, &layers, cli.ready_file),
-        Command::Topics { json } => block_on(commands::topics::run(&layers, json))?,
+        Command::All => serve(Role::All, layers, ready_file),
+        Command::Gateway => serve(Role::Gateway, layers, ready_file),
+        Command::Release => serve(Role::Release, layers, ready_file),
+        Command::Forum => serve(Role::Forum, layers, ready_file),
+        Command::Chat => serve(Role::Chat, layers, ready_file),
+        Command::Notify => serve(Role::Notify, layers, ready_file),
+        Command::Topics { json } => block_on(commands::topics::run(layers, json))?,
         Command::Config {
             command: ConfigCommand::Check { role, strict, json },
-        } => commands::check::run(&layers, role, strict, json),
-        Command::Import(args) => block_on(commands::import::run(&args, &layers))?,
+        } => commands::check::run(layers, role, strict, json),
+        Command::Import(args) => block_on(commands::import::run(&args, layers))?,
         Command::DeadLetters { command } => {
-            block_on(commands::dead_letters::run(&command, &layers))?
+            block_on(commands::dead_letters::run(&command, layers))?
         }
-        Command::Watch(args) => block_on(commands::watch::run(&args, &layers))?,
+        Command::Watch(args) => block_on(commands::watch::run(&args, layers))?,
     }
 }
 
@@ -112,6 +112,7 @@ fn serve(role: Role, layers: &Layers, ready_file: Option<PathBuf>) -> anyhow::Re
 fn block_on<F: Future>(future: F) -> io::Result<F::Output> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .on_thread_park(allocator::give_back)
         .build()?;
     let output = runtime.block_on(future);
     runtime.shutdown_timeout(RUNTIME_SHUTDOWN);

@@ -10,11 +10,14 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow, bail};
+#[cfg(target_os = "linux")]
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
-    process::{Child, ChildStderr, Command},
+    io::{AsyncBufReadExt as _, AsyncRead, BufReader},
+    process::{Child, Command},
+    sync::mpsc,
     task::JoinHandle,
 };
 
@@ -90,15 +93,14 @@ impl Options {
 /// A running process; killed when dropped.
 pub struct Process {
     child: Child,
-    errors: JoinHandle<String>,
+    errors: Said,
+    output: Said,
     /// Base URL of the REST API; empty if this role has none.
     pub http: String,
     /// URL of the gRPC services; empty if this role has none.
     pub grpc: String,
     /// URL of metrics and health.
     pub ops: String,
-    /// What it said on standard output when it was ready.
-    pub greeting: String,
     /// Its data directory, which is deleted with the last process on it.
     pub data: Arc<TempDir>,
 }
@@ -132,22 +134,27 @@ impl Process {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()?;
-        let errors = collect(child.stderr.take());
+        let (begun, mut started) = mpsc::channel(1);
+        let errors = child.stderr.take().context("it has a log")?;
         let output = child.stdout.take().context("it has an output")?;
-        let greeting = tokio::time::timeout(PATIENCE, greeting(output)).await?;
-        let Some(greeting) = greeting else {
+        let errors = Said::collect(errors, has_started, begun.clone());
+        let output = Said::collect(output, |line| line.trim_start().starts_with("ready"), begun);
+        if tokio::time::timeout(PATIENCE, started.recv())
+            .await?
+            .is_none()
+        {
             let status = child.wait().await?;
-            bail!("it ended with {status}: {}", errors.await?);
-        };
+            bail!("it ended with {status}: {}", errors.all().await?);
+        }
         let addresses: Value = serde_json::from_slice(&tokio::fs::read(&ready).await?)?;
         let url = |name: &str| addresses[name].as_str().unwrap_or_default().to_owned();
         Ok(Self {
             child,
             errors,
+            output,
             http: url("http"),
             grpc: url("grpc"),
             ops: url("ops"),
-            greeting,
             data,
         })
     }
@@ -194,7 +201,45 @@ impl Process {
     /// If it does not end.
     pub async fn ended(mut self) -> anyhow::Result<(ExitStatus, String)> {
         let status = tokio::time::timeout(PATIENCE, self.child.wait()).await??;
-        Ok((status, self.errors.await?))
+        Ok((status, self.errors.all().await?))
+    }
+
+    /// The same with what it said on standard output, before its log.
+    ///
+    /// # Errors
+    /// If it does not end.
+    pub async fn ended_with_output(mut self) -> anyhow::Result<(ExitStatus, String, String)> {
+        let status = tokio::time::timeout(PATIENCE, self.child.wait()).await??;
+        Ok((status, self.output.all().await?, self.errors.all().await?))
+    }
+
+    /// What it has said on standard output so far.
+    #[must_use]
+    pub fn output(&self) -> String {
+        self.output.so_far()
+    }
+
+    /// What it has logged so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.errors.so_far()
+    }
+
+    /// From now on none of its files can grow beyond so many bytes: with 0 nothing can be
+    /// written at all. `None`: without a limit again.
+    ///
+    /// # Errors
+    /// If there is no such process.
+    #[cfg(target_os = "linux")]
+    pub fn limit_file_size(&self, bytes: Option<u64>) -> anyhow::Result<()> {
+        let pid = i32::try_from(self.pid())?;
+        let pid = Pid::from_raw(pid).context("it runs")?;
+        let limit = Rlimit {
+            current: bytes,
+            maximum: None,
+        };
+        prlimit(Some(pid), Resource::Fsize, limit)?;
+        Ok(())
     }
 
     /// Kills it as a power failure would, and returns its data directory.
@@ -220,6 +265,23 @@ pub async fn run(dir: &Path, options: &Options) -> anyhow::Result<(ExitStatus, S
         String::from_utf8(output.stdout)?,
         String::from_utf8(output.stderr)?,
     ))
+}
+
+/// The same with a standard output whose reader has gone. Returns the exit status and
+/// standard error.
+///
+/// # Errors
+/// If it cannot be run, or does not end.
+pub async fn run_unheard(dir: &Path, options: &Options) -> anyhow::Result<(ExitStatus, String)> {
+    let (reader, writer) = std::io::pipe()?;
+    drop(reader);
+    let child = command(dir, options)
+        .stdin(Stdio::null())
+        .stdout(writer)
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await??;
+    Ok((output.status, String::from_utf8(output.stderr)?))
 }
 
 /// The program, on ports the system chooses and with nothing of this environment.
@@ -279,30 +341,57 @@ fn program() -> PathBuf {
         .expect("cargo builds a package's programs before its tests")
 }
 
-/// Reads standard output until the process says that it is ready; `None` if it ends
-/// before. What it says later is read and dropped, so that it never blocks.
-async fn greeting(output: tokio::process::ChildStdout) -> Option<String> {
-    let mut lines = BufReader::new(output).lines();
-    let mut greeting = String::new();
-    while let Ok(Some(line)) = lines.next_line().await {
-        greeting.push_str(&line);
-        greeting.push('\n');
-        // The last line of the greeting.
-        if line.trim_start().starts_with("ready") {
-            tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-            return Some(greeting);
-        }
-    }
-    None
+/// Whether a line of a log in JSON says that the process serves.
+fn has_started(line: &str) -> bool {
+    let line: Option<Value> = serde_json::from_str(line).ok();
+    line.is_some_and(|line| line["message"] == "started")
 }
 
-fn collect(errors: Option<ChildStderr>) -> JoinHandle<String> {
-    tokio::spawn(async move {
-        let mut text = Vec::new();
-        if let Some(mut errors) = errors {
+/// What a process says on one of its outputs. It is read all the time, so that the process
+/// never blocks.
+struct Said {
+    text: Arc<Mutex<String>>,
+    reading: JoinHandle<()>,
+}
+
+impl Said {
+    /// Reads `output`; tells `begun` of the line by which the process says that it serves.
+    fn collect(
+        output: impl AsyncRead + Send + Unpin + 'static,
+        is_start: fn(&str) -> bool,
+        begun: mpsc::Sender<()>,
+    ) -> Self {
+        let text: Arc<Mutex<String>> = Arc::default();
+        let collected = Arc::clone(&text);
+        let reading = tokio::spawn(async move {
+            let mut begun = Some(begun);
+            let mut output = BufReader::new(output);
+            let mut line = Vec::new();
             // A process that was killed leaves what it had said.
-            let _ = errors.read_to_end(&mut text).await;
-        }
-        String::from_utf8_lossy(&text).into_owned()
-    })
+            while let Ok(1..) = output.read_until(b'\n', &mut line).await {
+                let said = String::from_utf8_lossy(&line);
+                if begun.is_some() && is_start(&said) {
+                    // Who waits for it needs to hear it once.
+                    let _ = begun.take().map(|begun| begun.try_send(()));
+                }
+                collected
+                    .lock()
+                    .expect("nobody panics with it")
+                    .push_str(&said);
+                line.clear();
+            }
+        });
+        Self { text, reading }
+    }
+
+    fn so_far(&self) -> String {
+        self.text.lock().expect("nobody panics with it").clone()
+    }
+
+    /// Everything, once the process has ended.
+    async fn all(self) -> anyhow::Result<String> {
+        self.reading.await?;
+        let text = self.text.lock().expect("nobody panics with it");
+        Ok(text.clone())
+    }
 }

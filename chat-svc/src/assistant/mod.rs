@@ -11,19 +11,20 @@ mod ollama;
 pub use builtin::{Builtin, MODEL as BUILTIN};
 pub use ollama::{InvalidUrl, Ollama, OllamaConfig};
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
+use slipway_mesh::life::Check;
 
 use crate::{
     chat::{Reason, Tokens},
     prompt::Prompt,
 };
 
-/// Answers prompts.
+/// Answers prompts. Checked, it says whether it could.
 #[async_trait]
-pub trait Assistant: Send + Sync + 'static {
+pub trait Assistant: Check {
     /// The model's name, as answers and metrics carry it.
     fn model(&self) -> &str;
 
@@ -52,6 +53,24 @@ pub enum Piece {
     Done(Tokens),
 }
 
+/// Why an answer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The model had no more to say.
+    Finished,
+    /// It had no tokens left.
+    Length,
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Finished => "by itself",
+            Self::Length => "at its limit of tokens",
+        })
+    }
+}
+
 /// Why there is no answer. The texts are for the log, not for clients.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
@@ -67,9 +86,15 @@ pub enum Failure {
     /// The answer broke off.
     #[error("the answer broke off: {0}")]
     Truncated(String),
-    /// The answer made no sense, or was empty.
+    /// The answer made no sense.
     #[error("the answer makes no sense: {0}")]
     Malformed(String),
+    /// There was nothing in the answer but thinking.
+    #[error("the answer is nothing but thinking, which ended {0}")]
+    OnlyThinking(End),
+    /// There was nothing in the answer.
+    #[error("the answer is empty; it ended {0}")]
+    Empty(End),
     /// The server reported an error.
     #[error("it reports an error: {0}")]
     ServerError(String),
@@ -85,6 +110,8 @@ impl Failure {
             Self::Timeout(_) => Reason::Timeout,
             Self::Truncated(_) => Reason::Truncated,
             Self::Malformed(_) => Reason::Malformed,
+            Self::OnlyThinking(_) => Reason::OnlyThinking,
+            Self::Empty(_) => Reason::Empty,
             Self::ServerError(_) => Reason::ServerError,
         }
     }

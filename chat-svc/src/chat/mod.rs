@@ -4,8 +4,10 @@
 //! never an answer.
 
 mod text;
+mod thinking;
 
 pub use text::{DEFAULT_TITLE, MAX_QUESTION, QuestionText, Title};
+pub use thinking::{ThinkingFilter, without_thinking};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -161,8 +163,12 @@ reasons! {
     Timeout = "TIMEOUT",
     /// The model's answer broke off.
     Truncated = "TRUNCATED",
-    /// The model's answer made no sense, or was empty.
+    /// The model's answer made no sense.
     Malformed = "MALFORMED",
+    /// The model spent its answer on thinking and said nothing.
+    OnlyThinking = "ONLY_THINKING",
+    /// The model's answer was empty.
+    Empty = "EMPTY",
     /// The model's server reported an error.
     ServerError = "SERVER_ERROR",
     /// The question waited too long for its turn.

@@ -12,6 +12,7 @@ use slipway_mesh::{
     error::{Fault, Kind},
     grpc::Outbound,
     telemetry::TraceContext,
+    text::is_blank,
 };
 use slipway_proto::events::ChatAnsweredEvent;
 use tokio::sync::mpsc;
@@ -22,7 +23,7 @@ use uuid::Uuid;
 use super::{Conversations, Progress, unanswered};
 use crate::{
     SERVICE,
-    assistant::{Failure, Piece},
+    assistant::{End, Failure, Piece},
     chat::{Answer, MessageId, Question, Reason, SessionId, Tokens, UsedContext, UserId},
     metrics as m,
     prompt::{Prompt, compose},
@@ -153,8 +154,8 @@ impl Generation {
                     let _ = self.listener.send(Ok(Progress::Text(text)));
                 }
                 Piece::Done(tokens) => {
-                    if content.trim().is_empty() {
-                        return Err(Failure::Malformed("it is empty".to_owned()).into());
+                    if is_blank(&content) {
+                        return Err(Failure::Empty(End::Finished).into());
                     }
                     return Ok(Written {
                         content,

@@ -289,6 +289,11 @@ fn unanswered(reason: Reason) -> Fault {
         Reason::Timeout => ("ASSISTANT_UNAVAILABLE", "The model took too long."),
         Reason::Truncated => ("ASSISTANT_UNAVAILABLE", "The model's answer broke off."),
         Reason::Malformed => ("ASSISTANT_UNAVAILABLE", "The model's answer made no sense."),
+        Reason::OnlyThinking => (
+            "ASSISTANT_UNAVAILABLE",
+            "The model spent its answer on thinking and said nothing.",
+        ),
+        Reason::Empty => ("ASSISTANT_UNAVAILABLE", "The model's answer was empty."),
         Reason::ServerError => ("ASSISTANT_UNAVAILABLE", "The model reported an error."),
         Reason::Busy => (
             "ASSISTANT_BUSY",

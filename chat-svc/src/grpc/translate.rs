@@ -76,6 +76,8 @@ fn reason(reason: Reason) -> proto::UnansweredReason {
         Reason::Timeout => proto::UnansweredReason::Timeout,
         Reason::Truncated => proto::UnansweredReason::Truncated,
         Reason::Malformed => proto::UnansweredReason::Malformed,
+        Reason::OnlyThinking => proto::UnansweredReason::OnlyThinking,
+        Reason::Empty => proto::UnansweredReason::Empty,
         Reason::ServerError => proto::UnansweredReason::ServerError,
         Reason::Busy => proto::UnansweredReason::Busy,
         Reason::Cancelled => proto::UnansweredReason::Cancelled,

@@ -5,7 +5,7 @@ use super::{
     system,
     work::Work,
 };
-use crate::chat::{QuestionText, Turn, UsedContext};
+use crate::chat::{QuestionText, Turn, UsedContext, without_thinking};
 
 /// What a prompt may hold.
 #[derive(Debug, Clone, Copy)]
@@ -115,7 +115,11 @@ pub fn compose(work: Work, turns: &[Turn], question: &QuestionText, limits: Limi
 fn last_messages(turns: &[Turn], count: u32) -> Vec<PromptMessage> {
     let mut messages = Vec::new();
     for turn in turns {
-        let Some(answer) = turn.answer() else {
+        // Answers of earlier versions may begin with what the model thought.
+        let answer = turn
+            .answer()
+            .map(|answer| without_thinking(&answer.content));
+        let Some(content) = answer.filter(|answer| !answer.is_empty()) else {
             continue;
         };
         messages.push(PromptMessage {
@@ -124,7 +128,7 @@ fn last_messages(turns: &[Turn], count: u32) -> Vec<PromptMessage> {
         });
         messages.push(PromptMessage {
             speaker: Speaker::Assistant,
-            content: answer.content.clone(),
+            content,
         });
     }
     messages.split_off(messages.len().saturating_sub(count as usize))
@@ -173,6 +177,31 @@ mod tests {
         let prompt = compose(samples::work(), &turns, &question("?"), LIMITS);
         let history: Vec<_> = prompt.history.iter().map(|m| m.content.as_str()).collect();
         assert_eq!(history, ["question 1", "answer 1"]);
+    }
+
+    #[test]
+    fn what_was_thought_before_an_answer_is_not_remembered() {
+        let mut turns = samples::turns(3);
+        for (turn, stored) in turns.iter_mut().zip([
+            "<think>\nHm.\n</think>\n\nanswer 1",
+            "<think>Hm, hm",
+            "answer <think>3</think>",
+        ]) {
+            if let crate::chat::TurnState::Answered(answer) = &mut turn.state {
+                answer.content = stored.to_owned();
+            }
+        }
+        let prompt = compose(samples::work(), &turns, &question("?"), LIMITS);
+        let history: Vec<_> = prompt.history.iter().map(|m| m.content.as_str()).collect();
+        assert_eq!(
+            history,
+            [
+                "question 1",
+                "answer 1",
+                "question 3",
+                "answer <think>3</think>"
+            ]
+        );
     }
 
     #[test]

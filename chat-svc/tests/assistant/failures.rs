@@ -7,12 +7,13 @@ use chat_svc::{
     Config,
     assistant::{Ollama, OllamaConfig},
 };
+use serde_json::{Value, json};
 use slipway_mesh::error::{Fault, Kind};
 use slipway_proto::chat::v1::{MessageRole, UnansweredReason};
 
 use crate::{
     harness::{Chat, User, WINDOW, impatient},
-    ollama::{Does, FakeOllama, done, says, text},
+    ollama::{Does, FakeOllama, done, ended, says, text, thinking},
 };
 
 async fn impatient_chat(ollama: &FakeOllama) -> Chat {
@@ -97,11 +98,36 @@ async fn each_failure_has_its_reason_and_none_is_stored_as_an_answer() {
             "MALFORMED",
             Why::Malformed,
         ),
-        (Does::Says(vec![done()]), "MALFORMED", Why::Malformed),
+        (Does::Says(vec![done()]), "EMPTY", Why::Empty),
+        (Does::Says(vec![text(" \n"), done()]), "EMPTY", Why::Empty),
         (
-            Does::Says(vec![text(" \n"), done()]),
-            "MALFORMED",
-            Why::Malformed,
+            Does::Says(vec![text(" \n\u{200b}\u{2800}"), done()]),
+            "EMPTY",
+            Why::Empty,
+        ),
+        (
+            Does::Says(vec![ended("length", &Value::Null)]),
+            "EMPTY",
+            Why::Empty,
+        ),
+        (
+            Does::Says(vec![text("<think>Hm, hm"), ended("length", &json!(""))]),
+            "ONLY_THINKING",
+            Why::OnlyThinking,
+        ),
+        (
+            Does::Says(vec![text("<think>Hm.</think>\n"), done()]),
+            "ONLY_THINKING",
+            Why::OnlyThinking,
+        ),
+        (
+            Does::Says(vec![
+                thinking("Hm, "),
+                thinking("hm"),
+                ended("length", &Value::Null),
+            ]),
+            "ONLY_THINKING",
+            Why::OnlyThinking,
         ),
         (
             Does::Says(vec![

@@ -48,6 +48,7 @@ pub(crate) fn impatient(ollama: &FakeOllama) -> OllamaConfig {
     OllamaConfig {
         first_token_timeout: Duration::from_millis(400),
         idle_timeout: Duration::from_millis(400),
+        catalogue_timeout: Duration::from_millis(200),
         ..OllamaConfig::new(&ollama.url, "llama3.2", WINDOW)
     }
 }

@@ -11,5 +11,7 @@ mod leaving;
 mod limits;
 mod ollama;
 mod privacy;
+mod readiness;
 mod request;
+mod thinking;
 mod work;

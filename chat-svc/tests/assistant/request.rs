@@ -25,12 +25,16 @@ async fn it_has_the_model_its_options_the_work_and_exactly_the_last_five_message
     assert_eq!(request["model"], "llama3.2");
     assert_eq!(request["stream"], true);
     assert_eq!(request["keep_alive"], "1800s");
-    assert_eq!(request["options"]["num_ctx"], WINDOW);
-    assert_eq!(request["options"]["num_predict"], 1024);
+    let options = json!({"num_ctx": WINDOW, "num_predict": 1024, "temperature": 0.2});
+    assert_eq!(request["options"], options);
+    let mut members: Vec<&String> = request.as_object().unwrap().keys().collect();
+    members.sort();
+    let expected = ["keep_alive", "messages", "model", "options", "stream"];
+    assert_eq!(members, expected);
     let messages = request["messages"].as_array().unwrap();
     assert_eq!(messages[0]["role"], "system");
     let said: Vec<&Value> = messages[1..].iter().collect();
-    let message = |role: &str, content: &str| json!({"role": role, "content": content});
+    let message = |role: &str, content: &str| json!({"role": role, "content": content, "tool_calls": [], "thinking": null});
     let expected = [
         message("assistant", "answer 2"),
         message("user", "question 3"),
@@ -45,8 +49,7 @@ async fn it_has_the_model_its_options_the_work_and_exactly_the_last_five_message
     for told in [
         r#""user":"ada""#,
         r#""role":"DEVELOPER""#,
-        r#""currentTask":{"dueAt":null"#,
-        r#""title":"Build it""#,
+        r#""currentTask":{"title":"Build it""#,
         r#""code":"DEVELOPER_BUSY""#,
         r#""code":"TASK_OUT_OF_ORDER""#,
         r#""release":"Spring""#,

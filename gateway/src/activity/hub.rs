@@ -82,6 +82,8 @@ impl Hub {
             let drain = drain.clone();
             async move {
                 tokio::select! {
+                    // The log's end may be the drain's: that comes first, and is no loss.
+                    biased;
                     () = stop.cancelled() => {}
                     () = drain.cancelled() => {}
                     () = follower.run() => {}
@@ -173,14 +175,19 @@ impl Follower {
         let mut delay = FIRST_DELAY;
         loop {
             let ended = self.watch(&mut delay).await;
-            let code = ended
-                .as_ref()
-                .map_or_else(|fault| fault.code.as_str(), |()| "OK");
-            if self.hub.set_away() {
-                tracing::warn!(code, "the stream from the activity log has ended");
+            let followed = self.hub.set_away();
+            if followed {
                 metrics::counter!(m::STREAM_LOST).increment(1);
-            } else {
-                tracing::debug!(code, "the activity log cannot be followed yet");
+            }
+            match ended {
+                // The process at the other end was told to stop.
+                Ok(()) => tracing::info!("the activity log has ended its stream"),
+                Err(Fault { code, .. }) if followed => {
+                    tracing::warn!(code, "the stream from the activity log was lost");
+                }
+                Err(Fault { code, .. }) => {
+                    tracing::debug!(code, "the activity log cannot be followed yet");
+                }
             }
             tokio::time::sleep(delay).await;
             delay = (delay * 2).min(LONGEST_DELAY);

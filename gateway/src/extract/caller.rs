@@ -12,6 +12,7 @@ use slipway_mesh::{
     access::{Principal, bearer},
     error::{Fault, Kind},
     grpc::{ForwardedClient, IDEMPOTENCY_KEY, Outbound},
+    telemetry::access::Who,
 };
 
 use crate::{
@@ -47,6 +48,9 @@ impl FromRequestParts<AppState> for Caller {
         let principal = app.verifier.verify(token).await.map_err(Fault::from)?;
         let token = Some(token.to_owned());
         parts.extensions.insert(Sender::User(principal.user_id));
+        if let Some(who) = parts.extensions.get::<Who>() {
+            who.is_user(principal.user_id);
+        }
         Ok(Self {
             principal,
             outbound: outbound(parts, app, token)?,

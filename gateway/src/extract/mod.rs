@@ -8,8 +8,10 @@ mod caller;
 mod hook;
 mod params;
 mod payload;
+mod values;
 
 pub(crate) use caller::{COOKIE, Caller, MAX_IDEMPOTENCY_KEY, Visitor};
 pub(crate) use hook::Hook;
-pub(crate) use params::{ListParams, Params, PathId, PathName, list, parsed};
+pub(crate) use params::{ListParams, Params, PathId, PathName};
 pub(crate) use payload::Payload;
+pub(crate) use values::{flag, list, or_absent, parsed, parsed_if_any, time};

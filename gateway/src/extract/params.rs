@@ -1,16 +1,12 @@
 //! The path's id and the query.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt::Display, str::FromStr};
+use std::{borrow::Cow, collections::BTreeMap};
 
 use axum::extract::{FromRequestParts, Path};
 use http::request::Parts;
-use serde::{
-    Deserialize, Deserializer,
-    de::{DeserializeOwned, Error as _, value::MapDeserializer},
-};
-use slipway_mesh::error::Fault;
+use serde::de::{DeserializeOwned, value::MapDeserializer};
+use slipway_mesh::{error::Fault, json::Wrong};
 
-use super::payload::explain;
 use crate::{
     app::AppState,
     model::{Id, Paging},
@@ -91,44 +87,34 @@ fn pairs(parts: &Parts) -> Pairs<'_> {
 fn read<T: DeserializeOwned>(pairs: Pairs<'_>) -> Result<T, Fault> {
     let pairs = MapDeserializer::<_, serde::de::value::Error>::new(pairs.into_iter());
     serde_path_to_error::deserialize(pairs).map_err(|error| {
-        let (field, message) = explain(&error.path().to_string(), &error.inner().to_string());
-        Fault::invalid_field(field, message)
+        match Wrong::value(&error.path().to_string(), &error.inner().to_string()) {
+            Wrong::Field { field, message } => Fault::invalid_field(field, message),
+            Wrong::Text(what) => Fault::invalid_field("query", what),
+        }
     })
-}
-
-/// Reads a parameter that has a form of its own: for `#[serde(deserialize_with)]`.
-pub(crate) fn parsed<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: FromStr<Err: Display>,
-{
-    let text = String::deserialize(deserializer)?;
-    text.parse().map(Some).map_err(D::Error::custom)
-}
-
-/// Reads a list of such parameters, separated by commas.
-pub(crate) fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: FromStr<Err: Display>,
-{
-    let text = String::deserialize(deserializer)?;
-    text.split(',')
-        .map(|part| part.parse().map_err(D::Error::custom))
-        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use http::Request;
+    use jiff::Timestamp;
+    use serde::Deserialize;
 
     use super::*;
+    use crate::{
+        extract::{flag, list, parsed, time},
+        model::Sequence,
+    };
 
     #[derive(Debug, PartialEq, Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Sample {
         #[serde(default, deserialize_with = "parsed")]
-        size: Option<u8>,
+        size: Option<Sequence>,
+        #[serde(default, deserialize_with = "flag")]
+        mine: Option<bool>,
+        #[serde(default, deserialize_with = "time")]
+        from: Option<Timestamp>,
         #[serde(default, deserialize_with = "list")]
         id: Vec<Id>,
     }
@@ -161,5 +147,27 @@ mod tests {
             ("seize".into(), "is not known here".into())
         );
         assert!(fault("id=7").1.starts_with("must be a UUID"));
+        assert!(
+            fault("size=x")
+                .1
+                .starts_with("must be a whole number from 0")
+        );
+        assert_eq!(fault("mine=yes").1, "must be true or false");
+        let time = "must be a date with a time and an offset (RFC 3339), such as \
+            2026-12-01T17:00:00Z";
+        for wrong in [
+            "",
+            "2026-12-01",
+            "yesterday",
+            "1780000000",
+            "2026-13-01T00:00:00Z",
+        ] {
+            assert_eq!(
+                fault(&format!("from={wrong}")),
+                ("from".into(), time.into())
+            );
+        }
+        let right = sample("from=2026-12-01T17:00:00Z&mine=true").unwrap();
+        assert!(right.from.is_some() && right.mine == Some(true));
     }
 }

@@ -7,8 +7,10 @@ use http::{
 };
 use http_body::Body as _;
 use serde::de::DeserializeOwned;
-use serde_json::error::Category;
-use slipway_mesh::{error::Fault, json::Objects};
+use slipway_mesh::{
+    error::Fault,
+    json::{Objects, Wrong},
+};
 
 use crate::{app::AppState, body::Sender, middleware::Arrival, problem::Problem};
 
@@ -78,7 +80,14 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence.eq_ignore_ascii_case("application/json")
 }
 
+/// How what `gzip` and `zstd` make begins. No JSON begins so.
+const COMPRESSED: [&[u8]; 2] = [&[0x1F, 0x8B], &[0x28, 0xB5, 0x2F, 0xFD]];
+
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    // A client that compresses and does not say so hears of it too.
+    if COMPRESSED.iter().any(|start| body.starts_with(start)) {
+        return Err(Problem::coded_body());
+    }
     // However its shape is told: to the API, what is no object is no body at all.
     if body.trim_ascii_start().first() != Some(&b'{') {
         return Err(Problem::malformed_body(
@@ -93,66 +102,14 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
 }
 
 fn refusal(path: &str, error: &serde_json::Error) -> Problem {
-    match error.classify() {
-        Category::Data => {
-            let text = error.to_string();
-            let text = text
-                .rsplit_once(" at line ")
-                .map_or(text.as_str(), |parts| parts.0);
-            let (field, message) = explain(path, text);
+    match Wrong::json(path, error) {
+        Wrong::Field { field, message } => {
+            let field = if field.is_empty() { "body" } else { &field };
             Fault::invalid_field(field, message).into()
         }
-        Category::Syntax | Category::Eof | Category::Io => {
-            Problem::malformed_body(format!("The body is not valid JSON: {error}."))
+        Wrong::Text(what) => {
+            Problem::malformed_body(format!("The body is not valid JSON: {what}."))
         }
-    }
-}
-
-/// Which field serde could not read, and what it must be, in the API's words: `path` is
-/// where it stopped, `text` what it said. A text that is not known is passed on: it is
-/// about the client's own document.
-pub(super) fn explain(path: &str, text: &str) -> (String, String) {
-    let path = if path == "." { "" } else { path };
-    let quoted = || text.split('`').nth(1).unwrap_or_default();
-    let below = |name: &str| match path {
-        "" => name.to_owned(),
-        // Some errors are reported at the field, others at what contains it.
-        _ if path == name || path.ends_with(&format!(".{name}")) => path.to_owned(),
-        _ => format!("{path}.{name}"),
-    };
-    if text.starts_with("missing field") {
-        return (below(quoted()), "is required".to_owned());
-    }
-    if text.starts_with("unknown field") {
-        return (below(quoted()), "is not known here".to_owned());
-    }
-    if text.starts_with("duplicate field") {
-        return (below(quoted()), "is given more than once".to_owned());
-    }
-    let field = if path.is_empty() { "body" } else { path };
-    if let Some((_, allowed)) = text
-        .strip_prefix("unknown variant")
-        .and_then(|rest| rest.split_once(", expected "))
-    {
-        let allowed = allowed.trim_start_matches("one of ").replace('`', "");
-        return (field.to_owned(), format!("must be {allowed}"));
-    }
-    if let Some((_, expected)) = text
-        .strip_prefix("invalid ")
-        .and_then(|rest| rest.split_once(", expected "))
-    {
-        return (field.to_owned(), format!("must be {}", in_json(expected)));
-    }
-    (field.to_owned(), text.to_owned())
-}
-
-/// A Rust type's name in the words of JSON.
-fn in_json(expected: &str) -> &str {
-    match expected {
-        "i64" | "u64" => "a whole number",
-        "a sequence" => "an array",
-        _ if expected.starts_with("struct ") => "an object",
-        other => other,
     }
 }
 

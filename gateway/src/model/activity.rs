@@ -12,7 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::{Id, Malformed, Paging, UserRef, proto};
 use crate::{
     activity::{Filter, TypePattern},
-    extract::{list, parsed},
+    extract::{flag, list, parsed, parsed_if_any},
 };
 
 /// One thing that happened.
@@ -135,7 +135,7 @@ pub(crate) struct ActivityQuery {
     #[serde(default, deserialize_with = "parsed")]
     release_id: Option<Id>,
     /// Only entries that the caller caused or that concern the caller.
-    #[serde(default, deserialize_with = "parsed")]
+    #[serde(default, deserialize_with = "flag")]
     #[param(value_type = Option<bool>)]
     mine: Option<bool>,
 }
@@ -163,11 +163,17 @@ impl ActivityQuery {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct StreamQuery {
-    /// Begin with what came after this number. The header `Last-Event-ID` wins over it.
-    /// Left out: begin with what comes from now on.
+    /// Begin with what came after this number. The header `Last-Event-ID` wins over it, and
+    /// so does `lastEventId`. Left out: begin with what comes from now on.
     #[serde(default, deserialize_with = "parsed")]
     #[param(value_type = Option<u64>)]
-    pub(crate) after: Option<Sequence>,
+    after: Option<Sequence>,
+    /// The same as the header `Last-Event-ID`, which wins over it: for clients that add it
+    /// to the address when they connect again, because they cannot send headers. Empty is
+    /// left out.
+    #[serde(default, deserialize_with = "parsed_if_any")]
+    #[param(value_type = Option<u64>)]
+    last_event_id: Option<Sequence>,
     /// Only these types: exact (`task.started`) or a family (`task.*`). Repeat it, or
     /// separate several by commas.
     #[serde(default, rename = "type", deserialize_with = "list")]
@@ -177,12 +183,19 @@ pub(crate) struct StreamQuery {
     #[serde(default, deserialize_with = "parsed")]
     release_id: Option<Id>,
     /// Only entries that the caller caused or that concern the caller.
-    #[serde(default, deserialize_with = "parsed")]
+    #[serde(default, deserialize_with = "flag")]
     #[param(value_type = Option<bool>)]
     mine: Option<bool>,
 }
 
 impl StreamQuery {
+    /// The number after which the stream begins, where the header `Last-Event-ID` is
+    /// `header`. What a client has seen last counts for more than where it began.
+    pub(crate) fn after(&self, header: Option<Sequence>) -> Option<u64> {
+        let after = header.or(self.last_event_id).or(self.after);
+        after.map(|after| after.0)
+    }
+
     /// Which entries are wanted.
     ///
     /// # Errors

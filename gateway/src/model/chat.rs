@@ -36,12 +36,12 @@ pub(crate) struct SessionTitle {
 }
 
 impl SessionTitle {
-    /// The renaming of a session, which must be at `revision`; 0 is any.
-    pub(crate) fn of(self, session: Id, revision: u64) -> v1::RenameSessionRequest {
+    /// The renaming of a session, at any revision.
+    pub(crate) fn of(self, session: Id) -> v1::RenameSessionRequest {
         v1::RenameSessionRequest {
             session_id: session.to_string(),
             title: self.title,
-            revision,
+            revision: 0,
         }
     }
 }
@@ -194,8 +194,8 @@ pub(crate) struct UserQuestion {
     #[schema(inline)]
     state: QuestionState,
     /// Why there is no answer: `UNAVAILABLE`, `MODEL_MISSING`, `TIMEOUT`, `TRUNCATED`,
-    /// `MALFORMED`, `SERVER_ERROR`, `BUSY`, `CANCELLED`, `INTERRUPTED` or
-    /// `CONTEXT_UNAVAILABLE`. `null` unless the state is `UNANSWERED`.
+    /// `MALFORMED`, `ONLY_THINKING`, `EMPTY`, `SERVER_ERROR`, `BUSY`, `CANCELLED`,
+    /// `INTERRUPTED` or `CONTEXT_UNAVAILABLE`. `null` unless the state is `UNANSWERED`.
     #[schema(required)]
     reason: Option<String>,
 }

@@ -13,7 +13,7 @@ use super::{
     Id, Malformed, Paging, UserRef,
     proto::{self, required, to_proto},
 };
-use crate::extract::parsed;
+use crate::extract::{parsed, time};
 
 /// Whether a dead letter waits for somebody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -239,10 +239,10 @@ pub(crate) struct DeadLettersQuery {
     #[param(value_type = Option<String>)]
     reason: String,
     /// Only those filed then or later.
-    #[serde(default, deserialize_with = "parsed")]
+    #[serde(default, deserialize_with = "time")]
     from: Option<Timestamp>,
     /// Only those filed before.
-    #[serde(default, deserialize_with = "parsed")]
+    #[serde(default, deserialize_with = "time")]
     to: Option<Timestamp>,
 }
 
@@ -305,8 +305,10 @@ struct ReplayFilter {
     /// Only where the reason contains this text, to the letter.
     reason: String,
     /// Only those filed then or later.
+    #[serde(deserialize_with = "time")]
     from: Option<Timestamp>,
     /// Only those filed before.
+    #[serde(deserialize_with = "time")]
     to: Option<Timestamp>,
 }
 

@@ -1,17 +1,15 @@
-//! Incidents: faults that administrators must know of; and the alerts of other programs
-//! that become such.
+//! Incidents: faults that administrators must know of.
 
-use std::{collections::BTreeMap, str::FromStr};
+use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use slipway_proto::notify::v1;
 use utoipa::{IntoParams, ToSchema};
-use uuid::Uuid;
 
 use super::{
     Id, Malformed, Paging,
-    proto::{self, required, to_proto},
+    proto::{self, required},
 };
 use crate::extract::parsed;
 
@@ -118,142 +116,5 @@ impl IncidentsQuery {
             page_size: paging.page_size(),
             page_token: paging.page_token(),
         }
-    }
-}
-
-/// What Alertmanager and Grafana send to a webhook, as far as it matters here. Both send
-/// more, and more with each version.
-#[derive(Debug, Deserialize, ToSchema)]
-pub(crate) struct AlertsHook {
-    #[schema(max_items = 1000)]
-    alerts: Vec<Alert>,
-}
-
-/// One alert of it.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-struct Alert {
-    status: AlertStatus,
-    /// What tells it from others; `alertname` names it.
-    #[serde(default)]
-    labels: BTreeMap<String, String>,
-    /// What it says; `summary` or `description` is what administrators read.
-    #[serde(default)]
-    annotations: BTreeMap<String, String>,
-    #[serde(default)]
-    starts_at: Option<Timestamp>,
-    /// What makes two of them the same; without it their labels do.
-    #[serde(default)]
-    fingerprint: String,
-}
-
-/// Whether an alert lasts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-enum AlertStatus {
-    Firing,
-    Resolved,
-}
-
-/// Alerts of one request at most: each is a report of its own.
-const ALERTS: usize = 1000;
-
-impl AlertsHook {
-    /// Whether it holds more than is taken.
-    pub(crate) fn is_too_long(&self) -> bool {
-        self.alerts.len() > ALERTS
-    }
-
-    /// A report for each alert, heard at `now`.
-    pub(crate) fn reports(self, now: Timestamp) -> impl Iterator<Item = v1::ReportRequest> {
-        self.alerts.into_iter().map(move |alert| alert.report(now))
-    }
-}
-
-impl Alert {
-    fn report(self, now: Timestamp) -> v1::ReportRequest {
-        let label = |name: &str| self.labels.get(name).filter(|text| !text.is_empty());
-        let said = |name: &str| self.annotations.get(name).filter(|text| !text.is_empty());
-        let name = label("alertname").map_or("an alert without a name", String::as_str);
-        let summary = said("summary").or_else(|| said("description"));
-        let fingerprint = match self.fingerprint.as_str() {
-            "" => self
-                .labels
-                .iter()
-                .map(|(k, v)| format!("{k}={v}"))
-                .collect::<Vec<_>>()
-                .join(","),
-            given => given.to_owned(),
-        };
-        v1::ReportRequest {
-            id: Uuid::now_v7().to_string(),
-            service: label("job")
-                .or_else(|| label("service"))
-                .map_or("alerts", String::as_str)
-                .to_owned(),
-            kind: "alert".to_owned(),
-            fingerprint: format!("alert/{fingerprint}"),
-            summary: summary.map_or(name, String::as_str).to_owned(),
-            since: Some(to_proto(self.starts_at.unwrap_or(now))),
-            count: u64::from(self.status == AlertStatus::Firing),
-            resolved: self.status == AlertStatus::Resolved,
-            lasts: true,
-            trace_id: String::new(),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn reports(json: &str) -> Vec<v1::ReportRequest> {
-        let hook: AlertsHook = serde_json::from_str(json).unwrap();
-        hook.reports(Timestamp::UNIX_EPOCH).collect()
-    }
-
-    #[test]
-    fn alertmanager_is_understood() {
-        let reports = reports(
-            r#"{"version": "4", "groupKey": "{}:{}", "truncatedAlerts": 0, "status": "firing",
-                "receiver": "slipway", "groupLabels": {}, "commonLabels": {},
-                "commonAnnotations": {}, "externalURL": "http://am:9093",
-                "alerts": [
-                  {"status": "firing", "labels": {"alertname": "HighLatency", "job": "gateway"},
-                   "annotations": {"summary": "p99 is 2 s"}, "startsAt": "2026-01-02T03:04:05.678Z",
-                   "endsAt": "0001-01-01T00:00:00Z", "generatorURL": "http://p:9090/graph",
-                   "fingerprint": "c0ffee"},
-                  {"status": "resolved", "labels": {"alertname": "Down"}, "annotations": {},
-                   "startsAt": "2026-01-02T03:04:05Z", "endsAt": "2026-01-02T03:05:05Z",
-                   "generatorURL": "", "fingerprint": "beef"}]}"#,
-        );
-        let [firing, resolved] = reports.as_slice() else {
-            panic!("two alerts")
-        };
-        assert_eq!(firing.fingerprint, "alert/c0ffee");
-        assert_eq!(
-            (&*firing.service, &*firing.summary),
-            ("gateway", "p99 is 2 s")
-        );
-        assert_eq!((firing.resolved, firing.count), (false, 1));
-        assert_eq!((&*resolved.service, &*resolved.summary), ("alerts", "Down"));
-        assert!(resolved.resolved && resolved.lasts);
-    }
-
-    #[test]
-    fn grafana_is_understood() {
-        let reports = reports(
-            r#"{"receiver": "webhook", "status": "firing", "orgId": 1, "title": "[FIRING:1]",
-                "state": "alerting", "message": "**Firing**",
-                "alerts": [{"status": "firing", "labels": {"alertname": "Disk", "grafana_folder": "x"},
-                  "annotations": {"description": "90 % full"}, "startsAt": "2026-01-02T03:04:05+01:00",
-                  "endsAt": "0001-01-01T00:00:00Z", "values": {"B": 90}, "fingerprint": "",
-                  "silenceURL": "http://g/", "dashboardURL": "", "panelURL": "", "imageURL": ""}]}"#,
-        );
-        assert_eq!(reports[0].summary, "90 % full");
-        assert_eq!(
-            reports[0].fingerprint,
-            "alert/alertname=Disk,grafana_folder=x"
-        );
     }
 }

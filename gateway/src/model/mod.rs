@@ -3,6 +3,7 @@
 //! Fields that have no value are `null`, never absent.
 
 mod activity;
+mod alert;
 mod chat;
 mod comment;
 mod dead_letter;
@@ -19,6 +20,7 @@ mod template;
 mod user;
 
 pub(crate) use activity::{ActivityEntry, ActivityQuery, NoNumber, Sequence, StreamQuery};
+pub(crate) use alert::AlertsHook;
 pub(crate) use chat::{
     AssistantAnswer, ChatMessage, ChatSession, HistoryQuery, NewSession, Said, SessionTitle,
     SessionsQuery,
@@ -31,9 +33,9 @@ pub(crate) use dead_letter::{
 };
 pub(crate) use delivery::{ConfirmedDeliveries, DeliveriesHook};
 pub(crate) use event::{AcceptedEvent, EventStatus, NewEvent};
-pub(crate) use incident::{AlertsHook, Incident, IncidentsQuery};
+pub(crate) use incident::{Incident, IncidentsQuery};
 pub(crate) use notification::{AllNotificationsQuery, Notification, NotificationsQuery};
-pub(crate) use paging::{NoConditions, Page, Paging};
+pub(crate) use paging::{NoConditions, OutOfBounds, Page, Paging};
 pub(crate) use preference::Preferences;
 pub(crate) use proto::{Malformed, required};
 pub(crate) use release::{NewRelease, Release, ReleaseQuery, ReleaseSummary};
@@ -47,8 +49,11 @@ pub(crate) use user::{
 
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
-use slipway_mesh::id::{self, MalformedId};
+use serde::{Deserialize, Deserializer, Serialize};
+use slipway_mesh::{
+    id::{self, MalformedId},
+    json::refused,
+};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -74,6 +79,6 @@ impl fmt::Display for Id {
 impl<'de> Deserialize<'de> for Id {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        text.parse().map_err(D::Error::custom)
+        text.parse().map_err(refused)
     }
 }

@@ -11,7 +11,7 @@ use super::{
     Id, Malformed, Paging, UserRef,
     proto::{self, required, to_proto},
 };
-use crate::extract::parsed;
+use crate::extract::{parsed, time};
 
 /// Where a notification stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -200,10 +200,10 @@ pub(crate) struct NotificationsQuery {
     #[param(value_type = Option<String>)]
     r#type: String,
     /// Made at this time or later.
-    #[serde(default, deserialize_with = "parsed")]
+    #[serde(default, deserialize_with = "time")]
     from: Option<Timestamp>,
     /// Made before this time.
-    #[serde(default, deserialize_with = "parsed")]
+    #[serde(default, deserialize_with = "time")]
     to: Option<Timestamp>,
     /// With this text in the subject, without regard to case; at most 200 characters. A
     /// search looks at 10,000 notifications a page: a page may have fewer than `limit`, or
@@ -258,10 +258,10 @@ pub(crate) struct AllNotificationsQuery {
     #[param(value_type = Option<String>)]
     r#type: String,
     /// Made at this time or later.
-    #[serde(default, deserialize_with = "parsed")]
+    #[serde(default, deserialize_with = "time")]
     from: Option<Timestamp>,
     /// Made before this time.
-    #[serde(default, deserialize_with = "parsed")]
+    #[serde(default, deserialize_with = "time")]
     to: Option<Timestamp>,
     /// As in `GET /notifications`.
     #[serde(default)]

@@ -75,8 +75,8 @@ impl Default for Preferences {
 }
 
 impl Preferences {
-    /// These as the service is asked for them, in place of `revision`.
-    pub(crate) fn update(self, revision: Option<u64>) -> v1::UpdatePreferencesRequest {
+    /// These as the service is asked for them, in place of any revision.
+    pub(crate) fn update(self) -> v1::UpdatePreferencesRequest {
         let hours = self.quiet_hours;
         let mode = match hours.mode {
             QuietMode::Skip => v1::QuietMode::Skip,
@@ -99,7 +99,7 @@ impl Preferences {
                 }),
                 time_zone: self.time_zone,
             }),
-            revision,
+            revision: None,
         }
     }
 

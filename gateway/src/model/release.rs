@@ -147,6 +147,11 @@ pub(crate) struct NewRelease {
     version: Option<String>,
     #[schema(max_items = 500)]
     tasks: Option<Vec<NewTask>>,
+    /// For plans that several administrators may bring at the same time: of the requests
+    /// with this within 24 hours, by whoever, one creates a release of this name and
+    /// version. The others are answered with it if they are the same, and refused if they
+    /// are not. `Idempotency-Key` does not count then.
+    once: Option<bool>,
 }
 
 impl TryFrom<NewRelease> for v1::CreateReleaseRequest {
@@ -161,6 +166,7 @@ impl TryFrom<NewRelease> for v1::CreateReleaseRequest {
             tasks: tasks
                 .map(|(index, task)| task.into_proto(&format!("tasks[{index}].")))
                 .collect::<Result<_, _>>()?,
+            once: release.once.unwrap_or_default(),
         })
     }
 }

@@ -40,14 +40,14 @@ impl NewTemplate {
         (source, self.sample.map_or_else(String::new, json))
     }
 
-    /// As the service is asked to save it, in place of `version`.
-    pub(crate) fn update(self, kind: String, version: Option<u64>) -> v1::UpdateTemplateRequest {
+    /// As the service is asked to save it, in place of any version.
+    pub(crate) fn update(self, kind: String) -> v1::UpdateTemplateRequest {
         let (source, sample_json) = self.split();
         v1::UpdateTemplateRequest {
             r#type: kind,
             source: Some(source),
             sample_json,
-            expected_version: version,
+            expected_version: None,
         }
     }
 }

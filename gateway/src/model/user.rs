@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use slipway_mesh::error::Fault;
+use slipway_mesh::{error::Fault, text::is_blank};
 use slipway_proto::{common::v1 as common, identity::v1};
 use utoipa::{IntoParams, ToSchema};
 
@@ -192,7 +192,7 @@ impl TryFrom<Credentials> for v1::LoginRequest {
             }
         };
         // The service has one name for both, so what is said here would be said of it.
-        if !(1..=MAX_LOGIN).contains(&login.trim().len()) {
+        if is_blank(&login) || login.trim().len() > MAX_LOGIN {
             let message = format!("must have 1 to {MAX_LOGIN} characters");
             return Err(Fault::invalid_field(field, message));
         }

@@ -52,9 +52,9 @@ async fn list(
 /// Everything that happens, as server-sent events.
 ///
 /// `id` is the number of the entry, `event` its type, `data` an `ActivityEntry`. With
-/// `Last-Event-ID` or `after` the stream begins with everything missed since. What is not
-/// kept any more, or does not exist yet, is told as `event: gap` with
-/// `{"from": …, "to": …}`. After 15 s of silence there is a comment line. When the server
+/// `Last-Event-ID`, `lastEventId` or `after` (the first of them counts) the stream begins
+/// with everything missed since. What is not kept any more, or does not exist yet, is told
+/// as `event: gap` with `{"from": …, "to": …}`. After 15 s of silence there is a comment line. When the server
 /// ends the stream it says `event: goodbye` with `{"reason": "shutdown"}` or
 /// `{"reason": "token_expired"}`. A reader that cannot keep up is disconnected, and
 /// resumes. Before the first entry comes a block with `retry` and the `id` to resume from. An
@@ -66,7 +66,8 @@ async fn list(
     tag = "activity",
     params(
         StreamQuery,
-        ("Last-Event-ID" = Option<u64>, Header, description = "The last number that was seen"),
+        ("Last-Event-ID" = Option<u64>, Header, description = "The last number that was seen; \
+            empty is as if it were not sent"),
     ),
     responses(
         (
@@ -88,15 +89,15 @@ async fn stream(
     Params(query): Params<StreamQuery>,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, Problem> {
-    let after = last_event_id(&headers)?
-        .or(query.after)
-        .map(|after| after.0);
+    let after = query.after(last_event_id(&headers)?);
     let session = Session::open(app, caller, after, query.filter()?).await?;
     Ok(EventStream(session.into_stream()))
 }
 
+/// Clients that have seen nothing yet send it empty: that is as if they did not.
 fn last_event_id(headers: &HeaderMap) -> Result<Option<Sequence>, Fault> {
-    let Some(value) = headers.get(LAST_EVENT_ID) else {
+    let value = headers.get(LAST_EVENT_ID).filter(|value| !value.is_empty());
+    let Some(value) = value else {
         return Ok(None);
     };
     let text = value.to_str().unwrap_or_default();

@@ -43,7 +43,14 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     operation_id = "register",
     tag = "accounts",
     params(Repeatable),
-    request_body = Registration,
+    request_body(
+        content = Registration,
+        example = json!({
+            "username": "ada",
+            "email": "ada@example.com",
+            "password": "engine no. 1"
+        }),
+    ),
     responses(
         (status = 201, description = "Created and signed in", body = Session),
         WithBody,
@@ -78,7 +85,10 @@ async fn register(
     path = "/auth/login",
     operation_id = "login",
     tag = "accounts",
-    request_body = Credentials,
+    request_body(
+        content = Credentials,
+        example = json!({"username": "ada", "password": "engine no. 1"}),
+    ),
     responses(
         (status = 200, description = "Signed in", body = Session),
         WithBody,

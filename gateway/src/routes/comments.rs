@@ -42,7 +42,10 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
         ("id" = Id, Path, description = "Id of the task"),
         Repeatable,
     ),
-    request_body = NewComment,
+    request_body(
+        content = NewComment,
+        example = json!({"content": "Which architectures, @ada?"}),
+    ),
     responses(
         (
             status = 201,
@@ -85,7 +88,10 @@ async fn post(
         ("id" = Id, Path, description = "Id of the comment to reply to"),
         Repeatable,
     ),
-    request_body = NewComment,
+    request_body(
+        content = NewComment,
+        example = json!({"content": "All that we have *images* for."}),
+    ),
     responses(
         (
             status = 201,
@@ -237,7 +243,10 @@ async fn get(
         ("id" = Id, Path, description = "Id of the comment"),
         ("If-Match" = Option<String>, Header, description = "The `ETag` of what was edited"),
     ),
-    request_body = NewComment,
+    request_body(
+        content = NewComment,
+        example = json!({"content": "All that we have images for."}),
+    ),
     responses(
         (
             status = 200,
@@ -262,15 +271,18 @@ async fn edit(
     headers: HeaderMap,
     Payload(comment): Payload<NewComment>,
 ) -> Result<impl IntoResponse, Problem> {
-    let revision = if_match(&headers, 1)?;
-    let request = caller.outbound.request(EditCommentRequest {
-        id: id.to_string(),
-        content: comment.content,
-        revision: revision.unwrap_or_default(),
+    let condition = if_match(&headers, 1)?;
+    let answer = condition.guard(CHANGED, |revision| {
+        let request = caller.outbound.request(EditCommentRequest {
+            id: id.to_string(),
+            content: comment.content.clone(),
+            revision: revision.unwrap_or_default(),
+        });
+        let mut service = app.forum();
+        async move { service.edit_comment(request).await }
     });
-    let answer = app.forum().edit_comment(request).await;
-    let answer = answer.map_err(|status| Problem::of_condition(status, CHANGED))?;
-    Ok(tagged(answered(answer.into_inner().comment)?))
+    let answer = answer.await?.into_inner();
+    Ok(tagged(answered(answer.comment)?))
 }
 
 /// Deletes one's own comment; an admin deletes any.

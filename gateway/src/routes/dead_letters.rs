@@ -93,7 +93,10 @@ async fn get(
         ("id" = Id, Path, description = "Id of the dead letter"),
         Repeatable,
     ),
-    request_body = Option<Replay>,
+    request_body(
+        content = Option<Replay>,
+        example = json!({}),
+    ),
     responses(
         (status = 200, description = "The dead letter as it is now", body = DeadLetter),
         WithBody,
@@ -127,7 +130,13 @@ async fn replay(
     path = "/admin/dead-letters/replay",
     operation_id = "replayDeadLetters",
     tag = "administration",
-    request_body = ReplayMany,
+    request_body(
+        content = ReplayMany,
+        example = json!({
+            "filter": {"group": "activity", "from": "2026-03-01T10:00:00Z"},
+            "dryRun": true
+        }),
+    ),
     responses(
         (status = 200, description = "Which were replayed, or would be", body = ReplayedMany),
         WithBody,

@@ -29,13 +29,21 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 /// Known by the configured secret of webhooks as `Authorization: Bearer`; without a
 /// configured secret this address does not exist. A repetition changes nothing and is
 /// answered alike, so what is not sure to have arrived may be sent again. What is said of
-/// unknown mails is reported and hinders nothing.
+/// unknown mails, and what cannot be read, is reported and hinders nothing.
 #[utoipa::path(
     post,
     path = "/hooks/deliveries",
     operation_id = "confirmDeliveries",
     tag = "notifications",
-    request_body = DeliveriesHook,
+    request_body(
+        content = DeliveriesHook,
+        example = json!({"deliveries": [{
+            "messageId": "<01890a5d-ac96-774b-bcce-b302099a8057@slipway.example>",
+            "status": "bounced",
+            "at": "2026-03-01T10:00:00Z",
+            "detail": "550 no such mailbox"
+        }]}),
+    ),
     responses(
         (status = 200, description = "All of them are taken up", body = ConfirmedDeliveries),
         WithBody,

@@ -102,7 +102,8 @@ pub(super) struct ProblemDetails {
     errors: Option<Vec<FieldProblem>>,
     /// What a program can use, under names that depend on the code: `activeTask` for
     /// `DEVELOPER_BUSY`, `blockedBy` for `TASK_OUT_OF_ORDER`, `remaining` for
-    /// `RELEASE_INCOMPLETE`.
+    /// `RELEASE_INCOMPLETE`. A long list has its first elements: then `omitted` has the
+    /// number of the others by the name of the list, and names in it may be shortened.
     #[serde(flatten)]
     facts: Map<String, Value>,
 }

@@ -31,10 +31,18 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     operation_id = "announceEvent",
     tag = "notifications",
     params(
-        ("eventType" = String, Path, description = "The type, such as `order-placed`"),
+        (
+            "eventType" = String,
+            Path,
+            description = "The type, such as `order-placed`",
+            example = "order-placed",
+        ),
         Repeatable,
     ),
-    request_body = NewEvent,
+    request_body(
+        content = NewEvent,
+        example = json!({"data": {"orderId": "A-1042", "note": null}}),
+    ),
     responses(
         (
             status = 202,

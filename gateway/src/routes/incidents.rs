@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State};
 use http::StatusCode;
-use slipway_mesh::{error::Fault, grpc::Outbound};
+use slipway_mesh::grpc::Outbound;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::document::{Anywhere, Checked, ForAdmins, WithBody};
@@ -48,13 +48,23 @@ async fn list(
 ///
 /// Their webhook sends the configured secret as `Authorization: Bearer`. Without a
 /// configured secret this address does not exist. Fields that are not known are ignored:
-/// the senders have many.
+/// the senders have many. Every alert is taken: the senders do not repeat what is refused.
+/// What is blank, `null` or of another form counts as left out.
 #[utoipa::path(
     post,
     path = "/hooks/alerts",
     operation_id = "takeAlerts",
     tag = "administration",
-    request_body = AlertsHook,
+    request_body(
+        content = AlertsHook,
+        example = json!({"alerts": [{
+            "status": "firing",
+            "labels": {"alertname": "DiskFull", "job": "node"},
+            "annotations": {"summary": "The disk of node-1 is 90 % full"},
+            "startsAt": "2026-03-01T10:00:00Z",
+            "fingerprint": "c0ffee"
+        }]}),
+    ),
     responses(
         (status = 204, description = "All of them are taken up"),
         WithBody,
@@ -69,10 +79,6 @@ async fn alerts(
     _: Hook,
     Payload(hook): Payload<AlertsHook>,
 ) -> Result<StatusCode, Problem> {
-    if hook.is_too_long() {
-        let fault = Fault::invalid_field("alerts", "must be at most 1,000");
-        return Err(fault.into());
-    }
     for report in hook.reports(app.clock.now()) {
         let outbound = Outbound {
             deadline: Some(app.deadline),

@@ -23,9 +23,9 @@ mod users;
 use std::{sync::Arc, time::Duration};
 
 use axum::{Router, middleware::from_fn_with_state};
-use utoipa::OpenApi as _;
+use utoipa::{OpenApi as _, openapi::OpenApi};
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_swagger_ui::SwaggerUi;
+use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::{
     app::AppState,
@@ -35,7 +35,7 @@ use crate::{
 
 /// Everything the gateway serves: the routes of the API, the same under `/v1`, and their
 /// documentation.
-pub(crate) fn router(app: AppState, deadline: Duration) -> Router {
+pub(crate) fn router(app: AppState, deadline: Duration, access_log: bool) -> Router {
     let (api, mut document) = OpenApiRouter::with_openapi(document::Document::openapi())
         .merge(auth::routes())
         .merge(users::routes())
@@ -56,13 +56,22 @@ pub(crate) fn router(app: AppState, deadline: Duration) -> Router {
     let around = Around {
         deadline,
         errors: Arc::default(),
+        access_log,
     };
     let api = api.with_state(app);
     Router::new()
         .merge(api.clone())
         .nest("/v1", api)
-        .merge(SwaggerUi::new("/docs").url("/openapi.json", document))
+        .merge(docs(document))
         .method_not_allowed_fallback(async || Problem::wrong_method())
         .fallback(async || Problem::unknown_route())
         .layer(from_fn_with_state(around, surround))
+}
+
+/// The page that shows the document. Who has signed in there is still after a reload.
+fn docs(document: OpenApi) -> SwaggerUi {
+    let config = Config::default().persist_authorization(true);
+    SwaggerUi::new("/docs")
+        .url("/openapi.json", document)
+        .config(config)
 }

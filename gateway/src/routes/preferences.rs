@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use http::HeaderMap;
-use slipway_proto::notify::v1::{self, GetPreferencesRequest};
+use slipway_proto::notify::v1::{self, GetPreferencesRequest, UpdatePreferencesRequest};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::document::{Anywhere, Protected, WithBody};
@@ -63,7 +63,15 @@ async fn get(State(app): State<AppState>, caller: Caller) -> Result<Tagged<Prefe
     operation_id = "replacePreferences",
     tag = "notifications",
     params(("If-Match" = Option<String>, Header, description = "The `ETag` of what is replaced")),
-    request_body = Preferences,
+    request_body(
+        content = Preferences,
+        example = json!({
+            "email": true,
+            "types": {"task.assigned": false},
+            "quietHours": {"enabled": true, "start": "22:00", "end": "07:00", "mode": "DEFER"},
+            "timeZone": "Europe/Berlin"
+        }),
+    ),
     responses(
         (
             status = 200,
@@ -84,11 +92,17 @@ async fn put(
     headers: HeaderMap,
     Payload(preferences): Payload<Preferences>,
 ) -> Result<Tagged<Preferences>, Problem> {
-    let revision = if_match(&headers, 0)?;
-    let request = caller.outbound.request(preferences.update(revision));
-    let answer = app.preferences().update_preferences(request).await;
-    let answer = answer.map_err(|status| Problem::of_condition(status, CHANGED))?;
-    tagged(answer.into_inner().preferences)
+    let condition = if_match(&headers, 0)?;
+    let update = preferences.update();
+    let answer = condition.guard(CHANGED, |revision| {
+        let request = caller.outbound.request(UpdatePreferencesRequest {
+            revision,
+            ..update.clone()
+        });
+        let mut service = app.preferences();
+        async move { service.update_preferences(request).await }
+    });
+    tagged(answer.await?.into_inner().preferences)
 }
 
 fn tagged(stored: Option<v1::StoredPreferences>) -> Result<Tagged<Preferences>, Problem> {

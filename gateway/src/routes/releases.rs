@@ -39,7 +39,17 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     operation_id = "createRelease",
     tag = "releases",
     params(Repeatable),
-    request_body = NewRelease,
+    request_body(
+        content = NewRelease,
+        example = json!({
+            "name": "Spring",
+            "version": "2.0",
+            "tasks": [
+                {"title": "Build the images", "assignee": "ada", "dueAt": "2026-12-01T17:00:00Z"},
+                {"title": "Publish the notes", "assignee": "ada"}
+            ]
+        }),
+    ),
     responses(
         (
             status = 201,
@@ -51,7 +61,8 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
         ForAdmins,
         (
             status = 409,
-            description = "`RELEASE_FULL`, `INVALID_HOTFIX`, `IDEMPOTENCY_KEY_REUSED`",
+            description = "`RELEASE_FULL`, `INVALID_HOTFIX`, `IDEMPOTENCY_KEY_REUSED`, \
+                `RELEASE_EXISTS`",
         ),
         Anywhere,
     ),
@@ -154,7 +165,15 @@ async fn get(
         ("id" = Id, Path, description = "Id of the release"),
         Repeatable,
     ),
-    request_body = NewTask,
+    request_body(
+        content = NewTask,
+        example = json!({
+            "title": "Test the upgrade",
+            "description": "From each version that is supported.",
+            "assignee": "ada",
+            "dueAt": "2026-12-02T17:00:00Z"
+        }),
+    ),
     responses(
         (
             status = 201,

@@ -4,7 +4,7 @@ use axum::{Json, extract::State};
 use http::{HeaderMap, StatusCode};
 use slipway_proto::notify::v1::{
     self, DeleteTemplateRequest, GetTemplateRequest, ListTemplateVersionsRequest,
-    ListTemplatesRequest,
+    ListTemplatesRequest, UpdateTemplateRequest,
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -111,10 +111,23 @@ async fn get(
     operation_id = "saveTemplate",
     tag = "administration",
     params(
-        ("type" = String, Path, description = "The type, such as `task.assigned`"),
+        (
+            "type" = String,
+            Path,
+            description = "The type, such as `task.assigned`",
+            example = "order-placed",
+        ),
         ("If-Match" = Option<String>, Header, description = "The `ETag` of what is edited"),
     ),
-    request_body = NewTemplate,
+    request_body(
+        content = NewTemplate,
+        example = json!({
+            "subject": "Order {{ orderId }} is on its way",
+            "text": "Order {{ orderId }} is on its way.",
+            "html": "<p>Order {{ orderId }} is on its way.</p>",
+            "sample": {"orderId": "A-1042", "note": null}
+        }),
+    ),
     responses(
         (
             status = 200,
@@ -137,11 +150,17 @@ async fn put(
     headers: HeaderMap,
     Payload(template): Payload<NewTemplate>,
 ) -> Result<Tagged<Template>, Problem> {
-    let version = if_match(&headers, 0)?;
-    let request = caller.outbound.request(template.update(kind, version));
-    let answer = app.templates().update_template(request).await;
-    let answer = answer.map_err(|status| Problem::of_condition(status, CHANGED))?;
-    tagged(answer.into_inner().template)
+    let condition = if_match(&headers, 0)?;
+    let update = template.update(kind);
+    let answer = condition.guard(CHANGED, |expected_version| {
+        let request = caller.outbound.request(UpdateTemplateRequest {
+            expected_version,
+            ..update.clone()
+        });
+        let mut service = app.templates();
+        async move { service.update_template(request).await }
+    });
+    tagged(answer.await?.into_inner().template)
 }
 
 /// Returns to the templates that came with Slipway; a type that did not is gone.
@@ -170,12 +189,16 @@ async fn delete(
     PathName(kind): PathName,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
-    let request = caller.outbound.request(DeleteTemplateRequest {
-        r#type: kind,
-        expected_version: if_match(&headers, 0)?,
+    let condition = if_match(&headers, 0)?;
+    let answer = condition.guard(CHANGED, |expected_version| {
+        let request = caller.outbound.request(DeleteTemplateRequest {
+            r#type: kind.clone(),
+            expected_version,
+        });
+        let mut service = app.templates();
+        async move { service.delete_template(request).await }
     });
-    let answer = app.templates().delete_template(request).await;
-    answer.map_err(|status| Problem::of_condition(status, CHANGED))?;
+    answer.await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -217,8 +240,16 @@ async fn versions(
     path = "/admin/templates/{type}/preview",
     operation_id = "previewTemplate",
     tag = "administration",
-    params(("type" = String, Path, description = "The type, such as `task.assigned`")),
-    request_body = Preview,
+    params((
+        "type" = String,
+        Path,
+        description = "The type, such as `task.assigned`",
+        example = "order-placed",
+    )),
+    request_body(
+        content = Preview,
+        example = json!({"data": {"orderId": "B-7"}}),
+    ),
     responses(
         (status = 200, description = "The mail as it would be", body = Rendered),
         WithBody,

@@ -164,6 +164,14 @@ async fn a_compressed_body_is_refused_as_such() {
     for codings in [&["identity"][..], &["Identity"], &[""]] {
         assert_eq!(send(codings).await.status, 201, "{codings:?}");
     }
+    // As gzip and zstd write `{"name": "a"}`; nobody said so.
+    for compressed in [&b"\x1f\x8b\x08\0\0\0\0\0"[..], b"\x28\xb5\x2f\xfd\x24\x0d"] {
+        let answer = gateway.post("/releases", compressed).await;
+        let problem = answer.problem(415, "UNSUPPORTED_CONTENT_CODING");
+        assert_eq!(answer.header("accept-encoding"), "identity");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains("identity"), "{detail}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -129,7 +129,13 @@ async fn an_edit_names_its_revision_by_if_match() {
     }
     edit(&gateway, |request| request).await;
     assert!(gateway.core.asked().contains("revision: 0"));
-    for bad in ["3", "\"0\"", "\"x\"", "W/\"3\"", "\"1\", \"2\""] {
+    // No service is asked for any revision where a tag is none of its own.
+    for none in ["\"0\"", "\"x\"", "W/\"3\""] {
+        edit(&gateway, |request| request.header("if-match", none)).await;
+        let asked = gateway.core.asked();
+        assert!(asked.contains("revision: 9223372036854775807"), "{asked}");
+    }
+    for bad in ["3", "", "\"1\" \"2\""] {
         edit(&gateway, |request| request.header("if-match", bad))
             .await
             .invalid("If-Match");

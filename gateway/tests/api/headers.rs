@@ -2,9 +2,9 @@
 
 use axum::body::Body;
 use gateway::Config;
-use http::{Method, Request};
+use http::{HeaderName, HeaderValue, Method, Request};
 
-use crate::support::{ADA, Answer, Gateway, RELEASE, operations};
+use crate::support::{ADA, Answer, COMMENT, Gateway, RELEASE, TASK, operations};
 
 /// Nothing may keep it, frame it, run it, or tell others where it came from.
 #[track_caller]
@@ -63,6 +63,49 @@ async fn an_answer_with_a_tag_is_kept_by_no_cache_either() {
     let answer = gateway.send(request.body(Body::empty()).unwrap()).await;
     assert_eq!(answer.status, 304);
     is_private(&answer);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_header_asks_for_nothing_and_guards_nothing() {
+    let gateway = Gateway::new();
+    let send = async |method: Method, path: &str, name: &str| {
+        let request = gateway
+            .request(method, path)
+            .header("content-type", "application/json");
+        let mut request = request.body(Body::from(r#"{"content": "x"}"#)).unwrap();
+        request.headers_mut().insert(
+            HeaderName::try_from(name).unwrap(),
+            HeaderValue::from_static(""),
+        );
+        gateway.send(request).await
+    };
+    let release = format!("/releases/{RELEASE}");
+    for name in [
+        "if-none-match",
+        "accept",
+        "accept-encoding",
+        "content-encoding",
+        "content-type",
+        "cookie",
+        "traceparent",
+        "x-request-id",
+        "x-forwarded-proto",
+    ] {
+        let answer = send(Method::GET, &release, name).await;
+        assert_eq!(answer.status, 200, "{name}");
+        assert!(!answer.header("x-request-id").is_empty());
+    }
+    let comments = format!("/tasks/{TASK}/comments");
+    let answer = send(Method::POST, &comments, "content-encoding").await;
+    assert_eq!(answer.status, 201);
+    let answer = send(Method::POST, &comments, "idempotency-key").await;
+    answer.invalid("Idempotency-Key");
+    let answer = send(Method::POST, &comments, "content-type").await;
+    answer.problem(415, "UNSUPPORTED_MEDIA_TYPE");
+    let answer = send(Method::PATCH, &format!("/comments/{COMMENT}"), "if-match").await;
+    answer.invalid("If-Match");
+    let answer = send(Method::GET, &release, "authorization").await;
+    answer.problem(401, "UNAUTHENTICATED");
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,7 +9,7 @@ use http::Method;
 use serde_json::json;
 use tower::ServiceExt as _;
 
-use crate::support::{Gateway, RELEASE, STREAMS_PER_USER, TTL};
+use crate::support::{Gateway, RELEASE, Reader, STREAMS_PER_USER, TTL};
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_begins_with_the_time_to_wait_before_coming_back() {
@@ -70,10 +70,46 @@ async fn the_header_wins_over_the_parameter() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_last_event_may_be_named_in_the_address() {
+    let gateway = Gateway::new();
+    gateway.log.grow(5);
+    for (query, header, expected) in [
+        ("?lastEventId=2", None, &[3, 4, 5][..]),
+        // As a client comes back that began with `after`.
+        ("?after=1&lastEventId=3", None, &[4, 5]),
+        ("?lastEventId=1", Some(4), &[5]),
+        ("?after=2&lastEventId=", None, &[3, 4, 5]),
+    ] {
+        let mut reader = gateway.stream(query, header).await;
+        assert_eq!(reader.numbers(expected.len()).await, expected, "{query}");
+    }
+    for bad in ["x", "-1", "1.5", "1&lastEventId=2"] {
+        let path = format!("/activity/stream?lastEventId={bad}");
+        gateway.get(&path).await.invalid("lastEventId");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_header_is_no_position() {
+    let gateway = Gateway::new();
+    gateway.log.grow(3);
+    drop(gateway.stream("", None).await);
+    let request = gateway
+        .request(Method::GET, "/activity/stream?after=1")
+        .header("last-event-id", "");
+    let response = gateway
+        .router
+        .clone()
+        .oneshot(request.body(Body::empty()).unwrap());
+    let mut reader = Reader::of(response.await.unwrap());
+    assert_eq!(reader.numbers(2).await, [2, 3]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_position_that_is_no_number_is_refused() {
     let gateway = Gateway::new();
     drop(gateway.stream("", None).await);
-    for bad in ["x", "-1", "", "1.5", "99999999999999999999"] {
+    for bad in ["x", "-1", "1.5", "99999999999999999999"] {
         let request = gateway
             .request(Method::GET, "/activity/stream")
             .header("last-event-id", bad);

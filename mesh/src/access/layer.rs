@@ -3,6 +3,7 @@
 
 use std::{
     future::Future,
+    net::IpAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -19,6 +20,7 @@ use super::{
 use crate::{
     error::{Fault, Kind},
     grpc::{CLIENT_ADDRESS, SERVICE_TOKEN},
+    telemetry::access::Who,
 };
 
 /// Puts the access check in front of a service. A call that passes carries its
@@ -47,12 +49,13 @@ impl AccessLayer {
         &self,
         path: &str,
         headers: &HeaderMap,
+        who: Option<&Who>,
     ) -> Result<Option<Arc<Principal>>, Fault> {
         let rule = self.policies.rule(path);
         match rule {
-            Rule::Public => Ok(self.authenticate(headers).await.ok()),
+            Rule::Public => Ok(self.authenticate(headers, who).await.ok()),
             Rule::Authenticated(roles) => {
-                let principal = self.authenticate(headers).await?;
+                let principal = self.authenticate(headers, who).await?;
                 if roles.contains(&principal.role) {
                     Ok(Some(principal))
                 } else {
@@ -88,10 +91,24 @@ impl AccessLayer {
         }
     }
 
-    async fn authenticate(&self, headers: &HeaderMap) -> Result<Arc<Principal>, Fault> {
+    /// Whom the token is of; also told to the access log, whatever is decided then.
+    async fn authenticate(
+        &self,
+        headers: &HeaderMap,
+        who: Option<&Who>,
+    ) -> Result<Arc<Principal>, Fault> {
         let token = bearer(headers).ok_or_else(unauthenticated)?;
-        Ok(self.verifier.verify(token).await?)
+        let principal = self.verifier.verify(token).await?;
+        if let Some(who) = who.filter(|_| principal.role != Role::Service) {
+            who.is_user(principal.user_id);
+        }
+        Ok(principal)
     }
+}
+
+/// The client that another process forwards a call for, once it is proven.
+fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
+    headers.get(CLIENT_ADDRESS)?.to_str().ok()?.parse().ok()
 }
 
 /// The token of an `authorization: Bearer …` header.
@@ -187,7 +204,11 @@ where
         Box::pin(async move {
             layer.strip_unproven(request.headers_mut()).await;
             let path = request.uri().path();
-            let principal = match layer.admit(path, request.headers()).await {
+            let who = request.extensions().get::<Who>();
+            if let (Some(who), Some(client)) = (who, forwarded_for(request.headers())) {
+                who.is_forwarded_for(client);
+            }
+            let principal = match layer.admit(path, request.headers(), who).await {
                 Ok(principal) => principal,
                 Err(fault) => return Ok(Status::from(fault).into_http()),
             };

@@ -37,6 +37,11 @@ pub enum Kind {
     Unreachable,
     /// The bus cannot be reached.
     BusUnreachable,
+    /// Something that a service needs takes no writes: its disk is full or has failed, or its
+    /// file is damaged.
+    Unwritable,
+    /// The bus takes no writes, for the same reasons.
+    BusUnwritable,
     /// A consumer has not got on for over a minute: it cannot join, put aside or commit.
     ConsumerLost,
     /// A consumer has been trying the same events for over a minute.
@@ -60,6 +65,8 @@ impl Kind {
         match self {
             Self::Unreachable => "unreachable",
             Self::BusUnreachable => "bus-unreachable",
+            Self::Unwritable => "unwritable",
+            Self::BusUnwritable => "bus-unwritable",
             Self::ConsumerLost => "consumer-lost",
             Self::ConsumerStuck => "consumer-stuck",
             Self::OutboxGrows => "outbox-grows",
@@ -70,8 +77,8 @@ impl Kind {
         }
     }
 
-    /// Whether it is what is to be expected while the bus cannot be reached: then it is
-    /// not told beside that.
+    /// Whether it is what is to be expected while the bus cannot be reached or written: then
+    /// it is not told beside that.
     fn follows_from_the_bus(self) -> bool {
         matches!(self, Self::ConsumerLost | Self::OutboxGrows)
     }
@@ -80,7 +87,7 @@ impl Kind {
     fn is_about_the_bus(self) -> bool {
         matches!(
             self,
-            Self::BusUnreachable | Self::ConsumerLost | Self::OutboxGrows
+            Self::BusUnreachable | Self::BusUnwritable | Self::ConsumerLost | Self::OutboxGrows
         )
     }
 }
@@ -113,7 +120,8 @@ pub fn raise(kind: Kind, about: &str, summary: &str) {
     let (at, now) = (Timestamp::now(), Instant::now());
     let is_news = {
         let mut ledger = ALARMS.ledger.lock();
-        if kind.follows_from_the_bus() && ledger.stands(Kind::BusUnreachable) {
+        let without_bus = [Kind::BusUnreachable, Kind::BusUnwritable];
+        if kind.follows_from_the_bus() && without_bus.iter().any(|kind| ledger.stands(*kind)) {
             return;
         }
         ledger.raise(condition, summary, trace, at, now)

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Kind, delivery::is_delivering, raise, resolve};
 use crate::{
     bus::consumer::standing::DEPENDENCY as CONSUMER,
-    life::{Background, Health},
+    life::{Background, Health, Problem},
 };
 
 /// How often dependencies are looked at.
@@ -19,7 +19,7 @@ const TIMES: u32 = 2;
 /// What a service calls the bus among its dependencies.
 const BUS: &str = "bus";
 
-/// Raises what cannot be reached, and resolves it when it can, until told to stop.
+/// Raises what cannot be reached or written, and resolves it when it can, until told to stop.
 pub fn dependencies(health: Health, background: &Background) {
     background.spawn("alarm-health", move |stop| {
         let health = health.clone();
@@ -35,7 +35,7 @@ async fn look(health: &Health, stop: &CancellationToken) {
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
         // What several services need is looked at once for each, and told once.
-        let mut away: BTreeMap<&'static str, Option<(&'static str, String)>> = BTreeMap::new();
+        let mut away: BTreeMap<&'static str, Option<(&'static str, Problem)>> = BTreeMap::new();
         let findings = health.findings().await.into_iter();
         // Consumers raise an alarm themselves, when they have tried for a while.
         for finding in findings.filter(|finding| finding.dependency != CONSUMER) {
@@ -45,23 +45,44 @@ async fn look(health: &Health, stop: &CancellationToken) {
             }
         }
         for (dependency, problem) in away {
-            let kind = match dependency {
-                BUS => Kind::BusUnreachable,
-                _ => Kind::Unreachable,
-            };
             let Some((service, problem)) = problem else {
-                failures.remove(dependency);
-                resolve(kind, dependency);
+                let failed = failures.remove(dependency);
+                if failed.is_some_and(|times| times >= TIMES) {
+                    tracing::info!(dependency, "a dependency has no problem any more");
+                }
+                for kind in kinds(dependency) {
+                    resolve(kind, dependency);
+                }
                 continue;
             };
             let times = failures.entry(dependency).or_default();
             *times += 1;
-            if *times >= TIMES {
-                tracing::debug!(dependency, service, problem, "a dependency is away");
-                let text = format!("{service} cannot reach what it needs: {dependency}");
-                raise(kind, dependency, &text);
+            if *times < TIMES {
+                continue;
+            }
+            if *times == TIMES {
+                tracing::warn!(dependency, service, %problem, "a dependency has a problem");
+            }
+            let [unreachable, unwritable] = kinds(dependency);
+            match problem {
+                Problem::Away(_) => {
+                    let text = format!("{service} cannot reach what it needs: {dependency}");
+                    raise(unreachable, dependency, &text);
+                }
+                Problem::Unwritable(problem) => {
+                    let text = format!("{service} cannot use its {dependency}: {problem}");
+                    raise(unwritable, dependency, &text);
+                }
             }
         }
+    }
+}
+
+/// What is raised of a dependency: when it cannot be reached, and when it cannot be written.
+fn kinds(dependency: &str) -> [Kind; 2] {
+    match dependency {
+        BUS => [Kind::BusUnreachable, Kind::BusUnwritable],
+        _ => [Kind::Unreachable, Kind::Unwritable],
     }
 }
 

@@ -30,7 +30,7 @@ pub use kafka::{KafkaBus, KafkaConfig};
 pub use publication::{MAX_EVENT, Outcome, Unpublished};
 pub use security::Security;
 
-use crate::life::Check;
+use crate::life::{Check, Problem};
 
 /// A record as the broker stores it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -151,14 +151,14 @@ pub trait Bus: Send + Sync + 'static {
     /// Whether the bus is there.
     ///
     /// # Errors
-    /// A text for operators if it is not.
-    async fn check(&self) -> Result<(), String>;
+    /// What is wrong with it if it is not.
+    async fn check(&self) -> Result<(), Problem>;
 }
 
 /// A bus is something that services depend on.
 #[async_trait]
 impl Check for SharedBus {
-    async fn check(&self) -> Result<(), String> {
+    async fn check(&self) -> Result<(), Problem> {
         Bus::check(&**self).await
     }
 }

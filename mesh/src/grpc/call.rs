@@ -1,5 +1,5 @@
-//! One gRPC call: its media type, its trace, its deadline, its metrics, and a panic that
-//! stays in it.
+//! One gRPC call: its media type, its trace, its deadline, its metrics, its line in the access
+//! log, and a panic that stays in it.
 
 use std::{
     future::Future,
@@ -10,21 +10,29 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use futures::FutureExt as _;
 use http::{HeaderMap, Request, Response, StatusCode, header::CONTENT_TYPE};
 use tokio::sync::Notify;
-use tonic::{Status, body::Body};
+use tonic::{Status, body::Body, transport::server::TcpConnectInfo};
 use tower::{Layer, Service};
 use tracing::Instrument as _;
 
 use super::{deadline::Deadline, method};
 use crate::{
     error::Fault,
-    telemetry::{TraceContext, metrics as m, trace::TRACEPARENT},
+    telemetry::{
+        TraceContext,
+        access::{self, Outcome, Who},
+        metrics as m,
+        trace::TRACEPARENT,
+    },
 };
+
+/// The service that other processes ask whether this one lives.
+const HEALTH: &str = "/grpc.health.v1.";
 
 /// Counts the calls that have been accepted and not yet answered.
 #[derive(Debug, Clone, Default)]
@@ -69,13 +77,23 @@ impl Drop for InFlightGuard {
 #[derive(Debug, Clone, Default)]
 pub(super) struct CallLayer {
     in_flight: InFlight,
+    /// Whether calls that come over the network are in the access log.
+    logs_access: bool,
 }
 
 impl CallLayer {
     /// A layer that counts its calls in `in_flight`.
     #[must_use]
     pub(super) fn new(in_flight: InFlight) -> Self {
-        Self { in_flight }
+        Self {
+            in_flight,
+            logs_access: false,
+        }
+    }
+
+    /// Whether calls that come over the network are in the access log.
+    pub(super) fn log_access(&mut self, logs_access: bool) {
+        self.logs_access = logs_access;
     }
 }
 
@@ -85,6 +103,7 @@ impl<S> Layer<S> for CallLayer {
     fn layer(&self, inner: S) -> Self::Service {
         Call {
             in_flight: self.in_flight.clone(),
+            logs_access: self.logs_access,
             inner,
         }
     }
@@ -94,6 +113,7 @@ impl<S> Layer<S> for CallLayer {
 #[derive(Debug, Clone)]
 pub(super) struct Call<S> {
     in_flight: InFlight,
+    logs_access: bool,
     inner: S,
 }
 
@@ -111,7 +131,7 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         if !is_grpc(request.headers()) {
             let mut refusal = Response::new(Body::empty());
             *refusal.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
@@ -128,6 +148,15 @@ where
         );
         let method = method::label(request.uri().path());
         let deadline = Deadline::of(request.headers());
+        // Calls within the process have no peer, and processes ask for health all the time.
+        let peer = request.extensions().get::<TcpConnectInfo>();
+        let peer = peer
+            .and_then(|peer| peer.remote_addr)
+            .filter(|_| self.logs_access && !method.starts_with(HEALTH));
+        let who = Who::default();
+        if peer.is_some() {
+            request.extensions_mut().insert(who.clone());
+        }
         let span = tracing::info_span!("rpc", method, trace_id = trace.trace_id());
         let work = async move {
             let _guard = guard;
@@ -144,7 +173,13 @@ where
                     Status::from(fault).into_http()
                 }
             };
-            record(method, started, &response);
+            let (code, elapsed) = (code(&response), started.elapsed());
+            record(method, code, elapsed);
+            if let Some(peer) = peer {
+                let outcome = Outcome::Grpc { method, code };
+                let peer = peer.ip().to_canonical();
+                access::log(outcome, &who, Some(peer), elapsed, trace);
+            }
             Ok(response)
         };
         Box::pin(trace.scope(deadline.scope(work.instrument(span))))
@@ -163,11 +198,14 @@ fn is_grpc(headers: &HeaderMap) -> bool {
         .any(|known| essence.eq_ignore_ascii_case(known.as_bytes()))
 }
 
-fn record(method: &'static str, started: Instant, response: &Response<Body>) {
-    let code =
-        Status::from_header_map(response.headers()).map_or(tonic::Code::Ok, |status| status.code());
+/// What an answer says in its head; one that goes on is fine so far.
+fn code(response: &Response<Body>) -> tonic::Code {
+    Status::from_header_map(response.headers()).map_or(tonic::Code::Ok, |status| status.code())
+}
+
+fn record(method: &'static str, code: tonic::Code, elapsed: Duration) {
     metrics::counter!(m::RPC_CALLS, "method" => method, "code" => format!("{code:?}")).increment(1);
-    metrics::histogram!(m::RPC_SECONDS, "method" => method).record(started.elapsed());
+    metrics::histogram!(m::RPC_SECONDS, "method" => method).record(elapsed);
 }
 
 /// What a panic said.

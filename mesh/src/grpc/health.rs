@@ -6,7 +6,7 @@ use tonic_health::pb::{
 };
 
 use super::Link;
-use crate::life::Check;
+use crate::life::{Check, Problem};
 
 /// Asks a service for its health.
 pub struct ServiceCheck {
@@ -24,9 +24,9 @@ impl ServiceCheck {
 
 #[async_trait]
 impl Check for ServiceCheck {
-    async fn check(&self) -> Result<(), String> {
+    async fn check(&self) -> Result<(), Problem> {
         if let Some(problem) = self.link.problem() {
-            return Err(problem);
+            return Err(Problem::Away(problem));
         }
         let request = HealthCheckRequest {
             service: self.service.to_owned(),
@@ -34,8 +34,11 @@ impl Check for ServiceCheck {
         let answer = HealthClient::new(self.link.clone()).check(request).await;
         match answer.map(|answer| answer.into_inner().status()) {
             Ok(ServingStatus::Serving) => Ok(()),
-            Ok(_) => Err("it is not serving".to_owned()),
-            Err(status) => Err(format!("it cannot be asked: {}", status.message())),
+            Ok(_) => Err(Problem::Away("it is not serving".to_owned())),
+            Err(status) => Err(Problem::Away(format!(
+                "it cannot be asked: {}",
+                status.message()
+            ))),
         }
     }
 }

@@ -40,6 +40,13 @@ impl Surround {
         }
     }
 
+    /// With or without a line in the access log for each call that comes over the network.
+    #[must_use]
+    pub fn with_access_log(mut self, logs_access: bool) -> Self {
+        self.call.log_access(logs_access);
+        self
+    }
+
     /// The surrounded routes, to be called in process.
     #[must_use]
     pub fn around(&self, routes: Routes) -> Surrounded {

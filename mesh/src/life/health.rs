@@ -16,8 +16,34 @@ pub trait Check: Send + Sync + 'static {
     /// Whether it is there.
     ///
     /// # Errors
-    /// A text for operators if it is not.
-    async fn check(&self) -> Result<(), String>;
+    /// What is wrong with it if it is not.
+    async fn check(&self) -> Result<(), Problem>;
+}
+
+/// What is wrong with something that a service depends on: a text for operators.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize)]
+#[serde(into = "String")]
+pub enum Problem {
+    /// It does not answer.
+    #[error("{0}")]
+    Away(String),
+    /// It answers and takes no writes, or cannot be trusted any more: its disk is full or has
+    /// failed, its file is read-only or damaged.
+    #[error("{0}")]
+    Unwritable(String),
+}
+
+impl From<String> for Problem {
+    /// What only has a text is away.
+    fn from(text: String) -> Self {
+        Self::Away(text)
+    }
+}
+
+impl From<Problem> for String {
+    fn from(problem: Problem) -> Self {
+        problem.to_string()
+    }
 }
 
 /// What each service depends on, and whether the process takes requests at all.
@@ -73,7 +99,7 @@ pub struct Finding {
     #[serde(rename = "without")]
     pub need: Need,
     /// Why it is not there; `null` if it is.
-    pub problem: Option<String>,
+    pub problem: Option<Problem>,
 }
 
 impl Finding {
@@ -126,7 +152,7 @@ impl Health {
             let problem = match tokio::time::timeout(CHECK_TIMEOUT, named.check.check()).await {
                 Ok(Ok(())) => None,
                 Ok(Err(problem)) => Some(problem),
-                Err(_) => Some(format!("no answer within {CHECK_TIMEOUT:?}")),
+                Err(_) => Some(Problem::Away(format!("no answer within {CHECK_TIMEOUT:?}"))),
             };
             Finding {
                 service: named.service,
@@ -143,12 +169,12 @@ impl Health {
 mod tests {
     use super::*;
 
-    struct Away;
+    struct Full;
 
     #[async_trait]
-    impl Check for Away {
-        async fn check(&self) -> Result<(), String> {
-            Err("away".into())
+    impl Check for Full {
+        async fn check(&self) -> Result<(), Problem> {
+            Err(Problem::Unwritable("it is full".into()))
         }
     }
 
@@ -156,25 +182,20 @@ mod tests {
 
     #[async_trait]
     impl Check for Silent {
-        async fn check(&self) -> Result<(), String> {
+        async fn check(&self) -> Result<(), Problem> {
             std::future::pending().await
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn health_names_what_is_missing_and_what_is_silent() {
+    async fn health_names_what_is_full_and_what_is_silent() {
         let health = Health::default();
-        health.depends("a.Service", "store", Need::Required, Arc::new(Away));
+        health.depends("a.Service", "store", Need::Required, Arc::new(Full));
         health.depends("b.Service", "bus", Need::Degraded, Arc::new(Silent));
         let findings = health.findings().await;
-        assert_eq!(findings[0].problem.as_deref(), Some("away"));
-        assert!(
-            findings[1]
-                .problem
-                .as_deref()
-                .unwrap()
-                .contains("no answer")
-        );
+        let written = serde_json::to_value(&findings).unwrap();
+        assert_eq!(written[0]["problem"], "it is full");
+        assert_eq!(written[1]["problem"], "no answer within 2s");
         assert!(findings[0].prevents() && !findings[0].degrades());
         assert!(findings[1].degrades() && !findings[1].prevents());
     }

@@ -21,6 +21,7 @@ use crate::{
         stage::{create, record, take},
     },
     clock::ManualClock,
+    life::Problem,
     store::sqlite::{Database, StorageError},
 };
 
@@ -90,7 +91,7 @@ impl Bus for Moody {
         self.bus.subscribe(group, topics).await
     }
 
-    async fn check(&self) -> Result<(), String> {
+    async fn check(&self) -> Result<(), Problem> {
         self.bus.check().await
     }
 }

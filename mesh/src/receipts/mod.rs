@@ -23,7 +23,7 @@ use crate::{
 /// How long a receipt is kept.
 pub const RECEIPT_TTL: SignedDuration = SignedDuration::from_hours(24);
 
-/// Which request a receipt is of: a caller's idempotency key on one method.
+/// Which request a receipt is of: a caller's idempotency key on one method, or everybody's.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ReceiptKey(pub String);
 
@@ -57,7 +57,7 @@ pub trait ReceiptStore: Send + Sync + 'static {
     async fn purge_receipts(&self, before: Timestamp) -> Result<(), String>;
 }
 
-/// A request that may be repeated: it carries an idempotency key.
+/// A request that may be repeated.
 #[derive(Debug, Clone)]
 pub struct Repeatable {
     key: ReceiptKey,
@@ -90,11 +90,21 @@ impl Repeatable {
             )
         })?;
         let caller = caller.map_or("anonymous".to_owned(), |caller| caller.user_id.to_string());
+        Ok(Some(Self::new(&caller, method, key, content)))
+    }
+
+    /// A request that is the same whoever repeats it: `key` tells what it is about.
+    #[must_use]
+    pub fn of_everybody(method: &str, key: &str, content: &impl Message) -> Self {
+        Self::new("everybody", method, key, content)
+    }
+
+    fn new(caller: &str, method: &str, key: &str, content: &impl Message) -> Self {
         let digest = Sha256::digest(format!("{caller}\n{method}\n{key}"));
-        Ok(Some(Self {
+        Self {
             key: ReceiptKey(digest.iter().map(|byte| format!("{byte:02x}")).collect()),
             fingerprint: Sha256::digest(content.encode_to_vec()).to_vec(),
-        }))
+        }
     }
 
     /// Which request it is.
@@ -141,12 +151,15 @@ impl Repeatable {
     }
 }
 
+/// The code of [`reused`].
+pub const KEY_REUSED: &str = "IDEMPOTENCY_KEY_REUSED";
+
 /// The key was used for another request.
 #[must_use]
 pub fn reused() -> Fault {
     Fault::new(
         Kind::Conflict,
-        "IDEMPOTENCY_KEY_REUSED",
+        KEY_REUSED,
         "This idempotency key was used for another request within the last 24 hours.",
     )
 }

@@ -1,12 +1,19 @@
 //! Logs: for people on a terminal, JSON for machines; always to standard error, so that
 //! standard output belongs to commands.
+//!
+//! In JSON nothing else may stand between the lines: a panic is one of them, and so is the
+//! reason why a process ends.
 
 use std::{
+    backtrace::{Backtrace, BacktraceStatus},
     env,
     ffi::OsString,
-    io::{self, IsTerminal},
+    io::{self, IsTerminal, Write as _},
+    panic,
 };
 
+use jiff::Timestamp;
+use serde_json::json;
 use tracing_subscriber::{EnvFilter, fmt, prelude::*};
 
 /// How log lines look.
@@ -68,12 +75,50 @@ pub fn init(filter: EnvFilter, format: Format) {
                 .json()
                 .flatten_event(true)
                 .with_writer(io::stderr);
+            log_panics();
             registry.with(layer).try_init()
         }
     };
     if result.is_err() {
         tracing::debug!("logging had been started before");
     }
+}
+
+/// Makes every panic from now on a line of the log, instead of the several that the standard
+/// library writes.
+fn log_panics() {
+    panic::set_hook(Box::new(|info| {
+        let text = info.payload_as_str().unwrap_or("a panic without a text");
+        let place = info.location().map(ToString::to_string);
+        let thread = std::thread::current();
+        // Empty unless RUST_BACKTRACE asks for it.
+        let backtrace = Backtrace::capture();
+        let backtrace =
+            (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
+        tracing::error!(
+            panic = text,
+            place,
+            thread = thread.name(),
+            backtrace,
+            "a thread panicked"
+        );
+    }));
+}
+
+/// Says on standard error why the program ends, whatever the filter of the log is.
+pub fn last_words(format: Format, text: &str) {
+    let line = match format {
+        Format::Human => format!("slipway: {text}"),
+        Format::Json => json!({
+            "timestamp": Timestamp::now().to_string(),
+            "level": "ERROR",
+            "message": text,
+            "target": "slipway",
+        })
+        .to_string(),
+    };
+    // A closed standard error leaves nobody to tell.
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 #[cfg(test)]

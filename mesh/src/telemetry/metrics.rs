@@ -6,6 +6,8 @@ use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio_util::sync::CancellationToken;
 
+/// 1, with what this process is: its `version`, `role` and the cargo `features` it was built with.
+pub const BUILD_INFO: &str = "slipway_build_info";
 /// gRPC calls served, by `method` and `code`.
 pub const RPC_CALLS: &str = "slipway_rpc_calls_total";
 /// Time a gRPC call took, by `method`.
@@ -51,6 +53,8 @@ pub const OUTBOX_HELD: &str = "slipway_outbox_held";
 pub const STORE_BATCH: &str = "slipway_store_commit_batch_size";
 /// Time a commit took, by `store`.
 pub const STORE_COMMIT_SECONDS: &str = "slipway_store_commit_duration_seconds";
+/// 0 while a database takes no writes, else 1, by `store`.
+pub const STORE_WRITABLE: &str = "slipway_store_writable";
 
 const SECONDS: &[f64] = &[
     0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
@@ -85,7 +89,19 @@ pub fn init() -> Result<PrometheusHandle, BuildError> {
     Ok(handle)
 }
 
+/// Says what this process is.
+pub fn build_info(version: &'static str, role: &'static str, features: &'static str) {
+    metrics::gauge!(
+        BUILD_INFO, "version" => version, "role" => role, "features" => features
+    )
+    .set(1.0);
+}
+
 fn describe() {
+    describe_gauge!(
+        BUILD_INFO,
+        "1, with what this process is: its version, role and the cargo features it was built with"
+    );
     describe_counter!(RPC_CALLS, "gRPC calls served, by method and code");
     describe_histogram!(
         RPC_SECONDS,
@@ -165,5 +181,9 @@ fn describe() {
         STORE_COMMIT_SECONDS,
         Unit::Seconds,
         "Time a commit took, by store"
+    );
+    describe_gauge!(
+        STORE_WRITABLE,
+        "0 while a database takes no writes, else 1, by store"
     );
 }

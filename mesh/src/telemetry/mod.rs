@@ -1,5 +1,6 @@
 //! Logs, metrics, and the trace context that ties them together.
 
+pub mod access;
 pub mod logs;
 pub mod metrics;
 pub mod trace;

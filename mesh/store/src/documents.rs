@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 use slipway_mesh::{
     contention::{MAX_ATTEMPTS, back_off},
-    life::Check,
+    life::{Check, Problem},
     outbox::OutboxStore,
     receipts::ReceiptStore,
     store::{
@@ -320,7 +320,7 @@ fn declared<D: Document>(index: &Index) {
 
 #[async_trait]
 impl Check for Documents {
-    async fn check(&self) -> Result<(), String> {
+    async fn check(&self) -> Result<(), Problem> {
         on!(self, adapter => adapter.database().check().await)
     }
 }

@@ -2,7 +2,7 @@
 
 use slipway_mesh::{
     bus::{Actor, Event},
-    text::clean_line,
+    text::{clean_line, is_blank},
 };
 use slipway_proto::events::{
     CommentPostedEvent, CommentRepliedEvent, HotfixTaskAddedEvent, Payload, ReleaseCompletedEvent,
@@ -31,7 +31,7 @@ impl<'a> Who<'a> {
             Actor::User { id, username } => Self {
                 id: Some(*id),
                 // A publisher need not send the name.
-                name: if username.is_empty() {
+                name: if is_blank(username) {
                     "Somebody"
                 } else {
                     username

@@ -6,11 +6,13 @@
 //! mail has its slot from the claim until its outcome is stored: after a crash at most [as many mails](Dispatcher::connections) were sent whose outcome is
 //! not known, and those are sent again, with the same `Message-ID`.
 //!
-//! While the mail server is away, one notification is tried now and then and the others
-//! stay in the queue as they are: an outage uses up nobody's retries.
+//! While the mail server is away, it is asked now and then whether it is back, and the
+//! notifications stay in the queue as they are: an outage uses up nobody's retries, and
+//! everything that is due goes when it is over ([`server`]).
 
 mod limits;
 mod send;
+mod server;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -25,7 +27,8 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 pub use limits::DomainLimits;
-use send::{Contact, Sender, Whom};
+use send::{Sender, Whom};
+use server::{Contact, Server};
 
 use crate::{
     mail::SharedMailer,
@@ -60,9 +63,6 @@ const LEASE: SignedDuration = SignedDuration::from_secs(45);
 /// replicas have put into the queue, and for claims that have ended.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// How often a mail server that is away is tried.
-const KNOCK_EVERY: Duration = Duration::from_secs(5);
-
 /// When a mail is looked at again that is to tell of several notifications, of which some
 /// are not queued yet.
 const SETTLES_AFTER: SignedDuration = SignedDuration::from_secs(1);
@@ -70,6 +70,9 @@ const SETTLES_AFTER: SignedDuration = SignedDuration::from_secs(1);
 /// How long such a mail waits for them. They come from one write, so what takes longer has
 /// failed.
 const WAITS_FOR_OTHERS: SignedDuration = SignedDuration::from_secs(30);
+
+/// Mails given up in one write at most.
+const GIVEN_UP: usize = 100;
 
 /// Notifications taken back in one write at most.
 const TAKEN_BACK: usize = 500;
@@ -94,13 +97,6 @@ pub(crate) struct Dispatcher {
     pub(crate) sole_owner: bool,
 }
 
-/// Whether the mail server is there, as far as is known.
-enum Server {
-    Present,
-    /// Away; to be tried again then.
-    Away(Instant),
-}
-
 impl Dispatcher {
     /// Sends in the background until told to stop; then what is being sent is finished.
     pub(crate) fn spawn(self, background: &Background) {
@@ -113,8 +109,8 @@ impl Dispatcher {
 
     async fn run(&self, stop: &CancellationToken) {
         let sender = Arc::new(Sender::of(self));
-        let mut sending = JoinSet::new();
-        let mut server = Server::Present;
+        let (mut sending, mut probes) = (JoinSet::new(), JoinSet::new());
+        let mut server = Server::default();
         let mut next_look = Instant::now();
         // Of the first look: what the process before this one has left.
         let mut orphans = self.sole_owner;
@@ -122,8 +118,9 @@ impl Dispatcher {
             if Instant::now() >= next_look {
                 next_look = Instant::now() + LOOK_EVERY;
                 orphans &= !self.look_around(orphans).await;
+                self.give_up(&server, &sender, &mut sending).await;
             }
-            let free = self.free(&server, sending.len());
+            let free = server.free(self.connections, sending.len());
             if free > 0 && !orphans {
                 self.claim(free, &sender, &mut sending).await;
             }
@@ -131,12 +128,22 @@ impl Dispatcher {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                Some(sent) = sending.join_next() => server.learn(sent.unwrap_or_default()),
+                Some(sent) = sending.join_next() => {
+                    server.learn(sent.unwrap_or_default(), self.clock.now());
+                }
+                Some(Ok(answer)) = probes.join_next() => {
+                    server.answered(answer, self.clock.now());
+                }
                 () = self.bell.rung() => {}
                 () = tokio::time::sleep_until(next_look) => {}
             }
             while let Some(sent) = sending.try_join_next() {
-                server.learn(sent.unwrap_or_default());
+                server.learn(sent.unwrap_or_default(), self.clock.now());
+            }
+            let is_due = server.probe_at().is_some_and(|at| at <= Instant::now());
+            if is_due && probes.is_empty() {
+                let mailer = Arc::clone(&self.mailer);
+                probes.spawn(async move { mailer.is_there().await });
             }
         }
         while sending.join_next().await.is_some() {}
@@ -182,24 +189,33 @@ impl Dispatcher {
         }
     }
 
-    /// How many may be claimed now.
-    fn free(&self, server: &Server, sending: usize) -> usize {
-        match server {
-            Server::Present => self.connections - sending,
-            // One, to see whether it is back.
-            Server::Away(until) if Instant::now() >= *until && sending == 0 => 1,
-            Server::Away(_) => 0,
+    /// Gives up what has been due for too long while the mail server is away.
+    async fn give_up(&self, server: &Server, sender: &Arc<Sender>, sending: &mut JoinSet<Contact>) {
+        let now = self.clock.now();
+        let Some((due_by, why)) = server.gives_up(now) else {
+            return;
+        };
+        let claim = claim_at(now);
+        let claimed = Claim {
+            now: due_by,
+            ..claim
+        };
+        match self.notifications.claim(&claimed, GIVEN_UP).await {
+            Ok(given_up) if given_up.is_empty() => {}
+            Ok(given_up) => {
+                let (sender, why) = (Arc::clone(sender), why.to_owned());
+                sending.spawn(async move {
+                    sender.give_up(claim.id, given_up, due_by, &why).await;
+                    Contact::NotSought
+                });
+            }
+            Err(error) => tracing::warn!(%error, "the queue of notifications cannot be read"),
         }
     }
 
     /// Claims what is due, at most `limit` mails, and begins to send it.
     async fn claim(&self, limit: usize, sender: &Arc<Sender>, sending: &mut JoinSet<Contact>) {
-        let now = self.clock.now();
-        let claim = Claim {
-            id: Uuid::now_v7(),
-            now,
-            until: now.saturating_add(LEASE).unwrap_or(Timestamp::MAX),
-        };
+        let claim = claim_at(self.clock.now());
         match self.claim_and_resolve(&claim, limit).await {
             Ok(claimed) => {
                 for mail in claimed {
@@ -226,7 +242,7 @@ impl Dispatcher {
             false => self.recipients.by_ids(&users).await?,
         };
         // What is new was decided on when it was made, a moment ago.
-        let waited = self::users(claimed.iter().filter(|n| n.has_waited()));
+        let waited = self::users(claimed.iter().filter(|n| n.has_waited_by(claim.now)));
         let chosen = match waited.is_empty() {
             true => HashMap::new(),
             false => self.preferences.of_all(&waited).await?,
@@ -234,7 +250,7 @@ impl Dispatcher {
         let decide = |notification: &Notification| {
             let user = notification.to.user();
             match user.and_then(|user| chosen.get(&user)) {
-                Some(preferences) if notification.has_waited() => {
+                Some(preferences) if notification.has_waited_by(claim.now) => {
                     preferences.decide(&notification.kind, claim.now)
                 }
                 _ => Decision::Deliver,
@@ -265,6 +281,15 @@ impl Dispatcher {
             }
         };
         Ok(by_mail(claimed).into_iter().map(resolve).collect())
+    }
+}
+
+/// A claim made now.
+fn claim_at(now: Timestamp) -> Claim {
+    Claim {
+        id: Uuid::now_v7(),
+        now,
+        until: now.saturating_add(LEASE).unwrap_or(Timestamp::MAX),
     }
 }
 
@@ -316,26 +341,5 @@ fn whom(to: &To, known: &[Recipient]) -> Whom {
             Some(recipient) => Whom::at(&recipient.username, &recipient.email),
             None => Whom::Unknown,
         },
-    }
-}
-
-impl Server {
-    /// Takes note of what an attempt has shown.
-    fn learn(&mut self, contact: Contact) {
-        let was_away = matches!(self, Self::Away(_));
-        match contact {
-            Contact::NotSought => return,
-            Contact::Made => *self = Self::Present,
-            Contact::Failed => *self = Self::Away(Instant::now() + KNOCK_EVERY),
-        }
-        match (was_away, contact) {
-            (false, Contact::Failed) => {
-                tracing::error!("the mail server is away: notifications wait");
-            }
-            (true, Contact::Made) => tracing::info!("the mail server is back"),
-            _ => {}
-        }
-        let up = if contact == Contact::Made { 1.0 } else { 0.0 };
-        metrics::gauge!(m::MAIL_SERVER_UP).set(up);
     }
 }

@@ -10,7 +10,7 @@ use slipway_mesh::{clock::SharedClock, grpc::panic_text, outbox::Wake};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{ClaimedMail, Dispatcher, DomainLimits, SETTLES_AFTER};
+use super::{ClaimedMail, Contact, Dispatcher, DomainLimits, SETTLES_AFTER};
 use crate::{
     mail::{Address, Mail, Sending, SharedMailer},
     metrics as m,
@@ -51,18 +51,6 @@ impl Whom {
             Err(_) => Self::Unusable,
         }
     }
-}
-
-/// What an attempt has shown of the mail server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Contact {
-    /// Nothing: it was not asked.
-    #[default]
-    NotSought,
-    /// It answered.
-    Made,
-    /// It is away.
-    Failed,
 }
 
 /// What became of a claimed notification.
@@ -137,6 +125,30 @@ impl Sender {
         contact
     }
 
+    /// Ends notifications that have waited too long for the mail server, which is away.
+    /// What would go in one mail with them and is not due for so long waits on.
+    pub(super) async fn give_up(
+        &self,
+        claim: Uuid,
+        told: Vec<Notification>,
+        due_by: Timestamp,
+        why: &str,
+    ) {
+        let now = self.clock.now();
+        let settled = told.into_iter().map(|notification| {
+            if notification.due_at > due_by {
+                let due_at = notification.due_at;
+                return notification.postpone(due_at, now);
+            }
+            let attempt = Attempt::new(now, Duration::ZERO, Outcome::Unreachable, why);
+            notification.give_up(attempt, now)
+        });
+        let settled: Vec<_> = settled.collect();
+        if self.record(claim, &settled).await {
+            count(Outcome::Unreachable, &settled, now);
+        }
+    }
+
     /// Stores that notifications are not wanted, or not yet; or wait for others.
     async fn withhold(&self, claim: Uuid, withheld: Vec<(Notification, Decision)>) {
         if withheld.is_empty() {
@@ -204,7 +216,7 @@ impl Sender {
             Sending::Unreachable(answer) => (Outcome::Unreachable, answer),
         };
         let contact = match outcome {
-            Outcome::Unreachable => Contact::Failed,
+            Outcome::Unreachable => Contact::Failed(answer.clone()),
             _ => Contact::Made,
         };
         (Fate::Tried(outcome, answer), contact)

@@ -1,6 +1,7 @@
 //! What a process says of a fault.
 
 use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
 use slipway_mesh::text::{clean_line, is_blank};
 use slipway_proto::events::SystemErrorEvent;
 use uuid::Uuid;
@@ -61,16 +62,32 @@ impl Report {
             id,
             service: line(&said.service, NAME),
             kind: line(&said.kind, NAME),
-            fingerprint: line(&said.fingerprint, NAME),
+            fingerprint: fingerprint(&said.fingerprint),
             summary: line(&said.summary, SUMMARY),
             since: said.since,
             count: said.count,
             resolved: said.resolved,
             lasts: said.lasts,
-            trace_id: said.trace_id.map(|id| line(&id, NAME)),
+            trace_id: said
+                .trace_id
+                .filter(|id| !is_blank(id))
+                .map(|id| line(&id, NAME)),
             mailed_at: None,
         })
     }
+}
+
+/// A fingerprint of bounded length: of a long one the beginning, for people, and a hash of
+/// all of it, so that two that begin alike stay two.
+fn fingerprint(text: &str) -> String {
+    let line = clean_line(text);
+    if line.chars().count() <= NAME {
+        return line;
+    }
+    let digest = Sha256::digest(&line);
+    let hash: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let beginning: String = line.chars().take(NAME - hash.len() - 1).collect();
+    format!("{beginning}…{hash}")
 }
 
 /// A text on one line, of bounded length. A report is cleaned, not refused: a fault must

@@ -13,8 +13,8 @@ fn after(minutes: i64) -> Timestamp {
     start() + SignedDuration::from_mins(minutes)
 }
 
-fn report(resolved: bool) -> Report {
-    let said = SystemErrorEvent {
+fn said(resolved: bool) -> SystemErrorEvent {
+    SystemErrorEvent {
         service: "release".into(),
         kind: "panic".into(),
         fingerprint: "release/panic/x".into(),
@@ -24,8 +24,11 @@ fn report(resolved: bool) -> Report {
         resolved,
         lasts: false,
         trace_id: None,
-    };
-    Report::new(Uuid::now_v7(), said).unwrap()
+    }
+}
+
+fn report(resolved: bool) -> Report {
+    Report::new(Uuid::now_v7(), said(resolved)).unwrap()
 }
 
 fn news(incident: &Incident) -> Vec<News> {
@@ -34,6 +37,24 @@ fn news(incident: &Incident) -> Vec<News> {
         .iter()
         .map(|mailing| mailing.news)
         .collect()
+}
+
+#[test]
+fn long_fingerprints_that_begin_alike_are_two_incidents() {
+    let of = |fingerprint: String| {
+        let said = SystemErrorEvent {
+            fingerprint,
+            ..said(false)
+        };
+        Report::new(Uuid::now_v7(), said).unwrap().fingerprint
+    };
+    let long = |end: &str| format!("alert/{}{end}", "x".repeat(500));
+    assert_ne!(of(long("a")), of(long("b")));
+    assert_eq!(of(long("a")), of(long("a")));
+    assert!(of(long("a")).starts_with("alert/xxx"));
+    assert_eq!(of(long("a")).chars().count(), 200);
+    let short = "x".repeat(200);
+    assert_eq!(of(short.clone()), short);
 }
 
 #[test]

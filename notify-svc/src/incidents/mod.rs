@@ -55,6 +55,8 @@ pub(crate) struct Incidents {
     recipients: RecipientStore,
     notifier: Notifier,
     clock: SharedClock,
+    /// [`STORED_WITHIN`].
+    stored_within: Duration,
     /// Who is told instead of all administrators; empty: nobody instead.
     alert_emails: Vec<String>,
     /// As last seen: while the database is away they are told nevertheless.
@@ -72,6 +74,7 @@ impl Incidents {
     ) -> Self {
         Self {
             clock: notifier.clock.clone(),
+            stored_within: STORED_WITHIN,
             direct: Direct::new(mailer, notifier.clone()),
             store,
             recipients,
@@ -87,7 +90,7 @@ impl Incidents {
     /// If the database is away: the report is to be repeated.
     pub(crate) async fn report(&self, mut report: Report) -> Result<(), StoreError> {
         report.mailed_at = self.direct.mailed_at(&report.fingerprint);
-        let stored = tokio::time::timeout(STORED_WITHIN, self.take_up(&report)).await;
+        let stored = tokio::time::timeout(self.stored_within, self.take_up(&report)).await;
         let error = match stored {
             Ok(Ok(incident)) => {
                 metrics::counter!(m::INCIDENT_REPORTS).increment(1);

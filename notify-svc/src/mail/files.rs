@@ -49,6 +49,14 @@ impl Mailer for FileMailer {
             Err(error) => Sending::Unreachable(error.to_string()),
         }
     }
+
+    async fn is_there(&self) -> Result<(), String> {
+        let dir = tokio::fs::metadata(&self.dir).await;
+        match dir.map_err(|error| error.to_string())?.is_dir() {
+            true => Ok(()),
+            false => Err("the directory of mails is a file".to_owned()),
+        }
+    }
 }
 
 /// Writes the whole file or none of it: beside its place first, then, when it is on the
@@ -112,5 +120,8 @@ mod tests {
         fs::remove_dir(&place).unwrap();
         let sent = mailer.send(&mail("x")).await;
         assert!(matches!(sent, Sending::Unreachable(_)), "{sent:?}");
+        assert!(mailer.is_there().await.is_err());
+        fs::create_dir(&place).unwrap();
+        assert_eq!(mailer.is_there().await, Ok(()));
     }
 }

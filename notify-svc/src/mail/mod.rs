@@ -5,75 +5,23 @@
 //! | [`SmtpMailer`] | to a mail server |
 //! | [`FileMailer`] | into files, where there is no mail server |
 
+mod address;
 mod files;
 mod message;
 mod smtp;
 mod url;
 
-use std::{str::FromStr, sync::Arc};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use lettre::message::Mailbox;
-use slipway_mesh::text::check_line;
 
+pub use address::{Address, MalformedAddress, Sender};
 pub use files::FileMailer;
 pub use smtp::{BadAuthority, SmtpMailer};
 pub use url::{MalformedUrl, SmtpUrl};
 
 use crate::notification::{NotificationId, Subject};
-
-/// Bytes of an address at most (RFC 5321, section 4.5.3.1.3).
-const LONGEST_ADDRESS: usize = 254;
-
-/// A text that is not an email address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be an email address such as ada@example.com")]
-pub struct MalformedAddress;
-
-/// An address that mail can be sent to. It holds no control characters.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Address(lettre::Address);
-
-impl Address {
-    /// What stands behind the `@`, in lower case.
-    #[must_use]
-    pub fn domain(&self) -> String {
-        self.0.domain().to_lowercase()
-    }
-
-    /// Whether every mail server can take it.
-    fn is_ascii(&self) -> bool {
-        self.0.user().is_ascii() && self.0.domain().is_ascii()
-    }
-}
-
-impl FromStr for Address {
-    type Err = MalformedAddress;
-
-    fn from_str(text: &str) -> Result<Self, MalformedAddress> {
-        let plain = text.len() <= LONGEST_ADDRESS && check_line(text).is_ok();
-        if !plain {
-            return Err(MalformedAddress);
-        }
-        text.parse().map(Self).map_err(|_| MalformedAddress)
-    }
-}
-
-/// Who mails are from: an address, perhaps with a name, as `Slipway <slipway@example.com>`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sender(Mailbox);
-
-impl FromStr for Sender {
-    type Err = MalformedAddress;
-
-    fn from_str(text: &str) -> Result<Self, MalformedAddress> {
-        if check_line(text).is_err() {
-            return Err(MalformedAddress);
-        }
-        text.parse().map(Self).map_err(|_| MalformedAddress)
-    }
-}
 
 /// A mail, ready to be sent.
 #[derive(Debug, Clone)]
@@ -112,6 +60,12 @@ pub trait Mailer: Send + Sync + 'static {
     /// Sends a mail. Ends by itself, within [`DEADLINE`](crate::dispatch::DEADLINE) or
     /// soon after.
     async fn send(&self, mail: &Mail) -> Sending;
+
+    /// Whether mails can be sent, found out without one. Ends by itself, within seconds.
+    ///
+    /// # Errors
+    /// Why they cannot.
+    async fn is_there(&self) -> Result<(), String>;
 }
 
 /// A mailer that can be shared.

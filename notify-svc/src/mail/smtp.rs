@@ -14,7 +14,7 @@ use lettre::{
 use slipway_mesh::grpc::Authorities;
 
 use super::{
-    Address, Mail, Mailer, Sender, Sending,
+    Mail, Mailer, Sender, Sending,
     message::message,
     url::{Encryption, SmtpUrl},
 };
@@ -31,6 +31,10 @@ const IDLE: Duration = Duration::from_secs(30);
 
 /// Replies that are about our credentials, not about the mail (RFC 4954).
 const OUR_CREDENTIALS: [u16; 4] = [530, 534, 535, 538];
+
+/// What is said of a mail to an address that the server cannot take.
+const NEEDS_UTF8: &str = "the recipient's address has characters other than ASCII before the @, and \
+    the mail server does not take such addresses (it does not offer SMTPUTF8)";
 
 /// Authorities that cannot vouch for a mail server, and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -77,11 +81,11 @@ impl SmtpMailer {
         Self { deadline, ..self }
     }
 
-    async fn try_send(&self, message: Message, to: &Address) -> Sending {
+    async fn try_send(&self, message: Message) -> Sending {
         let failure = match tokio::time::timeout(self.deadline, self.transport.send(message)).await
         {
             Ok(Ok(response)) => return Sending::Accepted(answer(&response)),
-            Ok(Err(error)) => match verdict(&error, to) {
+            Ok(Err(error)) => match verdict(&error) {
                 Some(sending) => return sending,
                 None => told(&error),
             },
@@ -89,9 +93,9 @@ impl SmtpMailer {
         };
         // The line is gone, or never was. Whether that is about this mail shows in whether
         // the server is there.
-        match tokio::time::timeout(PROBE, self.transport.test_connection()).await {
-            Ok(Ok(true)) => Sending::Temporary(failure),
-            _ => Sending::Unreachable(failure),
+        match self.is_there().await {
+            Ok(()) => Sending::Temporary(failure),
+            Err(_) => Sending::Unreachable(failure),
         }
     }
 }
@@ -117,21 +121,32 @@ fn vouched_for(url: &SmtpUrl, authorities: &Authorities) -> Result<Tls, BadAutho
 impl Mailer for SmtpMailer {
     async fn send(&self, mail: &Mail) -> Sending {
         match message(mail, &self.from) {
-            Ok(message) => self.try_send(message, &mail.to).await,
+            Ok(message) => self.try_send(message).await,
             Err(error) => Sending::Permanent(error.to_string()),
+        }
+    }
+
+    async fn is_there(&self) -> Result<(), String> {
+        match tokio::time::timeout(PROBE, self.transport.test_connection()).await {
+            Ok(Ok(true)) => Ok(()),
+            Ok(Ok(false)) => Err("the mail server closed the connection".to_owned()),
+            Ok(Err(error)) => Err(told(&error)),
+            Err(_) => Err(format!("the mail server did not answer within {PROBE:?}")),
         }
     }
 }
 
 /// What an error says about the mail; `None` if it is about the connection.
-fn verdict(error: &Error, to: &Address) -> Option<Sending> {
+fn verdict(error: &Error) -> Option<Sending> {
     let said = told(error);
     match error.status().map(u16::from) {
         Some(code) if OUR_CREDENTIALS.contains(&code) => Some(Sending::Unreachable(said)),
         Some(code) if (500..600).contains(&code) => Some(Sending::Permanent(said)),
         Some(_) => Some(Sending::Temporary(said)),
-        // Only an address makes a message that not every server can take.
-        None if error.is_client() && !to.is_ascii() => Some(Sending::Permanent(said)),
+        // Only the recipient can have such an address: that of a sender is refused before.
+        None if error.is_client() && said.contains("SMTPUTF8") => {
+            Some(Sending::Permanent(NEEDS_UTF8.to_owned()))
+        }
         // No mechanism in common, no STARTTLS: for the operator to set right.
         None if error.is_client() => Some(Sending::Unreachable(said)),
         None if error.is_tls() => Some(Sending::Unreachable(said)),

@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use lettre::{AsyncSmtpTransport, Tokio1Executor, transport::smtp::AsyncSmtpTransportBuilder};
-use url::Url;
+use url::{Host, Url};
 
 /// A text that is not the URL of a mail server. Says nothing of the text: it may hold a
 /// password.
@@ -81,7 +81,11 @@ impl FromStr for SmtpUrl {
     type Err = MalformedUrl;
 
     fn from_str(text: &str) -> Result<Self, MalformedUrl> {
-        let url = Url::parse(text).map_err(|_| MalformedUrl)?;
+        let mut url = Url::parse(text).map_err(|_| MalformedUrl)?;
+        // As DNS and certificates know it; a host of other letters was only escaped.
+        let host = Host::parse(url.host_str().ok_or(MalformedUrl)?);
+        let host = host.map_err(|_| MalformedUrl)?.to_string();
+        url.set_host(Some(&host)).map_err(|_| MalformedUrl)?;
         let tls = url.query_pairs().find(|(name, _)| name == "tls");
         let tls = tls.map(|(_, value)| value.into_owned());
         let encryption = match (url.scheme(), tls.as_deref()) {
@@ -92,10 +96,10 @@ impl FromStr for SmtpUrl {
             _ => return Err(MalformedUrl),
         };
         let parsed = Self {
-            text: text.to_owned(),
-            host: url.host_str().ok_or(MalformedUrl)?.to_owned(),
+            host,
             encryption,
             has_password: url.password().is_some(),
+            text: url.into(),
         };
         parsed.transport().map(|_| parsed)
     }
@@ -119,6 +123,29 @@ mod tests {
             assert_eq!(url.exposes_password(), exposes, "{text}");
             assert_eq!(url.is_encrypted(), encrypted, "{text}");
         }
+    }
+
+    #[test]
+    fn a_host_of_other_letters_is_looked_up_as_dns_knows_it() {
+        for (text, host) in [
+            (
+                "smtp://post.bücher.example:587",
+                "post.xn--bcher-kva.example",
+            ),
+            (
+                "smtps://ada:s%40cret@bücher.example",
+                "xn--bcher-kva.example",
+            ),
+            ("smtp://mail_server", "mail_server"),
+            ("smtp://127.0.0.1:2525", "127.0.0.1"),
+            ("smtp://[::1]:2525", "[::1]"),
+        ] {
+            let url: SmtpUrl = text.parse().unwrap();
+            assert_eq!(url.host(), host, "{text}");
+            assert!(url.text.contains(host), "{}", url.text);
+        }
+        let url: SmtpUrl = "smtps://ada:s%40cret@bücher.example".parse().unwrap();
+        assert_eq!(url.text, "smtps://ada:s%40cret@xn--bcher-kva.example");
     }
 
     #[test]

@@ -155,11 +155,15 @@ fn item(notification: &Notification) -> Value {
         (TaskAssignedEvent::TYPE, None) => text("/taskTitle").to_owned(),
         _ => notification.subject.as_str().to_owned(),
     };
+    let due_at = match kind {
+        TaskReadyEvent::TYPE => text("/task/dueAt"),
+        _ => text("/dueAt"),
+    };
     json!({
         "text": Subject::new(&line),
         "path": path,
         "canStart": data["canStart"] == true,
-        "dueAt": text("/dueAt"),
+        "dueAt": due_at,
     })
 }
 
@@ -184,6 +188,13 @@ mod tests {
         let now = Timestamp::from_second(i64::try_from(n).unwrap()).unwrap();
         let subject = Subject::new(&format!("Nr. {n} <&>"));
         Notification::new(draft, Uuid::from_u128(n.into()), subject, now).gathered(group, "", now)
+    }
+
+    #[test]
+    fn a_task_that_is_ready_says_when_it_is_due() {
+        let task = json!({"id": "42", "dueAt": "2026-01-05T16:00:00Z"});
+        let ready = notification(1, "task.ready", "task:42", json!({"task": task}));
+        assert_eq!(item(&ready)["dueAt"], "2026-01-05T16:00:00Z");
     }
 
     fn mentions(count: u64) -> Vec<Notification> {

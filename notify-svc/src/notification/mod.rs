@@ -18,7 +18,7 @@ pub mod gathering;
 pub mod outcome;
 mod subject;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use slipway_mesh::{id, typed_id};
@@ -28,8 +28,12 @@ pub use audience::Draft;
 pub use confirmation::{Arrival, Confirmation, Confirmed};
 pub use filter::Filter;
 pub use gathering::{Occasion, Tally};
+pub(crate) use outcome::GIVE_UP_AFTER;
 pub use outcome::{Attempt, Outcome, Settled};
 pub use subject::Subject;
+
+/// What is due for less is as good as new.
+const MOMENT: SignedDuration = SignedDuration::from_mins(1);
 
 typed_id! {
     /// Identifies a notification; later ones sort after earlier ones.
@@ -263,11 +267,17 @@ impl Notification {
         self.digest_id.unwrap_or(self.id)
     }
 
-    /// Whether it has waited: for quiet hours to end, or to be tried again. What its
-    /// recipient wants may be another thing by now.
+    /// Whether it was made to wait: for quiet hours to end, or to be tried again.
     #[must_use]
     pub fn has_waited(&self) -> bool {
         self.due_at > self.created_at
+    }
+
+    /// Whether it has waited by `now`, be it only for a mail server that was away. What its
+    /// recipient wants may be another thing by now.
+    #[must_use]
+    pub fn has_waited_by(&self, now: Timestamp) -> bool {
+        self.has_waited() || now.duration_since(self.due_at) >= MOMENT
     }
 
     /// The bytes of its texts: what it weighs in a page.

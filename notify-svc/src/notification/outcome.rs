@@ -5,7 +5,7 @@
 //! | accepted: the mail server took it | SENT |
 //! | refused for good (5xx) | FAILED at once |
 //! | refused for now (4xx), no answer, the line dropped | tried again after each of [`RETRIES`], then FAILED |
-//! | the mail server cannot be reached, or refuses us and not the mail | tried again, for [`GIVE_UP_AFTER`]: that the server is away says nothing about this mail |
+//! | the mail server cannot be reached, or refuses us and not the mail | in the queue as before, for [`GIVE_UP_AFTER`]: that the server is away says nothing about this mail. Its turn comes when the server is found to be back |
 //! | delivered, bounced: what the server's operator said of it later, see [`confirmation`](super::confirmation) | DELIVERED, FAILED |
 //! | interrupted: the process that was sending it ended | tried again at once; whether it was sent is not known |
 
@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use slipway_mesh::text::clean_line;
 
 use super::{Notification, State};
 
@@ -24,7 +25,7 @@ pub const RETRIES: [Duration; 3] = [
     Duration::from_secs(5 * 60),
 ];
 
-/// How long a mail server may be away, from the first attempt on.
+/// How long a notification that is due waits for a mail server that is away.
 pub const GIVE_UP_AFTER: SignedDuration = SignedDuration::from_hours(24);
 
 /// Bytes kept of an answer.
@@ -78,7 +79,7 @@ pub struct Attempt {
     pub duration_ms: u64,
     /// How it ended.
     pub outcome: Outcome,
-    /// What the server answered, or what went wrong.
+    /// What the server answered, or what went wrong, on one line.
     pub answer: String,
 }
 
@@ -91,7 +92,7 @@ impl Attempt {
             at,
             duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             outcome,
-            answer: answer[..end].trim_end().to_owned(),
+            answer: clean_line(&answer[..end]),
         }
     }
 
@@ -118,38 +119,51 @@ impl Notification {
     /// further attempt.
     #[must_use]
     pub fn settle(mut self, attempt: Attempt, spread: f64, now: Timestamp) -> Settled {
-        let before = |outcome| {
-            self.attempts
-                .iter()
-                .filter(|a| a.outcome == outcome)
-                .count()
+        let later = |wait: Duration| {
+            let wait = wait.mul_f64(1.0 + spread.clamp(-1.0, 1.0) / 5.0);
+            now.saturating_add(wait).unwrap_or(Timestamp::MAX)
         };
         let again = match attempt.outcome {
             Outcome::Accepted | Outcome::Permanent | Outcome::Delivered | Outcome::Bounced => None,
-            Outcome::Temporary => RETRIES.get(before(Outcome::Temporary)).copied(),
-            Outcome::Unreachable => {
-                let first = self.attempts.first().map_or(now, |first| first.at);
-                let patience = now.duration_since(first) < GIVE_UP_AFTER;
-                let step = before(Outcome::Unreachable).min(RETRIES.len() - 1);
-                patience.then_some(RETRIES[step])
+            Outcome::Temporary => {
+                let failed = self.attempts.iter();
+                let failed = failed.filter(|a| a.outcome == Outcome::Temporary).count();
+                RETRIES.get(failed).copied().map(later)
             }
-            Outcome::Interrupted => Some(Duration::ZERO),
+            Outcome::Unreachable => {
+                let first = self.unreachable().last().map_or(now, |first| first.at);
+                let patience = now.duration_since(first) < GIVE_UP_AFTER;
+                patience.then_some(self.due_at)
+            }
+            Outcome::Interrupted => Some(now),
         };
-        self.state = match (attempt.outcome, again) {
+        let state = match (attempt.outcome, again) {
             (Outcome::Accepted, _) => State::Sent,
             (Outcome::Delivered, _) => State::Delivered,
             (_, Some(_)) => State::Queued,
             (_, None) => State::Failed,
         };
-        if let Some(wait) = again {
-            let wait = wait.mul_f64(1.0 + spread.clamp(-1.0, 1.0) / 5.0);
-            self.due_at = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
-        }
+        self.due_at = again.unwrap_or(self.due_at);
+        self.ends_as(state, attempt, now)
+    }
+
+    /// Ends it, because the mail server has been away for too long.
+    #[must_use]
+    pub fn give_up(self, attempt: Attempt, now: Timestamp) -> Settled {
+        self.ends_as(State::Failed, attempt, now)
+    }
+
+    fn ends_as(mut self, state: State, attempt: Attempt, now: Timestamp) -> Settled {
+        self.state = state;
         match self.state {
             State::Failed => self.reason = Some(attempt.answer.clone()),
             // It waits no more.
             State::Sent => self.reason = None,
             _ => {}
+        }
+        // Of an outage, the first attempt and the last one say everything.
+        if attempt.outcome == Outcome::Unreachable && self.unreachable().count() > 1 {
+            self.attempts.pop();
         }
         self.attempts.push(attempt);
         self.updated_at = now;
@@ -157,6 +171,12 @@ impl Notification {
             is_final: self.state != State::Queued,
             notification: self,
         }
+    }
+
+    /// The last attempts, newest first, as far as they did not reach the mail server.
+    fn unreachable(&self) -> impl Iterator<Item = &Attempt> {
+        let newest = self.attempts.iter().rev();
+        newest.take_while(|attempt| attempt.outcome == Outcome::Unreachable)
     }
 
     /// Puts it back into the queue untried, to be due at `due_at`.
@@ -261,13 +281,45 @@ mod tests {
         assert_eq!(delays(Outcome::Temporary), [10, 60, 300]);
     }
 
+    fn hours(hours: i64) -> Timestamp {
+        NOW + SignedDuration::from_hours(hours)
+    }
+
     #[test]
-    fn a_server_that_is_away_is_waited_for_a_day() {
-        let delays = delays(Outcome::Unreachable);
-        assert_eq!(delays[..4], [10, 60, 300, 300]);
-        let day = GIVE_UP_AFTER.as_secs();
-        let total: i64 = delays.iter().sum();
-        assert!((day..day + 600).contains(&total), "{total} s");
+    fn a_server_that_is_away_uses_up_no_delay_and_is_waited_for_a_day() {
+        let mut notification = made();
+        for hour in 1..=24 {
+            let settled = after(notification, Outcome::Unreachable, hours(hour));
+            notification = settled.notification;
+            assert_eq!(
+                (notification.state, settled.is_final),
+                (State::Queued, false)
+            );
+            assert_eq!(notification.due_at, NOW, "it keeps its place");
+        }
+        let at: Vec<_> = notification.attempts.iter().map(|a| a.at).collect();
+        assert_eq!(at, [hours(1), hours(24)], "the first and the last are kept");
+        let settled = after(notification, Outcome::Unreachable, hours(25));
+        assert!(settled.is_final);
+        assert_eq!(settled.notification.state, State::Failed);
+    }
+
+    #[test]
+    fn a_day_is_counted_anew_when_the_server_was_there_meanwhile() {
+        let mut notification = made();
+        for (hour, outcome) in [
+            (0, Outcome::Unreachable),
+            (23, Outcome::Temporary),
+            (25, Outcome::Unreachable),
+        ] {
+            notification = after(notification, outcome, hours(hour)).notification;
+        }
+        assert_eq!(notification.state, State::Queued);
+        let attempt = Attempt::new(hours(26), Duration::ZERO, Outcome::Unreachable, "away");
+        let given_up = notification.give_up(attempt, hours(26));
+        assert!(given_up.is_final);
+        assert_eq!(given_up.notification.reason.as_deref(), Some("away"));
+        assert_eq!(given_up.notification.attempts.len(), 4);
     }
 
     #[test]
@@ -297,5 +349,8 @@ mod tests {
     fn of_a_long_answer_the_beginning_is_kept() {
         let attempt = Attempt::new(NOW, Duration::ZERO, Outcome::Temporary, &"ü".repeat(9999));
         assert_eq!(attempt.answer, "ü".repeat(250));
+        let lines = "550 no\u{2028}such\r\nbox\u{202e}";
+        let attempt = Attempt::new(NOW, Duration::ZERO, Outcome::Permanent, lines);
+        assert_eq!(attempt.answer, "550 no such  box", "on one line");
     }
 }

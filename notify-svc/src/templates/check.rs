@@ -64,7 +64,9 @@ pub(super) fn variables(own: bool, sample: &Map<String, Value>) -> Vec<Variable>
         name: name.clone(),
         required: required(name, value),
     };
-    sample.iter().map(variable).collect()
+    let mut variables: Vec<_> = sample.iter().map(variable).collect();
+    variables.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+    variables
 }
 
 /// Whether `content` can be the templates of type `kind`; `templates` are those of all
@@ -110,8 +112,8 @@ fn sizes(content: &Content) -> Vec<Flaw> {
     };
     let subject = source.subject.chars().count();
     bounded("subject", subject, LONGEST_SUBJECT, "characters");
-    bounded("text", source.text.len(), LONGEST_TEXT, "bytes");
-    bounded("html", source.html.len(), LONGEST_HTML, "bytes");
+    bounded("text", seen(&source.text), LONGEST_TEXT, "bytes");
+    bounded("html", seen(&source.html), LONGEST_HTML, "bytes");
     if let Some(sample) = &content.sample {
         let size = Value::Object(sample.clone()).to_string().len();
         bounded("sample", size, LONGEST_DATA, "bytes of JSON");
@@ -121,6 +123,14 @@ fn sizes(content: &Content) -> Vec<Flaw> {
         }
     }
     flaws
+}
+
+/// The bytes of a text; none, if nothing of it is to be seen.
+fn seen(text: &str) -> usize {
+    match is_blank(text) {
+        true => 0,
+        false => text.len(),
+    }
 }
 
 /// The templates with this source, each of whose parts must be well-formed.
@@ -162,8 +172,10 @@ fn unknown_variables(with: &Templates, kind: &str, sample: &Map<String, Value>) 
 
 fn renders(with: &Templates, kind: &str, sample: &Map<String, Value>) -> Vec<Flaw> {
     let own = sample::of(kind).is_none();
-    let mut lean = sample.clone();
-    lean.retain(|name, _| own || !sample::optional(name));
+    let lean = match own {
+        true => sample.clone(),
+        false => sample::lean(sample.clone()),
+    };
     let mut flaws = Vec::new();
     for part in Part::ALL {
         let recipient = (part != Part::Subject).then_some("ada");

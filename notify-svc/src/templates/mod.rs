@@ -31,6 +31,7 @@ use minijinja::{
     Environment, ErrorKind, UndefinedBehavior, Value, context, default_auto_escape_callback,
     value::Serde,
 };
+use slipway_mesh::text::is_blank;
 
 use crate::notification::Subject;
 
@@ -115,7 +116,12 @@ impl Templates {
     /// If there is no such type, or its template cannot be used.
     pub fn subject(&self, kind: &str, data: &serde_json::Value) -> Result<Subject, RenderError> {
         let text = self.part(kind, Part::Subject, data, None)?;
-        Ok(Subject::new(&text))
+        let subject = Subject::new(&text);
+        if is_blank(subject.as_str()) {
+            let name = Part::Subject.name(kind);
+            return Err(RenderError(format!("nothing is to be seen of it ({name})")));
+        }
+        Ok(subject)
     }
 
     /// The words of a notification of type `kind` with these variables, for `recipient`.

@@ -15,6 +15,7 @@ use slipway_mesh::{
         Unpublished, event::Origin,
     },
     clock::{Clock as _, SystemClock},
+    life::Problem,
 };
 use slipway_proto::{
     events::{Role, UserRegisteredEvent},
@@ -72,7 +73,7 @@ impl Bus for Forgetful {
         }))
     }
 
-    async fn check(&self) -> Result<(), String> {
+    async fn check(&self) -> Result<(), Problem> {
         self.bus.check().await
     }
 }

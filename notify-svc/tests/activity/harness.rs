@@ -17,7 +17,7 @@ use slipway_mesh::{
     access::{Principal, Role},
     bus::{Actor, EmbeddedBus, Event, SharedBus, TopicSpec, event::Origin},
     clock::{Clock as _, SystemClock},
-    life::{Background, Check, Health},
+    life::{Background, Check, Health, Problem},
 };
 use slipway_proto::{
     events::{TOPICS, TaskAssignedEvent},
@@ -94,6 +94,10 @@ struct Nowhere;
 impl Mailer for Nowhere {
     async fn send(&self, _: &Mail) -> Sending {
         Sending::Accepted("250 ok".to_owned())
+    }
+
+    async fn is_there(&self) -> Result<(), String> {
+        Ok(())
     }
 }
 
@@ -176,8 +180,8 @@ fn away() -> StoreError {
 
 #[async_trait]
 impl Check for Away {
-    async fn check(&self) -> Result<(), String> {
-        Err("away".into())
+    async fn check(&self) -> Result<(), Problem> {
+        Err(Problem::Away("away".into()))
     }
 }
 

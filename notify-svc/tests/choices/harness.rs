@@ -57,6 +57,10 @@ impl Mailer for Collected {
         self.0.lock().unwrap().push(mail.id.to_string());
         Sending::Accepted("250 ok".to_owned())
     }
+
+    async fn is_there(&self) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 impl Scene {

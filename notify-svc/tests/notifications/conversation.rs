@@ -185,3 +185,51 @@ async fn an_address_that_would_be_more_than_one_header_is_never_used() {
     assert_eq!(outcomes(&failed), [Outcome::Permanent]);
     assert_eq!(office.server.count(), 0);
 }
+
+#[tokio::test]
+async fn a_domain_of_other_letters_is_ascii_in_the_envelope_and_in_every_header() {
+    let mut office = Office::open().await;
+    office.from = "Bücher <post@bücher.example>";
+    office.server.take_ascii_only();
+    let replica = office.replica();
+    let ada = office.hire(&replica, "ada@bücher.example").await;
+    office.publish(&[office.assigned(ada)]).await;
+    let sent = replica.notified(ada, |n| n.state == State::Sent).await;
+    let mail = office.server.taken().remove(0);
+    assert_eq!(mail.from, "post@xn--bcher-kva.example");
+    assert_eq!(mail.to, "ada@xn--bcher-kva.example");
+    assert_eq!(mail.header("To"), Some("ada@xn--bcher-kva.example"));
+    let id = format!("<{}@xn--bcher-kva.example>", sent.id);
+    assert_eq!(mail.header("Message-ID"), Some(id.as_str()));
+    let from = mail.header("From").unwrap();
+    assert!(from.ends_with("<post@xn--bcher-kva.example>"), "{from}");
+}
+
+#[tokio::test]
+async fn an_address_that_the_server_cannot_take_fails_at_once_and_holds_up_nobody() {
+    let office = Office::open().await;
+    office.server.take_ascii_only();
+    let replica = office.replica();
+    let ädä = office.hire(&replica, "ädä@example.com").await;
+    let ada = office.hire(&replica, ADA).await;
+    office.publish(&[office.assigned(ädä)]).await;
+    let failed = replica.notified(ädä, |n| n.state == State::Failed).await;
+    assert_eq!(outcomes(&failed), [Outcome::Permanent]);
+    let reason = failed.reason.unwrap();
+    assert!(reason.contains("SMTPUTF8"), "{reason}");
+    office.publish(&[office.assigned(ada)]).await;
+    replica.notified(ada, |n| n.state == State::Sent).await;
+    assert_eq!(office.server.count(), 1);
+}
+
+#[tokio::test]
+async fn a_server_that_takes_every_address_is_given_it() {
+    let office = Office::open().await;
+    let replica = office.replica();
+    let ädä = office.hire(&replica, "ädä@bücher.example").await;
+    office.publish(&[office.assigned(ädä)]).await;
+    replica.notified(ädä, |n| n.state == State::Sent).await;
+    let mail = office.server.taken().remove(0);
+    assert_eq!(mail.to, "ädä@xn--bcher-kva.example");
+    assert_eq!(mail.header("To"), Some("ädä@xn--bcher-kva.example"));
+}

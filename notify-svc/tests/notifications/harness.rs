@@ -1,11 +1,11 @@
 //! A bus, a mail server, and replicas of notify-svc between them.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use notify_svc::{
     Config, Dependencies, Stores,
-    mail::SmtpMailer,
+    mail::{SharedMailer, SmtpMailer},
     notification::{Filter, Notification, Outcome, State, To},
     store::notifications::Query,
     testing::SmtpServer,
@@ -30,6 +30,8 @@ pub(crate) struct Office {
     pub(crate) server: SmtpServer,
     /// How long the server may take for a mail.
     pub(crate) deadline: Duration,
+    /// Whom mails are from.
+    pub(crate) from: &'static str,
 }
 
 impl Office {
@@ -48,6 +50,7 @@ impl Office {
             clock,
             server: SmtpServer::start().await,
             deadline: PATIENCE,
+            from: "Slipway <slipway@example.com>",
         }
     }
 
@@ -65,14 +68,19 @@ impl Office {
     }
 
     pub(crate) fn replica_on(&self, stores: Stores) -> Replica {
-        let background = Background::default();
-        let from = "Slipway <slipway@example.com>".parse().unwrap();
+        let from = self.from.parse().unwrap();
         let mailer = SmtpMailer::new(&self.server.url().parse().unwrap(), None, from).unwrap();
+        self.replica_with(stores, Arc::new(mailer.within(self.deadline)))
+    }
+
+    /// A replica that sends its mails like this.
+    pub(crate) fn replica_with(&self, stores: Stores, mailer: SharedMailer) -> Replica {
+        let background = Background::default();
         let _routes = Config::default()
             .build(Dependencies {
                 stores: stores.clone(),
                 bus: self.bus.clone(),
-                mailer: Arc::new(mailer.within(self.deadline)),
+                mailer,
                 clock: self.clock.clone(),
                 background: background.clone(),
                 health: Health::default(),
@@ -80,6 +88,14 @@ impl Office {
             })
             .unwrap();
         Replica { stores, background }
+    }
+
+    /// The server goes away; returns where it was.
+    pub(crate) async fn server_leaves(&mut self) -> SocketAddr {
+        let address = self.server.address();
+        // What takes its place is another server at another address.
+        self.server = SmtpServer::start().await;
+        address
     }
 
     /// Lets time pass.

@@ -159,9 +159,6 @@ pub struct TaskReadyEvent {
     pub task: TaskData,
     /// Which task of the release it is, counted from 1.
     pub position: u32,
-    /// When it is due, if that was said.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub due_at: Option<Timestamp>,
     /// If the task was added by the same command: the type of the event that says so to its
     /// owner, and that it can start: `task.assigned` or `task.hotfix_added`. Whoever tells
     /// the owner of that event need not tell them of this one.

@@ -1,5 +1,7 @@
 //! The first admin: there is nobody yet who could create one.
 
+use std::io;
+
 use rand::RngExt as _;
 use slipway_mesh::{access::Role, bus::Actor};
 
@@ -18,16 +20,25 @@ pub struct FirstAdmin {
     pub username: Username,
     /// The address.
     pub email: Email,
-    /// The password; without one it is made up.
-    pub password: Option<NewPassword>,
+    /// The password.
+    pub password: FirstPassword,
     /// Whether the operator chose the name, rather than left it at its default.
     pub username_is_set: bool,
     /// The same of the address.
     pub email_is_set: bool,
 }
 
-/// A password that was made up, to be told to the operator once. It has no `Debug`.
-pub struct GeneratedPassword(pub String);
+/// Tells the operator the name of the first admin and a password.
+pub type Tell = Box<dyn Fn(&Username, &str) -> io::Result<()> + Send + Sync>;
+
+/// The password of the first admin. It has no `Debug`.
+pub enum FirstPassword {
+    /// The operator chose it.
+    Chosen(NewPassword),
+    /// It is made up, and told to the operator by this: once, and before there is an account
+    /// that needs it.
+    MadeUp(Tell),
+}
 
 /// The first admin cannot be created.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +46,12 @@ pub enum FirstAdminError {
     /// A developer has the name or the address.
     #[error("the first admin cannot be created: {0} by an account that is not an admin")]
     Taken(InsertUserError),
+    /// Nobody would know the password.
+    #[error(
+        "the first admin is not created: its password is made up and cannot be shown ({0}); \
+         choose one with SLIPWAY_ADMIN_PASSWORD"
+    )]
+    Untold(io::Error),
     /// Hashing failed.
     #[error(transparent)]
     Hash(#[from] HashError),
@@ -50,14 +67,11 @@ impl Accounts {
     /// Creates the first admin if there is no admin.
     ///
     /// # Errors
-    /// If the name or the address is taken; or the store's failure.
-    pub async fn create_first_admin(
-        &self,
-        first: FirstAdmin,
-    ) -> Result<Option<GeneratedPassword>, FirstAdminError> {
+    /// If the name or the address is taken; if the password cannot be told; or the store's
+    /// failure.
+    pub async fn create_first_admin(&self, first: FirstAdmin) -> Result<(), FirstAdminError> {
         if self.stores.users.has_admin().await? {
-            self.warn_if_not_applied(first).await?;
-            return Ok(None);
+            return self.warn_if_not_applied(first).await;
         }
         let user = User {
             id: UserId::generate(),
@@ -66,19 +80,31 @@ impl Accounts {
             role: Role::Admin,
             created_at: self.clock.now(),
         };
-        let (password, generated) = match first.password {
-            Some(password) => (password, None),
-            None => generate_password(&user),
-        };
         let commit = Commit {
             events: vec![registered(&user, &Actor::System)],
             receipt: None,
         };
         let turn = self.hasher.registrations.turn().await?;
+        let (password, told) = match first.password {
+            FirstPassword::Chosen(password) => (password, false),
+            FirstPassword::MadeUp(tell) => {
+                let (password, text) = make_up_password(&user);
+                tell(&user.username, &text).map_err(FirstAdminError::Untold)?;
+                (password, true)
+            }
+        };
         match self.insert(&turn, user, password, commit).await? {
-            Ok(()) => Ok(generated),
+            Ok(()) => Ok(()),
             // Another replica was faster.
-            Err(_) if self.stores.users.has_admin().await? => Ok(None),
+            Err(_) if self.stores.users.has_admin().await? => {
+                if told {
+                    tracing::warn!(
+                        "another process has created the first admin: the password that this one \
+                         has shown is nobody's"
+                    );
+                }
+                Ok(())
+            }
             Err(InsertUserError::Store(error)) => Err(error.into()),
             Err(error) => Err(FirstAdminError::Taken(error)),
         }
@@ -95,6 +121,10 @@ impl Accounts {
             username_is_set,
             email_is_set,
         } = first;
+        let password = match password {
+            FirstPassword::Chosen(password) => Some(password),
+            FirstPassword::MadeUp(_) => None,
+        };
         if !username_is_set && !email_is_set && password.is_none() {
             return Ok(());
         }
@@ -142,7 +172,7 @@ fn not_applied(key: &str, username: &Username) {
 }
 
 /// 24 letters and digits: more than 140 bits.
-fn generate_password(user: &User) -> (NewPassword, Option<GeneratedPassword>) {
+fn make_up_password(user: &User) -> (NewPassword, String) {
     loop {
         let text: String = rand::rng()
             .sample_iter(rand::distr::Alphanumeric)
@@ -152,7 +182,7 @@ fn generate_password(user: &User) -> (NewPassword, Option<GeneratedPassword>) {
         let (username, email) = (user.username.to_string(), user.email.to_string());
         // Refused only if it happens to be the name: then another one is made up.
         if let Ok(password) = NewPassword::new(&text, &username, &email) {
-            return (password, Some(GeneratedPassword(text)));
+            return (password, text);
         }
     }
 }

@@ -4,7 +4,7 @@ mod first_admin;
 mod login;
 mod register;
 
-pub use first_admin::{FirstAdmin, FirstAdminError, GeneratedPassword};
+pub use first_admin::{FirstAdmin, FirstAdminError, FirstPassword, Tell};
 pub use register::{Registrant, Registration, RegistrationRules};
 
 use std::time::Duration;

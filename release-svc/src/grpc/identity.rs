@@ -8,6 +8,7 @@ use slipway_mesh::{
     grpc::CLIENT_ADDRESS,
     page,
     receipts::Repeatable,
+    text::is_blank,
 };
 use slipway_proto::identity::v1::{
     GetJwksRequest, GetJwksResponse, GetMeRequest, GetMeResponse, ListUsersRequest,
@@ -66,7 +67,7 @@ impl IdentityService for Identity {
     ) -> Result<Response<LoginResponse>, Status> {
         let address = client_address(&request);
         let LoginRequest { login, password } = request.into_inner();
-        if login.trim().is_empty() || login.trim().len() > 254 {
+        if is_blank(&login) || login.trim().len() > 254 {
             let message = "must be a username or an email address";
             return Err(Fault::invalid_field("username", message).into());
         }
@@ -100,7 +101,10 @@ impl IdentityService for Identity {
         request: Request<ListUsersRequest>,
     ) -> Result<Response<ListUsersResponse>, Status> {
         let message = request.into_inner();
-        let prefix = credentials::key(&message.query);
+        let prefix = match is_blank(&message.query) {
+            true => String::new(),
+            false => credentials::key(&message.query),
+        };
         let list = format!("users?{prefix}");
         let limit = page::limit(message.page_size, page::MAX_LIMIT)?;
         let after = page::decode_cursor(&list, &message.page_token)?;

@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
-use slipway_mesh::{access::principal, error::Fault, page, receipts::Repeatable};
+use slipway_mesh::{
+    access::principal,
+    error::{Fault, Kind},
+    page,
+    receipts::{KEY_REUSED, Repeatable},
+};
 use slipway_proto::release::v1::{
     AddTaskRequest, AddTaskResponse, CompleteReleaseRequest, CompleteReleaseResponse,
     CreateReleaseRequest, CreateReleaseResponse, GetReleaseRequest, GetReleaseResponse,
@@ -28,17 +33,22 @@ impl ReleaseService for Releases {
         &self,
         request: Request<CreateReleaseRequest>,
     ) -> Result<Response<CreateReleaseResponse>, Status> {
-        let by = by(&request, "CreateRelease")?;
-        if let Some(earlier) = self.commands.earlier(&by).await? {
-            return Ok(Response::new(earlier));
+        let mut by = by(&request, "CreateRelease")?;
+        let request = request.into_inner();
+        let once = request.once;
+        if once {
+            let identity = format!("{}\n{}", request.name.trim(), request.version.trim());
+            let of_everybody = Repeatable::of_everybody("CreateRelease", &identity, &request);
+            by.repeatable = Some(of_everybody);
         }
-        let users = &*self.commands.stores.users;
-        let draft = drafts::release(users, request.into_inner()).await?;
-        let respond = |decision: &Decision| CreateReleaseResponse {
-            release: Some(translate::release(&decision.release)),
-        };
-        let response = self.commands.create(draft, by, respond).await?;
-        Ok(Response::new(response))
+        let created = self.create(request, by).await.map_err(|fault| {
+            if once && fault.code == KEY_REUSED {
+                exists()
+            } else {
+                fault
+            }
+        });
+        Ok(Response::new(created?))
     }
 
     async fn list_releases(
@@ -121,6 +131,32 @@ impl ReleaseService for Releases {
         );
         Ok(Response::new(response.await?))
     }
+}
+
+impl Releases {
+    async fn create(
+        &self,
+        request: CreateReleaseRequest,
+        by: By,
+    ) -> Result<CreateReleaseResponse, Fault> {
+        if let Some(earlier) = self.commands.earlier(&by).await? {
+            return Ok(earlier);
+        }
+        let draft = drafts::release(&*self.commands.stores.users, request).await?;
+        let respond = |decision: &Decision| CreateReleaseResponse {
+            release: Some(translate::release(&decision.release)),
+        };
+        self.commands.create(draft, by, respond).await
+    }
+}
+
+/// Another request that was to be carried out once was faster.
+fn exists() -> Fault {
+    Fault::new(
+        Kind::Conflict,
+        "RELEASE_EXISTS",
+        "Somebody has just created another release of this name and version.",
+    )
 }
 
 fn by<M: prost::Message>(request: &Request<M>, method: &str) -> Result<By, Fault> {

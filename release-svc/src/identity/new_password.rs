@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use slipway_mesh::text::is_blank;
 use unicode_normalization::UnicodeNormalization as _;
 
 /// The most common passwords of 8 characters or more, one a line, in lower case.
@@ -26,7 +27,7 @@ impl NewPassword {
         if password.chars().any(char::is_control) {
             return Err("must not contain control characters such as line breaks");
         }
-        if password.trim().is_empty() {
+        if is_blank(&password) {
             return Err("must not be blank");
         }
         let key = password.to_lowercase();
@@ -105,7 +106,12 @@ mod tests {
             );
         }
         assert_eq!(refused("        "), "must not be blank");
-        assert_eq!(refused("\u{3000}\u{a0}      "), "must not be blank");
+        for blank in [
+            "\u{3000}\u{a0}      ",
+            "\u{200b}\u{feff}\u{3164}\u{ad}\u{2800}\u{2028}  ",
+        ] {
+            assert_eq!(refused(blank), "must not be blank", "{blank:?}");
+        }
         for control in [
             "a password\n",
             "a\tpassword",

@@ -195,7 +195,6 @@ fn task_ready(
     payload::TaskReadyEvent {
         task: task_data(release, task),
         position: position(release, task),
-        due_at: task.due_at,
         announced_by: announced_by.map(str::to_owned),
     }
 }

@@ -1,13 +1,19 @@
 //! Why a command is refused: each rule with its code, its sentence and its facts.
 
 use serde_json::{Value, json};
-use slipway_mesh::error::{Fault, Kind};
+use slipway_mesh::{
+    error::{Fault, Kind},
+    text::shortened,
+};
 
 use super::{OrderIndex, PlacedTask, ReleaseId, TaskId};
 use crate::identity::UserRef;
 
 /// Tasks named when a release is incomplete; the number says how many there are.
 const REMAINING_NAMED: usize = 10;
+
+/// Characters of a name where a sentence has two; the fact beside it has the whole.
+const IN_A_SENTENCE: usize = 100;
 
 /// A rule said no.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -33,7 +39,8 @@ pub enum Refusal {
     /// A developer may have one task in process at any moment, on the whole platform.
     #[error(
         "You are already working on “{}” in {}. Complete it first.",
-        .active.task.title, .active.release_name
+        shortened(.active.task.title.as_str(), IN_A_SENTENCE),
+        shortened(.active.release_name.as_str(), IN_A_SENTENCE)
     )]
     DeveloperBusy {
         /// What they are working on.

@@ -30,7 +30,7 @@ impl Text {
         Self::one_line(text)
     }
 
-    /// A version: at most 100 characters on one line.
+    /// A version: at most 100 characters on one line; a blank one is none.
     ///
     /// # Errors
     /// What is wrong, continuing a sentence that begins with the field's name.
@@ -38,7 +38,9 @@ impl Text {
         if text.chars().count() > MAX_VERSION {
             return Err("must have at most 100 characters");
         }
-        Self::one_line(text)
+        text::check_line(text)?;
+        let seen = if text::is_blank(text) { "" } else { text };
+        Ok(Self(seen.to_owned()))
     }
 
     /// A description: at most 8,000 characters, line breaks and tabs included.
@@ -160,6 +162,15 @@ mod tests {
         ] {
             assert!(Text::title(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_version_that_nobody_can_see_is_none() {
+        for blank in ["", " ", "\u{200b}", "\u{3164}\u{2800}"] {
+            assert_eq!(Text::version(blank).unwrap().as_str(), "", "{blank:?}");
+        }
+        assert_eq!(Text::version("1.0 ").unwrap().as_str(), "1.0 ");
+        assert!(Text::version("1\u{2028}0").is_err());
     }
 
     #[test]

@@ -3,23 +3,36 @@
 use std::fmt;
 
 use serde::de::DeserializeOwned;
-use slipway_mesh::json::Objects;
+use slipway_mesh::json::{Objects, Wrong};
 
 /// Why JSON is not what is expected.
 #[derive(Debug)]
 pub(super) struct Error {
-    /// Such as `tasks[1]`; empty for the whole.
-    path: String,
-    /// With line and column.
-    source: serde_json::Error,
+    wrong: Wrong,
+    line: usize,
+    column: usize,
+}
+
+impl Error {
+    /// `path` is such as `tasks[1]`; empty for the whole.
+    fn at(path: &str, error: &serde_json::Error) -> Self {
+        Self {
+            wrong: Wrong::json(path, error),
+            line: error.line(),
+            column: error.column(),
+        }
+    }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.path.is_empty() || self.path == "." {
-            self.source.fmt(f)
-        } else {
-            write!(f, "{}: {}", self.path, self.source)
+        match &self.wrong {
+            Wrong::Field { .. } => {
+                let (line, column) = (self.line, self.column);
+                write!(f, "{} (line {line}, column {column})", self.wrong)
+            }
+            // It says where by itself.
+            Wrong::Text(what) => f.write_str(what),
         }
     }
 }
@@ -30,13 +43,8 @@ impl std::error::Error for Error {}
 /// that an object has twice.
 pub(super) fn read<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
     let mut json = serde_json::Deserializer::from_str(text);
-    let value = serde_path_to_error::deserialize(Objects(&mut json)).map_err(|error| Error {
-        path: error.path().to_string(),
-        source: error.into_inner(),
-    })?;
-    json.end().map_err(|source| Error {
-        path: String::new(),
-        source,
-    })?;
+    let value = serde_path_to_error::deserialize(Objects(&mut json))
+        .map_err(|error| Error::at(&error.path().to_string(), error.inner()))?;
+    json.end().map_err(|error| Error::at("", &error))?;
     Ok(value)
 }

@@ -176,7 +176,7 @@ keys! {
     SMTP_CA_FILE = "smtp_ca_file", Described("the authorities of the internet"),
         "PEM file with the CA that alone the mail server's certificate is verified with", "a path";
     MAIL_FROM = "mail_from", Value("Slipway <slipway@localhost>"),
-        "Whom mails are from", "an email address, with a name if you like, such as Slipway <slipway@example.com>";
+        "Whom mails are from", "an email address with ASCII alone before the @, and with a name if you like, such as Slipway <slipway@example.com>";
     MAIL_RATE = "mail_rate", Value("50"),
         "Mails a second that one process sends to one domain, if there is a mail server", "a whole number from 1 to 100000";
     MAIL_CONNECTIONS = "mail_connections", Value("16"),
@@ -187,7 +187,7 @@ keys! {
         "Who is mailed when something is wrong with the system", "email addresses separated by commas such as ops@example.com,oncall@example.com";
     WEBHOOK_SECRET = "webhook_secret", Described("there is no POST /hooks/…"),
         "What those show who send alerts, or say whether mails arrived", "at least 16 visible ASCII characters without spaces", secret;
-    PUBLIC_URL = "public_url", Described("http:// and http_addr"),
+    PUBLIC_URL = "public_url", Described("http:// and where HTTP is served"),
         "Where users find Slipway: links in mails begin with it, and under https the cookie is Secure", "an http or https URL such as https://slipway.example.com";
     OLLAMA_URL = "ollama_url", Described("the built-in assistant"),
         "Where Ollama is, whose model answers questions", "an http or https URL such as http://127.0.0.1:11434";
@@ -211,6 +211,8 @@ keys! {
         "What is logged", "a filter such as info or info,slipway_mesh=debug";
     LOG_FORMAT = "log_format", Described("human on a terminal, else json"),
         "How log lines look", "human or json";
+    ACCESS_LOG = "access_log", Value("false"),
+        "Whether each request is logged when its answer begins: method, route, status, duration, client address, account and trace; never a query or a header", "true or false";
     DRAIN_DEADLINE = "drain_deadline", Value("8s"),
         "How long requests in flight, and then mails being sent, may take when the process is told to stop", "a duration from 1s to 60s, such as 8s";
 }

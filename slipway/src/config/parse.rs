@@ -15,6 +15,7 @@ use slipway_mesh::{
     grpc::Origins,
     store::mongo,
     telemetry::logs::{self, Format},
+    text::is_blank,
 };
 use tonic::transport::Uri;
 
@@ -153,15 +154,15 @@ pub(super) fn webhook_secret(text: &str) -> Option<Secret> {
 }
 
 pub(super) fn service_secret(text: &str) -> Option<Secret> {
-    (text.chars().count() >= 32).then(|| Secret::new(text.to_owned()))
+    (text.chars().count() >= 32 && !is_blank(text)).then(|| Secret::new(text.to_owned()))
 }
 
 pub(super) fn text(text: &str) -> Option<String> {
-    (!text.is_empty()).then(|| text.to_owned())
+    (!is_blank(text)).then(|| text.to_owned())
 }
 
 pub(super) fn secret(text: &str) -> Option<Secret> {
-    (!text.is_empty()).then(|| Secret::new(text.to_owned()))
+    (!is_blank(text)).then(|| Secret::new(text.to_owned()))
 }
 
 pub(super) fn boolean(text: &str) -> Option<bool> {
@@ -336,6 +337,8 @@ mod tests {
         }
         assert!(mail_from("slipway@example.com").is_some());
         assert!(mail_from("Slipway <slipway@example.com>").is_some());
+        assert!(mail_from("Bücher <post@bücher.example>").is_some());
+        assert!(mail_from("pöst@example.com").is_none());
         assert!(mail_from("Slipway").is_none());
         assert!(mail_from("a@b.example\r\nBcc: c@d.example").is_none());
         assert!(mail_rate("0").is_none() && mail_rate("-1").is_none());
@@ -400,6 +403,8 @@ mod tests {
         assert_eq!(registration("invite"), None);
         assert!(registration_rate("0").is_none() && registration_rate("1000001").is_none());
         assert!(service_secret(&"x".repeat(31)).is_none());
+        assert!(service_secret(&"\u{200b}".repeat(32)).is_none());
+        assert!(text("\u{feff}").is_none() && secret(" ").is_none());
     }
 
     #[test]

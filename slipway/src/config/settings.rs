@@ -84,8 +84,8 @@ pub struct Settings {
     pub alert_emails: Option<Vec<String>>,
     /// What programs that send alerts show; `None`: there is no address for them.
     pub webhook_secret: Option<Secret>,
-    /// Where users find Slipway.
-    pub public_url: String,
+    /// Where users find Slipway; `None`: where HTTP is served.
+    pub public_url: Option<String>,
     /// Where Ollama is; `None`: the built-in assistant answers.
     pub ollama_url: Option<String>,
     /// The model there that answers.
@@ -108,6 +108,8 @@ pub struct Settings {
     pub log: String,
     /// How log lines look.
     pub log_format: Format,
+    /// Whether each request is logged.
+    pub access_log: bool,
     /// How long requests in flight may take when the process is told to stop.
     pub drain_deadline: Duration,
 }
@@ -121,6 +123,14 @@ impl Settings {
 }
 
 impl Layers {
+    /// How the log looks, also if the rest of the configuration cannot be used.
+    #[must_use]
+    pub fn log_format(&self) -> Format {
+        let text = self.effective(&keys::LOG_FORMAT).text;
+        text.and_then(|text| parse::log_format(&text))
+            .unwrap_or_else(Format::for_stderr)
+    }
+
     /// The settings, checked for `role` if one is given.
     ///
     /// # Errors
@@ -196,6 +206,7 @@ impl Reader<'_> {
         let notification_retention = self.read(&keys::NOTIFICATION_RETENTION, parse::retention);
         let log = self.read(&keys::LOG, parse::log_filter);
         let log_format = self.read(&keys::LOG_FORMAT, parse::log_format);
+        let access_log = self.read(&keys::ACCESS_LOG, parse::boolean);
         let drain_deadline = self.read(&keys::DRAIN_DEADLINE, parse::drain_deadline);
 
         if let Some(role) = role {
@@ -243,7 +254,7 @@ impl Reader<'_> {
             mail_gather: mail_gather?,
             alert_emails,
             webhook_secret,
-            public_url: public_url.unwrap_or(format!("http://{}", http_addr?)),
+            public_url,
             ollama_url,
             ollama_model: ollama_model?,
             ollama_num_ctx: ollama_num_ctx?,
@@ -255,6 +266,7 @@ impl Reader<'_> {
             notification_retention: notification_retention?,
             log: log?,
             log_format: log_format.unwrap_or_else(Format::for_stderr),
+            access_log: access_log?,
             drain_deadline: drain_deadline?,
         })
     }

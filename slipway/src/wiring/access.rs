@@ -27,7 +27,7 @@ impl Shared<'_> {
     pub(super) fn surround(&self, verifier: Arc<Verifier>) -> anyhow::Result<Surround> {
         let policies = Arc::new(Policies::from_descriptor_set(DESCRIPTOR_SET)?);
         let access = AccessLayer::new(policies, verifier, limits::streams(self.settings));
-        Ok(Surround::new(access))
+        Ok(Surround::new(access).with_access_log(self.settings.access_log))
     }
 
     pub(super) fn verifier_from(&self, release: Link) -> Arc<Verifier> {

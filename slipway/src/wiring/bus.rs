@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use slipway_mesh::{
     bus::{BusError, Security, SharedBus, TopicSpec},
-    life::{Check, Need},
+    life::{Check, Need, Problem},
 };
 
 use slipway_proto::events::Topic;
@@ -148,7 +148,8 @@ impl Missing {
 
 #[async_trait]
 impl Check for Missing {
-    async fn check(&self) -> Result<(), String> {
-        self.0.lock().clone().map_or(Ok(()), Err)
+    async fn check(&self) -> Result<(), Problem> {
+        let missing = self.0.lock().clone();
+        missing.map_or(Ok(()), |reason| Err(Problem::Away(reason)))
     }
 }

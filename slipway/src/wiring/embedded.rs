@@ -45,7 +45,8 @@ pub(super) async fn bus(
     let path = data.file("bus.db");
     let bus = EmbeddedBus::open(&path, clock).with_context(|| format!("{}", path.display()))?;
     let topics: Vec<_> = TOPICS.iter().map(TopicSpec::from).collect();
-    bus.create_topics(&topics).await?;
+    let created = bus.create_topics(&topics).await;
+    created.with_context(|| format!("{}", path.display()))?;
     bus.prune_in(background);
     Ok(Arc::new(bus))
 }

@@ -36,10 +36,16 @@ impl Built {
     }
 }
 
-/// Builds the services of `role`.
-pub(super) async fn build(role: Role, settings: &Settings, life: &Life) -> anyhow::Result<Built> {
+/// Builds the services of `role`. Users find Slipway at `public_url`.
+pub(super) async fn build(
+    role: Role,
+    settings: &Settings,
+    public_url: String,
+    life: &Life,
+) -> anyhow::Result<Built> {
     let shared = Shared {
         settings,
+        public_url,
         life,
         clock: Arc::new(SystemClock),
         secret: settings
@@ -62,6 +68,8 @@ pub(super) async fn build(role: Role, settings: &Settings, life: &Life) -> anyho
 /// What the services of a process share.
 pub(super) struct Shared<'a> {
     pub(super) settings: &'a Settings,
+    /// Where users find Slipway.
+    pub(super) public_url: String,
     pub(super) life: &'a Life,
     pub(super) clock: SharedClock,
     pub(super) secret: ServiceSecret,
@@ -155,6 +163,13 @@ impl Shared<'_> {
     async fn notify(self) -> anyhow::Result<Built> {
         let storage = Storage::open(self.settings).await?;
         self.warn_if_alone("the wall stays empty");
+        if self.settings.public_url.is_none() {
+            tracing::warn!(
+                url = self.public_url,
+                "LINKS IN MAILS MAY LEAD NOWHERE: another process serves HTTP, and \
+                 SLIPWAY_PUBLIC_URL does not say where"
+            );
+        }
         let topics = notify_svc::own_topics();
         let bus = self.bus(&storage, topics, notify_svc::SERVICES).await?;
         let release = self.remote("release", self.settings.release_url.as_ref())?;

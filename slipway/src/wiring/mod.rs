@@ -29,6 +29,7 @@ use slipway_mesh::{
     grpc::GrpcHealth,
     http::{self, Protocol, Serving},
     life::{self, Background, Health, Phase},
+    store::sqlite,
     telemetry::metrics,
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -37,9 +38,24 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use self::ready::Listeners;
 use crate::{cli::Role, config::Settings};
 
+/// The version of the program.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The cargo features that it was built with.
+const FEATURES: &str = if cfg!(feature = "kafka-tls") {
+    "kafka,kafka-tls"
+} else if cfg!(feature = "kafka") {
+    "kafka"
+} else {
+    ""
+};
+
 /// Background work has this long at least to finish its batch and commit it, or the mail
 /// it is sending, after the last request is answered.
 const BACKGROUND_DEADLINE: Duration = Duration::from_secs(1);
+
+/// How long the databases of the data directory may take to become whole at the end.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 
 /// How often the health of the services is looked at for those who watch it.
 const HEALTH_EVERY: Duration = Duration::from_secs(1);
@@ -54,13 +70,16 @@ pub async fn run(
     ready_file: Option<PathBuf>,
 ) -> anyhow::Result<()> {
     let metrics = metrics::init().context("metrics cannot be recorded")?;
+    metrics::build_info(VERSION, role.as_str(), FEATURES);
     let life = Life::default();
     life.watch_signals()?;
+    life::survive_file_size_limit()?;
     if let Some(path) = &ready_file {
         ready::check_ready_file(path)?;
     }
     let listeners = Listeners::bind(role, &settings).await?;
-    let built = mesh::build(role, &settings, &life).await?;
+    let public_url = listeners.public_url(&settings)?;
+    let built = mesh::build(role, &settings, public_url, &life).await?;
     let addresses = listeners.addresses()?;
 
     let servers = TaskTracker::new();
@@ -93,7 +112,7 @@ pub async fn run(
     if let Some(path) = ready_file {
         addresses.write(&path)?;
     }
-    ready::announce(role, &settings, &addresses);
+    addresses.announce(role, &settings);
 
     life.drain.cancelled().await;
     tracing::info!("draining");
@@ -102,6 +121,7 @@ pub async fn run(
     servers.wait().await;
     let rest = settings.drain_deadline.saturating_sub(begun.elapsed());
     life.background.stop(rest.max(BACKGROUND_DEADLINE)).await;
+    sqlite::close_all(CLOSE_DEADLINE).await;
     ops_stop.cancel();
     stop_upkeep.cancel();
     drop(built.lock);

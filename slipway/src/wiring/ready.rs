@@ -8,12 +8,17 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+use release_svc::identity::Username;
 use serde::Serialize;
+use serde_json::json;
+use slipway_mesh::telemetry::logs::Format;
 use tokio::net::TcpListener;
 
+use super::VERSION;
 use crate::{
     cli::Role,
     config::{Key, Settings, keys},
+    local::reached_at,
 };
 
 /// The bound sockets of a process.
@@ -66,6 +71,15 @@ impl Listeners {
         }
     }
 
+    /// Where users find Slipway: what is configured, or else where HTTP is served, which only
+    /// a bound port says. Where another process serves it, that is a guess.
+    pub(super) fn public_url(&self, settings: &Settings) -> io::Result<String> {
+        let bound = self.http.as_ref().map(TcpListener::local_addr);
+        let bound = bound.transpose()?;
+        let given = settings.public_url.as_deref();
+        Ok(public_url(given, bound.unwrap_or(settings.http_addr)))
+    }
+
     pub(super) fn addresses(&self) -> io::Result<Addresses> {
         let url = |scheme, listener: &TcpListener| -> io::Result<String> {
             Ok(format!("{scheme}://{}", listener.local_addr()?))
@@ -78,6 +92,13 @@ impl Listeners {
             grpc: self.grpc.as_ref().map(grpc).transpose()?,
             ops: http(&self.ops)?,
         })
+    }
+}
+
+fn public_url(given: Option<&str>, http: SocketAddr) -> String {
+    match given {
+        Some(url) => url.to_owned(),
+        None => format!("http://{}", reached_at(http)),
     }
 }
 
@@ -110,48 +131,97 @@ impl Addresses {
     }
 }
 
-/// Tells people on standard output where everything is.
-pub(super) fn announce(role: Role, settings: &Settings, addresses: &Addresses) {
-    let mut text = format!("Slipway {} ({role})\n", env!("CARGO_PKG_VERSION"));
-    let mut line = |name: &str, value: &str| text.push_str(&format!("  {name:<6} {value}\n"));
-    if let Some(http) = &addresses.http {
-        line(
-            "HTTP",
-            &format!("{http} (the API is described at {http}/docs)"),
+impl Addresses {
+    /// Tells where everything is: the log, and people on standard output. Where the log is JSON
+    /// nobody expects text there.
+    pub(super) fn announce(&self, role: Role, settings: &Settings) {
+        let brokers = settings.kafka_brokers.as_ref();
+        let brokers = brokers.filter(|_| role.serves_grpc());
+        let data = (role.serves_grpc() && settings.uses_data_dir())
+            .then(|| settings.data_dir.display().to_string());
+        tracing::info!(
+            version = VERSION,
+            role = role.as_str(),
+            pid = self.pid,
+            http = self.http,
+            grpc = self.grpc,
+            ops = self.ops,
+            kafka = brokers,
+            data_dir = data,
+            "started"
         );
+        if settings.log_format == Format::Json {
+            return;
+        }
+        let mut text = format!("Slipway {VERSION} ({role})\n");
+        let mut line = |name: &str, value: &str| text.push_str(&format!("  {name:<6} {value}\n"));
+        if let Some(http) = &self.http {
+            line(
+                "HTTP",
+                &format!("{http} (the API is described at {http}/docs)"),
+            );
+        }
+        if let Some(grpc) = &self.grpc {
+            line("gRPC", grpc);
+        }
+        line("ops", &format!("{}/metrics, /healthz, /readyz", self.ops));
+        if let Some(brokers) = brokers {
+            line("Kafka", brokers);
+        }
+        if let Some(data) = &data {
+            line("data", data);
+        }
+        text.push_str("ready; stop with Ctrl-C\n");
+        // Nobody may be listening; that is no reason not to serve.
+        let _ = print(&text);
     }
-    if let Some(grpc) = &addresses.grpc {
-        line("gRPC", grpc);
-    }
-    line(
-        "ops",
-        &format!("{}/metrics, /healthz, /readyz", addresses.ops),
-    );
-    if let Some(brokers) = settings
-        .kafka_brokers
-        .as_ref()
-        .filter(|_| role.serves_grpc())
-    {
-        line("Kafka", brokers);
-    }
-    if role.serves_grpc() && settings.uses_data_dir() {
-        line("data", &settings.data_dir.display().to_string());
-    }
-    text.push_str("ready; stop with Ctrl-C\n");
-    print(&text);
 }
 
 /// Tells the operator the first admin's password: once, on standard output, never in a
 /// log.
-pub(super) fn announce_admin(username: &str, password: &str) {
-    print(&format!(
-        "The first admin is {username:?} with the password {password:?}. \
-         It is shown only this once.\n"
-    ));
+///
+/// # Errors
+/// If it cannot be written.
+pub(super) fn announce_admin(
+    format: Format,
+    username: &Username,
+    password: &str,
+) -> io::Result<()> {
+    const ONCE: &str = "It is shown only this once.";
+    let username = username.to_string();
+    print(&match format {
+        Format::Human => {
+            format!("The first admin is {username:?} with the password {password:?}. {ONCE}\n")
+        }
+        Format::Json => {
+            let message = format!("The first admin has a random password. {ONCE}");
+            let line = json!({"message": message, "username": username, "password": password});
+            format!("{line}\n")
+        }
+    })
 }
 
-fn print(text: &str) {
+fn print(text: &str) -> io::Result<()> {
     let mut out = io::stdout();
-    // Nobody may be listening; that is no reason not to serve.
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_find_slipway_where_it_is_said_or_else_where_it_listens() {
+        let bound = |address: &str| address.parse().unwrap();
+        let given = "https://slipway.example.com/";
+        assert_eq!(public_url(Some(given), bound("127.0.0.1:1")), given);
+        for (address, url) in [
+            ("127.0.0.1:43210", "http://127.0.0.1:43210"),
+            ("0.0.0.0:8080", "http://127.0.0.1:8080"),
+            ("[::1]:8080", "http://[::1]:8080"),
+        ] {
+            assert_eq!(public_url(None, bound(address)), url);
+        }
+    }
 }

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use axum::Router;
 use chat_svc::assistant::{Builtin, Ollama, OllamaConfig, SharedAssistant};
 use notify_svc::mail::{FileMailer, SharedMailer, SmtpMailer};
-use release_svc::FirstAdmin;
+use release_svc::{FirstAdmin, FirstPassword};
 use slipway_mesh::{
     access::{Keyring, ServiceTokens, Verifier},
     bus::SharedBus,
@@ -17,6 +17,7 @@ use tonic::service::Routes;
 use super::{
     limits,
     mesh::{Links, Shared},
+    ready::announce_admin,
     storage::Storage,
 };
 use crate::config::{Secret, Settings};
@@ -29,6 +30,7 @@ impl Shared<'_> {
         bus: SharedBus,
     ) -> anyhow::Result<Routes> {
         let settings = self.settings;
+        let format = settings.log_format;
         let config = release_svc::Config {
             token_ttl: settings.token_ttl,
             registration: settings.registration,
@@ -36,7 +38,12 @@ impl Shared<'_> {
         let first_admin = FirstAdmin {
             username: settings.admin_username.clone(),
             email: settings.admin_email.clone(),
-            password: settings.admin_password.clone(),
+            password: match settings.admin_password.clone() {
+                Some(password) => FirstPassword::Chosen(password),
+                None => FirstPassword::MadeUp(Box::new(move |username, password| {
+                    announce_admin(format, username, password)
+                })),
+            },
             username_is_set: settings.admin_username_is_set,
             email_is_set: settings.admin_email_is_set,
         };
@@ -48,13 +55,7 @@ impl Shared<'_> {
             background: self.life.background.clone(),
             health: self.life.health.clone(),
         };
-        let service = config.build(first_admin, dependencies).await?;
-        if let Some(password) = service.generated_password {
-            // At once: it is known nowhere else.
-            let username = settings.admin_username.to_string();
-            super::ready::announce_admin(&username, &password.0);
-        }
-        Ok(service.routes)
+        Ok(config.build(first_admin, dependencies).await?)
     }
 
     pub(super) async fn forum_routes(
@@ -114,7 +115,7 @@ impl Shared<'_> {
         let config = notify_svc::Config {
             activity_retention: self.settings.activity_retention,
             notification_retention: self.settings.notification_retention,
-            public_url: self.settings.public_url.clone(),
+            public_url: self.public_url.clone(),
             // Files are written as fast as the disk takes them.
             mail_rate: self
                 .settings
@@ -138,14 +139,10 @@ impl Shared<'_> {
 
     pub(super) fn router(&self, links: Links, verifier: Arc<Verifier>) -> Router {
         let services = ServiceTokens::new(self.secret.clone(), "gateway", self.clock.clone());
-        let scheme = self
-            .settings
-            .public_url
-            .split(':')
-            .next()
-            .unwrap_or_default();
+        let scheme = self.public_url.split(':').next().unwrap_or_default();
         let config = gateway::Config {
             https: scheme.eq_ignore_ascii_case("https"),
+            access_log: self.settings.access_log,
             ..gateway::Config::default()
         };
         config.build(gateway::Dependencies {

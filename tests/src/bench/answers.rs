@@ -124,7 +124,11 @@ async fn speak(mut stream: TcpStream) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let mut request = vec![0; 64 * 1024];
     // All of these requests are smaller than that.
-    let _ = stream.read(&mut request).await?;
+    let read = stream.read(&mut request).await?;
+    if !request[..read].starts_with(b"POST /api/chat ") {
+        let nothing = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+        return stream.write_all(nothing).await;
+    }
     let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n";
     stream.write_all(head.as_bytes()).await?;
     for word in 0..=WORDS {

@@ -76,7 +76,7 @@ pub(crate) enum Row {
 }
 
 /// How much of everything.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Plan {
     /// How long a row is measured.
     pub(crate) time: Duration,
@@ -84,6 +84,8 @@ pub(crate) struct Plan {
     pub(crate) clients: usize,
     /// Clients of the stream in the row `streams`.
     pub(crate) streams: usize,
+    /// Of the floods only those whose name contains this.
+    pub(crate) flood: String,
 }
 
 impl Row {

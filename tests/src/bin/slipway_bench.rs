@@ -34,6 +34,14 @@ struct Options {
     /// 20000 need `ulimit -n 20100`, or 28100 for floods
     #[arg(long, value_name = "N", default_value_t = 2000, value_parser = clap::value_parser!(u16).range(1..=25_000))]
     streams: u16,
+    /// In the row `floods`, measure only those whose name contains TEXT
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
+    flood: String,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -54,6 +62,7 @@ async fn measure(options: &Options) -> anyhow::Result<()> {
         time: Duration::from_secs(options.seconds),
         clients: options.clients.into(),
         streams: options.streams.into(),
+        flood: options.flood.clone(),
     };
     let rows = if options.only.is_empty() {
         // Floods take minutes, and more open files than most shells allow.

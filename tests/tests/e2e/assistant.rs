@@ -10,9 +10,15 @@ use slipway_tests::{Client, Options, PATIENCE, Process, Team, team::id, until};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
-    sync::watch,
+    sync::{mpsc, watch},
     time::Instant,
 };
+
+use crate::scripted;
+
+/// What a server answers that has nothing but answers.
+const NO_SUCH_CALL: &[u8] =
+    b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
 /// A model's server that begins to answer and never ends; and how many hear it.
 async fn endless_model() -> (String, watch::Receiver<usize>) {
@@ -32,7 +38,11 @@ async fn endless_model() -> (String, watch::Receiver<usize>) {
                 );
                 let mut request = [0; 4096];
                 // The request has begun: nobody cares for the rest.
-                let _ = stream.read(&mut request).await;
+                let read = stream.read(&mut request).await.unwrap_or_default();
+                if !request[..read].starts_with(b"POST /api/chat ") {
+                    let _ = stream.write_all(NO_SUCH_CALL).await;
+                    return;
+                }
                 let _ = stream.write_all(answer.as_bytes()).await;
                 hearing.send_modify(|hearing| *hearing += 1);
                 while stream.read(&mut request).await.is_ok_and(|read| read > 0) {}
@@ -154,6 +164,97 @@ async fn who_hangs_up_stops_the_answer() {
     is_counted(&server, "slipway_chat_failures_total", &cancelled).await;
     let unanswered = [r#"outcome="unanswered""#];
     is_counted(&server, "slipway_chat_requests_total", &unanswered).await;
+}
+
+/// A model that can think, and does so before it answers however it is asked: in its own
+/// way, and as its server tells it apart. How it was asked is sent to the returned channel.
+async fn thinking_model() -> (String, mpsc::UnboundedReceiver<Value>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (sender, asked) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let (path, request) = scripted::receive(&mut stream).await;
+            let line = |content: &str, thinking: &str, done| {
+                let message =
+                    json!({"role": "assistant", "content": content, "thinking": thinking});
+                json!({"message": message, "done": done, "done_reason": "stop"})
+            };
+            let lines = match path.as_str() {
+                "/api/show" => vec![json!({"capabilities": ["completion", "thinking"]})],
+                "/api/chat" => {
+                    sender.send(request).unwrap();
+                    vec![
+                        line("", "Secretly, ", false),
+                        line("<thi", "", false),
+                        line("nk>secretly.</think>", "", false),
+                        line("\n\nBuild it.", "", false),
+                        line("", "", true),
+                    ]
+                }
+                path => panic!("{path}"),
+            };
+            let body: String = lines.iter().map(|line| format!("{line}\n")).collect();
+            scripted::answer(&mut stream, &body).await;
+        }
+    });
+    (url, asked)
+}
+
+#[tokio::test]
+async fn a_thinking_model_is_asked_not_to_and_its_thoughts_are_told_to_nobody() {
+    let (url, mut asked) = thinking_model().await;
+    let options = Options::default()
+        .env("SLIPWAY_OLLAMA_URL", url)
+        .env("SLIPWAY_OLLAMA_MODEL", "qwen3:8b");
+    let server = Process::start_with(&options).await.unwrap();
+    let team = Team::new(&server, 1).await.unwrap();
+    let ada = &team.developers[0];
+    let session = session(ada).await;
+    let path = format!("/chat/{session}/message");
+    let request = ada
+        .request(Method::POST, &path)
+        .header("accept", "text/event-stream")
+        .json(&json!({"message": "What is next?"}));
+    let stream = request.send().await.unwrap().text().await.unwrap();
+    assert!(
+        stream.contains("event: done") && stream.contains("Build it."),
+        "{stream}"
+    );
+    let answer = ada.post(&path, &json!({"message": "And then?"})).await;
+    assert_eq!(answer.unwrap().expect(200)["content"], "Build it.");
+    let history = history(ada, &session).await;
+    assert_eq!(history[1]["content"], "Build it.");
+    let first = asked.recv().await.unwrap();
+    let second = asked.recv().await.unwrap();
+    for request in [&first, &second] {
+        assert_eq!(request["model"], "qwen3:8b");
+        assert_eq!(
+            (&request["think"], &request["stream"]),
+            (&json!(false), &json!(true))
+        );
+    }
+    assert_eq!(second["messages"][2]["content"], "Build it.");
+    for told in [
+        stream,
+        json!(history).to_string(),
+        second["messages"].to_string(),
+    ] {
+        assert!(!told.to_lowercase().contains("secretly"), "{told}");
+    }
+    let ready = Client::new(&server.ops).get("/readyz").await.unwrap();
+    assert_eq!(ready.expect(200)["degraded"], json!([]));
+}
+
+#[tokio::test]
+async fn a_process_without_its_model_is_ready_and_says_what_it_misses() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let options = Options::default().env("SLIPWAY_OLLAMA_URL", url);
+    let server = Process::start_with(&options).await.unwrap();
+    let ready = Client::new(&server.ops).get("/readyz").await.unwrap();
+    assert_eq!(ready.expect(200)["degraded"], json!(["chat-svc: model"]));
 }
 
 #[tokio::test]

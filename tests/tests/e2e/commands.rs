@@ -6,9 +6,12 @@ use anyhow::ensure;
 use serde_json::{Value, json};
 use slipway_tests::{ADMIN_PASSWORD, Client, Options, Process, process, until};
 use tokio::{
-    io::{AsyncBufReadExt as _, BufReader},
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
+    net::TcpListener,
     process::{Child, Command},
 };
+
+use crate::scripted;
 
 /// A command that hangs has not ended by then.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -86,23 +89,53 @@ async fn passwords_of_new_developers_are_never_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn passwords_in_json_go_to_standard_error_when_nobody_reads_it() {
+async fn without_a_reader_of_their_passwords_no_accounts_are_made() {
     let server = Process::start().await.unwrap();
+    let admin = server.admin().await.unwrap();
     let dir = directory();
-    let mut child = spawn(
+    let options = as_admin(
         &server,
-        dir.path(),
         &["import", "plan.json", "--create-users", "--json"],
     );
-    drop(child.stdout.take());
-    let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await;
-    let errors = String::from_utf8(output.unwrap().unwrap().stderr).unwrap();
-    let line = errors
-        .lines()
-        .find(|line| line.trim_start().starts_with("ada "));
-    let password = line.unwrap_or_else(|| panic!("{errors}"));
-    let password = password.split_whitespace().last().unwrap();
-    let _ = server.client().login("ada", password).await.unwrap();
+    let (status, errors) = process::run_unheard(dir.path(), &options).await.unwrap();
+    assert_eq!(status.code(), Some(1), "{errors}");
+    assert!(errors.contains("passwords cannot be printed"), "{errors}");
+    assert_eq!(count(&admin, "/users?q=ada").await, 0);
+    assert_eq!(count(&admin, "/releases").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn passwords_in_json_are_printed_before_there_is_an_account() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let dir = directory();
+    let arguments = ["import", "plan.json", "--create-users", "--json"];
+    let mut child = spawn(&url, dir.path(), &arguments);
+    let nobody = json!({"items": [], "nextCursor": null});
+    let admin = json!({"id": "1", "username": "admin", "role": "ADMIN"});
+    let session = json!({"token": "t", "user": admin});
+    // A server that makes the account and has not answered when the command is killed.
+    let registering = async {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let (path, body) = scripted::receive(&mut stream).await;
+            match path.split('?').next().unwrap() {
+                "/auth/login" => scripted::answer(&mut stream, &session.to_string()).await,
+                "/auth/register" => return (stream, body),
+                _ => scripted::answer(&mut stream, &nobody.to_string()).await,
+            }
+        }
+    };
+    let registering = tokio::time::timeout(PATIENCE, registering).await;
+    let (_unanswered, account) = registering.expect("an account is made");
+    child.kill().await.unwrap();
+    let mut printed = String::new();
+    let mut output = child.stdout.take().unwrap();
+    output.read_to_string(&mut printed).await.unwrap();
+    let users = printed.strip_prefix("{\"users\":");
+    let users: Value = serde_json::from_str(users.unwrap_or_else(|| panic!("{printed}"))).unwrap();
+    assert_eq!(users[0]["username"], "ada");
+    assert_eq!(users[0]["password"], account["password"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -143,18 +176,27 @@ async fn a_dry_run_creates_nothing_and_a_plan_is_imported_once_unless_forced() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn imports_of_one_plan_at_the_same_time_make_one_release() {
+async fn imports_of_one_plan_by_two_administrators_at_the_same_time_make_one_release() {
     let server = Process::start().await.unwrap();
     let admin = server.admin().await.unwrap();
     let dir = directory();
-    let ada = json!({"username": "ada", "email": "ada@example.com", "password": "engine no. 1"});
-    let _ = admin
-        .post("/auth/register", &ada)
-        .await
-        .unwrap()
-        .expect(201);
-    let one = || import(&server, dir.path(), &["plan.json"]);
-    let (a, b, c) = tokio::join!(one(), one(), one());
+    for (name, role) in [("ada", "DEVELOPER"), ("grace", "ADMIN")] {
+        let account = json!({
+            "username": name, "email": format!("{name}@example.com"),
+            "password": ADMIN_PASSWORD, "role": role,
+        });
+        let _ = admin
+            .post("/auth/register", &account)
+            .await
+            .unwrap()
+            .expect(201);
+    }
+    let import_by = async |name: &str| {
+        let options = as_admin(&server, &["import", "plan.json", "--username", name]);
+        let (status, output, errors) = process::run(dir.path(), &options).await.unwrap();
+        (status.code(), output, errors)
+    };
+    let (a, b, c) = tokio::join!(import_by("admin"), import_by("grace"), import_by("grace"));
     for (code, _, errors) in [&a, &b, &c] {
         assert!(matches!(code, Some(0 | 3)), "{errors}");
     }
@@ -179,12 +221,12 @@ async fn a_token_with_a_line_break_or_that_is_no_text_is_refused() {
 }
 
 /// Starts a command with its outputs in pipes.
-fn spawn(server: &Process, dir: &Path, arguments: &[&str]) -> Child {
+fn spawn(url: &str, dir: &Path, arguments: &[&str]) -> Child {
     Command::new(env!("CARGO_BIN_EXE_slipway-under-test"))
         .args(arguments)
         .current_dir(dir)
         .env_clear()
-        .env("SLIPWAY_URL", &server.http)
+        .env("SLIPWAY_URL", url)
         .env("SLIPWAY_USERNAME", "admin")
         .env("SLIPWAY_PASSWORD", ADMIN_PASSWORD)
         .stdin(Stdio::null())
@@ -198,7 +240,7 @@ fn spawn(server: &Process, dir: &Path, arguments: &[&str]) -> Child {
 #[tokio::test(flavor = "multi_thread")]
 async fn watch_ends_when_its_reader_leaves_though_nothing_happens() {
     let server = Process::start().await.unwrap();
-    let mut child = spawn(&server, Path::new("."), &["watch", "--after", "0"]);
+    let mut child = spawn(&server.http, Path::new("."), &["watch", "--after", "0"]);
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let first = lines.next_line().await.unwrap().unwrap();
     assert!(first.starts_with("#1 20"), "{first}");
@@ -222,7 +264,7 @@ async fn ctrl_c_ends_watch_while_nobody_reads_its_output() {
     let task = json!({"title": "T".repeat(150), "assignee": "ada"});
     let plan = json!({"name": "R", "tasks": vec![task; 300]});
     let _ = admin.post("/releases", &plan).await.unwrap().expect(201);
-    let mut child = spawn(&server, Path::new("."), &["watch", "--after", "0"]);
+    let mut child = spawn(&server.http, Path::new("."), &["watch", "--after", "0"]);
     let output = child.stdout.take().unwrap();
     let full = until(async || {
         let held = rustix::io::ioctl_fionread(&output)?;

@@ -2,6 +2,7 @@
 //! exit 2, or a process that serves and says what is missing. Never a panic, and never the
 //! embedded mode instead.
 
+use serde_json::Value;
 use slipway_tests::{Options, process};
 
 /// Nobody listens there.
@@ -17,8 +18,9 @@ async fn refused(options: &Options, words: &[&str]) {
     assert_eq!(status.code(), Some(2), "{errors}");
     assert!(!output.contains("ready"), "{output}");
     assert!(!errors.contains("panicked"), "{errors}");
-    let said = errors.lines().filter(|line| line.starts_with("slipway: "));
-    let said: String = said.collect();
+    let said: Value = serde_json::from_str(errors.lines().last().unwrap()).unwrap();
+    assert_eq!(said["level"], "ERROR");
+    let said = said["message"].as_str().unwrap();
     for word in words {
         assert!(said.contains(word), "{word} is not in: {errors}");
     }

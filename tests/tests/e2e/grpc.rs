@@ -2,6 +2,9 @@
 //! nothing but what reflection tells.
 
 use serde_json::Value;
+use slipway_proto::release::v1::{
+    CreateReleaseRequest, NewTask, release_service_client::ReleaseServiceClient,
+};
 use slipway_tests::{Process, Team};
 use tokio::process::Command;
 use tonic::{Request, transport::Endpoint};
@@ -49,6 +52,30 @@ async fn health_answers_for_each_service_and_those_who_watch_see_the_drain() {
     }
     let (status, log) = server.ended().await.unwrap();
     assert_eq!(status.code(), Some(0), "{log}");
+}
+
+#[tokio::test]
+async fn a_program_hears_what_is_wrong_with_a_long_plan() {
+    let server = Process::start().await.unwrap();
+    let admin = server.admin().await.unwrap();
+    let channel = Endpoint::from_shared(server.grpc.clone()).unwrap();
+    let mut client = ReleaseServiceClient::new(channel.connect().await.unwrap());
+    let mut request = Request::new(CreateReleaseRequest {
+        name: "wrong".to_owned(),
+        tasks: vec![NewTask::default(); 500],
+        ..CreateReleaseRequest::default()
+    });
+    let bearer = format!("Bearer {}", admin.token());
+    let metadata = request.metadata_mut();
+    metadata.insert("authorization", bearer.parse().unwrap());
+    let status = client.create_release(request).await.unwrap_err();
+    assert_eq!(status.code(), tonic::Code::InvalidArgument);
+    assert_eq!(status.message(), "1000 fields are invalid.");
+    assert!(
+        status.details().len() <= 6 * 1024,
+        "{}",
+        status.details().len()
+    );
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
-use slipway_tests::{Client, Options, Process, StreamEvent, Team, process, team::id};
+use slipway_tests::{Client, Options, Process, StreamEvent, Team, process, team::id, until};
 use tokio::{sync::mpsc, task::JoinSet};
 
 /// What one client of a process that is told to stop has seen.
@@ -203,10 +203,13 @@ async fn the_first_admins_password_is_made_up_and_said_once() {
         ..Options::default()
     };
     let server = Process::start_on(Arc::clone(&dir), &options).await.unwrap();
-    let (_, password) = server.greeting.split_once("with the password \"").unwrap();
-    let (password, _) = password.split_once('"').unwrap();
-    server.client().login("admin", password).await.unwrap();
-    let password = password.to_owned();
+    let said = until(async || {
+        serde_json::from_str::<Value>(server.output().lines().next().unwrap_or_default())
+    });
+    let said = said.await.unwrap();
+    assert_eq!(said["username"], "admin");
+    let password = said["password"].as_str().unwrap().to_owned();
+    server.client().login("admin", &password).await.unwrap();
     server.signal("TERM").await.unwrap();
     let (_, log) = server.ended().await.unwrap();
     assert!(
@@ -215,8 +218,30 @@ async fn the_first_admins_password_is_made_up_and_said_once() {
     );
 
     let server = Process::start_on(dir, &options).await.unwrap();
-    assert!(!server.greeting.contains("password"), "{}", server.greeting);
     server.client().login("admin", &password).await.unwrap();
+    server.signal("TERM").await.unwrap();
+    let (_, output, _) = server.ended_with_output().await.unwrap();
+    assert_eq!(output, "");
+}
+
+#[tokio::test]
+async fn a_first_password_that_nobody_can_be_told_makes_no_admin() {
+    let data = Arc::new(tempfile::tempdir().unwrap());
+    let options = Options {
+        without: vec!["SLIPWAY_ADMIN_PASSWORD".to_owned()],
+        ..Options::default()
+    };
+    let unheard = process::run_unheard(data.path(), &options).await;
+    let (status, log) = unheard.unwrap();
+    assert!(!status.success(), "{log}");
+    assert!(log.contains("cannot be shown"), "{log}");
+    // The next start makes one, and says so.
+    let server = Process::start_on(data, &options).await.unwrap();
+    let greeting = server.output();
+    let mut told = greeting.split(" with the password \"");
+    let password = told.nth(1).and_then(|rest| rest.split('"').next());
+    let password = password.unwrap_or_else(|| panic!("{greeting}"));
+    let _ = server.client().login("admin", password).await.unwrap();
 }
 
 /// Starts on data that has an admin, stops, and returns the log.

@@ -1,9 +1,9 @@
 //! What one client may take of a process.
 
 use http::uri::PathAndQuery;
-use slipway_tests::{Client, Options, Process};
+use slipway_tests::{Client, Options, Process, until};
 use tokio::net::TcpStream;
-use tonic::transport::Channel;
+use tonic::{Code, transport::Channel};
 
 /// Where a URL leads.
 fn address(url: &str) -> &str {
@@ -16,6 +16,20 @@ async fn silent(url: &str, count: usize) -> Vec<TcpStream> {
         connections.push(TcpStream::connect(address(url)).await.unwrap());
     }
     connections
+}
+
+/// Waits until the server has taken up every connection that was made before: it takes them
+/// in order, so it has when it answers on a later one. Until then it closes those that have
+/// been idle longest, and that may be one of these.
+async fn all_are_taken_up(server: &Process) {
+    let answered = until(async || {
+        let _ = Client::new(&server.ops).get("/healthz").await?;
+        let _ = server.client().get("/.well-known/jwks.json").await?;
+        let channel = Channel::from_shared(server.grpc.clone())?.connect().await?;
+        anyhow::ensure!(call(&channel, "/made.up.Service/One").await? == Code::Unimplemented);
+        Ok(())
+    });
+    answered.await.unwrap();
 }
 
 #[tokio::test]
@@ -32,19 +46,20 @@ async fn silent_connections_take_neither_health_nor_answers_from_others() {
         silent(&server.grpc, 600).await,
         silent(&server.ops, 600).await,
     ];
+    all_are_taken_up(&server).await;
+    // Each on a connection of its own: one that was idle is closed to make room for others,
+    // and who sends a request in that moment has to repeat it.
+    let ops = || Client::new(&server.ops);
+    let signed_in = || server.client().with_token(admin.token());
     for _ in 0..3 {
-        let ops = Client::new(&server.ops);
-        let _ = ops.get("/healthz").await.unwrap().expect(200);
-        let _ = ops.get("/readyz").await.unwrap().expect(200);
-        let client = server.client();
-        let _ = client
-            .get("/.well-known/jwks.json")
-            .await
-            .unwrap()
-            .expect(200);
-        let _ = admin.get("/releases").await.unwrap().expect(200);
+        let _ = ops().get("/healthz").await.unwrap().expect(200);
+        let _ = ops().get("/readyz").await.unwrap().expect(200);
+        let keys = server.client().get("/.well-known/jwks.json").await;
+        let _ = keys.unwrap().expect(200);
+        let _ = signed_in().get("/releases").await.unwrap().expect(200);
         let release = serde_json::json!({"name": "under siege"});
-        let _ = admin.post("/releases", &release).await.unwrap().expect(201);
+        let created = signed_in().post("/releases", &release).await;
+        let _ = created.unwrap().expect(201);
     }
     server.signal("TERM").await.unwrap();
     let (status, log) = server.ended().await.unwrap();
@@ -59,7 +74,7 @@ async fn made_up_methods_leave_one_label_in_the_metrics() {
     let channel = Channel::from_shared(server.grpc.clone()).unwrap();
     let channel = channel.connect().await.unwrap();
     for path in ["/made.up.Service/One", "/made.up.Service/Two", "/made", "/"] {
-        call(&channel, path).await;
+        assert_eq!(call(&channel, path).await.unwrap(), Code::Unimplemented);
     }
     let metrics = Client::new(&server.ops).get("/metrics").await.unwrap();
     let calls = |line: &&str| line.starts_with("slipway_rpc_calls_total");
@@ -76,14 +91,14 @@ async fn made_up_methods_leave_one_label_in_the_metrics() {
     assert!(!metrics.text.contains("made.up"), "{}", metrics.text);
 }
 
-/// A gRPC call of a method that there is not.
-async fn call(channel: &Channel, path: &'static str) {
+/// How a gRPC call of a method that there is not is refused.
+async fn call(channel: &Channel, path: &'static str) -> anyhow::Result<Code> {
     let mut client = tonic::client::Grpc::new(channel.clone());
-    client.ready().await.unwrap();
+    client.ready().await?;
     let codec = tonic_prost::ProstCodec::<(), ()>::default();
     let path = PathAndQuery::from_static(path);
     let answer = client.unary(tonic::Request::new(()), path, codec).await;
-    assert_eq!(answer.unwrap_err().code(), tonic::Code::Unimplemented);
+    Ok(answer.map_or_else(|status| status.code(), |_| Code::Ok))
 }
 
 #[cfg(unix)]

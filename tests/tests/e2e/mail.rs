@@ -110,6 +110,8 @@ async fn everybody_is_told_when_it_is_their_turn_and_the_admin_when_all_is_done(
     let release = release.expect(201);
 
     let first = mail(&server, "Task for you: task 1 (Spring)", "dev-0").await;
+    let link = format!("{}/tasks/", server.http);
+    assert!(first.contains(&link), "the port that was chosen: {first}");
     let second = mail(&server, "Task for you: task 2 (Spring)", "dev-1").await;
     for (mail, place, start) in [
         (&first, "It is number 1 in", "It can start now"),

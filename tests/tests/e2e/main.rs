@@ -15,6 +15,7 @@ mod incidents;
 mod interop;
 mod life;
 mod limits;
+mod logs;
 mod mail;
 mod main_job;
 mod poison;
@@ -22,6 +23,8 @@ mod readme;
 #[cfg(feature = "kafka")]
 mod replicas;
 mod roles;
+mod scripted;
+mod storage;
 mod stream;
 mod tls;
 mod transport;

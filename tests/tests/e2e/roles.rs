@@ -115,6 +115,57 @@ async fn a_gateway_with_another_secret_shows_no_wall() {
     let _ = refused.refused(503, "UNAVAILABLE");
 }
 
+/// What a status between processes can carry is bounded: what is wrong must arrive all the
+/// same, with the number of what was left out.
+#[tokio::test]
+async fn a_long_refusal_arrives_through_a_gateway_of_its_own_process() {
+    let server = mesh().await;
+    let gateway = gateway(&server, SECRET).await;
+    let team = Team::new(&gateway, 1).await.unwrap();
+    let wrong = vec![json!({"title": " ", "assignee": "nobody"}); 200];
+    let body = json!({"name": "wrong", "tasks": wrong});
+    let refused = team.admin.post("/releases", &body).await.unwrap();
+    let refused = refused.refused(400, "INVALID_ARGUMENT");
+    assert_eq!(refused["detail"], "400 fields are invalid.");
+    let told = refused["errors"].as_array().unwrap();
+    assert_eq!(told[0]["field"], "tasks[0].title");
+    let omitted = refused["omitted"]["errors"].as_u64().unwrap();
+    assert_eq!(told.len() as u64 + omitted, 400);
+
+    let title = |n: usize| format!("{n:0>3}{}", "🚢".repeat(197));
+    let task = |n| json!({"title": title(n), "assignee": "dev-0"});
+    let tasks: Vec<_> = (0..100).map(task).collect();
+    let body = json!({"name": title(0), "tasks": tasks});
+    let release = team.admin.post("/releases", &body).await.unwrap();
+    let release = release.expect(201);
+    let complete = format!("/releases/{}/complete", id(&release));
+    let refused = team.admin.patch(&complete).await.unwrap();
+    let refused = refused.refused(409, "RELEASE_INCOMPLETE");
+    assert_eq!(refused["remaining"], 100);
+    let named = refused["remainingTasks"].as_array().unwrap();
+    assert!(!named.is_empty() && named[0]["id"] == release["tasks"][0]["id"]);
+
+    // One task that stands in the way has its whole title.
+    let ada = &team.developers[0];
+    let start = |n: usize| format!("/tasks/{}/start", id(&release["tasks"][n]));
+    let refused = ada.patch(&start(1)).await.unwrap();
+    let refused = refused.refused(409, "TASK_OUT_OF_ORDER");
+    assert_eq!(refused["blockedBy"]["title"], title(0));
+    ada.patch(&start(0)).await.unwrap().expect(200);
+    let other = json!({"name": "other", "tasks": [task(1)]});
+    let other = team
+        .admin
+        .post("/releases", &other)
+        .await
+        .unwrap()
+        .expect(201);
+    let start = format!("/tasks/{}/start", id(&other["tasks"][0]));
+    let refused = ada.patch(&start).await.unwrap();
+    let refused = refused.refused(409, "DEVELOPER_BUSY");
+    assert_eq!(refused["activeTask"]["title"], title(0));
+    assert_eq!(refused["activeTask"]["releaseName"], title(0));
+}
+
 // Only Linux has all of 127.0.0.0/8 without further ado.
 #[cfg(target_os = "linux")]
 #[tokio::test]

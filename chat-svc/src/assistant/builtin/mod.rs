@@ -7,6 +7,7 @@ mod words;
 
 use async_trait::async_trait;
 use futures::{StreamExt as _, stream};
+use slipway_mesh::life::{Check, Problem};
 
 use super::{Answering, Assistant, Failure, Piece};
 use crate::{chat::Tokens, prompt::Prompt};
@@ -20,6 +21,13 @@ const WINDOW: u32 = 65_536;
 /// The built-in assistant.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Builtin;
+
+#[async_trait]
+impl Check for Builtin {
+    async fn check(&self) -> Result<(), Problem> {
+        Ok(())
+    }
+}
 
 #[async_trait]
 impl Assistant for Builtin {

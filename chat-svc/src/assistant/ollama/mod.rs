@@ -1,29 +1,28 @@
 //! A language model behind Ollama's API: `POST /api/chat`, answered by a stream of JSON
 //! lines.
 //!
-//! Read by a small reader of our own. The usual crate for Ollama loses errors in
-//! mid-stream and characters that are split between two chunks, and brings a second
-//! version of the HTTP client.
+//! Requests, and what the server says of its models, are `ollama-rs`'s. Its reader of
+//! answers is not used: it loses errors in mid-stream, characters that are split between
+//! two chunks, and why an answer ended. Ours is in [`reading`].
+//!
+//! Models that think before they answer are asked not to, where the server says that they
+//! can be; what they think all the same is dropped.
 
+mod catalogue;
 mod lines;
+mod reading;
 mod wire;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use futures::{
-    StreamExt as _,
-    stream::{self, BoxStream},
-};
-use reqwest::{Client, Response, StatusCode, Url, redirect};
+use futures::{StreamExt as _, stream};
+use reqwest_of_ollama_rs::{Client, Error, Response, StatusCode, Url, redirect};
+use slipway_mesh::life::{Check, Problem};
 
-use self::{
-    lines::Lines,
-    wire::{ChatRequest, Line},
-};
+use self::{catalogue::Catalogue, reading::Reading, wire::Line};
 use super::{Answering, Assistant, Failure, Piece};
-use crate::{chat::Tokens, prompt::Prompt};
+use crate::prompt::Prompt;
 
 /// How a model is reached.
 #[derive(Debug, Clone)]
@@ -36,6 +35,8 @@ pub struct OllamaConfig {
     pub window: u32,
     /// How long a connection may take to be made.
     pub connect_timeout: Duration,
+    /// How long the server may take to say what models it has.
+    pub catalogue_timeout: Duration,
     /// How long the first text may take: a model may have to be loaded.
     pub first_token_timeout: Duration,
     /// How long it may be silent after that.
@@ -53,6 +54,7 @@ impl OllamaConfig {
             model: model.into(),
             window,
             connect_timeout: Duration::from_secs(2),
+            catalogue_timeout: Duration::from_secs(5),
             first_token_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(20),
             keep_alive: Duration::from_secs(30 * 60),
@@ -69,6 +71,7 @@ pub struct InvalidUrl(String);
 pub struct Ollama {
     http: Client,
     endpoint: Url,
+    catalogue: Catalogue,
     config: OllamaConfig,
 }
 
@@ -80,16 +83,20 @@ impl Ollama {
     pub fn new(config: OllamaConfig) -> Result<Self, InvalidUrl> {
         // Fails if it was done before, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let endpoint = format!("{}/api/chat", config.url.trim_end_matches('/'));
-        let endpoint = Url::parse(&endpoint).map_err(|error| InvalidUrl(error.to_string()))?;
+        let invalid = |error: &dyn std::error::Error| InvalidUrl(error.to_string());
+        // Paths are put behind it as they are.
+        let base = format!("{}/", config.url.trim_end_matches('/'));
+        let base = Url::parse(&base).map_err(|error| invalid(&error))?;
+        let endpoint = base.join("api/chat").map_err(|error| invalid(&error))?;
         let http = Client::builder()
             .connect_timeout(config.connect_timeout)
             // A server that moved is not one to send conversations to.
             .redirect(redirect::Policy::none())
             .no_proxy()
             .build()
-            .map_err(|error| InvalidUrl(error.to_string()))?;
+            .map_err(|error| invalid(&error))?;
         Ok(Self {
+            catalogue: Catalogue::new(base, http.clone(), &config),
             http,
             endpoint,
             config,
@@ -97,14 +104,36 @@ impl Ollama {
     }
 
     async fn ask(&self, prompt: &Prompt) -> Result<Response, Failure> {
-        let request = ChatRequest::new(&self.config, prompt);
-        let request = self.http.post(self.endpoint.clone()).json(&request);
-        let answer = request.send().await.map_err(|error| unreachable(&error))?;
+        let quiet = self.catalogue.can_think().await;
+        let mut answer = self.post(prompt, quiet).await?;
+        if quiet && answer.status() == StatusCode::BAD_REQUEST {
+            // It may be able to think and unable not to.
+            answer = self.post(prompt, false).await?;
+            if answer.status().is_success() {
+                let model = &self.config.model;
+                tracing::info!(model, "Ollama cannot turn off this model's thinking");
+                self.catalogue.remember(false);
+            }
+        }
         if answer.status().is_success() {
             Ok(answer)
         } else {
             Err(refusal(answer).await)
         }
+    }
+
+    async fn post(&self, prompt: &Prompt, quiet: bool) -> Result<Response, Failure> {
+        let request = wire::request(&self.config, prompt, quiet);
+        let request = self.http.post(self.endpoint.clone()).json(&request);
+        request.send().await.map_err(|error| unreachable(&error))
+    }
+}
+
+/// Whether the server is there and has the model.
+#[async_trait]
+impl Check for Ollama {
+    async fn check(&self) -> Result<(), Problem> {
+        self.catalogue.check().await.map_err(Problem::Away)
     }
 }
 
@@ -121,23 +150,15 @@ impl Assistant for Ollama {
     async fn answer(&self, prompt: &Prompt) -> Result<Answering, Failure> {
         // The head comes with the first text.
         let head = tokio::time::timeout(self.config.first_token_timeout, self.ask(prompt));
-        let answer = head.await.map_err(|_| SILENT)??;
-        let reading = Reading {
-            body: answer.bytes_stream().boxed(),
-            lines: Lines::default(),
-            idle: self.config.idle_timeout,
-            patience: self.config.first_token_timeout,
-            done: None,
-            ended: false,
-            over: false,
-        };
-        let pieces = stream::unfold(reading, |mut reading| async move {
-            if reading.over {
-                return None;
-            }
+        let head = head.await.unwrap_or(Err(SILENT));
+        // Whatever is wrong with it, what is known of the model may be as well.
+        let answer = head.inspect_err(|_| self.catalogue.forget())?;
+        let reading = Reading::new(answer, &self.config);
+        let pieces = stream::unfold(Some(reading), |reading| async {
+            let mut reading = reading?;
             let piece = reading.next().await;
-            reading.over = !matches!(piece, Ok(Piece::Text(_)));
-            Some((piece, reading))
+            let goes_on = matches!(piece, Ok(Piece::Text(_)));
+            Some((piece, goes_on.then_some(reading)))
         });
         Ok(pieces.boxed())
     }
@@ -145,73 +166,7 @@ impl Assistant for Ollama {
 
 const SILENT: Failure = Failure::Timeout("it was silent for too long");
 
-/// An answer that is being read.
-struct Reading {
-    body: BoxStream<'static, Result<Bytes, reqwest::Error>>,
-    lines: Lines,
-    idle: Duration,
-    /// How long the next bytes may take.
-    patience: Duration,
-    /// What follows the text that was returned last.
-    done: Option<Piece>,
-    /// Whether the body has ended.
-    ended: bool,
-    /// Whether there is nothing more to say.
-    over: bool,
-}
-
-impl Reading {
-    async fn next(&mut self) -> Result<Piece, Failure> {
-        loop {
-            if let Some(done) = self.done.take() {
-                return Ok(done);
-            }
-            while let Some(line) = self.lines.next(self.ended) {
-                match read(&line)? {
-                    [Some(text), done] => {
-                        self.done = done;
-                        return Ok(text);
-                    }
-                    [None, Some(done)] => return Ok(done),
-                    [None, None] => {}
-                }
-            }
-            if self.ended {
-                let text = "the stream ended without saying that it is done";
-                return Err(Failure::Truncated(text.to_owned()));
-            }
-            let bytes = tokio::time::timeout(self.patience, self.body.next());
-            match bytes.await.map_err(|_| SILENT)? {
-                Some(Ok(bytes)) => {
-                    self.patience = self.idle;
-                    self.lines.push(&bytes).map_err(Failure::Malformed)?;
-                }
-                Some(Err(error)) => return Err(Failure::Truncated(chain(&error))),
-                None => self.ended = true,
-            }
-        }
-    }
-}
-
-/// What a line says: a text, that it is done, both, or nothing.
-fn read(line: &[u8]) -> Result<[Option<Piece>; 2], Failure> {
-    let line: Line =
-        serde_json::from_slice(line).map_err(|error| Failure::Malformed(error.to_string()))?;
-    if let Some(error) = line.error {
-        return Err(Failure::ServerError(error));
-    }
-    let text = line.message.map(|message| message.content);
-    let done = Piece::Done(Tokens {
-        prompt: line.prompt_eval_count,
-        answer: line.eval_count,
-    });
-    Ok([
-        text.filter(|text| !text.is_empty()).map(Piece::Text),
-        line.done.then_some(done),
-    ])
-}
-
-fn unreachable(error: &reqwest::Error) -> Failure {
+fn unreachable(error: &Error) -> Failure {
     if error.is_builder() {
         Failure::Malformed(chain(error))
     } else {
@@ -235,7 +190,7 @@ async fn refusal(answer: Response) -> Failure {
 }
 
 /// An error with what caused it: the client's own text names the URL only.
-fn chain(error: &reqwest::Error) -> String {
+fn chain(error: &Error) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(error) = source {

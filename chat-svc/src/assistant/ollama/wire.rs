@@ -1,71 +1,65 @@
 //! What goes over the wire to Ollama and back, as far as it matters here.
 
-use serde::{Deserialize, Serialize};
+use ollama_rs::{
+    generation::{
+        chat::{ChatMessage, request::ChatMessageRequest},
+        parameters::{KeepAlive, TimeUnit},
+    },
+    models::ModelOptions,
+};
+use serde::Deserialize;
 
 use super::OllamaConfig;
 use crate::prompt::{Prompt, Speaker};
 
-/// `POST /api/chat`.
-#[derive(Debug, Serialize)]
-pub(super) struct ChatRequest<'a> {
-    model: &'a str,
-    messages: Vec<ChatMessage<'a>>,
-    stream: bool,
-    /// As Go writes durations.
-    keep_alive: String,
-    options: Options,
-}
-
-#[derive(Debug, Serialize)]
-struct ChatMessage<'a> {
-    role: &'static str,
-    content: &'a str,
-}
-
-#[derive(Debug, Serialize)]
-struct Options {
-    /// The context window. What exceeds it is cut off in silence: see [`crate::prompt`].
-    num_ctx: u32,
-    /// Tokens of the answer at most.
-    num_predict: u32,
-    /// Low: facts are to be told, not stories.
-    temperature: f32,
-}
-
-impl<'a> ChatRequest<'a> {
-    pub(super) fn new(config: &'a OllamaConfig, prompt: &'a Prompt) -> Self {
-        let message = |role, content| ChatMessage { role, content };
-        let history = prompt.history.iter().map(|said| {
-            let role = match said.speaker {
-                Speaker::User => "user",
-                Speaker::Assistant => "assistant",
-            };
-            message(role, said.content.as_str())
-        });
-        Self {
-            model: &config.model,
-            messages: std::iter::once(message("system", prompt.system.as_str()))
-                .chain(history)
-                .chain([message("user", prompt.question.as_str())])
-                .collect(),
-            stream: true,
-            keep_alive: format!("{}s", config.keep_alive.as_secs()),
-            options: Options {
-                num_ctx: config.window,
-                num_predict: prompt.answer_tokens,
-                temperature: 0.2,
-            },
+/// `POST /api/chat`, answered as a stream. `quiet`: the model is asked not to think.
+pub(super) fn request(config: &OllamaConfig, prompt: &Prompt, quiet: bool) -> ChatMessageRequest {
+    // Only JSON can say that the answer is to be streamed: the field is the crate's own.
+    let mut request: ChatMessageRequest =
+        serde_json::from_str(r#"{"model": "", "messages": [], "stream": true}"#)
+            .expect("it has each field that is required: a test reads what is sent");
+    let history = prompt.history.iter().map(|said| {
+        let content = said.content.clone();
+        match said.speaker {
+            Speaker::User => ChatMessage::user(content),
+            Speaker::Assistant => ChatMessage::assistant(content),
         }
-    }
+    });
+    request.model_name.clone_from(&config.model);
+    request.messages = std::iter::once(ChatMessage::system(prompt.system.clone()))
+        .chain(history)
+        .chain([ChatMessage::user(prompt.question.clone())])
+        .collect();
+    let request = request
+        .options(options(config, prompt))
+        .keep_alive(KeepAlive::Until {
+            time: config.keep_alive.as_secs(),
+            unit: TimeUnit::Seconds,
+        });
+    if quiet { request.think(false) } else { request }
 }
 
-/// A line of the answer, or the body of a refusal.
+fn options(config: &OllamaConfig, prompt: &Prompt) -> ModelOptions {
+    ModelOptions::default()
+        // The context window. What exceeds it is cut off in silence: see [`crate::prompt`].
+        .num_ctx(config.window.into())
+        // Tokens of the answer at most.
+        .num_predict(prompt.answer_tokens.try_into().unwrap_or(i32::MAX))
+        // Low: facts are to be told, not stories.
+        .temperature(0.2)
+}
+
+/// A line of the answer, or the body of a refusal. The crate's own type takes no `null`
+/// content, and leaves out errors and why an answer ended.
 #[derive(Debug, Deserialize)]
 pub(super) struct Line {
     #[serde(default)]
     pub(super) message: Option<Said>,
     #[serde(default)]
     pub(super) done: bool,
+    /// Why it is done: `stop`, or `length` where there were no more tokens.
+    #[serde(default)]
+    pub(super) done_reason: Option<String>,
     #[serde(default)]
     pub(super) error: Option<String>,
     #[serde(default)]
@@ -75,8 +69,11 @@ pub(super) struct Line {
 }
 
 /// What the model says.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub(super) struct Said {
     #[serde(default)]
-    pub(super) content: String,
+    pub(super) content: Option<String>,
+    /// What it thinks before that, where the server tells it apart.
+    #[serde(default)]
+    pub(super) thinking: Option<String>,
 }

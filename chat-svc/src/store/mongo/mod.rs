@@ -28,7 +28,7 @@ use mongodb::{
 };
 use slipway_mesh::{
     bus::Event,
-    life::Check,
+    life::{Check, Problem},
     outbox::mongo::{MongoOutbox, index as outbox_index},
     page::Page,
     store::mongo::{Client, Database, Index, StorageError, bounded, to_bson},
@@ -130,7 +130,7 @@ impl From<StorageError> for BeginError {
 
 #[async_trait]
 impl Check for MongoChatStore {
-    async fn check(&self) -> Result<(), String> {
+    async fn check(&self) -> Result<(), Problem> {
         self.database.check().await
     }
 }

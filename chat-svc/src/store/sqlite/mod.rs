@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 use slipway_mesh::{
     bus::Event,
-    life::Check,
+    life::{Check, Problem},
     outbox::sqlite::{BY_AGGREGATE, OWN_IDS, SCHEMA as OUTBOX, SqliteOutbox},
     page::Page,
     store::sqlite::{Database, StorageError},
@@ -137,7 +137,7 @@ impl From<StorageError> for BeginError {
 
 #[async_trait]
 impl Check for SqliteChatStore {
-    async fn check(&self) -> Result<(), String> {
+    async fn check(&self) -> Result<(), Problem> {
         self.db.check().await
     }
 }

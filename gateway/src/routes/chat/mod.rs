@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, StatusCode, header::ACCEPT};
-use slipway_proto::chat::v1::{self, DeleteSessionRequest};
+use slipway_proto::chat::v1::{self, DeleteSessionRequest, RenameSessionRequest};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use self::answer::{frames, whole};
@@ -41,7 +41,10 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     operation_id = "createChatSession",
     tag = "assistant",
     params(Repeatable),
-    request_body = NewSession,
+    request_body(
+        content = NewSession,
+        example = json!({"title": "Shipping Spring"}),
+    ),
     responses(
         (
             status = 201,
@@ -78,7 +81,10 @@ async fn create(
         ("sessionId" = Id, Path, description = "Id of the session"),
         ("If-Match" = Option<String>, Header, description = "The `ETag` of what is renamed"),
     ),
-    request_body = SessionTitle,
+    request_body(
+        content = SessionTitle,
+        example = json!({"title": "Shipping Spring 2.0"}),
+    ),
     responses(
         (
             status = 200,
@@ -101,11 +107,17 @@ async fn rename(
     headers: HeaderMap,
     Payload(title): Payload<SessionTitle>,
 ) -> Result<impl IntoResponse, Problem> {
-    let revision = if_match(&headers, 1)?.unwrap_or_default();
-    let request = caller.outbound.request(title.of(session, revision));
-    let answer = app.chat().rename_session(request).await;
-    let answer = answer.map_err(|status| Problem::of_condition(status, CHANGED))?;
-    tagged(answer.into_inner().session)
+    let condition = if_match(&headers, 1)?;
+    let renaming = title.of(session);
+    let answer = condition.guard(CHANGED, |revision| {
+        let request = caller.outbound.request(RenameSessionRequest {
+            revision: revision.unwrap_or_default(),
+            ..renaming.clone()
+        });
+        let mut service = app.chat();
+        async move { service.rename_session(request).await }
+    });
+    tagged(answer.await?.into_inner().session)
 }
 
 /// Erases a conversation with all its messages.
@@ -208,7 +220,10 @@ async fn history(
         ("sessionId" = Id, Path, description = "Id of the session"),
         Repeatable,
     ),
-    request_body = Said,
+    request_body(
+        content = Said,
+        example = json!({"message": "What can I work on next?"}),
+    ),
     responses(
         (
             status = 200,

@@ -10,7 +10,7 @@ use tokio::time::{Duration, Instant};
 use super::settle::INCIDENT_AFTER;
 use crate::{
     alarm::{self, Kind},
-    life::Check,
+    life::{Check, Problem},
 };
 
 /// What a group is found to be missing when one of its members does not get on.
@@ -78,9 +78,9 @@ impl<M: Ord + Send> Standing<M> {
 
 #[async_trait]
 impl<M: Ord + Send + 'static> Check for Standing<M> {
-    async fn check(&self) -> Result<(), String> {
+    async fn check(&self) -> Result<(), Problem> {
         match self.failures.lock().values().next() {
-            Some(failure) => Err(failure.reason.clone()),
+            Some(failure) => Err(Problem::Away(failure.reason.clone())),
             None => Ok(()),
         }
     }
@@ -97,7 +97,10 @@ mod tests {
         standing.failed(1, "three partitions".into());
         standing.failed(2, "gone".into());
         standing.got_on(&2);
-        assert_eq!(standing.check().await.unwrap_err(), "three partitions");
+        assert_eq!(
+            standing.check().await.unwrap_err().to_string(),
+            "three partitions"
+        );
         standing.quiet(&1).await;
         standing.got_on(&1);
         standing.check().await.unwrap();

@@ -16,7 +16,7 @@ use self::{groups::Groups, log::Heads, subscription::Member};
 use super::{Bus, BusError, Record, Subscription, TopicSpec, Unpublished};
 use crate::{
     clock::SharedClock,
-    life::{Background, Check as _},
+    life::{Background, Check as _, Problem},
     store::sqlite::{Database, StorageError},
     telemetry::metrics as m,
 };
@@ -149,7 +149,7 @@ impl Bus for EmbeddedBus {
         Ok(Box::new(member))
     }
 
-    async fn check(&self) -> Result<(), String> {
+    async fn check(&self) -> Result<(), Problem> {
         self.0.db.check().await
     }
 }

@@ -33,7 +33,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
 use self::{member::Member, publisher::Publisher, topics::Topics};
 use super::{Bus, BusError, Record, Security, Subscription, TopicSpec, Unpublished};
-use crate::telemetry::metrics as m;
+use crate::{life::Problem, telemetry::metrics as m};
 
 /// Whether the broker is there is asked often and must be answered soon.
 const CHECK_WITHIN: Duration = Duration::from_millis(1500);
@@ -165,10 +165,10 @@ impl Bus for KafkaBus {
         Ok(Box::new(Member::join(&self.0.config, group, topics)?))
     }
 
-    async fn check(&self) -> Result<(), String> {
+    async fn check(&self) -> Result<(), Problem> {
         self.blocking(|bus| bus.topics.ask(CHECK_WITHIN).map(drop))
             .await
-            .map_err(|error| error.to_string())
+            .map_err(|error| Problem::Away(error.to_string()))
     }
 }
 

@@ -20,9 +20,12 @@ use rdkafka::{
 use uuid::Uuid;
 
 use super::{KafkaBus, KafkaConfig, topics};
-use crate::bus::{
-    Bus, BusError, Record, Subscription, TopicSpec, Unpublished, contract,
-    stage::{Stage, take},
+use crate::{
+    bus::{
+        Bus, BusError, Record, Subscription, TopicSpec, Unpublished, contract,
+        stage::{Stage, take},
+    },
+    life::Problem,
 };
 
 const REAL: &str = "SLIPWAY_TEST_KAFKA";
@@ -98,7 +101,7 @@ impl Bus for MockBus {
         self.bus.subscribe(group, topics).await
     }
 
-    async fn check(&self) -> Result<(), String> {
+    async fn check(&self) -> Result<(), Problem> {
         self.bus.check().await
     }
 }

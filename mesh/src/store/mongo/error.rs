@@ -20,6 +20,16 @@ const UNAUTHORIZED: i32 = 13;
 /// There is such an index already, under another name or with other options.
 const INDEX_CONFLICTS: [i32; 2] = [85, 86];
 
+/// The server takes no writes: its disk is full, it is not the primary or is ending, its
+/// replicas do not follow, an administrator has blocked writes.
+const REFUSES_WRITES: [i32; 12] = [
+    64, 91, 100, 189, 371, 10058, 10107, 11600, 11602, 13435, 13436, 14031,
+];
+
+/// The same as DocumentDB says it, in PostgreSQL's numbers: disk_full, io_error,
+/// read_only_sql_transaction.
+const REFUSES_WRITES_DOCUMENTDB: [i32; 3] = [4_293, 786_949, 100_663_618];
+
 /// The database did not do what it was asked to.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StorageError {
@@ -89,6 +99,31 @@ impl StorageError {
         refused.then_some(first.index)
     }
 
+    /// Whether the server takes no writes at the moment, whoever's they are.
+    #[must_use]
+    pub fn refuses_writes(&self) -> bool {
+        let Self::Mongo(error) = self else {
+            return false;
+        };
+        let code = match error.kind.as_ref() {
+            ErrorKind::Command(error) => Some(error.code),
+            ErrorKind::Write(WriteFailure::WriteError(error)) => Some(error.code),
+            ErrorKind::Write(WriteFailure::WriteConcernError(error)) => Some(error.code),
+            ErrorKind::InsertMany(error) => {
+                let concern = error.write_concern_error.as_ref().map(|error| error.code);
+                let first = error
+                    .write_errors
+                    .as_ref()
+                    .and_then(|errors| errors.first());
+                concern.or(first.map(|error| error.code))
+            }
+            _ => None,
+        };
+        code.is_some_and(|code| {
+            REFUSES_WRITES.contains(&code) || REFUSES_WRITES_DOCUMENTDB.contains(&code)
+        })
+    }
+
     /// Whether asking again gives the same answer, until somebody sets something right: the
     /// credentials are wrong, or do not suffice; an index is not as it has to be, or cannot
     /// be built.
@@ -137,6 +172,22 @@ mod tests {
         let documentdb = "Duplicate key violation on the requested collection: Index 'one_active'";
         assert_eq!(index_name(documentdb), Some("one_active"));
         assert_eq!(index_name("something else"), None);
+    }
+
+    #[test]
+    fn a_server_that_takes_no_writes_is_told_from_one_write_that_is_refused() {
+        let of = |code: i32| {
+            let error = doc! { "code": code, "codeName": "", "errmsg": "no" };
+            let error: CommandError = deserialize_from_document(error).unwrap();
+            StorageError::Mongo(ErrorKind::Command(error).into())
+        };
+        for code in REFUSES_WRITES.into_iter().chain(REFUSES_WRITES_DOCUMENTDB) {
+            assert!(of(code).refuses_writes(), "{code}");
+        }
+        for code in [DUPLICATE_KEY, UNAUTHORIZED, GAVE_WAY[0], GAVE_WAY[1]] {
+            assert!(!of(code).refuses_writes(), "{code}");
+        }
+        assert!(!StorageError::Away.refuses_writes());
     }
 
     #[test]

@@ -14,8 +14,9 @@ mod index;
 mod outage;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod writability;
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -27,12 +28,13 @@ use mongodb::{
         Acknowledgment, ClientOptions, ConnectionString, ReadConcern, ServerAddress, WriteConcern,
     },
 };
-use tokio::time::Instant;
+use tokio::{sync::Mutex, time::Instant};
 
 pub use error::StorageError;
 pub use index::Index;
 
-use crate::life::Check;
+use crate::life::{Check, Problem};
+use writability::Writability;
 
 /// A server that is not found within this time is away: requests fail rather than queue.
 const SELECTION_TIMEOUT: Duration = Duration::from_secs(2);
@@ -109,7 +111,10 @@ pub fn is_url(text: &str) -> bool {
 
 /// A service's database.
 #[derive(Debug, Clone)]
-pub struct Database(mongodb::Database);
+pub struct Database {
+    database: mongodb::Database,
+    writability: Arc<Mutex<Writability>>,
+}
 
 impl Database {
     /// The database `name`, with `indexes`: those that are missing are built, which this
@@ -125,20 +130,26 @@ impl Database {
     ) -> Result<Self, StorageError> {
         let database = client.database(name);
         index::ensure(&database, indexes).await?;
-        Ok(Self(database))
+        let writability = Arc::new(Mutex::new(Writability::new(Instant::now())));
+        Ok(Self {
+            database,
+            writability,
+        })
     }
 
     /// A collection of documents that are read as `T`.
     #[must_use]
     pub fn collection<T: Send + Sync>(&self, name: &str) -> Collection<T> {
-        self.0.collection(name)
+        self.database.collection(name)
     }
 }
 
 #[async_trait]
 impl Check for Database {
-    async fn check(&self) -> Result<(), String> {
-        ping(&self.0).await.map_err(|error| error.to_string())
+    async fn check(&self) -> Result<(), Problem> {
+        let ping = ping(&self.database).await;
+        ping.map_err(|error| Problem::Away(error.to_string()))?;
+        self.writability.lock().await.check(&self.database).await
     }
 }
 
@@ -159,7 +170,9 @@ pub async fn bounded<T>(
         return Err(StorageError::Away);
     }
     match tokio::time::timeout(OPERATION_TIMEOUT, operation).await {
-        Ok(result) => result.map_err(StorageError::from),
+        Ok(result) => result
+            .map_err(StorageError::from)
+            .inspect_err(writability::note),
         Err(_) => Err(StorageError::Silent),
     }
 }

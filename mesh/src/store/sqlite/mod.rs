@@ -4,21 +4,47 @@
 //! The file is in WAL mode with `synchronous=FULL`: what [`Database::write`] has answered
 //! survives a crash of the process and of the machine. Several [`Database`]s, also of
 //! several processes, may be open on one file; SQLite serialises their writers.
+//!
+//! | module | |
+//! | --- | --- |
+//! | [`writer`] | the thread that writes |
+//! | [`readers`] | the threads that read |
+//! | [`error`] | what can go wrong, and which of it is the file's fault |
+//! | [`writability`] | whether the file takes writes, for health checks |
+//! | [`wal`] | that no file is opened whose latest commits are elsewhere |
+//! | [`migrations`] | changes of the schema |
 
+mod error;
 mod migrations;
 mod readers;
 #[cfg(feature = "testing")]
 pub mod testing;
+#[cfg(test)]
+mod tests;
+mod wal;
+mod writability;
 mod writer;
 
-use std::{fs::OpenOptions, path::Path, sync::Arc, time::Duration};
+use std::{
+    fs::OpenOptions,
+    path::Path,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
+use parking_lot::Mutex;
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
-use self::{readers::Readers, writer::Writer};
-use crate::{error::Fault, life::Check};
+pub use self::error::StorageError;
+use self::{
+    error::FileFault,
+    readers::Readers,
+    wal::Wal,
+    writer::{WeakWriter, Writer},
+};
+use crate::life::{Check, Problem};
 
 /// How long a write waits for another database handle's write.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -26,51 +52,31 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Statements kept prepared on each connection.
 const PREPARED_STATEMENTS: usize = 128;
 
-/// The database did not do what it was asked to.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum StorageError {
-    /// SQLite said no.
-    #[error("SQLite: {0}")]
-    Sqlite(Arc<rusqlite::Error>),
-    /// The file cannot be used.
-    #[error("{0}")]
-    Unusable(String),
-    /// The writer has ended, or the job panicked.
-    #[error("the database writer is gone")]
-    Gone,
-}
+/// The databases that this process has opened. One list for the process, like its metrics: who
+/// ends the process need not know who has opened what.
+static OPENED: Mutex<Vec<(&'static str, WeakWriter)>> = Mutex::new(Vec::new());
 
-impl StorageError {
-    /// The unique constraint or index that refused a write, as SQLite names it (its
-    /// columns: `users.username_key`), if that is what happened.
-    #[must_use]
-    pub fn unique_violation(&self) -> Option<&str> {
-        let Self::Sqlite(error) = self else {
-            return None;
+/// Ends the writing of every database that this process has open, once nothing is to be written
+/// any more: each then is whole in its own file, and needs no `-wal` file. Says in the log of
+/// which that is not so. Takes `limit` at most.
+pub async fn close_all(limit: Duration) {
+    let opened = std::mem::take(&mut *OPENED.lock());
+    let writers = opened
+        .iter()
+        .filter_map(|(name, writer)| Some((name, writer.upgrade()?)));
+    let closing = writers.map(|(name, writer)| async move {
+        let problem = match tokio::time::timeout(limit, writer.close()).await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("not done within {limit:?}"),
         };
-        match error.as_ref() {
-            rusqlite::Error::SqliteFailure(failure, Some(message))
-                if failure.code == ErrorCode::ConstraintViolation =>
-            {
-                message
-                    .split_once("UNIQUE constraint failed: ")
-                    .map(|(_, columns)| columns)
-            }
-            _ => None,
-        }
-    }
-}
-
-impl From<rusqlite::Error> for StorageError {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Sqlite(Arc::new(error))
-    }
-}
-
-impl From<StorageError> for Fault {
-    fn from(error: StorageError) -> Self {
-        Fault::unavailable("The database", error)
-    }
+        tracing::warn!(
+            store = name,
+            problem,
+            "a database still needs its -wal file"
+        );
+    });
+    futures::future::join_all(closing).await;
 }
 
 /// Brings the schema of a file up to date: the n-th migration brings it from version n-1
@@ -87,6 +93,8 @@ pub fn migrate(connection: &mut Connection, migrations: &[&str]) -> Result<(), S
 pub struct Database {
     writer: Writer,
     readers: Readers,
+    /// That a reader found the file damaged. It does not pass.
+    damage: Arc<OnceLock<Problem>>,
 }
 
 impl Database {
@@ -94,7 +102,8 @@ impl Database {
     /// stands in metrics. Blocks: call it at start.
     ///
     /// # Errors
-    /// If the file cannot be opened, or a newer Slipway made it.
+    /// If the file cannot be opened, is damaged, needs a `-wal` file that is missing, or was made
+    /// by a newer Slipway.
     pub fn open(
         path: &Path,
         name: &'static str,
@@ -114,12 +123,33 @@ impl Database {
         prepare: impl FnOnce(&mut Connection) -> Result<(), StorageError>,
     ) -> Result<Self, StorageError> {
         create_private(path).map_err(|error| unusable(path, &error))?;
-        let mut connection = connect(path, false)?;
-        prepare(&mut connection)?;
-        Ok(Self {
-            writer: Writer::start(connection, name)?,
-            readers: Readers::open(path, name)?,
-        })
+        let mut wal = Wal::of(path)?;
+        let open = || -> Result<Connection, StorageError> {
+            let mut connection = connect(path, false)?;
+            prepare(&mut connection)?;
+            wal.opened(&connection)?;
+            Ok(connection)
+        };
+        let connection = open().map_err(|error| in_words(path, error))?;
+        let damage = Arc::default();
+        let database = Self {
+            writer: Writer::start(connection, wal, name)?,
+            readers: Readers::open(path, name, &damage)?,
+            damage,
+        };
+        let mut opened = OPENED.lock();
+        opened.retain(|(_, writer)| writer.is_kept());
+        opened.push((name, database.writer.downgrade()));
+        Ok(database)
+    }
+
+    /// Ends writing: what waits is refused, and everything is left in the database file. Reading
+    /// goes on.
+    ///
+    /// # Errors
+    /// If the `-wal` file is still needed.
+    pub async fn close(&self) -> Result<(), StorageError> {
+        self.writer.close().await
     }
 
     /// Runs `job` inside a transaction on the writer thread and answers when it is
@@ -153,16 +183,21 @@ impl Database {
 
 #[async_trait]
 impl Check for Database {
-    async fn check(&self) -> Result<(), String> {
+    async fn check(&self) -> Result<(), Problem> {
         let read = self.read(|connection| {
             connection
                 .query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
                 .map_err(StorageError::from)
         });
-        read.await.map_err(|error| error.to_string())?;
-        self.write(|_| Ok::<_, StorageError>(()))
-            .await
-            .map_err(|error| error.to_string())
+        let read = read.await;
+        if let Some(damage) = self.damage.get() {
+            return Err(damage.clone());
+        }
+        read.map_err(|error| match error.fault() {
+            Some(fault) => fault.problem(&error),
+            None => Problem::Away(error.to_string()),
+        })?;
+        self.writer.check().await
     }
 }
 
@@ -185,12 +220,26 @@ fn connect(path: &Path, read_only: bool) -> Result<Connection, StorageError> {
     // Without this SQLite prepares a statement anew at nearly every execution, because
     // another value of a parameter might ask for another plan.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    // See `wal`.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
     Ok(connection)
 }
 
 fn unusable(path: &Path, error: &dyn std::error::Error) -> StorageError {
     StorageError::Unusable(format!("{} cannot be opened: {error}", path.display()))
+}
+
+/// What an operator can do about a file that is damaged from the start.
+fn in_words(path: &Path, error: StorageError) -> StorageError {
+    if error.fault() != Some(FileFault::Damaged) {
+        return error;
+    }
+    StorageError::Unusable(format!(
+        "{} is damaged or no database ({error}). Restore it from a backup, with the -wal file that \
+         was made with it if there is one, and with no other",
+        path.display()
+    ))
 }
 
 /// Makes a new file readable by its owner only: it will hold password hashes. What SQLite
@@ -220,147 +269,4 @@ pub fn from_column(millis: i64) -> Result<Timestamp, rusqlite::Error> {
 /// The error for a stored value that cannot be read: the file was tampered with.
 pub fn malformed(error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Null, Box::new(error))
-}
-
-#[cfg(test)]
-mod tests {
-    use futures::future::join_all;
-
-    use super::*;
-
-    const SCHEMA: &[&str] = &["CREATE TABLE t (k INTEGER PRIMARY KEY, v TEXT NOT NULL UNIQUE)"];
-
-    fn insert(k: i64, v: &'static str) -> impl FnOnce(&Connection) -> Result<(), StorageError> {
-        move |connection| {
-            connection.execute("INSERT INTO t (k, v) VALUES (?1, ?2)", (k, v))?;
-            Ok(())
-        }
-    }
-
-    async fn count(db: &Database) -> i64 {
-        db.read(|c| {
-            c.query_row("SELECT count(*) FROM t", [], |row| row.get(0))
-                .map_err(StorageError::from)
-        })
-        .await
-        .unwrap()
-    }
-
-    #[tokio::test]
-    async fn a_refused_job_leaves_no_trace_and_spares_its_neighbours() {
-        let dir = tempfile::tempdir().unwrap();
-        let db = Database::open(&dir.path().join("t.db"), "t", SCHEMA).unwrap();
-        let jobs = (0..20).map(|k| {
-            let db = db.clone();
-            async move {
-                db.write(move |c| {
-                    c.execute("INSERT INTO t VALUES (?1, ?2)", (k, format!("v{k}")))?;
-                    if k % 2 == 0 {
-                        return Err(StorageError::Unusable("refused".into()));
-                    }
-                    Ok(())
-                })
-                .await
-            }
-        });
-        let results = join_all(jobs).await;
-        assert_eq!(results.iter().filter(|r| r.is_ok()).count(), 10);
-        assert_eq!(count(&db).await, 10);
-    }
-
-    #[tokio::test]
-    async fn a_panicking_job_fails_alone() {
-        let dir = tempfile::tempdir().unwrap();
-        let db = Database::open(&dir.path().join("t.db"), "t", SCHEMA).unwrap();
-        let panicked = db
-            .write(|c| -> Result<(), StorageError> {
-                c.execute("INSERT INTO t VALUES (1, 'a')", [])?;
-                panic!("boom")
-            })
-            .await;
-        assert!(matches!(panicked, Err(StorageError::Gone)));
-        db.write(insert(2, "b")).await.unwrap();
-        assert_eq!(count(&db).await, 1);
-    }
-
-    #[tokio::test]
-    async fn a_panicking_read_fails_alone() {
-        let dir = tempfile::tempdir().unwrap();
-        let db = Database::open(&dir.path().join("t.db"), "t", SCHEMA).unwrap();
-        for _ in 0..20 {
-            let panicked = db
-                .read(|_| -> Result<(), StorageError> { panic!("boom") })
-                .await;
-            assert!(matches!(panicked, Err(StorageError::Gone)));
-        }
-        assert_eq!(count(&db).await, 0);
-    }
-
-    #[tokio::test]
-    async fn a_unique_violation_names_its_columns() {
-        let dir = tempfile::tempdir().unwrap();
-        let db = Database::open(&dir.path().join("t.db"), "t", SCHEMA).unwrap();
-        db.write(insert(1, "a")).await.unwrap();
-        let error = db.write(insert(2, "a")).await.unwrap_err();
-        assert_eq!(error.unique_violation(), Some("t.v"));
-        let error = db.write(insert(1, "b")).await.unwrap_err();
-        assert_eq!(error.unique_violation(), Some("t.k"));
-    }
-
-    #[tokio::test]
-    async fn two_handles_on_one_file_take_turns() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("t.db");
-        let (a, b) = (
-            Database::open(&path, "a", SCHEMA).unwrap(),
-            Database::open(&path, "b", SCHEMA).unwrap(),
-        );
-        let jobs = (0..100).map(|k| {
-            let db = if k % 2 == 0 { a.clone() } else { b.clone() };
-            async move {
-                db.write(move |c| {
-                    c.execute("INSERT INTO t VALUES (?1, ?2)", (k, format!("v{k}")))
-                        .map_err(StorageError::from)
-                })
-                .await
-            }
-        });
-        for result in join_all(jobs).await {
-            result.unwrap();
-        }
-        assert_eq!(count(&a).await, 100);
-    }
-
-    #[test]
-    fn a_file_of_a_newer_version_is_left_alone() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("t.db");
-        drop(Database::open(&path, "t", SCHEMA).unwrap());
-        let error = Database::open(&path, "t", &[]).err().unwrap();
-        assert!(error.to_string().contains("newer"), "{error}");
-    }
-
-    #[cfg(unix)]
-    #[tokio::test]
-    async fn its_files_are_its_owners_only() {
-        use std::os::unix::fs::PermissionsExt as _;
-        let dir = tempfile::tempdir().unwrap();
-        let db = Database::open(&dir.path().join("t.db"), "t", SCHEMA).unwrap();
-        db.write(insert(1, "a")).await.unwrap();
-        let mut files = 0;
-        for file in std::fs::read_dir(dir.path()).unwrap() {
-            let mode = file.unwrap().metadata().unwrap().permissions().mode();
-            assert_eq!(mode & 0o777, 0o600);
-            files += 1;
-        }
-        assert_eq!(files, 3, "the database, its log and the log's index");
-    }
-
-    #[test]
-    fn a_file_that_is_no_database_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("t.db");
-        std::fs::write(&path, "this is a letter, not a database").unwrap();
-        assert!(Database::open(&path, "t", SCHEMA).is_err());
-    }
 }

@@ -5,6 +5,7 @@ use std::{
     num::NonZero,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
+    sync::{Arc, OnceLock},
     thread,
 };
 
@@ -12,7 +13,11 @@ use crossbeam_channel::{Receiver, Sender, TrySendError};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::{StorageError, connect};
+use super::{
+    StorageError, connect,
+    error::{FileFault, last_error},
+};
+use crate::life::Problem;
 
 /// Jobs that may wait; one more is refused, because it would be answered too late.
 const QUEUE: usize = 10_000;
@@ -22,10 +27,16 @@ type Job = Box<dyn FnOnce(&Connection) + Send>;
 #[derive(Clone)]
 pub(super) struct Readers {
     jobs: Sender<Job>,
+    /// Where it is noted that the file is damaged.
+    damage: Arc<OnceLock<Problem>>,
 }
 
 impl Readers {
-    pub(super) fn open(path: &Path, name: &'static str) -> Result<Self, StorageError> {
+    pub(super) fn open(
+        path: &Path,
+        name: &'static str,
+        damage: &Arc<OnceLock<Problem>>,
+    ) -> Result<Self, StorageError> {
         let (jobs, queue) = crossbeam_channel::bounded::<Job>(QUEUE);
         // More than there are cores would only wait for each other.
         let readers = thread::available_parallelism()
@@ -39,7 +50,10 @@ impl Readers {
                 .spawn(move || work(&connection, &queue))
                 .map_err(|error| StorageError::Unusable(error.to_string()))?;
         }
-        Ok(Self { jobs })
+        Ok(Self {
+            jobs,
+            damage: Arc::clone(damage),
+        })
     }
 
     pub(super) async fn read<T, E, F>(&self, job: F) -> Result<T, E>
@@ -49,9 +63,10 @@ impl Readers {
         E: From<StorageError> + Send + 'static,
     {
         let (answer, result) = oneshot::channel();
+        let damage = Arc::clone(&self.damage);
         let job = move |connection: &Connection| {
             // A caller that has gone away does not want to know.
-            let _ = answer.send(snapshot(connection, job));
+            let _ = answer.send(snapshot(connection, &damage, job));
         };
         match self.jobs.try_send(Box::new(job)) {
             Ok(()) => {}
@@ -74,8 +89,9 @@ fn work(connection: &Connection, queue: &Receiver<Job>) {
     }
 }
 
-/// Runs `job` on one consistent snapshot, which ends, by rollback, when it is dropped.
-fn snapshot<T, E, F>(connection: &Connection, job: F) -> Result<T, E>
+/// Runs `job` on one consistent snapshot, which ends, by rollback, when it is dropped. Notes if
+/// it finds the file damaged.
+fn snapshot<T, E, F>(connection: &Connection, damage: &OnceLock<Problem>, job: F) -> Result<T, E>
 where
     F: FnOnce(&Connection) -> Result<T, E>,
     E: From<StorageError>,
@@ -83,5 +99,14 @@ where
     let _snapshot = connection
         .unchecked_transaction()
         .map_err(StorageError::from)?;
-    job(connection)
+    let result = job(connection);
+    if result.is_err() {
+        let error = last_error(connection);
+        if error.fault() == Some(FileFault::Damaged) {
+            tracing::error!(%error, "a database file is damaged");
+            // Once is enough.
+            let _ = damage.set(FileFault::Damaged.problem(&error));
+        }
+    }
+    result
 }

@@ -7,8 +7,9 @@ use slipway_mesh::{
 
 use crate::document::{Collection, Index, Kind};
 
-/// Says in a file's header that it holds documents of this program: "SLPW".
-const APPLICATION: i32 = 0x534C_5057;
+/// The version of what a file holds beside the tables of collections. Files of versions
+/// without documents have small numbers.
+const LAYOUT: u32 = 1_001;
 
 /// The table of an index.
 pub(super) fn of_index(collection: Collection, index: &str) -> String {
@@ -22,23 +23,23 @@ pub(super) fn create(
 ) -> Result<(), StorageError> {
     let transaction =
         connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-    let application: i32 =
-        transaction.pragma_query_value(None, "application_id", |row| row.get(0))?;
-    let tables: u32 =
-        transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    if application != APPLICATION {
-        if tables > 0 {
+    let layout: u32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    match layout {
+        LAYOUT => {}
+        0 => {
+            transaction.execute_batch(outbox::SCHEMA)?;
+            transaction.execute_batch(outbox::BY_AGGREGATE)?;
+            transaction.execute_batch(outbox::OWN_IDS)?;
+            transaction.execute_batch(receipts::SCHEMA)?;
+            transaction.pragma_update(None, "user_version", LAYOUT)?;
+        }
+        _ => {
             return Err(StorageError::Unusable(
-                "the file was made by an earlier version, whose data this one cannot read: \
-                 set another data directory, or move this one away"
+                "the file was made by another version, whose data this one cannot read: set \
+                 another data directory, or move this one away"
                     .into(),
             ));
         }
-        transaction.pragma_update(None, "application_id", APPLICATION)?;
-        transaction.execute_batch(outbox::SCHEMA)?;
-        transaction.execute_batch(outbox::BY_AGGREGATE)?;
-        transaction.execute_batch(outbox::OWN_IDS)?;
-        transaction.execute_batch(receipts::SCHEMA)?;
     }
     declare(&transaction, collections)?;
     transaction.commit()?;
@@ -82,4 +83,20 @@ fn index_table(collection: Collection, index: Index) -> String {
         "CREATE TABLE IF NOT EXISTS {} ({columns}) STRICT, WITHOUT ROWID;",
         of_index(collection, index.name)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_a_version_without_documents_is_refused() {
+        let mut c = Connection::open_in_memory().unwrap();
+        c.pragma_update(None, "user_version", 15).unwrap();
+        let refused = create(&mut c, &[]).unwrap_err().to_string();
+        assert!(refused.contains("another data directory"), "{refused}");
+        c.pragma_update(None, "user_version", 0).unwrap();
+        create(&mut c, &[]).unwrap();
+        create(&mut c, &[]).unwrap();
+    }
 }

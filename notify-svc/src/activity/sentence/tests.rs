@@ -187,7 +187,6 @@ fn about_tasks() -> Vec<(Event, &'static str, Vec<Uuid>)> {
     let ready = TaskReadyEvent {
         task: task("Publish", BOB, "bob"),
         position: 2,
-        due_at: None,
         announced_by: None,
     };
     let started = TaskStartedEvent { task: build() };

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
-use slipway_mesh::{access::principal, error::Fault, grpc::IDEMPOTENCY_KEY};
+use slipway_mesh::{access::principal, error::Fault, grpc::IDEMPOTENCY_KEY, text::is_blank};
 use slipway_proto::{
     common::v1::UserRef,
     events,
@@ -53,7 +53,7 @@ pub(super) fn filter(wanted: Option<DeadLetterFilter>) -> Result<Filter, Fault> 
         DeadLetterState::Waiting => Some(State::Waiting),
         DeadLetterState::Replayed => Some(State::Replayed),
     };
-    let text = |text: String| Some(text).filter(|text| !text.is_empty());
+    let text = |text: String| Some(text).filter(|text| !is_blank(text));
     Ok(Filter {
         from: time("from", wanted.from)?,
         to: time("to", wanted.to)?,

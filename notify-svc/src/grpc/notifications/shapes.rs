@@ -1,7 +1,7 @@
 //! Between the contract's messages and this crate's terms.
 
 use jiff::Timestamp;
-use slipway_mesh::error::Fault;
+use slipway_mesh::{error::Fault, text::is_blank};
 use slipway_proto::{
     common::v1::UserRef,
     notify::v1::{
@@ -44,7 +44,7 @@ pub(super) fn filter(wanted: Option<NotificationFilter>, to: Option<To>) -> Resu
             return Err(Fault::invalid_field(field, message));
         }
     }
-    let there = |text: String| Some(text).filter(|text| !text.is_empty());
+    let there = |text: String| Some(text).filter(|text| !is_blank(text));
     Ok(Filter {
         to,
         state,
@@ -248,6 +248,10 @@ mod tests {
             ..Default::default()
         };
         assert!(filter(Some(wanted("ü".repeat(200))), None).is_ok());
+        for blank in ["", " ", "\u{200b}\u{2028}"] {
+            let found = filter(Some(wanted(blank.to_owned())), None).unwrap();
+            assert_eq!(found.text, None, "{blank:?} is no condition");
+        }
         for bad in ["ü".repeat(201), "\0".to_owned()] {
             let fault = filter(Some(wanted(bad)), None).unwrap_err();
             assert_eq!(fault.fields[0].field, "q");

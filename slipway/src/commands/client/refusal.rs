@@ -21,6 +21,14 @@ struct Problem {
     title: Option<String>,
     detail: Option<String>,
     errors: Vec<FieldError>,
+    omitted: Omitted,
+}
+
+/// How much of a long list the body leaves out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+struct Omitted {
+    errors: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -58,6 +66,9 @@ impl fmt::Display for Refusal {
             write!(f, "{separator}{field}: {message}")?;
             separator = "; ";
         }
+        if self.problem.omitted.errors > 0 {
+            write!(f, "{separator}and {} more", self.problem.omitted.errors)?;
+        }
         if !self.problem.errors.is_empty() {
             f.write_str(")")?;
         }
@@ -83,6 +94,16 @@ mod tests {
             shown(400, body),
             "INVALID_ARGUMENT: The request is not valid. \
              (tasks[0].title: is empty; name: is too long)"
+        );
+    }
+
+    #[test]
+    fn fields_that_the_body_leaves_out_are_counted() {
+        let body = r#"{"code": "INVALID_ARGUMENT", "detail": "200 fields are invalid.",
+            "errors": [{"field": "name", "message": "is blank"}], "omitted": {"errors": 199}}"#;
+        assert_eq!(
+            shown(400, body),
+            "INVALID_ARGUMENT: 200 fields are invalid. (name: is blank; and 199 more)"
         );
     }
 

@@ -3,7 +3,7 @@
 use std::{
     env,
     io::{self, IsTerminal as _},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::SocketAddr,
 };
 
 use reqwest::Url;
@@ -14,6 +14,7 @@ use super::{Client, User};
 use crate::{
     UsageError,
     config::{Layers, Secret},
+    local::reached_at,
 };
 
 /// What every command that talks to a server takes. A token or a password is never a
@@ -129,13 +130,8 @@ fn local_url(address: SocketAddr) -> Result<Url, UsageError> {
         let text = "http_addr leaves the port open: say with --url where the server is";
         return Err(UsageError(text.into()));
     }
-    let host = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    let address = SocketAddr::new(host, address.port());
-    Url::parse(&format!("http://{address}")).map_err(|error| UsageError(error.to_string()))
+    Url::parse(&format!("http://{}", reached_at(address)))
+        .map_err(|error| UsageError(error.to_string()))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Whether a plan was imported before.
 
 use serde::Deserialize;
+use slipway_mesh::text::is_blank;
 
 use super::plan::Plan;
 use crate::{
@@ -32,15 +33,16 @@ struct Known {
 /// # Errors
 /// [`AlreadyImported`] if there is one; if the server cannot be reached or refuses.
 pub(super) async fn check(client: &Client, plan: &Plan) -> anyhow::Result<()> {
-    let version = plan.version.as_deref().unwrap_or_default().trim();
+    let version = plan.version.as_deref().unwrap_or_default();
+    // As the server keeps it.
+    let version = if is_blank(version) { "" } else { version };
     let mut cursor: Option<String> = None;
     loop {
         let mut query = vec![("limit", "200")];
         query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
         let page: Page<Known> = client.get("/releases", &query).await?;
         let same = page.items.into_iter().find(|known| {
-            known.name == plan.name.trim()
-                && known.version.as_deref().unwrap_or_default() == version
+            known.name == plan.name && known.version.as_deref().unwrap_or_default() == version
         });
         if let Some(Known { id, name, .. }) = same {
             let (name, id) = (escape(&name), escape(&id));

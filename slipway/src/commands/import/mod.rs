@@ -8,7 +8,6 @@ use std::{
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use self::{
@@ -76,35 +75,25 @@ enum Passwords<'a> {
     File(&'a Path),
     /// To standard output, before the accounts are made; it must be a terminal.
     Terminal,
-    /// Into the object that is printed at the end.
+    /// To standard output, before the accounts are made: as the beginning of the object that
+    /// is completed at the end.
     Json,
 }
 
-/// The idempotency keys of one run.
-struct Keys {
-    run: String,
-    release: String,
-}
+/// The idempotency keys of one run: repeated, a request is carried out once.
+struct Keys(String);
 
 impl Keys {
-    /// Two imports of one plan at the same time have the same key for the release: the
-    /// server makes one, and answers both alike. `force` wants another one.
-    fn new(plan: &Plan, force: bool) -> Self {
-        let run = format!("import-{}", Uuid::new_v4().simple());
-        let release = if force {
-            format!("{run}-release")
-        } else {
-            let version = plan.version.as_deref().unwrap_or_default();
-            let identity = format!("{}\n{version}", plan.name);
-            let digest = Sha256::digest(identity.as_bytes());
-            let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-            format!("import-release-{digest}")
-        };
-        Self { run, release }
+    fn new() -> Self {
+        Self(format!("import-{}", Uuid::new_v4().simple()))
     }
 
     fn of_user(&self, number: usize) -> String {
-        format!("{}-user-{number}", self.run)
+        format!("{}-user-{number}", self.0)
+    }
+
+    fn of_release(&self) -> String {
+        format!("{}-release", self.0)
     }
 }
 
@@ -132,11 +121,13 @@ pub async fn run(args: &ImportArgs, layers: &Layers) -> anyhow::Result<()> {
     }
     let passwords = args.passwords();
     let mut interrupts = Interrupts::listen()?;
-    hand_over(passwords, &users)?;
-    let mut report = Report::default();
-    let keys = Keys::new(&plan, args.force);
+    hand_over(passwords, &users, &mut interrupts).await?;
+    let mut report = Report {
+        has_new_users: !users.is_empty(),
+        ..Report::default()
+    };
     let outcome = tokio::select! {
-        outcome = create(&client, &plan, users, &keys, &mut report) => outcome,
+        outcome = create(&client, &plan, users, !args.force, &mut report) => outcome,
         () = interrupts.recv() => Err(anyhow::anyhow!("interrupted")),
     };
     let outcome = outcome.map_err(|error| match report.registered() {
@@ -173,12 +164,18 @@ async fn new_users(
 
 /// Brings the passwords to where they are kept before there is an account that needs one:
 /// from then on nothing that happens can lose them.
-fn hand_over(passwords: Passwords<'_>, users: &[NewUser]) -> anyhow::Result<()> {
+async fn hand_over(
+    passwords: Passwords<'_>,
+    users: &[NewUser],
+    interrupts: &mut Interrupts,
+) -> anyhow::Result<()> {
     if users.is_empty() {
         return Ok(());
     }
     match passwords {
-        Passwords::Json => Ok(()),
+        Passwords::Json => print(report::json_users(users, true), interrupts)
+            .await
+            .map_err(|error| unprinted(&error)),
         Passwords::File(path) => passwords::write_file(path, users).with_context(|| {
             let path = escape(&path.display().to_string());
             format!("nothing was created, because the passwords cannot be written to {path}")
@@ -188,7 +185,9 @@ fn hand_over(passwords: Passwords<'_>, users: &[NewUser]) -> anyhow::Result<()> 
                 "Passwords of new developers, shown only here:\n\n{}\n",
                 passwords::table(users)
             );
-            Ok(io::stdout().write_all(text.as_bytes())?)
+            print(text, interrupts)
+                .await
+                .map_err(|error| unprinted(&error))
         }
         Passwords::Terminal => {
             let text = "nothing was created: standard output is not a terminal, and the passwords \
@@ -198,8 +197,12 @@ fn hand_over(passwords: Passwords<'_>, users: &[NewUser]) -> anyhow::Result<()> 
     }
 }
 
-/// Prints what was created. If that fails or is interrupted, the passwords that are only in
-/// it go to standard error.
+/// Not even a reader who has left has had enough: the cause is told, not kept.
+fn unprinted(error: &anyhow::Error) -> anyhow::Error {
+    anyhow::anyhow!("nothing was created, because the passwords cannot be printed: {error:#}")
+}
+
+/// Prints what was created.
 async fn show(
     json: bool,
     passwords: Passwords<'_>,
@@ -208,38 +211,38 @@ async fn show(
     client: &Client,
     interrupts: &mut Interrupts,
 ) -> anyhow::Result<()> {
-    if report.release.is_none() && report.users.is_empty() {
+    let begun = matches!(passwords, Passwords::Json) && report.has_new_users;
+    if report.release.is_none() && report.users.is_empty() && !begun {
         return Ok(());
     }
-    let only_here = matches!(passwords, Passwords::Json);
-    let text = if json {
-        report.json(plan, only_here)
-    } else {
-        report.human(plan, client)?
+    let text = match json {
+        true if begun => report.json_rest(plan),
+        true => report::json_users(&report.users, false) + &report.json_rest(plan),
+        false => report.human(plan, client)?,
     };
-    // Whoever reads it may be slow: meanwhile signals are heard.
+    print(text, interrupts).await
+}
+
+/// Writes to standard output. Whoever reads it may be slow: meanwhile signals are heard.
+async fn print(text: String, interrupts: &mut Interrupts) -> anyhow::Result<()> {
     let written = tokio::task::spawn_blocking(move || {
         let mut out = io::stdout().lock();
         out.write_all(text.as_bytes()).and_then(|()| out.flush())
     });
-    let shown = tokio::select! {
-        written = written => written?.map_err(anyhow::Error::from),
+    tokio::select! {
+        written = written => Ok(written??),
         () = interrupts.recv() => Err(anyhow::anyhow!("interrupted")),
-    };
-    if shown.is_err() && only_here && !report.users.is_empty() {
-        // A closed standard error leaves nobody to tell.
-        let _ = write!(io::stderr(), "{}", passwords::table(&report.users));
     }
-    shown
 }
 
 async fn create(
     client: &Client,
     plan: &Plan,
     users: Vec<NewUser>,
-    keys: &Keys,
+    once: bool,
     report: &mut Report,
 ) -> anyhow::Result<()> {
+    let keys = Keys::new();
     let bar = progress_bar(users.len() + 1);
     for (number, user) in users.into_iter().enumerate() {
         bar.set_message(format!("registering {}", user.username));
@@ -257,7 +260,7 @@ async fn create(
     }
     bar.set_message("creating the release");
     let release: Value = client
-        .post("/releases", &keys.release, &NewRelease::of(plan))
+        .post("/releases", &keys.of_release(), &NewRelease::of(plan, once))
         .await?;
     report.release = Some(release);
     bar.inc(1);
@@ -310,10 +313,9 @@ mod tests {
                 username: None,
             },
         };
-        let keys = Keys::new(&plan, false);
         let mut report = Report::default();
         let outcome = match new_users(&args, &client, &plan).await {
-            Ok(users) => create(&client, &plan, users, &keys, &mut report).await,
+            Ok(users) => create(&client, &plan, users, true, &mut report).await,
             Err(error) => Err(error),
         };
         let error = outcome.err().map(|error| format!("{error:#}"));
@@ -347,8 +349,8 @@ mod tests {
                 "POST /releases HTTP/1.1",
             ]
         );
-        let key = header(&requests[3], "idempotency-key").unwrap();
-        assert_eq!(key, Keys::new(&plan(), false).release);
+        assert!(header(&requests[3], "idempotency-key").is_some());
+        assert!(requests[3].contains(r#""once":true"#), "{}", requests[3]);
     }
 
     #[tokio::test]
@@ -410,15 +412,5 @@ mod tests {
         let (error, report, _) = import(true, replies).await;
         assert_eq!(error, "registering bob: USERNAME_TAKEN: It is taken.");
         assert!(report.users.is_empty());
-    }
-
-    #[test]
-    fn imports_of_one_plan_at_the_same_time_have_one_key_unless_forced() {
-        let (plan, mut other) = (plan(), plan());
-        other.version = Some("2".into());
-        let release = |plan: &Plan, force| Keys::new(plan, force).release;
-        assert_eq!(release(&plan, false), release(&plan, false));
-        assert_ne!(release(&plan, false), release(&other, false));
-        assert_ne!(release(&plan, true), release(&plan, true));
     }
 }

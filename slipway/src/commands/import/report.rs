@@ -19,6 +19,20 @@ pub(super) struct Report {
     /// The release as the server shows it.
     pub(super) release: Option<Value>,
     pub(super) users: Vec<NewUser>,
+    /// Whether accounts were to be made.
+    pub(super) has_new_users: bool,
+}
+
+/// The beginning of everything as one JSON object: the new developers, with their passwords
+/// unless these are kept elsewhere.
+pub(super) fn json_users(users: &[NewUser], with_passwords: bool) -> String {
+    let mut users = json!(users);
+    for user in users.as_array_mut().into_iter().flatten() {
+        if let (false, Some(user)) = (with_passwords, user.as_object_mut()) {
+            user.remove("password");
+        }
+    }
+    format!("{{\"users\":{}", escape_json(&users.to_string()))
 }
 
 impl Report {
@@ -39,20 +53,11 @@ impl Report {
         (!names.is_empty()).then(|| names.join(", "))
     }
 
-    /// Everything as one JSON object; passwords are left out that are kept elsewhere.
-    pub(super) fn json(&self, plan: &Plan, with_passwords: bool) -> String {
-        let mut users = json!(self.users);
-        for user in users.as_array_mut().into_iter().flatten() {
-            if let (false, Some(user)) = (with_passwords, user.as_object_mut()) {
-                user.remove("password");
-            }
-        }
-        let report = json!({
-            "release": self.release,
-            "users": users,
-            "hotfix": plan.hotfix,
-        });
-        escape_json(&report.to_string()) + "\n"
+    /// The rest of that object.
+    pub(super) fn json_rest(&self, plan: &Plan) -> String {
+        let (release, hotfix) = (json!(self.release), json!(plan.hotfix));
+        let rest = format!(",\"release\":{release},\"hotfix\":{hotfix}}}");
+        escape_json(&rest) + "\n"
     }
 
     /// Everything for a person, but for the passwords.
@@ -151,10 +156,42 @@ mod tests {
     }
 
     #[test]
+    fn the_two_parts_of_the_object_are_one_object() {
+        let ada = NewUser {
+            username: "ada".into(),
+            email: "ada@example.com".into(),
+            password: "secret".into(),
+        };
+        let report = Report {
+            release: Some(json!({"id": "0198", "name": "R\u{9b}"})),
+            ..Report::default()
+        };
+        let plan: Plan = serde_json::from_value(json!({"name": "R", "tasks": []})).unwrap();
+        for (with_passwords, expected) in [
+            (
+                true,
+                json!({"username": "ada", "email": "ada@example.com", "password": "secret"}),
+            ),
+            (
+                false,
+                json!({"username": "ada", "email": "ada@example.com"}),
+            ),
+        ] {
+            let users = json_users(std::slice::from_ref(&ada), with_passwords);
+            let text = users + &report.json_rest(&plan);
+            let read: Value = serde_json::from_str(&text).unwrap();
+            let release = report.release.clone();
+            let expected = json!({"users": [expected], "release": release, "hotfix": null});
+            assert_eq!(read, expected);
+            assert!(text.ends_with("}\n") && text.is_ascii(), "{text}");
+        }
+    }
+
+    #[test]
     fn the_release_is_named_with_its_id() {
         let report = Report {
             release: Some(json!({"id": "0198", "tasks": [{}, {}]})),
-            users: Vec::new(),
+            ..Report::default()
         };
         let plan: Plan = serde_json::from_value(json!({"name": "R\u{1b}", "tasks": []})).unwrap();
         let text = shown(|out| report.write_release(out, &plan, "0198"));

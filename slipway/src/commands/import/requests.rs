@@ -13,16 +13,19 @@ pub(super) struct NewRelease<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a str>,
     tasks: &'a [PlannedTask],
+    /// Whoever else imports the plan at the same time creates no other release.
+    once: bool,
 }
 
 impl<'a> NewRelease<'a> {
-    /// The request for `plan`.
-    pub(super) fn of(plan: &'a Plan) -> Self {
+    /// The request for `plan`; `once`: unless it is imported already.
+    pub(super) fn of(plan: &'a Plan, once: bool) -> Self {
         Self {
             name: &plan.name,
             version: plan.version.as_deref(),
             description: plan.description.as_deref(),
             tasks: &plan.tasks,
+            once,
         }
     }
 
@@ -49,12 +52,13 @@ mod tests {
             "hotfix": {"title": "H", "assignee": "bob"},
         }))
         .unwrap();
-        let body: Value = serde_json::to_value(NewRelease::of(&plan)).unwrap();
+        let body: Value = serde_json::to_value(NewRelease::of(&plan, true)).unwrap();
         assert_eq!(
             body,
             json!({"name": "R", "version": "1.0",
                    "tasks": [{"title": "T", "assignee": "ada", "orderIndex": 10,
-                              "dueAt": "2024-05-13T23:00:00Z"}]})
+                              "dueAt": "2024-05-13T23:00:00Z"}],
+                   "once": true})
         );
     }
 }

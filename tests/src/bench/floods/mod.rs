@@ -116,12 +116,18 @@ const ATTACKS: &[(&str, Attack)] = &[
 /// Each flood alone, then all at once.
 pub(super) async fn floods(plan: &Plan) -> anyhow::Result<Vec<Line>> {
     connections_allowed(plan.streams + 8_000)?;
-    let mut lines = Vec::new();
+    let mut floods: Vec<(&str, Vec<Attack>)> = Vec::new();
     for (what, attack) in ATTACKS {
-        lines.push(flood(plan, what, &[*attack]).await?);
+        floods.push((what, vec![*attack]));
     }
-    let all: Vec<_> = ATTACKS.iter().map(|(_, attack)| *attack).collect();
-    lines.push(flood(plan, "all of these at once", &all).await?);
+    let all = ATTACKS.iter().map(|(_, attack)| *attack).collect();
+    floods.push(("all of these at once", all));
+    let mut lines = Vec::new();
+    for (what, attacks) in floods {
+        if what.contains(&plan.flood) {
+            lines.push(flood(plan, what, &attacks).await?);
+        }
+    }
     Ok(lines)
 }
 

@@ -1,13 +1,12 @@
 //! GET /activity: the wall as a list.
 
-use anyhow::Context as _;
 use serde_json::{Value, json};
 use slipway_tests::{
     Client, Process, Team,
     team::{id, task_ids},
 };
 
-use super::{begin, completed_release, finish, items, pluck, settled, start};
+use super::{begin, completed_release, finish, items, members, pluck, settled, start};
 
 /// Three registrations; a release planned with a task, worked off and completed; one planned
 /// with two tasks, the first of which is started.
@@ -59,11 +58,10 @@ async fn an_entry_says_who_did_what_to_which_thing_when() -> anyhow::Result<()> 
     let (_server, team, _, open) = history().await?;
     let task = &open["tasks"][0];
     let entry = list(&team.admin, "type=task.started").await?.remove(0);
-    let members: Vec<_> = entry.as_object().context("an object")?.keys().collect();
     let expected = [
         "actor", "data", "id", "sequence", "subject", "summary", "time", "type",
     ];
-    assert_eq!(members, expected);
+    assert_eq!(members(&entry)?, expected);
     let me = team.developers[1].get("/auth/me").await?.expect(200);
     assert_eq!(entry["actor"], json!({"id": me["id"], "username": "dev-1"}));
     assert_eq!(entry["subject"], task["id"]);

@@ -203,9 +203,23 @@ async fn a_field_of_the_wrong_type_is_refused_by_name() -> anyhow::Result<()> {
         (task("assigneeId", json!("7")), "tasks[0].assigneeId"),
         (task("orderIndex", json!(1.5)), "tasks[0].orderIndex"),
         (task("orderIndex", json!("1")), "tasks[0].orderIndex"),
-        (task("dueAt", json!(1_780_000_000)), "tasks[0].dueAt"),
     ] {
         invalid(team.admin.post("/releases", &body).await?, field);
+    }
+    for wrong in [
+        json!(1_780_000_000),
+        json!("2026-12-01"),
+        json!("2026-12-01T17:00:00"),
+        json!("tomorrow"),
+        json!(""),
+        json!({}),
+    ] {
+        let answer = team.admin.post("/releases", &task("dueAt", wrong)).await?;
+        let message = invalid(answer, "tasks[0].dueAt");
+        assert_eq!(
+            message,
+            "must be a date with a time and an offset (RFC 3339), such as 2026-12-01T17:00:00Z"
+        );
     }
     Ok(())
 }

@@ -152,6 +152,11 @@ async fn an_author_edits_and_deletes_and_an_admin_only_deletes() -> anyhow::Resu
         .await?
         .refused(412, "COMMENT_CHANGED");
     assert_eq!(outdated["revision"], 2);
+    edit(ada, &comment, Some("W/\"2\""))
+        .await?
+        .refused(412, "COMMENT_CHANGED");
+    let one_of = edit(ada, &comment, Some("\"1\", W/\"2\", \"2\"")).await?;
+    assert_eq!(one_of.header("etag"), "\"3\"");
 
     call(bob, Method::DELETE, &address)
         .await?

@@ -6,6 +6,7 @@ mod auth;
 mod bodies;
 mod comments;
 mod conventions;
+mod examples;
 mod full;
 mod idempotency;
 mod notifications;
@@ -108,6 +109,14 @@ async fn settled(client: &Client, entries: u64) -> anyhow::Result<()> {
 /// The items of a page.
 fn items(page: &Value) -> anyhow::Result<&[Value]> {
     Ok(page["items"].as_array().context("items")?)
+}
+
+/// The names of an object's members, sorted.
+fn members(thing: &Value) -> anyhow::Result<Vec<&str>> {
+    let members = thing.as_object().context("an object")?.keys();
+    let mut members: Vec<_> = members.map(String::as_str).collect();
+    members.sort_unstable();
+    Ok(members)
 }
 
 /// One member of each of some things, in order.

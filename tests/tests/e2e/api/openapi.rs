@@ -155,6 +155,8 @@ async fn the_document_is_openapi_3_1_and_the_page_shows_it() -> anyhow::Result<(
     assert_eq!(script.status, 200);
     let set_up = client.get("/docs/swagger-initializer.js").await?;
     assert!(set_up.text.contains("/openapi.json"), "{}", set_up.text);
+    let kept = "\"persistAuthorization\": true";
+    assert!(set_up.text.contains(kept), "{}", set_up.text);
     Ok(())
 }
 

@@ -11,7 +11,8 @@ use super::UNKNOWN;
 /// A path, an id that nothing has in place of its parameters, and its operations.
 pub(super) type Path = (String, Vec<(Method, Value)>);
 
-async fn document(client: &Client) -> anyhow::Result<Value> {
+/// The document.
+pub(super) async fn document(client: &Client) -> anyhow::Result<Value> {
     Ok(client.get("/openapi.json").await?.expect(200))
 }
 
@@ -23,7 +24,8 @@ pub(super) async fn paths(client: &Client) -> anyhow::Result<Vec<Path>> {
     Ok(paths.into_iter().map(filled).collect())
 }
 
-fn operations(document: &Value) -> anyhow::Result<Vec<Path>> {
+/// Every path of the document, with its operations.
+pub(super) fn operations(document: &Value) -> anyhow::Result<Vec<Path>> {
     let mut paths = Vec::new();
     for (template, item) in document["paths"].as_object().context("paths")? {
         let mut operations = Vec::new();

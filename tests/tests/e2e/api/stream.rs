@@ -200,7 +200,6 @@ async fn a_number_beyond_the_newest_is_a_gap_and_then_it_goes_on() -> anyhow::Re
 async fn a_malformed_last_event_id_is_refused() -> anyhow::Result<()> {
     let (_server, team) = start(0).await?;
     for bad in [
-        "",
         "x",
         "-1",
         "1.5",
@@ -213,6 +212,24 @@ async fn a_malformed_last_event_id_is_refused() -> anyhow::Result<()> {
         let request = request.header("last-event-id", bad);
         invalid(team.admin.send(request).await?, "Last-Event-ID");
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_client_that_sends_no_headers_resumes_by_the_address() -> anyhow::Result<()> {
+    let (_server, team) = start(1).await?;
+    settled(&team.admin, 2).await?;
+    for query in [
+        "?lastEventId=1",
+        "?after=0&lastEventId=1",
+        "?after=1&lastEventId=",
+    ] {
+        let mut stream = team.admin.stream(query, None).await?;
+        assert_eq!(stream.entry().await?.0, 2, "{query}");
+    }
+    let request = team.admin.request(Method::GET, "/activity/stream");
+    let answer = request.header("last-event-id", "").send().await?;
+    assert_eq!(answer.status(), 200);
     Ok(())
 }
 

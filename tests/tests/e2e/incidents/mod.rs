@@ -183,6 +183,40 @@ async fn an_alert_that_is_over_is_told_once_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_alert_that_says_nothing_loses_none_of_the_others() {
+    let process = Process::start_with(&with_hook()).await.unwrap();
+    let admin = process.admin().await.unwrap();
+    let mut blank = alert("blank", "firing");
+    blank["annotations"] = json!({"summary": " "});
+    let mut null = alert("null", "firing");
+    null["annotations"] = Value::Null;
+    // Without fingerprints, and alike for more than a fingerprint may have.
+    let long = |end: &str| json!({"labels": {"alertname": format!("{}{end}", "x".repeat(300))}});
+    let alerts = [
+        null,
+        blank,
+        json!({"status": "burning"}),
+        long("a"),
+        long("b"),
+    ];
+    let body = json!({ "alerts": alerts });
+    assert_eq!(send(&process, SECRET, &body).await.status, 204);
+    let all = incidents(&admin).await;
+    let summaries = all.iter().filter(|one| one["kind"] == "alert");
+    let mut summaries: Vec<_> = summaries
+        .map(|one| one["summary"].as_str().unwrap())
+        .collect();
+    summaries.sort_unstable();
+    let (a, b) = (long("a"), long("b"));
+    let name = |alert: &Value| alert["labels"]["alertname"].as_str().unwrap().to_owned();
+    let (a, b) = (name(&a), name(&b));
+    assert_eq!(
+        summaries,
+        ["an alert without a name", "blank", "null", &a, &b]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_hook_wants_its_secret_and_is_off_without_one() {
     let process = Process::start_with(&with_hook()).await.unwrap();
     let body = json!({"alerts": []});
@@ -196,7 +230,7 @@ async fn the_hook_wants_its_secret_and_is_off_without_one() {
     send(&process, admin.token(), &body)
         .await
         .refused(401, "UNAUTHENTICATED");
-    for wrong in [json!({}), json!({"alerts": [{"status": "burning"}]})] {
+    for wrong in [json!({}), json!({"alerts": null}), json!({"alerts": {}})] {
         send(&process, SECRET, &wrong)
             .await
             .refused(400, "INVALID_ARGUMENT");

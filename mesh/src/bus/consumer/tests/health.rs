@@ -12,6 +12,7 @@ use crate::{
         consumer::{Order, dead_letter_topic},
         stage::Stage,
     },
+    life::Problem,
     testing::until,
 };
 
@@ -21,7 +22,7 @@ async fn problem(play: &Play<'_>) -> String {
         let mut findings = play.health.findings().await.into_iter();
         findings.find_map(|finding| finding.problem).ok_or("none")
     });
-    found.await.unwrap()
+    found.await.unwrap().to_string()
 }
 
 /// Until nothing is missing any more.
@@ -95,7 +96,7 @@ impl Bus for Full {
         self.bus.subscribe(group, topics).await
     }
 
-    async fn check(&self) -> Result<(), String> {
+    async fn check(&self) -> Result<(), Problem> {
         self.bus.check().await
     }
 }
@@ -116,7 +117,8 @@ pub(in crate::bus) async fn while_nothing_can_be_put_aside_a_group_says_so(stage
         refused.wait_for(|refused| *refused > times).await.unwrap();
         // That the batch is delivered again is no sign of health.
         let findings = play.health.findings().await;
-        let said = findings[0].problem.as_deref().unwrap_or_default();
+        let said = findings[0].problem.as_ref().map(ToString::to_string);
+        let said = said.unwrap_or_default();
         assert!(said.contains("it is full"), "{said}");
     }
     play.background.stop(Duration::from_secs(10)).await;

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use mongodb::{Collection, bson::doc};
 use serde::Deserialize;
 use slipway_mesh::{
-    life::Check,
+    life::{Check, Problem},
     store::mongo::{Client, Database, Index, StorageError, bounded, to_bson},
 };
 
@@ -82,7 +82,7 @@ struct Aged {
 
 #[async_trait]
 impl Check for MongoActivityStore {
-    async fn check(&self) -> Result<(), String> {
+    async fn check(&self) -> Result<(), Problem> {
         self.database.check().await
     }
 }

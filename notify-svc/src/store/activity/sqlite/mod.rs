@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 use slipway_mesh::{
-    life::Check,
+    life::{Check, Problem},
     store::sqlite::{Database, StorageError, malformed, to_column},
 };
 use uuid::Uuid;
@@ -61,7 +61,7 @@ impl SqliteActivityStore {
 
 #[async_trait]
 impl Check for SqliteActivityStore {
-    async fn check(&self) -> Result<(), String> {
+    async fn check(&self) -> Result<(), Problem> {
         self.db.check().await
     }
 }

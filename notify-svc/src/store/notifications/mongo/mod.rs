@@ -23,7 +23,7 @@ use mongodb::{
 };
 use slipway_mesh::{
     bus::Event,
-    life::Check,
+    life::{Check, Problem},
     outbox::mongo::{Entry, index as outbox_index},
     store::mongo::{Database, Index, StorageError, bounded, from_bson, malformed, to_bson},
 };
@@ -214,7 +214,7 @@ impl MongoNotificationStore {
 
 #[async_trait]
 impl Check for MongoNotificationStore {
-    async fn check(&self) -> Result<(), String> {
+    async fn check(&self) -> Result<(), Problem> {
         self.database.check().await
     }
 }

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use slipway_mesh::{
     bus::Event,
-    life::Check,
+    life::{Check, Problem},
     outbox::sqlite::append,
     store::sqlite::{Database, StorageError, from_column, malformed, to_column},
 };
@@ -93,7 +93,7 @@ impl SqliteNotificationStore {
 
 #[async_trait]
 impl Check for SqliteNotificationStore {
-    async fn check(&self) -> Result<(), String> {
+    async fn check(&self) -> Result<(), Problem> {
         self.db.check().await
     }
 }

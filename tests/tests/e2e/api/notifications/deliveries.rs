@@ -136,22 +136,24 @@ async fn the_hook_wants_its_secret_and_nothing_it_does_not_know() -> anyhow::Res
     };
     for bad in [
         json!({}),
+        json!({"deliveries": null}),
         json!({"deliveries": [], "events": []}),
-        json!({"deliveries": [{"status": "delivered"}]}),
-        one("status", json!("opened")),
-        one("at", json!("yesterday")),
-        one("reason", json!("unknown field")),
     ] {
         let refused = say(&server, SECRET, &bad).await?;
         refused.refused(400, "INVALID_ARGUMENT");
     }
+    for (bad, result) in [
+        (json!({"deliveries": [{"status": "delivered"}]}), "INVALID"),
+        (one("status", json!("opened")), "INVALID"),
+        (one("reason", json!("unknown field")), "INVALID"),
+        (one("at", json!("yesterday")), "UNKNOWN"),
+        (one("messageId", json!("x".repeat(999))), "UNKNOWN"),
+    ] {
+        let answer = say(&server, SECRET, &bad).await?.expect(200);
+        assert_eq!(answer["results"][0]["result"], result, "{bad}");
+    }
     let many = json!({"deliveries": vec![json!({"messageId": "x", "status": "bounced"}); 501]});
     invalid(say(&server, SECRET, &many).await?, "deliveries");
-    let long = one("messageId", json!("x".repeat(999)));
-    invalid(
-        say(&server, SECRET, &long).await?,
-        "deliveries[0].messageId",
-    );
 
     let off = Process::start().await?;
     say(&off, SECRET, &nothing).await?.refused(404, "NOT_FOUND");

@@ -69,6 +69,7 @@ async fn the_log_is_filtered_searched_sorted_and_paged() -> anyhow::Result<()> {
         ids(ada, "/notifications?q=%C3%B6l%20100%25").await?,
         newest[..1]
     );
+    assert_eq!(ids(ada, "/notifications?q=%E2%80%8B").await?, newest);
     assert!(ids(ada, "/notifications?q=winter").await?.is_empty());
     assert!(ids(ada, "/notifications?status=FAILED").await?.is_empty());
     assert_eq!(ids(ada, "/notifications?type=task.assigned").await?, newest);

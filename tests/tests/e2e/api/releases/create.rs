@@ -69,6 +69,43 @@ async fn a_release_is_planned_with_its_tasks_and_can_be_found_at_its_location() 
 }
 
 #[tokio::test]
+async fn a_plan_of_two_administrators_that_is_to_be_there_once_is_one_release() -> anyhow::Result<()>
+{
+    let (_server, team) = start(1).await?;
+    let grace = json!({
+        "username": "grace", "email": "grace@example.com", "password": "engine no. 1",
+        "role": "ADMIN",
+    });
+    let grace = team.admin.post("/auth/register", &grace).await?.expect(201);
+    let grace = team
+        .admin
+        .with_token(grace["token"].as_str().context("a token")?);
+    let plan = json!({"name": "Spring", "version": "2.0", "tasks": tasks(2), "once": true});
+    let (first, second) = tokio::join!(
+        team.admin.post("/releases", &plan),
+        grace.post("/releases", &plan)
+    );
+    assert_eq!(first?.expect(201), second?.expect(201));
+
+    let mut other = plan.clone();
+    other["tasks"] = json!(tasks(3));
+    grace
+        .post("/releases", &other)
+        .await?
+        .refused(409, "RELEASE_EXISTS");
+    other["version"] = json!("2.1");
+    grace.post("/releases", &other).await?.expect(201);
+    for not_once in [json!(false), Value::Null] {
+        let mut again = plan.clone();
+        again["once"] = not_once;
+        grace.post("/releases", &again).await?.expect(201);
+    }
+    let page = team.admin.get("/releases").await?.expect(200);
+    assert_eq!(items(&page)?.len(), 4);
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_is_left_out_is_empty_or_null_and_never_absent() -> anyhow::Result<()> {
     let (_server, team) = start(0).await?;
     let bare = json!({"name": "a"});
@@ -165,6 +202,9 @@ async fn text_that_acts_is_refused_and_lines_belong_to_descriptions_only() -> an
             .post("/releases", &json!({"name": blank}))
             .await?;
         invalid(answer, "name");
+        let named = json!({"name": "Spring", "version": blank});
+        let release = team.admin.post("/releases", &named).await?.expect(201);
+        assert_eq!(release["version"], "", "it is none");
     }
     Ok(())
 }

@@ -1,0 +1,85 @@
+//! Whether the model could answer, as the health of the service tells it.
+
+use chat_svc::assistant::{Builtin, Ollama, OllamaConfig};
+use slipway_mesh::life::Check as _;
+
+use crate::{
+    harness::{WINDOW, impatient},
+    ollama::{Does, FakeOllama, describes},
+};
+
+const MISSING: Does = Does::Refuses(404, r#"{"error":"model 'llama3.2' not found"}"#);
+
+/// What a server says of itself.
+async fn problem(ollama: &FakeOllama) -> Option<String> {
+    let assistant = Ollama::new(impatient(ollama)).unwrap();
+    let problem = assistant.check().await.err();
+    problem.map(|problem| problem.to_string())
+}
+
+#[tokio::test]
+async fn a_server_that_knows_the_model_is_fine() {
+    let ollama = FakeOllama::start().await;
+    assert_eq!(problem(&ollama).await, None);
+    ollama.describing(describes(&["completion", "thinking"]));
+    assert_eq!(problem(&ollama).await, None);
+}
+
+#[tokio::test]
+async fn a_server_that_only_lists_its_models_is_asked_for_the_list() {
+    let ollama = FakeOllama::start().await;
+    for does in [
+        Does::Refuses(404, "404 page not found"),
+        Does::Says(vec![b"{\"license\": null}".to_vec()]),
+    ] {
+        ollama.describing(does);
+        for models in [vec!["other", "llama3.2"], vec!["Llama3.2:latest"]] {
+            ollama.listing(Some(models));
+            assert_eq!(problem(&ollama).await, None);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_missing_model_is_named_with_those_that_are_there() {
+    let ollama = FakeOllama::start().await;
+    ollama.describing(MISSING);
+    for (models, there) in [
+        (vec![], "no models"),
+        (vec!["llama3.2:1b", "x\u{202e}y"], "llama3.2:1b, xy"),
+        (
+            vec!["a", "b", "c", "d", "e", "f", "g"],
+            "a, b, c, d, e, 2 more",
+        ),
+    ] {
+        ollama.listing(Some(models));
+        let expected = format!("it does not have llama3.2; it has {there}");
+        assert_eq!(problem(&ollama).await, Some(expected));
+    }
+    ollama.listing(None);
+    let expected = "it refuses: model 'llama3.2' not found";
+    assert_eq!(problem(&ollama).await.as_deref(), Some(expected));
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_or_silent_is_a_problem() {
+    let ollama = FakeOllama::start().await;
+    ollama.describing(Does::IsSilent);
+    let silent = problem(&ollama).await.unwrap();
+    assert_eq!(silent, "it was silent for too long");
+
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let assistant = Ollama::new(OllamaConfig::new(url, "llama3.2", WINDOW)).unwrap();
+    let away = assistant.check().await.unwrap_err();
+    assert!(
+        away.to_string().starts_with("it cannot be reached: "),
+        "{away}"
+    );
+}
+
+#[tokio::test]
+async fn the_built_in_assistant_is_always_there() {
+    assert_eq!(Builtin.check().await, Ok(()));
+}

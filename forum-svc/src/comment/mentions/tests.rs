@@ -1,0 +1,190 @@
+//! What is a mention, and of whom.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn names(text: &str) -> Vec<String> {
+    mentioned(&Content::new(text.to_owned()).unwrap())
+}
+
+#[test]
+fn names_are_found_where_a_person_would_see_them() {
+    assert_eq!(names("@ada"), ["ada"]);
+    assert_eq!(names("Ask @Ada, or (@grace.h)."), ["ada", "grace.h"]);
+    assert_eq!(
+        names("- @a_b-c\n- **@dev.1**\n\n> @eve!"),
+        ["a_b-c", "dev.1", "eve"]
+    );
+    assert_eq!(names("well, @ada... and @bob-"), ["ada", "bob"]);
+    assert_eq!(names("...@ada, -@bob, _@eve"), ["ada", "bob", "eve"]);
+    assert_eq!(names("see `code`@ada and <b>@bob</b>"), ["ada", "bob"]);
+}
+
+#[test]
+fn names_are_found_between_scripts_without_spaces() {
+    for text in [
+        "请@grace看",
+        "@grace님 확인",
+        "@graceさん",
+        "@graceが", // in two characters: か and a mark
+        "@grace１件",
+        "ש@grace",
+        "@graceש",
+        "ถาม@graceครับ",
+        "＠grace",
+        "请＠grace，看",
+        "é@grace",
+        "@grace’s",
+    ] {
+        assert_eq!(names(text), ["grace"], "{text}");
+    }
+}
+
+#[test]
+fn underscores_belong_to_the_name_unless_they_stand_around_it() {
+    assert_eq!(names("@_ada_"), ["_ada_"]);
+    assert_eq!(names("@_ada_ and @__eve__!"), ["_ada_", "__eve__"]);
+    assert_eq!(names("@_ada and @bob_"), ["_ada", "bob_"]);
+    assert_eq!(names("@\\_ada\\_, @a\\_b"), ["_ada_", "a_b"]);
+    assert_eq!(names("_@ada_"), ["ada"]);
+    assert_eq!(names("__ask @ada_b__ _or @bob_"), ["ada_b", "bob"]);
+    assert_eq!(names("***@ada*** *@_bob_*"), ["ada", "_bob_"]);
+}
+
+#[test]
+fn the_text_of_a_link_is_text() {
+    assert_eq!(names("[@grace](https://example.com/@ada)"), ["grace"]);
+    assert_eq!(names("[see](https://example.com/)@grace"), ["grace"]);
+    assert_eq!(names("[@grace]\n\n[@grace]: https://x.example"), ["grace"]);
+}
+
+#[test]
+fn a_bare_url_ends_where_a_reader_sees_its_end() {
+    for text in [
+        "https://x.example @grace",
+        "看https://x.example/a，@grace",
+        "看https://x.example/a请@grace",
+        "<https://x.example>@grace",
+    ] {
+        assert_eq!(names(text), ["grace"], "{text}");
+    }
+}
+
+#[test]
+fn code_addresses_and_words_are_no_mentions() {
+    for text in [
+        "`@ada`",
+        "```java\n@Override\n```",
+        "    @indented",
+        "> ```\n> @ada",
+        "ada@example.com",
+        "<ada@example.com>",
+        "@@ada",
+        "＠@ada",
+        "@ada@example.com",
+        "@ada_@example.com",
+        "@ada\\@example.com",
+        "ada＠example.com",
+        "@ab",
+        "@ ada",
+        "@ädä",
+        "@adaë",
+        "@adae\u{308}",
+        "@adaж",
+        "<b title='@ada'>",
+        "[text](https://example.com/@ada)",
+        "https://mastodon.social/@grace",
+        "https://x.example/?by=@grace&to=.@grace",
+        "https://x.example/a_b/_c_?by=@grace",
+        "https://bücher.example/?by=@grace",
+        "www.example.com?by=@grace",
+        "<https://x.example/@grace/1>",
+        "<https://x.example/?by=@grace>",
+        "npm i @types/node",
+        "either/@grace",
+        "\\@grace",
+        "\\＠grace",
+        "\\\\\\@grace",
+        "&#64;grace &commat;grace",
+    ] {
+        assert_eq!(names(text), Vec::<String>::new(), "{text}");
+    }
+    assert_eq!(names("\\\\@grace"), ["grace"], "the backslash is escaped");
+}
+
+#[test]
+fn a_name_counts_once_and_only_so_many_count() {
+    assert_eq!(names("@ada @ADA @ada"), ["ada"]);
+    let crowd: String = (0..100).map(|n| format!("@user{n} ")).collect();
+    let found = names(&crowd);
+    assert_eq!(found.len(), MAX_MENTIONS);
+    assert_eq!(found[19], "user19");
+}
+
+#[test]
+fn the_longest_and_oddest_contents_are_read_in_no_time() {
+    let odd = [
+        "@", "[", "*", "`", "> ", "@a_", "_@a", "<", "\\", "\\@", "://", "www.@", "a://@ ",
+    ];
+    for part in odd {
+        let count = super::super::content::MAX_CONTENT / part.chars().count();
+        assert!(names(&part.repeat(count)).len() <= 1, "{part}");
+    }
+}
+
+/// A name that an account can have and that does not end as a sentence does.
+fn a_name() -> impl Strategy<Value = String> {
+    "[A-Za-z0-9._-]{2,39}[A-Za-z0-9_]"
+}
+
+/// Characters of every kind, those that mean something to Markdown more often.
+fn any_text() -> impl Strategy<Value = String> {
+    let acts = prop::sample::select(vec![
+        '@', '＠', '_', '*', '`', '\\', '<', '>', '[', ']', '(', ')', '/', ':', '.', '-', '&', ';',
+        '\n', ' ', 'a', 'b', 'ë', '看', '\u{308}',
+    ]);
+    prop::collection::vec(prop_oneof![9 => acts, 1 => any::<char>()], 1..40)
+        .prop_map(|characters| characters.into_iter().collect())
+}
+
+proptest! {
+    #[test]
+    fn a_name_is_found_between_whatever_does_not_belong_to_words(
+        name in a_name(),
+        sign in prop::sample::select(SIGNS.to_vec()),
+        before in prop::sample::select(vec![
+            "", "x ", "请", "ש", "é", "한", "ก", "，", "(", "“", "x.", "x -", "!", "\n",
+        ]),
+        behind in prop::sample::select(vec![
+            "", " x", "看", "님", "さん", "ש", "ไ", "，", ")", "!", "?", ":", "’s", "\n", ". x",
+        ]),
+    ) {
+        let text = format!("{before}{sign}{name}{behind}");
+        prop_assert_eq!(names(&text), [name.to_lowercase()], "{}", text);
+    }
+
+    #[test]
+    fn nobody_is_told_by_what_is_no_mention(
+        name in a_name(),
+        (before, behind) in prop::sample::select(vec![
+            ("`@", "`"), ("```\n@", "\n```"), ("<https://x.example/?a=@", ">"),
+            ("https://x.example/?a=@", ""), ("\\@", ""), ("x@", ""), ("/@", ""), ("@@", ""),
+            ("@", "/x"), ("@", "@x.example"), ("@", "é"), ("@", "ж"), ("&#64;", ""),
+            ("<b title='@", "'>x"),
+        ]),
+    ) {
+        let text = format!("{before}{name}{behind}");
+        prop_assert_eq!(names(&text), Vec::<String>::new(), "{}", text);
+    }
+
+    #[test]
+    fn whatever_is_found_stands_in_the_text(text in any_text()) {
+        let Ok(content) = Content::new(text.clone()) else { return Ok(()) };
+        let plain = text.replace('\\', "").to_ascii_lowercase();
+        for name in mentioned(&content) {
+            prop_assert!(LENGTHS.contains(&name.len()) && name.chars().all(of_name));
+            prop_assert!(SIGNS.iter().any(|sign| plain.contains(&format!("{sign}{name}"))), "{}", name);
+        }
+    }
+}

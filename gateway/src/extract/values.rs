@@ -1,0 +1,111 @@
+//! Values that have a form of their own, in queries and in bodies: for
+//! `#[serde(deserialize_with)]`. What is wrong with one is told in words of our own.
+
+use std::{
+    fmt::{self, Display},
+    str::FromStr,
+};
+
+use jiff::Timestamp;
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error, Visitor},
+};
+use slipway_mesh::{
+    id::MalformedId,
+    json::{expects, refused},
+};
+
+use crate::model::{NoNumber, OutOfBounds};
+
+/// What a time looks like.
+const TIME: &str = "a date with a time and an offset (RFC 3339), such as 2026-12-01T17:00:00Z";
+
+/// The error of a value whose text is our own: it follows the name of the field.
+pub(crate) trait InOurWords: Display {}
+
+impl InOurWords for &'static str {}
+impl InOurWords for MalformedId {}
+impl InOurWords for NoNumber {}
+impl InOurWords for OutOfBounds {}
+
+/// Reads a parameter that has a form of its own.
+pub(crate) fn parsed<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: InOurWords>,
+{
+    let text = String::deserialize(deserializer)?;
+    text.parse().map(Some).map_err(refused)
+}
+
+/// The same of one that programs also send without a value: then it is left out.
+pub(crate) fn parsed_if_any<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: InOurWords>,
+{
+    let text = String::deserialize(deserializer)?;
+    let value = (!text.is_empty()).then(|| text.parse());
+    value.transpose().map_err(refused)
+}
+
+/// Reads a list of such parameters, separated by commas.
+pub(crate) fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: InOurWords>,
+{
+    let text = String::deserialize(deserializer)?;
+    text.split(',')
+        .map(|part| part.parse().map_err(refused))
+        .collect()
+}
+
+/// Reads a parameter that is true or false.
+pub(crate) fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+    match String::deserialize(deserializer)?.as_str() {
+        "true" => Ok(Some(true)),
+        "false" => Ok(Some(false)),
+        _ => Err(refused("must be true or false")),
+    }
+}
+
+/// Reads a time, of a parameter or in a body, where `null` is none.
+pub(crate) fn time<'de, D>(deserializer: D) -> Result<Option<Timestamp>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    struct Time;
+
+    impl Visitor<'_> for Time {
+        type Value = Option<Timestamp>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            expects(f, TIME)
+        }
+
+        fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+            let time = text.parse();
+            time.map(Some)
+                .map_err(|_| refused(format_args!("must be {TIME}")))
+        }
+    }
+
+    deserializer.deserialize_any(Time)
+}
+
+/// Reads what may be of any form: what is not as it should be counts as left out. For what
+/// programs send that do not repeat what is refused.
+pub(crate) fn or_absent<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned,
+{
+    let value = serde_json::Value::deserialize(deserializer)?;
+    Ok(serde_json::from_value(value).ok())
+}

@@ -1,0 +1,300 @@
+//! Alerts of other programs, which become incidents.
+//!
+//! Who sends alerts does not send again what was refused with 4xx: then nobody hears of the
+//! fault. So every alert of a request is taken, and none is lost because of another one.
+//! What is blank, `null` or of another form than it should be counts as left out, and for
+//! all that is left out there is something else to say.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use slipway_mesh::text::is_blank;
+use slipway_proto::notify::v1;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::proto::to_proto;
+use crate::extract::{or_absent, time};
+
+/// Alerts of one request that are reports of their own at most.
+const ALERTS: usize = 1000;
+
+/// What Alertmanager and Grafana send to a webhook, as far as it matters here. Both send
+/// more, and more with each version.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(crate) struct AlertsHook {
+    /// Each becomes an incident; beyond the first 1,000 they become one together.
+    #[schema(value_type = Vec<Alert>)]
+    alerts: Vec<Option<Alert>>,
+}
+
+/// One alert of it. What is blank, `null` or of another form counts as left out.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Alert {
+    /// `resolved` if it is over. Whatever else is there, or nothing: it lasts.
+    #[serde(default, deserialize_with = "or_absent")]
+    #[schema(example = "firing")]
+    status: Option<String>,
+    /// What tells it from others; `alertname` names it.
+    #[serde(default, deserialize_with = "or_absent")]
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    labels: Option<Map<String, Value>>,
+    /// What it says; `summary` or `description` is what administrators read.
+    #[serde(default, deserialize_with = "or_absent")]
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    annotations: Option<Map<String, Value>>,
+    /// Since when; left out: since now.
+    #[serde(default, deserialize_with = "or_absent")]
+    #[schema(value_type = Option<Timestamp>)]
+    starts_at: Option<Since>,
+    /// What makes two of them the same; without it their labels do.
+    #[serde(default, deserialize_with = "or_absent")]
+    fingerprint: Option<String>,
+}
+
+/// A time as alerts have it: programs in Go write the year 1 for none.
+#[derive(Debug, Deserialize)]
+struct Since(#[serde(deserialize_with = "time")] Option<Timestamp>);
+
+impl AlertsHook {
+    /// Reports of all alerts, heard at `now`.
+    pub(crate) fn reports(self, now: Timestamp) -> impl Iterator<Item = v1::ReportRequest> {
+        let mut alerts: Vec<_> = self.alerts.into_iter().flatten().collect();
+        let left_out = alerts.len().saturating_sub(ALERTS);
+        alerts.truncate(ALERTS);
+        let rest = (left_out > 0).then(|| rest(left_out, now));
+        let reports = alerts.into_iter().map(move |alert| alert.report(now));
+        reports.chain(rest)
+    }
+}
+
+/// Says that more alerts came at once than are told one by one.
+fn rest(count: usize, now: Timestamp) -> v1::ReportRequest {
+    v1::ReportRequest {
+        id: Uuid::now_v7().to_string(),
+        service: "alerts".to_owned(),
+        kind: "alerts-left-out".to_owned(),
+        fingerprint: "alerts/left-out".to_owned(),
+        summary: format!(
+            "{count} alerts are not told one by one: they came with {ALERTS} others at once"
+        ),
+        since: Some(to_proto(now)),
+        count: 1,
+        resolved: false,
+        lasts: false,
+        trace_id: String::new(),
+    }
+}
+
+impl Alert {
+    fn report(self, now: Timestamp) -> v1::ReportRequest {
+        let labels = texts(self.labels);
+        let annotations = texts(self.annotations);
+        let label = |name: &str| labels.get(name).map(String::as_str);
+        let said = |name: &str| annotations.get(name).map(String::as_str);
+        let summary = said("summary")
+            .or_else(|| said("description"))
+            .or_else(|| label("alertname"))
+            .unwrap_or("an alert without a name");
+        let fingerprint = match self.fingerprint.filter(|text| !is_blank(text)) {
+            Some(given) => given,
+            None if labels.is_empty() => identity([("summary", summary)]),
+            None => identity(labels.iter().map(|(name, value)| (&**name, &**value))),
+        };
+        let status = self.status.unwrap_or_default();
+        let resolved = status.trim().eq_ignore_ascii_case("resolved");
+        let since = self.starts_at.and_then(|since| since.0);
+        let since = since.filter(|since| *since >= Timestamp::UNIX_EPOCH);
+        v1::ReportRequest {
+            id: Uuid::now_v7().to_string(),
+            service: label("job")
+                .or_else(|| label("service"))
+                .unwrap_or("alerts")
+                .to_owned(),
+            kind: "alert".to_owned(),
+            fingerprint: format!("alert/{fingerprint}"),
+            summary: summary.to_owned(),
+            since: Some(to_proto(since.unwrap_or(now))),
+            count: u64::from(!resolved),
+            resolved,
+            lasts: true,
+            trace_id: String::new(),
+        }
+    }
+}
+
+/// The texts of labels or annotations, those that say something; a number is one too.
+fn texts(fields: Option<Map<String, Value>>) -> BTreeMap<String, String> {
+    let texts = fields.unwrap_or_default().into_iter();
+    let texts = texts.filter_map(|(name, value)| match value {
+        Value::String(text) if !is_blank(&text) => Some((name, text)),
+        Value::Number(_) | Value::Bool(_) => Some((name, value.to_string())),
+        _ => None,
+    });
+    texts.collect()
+}
+
+/// What tells an alert by its labels, such as `alertname=Disk,job=node`. Other labels make
+/// another text: what separates them is marked where it stands within them.
+fn identity<'a>(labels: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    let marked = |text: &str| {
+        let text = text.replace('\\', "\\\\");
+        text.replace(',', "\\,").replace('=', "\\=")
+    };
+    let mut identity = String::new();
+    for (name, value) in labels {
+        let between = if identity.is_empty() { "" } else { "," };
+        // Writing to a text does not fail.
+        let _ = write!(identity, "{between}{}={}", marked(name), marked(value));
+    }
+    identity
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use slipway_mesh::json::Objects;
+
+    use super::*;
+
+    fn read(json: &str) -> Vec<v1::ReportRequest> {
+        let mut json = serde_json::Deserializer::from_str(json);
+        let hook = AlertsHook::deserialize(Objects(&mut json)).unwrap();
+        hook.reports("2026-03-01T10:00:00Z".parse().unwrap())
+            .collect()
+    }
+
+    fn reports(alerts: &Value) -> Vec<v1::ReportRequest> {
+        read(&json!({ "alerts": alerts }).to_string())
+    }
+
+    #[test]
+    fn alertmanager_is_understood() {
+        let reports = read(
+            r#"{"version": "4", "groupKey": "{}:{}", "truncatedAlerts": 0, "status": "firing",
+                "receiver": "slipway", "groupLabels": {}, "commonLabels": {},
+                "commonAnnotations": {}, "externalURL": "http://am:9093",
+                "alerts": [
+                  {"status": "firing", "labels": {"alertname": "HighLatency", "job": "gateway"},
+                   "annotations": {"summary": "p99 is 2 s"}, "startsAt": "2026-01-02T03:04:05.678Z",
+                   "endsAt": "0001-01-01T00:00:00Z", "generatorURL": "http://p:9090/graph",
+                   "fingerprint": "c0ffee"},
+                  {"status": "resolved", "labels": {"alertname": "Down"}, "annotations": {},
+                   "startsAt": "2026-01-02T03:04:05Z", "endsAt": "2026-01-02T03:05:05Z",
+                   "generatorURL": "", "fingerprint": "beef"}]}"#,
+        );
+        let [firing, resolved] = reports.as_slice() else {
+            panic!("two alerts")
+        };
+        assert_eq!(firing.fingerprint, "alert/c0ffee");
+        assert_eq!(
+            (&*firing.service, &*firing.summary),
+            ("gateway", "p99 is 2 s")
+        );
+        assert_eq!((firing.resolved, firing.count), (false, 1));
+        let since = firing.since.unwrap();
+        assert_eq!((since.seconds, since.nanos), (1_767_323_045, 678_000_000));
+        assert_eq!((&*resolved.service, &*resolved.summary), ("alerts", "Down"));
+        assert!(resolved.resolved && resolved.lasts && resolved.count == 0);
+    }
+
+    #[test]
+    fn grafana_is_understood() {
+        let reports = read(
+            r#"{"receiver": "webhook", "status": "firing", "orgId": 1, "title": "[FIRING:1]",
+                "state": "alerting", "message": "**Firing**",
+                "alerts": [{"status": "firing", "labels": {"alertname": "Disk", "grafana_folder": "x"},
+                  "annotations": {"description": "90 % full"}, "startsAt": "2026-01-02T03:04:05+01:00",
+                  "endsAt": "0001-01-01T00:00:00Z", "values": {"B": 90}, "fingerprint": "",
+                  "silenceURL": "http://g/", "dashboardURL": "", "panelURL": "", "imageURL": ""}]}"#,
+        );
+        assert_eq!(reports[0].summary, "90 % full");
+        assert_eq!(
+            reports[0].fingerprint,
+            "alert/alertname=Disk,grafana_folder=x"
+        );
+    }
+
+    #[test]
+    fn what_is_blank_or_null_or_of_another_form_counts_as_left_out() {
+        let summary = |annotations: Value| {
+            let alert = json!({"labels": {"alertname": "Disk"}, "annotations": annotations});
+            reports(&json!([alert])).remove(0).summary
+        };
+        for nothing in [
+            json!(null),
+            json!({}),
+            json!({"summary": null}),
+            json!({"summary": "", "description": " \u{200b}\n"}),
+            json!({"summary": ["x"]}),
+            json!([]),
+            json!("x"),
+        ] {
+            assert_eq!(summary(nothing), "Disk");
+        }
+        let blank = json!({"summary": " ", "description": "90 % full"});
+        assert_eq!(summary(blank), "90 % full");
+
+        let null = json!({"status": null, "labels": null, "annotations": null,
+            "startsAt": null, "fingerprint": null});
+        let other = json!({"status": 1, "labels": [], "annotations": 2, "startsAt": "now",
+            "fingerprint": {}});
+        let blank = json!({"status": "", "labels": {"alertname": "", "job": " "},
+            "annotations": {"summary": ""}, "startsAt": "", "fingerprint": " "});
+        for nothing in [json!({}), null, other, blank] {
+            let report = reports(&json!([nothing])).remove(0);
+            assert_eq!(report.summary, "an alert without a name", "{nothing}");
+            assert_eq!(report.service, "alerts");
+            assert_eq!(report.fingerprint, "alert/summary=an alert without a name");
+            assert!(!report.resolved && report.count == 1);
+            assert_eq!(report.since.unwrap().seconds, 1_772_359_200);
+        }
+    }
+
+    #[test]
+    fn every_alert_is_taken_whatever_the_others_are() {
+        let good = json!({"labels": {"alertname": "Disk", "code": 500}});
+        let reports = reports(&json!([null, {"annotations": null}, good, {"status": "burning"}]));
+        let told: Vec<_> = reports.iter().map(|report| &*report.summary).collect();
+        let unnamed = "an alert without a name";
+        assert_eq!(told, [unnamed, "Disk", unnamed]);
+        assert_eq!(reports[1].fingerprint, "alert/alertname=Disk,code=500");
+    }
+
+    #[test]
+    fn the_year_1_is_no_time() {
+        let alert = json!({"startsAt": "0001-01-01T00:00:00Z"});
+        let since = reports(&json!([alert])).remove(0).since;
+        assert_eq!(since.unwrap().seconds, 1_772_359_200);
+    }
+
+    #[test]
+    fn other_labels_are_another_alert() {
+        let fingerprint = |labels: Value| {
+            reports(&json!([{ "labels": labels }]))
+                .remove(0)
+                .fingerprint
+        };
+        assert_ne!(
+            fingerprint(json!({"a": "1,b=2"})),
+            fingerprint(json!({"a": "1", "b": "2"}))
+        );
+        assert_ne!(
+            fingerprint(json!({"a": "1\\,b=2"})),
+            fingerprint(json!({"a": "1\\", "b": "2"}))
+        );
+    }
+
+    #[test]
+    fn beyond_a_thousand_they_are_one_together() {
+        let names = (0..1_003).map(|n| json!({"labels": {"alertname": n.to_string()}}));
+        let reports = reports(&names.collect());
+        assert_eq!(reports.len(), 1_001);
+        let last = &reports[1_000];
+        assert_eq!(last.kind, "alerts-left-out");
+        assert!(last.summary.starts_with("3 alerts"), "{}", last.summary);
+    }
+}

@@ -1,0 +1,280 @@
+//! Who is told of which event, and of which nobody is.
+
+use jiff::Timestamp;
+use slipway_mesh::bus::event::Origin;
+use slipway_proto::events::{CATALOGUE, CommentedTask, TaskData, TaskState, UserRegisteredEvent};
+
+use super::*;
+
+const ADA: Uuid = Uuid::from_u128(0xada);
+const ANY: Uuid = Uuid::from_u128(1);
+
+fn event<P: Payload>(payload: &P, actor: &Actor) -> Event {
+    let origin = Origin {
+        service: "release-svc",
+        key: ANY,
+        subject: ANY,
+        actor,
+        time: Timestamp::UNIX_EPOCH,
+    };
+    Event::new(payload, &origin)
+}
+
+fn assigned() -> TaskAssignedEvent {
+    TaskAssignedEvent {
+        developer_id: ADA,
+        developer_name: "ada".into(),
+        release_id: ANY,
+        release_name: "Kubernetes 1.31".into(),
+        task_id: ANY,
+        task_title: "Build images".into(),
+        order_index: 1,
+        position: None,
+        can_start: None,
+        due_at: None,
+        plan_tasks: None,
+    }
+}
+
+#[test]
+fn the_owner_of_a_task_is_told_of_it() {
+    let hotfix = HotfixTaskAddedEvent {
+        developer_id: ADA,
+        developer_name: "ada".into(),
+        release_id: ANY,
+        release_name: "Kubernetes 1.31".into(),
+        task_id: ANY,
+        task_title: "Build images".into(),
+        position: None,
+        can_start: None,
+        due_at: None,
+    };
+    let stale = StaleTaskDetectedEvent {
+        developer_id: ADA,
+        developer_name: "ada".into(),
+        release_id: ANY,
+        release_name: "Kubernetes 1.31".into(),
+        task_id: ANY,
+        task_title: "Build images".into(),
+        started_at: Timestamp::UNIX_EPOCH,
+        hours: 49,
+    };
+    let reminder = TaskReminderDueEvent {
+        developer_id: ADA,
+        developer_name: "ada".into(),
+        release_id: ANY,
+        release_name: "Kubernetes 1.31".into(),
+        task_id: ANY,
+        task_title: "Build images".into(),
+        due_at: None,
+        remind_at: Timestamp::UNIX_EPOCH,
+    };
+    let system = &Actor::System;
+    let events = [
+        event(&assigned(), system),
+        event(&hotfix, system),
+        event(&stale, system),
+        event(&reminder, system),
+    ];
+    for event in &events {
+        let drafts = of(event).unwrap();
+        assert_eq!(drafts.len(), 1);
+        assert_eq!(
+            (&drafts[0].kind, &drafts[0].to),
+            (&event.event_type, &To::User(ADA))
+        );
+        assert_eq!(drafts[0].data["taskTitle"], "Build images");
+        assert_eq!(drafts[0].data.get("actor"), None);
+    }
+}
+
+fn user(id: Uuid, username: &str) -> UserRef {
+    UserRef {
+        id,
+        username: username.into(),
+    }
+}
+
+fn on_a_task_of(owner: Uuid) -> CommentedTask {
+    CommentedTask {
+        id: ANY,
+        title: "Build images".into(),
+        release_id: ANY,
+        release_name: "Kubernetes 1.31".into(),
+        assignee: user(owner, "owner"),
+    }
+}
+
+fn comment(author: Uuid, owner: Uuid, mentions: &[Uuid]) -> Event {
+    let comment = CommentPostedEvent {
+        task: on_a_task_of(owner),
+        comment_id: ANY,
+        author: user(author, "author"),
+        excerpt: "Is it done?".into(),
+        mentions: mentions.iter().map(|id| user(*id, "mentioned")).collect(),
+    };
+    event(&comment, &Actor::System)
+}
+
+fn reply(author: Uuid, parent: Uuid, owner: Uuid, mentions: &[Uuid]) -> Event {
+    let reply = CommentRepliedEvent {
+        task: on_a_task_of(owner),
+        comment_id: ANY,
+        parent_id: ANY,
+        parent_author: user(parent, "parent"),
+        author: user(author, "author"),
+        excerpt: "I agree".into(),
+        mentions: mentions.iter().map(|id| user(*id, "mentioned")).collect(),
+    };
+    event(&reply, &Actor::System)
+}
+
+/// Who is told of it, by what type of notification, and why.
+fn told(event: &Event) -> Vec<(Uuid, String, String)> {
+    let drafts = of(event).unwrap().into_iter();
+    drafts
+        .map(|draft| {
+            let because = draft.data["because"].as_str().unwrap();
+            (draft.to.user().unwrap(), draft.kind, because.to_owned())
+        })
+        .collect()
+}
+
+fn is_told(id: Uuid, kind: &str, why: &str) -> (Uuid, String, String) {
+    (id, kind.to_owned(), why.to_owned())
+}
+
+#[test]
+fn a_reply_is_told_to_whom_it_answers_and_to_whom_it_mentions() {
+    let (bob, eve) = (Uuid::from_u128(0xb0b), Uuid::from_u128(0xe5e));
+    let because = |id, why: &str| is_told(id, "comment.replied", why);
+    assert_eq!(
+        told(&reply(bob, ADA, bob, &[eve])),
+        [because(ADA, "reply"), because(eve, "mention")]
+    );
+    assert_eq!(
+        told(&reply(bob, ADA, bob, &[ADA, eve, eve])),
+        [because(ADA, "reply"), because(eve, "mention")],
+        "each once"
+    );
+    assert_eq!(
+        told(&reply(ADA, ADA, ADA, &[ADA])),
+        [],
+        "nobody answers themselves"
+    );
+}
+
+#[test]
+fn the_owner_of_a_task_is_told_of_comments_once_and_not_of_their_own() {
+    let (bob, eve) = (Uuid::from_u128(0xb0b), Uuid::from_u128(0xe5e));
+    let owner = is_told(ADA, "task.commented", "owner");
+    assert_eq!(told(&comment(bob, ADA, &[])), std::slice::from_ref(&owner));
+    assert_eq!(
+        told(&comment(bob, ADA, &[eve])),
+        [is_told(eve, "comment.posted", "mention"), owner.clone()]
+    );
+    assert_eq!(
+        told(&comment(bob, ADA, &[ADA])),
+        [is_told(ADA, "comment.posted", "mention")],
+        "a mention says it already"
+    );
+    assert_eq!(told(&comment(ADA, ADA, &[])), []);
+    assert_eq!(
+        told(&reply(bob, eve, ADA, &[])),
+        [is_told(eve, "comment.replied", "reply"), owner]
+    );
+    assert_eq!(
+        told(&reply(bob, ADA, ADA, &[])),
+        [is_told(ADA, "comment.replied", "reply")]
+    );
+    assert_eq!(told(&reply(ADA, ADA, ADA, &[])), []);
+}
+
+fn ready() -> TaskReadyEvent {
+    TaskReadyEvent {
+        task: TaskData {
+            id: ANY,
+            release_id: ANY,
+            release_name: "Kubernetes 1.31".into(),
+            title: "Publish".into(),
+            description: String::new(),
+            assignee: user(ADA, "ada"),
+            order_index: 20,
+            status: TaskState::Todo,
+            hotfix: false,
+            created_at: Timestamp::UNIX_EPOCH,
+            started_at: None,
+            completed_at: None,
+            due_at: None,
+        },
+        position: 2,
+        announced_by: None,
+    }
+}
+
+#[test]
+fn whose_turn_it_is_is_told_to_them_unless_they_made_it_so_themselves() {
+    let by = |id| Actor::User {
+        id,
+        username: "somebody".into(),
+    };
+    let of_another = of(&event(&ready(), &by(ANY))).unwrap();
+    assert_eq!(of_another.len(), 1);
+    assert_eq!(
+        (of_another[0].kind.as_str(), &of_another[0].to),
+        ("task.ready", &To::User(ADA))
+    );
+    assert_eq!(of(&event(&ready(), &by(ADA))).unwrap(), []);
+}
+
+#[test]
+fn who_planned_a_release_is_told_that_all_its_tasks_are_completed() {
+    let ready = ReleaseReadyEvent {
+        release_id: ANY,
+        release_name: "Kubernetes 1.31".into(),
+        version: String::new(),
+        created_by: user(ADA, "ada"),
+        total_tasks: 5,
+    };
+    let drafts = of(&event(&ready, &Actor::System)).unwrap();
+    assert_eq!(drafts.len(), 1);
+    assert_eq!(
+        (drafts[0].kind.as_str(), &drafts[0].to),
+        ("release.ready", &To::User(ADA))
+    );
+}
+
+#[test]
+fn who_caused_it_is_named() {
+    let grace = Actor::User {
+        id: ANY,
+        username: "grace".into(),
+    };
+    let drafts = of(&event(&assigned(), &grace)).unwrap();
+    assert_eq!(drafts[0].data["actor"], "grace");
+}
+
+#[test]
+fn most_events_notify_nobody() {
+    let registered = UserRegisteredEvent {
+        user_id: ADA,
+        username: "ada".into(),
+        email: "ada@example.com".into(),
+        role: slipway_proto::events::Role::Developer,
+    };
+    assert!(of(&event(&registered, &Actor::System)).unwrap().is_empty());
+    assert!(TYPES.iter().all(|told| {
+        let known = CATALOGUE.iter().find(|known| known.event_type == told.name);
+        known.is_some_and(|known| TOPICS.contains(&known.topic))
+    }));
+}
+
+#[test]
+fn a_payload_that_does_not_fit_is_refused() {
+    let mut event = event(&assigned(), &Actor::System);
+    event.dataschema = "task.assigned/2".into();
+    assert!(of(&event).is_err(), "of another major version");
+    event.dataschema = "task.assigned/1".into();
+    event.data = "{}".into();
+    assert!(of(&event).is_err());
+}

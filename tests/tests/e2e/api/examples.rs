@@ -1,0 +1,104 @@
+//! The examples of the document at /openapi.json: who presses "Try it out" at `/docs` sends
+//! them as they are, and is not refused.
+
+use anyhow::Context as _;
+use reqwest::Method;
+use serde_json::{Map, Value};
+use slipway_tests::{Client, Options, Process};
+
+use super::routes::{document, fill, operations};
+
+const SECRET: &str = "a-secret-of-the-operators-own";
+
+/// Every operation that takes a body, in an order in which what one needs is there by another
+/// one, with the status of the answer.
+const ORDER: [(&str, &str, u16); 18] = [
+    ("POST", "/auth/register", 201),
+    ("POST", "/auth/login", 200),
+    ("POST", "/releases", 201),
+    ("POST", "/releases/{id}/tasks", 201),
+    ("POST", "/tasks/{id}/comments", 201),
+    ("POST", "/comments/{id}/reply", 201),
+    ("PATCH", "/comments/{id}", 200),
+    ("POST", "/chat/session", 201),
+    ("PATCH", "/chat/{sessionId}", 200),
+    ("POST", "/chat/{sessionId}/message", 200),
+    ("PUT", "/preferences", 200),
+    ("PUT", "/admin/templates/{type}", 200),
+    ("POST", "/admin/templates/{type}/preview", 200),
+    ("POST", "/events/{eventType}", 202),
+    // There is none.
+    ("POST", "/admin/dead-letters/{id}/replay", 404),
+    ("POST", "/admin/dead-letters/replay", 200),
+    ("POST", "/hooks/alerts", 204),
+    ("POST", "/hooks/deliveries", 200),
+];
+
+/// An operation that takes a body.
+struct Taking {
+    method: Method,
+    path: String,
+    operation: Value,
+}
+
+async fn taking(client: &Client) -> anyhow::Result<Vec<Taking>> {
+    let mut found = Vec::new();
+    for (path, operations) in operations(&document(client).await?)? {
+        for (method, operation) in operations {
+            if operation["requestBody"].is_object() {
+                found.push(Taking {
+                    method,
+                    path: path.clone(),
+                    operation,
+                });
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The example of the parameter in its path, if there is one.
+fn parameter(operation: &Value) -> Option<&Value> {
+    let parameters = operation["parameters"].as_array()?;
+    parameters.iter().find_map(|one| one.get("example"))
+}
+
+#[tokio::test]
+async fn the_example_of_every_body_is_taken_as_it_stands() -> anyhow::Result<()> {
+    let options = Options::default().env("SLIPWAY_WEBHOOK_SECRET", SECRET);
+    let server = Process::start_with(&options).await?;
+    let admin = server.admin().await?;
+    let taking = taking(&admin).await?;
+    assert_eq!(taking.len(), ORDER.len(), "each has a place in the order");
+    let mut things = Map::new();
+    for (method, path, status) in ORDER {
+        let place = format!("{method} {path}");
+        let found = taking
+            .iter()
+            .find(|one| one.method == method && one.path == path);
+        let operation = &found.with_context(|| place.clone())?.operation;
+        let example = &operation["requestBody"]["content"]["application/json"]["example"];
+        assert!(example.is_object(), "{place} has an example");
+        if let Some(kind) = parameter(operation) {
+            for before in ["templates", "events"] {
+                things.insert(before.to_owned(), kind.clone());
+            }
+        }
+        let client = match path.starts_with("/hooks/") {
+            true => server.client().with_token(SECRET),
+            false => admin.clone(),
+        };
+        let request = client.request(method.parse()?, &fill(path, &things));
+        let answer = client.send(request.json(example)).await?;
+        assert_eq!(answer.status, status, "{place}: {}", answer.text);
+        let made = match path {
+            "/releases" => Some(("releases", &answer.body["id"])),
+            "/releases/{id}/tasks" => Some(("tasks", &answer.body["id"])),
+            "/tasks/{id}/comments" => Some(("comments", &answer.body["id"])),
+            "/chat/session" => Some(("chat", &answer.body["id"])),
+            _ => None,
+        };
+        things.extend(made.map(|(name, id)| (name.to_owned(), id.clone())));
+    }
+    Ok(())
+}
