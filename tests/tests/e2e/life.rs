@@ -237,10 +237,9 @@ async fn a_first_password_that_nobody_can_be_told_makes_no_admin() {
     assert!(log.contains("cannot be shown"), "{log}");
     // The next start makes one, and says so.
     let server = Process::start_on(data, &options).await.unwrap();
-    let greeting = server.output();
-    let mut told = greeting.split(" with the password \"");
-    let password = told.nth(1).and_then(|rest| rest.split('"').next());
-    let password = password.unwrap_or_else(|| panic!("{greeting}"));
+    let output = server.output();
+    let told: Value = serde_json::from_str(output.trim()).expect(&output);
+    let password = told["password"].as_str().expect(&output);
     let _ = server.client().login("admin", password).await.unwrap();
 }
 
