@@ -129,12 +129,11 @@ async fn instance(
             anybody_as_admin: false,
         },
     };
+    let password = NewPassword::new(PASSWORD, "admin", "admin@localhost").unwrap();
     let first_admin = FirstAdmin {
         username: Username::new("admin").unwrap(),
         email: Email::new("admin@localhost").unwrap(),
-        password: FirstPassword::Chosen(
-            NewPassword::new(PASSWORD, "admin", "admin@localhost").unwrap(),
-        ),
+        password: FirstPassword::Chosen(password),
         username_is_set: false,
         email_is_set: false,
     };
@@ -403,10 +402,8 @@ async fn one_idempotency_key_on_both_is_one_release(s: Setup) {
         async move { releases.create_release(request).await.unwrap().into_inner() }
     });
     let answers = race(racers.collect()).await;
-    assert!(
-        answers.windows(2).all(|pair| pair[0] == pair[1]),
-        "all answers are the first"
-    );
+    let alike = answers.windows(2).all(|pair| pair[0] == pair[1]);
+    assert!(alike, "all answers are the first");
 }
 
 async fn names_are_resolved_without_regard_to_case_and_at_most_a_hundred(s: Setup) {
