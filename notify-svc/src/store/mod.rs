@@ -84,6 +84,9 @@ const OUTBOXES: &[&str] = &[
 /// Those whose documents have receipts.
 const RECEIPTS: &[&str] = &[Accepted::COLLECTION.name];
 
+/// Schema versions of the SQLite file that came before documents.
+const EARLIER_VERSIONS: usize = 1_000;
+
 /// What brings the SQLite file from one version to the next. Appended to, never changed.
 const MIGRATIONS: &[&str] = &[
     activity::sqlite::SCHEMA,
@@ -174,8 +177,9 @@ impl Stores {
     /// If the server is away, or an index exists with another definition.
     pub async fn mongo(client: &mongo::Client, name: &str) -> Result<Self, mongo::StorageError> {
         let indexes = [notifications::mongo::INDEXES];
-        let database = mongo::Database::open(client, name, &indexes.concat()).await?;
+        // First: it says whether the database is of this version.
         let documents = Documents::mongo(client, name, COLLECTIONS).await?;
+        let database = mongo::Database::open(client, name, &indexes.concat()).await?;
         Ok(Self {
             activity: Arc::new(MongoActivityStore::open(client, name).await?),
             dead_letters: DeadLetterStore::new(documents.clone()),
@@ -199,7 +203,7 @@ impl Stores {
 /// If the file cannot be used.
 pub(crate) fn open(path: &Path) -> Result<Database, sqlite::StorageError> {
     Database::open_with(path, "notify", |connection| {
-        sqlite::migrate(connection, MIGRATIONS)?;
+        sqlite::migrate(connection, EARLIER_VERSIONS, MIGRATIONS)?;
         slipway_store::tables(connection, COLLECTIONS)
     })
 }

@@ -10,8 +10,11 @@
 //! | `v.<index>` | `o`: its place in a view; `e`: its entries, `k` and the value as JSON `v` |
 //! | `outbox`, `aggregate` | events that are yet to be published, and whose they are |
 //! | `receipts` | receipts of the requests that changed it, of the last 24 hours |
+//!
+//! The collection `layout` says which version's data the database holds.
 
 mod indexes;
+mod layout;
 mod read;
 mod write;
 
@@ -44,6 +47,7 @@ impl Adapter {
         name: &str,
         schema: Schema,
     ) -> Result<Self, StorageError> {
+        layout::ensure(client, name).await?;
         let indexes: Vec<_> = schema.iter().flat_map(indexes::of).collect();
         let database = Database::open(client, name, &indexes).await?;
         Ok(Self { database, schema })
