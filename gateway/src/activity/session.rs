@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// Bytes of missed entries that are held for a client, and one entry more.
-const MAX_HELD: usize = 4 * 1024;
+const MAX_HELD: usize = 3 * 1024;
 
 /// Bytes that are handed on at once. The connection holds sixteen pieces before it waits for
 /// the client to read.

@@ -26,7 +26,7 @@ const MOST: usize = 16 * 1024 * 1024;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Requests whose rest is read at the same time: the buffers of each take 128 KiB at most.
-static AT_ONCE: Semaphore = Semaphore::const_new(128);
+static AT_ONCE: Semaphore = Semaphore::const_new(64);
 
 /// The body of a request, the rest of which is dropped only after it has been received.
 pub(super) struct Received {
