@@ -31,7 +31,8 @@ typed_id! {
 pub const FIRST_REVISION: u64 = 1;
 
 /// A conversation. It belongs to its owner; for everybody else it does not exist.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Session {
     /// Its id.
     pub id: SessionId,
@@ -48,7 +49,8 @@ pub struct Session {
 }
 
 /// A question, and what became of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Turn {
     /// 1 for the first of the session, then 2, 3, ….
     pub number: u64,
@@ -59,7 +61,8 @@ pub struct Turn {
 }
 
 /// What a user asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Question {
     /// Its id as a message.
     pub id: MessageId,
@@ -70,7 +73,8 @@ pub struct Question {
 }
 
 /// What became of a question.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum TurnState {
     /// The assistant is at it.
     Asked,
@@ -81,7 +85,8 @@ pub enum TurnState {
 }
 
 /// What the assistant answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Answer {
     /// Its id as a message.
     pub id: MessageId,
@@ -102,7 +107,7 @@ pub struct Answer {
 }
 
 /// Tokens as a model counts them, if it does.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tokens {
     /// Of the prompt.
     pub prompt: Option<u32>,
@@ -128,9 +133,9 @@ pub struct UsedContext {
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])* $variant:ident = $name:literal,)*) => {
         /// Why there is no answer.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
         pub enum Reason {
-            $($(#[doc = $doc])* $variant,)*
+            $($(#[doc = $doc])* #[serde(rename = $name)] $variant,)*
         }
 
         impl Reason {
