@@ -244,12 +244,8 @@ impl StoredTurn {
 }
 
 impl Document for StoredSession {
-    const COLLECTION: Collection = Collection::new(
-        "sessions",
-        1,
-        &[BY_OWNER, BY_REQUEST, BY_LEASE, BY_ERASURE],
-    )
-    .with_events();
+    const COLLECTION: Collection =
+        Collection::new("sessions", 1, &[BY_OWNER, BY_REQUEST, BY_LEASE, BY_ERASURE]).with_events();
 
     /// `None` of a deleted one.
     type Summary = Option<Session>;

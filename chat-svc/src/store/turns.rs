@@ -55,7 +55,11 @@ impl ChatStore {
             let after = before.asked(&asking);
             let number = after.newest.as_ref().map_or(0, |newest| newest.turn.number);
             let after = stored.with(after);
-            match self.documents.write(Write::replace(&stored, &after)).await? {
+            match self
+                .documents
+                .write(Write::replace(&stored, &after))
+                .await?
+            {
                 Ok(()) => return Ok(Begun::New(number)),
                 Err(Refusal::Revision) => back_off(attempt).await,
                 Err(refusal) => return Err(slipway_store::StoreError::from(refusal).into()),
@@ -181,7 +185,9 @@ impl ChatStore {
     /// If the database is away.
     pub async fn settle_expired(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
         let expired = Query::first(limit, "").below(behind(now));
-        let found = self.documents.summaries::<StoredSession>(&BY_LEASE, &expired);
+        let found = self
+            .documents
+            .summaries::<StoredSession>(&BY_LEASE, &expired);
         let mut settled = 0;
         for session in found.await?.into_iter().flatten() {
             settled += u64::from(self.interrupt(session.id, now).await?);

@@ -8,7 +8,9 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use slipway_mesh::{bus::Event, receipts::Receipt};
-use slipway_store::{Collection, Document, Documents, Entries, Index, Query, Refusal, Write, by_time};
+use slipway_store::{
+    Collection, Document, Documents, Entries, Index, Query, Refusal, Write, by_time,
+};
 use uuid::Uuid;
 
 use super::StoreError;

@@ -11,9 +11,7 @@ use crate::{
     store::{BeginError, Begun, Lease, Settled, Stores},
 };
 
-pub(super) async fn a_question_is_stored_before_it_is_answered(
-    open: impl Fn() -> Stores,
-) {
+pub(super) async fn a_question_is_stored_before_it_is_answered(open: impl Fn() -> Stores) {
     let stores = open();
     let session = session(&stores).await;
     let asking = asking(&session, "What's next?\n🚢", 5);
@@ -123,9 +121,7 @@ pub(super) async fn a_lease_that_runs_out_leaves_the_question_unanswered(
     assert_eq!(turns[1].state, TurnState::Asked);
 }
 
-pub(super) async fn a_sweep_settles_what_nobody_holds_any_more(
-    open: impl Fn() -> Stores,
-) {
+pub(super) async fn a_sweep_settles_what_nobody_holds_any_more(open: impl Fn() -> Stores) {
     let stores = open();
     let (dead, alive) = (session(&stores).await, session(&stores).await);
     stores.chat.begin(asking(&dead, "one", 0)).await.unwrap();

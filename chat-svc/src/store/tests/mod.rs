@@ -92,6 +92,7 @@ on_each! {
         of_renames_at_one_revision_one_is_carried_out
         a_deleted_session_does_not_exist
         a_turn_that_was_copied_during_the_deletion_is_erased_by_the_sweep
+        a_long_session_is_erased_whole
         a_deletion_takes_the_lease_and_leaves_the_events
         a_deletion_that_races_with_questions_wins
         a_request_that_made_a_session_makes_no_other;

@@ -42,9 +42,7 @@ pub(super) async fn a_quota_is_counted_over_a_sliding_time(open: impl Fn() -> St
     assert_eq!(counted.unwrap(), None);
 }
 
-pub(super) async fn questions_that_race_do_not_exceed_the_quota(
-    open: impl Fn() -> Stores,
-) {
+pub(super) async fn questions_that_race_do_not_exceed_the_quota(open: impl Fn() -> Stores) {
     const RACERS: usize = 12;
     let user = UserId::generate();
     let line = Arc::new(Barrier::new(RACERS));

@@ -39,9 +39,7 @@ pub(super) async fn a_session_is_renamed_by_its_owner(open: impl Fn() -> Stores)
     assert_eq!(stores.chat.turns(id, 0, 10).await.unwrap().len(), 1);
 }
 
-pub(super) async fn of_renames_at_one_revision_one_is_carried_out(
-    open: impl Fn() -> Stores,
-) {
+pub(super) async fn of_renames_at_one_revision_one_is_carried_out(open: impl Fn() -> Stores) {
     const RACERS: usize = 8;
     let stores = open();
     let session = session(&stores).await;
@@ -125,7 +123,11 @@ pub(super) async fn a_turn_that_was_copied_during_the_deletion_is_erased_by_the_
         session: session.id,
         stored: conversation.newest.unwrap(),
     };
-    documents.write(Write::insert(&late)).await.unwrap().unwrap();
+    documents
+        .write(Write::insert(&late))
+        .await
+        .unwrap()
+        .unwrap();
     assert_gone(&stores, session.id, session.owner).await;
     let copies = async || {
         let all = Query::first(10, session.id);
@@ -154,9 +156,33 @@ pub(super) async fn a_turn_that_was_copied_during_the_deletion_is_erased_by_the_
     assert_eq!(fields(&json["state"]["deleted"]), expected.into());
 }
 
-pub(super) async fn a_deletion_takes_the_lease_and_leaves_the_events(
-    open: impl Fn() -> Stores,
-) {
+pub(super) async fn a_long_session_is_erased_whole(open: impl Fn() -> Stores) {
+    let stores = open();
+    let session = session(&stores).await;
+    exchange(&stores, &session, "first", 0).await;
+    let documents = &stores.chat.documents;
+    let conversation = stores.chat.conversation(session.id).await.unwrap().unwrap();
+    let turns: Vec<_> = (1..=100)
+        .map(|number| {
+            let mut stored = conversation.newest.clone().unwrap();
+            stored.turn.number = number;
+            EarlierTurn {
+                session: session.id,
+                stored,
+            }
+        })
+        .collect();
+    let copies = turns.iter().map(Write::insert).collect();
+    let copied = documents.write_many(copies).await.unwrap();
+    assert!(copied.iter().all(Result::is_ok));
+    let delete = stores.chat.delete(session.id, session.owner, at(5));
+    assert!(delete.await.unwrap());
+    let all = Query::first(200, session.id);
+    let left = documents.count::<EarlierTurn>(&BY_SESSION, &all).await;
+    assert_eq!(left.unwrap(), 0);
+}
+
+pub(super) async fn a_deletion_takes_the_lease_and_leaves_the_events(open: impl Fn() -> Stores) {
     let stores = open();
     let session = session(&stores).await;
     let first = asking(&session, "one", 0);
@@ -230,9 +256,7 @@ pub(super) async fn a_deletion_that_races_with_questions_wins(open: impl Fn() ->
     }
 }
 
-pub(super) async fn a_request_that_made_a_session_makes_no_other(
-    open: impl Fn() -> Stores,
-) {
+pub(super) async fn a_request_that_made_a_session_makes_no_other(open: impl Fn() -> Stores) {
     let stores = open();
     let owner = UserId::generate();
     let request = RequestKey {

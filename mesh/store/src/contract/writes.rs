@@ -211,8 +211,8 @@ contract! {
         let stored = join_all(updates).await;
         assert!(stored.iter().all(|stored| matches!(stored, Ok(Some(_)))), "{stored:?}");
         // Where nothing is to be changed, nothing is told.
-        let lost = event(aggregate);
-        let nothing = documents.update_with("a", &[lost], |_: Option<&Note>| None);
+        let lost = [event(aggregate)];
+        let nothing = documents.update_with("a", &lost, |_: Option<&Note>| None);
         assert_eq!(nothing.await.unwrap(), None);
         let found = get(documents, "a").await.unwrap();
         assert_eq!(found.revision, 8);
