@@ -12,11 +12,12 @@
 //! turns first; a copy that is there already is the same. So no transaction is needed, and
 //! a session's document does not grow.
 //!
-//! A session is deleted by one write too, which leaves of it but a [trace](documents::Trace).
+//! A session is deleted by one write too, which leaves nothing of it but a trace.
 //! Its other turns are erased after that: at once, and once more by a sweep, for whoever
 //! died or was late.
 
-mod documents;
+mod document;
+mod earlier;
 mod quota;
 mod sessions;
 #[cfg(test)]
@@ -37,10 +38,7 @@ use slipway_mesh::{
 use slipway_store::{Document as _, Documents, Schema, by_time};
 use uuid::Uuid;
 
-use self::{
-    documents::{EarlierTurn, StoredSession},
-    quota::Asked,
-};
+use self::{document::StoredSession, earlier::EarlierTurn, quota::Asked};
 use crate::{
     chat::{Question, Reason, SessionId, Turn, TurnState, UserId},
     request_key::RequestKey,
@@ -210,7 +208,8 @@ impl Stores {
     /// built if they are not there.
     ///
     /// # Errors
-    /// If the server is away, or an index exists with another definition.
+    /// If the server is away, an index exists with another definition, or the database is
+    /// of a version without documents.
     pub async fn mongo(client: &mongo::Client, name: &str) -> Result<Self, mongo::StorageError> {
         let documents = Documents::mongo(client, name, COLLECTIONS).await?;
         Ok(Self::of(documents))

@@ -9,9 +9,8 @@ use slipway_store::{Document as _, Query, Refusal, Write};
 
 use super::{
     ChatStore, CreateError, REQUEST_KEY_TTL, RenameError, StoreError, behind,
-    documents::{
-        BY_ERASURE, BY_OWNER, BY_REQUEST, BY_SESSION, Conversation, EarlierTurn, StoredSession,
-    },
+    document::{BY_ERASURE, BY_OWNER, BY_REQUEST, Conversation, StoredSession},
+    earlier::{BY_SESSION, EarlierTurn},
 };
 use crate::{
     chat::{Session, SessionId, Title, UserId},

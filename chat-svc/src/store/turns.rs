@@ -13,10 +13,8 @@ use uuid::Uuid;
 
 use super::{
     Asking, BeginError, Begun, ChatStore, Lease, Settled, StoreError, behind,
-    documents::{
-        ANSWERED, BY_LEASE, BY_SESSION, Conversation, EarlierTurn, StoredSession, StoredTurn,
-        TURN_BY_REQUEST, of_request, place,
-    },
+    document::{BY_LEASE, Conversation, StoredSession},
+    earlier::{ANSWERED, BY_SESSION, EarlierTurn, StoredTurn, TURN_BY_REQUEST, of_request, place},
     sessions::contended,
 };
 use crate::{

@@ -13,7 +13,8 @@ use crate::{
     request_key::RequestKey,
     store::{
         BeginError, Begun, RenameError, Settled, Stores,
-        documents::{BY_SESSION, EarlierTurn, LATE, StoredSession},
+        document::{LATE, StoredSession},
+        earlier::{BY_SESSION, EarlierTurn},
     },
 };
 

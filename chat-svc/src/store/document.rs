@@ -1,5 +1,5 @@
-//! What is stored of a conversation: a document for the session with its newest turn, and
-//! one for each turn before that. Pure: which change follows from what.
+//! What is stored of a session: a document with its newest turn. Pure: what follows from
+//! what is asked, answered and deleted.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use slipway_store::{Collection, Document, Entries, Index, by_time};
 use uuid::Uuid;
 
-use super::{Asking, Lease, REQUEST_KEY_TTL, Settled};
+use super::{Asking, Lease, Settled, earlier::StoredTurn};
 use crate::{
     chat::{Reason, Session, SessionId, Title, Turn, TurnState, UserId},
     request_key::RequestKey,
@@ -63,16 +63,6 @@ pub(super) struct Trace {
     deleted_at: Timestamp,
     /// When its turns are erased once more, until that is done.
     erase_again_at: Option<Timestamp>,
-}
-
-/// A turn, with what is known of it as long as it matters.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct StoredTurn {
-    pub(super) turn: Turn,
-    /// The request that asked.
-    pub(super) request: Option<RequestKey>,
-    /// Only while it is open.
-    pub(super) lease: Option<Lease>,
 }
 
 impl StoredSession {
@@ -233,16 +223,6 @@ impl Conversation {
     }
 }
 
-impl StoredTurn {
-    /// Whether a repetition of its request, at `now`, is answered by it.
-    pub(super) fn counts(&self, now: Timestamp) -> bool {
-        self.turn.question.asked_at > now - REQUEST_KEY_TTL
-            && !matches!(self.turn.state, TurnState::Unanswered(_))
-            // One whose lease has run out is as good as unanswered.
-            && self.lease.is_none_or(|lease| lease.until > now)
-    }
-}
-
 impl Document for StoredSession {
     const COLLECTION: Collection =
         Collection::new("sessions", 1, &[BY_OWNER, BY_REQUEST, BY_LEASE, BY_ERASURE]).with_events();
@@ -281,58 +261,4 @@ impl Document for StoredSession {
     fn summary(&self) -> Option<Session> {
         Some(self.alive()?.session.clone())
     }
-}
-
-/// A session's turns, in order.
-pub(super) const BY_SESSION: Index = Index::list("by_session");
-/// Those that are answered.
-pub(super) const ANSWERED: Index = Index::list("answered");
-/// Those of a request, see [`of_request`].
-pub(super) const TURN_BY_REQUEST: Index = Index::list("turn_by_request");
-
-/// A turn that is not the newest any more. It never changes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct EarlierTurn {
-    pub(super) session: SessionId,
-    pub(super) stored: StoredTurn,
-}
-
-/// The text that orders the turns of a session.
-pub(super) fn place(number: u64) -> String {
-    format!("{number:020}")
-}
-
-/// The key of a request in a session.
-pub(super) fn of_request(session: SessionId, request: &RequestKey) -> String {
-    format!("{session}/{}", request.key)
-}
-
-impl Document for EarlierTurn {
-    const COLLECTION: Collection =
-        Collection::new("turns", 1, &[BY_SESSION, ANSWERED, TURN_BY_REQUEST]);
-
-    type Summary = ();
-
-    /// A copy made twice is one.
-    fn id(&self) -> String {
-        format!("{}/{}", self.session, self.stored.turn.number)
-    }
-
-    fn revision(&self) -> u64 {
-        1
-    }
-
-    fn entries(&self, entries: &mut Entries) {
-        let turn = &self.stored.turn;
-        let place = place(turn.number);
-        entries.list(&BY_SESSION, self.session, &place);
-        if turn.answer().is_some() {
-            entries.list(&ANSWERED, self.session, &place);
-        }
-        if let Some(request) = &self.stored.request {
-            entries.list(&TURN_BY_REQUEST, of_request(self.session, request), &place);
-        }
-    }
-
-    fn summary(&self) {}
 }
