@@ -17,7 +17,7 @@ mod tests {
 
     #[test]
     fn texts_are_in_the_order_of_what_they_are_made_from() {
-        let times = [0, 1, 9, 10, 1_700_000_000_000, 253_402_207_200_999];
+        let times = [0, 1, 9, 10, 1_700_000_000_000, 253_402_207_200_000];
         let times = times.map(|at| Timestamp::from_millisecond(at).unwrap());
         assert!(times.map(|at| by_time(at, "b")).is_sorted());
         assert!(by_time(times[1], "") < by_time(times[1], "a"));
