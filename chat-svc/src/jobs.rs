@@ -1,7 +1,7 @@
 //! Background work: settling questions that nobody answers any more, finishing deletions,
 //! and ending answers in order when the process stops.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use slipway_mesh::{clock::SharedClock, life::Background};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -15,12 +15,12 @@ const BATCH: u32 = 100;
 
 /// Settles, every two seconds, the questions whose leases have run out: their processes
 /// are dead. Then finishes deletions.
-pub(crate) fn sweep(store: Arc<dyn ChatStore>, clock: SharedClock, background: &Background) {
+pub(crate) fn sweep(store: ChatStore, clock: SharedClock, background: &Background) {
     background.spawn("chat-sweep", move |stop| {
-        let (store, clock) = (Arc::clone(&store), SharedClock::clone(&clock));
+        let (store, clock) = (store.clone(), SharedClock::clone(&clock));
         async move {
             loop {
-                match sweep_once(&*store, &clock).await {
+                match sweep_once(&store, &clock).await {
                     Ok(0) => {}
                     Ok(settled) => tracing::info!(settled, "questions of the dead are settled"),
                     Err(error) => tracing::warn!(%error, "questions could not be settled"),
@@ -34,7 +34,7 @@ pub(crate) fn sweep(store: Arc<dyn ChatStore>, clock: SharedClock, background: &
     });
 }
 
-async fn sweep_once(store: &dyn ChatStore, clock: &SharedClock) -> Result<u64, StoreError> {
+async fn sweep_once(store: &ChatStore, clock: &SharedClock) -> Result<u64, StoreError> {
     let mut all = 0;
     loop {
         let settled = store.settle_expired(clock.now(), BATCH).await?;

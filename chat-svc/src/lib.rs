@@ -117,7 +117,8 @@ impl Config {
             health,
         } = dependencies;
         for service in SERVICES {
-            health.depends(service, "store", Need::Required, stores.chat.clone());
+            let store = Arc::new(stores.chat.clone());
+            health.depends(service, "store", Need::Required, store);
         }
         // Answers are given without it: their events wait in the outbox.
         health.depends(SERVICE, "bus", Need::Degraded, Arc::new(bus.clone()));

@@ -5,10 +5,11 @@
 //! found no answer does not count: its repetition is asked anew.
 
 use prost::Message;
+use serde::{Deserialize, Serialize};
 use slipway_mesh::{access::Principal, error::Fault, receipts::Repeatable};
 
 /// A request's idempotency key, and what tells the request from others under that key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestKey {
     /// A digest of the caller, the method and the key.
     pub key: String,

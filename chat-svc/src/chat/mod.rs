@@ -31,7 +31,8 @@ typed_id! {
 pub const FIRST_REVISION: u64 = 1;
 
 /// A conversation. It belongs to its owner; for everybody else it does not exist.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Session {
     /// Its id.
     pub id: SessionId,
@@ -48,7 +49,8 @@ pub struct Session {
 }
 
 /// A question, and what became of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Turn {
     /// 1 for the first of the session, then 2, 3, ….
     pub number: u64,
@@ -59,7 +61,8 @@ pub struct Turn {
 }
 
 /// What a user asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Question {
     /// Its id as a message.
     pub id: MessageId,
@@ -70,7 +73,8 @@ pub struct Question {
 }
 
 /// What became of a question.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum TurnState {
     /// The assistant is at it.
     Asked,
@@ -81,7 +85,8 @@ pub enum TurnState {
 }
 
 /// What the assistant answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Answer {
     /// Its id as a message.
     pub id: MessageId,
@@ -102,7 +107,7 @@ pub struct Answer {
 }
 
 /// Tokens as a model counts them, if it does.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tokens {
     /// Of the prompt.
     pub prompt: Option<u32>,
@@ -128,14 +133,14 @@ pub struct UsedContext {
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])* $variant:ident = $name:literal,)*) => {
         /// Why there is no answer.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
         pub enum Reason {
-            $($(#[doc = $doc])* $variant,)*
+            $($(#[doc = $doc])* #[serde(rename = $name)] $variant,)*
         }
 
         impl Reason {
-            /// Every reason.
-            pub const ALL: &[Self] = &[$(Self::$variant),*];
+            #[cfg(test)]
+            const ALL: &[Self] = &[$(Self::$variant),*];
 
             /// The name under which it is stored, counted and told to clients.
             #[must_use]
@@ -143,12 +148,6 @@ macro_rules! reasons {
                 match self {
                     $(Self::$variant => $name,)*
                 }
-            }
-
-            /// The reason of this name.
-            #[must_use]
-            pub fn named(name: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|reason| reason.name() == name)
             }
         }
     };
@@ -246,10 +245,13 @@ mod tests {
     }
 
     #[test]
-    fn reasons_are_found_by_their_names() {
+    fn reasons_are_stored_under_their_names() {
         for reason in Reason::ALL {
-            assert_eq!(Reason::named(reason.name()), Some(*reason));
+            let stored = serde_json::to_value(reason).unwrap();
+            assert_eq!(stored, reason.name());
+            let found: Reason = serde_json::from_value(stored).unwrap();
+            assert_eq!(found, *reason);
         }
-        assert_eq!(Reason::named("BAD_LUCK"), None);
+        assert!(serde_json::from_str::<Reason>("\"BAD_LUCK\"").is_err());
     }
 }

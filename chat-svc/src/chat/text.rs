@@ -1,5 +1,6 @@
 //! What titles and questions may be.
 
+use serde::{Deserialize, Serialize};
 use slipway_mesh::text;
 
 /// What a session is called whose owner gave it no title.
@@ -11,7 +12,8 @@ pub const MAX_QUESTION: usize = 8_000;
 const MAX_TITLE: usize = 200;
 
 /// A session's title: 1 to 200 characters, not blank.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Title(String);
 
 impl Title {
@@ -46,7 +48,8 @@ impl Title {
 }
 
 /// A question: 1 to 8,000 characters, not blank. Kept as it was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct QuestionText(String);
 
 impl QuestionText {
@@ -69,6 +72,34 @@ impl QuestionText {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl TryFrom<String> for Title {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        Self::new(&text)
+    }
+}
+
+impl From<Title> for String {
+    fn from(title: Title) -> Self {
+        title.0
+    }
+}
+
+impl TryFrom<String> for QuestionText {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        Self::new(&text)
+    }
+}
+
+impl From<QuestionText> for String {
+    fn from(text: QuestionText) -> Self {
+        text.0
     }
 }
 

@@ -1,36 +1,66 @@
-//! What conversations need of a database: the trait, its terms, and the tests every
-//! backend passes.
+//! Conversations in a database: what is kept, and the terms of those who use it.
 //!
 //! The one rule that the database itself keeps: **a session answers one question at a
 //! time.** An open question carries a lease, held by whoever is answering. The lease is
 //! renewed while the model writes. If its holder dies it runs out, and the question is
 //! settled as interrupted: by the next question, or by a sweep of any replica.
 
-pub mod mongo;
-mod sqlite;
+//!
+//! A session is one document, and holds its newest turn: asking, answering and settling
+//! are each one write of that one document, with the events of it. When the next question
+//! comes, the turn before it, which cannot change any more, is copied to the collection of
+//! turns first; a copy that is there already is the same. So no transaction is needed, and
+//! a session's document does not grow.
+//!
+//! A session is deleted by one write too, which leaves nothing of it but a trace.
+//! Its other turns are erased after that: at once, and once more by a sweep, for whoever
+//! died or was late.
 
+mod document;
+mod earlier;
+mod quota;
+mod sessions;
 #[cfg(test)]
-pub(crate) mod contract;
+mod tests;
+mod turns;
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use jiff::Timestamp;
-use slipway_mesh::{bus::Event, error::Fault, life::Check, outbox::OutboxStore, page::Page};
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use slipway_mesh::{
+    error::Fault,
+    life::{Check, Problem},
+    outbox::OutboxStore,
+    store::{mongo, sqlite},
+};
+use slipway_store::{Document as _, Documents, Schema, by_time};
 use uuid::Uuid;
 
+use self::{document::StoredSession, earlier::EarlierTurn, quota::Asked};
 use crate::{
-    chat::{Question, Reason, Session, SessionId, Title, Turn, TurnState, UserId},
+    chat::{Question, Reason, SessionId, Turn, TurnState, UserId},
     request_key::RequestKey,
 };
 
 /// How long a request's idempotency key is remembered.
 pub use slipway_mesh::receipts::RECEIPT_TTL as REQUEST_KEY_TTL;
 
+/// The MongoDB database of this service.
+pub const DATABASE: &str = "slipway_chat";
+
+/// What is kept.
+const COLLECTIONS: Schema = &[
+    StoredSession::COLLECTION,
+    EarlierTurn::COLLECTION,
+    Asked::COLLECTION,
+];
+
 /// The database did not answer, or not with what it was asked for.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{0}")]
-pub struct StoreError(pub String);
+#[error(transparent)]
+pub struct StoreError(#[from] slipway_store::StoreError);
 
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
@@ -80,8 +110,23 @@ pub enum RenameError {
     Store(#[from] StoreError),
 }
 
+/// Lets errors of the database pass through as `Store`.
+macro_rules! from_database {
+    ($($error:ident)*) => {
+        $(
+            impl From<slipway_store::StoreError> for $error {
+                fn from(error: slipway_store::StoreError) -> Self {
+                    Self::Store(error.into())
+                }
+            }
+        )*
+    };
+}
+
+from_database!(CreateError BeginError RenameError);
+
 /// The right to answer a question, until it runs out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
     /// Who holds it: made up for each question.
     pub holder: Uuid,
@@ -122,150 +167,6 @@ pub struct Quota {
     pub window: Duration,
 }
 
-/// Conversations.
-#[async_trait]
-pub trait ChatStore: Check {
-    /// Stores a new session; for a request that was carried out before, returns the
-    /// session as it made it then, whatever has become of it.
-    ///
-    /// # Errors
-    /// [`CreateError`].
-    async fn create(
-        &self,
-        session: Session,
-        request: Option<RequestKey>,
-    ) -> Result<Session, CreateError>;
-
-    /// A session, if there is one of this id and owner.
-    ///
-    /// # Errors
-    /// If the database is away.
-    async fn session(&self, id: SessionId, owner: UserId) -> Result<Option<Session>, StoreError>;
-
-    /// An owner's sessions, newest first, behind `after`.
-    ///
-    /// # Errors
-    /// If the database is away.
-    async fn sessions(
-        &self,
-        owner: UserId,
-        after: Option<SessionId>,
-        limit: u32,
-    ) -> Result<Page<Session, SessionId>, StoreError>;
-
-    /// Gives a session another title, if it is at the revision `expected`; without one,
-    /// at any. Returns the session.
-    ///
-    /// # Errors
-    /// [`RenameError`].
-    async fn rename(
-        &self,
-        id: SessionId,
-        owner: UserId,
-        title: Title,
-        expected: Option<u64>,
-    ) -> Result<Session, RenameError>;
-
-    /// Erases a session and its turns. From then on it does not exist, and nobody holds a
-    /// lease on it; that it was there is remembered for its owner, who can delete it again.
-    /// Events of it that wait to be published stay. `false`: this owner never had it.
-    ///
-    /// # Errors
-    /// If the database is away.
-    async fn delete(
-        &self,
-        id: SessionId,
-        owner: UserId,
-        now: Timestamp,
-    ) -> Result<bool, StoreError>;
-
-    /// Finishes deletions that may have left something behind, of at most `limit`
-    /// sessions; returns of how many.
-    ///
-    /// # Errors
-    /// If the database is away.
-    async fn finish_deletions(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError>;
-
-    /// Counts a question of `user` against the quota. `Some(when)`: the quota is used up,
-    /// nothing was counted, and the next question is possible then.
-    ///
-    /// # Errors
-    /// If the database is away.
-    async fn count_question(
-        &self,
-        user: UserId,
-        quota: Quota,
-        now: Timestamp,
-    ) -> Result<Option<Timestamp>, StoreError>;
-
-    /// Stores a question, with the lease on it, if no other is being answered. An open
-    /// question whose lease has run out is settled as interrupted.
-    ///
-    /// # Errors
-    /// [`BeginError`].
-    async fn begin(&self, asking: Asking) -> Result<Begun, BeginError>;
-
-    /// The turn in which a request was answered, if that was within the last
-    /// [`REQUEST_KEY_TTL`].
-    ///
-    /// # Errors
-    /// [`BeginError`]: as [`Self::begin`] would refuse it.
-    async fn earlier(
-        &self,
-        session: SessionId,
-        request: &RequestKey,
-        now: Timestamp,
-    ) -> Result<Option<Turn>, BeginError>;
-
-    /// Extends a lease; `false` if it is lost: the question was settled by another.
-    ///
-    /// # Errors
-    /// If the database is away.
-    async fn renew(&self, session: SessionId, lease: Lease) -> Result<bool, StoreError>;
-
-    /// Settles the question under `holder`'s lease, with the event of it if there is one,
-    /// in one write; `false` if the lease is lost, and then nothing is stored.
-    ///
-    /// # Errors
-    /// If the database is away.
-    async fn settle(
-        &self,
-        session: SessionId,
-        holder: Uuid,
-        state: Settled,
-        event: Option<Event>,
-    ) -> Result<bool, StoreError>;
-
-    /// Settles questions whose leases have run out as interrupted, at most `limit`;
-    /// returns how many.
-    ///
-    /// # Errors
-    /// If the database is away.
-    async fn settle_expired(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError>;
-
-    /// A session's turns with greater numbers than `after`, in order.
-    ///
-    /// # Errors
-    /// If the database is away.
-    async fn turns(
-        &self,
-        session: SessionId,
-        after: u64,
-        limit: u32,
-    ) -> Result<Vec<Turn>, StoreError>;
-
-    /// The newest answered turns with smaller numbers than `before`, in order.
-    ///
-    /// # Errors
-    /// If the database is away.
-    async fn answered_before(
-        &self,
-        session: SessionId,
-        before: u64,
-        limit: u32,
-    ) -> Result<Vec<Turn>, StoreError>;
-}
-
 /// How a question is settled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Settled {
@@ -288,7 +189,55 @@ impl From<Settled> for TurnState {
 #[derive(Clone)]
 pub struct Stores {
     /// Conversations.
-    pub chat: Arc<dyn ChatStore>,
+    pub chat: ChatStore,
     /// Events to be published.
     pub outbox: Arc<dyn OutboxStore>,
+}
+
+impl Stores {
+    /// The stores in the SQLite file at `path`, which is created if it is not there.
+    /// Blocks: call it at start.
+    ///
+    /// # Errors
+    /// If the file cannot be used.
+    pub fn sqlite(path: &Path) -> Result<Self, sqlite::StorageError> {
+        Ok(Self::of(Documents::sqlite(path, "chat", COLLECTIONS)?))
+    }
+
+    /// The stores in the MongoDB database `name`, usually [`DATABASE`]; its indexes are
+    /// built if they are not there.
+    ///
+    /// # Errors
+    /// If the server is away, an index exists with another definition, or the database is
+    /// of a version without documents.
+    pub async fn mongo(client: &mongo::Client, name: &str) -> Result<Self, mongo::StorageError> {
+        let documents = Documents::mongo(client, name, COLLECTIONS).await?;
+        Ok(Self::of(documents))
+    }
+
+    fn of(documents: Documents) -> Self {
+        Self {
+            outbox: documents.outbox(),
+            chat: ChatStore { documents },
+        }
+    }
+}
+
+/// Conversations.
+#[derive(Clone)]
+pub struct ChatStore {
+    documents: Documents,
+}
+
+#[async_trait]
+impl Check for ChatStore {
+    async fn check(&self) -> Result<(), Problem> {
+        self.documents.check().await
+    }
+}
+
+/// The text behind all of a list by time up to and with `now`.
+fn behind(now: Timestamp) -> String {
+    let next = now.checked_add(SignedDuration::from_millis(1));
+    by_time(next.unwrap_or(Timestamp::MAX), "")
 }

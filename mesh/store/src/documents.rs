@@ -5,6 +5,7 @@ use std::{path::Path, sync::Arc};
 use async_trait::async_trait;
 use rusqlite::Connection;
 use slipway_mesh::{
+    bus::Event,
     contention::{MAX_ATTEMPTS, back_off},
     life::{Check, Problem},
     outbox::OutboxStore,
@@ -245,6 +246,20 @@ impl Documents {
     pub async fn update<D: Document>(
         &self,
         id: impl ToString,
+        decide: impl FnMut(Option<&D>) -> Option<D>,
+    ) -> Result<Option<D>, StoreError> {
+        self.update_with(id, &[], decide).await
+    }
+
+    /// As [`Self::update`], with events to be published, which are stored along with the
+    /// change.
+    ///
+    /// # Errors
+    /// As [`Self::update`].
+    pub async fn update_with<D: Document>(
+        &self,
+        id: impl ToString,
+        events: &[Event],
         mut decide: impl FnMut(Option<&D>) -> Option<D>,
     ) -> Result<Option<D>, StoreError> {
         let id = id.to_string();
@@ -257,7 +272,7 @@ impl Documents {
                 Some(before) => Write::replace(before, &after),
                 None => Write::insert(&after),
             };
-            match self.write(write).await? {
+            match self.write(write.with_events(events)).await? {
                 Ok(()) => return Ok(Some(after)),
                 Err(Refusal::Revision | Refusal::Taken(None)) => back_off(attempt).await,
                 Err(refusal) => return Err(refusal.into()),

@@ -23,6 +23,7 @@ mod documents;
 mod error;
 pub mod json_text;
 mod mongo;
+mod order;
 mod query;
 mod sqlite;
 mod write;
@@ -34,6 +35,7 @@ pub use self::{
     document::{Collection, Document, Entries, Index},
     documents::{Documents, Schema, tables},
     error::StoreError,
+    order::by_time,
     query::{Direction, Query},
     write::{Refusal, Write},
 };

@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 use slipway_mesh::page::Page;
-use slipway_store::{Collection, Document, Documents, Entries, Index, Query, Write};
+use slipway_store::{Collection, Document, Documents, Entries, Index, Query, Write, by_time};
 
-use super::{StoreError, by_time};
+use super::StoreError;
 use crate::incident::{Incident, IncidentId, State};
 
 #[cfg(test)]

@@ -8,10 +8,12 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use slipway_mesh::{bus::Event, receipts::Receipt};
-use slipway_store::{Collection, Document, Documents, Entries, Index, Query, Refusal, Write};
+use slipway_store::{
+    Collection, Document, Documents, Entries, Index, Query, Refusal, Write, by_time,
+};
 use uuid::Uuid;
 
-use super::{StoreError, by_time};
+use super::StoreError;
 use crate::intake::{self, Accepted, QUOTA};
 
 #[cfg(test)]

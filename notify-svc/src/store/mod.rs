@@ -27,9 +27,8 @@ pub mod templates;
 #[cfg(test)]
 mod testing;
 
-use std::{fmt, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
-use jiff::Timestamp;
 use slipway_mesh::{
     error::Fault,
     outbox::{
@@ -110,12 +109,6 @@ const COLLECTIONS: Schema = &[
     Used::COLLECTION,
     Kept::COLLECTION,
 ];
-
-/// The text that orders documents by a time, to the millisecond, and then by their id. With
-/// an empty id it stands before all of that moment.
-fn by_time(at: Timestamp, id: impl fmt::Display) -> String {
-    format!("{:015}/{id}", at.as_millisecond().max(0))
-}
 
 /// Where notify-svc keeps what it knows.
 #[derive(Clone)]

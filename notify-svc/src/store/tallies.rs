@@ -1,9 +1,9 @@
 //! How many mails went to whom about what, in a database: a document for each tally.
 
 use jiff::Timestamp;
-use slipway_store::{Collection, Document, Documents, Entries, Index, Query, Write};
+use slipway_store::{Collection, Document, Documents, Entries, Index, Query, Write, by_time};
 
-use super::{StoreError, by_time};
+use super::StoreError;
 use crate::notification::Tally;
 
 #[cfg(test)]

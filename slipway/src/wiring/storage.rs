@@ -79,7 +79,7 @@ impl Storage {
 
     /// The stores of chat-svc.
     pub(super) async fn chat(&self) -> anyhow::Result<chat_svc::Stores> {
-        use chat_svc::store::mongo::DATABASE;
+        use chat_svc::store::DATABASE;
         match &self.mongo {
             Some(client) => opened(chat_svc::Stores::mongo(client, DATABASE).await),
             None => embedded::chat_stores(self.data()?),

@@ -1,5 +1,7 @@
 //! Writing: refusals, revisions, and what is committed along.
 
+use std::slice;
+
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use slipway_mesh::{
@@ -192,6 +194,34 @@ contract! {
         assert_eq!(outbox.count().await.unwrap(), 0);
         // The document is the same as before.
         assert_eq!(get(documents, "a").await, Some(second));
+    }
+
+    async fn of_many_who_update_one_document_all_do_with_their_events(fixture: &Fixture) {
+        let (documents, outbox) = (&fixture.documents, fixture.documents.outbox());
+        let aggregate = Uuid::now_v7();
+        let events: Vec<_> = (0..8).map(|_| event(aggregate)).collect();
+        let updates = events.iter().map(|event| {
+            let tag = event.id.to_string();
+            documents.update_with("a", slice::from_ref(event), move |before: Option<&Note>| {
+                let mut next = before.map_or_else(|| note("a"), Note::next);
+                next.tags.push(tag.clone());
+                Some(next)
+            })
+        });
+        let stored = join_all(updates).await;
+        assert!(stored.iter().all(|stored| matches!(stored, Ok(Some(_)))), "{stored:?}");
+        // Where nothing is to be changed, nothing is told.
+        let lost = [event(aggregate)];
+        let nothing = documents.update_with("a", &lost, |_: Option<&Note>| None);
+        assert_eq!(nothing.await.unwrap(), None);
+        let found = get(documents, "a").await.unwrap();
+        assert_eq!(found.revision, 8);
+        let pending = outbox.pending(&[aggregate], 20).await.unwrap();
+        let told = pending.iter().map(|pending| pending.record.clone());
+        let told: Vec<_> = told.collect();
+        let of = |tag: &String| events.iter().find(|event| event.id.to_string() == *tag);
+        let in_order = found.tags.iter().map(|tag| of(tag).unwrap().to_record());
+        assert_eq!(told, in_order.collect::<Vec<_>>());
     }
 
     async fn a_repeated_request_is_refused_by_its_receipt(fixture: &Fixture) {

@@ -6,7 +6,7 @@ use crate::{
     store::{Settled, Stores},
 };
 
-pub(in crate::store) async fn sessions_are_listed_newest_first(open: impl Fn() -> Stores) {
+pub(super) async fn sessions_are_listed_newest_first(open: impl Fn() -> Stores) {
     let stores = open();
     let owner = UserId::generate();
     let mut created = Vec::new();
@@ -28,7 +28,7 @@ pub(in crate::store) async fn sessions_are_listed_newest_first(open: impl Fn() -
     assert_eq!(found, created);
 }
 
-pub(in crate::store) async fn the_history_joins_from_its_pages(open: impl Fn() -> Stores) {
+pub(super) async fn the_history_joins_from_its_pages(open: impl Fn() -> Stores) {
     let stores = open();
     let session = session(&stores).await;
     for n in 0..7 {
@@ -49,7 +49,7 @@ pub(in crate::store) async fn the_history_joins_from_its_pages(open: impl Fn() -
     }
 }
 
-pub(in crate::store) async fn only_answered_turns_are_remembered(open: impl Fn() -> Stores) {
+pub(super) async fn only_answered_turns_are_remembered(open: impl Fn() -> Stores) {
     let stores = open();
     let session = session(&stores).await;
     for n in 0..6 {

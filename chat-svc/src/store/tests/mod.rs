@@ -1,7 +1,6 @@
-//! What every backend's conversations do: one suite, run on each of them by [`tests`].
+//! What conversations do, on each database.
 //!
-//! A backend supplies a guard that owns its place and a way to open the stores there;
-//! stores opened twice stand for two replicas.
+//! Tests take what opens the stores; stores opened twice stand for two replicas.
 
 mod asking;
 mod lists;
@@ -9,15 +8,13 @@ mod quota;
 mod requests;
 mod sessions;
 
-pub(super) use asking::*;
-pub(super) use lists::*;
-pub(super) use quota::*;
-pub(super) use requests::*;
-pub(super) use sessions::*;
-
 use jiff::{SignedDuration, Timestamp};
-use slipway_mesh::bus::{Actor, Event, event::Origin};
+use slipway_mesh::{
+    bus::{Actor, Event, event::Origin},
+    store::mongo::testing::Scratch,
+};
 use slipway_proto::events::ChatAnsweredEvent;
+use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::{Asking, Begun, Lease, Settled, Stores};
@@ -26,46 +23,80 @@ use crate::chat::{
     UsedContext, UserId,
 };
 
-/// Defines the suite for a backend: `tests!({ (guard, open) })`.
-macro_rules! tests {
-    ($setup:block) => {
-        $crate::store::contract::tests!($setup:
-            a_question_is_stored_before_it_is_answered
-            an_answer_comes_back_as_it_was_stored_with_its_event
-            a_session_answers_one_question_at_a_time
-            questions_that_race_are_one
-            a_lease_that_runs_out_leaves_the_question_unanswered
-            a_sweep_settles_what_nobody_holds_any_more
-            a_renewed_lease_does_not_run_out
-            an_answer_without_the_lease_is_not_stored
-            a_session_is_its_owners
-            sessions_are_listed_newest_first
-            the_history_joins_from_its_pages
-            only_answered_turns_are_remembered
-            a_quota_is_counted_over_a_sliding_time
-            questions_that_race_do_not_exceed_the_quota
-            a_repeated_question_finds_its_answer
-            a_key_of_another_question_is_refused
-            a_repeated_creation_finds_its_session
-            a_session_is_renamed_by_its_owner
-            of_renames_at_one_revision_one_is_carried_out
-            a_deleted_session_does_not_exist
-            a_deletion_takes_the_lease_and_leaves_the_events
-            a_deletion_that_races_with_questions_wins
-            a_request_that_made_a_session_makes_no_other
-        );
-    };
-    ($setup:block: $($name:ident)*) => {
-        $(
-            #[tokio::test]
-            async fn $name() {
-                let (_guard, open) = $setup;
-                $crate::store::contract::$name(open).await;
-            }
-        )*
+/// Opens a file of the test's own, each time anew; it is there as long as the directory.
+fn on_sqlite() -> (TempDir, impl Fn() -> Stores) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("chat.db");
+    (directory, move || Stores::sqlite(&path).unwrap())
+}
+
+/// A database of the test's own, if there is a server for tests. The stores keep nothing
+/// in the process: a clone is as good as another replica's.
+async fn on_mongo() -> Option<(Scratch, impl Fn() -> Stores)> {
+    let scratch = Scratch::database().await?;
+    let opened = Stores::mongo(scratch.client(), scratch.name()).await;
+    let stores = opened.unwrap();
+    Some((scratch, move || stores.clone()))
+}
+
+/// Makes tests of these functions.
+macro_rules! on_each {
+    ($($module:ident: $($name:ident)*;)*) => {
+        mod sqlite {
+            $($(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    let (_directory, open) = super::on_sqlite();
+                    super::$module::$name(open).await;
+                }
+            )*)*
+        }
+
+        mod mongo {
+            $($(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    if let Some((_scratch, open)) = super::on_mongo().await {
+                        super::$module::$name(open).await;
+                    }
+                }
+            )*)*
+        }
     };
 }
-pub(super) use tests;
+
+on_each! {
+    asking:
+        a_question_is_stored_before_it_is_answered
+        an_answer_comes_back_as_it_was_stored_with_its_event
+        a_session_answers_one_question_at_a_time
+        questions_that_race_are_one
+        a_lease_that_runs_out_leaves_the_question_unanswered
+        a_sweep_settles_what_nobody_holds_any_more
+        a_renewed_lease_does_not_run_out
+        an_answer_without_the_lease_is_not_stored
+        a_session_is_its_owners;
+    lists:
+        sessions_are_listed_newest_first
+        the_history_joins_from_its_pages
+        only_answered_turns_are_remembered;
+    quota:
+        a_quota_is_counted_over_a_sliding_time
+        questions_that_race_do_not_exceed_the_quota;
+    requests:
+        a_repeated_question_finds_its_answer
+        a_key_of_another_question_is_refused
+        a_repeated_creation_finds_its_session;
+    sessions:
+        a_session_is_renamed_by_its_owner
+        of_renames_at_one_revision_one_is_carried_out
+        a_deleted_session_does_not_exist
+        a_turn_that_was_copied_during_the_deletion_is_erased_by_the_sweep
+        a_long_session_is_erased_whole
+        a_deletion_takes_the_lease_and_leaves_the_events
+        a_deletion_that_races_with_questions_wins
+        a_request_that_made_a_session_makes_no_other;
+}
 
 fn at(seconds: i64) -> Timestamp {
     let start: Timestamp = "2026-03-01T10:00:00Z".parse().unwrap();

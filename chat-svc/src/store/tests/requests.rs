@@ -16,7 +16,7 @@ fn key(key: &str, content: &str) -> Option<RequestKey> {
     })
 }
 
-pub(in crate::store) async fn a_repeated_question_finds_its_answer(open: impl Fn() -> Stores) {
+pub(super) async fn a_repeated_question_finds_its_answer(open: impl Fn() -> Stores) {
     let stores = open();
     let session = session(&stores).await;
     let ask = |seconds| Asking {
@@ -58,7 +58,7 @@ pub(in crate::store) async fn a_repeated_question_finds_its_answer(open: impl Fn
     assert!(matches!(begun, Begun::New(5)), "{begun:?}");
 }
 
-pub(in crate::store) async fn a_key_of_another_question_is_refused(open: impl Fn() -> Stores) {
+pub(super) async fn a_key_of_another_question_is_refused(open: impl Fn() -> Stores) {
     let stores = open();
     let session = session(&stores).await;
     let ask = |text| Asking {
@@ -75,7 +75,7 @@ pub(in crate::store) async fn a_key_of_another_question_is_refused(open: impl Fn
     assert!(matches!(refused, Err(BeginError::KeyReused)));
 }
 
-pub(in crate::store) async fn a_repeated_creation_finds_its_session(open: impl Fn() -> Stores) {
+pub(super) async fn a_repeated_creation_finds_its_session(open: impl Fn() -> Stores) {
     let stores = open();
     let owner = UserId::generate();
     let create = async |seconds, title: &str| {

@@ -1,22 +1,28 @@
 //! Renaming and deleting sessions.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use futures::future::join_all;
+use serde_json::Value;
+use slipway_store::{Document as _, Entries, Query, Write};
 use tokio::sync::Barrier;
 
 use super::{LEASE, answer, answered, asking, at, event, exchange, new_session, session};
 use crate::{
     chat::{FIRST_REVISION, SessionId, Title, UserId},
     request_key::RequestKey,
-    store::{BeginError, Begun, RenameError, Settled, Stores},
+    store::{
+        BeginError, Begun, RenameError, Settled, Stores,
+        document::{LATE, StoredSession},
+        earlier::{BY_SESSION, EarlierTurn},
+    },
 };
 
 fn title(text: &str) -> Title {
     Title::new(text).unwrap()
 }
 
-pub(in crate::store) async fn a_session_is_renamed_by_its_owner(open: impl Fn() -> Stores) {
+pub(super) async fn a_session_is_renamed_by_its_owner(open: impl Fn() -> Stores) {
     let stores = open();
     let session = session(&stores).await;
     let (id, owner) = (session.id, session.owner);
@@ -34,9 +40,7 @@ pub(in crate::store) async fn a_session_is_renamed_by_its_owner(open: impl Fn() 
     assert_eq!(stores.chat.turns(id, 0, 10).await.unwrap().len(), 1);
 }
 
-pub(in crate::store) async fn of_renames_at_one_revision_one_is_carried_out(
-    open: impl Fn() -> Stores,
-) {
+pub(super) async fn of_renames_at_one_revision_one_is_carried_out(open: impl Fn() -> Stores) {
     const RACERS: usize = 8;
     let stores = open();
     let session = session(&stores).await;
@@ -66,7 +70,7 @@ pub(in crate::store) async fn of_renames_at_one_revision_one_is_carried_out(
     assert_eq!(found.unwrap(), won.pop());
 }
 
-pub(in crate::store) async fn a_deleted_session_does_not_exist(open: impl Fn() -> Stores) {
+pub(super) async fn a_deleted_session_does_not_exist(open: impl Fn() -> Stores) {
     let stores = open();
     let (session, kept) = (session(&stores).await, session(&stores).await);
     for n in 0..3 {
@@ -106,9 +110,80 @@ async fn assert_gone(stores: &Stores, id: SessionId, owner: UserId) {
     assert!(remembered.unwrap().is_empty());
 }
 
-pub(in crate::store) async fn a_deletion_takes_the_lease_and_leaves_the_events(
+pub(super) async fn a_turn_that_was_copied_during_the_deletion_is_erased_by_the_sweep(
     open: impl Fn() -> Stores,
 ) {
+    let stores = open();
+    let session = session(&stores).await;
+    exchange(&stores, &session, "a secret", 0).await;
+    let documents = &stores.chat.documents;
+    let conversation = stores.chat.conversation(session.id).await.unwrap().unwrap();
+    let delete = stores.chat.delete(session.id, session.owner, at(5));
+    assert!(delete.await.unwrap());
+    let late = EarlierTurn {
+        session: session.id,
+        stored: conversation.newest.unwrap(),
+    };
+    documents
+        .write(Write::insert(&late))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_gone(&stores, session.id, session.owner).await;
+    let copies = async || {
+        let all = Query::first(10, session.id);
+        let count = documents.count::<EarlierTurn>(&BY_SESSION, &all).await;
+        count.unwrap()
+    };
+    assert_eq!(stores.chat.finish_deletions(at(5), 10).await.unwrap(), 0);
+    assert_eq!(copies().await, 1, "its deletion is not long ago");
+    let then = at(5) + LATE;
+    assert_eq!(stores.chat.finish_deletions(then, 10).await.unwrap(), 1);
+    assert_eq!(copies().await, 0);
+    assert_eq!(stores.chat.finish_deletions(then, 10).await.unwrap(), 0);
+    // What is kept says nothing of the conversation.
+    let kept: Option<StoredSession> = documents.get(session.id).await.unwrap();
+    let kept = kept.unwrap();
+    assert_eq!(kept.summary(), None);
+    assert_eq!(Entries::of(&kept), Entries::default());
+    let json = serde_json::to_value(&kept).unwrap();
+    let fields = |json: &Value| -> BTreeSet<String> {
+        let fields = json.as_object().unwrap();
+        fields.keys().cloned().collect()
+    };
+    let expected = ["version", "madeBy", "state"].map(String::from);
+    assert_eq!(fields(&json), expected.into());
+    let expected = ["id", "owner", "createdAt", "deletedAt", "eraseAgainAt"].map(String::from);
+    assert_eq!(fields(&json["state"]["deleted"]), expected.into());
+}
+
+pub(super) async fn a_long_session_is_erased_whole(open: impl Fn() -> Stores) {
+    let stores = open();
+    let session = session(&stores).await;
+    exchange(&stores, &session, "first", 0).await;
+    let documents = &stores.chat.documents;
+    let conversation = stores.chat.conversation(session.id).await.unwrap().unwrap();
+    let turns: Vec<_> = (1..=100)
+        .map(|number| {
+            let mut stored = conversation.newest.clone().unwrap();
+            stored.turn.number = number;
+            EarlierTurn {
+                session: session.id,
+                stored,
+            }
+        })
+        .collect();
+    let copies = turns.iter().map(Write::insert).collect();
+    let copied = documents.write_many(copies).await.unwrap();
+    assert!(copied.iter().all(Result::is_ok));
+    let delete = stores.chat.delete(session.id, session.owner, at(5));
+    assert!(delete.await.unwrap());
+    let all = Query::first(200, session.id);
+    let left = documents.count::<EarlierTurn>(&BY_SESSION, &all).await;
+    assert_eq!(left.unwrap(), 0);
+}
+
+pub(super) async fn a_deletion_takes_the_lease_and_leaves_the_events(open: impl Fn() -> Stores) {
     let stores = open();
     let session = session(&stores).await;
     let first = asking(&session, "one", 0);
@@ -143,7 +218,7 @@ pub(in crate::store) async fn a_deletion_takes_the_lease_and_leaves_the_events(
 
 /// A question, its answer and the deletion race: whoever comes first, nothing of the
 /// session is left, and nobody is told what is not so.
-pub(in crate::store) async fn a_deletion_that_races_with_questions_wins(open: impl Fn() -> Stores) {
+pub(super) async fn a_deletion_that_races_with_questions_wins(open: impl Fn() -> Stores) {
     const ASKERS: usize = 4;
     let stores = open();
     for _ in 0..4 {
@@ -182,9 +257,7 @@ pub(in crate::store) async fn a_deletion_that_races_with_questions_wins(open: im
     }
 }
 
-pub(in crate::store) async fn a_request_that_made_a_session_makes_no_other(
-    open: impl Fn() -> Stores,
-) {
+pub(super) async fn a_request_that_made_a_session_makes_no_other(open: impl Fn() -> Stores) {
     let stores = open();
     let owner = UserId::generate();
     let request = RequestKey {

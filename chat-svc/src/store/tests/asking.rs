@@ -11,9 +11,7 @@ use crate::{
     store::{BeginError, Begun, Lease, Settled, Stores},
 };
 
-pub(in crate::store) async fn a_question_is_stored_before_it_is_answered(
-    open: impl Fn() -> Stores,
-) {
+pub(super) async fn a_question_is_stored_before_it_is_answered(open: impl Fn() -> Stores) {
     let stores = open();
     let session = session(&stores).await;
     let asking = asking(&session, "What's next?\n🚢", 5);
@@ -27,7 +25,7 @@ pub(in crate::store) async fn a_question_is_stored_before_it_is_answered(
     assert_eq!(found.unwrap().unwrap().last_message_at, Some(at(5)));
 }
 
-pub(in crate::store) async fn an_answer_comes_back_as_it_was_stored_with_its_event(
+pub(super) async fn an_answer_comes_back_as_it_was_stored_with_its_event(
     open: impl Fn() -> Stores,
 ) {
     let stores = open();
@@ -58,7 +56,7 @@ pub(in crate::store) async fn an_answer_comes_back_as_it_was_stored_with_its_eve
     assert_eq!(turns.len(), 2);
 }
 
-pub(in crate::store) async fn a_session_answers_one_question_at_a_time(open: impl Fn() -> Stores) {
+pub(super) async fn a_session_answers_one_question_at_a_time(open: impl Fn() -> Stores) {
     let (stores, other) = (open(), open());
     let session = session(&stores).await;
     let first = asking(&session, "one", 0);
@@ -73,7 +71,7 @@ pub(in crate::store) async fn a_session_answers_one_question_at_a_time(open: imp
     assert_eq!(begun.unwrap(), Begun::New(2));
 }
 
-pub(in crate::store) async fn questions_that_race_are_one(open: impl Fn() -> Stores) {
+pub(super) async fn questions_that_race_are_one(open: impl Fn() -> Stores) {
     const RACERS: usize = 12;
     let stores = open();
     let session = session(&stores).await;
@@ -107,7 +105,7 @@ pub(in crate::store) async fn questions_that_race_are_one(open: impl Fn() -> Sto
     assert_eq!(numbers, [1, 2, 3]);
 }
 
-pub(in crate::store) async fn a_lease_that_runs_out_leaves_the_question_unanswered(
+pub(super) async fn a_lease_that_runs_out_leaves_the_question_unanswered(
     open: impl Fn() -> Stores,
 ) {
     let stores = open();
@@ -123,9 +121,7 @@ pub(in crate::store) async fn a_lease_that_runs_out_leaves_the_question_unanswer
     assert_eq!(turns[1].state, TurnState::Asked);
 }
 
-pub(in crate::store) async fn a_sweep_settles_what_nobody_holds_any_more(
-    open: impl Fn() -> Stores,
-) {
+pub(super) async fn a_sweep_settles_what_nobody_holds_any_more(open: impl Fn() -> Stores) {
     let stores = open();
     let (dead, alive) = (session(&stores).await, session(&stores).await);
     stores.chat.begin(asking(&dead, "one", 0)).await.unwrap();
@@ -141,7 +137,7 @@ pub(in crate::store) async fn a_sweep_settles_what_nobody_holds_any_more(
     assert_eq!(of(alive.id).await, TurnState::Asked);
 }
 
-pub(in crate::store) async fn a_renewed_lease_does_not_run_out(open: impl Fn() -> Stores) {
+pub(super) async fn a_renewed_lease_does_not_run_out(open: impl Fn() -> Stores) {
     let stores = open();
     let session = session(&stores).await;
     let asking = asking(&session, "one", 0);
@@ -156,7 +152,7 @@ pub(in crate::store) async fn a_renewed_lease_does_not_run_out(open: impl Fn() -
     assert!(!renewed.unwrap(), "it is lost");
 }
 
-pub(in crate::store) async fn an_answer_without_the_lease_is_not_stored(open: impl Fn() -> Stores) {
+pub(super) async fn an_answer_without_the_lease_is_not_stored(open: impl Fn() -> Stores) {
     let stores = open();
     let session = session(&stores).await;
     let first = asking(&session, "one", 0);
@@ -174,7 +170,7 @@ pub(in crate::store) async fn an_answer_without_the_lease_is_not_stored(open: im
     assert_eq!(stores.outbox.count().await.unwrap(), 0);
 }
 
-pub(in crate::store) async fn a_session_is_its_owners(open: impl Fn() -> Stores) {
+pub(super) async fn a_session_is_its_owners(open: impl Fn() -> Stores) {
     let stores = open();
     let mut session = session(&stores).await;
     let owner = session.owner;

@@ -1,0 +1,212 @@
+//! How sessions are made, found, renamed and deleted.
+
+use jiff::Timestamp;
+use slipway_mesh::{
+    contention::{MAX_ATTEMPTS, back_off},
+    page::Page,
+};
+use slipway_store::{Document as _, Query, Refusal, Write};
+
+use super::{
+    ChatStore, CreateError, REQUEST_KEY_TTL, RenameError, StoreError, behind,
+    document::{BY_ERASURE, BY_OWNER, BY_REQUEST, Conversation, StoredSession},
+    earlier::{BY_SESSION, EarlierTurn},
+};
+use crate::{
+    chat::{Session, SessionId, Title, UserId},
+    request_key::RequestKey,
+};
+
+/// Turns that are erased in one go: what is erased is read first.
+const ERASED: u32 = 32;
+
+impl ChatStore {
+    /// Stores a new session; for a request that was carried out before, returns the
+    /// session as it made it then, whatever has become of it.
+    ///
+    /// # Errors
+    /// [`CreateError`].
+    pub async fn create(
+        &self,
+        session: Session,
+        request: Option<RequestKey>,
+    ) -> Result<Session, CreateError> {
+        let stored = StoredSession::new(session.clone(), request.clone());
+        for attempt in 0..MAX_ATTEMPTS {
+            let written = self.documents.write(Write::insert(&stored)).await?;
+            match (written, &request) {
+                (Ok(()), _) => return Ok(session),
+                (Err(Refusal::Taken(Some(_))), Some(request)) => {
+                    if let Some(earlier) = self.made_by(request, &session).await? {
+                        return Ok(earlier);
+                    }
+                    back_off(attempt).await;
+                }
+                (Err(refusal), _) => return Err(slipway_store::StoreError::from(refusal).into()),
+            }
+        }
+        Err(contended::<StoredSession>(session.id).into())
+    }
+
+    /// The session that a request made before; `None` if its key has expired, which then
+    /// makes room for another.
+    async fn made_by(
+        &self,
+        request: &RequestKey,
+        again: &Session,
+    ) -> Result<Option<Session>, CreateError> {
+        let found = self.documents.find(&BY_REQUEST, &request.key).await?;
+        let Some(found): Option<StoredSession> = found else {
+            return Ok(None);
+        };
+        if found.created_at() <= again.created_at - REQUEST_KEY_TTL {
+            let forget = |stored: Option<&StoredSession>| {
+                let stored = stored.filter(|stored| stored.made_by().is_some())?;
+                Some(stored.forgetting_request())
+            };
+            self.documents.update(found.id(), forget).await?;
+            return Ok(None);
+        }
+        if found.made_by() != Some(request) {
+            return Err(CreateError::KeyReused);
+        }
+        // The same request: all else is as it was then.
+        Ok(Some(Session {
+            id: found.session_id(),
+            created_at: found.created_at(),
+            ..again.clone()
+        }))
+    }
+
+    /// A session with its newest turn, if it is not deleted.
+    pub(super) async fn conversation(
+        &self,
+        id: SessionId,
+    ) -> Result<Option<Conversation>, slipway_store::StoreError> {
+        let stored: Option<StoredSession> = self.documents.get(id).await?;
+        Ok(stored.and_then(StoredSession::into_alive))
+    }
+
+    /// A session, if there is one of this id and owner.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn session(
+        &self,
+        id: SessionId,
+        owner: UserId,
+    ) -> Result<Option<Session>, StoreError> {
+        let found = self.conversation(id).await?;
+        let session = found.map(|conversation| conversation.session);
+        Ok(session.filter(|session| session.owner == owner))
+    }
+
+    /// An owner's sessions, newest first, behind `after`.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn sessions(
+        &self,
+        owner: UserId,
+        after: Option<SessionId>,
+        limit: u32,
+    ) -> Result<Page<Session, SessionId>, StoreError> {
+        let query = Query::last(limit.saturating_add(1), owner).behind(after);
+        let found = self.documents.summaries::<StoredSession>(&BY_OWNER, &query);
+        let found = found.await?.into_iter().flatten().collect();
+        Ok(Page::from_overfetch(found, limit, |last: &Session| last.id))
+    }
+
+    /// Gives a session another title, if it is at the revision `expected`; without one,
+    /// at any. Returns the session.
+    ///
+    /// # Errors
+    /// [`RenameError`].
+    pub async fn rename(
+        &self,
+        id: SessionId,
+        owner: UserId,
+        title: Title,
+        expected: Option<u64>,
+    ) -> Result<Session, RenameError> {
+        let mut outcome = Err(RenameError::NotFound);
+        let rename = self.documents.update(id, |stored: Option<&StoredSession>| {
+            outcome = Err(RenameError::NotFound);
+            let stored = stored?;
+            let before = stored.alive_of(owner)?;
+            let revision = before.session.revision;
+            if expected.is_some_and(|expected| expected != revision) {
+                outcome = Err(RenameError::Changed(revision));
+                return None;
+            }
+            let after = before.renamed(title.clone());
+            outcome = Ok(after.session.clone());
+            Some(stored.with(after))
+        });
+        rename.await?;
+        outcome
+    }
+
+    /// Erases a session and its turns. From then on it does not exist, and nobody holds a
+    /// lease on it; that it was there is remembered for its owner, who can delete it again.
+    /// Events of it that wait to be published stay. `false`: this owner never had it.
+    ///
+    /// # Errors
+    /// If the database is away. If the session is deleted by then, a sweep erases its turns.
+    pub async fn delete(
+        &self,
+        id: SessionId,
+        owner: UserId,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let delete = self.documents.update(id, |stored: Option<&StoredSession>| {
+            let stored = stored.filter(|stored| stored.owner() == owner)?;
+            Some(stored.deleted(now))
+        });
+        let deleted = delete.await?.is_some();
+        if deleted {
+            self.erase_turns(id).await?;
+        }
+        Ok(deleted)
+    }
+
+    /// Finishes deletions that may have left something behind, of at most `limit`
+    /// sessions; returns of how many.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn finish_deletions(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        let due = Query::first(limit, "").below(behind(now));
+        let due: Vec<StoredSession> = self.documents.list(&BY_ERASURE, &due).await?;
+        let mut finished = 0;
+        for session in due {
+            let id = session.session_id();
+            self.erase_turns(id).await?;
+            // Deleted again meanwhile: then this is done once more.
+            let finish = |stored: Option<&StoredSession>| stored?.erased(now);
+            finished += u64::from(self.documents.update(id, finish).await?.is_some());
+        }
+        Ok(finished)
+    }
+
+    async fn erase_turns(&self, id: SessionId) -> Result<(), StoreError> {
+        loop {
+            let first = Query::first(ERASED, id);
+            let turns: Vec<EarlierTurn> = self.documents.list(&BY_SESSION, &first).await?;
+            if turns.is_empty() {
+                return Ok(());
+            }
+            // One that is refused was erased by somebody else.
+            let erase = turns.iter().map(Write::delete).collect();
+            self.documents.write_many(erase).await?;
+        }
+    }
+}
+
+/// Others were faster every time.
+pub(super) fn contended<D: slipway_store::Document>(id: SessionId) -> slipway_store::StoreError {
+    slipway_store::StoreError::Contended {
+        collection: D::COLLECTION.name,
+        id: id.to_string(),
+    }
+}
