@@ -118,12 +118,16 @@ fn outbound(parts: &Parts, app: &App, token: Option<String>) -> Result<Outbound,
 
 /// The key under which a client may repeat a POST safely.
 fn idempotency_key(method: &Method, headers: &HeaderMap) -> Result<Option<String>, Fault> {
-    let Some(value) = headers
-        .get(IDEMPOTENCY_KEY)
-        .filter(|_| method == Method::POST)
-    else {
+    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(value) = values.next().filter(|_| method == Method::POST) else {
         return Ok(None);
     };
+    if values.next().is_some() {
+        return Err(Fault::invalid_field(
+            "Idempotency-Key",
+            "must be given once",
+        ));
+    }
     let bytes = value.as_bytes();
     let visible = bytes.iter().all(u8::is_ascii_graphic);
     match value.to_str() {

@@ -27,11 +27,11 @@ const ALERTS: usize = 1000;
 pub(crate) struct AlertsHook {
     /// Each becomes an incident; beyond the first 1,000 they become one together.
     #[schema(value_type = Vec<Alert>)]
-    alerts: Vec<Option<Alert>>,
+    alerts: Vec<Value>,
 }
 
 /// One alert of it. What is blank, `null` or of another form counts as left out.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Alert {
     /// `resolved` if it is over. Whatever else is there, or nothing: it lasts.
@@ -62,7 +62,8 @@ struct Since(#[serde(deserialize_with = "time")] Option<Timestamp>);
 impl AlertsHook {
     /// Reports of all alerts, heard at `now`.
     pub(crate) fn reports(self, now: Timestamp) -> impl Iterator<Item = v1::ReportRequest> {
-        let mut alerts: Vec<_> = self.alerts.into_iter().flatten().collect();
+        let alerts = self.alerts.into_iter().filter(|alert| !alert.is_null());
+        let mut alerts: Vec<_> = alerts.map(Alert::read).collect();
         let left_out = alerts.len().saturating_sub(ALERTS);
         alerts.truncate(ALERTS);
         let rest = (left_out > 0).then(|| rest(left_out, now));
@@ -90,6 +91,13 @@ fn rest(count: usize, now: Timestamp) -> v1::ReportRequest {
 }
 
 impl Alert {
+    /// What is no object says nothing; that something happened is told all the same.
+    fn read(value: Value) -> Self {
+        let object = Some(value).filter(Value::is_object);
+        let alert = object.and_then(|object| serde_json::from_value(object).ok());
+        alert.unwrap_or_default()
+    }
+
     fn report(self, now: Timestamp) -> v1::ReportRequest {
         let labels = texts(self.labels);
         let annotations = texts(self.annotations);
@@ -244,7 +252,9 @@ mod tests {
             "fingerprint": {}});
         let blank = json!({"status": "", "labels": {"alertname": "", "job": " "},
             "annotations": {"summary": ""}, "startsAt": "", "fingerprint": " "});
-        for nothing in [json!({}), null, other, blank] {
+        let no_object = [json!("x"), json!(7), json!(["firing"])];
+        let odd = [json!({}), null, other, blank].into_iter().chain(no_object);
+        for nothing in odd {
             let report = reports(&json!([nothing])).remove(0);
             assert_eq!(report.summary, "an alert without a name", "{nothing}");
             assert_eq!(report.service, "alerts");

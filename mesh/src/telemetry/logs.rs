@@ -14,7 +14,7 @@ use std::{
 
 use jiff::Timestamp;
 use serde_json::json;
-use tracing_subscriber::{EnvFilter, fmt, prelude::*};
+use tracing_subscriber::{EnvFilter, filter::LevelFilter, fmt, prelude::*};
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +54,17 @@ fn are_wanted(no_color: Option<OsString>, term: Option<OsString>) -> bool {
 /// # Errors
 /// A text that says what is wrong with it.
 pub fn parse_filter(text: &str) -> Result<EnvFilter, String> {
+    // The parser takes any word that is no level for the name of a module, of which nothing
+    // would be logged then.
+    for word in text.split(',').map(str::trim) {
+        let is_word = !word.contains(['=', '[', ':']) && !word.is_empty();
+        if is_word && word.parse::<LevelFilter>().is_err() {
+            return Err(format!(
+                "{word:?} is no level: off, error, warn, info, debug and trace are; the level of \
+                 one module is written module=level"
+            ));
+        }
+    }
     EnvFilter::builder()
         .parse(text)
         .map_err(|error| error.to_string())
@@ -124,6 +135,23 @@ pub fn last_words(format: Format, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_word_that_is_no_level_is_no_filter() {
+        for fine in [
+            "info",
+            "WARN",
+            "off",
+            "info,slipway_mesh=debug",
+            "warn, slipway::x=trace",
+        ] {
+            assert!(parse_filter(fine).is_ok(), "{fine}");
+        }
+        for wrong in ["warning", "debg", "none", "info,verbose"] {
+            let refused = parse_filter(wrong).unwrap_err();
+            assert!(refused.contains("is no level"), "{refused}");
+        }
+    }
 
     #[test]
     fn colours_need_a_terminal_that_has_them_and_a_user_who_wants_them() {

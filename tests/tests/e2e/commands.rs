@@ -250,6 +250,22 @@ async fn watch_ends_when_its_reader_leaves_though_nothing_happens() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_ends_watch_without_a_word() {
+    let server = Process::start().await.unwrap();
+    let mut child = spawn(&server.http, Path::new("."), &["watch", "--after", "0"]);
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    // Then it waits for the next entry.
+    lines.next_line().await.unwrap().unwrap();
+    let pid = child.id().unwrap().to_string();
+    let sent = Command::new("kill").args(["-INT", &pid]).status().await;
+    assert!(sent.unwrap().success());
+    let ended = tokio::time::timeout(PATIENCE, child.wait_with_output()).await;
+    let ended = ended.unwrap().unwrap();
+    assert!(ended.status.success());
+    assert_eq!(String::from_utf8_lossy(&ended.stderr), "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn ctrl_c_ends_watch_while_nobody_reads_its_output() {
     /// What a pipe holds, less what a line may be too long for.
     const FULL: u64 = 60 * 1024;

@@ -20,7 +20,13 @@ const MARK: &str = "layout";
 /// If it is of another version, or the server is away.
 pub(super) async fn ensure(client: &Client, name: &str) -> Result<(), StorageError> {
     let database = client.database(name);
-    let names = async { database.list_collections().await?.try_collect::<Vec<_>>().await };
+    let names = async {
+        database
+            .list_collections()
+            .await?
+            .try_collect::<Vec<_>>()
+            .await
+    };
     let is_new = bounded(names).await?.is_empty();
     let marks = database.collection::<Fields>(MARK);
     let mark = doc! { "_id": "layout" };
@@ -28,7 +34,9 @@ pub(super) async fn ensure(client: &Client, name: &str) -> Result<(), StorageErr
         let set = doc! { "$setOnInsert": { "version": LAYOUT } };
         let put = marks.update_one(mark.clone(), set).upsert(true);
         match bounded(put.into_future()).await {
-            Err(error) if error.duplicate_key().is_none() && !error.gave_way() => return Err(error),
+            Err(error) if error.duplicate_key().is_none() && !error.gave_way() => {
+                return Err(error);
+            }
             // Another process has marked it.
             _ => {}
         }

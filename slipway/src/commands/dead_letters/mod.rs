@@ -128,10 +128,16 @@ pub struct ListArgs {
     pub client: ClientArgs,
 }
 
+fn parse_id(text: &str) -> Result<Uuid, &'static str> {
+    text.parse()
+        .map_err(|_| "must be an id, as `slipway dead-letters list` prints them")
+}
+
 /// What `show` takes.
 #[derive(clap::Args)]
 pub struct ShowArgs {
     /// Its id
+    #[arg(value_parser = parse_id)]
     pub id: Uuid,
     /// Print it as a JSON object
     #[arg(long)]
@@ -145,7 +151,7 @@ pub struct ShowArgs {
 #[derive(clap::Args)]
 pub struct ReplayArgs {
     /// The one to send back
-    #[arg(conflicts_with_all = FILTER)]
+    #[arg(conflicts_with_all = FILTER, value_parser = parse_id)]
     pub id: Option<Uuid>,
     /// File with the JSON object that replaces its payload; - reads standard input
     #[arg(long, value_name = "FILE", requires = "id", conflicts_with_all = FILTER)]

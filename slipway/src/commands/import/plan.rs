@@ -80,10 +80,13 @@ pub(super) fn read(path: &Path) -> Result<Plan, PlanError> {
         Ok(text) => text,
         Err(source) => return Err(PlanError::NoText { path, source }),
     };
-    let plan: Plan = match json::read(&text) {
+    let mut plan: Plan = match json::read(&text) {
         Ok(plan) => plan,
         Err(source) => return Err(PlanError::Malformed { path, source }),
     };
+    // As the server keeps them: by these it is found again.
+    plan.name = plan.name.trim().to_owned();
+    plan.version = plan.version.map(|version| version.trim().to_owned());
     let faults = Faults::of(&plan);
     if faults != Faults::default() {
         return Err(PlanError::Faulty { path, faults });
@@ -146,6 +149,12 @@ mod tests {
         assert_eq!(plan.tasks.len(), 37);
         assert_eq!(plan.assignees().len(), 7);
         assert!(plan.hotfix.is_some());
+    }
+
+    #[test]
+    fn name_and_version_are_read_without_blanks_around_them() {
+        let plan = read_text(br#"{"name": " Case ", "version": "\u00a01 ", "tasks": []}"#).unwrap();
+        assert_eq!((&*plan.name, plan.version.as_deref()), ("Case", Some("1")));
     }
 
     #[test]

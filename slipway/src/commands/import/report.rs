@@ -80,7 +80,8 @@ impl Report {
         let tasks = self.release.as_ref().and_then(|r| r["tasks"].as_array());
         let count = tasks.map_or(plan.tasks.len(), Vec::len);
         let name = escape(&plan.name);
-        writeln!(out, "Release {name} is created with {count} tasks.")?;
+        let tasks = if count == 1 { "task" } else { "tasks" };
+        writeln!(out, "Release {name} is created with {count} {tasks}.")?;
         writeln!(out, "  id: {}", escape(id))
     }
 }

@@ -1,9 +1,10 @@
 //! `watch`: the wall of activity in a terminal.
 
-use std::{future, io, os::fd::AsFd as _};
+use std::{future, io, os::fd::AsFd as _, time::Duration};
 
 use slipway_mesh::telemetry::logs;
 use tokio::{io::Interest, net::unix::pipe, runtime::Handle, task};
+use tokio_util::sync::CancellationToken;
 
 use self::{follow::Follower, output::Output};
 use super::client::{Client, ClientArgs, sign_in};
@@ -47,6 +48,9 @@ impl WatchArgs {
     }
 }
 
+/// How long the thread that follows the wall may take to leave.
+const LEAVING: Duration = Duration::from_millis(500);
+
 /// Follows the wall until Ctrl-C, or until nobody reads the output any more.
 ///
 /// # Errors
@@ -57,12 +61,25 @@ pub async fn run(args: &WatchArgs, layers: &Layers) -> anyhow::Result<()> {
     // On a thread of its own: while nobody reads the output, writing to it blocks, and
     // signals have to be heard all the same.
     let runtime = Handle::current();
-    let following = task::spawn_blocking(move || runtime.block_on(follow(&args, &client)));
-    tokio::select! {
-        ended = following => ended?,
+    let stop = CancellationToken::new();
+    let stopped = stop.clone();
+    let mut following = task::spawn_blocking(move || {
+        runtime.block_on(async {
+            tokio::select! {
+                ended = follow(&args, &client) => ended,
+                () = stopped.cancelled() => Ok(()),
+            }
+        })
+    });
+    let left = tokio::select! {
+        ended = &mut following => return ended?,
         () = reader_left() => Ok(()),
-        interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
-    }
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+    };
+    // The thread has to leave the runtime before that ends; one whose write blocks is not in it.
+    stop.cancel();
+    let _ended = tokio::time::timeout(LEAVING, following).await;
+    Ok(left?)
 }
 
 async fn follow(args: &WatchArgs, client: &Client) -> anyhow::Result<()> {
