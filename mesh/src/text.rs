@@ -114,9 +114,11 @@ pub fn clean_line(text: &str) -> String {
 }
 
 /// `text` without control characters, but for line breaks and tabs, and without what
-/// changes direction: for readers whose program acts on them, as a mail program does.
+/// changes direction: for readers whose program acts on them, as a mail program does. Every
+/// line break is a line feed.
 #[must_use]
 pub fn clean_lines(text: &str) -> String {
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
     text.chars()
         .filter(|c| !is_not_in_lines(*c) && !changes_direction(*c))
         .collect()
@@ -248,8 +250,8 @@ mod tests {
             "Disk   [31mfull!"
         );
         assert_eq!(
-            clean_lines("a\r\n\t\x1b[2Jb\u{202e}c\u{9b}"),
-            "a\r\n\t[2Jbc"
+            clean_lines("a\r\n\t\x1b[2Jb\u{202e}c\u{9b}\r.\r\r\n"),
+            "a\n\t[2Jbc\n.\n\n"
         );
     }
 
@@ -276,7 +278,8 @@ mod tests {
             if check_line(&text).is_ok() {
                 prop_assert_eq!(clean_line(&text), text.trim());
             }
-            if check_lines(&text).is_ok() && !text.contains(changes_direction) {
+            let changed = |c| changes_direction(c) || c == '\r';
+            if check_lines(&text).is_ok() && !text.contains(changed) {
                 prop_assert_eq!(clean_lines(&text), text);
             }
         }

@@ -250,6 +250,27 @@ async fn watch_ends_when_its_reader_leaves_though_nothing_happens() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_password_is_sent_to_no_server_but_the_one_that_was_named() {
+    let named = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let other = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", named.local_addr().unwrap());
+    let elsewhere = format!("http://{}/leak", other.local_addr().unwrap());
+    let mut child = spawn(&url, Path::new("."), &["watch"]);
+    let ended = tokio::select! {
+        () = async {
+            loop {
+                let (mut stream, _) = named.accept().await.unwrap();
+                let _login = scripted::receive(&mut stream).await;
+                scripted::redirect(&mut stream, &elsewhere).await;
+            }
+        } => unreachable!("it answers for ever"),
+        _ = other.accept() => panic!("the password went elsewhere"),
+        ended = tokio::time::timeout(PATIENCE, child.wait()) => ended,
+    };
+    assert_eq!(ended.unwrap().unwrap().code(), Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn ctrl_c_ends_watch_without_a_word() {
     let server = Process::start().await.unwrap();
     let mut child = spawn(&server.http, Path::new("."), &["watch", "--after", "0"]);

@@ -30,3 +30,10 @@ pub(crate) async fn answer(stream: &mut TcpStream, body: &str) {
     let answer = format!("{head}\r\ncontent-length: {length}\r\n\r\n{body}");
     stream.write_all(answer.as_bytes()).await.unwrap();
 }
+
+/// Answers that what was asked for is elsewhere, for the last time on this connection.
+pub(crate) async fn redirect(stream: &mut TcpStream, to: &str) {
+    let head = "HTTP/1.1 307 Temporary Redirect\r\nconnection: close\r\ncontent-length: 0";
+    let answer = format!("{head}\r\nlocation: {to}\r\n\r\n");
+    stream.write_all(answer.as_bytes()).await.unwrap();
+}

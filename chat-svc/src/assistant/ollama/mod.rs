@@ -174,9 +174,18 @@ fn unreachable(error: &Error) -> Failure {
     }
 }
 
-async fn refusal(answer: Response) -> Failure {
+/// Bytes of a refusal that are read at most: it is a sentence.
+const LONGEST_REFUSAL: usize = 16 * 1024;
+
+async fn refusal(mut answer: Response) -> Failure {
     let status = answer.status();
-    let body = answer.bytes().await.unwrap_or_default();
+    let mut body = Vec::new();
+    while let Ok(Some(chunk)) = answer.chunk().await {
+        body.extend_from_slice(&chunk);
+        if body.len() > LONGEST_REFUSAL {
+            break;
+        }
+    }
     let said = serde_json::from_slice::<Line>(&body).ok();
     let said = said.and_then(|line| line.error);
     match (status, said) {

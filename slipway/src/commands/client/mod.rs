@@ -67,6 +67,8 @@ impl Client {
             .user_agent(concat!("slipway/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(SILENCE)
+            // A password is for the server that was named, and for no other.
+            .redirect(reqwest::redirect::Policy::none())
             .build()?;
         Ok(Self {
             http,
