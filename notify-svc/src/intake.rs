@@ -56,7 +56,8 @@ pub fn may_notify(sender: &Principal, recipient: Uuid) -> bool {
 #[must_use]
 pub fn wait(times: &[Timestamp], now: Timestamp) -> Option<SignedDuration> {
     let oldest_of_the_quota = times.get(QUOTA - 1)?;
-    let left = WINDOW - now.duration_since(*oldest_of_the_quota);
+    // One that was announced a moment later may have been counted before this one.
+    let left = (WINDOW - now.duration_since(*oldest_of_the_quota)).min(WINDOW);
     left.is_positive().then_some(left)
 }
 
@@ -114,6 +115,13 @@ mod tests {
         let later = Timestamp::from_second(106).unwrap();
         assert_eq!(wait(&first_is_over, later), None);
         assert_eq!(left(&first_is_over, later), 1);
+    }
+
+    #[test]
+    fn nobody_waits_longer_than_the_window() {
+        let ten = seconds((101..=110).rev());
+        let a_moment_before = Timestamp::from_second(100).unwrap();
+        assert_eq!(wait(&ten, a_moment_before), Some(WINDOW));
     }
 
     #[test]
