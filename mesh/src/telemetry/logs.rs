@@ -143,7 +143,7 @@ mod tests {
             "WARN",
             "off",
             "info,slipway_mesh=debug",
-            "warn, slipway::x=trace",
+            "warn,slipway::x=trace",
         ] {
             assert!(parse_filter(fine).is_ok(), "{fine}");
         }
