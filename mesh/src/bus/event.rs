@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use slipway_proto::events::Payload;
+use slipway_proto::events::{EventData, Payload};
 use uuid::Uuid;
 
 use super::Record;
@@ -106,7 +106,15 @@ impl Event {
         major.parse().ok()
     }
 
-    /// The payload.
+    /// The payload, by the event's type.
+    ///
+    /// # Errors
+    /// If type and major version are known and it violates the schema.
+    pub fn read(&self) -> Result<EventData, serde_json::Error> {
+        EventData::read(&self.event_type, self.major(), &self.data)
+    }
+
+    /// The payload, of a type that is known.
     ///
     /// # Errors
     /// If it is not of the type's schema.

@@ -4,12 +4,7 @@ use slipway_mesh::{
     bus::{Actor, Event},
     text::{clean_line, is_blank},
 };
-use slipway_proto::events::{
-    CommentPostedEvent, CommentRepliedEvent, HotfixTaskAddedEvent, Payload, ReleaseCompletedEvent,
-    ReleaseCreatedEvent, ReleaseReadyEvent, ReleaseReopenedEvent, Role, StaleTaskDetectedEvent,
-    TaskAssignedEvent, TaskCompletedEvent, TaskCreatedEvent, TaskReadyEvent, TaskReminderDueEvent,
-    TaskStartedEvent, UserRegisteredEvent,
-};
+use slipway_proto::events::{EventData, Role};
 use uuid::Uuid;
 
 /// An event in words.
@@ -45,258 +40,155 @@ impl<'a> Who<'a> {
     }
 }
 
-/// A payload that can be told.
-trait Tale: Payload {
-    fn tell(&self, who: &Who<'_>) -> Told;
-}
-
-/// Tells an event by its type; one of an unknown type, or of another major version of a
-/// known one, generically. Names and titles in it cannot turn the rest of the sentence
-/// around.
+/// An event in words. Names and titles in it cannot turn the rest of the sentence around.
 ///
 /// # Errors
 /// If the payload violates the type's schema.
 pub(super) fn tell(event: &Event, who: &Who<'_>) -> Result<Told, serde_json::Error> {
-    let tell = match event.event_type.as_str() {
-        UserRegisteredEvent::TYPE => tell_as::<UserRegisteredEvent>,
-        ReleaseCreatedEvent::TYPE => tell_as::<ReleaseCreatedEvent>,
-        ReleaseReadyEvent::TYPE => tell_as::<ReleaseReadyEvent>,
-        ReleaseCompletedEvent::TYPE => tell_as::<ReleaseCompletedEvent>,
-        ReleaseReopenedEvent::TYPE => tell_as::<ReleaseReopenedEvent>,
-        TaskCreatedEvent::TYPE => tell_as::<TaskCreatedEvent>,
-        TaskAssignedEvent::TYPE => tell_as::<TaskAssignedEvent>,
-        TaskReadyEvent::TYPE => tell_as::<TaskReadyEvent>,
-        TaskStartedEvent::TYPE => tell_as::<TaskStartedEvent>,
-        TaskCompletedEvent::TYPE => tell_as::<TaskCompletedEvent>,
-        HotfixTaskAddedEvent::TYPE => tell_as::<HotfixTaskAddedEvent>,
-        StaleTaskDetectedEvent::TYPE => tell_as::<StaleTaskDetectedEvent>,
-        TaskReminderDueEvent::TYPE => tell_as::<TaskReminderDueEvent>,
-        CommentPostedEvent::TYPE => tell_as::<CommentPostedEvent>,
-        CommentRepliedEvent::TYPE => tell_as::<CommentRepliedEvent>,
-        _ => return Ok(generic(event, who)),
-    };
-    let told = tell(event, who)?;
+    let (summary, concerns) = sentence(&event.read()?, who).unwrap_or_else(|| {
+        let generic = format!("{} caused an event of type {}", who.name, event.event_type);
+        (generic, Vec::new())
+    });
     Ok(Told {
-        summary: clean_line(&told.summary),
-        ..told
+        summary: clean_line(&summary),
+        concerns,
     })
 }
 
-fn tell_as<T: Tale>(event: &Event, who: &Who<'_>) -> Result<Told, serde_json::Error> {
-    match event.major() {
-        Some(major) if major != T::MAJOR => Ok(generic(event, who)),
-        _ => Ok(event.payload::<T>()?.tell(who)),
-    }
-}
-
-/// What can be said of any event.
-fn generic(event: &Event, who: &Who<'_>) -> Told {
-    Told {
-        summary: format!("{} caused an event of type {}", who.name, event.event_type),
-        concerns: Vec::new(),
-    }
-}
-
-impl Tale for UserRegisteredEvent {
-    fn tell(&self, who: &Who<'_>) -> Told {
-        let role = match self.role {
-            Role::Developer => "a developer",
-            Role::Admin => "an admin",
-        };
-        let summary = match who.id {
-            Some(id) if id != self.user_id => {
-                format!("{} registered {} as {role}", who.name, self.username)
-            }
-            _ => format!("{} joined as {role}", self.username),
-        };
-        Told {
-            summary,
-            concerns: vec![self.user_id],
+/// The sentence, and whom it concerns. `None`: of the type nothing but its name is shown.
+fn sentence(data: &EventData, who: &Who<'_>) -> Option<(String, Vec<Uuid>)> {
+    use EventData as E;
+    let by = who.name;
+    Some(match data {
+        E::UserRegistered(e) => {
+            let role = match e.role {
+                Role::Developer => "a developer",
+                Role::Admin => "an admin",
+            };
+            let sentence = match who.id {
+                Some(id) if id != e.user_id => format!("{by} registered {} as {role}", e.username),
+                _ => format!("{} joined as {role}", e.username),
+            };
+            (sentence, vec![e.user_id])
         }
-    }
-}
-
-impl Tale for ReleaseCreatedEvent {
-    fn tell(&self, who: &Who<'_>) -> Told {
-        let tasks = tasks(self.total_tasks);
-        Told {
-            summary: format!("{} planned {} with {tasks}", who.name, self.release_name),
-            concerns: vec![self.created_by.id],
+        E::ReleaseCreated(e) => {
+            let tasks = tasks(e.total_tasks);
+            let sentence = format!("{by} planned {} with {tasks}", e.release_name);
+            (sentence, vec![e.created_by.id])
         }
-    }
-}
-
-impl Tale for ReleaseReadyEvent {
-    fn tell(&self, _: &Who<'_>) -> Told {
-        let name = &self.release_name;
-        Told {
-            summary: match self.total_tasks {
+        E::ReleaseReady(e) => {
+            let name = &e.release_name;
+            let sentence = match e.total_tasks {
                 1 => format!("The only task of {name} is completed"),
                 count => format!("All {count} tasks of {name} are completed"),
-            },
-            concerns: vec![self.created_by.id],
+            };
+            (sentence, vec![e.created_by.id])
         }
-    }
-}
-
-impl Tale for ReleaseCompletedEvent {
-    fn tell(&self, who: &Who<'_>) -> Told {
-        let tasks = tasks(self.total_tasks);
-        Told {
-            summary: format!("{} completed {} with {tasks}", who.name, self.release_name),
-            concerns: Vec::new(),
+        E::ReleaseCompleted(e) => {
+            let tasks = tasks(e.total_tasks);
+            let sentence = format!("{by} completed {} with {tasks}", e.release_name);
+            (sentence, Vec::new())
         }
-    }
-}
-
-impl Tale for ReleaseReopenedEvent {
-    fn tell(&self, who: &Who<'_>) -> Told {
-        Told {
-            summary: format!("{} reopened {} for a hotfix", who.name, self.release_name),
-            concerns: Vec::new(),
+        E::ReleaseReopened(e) => {
+            let sentence = format!("{by} reopened {} for a hotfix", e.release_name);
+            (sentence, Vec::new())
         }
-    }
-}
-
-impl Tale for TaskCreatedEvent {
-    fn tell(&self, who: &Who<'_>) -> Told {
-        let task = &self.task;
-        let hotfix = if task.hotfix { "the hotfix " } else { "" };
-        Told {
-            summary: format!(
-                "{} added {hotfix}“{}” for {} to {}",
-                who.name, task.title, task.assignee.username, task.release_name
-            ),
-            concerns: vec![task.assignee.id],
+        E::TaskCreated(e) => {
+            let task = &e.task;
+            let hotfix = if task.hotfix { "the hotfix " } else { "" };
+            let sentence = format!(
+                "{by} added {hotfix}“{}” for {} to {}",
+                task.title, task.assignee.username, task.release_name
+            );
+            (sentence, vec![task.assignee.id])
         }
-    }
-}
-
-impl Tale for TaskAssignedEvent {
-    fn tell(&self, who: &Who<'_>) -> Told {
-        Told {
-            summary: format!(
-                "{} assigned “{}” in {} to {}",
-                who.name, self.task_title, self.release_name, self.developer_name
-            ),
-            concerns: vec![self.developer_id],
+        E::TaskAssigned(e) => {
+            let sentence = format!(
+                "{by} assigned “{}” in {} to {}",
+                e.task_title, e.release_name, e.developer_name
+            );
+            (sentence, vec![e.developer_id])
         }
-    }
-}
-
-impl Tale for TaskReadyEvent {
-    fn tell(&self, _: &Who<'_>) -> Told {
-        let task = &self.task;
-        Told {
-            summary: format!(
+        E::TaskReady(e) => {
+            let task = &e.task;
+            let sentence = format!(
                 "It is the turn of {}: “{}” in {} can start",
                 task.assignee.username, task.title, task.release_name
-            ),
-            concerns: vec![task.assignee.id],
+            );
+            (sentence, vec![task.assignee.id])
         }
-    }
-}
-
-impl Tale for TaskStartedEvent {
-    fn tell(&self, who: &Who<'_>) -> Told {
-        let task = &self.task;
-        Told {
-            summary: format!(
-                "{} started “{}” in {}",
-                who.name, task.title, task.release_name
-            ),
-            concerns: vec![task.assignee.id],
+        E::TaskStarted(e) => {
+            let task = &e.task;
+            let sentence = format!("{by} started “{}” in {}", task.title, task.release_name);
+            (sentence, vec![task.assignee.id])
         }
-    }
-}
-
-impl Tale for TaskCompletedEvent {
-    fn tell(&self, who: &Who<'_>) -> Told {
-        let task = &self.task;
-        let mut summary = format!(
-            "{} completed “{}” in {}",
-            who.name, task.title, task.release_name
-        );
-        let mut concerns = vec![task.assignee.id];
-        if let Some(next) = &self.next_task {
-            let owner = &next.assignee;
-            summary.push_str(&format!("; next is “{}” by {}", next.title, owner.username));
-            concerns.push(owner.id);
+        E::TaskCompleted(e) => {
+            let task = &e.task;
+            let completed = format!("{by} completed “{}” in {}", task.title, task.release_name);
+            match &e.next_task {
+                None => (completed, vec![task.assignee.id]),
+                Some(next) => {
+                    let (title, owner) = (&next.title, &next.assignee);
+                    let sentence = format!("{completed}; next is “{title}” by {}", owner.username);
+                    (sentence, vec![task.assignee.id, owner.id])
+                }
+            }
         }
-        Told { summary, concerns }
-    }
-}
-
-impl Tale for HotfixTaskAddedEvent {
-    fn tell(&self, who: &Who<'_>) -> Told {
-        Told {
-            summary: format!(
-                "{} needs the hotfix “{}” from {} in {}",
-                who.name, self.task_title, self.developer_name, self.release_name
-            ),
-            concerns: vec![self.developer_id],
+        E::HotfixTaskAdded(e) => {
+            let sentence = format!(
+                "{by} needs the hotfix “{}” from {} in {}",
+                e.task_title, e.developer_name, e.release_name
+            );
+            (sentence, vec![e.developer_id])
         }
-    }
-}
-
-impl Tale for StaleTaskDetectedEvent {
-    fn tell(&self, _: &Who<'_>) -> Told {
-        Told {
-            summary: format!(
+        E::StaleTaskDetected(e) => {
+            let sentence = format!(
                 "“{}” in {} has been with {} for {} hours",
-                self.task_title, self.release_name, self.developer_name, self.hours
-            ),
-            concerns: vec![self.developer_id],
+                e.task_title, e.release_name, e.developer_name, e.hours
+            );
+            (sentence, vec![e.developer_id])
         }
-    }
-}
-
-impl Tale for TaskReminderDueEvent {
-    fn tell(&self, who: &Who<'_>) -> Told {
-        Told {
-            summary: format!(
-                "{} reminded {} of “{}” in {}",
-                who.name, self.developer_name, self.task_title, self.release_name
-            ),
-            concerns: vec![self.developer_id],
+        E::TaskReminderDue(e) => {
+            let sentence = format!(
+                "{by} reminded {} of “{}” in {}",
+                e.developer_name, e.task_title, e.release_name
+            );
+            (sentence, vec![e.developer_id])
         }
-    }
-}
-
-impl Tale for CommentPostedEvent {
-    fn tell(&self, who: &Who<'_>) -> Told {
-        let task = &self.task;
-        let mentioned = self.mentions.iter().map(|user| user.id);
-        Told {
-            summary: format!(
-                "{} commented on “{}” in {}",
-                who.name, task.title, task.release_name
-            ),
-            concerns: [task.assignee.id].into_iter().chain(mentioned).collect(),
+        E::CommentPosted(e) => {
+            let task = &e.task;
+            let sentence = format!(
+                "{by} commented on “{}” in {}",
+                task.title, task.release_name
+            );
+            let mentioned = e.mentions.iter().map(|user| user.id);
+            let concerns = [task.assignee.id].into_iter().chain(mentioned);
+            (sentence, concerns.collect())
         }
-    }
-}
-
-impl Tale for CommentRepliedEvent {
-    fn tell(&self, who: &Who<'_>) -> Told {
-        let (task, parent) = (&self.task, &self.parent_author);
-        let mentioned = self.mentions.iter().map(|user| user.id);
-        let to = if who.id == Some(parent.id) {
-            "their own comment"
-        } else {
-            &parent.username
-        };
-        Told {
-            summary: format!(
-                "{} replied to {to} on “{}” in {}",
-                who.name, task.title, task.release_name
-            ),
-            concerns: [parent.id, task.assignee.id]
-                .into_iter()
-                .chain(mentioned)
-                .collect(),
+        E::CommentReplied(e) => {
+            let (task, parent) = (&e.task, &e.parent_author);
+            let to = if who.id == Some(parent.id) {
+                "their own comment"
+            } else {
+                &parent.username
+            };
+            let sentence = format!(
+                "{by} replied to {to} on “{}” in {}",
+                task.title, task.release_name
+            );
+            let mentioned = e.mentions.iter().map(|user| user.id);
+            let concerns = [parent.id, task.assignee.id].into_iter().chain(mentioned);
+            (sentence, concerns.collect())
         }
-    }
+        // Published on topics that are not shown.
+        E::ChatAnswered(_)
+        | E::NotificationRequested(_)
+        | E::NotificationSent(_)
+        | E::NotificationFailed(_)
+        | E::SystemError(_) => return None,
+        // Published by a newer version.
+        E::Unknown => return None,
+    })
 }
 
 fn tasks(count: u32) -> String {

@@ -1,7 +1,7 @@
 //! An edited payload must be one that readers of its type understand.
 
 use slipway_mesh::json::Wrong;
-use slipway_proto::events::CATALOGUE;
+use slipway_proto::events::EventType;
 
 /// Why a payload cannot be of its type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -16,14 +16,13 @@ pub struct Misfit(String);
 pub fn checked(event_type: Option<&str>, payload: &[u8]) -> Result<(), Misfit> {
     serde_json::from_slice::<serde::de::IgnoredAny>(payload)
         .map_err(|error| Misfit(Wrong::json("", &error).to_string()))?;
-    let kind = CATALOGUE
-        .iter()
-        .find(|kind| Some(kind.event_type) == event_type);
-    let Some(kind) = kind else { return Ok(()) };
-    (kind.check)(payload).map_err(|error| {
-        let (kind, major) = (kind.event_type, kind.major);
+    let Some(known) = event_type.and_then(EventType::named) else {
+        return Ok(());
+    };
+    known.read(payload).map(drop).map_err(|error| {
+        let (name, major) = (known.name(), known.major());
         let wrong = Wrong::json("", &error);
-        Misfit(format!("must fit the schema of {kind}/{major}: {wrong}"))
+        Misfit(format!("must fit the schema of {name}/{major}: {wrong}"))
     })
 }
 

@@ -17,9 +17,8 @@
 use serde_json::{Map, Value};
 use slipway_mesh::bus::{Actor, Event};
 use slipway_proto::events::{
-    CommentPostedEvent, CommentRepliedEvent, FORUM, HotfixTaskAddedEvent, NOTIFICATIONS,
-    NotificationRequestedEvent, Payload, RELEASES, ReleaseReadyEvent, StaleTaskDetectedEvent,
-    TaskAssignedEvent, TaskReadyEvent, TaskReminderDueEvent, Topic, UserRef,
+    CommentPostedEvent, CommentRepliedEvent, EventData, EventType, FORUM, NOTIFICATIONS,
+    NotificationRequestedEvent, Payload, RELEASES, TaskReadyEvent, Topic, UserRef,
 };
 use uuid::Uuid;
 
@@ -32,33 +31,43 @@ pub const TOPICS: &[Topic] = &[RELEASES, FORUM, NOTIFICATIONS];
 /// of the event, so that it can be switched off without switching mentions and replies off.
 const TASK_COMMENTED: &str = "task.commented";
 
-/// A type of Slipway's own events that notifies somebody.
-struct Type {
-    name: &'static str,
-    told: fn(&Event) -> Result<Vec<Told>, Misfit>,
-}
-
-const fn tells<P: Tells>() -> Type {
-    Type {
-        name: P::TYPE,
-        told: |event| Ok(payload::<P>(event)?.told()),
+/// Whether events of this type notify somebody.
+fn notifies(event_type: EventType) -> bool {
+    use EventType as T;
+    match event_type {
+        T::TaskAssigned
+        | T::HotfixTaskAdded
+        | T::TaskReady
+        | T::StaleTaskDetected
+        | T::TaskReminderDue
+        | T::ReleaseReady
+        | T::CommentPosted
+        | T::CommentReplied
+        | T::NotificationRequested => true,
+        T::UserRegistered
+        | T::ReleaseCreated
+        | T::ReleaseCompleted
+        | T::ReleaseReopened
+        | T::TaskCreated
+        | T::TaskStarted
+        | T::TaskCompleted
+        | T::ChatAnswered
+        | T::NotificationSent
+        | T::NotificationFailed
+        // An incident of it notifies the administrators.
+        | T::SystemError => false,
     }
 }
 
-const TYPES: &[Type] = &[
-    tells::<TaskAssignedEvent>(),
-    tells::<HotfixTaskAddedEvent>(),
-    tells::<TaskReadyEvent>(),
-    tells::<StaleTaskDetectedEvent>(),
-    tells::<TaskReminderDueEvent>(),
-    tells::<ReleaseReadyEvent>(),
-    tells::<CommentPostedEvent>(),
-    tells::<CommentRepliedEvent>(),
-];
-
 /// The types of notifications that Slipway's own events make: each has a template.
 pub fn kinds() -> impl Iterator<Item = &'static str> {
-    TYPES.iter().map(|known| known.name).chain([TASK_COMMENTED])
+    let types = EventType::ALL
+        .iter()
+        .copied()
+        .filter(|known| notifies(*known));
+    // Another program's announcement has a type of its own.
+    let own = types.filter(|known| *known != EventType::NotificationRequested);
+    own.map(EventType::name).chain([TASK_COMMENTED])
 }
 
 /// Whether notifications of this type tell of a comment.
@@ -114,12 +123,13 @@ impl Misfit {
 /// If the payload does not fit the schema of the event's type, or is of a major version
 /// that is not known: somebody would not be told.
 pub fn of(event: &Event) -> Result<Vec<Draft>, Misfit> {
-    if event.event_type == NotificationRequestedEvent::TYPE {
-        return Ok(requested(event, &payload(event)?));
+    if !EventType::named(&event.event_type).is_some_and(notifies) {
+        return Ok(Vec::new());
     }
-    match TYPES.iter().find(|known| known.name == event.event_type) {
-        Some(known) => drafts(event, (known.told)(event)?),
-        None => Ok(Vec::new()),
+    match event.read().map_err(|error| Misfit::new(event, error))? {
+        EventData::Unknown => Err(Misfit::new(event, "this major version is not known")),
+        EventData::NotificationRequested(announced) => Ok(requested(event, &announced)),
+        data => drafts(event, told(&data)),
     }
 }
 
@@ -132,10 +142,24 @@ struct Told {
     because: Option<&'static str>,
 }
 
-/// A payload that tells who is to be told of it.
-trait Tells: Payload {
-    /// Everybody who has a reason to be told, the best reason first.
-    fn told(&self) -> Vec<Told>;
+/// Everybody who has a reason to be told of an event that [`notifies`], the best reason
+/// first.
+fn told(data: &EventData) -> Vec<Told> {
+    use EventData as E;
+    match data {
+        E::TaskAssigned(e) => only(e.developer_id),
+        E::HotfixTaskAdded(e) => only(e.developer_id),
+        E::StaleTaskDetected(e) => only(e.developer_id),
+        E::TaskReminderDue(e) => only(e.developer_id),
+        E::TaskReady(e) => only(e.task.assignee.id),
+        E::ReleaseReady(e) => only(e.created_by.id),
+        E::CommentPosted(e) => readers(&e.author, None, &e.mentions, &e.task.assignee),
+        E::CommentReplied(e) => {
+            let parent = Some(&e.parent_author);
+            readers(&e.author, parent, &e.mentions, &e.task.assignee)
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// Somebody who is told for the one reason that there is.
@@ -145,48 +169,6 @@ fn only(user: Uuid) -> Vec<Told> {
         kind: None,
         because: None,
     }]
-}
-
-/// Payloads about a task that name its owner as the developer who is told.
-macro_rules! tell_the_developer {
-    ($($payload:ty),+ $(,)?) => {$(
-        impl Tells for $payload {
-            fn told(&self) -> Vec<Told> {
-                only(self.developer_id)
-            }
-        }
-    )+};
-}
-tell_the_developer!(
-    TaskAssignedEvent,
-    HotfixTaskAddedEvent,
-    StaleTaskDetectedEvent,
-    TaskReminderDueEvent,
-);
-
-impl Tells for TaskReadyEvent {
-    fn told(&self) -> Vec<Told> {
-        only(self.task.assignee.id)
-    }
-}
-
-impl Tells for ReleaseReadyEvent {
-    fn told(&self) -> Vec<Told> {
-        only(self.created_by.id)
-    }
-}
-
-impl Tells for CommentPostedEvent {
-    fn told(&self) -> Vec<Told> {
-        readers(&self.author, None, &self.mentions, &self.task.assignee)
-    }
-}
-
-impl Tells for CommentRepliedEvent {
-    fn told(&self) -> Vec<Told> {
-        let parent = Some(&self.parent_author);
-        readers(&self.author, parent, &self.mentions, &self.task.assignee)
-    }
 }
 
 /// Who is told of a comment: not its author.
@@ -213,9 +195,13 @@ fn readers(
 /// The type that another program has given this event, if another program has announced it.
 #[must_use]
 pub fn announced(event: &Event) -> Option<String> {
-    let announced = event.event_type == NotificationRequestedEvent::TYPE;
-    let payload = announced.then(|| payload::<NotificationRequestedEvent>(event).ok())??;
-    Some(payload.notification_type)
+    match EventType::named(&event.event_type)? {
+        EventType::NotificationRequested => {
+            let announced: NotificationRequestedEvent = event.payload().ok()?;
+            Some(announced.notification_type)
+        }
+        _ => None,
+    }
 }
 
 fn requested(event: &Event, requested: &NotificationRequestedEvent) -> Vec<Draft> {
@@ -233,13 +219,6 @@ fn sender(event: &Event) -> Option<Uuid> {
         Actor::User { id, .. } => Some(*id),
         Actor::System => None,
     }
-}
-
-fn payload<P: Payload>(event: &Event) -> Result<P, Misfit> {
-    if event.major().is_some_and(|major| major != P::MAJOR) {
-        return Err(Misfit::new(event, "this major version is not known"));
-    }
-    event.payload().map_err(|error| Misfit::new(event, error))
 }
 
 /// The notifications: each recipient once, and none of what they did themselves.

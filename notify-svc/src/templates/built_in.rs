@@ -2,13 +2,28 @@
 
 use super::{Part, Source};
 
-/// Names, by which templates refer to each other, and sources. The ending decides about
-/// escaping: `.html` is escaped.
+/// The name of a template, by which others refer to it, and the source in its file. The
+/// ending of the name decides about escaping: `.html` is escaped.
+macro_rules! file {
+    ($name:expr, $($path:literal)+) => {
+        ($name, include_str!(concat!("../../templates/", $($path),+)))
+    };
+}
+
 macro_rules! files {
-    ($($name:literal)*) => {
-        /// Every file of `notify-svc/templates`.
+    (shared: $($shared:literal)* types: $($kind:literal)* without_subject: $($bare:literal)*) => {
+        /// Every file of `notify-svc/templates`: a directory for each type, and `shared`.
         pub(super) const FILES: &[(&str, &str)] = &[
-            $(($name, include_str!(concat!("../../templates/", $name)))),*
+            $(file!($shared, "shared/" $shared),)*
+            $(
+                file!(concat!($kind, ".subject"), $kind "/subject.txt"),
+                file!(concat!($kind, ".txt"), $kind "/body.txt"),
+                file!(concat!($kind, ".html"), $kind "/body.html"),
+            )*
+            $(
+                file!(concat!($bare, ".txt"), $bare "/body.txt"),
+                file!(concat!($bare, ".html"), $bare "/body.html"),
+            )*
         ];
     };
 }
@@ -20,18 +35,19 @@ pub(super) const LAYOUTS: &[&str] = &["layout.html", "layout.txt"];
 pub(super) const INCLUDES: &[&str] = &["facts.html", "button.html", "quote.html"];
 
 files! {
-    "layout.html" "layout.txt" "facts.html" "button.html" "quote.html"
-    "notification.digest.txt" "notification.digest.html"
-    "task.assigned.subject" "task.assigned.txt" "task.assigned.html"
-    "task.hotfix_added.subject" "task.hotfix_added.txt" "task.hotfix_added.html"
-    "task.ready.subject" "task.ready.txt" "task.ready.html"
-    "task.commented.subject" "task.commented.txt" "task.commented.html"
-    "release.ready.subject" "release.ready.txt" "release.ready.html"
-    "task.stale_detected.subject" "task.stale_detected.txt" "task.stale_detected.html"
-    "task.reminder_due.subject" "task.reminder_due.txt" "task.reminder_due.html"
-    "comment.posted.subject" "comment.posted.txt" "comment.posted.html"
-    "comment.replied.subject" "comment.replied.txt" "comment.replied.html"
-    "system.error.subject" "system.error.txt" "system.error.html"
+    shared: "layout.html" "layout.txt" "facts.html" "button.html" "quote.html"
+    types:
+        "task.assigned"
+        "task.hotfix_added"
+        "task.ready"
+        "task.commented"
+        "task.stale_detected"
+        "task.reminder_due"
+        "release.ready"
+        "comment.posted"
+        "comment.replied"
+        "system.error"
+    without_subject: "notification.digest"
 }
 
 /// The types that come with Slipway, by name.

@@ -1,7 +1,7 @@
 //! From an event's data to the words of a mail.
 //!
 //! A type of notification has three templates, for the subject, the plain text and the
-//! HTML, as files in `notify-svc/templates`. Their variables are those that
+//! HTML, in a directory of `notify-svc/templates`. Their variables are those that
 //! [`audience`](crate::notification::audience) hands on, and beside them:
 //!
 //! | variable | |

@@ -4,8 +4,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{CHAT, payload};
-
 /// `chat.answered`: an answer of the assistant is stored. Never its text, nor the
 /// question's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -28,4 +26,3 @@ pub struct ChatAnsweredEvent {
     /// Tokens of the answer, if the model counts.
     pub answer_tokens: Option<u32>,
 }
-payload!(ChatAnsweredEvent, "chat.answered", CHAT);

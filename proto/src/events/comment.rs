@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{FORUM, UserRef, payload};
+use super::UserRef;
 
 /// The task that a comment is on, as it was when the comment was posted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -37,7 +37,6 @@ pub struct CommentPostedEvent {
     /// The users it mentions as `@username`: each once, at most 20, never the author.
     pub mentions: Vec<UserRef>,
 }
-payload!(CommentPostedEvent, "comment.posted", FORUM);
 
 /// `comment.replied`: somebody replied to a comment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -58,4 +57,3 @@ pub struct CommentRepliedEvent {
     /// The users it mentions as `@username`: each once, at most 20, never the author.
     pub mentions: Vec<UserRef>,
 }
-payload!(CommentRepliedEvent, "comment.replied", FORUM);

@@ -1,4 +1,5 @@
-//! The events on the bus: one struct per type, its JSON Schema under `schemas/`.
+//! The events on the bus: the catalogue of their types, and for each a struct with its JSON
+//! Schema under `schemas/`.
 //!
 //! The envelope (CloudEvents 1.0, binary mode) is the bus's business; here is only what
 //! a record's value holds. Within a major version a payload changes only by optional
@@ -99,61 +100,122 @@ pub struct UserRef {
     pub username: String,
 }
 
-/// A type of event with the schema of its payload.
-pub struct Kind {
-    /// The CloudEvents type.
-    pub event_type: &'static str,
-    /// The major version of the schema.
-    pub major: u32,
-    /// Where it is published.
-    pub topic: Topic,
-    /// Generates the JSON Schema of the payload.
-    pub schema: fn() -> Schema,
-    /// Whether a payload is of it, as a reader of the type finds out.
-    pub check: fn(&[u8]) -> Result<(), serde_json::Error>,
+/// Declares every type of event: its payload, its CloudEvents type with the major version of
+/// the payload's schema, and its topic.
+macro_rules! catalogue {
+    ($($variant:ident($payload:ident): $name:literal / $major:literal on $topic:ident,)+) => {
+        /// Every type of event. Whoever decides something by the type matches all of them, so
+        /// that the compiler lists what a new type has to be decided for.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum EventType {
+            $(#[doc = concat!("`", $name, "`")] $variant,)+
+        }
+
+        /// An event's payload, by the event's type.
+        #[derive(Debug, Clone, PartialEq)]
+        #[expect(clippy::large_enum_variant, reason = "one is read at a time, and none is kept")]
+        pub enum EventData {
+            $(#[doc = concat!("`", $name, "`")] $variant($payload),)+
+            /// Of a type, or a major version of one, that a newer Slipway has published.
+            Unknown,
+        }
+
+        impl EventType {
+            /// All of them, in the order of the documentation.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// The CloudEvents type, for example `task.started`.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)+
+                }
+            }
+
+            /// The major version of the payload's schema.
+            #[must_use]
+            pub const fn major(self) -> u32 {
+                match self {
+                    $(Self::$variant => $major,)+
+                }
+            }
+
+            /// Where it is published.
+            #[must_use]
+            pub const fn topic(self) -> Topic {
+                match self {
+                    $(Self::$variant => $topic,)+
+                }
+            }
+
+            /// The JSON Schema of the payload.
+            #[must_use]
+            pub fn schema(self) -> Schema {
+                match self {
+                    $(Self::$variant => schemars::schema_for!($payload),)+
+                }
+            }
+
+            /// Reads a payload of this type.
+            ///
+            /// # Errors
+            /// If the payload violates the schema.
+            pub fn read(self, payload: &[u8]) -> Result<EventData, serde_json::Error> {
+                match self {
+                    $(Self::$variant => serde_json::from_slice(payload).map(EventData::$variant),)+
+                }
+            }
+        }
+
+        $(impl Payload for $payload {
+            const TYPE: &'static str = $name;
+            const MAJOR: u32 = $major;
+            const TOPIC: Topic = $topic;
+        })+
+    };
 }
 
-const fn kind<P: Payload>() -> Kind {
-    Kind {
-        event_type: P::TYPE,
-        major: P::MAJOR,
-        topic: P::TOPIC,
-        schema: || schemars::schema_for!(P),
-        check: |payload| serde_json::from_slice::<P>(payload).map(drop),
+catalogue! {
+    UserRegistered(UserRegisteredEvent): "user.registered" / 1 on USERS,
+    ReleaseCreated(ReleaseCreatedEvent): "release.created" / 1 on RELEASES,
+    ReleaseReady(ReleaseReadyEvent): "release.ready" / 1 on RELEASES,
+    ReleaseCompleted(ReleaseCompletedEvent): "release.completed" / 1 on RELEASES,
+    ReleaseReopened(ReleaseReopenedEvent): "release.reopened" / 1 on RELEASES,
+    TaskCreated(TaskCreatedEvent): "task.created" / 1 on RELEASES,
+    TaskAssigned(TaskAssignedEvent): "task.assigned" / 1 on RELEASES,
+    TaskReady(TaskReadyEvent): "task.ready" / 1 on RELEASES,
+    TaskStarted(TaskStartedEvent): "task.started" / 1 on RELEASES,
+    TaskCompleted(TaskCompletedEvent): "task.completed" / 1 on RELEASES,
+    HotfixTaskAdded(HotfixTaskAddedEvent): "task.hotfix_added" / 1 on RELEASES,
+    StaleTaskDetected(StaleTaskDetectedEvent): "task.stale_detected" / 1 on RELEASES,
+    TaskReminderDue(TaskReminderDueEvent): "task.reminder_due" / 1 on RELEASES,
+    CommentPosted(CommentPostedEvent): "comment.posted" / 1 on FORUM,
+    CommentReplied(CommentRepliedEvent): "comment.replied" / 1 on FORUM,
+    ChatAnswered(ChatAnsweredEvent): "chat.answered" / 1 on CHAT,
+    NotificationRequested(NotificationRequestedEvent): "notification.requested" / 1 on NOTIFICATIONS,
+    NotificationSent(NotificationSentEvent): "notification.sent" / 1 on NOTIFICATIONS,
+    NotificationFailed(NotificationFailedEvent): "notification.failed" / 1 on NOTIFICATIONS,
+    SystemError(SystemErrorEvent): "system.error" / 1 on SYSTEM,
+}
+
+impl EventType {
+    /// The type with this name; `None` for one that only a newer Slipway knows.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|known| known.name() == name)
     }
 }
 
-/// Every type of event there is, in the order of the documentation.
-pub const CATALOGUE: &[Kind] = &[
-    kind::<UserRegisteredEvent>(),
-    kind::<ReleaseCreatedEvent>(),
-    kind::<ReleaseReadyEvent>(),
-    kind::<ReleaseCompletedEvent>(),
-    kind::<ReleaseReopenedEvent>(),
-    kind::<TaskCreatedEvent>(),
-    kind::<TaskAssignedEvent>(),
-    kind::<TaskReadyEvent>(),
-    kind::<TaskStartedEvent>(),
-    kind::<TaskCompletedEvent>(),
-    kind::<HotfixTaskAddedEvent>(),
-    kind::<StaleTaskDetectedEvent>(),
-    kind::<TaskReminderDueEvent>(),
-    kind::<CommentPostedEvent>(),
-    kind::<CommentRepliedEvent>(),
-    kind::<ChatAnsweredEvent>(),
-    kind::<NotificationRequestedEvent>(),
-    kind::<NotificationSentEvent>(),
-    kind::<NotificationFailedEvent>(),
-    kind::<SystemErrorEvent>(),
-];
-
-macro_rules! payload {
-    ($name:ty, $type:literal, $topic:expr) => {
-        impl $crate::events::Payload for $name {
-            const TYPE: &'static str = $type;
-            const MAJOR: u32 = 1;
-            const TOPIC: $crate::events::Topic = $topic;
+impl EventData {
+    /// Reads the payload of an event of the type `name`. Without a major version it is read
+    /// as of the one that is known.
+    ///
+    /// # Errors
+    /// If type and version are known and the payload violates the schema.
+    pub fn read(name: &str, major: Option<u32>, payload: &[u8]) -> Result<Self, serde_json::Error> {
+        match EventType::named(name) {
+            Some(known) if major.is_none_or(|major| major == known.major()) => known.read(payload),
+            _ => Ok(Self::Unknown),
         }
-    };
+    }
 }
-use payload;

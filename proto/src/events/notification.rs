@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{NOTIFICATIONS, UserRef, payload};
+use super::UserRef;
 
 /// `notification.requested`: another program has announced an event of which people are to
 /// be notified. Its data are between it and them: it is on no wall.
@@ -23,11 +23,6 @@ pub struct NotificationRequestedEvent {
     /// The variables of the templates.
     pub data: Map<String, Value>,
 }
-payload!(
-    NotificationRequestedEvent,
-    "notification.requested",
-    NOTIFICATIONS
-);
 
 /// `notification.sent`: the mail server took the mail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -49,7 +44,6 @@ pub struct NotificationSentEvent {
     /// When the mail server took it.
     pub sent_at: Timestamp,
 }
-payload!(NotificationSentEvent, "notification.sent", NOTIFICATIONS);
 
 /// `notification.failed`: it will not be tried again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -71,8 +65,3 @@ pub struct NotificationFailedEvent {
     /// When it was given up.
     pub failed_at: Timestamp,
 }
-payload!(
-    NotificationFailedEvent,
-    "notification.failed",
-    NOTIFICATIONS
-);

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{RELEASES, UserRef, payload};
+use super::UserRef;
 
 /// `release.created`: a release was planned. Its tasks follow as `task.created`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -22,7 +22,6 @@ pub struct ReleaseCreatedEvent {
     /// How many tasks it was planned with.
     pub total_tasks: u32,
 }
-payload!(ReleaseCreatedEvent, "release.created", RELEASES);
 
 /// `release.ready`: the last task of a release was completed. An admin can declare it done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -39,7 +38,6 @@ pub struct ReleaseReadyEvent {
     /// How many tasks it has.
     pub total_tasks: u32,
 }
-payload!(ReleaseReadyEvent, "release.ready", RELEASES);
 
 /// `release.completed`: an admin declared a release done, all its tasks being completed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -56,7 +54,6 @@ pub struct ReleaseCompletedEvent {
     /// When.
     pub completed_at: Timestamp,
 }
-payload!(ReleaseCompletedEvent, "release.completed", RELEASES);
 
 /// `release.reopened`: a hotfix was added to a completed release. `task.created` and
 /// `task.hotfix_added` follow.
@@ -76,4 +73,3 @@ pub struct ReleaseReopenedEvent {
     /// How many times it has been reopened, this time included.
     pub reopened_count: u32,
 }
-payload!(ReleaseReopenedEvent, "release.reopened", RELEASES);

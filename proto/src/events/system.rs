@@ -4,8 +4,6 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{SYSTEM, payload};
-
 /// `system.error`: something is wrong, or is not any more. Its key is the service, its
 /// subject the fingerprint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -32,4 +30,3 @@ pub struct SystemErrorEvent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace_id: Option<String>,
 }
-payload!(SystemErrorEvent, "system.error", SYSTEM);

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{RELEASES, UserRef, payload};
+use super::UserRef;
 
 /// Where a task stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -61,7 +61,6 @@ pub struct TaskCreatedEvent {
     /// The task.
     pub task: TaskData,
 }
-payload!(TaskCreatedEvent, "task.created", RELEASES);
 
 /// `task.assigned`: a task got an owner. A hotfix says so by `task.hotfix_added` instead.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -96,7 +95,6 @@ pub struct TaskAssignedEvent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan_tasks: Option<u32>,
 }
-payload!(TaskAssignedEvent, "task.assigned", RELEASES);
 
 /// `task.started`: its owner began to work on a task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -105,7 +103,6 @@ pub struct TaskStartedEvent {
     /// The task.
     pub task: TaskData,
 }
-payload!(TaskStartedEvent, "task.started", RELEASES);
 
 /// `task.completed`: its owner finished a task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -119,7 +116,6 @@ pub struct TaskCompletedEvent {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_task: Option<TaskData>,
 }
-payload!(TaskCompletedEvent, "task.completed", RELEASES);
 
 /// `task.hotfix_added`: an urgent task was added to a release that had been completed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -148,7 +144,6 @@ pub struct HotfixTaskAddedEvent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due_at: Option<Timestamp>,
 }
-payload!(HotfixTaskAddedEvent, "task.hotfix_added", RELEASES);
 
 /// `task.ready`: a task has become the one to be done next and can start. Every task in
 /// front of it is completed, or it is the first.
@@ -165,7 +160,6 @@ pub struct TaskReadyEvent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub announced_by: Option<String>,
 }
-payload!(TaskReadyEvent, "task.ready", RELEASES);
 
 /// `task.stale_detected`: a task has been in process for longer than it should.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -188,7 +182,6 @@ pub struct StaleTaskDetectedEvent {
     /// Full hours since then.
     pub hours: u32,
 }
-payload!(StaleTaskDetectedEvent, "task.stale_detected", RELEASES);
 
 /// `task.reminder_due`: the minute has come at which the owner asked to be reminded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -212,4 +205,3 @@ pub struct TaskReminderDueEvent {
     /// The minute asked for.
     pub remind_at: Timestamp,
 }
-payload!(TaskReminderDueEvent, "task.reminder_due", RELEASES);

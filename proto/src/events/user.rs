@@ -4,8 +4,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{USERS, payload};
-
 /// What an account may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -30,4 +28,3 @@ pub struct UserRegisteredEvent {
     /// What the account may do.
     pub role: Role,
 }
-payload!(UserRegisteredEvent, "user.registered", USERS);

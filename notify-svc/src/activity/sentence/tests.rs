@@ -4,7 +4,13 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use slipway_mesh::bus::event::Origin;
-use slipway_proto::events::{CATALOGUE, CommentedTask, TaskData, TaskState, UserRef};
+use slipway_proto::events::{
+    CommentPostedEvent, CommentRepliedEvent, CommentedTask, EventType, HotfixTaskAddedEvent,
+    Payload, ReleaseCompletedEvent, ReleaseCreatedEvent, ReleaseReadyEvent, ReleaseReopenedEvent,
+    StaleTaskDetectedEvent, TaskAssignedEvent, TaskCompletedEvent, TaskCreatedEvent, TaskData,
+    TaskReadyEvent, TaskReminderDueEvent, TaskStartedEvent, TaskState, UserRef,
+    UserRegisteredEvent,
+};
 
 use super::*;
 use crate::activity::is_shown;
@@ -354,10 +360,10 @@ fn every_type_of_the_catalogue_has_its_sentence() {
         assert_eq!(told.concerns, concerns, "{sentence}");
         told_types.insert(event.event_type);
     }
-    let catalogue: BTreeSet<_> = CATALOGUE
+    let catalogue: BTreeSet<_> = EventType::ALL
         .iter()
-        .filter(|kind| is_shown(&kind.topic))
-        .map(|kind| kind.event_type.to_owned())
+        .filter(|known| is_shown(&known.topic()))
+        .map(|known| known.name().to_owned())
         .collect();
     assert_eq!(told_types, catalogue);
 }
