@@ -7,7 +7,7 @@ use slipway_mesh::{
     access::Principal,
     bus::{Actor, Event, event::Origin},
     clock::SharedClock,
-    contention::{MAX_ATTEMPTS, back_off, contended},
+    contention::{MAX_ATTEMPTS, back_off},
     error::Fault,
     grpc::Outbound,
     outbox::Wake,
@@ -190,7 +190,7 @@ impl Forum {
             }
             back_off(attempt).await;
         }
-        Err(contended("comment"))
+        Err(Fault::contended("comment"))
     }
 
     /// One comment.

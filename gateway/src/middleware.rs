@@ -25,6 +25,7 @@ use http::{
 };
 use slipway_mesh::{
     error::Fault,
+    life::panic_text,
     telemetry::{
         TraceContext,
         access::{self, Outcome, Who},
@@ -319,12 +320,4 @@ fn method_label(method: &Method) -> &'static str {
         "OPTIONS" => "OPTIONS",
         _ => "OTHER",
     }
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("a panic without a text")
 }

@@ -7,8 +7,6 @@ use std::time::Duration;
 
 use rand::RngExt as _;
 
-use crate::error::{Fault, Kind};
-
 /// Tries before giving up: about as many competitors are borne.
 pub const MAX_ATTEMPTS: u32 = 200;
 
@@ -18,11 +16,4 @@ pub async fn back_off(attempt: u32) {
     let bound = (1_u64 << attempt.min(5)) * 500;
     let wait = rand::rng().random_range(0..bound);
     tokio::time::sleep(Duration::from_micros(wait)).await;
-}
-
-/// What the loser of [`MAX_ATTEMPTS`] rounds is told; `what` is for instance "release".
-#[must_use]
-pub fn contended(what: &str) -> Fault {
-    let detail = format!("Others keep changing this {what}. Nothing was done; try again.");
-    Fault::new(Kind::Contended, "CONTENDED", detail).retry_after(Duration::from_secs(1))
 }

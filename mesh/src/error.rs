@@ -212,6 +212,13 @@ impl Fault {
         .retry_after(Duration::from_secs(1))
     }
 
+    /// Others kept changing it until there was no try left; `what` is for instance "release".
+    #[must_use]
+    pub fn contended(what: &str) -> Self {
+        let detail = format!("Others keep changing this {what}. Nothing was done; try again.");
+        Self::new(Kind::Contended, "CONTENDED", detail).retry_after(Duration::from_secs(1))
+    }
+
     /// A dependency is away. `cause` goes to the log, not to the client.
     pub fn unavailable(what: &str, cause: impl Display) -> Self {
         tracing::warn!(error = %cause, "{what} is unavailable");

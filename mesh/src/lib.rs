@@ -11,6 +11,7 @@
 //! | [`contention`] | trying again when others were faster |
 //! | [`error`] | one way for errors to leave a service |
 //! | [`grpc`] | what surrounds every gRPC service; clients of services, near and far |
+//! | [`metadata`] | names of what calls carry |
 //! | [`http`] | serving HTTP connections with bounds, and draining them |
 //! | [`life`] | start, health, drain |
 //! | [`telemetry`] | logs, metrics, trace context |
@@ -31,6 +32,7 @@ pub mod http;
 pub mod id;
 pub mod json;
 pub mod life;
+pub mod metadata;
 pub mod outbox;
 pub mod page;
 pub mod receipts;

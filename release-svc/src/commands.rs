@@ -9,7 +9,7 @@ use slipway_mesh::{
     access::Principal,
     bus::Actor,
     clock::SharedClock,
-    contention::{MAX_ATTEMPTS, back_off, contended},
+    contention::{MAX_ATTEMPTS, back_off},
     error::{Fault, Kind},
     outbox::Wake,
     receipts::{self, Repeatable},
@@ -152,7 +152,7 @@ impl Commands {
                 Err(SaveError::Store(error)) => return Err(error.into()),
             }
         }
-        Err(contended("release"))
+        Err(Fault::contended("release"))
     }
 
     /// What a request was answered before, if it carries the key of one that was.

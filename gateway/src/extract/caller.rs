@@ -11,7 +11,8 @@ use http::{
 use slipway_mesh::{
     access::{Principal, bearer},
     error::{Fault, Kind},
-    grpc::{ForwardedClient, IDEMPOTENCY_KEY, Outbound},
+    grpc::{ForwardedClient, Outbound},
+    metadata::IDEMPOTENCY_KEY,
     telemetry::access::Who,
 };
 

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     error::{Fault, Kind},
-    grpc::{CLIENT_ADDRESS, SERVICE_TOKEN},
+    metadata::{CLIENT_ADDRESS, SERVICE_TOKEN},
     telemetry::access::Who,
 };
 

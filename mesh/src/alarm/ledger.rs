@@ -23,14 +23,21 @@ const SUMMARY: usize = 300;
 
 /// What is delivered of a condition, always whole: a repetition has the same id.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Report {
-    pub(super) id: Uuid,
-    pub(super) condition: Condition,
-    pub(super) summary: String,
-    pub(super) since: Timestamp,
-    pub(super) count: u64,
-    pub(super) resolved: bool,
-    pub(super) trace_id: Option<String>,
+pub struct Report {
+    /// Tells it from other reports.
+    pub id: Uuid,
+    /// What is wrong.
+    pub condition: Condition,
+    /// In one line, without a secret.
+    pub summary: String,
+    /// When it was first raised.
+    pub since: Timestamp,
+    /// How many times since the report before.
+    pub count: u64,
+    /// Whether it is over.
+    pub resolved: bool,
+    /// The trace of what raised it first.
+    pub trace_id: Option<String>,
 }
 
 #[derive(Debug)]

@@ -2,31 +2,29 @@
 //!
 //! [`raise`] and [`resolve`] cost a lock and never wait. What is raised again and again
 //! is counted, and reported at once the first time and every ten seconds at most after
-//! that ([`ledger`]). A process [delivers](delivery) its reports as `system.error` events
-//! over the bus; what is wrong with the bus itself, and everything while it is away, by
-//! RPC to the service that keeps the incidents. While neither can be reached the ledger
-//! keeps them: a bounded number of conditions, each with its count.
+//! that ([`ledger`]). Whoever delivers them takes what is [`due`], and says what has been
+//! [`delivered`]. Until then the ledger keeps them: a bounded number of conditions, each with
+//! its count.
 //!
-//! Nothing in here raises an alarm, so none can cause another one.
+//! Nothing in here raises an alarm, and nothing that runs in [`delivering`], so none can cause
+//! another one.
 //!
 //! | module | |
 //! | --- | --- |
 //! | [`ledger`] | what has been raised and not been delivered: pure |
-//! | [`delivery`] | by the bus, by RPC, again |
 //! | [`watch`] | raises what health checks and panics say |
 
-pub mod delivery;
 mod ledger;
 pub mod watch;
 
-use std::sync::LazyLock;
+use std::{future::Future, sync::LazyLock};
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::{sync::Notify, time::Instant};
 
-pub use delivery::Delivery;
 use ledger::Ledger;
+pub use ledger::Report;
 
 use crate::telemetry::TraceContext;
 
@@ -84,7 +82,8 @@ impl Kind {
     }
 
     /// Whether the bus is what is wrong: then it is not told by it.
-    fn is_about_the_bus(self) -> bool {
+    #[must_use]
+    pub fn is_about_the_bus(self) -> bool {
         matches!(
             self,
             Self::BusUnreachable | Self::BusUnwritable | Self::ConsumerLost | Self::OutboxGrows
@@ -92,11 +91,13 @@ impl Kind {
     }
 }
 
-/// A condition of this process: its kind, and what it is about.
+/// A condition of this process.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Condition {
-    kind: Kind,
-    about: String,
+pub struct Condition {
+    /// Its kind.
+    pub kind: Kind,
+    /// What it is about.
+    pub about: String,
 }
 
 /// What this process has raised. One for the process, like its metrics: whoever raises
@@ -140,6 +141,36 @@ pub fn resolve(kind: Kind, about: &str) {
     if ALARMS.ledger.lock().resolve(&condition) {
         ALARMS.news.notify_one();
     }
+}
+
+/// What is to be delivered now.
+#[must_use]
+pub fn due() -> Vec<Report> {
+    ALARMS.ledger.lock().due(Instant::now())
+}
+
+/// A report has arrived: it is not due any more.
+pub fn delivered(report: &Report) {
+    ALARMS.ledger.lock().delivered(report);
+}
+
+/// Returns when something is due that was not before.
+pub async fn news() {
+    ALARMS.news.notified().await;
+}
+
+tokio::task_local! {
+    /// Set in what delivers alarms: what goes wrong there raises none.
+    static DELIVERING: ();
+}
+
+/// Runs what delivers alarms: not even a panic in it raises one.
+pub async fn delivering<F: Future>(delivery: F) -> F::Output {
+    DELIVERING.scope((), delivery).await
+}
+
+fn is_delivering() -> bool {
+    DELIVERING.try_with(|()| ()).is_ok()
 }
 
 /// Whether it is raised and not over.

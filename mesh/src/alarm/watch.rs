@@ -4,11 +4,12 @@ use std::{collections::BTreeMap, panic, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Kind, delivery::is_delivering, raise, resolve};
-use crate::{
-    bus::consumer::standing::DEPENDENCY as CONSUMER,
-    life::{Background, Health, Problem},
-};
+use super::{Kind, is_delivering, raise, resolve};
+use crate::life::{Background, Health, Problem};
+
+/// What a service calls its consumer groups among its dependencies. They raise an alarm
+/// themselves, when they have tried for a while.
+pub const CONSUMER: &str = "consumer";
 
 /// How often dependencies are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -37,7 +38,6 @@ async fn look(health: &Health, stop: &CancellationToken) {
         // What several services need is looked at once for each, and told once.
         let mut away: BTreeMap<&'static str, Option<(&'static str, Problem)>> = BTreeMap::new();
         let findings = health.findings().await.into_iter();
-        // Consumers raise an alarm themselves, when they have tried for a while.
         for finding in findings.filter(|finding| finding.dependency != CONSUMER) {
             let known = away.entry(finding.dependency).or_default();
             if known.is_none() {

@@ -23,6 +23,7 @@ use tracing::Instrument as _;
 use super::{deadline::Deadline, method};
 use crate::{
     error::Fault,
+    life::panic_text,
     telemetry::{
         TraceContext,
         access::{self, Outcome, Who},
@@ -206,16 +207,6 @@ fn code(response: &Response<Body>) -> tonic::Code {
 fn record(method: &'static str, code: tonic::Code, elapsed: Duration) {
     metrics::counter!(m::RPC_CALLS, "method" => method, "code" => format!("{code:?}")).increment(1);
     metrics::histogram!(m::RPC_SECONDS, "method" => method).record(elapsed);
-}
-
-/// What a panic said.
-#[must_use]
-pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("a panic without a text")
 }
 
 #[cfg(test)]

@@ -16,10 +16,9 @@ mod remote;
 mod server;
 mod tls;
 
-pub use call::panic_text;
 pub use health::ServiceCheck;
 pub use link::{Link, Surrounded};
-pub use outbound::{CLIENT_ADDRESS, ForwardedClient, IDEMPOTENCY_KEY, Outbound, SERVICE_TOKEN};
+pub use outbound::{ForwardedClient, Outbound};
 pub use remote::{MalformedOrigin, Origin, Origins};
 pub use server::{GrpcHealth, GrpcServer, Surround};
 pub use tls::{Authorities, ClientTls, Identity, ServerTls, TlsError};

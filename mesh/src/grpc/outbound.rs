@@ -6,7 +6,10 @@ use http::header::AUTHORIZATION;
 use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 
 use super::deadline::Deadline;
-use crate::access;
+use crate::{
+    access,
+    metadata::{CLIENT_ADDRESS, IDEMPOTENCY_KEY, SERVICE_TOKEN},
+};
 
 /// What accompanies a call to a service: on whose behalf, and until when.
 #[derive(Clone, Default)]
@@ -30,17 +33,6 @@ pub struct ForwardedClient {
     /// The gateway's own token: a service believes the address because of it.
     pub service_token: String,
 }
-
-/// Metadata with the key under which a client may repeat a command safely.
-pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
-
-/// Metadata with the address of the client behind the gateway. The access layer removes it
-/// from a call that does not show a service's token as [`SERVICE_TOKEN`].
-pub const CLIENT_ADDRESS: &str = "slipway-client-address";
-
-/// Metadata with the token of the service that forwards a call, beside the user's own token
-/// in `authorization`. The access layer removes it: no handler sees it.
-pub const SERVICE_TOKEN: &str = "slipway-service-token";
 
 impl Outbound {
     /// On behalf of the bearer of `token`.

@@ -5,8 +5,6 @@ use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
 use futures::FutureExt as _;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::grpc::panic_text;
-
 /// Work that goes on beside the requests: publishers, consumers, sweepers.
 #[derive(Debug, Clone, Default)]
 pub struct Background {
@@ -49,6 +47,16 @@ impl Background {
             tracing::warn!("background work did not stop in time");
         }
     }
+}
+
+/// What a panic said.
+#[must_use]
+pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a panic without a text")
 }
 
 #[cfg(test)]

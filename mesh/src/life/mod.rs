@@ -5,7 +5,7 @@ mod files;
 mod health;
 mod ops;
 
-pub use background::Background;
+pub use background::{Background, panic_text};
 pub use files::{files_for_clients, make_files_private, survive_file_size_limit};
 pub use health::{Check, Finding, Health, Need, Phase, Problem};
 pub use ops::ops_router;

@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     access::Principal,
     error::{Fault, Kind},
-    grpc::IDEMPOTENCY_KEY,
+    metadata::IDEMPOTENCY_KEY,
 };
 
 /// How long a receipt is kept.

@@ -6,7 +6,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use futures::FutureExt as _;
 use jiff::Timestamp;
 use rand::RngExt as _;
-use slipway_mesh::{clock::SharedClock, grpc::panic_text, outbox::Wake};
+use slipway_mesh::{clock::SharedClock, life::panic_text, outbox::Wake};
 use tokio::time::Instant;
 use uuid::Uuid;
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 use slipway_mesh::{
     access::principal,
     error::{Fault, Kind},
-    grpc::CLIENT_ADDRESS,
+    metadata::CLIENT_ADDRESS,
     page,
     receipts::Repeatable,
     text::is_blank,

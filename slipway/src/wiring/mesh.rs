@@ -15,7 +15,7 @@ use slipway_mesh::{
 use slipway_proto::events::{CHAT, FORUM, TOPICS};
 use tonic::service::Routes;
 
-use super::{Life, bus::specs, data_dir::DataDir, embedded, storage::Storage};
+use super::{Life, alarms::Delivery, bus::specs, data_dir::DataDir, embedded, storage::Storage};
 use crate::{cli::Role, config::Settings};
 
 /// What a process serves.
@@ -225,7 +225,7 @@ impl Shared<'_> {
             );
         }
         let tokens = ServiceTokens::new(self.secret.clone(), service, self.clock.clone());
-        let delivery = alarm::Delivery {
+        let delivery = Delivery {
             service,
             bus,
             incidents,

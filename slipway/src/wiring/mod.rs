@@ -7,9 +7,11 @@
 //! Wiring only calls what the crates offer: each service's `Config::build`. Which
 //! services there are and how they reach each other is in `mesh`; what each is given in
 //! `services`, whom they let in in `access`; how many connections in `limits`; where they keep what they know in `storage`,
-//! the embedded part of it in `embedded`; the way between processes in `bus`.
+//! the embedded part of it in `embedded`; the way between processes in `bus`; what has gone
+//! wrong is told by `alarms`.
 
 mod access;
+mod alarms;
 pub(crate) mod bus;
 mod data_dir;
 mod embedded;

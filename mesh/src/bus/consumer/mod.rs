@@ -28,7 +28,7 @@ pub mod handler;
 pub mod letter;
 mod run;
 mod settle;
-pub(crate) mod standing;
+mod standing;
 #[cfg(test)]
 pub(super) mod tests;
 
@@ -42,10 +42,11 @@ pub use letter::{Attempt, dead_letter_topic, retry_topic};
 
 use self::{
     run::{Run, Source},
-    standing::{DEPENDENCY, Standing},
+    standing::Standing,
 };
 use super::{SharedBus, TopicSpec};
 use crate::{
+    alarm::watch::CONSUMER,
     clock::SharedClock,
     life::{Background, Health, Need},
 };
@@ -122,8 +123,7 @@ impl Host {
     fn standing<M: Ord + Send + 'static>(&self, group: &'static str) -> Arc<Standing<M>> {
         let standing = Arc::new(Standing::new(group));
         let check = Arc::clone(&standing);
-        self.health
-            .depends(group, DEPENDENCY, Need::Degraded, check);
+        self.health.depends(group, CONSUMER, Need::Degraded, check);
         standing
     }
 }

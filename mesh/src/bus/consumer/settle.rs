@@ -12,7 +12,7 @@ use super::{
 use crate::{
     alarm::{self, Kind},
     bus::Event,
-    grpc::panic_text,
+    life::panic_text,
     telemetry::metrics as m,
 };
 use tokio_util::sync::CancellationToken;

@@ -13,9 +13,6 @@ use crate::{
     life::{Check, Problem},
 };
 
-/// What a group is found to be missing when one of its members does not get on.
-pub(crate) const DEPENDENCY: &str = "consumer";
-
 /// A member that failed, is back, and then has nothing to do for so long is well again:
 /// longer than brokers take to hand a partition over.
 const QUIET: Duration = Duration::from_secs(15);

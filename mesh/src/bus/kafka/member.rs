@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     bus::{BusError, Delivery, Subscription},
-    grpc::panic_text,
+    life::panic_text,
 };
 
 /// A commit that meets a rebalance is tried again when that is over.

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
-use slipway_mesh::{access::principal, error::Fault, grpc::IDEMPOTENCY_KEY, text::is_blank};
+use slipway_mesh::{access::principal, error::Fault, metadata::IDEMPOTENCY_KEY, text::is_blank};
 use slipway_proto::{
     common::v1::UserRef,
     events,

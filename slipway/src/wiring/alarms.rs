@@ -1,7 +1,17 @@
-//! Delivers what this process has raised: by the bus, by RPC, again.
+//! Delivers the alarms that this process has raised, as `system.error` events over the bus;
+//! what is wrong with the bus itself, and everything while it is away, by RPC to the service
+//! that keeps the incidents. While neither can be reached they wait.
 
 use std::{sync::Arc, time::Duration};
 
+use slipway_mesh::{
+    access::ServiceTokens,
+    alarm::{self, Report},
+    bus::{Actor, Event, SharedBus, event::Origin},
+    clock::to_millis,
+    grpc::{Link, Outbound},
+    life::Background,
+};
 use slipway_proto::{
     events::SystemErrorEvent,
     notify::v1::{ReportRequest, incident_service_client::IncidentServiceClient},
@@ -9,15 +19,6 @@ use slipway_proto::{
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
-
-use super::{ALARMS, ledger::Report};
-use crate::{
-    access::ServiceTokens,
-    bus::{Actor, Event, SharedBus, event::Origin},
-    clock::to_millis,
-    grpc::{Link, Outbound},
-    life::Background,
-};
 
 /// How long one way may take.
 const WITHIN: Duration = Duration::from_secs(2);
@@ -28,36 +29,26 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A bus that did not take a report is not asked again for so long.
 const BUS_RESTS: Duration = Duration::from_secs(10);
 
-tokio::task_local! {
-    /// Set in what delivers alarms: what goes wrong there raises none.
-    static DELIVERING: ();
-}
-
-/// Whether the caller is what delivers alarms.
-pub(super) fn is_delivering() -> bool {
-    DELIVERING.try_with(|()| ()).is_ok()
-}
-
 /// What delivers the alarms of this process. Without any of the two ways they stay where
 /// they are.
-pub struct Delivery {
+pub(super) struct Delivery {
     /// The process's name, as `release`: replicas have the same one.
-    pub service: &'static str,
+    pub(super) service: &'static str,
     /// The bus, if the process has one.
-    pub bus: Option<SharedBus>,
+    pub(super) bus: Option<SharedBus>,
     /// The service that keeps incidents, if it can be reached.
-    pub incidents: Option<Link>,
+    pub(super) incidents: Option<Link>,
     /// The process's own token.
-    pub tokens: Arc<ServiceTokens>,
+    pub(super) tokens: Arc<ServiceTokens>,
 }
 
 impl Delivery {
     /// Delivers in the background until told to stop; then once more.
-    pub fn spawn(self, background: &Background) {
+    pub(super) fn spawn(self, background: &Background) {
         let delivery = Arc::new(self);
         background.spawn("alarms", move |stop| {
             let delivery = Arc::clone(&delivery);
-            async move { DELIVERING.scope((), delivery.run(&stop)).await }
+            async move { alarm::delivering(delivery.run(&stop)).await }
         });
     }
 
@@ -68,7 +59,7 @@ impl Delivery {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                () = ALARMS.news.notified() => {}
+                () = alarm::news() => {}
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
         }
@@ -76,10 +67,9 @@ impl Delivery {
     }
 
     async fn deliver_due(&self, bus_rests_until: &mut Instant) {
-        let due = ALARMS.ledger.lock().due(Instant::now());
-        for report in due {
+        for report in alarm::due() {
             if self.deliver(&report, bus_rests_until).await {
-                ALARMS.ledger.lock().delivered(&report);
+                alarm::delivered(&report);
             }
         }
     }
