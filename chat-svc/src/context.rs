@@ -6,11 +6,6 @@ use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
-use slipway_mesh::{
-    access::{Principal, Role},
-    error::{Fault, Kind},
-    grpc::{Link, Outbound},
-};
 use slipway_proto::{
     release::v1::{
         self as proto, GetReleaseRequest, ListMyTasksRequest, ListReleasesRequest, ReleaseStatus,
@@ -18,6 +13,11 @@ use slipway_proto::{
         task_service_client::TaskServiceClient,
     },
     time::from_proto,
+};
+use slipway_rpc::{
+    access::{Principal, Role},
+    error::{Fault, Kind},
+    grpc::{Link, Outbound},
 };
 use uuid::Uuid;
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use slipway_mesh::{clock::SharedClock, life::Background};
+use slipway_runtime::{clock::SharedClock, life::Background};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::store::{ChatStore, StoreError};

@@ -25,14 +25,14 @@ pub mod store;
 
 use std::{sync::Arc, time::Duration};
 
-use slipway_mesh::{
-    bus::SharedBus,
-    clock::SharedClock,
-    grpc::Link,
-    life::{Background, Health, Need},
-    outbox::{Publisher, Wake},
-};
+use slipway_bus::SharedBus;
 use slipway_proto::chat::v1::chat_service_server::{self, ChatServiceServer};
+use slipway_rpc::grpc::Link;
+use slipway_runtime::{
+    clock::SharedClock,
+    life::{Background, Health, Need},
+};
+use slipway_store::outbox::{Publisher, Wake};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::service::Routes;
 
@@ -121,7 +121,7 @@ impl Config {
             health.depends(service, "store", Need::Required, store);
         }
         // Answers are given without it: their events wait in the outbox.
-        health.depends(SERVICE, "bus", Need::Degraded, Arc::new(bus.clone()));
+        health.depends(SERVICE, "bus", Need::Degraded, bus.clone());
         // While it is away conversations can be read, and questions are kept.
         health.depends(SERVICE, "model", Need::Degraded, assistant.clone());
         let (wake, shutdown) = (Wake::default(), CancellationToken::new());

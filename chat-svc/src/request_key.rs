@@ -6,7 +6,8 @@
 
 use prost::Message;
 use serde::{Deserialize, Serialize};
-use slipway_mesh::{access::Principal, error::Fault, receipts::Repeatable};
+use slipway_rpc::{access::Principal, error::Fault};
+use slipway_store::receipts::Repeatable;
 
 /// A request's idempotency key, and what tells the request from others under that key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use slipway_mesh::{clock::SharedClock, life::Background, receipts::RECEIPT_TTL};
+use slipway_runtime::{clock::SharedClock, life::Background};
+use slipway_store::receipts::RECEIPT_TTL;
 
 use crate::{metrics as m, store::Stores};
 

@@ -21,14 +21,14 @@ pub mod store;
 
 use std::sync::Arc;
 
-use slipway_mesh::{
-    bus::SharedBus,
-    clock::SharedClock,
-    grpc::Link,
-    life::{Background, Health, Need},
-    outbox::{Publisher, Wake},
-};
+use slipway_bus::SharedBus;
 use slipway_proto::forum::v1::forum_service_server::{self, ForumServiceServer};
+use slipway_rpc::grpc::Link;
+use slipway_runtime::{
+    clock::SharedClock,
+    life::{Background, Health, Need},
+};
+use slipway_store::outbox::{Publisher, Wake};
 use tonic::service::Routes;
 
 pub use store::Stores;
@@ -77,7 +77,7 @@ pub fn build(dependencies: Dependencies) -> Routes {
         health.depends(service, "store", Need::Required, store);
     }
     // Comments are accepted without it: their events wait in the outbox.
-    health.depends(SERVICE, "bus", Need::Degraded, Arc::new(bus.clone()));
+    health.depends(SERVICE, "bus", Need::Degraded, bus.clone());
     let wake = Wake::default();
     Publisher {
         service: SERVICE,

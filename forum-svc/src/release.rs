@@ -5,17 +5,17 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use quick_cache::sync::Cache;
-use slipway_mesh::{
-    clock::SharedClock,
-    error::{Fault, Kind},
-    grpc::{Link, Outbound},
-};
 use slipway_proto::{
     common::v1 as common,
     events::{CommentedTask, UserRef},
     identity::v1::{ResolveUsersRequest, identity_service_client::IdentityServiceClient},
     release::v1::{GetTaskRequest, task_service_client::TaskServiceClient},
 };
+use slipway_rpc::{
+    error::{Fault, Kind},
+    grpc::{Link, Outbound},
+};
+use slipway_runtime::clock::SharedClock;
 use tonic::Status;
 use uuid::Uuid;
 
@@ -137,7 +137,7 @@ fn malformed(what: &str) -> Fault {
 }
 
 fn uuid(text: &str) -> Option<Uuid> {
-    slipway_mesh::id::parse(text).ok()
+    slipway_runtime::id::parse(text).ok()
 }
 
 fn commented_task(task: slipway_proto::release::v1::Task) -> Option<CommentedTask> {

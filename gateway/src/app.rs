@@ -2,11 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use slipway_mesh::{
-    access::{ServiceTokens, StreamLimits, Verifier},
-    clock::SharedClock,
-    grpc::Link,
-};
 use slipway_proto::{
     chat::v1::chat_service_client::ChatServiceClient,
     forum::v1::forum_service_client::ForumServiceClient,
@@ -23,6 +18,11 @@ use slipway_proto::{
         release_service_client::ReleaseServiceClient, task_service_client::TaskServiceClient,
     },
 };
+use slipway_rpc::{
+    access::{ServiceTokens, StreamLimits, Verifier},
+    grpc::Link,
+};
+use slipway_runtime::clock::SharedClock;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use slipway_mesh::alarm::{self, Kind};
+use slipway_runtime::alarm::{self, Kind};
 
 const WINDOW: Duration = Duration::from_secs(60);
 

@@ -10,7 +10,7 @@ use http::{
     header::{ETAG, IF_MATCH, IF_NONE_MATCH},
 };
 use serde::Serialize;
-use slipway_mesh::error::Fault;
+use slipway_rpc::error::Fault;
 use tonic::Status;
 
 use crate::problem::Problem;
@@ -178,7 +178,7 @@ impl Condition {
 
 #[cfg(test)]
 mod tests {
-    use slipway_mesh::error::Kind;
+    use slipway_rpc::error::Kind;
 
     use super::*;
 

@@ -27,12 +27,11 @@ mod strict;
 use std::{sync::Arc, time::Duration};
 
 use axum::{Router, response::IntoResponse as _};
-use slipway_mesh::{
+use slipway_rpc::{
     access::{ServiceTokens, StreamLimits, Verifier},
-    clock::SharedClock,
     grpc::Link,
-    life::Background,
 };
+use slipway_runtime::{clock::SharedClock, life::Background};
 use tokio_util::sync::CancellationToken;
 
 use app::App;
@@ -116,7 +115,7 @@ pub struct Dependencies {
 /// The answer to a request for which the process has no room, before anything of it is read.
 #[must_use]
 pub fn overloaded() -> axum::response::Response {
-    problem::Problem::from(slipway_mesh::error::Fault::overloaded()).into_response()
+    problem::Problem::from(slipway_rpc::error::Fault::overloaded()).into_response()
 }
 
 impl Config {

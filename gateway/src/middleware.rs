@@ -23,8 +23,8 @@ use http::{
         X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
     },
 };
-use slipway_mesh::{
-    error::Fault,
+use slipway_rpc::error::Fault;
+use slipway_runtime::{
     life::panic_text,
     telemetry::{
         TraceContext,

@@ -10,10 +10,8 @@ use http::{
     header::{ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use serde_json::Value;
-use slipway_mesh::{
-    error::{Fault, FieldError, Kind},
-    telemetry::TraceContext,
-};
+use slipway_rpc::error::{Fault, FieldError, Kind};
+use slipway_runtime::telemetry::TraceContext;
 use std::{collections::BTreeMap, time::Duration};
 
 /// The media type of every error.

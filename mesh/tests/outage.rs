@@ -5,10 +5,8 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use slipway_mesh::{
-    store::mongo::{Client, StorageError, bounded, bson::doc, connect, testing},
-    testing::until,
-};
+use slipway_mongo::{Client, StorageError, bounded, bson::doc, connect, testing};
+use slipway_runtime::testing::until;
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},

@@ -1,12 +1,12 @@
 //! The services of notifications, and what each is made of.
 
-use slipway_mesh::outbox::Wake;
 use slipway_proto::notify::v1::{
     event_service_server::EventServiceServer,
     notification_service_server::NotificationServiceServer,
     preference_service_server::PreferenceServiceServer,
     template_service_server::TemplateServiceServer,
 };
+use slipway_store::outbox::Wake;
 use tonic::service::Routes;
 
 use crate::{

@@ -11,7 +11,8 @@ use std::{
 };
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use slipway_mesh::{clock::SharedClock, outbox::Wake};
+use slipway_runtime::clock::SharedClock;
+use slipway_store::outbox::Wake;
 
 use crate::{
     metrics as m,
@@ -152,7 +153,7 @@ mod tests {
 
     use jiff::Timestamp;
     use serde_json::json;
-    use slipway_mesh::clock::SystemClock;
+    use slipway_runtime::clock::SystemClock;
     use tempfile::TempDir;
     use uuid::Uuid;
 

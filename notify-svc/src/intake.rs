@@ -11,11 +11,11 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use slipway_mesh::{
+use slipway_proto::events::UserRef;
+use slipway_rpc::{
     access::{Principal, Role},
     error::FieldError,
 };
-use slipway_proto::events::UserRef;
 use uuid::Uuid;
 
 use crate::templates::Variable;

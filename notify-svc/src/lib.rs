@@ -55,17 +55,17 @@ pub mod testing;
 use std::{io, num::NonZeroU32, sync::Arc, time::Duration};
 
 use jiff::SignedDuration;
-use slipway_mesh::{
-    bus::{SharedBus, TopicSpec, consumer::Host},
-    clock::SharedClock,
-    life::{Background, Health, Need},
-    outbox::{Publisher, Wake},
-};
+use slipway_bus::{SharedBus, TopicSpec, consumer::Host};
 use slipway_proto::notify::v1::{
     activity_service_server::ActivityServiceServer,
     dead_letter_service_server::DeadLetterServiceServer,
     incident_service_server::IncidentServiceServer,
 };
+use slipway_runtime::{
+    clock::SharedClock,
+    life::{Background, Health, Need},
+};
+use slipway_store::outbox::{Publisher, Wake};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
@@ -187,7 +187,7 @@ impl Config {
             let store = dependencies.stores.activity.clone();
             health.depends(service, "store", Need::Required, store);
             // What is there is read without it: what is new is late.
-            let bus = Arc::new(dependencies.bus.clone());
+            let bus = dependencies.bus.clone();
             health.depends(service, "bus", Need::Degraded, bus);
         }
         let outbox = Wake::default();

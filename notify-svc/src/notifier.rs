@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use slipway_mesh::clock::SharedClock;
+use slipway_runtime::clock::SharedClock;
 use tokio::sync::Notify;
 use uuid::Uuid;
 

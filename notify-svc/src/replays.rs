@@ -4,16 +4,14 @@
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
-use slipway_mesh::{
-    bus::{
-        MAX_EVENT, Record,
-        consumer::{collect::KnownTopics, retry_topic},
-    },
-    clock::SharedClock,
-    error::{Fault, Kind},
-    outbox::Wake,
+use slipway_bus::{
+    MAX_EVENT, Record,
+    consumer::{collect::KnownTopics, retry_topic},
 };
 use slipway_proto::events::UserRef;
+use slipway_rpc::error::{Fault, Kind};
+use slipway_runtime::clock::SharedClock;
+use slipway_store::outbox::Wake;
 
 use crate::{
     dead_letter::{Act, DeadLetterId, Filed, Filter, State, Summary, checked},

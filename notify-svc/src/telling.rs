@@ -1,7 +1,7 @@
 //! What other services are told of notifications: that they were sent, or have failed.
 
 use jiff::Timestamp;
-use slipway_mesh::bus::{Actor, Event, event::Origin};
+use slipway_bus::{Actor, Event, event::Origin};
 use slipway_proto::events::{NotificationFailedEvent, NotificationSentEvent, Payload};
 use uuid::Uuid;
 

@@ -5,12 +5,16 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use prost::Message;
-use slipway_mesh::{
+use slipway_bus::Actor;
+use slipway_rpc::{
     access::Principal,
-    bus::Actor,
+    error::{Fault, Kind},
+};
+use slipway_runtime::{
     clock::SharedClock,
     contention::{MAX_ATTEMPTS, back_off},
-    error::{Fault, Kind},
+};
+use slipway_store::{
     outbox::Wake,
     receipts::{self, Repeatable},
 };

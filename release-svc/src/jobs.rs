@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use slipway_mesh::{clock::SharedClock, life::Background, receipts::RECEIPT_TTL};
+use slipway_runtime::{clock::SharedClock, life::Background};
+use slipway_store::receipts::RECEIPT_TTL;
 
 use crate::{
     identity::{quota::Hour, throttle::WINDOW},

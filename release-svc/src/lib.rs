@@ -5,7 +5,7 @@
 //! | a rule of the workflow | [`release`] (pure) |
 //! | what names, addresses, passwords may be; how sign-ins and registrations are limited | [`identity`] (pure) |
 //! | how a command is carried out: load, decide, save, try again | [`commands`], [`accounts`] |
-//! | how a repeated request is recognised | [`slipway_mesh::receipts`] |
+//! | how a repeated request is recognised | [`slipway_store::receipts`] |
 //! | what is stored, and how | [`store`] |
 //! | the gRPC services | `grpc` |
 
@@ -20,13 +20,7 @@ pub mod store;
 
 use std::{sync::Arc, time::Duration};
 
-use slipway_mesh::{
-    access::{Issuer, Keyring},
-    bus::SharedBus,
-    clock::SharedClock,
-    life::{Background, Health, Need},
-    outbox::{Publisher, Wake},
-};
+use slipway_bus::SharedBus;
 use slipway_proto::{
     identity::v1::identity_service_server::{self, IdentityServiceServer},
     release::v1::{
@@ -34,6 +28,12 @@ use slipway_proto::{
         task_service_server::{self, TaskServiceServer},
     },
 };
+use slipway_rpc::access::{Issuer, Keyring};
+use slipway_runtime::{
+    clock::SharedClock,
+    life::{Background, Health, Need},
+};
+use slipway_store::outbox::{Publisher, Wake};
 use tonic::service::Routes;
 
 pub use accounts::{FirstAdmin, FirstAdminError, FirstPassword, RegistrationRules, Tell};
@@ -115,7 +115,7 @@ impl Config {
             health.depends(service, "store", Need::Required, store);
         }
         // Commands are accepted without it: their events wait in the outbox.
-        health.depends(SERVICE, "bus", Need::Degraded, Arc::new(bus.clone()));
+        health.depends(SERVICE, "bus", Need::Degraded, bus.clone());
         let wake = Wake::default();
         let accounts = Arc::new(Accounts {
             stores: stores.clone(),

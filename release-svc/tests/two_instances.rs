@@ -19,17 +19,10 @@ use release_svc::{
     Config, Dependencies, FirstAdmin, FirstPassword, RegistrationRules, Stores,
     identity::{Email, NewPassword, Username},
 };
-use slipway_mesh::{
-    access::{AccessLayer, Keyring, Policies, ServiceSecret, StreamLimits, Verifier},
-    bus::{
-        Bus, BusError, EmbeddedBus, Event, Record, SharedBus, Subscription, TopicSpec, Unpublished,
-    },
-    clock::{SharedClock, SystemClock},
-    error::Fault,
-    grpc::{Link, Outbound, Surround},
-    life::{Background, Health, Problem},
-    store::mongo::testing::Scratch,
+use slipway_bus::{
+    Bus, BusError, EmbeddedBus, Event, Record, SharedBus, Subscription, TopicSpec, Unpublished,
 };
+use slipway_mongo::testing::Scratch;
 use slipway_proto::{
     DESCRIPTOR_SET,
     events::TOPICS,
@@ -43,6 +36,15 @@ use slipway_proto::{
         new_task::Assignee, release_service_client::ReleaseServiceClient,
         task_service_client::TaskServiceClient,
     },
+};
+use slipway_rpc::{
+    access::{AccessLayer, Keyring, Policies, ServiceSecret, StreamLimits, Verifier},
+    error::Fault,
+    grpc::{Link, Outbound, Surround},
+};
+use slipway_runtime::{
+    clock::{SharedClock, SystemClock},
+    life::{Background, Check, Health, Problem},
 };
 use tokio::sync::Barrier;
 
@@ -107,7 +109,10 @@ impl Bus for Counting {
     ) -> Result<Box<dyn Subscription>, BusError> {
         self.bus.subscribe(group, topics).await
     }
+}
 
+#[async_trait]
+impl Check for Counting {
     async fn check(&self) -> Result<(), Problem> {
         self.bus.check().await
     }

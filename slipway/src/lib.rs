@@ -12,7 +12,7 @@
 
 use std::{future::Future, io, path::PathBuf, process::ExitCode, time::Duration};
 
-use slipway_mesh::{
+use slipway_runtime::{
     life,
     telemetry::logs::{self, Format},
 };

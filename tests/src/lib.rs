@@ -11,7 +11,6 @@ pub mod mesh;
 pub mod process;
 pub mod stream;
 pub mod team;
-#[cfg(feature = "kafka")]
 pub mod topics;
 
 pub use backbones::Backbones;
@@ -19,7 +18,7 @@ pub use certificates::Authority;
 pub use client::{Answer, Client};
 pub use mesh::{ALERTED, Mesh, Role};
 pub use process::{Options, Process};
-pub use slipway_mesh::testing::{PATIENCE, until};
+pub use slipway_runtime::testing::{PATIENCE, until};
 pub use stream::{Stream, StreamEvent};
 pub use team::Team;
 

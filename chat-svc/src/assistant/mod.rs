@@ -15,7 +15,7 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
-use slipway_mesh::life::Check;
+use slipway_runtime::life::Check;
 
 use crate::{
     chat::{Reason, Tokens},

@@ -11,7 +11,7 @@ pub use thinking::{ThinkingFilter, without_thinking};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use slipway_mesh::typed_id;
+use slipway_runtime::typed_id;
 use uuid::Uuid;
 
 typed_id! {

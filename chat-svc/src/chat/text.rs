@@ -1,7 +1,7 @@
 //! What titles and questions may be.
 
 use serde::{Deserialize, Serialize};
-use slipway_mesh::text;
+use slipway_runtime::text;
 
 /// What a session is called whose owner gave it no title.
 pub const DEFAULT_TITLE: &str = "New conversation";

@@ -6,15 +6,14 @@ use std::{
 };
 
 use futures::StreamExt as _;
-use slipway_mesh::{
+use slipway_bus::{Actor, Event, event::Origin};
+use slipway_proto::events::ChatAnsweredEvent;
+use slipway_rpc::{
     access::Principal,
-    bus::{Actor, Event, event::Origin},
     error::{Fault, Kind},
     grpc::Outbound,
-    telemetry::TraceContext,
-    text::is_blank,
 };
-use slipway_proto::events::ChatAnsweredEvent;
+use slipway_runtime::{telemetry::TraceContext, text::is_blank};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;

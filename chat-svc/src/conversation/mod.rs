@@ -15,14 +15,13 @@ mod generation;
 use std::sync::Arc;
 
 use jiff::SignedDuration;
-use slipway_mesh::{
+use slipway_rpc::{
     access::Principal,
-    clock::SharedClock,
     error::{Fault, Kind},
     grpc::Outbound,
-    outbox::Wake,
-    receipts::reused,
 };
+use slipway_runtime::clock::SharedClock;
+use slipway_store::{outbox::Wake, receipts::reused};
 use tokio::sync::mpsc;
 use tokio_util::{
     sync::{CancellationToken, DropGuard},

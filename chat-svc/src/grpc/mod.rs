@@ -5,18 +5,18 @@ mod translate;
 use std::{fmt::Display, pin::Pin, str::FromStr, sync::Arc};
 
 use futures::{Stream, StreamExt as _, stream};
-use slipway_mesh::{
-    access::principal,
-    error::Fault,
-    grpc::Outbound,
-    page::{self, Page},
-};
 use slipway_proto::chat::v1::{
     CreateSessionRequest, CreateSessionResponse, DeleteSessionRequest, DeleteSessionResponse,
     GetHistoryRequest, GetHistoryResponse, ListSessionsRequest, ListSessionsResponse,
     RenameSessionRequest, RenameSessionResponse, SendMessageRequest, SendMessageResponse,
     StreamMessageRequest, StreamMessageResponse, chat_service_server::ChatService,
     stream_message_response::Piece,
+};
+use slipway_rpc::{
+    access::principal,
+    error::Fault,
+    grpc::Outbound,
+    page::{self, Page},
 };
 use tonic::{Request, Response, Status};
 

@@ -1,7 +1,7 @@
 //! Work and conversations to test with.
 
 use jiff::{SignedDuration, Timestamp};
-use slipway_mesh::access::Role;
+use slipway_rpc::access::Role;
 use uuid::Uuid;
 
 use super::{Blocker, Caller, NextTask, ReleaseFacts, TaskFacts, TaskState, Work};

@@ -6,7 +6,7 @@
 //! told anyway: the data is chosen before anybody reads it.
 
 use serde_json::{Value, json};
-use slipway_mesh::access::Role;
+use slipway_rpc::access::Role;
 use uuid::Uuid;
 
 use super::{

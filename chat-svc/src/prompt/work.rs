@@ -2,7 +2,7 @@
 //! token.
 
 use jiff::Timestamp;
-use slipway_mesh::access::Role;
+use slipway_rpc::access::Role;
 use uuid::Uuid;
 
 /// The caller's work, at one moment.

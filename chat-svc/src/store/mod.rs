@@ -29,12 +29,11 @@ use std::{path::Path, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use slipway_mesh::{
-    error::Fault,
-    life::{Check, Problem},
-    outbox::OutboxStore,
-    store::{mongo, sqlite},
-};
+use slipway_mongo as mongo;
+use slipway_rpc::error::Fault;
+use slipway_runtime::life::{Check, Problem};
+use slipway_sqlite as sqlite;
+use slipway_store::outbox::OutboxStore;
 use slipway_store::{Document as _, Documents, Schema, by_time};
 use uuid::Uuid;
 
@@ -45,7 +44,7 @@ use crate::{
 };
 
 /// How long a request's idempotency key is remembered.
-pub use slipway_mesh::receipts::RECEIPT_TTL as REQUEST_KEY_TTL;
+pub use slipway_store::receipts::RECEIPT_TTL as REQUEST_KEY_TTL;
 
 /// The MongoDB database of this service.
 pub const DATABASE: &str = "slipway_chat";

@@ -1,10 +1,8 @@
 //! How sessions are made, found, renamed and deleted.
 
 use jiff::Timestamp;
-use slipway_mesh::{
-    contention::{MAX_ATTEMPTS, back_off},
-    page::Page,
-};
+use slipway_rpc::page::Page;
+use slipway_runtime::contention::{MAX_ATTEMPTS, back_off};
 use slipway_store::{Document as _, Query, Refusal, Write};
 
 use super::{

@@ -4,10 +4,8 @@
 use std::slice;
 
 use jiff::Timestamp;
-use slipway_mesh::{
-    bus::Event,
-    contention::{MAX_ATTEMPTS, back_off},
-};
+use slipway_bus::Event;
+use slipway_runtime::contention::{MAX_ATTEMPTS, back_off};
 use slipway_store::{Query, Refusal, Write};
 use uuid::Uuid;
 

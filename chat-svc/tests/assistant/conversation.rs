@@ -1,12 +1,12 @@
 //! Conversations as their owners see them.
 
-use slipway_mesh::grpc::Outbound;
 use slipway_proto::{
     chat::v1::{
         CreateSessionRequest, GetHistoryRequest, ListSessionsRequest, Message, MessageRole,
     },
     events::CHAT,
 };
+use slipway_rpc::grpc::Outbound;
 
 use crate::{
     harness::{Chat, User, answer_info},

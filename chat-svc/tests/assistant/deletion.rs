@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use chat_svc::Config;
-use slipway_mesh::error::Kind;
 use slipway_proto::chat::v1::stream_message_response::Piece;
+use slipway_rpc::error::Kind;
 use tokio::sync::Barrier;
 
 use crate::{
@@ -67,7 +67,7 @@ async fn a_deletion_in_mid_answer_stops_the_model_and_says_so() {
     stream.message().await.unwrap().unwrap();
     ada.delete().await.unwrap();
     let status = stream.message().await.unwrap_err();
-    let fault = slipway_mesh::error::Fault::from(status);
+    let fault = slipway_rpc::error::Fault::from(status);
     assert_eq!(fault.code, "SESSION_NOT_FOUND");
     ollama.is_left().await;
 }
@@ -94,7 +94,7 @@ async fn a_deletion_that_meets_the_end_of_an_answer_leaves_nothing_either_way() 
                             }
                         }
                         Ok(None) => panic!("the stream ended without an outcome"),
-                        Err(status) => return Err(slipway_mesh::error::Fault::from(status).code),
+                        Err(status) => return Err(slipway_rpc::error::Fault::from(status).code),
                     }
                 }
             })

@@ -8,8 +8,8 @@ use chat_svc::{
     assistant::{Ollama, OllamaConfig},
 };
 use serde_json::{Value, json};
-use slipway_mesh::error::{Fault, Kind};
 use slipway_proto::chat::v1::{MessageRole, UnansweredReason};
+use slipway_rpc::error::{Fault, Kind};
 
 use crate::{
     harness::{Chat, User, WINDOW, impatient},

@@ -7,14 +7,7 @@ use chat_svc::{
     assistant::{Builtin, Ollama, OllamaConfig, SharedAssistant},
 };
 use futures::StreamExt as _;
-use slipway_mesh::{
-    access::{AccessLayer, Issuer, Keyring, Policies, Role, ServiceSecret, StreamLimits, Verifier},
-    bus::{Bus as _, EmbeddedBus, SharedBus, TopicSpec},
-    clock::{SharedClock, SystemClock},
-    error::Fault,
-    grpc::{Link, Outbound, Surround},
-    life::{Background, Health},
-};
+use slipway_bus::{Bus as _, EmbeddedBus, SharedBus, TopicSpec};
 use slipway_proto::{
     DESCRIPTOR_SET,
     chat::v1::{
@@ -24,6 +17,15 @@ use slipway_proto::{
         chat_service_client::ChatServiceClient, message::About, stream_message_response::Piece,
     },
     events::TOPICS,
+};
+use slipway_rpc::{
+    access::{AccessLayer, Issuer, Keyring, Policies, Role, ServiceSecret, StreamLimits, Verifier},
+    error::Fault,
+    grpc::{Link, Outbound, Surround},
+};
+use slipway_runtime::{
+    clock::{SharedClock, SystemClock},
+    life::{Background, Health},
 };
 use tonic::{Request, Streaming};
 use uuid::Uuid;

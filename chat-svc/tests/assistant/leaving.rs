@@ -1,7 +1,8 @@
 //! Who leaves, who waits, and who comes twice.
 
-use slipway_mesh::{error::Kind, testing::until};
 use slipway_proto::chat::v1::{Message, MessageRole, QuestionState, UnansweredReason};
+use slipway_rpc::error::Kind;
+use slipway_runtime::testing::until;
 
 use crate::{
     harness::{Chat, question_info},

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use chat_svc::{Config, Quota};
-use slipway_mesh::{error::Kind, testing::until};
+use slipway_rpc::error::Kind;
+use slipway_runtime::testing::until;
 
 use crate::{
     harness::Chat,
@@ -71,7 +72,7 @@ async fn a_full_queue_turns_away_before_anything_is_stored() {
     let mut second = second;
     let status = second.message().await.unwrap_err();
     assert_eq!(
-        slipway_mesh::error::Fault::from(status).code,
+        slipway_rpc::error::Fault::from(status).code,
         "ASSISTANT_BUSY"
     );
     assert_eq!(users[1].history().await.len(), 1);

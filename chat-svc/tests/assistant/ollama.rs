@@ -17,7 +17,7 @@ use axum::{
 };
 use futures::{Stream, StreamExt as _, stream};
 use serde_json::{Value, json};
-use slipway_mesh::testing::PATIENCE;
+use slipway_runtime::testing::PATIENCE;
 use tokio::{net::TcpListener, sync::watch};
 
 /// What the server does with a request.

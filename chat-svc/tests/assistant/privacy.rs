@@ -1,7 +1,7 @@
 //! Who gets to see what.
 
-use slipway_mesh::error::{Fault, Kind};
 use slipway_proto::chat::v1::GetHistoryRequest;
+use slipway_rpc::error::{Fault, Kind};
 
 use crate::{
     harness::{Chat, answer_info},

@@ -1,7 +1,7 @@
 //! Whether the model could answer, as the health of the service tells it.
 
 use chat_svc::assistant::{Builtin, Ollama, OllamaConfig};
-use slipway_mesh::life::Check as _;
+use slipway_runtime::life::Check as _;
 
 use crate::{
     harness::{WINDOW, impatient},

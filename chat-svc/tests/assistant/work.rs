@@ -8,7 +8,6 @@ use std::{
     },
 };
 
-use slipway_mesh::{access::principal, error::Fault};
 use slipway_proto::{
     common::v1::UserRef,
     release::v1::{
@@ -17,6 +16,7 @@ use slipway_proto::{
         *,
     },
 };
+use slipway_rpc::{access::principal, error::Fault};
 use tonic::{Request, Response, Status, service::Routes};
 use uuid::Uuid;
 

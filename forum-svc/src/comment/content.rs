@@ -1,6 +1,6 @@
 //! What a comment may say: 1 to 10,000 characters, kept to the byte.
 
-use slipway_mesh::text;
+use slipway_runtime::text;
 
 /// Characters of a comment.
 pub const MAX_CONTENT: usize = 10_000;

@@ -1,6 +1,6 @@
 //! Why something is refused: each rule with its code and its sentence.
 
-use slipway_mesh::error::{Fault, Kind};
+use slipway_rpc::error::{Fault, Kind};
 
 use super::{CommentId, Revision};
 

@@ -1,13 +1,13 @@
 //! The lists: their cursors, and what they need beside the page.
 
 use serde::{Deserialize, Serialize};
-use slipway_mesh::{
+use slipway_proto::forum::v1::{
+    ListCommentsRequest, ListCommentsResponse, ListRepliesRequest, ListRepliesResponse,
+};
+use slipway_rpc::{
     error::{Fault, Kind},
     grpc::Outbound,
     page,
-};
-use slipway_proto::forum::v1::{
-    ListCommentsRequest, ListCommentsResponse, ListRepliesRequest, ListRepliesResponse,
 };
 
 use super::{id, translate};

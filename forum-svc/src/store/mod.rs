@@ -14,12 +14,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use slipway_mesh::{
-    bus::Event,
-    error::Fault,
-    life::Check,
+use slipway_bus::Event;
+use slipway_rpc::{error::Fault, page::Page};
+use slipway_runtime::life::Check;
+use slipway_store::{
     outbox::OutboxStore,
-    page::Page,
     receipts::{Receipt, ReceiptStore},
 };
 

@@ -9,17 +9,7 @@ use std::{
 use async_trait::async_trait;
 use forum_svc::{Dependencies, Stores};
 use jiff::SignedDuration;
-use slipway_mesh::{
-    access::{
-        AccessLayer, Issuer, Keyring, Policies, Role, ServiceSecret, ServiceTokens, StreamLimits,
-        Verifier, principal,
-    },
-    bus::{Bus as _, EmbeddedBus, Event, SharedBus, TopicSpec},
-    clock::{Clock as _, ManualClock, SystemClock},
-    error::{Fault, Kind},
-    grpc::{Link, Outbound, Surround},
-    life::{Background, Health},
-};
+use slipway_bus::{Bus as _, EmbeddedBus, Event, SharedBus, TopicSpec};
 use slipway_proto::{
     DESCRIPTOR_SET,
     common::v1::UserRef,
@@ -39,6 +29,18 @@ use slipway_proto::{
         ListMyTasksRequest, ListMyTasksResponse, StartTaskRequest, StartTaskResponse, Task,
         task_service_server::{TaskService, TaskServiceServer},
     },
+};
+use slipway_rpc::{
+    access::{
+        AccessLayer, Issuer, Keyring, Policies, Role, ServiceSecret, ServiceTokens, StreamLimits,
+        Verifier, principal,
+    },
+    error::{Fault, Kind},
+    grpc::{Link, Outbound, Surround},
+};
+use slipway_runtime::{
+    clock::{Clock as _, ManualClock, SystemClock},
+    life::{Background, Health},
 };
 use tonic::{Request, Response, Status, service::Routes};
 use uuid::Uuid;

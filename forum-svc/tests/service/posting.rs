@@ -1,10 +1,10 @@
 //! Posting: who is asked for what, and what is told of it.
 
-use slipway_mesh::error::Kind;
 use slipway_proto::{
     events::{CommentPostedEvent, CommentRepliedEvent},
     forum::v1::PostCommentRequest,
 };
+use slipway_rpc::error::Kind;
 
 use crate::harness::{ADA, BOB, Forum, TASK, UNKNOWN};
 
@@ -126,7 +126,7 @@ async fn a_task_that_does_not_exist_has_no_discussion() {
             .await
             .unwrap_err();
         assert_eq!(
-            slipway_mesh::error::Fault::from(refused).code,
+            slipway_rpc::error::Fault::from(refused).code,
             "TASK_NOT_FOUND"
         );
     }

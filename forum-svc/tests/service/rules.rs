@@ -1,13 +1,13 @@
 //! Who may do what, and what is refused.
 
 use futures::future::join_all;
-use slipway_mesh::{
+use slipway_proto::forum::v1::{
+    Comment, DeleteCommentRequest, EditCommentRequest, ListCommentsRequest, ListRepliesRequest,
+};
+use slipway_rpc::{
     error::{Fault, Kind},
     grpc::Outbound,
     page::encode_cursor,
-};
-use slipway_proto::forum::v1::{
-    Comment, DeleteCommentRequest, EditCommentRequest, ListCommentsRequest, ListRepliesRequest,
 };
 
 use crate::harness::{Forum, TASK, UNKNOWN};

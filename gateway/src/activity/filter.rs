@@ -2,8 +2,8 @@
 
 use std::str::FromStr;
 
-use slipway_mesh::error::Fault;
 use slipway_proto::notify::v1;
+use slipway_rpc::error::Fault;
 use uuid::Uuid;
 
 use super::frame::Frame;

@@ -4,16 +4,16 @@
 use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
-use slipway_mesh::{
-    access::ServiceTokens,
-    error::{Fault, Kind},
-    grpc::{Link, Outbound},
-    life::Background,
-};
 use slipway_proto::notify::v1::{
     ActivityEntry, ActivityGap, ActivityServiceListRequest, ActivityServiceWatchRequest,
     ActivityServiceWatchResponse, activity_service_client::ActivityServiceClient,
 };
+use slipway_rpc::{
+    access::ServiceTokens,
+    error::{Fault, Kind},
+    grpc::{Link, Outbound},
+};
+use slipway_runtime::life::Background;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 

@@ -8,8 +8,9 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use futures::{Stream, stream};
-use slipway_mesh::{access::OpenStream, error::Fault, grpc::Outbound, telemetry::TraceContext};
 use slipway_proto::notify::v1::{ActivityServiceListRequest, ActivityServiceListResponse};
+use slipway_rpc::{access::OpenStream, error::Fault, grpc::Outbound};
+use slipway_runtime::telemetry::TraceContext;
 use tokio::{
     sync::broadcast::{Receiver, error::RecvError},
     time::{Instant, sleep, sleep_until},

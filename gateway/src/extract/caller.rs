@@ -8,13 +8,13 @@ use http::{
     header::{AUTHORIZATION, COOKIE as COOKIE_HEADER},
     request::Parts,
 };
-use slipway_mesh::{
+use slipway_rpc::{
     access::{Principal, bearer},
     error::{Fault, Kind},
     grpc::{ForwardedClient, Outbound},
     metadata::IDEMPOTENCY_KEY,
-    telemetry::access::Who,
 };
+use slipway_runtime::telemetry::access::Who;
 
 use crate::{
     app::{App, AppState},

@@ -2,7 +2,7 @@
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
-use slipway_mesh::{
+use slipway_rpc::{
     access::bearer,
     error::{Fault, Kind},
 };

@@ -5,7 +5,8 @@ use std::{borrow::Cow, collections::BTreeMap};
 use axum::extract::{FromRequestParts, Path};
 use http::request::Parts;
 use serde::de::{DeserializeOwned, value::MapDeserializer};
-use slipway_mesh::{error::Fault, json::Wrong};
+use slipway_rpc::error::Fault;
+use slipway_runtime::json::Wrong;
 
 use crate::{
     app::AppState,

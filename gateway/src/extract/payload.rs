@@ -7,10 +7,8 @@ use http::{
 };
 use http_body::Body as _;
 use serde::de::DeserializeOwned;
-use slipway_mesh::{
-    error::Fault,
-    json::{Objects, Wrong},
-};
+use slipway_rpc::error::Fault;
+use slipway_runtime::json::{Objects, Wrong};
 
 use crate::{app::AppState, body::Sender, middleware::Arrival, problem::Problem};
 

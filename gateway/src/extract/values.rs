@@ -11,7 +11,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{DeserializeOwned, Error, Visitor},
 };
-use slipway_mesh::{
+use slipway_runtime::{
     id::MalformedId,
     json::{expects, refused},
 };

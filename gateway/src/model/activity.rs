@@ -5,8 +5,8 @@ use std::{fmt, str::FromStr};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use slipway_mesh::error::Fault;
 use slipway_proto::notify::v1;
+use slipway_rpc::error::Fault;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{Id, Malformed, Paging, UserRef, proto};

@@ -10,8 +10,8 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use slipway_mesh::text::is_blank;
 use slipway_proto::notify::v1;
+use slipway_runtime::text::is_blank;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -164,7 +164,7 @@ fn identity<'a>(labels: impl IntoIterator<Item = (&'a str, &'a str)>) -> String 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use slipway_mesh::json::Objects;
+    use slipway_runtime::json::Objects;
 
     use super::*;
 

@@ -6,11 +6,11 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
-use slipway_mesh::{
+use slipway_proto::notify::v1;
+use slipway_runtime::{
     json::{Objects, Wrong},
     text::is_blank,
 };
-use slipway_proto::notify::v1;
 use utoipa::ToSchema;
 
 use super::{Malformed, proto::to_proto, required};

@@ -50,7 +50,7 @@ pub(crate) use user::{
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize};
-use slipway_mesh::{
+use slipway_runtime::{
     id::{self, MalformedId},
     json::refused,
 };

@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
-use slipway_mesh::page::{DEFAULT_LIMIT, MAX_LIMIT};
+use slipway_rpc::page::{DEFAULT_LIMIT, MAX_LIMIT};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::extract::parsed;

@@ -3,9 +3,9 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use slipway_mesh::error::Fault;
 use slipway_proto::time::from_proto;
 pub(super) use slipway_proto::time::to_proto;
+use slipway_rpc::error::Fault;
 
 use super::Id;
 use crate::problem::Problem;

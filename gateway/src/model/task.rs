@@ -4,8 +4,8 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use slipway_mesh::error::Fault;
 use slipway_proto::release::v1::{self, new_task::Assignee};
+use slipway_rpc::error::Fault;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{

@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use slipway_mesh::{error::Fault, text::is_blank};
 use slipway_proto::{common::v1 as common, identity::v1};
+use slipway_rpc::error::Fault;
+use slipway_runtime::text::is_blank;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{

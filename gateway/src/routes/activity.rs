@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State, response::IntoResponse};
 use http::HeaderMap;
-use slipway_mesh::error::Fault;
+use slipway_rpc::error::Fault;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::document::{Anywhere, Checked, Protected};

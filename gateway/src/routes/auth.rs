@@ -9,8 +9,8 @@ use http::{
     HeaderMap, HeaderValue, StatusCode,
     header::{CACHE_CONTROL, CONTENT_TYPE, SET_COOKIE},
 };
-use slipway_mesh::error::Fault;
 use slipway_proto::identity::v1::{GetJwksRequest, GetMeRequest};
+use slipway_rpc::error::Fault;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::document::{Anywhere, Protected, Repeatable, WithBody};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::{Json, extract::State};
-use slipway_mesh::{
+use slipway_rpc::{
     error::{Fault, Kind},
     grpc::Outbound,
 };

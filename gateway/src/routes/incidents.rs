@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State};
 use http::StatusCode;
-use slipway_mesh::grpc::Outbound;
+use slipway_rpc::grpc::Outbound;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::document::{Anywhere, Checked, ForAdmins, WithBody};

@@ -4,7 +4,7 @@
 //! that code says, as far as a regular expression can; tests hold the two against each
 //! other with samples.
 
-use slipway_mesh::text::{
+use slipway_runtime::text::{
     LINE_PATTERN, LINES_PATTERN, VISIBLE_LINE_PATTERN, VISIBLE_LINES_PATTERN,
 };
 use utoipa::openapi::{

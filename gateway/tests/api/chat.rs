@@ -3,7 +3,7 @@
 use axum::body::Body;
 use http::Method;
 use serde_json::{Value, json};
-use slipway_mesh::error::{Fault, Kind};
+use slipway_rpc::error::{Fault, Kind};
 
 use crate::support::{Answer, Gateway, RELEASE, SESSION, TASK};
 

@@ -2,7 +2,7 @@
 
 use http::{Method, Request, request::Builder};
 use serde_json::{Value, json};
-use slipway_mesh::error::{Fault, Kind};
+use slipway_rpc::error::{Fault, Kind};
 
 use crate::support::{ADA, Answer, COMMENT, Gateway, REPLY, TASK};
 

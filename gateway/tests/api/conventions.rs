@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures::stream;
 use http::{Method, Request};
 use jiff::SignedDuration;
-use slipway_mesh::error::{Fault, Kind};
+use slipway_rpc::error::{Fault, Kind};
 use tokio::time::Instant;
 
 use crate::support::{ADA, Gateway, RELEASE, TASK, TTL};

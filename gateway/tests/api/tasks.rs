@@ -1,7 +1,7 @@
 //! `/tasks…`.
 
 use serde_json::{Value, json};
-use slipway_mesh::error::{Fault, Kind};
+use slipway_rpc::error::{Fault, Kind};
 
 use crate::support::{ADA, Gateway, RELEASE, TASK};
 

@@ -4,7 +4,7 @@ mod lists;
 mod writes;
 
 use serde::{Deserialize, Serialize};
-use slipway_mesh::store::mongo::testing::Scratch;
+use slipway_mongo::testing::Scratch;
 
 use crate::{Collection, Document, Documents, Entries, Index};
 

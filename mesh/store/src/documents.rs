@@ -2,19 +2,16 @@
 
 use std::{path::Path, sync::Arc};
 
+use crate::{outbox::OutboxStore, receipts::ReceiptStore};
 use async_trait::async_trait;
 use rusqlite::Connection;
-use slipway_mesh::{
-    bus::Event,
+use slipway_bus::Event;
+use slipway_mongo::{Client, StorageError as MongoError};
+use slipway_runtime::{
     contention::{MAX_ATTEMPTS, back_off},
     life::{Check, Problem},
-    outbox::OutboxStore,
-    receipts::ReceiptStore,
-    store::{
-        mongo::{Client, StorageError as MongoError},
-        sqlite::{Database, StorageError},
-    },
 };
+use slipway_sqlite::{Database, StorageError};
 
 use crate::{
     StoreError,

@@ -1,9 +1,8 @@
 //! Why a store did not do what it was asked to.
 
-use slipway_mesh::{
-    error::Fault,
-    store::{mongo, sqlite},
-};
+use slipway_mongo as mongo;
+use slipway_rpc::error::Fault;
+use slipway_sqlite as sqlite;
 
 use crate::write::Refusal;
 

@@ -24,7 +24,9 @@ mod error;
 pub mod json_text;
 mod mongo;
 mod order;
+pub mod outbox;
 mod query;
+pub mod receipts;
 mod sqlite;
 mod write;
 

@@ -2,12 +2,10 @@
 
 use std::fmt;
 
+use crate::receipts::Receipt;
 use mongodb::bson::{Bson, serialize_to_bson};
 use serde::Serialize;
-use slipway_mesh::{
-    bus::{Event, Record},
-    receipts::Receipt,
-};
+use slipway_bus::{Event, Record};
 use uuid::Uuid;
 
 use crate::{

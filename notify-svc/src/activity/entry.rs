@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::Value;
-use slipway_mesh::bus::{Actor, Event};
+use slipway_bus::{Actor, Event};
 use slipway_proto::events::{CommentedTask, FORUM, RELEASES, UserRef};
 use uuid::Uuid;
 
@@ -130,7 +130,7 @@ fn public_data(event: &Event) -> String {
 
 #[cfg(test)]
 mod tests {
-    use slipway_mesh::bus::event::Origin;
+    use slipway_bus::event::Origin;
     use slipway_proto::events::{Payload, Role, TaskAssignedEvent, UserRegisteredEvent};
 
     use super::*;

@@ -1,10 +1,8 @@
 //! How each type of event reads: one sentence, and whom it concerns.
 
-use slipway_mesh::{
-    bus::{Actor, Event},
-    text::{clean_line, is_blank},
-};
+use slipway_bus::{Actor, Event};
 use slipway_proto::events::{EventData, Role};
+use slipway_runtime::text::{clean_line, is_blank};
 use uuid::Uuid;
 
 /// An event in words.

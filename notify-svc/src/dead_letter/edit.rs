@@ -1,7 +1,7 @@
 //! An edited payload must be one that readers of its type understand.
 
-use slipway_mesh::json::Wrong;
 use slipway_proto::events::EventType;
+use slipway_runtime::json::Wrong;
 
 /// Why a payload cannot be of its type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use slipway_mesh::id;
+use slipway_runtime::id;
 use uuid::Uuid;
 
 use super::{DeadLetterId, State, Summary};

@@ -11,8 +11,9 @@ mod filter;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use slipway_mesh::{bus::consumer::DeadLetter, id, typed_id};
+use slipway_bus::consumer::DeadLetter;
 use slipway_proto::events::UserRef;
+use slipway_runtime::{id, typed_id};
 
 pub use edit::{Misfit, checked};
 pub use filter::Filter;

@@ -21,7 +21,8 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use slipway_mesh::{clock::SharedClock, life::Background, outbox::Wake};
+use slipway_runtime::{clock::SharedClock, life::Background};
+use slipway_store::outbox::Wake;
 use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;

@@ -6,7 +6,8 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use futures::FutureExt as _;
 use jiff::Timestamp;
 use rand::RngExt as _;
-use slipway_mesh::{clock::SharedClock, life::panic_text, outbox::Wake};
+use slipway_runtime::{clock::SharedClock, life::panic_text};
+use slipway_store::outbox::Wake;
 use tokio::time::Instant;
 use uuid::Uuid;
 

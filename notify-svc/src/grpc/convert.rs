@@ -1,11 +1,12 @@
 //! The contract's messages and this crate's terms.
 
-use slipway_mesh::{error::Fault, id, page};
 use slipway_proto::{
     common::v1::UserRef,
     notify::v1::{ActivityEntry, ActivityFilter, ActivityServiceListRequest},
     time::to_proto as timestamp,
 };
+use slipway_rpc::{error::Fault, page};
+use slipway_runtime::id;
 use uuid::Uuid;
 
 use crate::{

@@ -7,14 +7,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use prost::Message as _;
 use serde_json::{Map, Value};
-use slipway_mesh::{
-    access::{Principal, Role, principal},
-    bus::{Actor, Event, event::Origin},
-    clock::SharedClock,
-    error::{Fault, Kind},
-    outbox::Wake,
-    receipts::{self, ReceiptStore, Repeatable},
-};
+use slipway_bus::{Actor, Event, event::Origin};
 use slipway_proto::{
     common::v1,
     events::{NotificationRequestedEvent, UserRef},
@@ -23,6 +16,15 @@ use slipway_proto::{
         GetEventResponse, event_service_server::EventService,
     },
     time::to_proto as timestamp,
+};
+use slipway_rpc::{
+    access::{Principal, Role, principal},
+    error::{Fault, Kind},
+};
+use slipway_runtime::clock::SharedClock;
+use slipway_store::{
+    outbox::Wake,
+    receipts::{self, ReceiptStore, Repeatable},
 };
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
@@ -75,7 +77,7 @@ impl EventService for EventApi {
         request: Request<GetEventRequest>,
     ) -> Result<Response<GetEventResponse>, Status> {
         let caller = principal(&request)?;
-        let id = slipway_mesh::id::parse(&request.get_ref().id);
+        let id = slipway_runtime::id::parse(&request.get_ref().id);
         let id = id.map_err(|error| Fault::invalid_field("id", error.to_string()))?;
         let found = self.intake.get(id).await.map_err(Fault::from)?;
         let mine =
@@ -158,7 +160,7 @@ impl EventApi {
     async fn look_up(&self, wanted: &[String]) -> Result<HashMap<String, UserRef>, Fault> {
         let ids: Vec<_> = wanted
             .iter()
-            .filter_map(|text| slipway_mesh::id::parse(text).ok())
+            .filter_map(|text| slipway_runtime::id::parse(text).ok())
             .collect();
         let mut found = self.recipients.by_usernames(wanted).await?;
         if !ids.is_empty() {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use slipway_mesh::{error::Fault, id, page};
 use slipway_proto::{
     events::SystemErrorEvent,
     notify::v1::{
@@ -11,6 +10,8 @@ use slipway_proto::{
     },
     time::{from_proto, to_proto as timestamp},
 };
+use slipway_rpc::{error::Fault, page};
+use slipway_runtime::id;
 use tonic::{Request, Response, Status};
 
 use crate::{

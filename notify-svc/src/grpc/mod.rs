@@ -12,11 +12,11 @@ mod watch;
 use std::sync::Arc;
 
 use futures::stream::BoxStream;
-use slipway_mesh::{access::principal, error::Fault, page};
 use slipway_proto::notify::v1::{
     ActivityServiceListRequest, ActivityServiceListResponse, ActivityServiceWatchRequest,
     ActivityServiceWatchResponse, activity_service_server::ActivityService,
 };
+use slipway_rpc::{access::principal, error::Fault, page};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use slipway_mesh::{
-    access::{Principal, Role, principal},
-    error::{Fault, Kind},
-    page,
-};
 use slipway_proto::notify::v1::{
     ConfirmDeliveriesRequest, ConfirmDeliveriesResponse, GetNotificationRequest,
     GetNotificationResponse, ListAllNotificationsRequest, ListAllNotificationsResponse,
     ListNotificationsRequest, ListNotificationsResponse, Notification as Shown,
     notification_service_server::NotificationService,
+};
+use slipway_rpc::{
+    access::{Principal, Role, principal},
+    error::{Fault, Kind},
+    page,
 };
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
@@ -43,7 +43,7 @@ impl NotificationService for NotificationApi {
         request: Request<GetNotificationRequest>,
     ) -> Result<Response<GetNotificationResponse>, Status> {
         let caller = principal(&request)?;
-        let id = slipway_mesh::id::parse(&request.get_ref().id);
+        let id = slipway_runtime::id::parse(&request.get_ref().id);
         let id = id.map_err(|error| Fault::invalid_field("id", error.to_string()))?;
         let found = self.notifications.get(NotificationId(id)).await;
         let found = found.map_err(Fault::from)?;
@@ -161,7 +161,7 @@ impl NotificationApi {
         if text.contains('@') {
             return Ok(Some(To::address(text)));
         }
-        if let Ok(id) = slipway_mesh::id::parse(text) {
+        if let Ok(id) = slipway_runtime::id::parse(text) {
             return Ok(Some(To::User(id)));
         }
         let found = self.recipients.by_usernames(&[text.to_owned()]).await?;

@@ -2,11 +2,6 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use slipway_mesh::{
-    access::principal,
-    clock::SharedClock,
-    error::{Fault, FieldError, Kind},
-};
 use slipway_proto::{
     notify::v1::{
         GetPreferencesRequest, GetPreferencesResponse, Preferences as Shown,
@@ -15,6 +10,11 @@ use slipway_proto::{
     },
     time::to_proto as timestamp,
 };
+use slipway_rpc::{
+    access::principal,
+    error::{Fault, FieldError, Kind},
+};
+use slipway_runtime::clock::SharedClock;
 use tonic::{Request, Response, Status};
 
 use crate::{

@@ -3,12 +3,6 @@
 use std::{sync::Arc, time::Duration};
 
 use serde_json::{Map, Value};
-use slipway_mesh::{
-    access::principal,
-    clock::SharedClock,
-    error::{Fault, FieldError, Kind},
-    page,
-};
 use slipway_proto::{
     events::UserRef,
     notify::v1::{
@@ -18,6 +12,12 @@ use slipway_proto::{
         UpdateTemplateRequest, UpdateTemplateResponse, template_service_server::TemplateService,
     },
 };
+use slipway_rpc::{
+    access::principal,
+    error::{Fault, FieldError, Kind},
+    page,
+};
+use slipway_runtime::clock::SharedClock;
 use tonic::{Request, Response, Status};
 
 use crate::{

@@ -11,8 +11,8 @@ use futures::{
     stream::{self, BoxStream},
 };
 use prost::Message as _;
-use slipway_mesh::error::Fault;
 use slipway_proto::notify::v1::{self, ActivityGap, ActivityServiceWatchResponse};
+use slipway_rpc::error::Fault;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;

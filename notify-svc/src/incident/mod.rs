@@ -13,7 +13,7 @@ mod report;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use slipway_mesh::typed_id;
+use slipway_runtime::typed_id;
 use uuid::Uuid;
 
 pub use report::{Malformed, Report};

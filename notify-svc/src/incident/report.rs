@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
-use slipway_mesh::text::{clean_line, is_blank};
 use slipway_proto::events::SystemErrorEvent;
+use slipway_runtime::text::{clean_line, is_blank};
 use uuid::Uuid;
 
 /// Characters of a name and of a summary at most.

@@ -14,8 +14,9 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use slipway_mesh::{clock::SharedClock, page::Page};
 use slipway_proto::events::{Payload as _, SystemErrorEvent};
+use slipway_rpc::page::Page;
+use slipway_runtime::clock::SharedClock;
 
 use self::direct::Direct;
 use crate::{

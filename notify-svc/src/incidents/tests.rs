@@ -8,8 +8,8 @@ use std::sync::{
 use async_trait::async_trait;
 use futures::future::join_all;
 use jiff::Timestamp;
-use slipway_mesh::{clock::SystemClock, testing::PATIENCE};
 use slipway_proto::events::Role;
+use slipway_runtime::{clock::SystemClock, testing::PATIENCE};
 use slipway_store::Documents;
 use tempfile::TempDir;
 use uuid::Uuid;

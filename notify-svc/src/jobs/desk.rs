@@ -3,12 +3,12 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
-use slipway_mesh::{
+use slipway_bus::{
+    Delivery,
+    consumer::{Collector, DeadLetter, Host, Keeper, collect::KnownTopics, dead},
+};
+use slipway_runtime::{
     alarm::{self, Kind},
-    bus::{
-        Delivery,
-        consumer::{Collector, DeadLetter, Host, Keeper, collect::KnownTopics, dead},
-    },
     clock::SharedClock,
 };
 

@@ -3,11 +3,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use slipway_mesh::{
-    clock::SharedClock,
-    life::Background,
-    receipts::{RECEIPT_TTL, ReceiptStore},
-};
+use slipway_runtime::{clock::SharedClock, life::Background};
+use slipway_store::receipts::{RECEIPT_TTL, ReceiptStore};
 
 use crate::{
     notification::gathering,

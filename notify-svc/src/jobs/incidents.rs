@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use slipway_mesh::bus::{
+use slipway_bus::{
     Event,
     consumer::{Consumer, Failure, Group, Handler, Host, Order, Refusal, Verdict},
 };

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use slipway_mesh::life::Background;
+use slipway_runtime::life::Background;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 

@@ -11,7 +11,7 @@ mod projection;
 mod pruning;
 mod recipients;
 
-use slipway_mesh::bus::{TopicSpec, consumer::Group};
+use slipway_bus::{TopicSpec, consumer::Group};
 
 pub(crate) use desk::Desk;
 pub(crate) use forgetting::Forgetting;

@@ -4,14 +4,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use slipway_mesh::{
-    bus::{
-        Event,
-        consumer::{Consumer, Failure, Group, Handler, Host, Order, Refusal, Verdict},
-    },
-    clock::SharedClock,
+use slipway_bus::{
+    Event,
+    consumer::{Consumer, Failure, Group, Handler, Host, Order, Refusal, Verdict},
 };
 use slipway_proto::events::TOPICS;
+use slipway_runtime::clock::SharedClock;
 
 use crate::{
     activity::{Activity, is_shown},

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use slipway_mesh::{clock::SharedClock, life::Background};
+use slipway_runtime::{clock::SharedClock, life::Background};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -103,7 +103,7 @@ impl<S: Aged> Pruning<S> {
 #[cfg(test)]
 mod tests {
     use jiff::SignedDuration;
-    use slipway_mesh::clock::{Clock as _, ManualClock};
+    use slipway_runtime::clock::{Clock as _, ManualClock};
 
     use super::*;
     use crate::store::activity::{Query, SqliteActivityStore, contract};

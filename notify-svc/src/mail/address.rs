@@ -8,7 +8,7 @@
 use std::str::FromStr;
 
 use lettre::message::Mailbox;
-use slipway_mesh::text::{check_line, is_blank};
+use slipway_runtime::text::{check_line, is_blank};
 
 /// Bytes of an address at most (RFC 5321, section 4.5.3.1.3).
 const LONGEST: usize = 254;

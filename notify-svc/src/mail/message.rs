@@ -12,7 +12,7 @@ use lettre::{
     },
 };
 
-use slipway_mesh::text::clean_lines;
+use slipway_runtime::text::clean_lines;
 
 use super::{Mail, Sender, address::ENCODED_WORD};
 

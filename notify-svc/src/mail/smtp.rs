@@ -11,7 +11,7 @@ use lettre::{
         response::Response,
     },
 };
-use slipway_mesh::grpc::Authorities;
+use slipway_rpc::grpc::Authorities;
 
 use super::{
     Mail, Mailer, Sender, Sending,

@@ -15,7 +15,7 @@
 //! announced they are its data, and nothing beside.
 
 use serde_json::{Map, Value};
-use slipway_mesh::bus::{Actor, Event};
+use slipway_bus::{Actor, Event};
 use slipway_proto::events::{
     CommentPostedEvent, CommentRepliedEvent, EventData, EventType, FORUM, NOTIFICATIONS,
     NotificationRequestedEvent, Payload, RELEASES, TaskReadyEvent, Topic, UserRef,

@@ -100,7 +100,7 @@ pub fn notification_of(message_id: &str) -> Option<NotificationId> {
         .strip_prefix('<')
         .and_then(|rest| rest.strip_suffix('>'));
     let (id, domain) = inside.unwrap_or(text).split_once('@')?;
-    let id = slipway_mesh::id::parse(id).ok()?;
+    let id = slipway_runtime::id::parse(id).ok()?;
     (!domain.is_empty()).then_some(NotificationId(id))
 }
 

@@ -21,7 +21,7 @@ mod subject;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use slipway_mesh::{id, typed_id};
+use slipway_runtime::{id, typed_id};
 use uuid::Uuid;
 
 pub use audience::Draft;

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use slipway_mesh::text::clean_line;
+use slipway_runtime::text::clean_line;
 
 use super::{Notification, State};
 

@@ -1,7 +1,7 @@
 //! A subject: one line of bounded length, whatever it was made of.
 
 use serde::Serialize;
-use slipway_mesh::text::clean_line;
+use slipway_runtime::text::clean_line;
 
 /// Characters of a subject at most.
 const LONGEST: usize = 200;

@@ -2,7 +2,7 @@
 //! else is asked while a notification is made or sent. Pure: no I/O, no async, no clock.
 
 use serde::{Deserialize, Serialize};
-use slipway_mesh::bus::Event;
+use slipway_bus::Event;
 use slipway_proto::events::{Payload, Role, UserRegisteredEvent};
 use uuid::Uuid;
 

@@ -5,13 +5,11 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use slipway_mesh::{
-    bus::{
-        Record,
-        consumer::{Attempt, DeadLetter},
-    },
-    page::Page,
+use slipway_bus::{
+    Record,
+    consumer::{Attempt, DeadLetter},
 };
+use slipway_rpc::page::Page;
 use slipway_store::{Collection, Document, Documents, Entries, Index, Query, Refusal, Write};
 use uuid::Uuid;
 

@@ -1,7 +1,7 @@
 //! The incidents in a database: a document for each fingerprint.
 
 use jiff::Timestamp;
-use slipway_mesh::page::Page;
+use slipway_rpc::page::Page;
 use slipway_store::{Collection, Document, Documents, Entries, Index, Query, Write, by_time};
 
 use super::StoreError;

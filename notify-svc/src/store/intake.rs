@@ -7,7 +7,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use slipway_mesh::{bus::Event, receipts::Receipt};
+use slipway_bus::Event;
+use slipway_store::receipts::Receipt;
 use slipway_store::{
     Collection, Document, Documents, Entries, Index, Query, Refusal, Write, by_time,
 };

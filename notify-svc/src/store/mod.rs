@@ -29,8 +29,12 @@ mod testing;
 
 use std::{path::Path, sync::Arc};
 
-use slipway_mesh::{
-    error::Fault,
+use slipway_mongo as mongo;
+use slipway_rpc::error::Fault;
+use slipway_sqlite as sqlite;
+use slipway_sqlite::Database;
+use slipway_store::{Document as _, Documents, Schema};
+use slipway_store::{
     outbox::{
         OutboxStore,
         mongo::MongoOutbox,
@@ -41,12 +45,7 @@ use slipway_mesh::{
         mongo::MongoReceipts,
         sqlite::{SCHEMA as RECEIPT_TABLE, SqliteReceipts},
     },
-    store::{
-        mongo,
-        sqlite::{self, Database},
-    },
 };
-use slipway_store::{Document as _, Documents, Schema};
 
 use self::{
     activity::{ActivityStore, MongoActivityStore, SqliteActivityStore},

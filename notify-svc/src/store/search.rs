@@ -10,7 +10,7 @@ use mongodb::{
     bson::{Document, doc},
 };
 use serde::{Deserialize, de::DeserializeOwned};
-use slipway_mesh::store::mongo::{StorageError, bounded};
+use slipway_mongo::{StorageError, bounded};
 
 use super::{EXAMINED, PAGE_WEIGHT};
 

@@ -4,7 +4,7 @@
 //! in the order asked for; a page examines so many of them at most, and a search that finds
 //! little goes on on the next page.
 
-use slipway_mesh::page::Page;
+use slipway_rpc::page::Page;
 use slipway_store::{Document, Documents, Index, Query};
 
 use super::{EXAMINED, PAGE_WEIGHT, StoreError};

@@ -1,6 +1,6 @@
 //! Runs the tests of a store on each database.
 
-use slipway_mesh::store::mongo::testing::Scratch;
+use slipway_mongo::testing::Scratch;
 use slipway_store::Documents;
 use tempfile::TempDir;
 

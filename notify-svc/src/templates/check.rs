@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 use serde_json::{Map, Value};
-use slipway_mesh::text::{check_line, is_blank};
+use slipway_runtime::text::{check_line, is_blank};
 
 use super::{Content, Part, Templates, sample};
 

@@ -16,7 +16,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use serde_json::{Map, Value};
-use slipway_mesh::life::Background;
+use slipway_runtime::life::Background;
 use tokio::sync::{Mutex, OnceCell};
 
 use super::{

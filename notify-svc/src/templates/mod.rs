@@ -31,7 +31,7 @@ use minijinja::{
     Environment, ErrorKind, UndefinedBehavior, Value, context, default_auto_escape_callback,
     value::Serde,
 };
-use slipway_mesh::text::is_blank;
+use slipway_runtime::text::is_blank;
 
 use crate::notification::Subject;
 

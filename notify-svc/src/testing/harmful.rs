@@ -5,10 +5,10 @@ use std::{io, sync::Arc};
 
 use rand::{Rng, RngExt as _, seq::IndexedRandom as _};
 use serde_json::{Map, Value, json};
-use slipway_mesh::clock::SystemClock;
 use slipway_proto::notify::v1::{
     PreviewTemplateRequest, PreviewTemplateResponse, template_service_server::TemplateService as _,
 };
+use slipway_runtime::clock::SystemClock;
 use tonic::{Request, Status};
 
 use crate::{Stores, grpc::TemplateApi, templates::Library};

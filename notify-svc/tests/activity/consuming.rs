@@ -9,17 +9,17 @@ use std::{
 };
 
 use async_trait::async_trait;
-use slipway_mesh::{
-    bus::{
-        Actor, Bus, BusError, Delivery, Event, Record, SharedBus, Subscription, TopicSpec,
-        Unpublished, event::Origin,
-    },
-    clock::{Clock as _, SystemClock},
-    life::Problem,
+use slipway_bus::{
+    Actor, Bus, BusError, Delivery, Event, Record, SharedBus, Subscription, TopicSpec, Unpublished,
+    event::Origin,
 };
 use slipway_proto::{
     events::{Role, UserRegisteredEvent},
     notify::v1::{ActivityEntry, ActivityServiceWatchRequest},
+};
+use slipway_runtime::{
+    clock::{Clock as _, SystemClock},
+    life::{Check, Problem},
 };
 use uuid::Uuid;
 
@@ -72,7 +72,10 @@ impl Bus for Forgetful {
             forgotten: self.forgotten.clone(),
         }))
     }
+}
 
+#[async_trait]
+impl Check for Forgetful {
     async fn check(&self) -> Result<(), Problem> {
         self.bus.check().await
     }

@@ -13,15 +13,15 @@ use notify_svc::{
         activity::{ActivityStore, Appended, Page, Query},
     },
 };
-use slipway_mesh::{
-    access::{Principal, Role},
-    bus::{Actor, EmbeddedBus, Event, SharedBus, TopicSpec, event::Origin},
-    clock::{Clock as _, SystemClock},
-    life::{Background, Check, Health, Problem},
-};
+use slipway_bus::{Actor, EmbeddedBus, Event, SharedBus, TopicSpec, event::Origin};
 use slipway_proto::{
     events::{TOPICS, TaskAssignedEvent},
     notify::v1::{ActivityEntry, activity_service_client::ActivityServiceClient},
+};
+use slipway_rpc::access::{Principal, Role};
+use slipway_runtime::{
+    clock::{Clock as _, SystemClock},
+    life::{Background, Check, Health, Problem},
 };
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;

@@ -3,13 +3,11 @@
 use std::sync::Arc;
 
 use notify_svc::{SERVICES, Stores};
-use slipway_mesh::{
-    bus::{Actor, Event},
-    error::Fault,
-};
+use slipway_bus::{Actor, Event};
 use slipway_proto::notify::v1::{
     ActivityEntry, ActivityFilter, ActivityServiceListRequest, ActivityServiceListResponse,
 };
+use slipway_rpc::error::Fault;
 use tonic::Code;
 use uuid::Uuid;
 

@@ -9,13 +9,7 @@ use notify_svc::{
     mail::{Mail, Mailer, Sending},
     recipients::Recipient,
 };
-use slipway_mesh::{
-    access::{Principal, Role},
-    bus::{Actor, EmbeddedBus, Event, SharedBus, TopicSpec, event::Origin},
-    clock::{Clock as _, ManualClock, SystemClock},
-    life::{Background, Health},
-    testing::until,
-};
+use slipway_bus::{Actor, EmbeddedBus, Event, SharedBus, TopicSpec, event::Origin};
 use slipway_proto::{
     events::{self, TOPICS, TaskAssignedEvent},
     notify::v1::{
@@ -25,6 +19,12 @@ use slipway_proto::{
         preference_service_client::PreferenceServiceClient,
         template_service_client::TemplateServiceClient,
     },
+};
+use slipway_rpc::access::{Principal, Role};
+use slipway_runtime::{
+    clock::{Clock as _, ManualClock, SystemClock},
+    life::{Background, Health},
+    testing::until,
 };
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;

@@ -6,10 +6,10 @@ use notify_svc::{
     notification::{Outcome, State},
     testing::Reaction,
 };
-use slipway_mesh::testing::PATIENCE;
 use slipway_proto::events::{
     NOTIFICATIONS, NotificationFailedEvent, NotificationSentEvent, Payload as _,
 };
+use slipway_runtime::testing::PATIENCE;
 use uuid::Uuid;
 
 use super::harness::{Office, Replica, outcomes};

@@ -8,12 +8,12 @@ use notify_svc::{
     store::notifications::Query,
     testing::Reaction,
 };
-use slipway_mesh::{
-    bus::{Actor, Event, event::Origin},
+use slipway_bus::{Actor, Event, event::Origin};
+use slipway_proto::events::{CommentPostedEvent, CommentedTask, TaskAssignedEvent, UserRef};
+use slipway_runtime::{
     clock::Clock as _,
     testing::{PATIENCE, until},
 };
-use slipway_proto::events::{CommentPostedEvent, CommentedTask, TaskAssignedEvent, UserRef};
 use tokio::sync::Notify;
 use uuid::Uuid;
 

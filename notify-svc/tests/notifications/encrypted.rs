@@ -9,7 +9,7 @@ use notify_svc::{
     testing::{Encryption, SmtpServer},
 };
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
-use slipway_mesh::grpc::Authorities;
+use slipway_rpc::grpc::Authorities;
 use tokio_rustls::rustls::{
     ServerConfig,
     crypto::ring,

@@ -10,14 +10,14 @@ use notify_svc::{
     store::notifications::Query,
     testing::SmtpServer,
 };
-use slipway_mesh::{
-    bus::{Actor, EmbeddedBus, Event, SharedBus, TopicSpec, event::Origin},
+use slipway_bus::{Actor, EmbeddedBus, Event, SharedBus, TopicSpec, event::Origin};
+use slipway_mongo::testing::Scratch;
+use slipway_proto::events::{Payload, Role, TOPICS, TaskAssignedEvent, UserRegisteredEvent};
+use slipway_runtime::{
     clock::{Clock as _, ManualClock, SharedClock},
     life::{Background, Health},
-    store::mongo::testing::Scratch,
     testing::{PATIENCE, until},
 };
-use slipway_proto::events::{Payload, Role, TOPICS, TaskAssignedEvent, UserRegisteredEvent};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;

@@ -7,7 +7,7 @@ use notify_svc::{
     notification::{Outcome, State},
     testing::Reaction,
 };
-use slipway_mesh::testing::PATIENCE;
+use slipway_runtime::testing::PATIENCE;
 use tokio::sync::Notify;
 
 use super::harness::{Office, in_mongodb, outcomes};

@@ -12,7 +12,7 @@ use notify_svc::{
     notification::{Notification, Outcome, State},
     testing::SmtpServer,
 };
-use slipway_mesh::testing::PATIENCE;
+use slipway_runtime::testing::PATIENCE;
 use uuid::Uuid;
 
 use super::harness::{Office, Replica, outcomes};

@@ -3,7 +3,8 @@
 use std::io;
 
 use rand::RngExt as _;
-use slipway_mesh::{access::Role, bus::Actor};
+use slipway_bus::Actor;
+use slipway_rpc::access::Role;
 
 use super::{Accounts, registered};
 use crate::{

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use slipway_mesh::error::{Fault, Kind};
+use slipway_rpc::error::{Fault, Kind};
 
 use super::{Accounts, Session};
 use crate::{

@@ -9,14 +9,14 @@ pub use register::{Registrant, Registration, RegistrationRules};
 
 use std::time::Duration;
 
-use slipway_mesh::{
-    access::{Issuer, Role, Token},
-    bus::{Actor, Event, event::Origin},
-    clock::SharedClock,
-    error::{Fault, Kind},
-    outbox::Wake,
-};
+use slipway_bus::{Actor, Event, event::Origin};
 use slipway_proto::events::{self as payload, UserRegisteredEvent};
+use slipway_rpc::{
+    access::{Issuer, Role, Token},
+    error::{Fault, Kind},
+};
+use slipway_runtime::clock::SharedClock;
+use slipway_store::outbox::Wake;
 
 use crate::{
     SERVICE,

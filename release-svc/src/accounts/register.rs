@@ -3,12 +3,12 @@
 
 use std::{net::IpAddr, num::NonZeroU32, sync::Arc};
 
-use slipway_mesh::{
+use slipway_bus::Actor;
+use slipway_rpc::{
     access::{Principal, Role},
-    bus::Actor,
     error::{Fault, FieldError, Kind},
-    receipts::{self, Repeatable},
 };
+use slipway_store::receipts::{self, Repeatable};
 use uuid::Uuid;
 
 use super::{Accounts, Session, login::Attempt, registered};

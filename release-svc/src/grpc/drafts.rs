@@ -4,15 +4,15 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use slipway_mesh::{
-    access::Role,
-    clock::to_millis,
-    error::{Fault, FieldError},
-};
 use slipway_proto::{
     release::v1::{CreateReleaseRequest, NewTask, new_task::Assignee},
     time::from_proto,
 };
+use slipway_rpc::{
+    access::Role,
+    error::{Fault, FieldError},
+};
+use slipway_runtime::clock::to_millis;
 
 use crate::{
     identity::{User, credentials},

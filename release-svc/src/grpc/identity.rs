@@ -2,19 +2,19 @@
 
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
-use slipway_mesh::{
-    access::principal,
-    error::{Fault, Kind},
-    metadata::CLIENT_ADDRESS,
-    page,
-    receipts::Repeatable,
-    text::is_blank,
-};
 use slipway_proto::identity::v1::{
     GetJwksRequest, GetJwksResponse, GetMeRequest, GetMeResponse, ListUsersRequest,
     ListUsersResponse, LoginRequest, LoginResponse, RegisterRequest, RegisterResponse,
     ResolveUsersRequest, ResolveUsersResponse, identity_service_server::IdentityService,
 };
+use slipway_rpc::{
+    access::principal,
+    error::{Fault, Kind},
+    metadata::CLIENT_ADDRESS,
+    page,
+};
+use slipway_runtime::text::is_blank;
+use slipway_store::receipts::Repeatable;
 use tonic::{Request, Response, Status};
 
 use super::translate;

@@ -12,7 +12,7 @@ pub(crate) use tasks::Tasks;
 
 use std::{fmt::Display, str::FromStr};
 
-use slipway_mesh::error::Fault;
+use slipway_rpc::error::Fault;
 
 /// Reads an identifier from a request's field.
 fn id<T>(field: &str, text: &str) -> Result<T, Fault>

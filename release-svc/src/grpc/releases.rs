@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use slipway_mesh::{
-    access::principal,
-    error::{Fault, Kind},
-    page,
-    receipts::{KEY_REUSED, Repeatable},
-};
 use slipway_proto::release::v1::{
     AddTaskRequest, AddTaskResponse, CompleteReleaseRequest, CompleteReleaseResponse,
     CreateReleaseRequest, CreateReleaseResponse, GetReleaseRequest, GetReleaseResponse,
     ListReleasesRequest, ListReleasesResponse, ReleaseStatus,
     release_service_server::ReleaseService,
 };
+use slipway_rpc::{
+    access::principal,
+    error::{Fault, Kind},
+    page,
+};
+use slipway_store::receipts::{KEY_REUSED, Repeatable};
 use tonic::{Request, Response, Status};
 
 use super::{drafts, id, translate};

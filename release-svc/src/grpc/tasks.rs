@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use slipway_mesh::{access::principal, error::Fault, page};
 use slipway_proto::release::v1::{
     Blocker, CompleteTaskRequest, CompleteTaskResponse, GetTaskRequest, GetTaskResponse,
     ListMyTasksRequest, ListMyTasksResponse, MyTask, StartTaskRequest, StartTaskResponse, Task,
     TaskStatus, task_service_server::TaskService,
 };
+use slipway_rpc::{access::principal, error::Fault, page};
 use tonic::{Request, Response, Status};
 
 use super::{id, translate};

@@ -1,9 +1,9 @@
 //! From the domain's types to the contracts'.
 
-use slipway_mesh::access::Role;
 use slipway_proto::{
     common::v1 as common, identity::v1 as identity, release::v1 as proto, time::to_proto as time,
 };
+use slipway_rpc::access::Role;
 
 use crate::{
     accounts::Session,

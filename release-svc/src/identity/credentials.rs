@@ -3,7 +3,7 @@
 use std::fmt;
 
 use email_address::{EmailAddress, Options};
-use slipway_mesh::text;
+use slipway_runtime::text;
 
 /// Names that Slipway uses for itself, as the actor of events and in logs: in lower case.
 const RESERVED: &[&str] = &[

@@ -9,7 +9,8 @@ pub mod throttle;
 use std::fmt;
 
 use jiff::Timestamp;
-use slipway_mesh::{access::Role, typed_id};
+use slipway_rpc::access::Role;
+use slipway_runtime::typed_id;
 
 pub use credentials::{Email, Username};
 pub use new_password::NewPassword;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use slipway_mesh::text::is_blank;
+use slipway_runtime::text::is_blank;
 use unicode_normalization::UnicodeNormalization as _;
 
 /// The most common passwords of 8 characters or more, one a line, in lower case.

@@ -1,7 +1,7 @@
 //! What happened to a release, as events for the bus.
 
 use jiff::Timestamp;
-use slipway_mesh::bus::{Actor, Event, event::Origin};
+use slipway_bus::{Actor, Event, event::Origin};
 use slipway_proto::events::{self as payload, Payload as _};
 use uuid::Uuid;
 

@@ -22,7 +22,7 @@ pub mod workflow;
 mod tests;
 
 use jiff::Timestamp;
-use slipway_mesh::typed_id;
+use slipway_runtime::typed_id;
 
 pub use plan::{ReleaseDraft, TaskDraft};
 pub use refusal::Refusal;

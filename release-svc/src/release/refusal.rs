@@ -1,10 +1,8 @@
 //! Why a command is refused: each rule with its code, its sentence and its facts.
 
 use serde_json::{Value, json};
-use slipway_mesh::{
-    error::{Fault, Kind},
-    text::shortened,
-};
+use slipway_rpc::error::{Fault, Kind};
+use slipway_runtime::text::shortened;
 
 use super::{OrderIndex, PlacedTask, ReleaseId, TaskId};
 use crate::identity::UserRef;

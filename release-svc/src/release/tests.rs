@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
-use slipway_mesh::bus::Actor;
+use slipway_bus::Actor;
 use slipway_proto::events::{
     HotfixTaskAddedEvent, Payload, ReleaseReadyEvent, TaskAssignedEvent, TaskReadyEvent,
 };

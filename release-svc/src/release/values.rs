@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use slipway_mesh::text;
+use slipway_runtime::text;
 
 /// Characters of a title or a name.
 pub const MAX_TITLE: usize = 200;

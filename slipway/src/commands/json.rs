@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::de::DeserializeOwned;
-use slipway_mesh::json::{Objects, Wrong};
+use slipway_runtime::json::{Objects, Wrong};
 
 /// Why JSON is not what is expected.
 #[derive(Debug)]

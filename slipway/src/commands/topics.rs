@@ -4,7 +4,7 @@
 use std::io::{self, Write as _};
 
 use serde::Serialize;
-use slipway_mesh::bus::{BusError, TopicSpec};
+use slipway_bus::{BusError, TopicSpec};
 use slipway_proto::events::TOPICS;
 
 use crate::{UsageError, config::Layers, wiring::bus};

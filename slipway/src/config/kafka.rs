@@ -1,6 +1,6 @@
 //! The keys about securing the connections to Kafka, and what they need of each other.
 
-use slipway_mesh::bus::{
+use slipway_bus::{
     Security,
     security::{Identity, Mechanism, SignIn, Tls},
 };

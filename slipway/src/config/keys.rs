@@ -208,7 +208,7 @@ keys! {
     NOTIFICATION_RETENTION = "notification_retention", Value("90d"),
         "How long notifications, and what became of them, are kept", "a duration of 8d at least, such as 90d (an event that is delivered again is recognised by its notifications)";
     LOG = "log", Value("info"),
-        "What is logged", "a filter such as info or info,slipway_mesh=debug";
+        "What is logged", "a filter such as info or info,slipway_bus=debug";
     LOG_FORMAT = "log_format", Described("human on a terminal, else json"),
         "How log lines look", "human or json";
     ACCESS_LOG = "access_log", Value("false"),

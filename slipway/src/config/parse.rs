@@ -11,9 +11,9 @@ use std::{
 
 use notify_svc::mail::{Address, Sender, SmtpUrl};
 use release_svc::identity::{Email, Username};
-use slipway_mesh::{
-    grpc::Origins,
-    store::mongo,
+use slipway_mongo as mongo;
+use slipway_rpc::grpc::Origins;
+use slipway_runtime::{
     telemetry::logs::{self, Format},
     text::is_blank,
 };
@@ -412,7 +412,7 @@ mod tests {
         assert_eq!(boolean("true"), Some(true));
         assert!(boolean("yes").is_none());
         assert!(log_format("JSON").is_none());
-        assert!(log_filter("info,slipway_mesh=debug").is_some());
+        assert!(log_filter("info,slipway_bus=debug").is_some());
         assert!(log_filter("slipway=shout").is_none());
     }
 }

@@ -7,11 +7,9 @@ use release_svc::{
     RegistrationRules,
     identity::{Email, NewPassword, Username},
 };
-use slipway_mesh::{
-    bus::Security,
-    grpc::{Authorities, Origins},
-    telemetry::logs::Format,
-};
+use slipway_bus::Security;
+use slipway_rpc::grpc::{Authorities, Origins};
+use slipway_runtime::telemetry::logs::Format;
 
 use super::{Invalid, Key, Layers, Problem, Secret, kafka, keys, parse, tls::Tls};
 use crate::cli::Role;

@@ -4,7 +4,7 @@
 use std::{fmt::Display, fs};
 
 use notify_svc::mail::SmtpUrl;
-use slipway_mesh::grpc::{Authorities, ClientTls, Identity, Origin, Origins, ServerTls, TlsError};
+use slipway_rpc::grpc::{Authorities, ClientTls, Identity, Origin, Origins, ServerTls, TlsError};
 
 use super::{Key, keys, settings::Reader};
 

@@ -3,13 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use slipway_mesh::{
-    access::{AccessLayer, JwksSource, Keyring, Policies, Verifier},
-    grpc::{Link, Outbound, Surround},
-};
 use slipway_proto::{
     DESCRIPTOR_SET,
     identity::v1::{GetJwksRequest, identity_service_client::IdentityServiceClient},
+};
+use slipway_rpc::{
+    access::{AccessLayer, JwksSource, Keyring, Policies, Verifier},
+    grpc::{Link, Outbound, Surround},
 };
 
 use super::{limits, mesh::Shared};

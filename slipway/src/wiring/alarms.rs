@@ -4,17 +4,19 @@
 
 use std::{sync::Arc, time::Duration};
 
-use slipway_mesh::{
-    access::ServiceTokens,
-    alarm::{self, Report},
-    bus::{Actor, Event, SharedBus, event::Origin},
-    clock::to_millis,
-    grpc::{Link, Outbound},
-    life::Background,
-};
+use slipway_bus::{Actor, Event, SharedBus, event::Origin};
 use slipway_proto::{
     events::SystemErrorEvent,
     notify::v1::{ReportRequest, incident_service_client::IncidentServiceClient},
+};
+use slipway_rpc::{
+    access::ServiceTokens,
+    grpc::{Link, Outbound},
+};
+use slipway_runtime::{
+    alarm::{self, Report},
+    clock::to_millis,
+    life::Background,
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;

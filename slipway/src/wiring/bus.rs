@@ -6,10 +6,8 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use slipway_mesh::{
-    bus::{BusError, Security, SharedBus, TopicSpec},
-    life::{Check, Need, Problem},
-};
+use slipway_bus::{BusError, Security, SharedBus, TopicSpec};
+use slipway_runtime::life::{Check, Need, Problem};
 
 use slipway_proto::events::Topic;
 
@@ -66,7 +64,8 @@ pub(super) fn specs(topics: &[Topic]) -> Vec<TopicSpec> {
 /// If the addresses cannot be used.
 #[cfg(feature = "kafka")]
 pub(crate) fn connect(brokers: &str, security: &Security) -> Result<SharedBus, UsageError> {
-    use slipway_mesh::bus::{KafkaBus, KafkaConfig, security::Mechanism};
+    use slipway_bus::security::Mechanism;
+    use slipway_bus_kafka::{KafkaBus, KafkaConfig};
 
     if is_secured(security) && !cfg!(feature = "kafka-tls") {
         return Err(built_without("kafka-tls", brokers));
@@ -113,7 +112,7 @@ fn is_secured(security: &Security) -> bool {
 
 fn built_without(feature: &str, brokers: &str) -> UsageError {
     UsageError(format!(
-        "Kafka at {brokers}: this slipway was built without --features {feature}"
+        "Kafka at {brokers}: this slipway was built without the cargo feature {feature}"
     ))
 }
 

@@ -3,12 +3,9 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use slipway_mesh::{
-    bus::{Bus as _, EmbeddedBus, SharedBus, TopicSpec},
-    clock::SharedClock,
-    life::Background,
-};
+use slipway_bus::{Bus as _, EmbeddedBus, SharedBus, TopicSpec};
 use slipway_proto::events::TOPICS;
+use slipway_runtime::{clock::SharedClock, life::Background};
 
 use super::data_dir::DataDir;
 

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
-use slipway_mesh::{
+use slipway_rpc::{
     access::StreamLimits,
     http::{Connections, Limits, Protocol, Serving},
-    life,
 };
+use slipway_runtime::life;
 
 use crate::config::Settings;
 

@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use axum::Router;
-use slipway_mesh::{
+use slipway_bus::{SharedBus, TopicSpec};
+use slipway_proto::events::{CHAT, FORUM, TOPICS};
+use slipway_rpc::{
     access::{ServiceSecret, ServiceTokens},
-    alarm,
-    bus::{SharedBus, TopicSpec},
-    clock::{SharedClock, SystemClock},
     grpc::{GrpcServer, Link, Origins, ServiceCheck, Surround},
+};
+use slipway_runtime::{
+    alarm,
+    clock::{SharedClock, SystemClock},
     life::Need,
 };
-use slipway_proto::events::{CHAT, FORUM, TOPICS};
 use tonic::service::Routes;
 
 use super::{Life, alarms::Delivery, bus::specs, data_dir::DataDir, embedded, storage::Storage};

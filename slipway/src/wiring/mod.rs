@@ -27,13 +27,15 @@ use std::{
 };
 
 use anyhow::Context as _;
-use slipway_mesh::{
+use slipway_rpc::{
     grpc::GrpcHealth,
     http::{self, Protocol, Serving},
+};
+use slipway_runtime::{
     life::{self, Background, Health, Phase},
-    store::sqlite,
     telemetry::metrics,
 };
+use slipway_sqlite as sqlite;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 

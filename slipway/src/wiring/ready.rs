@@ -11,7 +11,7 @@ use anyhow::{Context as _, bail};
 use release_svc::identity::Username;
 use serde::Serialize;
 use serde_json::json;
-use slipway_mesh::telemetry::logs::Format;
+use slipway_runtime::telemetry::logs::Format;
 use tokio::net::TcpListener;
 
 use super::VERSION;

@@ -7,9 +7,9 @@ use axum::Router;
 use chat_svc::assistant::{Builtin, Ollama, OllamaConfig, SharedAssistant};
 use notify_svc::mail::{FileMailer, SharedMailer, SmtpMailer};
 use release_svc::{FirstAdmin, FirstPassword};
-use slipway_mesh::{
+use slipway_bus::SharedBus;
+use slipway_rpc::{
     access::{Keyring, ServiceTokens, Verifier},
-    bus::SharedBus,
     grpc::Link,
 };
 use tonic::service::Routes;

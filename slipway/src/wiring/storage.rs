@@ -4,10 +4,9 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use slipway_mesh::{
-    access::Keyring,
-    store::mongo::{self, Client, StorageError},
-};
+use slipway_mongo as mongo;
+use slipway_mongo::{Client, StorageError};
+use slipway_rpc::access::Keyring;
 
 use super::{data_dir::DataDir, embedded};
 use crate::{UsageError, config::Settings};

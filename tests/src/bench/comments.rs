@@ -87,7 +87,6 @@ pub(super) async fn threads() -> anyhow::Result<Vec<Line>> {
 }
 
 /// The same with everything on real servers.
-#[cfg(feature = "kafka")]
 pub(super) async fn threads_on_mongodb() -> anyhow::Result<Vec<Line>> {
     let backbones = slipway_tests::Backbones::run().await?;
     let process = Process::start_with(&backbones.options()).await?;

@@ -7,9 +7,7 @@
 mod answers;
 mod arrivals;
 mod comments;
-#[cfg(feature = "kafka")]
 mod ears;
-#[cfg(feature = "kafka")]
 mod events;
 mod floods;
 mod load;
@@ -68,10 +66,8 @@ pub(crate) enum Row {
     /// Memory while nobody scrapes the metrics
     Soak,
     /// The row `threads` on a MongoDB-compatible server
-    #[cfg(feature = "kafka")]
     ThreadsOnMongodb,
     /// From a commit to the topic and to the wall, on a real Kafka and MongoDB
-    #[cfg(feature = "kafka")]
     Events,
 }
 
@@ -89,6 +85,11 @@ pub(crate) struct Plan {
 }
 
 impl Row {
+    /// Whether it needs more than a shell usually allows, or servers.
+    pub(crate) fn only_when_named(self) -> bool {
+        matches!(self, Self::Floods | Self::ThreadsOnMongodb | Self::Events)
+    }
+
     /// Measures it.
     ///
     /// # Errors
@@ -111,9 +112,7 @@ impl Row {
             Self::Mails => mails::mails(plan).await,
             Self::Floods => floods::floods(plan).await,
             Self::Soak => floods::soak(plan).await,
-            #[cfg(feature = "kafka")]
             Self::ThreadsOnMongodb => comments::threads_on_mongodb().await,
-            #[cfg(feature = "kafka")]
             Self::Events => events::events(plan).await,
         }
     }

@@ -275,7 +275,6 @@ macro_rules! in_both_shapes {
             })+
         }
 
-        #[cfg(feature = "kafka")]
         mod replicas {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $behaviour() {

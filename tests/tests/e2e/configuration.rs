@@ -48,32 +48,24 @@ async fn a_database_that_cannot_be_reached_ends_the_start() {
     );
 }
 
-#[cfg(not(feature = "kafka"))]
-#[tokio::test]
-async fn kafka_needs_a_program_that_was_built_with_it() {
-    let options = Options::default().env("SLIPWAY_KAFKA_BROKERS", NOBODY);
-    refused(&options, &["Kafka", NOBODY, "--features kafka"]).await;
-}
-
 #[cfg(not(feature = "kafka-tls"))]
 #[tokio::test]
 async fn tls_needs_a_program_that_was_built_with_it() {
     let options = Options::default()
         .env("SLIPWAY_KAFKA_BROKERS", NOBODY)
         .env("SLIPWAY_KAFKA_TLS", "true");
-    refused(&options, &["Kafka", NOBODY, "--features kafka-tls"]).await;
+    refused(&options, &["Kafka", NOBODY, "the cargo feature kafka-tls"]).await;
 }
 
-#[cfg(feature = "kafka")]
 mod kafka {
     use std::time::Instant;
 
     use anyhow::ensure;
     use serde_json::{Value, json};
-    use slipway_mesh::{
-        bus::{Bus as _, KafkaBus, KafkaConfig, TopicSpec},
-        store::mongo::{self, Database, Index},
-    };
+    use slipway_bus::{Bus as _, TopicSpec};
+    use slipway_bus_kafka::{KafkaBus, KafkaConfig};
+    use slipway_mongo as mongo;
+    use slipway_mongo::{Database, Index};
     use slipway_tests::{Backbones, Client, Process, Team, team::id, until};
 
     use super::*;

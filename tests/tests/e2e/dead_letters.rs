@@ -6,10 +6,8 @@ use std::sync::Arc;
 use anyhow::ensure;
 use reqwest::Method;
 use serde_json::{Value, json};
-use slipway_mesh::{
-    bus::{Bus as _, EmbeddedBus, Record},
-    clock::SystemClock,
-};
+use slipway_bus::{Bus as _, EmbeddedBus, Record};
+use slipway_runtime::clock::SystemClock;
 use slipway_tests::{Answer, Client, Options, Process, Team, process, until};
 use uuid::Uuid;
 

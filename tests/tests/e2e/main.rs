@@ -11,7 +11,6 @@ mod crash;
 mod dead_letters;
 mod grpc;
 mod incidents;
-#[cfg(feature = "kafka")]
 mod interop;
 mod life;
 mod limits;
@@ -20,7 +19,6 @@ mod mail;
 mod main_job;
 mod poison;
 mod readme;
-#[cfg(feature = "kafka")]
 mod replicas;
 mod roles;
 mod scripted;

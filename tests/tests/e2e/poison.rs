@@ -4,10 +4,8 @@
 use std::{path::Path, sync::Arc};
 
 use serde_json::{Value, json};
-use slipway_mesh::{
-    bus::{Bus, EmbeddedBus, Record},
-    clock::SystemClock,
-};
+use slipway_bus::{Bus, EmbeddedBus, Record};
+use slipway_runtime::clock::SystemClock;
 use slipway_tests::{Client, Options, Process};
 use uuid::Uuid;
 
@@ -151,10 +149,9 @@ async fn on_the_embedded_bus_poison_is_put_aside_and_the_rest_goes_on() {
     the_others_are_dead_letters(&embedded(data.path()), &batch).await;
 }
 
-#[cfg(feature = "kafka")]
 #[tokio::test(flavor = "multi_thread")]
 async fn on_kafka_poison_is_put_aside_and_the_rest_goes_on() {
-    use slipway_mesh::bus::{KafkaBus, KafkaConfig};
+    use slipway_bus_kafka::{KafkaBus, KafkaConfig};
 
     let Some(backbones) = slipway_tests::Backbones::start().await.unwrap() else {
         return;

@@ -283,7 +283,7 @@ fn the_table_of_crates_has_every_member_of_the_workspace() {
 #[test]
 fn metrics_that_are_named_exist() {
     let sources = [
-        "mesh/src/telemetry",
+        "mesh/runtime/src/telemetry",
         "release-svc/src",
         "forum-svc/src",
         "chat-svc/src",

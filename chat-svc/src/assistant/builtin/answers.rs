@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use jiff::{Timestamp, tz::TimeZone};
-use slipway_mesh::access::Role;
+use slipway_rpc::access::Role;
 
 use super::{
     topic::{Topic, Words, named_people, named_releases, named_tasks, topic},

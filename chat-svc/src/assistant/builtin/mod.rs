@@ -7,7 +7,7 @@ mod words;
 
 use async_trait::async_trait;
 use futures::{StreamExt as _, stream};
-use slipway_mesh::life::{Check, Problem};
+use slipway_runtime::life::{Check, Problem};
 
 use super::{Answering, Assistant, Failure, Piece};
 use crate::{chat::Tokens, prompt::Prompt};

@@ -9,7 +9,7 @@ use ollama_rs::{
 };
 use parking_lot::Mutex;
 use reqwest_of_ollama_rs::{Client, Url};
-use slipway_mesh::text::clean_line;
+use slipway_runtime::text::clean_line;
 
 use super::{OllamaConfig, SILENT, chain, wire::Line};
 

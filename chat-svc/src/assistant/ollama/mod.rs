@@ -18,7 +18,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::{StreamExt as _, stream};
 use reqwest_of_ollama_rs::{Client, Error, Response, StatusCode, Url, redirect};
-use slipway_mesh::life::{Check, Problem};
+use slipway_runtime::life::{Check, Problem};
 
 use self::{catalogue::Catalogue, reading::Reading, wire::Line};
 use super::{Answering, Assistant, Failure, Piece};

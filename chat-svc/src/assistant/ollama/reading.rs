@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::{StreamExt as _, stream::BoxStream};
 use reqwest_of_ollama_rs::{Error, Response};
-use slipway_mesh::text;
+use slipway_runtime::text;
 
 use super::{
     OllamaConfig, SILENT, chain,

@@ -9,10 +9,8 @@ mod requests;
 mod sessions;
 
 use jiff::{SignedDuration, Timestamp};
-use slipway_mesh::{
-    bus::{Actor, Event, event::Origin},
-    store::mongo::testing::Scratch,
-};
+use slipway_bus::{Actor, Event, event::Origin};
+use slipway_mongo::testing::Scratch;
 use slipway_proto::events::ChatAnsweredEvent;
 use tempfile::TempDir;
 use uuid::Uuid;

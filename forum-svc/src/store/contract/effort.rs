@@ -10,7 +10,7 @@ use crate::{
     reading::{COUNTED, Listing, PageOf, Scope, descendants},
     store::{CommentStore, Outline, StoreError},
 };
-use slipway_mesh::page::Page;
+use slipway_rpc::page::Page;
 
 const LIMIT: u32 = 50;
 const LEVELS: u32 = 50;

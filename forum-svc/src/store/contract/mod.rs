@@ -18,11 +18,9 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use jiff::Timestamp;
-use slipway_mesh::{
-    bus::{Actor, Event, event::Origin},
-    clock::{Clock as _, SystemClock},
-};
+use slipway_bus::{Actor, Event, event::Origin};
 use slipway_proto::events::{CommentPostedEvent, CommentedTask, UserRef};
+use slipway_runtime::clock::{Clock as _, SystemClock};
 use tokio::sync::Barrier;
 use uuid::Uuid;
 

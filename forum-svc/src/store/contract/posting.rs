@@ -1,9 +1,7 @@
 //! Posting, editing and deleting, also at the same time.
 
-use slipway_mesh::{
-    access::Role,
-    receipts::{Receipt, ReceiptKey},
-};
+use slipway_rpc::access::Role;
+use slipway_store::receipts::{Receipt, ReceiptKey};
 
 use super::*;
 use crate::comment::Body;

@@ -2,12 +2,9 @@
 
 use mongodb::bson::{Bson, DateTime, Document, doc};
 use serde::{Deserialize, Serialize};
-use slipway_mesh::{
-    outbox::mongo::Entry,
-    receipts::mongo::ReceiptDocument,
-    store::mongo::{StorageError, from_bson, malformed, to_bson},
-};
+use slipway_mongo::{StorageError, from_bson, malformed, to_bson};
 use slipway_proto::events::UserRef;
+use slipway_store::{outbox::mongo::Entry, receipts::mongo::ReceiptDocument};
 use uuid::Uuid;
 
 use crate::{

@@ -27,11 +27,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use mongodb::{Collection, bson::doc};
-use slipway_mesh::{
+use slipway_mongo::{Client, Database, Index, StorageError, bounded};
+use slipway_rpc::page::Page;
+use slipway_store::{
     outbox::mongo::{MongoOutbox, index as outbox_index},
-    page::Page,
-    receipts::mongo::{self as receipts, MongoReceipts},
-    store::mongo::{Client, Database, Index, StorageError, bounded},
+    receipts::{mongo as receipts, mongo::MongoReceipts},
 };
 
 use self::documents::{CommentDocument, changed};
@@ -154,7 +154,7 @@ impl CommentStore for MongoStore {
 
 #[cfg(test)]
 mod tests {
-    use slipway_mesh::store::mongo::testing::Scratch;
+    use slipway_mongo::testing::Scratch;
 
     use super::*;
     use crate::store::contract;

@@ -5,10 +5,8 @@ use mongodb::{
     Collection,
     bson::{Document, doc},
 };
-use slipway_mesh::{
-    page::Page,
-    store::mongo::{StorageError, bounded},
-};
+use slipway_mongo::{StorageError, bounded};
+use slipway_rpc::page::Page;
 
 use super::documents::{CommentDocument, OutlinesDocument, number, ordinal};
 use crate::{

@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 use mongodb::bson::{Document, doc};
-use slipway_mesh::{outbox::mongo::waiting, store::mongo::testing::Scratch};
+use slipway_mongo::testing::Scratch;
+use slipway_store::outbox::mongo::waiting;
 
 use super::{
     COMMENTS,

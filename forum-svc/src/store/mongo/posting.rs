@@ -7,10 +7,8 @@ use mongodb::{
     options::ReturnDocument,
 };
 use serde::Deserialize;
-use slipway_mesh::{
-    receipts::mongo::make_room,
-    store::mongo::{StorageError, bounded, to_bson},
-};
+use slipway_mongo::{StorageError, bounded, to_bson};
+use slipway_store::receipts::mongo::make_room;
 
 use super::{
     MongoStore, RECEIPT,

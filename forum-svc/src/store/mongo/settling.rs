@@ -1,7 +1,7 @@
 //! Replies whose process ended between two writes, and what becomes of them.
 
 use jiff::SignedDuration;
-use slipway_mesh::store::mongo::{testing::Scratch, to_bson};
+use slipway_mongo::{testing::Scratch, to_bson};
 
 use super::*;
 use crate::store::contract;

@@ -8,11 +8,14 @@ use std::{path::Path, sync::Arc};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _};
-use slipway_mesh::{
+use slipway_rpc::page::Page;
+use slipway_sqlite::{Database, StorageError};
+use slipway_store::{
     outbox::sqlite::{BY_AGGREGATE, OWN_IDS, SCHEMA as OUTBOX, SqliteOutbox, append},
-    page::Page,
-    receipts::sqlite::{self as receipts, SCHEMA as RECEIPTS, SqliteReceipts},
-    store::sqlite::{Database, StorageError},
+    receipts::{
+        sqlite as receipts,
+        sqlite::{SCHEMA as RECEIPTS, SqliteReceipts},
+    },
 };
 
 use super::{CommentStore, Commit, Outline, PostError, StoreError, Stores};

@@ -1,8 +1,8 @@
 //! Between rows and the domain's types.
 
 use rusqlite::{Connection, Row};
-use slipway_mesh::store::sqlite::{StorageError, from_column, malformed, to_column};
 use slipway_proto::events::UserRef;
+use slipway_sqlite::{StorageError, from_column, malformed, to_column};
 use uuid::Uuid;
 
 use crate::{

@@ -6,8 +6,9 @@ use std::{convert::Infallible, time::Duration};
 use bytes::Bytes;
 use futures::{Stream, stream};
 use serde_json::json;
-use slipway_mesh::{error::Fault, telemetry::TraceContext};
 use slipway_proto::chat::v1::{StreamMessageResponse, stream_message_response::Piece};
+use slipway_rpc::error::Fault;
+use slipway_runtime::telemetry::TraceContext;
 use tonic::Streaming;
 
 use crate::{model::AssistantAnswer, problem::Problem, sse::KEEP_ALIVE};

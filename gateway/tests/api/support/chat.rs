@@ -5,10 +5,10 @@ use futures::{
     StreamExt as _,
     stream::{self, BoxStream},
 };
-use slipway_mesh::error::{Fault, Kind};
 use slipway_proto::chat::v1::{
     chat_service_server::ChatService, message::About, stream_message_response::Piece, *,
 };
+use slipway_rpc::error::{Fault, Kind};
 use tonic::{Request, Response, Status};
 
 use super::core::{Core, RELEASE, TASK, at};

@@ -5,12 +5,12 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use prost_types::Timestamp;
-use slipway_mesh::error::Fault;
 use slipway_proto::{
     common::v1::{Role, UserRef},
     identity::v1::{identity_service_server::IdentityService, *},
     release::v1::{release_service_server::ReleaseService, task_service_server::TaskService, *},
 };
+use slipway_rpc::error::Fault;
 use tonic::{Request, Response, Status, metadata::MetadataMap};
 
 pub(crate) const ADA: &str = "0190c2b8-7a5e-7c3f-8f00-0000000000aa";

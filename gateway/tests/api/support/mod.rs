@@ -13,12 +13,6 @@ use axum::{Router, body::Body, extract::ConnectInfo};
 use gateway::{Config, Dependencies, StreamConfig};
 use http::{HeaderValue, Method, Request, header::HOST};
 use serde_json::Value;
-use slipway_mesh::{
-    access::{Issuer, Keyring, Role, ServiceSecret, ServiceTokens, StreamLimits, Verifier},
-    clock::ManualClock,
-    grpc::{Link, Surrounded},
-    life::Background,
-};
 use slipway_proto::{
     chat::v1::chat_service_server::ChatServiceServer,
     forum::v1::forum_service_server::ForumServiceServer,
@@ -28,6 +22,11 @@ use slipway_proto::{
         release_service_server::ReleaseServiceServer, task_service_server::TaskServiceServer,
     },
 };
+use slipway_rpc::{
+    access::{Issuer, Keyring, Role, ServiceSecret, ServiceTokens, StreamLimits, Verifier},
+    grpc::{Link, Surrounded},
+};
+use slipway_runtime::{clock::ManualClock, life::Background};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tower::{ServiceExt, util::BoxCloneSyncService};

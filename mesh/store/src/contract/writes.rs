@@ -2,12 +2,10 @@
 
 use std::slice;
 
+use crate::receipts::{RECEIPT_TTL, Receipt, ReceiptKey};
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
-use slipway_mesh::{
-    bus::{Actor, Event, event::Origin},
-    receipts::{RECEIPT_TTL, Receipt, ReceiptKey},
-};
+use slipway_bus::{Actor, Event, event::Origin};
 use slipway_proto::events::{Role, UserRegisteredEvent};
 use uuid::Uuid;
 

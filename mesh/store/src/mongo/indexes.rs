@@ -1,10 +1,10 @@
 //! The indexes of MongoDB, made from the declared ones, and the fields that they are on.
 
-use slipway_mesh::{
+use crate::{
     outbox::mongo::index as outbox_index,
     receipts::mongo::{index as receipt_index, time_index},
-    store::mongo::Index as Stored,
 };
+use slipway_mongo::Index as Stored;
 
 use crate::document::{Collection, Index, Kind};
 

@@ -6,7 +6,7 @@
 
 use futures::TryStreamExt as _;
 use mongodb::bson::{Document as Fields, doc};
-use slipway_mesh::store::mongo::{Client, StorageError, bounded, malformed};
+use slipway_mongo::{Client, StorageError, bounded, malformed};
 
 /// The version of how documents are kept.
 const LAYOUT: i32 = 1_001;
@@ -54,7 +54,7 @@ pub(super) async fn ensure(client: &Client, name: &str) -> Result<(), StorageErr
 
 #[cfg(test)]
 mod tests {
-    use slipway_mesh::store::mongo::testing::Scratch;
+    use slipway_mongo::testing::Scratch;
 
     use super::*;
 

@@ -20,12 +20,12 @@ mod write;
 
 use std::sync::Arc;
 
-use mongodb::{Collection as Stored, bson::Document as Fields};
-use slipway_mesh::{
+use crate::{
     outbox::{OutboxStore, mongo::MongoOutbox},
     receipts::{ReceiptStore, mongo::MongoReceipts},
-    store::mongo::{Client, Database, StorageError},
 };
+use mongodb::{Collection as Stored, bson::Document as Fields};
+use slipway_mongo::{Client, Database, StorageError};
 
 use crate::{
     StoreError,

@@ -9,7 +9,7 @@ use mongodb::{
     bson::{Bson, Document as Fields, deserialize_from_bson, doc},
 };
 use serde::{Deserialize, de::DeserializeOwned};
-use slipway_mesh::store::mongo::{StorageError, bounded, malformed};
+use slipway_mongo::{StorageError, bounded, malformed};
 
 use super::indexes;
 use crate::{

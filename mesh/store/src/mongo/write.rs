@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use crate::{
+    outbox::mongo::Entry,
+    receipts::{Receipt, mongo as receipts},
+};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use mongodb::{
     Collection as Stored,
     bson::{Bson, Document as Fields, doc, serialize_to_bson},
 };
-use slipway_mesh::{
-    outbox::mongo::Entry,
-    receipts::{Receipt, mongo as receipts},
-    store::mongo::{Database, StorageError, bounded},
-};
+use slipway_mongo::{Database, StorageError, bounded};
 
 use super::indexes::RECEIPT;
 use crate::{

@@ -8,7 +8,7 @@
 //! | the same of a view | `k`, `o`, `id`, `n` (which value), `v` (the value as JSON) |
 //!
 //! Events and receipts have tables of their own. A write changes all of them in one
-//! transaction; many writes share one `fsync`, see [`slipway_mesh::store::sqlite`].
+//! transaction; many writes share one `fsync`, see [`slipway_sqlite`].
 
 mod read;
 mod tables;
@@ -16,11 +16,11 @@ mod write;
 
 use std::{path::Path, sync::Arc};
 
-use slipway_mesh::{
+use crate::{
     outbox::{OutboxStore, sqlite::SqliteOutbox},
     receipts::{ReceiptStore, sqlite::SqliteReceipts},
-    store::sqlite::{Database, StorageError},
 };
+use slipway_sqlite::{Database, StorageError};
 
 pub(crate) use tables::declare;
 

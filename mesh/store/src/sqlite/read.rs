@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension as _, Row, types::Value};
 use serde::de::DeserializeOwned;
-use slipway_mesh::store::sqlite::StorageError;
+use slipway_sqlite::StorageError;
 
 use super::tables::of_index;
 use crate::{

@@ -1,9 +1,8 @@
 //! The tables, made from the declared collections.
 
+use crate::{outbox::sqlite as outbox, receipts::sqlite as receipts};
 use rusqlite::Connection;
-use slipway_mesh::{
-    outbox::sqlite as outbox, receipts::sqlite as receipts, store::sqlite::StorageError,
-};
+use slipway_sqlite::StorageError;
 
 use crate::document::{Collection, Index, Kind};
 

@@ -1,12 +1,12 @@
 //! Writing: one document with its entries, events and receipt, in one transaction.
 
-use rusqlite::{Connection, params};
-use slipway_mesh::{
-    bus::Record,
+use crate::{
     outbox::sqlite as outbox,
     receipts::{Receipt, sqlite as receipts},
-    store::sqlite::{Database, StorageError},
 };
+use rusqlite::{Connection, params};
+use slipway_bus::Record;
+use slipway_sqlite::{Database, StorageError};
 use uuid::Uuid;
 
 use super::tables::of_index;

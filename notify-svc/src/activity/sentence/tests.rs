@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use slipway_mesh::bus::event::Origin;
+use slipway_bus::event::Origin;
 use slipway_proto::events::{
     CommentPostedEvent, CommentRepliedEvent, CommentedTask, EventType, HotfixTaskAddedEvent,
     Payload, ReleaseCompletedEvent, ReleaseCreatedEvent, ReleaseReadyEvent, ReleaseReopenedEvent,

@@ -2,7 +2,6 @@
 
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
-use slipway_mesh::{access::principal, error::Fault, metadata::IDEMPOTENCY_KEY, text::is_blank};
 use slipway_proto::{
     common::v1::UserRef,
     events,
@@ -12,6 +11,8 @@ use slipway_proto::{
     },
     time::{from_proto, to_proto as timestamp},
 };
+use slipway_rpc::{access::principal, error::Fault, metadata::IDEMPOTENCY_KEY};
+use slipway_runtime::text::is_blank;
 use tonic::Status;
 
 use crate::{

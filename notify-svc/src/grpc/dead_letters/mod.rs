@@ -2,12 +2,12 @@
 
 mod convert;
 
-use slipway_mesh::{error::Fault, page};
 use slipway_proto::notify::v1::{
     GetDeadLetterRequest, GetDeadLetterResponse, ListDeadLettersRequest, ListDeadLettersResponse,
     ReplayDeadLetterRequest, ReplayDeadLetterResponse, ReplayDeadLettersRequest,
     ReplayDeadLettersResponse, dead_letter_service_server::DeadLetterService,
 };
+use slipway_rpc::{error::Fault, page};
 use tonic::{Request, Response, Status};
 
 use crate::replays::Replays;

@@ -1,10 +1,6 @@
 //! Between the contract's confirmations and this crate's terms.
 
 use jiff::Timestamp;
-use slipway_mesh::{
-    error::Fault,
-    text::{clean_line, is_blank},
-};
 use slipway_proto::{
     notify::v1::{
         ConfirmDeliveriesRequest, ConfirmDeliveriesResponse, DeliveryConfirmation, DeliveryResult,
@@ -12,6 +8,8 @@ use slipway_proto::{
     },
     time::from_proto,
 };
+use slipway_rpc::error::Fault;
+use slipway_runtime::text::{clean_line, is_blank};
 
 use crate::{
     confirmations::Taken,

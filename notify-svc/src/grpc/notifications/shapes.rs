@@ -1,7 +1,6 @@
 //! Between the contract's messages and this crate's terms.
 
 use jiff::Timestamp;
-use slipway_mesh::{error::Fault, text::is_blank};
 use slipway_proto::{
     common::v1::UserRef,
     notify::v1::{
@@ -9,6 +8,8 @@ use slipway_proto::{
     },
     time::{from_proto, to_proto as timestamp},
 };
+use slipway_rpc::error::Fault;
+use slipway_runtime::text::is_blank;
 use uuid::Uuid;
 
 use crate::notification::{Attempt, Filter, Notification, Outcome, State, To};

@@ -1,7 +1,7 @@
 //! Who is told of which event, and of which nobody is.
 
 use jiff::Timestamp;
-use slipway_mesh::bus::event::Origin;
+use slipway_bus::event::Origin;
 use slipway_proto::events::{
     CommentedTask, HotfixTaskAddedEvent, ReleaseReadyEvent, StaleTaskDetectedEvent,
     TaskAssignedEvent, TaskData, TaskReminderDueEvent, TaskState, UserRegisteredEvent,

@@ -11,7 +11,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use slipway_mesh::life::Check;
+use slipway_runtime::life::Check;
 
 pub(crate) use mongo::MongoActivityStore;
 pub(crate) use sqlite::SqliteActivityStore;

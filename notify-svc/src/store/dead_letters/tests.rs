@@ -4,15 +4,13 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
-use slipway_mesh::{
-    bus::{
-        Record,
-        consumer::{Attempt, DeadLetter},
-    },
-    outbox::OutboxStore,
+use slipway_bus::{
+    Record,
+    consumer::{Attempt, DeadLetter},
 };
 use slipway_proto::events::UserRef;
 use slipway_store::Documents;
+use slipway_store::outbox::OutboxStore;
 use tokio::sync::Barrier;
 use uuid::Uuid;
 

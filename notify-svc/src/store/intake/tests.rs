@@ -5,13 +5,13 @@ use std::sync::Arc;
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Map;
-use slipway_mesh::{
-    bus::{Actor, Event, event::Origin},
+use slipway_bus::{Actor, Event, event::Origin};
+use slipway_proto::events::{NotificationRequestedEvent, UserRef};
+use slipway_store::Documents;
+use slipway_store::{
     outbox::OutboxStore,
     receipts::{Receipt, ReceiptKey, ReceiptStore},
 };
-use slipway_proto::events::{NotificationRequestedEvent, UserRef};
-use slipway_store::Documents;
 use uuid::Uuid;
 
 use super::{Acceptance, IntakeStore};

@@ -13,7 +13,8 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
-use slipway_mesh::{bus::Event, outbox::OutboxStore};
+use slipway_bus::Event;
+use slipway_store::outbox::OutboxStore;
 use uuid::Uuid;
 
 use super::{Claim, Direction, NotificationStore, Query};

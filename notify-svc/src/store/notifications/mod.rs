@@ -11,7 +11,8 @@ mod contract;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use slipway_mesh::{bus::Event, life::Check};
+use slipway_bus::Event;
+use slipway_runtime::life::Check;
 use uuid::Uuid;
 
 pub(crate) use mongo::MongoNotificationStore;

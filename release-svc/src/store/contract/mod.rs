@@ -17,13 +17,11 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
-use slipway_mesh::{
-    access::Role,
-    bus::{Actor, Event, event::Origin},
-    clock::{Clock as _, SystemClock},
-    receipts::{Receipt, ReceiptKey},
-};
+use slipway_bus::{Actor, Event, event::Origin};
 use slipway_proto::events::UserRegisteredEvent;
+use slipway_rpc::access::Role;
+use slipway_runtime::clock::{Clock as _, SystemClock};
+use slipway_store::receipts::{Receipt, ReceiptKey};
 use tokio::sync::Barrier;
 use uuid::Uuid;
 

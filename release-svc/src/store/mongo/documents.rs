@@ -3,12 +3,9 @@
 use jiff::Timestamp;
 use mongodb::bson::DateTime;
 use serde::{Deserialize, Serialize};
-use slipway_mesh::{
-    access::Role,
-    outbox::mongo::Entry,
-    receipts::mongo::ReceiptDocument,
-    store::mongo::{StorageError, from_bson, malformed, to_bson},
-};
+use slipway_mongo::{StorageError, from_bson, malformed, to_bson};
+use slipway_rpc::access::Role;
+use slipway_store::{outbox::mongo::Entry, receipts::mongo::ReceiptDocument};
 
 use crate::{
     identity::{Account, Email, User, UserRef, Username},

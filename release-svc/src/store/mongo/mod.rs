@@ -27,10 +27,10 @@ mod users;
 use std::sync::Arc;
 
 use mongodb::{Collection, bson::Document};
-use slipway_mesh::{
+use slipway_mongo::{Client, Database, Index, StorageError};
+use slipway_store::{
     outbox::mongo::{MongoOutbox, index as outbox_index},
     receipts::mongo::{index as receipt_index, time_index},
-    store::mongo::{Client, Database, Index, StorageError},
 };
 
 use self::{
@@ -139,13 +139,11 @@ impl From<StorageError> for StoreError {
 #[cfg(test)]
 mod tests {
     use jiff::{SignedDuration, Timestamp};
-    use slipway_mesh::{
-        bus::{Actor, Event, event::Origin},
-        clock::{Clock as _, SystemClock},
-        receipts::{Receipt, ReceiptKey},
-        store::mongo::testing::Scratch,
-    };
+    use slipway_bus::{Actor, Event, event::Origin};
+    use slipway_mongo::testing::Scratch;
     use slipway_proto::events::UserRegisteredEvent;
+    use slipway_runtime::clock::{Clock as _, SystemClock};
+    use slipway_store::receipts::{Receipt, ReceiptKey};
 
     use super::*;
     use crate::{

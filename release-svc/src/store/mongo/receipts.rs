@@ -5,12 +5,10 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use mongodb::{Collection, bson::doc};
 use serde::Deserialize;
-use slipway_mesh::{
-    receipts::{
-        Receipt, ReceiptKey, ReceiptStore,
-        mongo::{MongoReceipts, ReceiptDocument},
-    },
-    store::mongo::{Database, StorageError, bounded, to_bson},
+use slipway_mongo::{Database, StorageError, bounded, to_bson};
+use slipway_store::receipts::{
+    Receipt, ReceiptKey, ReceiptStore,
+    mongo::{MongoReceipts, ReceiptDocument},
 };
 
 use super::{HOLDERS, RECEIPTS, RELEASES, documents::MovedReceipt};

@@ -4,11 +4,9 @@
 use async_trait::async_trait;
 use futures::TryStreamExt as _;
 use mongodb::bson::{Document, doc, serialize_to_bson, serialize_to_vec};
-use slipway_mesh::{
-    page::Page,
-    receipts::{RECEIPT_TTL, mongo::make_room},
-    store::mongo::{StorageError, bounded, malformed},
-};
+use slipway_mongo::{StorageError, bounded, malformed};
+use slipway_rpc::page::Page;
+use slipway_store::receipts::{RECEIPT_TTL, mongo::make_room};
 
 use super::{
     MAX_DOCUMENT, MongoStore, ONE_ACTIVE, RELEASE_RECEIPT,

@@ -6,7 +6,7 @@ use mongodb::{
     bson::{Bson, Document, doc},
 };
 use serde::Deserialize;
-use slipway_mesh::store::mongo::{StorageError, bounded, malformed};
+use slipway_mongo::{StorageError, bounded, malformed};
 
 use super::documents::{PlacedDocument, ReleaseDocument, TaskDocument};
 use crate::{

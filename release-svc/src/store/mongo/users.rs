@@ -4,11 +4,9 @@ use async_trait::async_trait;
 use futures::TryStreamExt as _;
 use jiff::Timestamp;
 use mongodb::bson::{Document, doc};
-use slipway_mesh::{
-    page::Page,
-    receipts::mongo::make_room,
-    store::mongo::{StorageError, bounded, from_bson, to_bson},
-};
+use slipway_mongo::{StorageError, bounded, from_bson, to_bson};
+use slipway_rpc::page::Page;
+use slipway_store::receipts::mongo::make_room;
 
 use super::{
     EMAIL, MongoStore, USER_RECEIPT, USERNAME,

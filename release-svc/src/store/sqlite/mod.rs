@@ -8,10 +8,10 @@ mod users;
 use std::{path::Path, sync::Arc};
 
 use rusqlite::Connection;
-use slipway_mesh::{
+use slipway_sqlite::{Database, StorageError};
+use slipway_store::{
     outbox::sqlite::{BY_AGGREGATE, OWN_IDS, SCHEMA as OUTBOX, SqliteOutbox, append},
-    receipts::sqlite::{self as receipts, SqliteReceipts},
-    store::sqlite::{Database, StorageError},
+    receipts::{sqlite as receipts, sqlite::SqliteReceipts},
 };
 
 use super::{Commit, StoreError, Stores};

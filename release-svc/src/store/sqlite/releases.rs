@@ -4,10 +4,8 @@
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _};
-use slipway_mesh::{
-    page::Page,
-    store::sqlite::{StorageError, to_column},
-};
+use slipway_rpc::page::Page;
+use slipway_sqlite::{StorageError, to_column};
 
 use super::{BEHIND_ALL, CommitError, SqliteStore, commit, rows, tasks};
 use crate::{
@@ -292,7 +290,7 @@ fn releases(
 
 #[cfg(test)]
 mod tests {
-    use slipway_mesh::store::sqlite::testing::search;
+    use slipway_sqlite::testing::search;
 
     use super::*;
     use crate::store::sqlite::MIGRATIONS;

@@ -2,10 +2,8 @@
 
 use jiff::Timestamp;
 use rusqlite::{Error, Row};
-use slipway_mesh::{
-    access::Role,
-    store::sqlite::{from_column, malformed, to_column},
-};
+use slipway_rpc::access::Role;
+use slipway_sqlite::{from_column, malformed, to_column};
 
 use crate::{
     identity::{Account, Email, User, UserId, UserRef, Username},

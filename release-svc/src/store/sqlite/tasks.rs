@@ -1,7 +1,7 @@
 //! Single tasks with the releases that they are in, and a developer's list of them.
 
 use rusqlite::{Connection, OptionalExtension as _, Params};
-use slipway_mesh::store::sqlite::StorageError;
+use slipway_sqlite::StorageError;
 
 use super::{BEHIND_ALL, rows};
 use crate::{
@@ -82,7 +82,7 @@ pub(super) fn assigned(
 
 #[cfg(test)]
 mod tests {
-    use slipway_mesh::store::sqlite::testing::search;
+    use slipway_sqlite::testing::search;
 
     use super::*;
     use crate::store::sqlite::MIGRATIONS;

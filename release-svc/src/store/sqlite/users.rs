@@ -3,11 +3,8 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Params};
-use slipway_mesh::{
-    access::Role,
-    page::Page,
-    store::sqlite::{StorageError, from_column, to_column},
-};
+use slipway_rpc::{access::Role, page::Page};
+use slipway_sqlite::{StorageError, from_column, to_column};
 
 use super::{CommitError, SqliteStore, commit, rows};
 use crate::{

@@ -1,7 +1,7 @@
 //! Whether a plan was imported before.
 
 use serde::Deserialize;
-use slipway_mesh::text::is_blank;
+use slipway_runtime::text::is_blank;
 
 use super::plan::Plan;
 use crate::{

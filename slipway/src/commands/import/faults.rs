@@ -4,7 +4,7 @@ use std::{collections::HashMap, fmt};
 
 use jiff::Timestamp;
 use release_svc::identity::Username;
-use slipway_mesh::text;
+use slipway_runtime::text;
 
 use super::plan::{Plan, PlannedTask};
 

@@ -2,7 +2,7 @@
 
 use std::{future, io, os::fd::AsFd as _, time::Duration};
 
-use slipway_mesh::telemetry::logs;
+use slipway_runtime::telemetry::logs;
 use tokio::{io::Interest, net::unix::pipe, runtime::Handle, task};
 use tokio_util::sync::CancellationToken;
 

@@ -1,7 +1,6 @@
 //! Administrators hear of trouble: what is wrong becomes an incident, and a mail. Without
 //! a mail server mails are files.
 
-#[cfg(feature = "kafka")]
 mod real_servers;
 
 use std::{fs, path::Path};

@@ -6,7 +6,7 @@ use futures::TryStreamExt as _;
 use jiff::Timestamp;
 use mongodb::bson::doc;
 use serde::Deserialize;
-use slipway_mesh::store::mongo::{StorageError, bounded};
+use slipway_mongo::{StorageError, bounded};
 
 use super::{MongoActivityStore, documents::EntryDocument, list::number};
 use crate::{activity::Activity, store::activity::Appended};

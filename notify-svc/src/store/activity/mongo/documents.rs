@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use mongodb::bson::DateTime;
 use serde::{Deserialize, Serialize};
-use slipway_mesh::store::mongo::{StorageError, from_bson, malformed, to_bson};
+use slipway_mongo::{StorageError, from_bson, malformed, to_bson};
 use slipway_proto::events::UserRef;
 use uuid::Uuid;
 

@@ -1,7 +1,7 @@
 //! Reading the log in MongoDB.
 
 use mongodb::bson::{Document, doc};
-use slipway_mesh::store::mongo::StorageError;
+use slipway_mongo::StorageError;
 
 use super::MongoActivityStore;
 use crate::{

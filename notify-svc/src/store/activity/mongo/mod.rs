@@ -16,10 +16,8 @@ use futures::TryStreamExt as _;
 use jiff::Timestamp;
 use mongodb::{Collection, bson::doc};
 use serde::Deserialize;
-use slipway_mesh::{
-    life::{Check, Problem},
-    store::mongo::{Client, Database, Index, StorageError, bounded, to_bson},
-};
+use slipway_mongo::{Client, Database, Index, StorageError, bounded, to_bson};
+use slipway_runtime::life::{Check, Problem};
 
 use self::documents::EntryDocument;
 use super::{ActivityStore, Appended, Page, Query};
@@ -134,7 +132,7 @@ impl ActivityStore for MongoActivityStore {
 mod tests {
     use std::sync::Arc;
 
-    use slipway_mesh::store::mongo::testing::Scratch;
+    use slipway_mongo::testing::Scratch;
 
     use super::*;
     use crate::store::activity::contract;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use mongodb::bson::doc;
-use slipway_mesh::store::mongo::testing::Scratch;
+use slipway_mongo::testing::Scratch;
 
 use super::{ACTIVITY, MongoActivityStore, list::search};
 use crate::{

@@ -6,8 +6,8 @@
 //! bounded number of rows however long the log is.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params_from_iter, types::Value};
-use slipway_mesh::store::sqlite::{StorageError, from_column, malformed};
 use slipway_proto::events::UserRef;
+use slipway_sqlite::{StorageError, from_column, malformed};
 use uuid::Uuid;
 
 use super::parse_ids;
@@ -167,7 +167,7 @@ fn parse_id(text: &str) -> Result<Uuid, rusqlite::Error> {
 
 #[cfg(test)]
 mod tests {
-    use slipway_mesh::store::sqlite::testing::search;
+    use slipway_sqlite::testing::search;
 
     use super::*;
     use crate::store::{MIGRATIONS, activity::contract};

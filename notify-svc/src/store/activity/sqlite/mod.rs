@@ -5,10 +5,8 @@ mod list;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
-use slipway_mesh::{
-    life::{Check, Problem},
-    store::sqlite::{Database, StorageError, malformed, to_column},
-};
+use slipway_runtime::life::{Check, Problem};
+use slipway_sqlite::{Database, StorageError, malformed, to_column};
 use uuid::Uuid;
 
 use super::{ActivityStore, Appended, Page, Query};

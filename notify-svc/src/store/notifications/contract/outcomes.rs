@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use slipway_mesh::bus::{Actor, Event, event::Origin};
+use slipway_bus::{Actor, Event, event::Origin};
 use slipway_proto::events::NotificationSentEvent;
 use uuid::Uuid;
 

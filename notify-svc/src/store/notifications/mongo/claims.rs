@@ -6,7 +6,7 @@ use futures::TryStreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 use mongodb::bson::{Document, doc};
 use serde::Deserialize;
-use slipway_mesh::store::mongo::{StorageError, bounded, to_bson};
+use slipway_mongo::{StorageError, bounded, to_bson};
 
 use super::{Claim, MongoNotificationStore};
 use crate::notification::{

@@ -2,7 +2,7 @@
 
 use mongodb::bson::{DateTime, Document, doc};
 use serde::{Deserialize, Serialize};
-use slipway_mesh::store::mongo::{StorageError, from_bson, malformed, to_bson};
+use slipway_mongo::{StorageError, from_bson, malformed, to_bson};
 
 use crate::notification::{
     Attempt, Channel, Notification, Outcome, State, Subject, To, filter::key,

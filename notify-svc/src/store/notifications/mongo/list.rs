@@ -1,7 +1,7 @@
 //! Reading the log in MongoDB.
 
 use mongodb::bson::doc;
-use slipway_mesh::store::mongo::{StorageError, malformed};
+use slipway_mongo::{StorageError, malformed};
 
 use super::MongoNotificationStore;
 use crate::{

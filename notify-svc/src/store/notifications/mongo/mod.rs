@@ -21,12 +21,10 @@ use mongodb::{
     Collection,
     bson::{Document, doc, serialize_to_bson},
 };
-use slipway_mesh::{
-    bus::Event,
-    life::{Check, Problem},
-    outbox::mongo::{Entry, index as outbox_index},
-    store::mongo::{Database, Index, StorageError, bounded, from_bson, malformed, to_bson},
-};
+use slipway_bus::Event;
+use slipway_mongo::{Database, Index, StorageError, bounded, from_bson, malformed, to_bson};
+use slipway_runtime::life::{Check, Problem};
+use slipway_store::outbox::mongo::{Entry, index as outbox_index};
 use uuid::Uuid;
 
 use self::documents::{AttemptDocument, NotificationDocument};
@@ -344,7 +342,8 @@ impl NotificationStore for MongoNotificationStore {
 mod tests {
     use std::sync::Arc;
 
-    use slipway_mesh::{outbox::mongo::MongoOutbox, store::mongo::testing::Scratch};
+    use slipway_mongo::testing::Scratch;
+    use slipway_store::outbox::mongo::MongoOutbox;
 
     use super::*;
     use crate::store::notifications::contract::{self, Opened};

@@ -3,10 +3,8 @@
 
 use jiff::Timestamp;
 use mongodb::bson::{Document, doc};
-use slipway_mesh::{
-    outbox::mongo::overdue,
-    store::mongo::{Database, testing::Scratch},
-};
+use slipway_mongo::{Database, testing::Scratch};
+use slipway_store::outbox::mongo::overdue;
 
 use super::{
     COLLECTION, INDEXES, MongoNotificationStore, abandoned,

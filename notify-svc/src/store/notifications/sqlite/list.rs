@@ -5,7 +5,7 @@
 //! however long the log is.
 
 use rusqlite::{Connection, params_from_iter, types::Value};
-use slipway_mesh::store::sqlite::StorageError;
+use slipway_sqlite::StorageError;
 
 use super::rows::{COLUMNS, notification};
 use crate::{
@@ -74,7 +74,7 @@ fn candidates(query: &Query) -> (String, Vec<Value>) {
 
 #[cfg(test)]
 mod tests {
-    use slipway_mesh::store::sqlite::testing::search;
+    use slipway_sqlite::testing::search;
 
     use super::*;
     use crate::store::{MIGRATIONS, notifications::contract};

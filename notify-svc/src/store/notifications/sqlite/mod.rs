@@ -11,12 +11,10 @@ use std::collections::HashSet;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use slipway_mesh::{
-    bus::Event,
-    life::{Check, Problem},
-    outbox::sqlite::append,
-    store::sqlite::{Database, StorageError, from_column, malformed, to_column},
-};
+use slipway_bus::Event;
+use slipway_runtime::life::{Check, Problem};
+use slipway_sqlite::{Database, StorageError, from_column, malformed, to_column};
+use slipway_store::outbox::sqlite::append;
 use uuid::Uuid;
 
 use self::rows::{COLUMNS, attempts_json, notification};
@@ -414,7 +412,7 @@ fn prune(c: &Connection, before: Timestamp, limit: usize) -> Result<usize, Stora
 mod tests {
     use std::sync::Arc;
 
-    use slipway_mesh::store::sqlite::testing::search;
+    use slipway_sqlite::testing::search;
 
     use super::*;
     use crate::store::{
@@ -430,7 +428,7 @@ mod tests {
                 let db = crate::store::open(&path).unwrap();
                 Opened {
                     store: Arc::new(SqliteNotificationStore::new(db.clone())),
-                    outbox: Arc::new(slipway_mesh::outbox::sqlite::SqliteOutbox::new(db)),
+                    outbox: Arc::new(slipway_store::outbox::sqlite::SqliteOutbox::new(db)),
                 }
             }
         };

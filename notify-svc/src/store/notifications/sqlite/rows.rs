@@ -1,7 +1,7 @@
 //! Between rows and notifications.
 
 use rusqlite::{Connection, Row, params};
-use slipway_mesh::store::sqlite::{StorageError, from_column, malformed, to_column};
+use slipway_sqlite::{StorageError, from_column, malformed, to_column};
 
 use crate::notification::{Attempt, Channel, Notification, NotificationId, State, Subject, To};
 

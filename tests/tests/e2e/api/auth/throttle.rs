@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use futures::future::try_join_all;
 use serde_json::json;
-use slipway_mesh::{
+use slipway_proto::identity::v1::{LoginRequest, identity_service_client::IdentityServiceClient};
+use slipway_rpc::{
     access::{ServiceSecret, ServiceTokens},
-    clock::SystemClock,
     error::Fault,
 };
-use slipway_proto::identity::v1::{LoginRequest, identity_service_client::IdentityServiceClient};
+use slipway_runtime::clock::SystemClock;
 use slipway_tests::{Answer, Client, Process, process::SECRET, team::PASSWORD};
 use tonic::transport::{Channel, Endpoint};
 use uuid::Uuid;

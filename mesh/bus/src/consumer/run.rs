@@ -1,0 +1,222 @@
+//! The loop of one member: take a batch, have it settled, have what was refused put aside,
+//! commit.
+
+use std::{collections::HashMap, ops::ControlFlow, pin::pin, sync::Arc};
+
+use futures::FutureExt as _;
+use jiff::Timestamp;
+use serde::de::IgnoredAny;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Consumer, Group,
+    aside::{self, Aside},
+    letter::{Cause, Letter, retry_topic},
+    settle::{Fate, Item, Refused},
+    standing::Standing,
+};
+use crate::{BusError, Delivery, Event, Record, SharedBus, Subscription};
+use slipway_runtime::{backoff::Backoff, clock::SharedClock, telemetry::metrics as m};
+
+/// Events handled in one write at most.
+const BATCH: usize = 500;
+
+/// Where a member's records come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Source {
+    /// The topics themselves.
+    Topics,
+    /// The retry topics of this tier, from 1.
+    Tier(usize),
+}
+
+/// One member of a group at work.
+pub(super) struct Run {
+    pub(super) consumer: Arc<Consumer>,
+    pub(super) source: Source,
+    pub(super) bus: SharedBus,
+    pub(super) clock: SharedClock,
+    pub(super) standing: Arc<Standing<Source>>,
+    pub(super) stop: CancellationToken,
+}
+
+/// Whether to go on, or the process is stopping.
+type Flow = ControlFlow<()>;
+
+impl Run {
+    /// Consumes until told to stop, joining again whenever the bus was lost.
+    pub(super) async fn until_stopped(&self) {
+        let mut backoff = Backoff::default();
+        let group = self.consumer.group.name;
+        while let Err(error) = self.consume(&mut backoff).await {
+            tracing::warn!(group, source = ?self.source, %error, "the consumer joins again");
+            self.standing.failed(self.source, error.to_string());
+            if backoff.wait(&self.stop).await.is_break() {
+                return;
+            }
+        }
+    }
+
+    async fn consume(&self, backoff: &mut Backoff) -> Result<(), BusError> {
+        let mut subscription = tokio::select! {
+            () = self.stop.cancelled() => return Ok(()),
+            joined = self.join() => joined?,
+        };
+        let mut quiet = pin!(self.standing.quiet(&self.source).fuse());
+        loop {
+            let batch = tokio::select! {
+                biased;
+                () = self.stop.cancelled() => break,
+                batch = subscription.next(BATCH) => batch?,
+                () = &mut quiet => Vec::new(),
+            };
+            if !batch.is_empty() && self.batch(&mut *subscription, batch).await?.is_break() {
+                break;
+            }
+            // Not before: what cannot be put aside or committed comes again and again.
+            backoff.reset();
+            self.standing.got_on(&self.source);
+        }
+        subscription.leave().await;
+        Ok(())
+    }
+
+    async fn join(&self) -> Result<Box<dyn Subscription>, BusError> {
+        let Group {
+            name: group,
+            topics,
+            ..
+        } = &self.consumer.group;
+        let own = self.consumer.group.own_topics();
+        self.bus.create_topics(&own).await?;
+        match self.source {
+            Source::Topics => self.bus.subscribe(group, topics).await,
+            Source::Tier(tier) => {
+                let retries: Vec<_> = topics
+                    .iter()
+                    .map(|topic| retry_topic(topic, group, tier))
+                    .collect();
+                let group = format!("{group}.retry.{tier}");
+                self.bus.subscribe(&group, &retries).await
+            }
+        }
+    }
+
+    async fn batch(
+        &self,
+        subscription: &mut dyn Subscription,
+        batch: Vec<Delivery>,
+    ) -> Result<Flow, BusError> {
+        if self.source == Source::Topics {
+            let letters = batch.iter().map(Letter::new).collect();
+            return self.settle(subscription, &batch, letters).await;
+        }
+        let mut waiting = in_order_of_due(batch);
+        while let Some(first) = waiting.first() {
+            if self.wait_until(first.due).await.is_break() {
+                return Ok(Flow::Break(()));
+            }
+            let now = self.clock.now();
+            let count = waiting.iter().take_while(|w| w.due <= now).count().max(1);
+            let (ripe, letters): (Vec<_>, Vec<_>) = waiting
+                .drain(..count)
+                .map(|waiting| (waiting.delivery, waiting.letter))
+                .unzip();
+            if self.settle(subscription, &ripe, letters).await?.is_break() {
+                return Ok(Flow::Break(()));
+            }
+        }
+        Ok(Flow::Continue(()))
+    }
+
+    async fn wait_until(&self, due: Timestamp) -> Flow {
+        let wait = due.duration_since(self.clock.now());
+        tokio::select! {
+            () = self.stop.cancelled() => Flow::Break(()),
+            () = tokio::time::sleep(wait.try_into().unwrap_or_default()) => Flow::Continue(()),
+        }
+    }
+
+    /// Has everything in `letters` handled or put aside, and commits `deliveries`, which
+    /// they came in.
+    async fn settle(
+        &self,
+        subscription: &mut dyn Subscription,
+        deliveries: &[Delivery],
+        letters: Vec<Letter>,
+    ) -> Result<Flow, BusError> {
+        let (mut items, mut refused) = (Vec::with_capacity(letters.len()), Vec::new());
+        for letter in letters {
+            match decode(&letter.record) {
+                Ok(event) => items.push(Item { letter, event }),
+                Err(reason) => refused.push(Refused {
+                    letter,
+                    fate: Fate::Dead(Cause::Undecodable),
+                    reason,
+                }),
+            }
+        }
+        let Some(settled) = self.consumer.settle(items, &self.stop).await else {
+            return Ok(Flow::Break(()));
+        };
+        refused.extend(settled.refused);
+        self.put_aside(refused).await?;
+        subscription.commit(deliveries).await?;
+        self.count(&settled.handled);
+        Ok(Flow::Continue(()))
+    }
+
+    async fn put_aside(&self, refused: Vec<Refused>) -> Result<(), BusError> {
+        let (group, now) = (&self.consumer.group, self.clock.now());
+        let aside = refused.into_iter();
+        let aside = aside.map(|refused| Aside::new(refused, self.source, group.order, now));
+        aside::put(&self.bus, group.name, aside.collect()).await
+    }
+
+    fn count(&self, events: &[Event]) {
+        let (group, now) = (self.consumer.group.name, self.clock.now());
+        for event in events {
+            let topic = event.topic.clone();
+            metrics::counter!(m::EVENTS_CONSUMED, "group" => group, "topic" => topic).increment(1);
+            let lag = now.duration_since(event.time).as_secs_f64();
+            metrics::histogram!(m::EVENT_LAG_SECONDS, "group" => group).record(lag.max(0.0));
+        }
+    }
+}
+
+/// The event in a record.
+fn decode(record: &Record) -> Result<Event, String> {
+    let event = Event::from_record(record).map_err(|reason| format!("it is no event: {reason}"))?;
+    serde_json::from_slice::<IgnoredAny>(&event.data)
+        .map_err(|error| format!("its payload is not JSON: {error}"))?;
+    Ok(event)
+}
+
+/// A record of a retry topic that waits for its time.
+struct Waiting {
+    delivery: Delivery,
+    letter: Letter,
+    due: Timestamp,
+}
+
+/// By the time they are due, so that no partition waits for another, and yet in order
+/// within each partition: what stands behind a record is not due before it.
+fn in_order_of_due(batch: Vec<Delivery>) -> Vec<Waiting> {
+    let mut latest: HashMap<(String, u32), Timestamp> = HashMap::new();
+    let mut waiting: Vec<_> = batch
+        .into_iter()
+        .map(|delivery| {
+            let letter = Letter::returned(&delivery);
+            let partition = (delivery.record.topic.clone(), delivery.partition);
+            let latest = latest.entry(partition).or_insert(Timestamp::MIN);
+            *latest = letter.due().map_or(*latest, |due| due.max(*latest));
+            Waiting {
+                due: *latest,
+                delivery,
+                letter,
+            }
+        })
+        .collect();
+    waiting.sort_by_key(|waiting| waiting.due);
+    waiting
+}

@@ -1,0 +1,65 @@
+//! Dead letters of all groups are collected, without a list of their topics.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use crate::{
+    Delivery,
+    consumer::{Collector, Host, Keeper},
+    testing::stage::{Stage, create, record},
+};
+use slipway_runtime::{
+    clock::SystemClock,
+    life::{Background, Health},
+};
+
+/// Fails at first; then keeps the values.
+#[derive(Default)]
+struct Shelf {
+    failed: Mutex<bool>,
+    values: watch::Sender<Vec<String>>,
+}
+
+#[async_trait]
+impl Keeper for Shelf {
+    async fn keep(&self, records: &[Delivery]) -> Result<(), String> {
+        if !std::mem::replace(&mut *self.failed.lock(), true) {
+            return Err("away".into());
+        }
+        let values = records.iter();
+        let values = values.map(|d| String::from_utf8(d.record.value.to_vec()).unwrap());
+        self.values.send_modify(|kept| kept.extend(values));
+        Ok(())
+    }
+}
+
+pub async fn what_is_collected_is_kept_once_it_can_be_also_from_topics_that_come_later(
+    stage: &Stage,
+) {
+    let bus = stage.open();
+    let keeper = Arc::new(Shelf::default());
+    let host = Host {
+        bus: bus.clone(),
+        clock: Arc::new(SystemClock),
+        background: Background::default(),
+        health: Health::default(),
+    };
+    let collector = Collector {
+        group: stage.name("collector").leak(),
+        wants: |topic| topic.ends_with(".late.dlq"),
+        keeper: keeper.clone(),
+    };
+    let mut known = collector.spawn(&host);
+    known.wait_for(Option::is_some).await.unwrap();
+    let topic = stage.name("x.late.dlq");
+    create(&*bus, &topic, 1).await;
+    let records = ["1", "2"].map(|value| record(&topic, "k", value));
+    bus.publish(records.into()).await.unwrap();
+    let mut values = keeper.values.subscribe();
+    let values = values.wait_for(|values| values.len() >= 2).await.unwrap();
+    assert!(values.ends_with(&["1".into(), "2".into()]), "{values:?}");
+    assert!(known.borrow().as_ref().unwrap().contains(&topic));
+}

@@ -1,0 +1,207 @@
+//! What can go wrong with MongoDB, and which unique index refused a write.
+
+use mongodb::error::{Error, ErrorKind, WriteFailure};
+
+use slipway_rpc::error::Fault;
+
+/// A unique index has the key already.
+const DUPLICATE_KEY: i32 = 11000;
+
+/// Writes met each other inside the server, and this one gave way: as MongoDB says it, and
+/// as DocumentDB does (PostgreSQL's deadlock, 40P01, as a number). Nothing of it is stored.
+const GAVE_WAY: [i32; 2] = [112, 16_908_292];
+
+/// The server knows no such user, or not with this password.
+const AUTHENTICATION_FAILED: i32 = 18;
+
+/// The user may not do this.
+const UNAUTHORIZED: i32 = 13;
+
+/// There is such an index already, under another name or with other options.
+const INDEX_CONFLICTS: [i32; 2] = [85, 86];
+
+/// The server takes no writes: its disk is full, it is not the primary or is ending, its
+/// replicas do not follow, an administrator has blocked writes.
+const REFUSES_WRITES: [i32; 12] = [
+    64, 91, 100, 189, 371, 10058, 10107, 11600, 11602, 13435, 13436, 14031,
+];
+
+/// The same as DocumentDB says it, in PostgreSQL's numbers: disk_full, io_error,
+/// read_only_sql_transaction.
+const REFUSES_WRITES_DOCUMENTDB: [i32; 3] = [4_293, 786_949, 100_663_618];
+
+/// The database did not do what it was asked to.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StorageError {
+    /// The driver or the server says no.
+    #[error("MongoDB: {}", .0.kind)]
+    Mongo(#[from] Error),
+    /// The server is known to be away: what was asked was not sent.
+    #[error("MongoDB is away")]
+    Away,
+    /// The server did not answer in time: what was asked may have been done.
+    #[error("MongoDB did not answer in time")]
+    Silent,
+    /// The database cannot be used.
+    #[error("{0}")]
+    Unusable(String),
+}
+
+impl From<StorageError> for Fault {
+    fn from(error: StorageError) -> Self {
+        Fault::unavailable("The database", error)
+    }
+}
+
+impl StorageError {
+    /// The unique index that refused a write of one document, if that is what happened.
+    #[must_use]
+    pub fn duplicate_key(&self) -> Option<&str> {
+        match self {
+            Self::Mongo(error) => match error.kind.as_ref() {
+                ErrorKind::Write(WriteFailure::WriteError(error))
+                    if error.code == DUPLICATE_KEY =>
+                {
+                    index_name(&error.message)
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Whether a write of one document gave way to others: nothing of it is stored, and
+    /// it is worth another try.
+    #[must_use]
+    pub fn gave_way(&self) -> bool {
+        match self {
+            Self::Mongo(error) => match error.kind.as_ref() {
+                ErrorKind::Write(WriteFailure::WriteError(error)) => GAVE_WAY.contains(&error.code),
+                ErrorKind::Command(error) => GAVE_WAY.contains(&error.code),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
+    /// How many documents of an ordered insert are stored, if the next one was refused by
+    /// a unique index or gave way to others.
+    #[must_use]
+    pub fn inserted_before_refusal(&self) -> Option<usize> {
+        let Self::Mongo(error) = self else {
+            return None;
+        };
+        let ErrorKind::InsertMany(error) = error.kind.as_ref() else {
+            return None;
+        };
+        let first = error.write_errors.as_ref()?.first()?;
+        let refused = first.code == DUPLICATE_KEY || GAVE_WAY.contains(&first.code);
+        refused.then_some(first.index)
+    }
+
+    /// Whether the server takes no writes at the moment, whoever's they are.
+    #[must_use]
+    pub fn refuses_writes(&self) -> bool {
+        let Self::Mongo(error) = self else {
+            return false;
+        };
+        let code = match error.kind.as_ref() {
+            ErrorKind::Command(error) => Some(error.code),
+            ErrorKind::Write(WriteFailure::WriteError(error)) => Some(error.code),
+            ErrorKind::Write(WriteFailure::WriteConcernError(error)) => Some(error.code),
+            ErrorKind::InsertMany(error) => {
+                let concern = error.write_concern_error.as_ref().map(|error| error.code);
+                let first = error
+                    .write_errors
+                    .as_ref()
+                    .and_then(|errors| errors.first());
+                concern.or(first.map(|error| error.code))
+            }
+            _ => None,
+        };
+        code.is_some_and(|code| {
+            REFUSES_WRITES.contains(&code) || REFUSES_WRITES_DOCUMENTDB.contains(&code)
+        })
+    }
+
+    /// Whether asking again gives the same answer, until somebody sets something right: the
+    /// credentials are wrong, or do not suffice; an index is not as it has to be, or cannot
+    /// be built.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        let error = match self {
+            Self::Mongo(error) => error,
+            Self::Unusable(_) => return true,
+            Self::Away | Self::Silent => return false,
+        };
+        match error.kind.as_ref() {
+            ErrorKind::Authentication { .. } | ErrorKind::InvalidTlsConfig { .. } => true,
+            ErrorKind::Command(error) => {
+                [AUTHENTICATION_FAILED, UNAUTHORIZED, DUPLICATE_KEY].contains(&error.code)
+                    || INDEX_CONFLICTS.contains(&error.code)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// The index in the message of a duplicate key error. MongoDB writes `index: NAME dup
+/// key`, DocumentDB `Index 'NAME'`; neither says it in a field of its own.
+fn index_name(message: &str) -> Option<&str> {
+    if let Some((_, rest)) = message.split_once("Index '") {
+        return rest.split_once('\'').map(|(name, _)| name);
+    }
+    let (_, rest) = message.split_once("index: ")?;
+    rest.split_once(" dup key").map(|(name, _)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use mongodb::{
+        bson::{deserialize_from_document, doc},
+        error::CommandError,
+    };
+
+    use super::*;
+
+    #[test]
+    fn the_index_is_named_in_either_format() {
+        let mongodb = "E11000 duplicate key error collection: slipway_release.releases \
+                       index: one_active dup key: { activeDevelopers: \"x\" }";
+        assert_eq!(index_name(mongodb), Some("one_active"));
+        let documentdb = "Duplicate key violation on the requested collection: Index 'one_active'";
+        assert_eq!(index_name(documentdb), Some("one_active"));
+        assert_eq!(index_name("something else"), None);
+    }
+
+    #[test]
+    fn a_server_that_takes_no_writes_is_told_from_one_write_that_is_refused() {
+        let of = |code: i32| {
+            let error = doc! { "code": code, "codeName": "", "errmsg": "no" };
+            let error: CommandError = deserialize_from_document(error).unwrap();
+            StorageError::Mongo(ErrorKind::Command(error).into())
+        };
+        for code in REFUSES_WRITES.into_iter().chain(REFUSES_WRITES_DOCUMENTDB) {
+            assert!(of(code).refuses_writes(), "{code}");
+        }
+        for code in [DUPLICATE_KEY, UNAUTHORIZED, GAVE_WAY[0], GAVE_WAY[1]] {
+            assert!(!of(code).refuses_writes(), "{code}");
+        }
+        assert!(!StorageError::Away.refuses_writes());
+    }
+
+    #[test]
+    fn what_somebody_has_to_set_right_is_a_refusal() {
+        let of = |code: i32| {
+            let error = doc! { "code": code, "codeName": "", "errmsg": "no" };
+            let error: CommandError = deserialize_from_document(error).unwrap();
+            StorageError::Mongo(ErrorKind::Command(error).into())
+        };
+        for (code, refusal) in [(13, true), (18, true), (85, true), (86, true), (112, false)] {
+            assert_eq!(of(code).is_refusal(), refusal, "{code}");
+        }
+        assert!(StorageError::Unusable("no".into()).is_refusal());
+        assert!(!StorageError::Away.is_refusal());
+        assert!(!StorageError::Silent.is_refusal());
+    }
+}

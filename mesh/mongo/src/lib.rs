@@ -1,0 +1,197 @@
+//! MongoDB: a client whose writes are on a majority of the replicas when they are
+//! answered, a database a service, indexes declared in code.
+//!
+//! What is asked of the server is what every compatible one has: atomic changes of one
+//! document, unique and partial indexes, aggregation. No transactions, no change streams,
+//! no collations.
+//!
+//! Nothing is sent twice by the driver: `retryWrites` is off, because not every
+//! compatible server recognises a repetition. What a store does about a write of unknown
+//! outcome is its own business; a guard on a revision makes most of them harmless.
+
+mod error;
+mod index;
+mod outage;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod writability;
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+pub use mongodb::{Client, bson};
+use mongodb::{
+    Collection,
+    bson::{DateTime, doc},
+    options::{
+        Acknowledgment, ClientOptions, ConnectionString, ReadConcern, ServerAddress, WriteConcern,
+    },
+};
+use tokio::{sync::Mutex, time::Instant};
+
+pub use error::StorageError;
+pub use index::Index;
+
+use slipway_runtime::life::{Check, Problem};
+use writability::Writability;
+
+/// A server that is not found within this time is away: requests fail rather than queue.
+const SELECTION_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How often the driver looks at the servers on its own. While operations are refused
+/// because none is there, nothing else finds out that one is back.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// How long a connection may take to be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long an operation may take. The driver itself waits for a silent server forever.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a server may take to replicate a write. Below [`OPERATION_TIMEOUT`], so that
+/// the server gives up first.
+const REPLICATION_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// How long a process waits for the server when it starts: the two may be started
+/// together.
+const START_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How often it looks meanwhile.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Connections to each server. The default, 10, is few for requests that wait for disks.
+const CONNECTIONS: u32 = 32;
+
+/// A client of the server at `url` (`mongodb://` or `mongodb+srv://`), once the server
+/// has answered.
+///
+/// # Errors
+/// If the URL is malformed, the server refuses the credentials, or it does not answer
+/// within 15 seconds. The message holds no password.
+pub async fn connect(url: &str) -> Result<Client, StorageError> {
+    let mut options = ClientOptions::parse(url).await?;
+    options.app_name.get_or_insert("slipway".into());
+    options.server_selection_timeout = Some(SELECTION_TIMEOUT);
+    options.connect_timeout = Some(CONNECT_TIMEOUT);
+    options.heartbeat_freq.get_or_insert(HEARTBEAT);
+    options.sdam_event_handler = Some(outage::observer());
+    options.max_pool_size.get_or_insert(CONNECTIONS);
+    options.retry_writes = Some(false);
+    options.read_concern = Some(ReadConcern::majority());
+    options.write_concern = Some(
+        WriteConcern::builder()
+            .w(Acknowledgment::Majority)
+            .w_timeout(REPLICATION_TIMEOUT)
+            .build(),
+    );
+    let hosts: Vec<_> = options.hosts.iter().map(ServerAddress::to_string).collect();
+    let client = Client::with_options(options)?;
+    let deadline = Instant::now() + START_TIMEOUT;
+    loop {
+        let Err(error) = ping(&client.database("admin")).await else {
+            return Ok(client);
+        };
+        if error.is_refusal() || Instant::now() >= deadline {
+            let hosts = hosts.join(", ");
+            return Err(StorageError::Unusable(format!(
+                "MongoDB at {hosts} cannot be used: {error}"
+            )));
+        }
+        tracing::info!(?hosts, %error, "waiting for MongoDB");
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Whether `text` is a URL that [`connect`] can try.
+#[must_use]
+pub fn is_url(text: &str) -> bool {
+    ConnectionString::parse(text).is_ok()
+}
+
+/// A service's database.
+#[derive(Debug, Clone)]
+pub struct Database {
+    database: mongodb::Database,
+    writability: Arc<Mutex<Writability>>,
+}
+
+impl Database {
+    /// The database `name`, with `indexes`: those that are missing are built, which this
+    /// waits for.
+    ///
+    /// # Errors
+    /// If an index exists with another definition, cannot be built, or the server is
+    /// away.
+    pub async fn open(
+        client: &Client,
+        name: &str,
+        indexes: &[Index],
+    ) -> Result<Self, StorageError> {
+        let database = client.database(name);
+        index::ensure(&database, indexes).await?;
+        let writability = Arc::new(Mutex::new(Writability::new(Instant::now())));
+        Ok(Self {
+            database,
+            writability,
+        })
+    }
+
+    /// A collection of documents that are read as `T`.
+    #[must_use]
+    pub fn collection<T: Send + Sync>(&self, name: &str) -> Collection<T> {
+        self.database.collection(name)
+    }
+}
+
+#[async_trait]
+impl Check for Database {
+    async fn check(&self) -> Result<(), Problem> {
+        let ping = ping(&self.database).await;
+        ping.map_err(|error| Problem::Away(error.to_string()))?;
+        self.writability.lock().await.check(&self.database).await
+    }
+}
+
+async fn ping(database: &mongodb::Database) -> Result<(), StorageError> {
+    bounded(database.run_command(doc! { "ping": 1 }).into_future()).await?;
+    Ok(())
+}
+
+/// Waits for an operation, but not for longer than any operation may take.
+///
+/// # Errors
+/// What the operation returns; [`StorageError::Away`], and then it was not begun; or
+/// [`StorageError::Silent`], and then its outcome is unknown.
+pub async fn bounded<T>(
+    operation: impl Future<Output = Result<T, mongodb::error::Error>>,
+) -> Result<T, StorageError> {
+    if outage::is_known() {
+        return Err(StorageError::Away);
+    }
+    match tokio::time::timeout(OPERATION_TIMEOUT, operation).await {
+        Ok(result) => result
+            .map_err(StorageError::from)
+            .inspect_err(writability::note),
+        Err(_) => Err(StorageError::Silent),
+    }
+}
+
+/// A time as it is stored: to the millisecond.
+#[must_use]
+pub fn to_bson(time: Timestamp) -> DateTime {
+    DateTime::from_millis(time.as_millisecond())
+}
+
+/// A stored time.
+///
+/// # Errors
+/// If it is beyond the times there are: the database was tampered with.
+pub fn from_bson(time: DateTime) -> Result<Timestamp, StorageError> {
+    Timestamp::from_millisecond(time.timestamp_millis()).map_err(malformed)
+}
+
+/// The error for a stored value that cannot be read: the database was tampered with.
+pub fn malformed(error: impl std::fmt::Display) -> StorageError {
+    StorageError::Unusable(format!("a stored document cannot be read: {error}"))
+}

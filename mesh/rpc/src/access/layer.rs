@@ -1,0 +1,311 @@
+//! The one layer that decides whether a call may pass, and whether what it says of the
+//! client behind it is believed.
+
+use std::{
+    future::Future,
+    net::IpAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http::{HeaderMap, Request, Response, header::AUTHORIZATION};
+use tonic::{Status, body::Body};
+use tower::{Layer, Service};
+
+use super::{
+    Policies, Principal, Role, StreamLimits, TokenError, Verifier, policy::Rule, streams::bounded,
+};
+use crate::{
+    error::{Fault, Kind},
+    metadata::{CLIENT_ADDRESS, SERVICE_TOKEN},
+};
+use slipway_runtime::telemetry::access::Who;
+
+/// Puts the access check in front of a service. A call that passes carries its
+/// [`Principal`] in the request's extensions. What a proxy says of its client reaches the
+/// service only if the call also shows a service's token ([`SERVICE_TOKEN`]).
+#[derive(Clone)]
+pub struct AccessLayer {
+    policies: Arc<Policies>,
+    verifier: Arc<Verifier>,
+    streams: StreamLimits,
+}
+
+impl AccessLayer {
+    /// Checks calls against `policies`, tokens with `verifier`, and bounds answers that are
+    /// streams by `streams`.
+    #[must_use]
+    pub fn new(policies: Arc<Policies>, verifier: Arc<Verifier>, streams: StreamLimits) -> Self {
+        Self {
+            policies,
+            verifier,
+            streams,
+        }
+    }
+
+    async fn admit(
+        &self,
+        path: &str,
+        headers: &HeaderMap,
+        who: Option<&Who>,
+    ) -> Result<Option<Arc<Principal>>, Fault> {
+        let rule = self.policies.rule(path);
+        match rule {
+            Rule::Public => Ok(self.authenticate(headers, who).await.ok()),
+            Rule::Authenticated(roles) => {
+                let principal = self.authenticate(headers, who).await?;
+                if roles.contains(&principal.role) {
+                    Ok(Some(principal))
+                } else {
+                    Err(wrong_role(roles))
+                }
+            }
+            Rule::Nobody => Err(Fault::new(
+                Kind::Forbidden,
+                "FORBIDDEN",
+                "Nobody may call this method.",
+            )),
+            Rule::Unknown => Err(Fault::new(
+                Kind::Unimplemented,
+                "UNKNOWN_METHOD",
+                "There is no such method.",
+            )),
+        }
+    }
+
+    /// Removes what only another process of the mesh may say, unless one says it.
+    async fn strip_unproven(&self, headers: &mut HeaderMap) {
+        let token = headers.remove(SERVICE_TOKEN);
+        if !headers.contains_key(CLIENT_ADDRESS) {
+            return;
+        }
+        let token = token.as_ref().and_then(|token| token.to_str().ok());
+        let proven = match token {
+            Some(token) => self.verifier.verify(token).await.ok(),
+            None => None,
+        };
+        if proven.is_none_or(|principal| principal.role != Role::Service) {
+            headers.remove(CLIENT_ADDRESS);
+        }
+    }
+
+    /// Whom the token is of; also told to the access log, whatever is decided then.
+    async fn authenticate(
+        &self,
+        headers: &HeaderMap,
+        who: Option<&Who>,
+    ) -> Result<Arc<Principal>, Fault> {
+        let token = bearer(headers).ok_or_else(unauthenticated)?;
+        let principal = self.verifier.verify(token).await?;
+        if let Some(who) = who.filter(|_| principal.role != Role::Service) {
+            who.is_user(principal.user_id);
+        }
+        Ok(principal)
+    }
+}
+
+/// The client that another process forwards a call for, once it is proven.
+fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
+    headers.get(CLIENT_ADDRESS)?.to_str().ok()?.parse().ok()
+}
+
+/// The token of an `authorization: Bearer …` header.
+#[must_use]
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Whom a request comes from, as the layer has found. A service only where the method
+/// names that role: elsewhere it is an account, and may be an author or an owner.
+///
+/// # Errors
+/// `UNAUTHENTICATED` if there was no token: possible on public methods only.
+pub fn principal<T>(request: &tonic::Request<T>) -> Result<Arc<Principal>, Fault> {
+    request
+        .extensions()
+        .get::<Arc<Principal>>()
+        .cloned()
+        .ok_or_else(unauthenticated)
+}
+
+fn unauthenticated() -> Fault {
+    Fault::new(
+        Kind::Unauthenticated,
+        "UNAUTHENTICATED",
+        "Sign in first: send the token as 'Authorization: Bearer'.",
+    )
+}
+
+fn wrong_role(allowed: &[Role]) -> Fault {
+    if allowed == [Role::Admin] {
+        Fault::new(
+            Kind::Forbidden,
+            "ADMIN_REQUIRED",
+            "Only an admin may do this.",
+        )
+    } else {
+        Fault::new(Kind::Forbidden, "FORBIDDEN", "Your role may not do this.")
+    }
+}
+
+impl From<TokenError> for Fault {
+    fn from(error: TokenError) -> Self {
+        let detail = error.to_string();
+        match error {
+            TokenError::Invalid | TokenError::NotYetValid => {
+                Fault::new(Kind::Unauthenticated, "INVALID_TOKEN", detail)
+            }
+            TokenError::Expired => Fault::new(Kind::Unauthenticated, "TOKEN_EXPIRED", detail),
+            TokenError::KeysUnavailable => Fault::new(Kind::Unavailable, "UNAVAILABLE", detail)
+                .retry_after(Duration::from_secs(1)),
+        }
+    }
+}
+
+impl<S> Layer<S> for AccessLayer {
+    type Service = Access<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Access {
+            layer: self.clone(),
+            inner,
+        }
+    }
+}
+
+/// A service behind the access check.
+#[derive(Clone)]
+pub struct Access<S> {
+    layer: AccessLayer,
+    inner: S,
+}
+
+impl<S> Service<Request<Body>> for Access<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let ready = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, ready);
+        let layer = self.layer.clone();
+        Box::pin(async move {
+            layer.strip_unproven(request.headers_mut()).await;
+            let path = request.uri().path();
+            let who = request.extensions().get::<Who>();
+            if let (Some(who), Some(client)) = (who, forwarded_for(request.headers())) {
+                who.is_forwarded_for(client);
+            }
+            let principal = match layer.admit(path, request.headers(), who).await {
+                Ok(principal) => principal,
+                Err(fault) => return Ok(Status::from(fault).into_http()),
+            };
+            if let Some(principal) = &principal {
+                request.extensions_mut().insert(Arc::clone(principal));
+            }
+            if !layer.policies.streams(request.uri().path()) {
+                return inner.call(request).await;
+            }
+            let principal = principal.as_deref();
+            match layer.streams.open(principal) {
+                Ok(open) => {
+                    let response = inner.call(request).await?;
+                    Ok(bounded(response, open, principal, layer.verifier.now()))
+                }
+                Err(fault) => Ok(Status::from(fault).into_http()),
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use jiff::Timestamp;
+    use tower::{ServiceExt as _, service_fn};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::access::{Issuer, Keyring, ServiceSecret, ServiceTokens};
+    use slipway_runtime::clock::{ManualClock, SharedClock};
+
+    const TTL: Duration = Duration::from_secs(60);
+    const ADDRESS: &str = "192.0.2.1";
+
+    /// What of the metadata about the client reaches the service.
+    async fn passed(layer: &AccessLayer, metadata: &[(&str, &str)]) -> Vec<(String, String)> {
+        let service = layer.layer(service_fn(|request: Request<Body>| async move {
+            let mut response = Response::new(Body::empty());
+            *response.headers_mut() = request.headers().clone();
+            Ok::<_, Infallible>(response)
+        }));
+        let mut request = Request::builder().uri("/slipway.identity.v1.IdentityService/Login");
+        for (name, value) in metadata {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Body::empty()).unwrap();
+        let response = service.oneshot(request).await.unwrap();
+        let headers = response.headers().iter();
+        headers
+            .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
+            .filter(|(name, _)| name.starts_with("slipway-"))
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn a_clients_address_is_believed_only_with_a_services_token() {
+        let clock: SharedClock = Arc::new(ManualClock::at(Timestamp::now()));
+        let keys = Arc::new(Keyring::ephemeral());
+        let secret = ServiceSecret::random();
+        let policies = Policies::from_descriptor_set(slipway_proto::DESCRIPTOR_SET).unwrap();
+        let verifier = Verifier::with_keys(keys.jwks(), secret.clone(), clock.clone());
+        let streams = super::super::StreamLimits::new(1, 16);
+        let layer = AccessLayer::new(Arc::new(policies), Arc::new(verifier), streams);
+        let gateway = ServiceTokens::new(secret, "gateway", clock.clone()).current();
+        let stranger = ServiceTokens::new(ServiceSecret::random(), "gateway", clock.clone());
+        let issuer = Issuer::new(keys, TTL, clock);
+        let admin = issuer.issue(Uuid::now_v7(), "admin", Role::Admin);
+        let admin = admin.unwrap().text;
+
+        let address = (CLIENT_ADDRESS, ADDRESS);
+        let believed = [(CLIENT_ADDRESS.to_owned(), ADDRESS.to_owned())];
+        assert_eq!(
+            passed(&layer, &[address, (SERVICE_TOKEN, &gateway)]).await,
+            believed
+        );
+        let bearer = format!("Bearer {admin}");
+        let users_call = [
+            address,
+            (SERVICE_TOKEN, &*gateway),
+            ("authorization", &*bearer),
+        ];
+        assert_eq!(passed(&layer, &users_call).await, believed);
+        for unproven in [
+            vec![address],
+            vec![address, ("authorization", &*bearer)],
+            vec![address, (SERVICE_TOKEN, &*admin)],
+            vec![address, (SERVICE_TOKEN, &*stranger.current())],
+            vec![address, (SERVICE_TOKEN, "")],
+            vec![
+                address,
+                (SERVICE_TOKEN, "x.y.z"),
+                (SERVICE_TOKEN, &*gateway),
+            ],
+        ] {
+            assert_eq!(passed(&layer, &unproven).await, [], "{unproven:?}");
+        }
+    }
+}

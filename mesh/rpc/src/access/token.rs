@@ -1,0 +1,111 @@
+//! What tokens say, and issuing them: EdDSA JWTs.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use jsonwebtoken::{Algorithm, Header, Validation, jwk::JwkSet};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{Keyring, Role};
+use slipway_runtime::clock::SharedClock;
+
+const ISSUER: &str = "slipway";
+const AUDIENCE: &str = "slipway";
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Claims {
+    pub(super) sub: Uuid,
+    pub(super) username: String,
+    pub(super) role: Role,
+    pub(super) iat: i64,
+    pub(super) exp: i64,
+    /// Before this time it is not valid. We issue none; other issuers of the key may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) nbf: Option<i64>,
+    pub(super) jti: Uuid,
+    pub(super) iss: String,
+    pub(super) aud: String,
+}
+
+impl Claims {
+    pub(super) fn new(
+        user_id: Uuid,
+        username: &str,
+        role: Role,
+        now: Timestamp,
+        ttl: Duration,
+    ) -> Self {
+        let now = now.as_second();
+        Self {
+            sub: user_id,
+            username: username.to_owned(),
+            role,
+            iat: now,
+            exp: now.saturating_add(i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX)),
+            nbf: None,
+            jti: Uuid::now_v7(),
+            iss: ISSUER.to_owned(),
+            aud: AUDIENCE.to_owned(),
+        }
+    }
+}
+
+/// An issued token.
+#[derive(Clone)]
+pub struct Token {
+    /// The JWT. A secret: it has no `Debug`.
+    pub text: String,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
+/// Issues tokens for accounts.
+pub struct Issuer {
+    keys: Arc<Keyring>,
+    ttl: Duration,
+    clock: SharedClock,
+}
+
+impl Issuer {
+    /// An issuer of tokens that last for `ttl`.
+    #[must_use]
+    pub fn new(keys: Arc<Keyring>, ttl: Duration, clock: SharedClock) -> Self {
+        Self { keys, ttl, clock }
+    }
+
+    /// A token for an account.
+    ///
+    /// # Errors
+    /// Only if the signing itself fails.
+    pub fn issue(
+        &self,
+        user_id: Uuid,
+        username: &str,
+        role: Role,
+    ) -> Result<Token, jsonwebtoken::errors::Error> {
+        let claims = Claims::new(user_id, username, role, self.clock.now(), self.ttl);
+        let mut header = Header::new(Algorithm::EdDSA);
+        header.kid = Some(self.keys.kid.clone());
+        let text = jsonwebtoken::encode(&header, &claims, &self.keys.signing)?;
+        let expires_at = Timestamp::from_second(claims.exp).unwrap_or(Timestamp::MAX);
+        Ok(Token { text, expires_at })
+    }
+
+    /// The public keys its tokens verify against.
+    #[must_use]
+    pub fn jwks(&self) -> &JwkSet {
+        self.keys.jwks()
+    }
+}
+
+pub(super) fn validation(algorithm: Algorithm) -> Validation {
+    let mut validation = Validation::new(algorithm);
+    validation.set_issuer(&[ISSUER]);
+    validation.set_audience(&[AUDIENCE]);
+    validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+    // `exp` is checked against our own clock, at every use, and so is `nbf`.
+    validation.validate_exp = false;
+    validation.validate_nbf = false;
+    validation
+}

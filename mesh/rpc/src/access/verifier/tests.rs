@@ -1,0 +1,256 @@
+//! Whose tokens are accepted, and for how long.
+
+use std::time::Duration;
+
+use jsonwebtoken::{EncodingKey, Header};
+use uuid::Uuid;
+
+use super::*;
+use crate::access::{Issuer, Keyring, ServiceTokens};
+use slipway_runtime::clock::{Clock as _, ManualClock};
+
+struct Setup {
+    clock: Arc<ManualClock>,
+    keys: Arc<Keyring>,
+    issuer: Issuer,
+    verifier: Verifier,
+    secret: ServiceSecret,
+}
+
+fn setup() -> Setup {
+    let clock = Arc::new(ManualClock::at(Timestamp::now()));
+    let keys = Arc::new(Keyring::ephemeral());
+    let secret = ServiceSecret::random();
+    Setup {
+        issuer: Issuer::new(Arc::clone(&keys), Duration::from_secs(60), clock.clone()),
+        verifier: Verifier::with_keys(keys.jwks(), secret.clone(), clock.clone()),
+        clock,
+        keys,
+        secret,
+    }
+}
+
+fn sign(header: &Header, claims: &Claims, key: &EncodingKey) -> String {
+    jsonwebtoken::encode(header, claims, key).unwrap()
+}
+
+#[tokio::test]
+async fn a_token_stands_for_its_account_until_it_expires() {
+    let s = setup();
+    let id = Uuid::now_v7();
+    let token = s.issuer.issue(id, "ada", Role::Developer).unwrap();
+    let principal = s.verifier.verify(&token.text).await.unwrap();
+    assert_eq!(
+        (
+            principal.user_id,
+            principal.username.as_str(),
+            principal.role
+        ),
+        (id, "ada", Role::Developer)
+    );
+    s.clock.advance(SignedDuration::from_secs(59));
+    assert!(s.verifier.verify(&token.text).await.is_ok());
+    s.clock.advance(SignedDuration::from_secs(2));
+    assert_eq!(
+        s.verifier.verify(&token.text).await,
+        Err(TokenError::Expired)
+    );
+}
+
+#[tokio::test]
+async fn forged_tokens_are_refused() {
+    let s = setup();
+    let claims = |role| {
+        Claims::new(
+            Uuid::now_v7(),
+            "eve",
+            role,
+            s.clock.now(),
+            Duration::from_secs(60),
+        )
+    };
+    let mut ours = Header::new(Algorithm::EdDSA);
+    ours.kid = Some(s.keys.kid.clone());
+
+    let other = Keyring::ephemeral();
+    let by_another_key = sign(&ours, &claims(Role::Admin), &other.signing);
+    let mut unknown_kid = ours.clone();
+    unknown_kid.kid = Some(other.kid.clone());
+    let by_unknown_key = sign(&unknown_kid, &claims(Role::Admin), &other.signing);
+
+    // The public key taken for an HMAC secret.
+    let mut hmac = Header::new(Algorithm::HS256);
+    hmac.kid = Some(s.keys.kid.clone());
+    let public = serde_json::to_vec(s.keys.jwks()).unwrap();
+    let confused = sign(
+        &hmac,
+        &claims(Role::Admin),
+        &EncodingKey::from_secret(&public),
+    );
+
+    // `alg: none`, made by hand: no library signs it.
+    let good = s
+        .issuer
+        .issue(Uuid::now_v7(), "eve", Role::Admin)
+        .unwrap()
+        .text;
+    let payload = good.split('.').nth(1).unwrap();
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+    let none = URL_SAFE_NO_PAD.encode(format!(
+        r#"{{"alg":"none","typ":"JWT","kid":"{}"}}"#,
+        s.keys.kid
+    ));
+    let unsigned = format!("{none}.{payload}.");
+
+    // An account's key does not make a service, nor the service secret an admin.
+    let service_by_account = sign(&ours, &claims(Role::Service), &s.keys.signing);
+    let admin_by_service = s.secret.sign(&claims(Role::Admin));
+
+    for token in [
+        by_another_key,
+        by_unknown_key,
+        confused,
+        unsigned,
+        service_by_account,
+        admin_by_service,
+        String::new(),
+        "a.b.c".into(),
+    ] {
+        assert_eq!(
+            s.verifier.verify(&token).await,
+            Err(TokenError::Invalid),
+            "{token}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn services_vouch_for_themselves_with_the_shared_secret() {
+    let s = setup();
+    let tokens = ServiceTokens::new(s.secret.clone(), "gateway", s.clock.clone());
+    let principal = s.verifier.verify(&tokens.current()).await.unwrap();
+    assert_eq!(
+        (principal.role, principal.username.as_str()),
+        (Role::Service, "gateway")
+    );
+    let stranger = ServiceTokens::new(ServiceSecret::random(), "x", s.clock.clone());
+    assert_eq!(
+        s.verifier.verify(&stranger.current()).await,
+        Err(TokenError::Invalid)
+    );
+    // A token is renewed well before it ends.
+    let old = tokens.current();
+    s.clock.advance(SignedDuration::from_mins(50));
+    assert_ne!(tokens.current(), old);
+}
+
+#[tokio::test]
+async fn a_token_is_refused_before_its_time() {
+    let s = setup();
+    let now = s.clock.now();
+    let mut claims = Claims::new(
+        Uuid::now_v7(),
+        "ada",
+        Role::Developer,
+        now,
+        Duration::from_secs(60),
+    );
+    claims.nbf = Some(now.as_second() + 10);
+    let mut header = Header::new(Algorithm::EdDSA);
+    header.kid = Some(s.keys.kid.clone());
+    let by_account = sign(&header, &claims, &s.keys.signing);
+    claims.role = Role::Service;
+    let by_service = s.secret.sign(&claims);
+    for token in [&by_account, &by_service] {
+        assert_eq!(s.verifier.verify(token).await, Err(TokenError::NotYetValid));
+    }
+    s.clock.advance(SignedDuration::from_secs(10));
+    for token in [&by_account, &by_service] {
+        assert!(s.verifier.verify(token).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_token_with_critical_headers_is_refused() {
+    let s = setup();
+    let claims = Claims::new(
+        Uuid::now_v7(),
+        "ada",
+        Role::Developer,
+        s.clock.now(),
+        Duration::from_secs(60),
+    );
+    let mut header = Header::new(Algorithm::EdDSA);
+    header.kid = Some(s.keys.kid.clone());
+    for critical in [vec!["b64".to_owned()], Vec::new()] {
+        header.crit = Some(critical);
+        let token = sign(&header, &claims, &s.keys.signing);
+        assert_eq!(s.verifier.verify(&token).await, Err(TokenError::Invalid));
+    }
+}
+
+struct Published(Arc<parking_lot::Mutex<Result<JwkSet, String>>>);
+
+#[async_trait]
+impl JwksSource for Published {
+    async fn fetch(&self) -> Result<JwkSet, String> {
+        // Others get a turn in the middle of a fetch.
+        tokio::task::yield_now().await;
+        self.0.lock().clone()
+    }
+}
+
+#[tokio::test]
+async fn those_who_come_during_a_fetch_wait_for_it() {
+    let clock: SharedClock = Arc::new(ManualClock::at(Timestamp::now()));
+    let keys = Arc::new(Keyring::ephemeral());
+    let published = Published(Arc::new(parking_lot::Mutex::new(Ok(keys.jwks().clone()))));
+    let secret = ServiceSecret::random();
+    let verifier = Verifier::with_source(Box::new(published), secret, clock.clone());
+    let issuer = Issuer::new(keys, Duration::from_secs(60), clock);
+    let tokens: Vec<_> = (0..10)
+        .map(|_| {
+            issuer
+                .issue(Uuid::now_v7(), "ada", Role::Developer)
+                .unwrap()
+                .text
+        })
+        .collect();
+    let verified = tokens.iter().map(|token| verifier.verify(token));
+    for principal in futures::future::join_all(verified).await {
+        assert!(principal.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn keys_of_another_process_are_fetched_when_a_token_names_a_new_one() {
+    let clock = Arc::new(ManualClock::at(Timestamp::now()));
+    let published = Arc::new(parking_lot::Mutex::new(Err("away".to_owned())));
+    let verifier = Verifier::with_source(
+        Box::new(Published(published.clone())),
+        ServiceSecret::random(),
+        clock.clone(),
+    );
+    let issue = |keys: &Arc<Keyring>| {
+        Issuer::new(keys.clone(), Duration::from_secs(3600), clock.clone())
+            .issue(Uuid::now_v7(), "ada", Role::Developer)
+            .unwrap()
+            .text
+    };
+    let first = Arc::new(Keyring::ephemeral());
+    let token = issue(&first);
+    assert_eq!(
+        verifier.verify(&token).await,
+        Err(TokenError::KeysUnavailable)
+    );
+    *published.lock() = Ok(first.jwks().clone());
+    clock.advance(RETRY_AT_MOST_EVERY);
+    assert!(verifier.verify(&token).await.is_ok());
+
+    let second = Arc::new(Keyring::ephemeral());
+    *published.lock() = Ok(second.jwks().clone());
+    let token = issue(&second);
+    assert_eq!(verifier.verify(&token).await, Err(TokenError::Invalid));
+    clock.advance(REFRESH_AT_MOST_EVERY);
+    assert!(verifier.verify(&token).await.is_ok());
+}

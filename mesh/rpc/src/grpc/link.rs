@@ -1,0 +1,81 @@
+//! A way to a service: its routes in this process, or connections to others.
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use http::{Request, Response};
+use tonic::body::Body;
+use tower::{Service, ServiceExt as _, util::BoxCloneSyncService};
+
+use super::{
+    remote::{Origins, Remote},
+    tls::ClientTls,
+};
+use slipway_runtime::telemetry::{TraceContext, trace::TRACEPARENT};
+
+/// A service's routes behind everything that surrounds them.
+pub type Surrounded = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
+
+/// What generated clients are built on. Wiring decides which of the two it is.
+#[derive(Clone)]
+pub struct Link(Way);
+
+#[derive(Clone)]
+enum Way {
+    Local(Surrounded),
+    Remote(Arc<Remote>),
+}
+
+impl Link {
+    /// Calls the service in this process, without a socket.
+    #[must_use]
+    pub fn local(service: Surrounded) -> Self {
+        Self(Way::Local(service))
+    }
+
+    /// Calls the service called `service` (in the log and the metrics) at `origins`.
+    /// Begins to connect at once, in the background.
+    #[must_use]
+    pub fn remote(service: &'static str, origins: Origins, tls: Option<ClientTls>) -> Self {
+        Self(Way::Remote(Arc::new(Remote::new(service, origins, tls))))
+    }
+
+    /// Why the service cannot be reached, for operators; `None` if it can.
+    #[must_use]
+    pub fn problem(&self) -> Option<String> {
+        match &self.0 {
+            Way::Local(_) => None,
+            Way::Remote(remote) => remote.problem(),
+        }
+    }
+}
+
+impl Service<Request<Body>> for Link {
+    type Response = Response<Body>;
+    /// A call that does not reach its service is answered in its place.
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let trace = TraceContext::current().child().to_string();
+        if let Ok(value) = trace.parse() {
+            request.headers_mut().insert(TRACEPARENT, value);
+        }
+        match &self.0 {
+            Way::Local(service) => Box::pin(service.clone().oneshot(request)),
+            Way::Remote(remote) => {
+                let remote = Arc::clone(remote);
+                Box::pin(async move { Ok(remote.call(request).await) })
+            }
+        }
+    }
+}

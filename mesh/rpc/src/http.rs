@@ -1,0 +1,404 @@
+//! Serving HTTP connections (REST, gRPC and the ops port) with bounds, and draining them.
+
+mod answer;
+mod bare;
+mod connections;
+mod first_bytes;
+mod leftover;
+mod message;
+
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{body::Body, extract::ConnectInfo, response::Response};
+use futures::FutureExt as _;
+use http::{HeaderValue, Request, Version, header::CONNECTION};
+use hyper::body::Incoming;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{
+        conn::auto::Builder,
+        graceful::{GracefulShutdown, Watcher},
+    },
+    service::TowerToHyperService,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    time::Instant,
+};
+use tokio_io_timeout::TimeoutStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::server::TcpConnectInfo;
+use tower::{Service, ServiceExt};
+
+use bare::Explained;
+use connections::Connection;
+pub use connections::{Connections, Limits};
+use first_bytes::FirstBytes;
+use slipway_runtime::telemetry::metrics as m;
+
+/// A client has this long to send the first request of a connection over HTTP/1, to open one
+/// over HTTP/2, and before either to set up TLS.
+const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A client has this long to send a request's head, and a connection this long to wait for
+/// its next request: longer than balancers keep theirs, so that it is they who close.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
+
+/// A client that reads nothing for this long is disconnected.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// After the order to shut down, for this long requests are still accepted, each answer
+/// telling its client to close the connection: a client that was about to send one on a
+/// kept connection gets its answer instead of a reset.
+const LAME_DUCK: Duration = Duration::from_millis(300);
+
+/// Those who connected last have this long to send their request: a connection that has
+/// not been read from is closed without an answer.
+const LAST_REQUESTS: Duration = Duration::from_millis(100);
+
+/// Bytes of heads: a larger one is refused.
+const MAX_HEAD: usize = 64 * 1024;
+
+/// Bytes that one connection has written and the client has not read: in this process, and
+/// again in the kernel. What a client reads slowly is produced slowly.
+const MAX_UNSENT: usize = 64 * 1024;
+#[cfg(target_os = "linux")]
+const MAX_UNSENT_IN_KERNEL: u32 = 32 * 1024;
+
+/// Bytes of a body that are taken from an HTTP/2 client before they are asked for: of one
+/// request, and of all of a connection.
+const STREAM_WINDOW: u32 = 128 * 1024;
+const CONNECTION_WINDOW: u32 = 256 * 1024;
+
+/// What is spoken on a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1 and HTTP/2.
+    Http,
+    /// gRPC: HTTP/2 alone.
+    Grpc,
+}
+
+impl Protocol {
+    /// Requests at the same time on one HTTP/2 connection. Another process of the mesh sends
+    /// all its calls over one connection.
+    fn max_streams(self) -> u32 {
+        match self {
+            Self::Http => 200,
+            Self::Grpc => 1024,
+        }
+    }
+}
+
+/// How the connections of a listener are served.
+#[derive(Clone)]
+pub struct Serving {
+    /// For metrics and the log.
+    pub name: &'static str,
+    /// What is spoken.
+    pub protocol: Protocol,
+    /// Counts the connections, and those of other listeners that share the limits.
+    pub connections: Connections,
+    /// Encrypts connections, if it is there.
+    pub tls: Option<TlsAcceptor>,
+    /// The answer to a request for which there is no room.
+    pub overloaded: fn() -> Response,
+    /// How long requests in flight may take after the order to shut down.
+    pub drain: Duration,
+}
+
+/// Serves `service` until `shutdown`, then drains: requests in flight are answered, and it
+/// returns when all connections have ended, at the latest [`Serving::drain`] later.
+pub async fn serve<S, B>(
+    listener: TcpListener,
+    service: S,
+    serving: Serving,
+    shutdown: CancellationToken,
+) where
+    S: Service<Request<Body>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    S::Future: Send,
+    B: hyper::body::Body<Data = bytes::Bytes, Error: Into<axum::BoxError>> + Send + 'static,
+{
+    let drain = serving.drain;
+    let server = Server {
+        service,
+        draining: Arc::new(AtomicBool::new(false)),
+        graceful: GracefulShutdown::new(),
+        serving,
+    };
+    tokio::select! {
+        () = server.accept_all(&listener) => {}
+        () = shutdown.cancelled() => {}
+    }
+    let deadline = Instant::now() + drain;
+    server.draining.store(true, Ordering::Relaxed);
+    let _ = tokio::time::timeout(LAME_DUCK, server.accept_all(&listener)).await;
+    // Whoever has connected already is let in.
+    while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
+        server.spawn(stream, peer);
+    }
+    drop(listener);
+    tokio::time::sleep(LAST_REQUESTS).await;
+    let name = server.serving.name;
+    if tokio::time::timeout_at(deadline, server.graceful.shutdown())
+        .await
+        .is_err()
+    {
+        tracing::warn!(
+            listener = name,
+            "connections were still open at the end of the drain"
+        );
+    }
+}
+
+struct Server<S> {
+    service: S,
+    serving: Serving,
+    draining: Arc<AtomicBool>,
+    graceful: GracefulShutdown,
+}
+
+impl<S, B> Server<S>
+where
+    S: Service<Request<Body>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    S::Future: Send,
+    B: hyper::body::Body<Data = bytes::Bytes, Error: Into<axum::BoxError>> + Send + 'static,
+{
+    async fn accept_all(&self, listener: &TcpListener) {
+        loop {
+            match listener.accept().await {
+                Ok((stream, peer)) => self.spawn(stream, peer),
+                Err(error) => {
+                    // Out of file descriptors, mostly: wait for some to be closed.
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+
+    fn spawn(&self, stream: TcpStream, peer: SocketAddr) {
+        let name = self.serving.name;
+        let Some(connection) = self.serving.connections.admit(peer.ip()) else {
+            metrics::counter!(m::CONNECTIONS_REFUSED, "listener" => name).increment(1);
+            return;
+        };
+        set_options(&stream);
+        let handler = Handler {
+            service: self.service.clone(),
+            draining: Arc::clone(&self.draining),
+            connection: Arc::new(connection),
+            overloaded: self.serving.overloaded,
+            protocol: self.serving.protocol,
+            listener: name,
+            peer,
+        };
+        let (watcher, tls) = (self.graceful.watcher(), self.serving.tls.clone());
+        tokio::spawn(async move {
+            let _open = Open::new(name);
+            match tls {
+                None => handler.drive(stream, watcher).await,
+                // Boxed, so that a connection without TLS does not carry its size.
+                Some(tls) => Box::pin(handler.drive_encrypted(tls, stream, watcher)).await,
+            }
+        });
+    }
+}
+
+fn set_options(stream: &TcpStream) {
+    // None of these can be refused by a socket that is still connected.
+    let _ = stream.set_nodelay(true);
+    #[cfg(target_os = "linux")]
+    let _ = socket2::SockRef::from(stream).set_tcp_notsent_lowat(MAX_UNSENT_IN_KERNEL);
+}
+
+/// Serves the requests of one connection.
+#[derive(Clone)]
+struct Handler<S> {
+    service: S,
+    draining: Arc<AtomicBool>,
+    connection: Arc<Connection>,
+    overloaded: fn() -> Response,
+    protocol: Protocol,
+    listener: &'static str,
+    peer: SocketAddr,
+}
+
+impl<S, B> Handler<S>
+where
+    S: Service<Request<Body>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    S::Future: Send,
+    B: hyper::body::Body<Data = bytes::Bytes, Error: Into<axum::BoxError>> + Send + 'static,
+{
+    async fn drive_encrypted(self, tls: TlsAcceptor, stream: TcpStream, watcher: Watcher) {
+        let peer = self.peer;
+        let accepted = tokio::select! {
+            accepted = tokio::time::timeout(FIRST_REQUEST_TIMEOUT, tls.accept(stream)) => accepted,
+            () = self.connection.closed() => return,
+        };
+        match accepted {
+            Ok(Ok(stream)) => self.drive(stream, watcher).await,
+            Ok(Err(error)) => tracing::debug!(%error, %peer, "a TLS handshake failed"),
+            Err(_) => tracing::debug!(%peer, "a TLS handshake took too long"),
+        }
+    }
+
+    /// Serves the connection to its end.
+    async fn drive<T>(self, stream: T, watcher: Watcher)
+    where
+        T: AsyncRead + AsyncWrite + Send + 'static,
+    {
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(WRITE_TIMEOUT));
+        let (stream, first_bytes) = FirstBytes::of(stream);
+        let (connection, peer, protocol) = (Arc::clone(&self.connection), self.peer, self.protocol);
+        let listener = self.listener;
+        let service = tower::service_fn(move |request| self.clone().answer(request));
+        let served = builder(protocol)
+            .serve_connection(
+                TokioIo::new(Explained::new(stream)),
+                TowerToHyperService::new(service),
+            )
+            .into_owned();
+        let silent = async {
+            tokio::time::sleep(FIRST_REQUEST_TIMEOUT).await;
+            if connection.has_requested() || first_bytes.could_be_http2() {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            ended = watcher.watch(served) => if let Err(error) = ended {
+                if opened_too_much(&*error) {
+                    connection.bar_client();
+                }
+                tracing::debug!(%error, %peer, "a connection ended with an error");
+            },
+            () = connection.closed() => {
+                tracing::debug!(%peer, "an idle connection was closed to make room");
+            }
+            () = silent => {
+                metrics::counter!(m::CONNECTIONS_CLOSED, "reason" => "silent").increment(1);
+                tracing::debug!(%peer, listener, "a connection without a request was closed");
+            }
+        }
+    }
+
+    async fn answer(mut self, request: Request<Incoming>) -> Result<Response, Infallible> {
+        let http1 = request.version() <= Version::HTTP_11;
+        let mut response = self.within_limits(request).await;
+        if http1 && self.draining.load(Ordering::Relaxed) {
+            response
+                .headers_mut()
+                .insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(response)
+    }
+
+    async fn within_limits(&mut self, request: Request<Incoming>) -> Response {
+        let Ok((permit, in_use)) = self.connection.begin() else {
+            return self.refuse();
+        };
+        let request = leftover::Received::of(request);
+        let mut request = match self.protocol {
+            Protocol::Http => request.map(Body::new),
+            Protocol::Grpc => {
+                request.map(|body| Body::new(message::Message::of(body, in_use.message())))
+            }
+        };
+        match self.protocol {
+            Protocol::Http => drop(request.extensions_mut().insert(ConnectInfo(self.peer))),
+            Protocol::Grpc => drop(request.extensions_mut().insert(TcpConnectInfo {
+                local_addr: None,
+                remote_addr: Some(self.peer),
+            })),
+        }
+        let Ok(service) = self.service.ready().await;
+        let Ok(response) = service.call(request).await;
+        drop(permit);
+        match answer::Counted::of(response, in_use) {
+            Some(response) => response.map(Body::new),
+            None => self.refuse(),
+        }
+    }
+
+    fn refuse(&self) -> Response {
+        metrics::counter!(m::REQUESTS_REFUSED, "listener" => self.listener).increment(1);
+        (self.overloaded)()
+    }
+}
+
+/// Whether a connection was closed because its client opened or reset streams without end.
+fn opened_too_much(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<h2::Error>() {
+            return error.is_library() && error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM);
+        }
+        cause = error.source();
+    }
+    false
+}
+
+fn builder(protocol: Protocol) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    if protocol == Protocol::Grpc {
+        builder = builder.http2_only();
+    }
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(MAX_HEAD.max(MAX_UNSENT));
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_timeout(Duration::from_secs(10))
+        .max_concurrent_streams(protocol.max_streams())
+        .max_send_buf_size(MAX_UNSENT)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_header_list_size(u32::try_from(MAX_HEAD).unwrap_or(u32::MAX));
+    builder
+}
+
+/// Counts a connection in the metrics for as long as it is open.
+struct Open(&'static str);
+
+impl Open {
+    fn new(listener: &'static str) -> Self {
+        metrics::gauge!(m::CONNECTIONS, "listener" => listener).increment(1);
+        Self(listener)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        metrics::gauge!(m::CONNECTIONS, "listener" => self.0).decrement(1);
+    }
+}
+
+#[cfg(test)]
+mod tests;

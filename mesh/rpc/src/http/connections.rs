@@ -1,0 +1,443 @@
+//! The open connections of a process, and the limits on them.
+//!
+//! Every connection costs a file descriptor and memory, and anybody who can reach the port
+//! can open one. So there are limits on connections and on requests in flight, in all and per
+//! client network. At a limit of connections the newcomer takes the place of those that have
+//! been idle longest: HTTP allows a server to close an idle connection at any time, and a
+//! client that is about to send a request is among the last to be closed. Only when every
+//! connection is busy is the newcomer refused.
+//!
+//! A connection is *busy* from the head of a request to the end of its answer, so a stream
+//! keeps its connection busy. A request is *in flight* until the head of its answer.
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
+    },
+};
+
+use parking_lot::Mutex;
+use tokio::{sync::Notify, time::Instant};
+
+use slipway_runtime::telemetry::metrics as m;
+
+/// How much one process serves at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Open connections.
+    pub connections: usize,
+    /// Requests that have begun and whose answer has not.
+    pub requests: usize,
+    /// Bytes of answers that are complete and not yet sent, counting only answers of at
+    /// least [`LARGE_ANSWER`].
+    pub answer_bytes: usize,
+    /// Bytes of gRPC messages that arrive or are worked on.
+    pub message_bytes: usize,
+    /// The part of each of these that one client network may have, in percent.
+    pub per_client_percent: usize,
+}
+
+/// A client whose connection was closed because it opened streams without regard to the limit
+/// waits this long for its next one, in milliseconds: a server that only closes such
+/// connections is busy with opening them again.
+const BARRED_MS: u64 = 1_000;
+
+/// After so many connections, clients that were barred and have not come back are forgotten.
+const FORGET_EVERY: u64 = 1_024;
+
+/// Answers below this size are not counted: what they take is within what a connection may
+/// take.
+pub(super) const LARGE_ANSWER: usize = 16 * 1024;
+
+impl Limits {
+    fn per_client(&self, limit: usize) -> usize {
+        (limit * self.per_client_percent / 100).max(1)
+    }
+}
+
+/// The open connections of one process, of one or more listeners.
+#[derive(Debug, Clone)]
+pub struct Connections(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    limits: Limits,
+    open: Mutex<Open>,
+    totals: Load,
+    started: Instant,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    slots: HashMap<u64, Arc<Slot>>,
+    clients: HashMap<Network, Arc<Client>>,
+    next: u64,
+}
+
+/// What is going on, of one client network or in all.
+#[derive(Debug, Default)]
+struct Load {
+    busy: AtomicUsize,
+    requests: AtomicUsize,
+    answer_bytes: AtomicUsize,
+    message_bytes: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Client {
+    network: Network,
+    /// Changed under the lock on [`Open`] only.
+    connections: AtomicUsize,
+    load: Load,
+    /// Until when no new connection is let in, in milliseconds since the start.
+    barred_until: AtomicU64,
+}
+
+/// Whose connections are counted together: an IPv4 address, or the /64 of an IPv6 address,
+/// which is one subscriber's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Network(u64, bool);
+
+impl From<IpAddr> for Network {
+    fn from(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(v4) => Self(u64::from(v4.to_bits()), false),
+            IpAddr::V6(v6) => Self((v6.to_bits() >> 64) as u64, true),
+        }
+    }
+}
+
+/// Set as the number of uses of a connection that is being closed.
+const CLOSED: u32 = u32::MAX;
+
+#[derive(Debug)]
+struct Slot {
+    client: Arc<Client>,
+    /// Requests whose answers have not ended; [`CLOSED`] once it is to be closed.
+    uses: AtomicU32,
+    /// Whether a request has begun on it.
+    requested: AtomicBool,
+    /// When it was opened or its last answer ended, in milliseconds since the start.
+    idle_since: AtomicU64,
+    close: Notify,
+}
+
+/// There is no room for another request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Overloaded;
+
+impl Connections {
+    /// No connections yet.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self(Arc::new(Shared {
+            limits,
+            open: Mutex::default(),
+            totals: Load::default(),
+            started: Instant::now(),
+        }))
+    }
+
+    /// Counts a new connection from `peer`. `None`: every other connection is busy, and this
+    /// one must be closed.
+    pub(super) fn admit(&self, peer: IpAddr) -> Option<Connection> {
+        let shared = &self.0;
+        let network = Network::from(peer);
+        let mut open = shared.open.lock();
+        let client = open.clients.get(&network).cloned().unwrap_or_else(|| {
+            Arc::new(Client {
+                network,
+                connections: AtomicUsize::new(0),
+                load: Load::default(),
+                barred_until: AtomicU64::new(0),
+            })
+        });
+        if client.barred_until.load(Ordering::Relaxed) > shared.now() {
+            return None;
+        }
+        let limit = shared.limits.per_client(shared.limits.connections);
+        if client.connections.load(Ordering::Relaxed) >= limit
+            && !shared.make_room(&mut open, Some(&client))
+        {
+            return None;
+        }
+        if open.slots.len() >= shared.limits.connections && !shared.make_room(&mut open, None) {
+            return None;
+        }
+        let id = open.next;
+        open.next += 1;
+        if id.is_multiple_of(FORGET_EVERY) {
+            open.forget_barred(shared.now());
+        }
+        client.connections.fetch_add(1, Ordering::Relaxed);
+        open.clients.insert(network, Arc::clone(&client));
+        let slot = Arc::new(Slot {
+            client,
+            uses: AtomicU32::new(0),
+            requested: AtomicBool::new(false),
+            idle_since: AtomicU64::new(shared.now()),
+            close: Notify::new(),
+        });
+        open.slots.insert(id, Arc::clone(&slot));
+        Some(Connection {
+            id,
+            slot,
+            shared: Arc::clone(shared),
+        })
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.open.lock().slots.len()
+    }
+}
+
+impl Shared {
+    fn now(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Closes the connections that have been idle longest, of one client or of all; `false`
+    /// if none is idle. To find them takes a walk over all connections, so one in 64 is
+    /// closed at a time.
+    fn make_room(&self, open: &mut Open, client: Option<&Arc<Client>>) -> bool {
+        let (busy, count) = match client {
+            Some(client) => (
+                &client.load.busy,
+                client.connections.load(Ordering::Relaxed),
+            ),
+            None => (&self.totals.busy, open.slots.len()),
+        };
+        if busy.load(Ordering::Relaxed) >= count {
+            return false;
+        }
+        let mut idle: Vec<(u64, u64)> = open
+            .slots
+            .iter()
+            .filter(|(_, slot)| client.is_none_or(|client| Arc::ptr_eq(client, &slot.client)))
+            .filter(|(_, slot)| slot.uses.load(Ordering::Acquire) == 0)
+            .map(|(id, slot)| (slot.idle_since.load(Ordering::Relaxed), *id))
+            .collect();
+        if idle.is_empty() {
+            return false;
+        }
+        let closed = (idle.len() / 64).max(1);
+        idle.select_nth_unstable(closed - 1);
+        let mut made = false;
+        for (_, id) in &idle[..closed] {
+            if open.slots.get(id).is_some_and(|slot| slot.close()) {
+                open.remove(*id, self.now());
+                metrics::counter!(m::CONNECTIONS_CLOSED, "reason" => "idle").increment(1);
+                made = true;
+            }
+        }
+        made
+    }
+}
+
+impl Open {
+    fn remove(&mut self, id: u64, now: u64) {
+        let Some(slot) = self.slots.remove(&id) else {
+            return;
+        };
+        let client = &slot.client;
+        let was_last = client.connections.fetch_sub(1, Ordering::Relaxed) == 1;
+        if was_last && client.barred_until.load(Ordering::Relaxed) <= now {
+            self.clients.remove(&client.network);
+        }
+    }
+
+    /// Forgets clients without connections whose bar has ended.
+    fn forget_barred(&mut self, now: u64) {
+        self.clients.retain(|_, client| {
+            client.connections.load(Ordering::Relaxed) > 0
+                || client.barred_until.load(Ordering::Relaxed) > now
+        });
+    }
+}
+
+impl Slot {
+    /// Marks it as closed, unless a request has begun on it.
+    fn close(&self) -> bool {
+        let closed = self
+            .uses
+            .compare_exchange(0, CLOSED, Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok();
+        if closed {
+            self.close.notify_one();
+        }
+        closed
+    }
+}
+
+/// One open connection; counted until it is dropped.
+#[derive(Debug)]
+pub(super) struct Connection {
+    id: u64,
+    slot: Arc<Slot>,
+    shared: Arc<Shared>,
+}
+
+impl Connection {
+    /// Returns when it has to be closed to make room for others.
+    pub(super) async fn closed(&self) {
+        self.slot.close.notified().await;
+    }
+
+    /// Whether a request has begun on it.
+    pub(super) fn has_requested(&self) -> bool {
+        self.slot.requested.load(Ordering::Relaxed)
+    }
+
+    /// Lets no new connection of this client in for [`BARRED_MS`].
+    pub(super) fn bar_client(&self) {
+        let until = self.shared.now().saturating_add(BARRED_MS);
+        let client = &self.slot.client;
+        client.barred_until.fetch_max(until, Ordering::Relaxed);
+    }
+
+    /// A request begins. The permit is dropped with the head of the answer, the use with its
+    /// end.
+    ///
+    /// # Errors
+    /// If there are too many, or the connection is being closed.
+    pub(super) fn begin(&self) -> Result<(RequestPermit, Use), Overloaded> {
+        let (slot, shared) = (&self.slot, &self.shared);
+        slot.requested.store(true, Ordering::Relaxed);
+        let begun = slot
+            .uses
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |uses| {
+                // `CLOSED` is the greatest number.
+                uses.checked_add(1)
+            });
+        let Ok(before) = begun else {
+            return Err(Overloaded);
+        };
+        if before == 0 {
+            shared.totals.busy.fetch_add(1, Ordering::Relaxed);
+            slot.client.load.busy.fetch_add(1, Ordering::Relaxed);
+        }
+        let in_use = Use {
+            slot: Arc::clone(slot),
+            shared: Arc::clone(shared),
+        };
+        let permit = take(
+            shared,
+            &slot.client,
+            |load| &load.requests,
+            1,
+            shared.limits.requests,
+        );
+        Ok((RequestPermit(permit.ok_or(Overloaded)?), in_use))
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let now = self.shared.now();
+        self.shared.open.lock().remove(self.id, now);
+    }
+}
+
+/// A connection is busy while there is one.
+#[derive(Debug)]
+pub(super) struct Use {
+    slot: Arc<Slot>,
+    shared: Arc<Shared>,
+}
+
+impl Use {
+    /// Counts the bytes of a complete answer until what is returned is dropped. `None`: too
+    /// many wait to be sent.
+    pub(super) fn answer(&self, bytes: usize) -> Option<Taken> {
+        let limit = self.shared.limits.answer_bytes;
+        take(
+            &self.shared,
+            &self.slot.client,
+            |load| &load.answer_bytes,
+            bytes,
+            limit,
+        )
+    }
+
+    /// Begins to count the bytes of a gRPC message: none yet.
+    pub(super) fn message(&self) -> Taken {
+        Taken {
+            shared: Arc::clone(&self.shared),
+            client: Arc::clone(&self.slot.client),
+            of: |load| &load.message_bytes,
+            amount: 0,
+            limit: self.shared.limits.message_bytes,
+        }
+    }
+}
+
+impl Drop for Use {
+    fn drop(&mut self) {
+        let now = self.shared.now();
+        self.slot.idle_since.store(now, Ordering::Relaxed);
+        if self.slot.uses.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.shared.totals.busy.fetch_sub(1, Ordering::Relaxed);
+            self.slot.client.load.busy.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A request is in flight while there is one.
+#[derive(Debug)]
+pub(super) struct RequestPermit(#[expect(dead_code, reason = "held for its drop")] Taken);
+
+/// A part of a limit that is taken.
+#[derive(Debug)]
+pub(super) struct Taken {
+    shared: Arc<Shared>,
+    client: Arc<Client>,
+    of: fn(&Load) -> &AtomicUsize,
+    amount: usize,
+    limit: usize,
+}
+
+/// Takes `amount` of a limit, in all and of the client's share of it.
+fn take(
+    shared: &Arc<Shared>,
+    client: &Arc<Client>,
+    of: fn(&Load) -> &AtomicUsize,
+    amount: usize,
+    limit: usize,
+) -> Option<Taken> {
+    let mut taken = Taken {
+        shared: Arc::clone(shared),
+        client: Arc::clone(client),
+        of,
+        amount: 0,
+        limit,
+    };
+    taken.grow(amount).then_some(taken)
+}
+
+impl Taken {
+    /// Takes more. `false`: it was too much; it is given back with the rest.
+    pub(super) fn grow(&mut self, more: usize) -> bool {
+        let share = self.shared.limits.per_client(self.limit);
+        self.amount += more;
+        let add = |load: &Load| (self.of)(load).fetch_add(more, Ordering::Relaxed) + more;
+        let (total, own) = (add(&self.shared.totals), add(&self.client.load));
+        // One that is alone is never too large: an answer must be possible.
+        let fits = |now: usize, limit: usize| now <= limit || now == self.amount;
+        fits(total, self.limit) && fits(own, share)
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        (self.of)(&self.shared.totals).fetch_sub(self.amount, Ordering::Relaxed);
+        (self.of)(&self.client.load).fetch_sub(self.amount, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests;

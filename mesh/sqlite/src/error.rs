@@ -1,0 +1,164 @@
+//! What can go wrong with SQLite, and what it means for the writes that follow.
+
+use std::sync::Arc;
+
+use rusqlite::{Connection, ErrorCode, ffi};
+
+use slipway_rpc::error::Fault;
+use slipway_runtime::life::Problem;
+
+/// The database did not do what it was asked to.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StorageError {
+    /// SQLite said no.
+    #[error("SQLite: {0}")]
+    Sqlite(Arc<rusqlite::Error>),
+    /// The file cannot be used.
+    #[error("{0}")]
+    Unusable(String),
+    /// The writer has ended, or the job panicked.
+    #[error("the database writer is gone")]
+    Gone,
+}
+
+impl StorageError {
+    /// The unique constraint or index that refused a write, as SQLite names it (its
+    /// columns: `users.username_key`), if that is what happened.
+    #[must_use]
+    pub fn unique_violation(&self) -> Option<&str> {
+        let Self::Sqlite(error) = self else {
+            return None;
+        };
+        match error.as_ref() {
+            rusqlite::Error::SqliteFailure(failure, Some(message))
+                if failure.code == ErrorCode::ConstraintViolation =>
+            {
+                message
+                    .split_once("UNIQUE constraint failed: ")
+                    .map(|(_, columns)| columns)
+            }
+            _ => None,
+        }
+    }
+
+    /// What the error says about the file, if it is the file that is at fault.
+    pub(super) fn fault(&self) -> Option<FileFault> {
+        match self {
+            Self::Sqlite(error) => FileFault::of(error.sqlite_error_code()?),
+            Self::Unusable(_) | Self::Gone => None,
+        }
+    }
+}
+
+impl From<rusqlite::Error> for StorageError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(Arc::new(error))
+    }
+}
+
+impl From<StorageError> for Fault {
+    fn from(error: StorageError) -> Self {
+        Fault::unavailable("The database", error)
+    }
+}
+
+/// How a file is at fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FileFault {
+    /// It takes no writes: the disk is full or has failed, or the file is read-only. That may
+    /// pass.
+    Unwritable,
+    /// Its content is not what SQLite wrote. That does not pass.
+    Damaged,
+}
+
+impl FileFault {
+    fn of(code: ErrorCode) -> Option<Self> {
+        match code {
+            ErrorCode::DiskFull
+            | ErrorCode::SystemIoFailure
+            | ErrorCode::ReadOnly
+            | ErrorCode::CannotOpen
+            | ErrorCode::PermissionDenied
+            | ErrorCode::NoLargeFileSupport
+            | ErrorCode::FileLockingProtocolFailed => Some(Self::Unwritable),
+            ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Some(Self::Damaged),
+            _ => None,
+        }
+    }
+
+    /// As health checks say it.
+    pub(super) fn problem(self, error: &StorageError) -> Problem {
+        Problem::Unwritable(match self {
+            Self::Unwritable => format!("it takes no writes: {error}"),
+            Self::Damaged => format!("its file is damaged: {error}"),
+        })
+    }
+}
+
+/// What the last call on `connection` failed of. To be asked directly after a failure: a job's
+/// own error may have lost its cause, and SQLite forgets it with the next call.
+pub(super) fn last_error(connection: &Connection) -> StorageError {
+    #[allow(
+        unsafe_code,
+        reason = "the crate tells the last error of a connection to nobody but itself"
+    )]
+    // SAFETY: the handle lives as long as `connection`, which only this thread uses now, and
+    // the call reads a number of it.
+    let code = unsafe { ffi::sqlite3_extended_errcode(connection.handle()) };
+    let text = ffi::code_to_str(code).to_owned();
+    rusqlite::Error::SqliteFailure(ffi::Error::new(code), Some(text)).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(code: i32) -> Option<FileFault> {
+        StorageError::from(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None)).fault()
+    }
+
+    #[test]
+    fn a_full_disk_and_a_damaged_file_are_told_from_what_concerns_one_write() {
+        for code in [
+            ffi::SQLITE_FULL,
+            ffi::SQLITE_IOERR,
+            ffi::SQLITE_IOERR_WRITE,
+            ffi::SQLITE_IOERR_FSYNC,
+            ffi::SQLITE_READONLY,
+            ffi::SQLITE_READONLY_DIRECTORY,
+            ffi::SQLITE_CANTOPEN,
+        ] {
+            assert_eq!(fault(code), Some(FileFault::Unwritable), "{code}");
+        }
+        for code in [
+            ffi::SQLITE_CORRUPT,
+            ffi::SQLITE_CORRUPT_INDEX,
+            ffi::SQLITE_NOTADB,
+        ] {
+            assert_eq!(fault(code), Some(FileFault::Damaged), "{code}");
+        }
+        for code in [
+            ffi::SQLITE_OK,
+            ffi::SQLITE_DONE,
+            ffi::SQLITE_ERROR,
+            ffi::SQLITE_BUSY,
+            ffi::SQLITE_CONSTRAINT_UNIQUE,
+        ] {
+            assert_eq!(fault(code), None, "{code}");
+        }
+    }
+
+    #[test]
+    fn the_last_error_of_a_connection_is_known() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("CREATE TABLE t (k)").unwrap();
+        connection.pragma_update(None, "query_only", true).unwrap();
+        let refused = connection.execute("INSERT INTO t VALUES (1)", []);
+        assert!(refused.is_err());
+        assert_eq!(last_error(&connection).fault(), Some(FileFault::Unwritable));
+        connection.pragma_update(None, "query_only", false).unwrap();
+        connection.execute("INSERT INTO t VALUES (1)", []).unwrap();
+        assert_eq!(last_error(&connection).fault(), None);
+    }
+}

@@ -1,0 +1,204 @@
+//! A database as its users see it.
+
+use futures::future::join_all;
+
+use super::*;
+
+const SCHEMA: &[&str] = &["CREATE TABLE t (k INTEGER PRIMARY KEY, v TEXT NOT NULL UNIQUE)"];
+
+fn insert(k: i64, v: &'static str) -> impl FnOnce(&Connection) -> Result<(), StorageError> {
+    move |connection| {
+        connection.execute("INSERT INTO t (k, v) VALUES (?1, ?2)", (k, v))?;
+        Ok(())
+    }
+}
+
+async fn count(db: &Database) -> i64 {
+    db.read(|c| {
+        c.query_row("SELECT count(*) FROM t", [], |row| row.get(0))
+            .map_err(StorageError::from)
+    })
+    .await
+    .unwrap()
+}
+
+#[tokio::test]
+async fn a_refused_job_leaves_no_trace_and_spares_its_neighbours() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Database::open(&dir.path().join("t.db"), "t", SCHEMA).unwrap();
+    let jobs = (0..20).map(|k| {
+        let db = db.clone();
+        async move {
+            db.write(move |c| {
+                c.execute("INSERT INTO t VALUES (?1, ?2)", (k, format!("v{k}")))?;
+                if k % 2 == 0 {
+                    return Err(StorageError::Unusable("refused".into()));
+                }
+                Ok(())
+            })
+            .await
+        }
+    });
+    let results = join_all(jobs).await;
+    assert_eq!(results.iter().filter(|r| r.is_ok()).count(), 10);
+    assert_eq!(count(&db).await, 10);
+}
+
+#[tokio::test]
+async fn a_panicking_job_fails_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Database::open(&dir.path().join("t.db"), "t", SCHEMA).unwrap();
+    let panicked = db
+        .write(|c| -> Result<(), StorageError> {
+            c.execute("INSERT INTO t VALUES (1, 'a')", [])?;
+            panic!("boom")
+        })
+        .await;
+    assert!(matches!(panicked, Err(StorageError::Gone)));
+    db.write(insert(2, "b")).await.unwrap();
+    assert_eq!(count(&db).await, 1);
+}
+
+#[tokio::test]
+async fn a_panicking_read_fails_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Database::open(&dir.path().join("t.db"), "t", SCHEMA).unwrap();
+    for _ in 0..20 {
+        let panicked = db
+            .read(|_| -> Result<(), StorageError> { panic!("boom") })
+            .await;
+        assert!(matches!(panicked, Err(StorageError::Gone)));
+    }
+    assert_eq!(count(&db).await, 0);
+}
+
+#[tokio::test]
+async fn a_unique_violation_names_its_columns() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Database::open(&dir.path().join("t.db"), "t", SCHEMA).unwrap();
+    db.write(insert(1, "a")).await.unwrap();
+    let error = db.write(insert(2, "a")).await.unwrap_err();
+    assert_eq!(error.unique_violation(), Some("t.v"));
+    let error = db.write(insert(1, "b")).await.unwrap_err();
+    assert_eq!(error.unique_violation(), Some("t.k"));
+}
+
+#[tokio::test]
+async fn two_handles_on_one_file_take_turns() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("t.db");
+    let (a, b) = (
+        Database::open(&path, "a", SCHEMA).unwrap(),
+        Database::open(&path, "b", SCHEMA).unwrap(),
+    );
+    let jobs = (0..100).map(|k| {
+        let db = if k % 2 == 0 { a.clone() } else { b.clone() };
+        async move {
+            db.write(move |c| {
+                c.execute("INSERT INTO t VALUES (?1, ?2)", (k, format!("v{k}")))
+                    .map_err(StorageError::from)
+            })
+            .await
+        }
+    });
+    for result in join_all(jobs).await {
+        result.unwrap();
+    }
+    assert_eq!(count(&a).await, 100);
+}
+
+#[test]
+fn a_file_of_a_version_that_cannot_be_read_any_more_is_refused() {
+    let mut c = Connection::open_in_memory().unwrap();
+    migrate(&mut c, 0, SCHEMA).unwrap();
+    let refused = migrate(&mut c, 10, SCHEMA).unwrap_err().to_string();
+    assert!(refused.contains("another data directory"), "{refused}");
+    let mut new = Connection::open_in_memory().unwrap();
+    migrate(&mut new, 10, SCHEMA).unwrap();
+    migrate(&mut new, 10, SCHEMA).unwrap();
+}
+
+#[test]
+fn a_file_of_a_newer_version_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("t.db");
+    drop(Database::open(&path, "t", SCHEMA).unwrap());
+    let error = Database::open(&path, "t", &[]).err().unwrap();
+    assert!(error.to_string().contains("newer"), "{error}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn its_files_are_its_owners_only() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let db = Database::open(&dir.path().join("t.db"), "t", SCHEMA).unwrap();
+    db.write(insert(1, "a")).await.unwrap();
+    let mut files = 0;
+    for file in std::fs::read_dir(dir.path()).unwrap() {
+        let mode = file.unwrap().metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        files += 1;
+    }
+    assert_eq!(
+        files, 4,
+        "the database, its log, the log's index, its commits"
+    );
+}
+
+#[test]
+fn a_file_that_is_no_database_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("t.db");
+    std::fs::write(&path, "this is a letter, not a database").unwrap();
+    let refused = Database::open(&path, "t", SCHEMA).err().unwrap();
+    let refused = refused.to_string();
+    assert!(refused.contains("t.db is damaged"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_full_file_is_unhealthy_until_there_is_room_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Database::open(&dir.path().join("t.db"), "t", SCHEMA).unwrap();
+    let pages = |count: i64| {
+        db.write(move |c| {
+            let max = format!("PRAGMA max_page_count = {count}");
+            c.query_row(&max, [], |_| Ok(()))
+                .map_err(StorageError::from)
+        })
+    };
+    pages(1).await.unwrap();
+    let large = |k: i64| {
+        db.write(move |c| -> Result<(), StorageError> {
+            let text = "x".repeat(100_000);
+            c.execute("INSERT INTO t VALUES (?1, ?2)", (k, text))?;
+            Ok(())
+        })
+    };
+    let error = large(1).await.unwrap_err();
+    assert_eq!(error.fault(), Some(FileFault::Unwritable), "{error}");
+    let problem = db.check().await.unwrap_err();
+    assert!(problem.to_string().contains("full"), "{problem}");
+    assert!(matches!(problem, Problem::Unwritable(_)), "{problem:?}");
+    // Reading goes on, and so does the problem, however often somebody looks.
+    assert_eq!(count(&db).await, 0);
+    db.check().await.unwrap_err();
+    pages(1_000_000).await.unwrap();
+    // Without a write of anybody else.
+    let well = slipway_runtime::testing::until(async || db.check().await);
+    well.await.unwrap();
+    large(1).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_job_that_could_not_begin_knows_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Database::open(&dir.path().join("t.db"), "t", SCHEMA).unwrap();
+    let read_only = |c: &Connection| -> Result<(), StorageError> {
+        Ok(c.pragma_update(None, "query_only", true)?)
+    };
+    db.write(read_only).await.unwrap();
+    let error = db.write(insert(1, "a")).await.unwrap_err();
+    assert_eq!(error.fault(), Some(FileFault::Unwritable), "{error}");
+    db.check().await.unwrap_err();
+}

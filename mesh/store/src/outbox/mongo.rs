@@ -1,0 +1,281 @@
+//! The outbox in MongoDB: inside each aggregate's document, so that a change and its
+//! events are one write of one document.
+//!
+//! A document's events stand in its array `outbox`, in the order of their commits. They
+//! are published from its head and pulled out by their ids.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use async_trait::async_trait;
+use futures::TryStreamExt as _;
+use jiff::Timestamp;
+use mongodb::bson::{Binary, Document, doc, spec::BinarySubtype};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{OutboxStore, Pending, Place, first_id};
+use slipway_bus::{Event, Record};
+use slipway_mongo::{Database, Index, StorageError, bounded, malformed};
+
+/// The field of an aggregate's document that holds its events.
+pub const FIELD: &str = "outbox";
+
+/// The index that finds the documents of `collection` with something to publish: only
+/// they are in it, by the oldest of their events.
+#[must_use]
+pub const fn index(collection: &'static str) -> Index {
+    Index::on(collection, "outbox", &[("outbox.id", 1)]).having("outbox.id")
+}
+
+/// An event as it stands in a document.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Entry {
+    /// Id of the event: later ones sort after earlier ones.
+    id: String,
+    topic: String,
+    key: String,
+    headers: Vec<(String, String)>,
+    value: Binary,
+}
+
+impl From<&Event> for Entry {
+    fn from(event: &Event) -> Self {
+        Self::new(event.id, event.to_record())
+    }
+}
+
+impl Entry {
+    /// A record that is no new event, such as a dead letter on its way back. `id` is a
+    /// UUIDv7 of now.
+    #[must_use]
+    pub fn new(id: Uuid, record: Record) -> Self {
+        Self {
+            id: id.to_string(),
+            topic: record.topic,
+            key: record.key,
+            headers: record.headers,
+            value: Binary {
+                subtype: BinarySubtype::Generic,
+                bytes: record.value.into(),
+            },
+        }
+    }
+}
+
+/// The documents with events from before `before`.
+#[must_use]
+pub fn overdue(before: Timestamp) -> Document {
+    // That it exists is said too: the index holds only the documents where it does.
+    doc! { "outbox.id": { "$exists": true, "$lt": first_id(before).to_string() } }
+}
+
+/// The documents of these aggregates with events.
+#[must_use]
+pub fn waiting(key: &str, aggregates: &[String]) -> Document {
+    doc! { key: { "$in": aggregates }, "outbox.id": { "$exists": true } }
+}
+
+/// A document, as far as it matters here. Its id and its aggregate's are texts.
+#[derive(Debug, Serialize, Deserialize)]
+struct Queue {
+    #[serde(rename = "_id")]
+    id: String,
+    aggregate: String,
+    outbox: Vec<Entry>,
+}
+
+/// The outboxes in the documents of some collections, which have the [`index`].
+#[derive(Debug, Clone)]
+pub struct MongoOutbox {
+    database: Database,
+    collections: &'static [&'static str],
+    /// The field of a document that is the key of its events.
+    key: &'static str,
+}
+
+impl MongoOutbox {
+    /// The outboxes in `collections`, where each document is an aggregate.
+    #[must_use]
+    pub fn new(database: Database, collections: &'static [&'static str]) -> Self {
+        Self {
+            database,
+            collections,
+            key: "_id",
+        }
+    }
+
+    /// The outboxes in `collections`, where the field `key` says which aggregate a document
+    /// belongs to. They have an index on it, of the documents with something to publish.
+    #[must_use]
+    pub fn by(database: Database, collections: &'static [&'static str], key: &'static str) -> Self {
+        Self {
+            key,
+            ..Self::new(database, collections)
+        }
+    }
+
+    async fn read(&self, aggregates: &[Uuid], limit: usize) -> Result<Vec<Pending>, StorageError> {
+        let ids: Vec<_> = aggregates.iter().map(Uuid::to_string).collect();
+        let mut pending = Vec::new();
+        for collection in self.collections {
+            let wanted = limit - pending.len();
+            if wanted == 0 {
+                break;
+            }
+            let documents = self.database.collection::<Queue>(collection);
+            let found = documents.aggregate([
+                doc! { "$match": waiting(self.key, &ids) },
+                doc! { "$sort": { "outbox.id": 1 } },
+                doc! { "$limit": wanted as i64 },
+                doc! { "$project": {
+                    "aggregate": format!("${}", self.key),
+                    FIELD: { "$slice": ["$outbox", wanted as i64] },
+                } },
+            ]);
+            let queues: Vec<Queue> =
+                bounded(async { found.with_type().await?.try_collect().await }).await?;
+            for queue in queues {
+                let aggregate = queue.aggregate.parse().map_err(malformed)?;
+                let entries = queue.outbox.into_iter().take(limit - pending.len());
+                let place = |entry| to_pending(collection, &queue.id, aggregate, entry);
+                pending.extend(entries.map(place));
+            }
+        }
+        Ok(pending)
+    }
+
+    async fn older(
+        &self,
+        before: Timestamp,
+        except: &[Uuid],
+        limit: usize,
+    ) -> Result<Vec<Uuid>, StorageError> {
+        let mut overdue = overdue(before);
+        if !except.is_empty() {
+            let except: Vec<_> = except.iter().map(Uuid::to_string).collect();
+            overdue.insert(self.key, doc! { "$nin": except });
+        }
+        let mut found = Vec::new();
+        for collection in self.collections {
+            let documents = self.database.collection::<Document>(collection);
+            let oldest = documents
+                .find(overdue.clone())
+                .sort(doc! { "outbox.id": 1 })
+                .projection(doc! { self.key: 1 })
+                .limit(limit as i64);
+            let documents: Vec<_> = bounded(async { oldest.await?.try_collect().await }).await?;
+            for document in documents {
+                let id = document.get_str(self.key).map_err(malformed)?;
+                let id = id.parse().map_err(malformed)?;
+                if !found.contains(&id) {
+                    found.push(id);
+                }
+            }
+        }
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    /// Pulls published events out of the documents of one collection.
+    async fn clear(&self, collection: &str, published: &Published) -> Result<(), StorageError> {
+        let collection = self.database.collection::<Queue>(collection);
+        let documents: Vec<_> = published.documents.iter().collect();
+        loop {
+            // An event's id stands in one document only.
+            let update = collection.update_many(
+                doc! { "_id": { "$in": &documents } },
+                doc! { "$pull": { FIELD: { "id": { "$in": &published.events } } } },
+            );
+            match bounded(update.into_future()).await {
+                Ok(_) => return Ok(()),
+                Err(error) if error.gave_way() => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+fn to_pending(collection: &str, document: &str, aggregate: Uuid, entry: Entry) -> Pending {
+    Pending {
+        aggregate,
+        place: Place(format!("{collection}/{document}/{}", entry.id)),
+        record: Record {
+            topic: entry.topic,
+            key: entry.key,
+            headers: entry.headers,
+            value: entry.value.bytes.into(),
+        },
+    }
+}
+
+/// What is to be pulled out of a collection's documents.
+#[derive(Debug, Default)]
+struct Published {
+    documents: BTreeSet<String>,
+    events: Vec<String>,
+}
+
+fn by_collection(published: &[Pending]) -> BTreeMap<&str, Published> {
+    let mut collections = BTreeMap::<_, Published>::new();
+    for Pending { place, .. } in published {
+        let mut parts = place.0.splitn(3, '/');
+        let (Some(collection), Some(document), Some(event)) =
+            (parts.next(), parts.next(), parts.next())
+        else {
+            continue;
+        };
+        let found = collections.entry(collection).or_default();
+        found.documents.insert(document.to_owned());
+        found.events.push(event.to_owned());
+    }
+    collections
+}
+
+#[async_trait]
+impl OutboxStore for MongoOutbox {
+    async fn pending(&self, aggregates: &[Uuid], limit: usize) -> Result<Vec<Pending>, String> {
+        let read = self.read(aggregates, limit).await;
+        read.map_err(|error| error.to_string())
+    }
+
+    async fn overdue(
+        &self,
+        before: Timestamp,
+        except: &[Uuid],
+        limit: usize,
+    ) -> Result<Vec<Uuid>, String> {
+        let older = self.older(before, except, limit).await;
+        older.map_err(|error| error.to_string())
+    }
+
+    async fn remove(&self, published: &[Pending]) -> Result<(), String> {
+        for (collection, published) in by_collection(published) {
+            let cleared = self.clear(collection, &published).await;
+            cleared.map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+
+    async fn count(&self) -> Result<u64, String> {
+        let mut count = 0;
+        for collection in self.collections {
+            let collection = self.database.collection::<Queue>(collection);
+            let waiting = collection.aggregate([
+                doc! { "$match": { "outbox.id": { "$exists": true } } },
+                doc! { "$group": { "_id": null, "events": { "$sum": { "$size": "$outbox" } } } },
+            ]);
+            let groups: Vec<Waiting> =
+                bounded(async { waiting.with_type().await?.try_collect().await })
+                    .await
+                    .map_err(|error| error.to_string())?;
+            count += groups.iter().map(|group| group.events).sum::<u64>();
+        }
+        Ok(count)
+    }
+}
+
+/// How many events of a collection wait.
+#[derive(Debug, Deserialize)]
+struct Waiting {
+    events: u64,
+}

@@ -1,0 +1,255 @@
+//! Publishes one store's outbox.
+//!
+//! What this process has committed at once, what others have left behind by sweeping. Of
+//! each aggregate's queue that is removed which stands before the first event that was not
+//! published. An aggregate whose first event the bus refuses for good is held: it is
+//! tried by itself, so that no other waits for it, until the bus takes it.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use rand::seq::{IteratorRandom as _, SliceRandom as _};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{
+    OVERDUE, OutboxStore, Pending, Wake,
+    sending::{Refused, Sent, send},
+};
+use slipway_bus::SharedBus;
+use slipway_runtime::{
+    alarm::{self, Kind},
+    backoff::Backoff,
+    clock::SharedClock,
+    life::Background,
+    telemetry::metrics as m,
+};
+
+/// Events published in one go at most.
+const BATCH: usize = 500;
+
+/// Aggregates whose events are published in one go.
+const AGGREGATES: usize = 100;
+
+/// Aggregates of a backlog that are published in one go: so few that two replicas, each of
+/// which takes some at random, seldom take the same.
+const AGGREGATES_OF_BACKLOG: usize = 16;
+
+/// Overdue aggregates that a sweep looks at in one go.
+const SAMPLE: usize = 1000;
+
+/// What has waited for longer than this is an incident.
+const INCIDENT_AFTER: Duration = Duration::from_secs(60);
+
+/// How often a publisher sweeps.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+
+/// Publishes one store's outbox.
+#[derive(Clone)]
+pub struct Publisher {
+    /// The service's name, for metrics and logs.
+    pub service: &'static str,
+    /// The store.
+    pub store: Arc<dyn OutboxStore>,
+    /// Where to.
+    pub bus: SharedBus,
+    /// What wakes it.
+    pub wake: Wake,
+    /// Tells what is overdue.
+    pub clock: SharedClock,
+}
+
+impl Publisher {
+    /// Publishes in the background until it is told to stop; then once more.
+    pub fn spawn(self, background: &Background) {
+        background.spawn("outbox", move |stop| {
+            let publishing = Publishing::new(self.clone());
+            async move { publishing.run(&stop).await }
+        });
+    }
+}
+
+/// A publisher at work.
+pub(super) struct Publishing {
+    publisher: Publisher,
+    /// Aggregates whose first event was refused.
+    held: BTreeSet<Uuid>,
+}
+
+impl Publishing {
+    pub(super) fn new(publisher: Publisher) -> Self {
+        Self {
+            publisher,
+            held: BTreeSet::new(),
+        }
+    }
+
+    async fn run(mut self, stop: &CancellationToken) {
+        let wake = self.publisher.wake.clone();
+        let service = self.publisher.service;
+        let (mut backoff, mut next_sweep) = (Backoff::default(), Instant::now());
+        let mut at_once = AGGREGATES;
+        loop {
+            let done = tokio::select! {
+                () = stop.cancelled() => break,
+                () = wake.0.some.notified() => self.publish_own(at_once).await,
+                () = tokio::time::sleep_until(next_sweep) => {
+                    next_sweep = Instant::now() + SWEEP_EVERY;
+                    self.sweep().await
+                }
+            };
+            let Err(error) = done else {
+                backoff.reset();
+                at_once = AGGREGATES;
+                continue;
+            };
+            tracing::warn!(service, error, "events wait in the outbox");
+            self.measure().await;
+            if backoff.wait(stop).await.is_break() {
+                break;
+            }
+            // When the bus is back, each replica publishes its own first: what others
+            // have committed is overdue by then, but it is not orphaned.
+            next_sweep = Instant::now() + OVERDUE;
+            at_once = AGGREGATES_OF_BACKLOG;
+            wake.0.some.notify_one();
+        }
+        if let Err(error) = self.publish_own(AGGREGATES).await {
+            tracing::warn!(service, error, "events stay in the outbox");
+        }
+    }
+
+    /// Publishes what this process has committed, so many aggregates at once. What cannot be
+    /// published is kept in mind.
+    pub(super) async fn publish_own(&mut self, at_once: usize) -> Result<(), String> {
+        let own = self.publisher.wake.take();
+        for (done, some) in own.chunks(at_once).enumerate() {
+            if let Err(error) = self.publish(some).await {
+                let rest = &own[done * at_once..];
+                self.publisher.wake.0.aggregates.lock().extend(rest);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Publishes what the process that committed it has left behind. In no order: after
+    /// an outage all replicas sweep at once, and so they seldom take the same aggregates
+    /// at the same time.
+    pub(super) async fn sweep(&mut self) -> Result<(), String> {
+        loop {
+            let mut orphaned = self.overdue(OVERDUE, SAMPLE).await?;
+            orphaned.shuffle(&mut rand::rng());
+            let mut published = 0;
+            for some in orphaned.chunks(AGGREGATES_OF_BACKLOG) {
+                published += self.publish(some).await?;
+            }
+            if published == 0 || orphaned.len() < SAMPLE {
+                break;
+            }
+        }
+        self.try_held().await?;
+        self.measure().await;
+        Ok(())
+    }
+
+    /// Publishes the queues of these aggregates, except those that are held; says how many
+    /// events that were.
+    async fn publish(&mut self, aggregates: &[Uuid]) -> Result<usize, String> {
+        let mut published = 0;
+        loop {
+            let held = |aggregate: &Uuid| self.held.contains(aggregate);
+            let free: Vec<_> = aggregates.iter().copied().filter(|id| !held(id)).collect();
+            if free.is_empty() {
+                return Ok(published);
+            }
+            let pending = self.publisher.store.pending(&free, BATCH).await?;
+            let more = pending.len() == BATCH;
+            let sent = self.send(pending).await?;
+            published += sent.published;
+            for refused in &sent.refused {
+                published += self.try_alone(refused.aggregate()).await?;
+            }
+            if let Some(error) = sent.away {
+                return Err(error);
+            }
+            // Whoever has committed more meanwhile has woken this publisher again.
+            if !more {
+                return Ok(published);
+            }
+        }
+    }
+
+    /// Publishes one event of an aggregate after the other: so it is certain which one is
+    /// refused, and nothing travels with it. Says how many events that were.
+    async fn try_alone(&mut self, aggregate: Uuid) -> Result<usize, String> {
+        let mut published = 0;
+        loop {
+            let first = self.publisher.store.pending(&[aggregate], 1).await?;
+            if first.is_empty() {
+                self.held.remove(&aggregate);
+                return Ok(published);
+            }
+            let sent = self.send(first).await?;
+            published += sent.published;
+            if let Some(error) = sent.away {
+                return Err(error);
+            }
+            if let Some(refused) = sent.refused.first() {
+                self.hold(refused);
+                return Ok(published);
+            }
+        }
+    }
+
+    /// Some of those that are held, in no order: there may be many.
+    async fn try_held(&mut self) -> Result<(), String> {
+        let some = self.held.iter().copied();
+        let some = some.sample(&mut rand::rng(), AGGREGATES);
+        for aggregate in some {
+            self.try_alone(aggregate).await?;
+        }
+        if self.held.is_empty() {
+            alarm::resolve(Kind::EventRefused, self.publisher.service);
+        }
+        Ok(())
+    }
+
+    fn hold(&mut self, refused: &Refused) {
+        let (service, text) = (self.publisher.service, refused.to_string());
+        if self.held.insert(refused.aggregate()) {
+            tracing::error!(service, "{text}");
+        }
+        alarm::raise(Kind::EventRefused, service, &text);
+    }
+
+    async fn send(&self, pending: Vec<Pending>) -> Result<Sent, String> {
+        let Publisher { bus, store, .. } = &self.publisher;
+        send(bus, &**store, pending).await
+    }
+
+    /// Aggregates with events older than `age`, none that is held.
+    async fn overdue(&self, age: Duration, limit: usize) -> Result<Vec<Uuid>, String> {
+        let now = self.publisher.clock.now();
+        let before = now.checked_sub(age).unwrap_or(now);
+        let held: Vec<_> = self.held.iter().copied().collect();
+        self.publisher.store.overdue(before, &held, limit).await
+    }
+
+    async fn measure(&self) {
+        let service = self.publisher.service;
+        if let Ok(waiting) = self.publisher.store.count().await {
+            metrics::gauge!(m::OUTBOX_PENDING, "service" => service).set(waiting as f64);
+        }
+        metrics::gauge!(m::OUTBOX_HELD, "service" => service).set(self.held.len() as f64);
+        match self.overdue(INCIDENT_AFTER, 1).await {
+            Ok(old) if old.is_empty() => alarm::resolve(Kind::OutboxGrows, service),
+            Ok(_) => {
+                let text = "events have waited for the bus for over a minute";
+                alarm::raise(Kind::OutboxGrows, service, text);
+            }
+            // That is told by who checks the database.
+            Err(_) => {}
+        }
+    }
+}

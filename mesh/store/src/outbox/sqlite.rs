@@ -1,0 +1,203 @@
+//! The outbox in an SQLite database: a table beside the service's own.
+
+use std::collections::HashSet;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use rusqlite::Connection;
+use uuid::Uuid;
+
+use super::{OutboxStore, Pending, Place, first_id};
+use slipway_bus::{Event, Record};
+use slipway_sqlite::{Database, StorageError, malformed};
+
+/// The table, to stand in a service's migrations.
+pub const SCHEMA: &str = "
+    CREATE TABLE outbox (
+        position INTEGER PRIMARY KEY AUTOINCREMENT,
+        topic    TEXT NOT NULL,
+        key      TEXT NOT NULL,
+        headers  TEXT NOT NULL, -- JSON: [[name, value], ...]
+        value    BLOB NOT NULL
+    ) STRICT;
+";
+
+/// Finds an aggregate's events, to stand in a service's migrations behind [`SCHEMA`].
+pub const BY_AGGREGATE: &str = "CREATE INDEX outbox_by_aggregate ON outbox (key, position);";
+
+/// What is published need not be an event of its aggregate with a sound id: a dead letter
+/// is sent back as it was. To stand in a service's migrations behind [`BY_AGGREGATE`].
+pub const OWN_IDS: &str = "
+    ALTER TABLE outbox ADD COLUMN aggregate TEXT NOT NULL DEFAULT '';
+    -- A UUIDv7: when it was appended.
+    ALTER TABLE outbox ADD COLUMN id TEXT NOT NULL DEFAULT '';
+    UPDATE outbox SET aggregate = key;
+    DROP INDEX outbox_by_aggregate;
+    CREATE INDEX outbox_by_aggregate ON outbox (aggregate, position);
+";
+
+/// Appends events to the outbox, within the caller's transaction.
+///
+/// # Errors
+/// If the database refuses.
+pub fn append(c: &Connection, events: &[Event]) -> Result<(), StorageError> {
+    for event in events {
+        let record = event.to_record();
+        append_to(c, &record.key, event.id, &record)?;
+    }
+    Ok(())
+}
+
+/// Appends a record that is no new event, such as a dead letter on its way back, within
+/// the caller's transaction. `id` is a UUIDv7 of now.
+///
+/// # Errors
+/// If the database refuses.
+pub fn append_record(
+    c: &Connection,
+    aggregate: Uuid,
+    id: Uuid,
+    record: &Record,
+) -> Result<(), StorageError> {
+    append_to(c, &aggregate.to_string(), id, record)
+}
+
+/// Appends a record with the id `id`, a UUIDv7, to the events of `aggregate`, within the
+/// caller's transaction.
+///
+/// # Errors
+/// If the database refuses.
+pub fn append_to(
+    c: &Connection,
+    aggregate: &str,
+    id: Uuid,
+    record: &Record,
+) -> Result<(), StorageError> {
+    let headers = serde_json::to_string(&record.headers)
+        .map_err(|error| StorageError::Unusable(error.to_string()))?;
+    c.prepare_cached(
+        "INSERT INTO outbox (aggregate, id, topic, key, headers, value)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?
+    .execute((
+        aggregate,
+        id.to_string(),
+        &record.topic,
+        &record.key,
+        headers,
+        record.value.as_ref(),
+    ))?;
+    Ok(())
+}
+
+/// The outbox of a database whose migrations hold [`SCHEMA`], [`BY_AGGREGATE`] and
+/// [`OWN_IDS`].
+#[derive(Clone)]
+pub struct SqliteOutbox(Database);
+
+impl SqliteOutbox {
+    /// The outbox in `db`.
+    #[must_use]
+    pub fn new(db: Database) -> Self {
+        Self(db)
+    }
+}
+
+fn read(c: &Connection, aggregates: &[Uuid], limit: usize) -> Result<Vec<Pending>, StorageError> {
+    let mut query = c.prepare_cached(
+        "SELECT position, topic, key, headers, value FROM outbox
+         WHERE aggregate = ?1 ORDER BY position LIMIT ?2",
+    )?;
+    let mut pending = Vec::new();
+    for aggregate in aggregates {
+        let wanted = limit - pending.len();
+        if wanted == 0 {
+            break;
+        }
+        let rows = query.query_map((aggregate.to_string(), wanted), |row| {
+            let value: Vec<u8> = row.get(4)?;
+            Ok(Pending {
+                aggregate: *aggregate,
+                place: Place(row.get::<_, i64>(0)?.to_string()),
+                record: Record {
+                    topic: row.get(1)?,
+                    key: row.get(2)?,
+                    headers: headers(&row.get::<_, String>(3)?)?,
+                    value: value.into(),
+                },
+            })
+        })?;
+        for row in rows {
+            pending.push(row?);
+        }
+    }
+    Ok(pending)
+}
+
+fn headers(text: &str) -> Result<Vec<(String, String)>, rusqlite::Error> {
+    serde_json::from_str(text).map_err(malformed)
+}
+
+/// Of the rows from before `before`: they are in the order of their commits, and their ids
+/// tell their time.
+fn overdue(
+    c: &Connection,
+    before: Timestamp,
+    except: &[Uuid],
+    limit: usize,
+) -> Result<Vec<Uuid>, StorageError> {
+    let mut query = c.prepare_cached("SELECT aggregate, id FROM outbox ORDER BY position")?;
+    let mut rows = query.query([])?;
+    let mut seen: HashSet<Uuid> = except.iter().copied().collect();
+    let (mut aggregates, first) = (Vec::new(), first_id(before).to_string());
+    while aggregates.len() < limit
+        && let Some(row) = rows.next()?
+        && row.get::<_, String>(1)? < first
+    {
+        let aggregate = row.get::<_, String>(0)?.parse().map_err(malformed)?;
+        if seen.insert(aggregate) {
+            aggregates.push(aggregate);
+        }
+    }
+    Ok(aggregates)
+}
+
+#[async_trait]
+impl OutboxStore for SqliteOutbox {
+    async fn pending(&self, aggregates: &[Uuid], limit: usize) -> Result<Vec<Pending>, String> {
+        let aggregates = aggregates.to_vec();
+        let read = self.0.read(move |c| read(c, &aggregates, limit));
+        read.await.map_err(|error| error.to_string())
+    }
+
+    async fn overdue(
+        &self,
+        before: Timestamp,
+        except: &[Uuid],
+        limit: usize,
+    ) -> Result<Vec<Uuid>, String> {
+        let except = except.to_vec();
+        let overdue = self.0.read(move |c| overdue(c, before, &except, limit));
+        overdue.await.map_err(|error| error.to_string())
+    }
+
+    async fn remove(&self, published: &[Pending]) -> Result<(), String> {
+        let places: Vec<_> = published.iter().map(|entry| entry.place.clone()).collect();
+        let remove = self.0.write(move |c| {
+            let mut delete = c.prepare_cached("DELETE FROM outbox WHERE position = ?1")?;
+            for Place(position) in places {
+                delete.execute([position])?;
+            }
+            Ok::<_, StorageError>(())
+        });
+        remove.await.map_err(|error| error.to_string())
+    }
+
+    async fn count(&self) -> Result<u64, String> {
+        let count = self.0.read(|c| {
+            c.query_row("SELECT count(*) FROM outbox", [], |row| row.get(0))
+                .map_err(StorageError::from)
+        });
+        count.await.map_err(|error| error.to_string())
+    }
+}

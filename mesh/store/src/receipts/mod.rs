@@ -1,0 +1,173 @@
+//! Recognising a repeated request by its idempotency key.
+//!
+//! The receipt of a command is committed in the same write as its effect: in SQLite into
+//! a table ([`sqlite`]), in MongoDB into the changed document ([`mongo`]). So there is no
+//! moment at which one is there without the other: a crash at any point, and a
+//! repetition at any moment, also at the same time on another replica, give one effect
+//! and one answer. A refused command leaves no receipt; its repetition is tried anew.
+
+pub mod mongo;
+pub mod sqlite;
+
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+use prost::Message;
+use sha2::{Digest as _, Sha256};
+
+use slipway_rpc::{
+    access::Principal,
+    error::{Fault, Kind},
+    metadata::IDEMPOTENCY_KEY,
+};
+
+/// How long a receipt is kept.
+pub const RECEIPT_TTL: SignedDuration = SignedDuration::from_hours(24);
+
+/// Which request a receipt is of: a caller's idempotency key on one method, or everybody's.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ReceiptKey(pub String);
+
+/// Proof that a command was carried out, and what it answered: the same request again is
+/// answered the same without doing anything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// Which request.
+    pub key: ReceiptKey,
+    /// Tells a repetition from another request under the same key.
+    pub fingerprint: Vec<u8>,
+    /// The answer, encoded.
+    pub response: Vec<u8>,
+    /// When it was carried out.
+    pub at: Timestamp,
+}
+
+/// Where a service keeps its receipts.
+#[async_trait]
+pub trait ReceiptStore: Send + Sync + 'static {
+    /// The receipt of a request carried out after `since`.
+    ///
+    /// # Errors
+    /// A text for the log.
+    async fn receipt(&self, key: ReceiptKey, since: Timestamp) -> Result<Option<Receipt>, String>;
+
+    /// Deletes the receipts from before `before`.
+    ///
+    /// # Errors
+    /// A text for the log.
+    async fn purge_receipts(&self, before: Timestamp) -> Result<(), String>;
+}
+
+/// A request that may be repeated.
+#[derive(Debug, Clone)]
+pub struct Repeatable {
+    key: ReceiptKey,
+    fingerprint: Vec<u8>,
+}
+
+impl Repeatable {
+    /// Reads the key from a request's metadata, if there is one. Keys of different
+    /// callers and of different methods are different. `content` is what tells one
+    /// request from another under the same key.
+    ///
+    /// # Errors
+    /// If the key is not 1 to 255 visible ASCII characters.
+    pub fn of<T>(
+        request: &tonic::Request<T>,
+        method: &str,
+        caller: Option<&Principal>,
+        content: &impl Message,
+    ) -> Result<Option<Self>, Fault> {
+        let Some(value) = request.metadata().get(IDEMPOTENCY_KEY) else {
+            return Ok(None);
+        };
+        let visible = |text: &&str| {
+            (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+        };
+        let key = value.to_str().ok().filter(visible).ok_or_else(|| {
+            Fault::invalid_field(
+                "Idempotency-Key",
+                "must be 1 to 255 visible ASCII characters",
+            )
+        })?;
+        let caller = caller.map_or("anonymous".to_owned(), |caller| caller.user_id.to_string());
+        Ok(Some(Self::new(&caller, method, key, content)))
+    }
+
+    /// A request that is the same whoever repeats it: `key` tells what it is about.
+    #[must_use]
+    pub fn of_everybody(method: &str, key: &str, content: &impl Message) -> Self {
+        Self::new("everybody", method, key, content)
+    }
+
+    fn new(caller: &str, method: &str, key: &str, content: &impl Message) -> Self {
+        let digest = Sha256::digest(format!("{caller}\n{method}\n{key}"));
+        Self {
+            key: ReceiptKey(digest.iter().map(|byte| format!("{byte:02x}")).collect()),
+            fingerprint: Sha256::digest(content.encode_to_vec()).to_vec(),
+        }
+    }
+
+    /// Which request it is.
+    #[must_use]
+    pub fn key(&self) -> &ReceiptKey {
+        &self.key
+    }
+
+    /// Tells it from another request under the same key.
+    #[must_use]
+    pub fn fingerprint(&self) -> &[u8] {
+        &self.fingerprint
+    }
+
+    /// The receipt to be committed with the effect.
+    #[must_use]
+    pub fn receipt(&self, response: Vec<u8>, at: Timestamp) -> Receipt {
+        Receipt {
+            key: self.key.clone(),
+            fingerprint: self.fingerprint.clone(),
+            response,
+            at,
+        }
+    }
+
+    /// What this request was answered before, if it was carried out before.
+    ///
+    /// # Errors
+    /// `IDEMPOTENCY_KEY_REUSED` if the key was another request's; or the store's failure.
+    pub async fn earlier(
+        &self,
+        store: &dyn ReceiptStore,
+        now: Timestamp,
+    ) -> Result<Option<Vec<u8>>, Fault> {
+        let found = store.receipt(self.key.clone(), now - RECEIPT_TTL).await;
+        let found = found.map_err(|error| Fault::unavailable("The database", error))?;
+        let Some(receipt) = found else {
+            return Ok(None);
+        };
+        if receipt.fingerprint != self.fingerprint {
+            return Err(reused());
+        }
+        Ok(Some(receipt.response))
+    }
+}
+
+/// The code of [`reused`].
+pub const KEY_REUSED: &str = "IDEMPOTENCY_KEY_REUSED";
+
+/// The key was used for another request.
+#[must_use]
+pub fn reused() -> Fault {
+    Fault::new(
+        Kind::Conflict,
+        KEY_REUSED,
+        "This idempotency key was used for another request within the last 24 hours.",
+    )
+}
+
+/// Reads a stored answer.
+///
+/// # Errors
+/// If it is not one: the store was tampered with.
+pub fn decode<R: Message + Default>(response: &[u8]) -> Result<R, Fault> {
+    R::decode(response).map_err(|error| Fault::internal(format_args!("a receipt: {error}")))
+}

@@ -1,0 +1,91 @@
+//! Receipts in an SQLite database: a table beside the service's own.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _};
+
+use super::{RECEIPT_TTL, Receipt, ReceiptKey, ReceiptStore};
+use slipway_sqlite::{Database, StorageError, from_column, to_column};
+
+/// The table, to stand in a service's migrations.
+pub const SCHEMA: &str = "
+    CREATE TABLE receipts (
+        key         TEXT PRIMARY KEY,
+        fingerprint BLOB    NOT NULL,
+        response    BLOB    NOT NULL,
+        at          INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX receipts_by_time ON receipts (at);
+";
+
+/// Stores a receipt within the transaction of its effect. Whether it is the first of its
+/// key; one that has expired does not count.
+///
+/// # Errors
+/// If the database refuses.
+pub fn insert(c: &Connection, receipt: &Receipt) -> Result<bool, StorageError> {
+    let rows = c
+        .prepare_cached(
+            "INSERT INTO receipts (key, fingerprint, response, at) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (key) DO UPDATE SET
+                 fingerprint = excluded.fingerprint,
+                 response = excluded.response,
+                 at = excluded.at
+             WHERE receipts.at <= ?5",
+        )?
+        .execute((
+            &receipt.key.0,
+            &receipt.fingerprint,
+            &receipt.response,
+            to_column(receipt.at),
+            to_column(receipt.at - RECEIPT_TTL),
+        ))?;
+    Ok(rows == 1)
+}
+
+/// The receipts in a database with the table of [`SCHEMA`].
+#[derive(Clone)]
+pub struct SqliteReceipts(Database);
+
+impl SqliteReceipts {
+    /// The receipts in `db`.
+    #[must_use]
+    pub fn new(db: Database) -> Self {
+        Self(db)
+    }
+}
+
+fn find(
+    c: &Connection,
+    key: &ReceiptKey,
+    since: Timestamp,
+) -> Result<Option<Receipt>, StorageError> {
+    c.prepare_cached("SELECT fingerprint, response, at FROM receipts WHERE key = ?1 AND at > ?2")?
+        .query_row((&key.0, to_column(since)), |row| {
+            Ok(Receipt {
+                key: key.clone(),
+                fingerprint: row.get(0)?,
+                response: row.get(1)?,
+                at: from_column(row.get(2)?)?,
+            })
+        })
+        .optional()
+        .map_err(StorageError::from)
+}
+
+#[async_trait]
+impl ReceiptStore for SqliteReceipts {
+    async fn receipt(&self, key: ReceiptKey, since: Timestamp) -> Result<Option<Receipt>, String> {
+        let read = self.0.read(move |c| find(c, &key, since));
+        read.await.map_err(|error| error.to_string())
+    }
+
+    async fn purge_receipts(&self, before: Timestamp) -> Result<(), String> {
+        let purge = self.0.write(move |c| {
+            c.execute("DELETE FROM receipts WHERE at < ?1", [to_column(before)])
+                .map_err(StorageError::from)
+        });
+        purge.await.map_err(|error| error.to_string())?;
+        Ok(())
+    }
+}
