@@ -16,6 +16,9 @@ pub enum StorageError {
     /// The file cannot be used.
     #[error("{0}")]
     Unusable(String),
+    /// A file that is open is not at its path any more.
+    #[error("{0}")]
+    Displaced(String),
     /// The writer has ended, or the job panicked.
     #[error("the database writer is gone")]
     Gone,
@@ -45,6 +48,7 @@ impl StorageError {
     pub(super) fn fault(&self) -> Option<FileFault> {
         match self {
             Self::Sqlite(error) => FileFault::of(error.sqlite_error_code()?),
+            Self::Displaced(_) => Some(FileFault::Unwritable),
             Self::Unusable(_) | Self::Gone => None,
         }
     }
@@ -65,8 +69,8 @@ impl From<StorageError> for Fault {
 /// How a file is at fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FileFault {
-    /// It takes no writes: the disk is full or has failed, or the file is read-only. That may
-    /// pass.
+    /// It takes no writes: the disk is full or has failed, or the file is read-only or was
+    /// deleted. That may pass.
     Unwritable,
     /// Its content is not what SQLite wrote. That does not pass.
     Damaged,

@@ -11,10 +11,12 @@
 //! | [`readers`] | the threads that read |
 //! | [`error`] | what can go wrong, and which of it is the file's fault |
 //! | [`writability`] | whether the file takes writes, for health checks |
+//! | [`identity`] | whose file it is, and whether it is still there |
 //! | [`wal`] | that no file is opened whose latest commits are elsewhere |
 //! | [`migrations`] | changes of the schema |
 
 mod error;
+mod identity;
 mod migrations;
 mod readers;
 #[cfg(feature = "testing")]
@@ -27,7 +29,7 @@ mod writer;
 
 use std::{
     fs::OpenOptions,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -40,6 +42,7 @@ use rusqlite::{Connection, OpenFlags, config::DbConfig};
 pub use self::error::StorageError;
 use self::{
     error::FileFault,
+    identity::Presence,
     readers::Readers,
     wal::Wal,
     writer::{WeakWriter, Writer},
@@ -102,12 +105,12 @@ pub struct Database {
 }
 
 impl Database {
-    /// Opens or creates the file at `path` and brings its schema up to date. `name`
-    /// stands in metrics. Blocks: call it at start.
+    /// Opens or creates the file at `path` and brings its schema up to date. `name` is the
+    /// store's, in the file and in metrics. Blocks: call it at start.
     ///
     /// # Errors
-    /// If the file cannot be opened, is damaged, needs a `-wal` file that is missing, or was made
-    /// by a newer Slipway.
+    /// If the file cannot be opened, is damaged, is of another store, needs a `-wal` file that is
+    /// missing, or was made by a newer Slipway.
     pub fn open(
         path: &Path,
         name: &'static str,
@@ -116,11 +119,11 @@ impl Database {
         Self::open_with(path, name, |c| migrations::apply(c, 0, migrations))
     }
 
-    /// Opens or creates the file at `path`, whose tables `prepare` makes. `name` stands in
-    /// metrics. Blocks: call it at start.
+    /// Opens or creates the file at `path`, whose tables `prepare` makes. `name` is the store's,
+    /// in the file and in metrics. Blocks: call it at start.
     ///
     /// # Errors
-    /// If the file cannot be opened, or what `prepare` returned.
+    /// If the file cannot be opened, is of another store, or what `prepare` returned.
     pub fn open_with(
         path: &Path,
         name: &'static str,
@@ -130,14 +133,17 @@ impl Database {
         let mut wal = Wal::of(path)?;
         let open = || -> Result<Connection, StorageError> {
             let mut connection = connect(path, false)?;
+            identity::check_owner(&connection, path, name)?;
             prepare(&mut connection)?;
+            identity::note_owner(&connection, name)?;
             wal.opened(&connection)?;
             Ok(connection)
         };
         let connection = open().map_err(|error| in_words(path, error))?;
+        let presence = Presence::of(path)?;
         let damage = Arc::default();
         let database = Self {
-            writer: Writer::start(connection, wal, name)?,
+            writer: Writer::start(connection, wal, presence, name)?,
             readers: Readers::open(path, name, &damage)?,
             damage,
         };
@@ -244,6 +250,13 @@ fn in_words(path: &Path, error: StorageError) -> StorageError {
          was made with it if there is one, and with no other",
         path.display()
     ))
+}
+
+/// The path of a file that SQLite or we put beside a database.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }
 
 /// Makes a new file readable by its owner only: it will hold password hashes. What SQLite

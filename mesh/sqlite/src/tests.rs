@@ -88,8 +88,8 @@ async fn two_handles_on_one_file_take_turns() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("t.db");
     let (a, b) = (
-        Database::open(&path, "a", SCHEMA).unwrap(),
-        Database::open(&path, "b", SCHEMA).unwrap(),
+        Database::open(&path, "t", SCHEMA).unwrap(),
+        Database::open(&path, "t", SCHEMA).unwrap(),
     );
     let jobs = (0..100).map(|k| {
         let db = if k % 2 == 0 { a.clone() } else { b.clone() };
@@ -201,4 +201,59 @@ async fn a_job_that_could_not_begin_knows_why() {
     let error = db.write(insert(1, "a")).await.unwrap_err();
     assert_eq!(error.fault(), Some(FileFault::Unwritable), "{error}");
     db.check().await.unwrap_err();
+}
+
+#[test]
+fn a_file_of_another_store_is_refused_with_what_to_do_and_left_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("t.db");
+    drop(Database::open(&path, "other", SCHEMA).unwrap());
+    for _ in 0..2 {
+        let refused = Database::open(&path, "t", SCHEMA).err().unwrap();
+        let refused = refused.to_string();
+        for words in ["t.db is the database of other, not of t", "other.db"] {
+            assert!(refused.contains(words), "{words} is not in: {refused}");
+        }
+    }
+    drop(Database::open(&path, "other", SCHEMA).unwrap());
+}
+
+#[test]
+fn a_file_of_a_version_without_names_gets_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("t.db");
+    migrate(&mut Connection::open(&path).unwrap(), 0, SCHEMA).unwrap();
+    // A refused file is nobody's.
+    assert!(Database::open(&path, "other", &[]).is_err());
+    drop(Database::open(&path, "t", SCHEMA).unwrap());
+    assert!(Database::open(&path, "other", SCHEMA).is_err());
+}
+
+#[tokio::test]
+async fn a_file_that_was_moved_takes_no_writes_until_it_is_back() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["t.db", "t.db-wal"] {
+        let path = dir.path().join("t.db");
+        let db = Database::open(&path, "t", SCHEMA).unwrap();
+        let (there, away) = (dir.path().join(name), dir.path().join("away"));
+        std::fs::rename(&there, &away).unwrap();
+        let problem = db.check().await.unwrap_err();
+        assert!(matches!(problem, Problem::Unwritable(_)), "{problem:?}");
+        let refused = db.write(insert(1, "a")).await.unwrap_err().to_string();
+        // A reader may have made another -wal file.
+        let expected = format!("{} was ", there.display());
+        assert!(refused.contains(&expected), "{refused}");
+        // Another file of the same name is no help.
+        std::fs::write(&there, "").unwrap();
+        let refused = db.write(insert(1, "a")).await.unwrap_err().to_string();
+        assert!(refused.contains("was replaced"), "{refused}");
+
+        std::fs::rename(&away, &there).unwrap();
+        let well = slipway_runtime::testing::until(async || db.check().await);
+        well.await.unwrap();
+        db.write(insert(1, "a")).await.unwrap();
+        db.close().await.unwrap();
+        drop(db);
+        std::fs::remove_file(&path).unwrap();
+    }
 }

@@ -21,7 +21,7 @@ use std::{
 
 use rusqlite::Connection;
 
-use super::StorageError;
+use super::{StorageError, beside};
 
 /// Where SQLite's file format has the `application_id`.
 const NUMBER_AT: usize = 68;
@@ -51,6 +51,12 @@ impl Wal {
         let number = number(path).map_err(unreadable)?;
         let (wal, commits) = (beside(path, "-wal"), beside(path, "-commits"));
         let has_wal = wal.try_exists().map_err(unreadable)?;
+        if length(path).map_err(unreadable)? == 0 && has_wal && length(&wal).is_ok_and(|n| n > 0) {
+            let (file, wal) = (path.display(), wal.display());
+            return Err(StorageError::Unusable(format!(
+                "{file} is missing or empty, but {wal}, which holds its latest changes, is there.                  Restore {file} from where {wal} came from, or move {wal} away as well to begin                  with an empty database"
+            )));
+        }
         if number != 0 && !has_wal && last(&commits) != Some(number) {
             let (file, wal) = (path.display(), wal.display());
             return Err(StorageError::Unusable(format!(
@@ -134,6 +140,10 @@ impl Wal {
     }
 }
 
+fn length(path: &Path) -> io::Result<u64> {
+    fs::metadata(path).map(|file| file.len())
+}
+
 /// The number in the header of the database file; 0 if it has none.
 fn number(path: &Path) -> io::Result<i32> {
     let mut header = Vec::new();
@@ -148,12 +158,6 @@ fn number(path: &Path) -> io::Result<i32> {
 /// The number in a `-commits` file, if there is one that can be read.
 fn last(commits: &Path) -> Option<i32> {
     fs::read_to_string(commits).ok()?.trim().parse().ok()
-}
-
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }
 
 /// Copies into the database file what it can; whether that was everything.
@@ -255,6 +259,24 @@ mod tests {
         }
         let (_dir, copy) = copied(&path, &["-wal"]);
         assert_eq!(count(&open(&copy).unwrap()).await, 2);
+    }
+
+    #[tokio::test]
+    async fn a_log_without_its_database_is_refused_in_words() {
+        let dir = tempfile::tempdir().unwrap();
+        let (_running, path) = used(&dir).await;
+        let (_dir, copy) = copied(&path, &["-wal"]);
+        for missing in [true, false] {
+            if missing {
+                fs::remove_file(&copy).unwrap();
+            } else {
+                fs::write(&copy, "").unwrap();
+            }
+            let refused = open(&copy).err().unwrap().to_string();
+            for word in ["copy.db is missing or empty", "copy.db-wal", "Restore"] {
+                assert!(refused.contains(word), "{word} is not in: {refused}");
+            }
+        }
     }
 
     #[tokio::test]

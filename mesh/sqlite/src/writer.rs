@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     StorageError,
     error::last_error,
+    identity::Presence,
     wal::Wal,
     writability::{Writability, probe},
 };
@@ -85,12 +86,14 @@ impl Writer {
     pub(super) fn start(
         connection: Connection,
         wal: Wal,
+        presence: Presence,
         name: &'static str,
     ) -> Result<Self, StorageError> {
         let (orders, queue) = mpsc::channel(QUEUE);
         let work = Work {
             connection,
             wal,
+            presence,
             name,
             writability: Writability::new(Instant::now()),
         };
@@ -169,6 +172,7 @@ impl WeakWriter {
 struct Work {
     connection: Connection,
     wal: Wal,
+    presence: Presence,
     name: &'static str,
     writability: Writability,
 }
@@ -214,7 +218,10 @@ impl Work {
     fn write(&mut self, mut batch: Vec<Box<dyn Job>>) {
         metrics::histogram!(m::STORE_BATCH, "store" => self.name).record(batch.len() as f64);
         let started = Instant::now();
-        let (commit, failures) = commit(&self.connection, &self.wal, &mut batch);
+        let (commit, failures) = match self.presence.check() {
+            Ok(()) => commit(&self.connection, &self.wal, &mut batch),
+            Err(error) => (Err(error), Vec::new()),
+        };
         metrics::histogram!(m::STORE_COMMIT_SECONDS, "store" => self.name)
             .record(started.elapsed());
         for error in failures.iter().chain(commit.as_ref().err()) {
@@ -247,24 +254,24 @@ impl Work {
         metrics::gauge!(m::STORE_WRITABLE, "store" => self.name).set(value);
     }
 
-    /// Whether the file takes writes: by what is known, by a probe if one is due, and by
-    /// whether a transaction for writing can be begun at all.
+    /// Whether the file takes writes: by what is known, by whether it is still there, by a probe
+    /// if one is due, and by whether a transaction for writing can be begun at all.
     fn check(&mut self) -> Result<(), Problem> {
-        let probed = match self.writability.due(Instant::now()) {
-            None => transaction(&self.connection, |_| Ok(())),
-            Some(bytes) => {
-                let probed = transaction(&self.connection, |connection| probe(connection, bytes));
-                match &probed {
-                    Err(error) => self.failed(error),
-                    Ok(()) if self.writability.probed(Instant::now()) => {
-                        tracing::info!(store = self.name, "a database takes writes again");
-                        self.tell(true);
-                    }
-                    Ok(()) => {}
-                }
-                probed
+        let due = self.writability.due(Instant::now());
+        let probed = self.presence.check().and_then(|()| {
+            transaction(&self.connection, |connection| match due {
+                None => Ok(()),
+                Some(bytes) => probe(connection, bytes),
+            })
+        });
+        match &probed {
+            Err(error) => self.failed(error),
+            Ok(()) if due.is_some() && self.writability.probed(Instant::now()) => {
+                tracing::info!(store = self.name, "a database takes writes again");
+                self.tell(true);
             }
-        };
+            Ok(()) => {}
+        }
         if let Some(problem) = self.writability.problem() {
             return Err(problem);
         }

@@ -1,8 +1,12 @@
 //! The data directory: made if it is not there, and held by one process at a time.
+//!
+//! The databases in it belong together. One that is missing beside others was lost, or forgotten
+//! when a backup was restored: making it anew would lose what it held without a word. So at the
+//! first start all are made at once, empty, and later one that is missing is refused.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
-    io::{Read as _, Seek as _, Write as _},
+    io::{self, Read as _, Seek as _, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -18,8 +22,11 @@ pub(super) struct DataDir {
 }
 
 impl DataDir {
-    /// Takes the directory at `path`.
-    pub(super) fn take(path: &Path) -> anyhow::Result<Self> {
+    /// Takes the directory at `path`, in which a process keeps these databases.
+    ///
+    /// # Errors
+    /// If it cannot be used, another process holds it, or some of its databases are missing.
+    pub(super) fn take(path: &Path, databases: &[&str]) -> anyhow::Result<Self> {
         let place = path.display();
         create(path).with_context(|| format!("the data directory {place} cannot be made"))?;
         let mut lock = OpenOptions::new()
@@ -48,15 +55,74 @@ impl DataDir {
         lock.set_len(0)?;
         lock.rewind()?;
         writeln!(lock, "{}", std::process::id())?;
-        Ok(Self {
+        let taken = Self {
             path: path.to_owned(),
             _lock: lock,
-        })
+        };
+        taken.complete(databases)?;
+        Ok(taken)
+    }
+
+    /// Makes the databases that are missing, if this is the first start.
+    fn complete(&self, databases: &[&str]) -> anyhow::Result<()> {
+        let (mut present, mut empty, mut missing) = (Vec::new(), Vec::new(), Vec::new());
+        for name in databases {
+            let path = self.database(name);
+            match fs::metadata(&path) {
+                Ok(file) if file.len() > 0 => present.push(path),
+                Ok(_) => empty.push(path),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => missing.push(path),
+                Err(error) => {
+                    return Err(error)
+                        .with_context(|| format!("{} cannot be read", path.display()));
+                }
+            }
+        }
+        if present.is_empty() {
+            for path in missing {
+                File::create(&path)
+                    .with_context(|| format!("{} cannot be made", path.display()))?;
+            }
+            return Ok(());
+        }
+        if let Some(first) = missing.first() {
+            bail!(
+                "{} missing, but {} there. Restore all of them from the same backup. To begin \
+                 without what a missing one held, make an empty file in its place: touch {}",
+                listed(&missing),
+                listed(&present),
+                first.display()
+            );
+        }
+        if !empty.is_empty() {
+            tracing::warn!(
+                "{} empty: what was in it is not there any more",
+                listed(&empty)
+            );
+        }
+        Ok(())
+    }
+
+    /// The path of a database in it.
+    pub(super) fn database(&self, name: &str) -> PathBuf {
+        self.file(&format!("{name}.db"))
     }
 
     /// The path of a file in it.
     pub(super) fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
+    }
+}
+
+/// Paths in a sentence, with its verb.
+fn listed(paths: &[PathBuf]) -> String {
+    let texts: Vec<_> = paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    match texts.as_slice() {
+        [one] => format!("{one} is"),
+        many => format!("{} are", many.join(", ")),
     }
 }
 
@@ -80,14 +146,40 @@ mod tests {
     fn a_second_holder_is_refused_and_told_of_the_first() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("data");
-        let held = DataDir::take(&path).unwrap();
-        let refused = DataDir::take(&path).err().unwrap().to_string();
+        let held = DataDir::take(&path, &[]).unwrap();
+        let refused = DataDir::take(&path, &[]).err().unwrap().to_string();
         assert!(
             refused.contains(&std::process::id().to_string()),
             "{refused}"
         );
         drop(held);
-        DataDir::take(&path).unwrap();
+        DataDir::take(&path, &[]).unwrap();
+    }
+
+    #[test]
+    fn a_database_that_is_missing_beside_others_is_refused_with_what_to_do() {
+        let dir = tempfile::tempdir().unwrap();
+        let take = || DataDir::take(dir.path(), &["a", "b"]);
+        let (a, b) = (dir.path().join("a.db"), dir.path().join("b.db"));
+        // A first start makes all of them, also if it ends before anything is in them.
+        drop(take().unwrap());
+        assert!(a.exists());
+        fs::remove_file(&a).unwrap();
+        drop(take().unwrap());
+        fs::write(&b, "content").unwrap();
+        drop(take().unwrap());
+        fs::remove_file(&a).unwrap();
+        let refused = take().err().unwrap().to_string();
+        let (a_name, b_name) = (a.display(), b.display());
+        for words in [
+            format!("{a_name} is missing, but {b_name} is there"),
+            format!("touch {a_name}"),
+        ] {
+            assert!(refused.contains(&words), "{words} is not in: {refused}");
+        }
+        assert!(!a.exists());
+        fs::write(&a, "").unwrap();
+        take().unwrap();
     }
 
     #[test]
@@ -95,6 +187,6 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
         fs::write(&path, "").unwrap();
-        assert!(DataDir::take(&path).is_err());
+        assert!(DataDir::take(&path, &[]).is_err());
     }
 }

@@ -11,25 +11,25 @@ use super::data_dir::DataDir;
 
 /// The stores of release-svc.
 pub(super) fn release_stores(data: &DataDir) -> anyhow::Result<release_svc::Stores> {
-    let path = data.file("release.db");
+    let path = data.database("release");
     release_svc::Stores::sqlite(&path).with_context(|| format!("{}", path.display()))
 }
 
 /// The stores of forum-svc.
 pub(super) fn forum_stores(data: &DataDir) -> anyhow::Result<forum_svc::Stores> {
-    let path = data.file("forum.db");
+    let path = data.database("forum");
     forum_svc::Stores::sqlite(&path).with_context(|| format!("{}", path.display()))
 }
 
 /// The stores of chat-svc.
 pub(super) fn chat_stores(data: &DataDir) -> anyhow::Result<chat_svc::Stores> {
-    let path = data.file("chat.db");
+    let path = data.database("chat");
     chat_svc::Stores::sqlite(&path).with_context(|| format!("{}", path.display()))
 }
 
 /// The stores of notify-svc.
 pub(super) fn notify_stores(data: &DataDir) -> anyhow::Result<notify_svc::Stores> {
-    let path = data.file("notify.db");
+    let path = data.database("notify");
     notify_svc::Stores::sqlite(&path).with_context(|| format!("{}", path.display()))
 }
 
@@ -39,7 +39,7 @@ pub(super) async fn bus(
     clock: SharedClock,
     background: &Background,
 ) -> anyhow::Result<SharedBus> {
-    let path = data.file("bus.db");
+    let path = data.database("bus");
     let bus = EmbeddedBus::open(&path, clock).with_context(|| format!("{}", path.display()))?;
     let topics: Vec<_> = TOPICS.iter().map(TopicSpec::from).collect();
     let created = bus.create_topics(&topics).await;

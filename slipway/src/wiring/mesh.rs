@@ -87,7 +87,7 @@ pub(super) struct Links {
 
 impl Shared<'_> {
     async fn all(self) -> anyhow::Result<Built> {
-        let storage = Storage::open(self.settings).await?;
+        let storage = Storage::open(self.settings, &["release", "forum", "chat", "notify"]).await?;
         let keys = storage.keys(self.settings)?;
         let services = [
             release_svc::SERVICES,
@@ -124,7 +124,7 @@ impl Shared<'_> {
     }
 
     async fn release(self) -> anyhow::Result<Built> {
-        let storage = Storage::open(self.settings).await?;
+        let storage = Storage::open(self.settings, &["release"]).await?;
         let keys = storage.keys(self.settings)?;
         self.warn_if_alone("what happens is shown on no wall");
         let topics = specs(TOPICS);
@@ -137,7 +137,7 @@ impl Shared<'_> {
     }
 
     async fn forum(self) -> anyhow::Result<Built> {
-        let storage = Storage::open(self.settings).await?;
+        let storage = Storage::open(self.settings, &["forum"]).await?;
         self.warn_if_alone("what is discussed is shown on no wall");
         let topics = specs(&[FORUM]);
         let bus = self.bus(&storage, topics, forum_svc::SERVICES).await?;
@@ -150,7 +150,7 @@ impl Shared<'_> {
     }
 
     async fn chat(self) -> anyhow::Result<Built> {
-        let storage = Storage::open(self.settings).await?;
+        let storage = Storage::open(self.settings, &["chat"]).await?;
         self.warn_if_alone("its answers are counted nowhere else");
         let topics = specs(&[CHAT]);
         let bus = self.bus(&storage, topics, chat_svc::SERVICES).await?;
@@ -163,7 +163,7 @@ impl Shared<'_> {
     }
 
     async fn notify(self) -> anyhow::Result<Built> {
-        let storage = Storage::open(self.settings).await?;
+        let storage = Storage::open(self.settings, &["notify"]).await?;
         self.warn_if_alone("the wall stays empty");
         if self.settings.public_url.is_none() {
             tracing::warn!(

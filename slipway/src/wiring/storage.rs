@@ -18,13 +18,20 @@ pub(super) struct Storage {
 }
 
 impl Storage {
-    /// Takes the data directory if anything is kept there, and connects to MongoDB if it
-    /// is to be used. Without it nothing is kept elsewhere instead: the start fails, as with
-    /// any setting that cannot be used.
-    pub(super) async fn open(settings: &Settings) -> anyhow::Result<Self> {
+    /// Takes the data directory if anything of these services is kept there, and connects to
+    /// MongoDB if it is to be used. Without it nothing is kept elsewhere instead: the start
+    /// fails, as with any setting that cannot be used.
+    pub(super) async fn open(settings: &Settings, services: &[&str]) -> anyhow::Result<Self> {
+        let mut databases = Vec::new();
+        if settings.mongodb_url.is_none() {
+            databases.extend(services);
+        }
+        if settings.kafka_brokers.is_none() {
+            databases.push("bus");
+        }
         let data = settings
             .uses_data_dir()
-            .then(|| DataDir::take(&settings.data_dir))
+            .then(|| DataDir::take(&settings.data_dir, &databases))
             .transpose()?;
         let mongo = match &settings.mongodb_url {
             Some(url) => Some(

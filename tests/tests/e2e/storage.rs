@@ -1,4 +1,4 @@
-//! Disks that are full, and database files that are copied.
+//! Disks that are full, and database files that are copied, mixed up, lost or deleted.
 
 use std::{
     fs,
@@ -166,4 +166,69 @@ async fn a_copy_that_lacks_the_latest_changes_is_refused_with_what_to_do() {
     let admin = server.admin().await.unwrap();
     let releases = admin.get("/releases").await.unwrap().expect(200);
     assert_eq!(releases["items"][0]["name"], "lost");
+}
+
+/// Starts on `data`, which must be refused; what is said.
+async fn refused(data: &Path) -> String {
+    let run = process::run(data, &Options::default()).await;
+    let (status, output, errors) = run.unwrap();
+    assert_eq!((status.code(), output.as_str()), (Some(1), ""), "{errors}");
+    errors
+}
+
+#[tokio::test]
+async fn databases_that_are_mixed_up_or_missing_are_refused_with_what_to_do() {
+    let server = Process::start().await.unwrap();
+    server.signal("TERM").await.unwrap();
+    let data = Arc::clone(&server.data);
+    server.ended().await.unwrap();
+    let file = |name: &str| data.path().join("data").join(name);
+    let swap = || {
+        fs::rename(file("forum.db"), file("swapped")).unwrap();
+        fs::rename(file("release.db"), file("forum.db")).unwrap();
+        fs::rename(file("swapped"), file("release.db")).unwrap();
+    };
+    swap();
+    let said = refused(data.path()).await;
+    assert!(
+        said.contains("release.db is the database of forum, not of release"),
+        "{said}"
+    );
+    swap();
+
+    fs::rename(file("release.db"), file("elsewhere")).unwrap();
+    let said = refused(data.path()).await;
+    for words in [
+        "release.db is missing, but",
+        "bus.db",
+        "are there",
+        "same backup",
+    ] {
+        assert!(said.contains(words), "{words} is not in: {said}");
+    }
+    fs::rename(file("elsewhere"), file("release.db")).unwrap();
+    let server = Process::start_on(data, &Options::default()).await.unwrap();
+    server.admin().await.unwrap();
+}
+
+#[tokio::test]
+async fn when_its_data_is_deleted_it_is_not_ready_and_accepts_nothing() {
+    let server = Process::start().await.unwrap();
+    let admin = server.admin().await.unwrap();
+    fs::remove_dir_all(server.data.path().join("data")).unwrap();
+    assert_eq!(plan(&admin, "lost").await, 503);
+    let unready = until(async || {
+        let (status, ready) = readiness(&server).await;
+        ensure!(status == 503, "{ready:#}");
+        Ok(ready)
+    });
+    let unready = unready.await.unwrap();
+    let said = serde_json::to_string(&problems(&unready, "store")).unwrap();
+    assert!(said.contains("release.db was deleted or moved"), "{said}");
+    let raised = until(async || {
+        let log = server.log();
+        ensure!(log.contains("a dependency has a problem"), "{log}");
+        Ok(())
+    });
+    raised.await.unwrap();
 }

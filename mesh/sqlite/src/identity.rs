@@ -1,0 +1,130 @@
+//! Which store a file belongs to, and that the open files are still those at their paths.
+//!
+//! All stores of a data directory are SQLite files, and some have tables of the same names. So a
+//! file says in a table whose it is; one under another's name is refused.
+//!
+//! A file that is deleted or moved while SQLite has it open still takes writes, which nobody
+//! finds again. SQLite does not notice, so [`Presence`] compares the open files with those at
+//! their paths: at each commit and at each health check.
+
+use std::{
+    fs, io,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
+
+use rusqlite::{Connection, OptionalExtension as _};
+
+use super::{StorageError, beside};
+
+/// Refuses a file of another store.
+///
+/// # Errors
+/// If it is, or the file cannot be read.
+pub(super) fn check_owner(
+    connection: &Connection,
+    path: &Path,
+    name: &str,
+) -> Result<(), StorageError> {
+    let is_named = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'store_name'";
+    let is_named = connection.query_row(is_named, [], |_| Ok(())).optional()?;
+    if is_named.is_none() {
+        return Ok(());
+    }
+    let owner = connection.query_row("SELECT name FROM store_name", [], |row| row.get(0));
+    let owner: Option<String> = owner.optional()?;
+    match owner {
+        Some(owner) if owner != name => Err(StorageError::Unusable(format!(
+            "{} is the database of {owner}, not of {name}. Rename it to {owner}.db, and put the \
+             database of {name} here",
+            path.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Notes the store that a new file, or one of a version without names, belongs to.
+///
+/// # Errors
+/// If it cannot be written.
+pub(super) fn note_owner(connection: &Connection, name: &str) -> Result<(), StorageError> {
+    connection.execute_batch(
+        "CREATE TABLE IF NOT EXISTS store_name (
+             id   INTEGER PRIMARY KEY CHECK (id = 1),
+             name TEXT NOT NULL
+         ) STRICT",
+    )?;
+    let note = "INSERT INTO store_name (id, name) SELECT 1, ?1
+                WHERE NOT EXISTS (SELECT 1 FROM store_name)";
+    connection.execute(note, [name])?;
+    Ok(())
+}
+
+/// The files that SQLite has open.
+#[derive(Debug)]
+pub(super) struct Presence {
+    files: [(PathBuf, FileId); 2],
+}
+
+/// What a file system knows a file by, whatever its path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl Presence {
+    /// Of the database at `path`, which has just been opened and used.
+    ///
+    /// # Errors
+    /// If one of its files is not there.
+    pub(super) fn of(path: &Path) -> Result<Self, StorageError> {
+        let open = |path: PathBuf| -> Result<_, StorageError> {
+            let id = id(&path).map_err(|error| gone(&path, Some(&error)))?;
+            Ok((path, id))
+        };
+        Ok(Self {
+            files: [open(path.to_owned())?, open(beside(path, "-wal"))?],
+        })
+    }
+
+    /// Whether they are still there.
+    ///
+    /// # Errors
+    /// If not: what is written now would be lost.
+    pub(super) fn check(&self) -> Result<(), StorageError> {
+        for (path, open) in &self.files {
+            match id(path) {
+                Ok(found) if found == *open => {}
+                Ok(_) => return Err(gone(path, None)),
+                Err(error) => return Err(gone(path, Some(&error))),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn id(path: &Path) -> io::Result<FileId> {
+    let found = fs::metadata(path)?;
+    Ok(FileId {
+        device: found.dev(),
+        inode: found.ino(),
+    })
+}
+
+fn gone(path: &Path, error: Option<&io::Error>) -> StorageError {
+    let path = path.display();
+    StorageError::Displaced(match error {
+        Some(error) if error.kind() != io::ErrorKind::NotFound => {
+            format!("{path} cannot be looked at any more: {error}")
+        }
+        Some(_) => format!(
+            "{path} was deleted or moved while it was in use. Move it back, or stop Slipway and \
+             restore the data directory from a backup"
+        ),
+        None => format!(
+            "{path} was replaced by another file while it was in use. Stop Slipway before its \
+             files are restored"
+        ),
+    })
+}
