@@ -1,7 +1,8 @@
 //! Alerts of other programs, which become incidents.
 //!
 //! Who sends alerts does not send again what was refused with 4xx: then nobody hears of the
-//! fault. So every alert of a request is taken, and none is lost because of another one.
+//! fault. So every alert of a request is taken, and none is lost because of another one: each is
+//! read by itself, once the whole is known to be JSON.
 //! What is blank, `null` or of another form than it should be counts as left out, and for
 //! all that is left out there is something else to say.
 
@@ -9,7 +10,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, value::RawValue};
 use slipway_proto::notify::v1;
 use slipway_runtime::text::is_blank;
 use utoipa::ToSchema;
@@ -27,7 +28,7 @@ const ALERTS: usize = 1000;
 pub(crate) struct AlertsHook {
     /// Each becomes an incident; beyond the first 1,000 they become one together.
     #[schema(value_type = Vec<Alert>)]
-    alerts: Vec<Value>,
+    alerts: Vec<Box<RawValue>>,
 }
 
 /// One alert of it. What is blank, `null` or of another form counts as left out.
@@ -62,7 +63,8 @@ struct Since(#[serde(deserialize_with = "time")] Option<Timestamp>);
 impl AlertsHook {
     /// Reports of all alerts, heard at `now`.
     pub(crate) fn reports(self, now: Timestamp) -> impl Iterator<Item = v1::ReportRequest> {
-        let alerts = self.alerts.into_iter().filter(|alert| !alert.is_null());
+        let alerts = self.alerts.iter().map(|alert| alert.get());
+        let alerts = alerts.filter(|alert| *alert != "null");
         let mut alerts: Vec<_> = alerts.map(Alert::read).collect();
         let left_out = alerts.len().saturating_sub(ALERTS);
         alerts.truncate(ALERTS);
@@ -91,9 +93,11 @@ fn rest(count: usize, now: Timestamp) -> v1::ReportRequest {
 }
 
 impl Alert {
-    /// What is no object says nothing; that something happened is told all the same.
-    fn read(value: Value) -> Self {
-        let object = Some(value).filter(Value::is_object);
+    /// What is no object, or has half a character, says nothing; that something happened is told
+    /// all the same. Of a name that is there twice the last one counts.
+    fn read(json: &str) -> Self {
+        let value: Option<Value> = serde_json::from_str(json).ok();
+        let object = value.filter(Value::is_object);
         let alert = object.and_then(|object| serde_json::from_value(object).ok());
         alert.unwrap_or_default()
     }
@@ -170,7 +174,7 @@ mod tests {
 
     fn read(json: &str) -> Vec<v1::ReportRequest> {
         let mut json = serde_json::Deserializer::from_str(json);
-        let hook = AlertsHook::deserialize(Objects(&mut json)).unwrap();
+        let hook: AlertsHook = serde_path_to_error::deserialize(Objects(&mut json)).unwrap();
         hook.reports("2026-03-01T10:00:00Z".parse().unwrap())
             .collect()
     }
@@ -272,6 +276,16 @@ mod tests {
         let unnamed = "an alert without a name";
         assert_eq!(told, [unnamed, "Disk", unnamed]);
         assert_eq!(reports[1].fingerprint, "alert/alertname=Disk,code=500");
+    }
+
+    #[test]
+    fn a_fault_within_one_alert_is_no_fault_of_the_others() {
+        let twice = r#"{"labels": {"alertname": "a", "alertname": "Twice"}, "labels": {"alertname": "Last"}}"#;
+        let half = r#"{"labels": {"alertname": "\ud800"}}"#;
+        let good = r#"{"labels": {"alertname": "Disk"}}"#;
+        let reports = read(&format!(r#"{{"alerts": [{twice}, {half}, {good}]}}"#));
+        let told: Vec<_> = reports.iter().map(|report| &*report.summary).collect();
+        assert_eq!(told, ["Last", "an alert without a name", "Disk"]);
     }
 
     #[test]
