@@ -1,40 +1,57 @@
 //! Which entries a client wants to see.
 
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
-use slipway_proto::notify::v1;
+use slipway_proto::{events::CATALOGUE, notify::v1};
 use slipway_rpc::error::Fault;
+use slipway_runtime::text::shortened;
 use uuid::Uuid;
 
 use super::frame::Frame;
-use crate::model::Id;
+use crate::{extract::InOurWords, model::Id};
 
 /// Types and families in a filter at most: as many as the activity service takes.
 const MAX_TYPES: usize = 20;
 
-/// A type of entry, exact (`task.started`) or a family (`task.*`).
+/// Characters of an unknown type that are repeated to who asked for it.
+const LONGEST_TYPE: usize = 100;
+
+/// A type of entry, exact (`task.started`) or a family (`task.*`). One that there is: who waits
+/// for another would wait for ever.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TypePattern(String);
 
-impl FromStr for TypePattern {
-    type Err = &'static str;
+/// A text that is no type of entry and no family of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct UnknownType(String);
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.split_once('.') {
-            Some((family, name)) if is_word(family) && (name == "*" || is_word(name)) => {
-                Ok(Self(text.to_owned()))
-            }
-            _ => Err("must be a type such as task.started, or a family such as task.*"),
-        }
+impl fmt::Display for UnknownType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = &self.0;
+        write!(
+            f,
+            "must be a type such as task.started, or a family such as task.*; there is none \
+             called {text:?}"
+        )
     }
 }
 
-/// The same as for the activity service, so that the list and the stream agree.
-fn is_word(text: &str) -> bool {
-    text.starts_with(|first: char| first.is_ascii_lowercase())
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+impl InOurWords for UnknownType {}
+
+impl FromStr for TypePattern {
+    type Err = UnknownType;
+
+    fn from_str(text: &str) -> Result<Self, UnknownType> {
+        let pattern = Self(text.to_owned());
+        let is_known = CATALOGUE.iter().any(|kind| {
+            let family = kind.event_type.split_once('.').map(|(family, _)| family);
+            text == kind.event_type || text.strip_suffix(".*") == family
+        });
+        match is_known {
+            true => Ok(pattern),
+            false => Err(UnknownType(shortened(text, LONGEST_TYPE).into_owned())),
+        }
+    }
 }
 
 impl TypePattern {
@@ -107,6 +124,15 @@ mod tests {
     }
 
     #[test]
+    fn every_type_and_family_of_the_catalogue_is_known() {
+        for kind in CATALOGUE {
+            let (family, _) = kind.event_type.split_once('.').unwrap();
+            assert!(pattern(kind.event_type).matches(kind.event_type));
+            assert!(pattern(&format!("{family}.*")).matches(kind.event_type));
+        }
+    }
+
+    #[test]
     fn a_family_is_not_a_prefix() {
         assert!(pattern("task.*").matches("task.started"));
         assert!(!pattern("task.*").matches("tasks.started"));
@@ -116,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_no_type_is_refused() {
+    fn what_is_no_type_is_refused() {
         for bad in [
             "",
             "*",
@@ -129,8 +155,11 @@ mod tests {
             "task.started.twice",
             "1.x",
             "a b",
+            "task.strated",
+            "tasks.*",
         ] {
-            assert!(bad.parse::<TypePattern>().is_err(), "{bad}");
+            let refused = bad.parse::<TypePattern>().unwrap_err().to_string();
+            assert!(refused.ends_with(&format!("{bad:?}")), "{refused}");
         }
     }
 }

@@ -8,7 +8,7 @@ use http::{
 use http_body::Body as _;
 use serde::de::DeserializeOwned;
 use slipway_rpc::error::Fault;
-use slipway_runtime::json::{Objects, Wrong};
+use slipway_runtime::json::{Objects, Wrong, rounded_integer};
 
 use crate::{app::AppState, body::Sender, middleware::Arrival, problem::Problem};
 
@@ -41,7 +41,13 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Payload<T> {
         let read_whole = tokio::time::timeout(app.deadline, reading).await;
         let (body, room) = read_whole.map_err(|_| Problem::body_too_slow())??;
         arrival.note(room);
-        read(&body).map(Self)
+        let text = text(&body)?;
+        let payload = read(text)?;
+        // Whoever calls a hook does not send again what is refused.
+        if sender != Sender::Hook {
+            refuse_rounded(text)?;
+        }
+        Ok(Self(payload))
     }
 }
 
@@ -81,22 +87,55 @@ fn is_json(headers: &HeaderMap) -> bool {
 /// How what `gzip` and `zstd` make begins. No JSON begins so.
 const COMPRESSED: [&[u8]; 2] = [&[0x1F, 0x8B], &[0x28, 0xB5, 0x2F, 0xFD]];
 
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+/// The text of a body.
+fn text(body: &[u8]) -> Result<&str, Problem> {
     // A client that compresses and does not say so hears of it too.
     if COMPRESSED.iter().any(|start| body.starts_with(start)) {
         return Err(Problem::coded_body());
     }
+    let refused = |what: &str| Problem::malformed_body(format!("The body {what}."));
+    if matches!(
+        body,
+        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] | [0, ..] | [_, 0, ..]
+    ) {
+        return Err(refused("must be in UTF-8, not in UTF-16 or UTF-32"));
+    }
+    let text = str::from_utf8(body);
+    let text = text.map_err(|error| {
+        let place = error.valid_up_to();
+        refused(&format!("must be in UTF-8, and is not at byte {place}"))
+    })?;
+    match text.starts_with('\u{feff}') {
+        true => Err(refused(
+            "must begin with its JSON, not with a byte order mark",
+        )),
+        false => Ok(text),
+    }
+}
+
+fn read<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
     // However its shape is told: to the API, what is no object is no body at all.
-    if body.trim_ascii_start().first() != Some(&b'{') {
+    if !text.trim_ascii_start().starts_with('{') {
         return Err(Problem::malformed_body(
             "The body must be a JSON object.".to_owned(),
         ));
     }
-    let mut json = serde_json::Deserializer::from_slice(body);
+    let mut json = serde_json::Deserializer::from_str(text);
     let value = serde_path_to_error::deserialize(Objects(&mut json))
         .map_err(|error| refusal(&error.path().to_string(), error.inner()))?;
     json.end().map_err(|error| refusal("", &error))?;
     Ok(value)
+}
+
+/// What is passed on as it is, such as the data of an event, must arrive as it was sent.
+fn refuse_rounded(text: &str) -> Result<(), Problem> {
+    let Some((line, column)) = rounded_integer(text) else {
+        return Ok(());
+    };
+    Err(Problem::malformed_body(format!(
+        "The body has a whole number of more than 64 bits, which would be rounded (line {line}, \
+         column {column}). Send it as a string."
+    )))
 }
 
 fn refusal(path: &str, error: &serde_json::Error) -> Problem {
@@ -155,13 +194,14 @@ mod tests {
         Blue,
     }
 
-    fn text(body: &[u8]) -> String {
-        format!("{:?}", read::<Sample>(body).unwrap_err())
+    fn said(body: &[u8]) -> String {
+        let read = text(body).and_then(read::<Sample>);
+        format!("{:?}", read.unwrap_err())
     }
 
     #[track_caller]
     fn refuses(body: &str, field: &str, message: &str) {
-        let text = text(body.as_bytes());
+        let text = said(body.as_bytes());
         let expected = format!("FieldError {{ field: {field:?}, message: {message:?} }}");
         assert!(text.contains(&expected), "{body}: {text}");
     }
@@ -234,10 +274,10 @@ mod tests {
             r#"{"labels": {}, "unknown": [{"a": 1, "a": 2}]}"#,
             r#"{"labels": {}, "unknown": 1, "unknown": 2}"#,
         ] {
-            let text = format!("{:?}", read::<Loose>(body.as_bytes()).unwrap_err());
+            let text = format!("{:?}", read::<Loose>(body).unwrap_err());
             assert!(text.contains(twice), "{text}");
         }
-        read::<Loose>(br#"{"labels": {"a": "1", "b": "1"}, "unknown": [{"a": 1}, {"a": 1}]}"#)
+        read::<Loose>(r#"{"labels": {"a": "1", "b": "1"}, "unknown": [{"a": 1}, {"a": 1}]}"#)
             .unwrap();
     }
 
@@ -256,7 +296,7 @@ mod tests {
         }
         for colour in ["\"RED\"", "null"] {
             let body = format!(r#"{{"name": "a", "parts": [{{"size": 1, "colour": {colour}}}]}}"#);
-            read::<Sample>(body.as_bytes()).unwrap();
+            read::<Sample>(&body).unwrap();
         }
     }
 
@@ -273,8 +313,41 @@ mod tests {
             deep.as_bytes(),
         ];
         for body in bodies {
-            let text = text(body);
+            let text = said(body);
             assert!(text.contains("status: 400"), "{text}");
         }
+    }
+
+    #[test]
+    fn a_body_that_is_not_plain_utf_8_is_told_so() {
+        let json = r#"{"name": "a"}"#;
+        let utf_16 = |unit: fn(u16) -> [u8; 2]| json.encode_utf16().flat_map(unit).collect();
+        let marked = |mark: &[u8], text: Vec<u8>| [mark, &text].concat();
+        let le: Vec<u8> = utf_16(u16::to_le_bytes);
+        let be: Vec<u8> = utf_16(u16::to_be_bytes);
+        for body in [
+            marked(b"\xff\xfe", le.clone()),
+            marked(b"\xfe\xff", be.clone()),
+            le,
+            be,
+        ] {
+            let said = said(&body);
+            assert!(said.contains("must be in UTF-8, not in UTF-16"), "{said}");
+        }
+        let mark = said(&marked(b"\xef\xbb\xbf", json.into()));
+        assert!(mark.contains("byte order mark"), "{mark}");
+        let latin_1 = said(b"{\"name\": \"\xe4\"}");
+        assert!(latin_1.contains("is not at byte 10"), "{latin_1}");
+    }
+
+    #[test]
+    fn a_whole_number_that_would_be_rounded_is_refused() {
+        refuse_rounded(r#"{"name": "a", "data": {"x": 18446744073709551615}}"#).unwrap();
+        let refused = refuse_rounded(r#"{"data": {"x": 18446744073709551616}}"#).unwrap_err();
+        let said = format!("{refused:?}");
+        assert!(
+            said.contains("more than 64 bits") && said.contains("column 16"),
+            "{said}"
+        );
     }
 }

@@ -127,7 +127,7 @@ pub(crate) struct ActivityQuery {
     #[param(inline)]
     order: Option<Order>,
     /// Only these types: exact (`task.started`) or a family (`task.*`). Repeat it, or
-    /// separate several by commas.
+    /// separate several by commas. One that does not exist is refused.
     #[serde(default, rename = "type", deserialize_with = "list")]
     #[param(value_type = Vec<String>, max_items = 20)]
     types: Vec<TypePattern>,
@@ -175,7 +175,7 @@ pub(crate) struct StreamQuery {
     #[param(value_type = Option<u64>)]
     last_event_id: Option<Sequence>,
     /// Only these types: exact (`task.started`) or a family (`task.*`). Repeat it, or
-    /// separate several by commas.
+    /// separate several by commas. One that does not exist is refused.
     #[serde(default, rename = "type", deserialize_with = "list")]
     #[param(value_type = Vec<String>, max_items = 20)]
     types: Vec<TypePattern>,

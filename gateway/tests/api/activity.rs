@@ -40,6 +40,8 @@ async fn malformed_parameters_are_named() {
         ("before=0", "before"),
         ("order=up", "order"),
         ("type=", "type"),
+        ("type=task.strated", "type"),
+        ("type=task.*,tasks.*", "type"),
         ("releaseId=7", "releaseId"),
         ("mine=yes", "mine"),
         ("limit=201", "limit"),

@@ -164,7 +164,7 @@ async fn filters_hold_for_what_was_missed_and_for_what_is_new() {
     let release = format!("?releaseId={RELEASE}");
     for query in [
         "?type=release.*",
-        "?type=release.created,x.y",
+        "?type=release.created,chat.*",
         &release,
         "?mine=true",
     ] {

@@ -7,9 +7,12 @@
 //! keeps the last, while a proxy or a log may have seen the first. [`Objects`] goes around
 //! a deserializer and everything that comes out of it, and refuses these.
 //!
+//! A whole number of more than 64 bits is rounded: [`rounded_integer`] finds one.
+//!
 //! So the enums of bodies are names, and the keys of maps are strings. What is wrong with
 //! what is read is told by [`Wrong`].
 
+mod rounded;
 mod wrong;
 
 use std::{collections::HashSet, fmt};
@@ -19,6 +22,7 @@ use serde::de::{
     Visitor,
 };
 
+pub use self::rounded::rounded_integer;
 pub use self::wrong::{Wrong, expects, refused};
 
 /// A deserializer, or a part of one, around which JSON is what it is described as.

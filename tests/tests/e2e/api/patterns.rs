@@ -215,13 +215,13 @@ async fn of_names_keys_times_and_types() -> anyhow::Result<()> {
     let types = [
         "task.started",
         "task.*",
-        "a.b,c.*",
+        "task.ready,chat.*",
         "task",
         "task.",
         "*",
         "Task.*",
-        "a.b,",
-        "a.b.c",
+        "task.ready,",
+        "task.ready.twice",
     ];
     agrees(
         parameter(&document, "get", "/activity", "type"),
