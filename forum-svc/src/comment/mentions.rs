@@ -10,7 +10,8 @@
 //!
 //! A name ends before the first character that names do not have. If that character goes on
 //! with the word, as in `@types/node`, `@ada@example.com` or `@adaë`, it is another name and
-//! none of ours. Full stops and hyphens at the end belong to the sentence.
+//! none of ours; a slash between two mentions does not. Full stops and hyphens at the end belong
+//! to the sentence.
 //!
 //! What stands in a name is read from the source: to Markdown, the name `_ada_` is emphasis.
 
@@ -120,7 +121,9 @@ impl<'a> Reader<'a> {
         for (sign, mark) in source[at.clone()].match_indices(SIGNS) {
             let sign = at.start + sign;
             let before = &source[..sign];
-            let in_word = before.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '/');
+            let is_listed = self.read_until > 0 && self.read_until + "/".len() == sign;
+            let in_word = before.ends_with(|c: char| c.is_ascii_alphanumeric())
+                || (before.ends_with('/') && !is_listed);
             // Behind another sign, or behind the name of `@ada_@example.com`.
             let is_second = before.trim_end_matches(of_name).ends_with(SIGNS);
             let in_url = || self.urls.iter().any(|url| url.contains(&sign));
@@ -167,7 +170,8 @@ fn is_escaped(before: &str) -> bool {
 /// The name that `rest` begins with, in lower case, and how long it is there.
 fn name(rest: &str) -> Option<(String, usize)> {
     let (mut name, mut length, mut next) = (String::new(), 0, None);
-    for (end, c) in unescaped(rest) {
+    let mut characters = unescaped(rest);
+    for (end, c) in characters.by_ref() {
         if !of_name(c) {
             next = Some(c);
             break;
@@ -175,7 +179,12 @@ fn name(rest: &str) -> Option<(String, usize)> {
         name.push(c.to_ascii_lowercase());
         length = end;
     }
-    if next.is_some_and(|c| c == '/' || SIGNS.contains(&c) || goes_on_with_word(c)) {
+    let is_other = match next {
+        Some('/') => !characters.next().is_some_and(|(_, c)| SIGNS.contains(&c)),
+        Some(c) => SIGNS.contains(&c) || goes_on_with_word(c),
+        None => false,
+    };
+    if is_other {
         return None;
     }
     name.truncate(name.trim_end_matches(['.', '-']).len());

@@ -19,6 +19,11 @@ fn names_are_found_where_a_person_would_see_them() {
     assert_eq!(names("well, @ada... and @bob-"), ["ada", "bob"]);
     assert_eq!(names("...@ada, -@bob, _@eve"), ["ada", "bob", "eve"]);
     assert_eq!(names("see `code`@ada and <b>@bob</b>"), ["ada", "bob"]);
+    assert_eq!(
+        names("@ada/@bob, (＠eve/＠dan)"),
+        ["ada", "bob", "eve", "dan"]
+    );
+    assert_eq!(names("@ada./@bob/@eve"), ["ada", "bob", "eve"]);
 }
 
 #[test]
@@ -103,6 +108,10 @@ fn code_addresses_and_words_are_no_mentions() {
         "<https://x.example/?by=@grace>",
         "npm i @types/node",
         "either/@grace",
+        "/@grace",
+        "@ab/@grace",
+        "@types/node/@grace",
+        "@ada//@grace",
         "\\@grace",
         "\\＠grace",
         "\\\\\\@grace",
