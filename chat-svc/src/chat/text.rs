@@ -11,7 +11,8 @@ pub const MAX_QUESTION: usize = 8_000;
 
 const MAX_TITLE: usize = 200;
 
-/// A session's title: 1 to 200 characters, not blank.
+/// A session's title: 1 to 200 characters, not blank. Kept in one form, without blanks at its
+/// ends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Title(String);
@@ -33,11 +34,12 @@ impl Title {
         if text::is_blank(text) {
             return Err("must not be blank");
         }
-        if text.chars().count() > MAX_TITLE {
+        let kept = text::kept_line(text);
+        if kept.chars().count() > MAX_TITLE {
             return Err("must be at most 200 characters");
         }
         text::check_line(text)?;
-        Ok(Self(text.to_owned()))
+        Ok(Self(kept))
     }
 
     /// The text.

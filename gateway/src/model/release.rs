@@ -139,6 +139,7 @@ impl TryFrom<v1::Release> for Release {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewRelease {
+    /// Kept in Unicode's NFC, without blanks at its ends; so are versions and titles.
     #[schema(min_length = 1, max_length = 200)]
     name: String,
     #[schema(max_length = 8000)]
@@ -150,7 +151,8 @@ pub(crate) struct NewRelease {
     /// For plans that several administrators may bring at the same time: of the requests
     /// with this within 24 hours, by whoever, one creates a release of this name and
     /// version. The others are answered with it if they are the same, and refused if they
-    /// are not. `Idempotency-Key` does not count then.
+    /// are not; how much white space stands between words makes no difference.
+    /// `Idempotency-Key` does not count then.
     once: Option<bool>,
 }
 

@@ -138,8 +138,8 @@ impl TryFrom<v1::Session> for Session {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Registration {
-    /// Of `a-z A-Z 0-9 . _ -`; unique without regard to case. Names that Slipway uses itself,
-    /// such as `system`, are nobody's.
+    /// Of `a-z A-Z 0-9 . _ -`, the first and the last a letter or digit; unique without regard
+    /// to case. Names that Slipway uses itself, such as `system`, are nobody's.
     #[schema(min_length = 3, max_length = 40)]
     username: String,
     /// Unique without regard to case.

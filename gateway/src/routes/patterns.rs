@@ -13,7 +13,10 @@ use utoipa::openapi::{
     schema::{ArrayItems, Schema},
 };
 
-/// Of a new account, and of an assignee.
+/// Of a new account.
+const NEW_USERNAME: &str = "^[A-Za-z0-9][A-Za-z0-9._-]{1,38}[A-Za-z0-9]$";
+
+/// Of any account: older ones may begin and end with another character.
 const USERNAME: &str = "^[A-Za-z0-9._-]{3,40}$";
 
 /// Of the name of a type of notifications.
@@ -31,7 +34,7 @@ pub(super) const KEY: &str = "^[!-~]+$";
 
 /// Schema, field, pattern.
 const FIELDS: [(&str, &str, &str); 14] = [
-    ("Registration", "username", USERNAME),
+    ("Registration", "username", NEW_USERNAME),
     ("NewRelease", "name", VISIBLE_LINE_PATTERN),
     ("NewRelease", "version", LINE_PATTERN),
     ("NewRelease", "description", LINES_PATTERN),

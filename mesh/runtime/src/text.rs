@@ -6,12 +6,17 @@
 //! alert of another program) or was stored before these rules is cleaned when it is taken
 //! or shown ([`clean_line`], [`clean_lines`]).
 //!
+//! What keyboards send in several forms has one here ([`normal`]): names and titles are kept in
+//! it ([`kept_line`]), and compared without regard to blanks ([`comparable_line`]).
+//!
 //! Marks of one character (U+200E, U+200F, U+061C) and joiners are allowed everywhere:
 //! Arabic, Hebrew and many other scripts, and emoji, are written with them. What is refused
 //! in a line are the embeddings, overrides and isolates: they reach beyond the text that
 //! they stand in, and can make `gpj.exe` look like `exe.jpg`.
 
 use std::borrow::Cow;
+
+use unicode_normalization::UnicodeNormalization as _;
 
 /// What [`check_line`] says.
 const NOT_A_LINE: &str = "must be one line, without control characters and marks that change \
@@ -99,6 +104,25 @@ pub fn check_lines(text: &str) -> Result<(), &'static str> {
         return Err(NOT_LINES);
     }
     Ok(())
+}
+
+/// The one form (NFC) of what keyboards send in several: `é` as one character or as two.
+#[must_use]
+pub fn normal(text: &str) -> String {
+    text.nfc().collect()
+}
+
+/// A name or title as it is kept: in one form, without blanks at its ends.
+#[must_use]
+pub fn kept_line(text: &str) -> String {
+    normal(text.trim())
+}
+
+/// What two names or titles are compared by: blanks within them count as one space.
+#[must_use]
+pub fn comparable_line(text: &str) -> String {
+    let words: Vec<_> = text.split_whitespace().collect();
+    normal(&words.join(" "))
 }
 
 /// `text` as one line that [`check_line`] takes: what changes direction is left out, what
@@ -253,6 +277,17 @@ mod tests {
             clean_lines("a\r\n\t\x1b[2Jb\u{202e}c\u{9b}\r.\r\r\n"),
             "a\n\t[2Jbc\n.\n\n"
         );
+    }
+
+    #[test]
+    fn a_line_is_kept_in_one_form() {
+        assert_eq!(normal("Cafe\u{301} "), "Café ");
+        assert_eq!(kept_line(" \u{a0}Cafe\u{301}  au lait "), "Café  au lait");
+        assert_eq!(
+            comparable_line("\tCafe\u{301}  au\u{a0}lait "),
+            "Café au lait"
+        );
+        assert_eq!(comparable_line(" "), "");
     }
 
     #[test]

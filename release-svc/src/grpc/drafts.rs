@@ -12,7 +12,7 @@ use slipway_rpc::{
     access::Role,
     error::{Fault, FieldError},
 };
-use slipway_runtime::clock::to_millis;
+use slipway_runtime::{clock::to_millis, text};
 
 use crate::{
     identity::{User, credentials},
@@ -59,6 +59,23 @@ pub(super) async fn release(
         }),
         _ => Err(Fault::invalid(errors.0)),
     }
+}
+
+/// A plan as it is compared with another: however its texts are written, the same plan is the
+/// same.
+pub(super) fn comparable(request: &CreateReleaseRequest) -> CreateReleaseRequest {
+    let mut plan = request.clone();
+    plan.name = text::comparable_line(&plan.name);
+    plan.version = text::comparable_line(&plan.version);
+    plan.description = text::normal(&plan.description);
+    for task in &mut plan.tasks {
+        task.title = text::comparable_line(&task.title);
+        task.description = text::normal(&task.description);
+        if let Some(Assignee::AssigneeUsername(name)) = &mut task.assignee {
+            *name = credentials::key(name);
+        }
+    }
+    plan
 }
 
 /// The draft of one task, if all of the request is well-formed.

@@ -37,8 +37,9 @@ impl ReleaseService for Releases {
         let request = request.into_inner();
         let once = request.once;
         if once {
-            let identity = format!("{}\n{}", request.name.trim(), request.version.trim());
-            let of_everybody = Repeatable::of_everybody("CreateRelease", &identity, &request);
+            let plan = drafts::comparable(&request);
+            let identity = format!("{}\n{}", plan.name, plan.version);
+            let of_everybody = Repeatable::of_everybody("CreateRelease", &identity, &plan);
             by.repeatable = Some(of_everybody);
         }
         let created = self.create(request, by).await.map_err(|fault| {

@@ -21,7 +21,8 @@ const RESERVED: &[&str] = &[
     "notify-svc",
 ];
 
-/// A name: 3 to 40 of `a-z A-Z 0-9 . _ -`.
+/// A name: 3 to 40 of `a-z A-Z 0-9 . _ -`, the first and the last a letter or digit. So what
+/// stands around a name in a sentence is never taken for a part of it: `@ada.` mentions `ada`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Username(String);
 
@@ -31,8 +32,12 @@ impl Username {
     /// # Errors
     /// What is wrong, continuing a sentence that begins with the field's name.
     pub fn new(name: &str) -> Result<Self, &'static str> {
-        if !Self::is_well_formed(name) {
-            return Err("must be 3 to 40 characters of a-z A-Z 0-9 . _ -");
+        let of_word = |c: char| c.is_ascii_alphanumeric();
+        if !Self::is_well_formed(name) || !name.starts_with(of_word) || !name.ends_with(of_word) {
+            return Err(
+                "must be 3 to 40 characters of a-z A-Z 0-9 . _ -, the first and the last a letter \
+                 or digit",
+            );
         }
         if RESERVED.contains(&key(name).as_str()) {
             return Err("is reserved for Slipway itself");
@@ -40,7 +45,8 @@ impl Username {
         Ok(Self(name.to_owned()))
     }
 
-    /// Whether an account may have this name: older ones may have a name that is reserved now.
+    /// Whether an account may have this name: older ones may have a name that is reserved now,
+    /// or that begins or ends with another character.
     #[must_use]
     pub fn is_well_formed(name: &str) -> bool {
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
@@ -66,7 +72,7 @@ impl fmt::Display for Username {
     }
 }
 
-/// An email address of at most 254 characters.
+/// An email address of at most 254 characters, in one form (NFC).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Email(String);
 
@@ -79,13 +85,15 @@ impl Email {
         let plain = Options::default()
             .without_display_text()
             .without_domain_literal();
+        let address = text::normal(address);
         // A quoted local part may hold almost anything, line breaks included; nobody
         // has one.
         let quoted = address.starts_with('"');
         // With a character that nobody sees it is another address than it seems to be.
         let fits = address.len() <= 254 && !address.contains(text::is_invisible);
-        match EmailAddress::parse_with_options(address, plain) {
-            Ok(_) if fits && !quoted => Ok(Self(address.to_owned())),
+        let is_deliverable = || Self::ascii_domain(&address).is_some();
+        match EmailAddress::parse_with_options(&address, plain) {
+            Ok(_) if fits && !quoted && is_deliverable() => Ok(Self(address)),
             _ => Err("must be an email address"),
         }
     }
@@ -96,10 +104,22 @@ impl Email {
         Self(address)
     }
 
-    /// What is unique: the address in lower case.
+    /// What is unique: the address in lower case, with its domain as DNS knows it.
     #[must_use]
     pub fn key(&self) -> String {
         key(&self.0)
+    }
+
+    /// The address in lower case with a domain of ASCII (`bücher.example` is
+    /// `xn--bcher-kva.example`), if it has such a domain.
+    fn ascii_domain(address: &str) -> Option<String> {
+        let (local, domain) = address.rsplit_once('@')?;
+        // What is of ASCII is looked up as it is, also with an underscore.
+        let domain = match domain.is_ascii() {
+            true => domain.to_owned(),
+            false => idna::domain_to_ascii(domain).ok()?,
+        };
+        Some(format!("{local}@{domain}").to_lowercase())
     }
 }
 
@@ -109,14 +129,18 @@ impl fmt::Display for Email {
     }
 }
 
-/// What a name or an address is compared by.
+/// What a name or an address is compared by: it in lower case, in one form. A username cannot
+/// hold an `@`, an address must.
 #[must_use]
 pub fn key(text: &str) -> String {
-    text.to_lowercase()
+    let text = text::normal(text);
+    Email::ascii_domain(&text).unwrap_or_else(|| text.to_lowercase())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -124,7 +148,19 @@ mod tests {
         for good in ["ada", "A.d_a-1", &"x".repeat(40)] {
             assert!(Username::new(good).is_ok(), "{good}");
         }
-        for bad in ["", "ab", &"x".repeat(41), "a b c", "ada@x", "ädä", "ada\n"] {
+        for bad in [
+            "",
+            "ab",
+            &"x".repeat(41),
+            "a b c",
+            "ada@x",
+            "ädä",
+            "ada\n",
+            "ada.",
+            "ada-",
+            "_ada",
+            "---",
+        ] {
             assert!(Username::new(bad).is_err(), "{bad:?}");
         }
         assert_eq!(Username::new("ADA").unwrap().key(), "ada");
@@ -147,6 +183,27 @@ mod tests {
         for free in ["admin", "systems", "slipway2", "forum.moderator"] {
             assert!(Username::new(free).is_ok(), "{free}");
         }
+    }
+
+    #[test]
+    fn an_address_is_the_same_however_it_is_written() {
+        let keys = |addresses: &[&str]| {
+            let keys = addresses.iter().map(|text| Email::new(text).unwrap().key());
+            keys.collect::<BTreeSet<_>>()
+        };
+        let one = [
+            "ada@bücher.example",
+            "Ada@BÜCHER.example",
+            "ada@bu\u{308}cher.example",
+            "ada@xn--bcher-kva.example",
+        ];
+        assert_eq!(keys(&one).len(), 1, "{:?}", keys(&one));
+        assert_eq!(keys(&["ädä@x.org", "a\u{308}DÄ@x.org"]).len(), 1);
+        assert_eq!(keys(&["ada@x.org", "ädä@x.org"]).len(), 2);
+        let kept = Email::new("a\u{308}da@Bücher.example").unwrap();
+        assert_eq!(kept.to_string(), "äda@Bücher.example");
+        // What mail cannot be sent to is none.
+        assert!(Email::new("ada@\u{221e}\u{301}-.example").is_err());
     }
 
     #[test]

@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use slipway_runtime::text::is_blank;
-use unicode_normalization::UnicodeNormalization as _;
+use slipway_runtime::text::{is_blank, normal};
 
 /// The most common passwords of 8 characters or more, one a line, in lower case.
 const COMMON: &str = include_str!("common_passwords.txt");
@@ -20,7 +19,7 @@ impl NewPassword {
     /// # Errors
     /// What is wrong, continuing a sentence that begins with the field's name.
     pub fn new(password: &str, username: &str, email: &str) -> Result<Self, &'static str> {
-        let password = normalised(password);
+        let password = normal(password);
         if !(8..=128).contains(&password.chars().count()) {
             return Err("must have 8 to 128 characters");
         }
@@ -55,12 +54,6 @@ impl fmt::Debug for NewPassword {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("NewPassword(***)")
     }
-}
-
-/// The one form (NFC) of what keyboards send in several: `é` as one character or as two.
-#[must_use]
-pub(super) fn normalised(password: &str) -> String {
-    password.nfc().collect()
 }
 
 #[cfg(test)]
@@ -141,8 +134,8 @@ mod tests {
         #[test]
         fn a_password_that_may_be_set_is_kept_in_its_normal_form(text in "\\PC{8,128}") {
             if let Ok(password) = NewPassword::new(&text, "ada", "ada@example.com") {
-                prop_assert_eq!(normalised(&password.0), password.0.clone());
-                prop_assert_eq!(password.into_inner(), normalised(&text));
+                prop_assert_eq!(normal(&password.0), password.0.clone());
+                prop_assert_eq!(password.into_inner(), normal(&text));
             }
         }
     }

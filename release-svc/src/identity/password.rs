@@ -10,9 +10,8 @@ use argon2::{
     Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version,
     password_hash::phc::PasswordHash,
 };
+use slipway_runtime::text::normal;
 use tokio::sync::{Semaphore, SemaphorePermit};
-
-use super::new_password::normalised;
 
 /// 19 MiB, two passes, one lane.
 const MEMORY_KIB: u32 = 19 * 1024;
@@ -129,9 +128,9 @@ impl Hasher {
         let known = password_hash.is_some();
         let password_hash = password_hash.unwrap_or_else(|| self.decoy.to_string());
         let matches = blocking(move || {
-            let normal = normalised(&password);
-            Ok(verify(&normal, &password_hash)?
-                || (normal != password && verify(&password, &password_hash)?))
+            let normalised = normal(&password);
+            Ok(verify(&normalised, &password_hash)?
+                || (normalised != password && verify(&password, &password_hash)?))
         });
         Ok(matches.await?? && known)
     }

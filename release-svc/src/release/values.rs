@@ -16,7 +16,8 @@ pub const MAX_VERSION: usize = 100;
 pub struct Text(String);
 
 impl Text {
-    /// A name or title: 1 to 200 characters on one line, some of them visible.
+    /// A name or title: 1 to 200 characters on one line, some of them visible. Kept in one
+    /// form, without blanks at its ends.
     ///
     /// # Errors
     /// What is wrong, continuing a sentence that begins with the field's name.
@@ -24,23 +25,29 @@ impl Text {
         if text::is_blank(text) {
             return Err("must not be blank");
         }
-        if text.chars().count() > MAX_TITLE {
+        let kept = text::kept_line(text);
+        if kept.chars().count() > MAX_TITLE {
             return Err("must have at most 200 characters");
         }
-        Self::one_line(text)
+        text::check_line(text)?;
+        Ok(Self(kept))
     }
 
-    /// A version: at most 100 characters on one line; a blank one is none.
+    /// A version: at most 100 characters on one line, kept as a title is; a blank one is none.
     ///
     /// # Errors
     /// What is wrong, continuing a sentence that begins with the field's name.
     pub fn version(text: &str) -> Result<Self, &'static str> {
-        if text.chars().count() > MAX_VERSION {
+        let kept = text::kept_line(text);
+        if kept.chars().count() > MAX_VERSION {
             return Err("must have at most 100 characters");
         }
         text::check_line(text)?;
-        let seen = if text::is_blank(text) { "" } else { text };
-        Ok(Self(seen.to_owned()))
+        Ok(Self(if text::is_blank(text) {
+            String::new()
+        } else {
+            kept
+        }))
     }
 
     /// A description: at most 8,000 characters, line breaks and tabs included.
@@ -52,11 +59,6 @@ impl Text {
             return Err("must have at most 8,000 characters");
         }
         text::check_lines(text)?;
-        Ok(Self(text.to_owned()))
-    }
-
-    fn one_line(text: &str) -> Result<Self, &'static str> {
-        text::check_line(text)?;
         Ok(Self(text.to_owned()))
     }
 
@@ -165,11 +167,20 @@ mod tests {
     }
 
     #[test]
+    fn a_title_is_kept_in_one_form_without_blanks_at_its_ends() {
+        for text in ["Café 2", " Café 2\u{a0}", "Cafe\u{301} 2"] {
+            assert_eq!(Text::title(text).unwrap().as_str(), "Café 2", "{text:?}");
+        }
+        assert!(Text::title(&format!(" {} ", "e\u{301}".repeat(200))).is_ok());
+        assert!(Text::title("a\n").is_err());
+    }
+
+    #[test]
     fn a_version_that_nobody_can_see_is_none() {
         for blank in ["", " ", "\u{200b}", "\u{3164}\u{2800}"] {
             assert_eq!(Text::version(blank).unwrap().as_str(), "", "{blank:?}");
         }
-        assert_eq!(Text::version("1.0 ").unwrap().as_str(), "1.0 ");
+        assert_eq!(Text::version("1.0 ").unwrap().as_str(), "1.0");
         assert!(Text::version("1\u{2028}0").is_err());
     }
 

@@ -154,7 +154,7 @@ keys! {
     TLS_CLIENT_CA_FILE = "tls_client_ca_file", Described("callers need no certificate"),
         "PEM file with the CA that callers of this process's gRPC services must have a certificate of", "a path";
     ADMIN_USERNAME = "admin_username", Value("admin"),
-        "Name of the first administrator, made when there is none", "3 to 40 of a-z A-Z 0-9 . _ - and no name that Slipway uses itself, such as system";
+        "Name of the first administrator, made when there is none", "3 to 40 of a-z A-Z 0-9 . _ -, the first and the last a letter or digit, and no name that Slipway uses itself, such as system";
     ADMIN_EMAIL = "admin_email", Value("admin@localhost"),
         "Email address of the first administrator", "an email address";
     ADMIN_PASSWORD = "admin_password", Described("random, printed once"),

@@ -458,8 +458,8 @@ fn the_first_administrator_obeys_the_rules_of_every_account() {
         (
             "SLIPWAY_ADMIN_USERNAME",
             "system",
-            "must be 3 to 40 of a-z A-Z 0-9 . _ - and no name that Slipway uses itself, such as \
-             system",
+            "must be 3 to 40 of a-z A-Z 0-9 . _ -, the first and the last a letter or digit, and \
+             no name that Slipway uses itself, such as system",
         ),
     ] {
         let problems = Case::new().env(name, text).problems(Role::All);

@@ -1,7 +1,7 @@
 //! Whether a plan was imported before.
 
 use serde::Deserialize;
-use slipway_runtime::text::is_blank;
+use slipway_runtime::text::{comparable_line, is_blank};
 
 use super::plan::Plan;
 use crate::{
@@ -36,13 +36,15 @@ pub(super) async fn check(client: &Client, plan: &Plan) -> anyhow::Result<()> {
     let version = plan.version.as_deref().unwrap_or_default();
     // As the server keeps it.
     let version = if is_blank(version) { "" } else { version };
+    let (name, version) = (comparable_line(&plan.name), comparable_line(version));
     let mut cursor: Option<String> = None;
     loop {
         let mut query = vec![("limit", "200")];
         query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
         let page: Page<Known> = client.get("/releases", &query).await?;
         let same = page.items.into_iter().find(|known| {
-            known.name == plan.name && known.version.as_deref().unwrap_or_default() == version
+            comparable_line(&known.name) == name
+                && comparable_line(known.version.as_deref().unwrap_or_default()) == version
         });
         if let Some(Known { id, name, .. }) = same {
             let (name, id) = (escape(&name), escape(&id));

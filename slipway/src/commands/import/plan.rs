@@ -7,6 +7,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use slipway_runtime::text::kept_line;
 
 use super::{faults::Faults, requests::NewRelease};
 use crate::{
@@ -85,8 +86,8 @@ pub(super) fn read(path: &Path) -> Result<Plan, PlanError> {
         Err(source) => return Err(PlanError::Malformed { path, source }),
     };
     // As the server keeps them: by these it is found again.
-    plan.name = plan.name.trim().to_owned();
-    plan.version = plan.version.map(|version| version.trim().to_owned());
+    plan.name = kept_line(&plan.name);
+    plan.version = plan.version.as_deref().map(kept_line);
     let faults = Faults::of(&plan);
     if faults != Faults::default() {
         return Err(PlanError::Faulty { path, faults });

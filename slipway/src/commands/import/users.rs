@@ -1,7 +1,7 @@
 //! The developers of a plan: who is there already, and who has to be registered.
 
 use rand::distr::{Alphanumeric, SampleString as _};
-use release_svc::identity::Email;
+use release_svc::identity::{Email, Username};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -25,9 +25,14 @@ impl NewUser {
     /// Accounts for `names`, with addresses at `domain` and random passwords.
     ///
     /// # Errors
-    /// If that makes no email addresses.
+    /// If one can have no account, or that makes no email addresses.
     pub(super) fn of(names: &[&str], domain: &str) -> Result<Vec<Self>, UsageError> {
         let user = |name: &&str| {
+            Username::new(name).map_err(|rule| {
+                UsageError(format!(
+                    "nothing was created: the new username {name} {rule}"
+                ))
+            })?;
             let email = format!("{name}@{domain}");
             Email::new(&email).map_err(|_| {
                 let text = "--email-domain must be a domain such as example.com, with which \
