@@ -3,13 +3,18 @@
 //! Models that think aloud begin with a block between two tags, and then answer. The block
 //! is not part of the answer: it is neither shown nor stored, and not shown to the model
 //! again. A tag further on is text like any other: the answer may be about such tags.
+//!
+//! Where the template of a model writes the first tag for it, a model that has nothing to think
+//! about begins with the second one, which is no part of the answer either.
 
-/// The tags that begin and end a block, as models are trained to write them.
+/// The tags that begin and end a block, as models are trained to write them: in lower case, for
+/// their case does not count.
 const BLOCKS: &[(&str, &str)] = &[
     ("<think>", "</think>"),
     ("<thinking>", "</thinking>"),
     ("<thought>", "</thought>"),
-    ("[THINK]", "[/THINK]"),
+    ("<reasoning>", "</reasoning>"),
+    ("[think]", "[/think]"),
 ];
 
 /// Drops the blocks at the beginning of an answer that comes in pieces, with the white space
@@ -39,6 +44,8 @@ enum Place {
 enum Beginning {
     /// With a block: its tags.
     Block(&'static str, &'static str),
+    /// With this tag, which ends a block that the model did not begin itself.
+    End(&'static str),
     /// As an answer does.
     Answer,
     /// What follows will tell.
@@ -61,12 +68,16 @@ impl ThinkingFilter {
                             self.thought = true;
                             self.place = Place::Block(close);
                         }
+                        Beginning::End(close) => {
+                            self.held.drain(..close.len());
+                            self.thought = true;
+                        }
                         Beginning::Answer => self.place = Place::Answer,
                         Beginning::Open => return String::new(),
                     }
                 }
                 Place::Block(close) => {
-                    let Some(end) = self.held.find(close) else {
+                    let Some(end) = self.held.to_ascii_lowercase().find(close) else {
                         let thought = self.held.len() - begun(close, &self.held);
                         self.held.drain(..thought);
                         return String::new();
@@ -105,12 +116,26 @@ pub fn without_thinking(answer: &str) -> String {
 }
 
 fn beginning(text: &str) -> Beginning {
+    let begins_with = |tag: &str| {
+        let start = text.get(..tag.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(tag))
+    };
     for (open, close) in BLOCKS {
-        if text.starts_with(open) {
+        if begins_with(open) {
             return Beginning::Block(open, close);
         }
+        if begins_with(close) {
+            return Beginning::End(close);
+        }
     }
-    if BLOCKS.iter().any(|(open, _)| open.starts_with(text)) {
+    let begins = |tag: &str| {
+        tag.get(..text.len())
+            .is_some_and(|tag| tag.eq_ignore_ascii_case(text))
+    };
+    if BLOCKS
+        .iter()
+        .any(|(open, close)| begins(open) || begins(close))
+    {
         Beginning::Open
     } else {
         Beginning::Answer
@@ -120,7 +145,10 @@ fn beginning(text: &str) -> Beginning {
 /// How many bytes at the end of `text` may be the beginning of `tag`.
 fn begun(tag: &str, text: &str) -> usize {
     let most = tag.len().min(text.len());
-    let begins = |length: &usize| text.as_bytes().ends_with(&tag.as_bytes()[..*length]);
+    let begins = |length: &usize| {
+        let end = &text.as_bytes()[text.len() - length..];
+        end.eq_ignore_ascii_case(&tag.as_bytes()[..*length])
+    };
     (0..most + 1).rev().find(begins).unwrap_or_default()
 }
 
@@ -139,7 +167,9 @@ mod tests {
             (" \n<think>\nHm.\n</think>\n\nBuild it.", "Build it."),
             ("<thinking>Hm.</thinking>Build it.", "Build it."),
             ("<thought>Hm.</thought>Build it.", "Build it."),
+            ("<reasoning>Hm.</reasoning>Build it.", "Build it."),
             ("[THINK]Hm.[/THINK]Build it.", "Build it."),
+            ("<THINK>Hm.</Think>Build it.", "Build it."),
             // What is in a block is no tag but the one that ends it.
             (
                 "<think>a <b>, a <think>, a </b></think>Build it.",
@@ -160,7 +190,11 @@ mod tests {
             ),
             ("<think>Hm.</think>Write <think>.", "Write <think>."),
             ("`<think>` begins it.", "`<think>` begins it."),
-            ("</think> ends it.", "</think> ends it."),
+            ("`</think>` ends it.", "`</think>` ends it."),
+            // A template may have written the first tag.
+            ("</think>\n\nBuild it.", "Build it."),
+            ("</THINK>", ""),
+            ("</thinker>", "</thinker>"),
             ("<thin", "<thin"),
             ("<thinker>", "<thinker>"),
             ("<", "<"),
@@ -180,6 +214,7 @@ mod tests {
         for (text, thought) in [
             ("<think>", true),
             ("\n<think>Hm.</think>Yes.", true),
+            ("</think>Yes.", true),
             ("<thin", false),
             ("Yes.", false),
         ] {
@@ -205,7 +240,8 @@ mod tests {
         fn an_answer_is_the_same_however_it_is_cut(
             parts in prop::collection::vec(
                 prop::sample::select(vec![
-                    "<think>", "</think>", "<thinking>", "</thinking>", "[THINK]", "[/THINK]",
+                    "<think>", "</think>", "<THINK>", "</Think>", "<thinking>", "</thinking>",
+                    "[THINK]", "[/THINK]",
                     "<", "</thin", "thin", "k>", " ", "\n", "Grüße ", "🚢", "Build it.",
                 ]),
                 0..9,
