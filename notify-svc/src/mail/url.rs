@@ -9,7 +9,8 @@ use url::{Host, Url};
 /// password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "must be an smtp:// or smtps:// URL such as smtp://user:password@mail.example:587?tls=required"
+    "must be an smtp:// or smtps:// URL such as smtp://user:password@mail.example:587?tls=required, \
+     without other parameters"
 )]
 pub struct MalformedUrl;
 
@@ -86,13 +87,12 @@ impl FromStr for SmtpUrl {
         let host = Host::parse(url.host_str().ok_or(MalformedUrl)?);
         let host = host.map_err(|_| MalformedUrl)?.to_string();
         url.set_host(Some(&host)).map_err(|_| MalformedUrl)?;
-        let tls = url.query_pairs().find(|(name, _)| name == "tls");
-        let tls = tls.map(|(_, value)| value.into_owned());
-        let encryption = match (url.scheme(), tls.as_deref()) {
-            ("smtp", None) => Encryption::None,
-            ("smtp", Some("opportunistic")) => Encryption::Opportunistic,
-            ("smtp", Some("required")) => Encryption::Required,
-            ("smtps", None) => Encryption::Wrapped,
+        // Nothing is ignored that somebody has set: it may be a mistyped `tls`.
+        let encryption = match (url.scheme(), url.query(), url.fragment()) {
+            ("smtp", None, None) => Encryption::None,
+            ("smtp", Some("tls=opportunistic"), None) => Encryption::Opportunistic,
+            ("smtp", Some("tls=required"), None) => Encryption::Required,
+            ("smtps", None, None) => Encryption::Wrapped,
             _ => return Err(MalformedUrl),
         };
         let parsed = Self {
@@ -157,6 +157,12 @@ mod tests {
             "smtp://",
             "smtp://x?tls=maybe",
             "smtps://x?tls=required",
+            "smtp://x?tsl=required",
+            "smtp://x?tls=required&timeout=5",
+            "smtp://x?tls=required&tls=required",
+            "smtp://x?TLS=required",
+            "smtps://x?",
+            "smtp://x#tls=required",
         ] {
             assert_eq!(text.parse::<SmtpUrl>().unwrap_err(), MalformedUrl, "{text}");
         }

@@ -172,7 +172,7 @@ keys! {
     SERVICE_SECRET = "service_secret", Described("none"),
         "What the processes of one mesh know each other by", "at least 32 characters", secret;
     SMTP_URL = "smtp_url", Described("mails are files in the data directory"),
-        "Where the mail server is; it may hold a user and a password", "an smtp:// or smtps:// URL such as smtp://user:password@mail.example:587?tls=required (STARTTLS)", secret;
+        "Where the mail server is; it may hold a user and a password", "an smtp:// or smtps:// URL such as smtp://user:password@mail.example:587?tls=required; ?tls=required and ?tls=opportunistic (STARTTLS) are the only parameters", secret;
     SMTP_CA_FILE = "smtp_ca_file", Described("the authorities of the internet"),
         "PEM file with the CA that alone the mail server's certificate is verified with", "a path";
     MAIL_FROM = "mail_from", Value("Slipway <slipway@localhost>"),

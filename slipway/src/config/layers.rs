@@ -181,7 +181,7 @@ impl Layers {
         let values = match File::from_str(&text, FileFormat::Toml).collect() {
             Ok(values) => values,
             Err(error) => {
-                self.problem(path.display(), where_not_toml(&error));
+                self.problem(path.display(), where_not_toml(&text, &error));
                 return;
             }
         };
@@ -307,17 +307,27 @@ fn unknown(name: &str, meant: Option<String>) -> String {
     format!("unknown key {name}{}", suggestion.unwrap_or_default())
 }
 
-/// The first and the last line of the parser's message, which say where and what: those
-/// between quote the file, and with it perhaps a secret.
-fn where_not_toml(error: &::config::ConfigError) -> String {
-    let text = match error {
+/// Where `text` is no TOML. The parser's own words quote the file, and with it perhaps a secret.
+fn where_not_toml(text: &str, error: &::config::ConfigError) -> String {
+    let said = match error {
         ::config::ConfigError::FileParse { cause, .. } => cause.to_string(),
         other => other.to_string(),
     };
-    let mut lines = text.lines().filter(|line| !line.is_empty());
-    let place = lines.next().unwrap_or_default();
-    match lines.next_back() {
-        Some(reason) => format!("is not valid: {place}: {reason}"),
-        None => format!("is not valid: {place}"),
-    }
+    let what = match said.contains("duplicate key") {
+        true => "sets a key again that is set above",
+        false => "is not of the form key = \"text\", key = 5 or key = true",
+    };
+    let place = said.split_once("at line ").and_then(|(_, rest)| {
+        let (line, rest) = rest.split_once(", column ")?;
+        let column = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+        Some((line.parse::<usize>().ok()?, column.parse::<usize>().ok()?))
+    });
+    let Some((number, column)) = place else {
+        return "is not valid TOML, or has a number that is too large".to_owned();
+    };
+    let line = text.lines().nth(number.saturating_sub(1));
+    let name = line.and_then(|line| line.split('=').next());
+    let key = name.and_then(|name| keys::find(name.trim()));
+    let key = key.map_or(String::new(), |key| format!(" ({})", key.name));
+    format!("line {number}, column {column}{key} {what}")
 }

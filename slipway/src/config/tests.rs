@@ -288,6 +288,13 @@ fn a_syntax_error_is_placed_by_file_line_and_column_without_quoting_the_file() {
         assert!(problem.contains("slipway.toml"), "{problem}");
         assert!(problem.contains("line 2, column "), "{text}: {problem}");
         assert!(!problem.contains("hunter2"), "{problem}");
+        assert!(!problem.contains("TOML parse error"), "{problem}");
+        let sets_key = text.contains("admin_password");
+        assert_eq!(
+            problem.contains(" (admin_password) "),
+            sets_key,
+            "{problem}"
+        );
     }
 }
 
