@@ -152,12 +152,19 @@ async fn runs_as_it_stands(page: &str) {
 async fn the_walk_through_stops_at_a_failed_sign_in() {
     let server = Process::start().await.unwrap();
     let blocks = walk_through("README.md");
-    let signs_in = |block: &Block| block.commands.contains("ADMIN=$(");
-    let end = 1 + blocks.iter().position(signs_in).unwrap();
-    let pasted: String = blocks[..end].iter().map(|b| b.commands.as_str()).collect();
-    // Without -e, as in a terminal: what follows is tried although the sign-in failed.
+    let pasted: String = blocks.iter().map(|b| b.commands.as_str()).collect();
+    // Without -e, as in a terminal: what follows is tried although the sign-in failed. Nothing
+    // changes while it waits.
+    let without_waiting = "sleep() { :; }";
     let output = Command::new("bash")
-        .args(["-c", &format!("{pasted}\napi \"$ADMIN\" GET /users")])
+        .args([
+            "-c",
+            &format!("{without_waiting}\n{pasted}\napi \"$ADMIN\" GET /users"),
+        ])
+        .current_dir(ROOT)
+        .env("TMPDIR", server.data.path())
+        .env("SLIPWAY", env!("CARGO_BIN_EXE_slipway-under-test"))
+        .env("SLIPWAY_DATA_DIR", server.data.path().join("data"))
         .env("SLIPWAY_URL", &server.http)
         .env("SLIPWAY_ADMIN_PASSWORD", "not the password")
         .stdin(Stdio::null())
@@ -173,6 +180,7 @@ async fn the_walk_through_stops_at_a_failed_sign_in() {
         errors.contains("The sign-in failed: {\"code\":\"INVALID_CREDENTIALS\""),
         "{errors}"
     );
+    assert!(errors.contains("Waited in vain for: grep"), "{errors}");
     assert!(
         errors.ends_with("Nobody is signed in: see the failed sign-in above.\n"),
         "{errors}"
