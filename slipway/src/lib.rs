@@ -29,6 +29,7 @@ pub mod commands;
 pub mod config;
 mod encoding;
 mod local;
+mod output;
 mod text;
 pub mod wiring;
 

@@ -267,14 +267,32 @@ pub async fn run(dir: &Path, options: &Options) -> anyhow::Result<(ExitStatus, S
     ))
 }
 
-/// The same with a standard output whose reader has gone. Returns the exit status and
-/// standard error.
+/// A standard output that nobody reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unheard {
+    /// Its reader has gone.
+    Gone,
+    /// It was closed before the start, and `/dev/null` takes its place.
+    Closed,
+    /// There is no room for it.
+    Full,
+}
+
+/// The same with a standard output that nobody reads. Returns the exit status and standard
+/// error.
 ///
 /// # Errors
 /// If it cannot be run, or does not end.
-pub async fn run_unheard(dir: &Path, options: &Options) -> anyhow::Result<(ExitStatus, String)> {
-    let (reader, writer) = std::io::pipe()?;
-    drop(reader);
+pub async fn run_unheard(
+    dir: &Path,
+    options: &Options,
+    output: Unheard,
+) -> anyhow::Result<(ExitStatus, String)> {
+    let writer = match output {
+        Unheard::Gone => Stdio::from(std::io::pipe()?.1),
+        Unheard::Closed => Stdio::null(),
+        Unheard::Full => Stdio::from(std::fs::OpenOptions::new().write(true).open("/dev/full")?),
+    };
     let child = command(dir, options)
         .stdin(Stdio::null())
         .stdout(writer)

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::{
     cli::Role,
     config::{Effective, Invalid, Key, Layers, Origin, keys},
+    output,
     text::escape,
 };
 
@@ -45,34 +46,32 @@ pub fn run(layers: &Layers, role: Role, strict: bool, json: bool) -> anyhow::Res
         // A closed standard error leaves nobody to tell.
         let _ = writeln!(io::stderr(), "slipway: {}", escape(&warning.to_string()));
     }
-    let mut out = io::stdout().lock();
-    if json {
-        write_json(layers, &mut out)?;
-    } else {
-        write_table(layers, &mut out)?;
-        writeln!(out, "\nThe configuration is valid for the {role} role.")?;
-    }
-    Ok(())
+    output::print(&match json {
+        true => as_json(layers)?,
+        false => {
+            let table = as_table(layers);
+            format!("{table}\nThe configuration is valid for the {role} role.\n")
+        }
+    })
 }
 
-fn write_json(layers: &Layers, out: &mut impl Write) -> anyhow::Result<()> {
+fn as_json(layers: &Layers) -> serde_json::Result<String> {
     let rows: Vec<Row<'_>> = keys::ALL.iter().map(|key| row(layers, key)).collect();
-    serde_json::to_writer_pretty(&mut *out, &rows).map_err(io::Error::from)?;
-    writeln!(out)?;
-    Ok(())
+    Ok(serde_json::to_string_pretty(&rows)? + "\n")
 }
 
-fn write_table(layers: &Layers, out: &mut impl Write) -> io::Result<()> {
-    for key in keys::ALL {
+/// A line for each key. A long value moves what stands behind it, but not up to itself.
+fn as_table(layers: &Layers) -> String {
+    let lines = keys::ALL.iter().map(|key| {
         let Effective { text, origin } = layers.effective(key);
         let value = match text {
             Some(text) => escape(&shown(key, text)),
             None => format!("({})", key.fallback.text()),
         };
         let origin = escape(&origin.to_string());
-        writeln!(out, "{:<26}{value:<36}{origin}", key.name)?;
-    }
-    Ok(())
+        format!("{:<25} {value:<35} {origin}\n", key.name)
+    });
+    lines.collect()
 }
 
 fn row<'a>(layers: &Layers, key: &'a Key) -> Row<'a> {
@@ -104,6 +103,8 @@ mod tests {
 
     const SECRET: &str = "correct-horse-battery-staple-0123456789";
 
+    const LONG: &str = "Somebody with a long name <somebody@mail.example.com>";
+
     fn layers() -> Layers {
         Layers::collect(Sources {
             file: None,
@@ -112,21 +113,18 @@ mod tests {
                 ("SLIPWAY_ADMIN_PASSWORD".into(), SECRET.into()),
                 ("SLIPWAY_SERVICE_SECRET".into(), SECRET.into()),
                 ("SLIPWAY_DATA_DIR".into(), "a\x1b[2Jb".into()),
+                ("SLIPWAY_MAIL_FROM".into(), LONG.into()),
             ],
             flags: [("http_addr", "127.0.0.1:0".to_owned())].into(),
         })
     }
 
     fn table() -> String {
-        let mut out = Vec::new();
-        write_table(&layers(), &mut out).unwrap();
-        String::from_utf8(out).unwrap()
+        as_table(&layers())
     }
 
     fn json() -> String {
-        let mut out = Vec::new();
-        write_json(&layers(), &mut out).unwrap();
-        String::from_utf8(out).unwrap()
+        as_json(&layers()).unwrap()
     }
 
     #[test]
@@ -144,6 +142,7 @@ mod tests {
         let line = |key: &str| table.lines().find(|line| line.starts_with(key)).unwrap();
         assert!(line("http_addr").ends_with("127.0.0.1:0                         flag"));
         assert!(line("token_ttl").ends_with("default"));
+        assert!(line("mail_from").ends_with(&format!("{LONG} environment")));
         assert!(line("release_url").contains("(in process)"));
         assert!(line("data_dir").contains("a\\u{1b}[2Jb"));
     }

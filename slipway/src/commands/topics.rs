@@ -1,13 +1,11 @@
 //! `topics`: are Kafka's topics there, with the partitions they need? Those that are not
 //! are created.
 
-use std::io::{self, Write as _};
-
 use serde::Serialize;
 use slipway_bus::{BusError, TopicSpec};
 use slipway_proto::events::TOPICS;
 
-use crate::{UsageError, config::Layers, wiring::bus};
+use crate::{UsageError, config::Layers, output, wiring::bus};
 
 /// One topic as a program reads it.
 #[derive(Serialize)]
@@ -30,14 +28,13 @@ pub async fn run(layers: &Layers, json: bool) -> anyhow::Result<()> {
     let topics: Vec<_> = TOPICS.iter().map(TopicSpec::from).collect();
     let bus = bus::connect(&brokers, &settings.kafka_security)?;
     match bus.create_topics(&topics).await {
-        Ok(()) => Ok(print(&topics, json)?),
+        Ok(()) => output::print(&shown(&topics, json)?),
         Err(error @ BusError::Refused(_)) => Err(bus::refused(&brokers, &error).into()),
         Err(error) => Err(anyhow::anyhow!("Kafka at {brokers}: {error}")),
     }
 }
 
-fn print(topics: &[TopicSpec], json: bool) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+fn shown(topics: &[TopicSpec], json: bool) -> serde_json::Result<String> {
     if json {
         let rows: Vec<_> = topics
             .iter()
@@ -46,11 +43,10 @@ fn print(topics: &[TopicSpec], json: bool) -> io::Result<()> {
                 partitions: topic.partitions,
             })
             .collect();
-        serde_json::to_writer_pretty(&mut out, &rows).map_err(io::Error::from)?;
-        return writeln!(out);
+        return Ok(serde_json::to_string_pretty(&rows)? + "\n");
     }
-    for topic in topics {
-        writeln!(out, "{:<24}{:>3} partitions", topic.name, topic.partitions)?;
-    }
-    Ok(())
+    let lines = topics
+        .iter()
+        .map(|topic| format!("{:<24}{:>3} partitions\n", topic.name, topic.partitions));
+    Ok(lines.collect())
 }

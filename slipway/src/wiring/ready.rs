@@ -19,6 +19,7 @@ use crate::{
     cli::Role,
     config::{Key, Settings, keys},
     local::reached_at,
+    output,
 };
 
 /// The bound sockets of a process.
@@ -181,13 +182,14 @@ impl Addresses {
 /// log.
 ///
 /// # Errors
-/// If it cannot be written.
+/// If it cannot be written, or nobody could read it.
 pub(super) fn announce_admin(
     format: Format,
     username: &Username,
     password: &str,
 ) -> io::Result<()> {
     const ONCE: &str = "It is shown only this once.";
+    output::check_kept()?;
     let username = username.to_string();
     print(&match format {
         Format::Human => {

@@ -4,7 +4,11 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Stdio, tim
 
 use anyhow::ensure;
 use serde_json::{Value, json};
-use slipway_tests::{ADMIN_PASSWORD, Client, Options, Process, process, until};
+use slipway_tests::{
+    ADMIN_PASSWORD, Client, Options, Process,
+    process::{self, Unheard},
+    until,
+};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
     net::TcpListener,
@@ -97,11 +101,47 @@ async fn without_a_reader_of_their_passwords_no_accounts_are_made() {
         &server,
         &["import", "plan.json", "--create-users", "--json"],
     );
-    let (status, errors) = process::run_unheard(dir.path(), &options).await.unwrap();
+    for output in [Unheard::Gone, Unheard::Closed, Unheard::Full] {
+        let run = process::run_unheard(dir.path(), &options, output).await;
+        let (status, errors) = run.unwrap();
+        assert_eq!(status.code(), Some(1), "{errors}");
+        assert!(errors.contains("passwords cannot be printed"), "{errors}");
+        assert_eq!(count(&admin, "/users?q=ada").await, 0);
+        assert_eq!(count(&admin, "/releases").await, 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_can_come_from_standard_input_and_a_full_output_hides_no_release() {
+    let server = Process::start().await.unwrap();
+    let admin = server.admin().await.unwrap();
+    let dir = directory();
+    let plan = fs::File::open(dir.path().join("plan.json")).unwrap();
+    let arguments = ["import", "-", "--create-users", "--passwords-file", "p"];
+    let imported = command(&server.http, dir.path(), &arguments)
+        .stdin(plan)
+        .output();
+    let imported = imported.await.unwrap();
+    assert!(imported.status.success(), "{imported:?}");
+    assert_eq!(count(&admin, "/releases").await, 1);
+
+    let options = as_admin(&server, &["import", "plan.json", "--force"]);
+    let run = process::run_unheard(dir.path(), &options, Unheard::Full).await;
+    let (status, errors) = run.unwrap();
     assert_eq!(status.code(), Some(1), "{errors}");
-    assert!(errors.contains("passwords cannot be printed"), "{errors}");
-    assert_eq!(count(&admin, "/users?q=ada").await, 0);
-    assert_eq!(count(&admin, "/releases").await, 0);
+    for words in [
+        "the release is created, with the id",
+        "standard output cannot be written",
+    ] {
+        assert!(errors.contains(words), "{words} is not in: {errors}");
+    }
+    assert_eq!(count(&admin, "/releases").await, 2);
+    let options = as_admin(&server, &["import", "/nowhere.json"]);
+    let (_, _, errors) = process::run(dir.path(), &options).await.unwrap();
+    assert!(
+        errors.contains("the plan /nowhere.json cannot be read"),
+        "{errors}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -222,7 +262,12 @@ async fn a_token_with_a_line_break_or_that_is_no_text_is_refused() {
 
 /// Starts a command with its outputs in pipes.
 fn spawn(url: &str, dir: &Path, arguments: &[&str]) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_slipway-under-test"))
+    command(url, dir, arguments).spawn().unwrap()
+}
+
+fn command(url: &str, dir: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_slipway-under-test"));
+    command
         .args(arguments)
         .current_dir(dir)
         .env_clear()
@@ -232,9 +277,8 @@ fn spawn(url: &str, dir: &Path, arguments: &[&str]) -> Child {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap()
+        .kill_on_drop(true);
+    command
 }
 
 #[tokio::test(flavor = "multi_thread")]

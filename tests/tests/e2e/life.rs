@@ -3,7 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
-use slipway_tests::{Client, Options, Process, StreamEvent, Team, process, team::id, until};
+use slipway_tests::{
+    Client, Options, Process, StreamEvent, Team,
+    process::{self, Unheard},
+    team::id,
+    until,
+};
 use tokio::{sync::mpsc, task::JoinSet};
 
 /// What one client of a process that is told to stop has seen.
@@ -231,10 +236,12 @@ async fn a_first_password_that_nobody_can_be_told_makes_no_admin() {
         without: vec!["SLIPWAY_ADMIN_PASSWORD".to_owned()],
         ..Options::default()
     };
-    let unheard = process::run_unheard(data.path(), &options).await;
-    let (status, log) = unheard.unwrap();
-    assert!(!status.success(), "{log}");
-    assert!(log.contains("cannot be shown"), "{log}");
+    for output in [Unheard::Gone, Unheard::Closed] {
+        let unheard = process::run_unheard(data.path(), &options, output).await;
+        let (status, log) = unheard.unwrap();
+        assert!(!status.success(), "{log}");
+        assert!(log.contains("cannot be shown"), "{log}");
+    }
     // The next start makes one, and says so.
     let server = Process::start_on(data, &options).await.unwrap();
     let output = server.output();

@@ -28,6 +28,38 @@ pub enum ClientError {
     },
 }
 
+/// What is known of a cause by how a library tells it, and what it says to a person.
+const IN_WORDS: [(&str, &str); 4] = [
+    (
+        "InvalidContentType",
+        "it does not speak TLS; use http:// if that is what it serves",
+    ),
+    (
+        "invalid peer certificate",
+        "its certificate is not one for this address by an authority that is trusted here",
+    ),
+    (
+        "invalid HTTP version",
+        "it does not speak HTTP; use https:// if that is what it serves",
+    ),
+    (
+        "unexpected message from connection",
+        "it does not speak HTTP/1.1; the API is where http_addr says, not where gRPC is",
+    ),
+];
+
+impl ClientError {
+    /// `base` was not reached.
+    pub(super) fn unreachable(base: &Url, error: &reqwest::Error) -> Self {
+        let cause = innermost(error);
+        let known = IN_WORDS.iter().find(|(part, _)| cause.contains(part));
+        Self::Unreachable {
+            base: base.clone(),
+            reason: known.map_or(cause, |(_, words)| (*words).to_owned()),
+        }
+    }
+}
+
 /// The cause that says something: the outer ones repeat the URL.
 pub(in crate::commands) fn innermost(error: &dyn std::error::Error) -> String {
     let mut cause = error;
@@ -35,4 +67,51 @@ pub(in crate::commands) fn innermost(error: &dyn std::error::Error) -> String {
         cause = source;
     }
     cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+
+    use crate::commands::client::Client;
+
+    /// What is said of a server that answers everything with `answer`.
+    async fn said_of(scheme: &str, answer: &'static [u8]) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("{scheme}://{}", listener.local_addr().unwrap());
+        let serving = tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let _ = stream.read(&mut [0; 1024]).await;
+                let _ = stream.write_all(answer).await;
+            }
+        });
+        let client = Client::new(base.parse().unwrap()).unwrap();
+        let said = client.stream("/activity/stream", &[], None).await;
+        serving.abort();
+        said.unwrap_err().to_string()
+    }
+
+    #[tokio::test]
+    async fn a_server_that_speaks_another_protocol_is_told_in_words() {
+        for (scheme, answer, words) in [
+            (
+                "https",
+                &b"HTTP/1.1 400 Bad Request\r\n\r\n"[..],
+                "does not speak TLS; use http://",
+            ),
+            ("http", b"\x15\x03\x03\x00\x02\x02\x46", "use https://"),
+            (
+                "http",
+                b"\0\0\x06\x04\0\0\0\0\0\0\x05\0\0\x40\0",
+                "does not speak HTTP",
+            ),
+        ] {
+            let said = said_of(scheme, answer).await;
+            assert!(said.contains(words), "{scheme}: {said}");
+        }
+    }
 }

@@ -1,13 +1,17 @@
 //! A small client of the REST API, for the commands that work through it.
 
-use std::time::Duration;
+use std::{
+    io::{self, Write as _},
+    time::Duration,
+};
 
 use reqwest::{
     Method, Request, RequestBuilder, Response, StatusCode, Url,
-    header::{ACCEPT, HeaderMap, RETRY_AFTER},
+    header::{ACCEPT, HeaderMap},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+use self::refusal::retry_after;
 use crate::config::Secret;
 
 mod error;
@@ -29,6 +33,8 @@ const PAUSES: [Duration; 3] = [
     Duration::from_millis(600),
     Duration::from_millis(1800),
 ];
+/// A wait that is told.
+const NOTICED: Duration = Duration::from_secs(1);
 /// Whoever is told to come back later than this is told so, not kept waiting.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
@@ -140,9 +146,9 @@ impl Client {
         if response.status().is_success() {
             return Ok(response);
         }
-        let status = response.status();
+        let (status, headers) = (response.status(), response.headers().clone());
         let body = response.bytes().await.map_err(|e| self.unreachable(&e))?;
-        Err(Refusal::read(status, &body).into())
+        Err(Refusal::read(status, &headers, &body).into())
     }
 
     fn request(&self, method: Method, url: Url) -> RequestBuilder {
@@ -172,12 +178,13 @@ impl Client {
                 Err(_) => Some(Duration::ZERO),
             };
             if let (Some(asked), Some(pause)) = (pause, pauses.next()) {
+                self.remark_wait(asked);
                 tokio::time::sleep(asked.max(*pause)).await;
                 continue;
             }
-            let (status, _, body) = answer.map_err(|error| self.unreachable(&error))?;
+            let (status, headers, body) = answer.map_err(|error| self.unreachable(&error))?;
             if !status.is_success() {
-                return Err(Refusal::read(status, &body).into());
+                return Err(Refusal::read(status, &headers, &body).into());
             }
             return serde_json::from_slice(&body).map_err(|source| ClientError::Malformed {
                 base: self.base.clone(),
@@ -192,11 +199,21 @@ impl Client {
         Ok((status, headers, response.bytes().await?.into()))
     }
 
-    fn unreachable(&self, error: &reqwest::Error) -> ClientError {
-        ClientError::Unreachable {
-            base: self.base.clone(),
-            reason: innermost(error),
+    /// Says why nothing happens for a while, if somebody could wonder.
+    fn remark_wait(&self, wait: Duration) {
+        if wait < NOTICED {
+            return;
         }
+        let (base, wait) = (&self.base, humantime::format_duration(wait));
+        // A closed standard error leaves nobody to tell.
+        let _ = writeln!(
+            io::stderr(),
+            "slipway: {base} asks to wait; trying again in {wait}"
+        );
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> ClientError {
+        ClientError::unreachable(&self.base, error)
     }
 }
 
@@ -207,13 +224,12 @@ fn asked_to_wait(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
         status,
         StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
     );
-    let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
-    let wait = Duration::from_secs(seconds);
-    (may_change && wait <= LONGEST_WAIT).then_some(wait)
+    retry_after(headers).filter(|wait| may_change && *wait <= LONGEST_WAIT)
 }
 
 #[cfg(test)]
 mod tests {
+    use reqwest::header::RETRY_AFTER;
     use serde_json::{Value, json};
 
     use super::*;

@@ -1,8 +1,11 @@
 //! The server's errors, `application/problem+json`, as sentences for people.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
-use reqwest::StatusCode;
+use reqwest::{
+    StatusCode,
+    header::{HeaderMap, RETRY_AFTER},
+};
 use serde::Deserialize;
 
 /// An answer that is an error.
@@ -10,6 +13,8 @@ use serde::Deserialize;
 pub struct Refusal {
     /// The HTTP status.
     pub status: StatusCode,
+    /// When it may be tried again, if the server says so.
+    retry_after: Option<Duration>,
     problem: Problem,
 }
 
@@ -38,10 +43,13 @@ struct FieldError {
 }
 
 impl Refusal {
-    /// Reads the body of an answer with an error status.
-    pub(super) fn read(status: StatusCode, body: &[u8]) -> Self {
-        let problem = serde_json::from_slice(body).unwrap_or_default();
-        Self { status, problem }
+    /// Reads an answer with an error status.
+    pub(super) fn read(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
+        Self {
+            status,
+            retry_after: retry_after(headers),
+            problem: serde_json::from_slice(body).unwrap_or_default(),
+        }
     }
 }
 
@@ -72,8 +80,17 @@ impl fmt::Display for Refusal {
         if !self.problem.errors.is_empty() {
             f.write_str(")")?;
         }
-        Ok(())
+        match self.retry_after {
+            Some(wait) => write!(f, " (possible in {})", humantime::format_duration(wait)),
+            None => Ok(()),
+        }
     }
+}
+
+/// How long the server asks to wait, if it does.
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds))
 }
 
 #[cfg(test)]
@@ -81,7 +98,18 @@ mod tests {
     use super::*;
 
     fn shown(status: u16, body: &str) -> String {
-        Refusal::read(StatusCode::from_u16(status).unwrap(), body.as_bytes()).to_string()
+        let status = StatusCode::from_u16(status).unwrap();
+        Refusal::read(status, &HeaderMap::new(), body.as_bytes()).to_string()
+    }
+
+    #[test]
+    fn it_says_when_it_may_be_tried_again() {
+        let headers = HeaderMap::from_iter([(RETRY_AFTER, "899".parse().unwrap())]);
+        let body = br#"{"code": "TOO_MANY_ATTEMPTS", "detail": "Too many sign-ins failed."}"#;
+        assert_eq!(
+            Refusal::read(StatusCode::TOO_MANY_REQUESTS, &headers, body).to_string(),
+            "TOO_MANY_ATTEMPTS: Too many sign-ins failed. (possible in 14m 59s)"
+        );
     }
 
     #[test]

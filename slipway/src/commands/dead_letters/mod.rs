@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{self, Read as _, Write as _},
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
@@ -18,7 +18,7 @@ use super::{
 use crate::{
     UsageError,
     config::Layers,
-    encoding,
+    encoding, output,
     text::{escape, escape_json},
 };
 
@@ -202,7 +202,7 @@ async fn list(args: &ListArgs, layers: &Layers) -> anyhow::Result<()> {
             } else {
                 serde_json::from_value::<Summary>(item.clone())?.line()
             };
-            writeln!(io::stdout(), "{line}")?;
+            output::print(&(line + "\n"))?;
         }
         left = left.saturating_sub(page.items.len());
         cursor = page.next_cursor;
@@ -221,14 +221,10 @@ async fn show(args: &ShowArgs, layers: &Layers) -> anyhow::Result<()> {
 
 fn print(letter: Value, json: bool) -> anyhow::Result<()> {
     if json {
-        return Ok(writeln!(
-            io::stdout(),
-            "{}",
-            escape_json(&letter.to_string())
-        )?);
+        return output::print(&(escape_json(&letter.to_string()) + "\n"));
     }
     let letter: Letter = serde_json::from_value(letter)?;
-    Ok(write!(io::stdout(), "{}", letter.page())?)
+    output::print(&letter.page())
 }
 
 async fn replay(args: &ReplayArgs, layers: &Layers) -> anyhow::Result<()> {
@@ -247,7 +243,7 @@ async fn replay(args: &ReplayArgs, layers: &Layers) -> anyhow::Result<()> {
         return print(letter, true);
     }
     let letter: Summary = serde_json::from_value(letter)?;
-    Ok(writeln!(io::stdout(), "replayed to {}", letter.place())?)
+    output::print(&format!("replayed to {}\n", letter.place()))
 }
 
 async fn replay_many(args: &ReplayArgs, layers: &Layers) -> anyhow::Result<()> {
@@ -266,7 +262,7 @@ async fn replay_many(args: &ReplayArgs, layers: &Layers) -> anyhow::Result<()> {
     if args.json {
         return print(answer, true);
     }
-    Ok(write!(io::stdout(), "{}", letter::replayed(&answer))?)
+    output::print(&letter::replayed(&answer))
 }
 
 async fn replay_filtered(client: &Client, body: &Value) -> anyhow::Result<Value> {
@@ -281,7 +277,8 @@ fn read_payload(path: &Path) -> anyhow::Result<Map<String, Value>> {
     let mut bytes = Vec::new();
     let name = escape(&path.display().to_string());
     if path == Path::new("-") {
-        io::stdin().read_to_end(&mut bytes)?;
+        let read = io::stdin().read_to_end(&mut bytes);
+        read.context("standard input cannot be read")?;
     } else {
         bytes = fs::read(path).with_context(|| name.clone())?;
     }

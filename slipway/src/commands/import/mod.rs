@@ -1,7 +1,7 @@
 //! `import`: a release with its tasks from a plan file, through the API.
 
 use std::{
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, IsTerminal as _},
     path::{Path, PathBuf},
 };
 
@@ -14,7 +14,7 @@ use self::{
     interrupt::Interrupts, plan::Plan, report::Report, requests::NewRelease, users::NewUser,
 };
 use super::client::{Client, ClientArgs, ClientError, sign_in};
-use crate::{UsageError, config::Layers, text::escape};
+use crate::{UsageError, config::Layers, output, text::escape};
 
 mod earlier;
 mod faults;
@@ -30,7 +30,7 @@ pub use earlier::AlreadyImported;
 /// What `import` takes.
 #[derive(clap::Args)]
 pub struct ImportArgs {
-    /// The plan file: JSON in UTF-8 or UTF-16
+    /// The plan file: JSON in UTF-8 or UTF-16; - reads standard input
     #[arg(value_name = "PLAN.json")]
     pub plan: PathBuf,
     /// Register the developers who do not exist yet, with random passwords that are shown once
@@ -117,7 +117,7 @@ pub async fn run(args: &ImportArgs, layers: &Layers) -> anyhow::Result<()> {
     }
     let users = new_users(args, &client, &plan).await?;
     if args.dry_run {
-        return Ok(report::print_dry_run(&plan, &users, args.json)?);
+        return output::print(&report::dry_run(&plan, &users, args.json));
     }
     let passwords = args.passwords();
     let mut interrupts = Interrupts::listen()?;
@@ -143,7 +143,13 @@ pub async fn run(args: &ImportArgs, layers: &Layers) -> anyhow::Result<()> {
         &mut interrupts,
     )
     .await;
-    outcome.and(shown)
+    outcome.and(shown.map_err(|error| match report.release_id() {
+        Some(id) => error.context(format!(
+            "the release is created, with the id {}",
+            escape(&id)
+        )),
+        None => error,
+    }))
 }
 
 /// The accounts that have to be made, checked before any is.
@@ -173,9 +179,12 @@ async fn hand_over(
         return Ok(());
     }
     match passwords {
-        Passwords::Json => print(report::json_users(users, true), interrupts)
-            .await
-            .map_err(|error| unprinted(&error)),
+        Passwords::Json => {
+            output::check_kept().map_err(|error| unprinted(&error.into()))?;
+            print(report::json_users(users, true), interrupts)
+                .await
+                .map_err(|error| unprinted(&error))
+        }
         Passwords::File(path) => passwords::write_file(path, users).with_context(|| {
             let path = escape(&path.display().to_string());
             format!("nothing was created, because the passwords cannot be written to {path}")
@@ -225,12 +234,9 @@ async fn show(
 
 /// Writes to standard output. Whoever reads it may be slow: meanwhile signals are heard.
 async fn print(text: String, interrupts: &mut Interrupts) -> anyhow::Result<()> {
-    let written = tokio::task::spawn_blocking(move || {
-        let mut out = io::stdout().lock();
-        out.write_all(text.as_bytes()).and_then(|()| out.flush())
-    });
+    let written = tokio::task::spawn_blocking(move || output::print(&text));
     tokio::select! {
-        written = written => Ok(written??),
+        written = written => written?,
         () = interrupts.recv() => Err(anyhow::anyhow!("interrupted")),
     }
 }

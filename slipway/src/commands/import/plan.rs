@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, Read as _},
+    io::{self, Read},
     path::Path,
 };
 
@@ -16,6 +16,8 @@ use crate::{
     text::escape,
 };
 
+/// The path that stands for standard input.
+const STDIN: &str = "-";
 /// The size of a plan file at most, in bytes: it may be indented, and in UTF-16.
 const FILE_LIMIT: u64 = 16 * 1024 * 1024;
 /// The size of the request that a plan becomes, at most, in bytes. The server takes 1 MiB;
@@ -71,7 +73,10 @@ pub(super) enum PlanError {
 /// The plan in the file at `path`, checked whole.
 pub(super) fn read(path: &Path) -> Result<Plan, PlanError> {
     let bytes = read_limited(path);
-    let path = escape(&path.display().to_string());
+    let path = match path == Path::new(STDIN) {
+        true => "on standard input".to_owned(),
+        false => escape(&path.display().to_string()),
+    };
     let bytes = match bytes {
         Ok(bytes) if bytes.len() as u64 > FILE_LIMIT => return Err(PlanError::TooLarge { path }),
         Ok(bytes) => bytes,
@@ -102,7 +107,10 @@ pub(super) fn read(path: &Path) -> Result<Plan, PlanError> {
 /// One byte more than the limit tells a file that is too large.
 fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let file = File::open(path)?;
+    let file: Box<dyn Read> = match path == Path::new(STDIN) {
+        true => Box::new(io::stdin()),
+        false => Box::new(File::open(path)?),
+    };
     file.take(FILE_LIMIT + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }

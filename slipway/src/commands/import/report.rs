@@ -86,13 +86,9 @@ impl Report {
     }
 }
 
-/// Says what would be created.
-///
-/// # Errors
-/// If standard output cannot be written.
-pub(super) fn print_dry_run(plan: &Plan, users: &[NewUser], json: bool) -> io::Result<()> {
+/// What would be created.
+pub(super) fn dry_run(plan: &Plan, users: &[NewUser], json: bool) -> String {
     let names: Vec<&str> = users.iter().map(|user| user.username.as_str()).collect();
-    let mut out = io::stdout().lock();
     if json {
         let report = json!({
             "dryRun": true,
@@ -101,14 +97,14 @@ pub(super) fn print_dry_run(plan: &Plan, users: &[NewUser], json: bool) -> io::R
             "tasks": plan.tasks.len(),
             "newUsers": names,
         });
-        return writeln!(out, "{}", escape_json(&report.to_string()));
+        return escape_json(&report.to_string()) + "\n";
     }
     let (name, count) = (escape(&plan.name), plan.tasks.len());
-    writeln!(out, "Release {name} would be created with {count} tasks.")?;
-    if !names.is_empty() {
-        writeln!(out, "New developers: {}", names.join(", "))?;
-    }
-    writeln!(out, "Nothing was created.")
+    let users = match names.as_slice() {
+        [] => String::new(),
+        names => format!("New developers: {}\n", names.join(", ")),
+    };
+    format!("Release {name} would be created with {count} tasks.\n{users}Nothing was created.\n")
 }
 
 /// A hotfix cannot be added before the release is completed, so the command for it is

@@ -12,7 +12,10 @@ use super::{
     entry::{Entry, Gap},
     output::Output,
 };
-use crate::commands::client::{Client, ClientError, innermost};
+use crate::{
+    commands::client::{Client, ClientError, innermost},
+    output::UNWRITABLE,
+};
 
 /// Of events that are not what the API describes.
 const NOT_UNDERSTOOD: &str = "the server has sent what is not understood";
@@ -99,7 +102,8 @@ impl<'a> Follower<'a> {
             }
             (_, Some(data)) => {
                 let entry: Entry = serde_json::from_str(data).context(NOT_UNDERSTOOD)?;
-                self.output.entry(&entry, data)?;
+                let printed = self.output.entry(&entry, data);
+                printed.context(UNWRITABLE)?;
             }
             (_, None) => {}
         }
