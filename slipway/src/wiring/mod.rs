@@ -22,6 +22,7 @@ mod services;
 mod storage;
 
 use std::{
+    future,
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -143,16 +144,27 @@ struct Life {
 }
 
 impl Life {
-    /// Begins to drain at the first SIGTERM or SIGINT, ends the process at the second.
+    /// Begins to drain at the first SIGTERM, SIGINT or SIGHUP, ends the process at the second.
+    /// Who starts it with `nohup` wants it to outlive its terminal: then SIGHUP stays ignored.
     fn watch_signals(&self) -> anyhow::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        let outlives = life::ignores_hangup();
+        let hangup = (!outlives).then(|| signal(SignalKind::hangup()));
+        let mut hangup = hangup.transpose()?;
         let drain = self.drain.clone();
         tokio::spawn(async move {
             loop {
+                let hung_up = async {
+                    match &mut hangup {
+                        Some(hangup) => hangup.recv().await,
+                        None => future::pending().await,
+                    }
+                };
                 tokio::select! {
                     _ = terminate.recv() => {}
                     _ = interrupt.recv() => {}
+                    _ = hung_up => {}
                 }
                 if drain.is_cancelled() {
                     tracing::warn!("told to stop again: ending at once");

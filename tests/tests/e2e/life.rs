@@ -313,3 +313,12 @@ async fn the_ops_port_tells_whether_it_can_serve() {
         assert!(metrics.contains(metric), "{metric} is not in:\n{metrics}");
     }
 }
+
+#[tokio::test]
+async fn a_terminal_that_closes_stops_it_like_any_other_signal() {
+    let server = Process::start().await.unwrap();
+    server.signal("HUP").await.unwrap();
+    let (status, log) = server.ended().await.unwrap();
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(log.contains("\"message\":\"stopped\""), "{log}");
+}

@@ -1,13 +1,10 @@
-//! The files of a process: how many it may have open (every connection is one), who may read
-//! them, and what happens when one may not grow.
-
-use std::io;
+//! The files of a process: how many it may have open (every connection is one), and who may read
+//! them.
 
 use rustix::{
     fs::Mode,
-    process::{Resource, Rlimit, Signal, getrlimit, setrlimit, umask},
+    process::{Resource, Rlimit, getrlimit, setrlimit, umask},
 };
-use tokio::signal::unix::{SignalKind, signal};
 
 /// Files kept for the ops port, the databases, the bus, and connections to other servers.
 const RESERVED: usize = 512;
@@ -16,16 +13,6 @@ const RESERVED: usize = 512;
 /// addresses and discussions.
 pub fn make_files_private() {
     umask(Mode::from_raw_mode(0o077));
-}
-
-/// From now on a write beyond the limit of file sizes fails like one on a full disk. Without
-/// this the system ends the process. To be called within the runtime.
-///
-/// # Errors
-/// If signals cannot be handled.
-pub fn survive_file_size_limit() -> io::Result<()> {
-    // Who handles the signal need not hear of it, and handles it for good.
-    signal(SignalKind::from_raw(Signal::XFSZ.as_raw())).map(drop)
 }
 
 /// Raises the soft limit of open files to the hard one, which the operator sets, and returns
