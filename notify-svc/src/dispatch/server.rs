@@ -115,7 +115,7 @@ impl Server {
 
     fn is_present(&mut self) {
         if self.away_since().is_some() {
-            tracing::info!("the mail server is back");
+            tracing::info!("mails can be sent again");
         }
         *self = Self::Present;
         metrics::gauge!(m::MAIL_SERVER_UP).set(1.0);
@@ -133,7 +133,7 @@ impl Server {
 
     fn is_away(&mut self, why: String, now: Timestamp) {
         let since = self.away_since().unwrap_or_else(|| {
-            tracing::error!(why, "the mail server is away: notifications wait");
+            tracing::error!(why, "no mail can be sent: notifications wait");
             now
         });
         *self = Self::Away {

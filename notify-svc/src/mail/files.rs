@@ -2,6 +2,7 @@
 //! open.
 
 use std::{
+    fmt::Display,
     fs::{self, File, OpenOptions},
     io::{self, Write as _},
     path::{Path, PathBuf},
@@ -45,17 +46,26 @@ impl Mailer for FileMailer {
         let written = tokio::task::spawn_blocking(move || write(&dir, &name, &bytes)).await;
         match written {
             Ok(Ok(())) => Sending::Accepted(format!("written to {}.eml", mail.id)),
-            Ok(Err(error)) => Sending::Unreachable(error.to_string()),
-            Err(error) => Sending::Unreachable(error.to_string()),
+            Ok(Err(error)) => Sending::Unreachable(self.unusable(error)),
+            Err(error) => Sending::Unreachable(self.unusable(error)),
         }
     }
 
     async fn is_there(&self) -> Result<(), String> {
         let dir = tokio::fs::metadata(&self.dir).await;
-        match dir.map_err(|error| error.to_string())?.is_dir() {
+        match dir.map_err(|error| self.unusable(error))?.is_dir() {
             true => Ok(()),
-            false => Err("the directory of mails is a file".to_owned()),
+            false => Err(self.unusable("it is a file")),
         }
+    }
+}
+
+impl FileMailer {
+    fn unusable(&self, why: impl Display) -> String {
+        format!(
+            "the mail directory {} cannot be used: {why}",
+            self.dir.display()
+        )
     }
 }
 
@@ -119,8 +129,12 @@ mod tests {
         let mailer = FileMailer::new(place.clone(), "a@b.example".parse().unwrap()).unwrap();
         fs::remove_dir(&place).unwrap();
         let sent = mailer.send(&mail("x")).await;
-        assert!(matches!(sent, Sending::Unreachable(_)), "{sent:?}");
-        assert!(mailer.is_there().await.is_err());
+        let named = format!("the mail directory {} cannot be used", place.display());
+        let Sending::Unreachable(why) = sent else {
+            panic!("{sent:?}")
+        };
+        assert!(why.starts_with(&named), "{why}");
+        assert!(mailer.is_there().await.unwrap_err().starts_with(&named));
         fs::create_dir(&place).unwrap();
         assert_eq!(mailer.is_there().await, Ok(()));
     }

@@ -138,12 +138,12 @@ impl Accounts {
                 (password.is_some(), "admin_password"),
             ];
             for (_, key) in set.into_iter().filter(|(is_set, _)| *is_set) {
-                not_applied(key, &username);
+                not_applied(key, None);
             }
             return Ok(());
         };
         if email_is_set && account.user.email != email {
-            not_applied("admin_email", &username);
+            not_applied("admin_email", Some(&username));
         }
         let Some(password) = password else {
             return Ok(());
@@ -155,20 +155,22 @@ impl Accounts {
             .verify(&turn, password.into_inner(), hash)
             .await?
         {
-            not_applied("admin_password", &username);
+            not_applied("admin_password", Some(&username));
         }
         Ok(())
     }
 }
 
-fn not_applied(key: &str, username: &Username) {
+/// Says that a setting differs from what `administrator` has; without one, that no administrator
+/// has the configured name.
+fn not_applied(key: &str, administrator: Option<&Username>) {
     tracing::warn!(
         key,
-        %username,
-        "this setting is not applied: it differs from the administrator who exists, and counts \
-         only at the first start, when there is none. To change it, sign in as an existing \
-         administrator and create another one with POST /auth/register, or start with an empty \
-         data directory or database"
+        administrator = administrator.map(tracing::field::display),
+        "this setting is not applied: there is an administrator already, who is another or has \
+         something else, and it counts only at the first start, when there is none. To change \
+         that, sign in as an existing administrator and create another one with \
+         POST /auth/register, or start with an empty data directory or database"
     );
 }
 

@@ -52,9 +52,12 @@ impl DataDir {
                     .with_context(|| format!("the data directory {place} cannot be locked"));
             }
         }
-        lock.set_len(0)?;
-        lock.rewind()?;
-        writeln!(lock, "{}", std::process::id())?;
+        let mut note = || -> io::Result<()> {
+            lock.set_len(0)?;
+            lock.rewind()?;
+            writeln!(lock, "{}", std::process::id())
+        };
+        note().with_context(|| format!("{} cannot be written", path.join(LOCK).display()))?;
         let taken = Self {
             path: path.to_owned(),
             _lock: lock,

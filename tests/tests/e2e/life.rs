@@ -284,6 +284,9 @@ async fn settings_of_the_first_admin_that_come_too_late_are_named_in_the_log() {
         let warnings = log.lines().filter(|line| line.contains(NOT_APPLIED));
         let warnings: String = warnings.collect();
         assert!(warnings.contains(&format!("\"key\":\"{key}\"")), "{log}");
+        let is_of_admin = warnings.contains("\"administrator\":\"admin\"");
+        assert_eq!(is_of_admin, key != "admin_username", "{log}");
+        assert!(!warnings.contains("boss"), "nobody is called so: {log}");
         assert!(!log.contains("same stable"), "{log}");
     }
 }

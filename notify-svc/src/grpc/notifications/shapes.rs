@@ -123,7 +123,7 @@ fn reason(notification: &Notification, to_admin: bool) -> String {
     match last {
         Some(Outcome::Permanent) => "PERMANENT: it cannot be delivered to this address",
         Some(Outcome::Bounced) => "BOUNCED: it came back undelivered",
-        Some(Outcome::Unreachable) => "UNREACHABLE: the mail server was away for a day",
+        Some(Outcome::Unreachable) => "UNREACHABLE: no mail could be sent for a day",
         _ => "TEMPORARY: the mail server put it off too often",
     }
     .to_owned()
