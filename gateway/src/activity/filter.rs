@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use slipway_proto::{events::CATALOGUE, notify::v1};
+use slipway_proto::{events::EventType, notify::v1};
 use slipway_rpc::error::Fault;
 use slipway_runtime::text::shortened;
 use uuid::Uuid;
@@ -43,9 +43,9 @@ impl FromStr for TypePattern {
 
     fn from_str(text: &str) -> Result<Self, UnknownType> {
         let pattern = Self(text.to_owned());
-        let is_known = CATALOGUE.iter().any(|kind| {
-            let family = kind.event_type.split_once('.').map(|(family, _)| family);
-            text == kind.event_type || text.strip_suffix(".*") == family
+        let is_known = EventType::ALL.iter().any(|known| {
+            let family = known.name().split_once('.').map(|(family, _)| family);
+            text == known.name() || text.strip_suffix(".*") == family
         });
         match is_known {
             true => Ok(pattern),
