@@ -10,6 +10,7 @@ mod message;
 use std::{
     convert::Infallible,
     net::SocketAddr,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -140,16 +141,14 @@ pub async fn serve<S, B>(
         graceful: GracefulShutdown::new(),
         serving,
     };
-    tokio::select! {
-        () = server.accept_all(&listener) => {}
-        () = shutdown.cancelled() => {}
-    }
+    server.accept_until(shutdown.cancelled(), &listener).await;
     let deadline = Instant::now() + drain;
     server.draining.store(true, Ordering::Relaxed);
-    let _ = tokio::time::timeout(LAME_DUCK, server.accept_all(&listener)).await;
+    let lame_duck = tokio::time::sleep(LAME_DUCK);
+    server.accept_until(lame_duck, &listener).await;
     // Whoever has connected already is let in.
     while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
-        server.spawn(stream, peer);
+        server.spawn(stream, peer).await;
     }
     drop(listener);
     tokio::time::sleep(LAST_REQUESTS).await;
@@ -182,10 +181,15 @@ where
     S::Future: Send,
     B: hyper::body::Body<Data = bytes::Bytes, Error: Into<axum::BoxError>> + Send + 'static,
 {
-    async fn accept_all(&self, listener: &TcpListener) {
+    async fn accept_until(&self, end: impl Future<Output = ()>, listener: &TcpListener) {
+        let mut end = pin!(end);
         loop {
-            match listener.accept().await {
-                Ok((stream, peer)) => self.spawn(stream, peer),
+            let accepted = tokio::select! {
+                () = &mut end => return,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => self.spawn(stream, peer).await,
                 Err(error) => {
                     // Out of file descriptors, mostly: wait for some to be closed.
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -195,9 +199,11 @@ where
         }
     }
 
-    fn spawn(&self, stream: TcpStream, peer: SocketAddr) {
+    /// Serves a connection in a task of its own, once there is a place for it. Nobody else is
+    /// accepted until then.
+    async fn spawn(&self, stream: TcpStream, peer: SocketAddr) {
         let name = self.serving.name;
-        let Some(connection) = self.serving.connections.admit(peer.ip()) else {
+        let Some(connection) = self.serving.connections.admit(peer.ip()).await else {
             metrics::counter!(m::CONNECTIONS_REFUSED, "listener" => name).increment(1);
             return;
         };

@@ -7,6 +7,10 @@
 //! client that is about to send a request is among the last to be closed. Only when every
 //! connection is busy is the newcomer refused.
 //!
+//! A connection holds its place until its file is closed, which takes a moment after the
+//! order: the newcomer waits for that. Otherwise a process that accepts faster than it closes
+//! would run out of files.
+//!
 //! A connection is *busy* from the head of a request to the end of its answer, so a stream
 //! keeps its connection busy. A request is *in flight* until the head of its answer.
 
@@ -68,11 +72,16 @@ struct Shared {
     open: Mutex<Open>,
     totals: Load,
     started: Instant,
+    /// Told of every place that becomes free.
+    freed: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Open {
+    /// Those that are being closed among them.
     slots: HashMap<u64, Arc<Slot>>,
+    /// How many are being closed.
+    closing: usize,
     clients: HashMap<Network, Arc<Client>>,
     next: u64,
 }
@@ -89,7 +98,7 @@ struct Load {
 #[derive(Debug)]
 struct Client {
     network: Network,
-    /// Changed under the lock on [`Open`] only.
+    /// Those that are being closed are not among them. Changed under the lock on [`Open`] only.
     connections: AtomicUsize,
     load: Load,
     /// Until when no new connection is let in, in milliseconds since the start.
@@ -125,6 +134,14 @@ struct Slot {
     close: Notify,
 }
 
+/// What becomes of a newcomer.
+enum Admission {
+    Admitted(Connection),
+    Refused,
+    /// Its place is being made: another one is being closed.
+    Later,
+}
+
 /// There is no room for another request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Overloaded;
@@ -138,12 +155,24 @@ impl Connections {
             open: Mutex::default(),
             totals: Load::default(),
             started: Instant::now(),
+            freed: Notify::new(),
         }))
     }
 
-    /// Counts a new connection from `peer`. `None`: every other connection is busy, and this
-    /// one must be closed.
-    pub(super) fn admit(&self, peer: IpAddr) -> Option<Connection> {
+    /// Counts a new connection from `peer`, once there is a place for it. `None`: every other
+    /// connection is busy, and this one must be closed.
+    pub(super) async fn admit(&self, peer: IpAddr) -> Option<Connection> {
+        loop {
+            let freed = self.0.freed.notified();
+            match self.try_admit(peer) {
+                Admission::Admitted(connection) => return Some(connection),
+                Admission::Refused => return None,
+                Admission::Later => freed.await,
+            }
+        }
+    }
+
+    fn try_admit(&self, peer: IpAddr) -> Admission {
         let shared = &self.0;
         let network = Network::from(peer);
         let mut open = shared.open.lock();
@@ -156,16 +185,19 @@ impl Connections {
             })
         });
         if client.barred_until.load(Ordering::Relaxed) > shared.now() {
-            return None;
+            return Admission::Refused;
         }
         let limit = shared.limits.per_client(shared.limits.connections);
         if client.connections.load(Ordering::Relaxed) >= limit
             && !shared.make_room(&mut open, Some(&client))
         {
-            return None;
+            return Admission::Refused;
         }
-        if open.slots.len() >= shared.limits.connections && !shared.make_room(&mut open, None) {
-            return None;
+        if open.slots.len() >= shared.limits.connections {
+            return match open.closing > 0 || shared.make_room(&mut open, None) {
+                true => Admission::Later,
+                false => Admission::Refused,
+            };
         }
         let id = open.next;
         open.next += 1;
@@ -182,14 +214,14 @@ impl Connections {
             close: Notify::new(),
         });
         open.slots.insert(id, Arc::clone(&slot));
-        Some(Connection {
+        Admission::Admitted(Connection {
             id,
             slot,
             shared: Arc::clone(shared),
         })
     }
 
-    /// How many there are.
+    /// How many there are, with those that are being closed.
     #[must_use]
     pub fn count(&self) -> usize {
         self.0.open.lock().slots.len()
@@ -210,7 +242,7 @@ impl Shared {
                 &client.load.busy,
                 client.connections.load(Ordering::Relaxed),
             ),
-            None => (&self.totals.busy, open.slots.len()),
+            None => (&self.totals.busy, open.slots.len() - open.closing),
         };
         if busy.load(Ordering::Relaxed) >= count {
             return false;
@@ -229,8 +261,7 @@ impl Shared {
         idle.select_nth_unstable(closed - 1);
         let mut made = false;
         for (_, id) in &idle[..closed] {
-            if open.slots.get(id).is_some_and(|slot| slot.close()) {
-                open.remove(*id, self.now());
+            if open.close(*id, self.now()) {
                 metrics::counter!(m::CONNECTIONS_CLOSED, "reason" => "idle").increment(1);
                 made = true;
             }
@@ -240,11 +271,30 @@ impl Shared {
 }
 
 impl Open {
+    /// Orders an idle connection to be closed: it is no longer its client's, and holds its
+    /// place until it is removed. `false`: it is idle no more.
+    fn close(&mut self, id: u64, now: u64) -> bool {
+        let idle = self.slots.get(&id).filter(|slot| slot.close());
+        let Some(slot) = idle.cloned() else {
+            return false;
+        };
+        self.closing += 1;
+        self.leave(&slot.client, now);
+        true
+    }
+
     fn remove(&mut self, id: u64, now: u64) {
         let Some(slot) = self.slots.remove(&id) else {
             return;
         };
-        let client = &slot.client;
+        match slot.uses.load(Ordering::Acquire) {
+            CLOSED => self.closing -= 1,
+            _ => self.leave(&slot.client, now),
+        }
+    }
+
+    /// One connection of this client fewer.
+    fn leave(&mut self, client: &Client, now: u64) {
         let was_last = client.connections.fetch_sub(1, Ordering::Relaxed) == 1;
         if was_last && client.barred_until.load(Ordering::Relaxed) <= now {
             self.clients.remove(&client.network);
@@ -274,7 +324,7 @@ impl Slot {
     }
 }
 
-/// One open connection; counted until it is dropped.
+/// One open connection. It is counted until it is dropped: after its file is closed.
 #[derive(Debug)]
 pub(super) struct Connection {
     id: u64,
@@ -340,6 +390,7 @@ impl Drop for Connection {
     fn drop(&mut self) {
         let now = self.shared.now();
         self.shared.open.lock().remove(self.id, now);
+        self.shared.freed.notify_waiters();
     }
 }
 

@@ -281,7 +281,7 @@ async fn a_client_that_opens_streams_without_end_is_shut_out_for_a_while() {
         }
     }
     let client = stream.local_addr().unwrap().ip();
-    while served.connections.admit(client).is_some() {
+    while served.connections.admit(client).await.is_some() {
         tokio::task::yield_now().await;
     }
 }

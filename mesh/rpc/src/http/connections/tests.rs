@@ -1,6 +1,6 @@
 //! Who is let in at a limit, and who has to make room.
 
-use std::net::Ipv4Addr;
+use std::{net::Ipv4Addr, pin::pin};
 
 use futures::FutureExt as _;
 
@@ -18,6 +18,20 @@ fn address(last: u8) -> IpAddr {
     Ipv4Addr::new(192, 0, 2, last).into()
 }
 
+/// A newcomer that need not wait.
+fn admit(connections: &Connections, peer: IpAddr) -> Option<Connection> {
+    connections.admit(peer).now_or_never().unwrap()
+}
+
+/// A newcomer that waits for its place.
+fn admit_later(
+    connections: &Connections,
+    client: u8,
+) -> impl Future<Output = Option<Connection>> + use<> {
+    let connections = connections.clone();
+    async move { connections.admit(address(client)).await }
+}
+
 fn is_closed(connection: &Connection) -> bool {
     connection.closed().now_or_never().is_some()
 }
@@ -27,54 +41,95 @@ async fn at_the_limit_the_connection_that_is_idle_longest_makes_room() {
     let connections = Connections::new(LIMITS);
     let mut open = Vec::new();
     for client in 1..=4 {
-        open.push(connections.admit(address(client)).unwrap());
+        open.push(admit(&connections, address(client)).unwrap());
         tokio::time::advance(std::time::Duration::from_secs(1)).await;
     }
     // The first has been open longest, and has just been used.
     drop(open[0].begin().unwrap());
-    open.push(connections.admit(address(5)).unwrap());
+    assert!(connections.admit(address(5)).now_or_never().is_none());
     let closed: Vec<_> = open.iter().map(is_closed).collect();
-    assert_eq!(closed, [false, true, false, false, false]);
-    assert_eq!(connections.count(), 4);
+    assert_eq!(closed, [false, true, false, false]);
     assert!(open[1].begin().is_err(), "it is being closed");
+}
+
+#[tokio::test]
+async fn a_place_is_free_when_its_file_is_closed() {
+    let connections = Connections::new(LIMITS);
+    let mut open: Vec<_> = (1..=4)
+        .map(|client| admit(&connections, address(client)).unwrap())
+        .collect();
+    let newcomers = [5, 6].map(|client| tokio::spawn(admit_later(&connections, client)));
+    // Both have asked, and one connection is closed at a time.
+    tokio::task::yield_now().await;
+    assert_eq!(connections.count(), 4);
+    for newcomer in newcomers {
+        assert!(!newcomer.is_finished());
+        let closed: Vec<_> = (0..open.len()).filter(|at| is_closed(&open[*at])).collect();
+        let [closed] = closed[..] else {
+            panic!("{closed:?} are closed");
+        };
+        drop(open.swap_remove(closed));
+        open.push(newcomer.await.unwrap().unwrap());
+        assert_eq!(connections.count(), 4);
+    }
+}
+
+#[tokio::test]
+async fn a_client_over_its_share_waits_for_its_own_only() {
+    let connections = Connections::new(LIMITS);
+    let others = [1, 2].map(|client| admit(&connections, address(client)).unwrap());
+    let [one, two] = [3, 3].map(|client| admit(&connections, address(client)).unwrap());
+    let mut newcomer = pin!(connections.admit(address(3)));
+    assert!(newcomer.as_mut().now_or_never().is_none());
+    let (closed, kept) = match is_closed(&one) {
+        true => (one, two),
+        false => (two, one),
+    };
+    drop(closed);
+    let _newcomer = newcomer.await.unwrap();
+    assert!(!is_closed(&kept) && !others.iter().any(is_closed));
+    assert_eq!(connections.count(), 4);
 }
 
 #[tokio::test]
 async fn a_newcomer_is_refused_only_when_all_are_busy() {
     let connections = Connections::new(LIMITS);
-    let open: Vec<_> = (1..=4)
-        .map(|client| connections.admit(address(client)).unwrap())
+    let mut open: Vec<_> = (1..=4)
+        .map(|client| admit(&connections, address(client)).unwrap())
         .collect();
     let busy: Vec<_> = open.iter().map(|one| one.begin().unwrap().1).collect();
-    assert!(connections.admit(address(5)).is_none());
+    assert!(admit(&connections, address(5)).is_none());
     drop(busy);
-    assert!(connections.admit(address(5)).is_some());
+    let mut newcomer = pin!(connections.admit(address(5)));
+    assert!(newcomer.as_mut().now_or_never().is_none());
+    open.retain(|one| !is_closed(one));
+    assert!(newcomer.await.is_some());
 }
 
 #[tokio::test]
 async fn one_client_cannot_take_the_room_of_others() {
     let connections = Connections::new(LIMITS);
-    let other = connections.admit(address(1)).unwrap();
-    let one = connections.admit(address(2)).unwrap();
-    let two = connections.admit(address(2)).unwrap();
+    let other = admit(&connections, address(1)).unwrap();
+    let one = admit(&connections, address(2)).unwrap();
+    let two = admit(&connections, address(2)).unwrap();
     // Its third connection takes the place of one of its own.
-    let three = connections.admit(address(2)).unwrap();
+    let three = admit(&connections, address(2)).unwrap();
     assert!(!is_closed(&other) && !is_closed(&three));
     assert!(is_closed(&one) != is_closed(&two));
     let (_, _busy) = three.begin().unwrap();
     drop((one, two));
-    let four = connections.admit(address(2)).unwrap();
+    let four = admit(&connections, address(2)).unwrap();
     let (_, _also_busy) = four.begin().unwrap();
-    assert!(connections.admit(address(2)).is_none());
-    assert!(connections.admit(address(3)).is_some());
+    assert!(admit(&connections, address(2)).is_none());
+    assert!(admit(&connections, address(3)).is_some());
 }
 
 #[tokio::test]
 async fn requests_in_flight_are_bounded_in_all_and_per_client() {
     let connections = Connections::new(LIMITS);
-    let one = connections.admit(address(1)).unwrap();
-    let two = connections.admit(address(2)).unwrap();
-    let three = connections.admit(address(3)).unwrap();
+    let one = admit(&connections, address(1)).unwrap();
+    let two = admit(&connections, address(2)).unwrap();
+    let three = admit(&connections, address(3)).unwrap();
     let first = one.begin().unwrap();
     let _second = one.begin().unwrap();
     assert_eq!(one.begin().unwrap_err(), Overloaded);
@@ -89,14 +144,14 @@ async fn requests_in_flight_are_bounded_in_all_and_per_client() {
 #[tokio::test]
 async fn bytes_that_wait_to_be_sent_are_bounded_but_one_answer_always_fits() {
     let connections = Connections::new(LIMITS);
-    let one = connections.admit(address(1)).unwrap();
+    let one = admit(&connections, address(1)).unwrap();
     let (_permit, in_use) = one.begin().unwrap();
     let large = in_use.answer(5000).unwrap();
     assert!(in_use.answer(1).is_none());
     drop(large);
     let _half = in_use.answer(500).unwrap();
     assert!(in_use.answer(1).is_none(), "its share is half");
-    let two = connections.admit(address(2)).unwrap();
+    let two = admit(&connections, address(2)).unwrap();
     let (_permit, other) = two.begin().unwrap();
     assert!(other.answer(500).is_some());
 }
@@ -104,7 +159,7 @@ async fn bytes_that_wait_to_be_sent_are_bounded_but_one_answer_always_fits() {
 #[tokio::test]
 async fn messages_are_counted_as_they_arrive() {
     let connections = Connections::new(LIMITS);
-    let one = connections.admit(address(1)).unwrap();
+    let one = admit(&connections, address(1)).unwrap();
     let (_permit, in_use) = one.begin().unwrap();
     let (mut first, mut second) = (in_use.message(), in_use.message());
     assert!(first.grow(300) && second.grow(200));
@@ -116,13 +171,13 @@ async fn messages_are_counted_as_they_arrive() {
 #[tokio::test(start_paused = true)]
 async fn a_client_that_was_barred_waits_for_its_next_connection() {
     let connections = Connections::new(LIMITS);
-    let one = connections.admit(address(1)).unwrap();
+    let one = admit(&connections, address(1)).unwrap();
     one.bar_client();
     drop(one);
-    assert!(connections.admit(address(1)).is_none());
-    assert!(connections.admit(address(2)).is_some());
+    assert!(admit(&connections, address(1)).is_none());
+    assert!(admit(&connections, address(2)).is_some());
     tokio::time::advance(std::time::Duration::from_secs(1)).await;
-    assert!(connections.admit(address(1)).is_some());
+    assert!(admit(&connections, address(1)).is_some());
     let mut open = connections.0.open.lock();
     open.forget_barred(connections.0.now());
     assert!(open.clients.is_empty());
@@ -132,7 +187,7 @@ async fn a_client_that_was_barred_waits_for_its_next_connection() {
 async fn what_is_gone_counts_no_more() {
     let connections = Connections::new(LIMITS);
     for _ in 0..100 {
-        let one = connections.admit(address(1)).unwrap();
+        let one = admit(&connections, address(1)).unwrap();
         let (permit, in_use) = one.begin().unwrap();
         let mut message = in_use.message();
         assert!(message.grow(10));
