@@ -1,11 +1,11 @@
 //! Serving HTTP connections (REST, gRPC and the ops port) with bounds, and draining them.
 
 mod answer;
+mod arriving;
 mod bare;
 mod connections;
 mod first_bytes;
 mod leftover;
-mod message;
 
 use std::{
     convert::Infallible,
@@ -21,7 +21,7 @@ use std::{
 use axum::{body::Body, extract::ConnectInfo, response::Response};
 use futures::FutureExt as _;
 use http::{HeaderValue, Request, Version, header::CONNECTION};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{
@@ -323,16 +323,14 @@ where
     }
 
     async fn within_limits(&mut self, request: Request<Incoming>) -> Response {
-        let Ok((permit, in_use)) = self.connection.begin() else {
+        let Ok(in_use) = self.connection.begin() else {
+            return self.refuse();
+        };
+        let Ok(place) = in_use.place(request.body().is_end_stream()) else {
             return self.refuse();
         };
         let request = leftover::Received::of(request);
-        let mut request = match self.protocol {
-            Protocol::Http => request.map(Body::new),
-            Protocol::Grpc => {
-                request.map(|body| Body::new(message::Message::of(body, in_use.message())))
-            }
-        };
+        let mut request = request.map(|body| Body::new(arriving::Arriving::of(body, &place)));
         match self.protocol {
             Protocol::Http => drop(request.extensions_mut().insert(ConnectInfo(self.peer))),
             Protocol::Grpc => drop(request.extensions_mut().insert(TcpConnectInfo {
@@ -341,8 +339,16 @@ where
             })),
         }
         let Ok(service) = self.service.ready().await;
-        let Ok(response) = service.call(request).await;
-        drop(permit);
+        let response = tokio::select! {
+            biased;
+            () = place.lost() => return self.refuse(),
+            Ok(response) = service.call(request) => response,
+        };
+        // Then this is what the service made of half a body.
+        if place.is_lost() {
+            return self.refuse();
+        }
+        drop(place);
         match answer::Counted::of(response, in_use) {
             Some(response) => response.map(Body::new),
             None => self.refuse(),

@@ -12,14 +12,14 @@ use slipway_runtime::life;
 
 use crate::config::Settings;
 
-/// Requests whose answer has not begun, in all.
+/// Requests that are worked on, in all; and again as many that wait for their bodies.
 const REQUESTS: usize = 4096;
 
 /// Bytes of complete answers that wait for their clients to read them, in all.
 const ANSWER_BYTES: usize = 128 * 1024 * 1024;
 
-/// Bytes of gRPC messages that arrive or are worked on, in all.
-const MESSAGE_BYTES: usize = 64 * 1024 * 1024;
+/// Bytes of the bodies of requests that arrive or are worked on, in all.
+const BODY_BYTES: usize = 64 * 1024 * 1024;
 
 /// Connections to the ops port. It has files of its own, so that health is answered whatever
 /// clients do.
@@ -39,7 +39,7 @@ pub(super) fn clients(settings: &Settings) -> Connections {
         connections: wanted.min(possible),
         requests: REQUESTS,
         answer_bytes: ANSWER_BYTES,
-        message_bytes: MESSAGE_BYTES,
+        body_bytes: BODY_BYTES,
         per_client_percent: settings.per_client_percent as usize,
     })
 }
@@ -56,7 +56,7 @@ pub(super) fn ops() -> Serving {
         connections: OPS_CONNECTIONS,
         requests: OPS_CONNECTIONS,
         answer_bytes: ANSWER_BYTES,
-        message_bytes: MESSAGE_BYTES,
+        body_bytes: BODY_BYTES,
         per_client_percent: 100,
     };
     Serving {

@@ -12,7 +12,7 @@
 //! would run out of files.
 //!
 //! A connection is *busy* from the head of a request to the end of its answer, so a stream
-//! keeps its connection busy. A request is *in flight* until the head of its answer.
+//! keeps its connection busy. A request has a place until the head of its answer.
 
 use std::{
     collections::HashMap,
@@ -26,20 +26,28 @@ use std::{
 use parking_lot::Mutex;
 use tokio::{sync::Notify, time::Instant};
 
+use line::Line;
+pub(super) use place::Place;
 use slipway_runtime::telemetry::metrics as m;
+pub(super) use taken::Taken;
+use taken::{Load, What};
+
+mod line;
+mod place;
+mod taken;
 
 /// How much one process serves at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Open connections.
     pub connections: usize,
-    /// Requests that have begun and whose answer has not.
+    /// Requests that are worked on; and again as many that wait for their bodies.
     pub requests: usize,
     /// Bytes of answers that are complete and not yet sent, counting only answers of at
     /// least [`LARGE_ANSWER`].
     pub answer_bytes: usize,
-    /// Bytes of gRPC messages that arrive or are worked on.
-    pub message_bytes: usize,
+    /// Bytes of the bodies of requests that arrive or are worked on.
+    pub body_bytes: usize,
     /// The part of each of these that one client network may have, in percent.
     pub per_client_percent: usize,
 }
@@ -71,6 +79,8 @@ struct Shared {
     limits: Limits,
     open: Mutex<Open>,
     totals: Load,
+    /// Requests whose bodies have not come whole.
+    arriving: Line<place::Held>,
     started: Instant,
     /// Told of every place that becomes free.
     freed: Notify,
@@ -86,15 +96,6 @@ struct Open {
     next: u64,
 }
 
-/// What is going on, of one client network or in all.
-#[derive(Debug, Default)]
-struct Load {
-    busy: AtomicUsize,
-    requests: AtomicUsize,
-    answer_bytes: AtomicUsize,
-    message_bytes: AtomicUsize,
-}
-
 #[derive(Debug)]
 struct Client {
     network: Network,
@@ -107,7 +108,7 @@ struct Client {
 
 /// Whose connections are counted together: an IPv4 address, or the /64 of an IPv6 address,
 /// which is one subscriber's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Network(u64, bool);
 
 impl From<IpAddr> for Network {
@@ -154,6 +155,7 @@ impl Connections {
             limits,
             open: Mutex::default(),
             totals: Load::default(),
+            arriving: Line::default(),
             started: Instant::now(),
             freed: Notify::new(),
         }))
@@ -350,12 +352,12 @@ impl Connection {
         client.barred_until.fetch_max(until, Ordering::Relaxed);
     }
 
-    /// A request begins. The permit is dropped with the head of the answer, the use with its
-    /// end.
+    /// A request begins: the connection is busy until what is returned is dropped, with the
+    /// end of the answer.
     ///
     /// # Errors
-    /// If there are too many, or the connection is being closed.
-    pub(super) fn begin(&self) -> Result<(RequestPermit, Use), Overloaded> {
+    /// If the connection is being closed.
+    pub(super) fn begin(&self) -> Result<Use, Overloaded> {
         let (slot, shared) = (&self.slot, &self.shared);
         slot.requested.store(true, Ordering::Relaxed);
         let begun = slot
@@ -371,18 +373,10 @@ impl Connection {
             shared.totals.busy.fetch_add(1, Ordering::Relaxed);
             slot.client.load.busy.fetch_add(1, Ordering::Relaxed);
         }
-        let in_use = Use {
+        Ok(Use {
             slot: Arc::clone(slot),
             shared: Arc::clone(shared),
-        };
-        let permit = take(
-            shared,
-            &slot.client,
-            |load| &load.requests,
-            1,
-            shared.limits.requests,
-        );
-        Ok((RequestPermit(permit.ok_or(Overloaded)?), in_use))
+        })
     }
 }
 
@@ -405,25 +399,8 @@ impl Use {
     /// Counts the bytes of a complete answer until what is returned is dropped. `None`: too
     /// many wait to be sent.
     pub(super) fn answer(&self, bytes: usize) -> Option<Taken> {
-        let limit = self.shared.limits.answer_bytes;
-        take(
-            &self.shared,
-            &self.slot.client,
-            |load| &load.answer_bytes,
-            bytes,
-            limit,
-        )
-    }
-
-    /// Begins to count the bytes of a gRPC message: none yet.
-    pub(super) fn message(&self) -> Taken {
-        Taken {
-            shared: Arc::clone(&self.shared),
-            client: Arc::clone(&self.slot.client),
-            of: |load| &load.message_bytes,
-            amount: 0,
-            limit: self.shared.limits.message_bytes,
-        }
+        let mut taken = Taken::nothing(&self.shared, &self.slot.client, What::AnswerBytes);
+        taken.grow(bytes).is_ok().then_some(taken)
     }
 }
 
@@ -435,58 +412,6 @@ impl Drop for Use {
             self.shared.totals.busy.fetch_sub(1, Ordering::Relaxed);
             self.slot.client.load.busy.fetch_sub(1, Ordering::Relaxed);
         }
-    }
-}
-
-/// A request is in flight while there is one.
-#[derive(Debug)]
-pub(super) struct RequestPermit(#[expect(dead_code, reason = "held for its drop")] Taken);
-
-/// A part of a limit that is taken.
-#[derive(Debug)]
-pub(super) struct Taken {
-    shared: Arc<Shared>,
-    client: Arc<Client>,
-    of: fn(&Load) -> &AtomicUsize,
-    amount: usize,
-    limit: usize,
-}
-
-/// Takes `amount` of a limit, in all and of the client's share of it.
-fn take(
-    shared: &Arc<Shared>,
-    client: &Arc<Client>,
-    of: fn(&Load) -> &AtomicUsize,
-    amount: usize,
-    limit: usize,
-) -> Option<Taken> {
-    let mut taken = Taken {
-        shared: Arc::clone(shared),
-        client: Arc::clone(client),
-        of,
-        amount: 0,
-        limit,
-    };
-    taken.grow(amount).then_some(taken)
-}
-
-impl Taken {
-    /// Takes more. `false`: it was too much; it is given back with the rest.
-    pub(super) fn grow(&mut self, more: usize) -> bool {
-        let share = self.shared.limits.per_client(self.limit);
-        self.amount += more;
-        let add = |load: &Load| (self.of)(load).fetch_add(more, Ordering::Relaxed) + more;
-        let (total, own) = (add(&self.shared.totals), add(&self.client.load));
-        // One that is alone is never too large: an answer must be possible.
-        let fits = |now: usize, limit: usize| now <= limit || now == self.amount;
-        fits(total, self.limit) && fits(own, share)
-    }
-}
-
-impl Drop for Taken {
-    fn drop(&mut self) {
-        (self.of)(&self.shared.totals).fetch_sub(self.amount, Ordering::Relaxed);
-        (self.of)(&self.client.load).fetch_sub(self.amount, Ordering::Relaxed);
     }
 }
 

@@ -10,7 +10,7 @@ const LIMITS: Limits = Limits {
     connections: 4,
     requests: 4,
     answer_bytes: 1000,
-    message_bytes: 1000,
+    body_bytes: 1000,
     per_client_percent: 50,
 };
 
@@ -97,7 +97,7 @@ async fn a_newcomer_is_refused_only_when_all_are_busy() {
     let mut open: Vec<_> = (1..=4)
         .map(|client| admit(&connections, address(client)).unwrap())
         .collect();
-    let busy: Vec<_> = open.iter().map(|one| one.begin().unwrap().1).collect();
+    let busy: Vec<_> = open.iter().map(|one| one.begin().unwrap()).collect();
     assert!(admit(&connections, address(5)).is_none());
     drop(busy);
     let mut newcomer = pin!(connections.admit(address(5)));
@@ -116,56 +116,97 @@ async fn one_client_cannot_take_the_room_of_others() {
     let three = admit(&connections, address(2)).unwrap();
     assert!(!is_closed(&other) && !is_closed(&three));
     assert!(is_closed(&one) != is_closed(&two));
-    let (_, _busy) = three.begin().unwrap();
+    let _busy = three.begin().unwrap();
     drop((one, two));
     let four = admit(&connections, address(2)).unwrap();
-    let (_, _also_busy) = four.begin().unwrap();
+    let _also_busy = four.begin().unwrap();
     assert!(admit(&connections, address(2)).is_none());
     assert!(admit(&connections, address(3)).is_some());
+}
+
+/// One connection of each of four clients.
+fn clients(connections: &Connections) -> [Connection; 4] {
+    [1, 2, 3, 4].map(|client| admit(connections, address(client)).unwrap())
+}
+
+/// A request on this connection, with its body or not.
+fn place(on: &Connection, is_whole: bool) -> Result<Place, Overloaded> {
+    on.begin().unwrap().place(is_whole)
 }
 
 #[tokio::test]
 async fn requests_in_flight_are_bounded_in_all_and_per_client() {
     let connections = Connections::new(LIMITS);
-    let one = admit(&connections, address(1)).unwrap();
-    let two = admit(&connections, address(2)).unwrap();
-    let three = admit(&connections, address(3)).unwrap();
-    let first = one.begin().unwrap();
-    let _second = one.begin().unwrap();
-    assert_eq!(one.begin().unwrap_err(), Overloaded);
-    let _others = [two.begin().unwrap(), two.begin().unwrap()];
-    assert_eq!(three.begin().unwrap_err(), Overloaded);
-    // The head of an answer makes room, its end need not have come.
-    let (permit, _use) = first;
-    drop(permit);
-    assert!(three.begin().is_ok());
+    let [one, two, three, _] = &clients(&connections);
+    let (first, _second) = (place(one, true).unwrap(), place(one, true).unwrap());
+    assert_eq!(place(one, true).unwrap_err(), Overloaded);
+    let _others = [place(two, true).unwrap(), place(two, true).unwrap()];
+    assert_eq!(place(three, true).unwrap_err(), Overloaded);
+    drop(first);
+    assert!(place(three, true).is_ok());
+}
+
+#[tokio::test]
+async fn requests_that_wait_for_their_bodies_take_no_place_of_others() {
+    let connections = Connections::new(LIMITS);
+    let [one, two, three, four] = &clients(&connections);
+    let waiting = [one, one, two, two].map(|on| place(on, false).unwrap());
+    let working = [three, three, four].map(|on| place(on, true).unwrap());
+    // In all: the one that has waited longest makes room.
+    let other = place(three, false).unwrap();
+    let lost = || waiting.each_ref().map(Place::is_lost);
+    assert_eq!(lost(), [true, false, false, false]);
+    assert!(waiting[0].grow(0).is_err() && waiting[0].is_whole().is_err());
+    // Of one client: one of its own does.
+    let _more = place(two, false).unwrap();
+    assert_eq!(lost(), [true, false, true, false]);
+    waiting[1].is_whole().unwrap();
+    // There are four that are worked on, and no room for a fifth.
+    assert!(waiting[3].is_whole().is_err() && waiting[3].is_lost());
+    drop(working);
+    // What is worked on makes room no more.
+    other.is_whole().unwrap();
+    let _crowd = [one, one, one, three, three].map(|on| place(on, false).unwrap());
+    assert!(!waiting[1].is_lost() && !other.is_lost());
+}
+
+#[tokio::test]
+async fn the_bytes_of_bodies_are_bounded_and_who_waits_longest_makes_room() {
+    let connections = Connections::new(LIMITS);
+    let [one, two, three, _] = &clients(&connections);
+    let own = [one, one].map(|on| place(on, false).unwrap());
+    own[0].grow(300).unwrap();
+    own[1].grow(200).unwrap();
+    // Its share is half. The other one makes room, although it came later.
+    own[0].grow(1).unwrap();
+    assert!(!own[0].is_lost() && own[1].is_lost());
+    let others = [two, three].map(|on| place(on, false).unwrap());
+    others[0].grow(500).unwrap();
+    others[1].grow(199).unwrap();
+    assert!(!own[0].is_lost());
+    others[1].grow(1).unwrap();
+    assert!(own[0].is_lost());
+    // What has come whole makes room no more.
+    others[0].is_whole().unwrap();
+    assert!(others[1].grow(400).is_err() && others[1].is_lost());
+    assert!(!others[0].is_lost());
+    drop(others);
+    place(one, false).unwrap().grow(5000).unwrap();
 }
 
 #[tokio::test]
 async fn bytes_that_wait_to_be_sent_are_bounded_but_one_answer_always_fits() {
     let connections = Connections::new(LIMITS);
     let one = admit(&connections, address(1)).unwrap();
-    let (_permit, in_use) = one.begin().unwrap();
+    let in_use = one.begin().unwrap();
     let large = in_use.answer(5000).unwrap();
     assert!(in_use.answer(1).is_none());
     drop(large);
     let _half = in_use.answer(500).unwrap();
     assert!(in_use.answer(1).is_none(), "its share is half");
     let two = admit(&connections, address(2)).unwrap();
-    let (_permit, other) = two.begin().unwrap();
+    let other = two.begin().unwrap();
     assert!(other.answer(500).is_some());
-}
-
-#[tokio::test]
-async fn messages_are_counted_as_they_arrive() {
-    let connections = Connections::new(LIMITS);
-    let one = admit(&connections, address(1)).unwrap();
-    let (_permit, in_use) = one.begin().unwrap();
-    let (mut first, mut second) = (in_use.message(), in_use.message());
-    assert!(first.grow(300) && second.grow(200));
-    assert!(!second.grow(1), "its share is half");
-    drop(second);
-    assert!(first.grow(200));
 }
 
 #[tokio::test(start_paused = true)]
@@ -188,21 +229,26 @@ async fn what_is_gone_counts_no_more() {
     let connections = Connections::new(LIMITS);
     for _ in 0..100 {
         let one = admit(&connections, address(1)).unwrap();
-        let (permit, in_use) = one.begin().unwrap();
-        let mut message = in_use.message();
-        assert!(message.grow(10));
-        drop((permit, in_use.answer(10), message, in_use));
+        let in_use = one.begin().unwrap();
+        let (waiting, working) = (in_use.place(false).unwrap(), in_use.place(true).unwrap());
+        waiting.grow(10).unwrap();
+        drop((waiting, working, in_use.answer(10), in_use));
     }
     let shared = &connections.0;
     assert_eq!(connections.count(), 0);
     assert!(shared.open.lock().clients.is_empty());
-    for counter in [
-        &shared.totals.busy,
-        &shared.totals.requests,
-        &shared.totals.answer_bytes,
-        &shared.totals.message_bytes,
+    assert_eq!(shared.totals.busy.load(Ordering::Relaxed), 0);
+    for what in [
+        What::Requests,
+        What::Arriving,
+        What::BodyBytes,
+        What::AnswerBytes,
     ] {
-        assert_eq!(counter.load(Ordering::Relaxed), 0);
+        assert_eq!(
+            shared.totals.of(what).load(Ordering::Relaxed),
+            0,
+            "{what:?}"
+        );
     }
 }
 

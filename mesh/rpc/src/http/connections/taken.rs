@@ -1,0 +1,116 @@
+//! What is taken of a limit, in all and by each client network.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use super::{Client, Limits, Shared};
+
+/// What there is a limit of.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum What {
+    /// Requests that are worked on.
+    Requests,
+    /// Requests whose bodies have not come whole.
+    Arriving,
+    BodyBytes,
+    AnswerBytes,
+}
+
+/// What is going on, of one client network or in all.
+#[derive(Debug, Default)]
+pub(super) struct Load {
+    /// Connections with a request.
+    pub(super) busy: AtomicUsize,
+    requests: AtomicUsize,
+    arriving: AtomicUsize,
+    body_bytes: AtomicUsize,
+    answer_bytes: AtomicUsize,
+}
+
+impl Load {
+    pub(super) fn of(&self, what: What) -> &AtomicUsize {
+        match what {
+            What::Requests => &self.requests,
+            What::Arriving => &self.arriving,
+            What::BodyBytes => &self.body_bytes,
+            What::AnswerBytes => &self.answer_bytes,
+        }
+    }
+}
+
+impl Limits {
+    fn of(&self, what: What) -> usize {
+        match what {
+            What::Requests | What::Arriving => self.requests,
+            What::BodyBytes => self.body_bytes,
+            What::AnswerBytes => self.answer_bytes,
+        }
+    }
+}
+
+/// What there is no room in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Full {
+    /// The client's share.
+    Share,
+    /// The whole.
+    Whole,
+}
+
+/// A part of a limit that is taken, until it is dropped.
+#[derive(Debug)]
+pub(in crate::http) struct Taken {
+    shared: Arc<Shared>,
+    client: Arc<Client>,
+    what: What,
+    amount: usize,
+}
+
+impl Taken {
+    /// Nothing yet.
+    pub(super) fn nothing(shared: &Arc<Shared>, client: &Arc<Client>, what: What) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            client: Arc::clone(client),
+            what,
+            amount: 0,
+        }
+    }
+
+    /// Takes more.
+    ///
+    /// # Errors
+    /// If there is no room; then nothing more is taken.
+    pub(super) fn grow(&mut self, more: usize) -> Result<(), Full> {
+        let limits = &self.shared.limits;
+        let limit = limits.of(self.what);
+        let share = limits.per_client(limit);
+        self.amount += more;
+        let add = |load: &Load| load.of(self.what).fetch_add(more, Ordering::Relaxed) + more;
+        let (whole, own) = (add(&self.shared.totals), add(&self.client.load));
+        // One that is alone is never too large: an answer must be possible.
+        let fits = |now: usize, limit: usize| now <= limit || now == self.amount;
+        let full = match (fits(own, share), fits(whole, limit)) {
+            (true, true) => return Ok(()),
+            (false, _) => Full::Share,
+            (true, false) => Full::Whole,
+        };
+        self.give_back(more);
+        Err(full)
+    }
+
+    fn give_back(&mut self, less: usize) {
+        self.amount -= less;
+        for load in [&self.shared.totals, &self.client.load] {
+            load.of(self.what).fetch_sub(less, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.give_back(self.amount);
+    }
+}
