@@ -26,7 +26,7 @@ use slipway_runtime::clock::SharedClock;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Config, Dependencies, StreamConfig, activity::Hub, body::Bodies};
+use crate::{Config, Dependencies, StreamConfig, activity::Hub};
 
 /// The largest answer of a service. tonic's default of 4 MiB is less than there may be: a
 /// release with 500 tasks of 8,000 characters is 16 MiB, 200 comments of 10,000 are 8 MiB,
@@ -61,7 +61,6 @@ pub(crate) struct App {
     pub(crate) clock: SharedClock,
     pub(crate) deadline: Duration,
     pub(crate) https: bool,
-    pub(crate) bodies: Bodies,
     pub(crate) stream: StreamConfig,
     pub(crate) streams: StreamLimits,
     /// Held while a page of missed entries is fetched: a crowd that resumes at the same
@@ -125,7 +124,6 @@ impl App {
             clock,
             deadline: config.request_deadline,
             https: config.https,
-            bodies: Bodies::default(),
             stream: config.stream,
             streams,
             catching_up: Semaphore::new(CATCH_UPS_AT_ONCE),

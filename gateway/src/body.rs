@@ -1,16 +1,11 @@
-//! How much of the bodies of requests is taken: of one, and of all at once.
+//! How much of the body of a request is taken.
 //!
-//! A body is read only after its sender is known, and counted while it is held: a
-//! thousand clients that send a mebibyte each must not cost a gibibyte. What is over the
-//! bounds is refused at once; nothing waits for room.
-
-use std::{collections::HashMap, net::IpAddr, sync::Arc};
+//! A body is read only after its sender is known. What the bodies of all requests take
+//! together, and those of one client, is bounded where requests arrive.
 
 use axum::body::Body;
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
-use parking_lot::Mutex;
-use uuid::Uuid;
 
 use crate::problem::Problem;
 
@@ -19,12 +14,6 @@ pub(crate) const BODY_LIMIT: usize = 1024 * 1024;
 
 /// Bytes of a body of `/auth/…` at most: names and passwords, mostly of nobody who is known.
 pub(crate) const AUTH_BODY_LIMIT: usize = 16 * 1024;
-
-/// Bytes of all bodies together at most.
-const ALL: usize = 64 * 1024 * 1024;
-
-/// Bytes of the bodies of one sender at most, so that nobody takes the room of all others.
-const OF_ONE: usize = 8 * 1024 * 1024;
 
 /// Bytes of a body at most at this route, which is the router's own path.
 pub(crate) fn limit_of(route: &str) -> usize {
@@ -36,145 +25,37 @@ pub(crate) fn limit_of(route: &str) -> usize {
     }
 }
 
-/// Who sends a body. The extractors that find out who calls leave it with the request; a
-/// body without a sender is not read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Sender {
-    /// A client that has signed in.
-    User(Uuid),
-    /// A client that need not have; where it comes from, as far as that is known.
-    Anybody(Option<IpAddr>),
-    /// A program that knows the secret of the webhooks.
-    Hook,
-}
+/// The sender of the request is known, as far as its route asks for that. The extractors
+/// that find out who calls leave this with the request; without it no body is read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SenderKnown;
 
-/// The bytes of bodies that are held.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Bodies(Arc<Mutex<Held>>);
+/// A body that announces more than this gets no more room before it comes.
+const ROOM: usize = 16 * 1024;
 
-#[derive(Debug, Default)]
-struct Held {
-    all: usize,
-    of: HashMap<Sender, usize>,
-}
-
-impl Bodies {
-    /// The room of a body that nothing has come of yet.
-    fn room(&self, sender: Sender) -> Room {
-        Room {
-            bodies: self.clone(),
-            sender,
-            bytes: 0,
-        }
+/// Reads a body of at most `limit` bytes.
+pub(crate) async fn read(mut body: Body, limit: usize) -> Result<Vec<u8>, Problem> {
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > limit {
+        return Err(Problem::body_too_large(limit));
     }
-
-    /// Reads a body of at most `limit` bytes. What it announces is counted at once, what it
-    /// does not announce as it comes.
-    pub(crate) async fn read(
-        &self,
-        sender: Sender,
-        mut body: Body,
-        limit: usize,
-    ) -> Result<(Vec<u8>, Room), Problem> {
-        let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-        let mut room = self.room(sender);
-        room.grow_to(announced, limit)?;
-        let mut bytes = Vec::with_capacity(announced);
-        while let Some(frame) = body.frame().await {
-            let cut_off = || Problem::malformed_body("The body did not arrive whole.".to_owned());
-            let frame = frame.map_err(|_| cut_off())?;
-            if let Ok(data) = frame.into_data() {
-                room.grow_to(bytes.len() + data.len(), limit)?;
-                bytes.extend_from_slice(&data);
+    let mut bytes = Vec::with_capacity(announced.min(ROOM));
+    while let Some(frame) = body.frame().await {
+        let cut_off = || Problem::malformed_body("The body did not arrive whole.".to_owned());
+        let frame = frame.map_err(|_| cut_off())?;
+        if let Ok(data) = frame.into_data() {
+            if bytes.len() + data.len() > limit {
+                return Err(Problem::body_too_large(limit));
             }
-        }
-        Ok((bytes, room))
-    }
-}
-
-/// The room that a body takes, until it is dropped.
-#[derive(Debug)]
-pub(crate) struct Room {
-    bodies: Bodies,
-    sender: Sender,
-    bytes: usize,
-}
-
-impl Room {
-    fn grow_to(&mut self, bytes: usize, limit: usize) -> Result<(), Problem> {
-        if bytes > limit {
-            return Err(Problem::body_too_large(limit));
-        }
-        let more = bytes.saturating_sub(self.bytes);
-        if more == 0 {
-            return Ok(());
-        }
-        let mut held = self.bodies.0.lock();
-        let own = held.of.get(&self.sender).copied().unwrap_or_default() + more;
-        if held.all + more > ALL || own > OF_ONE {
-            return Err(Problem::too_many_bodies());
-        }
-        held.all += more;
-        held.of.insert(self.sender, own);
-        self.bytes += more;
-        Ok(())
-    }
-}
-
-impl Drop for Room {
-    fn drop(&mut self) {
-        let mut held = self.bodies.0.lock();
-        held.all -= self.bytes;
-        if let Some(own) = held.of.get_mut(&self.sender) {
-            *own -= self.bytes;
-            if *own == 0 {
-                held.of.remove(&self.sender);
-            }
+            bytes.extend_from_slice(&data);
         }
     }
+    Ok(bytes)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn of(n: u128) -> Sender {
-        Sender::User(Uuid::from_u128(n))
-    }
-
-    #[test]
-    fn the_bodies_of_one_sender_and_of_all_are_bounded() {
-        let bodies = Bodies::default();
-        let fill = |n| {
-            let mut rooms = Vec::new();
-            while let Some(room) = {
-                let mut room = bodies.room(of(n));
-                room.grow_to(BODY_LIMIT, BODY_LIMIT).is_ok().then_some(room)
-            } {
-                rooms.push(room);
-            }
-            rooms
-        };
-        let rooms: Vec<_> = (0..9).map(fill).collect();
-        let counts: Vec<_> = rooms.iter().map(Vec::len).collect();
-        assert_eq!(counts, [8, 8, 8, 8, 8, 8, 8, 8, 0]);
-        drop(rooms);
-        let held = bodies.0.lock();
-        assert_eq!((held.all, held.of.len()), (0, 0));
-    }
-
-    #[test]
-    fn room_grows_with_the_body_and_is_given_back_after_a_refusal() {
-        let bodies = Bodies::default();
-        let mut room = bodies.room(of(1));
-        room.grow_to(10, 100).unwrap();
-        room.grow_to(5, 100).unwrap();
-        room.grow_to(100, 100).unwrap();
-        room.grow_to(101, 100).unwrap_err();
-        assert_eq!(bodies.0.lock().all, 100);
-        drop(room);
-        assert_eq!(bodies.0.lock().all, 0);
-    }
 
     #[test]
     fn the_limit_is_that_of_the_address() {

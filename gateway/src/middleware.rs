@@ -6,7 +6,7 @@ use std::{
     net::SocketAddr,
     panic::AssertUnwindSafe,
     pin::pin,
-    sync::{Arc, OnceLock},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -36,13 +36,7 @@ use tokio::{sync::Notify, time};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use crate::{
-    body::{Room, limit_of},
-    error_rate::ErrorRate,
-    metrics as m,
-    problem::Problem,
-    strict,
-};
+use crate::{body::limit_of, error_rate::ErrorRate, metrics as m, problem::Problem, strict};
 
 const REQUEST_ID: &str = "x-request-id";
 const MAX_REQUEST_ID: usize = 128;
@@ -91,8 +85,6 @@ struct Expected {
     /// Bytes that it may have.
     limit: usize,
     arrived: Notify,
-    /// Kept until the request is answered: so long somebody works on the body.
-    room: OnceLock<Room>,
 }
 
 impl Arrival {
@@ -100,7 +92,6 @@ impl Arrival {
         Self(Arc::new(Expected {
             limit,
             arrived: Notify::new(),
-            room: OnceLock::new(),
         }))
     }
 
@@ -109,11 +100,9 @@ impl Arrival {
         self.0.limit
     }
 
-    /// The body is there, and takes `room`. The time that its client took to send it is no
-    /// delay of ours: only now begins the time that the answer may take.
-    pub(crate) fn note(&self, room: Room) {
-        // A request has one body; another one's room would be given back at once.
-        let _ = self.0.room.set(room);
+    /// The body is there. The time that its client took to send it is no delay of ours: only
+    /// now begins the time that the answer may take.
+    pub(crate) fn note(&self) {
         self.0.arrived.notify_one();
     }
 }

@@ -79,17 +79,6 @@ impl Problem {
         )
     }
 
-    /// There is no room for the body now: those of other requests take it.
-    pub(crate) fn too_many_bodies() -> Self {
-        Fault::new(
-            Kind::Unavailable,
-            "TOO_MANY_BODIES",
-            "Too many bodies of requests are being received. Send this again later.",
-        )
-        .retry_after(Duration::from_secs(1))
-        .into()
-    }
-
     /// The head of the request is no HTTP as it must be.
     pub(crate) fn malformed_request(detail: &'static str) -> Self {
         Fault::new(Kind::Invalid, "MALFORMED_REQUEST", detail).into()

@@ -10,7 +10,12 @@ use serde::de::DeserializeOwned;
 use slipway_rpc::error::Fault;
 use slipway_runtime::json::{Objects, Wrong, rounded_integer};
 
-use crate::{app::AppState, body::Sender, middleware::Arrival, problem::Problem};
+use crate::{
+    app::AppState,
+    body::{self, SenderKnown},
+    middleware::Arrival,
+    problem::Problem,
+};
 
 /// A JSON object of the shape `T`. Unknown fields are `T`'s to refuse. To send it, a client
 /// has as long as a service has to answer: who is slower is told so, and it is no fault of
@@ -27,8 +32,8 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Payload<T> {
 
     async fn from_request(request: Request, app: &AppState) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        let sender = parts.extensions.get::<Sender>().copied();
-        let sender = sender.ok_or_else(|| Fault::internal("a body of nobody"))?;
+        let sender = parts.extensions.get::<SenderKnown>();
+        sender.ok_or_else(|| Fault::internal("a body of nobody"))?;
         let arrival = parts.extensions.get::<Arrival>();
         let arrival = arrival.ok_or_else(|| Fault::internal("a body that is not surrounded"))?;
         if is_coded(&parts.headers) {
@@ -37,10 +42,10 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Payload<T> {
         if !is_json(&parts.headers) {
             return Err(Problem::not_json());
         }
-        let reading = app.bodies.read(sender, body, arrival.limit());
+        let reading = body::read(body, arrival.limit());
         let read_whole = tokio::time::timeout(app.deadline, reading).await;
-        let (body, room) = read_whole.map_err(|_| Problem::body_too_slow())??;
-        arrival.note(room);
+        let body = read_whole.map_err(|_| Problem::body_too_slow())??;
+        arrival.note();
         let text = text(&body)?;
         let payload = read(text)?;
         // Whoever calls a hook does not send again what is refused.

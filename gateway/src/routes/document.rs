@@ -172,11 +172,11 @@ fn describe_limits(path: &str, operation: &mut Operation) {
             "415",
             "`UNSUPPORTED_CONTENT_CODING`: it is compressed".to_owned(),
         );
-        also(
-            "503",
-            "`TOO_MANY_BODIES`: others are being received".to_owned(),
-        );
     }
+    also(
+        "503",
+        "`OVERLOADED`: there are too many requests at once".to_owned(),
+    );
 }
 
 /// What may be left out is an `Option` to us; JSON's `null` it is not.

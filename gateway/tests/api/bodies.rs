@@ -7,7 +7,7 @@ use std::{
 
 use axum::body::Body;
 use bytes::Bytes;
-use futures::{FutureExt as _, stream};
+use futures::stream;
 use http::{Method, Request};
 use http_body::{Frame, SizeHint};
 use serde_json::{Value, json};
@@ -106,34 +106,6 @@ async fn names_and_passwords_have_16_kib_at_most() {
     assert_eq!(gateway.send(request.unwrap()).await.status, 200);
     let body = padded(r#"{"name": "a"}"#, MIB);
     assert_eq!(gateway.post("/releases", body).await.status, 201);
-}
-
-#[tokio::test(start_paused = true)]
-async fn bodies_that_find_no_room_are_refused_at_once() {
-    let gateway = Gateway::new();
-    for fill in [|| Body::new(Announced(MIB)), || endless(MIB)] {
-        let mut waiting: Vec<_> = (0..8)
-            .map(|_| Box::pin(gateway.post("/releases", fill())))
-            .collect();
-        for request in &mut waiting {
-            assert!(request.now_or_never().is_none());
-        }
-        let started = Instant::now();
-        for body in [Body::new(Announced(2)), Body::from(r#"{"name": "a"}"#)] {
-            let answer = gateway.post("/releases", body).await;
-            answer.problem(503, "TOO_MANY_BODIES");
-            assert_eq!(answer.header("retry-after"), "1");
-        }
-        // What has no body needs no room, and nobody else's is taken.
-        assert_eq!(gateway.get("/releases").await.status, 200);
-        let login = json_request(Method::POST, "/auth/login");
-        let login = login.body(r#"{"username": "ada", "password": "x"}"#.into());
-        assert_eq!(gateway.send(login.unwrap()).await.status, 200);
-        assert!(started.elapsed().is_zero());
-        drop(waiting);
-        let answer = gateway.post("/releases", r#"{"name": "a"}"#).await;
-        assert_eq!(answer.status, 201);
-    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -67,7 +67,7 @@ async fn what_any_request_can_be_refused_for_is_documented_everywhere() {
         if operation["requestBody"].is_object() {
             describes("415", "UNSUPPORTED_MEDIA_TYPE");
             describes("415", "UNSUPPORTED_CONTENT_CODING");
-            describes("503", "TOO_MANY_BODIES");
         }
+        describes("503", "OVERLOADED");
     }
 }
