@@ -22,7 +22,10 @@ mod users;
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{Router, middleware::from_fn_with_state};
+use axum::{Extension, Router, middleware::from_fn_with_state, routing::get};
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use slipway_rpc::http::SharedBytes;
 use utoipa::{OpenApi as _, openapi::OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::{Config, SwaggerUi};
@@ -62,16 +65,20 @@ pub(crate) fn router(app: AppState, deadline: Duration, access_log: bool) -> Rou
     Router::new()
         .merge(api.clone())
         .nest("/v1", api)
-        .merge(docs(document))
+        .merge(docs(&document))
         .method_not_allowed_fallback(async || Problem::wrong_method())
         .fallback(async || Problem::unknown_route())
         .layer(from_fn_with_state(around, surround))
 }
 
-/// The page that shows the document. Who has signed in there is still after a reload.
-fn docs(document: OpenApi) -> SwaggerUi {
-    let config = Config::default().persist_authorization(true);
-    SwaggerUi::new("/docs")
-        .url("/openapi.json", document)
-        .config(config)
+/// The document, and the page that shows it. Who has signed in there is still after a reload.
+fn docs(document: &OpenApi) -> Router {
+    let json = document.to_json().map(Bytes::from);
+    let json = json.expect("a document is made of texts, numbers, lists and maps of texts");
+    let kind = [(CONTENT_TYPE, "application/json")];
+    let config = Config::new(["/openapi.json"]).persist_authorization(true);
+    Router::from(SwaggerUi::new("/docs").config(config)).route(
+        "/openapi.json",
+        get(async move || (kind, Extension(SharedBytes), json.clone())),
+    )
 }

@@ -41,8 +41,9 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::server::TcpConnectInfo;
 use tower::{Service, ServiceExt};
 
+pub use answer::SharedBytes;
 use bare::Explained;
-use connections::Connection;
+use connections::{Connection, Overloaded};
 pub use connections::{Connections, Limits};
 use first_bytes::FirstBytes;
 use slipway_runtime::telemetry::metrics as m;
@@ -302,7 +303,7 @@ where
                 tracing::debug!(%error, %peer, "a connection ended with an error");
             },
             () = connection.closed() => {
-                tracing::debug!(%peer, "an idle connection was closed to make room");
+                tracing::debug!(%peer, "a connection was closed to make room");
             }
             () = silent => {
                 metrics::counter!(m::CONNECTIONS_CLOSED, "reason" => "silent").increment(1);
@@ -350,8 +351,8 @@ where
         }
         drop(place);
         match answer::Counted::of(response, in_use) {
-            Some(response) => response.map(Body::new),
-            None => self.refuse(),
+            Ok(response) => response.map(Body::new),
+            Err(Overloaded) => self.refuse(),
         }
     }
 

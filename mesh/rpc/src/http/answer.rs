@@ -11,19 +11,23 @@ use axum::{body::Body, response::Response};
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 
-use super::connections::{LARGE_ANSWER, Taken, Use};
+use super::connections::{LARGE_ANSWER, Overloaded, Unread, Use};
+
+/// Marks an answer whose bytes are there once for all who ask, so that it takes no room.
+#[derive(Debug, Clone, Copy)]
+pub struct SharedBytes;
 
 /// The body of an answer with what it takes.
 pub(super) struct Counted {
     body: Body,
-    taken: Arc<(Use, Option<Taken>)>,
+    taken: Arc<(Use, Option<Arc<Unread>>)>,
 }
 
 /// A large part of an answer. hyper is done with a body when it has its last part, and holds
 /// that until the client has read it.
 struct Part {
     bytes: Bytes,
-    _taken: Arc<(Use, Option<Taken>)>,
+    _taken: Arc<(Use, Option<Arc<Unread>>)>,
 }
 
 impl AsRef<[u8]> for Part {
@@ -33,18 +37,23 @@ impl AsRef<[u8]> for Part {
 }
 
 impl Counted {
-    /// Counts `response`; `None` if there is no room for it.
-    pub(super) fn of<B>(response: Response<B>, in_use: Use) -> Option<Response<Self>>
+    /// Counts `response`.
+    ///
+    /// # Errors
+    /// If there is no room for it.
+    pub(super) fn of<B>(response: Response<B>, in_use: Use) -> Result<Response<Self>, Overloaded>
     where
         B: hyper::body::Body<Data = Bytes, Error: Into<axum::BoxError>> + Send + 'static,
     {
         let length = response.body().size_hint().exact().unwrap_or_default();
         let length = usize::try_from(length).unwrap_or(usize::MAX);
+        let is_shared = response.extensions().get::<SharedBytes>().is_some();
         let bytes = match length {
             0..LARGE_ANSWER => None,
+            _ if is_shared => None,
             large => Some(in_use.answer(large)?),
         };
-        Some(response.map(|body| Self {
+        Ok(response.map(|body| Self {
             body: Body::new(body),
             taken: Arc::new((in_use, bytes)),
         }))

@@ -29,12 +29,13 @@ use tokio::{sync::Notify, time::Instant};
 use line::Line;
 pub(super) use place::Place;
 use slipway_runtime::telemetry::metrics as m;
-pub(super) use taken::Taken;
-use taken::{Load, What};
+use taken::Load;
+pub(super) use unread::Unread;
 
 mod line;
 mod place;
 mod taken;
+mod unread;
 
 /// How much one process serves at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +82,8 @@ struct Shared {
     totals: Load,
     /// Requests whose bodies have not come whole.
     arriving: Line<place::Held>,
+    /// Complete answers that have not been sent.
+    unread: Line<Unread>,
     started: Instant,
     /// Told of every place that becomes free.
     freed: Notify,
@@ -156,6 +159,7 @@ impl Connections {
             open: Mutex::default(),
             totals: Load::default(),
             arriving: Line::default(),
+            unread: Line::default(),
             started: Instant::now(),
             freed: Notify::new(),
         }))
@@ -393,15 +397,6 @@ impl Drop for Connection {
 pub(super) struct Use {
     slot: Arc<Slot>,
     shared: Arc<Shared>,
-}
-
-impl Use {
-    /// Counts the bytes of a complete answer until what is returned is dropped. `None`: too
-    /// many wait to be sent.
-    pub(super) fn answer(&self, bytes: usize) -> Option<Taken> {
-        let mut taken = Taken::nothing(&self.shared, &self.slot.client, What::AnswerBytes);
-        taken.grow(bytes).is_ok().then_some(taken)
-    }
 }
 
 impl Drop for Use {

@@ -16,8 +16,8 @@ pub const RPC_SECONDS: &str = "slipway_rpc_duration_seconds";
 pub const CONNECTIONS: &str = "slipway_connections";
 /// Client connections refused because all others were busy, by `listener`.
 pub const CONNECTIONS_REFUSED: &str = "slipway_connections_refused_total";
-/// Client connections closed before their client did, by `reason`: `idle` (to make room) or
-/// `silent` (no request came).
+/// Client connections closed before their client did, by `reason`: `idle` (to make room),
+/// `unread` (the same, of one that does not read its answer) or `silent` (no request came).
 pub const CONNECTIONS_CLOSED: &str = "slipway_connections_closed_total";
 /// Requests refused because too many were in flight, by `listener`.
 pub const REQUESTS_REFUSED: &str = "slipway_requests_refused_total";
@@ -118,7 +118,7 @@ fn describe() {
     );
     describe_counter!(
         CONNECTIONS_CLOSED,
-        "Client connections closed before their client did, by reason (idle: to make room; silent: no request came)"
+        "Client connections closed before their client did, by reason (idle: to make room; unread: the same, with an answer that nobody reads; silent: no request came)"
     );
     describe_counter!(
         REQUESTS_REFUSED,

@@ -61,7 +61,7 @@ pub(super) enum Full {
 
 /// A part of a limit that is taken, until it is dropped.
 #[derive(Debug)]
-pub(in crate::http) struct Taken {
+pub(super) struct Taken {
     shared: Arc<Shared>,
     client: Arc<Client>,
     what: What,

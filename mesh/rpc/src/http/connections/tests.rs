@@ -4,7 +4,7 @@ use std::{net::Ipv4Addr, pin::pin};
 
 use futures::FutureExt as _;
 
-use super::*;
+use super::{taken::What, *};
 
 const LIMITS: Limits = Limits {
     connections: 4,
@@ -195,18 +195,24 @@ async fn the_bytes_of_bodies_are_bounded_and_who_waits_longest_makes_room() {
 }
 
 #[tokio::test]
-async fn bytes_that_wait_to_be_sent_are_bounded_but_one_answer_always_fits() {
+async fn answers_that_wait_to_be_read_are_bounded_and_the_oldest_makes_room() {
     let connections = Connections::new(LIMITS);
-    let one = admit(&connections, address(1)).unwrap();
-    let in_use = one.begin().unwrap();
-    let large = in_use.answer(5000).unwrap();
-    assert!(in_use.answer(1).is_none());
-    drop(large);
-    let _half = in_use.answer(500).unwrap();
-    assert!(in_use.answer(1).is_none(), "its share is half");
-    let two = admit(&connections, address(2)).unwrap();
-    let other = two.begin().unwrap();
-    assert!(other.answer(500).is_some());
+    let [one, two, three, four] = &clients(&connections);
+    let answer = |on: &Connection, bytes| on.begin().unwrap().answer(bytes).unwrap();
+    // One always fits.
+    let huge = answer(one, 5000);
+    let _first = answer(two, 300);
+    assert!(is_closed(one) && !is_closed(two));
+    drop(huge);
+    let read = answer(three, 400);
+    // Of one client: its own makes room.
+    let _more = answer(three, 101);
+    assert!(is_closed(three) && !is_closed(two));
+    drop(read);
+    // In all: the oldest, whose it may be.
+    let _half = answer(four, 500);
+    let _rest = answer(one, 100);
+    assert!(is_closed(two) && !is_closed(three));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,67 @@
+//! Answers that wait for their clients to read them.
+//!
+//! A client may ask for much and read nothing. So where there is no room for another answer,
+//! the one that has been unread longest makes some: its connection is closed.
+
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
+
+use super::{
+    Overloaded, Shared, Slot, Use,
+    line::Revoke,
+    taken::{Taken, What},
+};
+use slipway_runtime::telemetry::metrics as m;
+
+/// A complete answer: its bytes count until it is dropped.
+#[derive(Debug)]
+pub(in crate::http) struct Unread {
+    shared: Arc<Shared>,
+    slot: Arc<Slot>,
+    /// Its number among those that are unread.
+    waits_as: OnceLock<u64>,
+    /// `None`: it has made room for others.
+    taken: Mutex<Option<Taken>>,
+}
+
+impl Use {
+    /// Counts the bytes of a complete answer.
+    ///
+    /// # Errors
+    /// If there is no room for them.
+    pub(in crate::http) fn answer(&self, bytes: usize) -> Result<Arc<Unread>, Overloaded> {
+        let (shared, slot) = (&self.shared, &self.slot);
+        let (client, line) = (&slot.client, &shared.unread);
+        let mut taken = Taken::nothing(shared, client, What::AnswerBytes);
+        if !line.insist(client.network, None, || taken.grow(bytes)) {
+            return Err(Overloaded);
+        }
+        let unread = Arc::new(Unread {
+            shared: Arc::clone(shared),
+            slot: Arc::clone(slot),
+            waits_as: OnceLock::new(),
+            taken: Mutex::new(Some(taken)),
+        });
+        let waits = line.enter(client.network, Arc::downgrade(&unread));
+        // It was made above: nobody has set it.
+        let _ = unread.waits_as.set(waits);
+        Ok(unread)
+    }
+}
+
+impl Revoke for Unread {
+    fn revoke(&self) {
+        drop(self.taken.lock().take());
+        self.slot.close.notify_one();
+        metrics::counter!(m::CONNECTIONS_CLOSED, "reason" => "unread").increment(1);
+    }
+}
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        if let Some(waits) = self.waits_as.get() {
+            self.shared.unread.leave(*waits);
+        }
+    }
+}
