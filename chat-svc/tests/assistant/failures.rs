@@ -241,6 +241,18 @@ async fn work_that_cannot_be_read_is_no_reason_to_guess() {
 }
 
 #[tokio::test]
+async fn an_answer_of_thinking_without_an_end_is_given_up() {
+    let ollama = FakeOllama::start().await;
+    let chat = Chat::with(&ollama).await;
+    let ada = chat.user("ada").await;
+    ollama.then(Does::NeverEnds(thinking(&"hm ".repeat(200_000))));
+    let (texts, answer) = ada.listen("why?").await;
+    assert!(texts.is_empty());
+    is_unavailable(&answer.unwrap_err(), "MALFORMED");
+    is_kept(&ada, "why?", UnansweredReason::Malformed).await;
+}
+
+#[tokio::test]
 async fn a_character_that_is_split_between_two_chunks_is_whole() {
     let ollama = FakeOllama::start().await;
     let chat = Chat::with(&ollama).await;

@@ -31,6 +31,8 @@ pub(crate) enum Does {
     BreaksAfter(Vec<Vec<u8>>),
     /// Answers with a status and a body.
     Refuses(u16, &'static str),
+    /// Sends this chunk again and again.
+    NeverEnds(Vec<u8>),
     /// Does not answer.
     IsSilent,
 }
@@ -215,6 +217,7 @@ async fn carry_out(shared: &Shared, does: Does) -> Response {
             });
             body(shared, pieces(chunks).chain(cut))
         }
+        Does::NeverEnds(chunk) => body(shared, stream::repeat(Bytes::from(chunk)).map(Ok)),
         Does::Refuses(status, body) => {
             (StatusCode::from_u16(status).unwrap(), body).into_response()
         }

@@ -80,6 +80,20 @@ async fn a_server_that_is_away_or_silent_is_a_problem() {
 }
 
 #[tokio::test]
+async fn a_description_without_an_end_is_not_read_to_the_end() {
+    let ollama = FakeOllama::start().await;
+    ollama.describing(Does::NeverEnds(vec![b' '; 64 * 1024]));
+    ollama.listing(None);
+    let config = OllamaConfig::new(&ollama.url, "llama3.2", WINDOW);
+    let problem = Ollama::new(config).unwrap().check().await.unwrap_err();
+    let problem = problem.to_string();
+    assert!(
+        problem.starts_with("it refuses: the answer makes no sense"),
+        "{problem}"
+    );
+}
+
+#[tokio::test]
 async fn the_built_in_assistant_is_always_there() {
     assert_eq!(Builtin.check().await, Ok(()));
 }

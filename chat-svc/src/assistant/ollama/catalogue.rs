@@ -2,26 +2,31 @@
 
 use std::time::{Duration, Instant};
 
-use ollama_rs::{
-    Ollama as Api,
-    error::{OllamaError, Result},
-    models::{LocalModel, ModelInfo},
-};
 use parking_lot::Mutex;
-use reqwest_of_ollama_rs::{Client, Url};
+use reqwest_of_ollama_rs::{Client, RequestBuilder, Url};
+use serde::de::DeserializeOwned;
+use serde_json::json;
 use slipway_runtime::text::clean_line;
 
-use super::{OllamaConfig, SILENT, chain, wire::Line};
+use super::{
+    Failure, OllamaConfig, SILENT, first_bytes, refusal, unreachable,
+    wire::{Model, Models, Shown},
+};
 
 /// A model may be replaced by another version: it is asked for again after this time.
 const KNOWN_FOR: Duration = Duration::from_secs(10 * 60);
+
+/// Bytes of what the server says of its models that are read at most: a description has the
+/// licence and the template of a model.
+const LONGEST: usize = 4 * 1024 * 1024;
 
 /// Names of models that are told at most.
 const MAX_NAMES: usize = 5;
 
 /// Asks the server.
 pub(super) struct Catalogue {
-    api: Api,
+    http: Client,
+    base: Url,
     model: String,
     timeout: Duration,
     known: Mutex<Option<Known>>,
@@ -35,10 +40,11 @@ struct Known {
 }
 
 impl Catalogue {
-    /// Of the server at `base`.
+    /// Of the server at `base`, which ends with a slash.
     pub(super) fn new(base: Url, http: Client, config: &OllamaConfig) -> Self {
         Self {
-            api: Api::builder().url(base).reqwest_client(http).build(),
+            http,
+            base,
             model: config.model.clone(),
             timeout: config.catalogue_timeout,
             known: Mutex::new(None),
@@ -75,21 +81,21 @@ impl Catalogue {
     ///
     /// # Errors
     /// What is wrong, for operators.
-    pub(super) async fn check(&self) -> std::result::Result<(), String> {
+    pub(super) async fn check(&self) -> Result<(), String> {
         let look = tokio::time::timeout(self.timeout, self.look());
         look.await.unwrap_or_else(|_| Err(SILENT.to_string()))
     }
 
-    async fn look(&self) -> std::result::Result<(), String> {
-        let Err(error) = self.show().await else {
-            return Ok(());
+    async fn look(&self) -> Result<(), String> {
+        let refused = match self.show().await {
+            Ok(_) => return Ok(()),
+            Err(Failure::Unavailable(text)) => return Err(format!("it cannot be reached: {text}")),
+            Err(error) => error,
         };
-        if let OllamaError::ReqwestError(error) = &error {
-            return Err(format!("it cannot be reached: {}", chain(error)));
-        }
         // It does not have the model, or does not know this call.
-        let models = self.api.list_local_models().await;
-        let models = models.map_err(|_| format!("it refuses: {}", said(&error)))?;
+        let models = self.ask::<Models>("api/tags", Client::get).await;
+        let models = models.map_err(|_| format!("it refuses: {}", said(&refused)))?;
+        let models = models.models;
         if models.iter().any(|model| self.is_ours(model)) {
             return Ok(());
         }
@@ -100,12 +106,30 @@ impl Catalogue {
         ))
     }
 
-    async fn show(&self) -> Result<ModelInfo> {
-        self.api.show_model_info(self.model.clone()).await
+    async fn show(&self) -> Result<Shown, Failure> {
+        let request = json!({"name": self.model});
+        self.ask("api/show", |http, url| http.post(url).json(&request))
+            .await
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        request: impl FnOnce(&Client, Url) -> RequestBuilder,
+    ) -> Result<T, Failure> {
+        let malformed = |error: &dyn std::error::Error| Failure::Malformed(error.to_string());
+        let url = self.base.join(path).map_err(|error| malformed(&error))?;
+        let answer = request(&self.http, url).send().await;
+        let answer = answer.map_err(|error| unreachable(&error))?;
+        if !answer.status().is_success() {
+            return Err(refusal(answer).await);
+        }
+        let body = first_bytes(answer, LONGEST).await;
+        serde_json::from_slice(&body).map_err(|error| malformed(&error))
     }
 
     /// A name without a tag means the tag `latest`.
-    fn is_ours(&self, model: &LocalModel) -> bool {
+    fn is_ours(&self, model: &Model) -> bool {
         let name = model.name.strip_suffix(":latest").unwrap_or(&model.name);
         let ours = self.model.strip_suffix(":latest").unwrap_or(&self.model);
         name.eq_ignore_ascii_case(ours)
@@ -113,14 +137,15 @@ impl Catalogue {
 }
 
 /// What the server said when it refused.
-fn said(error: &OllamaError) -> String {
-    let text = error.to_string();
-    let line = serde_json::from_str::<Line>(&text).ok();
-    let text = line.and_then(|line| line.error).unwrap_or(text);
+fn said(failure: &Failure) -> String {
+    let text = match failure {
+        Failure::ModelMissing(text) | Failure::ServerError(text) => text.clone(),
+        other => other.to_string(),
+    };
     clean_line(&text).chars().take(200).collect()
 }
 
-fn names(models: &[LocalModel]) -> String {
+fn names(models: &[Model]) -> String {
     if models.is_empty() {
         return "no models".to_owned();
     }

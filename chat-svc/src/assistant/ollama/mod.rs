@@ -1,9 +1,9 @@
 //! A language model behind Ollama's API: `POST /api/chat`, answered by a stream of JSON
 //! lines.
 //!
-//! Requests, and what the server says of its models, are `ollama-rs`'s. Its reader of
-//! answers is not used: it loses errors in mid-stream, characters that are split between
-//! two chunks, and why an answer ended. Ours is in [`reading`].
+//! Requests are `ollama-rs`'s. Its readers of answers are not used: they read whatever the
+//! server sends to the end, and lose errors in mid-stream, characters that are split between
+//! two chunks, and why an answer ended. Ours are in [`reading`] and [`catalogue`].
 //!
 //! Models that think before they answer are asked not to, where the server says that they
 //! can be; what they think all the same is dropped.
@@ -177,15 +177,22 @@ fn unreachable(error: &Error) -> Failure {
 /// Bytes of a refusal that are read at most: it is a sentence.
 const LONGEST_REFUSAL: usize = 16 * 1024;
 
-async fn refusal(mut answer: Response) -> Failure {
-    let status = answer.status();
+/// The beginning of a body: as much as there may be, or as came.
+async fn first_bytes(mut answer: Response, most: usize) -> Vec<u8> {
     let mut body = Vec::new();
     while let Ok(Some(chunk)) = answer.chunk().await {
-        body.extend_from_slice(&chunk);
-        if body.len() > LONGEST_REFUSAL {
+        let room = most - body.len();
+        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        if body.len() == most {
             break;
         }
     }
+    body
+}
+
+async fn refusal(answer: Response) -> Failure {
+    let status = answer.status();
+    let body = first_bytes(answer, LONGEST_REFUSAL).await;
     let said = serde_json::from_slice::<Line>(&body).ok();
     let said = said.and_then(|line| line.error);
     match (status, said) {

@@ -17,10 +17,16 @@ use crate::{
     chat::{ThinkingFilter, Tokens},
 };
 
+/// Bytes of one answer at most, with what is dropped of it: the thinking, and what each line
+/// says besides its text.
+const MOST: usize = 32 * 1024 * 1024;
+
 /// An answer that is being read.
 pub(super) struct Reading {
     body: BoxStream<'static, Result<Bytes, Error>>,
     lines: Lines,
+    /// Bytes that may still come.
+    left: usize,
     idle: Duration,
     /// How long the next bytes may take.
     patience: Duration,
@@ -41,6 +47,7 @@ impl Reading {
         Self {
             body: answer.bytes_stream().boxed(),
             lines: Lines::default(),
+            left: MOST,
             idle: config.idle_timeout,
             patience: config.first_token_timeout,
             filter: ThinkingFilter::default(),
@@ -75,6 +82,7 @@ impl Reading {
             match bytes.await.map_err(|_| SILENT)? {
                 Some(Ok(bytes)) => {
                     self.patience = self.idle;
+                    self.left = self.left.checked_sub(bytes.len()).ok_or_else(too_long)?;
                     self.lines.push(&bytes).map_err(Failure::Malformed)?;
                 }
                 Some(Err(error)) => return Err(Failure::Truncated(chain(&error))),
@@ -116,4 +124,8 @@ impl Reading {
         }
         Ok(text)
     }
+}
+
+fn too_long() -> Failure {
+    Failure::Malformed(format!("an answer of more than {MOST} bytes"))
 }

@@ -68,6 +68,24 @@ pub(super) struct Line {
     pub(super) eval_count: Option<u32>,
 }
 
+/// What the server says of a model. The crate's own type has all that there is, at any size.
+#[derive(Debug, Deserialize)]
+pub(super) struct Shown {
+    #[serde(default)]
+    pub(super) capabilities: Vec<String>,
+}
+
+/// The models that the server has.
+#[derive(Debug, Deserialize)]
+pub(super) struct Models {
+    pub(super) models: Vec<Model>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Model {
+    pub(super) name: String,
+}
+
 /// What the model says.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Said {
