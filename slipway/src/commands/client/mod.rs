@@ -38,6 +38,9 @@ const NOTICED: Duration = Duration::from_secs(1);
 /// Whoever is told to come back later than this is told so, not kept waiting.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
+/// Bytes of an answer that are read at most. The largest that there are have 40 MiB.
+const LONGEST_ANSWER: usize = 64 * 1024 * 1024;
+
 /// A signed-in connection to a server.
 pub struct Client {
     http: reqwest::Client,
@@ -147,7 +150,8 @@ impl Client {
             return Ok(response);
         }
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = response.bytes().await.map_err(|e| self.unreachable(&e))?;
+        let body = beginning(response, LONGEST_ANSWER).await;
+        let body = body.map_err(|e| self.unreachable(&e))?;
         Err(Refusal::read(status, &headers, &body).into())
     }
 
@@ -196,7 +200,8 @@ impl Client {
     async fn read(&self, request: Request) -> reqwest::Result<(StatusCode, HeaderMap, Vec<u8>)> {
         let response = self.http.execute(request).await?;
         let (status, headers) = (response.status(), response.headers().clone());
-        Ok((status, headers, response.bytes().await?.into()))
+        let body = beginning(response, LONGEST_ANSWER).await?;
+        Ok((status, headers, body))
     }
 
     /// Says why nothing happens for a while, if somebody could wonder.
@@ -215,6 +220,19 @@ impl Client {
     fn unreachable(&self, error: &reqwest::Error) -> ClientError {
         ClientError::unreachable(&self.base, error)
     }
+}
+
+/// The first bytes of an answer: all of them, unless there are more than `most`. An answer
+/// without an end is not understood then.
+async fn beginning(mut response: Response, most: usize) -> reqwest::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    while body.len() < most
+        && let Some(chunk) = response.chunk().await?
+    {
+        let room = most - body.len();
+        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+    }
+    Ok(body)
 }
 
 /// How long the server asks to wait: when it is busy, limits the rate, or still works on
@@ -286,6 +304,17 @@ mod tests {
         assert!(matches!(answer, Err(ClientError::Unreachable { .. })));
         let stream = client.stream("/activity/stream", &[], Some("1\n2")).await;
         assert!(matches!(stream, Err(ClientError::Unreachable { .. })));
+    }
+
+    #[tokio::test]
+    async fn no_more_of_an_answer_is_read_than_may_be() {
+        for (most, read) in [(3, "[1,"), (5, "[1,2]"), (9, "[1,2]")] {
+            let script = Script::start(vec![Reply::Json(200, "[1,2]")]).await;
+            let http = client("http://127.0.0.1:1").http;
+            let answer = http.get(script.url.clone()).send().await.unwrap();
+            let body = beginning(answer, most).await.unwrap();
+            assert_eq!(body, read.as_bytes());
+        }
     }
 
     #[tokio::test]

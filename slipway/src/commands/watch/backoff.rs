@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 const FIRST: Duration = Duration::from_secs(1);
+const SHORTEST: Duration = Duration::from_millis(250);
 const LONGEST: Duration = Duration::from_secs(30);
 
 /// Delays that double from one failure to the next, up to 30 s. Each is cut by chance to
@@ -24,7 +25,7 @@ impl Backoff {
 
     /// The server's wish for the first delay.
     pub(super) fn begin_with(&mut self, first: Duration) {
-        self.first = first.min(LONGEST);
+        self.first = first.clamp(SHORTEST, LONGEST);
         self.reset();
     }
 
@@ -67,5 +68,7 @@ mod tests {
         assert_eq!(backoff.delay(1.0), Duration::from_secs(2));
         backoff.begin_with(Duration::from_secs(3600));
         assert_eq!(backoff.delay(1.0), LONGEST);
+        backoff.begin_with(Duration::ZERO);
+        assert_eq!(backoff.delay(1.0), SHORTEST);
     }
 }

@@ -1,6 +1,10 @@
 //! Following the stream: reading it, and finding back to it.
 
-use std::time::Duration;
+use std::{
+    io,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use futures::StreamExt as _;
@@ -19,6 +23,9 @@ use crate::{
 
 /// Of events that are not what the API describes.
 const NOT_UNDERSTOOD: &str = "the server has sent what is not understood";
+
+/// Bytes of one event at most.
+const LONGEST_EVENT: usize = 4 * 1024 * 1024;
 
 /// A reader of the wall that knows where it is.
 pub(super) struct Follower<'a> {
@@ -78,8 +85,18 @@ impl<'a> Follower<'a> {
             self.output.remark("connected again");
         }
         self.backoff.reset();
-        let mut events = SseStream::from_bytes_stream(response.bytes_stream());
+        let since_event = AtomicUsize::new(0);
+        let bytes = response.bytes_stream().map(|bytes| {
+            let bytes = bytes.map_err(io::Error::other)?;
+            let before = since_event.fetch_add(bytes.len(), Ordering::Relaxed);
+            match before + bytes.len() > LONGEST_EVENT {
+                true => Err(io::Error::other("an event is too long")),
+                false => Ok(bytes),
+            }
+        });
+        let mut events = SseStream::from_bytes_stream(bytes);
         while let Some(event) = events.next().await {
+            since_event.store(0, Ordering::Relaxed);
             match event {
                 Ok(event) if event.event.as_deref() == Some("goodbye") => {
                     return Ok("the server is going down".into());
@@ -211,6 +228,16 @@ mod tests {
         let requests = script.requests().await;
         assert_eq!(header(&requests[0], "last-event-id"), Some("3"));
         assert_eq!(header(&requests[1], "last-event-id"), Some("7"));
+    }
+
+    #[tokio::test]
+    async fn an_event_without_an_end_is_not_read_to_the_end() {
+        let endless = format!("retry: 1\n\ndata: {}", "x".repeat(2 * LONGEST_EVENT));
+        let script =
+            Script::start(vec![Reply::Events(endless.leak()), Reply::Json(403, "{}")]).await;
+        let [entries, remarks, _] = follow(&script, false, None).await;
+        assert_eq!(entries, "");
+        assert!(remarks.contains("an event is too long"), "{remarks}");
     }
 
     #[tokio::test]
