@@ -3,13 +3,14 @@
 
 use std::{
     fmt::{self, Display},
+    marker::PhantomData,
     str::FromStr,
 };
 
 use jiff::Timestamp;
 use serde::{
     Deserialize, Deserializer,
-    de::{DeserializeOwned, Error, Visitor},
+    de::{DeserializeOwned, Error, SeqAccess, Visitor},
 };
 use slipway_runtime::{
     id::MalformedId,
@@ -97,6 +98,36 @@ where
     }
 
     deserializer.deserialize_any(Time)
+}
+
+/// Reads a list of up to `MOST`, and nothing of what follows.
+pub(crate) fn up_to<'de, const MOST: usize, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    struct UpTo<const MOST: usize, T>(PhantomData<T>);
+
+    impl<'de, const MOST: usize, T: Deserialize<'de>> Visitor<'de> for UpTo<MOST, T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a sequence")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut all: A) -> Result<Vec<T>, A::Error> {
+            let mut read = Vec::new();
+            while let Some(one) = all.next_element()? {
+                if read.len() == MOST {
+                    return Err(refused(format_args!("must be at most {MOST}")));
+                }
+                read.push(one);
+            }
+            Ok(read)
+        }
+    }
+
+    deserializer.deserialize_seq(UpTo::<MOST, T>(PhantomData))
 }
 
 /// Reads what may be of any form: what is not as it should be counts as left out. For what

@@ -63,13 +63,13 @@ struct Since(#[serde(deserialize_with = "time")] Option<Timestamp>);
 impl AlertsHook {
     /// Reports of all alerts, heard at `now`.
     pub(crate) fn reports(self, now: Timestamp) -> impl Iterator<Item = v1::ReportRequest> {
-        let alerts = self.alerts.iter().map(|alert| alert.get());
-        let alerts = alerts.filter(|alert| *alert != "null");
-        let mut alerts: Vec<_> = alerts.map(Alert::read).collect();
+        let alerts = self.alerts.into_iter();
+        let mut alerts: Vec<_> = alerts.filter(|alert| alert.get() != "null").collect();
         let left_out = alerts.len().saturating_sub(ALERTS);
         alerts.truncate(ALERTS);
         let rest = (left_out > 0).then(|| rest(left_out, now));
-        let reports = alerts.into_iter().map(move |alert| alert.report(now));
+        let reports = alerts.into_iter().map(|alert| Alert::read(alert.get()));
+        let reports = reports.map(move |alert| alert.report(now));
         reports.chain(rest)
     }
 }

@@ -14,13 +14,14 @@ use slipway_runtime::{
 use utoipa::ToSchema;
 
 use super::{Malformed, proto::to_proto, required};
-use crate::extract::or_absent;
+use crate::extract::{or_absent, up_to};
 
 /// What became of mails. The shape is nobody's in particular: every provider's own webhook
 /// has these facts, and is a few lines away from it.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeliveriesHook {
+    #[serde(deserialize_with = "up_to::<500, _, _>")]
     #[schema(max_items = 500, value_type = Vec<Delivery>)]
     deliveries: Vec<Said>,
 }
@@ -247,6 +248,15 @@ mod tests {
             assert_eq!(results[1]["reason"], reason);
             assert_eq!(results[2]["reason"], Value::Null);
         }
+    }
+
+    #[test]
+    fn there_may_be_500_of_whatever_kind() {
+        let hook = |count| json!({ "deliveries": vec![0; count] });
+        let hook = |count| serde_json::from_value::<DeliveriesHook>(hook(count));
+        assert_eq!(hook(500).unwrap().deliveries.len(), 500);
+        let refused = hook(501).unwrap_err().to_string();
+        assert!(refused.contains("must be at most 500"), "{refused}");
     }
 
     #[test]
