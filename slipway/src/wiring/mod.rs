@@ -82,7 +82,7 @@ pub async fn run(
     if let Some(path) = &ready_file {
         ready::check_ready_file(path)?;
     }
-    let listeners = Listeners::bind(role, &settings).await?;
+    let listeners = Listeners::bind(role, &settings)?;
     let public_url = listeners.public_url(&settings)?;
     let built = mesh::build(role, &settings, public_url, &life).await?;
     let addresses = listeners.addresses()?;

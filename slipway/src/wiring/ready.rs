@@ -12,7 +12,7 @@ use release_svc::identity::Username;
 use serde::Serialize;
 use serde_json::json;
 use slipway_runtime::telemetry::logs::Format;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use super::VERSION;
 use crate::{
@@ -21,6 +21,9 @@ use crate::{
     local::reached_at,
     output,
 };
+
+/// Connections that wait to be accepted, of each listener; the kernel may allow fewer.
+const BACKLOG: u32 = 1024;
 
 /// The bound sockets of a process.
 pub(super) struct Listeners {
@@ -47,20 +50,19 @@ impl Listeners {
     ///
     /// # Errors
     /// Every address that cannot be bound, in one message.
-    pub(super) async fn bind(role: Role, settings: &Settings) -> anyhow::Result<Self> {
+    pub(super) fn bind(role: Role, settings: &Settings) -> anyhow::Result<Self> {
         let mut faults = Vec::new();
-        let mut bind = async |wanted: bool, key: &Key, address: SocketAddr| {
+        let mut bind = |wanted: bool, key: &Key, address: SocketAddr| {
             if !wanted {
                 return None;
             }
-            let bound = TcpListener::bind(address).await;
-            bound
+            listen(address)
                 .map_err(|error| faults.push(format!("{address} ({}): {error}", key.name)))
                 .ok()
         };
-        let http = bind(role.serves_http(), &keys::HTTP_ADDR, settings.http_addr).await;
-        let grpc = bind(role.serves_grpc(), &keys::GRPC_ADDR, settings.grpc_addr).await;
-        let ops = bind(true, &keys::OPS_ADDR, settings.ops_addr).await;
+        let http = bind(role.serves_http(), &keys::HTTP_ADDR, settings.http_addr);
+        let grpc = bind(role.serves_grpc(), &keys::GRPC_ADDR, settings.grpc_addr);
+        let ops = bind(true, &keys::OPS_ADDR, settings.ops_addr);
         match ops {
             Some(ops) if faults.is_empty() => Ok(Self {
                 http,
@@ -94,6 +96,17 @@ impl Listeners {
             ops: http(&self.ops)?,
         })
     }
+}
+
+/// Binds `address`, also if connections of an earlier process are still ending there.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 fn public_url(given: Option<&str>, http: SocketAddr) -> String {
