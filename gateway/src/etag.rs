@@ -46,10 +46,11 @@ struct Tag<'a> {
     opaque: &'a [u8],
 }
 
-/// The tags of a list, or `None` if it is none. A comma may stand within a tag.
+/// The tags of a list, or `None` if it is none. A comma may stand within a tag; an element
+/// may be empty (5.6.1.2).
 fn tags(list: &[u8]) -> Option<Vec<Tag<'_>>> {
     let mut found = Vec::new();
-    let mut rest = list.trim_ascii();
+    let mut rest = next_element(list);
     while !rest.is_empty() {
         let (weak, quoted) = match rest.strip_prefix(b"W/") {
             Some(quoted) => (true, quoted),
@@ -65,12 +66,19 @@ fn tags(list: &[u8]) -> Option<Vec<Tag<'_>>> {
             return None;
         }
         found.push(Tag { weak, opaque });
-        rest = match behind {
-            [] => behind,
-            _ => behind.strip_prefix(b",")?.trim_ascii_start(),
-        };
+        if !behind.is_empty() && !behind.starts_with(b",") {
+            return None;
+        }
+        rest = next_element(behind);
     }
     Some(found)
+}
+
+/// What follows the commas and blanks at the beginning of a list.
+fn next_element(list: &[u8]) -> &[u8] {
+    let separates = |byte: &u8| matches!(byte, b',' | b' ' | b'\t');
+    let start = list.iter().position(|byte| !separates(byte));
+    start.map_or(&[], |start| &list[start..])
 }
 
 /// All of a header that may come in several lines, as one list; `None` if it is not there.
@@ -208,6 +216,8 @@ mod tests {
             (&["\"7\"", "\"9\""], &[9, 7]),
             (&["W/\"6\", \"7\""], &[7]),
             (&["\"a,b\", \"7\""], &[7]),
+            (&[", \"7\", , \"8\" ,,"], &[8, 7]),
+            (&["", "\"7\""], &[7]),
         ] {
             let expected = Condition::At(revisions.to_vec());
             assert_eq!(condition(lines).unwrap(), expected, "{lines:?}");
@@ -253,6 +263,7 @@ mod tests {
             "\"7\" \"8\"",
             "\"7\"; \"8\"",
             "*, \"7\"",
+            ", ,",
             "\"7 8\"",
             &many,
         ] {

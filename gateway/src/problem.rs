@@ -110,7 +110,7 @@ impl Problem {
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "Unsupported media type",
             "UNSUPPORTED_MEDIA_TYPE",
-            "Send the body as JSON, with 'Content-Type: application/json'.",
+            "Send the body as JSON in UTF-8, with 'Content-Type: application/json'.",
         )
     }
 

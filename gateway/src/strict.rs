@@ -1,23 +1,34 @@
 //! What a request must be before anything of it is believed.
 //!
 //! A request that a proxy in front of us may understand otherwise than we do is refused,
-//! and its connection closed: with two hosts, or with a body whose end the two may see at
-//! different places.
+//! and its connection closed: with two hosts, with a body whose end the two may see at
+//! different places, or with two of what there may be one of.
 
 use http::{
     Request, Version,
-    header::{HOST, TRANSFER_ENCODING},
+    header::{AUTHORIZATION, CONTENT_TYPE, HOST, TRANSFER_ENCODING},
     uri::Authority,
 };
 
 /// What is wrong with the head of a request, if anything.
 pub(crate) fn fault<B>(request: &Request<B>) -> Option<&'static str> {
     if request.version() > Version::HTTP_11 {
-        // There these are not what they are in HTTP/1: the protocol itself has a host, and
-        // bodies that cannot be mistaken.
-        return None;
+        // There the others are not what they are in HTTP/1: the protocol itself has a host,
+        // and bodies that cannot be mistaken.
+        return doubled(request);
     }
-    host(request).or_else(|| transfer_encoding(request))
+    host(request)
+        .or_else(|| transfer_encoding(request))
+        .or_else(|| doubled(request))
+}
+
+/// RFC 9110, section 5.3: what is no list is given once.
+fn doubled<B>(request: &Request<B>) -> Option<&'static str> {
+    let is_doubled = |name| request.headers().get_all(name).iter().nth(1).is_some();
+    if is_doubled(AUTHORIZATION) {
+        return Some("The request has more than one Authorization header.");
+    }
+    is_doubled(CONTENT_TYPE).then_some("The request has more than one Content-Type header.")
 }
 
 /// RFC 9112, section 3.2.
@@ -84,6 +95,18 @@ mod tests {
         assert_eq!(of(Version::HTTP_2, &[]), None);
         for host in ["a b", "a/b", "user@a.example", "a.example:port"] {
             assert!(of(Version::HTTP_11, &[("host", host)]).is_some(), "{host}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_list_is_given_once() {
+        for version in [Version::HTTP_11, Version::HTTP_2] {
+            for name in ["authorization", "content-type"] {
+                let host = ("host", "a.example");
+                assert_eq!(of(version, &[host, (name, "a")]), None);
+                let fault = of(version, &[host, (name, "a"), (name, "a")]);
+                assert!(fault.is_some_and(|fault| fault.contains("more than one")));
+            }
         }
     }
 

@@ -4,9 +4,15 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use axum::extract::{FromRequestParts, Path};
 use http::request::Parts;
-use serde::de::{DeserializeOwned, value::MapDeserializer};
+use serde::{
+    Deserializer,
+    de::{
+        DeserializeOwned, IntoDeserializer, Visitor,
+        value::{self, MapDeserializer, SeqDeserializer},
+    },
+};
 use slipway_rpc::error::Fault;
-use slipway_runtime::json::Wrong;
+use slipway_runtime::json::{Wrong, refused};
 
 use crate::{
     app::AppState,
@@ -42,8 +48,7 @@ impl FromRequestParts<AppState> for PathName {
     }
 }
 
-/// The query. A parameter that is given several times counts as one with the values
-/// joined by commas: a list for those that take one, malformed for the others.
+/// The query. A parameter may be given several times if it is a list.
 pub(crate) struct Params<T>(pub(crate) T);
 
 impl<T: DeserializeOwned> FromRequestParts<AppState> for Params<T> {
@@ -68,25 +73,63 @@ impl<T: DeserializeOwned> FromRequestParts<AppState> for ListParams<T> {
     }
 }
 
-type Pairs<'a> = BTreeMap<Cow<'a, str>, String>;
+type Pairs<'a> = BTreeMap<Cow<'a, str>, Values<'a>>;
 
 fn pairs(parts: &Parts) -> Pairs<'_> {
     let mut pairs = Pairs::new();
     let query = parts.uri.query().unwrap_or_default();
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        pairs
-            .entry(name)
-            .and_modify(|joined| {
-                joined.push(',');
-                joined.push_str(&value);
-            })
-            .or_insert_with(|| value.into_owned());
+        pairs.entry(name).or_default().0.push(value);
     }
     pairs
 }
 
+/// The values of a parameter: a list, or one text.
+#[derive(Default)]
+struct Values<'a>(Vec<Cow<'a, str>>);
+
+impl<'de> IntoDeserializer<'de> for Values<'_> {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+impl<'de> Deserializer<'de> for Values<'_> {
+    type Error = value::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, value::Error> {
+        match (self.0.pop(), self.0.is_empty()) {
+            (Some(only), true) => visitor.visit_string(only.into_owned()),
+            _ => Err(refused("must be given once")),
+        }
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, value::Error> {
+        visitor.visit_seq(SeqDeserializer::new(self.0.into_iter()))
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, value::Error> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, value::Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
+        unit_struct tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
 fn read<T: DeserializeOwned>(pairs: Pairs<'_>) -> Result<T, Fault> {
-    let pairs = MapDeserializer::<_, serde::de::value::Error>::new(pairs.into_iter());
+    let pairs = MapDeserializer::<_, value::Error>::new(pairs.into_iter());
     serde_path_to_error::deserialize(pairs).map_err(|error| {
         match Wrong::value(&error.path().to_string(), &error.inner().to_string()) {
             Wrong::Field { field, message } => Fault::invalid_field(field, message),
@@ -118,6 +161,7 @@ mod tests {
         from: Option<Timestamp>,
         #[serde(default, deserialize_with = "list")]
         id: Vec<Id>,
+        q: Option<String>,
     }
 
     fn sample(query: &str) -> Result<Sample, Fault> {
@@ -142,7 +186,10 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named() {
-        assert_eq!(fault("size=1&size=2").0, "size");
+        for twice in ["size=1&size=2", "q=a&q=b", "mine=true&mine=true"] {
+            let name = twice.split('=').next().unwrap();
+            assert_eq!(fault(twice), (name.into(), "must be given once".into()));
+        }
         assert_eq!(
             fault("seize=1"),
             ("seize".into(), "is not known here".into())
@@ -162,13 +209,24 @@ mod tests {
             "yesterday",
             "1780000000",
             "2026-13-01T00:00:00Z",
+            "2026-12-01%2017:00:00Z",
+            "2026-12-01T17:00Z",
+            "2026-12-01T17:00:00",
+            "2026-12-01T17:00:00%2B24:00",
+            "2026-12-01T17:00:00%2B01:60",
+            "2026-12-01T17:00:00%2B0100",
+            "2026-12-01T17:00:00.5%2B01",
+            "2026-12-01T17:00:00Z[UTC]",
+            "%2B002026-12-01T17:00:00Z",
         ] {
             assert_eq!(
                 fault(&format!("from={wrong}")),
                 ("from".into(), time.into())
             );
         }
-        let right = sample("from=2026-12-01T17:00:00Z&mine=true").unwrap();
-        assert!(right.from.is_some() && right.mine == Some(true));
+        for right in ["T17:00:00Z", "t17:00:00.25z", "T17:00:00-23:59"] {
+            let right = sample(&format!("from=2026-12-01{right}&mine=true")).unwrap();
+            assert!(right.from.is_some() && right.mine == Some(true));
+        }
     }
 }

@@ -57,10 +57,9 @@ where
     D: Deserializer<'de>,
     T: FromStr<Err: InOurWords>,
 {
-    let text = String::deserialize(deserializer)?;
-    text.split(',')
-        .map(|part| part.parse().map_err(refused))
-        .collect()
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    let parts = texts.iter().flat_map(|text| text.split(','));
+    parts.map(|part| part.parse().map_err(refused)).collect()
 }
 
 /// Reads a parameter that is true or false.
@@ -91,13 +90,37 @@ where
         }
 
         fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-            let time = text.parse();
+            let time = is_rfc3339(text).then(|| text.parse().ok()).flatten();
             time.map(Some)
-                .map_err(|_| refused(format_args!("must be {TIME}")))
+                .ok_or_else(|| refused(format_args!("must be {TIME}")))
         }
     }
 
     deserializer.deserialize_any(Time)
+}
+
+/// Whether a text has the form of RFC 3339, section 5.6: the library reads more. What its
+/// numbers may be is the library's to say, but for those of the offset.
+fn is_rfc3339(text: &str) -> bool {
+    let is = |form: &str, text: &str| {
+        let fits = |(form, given): (u8, u8)| match form {
+            b'0' => given.is_ascii_digit(),
+            _ => given.eq_ignore_ascii_case(&form),
+        };
+        form.len() == text.len() && form.bytes().zip(text.bytes()).all(fits)
+    };
+    let Some((date_time, rest)) = text.split_at_checked("2026-12-01T17:00:00".len()) else {
+        return false;
+    };
+    let offset = match rest.strip_prefix('.') {
+        Some(fraction) => fraction.trim_start_matches(|c: char| c.is_ascii_digit()),
+        None => rest,
+    };
+    let is_offset = match offset.strip_prefix(['+', '-']) {
+        Some(time) => is("00:00", time) && time[..2] < *"24" && time[3..] < *"60",
+        None => is("Z", offset),
+    };
+    is("0000-00-00T00:00:00", date_time) && is_offset
 }
 
 /// Reads a list of up to `MOST`, and nothing of what follows.

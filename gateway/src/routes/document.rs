@@ -158,7 +158,7 @@ fn describe_limits(path: &str, operation: &mut Operation) {
     also(
         "400",
         "`MALFORMED_REQUEST`: no `Host`, or two; a `Transfer-Encoding` other than `chunked`; \
-         no HTTP"
+         two of `Authorization` or `Content-Type`; no HTTP"
             .to_owned(),
     );
     also("413", format!("`BODY_TOO_LARGE`: a body over {limit}"));

@@ -97,6 +97,8 @@ async fn a_body_that_is_not_json_is_refused() {
         None,
         Some("text/plain"),
         Some("application/jsonp"),
+        Some("application/json; charset=iso-8859-1"),
+        Some("application/json; q=1; Charset=\"utf-16\""),
         Some(""),
     ] {
         let mut request = gateway.request(Method::POST, "/releases");
