@@ -2,9 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, Header, Validation, jwk::JwkSet};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::IntoDeserializer as _};
 use uuid::Uuid;
 
 use super::{Keyring, Role};
@@ -17,15 +18,39 @@ const AUDIENCE: &str = "slipway";
 pub(super) struct Claims {
     pub(super) sub: Uuid,
     pub(super) username: String,
+    #[serde(deserialize_with = "role")]
     pub(super) role: Role,
     pub(super) iat: i64,
     pub(super) exp: i64,
     /// Before this time it is not valid. We issue none; other issuers of the key may.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "number"
+    )]
     pub(super) nbf: Option<i64>,
     pub(super) jti: Uuid,
     pub(super) iss: String,
     pub(super) aud: String,
+}
+
+/// A role is a name; serde takes `{"ADMIN": null}` for one as well.
+fn role<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Role, D::Error> {
+    Role::deserialize(String::deserialize(deserializer)?.into_deserializer())
+}
+
+/// What is there is a number, and not `null`.
+fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    i64::deserialize(deserializer).map(Some)
+}
+
+/// Whether the header of a token has `crit`, with whatever value. It names extensions that a
+/// verifier must understand; we understand none.
+pub(super) fn has_critical_extensions(token: &str) -> bool {
+    let header = token.split('.').next().unwrap_or_default();
+    let header = BASE64_URL_SAFE_NO_PAD.decode(header).unwrap_or_default();
+    let header = serde_json::from_slice::<serde_json::Map<_, serde_json::Value>>(&header);
+    header.is_ok_and(|header| header.contains_key("crit"))
 }
 
 impl Claims {

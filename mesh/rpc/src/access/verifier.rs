@@ -13,7 +13,7 @@ use super::{
     Principal, Role,
     keys::decoding_keys,
     service::{self, ServiceSecret},
-    token::{Claims, validation},
+    token::{Claims, has_critical_extensions, validation},
 };
 use slipway_runtime::clock::SharedClock;
 
@@ -117,8 +117,7 @@ impl Verifier {
             return self.unless_expired(principal);
         }
         let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Invalid)?;
-        // `crit` names extensions that a verifier must understand; we understand none.
-        if header.crit.is_some() {
+        if has_critical_extensions(token) {
             return Err(TokenError::Invalid);
         }
         let kid = header.kid.ok_or(TokenError::Invalid)?;

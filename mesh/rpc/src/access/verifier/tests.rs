@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use jsonwebtoken::{EncodingKey, Header};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::*;
@@ -253,4 +255,38 @@ async fn keys_of_another_process_are_fetched_when_a_token_names_a_new_one() {
     assert_eq!(verifier.verify(&token).await, Err(TokenError::Invalid));
     clock.advance(REFRESH_AT_MOST_EVERY);
     assert!(verifier.verify(&token).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_token_is_read_strictly() {
+    let s = setup();
+    let now = s.clock.now();
+    let claims = Claims::new(
+        Uuid::now_v7(),
+        "ada",
+        Role::Admin,
+        now,
+        Duration::from_secs(60),
+    );
+    let claims = serde_json::to_value(&claims).unwrap();
+    let header = json!({"alg": "EdDSA", "kid": s.keys.kid});
+    let verify = async |header: &Value, claims: &Value| {
+        let encode = |part: &Value| BASE64_URL_SAFE_NO_PAD.encode(part.to_string());
+        let message = format!("{}.{}", encode(header), encode(claims));
+        let key = &s.keys.signing;
+        let signature = jsonwebtoken::crypto::sign(message.as_bytes(), key, Algorithm::EdDSA);
+        let token = format!("{message}.{}", signature.unwrap());
+        s.verifier.verify(&token).await.map(|who| who.role)
+    };
+    assert_eq!(verify(&header, &claims).await, Ok(Role::Admin));
+    for (name, value) in [("role", json!({"ADMIN": null})), ("nbf", json!(null))] {
+        let mut claims = claims.clone();
+        claims[name] = value;
+        let refused = verify(&header, &claims).await;
+        assert_eq!(refused, Err(TokenError::Invalid), "{name}");
+    }
+    let mut header = header.clone();
+    header["crit"] = json!(null);
+    let refused = verify(&header, &claims).await;
+    assert_eq!(refused, Err(TokenError::Invalid));
 }
