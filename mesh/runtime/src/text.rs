@@ -148,6 +148,33 @@ pub fn clean_lines(text: &str) -> String {
         .collect()
 }
 
+/// `text` as one line, with what [`check_line`] refuses written out, such as `\u{202e}`: for
+/// what is shown because it is wrong.
+#[must_use]
+pub fn written_out(text: &str) -> Cow<'_, str> {
+    if check_line(text).is_ok() {
+        return text.into();
+    }
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match is_not_in_line(c) {
+            true => out.extend(c.escape_default()),
+            false => out.push(c),
+        }
+    }
+    out.into()
+}
+
+/// `text` without control characters, but for line breaks and tabs: as [`check_lines`] takes
+/// it.
+#[must_use]
+pub fn without_controls(text: String) -> String {
+    match check_lines(&text) {
+        Ok(()) => text,
+        Err(_) => text.replace(is_not_in_lines, ""),
+    }
+}
+
 /// At most `longest` characters of a text, with an ellipsis for what is left out.
 #[must_use]
 pub fn shortened(text: &str, longest: usize) -> Cow<'_, str> {

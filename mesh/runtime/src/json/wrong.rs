@@ -14,7 +14,7 @@ use std::{
 use serde::de;
 use serde_json::error::Category;
 
-use crate::text::shortened;
+use crate::text::{shortened, written_out};
 
 /// What begins a text of our own, which no library's begins with.
 pub(super) const OURS: char = '\u{1}';
@@ -79,7 +79,7 @@ impl Wrong {
             (path.into(), message(text))
         };
         Self::Field {
-            field: shortened(&field, LONGEST_NAME).into_owned(),
+            field: written_out(&shortened(&field, LONGEST_NAME)).into_owned(),
             message: message.into_owned(),
         }
     }
@@ -187,6 +187,11 @@ mod tests {
                 "a[0]",
                 "unknown field `c`, expected `b`",
                 "a[0].c is not known here",
+            ),
+            (
+                "",
+                "unknown field `a\u{202e}\n`, expected `b`",
+                "a\\u{202e}\\n is not known here",
             ),
             ("", "duplicate field `c`", "c is given more than once"),
             (
