@@ -1,7 +1,13 @@
 //! The ops port.
 
-use axum::{Json, Router, extract::State, response::IntoResponse, routing::get};
-use http::StatusCode;
+use axum::{
+    Json, Router,
+    extract::{Request, State},
+    middleware::{Next, from_fn},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use http::{StatusCode, Version, header::HOST};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
 
@@ -26,6 +32,17 @@ pub fn ops_router(health: Health, metrics: PrometheusHandle) -> Router {
                 }
             }),
         )
+        .layer(from_fn(names_its_host))
+}
+
+/// RFC 9112, section 3.2: a request of HTTP/1.1 has one `Host`.
+async fn names_its_host(request: Request, next: Next) -> Response {
+    let hosts = request.headers().get_all(HOST).iter().count();
+    if request.version() == Version::HTTP_11 && hosts != 1 {
+        let text = "The request must have one Host header.\n";
+        return (StatusCode::BAD_REQUEST, text).into_response();
+    }
+    next.run(request).await
 }
 
 #[derive(Serialize)]
@@ -60,4 +77,34 @@ async fn readyz(State(health): State<Health>) -> impl IntoResponse {
             checks,
         }),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_has_one_host() {
+        let router = Router::new()
+            .route("/", get(|| async {}))
+            .layer(from_fn(names_its_host));
+        for (version, hosts, status) in [
+            (Version::HTTP_11, 0, 400),
+            (Version::HTTP_11, 1, 200),
+            (Version::HTTP_11, 2, 400),
+            (Version::HTTP_10, 0, 200),
+            (Version::HTTP_2, 0, 200),
+        ] {
+            let mut request = Request::builder().version(version);
+            for _ in 0..hosts {
+                request = request.header(HOST, "localhost");
+            }
+            let request = request.body(Body::empty()).unwrap();
+            let answer = router.clone().oneshot(request).await.unwrap();
+            assert_eq!(answer.status(), status, "{version:?} {hosts}");
+        }
+    }
 }
