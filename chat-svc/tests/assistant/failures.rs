@@ -266,6 +266,18 @@ async fn a_character_that_is_split_between_two_chunks_is_whole() {
 }
 
 #[tokio::test]
+async fn control_characters_are_left_out_of_an_answer() {
+    let ollama = FakeOllama::start().await;
+    let chat = Chat::with(&ollama).await;
+    let ada = chat.user("ada").await;
+    ollama.then(says("Build\u{1b}[31m it\0.\r\n\tThen test it."));
+    let (texts, answer) = ada.listen("what is next?").await;
+    let expected = "Build[31m it.\r\n\tThen test it.";
+    assert_eq!(texts.concat(), expected);
+    assert_eq!(answer.unwrap().content, expected);
+}
+
+#[tokio::test]
 async fn a_last_line_without_an_end_counts() {
     let ollama = FakeOllama::start().await;
     let chat = Chat::with(&ollama).await;

@@ -104,6 +104,7 @@ impl Reading {
         if line.done {
             text.push_str(&self.filter.finish());
         }
+        let text = text::without_controls(text);
         self.said |= !text::is_blank(&text);
         if line.done {
             let tokens = Tokens {
