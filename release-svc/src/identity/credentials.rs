@@ -5,7 +5,8 @@ use std::fmt;
 use email_address::{EmailAddress, Options};
 use slipway_runtime::text;
 
-/// Names that Slipway uses for itself, as the actor of events and in logs: in lower case.
+/// Names that Slipway uses for itself, as the actor of events and in logs, and names that
+/// readers take for nobody or for all: in lower case.
 const RESERVED: &[&str] = &[
     "slipway",
     "system",
@@ -19,6 +20,13 @@ const RESERVED: &[&str] = &[
     "forum-svc",
     "chat-svc",
     "notify-svc",
+    "service",
+    "assistant",
+    "alerts",
+    "all",
+    "everyone",
+    "here",
+    "channel",
 ];
 
 /// A name: 3 to 40 of `a-z A-Z 0-9 . _ -`, the first and the last a letter or digit. So what
@@ -176,7 +184,14 @@ mod tests {
 
     #[test]
     fn the_names_that_slipway_acts_under_are_nobodys() {
-        for reserved in ["system", "Slipway", "GATEWAY", "unknown", "release-svc"] {
+        for reserved in [
+            "system",
+            "Slipway",
+            "GATEWAY",
+            "unknown",
+            "release-svc",
+            "Everyone",
+        ] {
             let refused = Username::new(reserved).unwrap_err();
             assert_eq!(refused, "is reserved for Slipway itself", "{reserved}");
         }

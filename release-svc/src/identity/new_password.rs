@@ -3,6 +3,7 @@
 use std::fmt;
 
 use slipway_runtime::text::{is_blank, normal};
+use unicode_normalization::UnicodeNormalization as _;
 
 /// The most common passwords of 8 characters or more, one a line, in lower case.
 const COMMON: &str = include_str!("common_passwords.txt");
@@ -29,12 +30,9 @@ impl NewPassword {
         if is_blank(&password) {
             return Err("must not be blank");
         }
-        let key = password.to_lowercase();
+        let key = guessed(&password);
         let local_part = email.split('@').next().unwrap_or_default();
-        if [username, email, local_part]
-            .map(str::to_lowercase)
-            .contains(&key)
-        {
+        if [username, email, local_part].map(guessed).contains(&key) {
             return Err("must not be the username or the email address");
         }
         if COMMON.lines().any(|common| common == key) {
@@ -54,6 +52,14 @@ impl fmt::Debug for NewPassword {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("NewPassword(***)")
     }
+}
+
+/// The form in which passwords are alike to who guesses them: capital letters, wide ones, and
+/// blanks around them make no difference.
+fn guessed(password: &str) -> String {
+    let plain: String = password.nfkc().collect();
+    let visible = plain.trim_matches(|c: char| is_blank(c.encode_utf8(&mut [0; 4])));
+    visible.to_lowercase()
 }
 
 #[cfg(test)]
@@ -79,7 +85,17 @@ mod tests {
 
     #[test]
     fn what_is_guessed_first_is_refused() {
-        for common in ["password", "PassWord", "12345678", "qwertyuiop", "ILOVEYOU"] {
+        for common in [
+            "password",
+            "PassWord",
+            "12345678",
+            "qwertyuiop",
+            "ILOVEYOU",
+            "  password ",
+            "\u{200b}12345678\u{3000}",
+            "ｐａｓｓｗｏｒｄ",
+            "１２３４５６７８",
+        ] {
             assert_eq!(
                 refused(common),
                 "must not be one of the most common passwords",
@@ -89,6 +105,7 @@ mod tests {
         for own in [
             "ada.lovelace",
             "ADA.LOVELACE",
+            " ada.lovelace",
             "countess",
             "Countess@Example.com",
         ] {
