@@ -1,9 +1,10 @@
 //! Events of other programs.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use slipway_proto::notify::v1;
+use slipway_runtime::json::refused;
 use utoipa::ToSchema;
 
 use super::{
@@ -15,13 +16,23 @@ use super::{
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewEvent {
-    /// Whom to notify, by name or id, at most 50. Without it: the caller.
-    #[serde(default)]
+    /// Whom to notify, by name or id, 1 to 50. Without it: the caller.
+    #[serde(default, deserialize_with = "recipients")]
+    #[schema(min_items = 1, max_items = 50)]
     recipients: Vec<String>,
     /// The variables of the type's templates, at most 16 KiB.
     #[serde(default)]
     #[schema(value_type = Object)]
     data: Map<String, Value>,
+}
+
+/// Nobody is not the caller.
+fn recipients<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let names = Vec::deserialize(deserializer)?;
+    match names.is_empty() {
+        true => Err(refused("must have 1 to 50")),
+        false => Ok(names),
+    }
 }
 
 impl NewEvent {
