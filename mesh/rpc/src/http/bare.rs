@@ -6,6 +6,9 @@
 //! by its exact bytes, in which none of ours can end: every one of ours has more headers. If
 //! another version of hyper writes it differently, or the system takes half of it, it goes
 //! out as it is.
+//!
+//! hyper says that a head is too large also of one whose `Content-Length` is, so what was
+//! read is counted.
 
 use std::{
     io::{self, IoSlice},
@@ -18,6 +21,7 @@ use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use uuid::Uuid;
 
+use super::MAX_HEAD;
 use slipway_runtime::telemetry::{TraceContext, trace::TRACEPARENT};
 
 /// What stands between the first line of such an answer and its date.
@@ -25,9 +29,14 @@ const MIDDLE: &[u8] = b"\r\nconnection: close\r\ncontent-length: 0\r\ndate: ";
 const DATE: usize = "Sun, 29 Nov 2026 02:33:07 GMT".len();
 const END: &[u8] = b"\r\n\r\n";
 
+/// Headers of a request that hyper reads at most.
+const MAX_HEADERS: usize = 100;
+
 /// A connection on which hyper's own refusals are problem documents.
 pub(super) struct Explained<S> {
     stream: S,
+    /// What was read since something was written.
+    read: Read,
     /// What is left to be written of the document that stands for a refusal.
     document: Bytes,
 }
@@ -36,8 +45,30 @@ impl<S> Explained<S> {
     pub(super) fn new(stream: S) -> Self {
         Self {
             stream,
+            read: Read::default(),
             document: Bytes::new(),
         }
+    }
+}
+
+/// How much was read.
+#[derive(Debug, Default)]
+struct Read {
+    bytes: usize,
+    lines: usize,
+}
+
+impl Read {
+    fn count(&mut self, bytes: &[u8]) {
+        if !self.could_be_too_large() {
+            self.bytes += bytes.len();
+            self.lines += bytes.iter().filter(|byte| **byte == b'\n').count();
+        }
+    }
+
+    /// Whether it is more than a head may be: with the first line.
+    fn could_be_too_large(&self) -> bool {
+        self.bytes >= MAX_HEAD || self.lines > MAX_HEADERS + 1
     }
 }
 
@@ -142,8 +173,15 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Explained<S> {
     ) -> Poll<io::Result<usize>> {
         ready!(self.poll_document(cx))?;
         match Refusal::at_end_of(bytes) {
-            None => Pin::new(&mut self.stream).poll_write(cx, bytes),
+            None => {
+                self.read = Read::default();
+                Pin::new(&mut self.stream).poll_write(cx, bytes)
+            }
             Some((0, refusal)) => {
+                let refusal = match self.read.could_be_too_large() {
+                    true => refusal,
+                    false => Refusal::Malformed,
+                };
                 let date = &bytes[bytes.len() - END.len() - DATE..bytes.len() - END.len()];
                 self.document = refusal.document(&String::from_utf8_lossy(date));
                 // The rest of it is written before whatever follows, a flush at least.
@@ -171,7 +209,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Explained<S> {
             {
                 self.poll_write(cx, first)
             }
-            _ => Pin::new(&mut self.stream).poll_write_vectored(cx, parts),
+            _ => {
+                self.read = Read::default();
+                Pin::new(&mut self.stream).poll_write_vectored(cx, parts)
+            }
         }
     }
 
@@ -196,7 +237,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Explained<S> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        self.read.count(&buffer.filled()[before..]);
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -215,6 +259,7 @@ mod tests {
     async fn arrives(writes: &[&[&str]], room: usize) -> String {
         let (near, mut far) = tokio::io::duplex(room);
         let mut near = Explained::new(near);
+        near.read.bytes = MAX_HEAD;
         let write = async {
             for parts in writes {
                 match parts {
@@ -271,6 +316,26 @@ mod tests {
             is_explained(&arrives(&[&[&large]], room).await, 431, "HEAD_TOO_LARGE");
             let long = BARE.replace("400 Bad Request", "414 URI Too Long");
             is_explained(&arrives(&[&[&long]], room).await, 431, "HEAD_TOO_LARGE");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_head_of_a_few_lines_is_not_too_large() {
+        let large = BARE.replace("400 Bad Request", "431 Request Header Fields Too Large");
+        for (lines, status, code) in [
+            (3, 400, "MALFORMED_REQUEST"),
+            (MAX_HEADERS + 2, 431, "HEAD_TOO_LARGE"),
+        ] {
+            let (near, mut far) = tokio::io::duplex(4096);
+            let mut near = Explained::new(near);
+            let head = "a: b\r\n".repeat(lines);
+            far.write_all(head.as_bytes()).await.unwrap();
+            near.read_exact(&mut vec![0; head.len()]).await.unwrap();
+            near.write_all(large.as_bytes()).await.unwrap();
+            drop(near);
+            let mut text = String::new();
+            far.read_to_string(&mut text).await.unwrap();
+            is_explained(&text, status, code);
         }
     }
 

@@ -105,6 +105,14 @@ async fn what_cannot_be_read_is_refused_as_a_problem() -> anyhow::Result<()> {
             "MALFORMED_REQUEST",
         ),
         (
+            format!(
+                "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n",
+                u64::MAX
+            ),
+            400,
+            "MALFORMED_REQUEST",
+        ),
+        (
             "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n".to_owned(),
             400,
             "MALFORMED_REQUEST",
