@@ -25,10 +25,15 @@ pub(crate) fn limit_of(route: &str) -> usize {
     }
 }
 
-/// The sender of the request is known, as far as its route asks for that. The extractors
-/// that find out who calls leave this with the request; without it no body is read.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct SenderKnown;
+/// Who sends the request, as far as its route asks for that. The extractors that find out who
+/// calls leave this with the request; without it no body is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sender {
+    /// A client of the API.
+    Client,
+    /// Another program, which does not send again what is refused.
+    Hook,
+}
 
 /// A body that announces more than this gets no more room before it comes.
 const ROOM: usize = 16 * 1024;

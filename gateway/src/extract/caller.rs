@@ -18,7 +18,7 @@ use slipway_runtime::telemetry::access::Who;
 
 use crate::{
     app::{App, AppState},
-    body::SenderKnown,
+    body::Sender,
     problem::Problem,
 };
 
@@ -48,7 +48,7 @@ impl FromRequestParts<AppState> for Caller {
         let token = token(&parts.method, &parts.headers).ok_or_else(not_signed_in)?;
         let principal = app.verifier.verify(token).await.map_err(Fault::from)?;
         let token = Some(token.to_owned());
-        parts.extensions.insert(SenderKnown);
+        parts.extensions.insert(Sender::Client);
         if let Some(who) = parts.extensions.get::<Who>() {
             who.is_user(principal.user_id);
         }
@@ -64,7 +64,7 @@ impl FromRequestParts<AppState> for Visitor {
 
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
         let token = token(&parts.method, &parts.headers).map(str::to_owned);
-        parts.extensions.insert(SenderKnown);
+        parts.extensions.insert(Sender::Client);
         Ok(Self {
             outbound: outbound(parts, app, token)?,
         })

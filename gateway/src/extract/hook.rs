@@ -8,7 +8,7 @@ use slipway_rpc::{
 };
 use subtle::ConstantTimeEq as _;
 
-use crate::{app::AppState, body::SenderKnown, problem::Problem};
+use crate::{app::AppState, body::Sender, problem::Problem};
 
 /// A program that knows the secret of the webhooks.
 pub(crate) struct Hook;
@@ -23,7 +23,7 @@ impl FromRequestParts<AppState> for Hook {
         let shown = bearer(&parts.headers).unwrap_or_default();
         // In a time that says nothing of where they differ.
         if bool::from(shown.as_bytes().ct_eq(secret.as_bytes())) {
-            parts.extensions.insert(SenderKnown);
+            parts.extensions.insert(Sender::Hook);
             return Ok(Self);
         }
         let text = "Show the webhook secret as 'Authorization: Bearer'.";

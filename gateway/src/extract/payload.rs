@@ -12,7 +12,7 @@ use slipway_runtime::json::{Objects, Wrong, rounded_integer};
 
 use crate::{
     app::AppState,
-    body::{self, SenderKnown},
+    body::{self, Sender},
     middleware::Arrival,
     problem::Problem,
 };
@@ -32,8 +32,8 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Payload<T> {
 
     async fn from_request(request: Request, app: &AppState) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        let sender = parts.extensions.get::<SenderKnown>();
-        sender.ok_or_else(|| Fault::internal("a body of nobody"))?;
+        let sender = parts.extensions.get::<Sender>().copied();
+        let sender = sender.ok_or_else(|| Fault::internal("a body of nobody"))?;
         let arrival = parts.extensions.get::<Arrival>();
         let arrival = arrival.ok_or_else(|| Fault::internal("a body that is not surrounded"))?;
         if is_coded(&parts.headers) {
