@@ -27,14 +27,14 @@ mod turns;
 use std::{path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use slipway_mongo as mongo;
 use slipway_rpc::error::Fault;
 use slipway_runtime::life::{Check, Problem};
 use slipway_sqlite as sqlite;
 use slipway_store::outbox::OutboxStore;
-use slipway_store::{Document as _, Documents, Schema, by_time};
+use slipway_store::{Document as _, Documents, Schema};
 use uuid::Uuid;
 
 use self::{document::StoredSession, earlier::EarlierTurn, quota::Asked};
@@ -233,10 +233,4 @@ impl Check for ChatStore {
     async fn check(&self) -> Result<(), Problem> {
         self.documents.check().await
     }
-}
-
-/// The text behind all of a list by time up to and with `now`.
-fn behind(now: Timestamp) -> String {
-    let next = now.checked_add(SignedDuration::from_millis(1));
-    by_time(next.unwrap_or(Timestamp::MAX), "")
 }

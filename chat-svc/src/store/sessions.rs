@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use slipway_rpc::page::Page;
 use slipway_runtime::contention::{MAX_ATTEMPTS, back_off};
-use slipway_store::{Document as _, Query, Refusal, Write};
+use slipway_store::{Document as _, Query, Refusal, Write, behind_time};
 
 use super::{
-    ChatStore, CreateError, REQUEST_KEY_TTL, RenameError, StoreError, behind,
+    ChatStore, CreateError, REQUEST_KEY_TTL, RenameError, StoreError,
     document::{BY_ERASURE, BY_OWNER, BY_REQUEST, Conversation, StoredSession},
     earlier::{BY_SESSION, EarlierTurn},
 };
@@ -174,7 +174,7 @@ impl ChatStore {
     /// # Errors
     /// If the database is away.
     pub async fn finish_deletions(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        let due = Query::first(limit, "").below(behind(now));
+        let due = Query::first(limit, "").below(behind_time(now));
         let due: Vec<StoredSession> = self.documents.list(&BY_ERASURE, &due).await?;
         let mut finished = 0;
         for session in due {

@@ -6,11 +6,11 @@ use std::slice;
 use jiff::Timestamp;
 use slipway_bus::Event;
 use slipway_runtime::contention::{MAX_ATTEMPTS, back_off};
-use slipway_store::{Query, Refusal, Write};
+use slipway_store::{Query, Refusal, Write, behind_time};
 use uuid::Uuid;
 
 use super::{
-    Asking, BeginError, Begun, ChatStore, Lease, Settled, StoreError, behind,
+    Asking, BeginError, Begun, ChatStore, Lease, Settled, StoreError,
     document::{BY_LEASE, Conversation, StoredSession},
     earlier::{ANSWERED, BY_SESSION, EarlierTurn, StoredTurn, TURN_BY_REQUEST, of_request, place},
     sessions::contended,
@@ -180,7 +180,7 @@ impl ChatStore {
     /// # Errors
     /// If the database is away.
     pub async fn settle_expired(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        let expired = Query::first(limit, "").below(behind(now));
+        let expired = Query::first(limit, "").below(behind_time(now));
         let found = self
             .documents
             .summaries::<StoredSession>(&BY_LEASE, &expired);

@@ -6,7 +6,7 @@ mod writes;
 use serde::{Deserialize, Serialize};
 use slipway_mongo::testing::Scratch;
 
-use crate::{Collection, Document, Documents, Entries, Index};
+use crate::{BY_ID, Collection, Document, Documents, Entries, Index};
 
 /// A note has a title of its own, reserves slots, has tags, and says something to people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,7 +29,7 @@ pub(crate) const TAG: Index = Index::list("tag");
 pub(crate) const SAID: Index = Index::view("said");
 
 impl Document for Note {
-    const COLLECTION: Collection = Collection::new("notes", 3, &[TITLE, SLOT, TAG, SAID])
+    const COLLECTION: Collection = Collection::new("notes", 3, &[BY_ID, TITLE, SLOT, TAG, SAID])
         .with_events()
         .with_receipts();
 

@@ -84,8 +84,18 @@ pub struct Index {
     pub(crate) kind: Kind,
 }
 
+/// All documents of a collection, under the empty key, in the order of their ids. A
+/// collection that is read by it declares it; its documents have no entries in it.
+pub const BY_ID: Index = Index {
+    // As both kinds of MongoDB server call it.
+    name: "_id_",
+    kind: Kind::Id,
+};
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
+    /// What every collection has anyway.
+    Id,
     /// No two documents have the same key.
     Unique,
     /// The documents of a key stand in an order.

@@ -309,6 +309,32 @@ impl Documents {
         }
         Ok(outcomes)
     }
+
+    /// Carries out these writes one after the other, up to the first that is refused:
+    /// whoever reads meanwhile sees none without those before it. Returns how many are
+    /// done, and why the next one is not.
+    ///
+    /// # Errors
+    /// If the database is away: then it is not known how many of them, from the first on,
+    /// are stored.
+    pub async fn write_in_order(
+        &self,
+        mut writes: Vec<Write<'_>>,
+    ) -> Result<(usize, Option<Refusal>), StoreError> {
+        // Of one document, not every database sees that it has a key twice.
+        let repeated = |(place, write): (usize, &Write<'_>)| Some((place, write.repeated()?));
+        let repeated = writes.iter().enumerate().find_map(repeated);
+        if let Some((place, _)) = repeated {
+            writes.truncate(place);
+        }
+        let (mut done, mut refused) = (0, None);
+        if !writes.is_empty() {
+            self.reachable()?;
+            (done, refused) = on!(self, adapter => adapter.write_in_order(writes).await)?;
+        }
+        let repeated = repeated.map(|(_, index)| Refusal::Taken(Some(index)));
+        Ok((done, refused.or(repeated)))
+    }
 }
 
 /// Makes the tables of collections that are missing in an SQLite database which holds

@@ -34,10 +34,10 @@ mod write;
 mod contract;
 
 pub use self::{
-    document::{Collection, Document, Entries, Index},
+    document::{BY_ID, Collection, Document, Entries, Index},
     documents::{Documents, Schema, tables},
     error::StoreError,
-    order::by_time,
+    order::{behind_time, by_time},
     query::{Direction, Query},
     write::{Refusal, Write},
 };

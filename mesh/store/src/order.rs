@@ -11,6 +11,13 @@ pub fn by_time(at: Timestamp, id: impl fmt::Display) -> String {
     format!("{:015}/{id}", at.as_millisecond().max(0))
 }
 
+/// The text behind all documents of that moment, as [`by_time`] orders them.
+#[must_use]
+pub fn behind_time(at: Timestamp) -> String {
+    // The character behind the `/`.
+    format!("{:015}0", at.as_millisecond().max(0))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -22,5 +29,8 @@ mod tests {
         assert!(times.map(|at| by_time(at, "b")).is_sorted());
         assert!(by_time(times[1], "") < by_time(times[1], "a"));
         assert!(by_time(times[1], "z") < by_time(times[2], ""));
+        assert!(by_time(times[1], "z") < behind_time(times[1]));
+        assert!(behind_time(times[1]) < by_time(times[2], ""));
+        assert!(by_time(Timestamp::MAX, "z") < behind_time(Timestamp::MAX));
     }
 }

@@ -1,7 +1,7 @@
 //! Reading lists and views.
 
 use super::{Fixture, Note, SAID, TAG, Title, contract, note};
-use crate::{Documents, Query, Write};
+use crate::{BY_ID, Documents, Query, Write};
 
 async fn insert(documents: &Documents, notes: &[Note]) {
     let writes = notes.iter().map(Write::insert).collect();
@@ -40,6 +40,27 @@ contract! {
         assert!(ids(documents, &Query::first(10, "z")).await.is_empty());
         let titles = documents.summaries::<Note>(&TAG, &Query::first(1, "x")).await.unwrap();
         assert_eq!(titles, [Title("a".into())]);
+    }
+
+    async fn all_documents_are_listed_by_id(fixture: &Fixture) {
+        let documents = &fixture.documents;
+        let notes: Vec<_> = ["d", "a", "c", "B"].map(|id| note(id).tagged(&["x", "y"])).into();
+        insert(documents, &notes).await;
+        let ids = async |query: Query| -> Vec<String> {
+            let found = documents.list::<Note>(&BY_ID, &query).await.unwrap();
+            found.into_iter().map(|note| note.id).collect()
+        };
+        assert_eq!(ids(Query::first(10, "")).await, ["B", "a", "c", "d"]);
+        assert_eq!(ids(Query::last(2, "")).await, ["d", "c"]);
+        assert_eq!(ids(Query::last(10, "").above("B").below("d")).await, ["c", "a"]);
+        assert_eq!(ids(Query::first(1, "").behind(Some("a"))).await, ["c"]);
+        let titles = documents.summaries::<Note>(&BY_ID, &Query::first(1, "")).await.unwrap();
+        assert_eq!(titles, [Title("B".into())]);
+        let count = async |query| documents.count::<Note>(&BY_ID, &query).await.unwrap();
+        assert_eq!(count(Query::first(10, "")).await, 4);
+        assert_eq!(count(Query::first(2, "").above("B")).await, 2);
+        documents.write(Write::delete(&notes[1])).await.unwrap().unwrap();
+        assert_eq!(ids(Query::first(10, "")).await, ["B", "c", "d"]);
     }
 
     async fn orders_compare_byte_by_byte(fixture: &Fixture) {

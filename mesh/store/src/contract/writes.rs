@@ -10,7 +10,7 @@ use slipway_proto::events::{Role, UserRegisteredEvent};
 use uuid::Uuid;
 
 use super::{Fixture, Note, SLOT, TITLE, contract, note};
-use crate::{Documents, Refusal, StoreError, Write};
+use crate::{BY_ID, Documents, Query, Refusal, StoreError, Write};
 
 async fn insert(documents: &Documents, note: &Note) -> Result<(), Refusal> {
     documents.write(Write::insert(note)).await.unwrap()
@@ -167,6 +167,68 @@ contract! {
         assert_eq!(get(documents, "c").await, Some(c));
         assert_eq!(get(documents, "b").await, None);
         assert!(documents.write_many(Vec::new()).await.unwrap().is_empty());
+    }
+
+    async fn writes_in_order_end_at_the_first_that_is_refused(fixture: &Fixture) {
+        let documents = &fixture.documents;
+        insert(documents, &note("z").reserving(&[1])).await.unwrap();
+        let notes = ["a", "b", "c", "d"].map(note);
+        let mut notes = notes.to_vec();
+        notes[2] = note("c").reserving(&[1]);
+        let slot = Some(Refusal::Taken(Some(SLOT.name)));
+        let writes = notes.iter().map(Write::insert).collect();
+        assert_eq!(documents.write_in_order(writes).await.unwrap(), (2, slot));
+        let writes = notes[2..].iter().map(Write::insert).collect();
+        assert_eq!(documents.write_in_order(writes).await.unwrap(), (0, slot));
+        for (id, stored) in [("a", true), ("b", true), ("c", false), ("d", false)] {
+            assert_eq!(get(documents, id).await.is_some(), stored, "{id}");
+        }
+        let writes = notes.iter().map(Write::insert).collect();
+        let (done, refused) = documents.write_in_order(writes).await.unwrap();
+        assert_eq!((done, refused), (0, Some(Refusal::Taken(None))));
+        assert_eq!(documents.write_in_order(Vec::new()).await.unwrap(), (0, None));
+    }
+
+    async fn writes_in_order_are_of_any_kind(fixture: &Fixture) {
+        let documents = &fixture.documents;
+        let (a, b, twice) = (note("a"), note("b"), note("t").reserving(&[5, 5]));
+        let after = a.next().reserving(&[7]);
+        let writes = vec![
+            Write::insert(&a),
+            Write::replace(&a, &after).with_events([&event(Uuid::now_v7())]),
+            Write::insert(&b),
+            Write::delete(&b),
+            Write::delete(&b),
+            Write::insert(&twice),
+        ];
+        let done = documents.write_in_order(writes).await.unwrap();
+        assert_eq!(done, (4, Some(Refusal::Revision)));
+        assert_eq!(get(documents, "a").await, Some(after));
+        assert_eq!(get(documents, "b").await, None);
+        assert_eq!(documents.outbox().count().await.unwrap(), 1);
+        let writes = vec![Write::insert(&b), Write::insert(&twice)];
+        let done = documents.write_in_order(writes).await.unwrap();
+        assert_eq!(done, (1, Some(Refusal::Taken(Some(SLOT.name)))));
+        assert_eq!(get(documents, "t").await, None);
+    }
+
+    async fn of_many_who_write_in_order_nobody_leaves_a_gap(fixture: &Fixture) {
+        let documents = &fixture.documents;
+        let writers = (0..4).map(async |writer| {
+            let ids = (0..20).map(|n| format!("{n:02}"));
+            let notes: Vec<_> = ids.map(|id| note(&id).tagged(&[&format!("{writer}")])).collect();
+            let (mut stored, mut rest) = (0, notes.as_slice());
+            while !rest.is_empty() {
+                let writes = rest.iter().map(Write::insert).collect();
+                let (done, _) = documents.write_in_order(writes).await.unwrap();
+                stored += done;
+                let of_all = documents.list::<Note>(&BY_ID, &Query::first(20, "")).await.unwrap();
+                assert!(of_all.iter().zip(&notes).all(|(found, note)| found.id == note.id));
+                rest = rest.get(done + 1..).unwrap_or_default();
+            }
+            stored
+        });
+        assert_eq!(join_all(writers).await.into_iter().sum::<usize>(), 20);
     }
 
     async fn events_are_stored_with_the_write_or_not_at_all(fixture: &Fixture) {

@@ -15,6 +15,7 @@ pub(super) const RECEIPT: &str = "receipt";
 pub(super) fn key(index: &Index) -> String {
     let name = index.name;
     match index.kind {
+        Kind::Id => "_id".to_owned(),
         Kind::Unique => format!("u.{name}"),
         Kind::List => format!("l.{name}.k"),
         Kind::View => format!("v.{name}.e.k"),
@@ -25,7 +26,7 @@ pub(super) fn key(index: &Index) -> String {
 pub(super) fn order(index: &Index) -> String {
     let name = index.name;
     match index.kind {
-        Kind::Unique => "_id".to_owned(),
+        Kind::Id | Kind::Unique => "_id".to_owned(),
         Kind::List => format!("l.{name}.o"),
         Kind::View => format!("v.{name}.o"),
     }
@@ -37,7 +38,7 @@ pub(super) fn of(collection: &Collection) -> Vec<Stored> {
     let mut indexes: Vec<_> = collection
         .indexes
         .iter()
-        .map(|i| declared(name, i))
+        .filter_map(|index| declared(name, index))
         .collect();
     if collection.has_events {
         indexes.push(outbox_index(name));
@@ -52,12 +53,13 @@ pub(super) fn of(collection: &Collection) -> Vec<Stored> {
     indexes
 }
 
-/// Only documents that have a key are in it.
-fn declared(collection: &'static str, index: &Index) -> Stored {
+/// Only documents that have a key are in it. `None`: it is there anyway.
+fn declared(collection: &'static str, index: &Index) -> Option<Stored> {
     // Lives as long as the process, as the declarations of all indexes do: a database is
     // opened once.
     let key: &'static str = key(index).leak();
-    match index.kind {
+    Some(match index.kind {
+        Kind::Id => return None,
         Kind::Unique => Stored::on(collection, index.name, vec![(key, 1)].leak())
             .unique()
             .having(key),
@@ -65,5 +67,5 @@ fn declared(collection: &'static str, index: &Index) -> Stored {
             let order: &'static str = order(index).leak();
             Stored::on(collection, index.name, vec![(key, 1), (order, 1)].leak()).having(key)
         }
-    }
+    })
 }

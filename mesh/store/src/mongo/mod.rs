@@ -134,6 +134,13 @@ impl Adapter {
     ) -> Result<Vec<Result<(), Refusal>>, StoreError> {
         write::carry_out(&self.database, writes).await
     }
+
+    pub(crate) async fn write_in_order(
+        &self,
+        writes: Vec<Write<'_>>,
+    ) -> Result<(usize, Option<Refusal>), StoreError> {
+        write::in_order(&self.database, writes).await
+    }
 }
 
 /// The conditions of queries, to look at their plans.

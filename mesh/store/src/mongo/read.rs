@@ -42,8 +42,11 @@ fn any_of(wanted: &[String]) -> Bson {
 
 /// The documents in a part of a list.
 pub(crate) fn within(index: &Index, query: &Query) -> Fields {
-    let mut condition = doc! {
-        indexes::key(index): { "$eq": &query.key, "$exists": true },
+    let mut condition = match index.kind {
+        Kind::Id => Fields::new(),
+        Kind::Unique | Kind::List | Kind::View => {
+            doc! { indexes::key(index): { "$eq": &query.key, "$exists": true } }
+        }
     };
     let mut range = Fields::new();
     if let Some(above) = &query.above {

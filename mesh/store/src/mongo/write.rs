@@ -1,6 +1,6 @@
 //! Writing: each write is one change of one document.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::{
     outbox::mongo::Entry,
@@ -16,15 +16,15 @@ use slipway_mongo::{Database, StorageError, bounded};
 use super::indexes::RECEIPT;
 use crate::{
     StoreError,
-    document::{Collection, Entries},
+    document::{BY_ID, Collection, Entries},
     write::{Change, New, Refusal, Write},
 };
 
 /// Writes of one call that are carried out at the same time.
 const AT_ONCE: usize = 16;
 
-/// The index of the id, as both kinds of server call it.
-const ID: &str = "_id_";
+/// Documents of one insert at most: what stays well within an operation's time.
+const INSERTED_AT_ONCE: usize = 500;
 
 /// A write as MongoDB is asked for it: nothing of it belongs to the caller any more.
 struct Prepared {
@@ -61,6 +61,52 @@ pub(super) async fn carry_out(
     stream::iter(outcomes).buffered(AT_ONCE).try_collect().await
 }
 
+/// Up to the first that is refused: how many, and why the next one is.
+pub(super) async fn in_order(
+    database: &Database,
+    writes: Vec<Write<'_>>,
+) -> Result<(usize, Option<Refusal>), StoreError> {
+    let waiting = writes.into_iter().map(Prepared::try_from);
+    let mut waiting: VecDeque<_> = waiting.collect::<Result<_, _>>()?;
+    let all = waiting.len();
+    while let Some(first) = waiting.front() {
+        let stored = database.collection::<Fields>(first.of.name);
+        let inserts = inserts(&waiting);
+        let count = inserts.len();
+        if count > 1 {
+            let insert = stored.insert_many(inserts).ordered(true);
+            let done = match bounded(insert.into_future()).await {
+                Ok(_) => count,
+                Err(error) => error.inserted_before_refusal().ok_or(error)?,
+            };
+            waiting.drain(..done);
+            if done == count {
+                continue;
+            }
+        }
+        // By itself, it says why it is refused; or it only gave way to another write.
+        let Some(next) = waiting.pop_front() else {
+            break;
+        };
+        if let Err(refusal) = one(database, next).await? {
+            return Ok((all - waiting.len() - 1, Some(refusal)));
+        }
+    }
+    Ok((all, None))
+}
+
+/// The new documents at the beginning that one command can store.
+fn inserts(waiting: &VecDeque<Prepared>) -> Vec<&Fields> {
+    let collection = waiting.front().map(|first| first.of.name);
+    let inserts = waiting.iter().map_while(|write| match &write.command {
+        Command::Insert(document) if Some(write.of.name) == collection => {
+            write.receipt.is_none().then_some(document)
+        }
+        _ => None,
+    });
+    inserts.take(INSERTED_AT_ONCE).collect()
+}
+
 async fn one(database: &Database, write: Prepared) -> Result<Result<(), Refusal>, StoreError> {
     let stored = database.collection::<Fields>(write.of.name);
     loop {
@@ -95,10 +141,12 @@ fn refusal(of: Collection, error: StorageError) -> Result<Refusal, StoreError> {
     if name == RECEIPT {
         return Ok(Refusal::Receipt);
     }
+    if name == BY_ID.name {
+        return Ok(Refusal::Taken(None));
+    }
     let index = of.indexes.iter().find(|index| index.name == name);
     match index {
         Some(index) => Ok(Refusal::Taken(Some(index.name))),
-        None if name == ID => Ok(Refusal::Taken(None)),
         None => Err(error.into()),
     }
 }

@@ -142,4 +142,13 @@ impl Adapter {
         let encoded: Vec<_> = encoded.collect::<Result<_, _>>()?;
         write::carry_out(&self.db, encoded).await
     }
+
+    pub(crate) async fn write_in_order(
+        &self,
+        writes: Vec<Write<'_>>,
+    ) -> Result<(usize, Option<Refusal>), StoreError> {
+        let encoded = writes.into_iter().map(write::Encoded::try_from);
+        let encoded: Vec<_> = encoded.collect::<Result<_, _>>()?;
+        write::in_order(&self.db, encoded).await
+    }
 }

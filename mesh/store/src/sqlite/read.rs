@@ -88,8 +88,11 @@ fn key_sql(of: Collection, index: Index) -> String {
 }
 
 /// What stands in a query for a list from `?3` to `?4` under the key `?1`.
-fn within(table: &str) -> String {
-    format!("{table}.k = ?1 AND {table}.o > ?3 AND {table}.o < ?4")
+fn within(index: Index) -> &'static str {
+    match index.kind {
+        Kind::Id => "i.id > ?3 AND i.id < ?4",
+        Kind::Unique | Kind::List | Kind::View => "i.k = ?1 AND i.o > ?3 AND i.o < ?4",
+    }
 }
 
 /// The parameters of a query for a part of a list.
@@ -111,13 +114,19 @@ fn suffix(direction: Direction) -> &'static str {
 }
 
 fn list_sql(of: Collection, column: &str, index: Index, direction: Direction) -> String {
-    let down = suffix(direction);
+    let (down, within) = (suffix(direction), within(index));
+    if index.kind == Kind::Id {
+        return format!(
+            "SELECT i.id, i.schema, i.{column} FROM {} i
+             WHERE {within} ORDER BY i.id{down} LIMIT ?2",
+            of.name
+        );
+    }
     format!(
         "SELECT d.id, d.schema, d.{column} FROM {} i JOIN {} d ON d.id = i.id
-         WHERE {} ORDER BY i.o{down}, i.id{down} LIMIT ?2",
+         WHERE {within} ORDER BY i.o{down}, i.id{down} LIMIT ?2",
         of_index(of, index.name),
-        of.name,
-        within("i")
+        of.name
     )
 }
 
@@ -145,7 +154,7 @@ fn view_sql(of: Collection, index: Index, direction: Direction) -> String {
          JOIN {table} v ON v.k = ?1 AND v.o = i.o AND v.id = i.id
          JOIN {} d ON d.id = i.id
          ORDER BY i.o{down}, i.id{down}, v.n",
-        within("i"),
+        within(index),
         of.name
     )
 }
@@ -163,14 +172,14 @@ pub(super) fn view(
 }
 
 fn count_sql(of: Collection, index: Index) -> String {
-    let first = match index.kind {
-        Kind::View => " AND i.n = 0",
-        Kind::List | Kind::Unique => "",
+    let (table, first) = match index.kind {
+        Kind::Id => (of.name.to_owned(), ""),
+        Kind::View => (of_index(of, index.name), " AND i.n = 0"),
+        Kind::List | Kind::Unique => (of_index(of, index.name), ""),
     };
     format!(
-        "SELECT count(*) FROM (SELECT 1 FROM {} i WHERE {}{first} LIMIT ?2)",
-        of_index(of, index.name),
-        within("i")
+        "SELECT count(*) FROM (SELECT 1 FROM {table} i WHERE {}{first} LIMIT ?2)",
+        within(index)
     )
 }
 

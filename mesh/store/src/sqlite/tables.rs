@@ -71,6 +71,8 @@ fn table(collection: Collection) -> String {
 
 fn index_table(collection: Collection, index: Index) -> String {
     let columns = match index.kind {
+        // The primary key of the collection's own table.
+        Kind::Id => return String::new(),
         Kind::Unique => "k TEXT NOT NULL PRIMARY KEY, id TEXT NOT NULL",
         Kind::List => "k TEXT NOT NULL, o TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (k, o, id)",
         Kind::View => {

@@ -102,6 +102,22 @@ pub(super) async fn carry_out(
     Ok(outcomes.await?)
 }
 
+/// Up to the first that is refused: how many, and why the next one is.
+pub(super) async fn in_order(
+    db: &Database,
+    writes: Vec<Encoded>,
+) -> Result<(usize, Option<Refusal>), StoreError> {
+    let done = db.write(move |c| -> Result<_, StorageError> {
+        for (done, write) in writes.iter().enumerate() {
+            if let Err(refusal) = alone(c, write)? {
+                return Ok((done, Some(refusal)));
+            }
+        }
+        Ok((writes.len(), None))
+    });
+    Ok(done.await?)
+}
+
 /// Carries out one write so that it leaves no trace when it is refused.
 fn alone(c: &Connection, write: &Encoded) -> Result<Result<(), Refusal>, StorageError> {
     let run = |sql| -> Result<(), StorageError> {
@@ -219,6 +235,7 @@ fn change_entries(
     for index in write.of.indexes {
         let table = of_index(write.of, index.name);
         match index.kind {
+            Kind::Id => {}
             Kind::Unique => change_unique(c, &table, &write.id, index.name, before, after)?,
             Kind::List => change_lists(c, &table, &write.id, index.name, before, after)?,
             Kind::View => change_views(c, &table, &write.id, index.name, before, after)?,
