@@ -5,10 +5,7 @@
 //! different things one has its way and the other learns of it. What is said of a mail that
 //! told of several notifications is said of each of them.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, HashMap};
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use slipway_runtime::clock::SharedClock;
@@ -44,7 +41,7 @@ pub(crate) enum Taken {
 
 /// Takes up confirmations.
 pub(crate) struct Confirmations {
-    pub(crate) store: Arc<dyn NotificationStore>,
+    pub(crate) store: NotificationStore,
     pub(crate) clock: SharedClock,
     pub(crate) outbox: Wake,
 }
@@ -149,25 +146,26 @@ fn count(notification: &Notification) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{sync::Arc, time::Duration};
 
     use jiff::Timestamp;
     use serde_json::json;
     use slipway_runtime::clock::SystemClock;
+    use slipway_store::Documents;
     use tempfile::TempDir;
     use uuid::Uuid;
 
     use super::*;
     use crate::{
         notification::{Arrival, Attempt, Draft, Outcome, Subject, To},
-        store::notifications::{Claim, SqliteNotificationStore},
+        store::notifications::Claim,
     };
 
     /// Two notifications that were sent, and one that waits.
     async fn scene() -> (TempDir, Confirmations, [NotificationId; 3]) {
         let dir = tempfile::tempdir().unwrap();
         let db = crate::store::open(&dir.path().join("notify.db")).unwrap();
-        let store = Arc::new(SqliteNotificationStore::new(db));
+        let store = NotificationStore::new(Documents::in_sqlite(db));
         let now = Timestamp::UNIX_EPOCH;
         let made = (0..3).map(|n| {
             let draft = Draft {

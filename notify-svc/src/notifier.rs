@@ -54,7 +54,7 @@ pub struct Prepared {
 /// Makes notifications and puts them into the queue.
 #[derive(Clone)]
 pub struct Notifier {
-    pub(crate) store: Arc<dyn NotificationStore>,
+    pub(crate) store: NotificationStore,
     pub(crate) preferences: PreferenceStore,
     pub(crate) tallies: TallyStore,
     pub(crate) rule: Rule,

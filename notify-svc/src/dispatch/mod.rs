@@ -80,7 +80,7 @@ const TAKEN_BACK: usize = 500;
 
 /// Sends what is in the queue.
 pub(crate) struct Dispatcher {
-    pub(crate) notifications: Arc<dyn NotificationStore>,
+    pub(crate) notifications: NotificationStore,
     pub(crate) recipients: RecipientStore,
     pub(crate) mailer: SharedMailer,
     pub(crate) preferences: PreferenceStore,

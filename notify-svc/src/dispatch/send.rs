@@ -62,7 +62,7 @@ enum Fate {
 
 /// Sends claimed notifications.
 pub(super) struct Sender {
-    notifications: Arc<dyn NotificationStore>,
+    notifications: NotificationStore,
     mailer: SharedMailer,
     templates: Arc<Library>,
     limits: Option<Arc<DomainLimits>>,
@@ -73,7 +73,7 @@ pub(super) struct Sender {
 impl Sender {
     pub(super) fn of(dispatcher: &Dispatcher) -> Self {
         Self {
-            notifications: Arc::clone(&dispatcher.notifications),
+            notifications: dispatcher.notifications.clone(),
             mailer: Arc::clone(&dispatcher.mailer),
             templates: Arc::clone(&dispatcher.templates),
             limits: dispatcher.limits.clone(),

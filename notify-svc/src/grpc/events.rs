@@ -47,7 +47,7 @@ use crate::{
 pub(crate) struct EventApi {
     pub(crate) intake: IntakeStore,
     pub(crate) receipts: Arc<dyn ReceiptStore>,
-    pub(crate) notifications: Arc<dyn NotificationStore>,
+    pub(crate) notifications: NotificationStore,
     pub(crate) recipients: RecipientStore,
     pub(crate) templates: Arc<Library>,
     pub(crate) clock: SharedClock,

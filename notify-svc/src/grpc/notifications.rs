@@ -1,7 +1,5 @@
 //! `slipway.notify.v1.NotificationService`: the log of notifications.
 
-use std::sync::Arc;
-
 use slipway_proto::notify::v1::{
     ConfirmDeliveriesRequest, ConfirmDeliveriesResponse, GetNotificationRequest,
     GetNotificationResponse, ListAllNotificationsRequest, ListAllNotificationsResponse,
@@ -31,7 +29,7 @@ mod shapes;
 
 /// The service.
 pub(crate) struct NotificationApi {
-    pub(crate) notifications: Arc<dyn NotificationStore>,
+    pub(crate) notifications: NotificationStore,
     pub(crate) recipients: RecipientStore,
     pub(crate) confirmations: Confirmations,
 }

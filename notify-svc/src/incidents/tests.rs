@@ -22,7 +22,7 @@ use crate::{
     recipients::Recipient,
     store::{
         incidents::IncidentStore,
-        notifications::{NotificationStore, Query, SqliteNotificationStore},
+        notifications::{NotificationStore, Query},
         preferences::PreferenceStore,
         recipients::RecipientStore,
         tallies::TallyStore,
@@ -65,7 +65,7 @@ struct Replica {
     incidents: Incidents,
     /// The documents of the incidents alone: their database can seem away.
     documents: Documents,
-    notifications: Arc<SqliteNotificationStore>,
+    notifications: NotificationStore,
 }
 
 impl Scene {
@@ -97,8 +97,8 @@ impl Scene {
     fn replica(&self) -> Replica {
         let db = crate::store::open(&self.dir.path().join("notify.db")).unwrap();
         let documents = Documents::in_sqlite(db.clone());
-        let others = Documents::in_sqlite(db.clone());
-        let notifications = Arc::new(SqliteNotificationStore::new(db.clone()));
+        let others = Documents::in_sqlite(db);
+        let notifications = NotificationStore::new(others.clone());
         let notifier = Notifier {
             store: notifications.clone(),
             preferences: PreferenceStore::new(others.clone()),

@@ -40,12 +40,12 @@ impl Aged for Arc<dyn ActivityStore> {
 }
 
 #[async_trait]
-impl Aged for Arc<dyn NotificationStore> {
+impl Aged for NotificationStore {
     const NAME: &'static str = "notification-prune";
     const PRUNED: &'static str = m::NOTIFICATIONS_PRUNED;
 
     async fn prune(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        NotificationStore::prune(&**self, before, limit).await
+        NotificationStore::prune(self, before, limit).await
     }
 }
 

@@ -122,15 +122,16 @@ impl State {
         }
     }
 
-    /// The state of this name, if there is one.
+    /// Whether it is yet to be decided what becomes of the notification.
     #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.as_str() == text)
+    pub fn is_waiting(self) -> bool {
+        matches!(self, Self::Queued | Self::Sending)
     }
 }
 
 /// Who is told. As text it is the account's id or the address, which holds an `@`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub enum To {
     /// An account, whose address is looked up when the mail is sent.
     User(Uuid),
@@ -164,6 +165,20 @@ impl To {
     }
 }
 
+impl From<To> for String {
+    fn from(to: To) -> Self {
+        to.to_string()
+    }
+}
+
+impl TryFrom<String> for To {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::parse(&text).ok_or_else(|| format!("{text} is no recipient"))
+    }
+}
+
 impl std::fmt::Display for To {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -174,7 +189,8 @@ impl std::fmt::Display for To {
 }
 
 /// One event told to one recipient by one way.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Notification {
     /// Identifies it. It also makes the mail's `Message-ID`.
     pub id: NotificationId,
@@ -190,6 +206,7 @@ pub struct Notification {
     /// What it is about, in one line.
     pub subject: Subject,
     /// The template's variables, a JSON object.
+    #[serde(with = "slipway_store::json_text")]
     pub data: Value,
     /// Where it stands.
     pub state: State,

@@ -1,13 +1,13 @@
 //! A subject: one line of bounded length, whatever it was made of.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use slipway_runtime::text::clean_line;
 
 /// Characters of a subject at most.
 const LONGEST: usize = 200;
 
 /// What a mail is about. It has no control characters, so it cannot begin another header.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Subject(String);
 

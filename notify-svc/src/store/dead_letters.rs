@@ -10,7 +10,9 @@ use slipway_bus::{
     consumer::{Attempt, DeadLetter},
 };
 use slipway_rpc::page::Page;
-use slipway_store::{Collection, Document, Documents, Entries, Index, Query, Refusal, Write};
+use slipway_store::{
+    BY_ID, Collection, Document, Documents, Entries, Index, Query, Refusal, Write,
+};
 use uuid::Uuid;
 
 use super::{StoreError, searching::Search};
@@ -21,14 +23,15 @@ mod tests;
 
 /// A dead letter is filed once, whoever files it.
 const IDENTITY: Index = Index::unique("identity");
-/// All of them, under the empty key.
-const ALL: Index = Index::list("all");
 const BY_TYPE: Index = Index::list("by_type");
 const BY_GROUP: Index = Index::list("by_group");
 const BY_CAUSE: Index = Index::list("by_cause");
 const BY_STATE: Index = Index::list("by_state");
 /// What came back from the replay of another one.
 const BY_ORIGIN: Index = Index::list("by_origin");
+
+/// Summaries that are read at a time when some of them may not be wanted.
+const READ: u32 = 500;
 
 /// A dead letter as it is stored.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -112,7 +115,7 @@ impl Document for Kept {
         "dead_letters",
         1,
         &[
-            IDENTITY, ALL, BY_TYPE, BY_GROUP, BY_CAUSE, BY_STATE, BY_ORIGIN,
+            BY_ID, IDENTITY, BY_TYPE, BY_GROUP, BY_CAUSE, BY_STATE, BY_ORIGIN,
         ],
     )
     .with_events();
@@ -133,7 +136,6 @@ impl Document for Kept {
         // What tells it from all others is long, and anybody could have written it.
         let identity = Sha256::digest(filed.letter.identity());
         entries.unique(&IDENTITY, STANDARD.encode(identity));
-        entries.list(&ALL, "", self.id);
         if let Some(event_type) = &summary.event_type {
             entries.list(&BY_TYPE, event_type, self.id);
         }
@@ -189,12 +191,17 @@ impl DeadLetterStore {
         let (index, key) = most_selective(filter);
         let search = Search {
             limit,
+            read: READ,
             order: &|summary: &Summary| summary.id.to_string(),
             admits: &|summary| filter.admits(summary),
             weight: &Summary::weight,
         };
-        let query = |limit| Query::last(limit, key).above(least).below(end);
-        let page = search.page::<Kept>(&self.0, index, query).await?;
+        let read = |limit, last: Option<String>| {
+            let part = Query::last(limit, key).above(least).below(end);
+            let part = part.behind(last);
+            async move { self.0.summaries::<Kept>(index, &part).await }
+        };
+        let page = search.page(read).await?;
         Ok(Page {
             items: page.items,
             next: page.next.and_then(|id| id.parse().ok()),
@@ -259,5 +266,5 @@ fn most_selective(filter: &Filter) -> (&'static Index, &str) {
     let mut given = conditions.into_iter();
     given
         .find_map(|(index, wanted)| Some((index, wanted?)))
-        .unwrap_or((&ALL, ""))
+        .unwrap_or((&BY_ID, ""))
 }

@@ -7,7 +7,7 @@
 //! | [`dead_letters`] | the desk of dead letters |
 //! | [`incidents`] | what is wrong with the system, one for each fingerprint |
 //! | [`intake`] | events that other programs announce, with their receipts and quotas |
-//! | [`notifications`] | notifications, the attempts to send them, their outbox |
+//! | [`notifications`] | notifications, the attempts to send them |
 //! | [`preferences`] | what users want |
 //! | [`recipients`] | who can be written to |
 //! | [`tallies`] | how many mails went to whom about what |
@@ -37,14 +37,9 @@ use slipway_store::{Document as _, Documents, Schema};
 use slipway_store::{
     outbox::{
         OutboxStore,
-        mongo::MongoOutbox,
-        sqlite::{BY_AGGREGATE, OWN_IDS, SCHEMA as OUTBOX, SqliteOutbox},
+        sqlite::{BY_AGGREGATE, OWN_IDS, SCHEMA as OUTBOX},
     },
-    receipts::{
-        ReceiptStore,
-        mongo::MongoReceipts,
-        sqlite::{SCHEMA as RECEIPT_TABLE, SqliteReceipts},
-    },
+    receipts::{ReceiptStore, sqlite::SCHEMA as RECEIPT_TABLE},
 };
 
 use self::{
@@ -52,7 +47,7 @@ use self::{
     dead_letters::{DeadLetterStore, Kept},
     incidents::IncidentStore,
     intake::{IntakeStore, Used},
-    notifications::{MongoNotificationStore, NotificationStore, SqliteNotificationStore},
+    notifications::{NotificationStore, Stored},
     preferences::{Chosen, PreferenceStore},
     recipients::{Known, RecipientStore},
     tallies::TallyStore,
@@ -72,18 +67,8 @@ pub(crate) const PAGE_WEIGHT: usize = 2 * 1024 * 1024;
 /// than it returns; it then continues on the next page.
 pub(crate) const EXAMINED: usize = 10_000;
 
-/// The MongoDB collections whose documents have an outbox.
-const OUTBOXES: &[&str] = &[
-    Kept::COLLECTION.name,
-    notifications::mongo::COLLECTION,
-    Accepted::COLLECTION.name,
-];
-
-/// Those whose documents have receipts.
-const RECEIPTS: &[&str] = &[Accepted::COLLECTION.name];
-
 /// Schema versions of the SQLite file that came before documents.
-const EARLIER_VERSIONS: usize = 1_000;
+const EARLIER_VERSIONS: usize = 1_007;
 
 /// What brings the SQLite file from one version to the next. Appended to, never changed.
 const MIGRATIONS: &[&str] = &[
@@ -91,9 +76,7 @@ const MIGRATIONS: &[&str] = &[
     OUTBOX,
     BY_AGGREGATE,
     OWN_IDS,
-    notifications::sqlite::SCHEMA,
     RECEIPT_TABLE,
-    notifications::sqlite::GATHERED,
 ];
 
 /// What is kept as documents.
@@ -107,6 +90,7 @@ const COLLECTIONS: Schema = &[
     Accepted::COLLECTION,
     Used::COLLECTION,
     Kept::COLLECTION,
+    Stored::COLLECTION,
 ];
 
 /// Where notify-svc keeps what it knows.
@@ -121,7 +105,7 @@ pub struct Stores {
     /// Who can be written to.
     pub recipients: RecipientStore,
     /// Notifications.
-    pub notifications: Arc<dyn NotificationStore>,
+    pub notifications: NotificationStore,
     /// How many mails went to whom about what.
     pub tallies: TallyStore,
     /// What users want.
@@ -147,20 +131,8 @@ impl Stores {
     pub fn sqlite(path: &Path) -> Result<Self, sqlite::StorageError> {
         let db = open(path)?;
         let documents = Documents::in_sqlite(db.clone());
-        Ok(Self {
-            activity: Arc::new(SqliteActivityStore::new(db.clone())),
-            dead_letters: DeadLetterStore::new(documents.clone()),
-            incidents: IncidentStore::new(documents.clone()),
-            recipients: RecipientStore::new(documents.clone()),
-            notifications: Arc::new(SqliteNotificationStore::new(db.clone())),
-            tallies: TallyStore::new(documents.clone()),
-            preferences: PreferenceStore::new(documents.clone()),
-            templates: TemplateStore::new(documents.clone()),
-            intake: IntakeStore::new(documents.clone()),
-            receipts: Arc::new(SqliteReceipts::new(db.clone())),
-            outbox: Arc::new(SqliteOutbox::new(db)),
-            sole_owner: true,
-        })
+        let activity = SqliteActivityStore::new(db);
+        Ok(Self::of(documents, Arc::new(activity)))
     }
 
     /// Opens the MongoDB database `name`, usually [`DATABASE`].
@@ -168,24 +140,27 @@ impl Stores {
     /// # Errors
     /// If the server is away, or an index exists with another definition.
     pub async fn mongo(client: &mongo::Client, name: &str) -> Result<Self, mongo::StorageError> {
-        let indexes = [notifications::mongo::INDEXES];
         // First: it says whether the database is of this version.
         let documents = Documents::mongo(client, name, COLLECTIONS).await?;
-        let database = mongo::Database::open(client, name, &indexes.concat()).await?;
-        Ok(Self {
-            activity: Arc::new(MongoActivityStore::open(client, name).await?),
+        let activity = MongoActivityStore::open(client, name).await?;
+        Ok(Self::of(documents, Arc::new(activity)))
+    }
+
+    fn of(documents: Documents, activity: Arc<dyn ActivityStore>) -> Self {
+        Self {
+            activity,
+            receipts: documents.receipts(),
+            outbox: documents.outbox(),
+            sole_owner: documents.sole_owner(),
             dead_letters: DeadLetterStore::new(documents.clone()),
             incidents: IncidentStore::new(documents.clone()),
             recipients: RecipientStore::new(documents.clone()),
+            notifications: NotificationStore::new(documents.clone()),
             tallies: TallyStore::new(documents.clone()),
             preferences: PreferenceStore::new(documents.clone()),
             templates: TemplateStore::new(documents.clone()),
-            intake: IntakeStore::new(documents.clone()),
-            receipts: Arc::new(MongoReceipts::new(database.clone(), RECEIPTS)),
-            notifications: Arc::new(MongoNotificationStore::new(&database)),
-            outbox: Arc::new(MongoOutbox::new(database, OUTBOXES)),
-            sole_owner: false,
-        })
+            intake: IntakeStore::new(documents),
+        }
     }
 }
 

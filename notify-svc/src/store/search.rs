@@ -65,12 +65,6 @@ impl Search {
         self
     }
 
-    /// And that fit a condition which no index serves.
-    pub(super) fn checking(mut self, field: &str, condition: Document) -> Self {
-        self.checked.insert(field, condition);
-        self
-    }
-
     /// The stages for each part of the range.
     #[cfg(test)]
     pub(super) fn pipelines(&self) -> Vec<Vec<Document>> {
@@ -171,16 +165,4 @@ impl Search {
         let mut found: Vec<_> = bounded(async { find.await?.try_collect().await }).await?;
         Ok((found.len() == 2).then(|| found.swap_remove(0).id))
     }
-}
-
-/// The pattern that finds a text as it is.
-pub(super) fn literally(text: &str) -> String {
-    let mut pattern = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_ascii_punctuation() {
-            pattern.push('\\');
-        }
-        pattern.push(c);
-    }
-    pattern
 }

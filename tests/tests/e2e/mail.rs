@@ -340,7 +340,11 @@ async fn until_all_are_sent(server: &Process, notifications: usize) -> BTreeSet<
     let sent = until(async || {
         let log = Connection::open(&file).unwrap();
         let mut query = log
-            .prepare("SELECT coalesce(digest_id, id), state FROM notifications")
+            .prepare(
+                "SELECT coalesce(body ->> '$.notification.digestId', id),
+                     body ->> '$.notification.state'
+                 FROM notifications",
+            )
             .unwrap();
         let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
         let rows: Vec<(String, String)> = rows.unwrap().collect::<Result<_, _>>().unwrap();

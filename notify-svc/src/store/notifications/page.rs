@@ -4,7 +4,7 @@ use std::fmt;
 
 use uuid::Uuid;
 
-use crate::notification::{Filter, Notification, NotificationId};
+use crate::notification::{Filter, NotificationId};
 
 /// Which way a list goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -41,21 +41,19 @@ impl Query {
         }
     }
 
-    /// The identifiers that may stand on the page: from the first one on, up to but
-    /// without the second.
-    pub(super) fn range(&self) -> (NotificationId, NotificationId) {
+    /// The identifiers between which the page is, without both.
+    pub(super) fn bounds(&self) -> (NotificationId, NotificationId) {
         let Filter { from, until, .. } = self.filter;
-        let mut least = from.map_or(Uuid::nil(), |from| NotificationId::first_at(from).0);
-        let mut end = until.map_or(Uuid::max(), |until| NotificationId::first_at(until).0);
+        let before = |first: NotificationId| first.0.as_u128().saturating_sub(1);
+        let from = from.map_or(0, |from| before(NotificationId::first_at(from)));
+        let mut above = NotificationId(Uuid::from_u128(from));
+        let mut below = until.map_or(NotificationId(Uuid::max()), NotificationId::first_at);
         match (self.behind, self.direction) {
             (None, _) => {}
-            (Some(NotificationId(behind)), Direction::NewestFirst) => end = end.min(behind),
-            (Some(NotificationId(behind)), Direction::OldestFirst) => {
-                let next = Uuid::from_u128(behind.as_u128().saturating_add(1));
-                least = least.max(next);
-            }
+            (Some(behind), Direction::NewestFirst) => below = below.min(behind),
+            (Some(behind), Direction::OldestFirst) => above = above.max(behind),
         }
-        (NotificationId(least), NotificationId(end))
+        (above, below)
     }
 }
 
@@ -91,14 +89,4 @@ impl fmt::Display for Query {
         }
         write!(f, "{:?}", self.direction)
     }
-}
-
-/// A page of the log.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Page {
-    /// The notifications, in the order asked for. May be fewer than asked for though
-    /// more follow: a page has a weight, and a limit to how many it examines.
-    pub items: Vec<Notification>,
-    /// Where the next page goes on, if more may follow.
-    pub next: Option<NotificationId>,
 }

@@ -12,8 +12,17 @@ use super::{
 };
 use crate::{
     notification::{Notification, Outcome, State, digest},
-    store::notifications::NotificationStore,
+    store::{notifications::NotificationStore, testing::on_each},
 };
+
+on_each!(Opened:
+    what_goes_in_one_mail_is_claimed_together
+    claims_that_race_take_all_of_a_group
+    what_comes_into_a_group_that_is_being_sent_waits
+    what_another_claim_has_of_a_group_is_not_told
+    what_failed_together_is_claimed_again_as_the_same_mail
+    what_came_of_one_mail_is_stored_of_all_it_told
+);
 
 /// The `n`-th notification, which goes to `recipient` with the others of the group.
 fn gathered(n: u128, recipient: u128, group: &str) -> Notification {
@@ -27,7 +36,7 @@ fn gathered(n: u128, recipient: u128, group: &str) -> Notification {
 }
 
 /// A group that is due.
-async fn queued(store: &dyn NotificationStore, count: u128) -> Vec<Notification> {
+async fn queued(store: &NotificationStore, count: u128) -> Vec<Notification> {
     let group: Vec<_> = (1..=count).map(|n| gathered(n, 1, "release:1")).collect();
     store.enqueue(group.clone()).await.unwrap();
     group
@@ -37,7 +46,7 @@ fn digest_of(group: &[Notification]) -> crate::notification::NotificationId {
     digest::id(group.iter().map(|n| n.id))
 }
 
-pub(in crate::store) async fn what_goes_in_one_mail_is_claimed_together(open: impl Fn() -> Opened) {
+async fn what_goes_in_one_mail_is_claimed_together(open: impl Fn() -> Opened) {
     let store = open().store;
     let mut group: Vec<_> = (10..=14).map(|n| gathered(n, 1, "release:1")).collect();
     // What is not due yet goes along.
@@ -86,7 +95,7 @@ pub(in crate::store) async fn what_goes_in_one_mail_is_claimed_together(open: im
     );
 }
 
-pub(in crate::store) async fn claims_that_race_take_all_of_a_group(open: impl Fn() -> Opened) {
+async fn claims_that_race_take_all_of_a_group(open: impl Fn() -> Opened) {
     const GROUPS: u128 = 5;
     const MEMBERS: u128 = 40;
     let all = (0..GROUPS * MEMBERS).map(|n| gathered(n + 1, n % GROUPS, "release:1"));
@@ -115,11 +124,58 @@ pub(in crate::store) async fn claims_that_race_take_all_of_a_group(open: impl Fn
     }
 }
 
-pub(in crate::store) async fn what_failed_together_is_claimed_again_as_the_same_mail(
-    open: impl Fn() -> Opened,
-) {
+async fn what_comes_into_a_group_that_is_being_sent_waits(open: impl Fn() -> Opened) {
     let store = open().store;
-    let group = queued(&*store, 5).await;
+    queued(&store, 3).await;
+    let first = claim(after(100));
+    let sending = store.claim(&first, 1).await.unwrap();
+    assert_eq!(sending.len(), 3);
+    let (later, other) = (gathered(4, 1, "release:1"), notification(5));
+    store
+        .enqueue(vec![later.clone(), other.clone()])
+        .await
+        .unwrap();
+    let claimed = store.claim(&claim(after(100)), 1).await.unwrap();
+    let ids: Vec<_> = claimed.iter().map(|n| n.id).collect();
+    assert_eq!(ids, [other.id], "it is in nobody's way");
+
+    let settled = sending.into_iter().map(|n| {
+        let settled = n.settle(attempt(Outcome::Accepted), 0.0, after(100));
+        (settled.notification, vec![])
+    });
+    store.settle(first.id, settled.collect()).await.unwrap();
+    let claimed = store.claim(&claim(after(2_000)), 10).await.unwrap();
+    let ids: Vec<_> = claimed.iter().map(|n| n.id).collect();
+    assert_eq!(ids, [later.id]);
+}
+
+async fn what_another_claim_has_of_a_group_is_not_told(open: impl Fn() -> Opened) {
+    let store = open().store;
+    let group = queued(&store, 4).await;
+    let first = store.due(after(100), 1).await.unwrap().remove(0);
+    let others = store.queued_with(&first).await.unwrap();
+    // Meanwhile another replica puts one off, and one is claimed by a claim that goes on
+    // after its end.
+    let put_off = store.put_off(others[0].clone(), Vec::new(), after(100));
+    put_off.await.unwrap();
+    let late = claim(after(50));
+    let take = store.change(vec![others[1].clone()], |other| other.claimed(&late, None));
+    assert_eq!(take.await.unwrap().0.len(), 1);
+    let claim = claim(after(100));
+    let claimed = store.claim_group(&claim, first, others).await.unwrap();
+    let told = [&group[0], &group[1], &group[3]];
+    let ids: BTreeSet<_> = claimed.iter().map(|n| n.notification.id).collect();
+    assert_eq!(ids, told.iter().map(|n| n.id).collect());
+    let digest = Some(digest::id(told.iter().map(|n| n.id)));
+    for told in told {
+        let stored = store.get(told.id).await.unwrap().unwrap();
+        assert_eq!((stored.state, stored.digest_id), (State::Sending, digest));
+    }
+}
+
+async fn what_failed_together_is_claimed_again_as_the_same_mail(open: impl Fn() -> Opened) {
+    let store = open().store;
+    let group = queued(&store, 5).await;
     let first = claim(after(100));
     let claimed = store.claim(&first, 1).await.unwrap();
     let digest = claimed[0].digest_id;
@@ -157,11 +213,9 @@ pub(in crate::store) async fn what_failed_together_is_claimed_again_as_the_same_
     );
 }
 
-pub(in crate::store) async fn what_came_of_one_mail_is_stored_of_all_it_told(
-    open: impl Fn() -> Opened,
-) {
+async fn what_came_of_one_mail_is_stored_of_all_it_told(open: impl Fn() -> Opened) {
     let Opened { store, outbox } = open();
-    let group = queued(&*store, 40).await;
+    let group = queued(&store, 40).await;
     let claim = claim(after(100));
     let claimed = store.claim(&claim, 1).await.unwrap();
     let digest = claimed[0].digest_id.unwrap();

@@ -14,11 +14,17 @@ use crate::{
     notification::{
         Arrival, Confirmation, Confirmed, Notification, NotificationId, Outcome, State,
     },
-    store::notifications::NotificationStore,
+    store::{notifications::NotificationStore, testing::on_each},
 };
 
+on_each!(Opened:
+    what_is_said_of_a_mail_is_stored_with_its_events
+    only_what_is_sent_is_confirmed
+    of_words_that_race_one_is_stored
+);
+
 /// The first of some notifications, sent.
-async fn sent(store: &dyn NotificationStore) -> Notification {
+async fn sent(store: &NotificationStore) -> Notification {
     store.enqueue(notifications(3)).await.unwrap();
     let claim = claim(after(1));
     let mut claimed = store.claim(&claim, 1).await.unwrap();
@@ -47,11 +53,9 @@ fn confirmed(notification: &Notification, arrival: Arrival) -> Notification {
     }
 }
 
-pub(in crate::store) async fn what_is_said_of_a_mail_is_stored_with_its_events(
-    open: impl Fn() -> Opened,
-) {
+async fn what_is_said_of_a_mail_is_stored_with_its_events(open: impl Fn() -> Opened) {
     let Opened { store, outbox } = open();
-    let sent = sent(&*store).await;
+    let sent = sent(&store).await;
     let back = confirmed(&sent, Arrival::Bounced);
     let event = told(&back);
     assert!(store.confirm(&back, vec![event.clone()]).await.unwrap());
@@ -66,9 +70,9 @@ pub(in crate::store) async fn what_is_said_of_a_mail_is_stored_with_its_events(
     assert!(store.mailed_as(&[]).await.unwrap().is_empty());
 }
 
-pub(in crate::store) async fn only_what_is_sent_is_confirmed(open: impl Fn() -> Opened) {
+async fn only_what_is_sent_is_confirmed(open: impl Fn() -> Opened) {
     let Opened { store, outbox } = open();
-    let sent = sent(&*store).await;
+    let sent = sent(&store).await;
     let arrived = confirmed(&sent, Arrival::Delivered);
     assert!(store.confirm(&arrived, vec![]).await.unwrap());
     let back = confirmed(&sent, Arrival::Bounced);
@@ -99,9 +103,9 @@ pub(in crate::store) async fn only_what_is_sent_is_confirmed(open: impl Fn() -> 
     assert_eq!(outbox.count().await.unwrap(), 0, "nothing is told of them");
 }
 
-pub(in crate::store) async fn of_words_that_race_one_is_stored(open: impl Fn() -> Opened) {
+async fn of_words_that_race_one_is_stored(open: impl Fn() -> Opened) {
     const RACERS: usize = 10;
-    let sent = sent(&*open().store).await;
+    let sent = sent(&open().store).await;
     let barrier = Arc::new(Barrier::new(RACERS));
     let racing = (0..RACERS).map(|n| {
         let (store, barrier) = (open().store, barrier.clone());

@@ -1,7 +1,5 @@
 //! What a query selects, and how it comes in pages.
 
-use std::sync::Arc;
-
 use serde_json::json;
 
 use super::{Opened, every_shape_of_query, notification, notifications, user};
@@ -10,11 +8,18 @@ use crate::{
     store::{
         EXAMINED, PAGE_WEIGHT,
         notifications::{Direction, NotificationStore, Query},
+        testing::on_each,
     },
 };
 
+on_each!(Opened:
+    filters_select_what_a_naive_reader_would
+    a_page_has_a_weight
+    a_search_that_hardly_matches_takes_its_time_in_pages
+);
+
 /// All pages of a query, joined.
-async fn read_on(store: &Arc<dyn NotificationStore>, query: &Query) -> Vec<Notification> {
+async fn read_on(store: &NotificationStore, query: &Query) -> Vec<Notification> {
     let (mut all, mut rest) = (Vec::new(), query.clone());
     loop {
         let page = store.list(&rest).await.unwrap();
@@ -27,7 +32,7 @@ async fn read_on(store: &Arc<dyn NotificationStore>, query: &Query) -> Vec<Notif
     }
 }
 
-pub(in crate::store) async fn filters_select_what_a_naive_reader_would(open: impl Fn() -> Opened) {
+async fn filters_select_what_a_naive_reader_would(open: impl Fn() -> Opened) {
     let store = open().store;
     let mut log = notifications(100);
     for notification in log.iter_mut().step_by(3) {
@@ -47,7 +52,7 @@ pub(in crate::store) async fn filters_select_what_a_naive_reader_would(open: imp
     assert!(found > 1000, "the conditions are not all too narrow");
 }
 
-pub(in crate::store) async fn a_page_has_a_weight(open: impl Fn() -> Opened) {
+async fn a_page_has_a_weight(open: impl Fn() -> Opened) {
     let store = open().store;
     let heavy: Vec<_> = (1..=10)
         .map(|n| Notification {
@@ -65,9 +70,7 @@ pub(in crate::store) async fn a_page_has_a_weight(open: impl Fn() -> Opened) {
     assert_eq!(read_on(&store, &query).await, heavy);
 }
 
-pub(in crate::store) async fn a_search_that_hardly_matches_takes_its_time_in_pages(
-    open: impl Fn() -> Opened,
-) {
+async fn a_search_that_hardly_matches_takes_its_time_in_pages(open: impl Fn() -> Opened) {
     let store = open().store;
     let rare = Notification {
         to: user(1),

@@ -10,8 +10,15 @@ use uuid::Uuid;
 use super::{Opened, after, claim, notification, notifications, settle};
 use crate::{
     notification::{Attempt, Notification, Outcome, State},
-    store::notifications::Backlog,
+    store::{notifications::Backlog, testing::on_each},
 };
+
+on_each!(Opened:
+    an_outcome_is_stored_with_its_events
+    an_outcome_without_a_claim_is_refused_and_leaves_nothing
+    what_waits_is_counted
+    what_is_old_and_done_is_deleted
+);
 
 pub(super) fn told(notification: &Notification) -> Event {
     let payload = NotificationSentEvent {
@@ -37,7 +44,7 @@ pub(super) fn attempt(outcome: Outcome) -> Attempt {
     Attempt::new(after(40), Duration::from_millis(10), outcome, "an answer")
 }
 
-pub(in crate::store) async fn an_outcome_is_stored_with_its_events(open: impl Fn() -> Opened) {
+async fn an_outcome_is_stored_with_its_events(open: impl Fn() -> Opened) {
     let Opened { store, outbox } = open();
     store.enqueue(notifications(2)).await.unwrap();
     let claim = claim(after(30));
@@ -46,12 +53,12 @@ pub(in crate::store) async fn an_outcome_is_stored_with_its_events(open: impl Fn
         .clone()
         .settle(attempt(Outcome::Accepted), 0.0, after(50));
     let event = told(&sent.notification);
-    let stored = settle(&*store, claim.id, &sent.notification, vec![event.clone()]);
+    let stored = settle(&store, claim.id, &sent.notification, vec![event.clone()]);
     assert!(stored.await);
     let again = claimed[1]
         .clone()
         .settle(attempt(Outcome::Temporary), 0.0, after(50));
-    let stored = settle(&*store, claim.id, &again.notification, vec![]);
+    let stored = settle(&store, claim.id, &again.notification, vec![]);
     assert!(stored.await);
 
     let read = open().store.get(claimed[0].id).await.unwrap();
@@ -78,9 +85,7 @@ pub(in crate::store) async fn an_outcome_is_stored_with_its_events(open: impl Fn
     assert_eq!(store.claim(&self::claim(due), 10).await.unwrap().len(), 1);
 }
 
-pub(in crate::store) async fn an_outcome_without_a_claim_is_refused_and_leaves_nothing(
-    open: impl Fn() -> Opened,
-) {
+async fn an_outcome_without_a_claim_is_refused_and_leaves_nothing(open: impl Fn() -> Opened) {
     let Opened { store, outbox } = open();
     store.enqueue(vec![notification(1)]).await.unwrap();
     let first = claim(after(30));
@@ -88,7 +93,7 @@ pub(in crate::store) async fn an_outcome_without_a_claim_is_refused_and_leaves_n
     let settled = mine.settle(attempt(Outcome::Accepted), 0.0, after(50));
     let late = |claim| {
         settle(
-            &*store,
+            &store,
             claim,
             &settled.notification,
             vec![told(&settled.notification)],
@@ -103,15 +108,15 @@ pub(in crate::store) async fn an_outcome_without_a_claim_is_refused_and_leaves_n
     assert!(!late(first.id).await, "another's now");
     assert_eq!(outbox.count().await.unwrap(), 0);
     let sent = theirs.settle(attempt(Outcome::Accepted), 0.0, after(2050));
-    let stored = settle(&*store, second.id, &sent.notification, vec![]);
+    let stored = settle(&store, second.id, &sent.notification, vec![]);
     assert!(stored.await);
     let read = store.get(sent.notification.id).await.unwrap();
     assert_eq!(read, Some(sent.notification.clone()));
-    let twice = settle(&*store, second.id, &sent.notification, vec![]);
+    let twice = settle(&store, second.id, &sent.notification, vec![]);
     assert!(!twice.await, "the claim is used up");
 }
 
-pub(in crate::store) async fn what_waits_is_counted(open: impl Fn() -> Opened) {
+async fn what_waits_is_counted(open: impl Fn() -> Opened) {
     let store = open().store;
     assert_eq!(store.backlog(after(0)).await.unwrap(), Backlog::default());
     let mut queue = notifications(3);
@@ -124,7 +129,7 @@ pub(in crate::store) async fn what_waits_is_counted(open: impl Fn() -> Opened) {
     assert_eq!(backlog.oldest_due, Some(after(2)));
 }
 
-pub(in crate::store) async fn what_is_old_and_done_is_deleted(open: impl Fn() -> Opened) {
+async fn what_is_old_and_done_is_deleted(open: impl Fn() -> Opened) {
     let store = open().store;
     let done = |n| notification(n).suppressed("off");
     let queue = vec![done(1), notification(2), done(3), done(4), done(5)];

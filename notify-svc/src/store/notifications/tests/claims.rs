@@ -9,12 +9,20 @@ use tokio::sync::Barrier;
 use super::{Opened, after, claim, notification, notifications, start};
 use crate::{
     notification::{Attempt, Notification, Outcome, State},
-    store::notifications::Claim,
+    store::{notifications::Claim, testing::on_each},
 };
 
-pub(in crate::store) async fn a_notification_is_made_once_for_each_event_and_recipient(
-    open: impl Fn() -> Opened,
-) {
+on_each!(Opened:
+    a_notification_is_made_once_for_each_event_and_recipient
+    a_notification_is_read_as_it_was_written
+    what_is_due_is_claimed_and_nothing_else
+    claims_that_race_share_the_queue
+    makers_that_race_make_each_once
+    a_claim_that_ended_is_taken_back_and_says_so
+    claims_are_taken_back_once_whoever_races
+);
+
+async fn a_notification_is_made_once_for_each_event_and_recipient(open: impl Fn() -> Opened) {
     let store = open().store;
     let first = notification(1);
     let other = Notification {
@@ -38,7 +46,7 @@ pub(in crate::store) async fn a_notification_is_made_once_for_each_event_and_rec
     assert_eq!(of_event, [first, other]);
 }
 
-pub(in crate::store) async fn a_notification_is_read_as_it_was_written(open: impl Fn() -> Opened) {
+async fn a_notification_is_read_as_it_was_written(open: impl Fn() -> Opened) {
     let attempt =
         |outcome, answer: &str| Attempt::new(after(5), Duration::from_millis(7), outcome, answer);
     let tried = Notification {
@@ -60,7 +68,7 @@ pub(in crate::store) async fn a_notification_is_read_as_it_was_written(open: imp
     }
 }
 
-pub(in crate::store) async fn what_is_due_is_claimed_and_nothing_else(open: impl Fn() -> Opened) {
+async fn what_is_due_is_claimed_and_nothing_else(open: impl Fn() -> Opened) {
     let store = open().store;
     let mut queue = notifications(5);
     queue.push(notification(6).suppressed("off"));
@@ -92,7 +100,7 @@ pub(in crate::store) async fn what_is_due_is_claimed_and_nothing_else(open: impl
     );
 }
 
-pub(in crate::store) async fn claims_that_race_share_the_queue(open: impl Fn() -> Opened) {
+async fn claims_that_race_share_the_queue(open: impl Fn() -> Opened) {
     open().store.enqueue(notifications(120)).await.unwrap();
     let barrier = Arc::new(Barrier::new(4));
     let claimers = (0..4).map(|_| {
@@ -116,7 +124,7 @@ pub(in crate::store) async fn claims_that_race_share_the_queue(open: impl Fn() -
     assert_eq!(distinct.len(), 120, "none was claimed twice");
 }
 
-pub(in crate::store) async fn makers_that_race_make_each_once(open: impl Fn() -> Opened) {
+async fn makers_that_race_make_each_once(open: impl Fn() -> Opened) {
     let barrier = Arc::new(Barrier::new(4));
     let makers = (0..4).map(|_| {
         let (store, barrier) = (open().store, Arc::clone(&barrier));
@@ -135,9 +143,7 @@ pub(in crate::store) async fn makers_that_race_make_each_once(open: impl Fn() ->
     assert_eq!(queued.len(), 60);
 }
 
-pub(in crate::store) async fn a_claim_that_ended_is_taken_back_and_says_so(
-    open: impl Fn() -> Opened,
-) {
+async fn a_claim_that_ended_is_taken_back_and_says_so(open: impl Fn() -> Opened) {
     let store = open().store;
     store.enqueue(notifications(3)).await.unwrap();
     let claimed = claim(after(2));
@@ -160,7 +166,7 @@ pub(in crate::store) async fn a_claim_that_ended_is_taken_back_and_says_so(
     assert_eq!(again.len(), 3);
 }
 
-pub(in crate::store) async fn claims_are_taken_back_once_whoever_races(open: impl Fn() -> Opened) {
+async fn claims_are_taken_back_once_whoever_races(open: impl Fn() -> Opened) {
     let (queue, later) = (notifications(50), after(60_000));
     open().store.enqueue(queue.clone()).await.unwrap();
     let all = Claim {
