@@ -151,7 +151,6 @@ mod tests {
     use jiff::Timestamp;
     use serde_json::json;
     use slipway_runtime::clock::SystemClock;
-    use slipway_store::Documents;
     use tempfile::TempDir;
     use uuid::Uuid;
 
@@ -164,8 +163,8 @@ mod tests {
     /// Two notifications that were sent, and one that waits.
     async fn scene() -> (TempDir, Confirmations, [NotificationId; 3]) {
         let dir = tempfile::tempdir().unwrap();
-        let db = crate::store::open(&dir.path().join("notify.db")).unwrap();
-        let store = NotificationStore::new(Documents::in_sqlite(db));
+        let documents = crate::store::open(&dir.path().join("notify.db")).unwrap();
+        let store = NotificationStore::new(documents);
         let now = Timestamp::UNIX_EPOCH;
         let made = (0..3).map(|n| {
             let draft = Draft {

@@ -184,7 +184,7 @@ impl Config {
         metrics::describe();
         let health = &dependencies.health;
         for service in SERVICES {
-            let store = dependencies.stores.activity.clone();
+            let store = Arc::new(dependencies.stores.documents.clone());
             health.depends(service, "store", Need::Required, store);
             // What is there is read without it: what is new is late.
             let bus = dependencies.bus.clone();

@@ -359,6 +359,8 @@ fn declared<D: Document>(index: &Index) {
 #[async_trait]
 impl Check for Documents {
     async fn check(&self) -> Result<(), Problem> {
+        self.reachable()
+            .map_err(|error| Problem::Away(error.to_string()))?;
         on!(self, adapter => adapter.database().check().await)
     }
 }

@@ -1,7 +1,7 @@
 //! What stands in the log: one entry for each event.
 
 use jiff::Timestamp;
-use serde::{Deserialize, de::IgnoredAny};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::Value;
 use slipway_bus::{Actor, Event};
 use slipway_proto::events::{CommentedTask, FORUM, RELEASES, UserRef};
@@ -10,7 +10,8 @@ use uuid::Uuid;
 use super::sentence::{self, Who};
 
 /// An event as the wall shows it, before it has its number.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Activity {
     /// Id of the event.
     pub id: Uuid,

@@ -9,8 +9,6 @@ mod preferences;
 mod templates;
 mod watch;
 
-use std::sync::Arc;
-
 use futures::stream::BoxStream;
 use slipway_proto::notify::v1::{
     ActivityServiceListRequest, ActivityServiceListResponse, ActivityServiceWatchRequest,
@@ -32,17 +30,13 @@ use watch::Watcher;
 
 /// The service.
 pub(crate) struct ActivityApi {
-    store: Arc<dyn ActivityStore>,
+    store: ActivityStore,
     newest: Newest,
     drain: CancellationToken,
 }
 
 impl ActivityApi {
-    pub(crate) fn new(
-        store: Arc<dyn ActivityStore>,
-        newest: Newest,
-        drain: CancellationToken,
-    ) -> Self {
+    pub(crate) fn new(store: ActivityStore, newest: Newest, drain: CancellationToken) -> Self {
         Self {
             store,
             newest,

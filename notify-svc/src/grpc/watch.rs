@@ -4,8 +4,6 @@
 //! was sent. So there is no seam between them, and a reader that is slow holds nothing up
 //! and nothing in memory but its own page: the next one is read when it asks for it.
 
-use std::sync::Arc;
-
 use futures::{
     StreamExt as _,
     stream::{self, BoxStream},
@@ -18,10 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use super::convert;
-use crate::{
-    metrics as m,
-    store::activity::{ActivityStore, Page, Query},
-};
+use crate::{activity::Entry, metrics as m, store::activity::ActivityStore};
 
 /// Entries in one message at most.
 const PAGE: u32 = 50;
@@ -32,7 +27,7 @@ const MAX_MESSAGE: usize = 32 * 1024;
 
 /// One reader's place in the log.
 pub(super) struct Watcher {
-    store: Arc<dyn ActivityStore>,
+    store: ActivityStore,
     newest: watch::Receiver<u64>,
     drain: CancellationToken,
     /// The last number sent, or known not to be there.
@@ -42,7 +37,7 @@ pub(super) struct Watcher {
 
 impl Watcher {
     pub(super) fn new(
-        store: Arc<dyn ActivityStore>,
+        store: ActivityStore,
         newest: watch::Receiver<u64>,
         drain: CancellationToken,
         after: u64,
@@ -77,9 +72,8 @@ impl Watcher {
         loop {
             // Before reading: what is appended from here on wakes the wait below.
             self.newest.mark_unchanged();
-            let page = self.store.list(&Query::following(self.last, PAGE)).await?;
-            if let Some(gap) = gap(self.last, &page) {
-                self.last = page.newest.min(gap.to);
+            let entries = self.store.following(self.last, PAGE).await?;
+            if let Some(gap) = self.gap(&entries).await? {
                 let gap = Some(gap);
                 let entries = Vec::new();
                 return Ok(Some(ActivityServiceWatchResponse { gap, entries }));
@@ -90,7 +84,7 @@ impl Watcher {
                 bytes += entry.encoded_len();
                 before < MAX_MESSAGE
             };
-            let entries = page.entries.into_iter().map(convert::entry);
+            let entries = entries.into_iter().map(convert::entry);
             let entries: Vec<_> = entries.take_while(fits).collect();
             if let Some(last) = entries.last() {
                 self.last = last.sequence;
@@ -101,22 +95,31 @@ impl Watcher {
             }
         }
     }
-}
 
-/// The numbers behind `last` that the reader expects and that are not there: pruned, or
-/// never given out.
-fn gap(last: u64, page: &Page) -> Option<ActivityGap> {
-    if last > page.newest {
-        return Some(ActivityGap {
-            from: page.newest + 1,
+    /// The numbers that the reader expects before these entries, or at all, and that are not
+    /// there: pruned, or never given out. The reader then is behind them.
+    async fn gap(&mut self, entries: &[Entry]) -> Result<Option<ActivityGap>, Fault> {
+        let last = self.last;
+        if let Some(first) = entries.first() {
+            if first.sequence == last + 1 {
+                return Ok(None);
+            }
+            self.last = first.sequence - 1;
+            return Ok(Some(ActivityGap {
+                from: last + 1,
+                to: self.last,
+            }));
+        }
+        let newest = self.store.newest().await?;
+        if newest >= last {
+            return Ok(None);
+        }
+        self.last = newest;
+        Ok(Some(ActivityGap {
+            from: newest + 1,
             to: last,
-        });
+        }))
     }
-    let first = page.entries.first()?.sequence;
-    (first > last + 1).then(|| ActivityGap {
-        from: last + 1,
-        to: first - 1,
-    })
 }
 
 /// Counts a stream in the metrics for as long as it is open.

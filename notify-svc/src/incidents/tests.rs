@@ -86,18 +86,16 @@ impl Scene {
             recipient(2, Role::Admin),
             recipient(3, Role::Developer),
         ];
-        let db = crate::store::open(&scene.dir.path().join("notify.db")).unwrap();
-        RecipientStore::new(Documents::in_sqlite(db))
-            .put(all)
-            .await
-            .unwrap();
+        RecipientStore::new(scene.open()).put(all).await.unwrap();
         scene
     }
 
+    fn open(&self) -> Documents {
+        crate::store::open(&self.dir.path().join("notify.db")).unwrap()
+    }
+
     fn replica(&self) -> Replica {
-        let db = crate::store::open(&self.dir.path().join("notify.db")).unwrap();
-        let documents = Documents::in_sqlite(db.clone());
-        let others = Documents::in_sqlite(db);
+        let (documents, others) = (self.open(), self.open());
         let notifications = NotificationStore::new(others.clone());
         let notifier = Notifier {
             store: notifications.clone(),

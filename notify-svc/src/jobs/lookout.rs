@@ -14,12 +14,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// Announces the newest number in the log.
 pub(crate) struct Lookout {
-    store: Arc<dyn ActivityStore>,
+    store: ActivityStore,
     newest: Newest,
 }
 
 impl Lookout {
-    pub(crate) fn new(store: Arc<dyn ActivityStore>, newest: Newest) -> Self {
+    pub(crate) fn new(store: ActivityStore, newest: Newest) -> Self {
         Self { store, newest }
     }
 

@@ -30,13 +30,13 @@ pub(super) fn group() -> Group {
 
 /// Appends what the bus delivers.
 pub(crate) struct Projection {
-    store: Arc<dyn ActivityStore>,
+    store: ActivityStore,
     newest: Newest,
     clock: SharedClock,
 }
 
 impl Projection {
-    pub(crate) fn new(store: Arc<dyn ActivityStore>, newest: Newest, clock: SharedClock) -> Self {
+    pub(crate) fn new(store: ActivityStore, newest: Newest, clock: SharedClock) -> Self {
         Self {
             store,
             newest,

@@ -30,12 +30,12 @@ pub(crate) trait Aged: Send + Sync + 'static {
 }
 
 #[async_trait]
-impl Aged for Arc<dyn ActivityStore> {
+impl Aged for ActivityStore {
     const NAME: &'static str = "activity-prune";
     const PRUNED: &'static str = m::ENTRIES_PRUNED;
 
     async fn prune(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        ActivityStore::prune(&**self, before, limit).await
+        ActivityStore::prune(self, before, limit).await
     }
 }
 
@@ -106,16 +106,15 @@ mod tests {
     use slipway_runtime::clock::{Clock as _, ManualClock};
 
     use super::*;
-    use crate::store::activity::{Query, SqliteActivityStore, contract};
+    use crate::store::activity::{Query, tests::log};
 
     #[tokio::test]
     async fn a_sweep_deletes_everything_that_is_too_old() {
         let dir = tempfile::tempdir().unwrap();
-        let store =
-            SqliteActivityStore::new(crate::store::open(&dir.path().join("notify.db")).unwrap());
-        let store: Arc<dyn ActivityStore> = Arc::new(store);
+        let documents = crate::store::open(&dir.path().join("notify.db")).unwrap();
+        let store = ActivityStore::new(documents);
         let clock = Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH));
-        let old = contract::log(2 * BATCH as u128 + 7);
+        let old = log(2 * BATCH as u128 + 7);
         let pruning = Pruning::new(store.clone(), clock.clone(), Duration::from_secs(60));
         let stop = CancellationToken::new();
         store.append(old, clock.now()).await.unwrap();
@@ -136,11 +135,10 @@ mod tests {
     #[tokio::test]
     async fn an_endless_retention_keeps_everything() {
         let dir = tempfile::tempdir().unwrap();
-        let store =
-            SqliteActivityStore::new(crate::store::open(&dir.path().join("notify.db")).unwrap());
-        let store: Arc<dyn ActivityStore> = Arc::new(store);
+        let documents = crate::store::open(&dir.path().join("notify.db")).unwrap();
+        let store = ActivityStore::new(documents);
         let clock = Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH));
-        store.append(contract::log(3), clock.now()).await.unwrap();
+        store.append(log(3), clock.now()).await.unwrap();
         let pruning = Pruning::new(store.clone(), clock, Duration::MAX);
         pruning.sweep(&CancellationToken::new()).await.unwrap();
         let page = store.list(&Query::following(0, 1)).await.unwrap();

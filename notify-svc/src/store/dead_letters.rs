@@ -192,20 +192,16 @@ impl DeadLetterStore {
         let search = Search {
             limit,
             read: READ,
-            order: &|summary: &Summary| summary.id.to_string(),
+            place: &|summary: &Summary| summary.id,
             admits: &|summary| filter.admits(summary),
             weight: &Summary::weight,
         };
-        let read = |limit, last: Option<String>| {
+        let read = |limit, last: Option<DeadLetterId>| {
             let part = Query::last(limit, key).above(least).below(end);
             let part = part.behind(last);
             async move { self.0.summaries::<Kept>(index, &part).await }
         };
-        let page = search.page(read).await?;
-        Ok(Page {
-            items: page.items,
-            next: page.next.and_then(|id| id.parse().ok()),
-        })
+        search.page(read).await
     }
 
     /// One of them.

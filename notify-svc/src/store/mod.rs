@@ -1,5 +1,5 @@
-//! What notify-svc needs of a database, one module for each thing it keeps. Each has the
-//! trait, its terms, both backends, and the contract tests that every backend passes.
+//! What notify-svc keeps in a database, one module for each thing: its store, and tests that
+//! run on each database.
 //!
 //! | module | what is kept |
 //! | --- | --- |
@@ -20,7 +20,6 @@ pub mod intake;
 pub mod notifications;
 pub mod preferences;
 pub mod recipients;
-mod search;
 mod searching;
 pub mod tallies;
 pub mod templates;
@@ -32,18 +31,11 @@ use std::{path::Path, sync::Arc};
 use slipway_mongo as mongo;
 use slipway_rpc::error::Fault;
 use slipway_sqlite as sqlite;
-use slipway_sqlite::Database;
 use slipway_store::{Document as _, Documents, Schema};
-use slipway_store::{
-    outbox::{
-        OutboxStore,
-        sqlite::{BY_AGGREGATE, OWN_IDS, SCHEMA as OUTBOX},
-    },
-    receipts::{ReceiptStore, sqlite::SCHEMA as RECEIPT_TABLE},
-};
+use slipway_store::{outbox::OutboxStore, receipts::ReceiptStore};
 
 use self::{
-    activity::{ActivityStore, MongoActivityStore, SqliteActivityStore},
+    activity::{ActivityStore, Logged},
     dead_letters::{DeadLetterStore, Kept},
     incidents::IncidentStore,
     intake::{IntakeStore, Used},
@@ -67,19 +59,7 @@ pub(crate) const PAGE_WEIGHT: usize = 2 * 1024 * 1024;
 /// than it returns; it then continues on the next page.
 pub(crate) const EXAMINED: usize = 10_000;
 
-/// Schema versions of the SQLite file that came before documents.
-const EARLIER_VERSIONS: usize = 1_007;
-
-/// What brings the SQLite file from one version to the next. Appended to, never changed.
-const MIGRATIONS: &[&str] = &[
-    activity::sqlite::SCHEMA,
-    OUTBOX,
-    BY_AGGREGATE,
-    OWN_IDS,
-    RECEIPT_TABLE,
-];
-
-/// What is kept as documents.
+/// What is kept.
 const COLLECTIONS: Schema = &[
     Chosen::COLLECTION,
     Known::COLLECTION,
@@ -91,13 +71,16 @@ const COLLECTIONS: Schema = &[
     Used::COLLECTION,
     Kept::COLLECTION,
     Stored::COLLECTION,
+    Logged::COLLECTION,
 ];
 
 /// Where notify-svc keeps what it knows.
 #[derive(Clone)]
 pub struct Stores {
+    /// All of what is kept.
+    pub documents: Documents,
     /// The activity log.
-    pub activity: Arc<dyn ActivityStore>,
+    pub activity: ActivityStore,
     /// The desk of dead letters.
     pub dead_letters: DeadLetterStore,
     /// What is wrong.
@@ -129,26 +112,22 @@ impl Stores {
     /// # Errors
     /// If the file cannot be used.
     pub fn sqlite(path: &Path) -> Result<Self, sqlite::StorageError> {
-        let db = open(path)?;
-        let documents = Documents::in_sqlite(db.clone());
-        let activity = SqliteActivityStore::new(db);
-        Ok(Self::of(documents, Arc::new(activity)))
+        Ok(Self::of(open(path)?))
     }
 
     /// Opens the MongoDB database `name`, usually [`DATABASE`].
     ///
     /// # Errors
-    /// If the server is away, or an index exists with another definition.
+    /// If the server is away, an index exists with another definition, or the database is
+    /// of a version without documents.
     pub async fn mongo(client: &mongo::Client, name: &str) -> Result<Self, mongo::StorageError> {
-        // First: it says whether the database is of this version.
         let documents = Documents::mongo(client, name, COLLECTIONS).await?;
-        let activity = MongoActivityStore::open(client, name).await?;
-        Ok(Self::of(documents, Arc::new(activity)))
+        Ok(Self::of(documents))
     }
 
-    fn of(documents: Documents, activity: Arc<dyn ActivityStore>) -> Self {
+    fn of(documents: Documents) -> Self {
         Self {
-            activity,
+            activity: ActivityStore::new(documents.clone()),
             receipts: documents.receipts(),
             outbox: documents.outbox(),
             sole_owner: documents.sole_owner(),
@@ -159,7 +138,8 @@ impl Stores {
             tallies: TallyStore::new(documents.clone()),
             preferences: PreferenceStore::new(documents.clone()),
             templates: TemplateStore::new(documents.clone()),
-            intake: IntakeStore::new(documents),
+            intake: IntakeStore::new(documents.clone()),
+            documents,
         }
     }
 }
@@ -168,11 +148,8 @@ impl Stores {
 ///
 /// # Errors
 /// If the file cannot be used.
-pub(crate) fn open(path: &Path) -> Result<Database, sqlite::StorageError> {
-    Database::open_with(path, "notify", |connection| {
-        sqlite::migrate(connection, EARLIER_VERSIONS, MIGRATIONS)?;
-        slipway_store::tables(connection, COLLECTIONS)
-    })
+pub(crate) fn open(path: &Path) -> Result<Documents, sqlite::StorageError> {
+    Documents::sqlite(path, "notify", COLLECTIONS)
 }
 
 /// The database did not answer, or not with what it was asked for.
@@ -188,18 +165,6 @@ impl From<StoreError> for Fault {
 
 impl From<slipway_store::StoreError> for StoreError {
     fn from(error: slipway_store::StoreError) -> Self {
-        Self(error.to_string())
-    }
-}
-
-impl From<sqlite::StorageError> for StoreError {
-    fn from(error: sqlite::StorageError) -> Self {
-        Self(error.to_string())
-    }
-}
-
-impl From<mongo::StorageError> for StoreError {
-    fn from(error: mongo::StorageError) -> Self {
         Self(error.to_string())
     }
 }

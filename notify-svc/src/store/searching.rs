@@ -9,20 +9,20 @@ use slipway_rpc::page::Page;
 use super::{EXAMINED, PAGE_WEIGHT, StoreError};
 
 /// What a search needs to know of what it reads: documents, or their summaries.
-pub(super) struct Search<'a, T> {
+pub(super) struct Search<'a, T, K> {
     /// How many are wanted at most.
     pub(super) limit: u32,
     /// How many are read at a time when some of them may not be wanted.
     pub(super) read: u32,
     /// The place of one in the list.
-    pub(super) order: &'a (dyn Fn(&T) -> String + Sync),
+    pub(super) place: &'a (dyn Fn(&T) -> K + Sync),
     /// Whether it is wanted.
     pub(super) admits: &'a (dyn Fn(&T) -> bool + Sync),
     /// The bytes of its texts: a page ends early when they are many.
     pub(super) weight: &'a (dyn Fn(&T) -> usize + Sync),
 }
 
-impl<T> Search<'_, T> {
+impl<T, K: Copy> Search<'_, T, K> {
     /// The first page of what `read` yields, which reads so many behind a place; where it
     /// goes on is the place of the last one that was examined.
     ///
@@ -30,8 +30,8 @@ impl<T> Search<'_, T> {
     /// If the database is away.
     pub(super) async fn page<F>(
         &self,
-        read: impl Fn(u32, Option<String>) -> F,
-    ) -> Result<Page<T, String>, StoreError>
+        read: impl Fn(u32, Option<K>) -> F,
+    ) -> Result<Page<T, K>, StoreError>
     where
         F: Future<Output = Result<Vec<T>, slipway_store::StoreError>>,
     {
@@ -43,7 +43,7 @@ impl<T> Search<'_, T> {
         // Most searches find all they look for at once.
         let mut count = self.limit.saturating_add(1).min(self.read);
         loop {
-            let found = read(count, last.clone()).await?;
+            let found = read(count, last).await?;
             let is_end = found.len() < count as usize;
             for one in found {
                 if examined == EXAMINED {
@@ -51,7 +51,7 @@ impl<T> Search<'_, T> {
                     return Ok(page);
                 }
                 examined += 1;
-                let place = (self.order)(&one);
+                let place = (self.place)(&one);
                 if (self.admits)(&one) {
                     if page.items.len() == self.limit as usize || weighs > PAGE_WEIGHT {
                         page.next = last;

@@ -10,9 +10,7 @@ use super::{COLLECTIONS, open};
 pub(super) fn sqlite() -> (TempDir, impl Fn() -> Documents) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("notify.db");
-    (directory, move || {
-        Documents::in_sqlite(open(&path).unwrap())
-    })
+    (directory, move || open(&path).unwrap())
 }
 
 /// A database of the test's own, if there is a server for tests. What is opened keeps

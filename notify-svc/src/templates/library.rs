@@ -312,7 +312,6 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use slipway_store::Documents;
 
     use crate::store::templates::TemplateStore;
 
@@ -344,8 +343,8 @@ mod tests {
     #[tokio::test]
     async fn a_stored_template_that_is_not_allowed_is_not_used() {
         let dir = tempfile::tempdir().unwrap();
-        let db = crate::store::open(&dir.path().join("notify.db")).unwrap();
-        let store = TemplateStore::new(Documents::in_sqlite(db));
+        let documents = crate::store::open(&dir.path().join("notify.db")).unwrap();
+        let store = TemplateStore::new(documents);
         let library = Library::new(store.clone(), "https://slipway.example.com").unwrap();
         let sample = Value::Object(sample::of("task.assigned").unwrap());
         let usual = library.body("task.assigned", &sample, "ada").await.unwrap();

@@ -8,10 +8,6 @@ use notify_svc::{
     Config, Dependencies, Stores,
     activity::Activity,
     mail::{Mail, Mailer, Sending},
-    store::{
-        StoreError,
-        activity::{ActivityStore, Appended, Page, Query},
-    },
 };
 use slipway_bus::{Actor, EmbeddedBus, Event, SharedBus, TopicSpec, event::Origin};
 use slipway_proto::{
@@ -21,7 +17,7 @@ use slipway_proto::{
 use slipway_rpc::access::{Principal, Role};
 use slipway_runtime::{
     clock::{Clock as _, SystemClock},
-    life::{Background, Check, Health, Problem},
+    life::{Background, Health},
 };
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -168,39 +164,6 @@ impl Interceptor for SignedIn {
             request.extensions_mut().insert(principal.clone());
         }
         Ok(request)
-    }
-}
-
-/// A store whose database is away.
-pub(crate) struct Away;
-
-fn away() -> StoreError {
-    StoreError("no route to 10.0.0.7".into())
-}
-
-#[async_trait]
-impl Check for Away {
-    async fn check(&self) -> Result<(), Problem> {
-        Err(Problem::Away("away".into()))
-    }
-}
-
-#[async_trait]
-impl ActivityStore for Away {
-    async fn append(&self, _: Vec<Activity>, _: Timestamp) -> Result<Appended, StoreError> {
-        Err(away())
-    }
-
-    async fn list(&self, _: &Query) -> Result<Page, StoreError> {
-        Err(away())
-    }
-
-    async fn newest(&self) -> Result<u64, StoreError> {
-        Err(away())
-    }
-
-    async fn prune(&self, _: Timestamp, _: usize) -> Result<usize, StoreError> {
-        Err(away())
     }
 }
 

@@ -1,15 +1,12 @@
 //! `ActivityService.Watch`.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
-use notify_svc::Stores;
 use slipway_proto::notify::v1::{
     ActivityEntry, ActivityGap, ActivityServiceWatchRequest, ActivityServiceWatchResponse,
 };
 use tonic::{Code, Streaming};
 
-use crate::harness::{Away, Client, Replica, Wall, entry_ids, events, ids};
+use crate::harness::{Client, Replica, Wall, entry_ids, events, ids};
 
 /// A reader that insists on consecutive numbers.
 struct Reader {
@@ -196,10 +193,8 @@ async fn entries_of_another_replica_arrive() {
 #[tokio::test]
 async fn without_its_database_the_stream_fails_as_unavailable() {
     let wall = Wall::new().await;
-    let stores = Stores {
-        activity: Arc::new(Away),
-        ..wall.stores()
-    };
+    let stores = wall.stores();
+    stores.documents.seem_away(true);
     let replica = Replica::start(stores, wall.bus.clone());
     let mut reader = Reader::after(replica.client(), 0).await;
     let status = reader.stream.message().await.unwrap_err();

@@ -1,5 +1,6 @@
 //! The live wall of activity over connections that break.
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use slipway_tests::{Mesh, Options, Process, StreamEvent, Team, in_both_shapes, team::id, until};
 use tokio::sync::watch;
@@ -97,10 +98,10 @@ async fn what_is_no_longer_kept_is_a_gap_and_the_rest_follows() {
     let data = server.kill().await.unwrap();
     // A hundred days later, as far as the first four entries know.
     let wall = rusqlite::Connection::open(data.path().join("data/notify.db")).unwrap();
-    let hundred_days = 100_i64 * 24 * 3600 * 1000;
+    let stored_at = Timestamp::now() - SignedDuration::from_hours(100 * 24);
     let aged = wall.execute(
-        "UPDATE activity SET stored_at = stored_at - ?1 WHERE sequence <= 4",
-        [hundred_days],
+        "UPDATE activity SET body = json_set(body, '$.storedAt', ?1) WHERE id <= ?2",
+        [stored_at.to_string(), format!("{:020}", 4)],
     );
     assert_eq!(aged.unwrap(), 4);
     drop(wall);

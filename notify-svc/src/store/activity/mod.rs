@@ -1,60 +1,26 @@
-//! What the activity log needs of a database: the trait, its terms, and the tests every
-//! backend passes.
+//! The activity log in a database: a document for each entry, whose id is its number.
+//!
+//! A writer takes the numbers after the highest one that it reads, and stores its entries in
+//! their order. If another writer was faster, a number is taken, and the writer reads again.
+//! So the numbers have neither gaps nor repeats, whatever the number of writers; and the
+//! event's id is a unique key, which keeps an event from being logged twice.
 
-pub(super) mod mongo;
-pub(super) mod sqlite;
+mod list;
+mod logged;
 
 #[cfg(test)]
-pub(crate) mod contract;
+pub(crate) mod tests;
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
-use async_trait::async_trait;
 use jiff::Timestamp;
-use slipway_runtime::life::Check;
+use slipway_runtime::contention::back_off;
+use slipway_store::{BY_ID, Documents, Query as Part, Write};
 
-pub(crate) use mongo::MongoActivityStore;
-pub(crate) use sqlite::SqliteActivityStore;
-
+pub(super) use self::logged::Logged;
+use self::logged::{EVENT, place};
 use super::StoreError;
 use crate::activity::{Activity, Entry, Filter};
-
-/// The activity log.
-#[async_trait]
-pub trait ActivityStore: Check {
-    /// Appends what happened, in order. Each activity gets the number after the highest
-    /// one, whoever else appends at the same time; one whose event is in the log already
-    /// is passed over. `now` is when they are stored.
-    ///
-    /// # Errors
-    /// If the database is away. Then it is not known how many of them, from the first
-    /// on, were appended: try again with all.
-    async fn append(
-        &self,
-        activities: Vec<Activity>,
-        now: Timestamp,
-    ) -> Result<Appended, StoreError>;
-
-    /// The entries that a query asks for, and the ends of the log, at one moment.
-    ///
-    /// # Errors
-    /// If the database is away.
-    async fn list(&self, query: &Query) -> Result<Page, StoreError>;
-
-    /// The newest number, 0 when the log is empty.
-    ///
-    /// # Errors
-    /// If the database is away.
-    async fn newest(&self) -> Result<u64, StoreError>;
-
-    /// Deletes, from the oldest on, at most `limit` entries stored before `before`;
-    /// returns how many. The newest entry stays, whatever its age: the sequence goes on
-    /// behind it.
-    ///
-    /// # Errors
-    /// If the database is away.
-    async fn prune(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError>;
-}
 
 /// What an append did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,4 +112,120 @@ pub struct Page {
     pub oldest: u64,
     /// The newest number, 0 when the log is empty.
     pub newest: u64,
+}
+
+/// The activity log.
+#[derive(Clone)]
+pub struct ActivityStore(Documents);
+
+impl ActivityStore {
+    /// The log among these documents.
+    #[must_use]
+    pub fn new(documents: Documents) -> Self {
+        Self(documents)
+    }
+
+    /// Appends what happened, in order. Each activity gets the number after the highest
+    /// one, whoever else appends at the same time; one whose event is in the log already
+    /// is passed over. `now` is when they are stored.
+    ///
+    /// # Errors
+    /// If the database is away. Then it is not known how many of them, from the first
+    /// on, were appended: try again with all.
+    pub async fn append(
+        &self,
+        activities: Vec<Activity>,
+        now: Timestamp,
+    ) -> Result<Appended, StoreError> {
+        let mut seen = HashSet::new();
+        let mut waiting = activities;
+        waiting.retain(|activity| seen.insert(activity.id));
+        let (mut count, mut newest) = (0, self.newest().await?);
+        for attempt in 0.. {
+            let new = (newest + 1..).zip(waiting);
+            let new = new.map(|(sequence, activity)| Logged::new(sequence, activity, now));
+            let new: Vec<_> = new.collect();
+            let writes = new.iter().map(Write::insert).collect();
+            let (done, refused) = self.0.write_in_order(writes).await?;
+            count += done as u64;
+            newest += done as u64;
+            if refused.is_none() {
+                break;
+            }
+            // Others were faster: with the number, or with the event itself.
+            back_off(attempt).await;
+            let rest = new.into_iter().skip(done).map(|new| new.activity);
+            waiting = self.unknown(rest.collect()).await?;
+            newest = self.newest().await?;
+        }
+        Ok(Appended { count, newest })
+    }
+
+    /// Those whose events are not in the log.
+    async fn unknown(&self, mut activities: Vec<Activity>) -> Result<Vec<Activity>, StoreError> {
+        let ids: Vec<_> = activities.iter().map(|one| one.id.to_string()).collect();
+        let known = self.0.find_many(&EVENT, &ids).await?.into_iter();
+        let known: HashSet<_> = known.map(|known: Logged| known.activity.id).collect();
+        activities.retain(|activity| !known.contains(&activity.id));
+        Ok(activities)
+    }
+
+    /// The entries after a number, oldest first, at most `limit`.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn following(&self, after: u64, limit: u32) -> Result<Vec<Entry>, StoreError> {
+        let part = Part::first(limit, "").above(place(after));
+        let found = self.0.list(&BY_ID, &part).await?.into_iter();
+        Ok(found.map(|logged: Logged| logged.into()).collect())
+    }
+
+    /// The entries that a query asks for, and the ends of the log.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn list(&self, query: &Query) -> Result<Page, StoreError> {
+        // First, it bounds the entries; and the oldest is read last: what is pruned
+        // meanwhile is known to be gone.
+        let newest = self.newest().await?;
+        let found = self.search(query, newest).await?;
+        Ok(Page {
+            entries: found.items,
+            next: found.next,
+            oldest: self.end(&Part::first(1, "")).await?,
+            newest,
+        })
+    }
+
+    /// The newest number, 0 when the log is empty.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn newest(&self) -> Result<u64, StoreError> {
+        self.end(&Part::last(1, "")).await
+    }
+
+    async fn end(&self, part: &Part) -> Result<u64, StoreError> {
+        let found = self.0.summaries::<Logged>(&BY_ID, part).await?;
+        Ok(found.first().map_or(0, |found| found.sequence))
+    }
+
+    /// Deletes, from the oldest on, at most `limit` entries stored before `before`, up to
+    /// the first that is younger: so what is kept has no gaps even where clocks disagree.
+    /// Returns how many. The newest entry stays, whatever its age: the sequence goes on
+    /// behind it.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn prune(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        let newest = self.newest().await?;
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+        let oldest = Part::first(limit, "").below(place(newest));
+        let oldest: Vec<Logged> = self.0.list(&BY_ID, &oldest).await?;
+        let old = oldest.iter().take_while(|logged| logged.stored_at < before);
+        // In order: what a crash leaves of them is the end of the prefix.
+        let delete = self.0.write_in_order(old.map(Write::delete).collect());
+        let (deleted, _) = delete.await?;
+        Ok(deleted)
+    }
 }

@@ -213,11 +213,11 @@ impl NotificationStore {
         let search = Search {
             limit: query.limit,
             read: READ,
-            order: &|found: &Stored| found.notification.id.to_string(),
+            place: &|found: &Stored| found.notification.id,
             admits: &|found: &Stored| query.filter.admits(&found.notification),
             weight: &|found: &Stored| found.notification.weight(),
         };
-        let read = |limit, last: Option<String>| {
+        let read = |limit, last: Option<NotificationId>| {
             let part = match query.direction {
                 Direction::NewestFirst => Part::last(limit, &key),
                 Direction::OldestFirst => Part::first(limit, &key),
@@ -228,7 +228,7 @@ impl NotificationStore {
         let page = search.page(read).await?;
         Ok(Page {
             items: notifications(page.items),
-            next: page.next.and_then(|id| id.parse().ok()),
+            next: page.next,
         })
     }
 

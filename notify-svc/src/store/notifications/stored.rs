@@ -117,6 +117,7 @@ impl Stored {
 impl Document for Stored {
     const COLLECTION: Collection = Collection::new(
         "notifications",
+        // 1 is what versions without documents stored.
         2,
         &[
             BY_ID,

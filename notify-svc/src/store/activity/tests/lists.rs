@@ -3,15 +3,25 @@
 use proptest::{prelude::*, strategy::ValueTree as _, test_runner::TestRunner};
 
 use super::{
-    Log, PATTERNS, activity, every_shape_of_query, log, now, numbered, person, read_on, release,
+    ActivityStore, PATTERNS, activity, every_shape_of_query, log, now, numbered, person, read_on,
+    release,
 };
 use crate::{
     activity::{Activity, Entry, Filter, TypePattern},
     store::{
         EXAMINED, PAGE_WEIGHT,
         activity::{Direction, Query},
+        testing::on_each,
     },
 };
+
+on_each!(ActivityStore:
+    filters_select_what_a_naive_reader_would
+    what_follows_a_number_is_read_in_order
+    a_page_has_a_weight
+    a_combination_that_hardly_matches_takes_its_time_in_pages
+    bounds_beyond_the_log_are_no_error
+);
 
 fn queries() -> impl Strategy<Value = Query> {
     let types = prop::collection::vec(prop::sample::select(PATTERNS), 0..4);
@@ -67,9 +77,7 @@ pub(super) fn naively(entries: &[Entry], query: &Query) -> Vec<Entry> {
     found
 }
 
-pub(in crate::store::activity) async fn filters_select_what_a_naive_reader_would(
-    open: impl Fn() -> Log,
-) {
+async fn filters_select_what_a_naive_reader_would(open: impl Fn() -> ActivityStore) {
     let store = open();
     let entries = numbered(log(150));
     store.append(log(150), now()).await.unwrap();
@@ -88,7 +96,17 @@ pub(in crate::store::activity) async fn filters_select_what_a_naive_reader_would
     }
 }
 
-pub(in crate::store::activity) async fn a_page_has_a_weight(open: impl Fn() -> Log) {
+async fn what_follows_a_number_is_read_in_order(open: impl Fn() -> ActivityStore) {
+    let store = open();
+    store.append(log(5), now()).await.unwrap();
+    let entries = numbered(log(5));
+    assert_eq!(store.following(0, 3).await.unwrap(), entries[..3]);
+    assert_eq!(store.following(3, 10).await.unwrap(), entries[3..]);
+    assert!(store.following(5, 10).await.unwrap().is_empty());
+    assert!(store.following(u64::MAX, 10).await.unwrap().is_empty());
+}
+
+async fn a_page_has_a_weight(open: impl Fn() -> ActivityStore) {
     let store = open();
     let heavy: Vec<_> = (1..=10)
         .map(|n| Activity {
@@ -103,8 +121,8 @@ pub(in crate::store::activity) async fn a_page_has_a_weight(open: impl Fn() -> L
     assert_eq!(read_on(&store, query).await, numbered(heavy));
 }
 
-pub(in crate::store::activity) async fn a_combination_that_hardly_matches_takes_its_time_in_pages(
-    open: impl Fn() -> Log,
+async fn a_combination_that_hardly_matches_takes_its_time_in_pages(
+    open: impl Fn() -> ActivityStore,
 ) {
     let store = open();
     let many: Vec<_> = (1..=EXAMINED as u128 + 20)
@@ -136,7 +154,7 @@ pub(in crate::store::activity) async fn a_combination_that_hardly_matches_takes_
     assert_eq!(found[0].activity, rare);
 }
 
-pub(in crate::store::activity) async fn bounds_beyond_the_log_are_no_error(open: impl Fn() -> Log) {
+async fn bounds_beyond_the_log_are_no_error(open: impl Fn() -> ActivityStore) {
     let store = open();
     store.append(log(3), now()).await.unwrap();
     for after in [3, 4, u64::MAX] {

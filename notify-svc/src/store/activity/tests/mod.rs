@@ -1,13 +1,8 @@
-//! What every backend of the activity log does: one suite, run on each by [`tests`].
-//!
-//! A backend supplies a guard that owns its place and a way to open the log there; what
-//! is opened several times is one log.
+//! Tests of the activity log on each database.
 
-pub(super) mod appends;
-pub(super) mod lists;
-pub(super) mod prunes;
-
-use std::sync::Arc;
+mod appends;
+mod lists;
+mod prunes;
 
 use jiff::Timestamp;
 use slipway_proto::events::UserRef;
@@ -15,38 +10,6 @@ use uuid::Uuid;
 
 use super::{ActivityStore, Direction, Query};
 use crate::activity::{Activity, Entry, Filter};
-
-/// Defines the suite for a backend: `tests!({ (guard, open) })`.
-macro_rules! tests {
-    ($setup:block) => {
-        $crate::store::activity::contract::tests!($setup:
-            appends::entries_are_numbered_from_one_in_order
-            appends::an_entry_is_read_as_it_was_written
-            appends::an_event_is_logged_once
-            appends::writers_that_race_leave_no_gap_and_no_repeat
-            appends::a_redelivery_that_races_has_no_effect
-            appends::an_empty_log_has_no_ends
-            lists::filters_select_what_a_naive_reader_would
-            lists::a_page_has_a_weight
-            lists::a_combination_that_hardly_matches_takes_its_time_in_pages
-            lists::bounds_beyond_the_log_are_no_error
-            prunes::pruning_keeps_what_is_young_and_the_newest
-            prunes::the_sequence_goes_on_after_pruning
-        );
-    };
-    ($setup:block: $($module:ident::$name:ident)*) => {
-        $(
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                let (_guard, open) = $setup;
-                $crate::store::activity::contract::$module::$name(open).await;
-            }
-        )*
-    };
-}
-pub(super) use tests;
-
-type Log = Arc<dyn ActivityStore>;
 
 const TYPES: &[&str] = &[
     "task.started",
@@ -111,7 +74,7 @@ fn numbered(activities: Vec<Activity>) -> Vec<Entry> {
 }
 
 /// A query with each combination of conditions, in both directions.
-pub(super) fn every_shape_of_query() -> Vec<Query> {
+fn every_shape_of_query() -> Vec<Query> {
     let types = [
         vec![],
         vec!["task.started"],
@@ -140,12 +103,12 @@ pub(super) fn every_shape_of_query() -> Vec<Query> {
     queries
 }
 
-async fn everything(log: &Log) -> Vec<Entry> {
+async fn everything(log: &ActivityStore) -> Vec<Entry> {
     read_on(log, Query::following(0, 1000)).await
 }
 
 /// All pages of a query, joined.
-async fn read_on(log: &Log, query: Query) -> Vec<Entry> {
+async fn read_on(log: &ActivityStore, query: Query) -> Vec<Entry> {
     let mut all = Vec::new();
     let mut rest = query.clone();
     loop {

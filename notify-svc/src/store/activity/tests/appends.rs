@@ -6,15 +6,25 @@ use futures::future::join_all;
 use jiff::Timestamp;
 use tokio::sync::Barrier;
 
-use super::{Log, activity, everything, log, now, numbered};
+use super::{ActivityStore, activity, everything, log, now, numbered};
 use crate::{
     activity::{Activity, Entry},
-    store::activity::{Appended, Page, Query},
+    store::{
+        activity::{Appended, Page, Query},
+        testing::on_each,
+    },
 };
 
-pub(in crate::store::activity) async fn entries_are_numbered_from_one_in_order(
-    open: impl Fn() -> Log,
-) {
+on_each!(ActivityStore:
+    entries_are_numbered_from_one_in_order
+    an_entry_is_read_as_it_was_written
+    an_event_is_logged_once
+    writers_that_race_leave_no_gap_and_no_repeat
+    a_redelivery_that_races_has_no_effect
+    an_empty_log_has_no_ends
+);
+
+async fn entries_are_numbered_from_one_in_order(open: impl Fn() -> ActivityStore) {
     let store = open();
     let (count, newest) = (3, 3);
     assert_eq!(
@@ -32,7 +42,7 @@ pub(in crate::store::activity) async fn entries_are_numbered_from_one_in_order(
     assert_eq!(store.newest().await.unwrap(), 5);
 }
 
-pub(in crate::store::activity) async fn an_entry_is_read_as_it_was_written(open: impl Fn() -> Log) {
+async fn an_entry_is_read_as_it_was_written(open: impl Fn() -> ActivityStore) {
     let odd = Activity {
         event_type: "no family".into(),
         subject: String::new(),
@@ -45,7 +55,7 @@ pub(in crate::store::activity) async fn an_entry_is_read_as_it_was_written(open:
     assert_eq!(everything(&open()).await, numbered(written));
 }
 
-pub(in crate::store::activity) async fn an_event_is_logged_once(open: impl Fn() -> Log) {
+async fn an_event_is_logged_once(open: impl Fn() -> ActivityStore) {
     let store = open();
     let twice = vec![activity(1), activity(1), activity(2), activity(1)];
     let (count, newest) = (2, 2);
@@ -67,9 +77,7 @@ pub(in crate::store::activity) async fn an_event_is_logged_once(open: impl Fn() 
     assert_eq!(everything(&store).await, numbered(log(3)));
 }
 
-pub(in crate::store::activity) async fn writers_that_race_leave_no_gap_and_no_repeat(
-    open: impl Fn() -> Log,
-) {
+async fn writers_that_race_leave_no_gap_and_no_repeat(open: impl Fn() -> ActivityStore) {
     let barrier = Arc::new(Barrier::new(4));
     let writers = (0..4_u128).map(|writer| {
         let (store, barrier) = (open(), Arc::clone(&barrier));
@@ -100,9 +108,7 @@ pub(in crate::store::activity) async fn writers_that_race_leave_no_gap_and_no_re
     }
 }
 
-pub(in crate::store::activity) async fn a_redelivery_that_races_has_no_effect(
-    open: impl Fn() -> Log,
-) {
+async fn a_redelivery_that_races_has_no_effect(open: impl Fn() -> ActivityStore) {
     let barrier = Arc::new(Barrier::new(4));
     let writers = (0..4).map(|_| {
         let (store, barrier) = (open(), Arc::clone(&barrier));
@@ -119,7 +125,7 @@ pub(in crate::store::activity) async fn a_redelivery_that_races_has_no_effect(
     assert_eq!(everything(&open()).await, numbered(log(30)));
 }
 
-pub(in crate::store::activity) async fn an_empty_log_has_no_ends(open: impl Fn() -> Log) {
+async fn an_empty_log_has_no_ends(open: impl Fn() -> ActivityStore) {
     let store = open();
     let empty = Page {
         entries: vec![],

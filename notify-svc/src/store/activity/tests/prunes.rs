@@ -2,12 +2,20 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Log, activity, everything, lists::naively, log, now, numbered, person, read_on};
-use crate::{activity::Filter, store::activity::Query};
+use super::{
+    ActivityStore, activity, everything, lists::naively, log, now, numbered, person, read_on,
+};
+use crate::{
+    activity::Filter,
+    store::{activity::Query, testing::on_each},
+};
 
-pub(in crate::store::activity) async fn pruning_keeps_what_is_young_and_the_newest(
-    open: impl Fn() -> Log,
-) {
+on_each!(ActivityStore:
+    pruning_keeps_what_is_young_and_the_newest
+    the_sequence_goes_on_after_pruning
+);
+
+async fn pruning_keeps_what_is_young_and_the_newest(open: impl Fn() -> ActivityStore) {
     let store = open();
     let later = now() + SignedDuration::from_hours(1);
     store.append(log(5), now()).await.unwrap();
@@ -31,7 +39,7 @@ pub(in crate::store::activity) async fn pruning_keeps_what_is_young_and_the_newe
     assert_eq!((page.oldest, page.newest, page.entries.len()), (8, 8, 1));
 }
 
-pub(in crate::store::activity) async fn the_sequence_goes_on_after_pruning(open: impl Fn() -> Log) {
+async fn the_sequence_goes_on_after_pruning(open: impl Fn() -> ActivityStore) {
     let store = open();
     store.append(log(4), now()).await.unwrap();
     store.prune(Timestamp::MAX, 10).await.unwrap();
