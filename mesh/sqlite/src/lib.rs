@@ -82,19 +82,6 @@ pub async fn close_all(limit: Duration) {
     futures::future::join_all(closing).await;
 }
 
-/// Brings the schema of a file up to date: the n-th migration brings it to version
-/// `earlier + n`. The versions up to `earlier` cannot be read any more.
-///
-/// # Errors
-/// If a newer Slipway made the file, or one of those, or a migration fails.
-pub fn migrate(
-    connection: &mut Connection,
-    earlier: usize,
-    migrations: &[&str],
-) -> Result<(), StorageError> {
-    migrations::apply(connection, earlier, migrations)
-}
-
 /// A handle to one SQLite file.
 #[derive(Clone)]
 pub struct Database {
@@ -116,7 +103,7 @@ impl Database {
         name: &'static str,
         migrations: &'static [&'static str],
     ) -> Result<Self, StorageError> {
-        Self::open_with(path, name, |c| migrations::apply(c, 0, migrations))
+        Self::open_with(path, name, |c| migrations::apply(c, migrations))
     }
 
     /// Opens or creates the file at `path`, whose tables `prepare` makes. `name` is the store's,

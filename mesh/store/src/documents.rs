@@ -4,14 +4,13 @@ use std::{path::Path, sync::Arc};
 
 use crate::{outbox::OutboxStore, receipts::ReceiptStore};
 use async_trait::async_trait;
-use rusqlite::Connection;
 use slipway_bus::Event;
 use slipway_mongo::{Client, StorageError as MongoError};
 use slipway_runtime::{
     contention::{MAX_ATTEMPTS, back_off},
     life::{Check, Problem},
 };
-use slipway_sqlite::{Database, StorageError};
+use slipway_sqlite::StorageError;
 
 use crate::{
     StoreError,
@@ -81,12 +80,6 @@ impl Documents {
     pub fn sqlite(path: &Path, name: &'static str, schema: Schema) -> Result<Self, StorageError> {
         let adapter = sqlite::Adapter::open(path, name, schema)?;
         Ok(Self::of(Backend::Sqlite(adapter)))
-    }
-
-    /// The documents in a database that holds other tables too, with [`tables`] for them.
-    #[must_use]
-    pub fn in_sqlite(db: Database) -> Self {
-        Self::of(Backend::Sqlite(sqlite::Adapter::on(db)))
     }
 
     /// The documents in the MongoDB database `name`; missing indexes are built.
@@ -335,15 +328,6 @@ impl Documents {
         let repeated = repeated.map(|(_, index)| Refusal::Taken(Some(index)));
         Ok((done, refused.or(repeated)))
     }
-}
-
-/// Makes the tables of collections that are missing in an SQLite database which holds
-/// others too, those of the outbox and of receipts among them.
-///
-/// # Errors
-/// If the database refuses.
-pub fn tables(c: &Connection, schema: &[Collection]) -> Result<(), StorageError> {
-    sqlite::declare(c, schema)
 }
 
 /// A query is by an index of its collection: anything else would read all of it.

@@ -35,7 +35,7 @@ mod contract;
 
 pub use self::{
     document::{BY_ID, Collection, Document, Entries, Index},
-    documents::{Documents, Schema, tables},
+    documents::{Documents, Schema},
     error::StoreError,
     order::{behind_time, by_time},
     query::{Direction, Query},

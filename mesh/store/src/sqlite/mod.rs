@@ -22,8 +22,6 @@ use crate::{
 };
 use slipway_sqlite::{Database, StorageError};
 
-pub(crate) use tables::declare;
-
 use crate::{
     StoreError,
     document::{Collection, Document, Index},
@@ -45,10 +43,6 @@ impl Adapter {
     ) -> Result<Self, StorageError> {
         let db = Database::open_with(path, name, |connection| tables::create(connection, schema))?;
         Ok(Self { db })
-    }
-
-    pub(crate) fn on(db: Database) -> Self {
-        Self { db }
     }
 
     pub(crate) fn database(&self) -> &Database {

@@ -40,19 +40,13 @@ pub(super) fn create(
             ));
         }
     }
-    declare(&transaction, collections)?;
-    transaction.commit()?;
-    Ok(())
-}
-
-/// Makes the tables of collections that are missing.
-pub(crate) fn declare(c: &Connection, collections: &[Collection]) -> Result<(), StorageError> {
     for collection in collections {
-        c.execute_batch(&table(*collection))?;
+        transaction.execute_batch(&table(*collection))?;
         for index in collection.indexes {
-            c.execute_batch(&index_table(*collection, *index))?;
+            transaction.execute_batch(&index_table(*collection, *index))?;
         }
     }
+    transaction.commit()?;
     Ok(())
 }
 
