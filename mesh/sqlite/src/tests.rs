@@ -211,7 +211,7 @@ fn a_file_of_another_store_is_refused_with_what_to_do_and_left_as_it_is() {
 fn a_file_of_a_version_without_names_gets_one() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("t.db");
-    migrate(&mut Connection::open(&path).unwrap(), 0, SCHEMA).unwrap();
+    crate::migrations::apply(&mut Connection::open(&path).unwrap(), SCHEMA).unwrap();
     // A refused file is nobody's.
     assert!(Database::open(&path, "other", &[]).is_err());
     drop(Database::open(&path, "t", SCHEMA).unwrap());
