@@ -6,11 +6,11 @@ use slipway_proto::{
     time::to_proto as timestamp,
 };
 use slipway_rpc::{error::Fault, page};
-use slipway_runtime::id;
+use slipway_runtime::{id, text::shortened};
 use uuid::Uuid;
 
 use crate::{
-    activity::{Entry, Filter, TypePattern},
+    activity::{Entry, Filter, MalformedPattern, TypePattern},
     store::activity::{Direction, Query},
 };
 
@@ -19,6 +19,9 @@ const MAX_LIMIT: u32 = 1000;
 
 /// Types and families in a filter at most: each is a search of its own.
 const MAX_TYPES: usize = 20;
+
+/// Characters of what is said of a type that does not exist.
+const LONGEST_MESSAGE: usize = 200;
 
 /// What a list request asks for on behalf of `caller`, from its first page on.
 pub(super) fn query(request: &ActivityServiceListRequest, caller: Uuid) -> Result<Query, Fault> {
@@ -50,8 +53,13 @@ fn filter(wanted: &ActivityFilter, caller: Uuid) -> Result<Filter, Fault> {
         .types
         .iter()
         .map(|text| text.parse::<TypePattern>())
-        .collect::<Result<_, _>>()
+        .collect::<Result<Vec<_>, _>>()
         .map_err(|error| Fault::invalid_field("type", error.to_string()))?;
+    if let Some(unknown) = types.iter().find(|wanted| !wanted.is_known()) {
+        let message = format!("{MalformedPattern}; there is none called {unknown}");
+        let message = shortened(&message, LONGEST_MESSAGE);
+        return Err(Fault::invalid_field("type", message));
+    }
     let release_id = match wanted.release_id.as_str() {
         "" => None,
         text => Some(

@@ -183,6 +183,10 @@ async fn a_malformed_request_names_its_field() {
         types: vec!["*".into()],
         ..Default::default()
     });
+    let unknown_type = with_filter(ActivityFilter {
+        types: vec!["task.*".into(), "task.strated".into()],
+        ..Default::default()
+    });
     let bad_release = with_filter(ActivityFilter {
         release_id: "131".into(),
         ..Default::default()
@@ -197,6 +201,7 @@ async fn a_malformed_request_names_its_field() {
     };
     for (request, field) in [
         (bad_type, "type"),
+        (unknown_type, "type"),
         (bad_release, "releaseId"),
         (bad_size, "limit"),
         (bad_token, "cursor"),
