@@ -127,13 +127,13 @@ fn reader_left(error: &anyhow::Error) -> bool {
         .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// The error with its causes. Some errors say their cause themselves: that is not
-/// repeated.
+/// The error with its causes. Some errors say their cause themselves, and some causes what they
+/// are about: that is not repeated.
 fn message(error: &anyhow::Error) -> String {
     let mut message = String::new();
     for cause in error.chain() {
         let cause = cause.to_string();
-        if message.is_empty() {
+        if cause.starts_with(&message) {
             message = cause;
         } else if !message.contains(&cause) {
             message = format!("{message}: {cause}");
@@ -179,5 +179,7 @@ mod tests {
         assert_eq!(message(&error), "cannot write: disk full\\u{7}");
         let error = anyhow!("disk full").context("cannot write: disk full");
         assert_eq!(message(&error), "cannot write: disk full");
+        let error = anyhow!("release.db is damaged").context("release.db");
+        assert_eq!(message(&error), "release.db is damaged");
     }
 }

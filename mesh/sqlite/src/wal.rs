@@ -54,7 +54,9 @@ impl Wal {
         if length(path).map_err(unreadable)? == 0 && has_wal && length(&wal).is_ok_and(|n| n > 0) {
             let (file, wal) = (path.display(), wal.display());
             return Err(StorageError::Unusable(format!(
-                "{file} is missing or empty, but {wal}, which holds its latest changes, is there.                  Restore {file} from where {wal} came from, or move {wal} away as well to begin                  with an empty database"
+                "{file} is missing or empty, but {wal}, which holds its latest changes, is there. \
+                 Restore {file} from where {wal} came from, or move {wal} away as well to begin \
+                 with an empty database"
             )));
         }
         if number != 0 && !has_wal && last(&commits) != Some(number) {

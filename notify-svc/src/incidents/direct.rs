@@ -139,8 +139,8 @@ impl Direct {
                 notification.updated_at = self.notifier.clock.now();
                 Some(notification)
             }
-            refused => {
-                tracing::error!(?refused, "an administrator cannot be mailed directly");
+            Sending::Temporary(why) | Sending::Permanent(why) | Sending::Unreachable(why) => {
+                tracing::error!(why, "an administrator cannot be mailed directly");
                 None
             }
         }

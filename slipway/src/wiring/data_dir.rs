@@ -99,8 +99,8 @@ impl DataDir {
         }
         if !empty.is_empty() {
             tracing::warn!(
-                "{} empty: what was in it is not there any more",
-                listed(&empty)
+                databases = names(&empty),
+                "empty databases begin anew, without what they may have held"
             );
         }
         Ok(())
@@ -119,14 +119,13 @@ impl DataDir {
 
 /// Paths in a sentence, with its verb.
 fn listed(paths: &[PathBuf]) -> String {
-    let texts: Vec<_> = paths
-        .iter()
-        .map(|path| path.display().to_string())
-        .collect();
-    match texts.as_slice() {
-        [one] => format!("{one} is"),
-        many => format!("{} are", many.join(", ")),
-    }
+    let verb = if paths.len() == 1 { "is" } else { "are" };
+    format!("{} {verb}", names(paths))
+}
+
+fn names(paths: &[PathBuf]) -> String {
+    let texts = paths.iter().map(|path| path.display().to_string());
+    texts.collect::<Vec<_>>().join(", ")
 }
 
 /// Makes the directory, open to its owner only: it will hold keys.
