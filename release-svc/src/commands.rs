@@ -71,8 +71,8 @@ impl By {
 impl Commands {
     /// The store, for reading.
     #[must_use]
-    pub fn releases(&self) -> &dyn ReleaseStore {
-        &*self.stores.releases
+    pub fn releases(&self) -> &ReleaseStore {
+        &self.stores.releases
     }
 
     /// Plans a release and answers with `respond`.
@@ -93,10 +93,10 @@ impl Commands {
         let decision = Release::plan(draft, creator, now).map_err(refuse)?;
         let response = respond(&decision);
         let commit = commit(&decision, &by, &response, now);
-        let id = decision.release.id;
-        match self.stores.releases.insert(decision.release, commit).await {
+        let insert = self.stores.releases.insert(&decision.release, commit);
+        match insert.await {
             Ok(()) => {
-                self.done("release.created", id);
+                self.done("release.created", decision.release.id);
                 Ok(response)
             }
             Err(SaveError::Receipt) => self.repeated(&by).await,
@@ -130,17 +130,15 @@ impl Commands {
             };
             let response = respond(&decision);
             let commit = commit(&decision, &by, &response, now);
-            let id = before.id;
             let first = commit.events.first().map(|event| event.event_type.clone());
-            match self
+            let save = self
                 .stores
                 .releases
-                .save(before, decision.release, commit)
-                .await
-            {
+                .save(&before, &decision.release, commit);
+            match save.await {
                 Ok(()) => {
                     metrics::histogram!(m::ATTEMPTS).record(f64::from(attempt));
-                    self.done(&first.unwrap_or_default(), id);
+                    self.done(&first.unwrap_or_default(), before.id);
                     return Ok(response);
                 }
                 Err(SaveError::Revision) => back_off(attempt).await,

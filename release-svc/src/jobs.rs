@@ -7,7 +7,7 @@ use slipway_store::receipts::RECEIPT_TTL;
 
 use crate::{
     identity::{quota::Hour, throttle::WINDOW},
-    store::{StoreError, Stores},
+    store::Stores,
 };
 
 const EVERY: Duration = Duration::from_secs(15 * 60);
@@ -31,10 +31,12 @@ pub(crate) fn purge(stores: Stores, clock: SharedClock, background: &Background)
     });
 }
 
-async fn purge_once(stores: &Stores, clock: &SharedClock) -> Result<(), StoreError> {
+async fn purge_once(stores: &Stores, clock: &SharedClock) -> Result<(), String> {
     let now = clock.now();
-    let purge = stores.receipts.purge_receipts(now - RECEIPT_TTL).await;
-    purge.map_err(StoreError)?;
-    stores.users.purge_failures(now - WINDOW).await?;
-    stores.users.purge_registrations(Hour::of(now)).await
+    stores.receipts.purge_receipts(now - RECEIPT_TTL).await?;
+    let users = &stores.users;
+    let failures = users.purge_failures(now - WINDOW).await;
+    failures.map_err(|error| error.to_string())?;
+    let registrations = users.purge_registrations(Hour::of(now)).await;
+    registrations.map_err(|error| error.to_string())
 }

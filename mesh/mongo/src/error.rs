@@ -11,6 +11,10 @@ const DUPLICATE_KEY: i32 = 11000;
 /// as DocumentDB does (PostgreSQL's deadlock, 40P01, as a number). Nothing of it is stored.
 const GAVE_WAY: [i32; 2] = [112, 16_908_292];
 
+/// The document would be larger than a document may be, 16 MiB: as MongoDB says it, and as
+/// DocumentDB does, in a number of PostgreSQL's form.
+const TOO_LARGE: [i32; 4] = [10_334, 17_419, 17_420, 285_999_133];
+
 /// The server knows no such user, or not with this password.
 const AUTHENTICATION_FAILED: i32 = 18;
 
@@ -80,6 +84,20 @@ impl StorageError {
                 ErrorKind::Command(error) => GAVE_WAY.contains(&error.code),
                 _ => false,
             },
+            _ => false,
+        }
+    }
+
+    /// Whether a write was refused because its document would be larger than a document may
+    /// be.
+    #[must_use]
+    pub fn is_too_large(&self) -> bool {
+        let Self::Mongo(error) = self else {
+            return false;
+        };
+        match error.kind.as_ref() {
+            ErrorKind::Write(WriteFailure::WriteError(error)) => TOO_LARGE.contains(&error.code),
+            ErrorKind::Command(error) => TOO_LARGE.contains(&error.code),
             _ => false,
         }
     }

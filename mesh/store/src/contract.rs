@@ -52,7 +52,7 @@ impl Document for Note {
             entries.list(&TAG, tag, &self.id);
         }
         for (to, text) in &self.said {
-            entries.view(&SAID, to, &self.id, text);
+            entries.view(&SAID, to, text);
         }
     }
 

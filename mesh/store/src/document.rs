@@ -1,6 +1,6 @@
 //! What a type says of itself to be kept as a document.
 
-use std::fmt;
+use std::{collections::HashSet, fmt, hash::Hash};
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -100,7 +100,7 @@ pub(crate) enum Kind {
     Unique,
     /// The documents of a key stand in an order.
     List,
-    /// As a list, and each entry holds a value of its own.
+    /// Values made from the document, by key.
     View,
 }
 
@@ -120,8 +120,8 @@ impl Index {
         Self { name, kind }
     }
 
-    /// As a [list](Self::list), with values made from the document, which are read without
-    /// it. A document may have several values under a key.
+    /// Values made from a document, each under a key, which are read without it: of all that
+    /// are in a [list](Self::list), those under one key.
     #[must_use]
     pub const fn view(name: &'static str) -> Self {
         let kind = Kind::View;
@@ -137,26 +137,23 @@ pub struct Entries {
     pub(crate) views: Vec<ViewEntry>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct UniqueEntry {
     pub(crate) index: &'static str,
     pub(crate) key: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct ListEntry {
     pub(crate) index: &'static str,
     pub(crate) key: String,
     pub(crate) order: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct ViewEntry {
     pub(crate) index: &'static str,
     pub(crate) key: String,
-    pub(crate) order: String,
-    /// Which of the document's values under this key.
-    pub(crate) number: u32,
     /// As JSON.
     pub(crate) value: String,
 }
@@ -172,9 +169,9 @@ impl Entries {
 
     /// A unique key that the document has twice.
     pub(crate) fn repeated(&self) -> Option<&'static str> {
-        let mut entries = self.unique.iter().enumerate();
-        let repeated = entries.find(|(n, entry)| self.unique[..*n].contains(entry));
-        repeated.map(|(_, entry)| entry.index)
+        let mut seen = HashSet::with_capacity(self.unique.len());
+        let repeated = self.unique.iter().find(|entry| !seen.insert(*entry));
+        repeated.map(|entry| entry.index)
     }
 
     /// A key that no other document has.
@@ -198,28 +195,25 @@ impl Entries {
         });
     }
 
-    /// A value under a key, behind those that the document has under it already.
+    /// A value under a key. A document has one under each.
     ///
     /// # Panics
     /// If the value is not one of plain fields, so that it has no JSON.
-    pub fn view(
-        &mut self,
-        index: &Index,
-        key: impl fmt::Display,
-        order: impl fmt::Display,
-        value: &impl Serialize,
-    ) {
+    pub fn view(&mut self, index: &Index, key: impl fmt::Display, value: &impl Serialize) {
         debug_assert_eq!(index.kind, Kind::View);
-        let (index, key) = (index.name, key.to_string());
-        let before = self.views.iter();
-        let before = before.filter(|entry| entry.index == index && entry.key == key);
-        let number = u32::try_from(before.count()).unwrap_or(u32::MAX);
         self.views.push(ViewEntry {
-            index,
-            key,
-            order: order.to_string(),
-            number,
+            index: index.name,
+            key: key.to_string(),
             value: serde_json::to_string(value).expect("a view's value is of plain fields"),
         });
     }
+}
+
+/// Those of `entries` that are not among `others`.
+pub(crate) fn without<'a, T: Eq + Hash>(
+    entries: &'a [T],
+    others: &[T],
+) -> impl Iterator<Item = &'a T> {
+    let others: HashSet<_> = others.iter().collect();
+    entries.iter().filter(move |entry| !others.contains(entry))
 }

@@ -4,6 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use crate::{outbox::OutboxStore, receipts::ReceiptStore};
 use async_trait::async_trait;
+use serde::de::DeserializeOwned;
 use slipway_bus::Event;
 use slipway_mongo::{Client, StorageError as MongoError};
 use slipway_runtime::{
@@ -187,19 +188,23 @@ impl Documents {
         on!(self, adapter => adapter.summaries::<D>(index, query).await)
     }
 
-    /// The values in a part of a view: those of one document in their order, behind those
-    /// of the documents before it. The limit counts documents.
+    /// The values under `key` in a view, of the documents in a part of a list: one of each
+    /// that has one, in their order.
     ///
     /// # Errors
     /// If the database is away, or a value cannot be read.
-    pub async fn view<D: Document, V: serde::de::DeserializeOwned + Send + 'static>(
+    pub async fn view<D: Document, V: DeserializeOwned>(
         &self,
         index: &Index,
         query: &Query,
+        view: &Index,
+        key: impl ToString,
     ) -> Result<Vec<V>, StoreError> {
         declared::<D>(index);
+        declared::<D>(view);
         self.reachable()?;
-        on!(self, adapter => adapter.view::<D, V>(index, query).await)
+        let key = key.to_string();
+        on!(self, adapter => adapter.view::<D, V>(index, query, view, key).await)
     }
 
     /// How many documents are in a part of a list, counted up to its limit.

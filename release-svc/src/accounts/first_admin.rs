@@ -129,7 +129,7 @@ impl Accounts {
         if !username_is_set && !email_is_set && password.is_none() {
             return Ok(());
         }
-        let account = self.stores.users.by_login(username.to_string()).await?;
+        let account = self.stores.users.by_login(&username.to_string()).await?;
         let account = account.filter(|account| account.user.role == Role::Admin);
         let Some(account) = account else {
             let set = [

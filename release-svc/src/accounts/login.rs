@@ -40,7 +40,7 @@ impl Accounts {
     ) -> Result<Session, Fault> {
         let place = self.hasher.sign_ins.place()?;
         let unknown = Subject::unknown(&credentials::key(&login));
-        let account = self.stores.users.by_login(login).await?;
+        let account = self.stores.users.by_login(&login).await?;
         let attempt = Attempt {
             name: account
                 .as_ref()
@@ -93,7 +93,7 @@ impl Accounts {
         if self.matches(&turn, attempt).await? {
             drop(turn);
             if failed_before {
-                self.stores.users.clear_failures(name.clone()).await?;
+                self.stores.users.clear_failures(name).await?;
             }
             metrics::counter!(m::LOGINS, "outcome" => "ok").increment(1);
             return Ok(account.clone());
@@ -101,7 +101,7 @@ impl Accounts {
         let mut subjects = vec![name.clone()];
         subjects.extend(attempt.address.map(Subject::address));
         let now = self.clock.now();
-        self.stores.users.record_failure(subjects, now).await?;
+        self.stores.users.record_failure(&subjects, now).await?;
         who.failed();
         match excess {
             // Whoever hears this cannot tell a guess that was tried from one that was not.
@@ -121,13 +121,12 @@ impl Accounts {
     async fn admission(&self, attempt: &Attempt) -> Result<(Admission, bool), Fault> {
         let since = self.clock.now() - WINDOW;
         let users = &self.stores.users;
-        let failures = |subject, limit| {
-            let limit = u32::try_from(limit).unwrap_or(u32::MAX);
-            users.failures(subject, since, limit)
-        };
-        let of_name = failures(attempt.name.clone(), MAX_FAILURES).await?;
-        let of_address = match attempt.address {
-            Some(address) => failures(Subject::address(address), MAX_ADDRESS_FAILURES).await?,
+        let of_name = users.failures(&attempt.name, since, MAX_FAILURES).await?;
+        let of_address = match attempt.address.map(Subject::address) {
+            Some(address) => {
+                let of_address = users.failures(&address, since, MAX_ADDRESS_FAILURES);
+                of_address.await?
+            }
             None => Vec::new(),
         };
         let admission = throttle::admission(&of_name, &of_address, self.clock.now());

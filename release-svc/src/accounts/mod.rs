@@ -49,8 +49,8 @@ pub struct Session {
 impl Accounts {
     /// The users, for reading.
     #[must_use]
-    pub fn users(&self) -> &dyn UserStore {
-        &*self.stores.users
+    pub fn users(&self) -> &UserStore {
+        &self.stores.users
     }
 
     /// The public keys, as a JWK Set in JSON.
@@ -76,7 +76,7 @@ impl Accounts {
             user,
             password_hash,
         };
-        let inserted = self.stores.users.insert(account, commit).await;
+        let inserted = self.stores.users.insert(&account, commit).await;
         if inserted.is_ok() {
             metrics::counter!(m::REGISTRATIONS, "role" => role).increment(1);
             self.wake.wake(id.0);

@@ -176,7 +176,7 @@ impl Accounts {
         let hour = Hour::of(now);
         let subject = Subject::address(address);
         let users = &self.stores.users;
-        if users.count_registration(subject, hour, limit).await? {
+        if users.count_registration(&subject, hour, limit).await? {
             return Ok(());
         }
         tracing::info!(%address, "a registration was refused: the address has made too many");

@@ -22,7 +22,7 @@ use crate::{
 
 /// The draft of a release, if all of the request is well-formed.
 pub(super) async fn release(
-    users: &dyn UserStore,
+    users: &UserStore,
     request: CreateReleaseRequest,
 ) -> Result<ReleaseDraft, Fault> {
     let mut errors = Errors::default();
@@ -79,10 +79,7 @@ pub(super) fn comparable(request: &CreateReleaseRequest) -> CreateReleaseRequest
 }
 
 /// The draft of one task, if all of the request is well-formed.
-pub(super) async fn task(
-    users: &dyn UserStore,
-    request: Option<NewTask>,
-) -> Result<TaskDraft, Fault> {
+pub(super) async fn task(users: &UserStore, request: Option<NewTask>) -> Result<TaskDraft, Fault> {
     let request = request.ok_or_else(|| Fault::invalid_field("task", "is required"))?;
     let assignees = Assignees::look_up(users, std::slice::from_ref(&request)).await?;
     let mut errors = Errors::default();
@@ -148,7 +145,7 @@ impl Errors {
 struct Assignees(Vec<User>);
 
 impl Assignees {
-    async fn look_up(users: &dyn UserStore, tasks: &[NewTask]) -> Result<Self, Fault> {
+    async fn look_up(users: &UserStore, tasks: &[NewTask]) -> Result<Self, Fault> {
         let mut keys: Vec<UserKey> = Vec::new();
         for assignee in tasks.iter().filter_map(|task| task.assignee.as_ref()) {
             let key = match assignee {
@@ -157,7 +154,7 @@ impl Assignees {
             };
             keys.extend(key.filter(|key| !keys.contains(key)));
         }
-        Ok(Self(users.find(keys).await?))
+        Ok(Self(users.find(&keys).await?))
     }
 
     fn developer(&self, assignee: Option<&Assignee>) -> Result<&User, &'static str> {

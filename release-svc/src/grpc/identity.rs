@@ -107,8 +107,9 @@ impl IdentityService for Identity {
         };
         let list = format!("users?{prefix}");
         let limit = page::limit(message.page_size, page::MAX_LIMIT)?;
-        let after = page::decode_cursor(&list, &message.page_token)?;
-        let found = self.accounts.users().list(prefix, after, limit).await;
+        let after: Option<String> = page::decode_cursor(&list, &message.page_token)?;
+        let users = self.accounts.users();
+        let found = users.list(&prefix, after.as_deref(), limit).await;
         let found = found.map_err(Fault::from)?;
         Ok(Response::new(ListUsersResponse {
             users: found.items.iter().map(translate::public_user).collect(),
@@ -126,8 +127,8 @@ impl IdentityService for Identity {
             return Err(Fault::invalid_field("usernames", message).into());
         }
         let names: BTreeSet<_> = names.iter().map(|name| credentials::key(name)).collect();
-        let keys = names.into_iter().map(UserKey::Username).collect();
-        let found = self.accounts.users().find(keys).await;
+        let keys: Vec<_> = names.into_iter().map(UserKey::Username).collect();
+        let found = self.accounts.users().find(&keys).await;
         let found = found.map_err(Fault::from)?;
         Ok(Response::new(ResolveUsersResponse {
             users: found.iter().map(translate::public_user).collect(),

@@ -101,7 +101,7 @@ impl ReleaseService for Releases {
         }
         let AddTaskRequest { release_id, task } = request.into_inner();
         let release: ReleaseId = id("id", &release_id)?;
-        let draft = drafts::task(&*self.commands.stores.users, task).await?;
+        let draft = drafts::task(&self.commands.stores.users, task).await?;
         let response = self.commands.change(
             Target::Release(release),
             by,
@@ -143,7 +143,7 @@ impl Releases {
         if let Some(earlier) = self.commands.earlier(&by).await? {
             return Ok(earlier);
         }
-        let draft = drafts::release(&*self.commands.stores.users, request).await?;
+        let draft = drafts::release(&self.commands.stores.users, request).await?;
         let respond = |decision: &Decision| CreateReleaseResponse {
             release: Some(translate::release(&decision.release)),
         };

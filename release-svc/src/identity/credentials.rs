@@ -3,6 +3,7 @@
 use std::fmt;
 
 use email_address::{EmailAddress, Options};
+use serde::{Deserialize, Serialize};
 use slipway_runtime::text;
 
 /// Names that Slipway uses for itself, as the actor of events and in logs, and names that
@@ -31,7 +32,8 @@ const RESERVED: &[&str] = &[
 
 /// A name: 3 to 40 of `a-z A-Z 0-9 . _ -`, the first and the last a letter or digit. So what
 /// stands around a name in a sentence is never taken for a part of it: `@ada.` mentions `ada`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Username(String);
 
 impl Username {
@@ -61,12 +63,6 @@ impl Username {
         (3..=40).contains(&name.len()) && name.chars().all(allowed)
     }
 
-    /// A name as it was stored.
-    #[must_use]
-    pub fn stored(name: String) -> Self {
-        Self(name)
-    }
-
     /// What is unique: the name in lower case.
     #[must_use]
     pub fn key(&self) -> String {
@@ -81,7 +77,8 @@ impl fmt::Display for Username {
 }
 
 /// An email address of at most 254 characters, in one form (NFC).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Email(String);
 
 impl Email {
@@ -104,12 +101,6 @@ impl Email {
             Ok(_) if fits && !quoted && is_deliverable() => Ok(Self(address)),
             _ => Err("must be an email address"),
         }
-    }
-
-    /// An address as it was stored.
-    #[must_use]
-    pub fn stored(address: String) -> Self {
-        Self(address)
     }
 
     /// What is unique: the address in lower case, with its domain as DNS knows it.

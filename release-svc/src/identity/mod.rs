@@ -9,6 +9,7 @@ pub mod throttle;
 use std::fmt;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use slipway_rpc::access::Role;
 use slipway_runtime::typed_id;
 
@@ -21,7 +22,8 @@ typed_id!(
 );
 
 /// A user, as others need to know them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct UserRef {
     /// Their account.
     pub id: UserId,
@@ -30,7 +32,8 @@ pub struct UserRef {
 }
 
 /// An account.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct User {
     /// Its identity.
     pub id: UserId,
@@ -56,7 +59,8 @@ impl User {
 }
 
 /// An account with the hash of its password.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Account {
     /// The account.
     pub user: User,

@@ -10,6 +10,7 @@
 use std::{net::IpAddr, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use super::UserId;
 
@@ -23,7 +24,8 @@ pub const MAX_ADDRESS_FAILURES: usize = 100;
 pub const WINDOW: SignedDuration = SignedDuration::from_mins(15);
 
 /// What is counted: failed sign-ins, and registrations.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Subject(String);
 
 impl Subject {

@@ -22,6 +22,7 @@ pub mod workflow;
 mod tests;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use slipway_runtime::typed_id;
 
 pub use plan::{ReleaseDraft, TaskDraft};
@@ -47,7 +48,8 @@ pub const MAX_TASKS: usize = 500;
 pub const MAX_TEXT: usize = 3 * 1024 * 1024;
 
 /// A software delivery milestone: an ordered list of tasks.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Release {
     /// Its identity.
     pub id: ReleaseId,
@@ -72,7 +74,8 @@ pub struct Release {
 }
 
 /// Whether a release is done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum ReleaseState {
     /// Work goes on.
     Open,
@@ -84,7 +87,8 @@ pub enum ReleaseState {
 }
 
 /// A unit of work with one owner.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Task {
     /// Its identity.
     pub id: TaskId,
@@ -107,7 +111,8 @@ pub struct Task {
 }
 
 /// Where a task stands: in exactly one state, with the times that go with it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum TaskState {
     /// Assigned, not started.
     Todo,
@@ -203,6 +208,23 @@ impl Release {
             release_id: self.id,
             release_name: self.name.clone(),
             task: task.clone(),
+        }
+    }
+
+    /// The same, as if it had no tasks.
+    #[must_use]
+    pub fn without_tasks(&self) -> Self {
+        Self {
+            id: self.id,
+            revision: self.revision,
+            name: self.name.clone(),
+            description: self.description.clone(),
+            version: self.version.clone(),
+            state: self.state,
+            tasks: Vec::new(),
+            created_by: self.created_by.clone(),
+            created_at: self.created_at,
+            reopened_count: self.reopened_count,
         }
     }
 

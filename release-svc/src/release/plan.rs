@@ -141,7 +141,7 @@ impl Release {
     }
 
     /// The bytes of all that people have written in it.
-    fn text(&self) -> usize {
+    pub(crate) fn text(&self) -> usize {
         let own = [&self.name, &self.description, &self.version];
         let tasks = self.tasks.iter().flat_map(|t| [&t.title, &t.description]);
         own.into_iter().chain(tasks).map(|t| t.as_str().len()).sum()

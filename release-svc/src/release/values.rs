@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use slipway_runtime::text;
 
 /// Characters of a title or a name.
@@ -12,7 +13,8 @@ pub const MAX_DESCRIPTION: usize = 8_000;
 pub const MAX_VERSION: usize = 100;
 
 /// A text within its limits.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Text(String);
 
 impl Text {
@@ -62,12 +64,6 @@ impl Text {
         Ok(Self(text.to_owned()))
     }
 
-    /// A text that was within its limits when it was stored.
-    #[must_use]
-    pub fn stored(text: String) -> Self {
-        Self(text)
-    }
-
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -82,7 +78,8 @@ impl fmt::Display for Text {
 }
 
 /// A task's place in its release: unique there; gaps are fine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct OrderIndex(i64);
 
 impl OrderIndex {
@@ -102,12 +99,6 @@ impl OrderIndex {
         } else {
             Err("must be an integer from 0 to 9007199254740991")
         }
-    }
-
-    /// A place as it was stored.
-    #[must_use]
-    pub fn stored(index: i64) -> Self {
-        Self(index)
     }
 
     /// The next place, unless this is the last there is.
@@ -130,7 +121,8 @@ impl fmt::Display for OrderIndex {
 }
 
 /// Counts the changes of an aggregate, from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Revision(pub u64);
 
 impl Revision {

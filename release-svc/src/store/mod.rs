@@ -1,51 +1,111 @@
-//! What the domain needs of a store. A backend supplies these traits and a constructor;
-//! the tests in `contract` run on each.
+//! What release-svc keeps, as documents ([`slipway_store`]).
 //!
-//! Everything that must be atomic is one call here: the new state, its events and the
-//! receipt of the request are committed together or not at all.
+//! | module | what is kept |
+//! | --- | --- |
+//! | [`releases`] | releases, each with its tasks |
+//! | [`work`] | what each developer has to do in a release, to be read without it |
+//! | [`users`] | accounts |
+//! | [`failures`] | failed sign-ins |
+//! | [`registrations`] | how many accounts were registered from where |
+//!
+//! Everything that must be atomic is one write: the new state, its events and the receipt of
+//! the request are committed together or not at all.
 
-pub mod mongo;
-pub mod sqlite;
-
+mod failures;
+mod registrations;
+mod releases;
 #[cfg(test)]
-mod contract;
+mod tests;
+mod users;
+mod work;
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
-use async_trait::async_trait;
-use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use slipway_bus::Event;
-use slipway_rpc::{error::Fault, page::Page};
+use slipway_mongo as mongo;
+use slipway_rpc::error::Fault;
 use slipway_runtime::life::Check;
+use slipway_sqlite as sqlite;
+use slipway_store::{Document as _, Documents, Schema};
 use slipway_store::{
     outbox::OutboxStore,
     receipts::{Receipt, ReceiptStore},
 };
 
+use self::{failures::Failures, registrations::Registrations};
+pub use self::{
+    releases::ReleaseStore,
+    users::{UserKey, UserStore},
+    work::{AssignedKey, AssignedTask},
+};
 use crate::{
-    identity::{Account, User, UserId, quota::Hour, throttle::Subject},
-    release::{PlacedTask, Release, ReleaseId, TaskId},
+    identity::{Account, UserId},
+    release::Release,
 };
 
-/// The stores of this service, on one backend.
+/// The MongoDB database of this service.
+pub const DATABASE: &str = "slipway_release";
+
+/// What is kept.
+const COLLECTIONS: Schema = &[
+    Release::COLLECTION,
+    Account::COLLECTION,
+    Failures::COLLECTION,
+    Registrations::COLLECTION,
+];
+
+/// The stores of this service.
 #[derive(Clone)]
 pub struct Stores {
     /// Releases and tasks.
-    pub releases: Arc<dyn ReleaseStore>,
+    pub releases: ReleaseStore,
     /// Accounts.
-    pub users: Arc<dyn UserStore>,
+    pub users: UserStore,
     /// Receipts of commands.
     pub receipts: Arc<dyn ReceiptStore>,
     /// Events to be published.
     pub outbox: Arc<dyn OutboxStore>,
-    /// Whether the backend is there.
+    /// Whether the database is there.
     pub check: Arc<dyn Check>,
 }
 
-/// The store did not answer, or not sensibly.
+impl Stores {
+    /// The stores in the SQLite file at `path`, which is created if it is not there.
+    /// Blocks: call it at start.
+    ///
+    /// # Errors
+    /// If the file cannot be used.
+    pub fn sqlite(path: &Path) -> Result<Self, sqlite::StorageError> {
+        Ok(Self::of(Documents::sqlite(path, "release", COLLECTIONS)?))
+    }
+
+    /// The stores in the MongoDB database `name`, usually [`DATABASE`]; its indexes are
+    /// built if they are not there.
+    ///
+    /// # Errors
+    /// If the server is away, an index exists with another definition, or the database is
+    /// of a version without documents.
+    pub async fn mongo(client: &mongo::Client, name: &str) -> Result<Self, mongo::StorageError> {
+        let documents = Documents::mongo(client, name, COLLECTIONS).await?;
+        Ok(Self::of(documents))
+    }
+
+    fn of(documents: Documents) -> Self {
+        Self {
+            releases: ReleaseStore::new(documents.clone()),
+            users: UserStore::new(documents.clone()),
+            receipts: documents.receipts(),
+            outbox: documents.outbox(),
+            check: Arc::new(documents),
+        }
+    }
+}
+
+/// The database did not answer, or not with what it was asked for.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{0}")]
-pub struct StoreError(pub String);
+#[error(transparent)]
+pub struct StoreError(#[from] slipway_store::StoreError);
 
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
@@ -82,104 +142,6 @@ pub enum SaveError {
     Store(#[from] StoreError),
 }
 
-/// A release in a list: without its tasks, with their counts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReleaseSummary {
-    /// The release; its tasks are left out.
-    pub release: Release,
-    /// How many tasks it has.
-    pub total: u32,
-    /// How many of them are completed.
-    pub completed: u32,
-}
-
-/// A developer's task, with the task before it if that is not completed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AssignedTask {
-    /// The task.
-    pub placed: PlacedTask,
-    /// What has to be completed first.
-    pub blocked_by: Option<PlacedTask>,
-}
-
-/// Which tasks a list shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum TaskFilter {
-    /// Assigned, not started.
-    Todo,
-    /// Being worked on.
-    InProcess,
-    /// Finished.
-    Completed,
-}
-
-/// Which releases a list shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ReleaseFilter {
-    /// Where work goes on.
-    Open,
-    /// Declared done.
-    Completed,
-}
-
-/// Where a page of a developer's tasks ends: release and order index.
-pub type AssignedKey = (ReleaseId, i64);
-
-/// Releases with their tasks.
-#[async_trait]
-pub trait ReleaseStore: Send + Sync + 'static {
-    /// Stores a new release.
-    async fn insert(&self, release: Release, commit: Commit) -> Result<(), SaveError>;
-
-    /// Stores `after` in the place of `before`, if the stored revision is still that of
-    /// `before` and every developer of `after` works on one task only.
-    async fn save(&self, before: Release, after: Release, commit: Commit) -> Result<(), SaveError>;
-
-    /// One release.
-    async fn release(&self, id: ReleaseId) -> Result<Option<Release>, StoreError>;
-
-    /// The release a task belongs to.
-    async fn release_of(&self, task: TaskId) -> Result<Option<Release>, StoreError>;
-
-    /// One task.
-    async fn task(&self, id: TaskId) -> Result<Option<PlacedTask>, StoreError>;
-
-    /// Releases, newest first, those before `after`.
-    async fn list(
-        &self,
-        filter: Option<ReleaseFilter>,
-        after: Option<ReleaseId>,
-        limit: u32,
-    ) -> Result<Page<ReleaseSummary, ReleaseId>, StoreError>;
-
-    /// A developer's tasks: newest release first, in order within a release.
-    async fn assigned_to(
-        &self,
-        developer: UserId,
-        filter: Option<TaskFilter>,
-        after: Option<AssignedKey>,
-        limit: u32,
-    ) -> Result<Page<AssignedTask, AssignedKey>, StoreError>;
-
-    /// What a developer is working on.
-    async fn active_task(&self, developer: UserId) -> Result<Option<PlacedTask>, StoreError>;
-
-    /// Both: a page of a developer's tasks, and what they are working on. A backend that
-    /// can read them in one go does.
-    async fn work_of(
-        &self,
-        developer: UserId,
-        filter: Option<TaskFilter>,
-        after: Option<AssignedKey>,
-        limit: u32,
-    ) -> Result<(Page<AssignedTask, AssignedKey>, Option<PlacedTask>), StoreError> {
-        tokio::try_join!(
-            self.assigned_to(developer, filter, after, limit),
-            self.active_task(developer),
-        )
-    }
-}
-
 /// Why an account was not created.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum InsertUserError {
@@ -197,78 +159,48 @@ pub enum InsertUserError {
     Store(#[from] StoreError),
 }
 
-/// How an assignee is named.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum UserKey {
-    /// By id.
-    Id(UserId),
-    /// By username, without regard to case.
-    Username(String),
+/// Lets errors of the database pass through as `Store`.
+macro_rules! from_database {
+    ($($error:ident)*) => {
+        $(
+            impl From<slipway_store::StoreError> for $error {
+                fn from(error: slipway_store::StoreError) -> Self {
+                    Self::Store(error.into())
+                }
+            }
+        )*
+    };
 }
 
-/// Accounts.
-#[async_trait]
-pub trait UserStore: Send + Sync + 'static {
-    /// Stores a new account.
-    async fn insert(&self, account: Account, commit: Commit) -> Result<(), InsertUserError>;
+from_database!(SaveError InsertUserError);
 
-    /// One account.
-    async fn user(&self, id: UserId) -> Result<Option<Account>, StoreError>;
-
-    /// The account with this username or email address, without regard to case.
-    async fn by_login(&self, login: String) -> Result<Option<Account>, StoreError>;
-
-    /// All of these users that exist, in no particular order.
-    async fn find(&self, keys: Vec<UserKey>) -> Result<Vec<User>, StoreError>;
-
-    /// Users by name, those whose name begins with `prefix` and sorts behind `after`
-    /// (both in lower case).
-    async fn list(
-        &self,
-        prefix: String,
-        after: Option<String>,
-        limit: u32,
-    ) -> Result<Page<User, String>, StoreError>;
-
-    /// Whether there is an admin.
-    async fn has_admin(&self) -> Result<bool, StoreError>;
-
-    /// The times of a subject's latest failed sign-ins after `since`, newest first, at
-    /// most `limit`.
-    async fn failures(
-        &self,
-        subject: Subject,
-        since: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<Timestamp>, StoreError>;
-
-    /// Records a failed sign-in for each subject.
-    async fn record_failure(&self, subjects: Vec<Subject>, at: Timestamp)
-    -> Result<(), StoreError>;
-
-    /// Forgets a subject's failed sign-ins.
-    async fn clear_failures(&self, subject: Subject) -> Result<(), StoreError>;
-
-    /// Counts a registration of the subject in this hour, unless there were `limit` of them:
-    /// then it is not counted, and the answer is false.
-    async fn count_registration(
-        &self,
-        subject: Subject,
-        hour: Hour,
-        limit: u32,
-    ) -> Result<bool, StoreError>;
-
-    /// Deletes the counts of registrations of the hours before `before`.
-    async fn purge_registrations(&self, before: Hour) -> Result<(), StoreError>;
-
-    /// Deletes the failed sign-ins from before `before`.
-    async fn purge_failures(&self, before: Timestamp) -> Result<(), StoreError>;
+/// A release in a list: without its tasks, with their counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseSummary {
+    /// The release; its tasks are left out.
+    pub release: Release,
+    /// How many tasks it has.
+    pub total: u32,
+    /// How many of them are completed.
+    pub completed: u32,
 }
 
-impl AssignedTask {
-    /// Its place in a developer's list.
-    #[must_use]
-    pub fn key(&self) -> AssignedKey {
-        (self.placed.release_id, self.placed.task.order_index.get())
-    }
+/// Which releases a list shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ReleaseFilter {
+    /// Where work goes on.
+    Open,
+    /// Declared done.
+    Completed,
+}
+
+/// Which tasks a list shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TaskFilter {
+    /// Assigned, not started.
+    Todo,
+    /// Being worked on.
+    InProcess,
+    /// Finished.
+    Completed,
 }

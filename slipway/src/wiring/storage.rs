@@ -67,7 +67,7 @@ impl Storage {
 
     /// The stores of release-svc.
     pub(super) async fn release(&self) -> anyhow::Result<release_svc::Stores> {
-        use release_svc::store::mongo::DATABASE;
+        use release_svc::store::DATABASE;
         match &self.mongo {
             Some(client) => opened(release_svc::Stores::mongo(client, DATABASE).await),
             None => embedded::release_stores(self.data()?),

@@ -5,7 +5,7 @@ use std::slice;
 use crate::receipts::{RECEIPT_TTL, Receipt, ReceiptKey};
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
-use slipway_bus::{Actor, Event, event::Origin};
+use slipway_bus::{Actor, Event, Record, event::Origin};
 use slipway_proto::events::{Role, UserRegisteredEvent};
 use uuid::Uuid;
 
@@ -254,6 +254,45 @@ contract! {
         assert_eq!(outbox.count().await.unwrap(), 0);
         // The document is the same as before.
         assert_eq!(get(documents, "a").await, Some(second));
+    }
+
+    /// Where they are kept inside the document, they count for its size.
+    async fn a_document_takes_no_more_events_than_it_has_room_for(fixture: &Fixture) {
+        const MIB: usize = 1024 * 1024;
+        let (documents, outbox) = (&fixture.documents, fixture.documents.outbox());
+        let aggregate = Uuid::now_v7();
+        let record = || Record {
+            topic: "t".into(),
+            key: aggregate.to_string(),
+            headers: Vec::new(),
+            value: vec![0; 3 * MIB].into(),
+        };
+        let mut current = note("a");
+        insert(documents, &current).await.unwrap();
+        let mut accepted = 0;
+        while accepted < 8 {
+            let next = current.next();
+            let write = Write::replace(&current, &next).with_record(aggregate, record());
+            match documents.write(write).await.unwrap() {
+                Ok(()) => (accepted, current) = (accepted + 1, next),
+                Err(refusal) => {
+                    assert_eq!(refusal, Refusal::Unpublished);
+                    break;
+                }
+            }
+        }
+        assert!(accepted >= 4, "{accepted}");
+        assert_eq!(get(documents, "a").await, Some(current.clone()));
+        loop {
+            let pending = outbox.pending(&[aggregate], 2).await.unwrap();
+            if pending.is_empty() {
+                break;
+            }
+            outbox.remove(&pending).await.unwrap();
+        }
+        let next = current.next();
+        let write = Write::replace(&current, &next).with_record(aggregate, record());
+        documents.write(write).await.unwrap().unwrap();
     }
 
     async fn of_many_who_update_one_document_all_do_with_their_events(fixture: &Fixture) {

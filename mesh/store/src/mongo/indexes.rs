@@ -11,25 +11,39 @@ use crate::document::{Collection, Index, Kind};
 /// The index that refuses a second receipt of a key.
 pub(super) const RECEIPT: &str = "receipt";
 
-/// The field with the keys of a document in an index.
-pub(super) fn key(index: &Index) -> String {
+/// The field with the keys of a document in an index, or with its values in a view.
+pub(super) fn field(index: &Index) -> String {
     let name = index.name;
     match index.kind {
         Kind::Id => "_id".to_owned(),
         Kind::Unique => format!("u.{name}"),
         Kind::List => format!("l.{name}.k"),
-        Kind::View => format!("v.{name}.e.k"),
+        Kind::View => format!("v.{name}"),
     }
 }
 
-/// The field with the place of a document in a list or a view.
+/// The field with the place of a document in a list.
 pub(super) fn order(index: &Index) -> String {
-    let name = index.name;
     match index.kind {
-        Kind::Id | Kind::Unique => "_id".to_owned(),
-        Kind::List => format!("l.{name}.o"),
-        Kind::View => format!("v.{name}.o"),
+        Kind::Id => "_id".to_owned(),
+        Kind::Unique | Kind::List | Kind::View => format!("l.{}.o", index.name),
     }
+}
+
+/// The name of a value in the field of its view: its key, without what a name cannot have or
+/// what has a meaning in the paths of queries.
+pub(super) fn value(key: &str) -> String {
+    if key.is_empty() {
+        return "%".to_owned();
+    }
+    let mut name = String::with_capacity(key.len());
+    for c in key.chars() {
+        match c {
+            '%' | '.' | '$' | '\0' => name.push_str(&format!("%{:02x}", u32::from(c))),
+            _ => name.push(c),
+        }
+    }
+    name
 }
 
 /// All indexes of a collection.
@@ -53,19 +67,18 @@ pub(super) fn of(collection: &Collection) -> Vec<Stored> {
     indexes
 }
 
-/// Only documents that have a key are in it. `None`: it is there anyway.
+/// Only documents that have a key are in it. `None`: it is there anyway, or it is a view, by
+/// which nothing is found.
 fn declared(collection: &'static str, index: &Index) -> Option<Stored> {
     // Lives as long as the process, as the declarations of all indexes do: a database is
     // opened once.
-    let key: &'static str = key(index).leak();
-    Some(match index.kind {
-        Kind::Id => return None,
-        Kind::Unique => Stored::on(collection, index.name, vec![(key, 1)].leak())
-            .unique()
-            .having(key),
-        Kind::List | Kind::View => {
-            let order: &'static str = order(index).leak();
-            Stored::on(collection, index.name, vec![(key, 1), (order, 1)].leak()).having(key)
-        }
-    })
+    let key: &'static str = field(index).leak();
+    let on = |fields: Vec<(&'static str, i32)>| {
+        Stored::on(collection, index.name, fields.leak()).having(key)
+    };
+    match index.kind {
+        Kind::Unique => Some(on(vec![(key, 1)]).unique()),
+        Kind::List => Some(on(vec![(key, 1), (order(index).leak(), 1)])),
+        Kind::Id | Kind::View => None,
+    }
 }

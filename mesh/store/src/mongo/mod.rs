@@ -7,7 +7,7 @@
 //! | `body`, `summary` | the document, and what lists show of it |
 //! | `u.<index>` | its keys in a unique index |
 //! | `l.<index>` | `k`: its keys in a list; `o`: its place in the order |
-//! | `v.<index>` | `o`: its place in a view; `e`: its entries, `k` and the value as JSON `v` |
+//! | `v.<index>.<key>` | its values in a view, as JSON |
 //! | `outbox`, `aggregate` | events that are yet to be published, and whose they are |
 //! | `receipts` | receipts of the requests that changed it, of the last 24 hours |
 //!
@@ -116,8 +116,11 @@ impl Adapter {
         &self,
         index: &Index,
         query: &Query,
+        view: &Index,
+        key: String,
     ) -> Result<Vec<V>, StoreError> {
-        read::view(&self.stored::<D>(), D::COLLECTION, index, query).await
+        let stored = self.stored::<D>();
+        read::view(&stored, D::COLLECTION, index, query, view, &key).await
     }
 
     pub(crate) async fn count<D: Document>(

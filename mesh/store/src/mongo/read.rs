@@ -8,7 +8,7 @@ use mongodb::{
     action::Find,
     bson::{Bson, Document as Fields, deserialize_from_bson, doc},
 };
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use slipway_mongo::{StorageError, bounded, malformed};
 
 use super::indexes;
@@ -27,7 +27,7 @@ pub(super) fn by_id(ids: &[String]) -> Fields {
 }
 
 pub(crate) fn by_key(index: &Index, keys: &[String]) -> Fields {
-    let key = indexes::key(index);
+    let key = indexes::field(index);
     // That it exists is said too: the index holds only the documents where it does.
     doc! { "$and": [{ &key: any_of(keys) }, { &key: { "$exists": true } }] }
 }
@@ -45,7 +45,7 @@ pub(crate) fn within(index: &Index, query: &Query) -> Fields {
     let mut condition = match index.kind {
         Kind::Id => Fields::new(),
         Kind::Unique | Kind::List | Kind::View => {
-            doc! { indexes::key(index): { "$eq": &query.key, "$exists": true } }
+            doc! { indexes::field(index): { "$eq": &query.key, "$exists": true } }
         }
     };
     let mut range = Fields::new();
@@ -104,21 +104,29 @@ pub(super) async fn view<V: DeserializeOwned>(
     of: Collection,
     index: &Index,
     query: &Query,
+    view: &Index,
+    key: &str,
 ) -> Result<Vec<V>, StoreError> {
-    debug_assert_eq!(index.kind, Kind::View);
-    let field = format!("v.{}.e", index.name);
+    debug_assert_eq!(view.kind, Kind::View);
+    let (field, name) = (indexes::field(view), indexes::value(key));
+    let field = format!("{field}.{name}");
     let found = collect(find(stored, index, query).projection(projection(&field))).await?;
-    let mut values = Vec::new();
+    let mut values = Vec::with_capacity(found.len());
     for document in found {
         let id = checked(&document, of)?;
-        for entry in entries(document, index.name)? {
-            if entry.key == query.key {
-                let value = serde_json::from_str(&entry.value);
-                values.push(value.map_err(|error| not_of_form(of, &id, error))?);
-            }
-        }
+        let Some(value) = value(&document, view, &name) else {
+            continue;
+        };
+        let value = serde_json::from_str(value);
+        values.push(value.map_err(|error| not_of_form(of, &id, error))?);
     }
     Ok(values)
+}
+
+/// The value of this name that a document has in a view.
+fn value<'a>(document: &'a Fields, view: &Index, name: &str) -> Option<&'a str> {
+    let views = document.get_document("v").ok()?;
+    views.get_document(view.name).ok()?.get_str(name).ok()
 }
 
 pub(super) async fn count(
@@ -130,25 +138,6 @@ pub(super) async fn count(
         .count_documents(within(index, query))
         .limit(u64::from(query.limit));
     Ok(bounded(count.into_future()).await?)
-}
-
-/// An entry of a view.
-#[derive(Deserialize)]
-struct Entry {
-    #[serde(rename = "k")]
-    key: String,
-    #[serde(rename = "v")]
-    value: String,
-}
-
-fn entries(mut document: Fields, index: &str) -> Result<Vec<Entry>, StorageError> {
-    let entries = document
-        .get_document_mut("v")
-        .and_then(|views| views.get_document_mut(index))
-        .map_err(malformed)?
-        .remove("e")
-        .unwrap_or(Bson::Null);
-    deserialize_from_bson(entries).map_err(malformed)
 }
 
 fn projection(field: &str) -> Fields {

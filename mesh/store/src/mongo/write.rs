@@ -13,7 +13,7 @@ use mongodb::{
 };
 use slipway_mongo::{Database, StorageError, bounded};
 
-use super::indexes::RECEIPT;
+use super::indexes::{self, RECEIPT};
 use crate::{
     StoreError,
     document::{BY_ID, Collection, Entries},
@@ -133,8 +133,11 @@ async fn one(database: &Database, write: Prepared) -> Result<Result<(), Refusal>
     }
 }
 
-/// What refused a write, if it is a unique index.
+/// What refused a write, if it is a unique index, or the size that a document may have.
 fn refusal(of: Collection, error: StorageError) -> Result<Refusal, StoreError> {
+    if error.is_too_large() {
+        return Ok(Refusal::Unpublished);
+    }
     let Some(name) = error.duplicate_key() else {
         return Err(error.into());
     };
@@ -291,26 +294,22 @@ fn entries(entries: &Entries) -> Fields {
         debug_assert_eq!(*order, entry.order, "a document has one place in a list");
         keys.push(Bson::from(&entry.key));
     }
-    let mut views: BTreeMap<&str, (&str, Vec<Bson>)> = BTreeMap::new();
+    let mut views: BTreeMap<&str, Fields> = BTreeMap::new();
     for entry in &entries.views {
-        let (order, values) = views
-            .entry(entry.index)
-            .or_insert((&entry.order, Vec::new()));
-        debug_assert_eq!(*order, entry.order, "a document has one place in a view");
-        values.push(doc! { "k": &entry.key, "v": &entry.value }.into());
+        let values = views.entry(entry.index).or_default();
+        values.insert(indexes::value(&entry.key), &entry.value);
     }
-    let unique = unique.into_iter();
-    let unique: Fields = unique
-        .map(|(index, keys)| (index.to_owned(), keys.into()))
-        .collect();
-    let ordered = |of: BTreeMap<&str, (&str, Vec<Bson>)>, values: &str| -> Fields {
-        let of = of.into_iter();
-        of.map(|(index, (order, found))| {
-            (index.to_owned(), doc! { "o": order, values: found }.into())
-        })
+    let lists = lists
+        .into_iter()
+        .map(|(index, (order, keys))| (index, doc! { "o": order, "k": keys }));
+    doc! { "u": fields_of(unique), "l": fields_of(lists), "v": fields_of(views) }
+}
+
+fn fields_of<'a>(indexes: impl IntoIterator<Item = (&'a str, impl Into<Bson>)>) -> Fields {
+    let indexes = indexes.into_iter();
+    indexes
+        .map(|(index, held)| (index.to_owned(), held.into()))
         .collect()
-    };
-    doc! { "u": unique, "l": ordered(lists, "k"), "v": ordered(views, "e") }
 }
 
 fn number(revision: u64) -> Result<i64, StoreError> {

@@ -5,7 +5,7 @@
 //! | the collection's name | `id`, `revision`, `schema`, `body` and `summary` as JSON |
 //! | `<collection>__<index>`, unique | `k` (the key), `id` |
 //! | the same of a list | `k`, `o` (the order), `id` |
-//! | the same of a view | `k`, `o`, `id`, `n` (which value), `v` (the value as JSON) |
+//! | the same of a view | `k`, `id`, `schema`, `v` (the value as JSON) |
 //!
 //! Events and receipts have tables of their own. A write changes all of them in one
 //! transaction; many writes share one `fsync`, see [`slipway_sqlite`].
@@ -111,9 +111,13 @@ impl Adapter {
         &self,
         index: &Index,
         query: &Query,
+        view: &Index,
+        key: String,
     ) -> Result<Vec<V>, StoreError> {
-        let (of, index, query) = (D::COLLECTION, *index, query.clone());
-        let read = self.db.read(move |c| read::view(c, of, index, &query));
+        let (of, index, query, view) = (D::COLLECTION, *index, query.clone(), *view);
+        let read = self
+            .db
+            .read(move |c| read::view(c, of, index, &query, view, &key));
         let found = read.await?;
         found.into_iter().map(read::Found::decode::<D, _>).collect()
     }

@@ -64,18 +64,26 @@ fn table(collection: Collection) -> String {
 }
 
 fn index_table(collection: Collection, index: Index) -> String {
-    let columns = match index.kind {
+    let (columns, options) = match index.kind {
         // The primary key of the collection's own table.
         Kind::Id => return String::new(),
-        Kind::Unique => "k TEXT NOT NULL PRIMARY KEY, id TEXT NOT NULL",
-        Kind::List => "k TEXT NOT NULL, o TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (k, o, id)",
-        Kind::View => {
-            "k TEXT NOT NULL, o TEXT NOT NULL, id TEXT NOT NULL, n INTEGER NOT NULL,
-             v TEXT NOT NULL, PRIMARY KEY (k, o, id, n)"
-        }
+        Kind::Unique => (
+            "k TEXT NOT NULL PRIMARY KEY, id TEXT NOT NULL",
+            "STRICT, WITHOUT ROWID",
+        ),
+        Kind::List => (
+            "k TEXT NOT NULL, o TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (k, o, id)",
+            "STRICT, WITHOUT ROWID",
+        ),
+        // Its values may be long, and rows that are found by their key should be short.
+        Kind::View => (
+            "k TEXT NOT NULL, id TEXT NOT NULL, schema INTEGER NOT NULL, v TEXT NOT NULL,
+             PRIMARY KEY (k, id)",
+            "STRICT",
+        ),
     };
     format!(
-        "CREATE TABLE IF NOT EXISTS {} ({columns}) STRICT, WITHOUT ROWID;",
+        "CREATE TABLE IF NOT EXISTS {} ({columns}) {options};",
         of_index(collection, index.name)
     )
 }

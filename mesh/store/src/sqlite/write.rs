@@ -1,5 +1,7 @@
 //! Writing: one document with its entries, events and receipt, in one transaction.
 
+use std::collections::HashSet;
+
 use crate::{
     outbox::sqlite as outbox,
     receipts::{Receipt, sqlite as receipts},
@@ -12,7 +14,7 @@ use uuid::Uuid;
 use super::tables::of_index;
 use crate::{
     StoreError,
-    document::{Collection, Entries, Kind, ListEntry, UniqueEntry, ViewEntry},
+    document::{Collection, Entries, ListEntry, UniqueEntry, ViewEntry, without},
     write::{Change, New, Refusal, Write},
 };
 
@@ -232,90 +234,76 @@ fn change_entries(
     before: &Entries,
     after: &Entries,
 ) -> Result<(), Refused> {
-    for index in write.of.indexes {
-        let table = of_index(write.of, index.name);
-        match index.kind {
-            Kind::Id => {}
-            Kind::Unique => change_unique(c, &table, &write.id, index.name, before, after)?,
-            Kind::List => change_lists(c, &table, &write.id, index.name, before, after)?,
-            Kind::View => change_views(c, &table, &write.id, index.name, before, after)?,
-        }
-    }
-    Ok(())
+    change_unique(c, write, &before.unique, &after.unique)?;
+    change_lists(c, write, &before.lists, &after.lists)?;
+    Ok(change_views(c, write, &before.views, &after.views)?)
 }
 
 fn change_unique(
     c: &Connection,
-    table: &str,
-    id: &str,
-    index: &'static str,
-    before: &Entries,
-    after: &Entries,
+    write: &Encoded,
+    before: &[UniqueEntry],
+    after: &[UniqueEntry],
 ) -> Result<(), Refused> {
-    let of_index = |entry: &&UniqueEntry| entry.index == index;
-    let old = before.unique.iter().filter(of_index);
-    for entry in old.filter(|entry| !after.unique.contains(entry)) {
+    for entry in without(before, after) {
+        let table = of_index(write.of, entry.index);
         c.prepare_cached(&format!("DELETE FROM {table} WHERE k = ?1"))?
             .execute([&entry.key])?;
     }
-    let new = after.unique.iter().filter(of_index);
-    for entry in new.filter(|entry| !before.unique.contains(entry)) {
+    for entry in without(after, before) {
+        let table = of_index(write.of, entry.index);
         c.prepare_cached(&format!("INSERT INTO {table} (k, id) VALUES (?1, ?2)"))?
-            .execute([entry.key.as_str(), id])
-            .map_err(|error| taken(error, Some(index)))?;
+            .execute([&entry.key, &write.id])
+            .map_err(|error| taken(error, Some(entry.index)))?;
     }
     Ok(())
 }
 
 fn change_lists(
     c: &Connection,
-    table: &str,
-    id: &str,
-    index: &'static str,
-    before: &Entries,
-    after: &Entries,
-) -> Result<(), Refused> {
-    let of_index = |entry: &&ListEntry| entry.index == index;
-    let old = before.lists.iter().filter(of_index);
-    for entry in old.filter(|entry| !after.lists.contains(entry)) {
+    write: &Encoded,
+    before: &[ListEntry],
+    after: &[ListEntry],
+) -> Result<(), StorageError> {
+    for entry in without(before, after) {
+        let table = of_index(write.of, entry.index);
         let sql = format!("DELETE FROM {table} WHERE k = ?1 AND o = ?2 AND id = ?3");
         c.prepare_cached(&sql)?
-            .execute([entry.key.as_str(), &entry.order, id])?;
+            .execute([&entry.key, &entry.order, &write.id])?;
     }
-    let new = after.lists.iter().filter(of_index);
-    for entry in new.filter(|entry| !before.lists.contains(entry)) {
+    for entry in without(after, before) {
+        let table = of_index(write.of, entry.index);
         let sql = format!("INSERT OR IGNORE INTO {table} (k, o, id) VALUES (?1, ?2, ?3)");
         c.prepare_cached(&sql)?
-            .execute([entry.key.as_str(), &entry.order, id])?;
+            .execute([&entry.key, &entry.order, &write.id])?;
     }
     Ok(())
 }
 
 fn change_views(
     c: &Connection,
-    table: &str,
-    id: &str,
-    index: &'static str,
-    before: &Entries,
-    after: &Entries,
-) -> Result<(), Refused> {
-    let of_index = |entry: &&ViewEntry| entry.index == index;
-    let old = before.views.iter().filter(of_index);
-    for entry in old.filter(|entry| !after.views.contains(entry)) {
-        let sql = format!("DELETE FROM {table} WHERE k = ?1 AND o = ?2 AND id = ?3 AND n = ?4");
-        c.prepare_cached(&sql)?
-            .execute(params![entry.key, entry.order, id, entry.number])?;
+    write: &Encoded,
+    before: &[ViewEntry],
+    after: &[ViewEntry],
+) -> Result<(), StorageError> {
+    let kept: HashSet<_> = after
+        .iter()
+        .map(|entry| (entry.index, &entry.key))
+        .collect();
+    let gone = |entry: &&ViewEntry| !kept.contains(&(entry.index, &entry.key));
+    for entry in before.iter().filter(gone) {
+        let table = of_index(write.of, entry.index);
+        c.prepare_cached(&format!("DELETE FROM {table} WHERE k = ?1 AND id = ?2"))?
+            .execute([&entry.key, &write.id])?;
     }
-    let new = after.views.iter().filter(of_index);
-    for entry in new.filter(|entry| !before.views.contains(entry)) {
-        let sql = format!("INSERT INTO {table} (k, o, id, n, v) VALUES (?1, ?2, ?3, ?4, ?5)");
-        c.prepare_cached(&sql)?.execute(params![
-            entry.key,
-            entry.order,
-            id,
-            entry.number,
-            entry.value
-        ])?;
+    for entry in without(after, before) {
+        let table = of_index(write.of, entry.index);
+        let sql = format!(
+            "INSERT INTO {table} (k, id, schema, v) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (k, id) DO UPDATE SET schema = excluded.schema, v = excluded.v"
+        );
+        let row = params![entry.key, write.id, write.of.schema, entry.value];
+        c.prepare_cached(&sql)?.execute(row)?;
     }
     Ok(())
 }

@@ -18,12 +18,10 @@ fn with(receipt: Receipt) -> Commit {
     }
 }
 
-pub(in crate::store) async fn a_receipt_is_stored_with_its_change_once(open: impl Fn() -> Stores) {
+pub(super) async fn a_receipt_is_stored_with_its_change_once(open: impl Fn() -> Stores) {
     let stores = open();
     let release = plan("r", vec![]);
-    let insert = stores
-        .releases
-        .insert(release.clone(), with(receipt("1", now())));
+    let insert = stores.releases.insert(&release, with(receipt("1", now())));
     insert.await.unwrap();
     let after = release
         .add_task(task("a", &developer("ada")), now())
@@ -31,7 +29,7 @@ pub(in crate::store) async fn a_receipt_is_stored_with_its_change_once(open: imp
         .release;
     let again = stores
         .releases
-        .save(release.clone(), after, with(receipt("2", now())));
+        .save(&release, &after, with(receipt("2", now())));
     assert!(matches!(again.await, Err(SaveError::Receipt)));
     let stored = stores.releases.release(release.id).await.unwrap().unwrap();
     assert_eq!(stored, release, "the change was not stored either");
@@ -44,12 +42,11 @@ pub(in crate::store) async fn a_receipt_is_stored_with_its_change_once(open: imp
     assert_eq!(found.unwrap().response, b"1");
 }
 
-pub(in crate::store) async fn an_expired_receipt_makes_room(open: impl Fn() -> Stores) {
+pub(super) async fn an_expired_receipt_makes_room(open: impl Fn() -> Stores) {
     let stores = open();
     let yesterday = now() - SignedDuration::from_hours(25);
-    let insert = stores
-        .releases
-        .insert(plan("a", vec![]), with(receipt("1", yesterday)));
+    let (a, b) = (plan("a", vec![]), plan("b", vec![]));
+    let insert = stores.releases.insert(&a, with(receipt("1", yesterday)));
     insert.await.unwrap();
     let day = SignedDuration::from_hours(24);
     let key = ReceiptKey("k".into());
@@ -59,9 +56,7 @@ pub(in crate::store) async fn an_expired_receipt_makes_room(open: impl Fn() -> S
         .await
         .unwrap();
     assert_eq!(found, None);
-    let insert = stores
-        .releases
-        .insert(plan("b", vec![]), with(receipt("2", now())));
+    let insert = stores.releases.insert(&b, with(receipt("2", now())));
     insert.await.unwrap();
     stores.receipts.purge_receipts(now() - day).await.unwrap();
     let found = stores.receipts.receipt(key, now() - day).await.unwrap();

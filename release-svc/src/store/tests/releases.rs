@@ -2,7 +2,7 @@
 
 use super::*;
 
-pub(in crate::store) async fn a_release_comes_back_as_it_was_stored(open: impl Fn() -> Stores) {
+pub(super) async fn a_release_comes_back_as_it_was_stored(open: impl Fn() -> Stores) {
     let stores = open();
     let ada = developer("ada");
     let mut release = plan("r", vec![task("a", &ada), task("b", &ada)]);
@@ -13,9 +13,9 @@ pub(in crate::store) async fn a_release_comes_back_as_it_was_stored(open: impl F
     );
     let first = release.tasks[0].clone();
     let started = start(&release, &first);
-    save(&stores, &release, started.clone()).await.unwrap();
+    save(&stores, &release, &started).await.unwrap();
     let completed = complete(&started, &first);
-    save(&stores, &started, completed.clone()).await.unwrap();
+    save(&stores, &started, &completed).await.unwrap();
     let of_task = stores.releases.release_of(release.tasks[1].id).await;
     assert_eq!(of_task.unwrap().unwrap(), completed);
     let placed = stores.releases.task(first.id).await.unwrap();
@@ -24,7 +24,7 @@ pub(in crate::store) async fn a_release_comes_back_as_it_was_stored(open: impl F
     assert_eq!(stores.releases.release(unknown).await.unwrap(), None);
 }
 
-pub(in crate::store) async fn a_change_is_stored_with_its_events(open: impl Fn() -> Stores) {
+pub(super) async fn a_change_is_stored_with_its_events(open: impl Fn() -> Stores) {
     let stores = open();
     let release = plan("r", vec![]);
     let (first, second) = (events(release.id.0, 1), events(release.id.0, 2));
@@ -34,7 +34,7 @@ pub(in crate::store) async fn a_change_is_stored_with_its_events(open: impl Fn()
     };
     stores
         .releases
-        .insert(release.clone(), with(&first))
+        .insert(&release, with(&first))
         .await
         .unwrap();
     let after = release
@@ -43,7 +43,7 @@ pub(in crate::store) async fn a_change_is_stored_with_its_events(open: impl Fn()
         .release;
     stores
         .releases
-        .save(release, after, with(&second))
+        .save(&release, &after, with(&second))
         .await
         .unwrap();
 
@@ -66,9 +66,7 @@ pub(in crate::store) async fn a_change_is_stored_with_its_events(open: impl Fn()
     assert!(outbox.pending(&others, 10).await.unwrap().is_empty());
 }
 
-pub(in crate::store) async fn what_is_overdue_is_found_by_its_oldest_event(
-    open: impl Fn() -> Stores,
-) {
+pub(super) async fn what_is_overdue_is_found_by_its_oldest_event(open: impl Fn() -> Stores) {
     let stores = open();
     let before = now();
     let mut aggregates = Vec::new();
@@ -80,7 +78,7 @@ pub(in crate::store) async fn what_is_overdue_is_found_by_its_oldest_event(
             events,
             receipt: None,
         };
-        stores.releases.insert(release, commit).await.unwrap();
+        stores.releases.insert(&release, commit).await.unwrap();
         aggregates.push(aggregate);
     }
     let after = now() + SignedDuration::from_millis(2);
@@ -101,7 +99,7 @@ pub(in crate::store) async fn what_is_overdue_is_found_by_its_oldest_event(
     assert_eq!(overdue, aggregates);
 }
 
-pub(in crate::store) async fn a_change_on_an_old_revision_is_refused_and_leaves_nothing(
+pub(super) async fn a_change_on_an_old_revision_is_refused_and_leaves_nothing(
     open: impl Fn() -> Stores,
 ) {
     let stores = open();
@@ -109,12 +107,12 @@ pub(in crate::store) async fn a_change_on_an_old_revision_is_refused_and_leaves_
     let release = stored(&stores, plan("r", vec![])).await;
     let one = release.add_task(task("one", &ada), now()).unwrap().release;
     let two = release.add_task(task("two", &ada), now()).unwrap().release;
-    save(&stores, &release, one.clone()).await.unwrap();
+    save(&stores, &release, &one).await.unwrap();
     let commit = Commit {
         events: events(release.id.0, 1),
         receipt: None,
     };
-    let refused = stores.releases.save(release.clone(), two, commit).await;
+    let refused = stores.releases.save(&release, &two, commit).await;
     assert!(matches!(refused, Err(SaveError::Revision)));
     assert_eq!(
         stores.releases.release(release.id).await.unwrap().unwrap(),
@@ -123,9 +121,7 @@ pub(in crate::store) async fn a_change_on_an_old_revision_is_refused_and_leaves_
     assert_eq!(stores.outbox.count().await.unwrap(), 0);
 }
 
-pub(in crate::store) async fn racing_changes_of_one_release_lose_nothing(
-    open: impl Fn() -> Stores,
-) {
+pub(super) async fn racing_changes_of_one_release_lose_nothing(open: impl Fn() -> Stores) {
     let (a, b) = (open(), open());
     let ada = developer("ada");
     let release = stored(&a, plan("r", vec![])).await;
@@ -139,7 +135,7 @@ pub(in crate::store) async fn racing_changes_of_one_release_lose_nothing(
                 let before = stores.releases.release(id).await.unwrap().unwrap();
                 let draft = task(&format!("t{n}"), &ada);
                 let after = before.add_task(draft, now()).unwrap().release;
-                match save(&stores, &before, after).await {
+                match save(&stores, &before, &after).await {
                     Ok(()) => return,
                     Err(SaveError::Revision) => {}
                     Err(error) => panic!("{error}"),
@@ -155,7 +151,7 @@ pub(in crate::store) async fn racing_changes_of_one_release_lose_nothing(
     assert_eq!(after.revision.0, 21);
 }
 
-pub(in crate::store) async fn a_developer_is_active_once_whatever_races(open: impl Fn() -> Stores) {
+pub(super) async fn a_developer_is_active_once_whatever_races(open: impl Fn() -> Stores) {
     let (a, b) = (open(), open());
     let ada = developer("ada");
     let mut releases = Vec::new();
@@ -169,7 +165,7 @@ pub(in crate::store) async fn a_developer_is_active_once_whatever_races(open: im
         tokio::spawn(async move {
             let started = start(&release, &release.tasks[0]);
             barrier.wait().await;
-            (save(&stores, &release, started).await, release)
+            (save(&stores, &release, &started).await, release)
         })
     });
     let mut winners = Vec::new();
@@ -189,22 +185,74 @@ pub(in crate::store) async fn a_developer_is_active_once_whatever_races(open: im
     assert_eq!(active.task.id, winners[0]);
 }
 
-pub(in crate::store) async fn a_developer_is_free_again_after_completing(
-    open: impl Fn() -> Stores,
-) {
+pub(super) async fn a_developer_is_free_again_after_completing(open: impl Fn() -> Stores) {
     let stores = open();
     let ada = developer("ada");
     let one = stored(&stores, plan("one", vec![task("t", &ada)])).await;
     let two = stored(&stores, plan("two", vec![task("t", &ada)])).await;
     let started = start(&one, &one.tasks[0]);
-    save(&stores, &one, started.clone()).await.unwrap();
-    let busy = save(&stores, &two, start(&two, &two.tasks[0])).await;
+    save(&stores, &one, &started).await.unwrap();
+    let begun = start(&two, &two.tasks[0]);
+    let busy = save(&stores, &two, &begun).await;
     assert!(matches!(busy, Err(SaveError::DeveloperBusy(_))));
-    save(&stores, &started, complete(&started, &one.tasks[0]))
-        .await
-        .unwrap();
+    let completed = complete(&started, &one.tasks[0]);
+    save(&stores, &started, &completed).await.unwrap();
     assert_eq!(stores.releases.active_task(ada.id).await.unwrap(), None);
-    save(&stores, &two, start(&two, &two.tasks[0]))
-        .await
-        .unwrap();
+    save(&stores, &two, &begun).await.unwrap();
+}
+
+/// In SQLite there is room for all of them.
+pub(super) async fn a_release_with_too_large_a_backlog_is_refused_until_it_is_published(
+    open: impl Fn() -> Stores,
+) {
+    let stores = open();
+    let mut current = stored(&stores, plan("r", vec![])).await;
+    let add = async |before: &Release| {
+        let draft = task("a task", &developer("ada"));
+        let after = before.add_task(draft, now()).unwrap().release;
+        let events = (0..10).map(|_| large_event(before.id.0));
+        let commit = Commit {
+            events: events.collect(),
+            receipt: None,
+        };
+        let saved = stores.releases.save(before, &after, commit).await;
+        saved.map(|()| after)
+    };
+    let mut accepted = 0;
+    while accepted < 20 {
+        match add(&current).await {
+            Ok(after) => (accepted, current) = (accepted + 1, after),
+            Err(SaveError::Backlog) => break,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert!(accepted >= 12, "{accepted}");
+    let found = stores.releases.release(current.id).await.unwrap();
+    assert_eq!(found.as_ref(), Some(&current));
+    loop {
+        let pending = stores.outbox.pending(&[current.id.0], 10).await.unwrap();
+        if pending.is_empty() {
+            break;
+        }
+        stores.outbox.remove(&pending).await.unwrap();
+    }
+    add(&current).await.unwrap();
+}
+
+/// An event of 100 KiB.
+fn large_event(aggregate: Uuid) -> Event {
+    let payload = UserRegisteredEvent {
+        user_id: aggregate,
+        username: "x".repeat(100 * 1024),
+        email: "a@example.com".into(),
+        role: slipway_proto::events::Role::Developer,
+    };
+    let origin = Origin {
+        service: "test",
+        key: aggregate,
+        subject: aggregate,
+        actor: &Actor::System,
+        time: now(),
+    };
+    Event::new(&payload, &origin)
 }

@@ -1,0 +1,207 @@
+//! Releases: a document for each, with its tasks.
+//!
+//! That a developer works on one task at any moment, on the whole platform, is a unique key
+//! of the document: the database refuses a second one, whoever else writes at the same time.
+//!
+//! In MongoDB a document may have 16 MiB. What people write in a release is bounded
+//! ([`MAX_TEXT`](crate::release::MAX_TEXT)), and with it all that its document has of it: the
+//! release itself, what developers have to do in it ([`super::work`]), and receipts, whose
+//! answers say each text once. What is not bounded is how many events wait for the bus: a
+//! change for whose events there is no room is refused.
+
+use slipway_rpc::page::Page;
+use slipway_store::{Collection, Document, Documents, Entries, Index, Query, Refusal, Write};
+
+use super::{
+    Commit, ReleaseFilter, ReleaseSummary, SaveError, StoreError,
+    work::{self, ASSIGNED, WORK},
+};
+use crate::{
+    identity::UserId,
+    release::{PlacedTask, Release, ReleaseId, Task, TaskId},
+};
+
+/// The owners of the tasks in process.
+const ACTIVE_DEVELOPERS: Index = Index::unique("active_developers");
+/// The ids of its tasks.
+const BY_TASK: Index = Index::unique("by_task");
+/// All of them under the empty key, and each under its state; the newest last.
+const BY_STATE: Index = Index::list("by_state");
+
+impl Document for Release {
+    const COLLECTION: Collection = Collection::new(
+        "releases",
+        1,
+        &[ACTIVE_DEVELOPERS, BY_TASK, BY_STATE, ASSIGNED, WORK],
+    )
+    .with_events()
+    .with_receipts();
+
+    type Summary = ReleaseSummary;
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn revision(&self) -> u64 {
+        self.revision.0
+    }
+
+    fn entries(&self, entries: &mut Entries) {
+        let state = if self.is_completed() {
+            ReleaseFilter::Completed
+        } else {
+            ReleaseFilter::Open
+        };
+        entries.list(&BY_STATE, listed(None), self.id);
+        entries.list(&BY_STATE, listed(Some(state)), self.id);
+        for task in &self.tasks {
+            entries.unique(&BY_TASK, task.id);
+        }
+        for task in self.active_tasks() {
+            entries.unique(&ACTIVE_DEVELOPERS, task.assignee.id);
+        }
+        work::enter(self, entries);
+    }
+
+    fn summary(&self) -> ReleaseSummary {
+        let count = |tasks: usize| u32::try_from(tasks).unwrap_or(u32::MAX);
+        ReleaseSummary {
+            release: self.without_tasks(),
+            total: count(self.tasks.len()),
+            completed: count(self.completed_tasks()),
+        }
+    }
+}
+
+/// The key of a list of releases.
+fn listed(filter: Option<ReleaseFilter>) -> &'static str {
+    match filter {
+        None => "",
+        Some(ReleaseFilter::Open) => "OPEN",
+        Some(ReleaseFilter::Completed) => "COMPLETED",
+    }
+}
+
+/// Releases with their tasks.
+#[derive(Clone)]
+pub struct ReleaseStore {
+    pub(super) documents: Documents,
+}
+
+impl ReleaseStore {
+    pub(super) fn new(documents: Documents) -> Self {
+        Self { documents }
+    }
+
+    /// Stores a new release.
+    ///
+    /// # Errors
+    /// [`SaveError`].
+    pub async fn insert(&self, release: &Release, commit: Commit) -> Result<(), SaveError> {
+        self.write(Write::insert(release), commit, None).await
+    }
+
+    /// Stores `after` in the place of `before`, if the stored revision is still that of
+    /// `before` and every developer of `after` works on one task only.
+    ///
+    /// # Errors
+    /// [`SaveError`].
+    pub async fn save(
+        &self,
+        before: &Release,
+        after: &Release,
+        commit: Commit,
+    ) -> Result<(), SaveError> {
+        let beginner = beginner(before, after);
+        let write = Write::replace(before, after);
+        self.write(write, commit, beginner).await
+    }
+
+    /// Carries out a write, in which `beginner` has started a task.
+    async fn write(
+        &self,
+        write: Write<'_>,
+        commit: Commit,
+        beginner: Option<UserId>,
+    ) -> Result<(), SaveError> {
+        let write = write
+            .with_events(&commit.events)
+            .with_receipt(commit.receipt);
+        let refusal = match self.documents.write(write).await? {
+            Ok(()) => return Ok(()),
+            Err(refusal) => refusal,
+        };
+        Err(match (refusal, beginner) {
+            (Refusal::Revision, _) => SaveError::Revision,
+            (Refusal::Receipt, _) => SaveError::Receipt,
+            (Refusal::Unpublished, _) => SaveError::Backlog,
+            (Refusal::Taken(index), Some(beginner)) if index == Some(ACTIVE_DEVELOPERS.name) => {
+                SaveError::DeveloperBusy(beginner)
+            }
+            (refusal, _) => slipway_store::StoreError::from(refusal).into(),
+        })
+    }
+
+    /// One release.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn release(&self, id: ReleaseId) -> Result<Option<Release>, StoreError> {
+        Ok(self.documents.get(id).await?)
+    }
+
+    /// The release a task belongs to.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn release_of(&self, task: TaskId) -> Result<Option<Release>, StoreError> {
+        Ok(self.documents.find(&BY_TASK, task).await?)
+    }
+
+    /// One task.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn task(&self, id: TaskId) -> Result<Option<PlacedTask>, StoreError> {
+        let release = self.release_of(id).await?;
+        Ok(release.and_then(|release| release.placed(id)))
+    }
+
+    /// What a developer is working on.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn active_task(&self, developer: UserId) -> Result<Option<PlacedTask>, StoreError> {
+        let found = self.documents.find(&ACTIVE_DEVELOPERS, developer).await?;
+        Ok(found.and_then(|release: Release| {
+            let mut active = release.active_tasks();
+            let own = active.find(|task| task.assignee.id == developer);
+            own.map(|task| release.place(task))
+        }))
+    }
+
+    /// Releases, newest first, those before `after`.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn list(
+        &self,
+        filter: Option<ReleaseFilter>,
+        after: Option<ReleaseId>,
+        limit: u32,
+    ) -> Result<Page<ReleaseSummary, ReleaseId>, StoreError> {
+        let query = Query::last(limit + 1, listed(filter)).behind(after);
+        let found = self.documents.summaries::<Release>(&BY_STATE, &query);
+        Ok(Page::from_overfetch(found.await?, limit, |last| {
+            last.release.id
+        }))
+    }
+}
+
+/// The developer who has started a task: of those at work, the one who could be busy.
+fn beginner(before: &Release, after: &Release) -> Option<UserId> {
+    let at_work = |task: &Task| before.active_tasks().any(|before| before.id == task.id);
+    let started = after.active_tasks().find(|task| !at_work(task));
+    started.map(|task| task.assignee.id)
+}

@@ -1,0 +1,183 @@
+//! What the stores do, on each database.
+//!
+//! Tests take what opens the stores; stores opened twice stand for two replicas.
+
+mod assigned;
+mod lists;
+mod receipts;
+mod releases;
+mod users;
+
+use std::sync::Arc;
+
+use futures::future::join_all;
+use jiff::{SignedDuration, Timestamp};
+use slipway_bus::{Actor, Event, event::Origin};
+use slipway_mongo::testing::Scratch;
+use slipway_proto::events::UserRegisteredEvent;
+use slipway_rpc::access::Role;
+use slipway_runtime::clock::{Clock as _, SystemClock};
+use slipway_store::receipts::{Receipt, ReceiptKey};
+use tempfile::TempDir;
+use tokio::sync::Barrier;
+use uuid::Uuid;
+
+use super::{Commit, InsertUserError, ReleaseFilter, SaveError, Stores, TaskFilter, UserKey};
+use crate::{
+    identity::{
+        Account, Email, User, UserId, UserRef, Username,
+        quota::{HOUR, Hour},
+        throttle::Subject,
+    },
+    release::{OrderIndex, Release, ReleaseDraft, Task, TaskDraft, Text},
+};
+
+/// Opens a file of the test's own, each time anew; it is there as long as the directory.
+fn on_sqlite() -> (TempDir, impl Fn() -> Stores) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("release.db");
+    (directory, move || Stores::sqlite(&path).unwrap())
+}
+
+/// A database of the test's own, if there is a server for tests. The stores keep nothing
+/// in the process: a clone is as good as another replica's.
+async fn on_mongo() -> Option<(Scratch, impl Fn() -> Stores)> {
+    let scratch = Scratch::database().await?;
+    let opened = Stores::mongo(scratch.client(), scratch.name()).await;
+    let stores = opened.unwrap();
+    Some((scratch, move || stores.clone()))
+}
+
+/// Makes tests of these functions.
+macro_rules! on_each {
+    ($($module:ident: $($name:ident)*;)*) => {
+        mod sqlite {
+            $($(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    let (_directory, open) = super::on_sqlite();
+                    super::$module::$name(open).await;
+                }
+            )*)*
+        }
+
+        mod mongo {
+            $($(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    if let Some((_scratch, open)) = super::on_mongo().await {
+                        super::$module::$name(open).await;
+                    }
+                }
+            )*)*
+        }
+    };
+}
+
+on_each! {
+    assigned:
+        tasks_of_a_developer_come_in_order_with_what_blocks_them
+        what_a_developer_is_working_on_is_known_whatever_the_page_shows
+        of_two_tasks_of_a_developer_the_one_at_work_is_found
+        a_long_release_is_listed_like_any_other;
+    lists:
+        releases_are_listed_newest_first_by_state;
+    receipts:
+        a_receipt_is_stored_with_its_change_once
+        an_expired_receipt_makes_room;
+    releases:
+        a_release_comes_back_as_it_was_stored
+        a_change_is_stored_with_its_events
+        what_is_overdue_is_found_by_its_oldest_event
+        a_change_on_an_old_revision_is_refused_and_leaves_nothing
+        racing_changes_of_one_release_lose_nothing
+        a_developer_is_active_once_whatever_races
+        a_developer_is_free_again_after_completing
+        a_release_with_too_large_a_backlog_is_refused_until_it_is_published;
+    users:
+        accounts_are_found_by_id_name_and_address
+        names_and_addresses_are_taken_without_regard_to_case
+        users_are_listed_by_name
+        failed_sign_ins_are_counted_and_forgotten
+        failed_sign_ins_that_race_are_all_counted
+        registrations_of_an_address_are_counted_up_to_a_limit_whatever_races;
+}
+
+fn now() -> Timestamp {
+    SystemClock.now()
+}
+
+fn developer(name: &str) -> UserRef {
+    UserRef {
+        id: UserId::generate(),
+        username: name.into(),
+    }
+}
+
+fn title(text: &str) -> Text {
+    Text::title(text).unwrap()
+}
+
+fn task(title_text: &str, assignee: &UserRef) -> TaskDraft {
+    TaskDraft {
+        title: title(title_text),
+        description: Text::description("what\nto do").unwrap(),
+        assignee: assignee.clone(),
+        order_index: None,
+        due_at: Some(now()),
+        hotfix: None,
+    }
+}
+
+fn plan(name: &str, tasks: Vec<TaskDraft>) -> Release {
+    let draft = ReleaseDraft {
+        name: title(name),
+        description: Text::description("about it").unwrap(),
+        version: Text::version("1.0").unwrap(),
+        tasks,
+    };
+    Release::plan(draft, developer("admin"), now())
+        .unwrap()
+        .release
+}
+
+async fn stored(stores: &Stores, release: Release) -> Release {
+    let insert = stores.releases.insert(&release, Commit::default());
+    insert.await.unwrap();
+    release
+}
+
+fn start(release: &Release, task: &Task) -> Release {
+    release
+        .start(task.id, task.assignee.id, now())
+        .unwrap()
+        .release
+}
+
+fn complete(release: &Release, task: &Task) -> Release {
+    let decision = release.complete_task(task.id, task.assignee.id, now());
+    decision.unwrap().release
+}
+
+/// Events of one aggregate.
+fn events(aggregate: Uuid, count: usize) -> Vec<Event> {
+    let payload = UserRegisteredEvent {
+        user_id: Uuid::now_v7(),
+        username: "ada".into(),
+        email: "ada@example.com".into(),
+        role: slipway_proto::events::Role::Developer,
+    };
+    let origin = Origin {
+        service: "test",
+        key: aggregate,
+        subject: payload.user_id,
+        actor: &Actor::System,
+        time: now(),
+    };
+    (0..count).map(|_| Event::new(&payload, &origin)).collect()
+}
+
+async fn save(stores: &Stores, before: &Release, after: &Release) -> Result<(), SaveError> {
+    let save = stores.releases.save(before, after, Commit::default());
+    save.await
+}
