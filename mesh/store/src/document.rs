@@ -1,6 +1,10 @@
 //! What a type says of itself to be kept as a document.
 
-use std::{collections::HashSet, fmt, hash::Hash};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    hash::Hash,
+};
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -150,7 +154,7 @@ pub(crate) struct ListEntry {
     pub(crate) order: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ViewEntry {
     pub(crate) index: &'static str,
     pub(crate) key: String,
@@ -209,11 +213,46 @@ impl Entries {
     }
 }
 
+/// What becomes of a document's entries when it is changed.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Changed {
+    /// Those that it has no more. A value of a view that is replaced is not among them.
+    pub(crate) gone: Entries,
+    /// Those that it did not have.
+    pub(crate) new: Entries,
+}
+
+impl Changed {
+    pub(crate) fn between(before: &Entries, after: &Entries) -> Self {
+        let kept: HashSet<_> = after.views.iter().map(ViewEntry::place).collect();
+        let lost = |entry: &&ViewEntry| !kept.contains(&entry.place());
+        let values: HashMap<_, _> = before.views.iter().map(|e| (e.place(), &e.value)).collect();
+        let differs = |entry: &&ViewEntry| values.get(&entry.place()) != Some(&&entry.value);
+        Self {
+            gone: Entries {
+                unique: without(&before.unique, &after.unique),
+                lists: without(&before.lists, &after.lists),
+                views: before.views.iter().filter(lost).cloned().collect(),
+            },
+            new: Entries {
+                unique: without(&after.unique, &before.unique),
+                lists: without(&after.lists, &before.lists),
+                views: after.views.iter().filter(differs).cloned().collect(),
+            },
+        }
+    }
+}
+
+impl ViewEntry {
+    /// Which value of the document it is.
+    fn place(&self) -> (&'static str, &str) {
+        (self.index, &self.key)
+    }
+}
+
 /// Those of `entries` that are not among `others`.
-pub(crate) fn without<'a, T: Eq + Hash>(
-    entries: &'a [T],
-    others: &[T],
-) -> impl Iterator<Item = &'a T> {
+fn without<T: Clone + Eq + Hash>(entries: &[T], others: &[T]) -> Vec<T> {
     let others: HashSet<_> = others.iter().collect();
-    entries.iter().filter(move |entry| !others.contains(entry))
+    let entries = entries.iter().filter(|entry| !others.contains(entry));
+    entries.cloned().collect()
 }

@@ -1,7 +1,5 @@
 //! Writing: one document with its entries, events and receipt, in one transaction.
 
-use std::collections::HashSet;
-
 use crate::{
     outbox::sqlite as outbox,
     receipts::{Receipt, sqlite as receipts},
@@ -14,15 +12,17 @@ use uuid::Uuid;
 use super::tables::of_index;
 use crate::{
     StoreError,
-    document::{Collection, Entries, ListEntry, UniqueEntry, ViewEntry, without},
+    document::{Changed, Collection, Entries},
     write::{Change, New, Refusal, Write},
 };
 
-/// A write with its document as JSON: nothing of it belongs to the caller any more.
+/// A write with its document as JSON: nothing of it belongs to the caller any more, and
+/// nothing is left to the writer's thread but to write.
 pub(super) struct Encoded {
     of: Collection,
     id: String,
     change: EncodedChange,
+    entries: Changed,
     outbox: Vec<(Uuid, Record)>,
     aggregate: Option<String>,
     receipt: Option<Receipt>,
@@ -30,24 +30,22 @@ pub(super) struct Encoded {
 
 enum EncodedChange {
     Insert(EncodedNew),
-    Replace(u64, Entries, EncodedNew),
-    Delete(u64, Entries),
+    Replace(u64, EncodedNew),
+    Delete(u64),
 }
 
 struct EncodedNew {
     revision: u64,
-    entries: Entries,
     body: String,
     summary: String,
 }
 
-impl TryFrom<New<'_>> for EncodedNew {
+impl TryFrom<&New<'_>> for EncodedNew {
     type Error = StoreError;
 
-    fn try_from(new: New<'_>) -> Result<Self, StoreError> {
+    fn try_from(new: &New<'_>) -> Result<Self, StoreError> {
         Ok(Self {
             revision: new.revision,
-            entries: new.entries,
             body: new.body.json()?,
             summary: new.summary.json()?,
         })
@@ -58,16 +56,25 @@ impl TryFrom<Write<'_>> for Encoded {
     type Error = StoreError;
 
     fn try_from(write: Write<'_>) -> Result<Self, StoreError> {
+        let nothing = Entries::default();
+        let (change, before, after) = match &write.change {
+            Change::Insert(new) => {
+                let change = EncodedChange::Insert(new.try_into()?);
+                (change, &nothing, &new.entries)
+            }
+            Change::Replace(revision, before, new) => {
+                let change = EncodedChange::Replace(*revision, new.try_into()?);
+                (change, before, &new.entries)
+            }
+            Change::Delete(revision, before) => {
+                (EncodedChange::Delete(*revision), before, &nothing)
+            }
+        };
         Ok(Self {
             of: write.collection,
             id: write.id,
-            change: match write.change {
-                Change::Insert(new) => EncodedChange::Insert(new.try_into()?),
-                Change::Replace(revision, before, new) => {
-                    EncodedChange::Replace(revision, before, new.try_into()?)
-                }
-                Change::Delete(revision, before) => EncodedChange::Delete(revision, before),
-            },
+            entries: Changed::between(before, after),
+            change,
             outbox: write.outbox,
             aggregate: write.aggregate,
             receipt: write.receipt,
@@ -145,21 +152,12 @@ fn apply(c: &Connection, write: &Encoded) -> Result<(), Refused> {
     {
         return Err(Refused::ByRule(Refusal::Receipt));
     }
-    let nothing = Entries::default();
     match &write.change {
-        EncodedChange::Insert(new) => {
-            insert(c, write, new)?;
-            change_entries(c, write, &nothing, &new.entries)?;
-        }
-        EncodedChange::Replace(revision, before, new) => {
-            replace(c, write, *revision, new)?;
-            change_entries(c, write, before, &new.entries)?;
-        }
-        EncodedChange::Delete(revision, before) => {
-            delete(c, write, *revision)?;
-            change_entries(c, write, before, &nothing)?;
-        }
+        EncodedChange::Insert(new) => insert(c, write, new)?,
+        EncodedChange::Replace(revision, new) => replace(c, write, *revision, new)?,
+        EncodedChange::Delete(revision) => delete(c, write, *revision)?,
     }
+    change_entries(c, write)?;
     if let Some(aggregate) = &write.aggregate {
         for (id, record) in &write.outbox {
             outbox::append_to(c, aggregate, *id, record)?;
@@ -227,76 +225,46 @@ fn taken(error: rusqlite::Error, index: Option<&'static str>) -> Refused {
     }
 }
 
-/// Removes the entries that a document had and has no more, and adds its new ones.
-fn change_entries(
-    c: &Connection,
-    write: &Encoded,
-    before: &Entries,
-    after: &Entries,
-) -> Result<(), Refused> {
-    change_unique(c, write, &before.unique, &after.unique)?;
-    change_lists(c, write, &before.lists, &after.lists)?;
-    Ok(change_views(c, write, &before.views, &after.views)?)
+/// Removes the entries that the document has no more, and adds its new ones.
+fn change_entries(c: &Connection, write: &Encoded) -> Result<(), Refused> {
+    remove_entries(c, write, &write.entries.gone)?;
+    add_entries(c, write, &write.entries.new)
 }
 
-fn change_unique(
-    c: &Connection,
-    write: &Encoded,
-    before: &[UniqueEntry],
-    after: &[UniqueEntry],
-) -> Result<(), Refused> {
-    for entry in without(before, after) {
+fn remove_entries(c: &Connection, write: &Encoded, gone: &Entries) -> Result<(), StorageError> {
+    for entry in &gone.unique {
         let table = of_index(write.of, entry.index);
         c.prepare_cached(&format!("DELETE FROM {table} WHERE k = ?1"))?
             .execute([&entry.key])?;
     }
-    for entry in without(after, before) {
-        let table = of_index(write.of, entry.index);
-        c.prepare_cached(&format!("INSERT INTO {table} (k, id) VALUES (?1, ?2)"))?
-            .execute([&entry.key, &write.id])
-            .map_err(|error| taken(error, Some(entry.index)))?;
-    }
-    Ok(())
-}
-
-fn change_lists(
-    c: &Connection,
-    write: &Encoded,
-    before: &[ListEntry],
-    after: &[ListEntry],
-) -> Result<(), StorageError> {
-    for entry in without(before, after) {
+    for entry in &gone.lists {
         let table = of_index(write.of, entry.index);
         let sql = format!("DELETE FROM {table} WHERE k = ?1 AND o = ?2 AND id = ?3");
         c.prepare_cached(&sql)?
             .execute([&entry.key, &entry.order, &write.id])?;
     }
-    for entry in without(after, before) {
+    for entry in &gone.views {
+        let table = of_index(write.of, entry.index);
+        c.prepare_cached(&format!("DELETE FROM {table} WHERE k = ?1 AND id = ?2"))?
+            .execute([&entry.key, &write.id])?;
+    }
+    Ok(())
+}
+
+fn add_entries(c: &Connection, write: &Encoded, new: &Entries) -> Result<(), Refused> {
+    for entry in &new.unique {
+        let table = of_index(write.of, entry.index);
+        c.prepare_cached(&format!("INSERT INTO {table} (k, id) VALUES (?1, ?2)"))?
+            .execute([&entry.key, &write.id])
+            .map_err(|error| taken(error, Some(entry.index)))?;
+    }
+    for entry in &new.lists {
         let table = of_index(write.of, entry.index);
         let sql = format!("INSERT OR IGNORE INTO {table} (k, o, id) VALUES (?1, ?2, ?3)");
         c.prepare_cached(&sql)?
             .execute([&entry.key, &entry.order, &write.id])?;
     }
-    Ok(())
-}
-
-fn change_views(
-    c: &Connection,
-    write: &Encoded,
-    before: &[ViewEntry],
-    after: &[ViewEntry],
-) -> Result<(), StorageError> {
-    let kept: HashSet<_> = after
-        .iter()
-        .map(|entry| (entry.index, &entry.key))
-        .collect();
-    let gone = |entry: &&ViewEntry| !kept.contains(&(entry.index, &entry.key));
-    for entry in before.iter().filter(gone) {
-        let table = of_index(write.of, entry.index);
-        c.prepare_cached(&format!("DELETE FROM {table} WHERE k = ?1 AND id = ?2"))?
-            .execute([&entry.key, &write.id])?;
-    }
-    for entry in without(after, before) {
+    for entry in &new.views {
         let table = of_index(write.of, entry.index);
         let sql = format!(
             "INSERT INTO {table} (k, id, schema, v) VALUES (?1, ?2, ?3, ?4)
