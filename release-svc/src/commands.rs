@@ -1,5 +1,5 @@
 //! How a command on a release is carried out: load, decide, save; and if others were
-//! faster, again.
+//! faster, again. What this process has [seen](crate::seen) before is not loaded.
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,6 +23,7 @@ use crate::{
     identity::UserId,
     metrics as m,
     release::{Decision, Refusal, Release, ReleaseDraft, ReleaseId, TaskId, events},
+    seen::Seen,
     store::{Commit, ReleaseStore, SaveError, Stores},
 };
 
@@ -34,6 +35,7 @@ pub struct Commands {
     pub(crate) stores: Stores,
     pub(crate) clock: SharedClock,
     pub(crate) wake: Wake,
+    pub(crate) seen: Seen,
 }
 
 /// Which release a command is about.
@@ -117,11 +119,17 @@ impl Commands {
         decide: impl Fn(&Release, Timestamp) -> Result<Decision, Refusal> + Send + Sync,
         respond: impl Fn(&Decision) -> R + Send + Sync,
     ) -> Result<R, Fault> {
+        let mut seen = self.seen.get(target);
         for attempt in 1..=MAX_ATTEMPTS {
             let now = self.clock.now();
-            let before = self.load(target).await?;
+            let (before, is_loaded) = match seen.take() {
+                Some(seen) => (seen, false),
+                None => (self.load(target).await?, true),
+            };
             let decision = match decide(&before, now) {
                 Ok(decision) => decision,
+                // Perhaps refused because of what is not so any more.
+                Err(_) if !is_loaded => continue,
                 // Perhaps refused because of this very request, sent twice at once.
                 Err(refusal) => {
                     let earlier = self.earlier(&by).await?;
@@ -135,12 +143,18 @@ impl Commands {
                 .stores
                 .releases
                 .save(&before, &decision.release, commit);
-            match save.await {
+            let saved = save.await;
+            if saved.is_err() {
+                self.seen.forget(before.id);
+            }
+            match saved {
                 Ok(()) => {
+                    self.seen.stored(decision.release);
                     metrics::histogram!(m::ATTEMPTS).record(f64::from(attempt));
                     self.done(&first.unwrap_or_default(), before.id);
                     return Ok(response);
                 }
+                Err(SaveError::Revision) if !is_loaded => {}
                 Err(SaveError::Revision) => back_off(attempt).await,
                 Err(SaveError::DeveloperBusy(developer)) => {
                     if let Some(active) = self.stores.releases.active_task(developer).await? {
@@ -177,7 +191,7 @@ impl Commands {
         earlier.ok_or_else(|| Fault::internal("a receipt was there and is gone"))
     }
 
-    async fn load(&self, target: Target) -> Result<Release, Fault> {
+    async fn load(&self, target: Target) -> Result<Arc<Release>, Fault> {
         let (found, refusal) = match target {
             Target::Release(id) => (
                 self.stores.releases.release(id).await?,
@@ -188,7 +202,9 @@ impl Commands {
                 Refusal::TaskNotFound(id),
             ),
         };
-        found.ok_or_else(|| refuse(refusal))
+        let found = Arc::new(found.ok_or_else(|| refuse(refusal))?);
+        self.seen.read(&found);
+        Ok(found)
     }
 
     fn done(&self, command: &str, release: ReleaseId) {

@@ -5,6 +5,7 @@
 //! | a rule of the workflow | [`release`] (pure) |
 //! | what names, addresses, passwords may be; how sign-ins and registrations are limited | [`identity`] (pure) |
 //! | how a command is carried out: load, decide, save, try again | [`commands`], [`accounts`] |
+//! | what a command need not load | [`seen`] |
 //! | how a repeated request is recognised | [`slipway_store::receipts`] |
 //! | what is stored, and how | [`store`] |
 //! | the gRPC services | `grpc` |
@@ -16,6 +17,7 @@ pub mod identity;
 mod jobs;
 pub mod metrics;
 pub mod release;
+mod seen;
 pub mod store;
 
 use std::{sync::Arc, time::Duration};
@@ -39,7 +41,7 @@ use tonic::service::Routes;
 pub use accounts::{FirstAdmin, FirstAdminError, FirstPassword, RegistrationRules, Tell};
 pub use store::Stores;
 
-use self::{accounts::Accounts, commands::Commands, identity::password::Hasher};
+use self::{accounts::Accounts, commands::Commands, identity::password::Hasher, seen::Seen};
 
 /// The service's name in events, metrics and logs.
 pub const SERVICE: &str = "release-svc";
@@ -130,6 +132,7 @@ impl Config {
             stores: stores.clone(),
             clock: Arc::clone(&clock),
             wake: wake.clone(),
+            seen: Seen::default(),
         });
         Publisher {
             service: SERVICE,

@@ -3,268 +3,31 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod harness;
+
 use std::{
     collections::BTreeSet,
-    num::NonZeroU32,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
-use async_trait::async_trait;
-use futures::future::join_all;
-use release_svc::{
-    Config, Dependencies, FirstAdmin, FirstPassword, RegistrationRules, Stores,
-    identity::{Email, NewPassword, Username},
-};
-use slipway_bus::{
-    Bus, BusError, EmbeddedBus, Event, Record, SharedBus, Subscription, TopicSpec, Unpublished,
-};
+use slipway_bus::Event;
 use slipway_mongo::testing::Scratch;
 use slipway_proto::{
-    DESCRIPTOR_SET,
-    events::TOPICS,
     identity::v1::{
-        LoginRequest, RegisterRequest, ResolveUsersRequest,
-        identity_service_client::IdentityServiceClient,
+        RegisterRequest, ResolveUsersRequest, identity_service_client::IdentityServiceClient,
     },
     release::v1::{
-        AddTaskRequest, CompleteReleaseRequest, CreateReleaseRequest, GetReleaseRequest,
-        ListMyTasksRequest, ListReleasesRequest, NewTask, Release, ReleaseStatus, StartTaskRequest,
-        new_task::Assignee, release_service_client::ReleaseServiceClient,
-        task_service_client::TaskServiceClient,
+        AddTaskRequest, CompleteReleaseRequest, CompleteTaskRequest, CreateReleaseRequest,
+        ListMyTasksRequest, ListReleasesRequest, ReleaseStatus, StartTaskRequest,
     },
 };
-use slipway_rpc::{
-    access::{AccessLayer, Keyring, Policies, ServiceSecret, StreamLimits, Verifier},
-    error::Fault,
-    grpc::{Link, Outbound, Surround},
-};
-use slipway_runtime::{
-    clock::{SharedClock, SystemClock},
-    life::{Background, Check, Health, Problem},
-};
+use slipway_rpc::error::Fault;
 use tokio::sync::Barrier;
 
-const PASSWORD: &str = "a password for tests";
+use self::harness::{Backend, PASSWORD, Setup, race, task};
+
 const RACERS: usize = 50;
-
-/// Two instances, an admin and a developer.
-struct Setup {
-    instances: [Link; 2],
-    admin: Outbound,
-    developer: Outbound,
-    bus: SharedBus,
-    published: Arc<AtomicUsize>,
-    background: Background,
-    _backend: Backend,
-    _dir: tempfile::TempDir,
-}
-
-/// Where the two keep what they know.
-enum Backend {
-    Sqlite(tempfile::TempDir),
-    Mongo(Scratch),
-}
-
-impl Backend {
-    /// The stores of one instance.
-    async fn stores(&self) -> Stores {
-        match self {
-            Self::Sqlite(dir) => Stores::sqlite(&dir.path().join("release.db")).unwrap(),
-            Self::Mongo(scratch) => Stores::mongo(scratch.client(), scratch.name())
-                .await
-                .unwrap(),
-        }
-    }
-}
-
-/// A bus that counts what is published.
-struct Counting {
-    bus: EmbeddedBus,
-    published: Arc<AtomicUsize>,
-}
-
-#[async_trait]
-impl Bus for Counting {
-    async fn create_topics(&self, topics: &[TopicSpec]) -> Result<(), BusError> {
-        self.bus.create_topics(topics).await
-    }
-
-    async fn topics(&self) -> Result<Vec<String>, BusError> {
-        self.bus.topics().await
-    }
-
-    async fn publish(&self, records: Vec<Record>) -> Result<(), Unpublished> {
-        self.published.fetch_add(records.len(), Ordering::Relaxed);
-        self.bus.publish(records).await
-    }
-
-    async fn subscribe(
-        &self,
-        group: &str,
-        topics: &[String],
-    ) -> Result<Box<dyn Subscription>, BusError> {
-        self.bus.subscribe(group, topics).await
-    }
-}
-
-#[async_trait]
-impl Check for Counting {
-    async fn check(&self) -> Result<(), Problem> {
-        self.bus.check().await
-    }
-}
-
-async fn instance(
-    stores: Stores,
-    bus: SharedBus,
-    keys: Arc<Keyring>,
-    background: Background,
-) -> Link {
-    let clock: SharedClock = Arc::new(SystemClock);
-    let verifier = Verifier::with_keys(keys.jwks(), ServiceSecret::random(), clock.clone());
-    let config = Config {
-        token_ttl: Duration::from_secs(3600),
-        registration: RegistrationRules {
-            open: true,
-            per_hour: NonZeroU32::new(1000).unwrap(),
-            anybody_as_admin: false,
-        },
-    };
-    let password = NewPassword::new(PASSWORD, "admin", "admin@localhost").unwrap();
-    let first_admin = FirstAdmin {
-        username: Username::new("admin").unwrap(),
-        email: Email::new("admin@localhost").unwrap(),
-        password: FirstPassword::Chosen(password),
-        username_is_set: false,
-        email_is_set: false,
-    };
-    let dependencies = Dependencies {
-        stores,
-        bus,
-        keys,
-        clock,
-        background,
-        health: Health::default(),
-    };
-    let routes = config.build(first_admin, dependencies).await.unwrap();
-    let policies = Policies::from_descriptor_set(DESCRIPTOR_SET).unwrap();
-    let access = AccessLayer::new(
-        Arc::new(policies),
-        Arc::new(verifier),
-        StreamLimits::new(100, 1000),
-    );
-    Link::local(Surround::new(access).around(routes))
-}
-
-impl Setup {
-    async fn new(backend: Backend) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let bus = EmbeddedBus::open(&dir.path().join("bus.db"), Arc::new(SystemClock)).unwrap();
-        let topics: Vec<_> = TOPICS.iter().map(TopicSpec::from).collect();
-        bus.create_topics(&topics).await.unwrap();
-        let published = Arc::new(AtomicUsize::new(0));
-        let bus: SharedBus = Arc::new(Counting {
-            bus,
-            published: published.clone(),
-        });
-        let keys = Arc::new(Keyring::ephemeral());
-        let background = Background::default();
-        // Both find that there is no schema and no admin, and one creates them.
-        let build = || async {
-            let stores = backend.stores().await;
-            instance(stores, bus.clone(), keys.clone(), background.clone()).await
-        };
-        let (one, two) = tokio::join!(build(), build());
-        let mut identity = IdentityServiceClient::new(two.clone());
-        let login = LoginRequest {
-            login: "admin".into(),
-            password: PASSWORD.into(),
-        };
-        let admin = identity.login(login).await.unwrap().into_inner().session;
-        let register = RegisterRequest {
-            username: "ada".into(),
-            email: "ada@example.com".into(),
-            password: PASSWORD.into(),
-            role: 0,
-        };
-        let developer = identity
-            .register(register)
-            .await
-            .unwrap()
-            .into_inner()
-            .session;
-        Self {
-            instances: [one, two],
-            admin: Outbound::with_token(admin.unwrap().token),
-            developer: Outbound::with_token(developer.unwrap().token),
-            bus,
-            published,
-            background,
-            _backend: backend,
-            _dir: dir,
-        }
-    }
-
-    fn releases(&self, n: usize) -> ReleaseServiceClient<Link> {
-        ReleaseServiceClient::new(self.instances[n % 2].clone())
-    }
-
-    fn tasks(&self, n: usize) -> TaskServiceClient<Link> {
-        TaskServiceClient::new(self.instances[n % 2].clone())
-    }
-
-    async fn plan(&self, name: String, tasks: usize) -> Release {
-        let request = CreateReleaseRequest {
-            name,
-            tasks: vec![task("t".into()); tasks],
-            ..CreateReleaseRequest::default()
-        };
-        let created = self
-            .releases(0)
-            .create_release(self.admin.request(request))
-            .await;
-        created.unwrap().into_inner().release.unwrap()
-    }
-
-    async fn get(&self, id: &str) -> Release {
-        let request = self.admin.request(GetReleaseRequest { id: id.into() });
-        let found = self.releases(1).get_release(request).await.unwrap();
-        found.into_inner().release.unwrap()
-    }
-}
-
-fn task(title: String) -> NewTask {
-    NewTask {
-        title,
-        assignee: Some(Assignee::AssigneeUsername("ada".into())),
-        ..NewTask::default()
-    }
-}
-
-/// Runs all racers at once.
-async fn race<T, F>(racers: Vec<F>) -> Vec<T>
-where
-    T: Send + 'static,
-    F: Future<Output = T> + Send + 'static,
-{
-    let barrier = Arc::new(Barrier::new(racers.len()));
-    let racers = racers.into_iter().map(|racer| {
-        let barrier = Arc::clone(&barrier);
-        tokio::spawn(async move {
-            barrier.wait().await;
-            racer.await
-        })
-    });
-    join_all(racers)
-        .await
-        .into_iter()
-        .map(Result::unwrap)
-        .collect()
-}
 
 /// Runs each test on each backend.
 macro_rules! on_each_backend {
@@ -297,6 +60,7 @@ on_each_backend!(
     a_developer_is_busy_on_both
     tasks_added_on_both_are_all_there
     completing_on_one_and_hotfixing_on_the_other_happen_in_one_of_the_two_orders
+    what_one_has_seen_and_the_other_has_changed_is_read_again
     one_idempotency_key_on_both_is_one_release
     names_are_resolved_without_regard_to_case_and_at_most_a_hundred
     unknown_numbers_are_refused
@@ -357,7 +121,7 @@ async fn completing_on_one_and_hotfixing_on_the_other_happen_in_one_of_the_two_o
             .start_task(s.developer.request(start))
             .await
             .unwrap();
-        let complete = slipway_proto::release::v1::CompleteTaskRequest { id };
+        let complete = CompleteTaskRequest { id };
         s.tasks(1)
             .complete_task(s.developer.request(complete))
             .await
@@ -392,6 +156,26 @@ async fn completing_on_one_and_hotfixing_on_the_other_happen_in_one_of_the_two_o
                 assert!(!added.hotfix && after.reopened_count == 0);
             }
         }
+    }
+}
+
+async fn what_one_has_seen_and_the_other_has_changed_is_read_again(s: Setup) {
+    let release = s.plan("in turns".into(), 6).await;
+    for (n, task) in release.tasks.iter().enumerate() {
+        let (id, one, other) = (task.id.clone(), n, n + 1);
+        // It has seen, if anything, that the one before is not completed.
+        let start = s.developer.request(StartTaskRequest { id: id.clone() });
+        s.tasks(one).start_task(start).await.unwrap();
+        // It has seen, if anything, that this one is not started.
+        let request = CompleteTaskRequest { id: id.clone() };
+        let complete = s.developer.request(request);
+        s.tasks(other).complete_task(complete).await.unwrap();
+        // It has seen that this one is in process.
+        let again = s.developer.request(StartTaskRequest { id });
+        let refused = s.tasks(one).start_task(again).await.unwrap_err();
+        let fault = Fault::from(refused);
+        assert_eq!(fault.code, "INVALID_TRANSITION");
+        assert_eq!(fault.detail, "The task is completed already.");
     }
 }
 

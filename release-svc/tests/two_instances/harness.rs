@@ -1,0 +1,256 @@
+//! The two instances, and how they are talked to.
+
+use std::{
+    num::NonZeroU32,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use futures::future::join_all;
+use release_svc::{
+    Config, Dependencies, FirstAdmin, FirstPassword, RegistrationRules, Stores,
+    identity::{Email, NewPassword, Username},
+};
+use slipway_bus::{
+    Bus, BusError, EmbeddedBus, Record, SharedBus, Subscription, TopicSpec, Unpublished,
+};
+use slipway_mongo::testing::Scratch;
+use slipway_proto::{
+    DESCRIPTOR_SET,
+    events::TOPICS,
+    identity::v1::{LoginRequest, RegisterRequest, identity_service_client::IdentityServiceClient},
+    release::v1::{
+        CreateReleaseRequest, GetReleaseRequest, NewTask, Release, new_task::Assignee,
+        release_service_client::ReleaseServiceClient, task_service_client::TaskServiceClient,
+    },
+};
+use slipway_rpc::{
+    access::{AccessLayer, Keyring, Policies, ServiceSecret, StreamLimits, Verifier},
+    grpc::{Link, Outbound, Surround},
+};
+use slipway_runtime::{
+    clock::{SharedClock, SystemClock},
+    life::{Background, Check, Health, Problem},
+};
+use tokio::sync::Barrier;
+
+pub(super) const PASSWORD: &str = "a password for tests";
+
+/// Two instances, an admin and a developer.
+pub(super) struct Setup {
+    pub(super) instances: [Link; 2],
+    pub(super) admin: Outbound,
+    pub(super) developer: Outbound,
+    pub(super) bus: SharedBus,
+    pub(super) published: Arc<AtomicUsize>,
+    pub(super) background: Background,
+    _backend: Backend,
+    _dir: tempfile::TempDir,
+}
+
+/// Where the two keep what they know.
+pub(super) enum Backend {
+    Sqlite(tempfile::TempDir),
+    Mongo(Scratch),
+}
+
+impl Backend {
+    /// The stores of one instance.
+    async fn stores(&self) -> Stores {
+        match self {
+            Self::Sqlite(dir) => Stores::sqlite(&dir.path().join("release.db")).unwrap(),
+            Self::Mongo(scratch) => Stores::mongo(scratch.client(), scratch.name())
+                .await
+                .unwrap(),
+        }
+    }
+}
+
+/// A bus that counts what is published.
+struct Counting {
+    bus: EmbeddedBus,
+    published: Arc<AtomicUsize>,
+}
+
+#[async_trait]
+impl Bus for Counting {
+    async fn create_topics(&self, topics: &[TopicSpec]) -> Result<(), BusError> {
+        self.bus.create_topics(topics).await
+    }
+
+    async fn topics(&self) -> Result<Vec<String>, BusError> {
+        self.bus.topics().await
+    }
+
+    async fn publish(&self, records: Vec<Record>) -> Result<(), Unpublished> {
+        self.published.fetch_add(records.len(), Ordering::Relaxed);
+        self.bus.publish(records).await
+    }
+
+    async fn subscribe(
+        &self,
+        group: &str,
+        topics: &[String],
+    ) -> Result<Box<dyn Subscription>, BusError> {
+        self.bus.subscribe(group, topics).await
+    }
+}
+
+#[async_trait]
+impl Check for Counting {
+    async fn check(&self) -> Result<(), Problem> {
+        self.bus.check().await
+    }
+}
+
+async fn instance(
+    stores: Stores,
+    bus: SharedBus,
+    keys: Arc<Keyring>,
+    background: Background,
+) -> Link {
+    let clock: SharedClock = Arc::new(SystemClock);
+    let verifier = Verifier::with_keys(keys.jwks(), ServiceSecret::random(), clock.clone());
+    let config = Config {
+        token_ttl: Duration::from_secs(3600),
+        registration: RegistrationRules {
+            open: true,
+            per_hour: NonZeroU32::new(1000).unwrap(),
+            anybody_as_admin: false,
+        },
+    };
+    let password = NewPassword::new(PASSWORD, "admin", "admin@localhost").unwrap();
+    let first_admin = FirstAdmin {
+        username: Username::new("admin").unwrap(),
+        email: Email::new("admin@localhost").unwrap(),
+        password: FirstPassword::Chosen(password),
+        username_is_set: false,
+        email_is_set: false,
+    };
+    let dependencies = Dependencies {
+        stores,
+        bus,
+        keys,
+        clock,
+        background,
+        health: Health::default(),
+    };
+    let routes = config.build(first_admin, dependencies).await.unwrap();
+    let policies = Policies::from_descriptor_set(DESCRIPTOR_SET).unwrap();
+    let access = AccessLayer::new(
+        Arc::new(policies),
+        Arc::new(verifier),
+        StreamLimits::new(100, 1000),
+    );
+    Link::local(Surround::new(access).around(routes))
+}
+
+impl Setup {
+    pub(super) async fn new(backend: Backend) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let bus = EmbeddedBus::open(&dir.path().join("bus.db"), Arc::new(SystemClock)).unwrap();
+        let topics: Vec<_> = TOPICS.iter().map(TopicSpec::from).collect();
+        bus.create_topics(&topics).await.unwrap();
+        let published = Arc::new(AtomicUsize::new(0));
+        let bus: SharedBus = Arc::new(Counting {
+            bus,
+            published: published.clone(),
+        });
+        let keys = Arc::new(Keyring::ephemeral());
+        let background = Background::default();
+        // Both find that there is no schema and no admin, and one creates them.
+        let build = || async {
+            let stores = backend.stores().await;
+            instance(stores, bus.clone(), keys.clone(), background.clone()).await
+        };
+        let (one, two) = tokio::join!(build(), build());
+        let mut identity = IdentityServiceClient::new(two.clone());
+        let login = LoginRequest {
+            login: "admin".into(),
+            password: PASSWORD.into(),
+        };
+        let admin = identity.login(login).await.unwrap().into_inner().session;
+        let register = RegisterRequest {
+            username: "ada".into(),
+            email: "ada@example.com".into(),
+            password: PASSWORD.into(),
+            role: 0,
+        };
+        let developer = identity
+            .register(register)
+            .await
+            .unwrap()
+            .into_inner()
+            .session;
+        Self {
+            instances: [one, two],
+            admin: Outbound::with_token(admin.unwrap().token),
+            developer: Outbound::with_token(developer.unwrap().token),
+            bus,
+            published,
+            background,
+            _backend: backend,
+            _dir: dir,
+        }
+    }
+
+    pub(super) fn releases(&self, n: usize) -> ReleaseServiceClient<Link> {
+        ReleaseServiceClient::new(self.instances[n % 2].clone())
+    }
+
+    pub(super) fn tasks(&self, n: usize) -> TaskServiceClient<Link> {
+        TaskServiceClient::new(self.instances[n % 2].clone())
+    }
+
+    pub(super) async fn plan(&self, name: String, tasks: usize) -> Release {
+        let request = CreateReleaseRequest {
+            name,
+            tasks: vec![task("t".into()); tasks],
+            ..CreateReleaseRequest::default()
+        };
+        let created = self
+            .releases(0)
+            .create_release(self.admin.request(request))
+            .await;
+        created.unwrap().into_inner().release.unwrap()
+    }
+
+    pub(super) async fn get(&self, id: &str) -> Release {
+        let request = self.admin.request(GetReleaseRequest { id: id.into() });
+        let found = self.releases(1).get_release(request).await.unwrap();
+        found.into_inner().release.unwrap()
+    }
+}
+
+pub(super) fn task(title: String) -> NewTask {
+    NewTask {
+        title,
+        assignee: Some(Assignee::AssigneeUsername("ada".into())),
+        ..NewTask::default()
+    }
+}
+
+/// Runs all racers at once.
+pub(super) async fn race<T, F>(racers: Vec<F>) -> Vec<T>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    let barrier = Arc::new(Barrier::new(racers.len()));
+    let racers = racers.into_iter().map(|racer| {
+        let barrier = Arc::clone(&barrier);
+        tokio::spawn(async move {
+            barrier.wait().await;
+            racer.await
+        })
+    });
+    join_all(racers)
+        .await
+        .into_iter()
+        .map(Result::unwrap)
+        .collect()
+}
