@@ -9,7 +9,7 @@ use slipway_sqlite::StorageError;
 use super::tables::of_index;
 use crate::{
     StoreError,
-    document::{Collection, Document, Index},
+    document::{Collection, Document, Index, Kind},
     query::{Direction, Query},
 };
 
@@ -196,7 +196,6 @@ mod tests {
     use super::*;
     use crate::{
         contract::{Note, SAID},
-        document::Kind,
         sqlite::tables,
     };
 
