@@ -4,17 +4,11 @@ use std::sync::Arc;
 
 use prost::Message;
 use slipway_bus::{Actor, Event, event::Origin};
+use slipway_rpc::{access::Principal, error::Fault, grpc::Outbound};
+use slipway_runtime::{clock::SharedClock, contention::{MAX_ATTEMPTS, back_off}};
+use slipway_store::{outbox::Wake, receipts::{self, Repeatable}};
 use slipway_proto::events::{
     CommentPostedEvent, CommentRepliedEvent, CommentedTask, Payload, UserRef,
-};
-use slipway_rpc::{access::Principal, error::Fault, grpc::Outbound};
-use slipway_runtime::{
-    clock::SharedClock,
-    contention::{MAX_ATTEMPTS, back_off},
-};
-use slipway_store::{
-    outbox::Wake,
-    receipts::{self, Repeatable},
 };
 
 use crate::{

@@ -17,9 +17,9 @@ pub use position::{Block, Position};
 pub use refusal::Refusal;
 
 use jiff::Timestamp;
-use slipway_proto::events::UserRef;
 use slipway_rpc::access::Role;
 use slipway_runtime::typed_id;
+use slipway_proto::events::UserRef;
 use uuid::Uuid;
 
 typed_id!(

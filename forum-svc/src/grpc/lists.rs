@@ -1,13 +1,9 @@
 //! The lists: their cursors, and what they need beside the page.
 
 use serde::{Deserialize, Serialize};
+use slipway_rpc::{error::{Fault, Kind}, grpc::Outbound, page};
 use slipway_proto::forum::v1::{
     ListCommentsRequest, ListCommentsResponse, ListRepliesRequest, ListRepliesResponse,
-};
-use slipway_rpc::{
-    error::{Fault, Kind},
-    grpc::Outbound,
-    page,
 };
 
 use super::{id, translate};

@@ -17,10 +17,7 @@ use jiff::Timestamp;
 use slipway_bus::Event;
 use slipway_rpc::{error::Fault, page::Page};
 use slipway_runtime::life::Check;
-use slipway_store::{
-    outbox::OutboxStore,
-    receipts::{Receipt, ReceiptStore},
-};
+use slipway_store::{outbox::OutboxStore, receipts::{Receipt, ReceiptStore}};
 
 use crate::comment::{
     Comment, CommentId, Placed, Position,

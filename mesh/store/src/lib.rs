@@ -15,6 +15,9 @@
 //! - A list is read in the order of a declared index, from a key on: every query has one,
 //!   because there is no other way to ask.
 //!
+//! - Writes of several documents can be carried out [in order](Documents::write_in_order):
+//!   wherever they end, those that are stored are the first of them.
+//!
 //! There are no transactions over several documents, no joins and no query language.
 
 pub mod base64_bytes;

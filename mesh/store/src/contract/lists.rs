@@ -40,6 +40,7 @@ contract! {
         let all = Query::first(10, "x").behind(None::<&str>);
         assert_eq!(ids(documents, &all).await.len(), 4);
         assert!(ids(documents, &Query::first(10, "z")).await.is_empty());
+        assert!(ids(documents, &Query::first(0, "x")).await.is_empty());
         let titles = documents.summaries::<Note>(&TAG, &Query::first(1, "x")).await.unwrap();
         assert_eq!(titles, [Title("a".into())]);
     }
@@ -140,29 +141,33 @@ contract! {
 }
 
 mod plans {
-    use crate::outbox::mongo::overdue;
+    use crate::outbox::mongo::{overdue, waiting};
     use jiff::Timestamp;
-    use mongodb::bson::doc;
+    use mongodb::bson::{Document as Fields, doc};
 
     use super::{insert, note};
     use crate::{
         Direction, Document as _, Index, Query,
         contract::{Note, on_mongo},
         document::Kind,
-        mongo::testing::{by_key, order_of, within},
+        mongo::testing::{BODY, by_key, part},
     };
 
-    fn queries(index: &Index) -> Vec<(mongodb::bson::Document, mongodb::bson::Document)> {
+    fn queries(index: &Index) -> Vec<Fields> {
+        let of = Note::COLLECTION.name;
         if index.kind == Kind::Unique {
-            return vec![(by_key(index, &["1".into()]), doc! { "_id": 1 })];
+            let by_key = by_key(index, &["1".into()]);
+            return vec![doc! { "find": of, "filter": by_key, "sort": { "_id": 1 } }];
         }
         let queries = [Direction::Ascending, Direction::Descending].map(|direction| Query {
             direction,
             ..Query::first(50, "x").above("100").below("200")
         });
-        let queries = queries.iter();
-        queries
-            .map(|query| (within(index, query), order_of(index, query)))
+        let parts = queries
+            .iter()
+            .map(|query| part(index, query, BODY).to_vec());
+        parts
+            .map(|part| doc! { "aggregate": of, "pipeline": part, "cursor": {} })
             .collect()
     }
 
@@ -182,17 +187,20 @@ mod plans {
             .collect();
         insert(&fixture.documents, &notes).await;
         let found_by = |index: &&Index| index.kind != Kind::View;
-        let mut finds = vec![(overdue(Timestamp::now()), doc! { "outbox.id": 1 }, "outbox")];
-        for index in Note::COLLECTION.indexes.iter().filter(found_by) {
-            let queries = queries(index).into_iter();
-            finds.extend(queries.map(|(filter, sort)| (filter, sort, index.name)));
+        let of_indexes = Note::COLLECTION.indexes.iter().filter(found_by);
+        let mut expected: Vec<_> = of_indexes
+            .flat_map(|index| queries(index).into_iter().map(|query| (query, index.name)))
+            .collect();
+        for (filter, index) in [
+            (overdue(Timestamp::now()), "outbox"),
+            (waiting("aggregate", &["x".into()]), "outbox_by_aggregate"),
+        ] {
+            let query = doc! { "find": Note::COLLECTION.name, "filter": filter };
+            expected.push((query, index));
         }
-        for (filter, sort, index) in finds {
-            let find = doc! {
-                "find": Note::COLLECTION.name, "filter": filter, "sort": sort, "limit": 50,
-            };
-            let used = scratch.indexes(&find).await;
-            assert!(used.iter().eq([index]), "{find}: {used:?}");
+        for (query, index) in expected {
+            let used = scratch.indexes(&query).await;
+            assert!(used.iter().eq([index]), "{query}: {used:?}");
         }
     }
 }

@@ -79,7 +79,8 @@ impl Adapter {
     }
 
     pub(crate) async fn get<D: Document>(&self, ids: &[String]) -> Result<Vec<D>, StoreError> {
-        read::documents(&self.stored::<D>(), read::by_id(ids), D::COLLECTION).await
+        let (stored, by_id) = (self.stored::<D>(), read::by_id(ids));
+        read::documents(&stored, by_id, ids.len(), D::COLLECTION).await
     }
 
     pub(crate) async fn find<D: Document>(
@@ -87,12 +88,8 @@ impl Adapter {
         index: &Index,
         keys: &[String],
     ) -> Result<Vec<D>, StoreError> {
-        read::documents(
-            &self.stored::<D>(),
-            read::by_key(index, keys),
-            D::COLLECTION,
-        )
-        .await
+        let (stored, by_key) = (self.stored::<D>(), read::by_key(index, keys));
+        read::documents(&stored, by_key, keys.len(), D::COLLECTION).await
     }
 
     pub(crate) async fn list<D: Document>(
@@ -146,8 +143,8 @@ impl Adapter {
     }
 }
 
-/// The conditions of queries, to look at their plans.
+/// Queries, to look at their plans.
 #[cfg(test)]
 pub(crate) mod testing {
-    pub(crate) use super::read::{by_key, sort as order_of, within};
+    pub(crate) use super::read::{BODY, by_key, part};
 }

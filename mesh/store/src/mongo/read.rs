@@ -5,7 +5,6 @@ use std::sync::Arc;
 use futures::TryStreamExt as _;
 use mongodb::{
     Collection as Stored,
-    action::Find,
     bson::{Bson, Document as Fields, deserialize_from_bson, doc},
 };
 use serde::de::DeserializeOwned;
@@ -19,7 +18,7 @@ use crate::{
 };
 
 /// The fields of what is read.
-pub(super) const BODY: &str = "body";
+pub(crate) const BODY: &str = "body";
 pub(super) const SUMMARY: &str = "summary";
 
 pub(super) fn by_id(ids: &[String]) -> Fields {
@@ -61,30 +60,51 @@ pub(crate) fn within(index: &Index, query: &Query) -> Fields {
     condition
 }
 
-pub(crate) fn sort(index: &Index, query: &Query) -> Fields {
+/// Reads a field of the documents in a part of a list. What is left out is left out last: a
+/// server that sorts would do it for all that it sorts.
+pub(crate) fn part(index: &Index, query: &Query, field: &str) -> [Fields; 4] {
     let direction = match query.direction {
         Direction::Ascending => 1,
         Direction::Descending => -1,
     };
-    doc! { indexes::order(index): direction }
+    [
+        doc! { "$match": within(index, query) },
+        doc! { "$sort": { indexes::order(index): direction } },
+        doc! { "$limit": i64::from(query.limit) },
+        doc! { "$project": projection(field) },
+    ]
 }
 
-fn find<'a>(stored: &'a Stored<Fields>, index: &Index, query: &Query) -> Find<'a, Fields> {
-    stored
-        .find(within(index, query))
-        .sort(sort(index, query))
-        .limit(i64::from(query.limit))
-        // All of them in the first answer.
-        .batch_size(query.limit.saturating_add(1))
+async fn read_part(
+    stored: &Stored<Fields>,
+    index: &Index,
+    query: &Query,
+    field: &str,
+) -> Result<Vec<Fields>, StorageError> {
+    if query.limit == 0 {
+        return Ok(Vec::new());
+    }
+    let read = stored
+        .aggregate(part(index, query, field))
+        .batch_size(at_once(query.limit));
+    bounded(async { read.await?.try_collect().await }).await
+}
+
+/// The size of a batch for so many documents, so that all of them are in the first answer.
+fn at_once(count: u32) -> u32 {
+    count.saturating_add(1)
 }
 
 pub(super) async fn documents<T: DeserializeOwned>(
     stored: &Stored<Fields>,
     condition: Fields,
+    wanted: usize,
     of: Collection,
 ) -> Result<Vec<T>, StoreError> {
-    let find = stored.find(condition);
-    let found = collect(find.projection(projection(BODY))).await?;
+    let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
+    let find = stored.find(condition).projection(projection(BODY));
+    let find = find.batch_size(at_once(wanted));
+    let found: Vec<_> = bounded(async { find.await?.try_collect().await }).await?;
     found.into_iter().map(|d| decode(d, BODY, of)).collect()
 }
 
@@ -95,7 +115,7 @@ pub(super) async fn list<T: DeserializeOwned>(
     index: &Index,
     query: &Query,
 ) -> Result<Vec<T>, StoreError> {
-    let found = collect(find(stored, index, query).projection(projection(field))).await?;
+    let found = read_part(stored, index, query, field).await?;
     found.into_iter().map(|d| decode(d, field, of)).collect()
 }
 
@@ -109,8 +129,7 @@ pub(super) async fn view<V: DeserializeOwned>(
 ) -> Result<Vec<V>, StoreError> {
     debug_assert_eq!(view.kind, Kind::View);
     let (field, name) = (indexes::field(view), indexes::value(key));
-    let field = format!("{field}.{name}");
-    let found = collect(find(stored, index, query).projection(projection(&field))).await?;
+    let found = read_part(stored, index, query, &format!("{field}.{name}")).await?;
     let mut values = Vec::with_capacity(found.len());
     for document in found {
         let id = checked(&document, of)?;
@@ -142,10 +161,6 @@ pub(super) async fn count(
 
 fn projection(field: &str) -> Fields {
     doc! { "schema": 1, field: 1 }
-}
-
-async fn collect(find: Find<'_, Fields>) -> Result<Vec<Fields>, StorageError> {
-    bounded(async { find.await?.try_collect().await }).await
 }
 
 /// The id of a document, if it has the schema that this version reads.

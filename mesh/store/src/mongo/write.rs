@@ -55,9 +55,8 @@ pub(super) async fn carry_out(
     database: &Database,
     writes: Vec<Write<'_>>,
 ) -> Result<Vec<Result<(), Refusal>>, StoreError> {
-    let prepared = writes.into_iter().map(Prepared::try_from);
-    let prepared: Vec<_> = prepared.collect::<Result<_, _>>()?;
-    let outcomes = prepared.into_iter().map(|write| one(database, write));
+    let prepared = prepared(writes)?.into_iter();
+    let outcomes = prepared.map(|write| one(database, write));
     stream::iter(outcomes).buffered(AT_ONCE).try_collect().await
 }
 
@@ -66,8 +65,7 @@ pub(super) async fn in_order(
     database: &Database,
     writes: Vec<Write<'_>>,
 ) -> Result<(usize, Option<Refusal>), StoreError> {
-    let waiting = writes.into_iter().map(Prepared::try_from);
-    let mut waiting: VecDeque<_> = waiting.collect::<Result<_, _>>()?;
+    let mut waiting = VecDeque::from(prepared(writes)?);
     let all = waiting.len();
     while let Some(first) = waiting.front() {
         let stored = database.collection::<Fields>(first.of.name);
@@ -93,6 +91,10 @@ pub(super) async fn in_order(
         }
     }
     Ok((all, None))
+}
+
+fn prepared(writes: Vec<Write<'_>>) -> Result<Vec<Prepared>, StoreError> {
+    writes.into_iter().map(Prepared::try_from).collect()
 }
 
 /// The new documents at the beginning that one command can store.
@@ -266,16 +268,17 @@ fn at(write: &Write<'_>, revision: u64) -> Result<Fields, StoreError> {
 
 /// All fields of a document but its id.
 fn fields(write: &Write<'_>, new: &New<'_>) -> Result<Fields, StoreError> {
-    let mut fields = doc! {
+    // What is searched and sorted by comes first: some servers look for it in each document.
+    let mut fields = entries(&new.entries);
+    fields.extend(doc! {
         "revision": number(new.revision)?,
         "schema": i32::try_from(write.collection.schema).map_err(unstorable)?,
         "body": new.body.bson()?,
         "summary": new.summary.bson()?,
-    };
+    });
     if let Some(aggregate) = &write.aggregate {
         fields.insert("aggregate", aggregate);
     }
-    fields.extend(entries(&new.entries));
     Ok(fields)
 }
 

@@ -136,9 +136,14 @@ impl Adapter {
         &self,
         writes: Vec<Write<'_>>,
     ) -> Result<Vec<Result<(), Refusal>>, StoreError> {
-        let encoded = writes.into_iter().map(write::Encoded::try_from);
-        let encoded: Vec<_> = encoded.collect::<Result<_, _>>()?;
-        write::carry_out(&self.db, encoded).await
+        write::carry_out(&self.db, encoded(writes)?).await
+    }
+
+    pub(crate) async fn write_in_order(
+        &self,
+        writes: Vec<Write<'_>>,
+    ) -> Result<(usize, Option<Refusal>), StoreError> {
+        write::in_order(&self.db, encoded(writes)?).await
     }
 
     pub(crate) async fn write_in_order(
@@ -149,4 +154,8 @@ impl Adapter {
         let encoded: Vec<_> = encoded.collect::<Result<_, _>>()?;
         write::in_order(&self.db, encoded).await
     }
+}
+
+fn encoded(writes: Vec<Write<'_>>) -> Result<Vec<write::Encoded>, StoreError> {
+    writes.into_iter().map(write::Encoded::try_from).collect()
 }

@@ -19,8 +19,8 @@ use std::sync::Arc;
 use futures::future::join_all;
 use jiff::Timestamp;
 use slipway_bus::{Actor, Event, event::Origin};
-use slipway_proto::events::{CommentPostedEvent, CommentedTask, UserRef};
 use slipway_runtime::clock::{Clock as _, SystemClock};
+use slipway_proto::events::{CommentPostedEvent, CommentedTask, UserRef};
 use tokio::sync::Barrier;
 use uuid::Uuid;
 
