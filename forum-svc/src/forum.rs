@@ -4,11 +4,17 @@ use std::sync::Arc;
 
 use prost::Message;
 use slipway_bus::{Actor, Event, event::Origin};
-use slipway_rpc::{access::Principal, error::Fault, grpc::Outbound};
-use slipway_runtime::{clock::SharedClock, contention::{MAX_ATTEMPTS, back_off}};
-use slipway_store::{outbox::Wake, receipts::{self, Repeatable}};
 use slipway_proto::events::{
     CommentPostedEvent, CommentRepliedEvent, CommentedTask, Payload, UserRef,
+};
+use slipway_rpc::{access::Principal, error::Fault, grpc::Outbound};
+use slipway_runtime::{
+    clock::SharedClock,
+    contention::{MAX_ATTEMPTS, back_off},
+};
+use slipway_store::{
+    outbox::Wake,
+    receipts::{self, Repeatable},
 };
 
 use crate::{
@@ -17,6 +23,7 @@ use crate::{
         Comment, CommentId, Content, Placed, Refusal, Revision, TaskId, mentions::mentioned,
     },
     metrics as m,
+    reading::Threads as _,
     release::Release,
     store::{CommentStore, Commit, PostError, Stores},
 };
@@ -57,8 +64,8 @@ impl By {
 
 impl Forum {
     /// The store, for reading.
-    pub(crate) fn comments(&self) -> &dyn CommentStore {
-        &*self.stores.comments
+    pub(crate) fn comments(&self) -> &CommentStore {
+        &self.stores.comments
     }
 
     /// Begins a thread on a task and answers with `respond`.
@@ -165,11 +172,7 @@ impl Forum {
             let Some(after) = decide(&before.comment).map_err(refuse)? else {
                 return Ok(before);
             };
-            let changed = self
-                .stores
-                .comments
-                .change(before.comment, after.clone())
-                .await?;
+            let changed = self.comments().change(&before.comment, &after).await?;
             if changed {
                 let change = if after.is_deleted() {
                     "deleted"
@@ -179,7 +182,7 @@ impl Forum {
                 metrics::counter!(m::CHANGES, "change" => change).increment(1);
                 return Ok(Placed {
                     comment: after,
-                    position: before.position,
+                    ..before
                 });
             }
             back_off(attempt).await;

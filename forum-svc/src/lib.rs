@@ -22,10 +22,13 @@ pub mod store;
 use std::sync::Arc;
 
 use slipway_bus::SharedBus;
-use slipway_rpc::grpc::Link;
-use slipway_runtime::{clock::SharedClock, life::{Background, Health, Need}};
-use slipway_store::outbox::{Publisher, Wake};
 use slipway_proto::forum::v1::forum_service_server::{self, ForumServiceServer};
+use slipway_rpc::grpc::Link;
+use slipway_runtime::{
+    clock::SharedClock,
+    life::{Background, Health, Need},
+};
+use slipway_store::outbox::{Publisher, Wake};
 use tonic::service::Routes;
 
 pub use store::Stores;

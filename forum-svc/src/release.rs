@@ -5,14 +5,17 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use quick_cache::sync::Cache;
-use slipway_rpc::{error::{Fault, Kind}, grpc::{Link, Outbound}};
-use slipway_runtime::clock::SharedClock;
 use slipway_proto::{
     common::v1 as common,
     events::{CommentedTask, UserRef},
     identity::v1::{ResolveUsersRequest, identity_service_client::IdentityServiceClient},
     release::v1::{GetTaskRequest, task_service_client::TaskServiceClient},
 };
+use slipway_rpc::{
+    error::{Fault, Kind},
+    grpc::{Link, Outbound},
+};
+use slipway_runtime::clock::SharedClock;
 use tonic::Status;
 use uuid::Uuid;
 

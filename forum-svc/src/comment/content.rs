@@ -1,5 +1,6 @@
 //! What a comment may say: 1 to 10,000 characters, kept to the byte.
 
+use serde::{Deserialize, Serialize};
 use slipway_runtime::text;
 
 /// Characters of a comment.
@@ -8,8 +9,9 @@ pub const MAX_CONTENT: usize = 10_000;
 /// Characters of an excerpt.
 pub const MAX_EXCERPT: usize = 200;
 
-/// A text within its limits. It is Markdown by convention; nothing is done to it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A text within its limits. It is Markdown by convention; nothing is done to it. What is
+/// read from a store was within its limits when it was stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Content(String);
 
 impl Content {
@@ -26,12 +28,6 @@ impl Content {
             return Err("must have at most 10,000 characters");
         }
         Ok(Self(text))
-    }
-
-    /// A text that was within its limits when it was stored.
-    #[must_use]
-    pub fn stored(text: String) -> Self {
-        Self(text)
     }
 
     /// The text.

@@ -4,22 +4,26 @@
 //! | --- | --- |
 //! | what a content may be, and how it begins | [`content`] |
 //! | whom a content mentions | [`mentions`] |
+//! | how a comment counts the replies to it | [`placed`] |
 //! | the reading order, and how threads of any depth are kept in it | [`position`] |
 //! | why something is refused | [`refusal`] |
 
 pub mod content;
 pub mod mentions;
+pub mod placed;
 pub mod position;
 pub mod refusal;
 
 pub use content::Content;
+pub use placed::Placed;
 pub use position::{Block, Position};
 pub use refusal::Refusal;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use slipway_proto::events::UserRef;
 use slipway_rpc::access::Role;
 use slipway_runtime::typed_id;
-use slipway_proto::events::UserRef;
 use uuid::Uuid;
 
 typed_id!(
@@ -32,11 +36,11 @@ typed_id!(
 );
 
 /// Counts the edits of a comment, from 1. Replies do not change it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Revision(pub u64);
 
 /// A comment on a task.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Comment {
     /// Its id.
     pub id: CommentId,
@@ -63,7 +67,7 @@ pub struct Comment {
 }
 
 /// What a comment says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Body {
     /// This.
     Content(Content),
@@ -73,15 +77,6 @@ pub enum Body {
         /// When.
         at: Timestamp,
     },
-}
-
-/// A comment at its place in the reading order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Placed {
-    /// The comment.
-    pub comment: Comment,
-    /// Where it stands.
-    pub position: Position,
 }
 
 impl Comment {

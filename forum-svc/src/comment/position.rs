@@ -29,7 +29,7 @@ const BEHIND: char = '~';
 
 /// Where keys are compared: the threads of a task, or the replies to a comment whose own
 /// key is long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Block(pub Uuid);
 
 impl From<TaskId> for Block {
@@ -47,7 +47,7 @@ impl From<CommentId> for Block {
 }
 
 /// Where a comment stands in the reading order of its block.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Key(String);
 
 impl Key {
@@ -61,12 +61,6 @@ impl Key {
     #[must_use]
     pub fn end() -> Self {
         Self(BEHIND.to_string())
-    }
-
-    /// A key as it was stored.
-    #[must_use]
-    pub fn stored(text: String) -> Self {
-        Self(text)
     }
 
     /// Behind the last reply, at any depth, that is in the same block.
@@ -125,7 +119,7 @@ pub struct Stretch {
 }
 
 /// Where a comment stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
     /// In which block.
     pub block: Block,

@@ -1,16 +1,20 @@
 //! The lists: their cursors, and what they need beside the page.
 
 use serde::{Deserialize, Serialize};
-use slipway_rpc::{error::{Fault, Kind}, grpc::Outbound, page};
 use slipway_proto::forum::v1::{
     ListCommentsRequest, ListCommentsResponse, ListRepliesRequest, ListRepliesResponse,
+};
+use slipway_rpc::{
+    error::{Fault, Kind},
+    grpc::Outbound,
+    page,
 };
 
 use super::{id, translate};
 use crate::{
     comment::{CommentId, Placed, TaskId, position::Ordinal},
     forum::Forum,
-    reading::{PageOf, Scope},
+    reading::{PageOf, Scope, Threads as _},
 };
 
 /// Where a page of a discussion begins. Comments never move, so their ids will do.

@@ -6,15 +6,15 @@ mod translate;
 use std::{str::FromStr, sync::Arc};
 
 use prost::Message;
-use slipway_rpc::{access::principal, error::Fault};
-use slipway_runtime::id::MalformedId;
-use slipway_store::receipts::Repeatable;
 use slipway_proto::forum::v1::{
     DeleteCommentRequest, DeleteCommentResponse, EditCommentRequest, EditCommentResponse,
     GetCommentRequest, GetCommentResponse, ListCommentsRequest, ListCommentsResponse,
     ListRepliesRequest, ListRepliesResponse, PostCommentRequest, PostCommentResponse,
     PostReplyRequest, PostReplyResponse, forum_service_server::ForumService,
 };
+use slipway_rpc::{access::principal, error::Fault};
+use slipway_runtime::id::MalformedId;
+use slipway_store::receipts::Repeatable;
 use tonic::{Request, Response, Status};
 
 use crate::{

@@ -7,10 +7,10 @@
 //! replies, which is known.
 
 use super::{
-    Scope,
+    Outline, Scope, Threads,
     walk::{Step as _, Walk},
 };
-use crate::store::{CommentStore, Outline, StoreError};
+use crate::store::StoreError;
 
 /// Replies are counted up to this: 1,000 means 1,000 or more.
 pub const COUNTED: u32 = 1_000;
@@ -19,7 +19,7 @@ pub const COUNTED: u32 = 1_000;
 ///
 /// # Errors
 /// If the store is away.
-pub async fn descendants(store: &dyn CommentStore, of: Outline) -> Result<u32, StoreError> {
+pub async fn descendants(store: &dyn Threads, of: Outline) -> Result<u32, StoreError> {
     if !of.has_replies() {
         return Ok(0);
     }
@@ -126,7 +126,7 @@ impl Counter {
     /// `next` is below.
     pub(super) async fn count_on(
         &mut self,
-        store: &dyn CommentStore,
+        store: &dyn Threads,
         next: &Outline,
     ) -> Result<(), StoreError> {
         let mut open = self.open.iter();

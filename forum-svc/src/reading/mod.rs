@@ -5,15 +5,18 @@
 //! | what is read | `scope` |
 //! | how the next comment is found | `walk` |
 //! | how replies at any depth are counted | `count` |
+//! | what is asked of the store | `threads` |
 
 mod count;
 mod scope;
+mod threads;
 mod walk;
 
 use std::collections::HashMap;
 
 pub use count::{COUNTED, descendants};
 pub use scope::Scope;
+pub use threads::{Outline, Threads};
 
 use self::{
     count::Counter,
@@ -21,7 +24,7 @@ use self::{
 };
 use crate::{
     comment::{Comment, Placed},
-    store::{CommentStore, Outline, StoreError},
+    store::StoreError,
 };
 
 /// When a page has passed over so many comments that it leaves out, it ends: the one it
@@ -75,7 +78,7 @@ impl PageOf {
     ///
     /// # Errors
     /// If the store is away.
-    pub async fn read(&self, store: &dyn CommentStore) -> Result<Listing, StoreError> {
+    pub async fn read(&self, store: &dyn Threads) -> Result<Listing, StoreError> {
         if self.levels.is_none() {
             // All that is met is shown.
             let selection = self.select::<Placed>(store).await?;
@@ -83,7 +86,8 @@ impl PageOf {
         }
         let selection = self.select::<Outline>(store).await?;
         let ids = selection.shown.iter().map(|(outline, _)| outline.id);
-        let comments = store.comments(ids.collect()).await?;
+        let ids: Vec<_> = ids.collect();
+        let comments = store.comments(&ids).await?;
         let mut comments: HashMap<_, _> = comments.into_iter().map(|c| (c.id, c)).collect();
         Ok(selection.listing(|outline| comments.remove(&outline.id)))
     }
@@ -92,7 +96,7 @@ impl PageOf {
     ///
     /// # Errors
     /// If the store is away.
-    pub async fn can_be(&self, store: &dyn CommentStore) -> Result<bool, StoreError> {
+    pub async fn can_be(&self, store: &dyn Threads) -> Result<bool, StoreError> {
         let Some(after) = &self.after else {
             return Ok(true);
         };
@@ -102,7 +106,7 @@ impl PageOf {
 
     async fn select<S: Step + Sync>(
         &self,
-        store: &dyn CommentStore,
+        store: &dyn Threads,
     ) -> Result<Selection<S>, StoreError> {
         let mut walk = self.walk::<S>(store);
         let (mut counter, mut shown) = (Counter::default(), Vec::new());
@@ -144,7 +148,7 @@ impl PageOf {
     }
 
     /// From where the page begins.
-    fn walk<'a, S: Step>(&'a self, store: &'a dyn CommentStore) -> Walk<'a, S> {
+    fn walk<'a, S: Step>(&'a self, store: &'a dyn Threads) -> Walk<'a, S> {
         match &self.after {
             None => Walk::new(store, &self.scope),
             // The page before has left its replies out.

@@ -1,11 +1,12 @@
 //! How much of a discussion is read.
 
+use super::{Outline, Threads};
 use crate::{
     comment::{
         Block, CommentId, Placed, Position, TaskId,
         position::{Key, Stretch},
     },
-    store::{CommentStore, Outline, StoreError},
+    store::StoreError,
 };
 
 /// How much of a discussion is read.
@@ -31,11 +32,7 @@ impl Scope {
     ///
     /// # Errors
     /// If the store is away.
-    pub async fn contains(
-        &self,
-        store: &dyn CommentStore,
-        placed: &Placed,
-    ) -> Result<bool, StoreError> {
+    pub async fn contains(&self, store: &dyn Threads, placed: &Placed) -> Result<bool, StoreError> {
         let Self::Below(top) = self else {
             return Ok(true);
         };

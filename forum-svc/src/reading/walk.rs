@@ -9,13 +9,13 @@ use std::collections::VecDeque;
 
 use async_trait::async_trait;
 
-use super::Scope;
+use super::{Outline, Scope, Threads};
 use crate::{
     comment::{
         Block, CommentId, Placed,
         position::{Key, Position, Stretch},
     },
-    store::{CommentStore, Outline, StoreError},
+    store::StoreError,
 };
 
 /// What a walk meets.
@@ -23,8 +23,8 @@ use crate::{
 pub(super) trait Step: Sized + Send {
     /// Fetches the first of a stretch.
     async fn fetch(
-        store: &dyn CommentStore,
-        stretch: Stretch,
+        store: &dyn Threads,
+        stretch: &Stretch,
         limit: u32,
     ) -> Result<Vec<Self>, StoreError>;
 
@@ -50,8 +50,8 @@ pub(super) trait Step: Sized + Send {
 #[async_trait]
 impl Step for Placed {
     async fn fetch(
-        store: &dyn CommentStore,
-        stretch: Stretch,
+        store: &dyn Threads,
+        stretch: &Stretch,
         limit: u32,
     ) -> Result<Vec<Self>, StoreError> {
         store.range(stretch, limit).await
@@ -77,8 +77,8 @@ impl Step for Placed {
 #[async_trait]
 impl Step for Outline {
     async fn fetch(
-        store: &dyn CommentStore,
-        stretch: Stretch,
+        store: &dyn Threads,
+        stretch: &Stretch,
         limit: u32,
     ) -> Result<Vec<Self>, StoreError> {
         store.outline(stretch, limit).await
@@ -120,7 +120,7 @@ pub(super) struct Mark {
 
 /// A walk in reading order.
 pub(super) struct Walk<'a, S> {
-    store: &'a dyn CommentStore,
+    store: &'a dyn Threads,
     scope: &'a Scope,
     /// From the outermost to the innermost block the walk has come through.
     frames: Vec<Frame<S>>,
@@ -128,7 +128,7 @@ pub(super) struct Walk<'a, S> {
 
 impl<'a, S: Step> Walk<'a, S> {
     /// Through all of `scope`.
-    pub(super) fn new(store: &'a dyn CommentStore, scope: &'a Scope) -> Self {
+    pub(super) fn new(store: &'a dyn Threads, scope: &'a Scope) -> Self {
         match scope {
             Scope::Below(top) => Self::behind(store, scope, top),
             Scope::Task(task) => Self::from(store, scope, (*task).into(), Key::start()),
@@ -136,11 +136,7 @@ impl<'a, S: Step> Walk<'a, S> {
     }
 
     /// Through what is behind a comment of `scope`, its replies included.
-    pub(super) fn behind(
-        store: &'a dyn CommentStore,
-        scope: &'a Scope,
-        comment: &impl Step,
-    ) -> Self {
+    pub(super) fn behind(store: &'a dyn Threads, scope: &'a Scope, comment: &impl Step) -> Self {
         let Position { block, key } = comment.position();
         let mut walk = Self::from(store, scope, *block, key.clone());
         walk.descend(comment);
@@ -149,7 +145,7 @@ impl<'a, S: Step> Walk<'a, S> {
 
     /// Through what is behind a comment of `scope` and the replies to it.
     pub(super) fn behind_replies(
-        store: &'a dyn CommentStore,
+        store: &'a dyn Threads,
         scope: &'a Scope,
         comment: &impl Step,
     ) -> Self {
@@ -157,7 +153,7 @@ impl<'a, S: Step> Walk<'a, S> {
         Self::from(store, scope, *block, key.behind_replies())
     }
 
-    fn from(store: &'a dyn CommentStore, scope: &'a Scope, block: Block, after: Key) -> Self {
+    fn from(store: &'a dyn Threads, scope: &'a Scope, block: Block, after: Key) -> Self {
         let mut walk = Self {
             store,
             scope,
@@ -197,7 +193,7 @@ impl<'a, S: Step> Walk<'a, S> {
                 self.climb().await?;
                 continue;
             }
-            let found = S::fetch(self.store, frame.left.clone(), ahead).await?;
+            let found = S::fetch(self.store, &frame.left, ahead).await?;
             frame.ended = found.len() < ahead as usize;
             if let Some(last) = found.last() {
                 frame.left.after = last.position().key.clone();
@@ -217,10 +213,7 @@ impl<'a, S: Step> Walk<'a, S> {
         }
         let above = self.store.comment(CommentId(left.block.0)).await?;
         let Some(above) = above else {
-            return Err(StoreError(format!(
-                "block {} is below no comment",
-                left.block.0
-            )));
+            return Err(StoreError::Detached(left.block));
         };
         let Position { block, key } = above.position;
         self.enter(block, key);

@@ -1,46 +1,104 @@
-//! What the forum needs of a store. A backend supplies these traits and a constructor; the
-//! tests in `contract` run on each.
+//! What the forum keeps: a document for each comment, with the event and the receipt that
+//! are committed with it.
 //!
 //! A comment is never removed and never moves, so that every place in the reading order
 //! stays where it is: pages need no snapshot, and a cursor is good for ever.
+//!
+//! A reply changes two documents, in steps that are settled after a crash; see
+//! [`placed`](crate::comment::placed) and `posting`.
 
-pub mod mongo;
-pub mod sqlite;
-
+mod document;
+mod posting;
+mod reading;
 #[cfg(test)]
-mod contract;
+mod tests;
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
-use async_trait::async_trait;
-use jiff::Timestamp;
 use slipway_bus::Event;
-use slipway_rpc::{error::Fault, page::Page};
+use slipway_mongo as mongo;
+use slipway_rpc::error::Fault;
 use slipway_runtime::life::Check;
-use slipway_store::{outbox::OutboxStore, receipts::{Receipt, ReceiptStore}};
-
-use crate::comment::{
-    Comment, CommentId, Placed, Position,
-    position::{Ordinal, Stretch},
+use slipway_sqlite as sqlite;
+use slipway_store::{Document as _, Documents, Schema};
+use slipway_store::{
+    outbox::OutboxStore,
+    receipts::{Receipt, ReceiptStore},
 };
 
-/// The stores of this service, on one backend.
+use self::{document::Stored, posting::Turns};
+use crate::comment::{Block, CommentId};
+
+/// The MongoDB database of this service.
+pub const DATABASE: &str = "slipway_forum";
+
+/// What is kept.
+const COLLECTIONS: Schema = &[Stored::COLLECTION];
+
+/// The stores of this service, in one database.
 #[derive(Clone)]
 pub struct Stores {
     /// Comments.
-    pub comments: Arc<dyn CommentStore>,
+    pub comments: CommentStore,
     /// Receipts of commands.
     pub receipts: Arc<dyn ReceiptStore>,
     /// Events to be published.
     pub outbox: Arc<dyn OutboxStore>,
-    /// Whether the backend is there.
+    /// Whether the database is there.
     pub check: Arc<dyn Check>,
+}
+
+/// Comments at their places.
+#[derive(Clone)]
+pub struct CommentStore {
+    documents: Documents,
+    turns: Turns,
+}
+
+impl Stores {
+    /// The stores in the SQLite file at `path`, which is created if it is not there.
+    /// Blocks: call it at start.
+    ///
+    /// # Errors
+    /// If the file cannot be used.
+    pub fn sqlite(path: &Path) -> Result<Self, sqlite::StorageError> {
+        Ok(Self::of(Documents::sqlite(path, "forum", COLLECTIONS)?))
+    }
+
+    /// The stores in the MongoDB database `name`, usually [`DATABASE`]; its indexes are
+    /// built if they are not there.
+    ///
+    /// # Errors
+    /// If the server is away, an index exists with another definition, or the database is
+    /// of a version without documents.
+    pub async fn mongo(client: &mongo::Client, name: &str) -> Result<Self, mongo::StorageError> {
+        let documents = Documents::mongo(client, name, COLLECTIONS).await?;
+        Ok(Self::of(documents))
+    }
+
+    fn of(documents: Documents) -> Self {
+        Self {
+            receipts: documents.receipts(),
+            outbox: documents.outbox(),
+            check: Arc::new(documents.clone()),
+            comments: CommentStore {
+                documents,
+                turns: Turns::default(),
+            },
+        }
+    }
 }
 
 /// The store did not answer, or not sensibly.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{0}")]
-pub struct StoreError(pub String);
+pub enum StoreError {
+    /// The database did not answer, or not with what it was asked for.
+    #[error(transparent)]
+    Database(#[from] slipway_store::StoreError),
+    /// A block of replies is below no comment: the database was tampered with.
+    #[error("block {} is below no comment", .0.0)]
+    Detached(Block),
+}
 
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
@@ -66,71 +124,13 @@ pub enum PostError {
     /// The request has been carried out already.
     #[error("there is a receipt already")]
     Receipt,
-    /// The store failed.
+    /// The store failed. It is not known whether the comment is stored.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// A comment without what it says: enough to count it and to go on behind it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outline {
-    /// Its id.
-    pub id: CommentId,
-    /// How far down it is.
-    pub depth: u32,
-    /// Where it stands.
-    pub position: Position,
-    /// How many direct replies it has, deleted ones included.
-    pub reply_count: u64,
-}
-
-impl From<&Placed> for Outline {
-    fn from(placed: &Placed) -> Self {
-        Self {
-            id: placed.comment.id,
-            depth: placed.comment.depth,
-            position: placed.position.clone(),
-            reply_count: placed.comment.reply_count,
-        }
+impl From<slipway_store::StoreError> for PostError {
+    fn from(error: slipway_store::StoreError) -> Self {
+        Self::Store(error.into())
     }
-}
-
-/// Comments at their places.
-#[async_trait]
-pub trait CommentStore: Send + Sync + 'static {
-    /// Stores a comment that begins a thread.
-    async fn begin(&self, comment: Comment, commit: Commit) -> Result<(), PostError>;
-
-    /// Stores a reply to `parent`, behind those that are there, and counts it there. From
-    /// the moment at which the parent is deleted there are no new replies to it.
-    async fn reply(&self, parent: Placed, reply: Comment, commit: Commit) -> Result<(), PostError>;
-
-    /// Stores `after` in the place of `before`, which it is an edit or a deletion of.
-    /// Whether the stored revision was still that of `before`; if not nothing is stored.
-    async fn change(&self, before: Comment, after: Comment) -> Result<bool, StoreError>;
-
-    /// These comments, in no order.
-    async fn comments(&self, ids: Vec<CommentId>) -> Result<Vec<Comment>, StoreError>;
-
-    /// One comment.
-    async fn comment(&self, id: CommentId) -> Result<Option<Placed>, StoreError>;
-
-    /// The first comments of a stretch in reading order, at most `limit`.
-    async fn range(&self, stretch: Stretch, limit: u32) -> Result<Vec<Placed>, StoreError>;
-
-    /// The same without what they say.
-    async fn outline(&self, stretch: Stretch, limit: u32) -> Result<Vec<Outline>, StoreError>;
-
-    /// The direct replies to a comment behind the one with the number `after`, in their
-    /// order.
-    async fn replies(
-        &self,
-        parent: CommentId,
-        after: Option<Ordinal>,
-        limit: u32,
-    ) -> Result<Page<Comment, Ordinal>, StoreError>;
-
-    /// Settles what replies that were begun before `before` have left behind because
-    /// their process ended between two writes. How many there were.
-    async fn settle(&self, before: Timestamp) -> Result<u64, StoreError>;
 }

@@ -76,7 +76,7 @@ impl Storage {
 
     /// The stores of forum-svc.
     pub(super) async fn forum(&self) -> anyhow::Result<forum_svc::Stores> {
-        use forum_svc::store::mongo::DATABASE;
+        use forum_svc::store::DATABASE;
         match &self.mongo {
             Some(client) => opened(forum_svc::Stores::mongo(client, DATABASE).await),
             None => embedded::forum_stores(self.data()?),

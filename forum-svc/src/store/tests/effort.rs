@@ -7,17 +7,16 @@ use async_trait::async_trait;
 use super::*;
 use crate::{
     comment::position::Stretch,
-    reading::{COUNTED, Listing, PageOf, Scope, descendants},
-    store::{CommentStore, Outline, StoreError},
+    reading::{COUNTED, Listing, Outline, PageOf, Scope, Threads, descendants},
+    store::{CommentStore, StoreError},
 };
-use slipway_rpc::page::Page;
 
 const LIMIT: u32 = 50;
 const LEVELS: u32 = 50;
 
 /// Passes everything on to a store, and counts.
 struct Counting {
-    store: Arc<dyn CommentStore>,
+    store: CommentStore,
     asked: AtomicUsize,
     loaded: AtomicUsize,
     outlined: AtomicUsize,
@@ -26,7 +25,7 @@ struct Counting {
 impl Counting {
     fn new(stores: &Stores) -> Self {
         Self {
-            store: Arc::clone(&stores.comments),
+            store: stores.comments.clone(),
             asked: AtomicUsize::new(0),
             loaded: AtomicUsize::new(0),
             outlined: AtomicUsize::new(0),
@@ -47,68 +46,32 @@ impl Counting {
 }
 
 #[async_trait]
-impl CommentStore for Counting {
-    async fn begin(&self, comment: Comment, commit: Commit) -> Result<(), PostError> {
-        self.store.begin(comment, commit).await
-    }
-
-    async fn reply(&self, parent: Placed, reply: Comment, commit: Commit) -> Result<(), PostError> {
-        self.store.reply(parent, reply, commit).await
-    }
-
-    async fn change(&self, before: Comment, after: Comment) -> Result<bool, StoreError> {
-        self.store.change(before, after).await
-    }
-
+impl Threads for Counting {
     async fn comment(&self, id: CommentId) -> Result<Option<Placed>, StoreError> {
         let found = self.store.comment(id).await?;
         Ok(self.note(&self.loaded, Vec::from_iter(found)).pop())
     }
 
-    async fn comments(&self, ids: Vec<CommentId>) -> Result<Vec<Comment>, StoreError> {
+    async fn comments(&self, ids: &[CommentId]) -> Result<Vec<Comment>, StoreError> {
         let found = self.store.comments(ids).await?;
         Ok(self.note(&self.loaded, found))
     }
 
-    async fn range(&self, stretch: Stretch, limit: u32) -> Result<Vec<Placed>, StoreError> {
+    async fn range(&self, stretch: &Stretch, limit: u32) -> Result<Vec<Placed>, StoreError> {
         let found = self.store.range(stretch, limit).await?;
         Ok(self.note(&self.loaded, found))
     }
 
-    async fn outline(&self, stretch: Stretch, limit: u32) -> Result<Vec<Outline>, StoreError> {
+    async fn outline(&self, stretch: &Stretch, limit: u32) -> Result<Vec<Outline>, StoreError> {
         let found = self.store.outline(stretch, limit).await?;
         Ok(self.note(&self.outlined, found))
-    }
-
-    async fn replies(
-        &self,
-        parent: CommentId,
-        after: Option<Ordinal>,
-        limit: u32,
-    ) -> Result<Page<Comment, Ordinal>, StoreError> {
-        self.store.replies(parent, after, limit).await
-    }
-
-    async fn settle(&self, before: Timestamp) -> Result<u64, StoreError> {
-        self.store.settle(before).await
     }
 }
 
 /// A chain of `chain` replies, then `many` replies to its last comment, each with
 /// `below_each` of its own.
-fn broom(chain: usize, many: usize, below_each: usize) -> Vec<Planted> {
-    let root = draft(TaskId::generate());
-    let position = Position::of_root(root.task, root.id);
-    let mut planted = vec![(root, Ordinal(0), position)];
-    let grow = |planted: &mut Vec<Planted>, parent: usize| {
-        let (above, _, position) = &mut planted[parent];
-        above.reply_count += 1;
-        let number = Ordinal(above.reply_count);
-        let reply = answer(above);
-        let position = position.of_reply(above.id, number);
-        planted.push((reply, number, position));
-        planted.len() - 1
-    };
+fn broom(chain: usize, many: usize, below_each: usize) -> Vec<Placed> {
+    let mut planted = vec![Placed::root(draft(TaskId::generate()))];
     let mut last = 0;
     for _ in 0..chain {
         last = grow(&mut planted, last);
@@ -138,23 +101,20 @@ async fn page(
     page.read(store).await.unwrap()
 }
 
-pub(in crate::store) async fn a_tree_loads_only_what_it_shows(
-    open: impl Fn() -> Stores,
-    plant: impl AsyncFn(Vec<Planted>),
-) {
+pub(super) async fn a_tree_loads_only_what_it_shows(open: impl Fn() -> Stores) {
     const MANY: usize = 60;
     const BELOW_EACH: usize = 100;
     let stores = open();
     let planted = broom(LEVELS as usize - 2, MANY, BELOW_EACH);
     let (task, shown): (_, Vec<_>) = (
-        planted[0].0.task,
+        planted[0].comment.task,
         planted
             .iter()
-            .filter(|(comment, ..)| comment.depth < LEVELS)
-            .map(|(comment, ..)| comment.id)
+            .filter(|placed| placed.comment.depth < LEVELS)
+            .map(|placed| placed.comment.id)
             .collect(),
     );
-    plant(planted).await;
+    plant(&stores, planted).await;
     let counting = Counting::new(&stores);
     let (mut read, mut after) = (Vec::new(), None);
     loop {
@@ -177,18 +137,15 @@ pub(in crate::store) async fn a_tree_loads_only_what_it_shows(
     assert_eq!(read, shown);
 }
 
-pub(in crate::store) async fn many_replies_far_down_are_read_and_counted_at_once(
-    open: impl Fn() -> Stores,
-    plant: impl AsyncFn(Vec<Planted>),
-) {
+pub(super) async fn many_replies_far_down_are_read_and_counted_at_once(open: impl Fn() -> Stores) {
     /// So deep that the replies there begin blocks of their own, if they have replies.
     const CHAIN: usize = 223;
     const MANY: usize = 1_500;
     let stores = open();
     let planted = broom(CHAIN, MANY, 0);
-    let (task, end) = (planted[0].0.task, planted[CHAIN].0.id);
-    assert!(planted[CHAIN + 1].2.key.ends_block());
-    plant(planted).await;
+    let (task, end) = (planted[0].comment.task, planted[CHAIN].comment.id);
+    assert!(planted[CHAIN + 1].position.key.ends_block());
+    plant(&stores, planted).await;
     let counting = Counting::new(&stores);
     let listing = page(&counting, task, None, None).await;
     assert!(listing.comments.iter().all(|l| l.descendants == COUNTED));
@@ -211,15 +168,14 @@ pub(in crate::store) async fn many_replies_far_down_are_read_and_counted_at_once
     assert!(asked <= 5, "asked {asked} times");
 }
 
-pub(in crate::store) async fn so_many_direct_replies_are_known_and_others_are_counted(
+pub(super) async fn so_many_direct_replies_are_known_and_others_are_counted(
     open: impl Fn() -> Stores,
-    plant: impl AsyncFn(Vec<Planted>),
 ) {
     const BELOW_EACH: u32 = 3;
     let stores = open();
     let planted = broom(0, COUNTED as usize, BELOW_EACH as usize);
-    let task = planted[0].0.task;
-    plant(planted).await;
+    let task = planted[0].comment.task;
+    plant(&stores, planted).await;
     let counting = Counting::new(&stores);
     let listing = page(&counting, task, None, None).await;
     // The page ends with a reply whose own replies are behind its end.
@@ -240,7 +196,7 @@ pub(in crate::store) async fn so_many_direct_replies_are_known_and_others_are_co
     );
 }
 
-pub(in crate::store) async fn a_page_begins_where_one_can_have_ended(open: impl Fn() -> Stores) {
+pub(super) async fn a_page_begins_where_one_can_have_ended(open: impl Fn() -> Stores) {
     let stores = open();
     let root = root(&stores).await;
     let (mut chain, mut last) = (vec![root.comment.id], root.comment.id);
@@ -268,12 +224,12 @@ pub(in crate::store) async fn a_page_begins_where_one_can_have_ended(open: impl 
             limit: LIMIT,
             levels,
         };
-        let found = page.can_be(&*stores.comments).await.unwrap();
+        let found = page.can_be(&stores.comments).await.unwrap();
         assert_eq!(found, can_be, "{at} {levels:?}");
     }
     let far = Scope::Below((&deeper).into());
     for (at, inside) in [(chain[241], true), (chain[240], false), (chain[100], false)] {
         let at = load(&stores, at).await;
-        assert_eq!(far.contains(&*stores.comments, &at).await.unwrap(), inside);
+        assert_eq!(far.contains(&stores.comments, &at).await.unwrap(), inside);
     }
 }

@@ -12,24 +12,16 @@ const PAGE: u32 = 200;
 const LEVELS: u32 = 50;
 
 /// As if `many` replies had been posted: each to the one before, or all to the first.
-fn grown(many: usize, chain: bool) -> Vec<Planted> {
-    let root = draft(TaskId::generate());
-    let position = Position::of_root(root.task, root.id);
-    let mut planted = vec![(root, Ordinal(0), position)];
-    for n in 1..=many {
-        let parent = if chain { n - 1 } else { 0 };
-        let (above, _, position) = &mut planted[parent];
-        above.reply_count += 1;
-        let number = Ordinal(above.reply_count);
-        let reply = answer(above);
-        let position = position.of_reply(above.id, number);
-        planted.push((reply, number, position));
+fn grown(many: usize, chain: bool) -> Vec<Placed> {
+    let mut planted = vec![Placed::root(draft(TaskId::generate()))];
+    for n in 0..many {
+        grow(&mut planted, if chain { n } else { 0 });
     }
     planted
 }
 
-fn ids(planted: &[Planted]) -> Vec<CommentId> {
-    planted.iter().map(|(comment, ..)| comment.id).collect()
+fn ids(planted: &[Placed]) -> Vec<CommentId> {
+    planted.iter().map(|placed| placed.comment.id).collect()
 }
 
 async fn page(stores: &Stores, scope: Scope, after: Option<Placed>) -> Listing {
@@ -40,7 +32,7 @@ async fn page(stores: &Stores, scope: Scope, after: Option<Placed>) -> Listing {
         limit,
         levels,
     };
-    page.read(&*stores.comments).await.unwrap()
+    page.read(&stores.comments).await.unwrap()
 }
 
 /// All pages joined, with the counts they tell.
@@ -66,16 +58,15 @@ async fn tree(stores: &Stores, task: TaskId) -> Listing {
         limit: PAGE,
         levels: Some(LEVELS),
     };
-    page.read(&*stores.comments).await.unwrap()
+    page.read(&stores.comments).await.unwrap()
 }
 
-pub(in crate::store) async fn a_chain_of_ten_thousand_is_read_whole_and_goes_on_at_its_end(
+pub(super) async fn a_chain_of_ten_thousand_is_read_whole_and_goes_on_at_its_end(
     open: impl Fn() -> Stores,
-    plant: impl AsyncFn(Vec<Planted>),
 ) {
     let (stores, planted) = (open(), grown(MANY, true));
-    let (task, mut chain) = (planted[0].0.task, ids(&planted));
-    plant(planted).await;
+    let (task, mut chain) = (planted[0].comment.task, ids(&planted));
+    plant(&stores, planted).await;
 
     let last = reply_to(&stores, chain[MANY]).await;
     assert_eq!(last.comment.depth as usize, MANY + 1);
@@ -93,19 +84,18 @@ pub(in crate::store) async fn a_chain_of_ten_thousand_is_read_whole_and_goes_on_
     let rest: Vec<_> = rest.comments.iter().map(|l| l.comment.id).collect();
     assert_eq!(rest, chain[MANY..]);
     let parent = load(&stores, chain[MANY]).await;
-    let count = descendants(&*stores.comments, (&parent).into())
+    let count = descendants(&stores.comments, (&parent).into())
         .await
         .unwrap();
     assert_eq!((parent.comment.reply_count, count), (1, 1));
 }
 
-pub(in crate::store) async fn ten_thousand_replies_to_one_comment_are_read_whole_and_get_one_more(
+pub(super) async fn ten_thousand_replies_to_one_comment_are_read_whole_and_get_one_more(
     open: impl Fn() -> Stores,
-    plant: impl AsyncFn(Vec<Planted>),
 ) {
     let (stores, planted) = (open(), grown(MANY, false));
-    let (task, mut all) = (planted[0].0.task, ids(&planted));
-    plant(planted).await;
+    let (task, mut all) = (planted[0].comment.task, ids(&planted));
+    plant(&stores, planted).await;
 
     let root = all[0];
     all.push(reply_to(&stores, root).await.comment.id);

@@ -1,81 +1,124 @@
-//! What every backend's stores do: one suite, run on each of them by [`tests`].
+//! What the stores do, on each database.
 //!
-//! A backend supplies a guard that owns its place, a way to open the stores there (opened
-//! twice they stand for two replicas), and a way to fill them fast with comments that are
-//! as if they had been posted.
+//! Tests take what opens the stores; stores opened twice stand for two replicas.
 
 mod effort;
 mod large;
 mod posting;
 mod reading;
-
-pub(super) use effort::*;
-pub(super) use large::*;
-pub(super) use posting::*;
-pub(super) use reading::*;
+mod settling;
 
 use std::sync::Arc;
 
 use futures::future::join_all;
 use jiff::Timestamp;
 use slipway_bus::{Actor, Event, event::Origin};
-use slipway_runtime::clock::{Clock as _, SystemClock};
+use slipway_mongo::testing::Scratch;
 use slipway_proto::events::{CommentPostedEvent, CommentedTask, UserRef};
+use slipway_runtime::clock::{Clock as _, SystemClock};
+use slipway_store::{Documents, Write};
+use tempfile::TempDir;
 use tokio::sync::Barrier;
 use uuid::Uuid;
 
-use super::{Commit, PostError, Stores};
-use crate::comment::{Comment, CommentId, Content, Placed, Position, TaskId, position::Ordinal};
+use super::{COLLECTIONS, Commit, PostError, Stores, document::Stored};
+use crate::{
+    comment::{Comment, CommentId, Content, Placed, TaskId},
+    reading::Threads as _,
+};
 
-/// A comment to fill a store with: what it is, its number, and where it stands.
-pub(super) type Planted = (Comment, Ordinal, Position);
+/// Opens a file of the test's own, each time anew; it is there as long as the directory.
+fn on_sqlite() -> (TempDir, impl Fn() -> Stores) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("forum.db");
+    (directory, move || Stores::sqlite(&path).unwrap())
+}
 
-/// Defines the suite for a backend: `tests!({ (guard, open, plant) })`.
-macro_rules! tests {
-    ($setup:block) => {
-        $crate::store::contract::tests!($setup, plant:
-            a_chain_of_ten_thousand_is_read_whole_and_goes_on_at_its_end
-            ten_thousand_replies_to_one_comment_are_read_whole_and_get_one_more
-            a_tree_loads_only_what_it_shows
-            many_replies_far_down_are_read_and_counted_at_once
-            so_many_direct_replies_are_known_and_others_are_counted
-        );
-        $crate::store::contract::tests!($setup:
-            a_comment_comes_back_as_it_was_stored
-            a_comment_is_stored_with_its_event
-            a_receipt_is_stored_with_its_comment_once
-            fifty_replies_at_once_are_all_there_and_counted
-            a_reply_and_a_deletion_at_once_end_in_one_of_the_two_orders
-            a_deleted_comment_gets_no_replies
-            a_change_on_an_old_revision_is_refused
-            replies_to_one_comment_come_in_their_order
-            pages_joined_are_the_whole_in_order
-            a_chain_through_many_blocks_is_read_whole
-            levels_that_are_left_out_can_be_read_on_their_own
-            a_page_begins_where_one_can_have_ended
-            a_large_number_of_replies_is_not_counted_to_its_end
-        );
-    };
-    ($setup:block: $($name:ident)*) => {
-        $(
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                let (_guard, open, _) = $setup;
-                $crate::store::contract::$name(open).await;
-            }
-        )*
-    };
-    ($setup:block, plant: $($name:ident)*) => {
-        $(
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                let (_guard, open, plant) = $setup;
-                $crate::store::contract::$name(open, plant).await;
-            }
-        )*
+/// A database of the test's own, if there is a server for tests.
+async fn on_mongo() -> Option<(Scratch, impl Fn() -> Stores)> {
+    let scratch = Scratch::database().await?;
+    let opened = Documents::mongo(scratch.client(), scratch.name(), COLLECTIONS).await;
+    let documents = opened.unwrap();
+    Some((scratch, move || Stores::of(documents.clone())))
+}
+
+/// Makes tests of these functions.
+macro_rules! on_each {
+    ($($module:ident: $($name:ident)*;)*) => {
+        mod sqlite {
+            $($(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    let (_directory, open) = super::on_sqlite();
+                    super::$module::$name(open).await;
+                }
+            )*)*
+        }
+
+        mod mongo {
+            $($(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    if let Some((_scratch, open)) = super::on_mongo().await {
+                        super::$module::$name(open).await;
+                    }
+                }
+            )*)*
+        }
     };
 }
-pub(super) use tests;
+
+on_each! {
+    effort:
+        a_tree_loads_only_what_it_shows
+        many_replies_far_down_are_read_and_counted_at_once
+        so_many_direct_replies_are_known_and_others_are_counted
+        a_page_begins_where_one_can_have_ended;
+    large:
+        a_chain_of_ten_thousand_is_read_whole_and_goes_on_at_its_end
+        ten_thousand_replies_to_one_comment_are_read_whole_and_get_one_more;
+    posting:
+        a_comment_comes_back_as_it_was_stored
+        a_comment_is_stored_with_its_event
+        a_receipt_is_stored_with_its_comment_once
+        fifty_replies_at_once_are_all_there_and_counted
+        a_reply_and_a_deletion_at_once_end_in_one_of_the_two_orders
+        a_deleted_comment_gets_no_replies
+        a_change_on_an_old_revision_is_refused;
+    reading:
+        replies_to_one_comment_come_in_their_order
+        pages_joined_are_the_whole_in_order
+        a_chain_through_many_blocks_is_read_whole
+        levels_that_are_left_out_can_be_read_on_their_own
+        a_large_number_of_replies_is_not_counted_to_its_end;
+    settling:
+        a_reply_that_was_begun_may_still_be_on_its_way
+        what_was_posted_stays_and_what_was_not_is_counted_no_more
+        a_reply_that_was_given_up_does_not_come_late
+        replicas_that_settle_at_once_count_once
+        a_settlement_that_was_interrupted_is_finished
+        a_reply_that_is_settled_before_its_last_step_is_counted_once
+        a_comment_with_notes_is_edited_and_replied_to
+        a_fence_is_removed_when_nothing_can_come_any_more_and_nothing_else_is;
+}
+
+/// Fills a store with comments that are as if they had been posted long ago: their events
+/// are published.
+async fn plant(stores: &Stores, planted: Vec<Placed>) {
+    let planted: Vec<_> = planted.into_iter().map(Stored::from).collect();
+    let writes = planted.iter().map(Write::insert).collect();
+    let written = stores.comments.documents.write_in_order(writes).await;
+    assert_eq!(written.unwrap(), (planted.len(), None));
+}
+
+/// Lets a comment among those to be planted get a reply; where that is.
+fn grow(planted: &mut Vec<Placed>, parent: usize) -> usize {
+    let above = &planted[parent];
+    let posting = above.post(answer(&above.comment)).unwrap();
+    planted[parent] = posting.done;
+    planted.push(posting.reply);
+    planted.len() - 1
+}
 
 fn now() -> Timestamp {
     SystemClock.now()
@@ -96,11 +139,11 @@ fn draft(task: TaskId) -> Comment {
     Comment::begin(task, ada(), content("hello"), now())
 }
 
-pub(super) fn answer(parent: &Comment) -> Comment {
+fn answer(parent: &Comment) -> Comment {
     parent.reply(ada(), content("hi"), now()).unwrap()
 }
 
-pub(super) fn commit(comment: &Comment) -> Commit {
+fn commit(comment: &Comment) -> Commit {
     let payload = CommentPostedEvent {
         task: CommentedTask {
             id: comment.task.0,
@@ -135,7 +178,7 @@ async fn begin(stores: &Stores, task: TaskId) -> Placed {
 }
 
 /// A comment that begins a thread on a new task.
-pub(super) async fn root(stores: &Stores) -> Placed {
+async fn root(stores: &Stores) -> Placed {
     begin(stores, TaskId::generate()).await
 }
 
@@ -144,7 +187,7 @@ async fn load(stores: &Stores, id: CommentId) -> Placed {
 }
 
 /// A reply to the comment as it is now.
-pub(super) async fn reply_to(stores: &Stores, parent: CommentId) -> Placed {
+async fn reply_to(stores: &Stores, parent: CommentId) -> Placed {
     let parent = load(stores, parent).await;
     let reply = answer(&parent.comment);
     let id = reply.id;

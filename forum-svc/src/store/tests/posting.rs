@@ -8,7 +8,7 @@ use crate::comment::Body;
 
 const RACERS: usize = 50;
 
-pub(in crate::store) async fn a_comment_comes_back_as_it_was_stored(open: impl Fn() -> Stores) {
+pub(super) async fn a_comment_comes_back_as_it_was_stored(open: impl Fn() -> Stores) {
     let (stores, other) = (open(), open());
     for text in [
         "x",
@@ -32,7 +32,7 @@ pub(in crate::store) async fn a_comment_comes_back_as_it_was_stored(open: impl F
     assert_eq!(unknown.unwrap(), None);
 }
 
-pub(in crate::store) async fn a_comment_is_stored_with_its_event(open: impl Fn() -> Stores) {
+pub(super) async fn a_comment_is_stored_with_its_event(open: impl Fn() -> Stores) {
     let stores = open();
     let root = root(&stores).await;
     reply_to(&stores, root.comment.id).await;
@@ -62,7 +62,7 @@ pub(in crate::store) async fn a_comment_is_stored_with_its_event(open: impl Fn()
     assert_eq!(stores.outbox.count().await.unwrap(), 0);
 }
 
-pub(in crate::store) async fn a_receipt_is_stored_with_its_comment_once(open: impl Fn() -> Stores) {
+pub(super) async fn a_receipt_is_stored_with_its_comment_once(open: impl Fn() -> Stores) {
     let (stores, other) = (open(), open());
     let root = root(&stores).await;
     let receipt = |response: &str| Receipt {
@@ -106,9 +106,7 @@ pub(in crate::store) async fn a_receipt_is_stored_with_its_comment_once(open: im
     assert_eq!(children(&other, root.comment.id).await, [winner]);
 }
 
-pub(in crate::store) async fn fifty_replies_at_once_are_all_there_and_counted(
-    open: impl Fn() -> Stores,
-) {
+pub(super) async fn fifty_replies_at_once_are_all_there_and_counted(open: impl Fn() -> Stores) {
     let (stores, other) = (open(), open());
     let root = root(&stores).await;
     let barrier = Arc::new(Barrier::new(RACERS));
@@ -136,7 +134,7 @@ pub(in crate::store) async fn fifty_replies_at_once_are_all_there_and_counted(
     assert_eq!(count, RACERS as u64);
 }
 
-pub(in crate::store) async fn a_reply_and_a_deletion_at_once_end_in_one_of_the_two_orders(
+pub(super) async fn a_reply_and_a_deletion_at_once_end_in_one_of_the_two_orders(
     open: impl Fn() -> Stores,
 ) {
     let (stores, other) = (open(), open());
@@ -169,7 +167,7 @@ pub(in crate::store) async fn a_reply_and_a_deletion_at_once_end_in_one_of_the_t
     }
 }
 
-pub(in crate::store) async fn a_deleted_comment_gets_no_replies(open: impl Fn() -> Stores) {
+pub(super) async fn a_deleted_comment_gets_no_replies(open: impl Fn() -> Stores) {
     let stores = open();
     let before = root(&stores).await;
     let kept = reply_to(&stores, before.comment.id).await;
@@ -187,24 +185,18 @@ pub(in crate::store) async fn a_deleted_comment_gets_no_replies(open: impl Fn() 
     );
 }
 
-pub(in crate::store) async fn a_change_on_an_old_revision_is_refused(open: impl Fn() -> Stores) {
+pub(super) async fn a_change_on_an_old_revision_is_refused(open: impl Fn() -> Stores) {
     let stores = open();
     let first = root(&stores).await.comment;
     let edit = |of: &Comment, text| of.edit(ada().id, None, content(text), now()).unwrap();
     let second = edit(&first, "second");
-    assert!(
-        stores
-            .comments
-            .change(first.clone(), second.clone())
-            .await
-            .unwrap()
-    );
+    assert!(stores.comments.change(&first, &second).await.unwrap());
     let late = edit(&first, "late");
-    assert!(!stores.comments.change(first, late).await.unwrap());
+    assert!(!stores.comments.change(&first, &late).await.unwrap());
     // A reply is no change of what it replies to.
     reply_to(&stores, second.id).await;
     let third = edit(&second, "third");
-    assert!(stores.comments.change(second, third.clone()).await.unwrap());
+    assert!(stores.comments.change(&second, &third).await.unwrap());
     let stored = load(&stores, third.id).await.comment;
     assert_eq!(
         stored,
@@ -221,7 +213,7 @@ async fn delete(stores: &Stores, id: CommentId) {
         let after = before.delete(ada().id, Role::Developer, now()).unwrap();
         if stores
             .comments
-            .change(before, after.unwrap())
+            .change(&before, &after.unwrap())
             .await
             .unwrap()
         {

@@ -104,7 +104,7 @@ impl Board {
             limit,
             levels: None,
         };
-        page.read(&*self.stores.comments).await.unwrap()
+        page.read(&self.stores.comments).await.unwrap()
     }
 
     /// All pages joined, with the counts they tell.
@@ -128,7 +128,7 @@ fn steps(count: usize) -> impl Strategy<Value = Vec<usize>> {
     prop::collection::vec(near, 1..count)
 }
 
-pub(in crate::store) async fn pages_joined_are_the_whole_in_order(open: impl Fn() -> Stores) {
+pub(super) async fn pages_joined_are_the_whole_in_order(open: impl Fn() -> Stores) {
     let stores = open();
     let config = Config {
         failure_persistence: None,
@@ -192,7 +192,7 @@ async fn arrivals(board: &mut Board, meanwhile: Vec<usize>, limit: u32) {
     );
 }
 
-pub(in crate::store) async fn a_chain_through_many_blocks_is_read_whole(open: impl Fn() -> Stores) {
+pub(super) async fn a_chain_through_many_blocks_is_read_whole(open: impl Fn() -> Stores) {
     let mut board = Board::new(open());
     board.chain(3 * DEEP).await;
     // At the end of the chain, and at its beginning.
@@ -223,16 +223,14 @@ pub(in crate::store) async fn a_chain_through_many_blocks_is_read_whole(open: im
     );
     for n in [0, 1, DEEP, 2 * DEEP, 3 * DEEP] {
         let placed = load(&board.stores, board.posted[n].comment.id).await;
-        let count = descendants(&*board.stores.comments, (&placed).into())
+        let count = descendants(&board.stores.comments, (&placed).into())
             .await
             .unwrap();
         assert_eq!(count, board.size(placed.comment.id));
     }
 }
 
-pub(in crate::store) async fn levels_that_are_left_out_can_be_read_on_their_own(
-    open: impl Fn() -> Stores,
-) {
+pub(super) async fn levels_that_are_left_out_can_be_read_on_their_own(open: impl Fn() -> Stores) {
     let mut board = Board::new(open());
     board.chain(DEEP + 20).await;
     for step in [3, 100, 7, 0, 0, 230, 1, 400, 0, 0, 2] {
@@ -248,7 +246,7 @@ pub(in crate::store) async fn levels_that_are_left_out_can_be_read_on_their_own(
                 limit: 7,
                 levels: Some(10),
             };
-            let listing = page.read(&*board.stores.comments).await.unwrap();
+            let listing = page.read(&board.stores.comments).await.unwrap();
             for listed in &listing.comments {
                 let comment = &listed.comment;
                 assert!(comment.depth - scope.top() < 10);
@@ -276,9 +274,7 @@ pub(in crate::store) async fn levels_that_are_left_out_can_be_read_on_their_own(
     assert_eq!(read, all, "everything is on one page");
 }
 
-pub(in crate::store) async fn replies_to_one_comment_come_in_their_order(
-    open: impl Fn() -> Stores,
-) {
+pub(super) async fn replies_to_one_comment_come_in_their_order(open: impl Fn() -> Stores) {
     let stores = open();
     let root = root(&stores).await;
     let mut posted = Vec::new();
@@ -305,9 +301,7 @@ pub(in crate::store) async fn replies_to_one_comment_come_in_their_order(
     assert_eq!(read, posted);
 }
 
-pub(in crate::store) async fn a_large_number_of_replies_is_not_counted_to_its_end(
-    open: impl Fn() -> Stores,
-) {
+pub(super) async fn a_large_number_of_replies_is_not_counted_to_its_end(open: impl Fn() -> Stores) {
     let stores = open();
     let root = root(&stores).await;
     let posts = (0..COUNTED + 20).map(|_| {
@@ -326,9 +320,7 @@ pub(in crate::store) async fn a_large_number_of_replies_is_not_counted_to_its_en
     let root = load(&stores, root.comment.id).await;
     assert_eq!(root.comment.reply_count, u64::from(COUNTED) + 20);
     assert_eq!(
-        descendants(&*stores.comments, (&root).into())
-            .await
-            .unwrap(),
+        descendants(&stores.comments, (&root).into()).await.unwrap(),
         COUNTED
     );
     let page = PageOf {
@@ -337,14 +329,14 @@ pub(in crate::store) async fn a_large_number_of_replies_is_not_counted_to_its_en
         limit: 30,
         levels: None,
     };
-    let listing = page.read(&*stores.comments).await.unwrap();
+    let listing = page.read(&stores.comments).await.unwrap();
     assert_eq!(listing.comments[0].descendants, COUNTED);
     let all = Stretch {
         block: root.position.block,
         after: Key::start(),
         before: Key::end(),
     };
-    let outline = stores.comments.outline(all.clone(), COUNTED).await.unwrap();
+    let outline = stores.comments.outline(&all, COUNTED).await.unwrap();
     assert_eq!(outline.len(), COUNTED as usize);
     assert!(
         outline
@@ -356,13 +348,9 @@ pub(in crate::store) async fn a_large_number_of_replies_is_not_counted_to_its_en
         before: outline[9].position.key.clone(),
         ..all
     };
-    let between = stores
-        .comments
-        .outline(some.clone(), COUNTED)
-        .await
-        .unwrap();
+    let between = stores.comments.outline(&some, COUNTED).await.unwrap();
     assert_eq!(between, outline[6..9]);
-    let range = stores.comments.range(some.clone(), COUNTED).await.unwrap();
+    let range = stores.comments.range(&some, COUNTED).await.unwrap();
     let range: Vec<_> = range
         .into_iter()
         .map(|placed| placed.position.key)
@@ -372,6 +360,6 @@ pub(in crate::store) async fn a_large_number_of_replies_is_not_counted_to_its_en
         .map(|outline| outline.position.key)
         .collect();
     assert_eq!(range, keys);
-    let first = stores.comments.outline(some, 1).await.unwrap();
+    let first = stores.comments.outline(&some, 1).await.unwrap();
     assert_eq!(first, outline[6..7]);
 }

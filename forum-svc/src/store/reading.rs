@@ -1,0 +1,89 @@
+//! Reading comments: by their ids, and in their orders.
+
+use async_trait::async_trait;
+use slipway_rpc::page::Page;
+use slipway_store::Query;
+
+use super::{
+    CommentStore, StoreError,
+    document::{BY_PARENT, IN_ORDER, Stored},
+};
+use crate::{
+    comment::{
+        Comment, CommentId, Placed,
+        position::{Key, Ordinal, Stretch},
+    },
+    reading::{Outline, Threads},
+};
+
+#[async_trait]
+impl Threads for CommentStore {
+    async fn comment(&self, id: CommentId) -> Result<Option<Placed>, StoreError> {
+        let found: Option<Stored> = self.documents.get(id).await?;
+        Ok(found.and_then(Stored::into_comment))
+    }
+
+    async fn comments(&self, ids: &[CommentId]) -> Result<Vec<Comment>, StoreError> {
+        let ids: Vec<_> = ids.iter().map(CommentId::to_string).collect();
+        let found = self.documents.get_many(&ids).await?;
+        Ok(placed(found).map(|placed| placed.comment).collect())
+    }
+
+    async fn range(&self, stretch: &Stretch, limit: u32) -> Result<Vec<Placed>, StoreError> {
+        let query = first_of(stretch, limit);
+        let found = self.documents.list(&IN_ORDER, &query).await?;
+        Ok(placed(found).collect())
+    }
+
+    async fn outline(&self, stretch: &Stretch, limit: u32) -> Result<Vec<Outline>, StoreError> {
+        let query = first_of(stretch, limit);
+        let found = self
+            .documents
+            .summaries::<Stored>(&IN_ORDER, &query)
+            .await?;
+        Ok(found.into_iter().flatten().collect())
+    }
+}
+
+impl CommentStore {
+    /// The direct replies to a comment behind the one with the number `after`, in their
+    /// order.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn replies(
+        &self,
+        parent: CommentId,
+        after: Option<Ordinal>,
+        limit: u32,
+    ) -> Result<Page<Comment, Ordinal>, StoreError> {
+        let query = Query::first(limit.saturating_add(1), parent).behind(after);
+        let found = self.documents.list(&BY_PARENT, &query).await?;
+        let found = placed(found).collect();
+        let page = Page::from_overfetch(found, limit, |last: &Placed| last.number);
+        Ok(Page {
+            items: page
+                .items
+                .into_iter()
+                .map(|placed| placed.comment)
+                .collect(),
+            next: page.next,
+        })
+    }
+}
+
+fn placed(found: Vec<Stored>) -> impl Iterator<Item = Placed> {
+    found.into_iter().filter_map(Stored::into_comment)
+}
+
+/// The first comments of a stretch. A bound that excludes nothing would be checked for each.
+fn first_of(stretch: &Stretch, limit: u32) -> Query {
+    let mut query = Query::first(limit, stretch.block.0);
+    if stretch.after != Key::start() {
+        query = query.above(stretch.after.as_str());
+    }
+    if stretch.before != Key::end() {
+        query = query.below(stretch.before.as_str());
+    }
+    query
+}
