@@ -145,15 +145,6 @@ impl Adapter {
     ) -> Result<(usize, Option<Refusal>), StoreError> {
         write::in_order(&self.db, encoded(writes)?).await
     }
-
-    pub(crate) async fn write_in_order(
-        &self,
-        writes: Vec<Write<'_>>,
-    ) -> Result<(usize, Option<Refusal>), StoreError> {
-        let encoded = writes.into_iter().map(write::Encoded::try_from);
-        let encoded: Vec<_> = encoded.collect::<Result<_, _>>()?;
-        write::in_order(&self.db, encoded).await
-    }
 }
 
 fn encoded(writes: Vec<Write<'_>>) -> Result<Vec<write::Encoded>, StoreError> {
