@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// The comments of each block, in reading order.
-pub(super) const IN_ORDER: Index = Index::list("in_order");
+pub(super) const IN_ORDER: Index = Index::list("in_order").with_summaries();
 /// The direct replies to each comment, in the order of their numbers.
 pub(super) const BY_PARENT: Index = Index::list("by_parent");
 /// Comments with notes on replies that were begun, by the oldest.

@@ -25,7 +25,7 @@ pub(crate) struct Title(pub(crate) String);
 
 pub(crate) const TITLE: Index = Index::unique("title");
 pub(crate) const SLOT: Index = Index::unique("slot");
-pub(crate) const TAG: Index = Index::list("tag");
+pub(crate) const TAG: Index = Index::list("tag").with_summaries();
 pub(crate) const SAID: Index = Index::view("said");
 
 impl Document for Note {

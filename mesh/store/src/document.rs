@@ -86,6 +86,7 @@ pub struct Index {
     /// Its name: lower case letters and `_`. Unique in its collection.
     pub name: &'static str,
     pub(crate) kind: Kind,
+    pub(crate) has_summaries: bool,
 }
 
 /// All documents of a collection, under the empty key, in the order of their ids. A
@@ -94,6 +95,7 @@ pub const BY_ID: Index = Index {
     // As both kinds of MongoDB server call it.
     name: "_id_",
     kind: Kind::Id,
+    has_summaries: false,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,24 +114,40 @@ impl Index {
     /// No two documents may have the same key in it. A document may have several keys.
     #[must_use]
     pub const fn unique(name: &'static str) -> Self {
-        let kind = Kind::Unique;
-        Self { name, kind }
+        Self::new(name, Kind::Unique)
     }
 
     /// Under each key the documents that have it, in an order. A document may have several
     /// keys; its place in the order is the same under all of them.
     #[must_use]
     pub const fn list(name: &'static str) -> Self {
-        let kind = Kind::List;
-        Self { name, kind }
+        Self::new(name, Kind::List)
+    }
+
+    /// The same list, whose entries hold the summaries of their documents, so that hundreds
+    /// are read at once without the documents. They have at most a kilobyte each; with every
+    /// change of a document its entries are written again.
+    #[must_use]
+    pub const fn with_summaries(self) -> Self {
+        Self {
+            has_summaries: true,
+            ..self
+        }
     }
 
     /// Values made from a document, each under a key, which are read without it: of all that
     /// are in a [list](Self::list), those under one key.
     #[must_use]
     pub const fn view(name: &'static str) -> Self {
-        let kind = Kind::View;
-        Self { name, kind }
+        Self::new(name, Kind::View)
+    }
+
+    const fn new(name: &'static str, kind: Kind) -> Self {
+        Self {
+            name,
+            kind,
+            has_summaries: false,
+        }
     }
 }
 

@@ -43,6 +43,10 @@ contract! {
         assert!(ids(documents, &Query::first(0, "x")).await.is_empty());
         let titles = documents.summaries::<Note>(&TAG, &Query::first(1, "x")).await.unwrap();
         assert_eq!(titles, [Title("a".into())]);
+        let titles = documents.summaries::<Note>(&TAG, &Query::last(3, "y").below("e")).await.unwrap();
+        assert_eq!(titles, ["d", "c", "b"].map(|title| Title(title.into())));
+        let titles = documents.summaries::<Note>(&TAG, &Query::first(10, "z")).await.unwrap();
+        assert_eq!(titles, []);
     }
 
     async fn all_documents_are_listed_by_id(fixture: &Fixture) {
@@ -86,6 +90,13 @@ contract! {
         assert!(documents.write(Write::replace(&before, &stale)).await.unwrap().is_err());
         for (tag, found) in [("x", 0), ("y", 1), ("z", 1)] {
             assert_eq!(ids(documents, &Query::first(10, tag)).await.len(), found, "{tag}");
+        }
+        let retitled = after.next().titled("another");
+        documents.write(Write::replace(&after, &retitled)).await.unwrap().unwrap();
+        let after = retitled;
+        for tag in ["y", "z"] {
+            let titles = documents.summaries::<Note>(&TAG, &Query::first(10, tag)).await;
+            assert_eq!(titles.unwrap(), [Title("another".into())], "{tag}");
         }
         documents.write(Write::delete(&after)).await.unwrap().unwrap();
         for tag in ["x", "y", "z"] {

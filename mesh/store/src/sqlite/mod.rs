@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | the collection's name | `id`, `revision`, `schema`, `body` and `summary` as JSON |
 //! | `<collection>__<index>`, unique | `k` (the key), `id` |
-//! | the same of a list | `k`, `o` (the order), `id` |
+//! | the same of a list | `k`, `o` (the order), `id`; also `schema` and `summary` if it has them |
 //! | the same of a view | `k`, `id`, `schema`, `v` (the value as JSON) |
 //!
 //! Events and receipts have tables of their own. A write changes all of them in one
@@ -79,7 +79,9 @@ impl Adapter {
         index: &Index,
         query: &Query,
     ) -> Result<Vec<D>, StoreError> {
-        let found = self.read_list(D::COLLECTION, "body", index, query).await?;
+        let found = self
+            .read_list(D::COLLECTION, read::BODY, index, query)
+            .await?;
         found.into_iter().map(read::Found::decode::<D, _>).collect()
     }
 
@@ -88,7 +90,7 @@ impl Adapter {
         index: &Index,
         query: &Query,
     ) -> Result<Vec<D::Summary>, StoreError> {
-        let read = self.read_list(D::COLLECTION, "summary", index, query);
+        let read = self.read_list(D::COLLECTION, read::SUMMARY, index, query);
         let found = read.await?;
         found.into_iter().map(read::Found::decode::<D, _>).collect()
     }

@@ -13,6 +13,10 @@ use crate::{
     query::{Direction, Query},
 };
 
+/// The columns of what is read.
+pub(super) const BODY: &str = "body";
+pub(super) const SUMMARY: &str = "summary";
+
 /// What was read of a document: all of it, its summary, or a value of a view.
 pub(super) struct Found {
     id: String,
@@ -122,6 +126,13 @@ fn list_sql(of: Collection, column: &str, index: Index, direction: Direction) ->
             of.name
         );
     }
+    if column == SUMMARY && index.has_summaries {
+        return format!(
+            "SELECT i.id, i.schema, i.summary FROM {} i
+             WHERE {within} ORDER BY i.o{down}, i.id{down} LIMIT ?2",
+            of_index(of, index.name)
+        );
+    }
     format!(
         "SELECT d.id, d.schema, d.{column} FROM {} i JOIN {} d ON d.id = i.id
          WHERE {within} ORDER BY i.o{down}, i.id{down} LIMIT ?2",
@@ -219,7 +230,8 @@ mod tests {
                 Kind::Id | Kind::List => {
                     queries.push(count_sql(of, *index));
                     for direction in [Direction::Ascending, Direction::Descending] {
-                        queries.push(list_sql(of, "body", *index, direction));
+                        queries.push(list_sql(of, BODY, *index, direction));
+                        queries.push(list_sql(of, SUMMARY, *index, direction));
                         if index.kind == Kind::List {
                             queries.push(view_sql(of, *index, direction, SAID));
                         }

@@ -71,6 +71,11 @@ fn index_table(collection: Collection, index: Index) -> String {
             "k TEXT NOT NULL PRIMARY KEY, id TEXT NOT NULL",
             "STRICT, WITHOUT ROWID",
         ),
+        Kind::List if index.has_summaries => (
+            "k TEXT NOT NULL, o TEXT NOT NULL, id TEXT NOT NULL, schema INTEGER NOT NULL DEFAULT 0,
+             summary TEXT NOT NULL DEFAULT '', PRIMARY KEY (k, o, id)",
+            "STRICT, WITHOUT ROWID",
+        ),
         Kind::List => (
             "k TEXT NOT NULL, o TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (k, o, id)",
             "STRICT, WITHOUT ROWID",

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::tables::of_index;
 use crate::{
     StoreError,
-    document::{Changed, Collection, Entries},
+    document::{Changed, Collection, Entries, ListEntry},
     write::{Change, New, Refusal, Write},
 };
 
@@ -38,16 +38,21 @@ struct EncodedNew {
     revision: u64,
     body: String,
     summary: String,
+    /// Its entries in lists that hold summaries.
+    summarised: Vec<ListEntry>,
 }
 
-impl TryFrom<&New<'_>> for EncodedNew {
-    type Error = StoreError;
-
-    fn try_from(new: &New<'_>) -> Result<Self, StoreError> {
+impl EncodedNew {
+    fn of(new: &New<'_>, collection: Collection) -> Result<Self, StoreError> {
+        let has_summaries = |entry: &&ListEntry| {
+            let mut indexes = collection.indexes.iter();
+            indexes.any(|index| index.has_summaries && index.name == entry.index)
+        };
         Ok(Self {
             revision: new.revision,
             body: new.body.json()?,
             summary: new.summary.json()?,
+            summarised: new.entries.lists.iter().filter(has_summaries).cloned().collect(),
         })
     }
 }
@@ -59,11 +64,11 @@ impl TryFrom<Write<'_>> for Encoded {
         let nothing = Entries::default();
         let (change, before, after) = match &write.change {
             Change::Insert(new) => {
-                let change = EncodedChange::Insert(new.try_into()?);
+                let change = EncodedChange::Insert(EncodedNew::of(new, write.collection)?);
                 (change, &nothing, &new.entries)
             }
             Change::Replace(revision, before, new) => {
-                let change = EncodedChange::Replace(*revision, new.try_into()?);
+                let change = EncodedChange::Replace(*revision, EncodedNew::of(new, write.collection)?);
                 (change, before, &new.entries)
             }
             Change::Delete(revision, before) => {
@@ -158,6 +163,9 @@ fn apply(c: &Connection, write: &Encoded) -> Result<(), Refused> {
         EncodedChange::Delete(revision) => delete(c, write, *revision)?,
     }
     change_entries(c, write)?;
+    if let EncodedChange::Insert(new) | EncodedChange::Replace(_, new) = &write.change {
+        put_summaries(c, write, new)?;
+    }
     if let Some(aggregate) = &write.aggregate {
         for (id, record) in &write.outbox {
             outbox::append_to(c, aggregate, *id, record)?;
@@ -271,6 +279,20 @@ fn add_entries(c: &Connection, write: &Encoded, new: &Entries) -> Result<(), Ref
              ON CONFLICT (k, id) DO UPDATE SET schema = excluded.schema, v = excluded.v"
         );
         let row = params![entry.key, write.id, write.of.schema, entry.value];
+        c.prepare_cached(&sql)?.execute(row)?;
+    }
+    Ok(())
+}
+
+/// Writes the summary into the document's entries in lists that hold summaries.
+fn put_summaries(c: &Connection, write: &Encoded, new: &EncodedNew) -> Result<(), StorageError> {
+    for entry in &new.summarised {
+        let sql = format!(
+            "UPDATE {} SET schema = ?4, summary = ?5 WHERE k = ?1 AND o = ?2 AND id = ?3",
+            of_index(write.of, entry.index)
+        );
+        let (id, schema) = (&write.id, write.of.schema);
+        let row = params![entry.key, entry.order, id, schema, new.summary];
         c.prepare_cached(&sql)?.execute(row)?;
     }
     Ok(())
