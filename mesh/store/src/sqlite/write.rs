@@ -52,7 +52,13 @@ impl EncodedNew {
             revision: new.revision,
             body: new.body.json()?,
             summary: new.summary.json()?,
-            summarised: new.entries.lists.iter().filter(has_summaries).cloned().collect(),
+            summarised: new
+                .entries
+                .lists
+                .iter()
+                .filter(has_summaries)
+                .cloned()
+                .collect(),
         })
     }
 }
@@ -68,7 +74,8 @@ impl TryFrom<Write<'_>> for Encoded {
                 (change, &nothing, &new.entries)
             }
             Change::Replace(revision, before, new) => {
-                let change = EncodedChange::Replace(*revision, EncodedNew::of(new, write.collection)?);
+                let change =
+                    EncodedChange::Replace(*revision, EncodedNew::of(new, write.collection)?);
                 (change, before, &new.entries)
             }
             Change::Delete(revision, before) => {
