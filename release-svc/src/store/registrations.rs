@@ -69,6 +69,9 @@ impl UserStore {
                 count: count + 1,
             })
         };
+        // Those of a flood come from one address: one after the other they do not have to try
+        // again and again. Only other processes are met by that.
+        let _counting = self.counting.lock().await;
         let counted = self.documents.update(id(subject, hour), count).await?;
         Ok(counted.is_some())
     }

@@ -1,7 +1,10 @@
 //! Accounts: a document for each.
 
+use std::sync::Arc;
+
 use slipway_rpc::{access::Role, page::Page};
 use slipway_store::{Collection, Document, Documents, Entries, Index, Query, Refusal, Write};
+use tokio::sync::Mutex;
 
 use super::{Commit, InsertUserError, StoreError};
 use crate::identity::{Account, User, UserId, credentials::key};
@@ -66,11 +69,16 @@ pub enum UserKey {
 #[derive(Clone)]
 pub struct UserStore {
     pub(super) documents: Documents,
+    /// Held while a registration is counted.
+    pub(super) counting: Arc<Mutex<()>>,
 }
 
 impl UserStore {
     pub(super) fn new(documents: Documents) -> Self {
-        Self { documents }
+        Self {
+            documents,
+            counting: Arc::default(),
+        }
     }
 
     /// Stores a new account.
