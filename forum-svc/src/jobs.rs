@@ -26,7 +26,7 @@ pub(crate) fn purge(stores: Stores, clock: SharedClock, background: &Background)
             loop {
                 let before = clock.now() - RECEIPT_TTL;
                 if let Err(error) = stores.receipts.purge_receipts(before).await {
-                    tracing::warn!(error, "what has expired could not be deleted");
+                    tracing::warn!(%error, "what has expired could not be deleted");
                 }
                 tokio::select! {
                     () = stop.cancelled() => return,

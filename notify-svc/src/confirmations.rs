@@ -61,7 +61,7 @@ impl Confirmations {
                 return Ok(taken);
             }
         }
-        Err(StoreError(format!("others were faster {TRIES} times")))
+        Err(StoreError::Contended(TRIES))
     }
 
     async fn look_up(

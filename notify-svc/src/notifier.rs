@@ -118,7 +118,7 @@ impl Notifier {
                 return Ok(placed);
             }
         }
-        Err(StoreError(format!("others were faster {TRIES} times")))
+        Err(StoreError::Contended(TRIES))
     }
 
     /// The same, each as its recipient wants it, without those that another one says: one

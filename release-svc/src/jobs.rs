@@ -7,7 +7,7 @@ use slipway_store::receipts::RECEIPT_TTL;
 
 use crate::{
     identity::{quota::Hour, throttle::WINDOW},
-    store::Stores,
+    store::{StoreError, Stores},
 };
 
 const EVERY: Duration = Duration::from_secs(15 * 60);
@@ -31,12 +31,10 @@ pub(crate) fn purge(stores: Stores, clock: SharedClock, background: &Background)
     });
 }
 
-async fn purge_once(stores: &Stores, clock: &SharedClock) -> Result<(), String> {
+async fn purge_once(stores: &Stores, clock: &SharedClock) -> Result<(), StoreError> {
     let now = clock.now();
     stores.receipts.purge_receipts(now - RECEIPT_TTL).await?;
     let users = &stores.users;
-    let failures = users.purge_failures(now - WINDOW).await;
-    failures.map_err(|error| error.to_string())?;
-    let registrations = users.purge_registrations(Hour::of(now)).await;
-    registrations.map_err(|error| error.to_string())
+    users.purge_failures(now - WINDOW).await?;
+    users.purge_registrations(Hour::of(now)).await
 }

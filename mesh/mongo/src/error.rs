@@ -2,8 +2,6 @@
 
 use mongodb::error::{Error, ErrorKind, WriteFailure};
 
-use slipway_rpc::error::Fault;
-
 /// A unique index has the key already.
 const DUPLICATE_KEY: i32 = 11000;
 
@@ -49,12 +47,6 @@ pub enum StorageError {
     /// The database cannot be used.
     #[error("{0}")]
     Unusable(String),
-}
-
-impl From<StorageError> for Fault {
-    fn from(error: StorageError) -> Self {
-        Fault::unavailable("The database", error)
-    }
 }
 
 impl StorageError {

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, ErrorCode, ffi};
 
-use slipway_rpc::error::Fault;
 use slipway_runtime::life::Problem;
 
 /// The database did not do what it was asked to.
@@ -57,12 +56,6 @@ impl StorageError {
 impl From<rusqlite::Error> for StorageError {
     fn from(error: rusqlite::Error) -> Self {
         Self::Sqlite(Arc::new(error))
-    }
-}
-
-impl From<StorageError> for Fault {
-    fn from(error: StorageError) -> Self {
-        Fault::unavailable("The database", error)
     }
 }
 

@@ -102,7 +102,7 @@ impl Incidents {
                 return Ok(());
             }
             Ok(Err(error)) => error,
-            Err(_) => StoreError("no answer in time".into()),
+            Err(_) => StoreError::TooSlow,
         };
         if !report.resolved {
             let incident = Incident::first(&report, self.clock.now());
@@ -132,7 +132,7 @@ impl Incidents {
                 return Ok(Some(after));
             }
         }
-        Err(StoreError(format!("others were faster {TRIES} times")))
+        Err(StoreError::Contended(TRIES))
     }
 
     /// Makes the notifications that are owed. What fails here is made up for by
@@ -152,7 +152,7 @@ impl Incidents {
             for administrator in administrators {
                 let draft = self.draft(&incident, mailing, administrator.to);
                 let prepared = self.notifier.prepare(mailing.id, draft).await;
-                notifications.push(prepared.map_err(|error| StoreError(error.to_string()))?);
+                notifications.push(prepared?);
             }
             self.notifier.enqueue(notifications).await?;
             made.push(mailing.id);

@@ -64,7 +64,6 @@ impl Forgetting {
         while self.tallies.prune(unchanged_since, BATCH).await? == BATCH {}
         let before = now - RECEIPT_TTL;
         while self.intake.prune(before, BATCH).await? == BATCH {}
-        let purge = self.receipts.purge_receipts(before).await;
-        purge.map_err(StoreError)
+        Ok(self.receipts.purge_receipts(before).await?)
     }
 }

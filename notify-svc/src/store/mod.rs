@@ -154,17 +154,23 @@ pub(crate) fn open(path: &Path) -> Result<Documents, sqlite::StorageError> {
 
 /// The database did not answer, or not with what it was asked for.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct StoreError(pub String);
+pub enum StoreError {
+    /// The database's reason.
+    #[error(transparent)]
+    Database(#[from] slipway_store::StoreError),
+    /// Others were faster every time.
+    #[error("others were faster {0} times")]
+    Contended(usize),
+    /// It did not answer in time.
+    #[error("no answer in time")]
+    TooSlow,
+    /// What is stored cannot be told.
+    #[error("a notification cannot be made: {0}")]
+    Untold(#[from] crate::templates::RenderError),
+}
 
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
         Fault::unavailable("The notification service's database", error)
-    }
-}
-
-impl From<slipway_store::StoreError> for StoreError {
-    fn from(error: slipway_store::StoreError) -> Self {
-        Self(error.to_string())
     }
 }

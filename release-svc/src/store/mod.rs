@@ -24,9 +24,9 @@ use std::{path::Path, sync::Arc};
 use serde::{Deserialize, Serialize};
 use slipway_bus::Event;
 use slipway_mongo as mongo;
-use slipway_rpc::error::Fault;
 use slipway_runtime::life::Check;
 use slipway_sqlite as sqlite;
+pub use slipway_store::StoreError;
 use slipway_store::{Document as _, Documents, Schema};
 use slipway_store::{
     outbox::OutboxStore,
@@ -102,17 +102,6 @@ impl Stores {
     }
 }
 
-/// The database did not answer, or not with what it was asked for.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error(transparent)]
-pub struct StoreError(#[from] slipway_store::StoreError);
-
-impl From<StoreError> for Fault {
-    fn from(error: StoreError) -> Self {
-        Fault::unavailable("The database", error)
-    }
-}
-
 /// What is committed along with a change of state.
 #[derive(Debug, Clone, Default)]
 pub struct Commit {
@@ -158,21 +147,6 @@ pub enum InsertUserError {
     #[error(transparent)]
     Store(#[from] StoreError),
 }
-
-/// Lets errors of the database pass through as `Store`.
-macro_rules! from_database {
-    ($($error:ident)*) => {
-        $(
-            impl From<slipway_store::StoreError> for $error {
-                fn from(error: slipway_store::StoreError) -> Self {
-                    Self::Store(error.into())
-                }
-            }
-        )*
-    };
-}
-
-from_database!(SaveError InsertUserError);
 
 /// A release in a list: without its tasks, with their counts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -139,7 +139,7 @@ impl ReleaseStore {
             (Refusal::Taken(index), Some(beginner)) if index == Some(ACTIVE_DEVELOPERS.name) => {
                 SaveError::DeveloperBusy(beginner)
             }
-            (refusal, _) => slipway_store::StoreError::from(refusal).into(),
+            (refusal, _) => StoreError::from(refusal).into(),
         })
     }
 

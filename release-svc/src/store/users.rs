@@ -98,7 +98,7 @@ impl UserStore {
                 Err(InsertUserError::EmailTaken)
             }
             Err(Refusal::Receipt) => Err(InsertUserError::Receipt),
-            Err(refusal) => Err(slipway_store::StoreError::from(refusal).into()),
+            Err(refusal) => Err(StoreError::from(refusal).into()),
         }
     }
 

@@ -31,6 +31,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 pub use self::publisher::Publisher;
+use crate::StoreError;
 use slipway_bus::Record;
 
 /// What is older than this is published by any replica.
@@ -44,32 +45,32 @@ pub trait OutboxStore: Send + Sync + 'static {
     /// the order of their commits.
     ///
     /// # Errors
-    /// A text for the log.
-    async fn pending(&self, aggregates: &[Uuid], limit: usize) -> Result<Vec<Pending>, String>;
+    /// If the database is away.
+    async fn pending(&self, aggregates: &[Uuid], limit: usize) -> Result<Vec<Pending>, StoreError>;
 
     /// Aggregates with events from before `before`, none of `except`, at most `limit`, those
     /// with the oldest first.
     ///
     /// # Errors
-    /// A text for the log.
+    /// If the database is away.
     async fn overdue(
         &self,
         before: Timestamp,
         except: &[Uuid],
         limit: usize,
-    ) -> Result<Vec<Uuid>, String>;
+    ) -> Result<Vec<Uuid>, StoreError>;
 
     /// Removes what has been published.
     ///
     /// # Errors
-    /// A text for the log.
-    async fn remove(&self, published: &[Pending]) -> Result<(), String>;
+    /// If the database is away.
+    async fn remove(&self, published: &[Pending]) -> Result<(), StoreError>;
 
     /// How many events wait.
     ///
     /// # Errors
-    /// A text for the log.
-    async fn count(&self) -> Result<u64, String>;
+    /// If the database is away.
+    async fn count(&self) -> Result<u64, StoreError>;
 }
 
 /// An event that waits to be published.

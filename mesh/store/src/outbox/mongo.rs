@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{OutboxStore, Pending, Place, first_id};
+use crate::StoreError;
 use slipway_bus::{Event, Record};
 use slipway_mongo::{Database, Index, StorageError, bounded, malformed};
 
@@ -233,9 +234,8 @@ fn by_collection(published: &[Pending]) -> BTreeMap<&str, Published> {
 
 #[async_trait]
 impl OutboxStore for MongoOutbox {
-    async fn pending(&self, aggregates: &[Uuid], limit: usize) -> Result<Vec<Pending>, String> {
-        let read = self.read(aggregates, limit).await;
-        read.map_err(|error| error.to_string())
+    async fn pending(&self, aggregates: &[Uuid], limit: usize) -> Result<Vec<Pending>, StoreError> {
+        Ok(self.read(aggregates, limit).await?)
     }
 
     async fn overdue(
@@ -243,20 +243,18 @@ impl OutboxStore for MongoOutbox {
         before: Timestamp,
         except: &[Uuid],
         limit: usize,
-    ) -> Result<Vec<Uuid>, String> {
-        let older = self.older(before, except, limit).await;
-        older.map_err(|error| error.to_string())
+    ) -> Result<Vec<Uuid>, StoreError> {
+        Ok(self.older(before, except, limit).await?)
     }
 
-    async fn remove(&self, published: &[Pending]) -> Result<(), String> {
+    async fn remove(&self, published: &[Pending]) -> Result<(), StoreError> {
         for (collection, published) in by_collection(published) {
-            let cleared = self.clear(collection, &published).await;
-            cleared.map_err(|error| error.to_string())?;
+            self.clear(collection, &published).await?;
         }
         Ok(())
     }
 
-    async fn count(&self) -> Result<u64, String> {
+    async fn count(&self) -> Result<u64, StoreError> {
         let mut count = 0;
         for collection in self.collections {
             let collection = self.database.collection::<Queue>(collection);
@@ -265,9 +263,7 @@ impl OutboxStore for MongoOutbox {
                 doc! { "$group": { "_id": null, "events": { "$sum": { "$size": "$outbox" } } } },
             ]);
             let groups: Vec<Waiting> =
-                bounded(async { waiting.with_type().await?.try_collect().await })
-                    .await
-                    .map_err(|error| error.to_string())?;
+                bounded(async { waiting.with_type().await?.try_collect().await }).await?;
             count += groups.iter().map(|group| group.events).sum::<u64>();
         }
         Ok(count)

@@ -16,7 +16,8 @@ use super::{
     OVERDUE, OutboxStore, Pending, Wake,
     sending::{Refused, Sent, send},
 };
-use slipway_bus::SharedBus;
+use crate::StoreError;
+use slipway_bus::{BusError, SharedBus};
 use slipway_runtime::{
     alarm::{self, Kind},
     backoff::Backoff,
@@ -69,6 +70,17 @@ impl Publisher {
     }
 }
 
+/// Why events were not published for now.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotPublished {
+    /// The bus does not take them.
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    /// They cannot be read, or not be removed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 /// A publisher at work.
 pub(super) struct Publishing {
     publisher: Publisher,
@@ -103,7 +115,7 @@ impl Publishing {
                 at_once = AGGREGATES;
                 continue;
             };
-            tracing::warn!(service, error, "events wait in the outbox");
+            tracing::warn!(service, %error, "events wait in the outbox");
             self.measure().await;
             if backoff.wait(stop).await.is_break() {
                 break;
@@ -115,13 +127,13 @@ impl Publishing {
             wake.0.some.notify_one();
         }
         if let Err(error) = self.publish_own(AGGREGATES).await {
-            tracing::warn!(service, error, "events stay in the outbox");
+            tracing::warn!(service, %error, "events stay in the outbox");
         }
     }
 
     /// Publishes what this process has committed, so many aggregates at once. What cannot be
     /// published is kept in mind.
-    pub(super) async fn publish_own(&mut self, at_once: usize) -> Result<(), String> {
+    pub(super) async fn publish_own(&mut self, at_once: usize) -> Result<(), NotPublished> {
         let own = self.publisher.wake.take();
         for (done, some) in own.chunks(at_once).enumerate() {
             if let Err(error) = self.publish(some).await {
@@ -136,7 +148,7 @@ impl Publishing {
     /// Publishes what the process that committed it has left behind. In no order: after
     /// an outage all replicas sweep at once, and so they seldom take the same aggregates
     /// at the same time.
-    pub(super) async fn sweep(&mut self) -> Result<(), String> {
+    pub(super) async fn sweep(&mut self) -> Result<(), NotPublished> {
         loop {
             let mut orphaned = self.overdue(OVERDUE, SAMPLE).await?;
             orphaned.shuffle(&mut rand::rng());
@@ -155,7 +167,7 @@ impl Publishing {
 
     /// Publishes the queues of these aggregates, except those that are held; says how many
     /// events that were.
-    async fn publish(&mut self, aggregates: &[Uuid]) -> Result<usize, String> {
+    async fn publish(&mut self, aggregates: &[Uuid]) -> Result<usize, NotPublished> {
         let mut published = 0;
         loop {
             let held = |aggregate: &Uuid| self.held.contains(aggregate);
@@ -171,7 +183,7 @@ impl Publishing {
                 published += self.try_alone(refused.aggregate()).await?;
             }
             if let Some(error) = sent.away {
-                return Err(error);
+                return Err(error.into());
             }
             // Whoever has committed more meanwhile has woken this publisher again.
             if !more {
@@ -182,7 +194,7 @@ impl Publishing {
 
     /// Publishes one event of an aggregate after the other: so it is certain which one is
     /// refused, and nothing travels with it. Says how many events that were.
-    async fn try_alone(&mut self, aggregate: Uuid) -> Result<usize, String> {
+    async fn try_alone(&mut self, aggregate: Uuid) -> Result<usize, NotPublished> {
         let mut published = 0;
         loop {
             let first = self.publisher.store.pending(&[aggregate], 1).await?;
@@ -193,7 +205,7 @@ impl Publishing {
             let sent = self.send(first).await?;
             published += sent.published;
             if let Some(error) = sent.away {
-                return Err(error);
+                return Err(error.into());
             }
             if let Some(refused) = sent.refused.first() {
                 self.hold(refused);
@@ -203,7 +215,7 @@ impl Publishing {
     }
 
     /// Some of those that are held, in no order: there may be many.
-    async fn try_held(&mut self) -> Result<(), String> {
+    async fn try_held(&mut self) -> Result<(), NotPublished> {
         let some = self.held.iter().copied();
         let some = some.sample(&mut rand::rng(), AGGREGATES);
         for aggregate in some {
@@ -223,17 +235,17 @@ impl Publishing {
         alarm::raise(Kind::EventRefused, service, &text);
     }
 
-    async fn send(&self, pending: Vec<Pending>) -> Result<Sent, String> {
+    async fn send(&self, pending: Vec<Pending>) -> Result<Sent, NotPublished> {
         let Publisher { bus, store, .. } = &self.publisher;
-        send(bus, &**store, pending).await
+        Ok(send(bus, &**store, pending).await?)
     }
 
     /// Aggregates with events older than `age`, none that is held.
-    async fn overdue(&self, age: Duration, limit: usize) -> Result<Vec<Uuid>, String> {
+    async fn overdue(&self, age: Duration, limit: usize) -> Result<Vec<Uuid>, NotPublished> {
         let now = self.publisher.clock.now();
         let before = now.checked_sub(age).unwrap_or(now);
         let held: Vec<_> = self.held.iter().copied().collect();
-        self.publisher.store.overdue(before, &held, limit).await
+        Ok(self.publisher.store.overdue(before, &held, limit).await?)
     }
 
     async fn measure(&self) {

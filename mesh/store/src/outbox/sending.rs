@@ -5,7 +5,8 @@ use std::{collections::HashSet, fmt};
 use uuid::Uuid;
 
 use super::{OutboxStore, Pending};
-use slipway_bus::SharedBus;
+use crate::StoreError;
+use slipway_bus::{BusError, SharedBus};
 
 /// What became of some events.
 #[derive(Default)]
@@ -15,7 +16,7 @@ pub(super) struct Sent {
     /// The first of its aggregate that was refused, for each.
     pub(super) refused: Vec<Refused>,
     /// Why others were not published for now.
-    pub(super) away: Option<String>,
+    pub(super) away: Option<BusError>,
 }
 
 /// An event that the bus refuses.
@@ -56,7 +57,7 @@ pub(super) async fn send(
     bus: &SharedBus,
     store: &dyn OutboxStore,
     pending: Vec<Pending>,
-) -> Result<Sent, String> {
+) -> Result<Sent, StoreError> {
     let records = pending.iter().map(|entry| entry.record.clone()).collect();
     let outcomes = match bus.publish(records).await {
         Ok(()) => vec![Ok(()); pending.len()],
@@ -72,10 +73,10 @@ pub(super) async fn send(
             continue;
         };
         failed.insert(entry.aggregate);
-        let reason = error.to_string();
         if error.is_passing() {
-            sent.away = Some(reason);
+            sent.away = Some(error);
         } else {
+            let reason = error.to_string();
             sent.refused.push(Refused { entry, reason });
         }
     }

@@ -8,6 +8,7 @@ use rusqlite::Connection;
 use uuid::Uuid;
 
 use super::{OutboxStore, Pending, Place, first_id};
+use crate::StoreError;
 use slipway_bus::{Event, Record};
 use slipway_sqlite::{Database, StorageError, malformed};
 
@@ -164,10 +165,10 @@ fn overdue(
 
 #[async_trait]
 impl OutboxStore for SqliteOutbox {
-    async fn pending(&self, aggregates: &[Uuid], limit: usize) -> Result<Vec<Pending>, String> {
+    async fn pending(&self, aggregates: &[Uuid], limit: usize) -> Result<Vec<Pending>, StoreError> {
         let aggregates = aggregates.to_vec();
         let read = self.0.read(move |c| read(c, &aggregates, limit));
-        read.await.map_err(|error| error.to_string())
+        Ok(read.await?)
     }
 
     async fn overdue(
@@ -175,13 +176,13 @@ impl OutboxStore for SqliteOutbox {
         before: Timestamp,
         except: &[Uuid],
         limit: usize,
-    ) -> Result<Vec<Uuid>, String> {
+    ) -> Result<Vec<Uuid>, StoreError> {
         let except = except.to_vec();
         let overdue = self.0.read(move |c| overdue(c, before, &except, limit));
-        overdue.await.map_err(|error| error.to_string())
+        Ok(overdue.await?)
     }
 
-    async fn remove(&self, published: &[Pending]) -> Result<(), String> {
+    async fn remove(&self, published: &[Pending]) -> Result<(), StoreError> {
         let places: Vec<_> = published.iter().map(|entry| entry.place.clone()).collect();
         let remove = self.0.write(move |c| {
             let mut delete = c.prepare_cached("DELETE FROM outbox WHERE position = ?1")?;
@@ -190,14 +191,14 @@ impl OutboxStore for SqliteOutbox {
             }
             Ok::<_, StorageError>(())
         });
-        remove.await.map_err(|error| error.to_string())
+        Ok(remove.await?)
     }
 
-    async fn count(&self) -> Result<u64, String> {
+    async fn count(&self) -> Result<u64, StoreError> {
         let count = self.0.read(|c| {
             c.query_row("SELECT count(*) FROM outbox", [], |row| row.get(0))
                 .map_err(StorageError::from)
         });
-        count.await.map_err(|error| error.to_string())
+        Ok(count.await?)
     }
 }

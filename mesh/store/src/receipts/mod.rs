@@ -20,6 +20,8 @@ use slipway_rpc::{
     metadata::IDEMPOTENCY_KEY,
 };
 
+use crate::StoreError;
+
 /// How long a receipt is kept.
 pub const RECEIPT_TTL: SignedDuration = SignedDuration::from_hours(24);
 
@@ -47,14 +49,18 @@ pub trait ReceiptStore: Send + Sync + 'static {
     /// The receipt of a request carried out after `since`.
     ///
     /// # Errors
-    /// A text for the log.
-    async fn receipt(&self, key: ReceiptKey, since: Timestamp) -> Result<Option<Receipt>, String>;
+    /// If the database is away.
+    async fn receipt(
+        &self,
+        key: ReceiptKey,
+        since: Timestamp,
+    ) -> Result<Option<Receipt>, StoreError>;
 
     /// Deletes the receipts from before `before`.
     ///
     /// # Errors
-    /// A text for the log.
-    async fn purge_receipts(&self, before: Timestamp) -> Result<(), String>;
+    /// If the database is away.
+    async fn purge_receipts(&self, before: Timestamp) -> Result<(), StoreError>;
 }
 
 /// A request that may be repeated.
@@ -140,8 +146,7 @@ impl Repeatable {
         now: Timestamp,
     ) -> Result<Option<Vec<u8>>, Fault> {
         let found = store.receipt(self.key.clone(), now - RECEIPT_TTL).await;
-        let found = found.map_err(|error| Fault::unavailable("The database", error))?;
-        let Some(receipt) = found else {
+        let Some(receipt) = found? else {
             return Ok(None);
         };
         if receipt.fingerprint != self.fingerprint {

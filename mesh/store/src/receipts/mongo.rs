@@ -14,6 +14,7 @@ use mongodb::{
 use serde::{Deserialize, Serialize};
 
 use super::{RECEIPT_TTL, Receipt, ReceiptKey, ReceiptStore};
+use crate::StoreError;
 use slipway_mongo::{Database, Index, StorageError, bounded, from_bson, to_bson};
 
 /// The index called `name` that refuses a second receipt of a key in `collection`.
@@ -116,18 +117,21 @@ impl MongoReceipts {
 
 #[async_trait]
 impl ReceiptStore for MongoReceipts {
-    async fn receipt(&self, key: ReceiptKey, since: Timestamp) -> Result<Option<Receipt>, String> {
-        let found = self.find(&key, since).await;
-        found.map_err(|error| error.to_string())
+    async fn receipt(
+        &self,
+        key: ReceiptKey,
+        since: Timestamp,
+    ) -> Result<Option<Receipt>, StoreError> {
+        Ok(self.find(&key, since).await?)
     }
 
-    async fn purge_receipts(&self, before: Timestamp) -> Result<(), String> {
+    async fn purge_receipts(&self, before: Timestamp) -> Result<(), StoreError> {
         let old = doc! { "at": { "$lt": to_bson(before) } };
         let with_receipts = doc! { "receipts.key": { "$exists": true } };
         for name in self.collections {
             let documents = self.database.collection::<Document>(name);
             let purge = pull(&documents, with_receipts.clone(), &old);
-            purge.await.map_err(|error| error.to_string())?;
+            purge.await?;
         }
         Ok(())
     }

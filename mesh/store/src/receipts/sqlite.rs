@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::{RECEIPT_TTL, Receipt, ReceiptKey, ReceiptStore};
+use crate::StoreError;
 use slipway_sqlite::{Database, StorageError, from_column, to_column};
 
 /// The table, to stand in a service's migrations.
@@ -75,17 +76,21 @@ fn find(
 
 #[async_trait]
 impl ReceiptStore for SqliteReceipts {
-    async fn receipt(&self, key: ReceiptKey, since: Timestamp) -> Result<Option<Receipt>, String> {
+    async fn receipt(
+        &self,
+        key: ReceiptKey,
+        since: Timestamp,
+    ) -> Result<Option<Receipt>, StoreError> {
         let read = self.0.read(move |c| find(c, &key, since));
-        read.await.map_err(|error| error.to_string())
+        Ok(read.await?)
     }
 
-    async fn purge_receipts(&self, before: Timestamp) -> Result<(), String> {
+    async fn purge_receipts(&self, before: Timestamp) -> Result<(), StoreError> {
         let purge = self.0.write(move |c| {
             c.execute("DELETE FROM receipts WHERE at < ?1", [to_column(before)])
                 .map_err(StorageError::from)
         });
-        purge.await.map_err(|error| error.to_string())?;
+        purge.await?;
         Ok(())
     }
 }
