@@ -23,8 +23,9 @@ use crate::{
 
 /// The owners of the tasks in process.
 const ACTIVE_DEVELOPERS: Index = Index::unique("active_developers");
-/// The ids of its tasks.
-const BY_TASK: Index = Index::unique("by_task");
+/// Under the ids of its tasks. They are unique by themselves: an index that makes sure of it
+/// would be asked about each of them at every change.
+const BY_TASK: Index = Index::list("by_task");
 /// All of them under the empty key, and each under its state; the newest last.
 const BY_STATE: Index = Index::list("by_state");
 
@@ -56,7 +57,7 @@ impl Document for Release {
         entries.list(&BY_STATE, listed(None), self.id);
         entries.list(&BY_STATE, listed(Some(state)), self.id);
         for task in &self.tasks {
-            entries.unique(&BY_TASK, task.id);
+            entries.list(&BY_TASK, task.id, self.id);
         }
         for task in self.active_tasks() {
             entries.unique(&ACTIVE_DEVELOPERS, task.assignee.id);
@@ -156,7 +157,8 @@ impl ReleaseStore {
     /// # Errors
     /// If the database is away.
     pub async fn release_of(&self, task: TaskId) -> Result<Option<Release>, StoreError> {
-        Ok(self.documents.find(&BY_TASK, task).await?)
+        let first = Query::first(1, task);
+        Ok(self.documents.list(&BY_TASK, &first).await?.pop())
     }
 
     /// One task.
