@@ -149,7 +149,7 @@ impl ReleaseStore {
     /// # Errors
     /// If the database is away.
     pub async fn release(&self, id: ReleaseId) -> Result<Option<Release>, StoreError> {
-        Ok(self.documents.get(id).await?)
+        self.documents.get(id).await
     }
 
     /// The release a task belongs to.

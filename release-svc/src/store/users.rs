@@ -107,7 +107,7 @@ impl UserStore {
     /// # Errors
     /// If the database is away.
     pub async fn user(&self, id: UserId) -> Result<Option<Account>, StoreError> {
-        Ok(self.documents.get(id).await?)
+        self.documents.get(id).await
     }
 
     /// The account with this username or email address, without regard to case.
@@ -117,7 +117,7 @@ impl UserStore {
     pub async fn by_login(&self, login: &str) -> Result<Option<Account>, StoreError> {
         // A username cannot hold an @, an address must.
         let index = if login.contains('@') { EMAIL } else { USERNAME };
-        Ok(self.documents.find(&index, key(login)).await?)
+        self.documents.find(&index, key(login)).await
     }
 
     /// All of these users that exist, in no particular order.
