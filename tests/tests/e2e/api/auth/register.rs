@@ -136,8 +136,8 @@ async fn a_taken_email_is_refused_in_any_case_and_gives_no_token() -> anyhow::Re
 #[tokio::test]
 async fn a_username_has_3_to_40_plain_characters() -> anyhow::Result<()> {
     let server = Process::start().await?;
-    for good in ["abc", "A.b_c-9", "...", &"x".repeat(40)] {
-        let email = format!("{good}@example.com").replace("...", "dots");
+    for good in ["abc", "A.b_c-9", "1-1", &"x".repeat(40)] {
+        let email = format!("{good}@example.com");
         register(&server.client(), good, &email).await?.expect(201);
     }
     let long = "x".repeat(41);
@@ -155,6 +155,10 @@ async fn a_username_has_3_to_40_plain_characters() -> anyhow::Result<()> {
         "ada/..",
         "\u{200b}ada",
         "a,b",
+        "...",
+        "ada.",
+        "-ada",
+        "_ada_",
     ] {
         let answer = register(&server.client(), bad, "eve@example.com").await?;
         invalid(answer, "username");
