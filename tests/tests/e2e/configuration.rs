@@ -154,15 +154,11 @@ mod kafka {
         refused(&wrong, &["MongoDB", "cannot be used", "uthentication"]).await;
 
         let client = mongo::connect(&backbones.mongodb).await.unwrap();
-        let otherwise = [
-            ("release", "releases", "the index outbox"),
-            // It looks for its mark first.
-            ("notify", "notifications", "made by another version"),
-        ];
-        for (role, collection, why) in otherwise {
+        for (role, collection) in [("release", "releases"), ("notify", "notifications")] {
             let index = Index::on(collection, "outbox", &[("by", 1)]);
             let database = format!("slipway_{role}");
             Database::open(&client, &database, &[index]).await.unwrap();
+            let why = "made by another version";
             let words = ["MongoDB", "cannot be used", &database, why];
             refused(&alone(mongodb(&backbones.mongodb), role), &words).await;
         }
