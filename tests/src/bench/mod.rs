@@ -65,6 +65,8 @@ pub(crate) enum Row {
     Floods,
     /// Memory while nobody scrapes the metrics
     Soak,
+    /// The rows `commands` and `reads` on a real Kafka and a MongoDB-compatible server
+    OnServers,
     /// The row `threads` on a MongoDB-compatible server
     ThreadsOnMongodb,
     /// From a commit to the topic and to the wall, on a real Kafka and MongoDB
@@ -87,7 +89,10 @@ pub(crate) struct Plan {
 impl Row {
     /// Whether it needs more than a shell usually allows, or servers.
     pub(crate) fn only_when_named(self) -> bool {
-        matches!(self, Self::Floods | Self::ThreadsOnMongodb | Self::Events)
+        matches!(
+            self,
+            Self::Floods | Self::OnServers | Self::ThreadsOnMongodb | Self::Events
+        )
     }
 
     /// Measures it.
@@ -112,6 +117,7 @@ impl Row {
             Self::Mails => mails::mails(plan).await,
             Self::Floods => floods::floods(plan).await,
             Self::Soak => floods::soak(plan).await,
+            Self::OnServers => requests::on_servers(plan).await,
             Self::ThreadsOnMongodb => comments::threads_on_mongodb().await,
             Self::Events => events::events(plan).await,
         }

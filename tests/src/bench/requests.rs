@@ -1,5 +1,7 @@
 //! Commands and reads a second.
 
+use slipway_tests::{Backbones, Process, Team};
+
 use super::{
     Plan, address,
     load::{self, Outcome},
@@ -47,6 +49,23 @@ pub(super) async fn mixed(plan: &Plan) -> anyhow::Result<Vec<Line>> {
     let mut lines = command_lines(&format!("mixed load, {some} clients"), &commands);
     lines.extend(read_lines(&format!("mixed load, {others} others"), &reads));
     // The targets are for one kind of load at a time: here each has a share of the cores.
+    Ok(lines.into_iter().map(Line::without_target).collect())
+}
+
+/// Commands, then reads, of one process with everything on real servers.
+pub(super) async fn on_servers(plan: &Plan) -> anyhow::Result<Vec<Line>> {
+    let backbones = Backbones::run().await?;
+    let process = Process::start_with(&work::of_one_client(backbones.options())).await?;
+    let team = Team::new(&process, plan.clients).await?;
+    let address = address(&process)?;
+    let workers = work::workers(&team, 0..plan.clients, plan.time).await?;
+    let commands = load::run(address, workers, plan.time).await?;
+    let readers = work::readers(&team, 0..plan.clients).await?;
+    let reads = load::run(address, readers, plan.time).await?;
+    let who = format!("on MongoDB and Kafka, {} clients", plan.clients);
+    let mut lines = command_lines(&who, &commands);
+    lines.extend(read_lines(&who, &reads));
+    // The targets are for the embedded mode.
     Ok(lines.into_iter().map(Line::without_target).collect())
 }
 

@@ -77,11 +77,14 @@ pub(crate) async fn readers(
 /// # Errors
 /// If it does not start.
 pub(crate) async fn staffed(developers: usize) -> anyhow::Result<(Process, Team)> {
-    // All clients of a benchmark are one account at one address.
-    let options = Options::default()
-        .env("SLIPWAY_STREAMS_PER_USER", "100000")
-        .env("SLIPWAY_PER_CLIENT_PERCENT", "100");
-    let process = Process::start_with(&options).await?;
+    let process = Process::start_with(&of_one_client(Options::default())).await?;
     let team = Team::new(&process, developers).await?;
     Ok((process, team))
+}
+
+/// The same for a benchmark, all clients of which are one account at one address.
+pub(crate) fn of_one_client(options: Options) -> Options {
+    options
+        .env("SLIPWAY_STREAMS_PER_USER", "100000")
+        .env("SLIPWAY_PER_CLIENT_PERCENT", "100")
 }
