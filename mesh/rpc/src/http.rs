@@ -291,7 +291,7 @@ where
             .into_owned();
         let silent = async {
             tokio::time::sleep(FIRST_REQUEST_TIMEOUT).await;
-            if connection.has_requested() || first_bytes.could_be_http2() {
+            if connection.has_requested() || first_bytes.is_http2() {
                 std::future::pending::<()>().await;
             }
         };

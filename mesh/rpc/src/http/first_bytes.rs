@@ -1,6 +1,7 @@
-//! Whether the first bytes of a connection have come that tell HTTP/2 from HTTP/1.
+//! Whether the first bytes of a connection are those of an HTTP/2 client.
 //!
-//! hyper waits for them without a timeout; its timeouts begin after that.
+//! hyper waits for them without a timeout. What it then waits for the first head of HTTP/1 is
+//! longer than a first request may take.
 
 use std::{
     io,
@@ -14,24 +15,25 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// The length of what an HTTP/2 client sends first.
-const PREFACE: usize = 24;
+/// What an HTTP/2 client sends first (RFC 9113, 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// A stream whose first bytes are counted.
+/// A stream whose first bytes are counted, as far as they are the preface.
 pub(super) struct FirstBytes<T> {
     stream: Pin<Box<T>>,
     count: Arc<AtomicUsize>,
     counted: usize,
+    /// Whether all that came so far is of it.
+    is_preface: bool,
 }
 
 /// The count.
 pub(super) struct Count(Arc<AtomicUsize>);
 
 impl Count {
-    /// Whether as many have come as an HTTP/2 client sends first: from then on hyper looks
-    /// after the time, whichever of the two it is.
-    pub(super) fn could_be_http2(&self) -> bool {
-        self.0.load(Ordering::Relaxed) >= PREFACE
+    /// Whether it speaks HTTP/2: from then on hyper looks after the time.
+    pub(super) fn is_http2(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == PREFACE.len()
     }
 }
 
@@ -43,6 +45,7 @@ impl<T> FirstBytes<T> {
             stream: Box::pin(stream),
             count: Arc::clone(&count),
             counted: 0,
+            is_preface: true,
         };
         (stream, Count(count))
     }
@@ -56,9 +59,14 @@ impl<T: AsyncRead> AsyncRead for FirstBytes<T> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(self.stream.as_mut().poll_read(cx, buffer))?;
-        if self.counted < PREFACE {
-            self.counted += buffer.filled().len() - before;
+        let come = &buffer.filled()[before..];
+        let expected = &PREFACE[self.counted..];
+        let first = come.len().min(expected.len());
+        if self.is_preface && come[..first] == expected[..first] {
+            self.counted += first;
             self.count.store(self.counted, Ordering::Relaxed);
+        } else {
+            self.is_preface = false;
         }
         Poll::Ready(Ok(()))
     }
