@@ -121,9 +121,9 @@ impl Database {
         let open = || -> Result<Connection, StorageError> {
             let mut connection = connect(path, false)?;
             identity::check_owner(&connection, path, name)?;
+            wal.opened(&connection)?;
             prepare(&mut connection)?;
             identity::note_owner(&connection, name)?;
-            wal.opened(&connection)?;
             Ok(connection)
         };
         let connection = open().map_err(|error| in_words(path, error))?;
@@ -207,6 +207,8 @@ fn connect(path: &Path, read_only: bool) -> Result<Connection, StorageError> {
     // One thread uses a connection at a time: SQLite need not lock it as well.
     let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)
         .map_err(|error| unusable(path, &error))?;
+    // See `wal`. First of all: a file that is refused stays as it is.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     if !read_only {
         connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -217,8 +219,6 @@ fn connect(path: &Path, read_only: bool) -> Result<Connection, StorageError> {
     // Without this SQLite prepares a statement anew at nearly every execution, because
     // another value of a parameter might ask for another plan.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    // See `wal`.
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
     Ok(connection)
 }

@@ -10,7 +10,8 @@
 //! A database file with a number that has no `-wal` file is opened only if the `-commits` file
 //! says that it was the last number. So it is where another program has opened and closed the
 //! database: SQLite then copies everything and deletes the `-wal` file. (For our connections that
-//! is switched off: it would leave a file with a number.)
+//! is switched off: it would leave a file with a number.) The `-commits` file is also held against
+//! what is found in the `-wal` file: one that was emptied, cut short or exchanged lacks numbers.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -76,9 +77,22 @@ impl Wal {
     }
 
     /// Goes on with the last number that SQLite finds, once it has opened the file.
+    ///
+    /// # Errors
+    /// If there were more commits than it finds.
     pub(super) fn opened(&mut self, connection: &Connection) -> Result<(), StorageError> {
         self.last = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
-        Ok(())
+        // Without a number everything is in the database file, whatever was noted before.
+        let noted = last(&self.commits).filter(|noted| self.last != 0 && *noted > self.last);
+        let Some(noted) = noted else { return Ok(()) };
+        let commits = self.commits.display();
+        Err(StorageError::Unusable(format!(
+            "the latest changes are missing: the last one that is there has the number {}, and \
+             {commits} says that there were {noted}. The -wal file beside it was cut short, or is \
+             another one. Restore the files from a backup, all of one moment, or delete {commits} \
+             to go on without these changes",
+            self.last
+        )))
     }
 
     /// Numbers the commit that is about to be made; it counts once it is [`Self::committed`].
@@ -261,6 +275,32 @@ mod tests {
         }
         let (_dir, copy) = copied(&path, &["-wal"]);
         assert_eq!(count(&open(&copy).unwrap()).await, 2);
+    }
+
+    #[tokio::test]
+    async fn a_log_that_was_cut_short_is_refused_in_words_and_left_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let (_running, path) = used(&dir).await;
+        for kept in [0, 100] {
+            let (_dir, copy) = copied(&path, &["-wal", "-commits"]);
+            let wal = beside(&copy, "-wal");
+            let file = OpenOptions::new().write(true).open(&wal).unwrap();
+            file.set_len(kept).unwrap();
+            let before = fs::read(&copy).unwrap();
+            for _ in 0..2 {
+                let refused = open(&copy).err().unwrap().to_string();
+                for word in [
+                    "missing",
+                    "copy.db-commits says that there were 2",
+                    "backup",
+                ] {
+                    assert!(refused.contains(word), "{word} is not in: {refused}");
+                }
+            }
+            assert_eq!(fs::read(&copy).unwrap(), before);
+            fs::remove_file(beside(&copy, "-commits")).unwrap();
+            assert_eq!(count(&open(&copy).unwrap()).await, 1);
+        }
     }
 
     #[tokio::test]
