@@ -52,6 +52,10 @@ impl Username {
         if RESERVED.contains(&key(name).as_str()) {
             return Err("is reserved for Slipway itself");
         }
+        // An assignee is named by id or by name: one must not be taken for the other.
+        if uuid::Uuid::try_parse(name).is_ok() {
+            return Err("must not be an id");
+        }
         Ok(Self(name.to_owned()))
     }
 
@@ -188,6 +192,14 @@ mod tests {
         }
         for free in ["admin", "systems", "slipway2", "forum.moderator"] {
             assert!(Username::new(free).is_ok(), "{free}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_no_id() {
+        let id = uuid::Uuid::now_v7().to_string();
+        for id in [id.to_uppercase(), id.replace('-', ""), id] {
+            assert_eq!(Username::new(&id), Err("must not be an id"));
         }
     }
 
