@@ -132,6 +132,8 @@ async fn what_fails_again_comes_back_and_says_what_it_was() {
     let process = process_with(vec![garbage()]).await;
     let admin = process.admin().await.unwrap();
     let first = letters(&admin, "&cause=undecodable", 1).await.remove(0);
+    let mistyped = admin.get("/admin/dead-letters?cause=poisn").await.unwrap();
+    assert_eq!(mistyped.expect(400)["errors"][0]["field"], "cause");
     assert_eq!(
         (&first["eventId"], &first["key"]),
         (&json!(""), &json!("no id"))

@@ -66,6 +66,14 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::Undecodable,
+        Self::Poison,
+        Self::Panic,
+        Self::Exhausted,
+    ];
+
     /// As it stands in the header [`CAUSE`] and on metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
+use slipway_bus::consumer::letter::Cause;
 use slipway_proto::{
     common::v1::UserRef,
     events,
@@ -55,12 +56,18 @@ pub(super) fn filter(wanted: Option<DeadLetterFilter>) -> Result<Filter, Fault> 
         DeadLetterState::Replayed => Some(State::Replayed),
     };
     let text = |text: String| Some(text).filter(|text| !is_blank(text));
+    let cause = text(wanted.cause);
+    let is = |cause: &String| Cause::ALL.iter().any(|known| known.as_str() == cause);
+    if cause.as_ref().is_some_and(|cause| !is(cause)) {
+        let message = "must be undecodable, poison, panic or exhausted";
+        return Err(Fault::invalid_field("cause", message));
+    }
     Ok(Filter {
         from: time("from", wanted.from)?,
         to: time("to", wanted.to)?,
         group: text(wanted.group),
         event_type: text(wanted.event_type),
-        cause: text(wanted.cause),
+        cause,
         reason: text(wanted.reason),
         state,
     })
