@@ -52,19 +52,23 @@ pub(super) async fn mixed(plan: &Plan) -> anyhow::Result<Vec<Line>> {
     Ok(lines.into_iter().map(Line::without_target).collect())
 }
 
-/// Commands, then reads, of one process with everything on real servers.
+/// Commands, and reads of a database without those, with everything on real servers.
 pub(super) async fn on_servers(plan: &Plan) -> anyhow::Result<Vec<Line>> {
-    let backbones = Backbones::run().await?;
-    let process = Process::start_with(&work::of_one_client(backbones.options())).await?;
-    let team = Team::new(&process, plan.clients).await?;
-    let address = address(&process)?;
-    let workers = work::workers(&team, 0..plan.clients, plan.time).await?;
-    let commands = load::run(address, workers, plan.time).await?;
-    let readers = work::readers(&team, 0..plan.clients).await?;
-    let reads = load::run(address, readers, plan.time).await?;
     let who = format!("on MongoDB and Kafka, {} clients", plan.clients);
-    let mut lines = command_lines(&who, &commands);
-    lines.extend(read_lines(&who, &reads));
+    let mut lines = Vec::new();
+    for reads in [false, true] {
+        let backbones = Backbones::run().await?;
+        let process = Process::start_with(&work::of_one_client(backbones.options())).await?;
+        let team = Team::new(&process, plan.clients).await?;
+        let scripts = if reads {
+            work::readers(&team, 0..plan.clients).await?
+        } else {
+            work::workers(&team, 0..plan.clients, plan.time).await?
+        };
+        let outcome = load::run(address(&process)?, scripts, plan.time).await?;
+        let to_lines = if reads { read_lines } else { command_lines };
+        lines.extend(to_lines(&who, &outcome));
+    }
     // The targets are for the embedded mode.
     Ok(lines.into_iter().map(Line::without_target).collect())
 }
