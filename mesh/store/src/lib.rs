@@ -31,6 +31,8 @@ pub mod outbox;
 mod query;
 pub mod receipts;
 mod sqlite;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod write;
 
 #[cfg(test)]

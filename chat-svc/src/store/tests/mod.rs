@@ -37,33 +37,7 @@ async fn on_mongo() -> Option<(Scratch, impl Fn() -> Stores)> {
     Some((scratch, move || stores.clone()))
 }
 
-/// Makes tests of these functions.
-macro_rules! on_each {
-    ($($module:ident: $($name:ident)*;)*) => {
-        mod sqlite {
-            $($(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $name() {
-                    let (_directory, open) = super::on_sqlite();
-                    super::$module::$name(open).await;
-                }
-            )*)*
-        }
-
-        mod mongo {
-            $($(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $name() {
-                    if let Some((_scratch, open)) = super::on_mongo().await {
-                        super::$module::$name(open).await;
-                    }
-                }
-            )*)*
-        }
-    };
-}
-
-on_each! {
+slipway_store::on_each! {
     asking:
         a_question_is_stored_before_it_is_answered
         an_answer_comes_back_as_it_was_stored_with_its_event

@@ -42,33 +42,7 @@ async fn on_mongo() -> Option<(Scratch, impl Fn() -> Stores)> {
     Some((scratch, move || Stores::of(documents.clone())))
 }
 
-/// Makes tests of these functions.
-macro_rules! on_each {
-    ($($module:ident: $($name:ident)*;)*) => {
-        mod sqlite {
-            $($(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $name() {
-                    let (_directory, open) = super::on_sqlite();
-                    super::$module::$name(open).await;
-                }
-            )*)*
-        }
-
-        mod mongo {
-            $($(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $name() {
-                    if let Some((_scratch, open)) = super::on_mongo().await {
-                        super::$module::$name(open).await;
-                    }
-                }
-            )*)*
-        }
-    };
-}
-
-on_each! {
+slipway_store::on_each! {
     effort:
         a_tree_loads_only_what_it_shows
         many_replies_far_down_are_read_and_counted_at_once

@@ -48,33 +48,7 @@ async fn on_mongo() -> Option<(Scratch, impl Fn() -> Stores)> {
     Some((scratch, move || stores.clone()))
 }
 
-/// Makes tests of these functions.
-macro_rules! on_each {
-    ($($module:ident: $($name:ident)*;)*) => {
-        mod sqlite {
-            $($(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $name() {
-                    let (_directory, open) = super::on_sqlite();
-                    super::$module::$name(open).await;
-                }
-            )*)*
-        }
-
-        mod mongo {
-            $($(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $name() {
-                    if let Some((_scratch, open)) = super::on_mongo().await {
-                        super::$module::$name(open).await;
-                    }
-                }
-            )*)*
-        }
-    };
-}
-
-on_each! {
+slipway_store::on_each! {
     assigned:
         tasks_of_a_developer_come_in_order_with_what_blocks_them
         what_a_developer_is_working_on_is_known_whatever_the_page_shows
