@@ -178,5 +178,5 @@ fn added(decision: &Decision) -> Option<slipway_proto::release::v1::Task> {
             ReleaseEvent::TaskCreated(id) => decision.release.placed(*id),
             _ => None,
         })
-        .map(|placed| translate::placed_task(&placed))
+        .map(translate::placed_task)
 }

@@ -69,7 +69,7 @@ impl TaskService for Tasks {
             .map_err(Fault::from)?
             .ok_or_else(|| refuse(Refusal::TaskNotFound(id)))?;
         Ok(Response::new(GetTaskResponse {
-            task: Some(translate::placed_task(&found)),
+            task: Some(translate::placed_task(found)),
         }))
     }
 
@@ -119,7 +119,7 @@ impl Tasks {
                 |release, now| step(release, task, developer, now),
                 |decision| {
                     let placed = decision.release.placed(task);
-                    respond(placed.as_ref().map(translate::placed_task))
+                    respond(placed.map(translate::placed_task))
                 },
             )
             .await
@@ -127,18 +127,19 @@ impl Tasks {
 }
 
 fn my_task(assigned: AssignedTask, active: Option<&PlacedTask>) -> MyTask {
-    let blocker = if assigned.placed.task.state == TaskState::Todo {
-        let predecessor = assigned.blocked_by.map(|task| ("TASK_OUT_OF_ORDER", task));
-        predecessor.or_else(|| active.map(|task| ("DEVELOPER_BUSY", task.clone())))
-    } else {
-        None
+    let is_todo = assigned.placed.task.state == TaskState::Todo;
+    let predecessor = assigned.blocked_by.map(|task| ("TASK_OUT_OF_ORDER", task));
+    let busy = || active.map(|task| ("DEVELOPER_BUSY", task.clone()));
+    let blocker = match is_todo {
+        true => predecessor.or_else(busy),
+        false => None,
     };
     MyTask {
-        can_start: assigned.placed.task.state == TaskState::Todo && blocker.is_none(),
+        can_start: is_todo && blocker.is_none(),
         blocked_by: blocker.map(|(code, task)| Blocker {
             code: code.to_owned(),
-            task: Some(translate::placed_task(&task)),
+            task: Some(translate::placed_task(task)),
         }),
-        task: Some(translate::placed_task(&assigned.placed)),
+        task: Some(translate::placed_task(assigned.placed)),
     }
 }

@@ -12,10 +12,10 @@ use crate::{
     store::ReleaseSummary,
 };
 
-fn user_ref(user: &UserRef) -> common::UserRef {
+fn user_ref(user: UserRef) -> common::UserRef {
     common::UserRef {
         id: user.id.to_string(),
-        username: user.username.clone(),
+        username: user.username,
     }
 }
 
@@ -63,7 +63,7 @@ pub(super) fn release(release: &Release) -> proto::Release {
         tasks: release
             .tasks
             .iter()
-            .map(|task| placed_task(&release.place(task)))
+            .map(|task| placed_task(release.place(task)))
             .collect(),
         ..head(release, progress)
     }
@@ -87,7 +87,7 @@ fn head(release: &Release, (total, completed): (u32, u32)) -> proto::Release {
         status: status.into(),
         tasks: Vec::new(),
         progress: Some(proto::Progress { total, completed }),
-        created_by: Some(user_ref(&release.created_by)),
+        created_by: Some(user_ref(release.created_by.clone())),
         created_at: Some(time(release.created_at)),
         completed_at,
         reopened_count: release.reopened_count,
@@ -95,8 +95,8 @@ fn head(release: &Release, (total, completed): (u32, u32)) -> proto::Release {
     }
 }
 
-pub(super) fn placed_task(placed: &PlacedTask) -> proto::Task {
-    let task = &placed.task;
+pub(super) fn placed_task(placed: PlacedTask) -> proto::Task {
+    let task = placed.task;
     let (status, started_at, completed_at) = match task.state {
         TaskState::Todo => (proto::TaskStatus::Todo, None, None),
         TaskState::InProcess { started_at } => {
@@ -114,10 +114,10 @@ pub(super) fn placed_task(placed: &PlacedTask) -> proto::Task {
     proto::Task {
         id: task.id.to_string(),
         release_id: placed.release_id.to_string(),
-        release_name: placed.release_name.to_string(),
-        title: task.title.to_string(),
-        description: task.description.to_string(),
-        assignee: Some(user_ref(&task.assignee)),
+        release_name: placed.release_name.into(),
+        title: task.title.into(),
+        description: task.description.into(),
+        assignee: Some(user_ref(task.assignee)),
         order_index: task.order_index.get(),
         status: status.into(),
         hotfix: task.hotfix,

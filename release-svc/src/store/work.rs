@@ -99,19 +99,27 @@ impl<'a> Work<'a> {
             release_name: Text::clone(&self.name),
             task,
         };
-        let (mut assigned, mut previous) = (Vec::new(), None::<Task>);
+        let mut assigned: Vec<AssignedTask> = Vec::new();
+        // Somebody else's, before the next one.
+        let mut others = None;
         for task in self.tasks.into_iter().flatten() {
             let task = task.into_owned();
-            if task.assignee.id == developer {
-                // Tasks are completed in their order: of two that are not, with none of them
-                // in between, the first has to be completed first.
-                let waits = |before: &Task| !before.is_completed() && !task.is_completed();
-                assigned.push(AssignedTask {
-                    blocked_by: previous.take().filter(waits).map(place),
-                    placed: place(task.clone()),
-                });
+            if task.assignee.id != developer {
+                others = Some(task);
+                continue;
             }
-            previous = Some(task);
+            // Tasks are completed in their order: of two that are not, with none of them in
+            // between, the first has to be completed first.
+            let blocked_by = match (others.take(), assigned.last()) {
+                _ if task.is_completed() => None,
+                (Some(others), _) => Some(place(others)),
+                (None, Some(own)) if !own.placed.task.is_completed() => Some(own.placed.clone()),
+                (None, _) => None,
+            };
+            assigned.push(AssignedTask {
+                placed: place(task),
+                blocked_by,
+            });
         }
         assigned
     }

@@ -9,66 +9,29 @@ use uuid::Uuid;
 
 use super::{OutboxStore, Pending, Place, first_id};
 use crate::StoreError;
-use slipway_bus::{Event, Record};
+use slipway_bus::Record;
 use slipway_sqlite::{Database, StorageError, malformed};
 
-/// The table, to stand in a service's migrations.
-pub const SCHEMA: &str = "
+/// The table.
+pub(crate) const SCHEMA: &str = "
     CREATE TABLE outbox (
-        position INTEGER PRIMARY KEY AUTOINCREMENT,
-        topic    TEXT NOT NULL,
-        key      TEXT NOT NULL,
-        headers  TEXT NOT NULL, -- JSON: [[name, value], ...]
-        value    BLOB NOT NULL
+        position  INTEGER PRIMARY KEY AUTOINCREMENT,
+        aggregate TEXT NOT NULL,
+        id        TEXT NOT NULL, -- a UUIDv7: when it was appended
+        topic     TEXT NOT NULL,
+        key       TEXT NOT NULL,
+        headers   TEXT NOT NULL, -- JSON: [[name, value], ...]
+        value     BLOB NOT NULL
     ) STRICT;
-";
-
-/// Finds an aggregate's events, to stand in a service's migrations behind [`SCHEMA`].
-pub const BY_AGGREGATE: &str = "CREATE INDEX outbox_by_aggregate ON outbox (key, position);";
-
-/// What is published need not be an event of its aggregate with a sound id: a dead letter
-/// is sent back as it was. To stand in a service's migrations behind [`BY_AGGREGATE`].
-pub const OWN_IDS: &str = "
-    ALTER TABLE outbox ADD COLUMN aggregate TEXT NOT NULL DEFAULT '';
-    -- A UUIDv7: when it was appended.
-    ALTER TABLE outbox ADD COLUMN id TEXT NOT NULL DEFAULT '';
-    UPDATE outbox SET aggregate = key;
-    DROP INDEX outbox_by_aggregate;
     CREATE INDEX outbox_by_aggregate ON outbox (aggregate, position);
 ";
-
-/// Appends events to the outbox, within the caller's transaction.
-///
-/// # Errors
-/// If the database refuses.
-pub fn append(c: &Connection, events: &[Event]) -> Result<(), StorageError> {
-    for event in events {
-        let record = event.to_record();
-        append_to(c, &record.key, event.id, &record)?;
-    }
-    Ok(())
-}
-
-/// Appends a record that is no new event, such as a dead letter on its way back, within
-/// the caller's transaction. `id` is a UUIDv7 of now.
-///
-/// # Errors
-/// If the database refuses.
-pub fn append_record(
-    c: &Connection,
-    aggregate: Uuid,
-    id: Uuid,
-    record: &Record,
-) -> Result<(), StorageError> {
-    append_to(c, &aggregate.to_string(), id, record)
-}
 
 /// Appends a record with the id `id`, a UUIDv7, to the events of `aggregate`, within the
 /// caller's transaction.
 ///
 /// # Errors
 /// If the database refuses.
-pub fn append_to(
+pub(crate) fn append_to(
     c: &Connection,
     aggregate: &str,
     id: Uuid,
@@ -91,8 +54,7 @@ pub fn append_to(
     Ok(())
 }
 
-/// The outbox of a database whose migrations hold [`SCHEMA`], [`BY_AGGREGATE`] and
-/// [`OWN_IDS`].
+/// The outbox of a database with the table of [`SCHEMA`].
 #[derive(Clone)]
 pub struct SqliteOutbox(Database);
 

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{
     OutboxStore as _, Publisher, Wake,
     publisher::Publishing,
-    sqlite::{BY_AGGREGATE, OWN_IDS, SCHEMA, SqliteOutbox, append_record},
+    sqlite::{SCHEMA, SqliteOutbox, append_to},
 };
 use slipway_bus::{
     Bus, BusError, EmbeddedBus, Outcome, Record, Subscription, TopicSpec, Unpublished,
@@ -25,7 +25,7 @@ use slipway_runtime::{
 };
 use slipway_sqlite::{Database, StorageError};
 
-const MIGRATIONS: &[&str] = &[SCHEMA, BY_AGGREGATE, OWN_IDS];
+const MIGRATIONS: &[&str] = &[SCHEMA];
 const TOPIC: &str = "t";
 
 /// A bus that says of some records what it is told to say, and hands on the others.
@@ -153,7 +153,7 @@ impl Office {
             .collect();
         let append = self.db.write(move |c| {
             for record in &records {
-                append_record(c, aggregate, Uuid::now_v7(), record)?;
+                append_to(c, &aggregate.to_string(), Uuid::now_v7(), record)?;
             }
             Ok::<_, StorageError>(())
         });

@@ -19,29 +19,24 @@ pub const SCHEMA: &str = "
     CREATE INDEX receipts_by_time ON receipts (at);
 ";
 
-/// Stores a receipt within the transaction of its effect. Whether it is the first of its
-/// key; one that has expired does not count.
-///
-/// # Errors
-/// If the database refuses.
-pub fn insert(c: &Connection, receipt: &Receipt) -> Result<bool, StorageError> {
-    let rows = c
-        .prepare_cached(
-            "INSERT INTO receipts (key, fingerprint, response, at) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (key) DO UPDATE SET
-                 fingerprint = excluded.fingerprint,
-                 response = excluded.response,
-                 at = excluded.at
-             WHERE receipts.at <= ?5",
-        )?
-        .execute((
-            &receipt.key.0,
-            &receipt.fingerprint,
-            &receipt.response,
-            to_column(receipt.at),
-            to_column(receipt.at - RECEIPT_TTL),
-        ))?;
-    Ok(rows == 1)
+/// Whether there is a receipt with the key of this one that has not expired when this one is
+/// made.
+pub(crate) fn is_known(c: &Connection, receipt: &Receipt) -> Result<bool, StorageError> {
+    Ok(find(c, &receipt.key, receipt.at - RECEIPT_TTL)?.is_some())
+}
+
+/// Stores a receipt within the transaction of its effect, in the place of an expired one.
+pub(crate) fn insert(c: &Connection, receipt: &Receipt) -> Result<(), StorageError> {
+    c.prepare_cached(
+        "INSERT OR REPLACE INTO receipts (key, fingerprint, response, at) VALUES (?1, ?2, ?3, ?4)",
+    )?
+    .execute((
+        &receipt.key.0,
+        &receipt.fingerprint,
+        &receipt.response,
+        to_column(receipt.at),
+    ))?;
+    Ok(())
 }
 
 /// The receipts in a database with the table of [`SCHEMA`].

@@ -27,8 +27,6 @@ pub(super) fn create(
         LAYOUT => {}
         0 => {
             transaction.execute_batch(outbox::SCHEMA)?;
-            transaction.execute_batch(outbox::BY_AGGREGATE)?;
-            transaction.execute_batch(outbox::OWN_IDS)?;
             transaction.execute_batch(receipts::SCHEMA)?;
             transaction.pragma_update(None, "user_version", LAYOUT)?;
         }

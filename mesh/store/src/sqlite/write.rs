@@ -4,7 +4,7 @@ use crate::{
     outbox::sqlite as outbox,
     receipts::{Receipt, sqlite as receipts},
 };
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 use slipway_bus::Record;
 use slipway_sqlite::{Database, StorageError};
 use uuid::Uuid;
@@ -32,6 +32,24 @@ enum EncodedChange {
     Insert(EncodedNew),
     Replace(u64, EncodedNew),
     Delete(u64),
+}
+
+impl EncodedChange {
+    /// The revision that the document is to have before.
+    fn seen(&self) -> Option<u64> {
+        match self {
+            Self::Insert(_) => None,
+            Self::Replace(seen, _) | Self::Delete(seen) => Some(*seen),
+        }
+    }
+
+    /// The refusal if it has another one.
+    fn refused(&self) -> Refusal {
+        match self {
+            Self::Insert(_) => Refusal::Taken(None),
+            Self::Replace(..) | Self::Delete(_) => Refusal::Revision,
+        }
+    }
 }
 
 struct EncodedNew {
@@ -94,30 +112,12 @@ impl TryFrom<Write<'_>> for Encoded {
     }
 }
 
-/// Why a write left no trace.
-enum Refused {
-    ByRule(Refusal),
-    ByStorage(StorageError),
-}
-
-impl From<StorageError> for Refused {
-    fn from(error: StorageError) -> Self {
-        Self::ByStorage(error)
-    }
-}
-
-impl From<rusqlite::Error> for Refused {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::ByStorage(error.into())
-    }
-}
-
 pub(super) async fn carry_out(
     db: &Database,
     writes: Vec<Encoded>,
 ) -> Result<Vec<Result<(), Refusal>>, StoreError> {
     let outcomes = db.write(move |c| -> Result<_, StorageError> {
-        let outcomes = writes.iter().map(|write| alone(c, write));
+        let outcomes = writes.iter().map(|write| apply(c, write));
         outcomes.collect::<Result<Vec<_>, _>>()
     });
     Ok(outcomes.await?)
@@ -130,7 +130,7 @@ pub(super) async fn in_order(
 ) -> Result<(usize, Option<Refusal>), StoreError> {
     let done = db.write(move |c| -> Result<_, StorageError> {
         for (done, write) in writes.iter().enumerate() {
-            if let Err(refusal) = alone(c, write)? {
+            if let Err(refusal) = apply(c, write)? {
                 return Ok((done, Some(refusal)));
             }
         }
@@ -139,37 +139,23 @@ pub(super) async fn in_order(
     Ok(done.await?)
 }
 
-/// Carries out one write so that it leaves no trace when it is refused.
-fn alone(c: &Connection, write: &Encoded) -> Result<Result<(), Refusal>, StorageError> {
-    let run = |sql| -> Result<(), StorageError> {
-        c.prepare_cached(sql)?.execute([])?;
-        Ok(())
-    };
-    run("SAVEPOINT document")?;
-    let outcome = match apply(c, write) {
-        Ok(()) => Ok(()),
-        Err(Refused::ByRule(refusal)) => {
-            run("ROLLBACK TO document")?;
-            Err(refusal)
-        }
-        Err(Refused::ByStorage(error)) => return Err(error),
-    };
-    run("RELEASE document")?;
-    Ok(outcome)
-}
-
-fn apply(c: &Connection, write: &Encoded) -> Result<(), Refused> {
-    if let Some(receipt) = &write.receipt
-        && !receipts::insert(c, receipt)?
-    {
-        return Err(Refused::ByRule(Refusal::Receipt));
+/// Carries out one write. What may refuse it is looked up before anything of it is written,
+/// so that a refused one leaves no trace without a savepoint of its own: of a page that is
+/// changed behind a savepoint, SQLite keeps a copy.
+fn apply(c: &Connection, write: &Encoded) -> Result<Result<(), Refusal>, StorageError> {
+    if let Some(refusal) = refusal(c, write)? {
+        return Ok(Err(refusal));
     }
-    match &write.change {
+    let changed = match &write.change {
         EncodedChange::Insert(new) => insert(c, write, new)?,
         EncodedChange::Replace(revision, new) => replace(c, write, *revision, new)?,
         EncodedChange::Delete(revision) => delete(c, write, *revision)?,
+    };
+    if changed == 0 {
+        return Ok(Err(write.change.refused()));
     }
-    change_entries(c, write)?;
+    remove_entries(c, write, &write.entries.gone)?;
+    add_entries(c, write, &write.entries.new)?;
     if let EncodedChange::Insert(new) | EncodedChange::Replace(_, new) = &write.change {
         put_summaries(c, write, new)?;
     }
@@ -178,72 +164,75 @@ fn apply(c: &Connection, write: &Encoded) -> Result<(), Refused> {
             outbox::append_to(c, aggregate, *id, record)?;
         }
     }
-    Ok(())
+    if let Some(receipt) = &write.receipt {
+        receipts::insert(c, receipt)?;
+    }
+    Ok(Ok(()))
 }
 
-fn insert(c: &Connection, write: &Encoded, new: &EncodedNew) -> Result<(), Refused> {
+/// What refuses a write, except that the document is not as it is to be found.
+fn refusal(c: &Connection, write: &Encoded) -> Result<Option<Refusal>, StorageError> {
+    if let Some(receipt) = &write.receipt
+        && receipts::is_known(c, receipt)?
+    {
+        return Ok(Some(Refusal::Receipt));
+    }
+    for entry in &write.entries.new.unique {
+        let table = of_index(write.of, entry.index);
+        let sql = format!("SELECT 1 FROM {table} WHERE k = ?1");
+        if c.prepare_cached(&sql)?.exists([&entry.key])? {
+            return Ok(Some(match is_as_expected(c, write)? {
+                true => Refusal::Taken(Some(entry.index)),
+                false => write.change.refused(),
+            }));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether the document is as it is to be found: of the revision that is changed, or not there.
+fn is_as_expected(c: &Connection, write: &Encoded) -> Result<bool, StorageError> {
+    let sql = format!("SELECT revision FROM {} WHERE id = ?1", write.of.name);
+    let found: Option<u64> = c
+        .prepare_cached(&sql)?
+        .query_row([&write.id], |row| row.get(0))
+        .optional()?;
+    Ok(found == write.change.seen())
+}
+
+fn insert(c: &Connection, write: &Encoded, new: &EncodedNew) -> Result<usize, StorageError> {
     let sql = format!(
-        "INSERT INTO {} (id, revision, schema, body, summary) VALUES (?1, ?2, ?3, ?4, ?5)",
+        "INSERT INTO {} (id, revision, schema, body, summary) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (id) DO NOTHING",
         write.of.name
     );
-    c.prepare_cached(&sql)?
-        .execute(params![
-            write.id,
-            new.revision,
-            write.of.schema,
-            new.body,
-            new.summary
-        ])
-        .map_err(|error| taken(error, None))?;
-    Ok(())
+    let (id, schema) = (&write.id, write.of.schema);
+    let row = params![id, new.revision, schema, new.body, new.summary];
+    Ok(c.prepare_cached(&sql)?.execute(row)?)
 }
 
-fn replace(c: &Connection, write: &Encoded, seen: u64, new: &EncodedNew) -> Result<(), Refused> {
+fn replace(
+    c: &Connection,
+    write: &Encoded,
+    seen: u64,
+    new: &EncodedNew,
+) -> Result<usize, StorageError> {
     let sql = format!(
         "UPDATE {} SET revision = ?3, schema = ?4, body = ?5, summary = ?6
          WHERE id = ?1 AND revision = ?2",
         write.of.name
     );
-    let changed = c.prepare_cached(&sql)?.execute(params![
-        write.id,
-        seen,
-        new.revision,
-        write.of.schema,
-        new.body,
-        new.summary
-    ])?;
-    at_revision(changed)
+    let (id, schema) = (&write.id, write.of.schema);
+    let row = params![id, seen, new.revision, schema, new.body, new.summary];
+    Ok(c.prepare_cached(&sql)?.execute(row)?)
 }
 
-fn delete(c: &Connection, write: &Encoded, seen: u64) -> Result<(), Refused> {
+fn delete(c: &Connection, write: &Encoded, seen: u64) -> Result<usize, StorageError> {
     let sql = format!(
         "DELETE FROM {} WHERE id = ?1 AND revision = ?2",
         write.of.name
     );
-    let changed = c.prepare_cached(&sql)?.execute(params![write.id, seen])?;
-    at_revision(changed)
-}
-
-fn at_revision(changed: usize) -> Result<(), Refused> {
-    match changed {
-        0 => Err(Refused::ByRule(Refusal::Revision)),
-        _ => Ok(()),
-    }
-}
-
-/// A write that a unique index refused: that of the id, or this one.
-fn taken(error: rusqlite::Error, index: Option<&'static str>) -> Refused {
-    let error = StorageError::from(error);
-    match error.unique_violation() {
-        Some(_) => Refused::ByRule(Refusal::Taken(index)),
-        None => error.into(),
-    }
-}
-
-/// Removes the entries that the document has no more, and adds its new ones.
-fn change_entries(c: &Connection, write: &Encoded) -> Result<(), Refused> {
-    remove_entries(c, write, &write.entries.gone)?;
-    add_entries(c, write, &write.entries.new)
+    Ok(c.prepare_cached(&sql)?.execute(params![write.id, seen])?)
 }
 
 fn remove_entries(c: &Connection, write: &Encoded, gone: &Entries) -> Result<(), StorageError> {
@@ -266,12 +255,11 @@ fn remove_entries(c: &Connection, write: &Encoded, gone: &Entries) -> Result<(),
     Ok(())
 }
 
-fn add_entries(c: &Connection, write: &Encoded, new: &Entries) -> Result<(), Refused> {
+fn add_entries(c: &Connection, write: &Encoded, new: &Entries) -> Result<(), StorageError> {
     for entry in &new.unique {
         let table = of_index(write.of, entry.index);
         c.prepare_cached(&format!("INSERT INTO {table} (k, id) VALUES (?1, ?2)"))?
-            .execute([&entry.key, &write.id])
-            .map_err(|error| taken(error, Some(entry.index)))?;
+            .execute([&entry.key, &write.id])?;
     }
     for entry in &new.lists {
         let table = of_index(write.of, entry.index);
