@@ -63,6 +63,15 @@ async fn with_a_full_disk_it_is_not_ready_and_raises_an_incident_until_there_is_
     for n in 0..20 {
         assert_eq!(plan(&admin, &format!("full {n}")).await, 503);
     }
+    let refused = admin
+        .post("/releases", &json!({"name": "full"}))
+        .await
+        .unwrap();
+    let said = refused.refused(503, "UNAVAILABLE");
+    assert_eq!(
+        said["detail"],
+        "The database cannot be written at the moment."
+    );
     let unready = until(async || {
         let (status, ready) = readiness(&server).await;
         ensure!(status == 503, "{ready:#}");
