@@ -234,6 +234,8 @@ async fn when_its_data_is_deleted_it_is_not_ready_and_accepts_nothing() {
     let unready = unready.await.unwrap();
     let said = serde_json::to_string(&problems(&unready, "store")).unwrap();
     assert!(said.contains("release.db was deleted or moved"), "{said}");
+    let said = serde_json::to_string(&problems(&unready, "mail")).unwrap();
+    assert!(said.contains("data/mail cannot be used"), "{said}");
     let raised = until(async || {
         let log = server.log();
         ensure!(log.contains("a dependency has a problem"), "{log}");
