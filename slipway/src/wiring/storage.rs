@@ -37,7 +37,7 @@ impl Storage {
             Some(url) => Some(
                 mongo::connect(url.expose())
                     .await
-                    .map_err(|error| UsageError(error.to_string()))?,
+                    .map_err(|error| UsageError(format!("mongodb_url: {error}")))?,
             ),
             None => None,
         };
