@@ -101,7 +101,7 @@ pub async fn run(
             protocol: Protocol::Http,
             connections: connections.clone(),
             tls: None,
-            overloaded: gateway::overloaded,
+            refusal: gateway::refusal,
             drain: settings.drain_deadline,
         };
         servers.spawn(http::serve(listener, router, serving, life.drain.clone()));

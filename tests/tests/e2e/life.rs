@@ -9,7 +9,12 @@ use slipway_tests::{
     team::id,
     until,
 };
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+    task::JoinSet,
+};
 
 /// What one client of a process that is told to stop has seen.
 struct Seen {
@@ -85,6 +90,41 @@ async fn told_to_stop_under_load_it_answers_what_it_accepted_and_exits_with_0() 
             .unwrap()
             .expect(200);
     }
+}
+
+#[tokio::test]
+async fn a_request_that_does_not_arrive_whole_is_answered_before_the_end() {
+    let options = Options::default().env("SLIPWAY_DRAIN_DEADLINE", "2s");
+    let server = Process::start_with(&options).await.unwrap();
+    let address = server.http.trim_start_matches("http://").to_owned();
+    let mut halves = Vec::new();
+    for _ in 0..2 {
+        let mut half = TcpStream::connect(&address).await.unwrap();
+        let head = "POST /auth/login HTTP/1.1\r\nhost: slipway\r\n\
+                    content-type: application/json\r\ncontent-length: 2\r\n\r\n{";
+        half.write_all(head.as_bytes()).await.unwrap();
+        halves.push(half);
+    }
+    server.signal("TERM").await.unwrap();
+    // One of them comes whole while the process drains.
+    let draining = until(async || {
+        let log = server.log();
+        anyhow::ensure!(log.contains("draining"), "{log}");
+        Ok(())
+    });
+    draining.await.unwrap();
+    halves[0].write_all(b"}").await.unwrap();
+    for (half, words) in halves
+        .iter_mut()
+        .zip(["HTTP/1.1 400 ", "The server is stopping"])
+    {
+        let mut answer = String::new();
+        half.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.contains(words), "{words} is not in: {answer}");
+        assert!(answer.contains("connection: close"), "{answer}");
+    }
+    let (status, log) = server.ended().await.unwrap();
+    assert_eq!(status.code(), Some(0), "{log}");
 }
 
 #[tokio::test]
