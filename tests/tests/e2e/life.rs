@@ -358,10 +358,37 @@ async fn the_ops_port_tells_whether_it_can_serve() {
 }
 
 #[tokio::test]
-async fn a_terminal_that_closes_stops_it_like_any_other_signal() {
-    let server = Process::start().await.unwrap();
-    server.signal("HUP").await.unwrap();
-    let (status, log) = server.ended().await.unwrap();
-    assert_eq!(status.code(), Some(0), "{log}");
-    assert!(log.contains("\"message\":\"stopped\""), "{log}");
+async fn every_signal_that_would_end_it_stops_it() {
+    for signal in ["HUP", "INT", "QUIT", "USR1", "USR2"] {
+        let server = Process::start().await.unwrap();
+        server.signal(signal).await.unwrap();
+        let (status, log) = server.ended().await.unwrap();
+        assert_eq!(status.code(), Some(0), "{signal}: {log}");
+        assert!(log.contains("\"message\":\"stopped\""), "{signal}: {log}");
+    }
+}
+
+#[tokio::test]
+async fn told_to_stop_while_it_waits_for_a_server_it_does_not_start() {
+    // Takes connections and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = silent.local_addr().unwrap().to_string();
+    for (key, value) in [
+        ("SLIPWAY_MONGODB_URL", format!("mongodb://{address}")),
+        ("SLIPWAY_KAFKA_BROKERS", address),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let options = Options::default().signing(dir.path()).unwrap();
+        let child = process::begin(dir.path(), &options.env(key, value)).unwrap();
+        let _waited_for = silent.accept().await.unwrap();
+        process::signal(&child, "TERM").await.unwrap();
+        let ended = tokio::time::timeout(Duration::from_secs(60), child.wait_with_output());
+        let ended = ended.await.expect("it ends").unwrap();
+        let log = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(0), "{key}: {log}");
+        assert!(
+            log.contains("stopped before it had started"),
+            "{key}: {log}"
+        );
+    }
 }
