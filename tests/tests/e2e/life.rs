@@ -299,6 +299,19 @@ async fn restarted(data: &Arc<tempfile::TempDir>, options: &Options) -> String {
 }
 
 #[tokio::test]
+async fn a_signing_key_that_is_missing_is_told_of() {
+    const TOLD: &str = "everybody has to sign in again";
+    let server = Process::start().await.unwrap();
+    assert!(!server.log().contains(TOLD), "a first start has nobody");
+    let data = server.kill().await.unwrap();
+    let log = restarted(&data, &Options::default()).await;
+    assert!(!log.contains(TOLD), "{log}");
+    std::fs::remove_file(data.path().join("data/jwt-key.pem")).unwrap();
+    let log = restarted(&data, &Options::default()).await;
+    assert!(log.contains(TOLD), "{log}");
+}
+
+#[tokio::test]
 async fn settings_of_the_first_admin_that_come_too_late_are_named_in_the_log() {
     const NOT_APPLIED: &str = "this setting is not applied";
     let data = Process::start().await.unwrap().kill().await.unwrap();
