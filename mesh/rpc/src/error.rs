@@ -212,13 +212,13 @@ impl Fault {
         .retry_after(Duration::from_secs(1))
     }
 
-    /// The process is about to end, and the body of the request has not come.
+    /// The process is about to end and makes nothing of the request any more.
     #[must_use]
     pub fn stopping() -> Self {
         Self::new(
             Kind::Unavailable,
             "UNAVAILABLE",
-            "The server is stopping, and the request did not arrive whole. Send it again.",
+            "The server is stopping and did not take this request. Send it again.",
         )
         .retry_after(Duration::from_secs(1))
     }

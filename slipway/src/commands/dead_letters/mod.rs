@@ -116,7 +116,12 @@ pub struct ListArgs {
     #[command(flatten)]
     pub filter: FilterArgs,
     /// How many at most
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = value_parser!(u32).range(1..))]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 50,
+        value_parser = value_parser!(u32).range(1..)
+    )]
     pub limit: u32,
     /// Which server, and who signs in.
     #[command(flatten)]
@@ -153,7 +158,13 @@ pub struct ReplayArgs {
     )]
     pub id: Option<Uuid>,
     /// File with the JSON object that replaces its payload; - reads standard input
-    #[arg(long, value_name = "FILE", requires = "id", conflicts_with_all = CONDITIONS, conflicts_with_all = OF_MANY)]
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "id",
+        conflicts_with_all = CONDITIONS,
+        conflicts_with_all = OF_MANY
+    )]
     pub payload: Option<PathBuf>,
     /// Which ones, of those that wait.
     #[command(flatten)]
