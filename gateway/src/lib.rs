@@ -112,10 +112,10 @@ pub struct Dependencies {
     pub streams: StreamLimits,
 }
 
-/// The answer to a request for which the process has no room, before anything of it is read.
+/// The answer to a request that the process refuses before anything is made of it.
 #[must_use]
-pub fn overloaded() -> axum::response::Response {
-    problem::Problem::from(slipway_rpc::error::Fault::overloaded()).into_response()
+pub fn refusal(fault: slipway_rpc::error::Fault) -> axum::response::Response {
+    problem::Problem::from(fault).into_response()
 }
 
 impl Config {

@@ -102,6 +102,7 @@ impl Commands {
                 Ok(response)
             }
             Err(SaveError::Receipt) => self.repeated(&by).await,
+            Err(SaveError::Store(error)) => Err(error.into()),
             Err(error) => Err(Fault::unavailable("The database", error)),
         }
     }

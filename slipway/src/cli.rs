@@ -96,7 +96,8 @@ pub enum Command {
     /// Follow the wall of activity
     ///
     /// One line for each thing that happens, until Ctrl-C. A lost connection is made
-    /// again, and what happened meanwhile is not missed.
+    /// again, and what happened meanwhile is not missed. When its token ends it signs in
+    /// again, if it has a password.
     #[command(after_help = "Example: SLIPWAY_USERNAME=ada slipway watch --type 'task.*' --mine")]
     Watch(WatchArgs),
     /// See to the events that consumers could not handle (as an administrator)

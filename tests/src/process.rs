@@ -184,15 +184,7 @@ impl Process {
     /// # Errors
     /// If there is no such process.
     pub async fn signal(&self, name: &str) -> anyhow::Result<()> {
-        let sent = Command::new("kill")
-            .args([format!("-{name}"), self.pid().to_string()])
-            .status()
-            .await?;
-        if sent.success() {
-            Ok(())
-        } else {
-            Err(anyhow!("kill -{name} failed"))
-        }
+        signal(&self.child, name).await
     }
 
     /// Waits until it has ended; returns how, and its log.
@@ -265,6 +257,36 @@ pub async fn run(dir: &Path, options: &Options) -> anyhow::Result<(ExitStatus, S
         String::from_utf8(output.stdout)?,
         String::from_utf8(output.stderr)?,
     ))
+}
+
+/// Begins to run the program, with its outputs in pipes: for starts that do not end by
+/// themselves.
+///
+/// # Errors
+/// If it cannot be run.
+pub fn begin(dir: &Path, options: &Options) -> std::io::Result<Child> {
+    command(dir, options)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+}
+
+/// Sends a process a signal by name, such as `TERM`.
+///
+/// # Errors
+/// If there is no such process.
+pub async fn signal(child: &Child, name: &str) -> anyhow::Result<()> {
+    let pid = child.id().context("it has ended")?.to_string();
+    let sent = Command::new("kill")
+        .args([format!("-{name}"), pid])
+        .status()
+        .await?;
+    if sent.success() {
+        Ok(())
+    } else {
+        Err(anyhow!("kill -{name} failed"))
+    }
 }
 
 /// A standard output that nobody reads.

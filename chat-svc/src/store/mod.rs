@@ -63,7 +63,7 @@ pub struct StoreError(#[from] slipway_store::StoreError);
 
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
-        Fault::unavailable("The conversations", error)
+        error.0.into()
     }
 }
 

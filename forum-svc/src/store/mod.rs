@@ -102,7 +102,10 @@ pub enum StoreError {
 
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
-        Fault::unavailable("The database", error)
+        match error {
+            StoreError::Database(error) => error.into(),
+            StoreError::Detached(_) => Fault::unavailable("The database", error),
+        }
     }
 }
 

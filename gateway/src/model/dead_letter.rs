@@ -316,8 +316,12 @@ struct ReplayFilter {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ReplayMany {
-    /// Of those that wait; `{}` is all of them.
+    /// Of those that wait. It has a condition, unless `all` is true.
+    #[serde(default)]
     filter: ReplayFilter,
+    /// All that wait.
+    #[serde(default)]
+    all: bool,
     /// Only say which it would be.
     #[serde(default)]
     pub(crate) dry_run: bool,
@@ -337,6 +341,7 @@ impl From<ReplayMany> for v1::ReplayDeadLettersRequest {
                 state: v1::DeadLetterState::Unspecified.into(),
             }),
             dry_run: many.dry_run,
+            all: many.all,
         }
     }
 }

@@ -54,7 +54,8 @@ async fn list(
 /// `id` is the number of the entry, `event` its type, `data` an `ActivityEntry`. With
 /// `Last-Event-ID`, `lastEventId` or `after` (the first of them counts) the stream begins
 /// with everything missed since. What is not kept any more, or does not exist yet, is told
-/// as `event: gap` with `{"from": …, "to": …}`. After 15 s of silence there is a comment line. When the server
+/// as `event: gap` with `{"from": …, "to": …}`; if it does not exist yet, `id` is the number of
+/// the newest entry, which is below `from`. After 15 s of silence there is a comment line. When the server
 /// ends the stream it says `event: goodbye` with `{"reason": "shutdown"}` or
 /// `{"reason": "token_expired"}`. A reader that cannot keep up is disconnected, and
 /// resumes. Before the first entry comes a block with `retry` and the `id` to resume from. An

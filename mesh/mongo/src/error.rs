@@ -28,6 +28,9 @@ const REFUSES_WRITES: [i32; 12] = [
     64, 91, 100, 189, 371, 10058, 10107, 11600, 11602, 13435, 13436, 14031,
 ];
 
+/// That its disk is full, which is among them.
+const DISK_FULL: [i32; 2] = [14031, 4_293];
+
 /// The same as DocumentDB says it, in PostgreSQL's numbers: disk_full, io_error,
 /// read_only_sql_transaction.
 const REFUSES_WRITES_DOCUMENTDB: [i32; 3] = [4_293, 786_949, 100_663_618];
@@ -112,10 +115,24 @@ impl StorageError {
     /// Whether the server takes no writes at the moment, whoever's they are.
     #[must_use]
     pub fn refuses_writes(&self) -> bool {
+        self.code_of_write().is_some_and(|code| {
+            REFUSES_WRITES.contains(&code) || REFUSES_WRITES_DOCUMENTDB.contains(&code)
+        })
+    }
+
+    /// Whether that is because there is no room on its disk.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.code_of_write()
+            .is_some_and(|code| DISK_FULL.contains(&code))
+    }
+
+    /// What the server says about a write that failed.
+    fn code_of_write(&self) -> Option<i32> {
         let Self::Mongo(error) = self else {
-            return false;
+            return None;
         };
-        let code = match error.kind.as_ref() {
+        match error.kind.as_ref() {
             ErrorKind::Command(error) => Some(error.code),
             ErrorKind::Write(WriteFailure::WriteError(error)) => Some(error.code),
             ErrorKind::Write(WriteFailure::WriteConcernError(error)) => Some(error.code),
@@ -128,10 +145,7 @@ impl StorageError {
                 concern.or(first.map(|error| error.code))
             }
             _ => None,
-        };
-        code.is_some_and(|code| {
-            REFUSES_WRITES.contains(&code) || REFUSES_WRITES_DOCUMENTDB.contains(&code)
-        })
+        }
     }
 
     /// Whether asking again gives the same answer, until somebody sets something right: the
@@ -197,6 +211,10 @@ mod tests {
         for code in [DUPLICATE_KEY, UNAUTHORIZED, GAVE_WAY[0], GAVE_WAY[1]] {
             assert!(!of(code).refuses_writes(), "{code}");
         }
+        for code in DISK_FULL {
+            assert!(of(code).is_full() && of(code).refuses_writes(), "{code}");
+        }
+        assert!(!of(REFUSES_WRITES[0]).is_full());
         assert!(!StorageError::Away.refuses_writes());
     }
 

@@ -24,6 +24,7 @@ pub use mongodb::{Client, bson};
 use mongodb::{
     Collection,
     bson::{DateTime, doc},
+    error::ErrorKind,
     options::{
         Acknowledgment, ClientOptions, ConnectionString, ReadConcern, ServerAddress, WriteConcern,
     },
@@ -93,13 +94,24 @@ pub async fn connect(url: &str) -> Result<Client, StorageError> {
             return Ok(client);
         };
         if error.is_refusal() || Instant::now() >= deadline {
-            let hosts = hosts.join(", ");
+            let (hosts, why) = (hosts.join(", "), reason(&error));
             return Err(StorageError::Unusable(format!(
-                "MongoDB at {hosts} cannot be used: {error}"
+                "MongoDB at {hosts} cannot be used: {why}"
             )));
         }
-        tracing::info!(?hosts, %error, "waiting for MongoDB");
+        tracing::info!(?hosts, error = reason(&error), "waiting for MongoDB");
         tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Why a server is not found, as in "Connection refused": the driver tells all that it knows of all
+/// servers around it.
+fn reason(error: &StorageError) -> String {
+    let said = error.to_string();
+    let of_a_server = said.split_once("Error: Kind: ");
+    match of_a_server.and_then(|(_, rest)| rest.split_once(", labels: ")) {
+        Some((reason, _)) => reason.to_owned(),
+        None => said,
     }
 }
 
@@ -107,6 +119,18 @@ pub async fn connect(url: &str) -> Result<Client, StorageError> {
 #[must_use]
 pub fn is_url(text: &str) -> bool {
     ConnectionString::parse(text).is_ok()
+}
+
+/// The option in a URL that the driver does not know, if that is why it refuses the URL.
+#[must_use]
+pub fn unknown_option(url: &str) -> Option<String> {
+    let error = ConnectionString::parse(url).err()?;
+    let ErrorKind::InvalidArgument { message, .. } = *error.kind else {
+        return None;
+    };
+    let (option, _) = message.split_once(" is an invalid option")?;
+    // Then the URL is malformed, and this may be a part of a password.
+    (!option.contains('@')).then(|| option.to_owned())
 }
 
 /// A service's database.

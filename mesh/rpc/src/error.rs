@@ -212,6 +212,17 @@ impl Fault {
         .retry_after(Duration::from_secs(1))
     }
 
+    /// The process is about to end and makes nothing of the request any more.
+    #[must_use]
+    pub fn stopping() -> Self {
+        Self::new(
+            Kind::Unavailable,
+            "UNAVAILABLE",
+            "The server is stopping and did not take this request. Send it again.",
+        )
+        .retry_after(Duration::from_secs(1))
+    }
+
     /// Others kept changing it until there was no try left; `what` is for instance "release".
     #[must_use]
     pub fn contended(what: &str) -> Self {

@@ -41,6 +41,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::server::TcpConnectInfo;
 use tower::{Service, ServiceExt};
 
+use crate::error::Fault;
 pub use answer::SharedBytes;
 use bare::Explained;
 use connections::{Connection, Overloaded};
@@ -67,6 +68,10 @@ const LAME_DUCK: Duration = Duration::from_millis(300);
 /// Those who connected last have this long to send their request: a connection that has
 /// not been read from is closed without an answer.
 const LAST_REQUESTS: Duration = Duration::from_millis(100);
+
+/// Before the end of the drain, a request whose body has not come whole has this long to be
+/// refused.
+const LAST_ANSWERS: Duration = Duration::from_millis(250);
 
 /// Bytes of heads: a larger one is refused.
 const MAX_HEAD: usize = 64 * 1024;
@@ -113,14 +118,15 @@ pub struct Serving {
     pub connections: Connections,
     /// Encrypts connections, if it is there.
     pub tls: Option<TlsAcceptor>,
-    /// The answer to a request for which there is no room.
-    pub overloaded: fn() -> Response,
+    /// The answer to a request that is refused before anything is made of it.
+    pub refusal: fn(Fault) -> Response,
     /// How long requests in flight may take after the order to shut down.
     pub drain: Duration,
 }
 
-/// Serves `service` until `shutdown`, then drains: requests in flight are answered, and it
-/// returns when all connections have ended, at the latest [`Serving::drain`] later.
+/// Serves `service` until `shutdown`, then drains: requests in flight are answered, those whose
+/// bodies do not come refused at the end, and it returns when all connections have ended, at the
+/// latest [`Serving::drain`] later.
 pub async fn serve<S, B>(
     listener: TcpListener,
     service: S,
@@ -135,7 +141,7 @@ pub async fn serve<S, B>(
     S::Future: Send,
     B: hyper::body::Body<Data = bytes::Bytes, Error: Into<axum::BoxError>> + Send + 'static,
 {
-    let drain = serving.drain;
+    let (drain, connections) = (serving.drain, serving.connections.clone());
     let server = Server {
         service,
         draining: Arc::new(AtomicBool::new(false)),
@@ -143,7 +149,7 @@ pub async fn serve<S, B>(
         serving,
     };
     server.accept_until(shutdown.cancelled(), &listener).await;
-    let deadline = Instant::now() + drain;
+    let (begun, name) = (Instant::now(), server.serving.name);
     server.draining.store(true, Ordering::Relaxed);
     let lame_duck = tokio::time::sleep(LAME_DUCK);
     server.accept_until(lame_duck, &listener).await;
@@ -153,15 +159,17 @@ pub async fn serve<S, B>(
     }
     drop(listener);
     tokio::time::sleep(LAST_REQUESTS).await;
-    let name = server.serving.name;
-    if tokio::time::timeout_at(deadline, server.graceful.shutdown())
-        .await
-        .is_err()
-    {
-        tracing::warn!(
+    let last_answers = async {
+        tokio::time::sleep_until(begun + drain.saturating_sub(LAST_ANSWERS)).await;
+        connections.refuse_arriving();
+        tokio::time::sleep_until(begun + drain).await;
+    };
+    tokio::select! {
+        () = server.graceful.shutdown() => {}
+        () = last_answers => tracing::warn!(
             listener = name,
             "connections were still open at the end of the drain"
-        );
+        ),
     }
 }
 
@@ -213,7 +221,7 @@ where
             service: self.service.clone(),
             draining: Arc::clone(&self.draining),
             connection: Arc::new(connection),
-            overloaded: self.serving.overloaded,
+            refusal: self.serving.refusal,
             protocol: self.serving.protocol,
             listener: name,
             peer,
@@ -243,7 +251,7 @@ struct Handler<S> {
     service: S,
     draining: Arc<AtomicBool>,
     connection: Arc<Connection>,
-    overloaded: fn() -> Response,
+    refusal: fn(Fault) -> Response,
     protocol: Protocol,
     listener: &'static str,
     peer: SocketAddr,
@@ -358,7 +366,10 @@ where
 
     fn refuse(&self) -> Response {
         metrics::counter!(m::REQUESTS_REFUSED, "listener" => self.listener).increment(1);
-        (self.overloaded)()
+        (self.refusal)(match self.draining.load(Ordering::Relaxed) {
+            true => Fault::stopping(),
+            false => Fault::overloaded(),
+        })
     }
 }
 

@@ -43,6 +43,21 @@ impl StorageError {
         }
     }
 
+    /// Whether there is no room on the disk.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        let Self::Sqlite(error) = self else {
+            return false;
+        };
+        error.sqlite_error_code() == Some(ErrorCode::DiskFull)
+    }
+
+    /// Whether the file takes no writes at the moment, whoever's they are.
+    #[must_use]
+    pub fn refuses_writes(&self) -> bool {
+        self.fault() == Some(FileFault::Unwritable)
+    }
+
     /// What the error says about the file, if it is the file that is at fault.
     pub(super) fn fault(&self) -> Option<FileFault> {
         match self {

@@ -11,7 +11,9 @@
 //! says that it was the last number. So it is where another program has opened and closed the
 //! database: SQLite then copies everything and deletes the `-wal` file. (For our connections that
 //! is switched off: it would leave a file with a number.) The `-commits` file is also held against
-//! what is found in the `-wal` file: one that was emptied, cut short or exchanged lacks numbers.
+//! what is found in the `-wal` file: one that was emptied or cut short lacks numbers. And it knows
+//! the `-wal` file by its [`Salts`], so that one of another database is refused before SQLite reads
+//! from it: what it holds would take the place of what is in the database.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -27,6 +29,61 @@ use super::{StorageError, beside};
 /// Where SQLite's file format has the `application_id`.
 const NUMBER_AT: usize = 68;
 
+/// Where the header of a `-wal` file has its salts.
+const SALTS_AT: u64 = 16;
+
+/// How often SQLite may have begun a `-wal` file anew since its salts were noted: a crash of the
+/// machine can take the latest notes.
+const RESTARTS: u32 = 1 << 16;
+
+/// What SQLite chooses for each `-wal` file: two random numbers. When everything is copied and it
+/// begins the file anew, the first is one more and the second is another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Salts(u32, u32);
+
+impl Salts {
+    /// Of the `-wal` file at `path`; `None` if nothing is in it.
+    fn of(path: &Path) -> Option<Self> {
+        let mut bytes = [0; 8];
+        let file = File::open(path).ok()?;
+        file.read_exact_at(&mut bytes, SALTS_AT).ok()?;
+        let (first, second) = bytes.split_first_chunk()?;
+        let second = second.first_chunk()?;
+        Some(Self(
+            u32::from_be_bytes(*first),
+            u32::from_be_bytes(*second),
+        ))
+    }
+
+    /// Whether a file with these salts can have become one with `later`.
+    fn may_become(self, later: Self) -> bool {
+        self == later || (1..=RESTARTS).contains(&later.0.wrapping_sub(self.0))
+    }
+}
+
+/// What a `-commits` file says.
+struct Noted {
+    number: i32,
+    /// `None`: an earlier version wrote it.
+    salts: Option<Salts>,
+}
+
+impl Noted {
+    /// In the file at `path`, if there is one that can be read.
+    fn read(path: &Path) -> Option<Self> {
+        let text = fs::read_to_string(path).ok()?;
+        let mut parts = text.split_whitespace();
+        let number = parts.next()?.parse().ok()?;
+        let mut salt = || u32::from_str_radix(parts.next()?, 16).ok();
+        Some(Self {
+            number,
+            salts: salt()
+                .zip(salt())
+                .map(|(first, second)| Salts(first, second)),
+        })
+    }
+}
+
 /// The numbers of one database file.
 #[derive(Debug)]
 pub(super) struct Wal {
@@ -34,7 +91,9 @@ pub(super) struct Wal {
     last: i32,
     /// Whether the database file itself has a number.
     is_numbered: bool,
-    /// Beside the database file: the last number.
+    /// Beside the database file.
+    wal: PathBuf,
+    /// Beside the database file: the last number, and the salts of the `-wal` file.
     commits: PathBuf,
     /// That file, once it is open.
     file: Option<File>,
@@ -60,7 +119,8 @@ impl Wal {
                  with an empty database"
             )));
         }
-        if number != 0 && !has_wal && last(&commits) != Some(number) {
+        let noted = Noted::read(&commits);
+        if number != 0 && !has_wal && noted.as_ref().map(|noted| noted.number) != Some(number) {
             let (file, wal) = (path.display(), wal.display());
             return Err(StorageError::Unusable(format!(
                 "{file} is incomplete: {wal}, which holds its latest changes, is missing. The \
@@ -68,9 +128,21 @@ impl Wal {
                  where {file} came from, or restore a backup that was made after a clean stop"
             )));
         }
+        let known = noted.and_then(|noted| noted.salts);
+        if let (Some(known), Some(found)) = (known, Salts::of(&wal))
+            && !known.may_become(found)
+        {
+            let (file, wal, commits) = (path.display(), wal.display(), commits.display());
+            return Err(StorageError::Unusable(format!(
+                "{wal} is of another database than {file}. Put its own -wal file back, or restore \
+                 {file} and the files beside it from one backup. (If another program has changed \
+                 {file} since Slipway last had it open, delete {commits}.)"
+            )));
+        }
         Ok(Self {
             last: number,
             is_numbered: number != 0,
+            wal,
             commits,
             file: None,
         })
@@ -83,7 +155,8 @@ impl Wal {
     pub(super) fn opened(&mut self, connection: &Connection) -> Result<(), StorageError> {
         self.last = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
         // Without a number everything is in the database file, whatever was noted before.
-        let noted = last(&self.commits).filter(|noted| self.last != 0 && *noted > self.last);
+        let noted = Noted::read(&self.commits).map(|noted| noted.number);
+        let noted = noted.filter(|noted| self.last != 0 && *noted > self.last);
         let Some(noted) = noted else { return Ok(()) };
         let commits = self.commits.display();
         Err(StorageError::Unusable(format!(
@@ -126,6 +199,7 @@ impl Wal {
 
     /// Writes the last number beside the database, always in the same place.
     fn note(&mut self) -> io::Result<()> {
+        let Salts(first, second) = Salts::of(&self.wal).ok_or(io::ErrorKind::NotFound)?;
         let file = match &self.file {
             Some(file) => file,
             None => {
@@ -134,7 +208,8 @@ impl Wal {
                 self.file.insert(options.open(&self.commits)?)
             }
         };
-        file.write_all_at(format!("{:010}\n", self.last).as_bytes(), 0)
+        let note = format!("{:010} {first:08x} {second:08x}\n", self.last);
+        file.write_all_at(note.as_bytes(), 0)
     }
 
     /// Copies everything into the database file, which then needs no other.
@@ -169,11 +244,6 @@ fn number(path: &Path) -> io::Result<i32> {
         .read_to_end(&mut header)?;
     let number = header.get(NUMBER_AT..).and_then(|at| at.try_into().ok());
     Ok(number.map_or(0, i32::from_be_bytes))
-}
-
-/// The number in a `-commits` file, if there is one that can be read.
-fn last(commits: &Path) -> Option<i32> {
-    fs::read_to_string(commits).ok()?.trim().parse().ok()
 }
 
 /// Copies into the database file what it can; whether that was everything.
@@ -300,6 +370,41 @@ mod tests {
             assert_eq!(fs::read(&copy).unwrap(), before);
             fs::remove_file(beside(&copy, "-commits")).unwrap();
             assert_eq!(count(&open(&copy).unwrap()).await, 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_log_of_another_database_is_refused_before_it_is_read() {
+        let dirs = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let (_running, path) = used(&dirs[0]).await;
+        let (other, other_path) = used(&dirs[1]).await;
+        // It has more commits than the one whose place it takes.
+        insert(&other, 3).await;
+        let (_dir, copy) = copied(&path, &["-wal", "-commits"]);
+        fs::copy(beside(&other_path, "-wal"), beside(&copy, "-wal")).unwrap();
+        for _ in 0..2 {
+            let refused = open(&copy).err().unwrap().to_string();
+            assert!(
+                refused.contains("copy.db-wal is of another database"),
+                "{refused}"
+            );
+        }
+        assert!(!beside(&copy, "-shm").exists(), "SQLite has read it");
+        fs::copy(beside(&path, "-wal"), beside(&copy, "-wal")).unwrap();
+        assert_eq!(count(&open(&copy).unwrap()).await, 2);
+    }
+
+    #[test]
+    fn a_log_that_was_begun_anew_is_known() {
+        let noted = Salts(u32::MAX, 7);
+        assert!(noted.may_become(noted));
+        assert!(noted.may_become(Salts(0, 8)));
+        for other in [
+            Salts(u32::MAX, 8),
+            Salts(u32::MAX - 1, 7),
+            Salts(1 << 31, 7),
+        ] {
+            assert!(!noted.may_become(other), "{other:?}");
         }
     }
 

@@ -1,7 +1,9 @@
 //! Why a store did not do what it was asked to.
 
+use std::time::Duration;
+
 use slipway_mongo as mongo;
-use slipway_rpc::error::Fault;
+use slipway_rpc::error::{Fault, Kind};
 use slipway_sqlite as sqlite;
 
 use crate::write::Refusal;
@@ -56,8 +58,53 @@ pub enum StoreError {
     Unstorable(String),
 }
 
+impl StoreError {
+    /// What is wrong with a database that can be reached.
+    fn disturbance(&self) -> Option<&'static str> {
+        let (is_full, refuses_writes) = match self {
+            Self::Sqlite(error) => (error.is_full(), error.refuses_writes()),
+            Self::Mongo(error) => (error.is_full(), error.refuses_writes()),
+            _ => return None,
+        };
+        match is_full {
+            true => {
+                Some("The disk of the database is full. Nothing is stored until there is room.")
+            }
+            false => refuses_writes.then_some("The database cannot be written at the moment."),
+        }
+    }
+}
+
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
-        Self::unavailable("The database", error)
+        match error.disturbance() {
+            Some(detail) => {
+                tracing::warn!(%error, "the database cannot be written");
+                Self::new(Kind::Unavailable, "UNAVAILABLE", detail)
+                    .retry_after(Duration::from_secs(1))
+            }
+            None => Self::unavailable("The database", error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    fn told(code: i32) -> String {
+        let error = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+        let fault = Fault::from(StoreError::from(sqlite::StorageError::from(error)));
+        assert_eq!(fault.kind, Kind::Unavailable);
+        fault.detail
+    }
+
+    #[test]
+    fn a_full_disk_is_told_from_a_database_that_is_away() {
+        assert!(told(ffi::SQLITE_FULL).contains("is full"));
+        assert!(told(ffi::SQLITE_IOERR_WRITE).contains("cannot be written"));
+        assert!(told(ffi::SQLITE_BUSY).contains("cannot be reached"));
     }
 }

@@ -9,6 +9,8 @@ use std::{
 };
 
 use async_trait::async_trait;
+use rustix::fs::{Access, access};
+use slipway_runtime::life::{Check, Problem};
 
 use super::{Mail, Mailer, Sender, Sending, message::message};
 
@@ -53,10 +55,19 @@ impl Mailer for FileMailer {
 
     async fn is_there(&self) -> Result<(), String> {
         let dir = tokio::fs::metadata(&self.dir).await;
-        match dir.map_err(|error| self.unusable(error))?.is_dir() {
-            true => Ok(()),
-            false => Err(self.unusable("it is a file")),
+        if !dir.map_err(|error| self.unusable(error))?.is_dir() {
+            return Err(self.unusable("it is a file"));
         }
+        let takes_files = access(&self.dir, Access::WRITE_OK | Access::EXEC_OK);
+        takes_files.map_err(|error| self.unusable(io::Error::from(error)))
+    }
+}
+
+/// Unlike a mail server a directory can be looked at all the time.
+#[async_trait]
+impl Check for FileMailer {
+    async fn check(&self) -> Result<(), Problem> {
+        self.is_there().await.map_err(Problem::Unwritable)
     }
 }
 

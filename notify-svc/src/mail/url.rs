@@ -83,6 +83,9 @@ impl FromStr for SmtpUrl {
 
     fn from_str(text: &str) -> Result<Self, MalformedUrl> {
         let mut url = Url::parse(text).map_err(|_| MalformedUrl)?;
+        if url.port() == Some(0) {
+            return Err(MalformedUrl);
+        }
         // As DNS and certificates know it; a host of other letters was only escaped.
         let host = Host::parse(url.host_str().ok_or(MalformedUrl)?);
         let host = host.map_err(|_| MalformedUrl)?.to_string();

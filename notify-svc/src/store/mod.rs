@@ -171,6 +171,9 @@ pub enum StoreError {
 
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
-        Fault::unavailable("The notification service's database", error)
+        match error {
+            StoreError::Database(error) => error.into(),
+            error => Fault::unavailable("The notification service's database", error),
+        }
     }
 }

@@ -108,11 +108,11 @@ keys! {
     DATA_DIR = "data_dir", Value("./slipway-data"),
         "Where the embedded storage and the keys are", "a path";
     HTTP_ADDR = "http_addr", Value("127.0.0.1:8080"),
-        "Where the gateway listens", "an address and a port such as 127.0.0.1:8080 or localhost:0";
+        "Where the gateway listens", "an IP address and a port such as 127.0.0.1:8080, or localhost:0";
     GRPC_ADDR = "grpc_addr", Value("127.0.0.1:50051"),
-        "Where the gRPC services of this process listen", "an address and a port such as 127.0.0.1:50051 or localhost:0";
+        "Where the gRPC services of this process listen", "an IP address and a port such as 127.0.0.1:50051, or localhost:0";
     OPS_ADDR = "ops_addr", Value("127.0.0.1:9464"),
-        "Where metrics and health are served", "an address and a port such as 127.0.0.1:9464 or localhost:0";
+        "Where metrics and health are served", "an IP address and a port such as 127.0.0.1:9464, or localhost:0";
     MAX_CONNECTIONS = "max_connections", Value("25000"),
         "Client connections that one process has open at the same time; fewer if the limit of open files is low", "a whole number from 16 to 1000000";
     PER_CLIENT_PERCENT = "per_client_percent", Value("50"),
@@ -120,7 +120,7 @@ keys! {
     STREAMS_PER_USER = "streams_per_user", Value("20"),
         "Streams of activity that one account has open at the same time, over REST and again over gRPC", "a whole number from 1 to 100000";
     MONGODB_URL = "mongodb_url", Described("embedded SQLite"),
-        "Where MongoDB is; it may hold a user and a password", "a mongodb:// or mongodb+srv:// URL", secret;
+        "Where MongoDB is; it may hold a user and a password", "a mongodb:// or mongodb+srv:// URL such as mongodb://user:password@db.example:27017, with a port of 1 to 65535 if it has one", secret;
     KAFKA_BROKERS = "kafka_brokers", Described("the embedded bus"),
         "Some of Kafka's brokers; they name the others", "addresses with ports such as kafka-1:9092,kafka-2:9092";
     KAFKA_TLS = "kafka_tls", Described("no"),
@@ -172,7 +172,7 @@ keys! {
     SERVICE_SECRET = "service_secret", Described("none"),
         "What the processes of one mesh know each other by", "at least 32 characters", secret;
     SMTP_URL = "smtp_url", Described("mails are files in the data directory"),
-        "Where the mail server is; it may hold a user and a password", "an smtp:// or smtps:// URL such as smtp://user:password@mail.example:587?tls=required; ?tls=required and ?tls=opportunistic (STARTTLS) are the only parameters", secret;
+        "Where the mail server is; it may hold a user and a password", "an smtp:// or smtps:// URL such as smtp://user:password@mail.example:587?tls=required, with a port of 1 to 65535 if it has one; ?tls=required and ?tls=opportunistic (STARTTLS) are the only parameters", secret;
     SMTP_CA_FILE = "smtp_ca_file", Described("the authorities of the internet"),
         "PEM file with the CA that alone the mail server's certificate is verified with", "a path";
     MAIL_FROM = "mail_from", Value("Slipway <slipway@localhost>"),
@@ -188,7 +188,7 @@ keys! {
     WEBHOOK_SECRET = "webhook_secret", Described("there is no POST /hooks/…"),
         "What those show who send alerts, or say whether mails arrived", "at least 16 visible ASCII characters without spaces", secret;
     PUBLIC_URL = "public_url", Described("http:// and where HTTP is served"),
-        "Where users find Slipway: links in mails begin with it, and under https the cookie is Secure", "an http or https URL such as https://slipway.example.com";
+        "Where users find Slipway: links in mails begin with it, and under https the cookie is Secure", "an http or https URL without a user, a query or a fragment, such as https://slipway.example.com, or with a path if a proxy has one for Slipway";
     OLLAMA_URL = "ollama_url", Described("the built-in assistant"),
         "Where Ollama is, whose model answers questions", "an http or https URL such as http://127.0.0.1:11434";
     OLLAMA_MODEL = "ollama_model", Value("llama3.2"),

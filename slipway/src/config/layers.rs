@@ -192,6 +192,14 @@ impl Layers {
 
     fn add_from_file(&mut self, path: &Path, name: &str, value: Value) {
         let Some(key) = keys::find(name) else {
+            if let ValueKind::Table(_) = value.kind {
+                let message = format!(
+                    "there is no table [{name}]; every key stands outside of tables, as in \
+                     http_addr = \"127.0.0.1:8080\""
+                );
+                self.problem(path.display(), message);
+                return;
+            }
             let names = keys::ALL.iter().map(|key| key.name);
             let meant = keys::meant_by(name, names).map(str::to_owned);
             self.problem(path.display(), unknown(name, meant));

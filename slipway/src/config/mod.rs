@@ -3,7 +3,7 @@
 //! Defaults < `slipway.toml` (or `--config`) < `SLIPWAY_*` environment < flags. The keys
 //! stand in one table, [`keys`]; [`Layers`] finds out which text each has and where it
 //! comes from; [`Settings`] is what the program works with. Everything that is wrong is
-//! reported together, and never with a value in the message: it could be a secret.
+//! reported together, with its value unless that could be a secret.
 
 use std::fmt;
 

@@ -332,7 +332,14 @@ mod tests {
         ] {
             assert!(smtp_url(text).is_some(), "{text}");
         }
-        for text in ["", "localhost:25", "http://localhost", "smtp://x?tls=maybe"] {
+        for text in [
+            "",
+            "localhost:25",
+            "http://localhost",
+            "smtp://x?tls=maybe",
+            "smtp://x:0",
+            "smtp://x:99999",
+        ] {
             assert!(smtp_url(text).is_none(), "{text}");
         }
         assert!(mail_from("slipway@example.com").is_some());

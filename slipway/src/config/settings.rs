@@ -8,6 +8,7 @@ use release_svc::{
     identity::{Email, NewPassword, Username},
 };
 use slipway_bus::Security;
+use slipway_mongo as mongo;
 use slipway_rpc::grpc::{Authorities, Origins};
 use slipway_runtime::telemetry::logs::Format;
 
@@ -164,7 +165,7 @@ impl Reader<'_> {
         let max_connections = self.read(&keys::MAX_CONNECTIONS, parse::max_connections);
         let per_client_percent = self.read(&keys::PER_CLIENT_PERCENT, parse::per_client_percent);
         let streams_per_user = self.read(&keys::STREAMS_PER_USER, parse::streams_per_user);
-        let mongodb_url = self.read(&keys::MONGODB_URL, parse::mongodb_url);
+        let mongodb_url = self.mongodb_url();
         let kafka_brokers = self.read(&keys::KAFKA_BROKERS, parse::kafka_brokers);
         let kafka_security = kafka::security(self);
         let release_url = self.read(&keys::RELEASE_URL, parse::service_urls);
@@ -274,9 +275,25 @@ impl Reader<'_> {
         let text = self.text(key)?;
         let value = parse(&text);
         if value.is_none() {
-            self.problem(key, format!("must be {}", key.expects));
+            let message = match could_be_secret(key, &text) {
+                true => format!("must be {}", key.expects),
+                false => format!("must be {}; it is {text:?}", key.expects),
+            };
+            self.problem(key, message);
         }
         value
+    }
+
+    /// Which options there are the driver knows. The name of one is no secret.
+    fn mongodb_url(&mut self) -> Option<Secret> {
+        let key = &keys::MONGODB_URL;
+        let text = self.layers.effective(key).text;
+        if let Some(option) = text.as_deref().and_then(mongo::unknown_option) {
+            let message = format!("has the option {option:?}, which URLs of MongoDB do not have");
+            self.problem(key, message);
+            return None;
+        }
+        self.read(key, parse::mongodb_url)
     }
 
     /// The text of a key. A secret with a control character is noted and has none: it was
@@ -398,6 +415,11 @@ impl Reader<'_> {
         self.problems
             .push(Problem::new(self.layers.place(key), message));
     }
+}
+
+/// Whether the text of a key must not be shown. A URL may hold a password where none may be.
+fn could_be_secret(key: &Key, text: &str) -> bool {
+    key.secret || text.contains("://") && text.contains('@')
 }
 
 fn overlap(a: Option<SocketAddr>, b: Option<SocketAddr>) -> bool {

@@ -18,6 +18,8 @@ const LOCK: &str = "slipway.lock";
 /// ends.
 pub(super) struct DataDir {
     path: PathBuf,
+    /// Whether there was nothing in its databases.
+    is_new: bool,
     _lock: File,
 }
 
@@ -58,16 +60,17 @@ impl DataDir {
             writeln!(lock, "{}", std::process::id())
         };
         note().with_context(|| format!("{} cannot be written", path.join(LOCK).display()))?;
-        let taken = Self {
+        let mut taken = Self {
             path: path.to_owned(),
+            is_new: true,
             _lock: lock,
         };
-        taken.complete(databases)?;
+        taken.is_new = taken.complete(databases)?;
         Ok(taken)
     }
 
-    /// Makes the databases that are missing, if this is the first start.
-    fn complete(&self, databases: &[&str]) -> anyhow::Result<()> {
+    /// Makes the databases that are missing, if this is the first start. Whether it is.
+    fn complete(&self, databases: &[&str]) -> anyhow::Result<bool> {
         let (mut present, mut empty, mut missing) = (Vec::new(), Vec::new(), Vec::new());
         for name in databases {
             let path = self.database(name);
@@ -86,7 +89,7 @@ impl DataDir {
                 File::create(&path)
                     .with_context(|| format!("{} cannot be made", path.display()))?;
             }
-            return Ok(());
+            return Ok(true);
         }
         if let Some(first) = missing.first() {
             bail!(
@@ -103,7 +106,12 @@ impl DataDir {
                 "empty databases begin anew, without what they may have held"
             );
         }
-        Ok(())
+        Ok(false)
+    }
+
+    /// Whether there was nothing in its databases when it was taken.
+    pub(super) fn is_new(&self) -> bool {
+        self.is_new
     }
 
     /// The path of a database in it.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::response::{IntoResponse as _, Response};
+use axum::response::IntoResponse as _;
 use http::StatusCode;
 use slipway_rpc::{
     access::StreamLimits,
@@ -64,7 +64,7 @@ pub(super) fn ops() -> Serving {
         protocol: Protocol::Http,
         connections: Connections::new(limits),
         tls: None,
-        overloaded: || -> Response { StatusCode::SERVICE_UNAVAILABLE.into_response() },
+        refusal: |_| StatusCode::SERVICE_UNAVAILABLE.into_response(),
         drain: Duration::ZERO,
     }
 }

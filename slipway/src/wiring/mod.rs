@@ -22,8 +22,8 @@ mod services;
 mod storage;
 
 use std::{
-    future,
     path::PathBuf,
+    pin::pin,
     time::{Duration, Instant},
 };
 
@@ -84,7 +84,15 @@ pub async fn run(
     }
     let listeners = Listeners::bind(role, &settings)?;
     let public_url = listeners.public_url(&settings)?;
-    let built = mesh::build(role, &settings, public_url, &life).await?;
+    // Kept to the end also if it is not waited for: it holds the lock on the data directory.
+    let mut building = pin!(mesh::build(role, &settings, public_url, &life));
+    let built = life.drain.run_until_cancelled(building.as_mut()).await;
+    let Some(built) = built.transpose()? else {
+        life.background.stop(BACKGROUND_DEADLINE).await;
+        sqlite::close_all(CLOSE_DEADLINE).await;
+        tracing::info!("stopped before it had started");
+        return Ok(());
+    };
     let addresses = listeners.addresses()?;
 
     let servers = TaskTracker::new();
@@ -101,7 +109,7 @@ pub async fn run(
             protocol: Protocol::Http,
             connections: connections.clone(),
             tls: None,
-            overloaded: gateway::overloaded,
+            refusal: gateway::refusal,
             drain: settings.drain_deadline,
         };
         servers.spawn(http::serve(listener, router, serving, life.drain.clone()));
@@ -144,35 +152,31 @@ struct Life {
 }
 
 impl Life {
-    /// Begins to drain at the first SIGTERM, SIGINT or SIGHUP, ends the process at the second.
+    /// Begins to drain at the first signal that would end the process, and ends it at the second.
     /// Who starts it with `nohup` wants it to outlive its terminal: then SIGHUP stays ignored.
     fn watch_signals(&self) -> anyhow::Result<()> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let outlives = life::ignores_hangup();
-        let hangup = (!outlives).then(|| signal(SignalKind::hangup()));
-        let mut hangup = hangup.transpose()?;
-        let drain = self.drain.clone();
-        tokio::spawn(async move {
-            loop {
-                let hung_up = async {
-                    match &mut hangup {
-                        Some(hangup) => hangup.recv().await,
-                        None => future::pending().await,
+        let mut kinds = vec![
+            SignalKind::terminate(),
+            SignalKind::interrupt(),
+            SignalKind::quit(),
+            SignalKind::user_defined1(),
+            SignalKind::user_defined2(),
+        ];
+        if !life::ignores_hangup() {
+            kinds.push(SignalKind::hangup());
+        }
+        for kind in kinds {
+            let (mut signal, drain) = (signal(kind)?, self.drain.clone());
+            tokio::spawn(async move {
+                while signal.recv().await.is_some() {
+                    if drain.is_cancelled() {
+                        tracing::warn!("told to stop again: ending at once");
+                        std::process::exit(1);
                     }
-                };
-                tokio::select! {
-                    _ = terminate.recv() => {}
-                    _ = interrupt.recv() => {}
-                    _ = hung_up => {}
+                    drain.cancel();
                 }
-                if drain.is_cancelled() {
-                    tracing::warn!("told to stop again: ending at once");
-                    std::process::exit(1);
-                }
-                drain.cancel();
-            }
-        });
+            });
+        }
         Ok(())
     }
 

@@ -12,6 +12,7 @@ use slipway_rpc::{
     access::{Keyring, ServiceTokens, Verifier},
     grpc::Link,
 };
+use slipway_runtime::life::{Health, Need};
 use tonic::service::Routes;
 
 use super::{
@@ -129,7 +130,7 @@ impl Shared<'_> {
         Ok(config.build(notify_svc::Dependencies {
             stores: storage.notify().await?,
             bus,
-            mailer: mailer(self.settings)?,
+            mailer: mailer(self.settings, &self.life.health)?,
             clock: self.clock.clone(),
             background: self.life.background.clone(),
             health: self.life.health.clone(),
@@ -166,7 +167,7 @@ impl Shared<'_> {
 }
 
 /// Where mails go: to the mail server, or into the directory `mail` of the data directory.
-fn mailer(settings: &Settings) -> anyhow::Result<SharedMailer> {
+fn mailer(settings: &Settings, health: &Health) -> anyhow::Result<SharedMailer> {
     let from = settings.mail_from.clone();
     Ok(match &settings.smtp_url {
         Some(url) => {
@@ -181,7 +182,10 @@ fn mailer(settings: &Settings) -> anyhow::Result<SharedMailer> {
         None => {
             let dir = settings.data_dir.join("mail");
             let mailer = FileMailer::new(dir.clone(), from);
-            Arc::new(mailer.with_context(|| format!("{} cannot be made", dir.display()))?)
+            let mailer = mailer.with_context(|| format!("{} cannot be made", dir.display()))?;
+            let mailer = Arc::new(mailer);
+            health.depends(notify_svc::SERVICE, "mail", Need::Degraded, mailer.clone());
+            mailer
         }
     })
 }

@@ -37,7 +37,7 @@ impl Storage {
             Some(url) => Some(
                 mongo::connect(url.expose())
                     .await
-                    .map_err(|error| UsageError(error.to_string()))?,
+                    .map_err(|error| UsageError(format!("mongodb_url: {error}")))?,
             ),
             None => None,
         };
@@ -60,7 +60,18 @@ impl Storage {
     pub(super) fn keys(&self, settings: &Settings) -> anyhow::Result<Arc<Keyring>> {
         let keys = match &settings.jwt_key_file {
             Some(path) => Keyring::load(path)?,
-            None => Keyring::load_or_create(&self.data()?.file("jwt-key.pem"))?,
+            None => {
+                let data = self.data()?;
+                let path = data.file("jwt-key.pem");
+                if !data.is_new() && !path.exists() {
+                    tracing::warn!(
+                        path = %path.display(),
+                        "THE KEY THAT SIGNS TOKENS IS MISSING, and another one is made: every \
+                         token has ended, and everybody has to sign in again"
+                    );
+                }
+                Keyring::load_or_create(&path)?
+            }
         };
         Ok(Arc::new(keys))
     }

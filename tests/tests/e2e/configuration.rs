@@ -43,8 +43,22 @@ async fn a_database_that_cannot_be_reached_ends_the_start() {
         mongodb(&format!("mongodb://user:hunter2@{NOWHERE}")),
     );
     tokio::join!(
-        refused(&nobody, &["MongoDB", NOBODY, "cannot be used"]),
-        refused(&nowhere, &["MongoDB", NOWHERE, "cannot be used"]),
+        refused(
+            &nobody,
+            &[
+                "mongodb_url",
+                NOBODY,
+                "cannot be used: I/O error: Connection refused"
+            ],
+        ),
+        refused(
+            &nowhere,
+            &[
+                "mongodb_url",
+                NOWHERE,
+                "cannot be used: I/O error: failed to lookup address"
+            ],
+        ),
     );
 }
 

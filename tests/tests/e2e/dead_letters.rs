@@ -188,6 +188,10 @@ async fn many_are_replayed_at_once_after_a_look_at_which_it_would_be() {
     // All five fail again: eleven letters in all, of which five are replayed.
     letters(&admin, "&state=REPLAYED", 5).await;
     letters(&admin, "", 11).await;
+    let body = json!({"all": true, "dryRun": true});
+    let all = admin.post(&format!("{DESK}/replay"), &body).await.unwrap();
+    let all = all.expect(200);
+    assert!(all["count"].as_u64() > Some(6), "of every group: {all}");
     let none = replay(json!({"to": "2020-01-01T00:00:00Z"}), false).await;
     assert_eq!(none["count"], 0);
 
@@ -227,6 +231,9 @@ async fn the_desk_is_for_admins_and_refuses_what_it_does_not_know() {
     }
     for body in [
         json!({}),
+        everything,
+        json!({"filter": {"group": " "}, "all": false}),
+        json!({"filter": {"group": "activity"}, "all": true}),
         json!({"filter": {"grp": "a"}}),
         json!({"filter": {"from": 7}}),
     ] {
@@ -284,6 +291,11 @@ async fn the_desk_can_be_worked_from_a_shell() {
 
     let (code, _, errors) = run(&["dead-letters", "replay"]).await;
     assert_eq!(code, Some(2), "{errors}");
+    let (_, out, _) = run(&["dead-letters", "replay", "--all", "--dry-run"]).await;
+    assert!(
+        out.contains(" would be replayed\n") && out.contains(id),
+        "{out}"
+    );
     let (_, out, _) = run(&["dead-letters", "replay", "--group", "activity", "--dry-run"]).await;
     assert!(out.starts_with("2 would be replayed"), "{out}");
     let file = dir.path().join("mended.json");

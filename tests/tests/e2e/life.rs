@@ -9,7 +9,12 @@ use slipway_tests::{
     team::id,
     until,
 };
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+    task::JoinSet,
+};
 
 /// What one client of a process that is told to stop has seen.
 struct Seen {
@@ -85,6 +90,41 @@ async fn told_to_stop_under_load_it_answers_what_it_accepted_and_exits_with_0() 
             .unwrap()
             .expect(200);
     }
+}
+
+#[tokio::test]
+async fn a_request_that_does_not_arrive_whole_is_answered_before_the_end() {
+    let options = Options::default().env("SLIPWAY_DRAIN_DEADLINE", "2s");
+    let server = Process::start_with(&options).await.unwrap();
+    let address = server.http.trim_start_matches("http://").to_owned();
+    let mut halves = Vec::new();
+    for _ in 0..2 {
+        let mut half = TcpStream::connect(&address).await.unwrap();
+        let head = "POST /auth/login HTTP/1.1\r\nhost: slipway\r\n\
+                    content-type: application/json\r\ncontent-length: 2\r\n\r\n{";
+        half.write_all(head.as_bytes()).await.unwrap();
+        halves.push(half);
+    }
+    server.signal("TERM").await.unwrap();
+    // One of them comes whole while the process drains.
+    let draining = until(async || {
+        let log = server.log();
+        anyhow::ensure!(log.contains("draining"), "{log}");
+        Ok(())
+    });
+    draining.await.unwrap();
+    halves[0].write_all(b"}").await.unwrap();
+    for (half, words) in halves
+        .iter_mut()
+        .zip(["HTTP/1.1 400 ", "The server is stopping"])
+    {
+        let mut answer = String::new();
+        half.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.contains(words), "{words} is not in: {answer}");
+        assert!(answer.contains("connection: close"), "{answer}");
+    }
+    let (status, log) = server.ended().await.unwrap();
+    assert_eq!(status.code(), Some(0), "{log}");
 }
 
 #[tokio::test]
@@ -259,6 +299,19 @@ async fn restarted(data: &Arc<tempfile::TempDir>, options: &Options) -> String {
 }
 
 #[tokio::test]
+async fn a_signing_key_that_is_missing_is_told_of() {
+    const TOLD: &str = "everybody has to sign in again";
+    let server = Process::start().await.unwrap();
+    assert!(!server.log().contains(TOLD), "a first start has nobody");
+    let data = server.kill().await.unwrap();
+    let log = restarted(&data, &Options::default()).await;
+    assert!(!log.contains(TOLD), "{log}");
+    std::fs::remove_file(data.path().join("data/jwt-key.pem")).unwrap();
+    let log = restarted(&data, &Options::default()).await;
+    assert!(log.contains(TOLD), "{log}");
+}
+
+#[tokio::test]
 async fn settings_of_the_first_admin_that_come_too_late_are_named_in_the_log() {
     const NOT_APPLIED: &str = "this setting is not applied";
     let data = Process::start().await.unwrap().kill().await.unwrap();
@@ -318,10 +371,37 @@ async fn the_ops_port_tells_whether_it_can_serve() {
 }
 
 #[tokio::test]
-async fn a_terminal_that_closes_stops_it_like_any_other_signal() {
-    let server = Process::start().await.unwrap();
-    server.signal("HUP").await.unwrap();
-    let (status, log) = server.ended().await.unwrap();
-    assert_eq!(status.code(), Some(0), "{log}");
-    assert!(log.contains("\"message\":\"stopped\""), "{log}");
+async fn every_signal_that_would_end_it_stops_it() {
+    for signal in ["HUP", "INT", "QUIT", "USR1", "USR2"] {
+        let server = Process::start().await.unwrap();
+        server.signal(signal).await.unwrap();
+        let (status, log) = server.ended().await.unwrap();
+        assert_eq!(status.code(), Some(0), "{signal}: {log}");
+        assert!(log.contains("\"message\":\"stopped\""), "{signal}: {log}");
+    }
+}
+
+#[tokio::test]
+async fn told_to_stop_while_it_waits_for_a_server_it_does_not_start() {
+    // Takes connections and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = silent.local_addr().unwrap().to_string();
+    for (key, value) in [
+        ("SLIPWAY_MONGODB_URL", format!("mongodb://{address}")),
+        ("SLIPWAY_KAFKA_BROKERS", address),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let options = Options::default().signing(dir.path()).unwrap();
+        let child = process::begin(dir.path(), &options.env(key, value)).unwrap();
+        let _waited_for = silent.accept().await.unwrap();
+        process::signal(&child, "TERM").await.unwrap();
+        let ended = tokio::time::timeout(Duration::from_secs(60), child.wait_with_output());
+        let ended = ended.await.expect("it ends").unwrap();
+        let log = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(0), "{key}: {log}");
+        assert!(
+            log.contains("stopped before it had started"),
+            "{key}: {log}"
+        );
+    }
 }

@@ -63,6 +63,15 @@ async fn with_a_full_disk_it_is_not_ready_and_raises_an_incident_until_there_is_
     for n in 0..20 {
         assert_eq!(plan(&admin, &format!("full {n}")).await, 503);
     }
+    let refused = admin
+        .post("/releases", &json!({"name": "full"}))
+        .await
+        .unwrap();
+    let said = refused.refused(503, "UNAVAILABLE");
+    assert_eq!(
+        said["detail"],
+        "The database cannot be written at the moment."
+    );
     let unready = until(async || {
         let (status, ready) = readiness(&server).await;
         ensure!(status == 503, "{ready:#}");
@@ -225,6 +234,8 @@ async fn when_its_data_is_deleted_it_is_not_ready_and_accepts_nothing() {
     let unready = unready.await.unwrap();
     let said = serde_json::to_string(&problems(&unready, "store")).unwrap();
     assert!(said.contains("release.db was deleted or moved"), "{said}");
+    let said = serde_json::to_string(&problems(&unready, "mail")).unwrap();
+    assert!(said.contains("data/mail cannot be used"), "{said}");
     let raised = until(async || {
         let log = server.log();
         ensure!(log.contains("a dependency has a problem"), "{log}");

@@ -72,13 +72,14 @@ impl Keyring {
         })
     }
 
-    /// Reads the key file at `path`, or makes one with a fresh key, readable by its
-    /// owner only, if there is none.
+    /// Reads the key file at `path`, or makes one with a fresh key if there is none. Afterwards
+    /// only its owner can read it.
     ///
     /// # Errors
     /// [`KeyError`] if it cannot be read, written or does not hold keys.
     pub fn load_or_create(path: &Path) -> Result<Self, KeyError> {
         if path.exists() {
+            make_private(path).map_err(|source| io_error(path, source))?;
             return Self::load(path);
         }
         create(path, &generate_pem()).map_err(|source| io_error(path, source))?;
@@ -168,6 +169,27 @@ fn create(path: &Path, text: &str) -> io::Result<()> {
     }
 }
 
+/// Takes from others what they may do with the file: who reads it can sign tokens.
+fn make_private(path: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mut permissions = fs::metadata(path)?.permissions();
+        let mode = permissions.mode() & 0o777;
+        if mode & 0o077 != 0 {
+            permissions.set_mode(0o600);
+            fs::set_permissions(path, permissions)?;
+            tracing::warn!(
+                path = %path.display(),
+                mode = format!("{mode:o}"),
+                "OTHERS COULD READ THE KEY THAT SIGNS TOKENS: now only its owner can. If somebody \
+                 may have, put another one in its place"
+            );
+        }
+    }
+    Ok(())
+}
+
 fn signing_key(block: &Pem) -> Result<SigningKey, &'static str> {
     SigningKey::from_pkcs8_der(block.contents())
         .map_err(|_| "a PRIVATE KEY is not Ed25519 in PKCS#8")
@@ -215,6 +237,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("jwt.pem");
         let first = Keyring::load_or_create(&path).unwrap();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        }
         let second = Keyring::load_or_create(&path).unwrap();
         assert_eq!(first.kid, second.kid);
         #[cfg(unix)]

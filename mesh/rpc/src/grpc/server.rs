@@ -16,7 +16,6 @@ use super::{
 };
 use crate::{
     access::AccessLayer,
-    error::Fault,
     http::{Connections, Protocol, Serving},
 };
 
@@ -173,7 +172,7 @@ impl GrpcServer {
             protocol: Protocol::Grpc,
             connections,
             tls: self.tls.map(|ServerTls(acceptor)| acceptor),
-            overloaded,
+            refusal: |fault| Status::from(fault).into_http(),
             drain,
         };
         let served = crate::http::serve(listener, service, serving, shutdown.clone());
@@ -188,9 +187,4 @@ impl GrpcServer {
             let _ = tokio::time::timeout(drain, reported).await;
         });
     }
-}
-
-/// The answer to a call for which there is no room.
-fn overloaded() -> http::Response<axum::body::Body> {
-    Status::from(Fault::overloaded()).into_http()
 }

@@ -227,6 +227,11 @@ impl Connections {
         })
     }
 
+    /// Refuses the requests whose bodies have not come whole.
+    pub(super) fn refuse_arriving(&self) {
+        self.0.arriving.revoke_all();
+    }
+
     /// How many there are, with those that are being closed.
     #[must_use]
     pub fn count(&self) -> usize {

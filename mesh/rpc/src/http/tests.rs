@@ -69,7 +69,7 @@ async fn serving(protocol: Protocol) -> Served {
         protocol,
         connections: connections.clone(),
         tls: None,
-        overloaded: || StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        refusal: |_| StatusCode::SERVICE_UNAVAILABLE.into_response(),
         drain: Duration::ZERO,
     };
     tokio::spawn(serve(listener, router, serving, stop.clone()));

@@ -73,6 +73,26 @@ pub(super) fn filter(wanted: Option<DeadLetterFilter>) -> Result<Filter, Fault> 
     })
 }
 
+/// Which of those that wait are to be replayed. That it is all of them has to be said: an
+/// empty filter is more often a mistake.
+pub(super) fn replayed(wanted: Option<DeadLetterFilter>, all: bool) -> Result<Filter, Fault> {
+    let filter = Filter {
+        state: None,
+        ..filter(wanted)?
+    };
+    match (filter == Filter::default(), all) {
+        (true, false) => Err(Fault::invalid_field(
+            "filter",
+            "must have a condition, or all must be true",
+        )),
+        (false, true) => Err(Fault::invalid_field(
+            "all",
+            "must not be true with a filter that has a condition",
+        )),
+        _ => Ok(filter),
+    }
+}
+
 fn time(field: &str, time: Option<prost_types::Timestamp>) -> Result<Option<Timestamp>, Fault> {
     time.map(from_proto)
         .transpose()

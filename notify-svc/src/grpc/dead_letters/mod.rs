@@ -72,7 +72,7 @@ impl DeadLetterService for DeadLetterApi {
     ) -> Result<Response<ReplayDeadLettersResponse>, Status> {
         let replay = convert::replay(&request)?;
         let request = request.into_inner();
-        let filter = convert::filter(request.filter)?;
+        let filter = convert::replayed(request.filter, request.all)?;
         let many = self.replays.many(filter, replay, request.dry_run).await?;
         let texts = |ids: Vec<_>| ids.iter().map(ToString::to_string).collect();
         Ok(Response::new(ReplayDeadLettersResponse {

@@ -18,6 +18,12 @@ pub enum ClientError {
     /// The server answered with an error.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// The token has ended, and there is no password.
+    #[error(
+        "the token has ended; with --username and a password in SLIPWAY_PASSWORD, slipway signs \
+         in again by itself"
+    )]
+    SignedOut,
     /// The answer is not what the API describes: perhaps this is no Slipway server.
     #[error("the answer of {base} is not understood: {source}")]
     Malformed {

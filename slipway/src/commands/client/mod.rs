@@ -11,7 +11,7 @@ use reqwest::{
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use self::refusal::retry_after;
+use self::{refusal::retry_after, sign_in::Credentials};
 use crate::config::Secret;
 
 mod error;
@@ -46,6 +46,8 @@ pub struct Client {
     http: reqwest::Client,
     base: Url,
     token: Option<Secret>,
+    /// To sign in with when the token has ended.
+    credentials: Option<Credentials>,
 }
 
 /// An account as the API shows it.
@@ -83,6 +85,7 @@ impl Client {
             http,
             base,
             token: None,
+            credentials: None,
         })
     }
 
@@ -153,6 +156,19 @@ impl Client {
         let body = beginning(response, LONGEST_ANSWER).await;
         let body = body.map_err(|e| self.unreachable(&e))?;
         Err(Refusal::read(status, &headers, &body).into())
+    }
+
+    /// Whether it can sign in again by itself.
+    pub(super) fn has_password(&self) -> bool {
+        self.credentials.is_some()
+    }
+
+    /// The same with a password.
+    #[cfg(test)]
+    pub(super) fn with_password(mut self, name: &str, password: &str) -> Self {
+        let password = Secret::new(password.to_owned());
+        self.credentials = Some(Credentials::new((name.to_owned(), password)));
+        self
     }
 
     fn request(&self, method: Method, url: Url) -> RequestBuilder {

@@ -10,7 +10,7 @@ use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Client, User};
+use super::{Client, ClientError, User};
 use crate::{
     UsageError,
     config::{Layers, Secret},
@@ -28,6 +28,13 @@ pub struct ClientArgs {
     /// the password comes from SLIPWAY_PASSWORD or is asked for
     #[arg(long, env = "SLIPWAY_USERNAME", value_name = "NAME")]
     pub username: Option<String>,
+}
+
+/// Who signs in.
+pub(super) struct Credentials {
+    /// A name, or an email address.
+    name: String,
+    password: Secret,
 }
 
 #[derive(Serialize)]
@@ -56,8 +63,11 @@ struct Session {
 /// If it is not said who signs in or where, or if the server does not let them.
 pub async fn sign_in(args: &ClientArgs, layers: &Layers) -> anyhow::Result<(Client, User)> {
     let mut client = Client::new(base_url(args, layers)?)?;
-    if let Some(token) = variable("SLIPWAY_TOKEN")? {
-        client.token = Some(token);
+    let password = variable("SLIPWAY_PASSWORD")?;
+    client.token = variable("SLIPWAY_TOKEN")?;
+    if client.token.is_some() {
+        // For when the token has ended.
+        client.credentials = args.username.clone().zip(password).map(Credentials::new);
         let user = client.get("/auth/me", &[]).await?;
         return Ok((client, user));
     }
@@ -65,22 +75,45 @@ pub async fn sign_in(args: &ClientArgs, layers: &Layers) -> anyhow::Result<(Clie
         let text = "sign in with --username (SLIPWAY_USERNAME) or a token in SLIPWAY_TOKEN";
         return Err(UsageError(text.into()).into());
     };
-    let password = match variable("SLIPWAY_PASSWORD")? {
+    let password = match password {
         Some(password) => password,
         None => ask_password(username)?,
     };
-    let login = Login {
-        name: if username.contains('@') {
-            Name::Email(username)
-        } else {
-            Name::Username(username)
-        },
-        password: password.expose(),
-    };
-    let key = Uuid::new_v4().to_string();
-    let session: Session = client.post("/auth/login", &key, &login).await?;
-    client.token = Some(Secret::new(session.token));
-    Ok((client, session.user))
+    client.credentials = Some(Credentials::new((username.clone(), password)));
+    let user = client.sign_in().await?;
+    Ok((client, user))
+}
+
+impl Credentials {
+    pub(super) fn new((name, password): (String, Secret)) -> Self {
+        Self { name, password }
+    }
+
+    fn login(&self) -> Login<'_> {
+        Login {
+            name: if self.name.contains('@') {
+                Name::Email(&self.name)
+            } else {
+                Name::Username(&self.name)
+            },
+            password: self.password.expose(),
+        }
+    }
+}
+
+impl Client {
+    /// Signs in with the password, for the first time or after the token has ended.
+    ///
+    /// # Errors
+    /// [`ClientError`] if there is no password, the server cannot be reached, or it refuses.
+    pub async fn sign_in(&mut self) -> Result<User, ClientError> {
+        self.token = None;
+        let credentials = self.credentials.as_ref().ok_or(ClientError::SignedOut)?;
+        let key = Uuid::new_v4().to_string();
+        let session: Session = self.post("/auth/login", &key, &credentials.login()).await?;
+        self.token = Some(Secret::new(session.token));
+        Ok(session.user)
+    }
 }
 
 /// A secret in the environment; an empty one counts as absent.
@@ -177,11 +210,8 @@ mod tests {
 
     #[test]
     fn a_name_with_an_at_sign_is_an_email_address() {
-        let login = Login {
-            name: Name::Email("a@b"),
-            password: "p",
-        };
-        let body = serde_json::to_value(&login).unwrap();
+        let credentials = Credentials::new(("a@b".into(), Secret::new("p".into())));
+        let body = serde_json::to_value(credentials.login()).unwrap();
         assert_eq!(body, serde_json::json!({"email": "a@b", "password": "p"}));
     }
 }

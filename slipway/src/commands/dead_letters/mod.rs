@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use clap::value_parser;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -27,16 +28,10 @@ mod letter;
 const PATH: &str = "/admin/dead-letters";
 
 /// What says which of many are meant.
-const FILTER: [&str; 8] = [
-    "group",
-    "event_type",
-    "cause",
-    "reason",
-    "from",
-    "to",
-    "all",
-    "dry_run",
-];
+const CONDITIONS: [&str; 6] = ["group", "event_type", "cause", "reason", "from", "to"];
+
+/// What else there is of many.
+const OF_MANY: [&str; 2] = ["all", "dry_run"];
 
 /// What can be done with dead letters.
 #[derive(clap::Subcommand)]
@@ -121,8 +116,13 @@ pub struct ListArgs {
     #[command(flatten)]
     pub filter: FilterArgs,
     /// How many at most
-    #[arg(long, value_name = "N", default_value_t = 50)]
-    pub limit: usize,
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 50,
+        value_parser = value_parser!(u32).range(1..)
+    )]
+    pub limit: u32,
     /// Which server, and who signs in.
     #[command(flatten)]
     pub client: ClientArgs,
@@ -151,16 +151,26 @@ pub struct ShowArgs {
 #[derive(clap::Args)]
 pub struct ReplayArgs {
     /// The one to send back
-    #[arg(conflicts_with_all = FILTER, value_parser = parse_id)]
+    #[arg(
+        conflicts_with_all = CONDITIONS,
+        conflicts_with_all = OF_MANY,
+        value_parser = parse_id
+    )]
     pub id: Option<Uuid>,
     /// File with the JSON object that replaces its payload; - reads standard input
-    #[arg(long, value_name = "FILE", requires = "id", conflicts_with_all = FILTER)]
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "id",
+        conflicts_with_all = CONDITIONS,
+        conflicts_with_all = OF_MANY
+    )]
     pub payload: Option<PathBuf>,
     /// Which ones, of those that wait.
     #[command(flatten)]
     pub filter: FilterArgs,
     /// All that wait
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = CONDITIONS)]
     pub all: bool,
     /// Only say which it would be
     #[arg(long)]
@@ -188,7 +198,7 @@ pub async fn run(command: &DeadLettersCommand, layers: &Layers) -> anyhow::Resul
 async fn list(args: &ListArgs, layers: &Layers) -> anyhow::Result<()> {
     let (client, _) = sign_in(&args.client, layers).await?;
     let mut cursor = None;
-    let mut left = args.limit;
+    let mut left = args.limit as usize;
     while left > 0 {
         let limit = left.min(200).to_string();
         let mut query: Vec<_> = args.filter.given().collect();
@@ -257,7 +267,7 @@ async fn replay_many(args: &ReplayArgs, layers: &Layers) -> anyhow::Result<()> {
         return Err(UsageError(text.into()).into());
     }
     let (client, _) = sign_in(&args.client, layers).await?;
-    let body = json!({ "filter": filter, "dryRun": args.dry_run });
+    let body = json!({ "filter": filter, "all": args.all, "dryRun": args.dry_run });
     let answer: Value = replay_filtered(&client, &body).await?;
     if args.json {
         return print(answer, true);
@@ -322,5 +332,12 @@ mod tests {
             assert!(parse(&format!("x replay {id} {more}")).is_err(), "{more}");
         }
         assert!(parse("x replay --group g --payload -").is_err());
+        assert!(parse("x replay --group g --all").is_err());
+    }
+
+    #[test]
+    fn a_list_of_nothing_is_not_asked_for() {
+        assert!(parse("x list --limit 0").is_err());
+        assert!(parse("x list --limit 1").is_ok());
     }
 }

@@ -20,7 +20,7 @@ pub(super) struct Entry {
     summary: String,
 }
 
-/// Numbers that the server no longer has.
+/// Numbers that the server no longer has, or has not had yet.
 #[derive(Debug, Deserialize)]
 pub(super) struct Gap {
     from: u64,
@@ -42,13 +42,18 @@ impl Entry {
 }
 
 impl Gap {
-    /// A sentence that says which numbers are gone.
-    pub(super) fn sentence(&self) -> String {
-        let Self { from, to } = self;
-        if from == to {
-            format!("entry #{from} is gone: the server no longer keeps it")
-        } else {
-            format!("entries #{from} to #{to} are gone: the server no longer keeps them")
+    /// A sentence that says which numbers there are not, and why. The stream goes on after
+    /// the last of them, or before the first if the newest entry is before it.
+    pub(super) fn sentence(&self, goes_on_after: Option<u64>) -> String {
+        let Self { from, to } = *self;
+        let (entries, are, them) = match from == to {
+            true => (format!("entry #{from}"), "is", "it"),
+            false => (format!("entries #{from} to #{to}"), "are", "them"),
+        };
+        match goes_on_after.filter(|last| *last < from) {
+            Some(0) => format!("{entries} {are} not there: the server has no entries yet"),
+            Some(newest) => format!("{entries} {are} not there: the newest is #{newest}"),
+            None => format!("{entries} {are} gone: the server no longer keeps {them}"),
         }
     }
 }
@@ -93,8 +98,13 @@ mod tests {
 
     #[test]
     fn a_gap_says_which_numbers_are_gone() {
-        let gap = Gap { from: 1, to: 9 };
-        assert!(gap.sentence().starts_with("entries #1 to #9 are gone"));
-        assert!(Gap { from: 4, to: 4 }.sentence().starts_with("entry #4 is"));
+        let said = |from, to, goes_on_after| Gap { from, to }.sentence(Some(goes_on_after));
+        assert!(said(1, 9, 9).starts_with("entries #1 to #9 are gone"));
+        assert!(said(4, 4, 4).starts_with("entry #4 is gone"));
+        assert_eq!(
+            said(5, 9, 4),
+            "entries #5 to #9 are not there: the newest is #4"
+        );
+        assert!(said(1, 1, 0).ends_with("the server has no entries yet"));
     }
 }

@@ -9,6 +9,7 @@ use std::{
 use anyhow::Context as _;
 use futures::StreamExt as _;
 use reqwest::StatusCode;
+use serde::Deserialize;
 use sse_stream::{Sse, SseStream};
 
 use super::{
@@ -24,12 +25,20 @@ use crate::{
 /// Of events that are not what the API describes.
 const NOT_UNDERSTOOD: &str = "the server has sent what is not understood";
 
+const TOKEN_ENDED: &str = "the token has ended";
+
 /// Bytes of one event at most.
 const LONGEST_EVENT: usize = 4 * 1024 * 1024;
 
+/// Why the server ends a stream.
+#[derive(Deserialize)]
+struct Goodbye {
+    reason: String,
+}
+
 /// A reader of the wall that knows where it is.
 pub(super) struct Follower<'a> {
-    client: &'a Client,
+    client: &'a mut Client,
     filter: Vec<(&'a str, &'a str)>,
     /// The number of the last event seen, or of the one to begin after.
     last: Option<String>,
@@ -37,11 +46,13 @@ pub(super) struct Follower<'a> {
     output: Output<'a>,
     /// Whether the connection was lost and is not back yet.
     lost: bool,
+    /// Whether the token has ended.
+    signed_out: bool,
 }
 
 impl<'a> Follower<'a> {
     pub(super) fn new(
-        client: &'a Client,
+        client: &'a mut Client,
         filter: Vec<(&'a str, &'a str)>,
         after: Option<u64>,
         output: Output<'a>,
@@ -53,6 +64,7 @@ impl<'a> Follower<'a> {
             backoff: Backoff::new(),
             output,
             lost: false,
+            signed_out: false,
         }
     }
 
@@ -71,12 +83,25 @@ impl<'a> Follower<'a> {
 
     /// Reads one connection to its end; returns why it ended.
     async fn read_once(&mut self) -> anyhow::Result<String> {
+        let signs_in = std::mem::take(&mut self.signed_out);
+        if signs_in && let Err(error) = self.client.sign_in().await {
+            self.signed_out = true;
+            return if is_final(&error) {
+                Err(error.into())
+            } else {
+                Ok(error.to_string())
+            };
+        }
         let opened = self
             .client
             .stream("/activity/stream", &self.filter, self.last.as_deref())
             .await;
         let response = match opened {
             Ok(response) => response,
+            Err(error) if is_signed_out(&error) && self.client.has_password() && !signs_in => {
+                self.signed_out = true;
+                return Ok(TOKEN_ENDED.into());
+            }
             Err(error) if is_final(&error) => return Err(error.into()),
             Err(error) => return Ok(error.to_string()),
         };
@@ -99,13 +124,23 @@ impl<'a> Follower<'a> {
             since_event.store(0, Ordering::Relaxed);
             match event {
                 Ok(event) if event.event.as_deref() == Some("goodbye") => {
-                    return Ok("the server is going down".into());
+                    return Ok(self.goodbye(event.data.as_deref()).into());
                 }
                 Ok(event) => self.take(event)?,
                 Err(error) => return Ok(format!("the connection is lost: {}", innermost(&error))),
             }
         }
         Ok("the server has closed the connection".into())
+    }
+
+    /// Why the server ends the stream.
+    fn goodbye(&mut self, data: Option<&str>) -> &'static str {
+        let said = data.and_then(|data| serde_json::from_str::<Goodbye>(data).ok());
+        self.signed_out = said.is_some_and(|said| said.reason == "token_expired");
+        match self.signed_out {
+            true => TOKEN_ENDED,
+            false => "the server is going down",
+        }
     }
 
     fn take(&mut self, event: Sse) -> anyhow::Result<()> {
@@ -115,7 +150,8 @@ impl<'a> Follower<'a> {
         match (event.event.as_deref(), &event.data) {
             (Some("gap"), Some(data)) => {
                 let gap: Gap = serde_json::from_str(data).context(NOT_UNDERSTOOD)?;
-                self.output.remark(&gap.sentence());
+                let goes_on_after = event.id.as_deref().and_then(|id| id.parse().ok());
+                self.output.remark(&gap.sentence(goes_on_after));
             }
             (_, Some(data)) => {
                 let entry: Entry = serde_json::from_str(data).context(NOT_UNDERSTOOD)?;
@@ -132,12 +168,17 @@ impl<'a> Follower<'a> {
     }
 }
 
+/// Whether the server does not take the token.
+fn is_signed_out(error: &ClientError) -> bool {
+    matches!(error, ClientError::Refused(refusal) if refusal.status == StatusCode::UNAUTHORIZED)
+}
+
 /// Whether trying again cannot help: the token is not good (any more), or the question is
 /// wrong. Everything else passes.
 fn is_final(error: &ClientError) -> bool {
     match error {
         ClientError::Unreachable { .. } => false,
-        ClientError::Malformed { .. } => true,
+        ClientError::Malformed { .. } | ClientError::SignedOut => true,
         ClientError::Refused(refusal) => {
             refusal.status.is_client_error()
                 && refusal.status != StatusCode::TOO_MANY_REQUESTS
@@ -168,6 +209,10 @@ mod tests {
     /// What was printed, what was remarked, and how it ended.
     async fn follow(script: &Script, json: bool, after: Option<u64>) -> [String; 3] {
         let client = Client::new(script.url.clone()).unwrap();
+        follow_as(client, json, after).await
+    }
+
+    async fn follow_as(mut client: Client, json: bool, after: Option<u64>) -> [String; 3] {
         let (mut entries, mut remarks) = (Vec::new(), Vec::new());
         let output = Output {
             json,
@@ -175,7 +220,7 @@ mod tests {
             entries: &mut entries,
             remarks: &mut remarks,
         };
-        let mut follower = Follower::new(&client, vec![("mine", "true")], after, output);
+        let mut follower = Follower::new(&mut client, vec![("mine", "true")], after, output);
         let end = follower.follow().await.unwrap_err().to_string();
         [entries, remarks, end.into()].map(|text| String::from_utf8(text).unwrap())
     }
@@ -211,6 +256,53 @@ mod tests {
         let expected = [None, Some("5"), Some("5"), Some("9")];
         assert!(places.eq(expected), "{requests:#?}");
         assert!(requests[0].starts_with("GET /activity/stream?mine=true "));
+    }
+
+    #[tokio::test]
+    async fn when_its_token_has_ended_it_signs_in_again_and_resumes() {
+        const SESSION: &str =
+            r#"{"token": "new", "user": {"username": "ada", "role": "DEVELOPER"}}"#;
+        let script = Script::start(vec![
+            Reply::Events(concat!(
+                "retry: 1\n\n",
+                entry!(5),
+                "event: goodbye\ndata: {\"reason\":\"token_expired\"}\n\n"
+            )),
+            Reply::Json(200, SESSION),
+            Reply::Events(entry!(6)),
+            Reply::Json(401, "{}"),
+            Reply::Json(200, SESSION),
+            // What was issued a moment ago and is not good will not become so.
+            Reply::Json(401, "{}"),
+        ])
+        .await;
+        let client = Client::new(script.url.clone()).unwrap();
+        let client = client.with_password("ada", "engine no. 1");
+        let [entries, remarks, end] = follow_as(client, false, None).await;
+        assert!(
+            entries.contains("#5 ") && entries.contains("#6 "),
+            "{entries}"
+        );
+        let said = "the token has ended; connecting again";
+        assert!(remarks.contains(said), "{remarks}");
+        assert_eq!(end, "HTTP 401: Unauthorized");
+        let requests = script.requests().await;
+        let paths = requests.iter().filter_map(|r| r.split(' ').nth(1));
+        let (stream, login) = ("/activity/stream?mine=true", "/auth/login");
+        assert!(paths.eq([stream, login, stream, stream, login, stream]));
+        assert_eq!(header(&requests[2], "authorization"), Some("Bearer new"));
+        assert_eq!(header(&requests[2], "last-event-id"), Some("5"));
+    }
+
+    #[tokio::test]
+    async fn without_a_password_the_end_of_its_token_is_told() {
+        let goodbye = "retry: 1\n\nevent: goodbye\ndata: {\"reason\":\"token_expired\"}\n\n";
+        let script = Script::start(vec![Reply::Events(goodbye)]).await;
+        let [_, _, end] = follow(&script, false, None).await;
+        assert!(
+            end.starts_with("the token has ended; with --username"),
+            "{end}"
+        );
     }
 
     #[tokio::test]

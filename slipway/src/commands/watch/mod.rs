@@ -56,7 +56,7 @@ const LEAVING: Duration = Duration::from_millis(500);
 /// # Errors
 /// If the server cannot be reached at first, or refuses at any time.
 pub async fn run(args: &WatchArgs, layers: &Layers) -> anyhow::Result<()> {
-    let (client, _) = sign_in(&args.client, layers).await?;
+    let (mut client, _) = sign_in(&args.client, layers).await?;
     let args = args.clone();
     // On a thread of its own: while nobody reads the output, writing to it blocks, and
     // signals have to be heard all the same.
@@ -66,7 +66,7 @@ pub async fn run(args: &WatchArgs, layers: &Layers) -> anyhow::Result<()> {
     let mut following = task::spawn_blocking(move || {
         runtime.block_on(async {
             tokio::select! {
-                ended = follow(&args, &client) => ended,
+                ended = follow(&args, &mut client) => ended,
                 () = stopped.cancelled() => Ok(()),
             }
         })
@@ -82,7 +82,7 @@ pub async fn run(args: &WatchArgs, layers: &Layers) -> anyhow::Result<()> {
     Ok(left?)
 }
 
-async fn follow(args: &WatchArgs, client: &Client) -> anyhow::Result<()> {
+async fn follow(args: &WatchArgs, client: &mut Client) -> anyhow::Result<()> {
     let (mut entries, mut remarks) = (io::stdout(), io::stderr());
     let output = Output {
         json: args.json,

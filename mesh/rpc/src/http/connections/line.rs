@@ -80,6 +80,18 @@ impl<T: Revoke> Line<T> {
             }
         }
     }
+
+    /// Revokes all.
+    pub(super) fn revoke_all(&self) {
+        loop {
+            let Some(oldest) = self.0.lock().remove_oldest(None) else {
+                return;
+            };
+            if let Some(oldest) = oldest.upgrade() {
+                oldest.revoke();
+            }
+        }
+    }
 }
 
 impl<T> Waiting<T> {
