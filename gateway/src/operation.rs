@@ -101,6 +101,8 @@ impl Takes {
         for (name, value) in parse(query.as_bytes()) {
             let refused = if !self.parameters.contains(&*name) {
                 "is not known here"
+            } else if value.contains(char::REPLACEMENT_CHARACTER) {
+                "must be UTF-8, percent-encoded"
             } else if let Err(message) = check_line(&value) {
                 message
             } else {

@@ -207,11 +207,11 @@ async fn what_an_operation_does_not_take_is_named() {
             let answer = send(&method, &path, Some("if-none-match")).await;
             answer.invalid("If-None-Match");
         }
-        for name in ["q", "cursor", "group"]
+        for name in ["q", "cursor", "group", "limit"]
             .into_iter()
             .filter(|name| lists("query", name))
         {
-            for wrong in ["%00", "a%0Ab", "%E2%80%AE"] {
+            for wrong in ["%00", "a%0Ab", "%E2%80%AE", "%FF"] {
                 send(&method, &format!("/v1{path}?{name}={wrong}"), None)
                     .await
                     .invalid(name);
