@@ -152,10 +152,16 @@ impl Forum {
         .await
     }
 
-    /// Deletes the caller's own comment, or any if they are an admin.
-    pub(crate) async fn delete(&self, id: CommentId, by: &Principal) -> Result<(), Fault> {
+    /// Deletes the caller's own comment, or any if they are an admin: the revision `on`, or
+    /// whichever it is at.
+    pub(crate) async fn delete(
+        &self,
+        id: CommentId,
+        on: Option<Revision>,
+        by: &Principal,
+    ) -> Result<(), Fault> {
         let now = self.clock.now();
-        self.change(id, |before| before.delete(by.user_id, by.role, now))
+        self.change(id, |before| before.delete(by.user_id, by.role, on, now))
             .await?;
         Ok(())
     }

@@ -104,8 +104,10 @@ pub(crate) fn has_tag(headers: &HeaderMap, tag: &str) -> bool {
 /// What `If-Match` asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Condition {
-    /// Nothing: it is not there, or is `*`, and what is not there is 404 anyway.
+    /// Nothing: it is not there.
     None,
+    /// `*`: that what is changed is there, at whichever revision.
+    There,
     /// That what is changed is at one of these revisions, the greatest first. It is never
     /// empty: tags that are none of ours are a revision that nothing has.
     At(Vec<u64>),
@@ -122,7 +124,7 @@ pub(crate) fn if_match(headers: &HeaderMap, least: u64) -> Result<Condition, Fau
         return Ok(Condition::None);
     };
     if list.trim_ascii() == b"*" {
-        return Ok(Condition::None);
+        return Ok(Condition::There);
     }
     let tags = tags(&list)
         .filter(|tags| (1..=TAGS).contains(&tags.len()))
@@ -150,7 +152,8 @@ fn revision(opaque: &[u8]) -> Option<u64> {
 }
 
 impl Condition {
-    /// Calls a service under this condition. `call` takes the revision that must be there;
+    /// Calls a service under this condition, of what is 404 if it is not there: other calls
+    /// make that a condition of their own. `call` takes the revision that must be there;
     /// `changed` is the code with which it refuses another one. Each revision is tried, and
     /// the service changes nothing where it is not the right one, so at most one is changed.
     ///
@@ -165,7 +168,7 @@ impl Condition {
         F: Future<Output = Result<T, Status>>,
     {
         let (last, others) = match self {
-            Self::None => (None, &[][..]),
+            Self::None | Self::There => (None, &[][..]),
             Self::At(revisions) => match revisions.split_last() {
                 Some((last, others)) => (Some(*last), others),
                 None => (Some(NEVER), &[][..]),
@@ -200,10 +203,10 @@ mod tests {
     }
 
     #[test]
-    fn no_condition_is_none_and_neither_is_a_star() {
+    fn no_condition_is_none_and_a_star_is_any_revision() {
         assert_eq!(condition(&[]).unwrap(), Condition::None);
-        assert_eq!(condition(&["*"]).unwrap(), Condition::None);
-        assert_eq!(condition(&[" * "]).unwrap(), Condition::None);
+        assert_eq!(condition(&["*"]).unwrap(), Condition::There);
+        assert_eq!(condition(&[" * "]).unwrap(), Condition::There);
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod extract;
 mod metrics;
 mod middleware;
 mod model;
+mod operation;
 mod problem;
 mod routes;
 mod sse;

@@ -138,11 +138,7 @@ impl Comment {
         if self.is_deleted() {
             return Err(Refusal::Deleted(self.id));
         }
-        if on.is_some_and(|on| on != self.revision) {
-            return Err(Refusal::Changed {
-                revision: self.revision,
-            });
-        }
+        self.is_at(on)?;
         Ok(Self {
             body: Body::Content(content),
             edited_at: Some(now),
@@ -152,19 +148,38 @@ impl Comment {
     }
 
     /// This comment without its content, deleted by a user with this role; `None` if it
-    /// is deleted already.
+    /// is deleted already. `on` is the revision the user has seen, if they say so.
     ///
     /// # Errors
-    /// [`Refusal::NotAuthor`].
-    pub fn delete(&self, by: Uuid, role: Role, now: Timestamp) -> Result<Option<Self>, Refusal> {
+    /// [`Refusal::NotAuthor`], [`Refusal::Changed`].
+    pub fn delete(
+        &self,
+        by: Uuid,
+        role: Role,
+        on: Option<Revision>,
+        now: Timestamp,
+    ) -> Result<Option<Self>, Refusal> {
         if self.author.id != by && role != Role::Admin {
             return Err(Refusal::NotAuthor);
         }
-        Ok((!self.is_deleted()).then(|| Self {
+        if self.is_deleted() {
+            return Ok(None);
+        }
+        self.is_at(on)?;
+        Ok(Some(Self {
             body: Body::Deleted { at: now },
             revision: self.revision.next(),
             ..self.clone()
         }))
+    }
+
+    fn is_at(&self, on: Option<Revision>) -> Result<(), Refusal> {
+        match on {
+            Some(on) if on != self.revision => Err(Refusal::Changed {
+                revision: self.revision,
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Whether it is deleted.

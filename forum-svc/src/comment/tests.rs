@@ -71,7 +71,7 @@ fn an_edit_is_of_the_revision_it_names() {
 fn an_author_or_an_admin_deletes_a_comment() {
     let (ada, bob) = (user("ada"), user("bob"));
     let before = comment(&ada);
-    let delete = |by: &UserRef, role| before.delete(by.id, role, now());
+    let delete = |by: &UserRef, role| before.delete(by.id, role, None, now());
     assert_eq!(delete(&bob, Role::Developer), Err(Refusal::NotAuthor));
     for (by, role) in [(&ada, Role::Developer), (&bob, Role::Admin)] {
         let after = delete(by, role).unwrap().unwrap();
@@ -81,11 +81,21 @@ fn an_author_or_an_admin_deletes_a_comment() {
 }
 
 #[test]
+fn a_deletion_is_of_the_revision_it_names() {
+    let ada = user("ada");
+    let first = comment(&ada);
+    let delete = |on| first.delete(ada.id, Role::Developer, Some(on), now());
+    let revision = Revision(1);
+    assert_eq!(delete(Revision(2)), Err(Refusal::Changed { revision }));
+    assert!(delete(revision).unwrap().is_some());
+}
+
+#[test]
 fn what_is_deleted_is_not_edited_nor_replied_to_and_deleted_only_once() {
     let ada = user("ada");
     let before = comment(&ada);
     let gone = before
-        .delete(ada.id, Role::Developer, now())
+        .delete(ada.id, Role::Developer, None, now())
         .unwrap()
         .unwrap();
     let refused = Refusal::Deleted(gone.id);
@@ -94,5 +104,7 @@ fn what_is_deleted_is_not_edited_nor_replied_to_and_deleted_only_once() {
         Err(refused.clone())
     );
     assert_eq!(gone.reply(ada.clone(), content("x"), now()), Err(refused));
-    assert_eq!(gone.delete(ada.id, Role::Developer, now()), Ok(None));
+    for on in [None, Some(Revision(1))] {
+        assert_eq!(gone.delete(ada.id, Role::Developer, on, now()), Ok(None));
+    }
 }

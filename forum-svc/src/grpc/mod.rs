@@ -67,7 +67,7 @@ impl ForumService for ForumApi {
         let by = principal(&request)?;
         let message = request.into_inner();
         let id = id("id", &message.id)?;
-        let on = (message.revision != 0).then_some(Revision(message.revision));
+        let on = seen(message.revision);
         let content = content(message.content)?;
         let edited = self.forum.edit(id, on, content, &by).await?;
         // It is edited, whether or not its replies can be counted.
@@ -81,8 +81,9 @@ impl ForumService for ForumApi {
         request: Request<DeleteCommentRequest>,
     ) -> Result<Response<DeleteCommentResponse>, Status> {
         let by = principal(&request)?;
-        let id = id("id", &request.get_ref().id)?;
-        self.forum.delete(id, &by).await?;
+        let message = request.into_inner();
+        let id = id("id", &message.id)?;
+        self.forum.delete(id, seen(message.revision), &by).await?;
         Ok(Response::new(DeleteCommentResponse {}))
     }
 
@@ -134,6 +135,11 @@ fn by<M: Message>(request: &Request<M>, method: &str) -> Result<By, Fault> {
 fn id<T: FromStr<Err = MalformedId>>(field: &str, text: &str) -> Result<T, Fault> {
     text.parse()
         .map_err(|error: MalformedId| Fault::invalid_field(field, error.to_string()))
+}
+
+/// The revision that a caller has seen; 0 says nothing of it.
+fn seen(revision: u64) -> Option<Revision> {
+    (revision != 0).then_some(Revision(revision))
 }
 
 fn content(text: String) -> Result<Content, Fault> {

@@ -33,7 +33,10 @@ async fn edit_to(
 }
 
 async fn delete(forum: &Forum, by: &Outbound, of: &Comment) -> Result<(), Fault> {
-    let request = by.request(DeleteCommentRequest { id: of.id.clone() });
+    let request = by.request(DeleteCommentRequest {
+        id: of.id.clone(),
+        revision: 0,
+    });
     forum.client.clone().delete_comment(request).await?;
     Ok(())
 }

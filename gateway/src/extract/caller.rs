@@ -19,6 +19,7 @@ use slipway_runtime::telemetry::access::Who;
 use crate::{
     app::{App, AppState},
     body::Sender,
+    operation,
     problem::Problem,
 };
 
@@ -52,6 +53,7 @@ impl FromRequestParts<AppState> for Caller {
         if let Some(who) = parts.extensions.get::<Who>() {
             who.is_user(principal.user_id);
         }
+        operation::check(parts)?;
         Ok(Self {
             principal,
             outbound: outbound(parts, app, token)?,
@@ -65,6 +67,7 @@ impl FromRequestParts<AppState> for Visitor {
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
         let token = token(&parts.method, &parts.headers).map(str::to_owned);
         parts.extensions.insert(Sender::Client);
+        operation::check(parts)?;
         Ok(Self {
             outbound: outbound(parts, app, token)?,
         })

@@ -8,7 +8,7 @@ use slipway_rpc::{
 };
 use subtle::ConstantTimeEq as _;
 
-use crate::{app::AppState, body::Sender, problem::Problem};
+use crate::{app::AppState, body::Sender, operation, problem::Problem};
 
 /// A program that knows the secret of the webhooks.
 pub(crate) struct Hook;
@@ -24,6 +24,7 @@ impl FromRequestParts<AppState> for Hook {
         // In a time that says nothing of where they differ.
         if bool::from(shown.as_bytes().ct_eq(secret.as_bytes())) {
             parts.extensions.insert(Sender::Hook);
+            operation::check(parts)?;
             return Ok(Self);
         }
         let text = "Show the webhook secret as 'Authorization: Bearer'.";

@@ -224,6 +224,8 @@ mod tests {
                 ("from".into(), time.into())
             );
         }
+        let blank = fault("from=2026-12-01T17:00:00+01:00").1;
+        assert!(blank.starts_with(time) && blank.ends_with("%2B"), "{blank}");
         for right in ["T17:00:00Z", "t17:00:00.25z", "T17:00:00-23:59"] {
             let right = sample(&format!("from=2026-12-01{right}&mine=true")).unwrap();
             assert!(right.from.is_some() && right.mine == Some(true));

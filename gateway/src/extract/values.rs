@@ -90,9 +90,14 @@ where
         }
 
         fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-            let time = is_rfc3339(text).then(|| text.parse().ok()).flatten();
-            time.map(Some)
-                .ok_or_else(|| refused(format_args!("must be {TIME}")))
+            let read = |text: &str| is_rfc3339(text).then(|| text.parse().ok()).flatten();
+            read(text).map(Some).ok_or_else(|| {
+                let in_address = match read(&text.replace(' ', "+")) {
+                    Some(_) => "; in an address the + before the offset is written %2B",
+                    None => "",
+                };
+                refused(format_args!("must be {TIME}{in_address}"))
+            })
         }
     }
 

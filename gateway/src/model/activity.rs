@@ -144,8 +144,16 @@ impl ActivityQuery {
     /// The page of the list that is asked for.
     ///
     /// # Errors
-    /// If it is filtered by too many types.
+    /// If it is filtered by too many types, or `before` comes before `after`.
     pub(crate) fn page(self, paging: Paging) -> Result<v1::ActivityServiceListRequest, Fault> {
+        if let (Some(after), Some(before)) = (self.after, self.before)
+            && before.0 < after.0
+        {
+            return Err(Fault::invalid_field(
+                "before",
+                "must not be less than after",
+            ));
+        }
         let filter = Filter::new(self.types, self.release_id, self.mine)?;
         Ok(v1::ActivityServiceListRequest {
             filter: Some(filter.to_proto()),

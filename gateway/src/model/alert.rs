@@ -26,6 +26,10 @@ const ALERTS: usize = 1000;
 /// more, and more with each version.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(crate) struct AlertsHook {
+    /// The status of those that have none of their own.
+    #[serde(default, deserialize_with = "or_absent")]
+    #[schema(example = "firing")]
+    status: Option<String>,
     /// Each becomes an incident; beyond the first 1,000 they become one together.
     #[schema(value_type = Vec<Alert>)]
     alerts: Vec<Box<RawValue>>,
@@ -35,7 +39,7 @@ pub(crate) struct AlertsHook {
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Alert {
-    /// `resolved` if it is over. Whatever else is there, or nothing: it lasts.
+    /// `resolved` if it is over; otherwise it lasts. Left out: that of all of them.
     #[serde(default, deserialize_with = "or_absent")]
     #[schema(example = "firing")]
     status: Option<String>,
@@ -69,7 +73,8 @@ impl AlertsHook {
         alerts.truncate(ALERTS);
         let rest = (left_out > 0).then(|| rest(left_out, now));
         let reports = alerts.into_iter().map(|alert| Alert::read(alert.get()));
-        let reports = reports.map(move |alert| alert.report(now));
+        let status = self.status.unwrap_or_default();
+        let reports = reports.map(move |alert| alert.report(&status, now));
         reports.chain(rest)
     }
 }
@@ -102,7 +107,8 @@ impl Alert {
         alert.unwrap_or_default()
     }
 
-    fn report(self, now: Timestamp) -> v1::ReportRequest {
+    /// What is reported, heard at `now`; `status` is what all alerts that came with it are.
+    fn report(self, status: &str, now: Timestamp) -> v1::ReportRequest {
         let labels = texts(self.labels);
         let annotations = texts(self.annotations);
         let label = |name: &str| labels.get(name).map(String::as_str);
@@ -116,7 +122,8 @@ impl Alert {
             None if labels.is_empty() => identity([("summary", summary)]),
             None => identity(labels.iter().map(|(name, value)| (&**name, &**value))),
         };
-        let status = self.status.unwrap_or_default();
+        let own = self.status.filter(|own| !is_blank(own));
+        let status = own.as_deref().unwrap_or(status);
         let resolved = status.trim().eq_ignore_ascii_case("resolved");
         let since = self.starts_at.and_then(|since| since.0);
         let since = since.filter(|since| *since >= Timestamp::UNIX_EPOCH);
@@ -181,6 +188,17 @@ mod tests {
 
     fn reports(alerts: &Value) -> Vec<v1::ReportRequest> {
         read(&json!({ "alerts": alerts }).to_string())
+    }
+
+    #[test]
+    fn an_alert_without_a_status_has_that_of_all() {
+        let alerts = r#"[{}, {"status": null}, {"status": " "}, {"status": "firing"}]"#;
+        for (all, over) in [("resolved", true), ("firing", false), ("", false)] {
+            let reports = read(&format!(r#"{{"status": "{all}", "alerts": {alerts}}}"#));
+            let resolved: Vec<_> = reports.iter().map(|report| report.resolved).collect();
+            assert_eq!(resolved, [over, over, over, false], "{all}");
+        }
+        assert!(!read(r#"{"status": 7, "alerts": [{}]}"#)[0].resolved);
     }
 
     #[test]

@@ -47,7 +47,7 @@ struct Delivery {
     message_id: Option<String>,
     /// Without it the result is `INVALID`.
     status: Option<DeliveryStatus>,
-    /// When it happened; without it, or if it is no time: now.
+    /// When it happened; without it, if it is no time, or if it is still to come: now.
     #[serde(default, deserialize_with = "or_absent")]
     at: Option<Timestamp>,
     /// The provider's words; the reason, if it came back. Of a long one the beginning is

@@ -56,7 +56,8 @@ pub(crate) struct Incident {
     /// `null` while it lasts.
     #[schema(required)]
     resolved_at: Option<Timestamp>,
-    /// When administrators were mailed, the last 20 times.
+    /// When mails about it were taken by the mail server, of the last 20; one that is gathered
+    /// with others counts when it is sent.
     emailed_at: Vec<Timestamp>,
     /// A trace in which it happened.
     #[schema(required)]

@@ -48,6 +48,7 @@ impl NewTemplate {
             source: Some(source),
             sample_json,
             expected_version: None,
+            must_exist: false,
         }
     }
 }

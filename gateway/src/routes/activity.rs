@@ -97,7 +97,11 @@ async fn stream(
 
 /// Clients that have seen nothing yet send it empty: that is as if they did not.
 fn last_event_id(headers: &HeaderMap) -> Result<Option<Sequence>, Fault> {
-    let value = headers.get(LAST_EVENT_ID).filter(|value| !value.is_empty());
+    let mut values = headers.get_all(LAST_EVENT_ID).iter();
+    let value = values.next().filter(|value| !value.is_empty());
+    if values.next().is_some() {
+        return Err(Fault::invalid_field("Last-Event-ID", "must be given once"));
+    }
     let Some(value) = value else {
         return Ok(None);
     };

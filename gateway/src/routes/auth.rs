@@ -13,7 +13,7 @@ use slipway_proto::identity::v1::{GetJwksRequest, GetMeRequest};
 use slipway_rpc::error::Fault;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::document::{Anywhere, Protected, Repeatable, WithBody};
+use super::document::{Anywhere, Checked, Protected, Repeatable, WithBody};
 use crate::{
     app::{App, AppState},
     extract::{COOKIE, Caller, Payload, Visitor},
@@ -126,6 +126,7 @@ async fn login(
     tag = "accounts",
     responses(
         (status = 200, description = "The account", body = Account),
+        Checked,
         Protected,
         Anywhere,
     ),
@@ -145,6 +146,7 @@ async fn me(State(app): State<AppState>, caller: Caller) -> Result<Json<Account>
     tag = "accounts",
     responses(
         (status = 200, description = "The keys", body = Object),
+        Checked,
         Anywhere,
     ),
     security(()),

@@ -287,19 +287,25 @@ async fn edit(
 
 /// Deletes one's own comment; an admin deletes any.
 ///
-/// It stays in its place, without content and author. Deleting it again is fine.
+/// It stays in its place, without content and author. Deleting it again is fine. With
+/// `If-Match` only if it is still at that revision.
 #[utoipa::path(
     delete,
     path = "/comments/{id}",
     operation_id = "deleteComment",
     tag = "discussion",
-    params(("id" = Id, Path, description = "Id of the comment")),
+    params(
+        ("id" = Id, Path, description = "Id of the comment"),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` of what is deleted"),
+    ),
     responses(
         (status = 204, description = "Deleted"),
         Checked,
         Protected,
         (status = 403, description = "`NOT_AUTHOR`"),
         (status = 404, description = "`COMMENT_NOT_FOUND`"),
+        (status = 409, description = "`CONTENDED` (others keep editing it)"),
+        (status = 412, description = "`COMMENT_CHANGED`: edited meanwhile; see `revision`"),
         Anywhere,
     ),
     security(("bearer" = [])),
@@ -308,11 +314,18 @@ async fn delete(
     State(app): State<AppState>,
     caller: Caller,
     PathId(id): PathId,
+    headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
-    let request = caller
-        .outbound
-        .request(DeleteCommentRequest { id: id.to_string() });
-    app.forum().delete_comment(request).await?;
+    let condition = if_match(&headers, 1)?;
+    let answer = condition.guard(CHANGED, |revision| {
+        let request = caller.outbound.request(DeleteCommentRequest {
+            id: id.to_string(),
+            revision: revision.unwrap_or_default(),
+        });
+        let mut service = app.forum();
+        async move { service.delete_comment(request).await }
+    });
+    answer.await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -31,9 +31,11 @@ use crate::{
             Every answer carries `x-request-id` and `traceparent`. Errors are \
             `application/problem+json` with a `code` for programs. What creates something \
             takes an `Idempotency-Key` header (1 to 255 visible ASCII characters): the same \
-            key with the same body gives the first answer again. Unknown fields are \
-            refused, and so are unknown query parameters by operations that take some, and \
-            names that an object has twice. A body is JSON as it is: with a `Content-Encoding` \
+            key with the same body gives the first answer again. Unknown fields are refused, \
+            and so are names that an object has twice, unknown query parameters, `If-Match` \
+            where it is not listed, and `If-None-Match` on what changes something; only \
+            `POST /hooks/alerts` ignores what it does not know. A query parameter is one line, \
+            without control characters. A body is JSON as it is: with a `Content-Encoding` \
             it is refused. Operations that take no body ignore one of up to 1 MiB. Text on one \
             line has no control characters and none that change the direction of text; longer \
             text has no control characters but line breaks and tabs. Nothing that depends on \

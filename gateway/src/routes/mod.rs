@@ -33,6 +33,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use crate::{
     app::AppState,
     middleware::{Around, surround},
+    operation::Operations,
     problem::Problem,
 };
 
@@ -61,7 +62,8 @@ pub(crate) fn router(app: AppState, deadline: Duration, access_log: bool) -> Rou
         errors: Arc::default(),
         access_log,
     };
-    let api = api.with_state(app);
+    let operations = Arc::new(Operations::of(&document));
+    let api = api.with_state(app).layer(Extension(operations));
     Router::new()
         .merge(api.clone())
         .nest("/v1", api)

@@ -5,7 +5,7 @@ use http::HeaderMap;
 use slipway_proto::notify::v1::{self, GetPreferencesRequest, UpdatePreferencesRequest};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::document::{Anywhere, Protected, WithBody};
+use super::document::{Anywhere, Checked, Protected, WithBody};
 use crate::{
     app::AppState,
     etag::{Tagged, if_match},
@@ -34,6 +34,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
             body = Preferences,
             headers(("ETag" = String, description = "Their revision, for `If-Match`")),
         ),
+        Checked,
         Protected,
         Anywhere,
     ),

@@ -11,7 +11,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::document::{Anywhere, Checked, ForAdmins, WithBody};
 use crate::{
     app::AppState,
-    etag::{Tagged, if_match},
+    etag::{Condition, Tagged, if_match},
     extract::{Caller, ListParams, PathName, Payload},
     model::{
         NewTemplate, NoConditions, Page, Paging, Preview, Rendered, Template, TemplateSummary,
@@ -104,7 +104,7 @@ async fn get(
 /// large. A type that did not come with Slipway is made by saving it, with a sample;
 /// then `POST /events/{type}` takes events of it. What is saved counts at once in the
 /// process that took it, and within two seconds in all others. With `If-Match` it is saved
-/// only if that is still the latest version.
+/// only if that is still the latest version; `*` saves only what is there already.
 #[utoipa::path(
     put,
     path = "/admin/templates/{type}",
@@ -151,7 +151,11 @@ async fn put(
     Payload(template): Payload<NewTemplate>,
 ) -> Result<Tagged<Template>, Problem> {
     let condition = if_match(&headers, 0)?;
-    let update = template.update(kind);
+    let update = UpdateTemplateRequest {
+        // What a condition is of is there (RFC 9110, 13.1.1): others would be made.
+        must_exist: condition != Condition::None,
+        ..template.update(kind)
+    };
     let answer = condition.guard(CHANGED, |expected_version| {
         let request = caller.outbound.request(UpdateTemplateRequest {
             expected_version,

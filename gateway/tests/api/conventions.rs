@@ -10,7 +10,7 @@ use jiff::SignedDuration;
 use slipway_rpc::error::{Fault, Kind};
 use tokio::time::Instant;
 
-use crate::support::{ADA, Gateway, RELEASE, TASK, TTL};
+use crate::support::{ADA, Gateway, HOOK_SECRET, RELEASE, TASK, TTL, operations};
 
 const MIB: usize = 1024 * 1024;
 
@@ -170,18 +170,63 @@ async fn a_malformed_id_is_named() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_unknown_parameter_is_named() {
+async fn what_an_operation_does_not_take_is_named() {
     let gateway = Gateway::new();
-    for path in ["/users", "/releases", "/tasks/my", "/activity"] {
-        gateway
-            .get(&format!("{path}?colour=red"))
-            .await
-            .invalid("colour");
-        gateway
-            .get(&format!("{path}?limit=0"))
-            .await
-            .invalid("limit");
+    let send = async |method: &Method, path: &str, header: Option<&str>| {
+        let token = match path.starts_with("/hooks/") {
+            true => HOOK_SECRET.to_owned(),
+            false => gateway.token(),
+        };
+        let mut request = Request::builder().method(method).uri(path);
+        request = request.header("authorization", format!("Bearer {token}"));
+        if let Some(name) = header {
+            request = request.header(name, "\"7\"");
+        }
+        gateway.send(request.body(Body::empty()).unwrap()).await
+    };
+    for (method, path, operation) in operations(&gateway).await {
+        let lists = |place: &str, name: &str| {
+            let parameters = operation["parameters"].as_array().into_iter().flatten();
+            let mut names = parameters
+                .filter(|one| one["in"] == place)
+                .map(|one| &one["name"]);
+            names.any(|one| one == name)
+        };
+        let unknown = send(&method, &format!("{path}?colour=red"), None).await;
+        if path == "/hooks/alerts" {
+            unknown.problem(415, "UNSUPPORTED_MEDIA_TYPE");
+            continue;
+        }
+        unknown.invalid("colour");
+        if !lists("header", "If-Match") {
+            send(&method, &path, Some("if-match"))
+                .await
+                .invalid("If-Match");
+        }
+        if method != Method::GET {
+            let answer = send(&method, &path, Some("if-none-match")).await;
+            answer.invalid("If-None-Match");
+        }
+        for name in ["q", "cursor", "group", "limit"]
+            .into_iter()
+            .filter(|name| lists("query", name))
+        {
+            for wrong in ["%00", "a%0Ab", "%E2%80%AE", "%FF"] {
+                send(&method, &format!("/v1{path}?{name}={wrong}"), None)
+                    .await
+                    .invalid(name);
+            }
+        }
+        let documented = operation["responses"]["400"]["description"].as_str();
+        assert!(
+            documented.unwrap().contains("INVALID_ARGUMENT"),
+            "{method} {path}"
+        );
     }
+    for (query, field) in [("=1", "query"), ("limit=0", "limit"), ("a%00=1", "a\\u{0}")] {
+        gateway.get(&format!("/users?{query}")).await.invalid(field);
+    }
+    assert_eq!(gateway.get("/auth/me?").await.status, 200);
 }
 
 #[tokio::test(start_paused = true)]

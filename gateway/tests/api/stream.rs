@@ -116,6 +116,14 @@ async fn a_position_that_is_no_number_is_refused() {
         let answer = gateway.send(request.body(axum::body::Body::empty()).unwrap());
         answer.await.invalid("Last-Event-ID");
     }
+    for (first, second) in [("1", "2"), ("1", "1"), ("", "1")] {
+        let request = gateway
+            .request(Method::GET, "/activity/stream")
+            .header("last-event-id", first)
+            .header("last-event-id", second);
+        let answer = gateway.send(request.body(Body::empty()).unwrap());
+        answer.await.invalid("Last-Event-ID");
+    }
     gateway
         .get("/activity/stream?after=x")
         .await

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use futures::future::try_join_all;
+use jiff::Timestamp;
 use slipway_proto::{
     events::SystemErrorEvent,
     notify::v1::{
@@ -52,9 +54,12 @@ impl IncidentService for IncidentApi {
         let after = page::decode_cursor(&list, &request.page_token)?;
         let found = self.incidents.list(state, after, limit).await;
         let found = found.map_err(Fault::from)?;
+        let emailed = found.items.iter().map(|one| self.incidents.emailed_at(one));
+        let emailed = try_join_all(emailed).await.map_err(Fault::from)?;
+        let shown = found.items.into_iter().zip(emailed);
         Ok(Response::new(ListIncidentsResponse {
             next_page_token: page::encode_cursor(&list, found.next.as_ref()),
-            incidents: found.items.into_iter().map(incident).collect(),
+            incidents: shown.map(|(one, at)| incident(one, at)).collect(),
         }))
     }
 }
@@ -90,16 +95,15 @@ fn state(request: &ListIncidentsRequest) -> Result<Option<State>, Fault> {
     }
 }
 
-fn incident(incident: Incident) -> v1::Incident {
+fn incident(incident: Incident, emailed_at: Vec<Timestamp>) -> v1::Incident {
     let state = match incident.state {
         State::Open => v1::IncidentState::Open,
         State::Resolved => v1::IncidentState::Resolved,
     };
-    let mailings = incident.mailings.iter();
     v1::Incident {
         id: incident.id.to_string(),
         state: state.into(),
-        emailed_at: mailings.map(|mailing| timestamp(mailing.at)).collect(),
+        emailed_at: emailed_at.into_iter().map(timestamp).collect(),
         service: incident.service,
         kind: incident.kind,
         fingerprint: incident.fingerprint,

@@ -89,13 +89,12 @@ impl TemplateService for TemplateApi {
             checked.map(|()| content).map_err(flawed)
         });
         let content = checked.await.map_err(busy)??;
+        let expected = Expected {
+            version: request.expected_version,
+            there: request.must_exist,
+        };
         let current = self
-            .save(
-                &request.r#type,
-                Some(content),
-                request.expected_version,
-                author,
-            )
+            .save(&request.r#type, Some(content), expected, author)
             .await?;
         Ok(Response::new(UpdateTemplateResponse {
             template: shapes::template(&current, &request.r#type),
@@ -112,12 +111,14 @@ impl TemplateService for TemplateApi {
         if !current.has(&request.r#type) {
             return Err(not_found().into());
         }
-        let expected = request.expected_version;
-        let edited = current.is_edited(&request.r#type);
-        if edited {
+        let expected = Expected {
+            version: request.expected_version,
+            there: false,
+        };
+        if current.is_edited(&request.r#type) {
             self.save(&request.r#type, None, expected, author).await?;
-        } else if expected.is_some_and(|expected| expected != current.number(&request.r#type)) {
-            return Err(changed().into());
+        } else {
+            expected.check(&current, &request.r#type)?;
         }
         Ok(Response::new(DeleteTemplateResponse {}))
     }
@@ -174,21 +175,19 @@ impl TemplateService for TemplateApi {
 }
 
 impl TemplateApi {
-    /// Stores the version that follows the `expected` one, or the latest if that does not
-    /// matter. Returns the templates with it.
+    /// Stores the next version, if the templates are as `expected`. Returns the templates
+    /// with it.
     async fn save(
         &self,
         kind: &str,
         content: Option<Content>,
-        expected: Option<u64>,
+        expected: Expected,
         author: UserRef,
     ) -> Result<Arc<Current>, Fault> {
         loop {
             let current = self.templates.look().await?;
+            expected.check(&current, kind)?;
             let latest = current.number(kind);
-            if expected.is_some_and(|expected| expected != latest) {
-                return Err(changed());
-            }
             let version = Version {
                 kind: kind.to_owned(),
                 number: latest + 1,
@@ -211,6 +210,24 @@ impl TemplateApi {
                 Saved::Full => return Err(too_many()),
             }
         }
+    }
+}
+
+/// How the templates of a type must be before they are changed.
+struct Expected {
+    /// Their version; `None`: whichever it is.
+    version: Option<u64>,
+    /// Whether there must be any.
+    there: bool,
+}
+
+impl Expected {
+    fn check(&self, current: &Current, kind: &str) -> Result<(), Fault> {
+        let is_other = |expected| expected != current.number(kind);
+        if self.version.is_some_and(is_other) || (self.there && !current.has(kind)) {
+            return Err(changed());
+        }
+        Ok(())
     }
 }
 

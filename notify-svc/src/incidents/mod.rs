@@ -10,8 +10,9 @@
 
 mod direct;
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use slipway_proto::events::{Payload as _, SystemErrorEvent};
@@ -23,7 +24,7 @@ use crate::{
     incident::{Incident, Mailing, News, Report, SILENCE, State},
     mail::SharedMailer,
     metrics as m,
-    notification::{Draft, To},
+    notification::{Draft, Outcome, To},
     notifier::Notifier,
     store::{
         StoreError,
@@ -237,6 +238,33 @@ impl Incidents {
         limit: u32,
     ) -> Result<Page<Incident, IncidentKey>, StoreError> {
         self.store.list(state, after, limit).await
+    }
+
+    /// When mails about an incident were taken by the mail server: what is gathered, or not
+    /// wanted, is not mailed yet. Of a mailing of which the log has nothing any more it is
+    /// when it was decided.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub(crate) async fn emailed_at(
+        &self,
+        incident: &Incident,
+    ) -> Result<Vec<Timestamp>, StoreError> {
+        let mut mails = BTreeSet::new();
+        for mailing in &incident.mailings {
+            let made = self.notifier.store.of_event(mailing.id).await?;
+            let taken = made.iter().filter_map(|one| {
+                let mut attempts = one.attempts.iter();
+                let taken = attempts.find(|attempt| attempt.outcome == Outcome::Accepted)?;
+                // One that tells of several is one.
+                Some((taken.at, one.mail_id().0))
+            });
+            mails.extend(match made.is_empty() {
+                true => mailing.made.then_some((mailing.at, mailing.id)),
+                false => taken.min(),
+            });
+        }
+        Ok(mails.into_iter().map(|(at, _)| at).collect())
     }
 }
 

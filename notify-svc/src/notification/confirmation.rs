@@ -79,7 +79,9 @@ impl Notification {
         } = confirmation;
         match self.state {
             State::Sent => {
-                let attempt = Attempt::new(*at, Duration::ZERO, arrival.outcome(), detail);
+                // Whoever says it has a clock of their own, which may be ahead of ours.
+                let at = now.min(*at);
+                let attempt = Attempt::new(at, Duration::ZERO, arrival.outcome(), detail);
                 let settled = self.clone().settle(attempt, 0.0, now);
                 Confirmed::Changed(Box::new(settled.notification))
             }
@@ -156,6 +158,22 @@ mod tests {
         assert_eq!(back.reason.as_deref(), Some("550 no such mailbox"));
         assert_eq!(back.attempts[0].outcome, Outcome::Bounced);
         assert_eq!(back.tries(), 0, "nobody tried to send it");
+    }
+
+    #[test]
+    fn it_happened_before_it_was_heard() {
+        for (said_at, kept) in [(5, 5), (9, 9), (10, 9)] {
+            let confirmation = Confirmation {
+                at: Timestamp::from_second(said_at).unwrap(),
+                ..said(Arrival::Delivered)
+            };
+            let now = Timestamp::from_second(9).unwrap();
+            let confirmed = in_state(State::Sent).confirm(&confirmation, now);
+            let Confirmed::Changed(arrived) = confirmed else {
+                panic!("it was sent")
+            };
+            assert_eq!(arrived.attempts[0].at.as_second(), kept);
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 use serde_json::{Map, Value};
-use slipway_runtime::text::{check_line, is_blank};
+use slipway_runtime::text::{check_line, is_blank, shortened};
 
 use super::{Content, Part, Templates, sample};
 
@@ -22,6 +22,9 @@ pub(crate) const LONGEST_DATA: usize = 16 * 1024;
 
 /// Characters of a subject at most, as it is sent.
 const LONGEST_LINE: usize = 200;
+
+/// Characters of what is said of a variable that does not exist.
+const LONGEST_MESSAGE: usize = 500;
 
 /// Variables that every template has, beside those of its type.
 const EVERYWHERE: &[&str] = &["recipient", "publicUrl"];
@@ -121,6 +124,11 @@ fn sizes(content: &Content) -> Vec<Flaw> {
             let message = format!("must not have {name}: every template has it anyway");
             flaws.push(Flaw::of("sample", message));
         }
+        let is_odd = |name: &String| is_blank(name) || check_line(name).is_err();
+        if sample.keys().any(is_odd) {
+            let message = "must have no name that is blank or has control characters";
+            flaws.push(Flaw::of("sample", message));
+        }
     }
     flaws
 }
@@ -156,18 +164,26 @@ fn unknown_variables(with: &Templates, kind: &str, sample: &Map<String, Value>) 
     let mut flaws = Vec::new();
     for part in Part::ALL {
         for name in with.used_by(kind, part) {
-            // The subject is made before it is known whose name to put there.
-            let everywhere = match part {
-                Part::Subject => &EVERYWHERE[1..],
-                Part::Text | Part::Html => EVERYWHERE,
-            };
-            if !sample.contains_key(&name) && !everywhere.contains(&name.as_str()) {
-                let message = format!("uses {name}, which is no variable of this type");
-                flaws.push(Flaw::of(part.field(), message));
+            if !sample.contains_key(&name) && !is_everywhere(&name, part) {
+                let known: Vec<_> = sample.keys().map(String::as_str).collect();
+                let known = known.join(", ");
+                let message =
+                    format!("uses {name}, which is no variable of this type; there are {known}");
+                flaws.push(Flaw::of(part.field(), shortened(&message, LONGEST_MESSAGE)));
             }
         }
     }
     flaws
+}
+
+/// Whether a template has this variable whatever its type is. The subject is made before it is
+/// known whose name to put there.
+pub(super) fn is_everywhere(name: &str, part: Part) -> bool {
+    let everywhere = match part {
+        Part::Subject => &EVERYWHERE[1..],
+        Part::Text | Part::Html => EVERYWHERE,
+    };
+    everywhere.contains(&name)
 }
 
 fn renders(with: &Templates, kind: &str, sample: &Map<String, Value>) -> Vec<Flaw> {

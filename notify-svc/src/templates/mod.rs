@@ -25,7 +25,7 @@ mod limited;
 mod sample;
 mod threads;
 
-use std::fmt::Write as _;
+use std::{error::Error as _, fmt::Write as _};
 
 use minijinja::{
     Environment, ErrorKind, UndefinedBehavior, Value, context, default_auto_escape_callback,
@@ -35,6 +35,7 @@ use slipway_runtime::text::is_blank;
 
 use crate::notification::Subject;
 
+use check::is_everywhere;
 pub use check::{Flaw, Variable, check};
 pub(crate) use check::{LONGEST_DATA, present};
 pub use edit::{Content, NoOwnType, OwnType, Part, Source, Version};
@@ -107,7 +108,7 @@ impl Templates {
         let (name, source) = (part.name(kind), source.to_owned());
         language::check(&name, &source)?;
         let put = self.env.add_template_owned(name, source);
-        put.map_err(|error| told(&error))
+        put.map_err(|error| told(&error, Vec::new))
     }
 
     /// The subject of a notification of type `kind` with these variables.
@@ -147,8 +148,8 @@ impl Templates {
         data: &serde_json::Value,
         recipient: Option<&str>,
     ) -> Result<String, RenderError> {
-        let data = Value::from(Serde(data));
-        let common = context! { publicUrl => self.public_url.as_str(), ..data };
+        let fields = Value::from(Serde(data));
+        let common = context! { publicUrl => self.public_url.as_str(), ..fields };
         let variables = match recipient {
             Some(recipient) => context! { recipient => recipient, ..common },
             None => common,
@@ -160,7 +161,13 @@ impl Templates {
                 let rendered = template.render_captured_to(variables, &mut output);
                 rendered.map(|_| ())
             })
-            .map_err(|error| told(&error))?;
+            .map_err(|error| {
+                told(&error, || {
+                    let mut used = self.used_by(kind, part);
+                    used.retain(|name| data.get(name).is_none() && !is_everywhere(name, part));
+                    used
+                })
+            })?;
         Ok(output.into_text())
     }
 
@@ -176,12 +183,19 @@ impl Templates {
     }
 }
 
-/// What is wrong, where, and for people.
-fn told(error: &minijinja::Error) -> RenderError {
-    let mut text = match error.kind() {
+/// What is wrong, where, and for people; `missing` are the variables that it uses without
+/// the data having them.
+fn told(error: &minijinja::Error, missing: impl FnOnce() -> Vec<String>) -> RenderError {
+    // What is wrong in an included file is told, and where it is included.
+    let mut cause = error;
+    while let Some(source) = cause.source().and_then(|source| source.downcast_ref()) {
+        cause = source;
+    }
+    let mut text = match cause.kind() {
         ErrorKind::OutOfFuel => "it takes too many steps".to_owned(),
         ErrorKind::WriteFailure => format!("it writes more than {} KiB", LONGEST / 1024),
-        kind => match error.detail() {
+        ErrorKind::UndefinedError => undefined(&missing()),
+        kind => match cause.detail() {
             Some(detail) => format!("{kind}: {detail}"),
             None => kind.to_string(),
         },
@@ -190,6 +204,18 @@ fn told(error: &minijinja::Error) -> RenderError {
         let _ = write!(text, " ({name}, line {line})");
     }
     RenderError(text)
+}
+
+fn undefined(missing: &[String]) -> String {
+    let Some(first) = missing.first() else {
+        return "undefined value: write a field that may be missing as a.b|default(\"\")"
+            .to_owned();
+    };
+    let missing = missing.join(", ");
+    format!(
+        "undefined value in data without {missing}; write one that may be missing as \
+         {first}|default(\"\")"
+    )
 }
 
 #[cfg(test)]

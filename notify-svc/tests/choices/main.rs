@@ -96,6 +96,7 @@ async fn a_template_saved_at_one_replica_is_used_by_all() {
         }),
         sample_json: r#"{"id": 1}"#.to_owned(),
         expected_version: None,
+        must_exist: false,
     });
     saved.await.unwrap();
     // At once: a type that a process does not know is looked up.

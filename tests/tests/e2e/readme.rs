@@ -288,6 +288,23 @@ fn the_table_of_crates_has_every_member_of_the_workspace() {
     }
 }
 
+#[tokio::test]
+async fn the_table_of_who_is_told_what_has_every_type() {
+    let process = Process::start().await.unwrap();
+    let admin = process.admin().await.unwrap();
+    let preferences = admin.get("/preferences").await.unwrap().expect(200);
+    let types = preferences["types"].as_object().unwrap().keys();
+    let readme = read("README.md");
+    let (_, table) = readme.split_once("## Who is told what\n\n").unwrap();
+    let rows = table.lines().take_while(|line| line.starts_with('|'));
+    let cells = rows.filter_map(|row| row.split('|').nth(1));
+    let mut named: Vec<_> = cells
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .collect();
+    named.sort_unstable();
+    assert_eq!(named, types.collect::<Vec<_>>());
+}
+
 #[test]
 fn metrics_that_are_named_exist() {
     let sources = [

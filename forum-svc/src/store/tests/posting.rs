@@ -210,7 +210,9 @@ pub(super) async fn a_change_on_an_old_revision_is_refused(open: impl Fn() -> St
 async fn delete(stores: &Stores, id: CommentId) {
     loop {
         let before = load(stores, id).await.comment;
-        let after = before.delete(ada().id, Role::Developer, now()).unwrap();
+        let after = before
+            .delete(ada().id, Role::Developer, None, now())
+            .unwrap();
         if stores
             .comments
             .change(&before, &after.unwrap())

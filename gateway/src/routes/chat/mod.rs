@@ -7,7 +7,7 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, StatusCode, header::ACCEPT};
+use http::{HeaderMap, StatusCode};
 use slipway_proto::chat::v1::{self, DeleteSessionRequest, RenameSessionRequest};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -22,7 +22,7 @@ use crate::{
         Said, SessionTitle, SessionsQuery, required,
     },
     problem::Problem,
-    sse::{EVENT_STREAM, EventStream},
+    sse::{EventStream, wants_stream},
 };
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
@@ -205,8 +205,8 @@ async fn history(
 
 /// Asks the assistant.
 ///
-/// The answer comes whole, as JSON; or, with `Accept: text/event-stream`, as it is
-/// written: `event: token` with `{"text": …}`, and at the end `event: done` with the same
+/// The answer comes whole, as JSON; or, if `Accept` names `text/event-stream` with no lower
+/// `q` than JSON, as it is written: `event: token` with `{"text": …}`, and at the end `event: done` with the same
 /// object that the JSON answer is. If there is no answer, `event: error` with a problem;
 /// what is refused before the question is stored is refused by its status. After 15 s of
 /// silence there is a comment line. A client that leaves before the end stops the answer;
@@ -277,15 +277,4 @@ fn tagged(session: Option<v1::Session>) -> Result<Tagged<ChatSession>, Problem> 
         revision: session.revision,
         body: session,
     })
-}
-
-fn wants_stream(headers: &HeaderMap) -> bool {
-    let ranges = headers
-        .get_all(ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','));
-    ranges
-        .map(|range| range.split(';').next().unwrap_or_default().trim())
-        .any(|range| range.eq_ignore_ascii_case(EVENT_STREAM))
 }

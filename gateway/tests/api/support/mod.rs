@@ -44,6 +44,9 @@ pub(crate) use self::{
 /// How long tokens last.
 pub(crate) const TTL: Duration = Duration::from_secs(3600);
 
+/// What programs that send alerts show.
+pub(crate) const HOOK_SECRET: &str = "a secret of webhooks";
+
 /// Streams of one account at the same time.
 pub(crate) const STREAMS_PER_USER: usize = 3;
 
@@ -106,7 +109,7 @@ impl Gateway {
             chat: link(chat),
             notify: link(notify),
             verifier: Arc::new(Verifier::with_keys(keys.jwks(), secret, clock.clone())),
-            webhook_secret: Some("a secret of webhooks".into()),
+            webhook_secret: Some(HOOK_SECRET.into()),
             services: services.clone(),
             background: background.clone(),
             drain: drain.clone(),

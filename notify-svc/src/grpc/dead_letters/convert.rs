@@ -1,6 +1,5 @@
 //! The contract's messages and the desk's terms.
 
-use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 use slipway_bus::consumer::letter::Cause;
 use slipway_proto::{
@@ -10,12 +9,13 @@ use slipway_proto::{
         DeadLetter, DeadLetterAct, DeadLetterFailure, DeadLetterFilter, DeadLetterHeader,
         DeadLetterState, DeadLetterSummary,
     },
-    time::{from_proto, to_proto as timestamp},
+    time::to_proto as timestamp,
 };
 use slipway_rpc::{access::principal, error::Fault, metadata::IDEMPOTENCY_KEY};
 use slipway_runtime::text::is_blank;
 use tonic::Status;
 
+use super::super::period;
 use crate::{
     dead_letter::{Act, DeadLetterId, Filed, Filter, State, Summary},
     replays::Replay,
@@ -62,9 +62,10 @@ pub(super) fn filter(wanted: Option<DeadLetterFilter>) -> Result<Filter, Fault> 
         let message = "must be undecodable, poison, panic or exhausted";
         return Err(Fault::invalid_field("cause", message));
     }
+    let (from, to) = period(wanted.from, wanted.to)?;
     Ok(Filter {
-        from: time("from", wanted.from)?,
-        to: time("to", wanted.to)?,
+        from,
+        to,
         group: text(wanted.group),
         event_type: text(wanted.event_type),
         cause,
@@ -91,12 +92,6 @@ pub(super) fn replayed(wanted: Option<DeadLetterFilter>, all: bool) -> Result<Fi
         )),
         _ => Ok(filter),
     }
-}
-
-fn time(field: &str, time: Option<prost_types::Timestamp>) -> Result<Option<Timestamp>, Fault> {
-    time.map(from_proto)
-        .transpose()
-        .map_err(|_| Fault::invalid_field(field, "must be a time of the years -9999 to 9999"))
 }
 
 pub(super) fn summary(found: Summary) -> DeadLetterSummary {

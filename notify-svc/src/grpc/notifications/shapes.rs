@@ -1,17 +1,17 @@
 //! Between the contract's messages and this crate's terms.
 
-use jiff::Timestamp;
 use slipway_proto::{
     common::v1::UserRef,
     notify::v1::{
         Notification as Shown, NotificationAttempt, NotificationFilter, NotificationState,
     },
-    time::{from_proto, to_proto as timestamp},
+    time::to_proto as timestamp,
 };
 use slipway_rpc::error::Fault;
 use slipway_runtime::text::is_blank;
 use uuid::Uuid;
 
+use super::super::period;
 use crate::notification::{Attempt, Filter, Notification, Outcome, State, To};
 
 /// Characters that are searched for at most.
@@ -46,20 +46,15 @@ pub(super) fn filter(wanted: Option<NotificationFilter>, to: Option<To>) -> Resu
         }
     }
     let there = |text: String| Some(text).filter(|text| !is_blank(text));
+    let (from, until) = period(wanted.from, wanted.to)?;
     Ok(Filter {
         to,
         state,
         kind: there(wanted.r#type),
-        from: time("from", wanted.from)?,
-        until: time("to", wanted.to)?,
+        from,
+        until,
         text: there(wanted.text),
     })
-}
-
-fn time(field: &str, time: Option<prost_types::Timestamp>) -> Result<Option<Timestamp>, Fault> {
-    time.map(from_proto)
-        .transpose()
-        .map_err(|_| Fault::invalid_field(field, "must be a time"))
 }
 
 /// A notification as its recipient, or an administrator, may see it.
@@ -145,6 +140,7 @@ fn tried(attempt: Attempt, to_admin: bool) -> NotificationAttempt {
 mod tests {
     use std::time::Duration;
 
+    use jiff::Timestamp;
     use serde_json::json;
 
     use super::*;

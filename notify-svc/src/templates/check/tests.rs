@@ -110,11 +110,44 @@ fn what_is_malformed_is_told_with_its_line() {
 #[test]
 fn a_variable_that_the_type_does_not_have_is_named() {
     let message = refused_text("{{ orderID }}");
-    assert_eq!(message, "uses orderID, which is no variable of this type");
+    let none = "which is no variable of this type; there are orderId, note";
+    assert_eq!(message, format!("uses orderID, {none}"));
     let mut subject = order();
     subject.source.subject = "For {{ recipient }}".to_owned();
-    let message = "uses recipient, which is no variable of this type".to_owned();
+    let message = format!("uses recipient, {none}");
     assert_eq!(checked(OWN, &subject), [("subject", message)]);
+}
+
+#[test]
+fn what_a_refusal_says_to_write_can_be_saved() {
+    for kind in built_in::kinds() {
+        let with = |text: &str| {
+            let mut source = built_in::source(kind).unwrap();
+            source.text = text.to_owned();
+            let content = Content {
+                source,
+                sample: None,
+            };
+            checked(kind, &content)
+        };
+        let unknown = with("{{ nobody }}").remove(0).1;
+        for name in sample::of(kind).unwrap().keys() {
+            assert!(unknown.contains(name), "{unknown}");
+            let flaws = with(&format!("A {{{{ {name} }}}}"));
+            if !sample::optional(name) {
+                assert_eq!(flaws, []);
+                continue;
+            }
+            let advice = format!("{name}|default(\"\")");
+            assert!(flaws[0].1.contains(&advice), "{flaws:?}");
+            assert_eq!(with(&format!("A {{{{ {advice} }}}}")), []);
+        }
+    }
+    let within = refused_text("{{ orderId.note }}");
+    assert!(within.contains("a.b|default(\"\")"), "{within}");
+    let included = "{% set facts = [['Note', note]] %}{% include \"facts.html\" %}";
+    let included = refused_text(included);
+    assert!(included.contains("note|default(\"\")"), "{included}");
 }
 
 #[test]
@@ -192,9 +225,9 @@ fn a_sample_is_for_types_of_ones_own() {
     let mut content = order();
     content.sample = None;
     assert_eq!(checked(OWN, &content)[0].0, "sample");
-    content.sample = Some(fields(
-        json!({"orderId": 1, "note": null, "recipient": "eve"}),
-    ));
-    assert_eq!(checked(OWN, &content)[0].0, "sample");
+    for name in ["recipient", " ", "a\n", "\u{202e}"] {
+        content.sample = Some(fields(json!({"orderId": 1, "note": null, name: "eve"})));
+        assert_eq!(checked(OWN, &content)[0].0, "sample", "{name:?}");
+    }
     assert_eq!(checked("task.assigned", &order())[0].0, "sample");
 }

@@ -52,9 +52,10 @@ pub(super) fn check(name: &str, source: &str) -> Result<(), RenderError> {
     let refused =
         |Refusal { line, message }| RenderError(format!("{message} ({name}, line {line})"));
     tokens::check(name, source)
-        .map_err(|error| told(&error))?
+        .map_err(|error| told(&error, Vec::new))?
         .map_or(Ok(()), |refusal| Err(refused(refusal)))?;
-    let tree = parse(source, name, SyntaxConfig::default()).map_err(|error| told(&error))?;
+    let tree =
+        parse(source, name, SyntaxConfig::default()).map_err(|error| told(&error, Vec::new))?;
     walk::check(&tree).map_err(refused)
 }
 

@@ -161,6 +161,9 @@ async fn an_author_edits_and_deletes_and_an_admin_only_deletes() -> anyhow::Resu
     call(bob, Method::DELETE, &address)
         .await?
         .refused(403, "NOT_AUTHOR");
+    let request = ada.request(Method::DELETE, &address);
+    let outdated = ada.send(request.header("if-match", &tag)).await?;
+    outdated.refused(412, "COMMENT_CHANGED");
     for by in [&team.admin, ada] {
         assert_eq!(
             call(by, Method::DELETE, &address).await?.expect(204),

@@ -34,9 +34,7 @@ async fn names_are_found_by_how_they_begin_in_any_case() -> anyhow::Result<()> {
         ("race", json!([])),
         ("%25", json!([])),
         ("_", json!([])),
-        ("d%00", json!([])),
         ("%27%20OR%201=1", json!([])),
-        ("%FF", json!([])),
         ("dev-0@example.com", json!([])),
     ] {
         let page = team

@@ -64,6 +64,12 @@ async fn incident(admin: &Client, kind: &str, wanted: impl Fn(&Value) -> bool) -
     found.await.unwrap()
 }
 
+/// Whether an incident is over, and administrators were mailed that it began and ended.
+fn is_over_and_told(incident: &Value) -> bool {
+    let emailed = incident["emailedAt"].as_array().unwrap();
+    incident["state"] == "RESOLVED" && emailed.len() == 2
+}
+
 async fn send(process: &Process, secret: &str, body: &Value) -> Answer {
     let client = process.client();
     let request = client.request(Method::POST, HOOK).bearer_auth(secret);
@@ -144,6 +150,9 @@ async fn a_thousand_alerts_are_three_mails_and_the_rest_waits_to_be_one() {
     for one in waiting.await.unwrap() {
         assert!(one["reason"].as_str().unwrap().starts_with("GATHERED: "));
     }
+    let incidents: Vec<Value> = admin.all("/admin/incidents?limit=200").await.unwrap();
+    let told = incidents.iter().filter(|one| one["emailedAt"] != json!([]));
+    assert_eq!(told.count(), 3, "what is gathered is not mailed yet");
     assert_eq!(mails(process.data.path(), "alert-").len(), 3);
 }
 
@@ -160,9 +169,8 @@ async fn an_alert_that_is_over_is_told_once_more() {
     );
     let over = json!({"status": "resolved", "alerts": [alert("disk", "resolved")]});
     assert_eq!(send(&process, SECRET, &over).await.status, 204);
-    let over = incident(&admin, "alert", |one| one["state"] == "RESOLVED").await;
+    let over = incident(&admin, "alert", is_over_and_told).await;
     assert_eq!(over["id"], open["id"]);
-    assert_eq!(over["emailedAt"].as_array().unwrap().len(), 2);
     let told = until(async || {
         let mails = mails(process.data.path(), "disk");
         let mut subjects: Vec<_> = mails.iter().map(|mail| subject(mail)).collect();

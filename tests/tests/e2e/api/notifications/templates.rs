@@ -127,7 +127,13 @@ async fn a_type_of_ones_own_comes_and_goes() -> anyhow::Result<()> {
     let (_server, team) = start(1).await?;
     let admin = &team.admin;
     admin.get(ORDER).await?.refused(404, "TEMPLATE_NOT_FOUND");
+    for there in ["*", "\"0\"", "\"1\""] {
+        let none = put(admin, ORDER, &order(), &[("if-match", there)]).await?;
+        none.refused(412, "TEMPLATE_CHANGED");
+    }
     let saved = put(admin, ORDER, &order(), &[]).await?.expect(200);
+    let again = put(admin, ORDER, &order(), &[("if-match", "*")]).await?;
+    assert_eq!(again.header("etag"), "\"2\"");
     let variables = json!([
         {"name": "note", "required": false}, {"name": "orderId", "required": true},
     ]);
