@@ -15,7 +15,8 @@ use tonic::{Status, body::Body};
 use tower::{Layer, Service};
 
 use super::{
-    Policies, Principal, Role, StreamLimits, TokenError, Verifier, policy::Rule, streams::bounded,
+    Accounts, Policies, Principal, Role, StreamLimits, TokenError, Verifier, policy::Rule,
+    streams::bounded,
 };
 use crate::{
     error::{Fault, Kind},
@@ -30,6 +31,7 @@ use slipway_runtime::telemetry::access::Who;
 pub struct AccessLayer {
     policies: Arc<Policies>,
     verifier: Arc<Verifier>,
+    accounts: Option<Arc<dyn Accounts>>,
     streams: StreamLimits,
 }
 
@@ -41,8 +43,16 @@ impl AccessLayer {
         Self {
             policies,
             verifier,
+            accounts: None,
             streams,
         }
+    }
+
+    /// Lets in tokens of `accounts` only.
+    #[must_use]
+    pub fn with_accounts(mut self, accounts: Arc<dyn Accounts>) -> Self {
+        self.accounts = Some(accounts);
+        self
     }
 
     async fn admit(
@@ -99,8 +109,14 @@ impl AccessLayer {
     ) -> Result<Arc<Principal>, Fault> {
         let token = bearer(headers).ok_or_else(unauthenticated)?;
         let principal = self.verifier.verify(token).await?;
-        if let Some(who) = who.filter(|_| principal.role != Role::Service) {
+        if principal.role == Role::Service {
+            return Ok(principal);
+        }
+        if let Some(who) = who {
             who.is_user(principal.user_id);
+        }
+        if let Some(accounts) = &self.accounts {
+            accounts.check(&principal).await?;
         }
         Ok(principal)
     }
