@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     error::{Fault, Kind},
-    metadata::{CLIENT_ADDRESS, SERVICE_TOKEN},
+    metadata::{CLIENT_ADDRESS, IDEMPOTENCY_KEY, SERVICE_TOKEN},
 };
 use slipway_runtime::telemetry::access::Who;
 
@@ -61,6 +61,12 @@ impl AccessLayer {
         headers: &HeaderMap,
         who: Option<&Who>,
     ) -> Result<Option<Arc<Principal>>, Fault> {
+        // Given twice, these would say who calls, and what was done before, by chance.
+        for name in [AUTHORIZATION.as_str(), IDEMPOTENCY_KEY] {
+            if headers.get_all(name).iter().nth(1).is_some() {
+                return Err(Fault::invalid_field(name, "must be given once"));
+            }
+        }
         let rule = self.policies.rule(path);
         match rule {
             Rule::Public => Ok(self.authenticate(headers, who).await.ok()),
