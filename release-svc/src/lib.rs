@@ -38,7 +38,9 @@ use slipway_runtime::{
 use slipway_store::outbox::{Publisher, Wake};
 use tonic::service::Routes;
 
-pub use accounts::{FirstAdmin, FirstAdminError, FirstPassword, RegistrationRules, Tell};
+pub use accounts::{
+    FirstAdmin, FirstAdminError, FirstPassword, KnownAccounts, RegistrationRules, Tell,
+};
 pub use store::Stores;
 
 use self::{accounts::Accounts, commands::Commands, identity::password::Hasher, seen::Seen};
@@ -91,7 +93,8 @@ pub enum BuildError {
 
 impl Config {
     /// Builds the service: creates the first admin if there is none, and begins the work
-    /// in the background. The routes are not yet behind the access layer.
+    /// in the background. The routes are not yet behind the access layer, which is to know the
+    /// accounts ([`KnownAccounts`]).
     ///
     /// # Errors
     /// [`BuildError`] if it cannot be built.

@@ -84,7 +84,7 @@ pub(crate) fn work() -> Work {
 
 /// A release of which so many tasks are completed.
 pub(crate) fn long_release(tasks: usize, done: usize) -> ReleaseFacts {
-    let id = (Uuid::from_u128(78), "Long");
+    let id = (Uuid::from_u128(78), "Longhaul");
     let tasks = (0..tasks).map(|n| {
         let task = task(id, n as i64, &format!("step {n}"), "ada");
         if n < done { completed(task, 50) } else { task }

@@ -145,8 +145,9 @@ pub(crate) struct Registration {
     /// Unique without regard to case.
     #[schema(format = "email")]
     email: String,
-    /// Not blank, without control characters, neither the username nor the email address, and
-    /// not one of the most common passwords.
+    /// Without control characters and others that nobody sees. Not close to the username, the
+    /// email address or one of the most common passwords: not one of them reversed, or with
+    /// fewer than 8 digits and marks around it.
     #[schema(min_length = 8, max_length = 128, format = Password)]
     password: String,
     /// `DEVELOPER` if left out. `ADMIN` needs an admin's token.

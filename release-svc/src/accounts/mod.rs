@@ -1,10 +1,12 @@
 //! How accounts are created and signed in.
 
 mod first_admin;
+mod known;
 mod login;
 mod register;
 
 pub use first_admin::{FirstAdmin, FirstAdminError, FirstPassword, Tell};
+pub use known::KnownAccounts;
 pub use register::{Registrant, Registration, RegistrationRules};
 
 use std::time::Duration;

@@ -8,8 +8,8 @@ use slipway_proto::identity::v1::{
     ResolveUsersRequest, ResolveUsersResponse, identity_service_server::IdentityService,
 };
 use slipway_rpc::{
-    access::principal,
-    error::{Fault, Kind},
+    access::{accounts::gone, principal},
+    error::Fault,
     metadata::CLIENT_ADDRESS,
     page,
 };
@@ -84,13 +84,7 @@ impl IdentityService for Identity {
     ) -> Result<Response<GetMeResponse>, Status> {
         let caller = principal(&request)?;
         let account = self.accounts.users().user(UserId(caller.user_id)).await;
-        let account = account.map_err(Fault::from)?.ok_or_else(|| {
-            Fault::new(
-                Kind::Unauthenticated,
-                "ACCOUNT_GONE",
-                "The token is of an account that does not exist.",
-            )
-        })?;
+        let account = account.map_err(Fault::from)?.ok_or_else(gone)?;
         Ok(Response::new(GetMeResponse {
             user: Some(translate::own_user(&account.user)),
         }))

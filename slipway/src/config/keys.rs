@@ -158,7 +158,7 @@ keys! {
     ADMIN_EMAIL = "admin_email", Value("admin@localhost"),
         "Email address of the first administrator", "an email address";
     ADMIN_PASSWORD = "admin_password", Described("random, printed once"),
-        "Password of the first administrator", "8 to 128 characters, and not one of the most common passwords", secret;
+        "Password of the first administrator", "8 to 128 characters, and not close to one of the most common passwords", secret;
     REGISTRATION = "registration", Value("open"),
         "Who may create accounts: anybody, or administrators only", "open or closed";
     REGISTRATION_RATE = "registration_rate", Value("30"),

@@ -449,7 +449,10 @@ fn no_secret_is_shown_by_debug_or_by_any_problem() {
     let broken = Case::new().file("log = \"info\"\nadmin_password = \"hunter2");
     let number = Case::new().file("admin_password = 12345678");
     for (case, place) in [
-        (malformed, "--admin-password: must have 8 to 128 characters"),
+        (
+            malformed,
+            "--admin-password: must have 8 to 128 characters, blanks at the ends not counted",
+        ),
         (broken, "line 2"),
         (number, "must be text in quotes"),
     ] {
@@ -479,13 +482,13 @@ fn the_first_administrator_obeys_the_rules_of_every_account() {
         (
             "SLIPWAY_ADMIN_PASSWORD",
             "password",
-            "must not be one of the most common passwords",
+            "must not be close to one of the most common passwords",
         ),
         ("SLIPWAY_ADMIN_PASSWORD", "        ", "must not be blank"),
         (
             "SLIPWAY_ADMIN_PASSWORD",
             "Admin@LOCALHOST",
-            "must not be the username or the email address",
+            "must not be close to the username or the email address",
         ),
         (
             "SLIPWAY_ADMIN_PASSWORD",

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use release_svc::KnownAccounts;
 use slipway_proto::{
     DESCRIPTOR_SET,
     identity::v1::{GetJwksRequest, identity_service_client::IdentityServiceClient},
@@ -23,10 +24,18 @@ impl Shared<'_> {
         Arc::new(Verifier::with_keys(keys.jwks(), secret, clock))
     }
 
-    /// What stands in front of the gRPC services of this process.
-    pub(super) fn surround(&self, verifier: Arc<Verifier>) -> anyhow::Result<Surround> {
+    /// What stands in front of the gRPC services of this process, which has these accounts
+    /// if it has any.
+    pub(super) fn surround(
+        &self,
+        verifier: Arc<Verifier>,
+        accounts: Option<KnownAccounts>,
+    ) -> anyhow::Result<Surround> {
         let policies = Arc::new(Policies::from_descriptor_set(DESCRIPTOR_SET)?);
-        let access = AccessLayer::new(policies, verifier, limits::streams(self.settings));
+        let mut access = AccessLayer::new(policies, verifier, limits::streams(self.settings));
+        if let Some(accounts) = accounts {
+            access = access.with_accounts(Arc::new(accounts));
+        }
         Ok(Surround::new(access).with_access_log(self.settings.access_log))
     }
 

@@ -99,8 +99,8 @@ impl Shared<'_> {
         let topics = [specs(TOPICS), notify_svc::own_topics()].concat();
         let bus = self.bus(&storage, topics, &services).await?;
         let verifier = self.verifier_with(&keys);
-        let release = self.release_routes(&storage, keys, bus.clone()).await?;
-        let surround = self.surround(verifier.clone())?;
+        let (release, accounts) = self.release_routes(&storage, keys, bus.clone()).await?;
+        let surround = self.surround(verifier.clone(), Some(accounts))?;
         let to_release = Link::local(surround.around(release.clone()));
         let forum = self
             .forum_routes(&storage, to_release.clone(), bus.clone())
@@ -129,8 +129,9 @@ impl Shared<'_> {
         self.warn_if_alone("what happens is shown on no wall");
         let topics = specs(TOPICS);
         let bus = self.bus(&storage, topics, release_svc::SERVICES).await?;
-        let surround = self.surround(self.verifier_with(&keys))?;
-        let routes = self.release_routes(&storage, keys, bus.clone()).await?;
+        let verifier = self.verifier_with(&keys);
+        let (routes, accounts) = self.release_routes(&storage, keys, bus.clone()).await?;
+        let surround = self.surround(verifier, Some(accounts))?;
         self.deliver_alarms("release", Some(bus), self.to_notify()?);
         let server = self.server(routes, release_svc::SERVICES.into(), surround);
         Ok(Built::of_services(server.await?, storage))
@@ -142,7 +143,7 @@ impl Shared<'_> {
         let topics = specs(&[FORUM]);
         let bus = self.bus(&storage, topics, forum_svc::SERVICES).await?;
         let release = self.remote("release", self.settings.release_url.as_ref())?;
-        let surround = self.surround(self.verifier_from(release.clone()))?;
+        let surround = self.surround(self.verifier_from(release.clone()), None)?;
         let routes = self.forum_routes(&storage, release, bus.clone()).await?;
         self.deliver_alarms("forum", Some(bus), self.to_notify()?);
         let server = self.server(routes, forum_svc::SERVICES.into(), surround);
@@ -155,7 +156,7 @@ impl Shared<'_> {
         let topics = specs(&[CHAT]);
         let bus = self.bus(&storage, topics, chat_svc::SERVICES).await?;
         let release = self.remote("release", self.settings.release_url.as_ref())?;
-        let surround = self.surround(self.verifier_from(release.clone()))?;
+        let surround = self.surround(self.verifier_from(release.clone()), None)?;
         let routes = self.chat_routes(&storage, release, bus.clone()).await?;
         self.deliver_alarms("chat", Some(bus), self.to_notify()?);
         let server = self.server(routes, chat_svc::SERVICES.into(), surround);
@@ -175,7 +176,7 @@ impl Shared<'_> {
         let topics = notify_svc::own_topics();
         let bus = self.bus(&storage, topics, notify_svc::SERVICES).await?;
         let release = self.remote("release", self.settings.release_url.as_ref())?;
-        let surround = self.surround(self.verifier_from(release))?;
+        let surround = self.surround(self.verifier_from(release), None)?;
         let routes = self.notify_routes(&storage, bus.clone()).await?;
         let itself = Link::local(surround.around(routes.clone()));
         self.deliver_alarms("notify", Some(bus), Some(itself));

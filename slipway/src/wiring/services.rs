@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use axum::Router;
 use chat_svc::assistant::{Builtin, Ollama, OllamaConfig, SharedAssistant};
 use notify_svc::mail::{FileMailer, SharedMailer, SmtpMailer};
-use release_svc::{FirstAdmin, FirstPassword};
+use release_svc::{FirstAdmin, FirstPassword, KnownAccounts};
 use slipway_bus::SharedBus;
 use slipway_rpc::{
     access::{Keyring, ServiceTokens, Verifier},
@@ -29,7 +29,7 @@ impl Shared<'_> {
         storage: &Storage,
         keys: Arc<Keyring>,
         bus: SharedBus,
-    ) -> anyhow::Result<Routes> {
+    ) -> anyhow::Result<(Routes, KnownAccounts)> {
         let settings = self.settings;
         let format = settings.log_format;
         let config = release_svc::Config {
@@ -48,15 +48,17 @@ impl Shared<'_> {
             username_is_set: settings.admin_username_is_set,
             email_is_set: settings.admin_email_is_set,
         };
+        let stores = storage.release().await?;
+        let accounts = KnownAccounts::new(&stores);
         let dependencies = release_svc::Dependencies {
-            stores: storage.release().await?,
+            stores,
             bus,
             keys,
             clock: self.clock.clone(),
             background: self.life.background.clone(),
             health: self.life.health.clone(),
         };
-        Ok(config.build(first_admin, dependencies).await?)
+        Ok((config.build(first_admin, dependencies).await?, accounts))
     }
 
     pub(super) async fn forum_routes(

@@ -55,6 +55,34 @@ async fn health_answers_for_each_service_and_those_who_watch_see_the_drain() {
 }
 
 #[tokio::test]
+async fn who_calls_and_an_idempotency_key_are_said_once() {
+    let server = Process::start().await.unwrap();
+    let team = Team::new(&server, 1).await.unwrap();
+    let channel = Endpoint::from_shared(server.grpc.clone()).unwrap();
+    let mut client = ReleaseServiceClient::new(channel.connect().await.unwrap());
+    let admin = format!("Bearer {}", team.admin.token());
+    let developer = format!("Bearer {}", team.developers[0].token());
+    for (name, doubled) in [
+        ("authorization", [&*admin, &*developer]),
+        ("idempotency-key", ["one", "two"]),
+    ] {
+        let mut request = Request::new(CreateReleaseRequest {
+            name: "said twice".to_owned(),
+            ..CreateReleaseRequest::default()
+        });
+        let metadata = request.metadata_mut();
+        metadata.insert("authorization", admin.parse().unwrap());
+        metadata.remove(name);
+        for value in doubled {
+            metadata.append(name, value.parse().unwrap());
+        }
+        let status = client.create_release(request).await.unwrap_err();
+        assert_eq!(status.code(), tonic::Code::InvalidArgument);
+        assert_eq!(status.message(), format!("{name} must be given once."));
+    }
+}
+
+#[tokio::test]
 async fn a_program_hears_what_is_wrong_with_a_long_plan() {
     let server = Process::start().await.unwrap();
     let admin = server.admin().await.unwrap();

@@ -1,42 +1,127 @@
 //! What the built-in assistant answers.
 
+mod changes;
+mod people;
+
 use std::fmt::Write as _;
 
-use jiff::{Timestamp, tz::TimeZone};
 use slipway_rpc::access::Role;
 
+use self::{
+    changes::changes,
+    people::{of_person, people},
+};
 use super::{
-    topic::{Topic, Words, named_people, named_releases, named_tasks, topic},
-    words::{count, moment, person, quoted, sentence, standing},
+    question::Question,
+    topic::{Topic, topic},
+    vocabulary::PEOPLE,
+    words::{count, list, moment, person, quoted, standing},
 };
 use crate::prompt::{Blocker, NextTask, ReleaseFacts, TaskFacts, TaskState, Work};
 
-/// Changes that are told of at most.
-const MAX_CHANGES: usize = 15;
+/// People or tasks that are named at most where all are meant.
+const MAX_NAMED: usize = 10;
+
+/// Characters of a name that is not known, as it is repeated.
+const MAX_STRANGER: usize = 60;
 
 const ABOUT: &str = "I am Slipway's built-in assistant. I am not a language model: I answer by \
 rules, from your tasks and the releases you have a part in. You can ask me\n\
-- what is next for you,\n\
-- why a task of yours is blocked,\n\
-- how far a release is,\n\
+- what is next for you, or for somebody else by name,\n\
+- why a task is blocked, and who waits for you,\n\
+- how far a release is, and what is due,\n\
 - who works on what,\n\
-- what changed since yesterday.\n\
+- what changed since yesterday, last week, or in the last 3 days.\n\
 I cannot answer anything else.";
 
 /// The answer to a question.
-pub(super) fn answer(work: &Work, question: &str) -> String {
-    let words = Words::of(question);
-    match topic(&words, work) {
-        Topic::Next => next(work),
-        Topic::Blocked => blocked(work, &words),
-        Topic::Progress => of_releases(work, &words, progress),
-        Topic::People => people(work, &words),
-        Topic::Changes => changes(work, &words),
+pub(super) fn answer(work: &Work, text: &str) -> String {
+    let question = Question::of(text, work);
+    match topic(&question) {
+        Topic::Next => next(work, &question),
+        Topic::Blocked => blocked(work, &question),
+        Topic::BehindMe => behind_me(work),
+        Topic::Task => of_tasks(work, &question),
+        Topic::Other => {
+            let told = question.others.iter();
+            let told = told.map(|name| of_person(work, &question.releases, name));
+            told.collect::<Vec<_>>().join("\n")
+        }
+        Topic::Mine => of_person(work, &question.releases, &work.caller.username),
+        Topic::Progress => of_releases(work, &question, progress),
+        Topic::People => people(work, &question),
+        Topic::Changes => changes(work, &question),
+        Topic::Due => due(work, &question),
+        Topic::Stranger => stranger(work, question.stranger.as_deref().unwrap_or_default()),
+        Topic::Nameless => {
+            let know = known(work);
+            format!("I do not know whom you mean. Ask again with a name. {know}")
+        }
+        Topic::UnclearTime => "I can tell what changed today, yesterday, this or last week or \
+            month, since a day of the week or a date (2026-03-01), or in the last so many hours, \
+            days or weeks; I do not understand another time."
+            .to_owned(),
+        Topic::Forecast => {
+            let now = of_releases(work, &question, progress);
+            format!("I cannot tell when something will be done. What I know:\n{now}")
+        }
+        Topic::Deed => format!("I only answer questions; I cannot change anything.\n{ABOUT}"),
         Topic::Unknown => ABOUT.to_owned(),
     }
 }
 
-fn next(work: &Work) -> String {
+/// Something that is asked about and is not known.
+fn stranger(work: &Work, name: &str) -> String {
+    let name = slipway_runtime::text::shortened(name, MAX_STRANGER);
+    format!("I do not know “{name}”. {}", known(work))
+}
+
+/// What is known by name.
+fn known(work: &Work) -> String {
+    if work.releases.is_empty() {
+        return "You have no part in any release at the moment, and I know no others.".to_owned();
+    }
+    let releases: Vec<_> = work.releases.iter().map(|release| &release.name).collect();
+    let mut people: Vec<&str> = Vec::new();
+    for task in work.releases.iter().flat_map(|release| &release.tasks) {
+        if !people.contains(&task.assignee.as_str()) {
+            people.push(&task.assignee);
+        }
+    }
+    let more = people.len().saturating_sub(MAX_NAMED);
+    people.truncate(MAX_NAMED);
+    let mut people: Vec<_> = people
+        .iter()
+        .map(|name| person(work, name).to_owned())
+        .collect();
+    if more > 0 {
+        people.push(format!("{more} more"));
+    }
+    let also = match work.more_releases {
+        true => " (you have a part in more; I look at so many at a time)",
+        false => "",
+    };
+    let mut text = format!(
+        "I know the releases you have a part in: {}{also}",
+        list(&releases)
+    );
+    if !people.is_empty() {
+        let _ = write!(text, "; and the people with tasks there: {}", list(&people));
+    }
+    text + "."
+}
+
+/// What the caller works on, and what comes after it, in the releases that are named.
+fn next(work: &Work, question: &Question<'_>) -> String {
+    let is_meant = |task: &TaskFacts| {
+        let mut named = question.releases.iter();
+        question.releases.is_empty() || named.any(|release| release.id == task.release_id)
+    };
+    let waiting: Vec<&NextTask> = work
+        .next
+        .iter()
+        .filter(|next| is_meant(&next.task))
+        .collect();
     let mut text = match &work.current {
         Some(task) => format!(
             "You are working on {} in {}{}. ",
@@ -47,7 +132,11 @@ fn next(work: &Work) -> String {
         ),
         None => String::new(),
     };
-    let Some(first) = work.next.first() else {
+    let Some(first) = waiting.first() else {
+        if let [release] = question.releases[..] {
+            let _ = write!(text, "No task in {} waits for you.", release.name);
+            return text;
+        }
         text.push_str(match (&work.current, work.caller.role) {
             (Some(_), _) => "After that, nothing more is waiting for you.",
             (None, Role::Admin) => "No task waits for you: tasks belong to developers.",
@@ -72,7 +161,7 @@ fn next(work: &Work) -> String {
         Some(Blocker::OwnWork(_)) => text.push_str("It can start as soon as you are done."),
         Some(Blocker::Predecessor(_)) => text.push_str(&reason(work, first, "It")),
     }
-    match work.next.len() - 1 {
+    match waiting.len() - 1 {
         0 => {}
         1 => text.push_str(" Behind it, 1 more task of yours waits."),
         more => {
@@ -86,12 +175,19 @@ fn next(work: &Work) -> String {
 fn reason(work: &Work, next: &NextTask, it: &str) -> String {
     match &next.blocked_by {
         None => format!("{it} can start now."),
-        Some(Blocker::OwnWork(own)) => format!(
-            "{it} cannot start yet, because you are working on {} in {}: one task at a time. \
-             Complete that one first.",
-            quoted(own),
-            own.release
-        ),
+        Some(Blocker::OwnWork(own)) => {
+            let who = person(work, &own.assignee);
+            let (are, hint) = match who {
+                "you" => ("are", " Complete that one first."),
+                _ => ("is", ""),
+            };
+            format!(
+                "{it} cannot start yet, because {who} {are} working on {} in {}: one task at a \
+                 time.{hint}",
+                quoted(own),
+                own.release
+            )
+        }
         Some(Blocker::Predecessor(before)) => {
             let mut text = format!(
                 "{it} cannot start yet, because {} comes before it: {}.",
@@ -114,32 +210,82 @@ fn reason(work: &Work, next: &NextTask, it: &str) -> String {
     }
 }
 
-fn blocked(work: &Work, words: &Words) -> String {
-    let tasks = named_tasks(words, work);
-    let releases = named_releases(words, work);
-    let meant = |next: &&NextTask| {
-        let by_title = tasks.iter().any(|task| task.id == next.task.id);
-        let by_release = releases
-            .iter()
-            .any(|release| release.id == next.task.release_id);
-        by_title || (tasks.is_empty() && (releases.is_empty() || by_release))
+/// Why the tasks that are named cannot start; else why what is next for the caller cannot.
+fn blocked(work: &Work, question: &Question<'_>) -> String {
+    if !question.tasks.is_empty() {
+        return of_tasks(work, question);
+    }
+    let is_meant = |next: &&NextTask| {
+        let mut named = question.releases.iter();
+        question.releases.is_empty() || named.any(|release| release.id == next.task.release_id)
     };
-    let meant: Vec<&NextTask> = work.next.iter().filter(meant).collect();
-    if let (true, Some(task)) = (meant.is_empty(), tasks.first()) {
-        return of_task(work, task);
-    }
-    let held: Vec<_> = meant
-        .iter()
-        .filter(|next| next.blocked_by.is_some())
-        .collect();
-    match (held.first(), meant.first()) {
-        (_, Some(free)) if free.blocked_by.is_none() && tasks.is_empty() && held.is_empty() => {
-            format!("Nothing blocks you. {}", next(work))
-        }
+    let meant: Vec<&NextTask> = work.next.iter().filter(is_meant).collect();
+    let held = meant.iter().find(|next| next.blocked_by.is_some());
+    match (held, meant.is_empty()) {
         (Some(next), _) => reason(work, next, &placed(&next.task)),
-        (None, Some(next)) => reason(work, next, &placed(&next.task)),
-        (None, None) => format!("No task of yours is blocked. {}", next(work)),
+        (None, false) => format!("Nothing blocks you. {}", next(work, question)),
+        (None, true) => format!("No task of yours is blocked. {}", next(work, question)),
     }
+}
+
+/// Whose work waits for the caller's.
+fn behind_me(work: &Work) -> String {
+    let mut told = Vec::new();
+    for release in &work.releases {
+        let is_mine = |task: &&TaskFacts| task.assignee == work.caller.username;
+        let open = || {
+            let tasks = release.tasks.iter();
+            tasks.filter(|task| task.state != TaskState::Completed)
+        };
+        let Some(mine) = release.front().filter(is_mine) else {
+            continue;
+        };
+        if let Some(waiting) = open().find(|task| !is_mine(task)) {
+            told.push(format!(
+                "In {}, {} waits with {} until you have completed {}.",
+                release.name,
+                waiting.assignee,
+                quoted(waiting),
+                quoted(mine)
+            ));
+        }
+    }
+    if told.is_empty() {
+        return "Nobody waits for you at the moment, in the releases you have a part in."
+            .to_owned();
+    }
+    told.join("\n")
+}
+
+/// What keeps a task from starting, as far as the releases that are known show it.
+fn blocker(work: &Work, task: &TaskFacts) -> Option<Blocker> {
+    let tasks = &work.release(task.release_id)?.tasks;
+    let before = tasks.iter().take_while(|other| other.id != task.id).last();
+    if let Some(before) = before.filter(|before| before.state != TaskState::Completed) {
+        return Some(Blocker::Predecessor(before.clone()));
+    }
+    let mut all = work.releases.iter().flat_map(|release| &release.tasks);
+    let own = all.find(|own| own.assignee == task.assignee && own.state == TaskState::InProcess);
+    own.cloned().map(Blocker::OwnWork)
+}
+
+/// Where each of the tasks that are named stands, whose it is, and why it cannot start.
+fn of_tasks(work: &Work, question: &Question<'_>) -> String {
+    let told = question.tasks.iter().take(MAX_NAMED).map(|task| {
+        if task.state != TaskState::Todo {
+            return of_task(work, task);
+        }
+        let next = NextTask {
+            task: (*task).clone(),
+            blocked_by: blocker(work, task),
+        };
+        match topic(question) {
+            Topic::Blocked => reason(work, &next, &placed(task)),
+            _ if question.says(PEOPLE) => of_task(work, task),
+            _ => format!("{} {}", of_task(work, task), reason(work, &next, "It")),
+        }
+    });
+    told.collect::<Vec<_>>().join("\n")
 }
 
 /// A task with its release: “Sign the packages” in Spring.
@@ -158,10 +304,14 @@ fn of_task(work: &Work, task: &TaskFacts) -> String {
 }
 
 /// The same of each release that is meant: those named, or all that are known.
-fn of_releases(work: &Work, words: &Words, tell: fn(&Work, &ReleaseFacts) -> String) -> String {
-    let named = named_releases(words, work);
+fn of_releases(
+    work: &Work,
+    question: &Question<'_>,
+    tell: fn(&Work, &ReleaseFacts) -> String,
+) -> String {
+    let named = &question.releases;
     let all: Vec<&ReleaseFacts> = work.releases.iter().collect();
-    let meant = if named.is_empty() { &all } else { &named };
+    let meant = if named.is_empty() { &all } else { named };
     if meant.is_empty() {
         return "You have no part in any release at the moment.".to_owned();
     }
@@ -185,11 +335,14 @@ fn progress(work: &Work, release: &ReleaseFacts) -> String {
         return format!("{name} was completed on {}, with {tasks}.", moment(at));
     }
     let percent = (done * 100).checked_div(total).unwrap_or(0);
-    let are = if done == 1 { "is" } else { "are" };
-    let mut text = format!(
-        "{name} is open: {done} of {} {are} completed ({percent} %).",
-        count(total, "task")
-    );
+    let share = match (done, total) {
+        (_, 0) => "it has no tasks yet".to_owned(),
+        (0, 1) => "its only task is not completed".to_owned(),
+        (1, 1) => "its only task is completed".to_owned(),
+        (1, _) => format!("1 of {total} tasks is completed ({percent} %)"),
+        _ => format!("{done} of {total} tasks are completed ({percent} %)"),
+    };
+    let mut text = format!("{name} is open: {share}.");
     match release.front() {
         Some(front) => {
             let _ = write!(
@@ -200,176 +353,48 @@ fn progress(work: &Work, release: &ReleaseFacts) -> String {
             );
         }
         None if total > 0 => text.push_str(" An admin can declare it completed."),
-        None => text.push_str(" It has no tasks yet."),
+        None => {}
     }
     text
 }
 
-fn people(work: &Work, words: &Words) -> String {
-    if let Some(task) = named_tasks(words, work).first() {
-        return of_task(work, task);
-    }
-    let people = named_people(words, work);
-    if people.is_empty() {
-        return of_releases(work, words, team);
-    }
-    let told = people.iter().map(|name| of_person(work, name));
-    told.collect::<Vec<_>>().join("\n")
-}
-
-/// What one person works on, and what waits for them.
-fn of_person(work: &Work, name: &str) -> String {
-    let tasks: Vec<&TaskFacts> = work
-        .releases
-        .iter()
-        .flat_map(|release| &release.tasks)
-        .filter(|task| task.assignee == name)
-        .collect();
-    let who = person(work, name);
-    let (is, has) = if who == "you" {
-        ("are", "have")
-    } else {
-        ("is", "has")
+/// What is to be done until when: by the caller, by those who are named, in what is named.
+fn due(work: &Work, question: &Question<'_>) -> String {
+    let named = !question.releases.is_empty() || !question.tasks.is_empty();
+    let is_meant = |task: &&TaskFacts| {
+        let is_of = |name: &&&str| **name == task.assignee;
+        let mut releases = question.releases.iter();
+        let mut tasks = question.tasks.iter();
+        let by_person = match question.others.is_empty() {
+            true => named || question.says(PEOPLE) || task.assignee == work.caller.username,
+            false => question.others.iter().any(|name| is_of(&name)),
+        };
+        let by_release =
+            question.releases.is_empty() || releases.any(|release| release.id == task.release_id);
+        let by_task = question.tasks.is_empty() || tasks.any(|named| named.id == task.id);
+        task.state != TaskState::Completed && by_person && by_release && by_task
     };
-    let mut text = match tasks.iter().find(|task| task.state == TaskState::InProcess) {
-        Some(task) => format!(
-            "{who} {is} working on {} in {}.",
-            quoted(task),
-            task.release
-        ),
-        None => format!("{who} {is} not working on a task of your releases at the moment."),
-    };
-    let open: Vec<_> = tasks
-        .iter()
-        .filter(|task| task.state == TaskState::Todo)
+    let all = work.releases.iter().flat_map(|release| &release.tasks);
+    let mut dated: Vec<_> = all
+        .filter(is_meant)
+        .filter_map(|task| Some((task.due_at?, task)))
         .collect();
-    if let Some(first) = open.first() {
-        let _ = write!(
-            text,
-            " {} {has} {} to start there; the first is {} in {}.",
-            sentence(who),
-            count(open.len(), "task"),
-            quoted(first),
-            first.release
-        );
+    dated.sort_by_key(|(due, _)| *due);
+    if dated.is_empty() {
+        return "No open task of those you ask for has a date when it is due, in the releases you \
+                have a part in."
+            .to_owned();
     }
-    sentence(&text)
-}
-
-/// Who is at work on a release, and with whom its open tasks are.
-fn team(work: &Work, release: &ReleaseFacts) -> String {
-    let name = &release.name;
-    let working: Vec<String> = release
-        .tasks
-        .iter()
-        .filter(|task| task.state == TaskState::InProcess)
-        .map(|task| match person(work, &task.assignee) {
-            "you" => format!("you are working on {}", quoted(task)),
-            name => format!("{name} is working on {}", quoted(task)),
-        })
-        .collect();
-    let mut text = if working.is_empty() {
-        format!("{name}: nobody is working on it at the moment.")
-    } else {
-        format!("{name}: {}.", working.join(", "))
-    };
-    let mut waiting: Vec<(&str, Vec<&TaskFacts>)> = Vec::new();
-    for task in release
-        .tasks
-        .iter()
-        .filter(|task| task.state == TaskState::Todo)
-    {
-        match waiting
-            .iter_mut()
-            .find(|(owner, _)| *owner == task.assignee)
-        {
-            Some((_, tasks)) => tasks.push(task),
-            None => waiting.push((&task.assignee, vec![task])),
-        }
+    let mut text = "Open tasks that are due, soonest first:".to_owned();
+    for (at, task) in dated.iter().take(MAX_NAMED) {
+        let late = if *at < work.now { " (overdue)" } else { "" };
+        let (task_at, who) = (moment(*at), person(work, &task.assignee));
+        let _ = write!(text, "\n- {task_at}{late}: {} ({who})", placed(task));
     }
-    if !waiting.is_empty() {
-        let shares = waiting.iter().map(|(owner, tasks)| {
-            let tasks_of = count(tasks.len(), "task");
-            format!(
-                "{} ({tasks_of}, first {})",
-                person(work, owner),
-                quoted(tasks[0])
-            )
-        });
-        let shares: Vec<_> = shares.collect();
-        let _ = write!(text, " Still to start: {}.", shares.join(", "));
+    if let more @ 1.. = dated.len().saturating_sub(MAX_NAMED) {
+        let _ = write!(text, "\n… and {} after those.", count(more, "task"));
     }
     text
-}
-
-fn changes(work: &Work, words: &Words) -> String {
-    let since = start_of_yesterday(work.now);
-    let named = named_releases(words, work);
-    let all: Vec<&ReleaseFacts> = work.releases.iter().collect();
-    let meant = if named.is_empty() { all } else { named };
-    let mut changes: Vec<(Timestamp, String)> = Vec::new();
-    for release in meant {
-        changes.extend(changes_of(work, release));
-    }
-    changes.retain(|(at, _)| *at >= since);
-    changes.sort_by(|a, b| b.cmp(a));
-    let from = moment(since);
-    if changes.is_empty() {
-        return format!(
-            "Nothing has changed since yesterday (from {from} on) in the releases you have a \
-             part in."
-        );
-    }
-    let mut text = format!("Since yesterday (from {from} on), newest first:");
-    for (at, change) in changes.iter().take(MAX_CHANGES) {
-        let _ = write!(text, "\n- {}: {change}", moment(*at));
-    }
-    if let more @ 1.. = changes.len().saturating_sub(MAX_CHANGES) {
-        let _ = write!(text, "\n… and {} before those.", count(more, "change"));
-    }
-    text
-}
-
-/// What is known to have happened on a release: a task keeps when it was planned, started
-/// and completed.
-fn changes_of(work: &Work, release: &ReleaseFacts) -> Vec<(Timestamp, String)> {
-    let name = &release.name;
-    let planned = count(release.tasks.len(), "task");
-    let mut changes = vec![(
-        release.created_at,
-        format!("{name} was planned; it has {planned}"),
-    )];
-    changes.extend(
-        release
-            .completed_at
-            .map(|at| (at, format!("{name} was completed"))),
-    );
-    for task in &release.tasks {
-        let (who, title) = (person(work, &task.assignee), quoted(task));
-        if task.created_at > release.created_at {
-            let kind = if task.hotfix { "the hotfix " } else { "" };
-            changes.push((
-                task.created_at,
-                format!("{kind}{title} was added to {name} for {who}"),
-            ));
-        }
-        changes.extend(
-            task.started_at
-                .map(|at| (at, format!("{who} started {title} in {name}"))),
-        );
-        changes.extend(
-            task.completed_at
-                .map(|at| (at, format!("{who} completed {title} in {name}"))),
-        );
-    }
-    changes
-}
-
-fn start_of_yesterday(now: Timestamp) -> Timestamp {
-    now.to_zoned(TimeZone::UTC)
-        .yesterday()
-        .and_then(|day| day.start_of_day())
-        .map_or(now, |day| day.timestamp())
 }
 
 #[cfg(test)]

@@ -2,7 +2,10 @@
 //! says what it is, and what it cannot do.
 
 mod answers;
+mod question;
+mod span;
 mod topic;
+mod vocabulary;
 mod words;
 
 use async_trait::async_trait;

@@ -10,6 +10,12 @@ pub(super) fn moment(time: Timestamp) -> String {
     time.strftime("%-d %B %Y, %H:%M UTC").to_string()
 }
 
+/// A day: "4 March 2026".
+pub(super) fn day(time: Timestamp) -> String {
+    let time = time.to_zoned(TimeZone::UTC);
+    time.strftime("%-d %B %Y").to_string()
+}
+
 /// A number of things: "1 task", "3 tasks".
 pub(super) fn count(number: usize, thing: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
@@ -19,6 +25,18 @@ pub(super) fn count(number: usize, thing: &str) -> String {
 /// A task by its title: “Sign the packages”.
 pub(super) fn quoted(task: &TaskFacts) -> String {
     format!("“{}”", task.title)
+}
+
+/// Several things: "a, b and c".
+pub(super) fn list<T: AsRef<str>>(things: &[T]) -> String {
+    match things {
+        [] => String::new(),
+        [one] => one.as_ref().to_owned(),
+        [others @ .., last] => {
+            let others: Vec<&str> = others.iter().map(AsRef::as_ref).collect();
+            format!("{} and {}", others.join(", "), last.as_ref())
+        }
+    }
 }
 
 /// A name, which is "you" if it is the caller's.
@@ -45,7 +63,11 @@ pub(super) fn standing(work: &Work, task: &TaskFacts) -> String {
             let since = since.map_or_else(String::new, |since| format!(" since {since}"));
             format!("{who} {is} working on it{since}")
         }
-        TaskState::Completed => format!("{who} {has} completed it"),
+        TaskState::Completed => {
+            let at = task.completed_at.map(moment);
+            let at = at.map_or_else(String::new, |at| format!(" on {at}"));
+            format!("{who} completed it{at}")
+        }
     }
 }
 

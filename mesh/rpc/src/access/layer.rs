@@ -15,11 +15,12 @@ use tonic::{Status, body::Body};
 use tower::{Layer, Service};
 
 use super::{
-    Policies, Principal, Role, StreamLimits, TokenError, Verifier, policy::Rule, streams::bounded,
+    Accounts, Policies, Principal, Role, StreamLimits, TokenError, Verifier, policy::Rule,
+    streams::bounded,
 };
 use crate::{
     error::{Fault, Kind},
-    metadata::{CLIENT_ADDRESS, SERVICE_TOKEN},
+    metadata::{CLIENT_ADDRESS, IDEMPOTENCY_KEY, SERVICE_TOKEN},
 };
 use slipway_runtime::telemetry::access::Who;
 
@@ -30,6 +31,7 @@ use slipway_runtime::telemetry::access::Who;
 pub struct AccessLayer {
     policies: Arc<Policies>,
     verifier: Arc<Verifier>,
+    accounts: Option<Arc<dyn Accounts>>,
     streams: StreamLimits,
 }
 
@@ -41,8 +43,16 @@ impl AccessLayer {
         Self {
             policies,
             verifier,
+            accounts: None,
             streams,
         }
+    }
+
+    /// Lets in tokens of `accounts` only.
+    #[must_use]
+    pub fn with_accounts(mut self, accounts: Arc<dyn Accounts>) -> Self {
+        self.accounts = Some(accounts);
+        self
     }
 
     async fn admit(
@@ -51,6 +61,12 @@ impl AccessLayer {
         headers: &HeaderMap,
         who: Option<&Who>,
     ) -> Result<Option<Arc<Principal>>, Fault> {
+        // Given twice, these would say who calls, and what was done before, by chance.
+        for name in [AUTHORIZATION.as_str(), IDEMPOTENCY_KEY] {
+            if headers.get_all(name).iter().nth(1).is_some() {
+                return Err(Fault::invalid_field(name, "must be given once"));
+            }
+        }
         let rule = self.policies.rule(path);
         match rule {
             Rule::Public => Ok(self.authenticate(headers, who).await.ok()),
@@ -99,8 +115,14 @@ impl AccessLayer {
     ) -> Result<Arc<Principal>, Fault> {
         let token = bearer(headers).ok_or_else(unauthenticated)?;
         let principal = self.verifier.verify(token).await?;
-        if let Some(who) = who.filter(|_| principal.role != Role::Service) {
+        if principal.role == Role::Service {
+            return Ok(principal);
+        }
+        if let Some(who) = who {
             who.is_user(principal.user_id);
+        }
+        if let Some(accounts) = &self.accounts {
+            accounts.check(&principal).await?;
         }
         Ok(principal)
     }

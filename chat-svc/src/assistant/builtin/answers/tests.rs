@@ -94,14 +94,14 @@ fn progress_is_counted_and_says_where_the_release_stands() {
     work.releases.push(samples::long_release(10, 10));
     says(
         &work,
-        "progress of long",
-        "Long is open: 10 of 10 tasks are completed (100 %). An admin can declare it completed.",
+        "progress of longhaul",
+        "Longhaul is open: 10 of 10 tasks are completed (100 %). An admin can declare it completed.",
     );
     work.releases[1].completed_at = Some(work.now);
     says(
         &work,
-        "is long done?",
-        "Long was completed on 4 March 2026, 12:00 UTC, with 10 tasks.",
+        "is longhaul done?",
+        "Longhaul was completed on 4 March 2026, 12:00 UTC, with 10 tasks.",
     );
     work.releases.clear();
     says(
@@ -123,8 +123,10 @@ fn people_are_told_by_release_by_name_and_by_task() {
     says(
         &work,
         "What is Grace working on?",
-        "Grace is not working on a task of your releases at the moment. Grace has 1 task to \
-         start there; the first is “Sign the packages” in Spring.",
+        "Grace is not working on a task in the releases you have a part in at the moment. Next \
+         for grace is “Sign the packages” in Spring. It cannot start yet, because “Test the \
+         upgrade” comes before it: you are working on it since 4 March 2026, 10:00 UTC. Grace \
+         has completed 1 of 2 tasks there.",
     );
     says(
         &work,
@@ -151,6 +153,102 @@ fn changes_since_yesterday_are_told_newest_first_and_nothing_older() {
         "Nothing has changed since yesterday (from 6 March 2026, 00:00 UTC on) in the releases \
          you have a part in.",
     );
+}
+
+#[test]
+fn what_is_asked_of_others_is_not_answered_of_the_caller() {
+    let mut work = samples::work();
+    let of_grace = "Grace is not working on a task in Spring at the moment. Next for grace is “Sign \
+                    the packages” in Spring. It cannot start yet, because “Test the upgrade” comes \
+                    before it: you are working on it since 4 March 2026, 10:00 UTC. Grace has \
+                    completed 1 of 2 tasks there.";
+    says(&work, "Is grace blocked in Spring?", of_grace);
+    says(&work, "What is Grace’s next task in Spring?", of_grace);
+    says(
+        &work,
+        "Is bob blocked?",
+        "I do not know “bob”. I know the releases you have a part in: Spring; and the people with \
+         tasks there: you and grace.",
+    );
+    says(
+        &work,
+        "Who is waiting for me?",
+        "In Spring, grace waits with “Sign the packages” until you have completed “Test the \
+         upgrade”.",
+    );
+    work.releases.clear();
+    says(
+        &work,
+        "How far is Winter?",
+        "I do not know “winter”. You have no part in any release at the moment, and I know no \
+         others.",
+    );
+}
+
+#[test]
+fn a_release_of_one_task_is_counted_in_words() {
+    let mut work = samples::work();
+    work.releases[0].tasks.truncate(1);
+    says(
+        &work,
+        "how far is spring?",
+        "Spring is open: its only task is completed. An admin can declare it completed.",
+    );
+    work.releases[0].tasks[0].state = TaskState::Todo;
+    says(
+        &work,
+        "how far is spring?",
+        "Spring is open: its only task is not completed. It stands at “Freeze the branch”: you \
+         have not started it.",
+    );
+}
+
+#[test]
+fn what_is_due_is_told_with_its_date() {
+    let mut work = samples::work();
+    for (task, due) in [(4, "2026-03-03T12:00:00Z"), (3, "2026-03-06T12:00:00Z")] {
+        work.releases[0].tasks[task].due_at = Some(due.parse().unwrap());
+    }
+    let mine = "- 3 March 2026, 12:00 UTC (overdue): “Publish the notes” in Spring (you)";
+    let grace = "- 6 March 2026, 12:00 UTC: “Sign the packages” in Spring (grace)";
+    let lead = "Open tasks that are due, soonest first:";
+    says(&work, "Am I late?", &format!("{lead}\n{mine}"));
+    says(
+        &work,
+        "what is grace's deadline",
+        &format!("{lead}\n{grace}"),
+    );
+    says(
+        &work,
+        "When is Spring due?",
+        &format!("{lead}\n{mine}\n{grace}"),
+    );
+}
+
+#[test]
+fn changes_are_told_of_the_time_the_kind_and_the_person_that_are_asked_for() {
+    let work = samples::work();
+    says(
+        &work,
+        "What did we complete last week?",
+        "Last week (from 23 February 2026, 00:00 UTC to 2 March 2026, 00:00 UTC), newest first:\n\
+         - 28 February 2026, 08:00 UTC: you completed “Freeze the branch” in Spring\n\
+         I look only at the releases in which you have something to do, or had in the last two \
+         days; more may have happened in others.",
+    );
+    says(
+        &work,
+        "What did grace finish yesterday?",
+        "Yesterday (from 3 March 2026, 00:00 UTC to 4 March 2026, 00:00 UTC), newest first:\n\
+         - 3 March 2026, 16:00 UTC: grace completed “Build the images” in Spring",
+    );
+    says(
+        &work,
+        "What did I complete today?",
+        "Nothing was completed by you today (from 4 March 2026, 00:00 UTC on) in the releases you \
+         have a part in.",
+    );
+    assert!(answer(&work, "what did we do last quarter?").contains("do not understand another"));
 }
 
 #[test]
