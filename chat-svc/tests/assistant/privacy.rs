@@ -65,12 +65,10 @@ async fn no_question_gets_at_anothers_release_through_the_rules() {
     for probe in PROBES {
         let answer = ada.ask(probe).await.unwrap();
         assert_eq!(answer_info(&answer).model, "builtin");
+        // A name that is asked for is repeated where nothing is known of it.
+        let told = answer.content.replace("I do not know “grace”.", "");
         for hidden in ["Autumn", "grace", secret[0], secret[1], secret[2]] {
-            assert!(
-                !answer.content.contains(hidden),
-                "{probe}: {}",
-                answer.content
-            );
+            assert!(!told.contains(hidden), "{probe}: {told}");
         }
     }
     let answer = grace.ask("How far is Autumn?").await.unwrap();

@@ -9,7 +9,7 @@ use slipway_rpc::access::Role;
 
 use self::{
     changes::changes,
-    people::{of_person, people},
+    people::{of_others, of_person, people},
 };
 use super::{
     question::Question,
@@ -42,11 +42,7 @@ pub(super) fn answer(work: &Work, text: &str) -> String {
         Topic::Blocked => blocked(work, &question),
         Topic::BehindMe => behind_me(work),
         Topic::Task => of_tasks(work, &question),
-        Topic::Other => {
-            let told = question.others.iter();
-            let told = told.map(|name| of_person(work, &question.releases, name));
-            told.collect::<Vec<_>>().join("\n")
-        }
+        Topic::Other => of_others(work, &question),
         Topic::Mine => of_person(work, &question.releases, &work.caller.username),
         Topic::Progress => of_releases(work, &question, progress),
         Topic::People => people(work, &question),
@@ -57,13 +53,16 @@ pub(super) fn answer(work: &Work, text: &str) -> String {
             let know = known(work);
             format!("I do not know whom you mean. Ask again with a name. {know}")
         }
-        Topic::UnclearTime => "I can tell what changed today, yesterday, this or last week or \
-            month, since a day of the week or a date (2026-03-01), or in the last so many hours, \
-            days or weeks; I do not understand another time."
+        Topic::UnclearTime => "I can tell what is next and what is due; and what changed today, \
+            yesterday, this or last week or month, since a day of the week or a date (2026-03-01), \
+            or in the last so many hours, days or weeks. I do not understand another time."
             .to_owned(),
         Topic::Forecast => {
-            let now = of_releases(work, &question, progress);
-            format!("I cannot tell when something will be done. What I know:\n{now}")
+            let known = match question.others.is_empty() {
+                true => of_releases(work, &question, progress),
+                false => of_others(work, &question),
+            };
+            format!("I cannot tell how long something will take. What I know:\n{known}")
         }
         Topic::Deed => format!("I only answer questions; I cannot change anything.\n{ABOUT}"),
         Topic::Unknown => ABOUT.to_owned(),

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 
 use super::{
     span::{self, When},
-    vocabulary::{ARTICLES, BEFORE_NAMES, POLITE, is_ordinary},
+    vocabulary::{ARTICLES, BEFORE_NAMES, MINE, POLITE, is_ordinary},
 };
 use crate::prompt::{ReleaseFacts, TaskFacts, Work};
 
@@ -147,6 +147,8 @@ pub(super) struct Question<'a> {
     pub(super) releases: Vec<&'a ReleaseFacts>,
     /// The people other than the caller.
     pub(super) others: Vec<&'a str>,
+    /// Whether the caller is named.
+    pub(super) names_caller: bool,
     pub(super) when: When,
     /// What seems to be the name of a person or a release, and is not known.
     pub(super) stranger: Option<String>,
@@ -157,27 +159,48 @@ impl<'a> Question<'a> {
         let words = Words::of(text);
         let mut rest = words.without(POLITE);
         let tasks = named_tasks(&mut rest, work);
-        let mut releases: Vec<&ReleaseFacts> = Vec::new();
-        releases.extend(
-            work.releases
-                .iter()
-                .filter(|release| rest.take(&release.name)),
-        );
-        let others = named_people(&mut rest, work);
+        let mut releases = named_releases(&mut rest, work);
+        let mut others = named_people(&mut rest, work);
+        let people = others.len();
+        others.retain(|name| *name != work.caller.username);
+        let names_caller = others.len() < people;
         let mut list = rest.list();
         let when = span::take(&mut list, work.now);
         let mut rest = Words::joined(&list);
-        if releases.is_empty() {
-            releases = named_by_part(&mut rest, work, is_number);
+        for release in named_by_part(&mut rest, work, is_number) {
+            if !releases.iter().any(|named| named.id == release.id) {
+                releases.push(release);
+            }
         }
         let number = unknown_number(&rest, work);
         if releases.is_empty() && number.is_none() {
             releases = named_by_part(&mut rest, work, |part| part.chars().count() > 2);
         }
-        let names_nothing = tasks.is_empty() && releases.is_empty() && others.is_empty();
-        let stranger = number.or_else(|| unknown_name(&rest));
+        let names_nothing =
+            tasks.is_empty() && releases.is_empty() && others.is_empty() && !names_caller;
+        let stranger = if names_nothing {
+            number.or_else(|| unknown_name(&rest))
+        } else {
+            let version = number
+                .as_deref()
+                .and_then(|number| number.strip_prefix("_ "));
+            match (version, &releases[..]) {
+                // A name that is known, with a version that is not its own.
+                (Some(version), [release])
+                    if !release.version.starts_with(version)
+                        && tasks.is_empty()
+                        && others.is_empty() =>
+                {
+                    let name = format!("{} {version}", release.name);
+                    releases.clear();
+                    Some(name)
+                }
+                _ => None,
+            }
+        };
         Self {
-            stranger: stranger.filter(|_| names_nothing),
+            stranger,
+            names_caller,
             words,
             rest,
             tasks,
@@ -195,6 +218,11 @@ impl<'a> Question<'a> {
         };
         let words = self.rest.list();
         words.iter().all(|word| is_name(word) || is_ordinary(word))
+    }
+
+    /// Whether it is about the caller.
+    pub(super) fn is_mine(&self) -> bool {
+        self.names_caller || self.rest.any(MINE)
     }
 
     /// Whether one of these phrases is in what is left.
@@ -216,14 +244,28 @@ fn named_tasks<'a>(rest: &mut Words, work: &'a Work) -> Vec<&'a TaskFacts> {
         .collect()
 }
 
-/// The people that are named, but for the caller.
+/// The releases that are named by their whole names.
+fn named_releases<'a>(rest: &mut Words, work: &'a Work) -> Vec<&'a ReleaseFacts> {
+    let releases = work.releases.iter();
+    let mut names: Vec<&str> = releases
+        .clone()
+        .map(|release| release.name.as_str())
+        .collect();
+    names.sort_by_key(|name| (Reverse(name.len()), *name));
+    names.dedup();
+    names.retain(|name| rest.take(name));
+    releases
+        .filter(|release| names.contains(&release.name.as_str()))
+        .collect()
+}
+
+/// The people that are named.
 fn named_people<'a>(rest: &mut Words, work: &'a Work) -> Vec<&'a str> {
     let tasks = work.releases.iter().flat_map(|release| &release.tasks);
     let mut people: Vec<&str> = tasks.map(|task| task.assignee.as_str()).collect();
     people.sort_unstable();
     people.dedup();
     people.retain(|name| rest.take(name));
-    people.retain(|name| *name != work.caller.username);
     people
 }
 
@@ -261,7 +303,8 @@ fn is_number(word: &str) -> bool {
     is_version && digits.starts_with(|c: char| c.is_ascii_digit())
 }
 
-/// The version of a release that is not known, with the word before it: "kubernetes 1.30".
+/// The version of a release that is not known, with the word before it: "kubernetes 1.30". A
+/// word that was a name is [`NAME`].
 fn unknown_number(rest: &Words, work: &Work) -> Option<String> {
     let words = rest.list();
     let of_release = |word: &String| {
@@ -274,9 +317,7 @@ fn unknown_number(rest: &Words, work: &Work) -> Option<String> {
         is_number(&words[*at]) || (plain && *at > 0 && of_release(&words[at - 1]))
     })?;
     match at.checked_sub(1).map(|before| &words[before]) {
-        Some(before) if !is_ordinary(before) && before != NAME => {
-            Some(format!("{before} {}", words[at]))
-        }
+        Some(before) if !is_ordinary(before) => Some(format!("{before} {}", words[at])),
         _ => Some(words[at].clone()),
     }
 }
@@ -286,15 +327,19 @@ fn unknown_name(rest: &Words) -> Option<String> {
     let words = rest.list();
     // The last word that is no article.
     let mut before = "";
+    let mut is_assigned = false;
     for (at, word) in words.iter().map(String::as_str).enumerate() {
         let behind = words.get(at + 1).map_or("", String::as_str);
         let is_marked = before == "@" || behind == OWNS;
-        let is_placed = BEFORE_NAMES.contains(&before) || matches!(behind, "release" | "version");
+        let is_placed = BEFORE_NAMES.contains(&before)
+            || (is_assigned && before == "to")
+            || matches!(behind, "release" | "version");
         let can_be_name = word != OWNS && word.chars().any(char::is_alphabetic);
         if can_be_name && (is_marked || is_placed) && !is_ordinary(word) {
             return Some(word.to_owned());
         }
         if !ARTICLES.contains(&word) {
+            is_assigned = matches!(before, "assigned" | "belong" | "belongs" | "given");
             before = word;
         }
     }

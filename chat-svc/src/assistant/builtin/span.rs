@@ -25,7 +25,7 @@ pub(super) enum When {
     Unclear,
 }
 
-const DAYS: [&str; 7] = [
+pub(super) const DAYS: &[&str] = &[
     "monday",
     "tuesday",
     "wednesday",
@@ -69,13 +69,25 @@ pub(super) const UNCLEAR: &[&str] = &[
     "december",
 ];
 
+/// What stands before a time at which another one begins.
+const BEGIN: &[&str] = &["from", "between", "since"];
+
 /// What these words say of time, as seen at `now`; what is understood is taken out of them.
 pub(super) fn take(words: &mut Vec<String>, now: Timestamp) -> When {
     for at in 0..words.len() {
         let (before, here) = words.split_at(at);
-        let Some((length, mut span)) = read(here, now) else {
+        let Some((mut length, mut span)) = read(here, now) else {
             continue;
         };
+        if let Some((more, end)) = read_end(&here[length..], now) {
+            length += more;
+            span.until = end.until;
+            let strip = |name: &str| name.strip_prefix("on ").unwrap_or(name).to_owned();
+            span.name = format!("from {} to {}", strip(&span.name), strip(&end.name));
+            let from = at - usize::from(before.last().is_some_and(|word| BEGIN.contains(&&**word)));
+            words.drain(from..at + length);
+            return When::Within(span);
+        }
         let mut from = at;
         let open = |word: &String| matches!(word.as_str(), "since" | "from" | "after");
         if before.last().is_some_and(open) {
@@ -94,7 +106,11 @@ pub(super) fn take(words: &mut Vec<String>, now: Timestamp) -> When {
         words.drain(from..at + length);
         return When::Within(span);
     }
-    if words.iter().any(|word| UNCLEAR.contains(&word.as_str())) {
+    let is_year = |word: &str| matches!(word.parse(), Ok(1970..=2999));
+    if words
+        .iter()
+        .any(|word| UNCLEAR.contains(&word.as_str()) || is_year(word))
+    {
         When::Unclear
     } else {
         When::Unsaid
@@ -108,6 +124,16 @@ pub(super) fn since_yesterday(now: Timestamp) -> Span {
         until: None,
         name: "since yesterday".to_owned(),
     }
+}
+
+/// The end of a time that begins before these words: "to Friday".
+fn read_end(words: &[String], now: Timestamp) -> Option<(usize, Span)> {
+    let (to, end) = words.split_first()?;
+    if !matches!(to.as_str(), "to" | "and" | "until" | "till") {
+        return None;
+    }
+    let (length, span) = read(end, now)?;
+    Some((length + 1, span))
 }
 
 /// The time at the beginning of these words, and how many words it takes.
@@ -305,6 +331,15 @@ mod tests {
             "on Wednesday: 2026-02-25T00:00:00Z..2026-02-26T00:00:00Z ()",
         );
         reads(
+            "between monday and today",
+            "from Monday to today: 2026-03-02T00:00:00Z.. ()",
+        );
+        reads(
+            "from 2026-02-01 to 2026-02-03",
+            "from 1 February 2026 to 3 February 2026: \
+             2026-02-01T00:00:00Z..2026-02-04T00:00:00Z ()",
+        );
+        reads(
             "since 2026-02-01",
             "since 1 February 2026: 2026-02-01T00:00:00Z.. ()",
         );
@@ -319,6 +354,7 @@ mod tests {
             "in june",
             "tomorrow",
             "2027-01-01 week",
+            "in 2025",
         ] {
             reads(text, "Unclear");
         }

@@ -4,7 +4,7 @@ use super::{
     question::Question,
     span::When,
     vocabulary::{
-        BEHIND_ME, BLOCKED, DEEDS, DUE, FORECAST, FUTURE, ITSELF, MINE, MY_SHARE, NEWS, NEXT, PAST,
+        BEHIND_ME, BLOCKED, DEEDS, DUE, FORECAST, FUTURE, ITSELF, MY_SHARE, NEWS, NEXT, PAST,
         PEOPLE, PRIVATE, PROGRESS, PRONOUNS,
     },
 };
@@ -63,7 +63,7 @@ pub(super) fn topic(question: &Question<'_>) -> Topic {
     if question.stranger.is_some() && (known != Topic::Unknown || question.is_plain()) {
         return Topic::Stranger;
     }
-    if names_nothing && says(PRONOUNS) && !says(MINE) {
+    if names_nothing && says(PRONOUNS) && !question.is_mine() {
         return Topic::Nameless;
     }
     known
@@ -72,7 +72,7 @@ pub(super) fn topic(question: &Question<'_>) -> Topic {
 /// The same, as far as it is about what is known.
 fn of_known(question: &Question<'_>) -> Topic {
     let says = |phrases| question.says(phrases);
-    let mine = says(MINE);
+    let mine = question.is_mine();
     let named_task = !question.tasks.is_empty();
     let named_other = !question.others.is_empty();
     let named_release = !question.releases.is_empty();

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, sync::LazyLock};
 
-use super::span::UNCLEAR;
+use super::span::{DAYS, UNCLEAR};
 
 /// Why something does not go on.
 pub(super) const BLOCKED: &[&str] = &[
@@ -13,6 +13,7 @@ pub(super) const BLOCKED: &[&str] = &[
     "wait",
     "waits",
     "held up",
+    "holdup*",
     "holding",
     "hold up",
     "hold me up",
@@ -190,7 +191,7 @@ pub(super) const DUE: &[&str] = &["due", "overdue", "deadline*", "late", "delaye
 /// The caller.
 pub(super) const MINE: &[&str] = &["i", "im", "ive", "me", "my", "mine", "myself", "am"];
 /// What the caller has done.
-pub(super) const MY_DEEDS: &[&str] = &["did i", "have i", "ive", "i did", "i have", "my"];
+pub(super) const MY_DEEDS: &[&str] = &["did i", "have i", "ive", "i did", "i have"];
 /// How much the caller has done, or has to do.
 pub(super) const MY_SHARE: &[&str] = &["how many", "how much", "completed", "finished", "have i"];
 /// One person who is not named.
@@ -305,6 +306,7 @@ static KNOWN: LazyLock<(HashSet<&str>, Vec<&str>)> = LazyLock::new(|| {
         DEEDS,
         POLITE,
         UNCLEAR,
+        DAYS,
     ];
     let parts = phrases
         .into_iter()

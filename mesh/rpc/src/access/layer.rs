@@ -69,7 +69,11 @@ impl AccessLayer {
         }
         let rule = self.policies.rule(path);
         match rule {
-            Rule::Public => Ok(self.authenticate(headers, who).await.ok()),
+            Rule::Public => match self.authenticate(headers, who).await {
+                // Who it is cannot be told at the moment: not to be taken for nobody.
+                Err(fault) if fault.kind == Kind::Unavailable => Err(fault),
+                known => Ok(known.ok()),
+            },
             Rule::Authenticated(roles) => {
                 let principal = self.authenticate(headers, who).await?;
                 if roles.contains(&principal.role) {

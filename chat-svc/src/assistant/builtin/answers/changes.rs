@@ -80,7 +80,8 @@ pub(super) fn changes(work: &Work, question: &Question<'_>) -> String {
         .filter(|kind| question.says(kind.words()))
         .collect();
     let mut people = question.others.clone();
-    if question.says(MY_DEEDS) && !question.says(&["miss*"]) && !kinds.is_empty() {
+    let did = question.says(MY_DEEDS) && !question.says(&["miss*"]);
+    if did || question.names_caller {
         people.push(&work.caller.username);
     }
     let releases: Vec<&ReleaseFacts> = match question.releases.is_empty() {

@@ -15,6 +15,13 @@ pub(super) fn people(work: &Work, question: &Question<'_>) -> String {
     of_releases(work, question, team)
 }
 
+/// [`of_person`] of each of those who are named.
+pub(super) fn of_others(work: &Work, question: &Question<'_>) -> String {
+    let told = question.others.iter();
+    let told = told.map(|name| of_person(work, &question.releases, name));
+    told.collect::<Vec<_>>().join("\n")
+}
+
 /// What one person works on, what is next for them and what stands in its way, and how much
 /// of theirs is done: in these releases, or in all that are known.
 pub(super) fn of_person(work: &Work, releases: &[&ReleaseFacts], name: &str) -> String {

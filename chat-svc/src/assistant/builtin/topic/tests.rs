@@ -100,6 +100,7 @@ fn questions_are_understood_however_they_are_put() {
             &[
                 "How many tasks do I have?",
                 "what have I completed",
+                "what has ada completed?",
                 "How many have I finished?",
             ],
         ),
@@ -147,6 +148,7 @@ fn questions_are_understood_however_they_are_put() {
             Topic::UnclearTime,
             &[
                 "what did we do last quarter?",
+                "what did we ship in 2025",
                 "what happens next year",
                 "changes in june",
             ],
@@ -166,6 +168,7 @@ fn questions_are_understood_however_they_are_put() {
                 "When will Spring be finished?",
                 "how long until we are done",
                 "ETA of spring?",
+                "how long has grace been working",
             ],
         ),
         (
@@ -186,6 +189,7 @@ fn questions_are_understood_however_they_are_put() {
                 "when will winter be ready",
                 "what is due in winter",
                 "is bob busy?",
+                "tasks assigned to bob",
                 "and 1.30?",
             ],
         ),
@@ -246,6 +250,22 @@ fn releases_tasks_and_people_are_found_by_their_names() {
     ] {
         assert_eq!(found(unknown), (0, Some(name.to_owned())), "{unknown}");
     }
+    let mut twice = samples::work();
+    twice.releases.push(twice.releases[0].clone());
+    twice.releases[1].version = "3.0".to_owned();
+    assert_eq!(Question::of("how far is spring?", &twice).releases.len(), 2);
+    assert_eq!(
+        Question::of("how far is Spring 7?", &samples::work())
+            .stranger
+            .as_deref(),
+        Some("Spring 7")
+    );
+    assert_eq!(
+        Question::of("how far is Spring 2?", &samples::work())
+            .releases
+            .len(),
+        1
+    );
     let question = Question::of("Who has “sign the packages”, Grace?", &work);
     assert_eq!(question.tasks[0].title, "Sign the packages");
     assert_eq!(question.others, ["grace"]);
