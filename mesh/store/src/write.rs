@@ -44,22 +44,22 @@ pub struct Write<'a> {
 }
 
 pub(crate) enum Change<'a> {
-    Insert(Stored<'a>),
-    /// Replaces one document by another.
-    Replace(Stored<'a>, Stored<'a>),
+    Insert(New<'a>),
+    /// Replaces the document of this revision, which has these entries.
+    Replace(u64, Entries, New<'a>),
     /// Deletes the document of this revision, which has these entries.
     Delete(u64, Entries),
 }
 
-/// A document as it is stored, or is to be.
-pub(crate) struct Stored<'a> {
+/// A document as it is to be stored.
+pub(crate) struct New<'a> {
     pub(crate) revision: u64,
     pub(crate) entries: Entries,
     pub(crate) body: &'a dyn Encode,
     pub(crate) summary: Box<dyn Encode + 'a>,
 }
 
-impl<'a, D: Document> From<&'a D> for Stored<'a> {
+impl<'a, D: Document> From<&'a D> for New<'a> {
     fn from(document: &'a D) -> Self {
         Self {
             revision: document.revision(),
@@ -96,10 +96,11 @@ impl<'a> Write<'a> {
     /// Stores `after` in the place of `before`, if the stored document is of the revision
     /// of `before`.
     #[must_use]
-    pub fn replace<D: Document>(before: &'a D, after: &'a D) -> Self {
+    pub fn replace<D: Document>(before: &D, after: &'a D) -> Self {
         debug_assert_eq!(before.id(), after.id());
         debug_assert_eq!(before.revision() + 1, after.revision());
-        Self::new::<D>(after.id(), Change::Replace(before.into(), after.into()))
+        let (revision, entries) = (before.revision(), Entries::of(before));
+        Self::new::<D>(after.id(), Change::Replace(revision, entries, after.into()))
     }
 
     /// Deletes a document, if it is stored in the revision of `document`. Where its events
@@ -113,7 +114,7 @@ impl<'a> Write<'a> {
     /// A unique key that the new document has twice.
     pub(crate) fn repeated(&self) -> Option<&'static str> {
         match &self.change {
-            Change::Insert(new) | Change::Replace(_, new) => new.entries.repeated(),
+            Change::Insert(new) | Change::Replace(_, _, new) => new.entries.repeated(),
             Change::Delete(..) => None,
         }
     }

@@ -13,7 +13,6 @@
 //!
 //! The collection `layout` says which version's data the database holds.
 
-mod difference;
 mod indexes;
 mod layout;
 mod read;

@@ -8,19 +8,16 @@ use crate::{
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use mongodb::{
-    Collection as Documents,
+    Collection as Stored,
     bson::{Bson, Document as Fields, doc, serialize_to_bson},
 };
 use slipway_mongo::{Database, StorageError, bounded};
 
-use super::{
-    difference::difference,
-    indexes::{self, RECEIPT},
-};
+use super::indexes::{self, RECEIPT};
 use crate::{
     StoreError,
     document::{BY_ID, Collection, Entries},
-    write::{Change, Refusal, Stored, Write},
+    write::{Change, New, Refusal, Write},
 };
 
 /// Writes of one call that are carried out at the same time.
@@ -47,8 +44,7 @@ impl TryFrom<Write<'_>> for Prepared {
             command: Command::of(&write)?,
             place: match &write.change {
                 Change::Insert(_) => Fields::new(),
-                Change::Replace(before, _) => at(&write, before.revision)?,
-                Change::Delete(seen, _) => at(&write, *seen)?,
+                Change::Replace(seen, ..) | Change::Delete(seen, _) => at(&write, *seen)?,
             },
             receipt: write.receipt,
         })
@@ -161,7 +157,7 @@ fn refusal(of: Collection, error: StorageError) -> Result<Refusal, StoreError> {
 }
 
 /// Why a document was not deleted.
-async fn not_deleted(stored: &Documents<Fields>, place: Fields) -> Result<Refusal, StorageError> {
+async fn not_deleted(stored: &Stored<Fields>, place: Fields) -> Result<Refusal, StorageError> {
     let find = stored.find_one(place).projection(doc! { "_id": 1 });
     Ok(match bounded(find.into_future()).await? {
         Some(_) => Refusal::Unpublished,
@@ -169,7 +165,7 @@ async fn not_deleted(stored: &Documents<Fields>, place: Fields) -> Result<Refusa
     })
 }
 
-async fn is_known(stored: &Documents<Fields>, receipt: &Receipt) -> Result<bool, StorageError> {
+async fn is_known(stored: &Stored<Fields>, receipt: &Receipt) -> Result<bool, StorageError> {
     let find = stored
         .find_one(doc! { "receipts.key": { "$eq": &receipt.key.0, "$exists": true } })
         .projection(doc! { "_id": 1 });
@@ -198,9 +194,6 @@ impl Command {
             Change::Insert(new) => {
                 let mut document = doc! { "_id": &write.id };
                 document.extend(fields(write, new)?);
-                if let Some(aggregate) = &write.aggregate {
-                    document.insert("aggregate", aggregate);
-                }
                 if !outbox.is_empty() {
                     document.insert("outbox", outbox);
                 }
@@ -209,16 +202,14 @@ impl Command {
                 }
                 Ok(Self::Insert(document))
             }
-            Change::Replace(before, after) => {
-                let mut guard = at(write, before.revision)?;
+            Change::Replace(revision, _, new) => {
+                let mut guard = at(write, *revision)?;
                 if let Some(receipt) = &write.receipt {
                     // Of one document, the index does not see that a key comes twice.
                     guard.insert("receipts.key", doc! { "$ne": &receipt.key.0 });
                 }
-                let mut change = difference(fields(write, before)?, fields(write, after)?);
-                if let Some(aggregate) = &write.aggregate {
-                    change.set.insert("aggregate", aggregate);
-                }
+                let mut set = fields(write, new)?;
+                let mut change = Fields::new();
                 let mut push = Fields::new();
                 if !outbox.is_empty() {
                     push.insert("outbox", doc! { "$each": outbox });
@@ -226,18 +217,20 @@ impl Command {
                 if !kept.is_empty() {
                     push.insert("receipts", doc! { "$each": kept });
                 }
-                let mut update = Fields::new();
-                let operators = [
-                    ("$set", change.set),
-                    ("$push", push),
-                    ("$unset", change.unset),
-                ];
-                for (operator, of) in operators {
-                    if !of.is_empty() {
-                        update.insert(operator, of);
+                let mut unset = Fields::new();
+                for field in ["u", "l", "v"] {
+                    if set.get_document(field).is_ok_and(Fields::is_empty) {
+                        set.remove(field);
+                        unset.insert(field, "");
                     }
                 }
-                Ok(Self::Update(guard, update))
+                change.insert("$set", set);
+                for (operator, of) in [("$push", push), ("$unset", unset)] {
+                    if !of.is_empty() {
+                        change.insert(operator, of);
+                    }
+                }
+                Ok(Self::Update(guard, change))
             }
             Change::Delete(revision, _) => {
                 let mut guard = at(write, *revision)?;
@@ -250,7 +243,7 @@ impl Command {
     }
 
     /// Whether there was a document as the guard wants it.
-    async fn run(&self, stored: &Documents<Fields>) -> Result<bool, StorageError> {
+    async fn run(&self, stored: &Stored<Fields>) -> Result<bool, StorageError> {
         match self {
             Self::Insert(document) => {
                 bounded(stored.insert_one(document).into_future()).await?;
@@ -273,8 +266,8 @@ fn at(write: &Write<'_>, revision: u64) -> Result<Fields, StoreError> {
     Ok(doc! { "_id": &write.id, "revision": number(revision)? })
 }
 
-/// All fields of a document but its id, its events and its receipts.
-fn fields(write: &Write<'_>, new: &Stored<'_>) -> Result<Fields, StoreError> {
+/// All fields of a document but its id.
+fn fields(write: &Write<'_>, new: &New<'_>) -> Result<Fields, StoreError> {
     // What is searched and sorted by comes first: some servers look for it in each document.
     let mut fields = entries(&new.entries);
     fields.extend(doc! {
@@ -283,6 +276,9 @@ fn fields(write: &Write<'_>, new: &Stored<'_>) -> Result<Fields, StoreError> {
         "body": new.body.bson()?,
         "summary": new.summary.bson()?,
     });
+    if let Some(aggregate) = &write.aggregate {
+        fields.insert("aggregate", aggregate);
+    }
     Ok(fields)
 }
 

@@ -13,7 +13,7 @@ use super::tables::of_index;
 use crate::{
     StoreError,
     document::{Changed, Collection, Entries, ListEntry},
-    write::{Change, Refusal, Stored, Write},
+    write::{Change, New, Refusal, Write},
 };
 
 /// A write with its document as JSON: nothing of it belongs to the caller any more, and
@@ -61,7 +61,7 @@ struct EncodedNew {
 }
 
 impl EncodedNew {
-    fn of(new: &Stored<'_>, collection: Collection) -> Result<Self, StoreError> {
+    fn of(new: &New<'_>, collection: Collection) -> Result<Self, StoreError> {
         let has_summaries = |entry: &&ListEntry| {
             let mut indexes = collection.indexes.iter();
             indexes.any(|index| index.has_summaries && index.name == entry.index)
@@ -91,10 +91,10 @@ impl TryFrom<Write<'_>> for Encoded {
                 let change = EncodedChange::Insert(EncodedNew::of(new, write.collection)?);
                 (change, &nothing, &new.entries)
             }
-            Change::Replace(before, new) => {
-                let encoded = EncodedNew::of(new, write.collection)?;
-                let change = EncodedChange::Replace(before.revision, encoded);
-                (change, &before.entries, &new.entries)
+            Change::Replace(revision, before, new) => {
+                let change =
+                    EncodedChange::Replace(*revision, EncodedNew::of(new, write.collection)?);
+                (change, before, &new.entries)
             }
             Change::Delete(revision, before) => {
                 (EncodedChange::Delete(*revision), before, &nothing)
