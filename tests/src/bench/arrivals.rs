@@ -29,15 +29,18 @@ pub(crate) struct Arrivals {
     all_here: Notify,
 }
 
-/// Entries by their sequence number: those before `first` are of no interest.
 #[derive(Default)]
 struct Noted {
-    first: u64,
+    /// The sequence number of the next entry.
+    next: u64,
     listeners: usize,
+    /// By ascending sequence number.
     sent: Vec<Sent>,
 }
 
+/// A command, and the first entry that it makes.
 struct Sent {
+    sequence: u64,
     at: Instant,
     /// How long it took to each listener so far.
     after: Vec<Duration>,
@@ -74,15 +77,20 @@ impl Arrivals {
 
     /// Entries from this number on are of interest.
     pub(crate) fn begin(&self, first: u64) {
-        self.noted.lock().first = first;
+        self.noted.lock().next = first;
     }
 
-    /// To be said just before the command is sent that makes the next entry.
-    pub(crate) fn send(&self) {
+    /// To be said just before a command is sent that makes so many entries. The first of them
+    /// counts.
+    pub(crate) fn send(&self, entries: u64) {
         let mut noted = self.noted.lock();
-        let after = Vec::with_capacity(noted.listeners);
-        let at = Instant::now();
-        noted.sent.push(Sent { at, after });
+        let sent = Sent {
+            sequence: noted.next,
+            after: Vec::with_capacity(noted.listeners),
+            at: Instant::now(),
+        };
+        noted.next += entries;
+        noted.sent.push(sent);
     }
 
     /// Waits until every listener has everything, and returns how long it took.
@@ -116,9 +124,10 @@ impl Arrivals {
     fn arrived(&self, sequence: u64) {
         let mut noted = self.noted.lock();
         let listeners = noted.listeners;
-        let index = sequence.checked_sub(noted.first);
-        let index = index.and_then(|index| usize::try_from(index).ok());
-        if let Some(sent) = index.and_then(|index| noted.sent.get_mut(index)) {
+        let place = noted
+            .sent
+            .binary_search_by_key(&sequence, |sent| sent.sequence);
+        if let Some(sent) = place.ok().and_then(|place| noted.sent.get_mut(place)) {
             sent.after.push(sent.at.elapsed());
             if sent.after.len() == listeners {
                 self.all_here.notify_one();

@@ -40,6 +40,11 @@ impl Shift {
         }
     }
 
+    /// Whether a task is started, so that the next command completes it.
+    pub(crate) fn is_at_work(&self) -> bool {
+        self.started.is_some()
+    }
+
     /// Writes the next command; says whether there was one left.
     pub(crate) fn next(&mut self, request: &mut Vec<u8>) -> bool {
         let (task, step) = match self.started.take() {

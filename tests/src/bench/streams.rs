@@ -129,7 +129,7 @@ impl Stage {
         Ok(stage)
     }
 
-    /// Gives the commands at their pace, each of which makes one entry.
+    /// Gives the commands at their pace.
     async fn play(&mut self, arrivals: &Arrivals, commands: usize) -> anyhow::Result<Delays> {
         // A new one: the server closes connections that are idle while listeners connect.
         let mut connection = Connection::open(self.address).await?;
@@ -138,7 +138,8 @@ impl Stage {
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         for _ in 0..commands {
             pace.tick().await;
-            arrivals.send();
+            // A completed task makes another one ready, or the release.
+            arrivals.send(if self.shift.is_at_work() { 2 } else { 1 });
             self.act(&mut connection).await?;
         }
         arrivals.delays().await
