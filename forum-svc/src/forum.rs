@@ -69,18 +69,15 @@ impl Forum {
     }
 
     /// Begins a thread on a task and answers with `respond`.
-    pub(crate) async fn post<R: Message + Default>(
+    pub(crate) async fn post<R: Message>(
         &self,
         task: TaskId,
         content: Content,
-        by: By,
+        by: &By,
         respond: fn(&Comment) -> R,
     ) -> Result<R, Fault> {
-        if let Some(answer) = self.earlier(&by).await? {
-            return Ok(answer);
-        }
         let task_now = self.release.task(task, &by.asker).await?;
-        let mentions = self.mentions(&content, &by).await?;
+        let mentions = self.mentions(&content, by).await?;
         let comment = Comment::begin(task, by.user(), content.clone(), self.clock.now());
         let event = CommentPostedEvent {
             task: CommentedTask::clone(&task_now),
@@ -90,27 +87,20 @@ impl Forum {
             mentions,
         };
         let response = respond(&comment);
-        let commit = commit(&event, &comment, &by, &response);
-        match self.stores.comments.begin(comment, commit).await {
-            Ok(()) => {
-                self.posted(CommentPostedEvent::TYPE, task);
-                Ok(response)
-            }
-            Err(error) => self.not_posted(error, &by).await,
-        }
+        let commit = commit(&event, &comment, by, &response);
+        self.stores.comments.begin(comment, commit).await?;
+        self.posted(CommentPostedEvent::TYPE, task);
+        Ok(response)
     }
 
     /// Replies to a comment and answers with `respond`.
-    pub(crate) async fn reply<R: Message + Default>(
+    pub(crate) async fn reply<R: Message>(
         &self,
         to: CommentId,
         content: Content,
-        by: By,
+        by: &By,
         respond: fn(&Comment) -> R,
     ) -> Result<R, Fault> {
-        if let Some(answer) = self.earlier(&by).await? {
-            return Ok(answer);
-        }
         let parent = self.comment(to).await?;
         let reply = parent
             .comment
@@ -124,17 +114,13 @@ impl Forum {
             parent_author: parent.comment.author.clone(),
             author: by.user(),
             excerpt: content.excerpt(),
-            mentions: self.mentions(&content, &by).await?,
+            mentions: self.mentions(&content, by).await?,
         };
         let response = respond(&reply);
-        let commit = commit(&event, &reply, &by, &response);
-        match self.stores.comments.reply(parent, reply, commit).await {
-            Ok(()) => {
-                self.posted(CommentRepliedEvent::TYPE, TaskId(task.id));
-                Ok(response)
-            }
-            Err(error) => self.not_posted(error, &by).await,
-        }
+        let commit = commit(&event, &reply, by, &response);
+        self.stores.comments.reply(parent, reply, commit).await?;
+        self.posted(CommentRepliedEvent::TYPE, TaskId(task.id));
+        Ok(response)
     }
 
     /// Edits the caller's own comment: the revision `on`, or whichever it is at.
@@ -209,31 +195,14 @@ impl Forum {
         Ok(users)
     }
 
-    /// What a request was answered before, if it carries the key of one that was.
-    async fn earlier<R: Message + Default>(&self, by: &By) -> Result<Option<R>, Fault> {
-        let Some(repeatable) = &by.repeatable else {
-            return Ok(None);
-        };
-        let earlier = repeatable
-            .earlier(&*self.stores.receipts, self.clock.now())
-            .await?;
-        earlier.as_deref().map(receipts::decode).transpose()
-    }
-
-    async fn not_posted<R: Message + Default>(
+    /// Carries out a command, unless the request has been carried out before.
+    pub(crate) async fn once<R: Message + Default>(
         &self,
-        error: PostError,
         by: &By,
+        command: impl Future<Output = Result<R, Fault>>,
     ) -> Result<R, Fault> {
-        match error {
-            // The same request was carried out at the same time.
-            PostError::Receipt => {
-                let earlier = self.earlier(by).await?;
-                earlier.ok_or_else(|| Fault::internal("a receipt was there and is gone"))
-            }
-            PostError::ParentDeleted(parent) => Err(refuse(Refusal::Deleted(parent))),
-            PostError::Store(error) => Err(error.into()),
-        }
+        let repeatable = by.repeatable.as_ref();
+        receipts::once(repeatable, &*self.stores.receipts, &*self.clock, command).await
     }
 
     fn posted(&self, event_type: &'static str, task: TaskId) {
@@ -246,6 +215,15 @@ impl Forum {
 pub(crate) fn refuse(refusal: Refusal) -> Fault {
     metrics::counter!(m::REFUSALS, "code" => refusal.code()).increment(1);
     refusal.into()
+}
+
+impl From<PostError> for Fault {
+    fn from(error: PostError) -> Self {
+        match error {
+            PostError::ParentDeleted(parent) => refuse(Refusal::Deleted(parent)),
+            PostError::Store(error) => error.into(),
+        }
+    }
 }
 
 fn commit<P: Payload, R: Message>(event: &P, comment: &Comment, by: &By, response: &R) -> Commit {

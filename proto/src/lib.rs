@@ -6,6 +6,8 @@
 //! [`release::v1`].
 
 pub mod events;
+#[cfg(feature = "testing")]
+mod testing;
 pub mod time;
 
 /// `slipway.common`: what the other packages share.

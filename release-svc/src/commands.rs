@@ -81,10 +81,10 @@ impl Commands {
     ///
     /// # Errors
     /// A refusal, or the store's failure.
-    pub async fn create<R: Message + Default>(
+    pub async fn create<R: Message>(
         &self,
         draft: ReleaseDraft,
-        by: By,
+        by: &By,
         respond: impl Fn(&Decision) -> R + Send + Sync,
     ) -> Result<R, Fault> {
         let now = self.clock.now();
@@ -94,14 +94,13 @@ impl Commands {
         };
         let decision = Release::plan(draft, creator, now).map_err(refuse)?;
         let response = respond(&decision);
-        let commit = commit(&decision, &by, &response, now);
+        let commit = commit(&decision, by, &response, now);
         let insert = self.stores.releases.insert(&decision.release, commit);
         match insert.await {
             Ok(()) => {
                 self.done("release.created", decision.release.id);
                 Ok(response)
             }
-            Err(SaveError::Receipt) => self.repeated(&by).await,
             Err(SaveError::Store(error)) => Err(error.into()),
             Err(error) => Err(Fault::unavailable("The database", error)),
         }
@@ -113,10 +112,10 @@ impl Commands {
     /// # Errors
     /// A refusal, `CONTENDED` if others keep changing the release, or the store's
     /// failure.
-    pub async fn change<R: Message + Default>(
+    pub async fn change<R: Message>(
         &self,
         target: Target,
-        by: By,
+        by: &By,
         decide: impl Fn(&Release, Timestamp) -> Result<Decision, Refusal> + Send + Sync,
         respond: impl Fn(&Decision) -> R + Send + Sync,
     ) -> Result<R, Fault> {
@@ -131,14 +130,10 @@ impl Commands {
                 Ok(decision) => decision,
                 // Perhaps refused because of what is not so any more.
                 Err(_) if !is_loaded => continue,
-                // Perhaps refused because of this very request, sent twice at once.
-                Err(refusal) => {
-                    let earlier = self.earlier(&by).await?;
-                    return earlier.ok_or_else(|| refuse(refusal));
-                }
+                Err(refusal) => return Err(refuse(refusal)),
             };
             let response = respond(&decision);
-            let commit = commit(&decision, &by, &response, now);
+            let commit = commit(&decision, by, &response, now);
             let first = commit.events.first().map(|event| event.event_type.clone());
             let save = self
                 .stores
@@ -164,7 +159,6 @@ impl Commands {
                     }
                     // Finished in this very moment: try again.
                 }
-                Err(SaveError::Receipt) => return self.repeated(&by).await,
                 Err(SaveError::Backlog) => return Err(backlog()),
                 Err(SaveError::Store(error)) => return Err(error.into()),
             }
@@ -172,24 +166,17 @@ impl Commands {
         Err(Fault::contended("release"))
     }
 
-    /// What a request was answered before, if it carries the key of one that was.
+    /// Carries out a command, unless the request has been carried out before.
     ///
     /// # Errors
-    /// `IDEMPOTENCY_KEY_REUSED`, or the store's failure.
-    pub async fn earlier<R: Message + Default>(&self, by: &By) -> Result<Option<R>, Fault> {
-        let Some(repeatable) = &by.repeatable else {
-            return Ok(None);
-        };
-        let earlier = repeatable
-            .earlier(&*self.stores.receipts, self.clock.now())
-            .await?;
-        earlier.as_deref().map(receipts::decode).transpose()
-    }
-
-    /// The answer of the same request that was carried out at the same time.
-    async fn repeated<R: Message + Default>(&self, by: &By) -> Result<R, Fault> {
-        let earlier = self.earlier(by).await?;
-        earlier.ok_or_else(|| Fault::internal("a receipt was there and is gone"))
+    /// The command's, `IDEMPOTENCY_KEY_REUSED`, or the store's failure.
+    pub async fn once<R: Message + Default>(
+        &self,
+        by: &By,
+        command: impl Future<Output = Result<R, Fault>>,
+    ) -> Result<R, Fault> {
+        let repeatable = by.repeatable.as_ref();
+        receipts::once(repeatable, &*self.stores.receipts, &*self.clock, command).await
     }
 
     async fn load(&self, target: Target) -> Result<Arc<Release>, Fault> {

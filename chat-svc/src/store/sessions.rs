@@ -43,7 +43,7 @@ impl ChatStore {
                 (Err(refusal), _) => return Err(slipway_store::StoreError::from(refusal).into()),
             }
         }
-        Err(contended::<StoredSession>(session.id).into())
+        Err(slipway_store::StoreError::contended::<StoredSession>(&session.id).into())
     }
 
     /// The session that a request made before; `None` if its key has expired, which then
@@ -198,13 +198,5 @@ impl ChatStore {
             let erase = turns.iter().map(Write::delete).collect();
             self.documents.write_many(erase).await?;
         }
-    }
-}
-
-/// Others were faster every time.
-pub(super) fn contended<D: slipway_store::Document>(id: SessionId) -> slipway_store::StoreError {
-    slipway_store::StoreError::Contended {
-        collection: D::COLLECTION.name,
-        id: id.to_string(),
     }
 }

@@ -13,7 +13,6 @@ use super::{
     Asking, BeginError, Begun, ChatStore, Lease, Settled, StoreError,
     document::{BY_LEASE, Conversation, StoredSession},
     earlier::{ANSWERED, BY_SESSION, EarlierTurn, StoredTurn, TURN_BY_REQUEST, of_request, place},
-    sessions::contended,
 };
 use crate::{
     chat::{SessionId, Turn},
@@ -61,7 +60,7 @@ impl ChatStore {
                 Err(refusal) => return Err(slipway_store::StoreError::from(refusal).into()),
             }
         }
-        Err(contended::<StoredSession>(id).into())
+        Err(slipway_store::StoreError::contended::<StoredSession>(&id).into())
     }
 
     /// The turn in which a request was answered, if that was within the last

@@ -10,6 +10,7 @@ use std::{
 
 use slipway_proto::{
     common::v1::UserRef,
+    fake,
     release::v1::{
         release_service_server::{ReleaseService, ReleaseServiceServer},
         task_service_server::{TaskService, TaskServiceServer},
@@ -98,8 +99,12 @@ impl FakeReleases {
     }
 }
 
-#[tonic::async_trait]
-impl TaskService for FakeReleases {
+fake! { TaskService for FakeReleases:
+    get_task(GetTaskRequest) -> GetTaskResponse
+    start_task(StartTaskRequest) -> StartTaskResponse
+    complete_task(CompleteTaskRequest) -> CompleteTaskResponse
+    ;
+
     async fn list_my_tasks(
         &self,
         request: Request<ListMyTasksRequest>,
@@ -137,31 +142,15 @@ impl TaskService for FakeReleases {
             next_page_token: String::new(),
         }))
     }
-
-    async fn get_task(
-        &self,
-        _: Request<GetTaskRequest>,
-    ) -> Result<Response<GetTaskResponse>, Status> {
-        unreachable!("the assistant does not ask for this")
-    }
-
-    async fn start_task(
-        &self,
-        _: Request<StartTaskRequest>,
-    ) -> Result<Response<StartTaskResponse>, Status> {
-        unreachable!("the assistant changes nothing")
-    }
-
-    async fn complete_task(
-        &self,
-        _: Request<CompleteTaskRequest>,
-    ) -> Result<Response<CompleteTaskResponse>, Status> {
-        unreachable!("the assistant changes nothing")
-    }
 }
 
-#[tonic::async_trait]
-impl ReleaseService for FakeReleases {
+fake! { ReleaseService for FakeReleases:
+    list_releases(ListReleasesRequest) -> ListReleasesResponse
+    create_release(CreateReleaseRequest) -> CreateReleaseResponse
+    add_task(AddTaskRequest) -> AddTaskResponse
+    complete_release(CompleteReleaseRequest) -> CompleteReleaseResponse
+    ;
+
     async fn get_release(
         &self,
         request: Request<GetReleaseRequest>,
@@ -174,33 +163,5 @@ impl ReleaseService for FakeReleases {
         Ok(Response::new(GetReleaseResponse {
             release: found.cloned(),
         }))
-    }
-
-    async fn list_releases(
-        &self,
-        _: Request<ListReleasesRequest>,
-    ) -> Result<Response<ListReleasesResponse>, Status> {
-        unreachable!("a developer's releases are those of their tasks")
-    }
-
-    async fn create_release(
-        &self,
-        _: Request<CreateReleaseRequest>,
-    ) -> Result<Response<CreateReleaseResponse>, Status> {
-        unreachable!("the assistant changes nothing")
-    }
-
-    async fn add_task(
-        &self,
-        _: Request<AddTaskRequest>,
-    ) -> Result<Response<AddTaskResponse>, Status> {
-        unreachable!("the assistant changes nothing")
-    }
-
-    async fn complete_release(
-        &self,
-        _: Request<CompleteReleaseRequest>,
-    ) -> Result<Response<CompleteReleaseResponse>, Status> {
-        unreachable!("the assistant changes nothing")
     }
 }

@@ -38,11 +38,11 @@ impl ForumService for ForumApi {
         let message = request.into_inner();
         let task = id("task_id", &message.task_id)?;
         let content = content(message.content)?;
-        let posted = self.forum.post(task, content, by, |comment| {
+        let posted = self.forum.post(task, content, &by, |comment| {
             let comment = Some(new(comment));
             PostCommentResponse { comment }
         });
-        Ok(Response::new(posted.await?))
+        Ok(Response::new(self.forum.once(&by, posted).await?))
     }
 
     async fn post_reply(
@@ -53,11 +53,11 @@ impl ForumService for ForumApi {
         let message = request.into_inner();
         let parent = id("comment_id", &message.comment_id)?;
         let content = content(message.content)?;
-        let posted = self.forum.reply(parent, content, by, |comment| {
+        let posted = self.forum.reply(parent, content, &by, |comment| {
             let comment = Some(new(comment));
             PostReplyResponse { comment }
         });
-        Ok(Response::new(posted.await?))
+        Ok(Response::new(self.forum.once(&by, posted).await?))
     }
 
     async fn edit_comment(

@@ -124,9 +124,6 @@ pub enum PostError {
     /// The comment to reply to is deleted.
     #[error("the comment was deleted meanwhile")]
     ParentDeleted(CommentId),
-    /// The request has been carried out already.
-    #[error("there is a receipt already")]
-    Receipt,
     /// The store failed. It is not known whether the comment is stored.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use slipway_runtime::contention::{MAX_ATTEMPTS, back_off};
-use slipway_store::{Document as _, Query, Refusal, Write, by_time};
+use slipway_store::{Query, Refusal, Write, by_time};
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::{
@@ -116,7 +116,7 @@ impl CommentStore {
             };
             parent = now;
         }
-        Err(contended(to).into())
+        Err(slipway_store::StoreError::contended::<Stored>(&to).into())
     }
 
     /// Carries out the steps of a reply: how many are done, and why the next one is not; and
@@ -237,19 +237,8 @@ fn older(before: Timestamp) -> Query {
     Query::first(SETTLED_AT_ONCE, "").below(by_time(before, ""))
 }
 
-/// Others were faster every time.
-fn contended(id: CommentId) -> slipway_store::StoreError {
-    slipway_store::StoreError::Contended {
-        collection: Stored::COLLECTION.name,
-        id: id.to_string(),
-    }
-}
-
 impl From<Refusal> for PostError {
     fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Receipt => Self::Receipt,
-            refusal => slipway_store::StoreError::from(refusal).into(),
-        }
+        slipway_store::StoreError::from(refusal).into()
     }
 }

@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use async_trait::async_trait;
 use forum_svc::{Dependencies, Stores};
 use jiff::SignedDuration;
 use slipway_bus::{Bus as _, EmbeddedBus, Event, SharedBus, TopicSpec};
@@ -14,6 +13,7 @@ use slipway_proto::{
     DESCRIPTOR_SET,
     common::v1::UserRef,
     events::{FORUM, TOPICS},
+    fake,
     forum::v1::{
         Comment, GetCommentRequest, ListCommentsRequest, PostCommentRequest, PostReplyRequest,
         forum_service_client::ForumServiceClient,
@@ -86,8 +86,12 @@ fn user_ref(id: Uuid, username: &str) -> UserRef {
     }
 }
 
-#[async_trait]
-impl TaskService for Release {
+fake! { TaskService for Release:
+    list_my_tasks(ListMyTasksRequest) -> ListMyTasksResponse
+    start_task(StartTaskRequest) -> StartTaskResponse
+    complete_task(CompleteTaskRequest) -> CompleteTaskResponse
+    ;
+
     async fn get_task(
         &self,
         request: Request<GetTaskRequest>,
@@ -106,31 +110,16 @@ impl TaskService for Release {
         });
         Ok(Response::new(GetTaskResponse { task }))
     }
-
-    async fn list_my_tasks(
-        &self,
-        _: Request<ListMyTasksRequest>,
-    ) -> Result<Response<ListMyTasksResponse>, Status> {
-        Err(Status::unimplemented(""))
-    }
-
-    async fn start_task(
-        &self,
-        _: Request<StartTaskRequest>,
-    ) -> Result<Response<StartTaskResponse>, Status> {
-        Err(Status::unimplemented(""))
-    }
-
-    async fn complete_task(
-        &self,
-        _: Request<CompleteTaskRequest>,
-    ) -> Result<Response<CompleteTaskResponse>, Status> {
-        Err(Status::unimplemented(""))
-    }
 }
 
-#[async_trait]
-impl IdentityService for Release {
+fake! { IdentityService for Release:
+    register(RegisterRequest) -> RegisterResponse
+    login(LoginRequest) -> LoginResponse
+    get_me(GetMeRequest) -> GetMeResponse
+    list_users(ListUsersRequest) -> ListUsersResponse
+    get_jwks(GetJwksRequest) -> GetJwksResponse
+    ;
+
     async fn resolve_users(
         &self,
         request: Request<ResolveUsersRequest>,
@@ -146,35 +135,6 @@ impl IdentityService for Release {
         });
         let users = users.collect();
         Ok(Response::new(ResolveUsersResponse { users }))
-    }
-
-    async fn register(
-        &self,
-        _: Request<RegisterRequest>,
-    ) -> Result<Response<RegisterResponse>, Status> {
-        Err(Status::unimplemented(""))
-    }
-
-    async fn login(&self, _: Request<LoginRequest>) -> Result<Response<LoginResponse>, Status> {
-        Err(Status::unimplemented(""))
-    }
-
-    async fn get_me(&self, _: Request<GetMeRequest>) -> Result<Response<GetMeResponse>, Status> {
-        Err(Status::unimplemented(""))
-    }
-
-    async fn list_users(
-        &self,
-        _: Request<ListUsersRequest>,
-    ) -> Result<Response<ListUsersResponse>, Status> {
-        Err(Status::unimplemented(""))
-    }
-
-    async fn get_jwks(
-        &self,
-        _: Request<GetJwksRequest>,
-    ) -> Result<Response<GetJwksResponse>, Status> {
-        Err(Status::unimplemented(""))
     }
 }
 

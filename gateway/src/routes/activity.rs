@@ -5,7 +5,6 @@ use http::HeaderMap;
 use slipway_rpc::error::Fault;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::document::{Anywhere, Checked, Protected};
 use crate::{
     activity::Session,
     app::AppState,
@@ -31,12 +30,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     operation_id = "listActivity",
     tag = "activity",
     params(ActivityQuery, Paging),
-    responses(
-        (status = 200, description = "A page of entries", body = Page<ActivityEntry>),
-        Checked,
-        Protected,
-        Anywhere,
-    ),
+    responses((status = 200, description = "A page of entries", body = Page<ActivityEntry>)),
     security(("bearer" = []), ("cookie" = [])),
 )]
 async fn list(
@@ -77,10 +71,7 @@ async fn list(
             body = String,
             content_type = "text/event-stream",
         ),
-        Checked,
-        Protected,
         (status = 429, description = "`TOO_MANY_STREAMS`: of this account"),
-        Anywhere,
     ),
     security(("bearer" = []), ("cookie" = [])),
 )]

@@ -13,7 +13,7 @@ use slipway_proto::identity::v1::{GetJwksRequest, GetMeRequest};
 use slipway_rpc::error::Fault;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::document::{Anywhere, Checked, Protected, Repeatable, WithBody};
+use super::document::Repeatable;
 use crate::{
     app::{App, AppState},
     extract::{COOKIE, Caller, Payload, Visitor},
@@ -53,7 +53,6 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     ),
     responses(
         (status = 201, description = "Created and signed in", body = Session),
-        WithBody,
         (status = 403, description = "`ADMIN_REQUIRED`, `REGISTRATION_CLOSED`"),
         (status = 409, description = "`USERNAME_TAKEN`, `EMAIL_TAKEN`, `IDEMPOTENCY_KEY_REUSED`"),
         (
@@ -61,7 +60,6 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
             description = "`TOO_MANY_REGISTRATIONS`: from one address within an hour, other than \
                 by an admin; `TOO_MANY_ATTEMPTS`: as when signing in; `TOO_BUSY`",
         ),
-        Anywhere,
     ),
     security((), ("bearer" = [])),
 )]
@@ -91,7 +89,6 @@ async fn register(
     ),
     responses(
         (status = 200, description = "Signed in", body = Session),
-        WithBody,
         (
             status = 401,
             description = "`INVALID_CREDENTIALS`: alike for an unknown name and a wrong password",
@@ -102,7 +99,6 @@ async fn register(
                 address, from which then only right passwords of accounts without failures are \
                 accepted; `TOO_BUSY`",
         ),
-        Anywhere,
     ),
     security(()),
 )]
@@ -124,12 +120,7 @@ async fn login(
     path = "/auth/me",
     operation_id = "getMe",
     tag = "accounts",
-    responses(
-        (status = 200, description = "The account", body = Account),
-        Checked,
-        Protected,
-        Anywhere,
-    ),
+    responses((status = 200, description = "The account", body = Account)),
     security(("bearer" = []), ("cookie" = [])),
 )]
 async fn me(State(app): State<AppState>, caller: Caller) -> Result<Json<Account>, Problem> {
@@ -144,11 +135,7 @@ async fn me(State(app): State<AppState>, caller: Caller) -> Result<Json<Account>
     path = "/.well-known/jwks.json",
     operation_id = "getJwks",
     tag = "accounts",
-    responses(
-        (status = 200, description = "The keys", body = Object),
-        Checked,
-        Anywhere,
-    ),
+    responses((status = 200, description = "The keys", body = Object)),
     security(()),
 )]
 async fn jwks(State(app): State<AppState>, visitor: Visitor) -> Result<Response, Problem> {

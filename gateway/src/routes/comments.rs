@@ -12,7 +12,7 @@ use slipway_proto::forum::v1::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::document::{Anywhere, Checked, Protected, Repeatable, WithBody};
+use super::document::Repeatable;
 use crate::{
     app::AppState,
     etag::{Tagged, if_match},
@@ -56,11 +56,8 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
                 ("ETag" = String, description = "Its revision"),
             ),
         ),
-        WithBody,
-        Protected,
         (status = 404, description = "`TASK_NOT_FOUND`"),
         (status = 409, description = "`IDEMPOTENCY_KEY_REUSED`"),
-        Anywhere,
     ),
     security(("bearer" = [])),
 )]
@@ -102,11 +99,8 @@ async fn post(
                 ("ETag" = String, description = "Its revision"),
             ),
         ),
-        WithBody,
-        Protected,
         (status = 404, description = "`COMMENT_NOT_FOUND`"),
         (status = 409, description = "`COMMENT_DELETED`, `IDEMPOTENCY_KEY_REUSED`"),
-        Anywhere,
     ),
     security(("bearer" = [])),
 )]
@@ -141,10 +135,7 @@ async fn reply(
     params(("id" = Id, Path, description = "Id of the task"), DiscussionQuery, Paging),
     responses(
         (status = 200, description = "A page of comments", body = Page<CommentItem>),
-        Checked,
-        Protected,
         (status = 404, description = "`TASK_NOT_FOUND`"),
-        Anywhere,
     ),
     security(("bearer" = []), ("cookie" = [])),
 )]
@@ -180,10 +171,7 @@ async fn list(
     params(("id" = Id, Path, description = "Id of the comment"), Paging),
     responses(
         (status = 200, description = "A page of replies", body = Page<Comment>),
-        Checked,
-        Protected,
         (status = 404, description = "`COMMENT_NOT_FOUND`"),
-        Anywhere,
     ),
     security(("bearer" = []), ("cookie" = [])),
 )]
@@ -212,10 +200,7 @@ async fn replies(
             body = Comment,
             headers(("ETag" = String, description = "Its revision, for `If-Match`")),
         ),
-        Checked,
-        Protected,
         (status = 404, description = "`COMMENT_NOT_FOUND`"),
-        Anywhere,
     ),
     security(("bearer" = []), ("cookie" = [])),
 )]
@@ -254,13 +239,10 @@ async fn get(
             body = Comment,
             headers(("ETag" = String, description = "Its revision")),
         ),
-        WithBody,
-        Protected,
         (status = 403, description = "`NOT_AUTHOR`"),
         (status = 404, description = "`COMMENT_NOT_FOUND`"),
         (status = 409, description = "`COMMENT_DELETED`, `CONTENDED` (others keep editing it)"),
         (status = 412, description = "`COMMENT_CHANGED`: edited meanwhile; see `revision`"),
-        Anywhere,
     ),
     security(("bearer" = [])),
 )]
@@ -300,13 +282,10 @@ async fn edit(
     ),
     responses(
         (status = 204, description = "Deleted"),
-        Checked,
-        Protected,
         (status = 403, description = "`NOT_AUTHOR`"),
         (status = 404, description = "`COMMENT_NOT_FOUND`"),
         (status = 409, description = "`CONTENDED` (others keep editing it)"),
         (status = 412, description = "`COMMENT_CHANGED`: edited meanwhile; see `revision`"),
-        Anywhere,
     ),
     security(("bearer" = [])),
 )]

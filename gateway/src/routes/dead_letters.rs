@@ -4,7 +4,7 @@ use axum::{Json, extract::State};
 use slipway_proto::notify::v1::GetDeadLetterRequest;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::document::{Anywhere, Checked, ForAdmins, Repeatable, WithBody};
+use super::document::{ForAdmins, Repeatable};
 use crate::{
     app::AppState,
     extract::{Caller, ListParams, PathId, Payload},
@@ -32,9 +32,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     params(DeadLettersQuery, Paging),
     responses(
         (status = 200, description = "A page of dead letters", body = Page<DeadLetterSummary>),
-        Checked,
         ForAdmins,
-        Anywhere,
     ),
     security(("bearer" = []), ("cookie" = [])),
 )]
@@ -61,10 +59,8 @@ async fn list(
     params(("id" = Id, Path, description = "Id of the dead letter")),
     responses(
         (status = 200, description = "The dead letter", body = DeadLetter),
-        Checked,
         ForAdmins,
         (status = 404, description = "`DEAD_LETTER_NOT_FOUND`"),
-        Anywhere,
     ),
     security(("bearer" = []), ("cookie" = [])),
 )]
@@ -99,7 +95,6 @@ async fn get(
     ),
     responses(
         (status = 200, description = "The dead letter as it is now", body = DeadLetter),
-        WithBody,
         ForAdmins,
         (status = 404, description = "`DEAD_LETTER_NOT_FOUND`"),
         (
@@ -107,7 +102,6 @@ async fn get(
             description = "`ALREADY_REPLAYED`; `GROUP_GONE`: no such group consumes any more; \
                 `IDEMPOTENCY_KEY_REUSED`",
         ),
-        Anywhere,
     ),
     security(("bearer" = [])),
 )]
@@ -139,9 +133,7 @@ async fn replay(
     ),
     responses(
         (status = 200, description = "Which were replayed, or would be", body = ReplayedMany),
-        WithBody,
         ForAdmins,
-        Anywhere,
     ),
     security(("bearer" = [])),
 )]

@@ -9,7 +9,6 @@ use slipway_rpc::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::document::{Anywhere, WithBody};
 use crate::{
     app::AppState,
     extract::{Hook, Payload},
@@ -46,10 +45,8 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     ),
     responses(
         (status = 200, description = "All of them are taken up", body = ConfirmedDeliveries),
-        WithBody,
         (status = 401, description = "`UNAUTHENTICATED`: another secret, or none"),
         (status = 404, description = "`NOT_FOUND`: no secret is configured"),
-        Anywhere,
         (
             status = 503,
             description = "`DELIVERIES_TOO_EARLY`: some are of mails of which the log does not \

@@ -10,7 +10,9 @@ use utoipa::{
         header::HeaderBuilder,
         path::{Operation, Parameter, ParameterBuilder, ParameterIn},
         schema::{ObjectBuilder, Schema, SchemaType, Type},
-        security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
+        security::{
+            ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+        },
     },
 };
 
@@ -134,6 +136,7 @@ pub(super) fn complete(document: &mut openapi::OpenApi) {
         ];
         for operation in operations.into_iter().flatten() {
             never_null(operation);
+            describe_common(operation);
             describe_limits(path, operation);
             for (status, response) in &mut operation.responses.responses {
                 if let RefOr::T(response) = response
@@ -145,6 +148,48 @@ pub(super) fn complete(document: &mut openapi::OpenApi) {
         }
     }
     patterns::describe(document);
+}
+
+/// The errors that an operation can have, by their status: of all operations, of those with
+/// a body and without, and of those for callers who have signed in.
+const ANYWHERE: [(&str, &str); 3] = [
+    ("500", "`INTERNAL`: a fault of ours"),
+    ("503", "`UNAVAILABLE`: a service is away"),
+    ("504", "`DEADLINE_EXCEEDED`: it took too long"),
+];
+const WITH_BODY: [(&str, &str); 3] = [
+    (
+        "400",
+        "`INVALID_ARGUMENT`: see `errors`; `MALFORMED_BODY`: no JSON object",
+    ),
+    (
+        "408",
+        "`BODY_TOO_SLOW`: not there within 10 seconds; the connection is closed",
+    ),
+    ("415", "`UNSUPPORTED_MEDIA_TYPE`: not `application/json`"),
+];
+const WITHOUT_BODY: [(&str, &str); 1] = [("400", "`INVALID_ARGUMENT`: see `errors`")];
+const SIGNED_IN: [(&str, &str); 1] =
+    [("401", "`UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED`")];
+
+/// The errors of this kind of operation, where its documentation says nothing else of them.
+fn describe_common(operation: &mut Operation) {
+    let of_body: &[_] = match operation.request_body {
+        Some(_) => &WITH_BODY,
+        None => &WITHOUT_BODY,
+    };
+    let anybody = SecurityRequirement::default();
+    let is_open = operation
+        .security
+        .iter()
+        .flatten()
+        .any(|one| *one == anybody);
+    let of_caller: &[_] = if is_open { &[] } else { &SIGNED_IN };
+    for (status, description) in ANYWHERE.iter().chain(of_body).chain(of_caller) {
+        let responses = &mut operation.responses.responses;
+        let common = || Response::new(*description).into();
+        responses.entry((*status).to_owned()).or_insert_with(common);
+    }
 }
 
 /// What can be wrong with any request.
@@ -250,75 +295,11 @@ impl IntoParams for Repeatable {
     }
 }
 
-type Responses = BTreeMap<String, RefOr<Response>>;
-
-fn error(status: &str, description: &str) -> (String, RefOr<Response>) {
-    (status.to_owned(), Response::new(description).into())
-}
-
-/// The errors that every operation can have, also those that ignore a body.
-pub(super) struct Anywhere;
-
-impl IntoResponses for Anywhere {
-    fn responses() -> Responses {
-        [
-            error("500", "`INTERNAL`: a fault of ours"),
-            error("503", "`UNAVAILABLE`: a service is away"),
-            error("504", "`DEADLINE_EXCEEDED`: it took too long"),
-        ]
-        .into()
-    }
-}
-
-/// The errors of operations for those who have signed in.
-pub(super) struct Protected;
-
-impl IntoResponses for Protected {
-    fn responses() -> Responses {
-        [error(
-            "401",
-            "`UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED`",
-        )]
-        .into()
-    }
-}
-
 /// The errors of operations for administrators.
 pub(super) struct ForAdmins;
 
 impl IntoResponses for ForAdmins {
-    fn responses() -> Responses {
-        let mut responses = Protected::responses();
-        responses.extend([error("403", "`ADMIN_REQUIRED`")]);
-        responses
-    }
-}
-
-/// The errors of operations with a path, a query or a body that can be malformed.
-pub(super) struct Checked;
-
-impl IntoResponses for Checked {
-    fn responses() -> Responses {
-        [error("400", "`INVALID_ARGUMENT`: see `errors`")].into()
-    }
-}
-
-/// The errors of operations with a body.
-pub(super) struct WithBody;
-
-impl IntoResponses for WithBody {
-    fn responses() -> Responses {
-        [
-            error(
-                "400",
-                "`INVALID_ARGUMENT`: see `errors`; `MALFORMED_BODY`: no JSON object",
-            ),
-            error(
-                "408",
-                "`BODY_TOO_SLOW`: not there within 10 seconds; the connection is closed",
-            ),
-            error("415", "`UNSUPPORTED_MEDIA_TYPE`: not `application/json`"),
-        ]
-        .into()
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        [("403".to_owned(), Response::new("`ADMIN_REQUIRED`").into())].into()
     }
 }

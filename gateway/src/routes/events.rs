@@ -5,7 +5,7 @@ use http::{HeaderName, StatusCode, header::LOCATION};
 use slipway_proto::notify::v1::GetEventRequest;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::document::{Anywhere, Checked, Protected, Repeatable, WithBody};
+use super::document::Repeatable;
 use crate::{
     app::AppState,
     extract::{Caller, PathId, PathName, Payload},
@@ -53,13 +53,10 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
                 ("RateLimit" = String, description = "How many more may come now"),
             ),
         ),
-        WithBody,
-        Protected,
         (status = 403, description = "`ADMIN_REQUIRED`: others are to be notified"),
         (status = 404, description = "`UNKNOWN_EVENT_TYPE`: see `types`"),
         (status = 409, description = "`IDEMPOTENCY_KEY_REUSED`"),
         (status = 429, description = "`TOO_MANY_EVENTS`"),
-        Anywhere,
     ),
     security(("bearer" = [])),
 )]
@@ -89,10 +86,7 @@ async fn announce(
     params(("id" = Id, Path, description = "Id of the event")),
     responses(
         (status = 200, description = "What became of it", body = EventStatus),
-        Checked,
-        Protected,
         (status = 404, description = "`EVENT_NOT_FOUND`"),
-        Anywhere,
     ),
     security(("bearer" = []), ("cookie" = [])),
 )]

@@ -5,7 +5,7 @@ use http::StatusCode;
 use slipway_rpc::grpc::Outbound;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::document::{Anywhere, Checked, ForAdmins, WithBody};
+use super::document::ForAdmins;
 use crate::{
     app::AppState,
     extract::{Caller, Hook, ListParams, Payload},
@@ -28,9 +28,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     params(IncidentsQuery, Paging),
     responses(
         (status = 200, description = "A page of incidents", body = Page<Incident>),
-        Checked,
         ForAdmins,
-        Anywhere,
     ),
     security(("bearer" = []), ("cookie" = [])),
 )]
@@ -67,10 +65,8 @@ async fn list(
     ),
     responses(
         (status = 204, description = "All of them are taken up"),
-        WithBody,
         (status = 401, description = "`UNAUTHENTICATED`: another secret, or none"),
         (status = 404, description = "`NOT_FOUND`: no secret is configured"),
-        Anywhere,
     ),
     security(("webhook" = [])),
 )]

@@ -4,7 +4,7 @@ use axum::{Json, extract::State};
 use slipway_proto::notify::v1::GetNotificationRequest;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::document::{Anywhere, Checked, ForAdmins, Protected};
+use super::document::ForAdmins;
 use crate::{
     app::AppState,
     extract::{Caller, ListParams, PathId},
@@ -26,12 +26,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     operation_id = "listNotifications",
     tag = "notifications",
     params(NotificationsQuery, Paging),
-    responses(
-        (status = 200, description = "A page of notifications", body = Page<Notification>),
-        Checked,
-        Protected,
-        Anywhere,
-    ),
+    responses((status = 200, description = "A page of notifications", body = Page<Notification>)),
     security(("bearer" = []), ("cookie" = [])),
 )]
 async fn mine(
@@ -58,10 +53,7 @@ async fn mine(
     params(("id" = Id, Path, description = "Id of the notification")),
     responses(
         (status = 200, description = "The notification", body = Notification),
-        Checked,
-        Protected,
         (status = 404, description = "`NOTIFICATION_NOT_FOUND`, also for those of others"),
-        Anywhere,
     ),
     security(("bearer" = []), ("cookie" = [])),
 )]
@@ -86,9 +78,7 @@ async fn get(
     params(AllNotificationsQuery, Paging),
     responses(
         (status = 200, description = "A page of notifications", body = Page<Notification>),
-        Checked,
         ForAdmins,
-        Anywhere,
     ),
     security(("bearer" = []), ("cookie" = [])),
 )]

@@ -5,7 +5,6 @@ use http::HeaderMap;
 use slipway_proto::notify::v1::{self, GetPreferencesRequest, UpdatePreferencesRequest};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::document::{Anywhere, Checked, Protected, WithBody};
 use crate::{
     app::AppState,
     etag::{Tagged, if_match},
@@ -34,9 +33,6 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
             body = Preferences,
             headers(("ETag" = String, description = "Their revision, for `If-Match`")),
         ),
-        Checked,
-        Protected,
-        Anywhere,
     ),
     security(("bearer" = []), ("cookie" = [])),
 )]
@@ -80,10 +76,7 @@ async fn get(State(app): State<AppState>, caller: Caller) -> Result<Tagged<Prefe
             body = Preferences,
             headers(("ETag" = String, description = "Their revision, for `If-Match`")),
         ),
-        WithBody,
-        Protected,
         (status = 412, description = "`PREFERENCES_CHANGED`: replaced meanwhile"),
-        Anywhere,
     ),
     security(("bearer" = [])),
 )]

@@ -12,7 +12,7 @@ use http::{
 use slipway_proto::release::v1::{AddTaskRequest, CompleteReleaseRequest, GetReleaseRequest};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::document::{Anywhere, Checked, ForAdmins, Protected, Repeatable, WithBody};
+use super::document::{ForAdmins, Repeatable};
 use crate::{
     app::AppState,
     etag::{etag, has_tag},
@@ -57,14 +57,12 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
             body = Release,
             headers(("Location" = String, description = "Its address")),
         ),
-        WithBody,
         ForAdmins,
         (
             status = 409,
             description = "`RELEASE_FULL`, `INVALID_HOTFIX`, `IDEMPOTENCY_KEY_REUSED`, \
                 `RELEASE_EXISTS`",
         ),
-        Anywhere,
     ),
     security(("bearer" = [])),
 )]
@@ -87,12 +85,7 @@ async fn create(
     operation_id = "listReleases",
     tag = "releases",
     params(ReleaseQuery, Paging),
-    responses(
-        (status = 200, description = "A page of releases", body = Page<ReleaseSummary>),
-        Checked,
-        Protected,
-        Anywhere,
-    ),
+    responses((status = 200, description = "A page of releases", body = Page<ReleaseSummary>)),
     security(("bearer" = []), ("cookie" = [])),
 )]
 async fn list(
@@ -123,10 +116,7 @@ async fn list(
             headers(("ETag" = String, description = "Its revision")),
         ),
         (status = 304, description = "Not changed"),
-        Checked,
-        Protected,
         (status = 404, description = "`RELEASE_NOT_FOUND`"),
-        Anywhere,
     ),
     security(("bearer" = []), ("cookie" = [])),
 )]
@@ -181,7 +171,6 @@ async fn get(
             body = Task,
             headers(("Location" = String, description = "Its address")),
         ),
-        WithBody,
         ForAdmins,
         (status = 404, description = "`RELEASE_NOT_FOUND`"),
         (
@@ -189,7 +178,6 @@ async fn get(
             description = "`ORDER_INDEX_TAKEN`, `ORDER_INDEX_PASSED`, `RELEASE_FULL`, \
                 `INVALID_HOTFIX`, `IDEMPOTENCY_KEY_REUSED`",
         ),
-        Anywhere,
     ),
     security(("bearer" = [])),
 )]
@@ -218,11 +206,9 @@ async fn add_task(
     params(("id" = Id, Path, description = "Id of the release")),
     responses(
         (status = 200, description = "The completed release", body = Release),
-        Checked,
         ForAdmins,
         (status = 404, description = "`RELEASE_NOT_FOUND`"),
         (status = 409, description = "`RELEASE_INCOMPLETE`, `RELEASE_EMPTY`, `INVALID_TRANSITION`"),
-        Anywhere,
     ),
     security(("bearer" = [])),
 )]

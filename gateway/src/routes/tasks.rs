@@ -4,7 +4,6 @@ use axum::{Json, extract::State};
 use slipway_proto::release::v1::{CompleteTaskRequest, GetTaskRequest, StartTaskRequest};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::document::{Anywhere, Checked, Protected};
 use crate::{
     app::AppState,
     extract::{Caller, ListParams, PathId},
@@ -27,12 +26,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     operation_id = "listMyTasks",
     tag = "tasks",
     params(MyTasksQuery, Paging),
-    responses(
-        (status = 200, description = "A page of tasks", body = Page<MyTask>),
-        Checked,
-        Protected,
-        Anywhere,
-    ),
+    responses((status = 200, description = "A page of tasks", body = Page<MyTask>)),
     security(("bearer" = []), ("cookie" = [])),
 )]
 async fn mine(
@@ -54,10 +48,7 @@ async fn mine(
     params(("id" = Id, Path, description = "Id of the task")),
     responses(
         (status = 200, description = "The task", body = Task),
-        Checked,
-        Protected,
         (status = 404, description = "`TASK_NOT_FOUND`"),
-        Anywhere,
     ),
     security(("bearer" = []), ("cookie" = [])),
 )]
@@ -82,8 +73,6 @@ async fn get(
     params(("id" = Id, Path, description = "Id of the task")),
     responses(
         (status = 200, description = "The started task", body = Task),
-        Checked,
-        Protected,
         (status = 403, description = "`NOT_ASSIGNEE`"),
         (status = 404, description = "`TASK_NOT_FOUND`"),
         (
@@ -91,7 +80,6 @@ async fn get(
             description = "`TASK_OUT_OF_ORDER` with `blockedBy`, `DEVELOPER_BUSY` with \
                 `activeTask`, `INVALID_TRANSITION`",
         ),
-        Anywhere,
     ),
     security(("bearer" = [])),
 )]
@@ -116,12 +104,9 @@ async fn start(
     params(("id" = Id, Path, description = "Id of the task")),
     responses(
         (status = 200, description = "The completed task", body = Task),
-        Checked,
-        Protected,
         (status = 403, description = "`NOT_ASSIGNEE`"),
         (status = 404, description = "`TASK_NOT_FOUND`"),
         (status = 409, description = "`INVALID_TRANSITION`"),
-        Anywhere,
     ),
     security(("bearer" = [])),
 )]

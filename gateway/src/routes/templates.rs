@@ -8,7 +8,7 @@ use slipway_proto::notify::v1::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::document::{Anywhere, Checked, ForAdmins, WithBody};
+use super::document::ForAdmins;
 use crate::{
     app::AppState,
     etag::{Condition, Tagged, if_match},
@@ -40,9 +40,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     params(Paging),
     responses(
         (status = 200, description = "A page of types", body = Page<TemplateSummary>),
-        Checked,
         ForAdmins,
-        Anywhere,
     ),
     security(("bearer" = []), ("cookie" = [])),
 )]
@@ -73,10 +71,8 @@ async fn list(
             body = Template,
             headers(("ETag" = String, description = "Their version, for `If-Match`")),
         ),
-        Checked,
         ForAdmins,
         (status = 404, description = "`TEMPLATE_NOT_FOUND`"),
-        Anywhere,
     ),
     security(("bearer" = []), ("cookie" = [])),
 )]
@@ -135,11 +131,9 @@ async fn get(
             body = Template,
             headers(("ETag" = String, description = "Their version, for `If-Match`")),
         ),
-        WithBody,
         ForAdmins,
         (status = 409, description = "`TOO_MANY_TYPES`"),
         (status = 412, description = "`TEMPLATE_CHANGED`: saved by somebody else meanwhile"),
-        Anywhere,
     ),
     security(("bearer" = [])),
 )]
@@ -179,11 +173,9 @@ async fn put(
     ),
     responses(
         (status = 204, description = "Deleted; a version of its own"),
-        Checked,
         ForAdmins,
         (status = 404, description = "`TEMPLATE_NOT_FOUND`"),
         (status = 412, description = "`TEMPLATE_CHANGED`: saved by somebody else meanwhile"),
-        Anywhere,
     ),
     security(("bearer" = [])),
 )]
@@ -215,10 +207,8 @@ async fn delete(
     params(("type" = String, Path, description = "The type, such as `task.assigned`"), Paging),
     responses(
         (status = 200, description = "A page of versions", body = Page<TemplateVersion>),
-        Checked,
         ForAdmins,
         (status = 404, description = "`TEMPLATE_NOT_FOUND`"),
-        Anywhere,
     ),
     security(("bearer" = []), ("cookie" = [])),
 )]
@@ -256,10 +246,8 @@ async fn versions(
     ),
     responses(
         (status = 200, description = "The mail as it would be", body = Rendered),
-        WithBody,
         ForAdmins,
         (status = 404, description = "`TEMPLATE_NOT_FOUND`"),
-        Anywhere,
     ),
     security(("bearer" = [])),
 )]

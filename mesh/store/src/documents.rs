@@ -273,10 +273,7 @@ impl Documents {
                 Err(refusal) => return Err(refusal.into()),
             }
         }
-        Err(StoreError::Contended {
-            collection: D::COLLECTION.name,
-            id,
-        })
+        Err(StoreError::contended::<D>(&id))
     }
 
     /// Carries out these writes of different documents, each for itself: one that is

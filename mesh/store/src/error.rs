@@ -6,7 +6,7 @@ use slipway_mongo as mongo;
 use slipway_rpc::error::{Fault, Kind};
 use slipway_sqlite as sqlite;
 
-use crate::write::Refusal;
+use crate::{document::Document, write::Refusal};
 
 /// The database did not do what it was asked to. After a write it is not known whether the
 /// change is stored.
@@ -59,6 +59,15 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Others were faster every time with this document.
+    #[must_use]
+    pub fn contended<D: Document>(id: &impl ToString) -> Self {
+        Self::Contended {
+            collection: D::COLLECTION.name,
+            id: id.to_string(),
+        }
+    }
+
     /// What is wrong with a database that can be reached.
     fn disturbance(&self) -> Option<&'static str> {
         let (is_full, refuses_writes) = match self {
@@ -77,6 +86,11 @@ impl StoreError {
 
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
+        // Its receipt has the answer (`receipts::once`), unless it has expired meanwhile.
+        if let StoreError::Refused(Refusal::Receipt) = error {
+            let detail = "The same request was carried out before. Nothing was done; try again.";
+            return Self::new(Kind::Contended, "CONTENDED", detail);
+        }
         match error.disturbance() {
             Some(detail) => {
                 tracing::warn!(%error, "the database cannot be written");

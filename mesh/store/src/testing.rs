@@ -1,8 +1,8 @@
 //! Tests of a service's stores, on each database.
 
 /// Makes tests of functions that take what opens the stores: `module: a_test another_test;`,
-/// for each module. Beside it stand `on_sqlite`, which makes a directory and what opens the
-/// stores in it, and `on_mongo`, which has none where there is no server for tests.
+/// for each module. It stands in a module below that of `Stores` and `COLLECTIONS`. What is
+/// opened again stands for another replica; where there is no server for tests, nothing is.
 #[macro_export]
 macro_rules! on_each {
     ($($module:ident: $($name:ident)*;)*) => {
@@ -10,7 +10,9 @@ macro_rules! on_each {
             $($(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $name() {
-                    let (_directory, open) = super::on_sqlite();
+                    let directory = tempfile::tempdir().unwrap();
+                    let path = directory.path().join("stores.db");
+                    let open = move || super::super::Stores::sqlite(&path).unwrap();
                     super::$module::$name(open).await;
                 }
             )*)*
@@ -20,9 +22,13 @@ macro_rules! on_each {
             $($(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $name() {
-                    if let Some((_scratch, open)) = super::on_mongo().await {
-                        super::$module::$name(open).await;
-                    }
+                    let Some(scratch) = slipway_mongo::testing::Scratch::database().await else {
+                        return;
+                    };
+                    let (client, name) = (scratch.client(), scratch.name());
+                    let open = $crate::Documents::mongo(client, name, super::super::COLLECTIONS);
+                    let documents = open.await.unwrap();
+                    super::$module::$name(move || super::super::Stores::of(documents.clone())).await;
                 }
             )*)*
         }

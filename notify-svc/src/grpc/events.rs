@@ -64,12 +64,13 @@ impl EventService for EventApi {
         let caller = principal(&request)?;
         let repeatable =
             Repeatable::of(&request, "AnnounceEvent", Some(&caller), request.get_ref())?;
-        if let Some(earlier) = self.earlier(repeatable.as_ref()).await? {
-            return Ok(Response::new(earlier));
-        }
-        let requested = self.read(request.into_inner(), &caller).await?;
-        let response = self.accept(requested, repeatable.as_ref()).await?;
-        Ok(Response::new(response))
+        let repeatable = repeatable.as_ref();
+        let announce = async {
+            let requested = self.read(request.into_inner(), &caller).await?;
+            self.accept(requested, repeatable).await
+        };
+        let response = receipts::once(repeatable, &*self.receipts, &*self.clock, announce);
+        Ok(Response::new(response.await?))
     }
 
     async fn get_event(
@@ -89,19 +90,6 @@ impl EventService for EventApi {
 }
 
 impl EventApi {
-    async fn earlier(
-        &self,
-        repeatable: Option<&Repeatable>,
-    ) -> Result<Option<AnnounceEventResponse>, Fault> {
-        let Some(repeatable) = repeatable else {
-            return Ok(None);
-        };
-        let earlier = repeatable
-            .earlier(&*self.receipts, self.clock.now())
-            .await?;
-        earlier.as_deref().map(receipts::decode).transpose()
-    }
-
     /// What is asked for, if it may be.
     async fn read(
         &self,
@@ -260,11 +248,6 @@ impl EventApi {
             Acceptance::TooMany(wait) => {
                 metrics::counter!(m::OVER_QUOTA).increment(1);
                 Err(too_many(Duration::try_from(wait).unwrap_or_default()))
-            }
-            // The same request was carried out at the same time.
-            Acceptance::Repeated => {
-                let earlier = self.earlier(repeatable).await?;
-                earlier.ok_or_else(|| Fault::internal("a receipt was there and is gone"))
             }
         }
     }

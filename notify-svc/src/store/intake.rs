@@ -9,9 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use slipway_bus::Event;
 use slipway_store::receipts::Receipt;
-use slipway_store::{
-    Collection, Document, Documents, Entries, Index, Query, Refusal, Write, by_time,
-};
+use slipway_store::{Collection, Document, Documents, Entries, Index, Query, Write, by_time};
 use uuid::Uuid;
 
 use super::StoreError;
@@ -78,8 +76,6 @@ pub enum Acceptance {
     Stored,
     /// The sender has used up the quota; nothing is stored. Another may come after this.
     TooMany(SignedDuration),
-    /// There is a receipt of this key already; nothing is stored.
-    Repeated,
 }
 
 /// Accepted events.
@@ -97,7 +93,8 @@ impl IntakeStore {
     /// if the sender's quota allows.
     ///
     /// # Errors
-    /// If the database is away. Then it is not known whether it is stored.
+    /// If there is a receipt of the request already: then nothing is stored. If the database is
+    /// away: then it is not known whether it is stored.
     pub async fn accept(
         &self,
         accepted: &Accepted,
@@ -112,7 +109,6 @@ impl IntakeStore {
             .with_receipt(receipt);
         match self.0.write(write).await? {
             Ok(()) => Ok(Acceptance::Stored),
-            Err(Refusal::Receipt) => Ok(Acceptance::Repeated),
             Err(refusal) => Err(slipway_store::StoreError::from(refusal).into()),
         }
     }

@@ -104,22 +104,24 @@ impl Accounts {
         repeatable: Option<Repeatable>,
     ) -> Result<Session, Fault> {
         self.may_register(registration.role, by)?;
-        let Registration {
-            username,
-            email,
-            password,
-            role,
-        } = registration;
-        if let Some(session) = self.repeated(repeatable.as_ref(), &password, by).await? {
-            return Ok(session);
-        }
+        let (repeatable, password) = (repeatable.as_ref(), registration.password.clone());
+        let create = self.create(registration, by, repeatable);
+        receipts::unless_earlier(|| self.repeated(repeatable, &password, by), create).await
+    }
+
+    async fn create(
+        &self,
+        registration: Registration,
+        by: &Registrant,
+        repeatable: Option<&Repeatable>,
+    ) -> Result<Session, Fault> {
         let _place = self.hasher.registrations.place()?;
         self.count(by).await?;
         let user = User {
             id: UserId::generate(),
-            username,
-            email,
-            role,
+            username: registration.username,
+            email: registration.email,
+            role: registration.role,
             created_at: self.clock.now(),
         };
         let actor = by.account.as_ref().map_or_else(
@@ -132,22 +134,12 @@ impl Accounts {
         let commit = Commit {
             events: vec![registered(&user, &actor)],
             // The answer holds a token, which is not to be stored: the account will do.
-            receipt: repeatable
-                .as_ref()
-                .map(|r| r.receipt(user.id.0.as_bytes().to_vec(), user.created_at)),
+            receipt: repeatable.map(|r| r.receipt(user.id.0.as_bytes().to_vec(), user.created_at)),
         };
         let turn = self.hasher.registrations.turn().await?;
-        let inserted = self.insert(&turn, user.clone(), password.clone(), commit);
-        let inserted = inserted.await?;
-        drop(turn);
-        match inserted {
-            Ok(()) => self.session(user),
-            Err(error) => {
-                // Perhaps taken by this very request, sent twice at once.
-                let repeated = self.repeated(repeatable.as_ref(), &password, by).await?;
-                repeated.ok_or_else(|| refused(error))
-            }
-        }
+        let inserted = self.insert(&turn, user.clone(), registration.password, commit);
+        inserted.await?.map_err(refused)?;
+        self.session(user)
     }
 
     fn may_register(&self, role: Role, by: &Registrant) -> Result<(), Fault> {
@@ -229,7 +221,6 @@ fn refused(error: InsertUserError) -> Fault {
     match error {
         InsertUserError::UsernameTaken => taken("USERNAME_TAKEN", "username"),
         InsertUserError::EmailTaken => taken("EMAIL_TAKEN", "email address"),
-        InsertUserError::Receipt => receipts::reused(),
         InsertUserError::Store(error) => error.into(),
     }
 }

@@ -42,7 +42,8 @@ impl ReleaseService for Releases {
             let of_everybody = Repeatable::of_everybody("CreateRelease", &identity, &plan);
             by.repeatable = Some(of_everybody);
         }
-        let created = self.create(request, by).await.map_err(|fault| {
+        let created = self.commands.once(&by, self.create(request, &by));
+        let created = created.await.map_err(|fault| {
             if once && fault.code == KEY_REUSED {
                 exists()
             } else {
@@ -96,21 +97,8 @@ impl ReleaseService for Releases {
         request: Request<AddTaskRequest>,
     ) -> Result<Response<AddTaskResponse>, Status> {
         let by = by(&request, "AddTask")?;
-        if let Some(earlier) = self.commands.earlier(&by).await? {
-            return Ok(Response::new(earlier));
-        }
-        let AddTaskRequest { release_id, task } = request.into_inner();
-        let release: ReleaseId = id("id", &release_id)?;
-        let draft = drafts::task(&self.commands.stores.users, task).await?;
-        let response = self.commands.change(
-            Target::Release(release),
-            by,
-            |release, now| release.add_task(draft.clone(), now),
-            |decision| AddTaskResponse {
-                task: added(decision),
-            },
-        );
-        Ok(Response::new(response.await?))
+        let added = self.commands.once(&by, self.add(request.into_inner(), &by));
+        Ok(Response::new(added.await?))
     }
 
     async fn complete_release(
@@ -124,7 +112,7 @@ impl ReleaseService for Releases {
         let release: ReleaseId = id("id", &request.get_ref().id)?;
         let response = self.commands.change(
             Target::Release(release),
-            by,
+            &by,
             Release::complete,
             |decision| CompleteReleaseResponse {
                 release: Some(translate::release(&decision.release)),
@@ -138,16 +126,27 @@ impl Releases {
     async fn create(
         &self,
         request: CreateReleaseRequest,
-        by: By,
+        by: &By,
     ) -> Result<CreateReleaseResponse, Fault> {
-        if let Some(earlier) = self.commands.earlier(&by).await? {
-            return Ok(earlier);
-        }
         let draft = drafts::release(&self.commands.stores.users, request).await?;
         let respond = |decision: &Decision| CreateReleaseResponse {
             release: Some(translate::release(&decision.release)),
         };
         self.commands.create(draft, by, respond).await
+    }
+
+    async fn add(&self, request: AddTaskRequest, by: &By) -> Result<AddTaskResponse, Fault> {
+        let release: ReleaseId = id("id", &request.release_id)?;
+        let draft = drafts::task(&self.commands.stores.users, request.task).await?;
+        let change = self.commands.change(
+            Target::Release(release),
+            by,
+            |release, now| release.add_task(draft.clone(), now),
+            |decision| AddTaskResponse {
+                task: added(decision),
+            },
+        );
+        change.await
     }
 }
 

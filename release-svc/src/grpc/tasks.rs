@@ -115,7 +115,7 @@ impl Tasks {
         self.commands
             .change(
                 Target::Task(task),
-                by,
+                &by,
                 |release, now| step(release, task, developer, now),
                 |decision| {
                     let placed = decision.release.placed(task);

@@ -120,9 +120,6 @@ pub enum SaveError {
     /// The developer works on another task already.
     #[error("the developer is busy")]
     DeveloperBusy(UserId),
-    /// The request has been carried out already.
-    #[error("there is a receipt already")]
-    Receipt,
     /// So many of the release's events wait to be published that it takes no more.
     #[error("too many events of the release wait to be published")]
     Backlog,
@@ -140,9 +137,6 @@ pub enum InsertUserError {
     /// Another account has the address.
     #[error("the email address is taken")]
     EmailTaken,
-    /// The request has been carried out already.
-    #[error("there is a receipt already")]
-    Receipt,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

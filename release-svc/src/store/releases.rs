@@ -135,7 +135,6 @@ impl ReleaseStore {
         };
         Err(match (refusal, beginner) {
             (Refusal::Revision, _) => SaveError::Revision,
-            (Refusal::Receipt, _) => SaveError::Receipt,
             (Refusal::Unpublished, _) => SaveError::Backlog,
             (Refusal::Taken(index), Some(beginner)) if index == Some(ACTIVE_DEVELOPERS.name) => {
                 SaveError::DeveloperBusy(beginner)

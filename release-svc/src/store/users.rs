@@ -97,7 +97,6 @@ impl UserStore {
             Err(Refusal::Taken(Some(index))) if index == EMAIL.name => {
                 Err(InsertUserError::EmailTaken)
             }
-            Err(Refusal::Receipt) => Err(InsertUserError::Receipt),
             Err(refusal) => Err(StoreError::from(refusal).into()),
         }
     }

@@ -9,15 +9,12 @@ use std::{
     time::Duration,
 };
 
-use async_trait::async_trait;
 use futures::future::join_all;
 use release_svc::{
     Config, Dependencies, FirstAdmin, FirstPassword, RegistrationRules, Stores,
     identity::{Email, NewPassword, Username},
 };
-use slipway_bus::{
-    Bus, BusError, EmbeddedBus, Record, SharedBus, Subscription, TopicSpec, Unpublished,
-};
+use slipway_bus::{Bus as _, EmbeddedBus, SharedBus, TopicSpec, testing::double::double};
 use slipway_mongo::testing::Scratch;
 use slipway_proto::{
     DESCRIPTOR_SET,
@@ -34,7 +31,7 @@ use slipway_rpc::{
 };
 use slipway_runtime::{
     clock::{SharedClock, SystemClock},
-    life::{Background, Check, Health, Problem},
+    life::{Background, Health},
 };
 use tokio::sync::Barrier;
 
@@ -67,43 +64,6 @@ impl Backend {
                 .await
                 .unwrap(),
         }
-    }
-}
-
-/// A bus that counts what is published.
-struct Counting {
-    bus: EmbeddedBus,
-    published: Arc<AtomicUsize>,
-}
-
-#[async_trait]
-impl Bus for Counting {
-    async fn create_topics(&self, topics: &[TopicSpec]) -> Result<(), BusError> {
-        self.bus.create_topics(topics).await
-    }
-
-    async fn topics(&self) -> Result<Vec<String>, BusError> {
-        self.bus.topics().await
-    }
-
-    async fn publish(&self, records: Vec<Record>) -> Result<(), Unpublished> {
-        self.published.fetch_add(records.len(), Ordering::Relaxed);
-        self.bus.publish(records).await
-    }
-
-    async fn subscribe(
-        &self,
-        group: &str,
-        topics: &[String],
-    ) -> Result<Box<dyn Subscription>, BusError> {
-        self.bus.subscribe(group, topics).await
-    }
-}
-
-#[async_trait]
-impl Check for Counting {
-    async fn check(&self) -> Result<(), Problem> {
-        self.bus.check().await
     }
 }
 
@@ -156,9 +116,10 @@ impl Setup {
         let topics: Vec<_> = TOPICS.iter().map(TopicSpec::from).collect();
         bus.create_topics(&topics).await.unwrap();
         let published = Arc::new(AtomicUsize::new(0));
-        let bus: SharedBus = Arc::new(Counting {
-            bus,
-            published: published.clone(),
+        let count = published.clone();
+        let bus = double(Arc::new(bus), move |bus, records| {
+            count.fetch_add(records.len(), Ordering::Relaxed);
+            async move { bus.publish(records).await }
         });
         let keys = Arc::new(Keyring::ephemeral());
         let background = Background::default();

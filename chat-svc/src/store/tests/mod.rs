@@ -10,9 +10,7 @@ mod sessions;
 
 use jiff::{SignedDuration, Timestamp};
 use slipway_bus::{Actor, Event, event::Origin};
-use slipway_mongo::testing::Scratch;
 use slipway_proto::events::ChatAnsweredEvent;
-use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::{Asking, Begun, Lease, Settled, Stores};
@@ -20,22 +18,6 @@ use crate::chat::{
     Answer, FIRST_REVISION, MessageId, Question, QuestionText, Session, SessionId, Title, Tokens,
     UsedContext, UserId,
 };
-
-/// Opens a file of the test's own, each time anew; it is there as long as the directory.
-fn on_sqlite() -> (TempDir, impl Fn() -> Stores) {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("chat.db");
-    (directory, move || Stores::sqlite(&path).unwrap())
-}
-
-/// A database of the test's own, if there is a server for tests. The stores keep nothing
-/// in the process: a clone is as good as another replica's.
-async fn on_mongo() -> Option<(Scratch, impl Fn() -> Stores)> {
-    let scratch = Scratch::database().await?;
-    let opened = Stores::mongo(scratch.client(), scratch.name()).await;
-    let stores = opened.unwrap();
-    Some((scratch, move || stores.clone()))
-}
 
 slipway_store::on_each! {
     asking:

@@ -13,34 +13,17 @@ use std::sync::Arc;
 use futures::future::join_all;
 use jiff::Timestamp;
 use slipway_bus::{Actor, Event, event::Origin};
-use slipway_mongo::testing::Scratch;
 use slipway_proto::events::{CommentPostedEvent, CommentedTask, UserRef};
 use slipway_runtime::clock::{Clock as _, SystemClock};
-use slipway_store::{Documents, Write};
-use tempfile::TempDir;
+use slipway_store::Write;
 use tokio::sync::Barrier;
 use uuid::Uuid;
 
-use super::{COLLECTIONS, Commit, PostError, Stores, document::Stored};
+use super::{Commit, PostError, Stores, document::Stored};
 use crate::{
     comment::{Comment, CommentId, Content, Placed, TaskId},
     reading::Threads as _,
 };
-
-/// Opens a file of the test's own, each time anew; it is there as long as the directory.
-fn on_sqlite() -> (TempDir, impl Fn() -> Stores) {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("forum.db");
-    (directory, move || Stores::sqlite(&path).unwrap())
-}
-
-/// A database of the test's own, if there is a server for tests.
-async fn on_mongo() -> Option<(Scratch, impl Fn() -> Stores)> {
-    let scratch = Scratch::database().await?;
-    let opened = Documents::mongo(scratch.client(), scratch.name(), COLLECTIONS).await;
-    let documents = opened.unwrap();
-    Some((scratch, move || Stores::of(documents.clone())))
-}
 
 slipway_store::on_each! {
     effort:

@@ -12,7 +12,7 @@ use slipway_proto::chat::v1::{self, DeleteSessionRequest, RenameSessionRequest};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use self::answer::{frames, whole};
-use super::document::{Anywhere, Checked, Protected, Repeatable, WithBody};
+use super::document::Repeatable;
 use crate::{
     app::AppState,
     etag::{Tagged, if_match},
@@ -52,10 +52,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
             body = ChatSession,
             headers(("ETag" = String, description = "Its revision, for `If-Match`")),
         ),
-        WithBody,
-        Protected,
         (status = 409, description = "`IDEMPOTENCY_KEY_REUSED`"),
-        Anywhere,
     ),
     security(("bearer" = [])),
 )]
@@ -92,11 +89,8 @@ async fn create(
             body = ChatSession,
             headers(("ETag" = String, description = "Its revision")),
         ),
-        WithBody,
-        Protected,
         (status = 404, description = "`SESSION_NOT_FOUND`: unknown, or not yours"),
         (status = 412, description = "`SESSION_CHANGED`: renamed meanwhile; see `revision`"),
-        Anywhere,
     ),
     security(("bearer" = [])),
 )]
@@ -132,10 +126,7 @@ async fn rename(
     params(("sessionId" = Id, Path, description = "Id of the session")),
     responses(
         (status = 204, description = "Erased"),
-        Checked,
-        Protected,
         (status = 404, description = "`SESSION_NOT_FOUND`: unknown, or not yours"),
-        Anywhere,
     ),
     security(("bearer" = [])),
 )]
@@ -158,12 +149,7 @@ async fn delete(
     operation_id = "listChatSessions",
     tag = "assistant",
     params(Paging),
-    responses(
-        (status = 200, description = "A page of sessions", body = Page<ChatSession>),
-        Checked,
-        Protected,
-        Anywhere,
-    ),
+    responses((status = 200, description = "A page of sessions", body = Page<ChatSession>)),
     security(("bearer" = []), ("cookie" = [])),
 )]
 async fn sessions(
@@ -185,10 +171,7 @@ async fn sessions(
     params(("sessionId" = Id, Path, description = "Id of the session"), Paging),
     responses(
         (status = 200, description = "A page of messages", body = Page<ChatMessage>),
-        Checked,
-        Protected,
         (status = 404, description = "`SESSION_NOT_FOUND`: unknown, or not yours"),
-        Anywhere,
     ),
     security(("bearer" = []), ("cookie" = [])),
 )]
@@ -233,8 +216,6 @@ async fn history(
                 (String = "text/event-stream"),
             ),
         ),
-        WithBody,
-        Protected,
         (status = 404, description = "`SESSION_NOT_FOUND`: unknown, or not yours"),
         (
             status = 409,
@@ -242,7 +223,6 @@ async fn history(
                 `IDEMPOTENCY_KEY_REUSED`",
         ),
         (status = 429, description = "`QUOTA_EXCEEDED`: 40 questions a minute"),
-        Anywhere,
         (
             status = 503,
             description = "`ASSISTANT_UNAVAILABLE`, with the `reason`: the question is kept, \

@@ -1,6 +1,5 @@
 //! The chat service, made up: it says two words to everybody.
 
-use async_trait::async_trait;
 use futures::{
     StreamExt as _,
     stream::{self, BoxStream},
@@ -11,7 +10,7 @@ use slipway_proto::chat::v1::{
 use slipway_rpc::error::{Fault, Kind};
 use tonic::{Request, Response, Status};
 
-use super::core::{Core, RELEASE, TASK, at};
+use super::core::{Core, RELEASE, TASK, answers, at};
 
 pub(crate) const SESSION: &str = "0190c2b8-7a5e-7c3f-8f00-0000000000dd";
 const MESSAGE: &str = "0190c2b8-7a5e-7c3f-8f00-0000000000ee";
@@ -66,67 +65,24 @@ fn answer() -> Message {
     }
 }
 
-#[async_trait]
-impl ChatService for Core {
-    async fn create_session(
-        &self,
-        request: Request<CreateSessionRequest>,
-    ) -> Result<Response<CreateSessionResponse>, Status> {
-        let session = Some(session());
-        self.answer(request, CreateSessionResponse { session })
-            .await
+answers! { ChatService:
+    create_session(CreateSessionRequest) -> CreateSessionResponse { session: Some(session()) }
+    list_sessions(ListSessionsRequest) -> ListSessionsResponse {
+        sessions: vec![session()],
+        next_page_token: "next".into(),
     }
-
-    async fn list_sessions(
-        &self,
-        request: Request<ListSessionsRequest>,
-    ) -> Result<Response<ListSessionsResponse>, Status> {
-        let answer = ListSessionsResponse {
-            sessions: vec![session()],
-            next_page_token: "next".into(),
-        };
-        self.answer(request, answer).await
+    rename_session(RenameSessionRequest) -> RenameSessionResponse { session: Some(session()) }
+    delete_session(DeleteSessionRequest) -> DeleteSessionResponse {}
+    get_history(GetHistoryRequest) -> GetHistoryResponse {
+        messages: vec![
+            question(UnansweredReason::ModelMissing),
+            question(UnansweredReason::Unspecified),
+            answer(),
+        ],
+        next_page_token: String::new(),
     }
-
-    async fn rename_session(
-        &self,
-        request: Request<RenameSessionRequest>,
-    ) -> Result<Response<RenameSessionResponse>, Status> {
-        let session = Some(session());
-        self.answer(request, RenameSessionResponse { session })
-            .await
-    }
-
-    async fn delete_session(
-        &self,
-        request: Request<DeleteSessionRequest>,
-    ) -> Result<Response<DeleteSessionResponse>, Status> {
-        self.answer(request, DeleteSessionResponse {}).await
-    }
-
-    async fn get_history(
-        &self,
-        request: Request<GetHistoryRequest>,
-    ) -> Result<Response<GetHistoryResponse>, Status> {
-        let answer = GetHistoryResponse {
-            messages: vec![
-                question(UnansweredReason::ModelMissing),
-                question(UnansweredReason::Unspecified),
-                answer(),
-            ],
-            next_page_token: String::new(),
-        };
-        self.answer(request, answer).await
-    }
-
-    async fn send_message(
-        &self,
-        request: Request<SendMessageRequest>,
-    ) -> Result<Response<SendMessageResponse>, Status> {
-        let message = Some(answer());
-        self.answer(request, SendMessageResponse { message }).await
-    }
-
+    send_message(SendMessageRequest) -> SendMessageResponse { message: Some(answer()) }
+    ;
     type StreamMessageStream = BoxStream<'static, Result<StreamMessageResponse, Status>>;
 
     /// What is asked decides how it ends.

@@ -3,7 +3,6 @@
 
 use std::sync::Mutex;
 
-use async_trait::async_trait;
 use prost_types::Timestamp;
 use slipway_proto::{
     common::v1::{Role, UserRef},
@@ -138,158 +137,78 @@ fn release() -> Option<Release> {
     })
 }
 
-#[async_trait]
-impl IdentityService for Core {
-    async fn register(
-        &self,
-        request: Request<RegisterRequest>,
-    ) -> Result<Response<RegisterResponse>, Status> {
-        let session = session();
-        self.answer(request, RegisterResponse { session }).await
-    }
+/// Makes a service of [`Core`]: methods that answer the same to everybody, and, behind a `;`,
+/// others in full.
+macro_rules! answers {
+    (
+        $service:ident:
+        $($method:ident($request:ident) -> $response:ident $fields:tt)*
+        $(; $($other:tt)*)?
+    ) => {
+        #[tonic::async_trait]
+        impl $service for Core {
+            $(
+                async fn $method(
+                    &self,
+                    request: Request<$request>,
+                ) -> Result<Response<$response>, Status> {
+                    self.answer(request, $response $fields).await
+                }
+            )*
 
-    async fn login(
-        &self,
-        request: Request<LoginRequest>,
-    ) -> Result<Response<LoginResponse>, Status> {
-        let session = session();
-        self.answer(request, LoginResponse { session }).await
-    }
+            $($($other)*)?
+        }
+    };
+}
+pub(super) use answers;
 
-    async fn get_me(
-        &self,
-        request: Request<GetMeRequest>,
-    ) -> Result<Response<GetMeResponse>, Status> {
-        let user = Some(user());
-        self.answer(request, GetMeResponse { user }).await
+answers! { IdentityService:
+    register(RegisterRequest) -> RegisterResponse { session: session() }
+    login(LoginRequest) -> LoginResponse { session: session() }
+    get_me(GetMeRequest) -> GetMeResponse { user: Some(user()) }
+    list_users(ListUsersRequest) -> ListUsersResponse {
+        users: vec![user()],
+        next_page_token: "next".into(),
     }
-
-    async fn list_users(
-        &self,
-        request: Request<ListUsersRequest>,
-    ) -> Result<Response<ListUsersResponse>, Status> {
-        let answer = ListUsersResponse {
-            users: vec![user()],
-            next_page_token: "next".into(),
-        };
-        self.answer(request, answer).await
-    }
-
-    async fn resolve_users(
-        &self,
-        request: Request<ResolveUsersRequest>,
-    ) -> Result<Response<ResolveUsersResponse>, Status> {
-        let users = vec![user()];
-        self.answer(request, ResolveUsersResponse { users }).await
-    }
-
-    async fn get_jwks(
-        &self,
-        request: Request<GetJwksRequest>,
-    ) -> Result<Response<GetJwksResponse>, Status> {
-        let jwks_json = r#"{"keys":[]}"#.into();
-        self.answer(request, GetJwksResponse { jwks_json }).await
-    }
+    resolve_users(ResolveUsersRequest) -> ResolveUsersResponse { users: vec![user()] }
+    get_jwks(GetJwksRequest) -> GetJwksResponse { jwks_json: r#"{"keys":[]}"#.into() }
 }
 
-#[async_trait]
-impl ReleaseService for Core {
-    async fn create_release(
-        &self,
-        request: Request<CreateReleaseRequest>,
-    ) -> Result<Response<CreateReleaseResponse>, Status> {
-        let release = release();
-        self.answer(request, CreateReleaseResponse { release })
-            .await
+answers! { ReleaseService:
+    create_release(CreateReleaseRequest) -> CreateReleaseResponse { release: release() }
+    list_releases(ListReleasesRequest) -> ListReleasesResponse {
+        releases: release().into_iter().collect(),
+        next_page_token: String::new(),
     }
-
-    async fn list_releases(
-        &self,
-        request: Request<ListReleasesRequest>,
-    ) -> Result<Response<ListReleasesResponse>, Status> {
-        let releases = release().into_iter().collect();
-        let next_page_token = String::new();
-        let answer = ListReleasesResponse {
-            releases,
-            next_page_token,
-        };
-        self.answer(request, answer).await
-    }
-
-    async fn get_release(
-        &self,
-        request: Request<GetReleaseRequest>,
-    ) -> Result<Response<GetReleaseResponse>, Status> {
-        let release = release();
-        self.answer(request, GetReleaseResponse { release }).await
-    }
-
-    async fn add_task(
-        &self,
-        request: Request<AddTaskRequest>,
-    ) -> Result<Response<AddTaskResponse>, Status> {
-        let task = Some(task());
-        self.answer(request, AddTaskResponse { task }).await
-    }
-
-    async fn complete_release(
-        &self,
-        request: Request<CompleteReleaseRequest>,
-    ) -> Result<Response<CompleteReleaseResponse>, Status> {
-        let release = release();
-        self.answer(request, CompleteReleaseResponse { release })
-            .await
-    }
+    get_release(GetReleaseRequest) -> GetReleaseResponse { release: release() }
+    add_task(AddTaskRequest) -> AddTaskResponse { task: Some(task()) }
+    complete_release(CompleteReleaseRequest) -> CompleteReleaseResponse { release: release() }
 }
 
-#[async_trait]
-impl TaskService for Core {
-    async fn list_my_tasks(
-        &self,
-        request: Request<ListMyTasksRequest>,
-    ) -> Result<Response<ListMyTasksResponse>, Status> {
-        let blocked_by = Some(Blocker {
-            code: "DEVELOPER_BUSY".into(),
-            task: Some(task()),
-        });
-        let free = MyTask {
-            task: Some(task()),
-            can_start: true,
-            blocked_by: None,
-        };
-        let blocked = MyTask {
-            can_start: false,
-            blocked_by,
-            ..free.clone()
-        };
-        let answer = ListMyTasksResponse {
-            tasks: vec![free, blocked],
-            next_page_token: String::new(),
-        };
-        self.answer(request, answer).await
-    }
+fn my_tasks() -> Vec<MyTask> {
+    let blocked_by = Some(Blocker {
+        code: "DEVELOPER_BUSY".into(),
+        task: Some(task()),
+    });
+    let free = MyTask {
+        task: Some(task()),
+        can_start: true,
+        blocked_by: None,
+    };
+    let blocked = MyTask {
+        can_start: false,
+        blocked_by,
+        ..free.clone()
+    };
+    vec![free, blocked]
+}
 
-    async fn get_task(
-        &self,
-        request: Request<GetTaskRequest>,
-    ) -> Result<Response<GetTaskResponse>, Status> {
-        let task = Some(task());
-        self.answer(request, GetTaskResponse { task }).await
+answers! { TaskService:
+    list_my_tasks(ListMyTasksRequest) -> ListMyTasksResponse {
+        tasks: my_tasks(),
+        next_page_token: String::new(),
     }
-
-    async fn start_task(
-        &self,
-        request: Request<StartTaskRequest>,
-    ) -> Result<Response<StartTaskResponse>, Status> {
-        let task = Some(task());
-        self.answer(request, StartTaskResponse { task }).await
-    }
-
-    async fn complete_task(
-        &self,
-        request: Request<CompleteTaskRequest>,
-    ) -> Result<Response<CompleteTaskResponse>, Status> {
-        let task = Some(task());
-        self.answer(request, CompleteTaskResponse { task }).await
-    }
+    get_task(GetTaskRequest) -> GetTaskResponse { task: Some(task()) }
+    start_task(StartTaskRequest) -> StartTaskResponse { task: Some(task()) }
+    complete_task(CompleteTaskRequest) -> CompleteTaskResponse { task: Some(task()) }
 }

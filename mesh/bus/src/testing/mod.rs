@@ -1,7 +1,7 @@
 //! The suites that every adapter of the bus passes: what it does ([`contract`]), and what the
 //! consumer runner does on it ([`consumer`]). A test crate runs them with
 //! [`bus_contract`](crate::bus_contract) and [`consumer_contract`](crate::consumer_contract)
-//! on a [`Stage`](stage::Stage) of the adapter.
+//! on a [`Stage`](stage::Stage) of the adapter. And a [`double`] of a bus for other tests.
 
 #![allow(
     missing_docs,
@@ -12,4 +12,5 @@
 
 pub mod consumer;
 pub mod contract;
+pub mod double;
 pub mod stage;

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use tempfile::TempDir;
@@ -15,22 +14,24 @@ use super::{
     sqlite::{SCHEMA, SqliteOutbox, append_to},
 };
 use slipway_bus::{
-    Bus, BusError, EmbeddedBus, Outcome, Record, Subscription, TopicSpec, Unpublished,
-    testing::stage::{create, record, take},
+    BusError, EmbeddedBus, Outcome, Record, SharedBus, Unpublished,
+    testing::{
+        double::double,
+        stage::{create, record, take},
+    },
 };
 use slipway_runtime::{
     alarm::{self, Kind},
     clock::ManualClock,
-    life::{Check, Problem},
 };
 use slipway_sqlite::{Database, StorageError};
 
 const MIGRATIONS: &[&str] = &[SCHEMA];
 const TOPIC: &str = "t";
 
-/// A bus that says of some records what it is told to say, and hands on the others.
+/// What a bus says of some records when it is told to; it hands on the others.
+#[derive(Default)]
 struct Moody {
-    bus: EmbeddedBus,
     /// Values, and what becomes of records that have one of them.
     moods: Mutex<Vec<(String, BusError)>>,
     /// The values it was given, publication by publication.
@@ -45,23 +46,8 @@ impl Moody {
         let mood = moods.iter().find(|(value, _)| text(record) == *value);
         mood.map_or(Ok(()), |(_, error)| Err(error.clone()))
     }
-}
 
-fn text(record: &Record) -> String {
-    String::from_utf8(record.value.to_vec()).unwrap()
-}
-
-#[async_trait]
-impl Bus for Moody {
-    async fn create_topics(&self, topics: &[TopicSpec]) -> Result<(), BusError> {
-        self.bus.create_topics(topics).await
-    }
-
-    async fn topics(&self) -> Result<Vec<String>, BusError> {
-        self.bus.topics().await
-    }
-
-    async fn publish(&self, records: Vec<Record>) -> Result<(), Unpublished> {
+    async fn publish(&self, bus: SharedBus, records: Vec<Record>) -> Result<(), Unpublished> {
         self.given.lock().push(records.iter().map(text).collect());
         let mut outcomes: Vec<Outcome> = Vec::new();
         for (n, record) in records.iter().enumerate() {
@@ -77,26 +63,14 @@ impl Bus for Moody {
         }
         let good = records.into_iter().zip(&outcomes);
         let good = good.filter(|(_, outcome)| outcome.is_ok());
-        self.bus
-            .publish(good.map(|(record, _)| record).collect())
+        bus.publish(good.map(|(record, _)| record).collect())
             .await?;
         Unpublished::unless_all(outcomes)
     }
-
-    async fn subscribe(
-        &self,
-        group: &str,
-        topics: &[String],
-    ) -> Result<Box<dyn Subscription>, BusError> {
-        self.bus.subscribe(group, topics).await
-    }
 }
 
-#[async_trait]
-impl Check for Moody {
-    async fn check(&self) -> Result<(), Problem> {
-        self.bus.check().await
-    }
+fn text(record: &Record) -> String {
+    String::from_utf8(record.value.to_vec()).unwrap()
 }
 
 /// A store with some queues, and who publishes them.
@@ -104,7 +78,8 @@ struct Office {
     publishing: Publishing,
     store: SqliteOutbox,
     db: Database,
-    bus: Arc<Moody>,
+    bus: SharedBus,
+    moody: Arc<Moody>,
     clock: Arc<ManualClock>,
     wake: Wake,
     service: &'static str,
@@ -118,11 +93,14 @@ impl Office {
         let clock = Arc::new(ManualClock::at(Timestamp::now()));
         let bus = EmbeddedBus::open(&dir.path().join("bus.db"), clock.clone()).unwrap();
         create(&bus, TOPIC, 1).await;
-        let bus = Arc::new(Moody {
-            bus,
-            moods: Mutex::default(),
-            given: Mutex::default(),
+        let moody = Arc::new(Moody {
             refuses_all,
+            ..Moody::default()
+        });
+        let told = moody.clone();
+        let bus = double(Arc::new(bus), move |bus, records| {
+            let moody = told.clone();
+            async move { moody.publish(bus, records).await }
         });
         let db = Database::open(&dir.path().join("store.db"), "store", MIGRATIONS).unwrap();
         let (store, wake) = (SqliteOutbox::new(db.clone()), Wake::default());
@@ -138,6 +116,7 @@ impl Office {
             store,
             db,
             bus,
+            moody,
             clock,
             wake,
             service,
@@ -162,7 +141,7 @@ impl Office {
     }
 
     fn fails(&self, value: &str, error: BusError) {
-        self.bus.moods.lock().push((value.to_owned(), error));
+        self.moody.moods.lock().push((value.to_owned(), error));
     }
 
     /// The values that wait, of one aggregate.
@@ -203,7 +182,7 @@ async fn what_was_acknowledged_is_not_published_again_when_others_failed() {
     assert_eq!(office.waiting(a).await, ["a2", "a3"]);
     assert_eq!(office.waiting(b).await, [""; 0]);
 
-    office.bus.moods.lock().clear();
+    office.moody.moods.lock().clear();
     office.publishing.publish_own(100).await.unwrap();
     assert_eq!(office.store.count().await.unwrap(), 0);
     let mut published = office.published(4).await;
@@ -235,18 +214,18 @@ async fn a_refused_event_waits_with_what_is_behind_it_and_holds_up_nobody_else()
         assert!(office.has_incident(), "{service}");
 
         // From now on it is tried by itself.
-        office.bus.given.lock().clear();
+        office.moody.given.lock().clear();
         office.clock.advance(SignedDuration::from_secs(60));
         office.commit(a, &["a4"]).await;
         office.commit(b, &["b3"]).await;
         office.publishing.publish_own(100).await.unwrap();
         office.publishing.sweep().await.unwrap();
-        let given = office.bus.given.lock().clone();
+        let given = office.moody.given.lock().clone();
         assert_eq!(given, [["b3"], ["a2"]], "{service}");
         let grows = alarm::stands(Kind::OutboxGrows, service);
         assert!(!grows, "{service}: that is told by the other incident");
 
-        office.bus.moods.lock().clear();
+        office.moody.moods.lock().clear();
         office.publishing.sweep().await.unwrap();
         assert_eq!(office.store.count().await.unwrap(), 0, "{service}");
         assert!(!office.has_incident(), "{service}");

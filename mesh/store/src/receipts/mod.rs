@@ -5,6 +5,7 @@
 //! moment at which one is there without the other: a crash at any point, and a
 //! repetition at any moment, also at the same time on another replica, give one effect
 //! and one answer. A refused command leaves no receipt; its repetition is tried anew.
+//! [`once`] carries out a request this way.
 
 pub mod mongo;
 pub mod sqlite;
@@ -19,6 +20,7 @@ use slipway_rpc::{
     error::{Fault, Kind},
     metadata::IDEMPOTENCY_KEY,
 };
+use slipway_runtime::clock::Clock;
 
 use crate::StoreError;
 
@@ -169,10 +171,46 @@ pub fn reused() -> Fault {
     )
 }
 
-/// Reads a stored answer.
+/// Carries out a request by `attempt`, unless it was carried out before: then the answer is
+/// that of its receipt.
 ///
 /// # Errors
-/// If it is not one: the store was tampered with.
-pub fn decode<R: Message + Default>(response: &[u8]) -> Result<R, Fault> {
-    R::decode(response).map_err(|error| Fault::internal(format_args!("a receipt: {error}")))
+/// What refused the attempt, `IDEMPOTENCY_KEY_REUSED`, or the store's failure.
+pub async fn once<R: Message + Default>(
+    repeatable: Option<&Repeatable>,
+    store: &dyn ReceiptStore,
+    clock: &dyn Clock,
+    attempt: impl Future<Output = Result<R, Fault>>,
+) -> Result<R, Fault> {
+    let earlier = || async {
+        let Some(repeatable) = repeatable else {
+            return Ok(None);
+        };
+        let earlier = repeatable.earlier(store, clock.now()).await?;
+        let earlier = earlier.as_deref().map(R::decode).transpose();
+        earlier.map_err(|error| Fault::internal(format_args!("a receipt: {error}")))
+    };
+    unless_earlier(earlier, attempt).await
+}
+
+/// As [`once`], where the receipt does not hold the answer: `earlier` makes it, if there is a
+/// receipt.
+///
+/// # Errors
+/// As [`once`].
+pub async fn unless_earlier<R, E>(
+    earlier: impl Fn() -> E,
+    attempt: impl Future<Output = Result<R, Fault>>,
+) -> Result<R, Fault>
+where
+    E: Future<Output = Result<Option<R>, Fault>>,
+{
+    if let Some(answer) = earlier().await? {
+        return Ok(answer);
+    }
+    match attempt.await {
+        // Perhaps refused because of this very request, sent twice at once.
+        Err(refusal) => earlier().await?.ok_or(refusal),
+        done => done,
+    }
 }

@@ -7,8 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Map;
 use slipway_bus::{Actor, Event, event::Origin};
 use slipway_proto::events::{NotificationRequestedEvent, UserRef};
-use slipway_store::Documents;
 use slipway_store::{
+    Documents, Refusal,
+    StoreError::Refused,
     outbox::OutboxStore,
     receipts::{Receipt, ReceiptKey, ReceiptStore},
 };
@@ -16,7 +17,7 @@ use uuid::Uuid;
 
 use super::{Acceptance, IntakeStore};
 use crate::intake::{Accepted, QUOTA, WINDOW};
-use crate::store::testing::on_each;
+use crate::store::{StoreError, testing::on_each};
 
 on_each!(Opened:
     an_accepted_event_is_stored_with_its_event_and_its_receipt
@@ -155,16 +156,16 @@ async fn of_requests_that_race_on_one_key_one_is_stored(open: impl Fn() -> Opene
         tokio::spawn(async move {
             let (accepted, event) = announced(7, after(0));
             let receipt = Some(receipt("k", after(0)));
-            store.accept(&accepted, event, receipt).await.unwrap()
+            store.accept(&accepted, event, receipt).await
         })
     });
     let outcomes = join_all(racing).await;
     let (mut stored, mut repeated) = (0, 0);
     for outcome in outcomes {
         match outcome.unwrap() {
-            Acceptance::Stored => stored += 1,
-            Acceptance::Repeated => repeated += 1,
-            Acceptance::TooMany(wait) => panic!("wait {wait}"),
+            Ok(Acceptance::Stored) => stored += 1,
+            Err(StoreError::Database(Refused(Refusal::Receipt))) => repeated += 1,
+            other => panic!("{other:?}"),
         }
     }
     assert_eq!((stored, repeated), (1, 5));

@@ -13,12 +13,10 @@ use std::sync::Arc;
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use slipway_bus::{Actor, Event, event::Origin};
-use slipway_mongo::testing::Scratch;
 use slipway_proto::events::UserRegisteredEvent;
 use slipway_rpc::access::Role;
 use slipway_runtime::clock::{Clock as _, SystemClock};
 use slipway_store::receipts::{Receipt, ReceiptKey};
-use tempfile::TempDir;
 use tokio::sync::Barrier;
 use uuid::Uuid;
 
@@ -31,22 +29,6 @@ use crate::{
     },
     release::{OrderIndex, Release, ReleaseDraft, Task, TaskDraft, Text},
 };
-
-/// Opens a file of the test's own, each time anew; it is there as long as the directory.
-fn on_sqlite() -> (TempDir, impl Fn() -> Stores) {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("release.db");
-    (directory, move || Stores::sqlite(&path).unwrap())
-}
-
-/// A database of the test's own, if there is a server for tests. The stores keep nothing
-/// in the process: a clone is as good as another replica's.
-async fn on_mongo() -> Option<(Scratch, impl Fn() -> Stores)> {
-    let scratch = Scratch::database().await?;
-    let opened = Stores::mongo(scratch.client(), scratch.name()).await;
-    let stores = opened.unwrap();
-    Some((scratch, move || stores.clone()))
-}
 
 slipway_store::on_each! {
     assigned:

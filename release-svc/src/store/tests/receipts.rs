@@ -1,5 +1,7 @@
 //! Receipts of commands.
 
+use slipway_store::{Refusal, StoreError::Refused};
+
 use super::*;
 
 fn receipt(response: &str, at: Timestamp) -> Receipt {
@@ -30,7 +32,10 @@ pub(super) async fn a_receipt_is_stored_with_its_change_once(open: impl Fn() -> 
     let again = stores
         .releases
         .save(&release, &after, with(receipt("2", now())));
-    assert!(matches!(again.await, Err(SaveError::Receipt)));
+    assert!(matches!(
+        again.await,
+        Err(SaveError::Store(Refused(Refusal::Receipt)))
+    ));
     let stored = stores.releases.release(release.id).await.unwrap().unwrap();
     assert_eq!(stored, release, "the change was not stored either");
     let key = ReceiptKey("k".into());

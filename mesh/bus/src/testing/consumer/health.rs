@@ -1,20 +1,16 @@
 //! A group that does not get on says so.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::ready, time::Duration};
 
-use async_trait::async_trait;
 use tokio::sync::watch;
 
 use super::play::Play;
 use crate::{
-    Bus, BusError, Record, SharedBus, Subscription, TopicSpec, Unpublished,
+    BusError, TopicSpec, Unpublished,
     consumer::{Order, dead_letter_topic},
-    testing::stage::Stage,
+    testing::{double::double, stage::Stage},
 };
-use slipway_runtime::{
-    life::{Check, Problem},
-    testing::until,
-};
+use slipway_runtime::testing::until;
 
 /// What the group is found to fail of, when it is found to fail.
 async fn problem(play: &Play<'_>) -> String {
@@ -64,55 +60,17 @@ pub async fn a_group_whose_own_topic_is_another_says_so(stage: &Stage) {
     assert!(said.contains("has 3 partitions, not 1"), "{said}");
 }
 
-/// A bus that takes nothing in.
-struct Full {
-    bus: SharedBus,
-    refused: watch::Sender<u32>,
-}
-
-#[async_trait]
-impl Bus for Full {
-    async fn create_topics(&self, topics: &[TopicSpec]) -> Result<(), BusError> {
-        self.bus.create_topics(topics).await
-    }
-
-    async fn topics(&self) -> Result<Vec<String>, BusError> {
-        self.bus.topics().await
-    }
-
-    async fn publish(&self, records: Vec<Record>) -> Result<(), Unpublished> {
-        self.refused.send_modify(|refused| *refused += 1);
-        let outcome = Err(BusError::Refused("it is full".into()));
-        Unpublished::unless_all(vec![outcome; records.len()])
-    }
-
-    async fn subscribe(
-        &self,
-        group: &str,
-        topics: &[String],
-    ) -> Result<Box<dyn Subscription>, BusError> {
-        self.bus.subscribe(group, topics).await
-    }
-}
-
-#[async_trait]
-impl Check for Full {
-    async fn check(&self) -> Result<(), Problem> {
-        self.bus.check().await
-    }
-}
-
 pub async fn while_nothing_can_be_put_aside_a_group_says_so(stage: &Stage) {
     let bus = stage.open();
     stage.create(&bus, 1).await;
     let mut play = Play::on(stage, bus.clone(), Order::PerKey);
     play.publish(&["poison-99"]).await;
-    let full = Arc::new(Full {
-        bus: bus.clone(),
-        refused: watch::Sender::new(0),
+    let (refusing, mut refused) = watch::channel(0);
+    play.bus = double(bus.clone(), move |_, records| {
+        refusing.send_modify(|refused| *refused += 1);
+        let outcome = Err(BusError::Refused("it is full".into()));
+        ready(Unpublished::unless_all(vec![outcome; records.len()]))
     });
-    let mut refused = full.refused.subscribe();
-    play.bus = full;
     play.start();
     for times in 1..4 {
         refused.wait_for(|refused| *refused > times).await.unwrap();
