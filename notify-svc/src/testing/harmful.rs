@@ -11,7 +11,10 @@ use slipway_proto::notify::v1::{
 use slipway_runtime::clock::SystemClock;
 use tonic::{Request, Status};
 
-use crate::{Stores, grpc::TemplateApi, templates::Library};
+use crate::{
+    Stores,
+    notification::templates::{Library, service::TemplateApi},
+};
 
 /// The previews of templates, without a server before them.
 pub struct Previews(TemplateApi);
