@@ -10,9 +10,12 @@ use slipway_store::outbox::Wake;
 use tonic::service::Routes;
 
 use super::{
-    confirmation::record::Confirmations, intake::service::EventApi,
-    preferences::service::PreferenceApi, queue::Queue, service::NotificationApi,
-    templates::service::TemplateApi,
+    confirmation::record::Confirmations,
+    intake::{announce::Intake, service::EventApi},
+    preferences::service::PreferenceApi,
+    queue::Queue,
+    service::NotificationApi,
+    templates::{editor::Editor, service::TemplateApi},
 };
 use crate::Stores;
 
@@ -33,20 +36,23 @@ pub(crate) fn add_to(routes: Routes, stores: &Stores, queue: &Queue, outbox: Wak
         templates: templates.clone(),
         clock: clock.clone(),
     };
-    let events = EventApi {
-        intake: stores.intake.clone(),
-        receipts: stores.receipts.clone(),
+    let intake = Intake {
+        store: stores.intake.clone(),
         notifications: stores.notifications.clone(),
         recipients: stores.recipients.clone(),
         templates: templates.clone(),
         clock: clock.clone(),
         outbox,
     };
-    let templates = TemplateApi {
-        store: stores.templates.clone(),
-        templates: templates.clone(),
-        clock: clock.clone(),
+    let events = EventApi {
+        intake,
+        receipts: stores.receipts.clone(),
     };
+    let templates = TemplateApi(Editor {
+        store: stores.templates.clone(),
+        library: templates.clone(),
+        clock: clock.clone(),
+    });
     routes
         .add_service(NotificationServiceServer::new(notifications))
         .add_service(PreferenceServiceServer::new(preferences))

@@ -1,7 +1,6 @@
 //! The contract's messages and this crate's terms.
 
 use slipway_proto::{
-    common::v1::UserRef,
     notify::v1::{ActivityEntry, ActivityFilter, ActivityServiceListRequest},
     time::to_proto as timestamp,
 };
@@ -9,9 +8,12 @@ use slipway_rpc::{error::Fault, page};
 use slipway_runtime::{id, text::shortened};
 use uuid::Uuid;
 
-use crate::activity::{
-    Entry, Filter, MalformedPattern, TypePattern,
-    store::{Direction, Query},
+use crate::{
+    activity::{
+        Entry, Filter, MalformedPattern, TypePattern,
+        store::{Direction, Query},
+    },
+    translate::user,
 };
 
 /// Entries on a page at most.
@@ -81,10 +83,7 @@ pub(super) fn entry(Entry { sequence, activity }: Entry) -> ActivityEntry {
         id: activity.id.to_string(),
         r#type: activity.event_type,
         time: Some(timestamp(activity.time)),
-        actor: activity.actor.map(|actor| UserRef {
-            id: actor.id.to_string(),
-            username: actor.username,
-        }),
+        actor: activity.actor.as_ref().map(user),
         subject: activity.subject,
         release_id: activity
             .release_id

@@ -3,8 +3,6 @@
 use sha2::{Digest as _, Sha256};
 use slipway_bus::consumer::letter::Cause;
 use slipway_proto::{
-    common::v1::UserRef,
-    events,
     notify::v1::{
         DeadLetter, DeadLetterAct, DeadLetterFailure, DeadLetterFilter, DeadLetterHeader,
         DeadLetterState, DeadLetterSummary,
@@ -17,7 +15,7 @@ use tonic::Status;
 
 use crate::{
     dead_letters::{Act, DeadLetterId, Filed, Filter, State, Summary, replay::Replay},
-    translate::period,
+    translate::{caller, period, user},
 };
 
 pub(super) fn id(text: &str) -> Result<DeadLetterId, Fault> {
@@ -27,17 +25,13 @@ pub(super) fn id(text: &str) -> Result<DeadLetterId, Fault> {
 
 /// Who asks for a replay, and under which idempotency key.
 pub(super) fn replay<T>(request: &tonic::Request<T>) -> Result<Replay, Status> {
-    let caller = principal(request)?;
     let key = request.metadata().get(IDEMPOTENCY_KEY);
     let hash = key.map(|key| {
         let digest = Sha256::digest(key.as_bytes());
         digest.iter().map(|byte| format!("{byte:02x}")).collect()
     });
     Ok(Replay {
-        by: events::UserRef {
-            id: caller.user_id,
-            username: caller.username.clone(),
-        },
+        by: caller(&*principal(request)?),
         edited: None,
         request: hash,
     })
@@ -142,10 +136,7 @@ pub(super) fn dead_letter(found: Filed) -> DeadLetter {
 
 fn act(act: Act) -> DeadLetterAct {
     DeadLetterAct {
-        by: Some(UserRef {
-            id: act.by.id.to_string(),
-            username: act.by.username,
-        }),
+        by: Some(user(&act.by)),
         at: Some(timestamp(act.at)),
         edited_payload: act.edited,
     }

@@ -8,6 +8,7 @@
 //! - The data are the template's variables, no less and no more.
 //! - [`QUOTA`] events in any [`WINDOW`], for each who announces.
 
+pub(crate) mod announce;
 pub(crate) mod service;
 pub mod store;
 

@@ -18,6 +18,7 @@
 mod built_in;
 mod check;
 mod edit;
+pub(crate) mod editor;
 mod filters;
 mod language;
 mod library;

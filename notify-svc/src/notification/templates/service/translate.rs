@@ -2,12 +2,15 @@
 
 use serde_json::{Map, Value};
 use slipway_proto::{
-    common::v1::UserRef,
     notify::v1::{Template, TemplateSource, TemplateVariable, TemplateVersion},
     time::to_proto as timestamp,
 };
+use slipway_rpc::error::Fault;
 
-use crate::notification::templates::{Current, Source, Variable, Version};
+use crate::{
+    notification::templates::{Content, Current, LONGEST_DATA, Source, Variable, Version},
+    translate::{object, user},
+};
 
 /// A type without its sources.
 pub(super) fn summary(current: &Current, kind: &str) -> Template {
@@ -21,7 +24,7 @@ pub(super) fn summary(current: &Current, kind: &str) -> Template {
         source: None,
         sample_json: String::new(),
         variables: variables.map(variable).collect(),
-        updated_by: version.map(author),
+        updated_by: version.map(|version| user(&version.author)),
         updated_at: version.map(|version| timestamp(version.at)),
     }
 }
@@ -37,7 +40,7 @@ pub(super) fn template(current: &Current, kind: &str) -> Option<Template> {
 }
 
 pub(super) fn version(version: Version) -> TemplateVersion {
-    let author = author(&version);
+    let author = user(&version.author);
     let (source, sample) = match version.content {
         Some(content) => (Some(content.source), content.sample),
         None => (None, None),
@@ -48,13 +51,6 @@ pub(super) fn version(version: Version) -> TemplateVersion {
         sample_json: sample.map_or_else(String::new, json),
         author: Some(author),
         time: Some(timestamp(version.at)),
-    }
-}
-
-fn author(version: &Version) -> UserRef {
-    UserRef {
-        id: version.author.id.to_string(),
-        username: version.author.username.clone(),
     }
 }
 
@@ -75,4 +71,32 @@ fn variable(variable: Variable) -> TemplateVariable {
 
 fn json(fields: Map<String, Value>) -> String {
     Value::Object(fields).to_string()
+}
+
+/// The templates that are to be saved, or previewed.
+pub(super) fn content(source: Option<TemplateSource>, sample: &str) -> Result<Content, Fault> {
+    let source = source.unwrap_or_default();
+    Ok(Content {
+        source: Source {
+            subject: source.subject,
+            text: source.text,
+            html: source.html,
+        },
+        sample: match sample {
+            "" => None,
+            text => Some(object("sample", text)?),
+        },
+    })
+}
+
+/// The data of a preview; `None`: those of the sample.
+pub(super) fn data(text: &str) -> Result<Option<Map<String, Value>>, Fault> {
+    if text.len() > LONGEST_DATA {
+        let message = format!("must be at most {LONGEST_DATA} bytes of JSON");
+        return Err(Fault::invalid_field("data", message));
+    }
+    match text {
+        "" => Ok(None),
+        text => object("data", text).map(Some),
+    }
 }
