@@ -13,7 +13,7 @@
 //! | feature | to find a rule, look in |
 //! | --- | --- |
 //! | [`activity`] | the wall: how each event reads (`sentence`), which entries a reader wants (`filter`), numbering (`store`) |
-//! | [`notification`] | who is told of what ([`audience`](notification::audience)), at once or gathered ([`gathering`](notification::gathering)), what an attempt leads to ([`outcome`](notification::outcome)), what the mail server's operator says later ([`confirmation`](notification::confirmation)) |
+//! | [`notification`] | who is told of what ([`audience`](notification::audience)), at once or gathered ([`gathering`]), what an attempt leads to ([`outcome`](notification::outcome)), what the mail server's operator says later ([`confirmation`](notification::confirmation)) |
 //! | [`notification::preferences`] | what a user wants to be told, and when |
 //! | [`notification::recipients`] | who can be written to |
 //! | [`notification::templates`] | the words of a mail, as they came and as administrators edit them |
