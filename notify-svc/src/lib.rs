@@ -6,56 +6,43 @@
 //! notifications of the events that somebody is to be told of; a dispatcher mails them,
 //! and each keeps the record of what became of it.
 //!
-//! | module | what it gives |
+//! One directory a feature, each with the same files: `mod.rs` has types and rules, `store`
+//! its collections, `service` translates between the contract and these, `jobs` has the
+//! consumers and other background work.
+//!
+//! | feature | to find a rule, look in |
 //! | --- | --- |
-//! | [`activity`] | entries, how each event reads, filters: pure |
-//! | [`dead_letter`] | what consumers could not handle, and what may be done with it: pure |
-//! | [`incident`] | what is wrong, and when administrators are mailed about it: pure |
-//! | [`notification`] | who is told of what, and what an attempt leads to: pure |
-//! | [`recipients`] | who can be written to: pure |
-//! | [`preferences`] | what a user wants to be told, and when: pure |
-//! | [`intake`] | events that other programs announce: pure |
-//! | [`templates`] | the words of a mail, as they came and as administrators edit them |
-//! | [`mail`] | sending one mail: to a mail server or into a file |
-//! | [`dispatch`] | from the queue to the mailer, once |
-//! | [`store`] | all of it in a database |
-//! | `notifier` | the way into the queue |
-//! | `incidents` | taking up reports, telling administrators |
-//! | `replays` | sending dead letters back |
-//! | `confirmations` | what the mail server's operator says of mails that were sent |
-//! | `telling` | the events that tell what became of notifications |
-//! | `apis` | what the services of notifications are made of |
-//! | `grpc` | `slipway.notify.v1`: the wall, dead letters, incidents, notifications, preferences, templates, events |
-//! | `jobs` | consumers, collecting dead letters, pruning, looking out for other replicas' entries |
+//! | [`activity`] | the wall: how each event reads (`sentence`), which entries a reader wants (`filter`), numbering (`store`) |
+//! | [`notification`] | who is told of what ([`audience`](notification::audience)), at once or gathered ([`gathering`]), what an attempt leads to ([`outcome`](notification::outcome)), what the mail server's operator says later ([`confirmation`](notification::confirmation)) |
+//! | [`notification::preferences`] | what a user wants to be told, and when |
+//! | [`notification::recipients`] | who can be written to |
+//! | [`notification::templates`] | the words of a mail, as they came and as administrators edit them |
+//! | [`notification::intake`] | events that other programs announce: who may, and how often |
+//! | [`notification::dispatch`], [`notification::mail`] | from the queue to the mail server, once |
+//! | [`dead_letters`] | what consumers could not handle: an edited payload must fit (`edit`), replays (`replay`) |
+//! | [`incidents`] | what is wrong, and when administrators are mailed about it |
+//!
+//! Shared: [`store`] opens the database, `retention` deletes what is old, `translate` and
+//! `metrics`.
 
 pub mod activity;
-mod apis;
-mod confirmations;
-pub mod dead_letter;
-pub mod dispatch;
-mod grpc;
-pub mod incident;
-mod incidents;
-pub mod intake;
-mod jobs;
-pub mod mail;
+pub mod dead_letters;
+pub mod incidents;
 mod metrics;
-mod newest;
 pub mod notification;
-mod notifier;
-pub mod preferences;
-pub mod recipients;
-mod replays;
+mod retention;
 pub mod store;
-mod telling;
-pub mod templates;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod translate;
 
 use std::{io, num::NonZeroU32, sync::Arc, time::Duration};
 
 use jiff::SignedDuration;
-use slipway_bus::{SharedBus, TopicSpec, consumer::Host};
+use slipway_bus::{
+    SharedBus, TopicSpec,
+    consumer::{Group, Host},
+};
 use slipway_proto::notify::v1::{
     activity_service_server::ActivityServiceServer,
     dead_letter_service_server::DeadLetterServiceServer,
@@ -69,20 +56,26 @@ use slipway_store::outbox::{Publisher, Wake};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
-pub use notifier::{Notifier, Prepared};
 pub use store::Stores;
 
-use apis::Apis;
-use dispatch::{Dispatcher, DomainLimits};
-use grpc::{ActivityApi, DeadLetterApi, IncidentApi};
-use incidents::Incidents;
-use jobs::{Desk, Forgetting, Lookout, Notifying, Projection, Pruning, Recipients};
-use mail::SharedMailer;
-use newest::Newest;
-use notification::gathering::{self, Rule};
-use notifier::Bell;
-use replays::Replays;
-use templates::Library;
+use activity::{
+    jobs::{LogEndPoller, Projection},
+    log_end::LogEnd,
+    service::ActivityApi,
+};
+use dead_letters::{jobs::Desk, replay::Replays, service::DeadLetterApi};
+use incidents::{alerting::Alerting, service::IncidentApi};
+use notification::{
+    dispatch::{self, Dispatcher, DomainLimits},
+    gathering::{self, Rule},
+    jobs::{Cleanup, EventConsumer},
+    mail::SharedMailer,
+    queue::Queue,
+    recipients::{self, jobs::RecipientProjection},
+    services,
+    templates::Library,
+};
+use retention::Retention;
 
 /// The service's name in events, metrics and logs.
 pub const SERVICE: &str = "notify-svc";
@@ -106,7 +99,13 @@ pub const SERVICES: &[&str] = &[
 /// that has made them before it serves has found out whether it can.
 #[must_use]
 pub fn own_topics() -> Vec<TopicSpec> {
-    jobs::own_topics()
+    let groups = [
+        activity::jobs::group(),
+        notification::jobs::group(),
+        recipients::jobs::group(),
+        incidents::jobs::group(),
+    ];
+    groups.iter().flat_map(Group::own_topics).collect()
 }
 
 /// How notify-svc behaves.
@@ -201,11 +200,9 @@ impl Config {
         .spawn(&dependencies.background);
         let activity = self.activity(&dependencies);
         let dead_letters = dead_letters(&dependencies, outbox.clone());
-        let (apis, incidents) = self.send_notifications(dependencies, outbox)?;
         let routes = Routes::new(ActivityServiceServer::new(activity))
-            .add_service(DeadLetterServiceServer::new(dead_letters))
-            .add_service(IncidentServiceServer::new(incidents));
-        Ok(apis.serve(routes))
+            .add_service(DeadLetterServiceServer::new(dead_letters));
+        self.notifications_and_incidents(dependencies, outbox, routes)
     }
 
     fn activity(&self, dependencies: &Dependencies) -> ActivityApi {
@@ -216,18 +213,20 @@ impl Config {
             drain,
             ..
         } = dependencies;
-        let (store, newest) = (stores.activity.clone(), Newest::default());
-        Projection::new(store.clone(), newest.clone(), clock.clone()).spawn(&dependencies.host());
-        Lookout::new(store.clone(), newest.clone()).spawn(background);
-        Pruning::new(store.clone(), clock.clone(), self.activity_retention).spawn(background);
-        ActivityApi::new(store, newest, drain.clone())
+        let (store, log_end) = (stores.activity.clone(), LogEnd::default());
+        Projection::new(store.clone(), log_end.clone(), clock.clone()).spawn(&dependencies.host());
+        LogEndPoller::new(store.clone(), log_end.clone()).spawn(background);
+        Retention::new(store.clone(), clock.clone(), self.activity_retention).spawn(background);
+        ActivityApi::new(store, log_end, drain.clone())
     }
 
-    fn send_notifications(
+    /// Incidents are told by notifications.
+    fn notifications_and_incidents(
         &self,
         dependencies: Dependencies,
         outbox: Wake,
-    ) -> io::Result<(Apis, IncidentApi)> {
+        routes: Routes,
+    ) -> io::Result<Routes> {
         let host = dependencies.host();
         let Dependencies {
             stores,
@@ -239,7 +238,7 @@ impl Config {
         let library = Library::new(stores.templates.clone(), &self.public_url);
         let library = Arc::new(library?);
         library.spawn(&background);
-        let notifier = Notifier {
+        let queue = Queue {
             store: stores.notifications.clone(),
             preferences: stores.preferences.clone(),
             tallies: stores.tallies.clone(),
@@ -250,44 +249,44 @@ impl Config {
             },
             templates: library,
             clock: clock.clone(),
-            bell: Bell::default(),
+            due: Arc::default(),
         };
         let retention = self.notification_retention;
-        Pruning::new(stores.notifications.clone(), clock.clone(), retention).spawn(&background);
+        Retention::new(stores.notifications.clone(), clock.clone(), retention).spawn(&background);
         let limits = self.mail_rate.map(DomainLimits::per_second);
         Dispatcher {
             notifications: stores.notifications.clone(),
             recipients: stores.recipients.clone(),
             preferences: stores.preferences.clone(),
             mailer: mailer.clone(),
-            templates: notifier.templates.clone(),
+            templates: queue.templates.clone(),
             limits: limits.map(Arc::new),
             connections: self.mail_connections,
             clock: clock.clone(),
-            bell: notifier.bell.clone(),
+            due: queue.due.clone(),
             outbox: outbox.clone(),
             sole_owner: stores.sole_owner,
         }
         .spawn(&background);
-        let apis = Apis::new(&stores, &notifier, outbox);
-        Forgetting::new(
+        let routes = services::add_to(routes, &stores, &queue, outbox);
+        Cleanup::new(
             stores.intake,
             stores.receipts,
             stores.tallies,
             clock.clone(),
         )
         .spawn(&background);
-        Recipients::new(stores.recipients.clone()).spawn(&host);
-        Notifying::new(notifier.clone()).spawn(&host);
-        let incidents = Arc::new(Incidents::new(
+        RecipientProjection::new(stores.recipients.clone()).spawn(&host);
+        EventConsumer::new(queue.clone()).spawn(&host);
+        let alerting = Arc::new(Alerting::new(
             stores.incidents,
             stores.recipients,
-            notifier,
+            queue,
             mailer,
             self.alert_emails.clone(),
         ));
-        jobs::incidents(&incidents, &host);
-        Ok((apis, IncidentApi::new(incidents)))
+        incidents::jobs::spawn(&alerting, &host);
+        Ok(routes.add_service(IncidentServiceServer::new(IncidentApi::new(alerting))))
     }
 }
 

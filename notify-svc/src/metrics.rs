@@ -4,10 +4,7 @@ use metrics::{counter, describe_counter, describe_gauge, describe_histogram};
 
 use slipway_proto::events::{Payload as _, SystemErrorEvent};
 
-use crate::{
-    notification::{Notification, audience},
-    preferences::Decision,
-};
+use crate::notification::{Notification, audience, preferences::Decision};
 
 /// The label of all types that administrators have made: they can make new ones for ever.
 const OWN_TYPE: &str = "own";

@@ -3,7 +3,11 @@
 
 mod entry;
 mod filter;
+pub(crate) mod jobs;
+pub(crate) mod log_end;
 mod sentence;
+pub(crate) mod service;
+pub mod store;
 
 use slipway_proto::events::{CHAT, NOTIFICATIONS, SYSTEM, Topic};
 

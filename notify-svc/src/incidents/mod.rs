@@ -1,286 +1,285 @@
-//! Taking up what processes report: folded into incidents, and administrators told.
+//! Incidents: faults that administrators must know of, folded by fingerprint, and when
+//! they are mailed about them. What is in this file is pure.
 //!
-//! A change of an incident and the decision to mail about it are one write, so of several
-//! replicas one decides. The notifications of a mailing are made after it, by whoever is
-//! first; they carry the mailing's id, so that they are made once.
+//! What is reported of one fingerprint is one incident from its first report until it is
+//! over: because its source says so, or, if it does not last by itself, because it has not
+//! been reported for [`SILENCE`]. What is reported after that opens it again.
 //!
-//! If the database is what is wrong, administrators are mailed first, directly, at the
-//! addresses that are known in memory. Then the report is refused: whoever sent it sends
-//! it again until it is stored, and then the log says who was mailed and when.
+//! Administrators are mailed at once when it opens, hourly while it lasts, and when it is
+//! over. An incident that opens and closes again and again is mailed [`MAILS_AN_HOUR`]
+//! times an hour and no more.
+//!
+//! | module | |
+//! | --- | --- |
+//! | `report` | what a process reports |
+//! | `alerting` | taking up reports, notifying administrators |
+//! | [`store`] | incidents in a database |
+//! | `service` | `IncidentService` |
+//! | `jobs` | the consumer of reports; closing what is silent |
 
-mod direct;
+pub(crate) mod alerting;
+pub(crate) mod jobs;
+mod report;
+pub(crate) mod service;
+pub mod store;
 
-use std::{collections::BTreeSet, time::Duration};
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use slipway_runtime::typed_id;
+use uuid::Uuid;
 
-use jiff::Timestamp;
-use parking_lot::Mutex;
-use serde_json::{Value, json};
-use slipway_proto::events::{Payload as _, SystemErrorEvent};
-use slipway_rpc::page::Page;
-use slipway_runtime::clock::SharedClock;
+pub use report::{Malformed, Report};
 
-use self::direct::Direct;
-use crate::{
-    incident::{Incident, Mailing, News, Report, SILENCE, State},
-    mail::SharedMailer,
-    metrics as m,
-    notification::{Draft, Outcome, To},
-    notifier::Notifier,
-    store::{
-        StoreError,
-        incidents::{IncidentKey, IncidentStore},
-        recipients::RecipientStore,
-    },
-};
-
-/// A database that has not stored a report by then counts as away: administrators are to
-/// hear of it within seconds.
-const STORED_WITHIN: Duration = Duration::from_secs(2);
-
-/// How often a change is tried again when others were faster.
-const TRIES: usize = 100;
-
-/// Incidents seen to in one go.
-const AT_ONCE: u32 = 100;
-
-/// Who is told.
-#[derive(Debug, Clone)]
-struct Administrator {
-    to: To,
-    name: String,
-    address: String,
+typed_id! {
+    /// Identifies an incident; later ones sort after earlier ones.
+    IncidentId
 }
 
-/// The incidents, and what is needed to tell of them.
-pub(crate) struct Incidents {
-    store: IncidentStore,
-    recipients: RecipientStore,
-    notifier: Notifier,
-    clock: SharedClock,
-    /// [`STORED_WITHIN`].
-    stored_within: Duration,
-    /// Who is told instead of all administrators; empty: nobody instead.
-    alert_emails: Vec<String>,
-    /// As last seen: while the database is away they are told nevertheless.
-    administrators: Mutex<Vec<Administrator>>,
-    direct: Direct,
+/// What has not been reported for so long is over.
+pub const SILENCE: SignedDuration = SignedDuration::from_mins(10);
+
+/// Between two mails about one incident that lasts.
+const REMINDER: SignedDuration = SignedDuration::from_hours(1);
+
+/// Mails about one incident within an hour at most.
+const MAILS_AN_HOUR: usize = 6;
+
+/// Reports, and mails, that an incident remembers.
+const REMEMBERED: usize = 20;
+
+/// Whether it lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum State {
+    /// It lasts.
+    Open,
+    /// It is over.
+    Resolved,
 }
 
-impl Incidents {
-    pub(crate) fn new(
-        store: IncidentStore,
-        recipients: RecipientStore,
-        notifier: Notifier,
-        mailer: SharedMailer,
-        alert_emails: Vec<String>,
-    ) -> Self {
+impl State {
+    /// As it is stored.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "OPEN",
+            Self::Resolved => "RESOLVED",
+        }
+    }
+}
+
+/// Why administrators are mailed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum News {
+    /// It has begun, or begun again.
+    Begun,
+    /// It still lasts.
+    Lasts,
+    /// It is over.
+    Over,
+}
+
+impl News {
+    /// As the template is told.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Begun => "BEGUN",
+            Self::Lasts => "LASTS",
+            Self::Over => "OVER",
+        }
+    }
+}
+
+/// A mail to administrators.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Mailing {
+    /// Makes the notifications: the same one makes them once.
+    pub id: Uuid,
+    /// Why.
+    pub news: News,
+    /// When it was decided.
+    pub at: Timestamp,
+    /// Whether its notifications are made.
+    pub made: bool,
+}
+
+/// A fault, with everything that was reported of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Incident {
+    /// Its id.
+    pub id: IncidentId,
+    /// Grows by one with every change.
+    pub revision: u64,
+    /// What makes two reports one incident.
+    pub fingerprint: String,
+    /// The service that noticed it.
+    pub service: String,
+    /// The kind of fault.
+    pub kind: String,
+    /// One line for a person.
+    pub summary: String,
+    /// A trace in which it happened.
+    pub trace_id: Option<String>,
+    /// Whether it lasts.
+    pub state: State,
+    /// Whether it lasts until it is said to be over.
+    pub lasts: bool,
+    /// When it began first.
+    pub first_seen: Timestamp,
+    /// When it was reported last.
+    pub last_seen: Timestamp,
+    /// How often it happened.
+    pub count: u64,
+    /// When it was over; `None` while it lasts.
+    pub resolved_at: Option<Timestamp>,
+    /// The last mailings, oldest first.
+    pub mailings: Vec<Mailing>,
+    /// The ids of the last reports: each counts once.
+    reports: Vec<Uuid>,
+}
+
+impl Incident {
+    /// The incident that a first report makes. A report that it is over makes one that is
+    /// over already, of which nobody need be told.
+    #[must_use]
+    pub fn first(report: &Report, now: Timestamp) -> Self {
+        let mut incident = Self {
+            id: IncidentId::generate(),
+            revision: 1,
+            fingerprint: report.fingerprint.clone(),
+            service: report.service.clone(),
+            kind: report.kind.clone(),
+            summary: report.summary.clone(),
+            trace_id: report.trace_id.clone(),
+            state: State::Resolved,
+            lasts: report.lasts,
+            first_seen: report.since.min(now),
+            last_seen: now,
+            count: 0,
+            resolved_at: Some(now),
+            mailings: Vec::new(),
+            reports: Vec::new(),
+        };
+        incident.take(report, now);
+        incident
+    }
+
+    /// The incident after another report; `None` if it has counted before.
+    #[must_use]
+    pub fn after(&self, report: &Report, now: Timestamp) -> Option<Self> {
+        if self.reports.contains(&report.id) {
+            return None;
+        }
+        let mut next = self.next();
+        next.take(report, now);
+        Some(next)
+    }
+
+    fn next(&self) -> Self {
         Self {
-            clock: notifier.clock.clone(),
-            stored_within: STORED_WITHIN,
-            direct: Direct::new(mailer, notifier.clone()),
-            store,
-            recipients,
-            notifier,
-            alert_emails,
-            administrators: Mutex::default(),
+            revision: self.revision + 1,
+            ..self.clone()
         }
     }
 
-    /// Takes up a report. If it cannot be stored, administrators are mailed directly.
-    ///
-    /// # Errors
-    /// If the database is away: the report is to be repeated.
-    pub(crate) async fn report(&self, mut report: Report) -> Result<(), StoreError> {
-        report.mailed_at = self.direct.mailed_at(&report.fingerprint);
-        let stored = tokio::time::timeout(self.stored_within, self.take_up(&report)).await;
-        let error = match stored {
-            Ok(Ok(incident)) => {
-                metrics::counter!(m::INCIDENT_REPORTS).increment(1);
-                self.direct.complete(&report.fingerprint).await?;
-                if let Some(incident) = incident {
-                    self.tell(incident).await?;
-                }
-                return Ok(());
+    fn take(&mut self, report: &Report, now: Timestamp) {
+        self.count += report.count;
+        self.reports.push(report.id);
+        let surplus = self.reports.len().saturating_sub(REMEMBERED);
+        self.reports.drain(..surplus);
+        if report.resolved {
+            if self.state == State::Open {
+                self.close(now);
             }
-            Ok(Err(error)) => error,
-            Err(_) => StoreError::TooSlow,
-        };
-        if !report.resolved {
-            let incident = Incident::first(&report, self.clock.now());
-            let told = self.administrators.lock().clone();
-            self.direct
-                .mail(&incident, told, news(&incident, News::Begun))
-                .await;
+            return;
         }
-        Err(error)
-    }
-
-    /// The incident after the report; `None` if the report has counted before.
-    async fn take_up(&self, report: &Report) -> Result<Option<Incident>, StoreError> {
-        for _ in 0..TRIES {
-            let now = self.clock.now();
-            let Some(before) = self.store.find(&report.fingerprint).await? else {
-                let first = Incident::first(report, now);
-                if self.store.insert(&first).await? {
-                    return Ok(Some(first));
-                }
-                continue;
-            };
-            let Some(after) = before.after(report, now) else {
-                return Ok(None);
-            };
-            if self.store.save(&before, &after).await? {
-                return Ok(Some(after));
-            }
-        }
-        Err(StoreError::Contended(TRIES))
-    }
-
-    /// Makes the notifications that are owed. What fails here is made up for by
-    /// [`Self::see_to`].
-    async fn tell(&self, incident: Incident) -> Result<(), StoreError> {
-        let mut made = Vec::new();
-        for mailing in incident.owed() {
-            let administrators = self.look_up_administrators().await?;
-            if administrators.is_empty() {
-                tracing::error!(
-                    fingerprint = incident.fingerprint,
-                    "there is nobody to tell of an incident"
-                );
-                return Ok(());
-            }
-            let mut notifications = Vec::new();
-            for administrator in administrators {
-                let draft = self.draft(&incident, mailing, administrator.to);
-                let prepared = self.notifier.prepare(mailing.id, draft).await;
-                notifications.push(prepared?);
-            }
-            self.notifier.enqueue(notifications).await?;
-            made.push(mailing.id);
-        }
-        if !made.is_empty() {
-            // If others were faster, they are told again what they know: with the same ids.
-            self.store.save(&incident, &incident.told(&made)).await?;
-        }
-        Ok(())
-    }
-
-    fn draft(&self, incident: &Incident, mailing: &Mailing, to: To) -> Draft {
-        Draft {
-            kind: SystemErrorEvent::TYPE.to_owned(),
-            to,
-            data: news(incident, mailing.news),
-            sender: None,
+        self.last_seen = now;
+        self.summary.clone_from(&report.summary);
+        self.lasts = report.lasts;
+        let lasted = self.state == State::Open;
+        self.state = State::Open;
+        self.resolved_at = None;
+        let direct = report.mailed_at;
+        if !lasted {
+            self.trace_id.clone_from(&report.trace_id);
+            self.mail(News::Begun, now, direct);
+        } else if self
+            .mailings
+            .last()
+            .is_none_or(|last| now.duration_since(last.at) >= REMINDER)
+        {
+            self.mail(News::Lasts, now, direct);
         }
     }
 
-    /// Ends what is silent, tells what is owed, and looks who is to be told.
-    ///
-    /// # Errors
-    /// If the database is away.
-    pub(crate) async fn see_to(&self) -> Result<(), StoreError> {
-        self.look_up_administrators().await?;
-        let now = self.clock.now();
-        let before = now.checked_sub(SILENCE).unwrap_or(now);
-        for incident in self.store.silent(before, AT_ONCE).await? {
-            if let Some(over) = incident.silent(now)
-                && self.store.save(&incident, &over).await?
-            {
-                self.tell(over).await?;
-            }
+    fn close(&mut self, now: Timestamp) {
+        self.state = State::Resolved;
+        self.resolved_at = Some(now);
+        // Who was not told that it began need not be told that it is over.
+        if self
+            .mailings
+            .last()
+            .is_some_and(|last| last.news != News::Over)
+        {
+            self.mail(News::Over, now, None);
         }
-        for incident in self.store.owing(AT_ONCE).await? {
-            self.tell(incident).await?;
+    }
+
+    /// Decides on a mailing, unless there were too many. `direct` says that it was sent
+    /// when the incident could not be stored.
+    fn mail(&mut self, news: News, now: Timestamp, direct: Option<Timestamp>) {
+        let recent = |mailing: &&Mailing| now.duration_since(mailing.at) < REMINDER;
+        if self.mailings.iter().filter(recent).count() >= MAILS_AN_HOUR {
+            return;
         }
-        Ok(())
+        self.mailings.push(Mailing {
+            id: Uuid::now_v7(),
+            news,
+            at: direct.unwrap_or(now),
+            made: direct.is_some(),
+        });
+        // What is not made yet is never forgotten: there are far fewer in an hour.
+        let surplus = self.mailings.len().saturating_sub(REMEMBERED);
+        self.mailings.drain(..surplus);
     }
 
-    async fn look_up_administrators(&self) -> Result<Vec<Administrator>, StoreError> {
-        let administrators: Vec<_> = if self.alert_emails.is_empty() {
-            let admins = self.recipients.admins().await?;
-            let admin = |admin: crate::recipients::Recipient| Administrator {
-                to: To::User(admin.id),
-                name: admin.username,
-                address: admin.email,
-            };
-            admins.into_iter().map(admin).collect()
-        } else {
-            self.of_configuration()
-        };
-        self.administrators.lock().clone_from(&administrators);
-        Ok(administrators)
+    /// The incident after a silence that says that it is over; `None` if it says nothing.
+    #[must_use]
+    pub fn silent(&self, now: Timestamp) -> Option<Self> {
+        let over = self.state == State::Open
+            && !self.lasts
+            && now.duration_since(self.last_seen) >= SILENCE;
+        over.then(|| {
+            let mut next = self.next();
+            next.close(now);
+            next
+        })
     }
 
-    /// Those of the configuration are known from the start.
-    pub(crate) fn know_configured(&self) {
-        *self.administrators.lock() = self.of_configuration();
+    /// The mailings whose notifications are yet to be made.
+    pub fn owed(&self) -> impl Iterator<Item = &Mailing> {
+        self.mailings.iter().filter(|mailing| !mailing.made)
     }
 
-    fn of_configuration(&self) -> Vec<Administrator> {
-        let emails = self.alert_emails.iter();
-        emails
-            .map(|email| Administrator {
-                to: To::address(email),
-                name: email.clone(),
-                address: email.clone(),
-            })
-            .collect()
-    }
-
-    /// Incidents, the last seen first.
-    ///
-    /// # Errors
-    /// If the database is away.
-    pub(crate) async fn list(
-        &self,
-        state: Option<State>,
-        after: Option<IncidentKey>,
-        limit: u32,
-    ) -> Result<Page<Incident, IncidentKey>, StoreError> {
-        self.store.list(state, after, limit).await
-    }
-
-    /// When mails about an incident were taken by the mail server: what is gathered, or not
-    /// wanted, is not mailed yet. Of a mailing of which the log has nothing any more it is
-    /// when it was decided.
-    ///
-    /// # Errors
-    /// If the database is away.
-    pub(crate) async fn emailed_at(
-        &self,
-        incident: &Incident,
-    ) -> Result<Vec<Timestamp>, StoreError> {
-        let mut mails = BTreeSet::new();
-        for mailing in &incident.mailings {
-            let made = self.notifier.store.of_event(mailing.id).await?;
-            let taken = made.iter().filter_map(|one| {
-                let mut attempts = one.attempts.iter();
-                let taken = attempts.find(|attempt| attempt.outcome == Outcome::Accepted)?;
-                // One that tells of several is one.
-                Some((taken.at, one.mail_id().0))
-            });
-            mails.extend(match made.is_empty() {
-                true => mailing.made.then_some((mailing.at, mailing.id)),
-                false => taken.min(),
-            });
+    /// The incident after the notifications of these mailings were made.
+    #[must_use]
+    pub fn told(&self, made: &[Uuid]) -> Self {
+        let mut next = self.next();
+        for mailing in &mut next.mailings {
+            mailing.made |= made.contains(&mailing.id);
         }
-        Ok(mails.into_iter().map(|(at, _)| at).collect())
+        next
     }
-}
 
-/// The template's variables.
-fn news(incident: &Incident, news: News) -> Value {
-    json!({
-        "news": news.as_str(),
-        "summary": incident.summary,
-        "service": incident.service,
-        "kind": incident.kind,
-        "fingerprint": incident.fingerprint,
-        "count": incident.count,
-        "firstSeen": incident.first_seen,
-        "lastSeen": incident.last_seen,
-        "traceId": incident.trace_id.as_deref().unwrap_or_default(),
-    })
+    /// Whether somebody has yet to be told of something.
+    #[must_use]
+    pub fn is_owing(&self) -> bool {
+        self.owed().next().is_some()
+    }
 }
 
 #[cfg(test)]

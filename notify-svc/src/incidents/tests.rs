@@ -1,232 +1,184 @@
-//! Who is told, by several replicas and without a database.
+//! When administrators are mailed, and when it is over.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
-
-use async_trait::async_trait;
-use futures::future::join_all;
-use jiff::Timestamp;
-use slipway_proto::events::Role;
-use slipway_runtime::{clock::SystemClock, testing::PATIENCE};
-use slipway_store::Documents;
-use tempfile::TempDir;
-use uuid::Uuid;
+use proptest::prelude::*;
+use slipway_proto::events::SystemErrorEvent;
 
 use super::*;
-use crate::{
-    mail::{Mail, Mailer, Sending},
-    notification::{Filter, Notification, State as Sent, gathering::Rule},
-    notifier::Bell,
-    recipients::Recipient,
-    store::{
-        incidents::IncidentStore,
-        notifications::{NotificationStore, Query},
-        preferences::PreferenceStore,
-        recipients::RecipientStore,
-        tallies::TallyStore,
-        templates::TemplateStore,
-    },
-    templates::Library,
-};
 
-/// A mail server that takes what it gets, or is away.
-#[derive(Default)]
-struct Postbox {
-    mails: Mutex<Vec<Mail>>,
-    away: AtomicBool,
+fn start() -> Timestamp {
+    "2026-01-02T03:04:05Z".parse().unwrap()
 }
 
-#[async_trait]
-impl Mailer for Postbox {
-    async fn send(&self, mail: &Mail) -> Sending {
-        if self.away.load(Ordering::SeqCst) {
-            return Sending::Unreachable("away".into());
-        }
-        self.mails.lock().push(mail.clone());
-        Sending::Accepted("250 taken".into())
-    }
-
-    async fn is_there(&self) -> Result<(), String> {
-        match self.away.load(Ordering::SeqCst) {
-            true => Err("away".into()),
-            false => Ok(()),
-        }
-    }
+fn after(minutes: i64) -> Timestamp {
+    start() + SignedDuration::from_mins(minutes)
 }
 
-struct Scene {
-    dir: TempDir,
-    mailer: Arc<Postbox>,
-}
-
-struct Replica {
-    incidents: Incidents,
-    /// The documents of the incidents alone: their database can seem away.
-    documents: Documents,
-    notifications: NotificationStore,
-}
-
-impl Scene {
-    /// With two administrators and a developer.
-    async fn new() -> Self {
-        let scene = Self {
-            dir: tempfile::tempdir().unwrap(),
-            mailer: Arc::default(),
-        };
-        let recipient = |n: u128, role| Recipient {
-            id: Uuid::from_u128(n),
-            username: format!("user {n}"),
-            email: format!("u{n}@example.com"),
-            role,
-        };
-        let all = vec![
-            recipient(1, Role::Admin),
-            recipient(2, Role::Admin),
-            recipient(3, Role::Developer),
-        ];
-        RecipientStore::new(scene.open()).put(all).await.unwrap();
-        scene
-    }
-
-    fn open(&self) -> Documents {
-        crate::store::open(&self.dir.path().join("notify.db")).unwrap()
-    }
-
-    fn replica(&self) -> Replica {
-        let (documents, others) = (self.open(), self.open());
-        let notifications = NotificationStore::new(others.clone());
-        let notifier = Notifier {
-            store: notifications.clone(),
-            preferences: PreferenceStore::new(others.clone()),
-            tallies: TallyStore::new(others.clone()),
-            rule: Rule::default(),
-            templates: Arc::new(
-                Library::new(TemplateStore::new(others.clone()), "http://x.example").unwrap(),
-            ),
-            clock: Arc::new(SystemClock),
-            bell: Bell::default(),
-        };
-        Replica {
-            incidents: Incidents::new(
-                IncidentStore::new(documents.clone()),
-                RecipientStore::new(others),
-                notifier,
-                self.mailer.clone(),
-                Vec::new(),
-            ),
-            documents,
-            notifications,
-        }
-    }
-}
-
-impl Replica {
-    async fn log(&self) -> Vec<Notification> {
-        let query = Query::newest(Filter::default(), 100);
-        self.notifications.list(&query).await.unwrap().items
-    }
-
-    async fn only_incident(&self) -> Incident {
-        let mut page = self.incidents.list(None, None, 10).await.unwrap();
-        assert_eq!(page.items.len(), 1);
-        page.items.remove(0)
-    }
-}
-
-fn report() -> Report {
-    let said = SystemErrorEvent {
+fn said(resolved: bool) -> SystemErrorEvent {
+    SystemErrorEvent {
         service: "release".into(),
-        kind: "unreachable".into(),
-        fingerprint: "release/unreachable/store".into(),
-        summary: "no store".into(),
-        since: Timestamp::UNIX_EPOCH,
+        kind: "panic".into(),
+        fingerprint: "release/panic/x".into(),
+        summary: "it broke\r\nBcc: x".into(),
+        since: start(),
+        count: 1,
+        resolved,
+        lasts: false,
+        trace_id: None,
+    }
+}
+
+fn report(resolved: bool) -> Report {
+    Report::new(Uuid::now_v7(), said(resolved)).unwrap()
+}
+
+fn news(incident: &Incident) -> Vec<News> {
+    incident
+        .mailings
+        .iter()
+        .map(|mailing| mailing.news)
+        .collect()
+}
+
+#[test]
+fn long_fingerprints_that_begin_alike_are_two_incidents() {
+    let of = |fingerprint: String| {
+        let said = SystemErrorEvent {
+            fingerprint,
+            ..said(false)
+        };
+        Report::new(Uuid::now_v7(), said).unwrap().fingerprint
+    };
+    let long = |end: &str| format!("alert/{}{end}", "x".repeat(500));
+    assert_ne!(of(long("a")), of(long("b")));
+    assert_eq!(of(long("a")), of(long("a")));
+    assert!(of(long("a")).starts_with("alert/xxx"));
+    assert_eq!(of(long("a")).chars().count(), 200);
+    let short = "x".repeat(200);
+    assert_eq!(of(short.clone()), short);
+}
+
+#[test]
+fn ten_thousand_reports_are_one_mail_and_a_count() {
+    let mut incident = Incident::first(&report(false), start());
+    for _ in 1..10_000 {
+        incident = incident.after(&report(false), after(1)).unwrap();
+    }
+    assert_eq!(
+        (incident.count, news(&incident)),
+        (10_000, vec![News::Begun])
+    );
+    assert_eq!(incident.revision, 10_000);
+    assert!(incident.reports.len() <= REMEMBERED);
+}
+
+#[test]
+fn a_report_counts_once() {
+    let first = report(false);
+    let incident = Incident::first(&first, start());
+    assert_eq!(incident.after(&first, after(1)), None);
+}
+
+#[test]
+fn what_lasts_is_mailed_hourly_and_its_end_at_once() {
+    let mut incident = Incident::first(&report(false), start());
+    for minute in 1..=150 {
+        incident = incident.after(&report(false), after(minute)).unwrap();
+    }
+    use News::{Begun, Lasts, Over};
+    assert_eq!(news(&incident), [Begun, Lasts, Lasts]);
+    let incident = incident.after(&report(true), after(151)).unwrap();
+    assert_eq!(news(&incident), [Begun, Lasts, Lasts, Over]);
+    assert_eq!(incident.state, State::Resolved);
+    assert_eq!(incident.resolved_at, Some(after(151)));
+    let again = incident.after(&report(true), after(152)).unwrap();
+    assert_eq!(news(&again).len(), 4, "it is over once");
+    let again = again.after(&report(false), after(153)).unwrap();
+    assert_eq!(news(&again).last(), Some(&Begun));
+    assert_eq!((again.id, again.resolved_at), (incident.id, None));
+}
+
+#[test]
+fn silence_says_that_it_is_over_unless_it_lasts_by_itself() {
+    let incident = Incident::first(&report(false), start());
+    assert_eq!(incident.silent(after(9)), None);
+    let over = incident.silent(after(10)).unwrap();
+    assert_eq!(news(&over), [News::Begun, News::Over]);
+    assert_eq!(over.silent(after(30)), None);
+    let lasting = Report {
+        lasts: true,
+        ..report(false)
+    };
+    assert_eq!(Incident::first(&lasting, start()).silent(after(600)), None);
+}
+
+#[test]
+fn what_was_over_before_it_was_heard_of_is_told_to_nobody() {
+    let incident = Incident::first(&report(true), start());
+    assert_eq!(
+        (incident.state, incident.is_owing()),
+        (State::Resolved, false)
+    );
+}
+
+#[test]
+fn what_was_mailed_directly_is_not_mailed_again() {
+    let direct = Report {
+        mailed_at: Some(start()),
+        ..report(false)
+    };
+    let incident = Incident::first(&direct, after(5));
+    assert_eq!(news(&incident), [News::Begun]);
+    assert!(!incident.is_owing());
+    let over = incident.after(&report(true), after(6)).unwrap();
+    assert!(over.is_owing(), "its end is told as usual");
+}
+
+#[test]
+fn a_mailing_is_owed_until_it_is_made() {
+    let incident = Incident::first(&report(false), start());
+    let owed: Vec<_> = incident.owed().map(|mailing| mailing.id).collect();
+    assert_eq!(owed.len(), 1);
+    let told = incident.told(&owed);
+    assert_eq!((told.is_owing(), told.revision), (false, 2));
+}
+
+#[test]
+fn texts_are_single_lines_and_none_may_be_missing() {
+    assert_eq!(report(false).summary, "it broke  Bcc: x");
+    let empty = SystemErrorEvent {
+        service: "x".into(),
+        kind: "x".into(),
+        fingerprint: " ".into(),
+        summary: "x".into(),
+        since: start(),
         count: 1,
         resolved: false,
         lasts: false,
         trace_id: None,
     };
-    Report::new(Uuid::now_v7(), said).unwrap()
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_two_replicas_that_hear_of_it_one_tells_each_administrator_once() {
-    let scene = Scene::new().await;
-    let mut replicas = [scene.replica(), scene.replica()];
-    for replica in &mut replicas {
-        // A machine with other work may take longer for forty than the database is given.
-        replica.incidents.stored_within = PATIENCE;
-    }
-    let reports = (0..40).map(|n| replicas[n % 2].incidents.report(report()));
-    for taken in join_all(reports).await {
-        taken.unwrap();
-    }
-    for replica in &replicas {
-        replica.incidents.see_to().await.unwrap();
-    }
-    let incident = replicas[0].only_incident().await;
-    assert_eq!((incident.count, incident.mailings.len()), (40, 1));
-    assert!(!incident.is_owing());
-    let log = replicas[0].log().await;
-    let mut told: Vec<_> = log.iter().filter_map(|n| n.to.user()).collect();
-    told.sort_unstable();
-    assert_eq!(told, [1, 2].map(Uuid::from_u128));
-}
-
-#[tokio::test]
-async fn without_the_database_it_is_mailed_at_once_and_logged_when_it_is_back() {
-    let scene = Scene::new().await;
-    let replica = scene.replica();
-    replica.incidents.see_to().await.unwrap();
-    replica.documents.seem_away(true);
-    let report = report();
-    for _ in 0..3 {
-        let refused = replica.incidents.report(report.clone()).await;
-        assert!(refused.is_err(), "it is to be repeated");
-    }
-    let to: Vec<_> = scene
-        .mailer
-        .mails
-        .lock()
-        .iter()
-        .map(|mail| mail.to.clone())
-        .collect();
-    assert_eq!(to.len(), 2, "once to each administrator: {to:?}");
-
-    replica.documents.seem_away(false);
-    replica.incidents.report(report.clone()).await.unwrap();
-    let incident = replica.only_incident().await;
-    assert_eq!((incident.count, incident.mailings.len()), (1, 1));
-    assert!(!incident.is_owing(), "nobody is told twice");
-    let log = replica.log().await;
-    assert_eq!(log.len(), 2);
-    assert!(
-        log.iter()
-            .all(|n| n.state == Sent::Sent && n.attempts.len() == 1)
-    );
-    let sent: Vec<_> = scene
-        .mailer
-        .mails
-        .lock()
-        .iter()
-        .map(|mail| mail.id)
-        .collect();
-    assert!(
-        log.iter().all(|n| sent.contains(&n.id)),
-        "those that were sent"
+    assert_eq!(
+        Report::new(Uuid::nil(), empty),
+        Err(Malformed("fingerprint"))
     );
 }
 
-#[tokio::test]
-async fn without_database_and_mail_server_the_next_report_tries_again() {
-    let scene = Scene::new().await;
-    let replica = scene.replica();
-    replica.incidents.see_to().await.unwrap();
-    replica.documents.seem_away(true);
-    scene.mailer.away.store(true, Ordering::SeqCst);
-    assert!(replica.incidents.report(report()).await.is_err());
-    scene.mailer.away.store(false, Ordering::SeqCst);
-    assert!(replica.incidents.report(report()).await.is_err());
-    assert_eq!(scene.mailer.mails.lock().len(), 2);
+proptest! {
+    #[test]
+    fn no_course_of_events_mails_more_than_six_times_an_hour(
+        steps in prop::collection::vec((0..20_i64, any::<bool>()), 1..200)
+    ) {
+        let mut incident = Incident::first(&report(false), start());
+        let (mut minute, mut mailed) = (0, vec![start()]);
+        for (wait, resolved) in steps {
+            minute += wait;
+            let known = incident.mailings.last().map(|mailing| mailing.id);
+            incident = incident.after(&report(resolved), after(minute)).unwrap();
+            if incident.mailings.last().map(|mailing| mailing.id) != known {
+                mailed.push(after(minute));
+            }
+        }
+        for window in mailed.windows(MAILS_AN_HOUR + 1) {
+            prop_assert!(window[MAILS_AN_HOUR].duration_since(window[0]) >= REMINDER);
+        }
+    }
 }

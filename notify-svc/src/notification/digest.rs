@@ -173,10 +173,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::{
-        notification::{Draft, To},
-        templates::Templates,
-    };
+    use crate::notification::{Draft, To, templates::Templates};
 
     fn notification(n: u64, kind: &str, group: &str, data: Value) -> Notification {
         let draft = Draft {

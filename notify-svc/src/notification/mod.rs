@@ -1,5 +1,6 @@
-//! Notifications: who is told of what, by what way, and what became of it. Pure: no I/O,
-//! no async, no clock.
+//! Notifications: who is told of what, by what way, and what became of it.
+//!
+//! Rules, which are pure (no I/O, no async, no clock), as is what is in this file:
 //!
 //! | module | the rules in it |
 //! | --- | --- |
@@ -9,14 +10,34 @@
 //! | [`confirmation`] | what the mail server's operator says of a mail that was sent |
 //! | [`outcome`] | what an attempt leads to: sent, tried again, given up |
 //! | [`filter`] | which notifications a reader wants |
+//! | [`preferences`] | what a user wants to be told, and when |
+//! | [`recipients`] | who can be written to |
+//! | [`intake`] | events that other programs announce |
+//! | [`templates`] | the words of a mail |
+//!
+//! The way of a notification: `jobs` consumes an event, `queue` places and stores its
+//! notifications, [`dispatch`] claims them and sends them by [`mail`], `events` publishes the
+//! outcome, `confirmation::record` takes what is said of the mail later.
 
 pub mod audience;
 pub mod confirmation;
 pub mod digest;
+pub mod dispatch;
+mod events;
 pub mod filter;
 pub mod gathering;
+pub mod intake;
+pub(crate) mod jobs;
+pub mod mail;
 pub mod outcome;
+pub mod preferences;
+pub(crate) mod queue;
+pub mod recipients;
+mod service;
+pub(crate) mod services;
+pub mod store;
 mod subject;
+pub mod templates;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};

@@ -1,30 +1,9 @@
-//! What notify-svc keeps in a database, one module for each thing: its store, and tests that
-//! run on each database.
-//!
-//! | module | what is kept |
-//! | --- | --- |
-//! | [`activity`] | the activity log |
-//! | [`dead_letters`] | the desk of dead letters |
-//! | [`incidents`] | what is wrong with the system, one for each fingerprint |
-//! | [`intake`] | events that other programs announce, with their receipts and quotas |
-//! | [`notifications`] | notifications, the attempts to send them |
-//! | [`preferences`] | what users want |
-//! | [`recipients`] | who can be written to |
-//! | [`tallies`] | how many mails went to whom about what |
-//! | [`templates`] | what administrators have saved of templates |
+//! What the stores of all features share: the database and its collections, errors, bounded
+//! searches.
 
-pub mod activity;
-pub mod dead_letters;
-pub mod incidents;
-pub mod intake;
-pub mod notifications;
-pub mod preferences;
-pub mod recipients;
-mod searching;
-pub mod tallies;
-pub mod templates;
+pub(crate) mod search;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 use std::{path::Path, sync::Arc};
 
@@ -34,18 +13,23 @@ use slipway_sqlite as sqlite;
 use slipway_store::{Document as _, Documents, Schema};
 use slipway_store::{outbox::OutboxStore, receipts::ReceiptStore};
 
-use self::{
-    activity::{ActivityStore, Logged},
-    dead_letters::{DeadLetterStore, Kept},
-    incidents::IncidentStore,
-    intake::{IntakeStore, Used},
-    notifications::{NotificationStore, Stored},
-    preferences::{Chosen, PreferenceStore},
-    recipients::{Known, RecipientStore},
-    tallies::TallyStore,
-    templates::{Earlier, TemplateStore, Type},
+use crate::{
+    activity::store::{ActivityStore, Logged},
+    dead_letters::store::{DeadLetterStore, Kept},
+    incidents::{Incident, store::IncidentStore},
+    notification::{
+        Tally,
+        gathering::store::TallyStore,
+        intake::{
+            Accepted,
+            store::{IntakeStore, Used},
+        },
+        preferences::store::{Chosen, PreferenceStore},
+        recipients::store::{Known, RecipientStore},
+        store::{NotificationStore, Stored},
+        templates::store::{Earlier, TemplateStore, Type},
+    },
 };
-use crate::{incident::Incident, intake::Accepted, notification::Tally};
 
 /// The MongoDB database of this service.
 pub const DATABASE: &str = "slipway_notify";
@@ -166,7 +150,7 @@ pub enum StoreError {
     TooSlow,
     /// What is stored cannot be told.
     #[error("a notification cannot be made: {0}")]
-    Untold(#[from] crate::templates::RenderError),
+    Untold(#[from] crate::notification::templates::RenderError),
 }
 
 impl From<StoreError> for Fault {

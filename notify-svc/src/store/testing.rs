@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use super::{COLLECTIONS, open};
 
 /// Opens a file of the test's own, each time anew; it is there as long as the directory.
-pub(super) fn sqlite() -> (TempDir, impl Fn() -> Documents) {
+pub(crate) fn sqlite() -> (TempDir, impl Fn() -> Documents) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("notify.db");
     (directory, move || open(&path).unwrap())
@@ -15,7 +15,7 @@ pub(super) fn sqlite() -> (TempDir, impl Fn() -> Documents) {
 
 /// A database of the test's own, if there is a server for tests. What is opened keeps
 /// nothing in the process: a clone is as good as another replica's.
-pub(super) async fn mongo() -> Option<(Scratch, impl Fn() -> Documents)> {
+pub(crate) async fn mongo() -> Option<(Scratch, impl Fn() -> Documents)> {
     let scratch = Scratch::database().await?;
     let opened = Documents::mongo(scratch.client(), scratch.name(), COLLECTIONS).await;
     let documents = opened.unwrap();
@@ -48,4 +48,4 @@ macro_rules! on_each {
         }
     };
 }
-pub(super) use on_each;
+pub(crate) use on_each;

@@ -11,7 +11,10 @@ use slipway_proto::notify::v1::{
 use slipway_runtime::clock::SystemClock;
 use tonic::{Request, Status};
 
-use crate::{Stores, grpc::TemplateApi, templates::Library};
+use crate::{
+    Stores,
+    notification::templates::{Library, editor::Editor, service::TemplateApi},
+};
 
 /// The previews of templates, without a server before them.
 pub struct Previews(TemplateApi);
@@ -23,11 +26,11 @@ impl Previews {
     /// If the system has no more threads.
     pub fn new(stores: &Stores) -> io::Result<Self> {
         let library = Library::new(stores.templates.clone(), "https://slipway.example.com")?;
-        Ok(Self(TemplateApi {
+        Ok(Self(TemplateApi(Editor {
             store: stores.templates.clone(),
-            templates: Arc::new(library),
+            library: Arc::new(library),
             clock: Arc::new(SystemClock),
-        }))
+        })))
     }
 
     /// A preview.
@@ -114,6 +117,7 @@ const BETWEEN: &[&str] = &[
 #[must_use]
 pub fn known() -> Vec<String> {
     let doubled = |begin: &str, step: &str, end: &str| format!("{begin}{}{end}", step.repeat(31));
+    let long = |step: &str| doubled("{% set x = long %}", step, "{{ x }}");
     vec![
         format!("{{{{ {}1 }}}}", "-".repeat(8000)),
         format!("{{{{ {}1 }}}}", "not ".repeat(3000)),
@@ -140,34 +144,22 @@ pub fn known() -> Vec<String> {
             "{% set ns.x = ns.x ~ ns.x %}",
             "{{ ns.x }}",
         ),
-        doubled("{% set x = long %}", "{% set x = x ~ x %}", "{{ x }}"),
-        doubled("{% set x = long %}", "{% set x = x + x %}", "{{ x }}"),
+        long("{% set x = x ~ x %}"),
+        long("{% set x = x + x %}"),
         doubled("{% set x = [long] %}", "{% set x = [x, x] %}", "{{ x }}"),
         doubled(
             "{% set x = [long] %}",
             "{% set x = [x, x] %}",
             "{{ x == x[0] }}",
         ),
-        doubled(
-            "{% set x = long %}",
-            "{% set x = {'a': x, 'b': x} %}",
-            "{{ x }}",
-        ),
+        long("{% set x = {'a': x, 'b': x} %}"),
         doubled(
             "{% set x = 'x' %}",
             "{% set x %}{{ x }}{{ x }}{% endset %}",
             "{{ x }}",
         ),
-        doubled(
-            "{% set x = long %}",
-            "{% set x = x|replace('', x) %}",
-            "{{ x }}",
-        ),
-        doubled(
-            "{% set x = long %}",
-            "{% set x = [x, x]|join(x) %}",
-            "{{ x }}",
-        ),
+        long("{% set x = x|replace('', x) %}"),
+        long("{% set x = [x, x]|join(x) %}"),
         doubled("{% set x = list %}", "{% set x = x[1:] %}", "{{ x }}"),
         "{{ [1]|slice(100000000) }}".to_owned(),
         "{{ 'x' * 100000000 }}".to_owned(),

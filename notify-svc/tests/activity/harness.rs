@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use notify_svc::{
     Config, Dependencies, Stores,
     activity::Activity,
-    mail::{Mail, Mailer, Sending},
+    notification::mail::{Mail, Mailer, Sending},
 };
 use slipway_bus::{Actor, EmbeddedBus, Event, SharedBus, TopicSpec, event::Origin};
 use slipway_proto::{

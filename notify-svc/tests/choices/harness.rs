@@ -6,8 +6,10 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use notify_svc::{
     Config, Dependencies, Stores,
-    mail::{Mail, Mailer, Sending},
-    recipients::Recipient,
+    notification::{
+        mail::{Mail, Mailer, Sending},
+        recipients::Recipient,
+    },
 };
 use slipway_bus::{Actor, EmbeddedBus, Event, SharedBus, TopicSpec, event::Origin};
 use slipway_proto::{

@@ -4,8 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use notify_svc::{
     Stores,
-    notification::{Filter, Notification, Outcome, State, To},
-    store::notifications::Query,
+    notification::{Filter, Notification, Outcome, State, To, store::Query},
     testing::Reaction,
 };
 use slipway_bus::{Actor, Event, event::Origin};

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use notify_svc::{
-    mail::{Mail, Mailer as _, Sending, SmtpMailer},
-    notification::{NotificationId, Subject},
+    notification::{
+        NotificationId, Subject,
+        mail::{Mail, Mailer as _, Sending, SmtpMailer},
+    },
     testing::{Encryption, SmtpServer},
 };
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};

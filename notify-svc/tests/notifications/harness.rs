@@ -5,9 +5,11 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use jiff::{SignedDuration, Timestamp};
 use notify_svc::{
     Config, Dependencies, Stores,
-    mail::{SharedMailer, SmtpMailer},
-    notification::{Filter, Notification, Outcome, State, To},
-    store::notifications::Query,
+    notification::{
+        Filter, Notification, Outcome, State, To,
+        mail::{SharedMailer, SmtpMailer},
+        store::Query,
+    },
     testing::SmtpServer,
 };
 use slipway_bus::{Actor, EmbeddedBus, Event, SharedBus, TopicSpec, event::Origin};

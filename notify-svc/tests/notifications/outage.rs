@@ -8,8 +8,10 @@ use std::sync::{
 
 use async_trait::async_trait;
 use notify_svc::{
-    mail::{Mail, Mailer, Sending},
-    notification::{Notification, Outcome, State},
+    notification::{
+        Notification, Outcome, State,
+        mail::{Mail, Mailer, Sending},
+    },
     testing::SmtpServer,
 };
 use slipway_runtime::testing::PATIENCE;

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use notify_svc::mail::{Address, Sender, SmtpUrl};
+use notify_svc::notification::mail::{Address, Sender, SmtpUrl};
 use release_svc::identity::{Email, Username};
 use slipway_mongo as mongo;
 use slipway_rpc::grpc::Origins;
@@ -189,7 +189,10 @@ pub(super) fn mail_rate(text: &str) -> Option<NonZeroU32> {
 }
 
 pub(super) fn mail_connections(text: &str) -> Option<u32> {
-    number(text, 1..=notify_svc::dispatch::MAX_CONNECTIONS)
+    number(
+        text,
+        1..=notify_svc::notification::dispatch::MAX_CONNECTIONS,
+    )
 }
 
 pub(super) fn mail_gather(text: &str) -> Option<Duration> {

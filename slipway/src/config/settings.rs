@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
-use notify_svc::mail::{Sender, SmtpUrl};
+use notify_svc::notification::mail::{Sender, SmtpUrl};
 use release_svc::{
     RegistrationRules,
     identity::{Email, NewPassword, Username},

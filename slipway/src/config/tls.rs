@@ -3,7 +3,7 @@
 
 use std::{fmt::Display, fs};
 
-use notify_svc::mail::SmtpUrl;
+use notify_svc::notification::mail::SmtpUrl;
 use slipway_rpc::grpc::{Authorities, ClientTls, Identity, Origin, Origins, ServerTls, TlsError};
 
 use super::{Key, keys, settings::Reader};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use axum::Router;
 use chat_svc::assistant::{Builtin, Ollama, OllamaConfig, SharedAssistant};
-use notify_svc::mail::{FileMailer, SharedMailer, SmtpMailer};
+use notify_svc::notification::mail::{FileMailer, SharedMailer, SmtpMailer};
 use release_svc::{FirstAdmin, FirstPassword, KnownAccounts};
 use slipway_bus::SharedBus;
 use slipway_rpc::{

@@ -330,7 +330,7 @@ async fn ten_thousand_mails_survive_ten_kills_and_hardly_any_is_sent_twice() {
         );
     }
     let repeats = taken.len() - distinct.len();
-    let limit = KILLS * notify_svc::dispatch::CONNECTIONS;
+    let limit = KILLS * notify_svc::notification::dispatch::CONNECTIONS;
     assert!(repeats <= limit, "{repeats} repeats, {limit} at most");
 }
 

@@ -1,0 +1,42 @@
+//! The end of the log, its newest number, as this process knows it: wakes those who wait for
+//! entries.
+
+use tokio::sync::watch;
+
+/// Shared by the projection, the poller and the watchers.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LogEnd(watch::Sender<u64>);
+
+impl LogEnd {
+    /// There are entries up to this number.
+    pub(crate) fn advance(&self, sequence: u64) {
+        self.0.send_if_modified(|known| {
+            let is_news = sequence > *known;
+            *known = sequence.max(*known);
+            is_news
+        });
+    }
+
+    /// To be woken when there is something new.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
+        self.0.subscribe()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_news_wakes() {
+        let log_end = LogEnd::default();
+        let mut reader = log_end.subscribe();
+        log_end.advance(7);
+        assert!(reader.has_changed().unwrap());
+        assert_eq!(*reader.borrow_and_update(), 7);
+        log_end.advance(7);
+        log_end.advance(3);
+        assert!(!reader.has_changed().unwrap());
+        assert_eq!(*reader.borrow(), 7);
+    }
+}

@@ -1,0 +1,135 @@
+//! The contract's messages and this crate's terms.
+
+use slipway_proto::{
+    notify::v1::{ActivityEntry, ActivityFilter, ActivityServiceListRequest},
+    time::to_proto as timestamp,
+};
+use slipway_rpc::{error::Fault, page};
+use slipway_runtime::{id, text::shortened};
+use uuid::Uuid;
+
+use crate::{
+    activity::{
+        Entry, Filter, MalformedPattern, TypePattern,
+        store::{Direction, Query},
+    },
+    translate::user,
+};
+
+/// Entries on a page at most.
+const MAX_LIMIT: u32 = 1000;
+
+/// Types and families in a filter at most: each is a search of its own.
+const MAX_TYPES: usize = 20;
+
+/// Characters of what is said of a type that does not exist.
+const LONGEST_MESSAGE: usize = 200;
+
+/// What a list request asks for on behalf of `caller`, from its first page on.
+pub(super) fn query(request: &ActivityServiceListRequest, caller: Uuid) -> Result<Query, Fault> {
+    Ok(Query {
+        filter: match &request.filter {
+            Some(wanted) => filter(wanted, caller)?,
+            None => Filter::default(),
+        },
+        after: request.after,
+        before: match request.before {
+            0 => u64::MAX,
+            before => before,
+        },
+        direction: if request.ascending {
+            Direction::Ascending
+        } else {
+            Direction::Descending
+        },
+        limit: page::limit(request.page_size, MAX_LIMIT)?,
+    })
+}
+
+fn filter(wanted: &ActivityFilter, caller: Uuid) -> Result<Filter, Fault> {
+    if wanted.types.len() > MAX_TYPES {
+        let message = format!("must be at most {MAX_TYPES} types or families");
+        return Err(Fault::invalid_field("type", message));
+    }
+    let types = wanted
+        .types
+        .iter()
+        .map(|text| text.parse::<TypePattern>())
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| Fault::invalid_field("type", error.to_string()))?;
+    if let Some(unknown) = types.iter().find(|wanted| !wanted.is_known()) {
+        let message = format!("{MalformedPattern}; there is none called {unknown}");
+        let message = shortened(&message, LONGEST_MESSAGE);
+        return Err(Fault::invalid_field("type", message));
+    }
+    let release_id = match wanted.release_id.as_str() {
+        "" => None,
+        text => Some(
+            id::parse(text)
+                .map_err(|error| Fault::invalid_field("releaseId", error.to_string()))?,
+        ),
+    };
+    Ok(Filter {
+        types,
+        release_id,
+        person: wanted.mine.then_some(caller),
+    })
+}
+
+/// An entry as the contract shows it.
+pub(super) fn entry(Entry { sequence, activity }: Entry) -> ActivityEntry {
+    ActivityEntry {
+        sequence,
+        id: activity.id.to_string(),
+        r#type: activity.event_type,
+        time: Some(timestamp(activity.time)),
+        actor: activity.actor.as_ref().map(user),
+        subject: activity.subject,
+        release_id: activity
+            .release_id
+            .map_or_else(String::new, |id| id.to_string()),
+        summary: activity.summary,
+        data_json: activity.data,
+        concerns: activity.concerns.iter().map(Uuid::to_string).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(filter: ActivityFilter) -> String {
+        let request = ActivityServiceListRequest {
+            filter: Some(filter),
+            ..Default::default()
+        };
+        let fault = query(&request, Uuid::nil()).unwrap_err();
+        fault.fields[0].field.clone()
+    }
+
+    #[test]
+    fn a_bad_filter_names_its_field() {
+        let types = |types: &[&str]| ActivityFilter {
+            types: types.iter().map(|text| (*text).to_owned()).collect(),
+            ..Default::default()
+        };
+        assert_eq!(refused(types(&["task.*", "task"])), "type");
+        assert_eq!(refused(types(&["task.started"; MAX_TYPES + 1])), "type");
+        let release_id = "131".into();
+        let filter = ActivityFilter {
+            release_id,
+            ..Default::default()
+        };
+        assert_eq!(refused(filter), "releaseId");
+    }
+
+    #[test]
+    fn what_is_left_out_is_everything_newest_first() {
+        let everything = query(&ActivityServiceListRequest::default(), Uuid::nil()).unwrap();
+        let expected = Query {
+            direction: Direction::Descending,
+            ..Query::following(0, page::DEFAULT_LIMIT)
+        };
+        assert_eq!(everything, expected);
+    }
+}

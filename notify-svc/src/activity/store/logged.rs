@@ -1,0 +1,103 @@
+//! An entry of the log as it is stored.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use slipway_store::{BY_ID, Collection, Document, Entries, Index};
+use uuid::Uuid;
+
+use crate::activity::{Activity, Entry};
+
+/// An event is logged once.
+pub(super) const EVENT: Index = Index::unique("event");
+pub(super) const BY_TYPE: Index = Index::list("by_type");
+pub(super) const BY_FAMILY: Index = Index::list("by_family");
+pub(super) const BY_RELEASE: Index = Index::list("by_release");
+/// By each of those it is about.
+pub(super) const BY_PERSON: Index = Index::list("by_person");
+
+/// An entry, and when it was stored.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Logged {
+    sequence: u64,
+    pub(super) stored_at: Timestamp,
+    pub(super) activity: Activity,
+}
+
+/// What a search looks at.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Found {
+    pub(super) sequence: u64,
+    pub(super) event_type: String,
+    pub(super) release_id: Option<Uuid>,
+    /// The bytes of its texts.
+    pub(super) weight: usize,
+}
+
+impl Logged {
+    pub(super) fn new(sequence: u64, activity: Activity, now: Timestamp) -> Self {
+        Self {
+            sequence,
+            stored_at: now,
+            activity,
+        }
+    }
+}
+
+impl From<Logged> for Entry {
+    fn from(logged: Logged) -> Self {
+        Self {
+            sequence: logged.sequence,
+            activity: logged.activity,
+        }
+    }
+}
+
+/// The id of the entry with this number; such texts are in the order of the numbers.
+pub(super) fn place(sequence: u64) -> String {
+    format!("{sequence:020}")
+}
+
+impl Document for Logged {
+    const COLLECTION: Collection = Collection::new(
+        "activity",
+        // 1 is what versions without documents stored.
+        2,
+        &[BY_ID, EVENT, BY_TYPE, BY_FAMILY, BY_RELEASE, BY_PERSON],
+    );
+
+    type Summary = Found;
+
+    fn id(&self) -> String {
+        place(self.sequence)
+    }
+
+    fn revision(&self) -> u64 {
+        1
+    }
+
+    fn entries(&self, entries: &mut Entries) {
+        let (activity, place) = (&self.activity, self.id());
+        entries.unique(&EVENT, activity.id);
+        entries.list(&BY_TYPE, &activity.event_type, &place);
+        if let Some((family, _)) = activity.event_type.split_once('.') {
+            entries.list(&BY_FAMILY, family, &place);
+        }
+        if let Some(release) = activity.release_id {
+            entries.list(&BY_RELEASE, release, &place);
+        }
+        for person in activity.people() {
+            entries.list(&BY_PERSON, person, &place);
+        }
+    }
+
+    fn summary(&self) -> Found {
+        Found {
+            sequence: self.sequence,
+            event_type: self.activity.event_type.clone(),
+            release_id: self.activity.release_id,
+            weight: self.activity.weight(),
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Files the dead letters of all groups.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use async_trait::async_trait;
+use slipway_bus::{
+    Delivery,
+    consumer::{Collector, DeadLetter, Host, Keeper, collect::KnownTopics, dead},
+};
+use slipway_runtime::{
+    alarm::{self, Kind},
+    clock::SharedClock,
+};
+
+use super::{Filed, store::DeadLetterStore};
+use crate::metrics as m;
+
+/// The consumer group.
+const GROUP: &str = "dead-letter-desk";
+
+/// What all of Slipway's topics begin with: there may be others on the same broker.
+const OURS: &str = "slipway.";
+
+/// Files what the bus delivers.
+pub(crate) struct Desk {
+    store: DeadLetterStore,
+    clock: SharedClock,
+}
+
+impl Desk {
+    pub(crate) fn new(store: DeadLetterStore, clock: SharedClock) -> Self {
+        Self { store, clock }
+    }
+
+    /// Collects dead letters until told to stop. Returns the topics there are.
+    pub(crate) fn spawn(self, host: &Host) -> KnownTopics {
+        let collector = Collector {
+            group: GROUP,
+            wants: |topic| topic.starts_with(OURS) && dead::is_dead_letter_topic(topic),
+            keeper: Arc::new(self),
+        };
+        collector.spawn(host)
+    }
+}
+
+/// Administrators are told of each group once, however many letters it has.
+fn tell(records: &[Delivery]) {
+    let groups: BTreeSet<_> = records.iter().map(|r| DeadLetter::read(r).group).collect();
+    for group in groups {
+        let text = format!("{group} could not handle an event: see /admin/dead-letters");
+        alarm::raise(Kind::DeadLetter, &group, &text);
+    }
+}
+
+#[async_trait]
+impl Keeper for Desk {
+    async fn keep(&self, records: &[Delivery]) -> Result<(), String> {
+        let now = self.clock.now();
+        let letters = records
+            .iter()
+            .map(|record| Filed::new(DeadLetter::read(record), now))
+            .collect();
+        let new = self.store.file(letters).await;
+        let new = new.map_err(|error| error.to_string())?;
+        metrics::counter!(m::DEAD_LETTERS_FILED).increment(new as u64);
+        if new > 0 {
+            tell(records);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,243 @@
+//! Sending dead letters back: checked, noted and put into the outbox; the outbox's
+//! publisher does the rest.
+
+use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use jiff::Timestamp;
+use slipway_bus::{
+    MAX_EVENT, Record,
+    consumer::{collect::KnownTopics, retry_topic},
+};
+use slipway_proto::events::UserRef;
+use slipway_rpc::error::{Fault, Kind};
+use slipway_runtime::clock::SharedClock;
+use slipway_store::outbox::Wake;
+
+use super::{Act, DeadLetterId, Filed, Filter, State, Summary, checked, store::DeadLetterStore};
+use crate::metrics as m;
+
+/// Dead letters that one call replays at most.
+const AT_ONCE: u32 = 1000;
+
+/// Of them, so many at the same time: they share commits where the database has such.
+const CONCURRENCY: usize = 16;
+
+/// What is needed to send dead letters back.
+pub(crate) struct Replays {
+    store: DeadLetterStore,
+    topics: KnownTopics,
+    wake: Wake,
+    clock: SharedClock,
+}
+
+/// What an administrator asks for.
+pub(crate) struct Replay {
+    /// Who.
+    pub(crate) by: UserRef,
+    /// The payload that replaces the one filed.
+    pub(crate) edited: Option<String>,
+    /// The hash of the request's idempotency key.
+    pub(crate) request: Option<String>,
+}
+
+impl Replay {
+    fn act(&self, at: Timestamp) -> Act {
+        Act {
+            at,
+            by: self.by.clone(),
+            edited: self.edited.clone(),
+            request: self.request.clone(),
+        }
+    }
+}
+
+/// What became of many.
+pub(crate) struct Many {
+    /// Those that were replayed, or would be.
+    pub(crate) ids: Vec<DeadLetterId>,
+    /// Whether the filter admits more.
+    pub(crate) more: bool,
+    /// Those whose group consumes no more.
+    pub(crate) group_gone: Vec<DeadLetterId>,
+}
+
+impl Replays {
+    pub(crate) fn new(
+        store: DeadLetterStore,
+        topics: KnownTopics,
+        wake: Wake,
+        clock: SharedClock,
+    ) -> Self {
+        Self {
+            store,
+            topics,
+            wake,
+            clock,
+        }
+    }
+
+    /// Where dead letters are filed.
+    pub(crate) fn store(&self) -> &DeadLetterStore {
+        &self.store
+    }
+
+    /// One dead letter.
+    pub(crate) async fn get(&self, id: DeadLetterId) -> Result<Filed, Fault> {
+        let found = self.store.get(id).await?;
+        found.ok_or_else(|| {
+            let text = "There is no dead letter with this id.";
+            Fault::new(Kind::NotFound, "DEAD_LETTER_NOT_FOUND", text)
+        })
+    }
+
+    /// Replays one and returns it as it is then. A repetition of the request that has
+    /// replayed it gets the same answer.
+    pub(crate) async fn one(&self, id: DeadLetterId, replay: Replay) -> Result<Filed, Fault> {
+        let found = self.get(id).await?;
+        let act = replay.act(self.clock.now());
+        let done = match found.state {
+            State::Replayed => false,
+            State::Waiting => {
+                self.check(&found, &act)?;
+                self.replay(&found, act.clone()).await?
+            }
+        };
+        let now = self.get(id).await?;
+        let repeats =
+            |done: &Act| act.request.is_some() && done.request == act.request && done.by == act.by;
+        match now.acts.last() {
+            _ if done => Ok(now),
+            Some(before) if repeats(before) && before.edited == act.edited => Ok(now),
+            Some(before) if repeats(before) => Err(key_reused()),
+            _ => Err(already_replayed()),
+        }
+    }
+
+    /// Refuses what would only come back.
+    fn check(&self, found: &Filed, act: &Act) -> Result<(), Fault> {
+        let record = &found.letter.record;
+        if let Some(payload) = &act.edited {
+            checked(record.header("ce_type"), payload.as_bytes())
+                .map_err(|misfit| Fault::invalid_field("payload", misfit.to_string()))?;
+            if record_of(found, act).size() > MAX_EVENT {
+                let text = format!("is too large: with its headers at most {MAX_EVENT} bytes");
+                return Err(Fault::invalid_field("payload", text));
+            }
+        }
+        if self.can_return(&found.letter.group, &record.topic)? {
+            Ok(())
+        } else {
+            Err(group_gone(&found.letter.group))
+        }
+    }
+
+    /// Replays all that wait and that `filter` admits, at most [`AT_ONCE`]; or only says
+    /// which they are.
+    pub(crate) async fn many(
+        &self,
+        filter: Filter,
+        replay: Replay,
+        dry_run: bool,
+    ) -> Result<Many, Fault> {
+        let waiting = Filter {
+            state: Some(State::Waiting),
+            ..filter
+        };
+        let (found, more) = self.first(&waiting).await?;
+        let mut many = Many {
+            ids: Vec::new(),
+            more,
+            group_gone: Vec::new(),
+        };
+        for letter in found {
+            if self.can_return(&letter.group, &letter.topic)? {
+                many.ids.push(letter.id);
+            } else {
+                many.group_gone.push(letter.id);
+            }
+        }
+        if !dry_run {
+            many.ids = self.replay_all(many.ids, &replay).await?;
+        }
+        Ok(many)
+    }
+
+    /// The first [`AT_ONCE`] that `filter` admits, and whether there may be more: a page
+    /// may have fewer than it was asked for.
+    async fn first(&self, filter: &Filter) -> Result<(Vec<Summary>, bool), Fault> {
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let left = AT_ONCE - u32::try_from(found.len()).unwrap_or(AT_ONCE);
+            let page = self.store.list(filter, after, left).await?;
+            found.extend(page.items);
+            after = page.next;
+            if after.is_none() || found.len() >= AT_ONCE as usize {
+                return Ok((found, after.is_some()));
+            }
+        }
+    }
+
+    /// Those of `ids` that nobody else has replayed meanwhile.
+    async fn replay_all(
+        &self,
+        ids: Vec<DeadLetterId>,
+        replay: &Replay,
+    ) -> Result<Vec<DeadLetterId>, Fault> {
+        stream::iter(ids)
+            .map(|id| async move {
+                let found = self.get(id).await?;
+                let act = replay.act(self.clock.now());
+                let replayed = self.replay(&found, act).await?;
+                Ok(replayed.then_some(id))
+            })
+            .buffered(CONCURRENCY)
+            .try_filter_map(|id| std::future::ready(Ok(id)))
+            .try_collect()
+            .await
+    }
+
+    /// Whether it still waited.
+    async fn replay(&self, found: &Filed, act: Act) -> Result<bool, Fault> {
+        let record = record_of(found, &act);
+        let replayed = self.store.replay(found.id, act, record).await?;
+        if replayed {
+            self.wake.wake(found.id.0);
+            metrics::counter!(m::DEAD_LETTERS_REPLAYED).increment(1);
+        }
+        Ok(replayed)
+    }
+
+    /// Whether the group has the topic that replays go to. A record for one that does not
+    /// exist could not be sent.
+    fn can_return(&self, group: &str, topic: &str) -> Result<bool, Fault> {
+        let entrance = retry_topic(topic, group, 1);
+        match &*self.topics.borrow() {
+            Some(topics) => Ok(topics.contains(&entrance)),
+            None => Err(Fault::unavailable(
+                "The bus",
+                "its topics are not known yet",
+            )),
+        }
+    }
+}
+
+/// What is sent back.
+fn record_of(found: &Filed, act: &Act) -> Record {
+    let payload = act.edited.clone().map(Bytes::from);
+    found.letter.replay(found.id.0, payload)
+}
+
+fn already_replayed() -> Fault {
+    let text = "This dead letter has been replayed. If it fails again, it comes back as another.";
+    Fault::new(Kind::Conflict, "ALREADY_REPLAYED", text)
+}
+
+fn key_reused() -> Fault {
+    let text = "This idempotency key was used to replay it with another payload.";
+    Fault::new(Kind::Conflict, "IDEMPOTENCY_KEY_REUSED", text)
+}
+
+fn group_gone(group: &str) -> Fault {
+    let text = format!("No group {group:?} consumes this topic any more.");
+    Fault::new(Kind::Conflict, "GROUP_GONE", text)
+}

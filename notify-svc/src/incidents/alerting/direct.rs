@@ -1,0 +1,165 @@
+//! Mails past the database, while that is what is wrong.
+
+use std::{collections::HashMap, time::Duration};
+
+use futures::future::join_all;
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use serde_json::Value;
+use slipway_proto::events::{Payload as _, SystemErrorEvent};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::Administrator;
+use crate::{
+    incidents::Incident,
+    notification::{
+        Attempt, Draft, Notification, Outcome, State,
+        mail::{Mail, Sending, SharedMailer},
+        queue::Queue,
+    },
+    store::StoreError,
+};
+
+/// Fingerprints remembered at most; what is beyond is not mailed directly.
+const FINGERPRINTS: usize = 100;
+
+/// Between two mails of one fingerprint, if the database stays away for so long.
+const REMINDER: Duration = Duration::from_secs(3600);
+
+/// What was mailed about a fingerprint and is not in the log.
+#[derive(Debug)]
+struct Mailed {
+    at: Timestamp,
+    since: Instant,
+    notifications: Vec<Notification>,
+}
+
+/// Mails directly, and remembers what it mailed until that can be stored.
+pub(super) struct Direct {
+    mailer: SharedMailer,
+    queue: Queue,
+    mailed: Mutex<HashMap<String, Mailed>>,
+}
+
+impl Direct {
+    pub(super) fn new(mailer: SharedMailer, queue: Queue) -> Self {
+        Self {
+            mailer,
+            queue,
+            mailed: Mutex::default(),
+        }
+    }
+
+    /// When it mailed about a fingerprint, if that is not in the log yet.
+    pub(super) fn mailed_at(&self, fingerprint: &str) -> Option<Timestamp> {
+        let mailed = self.mailed.lock();
+        let mailed = mailed.get(fingerprint)?;
+        (!mailed.notifications.is_empty()).then_some(mailed.at)
+    }
+
+    /// Mails about an incident that cannot be stored, unless it has.
+    pub(super) async fn mail(&self, incident: &Incident, to: Vec<Administrator>, data: Value) {
+        if !self.begin(&incident.fingerprint) {
+            return;
+        }
+        if to.is_empty() {
+            tracing::error!(
+                fingerprint = incident.fingerprint,
+                summary = incident.summary,
+                "an incident cannot be stored, and no administrator is known yet"
+            );
+        } else {
+            tracing::error!(
+                fingerprint = incident.fingerprint,
+                summary = incident.summary,
+                "an incident cannot be stored: administrators are mailed directly"
+            );
+        }
+        let event_id = Uuid::now_v7();
+        let mails = to.into_iter().map(|to| self.send(event_id, to, &data));
+        let sent: Vec<_> = join_all(mails).await.into_iter().flatten().collect();
+        let mut mailed = self.mailed.lock();
+        if sent.is_empty() {
+            // Nobody knows: the next report tries again.
+            mailed.remove(&incident.fingerprint);
+        } else if let Some(mailed) = mailed.get_mut(&incident.fingerprint) {
+            mailed.notifications.extend(sent);
+        }
+    }
+
+    /// Whether it is to be mailed now, by the caller.
+    fn begin(&self, fingerprint: &str) -> bool {
+        let mut all = self.mailed.lock();
+        let (at, since) = (self.queue.clock.now(), Instant::now());
+        let is_full = all.len() >= FINGERPRINTS;
+        match all.get_mut(fingerprint) {
+            Some(mailed) if mailed.since.elapsed() < REMINDER => return false,
+            Some(mailed) => mailed.since = since,
+            None if is_full => return false,
+            None => {
+                let notifications = Vec::new();
+                let mailed = Mailed {
+                    at,
+                    since,
+                    notifications,
+                };
+                all.insert(fingerprint.to_owned(), mailed);
+            }
+        }
+        true
+    }
+
+    /// The notification as the log would have it, if the mail was taken.
+    async fn send(&self, event_id: Uuid, to: Administrator, data: &Value) -> Option<Notification> {
+        let draft = Draft {
+            kind: SystemErrorEvent::TYPE.to_owned(),
+            to: to.to,
+            data: data.clone(),
+            sender: None,
+        };
+        let begun = Instant::now();
+        let prepared = self.queue.prepare(event_id, draft).await.ok()?;
+        let mut notification = prepared.notification;
+        let templates = &self.queue.templates;
+        let body = templates.body(&notification.kind, data, &to.name).await;
+        let body = body.ok()?;
+        let mail = Mail {
+            id: notification.id,
+            to: to.address.parse().ok()?,
+            subject: notification.subject.clone(),
+            text: body.text,
+            html: body.html,
+            date: notification.created_at,
+        };
+        match self.mailer.send(&mail).await {
+            Sending::Accepted(answer) => {
+                let at = notification.created_at;
+                let attempt = Attempt::new(at, begun.elapsed(), Outcome::Accepted, &answer);
+                notification.attempts.push(attempt);
+                notification.state = State::Sent;
+                notification.updated_at = self.queue.clock.now();
+                Some(notification)
+            }
+            Sending::Temporary(why) | Sending::Permanent(why) | Sending::Unreachable(why) => {
+                tracing::error!(why, "an administrator cannot be mailed directly");
+                None
+            }
+        }
+    }
+
+    /// Completes the log of what was mailed about a fingerprint.
+    pub(super) async fn complete(&self, fingerprint: &str) -> Result<(), StoreError> {
+        let notifications = {
+            let mailed = self.mailed.lock();
+            let Some(mailed) = mailed.get(fingerprint) else {
+                return Ok(());
+            };
+            mailed.notifications.clone()
+        };
+        // As it was, whatever the recipient wishes by now.
+        self.queue.store.enqueue(notifications).await?;
+        self.mailed.lock().remove(fingerprint);
+        Ok(())
+    }
+}

@@ -1,0 +1,125 @@
+//! The incidents in a database: a document for each fingerprint.
+
+use jiff::Timestamp;
+use slipway_rpc::page::Page;
+use slipway_store::{Collection, Document, Documents, Entries, Index, Query, Write, by_time};
+
+use super::{Incident, IncidentId, State};
+use crate::store::StoreError;
+
+#[cfg(test)]
+mod tests;
+
+const FINGERPRINT: Index = Index::unique("fingerprint");
+/// All of them under the empty key, and each under its state; the last seen last.
+const BY_STATE: Index = Index::list("by_state");
+/// Those of which somebody has yet to be told.
+const OWING: Index = Index::list("owing");
+/// Open ones that end by silence, the longest silent first.
+const SILENT: Index = Index::list("silent");
+
+impl Document for Incident {
+    const COLLECTION: Collection =
+        Collection::new("incidents", 1, &[FINGERPRINT, BY_STATE, OWING, SILENT]);
+
+    type Summary = ();
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    fn entries(&self, entries: &mut Entries) {
+        let last_seen = by_time(self.last_seen, self.id);
+        entries.unique(&FINGERPRINT, &self.fingerprint);
+        entries.list(&BY_STATE, "", &last_seen);
+        entries.list(&BY_STATE, self.state.as_str(), &last_seen);
+        if self.is_owing() {
+            entries.list(&OWING, "", self.id);
+        }
+        if self.state == State::Open && !self.lasts {
+            entries.list(&SILENT, "", &last_seen);
+        }
+    }
+
+    fn summary(&self) {}
+}
+
+/// Where an incident stands in a list.
+pub type IncidentKey = (Timestamp, IncidentId);
+
+/// The incidents, one for each fingerprint.
+#[derive(Clone)]
+pub struct IncidentStore(Documents);
+
+impl IncidentStore {
+    /// The incidents among these documents.
+    #[must_use]
+    pub fn new(documents: Documents) -> Self {
+        Self(documents)
+    }
+
+    /// The incident of a fingerprint.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn find(&self, fingerprint: &str) -> Result<Option<Incident>, StoreError> {
+        Ok(self.0.find(&FINGERPRINT, fingerprint).await?)
+    }
+
+    /// Stores a new incident; `false` if its fingerprint has one already.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn insert(&self, incident: &Incident) -> Result<bool, StoreError> {
+        Ok(self.0.write(Write::insert(incident)).await?.is_ok())
+    }
+
+    /// Stores a change of `before`, in one write that decides between several who change it
+    /// at the same time: `false` if somebody else was faster.
+    ///
+    /// # Errors
+    /// If the database is away. Then it is not known whether it is stored.
+    pub async fn save(&self, before: &Incident, after: &Incident) -> Result<bool, StoreError> {
+        Ok(self.0.write(Write::replace(before, after)).await?.is_ok())
+    }
+
+    /// Incidents, in this state if one is given, the last seen first, behind `after`.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn list(
+        &self,
+        state: Option<State>,
+        after: Option<IncidentKey>,
+        limit: u32,
+    ) -> Result<Page<Incident, IncidentKey>, StoreError> {
+        let after = after.map(|(last_seen, id)| by_time(last_seen, id));
+        let query = Query::last(limit + 1, state.map_or("", State::as_str)).behind(after);
+        let found = self.0.list(&BY_STATE, &query).await?;
+        Ok(Page::from_overfetch(found, limit, |last: &Incident| {
+            (last.last_seen, last.id)
+        }))
+    }
+
+    /// Those of which somebody has yet to be told, at most `limit`.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn owing(&self, limit: u32) -> Result<Vec<Incident>, StoreError> {
+        Ok(self.0.list(&OWING, &Query::first(limit, "")).await?)
+    }
+
+    /// Open ones that do not last by themselves and were last seen before `before`, at
+    /// most `limit`.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn silent(&self, before: Timestamp, limit: u32) -> Result<Vec<Incident>, StoreError> {
+        let query = Query::first(limit, "").below(by_time(before, ""));
+        Ok(self.0.list(&SILENT, &query).await?)
+    }
+}

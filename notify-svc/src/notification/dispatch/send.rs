@@ -1,0 +1,312 @@
+//! Sending one mail, of one notification or of several: from its claim to its outcome in the
+//! store.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures::FutureExt as _;
+use jiff::Timestamp;
+use rand::RngExt as _;
+use slipway_runtime::{clock::SharedClock, life::panic_text};
+use slipway_store::outbox::Wake;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{ClaimedMail, Contact, Dispatcher, DomainLimits, SETTLES_AFTER};
+use crate::{
+    metrics as m,
+    notification::{
+        Attempt, Notification, NotificationId, Outcome, Settled, State, Subject, digest,
+        events::outcome_event,
+        mail::{Address, Mail, Sending, SharedMailer},
+        preferences::Decision,
+        store::NotificationStore,
+        templates::{Body, Library, RenderError},
+    },
+};
+
+/// How long a mail is put off whose domain has had its share: from the first to the
+/// second, so that not all come again together.
+const PUT_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
+
+/// How long to wait before an outcome that could not be stored is tried to be stored
+/// again.
+const STORE_AGAIN: Duration = Duration::from_millis(500);
+
+/// Who a notification is for.
+pub(super) enum Whom {
+    /// Somebody with an address.
+    Known { name: String, address: Address },
+    /// An account whose event has not arrived yet.
+    Unknown,
+    /// The address cannot be used.
+    Unusable,
+}
+
+impl Whom {
+    pub(super) fn at(name: &str, address: &str) -> Self {
+        match address.parse() {
+            Ok(address) => Self::Known {
+                name: name.to_owned(),
+                address,
+            },
+            Err(_) => Self::Unusable,
+        }
+    }
+}
+
+/// What became of a claimed notification.
+enum Fate {
+    Tried(Outcome, String),
+    PutOff,
+}
+
+/// Sends claimed notifications.
+pub(super) struct Sender {
+    notifications: NotificationStore,
+    mailer: SharedMailer,
+    templates: Arc<Library>,
+    limits: Option<Arc<DomainLimits>>,
+    clock: SharedClock,
+    outbox: Wake,
+}
+
+impl Sender {
+    pub(super) fn of(dispatcher: &Dispatcher) -> Self {
+        Self {
+            notifications: dispatcher.notifications.clone(),
+            mailer: Arc::clone(&dispatcher.mailer),
+            templates: Arc::clone(&dispatcher.templates),
+            limits: dispatcher.limits.clone(),
+            clock: Arc::clone(&dispatcher.clock),
+            outbox: dispatcher.outbox.clone(),
+        }
+    }
+
+    /// Sends what is wanted of a claimed mail, and stores what came of it.
+    pub(super) async fn see_to(&self, claim: Uuid, mail: ClaimedMail) -> Contact {
+        self.withhold(claim, mail.withheld).await;
+        if mail.wanted.is_empty() {
+            return Contact::NotSought;
+        }
+        self.deliver(claim, mail.id, mail.wanted, mail.whom).await
+    }
+
+    async fn deliver(
+        &self,
+        claim: Uuid,
+        id: NotificationId,
+        told: Vec<Notification>,
+        whom: Whom,
+    ) -> Contact {
+        let (begun, started) = (self.clock.now(), Instant::now());
+        let attempt = AssertUnwindSafe(self.attempt(id, &told, whom)).catch_unwind();
+        let (fate, contact) = attempt.await.unwrap_or_else(|panic| {
+            let answer = format!("a fault in Slipway: {}", panic_text(&*panic));
+            tracing::error!(mail = %id, answer);
+            (Fate::Tried(Outcome::Permanent, answer), Contact::NotSought)
+        });
+        let now = self.clock.now();
+        let took = started.elapsed();
+        let spread = rand::rng().random_range(-1.0..=1.0);
+        let wait = rand::rng().random_range(PUT_OFF.0..=PUT_OFF.1);
+        let again = now.saturating_add(wait).unwrap_or(now);
+        let settled = told.into_iter().map(|notification| match &fate {
+            Fate::Tried(outcome, answer) => {
+                let attempt = Attempt::new(begun, took, *outcome, answer);
+                notification.settle(attempt, spread, now)
+            }
+            Fate::PutOff => notification.postpone(again, now),
+        });
+        let settled: Vec<_> = settled.collect();
+        if self.record(claim, &settled).await
+            && let Fate::Tried(outcome, _) = fate
+        {
+            count(outcome, &settled, now);
+        }
+        contact
+    }
+
+    /// Ends notifications that have waited too long for the mail server, which is away.
+    /// What would go in one mail with them and is not due for so long waits on.
+    pub(super) async fn give_up(
+        &self,
+        claim: Uuid,
+        told: Vec<Notification>,
+        due_by: Timestamp,
+        why: &str,
+    ) {
+        let now = self.clock.now();
+        let settled = told.into_iter().map(|notification| {
+            if notification.due_at > due_by {
+                let due_at = notification.due_at;
+                return notification.postpone(due_at, now);
+            }
+            let attempt = Attempt::new(now, Duration::ZERO, Outcome::Unreachable, why);
+            notification.give_up(attempt, now)
+        });
+        let settled: Vec<_> = settled.collect();
+        if self.record(claim, &settled).await {
+            count(Outcome::Unreachable, &settled, now);
+        }
+    }
+
+    /// Stores that notifications are not wanted, or not yet; or wait for others.
+    async fn withhold(&self, claim: Uuid, withheld: Vec<(Notification, Decision)>) {
+        if withheld.is_empty() {
+            return;
+        }
+        let now = self.clock.now();
+        let again = now.saturating_add(SETTLES_AFTER).unwrap_or(now);
+        let settled = withheld.iter().map(|(notification, decision)| {
+            let notification = notification.clone();
+            match decision {
+                Decision::Suppress(why) => notification.withhold(why.to_string(), now),
+                Decision::Defer(until) => notification.postpone(*until, now),
+                Decision::Deliver => notification.postpone(again, now),
+            }
+        });
+        let settled: Vec<_> = settled.collect();
+        if self.record(claim, &settled).await {
+            for (_, decision) in withheld {
+                m::count_decision(decision);
+            }
+        }
+    }
+
+    async fn attempt(
+        &self,
+        id: NotificationId,
+        told: &[Notification],
+        whom: Whom,
+    ) -> (Fate, Contact) {
+        let refused =
+            |outcome, answer: &str| (Fate::Tried(outcome, answer.to_owned()), Contact::NotSought);
+        let (name, address) = match whom {
+            Whom::Known { name, address } => (name, address),
+            Whom::Unknown => {
+                return refused(
+                    Outcome::Temporary,
+                    "the recipient's account is not known yet",
+                );
+            }
+            Whom::Unusable => {
+                return refused(Outcome::Permanent, "the recipient's address cannot be used");
+            }
+        };
+        let (subject, body) = match self.words(told, &name).await {
+            Ok(words) => words,
+            Err(error) => return refused(Outcome::Permanent, &format!("template: {error}")),
+        };
+        if let Some(limits) = &self.limits
+            && !limits.pass(&address.domain()).await
+        {
+            return (Fate::PutOff, Contact::NotSought);
+        }
+        let mail = Mail {
+            id,
+            to: address,
+            subject,
+            text: body.text,
+            html: body.html,
+            date: self.clock.now(),
+        };
+        let (outcome, answer) = match self.mailer.send(&mail).await {
+            Sending::Accepted(answer) => (Outcome::Accepted, answer),
+            Sending::Temporary(answer) => (Outcome::Temporary, answer),
+            Sending::Permanent(answer) => (Outcome::Permanent, answer),
+            Sending::Unreachable(answer) => (Outcome::Unreachable, answer),
+        };
+        let contact = match outcome {
+            Outcome::Unreachable => Contact::Failed(answer.clone()),
+            _ => Contact::Made,
+        };
+        (Fate::Tried(outcome, answer), contact)
+    }
+
+    /// The mail's subject and its words.
+    async fn words(
+        &self,
+        told: &[Notification],
+        recipient: &str,
+    ) -> Result<(Subject, Body), RenderError> {
+        let templates = &self.templates;
+        if let [one] = told {
+            let body = templates.body(&one.kind, &one.data, recipient).await?;
+            return Ok((one.subject.clone(), body));
+        }
+        let data = digest::data(told);
+        let body = templates.body(digest::TEMPLATE, &data, recipient).await?;
+        Ok((digest::subject(told), body))
+    }
+
+    /// Stores an outcome, again and again while the database is away: the mail is sent,
+    /// and forgetting that would send it again. Whether it was still ours to store.
+    async fn record(&self, claim: Uuid, settled: &[Settled]) -> bool {
+        let with_events = settled.iter().map(|settled| {
+            let notification = &settled.notification;
+            // What was not to be sent is nobody's business but the recipient's.
+            let events = match notification.state {
+                State::Sent | State::Failed if settled.is_final => {
+                    vec![outcome_event(notification)]
+                }
+                _ => vec![],
+            };
+            (notification.clone(), events)
+        });
+        let with_events: Vec<_> = with_events.collect();
+        let stored = loop {
+            let stored = self.notifications.settle(claim, with_events.clone());
+            match stored.await {
+                Ok(stored) => break stored,
+                Err(error) => {
+                    let notification = settled.first().map(|s| s.notification.id.to_string());
+                    tracing::warn!(notification, %error, "its outcome cannot be stored yet");
+                    tokio::time::sleep(STORE_AGAIN).await;
+                }
+            }
+        };
+        if stored < settled.len() {
+            let notification = settled.first().map(|s| s.notification.id.to_string());
+            tracing::warn!(
+                notification,
+                of = settled.len(),
+                stored,
+                "its claim ended before its outcome was stored: it is sent again"
+            );
+        }
+        for (notification, events) in &with_events {
+            if stored > 0 && !events.is_empty() {
+                self.outbox.wake(notification.id.0);
+            }
+        }
+        stored > 0
+    }
+}
+
+/// Counts an attempt with what became of each notification.
+fn count(outcome: Outcome, settled: &[Settled], now: Timestamp) {
+    metrics::counter!(m::ATTEMPTS, "outcome" => outcome.as_str()).increment(1);
+    if outcome == Outcome::Accepted && settled.len() > 1 {
+        metrics::counter!(m::DIGESTS).increment(1);
+    }
+    for settled in settled {
+        count_one(&settled.notification, now);
+    }
+}
+
+fn count_one(notification: &Notification, now: Timestamp) {
+    let kind = notification.kind.as_str();
+    match notification.state {
+        State::Sent => {
+            let took = now.duration_since(notification.created_at).as_secs_f64();
+            metrics::histogram!(m::SENT_AFTER_SECONDS).record(took.max(0.0));
+            metrics::counter!(m::SENT, "type" => m::type_label(kind)).increment(1);
+        }
+        State::Failed => {
+            tracing::error!(notification = %notification.id, kind, reason = notification.reason,
+                "a notification failed");
+            metrics::counter!(m::FAILED, "type" => m::type_label(kind)).increment(1);
+        }
+        _ => metrics::counter!(m::RETRIED, "type" => m::type_label(kind)).increment(1),
+    }
+}

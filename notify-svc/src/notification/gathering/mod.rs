@@ -1,0 +1,360 @@
+//! Which notifications are mailed at once, and which are gathered into one mail. Pure.
+//!
+//! | the notification | is mailed |
+//! | --- | --- |
+//! | a hotfix | at once; it is not counted |
+//! | made in quiet hours, to be sent when they end | then, with the others of these quiet hours |
+//! | one of several tasks that came with a release | with its siblings, once all of them are queued |
+//! | the first assignment in a release within the window | at once |
+//! | the first in a release within the window that says whose turn it is | at once |
+//! | caused by somebody who has caused [`SENDER_MAILS`] mails to this recipient within [`SENDER_WINDOW`] | with everything else they cause, at most one mail a window |
+//! | about a thing about which [`AT_ONCE`] mails went to this recipient within the window | with the others about it, when the window of the last of them ends |
+//! | any other | at once |
+//!
+//! The window is [`WINDOW`] long unless the configuration says otherwise. So nothing waits
+//! longer than a window, except for quiet hours.
+//!
+//! What counts is remembered in a [`Tally`] for each recipient and thing, and for each
+//! recipient and sender. A mail is counted under an id, so an event that is delivered again
+//! is not counted twice and is placed as before.
+
+pub mod store;
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use slipway_proto::events::{
+    HotfixTaskAddedEvent, Payload as _, ReleaseReadyEvent, SystemErrorEvent, TaskAssignedEvent,
+    TaskReadyEvent,
+};
+use uuid::Uuid;
+
+use super::{Draft, Notification, State, To, audience};
+
+/// Mails about one thing that go to one recipient at once within a window.
+pub const AT_ONCE: usize = 3;
+
+/// How long a mail counts for the thing it is about, unless it is configured.
+pub const WINDOW: SignedDuration = SignedDuration::from_mins(10);
+
+/// The longest window that may be configured: a tally is kept for long enough.
+pub const LONGEST_WINDOW: SignedDuration = SignedDuration::from_hours(1);
+
+/// Mails of one sender that go to one recipient at once within [`SENDER_WINDOW`].
+pub const SENDER_MAILS: usize = 20;
+
+/// How long a mail counts for its sender.
+pub const SENDER_WINDOW: SignedDuration = SignedDuration::from_hours(1);
+
+/// How long a tally that does not change is kept: by then nothing in it counts.
+pub const KEPT: SignedDuration = SignedDuration::from_hours(2);
+
+/// What decides whether a notification is gathered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Occasion {
+    /// What it is about.
+    about: String,
+    /// Who caused it, if a user did.
+    sender: Option<Uuid>,
+    rank: Rank,
+    /// What its mail is counted under: the same for all that go in one mail.
+    mail: Uuid,
+}
+
+/// How a notification is placed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Rank {
+    /// Never gathered.
+    Urgent,
+    /// Somebody waits for its recipient: the first one about its thing is not gathered.
+    First,
+    /// One of several tasks that came with their release.
+    Plan {
+        /// The mail that tells of all of them.
+        group: String,
+    },
+    /// Gathered when there are many.
+    Other,
+}
+
+impl Occasion {
+    /// The occasion of a notification that tells of the event `event_id`.
+    #[must_use]
+    pub fn of(draft: &Draft, event_id: Uuid) -> Self {
+        let (kind, data) = (draft.kind.as_str(), &draft.data);
+        let release = || text(data, "/releaseId");
+        let mut mail = event_id;
+        let (about, rank) = match kind {
+            HotfixTaskAddedEvent::TYPE => (format!("release:{}", release()), Rank::Urgent),
+            TaskAssignedEvent::TYPE if plan_tasks(data) > 1 => {
+                mail = release().parse().unwrap_or(event_id);
+                let group = format!("plan:{}", release());
+                (format!("release:{}", release()), Rank::Plan { group })
+            }
+            TaskAssignedEvent::TYPE => (format!("release:{}", release()), Rank::First),
+            TaskReadyEvent::TYPE => {
+                let release = text(data, "/task/releaseId");
+                (format!("turn:{release}"), Rank::First)
+            }
+            ReleaseReadyEvent::TYPE => (format!("ready:{}", release()), Rank::Other),
+            _ if audience::is_of_comment(kind) => (
+                format!("discussion:{}", text(data, "/task/id")),
+                Rank::Other,
+            ),
+            SystemErrorEvent::TYPE => ("system".to_owned(), Rank::Other),
+            _ => {
+                let (task, sender) = (text(data, "/taskId"), draft.sender.unwrap_or_default());
+                (format!("{kind}:{task}:{sender}"), Rank::Other)
+            }
+        };
+        Self {
+            about,
+            sender: draft.sender,
+            rank,
+            mail,
+        }
+    }
+
+    /// The keys of the tallies that decide about it for this recipient.
+    pub fn keys(&self, to: &To) -> impl Iterator<Item = String> + use<> {
+        let about = format!("{to} {}", self.about);
+        let sender = self.sender.map(|sender| format!("{to} sender:{sender}"));
+        std::iter::once(about).chain(sender)
+    }
+}
+
+fn text<'a>(data: &'a Value, pointer: &str) -> &'a str {
+    data.pointer(pointer).and_then(Value::as_str).unwrap_or("")
+}
+
+/// How many tasks its owner got with the plan that this assignment belongs to.
+pub(crate) fn plan_tasks(data: &Value) -> u64 {
+    data["planTasks"].as_u64().unwrap_or(0)
+}
+
+/// A mail that was sent at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counted {
+    /// What it is counted under.
+    pub id: Uuid,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// The latest mails to one recipient about one thing, or of one sender.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Tally {
+    /// Whose it is.
+    pub key: String,
+    /// Grows by one with every change that is stored; 0: it is not stored yet.
+    pub revision: u64,
+    /// The latest mails that were sent at once, oldest first.
+    pub mails: Vec<Counted>,
+    /// Until when others are gathered, or were.
+    pub gathers_until: Option<Timestamp>,
+    /// When it last changed.
+    pub changed_at: Timestamp,
+}
+
+impl Tally {
+    /// One with nothing in it.
+    #[must_use]
+    pub fn new(key: String) -> Self {
+        Self {
+            key,
+            revision: 0,
+            mails: Vec::new(),
+            gathers_until: None,
+            changed_at: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    fn has(&self, mail: Uuid) -> bool {
+        self.mails.iter().any(|counted| counted.id == mail)
+    }
+
+    /// The mails that count at `now`, oldest first.
+    fn counting(&self, window: SignedDuration, now: Timestamp) -> Vec<Timestamp> {
+        let times = self.mails.iter().map(|counted| counted.at);
+        times
+            .filter(|at| now.duration_since(*at) < window)
+            .collect()
+    }
+
+    fn count(&mut self, mail: Uuid, now: Timestamp) {
+        if self.has(mail) {
+            return;
+        }
+        self.mails.push(Counted { id: mail, at: now });
+        let surplus = self.mails.len().saturating_sub(SENDER_MAILS);
+        self.mails.drain(..surplus);
+        self.changed_at = now;
+    }
+
+    /// Until when one more is gathered, if it is: because others are already, or because
+    /// `limit` mails count.
+    fn gather(
+        &mut self,
+        limit: usize,
+        counts_for: SignedDuration,
+        window: SignedDuration,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        // Another process' clock may be ahead: nothing waits longer than a window.
+        let latest = now.saturating_add(window).unwrap_or(Timestamp::MAX);
+        if let Some(until) = self.gathers_until.filter(|until| *until > now) {
+            return Some(until.min(latest));
+        }
+        let counting = self.counting(counts_for, now);
+        if counting.len() < limit {
+            return None;
+        }
+        let ends = counting.last()?.saturating_add(window).ok();
+        let until = ends.filter(|ends| *ends > now).unwrap_or(latest);
+        self.gathers_until = Some(until.min(latest));
+        self.changed_at = now;
+        self.gathers_until
+    }
+}
+
+/// The tallies that decide about some notifications.
+#[derive(Debug, Clone, Default)]
+pub struct Tallies {
+    stored: BTreeMap<String, Tally>,
+    now: BTreeMap<String, Tally>,
+}
+
+impl Tallies {
+    /// As they are stored; the others have nothing in them.
+    #[must_use]
+    pub fn of(stored: Vec<Tally>) -> Self {
+        let stored: BTreeMap<_, _> = stored
+            .into_iter()
+            .map(|tally| (tally.key.clone(), tally))
+            .collect();
+        Self {
+            now: stored.clone(),
+            stored,
+        }
+    }
+
+    fn get(&mut self, key: &str) -> &mut Tally {
+        let new = || Tally::new(key.to_owned());
+        self.now.entry(key.to_owned()).or_insert_with(new)
+    }
+
+    /// Those that have changed: as they were, and as they are to be stored.
+    #[must_use]
+    pub fn changed(self) -> Vec<(Tally, Tally)> {
+        let Self { mut stored, now } = self;
+        let pairs = now.into_values().map(|tally| {
+            let before = stored.remove(&tally.key);
+            (
+                before.unwrap_or_else(|| Tally::new(tally.key.clone())),
+                tally,
+            )
+        });
+        let changed = pairs.filter(|(before, after)| before != after);
+        let next = changed.map(|(before, after)| {
+            let revision = before.revision + 1;
+            (before, Tally { revision, ..after })
+        });
+        next.collect()
+    }
+}
+
+/// The rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rule {
+    /// How long a mail counts for the thing it is about.
+    pub window: SignedDuration,
+}
+
+impl Default for Rule {
+    fn default() -> Self {
+        Self { window: WINDOW }
+    }
+}
+
+impl Rule {
+    /// The notification as it is queued at `now`: due at once, or gathered. What is not to
+    /// be sent stays as it is.
+    #[must_use]
+    pub fn place(
+        &self,
+        occasion: &Occasion,
+        notification: Notification,
+        tallies: &mut Tallies,
+        now: Timestamp,
+    ) -> Notification {
+        if notification.state != State::Queued || occasion.rank == Rank::Urgent {
+            return notification;
+        }
+        if notification.has_waited() {
+            let until = notification.due_at;
+            let why = "QUIET_HOURS: made in quiet hours; it is sent when they end";
+            return notification.gathered("quiet", why, until);
+        }
+        let mut keys = occasion.keys(&notification.to);
+        let (about, sender) = (keys.next().unwrap_or_default(), keys.next());
+        if let Some((group, why, until)) =
+            self.gathers(occasion, &about, sender.as_deref(), tallies, now)
+        {
+            return notification.gathered(&group, &why, until);
+        }
+        for key in std::iter::once(about).chain(sender) {
+            tallies.get(&key).count(occasion.mail, now);
+        }
+        match &occasion.rank {
+            Rank::Plan { group } => {
+                let why = "GATHERED: the tasks that come with a release are told in one mail";
+                let at_once = notification.due_at;
+                notification.gathered(group, why, at_once)
+            }
+            _ => notification,
+        }
+    }
+
+    /// With what it is gathered, why and until when; `None` if it is not.
+    fn gathers(
+        &self,
+        occasion: &Occasion,
+        about: &str,
+        sender: Option<&str>,
+        tallies: &mut Tallies,
+        now: Timestamp,
+    ) -> Option<(String, String, Timestamp)> {
+        let thing = tallies.get(about);
+        let is_first = thing.counting(self.window, now).is_empty();
+        match occasion.rank {
+            _ if thing.has(occasion.mail) => return None,
+            Rank::First if is_first => return None,
+            Rank::Plan { .. } | Rank::Urgent => return None,
+            Rank::First | Rank::Other => {}
+        }
+        if let Some(key) = sender {
+            let tally = tallies.get(key);
+            if let Some(until) = tally.gather(SENDER_MAILS, SENDER_WINDOW, self.window, now) {
+                let why = format!(
+                    "GATHERED: the same sender has caused {SENDER_MAILS} mails within an hour; \
+                     what follows comes together as one mail"
+                );
+                let group = format!("sender:{}", occasion.sender.unwrap_or_default());
+                return Some((group, why, until));
+            }
+        }
+        let thing = tallies.get(about);
+        let until = thing.gather(AT_ONCE, self.window, self.window, now)?;
+        let why = format!(
+            "GATHERED: {AT_ONCE} mails about this were sent just before; what follows comes \
+             together as one mail"
+        );
+        Some((occasion.about.clone(), why, until))
+    }
+}
+
+#[cfg(test)]
+mod tests;

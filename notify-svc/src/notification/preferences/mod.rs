@@ -1,0 +1,144 @@
+//! What a user wants to be told, and when: this file, `decision` and `quiet` are pure.
+//!
+//! | question | in |
+//! | --- | --- |
+//! | What can be chosen? | this file |
+//! | When is it quiet? | [`quiet`] |
+//! | Is this notification sent now, later, or not at all? | [`decision`] |
+
+mod decision;
+mod quiet;
+pub(crate) mod service;
+pub mod store;
+
+use std::collections::BTreeSet;
+
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+pub use decision::{Decision, Suppression, breaks_through};
+pub use quiet::{Mode, NoTimeOfDay, QuietHours, TimeOfDay};
+
+/// What a user wants. The default, for who has never chosen, is everything at once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Preferences {
+    /// Whether emails are wanted at all.
+    pub email: bool,
+    /// The types of notifications that are not wanted.
+    pub muted: BTreeSet<String>,
+    /// When it is quiet.
+    pub quiet_hours: QuietHours,
+    /// Where the user lives.
+    pub time_zone: Zone,
+}
+
+impl Default for Preferences {
+    fn default() -> Self {
+        Self {
+            email: true,
+            muted: BTreeSet::new(),
+            quiet_hours: QuietHours::default(),
+            time_zone: Zone::default(),
+        }
+    }
+}
+
+impl Preferences {
+    /// The time zone of the quiet hours: their own, or else the user's.
+    #[must_use]
+    pub fn quiet_zone(&self) -> &Zone {
+        let own = self.quiet_hours.time_zone.as_ref();
+        own.unwrap_or(&self.time_zone)
+    }
+}
+
+/// A time zone of the IANA database, by its name, such as `Europe/Berlin`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Zone(TimeZone);
+
+impl Zone {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.0.iana_name().unwrap_or("UTC")
+    }
+
+    pub(crate) fn rules(&self) -> &TimeZone {
+        &self.0
+    }
+}
+
+impl Default for Zone {
+    /// UTC.
+    fn default() -> Self {
+        Self(TimeZone::UTC)
+    }
+}
+
+/// A text that names no time zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be the name of an IANA time zone, such as Europe/Berlin")]
+pub struct UnknownZone;
+
+impl std::str::FromStr for Zone {
+    type Err = UnknownZone;
+
+    fn from_str(text: &str) -> Result<Self, UnknownZone> {
+        let zone = TimeZone::get(text).map_err(|_| UnknownZone)?;
+        match zone.iana_name() {
+            Some(_) => Ok(Self(zone)),
+            None => Err(UnknownZone),
+        }
+    }
+}
+
+impl TryFrom<String> for Zone {
+    type Error = UnknownZone;
+
+    fn try_from(text: String) -> Result<Self, UnknownZone> {
+        text.parse()
+    }
+}
+
+impl From<Zone> for String {
+    fn from(zone: Zone) -> Self {
+        zone.name().to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zones_are_those_of_the_database() {
+        for name in ["Europe/Berlin", "Asia/Kathmandu", "America/New_York", "UTC"] {
+            assert_eq!(name.parse::<Zone>().unwrap().name(), name);
+        }
+        for bad in ["", "Mars/Olympus", "+02:00", "../etc/passwd", "Etc/Unknown"] {
+            assert_eq!(bad.parse::<Zone>(), Err(UnknownZone), "{bad}");
+        }
+    }
+
+    #[test]
+    fn they_are_read_as_they_were_written() {
+        let preferences = Preferences {
+            email: false,
+            muted: ["task.assigned".to_owned()].into(),
+            quiet_hours: QuietHours {
+                enabled: true,
+                time_zone: Some("America/New_York".parse().unwrap()),
+                mode: Mode::Skip,
+                ..QuietHours::default()
+            },
+            time_zone: "Europe/Berlin".parse().unwrap(),
+        };
+        let text = serde_json::to_string(&preferences).unwrap();
+        assert_eq!(
+            serde_json::from_str::<Preferences>(&text).unwrap(),
+            preferences
+        );
+    }
+}

@@ -1,0 +1,267 @@
+//! `slipway.notify.v1.PreferenceService`: what the caller wants to be told, and when.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use slipway_proto::{
+    notify::v1::{
+        GetPreferencesRequest, GetPreferencesResponse, Preferences as Shown,
+        QuietHours as ShownHours, QuietMode, StoredPreferences, UpdatePreferencesRequest,
+        UpdatePreferencesResponse, preference_service_server::PreferenceService,
+    },
+    time::to_proto as timestamp,
+};
+use slipway_rpc::{
+    access::principal,
+    error::{Fault, FieldError, Kind},
+};
+use slipway_runtime::clock::SharedClock;
+use tonic::{Request, Response, Status};
+
+use super::{
+    Mode, Preferences, QuietHours, Zone,
+    store::{Chosen, PreferenceStore},
+};
+use crate::notification::templates::Library;
+
+/// The service.
+pub(crate) struct PreferenceApi {
+    pub(crate) preferences: PreferenceStore,
+    /// Knows which types there are.
+    pub(crate) templates: Arc<Library>,
+    pub(crate) clock: SharedClock,
+}
+
+#[tonic::async_trait]
+impl PreferenceService for PreferenceApi {
+    async fn get_preferences(
+        &self,
+        request: Request<GetPreferencesRequest>,
+    ) -> Result<Response<GetPreferencesResponse>, Status> {
+        let user = principal(&request)?.user_id;
+        let chosen = self.preferences.of(user).await.map_err(Fault::from)?;
+        let types = self.templates.current().kinds();
+        Ok(Response::new(GetPreferencesResponse {
+            preferences: Some(shown(chosen, types)),
+        }))
+    }
+
+    async fn update_preferences(
+        &self,
+        request: Request<UpdatePreferencesRequest>,
+    ) -> Result<Response<UpdatePreferencesResponse>, Status> {
+        let user = principal(&request)?.user_id;
+        let request = request.into_inner();
+        let wanted = request.preferences.unwrap_or_default();
+        let types = self.types(named(&wanted)).await?;
+        let preferences = read(wanted, &types)?;
+        let now = self.clock.now();
+        let chosen = self
+            .preferences
+            .choose(user, preferences, request.revision, now);
+        let chosen = chosen.await.map_err(Fault::from)?.ok_or_else(changed)?;
+        Ok(Response::new(UpdatePreferencesResponse {
+            preferences: Some(shown(chosen, types)),
+        }))
+    }
+}
+
+impl PreferenceApi {
+    /// All types there are; looked up if one of those `named` is not among those known here.
+    async fn types(&self, named: impl Iterator<Item = &String>) -> Result<Vec<String>, Fault> {
+        let current = self.templates.current();
+        let mut named = named;
+        if named.all(|kind| current.has(kind)) {
+            return Ok(current.kinds());
+        }
+        Ok(self.templates.look().await?.kinds())
+    }
+}
+
+fn changed() -> Fault {
+    Fault::new(
+        Kind::Conflict,
+        "PREFERENCES_CHANGED",
+        "Your preferences were changed meanwhile. Look at them again.",
+    )
+}
+
+/// The types that are spoken of.
+fn named(preferences: &Shown) -> impl Iterator<Item = &String> {
+    preferences.muted.iter().chain(&preferences.wanted)
+}
+
+/// What is wanted, if it can be; else everything that is wrong with it.
+fn read(wanted: Shown, types: &[String]) -> Result<Preferences, Fault> {
+    let mut errors = Vec::new();
+    let mut refuse = |field: String, message: String| errors.push(FieldError { field, message });
+    for kind in named(&wanted).filter(|kind| !types.contains(kind)) {
+        let message = format!("is no type; there are {}", types.join(", "));
+        refuse(format!("types.{kind}"), message);
+    }
+    let hours = wanted.quiet_hours.unwrap_or_default();
+    let mode = match hours.mode() {
+        QuietMode::Skip => Some(Mode::Skip),
+        QuietMode::Defer => Some(Mode::Defer),
+        QuietMode::Unspecified => None,
+    };
+    if mode.is_none() {
+        refuse(
+            "quietHours.mode".to_owned(),
+            "must be SKIP or DEFER".to_owned(),
+        );
+    }
+    let mut time = |field: &str, text: &str| match text.parse() {
+        Ok(time) => Some(time),
+        Err(error) => {
+            let error: crate::notification::preferences::NoTimeOfDay = error;
+            refuse(format!("quietHours.{field}"), error.to_string());
+            None
+        }
+    };
+    let (start, end) = (time("start", &hours.start), time("end", &hours.end));
+    if start.is_some() && start == end {
+        let message = "must differ from quietHours.start; to get no emails, switch them off";
+        refuse("quietHours.end".to_owned(), message.to_owned());
+    }
+    let mut zone = |field: &str, text: &str| match text.parse::<Zone>() {
+        Ok(zone) => Some(zone),
+        Err(error) => {
+            refuse(field.to_owned(), error.to_string());
+            None
+        }
+    };
+    let own_zone = match hours.time_zone.as_str() {
+        "" => None,
+        text => zone("quietHours.timeZone", text),
+    };
+    let time_zone = zone("timeZone", &wanted.time_zone);
+    match (start, end, mode, time_zone) {
+        (Some(start), Some(end), Some(mode), Some(time_zone)) if errors.is_empty() => {
+            Ok(Preferences {
+                email: wanted.email,
+                muted: wanted.muted.into_iter().collect::<BTreeSet<_>>(),
+                quiet_hours: QuietHours {
+                    enabled: hours.enabled,
+                    start,
+                    end,
+                    time_zone: own_zone,
+                    mode,
+                },
+                time_zone,
+            })
+        }
+        _ => Err(Fault::invalid(errors)),
+    }
+}
+
+/// As the contract shows it; types that are gone are left out.
+fn shown(chosen: Chosen, types: Vec<String>) -> StoredPreferences {
+    let preferences = chosen.preferences;
+    let hours = preferences.quiet_hours;
+    let mode = match hours.mode {
+        Mode::Skip => QuietMode::Skip,
+        Mode::Defer => QuietMode::Defer,
+    };
+    let zone = hours.time_zone.as_ref().map_or("", Zone::name).to_owned();
+    let muted = preferences.muted.into_iter();
+    StoredPreferences {
+        preferences: Some(Shown {
+            email: preferences.email,
+            muted: muted.filter(|kind| types.contains(kind)).collect(),
+            quiet_hours: Some(ShownHours {
+                enabled: hours.enabled,
+                start: hours.start.to_string(),
+                end: hours.end.to_string(),
+                time_zone: zone,
+                mode: mode.into(),
+            }),
+            time_zone: preferences.time_zone.name().to_owned(),
+            wanted: Vec::new(),
+        }),
+        revision: chosen.revision,
+        updated_at: chosen.at.map(timestamp),
+        types,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn types() -> Vec<String> {
+        vec!["order-placed".to_owned(), "task.assigned".to_owned()]
+    }
+
+    fn default() -> Shown {
+        shown(Chosen::never(uuid::Uuid::nil()), types())
+            .preferences
+            .unwrap()
+    }
+
+    #[test]
+    fn what_is_shown_is_read_back() {
+        assert_eq!(read(default(), &types()).unwrap(), Preferences::default());
+        let chosen = Chosen {
+            user: uuid::Uuid::nil(),
+            preferences: Preferences {
+                email: false,
+                muted: ["task.assigned".to_owned()].into(),
+                quiet_hours: QuietHours {
+                    enabled: true,
+                    time_zone: Some("Asia/Kathmandu".parse().unwrap()),
+                    mode: Mode::Skip,
+                    ..QuietHours::default()
+                },
+                time_zone: "Europe/Berlin".parse().unwrap(),
+            },
+            revision: 3,
+            at: None,
+        };
+        let shown = shown(chosen.clone(), types()).preferences.unwrap();
+        assert_eq!(read(shown, &types()).unwrap(), chosen.preferences);
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_named() {
+        let wrong = Shown {
+            muted: vec!["task.asigned".to_owned()],
+            quiet_hours: Some(ShownHours {
+                enabled: true,
+                start: "25:00".to_owned(),
+                end: "7:00".to_owned(),
+                time_zone: "Mars/Olympus".to_owned(),
+                mode: QuietMode::Unspecified.into(),
+            }),
+            time_zone: String::new(),
+            ..default()
+        };
+        let fault = read(wrong, &types()).unwrap_err();
+        let fields: Vec<_> = fault.fields.into_iter().map(|error| error.field).collect();
+        let expected = [
+            "types.task.asigned",
+            "quietHours.mode",
+            "quietHours.start",
+            "quietHours.end",
+            "quietHours.timeZone",
+            "timeZone",
+        ];
+        assert_eq!(fields, expected);
+    }
+
+    #[test]
+    fn quiet_hours_are_not_all_day() {
+        let mut all_day = default();
+        let hours = all_day.quiet_hours.as_mut().unwrap();
+        hours.end = hours.start.clone();
+        let fault = read(all_day, &types()).unwrap_err();
+        assert_eq!(fault.fields[0].field, "quietHours.end");
+    }
+
+    #[test]
+    fn a_type_that_is_gone_is_not_shown() {
+        let mut chosen = Chosen::never(uuid::Uuid::nil());
+        chosen.preferences.muted = ["gone".to_owned(), "order-placed".to_owned()].into();
+        let preferences = shown(chosen, types()).preferences.unwrap();
+        assert_eq!(preferences.muted, ["order-placed"]);
+    }
+}

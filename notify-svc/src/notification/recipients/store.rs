@@ -1,0 +1,133 @@
+//! Who can be written to, in a database: a document for each account.
+
+use serde::{Deserialize, Serialize};
+use slipway_proto::events::Role;
+use slipway_store::{Collection, Document, Documents, Entries, Index, Query};
+use uuid::Uuid;
+
+use super::Recipient;
+use crate::store::StoreError;
+
+#[cfg(test)]
+mod tests;
+
+const BY_USERNAME: Index = Index::list("by_username");
+const BY_ROLE: Index = Index::list("by_role");
+
+/// Administrators, or bearers of one name, are read so many at a time.
+const READ: u32 = 500;
+
+/// An account as it is known now.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Known {
+    revision: u64,
+    recipient: Recipient,
+}
+
+impl Document for Known {
+    const COLLECTION: Collection = Collection::new("recipients", 1, &[BY_USERNAME, BY_ROLE]);
+
+    type Summary = ();
+
+    fn id(&self) -> String {
+        self.recipient.id.to_string()
+    }
+
+    fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    fn entries(&self, entries: &mut Entries) {
+        let Recipient {
+            id, username, role, ..
+        } = &self.recipient;
+        // Not unique: accounts become known in no order, so a name may have two of them
+        // until the one that gave it up is known to have.
+        entries.list(&BY_USERNAME, Recipient::key(username), id);
+        entries.list(&BY_ROLE, role_key(*role), id);
+    }
+
+    fn summary(&self) {}
+}
+
+fn role_key(role: Role) -> &'static str {
+    match role {
+        Role::Admin => "ADMIN",
+        Role::Developer => "DEVELOPER",
+    }
+}
+
+/// The read model of the accounts.
+#[derive(Clone)]
+pub struct RecipientStore(Documents);
+
+impl RecipientStore {
+    /// The accounts among these documents.
+    #[must_use]
+    pub fn new(documents: Documents) -> Self {
+        Self(documents)
+    }
+
+    /// Stores accounts as they are now, in order: of two with one id the later stays.
+    ///
+    /// # Errors
+    /// If the database is away. Then it is not known which are stored: try again.
+    pub async fn put(&self, recipients: Vec<Recipient>) -> Result<(), StoreError> {
+        for recipient in recipients {
+            let put = self.0.update(recipient.id, |before: Option<&Known>| {
+                let changed = before.is_none_or(|known| known.recipient != recipient);
+                changed.then(|| Known {
+                    revision: before.map_or(0, |known| known.revision) + 1,
+                    recipient: recipient.clone(),
+                })
+            });
+            put.await?;
+        }
+        Ok(())
+    }
+
+    /// The accounts with these ids, in no order; those not known are left out.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn by_ids(&self, ids: &[Uuid]) -> Result<Vec<Recipient>, StoreError> {
+        let ids: Vec<_> = ids.iter().map(Uuid::to_string).collect();
+        Ok(recipients(self.0.get_many(&ids).await?))
+    }
+
+    /// The accounts with these names, without regard to case, in no order; those not
+    /// known are left out.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn by_usernames(&self, names: &[String]) -> Result<Vec<Recipient>, StoreError> {
+        let mut found = Vec::new();
+        for name in names {
+            let bearers = Query::first(READ, Recipient::key(name));
+            found.extend(self.0.list(&BY_USERNAME, &bearers).await?);
+        }
+        Ok(recipients(found))
+    }
+
+    /// All administrators, by id.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn admins(&self) -> Result<Vec<Recipient>, StoreError> {
+        let mut admins = Vec::new();
+        let mut query = Query::first(READ, role_key(Role::Admin));
+        loop {
+            let more = recipients(self.0.list(&BY_ROLE, &query).await?);
+            let Some(last) = more.last() else {
+                return Ok(admins);
+            };
+            query = query.above(last.id);
+            admins.extend(more);
+        }
+    }
+}
+
+fn recipients(known: Vec<Known>) -> Vec<Recipient> {
+    known.into_iter().map(|known| known.recipient).collect()
+}

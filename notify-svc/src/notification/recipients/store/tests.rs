@@ -1,0 +1,67 @@
+//! Tests of the read model on each database.
+
+use slipway_proto::events::Role;
+use uuid::Uuid;
+
+use super::RecipientStore;
+use crate::{notification::recipients::Recipient, store::testing::on_each};
+
+on_each!(RecipientStore:
+    accounts_are_found_by_id_and_name
+    the_latest_state_of_an_account_stays
+    administrators_are_listed
+);
+
+fn recipient(n: u128, username: &str, role: Role) -> Recipient {
+    Recipient {
+        id: Uuid::from_u128(n),
+        username: username.to_owned(),
+        email: format!("{username}@example.com"),
+        role,
+    }
+}
+
+async fn accounts_are_found_by_id_and_name(open: impl Fn() -> RecipientStore) {
+    let store = open();
+    let (ada, bob) = (
+        recipient(1, "Ada", Role::Developer),
+        recipient(2, "bob", Role::Developer),
+    );
+    store.put(vec![ada.clone(), bob.clone()]).await.unwrap();
+    let nobody = Uuid::from_u128(9);
+    let found = open().by_ids(&[bob.id, nobody]).await.unwrap();
+    assert_eq!(found, [bob]);
+    let names = ["aDa".to_owned(), "eve".to_owned()];
+    assert_eq!(open().by_usernames(&names).await.unwrap(), [ada]);
+    assert!(store.by_ids(&[]).await.unwrap().is_empty());
+    store.put(vec![]).await.unwrap();
+}
+
+async fn the_latest_state_of_an_account_stays(open: impl Fn() -> RecipientStore) {
+    let store = open();
+    let before = recipient(1, "ada", Role::Developer);
+    let after = Recipient {
+        email: "ada@elsewhere.example".into(),
+        ..recipient(1, "lovelace", Role::Admin)
+    };
+    store.put(vec![before, after.clone()]).await.unwrap();
+    store.put(vec![after.clone()]).await.unwrap();
+    assert_eq!(store.by_ids(&[after.id]).await.unwrap(), [after]);
+    let old = store.by_usernames(&["ada".into()]).await.unwrap();
+    assert!(old.is_empty(), "the old name is nobody's");
+}
+
+async fn administrators_are_listed(open: impl Fn() -> RecipientStore) {
+    let store = open();
+    assert!(store.admins().await.unwrap().is_empty());
+    let (grace, alan) = (
+        recipient(1, "grace", Role::Admin),
+        recipient(3, "alan", Role::Admin),
+    );
+    let ada = recipient(2, "ada", Role::Developer);
+    store
+        .put(vec![alan.clone(), ada, grace.clone()])
+        .await
+        .unwrap();
+    assert_eq!(store.admins().await.unwrap(), [grace, alan]);
+}

@@ -1,0 +1,313 @@
+//! Notifications in a database: a document for each, with its events. The queue they are
+//! sent from and the log of what became of them are one.
+
+mod claims;
+mod page;
+mod stored;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, HashSet};
+
+use jiff::Timestamp;
+use slipway_bus::Event;
+use slipway_rpc::page::Page;
+use slipway_store::{
+    BY_ID, Documents, Index, Query as Part, Refusal, StoreError as DocumentError, Write,
+    behind_time,
+};
+use uuid::Uuid;
+
+pub use page::{Direction, Query};
+pub(crate) use stored::Stored;
+
+use self::stored::{BY_DIGEST, BY_EVENT, BY_KIND, BY_RECIPIENT, BY_STATE, CLAIMED, DUE};
+use super::{Attempt, Filter, Notification, NotificationId, State, digest::LARGEST};
+use crate::store::{StoreError, search::Search};
+
+/// Notifications that are read at a time when some of them may not be wanted.
+const READ: u32 = 100;
+
+/// A claim on notifications: who sends them, and until when nobody else does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    /// Made anew for every claim.
+    pub id: Uuid,
+    /// When it is made.
+    pub now: Timestamp,
+    /// When it ends by itself: then the notification is taken back into the queue.
+    pub until: Timestamp,
+}
+
+/// How much waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Backlog {
+    /// Notifications that are queued or being sent.
+    pub waiting: u64,
+    /// When the one that has waited longest was due.
+    pub oldest_due: Option<Timestamp>,
+}
+
+/// The notifications.
+#[derive(Clone)]
+pub struct NotificationStore(Documents);
+
+impl NotificationStore {
+    /// The notifications among these documents.
+    #[must_use]
+    pub fn new(documents: Documents) -> Self {
+        Self(documents)
+    }
+
+    /// Stores new notifications. One whose event, recipient and channel are there
+    /// already is passed over; returns how many were not.
+    ///
+    /// # Errors
+    /// If the database is away. Then it is not known which are stored: try again.
+    pub async fn enqueue(&self, notifications: Vec<Notification>) -> Result<usize, StoreError> {
+        let new: Vec<_> = notifications.into_iter().map(Stored::new).collect();
+        let (mut stored, mut rest) = (0, new.as_slice());
+        while !rest.is_empty() {
+            let writes = rest.iter().map(Write::insert).collect();
+            let (done, _) = self.0.write_in_order(writes).await?;
+            stored += done;
+            // The next one is there already.
+            rest = rest.get(done + 1..).unwrap_or_default();
+        }
+        Ok(stored)
+    }
+
+    /// Stores what an attempt with notifications of a claim led to, each with the events
+    /// that tell of it in one write; returns how many. One whose claim has ended, so that
+    /// somebody took it back, stays as it is.
+    ///
+    /// # Errors
+    /// If the database is away. Then it is not known which are stored: try again.
+    pub async fn settle(
+        &self,
+        claim: Uuid,
+        settled: Vec<(Notification, Vec<Event>)>,
+    ) -> Result<usize, StoreError> {
+        let ids: Vec<_> = settled.iter().map(|(n, _)| n.id.to_string()).collect();
+        let held = self.0.get_many::<Stored>(&ids).await?.into_iter();
+        let held = held.filter(|stored| stored.is_held_by(claim));
+        let mut held: HashMap<_, _> = held.map(|held| (held.notification.id, held)).collect();
+        let changes = settled.into_iter().filter_map(|(notification, events)| {
+            let before = held.remove(&notification.id)?;
+            let after = before.changed(notification);
+            Some((before, after, events))
+        });
+        let changes: Vec<_> = changes.collect();
+        let writes = changes
+            .iter()
+            .map(|(before, after, events)| Write::replace(before, after).with_events(events));
+        let outcomes = self.0.write_many(writes.collect()).await?;
+        Ok(outcomes.iter().filter(|outcome| outcome.is_ok()).count())
+    }
+
+    /// Takes notifications whose claims end at `ended_by` or before back into the queue,
+    /// at most `limit`; returns how many. Each gets an attempt that says so and is due
+    /// `now`.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn take_back(
+        &self,
+        ended_by: Timestamp,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<usize, StoreError> {
+        let ended = Part::first(to_limit(limit), "").below(behind_time(ended_by));
+        let ended = self.0.list(&CLAIMED, &ended).await?;
+        let take_back = |held: &Stored| {
+            let mut notification = held.notification.clone();
+            notification.state = State::Queued;
+            notification.due_at = now;
+            notification.updated_at = now;
+            notification.attempts.push(Attempt::interrupted(now));
+            held.changed(notification)
+        };
+        let (taken_back, _) = self.change(ended, take_back).await?;
+        Ok(taken_back.len())
+    }
+
+    /// A notification.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn get(&self, id: NotificationId) -> Result<Option<Notification>, StoreError> {
+        let found: Option<Stored> = self.0.get(id).await?;
+        Ok(found.map(|found| found.notification))
+    }
+
+    /// What mails with these ids tell of: the notifications with one of them as their own
+    /// id or as their `digest_id`, in any order.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn mailed_as(&self, ids: &[NotificationId]) -> Result<Vec<Notification>, StoreError> {
+        let texts: Vec<_> = ids.iter().map(NotificationId::to_string).collect();
+        let mut found = notifications(self.0.get_many(&texts).await?);
+        let alone: HashSet<_> = found.iter().map(|found| found.id).collect();
+        for digest in ids.iter().filter(|id| !alone.contains(id)) {
+            let told = Part::first(to_limit(LARGEST), digest);
+            found.extend(notifications(self.0.list(&BY_DIGEST, &told).await?));
+        }
+        Ok(found)
+    }
+
+    /// Stores what was said of a notification that is SENT, with the events that tell of
+    /// it, in one write; `false`, and nothing is stored, if it is not SENT any more.
+    ///
+    /// # Errors
+    /// If the database is away. Then it is not known whether it is stored: try again.
+    pub async fn confirm(
+        &self,
+        notification: &Notification,
+        events: Vec<Event>,
+    ) -> Result<bool, StoreError> {
+        let is_sent = |stored: &Stored| stored.notification.state == State::Sent;
+        let stored: Option<Stored> = self.0.get(notification.id).await?;
+        let Some(before) = stored.filter(is_sent) else {
+            return Ok(false);
+        };
+        let after = before.changed(notification.clone());
+        let write = Write::replace(&before, &after).with_events(&events);
+        match self.0.write(write).await? {
+            Ok(()) => Ok(true),
+            // What is SENT changes once.
+            Err(Refusal::Revision) => Ok(false),
+            Err(refusal) => Err(DocumentError::from(refusal).into()),
+        }
+    }
+
+    /// All notifications that tell of an event.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn of_event(&self, event_id: Uuid) -> Result<Vec<Notification>, StoreError> {
+        let mut all = Vec::new();
+        let mut query = Part::first(READ, event_id);
+        loop {
+            let more = notifications(self.0.list(&BY_EVENT, &query).await?);
+            let Some(last) = more.last() else {
+                return Ok(all);
+            };
+            query = query.above(last.id);
+            all.extend(more);
+        }
+    }
+
+    /// A page of notifications, in the order asked for. May be fewer than asked for though
+    /// more follow: a page has a weight, and a limit to how many it examines.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn list(
+        &self,
+        query: &Query,
+    ) -> Result<Page<Notification, NotificationId>, StoreError> {
+        let (above, below) = query.bounds();
+        let (index, key) = most_selective(&query.filter);
+        let search = Search {
+            limit: query.limit,
+            read: READ,
+            place: &|found: &Stored| found.notification.id,
+            admits: &|found: &Stored| query.filter.admits(&found.notification),
+            weight: &|found: &Stored| found.notification.weight(),
+        };
+        let read = |limit, last: Option<NotificationId>| {
+            let part = match query.direction {
+                Direction::NewestFirst => Part::last(limit, &key),
+                Direction::OldestFirst => Part::first(limit, &key),
+            };
+            let part = part.above(above).below(below).behind(last);
+            async move { self.0.list(index, &part).await }
+        };
+        let page = search.page(read).await?;
+        Ok(Page {
+            items: notifications(page.items),
+            next: page.next,
+        })
+    }
+
+    /// How much waits at `now`.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn backlog(&self, now: Timestamp) -> Result<Backlog, StoreError> {
+        let mut waiting = 0;
+        for state in [State::Queued, State::Sending] {
+            let of_state = Part::first(u32::MAX, state.as_str());
+            waiting += self.0.count::<Stored>(&BY_STATE, &of_state).await?;
+        }
+        let due = Part::first(1, "").below(behind_time(now));
+        let oldest = notifications(self.0.list(&DUE, &due).await?).pop();
+        Ok(Backlog {
+            waiting,
+            oldest_due: oldest.map(|oldest| oldest.due_at),
+        })
+    }
+
+    /// Deletes, from the oldest on, at most `limit` notifications made before `before`
+    /// that are not waiting and of which all events are published; returns how many.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn prune(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        let mut old: Vec<Stored> = Vec::new();
+        for state in State::ALL.into_iter().filter(|state| !state.is_waiting()) {
+            let of_state = Part::first(to_limit(limit), state.as_str());
+            let of_state = of_state.below(NotificationId::first_at(before));
+            old.extend(self.0.list(&BY_STATE, &of_state).await?);
+        }
+        old.sort_unstable_by_key(|old| old.notification.id);
+        old.truncate(limit);
+        let deleted = self.0.write_many(old.iter().map(Write::delete).collect());
+        Ok(deleted.await?.iter().filter(|one| one.is_ok()).count())
+    }
+
+    /// Changes notifications, each for itself. Returns them as they are now; and, as they
+    /// were, those that somebody else has changed meanwhile.
+    async fn change(
+        &self,
+        before: Vec<Stored>,
+        change: impl Fn(&Stored) -> Stored,
+    ) -> Result<(Vec<Stored>, Vec<Stored>), StoreError> {
+        let after: Vec<_> = before.iter().map(change).collect();
+        let writes = before.iter().zip(&after);
+        let writes = writes.map(|(before, after)| Write::replace(before, after));
+        let outcomes = self.0.write_many(writes.collect()).await?;
+        let (mut changed, mut refused) = (Vec::new(), Vec::new());
+        for ((before, after), outcome) in before.into_iter().zip(after).zip(outcomes) {
+            match outcome {
+                Ok(()) => changed.push(after),
+                Err(_) => refused.push(before),
+            }
+        }
+        Ok((changed, refused))
+    }
+}
+
+fn notifications(stored: Vec<Stored>) -> Vec<Notification> {
+    let stored = stored.into_iter();
+    stored.map(|stored| stored.notification).collect()
+}
+
+/// The index that leads to the fewest, and its key.
+fn most_selective(filter: &Filter) -> (&'static Index, String) {
+    if let Some(to) = &filter.to {
+        (&BY_RECIPIENT, to.to_string())
+    } else if let Some(kind) = &filter.kind {
+        (&BY_KIND, kind.clone())
+    } else if let Some(state) = filter.state {
+        (&BY_STATE, state.as_str().to_owned())
+    } else {
+        (&BY_ID, String::new())
+    }
+}
+
+fn to_limit(limit: usize) -> u32 {
+    u32::try_from(limit).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,184 @@
+//! A notification as it is stored.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use slipway_store::{BY_ID, Collection, Document, Entries, Index, by_time};
+use uuid::Uuid;
+
+use super::Claim;
+use crate::notification::{Notification, NotificationId, State};
+
+/// One event tells each recipient once by each way.
+const ONCE: Index = Index::unique("once");
+/// A group that is being sent, held by the first one that was claimed of it.
+const LEAD: Index = Index::unique("lead");
+pub(super) const BY_EVENT: Index = Index::list("by_event");
+pub(super) const BY_RECIPIENT: Index = Index::list("by_recipient");
+pub(super) const BY_KIND: Index = Index::list("by_kind");
+pub(super) const BY_STATE: Index = Index::list("by_state");
+/// By the mail that told of it together with others.
+pub(super) const BY_DIGEST: Index = Index::list("by_digest");
+/// What is queued, the longest due first.
+pub(super) const DUE: Index = Index::list("due");
+/// What is queued of each group.
+pub(super) const QUEUED: Index = Index::list("queued");
+/// What is being sent, by when the claim ends.
+pub(super) const CLAIMED: Index = Index::list("claimed");
+
+/// A notification, and who is sending it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Stored {
+    revision: u64,
+    pub(super) notification: Notification,
+    /// While it is being sent.
+    held: Option<Held>,
+}
+
+/// What is stored of a claim.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Held {
+    claim: Uuid,
+    until: Timestamp,
+    /// Whether it keeps other claims from its group.
+    leads: bool,
+}
+
+impl Stored {
+    pub(super) fn new(notification: Notification) -> Self {
+        Self {
+            revision: 1,
+            notification,
+            held: None,
+        }
+    }
+
+    /// As it is now, claimed by nobody.
+    pub(super) fn changed(&self, notification: Notification) -> Self {
+        Self {
+            revision: self.revision + 1,
+            notification,
+            held: None,
+        }
+    }
+
+    /// Claimed, to be told by the mail `digest` if it is told together with others.
+    pub(super) fn claimed(&self, claim: &Claim, digest: Option<NotificationId>) -> Self {
+        let held = Held {
+            claim: claim.id,
+            until: claim.until,
+            leads: false,
+        };
+        let notification = Notification {
+            state: State::Sending,
+            updated_at: claim.now,
+            ..self.notification.clone()
+        };
+        Self {
+            held: Some(held),
+            ..self.changed(notification).told_by(digest)
+        }
+    }
+
+    /// The same, and it keeps other claims from its group.
+    pub(super) fn leading(mut self) -> Self {
+        if let Some(held) = &mut self.held {
+            held.leads = true;
+        }
+        self
+    }
+
+    /// In the next revision, told by another mail.
+    pub(super) fn numbered(&self, digest: Option<NotificationId>) -> Self {
+        let next = Self {
+            held: self.held.clone(),
+            ..self.changed(self.notification.clone())
+        };
+        next.told_by(digest)
+    }
+
+    fn told_by(mut self, digest: Option<NotificationId>) -> Self {
+        self.notification.digest_id = digest;
+        self
+    }
+
+    pub(super) fn is_held_by(&self, claim: Uuid) -> bool {
+        self.held.as_ref().is_some_and(|held| held.claim == claim)
+    }
+
+    /// Those that go in one mail have the same.
+    pub(super) fn group(&self) -> Option<String> {
+        let Notification { to, group, .. } = &self.notification;
+        group.as_ref().map(|group| format!("{to} {group}"))
+    }
+}
+
+impl Document for Stored {
+    const COLLECTION: Collection = Collection::new(
+        "notifications",
+        // 1 is what versions without documents stored.
+        2,
+        &[
+            BY_ID,
+            ONCE,
+            LEAD,
+            BY_EVENT,
+            BY_RECIPIENT,
+            BY_KIND,
+            BY_STATE,
+            BY_DIGEST,
+            DUE,
+            QUEUED,
+            CLAIMED,
+        ],
+    )
+    .with_events();
+
+    type Summary = ();
+
+    fn id(&self) -> String {
+        self.notification.id.to_string()
+    }
+
+    fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    fn entries(&self, entries: &mut Entries) {
+        let Notification {
+            id,
+            event_id,
+            kind,
+            to,
+            state,
+            digest_id,
+            due_at,
+            ..
+        } = &self.notification;
+        let channel = self.notification.channel.as_str();
+        entries.unique(&ONCE, format_args!("{event_id}/{channel}/{to}"));
+        entries.list(&BY_EVENT, event_id, id);
+        entries.list(&BY_RECIPIENT, to, id);
+        entries.list(&BY_KIND, kind, id);
+        entries.list(&BY_STATE, state.as_str(), id);
+        if let Some(digest) = digest_id {
+            entries.list(&BY_DIGEST, digest, id);
+        }
+        let group = self.group();
+        if *state == State::Queued {
+            entries.list(&DUE, "", by_time(*due_at, id));
+            if let Some(group) = &group {
+                entries.list(&QUEUED, group, id);
+            }
+        }
+        if let Some(held) = &self.held {
+            entries.list(&CLAIMED, "", by_time(held.until, id));
+            if let Some(group) = group.filter(|_| held.leads) {
+                entries.unique(&LEAD, group);
+            }
+        }
+    }
+
+    fn summary(&self) {}
+}

@@ -1,0 +1,95 @@
+//! What a query selects, and how it comes in pages.
+
+use serde_json::json;
+
+use super::{Opened, every_shape_of_query, notification, notifications, user};
+use crate::{
+    notification::{
+        Filter, Notification,
+        store::{Direction, NotificationStore, Query},
+    },
+    store::{EXAMINED, PAGE_WEIGHT, testing::on_each},
+};
+
+on_each!(Opened:
+    filters_select_what_a_naive_reader_would
+    a_page_has_a_weight
+    a_search_that_hardly_matches_takes_its_time_in_pages
+);
+
+/// All pages of a query, joined.
+async fn read_on(store: &NotificationStore, query: &Query) -> Vec<Notification> {
+    let (mut all, mut rest) = (Vec::new(), query.clone());
+    loop {
+        let page = store.list(&rest).await.unwrap();
+        assert!(page.items.len() <= query.limit as usize);
+        all.extend(page.items);
+        match page.next {
+            Some(_) => rest.behind = page.next,
+            None => return all,
+        }
+    }
+}
+
+async fn filters_select_what_a_naive_reader_would(open: impl Fn() -> Opened) {
+    let store = open().store;
+    let mut log = notifications(100);
+    for notification in log.iter_mut().step_by(3) {
+        *notification = notification.clone().suppressed("off");
+    }
+    store.enqueue(log.clone()).await.unwrap();
+    let mut found = 0;
+    for query in every_shape_of_query() {
+        let wanted = |n: &&Notification| query.filter.admits(n);
+        let mut expected: Vec<_> = log.iter().filter(wanted).cloned().collect();
+        if query.direction == Direction::NewestFirst {
+            expected.reverse();
+        }
+        found += expected.len();
+        assert_eq!(read_on(&store, &query).await, expected, "{query}");
+    }
+    assert!(found > 1000, "the conditions are not all too narrow");
+}
+
+async fn a_page_has_a_weight(open: impl Fn() -> Opened) {
+    let store = open().store;
+    let heavy: Vec<_> = (1..=10)
+        .map(|n| Notification {
+            data: json!({"text": "x".repeat(PAGE_WEIGHT / 4)}),
+            ..notification(n)
+        })
+        .collect();
+    store.enqueue(heavy.clone()).await.unwrap();
+    let query = Query {
+        direction: Direction::OldestFirst,
+        ..Query::newest(Filter::default(), 100)
+    };
+    let page = store.list(&query).await.unwrap();
+    assert!((1..10).contains(&page.items.len()));
+    assert_eq!(read_on(&store, &query).await, heavy);
+}
+
+async fn a_search_that_hardly_matches_takes_its_time_in_pages(open: impl Fn() -> Opened) {
+    let store = open().store;
+    let rare = Notification {
+        to: user(1),
+        ..notification(1)
+    };
+    let many = (2..=EXAMINED as u128 + 20).map(|n| Notification {
+        to: user(1),
+        ..notification(n)
+    });
+    let all: Vec<_> = std::iter::once(rare.clone()).chain(many).collect();
+    for batch in all.chunks(500) {
+        store.enqueue(batch.to_vec()).await.unwrap();
+    }
+    let filter = Filter {
+        to: Some(user(1)),
+        text: Some("nr. 1:".to_owned()),
+        ..Filter::default()
+    };
+    let query = Query::newest(filter, 10);
+    let page = store.list(&query).await.unwrap();
+    assert!(page.items.is_empty() && page.next.is_some());
+    assert_eq!(read_on(&store, &query).await, [rare]);
+}
