@@ -12,6 +12,7 @@ mod dead_letters;
 mod grpc;
 mod incidents;
 mod interop;
+mod kept_data;
 mod life;
 mod limits;
 mod logs;
