@@ -77,7 +77,7 @@ async fn a_developer_is_busy_on_both(s: Setup) {
     }
     let (started, refused): (Vec<_>, Vec<_>) =
         race(racers).await.into_iter().partition(Result::is_ok);
-    assert_eq!(started.len(), 1);
+    assert_eq!(started.len(), 1, "{refused:?}");
     let winner = started
         .into_iter()
         .next()

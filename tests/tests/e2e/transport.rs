@@ -1,6 +1,7 @@
 //! The way from the gateway to the services, when some or all of their replicas are away.
 
 use std::{
+    fs,
     path::Path,
     sync::{
         Arc,
@@ -12,13 +13,25 @@ use std::{
 use anyhow::ensure;
 use futures::future::join_all;
 use slipway_tests::{Client, Options, Process, until};
+use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 /// Far less than a deadline, far more than a refusal takes that waits for nothing.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
-/// A release service that accepts the tokens of every other one made here. It has a store
-/// of its own: what is asked here is answered by each alike.
+/// The data of a process that has ended, once more: what is asked of a process on either is
+/// answered alike, and both have the same accounts.
+fn copied(dir: &Path) -> Arc<TempDir> {
+    let copy = tempfile::tempdir().unwrap();
+    fs::create_dir(copy.path().join("data")).unwrap();
+    for file in fs::read_dir(dir.join("data")).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), copy.path().join("data").join(file.file_name())).unwrap();
+    }
+    Arc::new(copy)
+}
+
+/// A release service that accepts the tokens of every other one made here.
 fn release(dir: &Path) -> Options {
     let options = Options::default().of_the_mesh().arg("release");
     options.signing(dir).unwrap()
@@ -77,7 +90,12 @@ async fn reads_survive_the_death_of_one_replica_and_are_refused_at_once_without_
     let dir = tempfile::tempdir().unwrap();
     let options = release(dir.path());
     let one = Process::start_with(&options).await.unwrap();
-    let two = Process::start_with(&options).await.unwrap();
+    one.signal("TERM").await.unwrap();
+    let data = Arc::clone(&one.data);
+    one.ended().await.unwrap();
+    let two = Process::start_on(copied(data.path()), &options).await;
+    let (one, two) = (Process::start_on(data, &options).await, two.unwrap());
+    let one = one.unwrap();
     let gateway = gateway(&format!("{},{}", one.grpc, two.grpc)).await;
     let admin = gateway.admin().await.unwrap();
 
