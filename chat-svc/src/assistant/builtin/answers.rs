@@ -96,18 +96,16 @@ fn known(work: &Work) -> String {
     if more > 0 {
         people.push(format!("{more} more"));
     }
-    let also = match work.more_releases {
-        true => " (you have a part in more; I look at so many at a time)",
-        false => "",
-    };
     let mut text = format!(
-        "I know the releases you have a part in: {}{also}",
+        "I know the releases you have a part in: {}",
         list(&releases)
     );
     if !people.is_empty() {
         let _ = write!(text, "; and the people with tasks there: {}", list(&people));
     }
-    text + "."
+    text.push('.');
+    tell_limit(work, &mut text);
+    text
 }
 
 /// What the caller works on, and what comes after it, in the releases that are named.
@@ -316,12 +314,8 @@ fn of_releases(
     }
     let told: Vec<String> = meant.iter().map(|release| tell(work, release)).collect();
     let mut text = told.join("\n");
-    if named.is_empty() && work.more_releases {
-        let number = work.releases.len();
-        let _ = write!(
-            text,
-            "\nYou have a part in more releases; I look at {number} at a time."
-        );
+    if named.is_empty() {
+        tell_limit(work, &mut text);
     }
     text
 }
@@ -373,18 +367,32 @@ fn due(work: &Work, question: &Question<'_>) -> String {
         let by_task = question.tasks.is_empty() || tasks.any(|named| named.id == task.id);
         task.state != TaskState::Completed && by_person && by_release && by_task
     };
-    let all = work.releases.iter().flat_map(|release| &release.tasks);
-    let mut dated: Vec<_> = all
+    let known = work.releases.iter().flat_map(|release| &release.tasks);
+    let in_others = |task: &&TaskFacts| {
+        let mut releases = work.releases.iter();
+        !releases.any(|release| release.id == task.release_id)
+    };
+    let own = work.next.iter().map(|next| &next.task).filter(in_others);
+    let mut dated: Vec<_> = known
+        .chain(own)
         .filter(is_meant)
         .filter_map(|task| Some((task.due_at?, task)))
         .collect();
     dated.sort_by_key(|(due, _)| *due);
     if dated.is_empty() {
-        return "No open task of those you ask for has a date when it is due, in the releases you \
-                have a part in."
+        let mut text = "No open task of those you ask for has a date when it is due, in the \
+                        releases you have a part in."
             .to_owned();
+        tell_limit(work, &mut text);
+        return text;
     }
-    let mut text = "Open tasks that are due, soonest first:".to_owned();
+    let overdue = dated.iter().filter(|(at, _)| *at < work.now).count();
+    let overdue = match overdue {
+        0 => "Nothing is overdue.".to_owned(),
+        1 => "1 task is overdue.".to_owned(),
+        n => format!("{n} tasks are overdue."),
+    };
+    let mut text = format!("{overdue} Open tasks that are due, soonest first:");
     for (at, task) in dated.iter().take(MAX_NAMED) {
         let late = if *at < work.now { " (overdue)" } else { "" };
         let (task_at, who) = (moment(*at), person(work, &task.assignee));
@@ -393,7 +401,19 @@ fn due(work: &Work, question: &Question<'_>) -> String {
     if let more @ 1.. = dated.len().saturating_sub(MAX_NAMED) {
         let _ = write!(text, "\n… and {} after those.", count(more, "task"));
     }
+    tell_limit(work, &mut text);
     text
+}
+
+/// Says that there are releases which were not looked at, if there are.
+fn tell_limit(work: &Work, text: &mut String) {
+    if work.more_releases {
+        let number = work.releases.len();
+        let _ = write!(
+            text,
+            "\nYou have a part in more releases; I look at {number} at a time."
+        );
+    }
 }
 
 #[cfg(test)]

@@ -6,8 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     assistant::builtin::{
+        answers::tell_limit,
         question::Question,
-        span::{Span, When, since_yesterday},
+        span::{When, since_yesterday},
         vocabulary::MY_DEEDS,
         words::{count, list, moment, person, quoted, sentence},
     },
@@ -134,18 +135,16 @@ pub(super) fn changes(work: &Work, question: &Question<'_>) -> String {
         }
         text
     };
-    if question.releases.is_empty() && leaves_out(work, &span) {
+    if question.releases.is_empty() {
+        tell_limit(work, &mut text);
+    }
+    if question.releases.is_empty() && span.from < work.now - LOOKED_AT {
         text.push_str(
             "\nI look only at the releases in which you have something to do, or had in the last \
              two days; more may have happened in others.",
         );
     }
     text
-}
-
-/// Whether releases that are not known may have changed in this time.
-fn leaves_out(work: &Work, span: &Span) -> bool {
-    work.more_releases || span.from < work.now - LOOKED_AT
 }
 
 /// What is known to have happened on a release: a task keeps when it was planned, started

@@ -212,17 +212,27 @@ fn what_is_due_is_told_with_its_date() {
     let mine = "- 3 March 2026, 12:00 UTC (overdue): “Publish the notes” in Spring (you)";
     let grace = "- 6 March 2026, 12:00 UTC: “Sign the packages” in Spring (grace)";
     let lead = "Open tasks that are due, soonest first:";
-    says(&work, "Am I late?", &format!("{lead}\n{mine}"));
+    let late = format!("1 task is overdue. {lead}");
+    says(&work, "Am I late?", &format!("{late}\n{mine}"));
     says(
         &work,
         "what is grace's deadline",
-        &format!("{lead}\n{grace}"),
+        &format!("Nothing is overdue. {lead}\n{grace}"),
     );
     says(
         &work,
         "When is Spring due?",
-        &format!("{lead}\n{mine}\n{grace}"),
+        &format!("{late}\n{mine}\n{grace}"),
     );
+    // What is to be done in a release that was not looked at is known all the same.
+    let mut other = work.next[0].clone();
+    other.task.release_id = uuid::Uuid::nil();
+    other.task.due_at = Some("2026-03-01T12:00:00Z".parse().unwrap());
+    work.next.push(other);
+    work.more_releases = true;
+    let answer = answer(&work, "Is anything overdue?");
+    assert!(answer.starts_with("2 tasks are overdue."), "{answer}");
+    assert!(answer.ends_with("I look at 1 at a time."), "{answer}");
 }
 
 #[test]
