@@ -10,6 +10,9 @@ pub(crate) enum EncodingError {
     /// It begins as UTF-16 and does not go on so.
     #[error("begins as UTF-16 and is not: save it as UTF-8")]
     NotUtf16,
+    /// It begins as files of gzip or zip do.
+    #[error("is compressed: unpack it first")]
+    Compressed,
     /// It begins with the byte order mark of UTF-32.
     #[error("is UTF-32: save it as UTF-8")]
     Utf32,
@@ -18,10 +21,11 @@ pub(crate) enum EncodingError {
 /// The text that `bytes` hold, without a byte order mark.
 ///
 /// # Errors
-/// If they are neither UTF-8 nor UTF-16.
+/// If they are neither UTF-8 nor UTF-16, or are compressed.
 pub(crate) fn decode(bytes: Vec<u8>) -> Result<String, EncodingError> {
     match bytes.as_slice() {
         [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => Err(EncodingError::Utf32),
+        [0x1f, 0x8b, ..] | [b'P', b'K', 3, 4, ..] => Err(EncodingError::Compressed),
         [0xff, 0xfe, rest @ ..] => utf_16(rest, u16::from_le_bytes),
         [0xfe, 0xff, rest @ ..] => utf_16(rest, u16::from_be_bytes),
         // Text in ASCII at least: what is read here begins with a bracket or a name.
@@ -81,5 +85,7 @@ mod tests {
         assert_eq!(decode(lone), Err(EncodingError::NotUtf16));
         let utf_32 = b"\xff\xfe\0\0{\0\0\0".to_vec();
         assert_eq!(decode(utf_32), Err(EncodingError::Utf32));
+        let gzip = b"\x1f\x8b\x08\0".to_vec();
+        assert_eq!(decode(gzip), Err(EncodingError::Compressed));
     }
 }

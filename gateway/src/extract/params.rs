@@ -224,6 +224,10 @@ mod tests {
                 ("from".into(), time.into())
             );
         }
+        for wrong in ["9999-12-31T23:59:59Z", "2026-12-01T17:00:00.1234567890Z"] {
+            let (_, told) = fault(&format!("from={wrong}"));
+            assert!(told.starts_with("must be at most 9999-12-30"), "{told}");
+        }
         let blank = fault("from=2026-12-01T17:00:00+01:00").1;
         assert!(blank.starts_with(time) && blank.ends_with("%2B"), "{blank}");
         for right in ["T17:00:00Z", "t17:00:00.25z", "T17:00:00-23:59"] {

@@ -7,7 +7,7 @@ use std::{
     str::FromStr,
 };
 
-use jiff::Timestamp;
+use jiff::{Timestamp, civil};
 use serde::{
     Deserialize, Deserializer,
     de::{DeserializeOwned, Error, SeqAccess, Visitor},
@@ -21,6 +21,10 @@ use crate::model::{NoNumber, OutOfBounds};
 
 /// What a time looks like.
 const TIME: &str = "a date with a time and an offset (RFC 3339), such as 2026-12-01T17:00:00Z";
+
+/// What a time of that form may not be.
+const TIME_RANGE: &str =
+    "at most 9999-12-30T22:00:00Z, with at most nine digits behind the seconds";
 
 /// The error of a value whose text is our own: it follows the name of the field.
 pub(crate) trait InOurWords: Display {}
@@ -91,7 +95,11 @@ where
 
         fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
             let read = |text: &str| is_rfc3339(text).then(|| text.parse().ok()).flatten();
+            let is_time = |text: &str| text[..LOCAL.len()].parse::<civil::DateTime>().is_ok();
             read(text).map(Some).ok_or_else(|| {
+                if is_rfc3339(text) && is_time(text) {
+                    return refused(format_args!("must be {TIME_RANGE}"));
+                }
                 let in_address = match read(&text.replace(' ', "+")) {
                     Some(_) => "; in an address the + before the offset is written %2B",
                     None => "",
@@ -104,6 +112,9 @@ where
     deserializer.deserialize_any(Time)
 }
 
+/// A time as RFC 3339 writes it, without its offset.
+const LOCAL: &str = "2026-12-01T17:00:00";
+
 /// Whether a text has the form of RFC 3339, section 5.6: the library reads more. What its
 /// numbers may be is the library's to say, but for those of the offset.
 fn is_rfc3339(text: &str) -> bool {
@@ -114,7 +125,7 @@ fn is_rfc3339(text: &str) -> bool {
         };
         form.len() == text.len() && form.bytes().zip(text.bytes()).all(fits)
     };
-    let Some((date_time, rest)) = text.split_at_checked("2026-12-01T17:00:00".len()) else {
+    let Some((date_time, rest)) = text.split_at_checked(LOCAL.len()) else {
         return false;
     };
     let offset = match rest.strip_prefix('.') {

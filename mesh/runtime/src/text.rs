@@ -112,10 +112,10 @@ pub fn normal(text: &str) -> String {
     text.nfc().collect()
 }
 
-/// A name or title as it is kept: in one form, without blanks at its ends.
+/// A name or title as it is kept: in one form, without blanks and byte order marks at its ends.
 #[must_use]
 pub fn kept_line(text: &str) -> String {
-    normal(text.trim())
+    normal(text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}'))
 }
 
 /// What two names or titles are compared by: blanks within them count as one space.
@@ -310,6 +310,7 @@ mod tests {
     fn a_line_is_kept_in_one_form() {
         assert_eq!(normal("Cafe\u{301} "), "Café ");
         assert_eq!(kept_line(" \u{a0}Cafe\u{301}  au lait "), "Café  au lait");
+        assert_eq!(kept_line("\u{feff} Spring\u{feff}"), "Spring");
         assert_eq!(
             comparable_line("\tCafe\u{301}  au\u{a0}lait "),
             "Café au lait"

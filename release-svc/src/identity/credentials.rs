@@ -28,6 +28,18 @@ const RESERVED: &[&str] = &[
     "everyone",
     "here",
     "channel",
+    // What sentences call people, and what programs call nothing.
+    "you",
+    "everybody",
+    "anybody",
+    "anyone",
+    "somebody",
+    "someone",
+    "nobody",
+    "team",
+    "none",
+    "null",
+    "undefined",
 ];
 
 /// A name: 3 to 40 of `a-z A-Z 0-9 . _ -`, the first and the last a letter or digit. So what
@@ -50,7 +62,7 @@ impl Username {
             );
         }
         if RESERVED.contains(&key(name).as_str()) {
-            return Err("is reserved for Slipway itself");
+            return Err("is reserved: Slipway means something else by it");
         }
         // An assignee is named by id or by name: one must not be taken for the other.
         if uuid::Uuid::try_parse(name).is_ok() {
@@ -188,7 +200,10 @@ mod tests {
             "Everyone",
         ] {
             let refused = Username::new(reserved).unwrap_err();
-            assert_eq!(refused, "is reserved for Slipway itself", "{reserved}");
+            assert_eq!(
+                refused, "is reserved: Slipway means something else by it",
+                "{reserved}"
+            );
         }
         for free in ["admin", "systems", "slipway2", "forum.moderator"] {
             assert!(Username::new(free).is_ok(), "{free}");

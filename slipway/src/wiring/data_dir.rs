@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 
 const LOCK: &str = "slipway.lock";
 
@@ -30,6 +30,7 @@ impl DataDir {
     /// If it cannot be used, another process holds it, or some of its databases are missing.
     pub(super) fn take(path: &Path, databases: &[&str]) -> anyhow::Result<Self> {
         let place = path.display();
+        ensure!(!path.is_file(), "the data directory {place} is a file");
         create(path).with_context(|| format!("the data directory {place} cannot be made"))?;
         let mut lock = OpenOptions::new()
             .read(true)

@@ -293,7 +293,7 @@ async fn the_names_that_slipway_acts_under_are_nobodys() -> anyhow::Result<()> {
         for client in [&server.client(), &team.admin] {
             let answer = register(client, name, "eve@example.com").await?;
             let message = invalid(answer, "username");
-            assert_eq!(message, "is reserved for Slipway itself");
+            assert_eq!(message, "is reserved: Slipway means something else by it");
         }
     }
     Ok(())
