@@ -7,6 +7,7 @@
 pub mod backbones;
 pub mod certificates;
 pub mod client;
+pub mod kept;
 pub mod mesh;
 pub mod process;
 pub mod stream;
