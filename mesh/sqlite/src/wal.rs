@@ -3,17 +3,24 @@
 //!
 //! Whoever copies the database file alone, of a process that runs or was killed, loses what is
 //! in the `-wal` file; what is left may be old, empty or malformed, and SQLite cannot tell. So
-//! each commit of the writer has a number, in a field of the database's header that SQLite leaves
-//! to applications (`application_id`), and the last number is also written into a `-commits` file
-//! beside it. [`Wal::complete`] copies everything into the database file and sets the number to 0.
+//! the commits of the writer are counted in a field of the database's header that SQLite leaves
+//! to applications (`application_id`). [`Wal::complete`] copies everything into the database file
+//! and then makes the number negative: nothing is missing. A `-commits` file beside the database
+//! holds the same number, what the database file had when this `-wal` file began, and the
+//! [`Salts`] by which the `-wal` file is known. By these, files that are not of one moment are
+//! refused before SQLite writes to any of them:
 //!
-//! A database file with a number that has no `-wal` file is opened only if the `-commits` file
-//! says that it was the last number. So it is where another program has opened and closed the
-//! database: SQLite then copies everything and deletes the `-wal` file. (For our connections that
-//! is switched off: it would leave a file with a number.) The `-commits` file is also held against
-//! what is found in the `-wal` file: one that was emptied or cut short lacks numbers. And it knows
-//! the `-wal` file by its [`Salts`], so that one of another database is refused before SQLite reads
-//! from it: what it holds would take the place of what is in the database.
+//! | found | told by |
+//! | --- | --- |
+//! | a database whose `-wal` file is missing | a number that is not negative, and not the last in the `-commits` file |
+//! | a `-wal` file that was emptied or cut short | fewer commits than the `-commits` file says |
+//! | the `-wal` file of another database | its salts |
+//! | a database older than its `-wal` file | a number before the one that it had when that began |
+//! | a database newer than its `-wal` file | a number after the last in the `-wal` file |
+//!
+//! After a crash another program may open and close the database: SQLite then copies everything
+//! and deletes the `-wal` file, and the number is the last. (For our connections that is switched
+//! off: it would leave a file with a number.)
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -62,10 +69,14 @@ impl Salts {
 }
 
 /// What a `-commits` file says.
+#[derive(Debug, Clone, Copy)]
 struct Noted {
+    /// Of the last commit.
     number: i32,
-    /// `None`: an earlier version wrote it.
+    /// `None`: the `-wal` file had nothing in it.
     salts: Option<Salts>,
+    /// What the database file had when the `-wal` file began. 0 says nothing.
+    base: i32,
 }
 
 impl Noted {
@@ -75,35 +86,60 @@ impl Noted {
         let mut parts = text.split_whitespace();
         let number = parts.next()?.parse().ok()?;
         let mut salt = || u32::from_str_radix(parts.next()?, 16).ok();
+        let (first, second) = (salt(), salt());
         Some(Self {
             number,
-            salts: salt()
-                .zip(salt())
-                .map(|(first, second)| Salts(first, second)),
+            salts: first.zip(second).map(|(first, second)| Salts(first, second)),
+            // An earlier version did not note it.
+            base: parts.next().and_then(|base| base.parse().ok()).unwrap_or(0),
         })
+    }
+
+    /// One line, always of the same length.
+    fn line(&self) -> String {
+        let salts = self.salts.map_or_else(
+            || "-------- --------".to_owned(),
+            |Salts(first, second)| format!("{first:08x} {second:08x}"),
+        );
+        format!("{:010} {salts} {:010}\n", self.number, self.base)
+    }
+}
+
+/// The number after `number`: from 1, and after the greatest 1 again.
+fn after(number: i32) -> i32 {
+    number.checked_add(1).unwrap_or(1)
+}
+
+/// Whether a commit comes after another one, by their numbers. 0 is before all of them.
+fn is_after(number: i32, other: i32) -> bool {
+    match (number, other) {
+        (0, _) => false,
+        (_, 0) => true,
+        _ => (1..i32::MAX / 2).contains(&(number - other).rem_euclid(i32::MAX)),
     }
 }
 
 /// The numbers of one database file.
 #[derive(Debug)]
 pub(super) struct Wal {
-    /// Of the last commit; 0 if there is nothing that could be missing.
-    last: i32,
-    /// Whether the database file itself has a number.
-    is_numbered: bool,
-    /// Beside the database file.
+    /// The database file.
+    path: PathBuf,
+    /// Beside it.
     wal: PathBuf,
-    /// Beside the database file: the last number, and the salts of the `-wal` file.
+    /// Beside it: what is [`Noted`].
     commits: PathBuf,
     /// That file, once it is open.
     file: Option<File>,
+    noted: Noted,
+    /// Whether the database file itself says that it needs its `-wal` file.
+    is_marked: bool,
 }
 
 impl Wal {
     /// Looks at the file at `path`, before SQLite has opened it.
     ///
     /// # Errors
-    /// If its latest commits are missing, or it cannot be read.
+    /// If its latest commits are missing, the files are not of one moment, or it cannot be read.
     pub(super) fn of(path: &Path) -> Result<Self, StorageError> {
         let unreadable = |error: io::Error| {
             StorageError::Unusable(format!("{} cannot be read: {error}", path.display()))
@@ -120,28 +156,38 @@ impl Wal {
             )));
         }
         let noted = Noted::read(&commits);
-        if number != 0 && !has_wal && noted.as_ref().map(|noted| noted.number) != Some(number) {
+        if number > 0 && !has_wal && noted.map(|noted| noted.number) != Some(number) {
             let (file, wal) = (path.display(), wal.display());
             return Err(StorageError::Unusable(format!(
                 "{file} is incomplete: {wal}, which holds its latest changes, is missing. The \
                  process that wrote it did not stop cleanly before it was copied. Copy {wal} from \
-                 where {file} came from, or restore a backup that was made after a clean stop"
+                 where {file} came from, or restore a backup that was made after a clean stop. \
+                 (Only a copy that SQLite itself has made, as a backup, is whole without it. Then say so: \
+                 sqlite3 {file} 'PRAGMA application_id = 0')"
             )));
         }
-        let known = noted.and_then(|noted| noted.salts);
-        if let (Some(known), Some(found)) = (known, Salts::of(&wal))
-            && !known.may_become(found)
-        {
-            let (file, wal, commits) = (path.display(), wal.display(), commits.display());
-            return Err(StorageError::Unusable(format!(
-                "{wal} is of another database than {file}. Put its own -wal file back, or restore \
-                 {file} and the files beside it from one backup. (If another program has changed \
-                 {file} since Slipway last had it open, delete {commits}.)"
-            )));
+        let found = Salts::of(&wal);
+        if let (Some(noted), Some(found)) = (noted, found) {
+            if noted.salts.is_some_and(|known| !known.may_become(found)) {
+                let (file, wal, commits) = (path.display(), wal.display(), commits.display());
+                return Err(StorageError::Unusable(format!(
+                    "{wal} is of another database than {file}. Put its own -wal file back, or \
+                     restore {file} and the files beside it from one backup. (If another program \
+                     has changed {file} since Slipway last had it open, delete {commits}.)"
+                )));
+            }
+            if is_after(noted.base, number.abs()) {
+                return Err(of_another_moment(path, "newer"));
+            }
         }
         Ok(Self {
-            last: number,
-            is_numbered: number != 0,
+            noted: Noted {
+                number: number.abs(),
+                salts: found,
+                base: noted.map_or(0, |noted| noted.base),
+            },
+            is_marked: number > 0,
+            path: path.to_owned(),
             wal,
             commits,
             file: None,
@@ -153,63 +199,84 @@ impl Wal {
     /// # Errors
     /// If there were more commits than it finds.
     pub(super) fn opened(&mut self, connection: &Connection) -> Result<(), StorageError> {
-        self.last = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
-        // Without a number everything is in the database file, whatever was noted before.
-        let noted = Noted::read(&self.commits).map(|noted| noted.number);
-        let noted = noted.filter(|noted| self.last != 0 && *noted > self.last);
-        let Some(noted) = noted else { return Ok(()) };
-        let commits = self.commits.display();
-        Err(StorageError::Unusable(format!(
-            "the latest changes are missing: the last one that is there has the number {}, and \
-             {commits} says that there were {noted}. The -wal file beside it was cut short, or is \
-             another one. Restore the files from a backup, all of one moment, or delete {commits} \
-             to go on without these changes",
-            self.last
-        )))
-    }
-
-    /// Numbers the commit that is about to be made; it counts once it is [`Self::committed`].
-    pub(super) fn number(&self, connection: &Connection) -> Result<(), StorageError> {
-        Ok(connection.pragma_update(None, "application_id", self.next())?)
-    }
-
-    fn next(&self) -> i32 {
-        self.last.checked_add(1).unwrap_or(1)
-    }
-
-    /// The commit was made.
-    pub(super) fn committed(&mut self) {
-        self.last = self.next();
-        if let Err(error) = self.note() {
-            // It would only have helped other programs.
-            tracing::debug!(%error, "the number of a commit could not be written");
+        let last = last(connection)?;
+        if is_after(self.noted.number, last.abs()) {
+            return Err(of_another_moment(&self.path, "older"));
         }
+        let noted = Noted::read(&self.commits);
+        // A number that is not positive says that everything is in the database file, whatever
+        // was noted before.
+        if let Some(Noted { number, .. }) = noted
+            && last > 0
+            && is_after(number, last)
+        {
+            let commits = self.commits.display();
+            return Err(StorageError::Unusable(format!(
+                "the latest changes are missing: the last one that is there has the number \
+                 {last}, and {commits} says that there were {number}. The -wal file beside it was \
+                 cut short, or is another one. Restore the files from a backup, all of one \
+                 moment, or delete {commits} to go on without these changes"
+            )));
+        }
+        self.noted.number = last.abs();
+        if self.noted.salts.is_none() {
+            // What the `-wal` file was known by went with what was in it.
+            self.noted.base = self.noted.number;
+            if noted.is_some() {
+                self.note();
+            }
+        }
+        Ok(())
+    }
+
+    /// Numbers the commit that is about to be made, and returns its number for
+    /// [`Self::committed`].
+    pub(super) fn number(&self, connection: &Connection) -> Result<i32, StorageError> {
+        let number = after(last(connection)?.abs());
+        connection.pragma_update(None, "application_id", number)?;
+        Ok(number)
+    }
+
+    /// The commit with this number was made.
+    pub(super) fn committed(&mut self, number: i32) {
+        let salts = Salts::of(&self.wal);
+        if self.noted.salts != salts {
+            // Everything before it had been copied into the database file.
+            self.noted.base = self.noted.number;
+        }
+        (self.noted.number, self.noted.salts) = (number, salts);
+        self.note();
     }
 
     /// Brings the number into the database file, if it has none yet. If a reader is in the way
     /// it does not arrive, and the next commit tries again.
     pub(super) fn mark(&mut self, connection: &Connection) {
-        if !self.is_numbered {
+        if !self.is_marked {
             match checkpoint(connection, "PASSIVE") {
-                Ok(everything) => self.is_numbered = everything,
+                Ok(everything) => self.is_marked = everything,
                 Err(error) => tracing::debug!(%error, "a number did not arrive in a database"),
             }
         }
     }
 
-    /// Writes the last number beside the database, always in the same place.
-    fn note(&mut self) -> io::Result<()> {
-        let Salts(first, second) = Salts::of(&self.wal).ok_or(io::ErrorKind::NotFound)?;
-        let file = match &self.file {
-            Some(file) => file,
-            None => {
-                let mut options = OpenOptions::new();
-                options.write(true).create(true).truncate(false).mode(0o600);
-                self.file.insert(options.open(&self.commits)?)
-            }
+    /// Writes what is noted beside the database, always in the same place. It is not brought to
+    /// the disk: a crash of the machine may leave an earlier note.
+    fn note(&mut self) {
+        let mut write = || -> io::Result<()> {
+            let file = match &self.file {
+                Some(file) => file,
+                None => {
+                    let mut options = OpenOptions::new();
+                    options.write(true).create(true).truncate(false).mode(0o600);
+                    self.file.insert(options.open(&self.commits)?)
+                }
+            };
+            file.write_all_at(self.noted.line().as_bytes(), 0)
         };
-        let note = format!("{:010} {first:08x} {second:08x}\n", self.last);
-        file.write_all_at(note.as_bytes(), 0)
+        if let Err(error) = write() {
+            // Without it less is noticed.
+            tracing::debug!(%error, "the number of a commit could not be written");
+        }
     }
 
     /// Copies everything into the database file, which then needs no other.
@@ -219,23 +286,44 @@ impl Wal {
     /// needed.
     pub(super) fn complete(&mut self, connection: &Connection) -> Result<(), StorageError> {
         truncate(connection)?;
-        if self.last != 0 || self.is_numbered {
+        let last = last(connection)?;
+        if last > 0 {
             // Only now: what is copied first must not say that the rest is there.
-            connection.pragma_update(None, "application_id", 0)?;
+            connection.pragma_update(None, "application_id", -last)?;
             truncate(connection)?;
-            (self.last, self.is_numbered, self.file) = (0, false, None);
         }
-        // There may be none, and without a number in the database it means nothing.
+        (self.is_marked, self.file) = (false, None);
+        (self.noted.salts, self.noted.base) = (None, last.abs());
+        // There may be none, and with a whole database it means nothing.
         let _ = fs::remove_file(&self.commits);
         Ok(())
     }
+}
+
+/// The number of the last commit that SQLite sees, negative if everything is in the database file.
+fn last(connection: &Connection) -> Result<i32, StorageError> {
+    let mut number = connection.prepare_cached("PRAGMA application_id")?;
+    Ok(number.query_row([], |row| row.get(0))?)
+}
+
+/// The refusal of a database beside a `-wal` file that is `newer` or `older` than it.
+fn of_another_moment(path: &Path, wal_is: &str) -> StorageError {
+    let (file, wal) = (path.display(), beside(path, "-wal"));
+    let wal = wal.display();
+    StorageError::Unusable(format!(
+        "{wal} is {wal_is} than {file}: they are not of one moment, and together they would be \
+         damaged. Restore {file} and the files beside it from one backup, into an empty \
+         directory. (If the backup has no {wal} because it was made after a clean stop, move \
+         {wal} away.)"
+    ))
 }
 
 fn length(path: &Path) -> io::Result<u64> {
     fs::metadata(path).map(|file| file.len())
 }
 
-/// The number in the header of the database file; 0 if it has none.
+/// The number in the header of the database file: negative if it needs no `-wal` file, 0 if there
+/// never was one.
 fn number(path: &Path) -> io::Result<i32> {
     let mut header = Vec::new();
     let length = NUMBER_AT + size_of::<i32>();
@@ -322,7 +410,7 @@ mod tests {
         db.close().await.unwrap();
         assert_eq!(fs::metadata(beside(&path, "-wal")).unwrap().len(), 0);
         assert!(!beside(&path, "-commits").exists());
-        assert_eq!(number(&path).unwrap(), 0);
+        assert_eq!(number(&path).unwrap(), -2);
         let (_dir, copy) = copied(&path, &[]);
         assert_eq!(count(&open(&copy).unwrap()).await, 2);
         // And so is the original when it is opened again.
@@ -392,6 +480,83 @@ mod tests {
         assert!(!beside(&copy, "-shm").exists(), "SQLite has read it");
         fs::copy(beside(&path, "-wal"), beside(&copy, "-wal")).unwrap();
         assert_eq!(count(&open(&copy).unwrap()).await, 2);
+    }
+
+    /// What a start may leave that ended before anything was committed in it.
+    #[tokio::test]
+    async fn a_log_that_was_begun_where_one_was_emptied_is_of_the_same_database() {
+        let dir = tempfile::tempdir().unwrap();
+        let (db, path) = used(&dir).await;
+        let (_dir, copy) = copied(&path, &["-commits"]);
+        db.close().await.unwrap();
+        fs::copy(&path, &copy).unwrap();
+        fs::write(beside(&copy, "-wal"), "").unwrap();
+        let begun = Database::open_with(&copy, "t", |connection| {
+            Ok(connection.execute_batch("CREATE TABLE another (k INTEGER)")?)
+        });
+        let (_killed, killed) = {
+            let _running = begun.unwrap();
+            copied(&copy, &["-wal", "-commits"])
+        };
+        assert_eq!(count(&open(&killed).unwrap()).await, 2);
+    }
+
+    #[tokio::test]
+    async fn a_database_that_is_older_or_newer_than_its_log_is_refused_and_left_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let (db, path) = used(&dir).await;
+        let (_old, old) = copied(&path, &["-wal", "-commits"]);
+        db.close().await.unwrap();
+        let (_whole, whole) = copied(&path, &[]);
+        let db = open(&path).unwrap();
+        // The first is marked in the database file; with the next a log begins, and again.
+        for k in 3..6 {
+            insert(&db, k).await;
+        }
+        let (_new, new) = copied(&path, &["-wal", "-commits"]);
+        for (database, log, told) in [
+            (&old, &new, "copy.db-wal is newer than"),
+            (&whole, &new, "copy.db-wal is newer than"),
+            (&new, &old, "copy.db-wal is older than"),
+        ] {
+            let (_dir, copy) = copied(database, &[]);
+            for suffix in ["-wal", "-commits"] {
+                fs::copy(beside(log, suffix), beside(&copy, suffix)).unwrap();
+            }
+            let before = fs::read(&copy).unwrap();
+            for _ in 0..2 {
+                let refused = open(&copy).err().unwrap().to_string();
+                assert!(refused.contains(told), "{told} is not in: {refused}");
+            }
+            assert_eq!(fs::read(&copy).unwrap(), before);
+        }
+        assert_eq!(count(&open(&new).unwrap()).await, 5);
+        assert_eq!(count(&open(&old).unwrap()).await, 2);
+        assert_eq!(count(&open(&whole).unwrap()).await, 2);
+    }
+
+    #[tokio::test]
+    async fn a_copy_that_sqlite_has_made_is_told_how_to_become_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let (_running, path) = used(&dir).await;
+        let copy = dir.path().join("copy.db");
+        let reader = Connection::open(&path).unwrap();
+        reader.execute("VACUUM INTO ?1", [copy.to_str()]).unwrap();
+        let refused = open(&copy).err().unwrap().to_string();
+        let (_, pragma) = refused.split_once("copy.db '").unwrap();
+        let (pragma, _) = pragma.split_once('\'').unwrap();
+        Connection::open(&copy).unwrap().execute_batch(pragma).unwrap();
+        assert_eq!(count(&open(&copy).unwrap()).await, 2);
+    }
+
+    #[test]
+    fn numbers_begin_again_after_the_greatest() {
+        assert_eq!(after(i32::MAX), 1);
+        for (number, other) in [(1, 0), (2, 1), (1, i32::MAX), (5, i32::MAX - 5)] {
+            assert!(is_after(number, other), "{number} {other}");
+            assert!(!is_after(other, number), "{other} {number}");
+        }
+        assert!(!is_after(7, 7));
     }
 
     #[test]

@@ -227,9 +227,9 @@ impl Work {
         for error in failures.iter().chain(commit.as_ref().err()) {
             self.failed(error);
         }
-        let written = matches!(commit, Ok(true));
-        if written {
-            self.wal.committed();
+        let written = matches!(commit, Ok(Some(_)));
+        if let Ok(Some(number)) = commit {
+            self.wal.committed(number);
         }
         let commit = commit.map(drop);
         for job in batch {
@@ -304,13 +304,13 @@ fn roll_back(connection: &Connection) {
     }
 }
 
-/// Runs the batch in one transaction; on an error nothing of it is stored. Returns whether
-/// anything was to be stored, and what jobs failed of that is the file's fault.
+/// Runs the batch in one transaction; on an error nothing of it is stored. Returns the number of
+/// the commit, if anything was to be stored, and what jobs failed of that is the file's fault.
 fn commit(
     connection: &Connection,
     wal: &Wal,
     batch: &mut [Box<dyn Job>],
-) -> (Result<bool, StorageError>, Vec<StorageError>) {
+) -> (Result<Option<i32>, StorageError>, Vec<StorageError>) {
     let mut failures = Vec::new();
     let result = run_all(connection, wal, batch, &mut failures);
     roll_back(connection);
@@ -322,7 +322,7 @@ fn run_all(
     wal: &Wal,
     batch: &mut [Box<dyn Job>],
     failures: &mut Vec<StorageError>,
-) -> Result<bool, StorageError> {
+) -> Result<Option<i32>, StorageError> {
     let run = |sql| -> Result<(), StorageError> {
         connection.prepare_cached(sql)?.execute([])?;
         Ok(())
@@ -347,9 +347,7 @@ fn run_all(
     }
     // What was undone has counted too: then there is a number more than needed.
     let changed = connection.total_changes() != before;
-    if changed {
-        wal.number(connection)?;
-    }
+    let number = changed.then(|| wal.number(connection)).transpose()?;
     run("COMMIT")?;
-    Ok(changed)
+    Ok(number)
 }

@@ -74,9 +74,22 @@ pub async fn run(
     settings: Settings,
     ready_file: Option<PathBuf>,
 ) -> anyhow::Result<()> {
+    let life = Life::default();
+    let ended = live(role, settings, ready_file, &life).await;
+    if ended.is_err() {
+        life.leave_whole(BACKGROUND_DEADLINE).await;
+    }
+    ended
+}
+
+async fn live(
+    role: Role,
+    settings: Settings,
+    ready_file: Option<PathBuf>,
+    life: &Life,
+) -> anyhow::Result<()> {
     let metrics = metrics::init().context("metrics cannot be recorded")?;
     metrics::build_info(VERSION, role.as_str(), FEATURES);
-    let life = Life::default();
     life.watch_signals()?;
     life::survive_file_size_limit()?;
     if let Some(path) = &ready_file {
@@ -85,11 +98,10 @@ pub async fn run(
     let listeners = Listeners::bind(role, &settings)?;
     let public_url = listeners.public_url(&settings)?;
     // Kept to the end also if it is not waited for: it holds the lock on the data directory.
-    let mut building = pin!(mesh::build(role, &settings, public_url, &life));
+    let mut building = pin!(mesh::build(role, &settings, public_url, life));
     let built = life.drain.run_until_cancelled(building.as_mut()).await;
     let Some(built) = built.transpose()? else {
-        life.background.stop(BACKGROUND_DEADLINE).await;
-        sqlite::close_all(CLOSE_DEADLINE).await;
+        life.leave_whole(BACKGROUND_DEADLINE).await;
         tracing::info!("stopped before it had started");
         return Ok(());
     };
@@ -133,8 +145,7 @@ pub async fn run(
     life.health.enter(Phase::Draining);
     servers.wait().await;
     let rest = settings.drain_deadline.saturating_sub(begun.elapsed());
-    life.background.stop(rest.max(BACKGROUND_DEADLINE)).await;
-    sqlite::close_all(CLOSE_DEADLINE).await;
+    life.leave_whole(rest.max(BACKGROUND_DEADLINE)).await;
     ops_stop.cancel();
     stop_upkeep.cancel();
     drop(built.lock);
@@ -152,6 +163,13 @@ struct Life {
 }
 
 impl Life {
+    /// Ends the work in the background, which may take `limit`, and then leaves every database of
+    /// the data directory whole in its file.
+    async fn leave_whole(&self, limit: Duration) {
+        self.background.stop(limit).await;
+        sqlite::close_all(CLOSE_DEADLINE).await;
+    }
+
     /// Begins to drain at the first signal that would end the process, and ends it at the second.
     /// Who starts it with `nohup` wants it to outlive its terminal: then SIGHUP stays ignored.
     fn watch_signals(&self) -> anyhow::Result<()> {
