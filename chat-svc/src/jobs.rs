@@ -16,20 +16,14 @@ const BATCH: u32 = 100;
 /// Settles, every two seconds, the questions whose leases have run out: their processes
 /// are dead. Then finishes deletions.
 pub(crate) fn sweep(store: ChatStore, clock: SharedClock, background: &Background) {
-    background.spawn("chat-sweep", move |stop| {
+    background.repeat("expire-questions", EVERY, move || {
         let (store, clock) = (store.clone(), SharedClock::clone(&clock));
         async move {
-            loop {
-                match sweep_once(&store, &clock).await {
-                    Ok(0) => {}
-                    Ok(settled) => tracing::info!(settled, "questions of the dead are settled"),
-                    Err(error) => tracing::warn!(%error, "questions could not be settled"),
-                }
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    () = tokio::time::sleep(EVERY) => {}
-                }
+            let expired = sweep_once(&store, &clock).await?;
+            if expired > 0 {
+                tracing::info!(expired, "expired questions marked as failed");
             }
+            Ok::<_, StoreError>(())
         }
     });
 }

@@ -6,7 +6,10 @@ use jiff::SignedDuration;
 use slipway_runtime::{clock::SharedClock, life::Background};
 use slipway_store::receipts::RECEIPT_TTL;
 
-use crate::{metrics as m, store::Stores};
+use crate::{
+    metrics as m,
+    store::{StoreError, Stores},
+};
 
 /// How often receipts that no longer count are deleted.
 const PURGE_EVERY: Duration = Duration::from_secs(15 * 60);
@@ -20,42 +23,23 @@ const UNFINISHED: SignedDuration = SignedDuration::from_secs(30);
 
 /// Deletes, now and then, the receipts that no longer count.
 pub(crate) fn purge(stores: Stores, clock: SharedClock, background: &Background) {
-    background.spawn("purge", move |stop| {
-        let (stores, clock) = (stores.clone(), SharedClock::clone(&clock));
-        async move {
-            loop {
-                let before = clock.now() - RECEIPT_TTL;
-                if let Err(error) = stores.receipts.purge_receipts(before).await {
-                    tracing::warn!(%error, "what has expired could not be deleted");
-                }
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    () = tokio::time::sleep(PURGE_EVERY) => {}
-                }
-            }
-        }
+    background.repeat("delete-expired", PURGE_EVERY, move || {
+        let (receipts, before) = (stores.receipts.clone(), clock.now() - RECEIPT_TTL);
+        async move { receipts.purge_receipts(before).await }
     });
 }
 
 /// Settles, now and then, replies that a process which ended has left half-way.
 pub(crate) fn settle(stores: Stores, clock: SharedClock, background: &Background) {
-    background.spawn("settle", move |stop| {
-        let (stores, clock) = (stores.clone(), SharedClock::clone(&clock));
+    background.repeat("finish-replies", SETTLE_EVERY, move || {
+        let (comments, before) = (stores.comments.clone(), clock.now() - UNFINISHED);
         async move {
-            loop {
-                match stores.comments.settle(clock.now() - UNFINISHED).await {
-                    Ok(0) => {}
-                    Ok(settled) => {
-                        tracing::info!(settled, "unfinished replies are settled");
-                        metrics::counter!(m::SETTLED).increment(settled);
-                    }
-                    Err(error) => tracing::warn!(%error, "unfinished replies cannot be settled"),
-                }
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    () = tokio::time::sleep(SETTLE_EVERY) => {}
-                }
+            let finished = comments.settle(before).await?;
+            if finished > 0 {
+                tracing::info!(finished, "unfinished replies finished");
+                metrics::counter!(m::SETTLED).increment(finished);
             }
+            Ok::<_, StoreError>(())
         }
     });
 }

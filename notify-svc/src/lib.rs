@@ -68,7 +68,7 @@ use incidents::{alerting::Alerting, service::IncidentApi};
 use notification::{
     dispatch::{self, Dispatcher, DomainLimits},
     gathering::{self, Rule},
-    jobs::{Cleanup, EventConsumer},
+    jobs::EventConsumer,
     mail::SharedMailer,
     queue::Queue,
     recipients::{self, jobs::RecipientProjection},
@@ -198,26 +198,18 @@ impl Config {
             clock: dependencies.clock.clone(),
         }
         .spawn(&dependencies.background);
-        let activity = self.activity(&dependencies);
+        Retention {
+            stores: dependencies.stores.clone(),
+            clock: dependencies.clock.clone(),
+            activity: self.activity_retention,
+            notifications: self.notification_retention,
+        }
+        .spawn(&dependencies.background);
+        let activity = activity(&dependencies);
         let dead_letters = dead_letters(&dependencies, outbox.clone());
         let routes = Routes::new(ActivityServiceServer::new(activity))
             .add_service(DeadLetterServiceServer::new(dead_letters));
         self.notifications_and_incidents(dependencies, outbox, routes)
-    }
-
-    fn activity(&self, dependencies: &Dependencies) -> ActivityApi {
-        let Dependencies {
-            stores,
-            clock,
-            background,
-            drain,
-            ..
-        } = dependencies;
-        let (store, log_end) = (stores.activity.clone(), LogEnd::default());
-        Projection::new(store.clone(), log_end.clone(), clock.clone()).spawn(&dependencies.host());
-        LogEndPoller::new(store.clone(), log_end.clone()).spawn(background);
-        Retention::new(store.clone(), clock.clone(), self.activity_retention).spawn(background);
-        ActivityApi::new(store, log_end, drain.clone())
     }
 
     /// Incidents are told by notifications.
@@ -251,8 +243,6 @@ impl Config {
             clock: clock.clone(),
             due: Arc::default(),
         };
-        let retention = self.notification_retention;
-        Retention::new(stores.notifications.clone(), clock.clone(), retention).spawn(&background);
         let limits = self.mail_rate.map(DomainLimits::per_second);
         Dispatcher {
             notifications: stores.notifications.clone(),
@@ -269,13 +259,6 @@ impl Config {
         }
         .spawn(&background);
         let routes = services::add_to(routes, &stores, &queue, outbox);
-        Cleanup::new(
-            stores.intake,
-            stores.receipts,
-            stores.tallies,
-            clock.clone(),
-        )
-        .spawn(&background);
         RecipientProjection::new(stores.recipients.clone()).spawn(&host);
         EventConsumer::new(queue.clone()).spawn(&host);
         let alerting = Arc::new(Alerting::new(
@@ -295,4 +278,18 @@ fn dead_letters(dependencies: &Dependencies, outbox: Wake) -> DeadLetterApi {
     let store = dependencies.stores.dead_letters.clone();
     let topics = Desk::new(store.clone(), clock.clone()).spawn(&dependencies.host());
     DeadLetterApi::new(Replays::new(store, topics, outbox, clock.clone()))
+}
+
+fn activity(dependencies: &Dependencies) -> ActivityApi {
+    let Dependencies {
+        stores,
+        clock,
+        background,
+        drain,
+        ..
+    } = dependencies;
+    let (store, log_end) = (stores.activity.clone(), LogEnd::default());
+    Projection::new(store.clone(), log_end.clone(), clock.clone()).spawn(&dependencies.host());
+    LogEndPoller::new(store.clone(), log_end.clone()).spawn(background);
+    ActivityApi::new(store, log_end, drain.clone())
 }

@@ -1,102 +1,81 @@
-//! Deletes what has been kept long enough: entries of the activity log, notifications.
+//! Deletes what has been kept long enough.
 
 use std::{sync::Arc, time::Duration};
 
-use async_trait::async_trait;
 use jiff::Timestamp;
 use slipway_runtime::{clock::SharedClock, life::Background};
-use tokio_util::sync::CancellationToken;
+use slipway_store::receipts::RECEIPT_TTL;
 
 use crate::{
-    activity::store::ActivityStore, metrics as m, notification::store::NotificationStore,
-    store::StoreError,
+    metrics as m,
+    notification::gathering,
+    store::{StoreError, Stores},
 };
 
-const PRUNE_EVERY: Duration = Duration::from_secs(3600);
+const PRUNE_EVERY: Duration = Duration::from_secs(15 * 60);
 
 /// What is deleted in one write at most, so that other writes need not wait long.
 const BATCH: usize = 500;
 
-/// Something whose oldest parts can be deleted.
-#[async_trait]
-pub(crate) trait Aged: Send + Sync + 'static {
-    /// What it is called in logs.
-    const NAME: &'static str;
-    /// Counts what was deleted.
-    const PRUNED: &'static str;
-
-    /// Deletes what was stored before `before`, at most `limit`; returns how much.
-    async fn prune(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError>;
+/// Keeps the stores within their retention.
+pub(crate) struct Retention {
+    pub(crate) stores: Stores,
+    pub(crate) clock: SharedClock,
+    /// How long entries of the activity log are kept.
+    pub(crate) activity: Duration,
+    /// How long notifications are kept.
+    pub(crate) notifications: Duration,
 }
 
-#[async_trait]
-impl Aged for ActivityStore {
-    const NAME: &'static str = "activity-prune";
-    const PRUNED: &'static str = m::ENTRIES_PRUNED;
-
-    async fn prune(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        ActivityStore::prune(self, before, limit).await
-    }
-}
-
-#[async_trait]
-impl Aged for NotificationStore {
-    const NAME: &'static str = "notification-prune";
-    const PRUNED: &'static str = m::NOTIFICATIONS_PRUNED;
-
-    async fn prune(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        NotificationStore::prune(self, before, limit).await
-    }
-}
-
-/// Keeps a store within its retention.
-pub(crate) struct Retention<S> {
-    store: S,
-    clock: SharedClock,
-    retention: Duration,
-}
-
-impl<S: Aged> Retention<S> {
-    pub(crate) fn new(store: S, clock: SharedClock, retention: Duration) -> Self {
-        Self {
-            store,
-            clock,
-            retention,
-        }
-    }
-
-    /// Prunes now and every hour, until told to stop.
+impl Retention {
+    /// Deletes now and every 15 minutes, until told to stop.
     pub(crate) fn spawn(self, background: &Background) {
-        let pruning = Arc::new(self);
-        background.spawn(S::NAME, move |stop| {
-            let pruning = Arc::clone(&pruning);
-            async move {
-                loop {
-                    if let Err(error) = pruning.sweep(&stop).await {
-                        tracing::warn!(work = S::NAME, %error, "what is old could not be deleted");
-                    }
-                    tokio::select! {
-                        () = stop.cancelled() => return,
-                        () = tokio::time::sleep(PRUNE_EVERY) => {}
-                    }
-                }
-            }
+        let retention = Arc::new(self);
+        background.repeat("delete-old", PRUNE_EVERY, move || {
+            let retention = Arc::clone(&retention);
+            async move { retention.sweep().await }
         });
     }
 
-    /// Deletes what is too old, batch by batch.
-    async fn sweep(&self, stop: &CancellationToken) -> Result<(), StoreError> {
+    /// Deletes what is too old. What cannot be deleted does not keep the rest from it.
+    async fn sweep(&self) -> Result<(), StoreError> {
         let now = self.clock.now();
-        // A retention that reaches behind the beginning of time keeps everything.
-        let before = now.checked_sub(self.retention).unwrap_or(Timestamp::MIN);
-        while !stop.is_cancelled() {
-            let pruned = self.store.prune(before, BATCH).await?;
-            metrics::counter!(S::PRUNED).increment(pruned as u64);
-            if pruned < BATCH {
-                break;
-            }
+        let stores = &self.stores;
+        let old = before(now, self.activity);
+        let activity = in_batches(|| stores.activity.prune(old, BATCH)).await;
+        let activity = activity.map(|n| metrics::counter!(m::ENTRIES_PRUNED).increment(n));
+        let old = before(now, self.notifications);
+        let notifications = in_batches(|| stores.notifications.prune(old, BATCH)).await;
+        let notifications =
+            notifications.map(|n| metrics::counter!(m::NOTIFICATIONS_PRUNED).increment(n));
+        let old = now - gathering::KEPT;
+        let tallies = in_batches(|| stores.tallies.prune(old, BATCH)).await;
+        let old = now - RECEIPT_TTL;
+        let intake = in_batches(|| stores.intake.prune(old, BATCH)).await;
+        let receipts = stores.receipts.purge_receipts(old).await;
+        activity.and(notifications).and(tallies).and(intake)?;
+        Ok(receipts?)
+    }
+}
+
+/// When what is kept for `retention` must have been stored. One that reaches behind the beginning
+/// of time keeps everything.
+fn before(now: Timestamp, retention: Duration) -> Timestamp {
+    now.checked_sub(retention).unwrap_or(Timestamp::MIN)
+}
+
+/// Calls `delete`, which deletes [`BATCH`] at most, until nothing is left; returns how much it was.
+async fn in_batches<F>(delete: impl Fn() -> F) -> Result<u64, StoreError>
+where
+    F: Future<Output = Result<usize, StoreError>>,
+{
+    let mut all = 0;
+    loop {
+        let deleted = delete().await?;
+        all += deleted as u64;
+        if deleted < BATCH {
+            return Ok(all);
         }
-        Ok(())
     }
 }
 
@@ -108,40 +87,49 @@ mod tests {
     use super::*;
     use crate::activity::store::{Query, tests::log};
 
+    /// The retention of a database of its own, which keeps activity for `kept`.
+    fn keeping(kept: Duration) -> (tempfile::TempDir, Arc<ManualClock>, Retention) {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH));
+        let retention = Retention {
+            stores: Stores::sqlite(&dir.path().join("notify.db")).unwrap(),
+            clock: clock.clone(),
+            activity: kept,
+            notifications: Duration::MAX,
+        };
+        (dir, clock, retention)
+    }
+
+    /// The numbers of the oldest and the newest entry.
+    async fn ends(retention: &Retention) -> (u64, u64) {
+        let query = Query::following(0, 1);
+        let page = retention.stores.activity.list(&query).await.unwrap();
+        (page.oldest, page.newest)
+    }
+
     #[tokio::test]
     async fn a_sweep_deletes_everything_that_is_too_old() {
-        let dir = tempfile::tempdir().unwrap();
-        let documents = crate::store::open(&dir.path().join("notify.db")).unwrap();
-        let store = ActivityStore::new(documents);
-        let clock = Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH));
+        let (_dir, clock, retention) = keeping(Duration::from_secs(60));
         let old = log(2 * BATCH as u128 + 7);
-        let pruning = Retention::new(store.clone(), clock.clone(), Duration::from_secs(60));
-        let stop = CancellationToken::new();
-        store.append(old, clock.now()).await.unwrap();
-        let ends = || async {
-            let page = store.list(&Query::following(0, 1)).await.unwrap();
-            (page.oldest, page.newest)
-        };
+        let appended = retention.stores.activity.append(old, clock.now()).await;
+        appended.unwrap();
 
         clock.advance(SignedDuration::from_secs(60));
-        pruning.sweep(&stop).await.unwrap();
-        assert_eq!(ends().await, (1, 1007), "none is older than the retention");
+        retention.sweep().await.unwrap();
+        let kept = ends(&retention).await;
+        assert_eq!(kept, (1, 1007), "none is older than the retention");
 
         clock.advance(SignedDuration::from_secs(1));
-        pruning.sweep(&stop).await.unwrap();
-        assert_eq!(ends().await, (1007, 1007));
+        retention.sweep().await.unwrap();
+        assert_eq!(ends(&retention).await, (1007, 1007));
     }
 
     #[tokio::test]
     async fn an_endless_retention_keeps_everything() {
-        let dir = tempfile::tempdir().unwrap();
-        let documents = crate::store::open(&dir.path().join("notify.db")).unwrap();
-        let store = ActivityStore::new(documents);
-        let clock = Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH));
-        store.append(log(3), clock.now()).await.unwrap();
-        let pruning = Retention::new(store.clone(), clock, Duration::MAX);
-        pruning.sweep(&CancellationToken::new()).await.unwrap();
-        let page = store.list(&Query::following(0, 1)).await.unwrap();
-        assert_eq!(page.oldest, 1);
+        let (_dir, clock, retention) = keeping(Duration::MAX);
+        let appended = retention.stores.activity.append(log(3), clock.now()).await;
+        appended.unwrap();
+        retention.sweep().await.unwrap();
+        assert_eq!(ends(&retention).await, (1, 3));
     }
 }

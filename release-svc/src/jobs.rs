@@ -15,19 +15,9 @@ const EVERY: Duration = Duration::from_secs(15 * 60);
 /// Deletes, now and then, the receipts, failed sign-ins and counts of registrations that no
 /// longer count.
 pub(crate) fn purge(stores: Stores, clock: SharedClock, background: &Background) {
-    background.spawn("purge", move |stop| {
+    background.repeat("delete-expired", EVERY, move || {
         let (stores, clock) = (stores.clone(), SharedClock::clone(&clock));
-        async move {
-            loop {
-                if let Err(error) = purge_once(&stores, &clock).await {
-                    tracing::warn!(%error, "what has expired could not be deleted");
-                }
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    () = tokio::time::sleep(EVERY) => {}
-                }
-            }
-        }
+        async move { purge_once(&stores, &clock).await }
     });
 }
 

@@ -142,6 +142,10 @@ pub fn clean_line(text: &str) -> String {
 /// line break is a line feed.
 #[must_use]
 pub fn clean_lines(text: &str) -> String {
+    let is_changed = |c| c == '\r' || is_not_in_lines(c) || changes_direction(c);
+    if !text.contains(is_changed) {
+        return text.to_owned();
+    }
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     text.chars()
         .filter(|c| !is_not_in_lines(*c) && !changes_direction(*c))

@@ -12,9 +12,11 @@
 //! | [`error`] | what can go wrong, and which of it is the file's fault |
 //! | [`writability`] | whether the file takes writes, for health checks |
 //! | [`identity`] | whose file it is, and whether it is still there |
+//! | [`commits`] | how many commits a file holds |
 //! | [`wal`] | that no file is opened whose latest commits are elsewhere |
 //! | [`migrations`] | changes of the schema |
 
+pub mod commits;
 mod error;
 mod identity;
 mod migrations;

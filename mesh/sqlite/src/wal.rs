@@ -3,8 +3,7 @@
 //!
 //! Whoever copies the database file alone, of a process that runs or was killed, loses what is
 //! in the `-wal` file; what is left may be old, empty or malformed, and SQLite cannot tell. So
-//! the commits of the writer are counted in a field of the database's header that SQLite leaves
-//! to applications (`application_id`). [`Wal::complete`] copies everything into the database file
+//! the [commits](super::commits) of the writer are counted. [`Wal::complete`] copies everything into the database file
 //! and then makes the number negative: nothing is missing. A `-commits` file beside the database
 //! holds the same number, what the database file had when this `-wal` file began, and the
 //! [`Salts`] by which the `-wal` file is known. By these, files that are not of one moment are
@@ -24,17 +23,17 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Read as _},
+    io,
     os::unix::fs::{FileExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
 use rusqlite::Connection;
 
-use super::{StorageError, beside};
-
-/// Where SQLite's file format has the `application_id`.
-const NUMBER_AT: usize = 68;
+use super::{
+    StorageError, beside,
+    commits::{Commits, field_in_file},
+};
 
 /// Where the header of a `-wal` file has its salts.
 const SALTS_AT: u64 = 16;
@@ -71,12 +70,12 @@ impl Salts {
 /// What a `-commits` file says.
 #[derive(Debug, Clone, Copy)]
 struct Noted {
-    /// Of the last commit.
-    number: i32,
+    /// Up to the last one.
+    number: Commits,
     /// `None`: the `-wal` file had nothing in it.
     salts: Option<Salts>,
-    /// What the database file had when the `-wal` file began. 0 says nothing.
-    base: i32,
+    /// What the database file held when the `-wal` file began. 0 says nothing.
+    base: Commits,
 }
 
 impl Noted {
@@ -84,14 +83,16 @@ impl Noted {
     fn read(path: &Path) -> Option<Self> {
         let text = fs::read_to_string(path).ok()?;
         let mut parts = text.split_whitespace();
-        let number = parts.next()?.parse().ok()?;
+        let number = Commits::parse(parts.next()?)?;
         let mut salt = || u32::from_str_radix(parts.next()?, 16).ok();
         let (first, second) = (salt(), salt());
         Some(Self {
             number,
-            salts: first.zip(second).map(|(first, second)| Salts(first, second)),
+            salts: first
+                .zip(second)
+                .map(|(first, second)| Salts(first, second)),
             // An earlier version did not note it.
-            base: parts.next().and_then(|base| base.parse().ok()).unwrap_or(0),
+            base: parts.next().and_then(Commits::parse).unwrap_or_default(),
         })
     }
 
@@ -101,21 +102,7 @@ impl Noted {
             || "-------- --------".to_owned(),
             |Salts(first, second)| format!("{first:08x} {second:08x}"),
         );
-        format!("{:010} {salts} {:010}\n", self.number, self.base)
-    }
-}
-
-/// The number after `number`: from 1, and after the greatest 1 again.
-fn after(number: i32) -> i32 {
-    number.checked_add(1).unwrap_or(1)
-}
-
-/// Whether a commit comes after another one, by their numbers. 0 is before all of them.
-fn is_after(number: i32, other: i32) -> bool {
-    match (number, other) {
-        (0, _) => false,
-        (_, 0) => true,
-        _ => (1..i32::MAX / 2).contains(&(number - other).rem_euclid(i32::MAX)),
+        format!("{:>010} {salts} {:>010}\n", self.number, self.base)
     }
 }
 
@@ -144,7 +131,8 @@ impl Wal {
         let unreadable = |error: io::Error| {
             StorageError::Unusable(format!("{} cannot be read: {error}", path.display()))
         };
-        let number = number(path).map_err(unreadable)?;
+        let field = field_in_file(path).map_err(unreadable)?;
+        let number = Commits::from_field(field);
         let (wal, commits) = (beside(path, "-wal"), beside(path, "-commits"));
         let has_wal = wal.try_exists().map_err(unreadable)?;
         if length(path).map_err(unreadable)? == 0 && has_wal && length(&wal).is_ok_and(|n| n > 0) {
@@ -156,7 +144,7 @@ impl Wal {
             )));
         }
         let noted = Noted::read(&commits);
-        if number > 0 && !has_wal && noted.map(|noted| noted.number) != Some(number) {
+        if field > 0 && !has_wal && noted.map(|noted| noted.number) != Some(number) {
             let (file, wal) = (path.display(), wal.display());
             return Err(StorageError::Unusable(format!(
                 "{file} is incomplete: {wal}, which holds its latest changes, is missing. The \
@@ -176,17 +164,17 @@ impl Wal {
                      has changed {file} since Slipway last had it open, delete {commits}.)"
                 )));
             }
-            if is_after(noted.base, number.abs()) {
+            if noted.base.is_after(number) {
                 return Err(of_another_moment(path, "newer"));
             }
         }
         Ok(Self {
             noted: Noted {
-                number: number.abs(),
+                number,
                 salts: found,
-                base: noted.map_or(0, |noted| noted.base),
+                base: noted.map(|noted| noted.base).unwrap_or_default(),
             },
-            is_marked: number > 0,
+            is_marked: field > 0,
             path: path.to_owned(),
             wal,
             commits,
@@ -199,16 +187,17 @@ impl Wal {
     /// # Errors
     /// If there were more commits than it finds.
     pub(super) fn opened(&mut self, connection: &Connection) -> Result<(), StorageError> {
-        let last = last(connection)?;
-        if is_after(self.noted.number, last.abs()) {
+        let field = field(connection)?;
+        let last = Commits::from_field(field);
+        if self.noted.number.is_after(last) {
             return Err(of_another_moment(&self.path, "older"));
         }
         let noted = Noted::read(&self.commits);
         // A number that is not positive says that everything is in the database file, whatever
         // was noted before.
         if let Some(Noted { number, .. }) = noted
-            && last > 0
-            && is_after(number, last)
+            && field > 0
+            && number.is_after(last)
         {
             let commits = self.commits.display();
             return Err(StorageError::Unusable(format!(
@@ -218,7 +207,7 @@ impl Wal {
                  moment, or delete {commits} to go on without these changes"
             )));
         }
-        self.noted.number = last.abs();
+        self.noted.number = last;
         if self.noted.salts.is_none() {
             // What the `-wal` file was known by went with what was in it.
             self.noted.base = self.noted.number;
@@ -231,14 +220,14 @@ impl Wal {
 
     /// Numbers the commit that is about to be made, and returns its number for
     /// [`Self::committed`].
-    pub(super) fn number(&self, connection: &Connection) -> Result<i32, StorageError> {
-        let number = after(last(connection)?.abs());
-        connection.pragma_update(None, "application_id", number)?;
+    pub(super) fn number(&self, connection: &Connection) -> Result<Commits, StorageError> {
+        let number = Commits::from_field(field(connection)?).next();
+        connection.pragma_update(None, "application_id", number.field(false))?;
         Ok(number)
     }
 
     /// The commit with this number was made.
-    pub(super) fn committed(&mut self, number: i32) {
+    pub(super) fn committed(&mut self, number: Commits) {
         let salts = Salts::of(&self.wal);
         if self.noted.salts != salts {
             // Everything before it had been copied into the database file.
@@ -286,24 +275,25 @@ impl Wal {
     /// needed.
     pub(super) fn complete(&mut self, connection: &Connection) -> Result<(), StorageError> {
         truncate(connection)?;
-        let last = last(connection)?;
-        if last > 0 {
+        let field = field(connection)?;
+        let last = Commits::from_field(field);
+        if field > 0 {
             // Only now: what is copied first must not say that the rest is there.
-            connection.pragma_update(None, "application_id", -last)?;
+            connection.pragma_update(None, "application_id", last.field(true))?;
             truncate(connection)?;
         }
         (self.is_marked, self.file) = (false, None);
-        (self.noted.salts, self.noted.base) = (None, last.abs());
+        (self.noted.salts, self.noted.base) = (None, last);
         // There may be none, and with a whole database it means nothing.
         let _ = fs::remove_file(&self.commits);
         Ok(())
     }
 }
 
-/// The number of the last commit that SQLite sees, negative if everything is in the database file.
-fn last(connection: &Connection) -> Result<i32, StorageError> {
-    let mut number = connection.prepare_cached("PRAGMA application_id")?;
-    Ok(number.query_row([], |row| row.get(0))?)
+/// The number of commits that SQLite sees, negative if everything is in the database file.
+fn field(connection: &Connection) -> Result<i32, StorageError> {
+    let mut field = connection.prepare_cached("PRAGMA application_id")?;
+    Ok(field.query_row([], |row| row.get(0))?)
 }
 
 /// The refusal of a database beside a `-wal` file that is `newer` or `older` than it.
@@ -320,18 +310,6 @@ fn of_another_moment(path: &Path, wal_is: &str) -> StorageError {
 
 fn length(path: &Path) -> io::Result<u64> {
     fs::metadata(path).map(|file| file.len())
-}
-
-/// The number in the header of the database file: negative if it needs no `-wal` file, 0 if there
-/// never was one.
-fn number(path: &Path) -> io::Result<i32> {
-    let mut header = Vec::new();
-    let length = NUMBER_AT + size_of::<i32>();
-    File::open(path)?
-        .take(length as u64)
-        .read_to_end(&mut header)?;
-    let number = header.get(NUMBER_AT..).and_then(|at| at.try_into().ok());
-    Ok(number.map_or(0, i32::from_be_bytes))
 }
 
 /// Copies into the database file what it can; whether that was everything.
@@ -388,7 +366,7 @@ mod tests {
         insert(&db, 1).await;
         // The mark follows the answer; the writer takes the next job when it is there.
         insert(&db, 2).await;
-        assert_ne!(number(&path).unwrap(), 0);
+        assert_ne!(field_in_file(&path).unwrap(), 0);
         (db, path)
     }
 
@@ -410,7 +388,7 @@ mod tests {
         db.close().await.unwrap();
         assert_eq!(fs::metadata(beside(&path, "-wal")).unwrap().len(), 0);
         assert!(!beside(&path, "-commits").exists());
-        assert_eq!(number(&path).unwrap(), -2);
+        assert_eq!(field_in_file(&path).unwrap(), -2);
         let (_dir, copy) = copied(&path, &[]);
         assert_eq!(count(&open(&copy).unwrap()).await, 2);
         // And so is the original when it is opened again.
@@ -545,18 +523,11 @@ mod tests {
         let refused = open(&copy).err().unwrap().to_string();
         let (_, pragma) = refused.split_once("copy.db '").unwrap();
         let (pragma, _) = pragma.split_once('\'').unwrap();
-        Connection::open(&copy).unwrap().execute_batch(pragma).unwrap();
+        Connection::open(&copy)
+            .unwrap()
+            .execute_batch(pragma)
+            .unwrap();
         assert_eq!(count(&open(&copy).unwrap()).await, 2);
-    }
-
-    #[test]
-    fn numbers_begin_again_after_the_greatest() {
-        assert_eq!(after(i32::MAX), 1);
-        for (number, other) in [(1, 0), (2, 1), (1, i32::MAX), (5, i32::MAX - 5)] {
-            assert!(is_after(number, other), "{number} {other}");
-            assert!(!is_after(other, number), "{other} {number}");
-        }
-        assert!(!is_after(7, 7));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     StorageError,
+    commits::Commits,
     error::last_error,
     identity::Presence,
     wal::Wal,
@@ -310,7 +311,7 @@ fn commit(
     connection: &Connection,
     wal: &Wal,
     batch: &mut [Box<dyn Job>],
-) -> (Result<Option<i32>, StorageError>, Vec<StorageError>) {
+) -> (Result<Option<Commits>, StorageError>, Vec<StorageError>) {
     let mut failures = Vec::new();
     let result = run_all(connection, wal, batch, &mut failures);
     roll_back(connection);
@@ -322,7 +323,7 @@ fn run_all(
     wal: &Wal,
     batch: &mut [Box<dyn Job>],
     failures: &mut Vec<StorageError>,
-) -> Result<Option<i32>, StorageError> {
+) -> Result<Option<Commits>, StorageError> {
     let run = |sql| -> Result<(), StorageError> {
         connection.prepare_cached(sql)?.execute([])?;
         Ok(())

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use slipway_bus::{
     Event,
-    consumer::{Consumer, Failure, Group, Handler, Host, Order, Refusal, Verdict},
+    consumer::{Consumer, Failure, Group, Handler, Host, Order, all_or_poison},
 };
 use slipway_proto::events::TOPICS;
 use slipway_runtime::{clock::SharedClock, life::Background};
@@ -57,11 +57,7 @@ impl Projection {
 impl Handler for Projection {
     async fn handle(&self, events: &[Event]) -> Result<(), Failure> {
         let activities = narrate(events)?;
-        let appended = self
-            .store
-            .append(activities, self.clock.now())
-            .await
-            .map_err(|error| Failure::Transient(error.to_string()))?;
+        let appended = self.store.append(activities, self.clock.now()).await?;
         metrics::counter!(m::ENTRIES_APPENDED).increment(appended.count);
         self.log_end.advance(appended.newest);
         Ok(())
@@ -73,22 +69,10 @@ impl Handler for Projection {
 /// # Errors
 /// Those whose payload violates its schema, as poison.
 fn narrate(events: &[Event]) -> Result<Vec<Activity>, Failure> {
-    let (mut activities, mut refusals) = (Vec::with_capacity(events.len()), Vec::new());
-    for event in events {
-        match Activity::narrate(event) {
-            Ok(activity) => activities.push(activity),
-            Err(error) => refusals.push(Refusal {
-                event_id: event.id,
-                verdict: Verdict::Poison,
-                reason: format!("its payload violates {}: {error}", event.dataschema),
-            }),
-        }
-    }
-    if refusals.is_empty() {
-        Ok(activities)
-    } else {
-        Err(Failure::Events(refusals))
-    }
+    all_or_poison(events.iter().map(|event| {
+        let violates = |error| format!("its payload violates {}: {error}", event.dataschema);
+        (event, Activity::narrate(event).map_err(violates))
+    }))
 }
 
 /// How long another replica's entry may stay unseen. One query for all watchers.

@@ -5,10 +5,9 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use slipway_bus::{
     Event,
-    consumer::{Consumer, Failure, Group, Handler, Host, Order, Refusal, Verdict},
+    consumer::{Consumer, Failure, Group, Handler, Host, Order, all_or_poison},
 };
 use slipway_proto::events::{Payload as _, SYSTEM, SystemErrorEvent};
-use tokio_util::sync::CancellationToken;
 
 use super::{Report, alerting::Alerting};
 
@@ -33,22 +32,11 @@ pub(crate) fn spawn(alerting: &Arc<Alerting>, host: &Host) {
     }
     .spawn(host);
     let alerting = Arc::clone(alerting);
-    host.background.spawn("incidents", move |stop| {
-        let alerting = Arc::clone(&alerting);
-        async move { sweep(&alerting, &stop).await }
-    });
-}
-
-async fn sweep(alerting: &Alerting, stop: &CancellationToken) {
-    loop {
-        if let Err(error) = alerting.sweep().await {
-            tracing::warn!(%error, "incidents cannot be updated");
-        }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(SWEEP_EVERY) => {}
-        }
-    }
+    host.background
+        .repeat("update-incidents", SWEEP_EVERY, move || {
+            let alerting = Arc::clone(&alerting);
+            async move { alerting.sweep().await }
+        });
 }
 
 struct ReportConsumer(Arc<Alerting>);
@@ -56,24 +44,10 @@ struct ReportConsumer(Arc<Alerting>);
 #[async_trait]
 impl Handler for ReportConsumer {
     async fn handle(&self, events: &[Event]) -> Result<(), Failure> {
-        let (mut reports, mut refusals) = (Vec::new(), Vec::new());
-        for event in events {
-            match read(event) {
-                Ok(report) => reports.extend(report),
-                Err(reason) => refusals.push(Refusal {
-                    event_id: event.id,
-                    verdict: Verdict::Poison,
-                    reason,
-                }),
-            }
-        }
-        if !refusals.is_empty() {
-            return Err(Failure::Events(refusals));
-        }
+        let reports = all_or_poison(events.iter().map(|event| (event, read(event))))?;
         // Each counts once, so what a failure leaves half done is done again.
-        for report in reports {
-            let taken = self.0.report(report).await;
-            taken.map_err(|error| Failure::Transient(error.to_string()))?;
+        for report in reports.into_iter().flatten() {
+            self.0.report(report).await?;
         }
         Ok(())
     }

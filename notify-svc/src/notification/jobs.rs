@@ -1,20 +1,15 @@
-//! The consumer that makes notifications of events, and the clean-up of what requests and
-//! mails leave behind.
+//! The consumer that makes notifications of events.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use slipway_bus::{
     Event,
-    consumer::{Consumer, Failure, Group, Handler, Host, Order, Refusal, Verdict},
+    consumer::{Consumer, Failure, Group, Handler, Host, Order, all_or_poison},
 };
-use slipway_runtime::{clock::SharedClock, life::Background};
-use slipway_store::receipts::{RECEIPT_TTL, ReceiptStore};
 
 use super::{
     audience,
-    gathering::{self, store::TallyStore},
-    intake::store::IntakeStore,
     queue::{Prepared, Queue},
 };
 use crate::{metrics as m, store::StoreError};
@@ -73,83 +68,14 @@ impl EventConsumer {
 #[async_trait]
 impl Handler for EventConsumer {
     async fn handle(&self, events: &[Event]) -> Result<(), Failure> {
-        let away = |error: StoreError| Failure::Transient(error.to_string());
-        self.look_up(events).await.map_err(away)?;
-        let (mut notifications, mut refusals) = (Vec::new(), Vec::new());
+        self.look_up(events).await?;
+        let mut prepared = Vec::with_capacity(events.len());
         for event in events {
-            match self.prepare(event).await {
-                Ok(prepared) => notifications.extend(prepared),
-                Err(reason) => refusals.push(Refusal {
-                    event_id: event.id,
-                    verdict: Verdict::Poison,
-                    reason,
-                }),
-            }
+            prepared.push((event, self.prepare(event).await));
         }
-        if !refusals.is_empty() {
-            return Err(Failure::Events(refusals));
-        }
-        let queued = self.queue.enqueue(notifications).await.map_err(away)?;
+        let notifications = all_or_poison(prepared)?.into_iter().flatten().collect();
+        let queued = self.queue.enqueue(notifications).await?;
         metrics::counter!(m::QUEUED).increment(queued as u64);
         Ok(())
-    }
-}
-
-/// How often what is old is deleted.
-const CLEAN_UP_EVERY: Duration = Duration::from_secs(15 * 60);
-
-/// What is deleted in one write at most.
-const BATCH: usize = 500;
-
-/// Deletes the events of other programs and the receipts of requests after [`RECEIPT_TTL`],
-/// the tallies of mails after [`gathering::KEPT`].
-pub(crate) struct Cleanup {
-    intake: IntakeStore,
-    receipts: Arc<dyn ReceiptStore>,
-    tallies: TallyStore,
-    clock: SharedClock,
-}
-
-impl Cleanup {
-    pub(crate) fn new(
-        intake: IntakeStore,
-        receipts: Arc<dyn ReceiptStore>,
-        tallies: TallyStore,
-        clock: SharedClock,
-    ) -> Self {
-        Self {
-            intake,
-            receipts,
-            tallies,
-            clock,
-        }
-    }
-
-    /// Cleans up now and then, until told to stop.
-    pub(crate) fn spawn(self, background: &Background) {
-        let cleanup = Arc::new(self);
-        background.spawn("intake-prune", move |stop| {
-            let cleanup = Arc::clone(&cleanup);
-            async move {
-                loop {
-                    if let Err(error) = cleanup.sweep().await {
-                        tracing::warn!(%error, "what is old could not be deleted");
-                    }
-                    tokio::select! {
-                        () = stop.cancelled() => return,
-                        () = tokio::time::sleep(CLEAN_UP_EVERY) => {}
-                    }
-                }
-            }
-        });
-    }
-
-    async fn sweep(&self) -> Result<(), StoreError> {
-        let now = self.clock.now();
-        let unchanged_since = now - gathering::KEPT;
-        while self.tallies.prune(unchanged_since, BATCH).await? == BATCH {}
-        let before = now - RECEIPT_TTL;
-        while self.intake.prune(before, BATCH).await? == BATCH {}
-        Ok(self.receipts.purge_receipts(before).await?)
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod testing;
 
 use std::{path::Path, sync::Arc};
 
+use slipway_bus::consumer::Failure;
 use slipway_mongo as mongo;
 use slipway_rpc::error::Fault;
 use slipway_sqlite as sqlite;
@@ -151,6 +152,13 @@ pub enum StoreError {
     /// What is stored cannot be told.
     #[error("a notification cannot be made: {0}")]
     Untold(#[from] crate::notification::templates::RenderError),
+}
+
+/// To a consumer: what it stores is stored when the database is back.
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Transient(error.to_string())
+    }
 }
 
 impl From<StoreError> for Fault {

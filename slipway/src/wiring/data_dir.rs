@@ -2,17 +2,23 @@
 //!
 //! The databases in it belong together. One that is missing beside others was lost, or forgotten
 //! when a backup was restored: making it anew would lose what it held without a word. So at the
-//! first start all are made at once, empty, and later one that is missing is refused.
+//! first start all are made at once, empty, and later one that is missing is refused. So is one that
+//! is older than at the last start: it was restored without the others.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read as _, Seek as _, Write as _},
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, bail, ensure};
+use slipway_sqlite::commits::{self, Commits};
 
 const LOCK: &str = "slipway.lock";
+
+/// How many commits each database held at the last start, a line each.
+const COMMITS: &str = "commits";
 
 /// A data directory that this process holds. The lock ends with the process, however it
 /// ends.
@@ -27,7 +33,8 @@ impl DataDir {
     /// Takes the directory at `path`, in which a process keeps these databases.
     ///
     /// # Errors
-    /// If it cannot be used, another process holds it, or some of its databases are missing.
+    /// If it cannot be used, another process holds it, or some of its databases are missing or
+    /// older than at the last start.
     pub(super) fn take(path: &Path, databases: &[&str]) -> anyhow::Result<Self> {
         let place = path.display();
         ensure!(!path.is_file(), "the data directory {place} is a file");
@@ -67,6 +74,7 @@ impl DataDir {
             _lock: lock,
         };
         taken.is_new = taken.complete(databases)?;
+        taken.refuse_older(databases)?;
         Ok(taken)
     }
 
@@ -110,6 +118,44 @@ impl DataDir {
         Ok(false)
     }
 
+    /// Refuses databases that hold less than they did at the last start, and notes what they hold.
+    fn refuse_older(&self, databases: &[&str]) -> anyhow::Result<()> {
+        let note = self.file(COMMITS);
+        let text = match fs::read_to_string(&note) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            read => read.with_context(|| format!("{} cannot be read", note.display()))?,
+        };
+        // A line that is cut short, after a crash of the machine, says less and harms nothing.
+        let lines = text.lines().filter_map(|line| line.split_once(' '));
+        let mut noted: BTreeMap<_, _> = lines
+            .filter_map(|(name, commits)| Some((name, Commits::parse(commits)?)))
+            .collect();
+        let mut older = Vec::new();
+        for name in databases {
+            let path = self.database(name);
+            let unreadable = || format!("{} cannot be read", path.display());
+            let held = commits::in_file(&path).with_context(unreadable)?;
+            let before = noted.insert(name, held).unwrap_or_default();
+            // One that is empty is begun anew on purpose.
+            let is_empty = fs::metadata(&path).with_context(unreadable)?.len() == 0;
+            if before.is_after(held) && !is_empty {
+                older.push(path);
+            }
+        }
+        if !older.is_empty() {
+            bail!(
+                "{} older than at the last start, and so older than what belongs to it in the \
+                 other databases. Restore all of them from the same backup, into an empty \
+                 directory. To go on with what each of them holds, delete {}",
+                listed(&older),
+                note.display()
+            );
+        }
+        let lines = noted.iter().map(|(name, held)| format!("{name} {held}\n"));
+        fs::write(&note, lines.collect::<String>())
+            .with_context(|| format!("{} cannot be written", note.display()))
+    }
+
     /// Whether there was nothing in its databases when it was taken.
     pub(super) fn is_new(&self) -> bool {
         self.is_new
@@ -151,6 +197,8 @@ fn create(path: &Path) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use slipway_sqlite::StorageError;
+
     use super::*;
 
     #[test]
@@ -191,6 +239,50 @@ mod tests {
         assert!(!a.exists());
         fs::write(&a, "").unwrap();
         take().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_database_that_is_older_than_at_the_last_start_is_refused_with_what_to_do() {
+        let dir = tempfile::tempdir().unwrap();
+        let take = || DataDir::take(dir.path(), &["a", "b"]);
+        drop(take().unwrap());
+        let path = dir.path().join("a.db");
+        let schema = &["CREATE TABLE t (k INTEGER)"];
+        let run = async || {
+            let db = slipway_sqlite::Database::open(&path, "a", schema).unwrap();
+            let insert = db.write(|c| -> Result<(), StorageError> {
+                c.execute("INSERT INTO t VALUES (1)", [])?;
+                Ok(())
+            });
+            insert.await.unwrap();
+            db.close().await.unwrap();
+        };
+        run().await;
+        let backup = fs::read(&path).unwrap();
+        for _ in 0..2 {
+            drop(take().unwrap());
+            run().await;
+        }
+        drop(take().unwrap());
+        fs::write(&path, backup).unwrap();
+        for _ in 0..2 {
+            let refused = take().err().unwrap().to_string();
+            let note = dir.path().join(COMMITS);
+            for words in [
+                format!("{} is older", path.display()),
+                format!("delete {}", note.display()),
+            ] {
+                assert!(refused.contains(&words), "{words} is not in: {refused}");
+            }
+        }
+        fs::remove_file(dir.path().join(COMMITS)).unwrap();
+        drop(take().unwrap());
+        // And one may be begun anew.
+        run().await;
+        drop(take().unwrap());
+        fs::write(&path, "").unwrap();
+        fs::write(dir.path().join("b.db"), "content").unwrap();
+        drop(take().unwrap());
     }
 
     #[test]

@@ -36,6 +36,31 @@ pub enum Failure {
     Events(Vec<Refusal>),
 }
 
+/// What was made of each event, in their order.
+///
+/// # Errors
+/// If some cannot be handled: these, as poison.
+pub fn all_or_poison<'a, T, E: ToString>(
+    made: impl IntoIterator<Item = (&'a Event, Result<T, E>)>,
+) -> Result<Vec<T>, Failure> {
+    let (mut all, mut poison) = (Vec::new(), Vec::new());
+    for (event, made) in made {
+        match made {
+            Ok(made) => all.push(made),
+            Err(reason) => poison.push(Refusal {
+                event_id: event.id,
+                verdict: Verdict::Poison,
+                reason: reason.to_string(),
+            }),
+        }
+    }
+    if poison.is_empty() {
+        Ok(all)
+    } else {
+        Err(Failure::Events(poison))
+    }
+}
+
 /// An event that a handler cannot handle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {

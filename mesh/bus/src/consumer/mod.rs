@@ -33,7 +33,7 @@ use std::sync::Arc;
 
 pub use collect::{Collector, Keeper};
 pub use dead::DeadLetter;
-pub use handler::{Failure, Handler, Order, Refusal, TIERS, Verdict};
+pub use handler::{Failure, Handler, Order, Refusal, TIERS, Verdict, all_or_poison};
 pub use letter::{Attempt, dead_letter_topic, retry_topic};
 
 use self::{

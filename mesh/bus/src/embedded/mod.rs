@@ -59,19 +59,9 @@ impl EmbeddedBus {
     /// Deletes old records, now and every hour.
     pub fn prune_in(&self, background: &Background) {
         let bus = self.clone();
-        background.spawn("bus-prune", move |stop| {
+        background.repeat("delete-old-records", PRUNE_EVERY, move || {
             let bus = bus.clone();
-            async move {
-                loop {
-                    if let Err(error) = bus.prune().await {
-                        tracing::warn!(%error, "old records could not be deleted");
-                    }
-                    tokio::select! {
-                        () = stop.cancelled() => return,
-                        () = tokio::time::sleep(PRUNE_EVERY) => {}
-                    }
-                }
-            }
+            async move { bus.prune().await.map(drop) }
         });
     }
 

@@ -1,6 +1,6 @@
 //! Work that goes on beside the requests.
 
-use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
+use std::{fmt::Display, future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures::FutureExt as _;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -33,6 +33,29 @@ impl Background {
                     () = tokio::time::sleep(Duration::from_secs(1)) => {}
                 }
             }
+        });
+    }
+
+    /// Runs what `work` makes, and again when `pause` has passed since it ended, until told to
+    /// stop: then it is dropped where it waits. A failure is logged, and the next time tries again.
+    pub fn repeat<F, Fut, E>(&self, name: &'static str, pause: Duration, work: F)
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), E>> + Send,
+        E: Display + Send,
+    {
+        let work = Arc::new(work);
+        self.spawn(name, move |stop| {
+            let work = Arc::clone(&work);
+            let forever = async move {
+                loop {
+                    if let Err(error) = work().await {
+                        tracing::warn!(work = name, %error, "background work failed");
+                    }
+                    tokio::time::sleep(pause).await;
+                }
+            };
+            async move { stop.run_until_cancelled(forever).await.unwrap_or(()) }
         });
     }
 
@@ -77,5 +100,26 @@ mod tests {
         });
         seen.wait_for(|count| *count == 2).await.unwrap();
         background.stop(Duration::from_secs(1)).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_that_fails_is_repeated_after_a_pause_and_dropped_when_told_to_stop() {
+        let background = Background::default();
+        let (runs, mut seen) = tokio::sync::watch::channel(0);
+        let begun = tokio::time::Instant::now();
+        background.repeat("test", Duration::from_secs(60), move || {
+            runs.send_modify(|count| *count += 1);
+            let run = *runs.borrow();
+            async move {
+                if run == 3 {
+                    std::future::pending::<()>().await;
+                }
+                Err("it fails")
+            }
+        });
+        seen.wait_for(|count| *count == 3).await.unwrap();
+        assert_eq!(begun.elapsed(), Duration::from_secs(120));
+        background.stop(Duration::from_secs(1)).await;
+        assert_eq!(begun.elapsed(), Duration::from_secs(120));
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use slipway_bus::{
     Event,
-    consumer::{Consumer, Failure, Group, Handler, Host, Order, Refusal, Verdict},
+    consumer::{Consumer, Failure, Group, Handler, Host, Order, all_or_poison},
 };
 use slipway_proto::events::USERS;
 
@@ -44,21 +44,10 @@ impl RecipientProjection {
 #[async_trait]
 impl Handler for RecipientProjection {
     async fn handle(&self, events: &[Event]) -> Result<(), Failure> {
-        let (mut recipients, mut refusals) = (Vec::new(), Vec::new());
-        for event in events {
-            match Recipient::told_by(event) {
-                Ok(recipient) => recipients.extend(recipient),
-                Err(error) => refusals.push(Refusal {
-                    event_id: event.id,
-                    verdict: Verdict::Poison,
-                    reason: error.to_string(),
-                }),
-            }
-        }
-        if !refusals.is_empty() {
-            return Err(Failure::Events(refusals));
-        }
-        let put = self.store.put(recipients).await;
-        put.map_err(|error| Failure::Transient(error.to_string()))
+        let read = events
+            .iter()
+            .map(|event| (event, Recipient::told_by(event)));
+        let recipients = all_or_poison(read)?.into_iter().flatten().collect();
+        Ok(self.store.put(recipients).await?)
     }
 }

@@ -4,10 +4,12 @@
 //! that read the same, each gets what the other has not taken.
 //!
 //! Of those that go in one mail, a claim takes one first, which has the group as a unique
-//! key: so one claim at a time can do that, and that one takes the others.
+//! key: so one claim at a time can do that, and that one takes the others. All groups of a claim
+//! share the writes.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 use slipway_store::{Document as _, Query as Part, Refusal, Write, behind_time};
 
@@ -26,6 +28,24 @@ use crate::{
 
 /// When a group is looked at again that is being sent.
 const AGAIN: SignedDuration = SignedDuration::from_secs(1);
+
+/// Groups that are read at the same time.
+const READS: usize = 8;
+
+/// Notifications that go in one mail and are queued.
+pub(super) struct Group {
+    /// One that is due.
+    pub(super) first: Stored,
+    pub(super) others: Vec<Stored>,
+}
+
+impl Group {
+    /// The first as it is when it leads the group.
+    fn lead(&self, claim: &Claim) -> Stored {
+        let digest = digest_of([&self.first].into_iter().chain(&self.others));
+        self.first.claimed(claim, digest).leading()
+    }
+}
 
 impl NotificationStore {
     /// Claims notifications that are due, the longest due first, as many as go in `limit`
@@ -53,14 +73,10 @@ impl NotificationStore {
             let (taken, _) = self.change(alone, |due| due.claimed(claim, None)).await?;
             mails += taken.len();
             claimed.extend(taken);
-            let mut groups = HashSet::new();
-            for first in gathered {
-                if claimed.len() < LARGEST && groups.insert(first.group()) {
-                    let others = self.queued_with(&first).await?;
-                    let taken = self.claim_group(claim, first, others).await?;
-                    mails += usize::from(!taken.is_empty());
-                    claimed.extend(taken);
-                }
+            let groups = self.groups(gathered, LARGEST - claimed.len()).await?;
+            for taken in self.claim_groups(claim, groups).await? {
+                mails += 1;
+                claimed.extend(taken);
             }
         }
         let claimed = claimed.into_iter().map(|claimed| claimed.notification);
@@ -78,33 +94,102 @@ impl NotificationStore {
         Ok(self.0.list(&DUE, &due).await?)
     }
 
-    /// Claims `first`, which is due, and the others that go in one mail with it. None, if
-    /// others were faster or the group is being sent.
-    pub(super) async fn claim_group(
+    /// The groups that these belong to, until `room` notifications are in them; the first group
+    /// may be larger.
+    async fn groups(&self, due: Vec<Stored>, room: usize) -> Result<Vec<Group>, StoreError> {
+        let mut seen = HashSet::new();
+        let firsts = due.into_iter().filter(|due| seen.insert(due.group()));
+        let groups = firsts.map(|first| async {
+            let others = self.queued_with(&first).await?;
+            Ok::<_, StoreError>(Group { first, others })
+        });
+        let mut groups = stream::iter(groups).buffered(READS);
+        let (mut all, mut size) = (Vec::new(), 0);
+        while size < room
+            && let Some(group) = groups.try_next().await?
+        {
+            size += 1 + group.others.len();
+            all.push(group);
+        }
+        Ok(all)
+    }
+
+    /// Claims each of these groups, of which one is due. Returns those that were taken; the
+    /// others are being sent, or somebody was faster.
+    pub(super) async fn claim_groups(
         &self,
         claim: &Claim,
-        first: Stored,
-        others: Vec<Stored>,
-    ) -> Result<Vec<Stored>, StoreError> {
-        let digest = digest_of([&first].into_iter().chain(&others));
-        let lead = first.claimed(claim, digest).leading();
-        match self.0.write(Write::replace(&first, &lead)).await? {
-            Ok(()) => {}
-            Err(Refusal::Taken(_)) => {
-                self.put_off(first, others, claim.now).await?;
-                return Ok(Vec::new());
+        groups: Vec<Group>,
+    ) -> Result<Vec<Vec<Stored>>, StoreError> {
+        let leads = groups.iter().map(|group| group.lead(claim));
+        let leads: Vec<_> = leads.collect();
+        let writes = groups.iter().zip(&leads);
+        let writes = writes.map(|(group, lead)| Write::replace(&group.first, lead));
+        let outcomes = self.0.write_many(writes.collect()).await?;
+        let (mut taken, mut others, mut busy) = (Vec::new(), Vec::new(), Vec::new());
+        for ((group, lead), outcome) in groups.into_iter().zip(leads).zip(outcomes) {
+            match outcome {
+                Ok(()) => {
+                    others.extend(group.others);
+                    taken.push(vec![lead]);
+                }
+                Err(Refusal::Taken(_)) => {
+                    busy.push(group.first);
+                    busy.extend(group.others);
+                }
+                Err(_) => {}
             }
-            Err(_) => return Ok(Vec::new()),
         }
-        let mut taken = vec![lead];
-        taken.extend(self.follow(claim, others, digest).await?);
-        // A claim that went on after its end may have some of them.
-        let digest_of_taken = digest_of(&taken);
-        if digest_of_taken != digest {
-            let number = |taken: &Stored| taken.numbered(digest_of_taken);
-            (taken, _) = self.change(taken, number).await?;
-        }
+        self.put_off(busy, claim.now).await?;
+        self.follow(claim, &mut taken, others).await?;
+        self.number_anew(&mut taken).await?;
         Ok(taken)
+    }
+
+    /// Claims the others of groups whose leads are claimed, as far as they are still queued, and
+    /// adds each to its group.
+    async fn follow(
+        &self,
+        claim: &Claim,
+        groups: &mut [Vec<Stored>],
+        others: Vec<Stored>,
+    ) -> Result<(), StoreError> {
+        let leads = groups.iter().enumerate().filter_map(|(place, group)| {
+            let lead = group.first()?;
+            Some((lead.group(), (place, lead.notification.digest_id)))
+        });
+        let leads: HashMap<_, _> = leads.collect();
+        let digest = |other: &Stored| leads.get(&other.group()).and_then(|lead| lead.1);
+        let take = |other: &Stored| other.claimed(claim, digest(other));
+        let (mut taken, changed) = self.change(others, take).await?;
+        for other in changed {
+            // Another replica has put it off.
+            let take = self.0.update(other.id(), |now: Option<&Stored>| {
+                let queued = now.filter(|now| now.notification.state == State::Queued);
+                queued.map(take)
+            });
+            taken.extend(take.await?);
+        }
+        for other in taken {
+            let place = leads.get(&other.group()).map(|lead| lead.0);
+            if let Some(group) = place.and_then(|place| groups.get_mut(place)) {
+                group.push(other);
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives those that are not told by the mail that was meant another one: a claim that went on
+    /// after its end may have some of the group.
+    async fn number_anew(&self, groups: &mut [Vec<Stored>]) -> Result<(), StoreError> {
+        for group in groups {
+            let digest = digest_of(&*group);
+            if group.first().map(|lead| lead.notification.digest_id) != Some(digest) {
+                let numbered = self.change(std::mem::take(group), |taken| taken.numbered(digest));
+                (*group, _) = numbered.await?;
+            }
+        }
+        Ok(())
     }
 
     /// The others of a group, as far as they are queued and go in one mail.
@@ -117,37 +202,16 @@ impl NotificationStore {
         Ok(others.take(LARGEST - 1).collect())
     }
 
-    /// Claims the others of a group; returns those that were still queued.
-    async fn follow(
-        &self,
-        claim: &Claim,
-        others: Vec<Stored>,
-        digest: Option<NotificationId>,
-    ) -> Result<Vec<Stored>, StoreError> {
-        let take = |other: &Stored| other.claimed(claim, digest);
-        let (mut taken, changed) = self.change(others, take).await?;
-        for other in changed {
-            // Another replica has put it off.
-            let take = self.0.update(other.id(), |now: Option<&Stored>| {
-                let queued = now.filter(|now| now.notification.state == State::Queued);
-                queued.map(take)
-            });
-            taken.extend(take.await?);
-        }
-        Ok(taken)
-    }
-
     /// What came later into a group that is being sent: not before that is done, and not in
     /// the way of what else is due.
     pub(super) async fn put_off(
         &self,
-        first: Stored,
-        others: Vec<Stored>,
+        queued: Vec<Stored>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let again = now.saturating_add(AGAIN).unwrap_or(now);
-        let group = std::iter::once(first).chain(others);
-        let due = group.filter(|queued| queued.notification.due_at <= now);
+        let due = queued.into_iter();
+        let due = due.filter(|queued| queued.notification.due_at <= now);
         let put_off = |due: &Stored| {
             due.changed(Notification {
                 due_at: again,

@@ -180,19 +180,9 @@ impl Library {
     /// Looks in the background until told to stop.
     pub(crate) fn spawn(self: &Arc<Self>, background: &Background) {
         let library = Arc::clone(self);
-        background.spawn("templates", move |stop| {
+        background.repeat("reload-templates", LOOK_EVERY, move || {
             let library = Arc::clone(&library);
-            async move {
-                loop {
-                    if let Err(error) = library.look().await {
-                        tracing::warn!(%error, "changed templates cannot be looked up");
-                    }
-                    tokio::select! {
-                        () = stop.cancelled() => return,
-                        () = tokio::time::sleep(LOOK_EVERY) => {}
-                    }
-                }
-            }
+            async move { library.look().await.map(drop) }
         });
     }
 }

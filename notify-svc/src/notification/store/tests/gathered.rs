@@ -11,7 +11,10 @@ use super::{
     user,
 };
 use crate::{
-    notification::{Notification, Outcome, State, digest, store::NotificationStore},
+    notification::{
+        Notification, Outcome, State, digest,
+        store::{NotificationStore, claims::Group},
+    },
     store::testing::on_each,
 };
 
@@ -156,13 +159,14 @@ async fn what_another_claim_has_of_a_group_is_not_told(open: impl Fn() -> Opened
     let others = store.queued_with(&first).await.unwrap();
     // Meanwhile another replica puts one off, and one is claimed by a claim that goes on
     // after its end.
-    let put_off = store.put_off(others[0].clone(), Vec::new(), after(100));
+    let put_off = store.put_off(vec![others[0].clone()], after(100));
     put_off.await.unwrap();
     let late = claim(after(50));
     let take = store.change(vec![others[1].clone()], |other| other.claimed(&late, None));
     assert_eq!(take.await.unwrap().0.len(), 1);
     let claim = claim(after(100));
-    let claimed = store.claim_group(&claim, first, others).await.unwrap();
+    let groups = vec![Group { first, others }];
+    let claimed = store.claim_groups(&claim, groups).await.unwrap().remove(0);
     let told = [&group[0], &group[1], &group[3]];
     let ids: BTreeSet<_> = claimed.iter().map(|n| n.notification.id).collect();
     assert_eq!(ids, told.iter().map(|n| n.id).collect());
