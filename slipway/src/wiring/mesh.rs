@@ -29,12 +29,12 @@ pub(super) struct Built {
 }
 
 impl Built {
-    fn of_services(grpc: GrpcServer, storage: Storage) -> Self {
-        Self {
+    fn of_services(grpc: GrpcServer, storage: Storage) -> anyhow::Result<Self> {
+        Ok(Self {
             router: None,
             grpc: Some(grpc),
-            lock: storage.into_lock(),
-        }
+            lock: storage.into_lock()?,
+        })
     }
 }
 
@@ -119,7 +119,7 @@ impl Shared<'_> {
         let server = self.server(routes, services, surround).await?;
         Ok(Built {
             router: Some(self.router(links, verifier)),
-            ..Built::of_services(server, storage)
+            ..Built::of_services(server, storage)?
         })
     }
 
@@ -134,7 +134,7 @@ impl Shared<'_> {
         let surround = self.surround(verifier, Some(accounts))?;
         self.deliver_alarms("release", Some(bus), self.to_notify()?);
         let server = self.server(routes, release_svc::SERVICES.into(), surround);
-        Ok(Built::of_services(server.await?, storage))
+        Built::of_services(server.await?, storage)
     }
 
     async fn forum(self) -> anyhow::Result<Built> {
@@ -147,7 +147,7 @@ impl Shared<'_> {
         let routes = self.forum_routes(&storage, release, bus.clone()).await?;
         self.deliver_alarms("forum", Some(bus), self.to_notify()?);
         let server = self.server(routes, forum_svc::SERVICES.into(), surround);
-        Ok(Built::of_services(server.await?, storage))
+        Built::of_services(server.await?, storage)
     }
 
     async fn chat(self) -> anyhow::Result<Built> {
@@ -160,7 +160,7 @@ impl Shared<'_> {
         let routes = self.chat_routes(&storage, release, bus.clone()).await?;
         self.deliver_alarms("chat", Some(bus), self.to_notify()?);
         let server = self.server(routes, chat_svc::SERVICES.into(), surround);
-        Ok(Built::of_services(server.await?, storage))
+        Built::of_services(server.await?, storage)
     }
 
     async fn notify(self) -> anyhow::Result<Built> {
@@ -181,7 +181,7 @@ impl Shared<'_> {
         let itself = Link::local(surround.around(routes.clone()));
         self.deliver_alarms("notify", Some(bus), Some(itself));
         let server = self.server(routes, notify_svc::SERVICES.into(), surround);
-        Ok(Built::of_services(server.await?, storage))
+        Built::of_services(server.await?, storage)
     }
 
     fn gateway(self) -> anyhow::Result<Built> {
