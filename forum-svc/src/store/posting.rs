@@ -212,7 +212,7 @@ impl CommentStore {
     /// The same, or it is left to be settled later.
     async fn settle_or_leave(&self, parent: CommentId, reply: CommentId, is_posted: bool) {
         if let Err(error) = self.settle_reply(parent, reply, is_posted).await {
-            tracing::info!(%error, %reply, "a note on a reply stays for later");
+            tracing::info!(%error, %reply, "reply count not updated yet; the background job will do it");
         }
     }
 

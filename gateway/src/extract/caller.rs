@@ -14,7 +14,7 @@ use slipway_rpc::{
     grpc::{ForwardedClient, Outbound},
     metadata::IDEMPOTENCY_KEY,
 };
-use slipway_runtime::telemetry::access::Who;
+use slipway_runtime::telemetry::access::Requester;
 
 use crate::{
     app::{App, AppState},
@@ -50,8 +50,8 @@ impl FromRequestParts<AppState> for Caller {
         let principal = app.verifier.verify(token).await.map_err(Fault::from)?;
         let token = Some(token.to_owned());
         parts.extensions.insert(Sender::Client);
-        if let Some(who) = parts.extensions.get::<Who>() {
-            who.is_user(principal.user_id);
+        if let Some(requester) = parts.extensions.get::<Requester>() {
+            requester.is_user(principal.user_id);
         }
         operation::check(parts)?;
         Ok(Self {

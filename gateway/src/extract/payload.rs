@@ -35,7 +35,7 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Payload<T> {
         let sender = parts.extensions.get::<Sender>().copied();
         let sender = sender.ok_or_else(|| Fault::internal("a body of nobody"))?;
         let arrival = parts.extensions.get::<Arrival>();
-        let arrival = arrival.ok_or_else(|| Fault::internal("a body that is not surrounded"))?;
+        let arrival = arrival.ok_or_else(|| Fault::internal("a body that is not wrapped"))?;
         if is_coded(&parts.headers) {
             return Err(Problem::coded_body());
         }

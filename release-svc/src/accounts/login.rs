@@ -155,13 +155,13 @@ impl Who {
     fn failed(&self) {
         metrics::counter!(m::LOGINS, "outcome" => "refused").increment(1);
         let Self { account, address } = self;
-        tracing::info!(%account, %address, "a sign-in failed");
+        tracing::info!(%account, %address, "sign-in failed");
     }
 
     fn throttled(&self, excess: Excess) -> Fault {
         metrics::counter!(m::LOGINS, "outcome" => "throttled").increment(1);
         let Self { account, address } = self;
-        tracing::info!(%account, %address, "a sign-in was not tried: too many failed before");
+        tracing::info!(%account, %address, "sign-in refused: too many failed attempts");
         throttled(excess)
     }
 }

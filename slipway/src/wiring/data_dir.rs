@@ -115,7 +115,7 @@ impl DataDir {
         if !empty.is_empty() {
             tracing::warn!(
                 databases = names(&empty),
-                "empty databases begin anew, without what they may have held"
+                "empty database files found; starting them anew"
             );
         }
         Ok(false)

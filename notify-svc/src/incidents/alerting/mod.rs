@@ -144,7 +144,7 @@ impl Alerting {
             if administrators.is_empty() {
                 tracing::error!(
                     fingerprint = incident.fingerprint,
-                    "there is nobody to tell of an incident"
+                    "incident has no recipient: there is no administrator with an address"
                 );
                 return Ok(());
             }

@@ -139,7 +139,7 @@ fn count(notification: &Notification) {
     let kind = notification.kind.as_str();
     if notification.state == State::Failed {
         tracing::error!(notification = %notification.id, kind, reason = notification.reason,
-            "a mail came back");
+            "mail bounced");
         metrics::counter!(m::FAILED, "type" => m::type_label(kind)).increment(1);
     } else {
         metrics::counter!(m::DELIVERED, "type" => m::type_label(kind)).increment(1);

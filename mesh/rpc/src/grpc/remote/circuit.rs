@@ -36,7 +36,7 @@ impl Circuit {
         *up += 1;
         self.show(*up);
         if *up == 1 {
-            tracing::info!(service = self.service, "the service can be reached");
+            tracing::info!(service = self.service, "service reachable again");
         }
         drop(up);
         self.changed.notify_waiters();
@@ -52,7 +52,7 @@ impl Circuit {
             tracing::warn!(
                 service,
                 error = cause,
-                "the service can no longer be reached"
+                "service unreachable: circuit breaker open"
             );
         }
         drop(up);
