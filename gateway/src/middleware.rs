@@ -79,7 +79,7 @@ const DOCS: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'uns
 /// What is agreed about the body of a request between those who wrap it and those who
 /// read it.
 #[derive(Clone)]
-pub(crate) struct Arrival(Arc<Expected>);
+pub(crate) struct BodyState(Arc<Expected>);
 
 struct Expected {
     /// Bytes that it may have.
@@ -87,7 +87,7 @@ struct Expected {
     arrived: Notify,
 }
 
-impl Arrival {
+impl BodyState {
     fn of(limit: usize) -> Self {
         Self(Arc::new(Expected {
             limit,
@@ -234,7 +234,7 @@ async fn answer(deadline: Duration, limit: usize, mut request: Request, next: Ne
     if announces_too_much(request.headers(), limit) {
         return Problem::body_too_large(limit).into_response();
     }
-    let arrival = Arrival::of(limit);
+    let arrival = BodyState::of(limit);
     request.extensions_mut().insert(arrival.clone());
     let work = AssertUnwindSafe(next.run(request)).catch_unwind();
     match within(deadline, &arrival, work).await {
@@ -251,7 +251,7 @@ async fn answer(deadline: Duration, limit: usize, mut request: Request, next: Ne
 /// body has arrived.
 async fn within<T>(
     deadline: Duration,
-    arrival: &Arrival,
+    arrival: &BodyState,
     work: impl Future<Output = T>,
 ) -> Option<T> {
     let mut work = pin!(work);

@@ -37,7 +37,7 @@ pub(crate) struct Caller {
 }
 
 /// A client that need not have signed in.
-pub(crate) struct Visitor {
+pub(crate) struct AnonymousClient {
     /// What goes along with calls on its behalf; a token only if it sent one.
     pub(crate) outbound: Outbound,
 }
@@ -61,7 +61,7 @@ impl FromRequestParts<AppState> for Caller {
     }
 }
 
-impl FromRequestParts<AppState> for Visitor {
+impl FromRequestParts<AppState> for AnonymousClient {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {

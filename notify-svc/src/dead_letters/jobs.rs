@@ -22,12 +22,12 @@ const GROUP: &str = "dead-letter-desk";
 const OURS: &str = "slipway.";
 
 /// Files what the bus delivers.
-pub(crate) struct Desk {
+pub(crate) struct DeadLetterSink {
     store: DeadLetterStore,
     clock: SharedClock,
 }
 
-impl Desk {
+impl DeadLetterSink {
     pub(crate) fn new(store: DeadLetterStore, clock: SharedClock) -> Self {
         Self { store, clock }
     }
@@ -53,7 +53,7 @@ fn tell(records: &[Delivery]) {
 }
 
 #[async_trait]
-impl RecordSink for Desk {
+impl RecordSink for DeadLetterSink {
     async fn store(&self, records: &[Delivery]) -> Result<(), String> {
         let now = self.clock.now();
         let letters = records
