@@ -42,12 +42,12 @@ use tonic::transport::server::TcpConnectInfo;
 use tower::{Service, ServiceExt};
 
 use crate::error::Fault;
+use crate::metrics as m;
 pub use answer::SharedBytes;
 use connections::{Connection, Overloaded};
 pub use connections::{Connections, Limits};
 use first_bytes::FirstBytes;
 use problem_stream::ProblemStream;
-use slipway_runtime::telemetry::metrics as m;
 
 /// A client has this long to send the first request of a connection over HTTP/1, to open one
 /// over HTTP/2, and before either to set up TLS.

@@ -16,4 +16,5 @@ pub mod error;
 pub mod grpc;
 pub mod http;
 pub mod metadata;
+pub mod metrics;
 pub mod page;

@@ -19,6 +19,7 @@
 pub mod commits;
 mod error;
 mod identity;
+pub mod metrics;
 mod migrations;
 mod readers;
 #[cfg(feature = "testing")]

@@ -19,7 +19,8 @@ use super::{
     wal::Wal,
     writability::{Writability, probe},
 };
-use slipway_runtime::{life::Problem, telemetry::metrics as m};
+use crate::metrics as m;
+use slipway_runtime::life::Problem;
 
 /// Jobs that may wait; a caller of more waits for a place.
 const QUEUE: usize = 1024;

@@ -89,6 +89,10 @@ async fn live(
     life: &Life,
 ) -> anyhow::Result<()> {
     let metrics = metrics::init().context("metrics cannot be recorded")?;
+    slipway_rpc::metrics::describe();
+    slipway_bus::metrics::describe();
+    slipway_store::metrics::describe();
+    slipway_sqlite::metrics::describe();
     metrics::build_info(VERSION, role.as_str(), FEATURES);
     life.watch_signals()?;
     life::survive_file_size_limit()?;

@@ -15,8 +15,9 @@ use super::{
     reroute::{self, Rerouted},
     settle::{Disposition, Item, Refused},
 };
+use crate::metrics as m;
 use crate::{BusError, Delivery, Event, Record, SharedBus, Subscription};
-use slipway_runtime::{backoff::Backoff, clock::SharedClock, telemetry::metrics as m};
+use slipway_runtime::{backoff::Backoff, clock::SharedClock};
 
 /// Events handled in one write at most.
 const BATCH: usize = 500;

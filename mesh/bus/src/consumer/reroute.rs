@@ -11,8 +11,8 @@ use super::{
     settle::{Disposition, Refused},
     truncate,
 };
+use crate::metrics as m;
 use crate::{BusError, Outcome, Record, SharedBus};
-use slipway_runtime::telemetry::metrics as m;
 
 /// What a record is truncated to at first; while that is too much, to half of it …
 const TRUNCATE_TO: usize = 512 * 1024;

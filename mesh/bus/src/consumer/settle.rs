@@ -10,11 +10,11 @@ use super::{
     envelope::{Cause, Envelope},
 };
 use crate::Event;
+use crate::metrics as m;
 use slipway_runtime::{
     alarm::{self, Kind},
     backoff::Backoff,
     life::panic_text,
-    telemetry::metrics as m,
 };
 use tokio_util::sync::CancellationToken;
 

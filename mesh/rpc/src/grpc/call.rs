@@ -22,12 +22,12 @@ use tracing::Instrument as _;
 
 use super::{deadline::Deadline, method};
 use crate::error::Fault;
+use crate::metrics as m;
 use slipway_runtime::{
     life::panic_text,
     telemetry::{
         TraceContext,
         access::{self, Outcome, Requester},
-        metrics as m,
         trace::TRACEPARENT,
     },
 };

@@ -26,8 +26,8 @@ use std::{
 use parking_lot::Mutex;
 use tokio::{sync::Notify, time::Instant};
 
+use crate::metrics as m;
 pub(super) use permit::Permit;
-use slipway_runtime::telemetry::metrics as m;
 pub(super) use unread::Unread;
 use usage::Load;
 use wait_queue::WaitQueue;

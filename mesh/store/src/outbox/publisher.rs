@@ -17,13 +17,13 @@ use super::{
     sending::{Refused, Sent, send},
 };
 use crate::StoreError;
+use crate::metrics as m;
 use slipway_bus::{BusError, SharedBus};
 use slipway_runtime::{
     alarm::{self, Kind},
     backoff::Backoff,
     clock::SharedClock,
     life::Background,
-    telemetry::metrics as m,
 };
 
 /// Events published in one go at most.

@@ -23,7 +23,7 @@ use super::{
     origin::Origin,
 };
 use crate::grpc::{method::Method, tls::ClientTls};
-use slipway_runtime::telemetry::metrics as m;
+use crate::metrics as m;
 
 /// An address from which nothing was heard between two looks is probed: one that falls
 /// silent, after twice this time at the latest.

@@ -3,7 +3,7 @@
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use slipway_runtime::telemetry::metrics as m;
+use crate::metrics as m;
 
 /// What the addresses of one service have in common.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use super::{
     usage::{Resource, Usage},
     wait_queue::Revoke,
 };
-use slipway_runtime::telemetry::metrics as m;
+use crate::metrics as m;
 
 /// A complete answer: its bytes count until it is dropped.
 #[derive(Debug)]
