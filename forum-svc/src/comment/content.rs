@@ -18,7 +18,7 @@ impl Content {
     /// A text to be posted.
     ///
     /// # Errors
-    /// What is wrong, continuing a sentence that begins with the field's name.
+    /// What is wrong, as the end of a sentence that begins with the field's name.
     pub fn new(text: String) -> Result<Self, &'static str> {
         if text::is_blank(&text) {
             return Err("must not be blank");

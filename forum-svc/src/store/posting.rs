@@ -142,7 +142,7 @@ impl CommentStore {
     /// Whether the stored revision was still that of `before`; if not nothing is stored.
     ///
     /// # Errors
-    /// If the database is away. Then it is not known whether it is stored.
+    /// If the database is unavailable. Then it is not known whether it is stored.
     pub async fn change(&self, before: &Comment, after: &Comment) -> Result<bool, StoreError> {
         let change = |stored: Option<&Stored>| {
             let changed = stored?.comment()?.changed(before, after)?;
@@ -157,7 +157,7 @@ impl CommentStore {
     /// what they keep out. How many replies there were.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn settle(&self, before: Timestamp) -> Result<u64, StoreError> {
         let query = older(before);
         let parents: Vec<Stored> = self.documents.list(&BEGUN, &query).await?;

@@ -58,7 +58,7 @@ impl CommentStore {
     /// order.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn replies(
         &self,
         parent: CommentId,
