@@ -159,8 +159,8 @@ async fn what_another_claim_has_of_a_group_is_not_told(open: impl Fn() -> Opened
     let others = store.queued_with(&first).await.unwrap();
     // Meanwhile another replica puts one off, and one is claimed by a claim that goes on
     // after its end.
-    let put_off = store.put_off(vec![others[0].clone()], after(100));
-    put_off.await.unwrap();
+    let postponed = store.postpone(vec![others[0].clone()], after(100));
+    postponed.await.unwrap();
     let late = claim(after(50));
     let take = store.change(vec![others[1].clone()], |other| other.claimed(&late, None));
     assert_eq!(take.await.unwrap().0.len(), 1);
