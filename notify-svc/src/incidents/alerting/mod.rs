@@ -106,9 +106,13 @@ impl Alerting {
         };
         if !report.resolved {
             let incident = Incident::first(&report, self.clock.now());
-            let told = self.administrators.lock().clone();
+            let administrators = self.administrators.lock().clone();
             self.direct
-                .mail(&incident, told, news(&incident, AlertReason::Begun))
+                .mail(
+                    &incident,
+                    administrators,
+                    variables(&incident, AlertReason::Begun),
+                )
                 .await;
         }
         Err(error)
@@ -167,7 +171,7 @@ impl Alerting {
         Draft {
             kind: SystemErrorEvent::TYPE.to_owned(),
             to,
-            data: news(incident, mailing.news),
+            data: variables(incident, mailing.news),
             sender: None,
         }
     }
@@ -267,7 +271,7 @@ impl Alerting {
 }
 
 /// The template's variables.
-fn news(incident: &Incident, news: AlertReason) -> Value {
+fn variables(incident: &Incident, news: AlertReason) -> Value {
     json!({
         "news": news.as_str(),
         "summary": incident.summary,

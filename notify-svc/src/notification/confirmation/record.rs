@@ -94,8 +94,8 @@ impl Confirmations {
             }
         }
         let taken = reports.iter().map(|confirmation| {
-            let told = mails.get(&confirmation.id).into_iter().flatten();
-            let taken = told.filter_map(|id| {
+            let notifications = mails.get(&confirmation.id).into_iter().flatten();
+            let taken = notifications.filter_map(|id| {
                 let notification = known.get_mut(id)?;
                 Some(match notification.confirm(confirmation, now) {
                     Confirmed::Changed(next) => {

@@ -313,7 +313,7 @@ impl Rule {
         }
         match &occasion.rank {
             Rank::Plan { group } => {
-                let why = "GATHERED: the tasks that come with a release are told in one mail";
+                let why = "GATHERED: the tasks that come with a release are sent in one mail";
                 let at_once = notification.due_at;
                 notification.gathered(group, why, at_once)
             }

@@ -151,8 +151,8 @@ impl NotificationStore {
         let mut found = notifications(self.0.get_many(&texts).await?);
         let alone: HashSet<_> = found.iter().map(|found| found.id).collect();
         for digest in ids.iter().filter(|id| !alone.contains(id)) {
-            let told = Part::first(to_limit(LARGEST), digest);
-            found.extend(notifications(self.0.list(&BY_DIGEST, &told).await?));
+            let members = Part::first(to_limit(LARGEST), digest);
+            found.extend(notifications(self.0.list(&BY_DIGEST, &members).await?));
         }
         Ok(found)
     }
