@@ -70,6 +70,7 @@ pub struct Host {
 /// A consumer group.
 #[derive(Debug, Clone)]
 pub struct Group {
+    /// Its name on the bus and in metrics.
     pub name: &'static str,
     /// The topics it consumes.
     pub topics: Vec<String>,
@@ -79,6 +80,7 @@ pub struct Group {
 
 /// A consumer group with its handler.
 pub struct Consumer {
+    /// The group that it is a member of.
     pub group: Group,
     /// Handles its events.
     pub handler: Arc<dyn Handler>,
