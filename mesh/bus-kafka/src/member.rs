@@ -38,7 +38,7 @@ pub(super) struct Member {
     consumer: Arc<GroupConsumer>,
     stop: CancellationToken,
     /// Completes when the thread has left the group.
-    gone: Option<oneshot::Receiver<()>>,
+    left_group: Option<oneshot::Receiver<()>>,
 }
 
 /// State shared by the thread and the member.
@@ -71,7 +71,7 @@ impl Member {
         let consumer = Arc::new(consumer.map_err(bus_error)?);
         let names: Vec<_> = topics.iter().map(String::as_str).collect();
         consumer.subscribe(&names).map_err(bus_error)?;
-        let (stop, (left, gone)) = (CancellationToken::new(), oneshot::channel());
+        let (stop, (left, left_group)) = (CancellationToken::new(), oneshot::channel());
         let poller = Poller::new(Arc::clone(&shared), Arc::clone(&consumer), stop.clone());
         let guard = Arc::clone(&shared);
         thread::Builder::new()
@@ -86,7 +86,7 @@ impl Member {
             shared,
             consumer,
             stop,
-            gone: Some(gone),
+            left_group: Some(left_group),
         })
     }
 }
@@ -116,11 +116,11 @@ impl Subscription for Member {
     }
 
     async fn leave(mut self: Box<Self>) {
-        let gone = self.gone.take();
+        let left_group = self.left_group.take();
         drop(self);
-        if let Some(gone) = gone {
+        if let Some(left_group) = left_group {
             // If this takes too long or fails, the group notices it by the session timeout.
-            let _ = tokio::time::timeout(LEAVE_WITHIN, gone).await;
+            let _ = tokio::time::timeout(LEAVE_WITHIN, left_group).await;
         }
     }
 }

@@ -102,7 +102,7 @@ impl Topics {
         let deadline = Instant::now() + WITHIN;
         while !missing.is_empty() {
             if Instant::now() > deadline {
-                let text = format!("topic {} does not appear", missing[0].name);
+                let text = format!("topic {} was created but does not appear", missing[0].name);
                 return Err(BusError::Unavailable(text));
             }
             thread::sleep(LOOK_EVERY);

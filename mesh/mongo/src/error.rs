@@ -42,7 +42,7 @@ pub enum StorageError {
     #[error("MongoDB: {}", .0.kind)]
     Mongo(#[from] Error),
     /// The server is known to be unavailable: the operation was not sent.
-    #[error("MongoDB is away")]
+    #[error("MongoDB is unavailable")]
     Away,
     /// The server did not answer in time: the operation may have been executed.
     #[error("MongoDB did not answer in time")]

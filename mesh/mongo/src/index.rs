@@ -135,7 +135,7 @@ pub(super) async fn ensure(database: &Database, indexes: &[Index]) -> Result<(),
             .await?;
         if let [absent, ..] = self::missing(&collection, &wanted).await?[..] {
             return Err(StorageError::Unusable(format!(
-                "the index {} of {} was built and is not there",
+                "the index {} of {} was built but does not exist",
                 absent.name,
                 collection.namespace()
             )));

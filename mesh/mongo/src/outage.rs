@@ -130,13 +130,13 @@ mod tests {
         assert!(!known.is_away(start + ELECTION), "it is only starting");
         known.sees(client, Reachability::Writable, start);
         assert!(!known.is_away(start + ELECTION));
-        let gone = start + ELECTION;
-        known.sees(client, Reachability::Unreachable, gone);
-        known.sees(client, Reachability::Unreachable, gone + MOMENT);
-        assert!(!known.is_away(gone + SELECTION_TIMEOUT - MOMENT));
-        assert!(known.is_away(gone + SELECTION_TIMEOUT));
-        known.sees(client, Reachability::Writable, gone + SELECTION_TIMEOUT);
-        assert!(!known.is_away(gone + ELECTION), "it is back");
+        let lost_at = start + ELECTION;
+        known.sees(client, Reachability::Unreachable, lost_at);
+        known.sees(client, Reachability::Unreachable, lost_at + MOMENT);
+        assert!(!known.is_away(lost_at + SELECTION_TIMEOUT - MOMENT));
+        assert!(known.is_away(lost_at + SELECTION_TIMEOUT));
+        known.sees(client, Reachability::Writable, lost_at + SELECTION_TIMEOUT);
+        assert!(!known.is_away(lost_at + ELECTION), "it is back");
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub enum StorageError {
     #[error("{0}")]
     Displaced(String),
     /// The writer thread has ended, or the job panicked.
-    #[error("the database writer is gone")]
+    #[error("the database writer has ended")]
     Gone,
 }
 

@@ -80,7 +80,7 @@ impl Presence {
     /// If one of its files does not exist.
     pub(super) fn of(path: &Path) -> Result<Self, StorageError> {
         let open = |path: PathBuf| -> Result<_, StorageError> {
-            let id = id(&path).map_err(|error| gone(&path, Some(&error)))?;
+            let id = id(&path).map_err(|error| displaced(&path, Some(&error)))?;
             Ok((path, id))
         };
         Ok(Self {
@@ -96,8 +96,8 @@ impl Presence {
         for (path, open) in &self.files {
             match id(path) {
                 Ok(found) if found == *open => {}
-                Ok(_) => return Err(gone(path, None)),
-                Err(error) => return Err(gone(path, Some(&error))),
+                Ok(_) => return Err(displaced(path, None)),
+                Err(error) => return Err(displaced(path, Some(&error))),
             }
         }
         Ok(())
@@ -112,11 +112,11 @@ fn id(path: &Path) -> io::Result<FileId> {
     })
 }
 
-fn gone(path: &Path, error: Option<&io::Error>) -> StorageError {
+fn displaced(path: &Path, error: Option<&io::Error>) -> StorageError {
     let path = path.display();
     StorageError::Displaced(match error {
         Some(error) if error.kind() != io::ErrorKind::NotFound => {
-            format!("{path} cannot be looked at any more: {error}")
+            format!("{path} cannot be accessed any more: {error}")
         }
         Some(_) => format!(
             "{path} was deleted or moved while it was in use. Move it back, or stop Slipway and \

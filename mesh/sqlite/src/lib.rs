@@ -232,7 +232,7 @@ fn in_words(path: &Path, error: StorageError) -> StorageError {
         return error;
     }
     StorageError::Unusable(format!(
-        "{} is damaged or no database ({error}). Restore it from a backup, with the -wal file that \
+        "{} is damaged or not a database ({error}). Restore it from a backup, with the -wal file that \
          was made with it if there is one, and with no other",
         path.display()
     ))

@@ -13,7 +13,7 @@ pub(super) fn apply(connection: &mut Connection, migrations: &[&str]) -> Result<
             transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
         if version > migrations.len() {
             return Err(StorageError::Unusable(format!(
-                "the file has schema version {version}, this Slipway knows {}: a newer one made it",
+                "the file has schema version {version}, this Slipway knows {}: a newer Slipway made it",
                 migrations.len()
             )));
         }

@@ -151,7 +151,7 @@ impl Wal {
                 "{file} is incomplete: {wal}, which holds its latest changes, is missing. The \
                  process that wrote it did not stop cleanly before it was copied. Copy {wal} from \
                  where {file} came from, or restore a backup that was made after a clean stop. \
-                 (Only a copy that SQLite itself has made, as a backup, is whole without it. Then say so: \
+                 (Only a backup made by SQLite itself is complete without it. For such a copy, run: \
                  sqlite3 {file} 'PRAGMA application_id = 0')"
             )));
         }
@@ -202,10 +202,10 @@ impl Wal {
         {
             let commits = self.commits.display();
             return Err(StorageError::Unusable(format!(
-                "the latest changes are missing: the last one that is there has the number \
+                "the latest changes are missing: the last one found has the number \
                  {last}, and {commits} says that there were {number}. The -wal file beside it was \
-                 cut short, or is another one. Restore the files from a backup, all of one \
-                 moment, or delete {commits} to go on without these changes"
+                 truncated, or is another one. Restore all files from one backup, or \
+                 delete {commits} to continue without these changes"
             )));
         }
         self.noted.number = last;
@@ -302,8 +302,8 @@ fn of_another_moment(path: &Path, wal_is: &str) -> StorageError {
     let (file, wal) = (path.display(), beside(path, "-wal"));
     let wal = wal.display();
     StorageError::Unusable(format!(
-        "{wal} is {wal_is} than {file}: they are not of one moment, and together they would be \
-         damaged. Restore {file} and the files beside it from one backup, into an empty \
+        "{wal} is {wal_is} than {file}: they do not belong together, and opening them would damage \
+         the database. Restore {file} and the files beside it from one backup, into an empty \
          directory. (If the backup has no {wal} because it was made after a clean stop, move \
          {wal} away.)"
     ))
@@ -326,7 +326,7 @@ fn truncate(connection: &Connection) -> Result<(), StorageError> {
         Ok(())
     } else {
         Err(StorageError::Unusable(
-            "somebody still reads an older state of it".into(),
+            "a reader still uses an older state of it".into(),
         ))
     }
 }
