@@ -1,6 +1,5 @@
-//! Slipway's contracts, and nothing else: the protobuf services (`proto/`), the code
-//! generated from them, and the [`events`] on the bus with their JSON Schemas
-//! (`schemas/`).
+//! Slipway's contracts, and nothing else: the protobuf services (`proto/`), the code generated from
+//! them, and the [`events`] on the bus with their JSON Schemas (`schemas/`).
 //!
 //! Each protobuf package is a module of the same name: `slipway.release.v1` is
 //! [`release::v1`].
@@ -10,7 +9,7 @@ pub mod events;
 mod testing;
 pub mod time;
 
-/// `slipway.common`: what the other packages share.
+/// `slipway.common`: definitions shared by the other packages.
 pub mod common {
     /// Generated from `proto/slipway/common/v1`.
     #[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated code")]
@@ -28,7 +27,7 @@ pub mod forum {
     }
 }
 
-/// `slipway.identity`: accounts, sign-in, keys.
+/// `slipway.identity`: accounts, sign-in, public keys.
 pub mod identity {
     /// Generated from `proto/slipway/identity/v1`.
     #[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated code")]
@@ -46,7 +45,7 @@ pub mod release {
     }
 }
 
-/// `slipway.notify`: the activity log, the desk of dead letters.
+/// `slipway.notify`: activity feed, notifications, incidents, dead letters.
 pub mod notify {
     /// Generated from `proto/slipway/notify/v1`.
     #[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated code")]
@@ -64,6 +63,6 @@ pub mod chat {
     }
 }
 
-/// All contracts as an encoded `FileDescriptorSet`, comments and extensions included:
-/// for reflection and for the access rules.
+/// All contracts as an encoded `FileDescriptorSet`, including comments and extensions: for
+/// reflection and for the access rules.
 pub const DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/slipway.bin"));

@@ -1,7 +1,7 @@
-//! Services made up for tests.
+//! A macro for fake services in tests.
 
-/// Implements a service for a type of a test: first the methods that nobody is to call, then,
-/// behind a `;`, the others in full.
+/// Implements a service for a test type: first the methods that must not be called, then, after a
+/// `;`, the others in full.
 #[macro_export]
 macro_rules! fake {
     (

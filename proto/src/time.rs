@@ -1,8 +1,8 @@
-//! Times as the contracts have them.
+//! Conversion of times to and from protobuf.
 
 use jiff::Timestamp;
 
-/// A time in a message: nanoseconds count forward, before 1970 as well.
+/// Converts a time to protobuf. Its nanoseconds count forward, also before 1970.
 #[must_use]
 pub fn to_proto(time: Timestamp) -> prost_types::Timestamp {
     let nanos = time.subsec_nanosecond();
@@ -13,10 +13,10 @@ pub fn to_proto(time: Timestamp) -> prost_types::Timestamp {
     }
 }
 
-/// The time that a message has.
+/// Converts a time from protobuf.
 ///
 /// # Errors
-/// If it is outside the years -9999 to 9999, or its nanoseconds are no fraction of a second.
+/// If it is outside the years -9999 to 9999, or its nanoseconds are not a fraction of a second.
 pub fn from_proto(time: prost_types::Timestamp) -> Result<Timestamp, jiff::Error> {
     Timestamp::new(time.seconds, time.nanos)
 }

@@ -1,7 +1,7 @@
-//! Holds the committed JSON Schemas to the code.
+//! Checks the committed JSON Schemas against the code.
 //!
-//! `UPDATE_SCHEMAS=1 cargo test -p slipway-proto` writes the schema of a new type. A
-//! schema that is committed may only grow by optional fields.
+//! `UPDATE_SCHEMAS=1 cargo test -p slipway-proto` writes the schema of a new type. A committed
+//! schema may only gain optional fields.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -18,7 +18,7 @@ fn path(kind: EventType) -> PathBuf {
 
 fn generated(kind: EventType) -> Value {
     let mut schema = serde_json::to_value(kind.schema()).unwrap();
-    // Whether objects keep their order depends on what else is built.
+    // The order of objects depends on the features that other crates enable.
     schema.sort_all_objects();
     schema
 }
@@ -45,7 +45,7 @@ fn committed_schemas_are_those_of_the_code() {
 }
 
 #[test]
-fn there_is_no_schema_without_an_event() {
+fn every_schema_belongs_to_an_event() {
     let known: BTreeSet<_> = EventType::ALL.iter().copied().map(path).collect();
     let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("schemas");
     for entry in fs::read_dir(dir).unwrap() {
@@ -62,7 +62,7 @@ fn every_type_is_published_on_a_declared_topic() {
 }
 
 #[test]
-fn compatibility_check_refuses_what_would_break_readers_and_writers() {
+fn incompatible_changes_are_refused() {
     let old = serde_json::json!({
         "properties": {"a": {"type": "string"}, "b": {"type": "integer"}},
         "required": ["a"],
@@ -89,7 +89,7 @@ fn assert_compatible(event_type: &str, old: &Value, new: &Value) {
     }
 }
 
-/// Why readers or writers of `old` would break with `new`, comments aside.
+/// Why readers or writers of `old` would break with `new`; ignores comments.
 fn incompatibility(old: &Value, new: &Value) -> Option<String> {
     match (old, new) {
         (Value::Object(old), Value::Object(new)) => {

@@ -1,8 +1,8 @@
-//! Which partitions are this member's, what of them waits to be handled, and how far it
-//! is. Pure: the library's calls are the member's business.
+//! The partitions assigned to this member, its buffered records, and its progress. Pure: the member
+//! makes the calls to the library.
 //!
-//! An offset is committed only while its partition is this member's and only for what
-//! was handed out since it became so: in between another member may have gone on.
+//! An offset is committed only while its partition is assigned to this member, and only for records
+//! delivered since the assignment: before that, another member may have continued.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -24,26 +24,26 @@ impl Partition {
     }
 }
 
-/// For each partition the offset to go on at.
+/// For each partition the offset at which to continue.
 pub(super) type Offsets = BTreeMap<Partition, u64>;
 
 #[derive(Debug, Default)]
 pub(super) struct Assignment {
     owned: BTreeMap<Partition, Progress>,
     buffer: VecDeque<Delivery>,
-    /// The payloads in the buffer.
+    /// The bytes of payloads in the buffer.
     bytes: usize,
 }
 
-/// What waits to be handled.
+/// The records that are buffered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Waiting {
     pub(super) records: usize,
-    /// Of their payloads.
+    /// Bytes of their payloads.
     pub(super) bytes: usize,
 }
 
-/// Offsets to go on at, since the partition became this member's; 0 is nothing yet.
+/// Offsets at which to continue, since the partition was assigned; 0 means nothing yet.
 #[derive(Debug, Default)]
 struct Progress {
     handed: u64,
@@ -52,7 +52,7 @@ struct Progress {
 }
 
 impl Assignment {
-    /// The partitions have become this member's.
+    /// Adds newly assigned partitions.
     pub(super) fn assign(&mut self, partitions: Vec<Partition>) {
         let new = partitions
             .into_iter()
@@ -60,8 +60,8 @@ impl Assignment {
         self.owned.extend(new);
     }
 
-    /// The partitions are going to be another member's: what waits of them is dropped.
-    /// Returns what is done and not committed yet.
+    /// Removes partitions that are being revoked, and drops their buffered records. Returns the
+    /// offsets that are done and not committed yet.
     pub(super) fn revoke(&mut self, partitions: &[Partition]) -> Offsets {
         let mut done = self.uncommitted();
         done.retain(|partition, _| partitions.contains(partition));
@@ -74,7 +74,7 @@ impl Assignment {
         done
     }
 
-    /// A record has arrived.
+    /// Adds a received record.
     pub(super) fn push(&mut self, delivery: Delivery) {
         if self.owned.contains_key(&Partition::of(&delivery)) {
             self.bytes += delivery.record.value.len();
@@ -82,7 +82,7 @@ impl Assignment {
         }
     }
 
-    /// How much waits.
+    /// The amount of buffered records.
     pub(super) fn waiting(&self) -> Waiting {
         Waiting {
             records: self.buffer.len(),
@@ -90,7 +90,7 @@ impl Assignment {
         }
     }
 
-    /// Hands out what waits, at most `max`.
+    /// Takes at most `max` buffered records for delivery.
     pub(super) fn take(&mut self, max: usize) -> Vec<Delivery> {
         let count = max.min(self.buffer.len());
         let batch: Vec<_> = self.buffer.drain(..count).collect();
@@ -103,7 +103,7 @@ impl Assignment {
         batch
     }
 
-    /// Everything up to and including these is done.
+    /// Notes that everything up to and including these records is done.
     pub(super) fn finish(&mut self, done: &[Delivery]) {
         for delivery in done {
             if let Some(progress) = self.owned.get_mut(&Partition::of(delivery))
@@ -114,7 +114,7 @@ impl Assignment {
         }
     }
 
-    /// What is done and not committed yet.
+    /// The offsets that are done and not committed yet.
     pub(super) fn uncommitted(&self) -> Offsets {
         self.owned
             .iter()
@@ -123,7 +123,7 @@ impl Assignment {
             .collect()
     }
 
-    /// The offsets have been committed.
+    /// Notes that the offsets have been committed.
     pub(super) fn committed(&mut self, offsets: &Offsets) {
         for (partition, offset) in offsets {
             if let Some(progress) = self.owned.get_mut(partition) {
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_done_is_to_be_committed_until_it_is_and_never_goes_back() {
+    fn done_offsets_stay_uncommitted_until_the_commit_and_never_go_back() {
         let mut assignment = assigned(1);
         let all = assignment.take(9);
         assignment.finish(&all[..2]);
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_of_a_revoked_partition_is_dropped_and_of_others_stays() {
+    fn only_records_of_revoked_partitions_are_dropped() {
         let mut assignment = assigned(2);
         let batch = assignment.take(2);
         assignment.finish(&batch);
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_partition_that_comes_back_begins_anew() {
+    fn a_partition_that_is_assigned_again_starts_without_progress() {
         let mut assignment = assigned(1);
         let batch = assignment.take(2);
         assignment.revoke(&[partition(0)]);

@@ -1,4 +1,4 @@
-//! The library's log, and what keeps it from its brokers.
+//! The library's log, and why its brokers are unreachable.
 
 use std::sync::Arc;
 
@@ -13,25 +13,26 @@ use slipway_bus::BusError;
 
 use crate::bus_error;
 
-/// Sends the library's log to `tracing` and remembers why the brokers cannot be reached:
-/// a request that was never sent fails with nothing but a timeout.
+/// Sends the library's log to `tracing` and stores why the brokers are unreachable: a request that
+/// was never sent fails only with a timeout.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Watch(Arc<Mutex<Option<Trouble>>>);
 
 #[derive(Debug)]
 struct Trouble {
-    /// The broker, or its certificate, does not suit: trying again does not help.
+    /// The broker refuses this client, or its certificate is not trusted: another try does not
+    /// help.
     refused: bool,
     reason: String,
 }
 
 impl Watch {
-    /// A broker has answered.
-    pub(super) fn all_is_well(&self) {
+    /// Notes that a broker has answered.
+    pub(super) fn clear(&self) {
         *self.0.lock() = None;
     }
 
-    /// What a request failed of.
+    /// The error of a request, with the stored reason if there is one.
     pub(super) fn explain(&self, error: KafkaError) -> BusError {
         match &*self.0.lock() {
             None => bus_error(error),
@@ -49,7 +50,7 @@ impl ClientContext for Watch {
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(%error, reason, "kafka");
         let code = error.rdkafka_error_code();
-        // That all brokers are down says less than why each of them is.
+        // The reasons of the single brokers say more than that all brokers are down.
         if code != Some(Code::AllBrokersDown) {
             *self.0.lock() = Some(Trouble {
                 refused: matches!(code, Some(Code::Authentication | Code::SSL))
@@ -60,15 +61,15 @@ impl ClientContext for Watch {
     }
 }
 
-/// Whether the broker refuses the certificate that it was shown, or that there was none. In
-/// TLS 1.3 it says so after the handshake, and the library knows only that reading failed.
+/// Whether the broker refuses this client's certificate, or that it has none. In TLS 1.3 the broker
+/// says so after the handshake, and the library only reports that reading failed.
 fn is_about_our_certificate(reason: &str) -> bool {
     let named = ["certificate", "unknown ca"];
     reason.contains("SSL alert") && named.iter().any(|named| reason.contains(named))
 }
 
-/// A broker that cannot be reached is no error of this process: the library connects
-/// again, and what fails because of it says so itself.
+/// Logs a line of the library. An unreachable broker is not an error of this process: the library
+/// reconnects, and operations that fail because of it are reported by themselves.
 pub(super) fn log(level: Level, facility: &str, text: &str) {
     match level {
         Level::Emerg | Level::Alert | Level::Critical => {

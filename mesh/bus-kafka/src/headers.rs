@@ -1,9 +1,9 @@
-//! A message's headers as bytes, asked of the C library itself: `rdkafka` panics at a name
-//! that is not UTF-8, and any client of the broker may write one.
+//! Reads a message's headers as bytes, directly from the C library: `rdkafka` panics at a name that
+//! is not UTF-8, and any client of the broker may write one.
 
 #![allow(
     unsafe_code,
-    reason = "the C library's headers are read where they lie"
+    reason = "the headers are read in the memory of the C library"
 )]
 
 use std::{ffi::CStr, ptr, slice};
@@ -16,8 +16,8 @@ use rdkafka::{
 
 const FINE: RDKafkaRespErr = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR;
 
-/// The names and values of a message's headers, in their order. What is no text is read as
-/// well as it can be; a list that the library cannot read is empty.
+/// The names and values of a message's headers, in their order. Bytes that are not UTF-8 are
+/// replaced; a list that the library cannot read is empty.
 pub(super) fn of(message: &BorrowedMessage<'_>) -> Vec<(String, String)> {
     let mut list = ptr::null_mut();
     // SAFETY: `message` keeps what it points to alive. The list belongs to it.
@@ -30,14 +30,14 @@ pub(super) fn of(message: &BorrowedMessage<'_>) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The header at `index`; `None` behind the last.
+/// The header at `index`; `None` after the last.
 ///
 /// # Safety
-/// `list` has to be a list of the library's that nobody changes or frees meanwhile.
+/// `list` must be a valid list of the library that is neither changed nor freed during the call.
 unsafe fn at(list: *const rd_kafka_headers_t, index: usize) -> Option<(String, String)> {
     let (mut name, mut value, mut size) = (ptr::null(), ptr::null(), 0);
-    // SAFETY: the caller vouches for `list`. On success the library has set the name to a
-    // text that ends with a zero, and the value to `size` bytes or to null.
+    // SAFETY: the caller guarantees that `list` is valid. On success the library has set the name
+    // to a zero-terminated text, and the value to `size` bytes or to null.
     unsafe {
         let found =
             rd_kafka_header_get_all(list, index, &raw mut name, &raw mut value, &raw mut size);
@@ -63,14 +63,14 @@ pub(super) mod testing {
         message::OwnedHeaders,
     };
 
-    /// Adds a header as no client in Rust can.
+    /// Adds a header that a client in Rust cannot write.
     pub(in super::super) fn add(headers: OwnedHeaders, name: &[u8], value: &[u8]) -> OwnedHeaders {
         let list = ptr::from_ref(headers.as_borrowed())
             .cast::<rd_kafka_headers_t>()
             .cast_mut();
         let size = |bytes: &[u8]| isize::try_from(bytes.len()).unwrap();
-        // SAFETY: a reference to borrowed headers is the pointer to the library's list, of
-        // which `headers` is the only owner. Name and value are copied.
+        // SAFETY: a reference to borrowed headers is the pointer to the library's list, and
+        // `headers` is its only owner. Name and value are copied.
         let added = unsafe {
             rd_kafka_header_add(
                 list,

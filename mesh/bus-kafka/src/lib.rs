@@ -1,18 +1,18 @@
-//! The bus on Apache Kafka, by librdkafka.
+//! The bus on Apache Kafka, through librdkafka.
 //!
-//! | module | what it gives |
+//! | module | content |
 //! | --- | --- |
 //! | [`settings`] | what differs from the library's defaults, and why |
-//! | [`publisher`] | in order, acknowledged by all replicas in sync |
+//! | [`publisher`] | publishing in order, acknowledged by all in-sync replicas |
 //! | [`member`] | one member of a consumer group: batches and commits |
-//! | [`poller`] | the thread behind it: arrivals, rebalances |
-//! | [`assignment`] | which partitions are this member's and how far it is: pure |
+//! | [`poller`] | the thread behind a member: received records, rebalances |
+//! | [`assignment`] | the partitions of a member and its progress: pure |
 //! | [`topics`] | creating and checking topics |
-//! | [`record`] | records to messages and back |
-//! | [`headers`] | a message's headers, whatever their bytes are |
+//! | [`record`] | conversion between records and messages |
+//! | [`headers`] | a message's headers, even if they are not UTF-8 |
 //!
-//! The library does its own input and output on its own threads and connects again by
-//! itself. What would block a thread of the runtime runs on a blocking one.
+//! The library does its network I/O on its own threads and reconnects by itself. Calls that block
+//! run on a blocking thread of the runtime.
 
 mod assignment;
 mod context;
@@ -36,39 +36,39 @@ use slipway_bus::metrics as m;
 use slipway_bus::{Bus, BusError, Record, Security, Subscription, TopicSpec, Unpublished};
 use slipway_runtime::life::{Check, Problem};
 
-/// Whether the broker is there is asked often and must be answered soon.
+/// Timeout of a health check, which is frequent and must be answered soon.
 const CHECK_WITHIN: Duration = Duration::from_millis(1500);
 
-/// How to reach a cluster.
+/// How to connect to a cluster.
 #[derive(Debug, Clone)]
 pub struct KafkaConfig {
-    /// Some of its brokers, as `host:port,host:port`; they name the others.
+    /// Some of its brokers, as `host:port,host:port`; the others are discovered.
     pub brokers: String,
-    /// What connections are secured with. Anything but nothing needs the feature
-    /// `tls`: the library refuses it otherwise.
+    /// How connections are secured. Any setting other than none needs the feature `tls`: otherwise
+    /// the library refuses it.
     pub security: Security,
-    /// Publishing fails when it is not acknowledged within this time.
+    /// Publishing fails if it is not acknowledged within this time.
     pub publish_within: Duration,
-    /// A member that is silent for this long has left its group. Brokers accept 6 s to
-    /// 30 min.
+    /// A member that is silent for this long is removed from its group. Brokers accept 6 s to 30
+    /// min.
     pub session_timeout: Duration,
 }
 
 impl KafkaConfig {
-    /// The cluster that `brokers` belong to.
+    /// The configuration for the cluster of `brokers`.
     pub fn new(brokers: impl Into<String>) -> Self {
         Self {
             brokers: brokers.into(),
             security: Security::default(),
             publish_within: Duration::from_secs(10),
-            // The least that brokers accept. A restarted broker waits this long for members
-            // whose own session has ended meanwhile and who join again under a new name.
+            // The minimum that brokers accept. A restarted broker waits this long for members whose
+            // own session has ended in the meantime and who join again under a new name.
             session_timeout: Duration::from_secs(6),
         }
     }
 }
 
-/// The adapter. Cheap to clone; the clones share one producer.
+/// The adapter. Cheap to clone; all clones share one producer.
 #[derive(Clone)]
 pub struct KafkaBus(Arc<Inner>);
 
@@ -79,7 +79,7 @@ struct Inner {
 }
 
 impl KafkaBus {
-    /// A client of the cluster. It need not be reachable yet.
+    /// Creates a client of the cluster, which need not be reachable yet.
     ///
     /// # Errors
     /// If the library refuses the configuration.
@@ -93,9 +93,8 @@ impl KafkaBus {
         })))
     }
 
-    /// Those of `topics` that do not exist. It is asked before every first use: a cluster
-    /// that makes unknown topics by itself makes them with a number of partitions of its
-    /// own.
+    /// The topics among `topics` that do not exist. They are looked up before each first use: a
+    /// cluster that creates unknown topics automatically would use its own number of partitions.
     async fn unknown(&self, topics: BTreeSet<&str>) -> Result<BTreeSet<String>, BusError> {
         if self.0.topics.known(&topics) {
             return Ok(BTreeSet::new());
@@ -104,7 +103,7 @@ impl KafkaBus {
         self.blocking(move |bus| bus.topics.unknown(&topics)).await
     }
 
-    /// Runs what blocks on a thread for that.
+    /// Runs blocking work on a blocking thread.
     async fn blocking<T, F>(&self, work: F) -> Result<T, BusError>
     where
         T: Send + 'static,
@@ -115,7 +114,7 @@ impl KafkaBus {
     }
 }
 
-/// Runs what blocks on a thread for that. It fails if the process is ending.
+/// Runs blocking work on a blocking thread. Fails if the process is ending.
 async fn run_blocking<T, F>(work: F) -> Result<T, BusError>
 where
     T: Send + 'static,
@@ -148,7 +147,7 @@ impl Bus for KafkaBus {
             }
         }
         if outcomes.iter().any(Result::is_err) {
-            // Perhaps a topic has been deleted: ask again next time.
+            // A topic may have been deleted: look it up again next time.
             self.0.topics.forget();
         }
         Unpublished::unless_all(outcomes)
@@ -180,7 +179,7 @@ fn no_topic(name: &str) -> BusError {
     BusError::Refused(format!("there is no topic {name}"))
 }
 
-/// What an error of the library means to whoever uses the bus.
+/// Converts an error of the library.
 #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 fn bus_error(error: KafkaError) -> BusError {
     use BusError as E;

@@ -1,7 +1,7 @@
 //! One member of a consumer group.
 //!
-//! What arrives is put into a buffer by the thread in [`poller`](super::poller); the
-//! member hands it out and commits what is done.
+//! The thread in [`poller`](super::poller) puts received records into a buffer; the member delivers
+//! them and commits the offsets of finished ones.
 
 use std::{panic, sync::Arc, thread, time::Duration};
 
@@ -26,35 +26,35 @@ use super::{
 use slipway_bus::{BusError, Delivery, Subscription};
 use slipway_runtime::life::panic_text;
 
-/// A commit that meets a rebalance is tried again when that is over.
+/// A commit during a rebalance is retried until the rebalance is over.
 const COMMIT_TRIES: u32 = 100;
 const COMMIT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Leaving is a courtesy to the other members: they notice anyhow, later.
+/// Leaving the group lets the other members take over sooner; without it they notice later.
 const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 
 pub(super) struct Member {
     shared: Arc<Shared>,
     consumer: Arc<GroupConsumer>,
     stop: CancellationToken,
-    /// Fires when the thread has left the group.
-    gone: Option<oneshot::Receiver<()>>,
+    /// Completes when the thread has left the group.
+    left_group: Option<oneshot::Receiver<()>>,
 }
 
-/// What the thread and the member share.
+/// State shared by the thread and the member.
 #[derive(Default)]
 pub(super) struct Shared {
     pub(super) state: Mutex<State>,
     pub(super) arrived: Notify,
-    /// Held while offsets are committed and while partitions are given up: an offset of
-    /// a partition that has become another member's is never committed.
+    /// Locked while offsets are committed and while partitions are revoked, so that an offset of a
+    /// partition of another member is never committed.
     pub(super) commits: Mutex<()>,
 }
 
 #[derive(Default)]
 pub(super) struct State {
     pub(super) assignment: Assignment,
-    /// Why the member has to join again.
+    /// Why the member must rejoin.
     failure: Option<BusError>,
 }
 
@@ -71,14 +71,14 @@ impl Member {
         let consumer = Arc::new(consumer.map_err(bus_error)?);
         let names: Vec<_> = topics.iter().map(String::as_str).collect();
         consumer.subscribe(&names).map_err(bus_error)?;
-        let (stop, (left, gone)) = (CancellationToken::new(), oneshot::channel());
+        let (stop, (left, left_group)) = (CancellationToken::new(), oneshot::channel());
         let poller = Poller::new(Arc::clone(&shared), Arc::clone(&consumer), stop.clone());
         let guard = Arc::clone(&shared);
         thread::Builder::new()
             .name("kafka-consumer".into())
             .spawn(move || {
                 guard.guard(|| poller.run());
-                // Whoever waited may have given up.
+                // The receiver may have timed out.
                 let _ = left.send(());
             })
             .map_err(|error| BusError::Unavailable(error.to_string()))?;
@@ -86,7 +86,7 @@ impl Member {
             shared,
             consumer,
             stop,
-            gone: Some(gone),
+            left_group: Some(left_group),
         })
     }
 }
@@ -116,11 +116,11 @@ impl Subscription for Member {
     }
 
     async fn leave(mut self: Box<Self>) {
-        let gone = self.gone.take();
+        let left_group = self.left_group.take();
         drop(self);
-        if let Some(gone) = gone {
-            // Too late or gone without a word: the session's timeout says it then.
-            let _ = tokio::time::timeout(LEAVE_WITHIN, gone).await;
+        if let Some(left_group) = left_group {
+            // If this takes too long or fails, the group notices it by the session timeout.
+            let _ = tokio::time::timeout(LEAVE_WITHIN, left_group).await;
         }
     }
 }
@@ -132,7 +132,7 @@ impl Drop for Member {
 }
 
 impl Shared {
-    /// Commits what is done. Blocks.
+    /// Commits the offsets of finished records. Blocks.
     fn commit(&self, consumer: &GroupConsumer) -> Result<(), BusError> {
         for _ in 0..COMMIT_TRIES {
             {
@@ -152,8 +152,8 @@ impl Shared {
         Err(BusError::Unavailable("the group is rebalancing".into()))
     }
 
-    /// Does `work`. If it panics the member has to join again: nobody else would tell it
-    /// that nothing comes any more.
+    /// Runs `work`. If it panics, the member must rejoin: otherwise it would never learn that no
+    /// more records are received.
     pub(super) fn guard(&self, work: impl FnOnce()) {
         if let Err(panic) = panic::catch_unwind(panic::AssertUnwindSafe(work)) {
             let text = format!("the consumer's thread panicked: {}", panic_text(&*panic));
@@ -162,7 +162,7 @@ impl Shared {
         }
     }
 
-    /// The member has to join again.
+    /// Makes the member rejoin.
     pub(super) fn fail(&self, error: BusError) {
         self.state.lock().failure = Some(error);
         self.arrived.notify_one();
@@ -182,8 +182,8 @@ pub(super) fn commit(consumer: &GroupConsumer, offsets: &Offsets) -> KafkaResult
     consumer.commit(&list, CommitMode::Sync)
 }
 
-/// Whether a commit came at the wrong moment. When the group has settled, either the
-/// partition is still this member's or there is nothing left to commit.
+/// Whether a commit failed because of a rebalance. After the rebalance, either the partition is
+/// still assigned to this member or there is nothing left to commit.
 fn rebalancing(error: &KafkaError) -> bool {
     matches!(
         error,
@@ -198,7 +198,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_member_whose_thread_panics_is_told() {
+    async fn a_member_whose_thread_panics_gets_an_error() {
         let mock = crate::tests::Mock::new();
         mock.cluster().create_topic("t", 1, 1).unwrap();
         let config = KafkaConfig::new(mock.cluster().bootstrap_servers());

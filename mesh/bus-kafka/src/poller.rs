@@ -1,10 +1,9 @@
-//! The thread behind a member.
+//! The polling thread of a member.
 //!
-//! It polls the library all the time, also while a batch is being handled or waits for a
-//! database that is away: so heartbeats, rebalances and the library's own limit on the
-//! time between polls (`max.poll.interval.ms`) do not depend on how long handling takes.
-//! What arrives is kept in a bounded buffer; when that is full the partitions are
-//! paused, and the polling goes on.
+//! It polls the library continuously, also while a batch is being handled or waits for a database
+//! that is unavailable. So heartbeats, rebalances and the library's limit on the time between polls
+//! (`max.poll.interval.ms`) do not depend on how long handling takes. Received records are kept in
+//! a bounded buffer; when it is full, the partitions are paused and polling continues.
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,23 +22,23 @@ use super::{
     record,
 };
 
-/// With so many records or bytes waiting, nothing more is fetched …
+/// At this many buffered records or bytes, fetching is paused …
 const PAUSE_AT: Waiting = Waiting {
     records: 2000,
     bytes: 16 * 1024 * 1024,
 };
-/// … until there are only so many.
+/// … until there are only this many.
 const RESUME_AT: Waiting = Waiting {
     records: 500,
     bytes: 4 * 1024 * 1024,
 };
 
-/// How soon the thread sees that the buffer has room again, or that it is to end.
+/// How soon the thread notices that the buffer has room again, or that it must end.
 const POLL: Duration = Duration::from_millis(50);
 
 pub(super) type GroupConsumer = BaseConsumer<Context>;
 
-/// What the library calls on the polling thread.
+/// The callbacks of the library on the polling thread.
 pub(super) struct Context(pub(super) Arc<Shared>);
 
 impl ClientContext for Context {
@@ -47,7 +46,8 @@ impl ClientContext for Context {
         context::log(level, facility, message);
     }
 
-    /// Several a second while the brokers are away: each is judged as what `poll` returns.
+    /// Several per second while the brokers are unreachable. Each is also returned by `poll` and
+    /// judged there.
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(%error, reason, "kafka");
     }
@@ -110,7 +110,7 @@ impl Poller {
         }
     }
 
-    /// Polls until told to stop; then leaves the group.
+    /// Polls until it is stopped; then leaves the group.
     pub(super) fn run(mut self) {
         while !self.stop.is_cancelled() {
             match self.consumer.poll(POLL) {
@@ -126,8 +126,8 @@ impl Poller {
         }
     }
 
-    /// The library repairs most of what goes wrong by itself. What it cannot: the
-    /// member fails, and its owner joins again.
+    /// Judges an error. The library recovers from most errors by itself. From others it cannot:
+    /// then the member fails, and its owner rejoins.
     fn judge(&self, error: KafkaError) {
         let refused = matches!(
             error.rdkafka_error_code(),
@@ -144,8 +144,8 @@ impl Poller {
         }
     }
 
-    /// Keeps the buffer bounded. Partitions that are new since the last time are paused
-    /// with the others.
+    /// Pauses or resumes the partitions to keep the buffer bounded. New partitions are paused with
+    /// the others.
     fn regulate(&mut self) {
         let waiting = self.shared.state.lock().assignment.waiting();
         let pause = waiting.records >= PAUSE_AT.records || waiting.bytes >= PAUSE_AT.bytes;

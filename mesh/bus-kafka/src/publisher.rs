@@ -1,13 +1,13 @@
-//! Publishing: in order, and durable before it is answered.
+//! Publishing: in order, and durable before it is confirmed.
 //!
-//! Order holds because a producer's stream has no gaps until the producer is dropped:
-//! its messages never expire one by one, the library repeats them in order
-//! (`enable.idempotence`), and whatever fails ends the producer with all that is queued
-//! behind it. The caller then repeats what failed, in order, with a new one. However much of
-//! the old stream has still reached the broker, it is a beginning of what is repeated.
+//! A producer's stream keeps its order because it has no gaps until the producer is dropped: its
+//! messages never expire individually, the library retries them in order (`enable.idempotence`),
+//! and any failure ends the producer with all messages queued behind it. The caller then publishes
+//! the failed records again, in order, with a new producer. Whatever part of the old stream has
+//! still reached the broker, it is a prefix of what is repeated.
 //!
-//! What is refused before it is queued leaves no gap and ends nothing; what the broker
-//! refuses, if nothing is queued behind it, neither.
+//! A record that is refused before it is queued leaves no gap and does not end the producer; nor
+//! does one that the broker refuses when nothing is queued behind it.
 
 use std::{collections::BTreeSet, sync::Arc, thread, time::Duration};
 
@@ -39,8 +39,8 @@ impl Publisher {
         })
     }
 
-    /// Publishes in order and waits for every acknowledgement. Records for `unknown` topics
-    /// are refused.
+    /// Publishes in order and waits for every acknowledgement. Records for `unknown` topics are
+    /// refused.
     pub(super) async fn publish(
         &self,
         records: &[Record],
@@ -49,7 +49,8 @@ impl Publisher {
         let line = Arc::clone(&self.current.lock());
         let deadline = Instant::now() + self.within;
         let (mut order, mut outcomes) = (InOrder::default(), Vec::with_capacity(records.len()));
-        // A broker may refuse what is larger than an event: nothing follows until it is known.
+        // A broker may refuse a record larger than an event: nothing is queued behind it until the
+        // result is known.
         for part in records.split_inclusive(|record| record.size() > MAX_EVENT) {
             let queued = line.queue(part, unknown, &mut order);
             let last = queued.iter().rposition(Result::is_ok);
@@ -61,7 +62,7 @@ impl Publisher {
                 };
                 if let Err(error) = &outcome {
                     order.failed(record, error);
-                    // What was queued behind it must not overtake it.
+                    // Records that were queued behind it must not overtake it.
                     let leaves_gap = was_queued && last.is_some_and(|last| n < last);
                     if leaves_gap || error.is_passing() {
                         self.end(&line);
@@ -85,7 +86,7 @@ impl Publisher {
         }
     }
 
-    /// Ends a producer, unless that has been done. Whoever else waits for it fails now.
+    /// Ends a producer, unless this was done before. All others that wait for it fail now.
     fn end(&self, line: &Arc<Line>) {
         let mut current = self.current.lock();
         if !Arc::ptr_eq(&current, line) {
@@ -101,7 +102,7 @@ impl Publisher {
     }
 }
 
-/// A producer and what it has queued. `None` only while it is dropped.
+/// A producer with its queue. `None` only while it is being dropped.
 struct Line(Option<FutureProducer<Watch>>);
 
 impl Line {
@@ -110,8 +111,8 @@ impl Line {
         Ok(Self(Some(producer)))
     }
 
-    /// Queues everything first, so that it travels together. What could not be queued
-    /// must not be overtaken: nothing behind it is.
+    /// Queues all records first, so that they are sent together. If one could not be queued, the
+    /// records that must not overtake it are not queued either.
     fn queue<'a>(
         &self,
         records: &'a [Record],
@@ -140,7 +141,7 @@ impl Line {
 }
 
 impl Drop for Line {
-    /// On a thread of its own: a producer waits for its threads, up to half a second.
+    /// In its own thread: dropping a producer waits for its threads, up to half a second.
     fn drop(&mut self) {
         let producer = self.0.take();
         let dropping = thread::Builder::new()

@@ -1,4 +1,4 @@
-//! Records to messages and back. The attributes of an event are the message's headers:
+//! Converts between records and messages. The attributes of an event are the message's headers:
 //! CloudEvents in Kafka's binary mode, readable by any client.
 
 use bytes::Bytes;
@@ -28,8 +28,8 @@ pub(super) fn to_message(record: &Record) -> FutureRecord<'_, str, [u8]> {
         .headers(headers)
 }
 
-/// Other clients may write what is no text: it is read as well as it can be, and the
-/// consumer runner judges it.
+/// Other clients may write bytes that are not UTF-8: these are replaced, and the consumer decides
+/// about the record.
 pub(super) fn from_message(message: &BorrowedMessage<'_>) -> Delivery {
     let text = |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or_default()).into();
     Delivery {
@@ -39,7 +39,7 @@ pub(super) fn from_message(message: &BorrowedMessage<'_>) -> Delivery {
             headers: headers::of(message),
             value: Bytes::copy_from_slice(message.payload().unwrap_or_default()),
         },
-        // Neither is negative in a message that was fetched.
+        // Neither is negative in a received message.
         partition: message.partition().unsigned_abs(),
         offset: message.offset().unsigned_abs(),
     }

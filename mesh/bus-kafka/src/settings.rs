@@ -1,4 +1,4 @@
-//! What of the library's settings differs from its defaults, and why.
+//! The library's settings that differ from its defaults, and why.
 
 use std::{path::Path, time::Duration};
 
@@ -7,16 +7,16 @@ use rdkafka::{ClientConfig, config::RDKafkaLogLevel};
 use super::KafkaConfig;
 use slipway_bus::security::{Security, SignIn, Tls};
 
-/// Any client of the cluster.
+/// Settings of every client.
 pub(super) fn client(config: &KafkaConfig) -> ClientConfig {
     let mut client = ClientConfig::new();
     client
         .set("bootstrap.servers", &config.brokers)
         .set("client.id", "slipway")
-        // A broker that is back is noticed within a second or so.
+        // So that a broker that is back is noticed within about a second.
         .set("reconnect.backoff.ms", "100")
         .set("reconnect.backoff.max.ms", "1000")
-        // A connection that hangs is given up before people notice.
+        // So that a hanging connection is given up before people notice.
         .set("socket.timeout.ms", "10000")
         .set("socket.keepalive.enable", "true")
         .set("socket.nagle.disable", "true")
@@ -38,8 +38,8 @@ fn secure(client: &mut ClientConfig, Security { tls, sign_in }: &Security) {
         identity,
     }) = tls
     {
-        // `probe` looks where systems keep them: an OpenSSL that was built along does not
-        // know where that is.
+        // `probe` searches the usual places of systems: an OpenSSL that was compiled with the
+        // library does not know them.
         let authorities = authorities.as_deref().map(Path::to_string_lossy);
         client.set("ssl.ca.location", authorities.as_deref().unwrap_or("probe"));
         if let Some(identity) = identity {
@@ -64,12 +64,12 @@ fn secure(client: &mut ClientConfig, Security { tls, sign_in }: &Security) {
     }
 }
 
-/// Far more than any topic takes unless its operator wants it to: what a topic takes is the
-/// broker's to say, which counts compressed bytes. The library's own limit is below the
-/// brokers', so that a record could be read and not be put aside.
+/// Much larger than any topic accepts by default: the broker decides what a topic accepts, and it
+/// counts compressed bytes. The library's own default is below that of the brokers, so that a
+/// record could be received and then not be published to a dead-letter topic.
 const LARGEST_RECORD: &str = "67108864";
 
-/// What publishes.
+/// Settings of a producer.
 pub(super) fn producer(config: &KafkaConfig) -> ClientConfig {
     let mut producer = client(config);
     producer
@@ -77,33 +77,33 @@ pub(super) fn producer(config: &KafkaConfig) -> ClientConfig {
         .set("acks", "all")
         .set("compression.type", "lz4")
         .set("message.max.bytes", LARGEST_RECORD)
-        // Keys land in the partitions where Java clients expect them.
+        // Keys are mapped to the same partitions as by Java clients.
         .set("partitioner", "murmur2_random")
-        // Events are published as they happen, and a batch arrives all at once anyway.
+        // Events are published as they occur, and a batch is queued all at once anyway.
         .set("linger.ms", "1")
-        // For ever: a message that expired alone would leave a gap in front of those
-        // behind it. The publisher has a deadline for the whole batch instead.
+        // Never: a message that expired alone would leave a gap before the ones behind it. The
+        // publisher has a deadline for the whole batch instead.
         .set("message.timeout.ms", "0");
     producer
 }
 
-/// A member of a group.
+/// Settings of a member of a group.
 pub(super) fn consumer(config: &KafkaConfig, group: &str) -> ClientConfig {
     let session = config.session_timeout;
     let mut consumer = client(config);
     consumer
         .set("group.id", group)
-        // Offsets are committed after the effect is stored, and only then.
+        // Offsets are committed only after the effect is stored.
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
         .set("auto.offset.reset", "earliest")
-        // Members keep what stays theirs while the others move.
+        // Members keep the partitions that stay assigned to them during a rebalance.
         .set("partition.assignment.strategy", "cooperative-sticky")
-        // The partitions of a killed replica move on within this time.
+        // The partitions of a killed replica are reassigned after this time.
         .set("session.timeout.ms", millis(session))
         .set("heartbeat.interval.ms", millis(session / 5))
         .set("allow.auto.create.topics", "false")
-        // Read ahead a little: what is kept here is memory, in every role.
+        // Prefetch only a little: it takes memory, in every role.
         .set("queued.min.messages", "1000")
         .set("queued.max.messages.kbytes", "8192")
         .set("fetch.queue.backoff.ms", "50");

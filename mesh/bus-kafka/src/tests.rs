@@ -1,5 +1,5 @@
-//! The suites of the bus on Kafka: on the library's mock cluster, which needs nothing,
-//! and on a real one when `SLIPWAY_TEST_KAFKA` says where it is.
+//! Runs the bus suites on Kafka: on the library's mock cluster, which needs no server, and on a
+//! real cluster if `SLIPWAY_TEST_KAFKA` has its address.
 
 mod faults;
 mod poison;
@@ -30,7 +30,7 @@ use slipway_runtime::life::{Check, Problem};
 const REAL: &str = "SLIPWAY_TEST_KAFKA";
 const REQUIRED: &str = "SLIPWAY_TEST_REQUIRED";
 
-/// The library's mock cluster of one broker. It lives in a client.
+/// The library's mock cluster of one broker. It runs inside a client.
 #[derive(Clone)]
 pub(super) struct Mock(Arc<BaseProducer>);
 
@@ -48,7 +48,7 @@ impl Mock {
     fn bus(&self) -> MockBus {
         let config = KafkaConfig {
             publish_within: Duration::from_secs(2),
-            // The mock lets a rebalance take nearly this long, and the first one 3 s.
+            // The mock takes nearly this long for a rebalance, and 3 s for the first one.
             session_timeout: Duration::from_secs(4),
             ..KafkaConfig::new(self.cluster().bootstrap_servers())
         };
@@ -59,7 +59,7 @@ impl Mock {
     }
 }
 
-/// The adapter on the mock cluster, which cannot create topics for its clients.
+/// The adapter on the mock cluster, where clients cannot create topics.
 struct MockBus {
     bus: KafkaBus,
     mock: Mock,
@@ -76,7 +76,7 @@ impl Bus for MockBus {
                     let created = mock
                         .cluster()
                         .create_topic(&topic.name, topics::count(topic), 1);
-                    // Another consumer of the test may have been faster.
+                    // Another consumer of the test may have created it.
                     drop(created);
                 }
                 Ok(())
@@ -113,14 +113,15 @@ fn mock() -> Option<Stage> {
     Some(Stage::new("", mock.clone(), move || Arc::new(mock.bus())))
 }
 
-/// The real cluster, with names that no other run has; `None`, said aloud, if there is none.
+/// The real cluster, with a prefix that no other run uses. If there is none, prints that the test
+/// is skipped and returns `None`.
 fn real() -> Option<Stage> {
     let Ok(brokers) = env::var(REAL) else {
         assert!(
             env::var(REQUIRED).is_err(),
             "{REAL} is not set, and {REQUIRED} says that nothing may be skipped"
         );
-        // Not by a macro: the test runner would keep it to itself.
+        // Not with a macro: the test runner would hide the output.
         let text = format!("SKIPPED: {REAL} is not set: there is no real Kafka to test with\n");
         io::stderr().write_all(text.as_bytes()).unwrap();
         return None;
@@ -149,17 +150,17 @@ mod consumer_on_real_kafka {
 }
 
 #[tokio::test]
-async fn a_cluster_that_is_away_is_said_to_be() {
+async fn an_unreachable_cluster_is_reported_as_unavailable() {
     let bus = KafkaBus::new(KafkaConfig::new("127.0.0.1:1")).unwrap();
     bus.check().await.unwrap_err();
     let created = bus.create_topics(&[]).await;
     assert!(matches!(created, Err(BusError::Unavailable(_))));
 }
 
-/// The broker refuses batches: what travelled with the one that is too large has to be
-/// published again, by itself.
+/// The broker refuses batches: the records in the batch of one that is too large must be published
+/// again by themselves.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_the_broker_refuses_is_refused_and_ends_nothing_that_comes_after() {
+async fn a_record_refused_by_the_broker_does_not_affect_later_ones() {
     let Some(stage) = real() else { return };
     let bus = stage.open();
     stage.create(&bus, 1).await;

@@ -1,5 +1,4 @@
-//! Topics: created with the partitions that are asked for, and checked. Everything here
-//! blocks.
+//! Topics: creates them with the requested partitions, and checks them. Everything here blocks.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -21,22 +20,22 @@ use rdkafka::{
 use super::{KafkaConfig, bus_error, context::Watch, settings};
 use slipway_bus::{BusError, TopicSpec};
 
-/// The longest wait for the cluster's answer.
+/// Timeout for the cluster's answer.
 const WITHIN: Duration = Duration::from_secs(5);
 
-/// New topics are on every broker after some milliseconds.
+/// Polling interval. New topics are on every broker after some milliseconds.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// Records are kept for seven days.
+/// Retention of records: seven days.
 const RETENTION_MS: &str = "604800000";
 
-/// From this many brokers on there are three replicas of which two must be in sync.
+/// With at least this many brokers, topics have three replicas, of which two must be in sync.
 const REPLICATED_FROM: usize = 3;
 
 pub(super) struct Topics {
     settings: ClientConfig,
-    /// Publishes nothing. Of the library's clients, it is one that looks after its log
-    /// and errors all the time; the one for creating topics does not.
+    /// This producer publishes nothing. It is used because a producer polls its log and errors all
+    /// the time; the library's admin client does not.
     client: FutureProducer<Watch>,
     watch: Watch,
     known: Mutex<HashSet<String>>,
@@ -54,11 +53,11 @@ impl Topics {
         })
     }
 
-    /// The cluster's brokers and topics.
+    /// Requests the cluster's metadata: brokers and topics.
     pub(super) fn ask(&self, within: Duration) -> Result<Metadata, BusError> {
         match self.client.client().fetch_metadata(None, within) {
             Ok(metadata) => {
-                self.watch.all_is_well();
+                self.watch.clear();
                 Ok(metadata)
             }
             Err(error) => Err(self.watch.explain(error)),
@@ -72,18 +71,18 @@ impl Topics {
         Ok(names)
     }
 
-    /// Whether all of them have been seen.
+    /// Whether all of these topics have been seen.
     pub(super) fn known(&self, topics: &BTreeSet<&str>) -> bool {
         let known = self.known.lock();
         topics.iter().all(|topic| known.contains(*topic))
     }
 
-    /// Forgets what has been seen.
+    /// Forgets the topics that have been seen.
     pub(super) fn forget(&self) {
         self.known.lock().clear();
     }
 
-    /// Those that do not exist.
+    /// The topics that do not exist.
     pub(super) fn unknown(&self, topics: &[String]) -> Result<BTreeSet<String>, BusError> {
         let there = partitions(&self.ask(WITHIN)?);
         let unknown = topics.iter().filter(|topic| !there.contains_key(*topic));
@@ -92,7 +91,7 @@ impl Topics {
         Ok(unknown)
     }
 
-    /// Creates what does not exist, and waits until the cluster shows it.
+    /// Creates missing topics, and waits until the cluster lists them.
     pub(super) fn create(&self, topics: &[TopicSpec]) -> Result<(), BusError> {
         let metadata = self.ask(WITHIN)?;
         let mut missing = missing(&metadata, topics)?;
@@ -103,7 +102,7 @@ impl Topics {
         let deadline = Instant::now() + WITHIN;
         while !missing.is_empty() {
             if Instant::now() > deadline {
-                let text = format!("topic {} does not appear", missing[0].name);
+                let text = format!("topic {} was created but does not appear", missing[0].name);
                 return Err(BusError::Unavailable(text));
             }
             thread::sleep(LOOK_EVERY);
@@ -144,7 +143,8 @@ impl Topics {
         for created in created {
             match created {
                 Ok(topic) => tracing::info!(topic, replicas, "topic created"),
-                // Another process was faster; whether it made the same is checked next.
+                // Another process created it first; whether it has the same partitions is checked
+                // next.
                 Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
                 Err((topic, error)) => {
                     let text = format!("topic {topic} cannot be created: {error}");
@@ -159,7 +159,7 @@ impl Topics {
     }
 }
 
-/// Those of `topics` that do not exist.
+/// The topics of `topics` that do not exist.
 ///
 /// # Errors
 /// If one exists with another number of partitions.
@@ -184,7 +184,7 @@ pub(super) fn missing<'a>(
     Ok(missing)
 }
 
-/// The topics that exist, with the numbers of their partitions.
+/// The existing topics, with their numbers of partitions.
 fn partitions(metadata: &Metadata) -> HashMap<String, usize> {
     metadata
         .topics()

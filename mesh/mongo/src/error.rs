@@ -1,50 +1,50 @@
-//! What can go wrong with MongoDB, and which unique index refused a write.
+//! Errors of MongoDB, and which unique index refused a write.
 
 use mongodb::error::{Error, ErrorKind, WriteFailure};
 
-/// A unique index has the key already.
+/// A unique index already contains the key.
 const DUPLICATE_KEY: i32 = 11000;
 
-/// Writes met each other inside the server, and this one gave way: as MongoDB says it, and
-/// as DocumentDB does (PostgreSQL's deadlock, 40P01, as a number). Nothing of it is stored.
+/// The write conflicted with another one inside the server and was aborted; nothing of it is
+/// stored. The codes of MongoDB and of DocumentDB (PostgreSQL's deadlock, 40P01, as a number).
 const GAVE_WAY: [i32; 2] = [112, 16_908_292];
 
-/// The document would be larger than a document may be, 16 MiB: as MongoDB says it, and as
-/// DocumentDB does, in a number of PostgreSQL's form.
+/// The document would be larger than the maximum of 16 MiB. The codes of MongoDB, and of DocumentDB
+/// as a number in PostgreSQL's form.
 const TOO_LARGE: [i32; 4] = [10_334, 17_419, 17_420, 285_999_133];
 
-/// The server knows no such user, or not with this password.
+/// The server does not know the user, or the password is wrong.
 const AUTHENTICATION_FAILED: i32 = 18;
 
-/// The user may not do this.
+/// The user has no permission.
 const UNAUTHORIZED: i32 = 13;
 
-/// There is such an index already, under another name or with other options.
+/// The index exists already under another name or with other options.
 const INDEX_CONFLICTS: [i32; 2] = [85, 86];
 
-/// The server takes no writes: its disk is full, it is not the primary or is ending, its
-/// replicas do not follow, an administrator has blocked writes.
+/// The server accepts no writes: its disk is full, it is not the primary or is shutting down, its
+/// replicas are too far behind, or an administrator has blocked writes.
 const REFUSES_WRITES: [i32; 12] = [
     64, 91, 100, 189, 371, 10058, 10107, 11600, 11602, 13435, 13436, 14031,
 ];
 
-/// That its disk is full, which is among them.
+/// The codes of these for a full disk.
 const DISK_FULL: [i32; 2] = [14031, 4_293];
 
-/// The same as DocumentDB says it, in PostgreSQL's numbers: disk_full, io_error,
+/// The same for DocumentDB, as PostgreSQL's numbers: disk_full, io_error,
 /// read_only_sql_transaction.
 const REFUSES_WRITES_DOCUMENTDB: [i32; 3] = [4_293, 786_949, 100_663_618];
 
-/// The database did not do what it was asked to.
+/// A database operation failed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StorageError {
-    /// The driver or the server says no.
+    /// The driver or the server returned an error.
     #[error("MongoDB: {}", .0.kind)]
     Mongo(#[from] Error),
-    /// The server is known to be away: what was asked was not sent.
-    #[error("MongoDB is away")]
+    /// The server is known to be unavailable: the operation was not sent.
+    #[error("MongoDB is unavailable")]
     Away,
-    /// The server did not answer in time: what was asked may have been done.
+    /// The server did not answer in time: the operation may have been executed.
     #[error("MongoDB did not answer in time")]
     Silent,
     /// The database cannot be used.
@@ -53,7 +53,7 @@ pub enum StorageError {
 }
 
 impl StorageError {
-    /// The unique index that refused a write of one document, if that is what happened.
+    /// The unique index that refused a write of one document, if this is the error.
     #[must_use]
     pub fn duplicate_key(&self) -> Option<&str> {
         match self {
@@ -69,8 +69,8 @@ impl StorageError {
         }
     }
 
-    /// Whether a write of one document gave way to others: nothing of it is stored, and
-    /// it is worth another try.
+    /// Whether a write of one document was aborted because of a conflict: nothing of it is stored,
+    /// and it can be retried.
     #[must_use]
     pub fn gave_way(&self) -> bool {
         match self {
@@ -83,8 +83,7 @@ impl StorageError {
         }
     }
 
-    /// Whether a write was refused because its document would be larger than a document may
-    /// be.
+    /// Whether a write was refused because its document would be larger than the maximum.
     #[must_use]
     pub fn is_too_large(&self) -> bool {
         let Self::Mongo(error) = self else {
@@ -97,8 +96,8 @@ impl StorageError {
         }
     }
 
-    /// How many documents of an ordered insert are stored, if the next one was refused by
-    /// a unique index or gave way to others.
+    /// The number of stored documents of an ordered insert, if the next one was refused by a unique
+    /// index or aborted because of a conflict.
     #[must_use]
     pub fn inserted_before_refusal(&self) -> Option<usize> {
         let Self::Mongo(error) = self else {
@@ -112,7 +111,7 @@ impl StorageError {
         refused.then_some(first.index)
     }
 
-    /// Whether the server takes no writes at the moment, whoever's they are.
+    /// Whether the server accepts no writes at all at the moment.
     #[must_use]
     pub fn refuses_writes(&self) -> bool {
         self.code_of_write().is_some_and(|code| {
@@ -120,14 +119,14 @@ impl StorageError {
         })
     }
 
-    /// Whether that is because there is no room on its disk.
+    /// Whether it accepts no writes because its disk is full.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.code_of_write()
             .is_some_and(|code| DISK_FULL.contains(&code))
     }
 
-    /// What the server says about a write that failed.
+    /// The server's code for a failed write.
     fn code_of_write(&self) -> Option<i32> {
         let Self::Mongo(error) = self else {
             return None;
@@ -148,9 +147,8 @@ impl StorageError {
         }
     }
 
-    /// Whether asking again gives the same answer, until somebody sets something right: the
-    /// credentials are wrong, or do not suffice; an index is not as it has to be, or cannot
-    /// be built.
+    /// Whether another try fails in the same way until an operator fixes something: the credentials
+    /// are wrong or insufficient, or an index differs from its declaration or cannot be built.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
         let error = match self {
@@ -169,8 +167,8 @@ impl StorageError {
     }
 }
 
-/// The index in the message of a duplicate key error. MongoDB writes `index: NAME dup
-/// key`, DocumentDB `Index 'NAME'`; neither says it in a field of its own.
+/// The index in the message of a duplicate key error. MongoDB writes `index: NAME dup key`,
+/// DocumentDB `Index 'NAME'`; neither has a separate field for it.
 fn index_name(message: &str) -> Option<&str> {
     if let Some((_, rest)) = message.split_once("Index '") {
         return rest.split_once('\'').map(|(name, _)| name);
@@ -199,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_takes_no_writes_is_told_from_one_write_that_is_refused() {
+    fn a_server_that_accepts_no_writes_is_distinguished_from_one_refused_write() {
         let of = |code: i32| {
             let error = doc! { "code": code, "codeName": "", "errmsg": "no" };
             let error: CommandError = deserialize_from_document(error).unwrap();
@@ -219,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_has_to_set_right_is_a_refusal() {
+    fn errors_that_an_operator_must_fix_are_refusals() {
         let of = |code: i32| {
             let error = doc! { "code": code, "codeName": "", "errmsg": "no" };
             let error: CommandError = deserialize_from_document(error).unwrap();

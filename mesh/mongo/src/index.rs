@@ -1,4 +1,4 @@
-//! Indexes, declared in code and compared with what the database has.
+//! Indexes, declared in code and compared with those of the database.
 
 use std::collections::BTreeMap;
 
@@ -18,16 +18,16 @@ const NAMESPACE_NOT_FOUND: i32 = 26;
 /// An index that a service needs.
 #[derive(Debug, Clone, Copy)]
 pub struct Index {
-    /// Of which collection.
+    /// Its collection.
     pub collection: &'static str,
-    /// Its name, which errors of a unique index hold.
+    /// Its name. Errors of a unique index contain it.
     pub name: &'static str,
     /// The fields, each ascending (1) or descending (-1).
     pub keys: &'static [(&'static str, i32)],
-    /// Whether two documents may not have the same key. A document may: of a field in an
-    /// array, the index sees each value once.
+    /// Whether two documents may not have the same key. One document may have a key twice: of a
+    /// field in an array, the index contains each value once.
     pub unique: bool,
-    /// The index holds only documents that have this field.
+    /// The index contains only documents that have this field.
     pub having: Option<&'static str>,
 }
 
@@ -48,7 +48,7 @@ impl Index {
         }
     }
 
-    /// The same, refusing a key that another document has.
+    /// Makes the index refuse a key that another document has.
     #[must_use]
     pub const fn unique(self) -> Self {
         Self {
@@ -57,7 +57,7 @@ impl Index {
         }
     }
 
-    /// The same, only of documents that have `field`.
+    /// Limits the index to documents that have `field`.
     #[must_use]
     pub const fn having(self, field: &'static str) -> Self {
         Self {
@@ -88,14 +88,14 @@ impl Index {
             .build()
     }
 
-    /// Whether what the database has under this name is this index.
+    /// Whether an index of the database is this one.
     fn is(&self, found: &IndexModel) -> bool {
         let options = found.options.clone().unwrap_or_default();
         let same_keys =
             found.keys.len() == self.keys.len()
                 && found.keys.iter().zip(self.keys).all(
                     |((field, order), (wanted, wanted_order))| {
-                        // Servers differ in the kind of number they give back.
+                        // Servers return different kinds of numbers.
                         field == wanted && number(order) == Some(f64::from(*wanted_order))
                     },
                 );
@@ -117,7 +117,7 @@ fn number(value: &Bson) -> Option<f64> {
     }
 }
 
-/// Builds what is missing, and makes sure that everything is there as declared.
+/// Builds missing indexes, and checks that all are as declared.
 pub(super) async fn ensure(database: &Database, indexes: &[Index]) -> Result<(), StorageError> {
     let mut collections: BTreeMap<&str, Vec<&Index>> = BTreeMap::new();
     for index in indexes {
@@ -129,13 +129,13 @@ pub(super) async fn ensure(database: &Database, indexes: &[Index]) -> Result<(),
         if missing.is_empty() {
             continue;
         }
-        // Not bounded: on a large collection it takes its time.
+        // Without a timeout: on a large collection this takes a while.
         collection
             .create_indexes(missing.iter().map(|index| index.model()))
             .await?;
         if let [absent, ..] = self::missing(&collection, &wanted).await?[..] {
             return Err(StorageError::Unusable(format!(
-                "the index {} of {} was built and is not there",
+                "the index {} of {} was built but does not exist",
                 absent.name,
                 collection.namespace()
             )));
@@ -144,7 +144,7 @@ pub(super) async fn ensure(database: &Database, indexes: &[Index]) -> Result<(),
     Ok(())
 }
 
-/// Those of `wanted` that the collection does not have.
+/// The indexes of `wanted` that the collection does not have.
 async fn missing<'a>(
     collection: &Collection<Document>,
     wanted: &[&'a Index],

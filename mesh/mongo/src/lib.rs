@@ -1,13 +1,12 @@
-//! MongoDB: a client whose writes are on a majority of the replicas when they are
-//! answered, a database a service, indexes declared in code.
+//! MongoDB: a client that confirms a write when it is on a majority of the replicas, one database
+//! per service, and indexes declared in code.
 //!
-//! What is asked of the server is what every compatible one has: atomic changes of one
-//! document, unique and partial indexes, aggregation. No transactions, no change streams,
-//! no collations.
+//! It uses only features that every compatible server has: atomic changes of one document, unique
+//! and partial indexes, aggregation. No transactions, no change streams, no collations.
 //!
-//! Nothing is sent twice by the driver: `retryWrites` is off, because not every
-//! compatible server recognises a repetition. What a store does about a write of unknown
-//! outcome is its own business; a guard on a revision makes most of them harmless.
+//! The driver never sends an operation twice: `retryWrites` is off, because not every compatible
+//! server recognises a repetition. A store must handle a write with unknown outcome itself; a guard
+//! on a revision makes most of them harmless.
 
 mod error;
 mod index;
@@ -37,39 +36,38 @@ pub use index::Index;
 use slipway_runtime::life::{Check, Problem};
 use writability::Writability;
 
-/// A server that is not found within this time is away: requests fail rather than queue.
+/// A server that is not found within this time counts as unavailable: requests fail instead of
+/// waiting.
 const SELECTION_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How often the driver looks at the servers on its own. While operations are refused
-/// because none is there, nothing else finds out that one is back.
+/// Interval at which the driver checks the servers on its own. While operations are refused because
+/// no server is available, nothing else detects that one is back.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
-/// How long a connection may take to be made.
+/// Timeout for making a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long an operation may take. The driver itself waits for a silent server forever.
+/// Timeout of an operation. The driver itself would wait for a silent server forever.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a server may take to replicate a write. Below [`OPERATION_TIMEOUT`], so that
-/// the server gives up first.
+/// Timeout for replicating a write. Below [`OPERATION_TIMEOUT`], so that the server gives up first.
 const REPLICATION_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// How long a process waits for the server when it starts: the two may be started
-/// together.
+/// How long a process waits for the server at startup: the two may be started together.
 const START_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How often it looks meanwhile.
+/// Interval between attempts during that time.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// Connections to each server. The default, 10, is few for requests that wait for disks.
+/// Connections to each server. The default of 10 is too few for requests that wait for disks.
 const CONNECTIONS: u32 = 32;
 
-/// A client of the server at `url` (`mongodb://` or `mongodb+srv://`), once the server
-/// has answered.
+/// Connects to the server at `url` (`mongodb://` or `mongodb+srv://`); returns when the server has
+/// answered.
 ///
 /// # Errors
-/// If the URL is malformed, the server refuses the credentials, or it does not answer
-/// within 15 seconds. The message holds no password.
+/// If the URL is malformed, the server refuses the credentials, or it does not answer within 15
+/// seconds. The message contains no password.
 pub async fn connect(url: &str) -> Result<Client, StorageError> {
     let mut options = ClientOptions::parse(url).await?;
     options.app_name.get_or_insert("slipway".into());
@@ -104,24 +102,24 @@ pub async fn connect(url: &str) -> Result<Client, StorageError> {
     }
 }
 
-/// Why a server is not found, as in "Connection refused": the driver tells all that it knows of all
-/// servers around it.
+/// Why a server is not found, for instance "Connection refused": the driver's message contains the
+/// state of all servers.
 fn reason(error: &StorageError) -> String {
-    let said = error.to_string();
-    let of_a_server = said.split_once("Error: Kind: ");
+    let message = error.to_string();
+    let of_a_server = message.split_once("Error: Kind: ");
     match of_a_server.and_then(|(_, rest)| rest.split_once(", labels: ")) {
         Some((reason, _)) => reason.to_owned(),
-        None => said,
+        None => message,
     }
 }
 
-/// Whether `text` is a URL that [`connect`] can try.
+/// Whether `text` is a URL that [`connect`] accepts.
 #[must_use]
 pub fn is_url(text: &str) -> bool {
     ConnectionString::parse(text).is_ok()
 }
 
-/// The option in a URL that the driver does not know, if that is why it refuses the URL.
+/// The option in a URL that the driver does not know, if it refuses the URL for this reason.
 #[must_use]
 pub fn unknown_option(url: &str) -> Option<String> {
     let error = ConnectionString::parse(url).err()?;
@@ -129,7 +127,7 @@ pub fn unknown_option(url: &str) -> Option<String> {
         return None;
     };
     let (option, _) = message.split_once(" is an invalid option")?;
-    // Then the URL is malformed, and this may be a part of a password.
+    // With an `@` the URL is malformed, and this may be a part of a password.
     (!option.contains('@')).then(|| option.to_owned())
 }
 
@@ -141,12 +139,11 @@ pub struct Database {
 }
 
 impl Database {
-    /// The database `name`, with `indexes`: those that are missing are built, which this
-    /// waits for.
+    /// Opens the database `name` and builds those of `indexes` that are missing, which may take a
+    /// while.
     ///
     /// # Errors
-    /// If an index exists with another definition, cannot be built, or the server is
-    /// away.
+    /// If an index exists with another definition or cannot be built, or the server is unavailable.
     pub async fn open(
         client: &Client,
         name: &str,
@@ -161,7 +158,7 @@ impl Database {
         })
     }
 
-    /// A collection of documents that are read as `T`.
+    /// A collection of documents of type `T`.
     #[must_use]
     pub fn collection<T: Send + Sync>(&self, name: &str) -> Collection<T> {
         self.database.collection(name)
@@ -182,11 +179,11 @@ async fn ping(database: &mongodb::Database) -> Result<(), StorageError> {
     Ok(())
 }
 
-/// Waits for an operation, but not for longer than any operation may take.
+/// Waits for an operation, at most until its timeout.
 ///
 /// # Errors
-/// What the operation returns; [`StorageError::Away`], and then it was not begun; or
-/// [`StorageError::Silent`], and then its outcome is unknown.
+/// The error of the operation; [`StorageError::Away`], if it was not begun; or
+/// [`StorageError::Silent`], if its outcome is unknown.
 pub async fn bounded<T>(
     operation: impl Future<Output = Result<T, mongodb::error::Error>>,
 ) -> Result<T, StorageError> {
@@ -201,21 +198,21 @@ pub async fn bounded<T>(
     }
 }
 
-/// A time as it is stored: to the millisecond.
+/// The stored form of a time: to the millisecond.
 #[must_use]
 pub fn to_bson(time: Timestamp) -> DateTime {
     DateTime::from_millis(time.as_millisecond())
 }
 
-/// A stored time.
+/// Reads a stored time.
 ///
 /// # Errors
-/// If it is beyond the times there are: the database was tampered with.
+/// If it is out of range: the database was tampered with.
 pub fn from_bson(time: DateTime) -> Result<Timestamp, StorageError> {
     Timestamp::from_millisecond(time.timestamp_millis()).map_err(malformed)
 }
 
-/// The error for a stored value that cannot be read: the database was tampered with.
+/// The error for a stored value that cannot be decoded: the database was tampered with.
 pub fn malformed(error: impl std::fmt::Display) -> StorageError {
     StorageError::Unusable(format!("a stored document cannot be read: {error}"))
 }

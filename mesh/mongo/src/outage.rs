@@ -1,15 +1,15 @@
-//! Whether the server is known to be away, so that nobody waits for it in vain.
+//! Detects outages of the server, so that operations fail at once instead of waiting in vain.
 //!
-//! The driver looks for a server for two seconds before an operation fails: long enough
-//! for a short failover. Its monitors look every second on their own. Once they have seen
-//! no server for those two seconds, operations are refused at once, and nothing is sent;
-//! with the first server that they see, operations go on.
+//! The driver looks for a server for two seconds before an operation fails: long enough for a short
+//! failover. Its monitors check the servers every second on their own. When they have seen no
+//! server for two seconds, operations are refused at once, and nothing is sent; when they see a
+//! server again, operations continue.
 //!
-//! While servers are there and none is their primary, they are electing one. That is given
-//! longer, for it may be over in the next moment.
+//! When there are servers but no primary, the servers are electing one. This has a longer timeout,
+//! because it may be over at any moment.
 //!
-//! An operation does not say which client it is of, and a process has one: what is known
-//! is the process's. Where there are more, they are away when all of them are.
+//! An operation does not know its client, and a process normally has one: the state is shared by
+//! the whole process. If there are several clients, an outage means that all of them see no server.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ use tokio::time::Instant;
 
 use super::SELECTION_TIMEOUT;
 
-/// How long an election may take: a member waits for 10 seconds before it begins one.
+/// How long an election may take: a member waits for 10 seconds before it starts one.
 const ELECTION: Duration = Duration::from_secs(15);
 
 static CLIENTS: Mutex<Clients> = Mutex::new(Clients(Vec::new()));
@@ -34,9 +34,9 @@ static CLIENTS: Mutex<Clients> = Mutex::new(Clients(Vec::new()));
 /// What a client's monitors see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reachability {
-    /// A server that takes writes.
+    /// A server that accepts writes.
     Writable,
-    /// Servers, none of which takes writes.
+    /// Servers, but none that accepts writes.
     Leaderless,
     /// No server.
     Unreachable,
@@ -55,7 +55,7 @@ impl Reachability {
         }
     }
 
-    /// How long it must last to be an outage.
+    /// How long this state must last to count as an outage.
     fn tolerance(self) -> Duration {
         match self {
             Self::Writable => Duration::MAX,
@@ -65,7 +65,7 @@ impl Reachability {
     }
 }
 
-/// What the clients that have seen a server see now, and since when.
+/// What each client that has seen a server sees now, and since when.
 #[derive(Debug)]
 struct Clients(Vec<(ObjectId, Reachability, Instant)>);
 
@@ -77,7 +77,7 @@ impl Clients {
                 tracing::info!(before = ?known.1, now = ?reachability, "MongoDB topology changed");
                 *known = (client, reachability, now);
             }
-            // The others wait for their first: see `connect`.
+            // Clients that have not seen a server yet wait in `connect`.
             None if reachability == Reachability::Writable => {
                 self.0.push((client, reachability, now));
             }
@@ -93,7 +93,7 @@ impl Clients {
     }
 }
 
-/// Hears what a client's monitors see.
+/// Receives what a client's monitors see.
 pub(super) fn observer() -> EventHandler<SdamEvent> {
     EventHandler::callback(|event| match event {
         SdamEvent::TopologyDescriptionChanged(event) => {
@@ -112,7 +112,7 @@ pub(super) fn observer() -> EventHandler<SdamEvent> {
     })
 }
 
-/// Whether the server is known to be away.
+/// Whether there is an outage.
 pub(super) fn is_known() -> bool {
     CLIENTS.lock().is_away(Instant::now())
 }
@@ -124,23 +124,23 @@ mod tests {
     const MOMENT: Duration = Duration::from_millis(1);
 
     #[test]
-    fn an_outage_is_known_once_no_server_was_seen_for_as_long_as_an_operation_waits() {
+    fn an_outage_is_detected_after_the_time_that_an_operation_waits() {
         let (mut known, start, client) = (Clients(Vec::new()), Instant::now(), ObjectId::new());
         known.sees(client, Reachability::Unreachable, start);
         assert!(!known.is_away(start + ELECTION), "it is only starting");
         known.sees(client, Reachability::Writable, start);
         assert!(!known.is_away(start + ELECTION));
-        let gone = start + ELECTION;
-        known.sees(client, Reachability::Unreachable, gone);
-        known.sees(client, Reachability::Unreachable, gone + MOMENT);
-        assert!(!known.is_away(gone + SELECTION_TIMEOUT - MOMENT));
-        assert!(known.is_away(gone + SELECTION_TIMEOUT));
-        known.sees(client, Reachability::Writable, gone + SELECTION_TIMEOUT);
-        assert!(!known.is_away(gone + ELECTION), "it is back");
+        let lost_at = start + ELECTION;
+        known.sees(client, Reachability::Unreachable, lost_at);
+        known.sees(client, Reachability::Unreachable, lost_at + MOMENT);
+        assert!(!known.is_away(lost_at + SELECTION_TIMEOUT - MOMENT));
+        assert!(known.is_away(lost_at + SELECTION_TIMEOUT));
+        known.sees(client, Reachability::Writable, lost_at + SELECTION_TIMEOUT);
+        assert!(!known.is_away(lost_at + ELECTION), "it is back");
     }
 
     #[test]
-    fn an_election_is_waited_for() {
+    fn an_election_has_a_longer_timeout() {
         let (mut known, start, client) = (Clients(Vec::new()), Instant::now(), ObjectId::new());
         known.sees(client, Reachability::Writable, start);
         known.sees(client, Reachability::Leaderless, start);
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn where_one_client_sees_a_server_there_is_one() {
+    fn one_client_that_sees_a_server_is_enough() {
         let (mut known, start) = (Clients(Vec::new()), Instant::now());
         let (one, other) = (ObjectId::new(), ObjectId::new());
         for client in [one, other] {

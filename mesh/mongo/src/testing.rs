@@ -1,4 +1,4 @@
-//! Databases for tests, on the server that `SLIPWAY_TEST_MONGODB` names.
+//! Databases for tests, on the server in `SLIPWAY_TEST_MONGODB`.
 
 use std::{collections::BTreeSet, io::Write as _};
 
@@ -7,13 +7,14 @@ use uuid::Uuid;
 
 use super::{Client, connect};
 
-/// Names the server that tests may use.
+/// The variable with the URL of the server for tests.
 const URL: &str = "SLIPWAY_TEST_MONGODB";
 
-/// When it is `1`, a test that cannot run has failed.
+/// If it is `1`, a test without its backend fails.
 const REQUIRED: &str = "SLIPWAY_TEST_REQUIRED";
 
-/// The URL of the server that tests may use; `None`, said loudly, if there is none.
+/// The URL of the server for tests. If there is none, prints that the test is skipped and returns
+/// `None`.
 ///
 /// # Panics
 /// If there is none and backends are required.
@@ -26,21 +27,22 @@ pub fn url() -> Option<String> {
         std::env::var(REQUIRED).as_deref() != Ok("1"),
         "{URL} is not set, and {REQUIRED} is"
     );
-    // Not by a macro: the output of a test that passes would not be seen.
+    // Not with a macro: the output of a test that passes would be hidden.
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     let line = format!("SKIPPED: {test}: {URL} is not set\n");
     let _ = std::io::stderr().write_all(line.as_bytes());
     None
 }
 
-/// A database of a test's own. It is dropped with this.
+/// A database for one test. It is deleted when this is dropped.
 pub struct Scratch {
     client: Client,
     name: String,
 }
 
 impl Scratch {
-    /// A new database; `None`, said loudly, if there is no server for tests.
+    /// Creates a new database. If there is no server for tests, prints that the test is skipped and
+    /// returns `None`.
     ///
     /// # Panics
     /// If there is none and backends are required, or it does not answer.
@@ -57,8 +59,8 @@ impl Scratch {
         &self.client
     }
 
-    /// The indexes through which the server says it would read for a command on the
-    /// database: those of its plan, not those that it has considered as well.
+    /// The indexes that the server would use for a command on the database: those in its chosen
+    /// plan, not those that it only considered.
     ///
     /// # Panics
     /// If it would read a whole collection, or does not answer.
@@ -67,10 +69,10 @@ impl Scratch {
         let database = self.client.database(&self.name);
         let plan = database.run_command(explain).await;
         let mut plan = plan.expect("the server for tests answers");
-        // The command itself, again.
+        // The plan contains the command itself.
         plan.remove("command");
         let text = plan.to_string();
-        // In MongoDB's words, and in those of a server on PostgreSQL.
+        // The terms of MongoDB, and of a server on PostgreSQL.
         for scan in ["COLLSCAN", "Seq Scan"] {
             assert!(!text.contains(scan), "{command}: {text}");
         }
@@ -87,14 +89,14 @@ impl Scratch {
     }
 }
 
-/// The names of the indexes that a part of a plan uses.
+/// Collects the names of the indexes that a part of a plan uses.
 fn collect_indexes(part: &Bson, used: &mut BTreeSet<String>) {
     match part {
         Bson::Array(parts) => parts.iter().for_each(|part| collect_indexes(part, used)),
         Bson::Document(parts) => {
             for (key, part) in parts {
                 match (key.as_str(), part) {
-                    // What was considered, in the words of both servers.
+                    // Rejected plans, in the terms of both servers.
                     ("rejectedPlans" | "IndexCosts", _) => {}
                     ("indexName", Bson::String(name)) => {
                         used.insert(name.clone());
@@ -111,7 +113,7 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         let Ok(url) = std::env::var(URL) else { return };
         let name = std::mem::take(&mut self.name);
-        // On a thread of its own: the test's runtime cannot be waited for in here.
+        // In another thread, because the test's runtime cannot be blocked here.
         let dropped = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()

@@ -1,11 +1,13 @@
-//! Whether a database takes writes, for health checks. A server may answer a ping and refuse
-//! every write: its disk is full, it is no longer primary, its replicas do not follow.
+//! Determines whether a database is writable, for health checks. A server may answer a ping and
+//! still refuse every write: its disk is full, it is no longer primary, or its replicas are too far
+//! behind.
 //!
-//! That writes are refused is known from whoever writes. That they are taken again, and that
-//! they are not when nobody writes, is found out by writing one small document.
+//! A refused write shows that the server accepts no writes. Whether it accepts them again, and
+//! whether it has stopped accepting them while nothing is written, is determined by writing a small
+//! document.
 //!
-//! As with outages an operation does not say which database it is of: what is refused makes
-//! every database of the process look.
+//! An operation does not know its database, as with outages: a refused write makes every database
+//! of the process check again.
 
 use std::time::Duration;
 
@@ -16,26 +18,26 @@ use tokio::time::Instant;
 use super::{StorageError, bounded};
 use slipway_runtime::life::Problem;
 
-/// The collection of the document that means nothing.
+/// The collection of the probe document.
 const COLLECTION: &str = "write_probe";
 
-/// While writes are taken, one is tried so often.
+/// Interval between probes while writes are accepted.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// While they are not, one is tried so often.
+/// Interval between probes while they are refused.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// When a write was last refused.
 static REFUSED_AT: Mutex<Option<Instant>> = Mutex::new(None);
 
-/// Takes note of what an operation failed of.
+/// Records the error of an operation.
 pub(super) fn note(error: &StorageError) {
     if error.refuses_writes() {
         *REFUSED_AT.lock() = Some(Instant::now());
     }
 }
 
-/// What is known of a database. Pure: time comes in.
+/// The known state of a database. Pure: the caller passes the time.
 #[derive(Debug)]
 pub(super) struct Writability {
     problem: Option<Problem>,
@@ -50,17 +52,17 @@ impl Writability {
         }
     }
 
-    /// Whether to try a write now; `refused_at` is when one was last refused.
+    /// Whether to write a probe now; `refused_at` is when a write was last refused.
     fn is_due(&self, refused_at: Option<Instant>, now: Instant) -> bool {
         let since = now.duration_since(self.known_at);
-        let news = refused_at.is_some_and(|at| at > self.known_at);
+        let newly_refused = refused_at.is_some_and(|at| at > self.known_at);
         match self.problem {
             Some(_) => since >= RETRY,
-            None => news || since >= IDLE,
+            None => newly_refused || since >= IDLE,
         }
     }
 
-    /// What a probe has shown.
+    /// Records the result of a probe.
     fn probed(&mut self, result: Result<(), StorageError>, now: Instant) {
         self.known_at = now;
         self.problem = result.err().map(|error| match error {
@@ -69,7 +71,7 @@ impl Writability {
         });
     }
 
-    /// Whether the database takes writes, as far as is known or can be found out now.
+    /// Whether the database is writable, as far as is known or can be determined now.
     pub(super) async fn check(&mut self, database: &mongodb::Database) -> Result<(), Problem> {
         let refused_at = *REFUSED_AT.lock();
         if self.is_due(refused_at, Instant::now()) {
@@ -86,9 +88,9 @@ async fn probe(database: &mongodb::Database) -> Result<(), StorageError> {
     let update = doc! { "$set": { "at": DateTime::now() } };
     let write = probes.update_one(doc! { "_id": 1 }, update).upsert(true);
     match bounded(write.into_future()).await {
-        // Another process wrote it at the same moment.
+        // Another process wrote it at the same time.
         Err(error) if error.duplicate_key().is_some() || error.gave_way() => Ok(()),
-        // This user may write to other collections only: that proves nothing about those.
+        // This user may not write to this collection; that says nothing about the others.
         Err(error) if error.is_refusal() => Ok(()),
         Err(error) => Err(error),
         Ok(_) => Ok(()),
@@ -102,7 +104,7 @@ mod tests {
     const MOMENT: Duration = Duration::from_millis(1);
 
     #[test]
-    fn a_refused_write_makes_it_look_at_once_and_then_every_second() {
+    fn after_a_refused_write_it_probes_at_once_and_then_every_second() {
         let start = Instant::now();
         let mut known = Writability::new(start);
         assert!(!known.is_due(None, start + IDLE - MOMENT));
@@ -120,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_is_away_is_away() {
+    fn an_unavailable_server_is_reported_as_unavailable() {
         let start = Instant::now();
         let mut known = Writability::new(start);
         known.probed(Err(StorageError::Silent), start);

@@ -1,6 +1,5 @@
-//! The commits of a database are counted, in a field of the file's header that SQLite leaves to
-//! applications (`application_id`). By this number files are told apart that are not of one
-//! moment.
+//! Counts the commits of a database, in a header field that SQLite leaves to applications
+//! (`application_id`). The count shows when files do not belong to the same moment.
 
 use std::{
     fs::File,
@@ -8,37 +7,37 @@ use std::{
     path::Path,
 };
 
-/// Where SQLite's file format has the field.
+/// Offset of the field in SQLite's file format.
 const NUMBER_AT: usize = 68;
 
-/// How many commits were made in a database: from 1, and after `i32::MAX` from 1 again. 0: none.
+/// The number of commits made in a database: from 1, and after `i32::MAX` from 1 again. 0: none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Commits(i32);
 
 impl Commits {
-    /// What the field holds.
+    /// Reads the value of the field.
     pub(super) fn from_field(field: i32) -> Self {
         Self(field.saturating_abs())
     }
 
-    /// As it was written in decimal digits.
+    /// Parses a number in decimal digits.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let number = text.parse().ok()?;
         (0..=i32::MAX).contains(&number).then_some(Self(number))
     }
 
-    /// The value of the field: negative if nothing is missing in the database file.
+    /// The value of the field: negative if the database file is complete.
     pub(super) fn field(self, is_whole: bool) -> i32 {
         if is_whole { -self.0 } else { self.0 }
     }
 
-    /// With one commit more.
+    /// The number after one more commit.
     pub(super) fn next(self) -> Self {
         Self(self.0.checked_add(1).unwrap_or(1))
     }
 
-    /// Whether these are more than `other`, in the life of one database.
+    /// Whether this is a later number than `other`, in the life of one database.
     #[must_use]
     pub fn is_after(self, other: Self) -> bool {
         match (self.0, other.0) {
@@ -55,11 +54,11 @@ impl std::fmt::Display for Commits {
     }
 }
 
-/// How many commits the database file at `path` is known to hold, without its `-wal` file. It
-/// never gets less: what is counted is brought to the disk first.
+/// The number of commits that the database file at `path` certainly contains, without its `-wal`
+/// file. It never decreases, because the file is synced first.
 ///
 /// # Errors
-/// If it cannot be read or synced.
+/// If the file cannot be read or synced.
 pub fn in_file(path: &Path) -> io::Result<Commits> {
     File::open(path)?.sync_all()?;
     field_in_file(path).map(Commits::from_field)
@@ -81,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn they_are_counted_from_1_again_after_the_greatest() {
+    fn the_count_restarts_at_1_after_the_greatest_number() {
         let greatest = Commits(i32::MAX);
         assert_eq!(greatest.next(), Commits(1));
         for (number, other) in [(1, 0), (2, 1), (1, i32::MAX), (5, i32::MAX - 5)] {

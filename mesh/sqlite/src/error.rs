@@ -1,4 +1,4 @@
-//! What can go wrong with SQLite, and what it means for the writes that follow.
+//! Errors of SQLite, and what they mean for later writes.
 
 use std::sync::Arc;
 
@@ -6,26 +6,26 @@ use rusqlite::{Connection, ErrorCode, ffi};
 
 use slipway_runtime::life::Problem;
 
-/// The database did not do what it was asked to.
+/// A database operation failed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StorageError {
-    /// SQLite said no.
+    /// SQLite returned an error.
     #[error("SQLite: {0}")]
     Sqlite(Arc<rusqlite::Error>),
     /// The file cannot be used.
     #[error("{0}")]
     Unusable(String),
-    /// A file that is open is not at its path any more.
+    /// A file that is open was moved or deleted.
     #[error("{0}")]
     Displaced(String),
-    /// The writer has ended, or the job panicked.
-    #[error("the database writer is gone")]
+    /// The writer thread has ended, or the job panicked.
+    #[error("the database writer has ended")]
     Gone,
 }
 
 impl StorageError {
-    /// The unique constraint or index that refused a write, as SQLite names it (its
-    /// columns: `users.username_key`), if that is what happened.
+    /// The unique constraint or index that refused a write, as SQLite names it (by its columns:
+    /// `users.username_key`), if this is the error.
     #[must_use]
     pub fn unique_violation(&self) -> Option<&str> {
         let Self::Sqlite(error) = self else {
@@ -43,7 +43,7 @@ impl StorageError {
         }
     }
 
-    /// Whether there is no room on the disk.
+    /// Whether the disk is full.
     #[must_use]
     pub fn is_full(&self) -> bool {
         let Self::Sqlite(error) = self else {
@@ -52,13 +52,13 @@ impl StorageError {
         error.sqlite_error_code() == Some(ErrorCode::DiskFull)
     }
 
-    /// Whether the file takes no writes at the moment, whoever's they are.
+    /// Whether the file accepts no writes at all at the moment.
     #[must_use]
     pub fn refuses_writes(&self) -> bool {
         self.fault() == Some(FileFault::Unwritable)
     }
 
-    /// What the error says about the file, if it is the file that is at fault.
+    /// The fault of the file, if the error is caused by the file.
     pub(super) fn fault(&self) -> Option<FileFault> {
         match self {
             Self::Sqlite(error) => FileFault::of(error.sqlite_error_code()?),
@@ -74,13 +74,13 @@ impl From<rusqlite::Error> for StorageError {
     }
 }
 
-/// How a file is at fault.
+/// A fault of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FileFault {
-    /// It takes no writes: the disk is full or has failed, or the file is read-only or was
-    /// deleted. That may pass.
+    /// It accepts no writes: the disk is full or has failed, or the file is read-only or was
+    /// deleted. This may be temporary.
     Unwritable,
-    /// Its content is not what SQLite wrote. That does not pass.
+    /// Its content is not what SQLite wrote. This is permanent.
     Damaged,
 }
 
@@ -99,7 +99,7 @@ impl FileFault {
         }
     }
 
-    /// As health checks say it.
+    /// The problem for health checks.
     pub(super) fn problem(self, error: &StorageError) -> Problem {
         Problem::Unwritable(match self {
             Self::Unwritable => format!("it takes no writes: {error}"),
@@ -108,12 +108,12 @@ impl FileFault {
     }
 }
 
-/// What the last call on `connection` failed of. To be asked directly after a failure: a job's
-/// own error may have lost its cause, and SQLite forgets it with the next call.
+/// The last error on `connection`. Call it directly after a failure: a job's own error may have
+/// dropped the cause, and SQLite forgets it at the next call.
 pub(super) fn last_error(connection: &Connection) -> StorageError {
     #[allow(
         unsafe_code,
-        reason = "the crate tells the last error of a connection to nobody but itself"
+        reason = "rusqlite does not expose the last error of a connection"
     )]
     // SAFETY: the handle lives as long as `connection`, which only this thread uses now, and
     // the call reads a number of it.
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_and_a_damaged_file_are_told_from_what_concerns_one_write() {
+    fn faults_of_the_file_are_distinguished_from_errors_of_one_write() {
         for code in [
             ffi::SQLITE_FULL,
             ffi::SQLITE_IOERR,

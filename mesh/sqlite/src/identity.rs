@@ -1,11 +1,11 @@
-//! Which store a file belongs to, and that the open files are still those at their paths.
+//! Checks that a file belongs to this store, and that the open files are still at their paths.
 //!
-//! All stores of a data directory are SQLite files, and some have tables of the same names. So a
-//! file says in a table whose it is; one under another's name is refused.
+//! All stores of a data directory are SQLite files, and some have tables with the same names. So
+//! each file has a table with the name of its store; a file of another store is refused.
 //!
-//! A file that is deleted or moved while SQLite has it open still takes writes, which nobody
-//! finds again. SQLite does not notice, so [`Presence`] compares the open files with those at
-//! their paths: at each commit and at each health check.
+//! If a file is deleted or moved while SQLite has it open, SQLite continues to write to it, and the
+//! writes are lost later. SQLite does not notice this, so [`Presence`] compares the open files with
+//! those at their paths: at each commit and at each health check.
 
 use std::{
     fs, io,
@@ -20,7 +20,7 @@ use super::{StorageError, beside};
 /// Refuses a file of another store.
 ///
 /// # Errors
-/// If it is, or the file cannot be read.
+/// If it belongs to another store, or cannot be read.
 pub(super) fn check_owner(
     connection: &Connection,
     path: &Path,
@@ -43,7 +43,7 @@ pub(super) fn check_owner(
     }
 }
 
-/// Notes the store that a new file, or one of a version without names, belongs to.
+/// Writes the store's name into a new file, or into one of an old version without names.
 ///
 /// # Errors
 /// If it cannot be written.
@@ -66,7 +66,7 @@ pub(super) struct Presence {
     files: [(PathBuf, FileId); 2],
 }
 
-/// What a file system knows a file by, whatever its path.
+/// Identifies a file in a file system, independently of its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct FileId {
     device: u64,
@@ -74,13 +74,13 @@ struct FileId {
 }
 
 impl Presence {
-    /// Of the database at `path`, which has just been opened and used.
+    /// The files of the database at `path`, which has just been opened and used.
     ///
     /// # Errors
-    /// If one of its files is not there.
+    /// If one of its files does not exist.
     pub(super) fn of(path: &Path) -> Result<Self, StorageError> {
         let open = |path: PathBuf| -> Result<_, StorageError> {
-            let id = id(&path).map_err(|error| gone(&path, Some(&error)))?;
+            let id = id(&path).map_err(|error| displaced(&path, Some(&error)))?;
             Ok((path, id))
         };
         Ok(Self {
@@ -88,16 +88,16 @@ impl Presence {
         })
     }
 
-    /// Whether they are still there.
+    /// Checks that the files are still at their paths.
     ///
     /// # Errors
-    /// If not: what is written now would be lost.
+    /// If not: further writes would be lost.
     pub(super) fn check(&self) -> Result<(), StorageError> {
         for (path, open) in &self.files {
             match id(path) {
                 Ok(found) if found == *open => {}
-                Ok(_) => return Err(gone(path, None)),
-                Err(error) => return Err(gone(path, Some(&error))),
+                Ok(_) => return Err(displaced(path, None)),
+                Err(error) => return Err(displaced(path, Some(&error))),
             }
         }
         Ok(())
@@ -112,11 +112,11 @@ fn id(path: &Path) -> io::Result<FileId> {
     })
 }
 
-fn gone(path: &Path, error: Option<&io::Error>) -> StorageError {
+fn displaced(path: &Path, error: Option<&io::Error>) -> StorageError {
     let path = path.display();
     StorageError::Displaced(match error {
         Some(error) if error.kind() != io::ErrorKind::NotFound => {
-            format!("{path} cannot be looked at any more: {error}")
+            format!("{path} cannot be accessed any more: {error}")
         }
         Some(_) => format!(
             "{path} was deleted or moved while it was in use. Move it back, or stop Slipway and \

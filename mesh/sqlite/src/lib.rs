@@ -1,20 +1,20 @@
-//! SQLite: one writer thread that lets many writes share one `fsync`, and a pool of
-//! readers beside it.
+//! SQLite: one writer thread, which lets many writes share one `fsync`, and a pool of reader
+//! threads.
 //!
-//! The file is in WAL mode with `synchronous=FULL`: what [`Database::write`] has answered
-//! survives a crash of the process and of the machine. Several [`Database`]s, also of
-//! several processes, may be open on one file; SQLite serialises their writers.
+//! The file is in WAL mode with `synchronous=FULL`: a write that [`Database::write`] has confirmed
+//! survives a crash of the process and of the machine. Several [`Database`]s, also in several
+//! processes, may have one file open; SQLite serialises their writers.
 //!
 //! | module | |
 //! | --- | --- |
 //! | [`writer`] | the thread that writes |
 //! | [`readers`] | the threads that read |
-//! | [`error`] | what can go wrong, and which of it is the file's fault |
-//! | [`writability`] | whether the file takes writes, for health checks |
-//! | [`identity`] | whose file it is, and whether it is still there |
-//! | [`commits`] | how many commits a file holds |
-//! | [`wal`] | that no file is opened whose latest commits are elsewhere |
-//! | [`migrations`] | changes of the schema |
+//! | [`error`] | errors, and which of them are faults of the file |
+//! | [`writability`] | whether the file is writable, for health checks |
+//! | [`identity`] | which store a file belongs to, and whether it is still at its path |
+//! | [`commits`] | the number of commits in a file |
+//! | [`wal`] | refuses to open a file whose latest commits are missing |
+//! | [`migrations`] | schema changes |
 
 pub mod commits;
 mod error;
@@ -52,19 +52,19 @@ use self::{
 };
 use slipway_runtime::life::{Check, Problem};
 
-/// How long a write waits for another database handle's write.
+/// How long a write waits for a write through another database handle.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Statements kept prepared on each connection.
+/// Prepared statements cached per connection.
 const PREPARED_STATEMENTS: usize = 128;
 
-/// The databases that this process has opened. One list for the process, like its metrics: who
-/// ends the process need not know who has opened what.
+/// The databases that this process has opened. Global, like its metrics: the code that ends the
+/// process need not know the code that opened them.
 static OPENED: Mutex<Vec<(&'static str, WeakWriter)>> = Mutex::new(Vec::new());
 
-/// Ends the writing of every database that this process has open, once nothing is to be written
-/// any more: each then is whole in its own file, and needs no `-wal` file. Says in the log of
-/// which that is not so. Takes `limit` at most.
+/// Closes the writers of all databases that this process has open. Call it when nothing is written
+/// any more: afterwards each database is complete in its own file and needs no `-wal` file. Logs
+/// each one for which this failed. Takes at most `limit`.
 pub async fn close_all(limit: Duration) {
     let opened = std::mem::take(&mut *OPENED.lock());
     let writers = opened
@@ -86,17 +86,17 @@ pub async fn close_all(limit: Duration) {
 pub struct Database {
     writer: Writer,
     readers: Readers,
-    /// That a reader found the file damaged. It does not pass.
+    /// Set when a reader has found the file damaged. This is permanent.
     damage: Arc<OnceLock<Problem>>,
 }
 
 impl Database {
-    /// Opens or creates the file at `path` and brings its schema up to date. `name` is the
-    /// store's, in the file and in metrics. Blocks: call it at start.
+    /// Opens or creates the file at `path` and migrates its schema. `name` is the name of the
+    /// store, in the file and in metrics. Blocks: call it at startup.
     ///
     /// # Errors
-    /// If the file cannot be opened, is damaged, is of another store, needs a `-wal` file that is
-    /// missing, or was made by a newer Slipway.
+    /// If the file cannot be opened, is damaged, belongs to another store, needs a `-wal` file that
+    /// is missing, or was created by a newer version of Slipway.
     pub fn open(
         path: &Path,
         name: &'static str,
@@ -105,11 +105,11 @@ impl Database {
         Self::open_with(path, name, |c| migrations::apply(c, migrations))
     }
 
-    /// Opens or creates the file at `path`, whose tables `prepare` makes. `name` is the store's,
-    /// in the file and in metrics. Blocks: call it at start.
+    /// Opens or creates the file at `path`; `prepare` creates its tables. `name` is the name of the
+    /// store, in the file and in metrics. Blocks: call it at startup.
     ///
     /// # Errors
-    /// If the file cannot be opened, is of another store, or what `prepare` returned.
+    /// If the file cannot be opened, or belongs to another store; or the error of `prepare`.
     pub fn open_with(
         path: &Path,
         name: &'static str,
@@ -139,8 +139,8 @@ impl Database {
         Ok(database)
     }
 
-    /// Ends writing: what waits is refused, and everything is left in the database file. Reading
-    /// goes on.
+    /// Ends writing: waiting writes are refused, and all commits are copied into the database file.
+    /// Reading continues to work.
     ///
     /// # Errors
     /// If the `-wal` file is still needed.
@@ -148,12 +148,12 @@ impl Database {
         self.writer.close().await
     }
 
-    /// Runs `job` inside a transaction on the writer thread and answers when it is
-    /// durable. Jobs of many callers share a commit; a job that returns an error leaves
-    /// no trace and does not disturb the others.
+    /// Runs `job` inside a transaction on the writer thread and returns when it is durable. Jobs of
+    /// many callers share a commit; a job that returns an error is rolled back and does not affect
+    /// the others.
     ///
     /// # Errors
-    /// What `job` returned, or that the commit failed: then nothing of it is stored.
+    /// The error of `job`, or of the commit: then nothing is stored.
     pub async fn write<T, E, F>(&self, job: F) -> Result<T, E>
     where
         F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
@@ -166,7 +166,7 @@ impl Database {
     /// Runs `job` on a reader, on one consistent snapshot.
     ///
     /// # Errors
-    /// What `job` returned, or that no reader can be had.
+    /// The error of `job`, or that no reader is available.
     pub async fn read<T, E, F>(&self, job: F) -> Result<T, E>
     where
         F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
@@ -203,10 +203,10 @@ fn connect(path: &Path, read_only: bool) -> Result<Connection, StorageError> {
     } else {
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE
     };
-    // One thread uses a connection at a time: SQLite need not lock it as well.
+    // Only one thread uses a connection at a time, so SQLite need not lock it.
     let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)
         .map_err(|error| unusable(path, &error))?;
-    // See `wal`. First of all: a file that is refused stays as it is.
+    // See `wal`. This comes first, so that a refused file stays unchanged.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     if !read_only {
@@ -215,8 +215,8 @@ fn connect(path: &Path, read_only: bool) -> Result<Connection, StorageError> {
         connection.pragma_update(None, "foreign_keys", "ON")?;
     }
     connection.pragma_update(None, "temp_store", "MEMORY")?;
-    // Without this SQLite prepares a statement anew at nearly every execution, because
-    // another value of a parameter might ask for another plan.
+    // Otherwise SQLite would prepare a statement again at nearly every execution, because another
+    // parameter value might require another plan.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
     Ok(connection)
@@ -226,27 +226,27 @@ fn unusable(path: &Path, error: &dyn std::error::Error) -> StorageError {
     StorageError::Unusable(format!("{} cannot be opened: {error}", path.display()))
 }
 
-/// What an operator can do about a file that is damaged from the start.
+/// Explains to an operator what to do about a file that is damaged when it is opened.
 fn in_words(path: &Path, error: StorageError) -> StorageError {
     if error.fault() != Some(FileFault::Damaged) {
         return error;
     }
     StorageError::Unusable(format!(
-        "{} is damaged or no database ({error}). Restore it from a backup, with the -wal file that \
+        "{} is damaged or not a database ({error}). Restore it from a backup, with the -wal file that \
          was made with it if there is one, and with no other",
         path.display()
     ))
 }
 
-/// The path of a file that SQLite or we put beside a database.
+/// The path of a file that belongs to a database and is next to it.
 fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
 }
 
-/// Makes a new file readable by its owner only: it will hold password hashes. What SQLite
-/// puts beside it gets the same permissions.
+/// Creates a file that only its owner can read: it will contain password hashes. SQLite gives its
+/// own additional files the same permissions.
 fn create_private(path: &Path) -> std::io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false);
@@ -255,21 +255,21 @@ fn create_private(path: &Path) -> std::io::Result<()> {
     options.open(path).map(drop)
 }
 
-/// A time as it is stored: milliseconds since the epoch, UTC.
+/// The stored form of a time: milliseconds since the epoch, UTC.
 #[must_use]
 pub fn to_column(time: Timestamp) -> i64 {
     time.as_millisecond()
 }
 
-/// A stored time.
+/// Reads a stored time.
 ///
 /// # Errors
-/// If the number is no time: the file was tampered with.
+/// If the number is out of range: the file was tampered with.
 pub fn from_column(millis: i64) -> Result<Timestamp, rusqlite::Error> {
     Timestamp::from_millisecond(millis).map_err(malformed)
 }
 
-/// The error for a stored value that cannot be read: the file was tampered with.
+/// The error for a stored value that cannot be decoded: the file was tampered with.
 pub fn malformed(error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Null, Box::new(error))
 }

@@ -7,5 +7,5 @@ slipway_runtime::metrics! {
     histogram STORE_COMMIT_SECONDS = "slipway_store_commit_duration_seconds",
         "Time a commit took, by store";
     gauge STORE_WRITABLE = "slipway_store_writable",
-        "0 while a database takes no writes, else 1, by store";
+        "0 while a database accepts no writes, else 1, by store";
 }

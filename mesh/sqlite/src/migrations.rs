@@ -1,11 +1,11 @@
-//! Numbered schema changes: the n-th brings a file from version n-1 to n.
+//! Numbered migrations: the n-th brings a file from version n-1 to n.
 
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::StorageError;
 
-/// Applies the migrations that the file has not seen, each in a transaction with its
-/// number. Safe when several processes start on one file at once.
+/// Applies the missing migrations, each in one transaction with its number. Safe when several
+/// processes start with one file at the same time.
 pub(super) fn apply(connection: &mut Connection, migrations: &[&str]) -> Result<(), StorageError> {
     loop {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -13,7 +13,7 @@ pub(super) fn apply(connection: &mut Connection, migrations: &[&str]) -> Result<
             transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
         if version > migrations.len() {
             return Err(StorageError::Unusable(format!(
-                "the file has schema version {version}, this Slipway knows {}: a newer one made it",
+                "the file has schema version {version}, this Slipway knows {}: a newer Slipway made it",
                 migrations.len()
             )));
         }

@@ -1,5 +1,4 @@
-//! The readers: a few threads, each with a connection of its own, that take jobs from one
-//! queue.
+//! The readers: a few threads, each with its own connection, that take jobs from one queue.
 
 use std::{
     num::NonZero,
@@ -19,7 +18,8 @@ use super::{
 };
 use slipway_runtime::life::Problem;
 
-/// Jobs that may wait; one more is refused, because it would be answered too late.
+/// Maximum number of waiting jobs. Further ones are refused, because they would be answered too
+/// late.
 const QUEUE: usize = 10_000;
 
 type Job = Box<dyn FnOnce(&Connection) + Send>;
@@ -27,7 +27,7 @@ type Job = Box<dyn FnOnce(&Connection) + Send>;
 #[derive(Clone)]
 pub(super) struct Readers {
     jobs: Sender<Job>,
-    /// Where it is noted that the file is damaged.
+    /// Set when the file is found damaged.
     damage: Arc<OnceLock<Problem>>,
 }
 
@@ -38,7 +38,7 @@ impl Readers {
         damage: &Arc<OnceLock<Problem>>,
     ) -> Result<Self, StorageError> {
         let (jobs, queue) = crossbeam_channel::bounded::<Job>(QUEUE);
-        // More than there are cores would only wait for each other.
+        // More threads than cores would only wait for each other.
         let readers = thread::available_parallelism()
             .map_or(2, NonZero::get)
             .max(2);
@@ -65,7 +65,7 @@ impl Readers {
         let (answer, result) = oneshot::channel();
         let damage = Arc::clone(&self.damage);
         let job = move |connection: &Connection| {
-            // A caller that has gone away does not want to know.
+            // If the caller no longer waits, the answer is dropped.
             let _ = answer.send(snapshot(connection, &damage, job));
         };
         match self.jobs.try_send(Box::new(job)) {
@@ -83,14 +83,14 @@ impl Readers {
 
 fn work(connection: &Connection, queue: &Receiver<Job>) {
     while let Ok(job) = queue.recv() {
-        // The caller of a job that panics learns that it is gone; the snapshot has ended
-        // with it, and the next job finds the connection as it was.
+        // If a job panics, its caller gets an error. The snapshot has ended with the job, so the
+        // connection is ready for the next one.
         let _ = catch_unwind(AssertUnwindSafe(|| job(connection)));
     }
 }
 
-/// Runs `job` on one consistent snapshot, which ends, by rollback, when it is dropped. Notes if
-/// it finds the file damaged.
+/// Runs `job` on one consistent snapshot, which ends with a rollback when it is dropped. Records
+/// damage of the file.
 fn snapshot<T, E, F>(connection: &Connection, damage: &OnceLock<Problem>, job: F) -> Result<T, E>
 where
     F: FnOnce(&Connection) -> Result<T, E>,
@@ -104,7 +104,7 @@ where
         let error = last_error(connection);
         if error.fault() == Some(FileFault::Damaged) {
             tracing::error!(%error, "database file is damaged");
-            // Once is enough.
+            // It may be set already.
             let _ = damage.set(FileFault::Damaged.problem(&error));
         }
     }

@@ -1,18 +1,18 @@
-//! What SQLite would do for a query.
+//! Query plans of SQLite, for tests.
 
 use rusqlite::Connection;
 
-/// What SQLite would do for a query on a file with these migrations, a line for each step.
+/// The plan of a query on a file with these migrations, one line per step.
 ///
 /// # Panics
-/// If a migration or the query is no SQL.
+/// If a migration or the query is not valid SQL.
 #[must_use]
 pub fn plan(migrations: &[&str], sql: &str) -> Vec<String> {
-    let c = Connection::open_in_memory().expect("memory can be had");
+    let c = Connection::open_in_memory().expect("an in-memory database opens");
     for migration in migrations {
         c.execute_batch(migration).expect("a migration is SQL");
     }
-    // Its parameters need no values.
+    // The parameters need no values.
     let mut explain = c
         .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
         .expect("a query is SQL");
@@ -21,10 +21,10 @@ pub fn plan(migrations: &[&str], sql: &str) -> Vec<String> {
     steps.expect("a step is a text")
 }
 
-/// The same for a query that searches indexes, reads nothing whole and sorts nothing.
+/// The plan of a query that must search indexes, and neither scan a table nor sort.
 ///
 /// # Panics
-/// If it does not.
+/// If the plan has a scan or a sort.
 pub fn search(migrations: &[&str], sql: &str) -> Vec<String> {
     let plan = plan(migrations, sql);
     let refused = |step: &String| step.starts_with("SCAN") || step.contains("TEMP B-TREE");

@@ -1,4 +1,4 @@
-//! A database as its users see it.
+//! Tests of a database through its public API.
 
 use futures::future::join_all;
 
@@ -23,7 +23,7 @@ async fn count(db: &Database) -> i64 {
 }
 
 #[tokio::test]
-async fn a_refused_job_leaves_no_trace_and_spares_its_neighbours() {
+async fn a_refused_job_leaves_no_trace_and_does_not_affect_others() {
     let dir = tempfile::tempdir().unwrap();
     let db = Database::open(&dir.path().join("t.db"), "t", SCHEMA).unwrap();
     let jobs = (0..20).map(|k| {
@@ -108,7 +108,7 @@ async fn two_handles_on_one_file_take_turns() {
 }
 
 #[test]
-fn a_file_of_a_newer_version_is_left_alone() {
+fn a_file_of_a_newer_version_is_unchanged() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("t.db");
     drop(Database::open(&path, "t", SCHEMA).unwrap());
@@ -118,7 +118,7 @@ fn a_file_of_a_newer_version_is_left_alone() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn its_files_are_its_owners_only() {
+async fn only_the_owner_can_read_the_files() {
     use std::os::unix::fs::PermissionsExt as _;
     let dir = tempfile::tempdir().unwrap();
     let db = Database::open(&dir.path().join("t.db"), "t", SCHEMA).unwrap();
@@ -136,7 +136,7 @@ async fn its_files_are_its_owners_only() {
 }
 
 #[test]
-fn a_file_that_is_no_database_is_refused() {
+fn a_file_that_is_not_a_database_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("t.db");
     std::fs::write(&path, "this is a letter, not a database").unwrap();
@@ -146,7 +146,7 @@ fn a_file_that_is_no_database_is_refused() {
 }
 
 #[tokio::test]
-async fn a_full_file_is_unhealthy_until_there_is_room_again() {
+async fn a_full_file_is_unhealthy_until_there_is_room() {
     let dir = tempfile::tempdir().unwrap();
     let db = Database::open(&dir.path().join("t.db"), "t", SCHEMA).unwrap();
     let pages = |count: i64| {
@@ -169,18 +169,18 @@ async fn a_full_file_is_unhealthy_until_there_is_room_again() {
     let problem = db.check().await.unwrap_err();
     assert!(problem.to_string().contains("full"), "{problem}");
     assert!(matches!(problem, Problem::Unwritable(_)), "{problem:?}");
-    // Reading goes on, and so does the problem, however often somebody looks.
+    // Reading still works, and the problem remains, however often it is checked.
     assert_eq!(count(&db).await, 0);
     db.check().await.unwrap_err();
     pages(1_000_000).await.unwrap();
-    // Without a write of anybody else.
-    let well = slipway_runtime::testing::until(async || db.check().await);
-    well.await.unwrap();
+    // Without any other write.
+    let healthy = slipway_runtime::testing::until(async || db.check().await);
+    healthy.await.unwrap();
     large(1).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_job_that_could_not_begin_knows_why() {
+async fn a_job_that_could_not_begin_returns_the_reason() {
     let dir = tempfile::tempdir().unwrap();
     let db = Database::open(&dir.path().join("t.db"), "t", SCHEMA).unwrap();
     let read_only = |c: &Connection| -> Result<(), StorageError> {
@@ -193,7 +193,7 @@ async fn a_job_that_could_not_begin_knows_why() {
 }
 
 #[test]
-fn a_file_of_another_store_is_refused_with_what_to_do_and_left_as_it_is() {
+fn a_file_of_another_store_is_refused_with_advice_and_unchanged() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("t.db");
     drop(Database::open(&path, "other", SCHEMA).unwrap());
@@ -212,14 +212,14 @@ fn a_file_of_a_version_without_names_gets_one() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("t.db");
     crate::migrations::apply(&mut Connection::open(&path).unwrap(), SCHEMA).unwrap();
-    // A refused file is nobody's.
+    // The refused file was not assigned to a store.
     assert!(Database::open(&path, "other", &[]).is_err());
     drop(Database::open(&path, "t", SCHEMA).unwrap());
     assert!(Database::open(&path, "other", SCHEMA).is_err());
 }
 
 #[tokio::test]
-async fn a_file_that_was_moved_takes_no_writes_until_it_is_back() {
+async fn a_moved_file_accepts_no_writes_until_it_is_back() {
     let dir = tempfile::tempdir().unwrap();
     for name in ["t.db", "t.db-wal"] {
         let path = dir.path().join("t.db");
@@ -229,17 +229,17 @@ async fn a_file_that_was_moved_takes_no_writes_until_it_is_back() {
         let problem = db.check().await.unwrap_err();
         assert!(matches!(problem, Problem::Unwritable(_)), "{problem:?}");
         let refused = db.write(insert(1, "a")).await.unwrap_err().to_string();
-        // A reader may have made another -wal file.
+        // A reader may have created another -wal file.
         let expected = format!("{} was ", there.display());
         assert!(refused.contains(&expected), "{refused}");
-        // Another file of the same name is no help.
+        // Another file with the same name does not help.
         std::fs::write(&there, "").unwrap();
         let refused = db.write(insert(1, "a")).await.unwrap_err().to_string();
         assert!(refused.contains("was replaced"), "{refused}");
 
         std::fs::rename(&away, &there).unwrap();
-        let well = slipway_runtime::testing::until(async || db.check().await);
-        well.await.unwrap();
+        let healthy = slipway_runtime::testing::until(async || db.check().await);
+        healthy.await.unwrap();
         db.write(insert(1, "a")).await.unwrap();
         db.close().await.unwrap();
         drop(db);

@@ -1,25 +1,25 @@
-//! The `-wal` file beside the database, which holds the latest commits until they are copied
-//! into it.
+//! Refuses to open a database whose latest commits are missing.
 //!
-//! Whoever copies the database file alone, of a process that runs or was killed, loses what is
-//! in the `-wal` file; what is left may be old, empty or malformed, and SQLite cannot tell. So
-//! the [commits](super::commits) of the writer are counted. [`Wal::complete`] copies everything into the database file
-//! and then makes the number negative: nothing is missing. A `-commits` file beside the database
-//! holds the same number, what the database file had when this `-wal` file began, and the
-//! [`Salts`] by which the `-wal` file is known. By these, files that are not of one moment are
-//! refused before SQLite writes to any of them:
+//! The latest commits are in the `-wal` file until they are copied into the database file. If
+//! somebody copies only the database file of a process that is running or was killed, the commits
+//! in the `-wal` file are lost; the remaining file may be old, empty or malformed, and SQLite
+//! cannot detect this. So the writer counts its [commits](super::commits). [`Wal::complete`] copies
+//! everything into the database file and then makes the number negative: nothing is missing. A
+//! `-commits` file next to the database contains the same number, the number that the database file
+//! had when this `-wal` file began, and the [`Salts`] that identify the `-wal` file. With these,
+//! files that do not belong to the same moment are refused before SQLite writes to any of them:
 //!
-//! | found | told by |
+//! | found | detected by |
 //! | --- | --- |
 //! | a database whose `-wal` file is missing | a number that is not negative, and not the last in the `-commits` file |
-//! | a `-wal` file that was emptied or cut short | fewer commits than the `-commits` file says |
+//! | a `-wal` file that was emptied or truncated | fewer commits than the `-commits` file says |
 //! | the `-wal` file of another database | its salts |
-//! | a database older than its `-wal` file | a number before the one that it had when that began |
+//! | a database older than its `-wal` file | a number before the one that it had when the `-wal` file began |
 //! | a database newer than its `-wal` file | a number after the last in the `-wal` file |
 //!
-//! After a crash another program may open and close the database: SQLite then copies everything
-//! and deletes the `-wal` file, and the number is the last. (For our connections that is switched
-//! off: it would leave a file with a number.)
+//! After a crash another program may open and close the database: SQLite then copies everything and
+//! deletes the `-wal` file, and the number is the last one. (For our own connections this is
+//! switched off, because it would leave a file with a positive number.)
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -35,20 +35,20 @@ use super::{
     commits::{Commits, field_in_file},
 };
 
-/// Where the header of a `-wal` file has its salts.
+/// Offset of the salts in the header of a `-wal` file.
 const SALTS_AT: u64 = 16;
 
-/// How often SQLite may have begun a `-wal` file anew since its salts were noted: a crash of the
-/// machine can take the latest notes.
+/// How often SQLite may have restarted a `-wal` file since its salts were recorded: after a crash
+/// of the machine, the latest records may be missing.
 const RESTARTS: u32 = 1 << 16;
 
-/// What SQLite chooses for each `-wal` file: two random numbers. When everything is copied and it
-/// begins the file anew, the first is one more and the second is another.
+/// Two random numbers that SQLite chooses for each `-wal` file. When everything is copied and
+/// SQLite restarts the file, the first is increased by one and the second is chosen again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Salts(u32, u32);
 
 impl Salts {
-    /// Of the `-wal` file at `path`; `None` if nothing is in it.
+    /// The salts of the `-wal` file at `path`; `None` if it is empty or missing.
     fn of(path: &Path) -> Option<Self> {
         let mut bytes = [0; 8];
         let file = File::open(path).ok()?;
@@ -61,25 +61,25 @@ impl Salts {
         ))
     }
 
-    /// Whether a file with these salts can have become one with `later`.
+    /// Whether a file with these salts can have been restarted to one with `later`.
     fn may_become(self, later: Self) -> bool {
         self == later || (1..=RESTARTS).contains(&later.0.wrapping_sub(self.0))
     }
 }
 
-/// What a `-commits` file says.
+/// The content of a `-commits` file.
 #[derive(Debug, Clone, Copy)]
 struct Noted {
-    /// Up to the last one.
+    /// The number of the last commit.
     number: Commits,
-    /// `None`: the `-wal` file had nothing in it.
+    /// `None`: the `-wal` file was empty.
     salts: Option<Salts>,
-    /// What the database file held when the `-wal` file began. 0 says nothing.
+    /// The number in the database file when the `-wal` file began. 0 means unknown.
     base: Commits,
 }
 
 impl Noted {
-    /// In the file at `path`, if there is one that can be read.
+    /// Reads the file at `path`, if it exists and is valid.
     fn read(path: &Path) -> Option<Self> {
         let text = fs::read_to_string(path).ok()?;
         let mut parts = text.split_whitespace();
@@ -91,7 +91,7 @@ impl Noted {
             salts: first
                 .zip(second)
                 .map(|(first, second)| Salts(first, second)),
-            // An earlier version did not note it.
+            // An earlier version did not record it.
             base: parts.next().and_then(Commits::parse).unwrap_or_default(),
         })
     }
@@ -106,27 +106,28 @@ impl Noted {
     }
 }
 
-/// The numbers of one database file.
+/// The commit numbers of one database file, and where they are stored.
 #[derive(Debug)]
 pub(super) struct Wal {
     /// The database file.
     path: PathBuf,
-    /// Beside it.
+    /// The `-wal` file.
     wal: PathBuf,
-    /// Beside it: what is [`Noted`].
+    /// The `-commits` file, with the content [`Noted`].
     commits: PathBuf,
-    /// That file, once it is open.
+    /// The `-commits` file, once it is open.
     file: Option<File>,
     noted: Noted,
-    /// Whether the database file itself says that it needs its `-wal` file.
+    /// Whether the number in the database file says that it needs its `-wal` file.
     is_marked: bool,
 }
 
 impl Wal {
-    /// Looks at the file at `path`, before SQLite has opened it.
+    /// Examines the file at `path` before SQLite opens it.
     ///
     /// # Errors
-    /// If its latest commits are missing, the files are not of one moment, or it cannot be read.
+    /// If its latest commits are missing, the files do not belong to the same moment, or a file
+    /// cannot be read.
     pub(super) fn of(path: &Path) -> Result<Self, StorageError> {
         let unreadable = |error: io::Error| {
             StorageError::Unusable(format!("{} cannot be read: {error}", path.display()))
@@ -150,7 +151,7 @@ impl Wal {
                 "{file} is incomplete: {wal}, which holds its latest changes, is missing. The \
                  process that wrote it did not stop cleanly before it was copied. Copy {wal} from \
                  where {file} came from, or restore a backup that was made after a clean stop. \
-                 (Only a copy that SQLite itself has made, as a backup, is whole without it. Then say so: \
+                 (Only a backup made by SQLite itself is complete without it. For such a copy, run: \
                  sqlite3 {file} 'PRAGMA application_id = 0')"
             )));
         }
@@ -182,10 +183,10 @@ impl Wal {
         })
     }
 
-    /// Goes on with the last number that SQLite finds, once it has opened the file.
+    /// Continues with the last number that SQLite finds after opening the file.
     ///
     /// # Errors
-    /// If there were more commits than it finds.
+    /// If there were more commits than SQLite finds.
     pub(super) fn opened(&mut self, connection: &Connection) -> Result<(), StorageError> {
         let field = field(connection)?;
         let last = Commits::from_field(field);
@@ -193,23 +194,23 @@ impl Wal {
             return Err(of_another_moment(&self.path, "older"));
         }
         let noted = Noted::read(&self.commits);
-        // A number that is not positive says that everything is in the database file, whatever
-        // was noted before.
+        // A number that is not positive means that everything is in the database file, whatever was
+        // recorded before.
         if let Some(Noted { number, .. }) = noted
             && field > 0
             && number.is_after(last)
         {
             let commits = self.commits.display();
             return Err(StorageError::Unusable(format!(
-                "the latest changes are missing: the last one that is there has the number \
+                "the latest changes are missing: the last one found has the number \
                  {last}, and {commits} says that there were {number}. The -wal file beside it was \
-                 cut short, or is another one. Restore the files from a backup, all of one \
-                 moment, or delete {commits} to go on without these changes"
+                 truncated, or is another one. Restore all files from one backup, or \
+                 delete {commits} to continue without these changes"
             )));
         }
         self.noted.number = last;
         if self.noted.salts.is_none() {
-            // What the `-wal` file was known by went with what was in it.
+            // The old salts are obsolete with the content of the old `-wal` file.
             self.noted.base = self.noted.number;
             if noted.is_some() {
                 self.note();
@@ -218,7 +219,7 @@ impl Wal {
         Ok(())
     }
 
-    /// Numbers the commit that is about to be made, and returns its number for
+    /// Writes the number of the commit that is about to be made, and returns it for
     /// [`Self::committed`].
     pub(super) fn number(&self, connection: &Connection) -> Result<Commits, StorageError> {
         let number = Commits::from_field(field(connection)?).next();
@@ -226,19 +227,19 @@ impl Wal {
         Ok(number)
     }
 
-    /// The commit with this number was made.
+    /// Records that the commit with this number was made.
     pub(super) fn committed(&mut self, number: Commits) {
         let salts = Salts::of(&self.wal);
         if self.noted.salts != salts {
-            // Everything before it had been copied into the database file.
+            // Everything before this commit was copied into the database file.
             self.noted.base = self.noted.number;
         }
         (self.noted.number, self.noted.salts) = (number, salts);
         self.note();
     }
 
-    /// Brings the number into the database file, if it has none yet. If a reader is in the way
-    /// it does not arrive, and the next commit tries again.
+    /// Copies the number into the database file, if it has none yet. If a reader prevents this, the
+    /// next commit tries again.
     pub(super) fn mark(&mut self, connection: &Connection) {
         if !self.is_marked {
             match checkpoint(connection, "PASSIVE") {
@@ -248,8 +249,8 @@ impl Wal {
         }
     }
 
-    /// Writes what is noted beside the database, always in the same place. It is not brought to
-    /// the disk: a crash of the machine may leave an earlier note.
+    /// Writes the `-commits` file, always in place. It is not synced: after a crash of the machine
+    /// it may have earlier content.
     fn note(&mut self) {
         let mut write = || -> io::Result<()> {
             let file = match &self.file {
@@ -263,28 +264,28 @@ impl Wal {
             file.write_all_at(self.noted.line().as_bytes(), 0)
         };
         if let Err(error) = write() {
-            // Without it less is noticed.
+            // Without it, fewer errors are detected.
             tracing::debug!(%error, "failed to write the -commits file");
         }
     }
 
-    /// Copies everything into the database file, which then needs no other.
+    /// Copies everything into the database file, which then needs no other file.
     ///
     /// # Errors
-    /// If it cannot be written, or somebody still reads an older state: then the `-wal` file is
+    /// If it cannot be written, or a reader still uses an older snapshot: then the `-wal` file is
     /// needed.
     pub(super) fn complete(&mut self, connection: &Connection) -> Result<(), StorageError> {
         truncate(connection)?;
         let field = field(connection)?;
         let last = Commits::from_field(field);
         if field > 0 {
-            // Only now: what is copied first must not say that the rest is there.
+            // Only now: the first copy must not claim that the rest is there.
             connection.pragma_update(None, "application_id", last.field(true))?;
             truncate(connection)?;
         }
         (self.is_marked, self.file) = (false, None);
         (self.noted.salts, self.noted.base) = (None, last);
-        // There may be none, and with a whole database it means nothing.
+        // The file may be missing; next to a complete database it has no meaning.
         let _ = fs::remove_file(&self.commits);
         Ok(())
     }
@@ -296,13 +297,13 @@ fn field(connection: &Connection) -> Result<i32, StorageError> {
     Ok(field.query_row([], |row| row.get(0))?)
 }
 
-/// The refusal of a database beside a `-wal` file that is `newer` or `older` than it.
+/// The error for a database whose `-wal` file is `newer` or `older` than it.
 fn of_another_moment(path: &Path, wal_is: &str) -> StorageError {
     let (file, wal) = (path.display(), beside(path, "-wal"));
     let wal = wal.display();
     StorageError::Unusable(format!(
-        "{wal} is {wal_is} than {file}: they are not of one moment, and together they would be \
-         damaged. Restore {file} and the files beside it from one backup, into an empty \
+        "{wal} is {wal_is} than {file}: they do not belong together, and opening them would damage \
+         the database. Restore {file} and the files beside it from one backup, into an empty \
          directory. (If the backup has no {wal} because it was made after a clean stop, move \
          {wal} away.)"
     ))
@@ -312,7 +313,7 @@ fn length(path: &Path) -> io::Result<u64> {
     fs::metadata(path).map(|file| file.len())
 }
 
-/// Copies into the database file what it can; whether that was everything.
+/// Copies into the database file what it can; returns whether that was everything.
 fn checkpoint(connection: &Connection, mode: &str) -> Result<bool, StorageError> {
     let sql = format!("PRAGMA wal_checkpoint({mode})");
     let (busy, pages, copied): (bool, i64, i64) =
@@ -325,7 +326,7 @@ fn truncate(connection: &Connection) -> Result<(), StorageError> {
         Ok(())
     } else {
         Err(StorageError::Unusable(
-            "somebody still reads an older state of it".into(),
+            "a reader still uses an older state of it".into(),
         ))
     }
 }
@@ -359,18 +360,20 @@ mod tests {
         count.await.unwrap()
     }
 
-    /// A database that is in use, with two rows, and its path.
+    /// An open database with two rows, and its path.
     async fn used(dir: &TempDir) -> (Database, PathBuf) {
         let path = dir.path().join("t.db");
         let db = open(&path).unwrap();
         insert(&db, 1).await;
-        // The mark follows the answer; the writer takes the next job when it is there.
+        // The number is written to the file after the answer; the writer runs the next job after
+        // that.
         insert(&db, 2).await;
         assert_ne!(field_in_file(&path).unwrap(), 0);
         (db, path)
     }
 
-    /// Another place with the database file and these of the others, as they are now.
+    /// Copies the database file and these additional files, in their present state, to another
+    /// directory.
     fn copied(path: &Path, others: &[&str]) -> (TempDir, PathBuf) {
         let dir = tempfile::tempdir().unwrap();
         let copy = dir.path().join("copy.db");
@@ -382,7 +385,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn after_it_is_closed_the_database_file_is_everything() {
+    async fn after_close_the_database_file_is_complete() {
         let dir = tempfile::tempdir().unwrap();
         let (db, path) = used(&dir).await;
         db.close().await.unwrap();
@@ -391,7 +394,7 @@ mod tests {
         assert_eq!(field_in_file(&path).unwrap(), -2);
         let (_dir, copy) = copied(&path, &[]);
         assert_eq!(count(&open(&copy).unwrap()).await, 2);
-        // And so is the original when it is opened again.
+        // So is the original when it is opened again.
         drop(db);
         let again = open(&path).unwrap();
         insert(&again, 3).await;
@@ -399,7 +402,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_file_whose_latest_commits_are_missing_is_refused_in_words() {
+    async fn a_file_whose_latest_commits_are_missing_is_refused_with_advice() {
         let dir = tempfile::tempdir().unwrap();
         let (_running, path) = used(&dir).await;
         for others in [&[][..], &["-commits"], &["-commits", "-shm"]] {
@@ -414,7 +417,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_log_that_was_cut_short_is_refused_in_words_and_left_as_it_is() {
+    async fn a_truncated_wal_is_refused_with_advice_and_unchanged() {
         let dir = tempfile::tempdir().unwrap();
         let (_running, path) = used(&dir).await;
         for kept in [0, 100] {
@@ -440,11 +443,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_log_of_another_database_is_refused_before_it_is_read() {
+    async fn a_wal_of_another_database_is_refused_before_it_is_read() {
         let dirs = [(); 2].map(|()| tempfile::tempdir().unwrap());
         let (_running, path) = used(&dirs[0]).await;
         let (other, other_path) = used(&dirs[1]).await;
-        // It has more commits than the one whose place it takes.
+        // It has more commits than the one that it replaces.
         insert(&other, 3).await;
         let (_dir, copy) = copied(&path, &["-wal", "-commits"]);
         fs::copy(beside(&other_path, "-wal"), beside(&copy, "-wal")).unwrap();
@@ -460,9 +463,9 @@ mod tests {
         assert_eq!(count(&open(&copy).unwrap()).await, 2);
     }
 
-    /// What a start may leave that ended before anything was committed in it.
+    /// The state after a process started and ended without a commit.
     #[tokio::test]
-    async fn a_log_that_was_begun_where_one_was_emptied_is_of_the_same_database() {
+    async fn a_wal_that_begins_after_an_emptied_one_is_accepted() {
         let dir = tempfile::tempdir().unwrap();
         let (db, path) = used(&dir).await;
         let (_dir, copy) = copied(&path, &["-commits"]);
@@ -480,19 +483,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_database_that_is_older_or_newer_than_its_log_is_refused_and_left_as_it_is() {
+    async fn a_database_older_or_newer_than_its_wal_is_refused_and_unchanged() {
         let dir = tempfile::tempdir().unwrap();
         let (db, path) = used(&dir).await;
         let (_old, old) = copied(&path, &["-wal", "-commits"]);
         db.close().await.unwrap();
         let (_whole, whole) = copied(&path, &[]);
         let db = open(&path).unwrap();
-        // The first is marked in the database file; with the next a log begins, and again.
+        // The first number is in the database file; the next commit begins a `-wal` file, and then
+        // another.
         for k in 3..6 {
             insert(&db, k).await;
         }
         let (_new, new) = copied(&path, &["-wal", "-commits"]);
-        for (database, log, told) in [
+        for (database, log, expected) in [
             (&old, &new, "copy.db-wal is newer than"),
             (&whole, &new, "copy.db-wal is newer than"),
             (&new, &old, "copy.db-wal is older than"),
@@ -504,7 +508,10 @@ mod tests {
             let before = fs::read(&copy).unwrap();
             for _ in 0..2 {
                 let refused = open(&copy).err().unwrap().to_string();
-                assert!(refused.contains(told), "{told} is not in: {refused}");
+                assert!(
+                    refused.contains(expected),
+                    "{expected} is not in: {refused}"
+                );
             }
             assert_eq!(fs::read(&copy).unwrap(), before);
         }
@@ -514,7 +521,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_copy_that_sqlite_has_made_is_told_how_to_become_whole() {
+    async fn the_error_for_a_copy_made_by_sqlite_says_how_to_complete_it() {
         let dir = tempfile::tempdir().unwrap();
         let (_running, path) = used(&dir).await;
         let copy = dir.path().join("copy.db");
@@ -531,7 +538,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_was_begun_anew_is_known() {
+    fn a_restarted_wal_is_recognised() {
         let noted = Salts(u32::MAX, 7);
         assert!(noted.may_become(noted));
         assert!(noted.may_become(Salts(0, 8)));
@@ -545,7 +552,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_log_without_its_database_is_refused_in_words() {
+    async fn a_wal_without_its_database_is_refused_with_advice() {
         let dir = tempfile::tempdir().unwrap();
         let (_running, path) = used(&dir).await;
         let (_dir, copy) = copied(&path, &["-wal"]);
@@ -577,7 +584,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_only_read_needs_no_other_file() {
+    async fn a_database_that_was_only_read_needs_no_other_file() {
         let dir = tempfile::tempdir().unwrap();
         let (db, path) = used(&dir).await;
         db.close().await.unwrap();
@@ -588,7 +595,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_closed_database_takes_no_more_writes() {
+    async fn a_closed_database_accepts_no_writes() {
         let dir = tempfile::tempdir().unwrap();
         let (db, _) = used(&dir).await;
         db.close().await.unwrap();

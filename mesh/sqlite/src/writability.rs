@@ -1,8 +1,8 @@
-//! Whether the file takes writes, for health checks.
+//! Determines whether the file is writable, for health checks.
 //!
-//! A write that fails because of the file is known at once. That writing works again is found
-//! out by writing something, while nobody else may: a probe. Without any write for a while a
-//! small probe also finds out that it has stopped working.
+//! A write that fails because of the file is noticed at once. Whether writing works again is
+//! determined by a probe write, while other writes are refused. When nothing was written for a
+//! while, a small probe also detects that writing has stopped working.
 
 use std::time::{Duration, Instant};
 
@@ -11,25 +11,25 @@ use rusqlite::Connection;
 use super::error::{FileFault, StorageError};
 use slipway_runtime::life::Problem;
 
-/// While writing works, this long after the last write another one is tried.
+/// Interval between the last write and a probe, while writing works.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// While it does not, it is tried so often.
+/// Interval between probes, while writing does not work.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Bytes of a probe while writing works: more would only wear the disk.
+/// Bytes of a probe while writing works: more would only wear out the disk.
 const SMALL: usize = 4 * 1024;
 
-/// Bytes of a probe while it does not. A disk with room for less fails at the next larger
-/// command, and would be well and ill in turns.
+/// Bytes of a probe while writing does not work. With a smaller probe, a nearly full disk would
+/// fail again at the next larger write, and the state would alternate.
 const LARGE: usize = 256 * 1024;
 
-/// What is known of the file. Pure: time comes in.
+/// The known state of the file. Pure: the caller passes the time.
 #[derive(Debug)]
 pub(super) struct Writability {
     problem: Option<Problem>,
     is_damaged: bool,
-    /// The last time that writing was seen to work, or was tried.
+    /// The last time that writing worked or was tried.
     known_at: Instant,
 }
 
@@ -42,15 +42,15 @@ impl Writability {
         }
     }
 
-    /// Something was written. That is no proof that there is room for more once there was none:
-    /// only a probe is.
+    /// Records a successful write. While there is a problem, this does not prove that there is room
+    /// for more: only a probe does.
     pub(super) fn wrote(&mut self, now: Instant) {
         if self.problem.is_none() {
             self.known_at = now;
         }
     }
 
-    /// Something failed; whether that is news.
+    /// Records an error; returns whether it is a new problem.
     pub(super) fn failed(&mut self, error: &StorageError, now: Instant) -> bool {
         let Some(fault) = error.fault() else {
             return false;
@@ -65,7 +65,7 @@ impl Writability {
         is_news
     }
 
-    /// How many bytes are to be written now, to find out whether that works.
+    /// The number of bytes to write now as a probe, if one is due.
     pub(super) fn due(&self, now: Instant) -> Option<usize> {
         let since = now.duration_since(self.known_at);
         match &self.problem {
@@ -75,19 +75,19 @@ impl Writability {
         }
     }
 
-    /// A probe was written; whether a problem is over.
+    /// Records a successful probe; returns whether a problem is over.
     pub(super) fn probed(&mut self, now: Instant) -> bool {
         self.known_at = now;
         self.problem.take().is_some()
     }
 
-    /// The problem, if there is one.
+    /// The current problem, if there is one.
     pub(super) fn problem(&self) -> Option<Problem> {
         self.problem.clone()
     }
 }
 
-/// Writes `bytes` that mean nothing, in the place of those of the last probe.
+/// Writes `bytes` of random data, replacing those of the last probe.
 pub(super) fn probe(connection: &Connection, bytes: usize) -> Result<(), StorageError> {
     connection.execute_batch(
         "CREATE TABLE IF NOT EXISTS write_probe (
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn without_writes_a_small_one_is_tried_every_minute() {
+    fn without_writes_there_is_a_small_probe_every_minute() {
         let start = Instant::now();
         let mut file = Writability::new(start);
         assert_eq!(file.due(start + IDLE - MOMENT), None);
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_concerns_one_write_alone_is_no_problem_of_the_file() {
+    fn an_error_of_one_write_is_not_a_problem_of_the_file() {
         let start = Instant::now();
         let mut file = Writability::new(start);
         for code in [ffi::SQLITE_CONSTRAINT_UNIQUE, ffi::SQLITE_BUSY] {
@@ -161,7 +161,7 @@ mod tests {
         assert!(file.failed(&error(ffi::SQLITE_CORRUPT), start));
         assert!(!file.failed(&error(ffi::SQLITE_FULL), start));
         assert_eq!(file.due(start + IDLE), None);
-        let said = file.problem().unwrap().to_string();
-        assert!(said.contains("damaged"), "{said}");
+        let described = file.problem().unwrap().to_string();
+        assert!(described.contains("damaged"), "{described}");
     }
 }

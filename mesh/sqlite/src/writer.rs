@@ -1,6 +1,6 @@
-//! The writer thread: takes all jobs that wait, runs each in a savepoint of one
-//! transaction, commits once, then answers them all. In between it says whether the file takes
-//! writes, and at the end it leaves everything in the database file.
+//! The writer thread: takes all waiting jobs, runs each in a savepoint of one transaction, commits
+//! once, then answers them all. It also answers health checks, and at the end it copies everything
+//! into the database file.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -22,10 +22,10 @@ use super::{
 use crate::metrics as m;
 use slipway_runtime::life::Problem;
 
-/// Jobs that may wait; a caller of more waits for a place.
+/// Maximum number of waiting jobs; further callers wait for a place in the queue.
 const QUEUE: usize = 1024;
 
-/// Jobs that share one commit at most.
+/// Maximum number of jobs that share one commit.
 const BATCH: usize = 256;
 
 #[derive(Clone)]
@@ -33,20 +33,20 @@ pub(super) struct Writer {
     orders: mpsc::Sender<Order>,
 }
 
-/// What the thread is asked to do.
+/// A message to the thread.
 enum Order {
     Run(Box<dyn Job>),
-    /// To say whether the file takes writes.
+    /// Answers whether the file is writable.
     Check(oneshot::Sender<Result<(), Problem>>),
-    /// To leave everything in the database file, and end.
+    /// Copies everything into the database file, and ends.
     Close(oneshot::Sender<Result<(), StorageError>>),
 }
 
-/// A job, typed inside and uniform outside.
+/// A job with its type erased.
 trait Job: Send {
-    /// Runs it; whether its changes are to be kept.
+    /// Runs the job; returns whether to keep its changes.
     fn run(&mut self, connection: &Connection) -> bool;
-    /// Answers the caller, the outcome of the commit being known.
+    /// Answers the caller after the commit.
     fn finish(self: Box<Self>, commit: Result<(), StorageError>);
 }
 
@@ -74,12 +74,12 @@ where
         let result = match (self.result, commit) {
             (Some(Ok(_)), Err(error)) => Err(error.into()),
             (Some(result), _) => result,
-            // It was not begun.
+            // The job was not begun.
             (None, Err(error)) => Err(error.into()),
-            // It panicked.
+            // The job panicked.
             (None, Ok(())) => Err(StorageError::Gone.into()),
         };
-        // A caller that has gone away does not want to know.
+        // If the caller no longer waits, the answer is dropped.
         let _ = self.answer.send(result);
     }
 }
@@ -131,7 +131,7 @@ impl Writer {
             .unwrap_or_else(|_| Err(StorageError::Gone.into()))
     }
 
-    /// Whether the file takes writes, as far as is known or can be found out now.
+    /// Whether the file is writable, as far as is known or can be determined now.
     pub(super) async fn check(&self) -> Result<(), Problem> {
         let gone = || Problem::Away(StorageError::Gone.to_string());
         let (answer, result) = oneshot::channel();
@@ -140,7 +140,7 @@ impl Writer {
         result.await.unwrap_or_else(|_| Err(gone()))
     }
 
-    /// Leaves everything in the database file and ends the thread. Once is enough.
+    /// Copies everything into the database file and ends the thread. Further calls have no effect.
     pub(super) async fn close(&self) -> Result<(), StorageError> {
         let (answer, result) = oneshot::channel();
         if self.orders.send(Order::Close(answer)).await.is_err() {
@@ -149,28 +149,28 @@ impl Writer {
         result.await.unwrap_or(Err(StorageError::Gone))
     }
 
-    /// The same writer, without keeping it.
+    /// A weak reference to the writer.
     pub(super) fn downgrade(&self) -> WeakWriter {
         WeakWriter(self.orders.downgrade())
     }
 }
 
-/// A writer that others keep.
+/// A weak reference to a writer.
 pub(super) struct WeakWriter(mpsc::WeakSender<Order>);
 
 impl WeakWriter {
-    /// The writer, as long as somebody keeps it.
+    /// The writer, if a handle still exists.
     pub(super) fn upgrade(&self) -> Option<Writer> {
         self.0.upgrade().map(|orders| Writer { orders })
     }
 
-    /// Whether somebody keeps it.
+    /// Whether a handle still exists.
     pub(super) fn is_kept(&self) -> bool {
         self.0.strong_count() > 0
     }
 }
 
-/// The thread.
+/// The state of the thread.
 struct Work {
     connection: Connection,
     wal: Wal,
@@ -181,7 +181,7 @@ struct Work {
 
 impl Work {
     fn run(mut self, mut queue: mpsc::Receiver<Order>) {
-        self.tell(true);
+        self.set_gauge(true);
         while let Some(first) = queue.blocking_recv() {
             let (mut batch, mut checks, mut close) = (Vec::new(), Vec::new(), None);
             let mut next = Some(first);
@@ -200,18 +200,18 @@ impl Work {
             if !checks.is_empty() {
                 let known = self.check();
                 for answer in checks {
-                    // A caller that has gone away does not want to know.
+                    // If the caller no longer waits, the answer is dropped.
                     let _ = answer.send(known.clone());
                 }
             }
             if let Some(answer) = close {
-                // What waits behind it is not done: its callers learn that the writer is gone.
+                // Waiting jobs are not run: their callers get an error.
                 drop(queue);
                 let _ = answer.send(self.wal.complete(&self.connection));
                 return;
             }
         }
-        // Nobody has the database any more.
+        // All handles are dropped.
         if let Err(error) = self.wal.complete(&self.connection) {
             tracing::debug!(store = self.name, %error, "database still needs its -wal file");
         }
@@ -239,7 +239,7 @@ impl Work {
         }
         if written {
             self.writability.wrote(Instant::now());
-            // The callers need not wait for that.
+            // The callers need not wait for this.
             self.wal.mark(&self.connection);
         }
     }
@@ -247,17 +247,17 @@ impl Work {
     fn failed(&mut self, error: &StorageError) {
         if self.writability.failed(error, Instant::now()) {
             tracing::error!(store = self.name, %error, "database cannot be written or is damaged");
-            self.tell(false);
+            self.set_gauge(false);
         }
     }
 
-    fn tell(&self, writable: bool) {
+    fn set_gauge(&self, writable: bool) {
         let value = if writable { 1.0 } else { 0.0 };
         metrics::gauge!(m::STORE_WRITABLE, "store" => self.name).set(value);
     }
 
-    /// Whether the file takes writes: by what is known, by whether it is still there, by a probe
-    /// if one is due, and by whether a transaction for writing can be begun at all.
+    /// Whether the file is writable: by the known state, by whether it is still at its path, by a
+    /// probe if one is due, and by whether a write transaction can be begun.
     fn check(&mut self) -> Result<(), Problem> {
         let due = self.writability.due(Instant::now());
         let probed = self.presence.check().and_then(|()| {
@@ -270,7 +270,7 @@ impl Work {
             Err(error) => self.failed(error),
             Ok(()) if due.is_some() && self.writability.probed(Instant::now()) => {
                 tracing::info!(store = self.name, "database can be written again");
-                self.tell(true);
+                self.set_gauge(true);
             }
             Ok(()) => {}
         }
@@ -284,7 +284,7 @@ impl Work {
     }
 }
 
-/// Runs `work` in a transaction for writing.
+/// Runs `work` in a write transaction.
 fn transaction(
     connection: &Connection,
     work: impl FnOnce(&Connection) -> Result<(), StorageError>,
@@ -299,15 +299,16 @@ fn transaction(
     result
 }
 
-/// Ends what an error has left of a transaction; if that fails too, the next BEGIN says so.
+/// Rolls back what an error has left of a transaction; if that fails too, the next BEGIN reports
+/// it.
 fn roll_back(connection: &Connection) {
     if !connection.is_autocommit() {
         let _ = connection.execute_batch("ROLLBACK");
     }
 }
 
-/// Runs the batch in one transaction; on an error nothing of it is stored. Returns the number of
-/// the commit, if anything was to be stored, and what jobs failed of that is the file's fault.
+/// Runs the batch in one transaction; after an error nothing of it is stored. Returns the number of
+/// the commit, if there was anything to store, and the jobs' error that is a fault of the file.
 fn commit(
     connection: &Connection,
     wal: &Wal,
@@ -335,8 +336,8 @@ fn run_all(
         run("SAVEPOINT job")?;
         if !job.run(connection) {
             let error = last_error(connection);
-            // A full disk and its like make SQLite roll back everything by itself: then the
-            // whole batch has failed, and for this reason.
+            // On a full disk and similar errors, SQLite rolls back the whole transaction itself:
+            // then the whole batch has failed for this reason.
             if connection.is_autocommit() {
                 return Err(error);
             }
@@ -347,7 +348,7 @@ fn run_all(
         }
         run("RELEASE job")?;
     }
-    // What was undone has counted too: then there is a number more than needed.
+    // Changes that were rolled back count too: then there may be one number more than necessary.
     let changed = connection.total_changes() != before;
     let number = changed.then(|| wal.number(connection)).transpose()?;
     run("COMMIT")?;

@@ -44,7 +44,7 @@ pub enum StoreError {
     #[error("a write was refused: {0}")]
     Refused(#[from] Refusal),
     /// Other writers were faster in every attempt.
-    #[error("others keep changing the document {id} in {collection}")]
+    #[error("the document {id} in {collection} was changed by others in every attempt")]
     Contended {
         /// Its collection.
         collection: &'static str,

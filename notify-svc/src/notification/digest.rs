@@ -35,26 +35,27 @@ pub fn id(of: impl IntoIterator<Item = NotificationId>) -> NotificationId {
 
 /// Whether notifications of the same plan are missing: tasks that are not queued yet.
 #[must_use]
-pub fn is_incomplete(notifications: &[Notification]) -> bool {
+pub fn is_incomplete<N: AsRef<Notification>>(notifications: &[N]) -> bool {
     let of_a_plan = |n: &&Notification| {
         let group = n.group.as_deref();
         group.is_some_and(|group| group.starts_with("plan:"))
     };
-    let expected = notifications.iter().filter(of_a_plan);
+    let expected = notifications.iter().map(AsRef::as_ref).filter(of_a_plan);
     let expected = expected.map(|n| plan_tasks(&n.data)).max().unwrap_or(0);
     (notifications.len() as u64) < expected
 }
 
 /// The subject of the mail.
 #[must_use]
-pub fn subject(notifications: &[Notification]) -> Subject {
+pub fn subject<N: AsRef<Notification>>(notifications: &[N]) -> Subject {
     Subject::new(&heading(notifications))
 }
 
 /// The template's variables, without `recipient` and `publicUrl`.
 #[must_use]
-pub fn data(notifications: &[Notification]) -> Value {
-    let items: Vec<_> = notifications.iter().take(LISTED).map(item).collect();
+pub fn data<N: AsRef<Notification>>(notifications: &[N]) -> Value {
+    let items = notifications.iter().take(LISTED);
+    let items: Vec<_> = items.map(|n| item(n.as_ref())).collect();
     json!({
         "heading": heading(notifications),
         "intro": intro(group(notifications)),
@@ -64,15 +65,18 @@ pub fn data(notifications: &[Notification]) -> Value {
 }
 
 /// The kind and the key of the group they share.
-fn group(notifications: &[Notification]) -> (&str, &str) {
-    let group = notifications.first().and_then(|n| n.group.as_deref());
+fn group<N: AsRef<Notification>>(notifications: &[N]) -> (&str, &str) {
+    let group = notifications
+        .first()
+        .and_then(|n| n.as_ref().group.as_deref());
     let group = group.unwrap_or_default();
     group.split_once(':').unwrap_or((group, ""))
 }
 
-fn heading(notifications: &[Notification]) -> String {
+fn heading<N: AsRef<Notification>>(notifications: &[N]) -> String {
     let count = notifications.len();
-    let first = notifications.first().map_or(&Value::Null, |n| &n.data);
+    let first = notifications.first();
+    let first = first.map_or(&Value::Null, |n| &n.as_ref().data);
     let text = |pointer| first.pointer(pointer).and_then(Value::as_str);
     match group(notifications).0 {
         "plan" => format!(
@@ -112,8 +116,12 @@ fn heading(notifications: &[Notification]) -> String {
 }
 
 /// The word for the comments in the subject.
-fn comments(notifications: &[Notification]) -> &'static str {
-    let of = |why| notifications.iter().any(|n| n.data["because"] == why);
+fn comments<N: AsRef<Notification>>(notifications: &[N]) -> &'static str {
+    let of = |why| {
+        notifications
+            .iter()
+            .any(|n| n.as_ref().data["because"] == why)
+    };
     match (of("mention"), of("reply"), of("owner")) {
         (true, false, false) => "mentions",
         (false, true, false) => "replies",

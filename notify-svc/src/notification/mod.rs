@@ -248,6 +248,12 @@ pub struct Notification {
     pub updated_at: Timestamp,
 }
 
+impl AsRef<Notification> for Notification {
+    fn as_ref(&self) -> &Notification {
+        self
+    }
+}
+
 impl Notification {
     /// A notification that is due at once.
     #[must_use]

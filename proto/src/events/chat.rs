@@ -1,10 +1,10 @@
-//! Events about conversations with the assistant. What was said is in none of them.
+//! Events about conversations with the assistant. None contains what was said.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// `chat.answered`: an answer of the assistant is stored. Never its text, nor the
+/// `chat.answered`: an answer of the assistant was stored. Contains neither its text nor the
 /// question's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -13,7 +13,7 @@ pub struct ChatAnsweredEvent {
     pub session_id: Uuid,
     /// Id of the answer.
     pub message_id: Uuid,
-    /// Who asked.
+    /// The user who asked.
     pub user_id: Uuid,
     /// The model that answered; `builtin` is the built-in assistant.
     pub model: String,
@@ -21,8 +21,8 @@ pub struct ChatAnsweredEvent {
     pub latency_ms: u64,
     /// Milliseconds from the question to the first text of the answer.
     pub time_to_first_token_ms: u64,
-    /// Tokens of the prompt, if the model counts.
+    /// Tokens of the prompt, if the model counts them.
     pub prompt_tokens: Option<u32>,
-    /// Tokens of the answer, if the model counts.
+    /// Tokens of the answer, if the model counts them.
     pub answer_tokens: Option<u32>,
 }

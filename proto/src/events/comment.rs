@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::UserRef;
 
-/// The task that a comment is on, as it was when the comment was posted.
+/// The task of a comment, in its state when the comment was posted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CommentedTask {
@@ -22,7 +22,7 @@ pub struct CommentedTask {
     pub assignee: UserRef,
 }
 
-/// `comment.posted`: somebody began a thread on a task.
+/// `comment.posted`: a user started a thread on a task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CommentPostedEvent {
@@ -30,15 +30,15 @@ pub struct CommentPostedEvent {
     pub task: CommentedTask,
     /// Id of the comment.
     pub comment_id: Uuid,
-    /// Who wrote it.
+    /// The author of the comment.
     pub author: UserRef,
-    /// How it begins: at most 200 characters, on one line.
+    /// The beginning of the comment: at most 200 characters, on one line.
     pub excerpt: String,
-    /// The users it mentions as `@username`: each once, at most 20, never the author.
+    /// The users mentioned as `@username`: each once, at most 20, never the author.
     pub mentions: Vec<UserRef>,
 }
 
-/// `comment.replied`: somebody replied to a comment.
+/// `comment.replied`: a user replied to a comment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CommentRepliedEvent {
@@ -48,12 +48,12 @@ pub struct CommentRepliedEvent {
     pub comment_id: Uuid,
     /// Id of the comment it replies to.
     pub parent_id: Uuid,
-    /// Who wrote that comment.
+    /// The author of that comment.
     pub parent_author: UserRef,
-    /// Who wrote the reply.
+    /// The author of the reply.
     pub author: UserRef,
-    /// How it begins: at most 200 characters, on one line.
+    /// The beginning of the reply: at most 200 characters, on one line.
     pub excerpt: String,
-    /// The users it mentions as `@username`: each once, at most 20, never the author.
+    /// The users mentioned as `@username`: each once, at most 20, never the author.
     pub mentions: Vec<UserRef>,
 }

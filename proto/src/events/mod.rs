@@ -1,9 +1,9 @@
-//! The events on the bus: the catalogue of their types, and for each a struct with its JSON
-//! Schema under `schemas/`.
+//! The events on the bus: the catalogue of their types, and for each type a struct for the payload
+//! with its JSON Schema under `schemas/`.
 //!
-//! The envelope (CloudEvents 1.0, binary mode) is the bus's business; here is only what
-//! a record's value holds. Within a major version a payload changes only by optional
-//! fields, so that old readers and old writers go on working: a test holds the schemas.
+//! The bus defines the envelope (CloudEvents 1.0, binary mode); this module defines only the value
+//! of a record. Within a major version a payload may only gain optional fields, so that old readers
+//! and old writers continue to work; a test checks this against the committed schemas.
 
 mod chat;
 mod comment;
@@ -35,9 +35,9 @@ use uuid::Uuid;
 /// A topic of the bus and the number of partitions it is created with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Topic {
-    /// Its name on the broker.
+    /// The name on the broker.
     pub name: &'static str,
-    /// Its partitions; records with one key stay in one of them, in order.
+    /// The number of partitions. Records with the same key go to the same partition, in order.
     pub partitions: u32,
 }
 
@@ -86,7 +86,7 @@ pub trait Payload: Serialize + DeserializeOwned + JsonSchema {
     const TYPE: &'static str;
     /// The major version of the payload's schema.
     const MAJOR: u32;
-    /// Where it is published.
+    /// The topic on which it is published.
     const TOPIC: Topic;
 }
 
@@ -104,8 +104,8 @@ pub struct UserRef {
 /// the payload's schema, and its topic.
 macro_rules! catalogue {
     ($($variant:ident($payload:ident): $name:literal / $major:literal on $topic:ident,)+) => {
-        /// Every type of event. Whoever decides something by the type matches all of them, so
-        /// that the compiler lists what a new type has to be decided for.
+        /// Every type of event. Code that depends on the type should match all variants, so that
+        /// the compiler lists the places that a new type affects.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum EventType {
             $(#[doc = concat!("`", $name, "`")] $variant,)+
@@ -113,15 +113,16 @@ macro_rules! catalogue {
 
         /// An event's payload, by the event's type.
         #[derive(Debug, Clone, PartialEq)]
-        #[expect(clippy::large_enum_variant, reason = "one is read at a time, and none is kept")]
+        #[expect(clippy::large_enum_variant, reason = "only one is in memory at a time")]
         pub enum EventData {
             $(#[doc = concat!("`", $name, "`")] $variant($payload),)+
-            /// Of a type, or a major version of one, that a newer Slipway has published.
+            /// An unknown type, or an unknown major version of a type, published by a newer version
+            /// of Slipway.
             Unknown,
         }
 
         impl EventType {
-            /// All of them, in the order of the documentation.
+            /// All types, in the order of the documentation.
             pub const ALL: &[Self] = &[$(Self::$variant),+];
 
             /// The CloudEvents type, for example `task.started`.
@@ -140,7 +141,7 @@ macro_rules! catalogue {
                 }
             }
 
-            /// Where it is published.
+            /// The topic on which it is published.
             #[must_use]
             pub const fn topic(self) -> Topic {
                 match self {
@@ -199,7 +200,7 @@ catalogue! {
 }
 
 impl EventType {
-    /// The type with this name; `None` for one that only a newer Slipway knows.
+    /// The type with this name; `None` if only a newer version of Slipway knows it.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|known| known.name() == name)
@@ -207,8 +208,8 @@ impl EventType {
 }
 
 impl EventData {
-    /// Reads the payload of an event of the type `name`. Without a major version it is read
-    /// as of the one that is known.
+    /// Reads the payload of an event of the type `name`. Without a major version, the known one is
+    /// assumed.
     ///
     /// # Errors
     /// If type and version are known and the payload violates the schema.

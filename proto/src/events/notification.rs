@@ -1,5 +1,5 @@
-//! Events about notifications: what became of them. They tell who was notified by id;
-//! addresses and texts stay with the notification.
+//! Events about the results of notifications. They identify the recipient by id; addresses and
+//! texts stay with the notification.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -9,59 +9,59 @@ use uuid::Uuid;
 
 use super::UserRef;
 
-/// `notification.requested`: another program has announced an event of which people are to
-/// be notified. Its data are between it and them: it is on no wall.
+/// `notification.requested`: another program has announced an event about which users are to be
+/// notified. Its data is only for them: the activity feed does not show it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NotificationRequestedEvent {
-    /// The type that the program gave it; it chooses the templates.
+    /// The type that the program gave it; it selects the templates.
     pub notification_type: String,
-    /// Who is to be notified, each once.
+    /// The users to notify, each once.
     pub recipients: Vec<UserRef>,
-    /// Who announced it.
+    /// The user who announced it.
     pub requested_by: UserRef,
     /// The variables of the templates.
     pub data: Map<String, Value>,
 }
 
-/// `notification.sent`: the mail server took the mail.
+/// `notification.sent`: the mail server accepted the email.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NotificationSentEvent {
     /// Id of the notification.
     pub notification_id: Uuid,
-    /// The event it tells of.
+    /// The event that the notification is about.
     pub event_id: Uuid,
-    /// That event's type.
+    /// The type of the notification.
     pub notification_type: String,
-    /// By what way, as `EMAIL`.
+    /// The channel, for example `EMAIL`.
     pub channel: String,
-    /// The account it went to; absent where it went to a bare address.
+    /// The account of the recipient; absent if it was sent to an address without an account.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recipient_id: Option<Uuid>,
-    /// How many attempts it took.
+    /// The number of attempts.
     pub attempts: u32,
-    /// When the mail server took it.
+    /// When the mail server accepted it.
     pub sent_at: Timestamp,
 }
 
-/// `notification.failed`: it will not be tried again.
+/// `notification.failed`: the notification will not be tried again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NotificationFailedEvent {
     /// Id of the notification.
     pub notification_id: Uuid,
-    /// The event it tells of.
+    /// The event that the notification is about.
     pub event_id: Uuid,
-    /// That event's type.
+    /// The type of the notification.
     pub notification_type: String,
-    /// By what way, as `EMAIL`.
+    /// The channel, for example `EMAIL`.
     pub channel: String,
-    /// The account it was for; absent where it was for a bare address.
+    /// The account of the recipient; absent if it was for an address without an account.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recipient_id: Option<Uuid>,
-    /// How many attempts were made.
+    /// The number of attempts.
     pub attempts: u32,
-    /// When it was given up.
+    /// When it failed for good.
     pub failed_at: Timestamp,
 }

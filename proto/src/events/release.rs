@@ -19,11 +19,12 @@ pub struct ReleaseCreatedEvent {
     pub version: String,
     /// The admin who planned it.
     pub created_by: UserRef,
-    /// How many tasks it was planned with.
+    /// The number of tasks it was planned with.
     pub total_tasks: u32,
 }
 
-/// `release.ready`: the last task of a release was completed. An admin can declare it done.
+/// `release.ready`: the last task of a release was completed. An admin can now complete the
+/// release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReleaseReadyEvent {
@@ -35,11 +36,11 @@ pub struct ReleaseReadyEvent {
     pub version: String,
     /// The admin who planned it.
     pub created_by: UserRef,
-    /// How many tasks it has.
+    /// The number of tasks.
     pub total_tasks: u32,
 }
 
-/// `release.completed`: an admin declared a release done, all its tasks being completed.
+/// `release.completed`: an admin completed a release whose tasks are all completed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReleaseCompletedEvent {
@@ -49,9 +50,9 @@ pub struct ReleaseCompletedEvent {
     pub release_name: String,
     /// Its version; may be empty.
     pub version: String,
-    /// How many tasks it has.
+    /// The number of tasks.
     pub total_tasks: u32,
-    /// When.
+    /// When it was completed.
     pub completed_at: Timestamp,
 }
 
@@ -66,10 +67,10 @@ pub struct ReleaseReopenedEvent {
     pub release_name: String,
     /// Its version; may be empty.
     pub version: String,
-    /// How many tasks it has, the hotfix included.
+    /// The number of tasks, including the hotfix.
     pub total_tasks: u32,
-    /// How many of them are completed.
+    /// The number of completed tasks.
     pub completed_tasks: u32,
-    /// How many times it has been reopened, this time included.
+    /// How often it was reopened, including this time.
     pub reopened_count: u32,
 }

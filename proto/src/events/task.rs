@@ -7,19 +7,19 @@ use uuid::Uuid;
 
 use super::UserRef;
 
-/// Where a task stands.
+/// The state of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum TaskState {
     /// Assigned, not started.
     Todo,
-    /// Being worked on.
+    /// In progress.
     InProcess,
     /// Finished.
     Completed,
 }
 
-/// A task as it is after the event.
+/// A task in its state after the event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskData {
@@ -35,21 +35,21 @@ pub struct TaskData {
     pub description: String,
     /// Its owner.
     pub assignee: UserRef,
-    /// Its place in the release's order.
+    /// Its position in the release's order: a number to sort by, with gaps.
     pub order_index: i64,
-    /// Where it stands.
+    /// The state.
     pub status: TaskState,
-    /// Whether it was added to a release that had been completed, as something urgent.
+    /// Whether it was added as urgent to a release that had been completed.
     pub hotfix: bool,
     /// When it was added.
     pub created_at: Timestamp,
-    /// When it was started, if it was.
+    /// When it was started; absent if it was not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
-    /// When it was completed, if it was.
+    /// When it was completed; absent if it was not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completed_at: Option<Timestamp>,
-    /// When it is due, if that was said.
+    /// When it is due; absent if it has no due date.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub due_at: Option<Timestamp>,
 }
@@ -62,7 +62,8 @@ pub struct TaskCreatedEvent {
     pub task: TaskData,
 }
 
-/// `task.assigned`: a task got an owner. A hotfix says so by `task.hotfix_added` instead.
+/// `task.assigned`: a task was assigned to its owner. For a hotfix, `task.hotfix_added` is
+/// published instead.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskAssignedEvent {
@@ -80,23 +81,23 @@ pub struct TaskAssignedEvent {
     pub task_title: String,
     /// Its order index: a number to sort by, with gaps.
     pub order_index: i64,
-    /// Which task of the release it is, counted from 1. Absent in events of older versions.
+    /// The position among the tasks of the release, counted from 1. Absent in events of older
+    /// versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<u32>,
-    /// Whether it can start: every task in front of it is completed. Absent in events of
-    /// older versions.
+    /// Whether it can start: all tasks before it are completed. Absent in events of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub can_start: Option<bool>,
-    /// When it is due, if that was said.
+    /// When it is due; absent if it has no due date.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due_at: Option<Timestamp>,
-    /// If the task came with its release: how many of the release's first tasks this owner
-    /// has, this one included. Whoever tells the owner can tell of all of them at once.
+    /// If the task was created with its release: how many of the release's first tasks this owner
+    /// has, including this one. A notifier can then send one message about all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan_tasks: Option<u32>,
 }
 
-/// `task.started`: its owner began to work on a task.
+/// `task.started`: the owner started a task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskStartedEvent {
@@ -104,7 +105,7 @@ pub struct TaskStartedEvent {
     pub task: TaskData,
 }
 
-/// `task.completed`: its owner finished a task.
+/// `task.completed`: the owner completed a task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskCompletedEvent {
@@ -112,7 +113,7 @@ pub struct TaskCompletedEvent {
     pub task: TaskData,
     /// Milliseconds from start to completion.
     pub duration_ms: i64,
-    /// The task that may be started now, if there is one left.
+    /// The task that can be started next; absent if none is left.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_task: Option<TaskData>,
 }
@@ -121,7 +122,7 @@ pub struct TaskCompletedEvent {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HotfixTaskAddedEvent {
-    /// The developer to be told at once.
+    /// The developer to notify immediately.
     pub developer_id: Uuid,
     /// That developer's username.
     pub developer_name: String,
@@ -133,35 +134,35 @@ pub struct HotfixTaskAddedEvent {
     pub task_id: Uuid,
     /// Title of the task.
     pub task_title: String,
-    /// Which task of the release it is, counted from 1. Absent in events of older versions.
+    /// The position among the tasks of the release, counted from 1. Absent in events of older
+    /// versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<u32>,
-    /// Whether it can start: every task in front of it is completed. Absent in events of
-    /// older versions.
+    /// Whether it can start: all tasks before it are completed. Absent in events of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub can_start: Option<bool>,
-    /// When it is due, if that was said.
+    /// When it is due; absent if it has no due date.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due_at: Option<Timestamp>,
 }
 
-/// `task.ready`: a task has become the one to be done next and can start. Every task in
-/// front of it is completed, or it is the first.
+/// `task.ready`: a task is the next one to do and can start: all tasks before it are completed, or
+/// it is the first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskReadyEvent {
     /// The task.
     pub task: TaskData,
-    /// Which task of the release it is, counted from 1.
+    /// The position among the tasks of the release, counted from 1.
     pub position: u32,
-    /// If the task was added by the same command: the type of the event that says so to its
-    /// owner, and that it can start: `task.assigned` or `task.hotfix_added`. Whoever tells
-    /// the owner of that event need not tell them of this one.
+    /// If the task was added by the same command: the type of the event that already tells the
+    /// owner that it can start: `task.assigned` or `task.hotfix_added`. A notifier that reports
+    /// that event can ignore this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub announced_by: Option<String>,
 }
 
-/// `task.stale_detected`: a task has been in process for longer than it should.
+/// `task.stale_detected`: a task has been in progress for too long.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StaleTaskDetectedEvent {
@@ -183,7 +184,7 @@ pub struct StaleTaskDetectedEvent {
     pub hours: u32,
 }
 
-/// `task.reminder_due`: the minute has come at which the owner asked to be reminded.
+/// `task.reminder_due`: the time has come at which the owner asked to be reminded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskReminderDueEvent {
@@ -199,9 +200,9 @@ pub struct TaskReminderDueEvent {
     pub task_id: Uuid,
     /// Title of the task.
     pub task_title: String,
-    /// When the task is due, if that was said.
+    /// When the task is due; absent if it has no due date.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub due_at: Option<Timestamp>,
-    /// The minute asked for.
+    /// The time that the owner asked for, to the minute.
     pub remind_at: Timestamp,
 }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// What an account may do.
+/// The role of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Role {
@@ -14,8 +14,8 @@ pub enum Role {
     Admin,
 }
 
-/// `user.registered`: an account was created. Readers that address people keep their
-/// own copy of names and email addresses from it.
+/// `user.registered`: an account was created. Services that address people keep their own copy of
+/// names and email addresses from it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UserRegisteredEvent {
@@ -25,6 +25,6 @@ pub struct UserRegisteredEvent {
     pub username: String,
     /// The email address as registered.
     pub email: String,
-    /// What the account may do.
+    /// The role of the account.
     pub role: Role,
 }

@@ -1,5 +1,4 @@
-//! The broker goes away and comes back: nothing is lost, and the records of a key stay
-//! in order.
+//! The broker fails and returns: nothing is lost, and the records of a key stay in order.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -12,14 +11,14 @@ use slipway_bus::{
 };
 
 /// A mock cluster and a stage on it.
-fn cast() -> (Mock, Stage) {
+fn mock_and_stage() -> (Mock, Stage) {
     let mock = Mock::new();
     let on = mock.clone();
     (mock, Stage::new("", (), move || Arc::new(on.bus())))
 }
 
-/// Publishes as the outbox does: the same batch until it is acknowledged. Says how often
-/// it was not.
+/// Publishes like the outbox: repeats the same batch until it is acknowledged. Returns the number
+/// of failed attempts.
 async fn publish_until_acknowledged(bus: &SharedBus, stage: &Stage, numbers: &[u32]) -> u32 {
     let mut failures = 0;
     loop {
@@ -34,7 +33,7 @@ async fn publish_until_acknowledged(bus: &SharedBus, stage: &Stage, numbers: &[u
     }
 }
 
-/// The values of each key in the order of their first arrival.
+/// The values of each key in the order in which they first arrived.
 fn first_arrivals(deliveries: &[Delivery]) -> BTreeMap<&str, Vec<&[u8]>> {
     let mut arrivals: BTreeMap<_, Vec<&[u8]>> = BTreeMap::new();
     for delivery in deliveries {
@@ -46,7 +45,7 @@ fn first_arrivals(deliveries: &[Delivery]) -> BTreeMap<&str, Vec<&[u8]>> {
     arrivals
 }
 
-/// Everything from the beginning until each of the first `count` numbers has come.
+/// Reads from the beginning until each of the first `count` numbers has arrived.
 async fn read(bus: &SharedBus, stage: &Stage, count: usize) -> Vec<Delivery> {
     let mut reader = stage.subscribe(bus, "reader").await;
     let mut all = Vec::new();
@@ -57,8 +56,8 @@ async fn read(bus: &SharedBus, stage: &Stage, count: usize) -> Vec<Delivery> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_published_while_the_broker_is_away_arrives_in_order() {
-    let (mock, stage) = cast();
+async fn records_published_while_the_broker_is_down_arrive_in_order() {
+    let (mock, stage) = mock_and_stage();
     let bus = stage.open();
     stage.create(&bus, 3).await;
     let numbers: Vec<u32> = (0..200).collect();
@@ -89,7 +88,7 @@ async fn what_is_published_while_the_broker_is_away_arrives_in_order() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn refused_and_broken_requests_neither_lose_nor_reorder() {
-    let (mock, stage) = cast();
+    let (mock, stage) = mock_and_stage();
     let bus = stage.open();
     stage.create(&bus, 3).await;
     let numbers: Vec<u32> = (0..100).collect();
@@ -110,8 +109,8 @@ async fn refused_and_broken_requests_neither_lose_nor_reorder() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_member_goes_on_when_the_broker_is_back() {
-    let (mock, stage) = cast();
+async fn a_member_continues_when_the_broker_is_back() {
+    let (mock, stage) = mock_and_stage();
     let bus = stage.open();
     stage.create(&bus, 1).await;
     let mut member = stage.subscribe(&bus, "g").await;

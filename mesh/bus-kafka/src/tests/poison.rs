@@ -1,4 +1,4 @@
-//! Records that no client of Slipway's would write.
+//! Records that no client of Slipway would write.
 
 use std::{collections::BTreeMap, env, sync::Arc};
 
@@ -20,7 +20,7 @@ use slipway_bus::{
     },
 };
 
-/// A stage, and where its brokers are.
+/// A stage, and the address of its brokers.
 fn on_the_mock() -> (Stage, String) {
     let mock = Mock::new();
     let brokers = mock.cluster().bootstrap_servers();
@@ -31,10 +31,10 @@ fn on_real_kafka() -> Option<(Stage, String)> {
     Some((real()?, env::var(REAL).ok()?))
 }
 
-/// A client of another program, which names headers as it likes.
-struct Stranger(FutureProducer);
+/// A client of another program, with arbitrary header names.
+struct ForeignClient(FutureProducer);
 
-impl Stranger {
+impl ForeignClient {
     fn of(brokers: &str) -> Self {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", brokers);
@@ -42,7 +42,7 @@ impl Stranger {
         Self(config.create().unwrap())
     }
 
-    /// A record whose payload is no JSON and cannot be compressed, of so many bytes.
+    /// Publishes a record of this many bytes whose payload is not JSON and does not compress.
     async fn publish_noise(&self, play: &Play<'_>, bytes: usize) -> Record {
         let mut noise = vec![0; bytes];
         rand::fill(&mut noise[..]);
@@ -70,18 +70,18 @@ fn headers(record: &Record) -> OwnedHeaders {
     })
 }
 
-async fn names_that_are_no_text_are_read_as_well_as_they_can_be(stage: &Stage, brokers: &str) {
+async fn invalid_utf8_in_headers_is_replaced(stage: &Stage, brokers: &str) {
     let play = Play::new(stage, Order::PerKey).await;
-    let stranger = Stranger::of(brokers);
+    let client = ForeignClient::of(brokers);
     let strange = play.record("strange");
     let with_more = add(headers(&strange), b"caf\xe9", b"\xff");
-    stranger.publish(&strange, with_more).await;
+    client.publish(&strange, with_more).await;
     let mut nameless = play.record("nameless");
     let mut names = nameless.headers.iter();
     let id = names.position(|(name, _)| name == "ce_id").unwrap();
     let (_, value) = nameless.headers.remove(id);
     let without_id = add(headers(&nameless), b"ce_id\xff", value.as_bytes());
-    stranger.publish(&nameless, without_id).await;
+    client.publish(&nameless, without_id).await;
     play.publish(&["b"]).await;
 
     assert_eq!(play.effects(2).await, ["strange", "b"]);
@@ -95,24 +95,27 @@ async fn names_that_are_no_text_are_read_as_well_as_they_can_be(stage: &Stage, b
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn on_the_mock_names_that_are_no_text_are_read_as_well_as_they_can_be() {
+async fn on_the_mock_invalid_utf8_in_headers_is_replaced() {
     let (stage, brokers) = on_the_mock();
-    names_that_are_no_text_are_read_as_well_as_they_can_be(&stage, &brokers).await;
+    invalid_utf8_in_headers_is_replaced(&stage, &brokers).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn on_real_kafka_names_that_are_no_text_are_read_as_well_as_they_can_be() {
+async fn on_real_kafka_invalid_utf8_in_headers_is_replaced() {
     if let Some((stage, brokers)) = on_real_kafka() {
-        names_that_are_no_text_are_read_as_well_as_they_can_be(&stage, &brokers).await;
+        invalid_utf8_in_headers_is_replaced(&stage, &brokers).await;
     }
 }
 
-/// With its headers, nearly as much as brokers take unless they are told otherwise.
+/// With its headers, nearly as much as brokers accept by default.
 const NEARLY_TOO_LARGE: usize = 1_048_588 - 700;
 
-async fn a_record_that_its_topic_just_took_is_put_aside_whole(stage: &Stage, brokers: &str) {
+async fn a_record_at_the_limit_of_its_topic_becomes_a_whole_dead_letter(
+    stage: &Stage,
+    brokers: &str,
+) {
     let play = Play::new(stage, Order::PerKey).await;
-    let noise = Stranger::of(brokers)
+    let noise = ForeignClient::of(brokers)
         .publish_noise(&play, NEARLY_TOO_LARGE)
         .await;
     play.publish(&["b"]).await;
@@ -123,20 +126,20 @@ async fn a_record_that_its_topic_just_took_is_put_aside_whole(stage: &Stage, bro
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn on_the_mock_a_record_that_its_topic_just_took_is_put_aside_whole() {
+async fn on_the_mock_a_record_at_the_limit_of_its_topic_becomes_a_whole_dead_letter() {
     let (stage, brokers) = on_the_mock();
-    a_record_that_its_topic_just_took_is_put_aside_whole(&stage, &brokers).await;
+    a_record_at_the_limit_of_its_topic_becomes_a_whole_dead_letter(&stage, &brokers).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn on_real_kafka_a_record_that_its_topic_just_took_is_put_aside_whole() {
+async fn on_real_kafka_a_record_at_the_limit_of_its_topic_becomes_a_whole_dead_letter() {
     if let Some((stage, brokers)) = on_real_kafka() {
-        a_record_that_its_topic_just_took_is_put_aside_whole(&stage, &brokers).await;
+        a_record_at_the_limit_of_its_topic_becomes_a_whole_dead_letter(&stage, &brokers).await;
     }
 }
 
-/// Somebody else has made the group's own topics, and they take little.
-async fn make_narrow(bus: &SharedBus, play: &Play<'_>) {
+/// Creates the group's own topics beforehand, with a small limit on records.
+async fn create_small_topics(bus: &SharedBus, play: &Play<'_>) {
     let narrow = play.consumer().group.own_topics().into_iter();
     let narrow = narrow.map(|topic| TopicSpec {
         record_bytes: Some(100_000),
@@ -148,25 +151,27 @@ async fn make_narrow(bus: &SharedBus, play: &Play<'_>) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn on_real_kafka_what_its_dead_letter_topic_does_not_take_is_put_aside_cut() {
+async fn on_real_kafka_a_record_too_large_for_the_dead_letter_topic_is_truncated() {
     let Some((stage, brokers)) = on_real_kafka() else {
         return;
     };
     let bus = stage.open();
     stage.create(&bus, 1).await;
     let mut play = Play::on(&stage, bus.clone(), FREE);
-    make_narrow(&bus, &play).await;
-    let noise = Stranger::of(&brokers).publish_noise(&play, 1_000_000).await;
+    create_small_topics(&bus, &play).await;
+    let noise = ForeignClient::of(&brokers)
+        .publish_noise(&play, 1_000_000)
+        .await;
     play.publish(&["a", "poison-9"]).await;
     play.publish(&[&format!("retry-1-{}", noise_text(200_000)), "b"])
         .await;
     play.start();
     assert_eq!(play.effects(2).await, ["a", "b"]);
-    let mut desk = play.dead_letter_reader().await;
-    // What was aside before one of its batch turned out to be too large comes twice.
+    let mut dead_letter_reader = play.dead_letter_reader().await;
+    // Records published before one of their batch turned out to be too large are published twice.
     let mut letters = BTreeMap::new();
     while letters.len() < 3 {
-        for letter in desk.next(1).await.unwrap() {
+        for letter in dead_letter_reader.next(1).await.unwrap() {
             letters.insert(header(&letter, envelope::ORIGIN_OFFSET).to_owned(), letter);
         }
     }
@@ -174,9 +179,9 @@ async fn on_real_kafka_what_its_dead_letter_topic_does_not_take_is_put_aside_cut
     for word in ["too large: 65536 of 1000000 bytes", "not JSON"] {
         assert!(reason("0").contains(word), "{}", reason("0"));
     }
-    let kept = &letters["0"].record;
-    assert!(noise.value.starts_with(&kept.value));
-    assert_eq!(kept.header("ce_id"), noise.header("ce_id"));
+    let truncated = &letters["0"].record;
+    assert!(noise.value.starts_with(&truncated.value));
+    assert_eq!(truncated.header("ce_id"), noise.header("ce_id"));
     assert_eq!(reason("2"), "refusal 1");
     for word in ["too large", "refusal 1"] {
         assert!(reason("3").contains(word), "{}", reason("3"));
@@ -184,7 +189,7 @@ async fn on_real_kafka_what_its_dead_letter_topic_does_not_take_is_put_aside_cut
     assert_eq!(header(&letters["3"], envelope::CAUSE), "poison");
 }
 
-/// Text that cannot be compressed much.
+/// Text that does not compress well.
 fn noise_text(chars: usize) -> String {
     use rand::distr::{Alphanumeric, SampleString as _};
     Alphanumeric.sample_string(&mut rand::rng(), chars)

@@ -189,7 +189,8 @@ impl Member {
 
 /// Reads the event in a record.
 fn decode(record: &Record) -> Result<Event, String> {
-    let event = Event::from_record(record).map_err(|reason| format!("it is no event: {reason}"))?;
+    let event =
+        Event::from_record(record).map_err(|reason| format!("it is not an event: {reason}"))?;
     serde_json::from_slice::<IgnoredAny>(&event.data)
         .map_err(|error| format!("its payload is not JSON: {error}"))?;
     Ok(event)

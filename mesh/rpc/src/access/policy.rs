@@ -79,8 +79,8 @@ impl Policies {
             .map_or(&Rule::Unknown, |method| &method.rule)
     }
 
-    /// Whether the method at a request path answers with a stream. Some methods of the
-    /// infrastructure services do.
+    /// Whether the answer at a request path may be a stream. Always `true` for the infrastructure
+    /// services: some of their methods stream.
     #[must_use]
     pub fn streams(&self, path: &str) -> bool {
         is_open(path) || self.by_path.get(path).is_some_and(|method| method.streams)

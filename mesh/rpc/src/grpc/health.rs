@@ -36,7 +36,7 @@ impl Check for ServiceCheck {
             Ok(ServingStatus::Serving) => Ok(()),
             Ok(_) => Err(Problem::Away("it is not serving".to_owned())),
             Err(status) => Err(Problem::Away(format!(
-                "it cannot be asked: {}",
+                "its health check failed: {}",
                 status.message()
             ))),
         }

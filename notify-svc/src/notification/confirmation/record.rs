@@ -185,9 +185,9 @@ mod tests {
         };
         for notification in store.claim(&claim, 10).await.unwrap() {
             let attempt = Attempt::new(now, Duration::ZERO, Outcome::Accepted, "250 taken");
-            let settled = notification.settle(attempt, 0.0, now);
-            let settled = vec![(settled.notification, vec![])];
-            assert_eq!(store.settle(claim.id, settled).await.unwrap(), 1);
+            let settled = notification.notification().settle(attempt, 0.0, now);
+            let settled = [(settled.notification, vec![])];
+            assert_eq!(store.settle(&[notification], &settled).await.unwrap(), 1);
         }
         store.enqueue(made[2..].to_vec()).await.unwrap();
         let confirmations = Confirmations {
@@ -270,11 +270,15 @@ mod tests {
             confirmations.take_up(&early).await.unwrap(),
             [ConfirmationOutcome::TooEarly]
         );
-        let settled = claimed.iter().cloned().map(|n| {
+        let settled = claimed.iter().map(|n| {
             let attempt = Attempt::new(now, Duration::ZERO, Outcome::Accepted, "250 taken");
-            (n.settle(attempt, 0.0, now).notification, vec![])
+            (
+                n.notification().settle(attempt, 0.0, now).notification,
+                vec![],
+            )
         });
-        assert_eq!(store.settle(claim.id, settled.collect()).await.unwrap(), 3);
+        let settled: Vec<_> = settled.collect();
+        assert_eq!(store.settle(&claimed, &settled).await.unwrap(), 3);
 
         let bounced = [
             report(mail, DeliveryReport::Bounced),

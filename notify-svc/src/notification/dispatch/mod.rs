@@ -37,7 +37,7 @@ use super::{
     mail::SharedMailer,
     preferences::{Decision, store::PreferenceStore},
     recipients::{Recipient, store::RecipientStore},
-    store::{Claim, NotificationStore},
+    store::{Claim, Claimed, NotificationStore},
     templates::Library,
 };
 use crate::{metrics as m, store::StoreError};
@@ -200,7 +200,7 @@ impl Dispatcher {
             Ok(given_up) => {
                 let (sender, why) = (Arc::clone(sender), why.to_owned());
                 sending.spawn(async move {
-                    sender.give_up(claim.id, given_up, due_by, &why).await;
+                    sender.give_up(given_up, due_by, &why).await;
                     Contact::NotTried
                 });
             }
@@ -215,7 +215,7 @@ impl Dispatcher {
             Ok(claimed) => {
                 for mail in claimed {
                     let sender = Arc::clone(sender);
-                    sending.spawn(async move { sender.process(claim.id, mail).await });
+                    sending.spawn(async move { sender.process(mail).await });
                 }
             }
             Err(error) => tracing::warn!(%error, "notification queue cannot be read"),
@@ -231,13 +231,14 @@ impl Dispatcher {
     ) -> Result<Vec<ClaimedMail>, StoreError> {
         self.templates.known().await?;
         let claimed = self.notifications.claim(claim, limit).await?;
-        let users = users(claimed.iter());
+        let users = users(claimed.iter().map(AsRef::as_ref));
         let known = match users.is_empty() {
             true => Vec::new(),
             false => self.recipients.by_ids(&users).await?,
         };
         // Preferences were already applied to new notifications when they were created.
-        let waited = self::users(claimed.iter().filter(|n| n.has_waited_by(claim.now)));
+        let waited = claimed.iter().filter(|n| n.has_waited_by(claim.now));
+        let waited = self::users(waited.map(AsRef::as_ref));
         let chosen = match waited.is_empty() {
             true => HashMap::new(),
             false => self.preferences.of_all(&waited).await?,
@@ -251,7 +252,7 @@ impl Dispatcher {
                 _ => Decision::Deliver,
             }
         };
-        let resolve = |(id, notifications): (NotificationId, Vec<Notification>)| {
+        let resolve = |(id, notifications): (NotificationId, Vec<Claimed>)| {
             let recipient = notifications
                 .first()
                 .map_or(MailRecipient::Unknown, |n| resolve_recipient(&n.to, &known));
@@ -298,14 +299,14 @@ struct ClaimedMail {
     id: NotificationId,
     recipient: MailRecipient,
     /// The notifications to send; empty if none are wanted now.
-    wanted: Vec<Notification>,
+    wanted: Vec<Claimed>,
     /// Notifications that are suppressed, deferred, or wait for others of their digest.
-    withheld: Vec<(Notification, Decision)>,
+    withheld: Vec<(Claimed, Decision)>,
 }
 
 /// Groups notifications by mail, each in the order of their age, with the mail's id.
-fn by_mail(claimed: Vec<Notification>) -> Vec<(NotificationId, Vec<Notification>)> {
-    let mut mails: BTreeMap<_, Vec<Notification>> = BTreeMap::new();
+fn by_mail(claimed: Vec<Claimed>) -> Vec<(NotificationId, Vec<Claimed>)> {
+    let mut mails: BTreeMap<_, Vec<Claimed>> = BTreeMap::new();
     for notification in claimed {
         mails
             .entry(notification.mail_id())
@@ -320,7 +321,7 @@ fn by_mail(claimed: Vec<Notification>) -> Vec<(NotificationId, Vec<Notification>
 }
 
 /// Whether other notifications of the same mail may still be queued.
-fn is_early(notifications: &[Notification], now: Timestamp) -> bool {
+fn is_early(notifications: &[Claimed], now: Timestamp) -> bool {
     let first = notifications.iter().map(|n| n.created_at).min();
     let waits = first.is_some_and(|first| now.duration_since(first) < WAITS_FOR_OTHERS);
     waits && digest::is_incomplete(notifications)

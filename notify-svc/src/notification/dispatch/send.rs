@@ -8,7 +8,6 @@ use rand::RngExt as _;
 use slipway_runtime::{clock::SharedClock, life::panic_text};
 use slipway_store::outbox::Wake;
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use super::{ClaimedMail, Contact, Dispatcher, DomainLimits, SETTLES_AFTER};
 use crate::{
@@ -18,7 +17,7 @@ use crate::{
         events::outcome_event,
         mail::{Address, Mail, Sending, SharedMailer},
         preferences::Decision,
-        store::NotificationStore,
+        store::{Claimed, NotificationStore},
         templates::{Body, Library, RenderError},
     },
 };
@@ -81,24 +80,22 @@ impl Sender {
     }
 
     /// Sends the wanted notifications of a claimed mail and stores the result.
-    pub(super) async fn process(&self, claim: Uuid, mail: ClaimedMail) -> Contact {
-        self.withhold(claim, mail.withheld).await;
+    pub(super) async fn process(&self, mail: ClaimedMail) -> Contact {
+        self.withhold(mail.withheld).await;
         if mail.wanted.is_empty() {
             return Contact::NotTried;
         }
-        self.deliver(claim, mail.id, mail.wanted, mail.recipient)
-            .await
+        self.deliver(mail.id, mail.wanted, mail.recipient).await
     }
 
     async fn deliver(
         &self,
-        claim: Uuid,
         id: NotificationId,
-        notifications: Vec<Notification>,
+        claimed: Vec<Claimed>,
         recipient: MailRecipient,
     ) -> Contact {
         let (begun, started) = (self.clock.now(), Instant::now());
-        let attempt = AssertUnwindSafe(self.attempt(id, &notifications, recipient)).catch_unwind();
+        let attempt = AssertUnwindSafe(self.attempt(id, &claimed, recipient)).catch_unwind();
         let (disposition, contact) = attempt.await.unwrap_or_else(|panic| {
             let answer = format!("a fault in Slipway: {}", panic_text(&*panic));
             tracing::error!(mail = %id, answer);
@@ -112,17 +109,15 @@ impl Sender {
         let spread = rand::rng().random_range(-1.0..=1.0);
         let wait = rand::rng().random_range(POSTPONE_BY.0..=POSTPONE_BY.1);
         let again = now.saturating_add(wait).unwrap_or(now);
-        let settled = notifications
-            .into_iter()
-            .map(|notification| match &disposition {
-                Disposition::Tried(outcome, answer) => {
-                    let attempt = Attempt::new(begun, took, *outcome, answer);
-                    notification.settle(attempt, spread, now)
-                }
-                Disposition::Postponed => notification.postpone(again, now),
-            });
+        let settled = claimed.iter().map(|claimed| match &disposition {
+            Disposition::Tried(outcome, answer) => {
+                let attempt = Attempt::new(begun, took, *outcome, answer);
+                claimed.notification().settle(attempt, spread, now)
+            }
+            Disposition::Postponed => claimed.notification().postpone(again, now),
+        });
         let settled: Vec<_> = settled.collect();
-        if self.record(claim, &settled).await
+        if self.record(&claimed, &settled).await
             && let Disposition::Tried(outcome, _) = disposition
         {
             count(outcome, &settled, now);
@@ -132,15 +127,10 @@ impl Sender {
 
     /// Fails notifications that have waited too long for an unavailable mail server. Others of the
     /// same digest that became due later are returned to the queue.
-    pub(super) async fn give_up(
-        &self,
-        claim: Uuid,
-        notifications: Vec<Notification>,
-        due_by: Timestamp,
-        why: &str,
-    ) {
+    pub(super) async fn give_up(&self, claimed: Vec<Claimed>, due_by: Timestamp, why: &str) {
         let now = self.clock.now();
-        let settled = notifications.into_iter().map(|notification| {
+        let settled = claimed.iter().map(|claimed| {
+            let notification = claimed.notification();
             if notification.due_at > due_by {
                 let due_at = notification.due_at;
                 return notification.postpone(due_at, now);
@@ -149,20 +139,21 @@ impl Sender {
             notification.give_up(attempt, now)
         });
         let settled: Vec<_> = settled.collect();
-        if self.record(claim, &settled).await {
+        if self.record(&claimed, &settled).await {
             count(Outcome::Unreachable, &settled, now);
         }
     }
 
     /// Stores that notifications are suppressed, deferred or waiting for others.
-    async fn withhold(&self, claim: Uuid, withheld: Vec<(Notification, Decision)>) {
+    async fn withhold(&self, withheld: Vec<(Claimed, Decision)>) {
         if withheld.is_empty() {
             return;
         }
         let now = self.clock.now();
         let again = now.saturating_add(SETTLES_AFTER).unwrap_or(now);
-        let settled = withheld.iter().map(|(notification, decision)| {
-            let notification = notification.clone();
+        let (claimed, decisions): (Vec<_>, Vec<_>) = withheld.into_iter().unzip();
+        let settled = claimed.iter().zip(&decisions).map(|(claimed, decision)| {
+            let notification = claimed.notification();
             match decision {
                 Decision::Suppress(why) => notification.withhold(why.to_string(), now),
                 Decision::Defer(until) => notification.postpone(*until, now),
@@ -170,8 +161,8 @@ impl Sender {
             }
         });
         let settled: Vec<_> = settled.collect();
-        if self.record(claim, &settled).await {
-            for (_, decision) in withheld {
+        if self.record(&claimed, &settled).await {
+            for decision in decisions {
                 m::count_decision(decision);
             }
         }
@@ -180,7 +171,7 @@ impl Sender {
     async fn attempt(
         &self,
         id: NotificationId,
-        notifications: &[Notification],
+        notifications: &[Claimed],
         recipient: MailRecipient,
     ) -> (Disposition, Contact) {
         let refused = |outcome, answer: &str| {
@@ -234,7 +225,7 @@ impl Sender {
     /// The mail's subject and body.
     async fn words(
         &self,
-        notifications: &[Notification],
+        notifications: &[Claimed],
         recipient: &str,
     ) -> Result<(Subject, Body), RenderError> {
         let templates = &self.templates;
@@ -249,7 +240,7 @@ impl Sender {
 
     /// Stores an outcome, and retries while the database is unavailable: without it, the mail would
     /// be sent again. Returns whether the claim was still valid.
-    async fn record(&self, claim: Uuid, settled: &[Settled]) -> bool {
+    async fn record(&self, claimed: &[Claimed], settled: &[Settled]) -> bool {
         let with_events = settled.iter().map(|settled| {
             let notification = &settled.notification;
             // A suppressed notification is private to its recipient, so it has no event.
@@ -263,7 +254,7 @@ impl Sender {
         });
         let with_events: Vec<_> = with_events.collect();
         let stored = loop {
-            let stored = self.notifications.settle(claim, with_events.clone());
+            let stored = self.notifications.settle(claimed, &with_events);
             match stored.await {
                 Ok(stored) => break stored,
                 Err(error) => {

@@ -15,7 +15,7 @@ use slipway_store::{Document as _, Query as Part, Refusal, Write, behind_time};
 
 use super::{
     Claim, NotificationStore,
-    stored::{DUE, QUEUED, Stored},
+    stored::{Claimed, DUE, QUEUED, Stored},
     to_limit,
 };
 use crate::{
@@ -56,11 +56,7 @@ impl NotificationStore {
     /// # Errors
     /// If the database is unavailable. Notifications that were claimed are returned to the queue
     /// when the claim ends.
-    pub async fn claim(
-        &self,
-        claim: &Claim,
-        limit: usize,
-    ) -> Result<Vec<Notification>, StoreError> {
+    pub async fn claim(&self, claim: &Claim, limit: usize) -> Result<Vec<Claimed>, StoreError> {
         let (mut claimed, mut mails) = (Vec::new(), 0);
         // One due notification claims its whole group, which may leave room for further mails.
         while mails < limit && claimed.len() < LARGEST {
@@ -79,8 +75,7 @@ impl NotificationStore {
                 claimed.extend(taken);
             }
         }
-        let claimed = claimed.into_iter().map(|claimed| claimed.notification);
-        let mut claimed: Vec<_> = claimed.collect();
+        let mut claimed: Vec<_> = claimed.into_iter().map(Claimed).collect();
         claimed.sort_by_key(|notification| (notification.due_at, notification.id));
         Ok(claimed)
     }

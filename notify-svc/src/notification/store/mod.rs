@@ -8,7 +8,7 @@ mod stored;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use jiff::Timestamp;
 use slipway_bus::Event;
@@ -20,6 +20,7 @@ use slipway_store::{
 use uuid::Uuid;
 
 pub use page::{Direction, Query};
+pub use stored::Claimed;
 pub(crate) use stored::Stored;
 
 use self::stored::{BY_DIGEST, BY_EVENT, BY_KIND, BY_RECIPIENT, BY_STATE, CLAIMED, DUE};
@@ -78,32 +79,26 @@ impl NotificationStore {
         Ok(stored)
     }
 
-    /// Stores the results of attempts under a claim, each with its events in one write. Returns how
-    /// many. A notification whose claim has ended, and that was returned to the queue, is not
-    /// changed.
+    /// Stores the outcomes of attempts with claimed notifications, in the same order, each with
+    /// its events in one write. Returns how many were stored: one whose claim has expired, so
+    /// that it was requeued, stays as it is.
     ///
     /// # Errors
-    /// If the database is unavailable. Some may have been stored: try again.
+    /// If the database is away. Then it is not known which are stored: try again.
     pub async fn settle(
         &self,
-        claim: Uuid,
-        settled: Vec<(Notification, Vec<Event>)>,
+        claimed: &[Claimed],
+        outcomes: &[(Notification, Vec<Event>)],
     ) -> Result<usize, StoreError> {
-        let ids: Vec<_> = settled.iter().map(|(n, _)| n.id.to_string()).collect();
-        let held = self.0.get_many::<Stored>(&ids).await?.into_iter();
-        let held = held.filter(|stored| stored.is_held_by(claim));
-        let mut held: HashMap<_, _> = held.map(|held| (held.notification.id, held)).collect();
-        let changes = settled.into_iter().filter_map(|(notification, events)| {
-            let before = held.remove(&notification.id)?;
-            let after = before.changed(notification);
-            Some((before, after, events))
+        let changes = claimed.iter().zip(outcomes);
+        let after = changes.map(|(before, (outcome, _))| before.0.changed(outcome.clone()));
+        let after: Vec<_> = after.collect();
+        let writes = claimed.iter().zip(&after).zip(outcomes);
+        let writes = writes.map(|((before, after), (_, events))| {
+            Write::replace(&before.0, after).with_events(events)
         });
-        let changes: Vec<_> = changes.collect();
-        let writes = changes
-            .iter()
-            .map(|(before, after, events)| Write::replace(before, after).with_events(events));
-        let outcomes = self.0.write_many(writes.collect()).await?;
-        Ok(outcomes.iter().filter(|outcome| outcome.is_ok()).count())
+        let stored = self.0.write_many(writes.collect()).await?;
+        Ok(stored.iter().filter(|outcome| outcome.is_ok()).count())
     }
 
     /// Returns notifications whose claims end at `ended_by` or before to the queue, at most

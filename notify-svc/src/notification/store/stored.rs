@@ -1,5 +1,7 @@
 //! A notification as it is stored.
 
+use std::ops::Deref;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use slipway_store::{BY_ID, Collection, Document, Entries, Index, by_time};
@@ -103,14 +105,36 @@ impl Stored {
         self
     }
 
-    pub(super) fn is_held_by(&self, claim: Uuid) -> bool {
-        self.held.as_ref().is_some_and(|held| held.claim == claim)
-    }
-
     /// Notifications with the same key go into one mail.
     pub(super) fn group(&self) -> Option<String> {
         let Notification { to, group, .. } = &self.notification;
         group.as_ref().map(|group| format!("{to} {group}"))
+    }
+}
+
+/// A notification that a claim holds. Others cannot change it before the claim expires.
+#[derive(Debug, Clone)]
+pub struct Claimed(pub(super) Stored);
+
+impl Claimed {
+    /// The notification, SENDING.
+    #[must_use]
+    pub fn notification(&self) -> Notification {
+        self.0.notification.clone()
+    }
+}
+
+impl Deref for Claimed {
+    type Target = Notification;
+
+    fn deref(&self) -> &Notification {
+        &self.0.notification
+    }
+}
+
+impl AsRef<Notification> for Claimed {
+    fn as_ref(&self) -> &Notification {
+        self
     }
 }
 

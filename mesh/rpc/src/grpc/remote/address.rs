@@ -137,7 +137,7 @@ impl Address {
             biased;
             answer = answer => answer,
             _ = state.wait_for(|state| matches!(state, State::Out(_))) => {
-                Err(Failure::Lost("it has fallen silent".to_owned()))
+                Err(Failure::Lost("it does not answer any more".to_owned()))
             }
         }
     }
@@ -193,7 +193,7 @@ impl Address {
         if answered || !self.origin.is_encrypted() {
             cause
         } else {
-            format!("{cause} (it may not accept the certificate it was shown, or want one)")
+            format!("{cause} (it may reject the client certificate, or require one)")
         }
     }
 
@@ -248,7 +248,8 @@ impl Address {
     pub(super) fn retire(&self) {
         let was = self.state.send_replace(State::Gone);
         if matches!(was, State::Up(_)) {
-            self.circuit.left("no name stands for its address any more");
+            self.circuit
+                .left("no name resolves to its address any more");
         }
     }
 }

@@ -28,11 +28,11 @@ on_each!(Opened:
 async fn sent(store: &NotificationStore) -> Notification {
     store.enqueue(notifications(3)).await.unwrap();
     let claim = claim(after(1));
-    let mut claimed = store.claim(&claim, 1).await.unwrap();
+    let claimed = store.claim(&claim, 1).await.unwrap().remove(0);
     let settled = claimed
-        .remove(0)
+        .notification()
         .settle(attempt(Outcome::Accepted), 0.0, after(50));
-    let stored = settle(store, claim.id, &settled.notification, vec![]);
+    let stored = settle(store, &claimed, &settled.notification, vec![]);
     assert!(stored.await);
     settled.notification
 }

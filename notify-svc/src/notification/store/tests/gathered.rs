@@ -142,11 +142,14 @@ async fn a_new_member_of_a_group_being_sent_waits(open: impl Fn() -> Opened) {
     let ids: Vec<_> = claimed.iter().map(|n| n.id).collect();
     assert_eq!(ids, [other.id], "it is in nobody's way");
 
-    let settled = sending.into_iter().map(|n| {
-        let settled = n.settle(attempt(Outcome::Accepted), 0.0, after(100));
+    let settled = sending.iter().map(|n| {
+        let settled = n
+            .notification()
+            .settle(attempt(Outcome::Accepted), 0.0, after(100));
         (settled.notification, vec![])
     });
-    store.settle(first.id, settled.collect()).await.unwrap();
+    let settled: Vec<_> = settled.collect();
+    store.settle(&sending, &settled).await.unwrap();
     let claimed = store.claim(&claim(after(2_000)), 10).await.unwrap();
     let ids: Vec<_> = claimed.iter().map(|n| n.id).collect();
     assert_eq!(ids, [later.id]);
@@ -184,13 +187,15 @@ async fn a_failed_group_is_claimed_again_as_the_same_mail(open: impl Fn() -> Ope
     let claimed = store.claim(&first, 1).await.unwrap();
     let digest = claimed[0].digest_id;
     assert_eq!(digest, Some(digest_of(&group)));
-    let settled = claimed.into_iter().map(|n| {
-        let settled = n.settle(attempt(Outcome::Temporary), 0.0, after(100));
+    let settled = claimed.iter().map(|n| {
+        let settled = n
+            .notification()
+            .settle(attempt(Outcome::Temporary), 0.0, after(100));
         (settled.notification, vec![])
     });
     let settled: Vec<_> = settled.collect();
     let due = settled[0].0.due_at;
-    assert_eq!(store.settle(first.id, settled).await.unwrap(), 5);
+    assert_eq!(store.settle(&claimed, &settled).await.unwrap(), 5);
     let second = claim(due);
     let again = store.claim(&second, 1).await.unwrap();
     assert_eq!(again.len(), 5);
@@ -223,21 +228,18 @@ async fn the_outcome_of_a_digest_is_stored_for_each_member(open: impl Fn() -> Op
     let claim = claim(after(100));
     let claimed = store.claim(&claim, 1).await.unwrap();
     let digest = claimed[0].digest_id.unwrap();
-    let settled = claimed.into_iter().map(|n| {
+    let settled = claimed.iter().map(|n| {
         let sent = n
+            .notification()
             .settle(attempt(Outcome::Accepted), 0.0, after(100))
             .notification;
         let event = outcome_event(&sent);
         (sent, vec![event])
     });
     let settled: Vec<_> = settled.collect();
-    assert_eq!(store.settle(claim.id, settled.clone()).await.unwrap(), 40);
+    assert_eq!(store.settle(&claimed, &settled).await.unwrap(), 40);
     assert_eq!(outbox.count().await.unwrap(), 40);
-    assert_eq!(
-        store.settle(claim.id, settled.clone()).await.unwrap(),
-        0,
-        "once"
-    );
+    assert_eq!(store.settle(&claimed, &settled).await.unwrap(), 0, "once");
     assert_eq!(outbox.count().await.unwrap(), 40);
 
     let mut found = store.mailed_as(&[digest, group[0].id]).await.unwrap();

@@ -15,7 +15,7 @@ use slipway_store::Documents;
 use slipway_store::outbox::OutboxStore;
 use uuid::Uuid;
 
-use super::{Claim, Direction, NotificationStore, Query};
+use super::{Claim, Claimed, Direction, NotificationStore, Query};
 use crate::notification::{Draft, Filter, Notification, State, Subject, To};
 
 /// The store with its outbox.
@@ -86,12 +86,12 @@ fn claim(now: Timestamp) -> Claim {
 /// Stores the result of an attempt with one notification; returns whether it was stored.
 async fn settle(
     store: &NotificationStore,
-    claim: Uuid,
+    claimed: &Claimed,
     settled: &Notification,
     events: Vec<Event>,
 ) -> bool {
-    let settled = vec![(settled.clone(), events)];
-    store.settle(claim, settled).await.unwrap() == 1
+    let (claimed, settled) = ([claimed.clone()], [(settled.clone(), events)]);
+    store.settle(&claimed, &settled).await.unwrap() == 1
 }
 
 /// A query with each combination of conditions, in both directions.

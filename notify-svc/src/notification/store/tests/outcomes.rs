@@ -5,7 +5,6 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use slipway_bus::{Actor, Event, event::Origin};
 use slipway_proto::events::NotificationSentEvent;
-use uuid::Uuid;
 
 use super::{Opened, after, claim, notification, notifications, settle};
 use crate::{
@@ -50,15 +49,15 @@ async fn an_outcome_is_stored_with_its_events(open: impl Fn() -> Opened) {
     let claim = claim(after(30));
     let claimed = store.claim(&claim, 10).await.unwrap();
     let sent = claimed[0]
-        .clone()
+        .notification()
         .settle(attempt(Outcome::Accepted), 0.0, after(50));
     let event = outcome_event(&sent.notification);
-    let stored = settle(&store, claim.id, &sent.notification, vec![event.clone()]);
+    let stored = settle(&store, &claimed[0], &sent.notification, vec![event.clone()]);
     assert!(stored.await);
     let again = claimed[1]
-        .clone()
+        .notification()
         .settle(attempt(Outcome::Temporary), 0.0, after(50));
-    let stored = settle(&store, claim.id, &again.notification, vec![]);
+    let stored = settle(&store, &claimed[1], &again.notification, vec![]);
     assert!(stored.await);
 
     let read = open().store.get(claimed[0].id).await.unwrap();
@@ -90,29 +89,28 @@ async fn an_outcome_without_a_claim_is_refused_and_leaves_nothing(open: impl Fn(
     store.enqueue(vec![notification(1)]).await.unwrap();
     let first = claim(after(30));
     let mine = store.claim(&first, 10).await.unwrap().remove(0);
-    let settled = mine.settle(attempt(Outcome::Accepted), 0.0, after(50));
-    let late = |claim| {
-        settle(
-            &store,
-            claim,
-            &settled.notification,
-            vec![outcome_event(&settled.notification)],
-        )
+    let settled = mine
+        .notification()
+        .settle(attempt(Outcome::Accepted), 0.0, after(50));
+    let late = || {
+        let event = outcome_event(&settled.notification);
+        settle(&store, &mine, &settled.notification, vec![event])
     };
-    assert!(!late(Uuid::now_v7()).await, "not its claim");
 
     store.take_back(first.until, after(2000), 10).await.unwrap();
-    assert!(!late(first.id).await, "taken back");
+    assert!(!late().await, "taken back");
     let second = claim(after(2000));
     let theirs = store.claim(&second, 10).await.unwrap().remove(0);
-    assert!(!late(first.id).await, "another's now");
+    assert!(!late().await, "another's now");
     assert_eq!(outbox.count().await.unwrap(), 0);
-    let sent = theirs.settle(attempt(Outcome::Accepted), 0.0, after(2050));
-    let stored = settle(&store, second.id, &sent.notification, vec![]);
+    let sent = theirs
+        .notification()
+        .settle(attempt(Outcome::Accepted), 0.0, after(2050));
+    let stored = settle(&store, &theirs, &sent.notification, vec![]);
     assert!(stored.await);
     let read = store.get(sent.notification.id).await.unwrap();
     assert_eq!(read, Some(sent.notification.clone()));
-    let twice = settle(&store, second.id, &sent.notification, vec![]);
+    let twice = settle(&store, &theirs, &sent.notification, vec![]);
     assert!(!twice.await, "the claim is used up");
 }
 
