@@ -1,4 +1,4 @@
-//! Conversations with the assistant.
+//! Sessions and messages of the assistant.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -36,7 +36,7 @@ pub(crate) struct SessionTitle {
 }
 
 impl SessionTitle {
-    /// The renaming of a session, at any revision.
+    /// The request that renames a session, at any revision.
     pub(crate) fn of(self, session: Id) -> v1::RenameSessionRequest {
         v1::RenameSessionRequest {
             session_id: session.to_string(),
@@ -84,7 +84,7 @@ impl TryFrom<v1::Session> for ChatSession {
 pub(crate) struct SessionsQuery {}
 
 impl SessionsQuery {
-    /// The page of the list that is asked for.
+    /// The request for this page of the list.
     pub(crate) fn page(self, paging: Paging) -> v1::ListSessionsRequest {
         v1::ListSessionsRequest {
             page_size: paging.page_size(),
@@ -93,13 +93,13 @@ impl SessionsQuery {
     }
 }
 
-/// Nor has a session's history.
+/// The history of a session has no parameters of its own.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct HistoryQuery {}
 
 impl HistoryQuery {
-    /// The page of the history that is asked for.
+    /// The request for this page of the history.
     pub(crate) fn page(self, session: Id, paging: Paging) -> v1::GetHistoryRequest {
         v1::GetHistoryRequest {
             session_id: session.to_string(),
@@ -181,7 +181,7 @@ enum User {
     User,
 }
 
-/// A question, and what became of it.
+/// A question, and its state.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct UserQuestion {
@@ -200,11 +200,11 @@ pub(crate) struct UserQuestion {
     reason: Option<String>,
 }
 
-/// How a question stands.
+/// The state of a question.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 enum QuestionState {
-    /// The assistant is at it.
+    /// The assistant is working on the answer.
     Asked,
     /// Its answer follows.
     Answered,

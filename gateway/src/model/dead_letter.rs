@@ -247,7 +247,7 @@ pub(crate) struct DeadLettersQuery {
 }
 
 impl DeadLettersQuery {
-    /// The page of the list that is asked for.
+    /// The request for this page of the list.
     pub(crate) fn page(self, paging: Paging) -> v1::ListDeadLettersRequest {
         let state = match self.state {
             None => v1::DeadLetterState::Unspecified,
@@ -316,10 +316,10 @@ struct ReplayFilter {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ReplayMany {
-    /// Of those that wait. It has a condition, unless `all` is true.
+    /// Selects among the waiting ones. It needs a condition, unless `all` is true.
     #[serde(default)]
     filter: ReplayFilter,
-    /// All that wait.
+    /// All waiting ones.
     #[serde(default)]
     all: bool,
     /// Only say which it would be.
@@ -346,7 +346,7 @@ impl From<ReplayMany> for v1::ReplayDeadLettersRequest {
     }
 }
 
-/// What became of many dead letters.
+/// The result of replaying many dead letters.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ReplayedMany {
@@ -358,15 +358,15 @@ pub(crate) struct ReplayedMany {
     ids: Vec<Id>,
     /// Whether the filter admits more than one request takes.
     more: bool,
-    /// Those that were passed over because their group consumes no more.
+    /// Those that were skipped because their group no longer exists.
     group_gone: Vec<Id>,
 }
 
 impl ReplayedMany {
-    /// From what the service answered.
+    /// Translates the service's response.
     ///
     /// # Errors
-    /// If it answered with something that is no id.
+    /// If an id in it is malformed.
     pub(crate) fn new(
         answer: &v1::ReplayDeadLettersResponse,
         dry_run: bool,
