@@ -86,8 +86,8 @@ async fn stream(
     Ok(EventStream(session.into_stream()))
 }
 
-/// The value of `Last-Event-ID`. An empty value counts as absent: clients send it before their first
-/// entry.
+/// The value of `Last-Event-ID`. An empty value counts as absent: clients send it before their
+/// first entry.
 fn last_event_id(headers: &HeaderMap) -> Result<Option<Sequence>, Fault> {
     let mut values = headers.get_all(LAST_EVENT_ID).iter();
     let value = values.next().filter(|value| !value.is_empty());

@@ -39,8 +39,8 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Parses `text`. Refuses text after the value, arrays instead of objects, and duplicate names in an
-/// object.
+/// Parses `text`. Refuses text after the value, arrays instead of objects, and duplicate names in
+/// an object.
 pub(super) fn read<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
     let mut json = serde_json::Deserializer::from_str(text);
     let value = serde_path_to_error::deserialize(Objects(&mut json))
