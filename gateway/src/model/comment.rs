@@ -25,17 +25,17 @@ const LEVELS: u32 = 50;
 pub(crate) struct Comment {
     pub(crate) id: Id,
     task_id: Id,
-    /// What it replies to; `null` if it begins a thread.
+    /// The comment that it replies to; `null` if it begins a thread.
     #[schema(required)]
     parent_id: Option<Id>,
-    /// What began the thread.
+    /// The comment that began the thread.
     root_id: Id,
-    /// How many comments it is below that one.
+    /// Levels below the comment that began the thread.
     depth: u32,
     /// `null` if it is deleted.
     #[schema(required)]
     author: Option<UserRef>,
-    /// As it was posted, to the byte; Markdown by convention. `null` if it is deleted.
+    /// Exactly as it was posted; Markdown by convention. `null` if it is deleted.
     #[schema(required)]
     content: Option<String>,
     /// A deleted comment stays in its place, without content and author.
@@ -89,7 +89,7 @@ pub(crate) struct CommentNode {
     /// Those of its replies that are on this page, in order.
     #[schema(no_recursion)]
     replies: Vec<CommentNode>,
-    /// Where its replies are left out because they are too far down.
+    /// The replies that are left out because they are too deep; otherwise `null`.
     #[schema(required)]
     more_replies: Option<MoreReplies>,
 }
@@ -103,7 +103,7 @@ pub(crate) struct MoreReplies {
     cursor: String,
 }
 
-/// What is either a flat list or a forest: see `?view=`.
+/// An item of a flat list or of a tree: see `?view=`.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(crate) enum CommentItem {
@@ -178,11 +178,11 @@ fn leave(path: &mut Vec<CommentNode>, forest: &mut Vec<CommentNode>) {
     }
 }
 
-/// What somebody has to say.
+/// The content of a new or edited comment.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewComment {
-    /// 1 to 10,000 characters, not all blank, without NUL. It is kept to the byte.
+    /// 1 to 10,000 characters, not all blank, without NUL. It is stored unchanged.
     #[schema(min_length = 1, max_length = 10_000)]
     pub(crate) content: String,
 }

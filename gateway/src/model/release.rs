@@ -18,9 +18,9 @@ use crate::extract::parsed;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum ReleaseStatus {
-    /// Work remains, or nobody has declared it done.
+    /// Not completed by an admin.
     Open,
-    /// Declared done.
+    /// Completed by an admin.
     Completed,
 }
 
