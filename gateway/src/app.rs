@@ -1,4 +1,4 @@
-//! What every handler can reach: clients of the services, and the hub of the stream.
+//! The state shared by all handlers: clients of the services, and the hub of the activity stream.
 
 use std::{sync::Arc, time::Duration};
 
@@ -28,9 +28,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{Config, Dependencies, StreamConfig, activity::Hub};
 
-/// The largest answer of a service. tonic's default of 4 MiB is less than there may be: a
-/// release with 500 tasks of 8,000 characters is 16 MiB, 200 comments of 10,000 are 8 MiB,
-/// and 200 messages of a session, half of them answers of 256 KiB, are 29 MiB.
+/// The largest answer of a service, in bytes. tonic's default of 4 MiB is too small: a release
+/// with 500 tasks of 8,000 characters has 16 MiB, 200 comments of 10,000 characters have 8 MiB,
+/// and 200 messages of a session, half of them answers of 256 KiB, have 29 MiB.
 const MAX_ANSWER: usize = 40 * 1024 * 1024;
 
 /// Pages of missed entries that are fetched at the same time, for all streams together.
@@ -39,7 +39,7 @@ const CATCH_UPS_AT_ONCE: usize = 16;
 /// The state of the router.
 pub(crate) type AppState = Arc<App>;
 
-/// Clients of the services, and the hub of the stream.
+/// Clients of the services, and the hub of the activity stream.
 pub(crate) struct App {
     identity: IdentityServiceClient<Link>,
     releases: ReleaseServiceClient<Link>,
@@ -63,13 +63,13 @@ pub(crate) struct App {
     pub(crate) https: bool,
     pub(crate) stream: StreamConfig,
     pub(crate) streams: StreamLimits,
-    /// Held while a page of missed entries is fetched: a crowd that resumes at the same
-    /// moment must not take the room of everybody else.
+    /// Limits parallel fetches of missed entries: many clients that resume at the same time must
+    /// not use up the capacity for other requests.
     pub(crate) catching_up: Semaphore,
 }
 
 impl App {
-    /// Makes the clients, and begins to follow the activity log.
+    /// Creates the clients, and starts to follow the activity log.
     pub(crate) fn new(config: Config, dependencies: Dependencies) -> Self {
         let Dependencies {
             release,
@@ -155,32 +155,32 @@ impl App {
         self.chat.clone()
     }
 
-    /// A client of the incidents.
+    /// A client of the incident service.
     pub(crate) fn incidents(&self) -> IncidentServiceClient<Link> {
         self.incidents.clone()
     }
 
-    /// A client of the desk of dead letters.
+    /// A client of the dead letter service.
     pub(crate) fn dead_letters(&self) -> DeadLetterServiceClient<Link> {
         self.dead_letters.clone()
     }
 
-    /// A client of the log of notifications.
+    /// A client of the notification service.
     pub(crate) fn notifications(&self) -> NotificationServiceClient<Link> {
         self.notifications.clone()
     }
 
-    /// A client of the preferences.
+    /// A client of the preference service.
     pub(crate) fn preferences(&self) -> PreferenceServiceClient<Link> {
         self.preferences.clone()
     }
 
-    /// A client of the templates.
+    /// A client of the template service.
     pub(crate) fn templates(&self) -> TemplateServiceClient<Link> {
         self.templates.clone()
     }
 
-    /// A client of the intake of events.
+    /// A client of the event service.
     pub(crate) fn events(&self) -> EventServiceClient<Link> {
         self.events.clone()
     }

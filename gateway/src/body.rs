@@ -1,7 +1,7 @@
-//! How much of the body of a request is taken.
+//! Reads request bodies up to a limit.
 //!
-//! A body is read only after its sender is known. What the bodies of all requests take
-//! together, and those of one client, is bounded where requests arrive.
+//! A body is read only after the sender is authenticated as far as the route requires it. The
+//! total size of all bodies, and of those of one client, is limited by the server.
 
 use axum::body::Body;
 use http_body::Body as _;
@@ -9,13 +9,13 @@ use http_body_util::BodyExt as _;
 
 use crate::problem::Problem;
 
-/// Bytes of a body at most.
+/// Maximum bytes of a body.
 pub(crate) const BODY_LIMIT: usize = 1024 * 1024;
 
-/// Bytes of a body of `/auth/…` at most: names and passwords, mostly of nobody who is known.
+/// Maximum bytes of a body of `/auth/…`. Small, because the senders are mostly not authenticated.
 pub(crate) const AUTH_BODY_LIMIT: usize = 16 * 1024;
 
-/// Bytes of a body at most at this route, which is the router's own path.
+/// Maximum bytes of a body for this route (the router's path template).
 pub(crate) fn limit_of(route: &str) -> usize {
     let path = route.strip_prefix("/v1").unwrap_or(route);
     if path.starts_with("/auth/") {
@@ -25,17 +25,17 @@ pub(crate) fn limit_of(route: &str) -> usize {
     }
 }
 
-/// Who sends the request, as far as its route asks for that. The extractors that find out who
-/// calls leave this with the request; without it no body is read.
+/// The kind of sender of a request. The extractors that authenticate the caller add it to the
+/// request's extensions; without it no body is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sender {
     /// A client of the API.
     Client,
-    /// Another program, which does not send again what is refused.
+    /// A webhook caller, which does not repeat refused requests.
     Hook,
 }
 
-/// A body that announces more than this gets no more room before it comes.
+/// Bytes allocated at most before the body arrives, whatever its announced length.
 const ROOM: usize = 16 * 1024;
 
 /// Reads a body of at most `limit` bytes.
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_limit_is_that_of_the_address() {
+    fn the_limit_depends_on_the_route() {
         for route in ["/auth/login", "/v1/auth/register", "/auth/reset/{token}"] {
             assert_eq!(limit_of(route), AUTH_BODY_LIMIT, "{route}");
         }

@@ -1,5 +1,5 @@
-//! Notices when too many answers are errors of ours: more than one in twenty, and at least
-//! ten, within a minute.
+//! Raises an alarm if too many requests are answered with 5xx: more than one in twenty, and at
+//! least ten, within a minute.
 
 use std::{
     collections::VecDeque,
@@ -11,13 +11,13 @@ use slipway_runtime::alarm::{self, Kind};
 
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// Errors in the window from which on it may be an incident.
+/// Minimum number of errors in the window for an alarm.
 const AT_LEAST: u64 = 10;
 
-/// One answer in so many.
+/// An alarm needs more than one error in this number of answers.
 const ONE_IN: u64 = 20;
 
-/// The answers of the last minute, second by second.
+/// Counts the answers of the last minute, per second.
 #[derive(Debug, Default)]
 pub(crate) struct ErrorRate(Mutex<VecDeque<Second>>);
 
@@ -29,7 +29,7 @@ struct Second {
 }
 
 impl ErrorRate {
-    /// Accepts note of an answer, and raises an alarm if there are too many errors.
+    /// Counts an answer, and raises an alarm if there are too many errors.
     pub(crate) fn note(&self, is_error: bool) {
         if let Some(errors) = self.too_many(is_error, Instant::now()) {
             let text = format!("{errors} requests within a minute were answered with 5xx");
@@ -37,7 +37,8 @@ impl ErrorRate {
         }
     }
 
-    /// How many errors there are, if another one makes them too many.
+    /// Counts an answer. Returns the number of errors if this one is an error and there are now too
+    /// many.
     fn too_many(&self, is_error: bool, now: Instant) -> Option<u64> {
         let mut seconds = self.0.lock();
         while seconds
@@ -94,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_over_a_minute_ago_does_not_count() {
+    fn answers_older_than_a_minute_do_not_count() {
         let (rate, start) = (ErrorRate::default(), Instant::now());
         for second in 0..600 {
             let now = start + Duration::from_secs(7 * second);

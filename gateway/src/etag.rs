@@ -1,5 +1,5 @@
-//! Entity tags (RFC 9110, 8.8.3): the revision of what is answered, in quotes, and what a
-//! request makes of it.
+//! Entity tags (RFC 9110, 8.8.3): the revision of a resource in quotes; and the conditions
+//! `If-Match` and `If-None-Match` of requests.
 
 use axum::{
     Json,
@@ -15,10 +15,10 @@ use tonic::Status;
 
 use crate::problem::Problem;
 
-/// Tags of one condition at most: each may be one call of a service.
+/// Maximum number of tags in a condition: each may cause a call of a service.
 const TAGS: usize = 10;
 
-/// A revision that nothing has: it is greater than any that a store can keep.
+/// A revision that no resource has: greater than any revision that a store can save.
 const NEVER: u64 = i64::MAX as u64;
 
 /// The entity tag of this revision.
@@ -42,12 +42,12 @@ impl<T: Serialize> IntoResponse for Tagged<T> {
 #[derive(Debug, PartialEq, Eq)]
 struct Tag<'a> {
     weak: bool,
-    /// What is between the quotes.
+    /// The text between the quotes.
     opaque: &'a [u8],
 }
 
-/// The tags of a list, or `None` if it is none. A comma may stand within a tag; an element
-/// may be empty (5.6.1.2).
+/// The tags of a list; `None` if it is malformed. A tag may contain a comma; an element may be
+/// empty (5.6.1.2).
 fn tags(list: &[u8]) -> Option<Vec<Tag<'_>>> {
     let mut found = Vec::new();
     let mut rest = next_element(list);
@@ -74,21 +74,21 @@ fn tags(list: &[u8]) -> Option<Vec<Tag<'_>>> {
     Some(found)
 }
 
-/// What follows the commas and blanks at the beginning of a list.
+/// The list without the commas and blanks at its beginning.
 fn next_element(list: &[u8]) -> &[u8] {
     let separates = |byte: &u8| matches!(byte, b',' | b' ' | b'\t');
     let start = list.iter().position(|byte| !separates(byte));
     start.map_or(&[], |start| &list[start..])
 }
 
-/// All of a header that may come in several lines, as one list; `None` if it is not there.
+/// All lines of a header as one list; `None` if the header is missing.
 fn whole(headers: &HeaderMap, name: HeaderName) -> Option<Vec<u8>> {
     let lines: Vec<_> = headers.get_all(name).iter().collect();
     let lines = lines.iter().map(|line| line.as_bytes()).collect::<Vec<_>>();
     (!lines.is_empty()).then(|| lines.join(&b", "[..]))
 }
 
-/// Whether the client has this version already (13.1.2: compared weakly).
+/// Whether `If-None-Match` names this tag (13.1.2: weak comparison).
 pub(crate) fn has_tag(headers: &HeaderMap, tag: &str) -> bool {
     let Some(list) = whole(headers, IF_NONE_MATCH) else {
         return false;
@@ -101,24 +101,24 @@ pub(crate) fn has_tag(headers: &HeaderMap, tag: &str) -> bool {
     known.iter().any(|known| known.opaque == own)
 }
 
-/// What `If-Match` asks for.
+/// The condition of `If-Match`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Condition {
-    /// Nothing: it is not there.
+    /// No condition: the header is missing.
     None,
-    /// `*`: that what is changed is there, at whichever revision.
+    /// `*`: the resource exists, at any revision.
     There,
-    /// That what is changed is at one of these revisions, the greatest first. It is never
-    /// empty: tags that are none of ours are a revision that nothing has.
+    /// The resource is at one of these revisions, the greatest first. Never empty: if no tag is
+    /// one of ours, the list has a revision that no resource has.
     At(Vec<u64>),
 }
 
-/// Reads `If-Match` (13.1.1), for what has revisions from `least` on. Tags are compared
-/// strongly: a weak one matches nothing, and neither does one that we did not issue.
+/// Reads `If-Match` (13.1.1), for a resource with revisions from `least` on. The comparison is
+/// strong: weak tags, and tags that we did not issue, match nothing.
 ///
 /// # Errors
-/// If it is no list of tags. An empty one is none: who sends it meant to guard a change, and
-/// is told that nothing would be guarded.
+/// If it is not a list of tags. An empty list is an error too: the client wants to guard a change,
+/// and an empty list would guard nothing.
 pub(crate) fn if_match(headers: &HeaderMap, least: u64) -> Result<Condition, Fault> {
     let Some(list) = whole(headers, IF_MATCH) else {
         return Ok(Condition::None);
@@ -144,7 +144,7 @@ pub(crate) fn if_match(headers: &HeaderMap, least: u64) -> Result<Condition, Fau
     Ok(Condition::At(revisions))
 }
 
-/// The revision in a tag of ours; other spellings of the number are other tags.
+/// The revision in a tag that we issued. Only the exact spelling of the number counts.
 fn revision(opaque: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(opaque).ok()?;
     let revision: u64 = text.parse().ok()?;
@@ -152,13 +152,13 @@ fn revision(opaque: &[u8]) -> Option<u64> {
 }
 
 impl Condition {
-    /// Calls a service under this condition, of what is 404 if it is not there: other calls
-    /// make that a condition of their own. `call` takes the revision that must be there;
-    /// `changed` is the code with which it refuses another one. Each revision is tried, and
-    /// the service changes nothing where it is not the right one, so at most one is changed.
+    /// Calls a service under this condition. Use it for resources that are answered with 404 if
+    /// they do not exist; `*` then needs no check of its own. `call` takes the required revision;
+    /// `changed` is the error code of the service for another revision. Each revision is tried; the
+    /// service changes nothing at a wrong revision, so at most one call has an effect.
     ///
     /// # Errors
-    /// What the service refuses with: 412 if it is at none of the revisions.
+    /// The error of the service; 412 if the resource is at none of the revisions.
     pub(crate) async fn guard<T, F>(
         &self,
         changed: &str,
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn weak_tags_and_those_of_others_match_nothing() {
+    fn weak_and_foreign_tags_match_nothing() {
         for line in [
             "W/\"7\"",
             "\"-1\"",
@@ -246,14 +246,14 @@ mod tests {
 
     #[test]
     fn a_revision_below_the_first_matches_nothing() {
-        // To some services 0 is any revision.
+        // Some services take 0 as "any revision".
         let headers = headers(&IF_MATCH, &["\"0\""]);
         let expected = Condition::At(vec![NEVER]);
         assert_eq!(if_match(&headers, 1).unwrap(), expected);
     }
 
     #[test]
-    fn what_is_no_list_of_tags_is_refused() {
+    fn malformed_lists_of_tags_are_refused() {
         let many = ["\"1\""; TAGS + 1].join(",");
         for bad in [
             "",
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_revision_is_tried_until_one_is_there() {
+    async fn each_revision_is_tried_until_one_matches() {
         let condition = condition(&["\"3\", \"5\", \"4\""]).unwrap();
         for (there, tried, done) in [(4, vec![5, 4], true), (9, vec![5, 4, 3], false)] {
             let mut asked = Vec::new();

@@ -1,14 +1,12 @@
-//! Slipway's way in: REST and server-sent events outside, gRPC inside.
+//! API gateway: serves REST and server-sent events to clients, and calls the services by gRPC.
 //!
-//! A request passes the `middleware` (trace, request id, metrics, deadline, size), is
-//! read by an extractor of `extract`, and reaches a handler of `routes`, which
-//! translates it into a call of a service and the answer into a shape of `model`.
-//! Whatever goes wrong becomes a `problem`. The wall of activity is served by
-//! `activity`: one stream from notify-svc, fanned out to every client.
+//! A request passes the `middleware` (trace, request id, metrics, deadline, size limit), is read
+//! by the extractors of `extract`, and reaches a handler of `routes`, which translates it into a
+//! call of a service and the response into a type of `model`. Every error becomes a `problem`. The
+//! activity stream is served by `activity`: one stream from notify-svc, broadcast to all clients.
 //!
-//! The gateway decides nothing. Its check of tokens is a courtesy, so that a client hears
-//! early that it has to sign in; who may do what is decided by the services, to which the
-//! client's token is forwarded.
+//! The gateway makes no authorization decisions. It verifies tokens only to refuse requests early;
+//! the services decide about permissions, and get the client's token.
 
 mod activity;
 mod app;
@@ -37,17 +35,17 @@ use tokio_util::sync::CancellationToken;
 
 use app::App;
 
-/// How the gateway behaves.
+/// Configuration of the gateway.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// How long a service may take to answer a request, and a client to send its body. The
-    /// client hears of it a second later at the latest.
+    /// Deadline for a service to answer, and for a client to send its body. The client gets the
+    /// error at most one second later.
     pub request_deadline: Duration,
-    /// Whether clients reach Slipway by https: then the cookie is sent over nothing else.
+    /// Whether clients use https. If so, the cookie is sent only over https.
     pub https: bool,
-    /// The stream of activity.
+    /// The activity stream.
     pub stream: StreamConfig,
-    /// Whether there is a line in the log for each request.
+    /// Whether each request is logged.
     pub access_log: bool,
 }
 
@@ -62,17 +60,17 @@ impl Default for Config {
     }
 }
 
-/// How the stream of activity behaves.
+/// Configuration of the activity stream.
 #[derive(Debug, Clone)]
 pub struct StreamConfig {
-    /// After this long without an entry a comment line shows that the stream is alive.
+    /// A comment line is sent after this time without an entry, to keep the stream alive.
     pub heartbeat: Duration,
-    /// How long clients are asked to wait before they connect again.
+    /// The delay before a reconnection, sent to clients.
     pub retry: Duration,
-    /// How many entries a reader may be behind (at least 1). One that falls further behind
-    /// is disconnected, and resumes where it was.
+    /// Entries that a reader may be behind (at least 1). A slower reader is disconnected, and
+    /// resumes at its position.
     pub reader_bound: usize,
-    /// How many missed entries are fetched at once when a reader resumes, 1 to 1,000.
+    /// Page size for missed entries when a reader resumes, 1 to 1,000.
     pub catch_up_page: u16,
 }
 
@@ -99,28 +97,28 @@ pub struct Dependencies {
     pub notify: Link,
     /// Verifies the tokens of clients.
     pub verifier: Arc<Verifier>,
-    /// What programs that send alerts show; `None`: there is no such address.
+    /// Bearer token for `POST /hooks/*`; `None`: these routes do not exist.
     pub webhook_secret: Option<String>,
-    /// The gateway's own token, for what it does for itself.
+    /// The gateway's own tokens, for calls that no client caused.
     pub services: Arc<ServiceTokens>,
-    /// Runs that stream.
+    /// Runs the stream from the activity log.
     pub background: Background,
-    /// Cancelled when the process begins to drain: streams say goodbye.
+    /// Cancelled when the process begins to drain: streams then send a goodbye and end.
     pub drain: CancellationToken,
-    /// The time.
+    /// The clock.
     pub clock: SharedClock,
-    /// How many streams of activity are open.
+    /// Limits the open activity streams.
     pub streams: StreamLimits,
 }
 
-/// The answer to a request that the process refuses before anything is made of it.
+/// The response to a request that the server refuses before the router.
 #[must_use]
 pub fn refusal(fault: slipway_rpc::error::Fault) -> axum::response::Response {
     problem::Problem::from(fault).into_response()
 }
 
 impl Config {
-    /// Everything the gateway serves. Begins to follow the activity log in the background.
+    /// Builds the router of all routes, and starts to follow the activity log in the background.
     pub fn build(self, dependencies: Dependencies) -> Router {
         metrics::describe();
         let (deadline, access_log) = (self.request_deadline, self.access_log);

@@ -1,6 +1,5 @@
-//! What wraps every request: its trace and id, a deadline, a bound on its size, a
-//! panic that stays in it, its metrics and its line in the access log; and what browsers and caches are told of every
-//! answer.
+//! The middleware around every request: trace and request id, deadline, size limit, panic
+//! handling, metrics and access log; and the security and cache headers of every response.
 
 use std::{
     net::SocketAddr,
@@ -41,48 +40,46 @@ use crate::{body::limit_of, error_rate::ErrorRate, metrics as m, problem::Proble
 const REQUEST_ID: &str = "x-request-id";
 const MAX_REQUEST_ID: usize = 128;
 
-/// Beyond the deadline that services were given: whoever answers late, the client hears
-/// of it.
+/// Added to the deadline of services, so that the client gets the service's own timeout error.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Where a model writes the answer: it may take this long, which is longer than the
-/// assistant is given.
+/// Deadline of routes on which a model writes the answer. Longer than the assistant's own limit.
 const LONG_DEADLINE: Duration = Duration::from_secs(300);
 
-/// The routes where one does.
+/// The routes with the long deadline.
 const SLOW_ROUTES: [&str; 2] = ["/chat/{sessionId}/message", "/v1/chat/{sessionId}/message"];
 
-/// What surrounding takes.
+/// Configuration and state of the middleware.
 #[derive(Clone)]
 pub(crate) struct MiddlewareConfig {
-    /// Bounds the time to the head of the answer, from when the request's body is there; a
-    /// stream may go on after it.
+    /// Time from the end of the request's body to the head of the response. A stream may last
+    /// longer.
     pub(crate) deadline: Duration,
-    /// Where answers are counted.
+    /// Counts the responses.
     pub(crate) errors: Arc<ErrorRate>,
-    /// Whether requests are in the access log.
+    /// Whether requests are logged in the access log.
     pub(crate) access_log: bool,
 }
 
-/// Caches keep nothing of what depends on who asks, and hand it to nobody.
+/// `Cache-Control` of responses that depend on the caller: no cache may store them.
 const PRIVATE: &str = "private, no-store";
 
-/// For answers that are no pages: should a browser take one for a page, it does nothing.
+/// Content security policy of responses that are not pages: if a browser shows one as a page, it
+/// loads nothing.
 const NO_PAGE: &str = "default-src 'none'; frame-ancestors 'none'";
 
-/// For the pages of `/docs`: what Swagger UI is made of, and requests to this server. Its
-/// script writes a style, and its icons are data.
+/// Content security policy of `/docs`: the parts of Swagger UI, and requests to this server.
+/// Swagger UI needs inline styles and `data:` images.
 const DOCS: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
     img-src 'self' data:; connect-src 'self'; form-action 'none'; base-uri 'none'; \
     frame-ancestors 'none'";
 
-/// What is agreed about the body of a request between those who wrap it and those who
-/// read it.
+/// The state of a request's body, shared by the middleware and the extractor that reads it.
 #[derive(Clone)]
 pub(crate) struct BodyState(Arc<Expected>);
 
 struct Expected {
-    /// Bytes that it may have.
+    /// Maximum bytes.
     limit: usize,
     arrived: Notify,
 }
@@ -95,19 +92,19 @@ impl BodyState {
         }))
     }
 
-    /// Bytes that the body may have.
+    /// Maximum bytes of the body.
     pub(crate) fn limit(&self) -> usize {
         self.0.limit
     }
 
-    /// The body is there. The time that its client took to send it is no delay of ours: only
-    /// now begins the time that the answer may take.
+    /// Records that the body has arrived, which restarts the deadline: the time that the client
+    /// took to send the body does not count.
     pub(crate) fn note(&self) {
         self.0.arrived.notify_one();
     }
 }
 
-/// Surrounds a request.
+/// Handles a request with the router's response inside the middleware.
 pub(crate) async fn middleware(
     State(config): State<MiddlewareConfig>,
     mut request: Request,
@@ -117,8 +114,8 @@ pub(crate) async fn middleware(
     let method = method_label(request.method());
     let route = route_label(&request);
     let limit = limit_of(&route);
-    let strange = strict::fault(&request);
-    let shown = Shown::at(&route);
+    let malformed = strict::fault(&request);
+    let audience = Audience::of(&route);
     let deadline = if SLOW_ROUTES.contains(&route.as_str()) {
         LONG_DEADLINE
     } else {
@@ -148,7 +145,7 @@ pub(crate) async fn middleware(
     let mut response = trace
         .scope(
             async {
-                match strange {
+                match malformed {
                     Some(detail) => Problem::malformed_request(detail).into_response(),
                     None => answer(deadline, limit, request, next).await,
                 }
@@ -182,27 +179,27 @@ pub(crate) async fn middleware(
     if let Ok(value) = trace.to_string().parse() {
         headers.insert(TRACEPARENT, value);
     }
-    shown.tell(headers);
-    // The rest of the body may still come: nobody waits for it, or knows where it ends.
-    if http1 && (strange.is_some() || status == StatusCode::REQUEST_TIMEOUT.as_u16()) {
+    audience.set_headers(headers);
+    // The rest of the body may still arrive, and its end is unknown: close the connection.
+    if http1 && (malformed.is_some() || status == StatusCode::REQUEST_TIMEOUT.as_u16()) {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response
 }
 
-/// To whom an answer is shown, by its route.
+/// The audience of a response, by its route.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Shown {
-    /// The page with the documentation, and its parts: alike for everybody.
+enum Audience {
+    /// The documentation page and its parts: the same for everybody.
     Docs,
-    /// The document: alike for everybody.
+    /// The OpenAPI document: the same for everybody.
     Document,
-    /// All others depend on who asks, unless they say otherwise.
+    /// All other responses depend on the caller, unless they set `Cache-Control` themselves.
     Caller,
 }
 
-impl Shown {
-    fn at(route: &str) -> Self {
+impl Audience {
+    fn of(route: &str) -> Self {
         match route {
             "/openapi.json" => Self::Document,
             "/docs" => Self::Docs,
@@ -211,8 +208,8 @@ impl Shown {
         }
     }
 
-    /// Tells browsers and caches.
-    fn tell(self, headers: &mut HeaderMap) {
+    /// Sets the headers for browsers and caches.
+    fn set_headers(self, headers: &mut HeaderMap) {
         let policy = if self == Self::Docs { DOCS } else { NO_PAGE };
         for (name, value) in [
             (X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -247,8 +244,8 @@ async fn answer(deadline: Duration, limit: usize, mut request: Request, next: Ne
     }
 }
 
-/// What `work` returns, unless it takes longer than `deadline`, which begins again when the
-/// body has arrived.
+/// The result of `work`; `None` if it takes longer than `deadline`, which restarts when the body
+/// has arrived.
 async fn within<T>(
     deadline: Duration,
     arrival: &BodyState,
@@ -265,8 +262,8 @@ async fn within<T>(
     }
 }
 
-/// Whether the body is too large by its own account: refused before it is sent. Bodies
-/// that do not say are bounded while they are read.
+/// Whether the announced length of the body is too large. Bodies without a length are limited while
+/// they are read.
 fn announces_too_much(headers: &HeaderMap, limit: usize) -> bool {
     headers
         .get(CONTENT_LENGTH)
@@ -274,7 +271,7 @@ fn announces_too_much(headers: &HeaderMap, limit: usize) -> bool {
         .is_some_and(|length| length > limit as u64)
 }
 
-/// The client's own id if it is a sane one, else a new one.
+/// The client's request id if it is valid, or else a new one.
 fn request_id(headers: &HeaderMap) -> HeaderValue {
     headers
         .get(REQUEST_ID)
@@ -289,7 +286,7 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
         })
 }
 
-/// The route's template: never the path itself, of which there are endlessly many.
+/// The route's template. Not the path, because the number of paths is not limited.
 fn route_label(request: &Request) -> String {
     request
         .extensions()
@@ -297,7 +294,7 @@ fn route_label(request: &Request) -> String {
         .map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned())
 }
 
-/// The method, if it is one of HTTP's own: clients can make up others.
+/// The method if it is a standard one, or else `OTHER`, because clients can invent methods.
 fn method_label(method: &Method) -> &'static str {
     match method.as_str() {
         "GET" => "GET",

@@ -1,10 +1,8 @@
-//! What an operation takes beside its path and its body: the query parameters and the
-//! conditions that its documentation lists.
+//! Refuses query parameters and conditional headers that an operation does not document.
 //!
-//! Anything else would be ignored in silence, and a client that misspells a parameter, or
-//! guards a change where nothing is guarded, would not know. So it is refused, by this one
-//! rule for all operations. The only one that takes everything is the hook for alerts: who
-//! sends those does not repeat what is refused.
+//! If they were ignored, a client would not notice a misspelt parameter, or a condition that has
+//! no effect. The rule is the same for all operations. The only exception is the webhook for
+//! alerts, whose senders do not repeat refused requests.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -22,29 +20,29 @@ use slipway_rpc::error::Fault;
 use slipway_runtime::text::{check_line, shortened, written_out};
 use utoipa::openapi::{self, OpenApi, PathItem, RefOr, path::ParameterIn};
 
-/// The operation that takes everything.
+/// The operation that accepts everything.
 const LENIENT: &str = "/hooks/alerts";
 
-/// Characters of an unknown parameter that are repeated to who sent it.
+/// Characters of an unknown parameter in the error message.
 const LONGEST_NAME: usize = 200;
 
-/// What each operation takes, by its path.
+/// What each operation accepts, by its path.
 pub(crate) struct Operations(HashMap<String, Vec<(Method, Accepts)>>);
 
-/// What one takes.
+/// What one operation accepts.
 struct Accepts {
     parameters: BTreeSet<String>,
     if_match: bool,
 }
 
 impl Operations {
-    /// As the document describes them.
+    /// The operations of an OpenAPI document.
     pub(crate) fn of(document: &OpenApi) -> Self {
         let paths = document.paths.paths.iter();
         let paths = paths.filter(|(path, _)| *path != LENIENT);
         Self(
             paths
-                .map(|(path, item)| (path.clone(), takes(item)))
+                .map(|(path, item)| (path.clone(), accepts(item)))
                 .collect(),
         )
     }
@@ -61,20 +59,20 @@ impl Operations {
             let mut operations = operations.iter();
             operations.find(|(of, _)| of == method)
         });
-        let Some((method, takes)) = operation else {
+        let Some((method, accepts)) = operation else {
             return Ok(());
         };
-        takes.check_conditions(method, &parts.headers)?;
-        takes.check_query(parts.uri.query().unwrap_or_default())
+        accepts.check_conditions(method, &parts.headers)?;
+        accepts.check_query(parts.uri.query().unwrap_or_default())
     }
 }
 
-/// Refuses what the operation that this request is for does not take. Whoever finds out who
-/// sends a request calls it: nobody hears of an operation what it takes before they have shown
-/// a token, where it wants one.
+/// Refuses parameters and conditions that the operation of this request does not accept. The
+/// extractors that authenticate the caller call it afterwards, so that an unauthenticated client
+/// learns nothing about the operation.
 ///
 /// # Errors
-/// What it does not take.
+/// `INVALID_ARGUMENT` for the first parameter or header that it does not accept.
 pub(crate) fn check(parts: &Parts) -> Result<(), Fault> {
     let operations = parts.extensions.get::<Arc<Operations>>();
     let operations = operations.ok_or_else(|| Fault::internal("an operation of no document"))?;
@@ -82,8 +80,8 @@ pub(crate) fn check(parts: &Parts) -> Result<(), Fault> {
 }
 
 impl Accepts {
-    /// A condition that is not looked at would seem to hold. `If-None-Match` on a read only
-    /// asks for less: where it is not looked at, the answer is whole.
+    /// Refuses conditions that the operation would ignore. `If-None-Match` on a read may be
+    /// ignored: the response is then complete.
     fn check_conditions(&self, method: &Method, headers: &HeaderMap) -> Result<(), Fault> {
         let refused = if headers.contains_key(IF_MATCH) && !self.if_match {
             "If-Match"
@@ -96,7 +94,7 @@ impl Accepts {
         Err(Fault::invalid_field(refused, message))
     }
 
-    /// A value with characters that nobody types is found nowhere: it is a mistake too.
+    /// Refuses unknown parameters, and values with characters that cannot occur in data.
     fn check_query(&self, query: &str) -> Result<(), Fault> {
         for (name, value) in parse(query.as_bytes()) {
             let refused = if !self.parameters.contains(&*name) {
@@ -119,7 +117,7 @@ impl Accepts {
     }
 }
 
-fn takes(item: &PathItem) -> Vec<(Method, Accepts)> {
+fn accepts(item: &PathItem) -> Vec<(Method, Accepts)> {
     let operations = [
         (Method::GET, &item.get),
         (Method::POST, &item.post),
@@ -133,11 +131,11 @@ fn takes(item: &PathItem) -> Vec<(Method, Accepts)> {
     documented
         .map(|(method, operation)| {
             let names = |of: ParameterIn| names(operation, &of);
-            let takes = Accepts {
+            let accepts = Accepts {
                 parameters: names(ParameterIn::Query),
                 if_match: names(ParameterIn::Header).contains("If-Match"),
             };
-            (method, takes)
+            (method, accepts)
         })
         .collect()
 }

@@ -1,8 +1,8 @@
-//! Every error of the gateway as `application/problem+json` (RFC 9457).
+//! Renders every error of the gateway as `application/problem+json` (RFC 9457).
 //!
-//! What a service refuses arrives as a gRPC status and is read back as a [`Fault`]; its
-//! status and title come from the one table in mesh. What only HTTP knows (a wrong method,
-//! a body too large) is made here.
+//! The error of a service arrives as a gRPC status and is read back as a [`Fault`]; its HTTP status
+//! and title come from the table in mesh. Errors that only exist in HTTP (a wrong method, a body
+//! that is too large) are defined here.
 
 use axum::response::{IntoResponse, Response};
 use http::{
@@ -17,10 +17,10 @@ use std::{collections::BTreeMap, time::Duration};
 /// The media type of every error.
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 
-/// The code of a body in a coding that we do not read; the answer says which one we do.
+/// The error code for a compressed body; the response names the supported coding.
 const CODED: &str = "UNSUPPORTED_CONTENT_CODING";
 
-/// An error on its way to the client.
+/// An error response.
 #[derive(Debug)]
 pub(crate) struct Problem {
     status: StatusCode,
@@ -46,7 +46,7 @@ impl From<tonic::Status> for Problem {
 }
 
 impl Problem {
-    /// No route leads there.
+    /// There is no such route.
     pub(crate) fn unknown_route() -> Self {
         Fault::new(
             Kind::NotFound,
@@ -79,7 +79,7 @@ impl Problem {
         )
     }
 
-    /// The head of the request is no HTTP as it must be.
+    /// The head of the request is not valid HTTP.
     pub(crate) fn malformed_request(detail: &'static str) -> Self {
         Fault::new(Kind::Invalid, "MALFORMED_REQUEST", detail).into()
     }
@@ -104,7 +104,7 @@ impl Problem {
         )
     }
 
-    /// The body does not call itself JSON.
+    /// The content type of the body is not JSON.
     pub(crate) fn not_json() -> Self {
         Self::of_http(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -114,13 +114,12 @@ impl Problem {
         )
     }
 
-    /// The body is no JSON text, or did not arrive whole.
+    /// The body is not valid JSON, or did not arrive completely.
     pub(crate) fn malformed_body(detail: String) -> Self {
         Fault::new(Kind::Invalid, "MALFORMED_BODY", detail).into()
     }
 
-    /// What a service answers to a request with `If-Match`: a refusal with the code
-    /// `changed` says that it does not match.
+    /// The error of a request with `If-Match`: a service error with the code `changed` becomes 412.
     pub(crate) fn of_condition(status: tonic::Status, changed: &str) -> Self {
         let problem = Self::from(status);
         if problem.fault.code != changed {
@@ -149,7 +148,7 @@ impl Problem {
     /// Its JSON, on one line.
     pub(crate) fn body(&self) -> Vec<u8> {
         let fault = &self.fault;
-        // The facts come first: what the format itself defines cannot be overwritten.
+        // The facts are inserted first, so that they cannot overwrite the members of the format.
         let mut members: BTreeMap<String, Value> = fault.facts.clone();
         if !fault.fields.is_empty() {
             members.insert("errors".into(), fields(&fault.fields));
@@ -166,7 +165,7 @@ impl Problem {
         serde_json::to_vec(&members).expect("texts and JSON values under names are a JSON object")
     }
 
-    /// Whole seconds until another try, where the status calls for saying so.
+    /// The value of `Retry-After` in seconds, if the status needs one.
     fn retry_after(&self) -> Option<u64> {
         let waits = matches!(
             self.status,
@@ -219,8 +218,8 @@ impl IntoResponse for Problem {
     }
 }
 
-/// What the IETF's draft on rate limit headers asks for: nothing is left (`r=0`) for `t`
-/// seconds; and the policy, if the service told it as facts.
+/// Adds the headers of the IETF draft on rate limits: nothing is left (`r=0`) for `t` seconds; and
+/// the policy, if the service sent it as facts.
 fn add_rate_limit(headers: &mut http::HeaderMap, fault: &Fault, seconds: u64) {
     let fact = |name| fault.facts.get(name).and_then(Value::as_u64);
     if let Ok(value) = HeaderValue::try_from(format!("\"default\";r=0;t={seconds}")) {

@@ -1,4 +1,4 @@
-//! What all streams of server-sent events have in common.
+//! Common parts of all streams of server-sent events.
 
 use std::convert::Infallible;
 
@@ -13,13 +13,13 @@ use http::{
     header::{ACCEPT, CONTENT_TYPE},
 };
 
-/// Their media type.
+/// The media type.
 pub(crate) const EVENT_STREAM: &str = "text/event-stream";
 
-/// Shows that the stream is alive.
+/// A comment line that keeps the stream alive.
 pub(crate) const KEEP_ALIVE: Bytes = Bytes::from_static(b": keep-alive\n\n");
 
-/// An answer that is such a stream: nothing on the way holds it back.
+/// A response with a stream of server-sent events. Its headers tell proxies not to buffer it.
 pub(crate) struct EventStream<S>(pub(crate) S);
 
 impl<S> IntoResponse for EventStream<S>
@@ -35,8 +35,8 @@ where
     }
 }
 
-/// Whether a client would rather have such a stream than JSON, by its `Accept` (RFC 9110,
-/// 12.5.1). It gets JSON if it does not care, or wants neither.
+/// Whether a client prefers a stream to JSON, by its `Accept` (RFC 9110, 12.5.1). It gets JSON if
+/// it has no preference, or accepts neither.
 pub(crate) fn wants_stream(headers: &HeaderMap) -> bool {
     let lines = headers.get_all(ACCEPT).iter();
     let lines = lines.filter_map(|line| line.to_str().ok());
@@ -47,7 +47,7 @@ pub(crate) fn wants_stream(headers: &HeaderMap) -> bool {
     stream > json || (is_named && stream >= json && stream > 0.0)
 }
 
-/// A range of media types, and its weight: 1 if there is none that can be read.
+/// A media range and its weight; 1 if the weight is missing or malformed.
 fn range(text: &str) -> (&str, f32) {
     let mut parts = text.split(';').map(str::trim);
     let range = parts.next().unwrap_or_default();
@@ -59,7 +59,7 @@ fn range(text: &str) -> (&str, f32) {
     (range, weight.unwrap_or(1.0))
 }
 
-/// The weight of a media type of this family: the closest range counts.
+/// The weight of a media type: the most specific range counts.
 fn weight(ranges: &[(&str, f32)], kind: &str, family: &str) -> f32 {
     let closest = [kind, family, "*/*"].into_iter().find_map(|form| {
         let mut ranges = ranges.iter();
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stream_is_for_whoever_likes_it_no_less_than_json() {
+    fn a_stream_is_chosen_if_it_is_named_and_weighs_no_less_than_json() {
         for (lines, stream) in [
             (&[][..], false),
             (&[""], false),

@@ -1,8 +1,8 @@
-//! What a request must be before anything of it is believed.
+//! Refuses ambiguous requests, to prevent request smuggling.
 //!
-//! A request that a proxy in front of us may understand otherwise than we do is refused,
-//! and its connection closed: with two hosts, with a body whose end the two may see at
-//! different places, or with two of what there may be one of.
+//! A request that a proxy in front of the gateway may interpret differently is refused, and its
+//! connection is closed: a request with two hosts, with an ambiguous end of the body, or with a
+//! duplicate of a single-value header.
 
 use http::{
     Request, Version,
@@ -13,8 +13,8 @@ use http::{
 /// What is wrong with the head of a request, if anything.
 pub(crate) fn fault<B>(request: &Request<B>) -> Option<&'static str> {
     if request.version() > Version::HTTP_11 {
-        // There the others are not what they are in HTTP/1: the protocol itself has a host,
-        // and bodies that cannot be mistaken.
+        // HTTP/2 has the host and the end of the body in the protocol itself, so only duplicate
+        // headers are checked.
         return doubled(request);
     }
     host(request)
@@ -22,7 +22,7 @@ pub(crate) fn fault<B>(request: &Request<B>) -> Option<&'static str> {
         .or_else(|| doubled(request))
 }
 
-/// RFC 9110, section 5.3: what is no list is given once.
+/// RFC 9110, section 5.3: a header that is not a list may occur only once.
 fn doubled<B>(request: &Request<B>) -> Option<&'static str> {
     let is_doubled = |name| request.headers().get_all(name).iter().nth(1).is_some();
     if is_doubled(AUTHORIZATION) {
@@ -52,7 +52,7 @@ fn is_host(text: &str) -> bool {
     let Ok(authority) = text.parse::<Authority>() else {
         return false;
     };
-    // What stands before the host is a user's name.
+    // Text before the host would be user information, which is not allowed.
     let port = text.strip_prefix(authority.host());
     port.is_some_and(|port| {
         let digits = port.strip_prefix(':').unwrap_or(port);
@@ -60,7 +60,7 @@ fn is_host(text: &str) -> bool {
     })
 }
 
-/// RFC 9112, sections 6.1 and 7: we know no coding but `chunked`, and it is applied once.
+/// RFC 9112, sections 6.1 and 7: only the coding `chunked` is supported, once.
 fn transfer_encoding<B>(request: &Request<B>) -> Option<&'static str> {
     let mut codings = request.headers().get_all(TRANSFER_ENCODING).iter();
     let chunked = codings
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_is_given_once() {
+    fn headers_that_are_not_lists_may_occur_once() {
         for version in [Version::HTTP_11, Version::HTTP_2] {
             for name in ["authorization", "content-type"] {
                 let host = ("host", "a.example");

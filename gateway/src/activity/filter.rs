@@ -1,4 +1,4 @@
-//! Which entries a client wants to see.
+//! Filters the activity entries of a client: by type, by release, and by user.
 
 use std::{fmt, str::FromStr};
 
@@ -10,18 +10,18 @@ use uuid::Uuid;
 use super::frame::Frame;
 use crate::{extract::PlainMessage, model::Id};
 
-/// Types and families in a filter at most: as many as the activity service takes.
+/// Types and families in a filter at most: the limit of the activity service.
 const MAX_TYPES: usize = 20;
 
-/// Characters of an unknown type that are repeated to who asked for it.
+/// Characters of an unknown type in the error message.
 const LONGEST_TYPE: usize = 100;
 
-/// A type of entry, exact (`task.started`) or a family (`task.*`). One that there is: who waits
-/// for another would wait for ever.
+/// A type of entry, exact (`task.started`) or a family (`task.*`). It must exist: a client with a
+/// misspelt type would wait for ever.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TypePattern(String);
 
-/// A text that is no type of entry and no family of them.
+/// A text that is neither a type of entry nor a family.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct UnknownType(String);
 
@@ -63,7 +63,7 @@ impl TypePattern {
     }
 }
 
-/// Which entries are wanted. What is left empty does not restrict.
+/// A filter of entries. An empty field does not restrict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Filter {
     types: Vec<TypePattern>,
@@ -72,7 +72,7 @@ pub(crate) struct Filter {
 }
 
 impl Filter {
-    /// A filter from the parameters of a request.
+    /// Builds a filter from the parameters of a request.
     ///
     /// # Errors
     /// If there are too many types.
@@ -92,7 +92,7 @@ impl Filter {
         })
     }
 
-    /// The same for the activity service, which knows from the token whose `mine` is.
+    /// The filter for the activity service, which takes the user of `mine` from the token.
     pub(crate) fn to_proto(&self) -> v1::ActivityFilter {
         v1::ActivityFilter {
             types: self.types.iter().map(|pattern| pattern.0.clone()).collect(),
@@ -103,8 +103,8 @@ impl Filter {
         }
     }
 
-    /// Whether `reader` wants to see the entry.
-    pub(super) fn lets_through(&self, frame: &Frame, reader: Uuid) -> bool {
+    /// Whether the entry passes the filter of the user `reader`.
+    pub(super) fn matches(&self, frame: &Frame, reader: Uuid) -> bool {
         let of_type = self.types.is_empty()
             || self
                 .types
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_type_is_refused() {
+    fn unknown_types_are_refused() {
         for bad in [
             "",
             "*",

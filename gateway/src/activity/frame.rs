@@ -1,4 +1,4 @@
-//! What goes over the wire of a stream of server-sent events.
+//! Renders the server-sent events of the activity stream.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use slipway_proto::notify::v1;
 
 use crate::model::{ActivityEntry, Id, Malformed};
 
-/// An entry as every client gets it, and what filters look at.
+/// A rendered entry, and the fields that filters use.
 #[derive(Debug)]
 pub(super) struct Frame {
     pub(super) sequence: u64,
     pub(super) bytes: Bytes,
     pub(super) kind: String,
     pub(super) release_id: Option<Id>,
-    /// The actor and everybody else whom it concerns.
+    /// The actor and the other users that it concerns.
     pub(super) concerns: Vec<Id>,
 }
 
@@ -38,7 +38,7 @@ impl TryFrom<v1::ActivityEntry> for Frame {
 }
 
 fn render(entry: &ActivityEntry) -> Bytes {
-    // JSON on one line: a line break within it would be escaped.
+    // The JSON is on one line: line breaks in strings are escaped.
     let data = serde_json::to_string(entry).expect("its keys are strings");
     let sequence = entry.sequence;
     Bytes::from(format!(
@@ -47,16 +47,15 @@ fn render(entry: &ActivityEntry) -> Bytes {
     ))
 }
 
-/// The beginning of a stream: when to come back after a loss, and, with a block that holds
-/// nothing but an `id`, from where: so that a client that is cut off before its first
-/// entry resumes as well.
+/// The start of a stream: the reconnection delay, and the position in a block with only an `id`,
+/// so that a client that is disconnected before its first entry can resume too.
 pub(super) fn opening(retry: Duration, position: u64) -> Bytes {
     let retry = retry.as_millis();
     Bytes::from(format!("retry: {retry}\nid: {position}\n\n"))
 }
 
-/// Numbers that were asked for and do not exist, any more or yet. Afterwards the client
-/// is at `position`.
+/// A gap: requested numbers that do not exist yet or no longer exist. Afterwards the client is at
+/// `position`.
 pub(super) fn gap(from: u64, to: u64, position: u64) -> Bytes {
     Bytes::from(format!(
         "id: {position}\nevent: gap\ndata: {{\"from\":{from},\"to\":{to}}}\n\n"
@@ -66,9 +65,9 @@ pub(super) fn gap(from: u64, to: u64, position: u64) -> Bytes {
 /// Why the server ends a stream.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Goodbye {
-    /// The process shuts down: another one will take over.
+    /// The process shuts down; the client reconnects to another one.
     Shutdown,
-    /// The client has to sign in again.
+    /// The client must sign in again.
     TokenExpired,
 }
 

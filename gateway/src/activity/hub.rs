@@ -1,5 +1,4 @@
-//! Follows the activity log, by one stream for the whole process, and hands every entry to
-//! everyone who listens.
+//! Follows the activity log by one stream per process, and broadcasts every entry to all clients.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,42 +19,41 @@ use tokio_util::sync::CancellationToken;
 use super::frame::Frame;
 use crate::metrics as m;
 
-/// The first delay before the log is asked again; each further one is twice as long.
+/// The first delay before a reconnection; each further delay is twice as long.
 const FIRST_DELAY: Duration = Duration::from_millis(50);
 const LONGEST_DELAY: Duration = Duration::from_secs(5);
 
-/// The log has this long to answer at all.
+/// Timeout for the first answer of the log.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What listeners are handed.
+/// A message to the subscribers of the hub.
 #[derive(Debug, Clone)]
 pub(super) enum Live {
     /// The next entry.
     Entry(Arc<Frame>),
-    /// The numbers do not go on where they stopped: whoever listens has to connect again,
-    /// and will be told what is missing.
+    /// The sequence numbers have a gap: the client has to connect again, and gets the gap then.
     StartOver,
 }
 
-/// Where the hub stands.
+/// The position of the hub in the log.
 #[derive(Debug, Default)]
 struct Position {
-    /// The last number handed out; `None` until the log has answered for the first time.
+    /// The last number broadcast; `None` until the log has answered for the first time.
     head: Option<u64>,
-    /// Whether the log is being followed at the moment.
+    /// Whether the stream from the log is connected.
     following: bool,
 }
 
-/// Hands every entry of the log to everyone who listens.
+/// Broadcasts every entry of the log to all subscribers.
 pub(crate) struct Hub {
-    /// Held while an entry is handed out and while somebody begins to listen, so that a
-    /// listener knows exactly where it begins.
+    /// Locked while an entry is broadcast and while a client subscribes, so that a subscriber
+    /// knows its exact start position.
     position: Mutex<Position>,
     live: broadcast::Sender<Live>,
 }
 
 impl Hub {
-    /// A hub whose listeners may be `reader_bound` entries behind.
+    /// A hub whose subscribers may be at most `reader_bound` entries behind.
     pub(crate) fn new(reader_bound: usize) -> Self {
         Self {
             position: Mutex::default(),
@@ -63,8 +61,7 @@ impl Hub {
         }
     }
 
-    /// Follows the log in the background, from its newest entry on, until the drain: then
-    /// there is nobody left to follow it for.
+    /// Follows the log in the background, from its newest entry on, until the process drains.
     pub(crate) fn follow(
         self: &Arc<Self>,
         log: ActivityServiceClient<Link>,
@@ -82,7 +79,8 @@ impl Hub {
             let drain = drain.clone();
             async move {
                 tokio::select! {
-                    // The log's end may be the drain's: that comes first, and is no loss.
+                    // A drain also ends the log's stream. It is checked first, so that this end is
+                    // not counted as a loss.
                     biased;
                     () = stop.cancelled() => {}
                     () = drain.cancelled() => {}
@@ -92,12 +90,12 @@ impl Hub {
         });
     }
 
-    /// Begins to listen: what follows after the number that is returned with it.
-    pub(super) fn listen(&self) -> Result<(broadcast::Receiver<Live>, u64), Fault> {
+    /// Subscribes to the entries after the returned number.
+    pub(super) fn subscribe(&self) -> Result<(broadcast::Receiver<Live>, u64), Fault> {
         let position = self.position.lock();
         match position.head {
             Some(head) if position.following => Ok((self.live.subscribe(), head)),
-            // Not logged for each of many clients: the loss itself was.
+            // Not logged for each client: the lost stream is logged once.
             _ => Err(Fault::new(
                 Kind::Unavailable,
                 "UNAVAILABLE",
@@ -117,13 +115,13 @@ impl Hub {
         position.following = true;
     }
 
-    /// Whether it was followed until now.
-    fn set_away(&self) -> bool {
+    /// Marks the log as not followed. Returns whether it was followed until now.
+    fn set_disconnected(&self) -> bool {
         std::mem::take(&mut self.position.lock().following)
     }
 
-    /// Hands out the next entry. One that was handed out before is left out; one that is
-    /// not the next means that something was lost on the way.
+    /// Broadcasts the next entry. An entry that was broadcast before is ignored. An entry that is
+    /// not the next one is an error: entries were lost.
     fn publish(&self, entry: ActivityEntry) -> Result<(), Fault> {
         let sequence = entry.sequence;
         let frame = Frame::try_from(entry);
@@ -140,16 +138,16 @@ impl Hub {
         }
         position.head = Some(sequence);
         match frame {
-            // There may be nobody who listens.
+            // There may be no subscribers.
             Ok(frame) => drop(self.live.send(Live::Entry(Arc::new(frame)))),
-            // What follows must not wait behind it.
+            // Skip it, so that it does not block the entries after it.
             Err(error) => tracing::error!(%error, "activity entry skipped: it cannot be shown"),
         }
         Ok(())
     }
 
-    /// Goes on after a gap. It lies either behind what is kept or beyond the newest entry
-    /// (then the log is not the one it was).
+    /// Continues after a gap: either the log has deleted the entries, or they are beyond its newest
+    /// entry (then it is another log than before).
     fn skip(&self, gap: ActivityGap) {
         let mut position = self.position.lock();
         let head = position.head.unwrap_or_default();
@@ -175,12 +173,12 @@ impl Follower {
         let mut delay = FIRST_DELAY;
         loop {
             let ended = self.watch(&mut delay).await;
-            let followed = self.hub.set_away();
+            let followed = self.hub.set_disconnected();
             if followed {
                 metrics::counter!(m::STREAM_LOST).increment(1);
             }
             match ended {
-                // The process at the other end was told to stop.
+                // The process at the other end shuts down.
                 Ok(()) => tracing::info!("notify-svc ended the activity stream"),
                 Err(Fault { code, .. }) if followed => {
                     tracing::warn!(
@@ -197,7 +195,7 @@ impl Follower {
         }
     }
 
-    /// Follows the log until the stream ends. `delay` starts over once there is a stream.
+    /// Follows the log until the stream ends. Resets `delay` when the stream is connected.
     async fn watch(&self, delay: &mut Duration) -> Result<(), Fault> {
         let after = match self.hub.head() {
             Some(head) => head,

@@ -1,10 +1,9 @@
-//! The wall of activity, live.
+//! The live activity stream.
 //!
-//! The [`hub`] follows the activity log by one stream for the whole process, renders each
-//! entry once to a [`frame`] and hands it to everyone who listens. A [`session`] is one
-//! client: it fetches what the client has missed, then goes on with what the hub hands
-//! out, without a gap or a repeat at the seam, and leaves out what its [`filter`] does not
-//! let through.
+//! The [`hub`] follows the activity log by one stream per process, renders each entry once to a
+//! [`frame`] and broadcasts it. A [`session`] is one client: it fetches the entries that the client
+//! has missed, continues with the broadcast entries without a gap or a repeat, and drops entries
+//! that do not match its [`filter`].
 
 mod filter;
 mod frame;

@@ -1,8 +1,7 @@
-//! One client of the stream.
+//! One client of the activity stream.
 //!
-//! It begins to listen to the hub *before* it fetches what was missed. So everything that
-//! happens meanwhile waits in the hub's queue, and afterwards only the numbers that were
-//! fetched as well have to be left out.
+//! It subscribes to the hub *before* it fetches the missed entries. So entries that arrive
+//! meanwhile wait in the hub's queue, and the session later drops those that it has also fetched.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -29,43 +28,43 @@ use crate::{
     sse::KEEP_ALIVE,
 };
 
-/// Bytes of missed entries that are held for a client, and one entry more.
+/// Bytes of missed entries that are buffered for a client; the last entry may exceed them.
 const MAX_HELD: usize = 3 * 1024;
 
-/// Bytes that are handed on at once. The connection holds sixteen pieces before it waits for
-/// the client to read.
+/// Bytes passed to the connection at once. The connection buffers sixteen pieces before it waits
+/// for the client to read.
 const MAX_PIECE: usize = 512;
 
-/// One client of the stream. It is small: there may be 20,000 of them.
+/// One client of the stream. Keep it small: there may be 20,000 of them.
 pub(crate) struct Session {
     app: AppState,
     reader: Uuid,
     filter: Filter,
     live: Receiver<Live>,
-    /// The last number that was sent, or left out as not wanted.
+    /// The last number that was sent or filtered out.
     position: u64,
-    /// What is still to be fetched; `None` when the client has caught up.
+    /// The missed entries that are not fetched yet; `None` when the client has caught up.
     missed: Option<Box<Missed>>,
-    /// What is sent before anything else: the opening, and what was missed.
+    /// Bytes to be sent first: the opening, and missed entries.
     unsent: Bytes,
-    /// When the client's token ends.
+    /// When the client's token expires.
     expires: Instant,
-    /// Whether the goodbye has been said.
+    /// Whether the goodbye has been sent.
     over: bool,
     _open: OpenStream,
     _connected: Connected,
 }
 
-/// The pages of what a client has missed.
+/// Fetches the pages of entries that a client has missed.
 struct Missed {
     request: ActivityServiceListRequest,
     outbound: Outbound,
-    /// The trace of the request: pages are fetched after it was answered.
+    /// The trace of the client's request: pages are fetched after its handler has returned.
     trace: TraceContext,
 }
 
 impl Session {
-    /// Begins a stream: after the number `after`, or with what comes from now on.
+    /// Opens a stream that starts after the number `after`, or with the next new entry.
     pub(crate) async fn open(
         app: AppState,
         caller: Caller,
@@ -73,7 +72,7 @@ impl Session {
         filter: Filter,
     ) -> Result<Self, Fault> {
         let open = app.streams.open(Some(&caller.principal))?;
-        let (live, head) = app.hub.listen()?;
+        let (live, head) = app.hub.subscribe()?;
         let left = caller.principal.expires_at.duration_since(app.clock.now());
         let mut session = Self {
             reader: caller.principal.user_id,
@@ -94,8 +93,8 @@ impl Session {
         Ok(session)
     }
 
-    /// Fetches the first page of what was missed, so that a log that is away is an error
-    /// and not a stream; says what is missing for good.
+    /// Fetches the first page of missed entries, so that an unavailable log is answered with an
+    /// error and not with a stream. Sends a gap for entries that no longer exist.
     async fn resume(&mut self, after: u64, head: u64, outbound: Outbound) -> Result<(), Fault> {
         let missed = Missed {
             request: ActivityServiceListRequest {
@@ -155,17 +154,16 @@ impl Session {
         Some(goodbye.into())
     }
 
-    /// The next piece of what is there to be sent.
+    /// The next piece of the unsent bytes.
     fn piece(&mut self) -> Option<Bytes> {
         let length = self.unsent.len().min(MAX_PIECE);
         (length > 0).then(|| self.unsent.split_to(length))
     }
 
-    /// Waits for the next piece with entries. May be dropped at any await: nothing that was
-    /// received is lost by it.
+    /// Waits for the next piece with entries. Cancel-safe: no received entry is lost.
     async fn advance(&mut self) -> Option<Bytes> {
         while let Some(missed) = &mut self.missed {
-            // Boxed, so that a client that has caught up does not carry its size.
+            // Boxed, to keep the future of a client that has caught up small.
             let page = Box::pin(missed.fetch(&self.app)).await.ok()?;
             self.unsent = self.take(page);
             if let Some(piece) = self.piece() {
@@ -177,7 +175,7 @@ impl Session {
                 Ok(Live::Entry(frame)) if frame.sequence <= self.position => {}
                 Ok(Live::Entry(frame)) => {
                     self.position = frame.sequence;
-                    if self.filter.lets_through(&frame, self.reader) {
+                    if self.filter.matches(&frame, self.reader) {
                         metrics::counter!(m::STREAM_FRAMES).increment(1);
                         return Some(frame.bytes.clone());
                     }
@@ -191,8 +189,8 @@ impl Session {
         }
     }
 
-    /// Renders a page of what was missed, and remembers where the next one begins: a client
-    /// that does not read what it is sent makes no more than [`MAX_HELD`] be held.
+    /// Renders a page of missed entries up to [`MAX_HELD`], which bounds the memory of a client
+    /// that does not read; and prepares the request for the next page.
     fn take(&mut self, page: ActivityServiceListResponse) -> Bytes {
         let mut piece = BytesMut::with_capacity(MAX_HELD + MAX_PIECE);
         let mut left = false;
@@ -204,14 +202,14 @@ impl Session {
             self.position = entry.sequence;
             match Frame::try_from(entry) {
                 Ok(frame) => piece.extend_from_slice(&frame.bytes),
-                // What follows must not wait behind it.
+                // Skip it, so that it does not block the entries after it.
                 Err(error) => tracing::error!(%error, "activity entry skipped: it cannot be shown"),
             }
         }
         if !left && page.next_page_token.is_empty() {
             self.missed = None;
         } else if let Some(missed) = &mut self.missed {
-            // What is left is fetched again: a cursor leads behind the whole page.
+            // The entries that are left are fetched again: the cursor points after the whole page.
             missed.request.page_token = match left {
                 true => String::new(),
                 false => page.next_page_token,

@@ -1,4 +1,4 @@
-//! Who calls, and what accompanies the call to a service.
+//! Extractors that authenticate the caller and prepare the metadata of calls to services.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -30,15 +30,15 @@ pub(crate) const MAX_IDEMPOTENCY_KEY: usize = 255;
 
 /// A client that has signed in.
 pub(crate) struct Caller {
-    /// Whom its token stands for.
+    /// The user of its token.
     pub(crate) principal: Arc<Principal>,
-    /// What goes along with calls on its behalf.
+    /// Metadata for calls on its behalf.
     pub(crate) outbound: Outbound,
 }
 
 /// A client that need not have signed in.
 pub(crate) struct AnonymousClient {
-    /// What goes along with calls on its behalf; a token only if it sent one.
+    /// Metadata for calls on its behalf; with a token only if the client sent one.
     pub(crate) outbound: Outbound,
 }
 
@@ -74,9 +74,9 @@ impl FromRequestParts<AppState> for AnonymousClient {
     }
 }
 
-/// The token a request shows. The header wins over the cookie, even if it is malformed;
-/// the cookie counts only where nothing can be changed, so that no form on another site
-/// can act for the user.
+/// The token of a request. The header takes precedence over the cookie, even if it is malformed.
+/// The cookie is accepted only for GET and HEAD, which change nothing, so that a form on another
+/// site cannot act for the user (CSRF).
 fn token<'a>(method: &Method, headers: &'a HeaderMap) -> Option<&'a str> {
     if headers.contains_key(AUTHORIZATION) {
         return bearer(headers);
@@ -118,7 +118,7 @@ fn outbound(parts: &Parts, app: &App, token: Option<String>) -> Result<Outbound,
     })
 }
 
-/// The key under which a client may repeat a POST safely.
+/// The key with which a client can repeat a POST safely.
 fn idempotency_key(method: &Method, headers: &HeaderMap) -> Result<Option<String>, Fault> {
     let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(value) = values.next().filter(|_| method == Method::POST) else {

@@ -1,4 +1,4 @@
-//! Other programs that call Slipway, known by a shared secret.
+//! Extractor that authenticates webhook callers by a shared secret.
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq as _;
 
 use crate::{app::AppState, body::Sender, operation, problem::Problem};
 
-/// A program that knows the secret of the webhooks.
+/// A program that has sent the webhook secret.
 pub(crate) struct Hook;
 
 impl FromRequestParts<AppState> for Hook {
@@ -20,9 +20,9 @@ impl FromRequestParts<AppState> for Hook {
         let Some(secret) = &app.webhook_secret else {
             return Err(Problem::unknown_route());
         };
-        let shown = bearer(&parts.headers).unwrap_or_default();
-        // In a time that says nothing of where they differ.
-        if bool::from(shown.as_bytes().ct_eq(secret.as_bytes())) {
+        let given = bearer(&parts.headers).unwrap_or_default();
+        // Compared in constant time.
+        if bool::from(given.as_bytes().ct_eq(secret.as_bytes())) {
             parts.extensions.insert(Sender::Hook);
             operation::check(parts)?;
             return Ok(Self);

@@ -1,8 +1,8 @@
-//! Reading requests: who calls, the path, the query, the body. Every way in which one of
-//! them can be wrong is a [`crate::problem::Problem`].
+//! Extractors for requests: the caller, the path, the query, the body. Every error is answered
+//! with a [`crate::problem::Problem`].
 //!
-//! An operation that takes no body (`PATCH …/start`) does not look at one: whatever a
-//! client sends there, up to the size that any body may have, is ignored.
+//! An operation without a body (`PATCH …/start`) ignores a body that a client sends, up to the
+//! size limit of bodies.
 
 mod caller;
 mod hook;

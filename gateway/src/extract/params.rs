@@ -1,4 +1,4 @@
-//! The path's id and the query.
+//! Extractors for the id or name in the path, and for the query.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -36,7 +36,7 @@ impl FromRequestParts<AppState> for PathId {
     }
 }
 
-/// The name in the path: any text, which is the service's to know.
+/// The name in the path: any text; the service validates it.
 pub(crate) struct PathName(pub(crate) String);
 
 impl FromRequestParts<AppState> for PathName {
@@ -59,7 +59,7 @@ impl<T: DeserializeOwned> FromRequestParts<AppState> for Params<T> {
     }
 }
 
-/// The query of a list: its own parameters, and those that every list has.
+/// The query of a list: its own parameters, and the paging parameters of every list.
 pub(crate) struct ListParams<T>(pub(crate) T, pub(crate) Paging);
 
 impl<T: DeserializeOwned> FromRequestParts<AppState> for ListParams<T> {
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn errors_name_the_parameter() {
         for twice in ["size=1&size=2", "q=a&q=b", "mine=true&mine=true"] {
             let name = twice.split('=').next().unwrap();
             assert_eq!(fault(twice), (name.into(), "must be given once".into()));
@@ -225,8 +225,11 @@ mod tests {
             );
         }
         for wrong in ["9999-12-31T23:59:59Z", "2026-12-01T17:00:00.1234567890Z"] {
-            let (_, told) = fault(&format!("from={wrong}"));
-            assert!(told.starts_with("must be at most 9999-12-30"), "{told}");
+            let (_, message) = fault(&format!("from={wrong}"));
+            assert!(
+                message.starts_with("must be at most 9999-12-30"),
+                "{message}"
+            );
         }
         let blank = fault("from=2026-12-01T17:00:00+01:00").1;
         assert!(blank.starts_with(time) && blank.ends_with("%2B"), "{blank}");

@@ -1,4 +1,4 @@
-//! JSON bodies.
+//! Extractor for JSON bodies.
 
 use axum::extract::{FromRequest, OptionalFromRequest, Request};
 use http::{
@@ -17,13 +17,12 @@ use crate::{
     problem::Problem,
 };
 
-/// A JSON object of the shape `T`. Unknown fields are `T`'s to refuse. To send it, a client
-/// has as long as a service has to answer: who is slower is told so, and it is no fault of
-/// ours.
+/// A JSON object of the shape `T`; whether unknown fields are refused depends on `T`. The client
+/// has the request deadline to send it; a slower client gets a 4xx answer.
 ///
-/// It is read after the extractor that finds out who sends it: a handler without one, or
-/// with one behind it, answers 500 in every test. So nobody makes us hold what they send
-/// before they have shown a token, on routes that want one.
+/// It must come after the extractor that authenticates the sender: a handler without one, or in
+/// the wrong order, answers 500 in every test. So on routes that need a token, no body is buffered
+/// before the token is verified.
 #[derive(Default)]
 pub(crate) struct Payload<T>(pub(crate) T);
 
@@ -48,7 +47,7 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Payload<T> {
         arrival.note();
         let text = text(&body)?;
         let payload = read(text)?;
-        // Whoever calls a hook does not send again what is refused.
+        // Callers of webhooks do not repeat refused requests.
         if sender != Sender::Hook {
             refuse_rounded(text)?;
         }
@@ -56,7 +55,7 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Payload<T> {
     }
 }
 
-/// Where the body may be left out: a request that announces none has none.
+/// For an optional body: a request that announces no body has none.
 impl<T: DeserializeOwned> OptionalFromRequest<AppState> for Payload<T> {
     type Rejection = Problem;
 
@@ -69,7 +68,7 @@ impl<T: DeserializeOwned> OptionalFromRequest<AppState> for Payload<T> {
     }
 }
 
-/// Whether the body is compressed: we read none that is.
+/// Whether the body is compressed, which is not supported.
 fn is_coded(headers: &HeaderMap) -> bool {
     let codings = headers.get_all(CONTENT_ENCODING).iter();
     codings
@@ -90,18 +89,18 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence.eq_ignore_ascii_case("application/json") && parts.all(is_utf8_if_charset)
 }
 
-/// Whether a parameter of a media type is none that names another charset than JSON's.
+/// Whether a parameter of a media type is not a charset, or is the charset UTF-8.
 fn is_utf8_if_charset(parameter: &str) -> bool {
     let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
     !name.eq_ignore_ascii_case("charset") || value.trim_matches('"').eq_ignore_ascii_case("utf-8")
 }
 
-/// How what `gzip` and `zstd` make begins. No JSON begins so.
+/// The first bytes of `gzip` and `zstd` data. JSON never begins with them.
 const COMPRESSED: [&[u8]; 2] = [&[0x1F, 0x8B], &[0x28, 0xB5, 0x2F, 0xFD]];
 
 /// The text of a body.
 fn text(body: &[u8]) -> Result<&str, Problem> {
-    // A client that compresses and does not say so hears of it too.
+    // Detects a compressed body without `Content-Encoding`.
     if COMPRESSED.iter().any(|start| body.starts_with(start)) {
         return Err(Problem::coded_body());
     }
@@ -126,7 +125,7 @@ fn text(body: &[u8]) -> Result<&str, Problem> {
 }
 
 fn read<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
-    // However its shape is told: to the API, what is no object is no body at all.
+    // The API only takes objects; this gives a clearer message than the deserializer.
     if !text.trim_ascii_start().starts_with('{') {
         return Err(Problem::malformed_body(
             "The body must be a JSON object.".to_owned(),
@@ -139,7 +138,8 @@ fn read<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
     Ok(value)
 }
 
-/// What is passed on as it is, such as the data of an event, must arrive as it was sent.
+/// Refuses numbers that would be rounded: values that are passed on unchanged, such as the data of
+/// an event, must arrive as they were sent.
 fn refuse_rounded(text: &str) -> Result<(), Problem> {
     let Some((line, column)) = rounded_integer(text) else {
         return Ok(());
@@ -183,7 +183,7 @@ mod tests {
         data: serde_json::Map<String, serde_json::Value>,
     }
 
-    /// What a program sends that sends more with each version.
+    /// A payload of a program that may add fields in new versions.
     #[derive(Debug, Deserialize)]
     struct Loose {
         #[expect(dead_code, reason = "only read from JSON")]
@@ -206,20 +206,20 @@ mod tests {
         Blue,
     }
 
-    fn said(body: &[u8]) -> String {
+    fn error_text(body: &[u8]) -> String {
         let read = text(body).and_then(read::<Sample>);
         format!("{:?}", read.unwrap_err())
     }
 
     #[track_caller]
     fn refuses(body: &str, field: &str, message: &str) {
-        let text = said(body.as_bytes());
+        let text = error_text(body.as_bytes());
         let expected = format!("FieldError {{ field: {field:?}, message: {message:?} }}");
         assert!(text.contains(&expected), "{body}: {text}");
     }
 
     #[test]
-    fn the_field_at_fault_is_named() {
+    fn errors_name_the_field() {
         refuses("{}", "name", "is required");
         refuses(r#"{"name": 7}"#, "name", "must be a string");
         refuses(r#"{"name": "a", "nmae": {}}"#, "nmae", "is not known here");
@@ -239,7 +239,7 @@ mod tests {
             "parts[0]",
             "must be an object",
         );
-        // Its values in order are no object either.
+        // An array of the values in order is not an object either.
         refuses(
             r#"{"name": "a", "parts": [[1, "RED"]]}"#,
             "parts[0]",
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_there_twice_is_refused_at_any_depth() {
+    fn a_duplicate_name_is_refused_at_any_depth() {
         let twice = "is given more than once";
         refuses(r#"{"name": "a", "\u006eame": "b"}"#, "name", twice);
         refuses(
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_object_is_malformed() {
+    fn a_body_that_is_not_a_json_object_is_malformed() {
         let deep = format!("{{\"name\": {}", "[".repeat(100_000));
         let bodies: [&[u8]; 7] = [
             b"",
@@ -325,13 +325,13 @@ mod tests {
             deep.as_bytes(),
         ];
         for body in bodies {
-            let text = said(body);
+            let text = error_text(body);
             assert!(text.contains("status: 400"), "{text}");
         }
     }
 
     #[test]
-    fn a_body_that_is_not_plain_utf_8_is_told_so() {
+    fn a_body_that_is_not_plain_utf_8_gets_a_specific_message() {
         let json = r#"{"name": "a"}"#;
         let utf_16 = |unit: fn(u16) -> [u8; 2]| json.encode_utf16().flat_map(unit).collect();
         let marked = |mark: &[u8], text: Vec<u8>| [mark, &text].concat();
@@ -343,12 +343,12 @@ mod tests {
             le,
             be,
         ] {
-            let said = said(&body);
-            assert!(said.contains("must be in UTF-8, not in UTF-16"), "{said}");
+            let text = error_text(&body);
+            assert!(text.contains("must be in UTF-8, not in UTF-16"), "{text}");
         }
-        let mark = said(&marked(b"\xef\xbb\xbf", json.into()));
+        let mark = error_text(&marked(b"\xef\xbb\xbf", json.into()));
         assert!(mark.contains("byte order mark"), "{mark}");
-        let latin_1 = said(b"{\"name\": \"\xe4\"}");
+        let latin_1 = error_text(b"{\"name\": \"\xe4\"}");
         assert!(latin_1.contains("is not at byte 10"), "{latin_1}");
     }
 
@@ -356,10 +356,10 @@ mod tests {
     fn a_whole_number_that_would_be_rounded_is_refused() {
         refuse_rounded(r#"{"name": "a", "data": {"x": 18446744073709551615}}"#).unwrap();
         let refused = refuse_rounded(r#"{"data": {"x": 18446744073709551616}}"#).unwrap_err();
-        let said = format!("{refused:?}");
+        let text = format!("{refused:?}");
         assert!(
-            said.contains("more than 64 bits") && said.contains("column 16"),
-            "{said}"
+            text.contains("more than 64 bits") && text.contains("column 16"),
+            "{text}"
         );
     }
 }

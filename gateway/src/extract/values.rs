@@ -1,5 +1,5 @@
-//! Values that have a form of their own, in queries and in bodies: for
-//! `#[serde(deserialize_with)]`. What is wrong with one is told in words of our own.
+//! Deserializers for values with their own syntax, in queries and in bodies, for
+//! `#[serde(deserialize_with)]`. Their error messages are our own, not serde's.
 
 use std::{
     fmt::{self, Display},
@@ -19,14 +19,14 @@ use slipway_runtime::{
 
 use crate::model::{NoNumber, OutOfBounds};
 
-/// What a time looks like.
+/// The syntax of a time, for error messages.
 const TIME: &str = "a date with a time and an offset (RFC 3339), such as 2026-12-01T17:00:00Z";
 
-/// What a time of that form may not be.
+/// The range of times, for error messages.
 const TIME_RANGE: &str =
     "at most 9999-12-30T22:00:00Z, with at most nine digits behind the seconds";
 
-/// The error of a value whose text is our own: it follows the name of the field.
+/// An error with a message of our own, which follows the name of the field.
 pub(crate) trait PlainMessage: Display {}
 
 impl PlainMessage for &'static str {}
@@ -34,7 +34,7 @@ impl PlainMessage for MalformedId {}
 impl PlainMessage for NoNumber {}
 impl PlainMessage for OutOfBounds {}
 
-/// Reads a parameter that has a form of its own.
+/// Reads a parameter by its `FromStr`.
 pub(crate) fn parsed<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -44,7 +44,7 @@ where
     text.parse().map(Some).map_err(refused)
 }
 
-/// The same of one that programs also send without a value: then it is left out.
+/// The same; an empty value counts as absent.
 pub(crate) fn parsed_if_any<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -55,7 +55,7 @@ where
     value.transpose().map_err(refused)
 }
 
-/// Reads a list of such parameters, separated by commas.
+/// Reads a list of such values, separated by commas.
 pub(crate) fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -75,7 +75,7 @@ pub(crate) fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
     }
 }
 
-/// Reads a time, of a parameter or in a body, where `null` is none.
+/// Reads a time in a parameter or in a body; `null` counts as absent.
 pub(crate) fn time<'de, D>(deserializer: D) -> Result<Option<Timestamp>, D::Error>
 where
     D: Deserializer<'de>,
@@ -112,11 +112,11 @@ where
     deserializer.deserialize_any(Time)
 }
 
-/// A time as RFC 3339 writes it, without its offset.
+/// The form of an RFC 3339 time without its offset.
 const LOCAL: &str = "2026-12-01T17:00:00";
 
-/// Whether a text has the form of RFC 3339, section 5.6: the library reads more. What its
-/// numbers may be is the library's to say, but for those of the offset.
+/// Whether a text has the form of RFC 3339, section 5.6. The library accepts more forms, but it
+/// checks the numbers, except those of the offset.
 fn is_rfc3339(text: &str) -> bool {
     let is = |form: &str, text: &str| {
         let fits = |(form, given): (u8, u8)| match form {
@@ -139,7 +139,7 @@ fn is_rfc3339(text: &str) -> bool {
     is("0000-00-00T00:00:00", date_time) && is_offset
 }
 
-/// Reads a list of up to `MOST`, and nothing of what follows.
+/// Reads a list of up to `MOST` items, and stops reading at the first item too many.
 pub(crate) fn up_to<'de, const MOST: usize, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -169,8 +169,8 @@ where
     deserializer.deserialize_seq(UpTo::<MOST, T>(PhantomData))
 }
 
-/// Reads what may be of any form: what is not as it should be counts as left out. For what
-/// programs send that do not repeat what is refused.
+/// Reads a value leniently: a value of another form counts as absent. For webhook callers, which do
+/// not repeat refused requests.
 pub(crate) fn or_absent<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,

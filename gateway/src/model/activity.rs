@@ -1,4 +1,4 @@
-//! Entries of the wall of activity.
+//! Activity entries, and the parameters of their list and stream.
 
 use std::{fmt, str::FromStr};
 
@@ -57,14 +57,14 @@ impl TryFrom<v1::ActivityEntry> for ActivityEntry {
     }
 }
 
-/// A place in the log, from 0: before the first entry.
+/// A position in the log, from 0 (before the first entry).
 pub(crate) type Sequence = Number<0>;
 
-/// A number from `MIN` on that every store can keep.
+/// A number from `MIN` on that every store can save.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Number<const MIN: u64>(pub(crate) u64);
 
-/// A text that is no [`Number`].
+/// A text that is not a [`Number`].
 #[derive(Debug)]
 pub(crate) struct NoNumber(u64);
 
@@ -122,7 +122,7 @@ pub(crate) struct ActivityQuery {
     #[serde(default, deserialize_with = "parsed")]
     #[param(value_type = Option<u64>, minimum = 1)]
     before: Option<Number<1>>,
-    /// Which entries come first: the newest, if not said otherwise.
+    /// Which entries come first: the newest by default.
     #[serde(default, deserialize_with = "parsed")]
     #[param(inline)]
     order: Option<Order>,
@@ -141,10 +141,10 @@ pub(crate) struct ActivityQuery {
 }
 
 impl ActivityQuery {
-    /// The page of the list that is asked for.
+    /// The request for this page of the list.
     ///
     /// # Errors
-    /// If it is filtered by too many types, or `before` comes before `after`.
+    /// If there are too many types, or `before` is less than `after`.
     pub(crate) fn page(self, paging: Paging) -> Result<v1::ActivityServiceListRequest, Fault> {
         if let (Some(after), Some(before)) = (self.after, self.before)
             && before.0 < after.0
@@ -171,14 +171,14 @@ impl ActivityQuery {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct StreamQuery {
-    /// Begin with what came after this number. The header `Last-Event-ID` wins over it, and
-    /// so does `lastEventId`. Left out: begin with what comes from now on.
+    /// Start after this number. The header `Last-Event-ID` and `lastEventId` take precedence over
+    /// it. Left out: start with the next new entry.
     #[serde(default, deserialize_with = "parsed")]
     #[param(value_type = Option<u64>)]
     after: Option<Sequence>,
-    /// The same as the header `Last-Event-ID`, which wins over it: for clients that add it
-    /// to the address when they connect again, because they cannot send headers. Empty is
-    /// left out.
+    /// The same as the header `Last-Event-ID`, which takes precedence over it: for clients that
+    /// cannot send headers and add it to the address when they connect again. An empty value
+    /// counts as left out.
     #[serde(default, deserialize_with = "parsed_if_any")]
     #[param(value_type = Option<u64>)]
     last_event_id: Option<Sequence>,
@@ -197,17 +197,17 @@ pub(crate) struct StreamQuery {
 }
 
 impl StreamQuery {
-    /// The number after which the stream begins, where the header `Last-Event-ID` is
-    /// `header`. What a client has seen last counts for more than where it began.
+    /// The number after which the stream starts; `header` is the header `Last-Event-ID`. The last
+    /// entry that a client has seen takes precedence over its first start position.
     pub(crate) fn after(&self, header: Option<Sequence>) -> Option<u64> {
         let after = header.or(self.last_event_id).or(self.after);
         after.map(|after| after.0)
     }
 
-    /// Which entries are wanted.
+    /// The filter of the stream.
     ///
     /// # Errors
-    /// If they are filtered by too many types.
+    /// If there are too many types.
     pub(crate) fn filter(self) -> Result<Filter, Fault> {
         Filter::new(self.types, self.release_id, self.mine)
     }

@@ -1,10 +1,9 @@
-//! Alerts of other programs, which become incidents.
+//! Alerts of other programs (Alertmanager, Grafana), which become incidents.
 //!
-//! Who sends alerts does not send again what was refused with 4xx: then nobody hears of the
-//! fault. So every alert of a request is taken, and none is lost because of another one: each is
-//! read by itself, once the whole is known to be JSON.
-//! What is blank, `null` or of another form than it should be counts as left out, and for
-//! all that is left out there is something else to say.
+//! Senders of alerts do not repeat a request that was refused with 4xx, so an alert would be lost.
+//! Therefore every alert is accepted if the request is valid JSON, and each alert is read on its
+//! own, so that a malformed alert does not affect the others. Values that are blank, `null` or of
+//! another type count as absent, and every absent value has a default.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
@@ -19,53 +18,53 @@ use uuid::Uuid;
 use super::proto::to_proto;
 use crate::extract::{or_absent, time};
 
-/// Alerts of one request that are reports of their own at most.
+/// Alerts of one request that get their own report; further alerts share one.
 const ALERTS: usize = 1000;
 
-/// What Alertmanager and Grafana send to a webhook, as far as it matters here. Both send
-/// more, and more with each version.
+/// The webhook payload of Alertmanager and Grafana, as far as it is used here. Both send more
+/// fields.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(crate) struct AlertsHook {
-    /// The status of those that have none of their own.
+    /// The status of alerts without a status of their own.
     #[serde(default, deserialize_with = "or_absent")]
     #[schema(example = "firing")]
     status: Option<String>,
-    /// Each becomes an incident; beyond the first 1,000 they become one together.
+    /// Each becomes an incident; those beyond the first 1,000 become one incident together.
     #[schema(value_type = Vec<Alert>)]
     alerts: Vec<Box<RawValue>>,
 }
 
-/// One alert of it. What is blank, `null` or of another form counts as left out.
+/// One alert. Values that are blank, `null` or of another type count as left out.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Alert {
-    /// `resolved` if it is over; otherwise it lasts. Left out: that of all of them.
+    /// `resolved` if it is over; otherwise it is active. Left out: the status of the request.
     #[serde(default, deserialize_with = "or_absent")]
     #[schema(example = "firing")]
     status: Option<String>,
-    /// What tells it from others; `alertname` names it.
+    /// Labels, which identify it; `alertname` is its name.
     #[serde(default, deserialize_with = "or_absent")]
     #[schema(value_type = Option<BTreeMap<String, String>>)]
     labels: Option<Map<String, Value>>,
-    /// What it says; `summary` or `description` is what administrators read.
+    /// Texts; `summary` or `description` is shown to administrators.
     #[serde(default, deserialize_with = "or_absent")]
     #[schema(value_type = Option<BTreeMap<String, String>>)]
     annotations: Option<Map<String, Value>>,
-    /// Since when; left out: since now.
+    /// When it began; left out: now.
     #[serde(default, deserialize_with = "or_absent")]
     #[schema(value_type = Option<Timestamp>)]
     starts_at: Option<Since>,
-    /// What makes two of them the same; without it their labels do.
+    /// Alerts with the same fingerprint are the same alert; left out: those with the same labels.
     #[serde(default, deserialize_with = "or_absent")]
     fingerprint: Option<String>,
 }
 
-/// A time as alerts have it: programs in Go write the year 1 for none.
+/// A time in an alert. Go programs write the year 1 for "no time".
 #[derive(Debug, Deserialize)]
 struct Since(#[serde(deserialize_with = "time")] Option<Timestamp>);
 
 impl AlertsHook {
-    /// Reports of all alerts, heard at `now`.
+    /// The reports of all alerts, received at `now`.
     pub(crate) fn reports(self, now: Timestamp) -> impl Iterator<Item = v1::ReportRequest> {
         let alerts = self.alerts.into_iter();
         let mut alerts: Vec<_> = alerts.filter(|alert| alert.get() != "null").collect();
@@ -79,7 +78,7 @@ impl AlertsHook {
     }
 }
 
-/// Says that more alerts came at once than are told one by one.
+/// The shared report for the alerts beyond the limit.
 fn rest(count: usize, now: Timestamp) -> v1::ReportRequest {
     v1::ReportRequest {
         id: Uuid::now_v7().to_string(),
@@ -98,8 +97,8 @@ fn rest(count: usize, now: Timestamp) -> v1::ReportRequest {
 }
 
 impl Alert {
-    /// What is no object, or has half a character, says nothing; that something happened is told
-    /// all the same. Of a name that is there twice the last one counts.
+    /// Reads an alert leniently: JSON that is not an object, or has half a surrogate pair, is an
+    /// alert without values. Of a duplicate name the last value counts.
     fn read(json: &str) -> Self {
         let value: Option<Value> = serde_json::from_str(json).ok();
         let object = value.filter(Value::is_object);
@@ -107,14 +106,14 @@ impl Alert {
         alert.unwrap_or_default()
     }
 
-    /// What is reported, heard at `now`; `status` is what all alerts that came with it are.
+    /// The report of this alert, received at `now`; `status` is the status of the request.
     fn report(self, status: &str, now: Timestamp) -> v1::ReportRequest {
         let labels = texts(self.labels);
         let annotations = texts(self.annotations);
         let label = |name: &str| labels.get(name).map(String::as_str);
-        let said = |name: &str| annotations.get(name).map(String::as_str);
-        let summary = said("summary")
-            .or_else(|| said("description"))
+        let annotation = |name: &str| annotations.get(name).map(String::as_str);
+        let summary = annotation("summary")
+            .or_else(|| annotation("description"))
             .or_else(|| label("alertname"))
             .unwrap_or("an alert without a name");
         let fingerprint = match self.fingerprint.filter(|text| !is_blank(text)) {
@@ -145,7 +144,7 @@ impl Alert {
     }
 }
 
-/// The texts of labels or annotations, those that say something; a number is one too.
+/// The labels or annotations that are not blank, as texts; numbers are converted.
 fn texts(fields: Option<Map<String, Value>>) -> BTreeMap<String, String> {
     let texts = fields.unwrap_or_default().into_iter();
     let texts = texts.filter_map(|(name, value)| match value {
@@ -156,8 +155,8 @@ fn texts(fields: Option<Map<String, Value>>) -> BTreeMap<String, String> {
     texts.collect()
 }
 
-/// What tells an alert by its labels, such as `alertname=Disk,job=node`. Other labels make
-/// another text: what separates them is marked where it stands within them.
+/// The identity of an alert by its labels, such as `alertname=Disk,job=node`. Separators within
+/// labels are escaped, so that different labels have different identities.
 fn identity<'a>(labels: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     let marked = |text: &str| {
         let text = text.replace('\\', "\\\\");
@@ -166,7 +165,7 @@ fn identity<'a>(labels: impl IntoIterator<Item = (&'a str, &'a str)>) -> String 
     let mut identity = String::new();
     for (name, value) in labels {
         let between = if identity.is_empty() { "" } else { "," };
-        // Writing to a text does not fail.
+        // Writing to a `String` does not fail.
         let _ = write!(identity, "{between}{}={}", marked(name), marked(value));
     }
     identity
@@ -249,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_blank_or_null_or_of_another_form_counts_as_left_out() {
+    fn blank_null_or_malformed_values_count_as_absent() {
         let summary = |annotations: Value| {
             let alert = json!({"labels": {"alertname": "Disk"}, "annotations": annotations});
             reports(&json!([alert])).remove(0).summary
@@ -287,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn every_alert_is_taken_whatever_the_others_are() {
+    fn every_alert_is_accepted_whatever_the_others_are() {
         let good = json!({"labels": {"alertname": "Disk", "code": 500}});
         let reports = reports(&json!([null, {"annotations": null}, good, {"status": "burning"}]));
         let told: Vec<_> = reports.iter().map(|report| &*report.summary).collect();
@@ -297,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_within_one_alert_is_no_fault_of_the_others() {
+    fn a_malformed_alert_does_not_affect_the_others() {
         let twice = r#"{"labels": {"alertname": "a", "alertname": "Twice"}, "labels": {"alertname": "Last"}}"#;
         let half = r#"{"labels": {"alertname": "\ud800"}}"#;
         let good = r#"{"labels": {"alertname": "Disk"}}"#;
@@ -307,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn the_year_1_is_no_time() {
+    fn the_year_1_counts_as_absent() {
         let alert = json!({"startsAt": "0001-01-01T00:00:00Z"});
         let since = reports(&json!([alert])).remove(0).since;
         assert_eq!(since.unwrap().seconds, 1_772_359_200);
@@ -331,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_a_thousand_they_are_one_together() {
+    fn alerts_beyond_a_thousand_share_one_report() {
         let names = (0..1_003).map(|n| json!({"labels": {"alertname": n.to_string()}}));
         let reports = reports(&names.collect());
         assert_eq!(reports.len(), 1_001);

@@ -1,4 +1,4 @@
-//! Conversations with the assistant.
+//! Sessions and messages of the assistant.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -10,11 +10,11 @@ use super::{
     proto::{self, required},
 };
 
-/// A conversation to be begun.
+/// A new conversation.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewSession {
-    /// What to call it; without one, "New conversation".
+    /// Its title; left out: "New conversation".
     #[schema(max_length = 200)]
     title: Option<String>,
 }
@@ -36,7 +36,7 @@ pub(crate) struct SessionTitle {
 }
 
 impl SessionTitle {
-    /// The renaming of a session, at any revision.
+    /// The request that renames a session, at any revision.
     pub(crate) fn of(self, session: Id) -> v1::RenameSessionRequest {
         v1::RenameSessionRequest {
             session_id: session.to_string(),
@@ -46,7 +46,7 @@ impl SessionTitle {
     }
 }
 
-/// A conversation. It is its owner's alone.
+/// A conversation. Only its owner can see it.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ChatSession {
@@ -55,7 +55,7 @@ pub(crate) struct ChatSession {
     session_id: Id,
     title: String,
     created_at: Timestamp,
-    /// `null` while nothing was asked.
+    /// `null` before the first question.
     #[schema(required)]
     last_message_at: Option<Timestamp>,
     /// 1, and one more with each new title. In quotes it is the `ETag`.
@@ -84,7 +84,7 @@ impl TryFrom<v1::Session> for ChatSession {
 pub(crate) struct SessionsQuery {}
 
 impl SessionsQuery {
-    /// The page of the list that is asked for.
+    /// The request for this page of the list.
     pub(crate) fn page(self, paging: Paging) -> v1::ListSessionsRequest {
         v1::ListSessionsRequest {
             page_size: paging.page_size(),
@@ -93,13 +93,13 @@ impl SessionsQuery {
     }
 }
 
-/// Nor has a session's history.
+/// The history of a session has no parameters of its own.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct HistoryQuery {}
 
 impl HistoryQuery {
-    /// The page of the history that is asked for.
+    /// The request for this page of the history.
     pub(crate) fn page(self, session: Id, paging: Paging) -> v1::GetHistoryRequest {
         v1::GetHistoryRequest {
             session_id: session.to_string(),
@@ -113,7 +113,7 @@ impl HistoryQuery {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Said {
-    /// Not more than the model's context window holds, either.
+    /// It must also fit into the model's context window.
     #[schema(min_length = 1, max_length = 8000)]
     message: String,
 }
@@ -128,17 +128,17 @@ impl Said {
     }
 }
 
-/// What the model was given along with a question.
+/// The context that the model got with a question.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ChatContext {
-    /// The tasks it was told of.
+    /// The tasks in the context.
     task_ids: Vec<Id>,
-    /// The releases it was told of.
+    /// The releases in the context.
     release_ids: Vec<Id>,
-    /// How many earlier messages of the session it was shown.
+    /// The number of earlier messages of the session in the context.
     messages: u32,
-    /// How many more there was no room for.
+    /// The number of messages that did not fit.
     dropped: u32,
 }
 
@@ -151,7 +151,7 @@ pub(crate) struct AssistantAnswer {
     #[schema(inline)]
     role: Assistant,
     content: String,
-    /// Who wrote it. `builtin` is the built-in assistant, which answers by rules.
+    /// The model that wrote it. `builtin` is the built-in assistant, which answers by rules.
     model: String,
     created_at: Timestamp,
     /// Milliseconds from the question to the end of the answer.
@@ -181,7 +181,7 @@ enum User {
     User,
 }
 
-/// A question, and what became of it.
+/// A question, and its state.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct UserQuestion {
@@ -200,15 +200,15 @@ pub(crate) struct UserQuestion {
     reason: Option<String>,
 }
 
-/// How a question stands.
+/// The state of a question.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 enum QuestionState {
-    /// The assistant is at it.
+    /// The assistant is working on the answer.
     Asked,
     /// Its answer follows.
     Answered,
-    /// It has no answer, and will have none.
+    /// It has no answer, and will get none.
     Unanswered,
 }
 

@@ -1,4 +1,4 @@
-//! Comments: as they are, in a flat list, and nested.
+//! Comments: single, in a flat list, and nested.
 
 use std::str::FromStr;
 
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::extract::parsed;
 
-/// Levels of replies that are nested in one page: what is further down has a cursor.
+/// Levels of replies that are nested in one page; deeper replies are listed by a cursor.
 const LEVELS: u32 = 50;
 
 /// A comment on a task.
@@ -25,17 +25,17 @@ const LEVELS: u32 = 50;
 pub(crate) struct Comment {
     pub(crate) id: Id,
     task_id: Id,
-    /// What it replies to; `null` if it begins a thread.
+    /// The comment that it replies to; `null` if it begins a thread.
     #[schema(required)]
     parent_id: Option<Id>,
-    /// What began the thread.
+    /// The comment that began the thread.
     root_id: Id,
-    /// How many comments it is below that one.
+    /// Levels below the comment that began the thread.
     depth: u32,
     /// `null` if it is deleted.
     #[schema(required)]
     author: Option<UserRef>,
-    /// As it was posted, to the byte; Markdown by convention. `null` if it is deleted.
+    /// Exactly as it was posted; Markdown by convention. `null` if it is deleted.
     #[schema(required)]
     content: Option<String>,
     /// A deleted comment stays in its place, without content and author.
@@ -89,7 +89,7 @@ pub(crate) struct CommentNode {
     /// Those of its replies that are on this page, in order.
     #[schema(no_recursion)]
     replies: Vec<CommentNode>,
-    /// Where its replies are left out because they are too far down.
+    /// The replies that are left out because they are too deep; otherwise `null`.
     #[schema(required)]
     more_replies: Option<MoreReplies>,
 }
@@ -103,7 +103,7 @@ pub(crate) struct MoreReplies {
     cursor: String,
 }
 
-/// What is either a flat list or a forest: see `?view=`.
+/// An item of a flat list or of a tree: see `?view=`.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(crate) enum CommentItem {
@@ -113,8 +113,7 @@ pub(crate) enum CommentItem {
     Node(CommentNode),
 }
 
-/// `anyOf`, where the derived schema says `oneOf`: a comment with its replies is a comment
-/// as well.
+/// `anyOf` instead of the derived `oneOf`, because a `CommentNode` is also a valid `Comment`.
 impl PartialSchema for CommentItem {
     fn schema() -> RefOr<Schema> {
         AnyOfBuilder::new()
@@ -138,8 +137,8 @@ impl ToSchema for CommentItem {
     }
 }
 
-/// Nests the comments of a page, which are in reading order: each under what it replies
-/// to, if that is on the page too. By a stack, because threads may be deep.
+/// Nests the comments of a page, which are in reading order: each under its parent, if the parent
+/// is on the page too. Uses a stack instead of recursion, because threads may be deep.
 pub(crate) fn nest(comments: Vec<v1::Comment>) -> Result<Vec<CommentNode>, Malformed> {
     let mut forest = Vec::new();
     // The path to the last comment.
@@ -169,7 +168,7 @@ pub(crate) fn nest(comments: Vec<v1::Comment>) -> Result<Vec<CommentNode>, Malfo
     Ok(forest)
 }
 
-/// The last comment of the path has all its replies.
+/// Moves the last comment of the path, whose replies are complete, to its parent.
 fn leave(path: &mut Vec<CommentNode>, forest: &mut Vec<CommentNode>) {
     if let Some(done) = path.pop() {
         match path.last_mut() {
@@ -179,11 +178,11 @@ fn leave(path: &mut Vec<CommentNode>, forest: &mut Vec<CommentNode>) {
     }
 }
 
-/// What somebody has to say.
+/// The content of a new or edited comment.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewComment {
-    /// 1 to 10,000 characters, not all blank, without NUL. It is kept to the byte.
+    /// 1 to 10,000 characters, not all blank, without NUL. It is stored unchanged.
     #[schema(min_length = 1, max_length = 10_000)]
     pub(crate) content: String,
 }
@@ -228,7 +227,7 @@ impl DiscussionQuery {
         self.view.unwrap_or_default()
     }
 
-    /// The page of the discussion that is asked for.
+    /// The request for this page of the discussion.
     pub(crate) fn page(&self, task: Id, paging: Paging) -> v1::ListCommentsRequest {
         v1::ListCommentsRequest {
             task_id: task.to_string(),
@@ -242,7 +241,7 @@ impl DiscussionQuery {
     }
 }
 
-/// The page of one comment's replies that is asked for.
+/// The request for a page of one comment's replies.
 pub(crate) fn replies_page(comment: Id, paging: Paging) -> v1::ListRepliesRequest {
     v1::ListRepliesRequest {
         comment_id: comment.to_string(),
@@ -251,7 +250,7 @@ pub(crate) fn replies_page(comment: Id, paging: Paging) -> v1::ListRepliesReques
     }
 }
 
-/// The comment a service must have answered with.
+/// The comment in a service's response; it must be present.
 pub(crate) fn answered(comment: Option<v1::Comment>) -> Result<Comment, Malformed> {
     required("comment", comment)?.try_into()
 }
@@ -298,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn comments_are_nested_under_what_they_reply_to() {
+    fn comments_are_nested_under_their_parents() {
         let page = [
             (1, 0, ""),
             (2, 1, ""),
@@ -312,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn what_replies_to_a_comment_of_an_earlier_page_stands_by_itself() {
+    fn a_reply_to_a_comment_of_an_earlier_page_is_at_the_top_level() {
         let page = [(7, 3, ""), (8, 7, ""), (9, 1, ""), (10, 0, "")];
         let page = page.map(|(n, parent, more)| comment(n, parent, more));
         assert_eq!(shape(&nest(page.into()).unwrap()), "7(8())9()10()");

@@ -15,11 +15,11 @@ use super::{
 };
 use crate::extract::{parsed, time};
 
-/// Whether a dead letter waits for somebody.
+/// The state of a dead letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum DeadLetterState {
-    /// Nobody has done anything about it.
+    /// It has not been replayed.
     Waiting,
     /// It was sent back to its group.
     Replayed,
@@ -43,23 +43,23 @@ impl FromStr for DeadLetterState {
 pub(crate) struct DeadLetterSummary {
     id: Id,
     state: DeadLetterState,
-    /// When it was filed.
+    /// When it was stored as a dead letter.
     received_at: Timestamp,
-    /// The group that could not handle it.
+    /// The consumer group that could not handle it.
     group: String,
-    /// Where the event was published.
+    /// The topic of the event.
     topic: String,
     /// The record's key.
     key: String,
-    /// As the event says itself; empty if it says nothing.
+    /// The id in the event; empty if it has none.
     event_id: String,
-    /// Likewise.
+    /// The type in the event; empty if it has none.
     event_type: String,
-    /// Likewise.
+    /// The subject in the event; empty if it has none.
     subject: String,
     /// `undecodable`, `poison`, `panic` or `exhausted`.
     cause: String,
-    /// The same in words.
+    /// The cause as text.
     reason: String,
     /// How often it has failed.
     attempts: u32,
@@ -105,7 +105,7 @@ impl TryFrom<v1::DeadLetterSummary> for DeadLetterSummary {
     }
 }
 
-/// A dead letter with all there is.
+/// A dead letter with all its data.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct DeadLetter {
@@ -113,15 +113,15 @@ pub(crate) struct DeadLetter {
     summary: DeadLetterSummary,
     partition: u32,
     offset: u64,
-    /// The event's attributes and whatever else it was published with.
+    /// The event's attributes and the other headers of the record.
     headers: Vec<Header>,
     /// As it was published.
     payload: String,
-    /// How `payload` is written.
+    /// The encoding of `payload`.
     payload_encoding: PayloadEncoding,
     /// Its failures in order: the first one and the last 19.
     history: Vec<Failure>,
-    /// What was done with it.
+    /// Its replays.
     acts: Vec<Act>,
     /// The dead letter that its replay came back as, if it failed again.
     #[schema(required)]
@@ -135,10 +135,10 @@ struct Header {
     value: String,
 }
 
-/// How bytes are written.
+/// The encoding of bytes.
 #[derive(Debug, Serialize, ToSchema)]
 enum PayloadEncoding {
-    /// As they are: they are text.
+    /// Plain text.
     #[serde(rename = "utf-8")]
     Utf8,
     /// In base64.
@@ -153,7 +153,7 @@ struct Failure {
     error: String,
 }
 
-/// That it was replayed.
+/// A replay of a dead letter.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Act {
@@ -247,7 +247,7 @@ pub(crate) struct DeadLettersQuery {
 }
 
 impl DeadLettersQuery {
-    /// The page of the list that is asked for.
+    /// The request for this page of the list.
     pub(crate) fn page(self, paging: Paging) -> v1::ListDeadLettersRequest {
         let state = match self.state {
             None => v1::DeadLetterState::Unspecified,
@@ -316,13 +316,13 @@ struct ReplayFilter {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ReplayMany {
-    /// Of those that wait. It has a condition, unless `all` is true.
+    /// Selects among the waiting ones. It needs a condition, unless `all` is true.
     #[serde(default)]
     filter: ReplayFilter,
-    /// All that wait.
+    /// All waiting ones.
     #[serde(default)]
     all: bool,
-    /// Only say which it would be.
+    /// Only report which ones would be replayed.
     #[serde(default)]
     pub(crate) dry_run: bool,
 }
@@ -346,7 +346,7 @@ impl From<ReplayMany> for v1::ReplayDeadLettersRequest {
     }
 }
 
-/// What became of many dead letters.
+/// The result of replaying many dead letters.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ReplayedMany {
@@ -354,19 +354,19 @@ pub(crate) struct ReplayedMany {
     dry_run: bool,
     /// How many were replayed, or would be.
     count: usize,
-    /// Which.
+    /// Their ids.
     ids: Vec<Id>,
-    /// Whether the filter admits more than one request takes.
+    /// Whether more dead letters match than one request can replay.
     more: bool,
-    /// Those that were passed over because their group consumes no more.
+    /// Those that were skipped because their group no longer exists.
     group_gone: Vec<Id>,
 }
 
 impl ReplayedMany {
-    /// From what the service answered.
+    /// Translates the service's response.
     ///
     /// # Errors
-    /// If it answered with something that is no id.
+    /// If an id in it is malformed.
     pub(crate) fn new(
         answer: &v1::ReplayDeadLettersResponse,
         dry_run: bool,

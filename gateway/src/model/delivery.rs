@@ -1,7 +1,7 @@
-//! What the operator of a mail server says of mails that were sent.
+//! Delivery confirmations: reports by the mail server's operator about sent mails.
 //!
-//! Programs that say so seldom send again what was refused with 4xx. So each is read by
-//! itself: one that cannot be is answered in its place, and all others are taken up.
+//! Senders seldom repeat a request that was refused with 4xx. So each confirmation is read on its
+//! own: an invalid one is reported in its result, and the others are processed.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -16,28 +16,28 @@ use utoipa::ToSchema;
 use super::{Malformed, proto::to_proto, required};
 use crate::extract::{or_absent, up_to};
 
-/// What became of mails. The shape is nobody's in particular: every provider's own webhook
-/// has these facts, and is a few lines away from it.
+/// The outcome of mails. The format is independent of providers: the webhook of every provider has
+/// these facts and can be converted with little code.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeliveriesHook {
     #[serde(deserialize_with = "up_to::<500, _, _>")]
     #[schema(max_items = 500, value_type = Vec<Delivery>)]
-    deliveries: Vec<Said>,
+    deliveries: Vec<Item>,
 }
 
-/// What is said of one mail.
+/// One item of the request.
 #[derive(Debug)]
-enum Said {
+enum Item {
     Confirmation(v1::DeliveryConfirmation),
-    /// It cannot be read.
+    /// An item that cannot be read.
     Invalid {
         message_id: String,
         reason: String,
     },
 }
 
-/// What became of one mail.
+/// The outcome of one mail.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Delivery {
@@ -47,11 +47,10 @@ struct Delivery {
     message_id: Option<String>,
     /// Without it the result is `INVALID`.
     status: Option<DeliveryStatus>,
-    /// When it happened; without it, if it is no time, or if it is still to come: now.
+    /// When it happened. If it is left out, not a time, or in the future: now.
     #[serde(default, deserialize_with = "or_absent")]
     at: Option<Timestamp>,
-    /// The provider's words; the reason, if it came back. Of a long one the beginning is
-    /// kept.
+    /// The provider's message; for a bounce, the reason. A long one is cut.
     detail: Option<String>,
 }
 
@@ -61,65 +60,65 @@ struct Delivery {
 enum DeliveryStatus {
     /// It did: `SENT` becomes `DELIVERED`.
     Delivered,
-    /// It came back and will not be delivered: `SENT` becomes `FAILED`. A delay is no bounce.
+    /// It bounced and will not be delivered: `SENT` becomes `FAILED`. A delay is not a bounce.
     Bounced,
 }
 
-/// What became of a confirmation.
+/// The result of a confirmation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum DeliveryResult {
-    /// The log says so, by this confirmation or an earlier one.
+    /// The log has this outcome, by this confirmation or an earlier one.
     Recorded,
-    /// The log has another end of it, which stays.
+    /// The log has another final outcome, which stays.
     Contradicts,
-    /// The log does not say yet that it was sent: to be repeated.
+    /// The log does not have the mail as sent yet: repeat the confirmation.
     TooEarly,
-    /// No mail with this `Message-ID` is known, or not any more.
+    /// No mail with this `Message-ID` is known, or it is no longer known.
     Unknown,
-    /// It cannot be read: `reason` says why. To repeat it does not help.
+    /// It is invalid: `reason` says why. Repeating it does not help.
     Invalid,
 }
 
-/// What became of all of them.
+/// The results of all confirmations.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ConfirmedDeliveries {
-    /// One for each, in the order in which they came.
+    /// One per confirmation, in the order of the request.
     pub(crate) results: Vec<ConfirmedDelivery>,
 }
 
-/// What became of one.
+/// The result of one confirmation.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ConfirmedDelivery {
-    /// As it came; empty if it did not.
+    /// As in the request; empty if it was left out.
     message_id: String,
     result: DeliveryResult,
-    /// What is wrong with it, if it is `INVALID`.
+    /// What is wrong with it, if the result is `INVALID`.
     #[schema(required)]
     reason: Option<String>,
 }
 
 impl DeliveriesHook {
-    /// As the service is asked to take up those that can be read.
+    /// The request for the service, with the valid confirmations.
     pub(crate) fn confirmations(&self) -> v1::ConfirmDeliveriesRequest {
-        let confirmations = self.deliveries.iter().filter_map(|said| match said {
-            Said::Confirmation(confirmation) => Some(confirmation.clone()),
-            Said::Invalid { .. } => None,
+        let confirmations = self.deliveries.iter().filter_map(|item| match item {
+            Item::Confirmation(confirmation) => Some(confirmation.clone()),
+            Item::Invalid { .. } => None,
         });
         v1::ConfirmDeliveriesRequest {
             confirmations: confirmations.collect(),
         }
     }
 
-    /// Each with its result.
+    /// The results of all items, from the service's response.
     pub(crate) fn answered(
         self,
         answer: &v1::ConfirmDeliveriesResponse,
     ) -> Result<ConfirmedDeliveries, Malformed> {
         let mut results = answer.results();
-        let answered = self.deliveries.into_iter().map(|said| match said {
-            Said::Confirmation(confirmation) => {
+        let answered = self.deliveries.into_iter().map(|item| match item {
+            Item::Confirmation(confirmation) => {
                 let result = results.next().and_then(DeliveryResult::of);
                 Ok(ConfirmedDelivery {
                     message_id: confirmation.message_id,
@@ -127,7 +126,7 @@ impl DeliveriesHook {
                     reason: None,
                 })
             }
-            Said::Invalid { message_id, reason } => Ok(ConfirmedDelivery {
+            Item::Invalid { message_id, reason } => Ok(ConfirmedDelivery {
                 message_id,
                 result: DeliveryResult::Invalid,
                 reason: Some(reason),
@@ -140,14 +139,14 @@ impl DeliveriesHook {
 }
 
 impl ConfirmedDeliveries {
-    /// Whether some are to be sent again.
+    /// Whether some confirmations must be repeated.
     pub(crate) fn some_are_too_early(&self) -> bool {
         let mut results = self.results.iter();
         results.any(|one| one.result == DeliveryResult::TooEarly)
     }
 }
 
-impl<'de> Deserialize<'de> for Said {
+impl<'de> Deserialize<'de> for Item {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(deserializer)?;
         let message_id = value.get("messageId").and_then(Value::as_str);
@@ -164,7 +163,7 @@ impl<'de> Deserialize<'de> for Said {
 }
 
 impl Delivery {
-    /// As the service is asked to take it, or what is wrong with it.
+    /// The confirmation for the service, or what is wrong with it.
     fn confirmation(self) -> Result<v1::DeliveryConfirmation, String> {
         let message_id = self.message_id.filter(|id| !is_blank(id));
         let status = match self.status.ok_or("status is required")? {
@@ -198,7 +197,7 @@ mod tests {
 
     use super::*;
 
-    /// What is answered if the service takes up all it is asked to.
+    /// The results if the service records all confirmations.
     fn answered(deliveries: &Value) -> (usize, Vec<Value>) {
         let hook = json!({ "deliveries": deliveries });
         let hook: DeliveriesHook = serde_json::from_value(hook).unwrap();
@@ -212,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_cannot_be_read_is_answered_in_its_place() {
+    fn an_invalid_confirmation_gets_its_result_in_order() {
         let good = json!({"messageId": "<1@a>", "status": "delivered"});
         let bad = [
             (json!(null), "must be an object"),
@@ -251,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn there_may_be_500_of_whatever_kind() {
+    fn a_request_has_at_most_500_items() {
         let hook = |count| json!({ "deliveries": vec![0; count] });
         let hook = |count| serde_json::from_value::<DeliveriesHook>(hook(count));
         assert_eq!(hook(500).unwrap().deliveries.len(), 500);
@@ -260,10 +259,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_null_or_no_time_counts_as_left_out() {
+    fn null_and_invalid_times_count_as_absent() {
         for at in [json!(null), json!(""), json!("yesterday"), json!(7)] {
-            let said = json!([{"messageId": "x", "status": "bounced", "at": at, "detail": null}]);
-            let (asked, results) = answered(&said);
+            let items = json!([{"messageId": "x", "status": "bounced", "at": at, "detail": null}]);
+            let (asked, results) = answered(&items);
             assert_eq!(
                 (asked, &results[0]["result"]),
                 (1, &json!("RECORDED")),

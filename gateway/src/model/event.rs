@@ -1,4 +1,4 @@
-//! Events of other programs.
+//! Custom events, which other programs announce to notify users.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -12,11 +12,11 @@ use super::{
     proto::{self, required},
 };
 
-/// An event of which people are to be notified.
+/// An event of which users are notified.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewEvent {
-    /// Whom to notify, by name or id, 1 to 50. Without it: the caller.
+    /// The users to notify, by name or id, 1 to 50. Left out: the caller.
     #[serde(default, deserialize_with = "recipients")]
     #[schema(min_items = 1, max_items = 50)]
     recipients: Vec<String>,
@@ -26,7 +26,7 @@ pub(crate) struct NewEvent {
     data: Map<String, Value>,
 }
 
-/// Nobody is not the caller.
+/// Refuses an empty list: only a missing list means the caller.
 fn recipients<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     let names = Vec::deserialize(deserializer)?;
     match names.is_empty() {
@@ -36,7 +36,7 @@ fn recipients<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>,
 }
 
 impl NewEvent {
-    /// As the service is asked to take it.
+    /// The request for the service.
     pub(crate) fn announcement(self, kind: String) -> v1::AnnounceEventRequest {
         v1::AnnounceEventRequest {
             r#type: kind,
@@ -46,12 +46,12 @@ impl NewEvent {
     }
 }
 
-/// An event that was accepted: its notifications will be made.
+/// An accepted event: its notifications will be created.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct AcceptedEvent {
     pub(crate) id: Id,
-    /// Where to see what became of it, for a day.
+    /// The address of its status, for a day.
     pub(crate) status_url: String,
     accepted_at: Timestamp,
 }
@@ -69,7 +69,7 @@ impl TryFrom<v1::AnnounceEventResponse> for AcceptedEvent {
     }
 }
 
-/// What became of an event.
+/// The status of an event.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct EventStatus {
@@ -85,10 +85,10 @@ pub(crate) struct EventStatus {
 #[derive(Debug, Serialize, ToSchema)]
 struct EventNotification {
     recipient: UserRef,
-    /// `null` while it is not made yet.
+    /// `null` until it is created.
     #[schema(required)]
     id: Option<Id>,
-    /// As in `GET /notifications`; `null` while it is not made yet.
+    /// As in `GET /notifications`; `null` until it is created.
     #[schema(required)]
     status: Option<String>,
 }

@@ -13,13 +13,13 @@ use super::{
 };
 use crate::extract::parsed;
 
-/// Whether an incident lasts.
+/// The state of an incident.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum IncidentState {
-    /// It lasts.
+    /// It is active.
     Open,
-    /// Its source said that it is over, or it has not been reported for ten minutes.
+    /// Its source reported the end, or it has not been reported for ten minutes.
     Resolved,
 }
 
@@ -35,17 +35,17 @@ impl FromStr for IncidentState {
     }
 }
 
-/// A fault, with everything that was reported of it.
+/// A fault, with all its reports combined.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Incident {
     id: Id,
     state: IncidentState,
-    /// The service that noticed it.
+    /// The service that reported it.
     service: String,
     /// For example `bus-unreachable`.
     kind: String,
-    /// What makes two reports one incident.
+    /// Reports with the same fingerprint belong to the same incident.
     fingerprint: String,
     /// One line for a person.
     summary: String,
@@ -53,11 +53,11 @@ pub(crate) struct Incident {
     last_seen: Timestamp,
     /// How often it happened.
     count: u64,
-    /// `null` while it lasts.
+    /// `null` while it is open.
     #[schema(required)]
     resolved_at: Option<Timestamp>,
-    /// When mails about it were taken by the mail server, of the last 20; one that is gathered
-    /// with others counts when it is sent.
+    /// When the mail server accepted mails about it: the last 20. A mail about several incidents
+    /// counts when it is sent.
     emailed_at: Vec<Timestamp>,
     /// A trace in which it happened.
     #[schema(required)]
@@ -105,7 +105,7 @@ pub(crate) struct IncidentsQuery {
 }
 
 impl IncidentsQuery {
-    /// The page of the list that is asked for.
+    /// The request for this page of the list.
     pub(crate) fn page(self, paging: Paging) -> v1::ListIncidentsRequest {
         let state = match self.state {
             None => v1::IncidentState::Unspecified,

@@ -1,6 +1,6 @@
-//! The shapes of the API's JSON, and their translation from and to the contracts.
+//! The JSON types of the API, and their translation from and to proto messages.
 //!
-//! Fields that have no value are `null`, never absent.
+//! Fields without a value are `null`, never absent.
 
 mod activity;
 mod alert;

@@ -1,4 +1,4 @@
-//! Notifications: what people were told by email, and what became of it.
+//! Notifications by email, with their status and attempts.
 
 use std::str::FromStr;
 
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::extract::{parsed, time};
 
-/// Where a notification stands.
+/// The status of a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum NotificationStatus {
@@ -21,17 +21,17 @@ pub(crate) enum NotificationStatus {
     Queued,
     /// It is being sent.
     Sending,
-    /// The mail server took it.
+    /// The mail server accepted it.
     Sent,
-    /// It was confirmed that it arrived.
+    /// Its delivery was confirmed.
     Delivered,
     /// It will not be tried again; `reason` says why.
     Failed,
-    /// Its recipient did not want it; `reason` says why.
+    /// The recipient's preferences suppress it; `reason` says why.
     Suppressed,
 }
 
-/// The statuses, as they are written, and as the service has them.
+/// The statuses: name, API type, proto type.
 const STATUSES: [(&str, NotificationStatus, v1::NotificationState); 6] = {
     use NotificationStatus as Status;
     use v1::NotificationState as State;
@@ -68,40 +68,38 @@ impl NotificationStatus {
     }
 }
 
-/// One event told to one recipient.
+/// The notification of one recipient about one event.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Notification {
     id: Id,
-    /// The event it tells of.
+    /// The event that it is about.
     event_id: Id,
-    /// Its type: that event's, such as `task.assigned`, or `task.commented` where the owner of
-    /// a task is told of a comment on it.
+    /// Its type: the type of the event, such as `task.assigned`; or `task.commented` if the owner
+    /// of a task is notified of a comment.
     r#type: String,
     /// `EMAIL`.
     channel: String,
-    /// The account it is for; `null` where it is for a bare address.
+    /// The account that it is for; `null` if it is for an address without an account.
     #[schema(required)]
     recipient: Option<UserRef>,
-    /// The bare address it is for, if it is.
+    /// The address that it is for, if it is not for an account.
     #[schema(required)]
     address: Option<String>,
     subject: String,
     status: NotificationStatus,
-    /// Why it was suppressed or failed, or why it waits for a mail that tells of several: a
-    /// code, a colon and words. To administrators a failure is told in the mail server's
-    /// words.
+    /// Why it was suppressed or failed, or why it waits for a digest: a code, a colon and a text.
+    /// For administrators, the text of a failure is the mail server's message.
     #[schema(required)]
     reason: Option<String>,
-    /// While it is queued: when it is tried, or tried again.
+    /// While it is queued: the time of the next attempt.
     #[schema(required)]
     due_at: Option<Timestamp>,
-    /// What was tried, oldest first.
+    /// The attempts, oldest first.
     attempts: Vec<Attempt>,
     created_at: Timestamp,
     updated_at: Timestamp,
-    /// The mail that tells of it together with others, if one does: all that it tells of
-    /// have the same.
+    /// The digest that contains it, if any: all notifications in a digest have the same id.
     #[schema(required)]
     digest_id: Option<Id>,
 }
@@ -113,14 +111,14 @@ struct Attempt {
     at: Timestamp,
     duration_ms: i64,
     /// `ACCEPTED`, `TEMPORARY`, `PERMANENT`, `UNREACHABLE` or `INTERRUPTED`; `DELIVERED` or
-    /// `BOUNCED` is what the mail server's operator said later.
+    /// `BOUNCED` if the mail server's operator confirmed it later.
     outcome: String,
-    /// What the mail server answered, or its operator said; for administrators only.
+    /// The answer of the mail server, or the message of its operator; for administrators only.
     #[schema(required)]
     answer: Option<String>,
 }
 
-fn there(text: String) -> Option<String> {
+fn non_empty(text: String) -> Option<String> {
     Some(text).filter(|text| !text.is_empty())
 }
 
@@ -136,15 +134,15 @@ impl TryFrom<v1::Notification> for Notification {
             r#type: notification.r#type,
             channel: notification.channel,
             recipient: notification.recipient.map(UserRef::try_from).transpose()?,
-            address: there(notification.address),
+            address: non_empty(notification.address),
             subject: notification.subject,
             status: required("state", status)?,
-            reason: there(notification.reason),
+            reason: non_empty(notification.reason),
             due_at: proto::optional_time("due_at", notification.due_at)?,
             attempts: attempts.collect::<Result<_, _>>()?,
             created_at: proto::time("created_at", notification.created_at)?,
             updated_at: proto::time("updated_at", notification.updated_at)?,
-            digest_id: there(notification.digest_id)
+            digest_id: non_empty(notification.digest_id)
                 .map(|id| proto::id("digest id", &id))
                 .transpose()?,
         })
@@ -159,12 +157,12 @@ impl TryFrom<v1::NotificationAttempt> for Attempt {
             at: proto::time("time", attempt.time)?,
             duration_ms: attempt.duration_ms,
             outcome: attempt.outcome,
-            answer: there(attempt.answer),
+            answer: non_empty(attempt.answer),
         })
     }
 }
 
-/// In which order.
+/// The order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Sort {
@@ -187,7 +185,7 @@ impl FromStr for Sort {
     }
 }
 
-/// Which notifications are wanted: all conditions must hold.
+/// The parameters of the caller's notifications: all conditions must hold.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -229,7 +227,7 @@ impl NotificationsQuery {
         (filter, self.sort == Some(Sort::Oldest))
     }
 
-    /// One's own, as the service is asked for them.
+    /// The request for a page of the caller's notifications.
     pub(crate) fn page(self, paging: Paging) -> v1::ListNotificationsRequest {
         let (filter, ascending) = self.filter();
         v1::ListNotificationsRequest {
@@ -241,7 +239,7 @@ impl NotificationsQuery {
     }
 }
 
-/// Which of everybody's notifications are wanted: all conditions must hold.
+/// The parameters of all notifications: all conditions must hold.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -273,7 +271,7 @@ pub(crate) struct AllNotificationsQuery {
 }
 
 impl AllNotificationsQuery {
-    /// Everybody's, as the service is asked for them.
+    /// The request for a page of all notifications.
     pub(crate) fn page(self, paging: Paging) -> v1::ListAllNotificationsRequest {
         let own = NotificationsQuery {
             status: self.status,

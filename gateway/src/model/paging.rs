@@ -20,7 +20,7 @@ pub(crate) struct Page<T> {
 }
 
 impl<T> Page<T> {
-    /// A page from what a service answered.
+    /// A page from a service's response.
     pub(crate) fn new<P, E>(items: Vec<P>, next_page_token: String) -> Result<Self, E>
     where
         T: TryFrom<P, Error = E>,
@@ -38,11 +38,11 @@ impl<T> Page<T> {
     }
 }
 
-/// How many items a page has at most.
+/// Maximum number of items on a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limit(u32);
 
-/// A number that is no [`Limit`].
+/// A number that is not a [`Limit`].
 #[derive(Debug)]
 pub(crate) struct OutOfBounds;
 
@@ -86,16 +86,16 @@ pub(crate) struct Paging {
 }
 
 impl Paging {
-    /// How they are called.
+    /// The names of the parameters.
     pub(crate) const NAMES: [&str; 2] = ["limit", "cursor"];
 
-    /// The page size a service is asked for.
+    /// The page size for a service.
     pub(crate) fn page_size(&self) -> i32 {
         let size = self.limit.map_or(DEFAULT_LIMIT, |limit| limit.0);
         i32::try_from(size).unwrap_or(i32::MAX)
     }
 
-    /// The page token a service is asked for.
+    /// The page token for a service.
     pub(crate) fn page_token(self) -> String {
         self.cursor
     }

@@ -1,4 +1,4 @@
-//! What a user wants to be told, and when.
+//! A user's notification preferences.
 
 use std::collections::BTreeMap;
 
@@ -8,27 +8,27 @@ use utoipa::ToSchema;
 
 use super::{Malformed, proto::required};
 
-/// What becomes of a notification that is made in quiet hours.
+/// How notifications in quiet hours are handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum QuietMode {
     /// It is not sent.
     Skip,
-    /// It is sent when they end.
+    /// It is sent when the quiet hours end.
     #[default]
     Defer,
 }
 
-/// The hours in which a user is not to be disturbed: while the clock on the wall shows a
-/// time from the start on and before the end. They may cross midnight. Hotfixes and system
-/// errors break through.
+/// The hours in which a user is not notified: from the start (inclusive) to the end (exclusive), in
+/// local time. They may cross midnight. Notifications of hotfixes and system errors are sent
+/// anyway.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct QuietHours {
     enabled: bool,
     #[schema(example = "22:00")]
     start: String,
-    /// Differs from the start.
+    /// Must differ from the start.
     #[schema(example = "07:00")]
     end: String,
     /// The name of an IANA time zone; `null` for the user's.
@@ -48,14 +48,14 @@ impl Default for QuietHours {
     }
 }
 
-/// What a user wants. What is left out is as it was before anything was chosen.
+/// A user's preferences. A field that is left out has its default.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct Preferences {
-    /// Whether emails are wanted at all. System errors are sent nevertheless; they are
-    /// switched off by their type.
+    /// Whether emails are sent at all. System errors are sent anyway; they can be switched off by
+    /// their type.
     email: bool,
-    /// Each type of notifications, and whether it is wanted. One that is left out is.
+    /// Whether each type of notifications is sent. A type that is left out is sent.
     types: BTreeMap<String, bool>,
     quiet_hours: QuietHours,
     /// The name of the IANA time zone in which the user lives.
@@ -75,14 +75,14 @@ impl Default for Preferences {
 }
 
 impl Preferences {
-    /// These as the service is asked for them, in place of any revision.
+    /// The request that replaces the preferences, at any revision.
     pub(crate) fn update(self) -> v1::UpdatePreferencesRequest {
         let hours = self.quiet_hours;
         let mode = match hours.mode {
             QuietMode::Skip => v1::QuietMode::Skip,
             QuietMode::Defer => v1::QuietMode::Defer,
         };
-        // A type that is not known is refused also if it is wanted: both go there.
+        // Both lists are sent, because the service refuses unknown types in both.
         let muted = self.types.iter().filter(|(_, wanted)| !**wanted);
         let wanted = self.types.iter().filter(|(_, wanted)| **wanted);
         v1::UpdatePreferencesRequest {
@@ -103,7 +103,7 @@ impl Preferences {
         }
     }
 
-    /// What the service answers, and its revision.
+    /// The preferences in a service's response, and their revision.
     pub(crate) fn stored(stored: Option<v1::StoredPreferences>) -> Result<(Self, u64), Malformed> {
         let stored = required("preferences", stored)?;
         let preferences = required("preferences", stored.preferences)?;

@@ -1,4 +1,4 @@
-//! Reading what services answer. What is missing or malformed there is a fault of ours.
+//! Reads the proto messages of services. A missing or malformed field is an internal error.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use slipway_rpc::error::Fault;
 use super::Id;
 use crate::problem::Problem;
 
-/// An answer of a service that lacks what the contract promises.
+/// A response of a service without a field that the contract requires.
 #[derive(Debug)]
 pub(crate) struct Malformed(&'static str);
 
@@ -26,7 +26,7 @@ impl From<Malformed> for Problem {
     }
 }
 
-/// A field that the contract promises.
+/// A field that the contract requires.
 pub(crate) fn required<T>(field: &'static str, value: Option<T>) -> Result<T, Malformed> {
     value.ok_or(Malformed(field))
 }
@@ -56,21 +56,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_survive_the_way_through_the_contracts() {
+    fn times_survive_the_conversion_to_proto_and_back() {
         for text in [
             "2026-03-01T10:00:00.25Z",
             "1969-12-31T23:59:59.75Z",
             "1970-01-01T00:00:00Z",
         ] {
-            let there: Timestamp = text.parse().unwrap();
-            let proto = to_proto(there);
+            let original: Timestamp = text.parse().unwrap();
+            let proto = to_proto(original);
             assert!(proto.nanos >= 0);
-            assert_eq!(time("t", Some(proto)).unwrap(), there);
+            assert_eq!(time("t", Some(proto)).unwrap(), original);
         }
     }
 
     #[test]
-    fn a_time_that_is_promised_must_be_there() {
+    fn a_required_time_must_be_present() {
         assert!(time("t", None).is_err());
         assert!(optional_time("t", None).unwrap().is_none());
     }

@@ -14,13 +14,13 @@ use super::{
 };
 use crate::extract::parsed;
 
-/// Whether work remains on a release.
+/// The status of a release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum ReleaseStatus {
-    /// Work remains, or nobody has declared it done.
+    /// Not completed by an admin.
     Open,
-    /// Declared done.
+    /// Completed by an admin.
     Completed,
 }
 
@@ -53,7 +53,7 @@ impl FromStr for ReleaseStatus {
     }
 }
 
-/// How far a release has come, in tasks.
+/// The progress of a release, in tasks.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Progress {
     total: u32,
@@ -135,11 +135,11 @@ impl TryFrom<v1::Release> for Release {
     }
 }
 
-/// A release to be planned, with its first tasks if there are any: one commit.
+/// A release to be planned, with its first tasks if any: all or nothing.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewRelease {
-    /// Kept in Unicode's NFC, without blanks at its ends; so are versions and titles.
+    /// Normalised to Unicode NFC and trimmed, like versions and titles.
     #[schema(min_length = 1, max_length = 200)]
     name: String,
     #[schema(max_length = 8000)]
@@ -148,11 +148,11 @@ pub(crate) struct NewRelease {
     version: Option<String>,
     #[schema(max_items = 500)]
     tasks: Option<Vec<NewTask>>,
-    /// For plans that several administrators may bring at the same time: of the requests
-    /// with this within 24 hours, by whoever, one creates a release of this name and
-    /// version. The others are answered with it if they are the same, and refused if they
-    /// are not; how much white space stands between words makes no difference.
-    /// `Idempotency-Key` does not count then.
+    /// For plans that several administrators may submit at the same time: of all requests with
+    /// `once` within 24 hours, by any user, only one creates a release of this name and version.
+    /// The others get that release if they are the same request, and are refused if they are not.
+    /// The amount of white space between words makes no difference. `Idempotency-Key` is then
+    /// ignored.
     once: Option<bool>,
 }
 
@@ -185,7 +185,7 @@ pub(crate) struct ReleaseQuery {
 }
 
 impl ReleaseQuery {
-    /// The page of the list that is asked for.
+    /// The request for this page of the list.
     pub(crate) fn page(self, paging: Paging) -> v1::ListReleasesRequest {
         let status = self.status.map(ReleaseStatus::to_proto);
         v1::ListReleasesRequest {

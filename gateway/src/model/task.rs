@@ -14,7 +14,7 @@ use super::{
 };
 use crate::extract::{parsed, time};
 
-/// Where a task stands.
+/// The status of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum TaskStatus {
@@ -69,10 +69,10 @@ pub(crate) struct Task {
     /// May be empty.
     description: String,
     assignee: UserRef,
-    /// Unique within the release; gaps are fine.
+    /// Unique within the release; gaps are allowed.
     order_index: i64,
     status: TaskStatus,
-    /// Whether it was added to a release that had been completed, as something urgent.
+    /// Whether it is an urgent task, added to a release that had been completed.
     hotfix: bool,
     created_at: Timestamp,
     /// `null` before it is started.
@@ -81,7 +81,7 @@ pub(crate) struct Task {
     /// `null` before it is completed.
     #[schema(required)]
     completed_at: Option<Timestamp>,
-    /// `null` if it is not due at any time.
+    /// `null` if it has no due time.
     #[schema(required)]
     due_at: Option<Timestamp>,
 }
@@ -120,20 +120,20 @@ pub(crate) struct NewTask {
     assignee_id: Option<Id>,
     /// Username of the developer who owns it.
     assignee: Option<String>,
-    /// Any number not in use, above every started task's. Left out: after the last task.
+    /// A free number above the order index of every started task. Left out: after the last task.
     #[schema(minimum = 0)]
     order_index: Option<i64>,
     /// When it is due, such as `2026-12-01T17:00:00Z`: a date with a time and an offset.
     #[serde(default, deserialize_with = "time")]
     due_at: Option<Timestamp>,
-    /// Whether it is a hotfix, of which its owner is told at once, also in quiet hours: `true`
-    /// only once the release was completed, `false` only while it is open. Left out: `true`
-    /// once the release was completed.
+    /// Whether it is a hotfix; its owner is notified at once, even in quiet hours. `true` is
+    /// allowed only after the release was completed, `false` only while it is open. Left out:
+    /// `true` if the release was ever completed.
     hotfix: Option<bool>,
 }
 
 impl NewTask {
-    /// The task in the contract; `path` precedes the names of its fields in errors.
+    /// The proto message; `path` is the prefix of its field names in errors.
     pub(crate) fn into_proto(self, path: &str) -> Result<v1::NewTask, Fault> {
         let assignee = match (self.assignee_id, self.assignee) {
             (Some(id), None) => Assignee::AssigneeId(id.to_string()),
@@ -156,7 +156,7 @@ impl NewTask {
     }
 }
 
-/// What another task needs to be told apart.
+/// A short form of another task.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct TaskReference {
@@ -185,10 +185,10 @@ impl TryFrom<v1::Task> for TaskReference {
     }
 }
 
-/// What keeps a task from starting: the task to be finished first.
+/// The task that has to be completed before another one can be started.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Blocker {
-    /// What starting it would be refused with: `TASK_OUT_OF_ORDER` or `DEVELOPER_BUSY`.
+    /// The error code that a start would get: `TASK_OUT_OF_ORDER` or `DEVELOPER_BUSY`.
     code: String,
     #[serde(flatten)]
     task: TaskReference,
@@ -205,7 +205,7 @@ impl TryFrom<v1::Blocker> for Blocker {
     }
 }
 
-/// One of the caller's tasks, with what stands in its way.
+/// One of the caller's tasks, with its blocker.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct MyTask {
@@ -213,7 +213,7 @@ pub(crate) struct MyTask {
     task: Task,
     /// Whether it could be started now.
     can_start: bool,
-    /// Why it cannot, if it has not been started yet.
+    /// Why it cannot be started; `null` if it can be, or has been started.
     #[schema(required)]
     blocked_by: Option<Blocker>,
 }
@@ -242,7 +242,7 @@ pub(crate) struct MyTasksQuery {
 }
 
 impl MyTasksQuery {
-    /// The page of the list that is asked for.
+    /// The request for this page of the list.
     pub(crate) fn page(self, paging: Paging) -> v1::ListMyTasksRequest {
         let status = self.status.map(TaskStatus::to_proto);
         v1::ListMyTasksRequest {

@@ -1,4 +1,4 @@
-//! The words of notifications, as administrators edit them.
+//! Templates of notifications, which administrators can edit.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -15,17 +15,16 @@ use super::{
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewTemplate {
-    /// At most 1,000 characters; what it comes to is one line of at most 200.
+    /// At most 1,000 characters. The result is one line of at most 200.
     #[schema(example = "Order {{ orderId }} is on its way")]
     subject: String,
     /// The plain text, at most 16 KiB.
     text: String,
-    /// At most 64 KiB. What variables hold is escaped. `{% extends "layout.html" %}` gives
+    /// At most 64 KiB. Values of variables are escaped. `{% extends "layout.html" %}` gives
     /// the look of Slipway's own mails.
     html: String,
-    /// An object with every variable of the type, at most 16 KiB. One that is `null` there
-    /// may be left out of events. Required of a type that did not come with Slipway, and
-    /// refused of one that did.
+    /// An object with every variable of the type, at most 16 KiB. A variable that is `null` in it
+    /// may be left out of events. Required for custom types, and refused for built-in types.
     #[schema(value_type = Option<Object>)]
     sample: Option<Map<String, Value>>,
 }
@@ -40,7 +39,7 @@ impl NewTemplate {
         (source, self.sample.map_or_else(String::new, json))
     }
 
-    /// As the service is asked to save it, in place of any version.
+    /// The request that saves it, at any version.
     pub(crate) fn update(self, kind: String) -> v1::UpdateTemplateRequest {
         let (source, sample_json) = self.split();
         v1::UpdateTemplateRequest {
@@ -67,19 +66,19 @@ fn object(text: &str) -> Result<Option<Map<String, Value>>, Malformed> {
     }
 }
 
-/// What is to be rendered. Without anything: the templates as they are, with the sample.
+/// What to render. An empty object renders the current templates with the sample.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Preview {
     /// Templates that are not saved.
     draft: Option<NewTemplate>,
-    /// The variables; without it, the sample's.
+    /// The variables; left out: those of the sample.
     #[schema(value_type = Option<Object>)]
     data: Option<Map<String, Value>>,
 }
 
 impl Preview {
-    /// As the service is asked for it.
+    /// The request for the service.
     pub(crate) fn request(self, kind: String) -> v1::PreviewTemplateRequest {
         let draft = self.draft.map(NewTemplate::split);
         let (draft, sample_json) = draft.unzip();
@@ -92,7 +91,7 @@ impl Preview {
     }
 }
 
-/// A mail as it would be.
+/// A rendered mail.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Rendered {
     subject: String,
@@ -123,11 +122,11 @@ struct Variable {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct TemplateSummary {
     r#type: String,
-    /// Whether the type came with Slipway.
+    /// Whether the type is built in.
     built_in: bool,
-    /// Whether what counts was saved by an administrator.
+    /// Whether the current templates were saved by an administrator.
     edited: bool,
-    /// Of the latest version; 0 if none was ever saved.
+    /// The number of the latest version; 0 if none was ever saved.
     pub(crate) version: u64,
     variables: Vec<Variable>,
     /// Who saved the latest version.
@@ -191,7 +190,7 @@ impl TryFrom<v1::Template> for Template {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct TemplateVersion {
     version: u64,
-    /// `null`: the type returned to what came with Slipway, or was deleted.
+    /// `null`: the type was reset to the built-in templates, or was deleted.
     #[schema(required)]
     content: Option<NewTemplate>,
     saved_by: UserRef,

@@ -1,4 +1,4 @@
-//! Accounts and signing in.
+//! Accounts, registration and sign-in.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use super::{
     proto::{self, required},
 };
 
-/// What an account may do.
+/// The role of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum Role {
@@ -39,7 +39,7 @@ impl Role {
     }
 }
 
-/// A user, as far as others need to know them.
+/// A reference to a user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct UserRef {
     /// Id of the account.
@@ -116,7 +116,7 @@ pub(crate) struct Session {
     pub(crate) token: String,
     /// Always `Bearer`.
     token_type: &'static str,
-    /// When the token ends.
+    /// When the token expires.
     pub(crate) expires_at: Timestamp,
     user: Account,
 }
@@ -139,15 +139,15 @@ impl TryFrom<v1::Session> for Session {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Registration {
     /// Of `a-z A-Z 0-9 . _ -`, the first and the last a letter or digit; unique without regard
-    /// to case. Names that Slipway uses itself, such as `system`, are nobody's.
+    /// to case. Names that Slipway uses itself, such as `system`, are reserved.
     #[schema(min_length = 3, max_length = 40)]
     username: String,
     /// Unique without regard to case.
     #[schema(format = "email")]
     email: String,
-    /// Without control characters and others that nobody sees. Not close to the username, the
-    /// email address or one of the most common passwords: not one of them reversed, or with
-    /// fewer than 8 digits and marks around it.
+    /// Without control and invisible characters. Not close to the username, the email address or
+    /// one of the most common passwords: not one of them reversed, or with fewer than 8 digits and
+    /// symbols around it.
     #[schema(min_length = 8, max_length = 128, format = Password)]
     password: String,
     /// `DEVELOPER` if left out. `ADMIN` needs an admin's token.
@@ -166,7 +166,7 @@ impl From<Registration> for v1::RegisterRequest {
     }
 }
 
-/// What an email address may have, and more than a username may.
+/// Maximum length of an email address, which is longer than that of a username.
 const MAX_LOGIN: usize = 254;
 
 /// A name and a password. Exactly one of `username` and `email` is given.
@@ -193,7 +193,8 @@ impl TryFrom<Credentials> for v1::LoginRequest {
                 ));
             }
         };
-        // The service has one name for both, so what is said here would be said of it.
+        // Validated here, because the service has one field for both and could not name the right
+        // one in an error.
         if is_blank(&login) || login.trim().len() > MAX_LOGIN {
             let message = format!("must have 1 to {MAX_LOGIN} characters");
             return Err(Fault::invalid_field(field, message));
@@ -210,13 +211,13 @@ impl TryFrom<Credentials> for v1::LoginRequest {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct UsersQuery {
-    /// How a username begins, without regard to case.
+    /// The start of the username, without regard to case.
     #[serde(default)]
     q: String,
 }
 
 impl UsersQuery {
-    /// The page of the list that is asked for.
+    /// The request for this page of the list.
     pub(crate) fn page(self, paging: Paging) -> v1::ListUsersRequest {
         v1::ListUsersRequest {
             query: self.q,

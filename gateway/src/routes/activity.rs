@@ -1,4 +1,4 @@
-//! `/activity…`: the wall.
+//! `/activity…`: the activity list and stream.
 
 use axum::{Json, extract::State, response::IntoResponse};
 use http::HeaderMap;
@@ -14,7 +14,7 @@ use crate::{
     sse::EventStream,
 };
 
-/// Where an `EventSource` stopped.
+/// The header with the last entry that an `EventSource` has received.
 const LAST_EVENT_ID: &str = "last-event-id";
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
@@ -46,14 +46,14 @@ async fn list(
 /// Everything that happens, as server-sent events.
 ///
 /// `id` is the number of the entry, `event` its type, `data` an `ActivityEntry`. With
-/// `Last-Event-ID`, `lastEventId` or `after` (the first of them counts) the stream begins
-/// with everything missed since. What is not kept any more, or does not exist yet, is told
-/// as `event: gap` with `{"from": …, "to": …}`; if it does not exist yet, `id` is the number of
-/// the newest entry, which is below `from`. After 15 s of silence there is a comment line. When the server
-/// ends the stream it says `event: goodbye` with `{"reason": "shutdown"}` or
-/// `{"reason": "token_expired"}`. A reader that cannot keep up is disconnected, and
-/// resumes. Before the first entry comes a block with `retry` and the `id` to resume from. An
-/// account has 20 streams open at the same time, unless the operator sets another limit.
+/// `Last-Event-ID`, `lastEventId` or `after` (the first of them counts) the stream starts with
+/// all entries since then. Entries that no longer exist, or do not exist yet, are reported as
+/// `event: gap` with `{"from": …, "to": …}`; if they do not exist yet, `id` is the number of the
+/// newest entry, which is below `from`. After 15 s without an entry there is a comment line. When
+/// the server ends the stream it sends `event: goodbye` with `{"reason": "shutdown"}` or
+/// `{"reason": "token_expired"}`. A reader that cannot keep up is disconnected and can resume.
+/// Before the first entry there is a block with `retry` and the `id` to resume from. An account
+/// may have 20 open streams, unless the operator sets another limit.
 #[utoipa::path(
     get,
     path = "/activity/stream",
@@ -86,7 +86,8 @@ async fn stream(
     Ok(EventStream(session.into_stream()))
 }
 
-/// Clients that have seen nothing yet send it empty: that is as if they did not.
+/// The value of `Last-Event-ID`. An empty value counts as absent: clients send it before their
+/// first entry.
 fn last_event_id(headers: &HeaderMap) -> Result<Option<Sequence>, Fault> {
     let mut values = headers.get_all(LAST_EVENT_ID).iter();
     let value = values.next().filter(|value| !value.is_empty());

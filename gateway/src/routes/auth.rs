@@ -34,9 +34,9 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 
 /// Creates an account and signs it in.
 ///
-/// Anybody may create a DEVELOPER, unless registration is closed; an ADMIN is created by an
-/// ADMIN. Sets the cookie too. A repetition under the same key signs in to the account that
-/// was created, and is limited like every sign-in.
+/// Anybody may create a DEVELOPER, unless registration is closed; only an ADMIN may create an
+/// ADMIN. Sets the cookie too. A repeated request with the same key signs in to the created
+/// account, and is limited like every sign-in.
 #[utoipa::path(
     post,
     path = "/auth/register",
@@ -160,7 +160,7 @@ fn signed_in(status: StatusCode, app: &App, headers: &HeaderMap, session: Sessio
 fn cookie(app: &App, headers: &HeaderMap, session: &Session) -> Result<HeaderValue, Fault> {
     let left = session.expires_at.duration_since(app.clock.now());
     let max_age = left.as_secs().max(0);
-    // Anybody can send this header. Who lies with it has a cookie that is sent less often.
+    // Any client can send this header. A false value only makes the client's own cookie `Secure`.
     let forwarded = headers
         .get("x-forwarded-proto")
         .is_some_and(|proto| proto.as_bytes().eq_ignore_ascii_case(b"https"));

@@ -121,12 +121,11 @@ async fn reply(
 /// The discussion of a task in reading order: each comment before its replies, oldest
 /// first.
 ///
-/// The pages joined are the whole in order, whatever is posted meanwhile. With
-/// `view=tree` the comments of a page are nested in `replies` to a depth of 50; below that
-/// `moreReplies` has the cursor that lists them. A comment whose parent is on an earlier
-/// page stands at the top of its page. A page of the tree may have fewer than `limit`
-/// although more follow: it ends when it has passed over some thousand replies further
-/// down.
+/// The pages together are the whole discussion in order, even if comments are posted meanwhile.
+/// With `view=tree` the comments of a page are nested in `replies` to a depth of 50; below that,
+/// `moreReplies` has the cursor that lists them. A comment whose parent is on an earlier page is at
+/// the top level of its page. A page of the tree may have fewer comments than `limit` although
+/// more follow: it ends after it has skipped some thousand deeper replies.
 #[utoipa::path(
     get,
     path = "/tasks/{id}/comments",
@@ -269,7 +268,7 @@ async fn edit(
 
 /// Deletes one's own comment; an admin deletes any.
 ///
-/// It stays in its place, without content and author. Deleting it again is fine. With
+/// It stays in its place, without content and author. Deleting it again is allowed. With
 /// `If-Match` only if it is still at that revision.
 #[utoipa::path(
     delete,
@@ -308,7 +307,7 @@ async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// What the service refuses with when `If-Match` does not match.
+/// The service's error code if `If-Match` does not match.
 const CHANGED: &str = "COMMENT_CHANGED";
 
 fn created(comment: Comment) -> Response {

@@ -1,4 +1,4 @@
-//! `/admin/dead-letters…`: the desk of what consumers could not handle.
+//! `/admin/dead-letters…`: events that consumers could not handle.
 
 use axum::{Json, extract::State};
 use slipway_proto::notify::v1::GetDeadLetterRequest;
@@ -78,8 +78,8 @@ async fn get(
 
 /// Sends a dead letter back to its group and to no other, once.
 ///
-/// If it fails again it comes back as another dead letter with its history. Without a
-/// body it goes as it was published.
+/// If it fails again, it becomes another dead letter with its history. Without a body it is
+/// replayed as it was published.
 #[utoipa::path(
     post,
     path = "/admin/dead-letters/{id}/replay",
@@ -99,7 +99,7 @@ async fn get(
         (status = 404, description = "`DEAD_LETTER_NOT_FOUND`"),
         (
             status = 409,
-            description = "`ALREADY_REPLAYED`; `GROUP_GONE`: no such group consumes any more; \
+            description = "`ALREADY_REPLAYED`; `GROUP_GONE`: the group no longer exists; \
                 `IDEMPOTENCY_KEY_REUSED`",
         ),
     ),
@@ -118,7 +118,7 @@ async fn replay(
     Ok(Json(required("dead_letter", letter)?.try_into()?))
 }
 
-/// Sends back all dead letters that wait and that a filter admits, at most 1,000 at once.
+/// Sends back all waiting dead letters that match a filter, at most 1,000 at once.
 #[utoipa::path(
     post,
     path = "/admin/dead-letters/replay",

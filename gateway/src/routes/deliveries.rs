@@ -1,4 +1,4 @@
-//! `/hooks/deliveries`: what the operator of a mail server says of mails that were sent.
+//! `/hooks/deliveries`: confirmations by the mail server's operator about sent mails.
 
 use std::time::Duration;
 
@@ -16,19 +16,19 @@ use crate::{
     problem::Problem,
 };
 
-/// When to send again what was too early: by then a mail that was taken is in the log.
+/// `Retry-After` for confirmations that are too early: by then an accepted mail is in the log.
 const AGAIN: Duration = Duration::from_secs(10);
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(confirm))
 }
 
-/// Accepts what became of mails: they arrived, or came back.
+/// Records that mails were delivered or bounced.
 ///
-/// Known by the configured secret of webhooks as `Authorization: Bearer`; without a
-/// configured secret this address does not exist. A repetition changes nothing and is
-/// answered alike, so what is not sure to have arrived may be sent again. What is said of
-/// unknown mails, and what cannot be read, is reported and hinders nothing.
+/// Needs the configured webhook secret as `Authorization: Bearer`; without a configured secret
+/// this address does not exist. A repeated request changes nothing and gets the same answer, so it
+/// is safe to repeat. Unknown mails and invalid confirmations are reported in their results and do
+/// not affect the others.
 #[utoipa::path(
     post,
     path = "/hooks/deliveries",
@@ -44,14 +44,14 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
         }]}),
     ),
     responses(
-        (status = 200, description = "All of them are taken up", body = ConfirmedDeliveries),
+        (status = 200, description = "All of them are accepted", body = ConfirmedDeliveries),
         (status = 401, description = "`UNAUTHENTICATED`: another secret, or none"),
         (status = 404, description = "`NOT_FOUND`: no secret is configured"),
         (
             status = 503,
-            description = "`DELIVERIES_TOO_EARLY`: some are of mails of which the log does not \
-                say yet that they were sent. The others are taken up; `results` says which. \
-                Send all of them again. `UNAVAILABLE`: a service is away"
+            description = "`DELIVERIES_TOO_EARLY`: some are of mails that the log does not have \
+                as sent yet. The others are recorded; see `results`. Send all of them again. \
+                `UNAVAILABLE`: a service is unavailable"
         ),
     ),
     security(("webhook" = [])),
@@ -78,7 +78,7 @@ fn too_early(answered: &ConfirmedDeliveries) -> Fault {
     Fault::new(
         Kind::Unavailable,
         "DELIVERIES_TOO_EARLY",
-        "The log does not say yet that some of these mails were sent. Send this again.",
+        "The log does not have some of these mails as sent yet. Send this again.",
     )
     .fact("results", &answered.results)
     .retry_after(AGAIN)

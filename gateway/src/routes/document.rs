@@ -1,4 +1,4 @@
-//! What the OpenAPI document says of all operations together.
+//! The parts of the OpenAPI document that all operations share.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ use crate::{
     problem::{PROBLEM_JSON, in_words},
 };
 
-/// What the document says of all operations together.
+/// The OpenAPI document without its operations.
 #[derive(OpenApi)]
 #[openapi(
     info(
@@ -40,8 +40,8 @@ use crate::{
             without control characters. A body is JSON as it is: with a `Content-Encoding` \
             it is refused. Operations that take no body ignore one of up to 1 MiB. Text on one \
             line has no control characters and none that change the direction of text; longer \
-            text has no control characters but line breaks and tabs. Nothing that depends on \
-            who asks may be kept by caches."
+            text has no control characters but line breaks and tabs. Caches must not store \
+            responses that depend on the caller."
     ),
     tags(
         (name = "accounts", description = "Accounts and signing in"),
@@ -50,7 +50,7 @@ use crate::{
         (name = "discussion", description = "Threads of comments under every task"),
         (name = "assistant", description = "Conversations with the assistant"),
         (name = "activity", description = "The wall of activity"),
-        (name = "notifications", description = "What people are told by email"),
+        (name = "notifications", description = "Notifications by email"),
         (name = "administration", description = "For administrators"),
     ),
     components(schemas(ProblemDetails)),
@@ -93,21 +93,21 @@ impl Modify for Common {
 pub(super) struct ProblemDetails {
     /// `urn:slipway:problem:` and the code.
     r#type: String,
-    /// The sort of error, for a person.
+    /// The kind of error, for a person.
     title: String,
     status: u16,
     /// A sentence for a person.
     detail: String,
     /// For a program, for example `DEVELOPER_BUSY`.
     code: String,
-    /// Leads to the log.
+    /// Finds the request in the log.
     trace_id: String,
     /// What is wrong with which field of the request.
     errors: Option<Vec<FieldProblem>>,
-    /// What a program can use, under names that depend on the code: `activeTask` for
+    /// Facts for programs, under names that depend on the code: `activeTask` for
     /// `DEVELOPER_BUSY`, `blockedBy` for `TASK_OUT_OF_ORDER`, `remaining` for
-    /// `RELEASE_INCOMPLETE`. A long list has its first elements: then `omitted` has the
-    /// number of the others by the name of the list, and names in it may be shortened.
+    /// `RELEASE_INCOMPLETE`. A long list is cut: then `omitted` has the number of the missing
+    /// elements by the name of the list, and names in it may be shortened.
     #[serde(flatten)]
     facts: Map<String, Value>,
 }
@@ -121,10 +121,9 @@ struct FieldProblem {
     message: String,
 }
 
-/// Gives every operation what all have, so that a handler's documentation only says what is
-/// its own, and none can be forgotten: the errors of every request; the shape of a problem
-/// for each error, and the headers that its status calls for; the forms of texts; and
-/// parameters and bodies that are left out or there, never `null`.
+/// Adds to every operation what all have in common, so that a handler documents only its own
+/// parts: the errors of every request; the problem schema and the headers of each error; the
+/// patterns of texts; and optional parameters and bodies that are never `null`.
 pub(super) fn complete(document: &mut openapi::OpenApi) {
     for (path, item) in &mut document.paths.paths {
         let operations = [
@@ -150,11 +149,11 @@ pub(super) fn complete(document: &mut openapi::OpenApi) {
     patterns::describe(document);
 }
 
-/// The errors that an operation can have, by their status: of all operations, of those with
-/// a body and without, and of those for callers who have signed in.
+/// The errors that an operation can have, by status: of all operations, of those with and without
+/// a body, and of those that need a sign-in.
 const ANYWHERE: [(&str, &str); 3] = [
     ("500", "`INTERNAL`: a fault of ours"),
-    ("503", "`UNAVAILABLE`: a service is away"),
+    ("503", "`UNAVAILABLE`: a service is unavailable"),
     ("504", "`DEADLINE_EXCEEDED`: it took too long"),
 ];
 const WITH_BODY: [(&str, &str); 3] = [
@@ -172,7 +171,7 @@ const WITHOUT_BODY: [(&str, &str); 1] = [("400", "`INVALID_ARGUMENT`: see `error
 const SIGNED_IN: [(&str, &str); 1] =
     [("401", "`UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED`")];
 
-/// The errors of this kind of operation, where its documentation says nothing else of them.
+/// Adds the errors of this kind of operation, unless the operation documents them itself.
 fn describe_common(operation: &mut Operation) {
     let of_body: &[_] = match operation.request_body {
         Some(_) => &WITH_BODY,
@@ -192,7 +191,7 @@ fn describe_common(operation: &mut Operation) {
     }
 }
 
-/// What can be wrong with any request.
+/// Adds the errors that any request can have.
 fn describe_limits(path: &str, operation: &mut Operation) {
     let limit = in_words(limit_of(path));
     let responses = &mut operation.responses.responses;
@@ -226,7 +225,7 @@ fn describe_limits(path: &str, operation: &mut Operation) {
     );
 }
 
-/// What may be left out is an `Option` to us; JSON's `null` it is not.
+/// An optional parameter or body is an `Option` in the code, but may not be `null` in JSON.
 fn never_null(operation: &mut Operation) {
     for parameter in operation.parameters.iter_mut().flatten() {
         if let RefOr::T(parameter) = parameter
@@ -245,12 +244,12 @@ fn never_null(operation: &mut Operation) {
     for content in body.content.values_mut() {
         if let RefOr::T(content) = content
             && let Some(RefOr::T(Schema::OneOf(either))) = &content.schema
-            && let Some(there) = either
+            && let Some(schema) = either
                 .items
                 .iter()
                 .find(|item| matches!(item, RefOr::Ref(_)))
         {
-            content.schema = Some(there.clone());
+            content.schema = Some(schema.clone());
             body.required = Some(Required::False);
         }
     }

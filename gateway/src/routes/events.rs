@@ -1,4 +1,4 @@
-//! `/events…`: events of other programs.
+//! `/events…`: custom events of other programs.
 
 use axum::{Json, extract::State, response::IntoResponse};
 use http::{HeaderName, StatusCode, header::LOCATION};
@@ -19,12 +19,12 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(get))
 }
 
-/// Has people notified of an event of another program.
+/// Notifies users of an event of another program.
 ///
-/// The type is one that an administrator has made templates for. An administrator may have
-/// anybody notified, everybody else only themselves. `data` are the variables of the
-/// templates, no less and no more. Once it is answered the event is stored, and its
-/// notifications are made. 10 events in any minute for each caller.
+/// An administrator must have created templates for the type. An administrator may notify anybody,
+/// other users only themselves. `data` must have exactly the variables of the templates. After the
+/// answer the event is stored, and its notifications will be created. Each caller may announce 10
+/// events per minute.
 #[utoipa::path(
     post,
     path = "/events/{eventType}",
@@ -49,7 +49,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
             description = "Accepted",
             body = AcceptedEvent,
             headers(
-                ("Location" = String, description = "Where to see what became of it"),
+                ("Location" = String, description = "The address of its status"),
                 ("RateLimit" = String, description = "How many more may come now"),
             ),
         ),
@@ -77,7 +77,7 @@ async fn announce(
     Ok((StatusCode::ACCEPTED, headers, Json(accepted)))
 }
 
-/// What became of an event, for who announced it and for administrators; kept for a day.
+/// The status of an event, for its sender and for administrators; available for a day.
 #[utoipa::path(
     get,
     path = "/events/accepted/{id}",
@@ -85,7 +85,7 @@ async fn announce(
     tag = "notifications",
     params(("id" = Id, Path, description = "Id of the event")),
     responses(
-        (status = 200, description = "What became of it", body = EventStatus),
+        (status = 200, description = "Its status", body = EventStatus),
         (status = 404, description = "`EVENT_NOT_FOUND`"),
     ),
     security(("bearer" = []), ("cookie" = [])),

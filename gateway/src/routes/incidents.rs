@@ -1,4 +1,4 @@
-//! `/admin/incidents` and `/hooks/alerts`: what is wrong with the system.
+//! `/admin/incidents` and `/hooks/alerts`: faults of the system.
 
 use axum::{Json, extract::State};
 use http::StatusCode;
@@ -19,7 +19,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(alerts))
 }
 
-/// Faults that administrators were told of, the last seen first.
+/// Faults that were reported to administrators, the last seen first.
 #[utoipa::path(
     get,
     path = "/admin/incidents",
@@ -45,9 +45,9 @@ async fn list(
 /// Accepts the alerts of Grafana and Alertmanager: each becomes an incident.
 ///
 /// Their webhook sends the configured secret as `Authorization: Bearer`. Without a
-/// configured secret this address does not exist. Fields that are not known are ignored:
-/// the senders have many. Every alert is taken: the senders do not repeat what is refused.
-/// What is blank, `null` or of another form counts as left out.
+/// configured secret this address does not exist. Unknown fields are ignored, because the senders
+/// have many. Every alert is accepted, because the senders do not repeat refused requests. Values
+/// that are blank, `null` or of another type count as left out.
 #[utoipa::path(
     post,
     path = "/hooks/alerts",
@@ -64,7 +64,7 @@ async fn list(
         }]}),
     ),
     responses(
-        (status = 204, description = "All of them are taken up"),
+        (status = 204, description = "All of them are accepted"),
         (status = 401, description = "`UNAUTHENTICATED`: another secret, or none"),
         (status = 404, description = "`NOT_FOUND`: no secret is configured"),
     ),

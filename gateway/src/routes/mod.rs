@@ -37,8 +37,7 @@ use crate::{
     problem::Problem,
 };
 
-/// Everything the gateway serves: the routes of the API, the same under `/v1`, and their
-/// documentation.
+/// The router of the gateway: the routes of the API, the same under `/v1`, and their documentation.
 pub(crate) fn router(app: AppState, deadline: Duration, access_log: bool) -> Router {
     let (api, mut document) = OpenApiRouter::with_openapi(document::Document::openapi())
         .merge(auth::routes())
@@ -73,7 +72,7 @@ pub(crate) fn router(app: AppState, deadline: Duration, access_log: bool) -> Rou
         .layer(from_fn_with_state(config, middleware))
 }
 
-/// The document, and the page that shows it. Who has signed in there is still after a reload.
+/// The OpenAPI document, and the page that shows it. A sign-in on the page survives a reload.
 fn docs(document: &OpenApi) -> Router {
     let json = document.to_json().map(Bytes::from);
     let json = json.expect("a document is made of texts, numbers, lists and maps of texts");

@@ -1,4 +1,4 @@
-//! `/notifications…` and `/admin/notifications`: what people were told by email.
+//! `/notifications…` and `/admin/notifications`: notifications by email.
 
 use axum::{Json, extract::State};
 use slipway_proto::notify::v1::GetNotificationRequest;
@@ -43,8 +43,8 @@ async fn mine(
     )?))
 }
 
-/// One notification, for its recipient and for administrators: “why was I not told?” has
-/// its answer here.
+/// One notification, for its recipient and for administrators: it shows why it was or was not
+/// sent.
 #[utoipa::path(
     get,
     path = "/notifications/{id}",

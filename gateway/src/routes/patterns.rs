@@ -1,8 +1,7 @@
-//! The forms of texts in the OpenAPI document: regular expressions of ECMA 262.
+//! The patterns of texts in the OpenAPI document: ECMA 262 regular expressions.
 //!
-//! What decides is the code that reads a text, here or in the service. A pattern says what
-//! that code says, as far as a regular expression can; tests hold the two against each
-//! other with samples.
+//! The code that validates a text, here or in the service, is authoritative. A pattern describes
+//! the same rules as far as a regular expression can; tests compare the two with samples.
 
 use slipway_runtime::text::{
     LINE_PATTERN, LINES_PATTERN, VISIBLE_LINE_PATTERN, VISIBLE_LINES_PATTERN,
@@ -13,23 +12,23 @@ use utoipa::openapi::{
     schema::{ArrayItems, Schema},
 };
 
-/// Of a new account.
+/// The username of a new account.
 const NEW_USERNAME: &str = "^[A-Za-z0-9][A-Za-z0-9._-]{1,38}[A-Za-z0-9]$";
 
-/// Of any account: older ones may begin and end with another character.
+/// The username of any account: older ones may begin and end with another character.
 const USERNAME: &str = "^[A-Za-z0-9._-]{3,40}$";
 
-/// Of the name of a type of notifications.
+/// The name of a type of notifications.
 const TYPE: &str = "^[a-z0-9]+([._-][a-z0-9]+)*$";
 
-/// Of a type of entries of the wall, or a family of them; several are separated by commas.
+/// A type or family of activity entries; several are separated by commas.
 const TYPES: &str =
     r"^[a-z][a-z0-9_]*\.(\*|[a-z][a-z0-9_]*)(,[a-z][a-z0-9_]*\.(\*|[a-z][a-z0-9_]*))*$";
 
-/// Of a time of day.
+/// A time of day.
 const TIME: &str = "^([01][0-9]|2[0-3]):[0-5][0-9]$";
 
-/// Of a key under which a request may be repeated.
+/// An idempotency key.
 pub(super) const KEY: &str = "^[!-~]+$";
 
 /// Schema, field, pattern.
@@ -50,7 +49,7 @@ const FIELDS: [(&str, &str, &str); 14] = [
     ("User", "username", USERNAME),
 ];
 
-/// How an address begins, parameter, pattern.
+/// Path prefix, parameter, pattern.
 const PARAMETERS: [(&str, &str, &str); 3] = [
     ("/activity", "type", TYPES),
     ("/admin/templates/", "type", TYPE),
@@ -96,7 +95,7 @@ fn parameters(item: &mut PathItem) -> impl Iterator<Item = &mut Parameter> {
     })
 }
 
-/// Gives a text, or the texts of a list, their form.
+/// Sets the pattern of a text, or of the texts in a list.
 fn set(schema: &mut RefOr<Schema>, pattern: &str) {
     match schema {
         RefOr::T(Schema::Object(text)) => text.pattern = Some(pattern.to_owned()),

@@ -1,4 +1,4 @@
-//! `/preferences`: what the caller wants to be told, and when.
+//! `/preferences`: the caller's notification preferences.
 
 use axum::extract::State;
 use http::HeaderMap;
@@ -13,14 +13,14 @@ use crate::{
     problem::Problem,
 };
 
-/// What the service refuses with when `If-Match` does not match.
+/// The service's error code if `If-Match` does not match.
 const CHANGED: &str = "PREFERENCES_CHANGED";
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(get, put))
 }
 
-/// What the caller wants to be told, and when.
+/// The caller's notification preferences.
 #[utoipa::path(
     get,
     path = "/preferences",
@@ -42,7 +42,7 @@ async fn get(State(app): State<AppState>, caller: Caller) -> Result<Tagged<Prefe
     tagged(answer.into_inner().preferences)
 }
 
-/// Replaces all of the caller's preferences. What is left out is as by default.
+/// Replaces all of the caller's preferences. A field that is left out gets its default.
 ///
 /// | the recipient has | hotfix | system error | every other type |
 /// | --- | --- | --- | --- |
@@ -51,9 +51,9 @@ async fn get(State(app): State<AppState>, caller: Caller) -> Result<Tagged<Prefe
 /// | quiet hours, `SKIP` | sent | sent | not sent |
 /// | quiet hours, `DEFER` | sent | sent | sent when they end |
 ///
-/// They count for notifications made from now on, and for those that wait: what waits for
-/// the end of quiet hours is decided anew when it is due. With `If-Match` they are replaced
-/// only if they are still at that revision.
+/// They apply to new notifications and to waiting ones: a notification that waits for the end of
+/// quiet hours is checked again when it is due. With `If-Match` they are replaced only if they are
+/// still at that revision.
 #[utoipa::path(
     put,
     path = "/preferences",

@@ -32,7 +32,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(complete))
 }
 
-/// Plans a release, with its first tasks if there are any: one commit.
+/// Plans a release, with its first tasks if any: all or nothing.
 #[utoipa::path(
     post,
     path = "/releases",
@@ -197,7 +197,7 @@ async fn add_task(
     Ok((StatusCode::CREATED, [(LOCATION, location)], Json(task)))
 }
 
-/// Declares a release done; every task of it must be.
+/// Completes a release, all tasks of which must be completed.
 #[utoipa::path(
     patch,
     path = "/releases/{id}/complete",

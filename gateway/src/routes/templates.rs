@@ -1,4 +1,4 @@
-//! `/admin/templates…`: the words of notifications.
+//! `/admin/templates…`: the templates of notifications.
 
 use axum::{Json, extract::State};
 use http::{HeaderMap, StatusCode};
@@ -20,7 +20,7 @@ use crate::{
     problem::Problem,
 };
 
-/// What the service refuses with when `If-Match` does not match.
+/// The service's error code if `If-Match` does not match.
 const CHANGED: &str = "TEMPLATE_CHANGED";
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
@@ -89,18 +89,18 @@ async fn get(
 /// Saves a version of a type's templates.
 ///
 /// They are written in a part of Jinja: `{{ variable }}`, `if`, `for`, `with`, `set name =
-/// value`, `extends` and `include` of the layouts that come with Slipway, `block`, and the
-/// filters `abs`, `capitalize`, `count`, `d`, `default`, `e`, `escape`, `first`, `float`,
-/// `int`, `items`, `join`, `last`, `length`, `lower`, `replace`, `round`, `string`, `title`,
-/// `trim`, `truncate`, `upper` and `when`. There are no functions and no macros. A tag has at
-/// most 250 parts, tags are nested at most 20 deep, a template takes at most 20,000 steps and
-/// writes at most 256 KiB; `docs/templates.md` has the rest. What cannot be used is refused
-/// with 400, the reason and the line: what is malformed or not allowed, uses a variable that
-/// the type does not have, does not come to an end or to a mail with the sample, or is too
-/// large. A type that did not come with Slipway is made by saving it, with a sample;
-/// then `POST /events/{type}` takes events of it. What is saved counts at once in the
-/// process that took it, and within two seconds in all others. With `If-Match` it is saved
-/// only if that is still the latest version; `*` saves only what is there already.
+/// value`, `extends` and `include` of Slipway's own layouts, `block`, and the filters `abs`,
+/// `capitalize`, `count`, `d`, `default`, `e`, `escape`, `first`, `float`, `int`, `items`, `join`,
+/// `last`, `length`, `lower`, `replace`, `round`, `string`, `title`, `trim`, `truncate`, `upper`
+/// and `when`. There are no functions and no macros. A tag has at most 250 parts, tags are nested
+/// at most 20 deep, a template takes at most 20,000 steps and writes at most 256 KiB;
+/// `docs/templates.md` has the rest. An invalid template is refused with 400, the reason and the
+/// line: it is malformed or uses something not allowed, uses a variable that the type does not
+/// have, does not render the sample to a mail within the limits, or is too large. Saving an unknown
+/// type, with a sample, creates a custom type; then `POST /events/{type}` accepts its events. A
+/// saved version applies at once in the process that saved it, and within two seconds in all
+/// others. With `If-Match` it is saved only if that is still the latest version; `*` saves only an
+/// existing type.
 #[utoipa::path(
     put,
     path = "/admin/templates/{type}",
@@ -146,7 +146,8 @@ async fn put(
 ) -> Result<Tagged<Template>, Problem> {
     let condition = if_match(&headers, 0)?;
     let update = UpdateTemplateRequest {
-        // What a condition is of is there (RFC 9110, 13.1.1): others would be made.
+        // A condition requires that the resource exists (RFC 9110, 13.1.1). Without this, saving
+        // would create the type.
         must_exist: condition != Condition::None,
         ..template.update(kind)
     };
@@ -161,7 +162,7 @@ async fn put(
     tagged(answer.await?.into_inner().template)
 }
 
-/// Returns to the templates that came with Slipway; a type that did not is gone.
+/// Resets a built-in type to its original templates; deletes a custom type.
 #[utoipa::path(
     delete,
     path = "/admin/templates/{type}",
@@ -198,7 +199,7 @@ async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The versions of a type's templates that are kept, newest first: the last 50.
+/// The last 50 versions of a type's templates, newest first.
 #[utoipa::path(
     get,
     path = "/admin/templates/{type}/versions",
@@ -245,7 +246,7 @@ async fn versions(
         example = json!({"data": {"orderId": "B-7"}}),
     ),
     responses(
-        (status = 200, description = "The mail as it would be", body = Rendered),
+        (status = 200, description = "The rendered mail", body = Rendered),
         ForAdmins,
         (status = 404, description = "`TEMPLATE_NOT_FOUND`"),
     ),

@@ -1,4 +1,4 @@
-//! `/auth/…`, `/users` and the public keys.
+//! Tests of `/auth/…`, `/users` and the public keys.
 
 use axum::body::Body;
 use http::{Method, Request};
@@ -102,7 +102,7 @@ async fn the_cookie_is_secure_behind_https() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failed_login_is_told_without_a_cookie() {
+async fn a_failed_login_sets_no_cookie() {
     let gateway = Gateway::new();
     gateway.core.fails(Fault::new(
         Kind::Unauthenticated,
@@ -160,14 +160,14 @@ async fn a_cookie_is_accepted_where_nothing_can_be_changed() {
         let request = with_cookie(method, path).body("{}".into()).unwrap();
         gateway.send(request).await.problem(401, "UNAUTHENTICATED");
     }
-    // The header wins, even if it is worth nothing.
+    // The header takes precedence, even if it is invalid.
     let request = with_cookie(Method::GET, "/auth/me").header("authorization", "Bearer x");
     let answer = gateway.send(request.body(Body::empty()).unwrap()).await;
     answer.problem(401, "INVALID_TOKEN");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_in_the_query_is_no_token() {
+async fn a_token_in_the_query_is_not_accepted() {
     let gateway = Gateway::new();
     let uri = format!("/users?token={}", gateway.token());
     let request = Request::get(uri).body(Body::empty()).unwrap();
@@ -193,7 +193,7 @@ async fn users_are_listed_without_their_addresses() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_public_keys_are_public() {
+async fn the_public_keys_need_no_token() {
     let gateway = Gateway::new();
     let request = Request::get("/.well-known/jwks.json")
         .body(Body::empty())

@@ -1,4 +1,4 @@
-//! `GET /activity`.
+//! Tests of `GET /activity`.
 
 use serde_json::json;
 

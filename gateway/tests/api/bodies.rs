@@ -1,4 +1,4 @@
-//! Bodies: whose are read, how much of them, and what must not be in them.
+//! Tests of request bodies: authentication before reading, size limits, and invalid content.
 
 use std::{
     pin::Pin,
@@ -18,7 +18,7 @@ use crate::support::{ADA, Answer, Gateway, operations};
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
-/// A body that announces its length and never comes.
+/// A body that announces its length and never arrives.
 struct Announced(usize);
 
 impl http_body::Body for Announced {
@@ -37,7 +37,7 @@ impl http_body::Body for Announced {
     }
 }
 
-/// A body that begins with so many bytes, and never ends.
+/// A body that starts with this many bytes, and never ends.
 fn endless(bytes: usize) -> Body {
     let first = Ok::<_, std::io::Error>(Bytes::from(vec![b' '; bytes]));
     let rest = stream::pending();
@@ -80,7 +80,7 @@ async fn without_a_token_the_body_of_a_protected_route_is_not_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn names_and_passwords_have_16_kib_at_most() {
+async fn bodies_of_auth_routes_have_16_kib_at_most() {
     let gateway = Gateway::new();
     let document = gateway.get("/openapi.json").await.json();
     for path in ["/auth/login", "/auth/register"] {
@@ -136,7 +136,7 @@ async fn a_compressed_body_is_refused_as_such() {
     for codings in [&["identity"][..], &["Identity"], &[""]] {
         assert_eq!(send(codings).await.status, 201, "{codings:?}");
     }
-    // As gzip and zstd write `{"name": "a"}`; nobody said so.
+    // The start of gzip and zstd data, without a `Content-Encoding`.
     for compressed in [&b"\x1f\x8b\x08\0\0\0\0\0"[..], b"\x28\xb5\x2f\xfd\x24\x0d"] {
         let answer = gateway.post("/releases", compressed).await;
         let problem = answer.problem(415, "UNSUPPORTED_CONTENT_CODING");
@@ -147,7 +147,7 @@ async fn a_compressed_body_is_refused_as_such() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_name_that_is_there_twice_is_refused_wherever_it_is() {
+async fn a_duplicate_name_is_refused_at_any_depth() {
     let gateway = Gateway::new();
     for (path, body, field) in [
         ("/releases", r#"{"name": "a", "name": "b"}"#, "name"),
@@ -190,7 +190,7 @@ async fn a_role_is_a_name() {
     }
 }
 
-/// A schema without its references, and whether it admits `null`.
+/// A schema with its references resolved, and whether it allows `null`.
 fn resolved<'a>(document: &'a Value, schema: &'a Value) -> (&'a Value, bool) {
     if let Some(name) = schema["$ref"].as_str() {
         let pointer = name.strip_prefix('#').unwrap();
@@ -216,7 +216,7 @@ fn is(schema: &Value, name: &str) -> bool {
             .is_some_and(|all| all.contains(&json!(name)))
 }
 
-/// A value of the schema, with no more in it than there must be.
+/// A minimal value of the schema.
 fn least(document: &Value, schema: &Value) -> Value {
     let (schema, _) = resolved(document, schema);
     if let Some(names) = schema["enum"].as_array() {
@@ -252,7 +252,7 @@ fn least(document: &Value, schema: &Value) -> Value {
     json!(1)
 }
 
-/// A field of a body, by the names and places that lead to it.
+/// A field of a body, by its path of names and indexes.
 struct Field {
     steps: Vec<String>,
     nullable: bool,
@@ -284,7 +284,7 @@ impl Field {
         self
     }
 
-    /// As problems call it.
+    /// The path as problems write it.
     fn path(&self) -> String {
         let mut path = String::new();
         for step in &self.steps {
@@ -298,7 +298,7 @@ impl Field {
     }
 }
 
-/// The least body that has what leads to a field, with this value there, or without it.
+/// A minimal body with the path to a field, and with this value there, or without the field.
 fn body(document: &Value, schema: &Value, steps: &[String], value: Option<&Value>) -> Value {
     let (schema, _) = resolved(document, schema);
     let (step, below) = steps.split_first().unwrap();
@@ -318,7 +318,7 @@ fn body(document: &Value, schema: &Value, steps: &[String], value: Option<&Value
 }
 
 #[tokio::test(start_paused = true)]
-async fn null_is_taken_where_the_document_says_so_and_nowhere_else() {
+async fn null_is_accepted_only_where_the_document_allows_it() {
     let gateway = Gateway::new();
     let document = gateway.get("/openapi.json").await.json();
     let ask = async |method: &Method, path: &str, body: Value| -> Answer {

@@ -1,4 +1,4 @@
-//! `/chat…`.
+//! Tests of `/chat…`.
 
 use axum::body::Body;
 use http::Method;
@@ -154,7 +154,7 @@ async fn sessions_and_history_come_in_pages() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_comes_whole_unless_a_stream_is_asked_for() {
+async fn an_answer_is_one_object_unless_a_stream_is_requested() {
     let gateway = Gateway::new();
     let whole = gateway
         .post(&path(), r#"{"message": "what is next?"}"#)
@@ -195,7 +195,7 @@ async fn a_failure_is_a_problem_in_either_form() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_refused_before_is_refused_by_its_status() {
+async fn an_error_before_the_answer_has_an_http_status() {
     let gateway = Gateway::new();
     let busy = Fault::new(Kind::Conflict, "CHAT_BUSY", "Wait.");
     gateway.core.fails(busy);

@@ -1,4 +1,4 @@
-//! `/tasks/{id}/comments` and `/comments…`.
+//! Tests of `/tasks/{id}/comments` and `/comments…`.
 
 use http::{Method, Request, request::Builder};
 use serde_json::{Value, json};
@@ -51,7 +51,7 @@ async fn edit(gateway: &Gateway, with: impl FnOnce(Builder) -> Builder) -> Answe
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_comment_is_posted_replied_to_and_shown_in_one_shape() {
+async fn all_operations_return_a_comment_in_the_same_form() {
     let gateway = Gateway::new();
     let body = r#"{"content": "How is it *going*?"}"#;
     for path in [
@@ -70,7 +70,7 @@ async fn a_comment_is_posted_replied_to_and_shown_in_one_shape() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_author_is_never_the_bodys() {
+async fn the_author_cannot_be_set_in_the_body() {
     let gateway = Gateway::new();
     let body = r#"{"content": "x", "author": "grace"}"#;
     let answer = gateway.post(&format!("/tasks/{TASK}/comments"), body).await;
@@ -129,7 +129,7 @@ async fn an_edit_names_its_revision_by_if_match() {
     }
     edit(&gateway, |request| request).await;
     assert!(gateway.core.asked().contains("revision: 0"));
-    // No service is asked for any revision where a tag is none of its own.
+    // A tag that is not ours becomes a revision that never exists, not "any revision".
     for none in ["\"0\"", "\"x\"", "W/\"3\""] {
         edit(&gateway, |request| request.header("if-match", none)).await;
         let asked = gateway.core.asked();
@@ -160,7 +160,7 @@ async fn an_edit_of_another_revision_fails_its_condition() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_comment_is_deleted_without_an_answer() {
+async fn deleting_a_comment_returns_no_body() {
     let gateway = Gateway::new();
     let request = gateway.request(Method::DELETE, &format!("/comments/{COMMENT}"));
     let answer = gateway.send(request.body("".into()).unwrap()).await;

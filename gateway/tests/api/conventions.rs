@@ -1,4 +1,4 @@
-//! What holds for every route: errors, headers, limits.
+//! Tests of the conventions of all routes: errors, headers, limits.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ async fn an_unknown_route_is_not_found() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wrong_method_is_told_the_right_ones() {
+async fn a_wrong_method_gets_the_list_of_allowed_ones() {
     let gateway = Gateway::new();
     for path in ["/releases", "/v1/releases"] {
         let request = gateway.request(Method::DELETE, path);
@@ -61,7 +61,7 @@ async fn a_body_over_one_mebibyte_is_refused() {
     answer.problem(413, "BODY_TOO_LARGE");
 }
 
-/// A body that is there after `after`.
+/// A body that arrives after the time `after`.
 fn late(body: &'static str, after: Duration) -> Body {
     let piece = async move {
         tokio::time::sleep(after).await;
@@ -71,7 +71,7 @@ fn late(body: &'static str, after: Duration) -> Body {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_does_not_arrive_is_the_clients_fault() {
+async fn a_body_that_does_not_arrive_is_a_client_error() {
     let gateway = Gateway::new();
     let never = Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>());
     let answer = gateway.post("/releases", never).await;
@@ -80,7 +80,7 @@ async fn a_body_that_does_not_arrive_is_the_clients_fault() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_time_that_a_body_takes_is_not_taken_from_the_service() {
+async fn the_time_to_send_the_body_does_not_count_against_the_service() {
     let gateway = Gateway::new();
     gateway.core.is_silent();
     let started = Instant::now();
@@ -135,7 +135,7 @@ async fn malformed_json_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_field_that_is_wrong_is_named() {
+async fn an_invalid_field_is_named() {
     let gateway = Gateway::new();
     for (body, field) in [
         (r#"{}"#, "name"),
@@ -170,7 +170,7 @@ async fn a_malformed_id_is_named() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_an_operation_does_not_take_is_named() {
+async fn unknown_parameters_and_conditions_are_refused_by_name() {
     let gateway = Gateway::new();
     let send = async |method: &Method, path: &str, header: Option<&str>| {
         let token = match path.starts_with("/hooks/") {
@@ -230,7 +230,7 @@ async fn what_an_operation_does_not_take_is_named() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_good_token_the_services_are_not_asked() {
+async fn without_a_valid_token_no_service_is_called() {
     let gateway = Gateway::new();
     let old = gateway.token();
     gateway
@@ -255,7 +255,7 @@ async fn without_a_good_token_the_services_are_not_asked() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_accompanies_a_request_reaches_the_service() {
+async fn the_metadata_of_a_request_reaches_the_service() {
     let gateway = Gateway::new();
     let request = gateway
         .request(Method::POST, "/releases")
@@ -306,7 +306,7 @@ async fn an_idempotency_key_is_visible_and_short() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sane_request_id_is_kept() {
+async fn a_valid_request_id_is_kept() {
     let gateway = Gateway::new();
     let long = "x".repeat(129);
     for (sent, kept) in [
@@ -322,7 +322,7 @@ async fn a_sane_request_id_is_kept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_service_that_is_away_can_be_tried_again() {
+async fn an_unavailable_service_is_answered_with_retry_after() {
     let gateway = Gateway::new();
     gateway
         .core
@@ -333,7 +333,7 @@ async fn a_service_that_is_away_can_be_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_service_that_does_not_answer_is_given_up() {
+async fn a_service_that_does_not_answer_times_out() {
     let gateway = Gateway::new();
     gateway.core.is_silent();
     let answer = gateway
@@ -343,7 +343,7 @@ async fn a_service_that_does_not_answer_is_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_stays_in_its_request() {
+async fn a_panic_affects_only_its_request() {
     let gateway = Gateway::new();
     gateway.core.panics();
     let problem = gateway.get("/auth/me").await.problem(500, "INTERNAL");

@@ -1,4 +1,4 @@
-//! `/openapi.json` and `/docs`.
+//! Tests of `/openapi.json` and `/docs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::support::{ADA, Gateway};
 
-/// Served to people, not part of the API.
+/// Routes for people, which are not part of the API.
 const UNDOCUMENTED: [&str; 4] = ["/openapi.json", "/docs", "/docs/", "/docs/{*rest}"];
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
@@ -23,7 +23,7 @@ async fn document(gateway: &Gateway) -> Value {
 async fn the_document_is_the_one_that_was_agreed_on() {
     let mut document = document(&Gateway::new()).await;
     document["info"]["version"] = "[version]".into();
-    // Whether objects keep their order depends on what else is built.
+    // The order of object members depends on cargo features of other crates.
     document.sort_all_objects();
     insta::assert_json_snapshot!("openapi", document);
 }
@@ -51,7 +51,7 @@ async fn every_route_is_documented_and_nothing_else_is() {
     assert_eq!(versioned, documented);
 }
 
-/// The paths that the router itself knows: it lists them for debugging.
+/// The paths of the router, from its `Debug` output.
 fn routes(gateway: &Gateway) -> BTreeSet<String> {
     let table = format!("{:?}", gateway.router);
     let routes = table.split("fallback_router").next().unwrap();
@@ -73,7 +73,7 @@ async fn every_documented_method_is_served_and_no_other() {
             let answer = answer.await.unwrap();
             let status = answer.status();
             if status == 404 {
-                // A service that is not there, not a route.
+                // A missing service, not a missing route.
                 let body = answer.into_body().collect().await.unwrap().to_bytes();
                 let problem: Value = serde_json::from_slice(&body).unwrap();
                 assert_ne!(problem["code"], "NOT_FOUND", "{method} {path}");
@@ -84,7 +84,7 @@ async fn every_documented_method_is_served_and_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_may_call_is_documented_as_it_is_served() {
+async fn the_documented_security_matches_the_served_one() {
     let gateway = Gateway::new();
     let document = document(&gateway).await;
     let mut public = Vec::new();
@@ -123,7 +123,7 @@ async fn who_may_call_is_documented_as_it_is_served() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_operation_has_a_name_of_its_own_and_says_what_it_answers() {
+async fn every_operation_has_a_unique_name_and_describes_its_responses() {
     let document = document(&Gateway::new()).await;
     let mut names = BTreeSet::new();
     for (path, operations) in document["paths"].as_object().unwrap() {

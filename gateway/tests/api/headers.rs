@@ -1,4 +1,4 @@
-//! What browsers and caches are told of every answer.
+//! Tests of the headers for browsers and caches.
 
 use axum::body::Body;
 use gateway::Config;
@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue, Method, Request};
 
 use crate::support::{ADA, Answer, COMMENT, Gateway, RELEASE, TASK, operations};
 
-/// Nothing may keep it, frame it, run it, or tell others where it came from.
+/// Asserts that the response may not be cached, framed, run as a page, or sent as a referrer.
 #[track_caller]
 fn is_private(answer: &Answer) {
     assert_eq!(answer.header("cache-control"), "private, no-store");
@@ -25,7 +25,7 @@ fn is_shut(answer: &Answer) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_depends_on_who_asks_is_kept_by_no_cache() {
+async fn responses_that_depend_on_the_caller_are_not_cached() {
     let gateway = Gateway::new();
     for (method, path, _) in operations(&gateway).await {
         if path.ends_with("/stream") || path.ends_with("jwks.json") {
@@ -47,7 +47,7 @@ async fn what_depends_on_who_asks_is_kept_by_no_cache() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_with_a_tag_is_kept_by_no_cache_either() {
+async fn a_response_with_an_etag_is_not_cached_either() {
     let gateway = Gateway::new();
     let path = format!("/releases/{RELEASE}");
     let answer = gateway.get(&path).await;
@@ -56,7 +56,7 @@ async fn an_answer_with_a_tag_is_kept_by_no_cache_either() {
         ("\"7\"", 200)
     );
     is_private(&answer);
-    // A client that keeps it by itself may still ask whether it has changed.
+    // A client that stores it itself can still ask whether it has changed.
     let request = gateway
         .request(Method::GET, &path)
         .header("if-none-match", "\"7\"");
@@ -66,7 +66,7 @@ async fn an_answer_with_a_tag_is_kept_by_no_cache_either() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_empty_header_asks_for_nothing_and_guards_nothing() {
+async fn an_empty_header_is_ignored_or_refused() {
     let gateway = Gateway::new();
     let send = async |method: Method, path: &str, name: &str| {
         let request = gateway
@@ -109,7 +109,7 @@ async fn an_empty_header_asks_for_nothing_and_guards_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_stream_is_kept_by_no_cache() {
+async fn the_stream_is_not_cached() {
     let gateway = Gateway::new();
     let reader = gateway.stream("", None).await;
     assert_eq!(
@@ -120,7 +120,7 @@ async fn the_stream_is_kept_by_no_cache() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_pages_run_nothing_but_what_they_came_with() {
+async fn the_documentation_pages_run_only_their_own_scripts() {
     let gateway = Gateway::new();
     for path in [
         "/docs",
@@ -155,7 +155,7 @@ async fn the_pages_run_nothing_but_what_they_came_with() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_cookie_is_secure_where_clients_come_by_https() {
+async fn the_cookie_is_secure_if_clients_use_https() {
     for (https, forwarded, secure) in [
         (false, None, false),
         (false, Some("https"), true),

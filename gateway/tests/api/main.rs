@@ -1,6 +1,6 @@
-//! The gateway from outside: its router, with services made up for the tests behind it.
+//! Tests of the gateway's router with fake services.
 //!
-//! The modules mirror the routes. Time is tokio's paused time and a clock moved by hand.
+//! The modules mirror the routes. Time is tokio's paused time and a manual clock.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod accounts;

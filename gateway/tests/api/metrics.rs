@@ -1,11 +1,11 @@
-//! What is counted.
+//! Tests of the metrics.
 
 use http::Method;
 use metrics_exporter_prometheus::PrometheusBuilder;
 
 use crate::support::{Gateway, TASK};
 
-/// Runs `work` and returns what Prometheus would see.
+/// Runs `work` and returns the metrics in Prometheus format.
 fn counted(work: impl Future<Output = ()>) -> String {
     let recorder = PrometheusBuilder::new().build_recorder();
     let handle = recorder.handle();
@@ -40,14 +40,14 @@ fn requests_are_counted_by_the_template_of_their_route() {
 }
 
 #[test]
-fn clients_of_the_stream_and_what_they_are_sent_are_counted() {
+fn stream_clients_and_sent_frames_are_counted() {
     let text = counted(async {
         let gateway = Gateway::new();
         let mut reader = gateway.stream("", None).await;
         drop(gateway.stream("", None).await);
         gateway.log.grow(3);
         reader.numbers(3).await;
-        // Leaves without being dropped: it is connected while the numbers are read.
+        // Not dropped, so that it is still connected when the metrics are read.
         std::mem::forget(reader);
     });
     assert!(text.contains("slipway_stream_clients 1"), "{text}");

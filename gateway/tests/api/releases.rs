@@ -1,4 +1,4 @@
-//! `/releases…`.
+//! Tests of `/releases…`.
 
 use axum::body::Body;
 use http::Method;
@@ -100,7 +100,7 @@ async fn a_release_is_completed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_client_has_already_is_not_sent_again() {
+async fn a_known_revision_is_not_sent_again() {
     let gateway = Gateway::new();
     let path = format!("/releases/{RELEASE}");
     let answer = gateway.get(&path).await;

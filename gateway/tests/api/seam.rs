@@ -1,4 +1,4 @@
-//! Where what a client of the stream has missed meets what is new.
+//! Property test of the transition from missed entries to live entries in the activity stream.
 
 use gateway::StreamConfig;
 use proptest::prelude::*;
@@ -8,9 +8,9 @@ use crate::support::Gateway;
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
-    /// Whatever happens while a client catches up: it gets every number once, in order.
+    /// A client gets every number once, in order, whatever happens while it catches up.
     #[test]
-    fn no_gap_and_no_repeat_at_the_seam(
+    fn there_is_no_gap_or_repeat_between_missed_and_live_entries(
         before in 0_usize..30,
         after in 0_u64..30,
         page in 1_u16..6,
@@ -42,7 +42,7 @@ proptest! {
             let wanted = |after: u64, newest: u64| -> Vec<u64> {
                 (after + 1..=newest).filter(|n| !filtered || n % 3 != 0).collect()
             };
-            // Reads everything there was, then what comes later.
+            // Reads all old entries, then the new ones.
             let first = wanted(after, before as u64);
             assert_eq!(reader.numbers(first.len()).await, first);
             gateway.log.hold_at(u64::MAX);

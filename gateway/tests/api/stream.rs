@@ -1,4 +1,4 @@
-//! `GET /activity/stream`.
+//! Tests of `GET /activity/stream`.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tower::ServiceExt as _;
 use crate::support::{Gateway, RELEASE, Reader, STREAMS_PER_USER, TTL};
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_begins_with_the_time_to_wait_before_coming_back() {
+async fn a_stream_starts_with_the_reconnection_delay_and_its_position() {
     let gateway = Gateway::new();
     gateway.log.grow(2);
     let mut reader = gateway.stream("", None).await;
@@ -51,7 +51,7 @@ async fn an_entry_arrives_as_it_is_documented() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_position_only_what_is_new_arrives() {
+async fn without_a_position_only_new_entries_arrive() {
     let gateway = Gateway::new();
     gateway.log.grow(5);
     let mut reader = gateway.stream("", None).await;
@@ -60,7 +60,7 @@ async fn without_a_position_only_what_is_new_arrives() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_header_wins_over_the_parameter() {
+async fn the_header_takes_precedence_over_the_parameter() {
     let gateway = Gateway::new();
     gateway.log.grow(5);
     let mut reader = gateway.stream("?after=1", Some(3)).await;
@@ -75,7 +75,7 @@ async fn the_last_event_may_be_named_in_the_address() {
     gateway.log.grow(5);
     for (query, header, expected) in [
         ("?lastEventId=2", None, &[3, 4, 5][..]),
-        // As a client comes back that began with `after`.
+        // The reconnection of a client that started with `after`.
         ("?after=1&lastEventId=3", None, &[4, 5]),
         ("?lastEventId=1", Some(4), &[5]),
         ("?after=2&lastEventId=", None, &[3, 4, 5]),
@@ -90,7 +90,7 @@ async fn the_last_event_may_be_named_in_the_address() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_empty_header_is_no_position() {
+async fn an_empty_header_counts_as_absent() {
     let gateway = Gateway::new();
     gateway.log.grow(3);
     drop(gateway.stream("", None).await);
@@ -106,7 +106,7 @@ async fn an_empty_header_is_no_position() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_position_that_is_no_number_is_refused() {
+async fn an_invalid_position_is_refused() {
     let gateway = Gateway::new();
     drop(gateway.stream("", None).await);
     for bad in ["x", "-1", "1.5", "99999999999999999999"] {
@@ -139,7 +139,7 @@ async fn a_position_that_is_no_number_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_kept_any_more_is_a_gap() {
+async fn deleted_entries_are_a_gap() {
     let gateway = Gateway::new();
     gateway.log.grow(9);
     gateway.log.forget(6);
@@ -152,7 +152,7 @@ async fn what_is_not_kept_any_more_is_a_gap() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_does_not_exist_yet_is_a_gap() {
+async fn entries_that_do_not_exist_yet_are_a_gap() {
     let gateway = Gateway::new();
     gateway.log.grow(4);
     let mut reader = gateway.stream("", Some(9)).await;
@@ -168,7 +168,7 @@ async fn what_does_not_exist_yet_is_a_gap() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn filters_hold_for_what_was_missed_and_for_what_is_new() {
+async fn filters_apply_to_missed_and_new_entries() {
     let release = format!("?releaseId={RELEASE}");
     for query in [
         "?type=release.*",
@@ -191,7 +191,7 @@ async fn filters_hold_for_what_was_missed_and_for_what_is_new() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn silence_is_filled_with_comments() {
+async fn an_idle_stream_sends_keep_alive_comments() {
     let gateway = Gateway::new();
     let mut reader = gateway.stream("", None).await;
     reader.next().await.unwrap();
@@ -203,7 +203,7 @@ async fn silence_is_filled_with_comments() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_drain_says_goodbye() {
+async fn a_drain_sends_a_goodbye() {
     let gateway = Gateway::new();
     let mut reader = gateway.stream("", None).await;
     reader.next().await.unwrap();
@@ -215,7 +215,7 @@ async fn a_drain_says_goodbye() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_ends_says_goodbye() {
+async fn an_expired_token_sends_a_goodbye() {
     let gateway = Gateway::new();
     let mut reader = gateway.stream("", None).await;
     let started = tokio::time::Instant::now();
@@ -246,10 +246,10 @@ async fn a_reader_that_cannot_keep_up_is_disconnected_and_resumes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_log_that_is_away_is_unavailable() {
+async fn an_unavailable_log_is_answered_with_503() {
     let gateway = Gateway::new();
     drop(gateway.stream("", None).await);
-    gateway.log.set_away(true);
+    gateway.log.set_unavailable(true);
     settle().await;
     let answer = gateway.get("/activity/stream").await;
     answer.problem(503, "UNAVAILABLE");
@@ -257,32 +257,32 @@ async fn a_log_that_is_away_is_unavailable() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn readers_do_not_notice_that_the_log_was_away() {
+async fn readers_do_not_notice_a_short_outage_of_the_log() {
     let gateway = Gateway::new();
     let mut reader = gateway.stream("", None).await;
     gateway.log.grow(2);
     assert_eq!(reader.numbers(2).await, [1, 2]);
-    gateway.log.set_away(true);
+    gateway.log.set_unavailable(true);
     gateway.log.grow(3);
-    // Longer than the longest delay: time is paused.
+    // Longer than the longest reconnection delay; time is paused.
     tokio::time::advance(Duration::from_secs(7)).await;
     settle().await;
-    gateway.log.set_away(false);
+    gateway.log.set_unavailable(false);
     gateway.log.grow(1);
     assert_eq!(reader.numbers(4).await, [3, 4, 5, 6]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_entries_are_gone_before_the_gateway_saw_them_readers_learn_of_it() {
+async fn readers_get_a_gap_for_entries_deleted_before_the_gateway_read_them() {
     let gateway = Gateway::new();
     gateway.log.grow(2);
     let mut reader = gateway.stream("", None).await;
     reader.next().await.unwrap();
-    gateway.log.set_away(true);
+    gateway.log.set_unavailable(true);
     gateway.log.grow(8);
     gateway.log.forget(5);
     settle().await;
-    gateway.log.set_away(false);
+    gateway.log.set_unavailable(false);
     assert_eq!(reader.next().await, None);
     let mut resumed = gateway.stream("", Some(2)).await;
     resumed.next().await.unwrap();
@@ -293,7 +293,7 @@ async fn when_entries_are_gone_before_the_gateway_saw_them_readers_learn_of_it()
     assert_eq!(resumed.numbers(5).await, [6, 7, 8, 9, 10]);
 }
 
-/// Lets everything run that can run without time passing.
+/// Runs all tasks that are ready, without advancing time.
 async fn settle() {
     for _ in 0..100 {
         tokio::task::yield_now().await;
@@ -301,7 +301,7 @@ async fn settle() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_missed_comes_in_pieces_of_bounded_size() {
+async fn missed_entries_are_sent_in_pieces_of_limited_size() {
     let gateway = Gateway::new();
     gateway.log.grow_large(40, 10_000);
     drop(gateway.stream("", None).await);
@@ -326,7 +326,7 @@ async fn what_was_missed_comes_in_pieces_of_bounded_size() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_account_has_so_many_streams_at_the_same_time() {
+async fn the_open_streams_of_an_account_are_limited() {
     let gateway = Gateway::new();
     let mut open = Vec::new();
     for _ in 0..STREAMS_PER_USER {

@@ -1,4 +1,4 @@
-//! Requests that are no HTTP as it must be.
+//! Tests of malformed HTTP requests.
 
 use axum::body::Body;
 use http::{Method, Request, Version};
@@ -51,7 +51,7 @@ async fn a_body_is_chunked_once_or_not_at_all() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_any_request_can_be_refused_for_is_documented_everywhere() {
+async fn errors_of_any_request_are_documented_for_all_operations() {
     let gateway = Gateway::new();
     for (method, path, operation) in crate::support::operations(&gateway).await {
         let describes = |status: &str, code: &str| {

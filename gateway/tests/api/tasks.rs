@@ -1,4 +1,4 @@
-//! `/tasks…`.
+//! Tests of `/tasks…`.
 
 use serde_json::{Value, json};
 use slipway_rpc::error::{Fault, Kind};
@@ -24,7 +24,7 @@ pub(crate) fn expected() -> Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_task_is_shown_started_and_completed_in_one_shape() {
+async fn all_operations_return_a_task_in_the_same_form() {
     let gateway = Gateway::new();
     let path = format!("/tasks/{TASK}");
     assert_eq!(gateway.get(&path).await.json(), expected());
@@ -41,7 +41,7 @@ async fn a_task_is_shown_started_and_completed_in_one_shape() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn my_tasks_say_what_stands_in_their_way() {
+async fn my_tasks_have_their_blockers() {
     let gateway = Gateway::new();
     let page = gateway.get("/tasks/my?status=IN_PROCESS").await.json();
     let mut free = expected();
@@ -75,7 +75,7 @@ async fn a_refusal_carries_its_facts() {
         "You are working on another task.",
     )
     .fact("activeTask", json!({"id": TASK}))
-    // A fact cannot pose as what the format defines.
+    // A fact cannot overwrite a member of the problem format.
     .fact("status", 200);
     gateway.core.fails(busy);
     let answer = gateway.patch(&format!("/tasks/{TASK}/start")).await;
@@ -85,7 +85,7 @@ async fn a_refusal_carries_its_facts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_where_none_is_needed_is_ignored() {
+async fn an_unneeded_body_is_ignored() {
     let gateway = Gateway::new();
     for body in ["", "{}", "nonsense"] {
         let request = gateway.request(http::Method::PATCH, &format!("/tasks/{TASK}/start"));

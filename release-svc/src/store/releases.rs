@@ -182,7 +182,7 @@ impl ReleaseStore {
         }))
     }
 
-    /// A page of releases, newest first, starting behind `after`.
+    /// A page of releases, newest first, starting after `after`.
     ///
     /// # Errors
     /// If the database is unavailable.

@@ -1,4 +1,4 @@
-//! `config check`: is the configuration valid, and what is it?
+//! `config check`: validates the configuration and prints every key.
 
 use std::io::{self, Write};
 
@@ -11,16 +11,16 @@ use crate::{
     text::escape,
 };
 
-/// What is shown in place of a secret.
+/// Printed instead of a secret.
 const MASK: &str = "********";
 
-/// One key as a program reads it.
+/// One key in the JSON output.
 #[derive(Serialize)]
 struct Row<'a> {
     key: &'a str,
     /// `null` if the key has no value; masked if it is a secret.
     value: Option<String>,
-    /// What is done when there is no value.
+    /// What applies when there is no value.
     fallback: &'a str,
     secret: bool,
     from: &'static str,
@@ -28,11 +28,11 @@ struct Row<'a> {
     file: Option<String>,
 }
 
-/// Validates the configuration for `role` and prints every key, its value and where it
-/// comes from. `strict` makes warnings errors.
+/// Validates the configuration for `role` and prints every key with its value and source.
+/// `strict` turns warnings into errors.
 ///
 /// # Errors
-/// [`Invalid`] with everything that is wrong, or if standard output cannot be written.
+/// [`Invalid`] with all problems, or if standard output cannot be written.
 pub fn run(layers: &Layers, role: Role, strict: bool, json: bool) -> anyhow::Result<()> {
     let warnings = layers.warnings();
     let checked = layers.settings(Some(role));
@@ -43,7 +43,7 @@ pub fn run(layers: &Layers, role: Role, strict: bool, json: bool) -> anyhow::Res
     }
     checked?;
     for warning in warnings {
-        // A closed standard error leaves nobody to tell.
+        // Ignore a closed standard error.
         let _ = writeln!(io::stderr(), "slipway: {}", escape(&warning.to_string()));
     }
     output::print(&match json {
@@ -60,7 +60,7 @@ fn as_json(layers: &Layers) -> serde_json::Result<String> {
     Ok(serde_json::to_string_pretty(&rows)? + "\n")
 }
 
-/// A line for each key. A long value moves what stands behind it, but not up to itself.
+/// One line per key. A long value shifts the source, but a space always separates them.
 fn as_table(layers: &Layers) -> String {
     let lines = keys::ALL.iter().map(|key| {
         let Effective { text, origin } = layers.effective(key);
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn every_key_is_printed_with_where_it_comes_from() {
+    fn every_key_is_printed_with_its_source() {
         let table = table();
         assert_eq!(table.lines().count(), keys::ALL.len());
         let line = |key: &str| table.lines().find(|line| line.starts_with(key)).unwrap();
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn programs_tell_no_value_from_a_value() {
+    fn json_distinguishes_no_value_from_a_value() {
         let rows: serde_json::Value = serde_json::from_str(&json()).unwrap();
         let find = |key: &str| {
             let mut rows = rows.as_array().unwrap().iter();

@@ -1,11 +1,11 @@
-//! JSON that people write: read strictly, and faults told with their place.
+//! Reads JSON from users strictly, with the place of each error.
 
 use std::fmt;
 
 use serde::de::DeserializeOwned;
 use slipway_runtime::json::{Objects, Wrong};
 
-/// Why JSON is not what is expected.
+/// Why JSON is not as expected.
 #[derive(Debug)]
 pub(super) struct Error {
     wrong: Wrong,
@@ -14,7 +14,7 @@ pub(super) struct Error {
 }
 
 impl Error {
-    /// `path` is such as `tasks[1]`; empty for the whole.
+    /// `path` is a path such as `tasks[1]`; empty for the whole document.
     fn at(path: &str, error: &serde_json::Error) -> Self {
         Self {
             wrong: Wrong::json(path, error),
@@ -31,7 +31,7 @@ impl fmt::Display for Error {
                 let (line, column) = (self.line, self.column);
                 write!(f, "{} (line {line}, column {column})", self.wrong)
             }
-            // It says where by itself.
+            // The text has its own place.
             Wrong::Text(what) => f.write_str(what),
         }
     }
@@ -39,8 +39,8 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// What `text` says, and nothing besides. Lists in place of objects are refused, and names
-/// that an object has twice.
+/// Parses `text`. Refuses text after the value, arrays instead of objects, and duplicate names in
+/// an object.
 pub(super) fn read<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
     let mut json = serde_json::Deserializer::from_str(text);
     let value = serde_path_to_error::deserialize(Objects(&mut json))

@@ -1,4 +1,4 @@
-//! The commands of operators: they do one thing and end.
+//! The commands for operators, which do one thing and end.
 
 pub mod check;
 pub mod client;

@@ -1,4 +1,4 @@
-//! A server for tests that answers one request a connection, by a script.
+//! A test server that answers one request per connection, by a script.
 
 use reqwest::Url;
 use tokio::{
@@ -7,9 +7,9 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// What the script says to one request.
+/// The script's reply to one request.
 pub(super) enum Reply {
-    /// The connection is cut.
+    /// The connection is closed without an answer.
     Cut,
     /// An answer with this status and JSON body.
     Json(u16, &'static str),
@@ -33,7 +33,7 @@ impl Script {
             for reply in replies {
                 let (mut stream, _) = listener.accept().await.unwrap();
                 requests.push(read(&mut stream).await);
-                // The client may have read enough.
+                // The client may have closed the connection.
                 let _ = stream.write_all(text(&reply).as_bytes()).await;
             }
             requests
@@ -44,13 +44,13 @@ impl Script {
         }
     }
 
-    /// The requests as they came, once the script is at its end.
+    /// The received requests, after the script has ended.
     pub(super) async fn requests(self) -> Vec<String> {
         self.requests.await.unwrap()
     }
 }
 
-/// The value of a header in a request as it came.
+/// The value of a header in a received request.
 pub(super) fn header<'a>(request: &'a str, name: &str) -> Option<&'a str> {
     let mut lines = request.lines();
     lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))

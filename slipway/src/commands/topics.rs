@@ -1,5 +1,5 @@
-//! `topics`: are Kafka's topics there, with the partitions they need? Those that are not
-//! are created.
+//! `topics`: checks that Kafka's topics exist with the required partitions, and creates missing
+//! ones.
 
 use serde::Serialize;
 use slipway_bus::{BusError, TopicSpec};
@@ -7,22 +7,22 @@ use slipway_proto::events::TOPICS;
 
 use crate::{UsageError, config::Layers, output, wiring::bus};
 
-/// One topic as a program reads it.
+/// One topic in the JSON output.
 #[derive(Serialize)]
 struct Row<'a> {
     topic: &'a str,
     partitions: u32,
 }
 
-/// Creates or checks every topic with domain events, and prints them. What a consumer
-/// group has for itself, it makes itself.
+/// Creates or checks every topic of domain events, and prints them. Consumer groups create their
+/// own topics themselves.
 ///
 /// # Errors
-/// If Kafka is not configured, is away, or has a topic with another number of partitions.
+/// If Kafka is not configured, is unavailable, or has a topic with another number of partitions.
 pub async fn run(layers: &Layers, json: bool) -> anyhow::Result<()> {
     let settings = layers.settings(None)?;
     let Some(brokers) = settings.kafka_brokers else {
-        let text = "SLIPWAY_KAFKA_BROKERS is not set; the embedded bus makes its topics itself";
+        let text = "SLIPWAY_KAFKA_BROKERS is not set; the embedded bus creates its topics itself";
         return Err(UsageError(text.into()).into());
     };
     let topics: Vec<_> = TOPICS.iter().map(TopicSpec::from).collect();

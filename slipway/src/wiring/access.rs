@@ -1,4 +1,4 @@
-//! Who is let in: tokens are verified, and every method has a policy.
+//! Access control: verifies tokens, and applies each method's policy.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,7 +15,7 @@ use slipway_rpc::{
 
 use super::{limits, mesh::Shared};
 
-/// The keys are asked for within a request: it must not wait for long.
+/// Deadline for fetching the keys. Short, because it is part of a request.
 const JWKS_DEADLINE: Duration = Duration::from_secs(2);
 
 impl Shared<'_> {
@@ -24,8 +24,8 @@ impl Shared<'_> {
         Arc::new(Verifier::with_keys(keys.jwks(), secret, clock))
     }
 
-    /// What stands in front of the gRPC services of this process, which has these accounts
-    /// if it has any.
+    /// The middleware of this process's gRPC services. `accounts` is set if the process has the
+    /// accounts.
     pub(super) fn middleware(
         &self,
         verifier: Arc<Verifier>,
@@ -49,7 +49,7 @@ impl Shared<'_> {
     }
 }
 
-/// The public keys, asked of the release service.
+/// Fetches the public keys from the release service.
 struct JwksOf(Link);
 
 #[async_trait]

@@ -1,6 +1,6 @@
-//! Delivers the alarms that this process has raised, as `system.error` events over the bus;
-//! what is wrong with the bus itself, and everything while it is away, by RPC to the service
-//! that keeps the incidents. While neither can be reached they wait.
+//! Delivers the alarms of this process as `system.error` events over the bus. Alarms about the bus
+//! itself, and all alarms while the bus is unavailable, are sent by RPC to notify-svc. Alarms wait
+//! while neither can be reached.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,30 +22,29 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// How long one way may take.
-const WITHIN: Duration = Duration::from_secs(2);
+/// Timeout of one delivery attempt, by bus or by RPC.
+const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How often it looks by itself: for counts, and for what could not be delivered.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Interval for updated counts and undelivered alarms.
+const POLL_EVERY: Duration = Duration::from_secs(1);
 
-/// A bus that did not take a report is not asked again for so long.
-const BUS_RESTS: Duration = Duration::from_secs(10);
+/// How long the bus is not used after it failed to accept a report.
+const BUS_PAUSE: Duration = Duration::from_secs(10);
 
-/// What delivers the alarms of this process. Without any of the two ways they stay where
-/// they are.
+/// Delivers the alarms of this process. Without a bus and a link to notify-svc they stay queued.
 pub(super) struct Delivery {
     /// The process's name, as `release`: replicas have the same one.
     pub(super) service: &'static str,
     /// The bus, if the process has one.
     pub(super) bus: Option<SharedBus>,
-    /// The service that keeps incidents, if it can be reached.
+    /// The incident service, if its address is known.
     pub(super) incidents: Option<Link>,
     /// The process's own token.
     pub(super) tokens: Arc<ServiceTokens>,
 }
 
 impl Delivery {
-    /// Delivers in the background until told to stop; then once more.
+    /// Delivers in the background until the process stops, and once more then.
     pub(super) fn spawn(self, background: &Background) {
         let delivery = Arc::new(self);
         background.spawn("alarms", move |stop| {
@@ -55,37 +54,37 @@ impl Delivery {
     }
 
     async fn run(&self, stop: &CancellationToken) {
-        let mut bus_rests_until = Instant::now();
+        let mut bus_paused_until = Instant::now();
         loop {
-            self.deliver_due(&mut bus_rests_until).await;
+            self.deliver_due(&mut bus_paused_until).await;
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
                 () = alarm::news() => {}
-                () = tokio::time::sleep(LOOK_EVERY) => {}
+                () = tokio::time::sleep(POLL_EVERY) => {}
             }
         }
-        self.deliver_due(&mut bus_rests_until).await;
+        self.deliver_due(&mut bus_paused_until).await;
     }
 
-    async fn deliver_due(&self, bus_rests_until: &mut Instant) {
+    async fn deliver_due(&self, bus_paused_until: &mut Instant) {
         for report in alarm::due() {
-            if self.deliver(&report, bus_rests_until).await {
+            if self.deliver(&report, bus_paused_until).await {
                 alarm::delivered(&report);
             }
         }
     }
 
-    async fn deliver(&self, report: &Report, bus_rests_until: &mut Instant) -> bool {
+    async fn deliver(&self, report: &Report, bus_paused_until: &mut Instant) -> bool {
         let by_bus =
-            !report.condition.kind.is_about_the_bus() && Instant::now() >= *bus_rests_until;
+            !report.condition.kind.is_about_the_bus() && Instant::now() >= *bus_paused_until;
         if by_bus && let Some(bus) = &self.bus {
             let published = bus.publish(vec![self.event(report).to_record()]);
-            match tokio::time::timeout(WITHIN, published).await {
+            match tokio::time::timeout(TIMEOUT, published).await {
                 Ok(Ok(())) => return true,
                 refused => {
                     tracing::debug!(?refused, "alert not published on the bus; using gRPC");
-                    *bus_rests_until = Instant::now() + BUS_RESTS;
+                    *bus_paused_until = Instant::now() + BUS_PAUSE;
                 }
             }
         }
@@ -93,12 +92,12 @@ impl Delivery {
             return false;
         };
         let outbound = Outbound {
-            deadline: Some(WITHIN),
+            deadline: Some(TIMEOUT),
             ..Outbound::with_token(self.tokens.current())
         };
         let request = outbound.request(self.request(report));
         let mut client = IncidentServiceClient::new(incidents.clone());
-        match tokio::time::timeout(WITHIN, client.report(request)).await {
+        match tokio::time::timeout(TIMEOUT, client.report(request)).await {
             Ok(Ok(_)) => true,
             refused => {
                 tracing::debug!(
@@ -115,7 +114,7 @@ impl Delivery {
         format!("{}/{kind}/{about}", self.service)
     }
 
-    /// The report as an event: its id is the event's.
+    /// The event for a report, with the report's id.
     fn event(&self, report: &Report) -> Event {
         let fingerprint = self.fingerprint(report);
         let payload = SystemErrorEvent {
@@ -139,7 +138,7 @@ impl Delivery {
         Event {
             id: report.id,
             subject: fingerprint,
-            // What one service says stays in order.
+            // One key per service, so that its events stay in order.
             key: self.service.to_owned(),
             ..Event::new(&payload, &origin)
         }

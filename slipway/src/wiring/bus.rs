@@ -1,6 +1,6 @@
-//! The bus between processes. A broker that is away does not keep a process from
-//! starting: what it owes the broker is done when that is there, and until then the
-//! process says what is missing.
+//! Connects to Kafka. An unavailable broker does not prevent a process from starting: the topics
+//! are created when the broker is reachable, and until then the process reports that it is
+//! degraded.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,14 +14,14 @@ use slipway_proto::events::Topic;
 use super::Life;
 use crate::UsageError;
 
-/// How often topics are tried to be created while the broker is away.
+/// Interval between attempts to create the topics while the broker is unavailable.
 const RETRY_EVERY: Duration = Duration::from_secs(1);
 
-/// Kafka at `brokers`, with the topics that this process owns, created now or as soon as it can
-/// be reached. Until then `services` serve and say that they are degraded.
+/// Connects to Kafka at `brokers`, and creates the topics that this process owns, now or as soon
+/// as Kafka is reachable. Until then `services` run and report that they are degraded.
 ///
 /// # Errors
-/// If Kafka is there and refuses: a topic has another number of partitions.
+/// If Kafka refuses: a topic has another number of partitions.
 pub(super) async fn kafka(
     brokers: &str,
     security: &Security,
@@ -53,12 +53,12 @@ pub(super) async fn kafka(
     Ok(bus)
 }
 
-/// Topics of events, as they are created.
+/// The specifications of event topics.
 pub(super) fn specs(topics: &[Topic]) -> Vec<TopicSpec> {
     topics.iter().map(TopicSpec::from).collect()
 }
 
-/// A client of Kafka; it need not be there.
+/// A Kafka client. Kafka need not be reachable.
 ///
 /// # Errors
 /// If the addresses cannot be used.
@@ -90,7 +90,7 @@ pub(crate) fn connect(brokers: &str, security: &Security) -> Result<SharedBus, U
     }
 }
 
-/// A program without the client of Kafka says so, and does not fall back.
+/// Fails, because this program was built without the Kafka client. There is no fallback.
 ///
 /// # Errors
 /// Always.
@@ -104,7 +104,7 @@ pub(crate) fn connect(brokers: &str, security: &Security) -> Result<SharedBus, U
     Err(built_without(feature, brokers))
 }
 
-/// Whether TLS or signing in is asked for: Kafka's client has them only when it is built
+/// Whether TLS or authentication is configured. The Kafka client has them only if it was built
 /// with them.
 fn is_secured(security: &Security) -> bool {
     security.tls.is_some() || security.sign_in.is_some()
@@ -116,12 +116,12 @@ fn built_without(feature: &str, brokers: &str) -> UsageError {
     ))
 }
 
-/// What Kafka refuses is for the operator to set right.
+/// The error if Kafka refuses: the operator has to fix it.
 pub(crate) fn refused(brokers: &str, error: &BusError) -> UsageError {
     UsageError(format!("Kafka at {brokers}: {error}"))
 }
 
-/// Why the topics are not there; `None` when they are.
+/// Why the topics do not exist yet; `None` when they exist.
 struct Missing(Mutex<Option<String>>);
 
 impl Missing {

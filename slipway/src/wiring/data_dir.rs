@@ -1,9 +1,9 @@
-//! The data directory: made if it is not there, and held by one process at a time.
+//! The data directory: created if it does not exist, and locked by one process at a time.
 //!
-//! The databases in it belong together. One that is missing beside others was lost, or forgotten
-//! when a backup was restored: making it anew would lose what it held without a word. So at the
-//! first start all are made at once, empty, and later one that is missing is refused. So is one that
-//! is older than at the last start: it was restored without the others.
+//! The databases in it belong together. If one is missing and others exist, it was lost, or
+//! forgotten when a backup was restored; creating an empty one would hide the loss. So the first
+//! start creates all of them, and later a missing one is refused. A database that is older than at
+//! the last start is refused too: it was restored without the others.
 
 use std::{
     collections::BTreeMap,
@@ -17,30 +17,30 @@ use slipway_sqlite::commits::{self, Commits};
 
 const LOCK: &str = "slipway.lock";
 
-/// How many commits each database held at the last start, a line each.
+/// The file with the number of commits in each database at the last start, one line each.
 const COMMITS: &str = "commits";
 
-/// A data directory that this process holds. The lock ends with the process, however it
-/// ends.
+/// A data directory that this process has locked. The lock ends with the process, even after a
+/// crash.
 pub(super) struct DataDir {
     path: PathBuf,
-    /// Whether there was nothing in its databases.
+    /// Whether its databases were empty.
     is_new: bool,
-    /// How many commits each database held when it was taken.
+    /// The number of commits in each database when the directory was locked.
     commits: BTreeMap<String, Commits>,
     _lock: File,
 }
 
 impl DataDir {
-    /// Takes the directory at `path`, in which a process keeps these databases.
+    /// Locks the directory at `path`, which has these databases.
     ///
     /// # Errors
-    /// If it cannot be used, another process holds it, or some of its databases are missing or
-    /// older than at the last start.
+    /// If it cannot be used, another process has locked it, or some of its databases are missing
+    /// or older than at the last start.
     pub(super) fn take(path: &Path, databases: &[&str]) -> anyhow::Result<Self> {
         let place = path.display();
         ensure!(!path.is_file(), "the data directory {place} is a file");
-        create(path).with_context(|| format!("the data directory {place} cannot be made"))?;
+        create(path).with_context(|| format!("the data directory {place} cannot be created"))?;
         let mut lock = OpenOptions::new()
             .read(true)
             .write(true)
@@ -52,7 +52,7 @@ impl DataDir {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
-                // Only for the message.
+                // The process id is only used in the message.
                 let _ = lock.read_to_string(&mut holder);
                 bail!(
                     "the data directory {place} is in use by process {}",
@@ -81,7 +81,7 @@ impl DataDir {
         Ok(taken)
     }
 
-    /// Makes the databases that are missing, if this is the first start. Whether it is.
+    /// Creates the databases if this is the first start; returns whether it is.
     fn complete(&self, databases: &[&str]) -> anyhow::Result<bool> {
         let (mut present, mut empty, mut missing) = (Vec::new(), Vec::new(), Vec::new());
         for name in databases {
@@ -99,14 +99,14 @@ impl DataDir {
         if present.is_empty() {
             for path in missing {
                 File::create(&path)
-                    .with_context(|| format!("{} cannot be made", path.display()))?;
+                    .with_context(|| format!("{} cannot be created", path.display()))?;
             }
             return Ok(true);
         }
         if let Some(first) = missing.first() {
             bail!(
-                "{} missing, but {} there. Restore all of them from the same backup. To begin \
-                 without what a missing one held, make an empty file in its place: touch {}",
+                "{} missing, but {} there. Restore all of them from the same backup. To start \
+                 without the data of a missing one, create an empty file in its place: touch {}",
                 listed(&missing),
                 listed(&present),
                 first.display()
@@ -121,14 +121,14 @@ impl DataDir {
         Ok(false)
     }
 
-    /// How many commits each database holds. Refuses those that held more at the last start.
+    /// The number of commits in each database. Refuses a database that had more at the last start.
     fn count_commits(&self, databases: &[&str]) -> anyhow::Result<BTreeMap<String, Commits>> {
         let note = self.file(COMMITS);
         let text = match fs::read_to_string(&note) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
             read => read.with_context(|| format!("{} cannot be read", note.display()))?,
         };
-        // A line that is cut short, after a crash of the machine, says less and harms nothing.
+        // A truncated line, after a crash of the machine, has a smaller number, which is harmless.
         let lines = text.lines().filter_map(|line| line.split_once(' '));
         let mut commits: BTreeMap<_, _> = lines
             .filter_map(|(name, commits)| Some((name.to_owned(), Commits::parse(commits)?)))
@@ -139,7 +139,7 @@ impl DataDir {
             let unreadable = || format!("{} cannot be read", path.display());
             let held = commits::in_file(&path).with_context(unreadable)?;
             let before = commits.insert((*name).to_owned(), held);
-            // One that is empty is begun anew on purpose.
+            // An empty database is a fresh start on purpose.
             let is_empty = fs::metadata(&path).with_context(unreadable)?.len() == 0;
             if before.is_some_and(|before| before.is_after(held)) && !is_empty {
                 older.push(path);
@@ -147,20 +147,20 @@ impl DataDir {
         }
         ensure!(
             older.is_empty(),
-            "{} older than at the last start, and so older than what belongs to it in the other \
-             databases. Restore all of them from the same backup, into an empty directory. To go \
-             on with what each of them holds, delete {}",
+            "{} older than at the last start, and so inconsistent with the other databases. \
+             Restore all of them from the same backup, into an empty directory. To continue with \
+             the data that each of them has, delete {}",
             listed(&older),
             note.display()
         );
         Ok(commits)
     }
 
-    /// Notes, for the next start, how many commits each database held when the directory was
-    /// taken. To be called when all of them are found to be what they should be.
+    /// Saves, for the next start, the number of commits in each database when the directory was
+    /// locked. Call it after all databases have been opened successfully.
     ///
     /// # Errors
-    /// If the note cannot be written.
+    /// If the file cannot be written.
     pub(super) fn note_commits(&self) -> anyhow::Result<()> {
         let note = self.file(COMMITS);
         let lines = self.commits.iter();
@@ -169,7 +169,7 @@ impl DataDir {
             .with_context(|| format!("{} cannot be written", note.display()))
     }
 
-    /// Whether there was nothing in its databases when it was taken.
+    /// Whether its databases were empty when it was locked.
     pub(super) fn is_new(&self) -> bool {
         self.is_new
     }
@@ -196,7 +196,7 @@ fn names(paths: &[PathBuf]) -> String {
     texts.collect::<Vec<_>>().join(", ")
 }
 
-/// Makes the directory, open to its owner only: it will hold keys.
+/// Creates the directory, accessible to its owner only, because it will contain keys.
 fn create(path: &Path) -> std::io::Result<()> {
     if path.is_dir() {
         return Ok(());
@@ -215,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_holder_is_refused_and_told_of_the_first() {
+    fn a_second_process_is_refused_with_the_id_of_the_first() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("data");
         let held = DataDir::take(&path, &[]).unwrap();
@@ -229,11 +229,11 @@ mod tests {
     }
 
     #[test]
-    fn a_database_that_is_missing_beside_others_is_refused_with_what_to_do() {
+    fn a_missing_database_is_refused_with_instructions() {
         let dir = tempfile::tempdir().unwrap();
         let take = || DataDir::take(dir.path(), &["a", "b"]);
         let (a, b) = (dir.path().join("a.db"), dir.path().join("b.db"));
-        // A first start makes all of them, also if it ends before anything is in them.
+        // The first start creates all of them, even if it ends before any data is written.
         drop(take().unwrap());
         assert!(a.exists());
         fs::remove_file(&a).unwrap();
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_database_that_is_older_than_at_the_last_start_is_refused_with_what_to_do() {
+    async fn a_database_older_than_at_the_last_start_is_refused_with_instructions() {
         let dir = tempfile::tempdir().unwrap();
         let take = || DataDir::take(dir.path(), &["a", "b"]);
         let start = || take().unwrap().note_commits().unwrap();
@@ -291,7 +291,7 @@ mod tests {
         }
         fs::remove_file(dir.path().join(COMMITS)).unwrap();
         start();
-        // And one may be begun anew.
+        // An emptied database is accepted.
         run().await;
         start();
         fs::write(&path, "").unwrap();
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_a_directory_is_refused() {
+    fn a_path_that_is_a_file_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
         fs::write(&path, "").unwrap();

@@ -1,4 +1,4 @@
-//! What the embedded mode keeps in its data directory: a database a service, the bus.
+//! Opens the databases of the embedded mode in the data directory: one per service, and the bus.
 
 use std::sync::Arc;
 

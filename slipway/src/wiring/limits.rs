@@ -1,4 +1,4 @@
-//! How many connections and requests a process serves at the same time.
+//! Limits on the connections and requests of a process.
 
 use std::time::Duration;
 
@@ -12,20 +12,20 @@ use slipway_runtime::life;
 
 use crate::config::Settings;
 
-/// Requests that are worked on, in all; and again as many that wait for their bodies.
+/// Requests in progress, in total; as many again may wait for their bodies.
 const REQUESTS: usize = 4096;
 
-/// Bytes of complete answers that wait for their clients to read them, in all.
+/// Total bytes of complete responses that clients have not read yet.
 const ANSWER_BYTES: usize = 128 * 1024 * 1024;
 
-/// Bytes of the bodies of requests that arrive or are worked on, in all.
+/// Total bytes of request bodies that are being received or processed.
 const BODY_BYTES: usize = 64 * 1024 * 1024;
 
-/// Connections to the ops port. It has files of its own, so that health is answered whatever
-/// clients do.
+/// Connections to the ops port. They have reserved file descriptors, so that health checks work
+/// even when clients use up all others.
 const OPS_CONNECTIONS: usize = 64;
 
-/// The connections of clients, to all listeners but the ops port.
+/// Limits of client connections, to all listeners except the ops port.
 pub(super) fn clients(settings: &Settings) -> Connections {
     let (wanted, possible) = (settings.max_connections as usize, life::files_for_clients());
     if possible < wanted {
@@ -44,7 +44,7 @@ pub(super) fn clients(settings: &Settings) -> Connections {
     })
 }
 
-/// The open streams of one of the two ways in: the gateway's, or that of the gRPC services.
+/// Limits of open streams, separately for the gateway and for the gRPC services.
 pub(super) fn streams(settings: &Settings) -> StreamLimits {
     let per_account = settings.streams_per_user as usize;
     StreamLimits::new(per_account, settings.max_connections as usize)

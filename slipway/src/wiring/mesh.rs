@@ -1,4 +1,4 @@
-//! Which services a role runs, and how they reach each other.
+//! Builds the services of a role, and connects them with each other.
 
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ impl Built {
     }
 }
 
-/// Builds the services of `role`. Users find Slipway at `public_url`.
+/// Builds the services of `role`. Users reach Slipway at `public_url`.
 pub(super) async fn build(
     role: Role,
     settings: &Settings,
@@ -67,17 +67,17 @@ pub(super) async fn build(
     }
 }
 
-/// What the services of a process share.
+/// Dependencies shared by the services of a process.
 pub(super) struct Shared<'a> {
     pub(super) settings: &'a Settings,
-    /// Where users find Slipway.
+    /// The URL at which users reach Slipway.
     pub(super) public_url: String,
     pub(super) life: &'a Life,
     pub(super) clock: SharedClock,
     pub(super) secret: ServiceSecret,
 }
 
-/// The gateway's ways to the services.
+/// The gateway's links to the services.
 pub(super) struct Links {
     pub(super) release: Link,
     pub(super) forum: Link,
@@ -191,7 +191,7 @@ impl Shared<'_> {
             chat: self.remote("chat", self.settings.chat_url.as_ref())?,
             notify: self.remote("notify", self.settings.notify_url.as_ref())?,
         };
-        // Without discussions, the assistant and the wall, work goes on.
+        // The gateway works without discussions, the assistant and the activity feed.
         for (link, services, need) in [
             (&links.release, release_svc::SERVICES, Need::Required),
             (&links.forum, forum_svc::SERVICES, Need::Degraded),
@@ -214,8 +214,8 @@ impl Shared<'_> {
         })
     }
 
-    /// What is wrong in this process reaches administrators from now on: by the bus, and by
-    /// RPC while the bus is away or is what is wrong.
+    /// Starts to deliver the alarms of this process to administrators: by the bus, or by RPC if
+    /// the bus is unavailable or the alarm is about the bus.
     fn deliver_alarms(
         &self,
         service: &'static str,
@@ -237,19 +237,19 @@ impl Shared<'_> {
         alarm::watch::panics();
     }
 
-    /// The way to the service that keeps incidents, if it is known.
+    /// The link to the incident service, if its URL is configured.
     fn to_notify(&self) -> anyhow::Result<Option<Link>> {
         let urls = self.settings.notify_url.as_ref();
         urls.map(|_| self.remote("notify", urls)).transpose()
     }
 
-    /// The embedded bus of a process with one role connects it with nobody.
+    /// Warns that the embedded bus does not connect a single-role process with others.
     fn warn_if_alone(&self, consequence: &str) {
         if self.settings.kafka_brokers.is_none() {
             tracing::warn!(
                 consequence,
-                "NO OTHER PROCESS HEARS THIS ONE: without SLIPWAY_KAFKA_BROKERS its bus is a file \
-                 of its own"
+                "THIS PROCESS IS NOT CONNECTED TO OTHERS: without SLIPWAY_KAFKA_BROKERS its bus \
+                 is a local file"
             );
         }
     }
@@ -273,7 +273,7 @@ impl Shared<'_> {
         }
     }
 
-    /// The way to the service called `name`, elsewhere.
+    /// The link to the service `name` in another process.
     fn remote(&self, name: &'static str, urls: Option<&Origins>) -> anyhow::Result<Link> {
         let urls = urls.context("a role that needs another service has its URL")?;
         let tls = self.settings.tls.client.clone();
@@ -295,6 +295,6 @@ impl Shared<'_> {
 /// The routes of two services on one port.
 fn both(a: Routes, b: Routes) -> Routes {
     let (a, b) = (a.into_axum_router(), b.into_axum_router());
-    // Each answers what it does not know; together they must not both.
+    // Each router has a fallback, and a merged router may have only one.
     Routes::from(a.merge(b.reset_fallback()))
 }

@@ -1,14 +1,21 @@
-//! The life of a serving process: bind, connect, migrate, serve, drain.
+//! Runs a serving process: bind, connect, migrate, serve, drain.
 //!
-//! Addresses are bound before anything is made, so that a start that fails because one is
-//! in use leaves no data and no first admin behind. Connections made before the process
-//! serves wait until it does.
+//! Addresses are bound before anything is created, so that a start that fails because an address
+//! is in use leaves no data and no first admin behind. Connections made before the process serves
+//! wait until it does.
 //!
-//! Wiring only calls what the crates offer: each service's `Config::build`. Which
-//! services there are and how they reach each other is in `mesh`; what each is given in
-//! `services`, whom they let in in `access`; how many connections in `limits`; where they keep what they know in `storage`,
-//! the embedded part of it in `embedded`; the way between processes in `bus`; what has gone
-//! wrong is told by `alarms`.
+//! Wiring only calls each service's `Config::build`.
+//!
+//! | to find | look in |
+//! | --- | --- |
+//! | the services of each role, and their links | `mesh` |
+//! | the configuration and dependencies of each service | `services` |
+//! | access control | `access` |
+//! | limits on connections and requests | `limits` |
+//! | the databases | `storage`, `embedded`, `data_dir` |
+//! | Kafka | `bus` |
+//! | the delivery of alarms | `alarms` |
+//! | listeners and the start message | `ready` |
 
 mod access;
 mod alarms;
@@ -46,7 +53,7 @@ use crate::{cli::Role, config::Settings};
 /// The version of the program.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The cargo features that it was built with.
+/// The cargo features that the program was built with.
 const FEATURES: &str = if cfg!(feature = "kafka-tls") {
     "kafka,kafka-tls"
 } else if cfg!(feature = "kafka") {
@@ -55,17 +62,17 @@ const FEATURES: &str = if cfg!(feature = "kafka-tls") {
     ""
 };
 
-/// Background work has this long at least to finish its batch and commit it, or the mail
-/// it is sending, after the last request is answered.
+/// Minimum time for background work to finish and commit its batch, or the mail it is sending,
+/// after the last request is answered.
 const BACKGROUND_DEADLINE: Duration = Duration::from_secs(1);
 
-/// How long the databases of the data directory may take to become whole at the end.
+/// How long the databases of the data directory may take to close.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 
-/// How often the health of the services is looked at for those who watch it.
+/// Interval between checks of the services' health for gRPC health watchers.
 const HEALTH_EVERY: Duration = Duration::from_secs(1);
 
-/// Runs `role` until the process is told to stop, and drains.
+/// Runs `role` until the process is signalled to stop, then drains.
 ///
 /// # Errors
 /// If it cannot start, or a listener fails.
@@ -101,7 +108,7 @@ async fn live(
     }
     let listeners = Listeners::bind(role, &settings)?;
     let public_url = listeners.public_url(&settings)?;
-    // Kept to the end also if it is not waited for: it holds the lock on the data directory.
+    // Not dropped before the end, even if it is cancelled: it holds the lock on the data directory.
     let mut building = pin!(mesh::build(role, &settings, public_url, life));
     let built = life.drain.run_until_cancelled(building.as_mut()).await;
     let Some(built) = built.transpose()? else {
@@ -157,7 +164,7 @@ async fn live(
     Ok(())
 }
 
-/// What the parts of a process share of its life.
+/// The lifecycle handles that the parts of a process share.
 #[derive(Default)]
 struct Life {
     health: Health,
@@ -167,15 +174,15 @@ struct Life {
 }
 
 impl Life {
-    /// Ends the work in the background, which may take `limit`, and then leaves every database of
-    /// the data directory whole in its file.
+    /// Stops the background work, which may take `limit`, and then closes every database of the
+    /// data directory, so that each is complete in its file.
     async fn leave_whole(&self, limit: Duration) {
         self.background.stop(limit).await;
         sqlite::close_all(CLOSE_DEADLINE).await;
     }
 
-    /// Begins to drain at the first signal that would end the process, and ends it at the second.
-    /// Who starts it with `nohup` wants it to outlive its terminal: then SIGHUP stays ignored.
+    /// Starts to drain at the first terminating signal, and exits at the second. SIGHUP stays
+    /// ignored if the process was started with `nohup`.
     fn watch_signals(&self) -> anyhow::Result<()> {
         let mut kinds = vec![
             SignalKind::terminate(),
@@ -202,8 +209,8 @@ impl Life {
         Ok(())
     }
 
-    /// Keeps `grpc.health.v1` true until the drain, from when on the server says
-    /// NOT_SERVING itself.
+    /// Keeps `grpc.health.v1` up to date until the drain; from then on the server itself reports
+    /// NOT_SERVING.
     fn report_health(&self, grpc: GrpcHealth) {
         let (health, drain) = (self.health.clone(), self.drain.clone());
         self.background.spawn("health", move |_| {

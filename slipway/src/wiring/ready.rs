@@ -1,4 +1,4 @@
-//! Where a process listens, and how it tells.
+//! Binds the listeners of a process, and announces their addresses.
 
 use std::{
     fs,
@@ -22,7 +22,7 @@ use crate::{
     output,
 };
 
-/// Connections that wait to be accepted, of each listener; the kernel may allow fewer.
+/// Backlog of each listener; the kernel may allow fewer connections.
 const BACKLOG: u32 = 1024;
 
 /// The bound sockets of a process.
@@ -34,7 +34,7 @@ pub(super) struct Listeners {
     encrypted: bool,
 }
 
-/// The addresses they got, as URLs.
+/// The bound addresses, as URLs.
 #[derive(Debug, Serialize)]
 pub(super) struct Addresses {
     pid: u32,
@@ -46,7 +46,7 @@ pub(super) struct Addresses {
 }
 
 impl Listeners {
-    /// Binds what `role` serves.
+    /// Binds the listeners of `role`.
     ///
     /// # Errors
     /// Every address that cannot be bound, in one message.
@@ -74,8 +74,8 @@ impl Listeners {
         }
     }
 
-    /// Where users find Slipway: what is configured, or else where HTTP is served, which only
-    /// a bound port says. Where another process serves it, that is a guess.
+    /// The URL at which users reach Slipway: the configured one, or else the bound HTTP address. If
+    /// another process serves HTTP, it is only a guess from the configured address.
     pub(super) fn public_url(&self, settings: &Settings) -> io::Result<String> {
         let bound = self.http.as_ref().map(TcpListener::local_addr);
         let bound = bound.transpose()?;
@@ -98,7 +98,7 @@ impl Listeners {
     }
 }
 
-/// Binds `address`, also if connections of an earlier process are still ending there.
+/// Binds `address`, even if connections of an earlier process are still closing there.
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
@@ -116,10 +116,10 @@ fn public_url(given: Option<&str>, http: SocketAddr) -> String {
     }
 }
 
-/// Whether a file can be written at `path`, without leaving one there.
+/// Checks that a file can be written at `path`, without leaving one there.
 ///
 /// # Errors
-/// If it cannot.
+/// If it cannot be written.
 pub(super) fn check_ready_file(path: &Path) -> anyhow::Result<()> {
     let draft = draft(path, std::process::id());
     fs::write(&draft, "")
@@ -136,7 +136,7 @@ fn unwritable(path: &Path) -> String {
 }
 
 impl Addresses {
-    /// Writes the addresses as JSON: the file is there whole or not at all.
+    /// Writes the addresses as JSON atomically.
     pub(super) fn write(&self, path: &Path) -> anyhow::Result<()> {
         let draft = draft(path, self.pid);
         fs::write(&draft, serde_json::to_string(self)?)
@@ -146,8 +146,7 @@ impl Addresses {
 }
 
 impl Addresses {
-    /// Tells where everything is: the log, and people on standard output. Where the log is JSON
-    /// nobody expects text there.
+    /// Announces the addresses in the log, and as text on standard output unless the log is JSON.
     pub(super) fn announce(&self, role: Role, settings: &Settings) {
         let brokers = settings.kafka_brokers.as_ref();
         let brokers = brokers.filter(|_| role.serves_grpc());
@@ -186,16 +185,15 @@ impl Addresses {
             line("data", data);
         }
         text.push_str("ready; stop with Ctrl-C\n");
-        // Nobody may be listening; that is no reason not to serve.
+        // Ignore a closed standard output.
         let _ = print(&text);
     }
 }
 
-/// Tells the operator the first admin's password: once, on standard output, never in a
-/// log.
+/// Shows the operator the first admin's password once, on standard output, never in a log.
 ///
 /// # Errors
-/// If it cannot be written, or nobody could read it.
+/// If it cannot be written, or the output is discarded.
 pub(super) fn announce_admin(
     format: Format,
     username: &Username,
@@ -227,7 +225,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn users_find_slipway_where_it_is_said_or_else_where_it_listens() {
+    fn the_public_url_is_the_configured_one_or_else_the_bound_address() {
         let bound = |address: &str| address.parse().unwrap();
         let given = "https://slipway.example.com/";
         assert_eq!(public_url(Some(given), bound("127.0.0.1:1")), given);

@@ -1,4 +1,4 @@
-//! Each service with its part of the configuration and what it needs.
+//! Builds each service from its part of the configuration and its dependencies.
 
 use std::sync::Arc;
 
@@ -119,7 +119,7 @@ impl Shared<'_> {
             activity_retention: self.settings.activity_retention,
             notification_retention: self.settings.notification_retention,
             public_url: self.public_url.clone(),
-            // Files are written as fast as the disk takes them.
+            // No rate limit for mails that are written to files.
             mail_rate: self
                 .settings
                 .smtp_url
@@ -168,7 +168,7 @@ impl Shared<'_> {
     }
 }
 
-/// Where mails go: to the mail server, or into the directory `mail` of the data directory.
+/// The mailer: to the mail server, or into the directory `mail` of the data directory.
 fn mailer(settings: &Settings, health: &Health) -> anyhow::Result<SharedMailer> {
     let from = settings.mail_from.clone();
     Ok(match &settings.smtp_url {
@@ -184,7 +184,7 @@ fn mailer(settings: &Settings, health: &Health) -> anyhow::Result<SharedMailer> 
         None => {
             let dir = settings.data_dir.join("mail");
             let mailer = FileMailer::new(dir.clone(), from);
-            let mailer = mailer.with_context(|| format!("{} cannot be made", dir.display()))?;
+            let mailer = mailer.with_context(|| format!("{} cannot be created", dir.display()))?;
             let mailer = Arc::new(mailer);
             health.depends(notify_svc::SERVICE, "mail", Need::Degraded, mailer.clone());
             mailer

@@ -1,5 +1,4 @@
-//! Where the services of a process keep what they know: in MongoDB when its URL is set,
-//! else in the data directory.
+//! The databases of a process's services: MongoDB if its URL is set, or else the data directory.
 
 use std::sync::Arc;
 
@@ -11,16 +10,15 @@ use slipway_rpc::access::Keyring;
 use super::{data_dir::DataDir, embedded};
 use crate::{UsageError, config::Settings};
 
-/// The opened places.
+/// The opened databases.
 pub(super) struct Storage {
     mongo: Option<Client>,
     data: Option<DataDir>,
 }
 
 impl Storage {
-    /// Takes the data directory if anything of these services is kept there, and connects to
-    /// MongoDB if it is to be used. Without it nothing is kept elsewhere instead: the start
-    /// fails, as with any setting that cannot be used.
+    /// Locks the data directory if these services use it, and connects to MongoDB if it is
+    /// configured. If MongoDB is unavailable the start fails; there is no fallback.
     pub(super) async fn open(settings: &Settings, services: &[&str]) -> anyhow::Result<Self> {
         let mut databases = Vec::new();
         if settings.mongodb_url.is_none() {
@@ -47,10 +45,11 @@ impl Storage {
     /// The data directory.
     pub(super) fn data(&self) -> anyhow::Result<&DataDir> {
         let data = self.data.as_ref();
-        data.context("what is embedded has a data directory")
+        data.context("the embedded mode has a data directory")
     }
 
-    /// The data directory, whose databases are open, to be held until the process ends.
+    /// The data directory, to be held until the process ends. Call it after the databases have been
+    /// opened.
     ///
     /// # Errors
     /// If it cannot be written.
@@ -61,8 +60,8 @@ impl Storage {
         Ok(self.data)
     }
 
-    /// The keys that tokens are signed with: from the configured file, which must be
-    /// there, or from the data directory, where they are made at the first start.
+    /// The keys that sign tokens: from the configured file, which must exist, or from the data
+    /// directory, where the first start creates them.
     pub(super) fn keys(&self, settings: &Settings) -> anyhow::Result<Arc<Keyring>> {
         let keys = match &settings.jwt_key_file {
             Some(path) => Keyring::load(path)?,
@@ -72,8 +71,8 @@ impl Storage {
                 if !data.is_new() && !path.exists() {
                     tracing::warn!(
                         path = %path.display(),
-                        "THE KEY THAT SIGNS TOKENS IS MISSING, and another one is made: every \
-                         token has ended, and everybody has to sign in again"
+                        "THE KEY THAT SIGNS TOKENS IS MISSING, and a new one is created: all \
+                         tokens are invalid, and all users must sign in again"
                     );
                 }
                 Keyring::load_or_create(&path)?
@@ -119,8 +118,8 @@ impl Storage {
     }
 }
 
-/// A database that is there and cannot be used as it is, or as the user that is configured,
-/// is for the operator to set right.
+/// Turns a refusal into a usage error: the database is reachable, but its state or the configured
+/// user is wrong, and the operator has to fix it.
 fn opened<T>(stores: Result<T, StorageError>) -> anyhow::Result<T> {
     stores.map_err(|error| {
         if error.is_refusal() {

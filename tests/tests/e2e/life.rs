@@ -300,7 +300,7 @@ async fn restarted(data: &Arc<tempfile::TempDir>, options: &Options) -> String {
 
 #[tokio::test]
 async fn a_signing_key_that_is_missing_is_told_of() {
-    const TOLD: &str = "everybody has to sign in again";
+    const TOLD: &str = "all users must sign in again";
     let server = Process::start().await.unwrap();
     assert!(!server.log().contains(TOLD), "a first start has nobody");
     let data = server.kill().await.unwrap();

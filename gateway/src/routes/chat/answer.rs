@@ -1,5 +1,4 @@
-//! The assistant's answer, as it comes from the service: whole, or piece by piece as
-//! server-sent events.
+//! Returns the assistant's answer as one JSON object, or piece by piece as server-sent events.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -25,7 +24,7 @@ pub(super) async fn whole(
     }
 }
 
-/// A stream that ended before the answer did.
+/// The stream of the service ended before the answer was complete.
 fn cut_off() -> Fault {
     Fault::unavailable("The assistant", "its stream ended without an answer")
 }
@@ -46,7 +45,7 @@ pub(super) fn frames(
     })
 }
 
-/// A piece as it goes over the wire, and whether it is the last one.
+/// Renders a piece, and tells whether it is the last one.
 fn frame(piece: Result<Option<StreamMessageResponse>, tonic::Status>) -> (Bytes, bool) {
     let piece = match piece {
         Ok(Some(message)) => message.piece,
@@ -59,7 +58,7 @@ fn frame(piece: Result<Option<StreamMessageResponse>, tonic::Status>) -> (Bytes,
             Ok(answer) => (event("done", &json!(answer).to_string()), true),
             Err(malformed) => (error(malformed), true),
         },
-        // What a newer service says besides.
+        // A kind of piece of a newer service: ignored.
         None => (Bytes::new(), false),
     }
 }
@@ -69,7 +68,7 @@ fn error(problem: impl Into<Problem>) -> Bytes {
     event("error", &String::from_utf8_lossy(&body))
 }
 
-/// JSON on one line: a line break within it would be escaped.
+/// Renders an event. JSON is on one line: line breaks in strings are escaped.
 fn event(name: &str, data: &str) -> Bytes {
     Bytes::from(format!("event: {name}\ndata: {data}\n\n"))
 }

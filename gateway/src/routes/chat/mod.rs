@@ -116,8 +116,8 @@ async fn rename(
 
 /// Erases a conversation with all its messages.
 ///
-/// An answer that is being written in it is stopped; who waits for it hears 404. Deleting
-/// it again is fine.
+/// An answer that is being written is stopped; the request that waits for it gets 404. Deleting a
+/// conversation again is allowed.
 #[utoipa::path(
     delete,
     path = "/chat/{sessionId}",
@@ -188,12 +188,12 @@ async fn history(
 
 /// Asks the assistant.
 ///
-/// The answer comes whole, as JSON; or, if `Accept` names `text/event-stream` with no lower
-/// `q` than JSON, as it is written: `event: token` with `{"text": …}`, and at the end `event: done` with the same
-/// object that the JSON answer is. If there is no answer, `event: error` with a problem;
-/// what is refused before the question is stored is refused by its status. After 15 s of
-/// silence there is a comment line. A client that leaves before the end stops the answer;
-/// its question stays in the history, unanswered.
+/// The answer is one JSON object; or, if `Accept` names `text/event-stream` with no lower `q` than
+/// JSON, a stream: `event: token` with `{"text": …}`, and at the end `event: done` with the same
+/// object as the JSON answer. If there is no answer, the stream has `event: error` with a problem;
+/// an error before the question is stored has an HTTP status. After 15 s of silence there is a
+/// comment line. A client that disconnects before the end stops the answer; its question stays in
+/// the history, unanswered.
 #[utoipa::path(
     post,
     path = "/chat/{sessionId}/message",
@@ -227,7 +227,7 @@ async fn history(
             status = 503,
             description = "`ASSISTANT_UNAVAILABLE`, with the `reason`: the question is kept, \
                 unanswered; `ASSISTANT_BUSY`: too many questions wait; `ANSWER_INTERRUPTED`; \
-                `UNAVAILABLE`: a service is away",
+                `UNAVAILABLE`: a service is unavailable",
         ),
     ),
     security(("bearer" = [])),
@@ -248,7 +248,7 @@ async fn ask(
     Ok(EventStream(frames).into_response())
 }
 
-/// What the service refuses with when `If-Match` does not match.
+/// The service's error code if `If-Match` does not match.
 const CHANGED: &str = "SESSION_CHANGED";
 
 fn tagged(session: Option<v1::Session>) -> Result<Tagged<ChatSession>, Problem> {

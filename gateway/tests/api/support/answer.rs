@@ -1,4 +1,4 @@
-//! An answer, read whole.
+//! A complete response, with assertions.
 
 use axum::response::Response;
 use bytes::Bytes;

@@ -1,4 +1,4 @@
-//! The chat service, made up: it says two words to everybody.
+//! A fake chat service, which gives every caller the same answer.
 
 use futures::{
     StreamExt as _,
@@ -85,7 +85,7 @@ answers! { ChatService:
     ;
     type StreamMessageStream = BoxStream<'static, Result<StreamMessageResponse, Status>>;
 
-    /// What is asked decides how it ends.
+    /// The content of the message decides how the stream ends.
     async fn stream_message(
         &self,
         request: Request<StreamMessageRequest>,

@@ -1,5 +1,5 @@
-//! The identity, release and task services, made up: they answer the same to everybody,
-//! remember what they were asked, and fail as they are told.
+//! Fake identity, release and task services: they give every caller the same answer, record the
+//! last request, and can be made to fail.
 
 use std::sync::Mutex;
 
@@ -16,7 +16,7 @@ pub(crate) const ADA: &str = "0190c2b8-7a5e-7c3f-8f00-0000000000aa";
 pub(crate) const RELEASE: &str = "0190c2b8-7a5e-7c3f-8f00-0000000000bb";
 pub(crate) const TASK: &str = "0190c2b8-7a5e-7c3f-8f00-0000000000cc";
 
-/// What the services do instead of answering.
+/// What a service does instead of answering.
 pub(crate) enum Trouble {
     Fault(Fault),
     Panic,
@@ -42,14 +42,14 @@ impl Core {
         *self.trouble.lock().unwrap() = Some(Trouble::Silence);
     }
 
-    /// What came along with the last call.
+    /// A metadata value of the last call.
     pub(crate) fn metadata(&self, name: &str) -> Option<String> {
         let last = self.last.lock().unwrap();
         let (metadata, _) = last.as_ref()?;
         Some(metadata.get(name)?.to_str().unwrap().to_owned())
     }
 
-    /// The message of the last call, as Rust writes it.
+    /// The message of the last call, in `Debug` format.
     pub(crate) fn asked(&self) -> String {
         self.last.lock().unwrap().as_ref().unwrap().1.clone()
     }
@@ -137,8 +137,8 @@ fn release() -> Option<Release> {
     })
 }
 
-/// Makes a service of [`Core`]: methods that answer the same to everybody, and, behind a `;`,
-/// others in full.
+/// Implements a service for [`Core`]: methods with a fixed answer, and, after a `;`, methods
+/// written in full.
 macro_rules! answers {
     (
         $service:ident:

@@ -1,4 +1,4 @@
-//! The forum service, made up, as a part of [`Core`].
+//! A fake forum service, as a part of [`Core`].
 
 use slipway_proto::forum::v1::{forum_service_server::ForumService, *};
 use tonic::{Request, Response, Status};

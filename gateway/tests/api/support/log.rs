@@ -1,5 +1,5 @@
-//! The activity service, made up: a log in memory that can be away, forget its oldest
-//! entries, hold back its watchers, and grow while a page of it is read.
+//! A fake activity service: a log in memory that can be unavailable, delete its oldest entries,
+//! hold back its watchers, and grow while a page is read.
 
 use std::{
     collections::VecDeque,
@@ -20,23 +20,22 @@ use uuid::Uuid;
 
 use super::{ADA, RELEASE};
 
-/// How many entries come to be while one page is read: before and after it is taken.
+/// The number of entries that are added while one page is read: before and after it is taken.
 type Growth = (usize, usize);
 
 #[derive(Default)]
 struct State {
     entries: Vec<ActivityEntry>,
-    /// How many of the oldest are not kept any more.
+    /// The number of oldest entries that are deleted.
     forgotten: usize,
-    away: bool,
+    unavailable: bool,
     growth: VecDeque<Growth>,
     asked: Vec<ActivityServiceListRequest>,
 }
 
 pub(crate) struct Log {
     state: Arc<Mutex<State>>,
-    /// The number up to which watchers are handed entries, and how often all of them were
-    /// sent away.
+    /// The number up to which watchers get entries, and how often all of them were disconnected.
     watched: watch::Sender<(u64, u32)>,
 }
 
@@ -49,7 +48,7 @@ impl Default for Log {
     }
 }
 
-/// An entry of the log; every third is about a release, of Ada.
+/// An entry of the log; every third is about a release and concerns Ada.
 fn entry(sequence: u64) -> ActivityEntry {
     let of_release = sequence.is_multiple_of(3);
     let kind = if of_release {
@@ -134,7 +133,7 @@ impl State {
 }
 
 impl Log {
-    /// Adds entries, and lets watchers know.
+    /// Adds entries, and notifies watchers.
     pub(crate) fn grow(&self, count: usize) {
         self.state.lock().unwrap().grow(count);
         self.watched.send_modify(|_| {});
@@ -157,23 +156,23 @@ impl Log {
         self.state.lock().unwrap().growth.extend(growth);
     }
 
-    /// Forgets the oldest entries.
+    /// Deletes the oldest entries.
     pub(crate) fn forget(&self, count: usize) {
         self.state.lock().unwrap().forgotten = count;
     }
 
-    /// Hands watchers nothing beyond a number, until it is set anew.
+    /// Sends watchers no entries beyond this number, until it is called again.
     pub(crate) fn hold_at(&self, sequence: u64) {
         self.watched.send_modify(|watched| watched.0 = sequence);
     }
 
-    /// Goes away: refuses calls and ends the streams of watchers; or comes back.
-    pub(crate) fn set_away(&self, away: bool) {
-        self.state.lock().unwrap().away = away;
+    /// Refuses calls if `unavailable`, and ends the streams of watchers.
+    pub(crate) fn set_unavailable(&self, unavailable: bool) {
+        self.state.lock().unwrap().unavailable = unavailable;
         self.watched.send_modify(|watched| watched.1 += 1);
     }
 
-    /// The last page that was asked for.
+    /// The last list request of a client.
     pub(crate) fn asked(&self) -> ActivityServiceListRequest {
         self.state.lock().unwrap().asked.last().unwrap().clone()
     }
@@ -182,9 +181,9 @@ impl Log {
         self.state.lock().unwrap().newest()
     }
 
-    fn refuse_if_away(&self) -> Result<(), Status> {
-        if self.state.lock().unwrap().away {
-            return Err(Status::unavailable("away"));
+    fn refuse_if_unavailable(&self) -> Result<(), Status> {
+        if self.state.lock().unwrap().unavailable {
+            return Err(Status::unavailable("unavailable"));
         }
         Ok(())
     }
@@ -196,11 +195,11 @@ impl ActivityService for Log {
         &self,
         request: Request<ActivityServiceListRequest>,
     ) -> Result<Response<ActivityServiceListResponse>, Status> {
-        self.refuse_if_away()?;
+        self.refuse_if_unavailable()?;
         let request = request.into_inner();
         let page = {
             let mut state = self.state.lock().unwrap();
-            // The gateway's own question for the newest number is not one of a client.
+            // A page size of 1 is the gateway's own request for the newest number.
             let of_client = request.page_size != 1;
             let mut growth = None;
             if of_client {
@@ -214,7 +213,7 @@ impl ActivityService for Log {
             page
         };
         self.watched.send_modify(|_| {});
-        // Lets the hub hand out what is new, before the page arrives.
+        // Lets the hub broadcast new entries before the page arrives.
         tokio::task::yield_now().await;
         Ok(Response::new(page))
     }
@@ -226,7 +225,7 @@ impl ActivityService for Log {
         &self,
         request: Request<ActivityServiceWatchRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        self.refuse_if_away()?;
+        self.refuse_if_unavailable()?;
         let state = Arc::clone(&self.state);
         let watched = self.watched.subscribe();
         let evicted = watched.borrow().1;
@@ -251,7 +250,7 @@ impl ActivityService for Log {
     }
 }
 
-/// What a watcher that has seen everything up to `seen` is sent next.
+/// The next message for a watcher that has seen everything up to `seen`.
 fn next(state: &State, seen: u64, limit: u64) -> Option<(ActivityServiceWatchResponse, u64)> {
     let gap = |from, to| ActivityServiceWatchResponse {
         gap: Some(ActivityGap { from, to }),

@@ -1,4 +1,4 @@
-//! A gateway to talk to, and what talks to it.
+//! A gateway with fake services, and its clients.
 
 mod answer;
 mod chat;
@@ -44,7 +44,7 @@ pub(crate) use self::{
 /// How long tokens last.
 pub(crate) const TTL: Duration = Duration::from_secs(3600);
 
-/// What programs that send alerts show.
+/// The bearer token for `POST /hooks/*`.
 pub(crate) const HOOK_SECRET: &str = "a secret of webhooks";
 
 /// Streams of one account at the same time.
@@ -62,7 +62,7 @@ pub(crate) struct Gateway {
     _background: Background,
 }
 
-/// Every documented operation: method, path, and what the document says of it.
+/// Every documented operation: method, path, and its part of the document.
 pub(crate) async fn operations(gateway: &Gateway) -> Vec<(Method, String, Value)> {
     let document = gateway.get("/openapi.json").await.json();
     let mut found = Vec::new();
@@ -135,7 +135,7 @@ impl Gateway {
         self.token.clone()
     }
 
-    /// A request that shows Ada's token, and names a host, as every client does.
+    /// A request with Ada's token and a `Host` header.
     pub(crate) fn request(&self, method: Method, path: &str) -> http::request::Builder {
         let bearer = format!("Bearer {}", self.token());
         Request::builder()
@@ -177,7 +177,7 @@ impl Gateway {
         self.send(request.body(body.into()).unwrap()).await
     }
 
-    /// Opens the stream, as soon as the gateway follows the log.
+    /// Opens the stream, with retries until the gateway follows the log.
     pub(crate) async fn stream(&self, query: &str, last_event_id: Option<u64>) -> Reader {
         let path = format!("/activity/stream{query}");
         loop {

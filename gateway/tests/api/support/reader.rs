@@ -1,4 +1,4 @@
-//! A client of the stream.
+//! A client of the activity stream.
 
 use std::pin::Pin;
 
@@ -68,7 +68,7 @@ impl Reader {
         }
     }
 
-    /// The numbers of the next `count` entries; what is not an entry is passed over.
+    /// The numbers of the next `count` entries; other blocks are skipped.
     pub(crate) async fn numbers(&mut self, count: usize) -> Vec<u64> {
         let mut numbers = Vec::new();
         while numbers.len() < count {

@@ -1,10 +1,10 @@
-//! Why a request of the client has no result.
+//! The errors of the client.
 
 use reqwest::Url;
 
 use super::Refusal;
 
-/// Why a request has no result.
+/// Why a request has failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The server was not reached, or its answer was lost.
@@ -18,14 +18,14 @@ pub enum ClientError {
     /// The server answered with an error.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The token has ended, and there is no password.
+    /// The token has expired, and there is no password.
     #[error(
-        "the token has ended; with --username and a password in SLIPWAY_PASSWORD, slipway signs \
-         in again by itself"
+        "the token has expired; with --username and a password in SLIPWAY_PASSWORD, slipway signs \
+         in again automatically"
     )]
     SignedOut,
-    /// The answer is not what the API describes: perhaps this is no Slipway server.
-    #[error("the answer of {base} is not understood: {source}")]
+    /// The answer does not match the API: perhaps this is not a Slipway server.
+    #[error("the answer of {base} does not match the API: {source}")]
     Malformed {
         /// The server.
         base: Url,
@@ -34,7 +34,7 @@ pub enum ClientError {
     },
 }
 
-/// What is known of a cause by how a library tells it, and what it says to a person.
+/// Parts of library error messages, and a clearer message for each.
 const IN_WORDS: [(&str, &str); 4] = [
     (
         "InvalidContentType",
@@ -55,7 +55,7 @@ const IN_WORDS: [(&str, &str); 4] = [
 ];
 
 impl ClientError {
-    /// `base` was not reached.
+    /// The error for a server that was not reached.
     pub(super) fn unreachable(base: &Url, error: &reqwest::Error) -> Self {
         let cause = innermost(error);
         let known = IN_WORDS.iter().find(|(part, _)| cause.contains(part));
@@ -66,7 +66,7 @@ impl ClientError {
     }
 }
 
-/// The cause that says something: the outer ones repeat the URL.
+/// The innermost cause. The outer ones only repeat the URL.
 pub(in crate::commands) fn innermost(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(source) = cause.source() {
@@ -84,8 +84,8 @@ mod tests {
 
     use crate::commands::client::Client;
 
-    /// What is said of a server that answers everything with `answer`.
-    async fn said_of(scheme: &str, answer: &'static [u8]) -> String {
+    /// The error message for a server that answers every request with `answer`.
+    async fn error_of(scheme: &str, answer: &'static [u8]) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("{scheme}://{}", listener.local_addr().unwrap());
         let serving = tokio::spawn(async move {
@@ -96,13 +96,13 @@ mod tests {
             }
         });
         let client = Client::new(base.parse().unwrap()).unwrap();
-        let said = client.stream("/activity/stream", &[], None).await;
+        let answer = client.stream("/activity/stream", &[], None).await;
         serving.abort();
-        said.unwrap_err().to_string()
+        answer.unwrap_err().to_string()
     }
 
     #[tokio::test]
-    async fn a_server_that_speaks_another_protocol_is_told_in_words() {
+    async fn a_server_that_speaks_another_protocol_gets_a_clear_message() {
         for (scheme, answer, words) in [
             (
                 "https",
@@ -116,8 +116,8 @@ mod tests {
                 "does not speak HTTP",
             ),
         ] {
-            let said = said_of(scheme, answer).await;
-            assert!(said.contains(words), "{scheme}: {said}");
+            let message = error_of(scheme, answer).await;
+            assert!(message.contains(words), "{scheme}: {message}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A small client of the REST API, for the commands that work through it.
+//! A small client of the REST API, for commands.
 
 use std::{
     io::{self, Write as _},
@@ -25,20 +25,20 @@ pub use sign_in::{ClientArgs, sign_in};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
-/// The server sends a sign of life on its streams every 15 s: two may be late.
+/// Read timeout. The server sends a keep-alive on its streams every 15 s, so two may be missing.
 const SILENCE: Duration = Duration::from_secs(45);
-/// The pauses before a request is sent again when its connection was lost.
+/// The delays before retries of a request whose connection was lost.
 const PAUSES: [Duration; 3] = [
     Duration::from_millis(200),
     Duration::from_millis(600),
     Duration::from_millis(1800),
 ];
-/// A wait that is told.
+/// Waits of at least this length are reported to the user.
 const NOTICED: Duration = Duration::from_secs(1);
-/// Whoever is told to come back later than this is told so, not kept waiting.
+/// If the server asks to wait longer than this, the command fails instead of waiting.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// Bytes of an answer that are read at most. The largest that there are have 40 MiB.
+/// Maximum bytes of an answer. The largest answers of the API have 40 MiB.
 const LONGEST_ANSWER: usize = 64 * 1024 * 1024;
 
 /// A signed-in connection to a server.
@@ -46,7 +46,7 @@ pub struct Client {
     http: reqwest::Client,
     base: Url,
     token: Option<Secret>,
-    /// To sign in with when the token has ended.
+    /// Used to sign in again when the token has expired.
     credentials: Option<Credentials>,
 }
 
@@ -72,13 +72,13 @@ pub struct Page<T> {
 impl Client {
     /// A client of the server at `base` that is not signed in.
     pub(super) fn new(base: Url) -> reqwest::Result<Self> {
-        // An error says that one is installed already, which is as good.
+        // An error means that a provider is installed already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
             .user_agent(concat!("slipway/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(SILENCE)
-            // A password is for the server that was named, and for no other.
+            // The password must not be sent to another server than the given one.
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
         Ok(Self {
@@ -100,7 +100,7 @@ impl Client {
         url
     }
 
-    /// Reads something.
+    /// Sends a GET request.
     ///
     /// # Errors
     /// [`ClientError`] if the server cannot be reached or refuses.
@@ -113,8 +113,8 @@ impl Client {
             .await
     }
 
-    /// Makes something. `key` makes it safe to ask again when the answer was lost: the
-    /// server does it once and repeats its answer.
+    /// Sends a POST request with the idempotency key `key`, so that it is safe to repeat when the
+    /// answer was lost: the server runs it once and repeats its answer.
     ///
     /// # Errors
     /// [`ClientError`] if the server cannot be reached or refuses.
@@ -131,8 +131,8 @@ impl Client {
         self.exchange(request).await
     }
 
-    /// Opens an event stream, once: going on after a loss is up to the caller, who knows
-    /// where it was.
+    /// Opens an event stream, without retries: the caller resumes after a loss, because it knows
+    /// the position.
     ///
     /// # Errors
     /// [`ClientError`] if the server cannot be reached or refuses.
@@ -158,12 +158,12 @@ impl Client {
         Err(Refusal::read(status, &headers, &body).into())
     }
 
-    /// Whether it can sign in again by itself.
+    /// Whether it can sign in again.
     pub(super) fn has_password(&self) -> bool {
         self.credentials.is_some()
     }
 
-    /// The same with a password.
+    /// The client with a password.
     #[cfg(test)]
     pub(super) fn with_password(mut self, name: &str, password: &str) -> Self {
         let password = Secret::new(password.to_owned());
@@ -179,12 +179,12 @@ impl Client {
         }
     }
 
-    /// Sends a request until it is answered or the pauses are used up.
+    /// Sends a request, with retries until it is answered or [`PAUSES`] are used up.
     async fn exchange<T: DeserializeOwned>(
         &self,
         request: RequestBuilder,
     ) -> Result<T, ClientError> {
-        // What comes from outside may make it one that cannot be sent.
+        // Values from outside, such as the token, may make the request invalid.
         let request = request.timeout(REQUEST_TIMEOUT).build();
         let request = request.map_err(|error| self.unreachable(&error))?;
         let mut pauses = PAUSES.iter();
@@ -220,13 +220,13 @@ impl Client {
         Ok((status, headers, body))
     }
 
-    /// Says why nothing happens for a while, if somebody could wonder.
+    /// Reports a long wait on standard error.
     fn remark_wait(&self, wait: Duration) {
         if wait < NOTICED {
             return;
         }
         let (base, wait) = (&self.base, humantime::format_duration(wait));
-        // A closed standard error leaves nobody to tell.
+        // Ignore a closed standard error.
         let _ = writeln!(
             io::stderr(),
             "slipway: {base} asks to wait; trying again in {wait}"
@@ -238,8 +238,8 @@ impl Client {
     }
 }
 
-/// The first bytes of an answer: all of them, unless there are more than `most`. An answer
-/// without an end is not understood then.
+/// The first `most` bytes of an answer. This also bounds an endless answer, which then cannot be
+/// parsed.
 async fn beginning(mut response: Response, most: usize) -> reqwest::Result<Vec<u8>> {
     let mut body = Vec::new();
     while body.len() < most
@@ -251,8 +251,8 @@ async fn beginning(mut response: Response, most: usize) -> reqwest::Result<Vec<u
     Ok(body)
 }
 
-/// How long the server asks to wait: when it is busy, limits the rate, or still works on
-/// the first attempt of this very request.
+/// How long the server asks to wait: it is busy, limits the rate, or still works on an earlier
+/// attempt of the same request.
 fn asked_to_wait(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
     let may_change = matches!(
         status,
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_more_of_an_answer_is_read_than_may_be() {
+    async fn an_answer_is_read_up_to_a_limit() {
         for (most, read) in [(3, "[1,"), (5, "[1,2]"), (9, "[1,2]")] {
             let script = Script::start(vec![Reply::Json(200, "[1,2]")]).await;
             let http = client("http://127.0.0.1:1").http;

@@ -1,4 +1,4 @@
-//! The server's errors, `application/problem+json`, as sentences for people.
+//! Turns the server's errors (`application/problem+json`) into messages for people.
 
 use std::{fmt, time::Duration};
 
@@ -18,7 +18,7 @@ pub struct Refusal {
     problem: Problem,
 }
 
-/// What the body says. All of it is optional: a proxy in between may answer otherwise.
+/// The body. Every field is optional, because a proxy may answer in another format.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 struct Problem {
@@ -29,7 +29,7 @@ struct Problem {
     omitted: Omitted,
 }
 
-/// How much of a long list the body leaves out.
+/// The number of list elements that the body leaves out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 struct Omitted {
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn it_says_when_it_may_be_tried_again() {
+    fn a_refusal_says_when_to_try_again() {
         let headers = HeaderMap::from_iter([(RETRY_AFTER, "899".parse().unwrap())]);
         let body = br#"{"code": "TOO_MANY_ATTEMPTS", "detail": "Too many sign-ins failed."}"#;
         assert_eq!(
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_of_something_else_is_its_status() {
+    fn an_answer_that_is_not_a_problem_is_shown_by_its_status() {
         assert_eq!(shown(502, "<html>"), "HTTP 502: Bad Gateway");
         assert_eq!(shown(404, "[]"), "HTTP 404: Not Found");
     }

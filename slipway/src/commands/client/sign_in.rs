@@ -1,4 +1,4 @@
-//! Whose client it is, and of which server.
+//! Signs the client in: which server, which account, and the token or password.
 
 use std::{
     env,
@@ -17,8 +17,8 @@ use crate::{
     local::reached_at,
 };
 
-/// What every command that talks to a server takes. A token or a password is never a
-/// flag: other users of the machine can see flags.
+/// The arguments of every command that calls a server. A token or a password is never a flag,
+/// because other users of the machine can see flags.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ClientArgs {
     /// The server; without it the configured http_addr
@@ -30,7 +30,7 @@ pub struct ClientArgs {
     pub username: Option<String>,
 }
 
-/// Who signs in.
+/// The name and password to sign in with.
 pub(super) struct Credentials {
     /// A name, or an email address.
     name: String,
@@ -57,16 +57,16 @@ struct Session {
     user: User,
 }
 
-/// A client signed in as `args` and the environment say, and the account it has.
+/// Signs in as given by `args` and the environment. Returns the client and its account.
 ///
 /// # Errors
-/// If it is not said who signs in or where, or if the server does not let them.
+/// If the account or the server is not given, or the server refuses the sign-in.
 pub async fn sign_in(args: &ClientArgs, layers: &Layers) -> anyhow::Result<(Client, User)> {
     let mut client = Client::new(base_url(args, layers)?)?;
     let password = variable("SLIPWAY_PASSWORD")?;
     client.token = variable("SLIPWAY_TOKEN")?;
     if client.token.is_some() {
-        // For when the token has ended.
+        // Used when the token has expired.
         client.credentials = args.username.clone().zip(password).map(Credentials::new);
         let user = client.get("/auth/me", &[]).await?;
         return Ok((client, user));
@@ -102,7 +102,7 @@ impl Credentials {
 }
 
 impl Client {
-    /// Signs in with the password, for the first time or after the token has ended.
+    /// Signs in with the password, for the first time or after the token has expired.
     ///
     /// # Errors
     /// [`ClientError`] if there is no password, the server cannot be reached, or it refuses.
@@ -126,7 +126,8 @@ fn variable(name: &str) -> Result<Option<Secret>, UsageError> {
     }
 }
 
-/// No secret has a control character: it was read from a file with its line break.
+/// Validates a secret. A control character usually means that it was read from a file with its
+/// line break.
 fn secret(name: &str, text: String) -> Result<Secret, UsageError> {
     if text.chars().any(char::is_control) {
         let message = "must not contain control characters such as line breaks";
@@ -157,7 +158,7 @@ fn base_url(args: &ClientArgs, layers: &Layers) -> anyhow::Result<Url> {
     url.ok_or_else(|| UsageError(wrong.into()).into())
 }
 
-/// Where a gateway that listens on `address` is reached on this machine.
+/// The URL at which a gateway that listens on `address` is reached from this machine.
 fn local_url(address: SocketAddr) -> Result<Url, UsageError> {
     if address.port() == 0 {
         let text = "http_addr leaves the port open: say with --url where the server is";

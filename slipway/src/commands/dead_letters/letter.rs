@@ -1,5 +1,4 @@
-//! Dead letters for people. Their texts come from whoever published them, so nothing in
-//! them may act on the terminal.
+//! Prints dead letters. Their texts come from other programs, so control characters are escaped.
 
 use std::fmt::Write as _;
 
@@ -9,7 +8,7 @@ use serde_json::Value;
 
 use crate::text::{escape, escape_lines};
 
-/// What a line shows of a dead letter.
+/// The fields of a dead letter that a line shows.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Summary {
@@ -46,7 +45,7 @@ impl Summary {
     }
 }
 
-/// All that is shown of a dead letter.
+/// The fields of a dead letter that a page shows.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Letter {
@@ -92,7 +91,7 @@ struct User {
 }
 
 impl Letter {
-    /// Everything, a line for each fact.
+    /// All fields, one per line.
     pub(super) fn page(&self) -> String {
         let Summary {
             id,
@@ -155,7 +154,7 @@ impl Letter {
     }
 }
 
-/// What became of many, from the server's answer.
+/// The result of replaying many, from the server's answer.
 pub(super) fn replayed(answer: &Value) -> String {
     let ids = |name: &str| -> Vec<String> {
         let ids = answer[name].as_array().into_iter().flatten();
@@ -171,11 +170,7 @@ pub(super) fn replayed(answer: &Value) -> String {
         let _ = writeln!(text, "  {id}");
     }
     if !gone.is_empty() {
-        let _ = writeln!(
-            text,
-            "{} passed over: no such group consumes any more",
-            gone.len()
-        );
+        let _ = writeln!(text, "{} skipped: their groups no longer exist", gone.len());
         for id in &gone {
             let _ = writeln!(text, "  {id}");
         }
@@ -223,12 +218,12 @@ mod tests {
     }
 
     #[test]
-    fn what_became_of_many_is_counted() {
+    fn the_results_of_a_replay_are_counted() {
         let answer = json!({"dryRun": true, "count": 1, "ids": ["a"], "more": true,
                             "groupGone": ["b"]});
         assert_eq!(
             replayed(&answer),
-            "1 would be replayed\n  a\n1 passed over: no such group consumes any more\n  b\n\
+            "1 would be replayed\n  a\n1 skipped: their groups no longer exist\n  b\n\
              there are more: replay again\n"
         );
     }

@@ -1,4 +1,4 @@
-//! `dead-letters`: the desk of what consumers could not handle, from a shell.
+//! `dead-letters`: lists, shows and replays events that consumers could not handle.
 
 use std::{
     fs,
@@ -27,13 +27,13 @@ mod letter;
 
 const PATH: &str = "/admin/dead-letters";
 
-/// What says which of many are meant.
+/// The arguments that select dead letters.
 const CONDITIONS: [&str; 6] = ["group", "event_type", "cause", "reason", "from", "to"];
 
-/// What else there is of many.
+/// The other arguments for many dead letters.
 const OF_MANY: [&str; 2] = ["all", "dry_run"];
 
-/// What can be done with dead letters.
+/// The subcommands.
 #[derive(clap::Subcommand)]
 pub enum DeadLettersCommand {
     /// List them, newest first
@@ -56,7 +56,7 @@ pub enum DeadLettersCommand {
     Replay(ReplayArgs),
 }
 
-/// Which dead letters.
+/// Conditions that select dead letters.
 #[derive(clap::Args)]
 pub struct FilterArgs {
     /// Only of this consumer group
@@ -80,7 +80,7 @@ pub struct FilterArgs {
 }
 
 impl FilterArgs {
-    /// The conditions that are given, by their names in the API.
+    /// The given conditions, with their names in the API.
     fn given(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let Self {
             group,
@@ -183,10 +183,10 @@ pub struct ReplayArgs {
     pub client: ClientArgs,
 }
 
-/// Does what is asked for.
+/// Runs a subcommand.
 ///
 /// # Errors
-/// If it is not said which ones, the server cannot be reached, or it refuses.
+/// If no dead letters are selected, the server cannot be reached, or it refuses.
 pub async fn run(command: &DeadLettersCommand, layers: &Layers) -> anyhow::Result<()> {
     match command {
         DeadLettersCommand::List(args) => list(args, layers).await,
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_nothing_is_not_asked_for() {
+    fn a_limit_of_zero_is_refused() {
         assert!(parse("x list --limit 0").is_err());
         assert!(parse("x list --limit 1").is_ok());
     }

@@ -1,4 +1,4 @@
-//! Whether a plan was imported before.
+//! Checks whether a plan was imported before.
 
 use serde::Deserialize;
 use slipway_runtime::text::{comparable_line, is_blank};
@@ -9,7 +9,7 @@ use crate::{
     text::escape,
 };
 
-/// There is a release of the plan's name and version.
+/// A release with the plan's name and version exists.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "ALREADY_IMPORTED: there is a release {name} with this version, with the id {id}; nothing was \
@@ -20,7 +20,7 @@ pub struct AlreadyImported {
     id: String,
 }
 
-/// What tells a release.
+/// The identifying fields of a release.
 #[derive(Debug, Deserialize)]
 struct Known {
     id: String,
@@ -28,13 +28,13 @@ struct Known {
     version: Option<String>,
 }
 
-/// Looks for a release of the plan's name and version.
+/// Looks for a release with the plan's name and version.
 ///
 /// # Errors
-/// [`AlreadyImported`] if there is one; if the server cannot be reached or refuses.
+/// [`AlreadyImported`] if there is one; or if the server cannot be reached or refuses.
 pub(super) async fn check(client: &Client, plan: &Plan) -> anyhow::Result<()> {
     let version = plan.version.as_deref().unwrap_or_default();
-    // As the server keeps it.
+    // In the form that the server stores.
     let version = if is_blank(version) { "" } else { version };
     let (name, version) = (comparable_line(&plan.name), comparable_line(version));
     let mut cursor: Option<String> = None;

@@ -1,4 +1,4 @@
-//! Everything that can be wrong with what a plan says.
+//! Validates the content of a plan, and collects all faults.
 
 use std::{collections::HashMap, fmt};
 
@@ -13,10 +13,10 @@ const MAX_TASKS: usize = 500;
 const MAX_TITLE: usize = 200;
 const MAX_DESCRIPTION: usize = 8_000;
 const MAX_VERSION: usize = 100;
-/// The greatest integer that every JSON reader reads exactly.
+/// The largest integer that every JSON parser reads exactly.
 const MAX_ORDER_INDEX: i64 = (1 << 53) - 1;
 
-/// Everything that is wrong in a plan, each with the field it is about.
+/// The faults of a plan, each with its field.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Faults(Vec<String>);
 
@@ -27,7 +27,7 @@ impl fmt::Display for Faults {
 }
 
 impl Faults {
-    /// What is wrong with `plan`.
+    /// The faults of `plan`.
     pub(super) fn of(plan: &Plan) -> Self {
         let mut faults = Self::default();
         faults.name("name", &plan.name);
@@ -52,7 +52,7 @@ impl Faults {
                 faults.add(&format!("{place}.orderIndex"), &text);
             }
             if let Some(first) = taken.insert(index, at) {
-                let text = format!("is {index}, as that of tasks[{first}]");
+                let text = format!("is {index}, which tasks[{first}] has already");
                 faults.add(&format!("{place}.orderIndex"), &text);
             }
         }
@@ -111,7 +111,7 @@ impl Faults {
     }
 }
 
-/// What is not given keeps to every rule that the empty text keeps to.
+/// The text, or an empty text, which passes every rule.
 fn text(optional: &Option<String>) -> &str {
     optional.as_deref().unwrap_or_default()
 }
@@ -124,7 +124,7 @@ mod tests {
         Faults::of(&serde_json::from_str(plan).unwrap()).0
     }
 
-    /// What is wrong with a plan whose tasks are `tasks`.
+    /// The faults of a plan with these tasks.
     fn fault(tasks: &str) -> String {
         faults(&format!(r#"{{"name": "R", "tasks": [{tasks}]}}"#)).join("; ")
     }
@@ -182,7 +182,7 @@ mod tests {
         for expected in [
             "name is blank",
             "tasks[1].title is blank",
-            "tasks[1].orderIndex is 1, as that of tasks[0]",
+            "tasks[1].orderIndex is 1, which tasks[0] has already",
             "hotfix.assignee",
             "hotfix.orderIndex",
         ] {

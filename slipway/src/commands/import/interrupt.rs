@@ -1,15 +1,15 @@
-//! Being told to end.
+//! Handles signals that end a command.
 
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// The signals by which a terminal, its user or the system ends a command. From when this
-/// is made they do not end the process by themselves any more.
+/// The signals by which a terminal, its user or the system ends a command. While this exists,
+/// they do not terminate the process.
 pub(super) struct Interrupts([Signal; 3]);
 
 impl Interrupts {
-    /// Listens for them.
+    /// Installs the handlers.
     ///
     /// # Errors
     /// If the system does not allow it.

@@ -1,4 +1,4 @@
-//! `import`: a release with its tasks from a plan file, through the API.
+//! `import`: creates a release with its tasks from a plan file, through the API.
 
 use std::{
     io::{self, IsTerminal as _},
@@ -58,7 +58,7 @@ pub struct ImportArgs {
 }
 
 impl ImportArgs {
-    /// Where the passwords of new developers go.
+    /// The destination of the new developers' passwords.
     fn passwords(&self) -> Passwords<'_> {
         match &self.passwords_file {
             Some(path) => Passwords::File(path),
@@ -68,19 +68,19 @@ impl ImportArgs {
     }
 }
 
-/// Where the passwords of new developers go.
+/// The destination of the new developers' passwords. They are written before the accounts are
+/// created.
 #[derive(Debug, Clone, Copy)]
 enum Passwords<'a> {
-    /// Into this file, before the accounts are made.
+    /// This file.
     File(&'a Path),
-    /// To standard output, before the accounts are made; it must be a terminal.
+    /// Standard output, which must be a terminal.
     Terminal,
-    /// To standard output, before the accounts are made: as the beginning of the object that
-    /// is completed at the end.
+    /// Standard output, as the first part of the JSON object; the rest is written at the end.
     Json,
 }
 
-/// The idempotency keys of one run: repeated, a request is carried out once.
+/// The idempotency keys of one run: a repeated request runs only once.
 struct Keys(String);
 
 impl Keys {
@@ -97,15 +97,15 @@ impl Keys {
     }
 }
 
-/// Checks the plan, signs in, and creates what the plan says.
+/// Validates the plan, signs in, and creates the accounts and the release.
 ///
 /// # Errors
-/// If the plan is wrong or was imported before, or the server cannot be reached or refuses.
-/// What was created before that is printed all the same.
+/// If the plan is invalid or was imported before, or the server cannot be reached or refuses.
+/// Anything created before the error is still printed.
 pub async fn run(args: &ImportArgs, layers: &Layers) -> anyhow::Result<()> {
     let plan = plan::read(&args.plan)?;
     let (client, user) = sign_in(&args.client, layers).await?;
-    // The server decides; but it would let anybody register the developers first.
+    // The server refuses this too, but only after the developers have been registered.
     anyhow::ensure!(
         user.role == "ADMIN",
         "FORBIDDEN: only an administrator can create releases, and {} is a {}",
@@ -131,7 +131,7 @@ pub async fn run(args: &ImportArgs, layers: &Layers) -> anyhow::Result<()> {
         () = interrupts.recv() => Err(anyhow::anyhow!("interrupted")),
     };
     let outcome = outcome.map_err(|error| match report.registered() {
-        Some(names) => error.context(format!("these accounts were made: {names}")),
+        Some(names) => error.context(format!("these accounts were created: {names}")),
         None => error,
     });
     let shown = show(
@@ -152,7 +152,7 @@ pub async fn run(args: &ImportArgs, layers: &Layers) -> anyhow::Result<()> {
     }))
 }
 
-/// The accounts that have to be made, checked before any is.
+/// The accounts to be created. All are validated before any is created.
 async fn new_users(
     args: &ImportArgs,
     client: &Client,
@@ -168,8 +168,8 @@ async fn new_users(
     Ok(NewUser::of(&missing, &args.email_domain)?)
 }
 
-/// Brings the passwords to where they are kept before there is an account that needs one:
-/// from then on nothing that happens can lose them.
+/// Writes the passwords to their destination before any account is created, so that no later
+/// failure can lose them.
 async fn hand_over(
     passwords: Passwords<'_>,
     users: &[NewUser],
@@ -206,7 +206,8 @@ async fn hand_over(
     }
 }
 
-/// Not even a reader who has left has had enough: the cause is told, not kept.
+/// The error if the passwords cannot be printed. The cause becomes part of the text, so that a
+/// closed pipe is reported as an error here too.
 fn unprinted(error: &anyhow::Error) -> anyhow::Error {
     anyhow::anyhow!("nothing was created, because the passwords cannot be printed: {error:#}")
 }
@@ -232,7 +233,7 @@ async fn show(
     print(text, interrupts).await
 }
 
-/// Writes to standard output. Whoever reads it may be slow: meanwhile signals are heard.
+/// Writes to standard output, and handles signals while a slow reader blocks the write.
 async fn print(text: String, interrupts: &mut Interrupts) -> anyhow::Result<()> {
     let written = tokio::task::spawn_blocking(move || output::print(&text));
     tokio::select! {
@@ -252,7 +253,7 @@ async fn create(
     let bar = progress_bar(users.len() + 1);
     for (number, user) in users.into_iter().enumerate() {
         bar.set_message(format!("registering {}", user.username));
-        // Before: the answer may be lost, and the account be made all the same.
+        // Recorded first: if the answer is lost, the account may still have been created.
         report.users.push(user.clone());
         let registered = users::register(client, &keys.of_user(number), &user).await;
         if let Err(error) = registered {
@@ -273,7 +274,7 @@ async fn create(
     Ok(())
 }
 
-/// Progress on standard error, if that is a terminal. It goes when it is dropped.
+/// A progress bar on standard error, if that is a terminal. It is cleared when it is dropped.
 fn progress_bar(steps: usize) -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}")
         .unwrap_or_else(|_| ProgressStyle::default_bar());
@@ -329,7 +330,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn missing_developers_are_registered_before_the_release_is_made() {
+    async fn missing_developers_are_registered_before_the_release_is_created() {
         let (error, report, requests) = import(
             true,
             vec![
@@ -360,7 +361,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_leave_to_register_nothing_is_created() {
+    async fn without_create_users_nothing_is_created() {
         let replies = vec![Reply::Json(200, NOBODY), Reply::Json(200, NOBODY)];
         let (error, report, _) = import(false, replies).await;
         assert!(error.starts_with("these assignees do not exist: ada, bob; nothing"));
@@ -393,7 +394,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_password_is_kept_when_it_is_not_known_whether_the_account_was_made() {
+    async fn an_account_is_reported_if_its_creation_is_uncertain() {
         let replies = vec![
             Reply::Json(200, ADA),
             Reply::Json(200, NOBODY),

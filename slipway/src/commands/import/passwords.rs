@@ -1,4 +1,4 @@
-//! The passwords of new developers, where people keep them.
+//! Writes the passwords of new developers as a table, to the terminal or a file.
 
 use std::{
     fmt::Write as _,
@@ -9,7 +9,8 @@ use std::{
 
 use super::users::NewUser;
 
-/// A table for people; names and addresses are of letters, digits and a few signs.
+/// A table for people. Names and addresses have only letters, digits and a few symbols, so nothing
+/// needs escaping.
 pub(super) fn table(users: &[NewUser]) -> String {
     let width = |text: fn(&NewUser) -> &str| {
         let lengths = users.iter().map(|user| text(user).chars().count());
@@ -29,10 +30,10 @@ pub(super) fn table(users: &[NewUser]) -> String {
     table
 }
 
-/// Writes the table to a new file that only its owner can read, down to the disk.
+/// Writes the table to a new file that only its owner can read, and syncs it to disk.
 ///
 /// # Errors
-/// If there is a file already, or it cannot be written.
+/// If the file exists already, or cannot be written.
 pub(super) fn write_file(path: &Path, users: &[NewUser]) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);

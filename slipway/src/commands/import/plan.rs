@@ -1,4 +1,4 @@
-//! The plan file: what it may hold, and everything that can be wrong with it.
+//! Reads and validates the plan file.
 
 use std::{
     fs::File,
@@ -16,12 +16,13 @@ use crate::{
     text::escape,
 };
 
-/// The path that stands for standard input.
+/// The path that means standard input.
 const STDIN: &str = "-";
-/// The size of a plan file at most, in bytes: it may be indented, and in UTF-16.
+/// Maximum bytes of a plan file. Larger than a request, because the file may be indented or in
+/// UTF-16.
 const FILE_LIMIT: u64 = 16 * 1024 * 1024;
-/// The size of the request that a plan becomes, at most, in bytes. The server takes 1 MiB;
-/// this leaves room for what counts beside the body.
+/// Maximum bytes of the request that is made from a plan. The server accepts 1 MiB; this leaves
+/// some room.
 const REQUEST_LIMIT: usize = 900 * 1024;
 
 /// A release to be created.
@@ -32,11 +33,11 @@ pub(super) struct Plan {
     pub(super) version: Option<String>,
     pub(super) description: Option<String>,
     pub(super) tasks: Vec<PlannedTask>,
-    /// For later, when the release is completed.
+    /// A task for later, when the release is completed.
     pub(super) hotfix: Option<PlannedTask>,
 }
 
-/// A task to be created; written as JSON it is the body that the API takes.
+/// A task to be created. It serializes to the JSON that the API accepts.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an object")]
 pub(super) struct PlannedTask {
@@ -70,7 +71,7 @@ pub(super) enum PlanError {
     TooLargeRequest { path: String, size: usize },
 }
 
-/// The plan in the file at `path`, checked whole.
+/// Reads and validates the plan in the file at `path`.
 pub(super) fn read(path: &Path) -> Result<Plan, PlanError> {
     let bytes = read_limited(path);
     let path = match path == Path::new(STDIN) {
@@ -90,7 +91,7 @@ pub(super) fn read(path: &Path) -> Result<Plan, PlanError> {
         Ok(plan) => plan,
         Err(source) => return Err(PlanError::Malformed { path, source }),
     };
-    // As the server keeps them: by these it is found again.
+    // In the form that the server stores, to find the release again.
     plan.name = kept_line(&plan.name);
     plan.version = plan.version.as_deref().map(kept_line);
     let faults = Faults::of(&plan);
@@ -104,7 +105,7 @@ pub(super) fn read(path: &Path) -> Result<Plan, PlanError> {
     Ok(plan)
 }
 
-/// One byte more than the limit tells a file that is too large.
+/// Reads one byte more than the limit, to detect a file that is too large.
 fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let file: Box<dyn Read> = match path == Path::new(STDIN) {
@@ -116,8 +117,8 @@ fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 impl Plan {
-    /// Who has tasks in this plan, each once, in the order in which they appear. Names
-    /// differ without regard to case.
+    /// The assignees of this plan, each once, in order of appearance. Names are compared without
+    /// regard to case.
     pub(super) fn assignees(&self) -> Vec<&str> {
         let mut names: Vec<&str> = Vec::new();
         for task in self.tasks.iter().chain(&self.hotfix) {
@@ -142,7 +143,7 @@ mod tests {
         read(&path).map_err(|error| error.to_string())
     }
 
-    /// Why a plan whose tasks are `tasks` is refused.
+    /// The error for a plan with these tasks.
     fn refusal(tasks: &str) -> String {
         let text = format!(r#"{{"name": "R", "tasks": [{tasks}]}}"#);
         read_text(text.as_bytes()).unwrap_err()
@@ -193,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn plans_have_bounds() {
+    fn the_size_of_plans_is_limited() {
         let tasks = vec![r#"{"title": "T", "assignee": "ada"}"#; 501].join(",");
         let refusal = refusal(&tasks);
         assert!(refusal.contains("is not valid:\n  tasks has 501 tasks"));
@@ -208,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_in_place_of_objects_and_names_that_stand_twice_are_refused_with_their_place() {
+    fn arrays_instead_of_objects_and_duplicate_names_are_refused_with_their_place() {
         let error = read_text(br#"["R",null,null,[["T",null,"ada",null,null]],null]"#).unwrap_err();
         assert!(
             error.contains(": must be an object (line 1, column"),
@@ -241,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_that_is_more_than_one_request_is_refused_whole() {
+    fn a_plan_that_does_not_fit_into_one_request_is_refused() {
         let task = |letters| {
             let description = "d".repeat(letters);
             format!(r#"{{"title": "T", "assignee": "ada", "description": "{description}"}}"#)

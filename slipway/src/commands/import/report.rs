@@ -1,4 +1,4 @@
-//! What an import has created, for people and for programs.
+//! Reports what an import has created, as text or JSON.
 
 use std::io::{self, Write};
 
@@ -19,12 +19,12 @@ pub(super) struct Report {
     /// The release as the server shows it.
     pub(super) release: Option<Value>,
     pub(super) users: Vec<NewUser>,
-    /// Whether accounts were to be made.
+    /// Whether there are accounts to be created.
     pub(super) has_new_users: bool,
 }
 
-/// The beginning of everything as one JSON object: the new developers, with their passwords
-/// unless these are kept elsewhere.
+/// The first part of the JSON object: the new developers, with their passwords unless these are
+/// written elsewhere.
 pub(super) fn json_users(users: &[NewUser], with_passwords: bool) -> String {
     let mut users = json!(users);
     for user in users.as_array_mut().into_iter().flatten() {
@@ -42,8 +42,7 @@ impl Report {
         Some(id.to_owned())
     }
 
-    /// The names of the accounts that were made, if any; of the last one it may not be
-    /// known.
+    /// The names of the created accounts, if any. The creation of the last one may be uncertain.
     pub(super) fn registered(&self) -> Option<String> {
         let names: Vec<_> = self
             .users
@@ -53,14 +52,14 @@ impl Report {
         (!names.is_empty()).then(|| names.join(", "))
     }
 
-    /// The rest of that object.
+    /// The second part of the JSON object: release and hotfix.
     pub(super) fn json_rest(&self, plan: &Plan) -> String {
         let (release, hotfix) = (json!(self.release), json!(plan.hotfix));
         let rest = format!(",\"release\":{release},\"hotfix\":{hotfix}}}");
         escape_json(&rest) + "\n"
     }
 
-    /// Everything for a person, but for the passwords.
+    /// The report as text, without passwords.
     pub(super) fn human(&self, plan: &Plan, client: &Client) -> io::Result<String> {
         let mut out = Vec::new();
         if let Some(names) = self.registered() {
@@ -86,7 +85,7 @@ impl Report {
     }
 }
 
-/// What would be created.
+/// Reports what would be created.
 pub(super) fn dry_run(plan: &Plan, users: &[NewUser], json: bool) -> String {
     let names: Vec<&str> = users.iter().map(|user| user.username.as_str()).collect();
     if json {
@@ -107,8 +106,8 @@ pub(super) fn dry_run(plan: &Plan, users: &[NewUser], json: bool) -> String {
     format!("Release {name} would be created with {count} tasks.\n{users}Nothing was created.\n")
 }
 
-/// A hotfix cannot be added before the release is completed, so the command for it is
-/// printed.
+/// Prints the command that adds the hotfix, because that is possible only after the release is
+/// completed.
 fn write_hotfix(out: &mut impl Write, hotfix: &PlannedTask, url: &str) -> io::Result<()> {
     let body = serde_json::to_string(hotfix)?;
     let (title, assignee) = (escape(&hotfix.title), escape(&hotfix.assignee));
@@ -123,7 +122,7 @@ fn write_hotfix(out: &mut impl Write, hotfix: &PlannedTask, url: &str) -> io::Re
     writeln!(out, "    -d {}", quoted(&escape_json(&body)))
 }
 
-/// `text` as one word of a shell.
+/// `text` quoted as one word of a shell.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }

@@ -1,10 +1,10 @@
-//! The request that creates a plan: a pure function of it.
+//! The request that creates the release of a plan.
 
 use serde::Serialize;
 
 use super::plan::{Plan, PlannedTask};
 
-/// The body of `POST /releases`: the whole plan, in one commit.
+/// The body of `POST /releases`: the whole plan in one request.
 #[derive(Debug, Serialize)]
 pub(super) struct NewRelease<'a> {
     name: &'a str,
@@ -13,12 +13,12 @@ pub(super) struct NewRelease<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a str>,
     tasks: &'a [PlannedTask],
-    /// Whoever else imports the plan at the same time creates no other release.
+    /// Prevents a second release if the same plan is imported concurrently.
     once: bool,
 }
 
 impl<'a> NewRelease<'a> {
-    /// The request for `plan`; `once`: unless it is imported already.
+    /// The request for `plan`.
     pub(super) fn of(plan: &'a Plan, once: bool) -> Self {
         Self {
             name: &plan.name,

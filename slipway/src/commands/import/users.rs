@@ -1,4 +1,4 @@
-//! The developers of a plan: who is there already, and who has to be registered.
+//! The developers of a plan: finds the missing ones and registers them.
 
 use rand::distr::{Alphanumeric, SampleString as _};
 use release_svc::identity::{Email, Username};
@@ -13,7 +13,7 @@ use crate::{
 /// About 119 bits of randomness.
 const PASSWORD_LENGTH: usize = 20;
 
-/// A developer to be registered. Their password is kept nowhere else.
+/// A developer to be registered. The password is stored nowhere else.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct NewUser {
     pub(super) username: String,
@@ -25,7 +25,7 @@ impl NewUser {
     /// Accounts for `names`, with addresses at `domain` and random passwords.
     ///
     /// # Errors
-    /// If one can have no account, or that makes no email addresses.
+    /// If a name or an address is invalid.
     pub(super) fn of(names: &[&str], domain: &str) -> Result<Vec<Self>, UsageError> {
         let user = |name: &&str| {
             Username::new(name).map_err(|rule| {
@@ -49,11 +49,11 @@ impl NewUser {
     }
 }
 
-/// Which of `assignees` do not exist.
+/// The `assignees` that do not exist.
 ///
 /// # Errors
-/// If the server refuses, or if somebody exists who is not a developer: only developers
-/// can have tasks.
+/// If the server refuses, or an assignee exists and is not a developer: only developers can have
+/// tasks.
 pub(super) async fn missing<'a>(
     client: &Client,
     assignees: &[&'a str],
@@ -76,7 +76,7 @@ pub(super) async fn missing<'a>(
     Ok(absent.map(|(name, _)| name).collect())
 }
 
-/// The account called `name`; the server searches for names like it.
+/// The account with this name. The server searches by prefix.
 async fn find(client: &Client, name: &str) -> Result<Option<User>, ClientError> {
     let mut cursor = String::new();
     loop {

@@ -1,4 +1,4 @@
-//! How long to wait before connecting again.
+//! Exponential backoff with jitter for reconnections.
 
 use std::time::Duration;
 
@@ -6,9 +6,8 @@ const FIRST: Duration = Duration::from_secs(1);
 const SHORTEST: Duration = Duration::from_millis(250);
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// Delays that double from one failure to the next, up to 30 s. Each is cut by chance to
-/// between a half and the whole, so that the clients of a server that was restarted do
-/// not all come back at the same moment.
+/// Delays that double after each failure, up to 30 s. Each is multiplied by a random factor from
+/// 0.5 to 1, so that the clients of a restarted server do not all reconnect at the same time.
 #[derive(Debug)]
 pub(super) struct Backoff {
     first: Duration,
@@ -23,18 +22,18 @@ impl Backoff {
         }
     }
 
-    /// The server's wish for the first delay.
+    /// Sets the first delay, as requested by the server.
     pub(super) fn begin_with(&mut self, first: Duration) {
         self.first = first.clamp(SHORTEST, LONGEST);
         self.reset();
     }
 
-    /// The connection stands: the next failure is a first one again.
+    /// Starts over after a successful connection.
     pub(super) fn reset(&mut self) {
         self.next = self.first;
     }
 
-    /// The delay now; `chance` is from 0 to 1.
+    /// The next delay; `chance` is a random number from 0 to 1.
     pub(super) fn delay(&mut self, chance: f64) -> Duration {
         let whole = self.next;
         self.next = (whole * 2).min(LONGEST);
@@ -47,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn delays_double_up_to_a_bound_and_begin_again() {
+    fn delays_double_up_to_a_limit_and_start_over_after_a_reset() {
         let mut backoff = Backoff::new();
         let seconds: Vec<u64> = (0..7).map(|_| backoff.delay(1.0).as_secs()).collect();
         assert_eq!(seconds, [1, 2, 4, 8, 16, 30, 30]);
@@ -56,13 +55,13 @@ mod tests {
     }
 
     #[test]
-    fn chance_takes_away_up_to_a_half() {
+    fn jitter_takes_away_up_to_a_half() {
         assert_eq!(Backoff::new().delay(0.0), Duration::from_millis(500));
         assert_eq!(Backoff::new().delay(0.5), Duration::from_millis(750));
     }
 
     #[test]
-    fn the_server_says_how_long_to_wait_first_within_reason() {
+    fn the_server_sets_the_first_delay_within_limits() {
         let mut backoff = Backoff::new();
         backoff.begin_with(Duration::from_secs(2));
         assert_eq!(backoff.delay(1.0), Duration::from_secs(2));

@@ -1,4 +1,4 @@
-//! One entry of the wall as a line.
+//! Formats an activity entry as a line.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -9,10 +9,10 @@ const DIM: &str = "\x1b[2m";
 const BOLD: &str = "\x1b[1m";
 const PLAIN: &str = "\x1b[0m";
 
-/// What a line shows of an entry.
+/// The fields of an entry that a line shows.
 #[derive(Debug, Deserialize)]
 pub(super) struct Entry {
-    /// Its place on the wall.
+    /// Its number in the activity log.
     pub(super) sequence: u64,
     #[serde(rename = "type")]
     kind: String,
@@ -20,7 +20,7 @@ pub(super) struct Entry {
     summary: String,
 }
 
-/// Numbers that the server no longer has, or has not had yet.
+/// Numbers that no longer exist on the server, or do not exist yet.
 #[derive(Debug, Deserialize)]
 pub(super) struct Gap {
     from: u64,
@@ -28,8 +28,8 @@ pub(super) struct Gap {
 }
 
 impl Entry {
-    /// Number, date and time in UTC, type, summary. The server's texts come from other users, so
-    /// nothing in them may act on the terminal.
+    /// Number, date and time in UTC, type, summary. The texts come from other users, so control
+    /// characters are escaped.
     pub(super) fn line(&self, colour: bool) -> String {
         let (sequence, time) = (self.sequence, self.time.strftime("%F %T"));
         let (kind, summary) = (escape(&self.kind), escape(&self.summary));
@@ -42,15 +42,15 @@ impl Entry {
 }
 
 impl Gap {
-    /// A sentence that says which numbers there are not, and why. The stream goes on after
-    /// the last of them, or before the first if the newest entry is before it.
-    pub(super) fn sentence(&self, goes_on_after: Option<u64>) -> String {
+    /// A sentence that says which numbers are missing, and why. The stream continues after
+    /// `position`: the last of them, or the newest entry if that is before the first of them.
+    pub(super) fn sentence(&self, position: Option<u64>) -> String {
         let Self { from, to } = *self;
         let (entries, are, them) = match from == to {
             true => (format!("entry #{from}"), "is", "it"),
             false => (format!("entries #{from} to #{to}"), "are", "them"),
         };
-        match goes_on_after.filter(|last| *last < from) {
+        match position.filter(|last| *last < from) {
             Some(0) => format!("{entries} {are} not there: the server has no entries yet"),
             Some(newest) => format!("{entries} {are} not there: the newest is #{newest}"),
             None => format!("{entries} {are} gone: the server no longer keeps {them}"),
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_in_a_summary_acts_on_the_terminal() {
+    fn control_characters_in_a_summary_are_escaped() {
         let line = entry("a\x1b]0;owned\x07\nb\u{202e}c").line(false);
         assert!(line.ends_with("a\\u{1b}]0;owned\\u{7}\\nb\\u{202e}c"));
         assert!(!line.contains(char::is_control));
@@ -97,14 +97,14 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_says_which_numbers_are_gone() {
-        let said = |from, to, goes_on_after| Gap { from, to }.sentence(Some(goes_on_after));
-        assert!(said(1, 9, 9).starts_with("entries #1 to #9 are gone"));
-        assert!(said(4, 4, 4).starts_with("entry #4 is gone"));
+    fn a_gap_says_which_numbers_are_missing() {
+        let sentence = |from, to, position| Gap { from, to }.sentence(Some(position));
+        assert!(sentence(1, 9, 9).starts_with("entries #1 to #9 are gone"));
+        assert!(sentence(4, 4, 4).starts_with("entry #4 is gone"));
         assert_eq!(
-            said(5, 9, 4),
+            sentence(5, 9, 4),
             "entries #5 to #9 are not there: the newest is #4"
         );
-        assert!(said(1, 1, 0).ends_with("the server has no entries yet"));
+        assert!(sentence(1, 1, 0).ends_with("the server has no entries yet"));
     }
 }

@@ -1,4 +1,4 @@
-//! Following the stream: reading it, and finding back to it.
+//! Follows the activity stream, and resumes it after a lost connection.
 
 use std::{
     io,
@@ -22,12 +22,12 @@ use crate::{
     output::UNWRITABLE,
 };
 
-/// Of events that are not what the API describes.
-const NOT_UNDERSTOOD: &str = "the server has sent what is not understood";
+/// The error for events that do not match the API.
+const NOT_UNDERSTOOD: &str = "the server has sent an event that does not match the API";
 
-const TOKEN_ENDED: &str = "the token has ended";
+const TOKEN_EXPIRED: &str = "the token has expired";
 
-/// Bytes of one event at most.
+/// Maximum bytes of one event.
 const LONGEST_EVENT: usize = 4 * 1024 * 1024;
 
 /// Why the server ends a stream.
@@ -36,17 +36,17 @@ struct Goodbye {
     reason: String,
 }
 
-/// A reader of the wall that knows where it is.
+/// A reader of the activity stream that keeps its position.
 pub(super) struct Follower<'a> {
     client: &'a mut Client,
     filter: Vec<(&'a str, &'a str)>,
-    /// The number of the last event seen, or of the one to begin after.
+    /// The number of the last event seen, or of the start position.
     last: Option<String>,
     backoff: Backoff,
     output: Output<'a>,
-    /// Whether the connection was lost and is not back yet.
+    /// Whether the connection was lost and is not restored yet.
     lost: bool,
-    /// Whether the token has ended.
+    /// Whether the token has expired.
     signed_out: bool,
 }
 
@@ -68,7 +68,7 @@ impl<'a> Follower<'a> {
         }
     }
 
-    /// Follows until the server refuses or nobody reads the output.
+    /// Follows until the server refuses or the output is closed.
     pub(super) async fn follow(&mut self) -> anyhow::Result<()> {
         loop {
             let reason = self.read_once().await?;
@@ -100,7 +100,7 @@ impl<'a> Follower<'a> {
             Ok(response) => response,
             Err(error) if is_signed_out(&error) && self.client.has_password() && !signs_in => {
                 self.signed_out = true;
-                return Ok(TOKEN_ENDED.into());
+                return Ok(TOKEN_EXPIRED.into());
             }
             Err(error) if is_final(&error) => return Err(error.into()),
             Err(error) => return Ok(error.to_string()),
@@ -135,10 +135,10 @@ impl<'a> Follower<'a> {
 
     /// Why the server ends the stream.
     fn goodbye(&mut self, data: Option<&str>) -> &'static str {
-        let said = data.and_then(|data| serde_json::from_str::<Goodbye>(data).ok());
-        self.signed_out = said.is_some_and(|said| said.reason == "token_expired");
+        let goodbye = data.and_then(|data| serde_json::from_str::<Goodbye>(data).ok());
+        self.signed_out = goodbye.is_some_and(|goodbye| goodbye.reason == "token_expired");
         match self.signed_out {
-            true => TOKEN_ENDED,
+            true => TOKEN_EXPIRED,
             false => "the server is going down",
         }
     }
@@ -150,8 +150,8 @@ impl<'a> Follower<'a> {
         match (event.event.as_deref(), &event.data) {
             (Some("gap"), Some(data)) => {
                 let gap: Gap = serde_json::from_str(data).context(NOT_UNDERSTOOD)?;
-                let goes_on_after = event.id.as_deref().and_then(|id| id.parse().ok());
-                self.output.remark(&gap.sentence(goes_on_after));
+                let position = event.id.as_deref().and_then(|id| id.parse().ok());
+                self.output.remark(&gap.sentence(position));
             }
             (_, Some(data)) => {
                 let entry: Entry = serde_json::from_str(data).context(NOT_UNDERSTOOD)?;
@@ -160,7 +160,7 @@ impl<'a> Follower<'a> {
             }
             (_, None) => {}
         }
-        // A block without data has a place as well: the one where the stream begins.
+        // The block without data at the start of the stream has a position too.
         if event.id.is_some() {
             self.last = event.id;
         }
@@ -168,13 +168,13 @@ impl<'a> Follower<'a> {
     }
 }
 
-/// Whether the server does not take the token.
+/// Whether the server refuses the token.
 fn is_signed_out(error: &ClientError) -> bool {
     matches!(error, ClientError::Refused(refusal) if refusal.status == StatusCode::UNAUTHORIZED)
 }
 
-/// Whether trying again cannot help: the token is not good (any more), or the question is
-/// wrong. Everything else passes.
+/// Whether a retry cannot help: the token is invalid or expired, or the request is wrong. All other
+/// errors are temporary.
 fn is_final(error: &ClientError) -> bool {
     match error {
         ClientError::Unreachable { .. } => false,
@@ -206,7 +206,7 @@ mod tests {
         };
     }
 
-    /// What was printed, what was remarked, and how it ended.
+    /// The printed entries, the remarks, and the final error.
     async fn follow(script: &Script, json: bool, after: Option<u64>) -> [String; 3] {
         let client = Client::new(script.url.clone()).unwrap();
         follow_as(client, json, after).await
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn when_its_token_has_ended_it_signs_in_again_and_resumes() {
+    async fn when_the_token_has_expired_it_signs_in_again_and_resumes() {
         const SESSION: &str =
             r#"{"token": "new", "user": {"username": "ada", "role": "DEVELOPER"}}"#;
         let script = Script::start(vec![
@@ -272,7 +272,7 @@ mod tests {
             Reply::Events(entry!(6)),
             Reply::Json(401, "{}"),
             Reply::Json(200, SESSION),
-            // What was issued a moment ago and is not good will not become so.
+            // A new token that is refused will not become valid.
             Reply::Json(401, "{}"),
         ])
         .await;
@@ -283,8 +283,8 @@ mod tests {
             entries.contains("#5 ") && entries.contains("#6 "),
             "{entries}"
         );
-        let said = "the token has ended; connecting again";
-        assert!(remarks.contains(said), "{remarks}");
+        let remark = "the token has expired; connecting again";
+        assert!(remarks.contains(remark), "{remarks}");
         assert_eq!(end, "HTTP 401: Unauthorized");
         let requests = script.requests().await;
         let paths = requests.iter().filter_map(|r| r.split(' ').nth(1));
@@ -295,18 +295,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_a_password_the_end_of_its_token_is_told() {
+    async fn without_a_password_an_expired_token_is_an_error() {
         let goodbye = "retry: 1\n\nevent: goodbye\ndata: {\"reason\":\"token_expired\"}\n\n";
         let script = Script::start(vec![Reply::Events(goodbye)]).await;
         let [_, _, end] = follow(&script, false, None).await;
         assert!(
-            end.starts_with("the token has ended; with --username"),
+            end.starts_with("the token has expired; with --username"),
             "{end}"
         );
     }
 
     #[tokio::test]
-    async fn a_stream_without_entries_has_a_place_as_well() {
+    async fn a_stream_without_entries_has_a_position_too() {
         let script = Script::start(vec![
             Reply::Events("retry: 1\nid: 7\n\n"),
             Reply::Json(403, "{}"),
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_event_without_an_end_is_not_read_to_the_end() {
+    async fn an_endless_event_is_read_up_to_a_limit() {
         let endless = format!("retry: 1\n\ndata: {}", "x".repeat(2 * LONGEST_EVENT));
         let script =
             Script::start(vec![Reply::Events(endless.leak()), Reply::Json(403, "{}")]).await;
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn json_is_one_object_a_line() {
+    async fn json_is_one_object_per_line() {
         let script = Script::start(vec![
             Reply::Events(concat!("retry: 1\n\n", entry!(5))),
             Reply::Json(400, "{}"),

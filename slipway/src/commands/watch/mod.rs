@@ -1,4 +1,4 @@
-//! `watch`: the wall of activity in a terminal.
+//! `watch`: follows the activity stream in a terminal.
 
 use std::{future, io, os::fd::AsFd as _, time::Duration};
 
@@ -48,18 +48,18 @@ impl WatchArgs {
     }
 }
 
-/// How long the thread that follows the wall may take to leave.
+/// How long the thread that follows the stream may take to end.
 const LEAVING: Duration = Duration::from_millis(500);
 
-/// Follows the wall until Ctrl-C, or until nobody reads the output any more.
+/// Follows the activity stream until Ctrl-C, or until the output is closed.
 ///
 /// # Errors
 /// If the server cannot be reached at first, or refuses at any time.
 pub async fn run(args: &WatchArgs, layers: &Layers) -> anyhow::Result<()> {
     let (mut client, _) = sign_in(&args.client, layers).await?;
     let args = args.clone();
-    // On a thread of its own: while nobody reads the output, writing to it blocks, and
-    // signals have to be heard all the same.
+    // On a thread of its own: a write blocks while nobody reads the output, and signals must still
+    // be handled.
     let runtime = Handle::current();
     let stop = CancellationToken::new();
     let stopped = stop.clone();
@@ -76,7 +76,8 @@ pub async fn run(args: &WatchArgs, layers: &Layers) -> anyhow::Result<()> {
         () = reader_left() => Ok(()),
         interrupted = tokio::signal::ctrl_c() => interrupted,
     };
-    // The thread has to leave the runtime before that ends; one whose write blocks is not in it.
+    // The thread must leave the runtime before the runtime ends. A thread blocked in a write is not
+    // in the runtime.
     stop.cancel();
     let _ended = tokio::time::timeout(LEAVING, following).await;
     Ok(left?)
@@ -95,12 +96,11 @@ async fn follow(args: &WatchArgs, client: &mut Client) -> anyhow::Result<()> {
         .await
 }
 
-/// Waits until whoever reads the output has closed it, as in `slipway watch | head`: a write
-/// would tell too, but the next entry may be long in coming. Files have no reader who
-/// leaves.
+/// Waits until the reader of the output has closed it, as in `slipway watch | head`. A write would
+/// fail too, but the next entry may take long. For files it waits for ever.
 async fn reader_left() {
-    // Unchecked, because the check would make the writes of this process non-blocking. It is
-    // only waited on, which sockets and terminals allow as well.
+    // Unchecked, because the check would make this process's writes non-blocking. Only readiness is
+    // awaited, which works for sockets and terminals too.
     let out = io::stdout().as_fd().try_clone_to_owned();
     if let Ok(out) = out.and_then(pipe::Sender::from_owned_fd_unchecked)
         && out.ready(Interest::ERROR).await.is_ok()

@@ -1,4 +1,4 @@
-//! Where entries and remarks go: entries to standard output, remarks to standard error.
+//! Prints entries to standard output and remarks to standard error.
 
 use std::io::{self, Write};
 
@@ -14,7 +14,7 @@ pub(super) struct Output<'a> {
 }
 
 impl Output<'_> {
-    /// Prints an entry; `data` is its JSON as it came.
+    /// Prints an entry; `data` is its JSON as received.
     pub(super) fn entry(&mut self, entry: &Entry, data: &str) -> io::Result<()> {
         if self.json {
             writeln!(self.entries, "{}", escape_json(data))
@@ -23,9 +23,9 @@ impl Output<'_> {
         }
     }
 
-    /// Says something about the connection.
+    /// Prints a remark about the connection.
     pub(super) fn remark(&mut self, text: &str) {
-        // A closed standard error leaves nobody to tell.
+        // Ignore a closed standard error.
         let _ = writeln!(self.remarks, "slipway: {}", escape(text));
     }
 }
