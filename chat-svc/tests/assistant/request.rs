@@ -46,7 +46,7 @@ async fn the_request_has_model_options_work_and_the_last_five_messages() {
     assert_eq!(texts, expected.iter().collect::<Vec<_>>());
 
     let system = messages[0]["content"].as_str().unwrap();
-    for summary in [
+    for part in [
         r#""user":"ada""#,
         r#""role":"DEVELOPER""#,
         r#""currentTask":{"title":"Build it""#,
@@ -55,7 +55,7 @@ async fn the_request_has_model_options_work_and_the_last_five_messages() {
         r#""release":"Spring""#,
         r#""completedTasks":1"#,
     ] {
-        assert!(system.contains(summary), "{summary}: {system}");
+        assert!(system.contains(part), "{part}: {system}");
     }
 
     let info = answer_info(&answer);

@@ -1,5 +1,5 @@
-//! Answers streamed at the same time by a slow model: what Slipway adds to it, and what it
-//! holds in memory.
+//! Many answers of a slow model, streamed concurrently: the delay that Slipway adds, and its
+//! memory.
 
 use std::time::{Duration, Instant};
 
@@ -19,22 +19,22 @@ use super::{
     report::Line,
 };
 
-/// Users who ask at the same time, each in a session of their own.
+/// Number of users who ask concurrently, each in a session of their own.
 const STREAMS: usize = 100;
 
 /// Words of an answer.
 const WORDS: usize = 60;
 
-/// The model's time for each.
+/// The model's time for each word.
 const PACE: Duration = Duration::from_millis(50);
 
-/// When a client had its first word and its whole answer.
+/// When a client received its first word and its whole answer.
 struct Heard {
     first: Duration,
     whole: Duration,
 }
 
-/// All of them ask at once.
+/// All users ask at the same time.
 pub(super) async fn answers() -> anyhow::Result<Vec<Line>> {
     let options = Options::default()
         .env("SLIPWAY_OLLAMA_URL", slow_model().await?)
@@ -57,7 +57,7 @@ pub(super) async fn answers() -> anyhow::Result<Vec<Line>> {
     let model = PACE * WORDS as u32;
     let (mut first, mut added) = (histogram(), histogram());
     for heard in heard {
-        // The first word comes after the model's time for one.
+        // The model itself takes this long for the first word.
         note(&mut first, heard.first.saturating_sub(PACE));
         note(&mut added, heard.whole.saturating_sub(model));
     }
@@ -108,7 +108,7 @@ async fn ask(client: &Client, session: &str) -> anyhow::Result<Heard> {
     })
 }
 
-/// A server that speaks as much of Ollama's API as is needed.
+/// A server with the parts of Ollama's API that are needed.
 async fn slow_model() -> anyhow::Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);
@@ -123,7 +123,7 @@ async fn slow_model() -> anyhow::Result<String> {
 async fn speak(mut stream: TcpStream) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let mut request = vec![0; 64 * 1024];
-    // All of these requests are smaller than that.
+    // Every request fits into the buffer.
     let read = stream.read(&mut request).await?;
     if !request[..read].starts_with(b"POST /api/chat ") {
         let nothing = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";

@@ -1,5 +1,5 @@
-//! When an event was on its topic, and its entry on the wall: an own client of Kafka and a
-//! client of the stream, who note when they have what.
+//! Records when an event reached its topic and its entry reached the activity feed, with a Kafka
+//! consumer and a client of the stream.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -13,22 +13,22 @@ use slipway_tests::{
 };
 use tokio::sync::mpsc;
 
-/// What has not arrived after this time never will.
+/// Time limit for an event to arrive.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What listens to the topics and to the wall.
+/// Consumers of the topics and of the activity feed.
 pub(super) struct Ears {
     topics: mpsc::UnboundedReceiver<(Told, SystemTime)>,
     wall: mpsc::UnboundedReceiver<(String, SystemTime)>,
-    /// Events that were here before: a later one of that id has been published again.
+    /// Ids of earlier events: an event with one of these ids was published again.
     known: HashSet<String>,
 }
 
-/// An event, and when its entry was here.
+/// An event with the time it was consumed, and the time its entry arrived.
 pub(super) type Heard = Vec<(Told, SystemTime, SystemTime)>;
 
 impl Ears {
-    /// Listens to what comes, when everything that was is on the wall.
+    /// Starts after everything so far is in the activity feed.
     pub(super) async fn open(mesh: &Mesh, admin: &Client) -> anyhow::Result<Self> {
         let brokers = Topics::of(&mesh.backbones()?.kafka);
         brokers.consumed_by(ACTIVITY).await?;
@@ -51,13 +51,13 @@ impl Ears {
         })
     }
 
-    /// The next so many events, at both.
+    /// The next `count` events, once each has arrived in both places.
     pub(super) async fn heard(&mut self, count: usize) -> anyhow::Result<Heard> {
         let both = async {
             let (mut told, mut entries) = (Vec::new(), HashMap::new());
             while told.len() < count {
                 let (event, at) = self.topics.recv().await.context("the topics ended")?;
-                // What became of mails is on no wall.
+                // Delivery events are not in the activity feed.
                 let is_shown = ACTIVITY.topics.contains(&event.topic.as_str());
                 if is_shown && self.known.insert(event.id.clone()) {
                     told.push((event, at));

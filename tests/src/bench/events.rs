@@ -1,8 +1,8 @@
-//! From a commit to its event on the topic, and from there to its entry on the wall: two
-//! replicas of each role, on a real Kafka and a MongoDB-compatible server of their own.
+//! Measures the delay from a commit to the event on its topic, and from there to the entry in the
+//! activity feed, with two replicas of each role, a real Kafka and a MongoDB-compatible server.
 //!
-//! An own client of Kafka and a client of the stream note when they have what. All clocks
-//! are this machine's.
+//! A Kafka consumer and a client of the stream record the arrivals. All clocks are the same
+//! machine's.
 
 use std::{
     collections::HashMap,
@@ -22,13 +22,13 @@ use super::{
     report::Line,
 };
 
-/// Task operations at the same moment.
+/// Number of concurrent task operations.
 const AT_ONCE: usize = 100;
 
-/// How many times: starts and completions in turn.
+/// Number of rounds: starts and completions alternate.
 const ROUNDS: usize = 10;
 
-/// Between two commands of the steady part: fifty a second.
+/// Time between two commands of the steady part: 50 a second.
 const PACE: Duration = Duration::from_millis(20);
 
 const TOPIC_P95_MS: f64 = 100.0;
@@ -69,18 +69,18 @@ pub(super) async fn events(plan: &Plan) -> anyhow::Result<Vec<Line>> {
     ])
 }
 
-/// Developers with a release each, of tasks that are all theirs.
+/// Developers with one release each, all of whose tasks are theirs.
 struct Crew {
     team: Team,
     tasks: Vec<Vec<String>>,
-    /// How many commands each has given.
+    /// How many commands each has sent.
     given: Vec<usize>,
 }
 
 impl Crew {
     async fn assemble(mesh: &Mesh, steady: usize) -> anyhow::Result<Self> {
         let team = Team::at(&mesh.client(), AT_ONCE).await?;
-        // A task is two commands.
+        // Each task gives two commands.
         let each = (ROUNDS + steady.div_ceil(AT_ONCE)).div_ceil(2);
         let mut tasks = Vec::new();
         for developer in 0..AT_ONCE {
@@ -95,7 +95,7 @@ impl Crew {
         })
     }
 
-    /// A developer's next command, at one of the gateways.
+    /// A developer's next command, sent to the gateways in turn.
     fn command(&mut self, mesh: &Mesh, developer: usize) -> anyhow::Result<Command> {
         let given = self.given[developer];
         self.given[developer] += 1;
@@ -114,17 +114,17 @@ impl Crew {
     }
 }
 
-/// An event's type and subject: of one task each type happens once.
+/// An event's type and subject. Each type occurs once for a task.
 type Event = (String, String);
 
-/// A command, and the event it makes.
+/// A command with the event it causes.
 struct Command {
     client: Client,
     path: String,
     event: Event,
 }
 
-/// Gives a command; returns when it was answered.
+/// Sends a command; returns when it was answered.
 async fn give(command: Command) -> anyhow::Result<(Event, SystemTime)> {
     let answer = command.client.patch(&command.path).await?;
     let answered = SystemTime::now();
@@ -137,11 +137,11 @@ async fn give(command: Command) -> anyhow::Result<(Event, SystemTime)> {
     Ok((command.event, answered))
 }
 
-/// How long it took, in microseconds.
+/// Delays in microseconds.
 struct Delays {
-    /// From the decision, which the commit follows.
+    /// From the decision, which is before the commit.
     topic: Histogram<u64>,
-    /// From the answer, which follows the commit.
+    /// From the answer, which is after the commit.
     answered: Histogram<u64>,
     stored: Histogram<u64>,
 }
@@ -157,7 +157,7 @@ impl Delays {
 
     fn add(&mut self, heard: Heard, answered: &HashMap<Event, SystemTime>) {
         for (event, on_topic, stored) in heard {
-            // What is there before its answer is there at once.
+            // An event that arrived before the answer counts as no delay.
             let since = |from, to: SystemTime| to.duration_since(from).unwrap_or_default();
             note(&mut self.topic, since(event.happened, on_topic));
             if let Some(answered) = answered.get(&(event.kind, event.subject)) {

@@ -1,5 +1,5 @@
-//! The assistant through the real process: a model that is cut off by a power failure, a
-//! client that leaves, and what others hear of a conversation.
+//! The assistant with a real process: a power failure during an answer, a client that disconnects,
+//! and the privacy of a conversation.
 
 use std::time::Duration;
 
@@ -16,11 +16,11 @@ use tokio::{
 
 use crate::scripted;
 
-/// What a server answers that has nothing but answers.
+/// The answer of a server that supports only answering.
 const NO_SUCH_CALL: &[u8] =
     b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
-/// A model's server that begins to answer and never ends; and how many hear it.
+/// A model server whose answers never end, and the number of its clients.
 async fn endless_model() -> (String, watch::Receiver<usize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -37,7 +37,7 @@ async fn endless_model() -> (String, watch::Receiver<usize>) {
                     line.len()
                 );
                 let mut request = [0; 4096];
-                // The request has begun: nobody cares for the rest.
+                // The request has begun: the rest does not matter.
                 let read = stream.read(&mut request).await.unwrap_or_default();
                 if !request[..read].starts_with(b"POST /api/chat ") {
                     let _ = stream.write_all(NO_SUCH_CALL).await;
@@ -53,7 +53,7 @@ async fn endless_model() -> (String, watch::Receiver<usize>) {
     (url, heard)
 }
 
-/// Waits until the series of this metric with these labels is at 1.
+/// Waits until this metric with these labels is at 1.
 async fn is_counted(server: &Process, name: &str, labels: &[&str]) {
     let ops = Client::new(&server.ops);
     let counted = until(async || {
@@ -76,7 +76,7 @@ async fn session(client: &Client) -> String {
     id(&answer.expect(201)).to_owned()
 }
 
-/// Asks for a stream, and waits until the model has begun to answer.
+/// Asks for a stream, and waits until the model has started to answer.
 async fn begin(client: &Client, session: &str, message: &str) -> reqwest::Response {
     let request = client
         .request(Method::POST, &format!("/chat/{session}/message"))
@@ -100,8 +100,7 @@ async fn history(client: &Client, session: &str) -> Vec<Value> {
         .unwrap()
 }
 
-/// Waits until the only message of a session is a question without an answer; says why
-/// there is none.
+/// Waits until the only message of a session is an unanswered question; returns the reason.
 async fn reason(client: &Client, session: &str, message: &str) -> String {
     let reason = until(async || {
         let history = history(client, session).await;
@@ -166,8 +165,8 @@ async fn who_hangs_up_stops_the_answer() {
     is_counted(&server, "slipway_chat_requests_total", &unanswered).await;
 }
 
-/// A model that can think, and does so before it answers however it is asked: in its own
-/// way, and as its server tells it apart. How it was asked is sent to the returned channel.
+/// A model that thinks before it answers, however it is asked: within its text, and separated by
+/// its server. The requests are sent to the returned channel.
 async fn thinking_model() -> (String, mpsc::UnboundedReceiver<Value>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -321,7 +320,7 @@ async fn a_conversation_is_on_no_wall() {
     let path = format!("/chat/{session}/message");
     let answer = ada.post(&path, &json!({"message": "what is next?"})).await;
     answer.unwrap().expect(200);
-    // What comes after it on the wall shows that it was passed over.
+    // The next entries of the activity feed show that it was skipped.
     let release = team.release("afterwards", &[0]).await.unwrap();
     let seen = ada.seen(|entry| entry["subject"] == release["id"]);
     seen.await.unwrap();
@@ -343,7 +342,7 @@ async fn forty_questions_a_minute_are_answered_and_no_more() {
         answer.unwrap().expect(200);
     }
     let answer = ada.post(&path, &json!({"message": "what is next?"})).await;
-    // On a machine that took the minute for them, the first ones no longer count.
+    // On a slow machine, the first ones may no longer count.
     if began.elapsed() < Duration::from_secs(50) {
         let answer = answer.unwrap();
         assert!(!answer.header("retry-after").is_empty());

@@ -1,4 +1,4 @@
-//! The commands that are clients, as a shell runs them.
+//! The client commands, run as from a shell.
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Stdio, time::Duration};
 
@@ -17,7 +17,7 @@ use tokio::{
 
 use crate::scripted;
 
-/// A command that hangs has not ended by then.
+/// Time limit for a command.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 fn as_admin(server: &Process, arguments: &[&str]) -> Options {
@@ -30,14 +30,14 @@ fn as_admin(server: &Process, arguments: &[&str]) -> Options {
         .fold(options, |options, argument| options.arg(*argument))
 }
 
-/// Runs an import in `dir`; its exit code and outputs.
+/// Runs an import in `dir`; returns its exit code and outputs.
 async fn import(server: &Process, dir: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
     let options = as_admin(server, &[&["import"][..], arguments].concat());
     let (status, output, errors) = process::run(dir, &options).await.unwrap();
     (status.code(), output, errors)
 }
 
-/// A directory with a plan of one task of ada's in `plan.json`.
+/// A directory with a plan of one task for ada in `plan.json`.
 fn directory() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let plan = json!({
@@ -154,7 +154,7 @@ async fn passwords_in_json_are_printed_before_there_is_an_account() {
     let nobody = json!({"items": [], "nextCursor": null});
     let admin = json!({"id": "1", "username": "admin", "role": "ADMIN"});
     let session = json!({"token": "t", "user": admin});
-    // A server that makes the account and has not answered when the command is killed.
+    // A server that creates the account and has not answered when the command is killed.
     let registering = async {
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
@@ -319,7 +319,7 @@ async fn ctrl_c_ends_watch_without_a_word() {
     let server = Process::start().await.unwrap();
     let mut child = spawn(&server.http, Path::new("."), &["watch", "--after", "0"]);
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    // Then it waits for the next entry.
+    // It then waits for the next entry.
     lines.next_line().await.unwrap().unwrap();
     let pid = child.id().unwrap().to_string();
     let sent = Command::new("kill").args(["-INT", &pid]).status().await;
@@ -332,7 +332,7 @@ async fn ctrl_c_ends_watch_without_a_word() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ctrl_c_ends_watch_while_nobody_reads_its_output() {
-    /// What a pipe holds, less what a line may be too long for.
+    /// Capacity of a pipe, less the length of a line.
     const FULL: u64 = 60 * 1024;
     let server = Process::start().await.unwrap();
     let admin = server.admin().await.unwrap();

@@ -1,5 +1,4 @@
-//! What users do at the same moment, through a running process. Everybody lines up on a
-//! barrier before they act.
+//! Concurrent users, through a running process. All of them wait on a barrier before they act.
 
 use std::{collections::BTreeSet, future::Future, sync::Arc};
 
@@ -23,7 +22,7 @@ in_both_shapes!(
 
 const RACERS: usize = 50;
 
-/// Runs `racers` all at once; returns their answers.
+/// Runs all `racers` concurrently; returns their answers.
 async fn race<F>(racers: impl IntoIterator<Item = F>) -> Vec<Answer>
 where
     F: Future<Output = anyhow::Result<Answer>> + Send + 'static,
@@ -78,7 +77,7 @@ async fn of_a_hundred_task_operations_at_once_every_event_is_told_once(mesh: Mes
         (RACERS, RACERS)
     );
 
-    // The admin, the developers, their plans and turns, the starts, the additions.
+    // The admin, the developers, their releases and turns, the starts, the additions.
     let total = (1 + RACERS + 4 * RACERS + RACERS + 2 * RACERS) as u64;
     let mut stream = team.admin.stream("?after=0", None).await.unwrap();
     let (mut events, mut started, mut created) = (BTreeSet::new(), 0, 0);
@@ -220,7 +219,7 @@ async fn completing_and_hotfixing_at_once_happen_in_one_of_the_two_orders(mesh: 
             assert_eq!(added["hotfix"], true);
             assert_eq!(after["reopenedCount"], 1);
         } else {
-            // Added first: it was an ordinary task, and the release was not done.
+            // Added first: it is an ordinary task, and the release was not complete.
             let problem = answers[0].clone().refused(409, "RELEASE_INCOMPLETE");
             assert_eq!(problem["remaining"], 1);
             assert_eq!(added["hotfix"], false);

@@ -1,6 +1,6 @@
-//! Backbones that are not there, or not as the configuration says: a clear message and
-//! exit 2, or a process that serves and says what is missing. Never a panic, and never the
-//! embedded mode instead.
+//! Backbones that are unreachable or do not match the configuration: a clear message and exit 2, or
+//! a process that serves and reports what is missing. Never a panic, and never the embedded mode
+//! instead.
 
 use serde_json::Value;
 use slipway_tests::{Options, process};
@@ -10,7 +10,7 @@ const NOBODY: &str = "127.0.0.1:1";
 /// A name that never resolves (RFC 6761).
 const NOWHERE: &str = "backbone.invalid:9092";
 
-/// The process does not start: it exits with 2 and says all of `words`.
+/// The process must not start: it exits with 2, and its message has all of `words`.
 async fn refused(options: &Options, words: &[&str]) {
     let dir = tempfile::tempdir().unwrap();
     let options = options.clone().signing(dir.path()).unwrap();
@@ -19,7 +19,7 @@ async fn refused(options: &Options, words: &[&str]) {
     assert!(!output.contains("ready"), "{output}");
     assert!(!errors.contains("panicked"), "{errors}");
     let last = errors.lines().last().unwrap();
-    // What serves says it in its log, which is JSON here; a command says it to a person.
+    // A role logs the message, as JSON here; a command prints it for a person.
     let said = match serde_json::from_str::<Value>(last) {
         Ok(line) => {
             assert_eq!(line["level"], "ERROR");
@@ -88,7 +88,7 @@ mod kafka {
         Options::default().env("SLIPWAY_KAFKA_BROKERS", broker)
     }
 
-    /// As one role, the others of which are elsewhere.
+    /// One role, with the others elsewhere.
     fn alone(options: Options, role: &str) -> Options {
         let release = format!("http://{NOBODY}");
         options
@@ -97,7 +97,7 @@ mod kafka {
             .env("SLIPWAY_RELEASE_URL", release)
     }
 
-    /// What `/readyz` says, when it says `wanted`; it is ready all the time.
+    /// The answer of `/readyz` once it is as `wanted`; it must report ready all the time.
     async fn ready(process: &Process, wanted: impl Fn(&Value) -> bool) -> Value {
         let ops = Client::new(&process.ops);
         let found = until(async || {
@@ -221,7 +221,7 @@ mod kafka {
             let wrong = signed_in(mechanism, "hunter2");
             refused(&wrong, &["Kafka", &broker, "uthentication"]).await;
         }
-        // The system does not know the authority.
+        // The system does not trust this CA.
         let mut stranger = signed_in("PLAIN", "for-tests");
         stranger
             .env
@@ -229,7 +229,7 @@ mod kafka {
         refused(&stranger, &["Kafka", &broker, "certificate"]).await;
     }
 
-    /// What is done is on the wall: it was published and consumed.
+    /// Checks that an event is published and consumed: it must appear in the activity feed.
     #[cfg(feature = "kafka-tls")]
     async fn works(options: &Options) {
         let server = Process::start_with(options).await.unwrap();

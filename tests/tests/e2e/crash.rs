@@ -1,5 +1,5 @@
-//! Power failures: the process is killed under load, again and again, and then asked for
-//! everything it had accepted.
+//! Power failures: the process is killed repeatedly under load, and then must have everything that
+//! it had accepted.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,25 +16,24 @@ use tokio::{sync::mpsc, task::JoinSet};
 const KILLS: usize = 20;
 const DEVELOPERS: usize = 6;
 
-/// Commands accepted between two kills, at least.
+/// Minimum number of commands accepted between two kills.
 const ROUND: usize = 100;
 
-/// What one developer and their admin were told.
+/// The answers to one developer and their admin.
 #[derive(Default)]
 struct Told {
-    /// Releases accepted, by id.
+    /// Ids of accepted releases.
     releases: BTreeSet<String>,
-    /// Tasks, by id: the last state that was accepted.
+    /// Tasks by id, with the last accepted state.
     tasks: BTreeMap<String, &'static str>,
-    /// Titles and names of commands that got no answer: they may or may not have been
-    /// carried out.
+    /// Titles and names in commands without an answer: they may or may not have been carried out.
     unanswered: BTreeSet<String>,
-    /// Names in commands that were refused: they must have left no trace.
+    /// Names in refused commands: they must have left no trace.
     refused: BTreeSet<String>,
 }
 
-/// Works as one developer until the process is gone: plans a release, starts and
-/// completes its task, and tries what must be refused.
+/// Works as one developer until the process is gone: creates a release, starts and completes its
+/// task, and tries commands that must be refused.
 async fn work(
     admin: Client,
     developer: Client,
@@ -83,7 +82,7 @@ async fn work(
     }
 }
 
-/// After a crash a developer may be at work on a task whose start was not answered.
+/// After a crash, a developer may have a started task whose start was not answered.
 async fn finish_what_is_open(developer: &Client, told: &mut Told) {
     for task in developer
         .all("/tasks/my?status=IN_PROCESS&limit=200")
@@ -168,8 +167,8 @@ async fn check(server: &Process, told: &[Told]) {
         }
     }
 
-    // The wall tells exactly what is stored: nothing is missing, nothing is told twice,
-    // nothing is told that did not happen.
+    // The activity feed must match what is stored exactly: no event is missing, doubled or
+    // invented.
     let expected = expected_events(&stored);
     let mut stream = admin.stream("?after=0", None).await.unwrap();
     let mut events = BTreeSet::new();
@@ -205,8 +204,8 @@ fn rank(state: &str) -> usize {
     order.iter().position(|s| *s == state).unwrap()
 }
 
-/// A task is where its last accepted command put it, or one step further if the answer
-/// to that step was cut off.
+/// A task has the state of its last accepted command, or the next state if the answer to the next
+/// command was lost.
 fn check_task(task: &Value, accepted: &str, told: &Told) {
     let state = task["status"].as_str().unwrap();
     let unanswered = told.unanswered.contains(task["title"].as_str().unwrap());
@@ -217,7 +216,7 @@ fn check_task(task: &Value, accepted: &str, told: &Told) {
     );
 }
 
-/// What the wall must tell of what is stored: types and subjects.
+/// The types and subjects of the events that must exist for what is stored.
 fn expected_events(stored: &BTreeMap<String, Value>) -> BTreeSet<(String, String)> {
     let mut events = BTreeSet::new();
     let mut expect =
@@ -230,7 +229,7 @@ fn expected_events(stored: &BTreeMap<String, Value>) -> BTreeSet<(String, String
             .iter()
             .take_while(|task| task["status"] == "COMPLETED");
         let completed = completed.count();
-        // Whose turn it was, and is; or that all are completed.
+        // The tasks that became ready, or the event that all are completed.
         for task in tasks.iter().take(completed + 1) {
             expect("task.ready", id(task));
         }

@@ -1,5 +1,5 @@
-//! The desk of dead letters, end to end: what a consumer cannot handle is shown to admins,
-//! mended, and sent back to the group that could not handle it.
+//! Dead letters, end to end: an event that a consumer cannot handle is shown to admins, edited and
+//! replayed to its consumer group.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ fn registered(event: Uuid, payload: &str) -> Record {
     }
 }
 
-/// A record that is no event at all, and no text either.
+/// A record that is neither an event nor text.
 pub(crate) fn garbage() -> Record {
     Record {
         topic: "slipway.releases".into(),
@@ -43,7 +43,7 @@ pub(crate) fn garbage() -> Record {
     }
 }
 
-/// A process on whose bus these records were published.
+/// A process with these records on its bus.
 pub(crate) async fn process_with(records: Vec<Record>) -> Process {
     let data = Process::start().await.unwrap().kill().await.unwrap();
     let path = data.path().join("data").join("bus.db");
@@ -53,8 +53,8 @@ pub(crate) async fn process_with(records: Vec<Record>) -> Process {
     Process::start_on(data, &Options::default()).await.unwrap()
 }
 
-/// The dead letters of a query in the wall's group, once there are as many. Other groups
-/// read the same topics, and have dead letters of their own.
+/// The dead letters of a query in the activity group, once there are this many. Other groups read
+/// the same topics and have their own dead letters.
 async fn letters(admin: &Client, query: &str, count: usize) -> Vec<Value> {
     let path = format!("{DESK}?group=activity{query}");
     let found = until(async || {
@@ -118,7 +118,7 @@ async fn a_dead_letter_is_mended_and_sent_back_to_its_group() {
     let seen = admin.seen(|entry| entry["id"] == id.as_str()).await;
     seen.unwrap();
 
-    // The same request again has the same answer; any other is too late.
+    // Repeating the request returns the same answer; any other request is too late.
     let again = replay(&admin, &letter, &body, "k-1").await.expect(200);
     assert_eq!(again["acts"], replayed["acts"]);
     let other = replay(&admin, &letter, &json!({}), "k-1").await;
@@ -143,7 +143,7 @@ async fn what_fails_again_comes_back_and_says_what_it_was() {
     assert_eq!(shown["payload"], "//4=");
     assert_eq!(shown["headers"], json!([{"name": "x", "value": "y"}]));
 
-    // Of two at the same moment one does it. Neither has a body.
+    // Of two concurrent replays, one succeeds. Neither has a body.
     let request = || admin.request(Method::POST, &format!("{}/replay", path(&first)));
     let (a, b) = tokio::join!(admin.send(request()), admin.send(request()));
     let mut answers = [a.unwrap(), b.unwrap()];
@@ -185,7 +185,7 @@ async fn many_are_replayed_at_once_after_a_look_at_which_it_would_be() {
     let done = replay(filter, false).await;
     assert_eq!(done["ids"], would["ids"]);
     assert_eq!(done["more"], false);
-    // All five fail again: eleven letters in all, of which five are replayed.
+    // All five fail again: eleven dead letters in total, five of them replayed.
     letters(&admin, "&state=REPLAYED", 5).await;
     letters(&admin, "", 11).await;
     let body = json!({"all": true, "dryRun": true});
@@ -195,7 +195,7 @@ async fn many_are_replayed_at_once_after_a_look_at_which_it_would_be() {
     let none = replay(json!({"to": "2020-01-01T00:00:00Z"}), false).await;
     assert_eq!(none["count"], 0);
 
-    // The pages joined are the whole, in order.
+    // The pages make up the whole list, in order.
     let paged = admin.all(&format!("{DESK}?group=activity&limit=4")).await;
     assert_eq!(paged.unwrap(), letters(&admin, "", 11).await);
 }

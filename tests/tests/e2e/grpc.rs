@@ -1,5 +1,5 @@
-//! The services as other programs see them: over gRPC, and with grpcurl, which knows
-//! nothing but what reflection tells.
+//! The gRPC API as other programs use it, including grpcurl, which knows only what reflection
+//! reports.
 
 use serde_json::Value;
 use slipway_proto::release::v1::{
@@ -35,7 +35,7 @@ async fn health_answers_for_each_service_and_those_who_watch_see_the_drain() {
     let mut watched = Vec::new();
     for service in SERVICES.iter().chain(&[""]) {
         let mut watch = client.watch(health(service)).await.unwrap().into_inner();
-        // The first look at the dependencies is right after the start.
+        // The dependencies are checked for the first time just after the start.
         while watch.message().await.unwrap().unwrap().status() != ServingStatus::Serving {}
         let answer = client.check(health(service)).await.unwrap().into_inner();
         assert_eq!(answer.status(), ServingStatus::Serving, "{service}");
@@ -130,7 +130,7 @@ async fn what_does_not_call_itself_grpc_is_refused_as_http_says() {
     }
 }
 
-/// Runs grpcurl; `None` if it is not on this machine, which in CI is a failure.
+/// Runs grpcurl; `None` if it is not installed, which fails in CI.
 async fn grpcurl(args: &[&str]) -> Option<(bool, String)> {
     let output = Command::new("grpcurl")
         .arg("-plaintext")

@@ -11,7 +11,7 @@ use slipway_tests::{
     kept::{Answered, Kept, ask, copy, directory, forgetting_nothing, on_mongodb},
 };
 
-/// Whether everything that was answered is answered still; there may be more now.
+/// Whether all of the recorded answer is in the current one; the current one may have more.
 fn holds(found: &Value, kept: &Value) -> bool {
     match (found, kept) {
         (Value::Object(found), Value::Object(kept)) => kept
@@ -31,7 +31,7 @@ async fn check(server: &Process, kept: Kept) {
     }
 }
 
-/// Layouts of which data is kept.
+/// The layouts with stored data.
 fn layouts() -> Vec<String> {
     let kept = fs::read_dir(directory("")).unwrap();
     let names = kept.map(|entry| entry.unwrap().file_name().into_string().unwrap());

@@ -16,13 +16,13 @@ use tokio::{
     task::JoinSet,
 };
 
-/// What one client of a process that is told to stop has seen.
+/// What one client of a stopping process has received.
 struct Seen {
     accepted: Vec<String>,
     lost: Option<String>,
 }
 
-/// Plans one release after the other until the process says that it is about to go.
+/// Creates one release after the other until the process announces that it will stop.
 async fn plan_until_refused(admin: Client, answered: mpsc::UnboundedSender<()>) -> Seen {
     let mut accepted = Vec::new();
     loop {
@@ -106,7 +106,7 @@ async fn a_request_that_does_not_arrive_whole_is_answered_before_the_end() {
         halves.push(half);
     }
     server.signal("TERM").await.unwrap();
-    // One of them comes whole while the process drains.
+    // One of them is completed while the process drains.
     let draining = until(async || {
         let log = server.log();
         anyhow::ensure!(log.contains("draining"), "{log}");
@@ -139,7 +139,7 @@ async fn a_data_directory_has_one_process_at_a_time() {
         "{errors}"
     );
     let data = server.kill().await.unwrap();
-    // A process that was killed holds nothing.
+    // A killed process holds no lock.
     Process::start_on(data, &Options::default()).await.unwrap();
 }
 
@@ -282,7 +282,7 @@ async fn a_first_password_that_nobody_can_be_told_makes_no_admin() {
         assert!(!status.success(), "{log}");
         assert!(log.contains("cannot be shown"), "{log}");
     }
-    // The next start makes one, and says so.
+    // The next start creates one, and shows its password.
     let server = Process::start_on(data, &options).await.unwrap();
     let output = server.output();
     let told: Value = serde_json::from_str(output.trim()).expect(&output);
@@ -370,7 +370,7 @@ async fn the_ops_port_tells_whether_it_can_serve() {
     }
 }
 
-/// Whether what this process starts ignores SIGHUP, as under `nohup`.
+/// Whether child processes of this process ignore SIGHUP, as under `nohup`.
 fn ignores_hup() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -392,7 +392,7 @@ async fn every_signal_that_would_end_it_stops_it() {
 
 #[tokio::test]
 async fn told_to_stop_while_it_waits_for_a_server_it_does_not_start() {
-    // Takes connections and says nothing.
+    // Accepts connections and never answers.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = silent.local_addr().unwrap().to_string();
     for (key, value) in [

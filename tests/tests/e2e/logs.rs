@@ -1,4 +1,4 @@
-//! What a process says of itself: its log, its standard output, its build.
+//! What a process reports about itself: its log, its standard output and its build.
 
 use serde_json::{Value, json};
 use slipway_proto::release::v1::{
@@ -7,7 +7,7 @@ use slipway_proto::release::v1::{
 use slipway_tests::{Client, Options, Process, Team, process, until};
 use tonic::transport::Endpoint;
 
-/// The lines of a log, each of which is an object.
+/// The lines of a log, each a JSON object.
 fn lines(log: &str) -> Vec<Value> {
     let parsed = log.lines().map(|line| {
         let line: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"));
@@ -24,7 +24,7 @@ fn with_message<'a>(lines: &'a [Value], message: &str) -> Vec<&'a Value> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn in_json_nothing_else_is_said_and_a_clean_stop_warns_of_nothing() {
-    // As few as any limit of open files allows.
+    // As few as any open-file limit allows.
     let options = Options::default().env("SLIPWAY_MAX_CONNECTIONS", "64");
     let server = Process::start_with(&options).await.unwrap();
     let (http, grpc, ops) = (server.http.clone(), server.grpc.clone(), server.ops.clone());
@@ -161,7 +161,7 @@ async fn the_access_log_has_a_line_for_each_request_and_no_secret() {
     assert!(mine[0]["duration_ms"].as_f64().unwrap() > 0.0);
     assert_eq!(of("route", "/auth/login")[0]["user"], Value::Null);
     assert_eq!(of("route", "unmatched")[0]["status"], 404);
-    // What the gateway asks of the services in this process is not a request of a client.
+    // Calls between services in this process are not client requests.
     let calls = of("method", "/slipway.release.v1.ReleaseService/ListReleases");
     assert_eq!(calls.len(), 2, "{lines:#?}");
     assert_eq!(

@@ -1,4 +1,4 @@
-//! What reaches people's mailboxes, through the real process.
+//! Mails to people, sent by a real process.
 
 use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
 
@@ -16,15 +16,15 @@ use slipway_tests::{
     until,
 };
 
-/// Power failures in the course of [`MAILS`] mails.
+/// Number of power failures while [`MAILS`] mails are sent.
 const KILLS: usize = 10;
 
-/// Releases with one task for each developer: each task is a mail of its own.
+/// Number of releases with one task for each developer; each task is one mail.
 const RELEASES: usize = 1_250;
 const DEVELOPERS: usize = 8;
 const MAILS: usize = RELEASES * DEVELOPERS;
 
-/// Mentions of one person by another, in one discussion.
+/// Number of mentions of one person by another, in one discussion.
 const MENTIONS: usize = 200;
 
 /// The mails in a data directory, as texts.
@@ -81,7 +81,7 @@ async fn without_a_mail_server_an_assignment_and_a_hotfix_are_files() {
     }
 }
 
-/// The mail with this subject to this address, once it is there.
+/// The mail with this subject to this address, once it exists.
 async fn mail(server: &Process, subject: &str, to: &str) -> String {
     let (subject, to) = (
         format!("Subject: {subject}\r\n"),
@@ -218,7 +218,7 @@ async fn the_owner_of_a_task_is_told_of_comments_on_it() {
     assert_eq!(on_the_task.count(), 2, "of the own comment there is none");
 }
 
-/// How a mail server speaks TLS with this certificate.
+/// TLS settings of a mail server with this certificate.
 fn speaks_tls(files: &Files) -> Arc<ServerConfig> {
     let certificate = CertificateDer::from_pem_file(&files.cert).unwrap();
     let key = PrivateKeyDer::from_pem_file(&files.key).unwrap();
@@ -334,7 +334,7 @@ async fn ten_thousand_mails_survive_ten_kills_and_hardly_any_is_sent_twice() {
     assert!(repeats <= limit, "{repeats} repeats, {limit} at most");
 }
 
-/// Waits until the log has so many notifications, all sent; returns the ids of their mails.
+/// Waits until the log has this many notifications, all sent; returns the ids of their mails.
 async fn until_all_are_sent(server: &Process, notifications: usize) -> BTreeSet<String> {
     let file = server.data.path().join("data/notify.db");
     let sent = until(async || {
@@ -393,7 +393,7 @@ async fn mails_that_tell_of_several_survive_kills_and_lose_nothing() {
     }
 }
 
-/// The notifications of a client that wait, all of them, once there are so many.
+/// All queued notifications of a client, once there are this many.
 async fn waiting(client: &Client, count: usize) -> Vec<serde_json::Value> {
     let found = until(async || {
         let list = "/notifications?status=QUEUED&limit=200";

@@ -1,5 +1,5 @@
-//! Records that are no events of Slipway, among good ones: they are put aside with their
-//! reason, and what is behind them goes on. Through the whole process, on each bus.
+//! Records that are not valid events, among valid ones: they become dead letters with a reason, and
+//! later records are processed. Through the whole process, on each bus.
 
 use std::{path::Path, sync::Arc};
 
@@ -12,7 +12,7 @@ use uuid::Uuid;
 const TOPIC: &str = "slipway.releases";
 const DEAD: &str = "slipway.releases.activity.dlq";
 
-/// Records of one key: good, bad, good. With the bad ones, what the desk is told.
+/// Records of one key: valid, invalid, valid. Also the expected reasons of the invalid ones.
 struct Batch {
     records: Vec<Record>,
     good: [Uuid; 2],
@@ -87,7 +87,7 @@ fn batch() -> Batch {
     }
 }
 
-/// The wall shows the good ones, and none of the others.
+/// The activity feed has the valid ones and no others.
 async fn only_the_good_are_on_the_wall(admin: &Client, batch: &Batch) {
     let last = json!(batch.good[1]);
     admin.seen(|entry| entry["id"] == last).await.unwrap();
@@ -99,7 +99,7 @@ async fn only_the_good_are_on_the_wall(admin: &Client, batch: &Batch) {
     assert_eq!(shown, batch.good.map(|id| json!(id)));
 }
 
-/// The dead letters have their reasons, their history, and what they were.
+/// The dead letters have their reasons, their history and the original records.
 async fn the_others_are_dead_letters(bus: &dyn Bus, batch: &Batch) {
     let mut desk = bus.subscribe("a-desk", &[DEAD.into()]).await.unwrap();
     let mut letters = Vec::new();

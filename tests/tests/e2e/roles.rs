@@ -1,4 +1,4 @@
-//! Roles in processes of their own.
+//! Roles in separate processes.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ async fn mesh() -> Process {
         .unwrap()
 }
 
-/// The wall from its beginning, once the gateway follows it.
+/// The activity stream from its beginning, once the gateway follows it.
 async fn wall(admin: &Client) -> Stream {
     let stream = until(async || admin.stream("?after=0", None).await);
     stream.await.unwrap()
@@ -85,7 +85,7 @@ async fn a_gateway_survives_its_services_and_its_readers_miss_nothing() {
         .unwrap();
     let release = release.expect(201);
 
-    // The stream was cut or goes on; either way the next number is the next.
+    // The stream was cut or continues; in both cases the next number follows.
     let mut last = 1;
     while last < 2 {
         match stream.next().await {
@@ -109,14 +109,14 @@ async fn a_gateway_with_another_secret_shows_no_wall() {
     let server = mesh().await;
     let stranger = gateway(&server, "quite another secret, which is long enough").await;
     let admin = stranger.admin().await.unwrap();
-    // Users are known by their own tokens; only what the gateway does for itself fails.
+    // Users are known by their own tokens; only the gateway's own calls fail.
     admin.get("/releases").await.unwrap().expect(200);
     let refused = admin.get("/activity/stream").await.unwrap();
     let _ = refused.refused(503, "UNAVAILABLE");
 }
 
-/// What a status between processes can carry is bounded: what is wrong must arrive all the
-/// same, with the number of what was left out.
+/// The size of a status between processes is limited: a fault with many field errors must arrive
+/// with some of them, and with the number of the others.
 #[tokio::test]
 async fn a_long_refusal_arrives_through_a_gateway_of_its_own_process() {
     let server = mesh().await;
@@ -145,7 +145,7 @@ async fn a_long_refusal_arrives_through_a_gateway_of_its_own_process() {
     let named = refused["remainingTasks"].as_array().unwrap();
     assert!(!named.is_empty() && named[0]["id"] == release["tasks"][0]["id"]);
 
-    // One task that stands in the way has its whole title.
+    // A single blocking task has its complete title.
     let ada = &team.developers[0];
     let start = |n: usize| format!("/tasks/{}/start", id(&release["tasks"][n]));
     let refused = ada.patch(&start(1)).await.unwrap();
@@ -166,7 +166,7 @@ async fn a_long_refusal_arrives_through_a_gateway_of_its_own_process() {
     assert_eq!(refused["activeTask"]["releaseName"], title(0));
 }
 
-// Only Linux has all of 127.0.0.0/8 without further ado.
+// Only Linux has all of 127.0.0.0/8 without configuration.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn behind_a_gateway_of_its_own_process_each_clients_own_address_counts() {
@@ -182,6 +182,6 @@ async fn behind_a_gateway_of_its_own_process_each_clients_own_address_counts() {
     let answer = flooding.post("/auth/login", &guess(100)).await.unwrap();
     answer.refused(429, "TOO_MANY_ATTEMPTS");
     let answer = at(11).post("/auth/login", &guess(100)).await.unwrap();
-    // The name has a failure by now; from another address that is no reason to refuse it.
+    // The name has a failure by now; from another address it is not refused for that.
     answer.refused(401, "INVALID_CREDENTIALS");
 }

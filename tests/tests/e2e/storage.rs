@@ -1,4 +1,4 @@
-//! Disks that are full, and database files that are copied, mixed up, lost or deleted.
+//! Full disks, and database files that are copied, mixed up, lost or deleted.
 
 use std::{
     fs,
@@ -21,8 +21,8 @@ fn databases(dir: &Path) -> Vec<PathBuf> {
     databases
 }
 
-/// Another place with the database files alone, as somebody copies them who does not know of
-/// the others.
+/// A new directory with only the `.db` files, as copied by somebody who does not know of the other
+/// files.
 fn copied(dir: &Path) -> Arc<tempfile::TempDir> {
     let copy = tempfile::tempdir().unwrap();
     fs::create_dir(copy.path().join("data")).unwrap();
@@ -43,7 +43,7 @@ async fn readiness(server: &Process) -> (u16, Value) {
     (answer.status, answer.body)
 }
 
-/// What is wrong with the dependencies of this name.
+/// The problems of the dependencies with this name.
 fn problems(ready: &Value, dependency: &str) -> Vec<Value> {
     let checks = ready["checks"].as_array().unwrap().iter();
     checks
@@ -52,7 +52,7 @@ fn problems(ready: &Value, dependency: &str) -> Vec<Value> {
         .collect()
 }
 
-/// Every write of the process fails, as on a full disk: no file may grow, or be written at all.
+/// Every write of the process fails, as on a full disk.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn with_a_full_disk_it_is_not_ready_and_raises_an_incident_until_there_is_room() {
@@ -80,10 +80,11 @@ async fn with_a_full_disk_it_is_not_ready_and_raises_an_incident_until_there_is_
     let unready = unready.await.unwrap();
     let said = serde_json::to_string(&problems(&unready, "store")).unwrap();
     assert!(said.contains("it takes no writes: SQLite: "), "{said}");
-    // What is there is read all the same.
+    // Stored data can still be read.
     let releases = admin.get("/releases").await.unwrap().expect(200);
     assert_eq!(releases["items"].as_array().unwrap().len(), 1);
-    // It lasts: two looks in a row make it an incident, which waits for a place to be kept.
+    // The problem lasts: two checks in a row make it an incident, which is stored once there is
+    // room.
     let raised = until(async || {
         let log = server.log();
         ensure!(log.contains("dependency unhealthy"), "{log}");
@@ -93,7 +94,7 @@ async fn with_a_full_disk_it_is_not_ready_and_raises_an_incident_until_there_is_
     assert_eq!(readiness(&server).await.0, 503);
 
     server.limit_file_size(None).unwrap();
-    // Nobody else writes.
+    // There is no other writer.
     let ready = until(async || {
         let (status, ready) = readiness(&server).await;
         ensure!(status == 200, "{ready:#}");
@@ -121,7 +122,7 @@ async fn after_a_clean_stop_the_database_files_alone_are_everything() {
     let server = Process::start().await.unwrap();
     let admin = server.admin().await.unwrap();
     assert_eq!(plan(&admin, "kept").await, 201);
-    // It has arrived on the wall, by the bus.
+    // It was published on the bus and is in the activity feed.
     admin
         .seen(|entry| entry["type"] == "release.created")
         .await
@@ -143,7 +144,7 @@ async fn after_a_clean_stop_the_database_files_alone_are_everything() {
     let releases = admin.get("/releases").await.unwrap().expect(200);
     assert_eq!(releases["items"][0]["name"], "kept");
     assert_eq!(admin.wall().await.unwrap(), before);
-    // The bus goes on where it was.
+    // The bus continues from its position.
     let body = json!({"name": "new"});
     let new = admin.post("/releases", &body).await.unwrap().expect(201);
     admin
@@ -170,14 +171,14 @@ async fn a_copy_that_lacks_the_latest_changes_is_refused_with_what_to_do() {
     for word in [".db is incomplete", ".db-wal", "is missing", "clean stop"] {
         assert!(errors.contains(word), "{word} is not in: {errors}");
     }
-    // Where it was written, nothing is missing.
+    // In the original directory nothing is missing.
     let server = Process::start_on(data, &Options::default()).await.unwrap();
     let admin = server.admin().await.unwrap();
     let releases = admin.get("/releases").await.unwrap().expect(200);
     assert_eq!(releases["items"][0]["name"], "lost");
 }
 
-/// Starts on `data`, which must be refused; what is said.
+/// Starts on `data`, which must be refused; returns the message.
 async fn refused(data: &Path) -> String {
     let run = process::run(data, &Options::default()).await;
     let (status, output, errors) = run.unwrap();

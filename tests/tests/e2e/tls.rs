@@ -14,19 +14,19 @@ fn path(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// With a certificate to show.
+/// With its own certificate.
 fn known(options: Options, files: &Files) -> Options {
     options
         .env("SLIPWAY_TLS_CERT_FILE", path(&files.cert))
         .env("SLIPWAY_TLS_KEY_FILE", path(&files.key))
 }
 
-/// That believes those who have a certificate of this authority.
+/// Trusts certificates of this CA.
 fn believing(options: Options, files: &Files) -> Options {
     options.env("SLIPWAY_TLS_CA_FILE", path(&files.ca))
 }
 
-/// Services that take only callers with a certificate: release, and notify, which calls it.
+/// Services that require a client certificate: release, and notify, which calls it.
 async fn services(files: &Files) -> (Process, Process) {
     let strict = believing(known(options(), files), files)
         .env("SLIPWAY_TLS_CLIENT_CA_FILE", path(&files.ca));
@@ -49,7 +49,7 @@ async fn ready(gateway: &Process) -> (u16, Value) {
     (answer.status, answer.body)
 }
 
-/// Asks again until every check names this cause.
+/// Asks repeatedly until every check reports this cause.
 async fn until_unready(gateway: &Process, cause: &str) {
     let unready = until(async || {
         let (status, body) = ready(gateway).await;
@@ -71,7 +71,7 @@ async fn processes_that_know_each_other_work_together() {
     let files = Authority::new("ours").unwrap().write(dir.path()).unwrap();
     let (release, notify) = services(&files).await;
     assert!(release.grpc.starts_with("https://"), "{}", release.grpc);
-    // By its name and by its number.
+    // By its name and by its address.
     let named = release.grpc.replace("127.0.0.1", "localhost");
     let known = believing(known(options(), &files), &files);
     let gateway = gateway(known, &named, &notify.grpc).await;

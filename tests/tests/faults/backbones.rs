@@ -1,4 +1,4 @@
-//! The broker or the database is away.
+//! The broker or the database is unavailable.
 
 use std::time::{Duration, Instant};
 
@@ -7,14 +7,14 @@ use crate::{
     scene::{Scene, seconds},
 };
 
-/// How long the broker is away.
+/// How long the broker is unavailable.
 const BROKER_AWAY: Duration = Duration::from_secs(60);
 
-/// How long the database is away.
+/// How long the database is unavailable.
 const DATABASE_AWAY: Duration = Duration::from_secs(5);
 
-/// No command takes longer because the broker is away; on a busy machine some take longer
-/// all the same, then no longer than before.
+/// A missing broker must not slow down any command. On a busy machine some commands are slow
+/// anyway, but not slower than before.
 const SLOWEST: Duration = Duration::from_secs(1);
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,4 @@
-//! Compares what was answered, what is stored, what is on the topics and what the wall of
-//! activity says. They must be the same story.
+//! Compares the answers, the stored data, the topics and the activity feed. All of them must agree.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,26 +21,26 @@ use crate::{
     published::{everything, first_occurrences, notified},
 };
 
-/// Accounts: the first admin, the second, and the developers.
+/// Accounts: the first admin, the second admin, and the developers.
 const ACCOUNTS: usize = 2 + WORKERS;
 
-/// Releases that are read at the same time.
+/// Number of releases read concurrently.
 const AT_ONCE: usize = 8;
 
-/// Figures of what was compared.
+/// Figures of the comparison.
 #[derive(Debug)]
 pub(crate) struct Checked {
     /// Events, each counted once.
     pub(crate) events: usize,
-    /// Records beyond that: an event that was published again.
+    /// Additional records: events that were published again.
     pub(crate) repeated: usize,
-    /// Entries of the wall.
+    /// Activity entries.
     pub(crate) entries: usize,
-    /// From the end of the load until all were on the wall.
+    /// Time from the end of the load until all entries existed.
     pub(crate) delivered: Duration,
 }
 
-/// Waits until the wall has what it has to have, and compares all.
+/// Waits until the activity feed has all entries, and compares everything.
 pub(crate) async fn check(
     mesh: &Mesh,
     topics: &Topics,
@@ -58,12 +57,12 @@ pub(crate) async fn check(
         story.events.len() + of_thread
     };
     let of_stories: usize = ledger.stories.iter().map(of_story).sum();
-    // Of the tasks that all add to one release it is the turn of the first.
+    // In the shared release, only the first task is ready.
     let of_shared = 1 + 2 * ledger.shared.len() + ledger.shared.len().min(1);
     let expected = ACCOUNTS + of_stories + of_shared;
     await_entries(&admin, expected).await;
     let delivered = ended.elapsed();
-    // When everything is committed, nothing more can come of what is there.
+    // When every group has committed everything, there are no more effects.
     for group in GROUPS {
         topics.consumed_by(group).await.unwrap();
     }
@@ -88,7 +87,7 @@ pub(crate) async fn check(
     }
 }
 
-/// Waits until the wall has an entry of this number.
+/// Waits until the activity feed has an entry with this number.
 pub(crate) async fn await_entries(admin: &Client, expected: usize) {
     let seen = until(async || {
         let newest = admin.get("/activity?limit=1").await.unwrap();
@@ -104,7 +103,7 @@ pub(crate) async fn await_entries(admin: &Client, expected: usize) {
     seen.await.unwrap();
 }
 
-/// What is stored is what was accepted, and nothing else.
+/// The stored data must be exactly what was accepted.
 async fn stored(admin: &Client, ledger: &Ledger, shared: &str) {
     let listed = admin.all("/releases?limit=200").await.unwrap();
     let names: Vec<_> = listed
@@ -168,8 +167,7 @@ async fn as_told(admin: &Client, story: &Story) {
     }
 }
 
-/// What is told of each release, and of the discussion of each task, in the order of its
-/// partition.
+/// The events of each release, and of the discussion of each task, in the order of their partition.
 fn by_subject<'a>(events: impl IntoIterator<Item = &'a Told>) -> BTreeMap<&'a str, Vec<&'a Told>> {
     let mut subjects: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for event in events {
@@ -190,7 +188,7 @@ fn expected(events: &[Expected]) -> Vec<(String, String)> {
     events.iter().map(pair).collect()
 }
 
-/// Of each story, and of what was said about it, everything is told once and in its order.
+/// Each story and each discussion must have all of its events, once and in order.
 fn as_expected(told: &BTreeMap<&str, Vec<&Told>>, ledger: &Ledger) {
     for story in &ledger.stories {
         let of_release = told.get(story.id.as_str()).map(|events| sequence(events));
@@ -206,11 +204,12 @@ fn as_expected(told: &BTreeMap<&str, Vec<&Told>>, ledger: &Ledger) {
     }
 }
 
-/// The topics tell of each release exactly what was answered, in the same order.
+/// The topics must have exactly the events of each release that follow from the answers, in the
+/// same order.
 fn told(events: &[&Told], ledger: &Ledger, shared: &str) {
     let told = by_subject(events.iter().copied());
     as_expected(&told, ledger);
-    // Tasks that were added at the same time are told in the order in which they stand.
+    // Tasks that were added concurrently have their events in the order of the tasks.
     let added = told[shared]
         .iter()
         .filter(|event| event.kind == "task.created");
@@ -220,8 +219,8 @@ fn told(events: &[&Told], ledger: &Ledger, shared: &str) {
     assert!(places.is_sorted_by(|a, b| a < b), "{places:?}");
 }
 
-/// The wall tells each event of the topics once, without gaps, and those of one release
-/// in their order.
+/// The activity feed must have each event of the topics once, without gaps, and those of one
+/// release in order.
 fn on_the_wall(wall: &[Value], events: &[&Told], ledger: &Ledger) {
     let numbers = wall.iter().map(|entry| entry["sequence"].as_u64().unwrap());
     assert!(numbers.eq(1..=wall.len() as u64), "numbers are 1, 2, 3, …");

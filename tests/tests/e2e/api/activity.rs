@@ -1,4 +1,4 @@
-//! GET /activity: the wall as a list.
+//! GET /activity: the activity feed as a list.
 
 use serde_json::{Value, json};
 use slipway_tests::{
@@ -8,8 +8,8 @@ use slipway_tests::{
 
 use super::{begin, completed_release, finish, items, members, pluck, settled, start};
 
-/// Three registrations; a release planned with a task, worked off and completed; one planned
-/// with two tasks, the first of which is started.
+/// Three registrations; a release with one task, which is done and completed; a release with two
+/// tasks, of which the first is started.
 async fn history() -> anyhow::Result<(Process, Team, String, Value)> {
     let (server, team) = start(2).await?;
     settled(&team.admin, 3).await?;
@@ -47,7 +47,7 @@ async fn everything_that_happened_is_there_in_both_directions() -> anyhow::Resul
     let mut oldest_first = list(reader, "order=asc").await?;
     oldest_first.reverse();
     assert_eq!(oldest_first, newest_first);
-    // Whoever is signed in sees the same.
+    // Every signed-in user sees the same.
     assert_eq!(list(&team.admin, "").await?, newest_first);
     assert_eq!(count, 3 + 8 + 7);
     Ok(())
@@ -73,7 +73,7 @@ async fn an_entry_says_who_did_what_to_which_thing_when() -> anyhow::Result<()> 
         .await?
         .expect(200);
     assert_eq!(entry["time"], now["startedAt"]);
-    // What nobody did was the system.
+    // An entry without an actor was caused by the system.
     let first = list(&team.admin, "order=asc").await?.remove(0);
     assert_eq!(
         (&first["type"], &first["actor"]),

@@ -1,4 +1,4 @@
-//! Bodies that are no good, on every route that takes one.
+//! Invalid bodies, on every route that takes one.
 
 use reqwest::{Body, Method};
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use super::{
     start, unauthorized,
 };
 
-/// One mebibyte: what a body may have at most.
+/// One mebibyte: the maximum size of a body.
 const MIB: usize = 1 << 20;
 
 async fn refuses_bytes(
@@ -65,10 +65,10 @@ async fn a_body_however_deep_is_refused() -> anyhow::Result<()> {
         let objects = "{\"a\":";
         for nested in ["[", objects] {
             if nested == objects && route.value().is_object() {
-                // It would be a field of the field.
+                // It would be a field within the field.
                 continue;
             }
-            // As deep as the bound of the body allows.
+            // As deep as the size limit of the body allows.
             let depth = if route.path.starts_with("/auth/") {
                 2_000
             } else {

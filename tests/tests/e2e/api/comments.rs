@@ -10,10 +10,10 @@ use slipway_tests::{
 
 use super::{call, invalid, items, pluck, post_with_key, start};
 
-/// Levels that a tree shows.
+/// Number of levels in a tree.
 const LEVELS: usize = 50;
 
-/// Where the discussion of a new task of the first developer is.
+/// The path of the discussion of a new task of the first developer.
 async fn board(team: &Team) -> anyhow::Result<String> {
     let release = team.release("discussed", &[0]).await?;
     Ok(format!("/tasks/{}/comments", task_ids(&release)[0]))
@@ -93,7 +93,7 @@ async fn a_tree_is_nested_to_its_levels_and_goes_on_behind_a_cursor() -> anyhow:
     for n in 1..120 {
         chain.push(reply(developer, &chain[n - 1], &n.to_string()).await?);
     }
-    // Beside the chain: near its end, and behind all of it.
+    // Comments outside the chain: near its end, and after all of it.
     chain.push(reply(developer, &chain[115], "beside").await?);
     chain.push(post(developer, &path, "behind").await?);
     let flat = developer.all(&format!("{path}?limit=7")).await?;
@@ -249,7 +249,7 @@ async fn the_largest_page_of_the_largest_comments_is_served() -> anyhow::Result<
     let path = board(&team).await?;
     let developer = &team.developers[0];
     let root = post(developer, &path, "root").await?;
-    // Four bytes a character; and two in JSON for each, which are escaped.
+    // Four bytes per character; and escaped characters, two in JSON for each.
     let largest = ["👩".repeat(10_000), format!("x{}", "\n".repeat(9_999))];
     let replies = (0..200).map(|n| reply(developer, &root, &largest[n % 2]));
     futures::stream::iter(replies)

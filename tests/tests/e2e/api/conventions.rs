@@ -1,4 +1,4 @@
-//! What holds for every answer: request id, trace, errors, methods, sizes of the head.
+//! Properties of every answer: request id, trace, errors, methods and size limits of the headers.
 
 use std::collections::HashSet;
 
@@ -8,7 +8,7 @@ use slipway_tests::{Answer, Client};
 
 use super::{UNKNOWN, call, start, unauthorized};
 
-/// The trace id of an answer, whose header must be well-formed.
+/// The trace id of an answer; the header must be well-formed.
 #[track_caller]
 fn trace_id(headers: &HeaderMap) -> String {
     let text = headers["traceparent"].to_str().expect("ASCII");
@@ -19,7 +19,7 @@ fn trace_id(headers: &HeaderMap) -> String {
     parts[1].to_owned()
 }
 
-/// Answers of every sort of status.
+/// Answers with all kinds of status.
 async fn answers(admin: &Client, nobody: &Client) -> anyhow::Result<Vec<(u16, Answer)>> {
     let release = admin.post("/releases", &json!({"name": "a"})).await?;
     let path = format!("/releases/{}", release.body["id"].as_str().expect("an id"));
@@ -169,7 +169,7 @@ async fn a_large_head_is_read_and_a_huge_one_refused() -> anyhow::Result<()> {
             _ => assert_eq!(answer.status, status, "{size}"),
         }
     }
-    // The process has taken no harm.
+    // The process still works.
     team.admin.get("/releases").await?.expect(200);
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! The document at /openapi.json, walked: every operation in it exists and asks for what
-//! it says it asks for. And what else is public: /docs and the keys.
+//! Checks the document at /openapi.json: every operation in it exists and requires the documented
+//! credentials. Also the other public routes: /docs and the keys.
 
 use std::collections::BTreeSet;
 
@@ -19,10 +19,10 @@ fn is_public(operation: &Value) -> bool {
     })
 }
 
-/// The code of the answer to a token that is none.
+/// The code of the answer to an invalid token.
 fn wrong(operation: &Value) -> &'static str {
     match operation["security"][0].get("webhook") {
-        // A secret is no token that could be valid or not.
+        // A shared secret is not a token that can be invalid.
         Some(_) => "UNAUTHENTICATED",
         None => "INVALID_TOKEN",
     }
@@ -72,7 +72,7 @@ async fn every_operation_answers_with_a_status_it_documents() -> anyhow::Result<
     let (server, team) = start(0).await?;
     for (path, operations) in paths(&server.client()).await? {
         for (method, operation) in operations {
-            // A stream has no end to wait for: its head is enough.
+            // A stream does not end: its headers are enough.
             let request = team.admin.request(method.clone(), &path);
             let status = request.send().await?.status().as_u16().to_string();
             let documented = operation["responses"].as_object().context("responses")?;

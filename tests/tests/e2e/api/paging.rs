@@ -1,4 +1,4 @@
-//! Paging, which is the same for every list.
+//! Paging, which works the same for every list.
 
 use anyhow::Context as _;
 use serde_json::Value;
@@ -104,7 +104,7 @@ async fn a_cursor_opens_only_the_list_that_issued_it() -> anyhow::Result<()> {
                 assert_eq!(message, "was not issued by this list", "{issuer} {other}");
             }
         }
-        // What is one person's own list cannot be continued by another.
+        // One user's list cannot be continued by another user.
         let own = ["/tasks/my", "/notifications", "/chat/sessions"];
         if own.iter().any(|own| issuer.starts_with(own)) || issuer.contains("mine") {
             let path = format!("{issuer}&cursor={cursor}");

@@ -1,4 +1,4 @@
-//! GET /activity/stream: the wall, live.
+//! GET /activity/stream: the live activity feed.
 
 use std::collections::HashSet;
 
@@ -13,7 +13,7 @@ use slipway_tests::{
 
 use super::{begin, completed_release, invalid, settled, start, unauthorized};
 
-/// The head of a stream, and its text up to and with `mark`.
+/// The headers of a stream, and its text up to and including `mark`.
 async fn raw(client: &Client, query: &str, mark: &str) -> anyhow::Result<(HeaderMap, String)> {
     let path = format!("/activity/stream{query}");
     let answer = client.request(Method::GET, &path).send().await?;
@@ -39,7 +39,7 @@ async fn up_to(stream: &mut Stream, last: &str) -> anyhow::Result<Vec<(u64, Valu
     }
 }
 
-/// A wall with some history, whose last entry is the registration of `last`.
+/// A process with some history, whose last activity entry is the registration of `last`.
 async fn history() -> anyhow::Result<(Process, Team, String)> {
     let (server, team) = start(2).await?;
     settled(&team.admin, 3).await?;
@@ -121,7 +121,7 @@ async fn a_reader_resumes_after_what_it_has_seen_and_goes_on_live() -> anyhow::R
     for seen in [0, 1, 5, newest - 1, newest] {
         let mut by_header = team.admin.stream("", Some(seen)).await?;
         let mut by_query = team.admin.stream(&format!("?after={seen}"), None).await?;
-        // The header is where an EventSource stopped: it wins over its address.
+        // The header is where an EventSource stopped: it takes precedence over the URL.
         let mut by_both = team.admin.stream("?after=3", Some(seen)).await?;
         let name = format!("after-{seen}");
         register(&server.client(), name.clone()).await?;
@@ -172,7 +172,7 @@ async fn filters_hold_for_what_was_missed_and_for_what_comes() -> anyhow::Result
             assert_eq!(stream.entry().await?.1, entry, "{query}");
         }
     }
-    // The start above was not of the other release; this hotfix is.
+    // The start above belongs to the other release; this hotfix to this one.
     let fix = json!({"title": "fix", "assignee": "dev-0"});
     let path = format!("/releases/{done}/tasks");
     team.admin.post(&path, &fix).await?.expect(201);
@@ -240,7 +240,7 @@ async fn a_stream_is_for_those_who_are_signed_in() -> anyhow::Result<()> {
     unauthorized(nobody.get("/activity/stream").await?, "UNAUTHENTICATED");
     let garbage = nobody.with_token("garbage");
     unauthorized(garbage.get("/activity/stream").await?, "INVALID_TOKEN");
-    // An EventSource cannot send the header: the cookie will do.
+    // An EventSource cannot send the header, so the cookie is accepted.
     let cookie = format!("slipway_token={}", team.developers[0].token());
     let request = nobody.request(Method::GET, "/activity/stream");
     let answer = request.header("cookie", cookie).send().await?;

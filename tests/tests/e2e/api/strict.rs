@@ -1,5 +1,4 @@
-//! Bytes that are no HTTP as it must be: refused in the API's own form, and the connection
-//! is closed.
+//! Malformed HTTP: it is refused with a problem document, and the connection is closed.
 
 use serde_json::Value;
 use slipway_tests::Process;
@@ -70,7 +69,7 @@ async fn what_proxies_may_understand_otherwise_is_refused() -> anyhow::Result<()
         "POST /auth/login HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\
          Transfer-Encoding: chunked\r\n\r\n",
     ] {
-        // The second request must not be read as one.
+        // The second request must not be answered.
         let next = "GET /openapi.json HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
         let body = if head.starts_with("POST") { body } else { "" };
         let answer = talk(&server, format!("{head}{body}{next}").as_bytes()).await?;
@@ -135,7 +134,7 @@ async fn what_cannot_be_read_is_refused_as_a_problem() -> anyhow::Result<()> {
     ] {
         refused(&talk(&server, bytes.as_bytes()).await?, status, code);
     }
-    // After an answer of the API, too.
+    // Also after an answer of the API.
     let pipelined = "GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\nGARBAGE\r\n\r\n";
     let answers = talk(&server, pipelined.as_bytes()).await?;
     assert!(answers.starts_with("HTTP/1.1 404 "), "{answers}");

@@ -1,5 +1,5 @@
-//! Administrators hear of trouble: what is wrong becomes an incident, and a mail. Without
-//! a mail server mails are files.
+//! Alerting of administrators: faults become incidents, and incidents are mailed. Mails are written
+//! to files.
 
 mod real_servers;
 
@@ -16,7 +16,7 @@ const INCIDENTS: &str = "/admin/incidents";
 const HOOK: &str = "/hooks/alerts";
 const SECRET: &str = "a-secret-of-webhooks";
 
-/// The mails that were sent about something, oldest first.
+/// The mails about something, oldest first.
 fn mails(data: &Path, about: &str) -> Vec<String> {
     let Ok(dir) = fs::read_dir(data.join("data").join("mail")) else {
         return Vec::new();
@@ -32,7 +32,7 @@ fn mails(data: &Path, about: &str) -> Vec<String> {
         .collect()
 }
 
-/// Without the line breaks of mail: in headers, and in quoted-printable text.
+/// The mail without its folded lines, in headers and in quoted-printable text.
 fn unfolded(mail: &str) -> String {
     mail.replace("=\r\n", "").replace("\r\n ", " ")
 }
@@ -64,7 +64,7 @@ async fn incident(admin: &Client, kind: &str, wanted: impl Fn(&Value) -> bool) -
     found.await.unwrap()
 }
 
-/// Whether an incident is over, and administrators were mailed that it began and ended.
+/// Whether an incident is closed, and administrators were mailed about its beginning and its end.
 fn is_over_and_told(incident: &Value) -> bool {
     let emailed = incident["emailedAt"].as_array().unwrap();
     incident["state"] == "RESOLVED" && emailed.len() == 2
@@ -105,7 +105,7 @@ async fn a_dead_letter_is_an_incident_and_a_mail() {
         "{subject}"
     );
 
-    // Everybody reads the wall: what is wrong with the system is not on it.
+    // Every user can read the activity feed, so incidents are not in it.
     let wall = admin.wall().await.unwrap();
     assert!(wall.iter().all(|entry| entry["type"] != "system.error"));
 }
@@ -124,7 +124,7 @@ async fn a_flood_of_alerts_is_one_mail_and_a_count() {
     let other = json!({"alerts": [alert("other", "firing")]});
     assert_eq!(send(&process, SECRET, &other).await.status, 204);
     mail(process.data.path(), "other").await;
-    // Whatever else was mailed about the flood would have been mailed before this.
+    // Any other mail about the flood would have been sent before this one.
     assert_eq!(mails(process.data.path(), "flood").len(), 1);
 }
 
@@ -135,7 +135,7 @@ async fn a_thousand_alerts_are_three_mails_and_the_rest_waits_to_be_one() {
     let admin = process.admin().await.unwrap();
     let names = (0..ALERTS).map(|n| alert(&format!("alert-{n}"), "firing"));
     let body = json!({"alerts": names.collect::<Vec<_>>()});
-    // Who sends alerts sends them again until all of them are taken up in time.
+    // A sender of alerts repeats them until all are accepted in time.
     let taken = until(async || match send(&process, SECRET, &body).await.status {
         204 => Ok(()),
         status => Err(status),
@@ -197,7 +197,7 @@ async fn one_alert_that_says_nothing_loses_none_of_the_others() {
     blank["annotations"] = json!({"summary": " "});
     let mut null = alert("null", "firing");
     null["annotations"] = Value::Null;
-    // Without fingerprints, and alike for more than a fingerprint may have.
+    // Without fingerprints, and with the same beginning, longer than a fingerprint may be.
     let long = |end: &str| json!({"labels": {"alertname": format!("{}{end}", "x".repeat(300))}});
     let alerts = [
         null,

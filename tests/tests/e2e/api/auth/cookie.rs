@@ -1,4 +1,4 @@
-//! The cookie for browsers: so that `EventSource` works and no form can act for the user.
+//! The browser cookie: it makes `EventSource` work, and no form can use it to act for the user.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use slipway_tests::{
 
 use crate::api::{begin, full::Full, start, unauthorized};
 
-/// The name and value of the cookie, whose attributes must be the documented ones.
+/// The name and value of the cookie; its attributes must be as documented.
 #[track_caller]
 fn cookie(answer: &Answer) -> String {
     let text = answer.header("set-cookie").to_owned();
@@ -109,7 +109,7 @@ async fn the_cookie_changes_nothing() -> anyhow::Result<()> {
         let answer = send(&server.client(), method, &path, cookie).await?;
         unauthorized(answer, "UNAUTHENTICATED");
     }
-    // Nor does it make an admin of who registers.
+    // Nor can a registration with it create an admin.
     let body = json!({
         "username": "eve", "email": "eve@example.com", "password": PASSWORD, "role": "ADMIN",
     });

@@ -1,4 +1,4 @@
-//! Tokens that look right: made with the right key, with another, or with none.
+//! Forged tokens: signed with the right key, with a different one, or unsigned.
 
 use anyhow::Context as _;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -9,12 +9,12 @@ use slipway_tests::{Client, Process, StreamEvent, team::PASSWORD};
 use super::refuses;
 use crate::api::{start, unauthorized};
 
-/// What precedes the 32 bytes of an Ed25519 private key in PKCS#8 (RFC 8410).
+/// The prefix of a 32-byte Ed25519 private key in PKCS#8 (RFC 8410).
 const PKCS8_PREFIX: [u8; 16] = [
     0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
 ];
 
-/// Signs whatever it is told to, with the process's own key.
+/// Signs any claims with the process's own key.
 struct Forge {
     key: EncodingKey,
     jwk: Value,
@@ -22,7 +22,7 @@ struct Forge {
 }
 
 impl Forge {
-    /// Takes the key from the data directory, and the claims from a true token.
+    /// Takes the key from the data directory, and the claims from a valid token.
     async fn at(server: &Process, model: &Client) -> anyhow::Result<Self> {
         let pem = std::fs::read(server.data.path().join("data/jwt-key.pem"))?;
         let jwks = server.client().get("/.well-known/jwks.json").await?;
@@ -40,7 +40,7 @@ impl Forge {
         header
     }
 
-    /// The true claims, but for one.
+    /// The valid claims with one changed.
     fn but(&self, claim: &str, value: Value) -> anyhow::Result<String> {
         let mut claims = self.claims.clone();
         claims[claim] = value;
@@ -186,8 +186,8 @@ async fn a_token_that_was_made_for_something_else_is_refused() -> anyhow::Result
     Ok(())
 }
 
-/// As after a restore of an older backup: the key is the same, and the account is not there,
-/// or is another kind of account.
+/// As after restoring an older backup: the key is the same, but the account is missing or has a
+/// different role.
 #[tokio::test]
 async fn a_token_without_an_account_of_its_role_can_do_nothing() -> anyhow::Result<()> {
     let (server, team) = start(1).await?;

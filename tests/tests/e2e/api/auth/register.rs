@@ -111,7 +111,7 @@ async fn a_taken_name_is_refused_in_any_case_and_gives_no_token() -> anyhow::Res
         assert!(!answer.text.contains("token"), "{}", answer.text);
         answer.refused(409, "USERNAME_TAKEN");
     }
-    // Nothing of it was kept.
+    // Nothing of the refused account was stored.
     register(&server.client(), "eve", "eve@example.com")
         .await?
         .expect(201);
@@ -190,7 +190,7 @@ async fn a_password_has_8_to_128_characters() -> anyhow::Result<()> {
             "and not the password itself"
         );
     }
-    // Characters, not bytes.
+    // Characters are counted, not bytes.
     let good = [
         "8 things".to_owned(),
         "\u{1f6a2}".repeat(8),
@@ -333,7 +333,7 @@ async fn a_closed_registration_is_for_admins_only() -> anyhow::Result<()> {
     Ok(())
 }
 
-// Only Linux has all of 127.0.0.0/8 without further ado.
+// Only Linux has all of 127.0.0.0/8 without configuration.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn an_address_registers_so_many_in_an_hour_and_an_admin_any_number() -> anyhow::Result<()> {
@@ -343,7 +343,7 @@ async fn an_address_registers_so_many_in_an_hour_and_an_admin_any_number() -> an
     let admin = at(10).login("admin", slipway_tests::ADMIN_PASSWORD).await?;
     let name = |n: usize| (format!("dev-{n}"), format!("dev-{n}@example.com"));
     let mut refused = None;
-    // An hour may end in between, once.
+    // The hour may end during the test, but only once.
     for n in 0..4 {
         let (name, email) = name(n);
         let answer = register(&at(10), &name, &email).await?;
@@ -364,7 +364,7 @@ async fn an_address_registers_so_many_in_an_hour_and_an_admin_any_number() -> an
         let (name, email) = name(n);
         register(&admin, &name, &email).await?.expect(201);
     }
-    // Who is there already signs in.
+    // An existing user can still sign in.
     at(10).login("dev-0", PASSWORD).await?;
     Ok(())
 }

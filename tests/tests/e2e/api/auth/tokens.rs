@@ -1,4 +1,4 @@
-//! Where a token is read from, and what is none.
+//! Where a token is read from, and malformed tokens.
 
 use reqwest::Method;
 use slipway_tests::{Options, Process, team::task_ids};

@@ -21,7 +21,7 @@ fn event(recipients: &[&str]) -> Value {
     json!({"recipients": recipients, "data": {"orderId": "A-7"}})
 }
 
-/// An event for who announces it.
+/// An event whose only recipient is its sender.
 fn own_event() -> Value {
     json!({"data": {"orderId": "A-7"}})
 }
@@ -129,7 +129,7 @@ async fn the_eleventh_event_of_a_minute_waits() -> anyhow::Result<()> {
         answer.refused(429, "TOO_MANY_EVENTS");
     }
     team.admin.post(ORDERS, &own_event()).await?.expect(202);
-    // All are told; after the third they are gathered.
+    // All notifications are created; those after the third are gathered.
     listed(ada, "/notifications?status=SENT", 3, has("SENT")).await?;
     listed(ada, "/notifications?status=QUEUED", 7, has("QUEUED")).await?;
     Ok(())

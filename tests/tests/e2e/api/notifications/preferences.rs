@@ -1,4 +1,4 @@
-//! `/preferences`: what is chosen, and that it counts.
+//! `/preferences`: reading, changing, and their effect.
 
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
@@ -10,7 +10,7 @@ use super::{
     has, items, listed, put,
 };
 
-/// Quiet hours around this moment, in UTC.
+/// Quiet hours around the current time, in UTC.
 fn quiet_now(mode: &str) -> serde_json::Value {
     let time = |hours| {
         let at = Timestamp::now() + SignedDuration::from_hours(hours);

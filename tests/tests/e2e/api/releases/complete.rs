@@ -20,7 +20,7 @@ async fn a_release_is_completed_when_all_its_tasks_are() -> anyhow::Result<()> {
         answer.refused(409, "RELEASE_INCOMPLETE");
         finish(developer, task).await?.expect(200);
     }
-    // All tasks are done, and nobody has declared the release done.
+    // All tasks are completed, and the release is not yet.
     assert_eq!(team.admin.get(&path).await?.expect(200)["status"], "OPEN");
     let done = team.admin.patch(&complete).await?.expect(200);
     assert_eq!(done["status"], "COMPLETED");
@@ -45,7 +45,7 @@ async fn what_remains_is_told() -> anyhow::Result<()> {
     let problem = team.admin.patch(&path).await?;
     let problem = problem.refused(409, "RELEASE_INCOMPLETE");
     assert_eq!(problem["remaining"], 13);
-    // The first ten of them by name.
+    // The first ten of them, by name.
     let named = problem["remainingTasks"].as_array().context("tasks")?;
     assert_eq!(pluck(named, "id"), tasks[1..11].iter().collect::<Vec<_>>());
     assert_eq!(named[0]["status"], "IN_PROCESS");

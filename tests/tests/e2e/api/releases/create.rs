@@ -87,7 +87,7 @@ async fn a_plan_of_two_administrators_that_is_to_be_there_once_is_one_release() 
     );
     let first = first?.expect(201);
     assert_eq!(first, second?.expect(201));
-    // However it is written.
+    // Differences in spelling do not matter.
     let mut spelled = plan.clone();
     spelled["name"] = json!(" Spring\u{a0}");
     spelled["tasks"][0]["assignee"] = json!("DEV-0");

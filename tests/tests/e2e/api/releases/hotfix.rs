@@ -113,7 +113,7 @@ async fn a_hotfix_is_told_on_the_wall_in_order() -> anyhow::Result<()> {
     let (_server, team) = start(2).await?;
     let release = completed_release(&team, "Kubernetes", 1).await?;
     let query = format!("?releaseId={release}");
-    // Everything so far has arrived when the completion has.
+    // When the completion has arrived, everything before it has.
     team.admin
         .seen(|entry| entry["type"] == "release.completed")
         .await?;
@@ -173,7 +173,7 @@ async fn a_hotfix_keeps_the_order_and_the_bounds_of_every_task() -> anyhow::Resu
     }
     let answer = team.admin.post(&path, &hotfix("nobody")).await?;
     answer.refused(400, "INVALID_ARGUMENT");
-    // What was refused has reopened nothing.
+    // The refused request has reopened nothing.
     let release = team
         .admin
         .get(&format!("/releases/{release}"))

@@ -9,7 +9,7 @@ use slipway_tests::{
 
 use crate::api::{UNKNOWN, begin, finish, invalid, items, pluck, start};
 
-/// The greatest integer that every JSON reader reads exactly.
+/// The largest integer that every JSON parser reads exactly.
 const MAX_INDEX: i64 = (1 << 53) - 1;
 
 async fn add(team: &Team, release: &Value, changes: Value) -> anyhow::Result<Answer> {
@@ -80,7 +80,7 @@ async fn a_place_is_any_number_not_in_use_and_gaps_are_fine() -> anyhow::Result<
         let answer = add(&team, &release, json!({"orderIndex": index})).await?;
         answer.refused(409, "ORDER_INDEX_TAKEN");
     }
-    // Behind the last place there is none.
+    // There is no position after the last one.
     let answer = add(&team, &release, json!({})).await?;
     answer.refused(409, "RELEASE_FULL");
     Ok(())
@@ -125,7 +125,7 @@ async fn nothing_is_put_before_what_has_been_started() -> anyhow::Result<()> {
     }
     let answer = add(&team, &release, json!({"orderIndex": 20})).await?;
     answer.refused(409, "ORDER_INDEX_TAKEN");
-    // Between the one in process and the next one it becomes the next one.
+    // Between the task in process and the next one, it becomes the next one.
     let answer = add(
         &team,
         &release,
