@@ -113,7 +113,7 @@ async fn reason(client: &Client, session: &str, message: &str) -> String {
 }
 
 #[tokio::test]
-async fn after_a_power_failure_in_mid_answer_the_question_is_there_and_the_session_usable() {
+async fn after_a_power_failure_during_an_answer_the_question_is_stored_and_the_session_usable() {
     let (url, _) = endless_model().await;
     let options = Options::default().env("SLIPWAY_OLLAMA_URL", url);
     let server = Process::start_with(&options).await.unwrap();
@@ -134,7 +134,7 @@ async fn after_a_power_failure_in_mid_answer_the_question_is_there_and_the_sessi
 }
 
 #[tokio::test]
-async fn who_hangs_up_stops_the_answer() {
+async fn a_client_that_disconnects_stops_the_answer() {
     let (url, mut heard) = endless_model().await;
     let options = Options::default().env("SLIPWAY_OLLAMA_URL", url);
     let server = Process::start_with(&options).await.unwrap();
@@ -201,7 +201,7 @@ async fn thinking_model() -> (String, mpsc::UnboundedReceiver<Value>) {
 }
 
 #[tokio::test]
-async fn a_thinking_model_is_asked_not_to_and_its_thoughts_are_told_to_nobody() {
+async fn thinking_is_turned_off_and_never_shown() {
     let (url, mut asked) = thinking_model().await;
     let options = Options::default()
         .env("SLIPWAY_OLLAMA_URL", url)
@@ -246,7 +246,7 @@ async fn a_thinking_model_is_asked_not_to_and_its_thoughts_are_told_to_nobody() 
 }
 
 #[tokio::test]
-async fn a_process_without_its_model_is_ready_and_says_what_it_misses() {
+async fn a_process_without_its_model_is_ready_and_reports_the_problem() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
@@ -273,7 +273,7 @@ async fn an_answer_is_measured() {
 }
 
 #[tokio::test]
-async fn a_deleted_conversation_is_gone_and_its_answer_is_stopped() {
+async fn deleting_a_conversation_stops_its_answer() {
     let (url, mut heard) = endless_model().await;
     let options = Options::default().env("SLIPWAY_OLLAMA_URL", url);
     let server = Process::start_with(&options).await.unwrap();
@@ -312,7 +312,7 @@ async fn a_deleted_conversation_is_gone_and_its_answer_is_stopped() {
 }
 
 #[tokio::test]
-async fn a_conversation_is_on_no_wall() {
+async fn a_conversation_is_not_in_the_activity_feed() {
     let server = Process::start().await.unwrap();
     let team = Team::new(&server, 1).await.unwrap();
     let ada = &team.developers[0];

@@ -11,10 +11,10 @@ use slipway_tests::{
 use tokio::sync::Barrier;
 
 in_both_shapes!(
-    of_a_hundred_task_operations_at_once_every_event_is_told_once,
-    of_fifty_starts_by_one_developer_in_different_releases_one_succeeds,
-    fifty_tasks_added_to_one_release_at_once_are_all_there,
-    fifty_tasks_for_one_place_leave_one_in_it,
+    a_hundred_concurrent_task_operations_have_every_event_once,
+    one_of_fifty_concurrent_starts_by_one_developer_succeeds,
+    fifty_tasks_added_concurrently_are_all_stored,
+    one_of_fifty_concurrent_tasks_for_one_position_is_stored,
     completing_and_hotfixing_at_once_happen_in_one_of_the_two_orders,
     a_task_started_fifty_times_at_once_is_started_once,
     a_name_registered_fifty_times_at_once_is_one_account,
@@ -50,7 +50,7 @@ fn count(answers: &[Answer], status: u16) -> usize {
         .count()
 }
 
-async fn of_a_hundred_task_operations_at_once_every_event_is_told_once(mesh: Mesh) {
+async fn a_hundred_concurrent_task_operations_have_every_event_once(mesh: Mesh) {
     let team = Team::at(&mesh.client(), RACERS).await.unwrap();
     let mut operations = Vec::new();
     for n in 0..RACERS {
@@ -91,7 +91,7 @@ async fn of_a_hundred_task_operations_at_once_every_event_is_told_once(mesh: Mes
     assert_eq!((started, created), (RACERS, 2 * RACERS));
 }
 
-async fn of_fifty_starts_by_one_developer_in_different_releases_one_succeeds(mesh: Mesh) {
+async fn one_of_fifty_concurrent_starts_by_one_developer_succeeds(mesh: Mesh) {
     let team = Team::at(&mesh.client(), 1).await.unwrap();
     let mut tasks = Vec::new();
     for n in 0..RACERS {
@@ -130,7 +130,7 @@ async fn of_fifty_starts_by_one_developer_in_different_releases_one_succeeds(mes
     assert_eq!(in_process.unwrap().len(), 1);
 }
 
-async fn fifty_tasks_added_to_one_release_at_once_are_all_there(mesh: Mesh) {
+async fn fifty_tasks_added_concurrently_are_all_stored(mesh: Mesh) {
     let team = Team::at(&mesh.client(), 1).await.unwrap();
     let release = team.release("shared", &[]).await.unwrap();
     let path = format!("/releases/{}", id(&release));
@@ -157,7 +157,7 @@ async fn fifty_tasks_added_to_one_release_at_once_are_all_there(mesh: Mesh) {
     );
 }
 
-async fn fifty_tasks_for_one_place_leave_one_in_it(mesh: Mesh) {
+async fn one_of_fifty_concurrent_tasks_for_one_position_is_stored(mesh: Mesh) {
     let team = Team::at(&mesh.client(), 1).await.unwrap();
     let release = team.release("shared", &[]).await.unwrap();
     let path = format!("/releases/{}/tasks", id(&release));

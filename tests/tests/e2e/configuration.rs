@@ -136,7 +136,7 @@ mod kafka {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn what_was_accepted_without_the_broker_is_announced_when_it_comes() {
+    async fn events_accepted_without_the_broker_are_published_when_it_is_available() {
         let Some(backbones) = Backbones::start().await.unwrap() else {
             return;
         };
@@ -159,7 +159,7 @@ mod kafka {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn what_the_servers_refuse_ends_the_start() {
+    async fn a_refusal_by_a_server_ends_the_start() {
         let Some(backbones) = Backbones::start().await.unwrap() else {
             return;
         };
@@ -203,7 +203,7 @@ mod kafka {
 
     #[cfg(feature = "kafka-tls")]
     #[tokio::test(flavor = "multi_thread")]
-    async fn over_tls_only_who_is_known_is_let_in_and_only_a_known_broker_is_trusted() {
+    async fn tls_requires_known_credentials_and_a_trusted_broker() {
         let Some(backbones) = Backbones::start().await.unwrap() else {
             return;
         };
@@ -243,7 +243,7 @@ mod kafka {
 
     #[cfg(feature = "kafka-tls")]
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_broker_that_wants_a_certificate_is_shown_it() {
+    async fn a_broker_can_require_a_client_certificate() {
         let Some(backbones) = Backbones::start().await.unwrap() else {
             return;
         };

@@ -99,7 +99,7 @@ async fn finish_what_is_open(developer: &Client, told: &mut Told) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_accepted_survives_twenty_kills_and_is_told_once() {
+async fn accepted_commands_survive_twenty_kills_and_are_published_once() {
     let options = Options::default();
     let mut server = Process::start().await.unwrap();
     Team::new(&server, DEVELOPERS).await.unwrap();

@@ -81,7 +81,7 @@ fn payload(user: Uuid) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dead_letter_is_mended_and_sent_back_to_its_group() {
+async fn a_dead_letter_is_edited_and_replayed_to_its_group() {
     let event = Uuid::now_v7();
     let process = process_with(vec![registered(event, r#"{"userId": 7}"#)]).await;
     let admin = process.admin().await.unwrap();
@@ -128,7 +128,7 @@ async fn a_dead_letter_is_mended_and_sent_back_to_its_group() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_fails_again_comes_back_and_says_what_it_was() {
+async fn a_failed_replay_is_a_new_dead_letter_that_refers_to_the_first() {
     let process = process_with(vec![garbage()]).await;
     let admin = process.admin().await.unwrap();
     let first = letters(&admin, "&cause=undecodable", 1).await.remove(0);
@@ -163,7 +163,7 @@ async fn what_fails_again_comes_back_and_says_what_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_are_replayed_at_once_after_a_look_at_which_it_would_be() {
+async fn many_dead_letters_are_replayed_after_a_dry_run() {
     let bad = (0..5).map(|_| registered(Uuid::now_v7(), "{}"));
     let process = process_with(bad.chain([garbage()]).collect()).await;
     let admin = process.admin().await.unwrap();
@@ -201,7 +201,7 @@ async fn many_are_replayed_at_once_after_a_look_at_which_it_would_be() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_desk_is_for_admins_and_refuses_what_it_does_not_know() {
+async fn dead_letters_are_for_admins_and_unknown_input_is_refused() {
     let process = Process::start().await.unwrap();
     let team = Team::new(&process, 1).await.unwrap();
     let (admin, developer) = (&team.admin, &team.developers[0]);
@@ -250,7 +250,7 @@ async fn the_desk_is_for_admins_and_refuses_what_it_does_not_know() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_desk_can_be_worked_from_a_shell() {
+async fn dead_letters_can_be_handled_from_a_shell() {
     let event = Uuid::now_v7();
     let process = process_with(vec![registered(event, "{}"), garbage()]).await;
     let admin = process.admin().await.unwrap();

@@ -28,7 +28,7 @@ fn health(service: &str) -> Request<HealthCheckRequest> {
 }
 
 #[tokio::test]
-async fn health_answers_for_each_service_and_those_who_watch_see_the_drain() {
+async fn health_answers_for_each_service_and_watchers_see_the_drain() {
     let server = Process::start().await.unwrap();
     let channel = Endpoint::from_shared(server.grpc.clone()).unwrap();
     let mut client = HealthClient::new(channel.connect().await.unwrap());
@@ -55,7 +55,7 @@ async fn health_answers_for_each_service_and_those_who_watch_see_the_drain() {
 }
 
 #[tokio::test]
-async fn who_calls_and_an_idempotency_key_are_said_once() {
+async fn repeated_metadata_is_refused() {
     let server = Process::start().await.unwrap();
     let team = Team::new(&server, 1).await.unwrap();
     let channel = Endpoint::from_shared(server.grpc.clone()).unwrap();
@@ -83,7 +83,7 @@ async fn who_calls_and_an_idempotency_key_are_said_once() {
 }
 
 #[tokio::test]
-async fn a_program_hears_what_is_wrong_with_a_long_plan() {
+async fn a_refused_long_plan_has_field_errors() {
     let server = Process::start().await.unwrap();
     let admin = server.admin().await.unwrap();
     let channel = Endpoint::from_shared(server.grpc.clone()).unwrap();
@@ -107,7 +107,7 @@ async fn a_program_hears_what_is_wrong_with_a_long_plan() {
 }
 
 #[tokio::test]
-async fn what_does_not_call_itself_grpc_is_refused_as_http_says() {
+async fn a_request_without_the_grpc_content_type_gets_an_http_error() {
     let server = Process::start().await.unwrap();
     let channel = Endpoint::from_shared(server.grpc.clone()).unwrap();
     let channel = channel.connect().await.unwrap();
@@ -151,7 +151,7 @@ async fn grpcurl(args: &[&str]) -> Option<(bool, String)> {
 }
 
 #[tokio::test]
-async fn grpcurl_needs_no_files_and_gets_no_further_than_its_token() {
+async fn grpcurl_works_by_reflection_and_needs_a_token() {
     let server = Process::start().await.unwrap();
     let team = Team::new(&server, 1).await.unwrap();
     let at = server.grpc.trim_start_matches("http://");

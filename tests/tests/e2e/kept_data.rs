@@ -43,7 +43,7 @@ fn read(path: &Path) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sqlite_files_of_every_layout_are_opened() {
+async fn sqlite_files_of_every_layout_can_be_opened() {
     for layout in layouts() {
         let kept = directory(&layout);
         let data = Arc::new(tempfile::tempdir().unwrap());
@@ -56,7 +56,7 @@ async fn sqlite_files_of_every_layout_are_opened() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn mongodb_databases_of_every_layout_are_opened() {
+async fn mongodb_databases_of_every_layout_can_be_opened() {
     for layout in layouts() {
         let Some(backbones) = Backbones::start().await.unwrap() else {
             return;

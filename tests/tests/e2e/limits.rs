@@ -33,7 +33,7 @@ async fn all_are_taken_up(server: &Process) {
 }
 
 #[tokio::test]
-async fn silent_connections_take_neither_health_nor_answers_from_others() {
+async fn silent_connections_do_not_block_health_or_other_clients() {
     let options = Options {
         open_files: Some(512),
         ..Options::default()
@@ -69,7 +69,7 @@ async fn silent_connections_take_neither_health_nor_answers_from_others() {
 }
 
 #[tokio::test]
-async fn made_up_methods_leave_one_label_in_the_metrics() {
+async fn unknown_methods_share_one_label_in_the_metrics() {
     let server = Process::start().await.unwrap();
     let channel = Channel::from_shared(server.grpc.clone()).unwrap();
     let channel = channel.connect().await.unwrap();

@@ -96,7 +96,7 @@ async fn mail(server: &Process, subject: &str, to: &str) -> String {
 }
 
 #[tokio::test]
-async fn everybody_is_told_when_it_is_their_turn_and_the_admin_when_all_is_done() {
+async fn owners_are_mailed_on_their_turn_and_the_admin_at_the_end() {
     let server = Process::start().await.unwrap();
     let team = Team::new(&server, 2).await.unwrap();
     let task = |n: u32, owner: u32| {
@@ -153,7 +153,7 @@ async fn everybody_is_told_when_it_is_their_turn_and_the_admin_when_all_is_done(
 }
 
 #[tokio::test]
-async fn who_wants_no_assignments_is_told_of_their_turn_from_the_first_task_on() {
+async fn with_assignments_off_the_first_turn_is_mailed_too() {
     let server = Process::start().await.unwrap();
     let team = Team::new(&server, 1).await.unwrap();
     let muted = serde_json::json!({"types": {"task.assigned": false}});
@@ -165,7 +165,7 @@ async fn who_wants_no_assignments_is_told_of_their_turn_from_the_first_task_on()
 }
 
 #[tokio::test]
-async fn a_second_hotfix_is_told_as_one() {
+async fn a_second_hotfix_is_mailed_as_a_hotfix() {
     let server = Process::start().await.unwrap();
     let team = Team::new(&server, 2).await.unwrap();
     let release = team.release("Spring", &[0]).await.unwrap();
@@ -197,7 +197,7 @@ async fn a_second_hotfix_is_told_as_one() {
 }
 
 #[tokio::test]
-async fn the_owner_of_a_task_is_told_of_comments_on_it() {
+async fn the_owner_of_a_task_is_mailed_about_comments() {
     let server = Process::start().await.unwrap();
     let team = Team::new(&server, 2).await.unwrap();
     let release = team.release("Spring", &[0]).await.unwrap();
@@ -242,7 +242,7 @@ async fn first_attempt(admin: &Client) -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn the_mail_server_is_known_by_its_authority_and_the_password_is_in_no_log() {
+async fn the_mail_servers_ca_is_checked_and_the_password_is_not_logged() {
     let dir = tempfile::tempdir().unwrap();
     let authority = Authority::new("of the mail server").unwrap();
     let files = authority.write(&dir.path().join("right")).unwrap();
@@ -295,7 +295,7 @@ async fn the_mail_server_is_known_by_its_authority_and_the_password_is_in_no_log
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ten_thousand_mails_survive_ten_kills_and_hardly_any_is_sent_twice() {
+async fn ten_thousand_mails_survive_ten_kills_with_few_repeats() {
     let mails = SmtpServer::start().await;
     let options = Options::default()
         .env("SLIPWAY_SMTP_URL", mails.url())
@@ -357,7 +357,7 @@ async fn until_all_are_sent(server: &Process, notifications: usize) -> BTreeSet<
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn mails_that_tell_of_several_survive_kills_and_lose_nothing() {
+async fn digests_survive_kills_and_lose_nothing() {
     const PLANS: usize = 40;
     const TASKS: usize = 80;
     let mails = SmtpServer::start().await;
@@ -406,7 +406,7 @@ async fn waiting(client: &Client, count: usize) -> Vec<serde_json::Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flood_of_mentions_is_three_mails_and_the_rest_waits_to_be_one() {
+async fn many_mentions_are_three_mails_and_a_digest() {
     let server = Process::start().await.unwrap();
     let team = Team::new(&server, 2).await.unwrap();
     let release = team.release("Spring", &[0]).await.unwrap();
@@ -433,7 +433,7 @@ async fn a_flood_of_mentions_is_three_mails_and_the_rest_waits_to_be_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_gathered_comes_as_one_mail() {
+async fn gathered_notifications_are_sent_as_one_mail() {
     let options = Options::default().env("SLIPWAY_MAIL_GATHER", "10s");
     let server = Process::start_with(&options).await.unwrap();
     let team = Team::new(&server, 2).await.unwrap();
@@ -474,7 +474,7 @@ async fn what_was_gathered_comes_as_one_mail() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_import_of_a_plan_is_one_mail_a_person() {
+async fn an_imported_plan_is_one_mail_for_each_person() {
     let server = Process::start().await.unwrap();
     let team = Team::new(&server, 7).await.unwrap();
     let owners: Vec<_> = (0..37).map(|n| n % 7).collect();

@@ -7,7 +7,7 @@ use anyhow::ensure;
 use serde_json::{Value, json};
 use slipway_tests::{Client, Mesh, Options, StreamEvent, in_both_shapes, process, team::id, until};
 
-in_both_shapes!(a_real_plan_goes_from_import_to_the_finished_hotfix);
+in_both_shapes!(a_real_plan_works_from_import_to_the_completed_hotfix);
 
 const PLAN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/kubernetes-1.31.json");
 
@@ -55,7 +55,7 @@ async fn work(clients: &HashMap<String, Client>, task: &Value) {
     assert_eq!(completed["status"], "COMPLETED");
 }
 
-async fn a_real_plan_goes_from_import_to_the_finished_hotfix(mesh: Mesh) {
+async fn a_real_plan_works_from_import_to_the_completed_hotfix(mesh: Mesh) {
     let admin = mesh.admin().await.unwrap();
     let mut stream = admin.stream("?after=0", None).await.unwrap();
 

@@ -88,7 +88,7 @@ fn batch() -> Batch {
 }
 
 /// The activity feed has the valid ones and no others.
-async fn only_the_good_are_on_the_wall(admin: &Client, batch: &Batch) {
+async fn only_valid_records_are_in_the_feed(admin: &Client, batch: &Batch) {
     let last = json!(batch.good[1]);
     admin.seen(|entry| entry["id"] == last).await.unwrap();
     let list = admin.get("/activity?type=task.assigned").await.unwrap();
@@ -100,7 +100,7 @@ async fn only_the_good_are_on_the_wall(admin: &Client, batch: &Batch) {
 }
 
 /// The dead letters have their reasons, their history and the original records.
-async fn the_others_are_dead_letters(bus: &dyn Bus, batch: &Batch) {
+async fn invalid_records_are_dead_letters(bus: &dyn Bus, batch: &Batch) {
     let mut desk = bus.subscribe("a-desk", &[DEAD.into()]).await.unwrap();
     let mut letters = Vec::new();
     while letters.len() < batch.reasons.len() {
@@ -130,7 +130,7 @@ fn embedded(data: &Path) -> EmbeddedBus {
 }
 
 #[tokio::test]
-async fn on_the_embedded_bus_poison_is_put_aside_and_the_rest_goes_on() {
+async fn poison_becomes_dead_letters_on_the_embedded_bus() {
     let (server, batch) = (Process::start().await.unwrap(), batch());
     server.signal("TERM").await.unwrap();
     let data = Arc::clone(&server.data);
@@ -143,14 +143,14 @@ async fn on_the_embedded_bus_poison_is_put_aside_and_the_rest_goes_on() {
     let server = Process::start_on(Arc::clone(&data), &options)
         .await
         .unwrap();
-    only_the_good_are_on_the_wall(&server.admin().await.unwrap(), &batch).await;
+    only_valid_records_are_in_the_feed(&server.admin().await.unwrap(), &batch).await;
     server.signal("TERM").await.unwrap();
     server.ended().await.unwrap();
-    the_others_are_dead_letters(&embedded(data.path()), &batch).await;
+    invalid_records_are_dead_letters(&embedded(data.path()), &batch).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn on_kafka_poison_is_put_aside_and_the_rest_goes_on() {
+async fn poison_becomes_dead_letters_on_kafka() {
     use slipway_bus_kafka::{KafkaBus, KafkaConfig};
 
     let Some(backbones) = slipway_tests::Backbones::start().await.unwrap() else {
@@ -161,6 +161,6 @@ async fn on_kafka_poison_is_put_aside_and_the_rest_goes_on() {
     let bus = KafkaBus::new(KafkaConfig::new(&backbones.kafka)).unwrap();
     let batch = batch();
     bus.publish(batch.records.clone()).await.unwrap();
-    only_the_good_are_on_the_wall(&server.admin().await.unwrap(), &batch).await;
-    the_others_are_dead_letters(&bus, &batch).await;
+    only_valid_records_are_in_the_feed(&server.admin().await.unwrap(), &batch).await;
+    invalid_records_are_dead_letters(&bus, &batch).await;
 }

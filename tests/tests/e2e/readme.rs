@@ -82,7 +82,7 @@ fn fits(shown: &str, line: &str) -> bool {
 }
 
 #[tokio::test]
-async fn the_walk_through_runs_as_it_stands_and_prints_what_it_shows() {
+async fn the_walk_through_runs_and_prints_what_it_shows() {
     runs_as_it_stands("README.md").await;
 }
 
@@ -188,7 +188,7 @@ async fn the_walk_through_stops_at_a_failed_sign_in() {
 }
 
 #[test]
-fn three_dots_stand_for_anything() {
+fn an_ellipsis_matches_any_text() {
     assert!(fits("plain", "plain"));
     assert!(fits("id: …", "id: 7"));
     assert!(fits("#… started … in …", "#3 started x in y"));
@@ -256,7 +256,7 @@ async fn the_example_configuration_has_every_key_and_is_valid() {
 }
 
 #[test]
-fn links_lead_to_files_that_are_there() {
+fn links_lead_to_existing_files() {
     let mut count = 0;
     for page in ["README.md", "docs/decisions.md", "docs/assistant.md"] {
         let text = read(page);

@@ -11,7 +11,7 @@ use slipway_tests::{
 const RELEASES: usize = 20;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn when_one_of_each_role_is_gone_the_others_go_on() {
+async fn with_one_replica_of_each_role_gone_the_others_continue() {
     let Some(mut mesh) = Mesh::replicas().await.unwrap() else {
         return;
     };

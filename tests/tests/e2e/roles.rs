@@ -52,7 +52,7 @@ async fn two_gateways_serve_one_mesh_and_each_shows_everything() {
 }
 
 #[tokio::test]
-async fn a_gateway_survives_its_services_and_its_readers_miss_nothing() {
+async fn a_gateway_survives_a_restart_of_its_services_and_streams_miss_nothing() {
     let options = Options::default().of_the_mesh();
     let server = Process::start_with(&options).await.unwrap();
     let gateway = gateway(&server, SECRET).await;
@@ -105,7 +105,7 @@ async fn a_gateway_survives_its_services_and_its_readers_miss_nothing() {
 }
 
 #[tokio::test]
-async fn a_gateway_with_another_secret_shows_no_wall() {
+async fn a_gateway_with_another_secret_has_no_activity_feed() {
     let server = mesh().await;
     let stranger = gateway(&server, "quite another secret, which is long enough").await;
     let admin = stranger.admin().await.unwrap();
@@ -118,7 +118,7 @@ async fn a_gateway_with_another_secret_shows_no_wall() {
 /// The size of a status between processes is limited: a fault with many field errors must arrive
 /// with some of them, and with the number of the others.
 #[tokio::test]
-async fn a_long_refusal_arrives_through_a_gateway_of_its_own_process() {
+async fn a_long_refusal_arrives_through_a_separate_gateway() {
     let server = mesh().await;
     let gateway = gateway(&server, SECRET).await;
     let team = Team::new(&gateway, 1).await.unwrap();
@@ -169,7 +169,7 @@ async fn a_long_refusal_arrives_through_a_gateway_of_its_own_process() {
 // Only Linux has all of 127.0.0.0/8 without configuration.
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn behind_a_gateway_of_its_own_process_each_clients_own_address_counts() {
+async fn behind_a_separate_gateway_the_clients_address_counts() {
     let server = mesh().await;
     let gateway = gateway(&server, SECRET).await;
     let at = |host| Client::from_address(&gateway.http, [127, 0, 0, host]);

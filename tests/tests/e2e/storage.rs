@@ -55,7 +55,7 @@ fn problems(ready: &Value, dependency: &str) -> Vec<Value> {
 /// Every write of the process fails, as on a full disk.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
-async fn with_a_full_disk_it_is_not_ready_and_raises_an_incident_until_there_is_room() {
+async fn with_a_full_disk_it_is_not_ready_and_has_an_incident() {
     let server = Process::start().await.unwrap();
     let admin = server.admin().await.unwrap();
     assert_eq!(plan(&admin, "before").await, 201);
@@ -118,7 +118,7 @@ async fn with_a_full_disk_it_is_not_ready_and_raises_an_incident_until_there_is_
 }
 
 #[tokio::test]
-async fn after_a_clean_stop_the_database_files_alone_are_everything() {
+async fn after_a_clean_stop_the_database_files_are_complete() {
     let server = Process::start().await.unwrap();
     let admin = server.admin().await.unwrap();
     assert_eq!(plan(&admin, "kept").await, 201);
@@ -154,7 +154,7 @@ async fn after_a_clean_stop_the_database_files_alone_are_everything() {
 }
 
 #[tokio::test]
-async fn a_copy_that_lacks_the_latest_changes_is_refused_with_what_to_do() {
+async fn an_incomplete_copy_is_refused_with_advice() {
     let server = Process::start().await.unwrap();
     let admin = server.admin().await.unwrap();
     assert_eq!(plan(&admin, "lost").await, 201);
@@ -187,7 +187,7 @@ async fn refused(data: &Path) -> String {
 }
 
 #[tokio::test]
-async fn databases_that_are_mixed_up_or_missing_are_refused_with_what_to_do() {
+async fn mixed_up_or_missing_databases_are_refused_with_advice() {
     let server = Process::start().await.unwrap();
     server.signal("TERM").await.unwrap();
     let data = Arc::clone(&server.data);
@@ -222,7 +222,7 @@ async fn databases_that_are_mixed_up_or_missing_are_refused_with_what_to_do() {
 }
 
 #[tokio::test]
-async fn when_its_data_is_deleted_it_is_not_ready_and_accepts_nothing() {
+async fn with_deleted_data_it_is_not_ready_and_accepts_nothing() {
     let server = Process::start().await.unwrap();
     let admin = server.admin().await.unwrap();
     fs::remove_dir_all(server.data.path().join("data")).unwrap();

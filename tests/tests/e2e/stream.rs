@@ -6,13 +6,13 @@ use slipway_tests::{Mesh, Options, Process, StreamEvent, Team, in_both_shapes, t
 use tokio::sync::watch;
 
 in_both_shapes!(
-    a_reader_that_drops_and_resumes_a_hundred_times_sees_every_number_once,
+    a_reader_that_reconnects_a_hundred_times_sees_every_number_once,
     every_reader_sees_the_same,
 );
 
 const DROPS: usize = 100;
 
-async fn a_reader_that_drops_and_resumes_a_hundred_times_sees_every_number_once(mesh: Mesh) {
+async fn a_reader_that_reconnects_a_hundred_times_sees_every_number_once(mesh: Mesh) {
     let team = Team::at(&mesh.client(), 1).await.unwrap();
     let (stop, stopped) = watch::channel(false);
     let admin = team.admin.clone();
@@ -77,7 +77,7 @@ async fn every_reader_sees_the_same(mesh: Mesh) {
 }
 
 #[tokio::test]
-async fn what_is_no_longer_kept_is_a_gap_and_the_rest_follows() {
+async fn deleted_entries_are_a_gap_and_the_others_follow() {
     let server = Process::start().await.unwrap();
     let team = Team::new(&server, 1).await.unwrap();
     for n in 0..8 {

@@ -66,7 +66,7 @@ async fn until_unready(gateway: &Process, cause: &str) {
 }
 
 #[tokio::test]
-async fn processes_that_know_each_other_work_together() {
+async fn processes_with_trusted_certificates_work_together() {
     let dir = tempfile::tempdir().unwrap();
     let files = Authority::new("ours").unwrap().write(dir.path()).unwrap();
     let (release, notify) = services(&files).await;
@@ -86,7 +86,7 @@ async fn processes_that_know_each_other_work_together() {
 }
 
 #[tokio::test]
-async fn strangers_are_not_spoken_to() {
+async fn connections_without_a_trusted_certificate_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let files = Authority::new("ours").unwrap().write(dir.path()).unwrap();
     let stranger = Authority::new("theirs").unwrap();
@@ -117,7 +117,7 @@ async fn strangers_are_not_spoken_to() {
 }
 
 #[tokio::test]
-async fn files_that_cannot_be_used_are_refused_before_anything_is_bound() {
+async fn invalid_files_are_reported_before_anything_is_bound() {
     let dir = tempfile::tempdir().unwrap();
     let files = Authority::new("ours").unwrap().write(dir.path()).unwrap();
     let other = Authority::new("theirs").unwrap();

@@ -85,7 +85,7 @@ async fn metric(process: &Process, line: &str) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn reads_survive_the_death_of_one_replica_and_are_refused_at_once_without_any() {
+async fn reads_survive_the_loss_of_one_replica_and_fail_fast_without_any() {
     let dir = tempfile::tempdir().unwrap();
     let options = release(dir.path());
     let one = Process::start_with(&options).await.unwrap();
@@ -151,7 +151,7 @@ async fn reads_survive_the_death_of_one_replica_and_are_refused_at_once_without_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_paused_service_is_refused_at_once_and_used_again_when_it_goes_on() {
+async fn calls_to_a_paused_service_fail_fast_until_it_continues() {
     let dir = tempfile::tempdir().unwrap();
     let service = Process::start_with(&release(dir.path())).await.unwrap();
     let gateway = gateway(&service.grpc).await;

@@ -8,7 +8,7 @@ use crate::{published::NOTIFY, scene::Scene};
 const TIMES: usize = 3;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_delivered_again_after_its_effect_has_no_second_one() {
+async fn a_redelivered_event_has_no_second_effect() {
     let Some(mut scene) = Scene::set().await else {
         return;
     };
@@ -55,7 +55,7 @@ async fn what_is_delivered_again_after_its_effect_has_no_second_one() {
 /// batch is held during a rebalance is checked by the consumer's own test,
 /// `a_rebalance_in_the_middle_of_a_batch_loses_and_repeats_no_effect`.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_group_that_changes_while_it_works_off_a_backlog_repeats_nothing() {
+async fn a_group_that_rebalances_with_a_backlog_repeats_nothing() {
     let Some(mut scene) = Scene::set().await else {
         return;
     };

@@ -27,7 +27,7 @@ async fn each_role_is_killed_in_turn_and_nothing_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_role_stands_still_and_comes_back_and_nothing_happens_twice() {
+async fn each_role_is_paused_and_resumed_and_nothing_happens_twice() {
     let Some(mut scene) = Scene::set().await else {
         return;
     };

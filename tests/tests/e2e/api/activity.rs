@@ -34,7 +34,7 @@ fn sequences(entries: &[Value]) -> Vec<u64> {
 }
 
 #[tokio::test]
-async fn everything_that_happened_is_there_in_both_directions() -> anyhow::Result<()> {
+async fn the_list_has_every_entry_in_both_directions() -> anyhow::Result<()> {
     let (_server, team, ..) = history().await?;
     let reader = &team.developers[0];
     let newest_first = list(reader, "").await?;
@@ -54,7 +54,7 @@ async fn everything_that_happened_is_there_in_both_directions() -> anyhow::Resul
 }
 
 #[tokio::test]
-async fn an_entry_says_who_did_what_to_which_thing_when() -> anyhow::Result<()> {
+async fn an_entry_has_actor_type_subject_and_time() -> anyhow::Result<()> {
     let (_server, team, _, open) = history().await?;
     let task = &open["tasks"][0];
     let entry = list(&team.admin, "type=task.started").await?.remove(0);
@@ -83,7 +83,7 @@ async fn an_entry_says_who_did_what_to_which_thing_when() -> anyhow::Result<()> 
 }
 
 #[tokio::test]
-async fn no_address_is_on_the_wall() -> anyhow::Result<()> {
+async fn no_email_address_is_in_the_feed() -> anyhow::Result<()> {
     let (_server, team, ..) = history().await?;
     let answer = team.developers[0].get("/activity?limit=200").await?;
     assert_eq!(answer.status, 200);
@@ -150,7 +150,7 @@ async fn entries_are_filtered_by_release() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn mine_is_what_i_did_and_what_concerns_me() -> anyhow::Result<()> {
+async fn the_filter_mine_has_own_and_concerning_entries() -> anyhow::Result<()> {
     let (_server, team, ..) = history().await?;
     let kinds = async |client: &Client| -> anyhow::Result<Value> {
         let entries = list(client, "mine=true&order=asc").await?;
@@ -182,7 +182,7 @@ async fn mine_is_what_i_did_and_what_concerns_me() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn whose_turn_is_next_is_concerned_by_a_completion() -> anyhow::Result<()> {
+async fn a_completion_concerns_the_next_owner() -> anyhow::Result<()> {
     let (_server, team, _, open) = history().await?;
     finish(&team.developers[1], &task_ids(&open)[0])
         .await?
@@ -199,7 +199,7 @@ async fn whose_turn_is_next_is_concerned_by_a_completion() -> anyhow::Result<()>
 }
 
 #[tokio::test]
-async fn a_part_of_the_wall_is_between_two_numbers() -> anyhow::Result<()> {
+async fn entries_between_two_numbers_can_be_listed() -> anyhow::Result<()> {
     let (_server, team, ..) = history().await?;
     for (query, expected) in [
         ("after=3&before=7&order=asc", vec![4, 5, 6]),
@@ -217,7 +217,7 @@ async fn a_part_of_the_wall_is_between_two_numbers() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn filtered_pages_joined_are_the_whole_in_both_directions() -> anyhow::Result<()> {
+async fn filtered_pages_make_up_the_list_in_both_directions() -> anyhow::Result<()> {
     let (_server, team, ..) = history().await?;
     for filter in ["type=task.*", "mine=true", "after=2&before=14"] {
         for order in ["asc", "desc"] {

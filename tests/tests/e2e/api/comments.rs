@@ -39,7 +39,7 @@ async fn edit(by: &Client, comment: &Value, tag: Option<&str>) -> anyhow::Result
 }
 
 #[tokio::test]
-async fn a_discussion_is_read_in_order_and_told_on_the_wall() -> anyhow::Result<()> {
+async fn a_discussion_is_in_order_and_in_the_activity_feed() -> anyhow::Result<()> {
     let (_server, team) = start(2).await?;
     let path = board(&team).await?;
     let [ada, bob] = [&team.developers[0], &team.developers[1]];
@@ -85,7 +85,7 @@ async fn a_discussion_is_read_in_order_and_told_on_the_wall() -> anyhow::Result<
 }
 
 #[tokio::test]
-async fn a_tree_is_nested_to_its_levels_and_goes_on_behind_a_cursor() -> anyhow::Result<()> {
+async fn a_tree_has_limited_levels_and_continues_after_a_cursor() -> anyhow::Result<()> {
     let (_server, team) = start(1).await?;
     let path = board(&team).await?;
     let developer = &team.developers[0];
@@ -186,7 +186,7 @@ async fn an_author_edits_and_deletes_and_an_admin_only_deletes() -> anyhow::Resu
 }
 
 #[tokio::test]
-async fn fifty_replies_at_once_are_all_there_and_counted() -> anyhow::Result<()> {
+async fn fifty_concurrent_replies_are_all_stored_and_counted() -> anyhow::Result<()> {
     let (_server, team) = start(2).await?;
     let path = board(&team).await?;
     let root = post(&team.developers[0], &path, "root").await?;
@@ -217,7 +217,7 @@ async fn fifty_replies_at_once_are_all_there_and_counted() -> anyhow::Result<()>
 }
 
 #[tokio::test]
-async fn a_content_that_cannot_be_is_refused_by_name() -> anyhow::Result<()> {
+async fn an_invalid_content_is_refused_by_field() -> anyhow::Result<()> {
     let (_server, team) = start(1).await?;
     let path = board(&team).await?;
     let root = post(&team.developers[0], &path, "root").await?;

@@ -73,7 +73,7 @@ async fn every_answer_carries_a_request_id_and_a_trace() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_given_request_id_and_trace_are_honoured() -> anyhow::Result<()> {
+async fn a_given_request_id_and_trace_are_used() -> anyhow::Result<()> {
     let (_server, team) = start(0).await?;
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
     for path in ["/releases", "/nowhere"] {
@@ -139,8 +139,7 @@ async fn a_route_is_found_by_its_exact_spelling_only() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_the_head_is_told_before_what_is_wrong_with_the_body()
--> anyhow::Result<()> {
+async fn errors_of_the_headers_are_reported_before_errors_of_the_body() -> anyhow::Result<()> {
     let (server, _team) = start(0).await?;
     let nobody = server.client();
     for path in ["/releases", "/releases/7/tasks"] {
@@ -158,7 +157,7 @@ async fn what_is_wrong_with_the_head_is_told_before_what_is_wrong_with_the_body(
 }
 
 #[tokio::test]
-async fn a_large_head_is_read_and_a_huge_one_refused() -> anyhow::Result<()> {
+async fn large_headers_are_read_and_huge_ones_refused() -> anyhow::Result<()> {
     let (_server, team) = start(0).await?;
     for (size, status) in [(20 << 10, 200), (200 << 10, 431)] {
         let request = team.admin.request(Method::GET, "/releases");
@@ -175,7 +174,7 @@ async fn a_large_head_is_read_and_a_huge_one_refused() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn what_a_client_sends_to_an_operation_without_a_body_is_ignored() -> anyhow::Result<()> {
+async fn a_body_for_an_operation_without_one_is_ignored() -> anyhow::Result<()> {
     let (_server, team) = start(1).await?;
     let release = team.release("a", &[0]).await?;
     let task = slipway_tests::team::task_ids(&release).remove(0);

@@ -64,7 +64,7 @@ fn parameter(operation: &Value) -> Option<&Value> {
 }
 
 #[tokio::test]
-async fn the_example_of_every_body_is_taken_as_it_stands() -> anyhow::Result<()> {
+async fn the_example_of_every_body_is_accepted_unchanged() -> anyhow::Result<()> {
     let options = Options::default().env("SLIPWAY_WEBHOOK_SECRET", SECRET);
     let server = Process::start_with(&options).await?;
     let admin = server.admin().await?;

@@ -68,7 +68,7 @@ async fn the_same_request_again_gives_the_same_answer_and_has_one_effect() -> an
 }
 
 #[tokio::test]
-async fn a_repetition_is_recognised_by_what_it_says_not_by_how() -> anyhow::Result<()> {
+async fn a_repetition_is_recognised_by_its_content() -> anyhow::Result<()> {
     let (_server, team) = start(0).await?;
     let first = json!({"name": "a", "version": "1"});
     let first = post(&team.admin, "/releases", &first, "key").await?;
@@ -82,7 +82,7 @@ async fn a_repetition_is_recognised_by_what_it_says_not_by_how() -> anyhow::Resu
 }
 
 #[tokio::test]
-async fn a_key_is_not_for_another_request() -> anyhow::Result<()> {
+async fn a_key_of_another_request_is_refused() -> anyhow::Result<()> {
     let (_server, team) = start(1).await?;
     let first = post(&team.admin, "/releases", &json!({"name": "a"}), "key").await?;
     for other in [
@@ -140,7 +140,7 @@ async fn without_a_key_or_with_another_one_it_is_another_request() -> anyhow::Re
 }
 
 #[tokio::test]
-async fn what_was_refused_is_tried_anew() -> anyhow::Result<()> {
+async fn a_refused_request_can_be_repeated() -> anyhow::Result<()> {
     let (server, team) = start(0).await?;
     let task = json!({"title": "t", "assignee": "grace"});
     let body = json!({"name": "a", "tasks": [task]});
@@ -198,7 +198,7 @@ async fn the_answer_is_the_first_one_whatever_happened_since() -> anyhow::Result
 }
 
 #[tokio::test]
-async fn twenty_at_once_have_one_effect_and_one_answer() -> anyhow::Result<()> {
+async fn twenty_concurrent_repetitions_have_one_effect_and_one_answer() -> anyhow::Result<()> {
     let (_server, team) = start(1).await?;
     let release = at_once(&team.admin, "/releases", &json!({"name": "a"})).await?;
     let path = format!("/releases/{}/tasks", id(&release[0].body));
@@ -262,7 +262,7 @@ async fn a_key_does_not_sign_in_without_the_password() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn what_was_answered_is_remembered_over_a_crash() -> anyhow::Result<()> {
+async fn answers_are_remembered_after_a_crash() -> anyhow::Result<()> {
     let (server, team) = start(1).await?;
     let body = json!({"name": "a", "tasks": [{"title": "t", "assignee": "dev-0"}]});
     let first = post(&team.admin, "/releases", &body, "key").await?;

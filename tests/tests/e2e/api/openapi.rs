@@ -29,8 +29,7 @@ fn wrong(operation: &Value) -> &'static str {
 }
 
 #[tokio::test]
-async fn every_operation_asks_for_a_token_unless_it_is_documented_as_public() -> anyhow::Result<()>
-{
+async fn every_operation_requires_a_token_unless_it_is_public() -> anyhow::Result<()> {
     let options = Options::default().env("SLIPWAY_WEBHOOK_SECRET", "a-secret-of-the-operators-own");
     let server = Process::start_with(&options).await?;
     let nobody = server.client();
@@ -87,7 +86,7 @@ async fn every_operation_answers_with_a_status_it_documents() -> anyhow::Result<
 }
 
 #[tokio::test]
-async fn every_path_tells_the_methods_it_takes() -> anyhow::Result<()> {
+async fn every_path_lists_its_methods() -> anyhow::Result<()> {
     let (server, team) = start(0).await?;
     for (path, operations) in paths(&server.client()).await? {
         let mut takes: BTreeSet<_> = operations.iter().map(|o| o.0.to_string()).collect();
@@ -114,7 +113,7 @@ async fn every_path_tells_the_methods_it_takes() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn what_can_be_got_has_a_head() -> anyhow::Result<()> {
+async fn every_get_has_a_head() -> anyhow::Result<()> {
     let (server, team) = start(0).await?;
     for (path, operations) in paths(&server.client()).await? {
         let gets = operations.iter().any(|(method, _)| method == Method::GET);

@@ -57,7 +57,7 @@ async fn an_unknown_or_repeated_parameter_is_refused_by_name() -> anyhow::Result
 }
 
 #[tokio::test]
-async fn a_parameter_with_a_value_there_is_not_is_refused_by_name() -> anyhow::Result<()> {
+async fn an_invalid_parameter_value_is_refused_by_name() -> anyhow::Result<()> {
     let (_server, team) = start(0).await?;
     for (path, field) in [
         ("/releases?status=open", "status"),

@@ -53,7 +53,7 @@ fn refused(answer: &str, status: u16, code: &str) {
 }
 
 #[tokio::test]
-async fn what_proxies_may_understand_otherwise_is_refused() -> anyhow::Result<()> {
+async fn requests_that_proxies_may_read_differently_are_refused() -> anyhow::Result<()> {
     let server = Process::start().await?;
     let body = "5\r\n{\"a\":\r\n0\r\n\r\n";
     for head in [
@@ -81,7 +81,7 @@ async fn what_proxies_may_understand_otherwise_is_refused() -> anyhow::Result<()
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_refused_as_a_problem() -> anyhow::Result<()> {
+async fn malformed_requests_are_refused_with_a_problem_document() -> anyhow::Result<()> {
     let server = Process::start().await?;
     let long = "a".repeat(70_000);
     let many: String = (0..150).map(|n| format!("x-{n}: 1\r\n")).collect();

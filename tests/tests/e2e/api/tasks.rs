@@ -12,7 +12,7 @@ fn time(of: &Value) -> anyhow::Result<Timestamp> {
 }
 
 #[tokio::test]
-async fn a_task_goes_from_todo_over_in_process_to_completed() -> anyhow::Result<()> {
+async fn a_task_goes_from_todo_through_in_process_to_completed() -> anyhow::Result<()> {
     let (_server, team) = start(1).await?;
     let release = team.release("a", &[0]).await?;
     let task = &release["tasks"][0];
@@ -198,7 +198,7 @@ async fn my_tasks_say_whether_they_can_start_and_what_blocks_them() -> anyhow::R
 }
 
 #[tokio::test]
-async fn what_my_tasks_say_is_what_starting_them_says() -> anyhow::Result<()> {
+async fn my_tasks_agree_with_the_result_of_starting_them() -> anyhow::Result<()> {
     let (_server, team) = start(2).await?;
     for owners in [&[0, 1][..], &[1, 0], &[0, 0]] {
         team.release("a", owners).await?;

@@ -129,7 +129,7 @@ async fn a_flood_of_alerts_is_one_mail_and_a_count() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_alerts_are_three_mails_and_the_rest_waits_to_be_one() {
+async fn a_thousand_alerts_cause_three_mails_and_a_digest() {
     const ALERTS: usize = 1_000;
     let process = Process::start_with(&with_hook()).await.unwrap();
     let admin = process.admin().await.unwrap();
@@ -157,7 +157,7 @@ async fn a_thousand_alerts_are_three_mails_and_the_rest_waits_to_be_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_alert_that_is_over_is_told_once_more() {
+async fn the_end_of_an_alert_is_mailed() {
     let process = Process::start_with(&with_hook()).await.unwrap();
     let admin = process.admin().await.unwrap();
     let fire = json!({"status": "firing", "alerts": [alert("disk", "firing")]});
@@ -190,7 +190,7 @@ async fn an_alert_that_is_over_is_told_once_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_alert_that_says_nothing_loses_none_of_the_others() {
+async fn a_blank_alert_does_not_affect_the_others() {
     let process = Process::start_with(&with_hook()).await.unwrap();
     let admin = process.admin().await.unwrap();
     let mut blank = alert("blank", "firing");
@@ -224,7 +224,7 @@ async fn one_alert_that_says_nothing_loses_none_of_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_hook_wants_its_secret_and_is_off_without_one() {
+async fn the_hook_requires_its_secret_and_is_off_without_one() {
     let process = Process::start_with(&with_hook()).await.unwrap();
     let body = json!({"alerts": []});
     assert_eq!(send(&process, SECRET, &body).await.status, 204);

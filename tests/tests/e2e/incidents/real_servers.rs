@@ -24,7 +24,7 @@ async fn on_backbones(backbones: &Backbones) -> Process {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn administrators_hear_within_ten_seconds_that_the_broker_is_away() {
+async fn administrators_are_mailed_within_ten_seconds_of_a_broker_outage() {
     let Some(backbones) = Backbones::start().await.unwrap() else {
         return;
     };
@@ -44,7 +44,7 @@ async fn administrators_hear_within_ten_seconds_that_the_broker_is_away() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn administrators_hear_within_ten_seconds_that_the_database_is_away() {
+async fn administrators_are_mailed_within_ten_seconds_of_a_database_outage() {
     let Some(backbones) = Backbones::start().await.unwrap() else {
         return;
     };
@@ -89,7 +89,7 @@ fn mails_of(mesh: &Mesh, about: &str) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_replicas_without_the_broker_administrators_hear_once_of_each_service() {
+async fn without_the_broker_replicas_send_one_mail_for_each_service() {
     let Some(mesh) = Mesh::replicas().await.unwrap() else {
         return;
     };

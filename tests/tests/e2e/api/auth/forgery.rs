@@ -58,7 +58,7 @@ impl Forge {
 }
 
 #[tokio::test]
-async fn the_forge_of_these_tests_makes_true_tokens() -> anyhow::Result<()> {
+async fn the_forge_can_sign_valid_tokens() -> anyhow::Result<()> {
     let (server, team) = start(0).await?;
     let forge = Forge::at(&server, &team.admin).await?;
     let client = server.client().with_token(&forge.sign(&forge.claims)?);
@@ -80,7 +80,7 @@ async fn an_expired_token_is_refused() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_stream_says_goodbye_when_its_token_expires() -> anyhow::Result<()> {
+async fn a_stream_ends_when_its_token_expires() -> anyhow::Result<()> {
     let (server, team) = start(0).await?;
     let forge = Forge::at(&server, &team.admin).await?;
     let soon = forge.but("exp", json!(forge.now() + 3))?;
@@ -138,7 +138,7 @@ async fn an_unsigned_token_is_refused() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn the_public_key_is_no_secret_to_sign_with() -> anyhow::Result<()> {
+async fn a_token_signed_with_the_public_key_is_refused() -> anyhow::Result<()> {
     let (server, team) = start(0).await?;
     let forge = Forge::at(&server, &team.admin).await?;
     let x = forge.jwk["x"].as_str().context("the key")?;
@@ -162,7 +162,7 @@ async fn the_public_key_is_no_secret_to_sign_with() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_token_that_was_made_for_something_else_is_refused() -> anyhow::Result<()> {
+async fn a_token_for_another_purpose_is_refused() -> anyhow::Result<()> {
     let (server, team) = start(0).await?;
     let forge = Forge::at(&server, &team.admin).await?;
     for (claim, value) in [
@@ -219,7 +219,7 @@ async fn a_token_without_an_account_of_its_role_can_do_nothing() -> anyhow::Resu
 }
 
 #[tokio::test]
-async fn a_token_is_refused_before_its_time() -> anyhow::Result<()> {
+async fn a_token_is_refused_before_it_becomes_valid() -> anyhow::Result<()> {
     let (server, team) = start(0).await?;
     let forge = Forge::at(&server, &team.admin).await?;
     for nbf in [json!(forge.now() + 3600), json!("tomorrow")] {

@@ -52,8 +52,7 @@ fn refused(answer: Answer, limit: usize) {
 }
 
 #[tokio::test]
-async fn ten_failures_close_a_name_wherever_one_comes_from_and_no_other_name() -> anyhow::Result<()>
-{
+async fn ten_failures_block_a_name_from_every_address() -> anyhow::Result<()> {
     let (server, team) = start(2).await?;
     fail(&server, "dev-0", 10..20).await?;
     for password in [PASSWORD, "a wrong password"] {
@@ -89,7 +88,7 @@ async fn flood(server: &Process, host: u8) -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn failures_with_other_names_lock_nobody_out_who_knows_a_password() -> anyhow::Result<()> {
+async fn failures_with_other_names_do_not_block_a_correct_password() -> anyhow::Result<()> {
     let (server, _team) = start(2).await?;
     flood(&server, 10).await?;
     let client = at(&server, 10);
@@ -113,8 +112,7 @@ async fn failures_with_other_names_lock_nobody_out_who_knows_a_password() -> any
 }
 
 #[tokio::test]
-async fn an_address_with_many_failures_guesses_once_however_many_it_tries_at_once()
--> anyhow::Result<()> {
+async fn an_address_with_many_failures_gets_one_guess_for_a_name() -> anyhow::Result<()> {
     let (server, _team) = start(1).await?;
     flood(&server, 10).await?;
     let client = at(&server, 10);
@@ -139,7 +137,7 @@ async fn an_address_with_many_failures_guesses_once_however_many_it_tries_at_onc
 }
 
 #[tokio::test]
-async fn an_unknown_name_is_closed_like_a_known_one() -> anyhow::Result<()> {
+async fn an_unknown_name_is_blocked_like_a_known_one() -> anyhow::Result<()> {
     let (server, _team) = start(0).await?;
     fail(&server, "nobody", 10..20).await?;
     throttled(login(&at(&server, 30), "NOBODY", PASSWORD).await?);
@@ -147,7 +145,7 @@ async fn an_unknown_name_is_closed_like_a_known_one() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_success_before_the_tenth_failure_begins_a_names_count_anew() -> anyhow::Result<()> {
+async fn a_success_before_the_tenth_failure_resets_the_count() -> anyhow::Result<()> {
     let (server, _team) = start(1).await?;
     for round in 0..3_u8 {
         let first = 10 + round * 10;
@@ -175,7 +173,7 @@ async fn refused_attempts_do_not_prolong_the_wait() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn what_an_http_client_says_of_its_address_does_not_count() -> anyhow::Result<()> {
+async fn an_address_claimed_over_http_is_ignored() -> anyhow::Result<()> {
     let (server, _team) = start(0).await?;
     let client = at(&server, 10);
     flood(&server, 10).await?;
@@ -214,7 +212,7 @@ async fn login_as_if_at(
 }
 
 #[tokio::test]
-async fn what_a_grpc_client_says_of_its_address_does_not_count() -> anyhow::Result<()> {
+async fn an_address_claimed_over_grpc_is_ignored() -> anyhow::Result<()> {
     let (server, team) = start(1).await?;
     let identity = identity(&server).await?;
     let developer = team.developers[0].token().to_owned();
@@ -244,7 +242,7 @@ async fn what_a_grpc_client_says_of_its_address_does_not_count() -> anyhow::Resu
 }
 
 #[tokio::test]
-async fn nobody_can_lock_another_address_out_over_grpc() -> anyhow::Result<()> {
+async fn another_address_cannot_be_blocked_over_grpc() -> anyhow::Result<()> {
     let (server, _team) = start(0).await?;
     let identity = identity(&server).await?;
     for n in 0..100 {
@@ -284,7 +282,7 @@ async fn repeating_a_registration_with_other_passwords_is_throttled() -> anyhow:
 }
 
 #[tokio::test]
-async fn trying_many_passwords_at_once_does_not_get_around_it() -> anyhow::Result<()> {
+async fn concurrent_guesses_do_not_bypass_the_limit() -> anyhow::Result<()> {
     let (server, _team) = start(1).await?;
     let attempts = (0..100_u8).map(|n| {
         let client = at(&server, 10 + n);

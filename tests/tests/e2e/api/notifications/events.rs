@@ -27,7 +27,7 @@ fn own_event() -> Value {
 }
 
 #[tokio::test]
-async fn an_accepted_event_is_mailed_and_shows_what_became_of_it() -> anyhow::Result<()> {
+async fn an_accepted_event_is_mailed_and_shows_its_outcome() -> anyhow::Result<()> {
     let (server, team) = start(2).await?;
     with_orders(&team.admin).await?;
     known(&team.admin, &["dev-0", "dev-1"]).await?;
@@ -82,7 +82,7 @@ async fn a_developer_notifies_nobody_else() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn an_event_that_cannot_be_is_refused() -> anyhow::Result<()> {
+async fn an_invalid_event_is_refused() -> anyhow::Result<()> {
     let (_server, team) = start(1).await?;
     let admin = &team.admin;
     let none = admin.post(ORDERS, &own_event()).await?;

@@ -32,7 +32,7 @@ async fn a_release_is_completed_when_all_its_tasks_are() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn what_remains_is_told() -> anyhow::Result<()> {
+async fn a_refused_completion_lists_the_open_tasks() -> anyhow::Result<()> {
     let (_server, team) = start(2).await?;
     let mut owners = vec![0, 1];
     owners.extend([1; 12]);
@@ -55,7 +55,7 @@ async fn what_remains_is_told() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_release_without_tasks_is_not_done() -> anyhow::Result<()> {
+async fn a_release_without_tasks_cannot_be_completed() -> anyhow::Result<()> {
     let (_server, team) = start(0).await?;
     let release = team.release("a", &[]).await?;
     let path = format!("/releases/{}/complete", id(&release));
