@@ -126,9 +126,9 @@ impl Topics {
                     continue;
                 };
                 let now = SystemTime::now();
-                if let Ok(told) = told(&message) {
+                if let Ok(event) = parse(&message) {
                     // The receiver may be closed: then this thread ends.
-                    let _ = sender.send((told, now));
+                    let _ = sender.send((event, now));
                 }
             }
         });
@@ -260,12 +260,12 @@ fn read(consumer: &BaseConsumer) -> anyhow::Result<Vec<Told>> {
         if message.offset() + 1 >= *end {
             unread.remove(&partition);
         }
-        all.push(told(&message)?);
+        all.push(parse(&message)?);
     }
     Ok(all)
 }
 
-fn told(message: &BorrowedMessage<'_>) -> anyhow::Result<Told> {
+fn parse(message: &BorrowedMessage<'_>) -> anyhow::Result<Told> {
     let headers = message.headers().context("an event has headers")?;
     let header = |name: &str| -> anyhow::Result<String> {
         let found = headers.iter().find(|header| header.key == name);

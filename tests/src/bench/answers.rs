@@ -29,7 +29,7 @@ const WORDS: usize = 60;
 const PACE: Duration = Duration::from_millis(50);
 
 /// When a client received its first word and its whole answer.
-struct Heard {
+struct Timing {
     first: Duration,
     whole: Duration,
 }
@@ -48,18 +48,18 @@ pub(super) async fn answers() -> anyhow::Result<Vec<Line>> {
     let asking = team.developers.iter().zip(&sessions);
     let asking = try_join_all(asking.map(|(client, session)| ask(client, session)));
     let half = tokio::time::sleep(PACE * (WORDS / 2) as u32);
-    let (heard, during) = tokio::join!(asking, async {
+    let (timings, during) = tokio::join!(asking, async {
         half.await;
         Memory::of(&process)
     });
-    let (heard, during) = (heard?, during?);
+    let (timings, during) = (timings?, during?);
 
     let model = PACE * WORDS as u32;
     let (mut first, mut added) = (histogram(), histogram());
-    for heard in heard {
+    for timing in timings {
         // The model itself takes this long for the first word.
-        note(&mut first, heard.first.saturating_sub(PACE));
-        note(&mut added, heard.whole.saturating_sub(model));
+        note(&mut first, timing.first.saturating_sub(PACE));
+        note(&mut added, timing.whole.saturating_sub(model));
     }
     let row = |what: &str, times: &hdrhistogram::Histogram<u64>| {
         let (p50, p99) = (millis(times, 0.5), millis(times, 0.99));
@@ -86,7 +86,7 @@ async fn session(client: &Client) -> anyhow::Result<String> {
     Ok(id(&session.expect(201)).to_owned())
 }
 
-async fn ask(client: &Client, session: &str) -> anyhow::Result<Heard> {
+async fn ask(client: &Client, session: &str) -> anyhow::Result<Timing> {
     let began = Instant::now();
     let request = client
         .request(Method::POST, &format!("/chat/{session}/message"))
@@ -102,7 +102,7 @@ async fn ask(client: &Client, session: &str) -> anyhow::Result<Heard> {
         }
     }
     ensure!(text.contains("event: done"), "{text}");
-    Ok(Heard {
+    Ok(Timing {
         first: first.context("a word")?,
         whole: began.elapsed(),
     })

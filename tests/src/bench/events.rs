@@ -17,7 +17,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::{
     Plan,
-    ears::{Ears, Heard},
+    listener::{Listener, Received},
     load::{histogram, millis, note},
     report::Line,
 };
@@ -38,25 +38,28 @@ const STORED_P95_MS: f64 = 1_000.0;
 pub(super) async fn events(plan: &Plan) -> anyhow::Result<Vec<Line>> {
     let mesh = Mesh::on(Backbones::run().await?).await?;
     let steady = (plan.time.as_secs_f64() / PACE.as_secs_f64()).ceil() as usize;
-    let mut crew = Crew::assemble(&mesh, steady).await?;
-    let mut ears = Ears::open(&mesh, &crew.team.admin).await?;
+    let mut staff = Staff::assemble(&mesh, steady).await?;
+    let mut listener = Listener::open(&mesh, &staff.team.admin).await?;
 
     let mut at_once = Delays::new();
     for _ in 0..ROUNDS {
-        let commands = (0..AT_ONCE).map(|developer| crew.command(&mesh, developer));
+        let commands = (0..AT_ONCE).map(|developer| staff.command(&mesh, developer));
         let commands = commands.collect::<anyhow::Result<Vec<_>>>()?;
-        let answered = try_join_all(commands.into_iter().map(give)).await?;
-        at_once.add(ears.heard(AT_ONCE).await?, &answered.into_iter().collect());
+        let answered = try_join_all(commands.into_iter().map(send)).await?;
+        at_once.add(
+            listener.received(AT_ONCE).await?,
+            &answered.into_iter().collect(),
+        );
     }
     let mut pace = tokio::time::interval(PACE);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut answered = HashMap::new();
     for n in 0..steady {
         pace.tick().await;
-        answered.extend([give(crew.command(&mesh, n % AT_ONCE)?).await?]);
+        answered.extend([send(staff.command(&mesh, n % AT_ONCE)?).await?]);
     }
     let mut steadily = Delays::new();
-    steadily.add(ears.heard(steady).await?, &answered);
+    steadily.add(listener.received(steady).await?, &answered);
 
     let all = format!("{0} of {0}, each once", AT_ONCE * ROUNDS);
     let operations = format!("events of {AT_ONCE} task operations at once, {ROUNDS} times");
@@ -70,14 +73,14 @@ pub(super) async fn events(plan: &Plan) -> anyhow::Result<Vec<Line>> {
 }
 
 /// Developers with one release each, all of whose tasks are theirs.
-struct Crew {
+struct Staff {
     team: Team,
     tasks: Vec<Vec<String>>,
     /// How many commands each has sent.
-    given: Vec<usize>,
+    sent: Vec<usize>,
 }
 
-impl Crew {
+impl Staff {
     async fn assemble(mesh: &Mesh, steady: usize) -> anyhow::Result<Self> {
         let team = Team::at(&mesh.client(), AT_ONCE).await?;
         // Each task gives two commands.
@@ -91,18 +94,18 @@ impl Crew {
         Ok(Self {
             team,
             tasks,
-            given: vec![0; AT_ONCE],
+            sent: vec![0; AT_ONCE],
         })
     }
 
     /// A developer's next command, sent to the gateways in turn.
     fn command(&mut self, mesh: &Mesh, developer: usize) -> anyhow::Result<Command> {
-        let given = self.given[developer];
-        self.given[developer] += 1;
+        let sent = self.sent[developer];
+        self.sent[developer] += 1;
         let task = self.tasks[developer]
-            .get(given / 2)
+            .get(sent / 2)
             .context("there are tasks enough")?;
-        let (step, event) = match given % 2 {
+        let (step, event) = match sent % 2 {
             0 => ("start", "task.started"),
             _ => ("complete", "task.completed"),
         };
@@ -125,7 +128,7 @@ struct Command {
 }
 
 /// Sends a command; returns when it was answered.
-async fn give(command: Command) -> anyhow::Result<(Event, SystemTime)> {
+async fn send(command: Command) -> anyhow::Result<(Event, SystemTime)> {
     let answer = command.client.patch(&command.path).await?;
     let answered = SystemTime::now();
     let status = answer.status;
@@ -155,8 +158,8 @@ impl Delays {
         }
     }
 
-    fn add(&mut self, heard: Heard, answered: &HashMap<Event, SystemTime>) {
-        for (event, on_topic, stored) in heard {
+    fn add(&mut self, received: Received, answered: &HashMap<Event, SystemTime>) {
+        for (event, on_topic, stored) in received {
             // An event that arrived before the answer counts as no delay.
             let since = |from, to: SystemTime| to.duration_since(from).unwrap_or_default();
             note(&mut self.topic, since(event.happened, on_topic));

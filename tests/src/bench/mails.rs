@@ -105,16 +105,16 @@ async fn run(releases: usize, pace: Duration) -> anyhow::Result<Run> {
     let took = sent.first().context("there are releases")?.elapsed();
     let mut delays = histogram();
     for mail in server.taken() {
-        let (told, release) = about(&mail)?;
+        let (notifications, release) = about(&mail)?;
         let begun = sent.get(release).context("a release of this run")?;
-        for _ in 0..told {
+        for _ in 0..notifications {
             note(&mut delays, mail.at.duration_since(*begun));
         }
     }
-    let told = usize::try_from(delays.len())?;
+    let counted = usize::try_from(delays.len())?;
     ensure!(
-        told == count,
-        "the mails told of {told} of {count} notifications"
+        counted == count,
+        "the mails have {counted} of {count} notifications"
     );
     Ok(Run {
         delays,
@@ -126,8 +126,8 @@ async fn run(releases: usize, pace: Duration) -> anyhow::Result<Run> {
 /// How many notifications a mail has, and the number of their release.
 fn about(mail: &Taken) -> anyhow::Result<(usize, usize)> {
     let subject = mail.header("Subject").context("a subject")?;
-    let told = format!("{TASKS_A_MAIL} tasks for you (number ");
-    let number = subject.strip_prefix(&told).context("a release")?;
+    let prefix = format!("{TASKS_A_MAIL} tasks for you (number ");
+    let number = subject.strip_prefix(&prefix).context("a release")?;
     Ok((TASKS_A_MAIL, number.trim_end_matches(')').parse()?))
 }
 

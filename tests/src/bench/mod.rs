@@ -7,9 +7,9 @@
 mod answers;
 mod arrivals;
 mod comments;
-mod ears;
 mod events;
 mod floods;
+mod listener;
 mod load;
 mod mails;
 mod probe;

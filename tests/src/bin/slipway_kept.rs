@@ -73,11 +73,11 @@ async fn fill(server: &Process) -> anyhow::Result<Vec<(String, String)>> {
         .expect(201);
 
     let comments = format!("/tasks/{}/comments", tasks[0]);
-    let said = json!({"content": "Is **this** done, @dev-1?"});
-    let comment = dev.post(&comments, &said).await?.expect(201);
+    let body = json!({"content": "Is **this** done, @dev-1?"});
+    let comment = dev.post(&comments, &body).await?.expect(201);
     let reply = format!("/comments/{}/reply", id(&comment));
-    let said = json!({"content": "Yes 🚢"});
-    let reply = team.developers[1].post(&reply, &said).await?.expect(201);
+    let body = json!({"content": "Yes 🚢"});
+    let reply = team.developers[1].post(&reply, &body).await?.expect(201);
 
     let session = dev.post("/chat/session", &json!({})).await?.expect(201);
     let chat = format!("/chat/{}", id(&session));
@@ -148,9 +148,9 @@ async fn filled(server: Process) -> anyhow::Result<(Kept, Arc<tempfile::TempDir>
             all.len() == NOTIFICATIONS && all.iter().all(is_sent),
             "{all:#?}"
         );
-        let wall = ask(&server, "admin", "/activity?limit=200").await?;
-        let wall = wall["items"].as_array().map_or(0, Vec::len);
-        ensure!(wall == ENTRIES, "{wall} entries");
+        let entries = ask(&server, "admin", "/activity?limit=200").await?;
+        let entries = entries["items"].as_array().map_or(0, Vec::len);
+        ensure!(entries == ENTRIES, "{entries} entries");
         Ok(())
     })
     .await?;

@@ -24,10 +24,10 @@ const NO_SUCH_CALL: &[u8] =
 async fn endless_model() -> (String, watch::Receiver<usize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let (hearing, heard) = watch::channel(0);
+    let (count, clients) = watch::channel(0);
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
-            let hearing = hearing.clone();
+            let count = count.clone();
             tokio::spawn(async move {
                 let line =
                     json!({"message": {"role": "assistant", "content": "Well, "}, "done": false});
@@ -44,13 +44,13 @@ async fn endless_model() -> (String, watch::Receiver<usize>) {
                     return;
                 }
                 let _ = stream.write_all(answer.as_bytes()).await;
-                hearing.send_modify(|hearing| *hearing += 1);
+                count.send_modify(|count| *count += 1);
                 while stream.read(&mut request).await.is_ok_and(|read| read > 0) {}
-                hearing.send_modify(|hearing| *hearing -= 1);
+                count.send_modify(|count| *count -= 1);
             });
         }
     });
-    (url, heard)
+    (url, clients)
 }
 
 /// Waits until this metric with these labels is at 1.
@@ -135,7 +135,7 @@ async fn after_a_power_failure_during_an_answer_the_question_is_stored_and_the_s
 
 #[tokio::test]
 async fn a_client_that_disconnects_stops_the_answer() {
-    let (url, mut heard) = endless_model().await;
+    let (url, mut clients) = endless_model().await;
     let options = Options::default().env("SLIPWAY_OLLAMA_URL", url);
     let server = Process::start_with(&options).await.unwrap();
     let team = Team::new(&server, 1).await.unwrap();
@@ -151,7 +151,7 @@ async fn a_client_that_disconnects_stops_the_answer() {
         .unwrap();
     busy.refused(409, "CHAT_BUSY");
     drop(answer);
-    tokio::time::timeout(TIMEOUT, heard.wait_for(|heard| *heard == 0))
+    tokio::time::timeout(TIMEOUT, clients.wait_for(|clients| *clients == 0))
         .await
         .expect("the model is not asked any further")
         .unwrap();
@@ -234,12 +234,12 @@ async fn thinking_is_turned_off_and_never_shown() {
         );
     }
     assert_eq!(second["messages"][2]["content"], "Build it.");
-    for told in [
+    for text in [
         stream,
         json!(history).to_string(),
         second["messages"].to_string(),
     ] {
-        assert!(!told.to_lowercase().contains("secretly"), "{told}");
+        assert!(!text.to_lowercase().contains("secretly"), "{text}");
     }
     let ready = Client::new(&server.ops).get("/readyz").await.unwrap();
     assert_eq!(ready.expect(200)["degraded"], json!([]));
@@ -274,7 +274,7 @@ async fn an_answer_is_measured() {
 
 #[tokio::test]
 async fn deleting_a_conversation_stops_its_answer() {
-    let (url, mut heard) = endless_model().await;
+    let (url, mut clients) = endless_model().await;
     let options = Options::default().env("SLIPWAY_OLLAMA_URL", url);
     let server = Process::start_with(&options).await.unwrap();
     let team = Team::new(&server, 2).await.unwrap();
@@ -302,12 +302,12 @@ async fn deleting_a_conversation_stops_its_answer() {
         rest.contains("event: error") && rest.contains("SESSION_NOT_FOUND"),
         "{rest}"
     );
-    tokio::time::timeout(TIMEOUT, heard.wait_for(|heard| *heard == 0))
+    tokio::time::timeout(TIMEOUT, clients.wait_for(|clients| *clients == 0))
         .await
         .expect("the model is not asked any further")
         .unwrap();
-    let gone = ada.get(&format!("{path}/history")).await.unwrap();
-    gone.refused(404, "SESSION_NOT_FOUND");
+    let deleted = ada.get(&format!("{path}/history")).await.unwrap();
+    deleted.refused(404, "SESSION_NOT_FOUND");
     assert!(ada.all("/chat/sessions").await.unwrap().is_empty());
 }
 
@@ -324,9 +324,9 @@ async fn a_conversation_is_not_in_the_activity_feed() {
     let release = team.release("afterwards", &[0]).await.unwrap();
     let seen = ada.seen(|entry| entry["subject"] == release["id"]);
     seen.await.unwrap();
-    let wall = ada.wall().await.unwrap();
-    let told = |entry: &Value| entry["type"].as_str().unwrap().starts_with("chat.");
-    assert!(!wall.iter().any(told), "{wall:?}");
+    let feed = ada.wall().await.unwrap();
+    let is_chat = |entry: &Value| entry["type"].as_str().unwrap().starts_with("chat.");
+    assert!(!feed.iter().any(is_chat), "{feed:?}");
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ async fn refused(options: &Options, words: &[&str]) {
     assert!(!errors.contains("panicked"), "{errors}");
     let last = errors.lines().last().unwrap();
     // A role logs the message, as JSON here; a command prints it for a person.
-    let said = match serde_json::from_str::<Value>(last) {
+    let message = match serde_json::from_str::<Value>(last) {
         Ok(line) => {
             assert_eq!(line["level"], "ERROR");
             line["message"].as_str().unwrap().to_owned()
@@ -28,7 +28,7 @@ async fn refused(options: &Options, words: &[&str]) {
         Err(_) => last.to_owned(),
     };
     for word in words {
-        assert!(said.contains(word), "{word} is not in: {errors}");
+        assert!(message.contains(word), "{word} is not in: {errors}");
     }
 }
 

@@ -21,7 +21,7 @@ const ROUND: usize = 100;
 
 /// The answers to one developer and their admin.
 #[derive(Default)]
-struct Told {
+struct Answers {
     /// Ids of accepted releases.
     releases: BTreeSet<String>,
     /// Tasks by id, with the last accepted state.
@@ -38,25 +38,25 @@ async fn work(
     admin: Client,
     developer: Client,
     owner: usize,
-    told: &mut Told,
+    answers: &mut Answers,
     accepted: mpsc::UnboundedSender<()>,
-    gone: Arc<AtomicBool>,
+    killed: Arc<AtomicBool>,
 ) {
     for n in 0.. {
-        if gone.load(Ordering::SeqCst) {
+        if killed.load(Ordering::SeqCst) {
             return;
         }
         let name = format!("release {owner}-{n}-{}", uuid::Uuid::now_v7());
         let assignee = format!("dev-{owner}");
         let plan = json!({"name": name, "tasks": [{"title": name, "assignee": assignee}]});
         let Ok(created) = admin.post("/releases", &plan).await else {
-            told.unanswered.insert(name);
+            answers.unanswered.insert(name);
             return;
         };
         let created = created.expect(201);
         let task = id(&created["tasks"][0]).to_owned();
-        told.releases.insert(id(&created).to_owned());
-        told.tasks.insert(task.clone(), "TODO");
+        answers.releases.insert(id(&created).to_owned());
+        answers.tasks.insert(task.clone(), "TODO");
         let _ = accepted.send(());
 
         let refused = format!("refused {owner}-{n}-{}", uuid::Uuid::now_v7());
@@ -64,17 +64,17 @@ async fn work(
         if let Ok(answer) = admin.post("/releases", &plan).await {
             let _ = answer.refused(400, "INVALID_ARGUMENT");
         }
-        told.refused.insert(refused);
+        answers.refused.insert(refused);
 
         for (step, state) in [("start", "IN_PROCESS"), ("complete", "COMPLETED")] {
             match developer.patch(&format!("/tasks/{task}/{step}")).await {
                 Ok(answer) => {
                     let _ = answer.expect(200);
-                    told.tasks.insert(task.clone(), state);
+                    answers.tasks.insert(task.clone(), state);
                     let _ = accepted.send(());
                 }
                 Err(_) => {
-                    told.unanswered.insert(name);
+                    answers.unanswered.insert(name);
                     return;
                 }
             }
@@ -83,7 +83,7 @@ async fn work(
 }
 
 /// After a crash, a developer may have a started task whose start was not answered.
-async fn finish_what_is_open(developer: &Client, told: &mut Told) {
+async fn finish_what_is_open(developer: &Client, answers: &mut Answers) {
     for task in developer
         .all("/tasks/my?status=IN_PROCESS&limit=200")
         .await
@@ -94,7 +94,7 @@ async fn finish_what_is_open(developer: &Client, told: &mut Told) {
             .await
             .unwrap();
         let _ = done.expect(200);
-        told.tasks.insert(id(&task).to_owned(), "COMPLETED");
+        answers.tasks.insert(id(&task).to_owned(), "COMPLETED");
     }
 }
 
@@ -103,41 +103,41 @@ async fn accepted_commands_survive_twenty_kills_and_are_published_once() {
     let options = Options::default();
     let mut server = Process::start().await.unwrap();
     Team::new(&server, DEVELOPERS).await.unwrap();
-    let mut told: Vec<Told> = (0..DEVELOPERS).map(|_| Told::default()).collect();
+    let mut answers: Vec<Answers> = (0..DEVELOPERS).map(|_| Answers::default()).collect();
 
     for _ in 0..KILLS {
         let admin = server.admin().await.unwrap();
         let mut developers = Vec::new();
-        for (owner, told) in told.iter_mut().enumerate() {
+        for (owner, answers) in answers.iter_mut().enumerate() {
             let name = format!("dev-{owner}");
             let developer = server.client().login(&name, team::PASSWORD).await.unwrap();
-            finish_what_is_open(&developer, told).await;
+            finish_what_is_open(&developer, answers).await;
             developers.push(developer);
         }
-        let gone = Arc::new(AtomicBool::new(false));
+        let killed = Arc::new(AtomicBool::new(false));
         let (accepted, mut seen) = mpsc::unbounded_channel();
         let mut workers = JoinSet::new();
-        for (owner, (mut told, developer)) in told.drain(..).zip(developers).enumerate() {
-            let (admin, accepted, gone) = (admin.clone(), accepted.clone(), gone.clone());
+        for (owner, (mut answers, developer)) in answers.drain(..).zip(developers).enumerate() {
+            let (admin, accepted, killed) = (admin.clone(), accepted.clone(), killed.clone());
             workers.spawn(async move {
-                work(admin, developer, owner, &mut told, accepted, gone).await;
-                (owner, told)
+                work(admin, developer, owner, &mut answers, accepted, killed).await;
+                (owner, answers)
             });
         }
         for _ in 0..ROUND {
             seen.recv().await.unwrap();
         }
         let data = server.kill().await.unwrap();
-        gone.store(true, Ordering::SeqCst);
+        killed.store(true, Ordering::SeqCst);
         let mut back: Vec<_> = workers.join_all().await;
         back.sort_by_key(|(owner, _)| *owner);
-        told = back.into_iter().map(|(_, told)| told).collect();
+        answers = back.into_iter().map(|(_, answers)| answers).collect();
         server = Process::start_on(data, &options).await.unwrap();
     }
-    check(&server, &told).await;
+    check(&server, &answers).await;
 }
 
-async fn check(server: &Process, told: &[Told]) {
+async fn check(server: &Process, answers: &[Answers]) {
     let admin = server.admin().await.unwrap();
     let stored = stored(&admin).await;
     let tasks = stored
@@ -148,20 +148,20 @@ async fn check(server: &Process, told: &[Told]) {
         .map(|task| (id(task).to_owned(), task))
         .collect();
 
-    for told in told {
-        for release in &told.releases {
+    for answers in answers {
+        for release in &answers.releases {
             assert!(
                 stored.contains_key(release),
                 "release {release} was accepted and is lost"
             );
         }
-        for (task, accepted) in &told.tasks {
-            check_task(states[task], accepted, told);
+        for (task, accepted) in &answers.tasks {
+            check_task(states[task], accepted, answers);
         }
         for release in stored.values() {
             let name = release["name"].as_str().unwrap();
             assert!(
-                !told.refused.contains(name),
+                !answers.refused.contains(name),
                 "{name} was refused and is there"
             );
         }
@@ -206,9 +206,9 @@ fn rank(state: &str) -> usize {
 
 /// A task has the state of its last accepted command, or the next state if the answer to the next
 /// command was lost.
-fn check_task(task: &Value, accepted: &str, told: &Told) {
+fn check_task(task: &Value, accepted: &str, answers: &Answers) {
     let state = task["status"].as_str().unwrap();
-    let unanswered = told.unanswered.contains(task["title"].as_str().unwrap());
+    let unanswered = answers.unanswered.contains(task["title"].as_str().unwrap());
     let further = rank(state).checked_sub(rank(accepted));
     assert!(
         further == Some(0) || (further == Some(1) && unanswered),

@@ -11,7 +11,7 @@ use slipway_runtime::clock::SystemClock;
 use slipway_tests::{Answer, Client, Options, Process, Team, process, until};
 use uuid::Uuid;
 
-const DESK: &str = "/admin/dead-letters";
+const DEAD_LETTERS: &str = "/admin/dead-letters";
 
 /// An event of the type `user.registered`.
 fn registered(event: Uuid, payload: &str) -> Record {
@@ -56,7 +56,7 @@ pub(crate) async fn process_with(records: Vec<Record>) -> Process {
 /// The dead letters of a query in the activity group, once there are this many. Other groups read
 /// the same topics and have their own dead letters.
 async fn letters(admin: &Client, query: &str, count: usize) -> Vec<Value> {
-    let path = format!("{DESK}?group=activity{query}");
+    let path = format!("{DEAD_LETTERS}?group=activity{query}");
     let found = until(async || {
         let page = admin.get(&path).await?.expect(200);
         let items = page["items"].as_array().unwrap();
@@ -67,7 +67,7 @@ async fn letters(admin: &Client, query: &str, count: usize) -> Vec<Value> {
 }
 
 fn path(letter: &Value) -> String {
-    format!("{DESK}/{}", letter["id"].as_str().unwrap())
+    format!("{DEAD_LETTERS}/{}", letter["id"].as_str().unwrap())
 }
 
 async fn replay(admin: &Client, letter: &Value, body: &Value, key: &str) -> Answer {
@@ -171,7 +171,7 @@ async fn many_dead_letters_are_replayed_after_a_dry_run() {
     let replay = |filter: Value, dry_run: bool| {
         let (admin, body) = (admin.clone(), json!({"filter": filter, "dryRun": dry_run}));
         async move {
-            let answer = admin.post(&format!("{DESK}/replay"), &body).await;
+            let answer = admin.post(&format!("{DEAD_LETTERS}/replay"), &body).await;
             answer.unwrap().expect(200)
         }
     };
@@ -189,14 +189,19 @@ async fn many_dead_letters_are_replayed_after_a_dry_run() {
     letters(&admin, "&state=REPLAYED", 5).await;
     letters(&admin, "", 11).await;
     let body = json!({"all": true, "dryRun": true});
-    let all = admin.post(&format!("{DESK}/replay"), &body).await.unwrap();
+    let all = admin
+        .post(&format!("{DEAD_LETTERS}/replay"), &body)
+        .await
+        .unwrap();
     let all = all.expect(200);
     assert!(all["count"].as_u64() > Some(6), "of every group: {all}");
     let none = replay(json!({"to": "2020-01-01T00:00:00Z"}), false).await;
     assert_eq!(none["count"], 0);
 
     // The pages make up the whole list, in order.
-    let paged = admin.all(&format!("{DESK}?group=activity&limit=4")).await;
+    let paged = admin
+        .all(&format!("{DEAD_LETTERS}?group=activity&limit=4"))
+        .await;
     assert_eq!(paged.unwrap(), letters(&admin, "", 11).await);
 }
 
@@ -205,15 +210,15 @@ async fn dead_letters_are_for_admins_and_unknown_input_is_refused() {
     let process = Process::start().await.unwrap();
     let team = Team::new(&process, 1).await.unwrap();
     let (admin, developer) = (&team.admin, &team.developers[0]);
-    let nobody = format!("{DESK}/{}", Uuid::now_v7());
-    for path in [DESK.to_owned(), nobody.clone()] {
+    let nobody = format!("{DEAD_LETTERS}/{}", Uuid::now_v7());
+    for path in [DEAD_LETTERS.to_owned(), nobody.clone()] {
         let answer = developer.get(&path).await.unwrap();
         answer.refused(403, "ADMIN_REQUIRED");
         let answer = process.client().get(&path).await.unwrap();
         answer.refused(401, "UNAUTHENTICATED");
     }
     let everything = json!({"filter": {}});
-    let many = format!("{DESK}/replay");
+    let many = format!("{DEAD_LETTERS}/replay");
     let answer = developer.post(&many, &everything).await.unwrap();
     answer.refused(403, "ADMIN_REQUIRED");
 
@@ -226,7 +231,7 @@ async fn dead_letters_are_for_admins_and_unknown_input_is_refused() {
         "?cursor=x",
         "?grp=a",
     ] {
-        let answer = admin.get(&format!("{DESK}{query}")).await.unwrap();
+        let answer = admin.get(&format!("{DEAD_LETTERS}{query}")).await.unwrap();
         answer.refused(400, "INVALID_ARGUMENT");
     }
     for body in [

@@ -248,12 +248,12 @@ async fn the_first_admins_password_is_generated_and_shown_once() {
         ..Options::default()
     };
     let server = Process::start_on(Arc::clone(&dir), &options).await.unwrap();
-    let said = until(async || {
+    let shown = until(async || {
         serde_json::from_str::<Value>(server.output().lines().next().unwrap_or_default())
     });
-    let said = said.await.unwrap();
-    assert_eq!(said["username"], "admin");
-    let password = said["password"].as_str().unwrap().to_owned();
+    let shown = shown.await.unwrap();
+    assert_eq!(shown["username"], "admin");
+    let password = shown["password"].as_str().unwrap().to_owned();
     server.client().login("admin", &password).await.unwrap();
     server.signal("TERM").await.unwrap();
     let (_, log) = server.ended().await.unwrap();
@@ -285,8 +285,8 @@ async fn no_admin_is_created_if_the_password_cannot_be_shown() {
     // The next start creates one, and shows its password.
     let server = Process::start_on(data, &options).await.unwrap();
     let output = server.output();
-    let told: Value = serde_json::from_str(output.trim()).expect(&output);
-    let password = told["password"].as_str().expect(&output);
+    let shown: Value = serde_json::from_str(output.trim()).expect(&output);
+    let password = shown["password"].as_str().expect(&output);
     let _ = server.client().login("admin", password).await.unwrap();
 }
 
@@ -300,15 +300,15 @@ async fn restarted(data: &Arc<tempfile::TempDir>, options: &Options) -> String {
 
 #[tokio::test]
 async fn a_missing_signing_key_is_logged() {
-    const TOLD: &str = "everybody has to sign in again";
+    const WARNING: &str = "everybody has to sign in again";
     let server = Process::start().await.unwrap();
-    assert!(!server.log().contains(TOLD), "a first start has nobody");
+    assert!(!server.log().contains(WARNING), "a first start has nobody");
     let data = server.kill().await.unwrap();
     let log = restarted(&data, &Options::default()).await;
-    assert!(!log.contains(TOLD), "{log}");
+    assert!(!log.contains(WARNING), "{log}");
     std::fs::remove_file(data.path().join("data/jwt-key.pem")).unwrap();
     let log = restarted(&data, &Options::default()).await;
-    assert!(log.contains(TOLD), "{log}");
+    assert!(log.contains(WARNING), "{log}");
 }
 
 #[tokio::test]

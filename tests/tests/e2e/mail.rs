@@ -147,8 +147,8 @@ async fn owners_are_mailed_on_their_turn_and_the_admin_at_the_end() {
     });
     let admin = admin.await.unwrap();
     assert!(admin.contains("dev-1 completed the last one"), "{admin}");
-    let told = files(server.data.path());
-    let turns = told.iter().filter(|m| m.contains("Subject: Your turn"));
+    let written = files(server.data.path());
+    let turns = written.iter().filter(|m| m.contains("Subject: Your turn"));
     assert_eq!(turns.count(), 1, "the first was told that it can start");
 }
 
@@ -208,8 +208,8 @@ async fn the_owner_of_a_task_is_mailed_about_comments() {
         let posted = team.developers[by].post(&comments, &body).await;
         let _ = posted.unwrap().expect(201);
     }
-    let told = mail(&server, "dev-1 commented on your task: task 0", "dev-0").await;
-    assert!(told.contains("How far is it?"), "{told}");
+    let comment = mail(&server, "dev-1 commented on your task: task 0", "dev-0").await;
+    assert!(comment.contains("How far is it?"), "{comment}");
     mail(&server, "dev-1 mentioned you: task 0", "dev-0").await;
     let mails = files(server.data.path());
     let on_the_task = mails
@@ -288,7 +288,7 @@ async fn the_mail_servers_ca_is_checked_and_the_password_is_not_logged() {
             );
             assert!(
                 trusted || log.contains("no mail can be sent"),
-                "it is said: {log}"
+                "it is logged: {log}"
             );
         }
     }
@@ -464,7 +464,7 @@ async fn gathered_notifications_are_sent_as_one_mail() {
     assert_eq!(
         to_her.count(),
         mails.len(),
-        "the log says which mail told of what"
+        "the log has the mail of each notification"
     );
     assert!(mails.len() < sent.len(), "some came together");
     for id in mails {

@@ -166,18 +166,18 @@ async fn a_real_plan_works_from_import_to_the_completed_hotfix(mesh: Mesh) {
         .filter(|two| owner(&two[0]) != owner(&two[1]));
     let handovers: Vec<_> = handovers.map(|two| owner(&two[1])).collect();
     assert!(!handovers.is_empty());
-    told(&admin, "task.ready", &handovers).await;
-    told(&admin, "release.ready", &[json!("admin"), json!("admin")]).await;
+    notified(&admin, "task.ready", &handovers).await;
+    notified(&admin, "release.ready", &[json!("admin"), json!("admin")]).await;
 }
 
 /// Waits until exactly these users have a notification of this type.
-async fn told(admin: &Client, kind: &str, expected: &[Value]) {
+async fn notified(admin: &Client, kind: &str, expected: &[Value]) {
     let mut expected: Vec<_> = expected.iter().map(ToString::to_string).collect();
     expected.sort();
     let path = format!("/admin/notifications?type={kind}&limit=200");
     let all = until(async || {
-        let told = admin.all(&path).await?;
-        let mut names: Vec<_> = told
+        let notifications = admin.all(&path).await?;
+        let mut names: Vec<_> = notifications
             .iter()
             .map(|one| one["recipient"]["username"].to_string())
             .collect();

@@ -101,10 +101,10 @@ async fn only_valid_records_are_in_the_feed(admin: &Client, batch: &Batch) {
 
 /// The dead letters have their reasons, their history and the original records.
 async fn invalid_records_are_dead_letters(bus: &dyn Bus, batch: &Batch) {
-    let mut desk = bus.subscribe("a-desk", &[DEAD.into()]).await.unwrap();
+    let mut consumer = bus.subscribe("a-desk", &[DEAD.into()]).await.unwrap();
     let mut letters = Vec::new();
     while letters.len() < batch.reasons.len() {
-        letters.extend(desk.next(100).await.unwrap());
+        letters.extend(consumer.next(100).await.unwrap());
     }
     for reason in &batch.reasons {
         let is_it = |text: &str| text.contains(reason);
@@ -112,7 +112,7 @@ async fn invalid_records_are_dead_letters(bus: &dyn Bus, batch: &Batch) {
             let text = record.header("slipway-dead-letter-reason");
             text.is_some_and(is_it)
         });
-        let letter = letter.unwrap_or_else(|| panic!("nobody is told: {reason}"));
+        let letter = letter.unwrap_or_else(|| panic!("no dead letter: {reason}"));
         assert_eq!(letter.header("slipway-origin-topic"), Some(TOPIC));
         assert_eq!(letter.header("slipway-attempts"), Some("1"));
         let history = letter.header("slipway-attempt-history").unwrap();

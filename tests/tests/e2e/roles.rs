@@ -22,7 +22,7 @@ async fn mesh() -> Process {
 }
 
 /// The activity stream from its beginning, once the gateway follows it.
-async fn wall(admin: &Client) -> Stream {
+async fn feed(admin: &Client) -> Stream {
     let stream = until(async || admin.stream("?after=0", None).await);
     stream.await.unwrap()
 }
@@ -44,7 +44,7 @@ async fn two_gateways_serve_one_mesh_and_each_shows_everything() {
     );
 
     for client in [&team.admin, &admin] {
-        let mut stream = wall(client).await;
+        let mut stream = feed(client).await;
         for number in 1..=5 {
             assert_eq!(stream.entry().await.unwrap().0, number);
         }
@@ -57,7 +57,7 @@ async fn a_gateway_survives_a_restart_of_its_services_and_streams_miss_nothing()
     let server = Process::start_with(&options).await.unwrap();
     let gateway = gateway(&server, SECRET).await;
     let admin = gateway.admin().await.unwrap();
-    let mut stream = wall(&admin).await;
+    let mut stream = feed(&admin).await;
     assert_eq!(stream.entry().await.unwrap().0, 1);
 
     let ops = Client::new(&gateway.ops);
@@ -127,10 +127,10 @@ async fn a_long_refusal_arrives_through_a_separate_gateway() {
     let refused = team.admin.post("/releases", &body).await.unwrap();
     let refused = refused.refused(400, "INVALID_ARGUMENT");
     assert_eq!(refused["detail"], "400 fields are invalid.");
-    let told = refused["errors"].as_array().unwrap();
-    assert_eq!(told[0]["field"], "tasks[0].title");
+    let errors = refused["errors"].as_array().unwrap();
+    assert_eq!(errors[0]["field"], "tasks[0].title");
     let omitted = refused["omitted"]["errors"].as_u64().unwrap();
-    assert_eq!(told.len() as u64 + omitted, 400);
+    assert_eq!(errors.len() as u64 + omitted, 400);
 
     let title = |n: usize| format!("{n:0>3}{}", "🚢".repeat(197));
     let task = |n| json!({"title": title(n), "assignee": "dev-0"});

@@ -67,9 +67,9 @@ async fn with_a_full_disk_it_is_not_ready_and_has_an_incident() {
         .post("/releases", &json!({"name": "full"}))
         .await
         .unwrap();
-    let said = refused.refused(503, "UNAVAILABLE");
+    let message = refused.refused(503, "UNAVAILABLE");
     assert_eq!(
-        said["detail"],
+        message["detail"],
         "The database cannot be written at the moment."
     );
     let unready = until(async || {
@@ -78,8 +78,11 @@ async fn with_a_full_disk_it_is_not_ready_and_has_an_incident() {
         Ok(ready)
     });
     let unready = unready.await.unwrap();
-    let said = serde_json::to_string(&problems(&unready, "store")).unwrap();
-    assert!(said.contains("it takes no writes: SQLite: "), "{said}");
+    let message = serde_json::to_string(&problems(&unready, "store")).unwrap();
+    assert!(
+        message.contains("it takes no writes: SQLite: "),
+        "{message}"
+    );
     // Stored data can still be read.
     let releases = admin.get("/releases").await.unwrap().expect(200);
     assert_eq!(releases["items"].as_array().unwrap().len(), 1);
@@ -199,22 +202,22 @@ async fn mixed_up_or_missing_databases_are_refused_with_advice() {
         fs::rename(file("swapped"), file("release.db")).unwrap();
     };
     swap();
-    let said = refused(data.path()).await;
+    let message = refused(data.path()).await;
     assert!(
-        said.contains("release.db is the database of forum, not of release"),
-        "{said}"
+        message.contains("release.db is the database of forum, not of release"),
+        "{message}"
     );
     swap();
 
     fs::rename(file("release.db"), file("elsewhere")).unwrap();
-    let said = refused(data.path()).await;
+    let message = refused(data.path()).await;
     for words in [
         "release.db is missing, but",
         "bus.db",
         "are there",
         "same backup",
     ] {
-        assert!(said.contains(words), "{words} is not in: {said}");
+        assert!(message.contains(words), "{words} is not in: {message}");
     }
     fs::rename(file("elsewhere"), file("release.db")).unwrap();
     let server = Process::start_on(data, &Options::default()).await.unwrap();
@@ -233,10 +236,13 @@ async fn with_deleted_data_it_is_not_ready_and_accepts_nothing() {
         Ok(ready)
     });
     let unready = unready.await.unwrap();
-    let said = serde_json::to_string(&problems(&unready, "store")).unwrap();
-    assert!(said.contains("release.db was deleted or moved"), "{said}");
-    let said = serde_json::to_string(&problems(&unready, "mail")).unwrap();
-    assert!(said.contains("data/mail cannot be used"), "{said}");
+    let message = serde_json::to_string(&problems(&unready, "store")).unwrap();
+    assert!(
+        message.contains("release.db was deleted or moved"),
+        "{message}"
+    );
+    let message = serde_json::to_string(&problems(&unready, "mail")).unwrap();
+    assert!(message.contains("data/mail cannot be used"), "{message}");
     let raised = until(async || {
         let log = server.log();
         ensure!(log.contains("dependency unhealthy"), "{log}");

@@ -97,14 +97,14 @@ async fn deleted_entries_are_a_gap_and_the_others_follow() {
     assert_eq!(last["type"], "release.created");
     let data = server.kill().await.unwrap();
     // Makes the first four entries a hundred days old.
-    let wall = rusqlite::Connection::open(data.path().join("data/notify.db")).unwrap();
+    let database = rusqlite::Connection::open(data.path().join("data/notify.db")).unwrap();
     let stored_at = Timestamp::now() - SignedDuration::from_hours(100 * 24);
-    let aged = wall.execute(
+    let aged = database.execute(
         "UPDATE activity SET body = json_set(body, '$.storedAt', ?1) WHERE id <= ?2",
         [stored_at.to_string(), format!("{:020}", 4)],
     );
     assert_eq!(aged.unwrap(), 4);
-    drop(wall);
+    drop(database);
 
     let server = Process::start_on(data, &Options::default()).await.unwrap();
     let admin = server.admin().await.unwrap();

@@ -77,7 +77,7 @@ impl Careful {
     }
 
     /// Every answer, and the longest time from a command's first try to its acceptance.
-    pub(crate) fn told(self) -> (Vec<Answered>, Duration) {
+    pub(crate) fn into_answers(self) -> (Vec<Answered>, Duration) {
         (self.answers, self.longest)
     }
 

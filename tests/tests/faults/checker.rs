@@ -70,19 +70,19 @@ pub(crate) async fn check(
     stored(&admin, ledger, shared).await;
     let (records, notifications) = everything(topics, ledger).await;
     let events = first_occurrences(&records);
-    told(&events, ledger, shared);
+    check_topics(&events, ledger, shared);
     notified(&events, &notifications);
     assert_eq!(
         events.len(),
         expected,
         "events that nothing was answered for"
     );
-    let wall = admin.wall().await.unwrap();
-    on_the_wall(&wall, &events, ledger);
+    let feed = admin.wall().await.unwrap();
+    check_feed(&feed, &events, ledger);
     Checked {
         events: events.len(),
         repeated: records.len() - events.len(),
-        entries: wall.len(),
+        entries: feed.len(),
         delivered,
     }
 }
@@ -96,7 +96,7 @@ pub(crate) async fn await_entries(admin: &Client, expected: usize) {
             .unwrap_or_default();
         ensure!(
             newest >= expected as u64,
-            "{newest} of {expected} are on the wall"
+            "{newest} of {expected} are in the activity feed"
         );
         Ok(())
     });
@@ -121,13 +121,13 @@ async fn stored(admin: &Client, ledger: &Ledger, shared: &str) {
     assert_eq!(
         names.len(),
         ledger.stories.len() + 1,
-        "releases nobody was told of"
+        "releases without an answer"
     );
 
     let stories: Vec<_> = ledger
         .stories
         .iter()
-        .map(|story| as_told(admin, story))
+        .map(|story| check_release(admin, story))
         .collect();
     stream::iter(stories)
         .buffer_unordered(AT_ONCE)
@@ -148,7 +148,7 @@ async fn stored(admin: &Client, ledger: &Ledger, shared: &str) {
     );
 }
 
-async fn as_told(admin: &Client, story: &Story) {
+async fn check_release(admin: &Client, story: &Story) {
     let path = format!("/releases/{}", story.id);
     let release = admin.get(&path).await.unwrap().expect(200);
     assert_eq!(release["name"], story.name);
@@ -160,10 +160,10 @@ async fn as_told(admin: &Client, story: &Story) {
     assert_eq!(tasks, story.tasks, "{release:#}");
     if let Some(thread) = &story.thread {
         let path = format!("/tasks/{}/comments", thread.task);
-        let said = admin.get(&path).await.unwrap().expect(200);
-        let said = said["items"].as_array().unwrap().iter();
-        let said: Vec<_> = said.map(|comment| id(comment).to_owned()).collect();
-        assert_eq!(said, [thread.comment.clone(), thread.reply.clone()]);
+        let comments = admin.get(&path).await.unwrap().expect(200);
+        let comments = comments["items"].as_array().unwrap().iter();
+        let comments: Vec<_> = comments.map(|comment| id(comment).to_owned()).collect();
+        assert_eq!(comments, [thread.comment.clone(), thread.reply.clone()]);
     }
 }
 
@@ -189,28 +189,30 @@ fn expected(events: &[Expected]) -> Vec<(String, String)> {
 }
 
 /// Each story and each discussion must have all of its events, once and in order.
-fn as_expected(told: &BTreeMap<&str, Vec<&Told>>, ledger: &Ledger) {
+fn check_order(published: &BTreeMap<&str, Vec<&Told>>, ledger: &Ledger) {
     for story in &ledger.stories {
-        let of_release = told.get(story.id.as_str()).map(|events| sequence(events));
+        let of_release = published
+            .get(story.id.as_str())
+            .map(|events| sequence(events));
         let of_release = of_release.unwrap_or_default();
         assert_eq!(of_release, expected(&story.events), "{}", story.name);
         if let Some(thread) = &story.thread {
-            let said = told
+            let comments = published
                 .get(thread.task.as_str())
                 .map(|events| sequence(events));
-            let said = said.unwrap_or_default();
-            assert_eq!(said, expected(&thread.events()), "{}", story.name);
+            let comments = comments.unwrap_or_default();
+            assert_eq!(comments, expected(&thread.events()), "{}", story.name);
         }
     }
 }
 
 /// The topics must have exactly the events of each release that follow from the answers, in the
 /// same order.
-fn told(events: &[&Told], ledger: &Ledger, shared: &str) {
-    let told = by_subject(events.iter().copied());
-    as_expected(&told, ledger);
+fn check_topics(events: &[&Told], ledger: &Ledger, shared: &str) {
+    let published = by_subject(events.iter().copied());
+    check_order(&published, ledger);
     // Tasks that were added concurrently have their events in the order of the tasks.
-    let added = told[shared]
+    let added = published[shared]
         .iter()
         .filter(|event| event.kind == "task.created");
     let places: Vec<_> = added
@@ -221,20 +223,24 @@ fn told(events: &[&Told], ledger: &Ledger, shared: &str) {
 
 /// The activity feed must have each event of the topics once, without gaps, and those of one
 /// release in order.
-fn on_the_wall(wall: &[Value], events: &[&Told], ledger: &Ledger) {
-    let numbers = wall.iter().map(|entry| entry["sequence"].as_u64().unwrap());
-    assert!(numbers.eq(1..=wall.len() as u64), "numbers are 1, 2, 3, …");
+fn check_feed(feed: &[Value], events: &[&Told], ledger: &Ledger) {
+    let numbers = feed.iter().map(|entry| entry["sequence"].as_u64().unwrap());
+    assert!(numbers.eq(1..=feed.len() as u64), "numbers are 1, 2, 3, …");
     let by_id: BTreeMap<_, _> = events
         .iter()
         .map(|event| (event.id.as_str(), *event))
         .collect();
-    let ids: Vec<_> = wall.iter().map(id).collect();
+    let ids: Vec<_> = feed.iter().map(id).collect();
     let distinct: BTreeSet<_> = ids.iter().copied().collect();
-    assert_eq!(ids.len(), distinct.len(), "an event is on the wall twice");
+    assert_eq!(
+        ids.len(),
+        distinct.len(),
+        "an event is in the activity feed twice"
+    );
     assert_eq!(
         distinct,
         by_id.keys().copied().collect(),
-        "the wall and the topics"
+        "the activity feed and the topics"
     );
-    as_expected(&by_subject(ids.iter().map(|id| by_id[id])), ledger);
+    check_order(&by_subject(ids.iter().map(|id| by_id[id])), ledger);
 }

@@ -115,7 +115,7 @@ impl Ledger {
     /// How many events of this type follow from the accepted commands.
     pub(crate) fn of_kind(&self, kind: &str) -> usize {
         let of_stories = self.stories.iter().flat_map(|story| &story.events);
-        let of_stories = of_stories.filter(|(told, _)| *told == kind).count();
+        let of_stories = of_stories.filter(|(event, _)| *event == kind).count();
         // Each task that was added to the shared release was assigned.
         let of_shared = if kind == "task.assigned" {
             self.shared.len()

@@ -43,7 +43,7 @@ impl Worker {
             self.release(n).await;
             n += 1;
         }
-        (self.ledger.answers, self.ledger.longest) = self.client.told();
+        (self.ledger.answers, self.ledger.longest) = self.client.into_answers();
         self.ledger
     }
 
@@ -131,15 +131,15 @@ impl Worker {
     /// Comments on a task and replies to the comment.
     async fn discuss(&mut self, at: usize, task: &str) {
         let name = self.ledger.stories[at].name.clone();
-        let mut said = Vec::new();
+        let mut ids = Vec::new();
         let mut path = format!("/tasks/{task}/comments");
         for name in [format!("{name}, comment"), format!("{name}, reply")] {
             let body = json!({"content": name});
             let comment = self.client.post(&path, &body, &name).await;
             path = format!("/comments/{}/reply", id(&comment));
-            said.push(id(&comment).to_owned());
+            ids.push(id(&comment).to_owned());
         }
-        let [comment, reply] = said.try_into().expect("both were accepted");
+        let [comment, reply] = ids.try_into().expect("both were accepted");
         self.ledger.stories[at].thread = Some(Thread {
             task: task.to_owned(),
             comment,

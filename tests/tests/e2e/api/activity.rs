@@ -187,10 +187,10 @@ async fn a_completion_concerns_the_next_owner() -> anyhow::Result<()> {
     finish(&team.developers[1], &task_ids(&open)[0])
         .await?
         .expect(200);
-    let told = team.developers[0].stream("?after=0&mine=true&type=task.completed", None);
-    let mut told = told.await?;
-    told.entry().await?;
-    let (_, entry) = told.entry().await?;
+    let stream = team.developers[0].stream("?after=0&mine=true&type=task.completed", None);
+    let mut stream = stream.await?;
+    stream.entry().await?;
+    let (_, entry) = stream.entry().await?;
     assert_eq!(
         entry["summary"],
         "dev-1 completed “task 0” in open; next is “task 1” by dev-0"

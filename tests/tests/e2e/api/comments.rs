@@ -170,9 +170,9 @@ async fn an_author_edits_and_deletes_and_an_admin_only_deletes() -> anyhow::Resu
             Value::Null
         );
     }
-    let gone = bob.get(&address).await?.expect(200);
+    let deleted = bob.get(&address).await?.expect(200);
     assert_eq!(
-        (&gone["deleted"], &gone["content"], &gone["author"]),
+        (&deleted["deleted"], &deleted["content"], &deleted["author"]),
         (&json!(true), &Value::Null, &Value::Null)
     );
     edit(ada, &comment, None)

@@ -97,7 +97,7 @@ async fn a_stream_from_the_beginning_matches_the_list() -> anyhow::Result<()> {
     assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>());
     assert_eq!(entries, team.admin.wall().await?);
     let text = json!(entries).to_string();
-    assert!(!text.contains('@'), "no address is on the wall");
+    assert!(!text.contains('@'), "no email address is in the feed");
     Ok(())
 }
 
@@ -116,8 +116,8 @@ async fn without_a_number_it_begins_with_new_entries() -> anyhow::Result<()> {
 #[tokio::test]
 async fn a_reader_resumes_after_its_last_entry_and_continues_live() -> anyhow::Result<()> {
     let (server, team, _) = history().await?;
-    let wall = team.admin.wall().await?;
-    let newest = wall.len() as u64;
+    let feed = team.admin.wall().await?;
+    let newest = feed.len() as u64;
     for seen in [0, 1, 5, newest - 1, newest] {
         let mut by_header = team.admin.stream("", Some(seen)).await?;
         let mut by_query = team.admin.stream(&format!("?after={seen}"), None).await?;

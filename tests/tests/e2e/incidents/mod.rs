@@ -90,8 +90,8 @@ fn with_hook() -> Options {
 async fn a_dead_letter_is_an_incident_and_a_mail() {
     let process = process_with(vec![garbage()]).await;
     let admin = process.admin().await.unwrap();
-    let told = |one: &Value| one["emailedAt"] != json!([]);
-    let found = incident(&admin, "dead-letter", told).await;
+    let emailed = |one: &Value| one["emailedAt"] != json!([]);
+    let found = incident(&admin, "dead-letter", emailed).await;
     assert_eq!(
         (&found["state"], &found["count"]),
         (&json!("OPEN"), &json!(1))
@@ -106,8 +106,8 @@ async fn a_dead_letter_is_an_incident_and_a_mail() {
     );
 
     // Every user can read the activity feed, so incidents are not in it.
-    let wall = admin.wall().await.unwrap();
-    assert!(wall.iter().all(|entry| entry["type"] != "system.error"));
+    let feed = admin.wall().await.unwrap();
+    assert!(feed.iter().all(|entry| entry["type"] != "system.error"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -151,8 +151,8 @@ async fn a_thousand_alerts_cause_three_mails_and_a_digest() {
         assert!(one["reason"].as_str().unwrap().starts_with("GATHERED: "));
     }
     let incidents: Vec<Value> = admin.all("/admin/incidents?limit=200").await.unwrap();
-    let told = incidents.iter().filter(|one| one["emailedAt"] != json!([]));
-    assert_eq!(told.count(), 3, "what is gathered is not mailed yet");
+    let emailed = incidents.iter().filter(|one| one["emailedAt"] != json!([]));
+    assert_eq!(emailed.count(), 3, "what is gathered is not mailed yet");
     assert_eq!(mails(process.data.path(), "alert-").len(), 3);
 }
 
@@ -171,7 +171,7 @@ async fn the_end_of_an_alert_is_mailed() {
     assert_eq!(send(&process, SECRET, &over).await.status, 204);
     let over = incident(&admin, "alert", is_over_and_told).await;
     assert_eq!(over["id"], open["id"]);
-    let told = until(async || {
+    let emailed = until(async || {
         let mails = mails(process.data.path(), "disk");
         let mut subjects: Vec<_> = mails.iter().map(|mail| subject(mail)).collect();
         subjects.sort();
@@ -180,7 +180,7 @@ async fn the_end_of_an_alert_is_mailed() {
             false => Err(subjects),
         }
     });
-    told.await.unwrap();
+    emailed.await.unwrap();
     let page = admin
         .get("/admin/incidents?state=OPEN")
         .await

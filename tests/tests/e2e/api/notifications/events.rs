@@ -57,8 +57,11 @@ async fn an_accepted_event_is_mailed_and_shows_its_outcome() -> anyhow::Result<(
         .get(&url)
         .await?
         .refused(404, "EVENT_NOT_FOUND");
-    let wall = team.developers[0].wall().await?;
-    assert!(!format!("{wall:?}").contains("A-7"), "it is on no wall");
+    let feed = team.developers[0].wall().await?;
+    assert!(
+        !format!("{feed:?}").contains("A-7"),
+        "it is not in the activity feed"
+    );
     Ok(())
 }
 

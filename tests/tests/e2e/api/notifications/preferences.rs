@@ -127,10 +127,10 @@ async fn a_suppressed_notification_shows_its_reason() -> anyhow::Result<()> {
             "/notifications/{}",
             found[0]["id"].as_str().unwrap_or_default()
         );
-        let told = developer.get(&path).await?.expect(200);
-        let reason = told["reason"].as_str().unwrap_or_default();
-        assert!(reason.starts_with(&format!("{code}: ")), "{told:#}");
-        assert_eq!(told["attempts"], json!([]));
+        let suppressed = developer.get(&path).await?.expect(200);
+        let reason = suppressed["reason"].as_str().unwrap_or_default();
+        assert!(reason.starts_with(&format!("{code}: ")), "{suppressed:#}");
+        assert_eq!(suppressed["attempts"], json!([]));
     }
     Ok(())
 }

@@ -17,24 +17,24 @@ use tokio::sync::mpsc;
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Consumers of the topics and of the activity feed.
-pub(super) struct Ears {
+pub(super) struct Listener {
     topics: mpsc::UnboundedReceiver<(Told, SystemTime)>,
-    wall: mpsc::UnboundedReceiver<(String, SystemTime)>,
+    feed: mpsc::UnboundedReceiver<(String, SystemTime)>,
     /// Ids of earlier events: an event with one of these ids was published again.
     known: HashSet<String>,
 }
 
 /// An event with the time it was consumed, and the time its entry arrived.
-pub(super) type Heard = Vec<(Told, SystemTime, SystemTime)>;
+pub(super) type Received = Vec<(Told, SystemTime, SystemTime)>;
 
-impl Ears {
+impl Listener {
     /// Starts after everything so far is in the activity feed.
     pub(super) async fn open(mesh: &Mesh, admin: &Client) -> anyhow::Result<Self> {
         let brokers = Topics::of(&mesh.backbones()?.kafka);
         brokers.consumed_by(ACTIVITY).await?;
         let topics = brokers.follow().await?;
         let mut stream = admin.stream("", None).await?;
-        let (sender, wall) = mpsc::unbounded_channel();
+        let (sender, feed) = mpsc::unbounded_channel();
         tokio::spawn(async move {
             // Until the stream or the measurement ends.
             while let Ok((_, entry)) = stream.entry().await {
@@ -46,35 +46,36 @@ impl Ears {
         });
         Ok(Self {
             topics,
-            wall,
+            feed,
             known: HashSet::new(),
         })
     }
 
     /// The next `count` events, once each has arrived in both places.
-    pub(super) async fn heard(&mut self, count: usize) -> anyhow::Result<Heard> {
+    pub(super) async fn received(&mut self, count: usize) -> anyhow::Result<Received> {
         let both = async {
-            let (mut told, mut entries) = (Vec::new(), HashMap::new());
-            while told.len() < count {
+            let (mut published, mut entries) = (Vec::new(), HashMap::new());
+            while published.len() < count {
                 let (event, at) = self.topics.recv().await.context("the topics ended")?;
                 // Delivery events are not in the activity feed.
                 let is_shown = ACTIVITY.topics.contains(&event.topic.as_str());
                 if is_shown && self.known.insert(event.id.clone()) {
-                    told.push((event, at));
+                    published.push((event, at));
                 }
             }
             while entries.len() < count {
-                let (id, at) = self.wall.recv().await.context("the stream ended")?;
+                let (id, at) = self.feed.recv().await.context("the stream ended")?;
                 ensure!(
                     entries.insert(id, at).is_none(),
-                    "an event is on the wall twice"
+                    "an event is in the activity feed twice"
                 );
             }
-            told.into_iter()
+            published
+                .into_iter()
                 .map(|(event, at)| {
                     let stored = entries
                         .get(&event.id)
-                        .context("an event is not on the wall")?;
+                        .context("an event is not in the activity feed")?;
                     Ok((event, at, *stored))
                 })
                 .collect()
