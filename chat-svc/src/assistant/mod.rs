@@ -66,7 +66,7 @@ impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Finished => "by itself",
-            Self::Length => "at its limit of tokens",
+            Self::Length => "at the token limit",
         })
     }
 }
@@ -90,7 +90,7 @@ pub enum Failure {
     #[error("the answer makes no sense: {0}")]
     Malformed(String),
     /// The answer has only thinking.
-    #[error("the answer is nothing but thinking, which ended {0}")]
+    #[error("the answer has only thinking, which ended {0}")]
     OnlyThinking(End),
     /// The answer has no text.
     #[error("the answer is empty; it ended {0}")]

@@ -148,7 +148,9 @@ impl Generation {
                     first_token.get_or_insert_with(|| started.elapsed());
                     content.push_str(&text);
                     if content.len() > MAX_ANSWER {
-                        return Err(Failure::Malformed("it has no end".to_owned()).into());
+                        return Err(
+                            Failure::Malformed("it exceeds the size limit".to_owned()).into()
+                        );
                     }
                     let _ = self.listener.send(Ok(Progress::Text(text)));
                 }
@@ -165,7 +167,7 @@ impl Generation {
                 }
             }
         }
-        Err(Failure::Truncated("it ended without saying so".to_owned()).into())
+        Err(Failure::Truncated("it ended without its final piece".to_owned()).into())
     }
 
     /// Renews the lease; returns when it is lost.

@@ -94,7 +94,7 @@ pub(crate) fn connections_allowed(wanted: usize) -> anyhow::Result<()> {
     ensure!(
         needed <= limit,
         "{wanted} connections need {needed} open files and {limit} are allowed: \
-         say `ulimit -n {needed}` before"
+         run `ulimit -n {needed}` first"
     );
     Ok(())
 }

@@ -343,7 +343,7 @@ impl Rule {
             if let Some(until) = tally.gather(SENDER_MAILS, SENDER_WINDOW, self.window, now) {
                 let why = format!(
                     "GATHERED: the same sender has caused {SENDER_MAILS} mails within an hour; \
-                     what follows comes together as one mail"
+                     further ones are combined in one mail"
                 );
                 let group = format!("sender:{}", occasion.sender.unwrap_or_default());
                 return Some((group, why, until));
@@ -352,8 +352,8 @@ impl Rule {
         let thing = tallies.get(about);
         let until = thing.gather(AT_ONCE, self.window, self.window, now)?;
         let why = format!(
-            "GATHERED: {AT_ONCE} mails about this were sent just before; what follows comes \
-             together as one mail"
+            "GATHERED: {AT_ONCE} mails about this were sent shortly before; further \
+             ones are combined in one mail"
         );
         Some((occasion.about.clone(), why, until))
     }
