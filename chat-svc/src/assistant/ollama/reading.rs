@@ -10,7 +10,7 @@ use slipway_runtime::text;
 use super::{
     OllamaConfig, SILENT, chain,
     lines::Lines,
-    wire::{Line, Said},
+    wire::{Line, ModelMessage},
 };
 use crate::{
     assistant::{End, Failure, Piece},
@@ -98,7 +98,7 @@ impl Reading {
         if let Some(error) = line.error {
             return Err(Failure::ServerError(error));
         }
-        let Said { content, thinking } = line.message.unwrap_or_default();
+        let ModelMessage { content, thinking } = line.message.unwrap_or_default();
         self.thought |= thinking.is_some_and(|thinking| !thinking.is_empty());
         let mut text = self.filter.push(&content.unwrap_or_default());
         if line.done {

@@ -54,7 +54,7 @@ fn options(config: &OllamaConfig, prompt: &Prompt) -> ModelOptions {
 #[derive(Debug, Deserialize)]
 pub(super) struct Line {
     #[serde(default)]
-    pub(super) message: Option<Said>,
+    pub(super) message: Option<ModelMessage>,
     #[serde(default)]
     pub(super) done: bool,
     /// Why it is done: `stop`, or `length` if the token limit was reached.
@@ -88,7 +88,7 @@ pub(super) struct Model {
 
 /// The model's message.
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct Said {
+pub(super) struct ModelMessage {
     #[serde(default)]
     pub(super) content: Option<String>,
     /// The thinking, if the server separates it.
