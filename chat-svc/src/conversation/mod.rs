@@ -2,11 +2,11 @@
 //!
 //! 1. Refuse what can be refused: the text, the session, the quota, a full queue.
 //! 2. Store the question with a lease on the session, so that no other question is answered
-//! meanwhile.
+//!    meanwhile.
 //! 3. In a separate task: read the caller's work, compose the prompt, ask the assistant and renew
-//! the lease. The caller receives each piece as it arrives.
+//!    the lease. The caller receives each piece as it arrives.
 //! 4. Settle the question in one write: with the answer and its event, or with the reason why there
-//! is none. Only then the caller is told that the answer is complete.
+//!    is none. Only then the caller is told that the answer is complete.
 //!
 //! If the caller disconnects before that, the answer stops and the question stays, as cancelled. If
 //! the process dies, the lease expires.

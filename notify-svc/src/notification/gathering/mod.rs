@@ -3,15 +3,12 @@
 //! | the notification | is mailed |
 //! | --- | --- |
 //! | a hotfix | at once; it is not counted |
-//! | created in quiet hours, deferred to their end | at their end, with the others of these quiet
-//! hours |
+//! | created in quiet hours, deferred to their end | at their end, with the others of these quiet hours |
 //! | one of several tasks that came with a release | with the others, once all of them are queued |
 //! | the first assignment in a release within the window | at once |
 //! | the first in a release within the window to say that it is the recipient's turn | at once |
-//! | caused by a user who has caused [`SENDER_MAILS`] mails to this recipient within
-//! [`SENDER_WINDOW`] | with everything else that user causes, at most one mail a window |
-//! | about a thing about which this recipient got [`AT_ONCE`] mails within the window | with the
-//! others about it, when the window of the last of these mails ends |
+//! | caused by a user who has caused [`SENDER_MAILS`] mails to this recipient within [`SENDER_WINDOW`] | with everything else that user causes, at most one mail a window |
+//! | about a thing about which this recipient got [`AT_ONCE`] mails within the window | with the others about it, when the window of the last of these mails ends |
 //! | any other | at once |
 //!
 //! The window is [`WINDOW`] long unless configured otherwise. No notification waits longer than a
