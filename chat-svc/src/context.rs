@@ -1,6 +1,6 @@
-//! The caller's work, read from the release service with the caller's own token: nothing
-//! they could not read themselves. The number of calls is bounded: three lists, and the
-//! releases that matter most.
+//! Reads the caller's work from the release service with the caller's own token, so the assistant
+//! knows nothing that the caller could not read. The number of calls is bounded: three lists, and
+//! the most important releases.
 
 use std::time::Duration;
 
@@ -23,29 +23,30 @@ use uuid::Uuid;
 
 use crate::prompt::{Blocker, Caller, NextTask, ReleaseFacts, TaskFacts, TaskState, Work};
 
-/// Releases that are read at most.
+/// Maximum number of releases to read.
 const MAX_RELEASES: usize = 5;
 
-/// Releases that are read at the same time.
+/// Number of releases read concurrently.
 const AT_ONCE: usize = 3;
 
-/// Tasks still to start that are looked at.
+/// Maximum number of tasks to start.
 const MAX_TODO: i32 = 50;
 
-/// Completed tasks that are looked at.
+/// Maximum number of completed tasks.
 const MAX_COMPLETED: i32 = 20;
 
-/// A release on which the caller has nothing more to do matters for so long after their
-/// last task there.
+/// How long after their last task there a release counts as current for a caller who has no open
+/// task in it.
 const RECENT: SignedDuration = SignedDuration::from_hours(48);
 
-/// A release with 500 tasks of 8,000 characters is larger than tonic's default of 4 MiB.
+/// Maximum size of a response in bytes. A release with 500 tasks of 8,000 characters is larger than
+/// tonic's default of 4 MiB.
 const MAX_ANSWER: usize = 32 * 1024 * 1024;
 
-/// How long all of it may take.
+/// Time limit for all calls together.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// Reads work.
+/// Reads the caller's work.
 #[derive(Clone)]
 pub(crate) struct WorkReader {
     tasks: TaskServiceClient<Link>,
@@ -60,10 +61,10 @@ impl WorkReader {
         }
     }
 
-    /// The work of the caller, on whose behalf `outbound` is.
+    /// The work of `caller`. `outbound` carries the caller's token.
     ///
     /// # Errors
-    /// What the release service says, or that it is away.
+    /// A fault of the release service, or that it is unavailable.
     pub(crate) async fn read(
         &self,
         caller: &Principal,
@@ -119,7 +120,7 @@ impl WorkReader {
             .into_iter()
             .map(next_task)
             .collect::<Result<Vec<_>, _>>()?;
-        // Stable: within each kind the order stays, newest release first.
+        // A stable sort: within each kind the order stays, newest release first.
         next.sort_by_key(|next| (urgency(next), !next.task.hotfix));
         Ok(Work {
             caller: Caller {
@@ -159,7 +160,7 @@ impl WorkReader {
             .tasks)
     }
 
-    /// The newest open releases, for an admin: developers have a part in those of their
+    /// The newest open releases, if the caller is an admin. Developers see the releases of their
     /// tasks.
     async fn open_releases(&self, outbound: &Outbound, role: Role) -> Result<Vec<String>, Fault> {
         if role != Role::Admin {
@@ -175,7 +176,7 @@ impl WorkReader {
         Ok(releases.map(|release| release.id).collect())
     }
 
-    /// A release; `None` if it is gone by now.
+    /// A release; `None` if it no longer exists.
     async fn release(
         &self,
         outbound: &Outbound,
@@ -192,7 +193,7 @@ impl WorkReader {
     }
 }
 
-/// What can be begun first comes first.
+/// Sort key: tasks that can start sooner come first.
 fn urgency(next: &NextTask) -> u8 {
     match next.blocked_by {
         None => 0,

@@ -1,5 +1,5 @@
-//! Background work: settling questions that nobody answers any more, finishing deletions,
-//! and ending answers in order when the process stops.
+//! Background jobs: settle questions with expired leases, finish deletions, and end answers when
+//! the process stops.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use crate::store::{ChatStore, StoreError};
 
 const EVERY: Duration = Duration::from_secs(2);
 
-/// Questions settled, or deletions finished, in one go at most.
+/// Maximum number of questions settled, or deletions finished, in one batch.
 const BATCH: u32 = 100;
 
-/// Settles, every two seconds, the questions whose leases have run out: their processes
-/// are dead. Then finishes deletions.
+/// Every two seconds, settles questions whose leases have expired because their process has ended.
+/// Then finishes deletions.
 pub(crate) fn sweep(store: ChatStore, clock: SharedClock, background: &Background) {
     background.repeat("expire-questions", EVERY, move || {
         let (store, clock) = (store.clone(), SharedClock::clone(&clock));
@@ -41,8 +41,8 @@ async fn sweep_once(store: &ChatStore, clock: &SharedClock) -> Result<u64, Store
     Ok(all)
 }
 
-/// Ends the answers when the background work is told to stop, and waits until their
-/// questions are settled.
+/// Ends the answers when the background work is told to stop, and waits until their questions are
+/// settled.
 pub(crate) fn end_answers(
     shutdown: CancellationToken,
     answers: TaskTracker,

@@ -1,14 +1,14 @@
-//! chat-svc: the assistant. It knows the caller's work, remembers the conversation, and
-//! never passes a failure off as an answer.
+//! chat-svc: the assistant. It answers questions about the caller's work and stores the
+//! conversations. A failure is never stored or shown as an answer.
 //!
 //! | to find | look in |
 //! | --- | --- |
-//! | what sessions, questions and answers are | [`chat`] (pure) |
-//! | what a model is told, and what of it fits | [`prompt`] (pure) |
+//! | sessions, questions and answers | [`chat`] (pure) |
+//! | the prompt, within the context window | [`prompt`] (pure) |
 //! | the model, and the built-in assistant | [`assistant`] |
-//! | how a question is answered, and what can happen meanwhile | `conversation` |
-//! | where the caller's work comes from | `context` |
-//! | what is stored, and how one answer at a time is kept | [`store`] |
+//! | the steps of answering, and what can fail | `conversation` |
+//! | reading the caller's work | `context` |
+//! | what is stored, and the lease that allows one answer at a time | [`store`] |
 //! | `slipway.chat.v1.ChatService` | `grpc` |
 
 pub mod assistant;
@@ -48,20 +48,20 @@ pub const SERVICE: &str = "chat-svc";
 /// Full names of the gRPC services in the routes.
 pub const SERVICES: &[&str] = &[chat_service_server::SERVICE_NAME];
 
-/// How chat-svc behaves.
+/// Configuration of chat-svc.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Earlier messages of the session that a model is shown, 3 to 20.
+    /// Number of earlier messages in the prompt, 3 to 20.
     pub history: u32,
-    /// Answers that are written at the same time.
+    /// Number of answers generated concurrently.
     pub concurrency: usize,
-    /// Questions that wait for their turn at most.
+    /// Maximum number of questions in the queue.
     pub queue: usize,
-    /// How long a question may wait for its turn.
+    /// How long a question may wait in the queue.
     pub queue_timeout: Duration,
-    /// How long an answer may take, from its turn on.
+    /// Time limit for an answer, without the time in the queue.
     pub answer_timeout: Duration,
-    /// How long a session stays taken by a process that has died.
+    /// How long the lease on a session lasts: a dead process blocks the session at most this long.
     pub lease: Duration,
     /// How many questions a user may ask.
     pub quota: Quota,
@@ -84,26 +84,26 @@ impl Default for Config {
     }
 }
 
-/// What chat-svc needs.
+/// Dependencies of chat-svc.
 pub struct Dependencies {
-    /// Where conversations are kept.
+    /// The stores of conversations.
     pub stores: Stores,
-    /// Where events go.
+    /// The event bus.
     pub bus: SharedBus,
-    /// The release service, which is asked for the caller's work.
+    /// The release service, for reading the caller's work.
     pub release: Link,
-    /// Who answers.
+    /// The assistant that answers.
     pub assistant: SharedAssistant,
     /// The time.
     pub clock: SharedClock,
     /// Runs the outbox publisher, the sweep, and the end of answers.
     pub background: Background,
-    /// Where its dependencies are registered.
+    /// Registry for the health of its dependencies.
     pub health: Health,
 }
 
 impl Config {
-    /// The service. Begins its background work.
+    /// Builds the service and starts its background work.
     #[must_use]
     pub fn build(self, dependencies: Dependencies) -> Routes {
         metrics::describe();
@@ -120,9 +120,9 @@ impl Config {
             let store = Arc::new(stores.chat.clone());
             health.depends(service, "store", Need::Required, store);
         }
-        // Answers are given without it: their events wait in the outbox.
+        // Answers do not need the bus: their events wait in the outbox.
         health.depends(SERVICE, "bus", Need::Degraded, bus.clone());
-        // While it is away conversations can be read, and questions are kept.
+        // Without the model, conversations can be read and questions are stored.
         health.depends(SERVICE, "model", Need::Degraded, assistant.clone());
         let (wake, shutdown) = (Wake::default(), CancellationToken::new());
         let answers = TaskTracker::new();

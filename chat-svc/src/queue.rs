@@ -1,4 +1,4 @@
-//! A limit on how many answers are written at a time, with a bounded queue before it.
+//! Limits the number of concurrent answers, with a bounded queue.
 
 use std::sync::Arc;
 
@@ -6,12 +6,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::metrics as m;
 
-/// The limit and the queue.
+/// The limit and its queue.
 #[derive(Debug, Clone)]
 pub(crate) struct Queue {
-    /// Permits for all who write or wait.
+    /// Permits for all answers, running and waiting.
     places: Arc<Semaphore>,
-    /// Permits for those who write.
+    /// Permits for running answers.
     writing: Arc<Semaphore>,
 }
 
@@ -23,7 +23,7 @@ pub(crate) struct Place {
     place: OwnedSemaphorePermit,
 }
 
-/// The right to write. Both permits go back when it is dropped.
+/// The right to run. Dropping it releases both permits.
 #[derive(Debug)]
 pub(crate) struct Turn {
     _writes: Counted,
@@ -31,7 +31,7 @@ pub(crate) struct Turn {
 }
 
 impl Queue {
-    /// So many write at a time, and so many wait.
+    /// A queue with this many running and this many waiting answers.
     pub(crate) fn new(writing: usize, waiting: usize) -> Self {
         Self {
             places: Arc::new(Semaphore::new(writing + waiting)),
@@ -39,7 +39,7 @@ impl Queue {
         }
     }
 
-    /// A place; `None` if all are taken.
+    /// Enters the queue; `None` if it is full.
     pub(crate) fn enter(&self) -> Option<Place> {
         let place = Arc::clone(&self.places).try_acquire_owned().ok();
         if place.is_none() {
@@ -54,7 +54,7 @@ impl Queue {
 }
 
 impl Place {
-    /// Waits for its turn: first come, first served.
+    /// Waits for its turn, in first-in, first-out order.
     pub(crate) async fn turn(self) -> Turn {
         let writing = self.writing.acquire_owned().await;
         let writing = writing.expect("the semaphore is never closed");
@@ -66,7 +66,7 @@ impl Place {
     }
 }
 
-/// Counts one in a gauge for as long as it is there.
+/// Counts one in a gauge while it exists.
 #[derive(Debug)]
 struct Counted(&'static str);
 
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn who_finds_no_place_is_turned_away_and_who_leaves_makes_one() {
+    async fn a_full_queue_refuses_until_a_place_is_free() {
         let queue = Queue::new(1, 1);
         let first = queue.enter().unwrap().turn().await;
         let second = queue.enter().unwrap();

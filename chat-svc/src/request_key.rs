@@ -1,15 +1,15 @@
-//! Recognising a repeated request by its idempotency key.
+//! Recognises a repeated request by its idempotency key.
 //!
-//! No receipt is stored, as other services do: the key is stored with what the request
-//! made, the session or the question, which is the answer's own record. A question that
-//! found no answer does not count: its repetition is asked anew.
+//! Unlike in other services, there is no separate receipt: the key is stored with the session or
+//! the question that the request created. A question without an answer does not count: its
+//! repetition is asked again.
 
 use prost::Message;
 use serde::{Deserialize, Serialize};
 use slipway_rpc::{access::Principal, error::Fault};
 use slipway_store::receipts::Repeatable;
 
-/// A request's idempotency key, and what tells the request from others under that key.
+/// A request's idempotency key, with a fingerprint of the request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestKey {
     /// A digest of the caller, the method and the key.

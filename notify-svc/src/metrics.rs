@@ -25,36 +25,36 @@ slipway_runtime::metrics! {
         "Dead letters filed, of all groups";
     counter DEAD_LETTERS_REPLAYED = "slipway_dead_letters_replayed_total",
         "Dead letters sent back to their groups by administrators";
-    counter INCIDENT_REPORTS = "slipway_incident_reports_total", "Reports of incidents taken up";
+    counter INCIDENT_REPORTS = "slipway_incident_reports_total", "Reports of incidents recorded";
     counter QUEUED = "slipway_notifications_queued_total", "Notifications put into the queue";
     counter SENT = "slipway_notifications_sent_total",
-        "Notifications the mail server took, by type";
+        "Notifications the mail server accepted, by type";
     counter DELIVERED = "slipway_notifications_delivered_total",
-        "Notifications of which the mail server's operator said that they arrived, by type";
+        "Notifications the mail server's operator reported as delivered, by type";
     counter FAILED = "slipway_notifications_failed_total",
-        "Notifications given up or come back, by type";
+        "Notifications that failed or bounced, by type";
     counter RETRIED = "slipway_notifications_retried_total",
-        "Attempts after which a notification is tried again, by type";
+        "Attempts after which a notification is retried, by type";
     counter ATTEMPTS = "slipway_notification_attempts_total",
         "Attempts to send a notification, by outcome";
     histogram SENT_AFTER_SECONDS = "slipway_notification_sent_after_seconds",
-        "Seconds from the making of a notification to the mail server's taking it";
+        "Seconds from the creation of a notification until the mail server accepted it";
     gauge WAITING = "slipway_notifications_waiting", "Notifications in the queue or being sent";
     gauge OLDEST_WAITING_SECONDS = "slipway_notifications_oldest_waiting_seconds",
-        "Seconds since the notification was due that has waited longest";
+        "Seconds since the longest waiting notification became due";
     gauge SENDING = "slipway_notifications_sending", "Notifications this process is sending";
     gauge MAIL_SERVER_UP = "slipway_mail_server_up",
-        "Whether the mail server was there when it was last sent a mail or asked (1) or not (0)";
+        "Whether the mail server was reachable at the last attempt or probe (1) or not (0)";
     counter NOTIFICATIONS_PRUNED = "slipway_notifications_pruned_total",
         "Notifications deleted because of their age";
     counter SUPPRESSED = "slipway_notifications_suppressed_total",
         "Notifications not sent because their recipient does not want them, by reason";
     counter DEFERRED = "slipway_notifications_deferred_total",
-        "Notifications put off to the end of their recipient's quiet hours";
+        "Notifications deferred to the end of their recipient's quiet hours";
     counter GATHERED = "slipway_notifications_gathered_total",
-        "Notifications put off so that they go in one mail with others";
+        "Notifications gathered into a digest with others";
     counter DIGESTS = "slipway_notification_digests_total",
-        "Mails sent that told of several notifications";
+        "Digest mails sent";
     counter ACCEPTED = "slipway_events_accepted_total",
         "Events of other programs that were accepted";
     counter OVER_QUOTA = "slipway_events_over_quota_total",

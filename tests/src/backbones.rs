@@ -1,4 +1,4 @@
-//! A real Kafka and a MongoDB-compatible server for one test, run by the scripts in
+//! Runs a real Kafka and a MongoDB-compatible server for one test, with the scripts in
 //! `backbones/`.
 
 use std::path::{Path, PathBuf};
@@ -12,10 +12,10 @@ use tokio::{
 
 use crate::Options;
 
-/// The servers of one test at a time: each takes the memory and the cores of several.
+/// Held by the one test that has servers: they use the memory and cores of several processes.
 static ALONE: Mutex<()> = Mutex::const_new(());
 
-/// Both servers, with data of their own; ended when dropped, with their data.
+/// Both servers, each with its own data; stopped when dropped, and their data deleted.
 pub struct Backbones {
     /// Kafka's address.
     pub kafka: String,
@@ -23,12 +23,13 @@ pub struct Backbones {
     pub mongodb: String,
     options: Options,
     dir: TempDir,
-    /// Dropped last: the next test's servers start when these have stopped.
+    /// Dropped last, so that the next test's servers start after these have stopped.
     _alone: MutexGuard<'static, ()>,
 }
 
 impl Backbones {
-    /// Starts both; `None`, said loudly, where tests on real servers were not asked for.
+    /// Starts both. `None`, with a message on standard error, if tests on real servers are not
+    /// enabled.
     ///
     /// # Errors
     /// If they cannot be started.
@@ -72,7 +73,7 @@ impl Backbones {
         })
     }
 
-    /// Has Kafka `start`, `stop`, `kill` or `restart`; its address and data stay.
+    /// Makes Kafka `start`, `stop`, `kill` or `restart`; its address and data stay the same.
     ///
     /// # Errors
     /// If the script fails.
@@ -80,7 +81,7 @@ impl Backbones {
         self.script("kafka", command).await
     }
 
-    /// Where Kafka wants TLS and a password, and the file with its authority.
+    /// The address where Kafka requires TLS and a password, and the file with its CA certificate.
     ///
     /// # Errors
     /// If the script fails.
@@ -89,8 +90,8 @@ impl Backbones {
         Ok((script("kafka", "secure", &dir).await?, dir.join("ca.pem")))
     }
 
-    /// Where Kafka wants a certificate of a client, and the folder with the authority's
-    /// `ca.pem` and a client's `client.crt` and `client.key`.
+    /// The address where Kafka requires a client certificate, and the folder with the CA's `ca.pem`
+    /// and a client's `client.crt` and `client.key`.
     ///
     /// # Errors
     /// If the script fails.
@@ -99,7 +100,7 @@ impl Backbones {
         Ok((script("kafka", "mutual", &dir).await?, dir))
     }
 
-    /// Has MongoDB `start`, `stop`, `kill` or `restart`; its address and data stay.
+    /// Makes MongoDB `start`, `stop`, `kill` or `restart`; its address and data stay the same.
     ///
     /// # Errors
     /// If the script fails.
@@ -112,7 +113,7 @@ impl Backbones {
         Ok(())
     }
 
-    /// Options of a process on them; all such processes sign with the same key.
+    /// Options of a process that uses them; all such processes sign tokens with the same key.
     #[must_use]
     pub fn options(&self) -> Options {
         self.options.clone()
@@ -122,7 +123,7 @@ impl Backbones {
 impl Drop for Backbones {
     fn drop(&mut self) {
         for server in ["kafka", "mongodb"] {
-            // Nothing more can be done about one that does not stop.
+            // If a server does not stop, nothing more can be done.
             let _ = std::process::Command::new(path(server))
                 .arg("kill")
                 .arg(self.dir.path().join(server))
@@ -131,7 +132,7 @@ impl Drop for Backbones {
     }
 }
 
-/// Where the jars of Kafka are, its own clients among them.
+/// The class path with Kafka's jars, which include its clients.
 ///
 /// # Errors
 /// If the script fails.

@@ -1,4 +1,4 @@
-//! Certificates for tests of TLS: an authority of their own, and those it vouches for.
+//! Certificates for TLS tests: a test CA and certificates issued by it.
 
 use std::path::{Path, PathBuf};
 
@@ -7,13 +7,13 @@ use rcgen::{
     KeyPair,
 };
 
-/// An authority that nobody else knows.
+/// A certificate authority that is not a public one.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
-/// Where PEM files are.
+/// Paths of PEM files.
 #[derive(Debug, Clone)]
 pub struct Files {
-    /// The authority's certificate.
+    /// The CA certificate.
     pub ca: PathBuf,
     /// The certificate of a process.
     pub cert: PathBuf,
@@ -22,10 +22,10 @@ pub struct Files {
 }
 
 impl Authority {
-    /// A new one of this name.
+    /// A new authority with this name.
     ///
     /// # Errors
-    /// If the machine cannot make keys.
+    /// If keys cannot be generated.
     pub fn new(name: &str) -> anyhow::Result<Self> {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
@@ -36,7 +36,7 @@ impl Authority {
         )?))
     }
 
-    /// Writes its certificate, and a new one for this machine with its key, as `ca.pem`,
+    /// Writes the CA certificate, and a new certificate for this machine with its key, as `ca.pem`,
     /// `cert.pem` and `key.pem`.
     ///
     /// # Errors

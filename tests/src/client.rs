@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{Stream, StreamEvent};
 
-/// Speaks to one Slipway as one user, or as nobody.
+/// Sends requests to one Slipway, as one user or anonymously.
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
@@ -19,16 +19,16 @@ pub struct Client {
     token: Option<String>,
 }
 
-/// An answer, read whole.
+/// A complete answer.
 #[derive(Debug, Clone)]
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
     /// The headers.
     pub headers: HeaderMap,
-    /// The body; null if it was empty, a string if it was not JSON.
+    /// The body; null if it is empty, a string if it is not JSON.
     pub body: Value,
-    /// The body as it came.
+    /// The body as text.
     pub text: String,
 }
 
@@ -36,7 +36,7 @@ impl Answer {
     /// The body of an answer that must have this status.
     ///
     /// # Panics
-    /// If it has another.
+    /// If it has a different status.
     #[track_caller]
     pub fn expect(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{:#}", self.body);
@@ -46,7 +46,7 @@ impl Answer {
     /// The body of a refusal that must have this status and code.
     ///
     /// # Panics
-    /// If it has others, or is not a problem as documented.
+    /// If it has a different status or code, or is not a problem document as specified.
     #[track_caller]
     pub fn refused(self, status: u16, code: &str) -> Value {
         let found = (self.status, self.body["code"].as_str().unwrap_or_default());
@@ -79,24 +79,24 @@ impl Client {
     /// A client of the API at `base`, not signed in.
     ///
     /// # Panics
-    /// Only if the machine cannot make HTTP clients.
+    /// Only if no HTTP client can be created.
     #[must_use]
     pub fn new(base: &str) -> Self {
         Self::build(base, None)
     }
 
-    /// The same, from this address of the machine: on Linux all of 127.0.0.0/8 are its
-    /// own, so that a test can be several clients.
+    /// The same, with this source address: on Linux all of 127.0.0.0/8 are local addresses, so that
+    /// a test can act as several clients.
     ///
     /// # Panics
-    /// Only if the machine cannot make HTTP clients.
+    /// Only if no HTTP client can be created.
     #[must_use]
     pub fn from_address(base: &str, address: [u8; 4]) -> Self {
         Self::build(base, Some(address.into()))
     }
 
     fn build(base: &str, address: Option<IpAddr>) -> Self {
-        // Fails if it was done before, which is as good.
+        // Fails if a provider is already installed, which is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
             .timeout(Duration::from_secs(60))
@@ -139,7 +139,7 @@ impl Client {
         Ok(self.with_token(token))
     }
 
-    /// A request to be completed by the caller, with the token if there is one.
+    /// A request for the caller to complete, with the token if there is one.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.base));
         match &self.token {
@@ -148,13 +148,13 @@ impl Client {
         }
     }
 
-    /// Sends a request and reads its answer whole.
+    /// Sends a request and reads the complete answer.
     ///
     /// # Errors
     /// If there is no answer.
     ///
     /// # Panics
-    /// If the answer is a 500: whatever a test does, that is a bug.
+    /// If the answer is a 500: that is always a bug.
     pub async fn send(&self, request: RequestBuilder) -> anyhow::Result<Answer> {
         let answer = request.send().await?;
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
@@ -189,7 +189,7 @@ impl Client {
         self.send(self.request(Method::POST, path).json(body)).await
     }
 
-    /// POST of a text as it is, said to be JSON.
+    /// POST of this text as it is, with the content type of JSON.
     ///
     /// # Errors
     /// If there is no answer.
@@ -209,7 +209,7 @@ impl Client {
         self.send(self.request(Method::PATCH, path)).await
     }
 
-    /// Opens the live stream; `query` begins with `?` or is empty.
+    /// Opens the live stream; `query` starts with `?` or is empty.
     ///
     /// # Errors
     /// If it is refused.
@@ -227,7 +227,7 @@ impl Client {
         Ok(Stream::new(answer))
     }
 
-    /// Everything on the wall so far, oldest first.
+    /// All entries of the activity feed so far, oldest first.
     ///
     /// # Errors
     /// If it cannot be read.
@@ -235,7 +235,7 @@ impl Client {
         self.all("/activity?order=asc&limit=200").await
     }
 
-    /// Every item of a list, page after page; `path` has a query already.
+    /// Every item of a list, from all pages; `path` must already have a query.
     ///
     /// # Errors
     /// If a page cannot be read.
@@ -260,10 +260,10 @@ impl Client {
         }
     }
 
-    /// Waits until the wall shows an entry that `wanted` accepts, from the beginning on.
+    /// Waits for an activity entry that `wanted` accepts, starting from the first one.
     ///
     /// # Errors
-    /// If the stream ends before.
+    /// If the stream ends first.
     pub async fn seen(&self, mut wanted: impl FnMut(&Value) -> bool) -> anyhow::Result<Value> {
         let mut stream = self.stream("?after=0", None).await?;
         loop {

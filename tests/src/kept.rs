@@ -1,9 +1,9 @@
-//! Data of an earlier version, kept in the repository: every later one opens it and answers
-//! from it what that version answered.
+//! Data of an earlier version that is stored in the repository: every later version opens it and
+//! must return the same answers from it.
 //!
-//! What is kept is in `tests/kept/`, a directory for each layout of the data: the SQLite files
-//! of a process that was stopped, the documents of its MongoDB databases, and for each of the
-//! two what the process answered. The program `slipway-kept` writes the one of this version.
+//! It is in `tests/kept/`, in one directory for each layout: the SQLite files of a stopped process,
+//! the documents of its MongoDB databases, and the answers of both. The program `slipway-kept`
+//! writes the one of this version.
 
 use std::{
     fs,
@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::{ADMIN_PASSWORD, Backbones, Options, Process, team::PASSWORD};
 
-/// What is answered from the data.
+/// The recorded answers.
 #[derive(Serialize, Deserialize)]
 pub struct Kept {
     /// In the order in which they were given.
@@ -25,15 +25,15 @@ pub struct Kept {
 /// One answer.
 #[derive(Serialize, Deserialize)]
 pub struct Answered {
-    /// Whose question it was.
+    /// The user who asked.
     pub by: String,
-    /// What was asked for.
+    /// The path that was requested.
     pub path: String,
     /// The body.
     pub answer: Value,
 }
 
-/// Where the data of a layout is kept.
+/// The directory with the data of a layout.
 #[must_use]
 pub fn directory(layout: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -41,7 +41,7 @@ pub fn directory(layout: &str) -> PathBuf {
         .join(layout)
 }
 
-/// What is old is not deleted while it is looked at.
+/// Retention so long that no old data is deleted.
 #[must_use]
 pub fn forgetting_nothing(options: Options) -> Options {
     options
@@ -49,7 +49,7 @@ pub fn forgetting_nothing(options: Options) -> Options {
         .env("SLIPWAY_NOTIFICATION_RETENTION", "36500d")
 }
 
-/// A process on MongoDB, with a bus of its own.
+/// Options of a process on MongoDB, with its own bus.
 ///
 /// # Errors
 /// If its keys cannot be written into `keys`.
@@ -58,13 +58,13 @@ pub fn on_mongodb(backbones: &Backbones, keys: &Path) -> std::io::Result<Options
     Ok(options.env("SLIPWAY_MONGODB_URL", &backbones.mongodb))
 }
 
-/// What is answered to the user `by`.
+/// The answer to the user `by`.
 ///
 /// # Errors
-/// If they cannot be signed in, or there is no answer.
+/// If signing in fails, or there is no answer.
 ///
 /// # Panics
-/// If it is not 200.
+/// If the status is not 200.
 pub async fn ask(server: &Process, by: &str, path: &str) -> anyhow::Result<Value> {
     let password = match by {
         "admin" => ADMIN_PASSWORD,
@@ -74,7 +74,7 @@ pub async fn ask(server: &Process, by: &str, path: &str) -> anyhow::Result<Value
     Ok(client.get(path).await?.expect(200))
 }
 
-/// Copies the files of a directory that are wanted.
+/// Copies the wanted files of a directory.
 ///
 /// # Errors
 /// If they cannot be copied.

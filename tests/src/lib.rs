@@ -1,8 +1,8 @@
-//! What the end-to-end tests and the benchmark stand on: a running Slipway process, a
-//! client that speaks to it as a user would, and a reader of its live stream.
+//! Support for the end-to-end tests and the benchmark: a running Slipway process, a client that
+//! uses it like a user, and a reader of its live stream.
 //!
-//! A process is ready when it says so, an event has arrived when it is read from the
-//! stream. What nobody tells is looked for with [`until`]; nothing sleeps for a fixed time.
+//! A process is ready when it reports so; an event has arrived when it is read from the stream.
+//! Everything else is polled with [`until`]; nothing sleeps for a fixed time.
 
 pub mod backbones;
 pub mod certificates;
@@ -23,5 +23,5 @@ pub use slipway_runtime::testing::{TIMEOUT, until};
 pub use stream::{Stream, StreamEvent};
 pub use team::Team;
 
-/// The first admin's password in every process that is started here.
+/// The first admin's password in every process that tests start.
 pub const ADMIN_PASSWORD: &str = "correct horse battery staple";

@@ -23,13 +23,13 @@ use tokio::{
 
 use crate::{ADMIN_PASSWORD, Client};
 
-/// A process that has not started or ended by then never will.
+/// Time limit for a process to start or to end.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What the processes of one mesh know each other by.
+/// Shared secret for calls between the services of a test.
 pub const SECRET: &str = "a secret that the processes of one mesh share";
 
-/// A key that signs tokens, the same for all who are given one.
+/// A key that signs tokens, the same for all processes that get it.
 const KEY: &str = "-----BEGIN PRIVATE KEY-----\n\
     MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n\
     -----END PRIVATE KEY-----\n";
@@ -37,33 +37,33 @@ const KEY: &str = "-----BEGIN PRIVATE KEY-----\n\
 /// How to start a process.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// Further arguments.
+    /// Additional arguments.
     pub args: Vec<String>,
-    /// Further environment.
+    /// Additional environment variables.
     pub env: Vec<(String, String)>,
-    /// What of the usual environment is to be left out.
+    /// Names of default environment variables to omit.
     pub without: Vec<String>,
     /// How many files it may have open; `None`: as many as this process.
     pub open_files: Option<u32>,
 }
 
 impl Options {
-    /// With another argument.
+    /// Adds an argument.
     #[must_use]
     pub fn arg(mut self, arg: impl Into<String>) -> Self {
         self.args.push(arg.into());
         self
     }
 
-    /// With another environment variable.
+    /// Adds an environment variable.
     #[must_use]
     pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
         self.env.push((name.to_owned(), value.into()));
         self
     }
 
-    /// With a key that signs tokens, written into `dir`: each process that is started with
-    /// one accepts the tokens of the others.
+    /// Sets a key that signs tokens, which is written into `dir`. Processes with this key accept
+    /// each other's tokens.
     ///
     /// # Errors
     /// If it cannot be written.
@@ -73,13 +73,13 @@ impl Options {
         Ok(self.env("SLIPWAY_JWT_KEY_FILE", file.to_string_lossy()))
     }
 
-    /// With the secret that the processes of one mesh share.
+    /// Sets the shared secret for calls between services.
     #[must_use]
     pub fn of_the_mesh(self) -> Self {
         self.env("SLIPWAY_SERVICE_SECRET", SECRET)
     }
 
-    /// As a gateway that finds every service at `urls`.
+    /// Starts it as a gateway to all services at `urls`.
     #[must_use]
     pub fn gateway(self, urls: &str) -> Self {
         self.arg("gateway")
@@ -93,20 +93,20 @@ impl Options {
 /// A running process; killed when dropped.
 pub struct Process {
     child: Child,
-    errors: Said,
-    output: Said,
+    errors: Output,
+    output: Output,
     /// Base URL of the REST API; empty if this role has none.
     pub http: String,
     /// URL of the gRPC services; empty if this role has none.
     pub grpc: String,
     /// URL of metrics and health.
     pub ops: String,
-    /// Its data directory, which is deleted with the last process on it.
+    /// Its data directory, which is deleted with the last process that uses it.
     pub data: Arc<TempDir>,
 }
 
 impl Process {
-    /// Starts a process on a data directory of its own.
+    /// Starts a process with a new data directory.
     ///
     /// # Errors
     /// If it does not become ready.
@@ -122,7 +122,7 @@ impl Process {
         Self::start_on(Arc::new(tempfile::tempdir()?), options).await
     }
 
-    /// Starts a process on a data directory that is there already.
+    /// Starts a process with an existing data directory.
     ///
     /// # Errors
     /// If it does not become ready.
@@ -137,8 +137,8 @@ impl Process {
         let (begun, mut started) = mpsc::channel(1);
         let errors = child.stderr.take().context("it has a log")?;
         let output = child.stdout.take().context("it has an output")?;
-        let errors = Said::collect(errors, has_started, begun.clone());
-        let output = Said::collect(output, |line| line.trim_start().starts_with("ready"), begun);
+        let errors = Output::collect(errors, has_started, begun.clone());
+        let output = Output::collect(output, |line| line.trim_start().starts_with("ready"), begun);
         if tokio::time::timeout(TIMEOUT, started.recv())
             .await?
             .is_none()
@@ -187,7 +187,7 @@ impl Process {
         signal(&self.child, name).await
     }
 
-    /// Waits until it has ended; returns how, and its log.
+    /// Waits until it has ended; returns its exit status and its log.
     ///
     /// # Errors
     /// If it does not end.
@@ -196,7 +196,7 @@ impl Process {
         Ok((status, self.errors.all().await?))
     }
 
-    /// The same with what it said on standard output, before its log.
+    /// The same, with its standard output before its log.
     ///
     /// # Errors
     /// If it does not end.
@@ -205,20 +205,20 @@ impl Process {
         Ok((status, self.output.all().await?, self.errors.all().await?))
     }
 
-    /// What it has said on standard output so far.
+    /// Its standard output so far.
     #[must_use]
     pub fn output(&self) -> String {
         self.output.so_far()
     }
 
-    /// What it has logged so far.
+    /// Its log so far.
     #[must_use]
     pub fn log(&self) -> String {
         self.errors.so_far()
     }
 
-    /// From now on none of its files can grow beyond so many bytes: with 0 nothing can be
-    /// written at all. `None`: without a limit again.
+    /// Limits the size of each file it writes: with 0, it cannot write at all. `None` removes the
+    /// limit.
     ///
     /// # Errors
     /// If there is no such process.
@@ -237,15 +237,15 @@ impl Process {
     /// Kills it as a power failure would, and returns its data directory.
     ///
     /// # Errors
-    /// If it had ended before.
+    /// If it has already ended.
     pub async fn kill(mut self) -> anyhow::Result<Arc<TempDir>> {
         self.child.kill().await?;
         Ok(self.data)
     }
 }
 
-/// Runs the program to its end with these arguments: for commands, and for starts that
-/// fail. Returns its exit status, standard output and standard error.
+/// Runs the program until it ends, for commands and for starts that fail. Returns its exit status,
+/// standard output and standard error.
 ///
 /// # Errors
 /// If it cannot be run.
@@ -259,8 +259,7 @@ pub async fn run(dir: &Path, options: &Options) -> anyhow::Result<(ExitStatus, S
     ))
 }
 
-/// Begins to run the program, with its outputs in pipes: for starts that do not end by
-/// themselves.
+/// Starts the program with its outputs in pipes, for processes that do not end by themselves.
 ///
 /// # Errors
 /// If it cannot be run.
@@ -289,19 +288,18 @@ pub async fn signal(child: &Child, name: &str) -> anyhow::Result<()> {
     }
 }
 
-/// A standard output that nobody reads.
+/// A broken standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unheard {
-    /// Its reader has gone.
+    /// Its reader has closed the pipe.
     Gone,
-    /// It was closed before the start, and `/dev/null` takes its place.
+    /// It was closed before the start and replaced by `/dev/null`.
     Closed,
-    /// There is no room for it.
+    /// The device is full.
     Full,
 }
 
-/// The same with a standard output that nobody reads. Returns the exit status and standard
-/// error.
+/// Runs the program with a broken standard output. Returns its exit status and standard error.
 ///
 /// # Errors
 /// If it cannot be run, or does not end.
@@ -324,7 +322,7 @@ pub async fn run_unheard(
     Ok((output.status, String::from_utf8(output.stderr)?))
 }
 
-/// The program, on ports the system chooses and with nothing of this environment.
+/// The program, on ports that the system chooses and without this process's environment.
 fn command(dir: &Path, options: &Options) -> Command {
     let mut command = match options.open_files {
         None => Command::new(program()),
@@ -345,7 +343,7 @@ fn command(dir: &Path, options: &Options) -> Command {
         .env("SLIPWAY_GRPC_ADDR", "127.0.0.1:0")
         .env("SLIPWAY_OPS_ADDR", "127.0.0.1:0")
         .env("SLIPWAY_ADMIN_PASSWORD", ADMIN_PASSWORD)
-        // All developers of all tests register from this machine.
+        // All developers in all tests register from one address.
         .env("SLIPWAY_REGISTRATION_RATE", "1000000")
         .envs(options.env.iter().cloned())
         .kill_on_drop(true);
@@ -355,9 +353,9 @@ fn command(dir: &Path, options: &Options) -> Command {
     command
 }
 
-/// An address that nobody listens on, for a process that is to keep it when it is
-/// restarted: below the ports that the system gives to connections and those that the
-/// backbones choose from. It may be long before it is bound, so each is given out once.
+/// A free address for a process that keeps it across restarts: below the ports that the system
+/// assigns and those that the backbones use. It may be bound much later, so each address is
+/// returned only once.
 pub(crate) fn free_address() -> String {
     static GIVEN: Mutex<BTreeSet<u64>> = Mutex::new(BTreeSet::new());
     loop {
@@ -370,7 +368,7 @@ pub(crate) fn free_address() -> String {
     }
 }
 
-/// The program under test stands beside the tests: in their directory or in the one above.
+/// The program under test is in the directory of the tests or in the one above.
 fn program() -> PathBuf {
     let own = std::env::current_exe().expect("a running program knows its path");
     own.ancestors()
@@ -381,21 +379,20 @@ fn program() -> PathBuf {
         .expect("cargo builds a package's programs before its tests")
 }
 
-/// Whether a line of a log in JSON says that the process serves.
+/// Whether a line of a JSON log reports that the process serves.
 fn has_started(line: &str) -> bool {
     let line: Option<Value> = serde_json::from_str(line).ok();
     line.is_some_and(|line| line["message"] == "started")
 }
 
-/// What a process says on one of its outputs. It is read all the time, so that the process
-/// never blocks.
-struct Said {
+/// Collects one output of a process. It is read continuously, so that the process never blocks.
+struct Output {
     text: Arc<Mutex<String>>,
     reading: JoinHandle<()>,
 }
 
-impl Said {
-    /// Reads `output`; tells `begun` of the line by which the process says that it serves.
+impl Output {
+    /// Reads `output`; notifies `begun` of the line that reports that the process serves.
     fn collect(
         output: impl AsyncRead + Send + Unpin + 'static,
         is_start: fn(&str) -> bool,
@@ -407,17 +404,17 @@ impl Said {
             let mut begun = Some(begun);
             let mut output = BufReader::new(output);
             let mut line = Vec::new();
-            // A process that was killed leaves what it had said.
+            // After a kill, the output so far remains.
             while let Ok(1..) = output.read_until(b'\n', &mut line).await {
-                let said = String::from_utf8_lossy(&line);
-                if begun.is_some() && is_start(&said) {
-                    // Who waits for it needs to hear it once.
+                let decoded = String::from_utf8_lossy(&line);
+                if begun.is_some() && is_start(&decoded) {
+                    // The receiver needs only one message.
                     let _ = begun.take().map(|begun| begun.try_send(()));
                 }
                 collected
                     .lock()
                     .expect("nobody panics with it")
-                    .push_str(&said);
+                    .push_str(&decoded);
                 line.clear();
             }
         });

@@ -1,4 +1,4 @@
-//! A reader of the live wall of activity.
+//! A reader of the live stream of activity.
 
 use std::{pin::Pin, time::Duration};
 
@@ -7,7 +7,7 @@ use futures::StreamExt as _;
 use serde_json::Value;
 use sse_stream::{Sse, SseStream};
 
-/// What does not arrive within this time never will.
+/// Time limit for an event to arrive.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// An open stream.
@@ -15,10 +15,10 @@ pub struct Stream {
     events: Pin<Box<dyn futures::Stream<Item = Result<Sse, sse_stream::Error>> + Send>>,
 }
 
-/// What arrives on it.
+/// An event on the stream.
 #[derive(Debug, Clone, PartialEq)]
 pub enum StreamEvent {
-    /// An entry of the wall.
+    /// An entry of the activity feed.
     Entry {
         /// Its number, from the `id:` line.
         sequence: u64,
@@ -27,9 +27,9 @@ pub enum StreamEvent {
         /// Its data.
         data: Value,
     },
-    /// Numbers that are not there.
+    /// Missing numbers.
     Gap(Value),
-    /// The server says goodbye.
+    /// The server is shutting down.
     Goodbye(Value),
 }
 
@@ -41,7 +41,7 @@ impl Stream {
         }
     }
 
-    /// The next thing that arrives; heartbeats and bare ids are passed over.
+    /// The next event; heartbeats and bare ids are skipped.
     ///
     /// # Errors
     /// If nothing arrives, or the stream ends.
@@ -78,7 +78,7 @@ impl Stream {
         }
     }
 
-    /// Whether it has come to its end.
+    /// Waits for the end of the stream.
     ///
     /// # Errors
     /// If something arrives instead, or nothing.

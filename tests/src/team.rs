@@ -9,7 +9,7 @@ use crate::{ADMIN_PASSWORD, Answer, Client, Process};
 /// Every developer's password.
 pub const PASSWORD: &str = "a password for tests";
 
-/// Registrations on their way at the same time.
+/// Number of concurrent registrations.
 const AT_ONCE: usize = 16;
 
 /// An admin and some developers, signed in.
@@ -29,12 +29,12 @@ impl Team {
         Self::at(&process.client(), count).await
     }
 
-    /// The same, of the Slipway that this client speaks to.
+    /// The same, for the Slipway of this client.
     ///
     /// # Errors
     /// If that fails.
     pub async fn at(client: &Client, count: usize) -> anyhow::Result<Self> {
-        // The server has so many registrations wait, and refuses more.
+        // The server queues a limited number of registrations, and refuses more.
         let names = stream::iter(0..count).map(|n| format!("dev-{n}"));
         let developers = names
             .map(|name| register(client, name))
@@ -75,8 +75,8 @@ pub async fn register(client: &Client, username: String) -> anyhow::Result<Clien
     Ok(client.with_token(body["token"].as_str().context("a token")?))
 }
 
-/// Registers an account. Where others hash passwords, and the machine has other work as well,
-/// it may take more than one try: each waits for some seconds.
+/// Registers an account. On a busy machine, while others hash passwords, it may take more than one
+/// try; each waits some seconds.
 ///
 /// # Errors
 /// If there is no answer.

@@ -1,5 +1,5 @@
-//! Slipway's topics as another program sees them: an own client of Kafka, which reads
-//! every record and shares no code with what wrote it.
+//! Reads Slipway's topics as another program would: with its own Kafka consumer, which shares no
+//! code with the producer.
 
 use std::{
     collections::BTreeMap,
@@ -23,17 +23,17 @@ use crate::until;
 pub struct Group {
     /// Its id.
     pub id: &'static str,
-    /// What it reads, beside its own topics for retries.
+    /// The topics it reads, without its own retry topics.
     pub topics: &'static [&'static str],
 }
 
-/// The one that writes the wall of activity.
+/// The group that writes the activity log.
 pub const ACTIVITY: Group = Group {
     id: "activity",
     topics: &["slipway.users", "slipway.releases", "slipway.forum"],
 };
 
-/// All that have an effect of their own.
+/// All groups with effects of their own.
 pub const GROUPS: [Group; 4] = [
     ACTIVITY,
     Group {
@@ -50,16 +50,16 @@ pub const GROUPS: [Group; 4] = [
     },
 ];
 
-/// What does not arrive within this time never will.
+/// Time limit for records to arrive.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long one question to the broker may take.
+/// Time limit for one request to the broker.
 const ASK: Duration = Duration::from_secs(10);
 
-/// How often a group is asked how far it is.
+/// How often a group's committed offsets are checked.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// An event as it stands on its topic.
+/// An event on its topic.
 #[derive(Debug, Clone)]
 pub struct Told {
     /// The topic.
@@ -70,13 +70,13 @@ pub struct Told {
     pub id: String,
     /// The event's type.
     pub kind: String,
-    /// What it is about.
+    /// The event's subject.
     pub subject: String,
     /// When it happened: when the command was decided, before its commit.
     pub happened: SystemTime,
     /// The payload.
     pub payload: Value,
-    /// When the producer was given it.
+    /// When it was passed to the producer.
     pub produced: SystemTime,
 }
 
@@ -86,11 +86,11 @@ pub struct Topics {
     broker: String,
 }
 
-/// For each topic and partition, an offset.
+/// An offset for each topic and partition.
 type Offsets = BTreeMap<(String, i32), i64>;
 
 impl Topics {
-    /// Of the broker at this address.
+    /// A client of the broker at this address.
     #[must_use]
     pub fn of(broker: &str) -> Self {
         Self {
@@ -98,17 +98,17 @@ impl Topics {
         }
     }
 
-    /// Every record of every topic of Slipway, dead letters among them, from the first to
-    /// the last that is there now; those of a partition in order.
+    /// Every record of all of Slipway's topics, including dead letters, from the first to the
+    /// current last one; the records of each partition in order.
     ///
     /// # Errors
-    /// If the broker does not answer, or a record is no event.
+    /// If the broker does not answer, or a record is not an event.
     pub async fn everything(&self) -> anyhow::Result<Vec<Told>> {
         let consumer = self.consumer("reader")?;
         spawn_blocking(move || read(&consumer)).await?
     }
 
-    /// Hands over each record that comes from now on, with the moment at which it is here.
+    /// Returns each record from now on, with the time it was received.
     ///
     /// # Errors
     /// If the broker does not answer.
@@ -126,16 +126,16 @@ impl Topics {
                     continue;
                 };
                 let now = SystemTime::now();
-                if let Ok(told) = told(&message) {
-                    // The other end may be gone: then this thread ends.
-                    let _ = sender.send((told, now));
+                if let Ok(event) = parse(&message) {
+                    // The receiver may be closed: then this thread ends.
+                    let _ = sender.send((event, now));
                 }
             }
         });
         Ok(receiver)
     }
 
-    /// Waits until a group has committed everything that is there for it.
+    /// Waits until a group has committed everything on its topics.
     ///
     /// # Errors
     /// If it does not.
@@ -162,9 +162,9 @@ impl Topics {
         .await?
     }
 
-    /// Has a group, whose members have all been killed, begin again at the first record, as
-    /// if each had died after the effect and before the commit; returns how many records that
-    /// are. It waits until the broker has given up the last member.
+    /// Resets a group to the first record, as if each of its members, which must all have been
+    /// killed, had died after the effect and before the commit. Returns the number of records.
+    /// Waits until the broker has removed the last member.
     ///
     /// # Errors
     /// If the broker refuses.
@@ -195,7 +195,7 @@ impl Topics {
     }
 }
 
-/// Where each partition of Slipway's topics ends.
+/// The end offset of each partition of Slipway's topics.
 fn ends(consumer: &BaseConsumer) -> anyhow::Result<Offsets> {
     let metadata = consumer.fetch_metadata(None, ASK)?;
     let mut ends = Offsets::new();
@@ -210,7 +210,7 @@ fn ends(consumer: &BaseConsumer) -> anyhow::Result<Offsets> {
     Ok(ends)
 }
 
-/// Where what a group reads ends.
+/// The end offsets of the partitions that a group reads.
 fn ends_for(group: Group, consumer: &BaseConsumer) -> anyhow::Result<Offsets> {
     let mut ends = ends(consumer)?;
     ends.retain(|(topic, _), _| group.topics.contains(&topic.as_str()));
@@ -239,7 +239,7 @@ fn assign(consumer: &BaseConsumer, from: &Offsets) -> anyhow::Result<()> {
     Ok(consumer.assign(&list)?)
 }
 
-/// What is there when it begins; what comes meanwhile is not waited for.
+/// Reads the records that exist at the start; later ones may be missing.
 fn read(consumer: &BaseConsumer) -> anyhow::Result<Vec<Told>> {
     let mut unread = ends(consumer)?;
     unread.retain(|_, end| *end > 0);
@@ -260,12 +260,12 @@ fn read(consumer: &BaseConsumer) -> anyhow::Result<Vec<Told>> {
         if message.offset() + 1 >= *end {
             unread.remove(&partition);
         }
-        all.push(told(&message)?);
+        all.push(parse(&message)?);
     }
     Ok(all)
 }
 
-fn told(message: &BorrowedMessage<'_>) -> anyhow::Result<Told> {
+fn parse(message: &BorrowedMessage<'_>) -> anyhow::Result<Told> {
     let headers = message.headers().context("an event has headers")?;
     let header = |name: &str| -> anyhow::Result<String> {
         let found = headers.iter().find(|header| header.key == name);

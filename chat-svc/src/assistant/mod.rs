@@ -1,9 +1,9 @@
-//! The port to whatever writes answers, and its adapters.
+//! The port to the assistant that answers questions, and its adapters.
 //!
 //! | adapter | what it is |
 //! | --- | --- |
 //! | [`Ollama`] | a language model behind Ollama's API |
-//! | [`Builtin`] | rules over the caller's work: there is always an assistant |
+//! | [`Builtin`] | rules over the caller's work, for use without a model |
 
 mod builtin;
 mod ollama;
@@ -22,7 +22,7 @@ use crate::{
     prompt::Prompt,
 };
 
-/// Answers prompts. Checked, it says whether it could.
+/// Answers prompts. Its health check says whether it can answer now.
 #[async_trait]
 pub trait Assistant: Check {
     /// The model's name, as answers and metrics carry it.
@@ -31,34 +31,34 @@ pub trait Assistant: Check {
     /// The model's context window, in tokens.
     fn window(&self) -> u32;
 
-    /// Begins to answer. Dropping the stream stops the answer.
+    /// Starts an answer. Dropping the stream stops it.
     ///
     /// # Errors
-    /// [`Failure`], here or in the stream. After a failure the stream is over.
+    /// [`Failure`], here or in the stream. A failure ends the stream.
     async fn answer(&self, prompt: &Prompt) -> Result<Answering, Failure>;
 }
 
-/// An assistant that is shared.
+/// A shared assistant.
 pub type SharedAssistant = Arc<dyn Assistant>;
 
-/// An answer as it is written. One that is complete ends with [`Piece::Done`].
+/// An answer as it is written. A complete answer ends with [`Piece::Done`].
 pub type Answering = BoxStream<'static, Result<Piece, Failure>>;
 
 /// A part of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {
-    /// The text that follows.
+    /// The next part of the text.
     Text(String),
     /// The answer is complete.
     Done(Tokens),
 }
 
-/// Why an answer ended.
+/// Why the model stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// The model had no more to say.
+    /// The answer was finished.
     Finished,
-    /// It had no tokens left.
+    /// The token limit was reached.
     Length,
 }
 
@@ -66,33 +66,33 @@ impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Finished => "by itself",
-            Self::Length => "at its limit of tokens",
+            Self::Length => "at the token limit",
         })
     }
 }
 
-/// Why there is no answer. The texts are for the log, not for clients.
+/// Why there is no answer. The texts are for logs, not for clients.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// The model's server cannot be reached, or takes no more work.
+    /// The model's server is unreachable or refuses more work.
     #[error("it cannot be reached: {0}")]
     Unavailable(String),
     /// The server does not have the model.
     #[error("it does not have the model: {0}")]
     ModelMissing(String),
-    /// It was silent for too long, or took too long.
+    /// The model was silent for too long, or the answer took too long.
     #[error("{0}")]
     Timeout(&'static str),
-    /// The answer broke off.
+    /// The answer ended early.
     #[error("the answer broke off: {0}")]
     Truncated(String),
-    /// The answer made no sense.
+    /// The answer could not be parsed.
     #[error("the answer makes no sense: {0}")]
     Malformed(String),
-    /// There was nothing in the answer but thinking.
-    #[error("the answer is nothing but thinking, which ended {0}")]
+    /// The answer has only thinking.
+    #[error("the answer has only thinking, which ended {0}")]
     OnlyThinking(End),
-    /// There was nothing in the answer.
+    /// The answer has no text.
     #[error("the answer is empty; it ended {0}")]
     Empty(End),
     /// The server reported an error.
@@ -101,7 +101,7 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// Under which reason the question is kept as unanswered.
+    /// The reason that is stored with the unanswered question.
     #[must_use]
     pub fn reason(&self) -> Reason {
         match self {

@@ -1,7 +1,6 @@
-//! Conversations: sessions, and the turns they consist of. Pure.
+//! Conversations: sessions and their turns. Pure.
 //!
-//! A turn is a question and what became of it. A failure is the state of a question; it is
-//! never an answer.
+//! A turn is a question and its outcome. A failure is a state of the question, never an answer.
 
 mod text;
 mod thinking;
@@ -23,44 +22,44 @@ typed_id! {
     MessageId
 }
 typed_id! {
-    /// Identifies the account a session belongs to.
+    /// Identifies the user who owns a session.
     UserId
 }
 
 /// The revision of a session that was never renamed.
 pub const FIRST_REVISION: u64 = 1;
 
-/// A conversation. It belongs to its owner; for everybody else it does not exist.
+/// A conversation. Only its owner can see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Session {
     /// Its id.
     pub id: SessionId,
-    /// Whose it is.
+    /// Its owner.
     pub owner: UserId,
-    /// What its owner calls it.
+    /// The title its owner gave it.
     pub title: Title,
-    /// When it began.
+    /// When it was created.
     pub created_at: Timestamp,
     /// When the newest message was stored.
     pub last_message_at: Option<Timestamp>,
-    /// [`FIRST_REVISION`], and one more with each new title.
+    /// [`FIRST_REVISION`], plus one for each rename.
     pub revision: u64,
 }
 
-/// A question, and what became of it.
+/// A question and its outcome.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Turn {
-    /// 1 for the first of the session, then 2, 3, ….
+    /// Number of the turn in the session, from 1.
     pub number: u64,
-    /// What was asked.
+    /// The question.
     pub question: Question,
-    /// What became of it.
+    /// The outcome of the question.
     pub state: TurnState,
 }
 
-/// What a user asked.
+/// A question of a user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Question {
@@ -68,23 +67,23 @@ pub struct Question {
     pub id: MessageId,
     /// The text.
     pub content: QuestionText,
-    /// When it was stored: before the model was asked.
+    /// When it was stored, before the model was asked.
     pub asked_at: Timestamp,
 }
 
-/// What became of a question.
+/// The outcome of a question.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum TurnState {
-    /// The assistant is at it.
+    /// The assistant is answering.
     Asked,
-    /// It is answered.
+    /// It was answered.
     Answered(Answer),
-    /// There is no answer, and there will be none.
+    /// It was not answered, and will not be.
     Unanswered(Reason),
 }
 
-/// What the assistant answered.
+/// An answer of the assistant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Answer {
@@ -92,7 +91,7 @@ pub struct Answer {
     pub id: MessageId,
     /// The text.
     pub content: String,
-    /// Who wrote it.
+    /// The model that wrote it.
     pub model: String,
     /// When it was stored.
     pub answered_at: Timestamp,
@@ -102,34 +101,34 @@ pub struct Answer {
     pub time_to_first_token_ms: u64,
     /// Tokens as the model counts them.
     pub tokens: Tokens,
-    /// What it was given.
+    /// The context that the model was given.
     pub context: UsedContext,
 }
 
-/// Tokens as a model counts them, if it does.
+/// Token counts of the model, if it reports them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tokens {
-    /// Of the prompt.
+    /// Tokens of the prompt.
     pub prompt: Option<u32>,
-    /// Of the answer.
+    /// Tokens of the answer.
     pub answer: Option<u32>,
 }
 
-/// What a model was given along with a question.
+/// The context that the model was given with a question.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UsedContext {
-    /// Tasks that it was told of.
+    /// Tasks in the prompt.
     pub task_ids: Vec<Uuid>,
-    /// Releases that it was told of.
+    /// Releases in the prompt.
     pub release_ids: Vec<Uuid>,
-    /// How many earlier messages it was shown.
+    /// Number of earlier messages in the prompt.
     pub messages: u32,
-    /// How many more there was no room for.
+    /// Number of earlier messages that did not fit.
     pub dropped: u32,
 }
 
-/// Declares [`Reason`] once, with the name under which each is stored and counted.
+/// Declares [`Reason`] with the name under which each value is stored and counted.
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])* $variant:ident = $name:literal,)*) => {
         /// Why there is no answer.
@@ -142,7 +141,7 @@ macro_rules! reasons {
             #[cfg(test)]
             const ALL: &[Self] = &[$(Self::$variant),*];
 
-            /// The name under which it is stored, counted and told to clients.
+            /// The name that is stored, counted and sent to clients.
             #[must_use]
             pub fn name(self) -> &'static str {
                 match self {
@@ -160,30 +159,30 @@ reasons! {
     ModelMissing = "MODEL_MISSING",
     /// The model was silent, or took too long.
     Timeout = "TIMEOUT",
-    /// The model's answer broke off.
+    /// The model's answer ended early.
     Truncated = "TRUNCATED",
-    /// The model's answer made no sense.
+    /// The model's answer could not be parsed.
     Malformed = "MALFORMED",
-    /// The model spent its answer on thinking and said nothing.
+    /// The model's answer has only thinking.
     OnlyThinking = "ONLY_THINKING",
     /// The model's answer was empty.
     Empty = "EMPTY",
     /// The model's server reported an error.
     ServerError = "SERVER_ERROR",
-    /// The question waited too long for its turn.
+    /// The question waited too long in the queue.
     Busy = "BUSY",
-    /// Who asked left before the answer was complete.
+    /// The caller disconnected before the answer was complete.
     Cancelled = "CANCELLED",
-    /// The process that was answering ended.
+    /// The answering process ended.
     Interrupted = "INTERRUPTED",
-    /// What the answer is about could not be fetched.
+    /// The caller's work could not be read.
     ContextUnavailable = "CONTEXT_UNAVAILABLE",
 }
 
-/// A message, as the history shows it.
+/// A message in the history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Message {
-    /// A question, and what became of it.
+    /// A question and its outcome.
     Question(Question, TurnState),
     /// An answer.
     Answer(Answer),
@@ -199,8 +198,8 @@ impl Turn {
         }
     }
 
-    /// Its messages, each with its place in the session: a turn has two places, also
-    /// while the second is empty.
+    /// Its messages, each with its position in the session. A turn always takes two positions, also
+    /// without an answer.
     #[must_use]
     pub fn messages(self) -> Vec<(u64, Message)> {
         let place = 2 * self.number - 1;
@@ -211,7 +210,7 @@ impl Turn {
             .collect()
     }
 
-    /// The number of the last turn all of whose places are `place` or before.
+    /// The number of the last turn whose positions are all `place` or less.
     #[must_use]
     pub fn before(place: u64) -> u64 {
         place / 2
@@ -235,11 +234,11 @@ mod tests {
     }
 
     #[test]
-    fn places_go_on_from_turn_to_turn_and_name_their_turn() {
+    fn positions_continue_from_turn_to_turn() {
         let unanswered = turn(3, TurnState::Unanswered(Reason::Timeout));
         let places: Vec<u64> = unanswered.messages().iter().map(|found| found.0).collect();
         assert_eq!(places, [5]);
-        // Behind place 5 (question 3) its answer may follow, behind 6 question 4.
+        // Position 5 is question 3: its answer may follow. After position 6, question 4 follows.
         assert_eq!((Turn::before(5), Turn::before(6)), (2, 3));
         assert_eq!(Turn::before(0), 0);
     }

@@ -1,17 +1,17 @@
-//! What titles and questions may be.
+//! Validates titles and questions.
 
 use serde::{Deserialize, Serialize};
 use slipway_runtime::text;
 
-/// What a session is called whose owner gave it no title.
+/// The title of a session whose owner gave it none.
 pub const DEFAULT_TITLE: &str = "New conversation";
 
-/// Characters of a question at most.
+/// Maximum length of a question in characters.
 pub const MAX_QUESTION: usize = 8_000;
 
 const MAX_TITLE: usize = 200;
 
-/// A session's title: 1 to 200 characters, not blank. Kept in one form, without blanks at its
+/// A session's title: 1 to 200 characters, not blank. Stored normalised, without spaces at its
 /// ends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -21,7 +21,7 @@ impl Title {
     /// Checks a title; an empty one becomes [`DEFAULT_TITLE`].
     ///
     /// # Errors
-    /// What it must be, to follow the name of the field.
+    /// The rule it violates, as the end of a sentence that starts with the field's name.
     pub fn or_default(text: &str) -> Result<Self, &'static str> {
         Self::new(if text.is_empty() { DEFAULT_TITLE } else { text })
     }
@@ -29,7 +29,7 @@ impl Title {
     /// Checks a title.
     ///
     /// # Errors
-    /// What it must be, to follow the name of the field.
+    /// The rule it violates, as the end of a sentence that starts with the field's name.
     pub fn new(text: &str) -> Result<Self, &'static str> {
         if text::is_blank(text) {
             return Err("must not be blank");
@@ -49,7 +49,7 @@ impl Title {
     }
 }
 
-/// A question: 1 to 8,000 characters, not blank. Kept as it was written.
+/// A question: 1 to 8,000 characters, not blank. Stored unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct QuestionText(String);
@@ -58,7 +58,7 @@ impl QuestionText {
     /// Checks a question.
     ///
     /// # Errors
-    /// What it must be, to follow the name of the field.
+    /// The rule it violates, as the end of a sentence that starts with the field's name.
     pub fn new(text: &str) -> Result<Self, &'static str> {
         if text::is_blank(text) {
             return Err("must not be blank");
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_question_is_kept_as_it_was_written() {
+    fn a_question_is_stored_unchanged() {
         let text = "  What's next?\n\tÄöü 🚢 ";
         assert_eq!(QuestionText::new(text).unwrap().as_str(), text);
     }
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_says_nothing_is_refused() {
+    fn blank_and_control_characters_are_refused() {
         for blank in ["", " ", "\n\t", "\u{200b}"] {
             assert!(QuestionText::new(blank).is_err());
         }

@@ -1,14 +1,14 @@
-//! What a model thinks before it answers, where it stands in the text of its answer.
+//! Removes a model's thinking from the text of its answer.
 //!
-//! Models that think aloud begin with a block between two tags, and then answer. The block
-//! is not part of the answer: it is neither shown nor stored, and not shown to the model
-//! again. A tag further on is text like any other: the answer may be about such tags.
+//! Models that think aloud start with a block between two tags, then answer. The block is not part
+//! of the answer: it is not shown, not stored and not sent to the model again. Later tags are
+//! ordinary text: the answer may be about such tags.
 //!
-//! Where the template of a model writes the first tag for it, a model that has nothing to think
-//! about begins with the second one, which is no part of the answer either.
+//! If the model's template writes the opening tag, a model without thoughts starts with the closing
+//! tag, which is not part of the answer either.
 
-/// The tags that begin and end a block, as models are trained to write them: in lower case, for
-/// their case does not count.
+/// The tags around a block, as models are trained to write them. In lower case, because case is
+/// ignored.
 const BLOCKS: &[(&str, &str)] = &[
     ("<think>", "</think>"),
     ("<thinking>", "</thinking>"),
@@ -17,43 +17,42 @@ const BLOCKS: &[(&str, &str)] = &[
     ("[think]", "[/think]"),
 ];
 
-/// Drops the blocks at the beginning of an answer that comes in pieces, with the white space
-/// before and after them. What is in a block ends at its first closing tag; a block without
-/// one has no end.
+/// Removes the blocks at the beginning of an answer that arrives in pieces, with the white space
+/// around them. A block ends at the first matching closing tag; without one, it never ends.
 #[derive(Debug, Default)]
 pub struct ThinkingFilter {
     place: Place,
-    /// What has come and may be a part of a tag.
+    /// Received text that may be part of a tag.
     held: String,
     thought: bool,
 }
 
-/// Where in an answer the next text stands.
+/// The position of the next text in an answer.
 #[derive(Debug, Default)]
 enum Place {
-    /// Before its first word.
+    /// Before the first word.
     #[default]
     Start,
-    /// In a block that this tag ends.
+    /// In a block that this tag closes.
     Block(&'static str),
-    /// In what is to be shown.
+    /// In the answer itself.
     Answer,
 }
 
-/// How a text begins.
+/// How a text starts.
 enum Beginning {
-    /// With a block: its tags.
+    /// With a block, which has these tags.
     Block(&'static str, &'static str),
-    /// With this tag, which ends a block that the model did not begin itself.
+    /// With this closing tag: the template wrote the opening one.
     End(&'static str),
-    /// As an answer does.
+    /// With the answer.
     Answer,
-    /// What follows will tell.
+    /// Unknown until more text arrives.
     Open,
 }
 
 impl ThinkingFilter {
-    /// Takes the text that follows; returns what of it belongs to the answer.
+    /// Takes the next text and returns the part of it that belongs to the answer.
     pub fn push(&mut self, text: &str) -> String {
         self.held.push_str(text);
         loop {
@@ -89,8 +88,7 @@ impl ThinkingFilter {
         }
     }
 
-    /// The rest of an answer that is complete: what looked like the beginning of a tag and
-    /// is none.
+    /// The rest of a complete answer: text that could have been the beginning of a tag.
     pub fn finish(&mut self) -> String {
         let rest = std::mem::take(&mut self.held);
         match self.place {
@@ -142,7 +140,7 @@ fn beginning(text: &str) -> Beginning {
     }
 }
 
-/// How many bytes at the end of `text` may be the beginning of `tag`.
+/// How many bytes at the end of `text` may be the start of `tag`.
 fn begun(tag: &str, text: &str) -> usize {
     let most = tag.len().min(text.len());
     let begins = |length: &usize| {
@@ -170,7 +168,7 @@ mod tests {
             ("<reasoning>Hm.</reasoning>Build it.", "Build it."),
             ("[THINK]Hm.[/THINK]Build it.", "Build it."),
             ("<THINK>Hm.</Think>Build it.", "Build it."),
-            // What is in a block is no tag but the one that ends it.
+            // Within a block, only its closing tag counts.
             (
                 "<think>a <b>, a <think>, a </b></think>Build it.",
                 "Build it.",
@@ -183,7 +181,7 @@ mod tests {
                 "<think>Hm.</think> <think>No.</think> Build it.",
                 "Build it.",
             ),
-            // Further on it is text.
+            // After the beginning, tags are text.
             (
                 "Write <think>Hm.</think> first.",
                 "Write <think>Hm.</think> first.",
@@ -191,14 +189,14 @@ mod tests {
             ("<think>Hm.</think>Write <think>.", "Write <think>."),
             ("`<think>` begins it.", "`<think>` begins it."),
             ("`</think>` ends it.", "`</think>` ends it."),
-            // A template may have written the first tag.
+            // The template may have written the opening tag.
             ("</think>\n\nBuild it.", "Build it."),
             ("</THINK>", ""),
             ("</thinker>", "</thinker>"),
             ("<thin", "<thin"),
             ("<thinker>", "<thinker>"),
             ("<", "<"),
-            // Without an end there is no answer.
+            // A block without an end leaves no answer.
             ("<think>Hm.", ""),
             ("<think>Hm.</think", ""),
             ("<think>", ""),
@@ -210,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_known_whether_there_was_a_block() {
+    fn has_thought_says_whether_there_was_a_block() {
         for (text, thought) in [
             ("<think>", true),
             ("\n<think>Hm.</think>Yes.", true),
@@ -226,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endless_block_is_not_kept() {
+    fn an_endless_block_is_not_buffered() {
         let mut filter = ThinkingFilter::default();
         filter.push("<think>");
         for _ in 0..1_000 {
@@ -237,7 +235,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_answer_is_the_same_however_it_is_cut(
+        fn an_answer_does_not_depend_on_the_pieces(
             parts in prop::collection::vec(
                 prop::sample::select(vec![
                     "<think>", "</think>", "<THINK>", "</Think>", "<thinking>", "</thinking>",

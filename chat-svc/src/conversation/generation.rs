@@ -1,4 +1,4 @@
-//! Writing one answer.
+//! Generates one answer.
 
 use std::{
     sync::Arc,
@@ -30,14 +30,14 @@ use crate::{
     store::{Settled, StoreError},
 };
 
-/// Bytes of an answer at most. The number of its tokens is limited as well; this is for a
-/// server that does not keep to that.
+/// Maximum size of an answer in bytes. The number of tokens is limited too; this is for a server
+/// that ignores the limit.
 const MAX_ANSWER: usize = 256 * 1024;
 
-/// Between two tries to settle a question.
+/// Delay before storing an outcome is retried.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// An answer that is being written.
+/// An answer that is being generated.
 pub(super) struct Generation {
     pub(super) conversations: Arc<Conversations>,
     pub(super) session: SessionId,
@@ -46,16 +46,16 @@ pub(super) struct Generation {
     pub(super) question: Question,
     pub(super) caller: Arc<Principal>,
     pub(super) outbound: Outbound,
-    /// Cancelled when whoever asked has left.
+    /// Cancelled when the caller has disconnected.
     pub(super) stop: CancellationToken,
     pub(super) listener: mpsc::UnboundedSender<Result<Progress, Fault>>,
 }
 
-/// Why an answer was not written to its end.
+/// Why an answer was not finished.
 enum Stop {
-    /// There will be no answer.
+    /// The question stays unanswered for this reason.
     Unanswered(Reason),
-    /// There will be none because of the model.
+    /// The model failed.
     Failed(Failure),
     /// The caller's work could not be read.
     NoWork(Fault),
@@ -69,7 +69,7 @@ impl From<Failure> for Stop {
     }
 }
 
-/// What the model wrote.
+/// The model's output.
 struct Written {
     content: String,
     tokens: Tokens,
@@ -78,7 +78,7 @@ struct Written {
 }
 
 impl Generation {
-    /// Writes in a task of its own, which ends the answer in order when it must.
+    /// Generates the answer in a task of its own, which stores an outcome in every case.
     pub(super) fn spawn(self, place: Place) {
         let answers = self.conversations.answers.clone();
         let span = tracing::info_span!(
@@ -105,7 +105,7 @@ impl Generation {
             Ok(written) => self.complete(written, started.elapsed()).await,
             Err(stop) => Err(self.give_up(stop).await),
         };
-        // Nobody may be listening any more.
+        // The caller may have disconnected.
         let _ = self.listener.send(outcome.map(Progress::Complete));
     }
 
@@ -148,7 +148,9 @@ impl Generation {
                     first_token.get_or_insert_with(|| started.elapsed());
                     content.push_str(&text);
                     if content.len() > MAX_ANSWER {
-                        return Err(Failure::Malformed("it has no end".to_owned()).into());
+                        return Err(
+                            Failure::Malformed("it exceeds the size limit".to_owned()).into()
+                        );
                     }
                     let _ = self.listener.send(Ok(Progress::Text(text)));
                 }
@@ -165,7 +167,7 @@ impl Generation {
                 }
             }
         }
-        Err(Failure::Truncated("it ended without saying so".to_owned()).into())
+        Err(Failure::Truncated("it ended without its final piece".to_owned()).into())
     }
 
     /// Renews the lease; returns when it is lost.
@@ -177,13 +179,14 @@ impl Generation {
             match conversations.stores.chat.renew(self.session, lease).await {
                 Ok(true) => {}
                 Ok(false) => return,
-                // If it is lost meanwhile, the next try or the end will tell.
+                // If the lease is lost in the meantime, the next renewal or the final write will
+                // show it.
                 Err(error) => tracing::warn!(%error, "failed to renew the lease of a question"),
             }
         }
     }
 
-    /// Stores the answer with its event.
+    /// Stores the answer and its event.
     async fn complete(&self, written: Written, took: Duration) -> Result<Box<Answer>, Fault> {
         let conversations = &*self.conversations;
         let answer = Box::new(Answer {
@@ -211,8 +214,7 @@ impl Generation {
         }
     }
 
-    /// The lease is lost: the question was settled by somebody else, or is deleted with
-    /// its session.
+    /// The lease is lost: another process has settled the question, or the session was deleted.
     async fn lost(&self) -> Fault {
         let owner = UserId(self.caller.user_id);
         match self.conversations.session(self.session, owner).await {
@@ -237,20 +239,21 @@ impl Generation {
         match self.settle(Settled::Unanswered(reason), None).await {
             Ok(true) => {}
             Ok(false) => return self.lost().await,
-            // The lease will run out.
+            // The lease will expire.
             Err(error) => {
                 tracing::warn!(%error, reason = reason.name(), "failed to store the outcome of a question");
             }
         }
-        let kept = self.count(reason);
+        let unanswered_fault = self.count(reason);
         match fault {
-            // A token that has run out meanwhile is the caller's to know.
+            // An expired token, for example, is the caller's own problem, so the caller gets that
+            // fault.
             Some(fault) if fault.kind != Kind::Unavailable => fault,
-            _ => kept,
+            _ => unanswered_fault,
         }
     }
 
-    /// Counts a failure; returns what the client hears of it.
+    /// Counts a failure; returns the fault for the client.
     fn count(&self, reason: Reason) -> Fault {
         let model = self.conversations.assistant.model().to_owned();
         metrics::counter!(m::REQUESTS, "model" => model.clone(), "outcome" => "unanswered")
@@ -261,13 +264,14 @@ impl Generation {
 
     async fn settle(&self, state: Settled, event: Option<Event>) -> Result<bool, StoreError> {
         let chat = &self.conversations.stores.chat;
-        // After that the lease has run out.
+        // By then the lease has expired.
         let deadline = Instant::now() + self.conversations.config.lease;
         let mut again = false;
         loop {
             let settle = chat.settle(self.session, self.holder, state.clone(), event.clone());
             match settle.await {
-                // A try of unknown outcome may have stored it: then the lease is gone.
+                // An earlier write with an unknown result may have succeeded: then the lease is
+                // gone.
                 Ok(false) if again => return self.is_stored(&state).await,
                 Ok(settled) => return Ok(settled),
                 Err(error) if Instant::now() >= deadline => return Err(error),

@@ -1,14 +1,15 @@
-//! How a question is answered.
+//! Answers questions.
 //!
-//! 1. What can be refused is refused: the text, the session, the quota, a full queue.
-//! 2. The question is stored, with a lease on the session: no other is answered meanwhile.
-//! 3. In a task of its own: the caller's work is read, the prompt composed, the assistant
-//!    asked, the lease renewed. Whoever asked hears each piece as it comes.
-//! 4. The question is settled in one write: with the answer and its event, or with the
-//!    reason why there is none. Only then the answer is said to be complete.
+//! 1. Refuse what can be refused: the text, the session, the quota, a full queue.
+//! 2. Store the question with a lease on the session, so that no other question is answered
+//!    meanwhile.
+//! 3. In a separate task: read the caller's work, compose the prompt, ask the assistant and renew
+//!    the lease. The caller receives each piece as it arrives.
+//! 4. Settle the question in one write: with the answer and its event, or with the reason why there
+//!    is none. Only then the caller is told that the answer is complete.
 //!
-//! Who leaves before that stops the answer; the question stays, as cancelled. If the
-//! process dies the lease runs out.
+//! If the caller disconnects before that, the answer stops and the question stays, as cancelled. If
+//! the process dies, the lease expires.
 
 mod generation;
 
@@ -52,45 +53,45 @@ pub(crate) struct Conversations {
     pub(crate) config: Config,
     /// Cancelled when answers must end.
     pub(crate) shutdown: CancellationToken,
-    /// The answers that are being written.
+    /// The answers that are being generated.
     pub(crate) answers: TaskTracker,
 }
 
-/// A question, as it comes in.
+/// An incoming question.
 pub(crate) struct Ask {
     pub(crate) session: SessionId,
     pub(crate) content: String,
     pub(crate) caller: Arc<Principal>,
-    /// What their work is read with: their token.
+    /// Carries the caller's token, with which their work is read.
     pub(crate) outbound: Outbound,
     pub(crate) request: Option<RequestKey>,
 }
 
-/// What a question leads to.
+/// The result of asking.
 pub(crate) enum Asked {
-    /// It was answered before.
+    /// The same request was answered before.
     Earlier(Answer),
     /// It is being answered.
     Answering(AnswerStream),
 }
 
-/// An answer on its way. Dropping it stops the answer, unless it is complete.
+/// An answer that is being generated. Dropping it stops the answer, unless it is complete.
 pub(crate) struct AnswerStream {
     pub(crate) pieces: mpsc::UnboundedReceiver<Result<Progress, Fault>>,
     _stop: DropGuard,
 }
 
-/// How an answer comes along.
+/// Progress of an answer.
 #[derive(Debug)]
 pub(crate) enum Progress {
-    /// The text that follows.
+    /// The next part of the text.
     Text(String),
-    /// It is complete, and stored.
+    /// The answer is complete and stored.
     Complete(Box<Answer>),
 }
 
 impl Conversations {
-    /// Begins a conversation.
+    /// Creates a session.
     pub(crate) async fn create(
         &self,
         session: Session,
@@ -109,7 +110,7 @@ impl Conversations {
         found.ok_or_else(not_found)
     }
 
-    /// Gives a session another title, if it is at the revision `expected`.
+    /// Renames a session, if it is at the revision `expected`.
     pub(crate) async fn rename(
         &self,
         id: SessionId,
@@ -130,13 +131,13 @@ impl Conversations {
         })
     }
 
-    /// Erases a session. Whoever is answering in it loses the lease and stops.
+    /// Deletes a session. A process that is answering in it loses the lease and stops.
     pub(crate) async fn delete(&self, id: SessionId, owner: UserId) -> Result<(), Fault> {
         let deleted = self.stores.chat.delete(id, owner, self.clock.now()).await?;
         if deleted { Ok(()) } else { Err(not_found()) }
     }
 
-    /// Stores a question and begins to answer it.
+    /// Stores a question and starts to answer it.
     pub(crate) async fn ask(self: &Arc<Self>, ask: Ask) -> Result<Asked, Fault> {
         let content = self.admit(&ask.content)?;
         let owner = UserId(ask.caller.user_id);
@@ -280,7 +281,7 @@ fn too_many() -> Fault {
     .retry_after(std::time::Duration::from_secs(5))
 }
 
-/// What a client hears of a question that has no answer.
+/// The fault that a client receives for a question without an answer.
 fn unanswered(reason: Reason) -> Fault {
     let (code, why) = match reason {
         Reason::Unavailable => ("ASSISTANT_UNAVAILABLE", "The model cannot be reached."),

@@ -1,4 +1,4 @@
-//! `slipway.chat.v1.ChatService`: proto in, call, proto out.
+//! `slipway.chat.v1.ChatService`: translates requests, calls [`Conversations`], translates results.
 
 mod translate;
 
@@ -185,14 +185,14 @@ impl ChatService for Chat {
 }
 
 impl Chat {
-    /// A session's messages behind a place, each with its own.
+    /// A session's messages after a position, each with its own position.
     async fn history(
         &self,
         session: SessionId,
         after: u64,
         limit: u32,
     ) -> Result<Page<(u64, Message), u64>, Fault> {
-        // One message more than the page has, in turns of one message at least.
+        // Reads one message more than the page has; each turn has at least one message.
         let chat = &self.conversations.stores.chat;
         let turns = chat.turns(session, Turn::before(after), limit + 1);
         let messages = turns
@@ -225,7 +225,7 @@ fn ask<T: prost::Message>(
     Ok(Ask {
         session,
         content: content.to_owned(),
-        // Asked as a stream or not, it is the same request.
+        // The same request, streamed or not.
         request: RequestKey::of(request, "SendMessage", &caller)?,
         outbound: Outbound::on_behalf_of(request),
         caller,
@@ -241,7 +241,7 @@ where
         .map_err(|error: T::Err| Fault::invalid_field("sessionId", error.to_string()))
 }
 
-/// The task that was writing has panicked.
+/// The answering task has panicked.
 fn vanished() -> Fault {
     Fault::internal("an answer ended without an outcome")
 }

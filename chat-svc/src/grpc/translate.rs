@@ -1,4 +1,4 @@
-//! From conversations to the contracts.
+//! Translates conversations to protobuf messages.
 
 use slipway_proto::{
     chat::v1::{self as proto, message::About},

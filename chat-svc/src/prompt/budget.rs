@@ -1,12 +1,12 @@
-//! Counting tokens before the model does.
+//! Estimates token counts.
 
-/// Tokens of a message besides its text: role and delimiters.
+/// Tokens of a message in addition to its text: role and delimiters.
 pub(super) const OVERHEAD: u32 = 8;
 
-/// How many tokens a text is at most, roughly: a token for each three bytes. English has
-/// about four characters to a token; texts with many marks or of other scripts have more
-/// tokens, and more bytes. It is meant to be too high rather than too low: what exceeds
-/// the window is cut off by the model's server in silence.
+/// Upper estimate of a text's tokens: one for every three bytes. English has about four characters
+/// to a token; texts with many symbols or in other scripts have more tokens, but also more bytes.
+/// The estimate is too high rather than too low, because the model's server silently truncates what
+/// exceeds the window.
 #[must_use]
 pub fn estimate(text: &str) -> u32 {
     u32::try_from(text.len().div_ceil(3)).unwrap_or(u32::MAX)
@@ -17,7 +17,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_too_high_rather_than_too_low() {
+    fn an_estimate_is_rather_too_high() {
         assert_eq!(estimate(""), 0);
         assert_eq!(estimate("a"), 1);
         // 19 tokens with a common tokenizer.

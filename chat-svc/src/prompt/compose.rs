@@ -1,4 +1,4 @@
-//! Putting a prompt together within a model's context window.
+//! Composes a prompt that fits into the model's context window.
 
 use super::{
     budget::{OVERHEAD, estimate},
@@ -7,23 +7,23 @@ use super::{
 };
 use crate::chat::{QuestionText, Turn, UsedContext, without_thinking};
 
-/// What a prompt may hold.
+/// Limits of a prompt.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Earlier messages of the session at most.
+    /// Maximum number of earlier messages.
     pub messages: u32,
-    /// The model's context window, in tokens: prompt and answer together.
+    /// The model's context window in tokens, for prompt and answer together.
     pub window: u32,
 }
 
 impl Limits {
-    /// What is kept free for the answer: a quarter of the window, 1,024 tokens at most.
+    /// Tokens reserved for the answer: a quarter of the window, at most 1,024.
     #[must_use]
     pub fn answer(self) -> u32 {
         (self.window / 4).min(1_024)
     }
 
-    /// Whether a question leaves room for what else has to be there.
+    /// Checks whether a question leaves room for the required parts of the prompt.
     ///
     /// # Errors
     /// [`QuestionTooLong`] if it does not.
@@ -36,29 +36,29 @@ impl Limits {
     }
 }
 
-/// The question alone does not fit into the model's context window.
+/// The question does not fit into the model's context window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QuestionTooLong;
 
-/// Who says something.
+/// The author of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Speaker {
-    /// Whoever asks.
+    /// The user who asks.
     User,
     /// The assistant.
     Assistant,
 }
 
-/// A message of the conversation.
+/// A message in the prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PromptMessage {
-    /// Who said it.
+    /// Its author.
     pub speaker: Speaker,
     /// The text.
     pub content: String,
 }
 
-/// What a model is asked.
+/// A prompt for a model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prompt {
     /// The system part.
@@ -67,17 +67,17 @@ pub struct Prompt {
     pub history: Vec<PromptMessage>,
     /// The question.
     pub question: String,
-    /// What it was made from: what rules can answer from.
+    /// The work that the prompt was made from; the built-in rules answer from it.
     pub work: Work,
-    /// Tokens that the answer may have.
+    /// Maximum number of tokens of the answer.
     pub answer_tokens: u32,
-    /// What of it all is in the prompt.
+    /// The context that is in the prompt.
     pub used: UsedContext,
 }
 
-/// Makes the prompt for a question; `turns` are the answered turns before it, in order.
-/// The question comes first in the budget, then the caller's work, which takes at most
-/// half of what is left, then the messages: the oldest are dropped first.
+/// Composes the prompt for a question; `turns` are the answered turns before it, in order. In the
+/// token budget the question comes first, then the caller's work, which takes at most half of the
+/// rest, then the earlier messages: the oldest are dropped first.
 #[must_use]
 pub fn compose(work: Work, turns: &[Turn], question: &QuestionText, limits: Limits) -> Prompt {
     let room = limits
@@ -115,7 +115,7 @@ pub fn compose(work: Work, turns: &[Turn], question: &QuestionText, limits: Limi
 fn last_messages(turns: &[Turn], count: u32) -> Vec<PromptMessage> {
     let mut messages = Vec::new();
     for turn in turns {
-        // Answers of earlier versions may begin with what the model thought.
+        // Answers stored by earlier versions may start with thinking.
         let answer = turn
             .answer()
             .map(|answer| without_thinking(&answer.content));
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_thought_before_an_answer_is_not_remembered() {
+    fn thinking_in_stored_answers_is_not_sent_again() {
         let mut turns = samples::turns(3);
         for (turn, stored) in turns.iter_mut().zip([
             "<think>\nHm.\n</think>\n\nanswer 1",

@@ -1,9 +1,8 @@
-//! What a model is asked: pure.
+//! Composes prompts. Pure.
 //!
-//! A prompt is a system part with the caller's work, the last messages of the
-//! conversation, and the question; all of it within the model's context window. What the
-//! system part tells depends on the caller and never on the question: there is no
-//! question by which anybody could get at more than their own token can read.
+//! A prompt has a system part with the caller's work, the last messages of the conversation, and
+//! the question, all within the model's context window. The system part depends only on the caller,
+//! never on the question: no question can reveal more than the caller's token can read.
 
 mod budget;
 mod compose;

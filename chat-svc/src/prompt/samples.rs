@@ -1,4 +1,4 @@
-//! Work and conversations to test with.
+//! Sample work and conversations for tests.
 
 use jiff::{SignedDuration, Timestamp};
 use slipway_rpc::access::Role;
@@ -48,7 +48,7 @@ pub(crate) fn started(mut task: TaskFacts, hours: i64) -> TaskFacts {
     task
 }
 
-/// Ada's: she works on the third task of Spring and waits for Grace with the fifth.
+/// Ada's work: she works on the third task of Spring; her fifth task waits for Grace.
 pub(crate) fn work() -> Work {
     let spring = (Uuid::from_u128(77), "Spring");
     let tasks = vec![
@@ -82,7 +82,7 @@ pub(crate) fn work() -> Work {
     }
 }
 
-/// A release of which so many tasks are completed.
+/// A release with this many tasks, of which the first `done` are completed.
 pub(crate) fn long_release(tasks: usize, done: usize) -> ReleaseFacts {
     let id = (Uuid::from_u128(78), "Longhaul");
     let tasks = (0..tasks).map(|n| {

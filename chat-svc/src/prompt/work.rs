@@ -1,5 +1,4 @@
-//! What the assistant knows of the caller's work. It was all read with the caller's own
-//! token.
+//! The caller's work, as read with the caller's own token.
 
 use jiff::Timestamp;
 use slipway_rpc::access::Role;
@@ -8,45 +7,45 @@ use uuid::Uuid;
 /// The caller's work, at one moment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Work {
-    /// Whose.
+    /// The caller.
     pub caller: Caller,
     /// When it was read.
     pub now: Timestamp,
     /// The task that the caller is working on.
     pub current: Option<TaskFacts>,
-    /// What the caller has still to start, what can be begun first in front.
+    /// The tasks that the caller has yet to start; those that can start come first.
     pub next: Vec<NextTask>,
-    /// The releases that the caller has a part in, what matters most in front. An admin
-    /// has a part in every open one.
+    /// The caller's releases, the most important first: those of their tasks, and for an admin all
+    /// open ones.
     pub releases: Vec<ReleaseFacts>,
-    /// Whether there are more releases than those.
+    /// Whether the caller has more releases than these.
     pub more_releases: bool,
 }
 
-/// Who asks.
+/// The user who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// The account's id.
+    /// The user's id.
     pub id: Uuid,
-    /// Their name.
+    /// The user's name.
     pub username: String,
-    /// What they may do.
+    /// The user's role.
     pub role: Role,
 }
 
-/// Where a task stands.
+/// The state of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TaskState {
     /// Not started.
     Todo,
-    /// Its owner is at it.
+    /// Its owner is working on it.
     InProcess,
-    /// Done.
+    /// Completed.
     Completed,
 }
 
 impl TaskState {
-    /// As the API calls it.
+    /// The name in the API.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -66,17 +65,17 @@ pub struct TaskFacts {
     pub release_id: Uuid,
     /// The release's name.
     pub release: String,
-    /// What is to be done.
+    /// Its title.
     pub title: String,
-    /// Whose it is.
+    /// Its owner's name.
     pub assignee: String,
-    /// Its place in the release.
+    /// Its position in the release.
     pub order_index: i64,
-    /// Where it stands.
+    /// Its state.
     pub state: TaskState,
     /// Whether it was added to a completed release.
     pub hotfix: bool,
-    /// When it was planned.
+    /// When it was created.
     pub created_at: Timestamp,
     /// When it was started.
     pub started_at: Option<Timestamp>,
@@ -86,16 +85,16 @@ pub struct TaskFacts {
     pub due_at: Option<Timestamp>,
 }
 
-/// A task that the caller has still to start.
+/// A task that the caller has yet to start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NextTask {
     /// The task.
     pub task: TaskFacts,
-    /// What stands in its way; `None`: it can start.
+    /// Why it cannot start; `None` if it can.
     pub blocked_by: Option<Blocker>,
 }
 
-/// What keeps a task from starting.
+/// Why a task cannot start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Blocker {
     /// The task before it is not completed.
@@ -105,7 +104,7 @@ pub enum Blocker {
 }
 
 impl Blocker {
-    /// The task to be finished first.
+    /// The task that must be completed first.
     #[must_use]
     pub fn task(&self) -> &TaskFacts {
         match self {
@@ -113,7 +112,7 @@ impl Blocker {
         }
     }
 
-    /// The code with which starting would be refused.
+    /// The error code with which starting it would be refused.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -132,9 +131,9 @@ pub struct ReleaseFacts {
     pub name: String,
     /// Its version; may be empty.
     pub version: String,
-    /// When it was declared done; `None`: it is open.
+    /// When it was completed; `None` while it is open.
     pub completed_at: Option<Timestamp>,
-    /// When it was planned.
+    /// When it was created.
     pub created_at: Timestamp,
     /// Its tasks, in order.
     pub tasks: Vec<TaskFacts>,
@@ -148,7 +147,7 @@ impl ReleaseFacts {
         self.tasks.iter().filter(done).count()
     }
 
-    /// The first task that is not completed: where the release stands.
+    /// The first task that is not completed.
     #[must_use]
     pub fn front(&self) -> Option<&TaskFacts> {
         let open = |task: &&TaskFacts| task.state != TaskState::Completed;
@@ -157,7 +156,7 @@ impl ReleaseFacts {
 }
 
 impl Work {
-    /// The release of this id, if it is known.
+    /// The release with this id, if it is among these.
     #[must_use]
     pub fn release(&self, id: Uuid) -> Option<&ReleaseFacts> {
         self.releases.iter().find(|release| release.id == id)

@@ -1,5 +1,5 @@
-//! What is stored of a session: a document with its newest turn. Pure: what follows from
-//! what is asked, answered and deleted.
+//! The stored form of a session: a document with its newest turn. Pure: has the changes caused by
+//! asking, answering and deleting.
 
 use std::time::Duration;
 
@@ -14,26 +14,26 @@ use crate::{
     request_key::RequestKey,
 };
 
-/// How long a question that began before a deletion may take to copy a turn: longer than
-/// any operation.
+/// How long a question that started before a deletion may take to copy a turn; longer than any
+/// database operation.
 pub(super) const LATE: Duration = Duration::from_secs(30);
 
-/// An owner's sessions that are not deleted.
+/// Sessions of an owner that are not deleted.
 pub(super) const BY_OWNER: Index = Index::list("by_owner");
-/// A request makes one session.
+/// Each request creates one session.
 pub(super) const BY_REQUEST: Index = Index::unique("by_request");
-/// Those with an open question, by when its lease runs out.
+/// Sessions with an open question, by the end of its lease.
 pub(super) const BY_LEASE: Index = Index::list("by_lease");
-/// Deleted ones whose turns are to be erased once more, by when.
+/// Deleted sessions whose turns must be erased once more, by the time to do so.
 pub(super) const BY_ERASURE: Index = Index::list("by_erasure");
 
 /// A session as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct StoredSession {
-    /// Grows with every change.
+    /// Increases with every change.
     version: u64,
-    /// The request that made it, as long as it is remembered.
+    /// The request that created it, while its key is remembered.
     made_by: Option<RequestKey>,
     state: State,
 }
@@ -52,8 +52,8 @@ pub(super) struct Conversation {
     pub(super) newest: Option<StoredTurn>,
 }
 
-/// What is kept of a deleted session: its owner can delete it again, and the request that
-/// made it makes no other.
+/// The tombstone of a deleted session: its owner can delete it again, and the request that created
+/// it creates no other.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Trace {
@@ -61,7 +61,7 @@ pub(super) struct Trace {
     owner: UserId,
     created_at: Timestamp,
     deleted_at: Timestamp,
-    /// When its turns are erased once more, until that is done.
+    /// When its turns must be erased once more; `None` once that is done.
     erase_again_at: Option<Timestamp>,
 }
 
@@ -83,13 +83,13 @@ impl StoredSession {
         }
     }
 
-    /// The same, of this owner.
+    /// The same, if it belongs to this owner.
     pub(super) fn alive_of(&self, owner: UserId) -> Option<&Conversation> {
         let alive = self.alive();
         alive.filter(|conversation| conversation.session.owner == owner)
     }
 
-    /// The same, as a value.
+    /// The same, by value.
     pub(super) fn into_alive(self) -> Option<Conversation> {
         match self.state {
             State::Alive(conversation) => Some(*conversation),
@@ -130,17 +130,17 @@ impl StoredSession {
         }
     }
 
-    /// With the conversation as it is now.
+    /// The next version, with this conversation.
     pub(super) fn with(&self, conversation: Conversation) -> Self {
         self.next(self.made_by.clone(), State::Alive(Box::new(conversation)))
     }
 
-    /// Without the request that made it: another may have its key.
+    /// The next version, without the request that created it, so that the key can be used again.
     pub(super) fn forgetting_request(&self) -> Self {
         self.next(None, self.state.clone())
     }
 
-    /// Without all that was said. Every other change comes too late after that.
+    /// The tombstone. No other change can follow.
     pub(super) fn deleted(&self, now: Timestamp) -> Self {
         let trace = Trace {
             id: self.session_id(),
@@ -152,7 +152,7 @@ impl StoredSession {
         self.next(self.made_by.clone(), State::Deleted(trace))
     }
 
-    /// After its turns were erased once more; `None` if that is not due.
+    /// The next version, after its turns were erased once more; `None` if that is not due.
     pub(super) fn erased(&self, now: Timestamp) -> Option<Self> {
         let State::Deleted(trace) = &self.state else {
             return None;
@@ -172,7 +172,7 @@ impl Conversation {
         after
     }
 
-    /// With another question behind the newest turn, which is settled.
+    /// With a new question after the newest turn, which must be settled.
     pub(super) fn asked(&self, asking: &NewQuestion) -> Self {
         let before = self.newest.as_ref().map_or(0, |newest| newest.turn.number);
         let mut session = self.session.clone();
@@ -195,7 +195,7 @@ impl Conversation {
         self.newest.as_ref()?.lease.as_ref()
     }
 
-    /// With the open question's lease until a later time; `None` if it is another's.
+    /// With a renewed lease on the open question; `None` if another process holds it.
     pub(super) fn renewed(&self, lease: Lease) -> Option<Self> {
         self.lease().filter(|held| held.holder == lease.holder)?;
         let mut after = self.clone();
@@ -203,7 +203,7 @@ impl Conversation {
         Some(after)
     }
 
-    /// With the open question settled; `None` if its lease is another's.
+    /// With the open question settled; `None` if another process holds its lease.
     pub(super) fn settled(&self, holder: Uuid, state: &Settled) -> Option<Self> {
         self.lease().filter(|lease| lease.holder == holder)?;
         let mut after = self.clone();
@@ -216,7 +216,7 @@ impl Conversation {
         Some(after)
     }
 
-    /// With the open question settled as interrupted; `None` if its lease has not run out.
+    /// With the open question settled as interrupted; `None` if its lease has not expired.
     pub(super) fn interrupted(&self, now: Timestamp) -> Option<Self> {
         let lease = self.lease().filter(|lease| lease.until <= now)?;
         self.settled(lease.holder, &Settled::Unanswered(Reason::Interrupted))
@@ -227,7 +227,7 @@ impl Document for StoredSession {
     const COLLECTION: Collection =
         Collection::new("sessions", 1, &[BY_OWNER, BY_REQUEST, BY_LEASE, BY_ERASURE]).with_events();
 
-    /// `None` of a deleted one.
+    /// `None` if it is deleted.
     type Summary = Option<Session>;
 
     fn id(&self) -> String {

@@ -1,5 +1,5 @@
-//! What is stored of a turn: within its session while it is the newest, then as a document
-//! of its own.
+//! The stored form of a turn: part of its session while it is the newest turn, later its own
+//! document.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -11,46 +11,46 @@ use crate::{
     request_key::RequestKey,
 };
 
-/// A session's turns, in order.
+/// The turns of a session, in order.
 pub(super) const BY_SESSION: Index = Index::list("by_session");
-/// Those that are answered.
+/// Answered turns of a session, in order.
 pub(super) const ANSWERED: Index = Index::list("answered");
-/// Those of a request, see [`of_request`].
+/// Turns of a request, see [`of_request`].
 pub(super) const TURN_BY_REQUEST: Index = Index::list("turn_by_request");
 
-/// A turn, with what is known of it as long as it matters.
+/// A turn with its request and its lease.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct StoredTurn {
     pub(super) turn: Turn,
-    /// The request that asked.
+    /// The request that asked it.
     pub(super) request: Option<RequestKey>,
-    /// Only while it is open.
+    /// Set while the question is open.
     pub(super) lease: Option<Lease>,
 }
 
 impl StoredTurn {
-    /// Whether a repetition of its request, at `now`, is answered by it.
+    /// Whether it answers a repetition of its request at `now`.
     pub(super) fn counts(&self, now: Timestamp) -> bool {
         self.turn.question.asked_at > now - REQUEST_KEY_TTL
             && !matches!(self.turn.state, TurnState::Unanswered(_))
-            // One whose lease has run out is as good as unanswered.
+            // A question with an expired lease counts as unanswered.
             && self.lease.is_none_or(|lease| lease.until > now)
     }
 }
 
-/// A turn that is not the newest any more. It never changes.
+/// A turn that is no longer the newest. It never changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct EarlierTurn {
     pub(super) session: SessionId,
     pub(super) stored: StoredTurn,
 }
 
-/// The text that orders the turns of a session.
+/// Sort key of a turn in its session.
 pub(super) fn place(number: u64) -> String {
     format!("{number:020}")
 }
 
-/// The key of a request in a session.
+/// The index key of a request in a session.
 pub(super) fn of_request(session: SessionId, request: &RequestKey) -> String {
     format!("{session}/{}", request.key)
 }
@@ -61,7 +61,7 @@ impl Document for EarlierTurn {
 
     type Summary = ();
 
-    /// A copy made twice is one.
+    /// The same for each copy of a turn.
     fn id(&self) -> String {
         format!("{}/{}", self.session, self.stored.turn.number)
     }

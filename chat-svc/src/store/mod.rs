@@ -1,20 +1,17 @@
-//! Conversations in a database: what is kept, and the terms of those who use it.
+//! Stores conversations.
 //!
-//! The one rule that the database itself keeps: **a session answers one question at a
-//! time.** An open question carries a lease, held by whoever is answering. The lease is
-//! renewed while the model writes. If its holder dies it runs out, and the question is
-//! settled as interrupted: by the next question, or by a sweep of any replica.
-
+//! The database enforces one rule: **a session answers one question at a time.** An open question
+//! has a lease, held by the answering process and renewed while the model writes. If the process
+//! dies, the lease expires, and the next question, or the sweep of any replica, settles the
+//! question as interrupted.
 //!
-//! A session is one document, and holds its newest turn: asking, answering and settling
-//! are each one write of that one document, with the events of it. When the next question
-//! comes, the turn before it, which cannot change any more, is copied to the collection of
-//! turns first; a copy that is there already is the same. So no transaction is needed, and
-//! a session's document does not grow.
+//! A session is one document that contains its newest turn. Asking, answering and settling are each
+//! one write of this document, together with its events. Before the next question is stored, the
+//! previous turn, which can no longer change, is copied to the collection of turns; copying it
+//! twice has no effect. So no transaction is needed, and a session's document does not grow.
 //!
-//! A session is deleted by one write too, which leaves nothing of it but a trace.
-//! Its other turns are erased after that: at once, and once more by a sweep, for whoever
-//! died or was late.
+//! Deleting a session is also one write, which leaves only a tombstone. Its other turns are erased
+//! after that: at once, and once more by a sweep, in case a process died or was late.
 
 mod document;
 mod earlier;
@@ -49,14 +46,14 @@ pub use slipway_store::receipts::RECEIPT_TTL as REQUEST_KEY_TTL;
 /// The MongoDB database of this service.
 pub const DATABASE: &str = "slipway_chat";
 
-/// What is kept.
+/// All collections.
 const COLLECTIONS: Schema = &[
     StoredSession::COLLECTION,
     EarlierTurn::COLLECTION,
     Asked::COLLECTION,
 ];
 
-/// The database did not answer, or not with what it was asked for.
+/// The database failed, or the data could not be stored.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error(transparent)]
 pub struct StoreError(#[from] slipway_store::StoreError);
@@ -73,7 +70,7 @@ pub enum CreateError {
     /// The idempotency key was another request's.
     #[error("the idempotency key was another request's")]
     KeyReused,
-    /// The database.
+    /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -90,7 +87,7 @@ pub enum BeginError {
     /// The idempotency key was another request's.
     #[error("the idempotency key was another request's")]
     KeyReused,
-    /// The database.
+    /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -101,15 +98,15 @@ pub enum RenameError {
     /// There is no such session of this owner.
     #[error("no such session")]
     NotFound,
-    /// It is at another revision than the one named: at this.
+    /// The session is at this revision, which is not the expected one.
     #[error("the session is at revision {0}")]
     Changed(u64),
-    /// The database.
+    /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Lets errors of the database pass through as `Store`.
+/// Converts database errors to `Store`.
 macro_rules! from_database {
     ($($error:ident)*) => {
         $(
@@ -124,54 +121,54 @@ macro_rules! from_database {
 
 from_database!(CreateError BeginError RenameError);
 
-/// The right to answer a question, until it runs out.
+/// The right to answer a question, until it expires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
-    /// Who holds it: made up for each question.
+    /// The holder: a new id for each question.
     pub holder: Uuid,
-    /// When it runs out.
+    /// When it expires.
     pub until: Timestamp,
 }
 
 /// A question to be stored.
 #[derive(Debug, Clone)]
 pub struct NewQuestion {
-    /// In which session.
+    /// The session.
     pub session: SessionId,
-    /// Whose session it must be.
+    /// The owner that the session must have.
     pub owner: UserId,
-    /// What is asked; its time is now.
+    /// The question; `asked_at` is the current time.
     pub question: Question,
-    /// Who will answer.
+    /// The lease of the answering process.
     pub lease: Lease,
-    /// How a repetition is recognised.
+    /// The request, by which a repetition is recognised.
     pub request: Option<RequestKey>,
 }
 
-/// What became of an attempt to store a question.
+/// The result of storing a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Begun {
-    /// It is stored, and is the turn of this number.
+    /// It is stored, as the turn with this number.
     New(u64),
-    /// The same request was answered before: this is the turn.
+    /// The same request was answered before, in this turn.
     Earlier(Box<Turn>),
 }
 
-/// How many questions a user may ask within which time.
+/// How many questions a user may ask within a period.
 #[derive(Debug, Clone, Copy)]
 pub struct Quota {
-    /// Questions.
+    /// Number of questions.
     pub limit: u32,
-    /// Within this time.
+    /// The period.
     pub window: Duration,
 }
 
-/// How a question is settled.
+/// The outcome of a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Settled {
-    /// With an answer.
+    /// It was answered.
     Answered(Box<crate::chat::Answer>),
-    /// Without one.
+    /// It was not answered.
     Unanswered(Reason),
 }
 
@@ -184,18 +181,17 @@ impl From<Settled> for TurnState {
     }
 }
 
-/// Where chat-svc keeps what it knows.
+/// The stores of chat-svc.
 #[derive(Clone)]
 pub struct Stores {
     /// Conversations.
     pub chat: ChatStore,
-    /// Events to be published.
+    /// Events waiting to be published.
     pub outbox: Arc<dyn OutboxStore>,
 }
 
 impl Stores {
-    /// The stores in the SQLite file at `path`, which is created if it is not there.
-    /// Blocks: call it at start.
+    /// Opens or creates the SQLite file at `path`. Blocks: call it at start.
     ///
     /// # Errors
     /// If the file cannot be used.
@@ -203,12 +199,11 @@ impl Stores {
         Ok(Self::of(Documents::sqlite(path, "chat", COLLECTIONS)?))
     }
 
-    /// The stores in the MongoDB database `name`, usually [`DATABASE`]; its indexes are
-    /// built if they are not there.
+    /// Opens the MongoDB database `name`, usually [`DATABASE`], and creates missing indexes.
     ///
     /// # Errors
-    /// If the server is away, an index exists with another definition, or the database is
-    /// of a version without documents.
+    /// If the server is unreachable, an index exists with a different definition, or the database
+    /// was written by a version without documents.
     pub async fn mongo(client: &mongo::Client, name: &str) -> Result<Self, mongo::StorageError> {
         let documents = Documents::mongo(client, name, COLLECTIONS).await?;
         Ok(Self::of(documents))
@@ -222,7 +217,7 @@ impl Stores {
     }
 }
 
-/// Conversations.
+/// The store of conversations.
 #[derive(Clone)]
 pub struct ChatStore {
     documents: Documents,

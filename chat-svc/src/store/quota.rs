@@ -1,5 +1,5 @@
-//! The quota: a document for each user, with the times of the questions that count. It
-//! holds no more of them than the quota allows.
+//! Stores quotas: one document for each user, with the times of the questions that count. It has at
+//! most as many as the quota.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -8,12 +8,12 @@ use slipway_store::{Collection, Document, Entries};
 use super::{ChatStore, Quota, StoreError};
 use crate::chat::UserId;
 
-/// What counts against a user's quota.
+/// The questions that count against a user's quota.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Asked {
     user: UserId,
     revision: u64,
-    /// When, in order.
+    /// When they were asked, in order.
     times: Vec<Timestamp>,
 }
 
@@ -36,11 +36,11 @@ impl Document for Asked {
 }
 
 impl ChatStore {
-    /// Counts a question of `user` against the quota. `Some(when)`: the quota is used up,
-    /// nothing was counted, and the next question is possible then.
+    /// Counts a question of `user` against the quota. `Some(when)` if the quota is used up: then
+    /// the question is not counted, and the next one is possible at that time.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn count_question(
         &self,
         user: UserId,

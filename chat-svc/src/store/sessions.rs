@@ -1,4 +1,4 @@
-//! How sessions are made, found, renamed and deleted.
+//! Creates, finds, renames and deletes sessions.
 
 use jiff::Timestamp;
 use slipway_rpc::page::Page;
@@ -15,12 +15,12 @@ use crate::{
     request_key::RequestKey,
 };
 
-/// Turns that are erased in one go: what is erased is read first.
+/// Number of turns erased in one batch; they are read first.
 const ERASED: u32 = 32;
 
 impl ChatStore {
-    /// Stores a new session; for a request that was carried out before, returns the
-    /// session as it made it then, whatever has become of it.
+    /// Stores a new session. If the request was carried out before, returns the session as it was
+    /// created then, even if it has changed since.
     ///
     /// # Errors
     /// [`CreateError`].
@@ -46,8 +46,8 @@ impl ChatStore {
         Err(slipway_store::StoreError::contended::<StoredSession>(&session.id).into())
     }
 
-    /// The session that a request made before; `None` if its key has expired, which then
-    /// makes room for another.
+    /// The session that the request created before. `None` if its key has expired, which also frees
+    /// the key.
     async fn made_by(
         &self,
         request: &RequestKey,
@@ -68,7 +68,7 @@ impl ChatStore {
         if found.made_by() != Some(request) {
             return Err(CreateError::KeyReused);
         }
-        // The same request: all else is as it was then.
+        // The request is the same, so the other fields are as they were.
         Ok(Some(Session {
             id: found.session_id(),
             created_at: found.created_at(),
@@ -85,10 +85,10 @@ impl ChatStore {
         Ok(stored.and_then(StoredSession::into_alive))
     }
 
-    /// A session, if there is one of this id and owner.
+    /// A session of this owner.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn session(
         &self,
         id: SessionId,
@@ -99,10 +99,10 @@ impl ChatStore {
         Ok(session.filter(|session| session.owner == owner))
     }
 
-    /// An owner's sessions, newest first, behind `after`.
+    /// An owner's sessions, newest first, after `after`.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn sessions(
         &self,
         owner: UserId,
@@ -115,8 +115,8 @@ impl ChatStore {
         Ok(Page::from_overfetch(found, limit, |last: &Session| last.id))
     }
 
-    /// Gives a session another title, if it is at the revision `expected`; without one,
-    /// at any. Returns the session.
+    /// Renames a session, if it is at the revision `expected`, or if that is `None`. Returns the
+    /// session.
     ///
     /// # Errors
     /// [`RenameError`].
@@ -145,12 +145,13 @@ impl ChatStore {
         outcome
     }
 
-    /// Erases a session and its turns. From then on it does not exist, and nobody holds a
-    /// lease on it; that it was there is remembered for its owner, who can delete it again.
-    /// Events of it that wait to be published stay. `false`: this owner never had it.
+    /// Deletes a session and its turns. From then on it does not exist, and its lease is lost. A
+    /// tombstone remains, so that its owner can delete it again. Its events that wait to be
+    /// published stay. `false` if this owner never had such a session.
     ///
     /// # Errors
-    /// If the database is away. If the session is deleted by then, a sweep erases its turns.
+    /// If the database is unavailable. If the session was deleted before that, a sweep erases its
+    /// turns.
     pub async fn delete(
         &self,
         id: SessionId,
@@ -168,11 +169,11 @@ impl ChatStore {
         Ok(deleted)
     }
 
-    /// Finishes deletions that may have left something behind, of at most `limit`
-    /// sessions; returns of how many.
+    /// Erases turns that deletions may have left behind, for at most `limit` sessions; returns for
+    /// how many.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn finish_deletions(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
         let due = Query::first(limit, "").below(behind_time(now));
         let due: Vec<StoredSession> = self.documents.list(&BY_ERASURE, &due).await?;
@@ -180,7 +181,7 @@ impl ChatStore {
         for session in due {
             let id = session.session_id();
             self.erase_turns(id).await?;
-            // Deleted again meanwhile: then this is done once more.
+            // If it was deleted again in the meantime, this is repeated.
             let finish = |stored: Option<&StoredSession>| stored?.erased(now);
             finished += u64::from(self.documents.update(id, finish).await?.is_some());
         }
@@ -194,7 +195,7 @@ impl ChatStore {
             if turns.is_empty() {
                 return Ok(());
             }
-            // One that is refused was erased by somebody else.
+            // A refused one was erased by another process.
             let erase = turns.iter().map(Write::delete).collect();
             self.documents.write_many(erase).await?;
         }

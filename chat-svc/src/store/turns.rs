@@ -1,5 +1,5 @@
-//! How questions are asked, answered and settled, and how turns are found: the newest in
-//! its session, those before it in their own collection.
+//! Stores questions and outcomes, and reads turns: the newest from its session, the earlier ones
+//! from their own collection.
 
 use std::slice;
 
@@ -20,8 +20,8 @@ use crate::{
 };
 
 impl ChatStore {
-    /// Stores a question, with the lease on it, if no other is being answered. An open
-    /// question whose lease has run out is settled as interrupted.
+    /// Stores a question with a lease, if no other question is being answered. An open question
+    /// whose lease has expired is settled as interrupted first.
     ///
     /// # Errors
     /// [`BeginError`].
@@ -40,7 +40,7 @@ impl ChatStore {
                 match newest.lease {
                     Some(lease) if lease.until > now => return Err(BeginError::Busy),
                     Some(_) => {
-                        // Settled first, then archived: an archived turn never changes.
+                        // Settled before it is archived: an archived turn never changes.
                         self.interrupt(id, now).await?;
                         continue;
                     }
@@ -67,7 +67,7 @@ impl ChatStore {
     /// [`REQUEST_KEY_TTL`](super::REQUEST_KEY_TTL).
     ///
     /// # Errors
-    /// [`BeginError`]: as [`Self::begin`] would refuse it.
+    /// [`BeginError`], as [`Self::begin`] would return it.
     pub async fn earlier(
         &self,
         session: SessionId,
@@ -80,7 +80,7 @@ impl ChatStore {
         }
     }
 
-    /// The turn in which a request was answered: the newest, or one of the others.
+    /// The turn in which a request was answered: the newest, or an earlier one.
     async fn earlier_in(
         &self,
         conversation: &Conversation,
@@ -115,14 +115,14 @@ impl ChatStore {
     ) -> Result<(), slipway_store::StoreError> {
         let turn = EarlierTurn { session, stored };
         match self.documents.write(Write::insert(&turn)).await? {
-            // It may be there: a settled turn does not change, so it is the same.
+            // It may already be archived: a settled turn does not change, so the copy is the same.
             Ok(()) | Err(Refusal::Taken(None)) => Ok(()),
             Err(refusal) => Err(refusal.into()),
         }
     }
 
-    /// Changes a session as `decide` says, with the event of it if there is one. `false`:
-    /// there is no such session, or nothing is to be changed.
+    /// Applies `decide` to a session and stores the result with its event, if there is one. `false`
+    /// if there is no such session, or `decide` returns `None`.
     async fn change(
         &self,
         id: SessionId,
@@ -138,7 +138,7 @@ impl ChatStore {
         Ok(changed.is_some())
     }
 
-    /// Settles the open question as interrupted, if its lease has run out.
+    /// Settles the open question as interrupted, if its lease has expired.
     async fn interrupt(
         &self,
         session: SessionId,
@@ -148,20 +148,20 @@ impl ChatStore {
         self.change(session, None, interrupt).await
     }
 
-    /// Extends a lease; `false` if it is lost: the question was settled by another.
+    /// Extends a lease; `false` if it is lost because the question was settled.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn renew(&self, session: SessionId, lease: Lease) -> Result<bool, StoreError> {
         let renew = |before: &Conversation| before.renewed(lease);
         Ok(self.change(session, None, renew).await?)
     }
 
-    /// Settles the question under `holder`'s lease, with the event of it if there is one,
-    /// in one write; `false` if the lease is lost, and then nothing is stored.
+    /// Settles the question under `holder`'s lease, with its event if there is one, in one write.
+    /// `false`, and nothing is stored, if the lease is lost.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn settle(
         &self,
         session: SessionId,
@@ -173,11 +173,10 @@ impl ChatStore {
         Ok(self.change(session, event.as_ref(), settle).await?)
     }
 
-    /// Settles questions whose leases have run out as interrupted, at most `limit`;
-    /// returns how many.
+    /// Settles questions with expired leases as interrupted, at most `limit`; returns how many.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn settle_expired(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
         let expired = Query::first(limit, "").below(behind_time(now));
         let found = self
@@ -193,15 +192,15 @@ impl ChatStore {
     /// A session's turns with greater numbers than `after`, in order.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn turns(
         &self,
         session: SessionId,
         after: u64,
         limit: u32,
     ) -> Result<Vec<Turn>, StoreError> {
-        // The session is read first: whatever is begun meanwhile, the turns before its
-        // newest are in the collection by then.
+        // The session must be read first: then all turns before its newest one are already in the
+        // collection, even if a question is asked in the meantime.
         let Some(conversation) = self.conversation(session).await? else {
             return Ok(Vec::new());
         };
@@ -217,7 +216,7 @@ impl ChatStore {
     /// The newest answered turns with smaller numbers than `before`, in order.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn answered_before(
         &self,
         session: SessionId,

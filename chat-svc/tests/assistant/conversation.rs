@@ -1,4 +1,4 @@
-//! Conversations as their owners see them.
+//! Conversations from their owners' point of view.
 
 use slipway_proto::{
     chat::v1::{
@@ -14,7 +14,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn an_answer_is_streamed_and_what_is_stored_is_what_was_streamed() {
+async fn the_stored_answer_is_the_streamed_one() {
     let ollama = FakeOllama::start().await;
     let chat = Chat::with(&ollama).await;
     let ada = chat.user("ada").await;
@@ -32,7 +32,7 @@ async fn an_answer_is_streamed_and_what_is_stored_is_what_was_streamed() {
 }
 
 #[tokio::test]
-async fn an_answer_is_an_event_without_a_word_of_it() {
+async fn the_event_of_an_answer_has_none_of_its_text() {
     let ollama = FakeOllama::start().await;
     let chat = Chat::with(&ollama).await;
     let ada = chat.user("ada").await;
@@ -53,7 +53,7 @@ async fn an_answer_is_an_event_without_a_word_of_it() {
 }
 
 #[tokio::test]
-async fn the_history_comes_in_pages_oldest_first() {
+async fn the_history_is_paged_oldest_first() {
     let chat = Chat::builtin().await;
     let ada = chat.user("ada").await;
     for n in 0..4 {
@@ -115,7 +115,7 @@ async fn sessions_are_named_and_listed_newest_first() {
 }
 
 #[tokio::test]
-async fn nobody_talks_to_the_assistant_without_a_token() {
+async fn the_assistant_requires_a_token() {
     let chat = Chat::builtin().await;
     let mut ada = chat.user("ada").await;
     ada.outbound = Outbound::default();

@@ -9,7 +9,7 @@ use tokio::sync::Barrier;
 
 use crate::{
     harness::Chat,
-    ollama::{Does, FakeOllama, says, text},
+    ollama::{FakeOllama, Reaction, says, text},
 };
 
 #[tokio::test]
@@ -54,7 +54,7 @@ async fn a_deleted_session_is_gone_and_can_be_deleted_again() {
 }
 
 #[tokio::test]
-async fn a_deletion_in_mid_answer_stops_the_model_and_says_so() {
+async fn a_deletion_during_an_answer_stops_the_model() {
     let ollama = FakeOllama::start().await;
     let config = Config {
         lease: Duration::from_millis(400),
@@ -62,18 +62,18 @@ async fn a_deletion_in_mid_answer_stops_the_model_and_says_so() {
     };
     let chat = Chat::with_config(&ollama, config).await;
     let ada = chat.user("ada").await;
-    ollama.then(Does::FallsSilentAfter(vec![text("Well, ")]));
+    ollama.then(Reaction::FallsSilentAfter(vec![text("Well, ")]));
     let mut stream = ada.stream("tell me everything").await.unwrap();
     stream.message().await.unwrap().unwrap();
     ada.delete().await.unwrap();
     let status = stream.message().await.unwrap_err();
     let fault = slipway_rpc::error::Fault::from(status);
     assert_eq!(fault.code, "SESSION_NOT_FOUND");
-    ollama.is_left().await;
+    ollama.wait_until_unused().await;
 }
 
 #[tokio::test]
-async fn a_deletion_that_meets_the_end_of_an_answer_leaves_nothing_either_way() {
+async fn a_deletion_at_the_end_of_an_answer_leaves_nothing() {
     let ollama = FakeOllama::start().await;
     let chat = Chat::with(&ollama).await;
     let ada = chat.user("ada").await;

@@ -1,5 +1,5 @@
-//! Everything that can be wrong with a model: each has its answer, none is stored as one,
-//! and the session can be used afterwards.
+//! Model failures: each has its own fault, none is stored as an answer, and the session can still
+//! be used.
 
 use std::sync::Arc;
 
@@ -12,12 +12,12 @@ use slipway_proto::chat::v1::{MessageRole, UnansweredReason};
 use slipway_rpc::error::{Fault, Kind};
 
 use crate::{
-    harness::{Chat, User, WINDOW, impatient},
-    ollama::{Does, FakeOllama, done, ended, says, text, thinking},
+    harness::{Chat, User, WINDOW, short_timeouts},
+    ollama::{FakeOllama, Reaction, done, ended, says, text, thinking},
 };
 
-async fn impatient_chat(ollama: &FakeOllama) -> Chat {
-    let assistant = Ollama::new(impatient(ollama)).unwrap();
+async fn chat_with_short_timeouts(ollama: &FakeOllama) -> Chat {
+    let assistant = Ollama::new(short_timeouts(ollama)).unwrap();
     let mut config = Config::default();
     config.quota.limit = 1_000;
     Chat::build(Arc::new(assistant), config).await
@@ -32,96 +32,100 @@ fn is_unavailable(fault: &Fault, reason: &str) {
     assert!(fault.detail.contains("kept"), "{}", fault.detail);
 }
 
-/// The question is kept with its reason, and nothing else.
+/// Asserts that the question is stored with its reason, and nothing else.
 async fn is_kept(user: &User, question: &str, reason: UnansweredReason) {
-    let told = user.told().await;
+    let summary = user.summary().await;
     assert_eq!(
-        told,
+        summary,
         [(MessageRole::User, question.to_owned(), Some(reason))]
     );
 }
 
 #[tokio::test]
-async fn each_failure_has_its_reason_and_none_is_stored_as_an_answer() {
+async fn each_failure_has_its_reason_and_is_not_stored_as_an_answer() {
     use UnansweredReason as Why;
-    let cases: Vec<(Does, &str, Why)> = vec![
+    let cases: Vec<(Reaction, &str, Why)> = vec![
         (
-            Does::Refuses(404, r#"{"error":"model 'llama3.2' not found"}"#),
+            Reaction::Refuses(404, r#"{"error":"model 'llama3.2' not found"}"#),
             "MODEL_MISSING",
             Why::ModelMissing,
         ),
         (
-            Does::Refuses(404, "404 page not found"),
+            Reaction::Refuses(404, "404 page not found"),
             "SERVER_ERROR",
             Why::ServerError,
         ),
         (
-            Does::Refuses(500, r#"{"error":"llama runner process has terminated"}"#),
+            Reaction::Refuses(500, r#"{"error":"llama runner process has terminated"}"#),
             "SERVER_ERROR",
             Why::ServerError,
         ),
         (
-            Does::Refuses(400, "<html>"),
+            Reaction::Refuses(400, "<html>"),
             "SERVER_ERROR",
             Why::ServerError,
         ),
         (
-            Does::Refuses(503, r#"{"error":"server busy"}"#),
+            Reaction::Refuses(503, r#"{"error":"server busy"}"#),
             "UNAVAILABLE",
             Why::Unavailable,
         ),
-        (Does::IsSilent, "TIMEOUT", Why::Timeout),
-        (Does::FallsSilentAfter(vec![]), "TIMEOUT", Why::Timeout),
+        (Reaction::IsSilent, "TIMEOUT", Why::Timeout),
+        (Reaction::FallsSilentAfter(vec![]), "TIMEOUT", Why::Timeout),
         (
-            Does::FallsSilentAfter(vec![text("Well, ")]),
+            Reaction::FallsSilentAfter(vec![text("Well, ")]),
             "TIMEOUT",
             Why::Timeout,
         ),
         (
-            Does::Says(vec![text("Well, ")]),
+            Reaction::Says(vec![text("Well, ")]),
             "TRUNCATED",
             Why::Truncated,
         ),
-        (Does::Says(vec![]), "TRUNCATED", Why::Truncated),
+        (Reaction::Says(vec![]), "TRUNCATED", Why::Truncated),
         (
-            Does::BreaksAfter(vec![text("Well, ")]),
+            Reaction::BreaksAfter(vec![text("Well, ")]),
             "TRUNCATED",
             Why::Truncated,
         ),
         (
-            Does::Says(vec![b"<html>nginx</html>\n".to_vec()]),
+            Reaction::Says(vec![b"<html>nginx</html>\n".to_vec()]),
             "MALFORMED",
             Why::Malformed,
         ),
         (
-            Does::Says(vec![text("Well, "), b"{\"done\": tr\n".to_vec()]),
+            Reaction::Says(vec![text("Well, "), b"{\"done\": tr\n".to_vec()]),
             "MALFORMED",
             Why::Malformed,
         ),
-        (Does::Says(vec![done()]), "EMPTY", Why::Empty),
-        (Does::Says(vec![text(" \n"), done()]), "EMPTY", Why::Empty),
+        (Reaction::Says(vec![done()]), "EMPTY", Why::Empty),
         (
-            Does::Says(vec![text(" \n\u{200b}\u{2800}"), done()]),
+            Reaction::Says(vec![text(" \n"), done()]),
             "EMPTY",
             Why::Empty,
         ),
         (
-            Does::Says(vec![ended("length", &Value::Null)]),
+            Reaction::Says(vec![text(" \n\u{200b}\u{2800}"), done()]),
             "EMPTY",
             Why::Empty,
         ),
         (
-            Does::Says(vec![text("<think>Hm, hm"), ended("length", &json!(""))]),
+            Reaction::Says(vec![ended("length", &Value::Null)]),
+            "EMPTY",
+            Why::Empty,
+        ),
+        (
+            Reaction::Says(vec![text("<think>Hm, hm"), ended("length", &json!(""))]),
             "ONLY_THINKING",
             Why::OnlyThinking,
         ),
         (
-            Does::Says(vec![text("<think>Hm.</think>\n"), done()]),
+            Reaction::Says(vec![text("<think>Hm.</think>\n"), done()]),
             "ONLY_THINKING",
             Why::OnlyThinking,
         ),
         (
-            Does::Says(vec![
+            Reaction::Says(vec![
                 thinking("Hm, "),
                 thinking("hm"),
                 ended("length", &Value::Null),
@@ -130,7 +134,7 @@ async fn each_failure_has_its_reason_and_none_is_stored_as_an_answer() {
             Why::OnlyThinking,
         ),
         (
-            Does::Says(vec![
+            Reaction::Says(vec![
                 text("Well, "),
                 b"{\"error\":\"out of memory\"}\n".to_vec(),
                 done(),
@@ -140,29 +144,29 @@ async fn each_failure_has_its_reason_and_none_is_stored_as_an_answer() {
         ),
     ];
     let ollama = FakeOllama::start().await;
-    let chat = impatient_chat(&ollama).await;
+    let chat = chat_with_short_timeouts(&ollama).await;
     let ada = chat.user("ada").await;
-    for (place, (does, reason, why)) in cases.into_iter().enumerate() {
+    for (place, (reaction, reason, why)) in cases.into_iter().enumerate() {
         let user = ada.elsewhere().await;
         let question = format!("question {place}");
-        ollama.then(does.clone());
+        ollama.then(reaction.clone());
         is_unavailable(&user.ask(&question).await.unwrap_err(), reason);
         is_kept(&user, &question, why).await;
-        // The same as a stream.
+        // The same for a streamed answer.
         let streaming = ada.elsewhere().await;
-        ollama.then(does);
+        ollama.then(reaction);
         let (_, outcome) = streaming.listen(&question).await;
         is_unavailable(&outcome.unwrap_err(), reason);
         is_kept(&streaming, &question, why).await;
-        // The session goes on.
+        // The session can be used again.
         ollama.then(says("fine"));
         assert_eq!(user.ask("and now?").await.unwrap().content, "fine");
-        assert_eq!(user.told().await.len(), 3);
+        assert_eq!(user.summary().await.len(), 3);
     }
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_unavailable() {
+async fn an_unreachable_server_is_unavailable() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
@@ -174,7 +178,7 @@ async fn a_server_that_is_not_there_is_unavailable() {
 }
 
 #[tokio::test]
-async fn an_answer_that_takes_too_long_altogether_is_given_up() {
+async fn an_answer_that_takes_too_long_is_stopped() {
     let ollama = FakeOllama::start().await;
     let config = Config {
         answer_timeout: std::time::Duration::from_millis(300),
@@ -182,13 +186,13 @@ async fn an_answer_that_takes_too_long_altogether_is_given_up() {
     };
     let chat = Chat::with_config(&ollama, config).await;
     let ada = chat.user("ada").await;
-    ollama.then(Does::FallsSilentAfter(vec![text("Well, ")]));
+    ollama.then(Reaction::FallsSilentAfter(vec![text("Well, ")]));
     is_unavailable(&ada.ask("how long?").await.unwrap_err(), "TIMEOUT");
     is_kept(&ada, "how long?", UnansweredReason::Timeout).await;
 }
 
 #[tokio::test]
-async fn the_log_tells_of_a_model_that_failed_and_only_then() {
+async fn only_a_failed_model_is_logged() {
     let log = tempfile::NamedTempFile::new().unwrap();
     let subscriber = tracing_subscriber::fmt()
         .with_ansi(false)
@@ -196,9 +200,9 @@ async fn the_log_tells_of_a_model_that_failed_and_only_then() {
         .finish();
     tracing::subscriber::set_global_default(subscriber).unwrap();
     let ollama = FakeOllama::start().await;
-    let chat = impatient_chat(&ollama).await;
+    let chat = chat_with_short_timeouts(&ollama).await;
     let ada = chat.user("ada").await;
-    // Others test at the same time, in sessions of their own.
+    // Other tests run at the same time, in sessions of their own.
     let warned = || {
         let text = std::fs::read_to_string(log.path()).unwrap();
         let mine = |line: &&str| line.contains(&ada.session) && line.contains(" WARN ");
@@ -212,7 +216,7 @@ async fn the_log_tells_of_a_model_that_failed_and_only_then() {
     ada.ask("what is next?").await.unwrap();
     assert_eq!(warned(), [""; 0]);
 
-    ollama.then(Does::FallsSilentAfter(vec![text("Well, ")]));
+    ollama.then(Reaction::FallsSilentAfter(vec![text("Well, ")]));
     is_unavailable(&ada.ask("and then?").await.unwrap_err(), "TIMEOUT");
     let warned = warned();
     assert_eq!(warned.len(), 1, "{warned:?}");
@@ -223,7 +227,7 @@ async fn the_log_tells_of_a_model_that_failed_and_only_then() {
 }
 
 #[tokio::test]
-async fn work_that_cannot_be_read_is_no_reason_to_guess() {
+async fn without_the_callers_work_the_model_is_not_asked() {
     let ollama = FakeOllama::start().await;
     let chat = Chat::with(&ollama).await;
     let ada = chat.user("ada").await;
@@ -241,11 +245,11 @@ async fn work_that_cannot_be_read_is_no_reason_to_guess() {
 }
 
 #[tokio::test]
-async fn an_answer_of_thinking_without_an_end_is_given_up() {
+async fn endless_thinking_is_stopped() {
     let ollama = FakeOllama::start().await;
     let chat = Chat::with(&ollama).await;
     let ada = chat.user("ada").await;
-    ollama.then(Does::NeverEnds(thinking(&"hm ".repeat(200_000))));
+    ollama.then(Reaction::NeverEnds(thinking(&"hm ".repeat(200_000))));
     let (texts, answer) = ada.listen("why?").await;
     assert!(texts.is_empty());
     is_unavailable(&answer.unwrap_err(), "MALFORMED");
@@ -259,7 +263,7 @@ async fn a_character_that_is_split_between_two_chunks_is_whole() {
     let ada = chat.user("ada").await;
     let all = [text("Übergröße "), text("🚢"), done()].concat();
     let bytes = all.chunks(1).map(<[u8]>::to_vec).collect();
-    ollama.then(Does::Says(bytes));
+    ollama.then(Reaction::Says(bytes));
     let (texts, answer) = ada.listen("size?").await;
     assert_eq!(texts.concat(), "Übergröße 🚢");
     assert_eq!(answer.unwrap().content, "Übergröße 🚢");
@@ -278,12 +282,12 @@ async fn control_characters_are_left_out_of_an_answer() {
 }
 
 #[tokio::test]
-async fn a_last_line_without_an_end_counts() {
+async fn a_last_line_without_a_line_break_counts() {
     let ollama = FakeOllama::start().await;
     let chat = Chat::with(&ollama).await;
     let ada = chat.user("ada").await;
     let mut last = done();
     last.pop();
-    ollama.then(Does::Says(vec![text("so"), last]));
+    ollama.then(Reaction::Says(vec![text("so"), last]));
     assert_eq!(ada.ask("why?").await.unwrap().content, "so");
 }

@@ -1,4 +1,4 @@
-//! A chat service to talk to.
+//! A chat service with a fake model and a fake release service.
 
 use std::{sync::Arc, time::Duration};
 
@@ -32,10 +32,10 @@ use uuid::Uuid;
 
 use crate::{ollama::FakeOllama, work::FakeReleases};
 
-/// The context window of these tests.
+/// The context window in these tests.
 pub(crate) const WINDOW: u32 = 8_192;
 
-/// A chat service with everything around it.
+/// A chat service with its dependencies.
 pub(crate) struct Chat {
     pub(crate) client: ChatServiceClient<Link>,
     pub(crate) releases: Arc<FakeReleases>,
@@ -45,8 +45,8 @@ pub(crate) struct Chat {
     _dir: tempfile::TempDir,
 }
 
-/// Times short enough for tests of silence.
-pub(crate) fn impatient(ollama: &FakeOllama) -> OllamaConfig {
+/// Short time limits, for tests of silence.
+pub(crate) fn short_timeouts(ollama: &FakeOllama) -> OllamaConfig {
     OllamaConfig {
         first_token_timeout: Duration::from_millis(400),
         idle_timeout: Duration::from_millis(400),
@@ -56,7 +56,7 @@ pub(crate) fn impatient(ollama: &FakeOllama) -> OllamaConfig {
 }
 
 impl Chat {
-    /// With a model behind a server.
+    /// With this fake Ollama.
     pub(crate) async fn with(ollama: &FakeOllama) -> Self {
         Self::with_config(ollama, Config::default()).await
     }
@@ -109,7 +109,7 @@ impl Chat {
         }
     }
 
-    /// A developer of this name, who has a session.
+    /// A developer with this name and a session.
     pub(crate) async fn user(&self, name: &str) -> User {
         let id = Uuid::now_v7();
         let token = self.issuer.issue(id, name, Role::Developer).unwrap().text;
@@ -124,7 +124,7 @@ impl Chat {
     }
 }
 
-/// Somebody who talks to the assistant.
+/// A user of the assistant.
 #[derive(Clone)]
 pub(crate) struct User {
     pub(crate) client: ChatServiceClient<Link>,
@@ -187,7 +187,7 @@ impl User {
         Ok(answer.map_err(Fault::from)?.into_inner())
     }
 
-    /// The whole stream of an answer: its texts, and how it ended.
+    /// Reads a streamed answer to its end: its texts, and how it ended.
     pub(crate) async fn listen(&self, text: &str) -> (Vec<String>, Result<Message, Fault>) {
         let (mut texts, mut stream) = (Vec::new(), self.stream(text).await.unwrap());
         while let Some(piece) = stream.next().await {
@@ -214,8 +214,8 @@ impl User {
         Ok(answer.map_err(Fault::from)?.into_inner().messages)
     }
 
-    /// The history in short: who said what, and why there is no answer.
-    pub(crate) async fn told(&self) -> Vec<(MessageRole, String, Option<UnansweredReason>)> {
+    /// The history in short: roles, texts, and reasons of unanswered questions.
+    pub(crate) async fn summary(&self) -> Vec<(MessageRole, String, Option<UnansweredReason>)> {
         let messages = self.history().await.into_iter();
         let short = |message: Message| {
             let reason = question_info(&message).map(|info| info.reason());

@@ -1,4 +1,4 @@
-//! Who leaves, who waits, and who comes twice.
+//! Callers that disconnect, wait, or repeat a request.
 
 use slipway_proto::chat::v1::{Message, MessageRole, QuestionState, UnansweredReason};
 use slipway_rpc::error::Kind;
@@ -6,30 +6,30 @@ use slipway_runtime::testing::until;
 
 use crate::{
     harness::{Chat, question_info},
-    ollama::{Does, FakeOllama, says, text},
+    ollama::{FakeOllama, Reaction, says, text},
 };
 
 #[tokio::test]
-async fn who_leaves_stops_the_answer_and_the_question_stays() {
+async fn a_caller_that_disconnects_stops_the_answer_and_the_question_stays() {
     let ollama = FakeOllama::start().await;
     let chat = Chat::with(&ollama).await;
     let ada = chat.user("ada").await;
-    ollama.then(Does::FallsSilentAfter(vec![text("Well, ")]));
+    ollama.then(Reaction::FallsSilentAfter(vec![text("Well, ")]));
     let mut stream = ada.stream("tell me everything").await.unwrap();
     stream.message().await.unwrap().unwrap();
     assert_eq!(*ollama.open.borrow(), 1);
     drop(stream);
-    ollama.is_left().await;
+    ollama.wait_until_unused().await;
     let cancelled = [(
         MessageRole::User,
         "tell me everything".to_owned(),
         Some(UnansweredReason::Cancelled),
     )];
-    let told = until(async || match ada.told().await {
-        told if told == cancelled => Ok(()),
+    let summary = until(async || match ada.summary().await {
+        summary if summary == cancelled => Ok(()),
         other => Err(other),
     });
-    told.await.unwrap();
+    summary.await.unwrap();
     ada.ask("again?").await.unwrap();
 }
 
@@ -51,11 +51,11 @@ async fn an_answer_is_stored_whether_or_not_it_is_read() {
 }
 
 #[tokio::test]
-async fn of_two_questions_at_once_one_is_told_to_wait() {
+async fn one_of_two_concurrent_questions_is_refused() {
     let ollama = FakeOllama::start().await;
     let chat = Chat::with(&ollama).await;
     let ada = chat.user("ada").await;
-    ollama.then(Does::FallsSilentAfter(vec![text("Well, ")]));
+    ollama.then(Reaction::FallsSilentAfter(vec![text("Well, ")]));
     let mut first = ada.stream("one").await.unwrap();
     first.message().await.unwrap().unwrap();
     let busy = ada.ask("two").await.unwrap_err();
@@ -69,12 +69,12 @@ async fn of_two_questions_at_once_one_is_told_to_wait() {
         question_info(&history[0]).unwrap().state(),
         QuestionState::Asked
     );
-    // Another session is not concerned.
+    // Another session is not affected.
     ada.elsewhere().await.ask("two").await.unwrap();
 }
 
 #[tokio::test]
-async fn a_repetition_gets_the_same_answer_and_the_model_is_asked_once() {
+async fn a_repeated_request_gets_the_same_answer() {
     let ollama = FakeOllama::start().await;
     let chat = Chat::with(&ollama).await;
     let mut ada = chat.user("ada").await;

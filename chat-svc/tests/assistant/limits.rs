@@ -1,4 +1,4 @@
-//! Quota, queue, and what a question may be.
+//! Quota, queue, and limits of a question.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use slipway_runtime::testing::until;
 
 use crate::{
     harness::Chat,
-    ollama::{Does, FakeOllama, text},
+    ollama::{FakeOllama, Reaction, text},
 };
 
 #[tokio::test]
-async fn who_asks_too_often_is_told_when_to_ask_again() {
+async fn over_the_quota_the_fault_says_when_to_retry() {
     let ollama = FakeOllama::start().await;
     let config = Config {
         quota: Quota {
@@ -46,7 +46,7 @@ async fn who_asks_too_often_is_told_when_to_ask_again() {
 }
 
 #[tokio::test]
-async fn a_full_queue_turns_away_before_anything_is_stored() {
+async fn a_full_queue_refuses_before_anything_is_stored() {
     let ollama = FakeOllama::start().await;
     let config = Config {
         concurrency: 1,
@@ -60,7 +60,7 @@ async fn a_full_queue_turns_away_before_anything_is_stored() {
         chat.user("grace").await,
         chat.user("joan").await,
     ];
-    ollama.then(Does::FallsSilentAfter(vec![text("Well, ")]));
+    ollama.then(Reaction::FallsSilentAfter(vec![text("Well, ")]));
     let mut first = users[0].stream("one").await.unwrap();
     first.message().await.unwrap().unwrap();
     let second = users[1].stream("two").await.unwrap();
@@ -68,7 +68,7 @@ async fn a_full_queue_turns_away_before_anything_is_stored() {
     assert_eq!(turned_away.code, "ASSISTANT_BUSY");
     assert!(turned_away.retry_after.is_some());
     assert!(users[2].history().await.is_empty());
-    // Who waits too long is told so, and the question is kept.
+    // A question that waits too long is refused, and stored as unanswered.
     let mut second = second;
     let status = second.message().await.unwrap_err();
     assert_eq!(
@@ -76,13 +76,13 @@ async fn a_full_queue_turns_away_before_anything_is_stored() {
         "ASSISTANT_BUSY"
     );
     assert_eq!(users[1].history().await.len(), 1);
-    // Who leaves makes room.
+    // A caller that disconnects frees its place.
     drop(first);
     until(async || users[2].ask("three").await).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_question_must_say_something_and_fit() {
+async fn a_question_must_not_be_blank_or_too_long() {
     let ollama = FakeOllama::start().await;
     let chat = Chat::with(&ollama).await;
     let ada = chat.user("ada").await;

@@ -1,5 +1,5 @@
-//! The whole service: from a call to the model and back, against servers that speak
-//! Ollama's API well and badly, and a release service that answers each caller their own.
+//! The whole service, from a call to the model and back, with fake servers for Ollama's API, which
+//! can misbehave, and for the release service, which gives each caller their own work.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

@@ -1,4 +1,4 @@
-//! A server that speaks Ollama's API, well or badly, as it is told.
+//! A fake server of Ollama's API that can be told to misbehave.
 
 use std::{
     collections::VecDeque,
@@ -20,18 +20,18 @@ use serde_json::{Value, json};
 use slipway_runtime::testing::TIMEOUT;
 use tokio::{net::TcpListener, sync::watch};
 
-/// What the server does with a request.
+/// The server's reaction to a request.
 #[derive(Clone)]
-pub(crate) enum Does {
+pub(crate) enum Reaction {
     /// Sends these chunks and ends.
     Says(Vec<Vec<u8>>),
-    /// Sends these chunks and says nothing more.
+    /// Sends these chunks, then stays silent.
     FallsSilentAfter(Vec<Vec<u8>>),
-    /// Sends these chunks and cuts the connection.
+    /// Sends these chunks, then drops the connection.
     BreaksAfter(Vec<Vec<u8>>),
-    /// Answers with a status and a body.
+    /// Answers with this status and body.
     Refuses(u16, &'static str),
-    /// Sends this chunk again and again.
+    /// Sends this chunk repeatedly, without an end.
     NeverEnds(Vec<u8>),
     /// Does not answer.
     IsSilent,
@@ -43,7 +43,7 @@ pub(crate) fn text(text: &str) -> Vec<u8> {
     line(&json!({"model": "llama3.2", "message": message, "done": false}))
 }
 
-/// A line in which the server tells thinking apart.
+/// A line with thinking, which the server separates.
 pub(crate) fn thinking(text: &str) -> Vec<u8> {
     let message = json!({"role": "assistant", "content": "", "thinking": text});
     line(&json!({"model": "llama3.2", "message": message, "done": false}))
@@ -54,7 +54,7 @@ pub(crate) fn done() -> Vec<u8> {
     ended("stop", &json!(""))
 }
 
-/// A last line with this reason and this content.
+/// A last line with this reason and content.
 pub(crate) fn ended(reason: &str, content: &Value) -> Vec<u8> {
     line(&json!({
         "model": "llama3.2", "message": {"role": "assistant", "content": content}, "done": true,
@@ -66,19 +66,19 @@ fn line(line: &Value) -> Vec<u8> {
     format!("{line}\n").into_bytes()
 }
 
-/// A whole answer.
-pub(crate) fn says(words: &str) -> Does {
+/// A complete answer.
+pub(crate) fn says(words: &str) -> Reaction {
     let words = words.split_inclusive(' ').map(text);
-    Does::Says(words.chain([done()]).collect())
+    Reaction::Says(words.chain([done()]).collect())
 }
 
 struct Script {
-    next: VecDeque<Does>,
+    next: VecDeque<Reaction>,
     requests: Vec<Value>,
-    /// What it says of its model, and how often it was asked.
-    description: Does,
+    /// The reaction to requests for the model's description, and their number.
+    description: Reaction,
     descriptions: usize,
-    /// The names of the models it lists; `None`: it does not know this call.
+    /// The names of the listed models; `None`: the server does not know this call.
     models: Option<Vec<&'static str>>,
 }
 
@@ -94,21 +94,21 @@ impl Default for Script {
     }
 }
 
-/// Describes a model that can do this.
-pub(crate) fn describes(capabilities: &[&str]) -> Does {
+/// Describes a model with these capabilities.
+pub(crate) fn describes(capabilities: &[&str]) -> Reaction {
     let description = json!({
         "license": "none", "parameters": "", "template": "{{ .Prompt }}",
         "details": {"family": "llama"}, "model_info": {"general.architecture": "llama"},
         "capabilities": capabilities,
     });
-    Does::Says(vec![description.to_string().into_bytes()])
+    Reaction::Says(vec![description.to_string().into_bytes()])
 }
 
-/// The server. Without a script it says "ok".
+/// The server. Without a script it answers "ok".
 pub(crate) struct FakeOllama {
     pub(crate) url: String,
     script: Arc<Mutex<Script>>,
-    /// Bodies that are being sent.
+    /// The number of bodies being sent.
     pub(crate) open: watch::Receiver<usize>,
 }
 
@@ -137,31 +137,31 @@ impl FakeOllama {
         Self { url, script, open }
     }
 
-    /// What it does with the next request.
-    pub(crate) fn then(&self, does: Does) -> &Self {
-        self.script.lock().unwrap().next.push_back(does);
+    /// Sets the reaction to the next question.
+    pub(crate) fn then(&self, reaction: Reaction) -> &Self {
+        self.script.lock().unwrap().next.push_back(reaction);
         self
     }
 
-    /// What it does from now on when it is asked about its model.
-    pub(crate) fn describing(&self, does: Does) -> &Self {
-        self.script.lock().unwrap().description = does;
+    /// Sets the reaction to requests for the model's description.
+    pub(crate) fn describing(&self, reaction: Reaction) -> &Self {
+        self.script.lock().unwrap().description = reaction;
         self
     }
 
-    /// Which models it lists from now on.
+    /// Sets the models that it lists.
     pub(crate) fn listing(&self, models: Option<Vec<&'static str>>) -> &Self {
         self.script.lock().unwrap().models = models;
         self
     }
 
-    /// How often it was asked about its model.
+    /// How many times the model's description was requested.
     pub(crate) fn descriptions(&self) -> usize {
         self.script.lock().unwrap().descriptions
     }
 
-    /// Waits until nobody listens any more.
-    pub(crate) async fn is_left(&self) {
+    /// Waits until all clients have disconnected.
+    pub(crate) async fn wait_until_unused(&self) {
         let mut open = self.open.clone();
         let left = open.wait_for(|open| *open == 0);
         let left = tokio::time::timeout(TIMEOUT, left).await;
@@ -175,22 +175,22 @@ impl FakeOllama {
 }
 
 async fn chat(State(shared): State<Shared>, Json(request): Json<Value>) -> Response {
-    let does = {
+    let reaction = {
         let mut script = shared.script.lock().unwrap();
         script.requests.push(request);
         script.next.pop_front().unwrap_or_else(|| says("ok"))
     };
-    carry_out(&shared, does).await
+    carry_out(&shared, reaction).await
 }
 
 async fn show(State(shared): State<Shared>, Json(request): Json<Value>) -> Response {
     assert_eq!(request, json!({"name": "llama3.2"}));
-    let does = {
+    let reaction = {
         let mut script = shared.script.lock().unwrap();
         script.descriptions += 1;
         script.description.clone()
     };
-    carry_out(&shared, does).await
+    carry_out(&shared, reaction).await
 }
 
 async fn tags(State(shared): State<Shared>) -> Response {
@@ -204,24 +204,24 @@ async fn tags(State(shared): State<Shared>) -> Response {
     Json(json!({"models": models.collect::<Vec<_>>()})).into_response()
 }
 
-async fn carry_out(shared: &Shared, does: Does) -> Response {
+async fn carry_out(shared: &Shared, reaction: Reaction) -> Response {
     let nothing = stream::pending::<Result<Bytes, io::Error>>();
-    match does {
-        Does::Says(chunks) => body(shared, pieces(chunks)),
-        Does::FallsSilentAfter(chunks) => body(shared, pieces(chunks).chain(nothing)),
-        Does::BreaksAfter(chunks) => {
+    match reaction {
+        Reaction::Says(chunks) => body(shared, pieces(chunks)),
+        Reaction::FallsSilentAfter(chunks) => body(shared, pieces(chunks).chain(nothing)),
+        Reaction::BreaksAfter(chunks) => {
             let cut = stream::once(async {
-                // What was said before is on its way by then.
+                // The chunks are on their way before the connection is dropped.
                 tokio::task::yield_now().await;
                 Err(io::Error::other("cut"))
             });
             body(shared, pieces(chunks).chain(cut))
         }
-        Does::NeverEnds(chunk) => body(shared, stream::repeat(Bytes::from(chunk)).map(Ok)),
-        Does::Refuses(status, body) => {
+        Reaction::NeverEnds(chunk) => body(shared, stream::repeat(Bytes::from(chunk)).map(Ok)),
+        Reaction::Refuses(status, body) => {
             (StatusCode::from_u16(status).unwrap(), body).into_response()
         }
-        Does::IsSilent => {
+        Reaction::IsSilent => {
             let _open = Open::new(shared);
             std::future::pending::<Infallible>().await;
             unreachable!()
@@ -244,7 +244,7 @@ fn body(
     Body::from_stream(pieces).into_response()
 }
 
-/// Counts an answer for as long as somebody is there to hear it.
+/// Counts an answer while its client is connected.
 struct Open(watch::Sender<usize>);
 
 impl Open {

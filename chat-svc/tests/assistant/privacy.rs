@@ -1,4 +1,4 @@
-//! Who gets to see what.
+//! What each user can see.
 
 use slipway_proto::chat::v1::GetHistoryRequest;
 use slipway_rpc::error::{Fault, Kind};
@@ -19,7 +19,7 @@ const PROBES: &[&str] = &[
 ];
 
 #[tokio::test]
-async fn no_question_gets_at_anothers_release_through_the_model() {
+async fn no_question_reveals_anothers_release_to_the_model() {
     let ollama = FakeOllama::start().await;
     let chat = Chat::with(&ollama).await;
     let (ada, grace) = (chat.user("ada").await, chat.user("grace").await);
@@ -43,7 +43,7 @@ async fn no_question_gets_at_anothers_release_through_the_model() {
         let context = answer_info(&answer).context.unwrap();
         assert_eq!((context.task_ids.len(), context.release_ids.len()), (3, 1));
     }
-    // Grace sees hers.
+    // Grace sees her own work.
     grace.ask("what is next?").await.unwrap();
     let request = ollama.requests().pop().unwrap();
     let system = request["messages"][0]["content"].as_str().unwrap();
@@ -51,7 +51,7 @@ async fn no_question_gets_at_anothers_release_through_the_model() {
 }
 
 #[tokio::test]
-async fn no_question_gets_at_anothers_release_through_the_rules() {
+async fn no_question_reveals_anothers_release_through_the_rules() {
     let chat = Chat::builtin().await;
     let (ada, grace) = (chat.user("ada").await, chat.user("grace").await);
     chat.releases
@@ -65,10 +65,10 @@ async fn no_question_gets_at_anothers_release_through_the_rules() {
     for probe in PROBES {
         let answer = ada.ask(probe).await.unwrap();
         assert_eq!(answer_info(&answer).model, "builtin");
-        // A name that is asked for is repeated where nothing is known of it.
-        let told = answer.content.replace("I do not know “grace”.", "");
+        // An unknown name from the question is repeated in the answer.
+        let summary = answer.content.replace("I do not know “grace”.", "");
         for hidden in ["Autumn", "grace", secret[0], secret[1], secret[2]] {
-            assert!(!told.contains(hidden), "{probe}: {told}");
+            assert!(!summary.contains(hidden), "{probe}: {summary}");
         }
     }
     let answer = grace.ask("How far is Autumn?").await.unwrap();
@@ -80,7 +80,7 @@ async fn no_question_gets_at_anothers_release_through_the_rules() {
 }
 
 #[tokio::test]
-async fn a_title_that_gives_orders_is_a_title() {
+async fn a_title_with_instructions_stays_data() {
     let ollama = FakeOllama::start().await;
     let chat = Chat::with(&ollama).await;
     let ada = chat.user("ada").await;
@@ -97,7 +97,7 @@ async fn a_title_that_gives_orders_is_a_title() {
 }
 
 #[tokio::test]
-async fn anothers_session_does_not_exist() {
+async fn another_users_session_is_not_found() {
     let chat = Chat::builtin().await;
     let ada = chat.user("ada").await;
     ada.ask("what is next?").await.unwrap();

@@ -1,24 +1,24 @@
-//! Whether the model could answer, as the health of the service tells it.
+//! Whether the model can answer, as the health of the service reports it.
 
 use chat_svc::assistant::{Builtin, Ollama, OllamaConfig};
 use slipway_runtime::life::Check as _;
 
 use crate::{
-    harness::{WINDOW, impatient},
-    ollama::{Does, FakeOllama, describes},
+    harness::{WINDOW, short_timeouts},
+    ollama::{FakeOllama, Reaction, describes},
 };
 
-const MISSING: Does = Does::Refuses(404, r#"{"error":"model 'llama3.2' not found"}"#);
+const MISSING: Reaction = Reaction::Refuses(404, r#"{"error":"model 'llama3.2' not found"}"#);
 
-/// What a server says of itself.
+/// The problem that the health check reports.
 async fn problem(ollama: &FakeOllama) -> Option<String> {
-    let assistant = Ollama::new(impatient(ollama)).unwrap();
+    let assistant = Ollama::new(short_timeouts(ollama)).unwrap();
     let problem = assistant.check().await.err();
     problem.map(|problem| problem.to_string())
 }
 
 #[tokio::test]
-async fn a_server_that_knows_the_model_is_fine() {
+async fn a_server_with_the_model_is_healthy() {
     let ollama = FakeOllama::start().await;
     assert_eq!(problem(&ollama).await, None);
     ollama.describing(describes(&["completion", "thinking"]));
@@ -26,13 +26,13 @@ async fn a_server_that_knows_the_model_is_fine() {
 }
 
 #[tokio::test]
-async fn a_server_that_only_lists_its_models_is_asked_for_the_list() {
+async fn a_server_without_descriptions_is_asked_for_its_list() {
     let ollama = FakeOllama::start().await;
-    for does in [
-        Does::Refuses(404, "404 page not found"),
-        Does::Says(vec![b"{\"license\": null}".to_vec()]),
+    for reaction in [
+        Reaction::Refuses(404, "404 page not found"),
+        Reaction::Says(vec![b"{\"license\": null}".to_vec()]),
     ] {
-        ollama.describing(does);
+        ollama.describing(reaction);
         for models in [vec!["other", "llama3.2"], vec!["Llama3.2:latest"]] {
             ollama.listing(Some(models));
             assert_eq!(problem(&ollama).await, None);
@@ -41,7 +41,7 @@ async fn a_server_that_only_lists_its_models_is_asked_for_the_list() {
 }
 
 #[tokio::test]
-async fn a_missing_model_is_named_with_those_that_are_there() {
+async fn a_missing_model_is_reported_with_the_available_ones() {
     let ollama = FakeOllama::start().await;
     ollama.describing(MISSING);
     for (models, there) in [
@@ -62,9 +62,9 @@ async fn a_missing_model_is_named_with_those_that_are_there() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_away_or_silent_is_a_problem() {
+async fn an_unreachable_or_silent_server_is_a_problem() {
     let ollama = FakeOllama::start().await;
-    ollama.describing(Does::IsSilent);
+    ollama.describing(Reaction::IsSilent);
     let silent = problem(&ollama).await.unwrap();
     assert_eq!(silent, "it was silent for too long");
 
@@ -80,9 +80,9 @@ async fn a_server_that_is_away_or_silent_is_a_problem() {
 }
 
 #[tokio::test]
-async fn a_description_without_an_end_is_not_read_to_the_end() {
+async fn an_endless_description_is_not_read_to_the_end() {
     let ollama = FakeOllama::start().await;
-    ollama.describing(Does::NeverEnds(vec![b' '; 64 * 1024]));
+    ollama.describing(Reaction::NeverEnds(vec![b' '; 64 * 1024]));
     ollama.listing(None);
     let config = OllamaConfig::new(&ollama.url, "llama3.2", WINDOW);
     let problem = Ollama::new(config).unwrap().check().await.unwrap_err();
@@ -94,6 +94,6 @@ async fn a_description_without_an_end_is_not_read_to_the_end() {
 }
 
 #[tokio::test]
-async fn the_built_in_assistant_is_always_there() {
+async fn the_built_in_assistant_is_always_healthy() {
     assert_eq!(Builtin.check().await, Ok(()));
 }

@@ -1,4 +1,4 @@
-//! What the model is asked: the body of the request as it goes over the wire.
+//! The body of the request to the model.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn it_has_the_model_its_options_the_work_and_exactly_the_last_five_messages() {
+async fn the_request_has_model_options_work_and_the_last_five_messages() {
     let ollama = FakeOllama::start().await;
     let chat = Chat::with(&ollama).await;
     let ada = chat.user("ada").await;
@@ -33,7 +33,7 @@ async fn it_has_the_model_its_options_the_work_and_exactly_the_last_five_message
     assert_eq!(members, expected);
     let messages = request["messages"].as_array().unwrap();
     assert_eq!(messages[0]["role"], "system");
-    let said: Vec<&Value> = messages[1..].iter().collect();
+    let texts: Vec<&Value> = messages[1..].iter().collect();
     let message = |role: &str, content: &str| json!({"role": role, "content": content, "tool_calls": [], "thinking": null});
     let expected = [
         message("assistant", "answer 2"),
@@ -43,10 +43,10 @@ async fn it_has_the_model_its_options_the_work_and_exactly_the_last_five_message
         message("assistant", "answer 4"),
         message("user", "question 5"),
     ];
-    assert_eq!(said, expected.iter().collect::<Vec<_>>());
+    assert_eq!(texts, expected.iter().collect::<Vec<_>>());
 
     let system = messages[0]["content"].as_str().unwrap();
-    for told in [
+    for part in [
         r#""user":"ada""#,
         r#""role":"DEVELOPER""#,
         r#""currentTask":{"title":"Build it""#,
@@ -55,7 +55,7 @@ async fn it_has_the_model_its_options_the_work_and_exactly_the_last_five_message
         r#""release":"Spring""#,
         r#""completedTasks":1"#,
     ] {
-        assert!(system.contains(told), "{told}: {system}");
+        assert!(system.contains(part), "{part}: {system}");
     }
 
     let info = answer_info(&answer);
@@ -88,14 +88,14 @@ async fn an_unanswered_question_is_not_shown_to_the_model_later() {
     let chat = Chat::with(&ollama).await;
     let ada = chat.user("ada").await;
     ada.ask("first").await.unwrap();
-    ollama.then(crate::ollama::Does::Refuses(500, "{}"));
+    ollama.then(crate::ollama::Reaction::Refuses(500, "{}"));
     ada.ask("second").await.unwrap_err();
     ada.ask("third").await.unwrap();
     let request = ollama.requests().pop().unwrap();
     let messages = request["messages"].as_array().unwrap();
-    let said: Vec<&str> = messages[1..]
+    let texts: Vec<&str> = messages[1..]
         .iter()
         .map(|m| m["content"].as_str().unwrap())
         .collect();
-    assert_eq!(said, ["first", "ok", "third"]);
+    assert_eq!(texts, ["first", "ok", "third"]);
 }

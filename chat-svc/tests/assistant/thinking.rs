@@ -6,15 +6,15 @@ use chat_svc::{Config, assistant::Ollama};
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Chat, impatient},
-    ollama::{Does, FakeOllama, describes, done, ended, says, text, thinking},
+    harness::{Chat, short_timeouts},
+    ollama::{FakeOllama, Reaction, describes, done, ended, says, text, thinking},
 };
 
-/// What the model was asked: with `think`, and the texts after the system part.
+/// The `think` option of a request, and its texts without the system part.
 fn asked(request: &Value) -> (Option<&Value>, Vec<&str>) {
     let messages = request["messages"].as_array().unwrap();
-    let said = messages[1..].iter().map(|m| m["content"].as_str().unwrap());
-    (request.get("think"), said.collect())
+    let texts = messages[1..].iter().map(|m| m["content"].as_str().unwrap());
+    (request.get("think"), texts.collect())
 }
 
 #[tokio::test]
@@ -33,7 +33,7 @@ async fn a_block_of_thinking_is_neither_streamed_nor_stored_nor_sent_back() {
         "it.",
     ];
     let lines = lines.map(text).into_iter().chain([done()]);
-    ollama.then(Does::Says(lines.collect()));
+    ollama.then(Reaction::Says(lines.collect()));
     let (texts, answer) = ada.listen("what is next?").await;
     assert_eq!(texts, ["Build ", "it."]);
     assert_eq!(answer.unwrap().content, "Build it.");
@@ -41,24 +41,24 @@ async fn a_block_of_thinking_is_neither_streamed_nor_stored_nor_sent_back() {
 
     ada.ask("and then?").await.unwrap();
     let request = ollama.requests().pop().unwrap();
-    let (_, said) = asked(&request);
-    assert_eq!(said, ["what is next?", "Build it.", "and then?"]);
+    let (_, texts) = asked(&request);
+    assert_eq!(texts, ["what is next?", "Build it.", "and then?"]);
 }
 
 #[tokio::test]
-async fn what_the_server_tells_apart_as_thinking_is_not_shown() {
+async fn thinking_separated_by_the_server_is_not_shown() {
     let ollama = FakeOllama::start().await;
     let chat = Chat::with(&ollama).await;
     let ada = chat.user("ada").await;
     let lines = vec![thinking("Hm, "), thinking("hm."), text("Build it."), done()];
-    ollama.then(Does::Says(lines));
+    ollama.then(Reaction::Says(lines));
     let (texts, answer) = ada.listen("what is next?").await;
     assert_eq!(texts, ["Build it."]);
     assert_eq!(answer.unwrap().content, "Build it.");
 }
 
 #[tokio::test]
-async fn a_tag_within_an_answer_and_what_only_looks_like_one_are_text() {
+async fn later_and_similar_tags_are_text() {
     let ollama = FakeOllama::start().await;
     let chat = Chat::with(&ollama).await;
     let ada = chat.user("ada").await;
@@ -70,8 +70,8 @@ async fn a_tag_within_an_answer_and_what_only_looks_like_one_are_text() {
         ollama.then(says(answer));
         assert_eq!(ada.ask("how?").await.unwrap().content, answer);
     }
-    // Also if it comes with the last line.
-    ollama.then(Does::Says(vec![text("<"), ended("stop", &json!("b>"))]));
+    // Also in the last line.
+    ollama.then(Reaction::Says(vec![text("<"), ended("stop", &json!("b>"))]));
     assert_eq!(ada.ask("how?").await.unwrap().content, "<b>");
 }
 
@@ -103,13 +103,13 @@ async fn a_model_that_cannot_think_is_not_asked_about_it() {
 }
 
 #[tokio::test]
-async fn a_server_that_refuses_not_to_think_is_asked_without_from_then_on() {
+async fn a_server_that_cannot_turn_off_thinking_is_asked_without_it_from_then_on() {
     let ollama = FakeOllama::start().await;
     ollama.describing(describes(&["completion", "thinking"]));
     let chat = Chat::with(&ollama).await;
     let ada = chat.user("ada").await;
     let refusal = r#"{"error":"think value \"false\" is not supported for this model"}"#;
-    ollama.then(Does::Refuses(400, refusal));
+    ollama.then(Reaction::Refuses(400, refusal));
     ollama.then(says("<think>Hm.</think>Build it."));
     assert_eq!(ada.ask("first").await.unwrap().content, "Build it.");
     assert_eq!(ada.ask("second").await.unwrap().content, "ok");
@@ -121,13 +121,13 @@ async fn a_server_that_refuses_not_to_think_is_asked_without_from_then_on() {
 }
 
 #[tokio::test]
-async fn a_refusal_for_another_reason_is_told_and_the_model_is_described_anew() {
+async fn another_refusal_is_returned_and_the_model_described_again() {
     let ollama = FakeOllama::start().await;
     ollama.describing(describes(&["completion", "thinking"]));
     let chat = Chat::with(&ollama).await;
     let ada = chat.user("ada").await;
     for _with_and_without in 0..2 {
-        ollama.then(Does::Refuses(400, r#"{"error":"invalid options"}"#));
+        ollama.then(Reaction::Refuses(400, r#"{"error":"invalid options"}"#));
     }
     let fault = ada.ask("first").await.unwrap_err();
     assert_eq!(fault.facts["reason"], "SERVER_ERROR");
@@ -138,17 +138,17 @@ async fn a_refusal_for_another_reason_is_told_and_the_model_is_described_anew() 
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_describe_its_model_answers_all_the_same() {
-    for does in [
-        Does::Refuses(404, "404 page not found"),
-        Does::Refuses(500, r#"{"error":"no"}"#),
-        Does::Says(vec![b"<html>".to_vec()]),
-        Does::Says(vec![b"{\"capabilities\": null}".to_vec()]),
-        Does::IsSilent,
+async fn a_server_without_descriptions_still_answers() {
+    for reaction in [
+        Reaction::Refuses(404, "404 page not found"),
+        Reaction::Refuses(500, r#"{"error":"no"}"#),
+        Reaction::Says(vec![b"<html>".to_vec()]),
+        Reaction::Says(vec![b"{\"capabilities\": null}".to_vec()]),
+        Reaction::IsSilent,
     ] {
         let ollama = FakeOllama::start().await;
-        ollama.describing(does);
-        let assistant = Ollama::new(impatient(&ollama)).unwrap();
+        ollama.describing(reaction);
+        let assistant = Ollama::new(short_timeouts(&ollama)).unwrap();
         let chat = Chat::build(Arc::new(assistant), Config::default()).await;
         let ada = chat.user("ada").await;
         assert_eq!(ada.ask("first").await.unwrap().content, "ok");

@@ -1,4 +1,4 @@
-//! A release service that gives each caller their own work, and counts what it is asked.
+//! A fake release service that gives each caller their own work and counts calls.
 
 use std::{
     collections::HashMap,
@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 #[derive(Default)]
 pub(crate) struct FakeReleases {
-    /// Of each user: their only release.
+    /// The only release of each user.
     releases: Mutex<HashMap<Uuid, Release>>,
     away: AtomicBool,
     calls: AtomicUsize,
@@ -42,8 +42,8 @@ impl FakeReleases {
             .add_service(ReleaseServiceServer::from_arc(Arc::clone(self)))
     }
 
-    /// Gives a user a release with a task of each of these titles: the first completed,
-    /// the second in process, the others still to start.
+    /// Gives a user a release with a task for each of these titles: the first completed, the second
+    /// in process, the others not started.
     pub(crate) fn give(&self, user: Uuid, username: &str, name: &str, titles: &[&str]) {
         let id = Uuid::now_v7().to_string();
         let task = |(order, title): (usize, &&str)| {
@@ -80,12 +80,12 @@ impl FakeReleases {
         self.releases.lock().unwrap().insert(user, release);
     }
 
-    /// From now on it is away, or there again.
+    /// Makes it unavailable, or available again.
     pub(crate) fn is_away(&self, away: bool) {
         self.away.store(away, Ordering::SeqCst);
     }
 
-    /// How many calls there were.
+    /// The number of calls so far.
     pub(crate) fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
     }
@@ -156,7 +156,7 @@ fake! { ReleaseService for FakeReleases:
         request: Request<GetReleaseRequest>,
     ) -> Result<Response<GetReleaseResponse>, Status> {
         self.called()?;
-        // As the real one: everybody who is signed in may read every release.
+        // Like the real one: any signed-in user may read any release.
         let releases = self.releases.lock().unwrap();
         let id = &request.get_ref().id;
         let found = releases.values().find(|release| release.id == *id);

@@ -133,8 +133,8 @@ fn comments<N: AsRef<Notification>>(notifications: &[N]) -> &'static str {
 fn intro((group, _): (&str, &str)) -> &'static str {
     match group {
         "plan" => "a release was planned, and these of its tasks are yours:",
-        "quiet" => "this came in your quiet hours:",
-        _ => "there was more to tell you than we send in mails of its own. Here it is in one:",
+        "quiet" => "these notifications came in your quiet hours:",
+        _ => "these notifications are combined in one mail:",
     }
 }
 

@@ -4,13 +4,9 @@
 //! | --- | --- |
 //! | accepted by the mail server | SENT |
 //! | permanent failure (5xx) | FAILED at once |
-//! | temporary failure (4xx), no answer, or the connection dropped | retried after each of
-//! [`RETRIES`], then FAILED |
-//! | the mail server is unreachable, or refuses us and not the mail | stays in the queue unchanged,
-//! for [`GIVE_UP_AFTER`]: the failure says nothing about this mail. It is sent when the server is
-//! available again |
-//! | delivered, bounced: a later report of the server's operator, see
-//! [`confirmation`](super::confirmation) | DELIVERED, FAILED |
+//! | temporary failure (4xx), no answer, or the connection dropped | retried after each of [`RETRIES`], then FAILED |
+//! | the mail server is unreachable, or refuses us and not the mail | stays in the queue unchanged, for [`GIVE_UP_AFTER`]: the failure says nothing about this mail. It is sent when the server is available again |
+//! | delivered, bounced: a later report of the server's operator, see [`confirmation`](super::confirmation) | DELIVERED, FAILED |
 //! | interrupted: the process that was sending it ended | retried at once; it may have been sent |
 
 use std::time::Duration;

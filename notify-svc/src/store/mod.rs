@@ -144,13 +144,13 @@ pub enum StoreError {
     #[error(transparent)]
     Database(#[from] slipway_store::StoreError),
     /// Other writers were faster in every try.
-    #[error("others were faster {0} times")]
+    #[error("other writers were faster {0} times")]
     Contended(usize),
     /// The database did not answer in time.
     #[error("no answer in time")]
     TooSlow,
     /// A notification cannot be rendered.
-    #[error("a notification cannot be made: {0}")]
+    #[error("a notification cannot be rendered: {0}")]
     Untold(#[from] crate::notification::templates::RenderError),
 }
 

@@ -1,5 +1,5 @@
-//! Answers streamed at the same time by a slow model: what Slipway adds to it, and what it
-//! holds in memory.
+//! Many answers of a slow model, streamed concurrently: the delay that Slipway adds, and its
+//! memory.
 
 use std::time::{Duration, Instant};
 
@@ -19,22 +19,22 @@ use super::{
     report::Line,
 };
 
-/// Users who ask at the same time, each in a session of their own.
+/// Number of users who ask concurrently, each in a session of their own.
 const STREAMS: usize = 100;
 
 /// Words of an answer.
 const WORDS: usize = 60;
 
-/// The model's time for each.
+/// The model's time for each word.
 const PACE: Duration = Duration::from_millis(50);
 
-/// When a client had its first word and its whole answer.
-struct Heard {
+/// When a client received its first word and its whole answer.
+struct Timing {
     first: Duration,
     whole: Duration,
 }
 
-/// All of them ask at once.
+/// All users ask at the same time.
 pub(super) async fn answers() -> anyhow::Result<Vec<Line>> {
     let options = Options::default()
         .env("SLIPWAY_OLLAMA_URL", slow_model().await?)
@@ -48,18 +48,18 @@ pub(super) async fn answers() -> anyhow::Result<Vec<Line>> {
     let asking = team.developers.iter().zip(&sessions);
     let asking = try_join_all(asking.map(|(client, session)| ask(client, session)));
     let half = tokio::time::sleep(PACE * (WORDS / 2) as u32);
-    let (heard, during) = tokio::join!(asking, async {
+    let (timings, during) = tokio::join!(asking, async {
         half.await;
         Memory::of(&process)
     });
-    let (heard, during) = (heard?, during?);
+    let (timings, during) = (timings?, during?);
 
     let model = PACE * WORDS as u32;
     let (mut first, mut added) = (histogram(), histogram());
-    for heard in heard {
-        // The first word comes after the model's time for one.
-        note(&mut first, heard.first.saturating_sub(PACE));
-        note(&mut added, heard.whole.saturating_sub(model));
+    for timing in timings {
+        // The model itself takes this long for the first word.
+        note(&mut first, timing.first.saturating_sub(PACE));
+        note(&mut added, timing.whole.saturating_sub(model));
     }
     let row = |what: &str, times: &hdrhistogram::Histogram<u64>| {
         let (p50, p99) = (millis(times, 0.5), millis(times, 0.99));
@@ -86,7 +86,7 @@ async fn session(client: &Client) -> anyhow::Result<String> {
     Ok(id(&session.expect(201)).to_owned())
 }
 
-async fn ask(client: &Client, session: &str) -> anyhow::Result<Heard> {
+async fn ask(client: &Client, session: &str) -> anyhow::Result<Timing> {
     let began = Instant::now();
     let request = client
         .request(Method::POST, &format!("/chat/{session}/message"))
@@ -102,13 +102,13 @@ async fn ask(client: &Client, session: &str) -> anyhow::Result<Heard> {
         }
     }
     ensure!(text.contains("event: done"), "{text}");
-    Ok(Heard {
+    Ok(Timing {
         first: first.context("a word")?,
         whole: began.elapsed(),
     })
 }
 
-/// A server that speaks as much of Ollama's API as is needed.
+/// A server with the parts of Ollama's API that are needed.
 async fn slow_model() -> anyhow::Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);
@@ -123,7 +123,7 @@ async fn slow_model() -> anyhow::Result<String> {
 async fn speak(mut stream: TcpStream) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let mut request = vec![0; 64 * 1024];
-    // All of these requests are smaller than that.
+    // Every request fits into the buffer.
     let read = stream.read(&mut request).await?;
     if !request[..read].starts_with(b"POST /api/chat ") {
         let nothing = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";

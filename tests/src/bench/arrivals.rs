@@ -1,4 +1,4 @@
-//! Many listeners of the stream, and when each of them heard of what.
+//! Many clients of the stream, and when each of them received each entry.
 
 use std::{
     net::SocketAddr,
@@ -16,13 +16,13 @@ use super::{
     wire::{self, Connection},
 };
 
-/// What has not arrived after this time never will.
+/// Time limit for an entry to arrive.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What is read of a stream at once.
+/// Number of bytes to read from a stream at once.
 const PIECE: usize = 2 * 1024;
 
-/// Notes arrivals for as long as its listeners are connected.
+/// Records arrivals while its clients are connected.
 #[derive(Default)]
 pub(crate) struct Arrivals {
     noted: Mutex<Noted>,
@@ -38,24 +38,24 @@ struct Noted {
     sent: Vec<Sent>,
 }
 
-/// A command, and the first entry that it makes.
+/// A command with the first entry that it creates.
 struct Sent {
     sequence: u64,
     at: Instant,
-    /// How long it took to each listener so far.
+    /// The delay at each client so far.
     after: Vec<Duration>,
 }
 
-/// From the sending of a command to its arrival, in microseconds.
+/// Delays from the sending of a command to its arrival, in microseconds.
 pub(crate) struct Delays {
-    /// At each listener.
+    /// At each client.
     pub(crate) each: Histogram<u64>,
-    /// At the last listener of each event.
+    /// At the last client for each entry.
     pub(crate) last: Histogram<u64>,
 }
 
 impl Arrivals {
-    /// Connects listeners; returns when all are.
+    /// Connects the clients; returns when all are connected.
     ///
     /// # Errors
     /// If one is refused.
@@ -75,13 +75,13 @@ impl Arrivals {
         Ok(())
     }
 
-    /// Entries from this number on are of interest.
+    /// Starts recording with this entry number.
     pub(crate) fn begin(&self, first: u64) {
         self.noted.lock().next = first;
     }
 
-    /// To be said just before a command is sent that makes so many entries. The first of them
-    /// counts.
+    /// Call it just before sending a command that creates this many entries. The delay of the first
+    /// of them is recorded.
     pub(crate) fn send(&self, entries: u64) {
         let mut noted = self.noted.lock();
         let sent = Sent {
@@ -93,10 +93,10 @@ impl Arrivals {
         noted.sent.push(sent);
     }
 
-    /// Waits until every listener has everything, and returns how long it took.
+    /// Waits until every client has every entry, and returns the delays.
     ///
     /// # Errors
-    /// If something does not arrive.
+    /// If an entry does not arrive.
     pub(crate) async fn delays(&self) -> anyhow::Result<Delays> {
         let everywhere = async {
             while !self.noted.lock().complete() {
@@ -165,13 +165,13 @@ async fn listen(
     }
 }
 
-/// Finds the numbers of entries in a stream of server-sent events, whose chunked
-/// transfer it need not take apart: chunks begin and end at line breaks.
+/// Finds the numbers of entries in a stream of server-sent events. It ignores the chunked encoding:
+/// chunks begin and end at line breaks.
 #[derive(Default)]
 struct Lines {
-    /// The beginning of the line that is not complete: no more of it than is needed.
+    /// The beginning of the incomplete line, as much of it as is needed.
     begun: Vec<u8>,
-    /// The number of the block that is not complete.
+    /// The number in the incomplete block.
     id: Option<u64>,
 }
 

@@ -1,4 +1,4 @@
-//! Discussions: comments posted a second, and pages of large ones read a second.
+//! Discussions: comments posted a second, and pages of large discussions read a second.
 
 use std::time::{Duration, Instant};
 
@@ -19,23 +19,23 @@ use super::{
     work,
 };
 
-/// Threads of the large discussion, and comments of each: 100,000 together.
+/// Threads of the large discussion, and comments in each: 100,000 together.
 const THREADS: usize = 1_000;
 const OF_A_THREAD: usize = 100;
 
-/// Replies in one chain, and to one comment.
+/// Replies in one chain, and replies to one comment.
 const DEEP: usize = 10_000;
 
-/// How many posts are timed at the beginning and at the end of these.
+/// Number of posts that are timed at the beginning and at the end.
 const TIMED: usize = 500;
 
-/// How often a page is read for its time.
+/// Number of times a page is read.
 const READS: usize = 100;
 
-/// What a comment says.
+/// The text of a comment.
 const CONTENT: &str = "What about the *changelog*? It should name what was deprecated.";
 
-/// Threads begun on one task by all clients at once.
+/// All clients start threads on one task.
 pub(super) async fn posts(plan: &Plan) -> anyhow::Result<Vec<Line>> {
     let (process, team) = work::staffed(plan.clients).await?;
     let path = board(&team).await?;
@@ -57,7 +57,7 @@ pub(super) async fn posts(plan: &Plan) -> anyhow::Result<Vec<Line>> {
     ])
 }
 
-/// First pages of a discussion of 100,000 comments.
+/// Reads first pages of a discussion with 100,000 comments.
 pub(super) async fn pages(plan: &Plan) -> anyhow::Result<Vec<Line>> {
     let (process, team) = work::staffed(plan.clients).await?;
     let path = board(&team).await?;
@@ -81,12 +81,12 @@ pub(super) async fn pages(plan: &Plan) -> anyhow::Result<Vec<Line>> {
     Ok(lines)
 }
 
-/// A chain of 10,000 replies, and a comment with 10,000 direct ones: by one client.
+/// One client posts a chain of 10,000 replies, and 10,000 direct replies to one comment.
 pub(super) async fn threads() -> anyhow::Result<Vec<Line>> {
     grown("", &Process::start().await?).await
 }
 
-/// The same with everything on real servers.
+/// The same on real servers.
 pub(super) async fn threads_on_mongodb() -> anyhow::Result<Vec<Line>> {
     let backbones = slipway_tests::Backbones::run().await?;
     let process = Process::start_with(&backbones.options()).await?;
@@ -124,14 +124,14 @@ async fn grown(on: &str, process: &Process) -> anyhow::Result<Vec<Line>> {
     Ok(lines)
 }
 
-/// Where the discussion of a new task is.
+/// The path of the discussion of a new task.
 async fn board(team: &Team) -> anyhow::Result<String> {
     let release = team.release("discussed", &[0]).await?;
     let task = task_ids(&release).pop().context("a task")?;
     Ok(format!("/tasks/{task}/comments"))
 }
 
-/// Begins the threads, then fills them, each developer some.
+/// Starts the threads, then fills them; each developer fills some.
 async fn fill(process: &Process, team: &Team, path: &str) -> anyhow::Result<()> {
     let body = json!({"content": CONTENT});
     let mut roots = Vec::with_capacity(THREADS);
@@ -161,7 +161,7 @@ async fn fill(process: &Process, team: &Team, path: &str) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// Posts the replies, each to the last one or all to the first; the median times in
+/// Posts the replies, each to the previous one or all to the first. Returns the median times in
 /// milliseconds at the beginning and at the end.
 async fn grow(developer: &Client, path: &str, chain: bool) -> anyhow::Result<(f64, f64)> {
     let body = json!({"content": CONTENT});

@@ -1,8 +1,8 @@
-//! From a commit to its event on the topic, and from there to its entry on the wall: two
-//! replicas of each role, on a real Kafka and a MongoDB-compatible server of their own.
+//! Measures the delay from a commit to the event on its topic, and from there to the entry in the
+//! activity feed, with two replicas of each role, a real Kafka and a MongoDB-compatible server.
 //!
-//! An own client of Kafka and a client of the stream note when they have what. All clocks
-//! are this machine's.
+//! A Kafka consumer and a client of the stream record the arrivals. All clocks are the same
+//! machine's.
 
 use std::{
     collections::HashMap,
@@ -17,18 +17,18 @@ use tokio::time::MissedTickBehavior;
 
 use super::{
     Plan,
-    ears::{Ears, Heard},
+    listener::{Listener, Received},
     load::{histogram, millis, note},
     report::Line,
 };
 
-/// Task operations at the same moment.
+/// Number of concurrent task operations.
 const AT_ONCE: usize = 100;
 
-/// How many times: starts and completions in turn.
+/// Number of rounds: starts and completions alternate.
 const ROUNDS: usize = 10;
 
-/// Between two commands of the steady part: fifty a second.
+/// Time between two commands of the steady part: 50 a second.
 const PACE: Duration = Duration::from_millis(20);
 
 const TOPIC_P95_MS: f64 = 100.0;
@@ -38,25 +38,28 @@ const STORED_P95_MS: f64 = 1_000.0;
 pub(super) async fn events(plan: &Plan) -> anyhow::Result<Vec<Line>> {
     let mesh = Mesh::on(Backbones::run().await?).await?;
     let steady = (plan.time.as_secs_f64() / PACE.as_secs_f64()).ceil() as usize;
-    let mut crew = Crew::assemble(&mesh, steady).await?;
-    let mut ears = Ears::open(&mesh, &crew.team.admin).await?;
+    let mut staff = Staff::assemble(&mesh, steady).await?;
+    let mut listener = Listener::open(&mesh, &staff.team.admin).await?;
 
     let mut at_once = Delays::new();
     for _ in 0..ROUNDS {
-        let commands = (0..AT_ONCE).map(|developer| crew.command(&mesh, developer));
+        let commands = (0..AT_ONCE).map(|developer| staff.command(&mesh, developer));
         let commands = commands.collect::<anyhow::Result<Vec<_>>>()?;
-        let answered = try_join_all(commands.into_iter().map(give)).await?;
-        at_once.add(ears.heard(AT_ONCE).await?, &answered.into_iter().collect());
+        let answered = try_join_all(commands.into_iter().map(send)).await?;
+        at_once.add(
+            listener.received(AT_ONCE).await?,
+            &answered.into_iter().collect(),
+        );
     }
     let mut pace = tokio::time::interval(PACE);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut answered = HashMap::new();
     for n in 0..steady {
         pace.tick().await;
-        answered.extend([give(crew.command(&mesh, n % AT_ONCE)?).await?]);
+        answered.extend([send(staff.command(&mesh, n % AT_ONCE)?).await?]);
     }
     let mut steadily = Delays::new();
-    steadily.add(ears.heard(steady).await?, &answered);
+    steadily.add(listener.received(steady).await?, &answered);
 
     let all = format!("{0} of {0}, each once", AT_ONCE * ROUNDS);
     let operations = format!("events of {AT_ONCE} task operations at once, {ROUNDS} times");
@@ -69,18 +72,18 @@ pub(super) async fn events(plan: &Plan) -> anyhow::Result<Vec<Line>> {
     ])
 }
 
-/// Developers with a release each, of tasks that are all theirs.
-struct Crew {
+/// Developers with one release each, all of whose tasks are theirs.
+struct Staff {
     team: Team,
     tasks: Vec<Vec<String>>,
-    /// How many commands each has given.
-    given: Vec<usize>,
+    /// How many commands each has sent.
+    sent: Vec<usize>,
 }
 
-impl Crew {
+impl Staff {
     async fn assemble(mesh: &Mesh, steady: usize) -> anyhow::Result<Self> {
         let team = Team::at(&mesh.client(), AT_ONCE).await?;
-        // A task is two commands.
+        // Each task gives two commands.
         let each = (ROUNDS + steady.div_ceil(AT_ONCE)).div_ceil(2);
         let mut tasks = Vec::new();
         for developer in 0..AT_ONCE {
@@ -91,18 +94,18 @@ impl Crew {
         Ok(Self {
             team,
             tasks,
-            given: vec![0; AT_ONCE],
+            sent: vec![0; AT_ONCE],
         })
     }
 
-    /// A developer's next command, at one of the gateways.
+    /// A developer's next command, sent to the gateways in turn.
     fn command(&mut self, mesh: &Mesh, developer: usize) -> anyhow::Result<Command> {
-        let given = self.given[developer];
-        self.given[developer] += 1;
+        let sent = self.sent[developer];
+        self.sent[developer] += 1;
         let task = self.tasks[developer]
-            .get(given / 2)
+            .get(sent / 2)
             .context("there are tasks enough")?;
-        let (step, event) = match given % 2 {
+        let (step, event) = match sent % 2 {
             0 => ("start", "task.started"),
             _ => ("complete", "task.completed"),
         };
@@ -114,18 +117,18 @@ impl Crew {
     }
 }
 
-/// An event's type and subject: of one task each type happens once.
+/// An event's type and subject. Each type occurs once for a task.
 type Event = (String, String);
 
-/// A command, and the event it makes.
+/// A command with the event it causes.
 struct Command {
     client: Client,
     path: String,
     event: Event,
 }
 
-/// Gives a command; returns when it was answered.
-async fn give(command: Command) -> anyhow::Result<(Event, SystemTime)> {
+/// Sends a command; returns when it was answered.
+async fn send(command: Command) -> anyhow::Result<(Event, SystemTime)> {
     let answer = command.client.patch(&command.path).await?;
     let answered = SystemTime::now();
     let status = answer.status;
@@ -137,11 +140,11 @@ async fn give(command: Command) -> anyhow::Result<(Event, SystemTime)> {
     Ok((command.event, answered))
 }
 
-/// How long it took, in microseconds.
+/// Delays in microseconds.
 struct Delays {
-    /// From the decision, which the commit follows.
+    /// From the decision, which is before the commit.
     topic: Histogram<u64>,
-    /// From the answer, which follows the commit.
+    /// From the answer, which is after the commit.
     answered: Histogram<u64>,
     stored: Histogram<u64>,
 }
@@ -155,9 +158,9 @@ impl Delays {
         }
     }
 
-    fn add(&mut self, heard: Heard, answered: &HashMap<Event, SystemTime>) {
-        for (event, on_topic, stored) in heard {
-            // What is there before its answer is there at once.
+    fn add(&mut self, received: Received, answered: &HashMap<Event, SystemTime>) {
+        for (event, on_topic, stored) in received {
+            // An event that arrived before the answer counts as no delay.
             let since = |from, to: SystemTime| to.duration_since(from).unwrap_or_default();
             note(&mut self.topic, since(event.happened, on_topic));
             if let Some(answered) = answered.get(&(event.kind, event.subject)) {

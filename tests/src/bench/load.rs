@@ -1,4 +1,4 @@
-//! Closed-loop load: each client sends its next request when it has the answer to the last.
+//! Closed-loop load: each client sends its next request after the answer to the previous one.
 
 use std::{
     net::SocketAddr,
@@ -13,18 +13,18 @@ use serde_json::Value;
 
 use super::wire::{self, Connection};
 
-/// Before it is measured: connections, caches and allocators find their size.
+/// Warm-up before measuring: connections, caches and allocators reach their size.
 pub(crate) const WARM_UP: Duration = Duration::from_secs(1);
 
-/// What one client sends, one request after the other.
+/// The requests of one client, one after the other.
 pub(crate) enum Script {
-    /// The same request again and again.
+    /// The same request repeatedly.
     Repeat(Vec<u8>),
     /// Starts and completes one task after the other.
     Work(Shift),
 }
 
-/// A developer's tasks, in an order in which they can be done.
+/// A developer's tasks, in an order in which they can be worked on.
 pub(crate) struct Shift {
     tasks: std::vec::IntoIter<String>,
     started: Option<String>,
@@ -40,12 +40,12 @@ impl Shift {
         }
     }
 
-    /// Whether a task is started, so that the next command completes it.
+    /// Whether a task is started; then the next command completes it.
     pub(crate) fn is_at_work(&self) -> bool {
         self.started.is_some()
     }
 
-    /// Writes the next command; says whether there was one left.
+    /// Writes the next command; `false` if there is none left.
     pub(crate) fn next(&mut self, request: &mut Vec<u8>) -> bool {
         let (task, step) = match self.started.take() {
             Some(task) => (task, "complete"),
@@ -66,17 +66,17 @@ impl Shift {
 }
 
 impl Script {
-    /// `GET` of this path.
+    /// `GET` this path.
     pub(crate) fn get(path: &str, token: &str) -> Self {
         Self::Repeat(format!("GET {path}{}", wire::tail(token)).into_bytes())
     }
 
-    /// `PATCH` of this path, without a body.
+    /// `PATCH` this path, without a body.
     pub(crate) fn patch(path: &str, token: &str) -> Self {
         Self::Repeat(format!("PATCH {path}{}", wire::tail(token)).into_bytes())
     }
 
-    /// `POST` of this body to this path.
+    /// `POST` this body to this path.
     pub(crate) fn post(path: &str, body: &Value, token: &str) -> Self {
         Self::Repeat(wire::post(path, body, token))
     }
@@ -93,9 +93,9 @@ impl Script {
     }
 }
 
-/// What came of it.
+/// The result of a run.
 pub(crate) struct Outcome {
-    /// Microseconds from before a request to the end of its answer.
+    /// Times in microseconds from before a request to the end of its answer.
     pub(crate) times: Histogram<u64>,
     seconds: f64,
 }
@@ -122,15 +122,15 @@ pub(crate) fn millis(times: &Histogram<u64>, quantile: f64) -> f64 {
     times.value_at_quantile(quantile) as f64 / 1000.0
 }
 
-/// Notes a time; what is beyond a minute counts as a minute.
+/// Records a time; more than a minute counts as one minute.
 pub(crate) fn note(times: &mut Histogram<u64>, time: Duration) {
     times.saturating_record(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
 }
 
-/// Lets every script run on a connection of its own.
+/// Runs every script on its own connection.
 ///
 /// # Errors
-/// If an answer is not 200 or 201, or a script is at its end too early.
+/// If an answer is not 200 or 201, or a script ends too early.
 pub(crate) async fn run(
     address: SocketAddr,
     scripts: Vec<Script>,
@@ -139,7 +139,7 @@ pub(crate) async fn run(
     answered(address, scripts, time, &[200, 201]).await
 }
 
-/// The same where a service is away.
+/// The same while a service is unavailable.
 ///
 /// # Errors
 /// If an answer is not 503.

@@ -1,6 +1,5 @@
-//! Notifications: from the command that causes them to the mail server that takes the
-//! mails, which stands in this process. A developer's tasks of one release are one mail,
-//! which counts as often as it tells of a task.
+//! Notifications: from the command that causes them to the mail server, which runs in this process.
+//! A developer's tasks of one release are one mail, which counts once for each task in it.
 
 use std::time::{Duration, Instant};
 
@@ -22,19 +21,19 @@ const DEVELOPERS: usize = 50;
 /// Tasks of a release; each is a notification.
 const TASKS: usize = 100;
 
-/// Notifications that one mail tells of.
+/// Number of notifications in one mail.
 const TASKS_A_MAIL: usize = TASKS / DEVELOPERS;
 
-/// A release every so often: a thousand notifications a second.
+/// Time between two releases: a thousand notifications a second.
 const PACE: Duration = Duration::from_millis(100);
 
-/// Releases in a row, to see how fast it can be.
+/// Number of releases in a burst, for the maximum rate.
 const BURST: usize = 100;
 
 const RATE: f64 = 1_000.0;
 const P99_MS: f64 = 5_000.0;
 
-/// The row `mails`: at a steady thousand a second, and as fast as it goes.
+/// The row `mails`: at a steady thousand a second, and at the maximum rate.
 pub(super) async fn mails(plan: &Plan) -> anyhow::Result<Vec<Line>> {
     let steady = (plan.time.as_secs_f64() / PACE.as_secs_f64()).ceil() as usize;
     let steady = run(steady, PACE).await?;
@@ -81,7 +80,7 @@ struct Run {
     peak_mb: f64,
 }
 
-/// Plans releases at a pace and waits until every notification is in a mail that is taken,
+/// Creates releases at a pace and waits until every notification was accepted by the mail server
 /// and logged.
 async fn run(releases: usize, pace: Duration) -> anyhow::Result<Run> {
     let server = SmtpServer::start().await;
@@ -106,16 +105,16 @@ async fn run(releases: usize, pace: Duration) -> anyhow::Result<Run> {
     let took = sent.first().context("there are releases")?.elapsed();
     let mut delays = histogram();
     for mail in server.taken() {
-        let (told, release) = about(&mail)?;
+        let (notifications, release) = about(&mail)?;
         let begun = sent.get(release).context("a release of this run")?;
-        for _ in 0..told {
+        for _ in 0..notifications {
             note(&mut delays, mail.at.duration_since(*begun));
         }
     }
-    let told = usize::try_from(delays.len())?;
+    let counted = usize::try_from(delays.len())?;
     ensure!(
-        told == count,
-        "the mails told of {told} of {count} notifications"
+        counted == count,
+        "the mails have {counted} of {count} notifications"
     );
     Ok(Run {
         delays,
@@ -124,15 +123,15 @@ async fn run(releases: usize, pace: Duration) -> anyhow::Result<Run> {
     })
 }
 
-/// Of how many notifications a mail tells, and which release they are about.
+/// How many notifications a mail has, and the number of their release.
 fn about(mail: &Taken) -> anyhow::Result<(usize, usize)> {
     let subject = mail.header("Subject").context("a subject")?;
-    let told = format!("{TASKS_A_MAIL} tasks for you (number ");
-    let number = subject.strip_prefix(&told).context("a release")?;
+    let prefix = format!("{TASKS_A_MAIL} tasks for you (number ");
+    let number = subject.strip_prefix(&prefix).context("a release")?;
     Ok((TASKS_A_MAIL, number.trim_end_matches(')').parse()?))
 }
 
-/// Waits until so many notifications are logged as sent.
+/// Waits until this many notifications are logged as sent.
 async fn logged(process: &Process, count: usize) -> anyhow::Result<()> {
     let ops = Client::new(&process.ops);
     until(async || {

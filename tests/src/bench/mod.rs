@@ -1,15 +1,15 @@
-//! The rows of the benchmark, and what they are measured with.
+//! The rows of the benchmark, and the tools to measure them.
 //!
-//! Every row starts a Slipway of its own, so that none profits from the caches or suffers
-//! from the leftovers of another. The generator runs on one thread and speaks HTTP over
-//! plain sockets, because it shares the machine's cores with what it measures.
+//! Every row starts its own Slipway, so that no row affects the caches or data of another. The load
+//! generator runs on one thread and speaks HTTP over plain sockets, because it shares the machine's
+//! cores with the server.
 
 mod answers;
 mod arrivals;
 mod comments;
-mod ears;
 mod events;
 mod floods;
+mod listener;
 mod load;
 mod mails;
 mod probe;
@@ -73,21 +73,21 @@ pub(crate) enum Row {
     Events,
 }
 
-/// How much of everything.
+/// How much to measure.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     /// How long a row is measured.
     pub(crate) time: Duration,
-    /// Clients that send requests, each as soon as it has its answer.
+    /// Number of clients that send requests, each as soon as it has its answer.
     pub(crate) clients: usize,
-    /// Clients of the stream in the row `streams`.
+    /// Number of stream clients in the row `streams`.
     pub(crate) streams: usize,
-    /// Of the floods only those whose name contains this.
+    /// Only floods whose name contains this text.
     pub(crate) flood: String,
 }
 
 impl Row {
-    /// Whether it needs more than a shell usually allows, or servers.
+    /// Whether it needs external servers, or more open files than a shell usually allows.
     pub(crate) fn only_when_named(self) -> bool {
         matches!(
             self,
@@ -95,10 +95,10 @@ impl Row {
         )
     }
 
-    /// Measures it.
+    /// Measures the row.
     ///
     /// # Errors
-    /// If the server does not do what it should: numbers of failures mean nothing.
+    /// If the server misbehaves: numbers of a failing server mean nothing.
     pub(crate) async fn measure(self, plan: &Plan) -> anyhow::Result<Vec<Line>> {
         match self {
             Self::Start => start::start().await,
@@ -124,7 +124,7 @@ impl Row {
     }
 }
 
-/// Where the process serves REST.
+/// The process's address for REST.
 fn address(process: &Process) -> anyhow::Result<SocketAddr> {
     let address = process.http.strip_prefix("http://").context("plain HTTP")?;
     Ok(address.parse()?)

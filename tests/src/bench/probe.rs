@@ -1,19 +1,19 @@
-//! What the system and the process say about themselves.
+//! Measurements from the system and from the process itself.
 
 use std::fs;
 
 use anyhow::{Context as _, ensure};
 use slipway_tests::{Client, Process};
 
-/// Descriptors that are not connections.
+/// Number of file descriptors that are not connections.
 const OTHER_DESCRIPTORS: usize = 100;
 
 /// Memory of a process, in MB (of 1,000,000 bytes).
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Memory {
-    /// At present (VmRSS).
+    /// The current size (VmRSS).
     pub(crate) now: f64,
-    /// The most it ever was (VmHWM).
+    /// The peak size (VmHWM).
     pub(crate) most: f64,
 }
 
@@ -21,7 +21,7 @@ impl Memory {
     /// Of a running process.
     ///
     /// # Errors
-    /// If the system does not say, as only Linux does.
+    /// If the system does not tell: only Linux does.
     pub(crate) fn of(process: &Process) -> anyhow::Result<Self> {
         let status = fs::read_to_string(format!("/proc/{}/status", process.pid()))?;
         let field = |name: &str| -> anyhow::Result<f64> {
@@ -36,7 +36,7 @@ impl Memory {
     }
 }
 
-/// What the release service's database has counted so far.
+/// The commit counters of the release service's database.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Commits {
     count: f64,
@@ -48,7 +48,7 @@ impl Commits {
     /// Reads the metrics of a process.
     ///
     /// # Errors
-    /// If they are not there.
+    /// If they are missing.
     pub(crate) async fn of(process: &Process) -> anyhow::Result<Self> {
         let answer = Client::new(&process.ops).get("/metrics").await?;
         let text = answer.body.as_str().context("metrics are text")?;
@@ -64,21 +64,21 @@ impl Commits {
         })
     }
 
-    /// Writes that shared one commit, on average, since `before`.
+    /// Average number of writes in one commit since `before`.
     pub(crate) fn writes_each(&self, before: &Self) -> f64 {
         (self.writes - before.writes) / (self.count - before.count).max(1.0)
     }
 
-    /// Milliseconds a commit took, on average, since `before`.
+    /// Average time of a commit since `before`, in milliseconds.
     pub(crate) fn millis_each(&self, before: &Self) -> f64 {
         1000.0 * (self.seconds - before.seconds) / (self.count - before.count).max(1.0)
     }
 }
 
-/// Whether this process, and with it the one it starts, may have so many connections.
+/// Checks that this process, and the one it starts, may have this many connections.
 ///
 /// # Errors
-/// If not; says what to do.
+/// If not; the text says what to do.
 pub(crate) fn connections_allowed(wanted: usize) -> anyhow::Result<()> {
     let limits = fs::read_to_string("/proc/self/limits")?;
     let limit = limits
@@ -94,12 +94,12 @@ pub(crate) fn connections_allowed(wanted: usize) -> anyhow::Result<()> {
     ensure!(
         needed <= limit,
         "{wanted} connections need {needed} open files and {limit} are allowed: \
-         say `ulimit -n {needed}` before"
+         run `ulimit -n {needed}` first"
     );
     Ok(())
 }
 
-/// The machine in a line: processor, cores, and how busy it was.
+/// The machine in one line: processor, cores and load average.
 pub(crate) fn machine() -> String {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu

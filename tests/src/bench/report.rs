@@ -1,4 +1,4 @@
-//! The table, for people and for programs.
+//! Prints the results, as a table or as JSON.
 
 use serde_json::{Map, Value, json};
 
@@ -7,13 +7,13 @@ use serde_json::{Map, Value, json};
 pub(crate) struct Line {
     /// What was measured.
     pub(crate) what: String,
-    /// What was wished for; empty if nothing was.
+    /// The target; empty if there is none.
     pub(crate) target: &'static str,
-    /// What it is, for people.
+    /// The result for people.
     pub(crate) measured: String,
-    /// Whether that is good enough, if it can be said.
+    /// Whether the target is met, if there is one.
     pub(crate) met: Option<bool>,
-    /// The numbers, for programs.
+    /// The numbers for programs.
     pub(crate) figures: Vec<(&'static str, f64)>,
 }
 
@@ -29,14 +29,14 @@ impl Line {
         }
     }
 
-    /// With a target, and whether it is met.
+    /// Adds a target, and whether it is met.
     pub(crate) fn target(mut self, target: &'static str, met: bool) -> Self {
         self.target = target;
         self.met = Some(met);
         self
     }
 
-    /// For circumstances the target was not set for.
+    /// Removes the target, for conditions it was not set for.
     pub(crate) fn without_target(self) -> Self {
         Self {
             target: "",
@@ -45,7 +45,7 @@ impl Line {
         }
     }
 
-    /// With numbers.
+    /// Adds numbers.
     pub(crate) fn figures(mut self, figures: &[(&'static str, f64)]) -> Self {
         self.figures.extend_from_slice(figures);
         self
@@ -87,7 +87,7 @@ pub(crate) fn print(lines: &[Line]) {
     }
 }
 
-/// The same as JSON.
+/// The results as JSON.
 pub(crate) fn to_json(machine: &str, lines: &[Line]) -> Value {
     let rows: Vec<_> = lines
         .iter()

@@ -10,13 +10,13 @@ use super::{
     work,
 };
 
-/// The targets, from the operator's contract.
+/// The targets of the operator's contract.
 const COMMANDS_A_SECOND: f64 = 2_000.0;
 const READS_A_SECOND: f64 = 10_000.0;
 const COMMAND_P99_MS: f64 = 50.0;
 const READ_P99_MS: f64 = 10.0;
 
-/// Start and complete, each answered after it is on disk.
+/// Starts and completes tasks; each is answered after it is on disk.
 pub(super) async fn commands(plan: &Plan) -> anyhow::Result<Vec<Line>> {
     let (process, team) = work::staffed(plan.clients).await?;
     let scripts = work::workers(&team, 0..plan.clients, plan.time).await?;
@@ -25,7 +25,7 @@ pub(super) async fn commands(plan: &Plan) -> anyhow::Result<Vec<Line>> {
     Ok(command_lines(&who, &outcome))
 }
 
-/// Each developer's own tasks, again and again.
+/// Each developer repeatedly reads their own tasks.
 pub(super) async fn reads(plan: &Plan) -> anyhow::Result<Vec<Line>> {
     let (process, team) = work::staffed(plan.clients).await?;
     let scripts = work::readers(&team, 0..plan.clients).await?;
@@ -34,7 +34,7 @@ pub(super) async fn reads(plan: &Plan) -> anyhow::Result<Vec<Line>> {
     Ok(read_lines(&who, &outcome))
 }
 
-/// Half of the clients command, the other half reads.
+/// Half of the clients send commands, the other half reads.
 pub(super) async fn mixed(plan: &Plan) -> anyhow::Result<Vec<Line>> {
     let (process, team) = work::staffed(plan.clients).await?;
     let half = plan.clients / 2;
@@ -48,11 +48,11 @@ pub(super) async fn mixed(plan: &Plan) -> anyhow::Result<Vec<Line>> {
     let (some, others) = (half, plan.clients - half);
     let mut lines = command_lines(&format!("mixed load, {some} clients"), &commands);
     lines.extend(read_lines(&format!("mixed load, {others} others"), &reads));
-    // The targets are for one kind of load at a time: here each has a share of the cores.
+    // The targets are for one kind of load at a time; here they share the cores.
     Ok(lines.into_iter().map(Line::without_target).collect())
 }
 
-/// Commands, and reads of a database without those, with everything on real servers.
+/// Commands, then reads from a fresh database, with real servers.
 pub(super) async fn on_servers(plan: &Plan) -> anyhow::Result<Vec<Line>> {
     let who = format!("on MongoDB and Kafka, {} clients", plan.clients);
     let mut lines = Vec::new();
@@ -73,7 +73,7 @@ pub(super) async fn on_servers(plan: &Plan) -> anyhow::Result<Vec<Line>> {
     Ok(lines.into_iter().map(Line::without_target).collect())
 }
 
-/// How commits are shared: by one client, by some, by all.
+/// How many commands share a commit: with one client, with some, with all.
 pub(super) async fn commits(plan: &Plan) -> anyhow::Result<Vec<Line>> {
     let mut lines = Vec::new();
     for clients in [1, 8, plan.clients] {

@@ -1,5 +1,5 @@
-//! How long a refusal takes while release-svc is away. The gateway and what it calls are
-//! processes of their own; each replica serves all services, because a gateway asks for all.
+//! The time of a refusal while release-svc is unavailable. The gateway and its upstream are
+//! separate processes. Each replica serves all services, because a gateway needs all of them.
 
 use anyhow::ensure;
 use slipway_tests::{Client, Options, Process, until};
@@ -13,7 +13,7 @@ use super::{
 
 const P99_MS: f64 = 50.0;
 
-/// What the gateway's metrics say when no address of release-svc takes calls.
+/// The gateway's metric when no address of release-svc accepts calls.
 const OPEN: &str = "slipway_link_circuit_open{service=\"release\"} 1\n";
 
 /// The row `shed`.
@@ -21,7 +21,7 @@ pub(super) async fn shed(plan: &Plan) -> anyhow::Result<Vec<Line>> {
     Ok(vec![gone(plan).await?, paused(plan).await?])
 }
 
-/// Both replicas are killed: nobody listens any more.
+/// Both replicas are killed, so nobody listens.
 async fn gone(plan: &Plan) -> anyhow::Result<Line> {
     let mut scene = Scene::with_replicas(2).await?;
     for replica in scene.replicas.drain(..) {
@@ -30,7 +30,7 @@ async fn gone(plan: &Plan) -> anyhow::Result<Line> {
     scene.refused(plan, "all of release gone").await
 }
 
-/// The only replica is paused: it accepts connections, and nothing comes back.
+/// The only replica is paused: it accepts connections and never answers.
 async fn paused(plan: &Plan) -> anyhow::Result<Line> {
     let scene = Scene::with_replicas(1).await?;
     scene.replicas[0].signal("STOP").await?;
@@ -41,7 +41,7 @@ struct Scene {
     gateway: Process,
     admin: Client,
     replicas: Vec<Process>,
-    /// With the key that the replicas share, so that each knows the tokens of the others.
+    /// Has the key that the replicas share, so that each accepts the others' tokens.
     _keys: TempDir,
 }
 
@@ -67,7 +67,7 @@ impl Scene {
         })
     }
 
-    /// Half of the clients read, the others give commands, and all of them are refused.
+    /// Half of the clients read, the others send commands; all are refused.
     async fn refused(&self, plan: &Plan, while_what: &str) -> anyhow::Result<Line> {
         let ops = Client::new(&self.gateway.ops);
         until(async || {

@@ -1,4 +1,4 @@
-//! Starting on existing data, and memory.
+//! Start-up on existing data, and memory.
 
 use std::{
     sync::Arc,
@@ -18,20 +18,20 @@ use super::{
     work,
 };
 
-/// Starts whose median is taken.
+/// Number of starts, of which the median is reported.
 const STARTS: usize = 7;
 
 /// Developers in the existing data, each with ten tasks.
 const DEVELOPERS: usize = 50;
 
-/// After a start, until the memory of an idle process is read.
+/// Delay after a start before the memory of an idle process is read.
 const SETTLE: Duration = Duration::from_secs(3);
 
 const START_MS: f64 = 300.0;
 const IDLE_MB: f64 = 60.0;
 const LOADED_MB: f64 = 200.0;
 
-/// From before the process is started to the end of its first answer.
+/// Measures from before the process starts to the end of its first answer.
 pub(super) async fn start() -> anyhow::Result<Vec<Line>> {
     let (data, token) = existing_data().await?;
     let request = format!("GET /tasks/my{}", wire::tail(&token)).into_bytes();
@@ -93,7 +93,7 @@ pub(super) async fn memory(plan: &Plan) -> anyhow::Result<Vec<Line>> {
     ])
 }
 
-/// A data directory that has been worked with, and a token that is good for it.
+/// A data directory with data, and a token that is valid for it.
 async fn existing_data() -> anyhow::Result<(Arc<TempDir>, String)> {
     let (process, team) = work::staffed(DEVELOPERS).await?;
     work::readers(&team, 0..DEVELOPERS).await?;

@@ -1,4 +1,4 @@
-//! The stream of activity: how fast it reaches many, and what each of them costs.
+//! The stream of activity: how fast entries reach many clients, and the memory of each client.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -16,21 +16,21 @@ use super::{
     work,
 };
 
-/// Listeners in the row `fanout`.
+/// Number of clients in the row `fanout`.
 const LISTENERS: usize = 1_000;
 
-/// Between two commands: ten a second, of a hundred developers who each start or complete
-/// something every ten seconds.
+/// Time between two commands: ten a second, as from a hundred developers who each start or complete
+/// a task every ten seconds.
 const PACE: Duration = Duration::from_millis(100);
 
-/// Commands in the row `streams`, to see that everybody is still there.
+/// Number of commands in the row `streams`, to check that every client is still connected.
 const ROLL_CALL: usize = 20;
 
 const FANOUT_P99_MS: f64 = 250.0;
 const TARGET_STREAMS: f64 = 20_000.0;
 const TARGET_MB: f64 = 500.0;
 
-/// From the sending of a command to its entry at each of 1,000 listeners.
+/// Measures from the sending of a command to the arrival of its entry at each of 1,000 clients.
 pub(super) async fn fanout(plan: &Plan) -> anyhow::Result<Vec<Line>> {
     connections_allowed(LISTENERS)?;
     let (process, team) = work::staffed(1).await?;
@@ -59,7 +59,7 @@ pub(super) async fn fanout(plan: &Plan) -> anyhow::Result<Vec<Line>> {
     ])
 }
 
-/// What it takes to hold many listeners, all of whom get some entries.
+/// Measures the memory of many clients, all of which receive some entries.
 pub(super) async fn held(plan: &Plan) -> anyhow::Result<Vec<Line>> {
     connections_allowed(plan.streams)?;
     let (process, team) = work::staffed(1).await?;
@@ -102,7 +102,7 @@ pub(super) async fn held(plan: &Plan) -> anyhow::Result<Vec<Line>> {
     ])
 }
 
-/// A developer who does one thing after the other, while others listen.
+/// A developer who sends commands, one after the other, while clients listen.
 struct Stage {
     address: SocketAddr,
     shift: Shift,
@@ -111,9 +111,9 @@ struct Stage {
 }
 
 impl Stage {
-    /// Prepares this many commands, and waits until the stream stands still.
+    /// Prepares this many commands and waits until the stream is quiet.
     async fn set(process: &Process, team: &Team, commands: usize) -> anyhow::Result<Self> {
-        // One more, to see where the stream stands.
+        // One more command, to find the current end of the log.
         let tasks = (commands + 1).div_ceil(2);
         let release = team.release("stage", &vec![0; tasks]).await?;
         let mut stage = Self {
@@ -129,16 +129,16 @@ impl Stage {
         Ok(stage)
     }
 
-    /// Gives the commands at their pace.
+    /// Sends the commands at their pace.
     async fn play(&mut self, arrivals: &Arrivals, commands: usize) -> anyhow::Result<Delays> {
-        // A new one: the server closes connections that are idle while listeners connect.
+        // A new connection: the server closes connections that are idle while clients connect.
         let mut connection = Connection::open(self.address).await?;
         arrivals.begin(self.position + 1);
         let mut pace = tokio::time::interval(PACE);
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         for _ in 0..commands {
             pace.tick().await;
-            // A completed task makes another one ready, or the release.
+            // Completing a task also makes the next task, or the release, ready.
             arrivals.send(if self.shift.is_at_work() { 2 } else { 1 });
             self.act(&mut connection).await?;
         }

@@ -1,5 +1,5 @@
-//! HTTP/1.1 as cheap as it gets: bytes prepared beforehand, answers read only as far as
-//! they must be.
+//! HTTP/1.1 with little overhead: requests are prepared bytes, and answers are parsed only as far
+//! as needed.
 
 use std::net::SocketAddr;
 
@@ -10,7 +10,7 @@ use tokio::{
     net::TcpStream,
 };
 
-/// Holds an answer of usual size.
+/// Large enough for a usual answer.
 const BUFFER: usize = 32 * 1024;
 
 /// A kept-alive connection with one request in flight.
@@ -19,12 +19,12 @@ pub(crate) struct Connection {
     buffer: Vec<u8>,
 }
 
-/// What is needed of an answer's head.
+/// The needed parts of an answer's head.
 struct Head {
     status: u16,
     /// Bytes of head and body together; `None` if the body has no announced length.
     whole: Option<usize>,
-    /// Where the body begins.
+    /// Offset of the body.
     body: usize,
 }
 
@@ -32,7 +32,7 @@ impl Connection {
     /// Connects.
     ///
     /// # Errors
-    /// If nobody listens.
+    /// If nobody listens there.
     pub(crate) async fn open(address: SocketAddr) -> anyhow::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
@@ -42,10 +42,10 @@ impl Connection {
         })
     }
 
-    /// Sends a request, reads its answer to the end, and returns the status.
+    /// Sends a request, reads its answer completely, and returns the status.
     ///
     /// # Errors
-    /// If the connection ends before, or the answer has no announced length.
+    /// If the connection ends early, or the answer has no announced length.
     pub(crate) async fn call(&mut self, request: &[u8]) -> anyhow::Result<u16> {
         let head = self.head(request).await?;
         let whole = head.whole.context("the answer has no length")?;
@@ -55,8 +55,8 @@ impl Connection {
         Ok(head.status)
     }
 
-    /// Sends a request whose answer does not end, and returns the connection with what has
-    /// arrived of the body.
+    /// Sends a request for an endless answer, and returns the connection with the part of the body
+    /// that has arrived.
     ///
     /// # Errors
     /// If the answer is not 200.
@@ -65,7 +65,7 @@ impl Connection {
         if head.status != 200 {
             bail!("the stream was refused with {}", head.status);
         }
-        // A copy, because there may be 20,000: the buffer is larger than needed from now on.
+        // A copy, so that the larger buffer is freed: there may be 20,000 connections.
         let begun = self.buffer[head.body..].to_vec();
         Ok((self.stream, begun))
     }
@@ -122,7 +122,7 @@ pub(crate) fn post(path: &str, body: &Value, token: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// What stands in a request after its first line, for the bearer of `token`.
+/// The rest of a request after its first line, with `token`.
 pub(crate) fn tail(token: &str) -> String {
     format!(" HTTP/1.1\r\nhost: slipway\r\nauthorization: Bearer {token}\r\n\r\n")
 }

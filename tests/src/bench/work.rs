@@ -1,5 +1,4 @@
-//! Developers, releases and tasks to work on, made through the API before anything is
-//! measured.
+//! Developers, releases and tasks, created through the API before anything is measured.
 
 use std::time::Duration;
 
@@ -11,14 +10,14 @@ use super::load::{Script, Shift, WARM_UP};
 /// Tasks of a release.
 const TASKS: usize = 10;
 
-/// Releases made at once.
+/// Number of releases created concurrently.
 const AT_ONCE: usize = 16;
 
-/// Commands a second for which tasks are prepared: of one client, and of all.
+/// Rates for which enough tasks are prepared, in commands a second: of one client, and of all.
 const FASTEST_CLIENT: usize = 3_000;
 const FASTEST: usize = 15_000;
 
-/// A script for each developer that lasts for `time`: releases of ten tasks, all of them
+/// A script for each developer that is long enough for `time`: releases of ten tasks that are all
 /// theirs, so that nobody waits for anybody.
 ///
 /// # Errors
@@ -31,7 +30,7 @@ pub(crate) async fn workers(
     let count = developers.len().max(1);
     let rate = FASTEST_CLIENT.min(FASTEST / count + 1);
     let seconds = (time + WARM_UP).as_secs_f64().ceil() as usize;
-    // A task is two commands.
+    // Each task gives two commands.
     let releases = (rate * seconds / 2).div_ceil(TASKS);
     let shifts = developers.map(|developer| shift(team, developer, releases));
     stream::iter(shifts)
@@ -51,8 +50,8 @@ async fn shift(team: &Team, developer: usize, releases: usize) -> anyhow::Result
     Ok(Shift::new(tasks, team.developers[developer].token()))
 }
 
-/// Gives each of these developers ten tasks, in releases of twenty that they share with
-/// others: most of them wait for somebody. Each developer's script asks for them.
+/// Gives each of these developers ten tasks, in releases of twenty tasks shared with others, so
+/// most of them are blocked. Each script reads the developer's tasks.
 ///
 /// # Errors
 /// If the preparation fails.
@@ -82,7 +81,7 @@ pub(crate) async fn staffed(developers: usize) -> anyhow::Result<(Process, Team)
     Ok((process, team))
 }
 
-/// The same for a benchmark, all clients of which are one account at one address.
+/// Options for a benchmark in which all clients use one account and one address.
 pub(crate) fn of_one_client(options: Options) -> Options {
     options
         .env("SLIPWAY_STREAMS_PER_USER", "100000")

@@ -1,5 +1,5 @@
-//! Measures Slipway against the operator's contract: starts one of its own, gives it load,
-//! and prints what it took beside what it may take. Never fails because of a number.
+//! Measures Slipway against the operator's contract: starts its own process, puts load on it, and
+//! prints the results next to the targets. A missed target is not a failure.
 
 #[path = "../bench/mod.rs"]
 mod bench;
@@ -50,7 +50,7 @@ struct Options {
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
     build_server()?;
-    // One thread: the generator must leave the cores to the server.
+    // One thread, so that the load generator leaves the cores to the server.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -65,7 +65,7 @@ async fn measure(options: &Options) -> anyhow::Result<()> {
         flood: options.flood.clone(),
     };
     let rows = if options.only.is_empty() {
-        // Floods take minutes, and more open files than most shells allow; others need servers.
+        // Floods take minutes and more open files than most shells allow; other rows need servers.
         let usual = Row::value_variants().iter().copied();
         usual.filter(|row| !row.only_when_named()).collect()
     } else {
@@ -93,8 +93,8 @@ async fn measure(options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Under `cargo run`, builds the program that is measured: cargo itself builds only the
-/// one that it runs.
+/// Under `cargo run`, builds the program to measure: cargo itself builds only the program that it
+/// runs.
 fn build_server() -> anyhow::Result<()> {
     let (Ok(cargo), Ok(package)) = (env::var("CARGO"), env::var("CARGO_MANIFEST_DIR")) else {
         return Ok(());

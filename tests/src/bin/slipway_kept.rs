@@ -1,5 +1,5 @@
-//! Writes the data of this version's layout, from which later versions have to answer the same
-//! (see [`slipway_tests::kept`]). Needs what tests on real servers need.
+//! Writes data in this version's layout. Later versions must return the same answers from it (see
+//! [`slipway_tests::kept`]). Has the same requirements as tests on real servers.
 
 use std::{fs, path::Path, sync::Arc};
 
@@ -17,10 +17,10 @@ use slipway_tests::{
     until,
 };
 
-/// The layout of the data that this version writes.
+/// The layout of this version's data.
 const LAYOUT: &str = "1";
 
-/// What comes of it that [`fill`] is done.
+/// How many notifications and entries [`fill`] causes.
 const NOTIFICATIONS: usize = 9;
 const ENTRIES: usize = 27;
 
@@ -28,7 +28,8 @@ const ENTRIES: usize = 27;
 async fn main() -> anyhow::Result<()> {
     let kept = directory(LAYOUT);
     let (answers, data) = filled(Process::start_with(&Options::default()).await?).await?;
-    // Not the key that signs tokens: nothing in the repository is to look like a secret.
+    // Without the key that signs tokens: the repository must not contain anything that looks like a
+    // secret.
     let is_wanted = |name: &str| name.ends_with(".db");
     copy(&data.path().join("data"), &kept.join("sqlite"), is_wanted)?;
     write(&kept.join("sqlite.json"), &answers)?;
@@ -42,7 +43,7 @@ async fn main() -> anyhow::Result<()> {
     write(&kept.join("mongodb.json"), &answers)
 }
 
-/// Does something of every kind; returns what to ask then.
+/// Does something of every kind; returns the requests whose answers are recorded.
 async fn fill(server: &Process) -> anyhow::Result<Vec<(String, String)>> {
     let team = Team::new(server, 2).await?;
     let (admin, dev) = (&team.admin, &team.developers[0]);
@@ -72,11 +73,11 @@ async fn fill(server: &Process) -> anyhow::Result<Vec<(String, String)>> {
         .expect(201);
 
     let comments = format!("/tasks/{}/comments", tasks[0]);
-    let said = json!({"content": "Is **this** done, @dev-1?"});
-    let comment = dev.post(&comments, &said).await?.expect(201);
+    let body = json!({"content": "Is **this** done, @dev-1?"});
+    let comment = dev.post(&comments, &body).await?.expect(201);
     let reply = format!("/comments/{}/reply", id(&comment));
-    let said = json!({"content": "Yes 🚢"});
-    let reply = team.developers[1].post(&reply, &said).await?.expect(201);
+    let body = json!({"content": "Yes 🚢"});
+    let reply = team.developers[1].post(&reply, &body).await?.expect(201);
 
     let session = dev.post("/chat/session", &json!({})).await?.expect(201);
     let chat = format!("/chat/{}", id(&session));
@@ -136,7 +137,7 @@ async fn answers(
     Ok(answers)
 }
 
-/// Fills a process, and stops it when nothing is under way any more.
+/// Fills a process, and stops it when it has no more work.
 async fn filled(server: Process) -> anyhow::Result<(Kept, Arc<tempfile::TempDir>)> {
     let questions = fill(&server).await?;
     until(async || {
@@ -147,9 +148,9 @@ async fn filled(server: Process) -> anyhow::Result<(Kept, Arc<tempfile::TempDir>
             all.len() == NOTIFICATIONS && all.iter().all(is_sent),
             "{all:#?}"
         );
-        let wall = ask(&server, "admin", "/activity?limit=200").await?;
-        let wall = wall["items"].as_array().map_or(0, Vec::len);
-        ensure!(wall == ENTRIES, "{wall} entries");
+        let entries = ask(&server, "admin", "/activity?limit=200").await?;
+        let entries = entries["items"].as_array().map_or(0, Vec::len);
+        ensure!(entries == ENTRIES, "{entries} entries");
         Ok(())
     })
     .await?;
@@ -169,7 +170,7 @@ fn write(path: &Path, value: &impl Serialize) -> anyhow::Result<()> {
     )?)
 }
 
-/// The documents of all databases of Slipway, as extended JSON.
+/// The documents of all Slipway databases, as extended JSON.
 async fn dump(client: &Mongo) -> anyhow::Result<Value> {
     let mut databases = Map::new();
     for name in client.list_database_names().await? {

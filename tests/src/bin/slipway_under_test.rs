@@ -1,4 +1,4 @@
-//! The program under test: nothing but `slipway`'s own entry point.
+//! The program under test: only `slipway`'s own entry point.
 
 use std::process::ExitCode;
 

@@ -1,6 +1,6 @@
-//! A whole Slipway to test, in one of two shapes: one process with everything embedded, or
-//! two replicas of each role in processes of their own, on a real Kafka and a
-//! MongoDB-compatible server. What a test does with it is the same.
+//! A complete Slipway for tests, in one of two shapes: one process with everything embedded, or two
+//! replicas of each role as separate processes, on a real Kafka and a MongoDB-compatible server.
+//! Tests use both in the same way.
 
 mod replica;
 
@@ -17,30 +17,29 @@ pub use replica::Role;
 
 use crate::{ADMIN_PASSWORD, Backbones, Client, Options, Process, process::free_address, until};
 
-/// Replicas of each role.
+/// Number of replicas of each role.
 const REPLICAS: usize = 2;
 
-/// Who is mailed when something is wrong with it, where it runs on servers.
+/// The address for incident mails, if it runs on servers.
 pub const ALERTED: &str = "ops@example.com";
 
 /// A running Slipway.
 pub struct Mesh {
-    /// By role. In one process there is only a gateway, which is everything.
+    /// By role. The one-process shape has only a gateway, which serves everything.
     replicas: [Vec<Replica>; 5],
-    /// A client for each gateway that was there at the start.
+    /// A client for each gateway that was started first.
     clients: Vec<Client>,
-    /// Who is asked next.
+    /// The next gateway to use.
     turn: AtomicUsize,
-    /// What is needed to start another replica.
+    /// Options for starting another replica.
     base: Options,
-    /// Where the first replicas of notify-svc are: those that start before them need to
-    /// know.
+    /// Addresses of the first replicas of notify-svc, which replicas that start earlier need.
     notify: [String; REPLICAS],
     backbones: Option<Backbones>,
 }
 
 impl Mesh {
-    /// One process, everything embedded.
+    /// One process with everything embedded.
     ///
     /// # Errors
     /// If it does not become ready.
@@ -63,8 +62,8 @@ impl Mesh {
         })
     }
 
-    /// Two replicas of each role on servers of their own; `None`, said loudly, where tests
-    /// on real servers were not asked for.
+    /// Two replicas of each role on their own servers. `None`, with a message on standard error, if
+    /// tests on real servers are not enabled.
     ///
     /// # Errors
     /// If something does not become ready.
@@ -84,7 +83,7 @@ impl Mesh {
             .options()
             .of_the_mesh()
             .env("SLIPWAY_ALERT_EMAILS", ALERTED)
-            // What is gathered comes within seconds.
+            // Digests are sent after seconds.
             .env("SLIPWAY_MAIL_GATHER", "2s");
         let mut mesh = Self {
             replicas: [const { Vec::new() }; 5],
@@ -105,8 +104,8 @@ impl Mesh {
         Ok(mesh)
     }
 
-    /// How a replica of this role is started. It keeps its addresses for its life, below
-    /// the ports that the system gives away.
+    /// Options of a replica of this role. It keeps its addresses when it is restarted; they are
+    /// below the ports that the system assigns.
     fn options(&self, role: Role, n: usize) -> Options {
         let grpc = match (role, self.notify.get(n)) {
             (Role::Notify, Some(address)) => address.clone(),
@@ -140,7 +139,7 @@ impl Mesh {
         }
     }
 
-    /// Where all replicas of this role are.
+    /// The URLs of all running replicas of this role.
     fn urls(&self, role: Role) -> String {
         let replicas = self.replicas[role as usize].iter();
         let running = replicas.filter_map(|replica| replica.process.as_ref());
@@ -148,7 +147,7 @@ impl Mesh {
         urls.join(",")
     }
 
-    /// Waits until every gateway follows the wall of activity.
+    /// Waits until every gateway follows the activity feed.
     ///
     /// # Errors
     /// If nobody can sign in.
@@ -163,12 +162,12 @@ impl Mesh {
     /// Base URL of a gateway.
     ///
     /// # Errors
-    /// If it is gone.
+    /// If it is not running.
     pub fn http(&self) -> anyhow::Result<&str> {
         Ok(&self.process(Role::Gateway, 0)?.http)
     }
 
-    /// A client that is not signed in: at each gateway in turn.
+    /// A client that is not signed in, at each gateway in turn.
     #[must_use]
     pub fn client(&self) -> Client {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
@@ -207,7 +206,7 @@ impl Mesh {
     /// A running process.
     ///
     /// # Errors
-    /// If there is none of this number.
+    /// If there is no running replica with this number.
     pub fn process(&self, role: Role, n: usize) -> anyhow::Result<&Process> {
         let replica = self.replicas[role as usize].get(n);
         replica.context("there is no such replica")?.process()
@@ -216,7 +215,7 @@ impl Mesh {
     /// Kills a process as a power failure would.
     ///
     /// # Errors
-    /// If it is gone already.
+    /// If it is not running.
     pub async fn kill(&mut self, role: Role, n: usize) -> anyhow::Result<()> {
         let replica = &mut self.replicas[role as usize][n];
         let process = replica.process.take().context("the process is gone")?;
@@ -224,10 +223,10 @@ impl Mesh {
         Ok(())
     }
 
-    /// Ends a process in order.
+    /// Stops a process gracefully.
     ///
     /// # Errors
-    /// If it is gone already, or does not end well.
+    /// If it is not running, or ends with an error.
     pub async fn stop(&mut self, role: Role, n: usize) -> anyhow::Result<()> {
         let replica = &mut self.replicas[role as usize][n];
         let process = replica.process.take().context("the process is gone")?;
@@ -241,7 +240,7 @@ impl Mesh {
         Ok(())
     }
 
-    /// Starts a process again that has ended.
+    /// Starts a stopped process again.
     ///
     /// # Errors
     /// If it does not become ready.
@@ -264,7 +263,7 @@ impl Mesh {
     }
 }
 
-/// Makes each of these functions, which take a [`Mesh`], a test in both shapes.
+/// Defines tests of these functions, which take a [`Mesh`], in both shapes.
 #[macro_export]
 macro_rules! in_both_shapes {
     ($($behaviour:ident),+ $(,)?) => {

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::{Options, Process};
 
-/// What a process of a mesh does.
+/// The role of a process in a mesh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// Accounts, releases and tasks.
@@ -16,14 +16,14 @@ pub enum Role {
     Forum,
     /// The assistant.
     Chat,
-    /// The wall of activity.
+    /// The activity feed.
     Notify,
     /// REST and the live stream.
     Gateway,
 }
 
 impl Role {
-    /// All of them, in the order in which they find each other.
+    /// All roles, in the order in which they are started.
     pub const ALL: [Self; 5] = [
         Self::Release,
         Self::Forum,
@@ -45,8 +45,7 @@ impl Role {
     }
 }
 
-/// A process that may be gone for a while, and comes back as itself: on the same
-/// addresses, with the same configuration.
+/// A process that can be stopped and started again, with the same addresses and configuration.
 pub(super) struct Replica {
     pub(super) options: Options,
     pub(super) data: Arc<TempDir>,

@@ -1,5 +1,5 @@
-//! The assistant through the real process: a model that is cut off by a power failure, a
-//! client that leaves, and what others hear of a conversation.
+//! The assistant with a real process: a power failure during an answer, a client that disconnects,
+//! and the privacy of a conversation.
 
 use std::time::Duration;
 
@@ -16,18 +16,18 @@ use tokio::{
 
 use crate::scripted;
 
-/// What a server answers that has nothing but answers.
+/// The answer of a server that supports only answering.
 const NO_SUCH_CALL: &[u8] =
     b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
-/// A model's server that begins to answer and never ends; and how many hear it.
+/// A model server whose answers never end, and the number of its clients.
 async fn endless_model() -> (String, watch::Receiver<usize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let (hearing, heard) = watch::channel(0);
+    let (count, clients) = watch::channel(0);
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
-            let hearing = hearing.clone();
+            let count = count.clone();
             tokio::spawn(async move {
                 let line =
                     json!({"message": {"role": "assistant", "content": "Well, "}, "done": false});
@@ -37,23 +37,23 @@ async fn endless_model() -> (String, watch::Receiver<usize>) {
                     line.len()
                 );
                 let mut request = [0; 4096];
-                // The request has begun: nobody cares for the rest.
+                // The request has begun: the rest does not matter.
                 let read = stream.read(&mut request).await.unwrap_or_default();
                 if !request[..read].starts_with(b"POST /api/chat ") {
                     let _ = stream.write_all(NO_SUCH_CALL).await;
                     return;
                 }
                 let _ = stream.write_all(answer.as_bytes()).await;
-                hearing.send_modify(|hearing| *hearing += 1);
+                count.send_modify(|count| *count += 1);
                 while stream.read(&mut request).await.is_ok_and(|read| read > 0) {}
-                hearing.send_modify(|hearing| *hearing -= 1);
+                count.send_modify(|count| *count -= 1);
             });
         }
     });
-    (url, heard)
+    (url, clients)
 }
 
-/// Waits until the series of this metric with these labels is at 1.
+/// Waits until this metric with these labels is at 1.
 async fn is_counted(server: &Process, name: &str, labels: &[&str]) {
     let ops = Client::new(&server.ops);
     let counted = until(async || {
@@ -76,7 +76,7 @@ async fn session(client: &Client) -> String {
     id(&answer.expect(201)).to_owned()
 }
 
-/// Asks for a stream, and waits until the model has begun to answer.
+/// Asks for a stream, and waits until the model has started to answer.
 async fn begin(client: &Client, session: &str, message: &str) -> reqwest::Response {
     let request = client
         .request(Method::POST, &format!("/chat/{session}/message"))
@@ -100,8 +100,7 @@ async fn history(client: &Client, session: &str) -> Vec<Value> {
         .unwrap()
 }
 
-/// Waits until the only message of a session is a question without an answer; says why
-/// there is none.
+/// Waits until the only message of a session is an unanswered question; returns the reason.
 async fn reason(client: &Client, session: &str, message: &str) -> String {
     let reason = until(async || {
         let history = history(client, session).await;
@@ -114,7 +113,7 @@ async fn reason(client: &Client, session: &str, message: &str) -> String {
 }
 
 #[tokio::test]
-async fn after_a_power_failure_in_mid_answer_the_question_is_there_and_the_session_usable() {
+async fn after_a_power_failure_during_an_answer_the_question_is_stored_and_the_session_usable() {
     let (url, _) = endless_model().await;
     let options = Options::default().env("SLIPWAY_OLLAMA_URL", url);
     let server = Process::start_with(&options).await.unwrap();
@@ -135,8 +134,8 @@ async fn after_a_power_failure_in_mid_answer_the_question_is_there_and_the_sessi
 }
 
 #[tokio::test]
-async fn who_hangs_up_stops_the_answer() {
-    let (url, mut heard) = endless_model().await;
+async fn a_client_that_disconnects_stops_the_answer() {
+    let (url, mut clients) = endless_model().await;
     let options = Options::default().env("SLIPWAY_OLLAMA_URL", url);
     let server = Process::start_with(&options).await.unwrap();
     let team = Team::new(&server, 1).await.unwrap();
@@ -152,7 +151,7 @@ async fn who_hangs_up_stops_the_answer() {
         .unwrap();
     busy.refused(409, "CHAT_BUSY");
     drop(answer);
-    tokio::time::timeout(TIMEOUT, heard.wait_for(|heard| *heard == 0))
+    tokio::time::timeout(TIMEOUT, clients.wait_for(|clients| *clients == 0))
         .await
         .expect("the model is not asked any further")
         .unwrap();
@@ -166,8 +165,8 @@ async fn who_hangs_up_stops_the_answer() {
     is_counted(&server, "slipway_chat_requests_total", &unanswered).await;
 }
 
-/// A model that can think, and does so before it answers however it is asked: in its own
-/// way, and as its server tells it apart. How it was asked is sent to the returned channel.
+/// A model that thinks before it answers, however it is asked: within its text, and separated by
+/// its server. The requests are sent to the returned channel.
 async fn thinking_model() -> (String, mpsc::UnboundedReceiver<Value>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -202,7 +201,7 @@ async fn thinking_model() -> (String, mpsc::UnboundedReceiver<Value>) {
 }
 
 #[tokio::test]
-async fn a_thinking_model_is_asked_not_to_and_its_thoughts_are_told_to_nobody() {
+async fn thinking_is_turned_off_and_never_shown() {
     let (url, mut asked) = thinking_model().await;
     let options = Options::default()
         .env("SLIPWAY_OLLAMA_URL", url)
@@ -235,19 +234,19 @@ async fn a_thinking_model_is_asked_not_to_and_its_thoughts_are_told_to_nobody() 
         );
     }
     assert_eq!(second["messages"][2]["content"], "Build it.");
-    for told in [
+    for text in [
         stream,
         json!(history).to_string(),
         second["messages"].to_string(),
     ] {
-        assert!(!told.to_lowercase().contains("secretly"), "{told}");
+        assert!(!text.to_lowercase().contains("secretly"), "{text}");
     }
     let ready = Client::new(&server.ops).get("/readyz").await.unwrap();
     assert_eq!(ready.expect(200)["degraded"], json!([]));
 }
 
 #[tokio::test]
-async fn a_process_without_its_model_is_ready_and_says_what_it_misses() {
+async fn a_process_without_its_model_is_ready_and_reports_the_problem() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
@@ -274,8 +273,8 @@ async fn an_answer_is_measured() {
 }
 
 #[tokio::test]
-async fn a_deleted_conversation_is_gone_and_its_answer_is_stopped() {
-    let (url, mut heard) = endless_model().await;
+async fn deleting_a_conversation_stops_its_answer() {
+    let (url, mut clients) = endless_model().await;
     let options = Options::default().env("SLIPWAY_OLLAMA_URL", url);
     let server = Process::start_with(&options).await.unwrap();
     let team = Team::new(&server, 2).await.unwrap();
@@ -303,17 +302,17 @@ async fn a_deleted_conversation_is_gone_and_its_answer_is_stopped() {
         rest.contains("event: error") && rest.contains("SESSION_NOT_FOUND"),
         "{rest}"
     );
-    tokio::time::timeout(TIMEOUT, heard.wait_for(|heard| *heard == 0))
+    tokio::time::timeout(TIMEOUT, clients.wait_for(|clients| *clients == 0))
         .await
         .expect("the model is not asked any further")
         .unwrap();
-    let gone = ada.get(&format!("{path}/history")).await.unwrap();
-    gone.refused(404, "SESSION_NOT_FOUND");
+    let deleted = ada.get(&format!("{path}/history")).await.unwrap();
+    deleted.refused(404, "SESSION_NOT_FOUND");
     assert!(ada.all("/chat/sessions").await.unwrap().is_empty());
 }
 
 #[tokio::test]
-async fn a_conversation_is_on_no_wall() {
+async fn a_conversation_is_not_in_the_activity_feed() {
     let server = Process::start().await.unwrap();
     let team = Team::new(&server, 1).await.unwrap();
     let ada = &team.developers[0];
@@ -321,13 +320,13 @@ async fn a_conversation_is_on_no_wall() {
     let path = format!("/chat/{session}/message");
     let answer = ada.post(&path, &json!({"message": "what is next?"})).await;
     answer.unwrap().expect(200);
-    // What comes after it on the wall shows that it was passed over.
+    // The next entries of the activity feed show that it was skipped.
     let release = team.release("afterwards", &[0]).await.unwrap();
     let seen = ada.seen(|entry| entry["subject"] == release["id"]);
     seen.await.unwrap();
-    let wall = ada.wall().await.unwrap();
-    let told = |entry: &Value| entry["type"].as_str().unwrap().starts_with("chat.");
-    assert!(!wall.iter().any(told), "{wall:?}");
+    let feed = ada.wall().await.unwrap();
+    let is_chat = |entry: &Value| entry["type"].as_str().unwrap().starts_with("chat.");
+    assert!(!feed.iter().any(is_chat), "{feed:?}");
 }
 
 #[tokio::test]
@@ -343,7 +342,7 @@ async fn forty_questions_a_minute_are_answered_and_no_more() {
         answer.unwrap().expect(200);
     }
     let answer = ada.post(&path, &json!({"message": "what is next?"})).await;
-    // On a machine that took the minute for them, the first ones no longer count.
+    // On a slow machine, the first ones may no longer count.
     if began.elapsed() < Duration::from_secs(50) {
         let answer = answer.unwrap();
         assert!(!answer.header("retry-after").is_empty());

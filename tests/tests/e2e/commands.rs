@@ -1,4 +1,4 @@
-//! The commands that are clients, as a shell runs them.
+//! The client commands, run as from a shell.
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Stdio, time::Duration};
 
@@ -17,7 +17,7 @@ use tokio::{
 
 use crate::scripted;
 
-/// A command that hangs has not ended by then.
+/// Time limit for a command.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 fn as_admin(server: &Process, arguments: &[&str]) -> Options {
@@ -30,14 +30,14 @@ fn as_admin(server: &Process, arguments: &[&str]) -> Options {
         .fold(options, |options, argument| options.arg(*argument))
 }
 
-/// Runs an import in `dir`; its exit code and outputs.
+/// Runs an import in `dir`; returns its exit code and outputs.
 async fn import(server: &Process, dir: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
     let options = as_admin(server, &[&["import"][..], arguments].concat());
     let (status, output, errors) = process::run(dir, &options).await.unwrap();
     (status.code(), output, errors)
 }
 
-/// A directory with a plan of one task of ada's in `plan.json`.
+/// A directory with a plan of one task for ada in `plan.json`.
 fn directory() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let plan = json!({
@@ -93,7 +93,7 @@ async fn passwords_of_new_developers_are_never_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_reader_of_their_passwords_no_accounts_are_made() {
+async fn no_accounts_are_created_if_their_passwords_cannot_be_printed() {
     let server = Process::start().await.unwrap();
     let admin = server.admin().await.unwrap();
     let dir = directory();
@@ -154,7 +154,7 @@ async fn passwords_in_json_are_printed_before_there_is_an_account() {
     let nobody = json!({"items": [], "nextCursor": null});
     let admin = json!({"id": "1", "username": "admin", "role": "ADMIN"});
     let session = json!({"token": "t", "user": admin});
-    // A server that makes the account and has not answered when the command is killed.
+    // A server that creates the account and has not answered when the command is killed.
     let registering = async {
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
@@ -216,7 +216,7 @@ async fn a_dry_run_creates_nothing_and_a_plan_is_imported_once_unless_forced() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn imports_of_one_plan_by_two_administrators_at_the_same_time_make_one_release() {
+async fn concurrent_imports_of_one_plan_create_one_release() {
     let server = Process::start().await.unwrap();
     let admin = server.admin().await.unwrap();
     let dir = directory();
@@ -244,7 +244,7 @@ async fn imports_of_one_plan_by_two_administrators_at_the_same_time_make_one_rel
 }
 
 #[tokio::test]
-async fn a_token_with_a_line_break_or_that_is_no_text_is_refused() {
+async fn a_token_with_a_line_break_or_invalid_text_is_refused() {
     let dir = directory();
     for token in ["abc\n", "a\u{7f}b"] {
         let options = ["import", "plan.json", "--url", "http://127.0.0.1:1"]
@@ -282,7 +282,7 @@ fn command(url: &str, dir: &Path, arguments: &[&str]) -> Command {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn watch_ends_when_its_reader_leaves_though_nothing_happens() {
+async fn watch_ends_when_its_reader_closes_the_pipe() {
     let server = Process::start().await.unwrap();
     let mut child = spawn(&server.http, Path::new("."), &["watch", "--after", "0"]);
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -294,7 +294,7 @@ async fn watch_ends_when_its_reader_leaves_though_nothing_happens() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_password_is_sent_to_no_server_but_the_one_that_was_named() {
+async fn a_password_is_sent_only_to_the_named_server() {
     let named = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let other = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", named.local_addr().unwrap());
@@ -315,11 +315,11 @@ async fn a_password_is_sent_to_no_server_but_the_one_that_was_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ctrl_c_ends_watch_without_a_word() {
+async fn ctrl_c_ends_watch_silently() {
     let server = Process::start().await.unwrap();
     let mut child = spawn(&server.http, Path::new("."), &["watch", "--after", "0"]);
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    // Then it waits for the next entry.
+    // It then waits for the next entry.
     lines.next_line().await.unwrap().unwrap();
     let pid = child.id().unwrap().to_string();
     let sent = Command::new("kill").args(["-INT", &pid]).status().await;
@@ -332,7 +332,7 @@ async fn ctrl_c_ends_watch_without_a_word() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ctrl_c_ends_watch_while_nobody_reads_its_output() {
-    /// What a pipe holds, less what a line may be too long for.
+    /// Capacity of a pipe, less the length of a line.
     const FULL: u64 = 60 * 1024;
     let server = Process::start().await.unwrap();
     let admin = server.admin().await.unwrap();

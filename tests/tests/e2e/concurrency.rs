@@ -1,5 +1,4 @@
-//! What users do at the same moment, through a running process. Everybody lines up on a
-//! barrier before they act.
+//! Concurrent users, through a running process. All of them wait on a barrier before they act.
 
 use std::{collections::BTreeSet, future::Future, sync::Arc};
 
@@ -12,10 +11,10 @@ use slipway_tests::{
 use tokio::sync::Barrier;
 
 in_both_shapes!(
-    of_a_hundred_task_operations_at_once_every_event_is_told_once,
-    of_fifty_starts_by_one_developer_in_different_releases_one_succeeds,
-    fifty_tasks_added_to_one_release_at_once_are_all_there,
-    fifty_tasks_for_one_place_leave_one_in_it,
+    a_hundred_concurrent_task_operations_have_every_event_once,
+    one_of_fifty_concurrent_starts_by_one_developer_succeeds,
+    fifty_tasks_added_concurrently_are_all_stored,
+    one_of_fifty_concurrent_tasks_for_one_position_is_stored,
     completing_and_hotfixing_at_once_happen_in_one_of_the_two_orders,
     a_task_started_fifty_times_at_once_is_started_once,
     a_name_registered_fifty_times_at_once_is_one_account,
@@ -23,7 +22,7 @@ in_both_shapes!(
 
 const RACERS: usize = 50;
 
-/// Runs `racers` all at once; returns their answers.
+/// Runs all `racers` concurrently; returns their answers.
 async fn race<F>(racers: impl IntoIterator<Item = F>) -> Vec<Answer>
 where
     F: Future<Output = anyhow::Result<Answer>> + Send + 'static,
@@ -51,7 +50,7 @@ fn count(answers: &[Answer], status: u16) -> usize {
         .count()
 }
 
-async fn of_a_hundred_task_operations_at_once_every_event_is_told_once(mesh: Mesh) {
+async fn a_hundred_concurrent_task_operations_have_every_event_once(mesh: Mesh) {
     let team = Team::at(&mesh.client(), RACERS).await.unwrap();
     let mut operations = Vec::new();
     for n in 0..RACERS {
@@ -78,7 +77,7 @@ async fn of_a_hundred_task_operations_at_once_every_event_is_told_once(mesh: Mes
         (RACERS, RACERS)
     );
 
-    // The admin, the developers, their plans and turns, the starts, the additions.
+    // The admin, the developers, their releases and turns, the starts, the additions.
     let total = (1 + RACERS + 4 * RACERS + RACERS + 2 * RACERS) as u64;
     let mut stream = team.admin.stream("?after=0", None).await.unwrap();
     let (mut events, mut started, mut created) = (BTreeSet::new(), 0, 0);
@@ -92,7 +91,7 @@ async fn of_a_hundred_task_operations_at_once_every_event_is_told_once(mesh: Mes
     assert_eq!((started, created), (RACERS, 2 * RACERS));
 }
 
-async fn of_fifty_starts_by_one_developer_in_different_releases_one_succeeds(mesh: Mesh) {
+async fn one_of_fifty_concurrent_starts_by_one_developer_succeeds(mesh: Mesh) {
     let team = Team::at(&mesh.client(), 1).await.unwrap();
     let mut tasks = Vec::new();
     for n in 0..RACERS {
@@ -131,7 +130,7 @@ async fn of_fifty_starts_by_one_developer_in_different_releases_one_succeeds(mes
     assert_eq!(in_process.unwrap().len(), 1);
 }
 
-async fn fifty_tasks_added_to_one_release_at_once_are_all_there(mesh: Mesh) {
+async fn fifty_tasks_added_concurrently_are_all_stored(mesh: Mesh) {
     let team = Team::at(&mesh.client(), 1).await.unwrap();
     let release = team.release("shared", &[]).await.unwrap();
     let path = format!("/releases/{}", id(&release));
@@ -158,7 +157,7 @@ async fn fifty_tasks_added_to_one_release_at_once_are_all_there(mesh: Mesh) {
     );
 }
 
-async fn fifty_tasks_for_one_place_leave_one_in_it(mesh: Mesh) {
+async fn one_of_fifty_concurrent_tasks_for_one_position_is_stored(mesh: Mesh) {
     let team = Team::at(&mesh.client(), 1).await.unwrap();
     let release = team.release("shared", &[]).await.unwrap();
     let path = format!("/releases/{}/tasks", id(&release));
@@ -220,7 +219,7 @@ async fn completing_and_hotfixing_at_once_happen_in_one_of_the_two_orders(mesh: 
             assert_eq!(added["hotfix"], true);
             assert_eq!(after["reopenedCount"], 1);
         } else {
-            // Added first: it was an ordinary task, and the release was not done.
+            // Added first: it is an ordinary task, and the release was not complete.
             let problem = answers[0].clone().refused(409, "RELEASE_INCOMPLETE");
             assert_eq!(problem["remaining"], 1);
             assert_eq!(added["hotfix"], false);

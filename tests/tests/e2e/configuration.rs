@@ -1,6 +1,6 @@
-//! Backbones that are not there, or not as the configuration says: a clear message and
-//! exit 2, or a process that serves and says what is missing. Never a panic, and never the
-//! embedded mode instead.
+//! Backbones that are unreachable or do not match the configuration: a clear message and exit 2, or
+//! a process that serves and reports what is missing. Never a panic, and never the embedded mode
+//! instead.
 
 use serde_json::Value;
 use slipway_tests::{Options, process};
@@ -10,7 +10,7 @@ const NOBODY: &str = "127.0.0.1:1";
 /// A name that never resolves (RFC 6761).
 const NOWHERE: &str = "backbone.invalid:9092";
 
-/// The process does not start: it exits with 2 and says all of `words`.
+/// The process must not start: it exits with 2, and its message has all of `words`.
 async fn refused(options: &Options, words: &[&str]) {
     let dir = tempfile::tempdir().unwrap();
     let options = options.clone().signing(dir.path()).unwrap();
@@ -19,8 +19,8 @@ async fn refused(options: &Options, words: &[&str]) {
     assert!(!output.contains("ready"), "{output}");
     assert!(!errors.contains("panicked"), "{errors}");
     let last = errors.lines().last().unwrap();
-    // What serves says it in its log, which is JSON here; a command says it to a person.
-    let said = match serde_json::from_str::<Value>(last) {
+    // A role logs the message, as JSON here; a command prints it for a person.
+    let message = match serde_json::from_str::<Value>(last) {
         Ok(line) => {
             assert_eq!(line["level"], "ERROR");
             line["message"].as_str().unwrap().to_owned()
@@ -28,7 +28,7 @@ async fn refused(options: &Options, words: &[&str]) {
         Err(_) => last.to_owned(),
     };
     for word in words {
-        assert!(said.contains(word), "{word} is not in: {errors}");
+        assert!(message.contains(word), "{word} is not in: {errors}");
     }
 }
 
@@ -88,7 +88,7 @@ mod kafka {
         Options::default().env("SLIPWAY_KAFKA_BROKERS", broker)
     }
 
-    /// As one role, the others of which are elsewhere.
+    /// One role, with the others elsewhere.
     fn alone(options: Options, role: &str) -> Options {
         let release = format!("http://{NOBODY}");
         options
@@ -97,7 +97,7 @@ mod kafka {
             .env("SLIPWAY_RELEASE_URL", release)
     }
 
-    /// What `/readyz` says, when it says `wanted`; it is ready all the time.
+    /// The answer of `/readyz` once it is as `wanted`; it must report ready all the time.
     async fn ready(process: &Process, wanted: impl Fn(&Value) -> bool) -> Value {
         let ops = Client::new(&process.ops);
         let found = until(async || {
@@ -136,7 +136,7 @@ mod kafka {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn what_was_accepted_without_the_broker_is_announced_when_it_comes() {
+    async fn events_accepted_without_the_broker_are_published_when_it_is_available() {
         let Some(backbones) = Backbones::start().await.unwrap() else {
             return;
         };
@@ -159,7 +159,7 @@ mod kafka {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn what_the_servers_refuse_ends_the_start() {
+    async fn a_refusal_by_a_server_ends_the_start() {
         let Some(backbones) = Backbones::start().await.unwrap() else {
             return;
         };
@@ -203,7 +203,7 @@ mod kafka {
 
     #[cfg(feature = "kafka-tls")]
     #[tokio::test(flavor = "multi_thread")]
-    async fn over_tls_only_who_is_known_is_let_in_and_only_a_known_broker_is_trusted() {
+    async fn tls_requires_known_credentials_and_a_trusted_broker() {
         let Some(backbones) = Backbones::start().await.unwrap() else {
             return;
         };
@@ -221,7 +221,7 @@ mod kafka {
             let wrong = signed_in(mechanism, "hunter2");
             refused(&wrong, &["Kafka", &broker, "uthentication"]).await;
         }
-        // The system does not know the authority.
+        // The system does not trust this CA.
         let mut stranger = signed_in("PLAIN", "for-tests");
         stranger
             .env
@@ -229,7 +229,7 @@ mod kafka {
         refused(&stranger, &["Kafka", &broker, "certificate"]).await;
     }
 
-    /// What is done is on the wall: it was published and consumed.
+    /// Checks that an event is published and consumed: it must appear in the activity feed.
     #[cfg(feature = "kafka-tls")]
     async fn works(options: &Options) {
         let server = Process::start_with(options).await.unwrap();
@@ -243,7 +243,7 @@ mod kafka {
 
     #[cfg(feature = "kafka-tls")]
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_broker_that_wants_a_certificate_is_shown_it() {
+    async fn a_broker_can_require_a_client_certificate() {
         let Some(backbones) = Backbones::start().await.unwrap() else {
             return;
         };

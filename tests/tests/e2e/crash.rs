@@ -1,5 +1,5 @@
-//! Power failures: the process is killed under load, again and again, and then asked for
-//! everything it had accepted.
+//! Power failures: the process is killed repeatedly under load, and then must have everything that
+//! it had accepted.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,48 +16,47 @@ use tokio::{sync::mpsc, task::JoinSet};
 const KILLS: usize = 20;
 const DEVELOPERS: usize = 6;
 
-/// Commands accepted between two kills, at least.
+/// Minimum number of commands accepted between two kills.
 const ROUND: usize = 100;
 
-/// What one developer and their admin were told.
+/// The answers to one developer and their admin.
 #[derive(Default)]
-struct Told {
-    /// Releases accepted, by id.
+struct Answers {
+    /// Ids of accepted releases.
     releases: BTreeSet<String>,
-    /// Tasks, by id: the last state that was accepted.
+    /// Tasks by id, with the last accepted state.
     tasks: BTreeMap<String, &'static str>,
-    /// Titles and names of commands that got no answer: they may or may not have been
-    /// carried out.
+    /// Titles and names in commands without an answer: they may or may not have been carried out.
     unanswered: BTreeSet<String>,
-    /// Names in commands that were refused: they must have left no trace.
+    /// Names in refused commands: they must have left no trace.
     refused: BTreeSet<String>,
 }
 
-/// Works as one developer until the process is gone: plans a release, starts and
-/// completes its task, and tries what must be refused.
+/// Works as one developer until the process is gone: creates a release, starts and completes its
+/// task, and tries commands that must be refused.
 async fn work(
     admin: Client,
     developer: Client,
     owner: usize,
-    told: &mut Told,
+    answers: &mut Answers,
     accepted: mpsc::UnboundedSender<()>,
-    gone: Arc<AtomicBool>,
+    killed: Arc<AtomicBool>,
 ) {
     for n in 0.. {
-        if gone.load(Ordering::SeqCst) {
+        if killed.load(Ordering::SeqCst) {
             return;
         }
         let name = format!("release {owner}-{n}-{}", uuid::Uuid::now_v7());
         let assignee = format!("dev-{owner}");
         let plan = json!({"name": name, "tasks": [{"title": name, "assignee": assignee}]});
         let Ok(created) = admin.post("/releases", &plan).await else {
-            told.unanswered.insert(name);
+            answers.unanswered.insert(name);
             return;
         };
         let created = created.expect(201);
         let task = id(&created["tasks"][0]).to_owned();
-        told.releases.insert(id(&created).to_owned());
-        told.tasks.insert(task.clone(), "TODO");
+        answers.releases.insert(id(&created).to_owned());
+        answers.tasks.insert(task.clone(), "TODO");
         let _ = accepted.send(());
 
         let refused = format!("refused {owner}-{n}-{}", uuid::Uuid::now_v7());
@@ -65,17 +64,17 @@ async fn work(
         if let Ok(answer) = admin.post("/releases", &plan).await {
             let _ = answer.refused(400, "INVALID_ARGUMENT");
         }
-        told.refused.insert(refused);
+        answers.refused.insert(refused);
 
         for (step, state) in [("start", "IN_PROCESS"), ("complete", "COMPLETED")] {
             match developer.patch(&format!("/tasks/{task}/{step}")).await {
                 Ok(answer) => {
                     let _ = answer.expect(200);
-                    told.tasks.insert(task.clone(), state);
+                    answers.tasks.insert(task.clone(), state);
                     let _ = accepted.send(());
                 }
                 Err(_) => {
-                    told.unanswered.insert(name);
+                    answers.unanswered.insert(name);
                     return;
                 }
             }
@@ -83,8 +82,8 @@ async fn work(
     }
 }
 
-/// After a crash a developer may be at work on a task whose start was not answered.
-async fn finish_what_is_open(developer: &Client, told: &mut Told) {
+/// After a crash, a developer may have a started task whose start was not answered.
+async fn finish_what_is_open(developer: &Client, answers: &mut Answers) {
     for task in developer
         .all("/tasks/my?status=IN_PROCESS&limit=200")
         .await
@@ -95,50 +94,50 @@ async fn finish_what_is_open(developer: &Client, told: &mut Told) {
             .await
             .unwrap();
         let _ = done.expect(200);
-        told.tasks.insert(id(&task).to_owned(), "COMPLETED");
+        answers.tasks.insert(id(&task).to_owned(), "COMPLETED");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_accepted_survives_twenty_kills_and_is_told_once() {
+async fn accepted_commands_survive_twenty_kills_and_are_published_once() {
     let options = Options::default();
     let mut server = Process::start().await.unwrap();
     Team::new(&server, DEVELOPERS).await.unwrap();
-    let mut told: Vec<Told> = (0..DEVELOPERS).map(|_| Told::default()).collect();
+    let mut answers: Vec<Answers> = (0..DEVELOPERS).map(|_| Answers::default()).collect();
 
     for _ in 0..KILLS {
         let admin = server.admin().await.unwrap();
         let mut developers = Vec::new();
-        for (owner, told) in told.iter_mut().enumerate() {
+        for (owner, answers) in answers.iter_mut().enumerate() {
             let name = format!("dev-{owner}");
             let developer = server.client().login(&name, team::PASSWORD).await.unwrap();
-            finish_what_is_open(&developer, told).await;
+            finish_what_is_open(&developer, answers).await;
             developers.push(developer);
         }
-        let gone = Arc::new(AtomicBool::new(false));
+        let killed = Arc::new(AtomicBool::new(false));
         let (accepted, mut seen) = mpsc::unbounded_channel();
         let mut workers = JoinSet::new();
-        for (owner, (mut told, developer)) in told.drain(..).zip(developers).enumerate() {
-            let (admin, accepted, gone) = (admin.clone(), accepted.clone(), gone.clone());
+        for (owner, (mut answers, developer)) in answers.drain(..).zip(developers).enumerate() {
+            let (admin, accepted, killed) = (admin.clone(), accepted.clone(), killed.clone());
             workers.spawn(async move {
-                work(admin, developer, owner, &mut told, accepted, gone).await;
-                (owner, told)
+                work(admin, developer, owner, &mut answers, accepted, killed).await;
+                (owner, answers)
             });
         }
         for _ in 0..ROUND {
             seen.recv().await.unwrap();
         }
         let data = server.kill().await.unwrap();
-        gone.store(true, Ordering::SeqCst);
+        killed.store(true, Ordering::SeqCst);
         let mut back: Vec<_> = workers.join_all().await;
         back.sort_by_key(|(owner, _)| *owner);
-        told = back.into_iter().map(|(_, told)| told).collect();
+        answers = back.into_iter().map(|(_, answers)| answers).collect();
         server = Process::start_on(data, &options).await.unwrap();
     }
-    check(&server, &told).await;
+    check(&server, &answers).await;
 }
 
-async fn check(server: &Process, told: &[Told]) {
+async fn check(server: &Process, answers: &[Answers]) {
     let admin = server.admin().await.unwrap();
     let stored = stored(&admin).await;
     let tasks = stored
@@ -149,27 +148,27 @@ async fn check(server: &Process, told: &[Told]) {
         .map(|task| (id(task).to_owned(), task))
         .collect();
 
-    for told in told {
-        for release in &told.releases {
+    for answers in answers {
+        for release in &answers.releases {
             assert!(
                 stored.contains_key(release),
                 "release {release} was accepted and is lost"
             );
         }
-        for (task, accepted) in &told.tasks {
-            check_task(states[task], accepted, told);
+        for (task, accepted) in &answers.tasks {
+            check_task(states[task], accepted, answers);
         }
         for release in stored.values() {
             let name = release["name"].as_str().unwrap();
             assert!(
-                !told.refused.contains(name),
+                !answers.refused.contains(name),
                 "{name} was refused and is there"
             );
         }
     }
 
-    // The wall tells exactly what is stored: nothing is missing, nothing is told twice,
-    // nothing is told that did not happen.
+    // The activity feed must match what is stored exactly: no event is missing, doubled or
+    // invented.
     let expected = expected_events(&stored);
     let mut stream = admin.stream("?after=0", None).await.unwrap();
     let mut events = BTreeSet::new();
@@ -205,11 +204,11 @@ fn rank(state: &str) -> usize {
     order.iter().position(|s| *s == state).unwrap()
 }
 
-/// A task is where its last accepted command put it, or one step further if the answer
-/// to that step was cut off.
-fn check_task(task: &Value, accepted: &str, told: &Told) {
+/// A task has the state of its last accepted command, or the next state if the answer to the next
+/// command was lost.
+fn check_task(task: &Value, accepted: &str, answers: &Answers) {
     let state = task["status"].as_str().unwrap();
-    let unanswered = told.unanswered.contains(task["title"].as_str().unwrap());
+    let unanswered = answers.unanswered.contains(task["title"].as_str().unwrap());
     let further = rank(state).checked_sub(rank(accepted));
     assert!(
         further == Some(0) || (further == Some(1) && unanswered),
@@ -217,7 +216,7 @@ fn check_task(task: &Value, accepted: &str, told: &Told) {
     );
 }
 
-/// What the wall must tell of what is stored: types and subjects.
+/// The types and subjects of the events that must exist for what is stored.
 fn expected_events(stored: &BTreeMap<String, Value>) -> BTreeSet<(String, String)> {
     let mut events = BTreeSet::new();
     let mut expect =
@@ -230,7 +229,7 @@ fn expected_events(stored: &BTreeMap<String, Value>) -> BTreeSet<(String, String
             .iter()
             .take_while(|task| task["status"] == "COMPLETED");
         let completed = completed.count();
-        // Whose turn it was, and is; or that all are completed.
+        // The tasks that became ready, or the event that all are completed.
         for task in tasks.iter().take(completed + 1) {
             expect("task.ready", id(task));
         }

@@ -1,5 +1,5 @@
-//! The desk of dead letters, end to end: what a consumer cannot handle is shown to admins,
-//! mended, and sent back to the group that could not handle it.
+//! Dead letters, end to end: an event that a consumer cannot handle is shown to admins, edited and
+//! replayed to its consumer group.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use slipway_runtime::clock::SystemClock;
 use slipway_tests::{Answer, Client, Options, Process, Team, process, until};
 use uuid::Uuid;
 
-const DESK: &str = "/admin/dead-letters";
+const DEAD_LETTERS: &str = "/admin/dead-letters";
 
 /// An event of the type `user.registered`.
 fn registered(event: Uuid, payload: &str) -> Record {
@@ -33,7 +33,7 @@ fn registered(event: Uuid, payload: &str) -> Record {
     }
 }
 
-/// A record that is no event at all, and no text either.
+/// A record that is neither an event nor text.
 pub(crate) fn garbage() -> Record {
     Record {
         topic: "slipway.releases".into(),
@@ -43,7 +43,7 @@ pub(crate) fn garbage() -> Record {
     }
 }
 
-/// A process on whose bus these records were published.
+/// A process with these records on its bus.
 pub(crate) async fn process_with(records: Vec<Record>) -> Process {
     let data = Process::start().await.unwrap().kill().await.unwrap();
     let path = data.path().join("data").join("bus.db");
@@ -53,10 +53,10 @@ pub(crate) async fn process_with(records: Vec<Record>) -> Process {
     Process::start_on(data, &Options::default()).await.unwrap()
 }
 
-/// The dead letters of a query in the wall's group, once there are as many. Other groups
-/// read the same topics, and have dead letters of their own.
+/// The dead letters of a query in the activity group, once there are this many. Other groups read
+/// the same topics and have their own dead letters.
 async fn letters(admin: &Client, query: &str, count: usize) -> Vec<Value> {
-    let path = format!("{DESK}?group=activity{query}");
+    let path = format!("{DEAD_LETTERS}?group=activity{query}");
     let found = until(async || {
         let page = admin.get(&path).await?.expect(200);
         let items = page["items"].as_array().unwrap();
@@ -67,7 +67,7 @@ async fn letters(admin: &Client, query: &str, count: usize) -> Vec<Value> {
 }
 
 fn path(letter: &Value) -> String {
-    format!("{DESK}/{}", letter["id"].as_str().unwrap())
+    format!("{DEAD_LETTERS}/{}", letter["id"].as_str().unwrap())
 }
 
 async fn replay(admin: &Client, letter: &Value, body: &Value, key: &str) -> Answer {
@@ -81,7 +81,7 @@ fn payload(user: Uuid) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dead_letter_is_mended_and_sent_back_to_its_group() {
+async fn a_dead_letter_is_edited_and_replayed_to_its_group() {
     let event = Uuid::now_v7();
     let process = process_with(vec![registered(event, r#"{"userId": 7}"#)]).await;
     let admin = process.admin().await.unwrap();
@@ -118,7 +118,7 @@ async fn a_dead_letter_is_mended_and_sent_back_to_its_group() {
     let seen = admin.seen(|entry| entry["id"] == id.as_str()).await;
     seen.unwrap();
 
-    // The same request again has the same answer; any other is too late.
+    // Repeating the request returns the same answer; any other request is too late.
     let again = replay(&admin, &letter, &body, "k-1").await.expect(200);
     assert_eq!(again["acts"], replayed["acts"]);
     let other = replay(&admin, &letter, &json!({}), "k-1").await;
@@ -128,7 +128,7 @@ async fn a_dead_letter_is_mended_and_sent_back_to_its_group() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_fails_again_comes_back_and_says_what_it_was() {
+async fn a_failed_replay_is_a_new_dead_letter_that_refers_to_the_first() {
     let process = process_with(vec![garbage()]).await;
     let admin = process.admin().await.unwrap();
     let first = letters(&admin, "&cause=undecodable", 1).await.remove(0);
@@ -143,7 +143,7 @@ async fn what_fails_again_comes_back_and_says_what_it_was() {
     assert_eq!(shown["payload"], "//4=");
     assert_eq!(shown["headers"], json!([{"name": "x", "value": "y"}]));
 
-    // Of two at the same moment one does it. Neither has a body.
+    // Of two concurrent replays, one succeeds. Neither has a body.
     let request = || admin.request(Method::POST, &format!("{}/replay", path(&first)));
     let (a, b) = tokio::join!(admin.send(request()), admin.send(request()));
     let mut answers = [a.unwrap(), b.unwrap()];
@@ -163,7 +163,7 @@ async fn what_fails_again_comes_back_and_says_what_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_are_replayed_at_once_after_a_look_at_which_it_would_be() {
+async fn many_dead_letters_are_replayed_after_a_dry_run() {
     let bad = (0..5).map(|_| registered(Uuid::now_v7(), "{}"));
     let process = process_with(bad.chain([garbage()]).collect()).await;
     let admin = process.admin().await.unwrap();
@@ -171,7 +171,7 @@ async fn many_are_replayed_at_once_after_a_look_at_which_it_would_be() {
     let replay = |filter: Value, dry_run: bool| {
         let (admin, body) = (admin.clone(), json!({"filter": filter, "dryRun": dry_run}));
         async move {
-            let answer = admin.post(&format!("{DESK}/replay"), &body).await;
+            let answer = admin.post(&format!("{DEAD_LETTERS}/replay"), &body).await;
             answer.unwrap().expect(200)
         }
     };
@@ -185,35 +185,40 @@ async fn many_are_replayed_at_once_after_a_look_at_which_it_would_be() {
     let done = replay(filter, false).await;
     assert_eq!(done["ids"], would["ids"]);
     assert_eq!(done["more"], false);
-    // All five fail again: eleven letters in all, of which five are replayed.
+    // All five fail again: eleven dead letters in total, five of them replayed.
     letters(&admin, "&state=REPLAYED", 5).await;
     letters(&admin, "", 11).await;
     let body = json!({"all": true, "dryRun": true});
-    let all = admin.post(&format!("{DESK}/replay"), &body).await.unwrap();
+    let all = admin
+        .post(&format!("{DEAD_LETTERS}/replay"), &body)
+        .await
+        .unwrap();
     let all = all.expect(200);
     assert!(all["count"].as_u64() > Some(6), "of every group: {all}");
     let none = replay(json!({"to": "2020-01-01T00:00:00Z"}), false).await;
     assert_eq!(none["count"], 0);
 
-    // The pages joined are the whole, in order.
-    let paged = admin.all(&format!("{DESK}?group=activity&limit=4")).await;
+    // The pages make up the whole list, in order.
+    let paged = admin
+        .all(&format!("{DEAD_LETTERS}?group=activity&limit=4"))
+        .await;
     assert_eq!(paged.unwrap(), letters(&admin, "", 11).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_desk_is_for_admins_and_refuses_what_it_does_not_know() {
+async fn dead_letters_are_for_admins_and_unknown_input_is_refused() {
     let process = Process::start().await.unwrap();
     let team = Team::new(&process, 1).await.unwrap();
     let (admin, developer) = (&team.admin, &team.developers[0]);
-    let nobody = format!("{DESK}/{}", Uuid::now_v7());
-    for path in [DESK.to_owned(), nobody.clone()] {
+    let nobody = format!("{DEAD_LETTERS}/{}", Uuid::now_v7());
+    for path in [DEAD_LETTERS.to_owned(), nobody.clone()] {
         let answer = developer.get(&path).await.unwrap();
         answer.refused(403, "ADMIN_REQUIRED");
         let answer = process.client().get(&path).await.unwrap();
         answer.refused(401, "UNAUTHENTICATED");
     }
     let everything = json!({"filter": {}});
-    let many = format!("{DESK}/replay");
+    let many = format!("{DEAD_LETTERS}/replay");
     let answer = developer.post(&many, &everything).await.unwrap();
     answer.refused(403, "ADMIN_REQUIRED");
 
@@ -226,7 +231,7 @@ async fn the_desk_is_for_admins_and_refuses_what_it_does_not_know() {
         "?cursor=x",
         "?grp=a",
     ] {
-        let answer = admin.get(&format!("{DESK}{query}")).await.unwrap();
+        let answer = admin.get(&format!("{DEAD_LETTERS}{query}")).await.unwrap();
         answer.refused(400, "INVALID_ARGUMENT");
     }
     for body in [
@@ -250,7 +255,7 @@ async fn the_desk_is_for_admins_and_refuses_what_it_does_not_know() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_desk_can_be_worked_from_a_shell() {
+async fn dead_letters_can_be_handled_from_a_shell() {
     let event = Uuid::now_v7();
     let process = process_with(vec![registered(event, "{}"), garbage()]).await;
     let admin = process.admin().await.unwrap();

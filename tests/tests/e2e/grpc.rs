@@ -1,5 +1,5 @@
-//! The services as other programs see them: over gRPC, and with grpcurl, which knows
-//! nothing but what reflection tells.
+//! The gRPC API as other programs use it, including grpcurl, which knows only what reflection
+//! reports.
 
 use serde_json::Value;
 use slipway_proto::release::v1::{
@@ -28,14 +28,14 @@ fn health(service: &str) -> Request<HealthCheckRequest> {
 }
 
 #[tokio::test]
-async fn health_answers_for_each_service_and_those_who_watch_see_the_drain() {
+async fn health_answers_for_each_service_and_watchers_see_the_drain() {
     let server = Process::start().await.unwrap();
     let channel = Endpoint::from_shared(server.grpc.clone()).unwrap();
     let mut client = HealthClient::new(channel.connect().await.unwrap());
     let mut watched = Vec::new();
     for service in SERVICES.iter().chain(&[""]) {
         let mut watch = client.watch(health(service)).await.unwrap().into_inner();
-        // The first look at the dependencies is right after the start.
+        // The dependencies are checked for the first time just after the start.
         while watch.message().await.unwrap().unwrap().status() != ServingStatus::Serving {}
         let answer = client.check(health(service)).await.unwrap().into_inner();
         assert_eq!(answer.status(), ServingStatus::Serving, "{service}");
@@ -55,7 +55,7 @@ async fn health_answers_for_each_service_and_those_who_watch_see_the_drain() {
 }
 
 #[tokio::test]
-async fn who_calls_and_an_idempotency_key_are_said_once() {
+async fn repeated_metadata_is_refused() {
     let server = Process::start().await.unwrap();
     let team = Team::new(&server, 1).await.unwrap();
     let channel = Endpoint::from_shared(server.grpc.clone()).unwrap();
@@ -83,7 +83,7 @@ async fn who_calls_and_an_idempotency_key_are_said_once() {
 }
 
 #[tokio::test]
-async fn a_program_hears_what_is_wrong_with_a_long_plan() {
+async fn a_refused_long_plan_has_field_errors() {
     let server = Process::start().await.unwrap();
     let admin = server.admin().await.unwrap();
     let channel = Endpoint::from_shared(server.grpc.clone()).unwrap();
@@ -107,7 +107,7 @@ async fn a_program_hears_what_is_wrong_with_a_long_plan() {
 }
 
 #[tokio::test]
-async fn what_does_not_call_itself_grpc_is_refused_as_http_says() {
+async fn a_request_without_the_grpc_content_type_gets_an_http_error() {
     let server = Process::start().await.unwrap();
     let channel = Endpoint::from_shared(server.grpc.clone()).unwrap();
     let channel = channel.connect().await.unwrap();
@@ -130,7 +130,7 @@ async fn what_does_not_call_itself_grpc_is_refused_as_http_says() {
     }
 }
 
-/// Runs grpcurl; `None` if it is not on this machine, which in CI is a failure.
+/// Runs grpcurl; `None` if it is not installed, which fails in CI.
 async fn grpcurl(args: &[&str]) -> Option<(bool, String)> {
     let output = Command::new("grpcurl")
         .arg("-plaintext")
@@ -151,7 +151,7 @@ async fn grpcurl(args: &[&str]) -> Option<(bool, String)> {
 }
 
 #[tokio::test]
-async fn grpcurl_needs_no_files_and_gets_no_further_than_its_token() {
+async fn grpcurl_works_by_reflection_and_needs_a_token() {
     let server = Process::start().await.unwrap();
     let team = Team::new(&server, 1).await.unwrap();
     let at = server.grpc.trim_start_matches("http://");

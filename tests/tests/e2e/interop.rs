@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 const RELEASES: usize = 12;
 
-/// Runs the program in tests/java; what it prints.
+/// Runs the program in tests/java; returns its output.
 async fn java(broker: &str, args: &[&str]) -> String {
     let classpath = backbones::kafka_classpath().await.unwrap();
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("java/Interop.java");

@@ -11,7 +11,7 @@ use slipway_tests::{
     kept::{Answered, Kept, ask, copy, directory, forgetting_nothing, on_mongodb},
 };
 
-/// Whether everything that was answered is answered still; there may be more now.
+/// Whether all of the recorded answer is in the current one; the current one may have more.
 fn holds(found: &Value, kept: &Value) -> bool {
     match (found, kept) {
         (Value::Object(found), Value::Object(kept)) => kept
@@ -31,7 +31,7 @@ async fn check(server: &Process, kept: Kept) {
     }
 }
 
-/// Layouts of which data is kept.
+/// The layouts with stored data.
 fn layouts() -> Vec<String> {
     let kept = fs::read_dir(directory("")).unwrap();
     let names = kept.map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -43,7 +43,7 @@ fn read(path: &Path) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sqlite_files_of_every_layout_are_opened() {
+async fn sqlite_files_of_every_layout_can_be_opened() {
     for layout in layouts() {
         let kept = directory(&layout);
         let data = Arc::new(tempfile::tempdir().unwrap());
@@ -56,7 +56,7 @@ async fn sqlite_files_of_every_layout_are_opened() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn mongodb_databases_of_every_layout_are_opened() {
+async fn mongodb_databases_of_every_layout_can_be_opened() {
     for layout in layouts() {
         let Some(backbones) = Backbones::start().await.unwrap() else {
             return;

@@ -16,13 +16,13 @@ use tokio::{
     task::JoinSet,
 };
 
-/// What one client of a process that is told to stop has seen.
+/// What one client of a stopping process has received.
 struct Seen {
     accepted: Vec<String>,
     lost: Option<String>,
 }
 
-/// Plans one release after the other until the process says that it is about to go.
+/// Creates one release after the other until the process announces that it will stop.
 async fn plan_until_refused(admin: Client, answered: mpsc::UnboundedSender<()>) -> Seen {
     let mut accepted = Vec::new();
     loop {
@@ -48,7 +48,7 @@ async fn plan_until_refused(admin: Client, answered: mpsc::UnboundedSender<()>) 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn told_to_stop_under_load_it_answers_what_it_accepted_and_exits_with_0() {
+async fn a_stop_under_load_answers_accepted_requests_and_exits_with_0() {
     let server = Process::start().await.unwrap();
     let admin = server.admin().await.unwrap();
     let mut stream = admin.stream("", None).await.unwrap();
@@ -93,7 +93,7 @@ async fn told_to_stop_under_load_it_answers_what_it_accepted_and_exits_with_0() 
 }
 
 #[tokio::test]
-async fn a_request_that_does_not_arrive_whole_is_answered_before_the_end() {
+async fn an_incomplete_request_is_answered_before_the_stop() {
     let options = Options::default().env("SLIPWAY_DRAIN_DEADLINE", "2s");
     let server = Process::start_with(&options).await.unwrap();
     let address = server.http.trim_start_matches("http://").to_owned();
@@ -106,7 +106,7 @@ async fn a_request_that_does_not_arrive_whole_is_answered_before_the_end() {
         halves.push(half);
     }
     server.signal("TERM").await.unwrap();
-    // One of them comes whole while the process drains.
+    // One of them is completed while the process drains.
     let draining = until(async || {
         let log = server.log();
         anyhow::ensure!(log.contains("draining"), "{log}");
@@ -128,7 +128,7 @@ async fn a_request_that_does_not_arrive_whole_is_answered_before_the_end() {
 }
 
 #[tokio::test]
-async fn a_data_directory_has_one_process_at_a_time() {
+async fn a_data_directory_can_be_used_by_one_process_at_a_time() {
     let server = Process::start().await.unwrap();
     let (status, _, errors) = process::run(server.data.path(), &Options::default())
         .await
@@ -139,12 +139,12 @@ async fn a_data_directory_has_one_process_at_a_time() {
         "{errors}"
     );
     let data = server.kill().await.unwrap();
-    // A process that was killed holds nothing.
+    // A killed process holds no lock.
     Process::start_on(data, &Options::default()).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_wrong_configuration_is_reported_whole_before_anything_is_touched() {
+async fn all_configuration_errors_are_reported_before_anything_is_changed() {
     let dir = tempfile::tempdir().unwrap();
     let options = Options::default()
         .env("SLIPWAY_TOKEN_TTL", "a while")
@@ -160,7 +160,7 @@ async fn a_wrong_configuration_is_reported_whole_before_anything_is_touched() {
 }
 
 #[tokio::test]
-async fn unknown_names_in_the_environment_are_logged_and_refused_by_a_strict_check_only() {
+async fn unknown_environment_variables_are_logged_and_refused_only_by_a_strict_check() {
     let kubernetes = "SLIPWAY_RELEASE_PORT";
     let unknown = Options::default()
         .env("SLIPWAY_TOKEN_TLL", "1h")
@@ -203,7 +203,7 @@ async fn unknown_names_in_the_file_and_on_the_command_line_are_refused() {
 }
 
 #[tokio::test]
-async fn addresses_in_use_are_reported_together_before_anything_is_made() {
+async fn addresses_in_use_are_reported_together_before_anything_is_created() {
     let server = Process::start().await.unwrap();
     let dir = tempfile::tempdir().unwrap();
     let mut options = Options::default();
@@ -226,7 +226,7 @@ async fn addresses_in_use_are_reported_together_before_anything_is_made() {
 }
 
 #[tokio::test]
-async fn a_ready_file_that_cannot_be_written_is_reported_before_anything_is_made() {
+async fn an_unwritable_ready_file_is_reported_before_anything_is_created() {
     let dir = tempfile::tempdir().unwrap();
     let options = Options::default()
         .arg("--ready-file")
@@ -241,19 +241,19 @@ async fn a_ready_file_that_cannot_be_written_is_reported_before_anything_is_made
 }
 
 #[tokio::test]
-async fn the_first_admins_password_is_made_up_and_said_once() {
+async fn the_first_admins_password_is_generated_and_shown_once() {
     let dir = Arc::new(tempfile::tempdir().unwrap());
     let options = Options {
         without: vec!["SLIPWAY_ADMIN_PASSWORD".into()],
         ..Options::default()
     };
     let server = Process::start_on(Arc::clone(&dir), &options).await.unwrap();
-    let said = until(async || {
+    let shown = until(async || {
         serde_json::from_str::<Value>(server.output().lines().next().unwrap_or_default())
     });
-    let said = said.await.unwrap();
-    assert_eq!(said["username"], "admin");
-    let password = said["password"].as_str().unwrap().to_owned();
+    let shown = shown.await.unwrap();
+    assert_eq!(shown["username"], "admin");
+    let password = shown["password"].as_str().unwrap().to_owned();
     server.client().login("admin", &password).await.unwrap();
     server.signal("TERM").await.unwrap();
     let (_, log) = server.ended().await.unwrap();
@@ -270,7 +270,7 @@ async fn the_first_admins_password_is_made_up_and_said_once() {
 }
 
 #[tokio::test]
-async fn a_first_password_that_nobody_can_be_told_makes_no_admin() {
+async fn no_admin_is_created_if_the_password_cannot_be_shown() {
     let data = Arc::new(tempfile::tempdir().unwrap());
     let options = Options {
         without: vec!["SLIPWAY_ADMIN_PASSWORD".to_owned()],
@@ -282,11 +282,11 @@ async fn a_first_password_that_nobody_can_be_told_makes_no_admin() {
         assert!(!status.success(), "{log}");
         assert!(log.contains("cannot be shown"), "{log}");
     }
-    // The next start makes one, and says so.
+    // The next start creates one, and shows its password.
     let server = Process::start_on(data, &options).await.unwrap();
     let output = server.output();
-    let told: Value = serde_json::from_str(output.trim()).expect(&output);
-    let password = told["password"].as_str().expect(&output);
+    let shown: Value = serde_json::from_str(output.trim()).expect(&output);
+    let password = shown["password"].as_str().expect(&output);
     let _ = server.client().login("admin", password).await.unwrap();
 }
 
@@ -299,20 +299,20 @@ async fn restarted(data: &Arc<tempfile::TempDir>, options: &Options) -> String {
 }
 
 #[tokio::test]
-async fn a_signing_key_that_is_missing_is_told_of() {
-    const TOLD: &str = "all users must sign in again";
+async fn a_missing_signing_key_is_logged() {
+    const WARNING: &str = "all users must sign in again";
     let server = Process::start().await.unwrap();
-    assert!(!server.log().contains(TOLD), "a first start has nobody");
+    assert!(!server.log().contains(WARNING), "a first start has nobody");
     let data = server.kill().await.unwrap();
     let log = restarted(&data, &Options::default()).await;
-    assert!(!log.contains(TOLD), "{log}");
+    assert!(!log.contains(WARNING), "{log}");
     std::fs::remove_file(data.path().join("data/jwt-key.pem")).unwrap();
     let log = restarted(&data, &Options::default()).await;
-    assert!(log.contains(TOLD), "{log}");
+    assert!(log.contains(WARNING), "{log}");
 }
 
 #[tokio::test]
-async fn settings_of_the_first_admin_that_come_too_late_are_named_in_the_log() {
+async fn late_settings_of_the_first_admin_are_logged() {
     const NOT_APPLIED: &str = "this setting is not applied";
     let data = Process::start().await.unwrap().kill().await.unwrap();
     let unset = Options {
@@ -345,7 +345,7 @@ async fn settings_of_the_first_admin_that_come_too_late_are_named_in_the_log() {
 }
 
 #[tokio::test]
-async fn the_ops_port_tells_whether_it_can_serve() {
+async fn the_ops_port_reports_readiness() {
     let server = Process::start().await.unwrap();
     let ops = Client::new(&server.ops);
     let _ = ops.get("/healthz").await.unwrap().expect(200);
@@ -370,7 +370,7 @@ async fn the_ops_port_tells_whether_it_can_serve() {
     }
 }
 
-/// Whether what this process starts ignores SIGHUP, as under `nohup`.
+/// Whether child processes of this process ignore SIGHUP, as under `nohup`.
 fn ignores_hup() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -379,7 +379,7 @@ fn ignores_hup() -> bool {
 }
 
 #[tokio::test]
-async fn every_signal_that_would_end_it_stops_it() {
+async fn every_terminating_signal_stops_it_gracefully() {
     let signals = ["HUP", "INT", "QUIT", "USR1", "USR2"];
     for signal in signals.into_iter().skip(usize::from(ignores_hup())) {
         let server = Process::start().await.unwrap();
@@ -391,8 +391,8 @@ async fn every_signal_that_would_end_it_stops_it() {
 }
 
 #[tokio::test]
-async fn told_to_stop_while_it_waits_for_a_server_it_does_not_start() {
-    // Takes connections and says nothing.
+async fn a_stop_while_waiting_for_a_server_ends_the_start() {
+    // Accepts connections and never answers.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = silent.local_addr().unwrap().to_string();
     for (key, value) in [

@@ -1,11 +1,11 @@
-//! What one client may take of a process.
+//! Limits on what one client may use of a process.
 
 use http::uri::PathAndQuery;
 use slipway_tests::{Client, Options, Process, until};
 use tokio::net::TcpStream;
 use tonic::{Code, transport::Channel};
 
-/// Where a URL leads.
+/// The address in a URL.
 fn address(url: &str) -> &str {
     url.trim_start_matches("http://")
 }
@@ -18,9 +18,9 @@ async fn silent(url: &str, count: usize) -> Vec<TcpStream> {
     connections
 }
 
-/// Waits until the server has taken up every connection that was made before: it takes them
-/// in order, so it has when it answers on a later one. Until then it closes those that have
-/// been idle longest, and that may be one of these.
+/// Waits until the server has accepted every earlier connection: it accepts them in order, so it
+/// has when it answers on a later one. Until then, it may close one of these, because it closes the
+/// connections that have been idle longest.
 async fn all_are_taken_up(server: &Process) {
     let answered = until(async || {
         let _ = Client::new(&server.ops).get("/healthz").await?;
@@ -33,22 +33,22 @@ async fn all_are_taken_up(server: &Process) {
 }
 
 #[tokio::test]
-async fn silent_connections_take_neither_health_nor_answers_from_others() {
+async fn silent_connections_do_not_block_health_or_other_clients() {
     let options = Options {
         open_files: Some(512),
         ..Options::default()
     };
     let server = Process::start_with(&options).await.unwrap();
     let admin = server.admin().await.unwrap();
-    // More than there are files, on each port.
+    // More than the open-file limit, on each port.
     let _silent = [
         silent(&server.http, 600).await,
         silent(&server.grpc, 600).await,
         silent(&server.ops, 600).await,
     ];
     all_are_taken_up(&server).await;
-    // Each on a connection of its own: one that was idle is closed to make room for others,
-    // and who sends a request in that moment has to repeat it.
+    // Each uses a connection of its own: an idle connection may be closed to make room, and a
+    // client that sends a request at that moment must repeat it.
     let ops = || Client::new(&server.ops);
     let signed_in = || server.client().with_token(admin.token());
     for _ in 0..3 {
@@ -69,7 +69,7 @@ async fn silent_connections_take_neither_health_nor_answers_from_others() {
 }
 
 #[tokio::test]
-async fn made_up_methods_leave_one_label_in_the_metrics() {
+async fn unknown_methods_share_one_label_in_the_metrics() {
     let server = Process::start().await.unwrap();
     let channel = Channel::from_shared(server.grpc.clone()).unwrap();
     let channel = channel.connect().await.unwrap();
@@ -91,7 +91,7 @@ async fn made_up_methods_leave_one_label_in_the_metrics() {
     assert!(!metrics.text.contains("made.up"), "{}", metrics.text);
 }
 
-/// How a gRPC call of a method that there is not is refused.
+/// The status with which a call of an unknown gRPC method is refused.
 async fn call(channel: &Channel, path: &'static str) -> anyhow::Result<Code> {
     let mut client = tonic::client::Grpc::new(channel.clone());
     client.ready().await?;

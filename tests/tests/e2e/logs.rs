@@ -1,4 +1,4 @@
-//! What a process says of itself: its log, its standard output, its build.
+//! What a process reports about itself: its log, its standard output and its build.
 
 use serde_json::{Value, json};
 use slipway_proto::release::v1::{
@@ -7,7 +7,7 @@ use slipway_proto::release::v1::{
 use slipway_tests::{Client, Options, Process, Team, process, until};
 use tonic::transport::Endpoint;
 
-/// The lines of a log, each of which is an object.
+/// The lines of a log, each a JSON object.
 fn lines(log: &str) -> Vec<Value> {
     let parsed = log.lines().map(|line| {
         let line: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"));
@@ -23,8 +23,8 @@ fn with_message<'a>(lines: &'a [Value], message: &str) -> Vec<&'a Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn in_json_nothing_else_is_said_and_a_clean_stop_warns_of_nothing() {
-    // As few as any limit of open files allows.
+async fn json_logs_have_only_json_and_no_warning_after_a_clean_stop() {
+    // As few as any open-file limit allows.
     let options = Options::default().env("SLIPWAY_MAX_CONNECTIONS", "64");
     let server = Process::start_with(&options).await.unwrap();
     let (http, grpc, ops) = (server.http.clone(), server.grpc.clone(), server.ops.clone());
@@ -57,7 +57,7 @@ async fn in_json_nothing_else_is_said_and_a_clean_stop_warns_of_nothing() {
 }
 
 #[tokio::test]
-async fn in_json_a_start_that_fails_says_why_in_one_line() {
+async fn with_json_logs_a_failed_start_is_one_line() {
     let server = Process::start().await.unwrap();
     let taken = server.http.trim_start_matches("http://");
     let options = Options::default().env("SLIPWAY_HTTP_ADDR", taken);
@@ -74,7 +74,7 @@ async fn in_json_a_start_that_fails_says_why_in_one_line() {
 }
 
 #[tokio::test]
-async fn people_are_greeted_on_standard_output() {
+async fn the_addresses_are_printed_on_standard_output() {
     let options = Options::default().env("SLIPWAY_LOG_FORMAT", "human");
     let server = Process::start_with(&options).await.unwrap();
     let http = server.http.clone();
@@ -90,7 +90,7 @@ async fn people_are_greeted_on_standard_output() {
 }
 
 #[tokio::test]
-async fn metrics_say_what_was_built() {
+async fn metrics_have_the_build_information() {
     let server = Process::start().await.unwrap();
     let Value::String(metrics) = Client::new(&server.ops)
         .get("/metrics")
@@ -161,7 +161,7 @@ async fn the_access_log_has_a_line_for_each_request_and_no_secret() {
     assert!(mine[0]["duration_ms"].as_f64().unwrap() > 0.0);
     assert_eq!(of("route", "/auth/login")[0]["user"], Value::Null);
     assert_eq!(of("route", "unmatched")[0]["status"], 404);
-    // What the gateway asks of the services in this process is not a request of a client.
+    // Calls between services in this process are not client requests.
     let calls = of("method", "/slipway.release.v1.ReleaseService/ListReleases");
     assert_eq!(calls.len(), 2, "{lines:#?}");
     assert_eq!(
@@ -176,7 +176,7 @@ async fn the_access_log_has_a_line_for_each_request_and_no_secret() {
 }
 
 #[tokio::test]
-async fn without_being_asked_for_there_is_no_access_log() {
+async fn the_access_log_is_off_by_default() {
     let server = Process::start().await.unwrap();
     let admin = server.admin().await.unwrap();
     let _ = admin.get("/tasks/my").await.unwrap().expect(200);

@@ -1,4 +1,4 @@
-//! What reaches people's mailboxes, through the real process.
+//! Mails to people, sent by a real process.
 
 use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
 
@@ -16,15 +16,15 @@ use slipway_tests::{
     until,
 };
 
-/// Power failures in the course of [`MAILS`] mails.
+/// Number of power failures while [`MAILS`] mails are sent.
 const KILLS: usize = 10;
 
-/// Releases with one task for each developer: each task is a mail of its own.
+/// Number of releases with one task for each developer; each task is one mail.
 const RELEASES: usize = 1_250;
 const DEVELOPERS: usize = 8;
 const MAILS: usize = RELEASES * DEVELOPERS;
 
-/// Mentions of one person by another, in one discussion.
+/// Number of mentions of one person by another, in one discussion.
 const MENTIONS: usize = 200;
 
 /// The mails in a data directory, as texts.
@@ -81,7 +81,7 @@ async fn without_a_mail_server_an_assignment_and_a_hotfix_are_files() {
     }
 }
 
-/// The mail with this subject to this address, once it is there.
+/// The mail with this subject to this address, once it exists.
 async fn mail(server: &Process, subject: &str, to: &str) -> String {
     let (subject, to) = (
         format!("Subject: {subject}\r\n"),
@@ -96,7 +96,7 @@ async fn mail(server: &Process, subject: &str, to: &str) -> String {
 }
 
 #[tokio::test]
-async fn everybody_is_told_when_it_is_their_turn_and_the_admin_when_all_is_done() {
+async fn owners_are_mailed_on_their_turn_and_the_admin_at_the_end() {
     let server = Process::start().await.unwrap();
     let team = Team::new(&server, 2).await.unwrap();
     let task = |n: u32, owner: u32| {
@@ -147,13 +147,13 @@ async fn everybody_is_told_when_it_is_their_turn_and_the_admin_when_all_is_done(
     });
     let admin = admin.await.unwrap();
     assert!(admin.contains("dev-1 completed the last one"), "{admin}");
-    let told = files(server.data.path());
-    let turns = told.iter().filter(|m| m.contains("Subject: Your turn"));
+    let written = files(server.data.path());
+    let turns = written.iter().filter(|m| m.contains("Subject: Your turn"));
     assert_eq!(turns.count(), 1, "the first was told that it can start");
 }
 
 #[tokio::test]
-async fn who_wants_no_assignments_is_told_of_their_turn_from_the_first_task_on() {
+async fn with_assignments_off_the_first_turn_is_mailed_too() {
     let server = Process::start().await.unwrap();
     let team = Team::new(&server, 1).await.unwrap();
     let muted = serde_json::json!({"types": {"task.assigned": false}});
@@ -165,7 +165,7 @@ async fn who_wants_no_assignments_is_told_of_their_turn_from_the_first_task_on()
 }
 
 #[tokio::test]
-async fn a_second_hotfix_is_told_as_one() {
+async fn a_second_hotfix_is_mailed_as_a_hotfix() {
     let server = Process::start().await.unwrap();
     let team = Team::new(&server, 2).await.unwrap();
     let release = team.release("Spring", &[0]).await.unwrap();
@@ -197,7 +197,7 @@ async fn a_second_hotfix_is_told_as_one() {
 }
 
 #[tokio::test]
-async fn the_owner_of_a_task_is_told_of_comments_on_it() {
+async fn the_owner_of_a_task_is_mailed_about_comments() {
     let server = Process::start().await.unwrap();
     let team = Team::new(&server, 2).await.unwrap();
     let release = team.release("Spring", &[0]).await.unwrap();
@@ -208,8 +208,8 @@ async fn the_owner_of_a_task_is_told_of_comments_on_it() {
         let posted = team.developers[by].post(&comments, &body).await;
         let _ = posted.unwrap().expect(201);
     }
-    let told = mail(&server, "dev-1 commented on your task: task 0", "dev-0").await;
-    assert!(told.contains("How far is it?"), "{told}");
+    let comment = mail(&server, "dev-1 commented on your task: task 0", "dev-0").await;
+    assert!(comment.contains("How far is it?"), "{comment}");
     mail(&server, "dev-1 mentioned you: task 0", "dev-0").await;
     let mails = files(server.data.path());
     let on_the_task = mails
@@ -218,7 +218,7 @@ async fn the_owner_of_a_task_is_told_of_comments_on_it() {
     assert_eq!(on_the_task.count(), 2, "of the own comment there is none");
 }
 
-/// How a mail server speaks TLS with this certificate.
+/// TLS settings of a mail server with this certificate.
 fn speaks_tls(files: &Files) -> Arc<ServerConfig> {
     let certificate = CertificateDer::from_pem_file(&files.cert).unwrap();
     let key = PrivateKeyDer::from_pem_file(&files.key).unwrap();
@@ -242,7 +242,7 @@ async fn first_attempt(admin: &Client) -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn the_mail_server_is_known_by_its_authority_and_the_password_is_in_no_log() {
+async fn the_mail_servers_ca_is_checked_and_the_password_is_not_logged() {
     let dir = tempfile::tempdir().unwrap();
     let authority = Authority::new("of the mail server").unwrap();
     let files = authority.write(&dir.path().join("right")).unwrap();
@@ -288,14 +288,14 @@ async fn the_mail_server_is_known_by_its_authority_and_the_password_is_in_no_log
             );
             assert!(
                 trusted || log.contains("no mail can be sent"),
-                "it is said: {log}"
+                "it is logged: {log}"
             );
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ten_thousand_mails_survive_ten_kills_and_hardly_any_is_sent_twice() {
+async fn ten_thousand_mails_survive_ten_kills_with_few_repeats() {
     let mails = SmtpServer::start().await;
     let options = Options::default()
         .env("SLIPWAY_SMTP_URL", mails.url())
@@ -334,7 +334,7 @@ async fn ten_thousand_mails_survive_ten_kills_and_hardly_any_is_sent_twice() {
     assert!(repeats <= limit, "{repeats} repeats, {limit} at most");
 }
 
-/// Waits until the log has so many notifications, all sent; returns the ids of their mails.
+/// Waits until the log has this many notifications, all sent; returns the ids of their mails.
 async fn until_all_are_sent(server: &Process, notifications: usize) -> BTreeSet<String> {
     let file = server.data.path().join("data/notify.db");
     let sent = until(async || {
@@ -357,7 +357,7 @@ async fn until_all_are_sent(server: &Process, notifications: usize) -> BTreeSet<
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn mails_that_tell_of_several_survive_kills_and_lose_nothing() {
+async fn digests_survive_kills_and_lose_nothing() {
     const PLANS: usize = 40;
     const TASKS: usize = 80;
     let mails = SmtpServer::start().await;
@@ -393,7 +393,7 @@ async fn mails_that_tell_of_several_survive_kills_and_lose_nothing() {
     }
 }
 
-/// The notifications of a client that wait, all of them, once there are so many.
+/// All queued notifications of a client, once there are this many.
 async fn waiting(client: &Client, count: usize) -> Vec<serde_json::Value> {
     let found = until(async || {
         let list = "/notifications?status=QUEUED&limit=200";
@@ -406,7 +406,7 @@ async fn waiting(client: &Client, count: usize) -> Vec<serde_json::Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flood_of_mentions_is_three_mails_and_the_rest_waits_to_be_one() {
+async fn many_mentions_are_three_mails_and_a_digest() {
     let server = Process::start().await.unwrap();
     let team = Team::new(&server, 2).await.unwrap();
     let release = team.release("Spring", &[0]).await.unwrap();
@@ -433,7 +433,7 @@ async fn a_flood_of_mentions_is_three_mails_and_the_rest_waits_to_be_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_gathered_comes_as_one_mail() {
+async fn gathered_notifications_are_sent_as_one_mail() {
     let options = Options::default().env("SLIPWAY_MAIL_GATHER", "10s");
     let server = Process::start_with(&options).await.unwrap();
     let team = Team::new(&server, 2).await.unwrap();
@@ -464,7 +464,7 @@ async fn what_was_gathered_comes_as_one_mail() {
     assert_eq!(
         to_her.count(),
         mails.len(),
-        "the log says which mail told of what"
+        "the log has the mail of each notification"
     );
     assert!(mails.len() < sent.len(), "some came together");
     for id in mails {
@@ -474,7 +474,7 @@ async fn what_was_gathered_comes_as_one_mail() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_import_of_a_plan_is_one_mail_a_person() {
+async fn an_imported_plan_is_one_mail_for_each_person() {
     let server = Process::start().await.unwrap();
     let team = Team::new(&server, 7).await.unwrap();
     let owners: Vec<_> = (0..37).map(|n| n % 7).collect();

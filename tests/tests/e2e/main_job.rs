@@ -1,5 +1,5 @@
-//! The main job on real input: the release plan of Kubernetes 1.31, from import to the
-//! finished hotfix, watched all the way.
+//! The main use case on real input: the release plan of Kubernetes 1.31, from its import to the
+//! completed hotfix, with the activity feed.
 
 use std::{collections::HashMap, fs, path::Path};
 
@@ -7,11 +7,11 @@ use anyhow::ensure;
 use serde_json::{Value, json};
 use slipway_tests::{Client, Mesh, Options, StreamEvent, in_both_shapes, process, team::id, until};
 
-in_both_shapes!(a_real_plan_goes_from_import_to_the_finished_hotfix);
+in_both_shapes!(a_real_plan_works_from_import_to_the_completed_hotfix);
 
 const PLAN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/kubernetes-1.31.json");
 
-/// Imports the plan; returns what was created.
+/// Imports the plan; returns the created release.
 async fn import(mesh: &Mesh) -> Value {
     let options = Options::default()
         .arg("import")
@@ -37,7 +37,7 @@ async fn sign_in(mesh: &Mesh, users: &Value) -> HashMap<String, Client> {
     clients
 }
 
-/// Works off a task by its owner.
+/// The owner starts and completes a task.
 async fn work(clients: &HashMap<String, Client>, task: &Value) {
     let owner = &clients[task["assignee"]["username"].as_str().unwrap()];
     let path = format!("/tasks/{}", id(task));
@@ -55,7 +55,7 @@ async fn work(clients: &HashMap<String, Client>, task: &Value) {
     assert_eq!(completed["status"], "COMPLETED");
 }
 
-async fn a_real_plan_goes_from_import_to_the_finished_hotfix(mesh: Mesh) {
+async fn a_real_plan_works_from_import_to_the_completed_hotfix(mesh: Mesh) {
     let admin = mesh.admin().await.unwrap();
     let mut stream = admin.stream("?after=0", None).await.unwrap();
 
@@ -69,7 +69,7 @@ async fn a_real_plan_goes_from_import_to_the_finished_hotfix(mesh: Mesh) {
     let titles = |tasks: &[Value]| tasks.iter().map(|t| t["title"].clone()).collect::<Vec<_>>();
     assert_eq!(titles(tasks), titles(plan["tasks"].as_array().unwrap()));
 
-    // The last one cannot be first.
+    // The last task cannot be started first.
     let last = tasks.last().unwrap();
     let owner = &clients[last["assignee"]["username"].as_str().unwrap()];
     let refused = owner
@@ -117,8 +117,8 @@ async fn a_real_plan_goes_from_import_to_the_finished_hotfix(mesh: Mesh) {
 
     let mut counts: HashMap<String, usize> = HashMap::new();
     let mut expected = 1;
-    // The admin, the seven, the plan, the work, and the end of both; and each time what
-    // the release waits for: a task, or to be completed.
+    // Entries for the admin, the seven developers, the release, the work, and both completions; and
+    // for each task or release that became ready.
     let turns = 37 + 1 + 1 + 1;
     let total = 1 + 7 + (1 + 2 * 37) + 2 * 37 + 1 + 3 + 2 + 1 + turns;
     while expected <= total {
@@ -158,26 +158,26 @@ async fn a_real_plan_goes_from_import_to_the_finished_hotfix(mesh: Mesh) {
         "and nothing else"
     );
 
-    // Who is not told of their turn: the owner of the first task and of the hotfix, who are
-    // told that it can start when they get it, and who completed the one in front.
+    // No notification of their turn: the owners of the first task and of the hotfix, whose
+    // assignment says that it can start, and an owner who completed the task before it.
     let owner = |task: &Value| task["assignee"]["username"].clone();
     let handovers = tasks
         .windows(2)
         .filter(|two| owner(&two[0]) != owner(&two[1]));
     let handovers: Vec<_> = handovers.map(|two| owner(&two[1])).collect();
     assert!(!handovers.is_empty());
-    told(&admin, "task.ready", &handovers).await;
-    told(&admin, "release.ready", &[json!("admin"), json!("admin")]).await;
+    notified(&admin, "task.ready", &handovers).await;
+    notified(&admin, "release.ready", &[json!("admin"), json!("admin")]).await;
 }
 
-/// Waits until exactly these are told of something by notifications of one type.
-async fn told(admin: &Client, kind: &str, expected: &[Value]) {
+/// Waits until exactly these users have a notification of this type.
+async fn notified(admin: &Client, kind: &str, expected: &[Value]) {
     let mut expected: Vec<_> = expected.iter().map(ToString::to_string).collect();
     expected.sort();
     let path = format!("/admin/notifications?type={kind}&limit=200");
     let all = until(async || {
-        let told = admin.all(&path).await?;
-        let mut names: Vec<_> = told
+        let notifications = admin.all(&path).await?;
+        let mut names: Vec<_> = notifications
             .iter()
             .map(|one| one["recipient"]["username"].to_string())
             .collect();

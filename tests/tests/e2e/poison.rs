@@ -1,5 +1,5 @@
-//! Records that are no events of Slipway, among good ones: they are put aside with their
-//! reason, and what is behind them goes on. Through the whole process, on each bus.
+//! Records that are not valid events, among valid ones: they become dead letters with a reason, and
+//! later records are processed. Through the whole process, on each bus.
 
 use std::{path::Path, sync::Arc};
 
@@ -12,7 +12,7 @@ use uuid::Uuid;
 const TOPIC: &str = "slipway.releases";
 const DEAD: &str = "slipway.releases.activity.dlq";
 
-/// Records of one key: good, bad, good. With the bad ones, what the desk is told.
+/// Records of one key: valid, invalid, valid. Also the expected reasons of the invalid ones.
 struct Batch {
     records: Vec<Record>,
     good: [Uuid; 2],
@@ -87,8 +87,8 @@ fn batch() -> Batch {
     }
 }
 
-/// The wall shows the good ones, and none of the others.
-async fn only_the_good_are_on_the_wall(admin: &Client, batch: &Batch) {
+/// The activity feed has the valid ones and no others.
+async fn only_valid_records_are_in_the_feed(admin: &Client, batch: &Batch) {
     let last = json!(batch.good[1]);
     admin.seen(|entry| entry["id"] == last).await.unwrap();
     let list = admin.get("/activity?type=task.assigned").await.unwrap();
@@ -99,12 +99,12 @@ async fn only_the_good_are_on_the_wall(admin: &Client, batch: &Batch) {
     assert_eq!(shown, batch.good.map(|id| json!(id)));
 }
 
-/// The dead letters have their reasons, their history, and what they were.
-async fn the_others_are_dead_letters(bus: &dyn Bus, batch: &Batch) {
-    let mut desk = bus.subscribe("a-desk", &[DEAD.into()]).await.unwrap();
+/// The dead letters have their reasons, their history and the original records.
+async fn invalid_records_are_dead_letters(bus: &dyn Bus, batch: &Batch) {
+    let mut consumer = bus.subscribe("a-desk", &[DEAD.into()]).await.unwrap();
     let mut letters = Vec::new();
     while letters.len() < batch.reasons.len() {
-        letters.extend(desk.next(100).await.unwrap());
+        letters.extend(consumer.next(100).await.unwrap());
     }
     for reason in &batch.reasons {
         let is_it = |text: &str| text.contains(reason);
@@ -112,7 +112,7 @@ async fn the_others_are_dead_letters(bus: &dyn Bus, batch: &Batch) {
             let text = record.header("slipway-dead-letter-reason");
             text.is_some_and(is_it)
         });
-        let letter = letter.unwrap_or_else(|| panic!("nobody is told: {reason}"));
+        let letter = letter.unwrap_or_else(|| panic!("no dead letter: {reason}"));
         assert_eq!(letter.header("slipway-origin-topic"), Some(TOPIC));
         assert_eq!(letter.header("slipway-attempts"), Some("1"));
         let history = letter.header("slipway-attempt-history").unwrap();
@@ -130,7 +130,7 @@ fn embedded(data: &Path) -> EmbeddedBus {
 }
 
 #[tokio::test]
-async fn on_the_embedded_bus_poison_is_put_aside_and_the_rest_goes_on() {
+async fn poison_becomes_dead_letters_on_the_embedded_bus() {
     let (server, batch) = (Process::start().await.unwrap(), batch());
     server.signal("TERM").await.unwrap();
     let data = Arc::clone(&server.data);
@@ -143,14 +143,14 @@ async fn on_the_embedded_bus_poison_is_put_aside_and_the_rest_goes_on() {
     let server = Process::start_on(Arc::clone(&data), &options)
         .await
         .unwrap();
-    only_the_good_are_on_the_wall(&server.admin().await.unwrap(), &batch).await;
+    only_valid_records_are_in_the_feed(&server.admin().await.unwrap(), &batch).await;
     server.signal("TERM").await.unwrap();
     server.ended().await.unwrap();
-    the_others_are_dead_letters(&embedded(data.path()), &batch).await;
+    invalid_records_are_dead_letters(&embedded(data.path()), &batch).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn on_kafka_poison_is_put_aside_and_the_rest_goes_on() {
+async fn poison_becomes_dead_letters_on_kafka() {
     use slipway_bus_kafka::{KafkaBus, KafkaConfig};
 
     let Some(backbones) = slipway_tests::Backbones::start().await.unwrap() else {
@@ -161,6 +161,6 @@ async fn on_kafka_poison_is_put_aside_and_the_rest_goes_on() {
     let bus = KafkaBus::new(KafkaConfig::new(&backbones.kafka)).unwrap();
     let batch = batch();
     bus.publish(batch.records.clone()).await.unwrap();
-    only_the_good_are_on_the_wall(&server.admin().await.unwrap(), &batch).await;
-    the_others_are_dead_letters(&bus, &batch).await;
+    only_valid_records_are_in_the_feed(&server.admin().await.unwrap(), &batch).await;
+    invalid_records_are_dead_letters(&bus, &batch).await;
 }

@@ -1,5 +1,5 @@
-//! The README is true: its walk-through runs as it stands and prints what it shows, its
-//! tables are those of the program, its links lead somewhere.
+//! Checks that the README is true: its walk-through runs and prints what it shows, its tables match
+//! the program, and its links exist.
 
 use std::{fmt::Write as _, fs, path::Path, process::Stdio, time::Duration};
 
@@ -10,13 +10,13 @@ use tokio::process::Command;
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/slipway.toml");
 
-/// What the walk-through prints between two of its blocks.
+/// Printed between two blocks of the walk-through.
 const SEPARATOR: &str = "@@@ the next block @@@\n";
 
-/// The walk-through has taken this long when it hangs.
+/// Time limit for the walk-through.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Commands of the walk-through, and what the README says they print.
+/// Commands of the walk-through, with the output that the README shows.
 struct Block {
     commands: String,
     output: String,
@@ -27,7 +27,7 @@ fn read(path: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The fenced blocks of a text: what follows the opening fence, and the lines inside.
+/// The fenced blocks of a text: the info string of each, and its lines.
 fn fences(text: &str) -> Vec<(&str, String)> {
     let (mut blocks, mut lines) = (Vec::new(), text.lines());
     while let Some(line) = lines.next() {
@@ -42,7 +42,7 @@ fn fences(text: &str) -> Vec<(&str, String)> {
     blocks
 }
 
-/// The `sh` blocks, each with the `text` block that follows it, if one does.
+/// The `sh` blocks, each with the `text` block that follows it, if there is one.
 fn walk_through(page: &str) -> Vec<Block> {
     let mut blocks: Vec<Block> = Vec::new();
     let mut shown = true;
@@ -63,7 +63,7 @@ fn walk_through(page: &str) -> Vec<Block> {
     blocks
 }
 
-/// Whether `line` is `shown`, in which `…` stands for anything.
+/// Whether `line` matches `shown`, in which `…` matches any text.
 fn fits(shown: &str, line: &str) -> bool {
     let mut pieces = shown.split('…');
     let Some(mut rest) = pieces.next().and_then(|first| line.strip_prefix(first)) else {
@@ -82,7 +82,7 @@ fn fits(shown: &str, line: &str) -> bool {
 }
 
 #[tokio::test]
-async fn the_walk_through_runs_as_it_stands_and_prints_what_it_shows() {
+async fn the_walk_through_runs_and_prints_what_it_shows() {
     runs_as_it_stands("README.md").await;
 }
 
@@ -101,7 +101,7 @@ async fn runs_as_it_stands(page: &str) {
     }
     let path = server.data.path().join("walk-through.sh");
     fs::write(&path, script).unwrap();
-    // What it leaves in the background must not keep an output open that is waited for.
+    // Background processes of the walk-through must not keep the outputs open.
     let errors = server.data.path().join("errors.txt");
     let mut command = Command::new("bash");
     command
@@ -153,8 +153,8 @@ async fn the_walk_through_stops_at_a_failed_sign_in() {
     let server = Process::start().await.unwrap();
     let blocks = walk_through("README.md");
     let pasted: String = blocks.iter().map(|b| b.commands.as_str()).collect();
-    // Without -e, as in a terminal: what follows is tried although the sign-in failed. Nothing
-    // changes while it waits.
+    // Without -e, as in a terminal: later commands run although the sign-in failed. Nothing changes
+    // while they wait.
     let without_waiting = "sleep() { :; }";
     let output = Command::new("bash")
         .args([
@@ -188,7 +188,7 @@ async fn the_walk_through_stops_at_a_failed_sign_in() {
 }
 
 #[test]
-fn three_dots_stand_for_anything() {
+fn an_ellipsis_matches_any_text() {
     assert!(fits("plain", "plain"));
     assert!(fits("id: …", "id: 7"));
     assert!(fits("#… started … in …", "#3 started x in y"));
@@ -256,7 +256,7 @@ async fn the_example_configuration_has_every_key_and_is_valid() {
 }
 
 #[test]
-fn links_lead_to_files_that_are_there() {
+fn links_lead_to_existing_files() {
     let mut count = 0;
     for page in ["README.md", "docs/decisions.md", "docs/assistant.md"] {
         let text = read(page);

@@ -1,6 +1,6 @@
-//! Two of everything, in processes of their own, on a real Kafka and a MongoDB-compatible
-//! server: what only several replicas can show. What is the same in one process is tested
-//! in both shapes, in `main_job`, `concurrency` and `stream`.
+//! Two replicas of each role in separate processes, on a real Kafka and a MongoDB-compatible
+//! server: behaviour that only replicas have. What is the same in one process is tested in both
+//! shapes, in `main_job`, `concurrency` and `stream`.
 
 use serde_json::json;
 use slipway_tests::{
@@ -11,7 +11,7 @@ use slipway_tests::{
 const RELEASES: usize = 20;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn when_one_of_each_role_is_gone_the_others_go_on() {
+async fn with_one_replica_of_each_role_gone_the_others_continue() {
     let Some(mut mesh) = Mesh::replicas().await.unwrap() else {
         return;
     };
@@ -22,8 +22,8 @@ async fn when_one_of_each_role_is_gone_the_others_go_on() {
         tasks.extend(task_ids(&release));
     }
 
-    // Both gateways show the same wall: the admin, the developer, the plans with their
-    // tasks, and whose turn it is.
+    // Both gateways have the same activity feed: the admin, the developer, the releases with their
+    // tasks, and the tasks that became ready.
     let total = (2 + 4 * RELEASES) as u64;
     let mut walls = Vec::new();
     for admin in mesh.everywhere(&team.admin) {

@@ -1,4 +1,4 @@
-//! Roles in processes of their own.
+//! Roles in separate processes.
 
 use std::sync::Arc;
 
@@ -21,8 +21,8 @@ async fn mesh() -> Process {
         .unwrap()
 }
 
-/// The wall from its beginning, once the gateway follows it.
-async fn wall(admin: &Client) -> Stream {
+/// The activity stream from its beginning, once the gateway follows it.
+async fn feed(admin: &Client) -> Stream {
     let stream = until(async || admin.stream("?after=0", None).await);
     stream.await.unwrap()
 }
@@ -44,7 +44,7 @@ async fn two_gateways_serve_one_mesh_and_each_shows_everything() {
     );
 
     for client in [&team.admin, &admin] {
-        let mut stream = wall(client).await;
+        let mut stream = feed(client).await;
         for number in 1..=5 {
             assert_eq!(stream.entry().await.unwrap().0, number);
         }
@@ -52,12 +52,12 @@ async fn two_gateways_serve_one_mesh_and_each_shows_everything() {
 }
 
 #[tokio::test]
-async fn a_gateway_survives_its_services_and_its_readers_miss_nothing() {
+async fn a_gateway_survives_a_restart_of_its_services_and_streams_miss_nothing() {
     let options = Options::default().of_the_mesh();
     let server = Process::start_with(&options).await.unwrap();
     let gateway = gateway(&server, SECRET).await;
     let admin = gateway.admin().await.unwrap();
-    let mut stream = wall(&admin).await;
+    let mut stream = feed(&admin).await;
     assert_eq!(stream.entry().await.unwrap().0, 1);
 
     let ops = Client::new(&gateway.ops);
@@ -85,7 +85,7 @@ async fn a_gateway_survives_its_services_and_its_readers_miss_nothing() {
         .unwrap();
     let release = release.expect(201);
 
-    // The stream was cut or goes on; either way the next number is the next.
+    // The stream was cut or continues; in both cases the next number follows.
     let mut last = 1;
     while last < 2 {
         match stream.next().await {
@@ -105,20 +105,20 @@ async fn a_gateway_survives_its_services_and_its_readers_miss_nothing() {
 }
 
 #[tokio::test]
-async fn a_gateway_with_another_secret_shows_no_wall() {
+async fn a_gateway_with_another_secret_has_no_activity_feed() {
     let server = mesh().await;
     let stranger = gateway(&server, "quite another secret, which is long enough").await;
     let admin = stranger.admin().await.unwrap();
-    // Users are known by their own tokens; only what the gateway does for itself fails.
+    // Users are known by their own tokens; only the gateway's own calls fail.
     admin.get("/releases").await.unwrap().expect(200);
     let refused = admin.get("/activity/stream").await.unwrap();
     let _ = refused.refused(503, "UNAVAILABLE");
 }
 
-/// What a status between processes can carry is bounded: what is wrong must arrive all the
-/// same, with the number of what was left out.
+/// The size of a status between processes is limited: a fault with many field errors must arrive
+/// with some of them, and with the number of the others.
 #[tokio::test]
-async fn a_long_refusal_arrives_through_a_gateway_of_its_own_process() {
+async fn a_long_refusal_arrives_through_a_separate_gateway() {
     let server = mesh().await;
     let gateway = gateway(&server, SECRET).await;
     let team = Team::new(&gateway, 1).await.unwrap();
@@ -127,10 +127,10 @@ async fn a_long_refusal_arrives_through_a_gateway_of_its_own_process() {
     let refused = team.admin.post("/releases", &body).await.unwrap();
     let refused = refused.refused(400, "INVALID_ARGUMENT");
     assert_eq!(refused["detail"], "400 fields are invalid.");
-    let told = refused["errors"].as_array().unwrap();
-    assert_eq!(told[0]["field"], "tasks[0].title");
+    let errors = refused["errors"].as_array().unwrap();
+    assert_eq!(errors[0]["field"], "tasks[0].title");
     let omitted = refused["omitted"]["errors"].as_u64().unwrap();
-    assert_eq!(told.len() as u64 + omitted, 400);
+    assert_eq!(errors.len() as u64 + omitted, 400);
 
     let title = |n: usize| format!("{n:0>3}{}", "🚢".repeat(197));
     let task = |n| json!({"title": title(n), "assignee": "dev-0"});
@@ -145,7 +145,7 @@ async fn a_long_refusal_arrives_through_a_gateway_of_its_own_process() {
     let named = refused["remainingTasks"].as_array().unwrap();
     assert!(!named.is_empty() && named[0]["id"] == release["tasks"][0]["id"]);
 
-    // One task that stands in the way has its whole title.
+    // A single blocking task has its complete title.
     let ada = &team.developers[0];
     let start = |n: usize| format!("/tasks/{}/start", id(&release["tasks"][n]));
     let refused = ada.patch(&start(1)).await.unwrap();
@@ -166,10 +166,10 @@ async fn a_long_refusal_arrives_through_a_gateway_of_its_own_process() {
     assert_eq!(refused["activeTask"]["releaseName"], title(0));
 }
 
-// Only Linux has all of 127.0.0.0/8 without further ado.
+// Only Linux has all of 127.0.0.0/8 without configuration.
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn behind_a_gateway_of_its_own_process_each_clients_own_address_counts() {
+async fn behind_a_separate_gateway_the_clients_address_counts() {
     let server = mesh().await;
     let gateway = gateway(&server, SECRET).await;
     let at = |host| Client::from_address(&gateway.http, [127, 0, 0, host]);
@@ -182,6 +182,6 @@ async fn behind_a_gateway_of_its_own_process_each_clients_own_address_counts() {
     let answer = flooding.post("/auth/login", &guess(100)).await.unwrap();
     answer.refused(429, "TOO_MANY_ATTEMPTS");
     let answer = at(11).post("/auth/login", &guess(100)).await.unwrap();
-    // The name has a failure by now; from another address that is no reason to refuse it.
+    // The name has a failure by now; from another address it is not refused for that.
     answer.refused(401, "INVALID_CREDENTIALS");
 }

@@ -1,4 +1,4 @@
-//! Servers that a test plays itself: what they are asked, and what they answer.
+//! Servers that a test plays itself: reads requests and writes answers.
 
 use serde_json::Value;
 use tokio::{
@@ -6,7 +6,7 @@ use tokio::{
     net::TcpStream,
 };
 
-/// A request's path and its JSON body; the body is null if there is none.
+/// Reads a request: its path and its JSON body, which is null if there is none.
 pub(crate) async fn receive(stream: &mut TcpStream) -> (String, Value) {
     let mut reader = BufReader::new(stream);
     let (mut line, mut path, mut length) = (String::new(), String::new(), 0);
@@ -23,7 +23,7 @@ pub(crate) async fn receive(stream: &mut TcpStream) -> (String, Value) {
     (path, serde_json::from_slice(&body).unwrap_or_default())
 }
 
-/// Answers, for the last time on this connection.
+/// Answers and closes the connection.
 pub(crate) async fn answer(stream: &mut TcpStream, body: &str) {
     let length = body.len();
     let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close";
@@ -31,7 +31,7 @@ pub(crate) async fn answer(stream: &mut TcpStream, body: &str) {
     stream.write_all(answer.as_bytes()).await.unwrap();
 }
 
-/// Answers that what was asked for is elsewhere, for the last time on this connection.
+/// Answers with a redirect and closes the connection.
 pub(crate) async fn redirect(stream: &mut TcpStream, to: &str) {
     let head = "HTTP/1.1 307 Temporary Redirect\r\nconnection: close\r\ncontent-length: 0";
     let answer = format!("{head}\r\nlocation: {to}\r\n\r\n");

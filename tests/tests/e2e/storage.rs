@@ -1,4 +1,4 @@
-//! Disks that are full, and database files that are copied, mixed up, lost or deleted.
+//! Full disks, and database files that are copied, mixed up, lost or deleted.
 
 use std::{
     fs,
@@ -21,8 +21,8 @@ fn databases(dir: &Path) -> Vec<PathBuf> {
     databases
 }
 
-/// Another place with the database files alone, as somebody copies them who does not know of
-/// the others.
+/// A new directory with only the `.db` files, as copied by somebody who does not know of the other
+/// files.
 fn copied(dir: &Path) -> Arc<tempfile::TempDir> {
     let copy = tempfile::tempdir().unwrap();
     fs::create_dir(copy.path().join("data")).unwrap();
@@ -43,7 +43,7 @@ async fn readiness(server: &Process) -> (u16, Value) {
     (answer.status, answer.body)
 }
 
-/// What is wrong with the dependencies of this name.
+/// The problems of the dependencies with this name.
 fn problems(ready: &Value, dependency: &str) -> Vec<Value> {
     let checks = ready["checks"].as_array().unwrap().iter();
     checks
@@ -52,10 +52,10 @@ fn problems(ready: &Value, dependency: &str) -> Vec<Value> {
         .collect()
 }
 
-/// Every write of the process fails, as on a full disk: no file may grow, or be written at all.
+/// Every write of the process fails, as on a full disk.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
-async fn with_a_full_disk_it_is_not_ready_and_raises_an_incident_until_there_is_room() {
+async fn with_a_full_disk_it_is_not_ready_and_has_an_incident() {
     let server = Process::start().await.unwrap();
     let admin = server.admin().await.unwrap();
     assert_eq!(plan(&admin, "before").await, 201);
@@ -67,9 +67,9 @@ async fn with_a_full_disk_it_is_not_ready_and_raises_an_incident_until_there_is_
         .post("/releases", &json!({"name": "full"}))
         .await
         .unwrap();
-    let said = refused.refused(503, "UNAVAILABLE");
+    let message = refused.refused(503, "UNAVAILABLE");
     assert_eq!(
-        said["detail"],
+        message["detail"],
         "The database cannot be written at the moment."
     );
     let unready = until(async || {
@@ -78,12 +78,16 @@ async fn with_a_full_disk_it_is_not_ready_and_raises_an_incident_until_there_is_
         Ok(ready)
     });
     let unready = unready.await.unwrap();
-    let said = serde_json::to_string(&problems(&unready, "store")).unwrap();
-    assert!(said.contains("it takes no writes: SQLite: "), "{said}");
-    // What is there is read all the same.
+    let message = serde_json::to_string(&problems(&unready, "store")).unwrap();
+    assert!(
+        message.contains("it takes no writes: SQLite: "),
+        "{message}"
+    );
+    // Stored data can still be read.
     let releases = admin.get("/releases").await.unwrap().expect(200);
     assert_eq!(releases["items"].as_array().unwrap().len(), 1);
-    // It lasts: two looks in a row make it an incident, which waits for a place to be kept.
+    // The problem lasts: two checks in a row make it an incident, which is stored once there is
+    // room.
     let raised = until(async || {
         let log = server.log();
         ensure!(log.contains("dependency unhealthy"), "{log}");
@@ -93,7 +97,7 @@ async fn with_a_full_disk_it_is_not_ready_and_raises_an_incident_until_there_is_
     assert_eq!(readiness(&server).await.0, 503);
 
     server.limit_file_size(None).unwrap();
-    // Nobody else writes.
+    // There is no other writer.
     let ready = until(async || {
         let (status, ready) = readiness(&server).await;
         ensure!(status == 200, "{ready:#}");
@@ -117,11 +121,11 @@ async fn with_a_full_disk_it_is_not_ready_and_raises_an_incident_until_there_is_
 }
 
 #[tokio::test]
-async fn after_a_clean_stop_the_database_files_alone_are_everything() {
+async fn after_a_clean_stop_the_database_files_are_complete() {
     let server = Process::start().await.unwrap();
     let admin = server.admin().await.unwrap();
     assert_eq!(plan(&admin, "kept").await, 201);
-    // It has arrived on the wall, by the bus.
+    // It was published on the bus and is in the activity feed.
     admin
         .seen(|entry| entry["type"] == "release.created")
         .await
@@ -143,7 +147,7 @@ async fn after_a_clean_stop_the_database_files_alone_are_everything() {
     let releases = admin.get("/releases").await.unwrap().expect(200);
     assert_eq!(releases["items"][0]["name"], "kept");
     assert_eq!(admin.wall().await.unwrap(), before);
-    // The bus goes on where it was.
+    // The bus continues from its position.
     let body = json!({"name": "new"});
     let new = admin.post("/releases", &body).await.unwrap().expect(201);
     admin
@@ -153,7 +157,7 @@ async fn after_a_clean_stop_the_database_files_alone_are_everything() {
 }
 
 #[tokio::test]
-async fn a_copy_that_lacks_the_latest_changes_is_refused_with_what_to_do() {
+async fn an_incomplete_copy_is_refused_with_advice() {
     let server = Process::start().await.unwrap();
     let admin = server.admin().await.unwrap();
     assert_eq!(plan(&admin, "lost").await, 201);
@@ -170,14 +174,14 @@ async fn a_copy_that_lacks_the_latest_changes_is_refused_with_what_to_do() {
     for word in [".db is incomplete", ".db-wal", "is missing", "clean stop"] {
         assert!(errors.contains(word), "{word} is not in: {errors}");
     }
-    // Where it was written, nothing is missing.
+    // In the original directory nothing is missing.
     let server = Process::start_on(data, &Options::default()).await.unwrap();
     let admin = server.admin().await.unwrap();
     let releases = admin.get("/releases").await.unwrap().expect(200);
     assert_eq!(releases["items"][0]["name"], "lost");
 }
 
-/// Starts on `data`, which must be refused; what is said.
+/// Starts on `data`, which must be refused; returns the message.
 async fn refused(data: &Path) -> String {
     let run = process::run(data, &Options::default()).await;
     let (status, output, errors) = run.unwrap();
@@ -186,7 +190,7 @@ async fn refused(data: &Path) -> String {
 }
 
 #[tokio::test]
-async fn databases_that_are_mixed_up_or_missing_are_refused_with_what_to_do() {
+async fn mixed_up_or_missing_databases_are_refused_with_advice() {
     let server = Process::start().await.unwrap();
     server.signal("TERM").await.unwrap();
     let data = Arc::clone(&server.data);
@@ -198,22 +202,22 @@ async fn databases_that_are_mixed_up_or_missing_are_refused_with_what_to_do() {
         fs::rename(file("swapped"), file("release.db")).unwrap();
     };
     swap();
-    let said = refused(data.path()).await;
+    let message = refused(data.path()).await;
     assert!(
-        said.contains("release.db is the database of forum, not of release"),
-        "{said}"
+        message.contains("release.db is the database of forum, not of release"),
+        "{message}"
     );
     swap();
 
     fs::rename(file("release.db"), file("elsewhere")).unwrap();
-    let said = refused(data.path()).await;
+    let message = refused(data.path()).await;
     for words in [
         "release.db is missing, but",
         "bus.db",
         "are there",
         "same backup",
     ] {
-        assert!(said.contains(words), "{words} is not in: {said}");
+        assert!(message.contains(words), "{words} is not in: {message}");
     }
     fs::rename(file("elsewhere"), file("release.db")).unwrap();
     let server = Process::start_on(data, &Options::default()).await.unwrap();
@@ -221,7 +225,7 @@ async fn databases_that_are_mixed_up_or_missing_are_refused_with_what_to_do() {
 }
 
 #[tokio::test]
-async fn when_its_data_is_deleted_it_is_not_ready_and_accepts_nothing() {
+async fn with_deleted_data_it_is_not_ready_and_accepts_nothing() {
     let server = Process::start().await.unwrap();
     let admin = server.admin().await.unwrap();
     fs::remove_dir_all(server.data.path().join("data")).unwrap();
@@ -232,10 +236,13 @@ async fn when_its_data_is_deleted_it_is_not_ready_and_accepts_nothing() {
         Ok(ready)
     });
     let unready = unready.await.unwrap();
-    let said = serde_json::to_string(&problems(&unready, "store")).unwrap();
-    assert!(said.contains("release.db was deleted or moved"), "{said}");
-    let said = serde_json::to_string(&problems(&unready, "mail")).unwrap();
-    assert!(said.contains("data/mail cannot be used"), "{said}");
+    let message = serde_json::to_string(&problems(&unready, "store")).unwrap();
+    assert!(
+        message.contains("release.db was deleted or moved"),
+        "{message}"
+    );
+    let message = serde_json::to_string(&problems(&unready, "mail")).unwrap();
+    assert!(message.contains("data/mail cannot be used"), "{message}");
     let raised = until(async || {
         let log = server.log();
         ensure!(log.contains("dependency unhealthy"), "{log}");

@@ -1,4 +1,4 @@
-//! The live wall of activity over connections that break.
+//! The live activity stream over connections that break.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -6,17 +6,17 @@ use slipway_tests::{Mesh, Options, Process, StreamEvent, Team, in_both_shapes, t
 use tokio::sync::watch;
 
 in_both_shapes!(
-    a_reader_that_drops_and_resumes_a_hundred_times_sees_every_number_once,
+    a_reader_that_reconnects_a_hundred_times_sees_every_number_once,
     every_reader_sees_the_same,
 );
 
 const DROPS: usize = 100;
 
-async fn a_reader_that_drops_and_resumes_a_hundred_times_sees_every_number_once(mesh: Mesh) {
+async fn a_reader_that_reconnects_a_hundred_times_sees_every_number_once(mesh: Mesh) {
     let team = Team::at(&mesh.client(), 1).await.unwrap();
     let (stop, stopped) = watch::channel(false);
     let admin = team.admin.clone();
-    // Things go on happening while the reader is away, and while it catches up.
+    // Entries are created while the reader is away and while it catches up.
     let writer = tokio::spawn(async move {
         let mut written = 0;
         while !*stopped.borrow() {
@@ -31,7 +31,7 @@ async fn a_reader_that_drops_and_resumes_a_hundred_times_sees_every_number_once(
     for drop in 0..DROPS {
         let resume = mesh.anywhere(&team.admin).stream("", Some(last)).await;
         let mut stream = resume.unwrap();
-        // A different number of entries each time, so that it breaks at every place.
+        // A different number of entries each time, so that it breaks at every position.
         for _ in 0..=drop % 7 {
             let (sequence, _) = stream.entry().await.unwrap();
             assert_eq!(sequence, last + 1);
@@ -77,7 +77,7 @@ async fn every_reader_sees_the_same(mesh: Mesh) {
 }
 
 #[tokio::test]
-async fn what_is_no_longer_kept_is_a_gap_and_the_rest_follows() {
+async fn deleted_entries_are_a_gap_and_the_others_follow() {
     let server = Process::start().await.unwrap();
     let team = Team::new(&server, 1).await.unwrap();
     for n in 0..8 {
@@ -96,19 +96,19 @@ async fn what_is_no_longer_kept_is_a_gap_and_the_rest_follows() {
         .unwrap();
     assert_eq!(last["type"], "release.created");
     let data = server.kill().await.unwrap();
-    // A hundred days later, as far as the first four entries know.
-    let wall = rusqlite::Connection::open(data.path().join("data/notify.db")).unwrap();
+    // Makes the first four entries a hundred days old.
+    let database = rusqlite::Connection::open(data.path().join("data/notify.db")).unwrap();
     let stored_at = Timestamp::now() - SignedDuration::from_hours(100 * 24);
-    let aged = wall.execute(
+    let aged = database.execute(
         "UPDATE activity SET body = json_set(body, '$.storedAt', ?1) WHERE id <= ?2",
         [stored_at.to_string(), format!("{:020}", 4)],
     );
     assert_eq!(aged.unwrap(), 4);
-    drop(wall);
+    drop(database);
 
     let server = Process::start_on(data, &Options::default()).await.unwrap();
     let admin = server.admin().await.unwrap();
-    // Old entries go soon after the start: until then they are still there.
+    // Old entries are deleted soon after the start; until then they still exist.
     let forgotten = until(async || {
         let mut stream = admin.stream("", Some(1)).await.unwrap();
         match stream.next().await.unwrap() {
@@ -119,7 +119,7 @@ async fn what_is_no_longer_kept_is_a_gap_and_the_rest_follows() {
     let (gap, mut stream) = forgotten.await.unwrap();
     assert_eq!((&gap["from"], &gap["to"]), (&json!(2), &json!(4)));
     assert_eq!(stream.entry().await.unwrap().0, 5);
-    // The sequence goes on where it was.
+    // The sequence continues.
     let release = admin
         .post("/releases", &json!({"name": "next"}))
         .await

@@ -14,19 +14,19 @@ fn path(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// With a certificate to show.
+/// With its own certificate.
 fn known(options: Options, files: &Files) -> Options {
     options
         .env("SLIPWAY_TLS_CERT_FILE", path(&files.cert))
         .env("SLIPWAY_TLS_KEY_FILE", path(&files.key))
 }
 
-/// That believes those who have a certificate of this authority.
+/// Trusts certificates of this CA.
 fn believing(options: Options, files: &Files) -> Options {
     options.env("SLIPWAY_TLS_CA_FILE", path(&files.ca))
 }
 
-/// Services that take only callers with a certificate: release, and notify, which calls it.
+/// Services that require a client certificate: release, and notify, which calls it.
 async fn services(files: &Files) -> (Process, Process) {
     let strict = believing(known(options(), files), files)
         .env("SLIPWAY_TLS_CLIENT_CA_FILE", path(&files.ca));
@@ -49,7 +49,7 @@ async fn ready(gateway: &Process) -> (u16, Value) {
     (answer.status, answer.body)
 }
 
-/// Asks again until every check names this cause.
+/// Asks repeatedly until every check reports this cause.
 async fn until_unready(gateway: &Process, cause: &str) {
     let unready = until(async || {
         let (status, body) = ready(gateway).await;
@@ -66,12 +66,12 @@ async fn until_unready(gateway: &Process, cause: &str) {
 }
 
 #[tokio::test]
-async fn processes_that_know_each_other_work_together() {
+async fn processes_with_trusted_certificates_work_together() {
     let dir = tempfile::tempdir().unwrap();
     let files = Authority::new("ours").unwrap().write(dir.path()).unwrap();
     let (release, notify) = services(&files).await;
     assert!(release.grpc.starts_with("https://"), "{}", release.grpc);
-    // By its name and by its number.
+    // By its name and by its address.
     let named = release.grpc.replace("127.0.0.1", "localhost");
     let known = believing(known(options(), &files), &files);
     let gateway = gateway(known, &named, &notify.grpc).await;
@@ -86,7 +86,7 @@ async fn processes_that_know_each_other_work_together() {
 }
 
 #[tokio::test]
-async fn strangers_are_not_spoken_to() {
+async fn connections_without_a_trusted_certificate_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let files = Authority::new("ours").unwrap().write(dir.path()).unwrap();
     let stranger = Authority::new("theirs").unwrap();
@@ -117,7 +117,7 @@ async fn strangers_are_not_spoken_to() {
 }
 
 #[tokio::test]
-async fn files_that_cannot_be_used_are_refused_before_anything_is_bound() {
+async fn invalid_files_are_reported_before_anything_is_bound() {
     let dir = tempfile::tempdir().unwrap();
     let files = Authority::new("ours").unwrap().write(dir.path()).unwrap();
     let other = Authority::new("theirs").unwrap();

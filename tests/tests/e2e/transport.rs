@@ -1,4 +1,4 @@
-//! The way from the gateway to the services, when some or all of their replicas are away.
+//! Calls from the gateway to services, when some or all replicas are unavailable.
 
 use std::{
     fs,
@@ -16,11 +16,11 @@ use slipway_tests::{Client, Options, Process, until};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
-/// Far less than a deadline, far more than a refusal takes that waits for nothing.
+/// Far shorter than a deadline, far longer than a refusal that waits for nothing.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
-/// The data of a process that has ended, once more: what is asked of a process on either is
-/// answered alike, and both have the same accounts.
+/// A copy of the data of a stopped process: processes on either have the same accounts and give the
+/// same answers.
 fn copied(dir: &Path) -> Arc<TempDir> {
     let copy = tempfile::tempdir().unwrap();
     fs::create_dir(copy.path().join("data")).unwrap();
@@ -31,19 +31,19 @@ fn copied(dir: &Path) -> Arc<TempDir> {
     Arc::new(copy)
 }
 
-/// A release service that accepts the tokens of every other one made here.
+/// A release service that accepts the tokens of all others created here.
 fn release(dir: &Path) -> Options {
     let options = Options::default().of_the_mesh().arg("release");
     options.signing(dir).unwrap()
 }
 
-/// A gateway that finds every service at `urls`.
+/// A gateway to all services at `urls`.
 async fn gateway(urls: &str) -> Process {
     let options = Options::default().of_the_mesh().gateway(urls);
     Process::start_with(&options).await.unwrap()
 }
 
-/// Asks again until the answer has this status.
+/// Asks repeatedly until the answer has this status.
 async fn is_answered(client: &Client, status: u16) {
     let answered = until(async || {
         let answer = client.get("/releases").await?;
@@ -58,8 +58,7 @@ async fn is_answered(client: &Client, status: u16) {
     answered.await.unwrap();
 }
 
-/// Requests are refused as they should be, and none of them waits. Returns the longest
-/// that one took.
+/// Requests must be refused as documented, without waiting. Returns the longest time of one.
 async fn refuses(client: &Client) -> Duration {
     let mut longest = Duration::ZERO;
     for n in 0..20 {
@@ -86,7 +85,7 @@ async fn metric(process: &Process, line: &str) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn reads_survive_the_death_of_one_replica_and_are_refused_at_once_without_any() {
+async fn reads_survive_the_loss_of_one_replica_and_fail_fast_without_any() {
     let dir = tempfile::tempdir().unwrap();
     let options = release(dir.path());
     let one = Process::start_with(&options).await.unwrap();
@@ -136,7 +135,7 @@ async fn reads_survive_the_death_of_one_replica_and_are_refused_at_once_without_
     let problem = unready.expect(503)["checks"][0]["problem"].to_string();
     assert!(problem.contains(&at), "{problem}");
 
-    // And one is back.
+    // One is started again.
     let options = options.env("SLIPWAY_GRPC_ADDR", at);
     let _two = Process::start_on(data, &options).await.unwrap();
     let back = Instant::now();
@@ -152,14 +151,14 @@ async fn reads_survive_the_death_of_one_replica_and_are_refused_at_once_without_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_paused_service_is_refused_at_once_and_used_again_when_it_goes_on() {
+async fn calls_to_a_paused_service_fail_fast_until_it_continues() {
     let dir = tempfile::tempdir().unwrap();
     let service = Process::start_with(&release(dir.path())).await.unwrap();
     let gateway = gateway(&service.grpc).await;
     let admin = gateway.admin().await.unwrap();
     admin.get("/releases").await.unwrap().expect(200);
 
-    // Its connection stays open, and the system accepts others for it.
+    // Its connection stays open, and the system accepts more for it.
     service.signal("STOP").await.unwrap();
     let paused = Instant::now();
     is_answered(&admin, 503).await;

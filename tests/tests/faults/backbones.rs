@@ -1,4 +1,4 @@
-//! The broker or the database is away.
+//! The broker or the database is unavailable.
 
 use std::time::{Duration, Instant};
 
@@ -7,18 +7,18 @@ use crate::{
     scene::{Scene, seconds},
 };
 
-/// How long the broker is away.
+/// How long the broker is unavailable.
 const BROKER_AWAY: Duration = Duration::from_secs(60);
 
-/// How long the database is away.
+/// How long the database is unavailable.
 const DATABASE_AWAY: Duration = Duration::from_secs(5);
 
-/// No command takes longer because the broker is away; on a busy machine some take longer
-/// all the same, then no longer than before.
+/// A missing broker must not slow down any command. On a busy machine some commands are slow
+/// anyway, but not slower than before.
 const SLOWEST: Duration = Duration::from_secs(1);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_broker_is_killed_and_comes_back_and_nothing_is_lost() {
+async fn a_killed_and_restarted_broker_loses_nothing() {
     let Some(mut scene) = Scene::set().await else {
         return;
     };
@@ -32,7 +32,7 @@ async fn the_broker_is_killed_and_comes_back_and_nothing_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn commands_are_accepted_while_the_broker_is_away_and_told_when_it_is_back() {
+async fn commands_without_the_broker_are_accepted_and_published_later() {
     let Some(scene) = Scene::set().await else {
         return;
     };
@@ -64,7 +64,7 @@ async fn commands_are_accepted_while_the_broker_is_away_and_told_when_it_is_back
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_the_database_commands_are_answered_503_and_go_on_when_it_is_back() {
+async fn commands_without_the_database_get_503_until_it_is_back() {
     let Some(mut scene) = Scene::set().await else {
         return;
     };

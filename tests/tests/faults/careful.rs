@@ -1,5 +1,5 @@
-//! A careful client: gives one command after the other, repeats what was not answered
-//! until it knows what came of it, and goes to another gateway when one fails it.
+//! A careful client: sends one command after the other, repeats a command without an answer until
+//! its outcome is known, and uses another gateway after a failure.
 
 use std::{
     collections::BTreeSet,
@@ -16,20 +16,20 @@ use tokio::{
 
 use crate::ledger::Answered;
 
-/// Between two requests, at least.
+/// Minimum time between two requests.
 const PACE: Duration = Duration::from_millis(100);
 
-/// Who is not answered within this time stops waiting.
+/// Time limit for an answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// As whom a command is given.
+/// The account that sends a command.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Who {
     Admin,
     Developer,
 }
 
-/// What came of a request.
+/// The outcome of a request.
 enum Outcome {
     Accepted(Value),
     Refused(Answer),
@@ -40,14 +40,14 @@ enum Outcome {
 pub(crate) struct Careful {
     /// Its accounts at each gateway, by [`Who`].
     accounts: [Vec<Client>; 2],
-    /// Is told of each accepted command.
+    /// Notified of each accepted command.
     accepted: mpsc::UnboundedSender<()>,
     pace: Interval,
-    /// The gateway to ask next.
+    /// The gateway of the next request.
     gateway: usize,
     answers: Vec<Answered>,
     longest: Duration,
-    /// Commands that may still be carried out, long after they were given up.
+    /// Abandoned commands that may still be carried out later.
     adrift: BTreeSet<String>,
 }
 
@@ -71,17 +71,17 @@ impl Careful {
         }
     }
 
-    /// Asks this gateway next.
+    /// Uses this gateway next.
     pub(crate) fn go_to(&mut self, gateway: usize) {
         self.gateway = gateway;
     }
 
     /// Every answer, and the longest time from a command's first try to its acceptance.
-    pub(crate) fn told(self) -> (Vec<Answered>, Duration) {
+    pub(crate) fn into_answers(self) -> (Vec<Answered>, Duration) {
         (self.answers, self.longest)
     }
 
-    /// A plan that has to be refused, if it is answered at all.
+    /// A release that must be refused, if there is an answer.
     pub(crate) async fn refused_plan(&mut self, body: &Value, name: &str) {
         let plan = |admin: &Client| post(admin, "/releases", body, name);
         match self.ask(Who::Admin, plan).await {
@@ -93,7 +93,7 @@ impl Careful {
         }
     }
 
-    /// A command that has to be refused by this rule, if it is answered at all.
+    /// A command that must be refused with this code, if there is an answer.
     pub(crate) async fn refused(&mut self, who: Who, path: &str, code: &str) {
         match self.ask(who, |client| patch(client, path)).await {
             Outcome::Refused(answer) => {
@@ -126,7 +126,7 @@ impl Careful {
         }
     }
 
-    /// PATCH until it is accepted, or is seen to have been carried out without an answer.
+    /// PATCH, repeated until it is accepted or is seen to have been carried out.
     pub(crate) async fn patch(
         &mut self,
         who: Who,
@@ -171,7 +171,7 @@ impl Careful {
 
     fn accepted(&mut self, begun: Instant) {
         self.longest = self.longest.max(begun.elapsed());
-        // Nobody may be interested any more.
+        // The receiver may be closed.
         let _ = self.accepted.send(());
     }
 
@@ -180,7 +180,7 @@ impl Careful {
         &clients[self.gateway % clients.len()]
     }
 
-    /// One request. If it fails, the next goes to another gateway.
+    /// One request. After a failure, the next one uses another gateway.
     async fn ask(&mut self, who: Who, request: impl Fn(&Client) -> RequestBuilder) -> Outcome {
         self.pace.tick().await;
         let client = self.client(who).clone();
@@ -207,7 +207,7 @@ impl Careful {
     }
 }
 
-/// What it makes has a name that no other has, which makes a key.
+/// The new thing's unique name is also the idempotency key.
 fn post(client: &Client, path: &str, body: &Value, name: &str) -> RequestBuilder {
     let request = client.request(Method::POST, path);
     let key = name.replace(' ', "-");

@@ -1,5 +1,4 @@
-//! Compares what was answered, what is stored, what is on the topics and what the wall of
-//! activity says. They must be the same story.
+//! Compares the answers, the stored data, the topics and the activity feed. All of them must agree.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,26 +21,26 @@ use crate::{
     published::{everything, first_occurrences, notified},
 };
 
-/// Accounts: the first admin, the second, and the developers.
+/// Accounts: the first admin, the second admin, and the developers.
 const ACCOUNTS: usize = 2 + WORKERS;
 
-/// Releases that are read at the same time.
+/// Number of releases read concurrently.
 const AT_ONCE: usize = 8;
 
-/// Figures of what was compared.
+/// Figures of the comparison.
 #[derive(Debug)]
 pub(crate) struct Checked {
     /// Events, each counted once.
     pub(crate) events: usize,
-    /// Records beyond that: an event that was published again.
+    /// Additional records: events that were published again.
     pub(crate) repeated: usize,
-    /// Entries of the wall.
+    /// Activity entries.
     pub(crate) entries: usize,
-    /// From the end of the load until all were on the wall.
+    /// Time from the end of the load until all entries existed.
     pub(crate) delivered: Duration,
 }
 
-/// Waits until the wall has what it has to have, and compares all.
+/// Waits until the activity feed has all entries, and compares everything.
 pub(crate) async fn check(
     mesh: &Mesh,
     topics: &Topics,
@@ -58,12 +57,12 @@ pub(crate) async fn check(
         story.events.len() + of_thread
     };
     let of_stories: usize = ledger.stories.iter().map(of_story).sum();
-    // Of the tasks that all add to one release it is the turn of the first.
+    // In the shared release, only the first task is ready.
     let of_shared = 1 + 2 * ledger.shared.len() + ledger.shared.len().min(1);
     let expected = ACCOUNTS + of_stories + of_shared;
     await_entries(&admin, expected).await;
     let delivered = ended.elapsed();
-    // When everything is committed, nothing more can come of what is there.
+    // When every group has committed everything, there are no more effects.
     for group in GROUPS {
         topics.consumed_by(group).await.unwrap();
     }
@@ -71,24 +70,24 @@ pub(crate) async fn check(
     stored(&admin, ledger, shared).await;
     let (records, notifications) = everything(topics, ledger).await;
     let events = first_occurrences(&records);
-    told(&events, ledger, shared);
+    check_topics(&events, ledger, shared);
     notified(&events, &notifications);
     assert_eq!(
         events.len(),
         expected,
         "events that nothing was answered for"
     );
-    let wall = admin.wall().await.unwrap();
-    on_the_wall(&wall, &events, ledger);
+    let feed = admin.wall().await.unwrap();
+    check_feed(&feed, &events, ledger);
     Checked {
         events: events.len(),
         repeated: records.len() - events.len(),
-        entries: wall.len(),
+        entries: feed.len(),
         delivered,
     }
 }
 
-/// Waits until the wall has an entry of this number.
+/// Waits until the activity feed has an entry with this number.
 pub(crate) async fn await_entries(admin: &Client, expected: usize) {
     let seen = until(async || {
         let newest = admin.get("/activity?limit=1").await.unwrap();
@@ -97,14 +96,14 @@ pub(crate) async fn await_entries(admin: &Client, expected: usize) {
             .unwrap_or_default();
         ensure!(
             newest >= expected as u64,
-            "{newest} of {expected} are on the wall"
+            "{newest} of {expected} are in the activity feed"
         );
         Ok(())
     });
     seen.await.unwrap();
 }
 
-/// What is stored is what was accepted, and nothing else.
+/// The stored data must be exactly what was accepted.
 async fn stored(admin: &Client, ledger: &Ledger, shared: &str) {
     let listed = admin.all("/releases?limit=200").await.unwrap();
     let names: Vec<_> = listed
@@ -122,13 +121,13 @@ async fn stored(admin: &Client, ledger: &Ledger, shared: &str) {
     assert_eq!(
         names.len(),
         ledger.stories.len() + 1,
-        "releases nobody was told of"
+        "releases without an answer"
     );
 
     let stories: Vec<_> = ledger
         .stories
         .iter()
-        .map(|story| as_told(admin, story))
+        .map(|story| check_release(admin, story))
         .collect();
     stream::iter(stories)
         .buffer_unordered(AT_ONCE)
@@ -149,7 +148,7 @@ async fn stored(admin: &Client, ledger: &Ledger, shared: &str) {
     );
 }
 
-async fn as_told(admin: &Client, story: &Story) {
+async fn check_release(admin: &Client, story: &Story) {
     let path = format!("/releases/{}", story.id);
     let release = admin.get(&path).await.unwrap().expect(200);
     assert_eq!(release["name"], story.name);
@@ -161,15 +160,14 @@ async fn as_told(admin: &Client, story: &Story) {
     assert_eq!(tasks, story.tasks, "{release:#}");
     if let Some(thread) = &story.thread {
         let path = format!("/tasks/{}/comments", thread.task);
-        let said = admin.get(&path).await.unwrap().expect(200);
-        let said = said["items"].as_array().unwrap().iter();
-        let said: Vec<_> = said.map(|comment| id(comment).to_owned()).collect();
-        assert_eq!(said, [thread.comment.clone(), thread.reply.clone()]);
+        let comments = admin.get(&path).await.unwrap().expect(200);
+        let comments = comments["items"].as_array().unwrap().iter();
+        let comments: Vec<_> = comments.map(|comment| id(comment).to_owned()).collect();
+        assert_eq!(comments, [thread.comment.clone(), thread.reply.clone()]);
     }
 }
 
-/// What is told of each release, and of the discussion of each task, in the order of its
-/// partition.
+/// The events of each release, and of the discussion of each task, in the order of their partition.
 fn by_subject<'a>(events: impl IntoIterator<Item = &'a Told>) -> BTreeMap<&'a str, Vec<&'a Told>> {
     let mut subjects: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for event in events {
@@ -190,28 +188,31 @@ fn expected(events: &[Expected]) -> Vec<(String, String)> {
     events.iter().map(pair).collect()
 }
 
-/// Of each story, and of what was said about it, everything is told once and in its order.
-fn as_expected(told: &BTreeMap<&str, Vec<&Told>>, ledger: &Ledger) {
+/// Each story and each discussion must have all of its events, once and in order.
+fn check_order(published: &BTreeMap<&str, Vec<&Told>>, ledger: &Ledger) {
     for story in &ledger.stories {
-        let of_release = told.get(story.id.as_str()).map(|events| sequence(events));
+        let of_release = published
+            .get(story.id.as_str())
+            .map(|events| sequence(events));
         let of_release = of_release.unwrap_or_default();
         assert_eq!(of_release, expected(&story.events), "{}", story.name);
         if let Some(thread) = &story.thread {
-            let said = told
+            let comments = published
                 .get(thread.task.as_str())
                 .map(|events| sequence(events));
-            let said = said.unwrap_or_default();
-            assert_eq!(said, expected(&thread.events()), "{}", story.name);
+            let comments = comments.unwrap_or_default();
+            assert_eq!(comments, expected(&thread.events()), "{}", story.name);
         }
     }
 }
 
-/// The topics tell of each release exactly what was answered, in the same order.
-fn told(events: &[&Told], ledger: &Ledger, shared: &str) {
-    let told = by_subject(events.iter().copied());
-    as_expected(&told, ledger);
-    // Tasks that were added at the same time are told in the order in which they stand.
-    let added = told[shared]
+/// The topics must have exactly the events of each release that follow from the answers, in the
+/// same order.
+fn check_topics(events: &[&Told], ledger: &Ledger, shared: &str) {
+    let published = by_subject(events.iter().copied());
+    check_order(&published, ledger);
+    // Tasks that were added concurrently have their events in the order of the tasks.
+    let added = published[shared]
         .iter()
         .filter(|event| event.kind == "task.created");
     let places: Vec<_> = added
@@ -220,22 +221,26 @@ fn told(events: &[&Told], ledger: &Ledger, shared: &str) {
     assert!(places.is_sorted_by(|a, b| a < b), "{places:?}");
 }
 
-/// The wall tells each event of the topics once, without gaps, and those of one release
-/// in their order.
-fn on_the_wall(wall: &[Value], events: &[&Told], ledger: &Ledger) {
-    let numbers = wall.iter().map(|entry| entry["sequence"].as_u64().unwrap());
-    assert!(numbers.eq(1..=wall.len() as u64), "numbers are 1, 2, 3, …");
+/// The activity feed must have each event of the topics once, without gaps, and those of one
+/// release in order.
+fn check_feed(feed: &[Value], events: &[&Told], ledger: &Ledger) {
+    let numbers = feed.iter().map(|entry| entry["sequence"].as_u64().unwrap());
+    assert!(numbers.eq(1..=feed.len() as u64), "numbers are 1, 2, 3, …");
     let by_id: BTreeMap<_, _> = events
         .iter()
         .map(|event| (event.id.as_str(), *event))
         .collect();
-    let ids: Vec<_> = wall.iter().map(id).collect();
+    let ids: Vec<_> = feed.iter().map(id).collect();
     let distinct: BTreeSet<_> = ids.iter().copied().collect();
-    assert_eq!(ids.len(), distinct.len(), "an event is on the wall twice");
+    assert_eq!(
+        ids.len(),
+        distinct.len(),
+        "an event is in the activity feed twice"
+    );
     assert_eq!(
         distinct,
         by_id.keys().copied().collect(),
-        "the wall and the topics"
+        "the activity feed and the topics"
     );
-    as_expected(&by_subject(ids.iter().map(|id| by_id[id])), ledger);
+    check_order(&by_subject(ids.iter().map(|id| by_id[id])), ledger);
 }

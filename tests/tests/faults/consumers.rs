@@ -1,18 +1,18 @@
-//! Consumers that die between effect and commit, and groups that change while they work.
+//! Consumers that die between effect and commit, and consumer groups that rebalance under load.
 
 use slipway_tests::{Client, Role, topics::GROUPS};
 
 use crate::{published::NOTIFY, scene::Scene};
 
-/// How often all consumers are killed.
+/// How many times all consumers are killed.
 const TIMES: usize = 3;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_delivered_again_after_its_effect_has_no_second_one() {
+async fn a_redelivered_event_has_no_second_effect() {
     let Some(mut scene) = Scene::set().await else {
         return;
     };
-    // Every consumer has died between effect and commit, with each event so far.
+    // Every consumer has died between effect and commit, for each event so far.
     let mut forgotten = [0; GROUPS.len()];
     for _ in 0..TIMES {
         for n in 0..2 {
@@ -51,11 +51,11 @@ async fn what_is_delivered_again_after_its_effect_has_no_second_one() {
     );
 }
 
-/// A backlog makes for large batches, so that a group changes while its members have some in
-/// hand; that one is held while it does is the test of the consumer itself,
+/// A backlog makes batches large, so that the group rebalances while its members hold some. That a
+/// batch is held during a rebalance is checked by the consumer's own test,
 /// `a_rebalance_in_the_middle_of_a_batch_loses_and_repeats_no_effect`.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_group_that_changes_while_it_works_off_a_backlog_repeats_nothing() {
+async fn a_group_that_rebalances_with_a_backlog_repeats_nothing() {
     let Some(mut scene) = Scene::set().await else {
         return;
     };
@@ -78,7 +78,7 @@ async fn a_group_that_changes_while_it_works_off_a_backlog_repeats_nothing() {
     );
 }
 
-/// How many events both replicas have consumed in a group since they were started.
+/// How many events both replicas have consumed in a group since their start.
 async fn consumed(outcome: &crate::scene::Outcome, group: &str) -> i64 {
     let (name, group) = (
         "slipway_events_consumed_total",

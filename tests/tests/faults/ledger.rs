@@ -1,12 +1,11 @@
-//! What a client was told: every command that was accepted, and what has to be true
-//! because of it.
+//! Records the answers to a client: every accepted command, and what must be true because of it.
 
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
 };
 
-/// An event, as far as it follows from an accepted command: its type and its subject.
+/// The type and subject of an event that follows from an accepted command.
 pub(crate) type Expected = (&'static str, String);
 
 /// One answer.
@@ -14,9 +13,9 @@ pub(crate) type Expected = (&'static str, String);
 pub(crate) struct Answered {
     /// When the request was sent.
     pub(crate) sent: Instant,
-    /// How long its answer took.
+    /// The time until its answer.
     pub(crate) took: Duration,
-    /// The status; `None` if there was no answer: whether it was carried out is unknown.
+    /// The status; `None` if there was no answer, so the outcome is unknown.
     pub(crate) status: Option<u16>,
 }
 
@@ -26,37 +25,37 @@ impl Answered {
         matches!(self.status, Some(200 | 201))
     }
 
-    /// Whether it was refused, and so has no effect.
+    /// Whether it was refused and has no effect.
     pub(crate) fn refused(&self) -> bool {
         matches!(self.status, Some(400 | 409))
     }
 
-    /// Whether its outcome is unknown: no answer, or that something is away.
+    /// Whether its outcome is unknown: no answer, or something was unavailable.
     pub(crate) fn unknown(&self) -> bool {
         matches!(self.status, None | Some(503 | 504))
     }
 }
 
-/// A release, as its only worker knows it.
+/// A release, as seen by its only worker.
 #[derive(Debug, Clone)]
 pub(crate) struct Story {
     /// Its id.
     pub(crate) id: String,
-    /// Its name, which no other has.
+    /// Its unique name.
     pub(crate) name: String,
     /// Its tasks with their states.
     pub(crate) tasks: BTreeMap<String, &'static str>,
     /// Whether it is completed.
     pub(crate) completed: bool,
-    /// What its topic has to tell, in this order.
+    /// The events its topic must have, in this order.
     pub(crate) events: Vec<Expected>,
-    /// What was said about its first task, once it was.
+    /// The discussion of its first task, once there is one.
     pub(crate) thread: Option<Thread>,
 }
 
 impl Story {
-    /// Its topic has to tell what it waits for now: for its next task, or to be completed.
-    /// The ids of tasks are in their order.
+    /// Adds the event for what became ready: the next task, or the release. Task ids sort in the
+    /// order of the tasks.
     pub(crate) fn waits(&mut self) {
         let mut tasks = self.tasks.iter();
         let next = tasks.find(|(_, state)| **state != "COMPLETED");
@@ -79,7 +78,7 @@ pub(crate) struct Thread {
 }
 
 impl Thread {
-    /// What its topic has to tell, in this order.
+    /// The events its topic must have, in this order.
     pub(crate) fn events(&self) -> Vec<Expected> {
         vec![
             ("comment.posted", self.comment.clone()),
@@ -88,23 +87,23 @@ impl Thread {
     }
 }
 
-/// Everything that one worker, or all of them, were told.
+/// The answers to one worker, or to all of them.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     /// Every request that was sent.
     pub(crate) answers: Vec<Answered>,
     /// The releases of these workers.
     pub(crate) stories: Vec<Story>,
-    /// Tasks that were added to the release of all workers.
+    /// Tasks that were added to the shared release.
     pub(crate) shared: Vec<String>,
-    /// Names of releases that were refused: they must have left no trace.
+    /// Names of refused releases: they must have left no trace.
     pub(crate) refused: Vec<String>,
-    /// How long the longest command took until it was accepted, with its repetitions.
+    /// The longest time until a command was accepted, including its repetitions.
     pub(crate) longest: Duration,
 }
 
 impl Ledger {
-    /// With what another worker was told.
+    /// Adds the answers to another worker.
     pub(crate) fn add(&mut self, other: Self) {
         self.answers.extend(other.answers);
         self.stories.extend(other.stories);
@@ -113,11 +112,11 @@ impl Ledger {
         self.longest = self.longest.max(other.longest);
     }
 
-    /// How many events of this type follow from what was accepted.
+    /// How many events of this type follow from the accepted commands.
     pub(crate) fn of_kind(&self, kind: &str) -> usize {
         let of_stories = self.stories.iter().flat_map(|story| &story.events);
-        let of_stories = of_stories.filter(|(told, _)| *told == kind).count();
-        // Each that was added to the release of all was assigned.
+        let of_stories = of_stories.filter(|(event, _)| *event == kind).count();
+        // Each task that was added to the shared release was assigned.
         let of_shared = if kind == "task.assigned" {
             self.shared.len()
         } else {
@@ -126,12 +125,12 @@ impl Ledger {
         of_stories + of_shared
     }
 
-    /// How many answers are of this sort.
+    /// Number of answers of this kind.
     pub(crate) fn count(&self, sort: impl Fn(&Answered) -> bool) -> usize {
         self.answers.iter().filter(|answer| sort(answer)).count()
     }
 
-    /// The slowest answer of this sort.
+    /// The slowest answer of this kind.
     pub(crate) fn slowest(&self, sort: impl Fn(&Answered) -> bool) -> Duration {
         let answers = self.answers.iter().filter(|answer| sort(answer));
         answers.map(|answer| answer.took).max().unwrap_or_default()

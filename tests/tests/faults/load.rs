@@ -1,5 +1,4 @@
-//! A steady load: some workers, of whom each has a developer and an admin, at both
-//! gateways in turn.
+//! A steady load: several workers, each with a developer and an admin, use both gateways in turn.
 
 use std::time::Duration;
 
@@ -13,13 +12,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{careful::Careful, ledger::Ledger, worker::Worker};
 
-/// Workers.
+/// Number of workers.
 pub(crate) const WORKERS: usize = 6;
 
-/// The release that all workers add tasks to at the same time.
+/// The shared release, to which all workers add tasks concurrently.
 pub(crate) const SHARED: &str = "the release of all workers";
 
-/// Commands that are not accepted within this time never will be.
+/// Time limit for a command to be accepted.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A load that is running.
@@ -27,12 +26,12 @@ pub(crate) struct Load {
     workers: JoinSet<Ledger>,
     accepted: mpsc::UnboundedReceiver<()>,
     stop: CancellationToken,
-    /// The release of all workers.
+    /// The shared release.
     pub(crate) shared: String,
 }
 
 impl Load {
-    /// Begins to work.
+    /// Starts the workers.
     pub(crate) async fn begin(mesh: &Mesh) -> Self {
         let team = Team::at(&mesh.client(), WORKERS).await.unwrap();
         let second = second_admin(&team.admin).await;
@@ -63,7 +62,7 @@ impl Load {
         }
     }
 
-    /// Waits until so many more commands have been accepted, from now on.
+    /// Waits until this many more commands have been accepted.
     pub(crate) async fn more(&mut self, commands: usize) {
         while self.accepted.try_recv().is_ok() {}
         for n in 0..commands {
@@ -76,7 +75,7 @@ impl Load {
         }
     }
 
-    /// Stops; returns what the workers were told.
+    /// Stops the load; returns the answers to all workers.
     pub(crate) async fn end(mut self) -> Ledger {
         self.stop.cancel();
         let mut ledger = Ledger::default();
@@ -86,7 +85,7 @@ impl Load {
         ledger
     }
 
-    /// If a worker has panicked, that is the reason.
+    /// Fails; if a worker has panicked, with that panic.
     async fn fail(&mut self, what: &str) -> ! {
         while let Some(worker) = self.workers.try_join_next() {
             worker.unwrap();

@@ -1,10 +1,9 @@
-//! What must hold while parts of a mesh fail, shown on two replicas of each role on a real
-//! Kafka and a MongoDB-compatible server, under a steady load of commands.
+//! Fault tests: what must hold while parts of a mesh fail. They use two replicas of each role, a
+//! real Kafka and a MongoDB-compatible server, under a steady load of commands.
 //!
-//! A [`scene`] is a mesh and its load; each test breaks something in it. In the end the
-//! [`checker`] compares four things: what the [`load`] was answered, what is stored, what
-//! is on the topics, and what the wall of activity says. Each test prints a row of the
-//! table in `docs/faults.md`.
+//! A [`scene`] is a mesh with its load; each test breaks something in it. At the end, the
+//! [`checker`] compares four things: the answers to the [`load`], the stored data, the topics, and
+//! the activity feed. Each test prints a row of the table in `docs/faults.md`.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

@@ -1,4 +1,4 @@
-//! What stands on the topics, and which mails of it were sent.
+//! Reads what was published, and checks which mails were sent for it.
 
 use std::{
     collections::BTreeSet,
@@ -9,15 +9,14 @@ use slipway_tests::topics::{Told, Topics};
 
 use crate::ledger::Ledger;
 
-/// What is not sent within this time never will be.
+/// Time limit for notifications to be sent.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Events of which the owner of the task is notified.
+/// Events for which the task's owner is notified.
 pub(crate) const NOTIFY: [&str; 2] = ["task.assigned", "task.hotfix_added"];
 
-/// What was published of users, releases and discussions, and of notifications once all are sent that
-/// have to be: whoever a task is assigned to is told. What is wrong with the system meanwhile
-/// is reported, too, and of no concern here.
+/// The published events about users, releases and discussions; and about notifications, once one is
+/// sent for each assigned task. Reports of faults are published too, and are ignored here.
 pub(crate) async fn everything(topics: &Topics, ledger: &Ledger) -> (Vec<Told>, Vec<Told>) {
     let expected: usize = NOTIFY.iter().map(|kind| ledger.of_kind(kind)).sum();
     let deadline = Instant::now() + TIMEOUT;
@@ -44,14 +43,14 @@ pub(crate) async fn everything(topics: &Topics, ledger: &Ledger) -> (Vec<Told>, 
     }
 }
 
-/// Whether it tells what became of a mail to somebody whom a task is assigned to. The others
-/// tell administrators what is wrong.
+/// Whether it is about a mail to the owner of a task. The others are mails to administrators about
+/// faults.
 fn is_of_a_task(notification: &Told) -> bool {
     let kind = notification.payload["notificationType"].as_str();
     kind.is_some_and(|kind| NOTIFY.contains(&kind))
 }
 
-/// Who was assigned a task was sent one mail of it, and nobody any other.
+/// Each owner of an assigned task must have been sent one mail about it, and nobody any other.
 pub(crate) fn notified(events: &[&Told], notifications: &[Told]) {
     let sent = first_occurrences(notifications);
     for record in &sent {
@@ -72,7 +71,7 @@ pub(crate) fn notified(events: &[&Told], notifications: &[Told]) {
     assert_eq!(sent, wanted, "events of which somebody is notified");
 }
 
-/// Each event where it was published first, in the order of the topics.
+/// The first occurrence of each event, in the order of the topics.
 pub(crate) fn first_occurrences(records: &[Told]) -> Vec<&Told> {
     let mut seen = BTreeSet::new();
     records

@@ -1,4 +1,4 @@
-//! Replicas that are killed or stand still.
+//! Replicas that are killed or paused.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use slipway_tests::Role;
 
 use crate::scene::Scene;
 
-/// How long a replica stands still: longer than the brokers, the gateways and the clients
-/// have patience.
+/// How long a replica is paused: longer than the timeouts of the brokers, the gateways and the
+/// clients.
 const PAUSE: Duration = Duration::from_secs(12);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -17,7 +17,7 @@ async fn each_role_is_killed_in_turn_and_nothing_is_lost() {
     };
     for role in Role::ALL {
         scene.mesh.kill(role, 0).await.unwrap();
-        // The other one goes on.
+        // The other replica continues.
         scene.load.more(40).await;
         scene.mesh.restart(role, 0).await.unwrap();
         scene.load.more(20).await;
@@ -27,7 +27,7 @@ async fn each_role_is_killed_in_turn_and_nothing_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_role_stands_still_and_comes_back_and_nothing_happens_twice() {
+async fn each_role_is_paused_and_resumed_and_nothing_happens_twice() {
     let Some(mut scene) = Scene::set().await else {
         return;
     };

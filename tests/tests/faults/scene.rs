@@ -1,4 +1,4 @@
-//! A mesh under load, in which a test breaks something, and the row that comes of it.
+//! A mesh under load, in which a test breaks something, and the resulting row.
 
 use std::time::{Duration, Instant};
 
@@ -14,15 +14,15 @@ use crate::{
 pub(crate) struct Scene {
     /// What is broken.
     pub(crate) mesh: Mesh,
-    /// Commands, all the while.
+    /// The load of commands.
     pub(crate) load: Load,
     /// The topics.
     pub(crate) topics: Topics,
 }
 
 impl Scene {
-    /// A mesh whose load has begun; `None`, said loudly, where tests on real servers were
-    /// not asked for.
+    /// A mesh with a running load. `None`, with a message on standard error, if tests on real
+    /// servers are not enabled.
     pub(crate) async fn set() -> Option<Self> {
         let mesh = Mesh::replicas().await.unwrap()?;
         let topics = Topics::of(&mesh.backbones().unwrap().kafka);
@@ -31,7 +31,7 @@ impl Scene {
         Some(Self { mesh, load, topics })
     }
 
-    /// Ends the load, waits for what it has caused, and checks everything.
+    /// Ends the load, waits for its effects, and checks everything.
     pub(crate) async fn check(self) -> Outcome {
         let shared = self.load.shared.clone();
         let ledger = self.load.end().await;
@@ -45,19 +45,19 @@ impl Scene {
     }
 }
 
-/// What was checked.
+/// The result of the checks.
 pub(crate) struct Outcome {
-    /// It goes on running.
+    /// The mesh, still running.
     pub(crate) mesh: Mesh,
-    /// What the workers were told.
+    /// The answers to the workers.
     pub(crate) ledger: Ledger,
-    /// What came of it.
+    /// The figures of the comparison.
     pub(crate) checked: Checked,
 }
 
 impl Outcome {
-    /// Every command was answered, and none with 503 or 504: what failed is of no concern
-    /// to commands.
+    /// Asserts that every command was answered, and none with 503 or 504: the fault must not affect
+    /// commands.
     pub(crate) fn no_command_failed(&self) {
         assert_eq!(self.ledger.count(Answered::unknown), 0);
     }
@@ -67,7 +67,7 @@ impl Outcome {
         let Self {
             ledger, checked, ..
         } = self;
-        // The name of the test stands at the beginning of the line.
+        // The test's name is at the beginning of the line.
         println!(
             "\n| {fault} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {note} |",
             ledger.count(Answered::accepted),
@@ -83,7 +83,7 @@ impl Outcome {
     }
 }
 
-/// As it stands in the table.
+/// A time, as in the table.
 pub(crate) fn seconds(time: Duration) -> String {
     format!("{:.2} s", time.as_secs_f64())
 }

@@ -1,4 +1,4 @@
-//! One developer and one admin at work: one release after the other, from its plan to its
+//! One developer and one admin who handle one release after the other, from its creation to its
 //! hotfix.
 
 use std::collections::BTreeMap;
@@ -15,39 +15,39 @@ use crate::{
     ledger::{Ledger, Story, Thread},
 };
 
-/// Tasks that a worker adds to the release of all: it may have 500.
+/// Number of tasks a worker adds to the shared release, which may have 500.
 const SHARED: usize = 50;
 
 /// A worker of the load.
 pub(crate) struct Worker {
-    /// Its number and its developer's.
+    /// Its number, which is also its developer's.
     pub(crate) number: usize,
-    /// Gives its commands.
+    /// Sends its commands.
     pub(crate) client: Careful,
-    /// The release that every worker adds to.
+    /// The shared release.
     pub(crate) shared: String,
     /// When to stop.
     pub(crate) stop: CancellationToken,
-    /// What it was told so far.
+    /// The answers so far.
     pub(crate) ledger: Ledger,
 }
 
 impl Worker {
-    /// Works until told to stop; a release that is begun is brought to its end, so that
-    /// the worker knows what came of all it did.
+    /// Works until told to stop. A release that was started is finished, so that the outcome of
+    /// every command is known.
     pub(crate) async fn work(mut self) -> Ledger {
         let mut n = 0;
         while !self.stop.is_cancelled() {
-            // Each release begins at another gateway, whatever happened there before.
+            // Each release starts at another gateway, whatever happened there before.
             self.client.go_to(self.number + n);
             self.release(n).await;
             n += 1;
         }
-        (self.ledger.answers, self.ledger.longest) = self.client.told();
+        (self.ledger.answers, self.ledger.longest) = self.client.into_answers();
         self.ledger
     }
 
-    /// A release from its plan to its hotfix, with what is refused on the way.
+    /// Handles a release from its creation to its hotfix, with commands that are refused.
     async fn release(&mut self, n: usize) {
         let number = self.number;
         self.plan_for_nobody(n).await;
@@ -78,7 +78,7 @@ impl Worker {
         self.complete(at).await;
     }
 
-    /// Must be refused, and must leave nothing.
+    /// A release that must be refused and leave nothing.
     async fn plan_for_nobody(&mut self, n: usize) {
         let name = format!("refused {}-{n}", self.number);
         let body = json!({"name": name, "tasks": [{"title": name, "assignee": "nobody"}]});
@@ -86,7 +86,7 @@ impl Worker {
         self.client.refused_plan(&body, &name).await;
     }
 
-    /// Plans a release; returns its place in the ledger.
+    /// Creates a release; returns its index in the ledger.
     async fn plan(&mut self, name: &str) -> usize {
         let developer = format!("dev-{}", self.number);
         let task = |n: usize| json!({"title": format!("{name}, task {n}"), "assignee": developer});
@@ -128,18 +128,18 @@ impl Worker {
         self.ledger.stories[at].waits();
     }
 
-    /// Says something about a task, and replies to it.
+    /// Comments on a task and replies to the comment.
     async fn discuss(&mut self, at: usize, task: &str) {
         let name = self.ledger.stories[at].name.clone();
-        let mut said = Vec::new();
+        let mut ids = Vec::new();
         let mut path = format!("/tasks/{task}/comments");
         for name in [format!("{name}, comment"), format!("{name}, reply")] {
             let body = json!({"content": name});
             let comment = self.client.post(&path, &body, &name).await;
             path = format!("/comments/{}/reply", id(&comment));
-            said.push(id(&comment).to_owned());
+            ids.push(id(&comment).to_owned());
         }
-        let [comment, reply] = said.try_into().expect("both were accepted");
+        let [comment, reply] = ids.try_into().expect("both were accepted");
         self.ledger.stories[at].thread = Some(Thread {
             task: task.to_owned(),
             comment,
@@ -182,7 +182,7 @@ impl Worker {
         task
     }
 
-    /// Adds a task to the release that the others add to at the same time.
+    /// Adds a task to the shared release, concurrently with the others.
     async fn add_to_shared(&mut self, n: usize) {
         let path = format!("/releases/{}/tasks", self.shared);
         let title = format!("by worker {}: {n}", self.number);

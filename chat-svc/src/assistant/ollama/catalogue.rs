@@ -1,4 +1,5 @@
-//! What the server says of its models: whether it has ours, and whether that one thinks.
+//! Asks the server about its models: whether it has the configured one, and whether that one
+//! thinks.
 
 use std::time::{Duration, Instant};
 
@@ -13,17 +14,17 @@ use super::{
     wire::{Model, Models, Shown},
 };
 
-/// A model may be replaced by another version: it is asked for again after this time.
+/// How long the result is cached: a model may be replaced by another version.
 const KNOWN_FOR: Duration = Duration::from_secs(10 * 60);
 
-/// Bytes of what the server says of its models that are read at most: a description has the
-/// licence and the template of a model.
+/// Maximum number of bytes to read of a model's description, which includes its licence and its
+/// template.
 const LONGEST: usize = 4 * 1024 * 1024;
 
-/// Names of models that are told at most.
+/// Maximum number of model names in an error message.
 const MAX_NAMES: usize = 5;
 
-/// Asks the server.
+/// Client for the server's model catalogue.
 pub(super) struct Catalogue {
     http: Client,
     base: Url,
@@ -32,7 +33,7 @@ pub(super) struct Catalogue {
     known: Mutex<Option<Known>>,
 }
 
-/// What was found out about the model.
+/// The cached capability of the model.
 #[derive(Clone, Copy)]
 struct Known {
     can_think: bool,
@@ -40,7 +41,7 @@ struct Known {
 }
 
 impl Catalogue {
-    /// Of the server at `base`, which ends with a slash.
+    /// A catalogue of the server at `base`, which ends with a slash.
     pub(super) fn new(base: Url, http: Client, config: &OllamaConfig) -> Self {
         Self {
             http,
@@ -51,8 +52,8 @@ impl Catalogue {
         }
     }
 
-    /// Whether the model can think before it answers, and can be asked not to. If it cannot
-    /// be found out now: no.
+    /// Whether the model can think before it answers, and can be asked not to. `false` if the
+    /// server does not say.
     pub(super) async fn can_think(&self) -> bool {
         let known = *self.known.lock();
         if let Some(known) = known.filter(|known| known.at.elapsed() < KNOWN_FOR) {
@@ -66,18 +67,18 @@ impl Catalogue {
         can_think
     }
 
-    /// Remembers whether it can.
+    /// Caches whether the model can think.
     pub(super) fn remember(&self, can_think: bool) {
         let at = Instant::now();
         *self.known.lock() = Some(Known { can_think, at });
     }
 
-    /// Has it found out again.
+    /// Clears the cache.
     pub(super) fn forget(&self) {
         *self.known.lock() = None;
     }
 
-    /// Whether the server is there and has the model.
+    /// Checks whether the server is reachable and has the model.
     ///
     /// # Errors
     /// What is wrong, for operators.
@@ -92,9 +93,9 @@ impl Catalogue {
             Err(Failure::Unavailable(text)) => return Err(format!("it cannot be reached: {text}")),
             Err(error) => error,
         };
-        // It does not have the model, or does not know this call.
+        // It does not have the model, or does not support this call.
         let models = self.ask::<Models>("api/tags", Client::get).await;
-        let models = models.map_err(|_| format!("it refuses: {}", said(&refused)))?;
+        let models = models.map_err(|_| format!("it refuses: {}", server_message(&refused)))?;
         let models = models.models;
         if models.iter().any(|model| self.is_ours(model)) {
             return Ok(());
@@ -136,8 +137,8 @@ impl Catalogue {
     }
 }
 
-/// What the server said when it refused.
-fn said(failure: &Failure) -> String {
+/// The server's error message.
+fn server_message(failure: &Failure) -> String {
     let text = match failure {
         Failure::ModelMissing(text) | Failure::ServerError(text) => text.clone(),
         other => other.to_string(),

@@ -1,18 +1,18 @@
-//! Lines out of chunks of bytes. A line is complete when its end has come: a character
-//! that is split between two chunks is whole by then.
+//! Splits chunks of bytes into lines. A line is decoded only when it is complete, so a character
+//! that is split between two chunks is whole.
 
-/// Bytes of one line at most.
+/// Maximum length of a line in bytes.
 const MAX_LINE: usize = 1024 * 1024;
 
-/// What has come and is not read yet.
+/// Bytes that were received and not read yet.
 #[derive(Debug, Default)]
 pub(super) struct Lines(Vec<u8>);
 
 impl Lines {
-    /// Takes the next chunk.
+    /// Adds a chunk.
     ///
     /// # Errors
-    /// If a line gets too long.
+    /// If a line is too long.
     pub(super) fn push(&mut self, chunk: &[u8]) -> Result<(), String> {
         self.0.extend_from_slice(chunk);
         if self.0.len() > MAX_LINE && !self.0.contains(&b'\n') {
@@ -21,7 +21,8 @@ impl Lines {
         Ok(())
     }
 
-    /// The next line that is not blank; at the end also one that has no end of its own.
+    /// The next line that is not blank. After the end of the stream, also a last line without a
+    /// line break.
     pub(super) fn next(&mut self, ended: bool) -> Option<Vec<u8>> {
         loop {
             let length = match self.0.iter().position(|byte| *byte == b'\n') {
@@ -46,7 +47,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn lines_are_the_same_however_they_are_cut(
+        fn lines_do_not_depend_on_the_chunks(
             lines in prop::collection::vec("[a-zäß🚢 ]{1,9}", 0..9),
             cuts in prop::collection::vec(1..7_usize, 1..40),
         ) {

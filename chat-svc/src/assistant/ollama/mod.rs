@@ -1,12 +1,12 @@
-//! A language model behind Ollama's API: `POST /api/chat`, answered by a stream of JSON
-//! lines.
+//! Adapter for a language model behind Ollama's API: `POST /api/chat`, which answers with a stream
+//! of JSON lines.
 //!
-//! Requests are `ollama-rs`'s. Its readers of answers are not used: they read whatever the
-//! server sends to the end, and lose errors in mid-stream, characters that are split between
-//! two chunks, and why an answer ended. Ours are in [`reading`] and [`catalogue`].
+//! Requests use the types of `ollama-rs`. Its response parsers are not used: they read without a
+//! size limit, and lose errors within the stream, characters that are split between two chunks, and
+//! the reason why an answer ended. Ours are in [`reading`] and [`catalogue`].
 //!
-//! Models that think before they answer are asked not to, where the server says that they
-//! can be; what they think all the same is dropped.
+//! Models that can think before they answer are asked not to, if the server supports that. Thinking
+//! in an answer is dropped.
 
 mod catalogue;
 mod lines;
@@ -24,29 +24,29 @@ use self::{catalogue::Catalogue, reading::Reading, wire::Line};
 use super::{Answering, Assistant, Failure, Piece};
 use crate::prompt::Prompt;
 
-/// How a model is reached.
+/// Connection settings of a model.
 #[derive(Debug, Clone)]
 pub struct OllamaConfig {
-    /// Where Ollama is: `http://127.0.0.1:11434`.
+    /// Base URL of Ollama: `http://127.0.0.1:11434`.
     pub url: String,
-    /// The model's name there.
+    /// The model's name in Ollama.
     pub model: String,
-    /// The context window to ask for, in tokens.
+    /// The context window to request, in tokens.
     pub window: u32,
-    /// How long a connection may take to be made.
+    /// Time limit for connecting.
     pub connect_timeout: Duration,
-    /// How long the server may take to say what models it has.
+    /// Time limit for listing or describing models.
     pub catalogue_timeout: Duration,
-    /// How long the first text may take: a model may have to be loaded.
+    /// Time limit for the first text: the model may have to be loaded.
     pub first_token_timeout: Duration,
-    /// How long it may be silent after that.
+    /// Time limit for each further text.
     pub idle_timeout: Duration,
-    /// How long the server keeps the model in memory afterwards.
+    /// How long the server keeps the model in memory after an answer.
     pub keep_alive: Duration,
 }
 
 impl OllamaConfig {
-    /// A model at `url`, with the times that apply unless somebody knows better.
+    /// A model at `url`, with default time limits.
     #[must_use]
     pub fn new(url: impl Into<String>, model: impl Into<String>, window: u32) -> Self {
         Self {
@@ -62,12 +62,12 @@ impl OllamaConfig {
     }
 }
 
-/// Ollama's address cannot be used.
+/// The URL of Ollama is invalid.
 #[derive(Debug, thiserror::Error)]
 #[error("the address of Ollama cannot be used: {0}")]
 pub struct InvalidUrl(String);
 
-/// The adapter.
+/// The adapter for Ollama.
 pub struct Ollama {
     http: Client,
     endpoint: Url,
@@ -76,21 +76,21 @@ pub struct Ollama {
 }
 
 impl Ollama {
-    /// An adapter; it connects when it is first used.
+    /// Creates an adapter, which connects on first use.
     ///
     /// # Errors
     /// If the URL is malformed.
     pub fn new(config: OllamaConfig) -> Result<Self, InvalidUrl> {
-        // Fails if it was done before, which is as good.
+        // Fails if a provider is already installed, which is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let invalid = |error: &dyn std::error::Error| InvalidUrl(error.to_string());
-        // Paths are put behind it as they are.
+        // `join` would drop a last path segment without a slash.
         let base = format!("{}/", config.url.trim_end_matches('/'));
         let base = Url::parse(&base).map_err(|error| invalid(&error))?;
         let endpoint = base.join("api/chat").map_err(|error| invalid(&error))?;
         let http = Client::builder()
             .connect_timeout(config.connect_timeout)
-            // A server that moved is not one to send conversations to.
+            // Conversations are not sent to a server that we are redirected to.
             .redirect(redirect::Policy::none())
             .no_proxy()
             .build()
@@ -107,7 +107,7 @@ impl Ollama {
         let quiet = self.catalogue.can_think().await;
         let mut answer = self.post(prompt, quiet).await?;
         if quiet && answer.status() == StatusCode::BAD_REQUEST {
-            // It may be able to think and unable not to.
+            // Some models can think but cannot turn it off.
             answer = self.post(prompt, false).await?;
             if answer.status().is_success() {
                 let model = &self.config.model;
@@ -129,7 +129,7 @@ impl Ollama {
     }
 }
 
-/// Whether the server is there and has the model.
+/// Checks whether the server is reachable and has the model.
 #[async_trait]
 impl Check for Ollama {
     async fn check(&self) -> Result<(), Problem> {
@@ -148,10 +148,10 @@ impl Assistant for Ollama {
     }
 
     async fn answer(&self, prompt: &Prompt) -> Result<Answering, Failure> {
-        // The head comes with the first text.
+        // The response headers come with the first text.
         let head = tokio::time::timeout(self.config.first_token_timeout, self.ask(prompt));
         let head = head.await.unwrap_or(Err(SILENT));
-        // Whatever is wrong with it, what is known of the model may be as well.
+        // After any failure, the cached capability may be wrong too.
         let answer = head.inspect_err(|_| self.catalogue.forget())?;
         let reading = Reading::new(answer, &self.config);
         let pieces = stream::unfold(Some(reading), |reading| async {
@@ -174,10 +174,10 @@ fn unreachable(error: &Error) -> Failure {
     }
 }
 
-/// Bytes of a refusal that are read at most: it is a sentence.
+/// Maximum number of bytes to read of an error response, which is one sentence.
 const LONGEST_REFUSAL: usize = 16 * 1024;
 
-/// The beginning of a body: as much as there may be, or as came.
+/// The beginning of a body, at most `most` bytes.
 async fn first_bytes(mut answer: Response, most: usize) -> Vec<u8> {
     let mut body = Vec::new();
     while let Ok(Some(chunk)) = answer.chunk().await {
@@ -193,9 +193,9 @@ async fn first_bytes(mut answer: Response, most: usize) -> Vec<u8> {
 async fn refusal(answer: Response) -> Failure {
     let status = answer.status();
     let body = first_bytes(answer, LONGEST_REFUSAL).await;
-    let said = serde_json::from_slice::<Line>(&body).ok();
-    let said = said.and_then(|line| line.error);
-    match (status, said) {
+    let message = serde_json::from_slice::<Line>(&body).ok();
+    let message = message.and_then(|line| line.error);
+    match (status, message) {
         (StatusCode::NOT_FOUND, Some(error)) => Failure::ModelMissing(error),
         (StatusCode::SERVICE_UNAVAILABLE, error) => {
             Failure::Unavailable(error.unwrap_or_else(|| status.to_string()))
@@ -205,7 +205,7 @@ async fn refusal(answer: Response) -> Failure {
     }
 }
 
-/// An error with what caused it: the client's own text names the URL only.
+/// An error with its causes: the client's own text has only the URL.
 fn chain(error: &Error) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);

@@ -1,4 +1,4 @@
-//! An answer as it comes: text without the model's thinking, and how it ended.
+//! Reads the stream of an answer: its text without the model's thinking, and how it ended.
 
 use std::time::Duration;
 
@@ -10,32 +10,32 @@ use slipway_runtime::text;
 use super::{
     OllamaConfig, SILENT, chain,
     lines::Lines,
-    wire::{Line, Said},
+    wire::{Line, ModelMessage},
 };
 use crate::{
     assistant::{End, Failure, Piece},
     chat::{ThinkingFilter, Tokens},
 };
 
-/// Bytes of one answer at most, with what is dropped of it: the thinking, and what each line
-/// says besides its text.
+/// Maximum size of one answer's stream in bytes, including what is dropped: the thinking and the
+/// other fields of each line.
 const MOST: usize = 32 * 1024 * 1024;
 
-/// An answer that is being read.
+/// The stream of an answer.
 pub(super) struct Reading {
     body: BoxStream<'static, Result<Bytes, Error>>,
     lines: Lines,
-    /// Bytes that may still come.
+    /// How many more bytes may come.
     left: usize,
     idle: Duration,
-    /// How long the next bytes may take.
+    /// Time limit for the next bytes.
     timeout: Duration,
     filter: ThinkingFilter,
-    /// Whether the model thought, as the server tells it apart from the answer.
+    /// Whether the server marked a part as thinking.
     thought: bool,
-    /// Whether there was anything to see in the text.
-    said: bool,
-    /// What follows the text that was returned last.
+    /// Whether the answer has any visible text.
+    has_text: bool,
+    /// The result to return after the last text.
     outcome: Option<Result<Piece, Failure>>,
     /// Whether the body has ended.
     ended: bool,
@@ -52,13 +52,13 @@ impl Reading {
             timeout: config.first_token_timeout,
             filter: ThinkingFilter::default(),
             thought: false,
-            said: false,
+            has_text: false,
             outcome: None,
             ended: false,
         }
     }
 
-    /// What follows. What is no text is the last.
+    /// The next piece. After a piece that is not text, there are no more.
     ///
     /// # Errors
     /// What is wrong with the answer.
@@ -91,21 +91,21 @@ impl Reading {
         }
     }
 
-    /// What a line adds to the answer. With the last one the outcome is known.
+    /// The text that a line adds to the answer. The last line sets the outcome.
     fn read(&mut self, line: &[u8]) -> Result<String, Failure> {
         let line: Line =
             serde_json::from_slice(line).map_err(|error| Failure::Malformed(error.to_string()))?;
         if let Some(error) = line.error {
             return Err(Failure::ServerError(error));
         }
-        let Said { content, thinking } = line.message.unwrap_or_default();
+        let ModelMessage { content, thinking } = line.message.unwrap_or_default();
         self.thought |= thinking.is_some_and(|thinking| !thinking.is_empty());
         let mut text = self.filter.push(&content.unwrap_or_default());
         if line.done {
             text.push_str(&self.filter.finish());
         }
         let text = text::without_controls(text);
-        self.said |= !text::is_blank(&text);
+        self.has_text |= !text::is_blank(&text);
         if line.done {
             let tokens = Tokens {
                 prompt: line.prompt_eval_count,
@@ -116,7 +116,7 @@ impl Reading {
                 _ => End::Finished,
             };
             self.outcome = Some(
-                match (self.said, self.thought || self.filter.has_thought()) {
+                match (self.has_text, self.thought || self.filter.has_thought()) {
                     (true, _) => Ok(Piece::Done(tokens)),
                     (false, true) => Err(Failure::OnlyThinking(end)),
                     (false, false) => Err(Failure::Empty(end)),

@@ -1,4 +1,4 @@
-//! What goes over the wire to Ollama and back, as far as it matters here.
+//! The JSON messages of Ollama's API, as far as they are used.
 
 use ollama_rs::{
     generation::{
@@ -12,9 +12,9 @@ use serde::Deserialize;
 use super::OllamaConfig;
 use crate::prompt::{Prompt, Speaker};
 
-/// `POST /api/chat`, answered as a stream. `quiet`: the model is asked not to think.
+/// The body of `POST /api/chat`, with a streamed answer. `quiet` asks the model not to think.
 pub(super) fn request(config: &OllamaConfig, prompt: &Prompt, quiet: bool) -> ChatMessageRequest {
-    // Only JSON can say that the answer is to be streamed: the field is the crate's own.
+    // `stream` is a private field of the crate's type, so it is set through JSON.
     let mut request: ChatMessageRequest =
         serde_json::from_str(r#"{"model": "", "messages": [], "stream": true}"#)
             .expect("it has each field that is required: a test reads what is sent");
@@ -41,23 +41,23 @@ pub(super) fn request(config: &OllamaConfig, prompt: &Prompt, quiet: bool) -> Ch
 
 fn options(config: &OllamaConfig, prompt: &Prompt) -> ModelOptions {
     ModelOptions::default()
-        // The context window. What exceeds it is cut off in silence: see [`crate::prompt`].
+        // The context window. Ollama silently truncates longer prompts: see [`crate::prompt`].
         .num_ctx(config.window.into())
-        // Tokens of the answer at most.
+        // Maximum number of tokens of the answer.
         .num_predict(prompt.answer_tokens.try_into().unwrap_or(i32::MAX))
-        // Low: facts are to be told, not stories.
+        // Low: answers should repeat facts, not invent stories.
         .temperature(0.2)
 }
 
-/// A line of the answer, or the body of a refusal. The crate's own type takes no `null`
-/// content, and leaves out errors and why an answer ended.
+/// A line of the answer, or the body of an error response. The crate's own type does not accept
+/// `null` content, and has neither errors nor the reason why an answer ended.
 #[derive(Debug, Deserialize)]
 pub(super) struct Line {
     #[serde(default)]
-    pub(super) message: Option<Said>,
+    pub(super) message: Option<ModelMessage>,
     #[serde(default)]
     pub(super) done: bool,
-    /// Why it is done: `stop`, or `length` where there were no more tokens.
+    /// Why it is done: `stop`, or `length` if the token limit was reached.
     #[serde(default)]
     pub(super) done_reason: Option<String>,
     #[serde(default)]
@@ -68,14 +68,14 @@ pub(super) struct Line {
     pub(super) eval_count: Option<u32>,
 }
 
-/// What the server says of a model. The crate's own type has all that there is, at any size.
+/// A model's description. The crate's own type reads all of it, without a size limit.
 #[derive(Debug, Deserialize)]
 pub(super) struct Shown {
     #[serde(default)]
     pub(super) capabilities: Vec<String>,
 }
 
-/// The models that the server has.
+/// The models on the server.
 #[derive(Debug, Deserialize)]
 pub(super) struct Models {
     pub(super) models: Vec<Model>,
@@ -86,12 +86,12 @@ pub(super) struct Model {
     pub(super) name: String,
 }
 
-/// What the model says.
+/// The model's message.
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct Said {
+pub(super) struct ModelMessage {
     #[serde(default)]
     pub(super) content: Option<String>,
-    /// What it thinks before that, where the server tells it apart.
+    /// The thinking, if the server separates it.
     #[serde(default)]
     pub(super) thinking: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! One question at a time, and what becomes of it.
+//! Asking and answering: one question at a time, and its outcomes.
 
 use std::sync::Arc;
 
@@ -25,9 +25,7 @@ pub(super) async fn a_question_is_stored_before_it_is_answered(open: impl Fn() -
     assert_eq!(found.unwrap().unwrap().last_message_at, Some(at(5)));
 }
 
-pub(super) async fn an_answer_comes_back_as_it_was_stored_with_its_event(
-    open: impl Fn() -> Stores,
-) {
+pub(super) async fn an_answer_is_stored_with_its_event(open: impl Fn() -> Stores) {
     let stores = open();
     let session = session(&stores).await;
     let asking = asking(&session, "why?", 0);
@@ -49,7 +47,7 @@ pub(super) async fn an_answer_comes_back_as_it_was_stored_with_its_event(
     assert_eq!(records[0].topic, "slipway.chat");
     let found = stores.chat.session(session.id, session.owner).await;
     assert_eq!(found.unwrap().unwrap().last_message_at, Some(at(3)));
-    // The next question moves it: it stays the same.
+    // The next question moves the answer to the other collection: it stays the same.
     exchange(&stores, &session, "and?", 10).await;
     let turns = stores.chat.turns(session.id, 0, 10).await.unwrap();
     assert_eq!(turns[0].answer(), Some(&answer));
@@ -71,7 +69,7 @@ pub(super) async fn a_session_answers_one_question_at_a_time(open: impl Fn() -> 
     assert_eq!(begun.unwrap(), Begun::New(2));
 }
 
-pub(super) async fn questions_that_race_are_one(open: impl Fn() -> Stores) {
+pub(super) async fn only_one_of_concurrent_questions_is_stored(open: impl Fn() -> Stores) {
     const RACERS: usize = 12;
     let stores = open();
     let session = session(&stores).await;
@@ -121,7 +119,7 @@ pub(super) async fn a_lease_that_runs_out_leaves_the_question_unanswered(
     assert_eq!(turns[1].state, TurnState::Asked);
 }
 
-pub(super) async fn a_sweep_settles_what_nobody_holds_any_more(open: impl Fn() -> Stores) {
+pub(super) async fn a_sweep_settles_questions_with_expired_leases(open: impl Fn() -> Stores) {
     let stores = open();
     let (dead, alive) = (session(&stores).await, session(&stores).await);
     stores.chat.begin(asking(&dead, "one", 0)).await.unwrap();
@@ -170,7 +168,7 @@ pub(super) async fn an_answer_without_the_lease_is_not_stored(open: impl Fn() ->
     assert_eq!(stores.outbox.count().await.unwrap(), 0);
 }
 
-pub(super) async fn a_session_is_its_owners(open: impl Fn() -> Stores) {
+pub(super) async fn a_session_is_visible_only_to_its_owner(open: impl Fn() -> Stores) {
     let stores = open();
     let mut session = session(&stores).await;
     let owner = session.owner;

@@ -28,7 +28,7 @@ pub(super) async fn sessions_are_listed_newest_first(open: impl Fn() -> Stores) 
     assert_eq!(found, created);
 }
 
-pub(super) async fn the_history_joins_from_its_pages(open: impl Fn() -> Stores) {
+pub(super) async fn the_pages_make_up_the_history(open: impl Fn() -> Stores) {
     let stores = open();
     let session = session(&stores).await;
     for n in 0..7 {

@@ -1,6 +1,6 @@
-//! What conversations do, on each database.
+//! Tests of the conversation store on each database.
 //!
-//! Tests take what opens the stores; stores opened twice stand for two replicas.
+//! Tests take a constructor of the stores; stores opened twice behave like two replicas.
 
 mod asking;
 mod lists;
@@ -22,34 +22,34 @@ use crate::chat::{
 slipway_store::on_each! {
     asking:
         a_question_is_stored_before_it_is_answered
-        an_answer_comes_back_as_it_was_stored_with_its_event
+        an_answer_is_stored_with_its_event
         a_session_answers_one_question_at_a_time
-        questions_that_race_are_one
+        only_one_of_concurrent_questions_is_stored
         a_lease_that_runs_out_leaves_the_question_unanswered
-        a_sweep_settles_what_nobody_holds_any_more
+        a_sweep_settles_questions_with_expired_leases
         a_renewed_lease_does_not_run_out
         an_answer_without_the_lease_is_not_stored
-        a_session_is_its_owners;
+        a_session_is_visible_only_to_its_owner;
     lists:
         sessions_are_listed_newest_first
-        the_history_joins_from_its_pages
+        the_pages_make_up_the_history
         only_answered_turns_are_remembered;
     quota:
-        a_quota_is_counted_over_a_sliding_time
-        questions_that_race_do_not_exceed_the_quota;
+        a_quota_is_counted_over_a_sliding_window
+        concurrent_questions_do_not_exceed_the_quota;
     requests:
         a_repeated_question_finds_its_answer
         a_key_of_another_question_is_refused
         a_repeated_creation_finds_its_session;
     sessions:
         a_session_is_renamed_by_its_owner
-        of_renames_at_one_revision_one_is_carried_out
+        only_one_of_concurrent_renames_of_one_revision_succeeds
         a_deleted_session_does_not_exist
         a_turn_that_was_copied_during_the_deletion_is_erased_by_the_sweep
-        a_long_session_is_erased_whole
-        a_deletion_takes_the_lease_and_leaves_the_events
-        a_deletion_that_races_with_questions_wins
-        a_request_that_made_a_session_makes_no_other;
+        a_long_session_is_erased_completely
+        a_deletion_ends_the_lease_and_keeps_the_events
+        a_deletion_concurrent_with_questions_wins
+        a_request_creates_one_session_even_after_deletion;
 }
 
 fn at(seconds: i64) -> Timestamp {
@@ -57,7 +57,7 @@ fn at(seconds: i64) -> Timestamp {
     start + SignedDuration::from_secs(seconds)
 }
 
-/// How long the leases of these tests last.
+/// Duration of the leases in these tests.
 const LEASE: SignedDuration = SignedDuration::from_secs(8);
 
 fn new_session(owner: UserId) -> Session {

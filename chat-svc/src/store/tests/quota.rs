@@ -1,4 +1,4 @@
-//! How many questions a user may ask.
+//! Quotas of questions.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,7 +16,7 @@ const QUOTA: Quota = Quota {
     window: Duration::from_secs(60),
 };
 
-pub(super) async fn a_quota_is_counted_over_a_sliding_time(open: impl Fn() -> Stores) {
+pub(super) async fn a_quota_is_counted_over_a_sliding_window(open: impl Fn() -> Stores) {
     let (stores, other) = (open(), open());
     let user = UserId::generate();
     let count = async |seconds| {
@@ -42,7 +42,7 @@ pub(super) async fn a_quota_is_counted_over_a_sliding_time(open: impl Fn() -> St
     assert_eq!(counted.unwrap(), None);
 }
 
-pub(super) async fn questions_that_race_do_not_exceed_the_quota(open: impl Fn() -> Stores) {
+pub(super) async fn concurrent_questions_do_not_exceed_the_quota(open: impl Fn() -> Stores) {
     const RACERS: usize = 12;
     let user = UserId::generate();
     let line = Arc::new(Barrier::new(RACERS));

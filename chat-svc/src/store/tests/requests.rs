@@ -23,7 +23,7 @@ pub(super) async fn a_repeated_question_finds_its_answer(open: impl Fn() -> Stor
         request: key("k", "why?"),
         ..asking(&session, "why?", seconds)
     };
-    // Unanswered: it is asked anew.
+    // Unanswered: it is asked again.
     let first = ask(0);
     stores.chat.begin(first.clone()).await.unwrap();
     assert!(matches!(
@@ -42,7 +42,7 @@ pub(super) async fn a_repeated_question_finds_its_answer(open: impl Fn() -> Stor
         .chat
         .settle(session.id, second.lease.holder, answered("so", 3), None);
     assert!(settle.await.unwrap());
-    // Answered: the answer, as the newest turn and as an older one.
+    // Answered: the repetition finds the answer, in the newest turn and in an older one.
     for n in 3..5 {
         let Begun::Earlier(turn) = stores.chat.begin(ask(10 * n)).await.unwrap() else {
             panic!("it was answered");
@@ -53,7 +53,7 @@ pub(super) async fn a_repeated_question_finds_its_answer(open: impl Fn() -> Stor
         assert_eq!(earlier.unwrap(), Some(*turn));
         super::exchange(&stores, &session, "else", 10 * n).await;
     }
-    // A day later the key is forgotten.
+    // After a day, the key is forgotten.
     let begun = stores.chat.begin(ask(DAY + 2)).await.unwrap();
     assert!(matches!(begun, Begun::New(5)), "{begun:?}");
 }

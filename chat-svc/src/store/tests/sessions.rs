@@ -40,7 +40,9 @@ pub(super) async fn a_session_is_renamed_by_its_owner(open: impl Fn() -> Stores)
     assert_eq!(stores.chat.turns(id, 0, 10).await.unwrap().len(), 1);
 }
 
-pub(super) async fn of_renames_at_one_revision_one_is_carried_out(open: impl Fn() -> Stores) {
+pub(super) async fn only_one_of_concurrent_renames_of_one_revision_succeeds(
+    open: impl Fn() -> Stores,
+) {
     const RACERS: usize = 8;
     let stores = open();
     let session = session(&stores).await;
@@ -88,7 +90,7 @@ pub(super) async fn a_deleted_session_does_not_exist(open: impl Fn() -> Stores) 
         .chat
         .rename(session.id, session.owner, title("?"), None);
     assert!(matches!(renamed.await, Err(RenameError::NotFound)));
-    // Again, and with what others have left it is the same.
+    // Deleting again, and sweeping, does not change that.
     assert!(delete(session.id, session.owner).await);
     assert!(!delete(session.id, UserId::generate()).await, "nor now");
     stores.chat.finish_deletions(at(1000), 10).await.unwrap();
@@ -141,7 +143,7 @@ pub(super) async fn a_turn_that_was_copied_during_the_deletion_is_erased_by_the_
     assert_eq!(stores.chat.finish_deletions(then, 10).await.unwrap(), 1);
     assert_eq!(copies().await, 0);
     assert_eq!(stores.chat.finish_deletions(then, 10).await.unwrap(), 0);
-    // What is kept says nothing of the conversation.
+    // The tombstone has nothing of the conversation.
     let kept: Option<StoredSession> = documents.get(session.id).await.unwrap();
     let kept = kept.unwrap();
     assert_eq!(kept.summary(), None);
@@ -157,7 +159,7 @@ pub(super) async fn a_turn_that_was_copied_during_the_deletion_is_erased_by_the_
     assert_eq!(fields(&json["state"]["deleted"]), expected.into());
 }
 
-pub(super) async fn a_long_session_is_erased_whole(open: impl Fn() -> Stores) {
+pub(super) async fn a_long_session_is_erased_completely(open: impl Fn() -> Stores) {
     let stores = open();
     let session = session(&stores).await;
     exchange(&stores, &session, "first", 0).await;
@@ -183,7 +185,7 @@ pub(super) async fn a_long_session_is_erased_whole(open: impl Fn() -> Stores) {
     assert_eq!(left.unwrap(), 0);
 }
 
-pub(super) async fn a_deletion_takes_the_lease_and_leaves_the_events(open: impl Fn() -> Stores) {
+pub(super) async fn a_deletion_ends_the_lease_and_keeps_the_events(open: impl Fn() -> Stores) {
     let stores = open();
     let session = session(&stores).await;
     let first = asking(&session, "one", 0);
@@ -216,9 +218,9 @@ pub(super) async fn a_deletion_takes_the_lease_and_leaves_the_events(open: impl 
     assert_eq!(pending.len(), 1, "of the answer that there was");
 }
 
-/// A question, its answer and the deletion race: whoever comes first, nothing of the
-/// session is left, and nobody is told what is not so.
-pub(super) async fn a_deletion_that_races_with_questions_wins(open: impl Fn() -> Stores) {
+/// Questions, their answers and the deletion race. In every order, nothing of the session is left,
+/// and each caller gets a correct answer.
+pub(super) async fn a_deletion_concurrent_with_questions_wins(open: impl Fn() -> Stores) {
     const ASKERS: usize = 4;
     let stores = open();
     for _ in 0..4 {
@@ -257,7 +259,7 @@ pub(super) async fn a_deletion_that_races_with_questions_wins(open: impl Fn() ->
     }
 }
 
-pub(super) async fn a_request_that_made_a_session_makes_no_other(open: impl Fn() -> Stores) {
+pub(super) async fn a_request_creates_one_session_even_after_deletion(open: impl Fn() -> Stores) {
     let stores = open();
     let owner = UserId::generate();
     let request = RequestKey {

@@ -67,7 +67,7 @@ impl Direct {
             tracing::error!(
                 fingerprint = incident.fingerprint,
                 summary = incident.summary,
-                "incident not stored, and no administrator is known yet to be mailed directly"
+                "incident not stored; no administrator is known yet, so nobody was mailed"
             );
         } else {
             tracing::error!(

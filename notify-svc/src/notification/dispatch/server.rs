@@ -2,8 +2,7 @@
 //!
 //! | the server is | mails claimed | |
 //! | --- | --- | --- |
-//! | unknown: at the start, and after a probe succeeded | one | its result shows whether the server
-//! accepts mails |
+//! | unknown: at the start, and after a probe succeeded | one | its result shows whether the server accepts mails |
 //! | present | as many as there are connections | |
 //! | away | none | the server is probed every [`PROBE_EVERY`], without a mail |
 //!

@@ -3,15 +3,12 @@
 //! | the notification | is mailed |
 //! | --- | --- |
 //! | a hotfix | at once; it is not counted |
-//! | created in quiet hours, deferred to their end | at their end, with the others of these quiet
-//! hours |
+//! | created in quiet hours, deferred to their end | at their end, with the others of these quiet hours |
 //! | one of several tasks that came with a release | with the others, once all of them are queued |
 //! | the first assignment in a release within the window | at once |
 //! | the first in a release within the window to say that it is the recipient's turn | at once |
-//! | caused by a user who has caused [`SENDER_MAILS`] mails to this recipient within
-//! [`SENDER_WINDOW`] | with everything else that user causes, at most one mail a window |
-//! | about a thing about which this recipient got [`AT_ONCE`] mails within the window | with the
-//! others about it, when the window of the last of these mails ends |
+//! | caused by a user who has caused [`SENDER_MAILS`] mails to this recipient within [`SENDER_WINDOW`] | with everything else that user causes, at most one mail a window |
+//! | about a thing about which this recipient got [`AT_ONCE`] mails within the window | with the others about it, when the window of the last of these mails ends |
 //! | any other | at once |
 //!
 //! The window is [`WINDOW`] long unless configured otherwise. No notification waits longer than a
@@ -343,7 +340,7 @@ impl Rule {
             if let Some(until) = tally.gather(SENDER_MAILS, SENDER_WINDOW, self.window, now) {
                 let why = format!(
                     "GATHERED: the same sender has caused {SENDER_MAILS} mails within an hour; \
-                     what follows comes together as one mail"
+                     further ones are combined in one mail"
                 );
                 let group = format!("sender:{}", occasion.sender.unwrap_or_default());
                 return Some((group, why, until));
@@ -352,8 +349,8 @@ impl Rule {
         let thing = tallies.get(about);
         let until = thing.gather(AT_ONCE, self.window, self.window, now)?;
         let why = format!(
-            "GATHERED: {AT_ONCE} mails about this were sent just before; what follows comes \
-             together as one mail"
+            "GATHERED: {AT_ONCE} mails about this were sent shortly before; further \
+             ones are combined in one mail"
         );
         Some((occasion.about.clone(), why, until))
     }

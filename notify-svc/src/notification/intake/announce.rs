@@ -248,7 +248,7 @@ fn event(requested: &NotificationRequestedEvent, announced: &Announced) -> Event
 
 fn unknown_type(kinds: &[String]) -> Fault {
     let detail = match kinds {
-        [] => "There is no such type of event: no administrator has made templates for any yet."
+        [] => "There is no such type of event: no administrator has created templates for one yet."
             .to_owned(),
         kinds => format!(
             "There is no such type of event; there are {}.",
@@ -262,7 +262,7 @@ fn only_yourself() -> Fault {
     Fault::new(
         Kind::Forbidden,
         "ADMIN_REQUIRED",
-        "Only administrators may have others notified; you may notify yourself.",
+        "Only administrators may notify other users; you may notify yourself.",
     )
 }
 
@@ -281,6 +281,6 @@ fn not_found() -> Fault {
     Fault::new(
         Kind::NotFound,
         "EVENT_NOT_FOUND",
-        "There is no such event of yours. What became of an event is kept for a day.",
+        "You have announced no such event. Outcomes of events are kept for a day.",
     )
 }

@@ -81,7 +81,7 @@ fn changed() -> Fault {
     Fault::new(
         Kind::Conflict,
         "PREFERENCES_CHANGED",
-        "Your preferences were changed meanwhile. Look at them again.",
+        "Your preferences were changed in the meantime. Read them again.",
     )
 }
 

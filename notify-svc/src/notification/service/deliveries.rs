@@ -63,9 +63,7 @@ fn read(
 fn plain(detail: &str, arrival: DeliveryReport) -> String {
     let line = clean_line(detail);
     match arrival {
-        DeliveryReport::Bounced if is_blank(&line) => {
-            "it came back, and nobody said why".to_owned()
-        }
+        DeliveryReport::Bounced if is_blank(&line) => "it bounced without a reason".to_owned(),
         _ => line,
     }
 }
@@ -137,7 +135,7 @@ mod tests {
         };
         assert_eq!(reason("550\r\nno such box"), "550  no such box");
         for blank in [" \n", "\u{200b}", "\u{feff}\u{202e}"] {
-            assert_eq!(reason(blank), "it came back, and nobody said why");
+            assert_eq!(reason(blank), "it bounced without a reason");
         }
     }
 

@@ -121,7 +121,7 @@ fn reason(notification: &Notification, to_admin: bool) -> String {
         Some(Outcome::Permanent) => "PERMANENT: it cannot be delivered to this address",
         Some(Outcome::Bounced) => "BOUNCED: it came back undelivered",
         Some(Outcome::Unreachable) => "UNREACHABLE: no mail could be sent for a day",
-        _ => "TEMPORARY: the mail server put it off too often",
+        _ => "TEMPORARY: the mail server deferred it too many times",
     }
     .to_owned()
 }

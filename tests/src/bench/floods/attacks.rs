@@ -1,4 +1,4 @@
-//! The floods. Each goes on until it is over, whatever the server does.
+//! The attacks. Each continues until it is told to stop, whatever the server does.
 
 use std::time::Duration;
 
@@ -16,29 +16,29 @@ use crate::bench::wire;
 const LOGIN: &str = "/slipway.identity.v1.IdentityService/Login";
 const WATCH: &str = "/slipway.notify.v1.ActivityService/Watch";
 
-/// The window that every HTTP/2 client grants unless it says otherwise.
+/// The default window of an HTTP/2 client.
 const USUAL_WINDOW: u32 = 65_535;
 
-/// Connections of the floods of calls.
+/// Number of connections of the attacks with calls.
 const CONNECTIONS: u8 = 4;
 
-/// Streams that nobody reads.
+/// Number of streams that nobody reads.
 const UNREAD: usize = 3_000;
 
-/// Connections that a flood of slow or large requests has.
+/// Number of connections of the attacks with slow or large requests.
 const MANY: usize = 1_000;
 
-/// Before another try, so that a refusal does not make the flood a test of how fast this
+/// Delay before a retry, so that a refusal does not turn the attack into a test of how fast this
 /// machine opens connections.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Calls whose message never comes, as fast as the server takes their heads.
+/// Calls whose message never arrives, as fast as the server accepts their headers.
 pub(super) async fn open_calls(victim: Victim) {
     let attack = |from| calls(&victim, from, |_| (LOGIN.to_owned(), Message::Never));
     join_all((2..2 + CONNECTIONS).map(attack)).await;
 }
 
-/// Calls of methods that there are not.
+/// Calls of methods that do not exist.
 pub(super) async fn unknown_methods(victim: Victim) {
     let path = |_| {
         let made_up = rand::rng().sample_iter(Alphanumeric).take(4_000);
@@ -66,7 +66,7 @@ async fn calls(victim: &Victim, from: u8, next: impl Fn(u64) -> (String, Message
             match written.await {
                 Ok(Ok(())) => victim.note_sent(),
                 Ok(Err(_)) => break,
-                // The server takes no more: it is not our turn to give up.
+                // The server accepts no more; connect again.
                 Err(_) => break,
             }
             count += 1;
@@ -78,7 +78,7 @@ async fn calls(victim: &Victim, from: u8, next: impl Fn(u64) -> (String, Message
     }
 }
 
-/// Connections that say nothing, from eight addresses.
+/// Silent connections, from eight addresses.
 pub(super) async fn silent(victim: Victim) {
     let hold = |n: usize| {
         let victim = &victim;
@@ -99,7 +99,7 @@ pub(super) async fn silent(victim: Victim) {
     join_all((0..victim.idle).map(hold)).await;
 }
 
-/// Heads of requests that come byte by byte.
+/// Requests whose headers arrive byte by byte.
 pub(super) async fn slow(victim: Victim) {
     let drip = |_| async {
         while !victim.is_over() {
@@ -123,7 +123,7 @@ pub(super) async fn slow(victim: Victim) {
     join_all((0..MANY).map(drip)).await;
 }
 
-/// Sign-ins whose bodies are as large as any may be.
+/// Sign-ins with the largest allowed bodies.
 pub(super) async fn large_bodies(victim: Victim) {
     let request = large_sign_in();
     let send = |_| async {
@@ -132,7 +132,7 @@ pub(super) async fn large_bodies(victim: Victim) {
                 tokio::time::sleep(PAUSE).await;
                 continue;
             };
-            // All but the last byte, so that the server waits for it.
+            // Sends all but the last byte, so that the server waits for it.
             let all_but_one = &request[..request.len() - 1];
             let written =
                 tokio::time::timeout(Duration::from_secs(5), stream.write_all(all_but_one));
@@ -146,8 +146,7 @@ pub(super) async fn large_bodies(victim: Victim) {
     join_all((0..MANY).map(send)).await;
 }
 
-/// Streams of everything since the beginning, of these many accounts, whose clients read
-/// nothing.
+/// Streams of everything since the beginning, for this many accounts, whose clients read nothing.
 pub(super) async fn unread_streams(victim: Victim, accounts: usize) {
     let hold = |n: usize| {
         let victim = &victim;
@@ -176,7 +175,7 @@ pub(super) async fn unread_streams(victim: Victim, accounts: usize) {
     join_all((0..UNREAD).map(hold)).await;
 }
 
-/// The same over gRPC: the client grants no window to send in.
+/// The same over gRPC: the client grants a window of zero bytes.
 pub(super) async fn unread_watches(victim: Victim) {
     let token = &victim.tokens[0];
     while !victim.is_over() {
@@ -206,7 +205,7 @@ pub(super) async fn unread_watches(victim: Victim) {
     }
 }
 
-/// Returns when the server closes the connection, or the flood is over.
+/// Returns when the server closes the connection, or the attack is over.
 async fn until_closed(victim: &Victim, stream: &mut tokio::net::TcpStream) {
     let mut buffer = [0; 1024];
     let closed = async { while matches!(stream.read(&mut buffer).await, Ok(1..)) {} };

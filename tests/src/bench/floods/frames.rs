@@ -1,5 +1,4 @@
-//! HTTP/2 as a hostile client speaks it: frames written without regard to what the server
-//! says.
+//! Hostile HTTP/2: writes frames and ignores what the server sends.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -18,26 +17,26 @@ const SETTINGS: u8 = 4;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
-/// A connection that writes gRPC calls and throws away what comes back.
+/// A connection that writes gRPC calls and discards the responses.
 pub(super) struct Caller {
     out: OwnedWriteHalf,
     next: u32,
     closed: Arc<Notify>,
 }
 
-/// How a call goes on after its head.
+/// What follows the headers of a call.
 #[derive(Clone, Copy)]
 pub(super) enum Message<'a> {
-    /// It never comes.
+    /// Nothing; the call stays open.
     Never,
-    /// There is none.
+    /// Nothing; the call ends.
     None,
-    /// These bytes.
+    /// A message with these bytes.
     Bytes(&'a [u8]),
 }
 
 impl Caller {
-    /// Connects, and grants the server a window of `window` bytes for each answer.
+    /// Connects, and grants the server a window of `window` bytes for each response.
     pub(super) async fn connect(stream: TcpStream, window: u32) -> std::io::Result<Self> {
         let (mut read, mut out) = stream.into_split();
         let setting = [&[0, 4][..], &window.to_be_bytes()].concat();
@@ -95,11 +94,11 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// The head of a call in HPACK, without its tables and without Huffman codes.
+/// The headers of a call in HPACK, without the dynamic table and without Huffman codes.
 fn head(path: &str, token: Option<&str>) -> Vec<u8> {
     // `:method: POST` and `:scheme: http`, from the static table.
     let mut head = vec![0x83, 0x86];
-    // `:path` and `:authority`, named by the static table.
+    // `:path` and `:authority`, with names from the static table.
     head.push(0x04);
     string(&mut head, path);
     head.push(0x01);
@@ -137,7 +136,7 @@ fn string(head: &mut Vec<u8>, text: &str) {
     head.extend(text.as_bytes());
 }
 
-/// Connects from a loopback address of its own.
+/// Connects from the loopback address 127.0.0.`last`.
 pub(super) async fn connect_from(last: u8, to: SocketAddr) -> std::io::Result<TcpStream> {
     let socket = tokio::net::TcpSocket::new_v4()?;
     socket.bind(SocketAddr::from(([127, 0, 0, last], 0)))?;

@@ -1,8 +1,8 @@
-//! What hostile clients cost, and what others notice meanwhile.
+//! Floods of hostile clients: their cost, and the effect on other clients.
 //!
-//! Each flood comes from other loopback addresses than the clients whose time is measured,
-//! from a thread of its own with low priority, and lasts as long as a row is measured. Memory is the server's
-//! resident memory: before, at most, and once the flood has been over for a while.
+//! Each flood comes from other loopback addresses than the measured clients and runs on its own
+//! low-priority thread, for as long as a row is measured. Memory is the server's resident memory:
+//! before, the peak, and some time after the flood.
 
 mod attacks;
 mod frames;
@@ -33,32 +33,32 @@ use super::{
     work,
 };
 
-/// Accounts that take part in a flood.
+/// Number of accounts in a flood.
 const ACCOUNTS: usize = 150;
 
-/// Entries of the wall that a reader may ask for.
+/// Number of activity entries that a reader may ask for.
 const ENTRIES: usize = 2_000;
 
-/// Between two requests of the client whose time is measured.
+/// Delay between two requests of the measured client.
 const READ_PAUSE: Duration = Duration::from_millis(10);
 
-/// Between two questions for the server's health.
+/// Delay between two health checks.
 const HEALTH_PAUSE: Duration = Duration::from_millis(200);
 
-/// After a flood, for this long the server may give memory back.
+/// How long after a flood the server may take to free memory.
 const REST: Duration = Duration::from_secs(20);
 
 const READ_P99_MS: f64 = 100.0;
 const HEALTH_MS: f64 = 1_000.0;
 const PEAK_MB: f64 = 500.0;
 
-/// What an attack knows of its victim.
+/// The target of an attack.
 #[derive(Clone)]
 struct Victim {
     http: SocketAddr,
     grpc: SocketAddr,
     tokens: Arc<Vec<String>>,
-    /// Idle connections of the flood of those.
+    /// Number of idle connections in the flood `silent`.
     idle: usize,
     over: Arc<AtomicBool>,
     sent: Arc<AtomicU64>,
@@ -81,7 +81,7 @@ impl Victim {
 
 type Attack = fn(Victim) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The floods, and what each sends.
+/// The floods, with their descriptions.
 const ATTACKS: &[(&str, Attack)] = &[
     (
         "gRPC calls that never send their message, 4 connections",
@@ -113,7 +113,7 @@ const ATTACKS: &[(&str, Attack)] = &[
     ),
 ];
 
-/// Each flood alone, then all at once.
+/// Each flood by itself, then all at once.
 pub(super) async fn floods(plan: &Plan) -> anyhow::Result<Vec<Line>> {
     connections_allowed(plan.streams + 8_000)?;
     let mut floods: Vec<(&str, Vec<Attack>)> = Vec::new();
@@ -131,7 +131,7 @@ pub(super) async fn floods(plan: &Plan) -> anyhow::Result<Vec<Line>> {
     Ok(lines)
 }
 
-/// As many reads as there is time for, without anybody who scrapes the metrics.
+/// Reads for the given time, while nobody scrapes the metrics.
 pub(super) async fn soak(plan: &Plan) -> anyhow::Result<Vec<Line>> {
     let (process, team) = work::staffed(plan.clients).await?;
     let mut memory = Vec::new();
@@ -171,7 +171,7 @@ async fn flood(plan: &Plan, what: &str, attacks: &[Attack]) -> anyhow::Result<Li
         sent: Arc::default(),
         refused: Arc::default(),
     };
-    // The peak of the preparation is not the flood's.
+    // The peak during the preparation must not count.
     fs::write(format!("/proc/{}/clear_refs", process.pid()), "5")?;
     let before = Memory::of(&process)?.now;
     let attackers = spawn(attacks, &victim);
@@ -216,13 +216,13 @@ async fn flood(plan: &Plan, what: &str, attacks: &[Attack]) -> anyhow::Result<Li
         .figures(&figures))
 }
 
-/// Every attack has a thread of its own, so that none waits for another or holds up what is
-/// measured.
+/// Runs each attack on its own thread, so that the attacks neither wait for each other nor delay
+/// what is measured.
 fn spawn(attacks: &[Attack], victim: &Victim) -> Vec<std::thread::JoinHandle<()>> {
     let run = |attack: Attack, victim: Victim| {
         std::thread::spawn(move || {
-            // On Linux a thread has a priority of its own. Floods come from other machines:
-            // what they cost there is not to be missing here.
+            // On Linux, the priority is per thread. Real floods come from other machines, so they
+            // must not take CPU time from the server here.
             let _ = rustix::process::setpriority_process(None, 10);
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -237,16 +237,16 @@ fn spawn(attacks: &[Attack], victim: &Victim) -> Vec<std::thread::JoinHandle<()>
         .collect()
 }
 
-/// Something to read for those who ask for everything.
+/// Creates entries for the streams that read everything.
 async fn fill_wall(team: &Team) -> anyhow::Result<()> {
-    // Each release makes an entry, and two for each of its tasks.
+    // A release creates one entry, and two for each of its tasks.
     for n in 0..ENTRIES / 20 {
         team.release(&format!("release {n}"), &[0; 10]).await?;
     }
     Ok(())
 }
 
-/// The time of a signed-in user's reads. One that fails counts as a minute.
+/// The times of a signed-in user's reads. A failure counts as one minute.
 async fn read_meanwhile(victim: &Victim, time: Duration) -> anyhow::Result<Histogram<u64>> {
     let request = format!("GET /tasks/my{}", wire::tail(&victim.tokens[0])).into_bytes();
     let (end, mut times) = (Instant::now() + time, histogram());
@@ -275,7 +275,7 @@ async fn read_meanwhile(victim: &Victim, time: Duration) -> anyhow::Result<Histo
     Ok(times)
 }
 
-/// The longest that an answer of `/healthz` took, in milliseconds.
+/// The longest time of an answer from `/healthz`, in milliseconds.
 async fn ask_health(process: &Process, time: Duration) -> anyhow::Result<f64> {
     let ops: SocketAddr = process
         .ops
@@ -298,7 +298,7 @@ async fn ask_health(process: &Process, time: Duration) -> anyhow::Result<f64> {
     Ok(longest.as_secs_f64() * 1000.0)
 }
 
-/// A sign-in that announces a body of 1 MiB.
+/// A sign-in with a body of 1 MiB.
 fn large_sign_in() -> Vec<u8> {
     let body = json!({"username": "ada", "password": "x".repeat(1024 * 1024 - 100)});
     wire::post("/auth/login", &body, "none")

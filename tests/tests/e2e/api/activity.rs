@@ -1,4 +1,4 @@
-//! GET /activity: the wall as a list.
+//! GET /activity: the activity feed as a list.
 
 use serde_json::{Value, json};
 use slipway_tests::{
@@ -8,8 +8,8 @@ use slipway_tests::{
 
 use super::{begin, completed_release, finish, items, members, pluck, settled, start};
 
-/// Three registrations; a release planned with a task, worked off and completed; one planned
-/// with two tasks, the first of which is started.
+/// Three registrations; a release with one task, which is done and completed; a release with two
+/// tasks, of which the first is started.
 async fn history() -> anyhow::Result<(Process, Team, String, Value)> {
     let (server, team) = start(2).await?;
     settled(&team.admin, 3).await?;
@@ -34,7 +34,7 @@ fn sequences(entries: &[Value]) -> Vec<u64> {
 }
 
 #[tokio::test]
-async fn everything_that_happened_is_there_in_both_directions() -> anyhow::Result<()> {
+async fn the_list_has_every_entry_in_both_directions() -> anyhow::Result<()> {
     let (_server, team, ..) = history().await?;
     let reader = &team.developers[0];
     let newest_first = list(reader, "").await?;
@@ -47,14 +47,14 @@ async fn everything_that_happened_is_there_in_both_directions() -> anyhow::Resul
     let mut oldest_first = list(reader, "order=asc").await?;
     oldest_first.reverse();
     assert_eq!(oldest_first, newest_first);
-    // Whoever is signed in sees the same.
+    // Every signed-in user sees the same.
     assert_eq!(list(&team.admin, "").await?, newest_first);
     assert_eq!(count, 3 + 8 + 7);
     Ok(())
 }
 
 #[tokio::test]
-async fn an_entry_says_who_did_what_to_which_thing_when() -> anyhow::Result<()> {
+async fn an_entry_has_actor_type_subject_and_time() -> anyhow::Result<()> {
     let (_server, team, _, open) = history().await?;
     let task = &open["tasks"][0];
     let entry = list(&team.admin, "type=task.started").await?.remove(0);
@@ -73,7 +73,7 @@ async fn an_entry_says_who_did_what_to_which_thing_when() -> anyhow::Result<()> 
         .await?
         .expect(200);
     assert_eq!(entry["time"], now["startedAt"]);
-    // What nobody did was the system.
+    // An entry without an actor was caused by the system.
     let first = list(&team.admin, "order=asc").await?.remove(0);
     assert_eq!(
         (&first["type"], &first["actor"]),
@@ -83,7 +83,7 @@ async fn an_entry_says_who_did_what_to_which_thing_when() -> anyhow::Result<()> 
 }
 
 #[tokio::test]
-async fn no_address_is_on_the_wall() -> anyhow::Result<()> {
+async fn no_email_address_is_in_the_feed() -> anyhow::Result<()> {
     let (_server, team, ..) = history().await?;
     let answer = team.developers[0].get("/activity?limit=200").await?;
     assert_eq!(answer.status, 200);
@@ -150,7 +150,7 @@ async fn entries_are_filtered_by_release() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn mine_is_what_i_did_and_what_concerns_me() -> anyhow::Result<()> {
+async fn the_filter_mine_has_own_and_concerning_entries() -> anyhow::Result<()> {
     let (_server, team, ..) = history().await?;
     let kinds = async |client: &Client| -> anyhow::Result<Value> {
         let entries = list(client, "mine=true&order=asc").await?;
@@ -182,15 +182,15 @@ async fn mine_is_what_i_did_and_what_concerns_me() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn whose_turn_is_next_is_concerned_by_a_completion() -> anyhow::Result<()> {
+async fn a_completion_concerns_the_next_owner() -> anyhow::Result<()> {
     let (_server, team, _, open) = history().await?;
     finish(&team.developers[1], &task_ids(&open)[0])
         .await?
         .expect(200);
-    let told = team.developers[0].stream("?after=0&mine=true&type=task.completed", None);
-    let mut told = told.await?;
-    told.entry().await?;
-    let (_, entry) = told.entry().await?;
+    let stream = team.developers[0].stream("?after=0&mine=true&type=task.completed", None);
+    let mut stream = stream.await?;
+    stream.entry().await?;
+    let (_, entry) = stream.entry().await?;
     assert_eq!(
         entry["summary"],
         "dev-1 completed “task 0” in open; next is “task 1” by dev-0"
@@ -199,7 +199,7 @@ async fn whose_turn_is_next_is_concerned_by_a_completion() -> anyhow::Result<()>
 }
 
 #[tokio::test]
-async fn a_part_of_the_wall_is_between_two_numbers() -> anyhow::Result<()> {
+async fn entries_between_two_numbers_can_be_listed() -> anyhow::Result<()> {
     let (_server, team, ..) = history().await?;
     for (query, expected) in [
         ("after=3&before=7&order=asc", vec![4, 5, 6]),
@@ -217,7 +217,7 @@ async fn a_part_of_the_wall_is_between_two_numbers() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn filtered_pages_joined_are_the_whole_in_both_directions() -> anyhow::Result<()> {
+async fn filtered_pages_make_up_the_list_in_both_directions() -> anyhow::Result<()> {
     let (_server, team, ..) = history().await?;
     for filter in ["type=task.*", "mine=true", "after=2&before=14"] {
         for order in ["asc", "desc"] {

@@ -1,4 +1,4 @@
-//! Bodies that are no good, on every route that takes one.
+//! Invalid bodies, on every route that takes one.
 
 use reqwest::{Body, Method};
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use super::{
     start, unauthorized,
 };
 
-/// One mebibyte: what a body may have at most.
+/// One mebibyte: the maximum size of a body.
 const MIB: usize = 1 << 20;
 
 async fn refuses_bytes(
@@ -26,7 +26,7 @@ async fn refuses_bytes(
 }
 
 #[tokio::test]
-async fn a_body_that_is_no_json_object_is_refused() -> anyhow::Result<()> {
+async fn a_body_that_is_not_a_json_object_is_refused() -> anyhow::Result<()> {
     let (_server, team) = start(0).await?;
     for route in routes_with_a_body(&team.admin).await? {
         let (good, field) = (route.good.to_string(), &route.field);
@@ -58,17 +58,17 @@ async fn a_body_that_is_no_json_object_is_refused() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_body_however_deep_is_refused() -> anyhow::Result<()> {
+async fn a_deeply_nested_body_is_refused() -> anyhow::Result<()> {
     let (_server, team) = start(0).await?;
     for route in routes_with_a_body(&team.admin).await? {
         let field = &route.field;
         let objects = "{\"a\":";
         for nested in ["[", objects] {
             if nested == objects && route.value().is_object() {
-                // It would be a field of the field.
+                // It would be a field within the field.
                 continue;
             }
-            // As deep as the bound of the body allows.
+            // As deep as the size limit of the body allows.
             let depth = if route.path.starts_with("/auth/") {
                 2_000
             } else {
@@ -83,7 +83,7 @@ async fn a_body_however_deep_is_refused() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_body_over_one_mebibyte_is_refused_whether_or_not_it_says_so() -> anyhow::Result<()> {
+async fn a_body_over_one_mebibyte_is_refused_with_and_without_a_length() -> anyhow::Result<()> {
     let (_server, team) = start(0).await?;
     for route in routes_with_a_body(&team.admin).await? {
         let large = format!("{}{}", route.good, " ".repeat(2 * MIB));
@@ -97,7 +97,7 @@ async fn a_body_over_one_mebibyte_is_refused_whether_or_not_it_says_so() -> anyh
 }
 
 #[tokio::test]
-async fn an_answer_that_comes_before_the_end_of_the_body_arrives() -> anyhow::Result<()> {
+async fn an_answer_before_the_end_of_the_body_is_received() -> anyhow::Result<()> {
     let (server, team) = start(0).await?;
     let nobody = server.client();
     for size in [MIB, 10 * MIB] {
@@ -134,7 +134,7 @@ async fn a_body_of_one_mebibyte_is_read() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_call_itself_json_is_refused() -> anyhow::Result<()> {
+async fn a_body_without_the_json_content_type_is_refused() -> anyhow::Result<()> {
     let (_server, team) = start(0).await?;
     for route in routes_with_a_body(&team.admin).await? {
         for content_type in [

@@ -10,10 +10,10 @@ use slipway_tests::{
 
 use super::{call, invalid, items, pluck, post_with_key, start};
 
-/// Levels that a tree shows.
+/// Number of levels in a tree.
 const LEVELS: usize = 50;
 
-/// Where the discussion of a new task of the first developer is.
+/// The path of the discussion of a new task of the first developer.
 async fn board(team: &Team) -> anyhow::Result<String> {
     let release = team.release("discussed", &[0]).await?;
     Ok(format!("/tasks/{}/comments", task_ids(&release)[0]))
@@ -39,7 +39,7 @@ async fn edit(by: &Client, comment: &Value, tag: Option<&str>) -> anyhow::Result
 }
 
 #[tokio::test]
-async fn a_discussion_is_read_in_order_and_told_on_the_wall() -> anyhow::Result<()> {
+async fn a_discussion_is_in_order_and_in_the_activity_feed() -> anyhow::Result<()> {
     let (_server, team) = start(2).await?;
     let path = board(&team).await?;
     let [ada, bob] = [&team.developers[0], &team.developers[1]];
@@ -85,7 +85,7 @@ async fn a_discussion_is_read_in_order_and_told_on_the_wall() -> anyhow::Result<
 }
 
 #[tokio::test]
-async fn a_tree_is_nested_to_its_levels_and_goes_on_behind_a_cursor() -> anyhow::Result<()> {
+async fn a_tree_has_limited_levels_and_continues_after_a_cursor() -> anyhow::Result<()> {
     let (_server, team) = start(1).await?;
     let path = board(&team).await?;
     let developer = &team.developers[0];
@@ -93,7 +93,7 @@ async fn a_tree_is_nested_to_its_levels_and_goes_on_behind_a_cursor() -> anyhow:
     for n in 1..120 {
         chain.push(reply(developer, &chain[n - 1], &n.to_string()).await?);
     }
-    // Beside the chain: near its end, and behind all of it.
+    // Comments outside the chain: near its end, and after all of it.
     chain.push(reply(developer, &chain[115], "beside").await?);
     chain.push(post(developer, &path, "behind").await?);
     let flat = developer.all(&format!("{path}?limit=7")).await?;
@@ -170,9 +170,9 @@ async fn an_author_edits_and_deletes_and_an_admin_only_deletes() -> anyhow::Resu
             Value::Null
         );
     }
-    let gone = bob.get(&address).await?.expect(200);
+    let deleted = bob.get(&address).await?.expect(200);
     assert_eq!(
-        (&gone["deleted"], &gone["content"], &gone["author"]),
+        (&deleted["deleted"], &deleted["content"], &deleted["author"]),
         (&json!(true), &Value::Null, &Value::Null)
     );
     edit(ada, &comment, None)
@@ -186,7 +186,7 @@ async fn an_author_edits_and_deletes_and_an_admin_only_deletes() -> anyhow::Resu
 }
 
 #[tokio::test]
-async fn fifty_replies_at_once_are_all_there_and_counted() -> anyhow::Result<()> {
+async fn fifty_concurrent_replies_are_all_stored_and_counted() -> anyhow::Result<()> {
     let (_server, team) = start(2).await?;
     let path = board(&team).await?;
     let root = post(&team.developers[0], &path, "root").await?;
@@ -217,7 +217,7 @@ async fn fifty_replies_at_once_are_all_there_and_counted() -> anyhow::Result<()>
 }
 
 #[tokio::test]
-async fn a_content_that_cannot_be_is_refused_by_name() -> anyhow::Result<()> {
+async fn an_invalid_content_is_refused_by_field() -> anyhow::Result<()> {
     let (_server, team) = start(1).await?;
     let path = board(&team).await?;
     let root = post(&team.developers[0], &path, "root").await?;
@@ -249,7 +249,7 @@ async fn the_largest_page_of_the_largest_comments_is_served() -> anyhow::Result<
     let path = board(&team).await?;
     let developer = &team.developers[0];
     let root = post(developer, &path, "root").await?;
-    // Four bytes a character; and two in JSON for each, which are escaped.
+    // Four bytes per character; and escaped characters, two in JSON for each.
     let largest = ["👩".repeat(10_000), format!("x{}", "\n".repeat(9_999))];
     let replies = (0..200).map(|n| reply(developer, &root, &largest[n % 2]));
     futures::stream::iter(replies)

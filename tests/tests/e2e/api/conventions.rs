@@ -1,4 +1,4 @@
-//! What holds for every answer: request id, trace, errors, methods, sizes of the head.
+//! Properties of every answer: request id, trace, errors, methods and size limits of the headers.
 
 use std::collections::HashSet;
 
@@ -8,7 +8,7 @@ use slipway_tests::{Answer, Client};
 
 use super::{UNKNOWN, call, start, unauthorized};
 
-/// The trace id of an answer, whose header must be well-formed.
+/// The trace id of an answer; the header must be well-formed.
 #[track_caller]
 fn trace_id(headers: &HeaderMap) -> String {
     let text = headers["traceparent"].to_str().expect("ASCII");
@@ -19,7 +19,7 @@ fn trace_id(headers: &HeaderMap) -> String {
     parts[1].to_owned()
 }
 
-/// Answers of every sort of status.
+/// Answers with all kinds of status.
 async fn answers(admin: &Client, nobody: &Client) -> anyhow::Result<Vec<(u16, Answer)>> {
     let release = admin.post("/releases", &json!({"name": "a"})).await?;
     let path = format!("/releases/{}", release.body["id"].as_str().expect("an id"));
@@ -73,7 +73,7 @@ async fn every_answer_carries_a_request_id_and_a_trace() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_given_request_id_and_trace_are_honoured() -> anyhow::Result<()> {
+async fn a_given_request_id_and_trace_are_used() -> anyhow::Result<()> {
     let (_server, team) = start(0).await?;
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
     for path in ["/releases", "/nowhere"] {
@@ -139,8 +139,7 @@ async fn a_route_is_found_by_its_exact_spelling_only() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_the_head_is_told_before_what_is_wrong_with_the_body()
--> anyhow::Result<()> {
+async fn errors_of_the_headers_are_reported_before_errors_of_the_body() -> anyhow::Result<()> {
     let (server, _team) = start(0).await?;
     let nobody = server.client();
     for path in ["/releases", "/releases/7/tasks"] {
@@ -158,7 +157,7 @@ async fn what_is_wrong_with_the_head_is_told_before_what_is_wrong_with_the_body(
 }
 
 #[tokio::test]
-async fn a_large_head_is_read_and_a_huge_one_refused() -> anyhow::Result<()> {
+async fn large_headers_are_read_and_huge_ones_refused() -> anyhow::Result<()> {
     let (_server, team) = start(0).await?;
     for (size, status) in [(20 << 10, 200), (200 << 10, 431)] {
         let request = team.admin.request(Method::GET, "/releases");
@@ -169,13 +168,13 @@ async fn a_large_head_is_read_and_a_huge_one_refused() -> anyhow::Result<()> {
             _ => assert_eq!(answer.status, status, "{size}"),
         }
     }
-    // The process has taken no harm.
+    // The process still works.
     team.admin.get("/releases").await?.expect(200);
     Ok(())
 }
 
 #[tokio::test]
-async fn what_a_client_sends_to_an_operation_without_a_body_is_ignored() -> anyhow::Result<()> {
+async fn a_body_for_an_operation_without_one_is_ignored() -> anyhow::Result<()> {
     let (_server, team) = start(1).await?;
     let release = team.release("a", &[0]).await?;
     let task = slipway_tests::team::task_ids(&release).remove(0);

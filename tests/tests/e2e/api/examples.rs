@@ -1,5 +1,5 @@
-//! The examples of the document at /openapi.json: who presses "Try it out" at `/docs` sends
-//! them as they are, and is not refused.
+//! The examples in the document at /openapi.json: "Try it out" at `/docs` sends them unchanged, and
+//! they must be accepted.
 
 use anyhow::Context as _;
 use reqwest::Method;
@@ -10,8 +10,8 @@ use super::routes::{document, fill, operations};
 
 const SECRET: &str = "a-secret-of-the-operators-own";
 
-/// Every operation that takes a body, in an order in which what one needs is there by another
-/// one, with the status of the answer.
+/// Every operation with a body, in an order in which each finds what it needs, with the status of
+/// its answer.
 const ORDER: [(&str, &str, u16); 18] = [
     ("POST", "/auth/register", 201),
     ("POST", "/auth/login", 200),
@@ -27,14 +27,14 @@ const ORDER: [(&str, &str, u16); 18] = [
     ("PUT", "/admin/templates/{type}", 200),
     ("POST", "/admin/templates/{type}/preview", 200),
     ("POST", "/events/{eventType}", 202),
-    // There is none.
+    // There is no such dead letter.
     ("POST", "/admin/dead-letters/{id}/replay", 404),
     ("POST", "/admin/dead-letters/replay", 200),
     ("POST", "/hooks/alerts", 204),
     ("POST", "/hooks/deliveries", 200),
 ];
 
-/// An operation that takes a body.
+/// An operation with a body.
 struct Taking {
     method: Method,
     path: String,
@@ -57,14 +57,14 @@ async fn taking(client: &Client) -> anyhow::Result<Vec<Taking>> {
     Ok(found)
 }
 
-/// The example of the parameter in its path, if there is one.
+/// The example of the path parameter, if there is one.
 fn parameter(operation: &Value) -> Option<&Value> {
     let parameters = operation["parameters"].as_array()?;
     parameters.iter().find_map(|one| one.get("example"))
 }
 
 #[tokio::test]
-async fn the_example_of_every_body_is_taken_as_it_stands() -> anyhow::Result<()> {
+async fn the_example_of_every_body_is_accepted_unchanged() -> anyhow::Result<()> {
     let options = Options::default().env("SLIPWAY_WEBHOOK_SECRET", SECRET);
     let server = Process::start_with(&options).await?;
     let admin = server.admin().await?;

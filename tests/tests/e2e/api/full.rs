@@ -1,4 +1,4 @@
-//! A Slipway in which every list has so much that it is read in pages.
+//! A Slipway in which every list has several pages.
 
 use anyhow::{Context as _, ensure};
 use reqwest::Method;
@@ -11,16 +11,16 @@ use slipway_tests::{
 
 use super::{items, routes, settled, start};
 
-/// What every list has at least.
+/// Minimum number of items in every list.
 pub(super) const ENOUGH: usize = 11;
 
-/// What only faults fill; its own tests read it in pages.
+/// Lists that only faults fill; their own tests check paging.
 const OF_FAULTS: [&str; 2] = ["/admin/dead-letters", "/admin/incidents"];
 
-/// A type of events, and of the templates made for it.
+/// An event type with its own templates.
 const TYPE: &str = "order-0";
 
-/// A list, and who has enough in it.
+/// A list, and a client that has enough items in it.
 pub(super) struct List {
     pub(super) path: String,
     pub(super) reader: Client,
@@ -65,14 +65,15 @@ impl Full {
         })
     }
 
-    /// The lists that have enough.
+    /// The lists with enough items.
     pub(super) fn lists(&self) -> impl Iterator<Item = &List> {
         let of_faults = |list: &&List| !OF_FAULTS.contains(&list.path.as_str());
         self.lists.iter().filter(of_faults)
     }
 }
 
-/// Releases, and tasks of the first developer, who is told of each; one of the tasks.
+/// Creates releases, with tasks of the first developer, who is notified of each. Returns one of the
+/// tasks.
 async fn releases(team: &Team) -> anyhow::Result<String> {
     let mut task = None;
     for n in 0..ENOUGH {
@@ -82,7 +83,7 @@ async fn releases(team: &Team) -> anyhow::Result<String> {
     task.context("a task")
 }
 
-/// A comment on the task, with replies to it.
+/// A comment on the task, with replies.
 async fn comments(by: &Client, task: &str) -> anyhow::Result<String> {
     let body = json!({"content": "a comment"});
     let path = format!("/tasks/{task}/comments");
@@ -110,7 +111,7 @@ async fn conversation(by: &Client) -> anyhow::Result<String> {
     Ok(session)
 }
 
-/// Templates of several types, and of one of them several versions.
+/// Templates of several types, and several versions of one.
 async fn templates(admin: &Client) -> anyhow::Result<()> {
     let others = (1..ENOUGH).map(|n| format!("order-{n}"));
     let versions = (0..ENOUGH).map(|_| TYPE.to_owned());
@@ -125,10 +126,10 @@ async fn templates(admin: &Client) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Waits until what was done is told and nothing is under way any more.
+/// Waits until all notifications are sent and nothing is in progress.
 async fn at_rest(team: &Team) -> anyhow::Result<()> {
-    // The registrations; of each release its creation, and its task's three entries; the
-    // comments. What is between one person and the assistant is not told.
+    // The registrations; for each release its creation and three entries for its task; the
+    // comments. Conversations with the assistant are not in the feed.
     let (registrations, comments) = (ENOUGH + 1, ENOUGH + 1);
     let entries = registrations + 4 * ENOUGH + comments;
     settled(&team.admin, entries as u64).await?;

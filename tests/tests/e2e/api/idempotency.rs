@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: a repetition gives the first answer again, and has no second effect.
+//! `Idempotency-Key`: a repeated request gets the first answer again and has no second effect.
 
 use futures::future::try_join_all;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use slipway_tests::{
 
 use super::{completed_release, items, post_with_key as post, start};
 
-/// The repetition must be the first answer, byte for byte.
+/// Asserts that the repetition is the first answer, byte for byte.
 #[track_caller]
 fn same(first: &Answer, again: &Answer) {
     assert_eq!(first.status, 201, "{:#}", first.body);
@@ -34,7 +34,7 @@ fn account(username: &str) -> Value {
     })
 }
 
-/// Who a session is of; its token must be good.
+/// The user of a session; its token must be valid.
 async fn signed_in(server: &Process, session: &Value) -> anyhow::Result<Value> {
     let client = server
         .client()
@@ -44,7 +44,7 @@ async fn signed_in(server: &Process, session: &Value) -> anyhow::Result<Value> {
     Ok(me["id"].clone())
 }
 
-/// The same request by twenty at once.
+/// Twenty clients send the same request concurrently.
 async fn at_once(client: &Client, path: &str, body: &Value) -> anyhow::Result<Vec<Answer>> {
     try_join_all((0..20).map(|_| post(client, path, body, "one-key"))).await
 }
@@ -68,7 +68,7 @@ async fn the_same_request_again_gives_the_same_answer_and_has_one_effect() -> an
 }
 
 #[tokio::test]
-async fn a_repetition_is_recognised_by_what_it_says_not_by_how() -> anyhow::Result<()> {
+async fn a_repetition_is_recognised_by_its_content() -> anyhow::Result<()> {
     let (_server, team) = start(0).await?;
     let first = json!({"name": "a", "version": "1"});
     let first = post(&team.admin, "/releases", &first, "key").await?;
@@ -82,7 +82,7 @@ async fn a_repetition_is_recognised_by_what_it_says_not_by_how() -> anyhow::Resu
 }
 
 #[tokio::test]
-async fn a_key_is_not_for_another_request() -> anyhow::Result<()> {
+async fn a_key_of_another_request_is_refused() -> anyhow::Result<()> {
     let (_server, team) = start(1).await?;
     let first = post(&team.admin, "/releases", &json!({"name": "a"}), "key").await?;
     for other in [
@@ -93,7 +93,7 @@ async fn a_key_is_not_for_another_request() -> anyhow::Result<()> {
         let answer = post(&team.admin, "/releases", &other, "key").await?;
         answer.refused(409, "IDEMPOTENCY_KEY_REUSED");
     }
-    // Nor for the same task of another release.
+    // Nor for the same task in another release.
     let second = post(&team.admin, "/releases", &json!({"name": "b"}), "key-2").await?;
     let task = json!({"title": "t", "assignee": "dev-0"});
     let path = |release: &Answer| format!("/releases/{}/tasks", id(&release.body));
@@ -140,7 +140,7 @@ async fn without_a_key_or_with_another_one_it_is_another_request() -> anyhow::Re
 }
 
 #[tokio::test]
-async fn what_was_refused_is_tried_anew() -> anyhow::Result<()> {
+async fn a_refused_request_can_be_repeated() -> anyhow::Result<()> {
     let (server, team) = start(0).await?;
     let task = json!({"title": "t", "assignee": "grace"});
     let body = json!({"name": "a", "tasks": [task]});
@@ -157,7 +157,7 @@ async fn what_was_refused_is_tried_anew() -> anyhow::Result<()> {
         &release,
         &post(&team.admin, "/releases", &body, "key").await?,
     );
-    // And a key that was refused with one body is free for another.
+    // A key that was refused with one body can be used with another.
     let bad = json!({"name": ""});
     post(&team.admin, "/releases", &bad, "key-2")
         .await?
@@ -198,7 +198,7 @@ async fn the_answer_is_the_first_one_whatever_happened_since() -> anyhow::Result
 }
 
 #[tokio::test]
-async fn twenty_at_once_have_one_effect_and_one_answer() -> anyhow::Result<()> {
+async fn twenty_concurrent_repetitions_have_one_effect_and_one_answer() -> anyhow::Result<()> {
     let (_server, team) = start(1).await?;
     let release = at_once(&team.admin, "/releases", &json!({"name": "a"})).await?;
     let path = format!("/releases/{}/tasks", id(&release[0].body));
@@ -262,7 +262,7 @@ async fn a_key_does_not_sign_in_without_the_password() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn what_was_answered_is_remembered_over_a_crash() -> anyhow::Result<()> {
+async fn answers_are_remembered_after_a_crash() -> anyhow::Result<()> {
     let (server, team) = start(1).await?;
     let body = json!({"name": "a", "tasks": [{"title": "t", "assignee": "dev-0"}]});
     let first = post(&team.admin, "/releases", &body, "key").await?;

@@ -1,5 +1,5 @@
-//! The REST API, route by route. Every test has a process of its own: it costs less than
-//! keeping tests apart within a shared one.
+//! The REST API, route by route. Every test has its own process: that costs less than isolating
+//! tests in a shared one.
 
 mod activity;
 mod auth;
@@ -40,7 +40,7 @@ async fn start(developers: usize) -> anyhow::Result<(Process, Team)> {
     Ok((server, team))
 }
 
-/// A request that must be refused for one field; returns what it must be.
+/// The request must be refused for one field; returns what is wrong with it.
 #[track_caller]
 fn invalid(answer: Answer, field: &str) -> String {
     let problem = answer.refused(400, "INVALID_ARGUMENT");
@@ -52,7 +52,7 @@ fn invalid(answer: Answer, field: &str) -> String {
     error["message"].as_str().expect("a message").to_owned()
 }
 
-/// A request that must be refused for want of a valid token.
+/// The request must be refused because it has no valid token.
 #[track_caller]
 fn unauthorized(answer: Answer, code: &str) {
     assert_eq!(answer.header("www-authenticate"), "Bearer");
@@ -85,8 +85,8 @@ async fn finish(developer: &Client, task: &str) -> anyhow::Result<Answer> {
     developer.patch(&format!("/tasks/{task}/complete")).await
 }
 
-/// Plans a release of one developer with `tasks` tasks, works it off and completes it;
-/// returns its id.
+/// Creates a release with `tasks` tasks of one developer, completes them and the release; returns
+/// its id.
 async fn completed_release(team: &Team, name: &str, tasks: usize) -> anyhow::Result<String> {
     let release = team.release(name, &vec![0; tasks]).await?;
     for task in task_ids(&release) {
@@ -98,9 +98,9 @@ async fn completed_release(team: &Team, name: &str, tasks: usize) -> anyhow::Res
     Ok(id(&release).to_owned())
 }
 
-/// Waits until the wall has as many entries. What happens to one release, or to one user,
-/// is told in order; of different ones either may come first, so a test that relies on an
-/// order waits in between.
+/// Waits until the activity feed has this many entries. Entries of one release, or of one user, are
+/// in order; entries of different ones may be in any order, so a test that relies on their order
+/// waits in between.
 async fn settled(client: &Client, entries: u64) -> anyhow::Result<()> {
     client.seen(|entry| entry["sequence"] == entries).await?;
     Ok(())
@@ -119,7 +119,7 @@ fn members(thing: &Value) -> anyhow::Result<Vec<&str>> {
     Ok(members)
 }
 
-/// One member of each of some things, in order.
+/// The values of one member of each thing, in order.
 fn pluck<'a>(things: impl IntoIterator<Item = &'a Value>, member: &str) -> Vec<&'a Value> {
     things.into_iter().map(|thing| &thing[member]).collect()
 }

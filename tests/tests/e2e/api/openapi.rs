@@ -1,5 +1,5 @@
-//! The document at /openapi.json, walked: every operation in it exists and asks for what
-//! it says it asks for. And what else is public: /docs and the keys.
+//! Checks the document at /openapi.json: every operation in it exists and requires the documented
+//! credentials. Also the other public routes: /docs and the keys.
 
 use std::collections::BTreeSet;
 
@@ -19,18 +19,17 @@ fn is_public(operation: &Value) -> bool {
     })
 }
 
-/// The code of the answer to a token that is none.
+/// The code of the answer to an invalid token.
 fn wrong(operation: &Value) -> &'static str {
     match operation["security"][0].get("webhook") {
-        // A secret is no token that could be valid or not.
+        // A shared secret is not a token that can be invalid.
         Some(_) => "UNAUTHENTICATED",
         None => "INVALID_TOKEN",
     }
 }
 
 #[tokio::test]
-async fn every_operation_asks_for_a_token_unless_it_is_documented_as_public() -> anyhow::Result<()>
-{
+async fn every_operation_requires_a_token_unless_it_is_public() -> anyhow::Result<()> {
     let options = Options::default().env("SLIPWAY_WEBHOOK_SECRET", "a-secret-of-the-operators-own");
     let server = Process::start_with(&options).await?;
     let nobody = server.client();
@@ -72,7 +71,7 @@ async fn every_operation_answers_with_a_status_it_documents() -> anyhow::Result<
     let (server, team) = start(0).await?;
     for (path, operations) in paths(&server.client()).await? {
         for (method, operation) in operations {
-            // A stream has no end to wait for: its head is enough.
+            // A stream does not end: its headers are enough.
             let request = team.admin.request(method.clone(), &path);
             let status = request.send().await?.status().as_u16().to_string();
             let documented = operation["responses"].as_object().context("responses")?;
@@ -87,7 +86,7 @@ async fn every_operation_answers_with_a_status_it_documents() -> anyhow::Result<
 }
 
 #[tokio::test]
-async fn every_path_tells_the_methods_it_takes() -> anyhow::Result<()> {
+async fn every_path_lists_its_methods() -> anyhow::Result<()> {
     let (server, team) = start(0).await?;
     for (path, operations) in paths(&server.client()).await? {
         let mut takes: BTreeSet<_> = operations.iter().map(|o| o.0.to_string()).collect();
@@ -114,7 +113,7 @@ async fn every_path_tells_the_methods_it_takes() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn what_can_be_got_has_a_head() -> anyhow::Result<()> {
+async fn every_get_has_a_head() -> anyhow::Result<()> {
     let (server, team) = start(0).await?;
     for (path, operations) in paths(&server.client()).await? {
         let gets = operations.iter().any(|(method, _)| method == Method::GET);

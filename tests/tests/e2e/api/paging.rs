@@ -1,4 +1,4 @@
-//! Paging, which is the same for every list.
+//! Paging, which works the same for every list.
 
 use anyhow::Context as _;
 use serde_json::Value;
@@ -9,7 +9,7 @@ use super::{
 };
 
 #[tokio::test]
-async fn pages_joined_are_the_whole() -> anyhow::Result<()> {
+async fn the_pages_make_up_the_list() -> anyhow::Result<()> {
     let full = Full::new().await?;
     for List { path, reader } in full.lists() {
         let whole = reader.get(&format!("{path}?limit=200")).await?.expect(200);
@@ -25,7 +25,7 @@ async fn pages_joined_are_the_whole() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_page_has_as_many_items_as_asked_for_and_the_last_one_no_cursor() -> anyhow::Result<()> {
+async fn a_page_has_the_requested_number_and_the_last_one_no_cursor() -> anyhow::Result<()> {
     let full = Full::new().await?;
     for List { path, reader } in full.lists() {
         let get = async |query: String| {
@@ -47,7 +47,7 @@ async fn a_page_has_as_many_items_as_asked_for_and_the_last_one_no_cursor() -> a
 }
 
 #[tokio::test]
-async fn a_page_has_fifty_items_unless_it_is_said() -> anyhow::Result<()> {
+async fn a_page_has_fifty_items_by_default() -> anyhow::Result<()> {
     let (_server, team) = start(1).await?;
     let release = team.release("large", &[0; 60]).await?;
     let page = team.developers[0].get("/tasks/my").await?.expect(200);
@@ -74,7 +74,7 @@ async fn a_limit_is_from_1_to_200() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_cursor_opens_only_the_list_that_issued_it() -> anyhow::Result<()> {
+async fn a_cursor_is_valid_only_for_its_list() -> anyhow::Result<()> {
     let full = Full::new().await?;
     let colleague = &full.team.developers[1];
     let mut variants: Vec<_> = full
@@ -104,7 +104,7 @@ async fn a_cursor_opens_only_the_list_that_issued_it() -> anyhow::Result<()> {
                 assert_eq!(message, "was not issued by this list", "{issuer} {other}");
             }
         }
-        // What is one person's own list cannot be continued by another.
+        // One user's list cannot be continued by another user.
         let own = ["/tasks/my", "/notifications", "/chat/sessions"];
         if own.iter().any(|own| issuer.starts_with(own)) || issuer.contains("mine") {
             let path = format!("{issuer}&cursor={cursor}");
@@ -121,7 +121,7 @@ async fn a_cursor_opens_only_the_list_that_issued_it() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn what_is_added_meanwhile_does_not_move_the_pages() -> anyhow::Result<()> {
+async fn additions_do_not_move_the_pages() -> anyhow::Result<()> {
     let (_server, team) = start(0).await?;
     for n in 0..ENOUGH {
         team.release(&format!("release {n}"), &[]).await?;

@@ -1,4 +1,4 @@
-//! Ids, queries and idempotency keys that are no good, wherever they are taken.
+//! Invalid ids, queries and idempotency keys, wherever they are accepted.
 
 use reqwest::Method;
 use serde_json::{Map, json};
@@ -57,7 +57,7 @@ async fn an_unknown_or_repeated_parameter_is_refused_by_name() -> anyhow::Result
 }
 
 #[tokio::test]
-async fn a_parameter_with_a_value_there_is_not_is_refused_by_name() -> anyhow::Result<()> {
+async fn an_invalid_parameter_value_is_refused_by_name() -> anyhow::Result<()> {
     let (_server, team) = start(0).await?;
     for (path, field) in [
         ("/releases?status=open", "status"),
@@ -86,7 +86,7 @@ async fn a_parameter_with_a_value_there_is_not_is_refused_by_name() -> anyhow::R
             "from",
         ),
         ("/activity/stream?limit=5", "limit"),
-        // Comments are in order of age: there is no other.
+        // Comments are always ordered by age.
         (
             "/tasks/01890a5d-ac96-774b-bcce-b302099a8057/comments?sort=top",
             "sort",

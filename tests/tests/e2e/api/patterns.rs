@@ -1,4 +1,4 @@
-//! The patterns in the document say what the services say.
+//! The patterns in the document agree with what the services accept.
 
 use regex::Regex;
 use reqwest::Method;
@@ -40,7 +40,7 @@ fn field(document: &Value, schema: &str, field: &str) -> Regex {
         .expect("a pattern")
 }
 
-/// The pattern of a parameter; of the items, if it is a list.
+/// The pattern of a parameter; for a list, the pattern of its items.
 fn parameter(document: &Value, method: &str, path: &str, name: &str) -> Regex {
     let parameters = document["paths"][path][method]["parameters"].as_array();
     let parameters = parameters.unwrap_or_else(|| panic!("{method} {path}"));
@@ -52,8 +52,8 @@ fn parameter(document: &Value, method: &str, path: &str, name: &str) -> Regex {
     Regex::new(text.unwrap_or_else(|| panic!("{path} {name}"))).expect("a pattern")
 }
 
-/// Asserts that what a pattern does not match is refused, and nothing else. There must be
-/// samples of both.
+/// Asserts that exactly the samples that do not match the pattern are refused. There must be
+/// samples of both kinds.
 async fn agrees(
     pattern: Regex,
     samples: &[&str],

@@ -1,5 +1,5 @@
-//! The routes there are, from the document at /openapi.json: what is the same for all of
-//! them is tested on all of them, and none can be forgotten.
+//! The routes, from the document at /openapi.json. What is the same for all of them is tested on
+//! all of them, so none is forgotten.
 
 use anyhow::Context as _;
 use reqwest::Method;
@@ -8,7 +8,7 @@ use slipway_tests::{Answer, Client};
 
 use super::UNKNOWN;
 
-/// A path, an id that nothing has in place of its parameters, and its operations.
+/// A path with an unknown id for each parameter, and its operations.
 pub(super) type Path = (String, Vec<(Method, Value)>);
 
 /// The document.
@@ -16,7 +16,7 @@ pub(super) async fn document(client: &Client) -> anyhow::Result<Value> {
     Ok(client.get("/openapi.json").await?.expect(200))
 }
 
-/// Every path of the document, filled in, with its operations.
+/// Every path of the document with unknown ids, and its operations.
 pub(super) async fn paths(client: &Client) -> anyhow::Result<Vec<Path>> {
     let paths = operations(&document(client).await?)?;
     assert!(paths.len() > 12, "{paths:?}");
@@ -37,8 +37,8 @@ pub(super) fn operations(document: &Value) -> anyhow::Result<Vec<Path>> {
     Ok(paths)
 }
 
-/// A path with `things` in place of its parameters, which are found by what the parameter
-/// follows (`/tasks/{id}` is `tasks`), or an id that nothing has.
+/// A path with `things` as its parameters, by the segment before each (`/tasks/{id}` is `tasks`),
+/// or with an unknown id.
 pub(super) fn fill(template: &str, things: &Map<String, Value>) -> String {
     let parts: Vec<_> = template.split('/').collect();
     let mut path = Vec::new();
@@ -55,7 +55,7 @@ pub(super) fn fill(template: &str, things: &Map<String, Value>) -> String {
     path.join("/")
 }
 
-/// Every list: the template of its path.
+/// Every list, as the template of its path.
 pub(super) async fn lists(client: &Client) -> anyhow::Result<Vec<String>> {
     let mut lists = Vec::new();
     for (template, operations) in operations(&document(client).await?)? {
@@ -74,28 +74,28 @@ pub(super) async fn lists(client: &Client) -> anyhow::Result<Vec<String>> {
     Ok(lists)
 }
 
-/// A route that takes a body.
+/// A route with a body.
 #[derive(Debug)]
 pub(super) struct Taking {
     pub(super) method: Method,
     pub(super) path: String,
-    /// A body it takes as far as the form goes.
+    /// A body that meets the schema.
     pub(super) good: Value,
-    /// A field of it, which is among those that must be there if there are any.
+    /// A field of the body, one of the required fields if there are any.
     pub(super) field: String,
-    /// Whether it must be there.
+    /// Whether the field is required.
     pub(super) required: bool,
-    /// Of which types the field may be, as JSON Schema calls them.
+    /// The JSON Schema types that the field may have.
     types: Vec<String>,
 }
 
 impl Taking {
-    /// Sends it a body.
+    /// Sends this body.
     pub(super) async fn send(&self, client: &Client, body: &Value) -> anyhow::Result<Answer> {
         self.send_text(client, body.to_string()).await
     }
 
-    /// Sends it a body that calls itself JSON.
+    /// Sends this text with the content type of JSON.
     pub(super) async fn send_text(
         &self,
         client: &Client,
@@ -106,12 +106,12 @@ impl Taking {
         client.send(request.body(body)).await
     }
 
-    /// A value that the field may have.
+    /// A value of an allowed type.
     pub(super) fn value(&self) -> Value {
         value(&self.types)
     }
 
-    /// Values of all types that the field cannot have.
+    /// Values of all types that are not allowed.
     pub(super) fn wrong(&self) -> Vec<Value> {
         let all = [
             ("string", json!("text")),
@@ -136,9 +136,9 @@ fn value(types: &[String]) -> Value {
     }
 }
 
-/// Every route that takes a body of its own form. Left out are the webhooks, which have a
-/// secret of their own and forms that their senders decide on, and the replay of one dead
-/// letter, whose body is the event.
+/// Every route whose body has a schema of its own. Without the webhooks, which have their own
+/// secret and schemas defined by their senders, and without the replay of a single dead letter,
+/// whose body is the event.
 pub(super) async fn routes_with_a_body(client: &Client) -> anyhow::Result<Vec<Taking>> {
     let document = document(client).await?;
     let (mut routes, mut left_out) = (Vec::new(), Vec::new());
@@ -201,7 +201,7 @@ fn taking(
     })
 }
 
-/// The types of a schema; none if it has several forms.
+/// The types of a schema; none if it has several variants.
 fn types(document: &Value, schema: &Value) -> Vec<String> {
     let name = |value: &Value| value.as_str().map(str::to_owned);
     match &resolve(document, schema)["type"] {

@@ -1,4 +1,4 @@
-//! GET /activity/stream: the wall, live.
+//! GET /activity/stream: the live activity feed.
 
 use std::collections::HashSet;
 
@@ -13,7 +13,7 @@ use slipway_tests::{
 
 use super::{begin, completed_release, invalid, settled, start, unauthorized};
 
-/// The head of a stream, and its text up to and with `mark`.
+/// The headers of a stream, and its text up to and including `mark`.
 async fn raw(client: &Client, query: &str, mark: &str) -> anyhow::Result<(HeaderMap, String)> {
     let path = format!("/activity/stream{query}");
     let answer = client.request(Method::GET, &path).send().await?;
@@ -39,7 +39,7 @@ async fn up_to(stream: &mut Stream, last: &str) -> anyhow::Result<Vec<(u64, Valu
     }
 }
 
-/// A wall with some history, whose last entry is the registration of `last`.
+/// A process with some history, whose last activity entry is the registration of `last`.
 async fn history() -> anyhow::Result<(Process, Team, String)> {
     let (server, team) = start(2).await?;
     settled(&team.admin, 3).await?;
@@ -51,7 +51,7 @@ async fn history() -> anyhow::Result<(Process, Team, String)> {
 }
 
 #[tokio::test]
-async fn a_stream_begins_with_when_to_come_back() -> anyhow::Result<()> {
+async fn a_stream_begins_with_its_reconnection_time() -> anyhow::Result<()> {
     let (_server, team) = start(0).await?;
     let (headers, text) = raw(&team.admin, "", "\n\n").await?;
     assert_eq!(headers["content-type"], "text/event-stream");
@@ -89,7 +89,7 @@ async fn an_entry_is_an_id_a_type_and_one_line_of_data() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn from_the_beginning_it_is_what_the_list_says() -> anyhow::Result<()> {
+async fn a_stream_from_the_beginning_matches_the_list() -> anyhow::Result<()> {
     let (_server, team, _) = history().await?;
     let mut stream = team.developers[0].stream("?after=0", None).await?;
     let entries = up_to(&mut stream, "last").await?;
@@ -97,12 +97,12 @@ async fn from_the_beginning_it_is_what_the_list_says() -> anyhow::Result<()> {
     assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>());
     assert_eq!(entries, team.admin.wall().await?);
     let text = json!(entries).to_string();
-    assert!(!text.contains('@'), "no address is on the wall");
+    assert!(!text.contains('@'), "no email address is in the feed");
     Ok(())
 }
 
 #[tokio::test]
-async fn without_a_number_it_begins_with_what_comes() -> anyhow::Result<()> {
+async fn without_a_number_it_begins_with_new_entries() -> anyhow::Result<()> {
     let (server, team, _) = history().await?;
     let before = team.admin.wall().await?.len() as u64;
     let mut stream = team.admin.stream("", None).await?;
@@ -114,14 +114,14 @@ async fn without_a_number_it_begins_with_what_comes() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_reader_resumes_after_what_it_has_seen_and_goes_on_live() -> anyhow::Result<()> {
+async fn a_reader_resumes_after_its_last_entry_and_continues_live() -> anyhow::Result<()> {
     let (server, team, _) = history().await?;
-    let wall = team.admin.wall().await?;
-    let newest = wall.len() as u64;
+    let feed = team.admin.wall().await?;
+    let newest = feed.len() as u64;
     for seen in [0, 1, 5, newest - 1, newest] {
         let mut by_header = team.admin.stream("", Some(seen)).await?;
         let mut by_query = team.admin.stream(&format!("?after={seen}"), None).await?;
-        // The header is where an EventSource stopped: it wins over its address.
+        // The header is where an EventSource stopped: it takes precedence over the URL.
         let mut by_both = team.admin.stream("?after=3", Some(seen)).await?;
         let name = format!("after-{seen}");
         register(&server.client(), name.clone()).await?;
@@ -137,7 +137,7 @@ async fn a_reader_resumes_after_what_it_has_seen_and_goes_on_live() -> anyhow::R
 }
 
 #[tokio::test]
-async fn filters_hold_for_what_was_missed_and_for_what_comes() -> anyhow::Result<()> {
+async fn filters_apply_to_missed_and_new_entries() -> anyhow::Result<()> {
     let (_server, team, done) = history().await?;
     let open = team.release("open", &[1]).await?;
     let task = &task_ids(&open)[0];
@@ -172,7 +172,7 @@ async fn filters_hold_for_what_was_missed_and_for_what_comes() -> anyhow::Result
             assert_eq!(stream.entry().await?.1, entry, "{query}");
         }
     }
-    // The start above was not of the other release; this hotfix is.
+    // The start above belongs to the other release; this hotfix to this one.
     let fix = json!({"title": "fix", "assignee": "dev-0"});
     let path = format!("/releases/{done}/tasks");
     team.admin.post(&path, &fix).await?.expect(201);
@@ -181,7 +181,7 @@ async fn filters_hold_for_what_was_missed_and_for_what_comes() -> anyhow::Result
 }
 
 #[tokio::test]
-async fn a_number_beyond_the_newest_is_a_gap_and_then_it_goes_on() -> anyhow::Result<()> {
+async fn a_number_beyond_the_newest_is_a_gap_and_the_stream_continues() -> anyhow::Result<()> {
     let (server, team, _) = history().await?;
     let newest = team.admin.wall().await?.len() as u64;
     for beyond in [newest + 1, 1_000_000, i64::MAX as u64] {
@@ -216,7 +216,7 @@ async fn a_malformed_last_event_id_is_refused() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_client_that_sends_no_headers_resumes_by_the_address() -> anyhow::Result<()> {
+async fn a_client_without_headers_resumes_by_the_url() -> anyhow::Result<()> {
     let (_server, team) = start(1).await?;
     settled(&team.admin, 2).await?;
     for query in [
@@ -234,13 +234,13 @@ async fn a_client_that_sends_no_headers_resumes_by_the_address() -> anyhow::Resu
 }
 
 #[tokio::test]
-async fn a_stream_is_for_those_who_are_signed_in() -> anyhow::Result<()> {
+async fn a_stream_requires_a_signed_in_user() -> anyhow::Result<()> {
     let (server, team) = start(1).await?;
     let nobody = server.client();
     unauthorized(nobody.get("/activity/stream").await?, "UNAUTHENTICATED");
     let garbage = nobody.with_token("garbage");
     unauthorized(garbage.get("/activity/stream").await?, "INVALID_TOKEN");
-    // An EventSource cannot send the header: the cookie will do.
+    // An EventSource cannot send the header, so the cookie is accepted.
     let cookie = format!("slipway_token={}", team.developers[0].token());
     let request = nobody.request(Method::GET, "/activity/stream");
     let answer = request.header("cookie", cookie).send().await?;

@@ -1,5 +1,4 @@
-//! Bytes that are no HTTP as it must be: refused in the API's own form, and the connection
-//! is closed.
+//! Malformed HTTP: it is refused with a problem document, and the connection is closed.
 
 use serde_json::Value;
 use slipway_tests::Process;
@@ -54,7 +53,7 @@ fn refused(answer: &str, status: u16, code: &str) {
 }
 
 #[tokio::test]
-async fn what_proxies_may_understand_otherwise_is_refused() -> anyhow::Result<()> {
+async fn requests_that_proxies_may_read_differently_are_refused() -> anyhow::Result<()> {
     let server = Process::start().await?;
     let body = "5\r\n{\"a\":\r\n0\r\n\r\n";
     for head in [
@@ -70,7 +69,7 @@ async fn what_proxies_may_understand_otherwise_is_refused() -> anyhow::Result<()
         "POST /auth/login HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\
          Transfer-Encoding: chunked\r\n\r\n",
     ] {
-        // The second request must not be read as one.
+        // The second request must not be answered.
         let next = "GET /openapi.json HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
         let body = if head.starts_with("POST") { body } else { "" };
         let answer = talk(&server, format!("{head}{body}{next}").as_bytes()).await?;
@@ -82,7 +81,7 @@ async fn what_proxies_may_understand_otherwise_is_refused() -> anyhow::Result<()
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_refused_as_a_problem() -> anyhow::Result<()> {
+async fn malformed_requests_are_refused_with_a_problem_document() -> anyhow::Result<()> {
     let server = Process::start().await?;
     let long = "a".repeat(70_000);
     let many: String = (0..150).map(|n| format!("x-{n}: 1\r\n")).collect();
@@ -135,7 +134,7 @@ async fn what_cannot_be_read_is_refused_as_a_problem() -> anyhow::Result<()> {
     ] {
         refused(&talk(&server, bytes.as_bytes()).await?, status, code);
     }
-    // After an answer of the API, too.
+    // Also after an answer of the API.
     let pipelined = "GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\nGARBAGE\r\n\r\n";
     let answers = talk(&server, pipelined.as_bytes()).await?;
     assert!(answers.starts_with("HTTP/1.1 404 "), "{answers}");

@@ -6,13 +6,13 @@ use slipway_tests::team::{id, task_ids};
 
 use super::{begin, finish, items, pluck, start};
 
-/// A time of an answer. As texts they do not compare: the digits of the fraction vary.
+/// A time in an answer. Times cannot be compared as texts: the number of fraction digits varies.
 fn time(of: &Value) -> anyhow::Result<Timestamp> {
     Ok(of.as_str().unwrap_or_default().parse()?)
 }
 
 #[tokio::test]
-async fn a_task_goes_from_todo_over_in_process_to_completed() -> anyhow::Result<()> {
+async fn a_task_goes_from_todo_through_in_process_to_completed() -> anyhow::Result<()> {
     let (_server, team) = start(1).await?;
     let release = team.release("a", &[0]).await?;
     let task = &release["tasks"][0];
@@ -31,7 +31,7 @@ async fn a_task_goes_from_todo_over_in_process_to_completed() -> anyhow::Result<
     assert_eq!(completed["startedAt"], started["startedAt"]);
     assert!(time(&completed["completedAt"])? >= time(&completed["startedAt"])?);
     assert_eq!(team.admin.get(&path).await?.expect(200), completed);
-    // All else is as it was planned.
+    // All other fields are as planned.
     for member in [
         "id",
         "title",
@@ -52,7 +52,7 @@ async fn a_task_waits_for_the_one_before_it_to_be_completed() -> anyhow::Result<
     let tasks = task_ids(&release);
     let dev = &team.developers;
     let blocker = |problem: Value| problem["blockedBy"]["id"].clone();
-    // Each by the one before it, not by the first one that is open.
+    // Each is blocked by the one before it, not by the first open one.
     for (n, task) in tasks.iter().enumerate().skip(1) {
         let problem = begin(&dev[n], task)
             .await?
@@ -90,7 +90,7 @@ async fn a_developer_works_on_one_task_on_the_whole_platform() -> anyhow::Result
     assert_eq!(active["id"], *first);
     assert_eq!(active["releaseName"], "first");
     assert_eq!(active["status"], "IN_PROCESS");
-    // Others are not concerned.
+    // Other developers are not affected.
     begin(&team.developers[1], &task_ids(&third)[0])
         .await?
         .expect(200);
@@ -146,7 +146,7 @@ async fn my_tasks_say_whether_they_can_start_and_what_blocks_them() -> anyhow::R
     let developer = &team.developers[0];
     let mine = async || anyhow::Ok(developer.get("/tasks/my").await?.expect(200));
 
-    // Newest release first, in order within it; others' tasks are not there.
+    // Newest release first, in order within each; tasks of others are not in the list.
     let page = mine().await?;
     assert_eq!(
         json!(pluck(items(&page)?, "id")),
@@ -170,7 +170,8 @@ async fn my_tasks_say_whether_they_can_start_and_what_blocks_them() -> anyhow::R
     );
     assert_eq!(page["items"][2]["blockedBy"], Value::Null);
 
-    // Busy with one, the others wait for it unless something else is before them.
+    // While one is in process, the others are blocked by it, unless an earlier task of their
+    // release blocks them.
     begin(developer, &old[0]).await?.expect(200);
     begin(&team.developers[1], &new[0]).await?.expect(200);
     finish(&team.developers[1], &new[0]).await?.expect(200);
@@ -197,7 +198,7 @@ async fn my_tasks_say_whether_they_can_start_and_what_blocks_them() -> anyhow::R
 }
 
 #[tokio::test]
-async fn what_my_tasks_say_is_what_starting_them_says() -> anyhow::Result<()> {
+async fn my_tasks_agree_with_the_result_of_starting_them() -> anyhow::Result<()> {
     let (_server, team) = start(2).await?;
     for owners in [&[0, 1][..], &[1, 0], &[0, 0]] {
         team.release("a", owners).await?;

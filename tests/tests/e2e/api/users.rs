@@ -6,7 +6,7 @@ use slipway_tests::team::register;
 use super::{items, members, pluck, start};
 
 #[tokio::test]
-async fn everybody_signed_in_sees_everybody_by_name_and_no_address() -> anyhow::Result<()> {
+async fn users_are_listed_by_name_without_addresses() -> anyhow::Result<()> {
     let (_server, team) = start(2).await?;
     for client in [&team.admin, &team.developers[1]] {
         let answer = client.get("/users").await?;
@@ -21,7 +21,7 @@ async fn everybody_signed_in_sees_everybody_by_name_and_no_address() -> anyhow::
 }
 
 #[tokio::test]
-async fn names_are_found_by_how_they_begin_in_any_case() -> anyhow::Result<()> {
+async fn names_are_found_by_prefix_in_any_case() -> anyhow::Result<()> {
     let (server, team) = start(2).await?;
     register(&server.client(), "Grace".into()).await?;
     for (query, names) in [
@@ -56,7 +56,7 @@ async fn names_are_found_by_how_they_begin_in_any_case() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn who_has_just_registered_can_be_assigned_to_by_the_id_in_the_list() -> anyhow::Result<()> {
+async fn a_new_user_can_be_assigned_by_the_id_in_the_list() -> anyhow::Result<()> {
     let (server, team) = start(0).await?;
     register(&server.client(), "grace".into()).await?;
     let page = team.admin.get("/users?q=grace").await?.expect(200);

@@ -10,7 +10,7 @@ use slipway_tests::{
 use super::{call, settled, start, unauthorized};
 
 #[tokio::test]
-async fn what_is_read_is_the_same_under_v1() -> anyhow::Result<()> {
+async fn reads_are_the_same_under_v1() -> anyhow::Result<()> {
     let (_server, team) = start(1).await?;
     let release = team.release("a", &[0]).await?;
     let task = &task_ids(&release)[0];
@@ -42,7 +42,7 @@ async fn what_is_read_is_the_same_under_v1() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn the_whole_workflow_goes_under_v1() -> anyhow::Result<()> {
+async fn the_whole_workflow_works_under_v1() -> anyhow::Result<()> {
     let (server, _team) = start(0).await?;
     let nobody = server.client();
     let body =
@@ -79,7 +79,7 @@ async fn the_whole_workflow_goes_under_v1() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn what_is_refused_is_refused_under_v1() -> anyhow::Result<()> {
+async fn refusals_are_the_same_under_v1() -> anyhow::Result<()> {
     let (server, team) = start(1).await?;
     let nobody = server.client();
     unauthorized(nobody.get("/v1/releases").await?, "UNAUTHENTICATED");

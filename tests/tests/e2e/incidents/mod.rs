@@ -1,5 +1,5 @@
-//! Administrators hear of trouble: what is wrong becomes an incident, and a mail. Without
-//! a mail server mails are files.
+//! Alerting of administrators: faults become incidents, and incidents are mailed. Mails are written
+//! to files.
 
 mod real_servers;
 
@@ -16,7 +16,7 @@ const INCIDENTS: &str = "/admin/incidents";
 const HOOK: &str = "/hooks/alerts";
 const SECRET: &str = "a-secret-of-webhooks";
 
-/// The mails that were sent about something, oldest first.
+/// The mails about something, oldest first.
 fn mails(data: &Path, about: &str) -> Vec<String> {
     let Ok(dir) = fs::read_dir(data.join("data").join("mail")) else {
         return Vec::new();
@@ -32,7 +32,7 @@ fn mails(data: &Path, about: &str) -> Vec<String> {
         .collect()
 }
 
-/// Without the line breaks of mail: in headers, and in quoted-printable text.
+/// The mail without its folded lines, in headers and in quoted-printable text.
 fn unfolded(mail: &str) -> String {
     mail.replace("=\r\n", "").replace("\r\n ", " ")
 }
@@ -64,7 +64,7 @@ async fn incident(admin: &Client, kind: &str, wanted: impl Fn(&Value) -> bool) -
     found.await.unwrap()
 }
 
-/// Whether an incident is over, and administrators were mailed that it began and ended.
+/// Whether an incident is closed, and administrators were mailed about its beginning and its end.
 fn is_over_and_told(incident: &Value) -> bool {
     let emailed = incident["emailedAt"].as_array().unwrap();
     incident["state"] == "RESOLVED" && emailed.len() == 2
@@ -90,8 +90,8 @@ fn with_hook() -> Options {
 async fn a_dead_letter_is_an_incident_and_a_mail() {
     let process = process_with(vec![garbage()]).await;
     let admin = process.admin().await.unwrap();
-    let told = |one: &Value| one["emailedAt"] != json!([]);
-    let found = incident(&admin, "dead-letter", told).await;
+    let emailed = |one: &Value| one["emailedAt"] != json!([]);
+    let found = incident(&admin, "dead-letter", emailed).await;
     assert_eq!(
         (&found["state"], &found["count"]),
         (&json!("OPEN"), &json!(1))
@@ -105,9 +105,9 @@ async fn a_dead_letter_is_an_incident_and_a_mail() {
         "{subject}"
     );
 
-    // Everybody reads the wall: what is wrong with the system is not on it.
-    let wall = admin.wall().await.unwrap();
-    assert!(wall.iter().all(|entry| entry["type"] != "system.error"));
+    // Every user can read the activity feed, so incidents are not in it.
+    let feed = admin.wall().await.unwrap();
+    assert!(feed.iter().all(|entry| entry["type"] != "system.error"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -124,18 +124,18 @@ async fn a_flood_of_alerts_is_one_mail_and_a_count() {
     let other = json!({"alerts": [alert("other", "firing")]});
     assert_eq!(send(&process, SECRET, &other).await.status, 204);
     mail(process.data.path(), "other").await;
-    // Whatever else was mailed about the flood would have been mailed before this.
+    // Any other mail about the flood would have been sent before this one.
     assert_eq!(mails(process.data.path(), "flood").len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_alerts_are_three_mails_and_the_rest_waits_to_be_one() {
+async fn a_thousand_alerts_cause_three_mails_and_a_digest() {
     const ALERTS: usize = 1_000;
     let process = Process::start_with(&with_hook()).await.unwrap();
     let admin = process.admin().await.unwrap();
     let names = (0..ALERTS).map(|n| alert(&format!("alert-{n}"), "firing"));
     let body = json!({"alerts": names.collect::<Vec<_>>()});
-    // Who sends alerts sends them again until all of them are taken up in time.
+    // A sender of alerts repeats them until all are accepted in time.
     let taken = until(async || match send(&process, SECRET, &body).await.status {
         204 => Ok(()),
         status => Err(status),
@@ -151,13 +151,13 @@ async fn a_thousand_alerts_are_three_mails_and_the_rest_waits_to_be_one() {
         assert!(one["reason"].as_str().unwrap().starts_with("GATHERED: "));
     }
     let incidents: Vec<Value> = admin.all("/admin/incidents?limit=200").await.unwrap();
-    let told = incidents.iter().filter(|one| one["emailedAt"] != json!([]));
-    assert_eq!(told.count(), 3, "what is gathered is not mailed yet");
+    let emailed = incidents.iter().filter(|one| one["emailedAt"] != json!([]));
+    assert_eq!(emailed.count(), 3, "what is gathered is not mailed yet");
     assert_eq!(mails(process.data.path(), "alert-").len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_alert_that_is_over_is_told_once_more() {
+async fn the_end_of_an_alert_is_mailed() {
     let process = Process::start_with(&with_hook()).await.unwrap();
     let admin = process.admin().await.unwrap();
     let fire = json!({"status": "firing", "alerts": [alert("disk", "firing")]});
@@ -171,7 +171,7 @@ async fn an_alert_that_is_over_is_told_once_more() {
     assert_eq!(send(&process, SECRET, &over).await.status, 204);
     let over = incident(&admin, "alert", is_over_and_told).await;
     assert_eq!(over["id"], open["id"]);
-    let told = until(async || {
+    let emailed = until(async || {
         let mails = mails(process.data.path(), "disk");
         let mut subjects: Vec<_> = mails.iter().map(|mail| subject(mail)).collect();
         subjects.sort();
@@ -180,7 +180,7 @@ async fn an_alert_that_is_over_is_told_once_more() {
             false => Err(subjects),
         }
     });
-    told.await.unwrap();
+    emailed.await.unwrap();
     let page = admin
         .get("/admin/incidents?state=OPEN")
         .await
@@ -190,14 +190,14 @@ async fn an_alert_that_is_over_is_told_once_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_alert_that_says_nothing_loses_none_of_the_others() {
+async fn a_blank_alert_does_not_affect_the_others() {
     let process = Process::start_with(&with_hook()).await.unwrap();
     let admin = process.admin().await.unwrap();
     let mut blank = alert("blank", "firing");
     blank["annotations"] = json!({"summary": " "});
     let mut null = alert("null", "firing");
     null["annotations"] = Value::Null;
-    // Without fingerprints, and alike for more than a fingerprint may have.
+    // Without fingerprints, and with the same beginning, longer than a fingerprint may be.
     let long = |end: &str| json!({"labels": {"alertname": format!("{}{end}", "x".repeat(300))}});
     let alerts = [
         null,
@@ -224,7 +224,7 @@ async fn one_alert_that_says_nothing_loses_none_of_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_hook_wants_its_secret_and_is_off_without_one() {
+async fn the_hook_requires_its_secret_and_is_off_without_one() {
     let process = Process::start_with(&with_hook()).await.unwrap();
     let body = json!({"alerts": []});
     assert_eq!(send(&process, SECRET, &body).await.status, 204);

@@ -1,4 +1,4 @@
-//! The cookie for browsers: so that `EventSource` works and no form can act for the user.
+//! The browser cookie: it makes `EventSource` work, and no form can use it to act for the user.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use slipway_tests::{
 
 use crate::api::{begin, full::Full, start, unauthorized};
 
-/// The name and value of the cookie, whose attributes must be the documented ones.
+/// The name and value of the cookie; its attributes must be as documented.
 #[track_caller]
 fn cookie(answer: &Answer) -> String {
     let text = answer.header("set-cookie").to_owned();
@@ -60,8 +60,7 @@ async fn behind_https_the_cookie_is_secure() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn under_an_https_public_url_the_cookie_is_secure_whatever_a_client_says()
--> anyhow::Result<()> {
+async fn with_an_https_public_url_the_cookie_is_always_secure() -> anyhow::Result<()> {
     let options = Options::default().env("SLIPWAY_PUBLIC_URL", "HTTPS://slipway.example.com");
     let server = Process::start_with(&options).await?;
     let body = json!({"username": "eve", "email": "eve@example.com", "password": PASSWORD});
@@ -76,7 +75,7 @@ async fn under_an_https_public_url_the_cookie_is_secure_whatever_a_client_says()
 }
 
 #[tokio::test]
-async fn the_cookie_opens_what_is_read() -> anyhow::Result<()> {
+async fn the_cookie_is_accepted_for_reads() -> anyhow::Result<()> {
     let full = Full::new().await?;
     let own = ["/auth/me", "/preferences"].map(|path| (path, &full.team.admin));
     let lists = full.lists.iter();
@@ -92,7 +91,7 @@ async fn the_cookie_opens_what_is_read() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn the_cookie_changes_nothing() -> anyhow::Result<()> {
+async fn the_cookie_is_not_accepted_for_changes() -> anyhow::Result<()> {
     let (server, team) = start(1).await?;
     let release = team.release("a", &[0]).await?;
     let task = task_ids(&release).remove(0);
@@ -109,7 +108,7 @@ async fn the_cookie_changes_nothing() -> anyhow::Result<()> {
         let answer = send(&server.client(), method, &path, cookie).await?;
         unauthorized(answer, "UNAUTHENTICATED");
     }
-    // Nor does it make an admin of who registers.
+    // Nor can a registration with it create an admin.
     let body = json!({
         "username": "eve", "email": "eve@example.com", "password": PASSWORD, "role": "ADMIN",
     });
@@ -140,7 +139,7 @@ async fn a_header_wins_over_the_cookie_even_if_it_is_malformed() -> anyhow::Resu
 }
 
 #[tokio::test]
-async fn a_cookie_that_holds_no_token_is_refused() -> anyhow::Result<()> {
+async fn a_cookie_without_a_token_is_refused() -> anyhow::Result<()> {
     let (server, team) = start(0).await?;
     let token = team.admin.token();
     for (cookie, code) in [

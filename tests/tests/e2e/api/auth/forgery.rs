@@ -1,4 +1,4 @@
-//! Tokens that look right: made with the right key, with another, or with none.
+//! Forged tokens: signed with the right key, with a different one, or unsigned.
 
 use anyhow::Context as _;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -9,12 +9,12 @@ use slipway_tests::{Client, Process, StreamEvent, team::PASSWORD};
 use super::refuses;
 use crate::api::{start, unauthorized};
 
-/// What precedes the 32 bytes of an Ed25519 private key in PKCS#8 (RFC 8410).
+/// The prefix of a 32-byte Ed25519 private key in PKCS#8 (RFC 8410).
 const PKCS8_PREFIX: [u8; 16] = [
     0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
 ];
 
-/// Signs whatever it is told to, with the process's own key.
+/// Signs any claims with the process's own key.
 struct Forge {
     key: EncodingKey,
     jwk: Value,
@@ -22,7 +22,7 @@ struct Forge {
 }
 
 impl Forge {
-    /// Takes the key from the data directory, and the claims from a true token.
+    /// Takes the key from the data directory, and the claims from a valid token.
     async fn at(server: &Process, model: &Client) -> anyhow::Result<Self> {
         let pem = std::fs::read(server.data.path().join("data/jwt-key.pem"))?;
         let jwks = server.client().get("/.well-known/jwks.json").await?;
@@ -40,7 +40,7 @@ impl Forge {
         header
     }
 
-    /// The true claims, but for one.
+    /// The valid claims with one changed.
     fn but(&self, claim: &str, value: Value) -> anyhow::Result<String> {
         let mut claims = self.claims.clone();
         claims[claim] = value;
@@ -58,7 +58,7 @@ impl Forge {
 }
 
 #[tokio::test]
-async fn the_forge_of_these_tests_makes_true_tokens() -> anyhow::Result<()> {
+async fn the_forge_can_sign_valid_tokens() -> anyhow::Result<()> {
     let (server, team) = start(0).await?;
     let forge = Forge::at(&server, &team.admin).await?;
     let client = server.client().with_token(&forge.sign(&forge.claims)?);
@@ -80,7 +80,7 @@ async fn an_expired_token_is_refused() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_stream_says_goodbye_when_its_token_expires() -> anyhow::Result<()> {
+async fn a_stream_ends_when_its_token_expires() -> anyhow::Result<()> {
     let (server, team) = start(0).await?;
     let forge = Forge::at(&server, &team.admin).await?;
     let soon = forge.but("exp", json!(forge.now() + 3))?;
@@ -138,7 +138,7 @@ async fn an_unsigned_token_is_refused() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn the_public_key_is_no_secret_to_sign_with() -> anyhow::Result<()> {
+async fn a_token_signed_with_the_public_key_is_refused() -> anyhow::Result<()> {
     let (server, team) = start(0).await?;
     let forge = Forge::at(&server, &team.admin).await?;
     let x = forge.jwk["x"].as_str().context("the key")?;
@@ -162,7 +162,7 @@ async fn the_public_key_is_no_secret_to_sign_with() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_token_that_was_made_for_something_else_is_refused() -> anyhow::Result<()> {
+async fn a_token_for_another_purpose_is_refused() -> anyhow::Result<()> {
     let (server, team) = start(0).await?;
     let forge = Forge::at(&server, &team.admin).await?;
     for (claim, value) in [
@@ -186,8 +186,8 @@ async fn a_token_that_was_made_for_something_else_is_refused() -> anyhow::Result
     Ok(())
 }
 
-/// As after a restore of an older backup: the key is the same, and the account is not there,
-/// or is another kind of account.
+/// As after restoring an older backup: the key is the same, but the account is missing or has a
+/// different role.
 #[tokio::test]
 async fn a_token_without_an_account_of_its_role_can_do_nothing() -> anyhow::Result<()> {
     let (server, team) = start(1).await?;
@@ -219,7 +219,7 @@ async fn a_token_without_an_account_of_its_role_can_do_nothing() -> anyhow::Resu
 }
 
 #[tokio::test]
-async fn a_token_is_refused_before_its_time() -> anyhow::Result<()> {
+async fn a_token_is_refused_before_it_becomes_valid() -> anyhow::Result<()> {
     let (server, team) = start(0).await?;
     let forge = Forge::at(&server, &team.admin).await?;
     for nbf in [json!(forge.now() + 3600), json!("tomorrow")] {

@@ -18,7 +18,7 @@ async fn login(client: &Client, name: &str, password: &str) -> anyhow::Result<An
 }
 
 #[tokio::test]
-async fn one_signs_in_by_name_or_email_in_any_case() -> anyhow::Result<()> {
+async fn a_user_signs_in_by_name_or_email_in_any_case() -> anyhow::Result<()> {
     let (server, team) = start(1).await?;
     let me = team.developers[0].get("/auth/me").await?.expect(200);
     for name in ["dev-0", "DEV-0", "dev-0@example.com", "Dev-0@EXAMPLE.com"] {
@@ -35,7 +35,7 @@ async fn one_signs_in_by_name_or_email_in_any_case() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn an_unknown_name_and_a_wrong_password_are_answered_alike() -> anyhow::Result<()> {
+async fn an_unknown_name_and_a_wrong_password_get_the_same_answer() -> anyhow::Result<()> {
     let (server, _team) = start(1).await?;
     let mut answers = Vec::new();
     for (name, password) in [
@@ -84,7 +84,7 @@ async fn a_password_is_compared_as_a_whole() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn either_a_name_or_an_email_is_given() -> anyhow::Result<()> {
+async fn sign_in_needs_either_a_name_or_an_email() -> anyhow::Result<()> {
     let (server, _team) = start(1).await?;
     for body in [
         json!({"password": PASSWORD}),
@@ -109,7 +109,7 @@ async fn either_a_name_or_an_email_is_given() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_name_that_can_be_nobodys_is_an_unknown_one() -> anyhow::Result<()> {
+async fn an_invalid_name_is_treated_as_unknown() -> anyhow::Result<()> {
     let (server, _team) = start(0).await?;
     for name in ["\0a", "' OR 1=1 --", "\u{1f6a2}", "%", "a b"] {
         let answer = login(&server.client(), name, PASSWORD).await?;
@@ -119,7 +119,7 @@ async fn a_name_that_can_be_nobodys_is_an_unknown_one() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn every_sign_in_gives_a_token_of_its_own_and_all_are_valid() -> anyhow::Result<()> {
+async fn every_sign_in_gives_a_new_token_and_all_stay_valid() -> anyhow::Result<()> {
     let (server, team) = start(1).await?;
     let first = server.client().login("dev-0", PASSWORD).await?;
     let second = server.client().login("dev-0", PASSWORD).await?;
@@ -132,7 +132,7 @@ async fn every_sign_in_gives_a_token_of_its_own_and_all_are_valid() -> anyhow::R
 }
 
 #[tokio::test]
-async fn one_sees_ones_own_account() -> anyhow::Result<()> {
+async fn a_user_sees_their_own_account() -> anyhow::Result<()> {
     let (_server, team) = start(1).await?;
     let admin = team.admin.get("/auth/me").await?.expect(200);
     assert_eq!(

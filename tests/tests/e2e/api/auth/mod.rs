@@ -1,10 +1,10 @@
-//! `/auth/…` and the tokens that every other route asks for.
+//! `/auth/…`, and the tokens that all other routes require.
 
 mod cookie;
 mod forgery;
 mod login;
 mod register;
-// Only Linux has all of 127.0.0.0/8 without further ado.
+// Only Linux has all of 127.0.0.0/8 without configuration.
 #[cfg(target_os = "linux")]
 mod throttle;
 mod tokens;
@@ -14,7 +14,7 @@ use slipway_tests::Process;
 
 use super::unauthorized;
 
-/// The token must be refused, whatever is asked for with it.
+/// The token must be refused on every kind of request.
 async fn refuses(server: &Process, token: &str, code: &str) -> anyhow::Result<()> {
     let client = server.client().with_token(token);
     for answer in [

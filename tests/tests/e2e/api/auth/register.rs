@@ -39,7 +39,7 @@ async fn a_registration_signs_a_developer_in() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_role_may_be_said_if_it_is_a_developers() -> anyhow::Result<()> {
+async fn the_role_developer_may_be_given() -> anyhow::Result<()> {
     let server = Process::start().await?;
     for (n, role) in [json!("DEVELOPER"), Value::Null].into_iter().enumerate() {
         let mut body = account(&format!("dev-{n}"), &format!("dev-{n}@example.com"));
@@ -55,7 +55,7 @@ async fn a_role_may_be_said_if_it_is_a_developers() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_role_there_is_not_is_refused() -> anyhow::Result<()> {
+async fn an_unknown_role_is_refused() -> anyhow::Result<()> {
     let (server, team) = start(0).await?;
     for role in [
         "SERVICE",
@@ -111,7 +111,7 @@ async fn a_taken_name_is_refused_in_any_case_and_gives_no_token() -> anyhow::Res
         assert!(!answer.text.contains("token"), "{}", answer.text);
         answer.refused(409, "USERNAME_TAKEN");
     }
-    // Nothing of it was kept.
+    // Nothing of the refused account was stored.
     register(&server.client(), "eve", "eve@example.com")
         .await?
         .expect(201);
@@ -190,7 +190,7 @@ async fn a_password_has_8_to_128_characters() -> anyhow::Result<()> {
             "and not the password itself"
         );
     }
-    // Characters, not bytes.
+    // Characters are counted, not bytes.
     let good = [
         "8 things".to_owned(),
         "\u{1f6a2}".repeat(8),
@@ -240,7 +240,7 @@ async fn an_email_address_is_one() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn everything_that_is_wrong_is_told_at_once() -> anyhow::Result<()> {
+async fn all_errors_are_reported_at_once() -> anyhow::Result<()> {
     let server = Process::start().await?;
     let body = json!({"username": "x", "email": "x", "password": "x"});
     let answer = server.client().post("/auth/register", &body).await?;
@@ -252,7 +252,7 @@ async fn everything_that_is_wrong_is_told_at_once() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_password_that_is_guessed_first_is_refused() -> anyhow::Result<()> {
+async fn an_easily_guessed_password_is_refused() -> anyhow::Result<()> {
     let server = Process::start().await?;
     for (bad, message) in [
         (
@@ -287,7 +287,7 @@ async fn a_password_that_is_guessed_first_is_refused() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn the_names_that_slipway_acts_under_are_nobodys() -> anyhow::Result<()> {
+async fn reserved_names_are_refused() -> anyhow::Result<()> {
     let (server, team) = start(0).await?;
     for name in ["system", "SLIPWAY", "Gateway", "release-svc"] {
         for client in [&server.client(), &team.admin] {
@@ -300,7 +300,7 @@ async fn the_names_that_slipway_acts_under_are_nobodys() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_password_is_the_same_however_it_is_typed() -> anyhow::Result<()> {
+async fn a_password_is_normalised() -> anyhow::Result<()> {
     let server = Process::start().await?;
     let mut body = account("eve", "eve@example.com");
     body["password"] = json!("cafe\u{301} au lait");
@@ -333,17 +333,17 @@ async fn a_closed_registration_is_for_admins_only() -> anyhow::Result<()> {
     Ok(())
 }
 
-// Only Linux has all of 127.0.0.0/8 without further ado.
+// Only Linux has all of 127.0.0.0/8 without configuration.
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn an_address_registers_so_many_in_an_hour_and_an_admin_any_number() -> anyhow::Result<()> {
+async fn registrations_per_address_are_limited_except_for_admins() -> anyhow::Result<()> {
     let options = Options::default().env("SLIPWAY_REGISTRATION_RATE", "2");
     let server = Process::start_with(&options).await?;
     let at = |host| Client::from_address(&server.http, [127, 0, 0, host]);
     let admin = at(10).login("admin", slipway_tests::ADMIN_PASSWORD).await?;
     let name = |n: usize| (format!("dev-{n}"), format!("dev-{n}@example.com"));
     let mut refused = None;
-    // An hour may end in between, once.
+    // The hour may end during the test, but only once.
     for n in 0..4 {
         let (name, email) = name(n);
         let answer = register(&at(10), &name, &email).await?;
@@ -364,14 +364,13 @@ async fn an_address_registers_so_many_in_an_hour_and_an_admin_any_number() -> an
         let (name, email) = name(n);
         register(&admin, &name, &email).await?.expect(201);
     }
-    // Who is there already signs in.
+    // An existing user can still sign in.
     at(10).login("dev-0", PASSWORD).await?;
     Ok(())
 }
 
 #[tokio::test]
-async fn many_registrations_at_once_are_refused_and_keep_nobody_from_signing_in()
--> anyhow::Result<()> {
+async fn excess_registrations_are_refused_and_do_not_block_sign_ins() -> anyhow::Result<()> {
     let (server, _team) = start(1).await?;
     let client = server.client();
     let registrations = (0..300).map(|n| {

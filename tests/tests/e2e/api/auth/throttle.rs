@@ -1,5 +1,5 @@
-//! How many failed sign-ins are borne in 15 minutes: 10 for a name, 100 for an address. The
-//! tests are several clients by several addresses of this machine.
+//! Limits of failed sign-ins within 15 minutes: 10 for a name, 100 for an address. The tests act as
+//! several clients with several local addresses.
 
 use std::sync::Arc;
 
@@ -52,14 +52,13 @@ fn refused(answer: Answer, limit: usize) {
 }
 
 #[tokio::test]
-async fn ten_failures_close_a_name_wherever_one_comes_from_and_no_other_name() -> anyhow::Result<()>
-{
+async fn ten_failures_block_a_name_from_every_address() -> anyhow::Result<()> {
     let (server, team) = start(2).await?;
     fail(&server, "dev-0", 10..20).await?;
     for password in [PASSWORD, "a wrong password"] {
         throttled(login(&at(&server, 30), "dev-0", password).await?);
     }
-    // The same account by its other name.
+    // The same account by its email address.
     let body = json!({"email": "DEV-0@example.com", "password": PASSWORD});
     throttled(at(&server, 31).post("/auth/login", &body).await?);
     login(&at(&server, 30), "dev-1", PASSWORD)
@@ -68,12 +67,12 @@ async fn ten_failures_close_a_name_wherever_one_comes_from_and_no_other_name() -
     login(&at(&server, 10), "dev-1", PASSWORD)
         .await?
         .expect(200);
-    // Who is signed in stays so.
+    // Existing sessions stay valid.
     team.developers[0].get("/auth/me").await?.expect(200);
     Ok(())
 }
 
-/// A hundred failures from this address, with names that nobody has.
+/// A hundred failures from this address, with unknown names.
 async fn flood(server: &Process, host: u8) -> anyhow::Result<()> {
     let client = at(server, host);
     for ten in 0..10 {
@@ -89,11 +88,11 @@ async fn flood(server: &Process, host: u8) -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn failures_with_other_names_lock_nobody_out_who_knows_a_password() -> anyhow::Result<()> {
+async fn failures_with_other_names_do_not_block_a_correct_password() -> anyhow::Result<()> {
     let (server, _team) = start(2).await?;
     flood(&server, 10).await?;
     let client = at(&server, 10);
-    // Once more, and the same for a name that nobody has: no answer tells them apart.
+    // Once more, and the same for an unknown name: the answers do not differ.
     for name in ["dev-1", "nobody"] {
         refused(login(&client, name, "a wrong password").await?, 100);
     }
@@ -104,7 +103,7 @@ async fn failures_with_other_names_lock_nobody_out_who_knows_a_password() -> any
         };
         login(&client, name, password).await?.expect(200);
     }
-    // An account had its one guess: now even the right password is none.
+    // The account's one guess is used: now even the right password is refused.
     refused(login(&client, "dev-1", PASSWORD).await?, 100);
     login(&at(&server, 11), "dev-1", PASSWORD)
         .await?
@@ -113,14 +112,13 @@ async fn failures_with_other_names_lock_nobody_out_who_knows_a_password() -> any
 }
 
 #[tokio::test]
-async fn an_address_with_many_failures_guesses_once_however_many_it_tries_at_once()
--> anyhow::Result<()> {
+async fn an_address_with_many_failures_gets_one_guess_for_a_name() -> anyhow::Result<()> {
     let (server, _team) = start(1).await?;
     flood(&server, 10).await?;
     let client = at(&server, 10);
     let attempts = (0..30).map(|n| {
         let client = client.clone();
-        // The right one is among them.
+        // The right password is among them.
         let password = if n == 29 {
             PASSWORD
         } else {
@@ -131,7 +129,7 @@ async fn an_address_with_many_failures_guesses_once_however_many_it_tries_at_onc
     for answer in try_join_all(attempts).await?.into_iter().take(29) {
         refused(answer, 100);
     }
-    // Of all of them one was tried: the name is not closed to others.
+    // Only one of them was tried, so the name is not blocked for others.
     login(&at(&server, 11), "dev-0", PASSWORD)
         .await?
         .expect(200);
@@ -139,7 +137,7 @@ async fn an_address_with_many_failures_guesses_once_however_many_it_tries_at_onc
 }
 
 #[tokio::test]
-async fn an_unknown_name_is_closed_like_a_known_one() -> anyhow::Result<()> {
+async fn an_unknown_name_is_blocked_like_a_known_one() -> anyhow::Result<()> {
     let (server, _team) = start(0).await?;
     fail(&server, "nobody", 10..20).await?;
     throttled(login(&at(&server, 30), "NOBODY", PASSWORD).await?);
@@ -147,7 +145,7 @@ async fn an_unknown_name_is_closed_like_a_known_one() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_success_before_the_tenth_failure_begins_a_names_count_anew() -> anyhow::Result<()> {
+async fn a_success_before_the_tenth_failure_resets_the_count() -> anyhow::Result<()> {
     let (server, _team) = start(1).await?;
     for round in 0..3_u8 {
         let first = 10 + round * 10;
@@ -175,7 +173,7 @@ async fn refused_attempts_do_not_prolong_the_wait() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn what_an_http_client_says_of_its_address_does_not_count() -> anyhow::Result<()> {
+async fn an_address_claimed_over_http_is_ignored() -> anyhow::Result<()> {
     let (server, _team) = start(0).await?;
     let client = at(&server, 10);
     flood(&server, 10).await?;
@@ -194,7 +192,7 @@ async fn identity(server: &Process) -> anyhow::Result<IdentityServiceClient<Chan
     Ok(IdentityServiceClient::new(endpoint.connect().await?))
 }
 
-/// Signs in over gRPC, as a client that says it were at this address.
+/// Signs in over gRPC, with metadata that claims this address.
 async fn login_as_if_at(
     identity: &IdentityServiceClient<Channel>,
     address: &str,
@@ -214,7 +212,7 @@ async fn login_as_if_at(
 }
 
 #[tokio::test]
-async fn what_a_grpc_client_says_of_its_address_does_not_count() -> anyhow::Result<()> {
+async fn an_address_claimed_over_grpc_is_ignored() -> anyhow::Result<()> {
     let (server, team) = start(1).await?;
     let identity = identity(&server).await?;
     let developer = team.developers[0].token().to_owned();
@@ -228,7 +226,7 @@ async fn what_a_grpc_client_says_of_its_address_does_not_count() -> anyhow::Resu
         vec![("slipway-service-token", &forged)],
     ];
     for n in 0..100_usize {
-        // Each from an address of its own, as it says.
+        // Each claims a different address.
         let (address, name) = (format!("192.0.2.{n}"), format!("guess-{n}"));
         let guess = (&*name, "a wrong password");
         let answer = login_as_if_at(&identity, &address, &ways[n % 4], guess).await?;
@@ -244,7 +242,7 @@ async fn what_a_grpc_client_says_of_its_address_does_not_count() -> anyhow::Resu
 }
 
 #[tokio::test]
-async fn nobody_can_lock_another_address_out_over_grpc() -> anyhow::Result<()> {
+async fn another_address_cannot_be_blocked_over_grpc() -> anyhow::Result<()> {
     let (server, _team) = start(0).await?;
     let identity = identity(&server).await?;
     for n in 0..100 {
@@ -253,7 +251,7 @@ async fn nobody_can_lock_another_address_out_over_grpc() -> anyhow::Result<()> {
         let answer = login_as_if_at(&identity, "127.0.0.10", &[], guess).await?;
         assert_eq!(answer.unwrap_err().code, "INVALID_CREDENTIALS");
     }
-    // The address that was said has no failures; the one they came from has.
+    // The claimed address has no failures; the real one has.
     let body = json!({"username": "guess-100", "password": "a wrong password"});
     let answer = at(&server, 10).post("/auth/login", &body).await?;
     answer.refused(401, "INVALID_CREDENTIALS");
@@ -284,7 +282,7 @@ async fn repeating_a_registration_with_other_passwords_is_throttled() -> anyhow:
 }
 
 #[tokio::test]
-async fn trying_many_passwords_at_once_does_not_get_around_it() -> anyhow::Result<()> {
+async fn concurrent_guesses_do_not_bypass_the_limit() -> anyhow::Result<()> {
     let (server, _team) = start(1).await?;
     let attempts = (0..100_u8).map(|n| {
         let client = at(&server, 10 + n);
@@ -292,7 +290,7 @@ async fn trying_many_passwords_at_once_does_not_get_around_it() -> anyhow::Resul
     });
     let answers = try_join_all(attempts).await?;
     let tried = answers.iter().filter(|answer| answer.status == 401).count();
-    // As many tries too many as hashes are computed at once.
+    // Exceeds the limit by at most the number of hashes computed concurrently.
     assert!((10..40).contains(&tried), "{tried}");
     assert!(answers.iter().all(|a| a.status == 401 || a.status == 429));
     Ok(())

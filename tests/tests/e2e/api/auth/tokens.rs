@@ -1,4 +1,4 @@
-//! Where a token is read from, and what is none.
+//! Where a token is read from, and malformed tokens.
 
 use reqwest::Method;
 use slipway_tests::{Options, Process, team::task_ids};
@@ -28,7 +28,7 @@ async fn a_request_without_a_token_is_refused() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn the_scheme_is_read_without_regard_to_case() -> anyhow::Result<()> {
+async fn the_scheme_is_case_insensitive() -> anyhow::Result<()> {
     let (server, team) = start(0).await?;
     for scheme in ["bearer", "BEARER"] {
         let request = server.client().request(Method::GET, "/auth/me");
@@ -39,7 +39,7 @@ async fn the_scheme_is_read_without_regard_to_case() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_token_is_not_taken_from_the_query() -> anyhow::Result<()> {
+async fn a_token_in_the_query_is_ignored() -> anyhow::Result<()> {
     let (server, team) = start(0).await?;
     let token = team.admin.token();
     for name in ["token", "access_token", "slipway_token"] {
@@ -76,7 +76,7 @@ async fn garbage_is_refused() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_token_outlives_the_process() -> anyhow::Result<()> {
+async fn a_token_stays_valid_after_a_restart() -> anyhow::Result<()> {
     let (server, team) = start(1).await?;
     let release = team.release("a", &[0]).await?;
     let token = team.developers[0].token().to_owned();

@@ -30,7 +30,7 @@ fn message_id(notification: &Value) -> String {
 }
 
 #[tokio::test]
-async fn a_mail_that_arrived_and_one_that_came_back_are_told_in_the_log() -> anyhow::Result<()> {
+async fn delivered_and_bounced_mails_are_recorded() -> anyhow::Result<()> {
     let mails = SmtpServer::start().await;
     let (server, team) = on(&mails).await?;
     team.release("Spring", &[0, 1]).await?;
@@ -86,7 +86,7 @@ async fn a_mail_that_arrived_and_one_that_came_back_are_told_in_the_log() -> any
 }
 
 #[tokio::test]
-async fn what_is_said_before_the_mail_server_took_it_is_to_be_said_again() -> anyhow::Result<()> {
+async fn a_report_before_the_mail_was_accepted_must_be_repeated() -> anyhow::Result<()> {
     let mails = SmtpServer::start().await;
     let held = std::sync::Arc::new(tokio::sync::Notify::new());
     mails.will("dev-0@example.com", [Reaction::Hold(held.clone())]);
@@ -119,7 +119,7 @@ async fn what_is_said_before_the_mail_server_took_it_is_to_be_said_again() -> an
 }
 
 #[tokio::test]
-async fn the_hook_wants_its_secret_and_nothing_it_does_not_know() -> anyhow::Result<()> {
+async fn the_hook_requires_its_secret_and_refuses_unknown_fields() -> anyhow::Result<()> {
     let mails = SmtpServer::start().await;
     let (server, team) = on(&mails).await?;
     let nothing = json!({"deliveries": []});

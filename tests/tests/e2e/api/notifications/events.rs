@@ -21,13 +21,13 @@ fn event(recipients: &[&str]) -> Value {
     json!({"recipients": recipients, "data": {"orderId": "A-7"}})
 }
 
-/// An event for who announces it.
+/// An event whose only recipient is its sender.
 fn own_event() -> Value {
     json!({"data": {"orderId": "A-7"}})
 }
 
 #[tokio::test]
-async fn an_accepted_event_is_mailed_and_shows_what_became_of_it() -> anyhow::Result<()> {
+async fn an_accepted_event_is_mailed_and_shows_its_outcome() -> anyhow::Result<()> {
     let (server, team) = start(2).await?;
     with_orders(&team.admin).await?;
     known(&team.admin, &["dev-0", "dev-1"]).await?;
@@ -57,8 +57,11 @@ async fn an_accepted_event_is_mailed_and_shows_what_became_of_it() -> anyhow::Re
         .get(&url)
         .await?
         .refused(404, "EVENT_NOT_FOUND");
-    let wall = team.developers[0].wall().await?;
-    assert!(!format!("{wall:?}").contains("A-7"), "it is on no wall");
+    let feed = team.developers[0].wall().await?;
+    assert!(
+        !format!("{feed:?}").contains("A-7"),
+        "it is not in the activity feed"
+    );
     Ok(())
 }
 
@@ -82,7 +85,7 @@ async fn a_developer_notifies_nobody_else() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn an_event_that_cannot_be_is_refused() -> anyhow::Result<()> {
+async fn an_invalid_event_is_refused() -> anyhow::Result<()> {
     let (_server, team) = start(1).await?;
     let admin = &team.admin;
     let none = admin.post(ORDERS, &own_event()).await?;
@@ -129,7 +132,7 @@ async fn the_eleventh_event_of_a_minute_waits() -> anyhow::Result<()> {
         answer.refused(429, "TOO_MANY_EVENTS");
     }
     team.admin.post(ORDERS, &own_event()).await?.expect(202);
-    // All are told; after the third they are gathered.
+    // All notifications are created; those after the third are gathered.
     listed(ada, "/notifications?status=SENT", 3, has("SENT")).await?;
     listed(ada, "/notifications?status=QUEUED", 7, has("QUEUED")).await?;
     Ok(())

@@ -94,7 +94,7 @@ async fn the_log_is_filtered_searched_sorted_and_paged() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_filter_that_cannot_be_is_named() -> anyhow::Result<()> {
+async fn an_invalid_filter_is_refused_by_field() -> anyhow::Result<()> {
     let (_server, team) = start(0).await?;
     let long = "x".repeat(201);
     for (query, field) in [

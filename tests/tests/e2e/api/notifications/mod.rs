@@ -1,5 +1,5 @@
-//! Preferences, the log of notifications, templates, and events of other programs. The
-//! mails are files.
+//! Preferences, the log of notifications, templates, and events of other programs. Mails are
+//! written to files.
 
 mod deliveries;
 mod events;
@@ -14,7 +14,7 @@ use slipway_tests::{Answer, Client, Process, until};
 
 use super::items;
 
-/// PUT, with other headers.
+/// PUT with additional headers.
 async fn put(
     client: &Client,
     path: &str,
@@ -28,7 +28,7 @@ async fn put(
     client.send(request).await
 }
 
-/// The list at `path`, once it has `count` items that are as they should be.
+/// The list at `path`, once it has `count` items that meet the condition.
 async fn listed(
     client: &Client,
     path: &str,
@@ -51,15 +51,14 @@ fn has(status: &'static str) -> impl Fn(&Value) -> bool {
     move |notification| notification["status"] == status
 }
 
-/// The mail of a notification, as it was written.
+/// The mail of a notification, as it was written to its file.
 async fn mail(server: &Process, notification: &Value) -> anyhow::Result<String> {
     let id = notification["id"].as_str().context("id")?;
     let file = server.data.path().join(format!("data/mail/{id}.eml"));
     Ok(tokio::fs::read_to_string(file).await?)
 }
 
-/// Waits until these names are known where notifications are made: accounts get there by
-/// their events.
+/// Waits until notify-svc knows these users: it learns of them from their events.
 async fn known(admin: &Client, names: &[&str]) -> anyhow::Result<()> {
     for name in names {
         let path = format!("/admin/notifications?recipient={name}");
@@ -73,7 +72,7 @@ async fn known(admin: &Client, names: &[&str]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The templates of orders.
+/// Templates for orders.
 fn order() -> Value {
     json!({
         "subject": "Order {{ orderId }} is on its way",

@@ -1,4 +1,4 @@
-//! `/preferences`: what is chosen, and that it counts.
+//! `/preferences`: reading, changing, and their effect.
 
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
@@ -10,7 +10,7 @@ use super::{
     has, items, listed, put,
 };
 
-/// Quiet hours around this moment, in UTC.
+/// Quiet hours around the current time, in UTC.
 fn quiet_now(mode: &str) -> serde_json::Value {
     let time = |hours| {
         let at = Timestamp::now() + SignedDuration::from_hours(hours);
@@ -20,7 +20,7 @@ fn quiet_now(mode: &str) -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn preferences_are_replaced_whole_and_read_back() -> anyhow::Result<()> {
+async fn preferences_are_replaced_as_a_whole() -> anyhow::Result<()> {
     let (_server, team) = start(1).await?;
     let ada = &team.developers[0];
     let answer = ada.get("/preferences").await?;
@@ -49,7 +49,7 @@ async fn preferences_are_replaced_whole_and_read_back() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_replacement_of_what_was_replaced_meanwhile_is_refused() -> anyhow::Result<()> {
+async fn a_replacement_of_an_outdated_revision_is_refused() -> anyhow::Result<()> {
     let (_server, team) = start(1).await?;
     let ada = &team.developers[0];
     let off = json!({"email": false});
@@ -67,7 +67,7 @@ async fn a_replacement_of_what_was_replaced_meanwhile_is_refused() -> anyhow::Re
 }
 
 #[tokio::test]
-async fn what_cannot_be_is_refused_and_named() -> anyhow::Result<()> {
+async fn invalid_preferences_are_refused_by_field() -> anyhow::Result<()> {
     let (_server, team) = start(1).await?;
     let ada = &team.developers[0];
     for (body, field) in [
@@ -102,7 +102,7 @@ async fn what_cannot_be_is_refused_and_named() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn why_one_was_not_told_is_told() -> anyhow::Result<()> {
+async fn a_suppressed_notification_shows_its_reason() -> anyhow::Result<()> {
     let (_server, team) = start(3).await?;
     let [off, muted, skipping] = &team.developers[..] else {
         anyhow::bail!("three developers")
@@ -127,16 +127,16 @@ async fn why_one_was_not_told_is_told() -> anyhow::Result<()> {
             "/notifications/{}",
             found[0]["id"].as_str().unwrap_or_default()
         );
-        let told = developer.get(&path).await?.expect(200);
-        let reason = told["reason"].as_str().unwrap_or_default();
-        assert!(reason.starts_with(&format!("{code}: ")), "{told:#}");
-        assert_eq!(told["attempts"], json!([]));
+        let suppressed = developer.get(&path).await?.expect(200);
+        let reason = suppressed["reason"].as_str().unwrap_or_default();
+        assert!(reason.starts_with(&format!("{code}: ")), "{suppressed:#}");
+        assert_eq!(suppressed["attempts"], json!([]));
     }
     Ok(())
 }
 
 #[tokio::test]
-async fn quiet_hours_hold_back_what_can_wait_and_not_a_hotfix() -> anyhow::Result<()> {
+async fn quiet_hours_defer_all_but_hotfixes() -> anyhow::Result<()> {
     let (server, team) = start(1).await?;
     let ada = &team.developers[0];
     let defer = json!({"quietHours": quiet_now("DEFER")});

@@ -20,7 +20,7 @@ fn edited() -> Value {
 }
 
 #[tokio::test]
-async fn an_edit_counts_until_it_is_deleted() -> anyhow::Result<()> {
+async fn an_edit_is_used_until_it_is_deleted() -> anyhow::Result<()> {
     let (server, team) = start(1).await?;
     let (admin, ada) = (&team.admin, &team.developers[0]);
     let built_in = admin.get(ASSIGNED).await?;
@@ -64,7 +64,7 @@ async fn an_edit_counts_until_it_is_deleted() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn what_does_not_render_is_refused_with_its_line() -> anyhow::Result<()> {
+async fn an_invalid_template_is_refused_with_its_line() -> anyhow::Result<()> {
     let (_server, team) = start(0).await?;
     let with = |field: &str, text: &str| {
         let mut template = edited();
@@ -96,7 +96,7 @@ async fn what_does_not_render_is_refused_with_its_line() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_preview_shows_the_sample_or_ones_own_data_and_saves_nothing() -> anyhow::Result<()> {
+async fn a_preview_uses_the_sample_or_given_data_and_saves_nothing() -> anyhow::Result<()> {
     let (_server, team) = start(0).await?;
     let preview = async |body: Value| team.admin.post(&format!("{ASSIGNED}/preview"), &body).await;
     let sample = preview(json!({})).await?.expect(200);
@@ -123,7 +123,7 @@ async fn a_preview_shows_the_sample_or_ones_own_data_and_saves_nothing() -> anyh
 }
 
 #[tokio::test]
-async fn a_type_of_ones_own_comes_and_goes() -> anyhow::Result<()> {
+async fn a_custom_type_can_be_created_and_deleted() -> anyhow::Result<()> {
     let (_server, team) = start(1).await?;
     let admin = &team.admin;
     admin.get(ORDER).await?.refused(404, "TEMPLATE_NOT_FOUND");

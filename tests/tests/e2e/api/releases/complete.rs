@@ -20,7 +20,7 @@ async fn a_release_is_completed_when_all_its_tasks_are() -> anyhow::Result<()> {
         answer.refused(409, "RELEASE_INCOMPLETE");
         finish(developer, task).await?.expect(200);
     }
-    // All tasks are done, and nobody has declared the release done.
+    // All tasks are completed, and the release is not yet.
     assert_eq!(team.admin.get(&path).await?.expect(200)["status"], "OPEN");
     let done = team.admin.patch(&complete).await?.expect(200);
     assert_eq!(done["status"], "COMPLETED");
@@ -32,7 +32,7 @@ async fn a_release_is_completed_when_all_its_tasks_are() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn what_remains_is_told() -> anyhow::Result<()> {
+async fn a_refused_completion_lists_the_open_tasks() -> anyhow::Result<()> {
     let (_server, team) = start(2).await?;
     let mut owners = vec![0, 1];
     owners.extend([1; 12]);
@@ -45,7 +45,7 @@ async fn what_remains_is_told() -> anyhow::Result<()> {
     let problem = team.admin.patch(&path).await?;
     let problem = problem.refused(409, "RELEASE_INCOMPLETE");
     assert_eq!(problem["remaining"], 13);
-    // The first ten of them by name.
+    // The first ten of them, by name.
     let named = problem["remainingTasks"].as_array().context("tasks")?;
     assert_eq!(pluck(named, "id"), tasks[1..11].iter().collect::<Vec<_>>());
     assert_eq!(named[0]["status"], "IN_PROCESS");
@@ -55,7 +55,7 @@ async fn what_remains_is_told() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_release_without_tasks_is_not_done() -> anyhow::Result<()> {
+async fn a_release_without_tasks_cannot_be_completed() -> anyhow::Result<()> {
     let (_server, team) = start(0).await?;
     let release = team.release("a", &[]).await?;
     let path = format!("/releases/{}/complete", id(&release));

@@ -69,8 +69,7 @@ async fn a_release_is_planned_with_its_tasks_and_can_be_found_at_its_location() 
 }
 
 #[tokio::test]
-async fn a_plan_of_two_administrators_that_is_to_be_there_once_is_one_release() -> anyhow::Result<()>
-{
+async fn two_requests_for_the_same_plan_once_create_one_release() -> anyhow::Result<()> {
     let (_server, team) = start(1).await?;
     let grace = json!({
         "username": "grace", "email": "grace@example.com", "password": "engine no. 1",
@@ -87,7 +86,7 @@ async fn a_plan_of_two_administrators_that_is_to_be_there_once_is_one_release() 
     );
     let first = first?.expect(201);
     assert_eq!(first, second?.expect(201));
-    // However it is written.
+    // Differences in spelling do not matter.
     let mut spelled = plan.clone();
     spelled["name"] = json!(" Spring\u{a0}");
     spelled["tasks"][0]["assignee"] = json!("DEV-0");
@@ -113,7 +112,7 @@ async fn a_plan_of_two_administrators_that_is_to_be_there_once_is_one_release() 
 }
 
 #[tokio::test]
-async fn what_is_left_out_is_empty_or_null_and_never_absent() -> anyhow::Result<()> {
+async fn omitted_fields_are_empty_or_null_and_never_absent() -> anyhow::Result<()> {
     let (_server, team) = start(0).await?;
     let bare = json!({"name": "a"});
     let explicit = json!({"name": "a", "description": null, "version": null, "tasks": null});
@@ -172,7 +171,8 @@ async fn texts_are_bounded_in_characters() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn text_that_acts_is_refused_and_lines_belong_to_descriptions_only() -> anyhow::Result<()> {
+async fn control_characters_are_refused_and_line_breaks_only_in_descriptions() -> anyhow::Result<()>
+{
     let (_server, team) = start(0).await?;
     for text in ["a\0", "\u{1b}[31m", "a\u{7f}", "a\u{85}b"] {
         for field in ["name", "description", "version"] {
@@ -231,7 +231,7 @@ async fn a_release_is_planned_with_500_tasks_at_most() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_release_comes_with_all_of_its_tasks_or_not_at_all() -> anyhow::Result<()> {
+async fn a_release_is_created_with_all_of_its_tasks_or_not_at_all() -> anyhow::Result<()> {
     let (_server, team) = start(1).await?;
     let good = tasks(1).remove(0);
     for (bad, field) in [
@@ -257,7 +257,7 @@ async fn a_release_comes_with_all_of_its_tasks_or_not_at_all() -> anyhow::Result
 }
 
 #[tokio::test]
-async fn two_tasks_cannot_have_one_place() -> anyhow::Result<()> {
+async fn two_tasks_cannot_have_the_same_position() -> anyhow::Result<()> {
     let (_server, team) = start(1).await?;
     let at = |index: i64| json!({"title": "t", "assignee": "dev-0", "orderIndex": index});
     let body = json!({"name": "a", "tasks": [at(3), at(5), at(3)]});
@@ -273,7 +273,7 @@ async fn two_tasks_cannot_have_one_place() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn every_field_that_is_wrong_is_told() -> anyhow::Result<()> {
+async fn every_invalid_field_is_reported() -> anyhow::Result<()> {
     let (_server, team) = start(0).await?;
     let task = json!({"title": "", "assignee": "nobody", "orderIndex": -1});
     let body = json!({"name": "", "version": "\n", "tasks": [task]});
@@ -292,7 +292,7 @@ async fn every_field_that_is_wrong_is_told() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn two_releases_may_have_one_name() -> anyhow::Result<()> {
+async fn two_releases_may_have_the_same_name() -> anyhow::Result<()> {
     let (_server, team) = start(0).await?;
     let first = team.release("a", &[]).await?;
     let second = team.release("a", &[]).await?;

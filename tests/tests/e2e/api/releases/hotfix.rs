@@ -49,8 +49,7 @@ async fn a_hotfix_reopens_the_release_until_it_is_done() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn while_a_release_is_reopened_what_is_added_is_a_hotfix_unless_it_is_said_to_be_none()
--> anyhow::Result<()> {
+async fn a_task_added_to_a_reopened_release_is_a_hotfix_by_default() -> anyhow::Result<()> {
     let (_server, team) = start(1).await?;
     let release = completed_release(&team, "a", 1).await?;
     let path = format!("/releases/{release}/tasks");
@@ -80,7 +79,7 @@ async fn while_a_release_is_reopened_what_is_added_is_a_hotfix_unless_it_is_said
 }
 
 #[tokio::test]
-async fn what_cannot_be_a_hotfix_or_has_to_be_one_is_refused() -> anyhow::Result<()> {
+async fn a_wrong_hotfix_flag_is_refused() -> anyhow::Result<()> {
     let (_server, team) = start(1).await?;
     let said = |hotfix: bool| json!({"title": "t", "assignee": "dev-0", "hotfix": hotfix});
     let planned = json!({"name": "a", "tasks": [said(true)]});
@@ -109,11 +108,11 @@ async fn what_cannot_be_a_hotfix_or_has_to_be_one_is_refused() -> anyhow::Result
 }
 
 #[tokio::test]
-async fn a_hotfix_is_told_on_the_wall_in_order() -> anyhow::Result<()> {
+async fn a_hotfix_is_in_the_feed_in_order() -> anyhow::Result<()> {
     let (_server, team) = start(2).await?;
     let release = completed_release(&team, "Kubernetes", 1).await?;
     let query = format!("?releaseId={release}");
-    // Everything so far has arrived when the completion has.
+    // When the completion has arrived, everything before it has.
     team.admin
         .seen(|entry| entry["type"] == "release.completed")
         .await?;
@@ -173,7 +172,7 @@ async fn a_hotfix_keeps_the_order_and_the_bounds_of_every_task() -> anyhow::Resu
     }
     let answer = team.admin.post(&path, &hotfix("nobody")).await?;
     answer.refused(400, "INVALID_ARGUMENT");
-    // What was refused has reopened nothing.
+    // The refused request has reopened nothing.
     let release = team
         .admin
         .get(&format!("/releases/{release}"))

@@ -129,7 +129,7 @@ async fn every_change_changes_the_tag_and_the_revision() -> anyhow::Result<()> {
         assert_eq!(now.body["revision"], revision + 1);
         known = now;
     }
-    // What is refused changes nothing.
+    // A refused change changes nothing.
     let answer = admin.patch(&format!("{path}/complete")).await?;
     answer.refused(409, "RELEASE_INCOMPLETE");
     assert_eq!(

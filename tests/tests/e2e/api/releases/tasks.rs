@@ -9,7 +9,7 @@ use slipway_tests::{
 
 use crate::api::{UNKNOWN, begin, finish, invalid, items, pluck, start};
 
-/// The greatest integer that every JSON reader reads exactly.
+/// The largest integer that every JSON parser reads exactly.
 const MAX_INDEX: i64 = (1 << 53) - 1;
 
 async fn add(team: &Team, release: &Value, changes: Value) -> anyhow::Result<Answer> {
@@ -69,7 +69,7 @@ async fn an_unknown_release_takes_no_task() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_place_is_any_number_not_in_use_and_gaps_are_fine() -> anyhow::Result<()> {
+async fn a_position_is_any_unused_number_and_gaps_are_allowed() -> anyhow::Result<()> {
     let (_server, team) = start(1).await?;
     let release = team.release("a", &[]).await?;
     for index in [100, 0, 50, MAX_INDEX] {
@@ -80,14 +80,14 @@ async fn a_place_is_any_number_not_in_use_and_gaps_are_fine() -> anyhow::Result<
         let answer = add(&team, &release, json!({"orderIndex": index})).await?;
         answer.refused(409, "ORDER_INDEX_TAKEN");
     }
-    // Behind the last place there is none.
+    // There is no position after the last one.
     let answer = add(&team, &release, json!({})).await?;
     answer.refused(409, "RELEASE_FULL");
     Ok(())
 }
 
 #[tokio::test]
-async fn a_place_is_a_whole_number_from_0_that_json_keeps_exact() -> anyhow::Result<()> {
+async fn a_position_is_an_integer_from_0_that_json_keeps_exact() -> anyhow::Result<()> {
     let (_server, team) = start(1).await?;
     let release = team.release("a", &[]).await?;
     for bad in [
@@ -110,7 +110,7 @@ async fn a_place_is_a_whole_number_from_0_that_json_keeps_exact() -> anyhow::Res
 }
 
 #[tokio::test]
-async fn nothing_is_put_before_what_has_been_started() -> anyhow::Result<()> {
+async fn no_task_can_be_added_before_a_started_one() -> anyhow::Result<()> {
     let (_server, team) = start(2).await?;
     let at = |n: i64| json!({"title": "t", "assignee": "dev-0", "orderIndex": n});
     let body = json!({"name": "a", "tasks": [at(10), at(20), at(30)]});
@@ -125,7 +125,7 @@ async fn nothing_is_put_before_what_has_been_started() -> anyhow::Result<()> {
     }
     let answer = add(&team, &release, json!({"orderIndex": 20})).await?;
     answer.refused(409, "ORDER_INDEX_TAKEN");
-    // Between the one in process and the next one it becomes the next one.
+    // Between the task in process and the next one, it becomes the next one.
     let answer = add(
         &team,
         &release,
@@ -256,7 +256,7 @@ async fn a_title_is_one_line_of_1_to_200_characters() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn what_was_refused_is_not_there() -> anyhow::Result<()> {
+async fn a_refused_task_is_not_stored() -> anyhow::Result<()> {
     let (_server, team) = start(1).await?;
     let release = team.release("a", &[0]).await?;
     for changes in [

@@ -1,5 +1,5 @@
-//! When an event was on its topic, and its entry on the wall: an own client of Kafka and a
-//! client of the stream, who note when they have what.
+//! Records when an event reached its topic and its entry reached the activity feed, with a Kafka
+//! consumer and a client of the stream.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -13,28 +13,28 @@ use slipway_tests::{
 };
 use tokio::sync::mpsc;
 
-/// What has not arrived after this time never will.
+/// Time limit for an event to arrive.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What listens to the topics and to the wall.
-pub(super) struct Ears {
+/// Consumers of the topics and of the activity feed.
+pub(super) struct Listener {
     topics: mpsc::UnboundedReceiver<(Told, SystemTime)>,
-    wall: mpsc::UnboundedReceiver<(String, SystemTime)>,
-    /// Events that were here before: a later one of that id has been published again.
+    feed: mpsc::UnboundedReceiver<(String, SystemTime)>,
+    /// Ids of earlier events: an event with one of these ids was published again.
     known: HashSet<String>,
 }
 
-/// An event, and when its entry was here.
-pub(super) type Heard = Vec<(Told, SystemTime, SystemTime)>;
+/// An event with the time it was consumed, and the time its entry arrived.
+pub(super) type Received = Vec<(Told, SystemTime, SystemTime)>;
 
-impl Ears {
-    /// Listens to what comes, when everything that was is on the wall.
+impl Listener {
+    /// Starts after everything so far is in the activity feed.
     pub(super) async fn open(mesh: &Mesh, admin: &Client) -> anyhow::Result<Self> {
         let brokers = Topics::of(&mesh.backbones()?.kafka);
         brokers.consumed_by(ACTIVITY).await?;
         let topics = brokers.follow().await?;
         let mut stream = admin.stream("", None).await?;
-        let (sender, wall) = mpsc::unbounded_channel();
+        let (sender, feed) = mpsc::unbounded_channel();
         tokio::spawn(async move {
             // Until the stream or the measurement ends.
             while let Ok((_, entry)) = stream.entry().await {
@@ -46,35 +46,36 @@ impl Ears {
         });
         Ok(Self {
             topics,
-            wall,
+            feed,
             known: HashSet::new(),
         })
     }
 
-    /// The next so many events, at both.
-    pub(super) async fn heard(&mut self, count: usize) -> anyhow::Result<Heard> {
+    /// The next `count` events, once each has arrived in both places.
+    pub(super) async fn received(&mut self, count: usize) -> anyhow::Result<Received> {
         let both = async {
-            let (mut told, mut entries) = (Vec::new(), HashMap::new());
-            while told.len() < count {
+            let (mut published, mut entries) = (Vec::new(), HashMap::new());
+            while published.len() < count {
                 let (event, at) = self.topics.recv().await.context("the topics ended")?;
-                // What became of mails is on no wall.
+                // Delivery events are not in the activity feed.
                 let is_shown = ACTIVITY.topics.contains(&event.topic.as_str());
                 if is_shown && self.known.insert(event.id.clone()) {
-                    told.push((event, at));
+                    published.push((event, at));
                 }
             }
             while entries.len() < count {
-                let (id, at) = self.wall.recv().await.context("the stream ended")?;
+                let (id, at) = self.feed.recv().await.context("the stream ended")?;
                 ensure!(
                     entries.insert(id, at).is_none(),
-                    "an event is on the wall twice"
+                    "an event is in the activity feed twice"
                 );
             }
-            told.into_iter()
+            published
+                .into_iter()
                 .map(|(event, at)| {
                     let stored = entries
                         .get(&event.id)
-                        .context("an event is not on the wall")?;
+                        .context("an event is not in the activity feed")?;
                     Ok((event, at, *stored))
                 })
                 .collect()
