@@ -1,7 +1,14 @@
-//! The README is true: its walk-through runs as it stands and prints what it shows, its
-//! tables are those of the program, its links lead somewhere.
+//! The documentation is true: its shell blocks run as they stand and print what is shown below
+//! them, its tables are those of the program, its links lead somewhere.
 
-use std::{fmt::Write as _, fs, path::Path, process::Stdio, time::Duration};
+use std::{
+    env,
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
 
 use slipway::config::keys::{self, Fallback};
 use slipway_tests::{Authority, Options, Process, process};
@@ -10,13 +17,22 @@ use tokio::process::Command;
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/slipway.toml");
 
-/// What the walk-through prints between two of its blocks.
+/// The page with the table of all keys, at its end.
+const CONFIGURATION: &str = "docs/configuration.md";
+
+/// Directories with pages of the documentation.
+const PAGES: [&str; 4] = ["", "docs", "docs/decisions", "backbones"];
+
+/// A README that is read in five minutes has no more bytes.
+const LONGEST_README: usize = 8_192;
+
+/// What a walk-through prints between two of its blocks.
 const SEPARATOR: &str = "@@@ the next block @@@\n";
 
-/// The walk-through has taken this long when it hangs.
+/// A walk-through has taken this long when it hangs.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Commands of the walk-through, and what the README says they print.
+/// Commands of a walk-through, and what its page says they print.
 struct Block {
     commands: String,
     output: String,
@@ -25,6 +41,18 @@ struct Block {
 fn read(path: &str) -> String {
     let path = Path::new(ROOT).join(path);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Every page of the documentation.
+fn pages() -> Vec<PathBuf> {
+    let entries = PAGES.iter().flat_map(|dir| {
+        let dir = Path::new(ROOT).join(dir);
+        fs::read_dir(&dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()))
+    });
+    entries
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
+        .collect()
 }
 
 /// The fenced blocks of a text: what follows the opening fence, and the lines inside.
@@ -83,6 +111,11 @@ fn fits(shown: &str, line: &str) -> bool {
 
 #[tokio::test]
 async fn the_walk_through_runs_as_it_stands_and_prints_what_it_shows() {
+    runs_as_it_stands("docs/walkthrough.md").await;
+}
+
+#[tokio::test]
+async fn the_tour_of_the_readme_runs_as_it_stands_and_prints_what_it_shows() {
     runs_as_it_stands("README.md").await;
 }
 
@@ -94,7 +127,7 @@ async fn the_assistant_answers_as_its_page_shows() {
 async fn runs_as_it_stands(page: &str) {
     let server = Process::start().await.unwrap();
     let blocks = walk_through(page);
-    assert!(blocks.len() > 8, "{page} has a walk-through");
+    assert!(blocks.len() > 3, "{page} has a walk-through");
     let mut script = String::new();
     for block in &blocks {
         writeln!(script, "{}echo -n '{SEPARATOR}'", block.commands).unwrap();
@@ -151,7 +184,7 @@ async fn runs_as_it_stands(page: &str) {
 #[tokio::test]
 async fn the_walk_through_stops_at_a_failed_sign_in() {
     let server = Process::start().await.unwrap();
-    let blocks = walk_through("README.md");
+    let blocks = walk_through("docs/walkthrough.md");
     let pasted: String = blocks.iter().map(|b| b.commands.as_str()).collect();
     // Without -e, as in a terminal: what follows is tried although the sign-in failed. Nothing
     // changes while it waits.
@@ -207,13 +240,22 @@ fn the_configuration_table_is_the_one_of_the_program() {
         let (name, help, expects) = (key.env(), key.help, key.expects);
         format!("| `{name}` | {fallback} | {help} | {expects} |")
     });
-    let expected: Vec<String> = rows.collect();
-    let readme = read("README.md");
-    let rows: Vec<&str> = readme
-        .lines()
-        .filter(|line| line.starts_with("| `SLIPWAY_"))
-        .collect();
-    assert_eq!(rows, expected);
+    let expected = rows.fold(String::new(), |text, row| text + &row + "\n");
+    let page = read(CONFIGURATION);
+    let head = page.split_inclusive('\n').scan(false, |in_table, line| {
+        *in_table |= line.starts_with("## Keys");
+        (!*in_table || !line.starts_with("| `SLIPWAY_")).then_some(line)
+    });
+    let head: String = head.collect();
+    if env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(Path::new(ROOT).join(CONFIGURATION), head + &expected).unwrap();
+    } else {
+        assert_eq!(
+            page[head.len()..],
+            expected,
+            "UPDATE_DOCS=1 writes {CONFIGURATION}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -256,22 +298,65 @@ async fn the_example_configuration_has_every_key_and_is_valid() {
 }
 
 #[test]
-fn links_lead_to_files_that_are_there() {
+fn the_readme_is_short() {
+    let length = read("README.md").len();
+    assert!(length <= LONGEST_README, "{length} bytes");
+}
+
+/// The anchors that a page's headings have, as Git hosts derive them.
+fn anchors(page: &str) -> Vec<String> {
+    let headings = page.lines().filter(|line| line.starts_with('#'));
+    let texts = headings.map(|line| line.trim_start_matches('#').trim().to_lowercase());
+    let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+    texts
+        .map(|text| text.chars().filter(kept).collect::<String>())
+        .map(|text| text.replace(' ', "-"))
+        .collect()
+}
+
+#[test]
+fn links_lead_to_files_and_headings_that_are_there() {
     let mut count = 0;
-    for page in ["README.md", "docs/decisions.md", "docs/assistant.md"] {
-        let text = read(page);
-        let dir = Path::new(ROOT).join(page);
+    for page in pages() {
+        let text = fs::read_to_string(&page).unwrap();
         let targets = text
             .split("](")
             .skip(1)
             .filter_map(|rest| rest.split(')').next());
         for target in targets.filter(|target| !target.starts_with("http")) {
-            let path = dir.parent().expect("a page is in a directory").join(target);
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let path = match file {
+                "" => page.clone(),
+                file => page.parent().expect("a page is in a directory").join(file),
+            };
+            let page = page.display();
             assert!(path.exists(), "{page} links to {target}");
+            if !anchor.is_empty() {
+                let anchors = anchors(&fs::read_to_string(&path).unwrap());
+                assert!(
+                    anchors.iter().any(|a| a == anchor),
+                    "{page} links to {target}"
+                );
+            }
             count += 1;
         }
     }
-    assert!(count > 20);
+    assert!(count > 100, "{count}");
+}
+
+#[test]
+fn the_index_has_every_page() {
+    for dir in ["docs", "docs/decisions"] {
+        let index = read(&format!("{dir}/README.md"));
+        let dir = Path::new(ROOT).join(dir);
+        for page in pages() {
+            let name = page.file_name().unwrap().to_str().unwrap();
+            if page.parent() == Some(dir.as_path()) && name != "README.md" {
+                let link = format!("]({name})");
+                assert!(index.contains(&link), "the index lacks {}", page.display());
+            }
+        }
+    }
 }
 
 #[test]
@@ -294,8 +379,8 @@ async fn the_table_of_who_is_told_what_has_every_type() {
     let admin = process.admin().await.unwrap();
     let preferences = admin.get("/preferences").await.unwrap().expect(200);
     let types = preferences["types"].as_object().unwrap().keys();
-    let readme = read("README.md");
-    let (_, table) = readme.split_once("## Who is told what\n\n").unwrap();
+    let page = read("docs/notifications.md");
+    let (_, table) = page.split_once("## Who is told what\n\n").unwrap();
     let rows = table.lines().take_while(|line| line.starts_with('|'));
     let cells = rows.filter_map(|row| row.split('|').nth(1));
     let mut named: Vec<_> = cells
@@ -318,13 +403,15 @@ fn metrics_that_are_named_exist() {
     let known: String = sources
         .map(|dir| read(&format!("{dir}/metrics.rs")))
         .concat();
-    let readme = read("README.md");
-    let words = readme
-        .split('`')
-        .filter(|word| word.starts_with("slipway_"));
-    let named: Vec<&str> = words.collect();
-    assert!(named.len() > 3);
-    for name in named {
-        assert!(known.contains(&format!("\"{name}\"")), "{name}");
+    let mut count = 0;
+    for page in pages() {
+        let text = fs::read_to_string(&page).unwrap();
+        let words = text.split('`');
+        for name in words.filter(|word| word.starts_with("slipway_")) {
+            let page = page.display();
+            assert!(known.contains(&format!("\"{name}\"")), "{page}: {name}");
+            count += 1;
+        }
     }
+    assert!(count > 10, "{count}");
 }
