@@ -20,7 +20,7 @@ use slipway_store::{
 use crate::{
     SERVICE,
     comment::{
-        Comment, CommentId, Content, Placed, Refusal, Revision, TaskId, mentions::mentioned,
+        Comment, CommentId, Content, PlacedComment, Refusal, Revision, TaskId, mentions::mentioned,
     },
     metrics as m,
     reading::Threads as _,
@@ -37,7 +37,7 @@ pub(crate) struct Forum {
 }
 
 /// Who gives a command, and how a repetition of it is recognised.
-pub(crate) struct By {
+pub(crate) struct CommandContext {
     /// Who gives it: the author.
     pub(crate) principal: Arc<Principal>,
     /// For asking release-svc on their behalf.
@@ -46,7 +46,7 @@ pub(crate) struct By {
     pub(crate) repeatable: Option<Repeatable>,
 }
 
-impl By {
+impl CommandContext {
     fn user(&self) -> UserRef {
         UserRef {
             id: self.principal.user_id,
@@ -73,7 +73,7 @@ impl Forum {
         &self,
         task: TaskId,
         content: Content,
-        by: &By,
+        by: &CommandContext,
         respond: fn(&Comment) -> R,
     ) -> Result<R, Fault> {
         let task_now = self.release.task(task, &by.asker).await?;
@@ -98,7 +98,7 @@ impl Forum {
         &self,
         to: CommentId,
         content: Content,
-        by: &By,
+        by: &CommandContext,
         respond: fn(&Comment) -> R,
     ) -> Result<R, Fault> {
         let parent = self.comment(to).await?;
@@ -130,7 +130,7 @@ impl Forum {
         on: Option<Revision>,
         content: Content,
         by: &Principal,
-    ) -> Result<Placed, Fault> {
+    ) -> Result<PlacedComment, Fault> {
         let now = self.clock.now();
         self.change(id, |before| {
             before.edit(by.user_id, on, content.clone(), now).map(Some)
@@ -158,7 +158,7 @@ impl Forum {
         &self,
         id: CommentId,
         decide: impl Fn(&Comment) -> Result<Option<Comment>, Refusal> + Send + Sync,
-    ) -> Result<Placed, Fault> {
+    ) -> Result<PlacedComment, Fault> {
         for attempt in 1..=MAX_ATTEMPTS {
             let before = self.comment(id).await?;
             let Some(after) = decide(&before.comment).map_err(refuse)? else {
@@ -172,7 +172,7 @@ impl Forum {
                     "edited"
                 };
                 metrics::counter!(m::CHANGES, "change" => change).increment(1);
-                return Ok(Placed {
+                return Ok(PlacedComment {
                     comment: after,
                     ..before
                 });
@@ -183,13 +183,17 @@ impl Forum {
     }
 
     /// One comment.
-    pub(crate) async fn comment(&self, id: CommentId) -> Result<Placed, Fault> {
+    pub(crate) async fn comment(&self, id: CommentId) -> Result<PlacedComment, Fault> {
         let found = self.stores.comments.comment(id).await?;
         found.ok_or_else(|| refuse(Refusal::NotFound(id)))
     }
 
     /// The users that a content mentions, its author left out.
-    async fn mentions(&self, content: &Content, by: &By) -> Result<Vec<UserRef>, Fault> {
+    async fn mentions(
+        &self,
+        content: &Content,
+        by: &CommandContext,
+    ) -> Result<Vec<UserRef>, Fault> {
         let mut users = self.release.users(mentioned(content), &by.asker).await?;
         users.retain(|user| user.id != by.principal.user_id);
         Ok(users)
@@ -198,7 +202,7 @@ impl Forum {
     /// Carries out a command, unless the request has been carried out before.
     pub(crate) async fn once<R: Message + Default>(
         &self,
-        by: &By,
+        by: &CommandContext,
         command: impl Future<Output = Result<R, Fault>>,
     ) -> Result<R, Fault> {
         let repeatable = by.repeatable.as_ref();
@@ -226,7 +230,12 @@ impl From<PostError> for Fault {
     }
 }
 
-fn commit<P: Payload, R: Message>(event: &P, comment: &Comment, by: &By, response: &R) -> Commit {
+fn commit<P: Payload, R: Message>(
+    event: &P,
+    comment: &Comment,
+    by: &CommandContext,
+    response: &R,
+) -> Commit {
     let origin = Origin {
         service: SERVICE,
         key: comment.task.0,

@@ -36,7 +36,10 @@ pub(crate) fn settle(stores: Stores, clock: SharedClock, background: &Background
         async move {
             let finished = comments.settle(before).await?;
             if finished > 0 {
-                tracing::info!(finished, "unfinished replies finished");
+                tracing::info!(
+                    finished,
+                    "completed replies that another process left unfinished"
+                );
                 metrics::counter!(m::SETTLED).increment(finished);
             }
             Ok::<_, StoreError>(())

@@ -63,7 +63,7 @@ use activity::{
     log_end::LogEnd,
     service::ActivityApi,
 };
-use dead_letters::{jobs::Desk, replay::Replays, service::DeadLetterApi};
+use dead_letters::{jobs::DeadLetterSink, replay::Replays, service::DeadLetterApi};
 use incidents::{alerting::Alerting, service::IncidentApi};
 use notification::{
     dispatch::{self, Dispatcher, DomainLimits},
@@ -276,7 +276,7 @@ impl Config {
 fn dead_letters(dependencies: &Dependencies, outbox: Wake) -> DeadLetterApi {
     let clock = &dependencies.clock;
     let store = dependencies.stores.dead_letters.clone();
-    let topics = Desk::new(store.clone(), clock.clone()).spawn(&dependencies.host());
+    let topics = DeadLetterSink::new(store.clone(), clock.clone()).spawn(&dependencies.host());
     DeadLetterApi::new(Replays::new(store, topics, outbox, clock.clone()))
 }
 

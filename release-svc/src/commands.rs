@@ -23,7 +23,7 @@ use crate::{
     identity::UserId,
     metrics as m,
     release::{Decision, Refusal, Release, ReleaseDraft, ReleaseId, TaskId, events},
-    seen::Seen,
+    release_cache::ReleaseCache,
     store::{Commit, ReleaseStore, SaveError, Stores},
 };
 
@@ -35,7 +35,7 @@ pub struct Commands {
     pub(crate) stores: Stores,
     pub(crate) clock: SharedClock,
     pub(crate) wake: Wake,
-    pub(crate) seen: Seen,
+    pub(crate) seen: ReleaseCache,
 }
 
 /// Which release a command is about.
@@ -48,14 +48,14 @@ pub enum Target {
 }
 
 /// Who gives a command, and how a repetition of it is recognised.
-pub struct By {
+pub struct CommandContext {
     /// Who gives it.
     pub principal: Arc<Principal>,
     /// If the request carried an idempotency key.
     pub repeatable: Option<Repeatable>,
 }
 
-impl By {
+impl CommandContext {
     fn actor(&self) -> Actor {
         Actor::User {
             id: self.principal.user_id,
@@ -84,7 +84,7 @@ impl Commands {
     pub async fn create<R: Message>(
         &self,
         draft: ReleaseDraft,
-        by: &By,
+        by: &CommandContext,
         respond: impl Fn(&Decision) -> R + Send + Sync,
     ) -> Result<R, Fault> {
         let now = self.clock.now();
@@ -115,7 +115,7 @@ impl Commands {
     pub async fn change<R: Message>(
         &self,
         target: Target,
-        by: &By,
+        by: &CommandContext,
         decide: impl Fn(&Release, Timestamp) -> Result<Decision, Refusal> + Send + Sync,
         respond: impl Fn(&Decision) -> R + Send + Sync,
     ) -> Result<R, Fault> {
@@ -172,7 +172,7 @@ impl Commands {
     /// The command's, `IDEMPOTENCY_KEY_REUSED`, or the store's failure.
     pub async fn once<R: Message + Default>(
         &self,
-        by: &By,
+        by: &CommandContext,
         command: impl Future<Output = Result<R, Fault>>,
     ) -> Result<R, Fault> {
         let repeatable = by.repeatable.as_ref();
@@ -217,7 +217,12 @@ pub(crate) fn refuse(refusal: Refusal) -> Fault {
     refusal.into()
 }
 
-fn commit<R: Message>(decision: &Decision, by: &By, response: &R, now: Timestamp) -> Commit {
+fn commit<R: Message>(
+    decision: &Decision,
+    by: &CommandContext,
+    response: &R,
+    now: Timestamp,
+) -> Commit {
     Commit {
         events: events::of(decision, &by.actor(), now),
         receipt: by

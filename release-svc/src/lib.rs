@@ -17,7 +17,7 @@ pub mod identity;
 mod jobs;
 pub mod metrics;
 pub mod release;
-mod seen;
+mod release_cache;
 pub mod store;
 
 use std::{sync::Arc, time::Duration};
@@ -43,7 +43,9 @@ pub use accounts::{
 };
 pub use store::Stores;
 
-use self::{accounts::Accounts, commands::Commands, identity::password::Hasher, seen::Seen};
+use self::{
+    accounts::Accounts, commands::Commands, identity::password::Hasher, release_cache::ReleaseCache,
+};
 
 /// The service's name in events, metrics and logs.
 pub const SERVICE: &str = "release-svc";
@@ -135,7 +137,7 @@ impl Config {
             stores: stores.clone(),
             clock: Arc::clone(&clock),
             wake: wake.clone(),
-            seen: Seen::default(),
+            seen: ReleaseCache::default(),
         });
         Publisher {
             service: SERVICE,

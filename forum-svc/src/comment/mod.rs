@@ -15,7 +15,7 @@ pub mod position;
 pub mod refusal;
 
 pub use content::Content;
-pub use placed::Placed;
+pub use placed::PlacedComment;
 pub use position::{Block, Position};
 pub use refusal::Refusal;
 

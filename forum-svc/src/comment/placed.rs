@@ -8,7 +8,7 @@
 //! 2. The reply is stored with its event: it is posted.
 //! 3. The parent forgets the note.
 //!
-//! A note that is still there after a while is [settled](Placed::settled): if the reply is
+//! A note that is still there after a while is [settled](PlacedComment::settled): if the reply is
 //! there only the note goes; if not, it is counted no more.
 
 use jiff::Timestamp;
@@ -18,7 +18,7 @@ use super::{Comment, CommentId, Position, position::Ordinal};
 
 /// A comment at its place in the reading order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Placed {
+pub struct PlacedComment {
     /// The comment.
     pub comment: Comment,
     /// Where it stands.
@@ -44,14 +44,14 @@ pub(crate) struct Begun {
 #[derive(Debug)]
 pub(crate) struct Posting {
     /// The parent with a note on the reply.
-    pub(crate) noted: Placed,
+    pub(crate) noted: PlacedComment,
     /// The reply.
-    pub(crate) reply: Placed,
+    pub(crate) reply: PlacedComment,
     /// The parent without the note.
-    pub(crate) done: Placed,
+    pub(crate) done: PlacedComment,
 }
 
-impl Placed {
+impl PlacedComment {
     /// A comment that begins a thread.
     #[must_use]
     pub fn root(comment: Comment) -> Self {

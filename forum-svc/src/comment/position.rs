@@ -109,7 +109,7 @@ impl fmt::Display for Ordinal {
 
 /// Part of a block: what stands between two keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stretch {
+pub struct KeyRange {
     /// Of which block.
     pub block: Block,
     /// Behind which key.

@@ -12,7 +12,7 @@ use slipway_rpc::{
 
 use super::{id, translate};
 use crate::{
-    comment::{CommentId, Placed, TaskId, position::Ordinal},
+    comment::{CommentId, PlacedComment, TaskId, position::Ordinal},
     forum::Forum,
     reading::{PageOf, Scope, Threads as _},
 };
@@ -74,7 +74,7 @@ pub(super) async fn comments(
 }
 
 /// The comment that a cursor names: this service has issued it.
-async fn issued(forum: &Forum, task: TaskId, id: CommentId) -> Result<Placed, Fault> {
+async fn issued(forum: &Forum, task: TaskId, id: CommentId) -> Result<PlacedComment, Fault> {
     let found = forum.comments().comment(id).await?;
     let found = found.filter(|placed| placed.comment.task == task);
     found.ok_or_else(not_issued)

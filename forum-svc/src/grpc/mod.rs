@@ -19,7 +19,7 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     comment::{Comment, Content, Revision},
-    forum::{By, Forum},
+    forum::{CommandContext, Forum},
     reading::descendants,
     release::on_behalf_of,
 };
@@ -122,9 +122,9 @@ fn new(comment: &Comment) -> slipway_proto::forum::v1::Comment {
     translate::comment(comment, Some(0))
 }
 
-fn by<M: Message>(request: &Request<M>, method: &str) -> Result<By, Fault> {
+fn by<M: Message>(request: &Request<M>, method: &str) -> Result<CommandContext, Fault> {
     let principal = principal(request)?;
-    Ok(By {
+    Ok(CommandContext {
         repeatable: Repeatable::of(request, method, Some(&principal), request.get_ref())?,
         asker: on_behalf_of(request),
         principal,

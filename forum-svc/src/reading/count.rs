@@ -7,7 +7,7 @@
 //! replies, which is known.
 
 use super::{
-    Outline, Scope, Threads,
+    CommentSummary, Scope, Threads,
     walk::{Step as _, Walk},
 };
 use crate::store::StoreError;
@@ -19,7 +19,7 @@ pub const COUNTED: u32 = 1_000;
 ///
 /// # Errors
 /// If the store is away.
-pub async fn descendants(store: &dyn Threads, of: Outline) -> Result<u32, StoreError> {
+pub async fn descendants(store: &dyn Threads, of: CommentSummary) -> Result<u32, StoreError> {
     if !of.has_replies() {
         return Ok(0);
     }
@@ -27,7 +27,7 @@ pub async fn descendants(store: &dyn Threads, of: Outline) -> Result<u32, StoreE
         return Ok(COUNTED);
     }
     let scope = Scope::Below(of);
-    let mut walk = Walk::<Outline>::new(store, &scope);
+    let mut walk = Walk::<CommentSummary>::new(store, &scope);
     let mut count = 0;
     while count < COUNTED && walk.next(COUNTED).await?.is_some() {
         count += 1;
@@ -36,7 +36,7 @@ pub async fn descendants(store: &dyn Threads, of: Outline) -> Result<u32, StoreE
 }
 
 /// Whether the direct replies are so many that no others need be counted.
-fn has_enough(outline: &Outline) -> bool {
+fn has_enough(outline: &CommentSummary) -> bool {
     outline.reply_count >= u64::from(COUNTED)
 }
 
@@ -44,7 +44,7 @@ fn has_enough(outline: &Outline) -> bool {
 struct Open {
     /// How many are on the page before it.
     place: usize,
-    outline: Outline,
+    outline: CommentSummary,
     /// How many comments had been met when it was.
     met: u32,
     /// Whether it, or one below it, has enough direct replies.
@@ -76,7 +76,7 @@ impl Counter {
     }
 
     /// The comment that was met just now is on the page.
-    pub(super) fn open(&mut self, outline: Outline) {
+    pub(super) fn open(&mut self, outline: CommentSummary) {
         let enough = has_enough(&outline);
         if enough {
             for above in &mut self.open {
@@ -127,14 +127,14 @@ impl Counter {
     pub(super) async fn count_on(
         &mut self,
         store: &dyn Threads,
-        next: &Outline,
+        next: &CommentSummary,
     ) -> Result<(), StoreError> {
         let mut open = self.open.iter();
         let Some(uppermost) = open.find(|open| self.count(open) < COUNTED) else {
             return Ok(());
         };
         let scope = Scope::Below(uppermost.outline.clone());
-        let mut walk = Walk::<Outline>::behind(store, &scope, next);
+        let mut walk = Walk::<CommentSummary>::behind(store, &scope, next);
         // `next` itself was met.
         for _ in 1..COUNTED {
             if self.open.is_empty() {

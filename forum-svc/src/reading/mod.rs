@@ -16,14 +16,14 @@ use std::collections::HashMap;
 
 pub use count::{COUNTED, descendants};
 pub use scope::Scope;
-pub use threads::{Outline, Threads};
+pub use threads::{CommentSummary, Threads};
 
 use self::{
     count::Counter,
     walk::{Step, Walk},
 };
 use crate::{
-    comment::{Comment, Placed},
+    comment::{Comment, PlacedComment},
     store::StoreError,
 };
 
@@ -37,7 +37,7 @@ pub struct PageOf {
     /// Of what.
     pub scope: Scope,
     /// Behind which comment; from the beginning without it.
-    pub after: Option<Placed>,
+    pub after: Option<PlacedComment>,
     /// How many comments at most.
     pub limit: u32,
     /// How many levels are shown; what is further down is left out. All without it.
@@ -81,10 +81,10 @@ impl PageOf {
     pub async fn read(&self, store: &dyn Threads) -> Result<Listing, StoreError> {
         if self.levels.is_none() {
             // All that is met is shown.
-            let selection = self.select::<Placed>(store).await?;
+            let selection = self.select::<PlacedComment>(store).await?;
             return Ok(selection.listing(|placed| Some(placed.comment)));
         }
-        let selection = self.select::<Outline>(store).await?;
+        let selection = self.select::<CommentSummary>(store).await?;
         let ids = selection.shown.iter().map(|(outline, _)| outline.id);
         let ids: Vec<_> = ids.collect();
         let comments = store.comments(&ids).await?;

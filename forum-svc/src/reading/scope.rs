@@ -1,10 +1,10 @@
 //! How much of a discussion is read.
 
-use super::{Outline, Threads};
+use super::{CommentSummary, Threads};
 use crate::{
     comment::{
-        Block, CommentId, Placed, Position, TaskId,
-        position::{Key, Stretch},
+        Block, CommentId, PlacedComment, Position, TaskId,
+        position::{Key, KeyRange},
     },
     store::StoreError,
 };
@@ -15,7 +15,7 @@ pub enum Scope {
     /// All threads of a task.
     Task(TaskId),
     /// The replies to a comment, at any depth.
-    Below(Outline),
+    Below(CommentSummary),
 }
 
 impl Scope {
@@ -32,7 +32,11 @@ impl Scope {
     ///
     /// # Errors
     /// If the store is away.
-    pub async fn contains(&self, store: &dyn Threads, placed: &Placed) -> Result<bool, StoreError> {
+    pub async fn contains(
+        &self,
+        store: &dyn Threads,
+        placed: &PlacedComment,
+    ) -> Result<bool, StoreError> {
         let Self::Below(top) = self else {
             return Ok(true);
         };
@@ -60,14 +64,14 @@ impl Scope {
     }
 
     /// What of a block belongs to it, behind `after`.
-    pub(super) fn stretch(&self, block: Block, after: Key) -> Stretch {
+    pub(super) fn stretch(&self, block: Block, after: Key) -> KeyRange {
         let before = match self {
             Self::Below(comment) if comment.position.block == block => {
                 comment.position.key.behind_replies()
             }
             _ => Key::end(),
         };
-        Stretch {
+        KeyRange {
             block,
             after,
             before,

@@ -4,13 +4,13 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    comment::{Comment, CommentId, Placed, Position, position::Stretch},
+    comment::{Comment, CommentId, PlacedComment, Position, position::KeyRange},
     store::StoreError,
 };
 
 /// A comment without what it says: enough to count it and to go on behind it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Outline {
+pub struct CommentSummary {
     /// Its id.
     pub id: CommentId,
     /// How far down it is.
@@ -21,8 +21,8 @@ pub struct Outline {
     pub reply_count: u64,
 }
 
-impl From<&Placed> for Outline {
-    fn from(placed: &Placed) -> Self {
+impl From<&PlacedComment> for CommentSummary {
+    fn from(placed: &PlacedComment) -> Self {
         Self {
             id: placed.comment.id,
             depth: placed.comment.depth,
@@ -39,7 +39,7 @@ pub trait Threads: Send + Sync {
     ///
     /// # Errors
     /// If the store is away.
-    async fn comment(&self, id: CommentId) -> Result<Option<Placed>, StoreError>;
+    async fn comment(&self, id: CommentId) -> Result<Option<PlacedComment>, StoreError>;
 
     /// These comments, in no order.
     ///
@@ -51,11 +51,16 @@ pub trait Threads: Send + Sync {
     ///
     /// # Errors
     /// If the store is away.
-    async fn range(&self, stretch: &Stretch, limit: u32) -> Result<Vec<Placed>, StoreError>;
+    async fn range(&self, stretch: &KeyRange, limit: u32)
+    -> Result<Vec<PlacedComment>, StoreError>;
 
     /// The same without what they say.
     ///
     /// # Errors
     /// If the store is away.
-    async fn outline(&self, stretch: &Stretch, limit: u32) -> Result<Vec<Outline>, StoreError>;
+    async fn outline(
+        &self,
+        stretch: &KeyRange,
+        limit: u32,
+    ) -> Result<Vec<CommentSummary>, StoreError>;
 }

@@ -9,11 +9,11 @@ use std::collections::VecDeque;
 
 use async_trait::async_trait;
 
-use super::{Outline, Scope, Threads};
+use super::{CommentSummary, Scope, Threads};
 use crate::{
     comment::{
-        Block, CommentId, Placed,
-        position::{Key, Position, Stretch},
+        Block, CommentId, PlacedComment,
+        position::{Key, KeyRange, Position},
     },
     store::StoreError,
 };
@@ -24,7 +24,7 @@ pub(super) trait Step: Sized + Send {
     /// Fetches the first of a stretch.
     async fn fetch(
         store: &dyn Threads,
-        stretch: &Stretch,
+        stretch: &KeyRange,
         limit: u32,
     ) -> Result<Vec<Self>, StoreError>;
 
@@ -37,8 +37,8 @@ pub(super) trait Step: Sized + Send {
         self.reply_count() > 0
     }
 
-    fn outline(&self) -> Outline {
-        Outline {
+    fn outline(&self) -> CommentSummary {
+        CommentSummary {
             id: self.id(),
             depth: self.depth(),
             position: self.position().clone(),
@@ -48,10 +48,10 @@ pub(super) trait Step: Sized + Send {
 }
 
 #[async_trait]
-impl Step for Placed {
+impl Step for PlacedComment {
     async fn fetch(
         store: &dyn Threads,
-        stretch: &Stretch,
+        stretch: &KeyRange,
         limit: u32,
     ) -> Result<Vec<Self>, StoreError> {
         store.range(stretch, limit).await
@@ -75,10 +75,10 @@ impl Step for Placed {
 }
 
 #[async_trait]
-impl Step for Outline {
+impl Step for CommentSummary {
     async fn fetch(
         store: &dyn Threads,
-        stretch: &Stretch,
+        stretch: &KeyRange,
         limit: u32,
     ) -> Result<Vec<Self>, StoreError> {
         store.outline(stretch, limit).await
@@ -104,7 +104,7 @@ impl Step for Outline {
 /// A block that is being read.
 struct Frame<S> {
     /// What was neither fetched nor passed over.
-    left: Stretch,
+    left: KeyRange,
     /// Fetched and not yet met.
     ahead: VecDeque<S>,
     /// Whether nothing is left.

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use slipway_store::{Collection, Document, Entries, Index, by_time};
 
 use crate::{
-    comment::{CommentId, Placed},
-    reading::Outline,
+    comment::{CommentId, PlacedComment},
+    reading::CommentSummary,
 };
 
 /// The comments of each block, in reading order.
@@ -22,7 +22,7 @@ pub(super) const FENCES: Index = Index::list("fences");
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Stored {
     /// A comment.
-    Comment(Box<Placed>),
+    Comment(Box<PlacedComment>),
     /// Stands where a reply would have come that was given up, so that it cannot come late.
     Fence {
         reply: CommentId,
@@ -31,15 +31,15 @@ pub(super) enum Stored {
     },
 }
 
-impl From<Placed> for Stored {
-    fn from(placed: Placed) -> Self {
+impl From<PlacedComment> for Stored {
+    fn from(placed: PlacedComment) -> Self {
         Self::Comment(Box::new(placed))
     }
 }
 
 impl Stored {
     /// The comment, unless it is a fence.
-    pub(super) fn comment(&self) -> Option<&Placed> {
+    pub(super) fn comment(&self) -> Option<&PlacedComment> {
         match self {
             Self::Comment(placed) => Some(placed),
             Self::Fence { .. } => None,
@@ -47,7 +47,7 @@ impl Stored {
     }
 
     /// The same, as a value.
-    pub(super) fn into_comment(self) -> Option<Placed> {
+    pub(super) fn into_comment(self) -> Option<PlacedComment> {
         match self {
             Self::Comment(placed) => Some(*placed),
             Self::Fence { .. } => None,
@@ -62,7 +62,7 @@ impl Document for Stored {
             .with_receipts();
 
     /// `None` of a fence.
-    type Summary = Option<Outline>;
+    type Summary = Option<CommentSummary>;
 
     fn id(&self) -> String {
         match self {
@@ -93,7 +93,7 @@ impl Document for Stored {
         }
     }
 
-    fn summary(&self) -> Option<Outline> {
+    fn summary(&self) -> Option<CommentSummary> {
         Some(self.comment()?.into())
     }
 }

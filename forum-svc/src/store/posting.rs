@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     comment::{
-        Comment, CommentId, Placed,
+        Comment, CommentId, PlacedComment,
         placed::{Begun, Posting},
     },
     reading::Threads as _,
@@ -40,7 +40,7 @@ const TURNS: usize = 256;
 /// find the comment changed by another, again and again. Other processes are a few more to
 /// compete with. Each turn hands on the parent that it has stored last.
 #[derive(Clone)]
-pub(super) struct Turns(Arc<[Mutex<Option<Placed>>]>);
+pub(super) struct Turns(Arc<[Mutex<Option<PlacedComment>>]>);
 
 impl Default for Turns {
     fn default() -> Self {
@@ -50,7 +50,7 @@ impl Default for Turns {
 
 impl Turns {
     /// Waits for the turn to reply to a comment. Some comments share their turns.
-    async fn of(&self, parent: CommentId) -> MutexGuard<'_, Option<Placed>> {
+    async fn of(&self, parent: CommentId) -> MutexGuard<'_, Option<PlacedComment>> {
         // The last bytes of an id are random.
         let [.., high, low] = *parent.0.as_bytes();
         let place = usize::from(u16::from_be_bytes([high, low]));
@@ -64,7 +64,7 @@ impl CommentStore {
     /// # Errors
     /// [`PostError`].
     pub async fn begin(&self, comment: Comment, commit: Commit) -> Result<(), PostError> {
-        let stored = Placed::root(comment).into();
+        let stored = PlacedComment::root(comment).into();
         match self.documents.write(insert(&stored, &commit)).await? {
             Ok(()) => Ok(()),
             Err(refusal) => Err(refusal.into()),
@@ -78,7 +78,7 @@ impl CommentStore {
     /// [`PostError`].
     pub async fn reply(
         &self,
-        parent: Placed,
+        parent: PlacedComment,
         reply: Comment,
         commit: Commit,
     ) -> Result<(), PostError> {
@@ -123,10 +123,10 @@ impl CommentStore {
     /// the parent as it is after the last one.
     async fn store(
         &self,
-        parent: Placed,
+        parent: PlacedComment,
         posting: Posting,
         commit: &Commit,
-    ) -> Result<((usize, Option<Refusal>), Option<Placed>), slipway_store::StoreError> {
+    ) -> Result<((usize, Option<Refusal>), Option<PlacedComment>), slipway_store::StoreError> {
         let [parent, noted, reply, done] =
             [parent, posting.noted, posting.reply, posting.done].map(Stored::from);
         let steps = vec![
@@ -212,7 +212,7 @@ impl CommentStore {
     /// The same, or it is left to be settled later.
     async fn settle_or_leave(&self, parent: CommentId, reply: CommentId, is_posted: bool) {
         if let Err(error) = self.settle_reply(parent, reply, is_posted).await {
-            tracing::info!(%error, %reply, "a note on a reply stays for later");
+            tracing::info!(%error, %reply, "reply count not updated yet; the background job will do it");
         }
     }
 

@@ -36,7 +36,7 @@ use slipway_rpc::{
         Verifier, principal,
     },
     error::{Fault, Kind},
-    grpc::{Link, Outbound, Surround},
+    grpc::{Link, Middleware, Outbound},
 };
 use slipway_runtime::{
     clock::{Clock as _, ManualClock, SystemClock},
@@ -170,14 +170,14 @@ impl Forum {
             Arc::new(verifier),
             StreamLimits::new(100, 1000),
         );
-        let surround = Surround::new(access);
+        let middleware = Middleware::new(access);
         let release = Arc::new(Release::default());
         let release_routes = Routes::new(TaskServiceServer::from_arc(Arc::clone(&release)))
             .add_service(IdentityServiceServer::from_arc(Arc::clone(&release)));
         let background = Background::default();
         let routes = forum_svc::build(Dependencies {
             stores: Stores::sqlite(&dir.path().join("forum.db")).unwrap(),
-            release: Link::local(surround.around(release_routes)),
+            release: Link::local(middleware.wrap(release_routes)),
             bus: bus.clone(),
             clock: clock.clone(),
             background: background.clone(),
@@ -187,7 +187,7 @@ impl Forum {
         let signed_in =
             |id, name: &str, role| Outbound::with_token(issuer.issue(id, name, role).unwrap().text);
         Self {
-            client: ForumServiceClient::new(Link::local(surround.around(routes))),
+            client: ForumServiceClient::new(Link::local(middleware.wrap(routes))),
             release,
             ada: signed_in(ADA, "ada", Role::Developer),
             bob: signed_in(BOB, "Bob", Role::Developer),

@@ -27,18 +27,18 @@ const TIME_RANGE: &str =
     "at most 9999-12-30T22:00:00Z, with at most nine digits behind the seconds";
 
 /// The error of a value whose text is our own: it follows the name of the field.
-pub(crate) trait InOurWords: Display {}
+pub(crate) trait PlainMessage: Display {}
 
-impl InOurWords for &'static str {}
-impl InOurWords for MalformedId {}
-impl InOurWords for NoNumber {}
-impl InOurWords for OutOfBounds {}
+impl PlainMessage for &'static str {}
+impl PlainMessage for MalformedId {}
+impl PlainMessage for NoNumber {}
+impl PlainMessage for OutOfBounds {}
 
 /// Reads a parameter that has a form of its own.
 pub(crate) fn parsed<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
-    T: FromStr<Err: InOurWords>,
+    T: FromStr<Err: PlainMessage>,
 {
     let text = String::deserialize(deserializer)?;
     text.parse().map(Some).map_err(refused)
@@ -48,7 +48,7 @@ where
 pub(crate) fn parsed_if_any<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
-    T: FromStr<Err: InOurWords>,
+    T: FromStr<Err: PlainMessage>,
 {
     let text = String::deserialize(deserializer)?;
     let value = (!text.is_empty()).then(|| text.parse());
@@ -59,7 +59,7 @@ where
 pub(crate) fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,
-    T: FromStr<Err: InOurWords>,
+    T: FromStr<Err: PlainMessage>,
 {
     let texts = Vec::<String>::deserialize(deserializer)?;
     let parts = texts.iter().flat_map(|text| text.split(','));

@@ -8,6 +8,7 @@
 pub mod consumer;
 pub mod embedded;
 pub mod event;
+pub mod metrics;
 mod publication;
 pub mod security;
 

@@ -239,7 +239,7 @@ impl Fault {
     /// Another service of the mesh is away. Which one goes to the log with the `cause`, not
     /// to the client.
     pub fn unreachable(service: &str, cause: impl Display) -> Self {
-        tracing::warn!(service, error = %cause, "a service cannot be reached");
+        tracing::warn!(service, error = %cause, "service unreachable");
         Self::away("A service")
     }
 

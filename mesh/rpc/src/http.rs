@@ -1,11 +1,11 @@
 //! Serving HTTP connections (REST, gRPC and the ops port) with bounds, and draining them.
 
 mod answer;
-mod arriving;
-mod bare;
 mod connections;
+mod counted_body;
 mod first_bytes;
 mod leftover;
+mod problem_stream;
 
 use std::{
     convert::Infallible,
@@ -42,12 +42,12 @@ use tonic::transport::server::TcpConnectInfo;
 use tower::{Service, ServiceExt};
 
 use crate::error::Fault;
+use crate::metrics as m;
 pub use answer::SharedBytes;
-use bare::Explained;
 use connections::{Connection, Overloaded};
 pub use connections::{Connections, Limits};
 use first_bytes::FirstBytes;
-use slipway_runtime::telemetry::metrics as m;
+use problem_stream::ProblemStream;
 
 /// A client has this long to send the first request of a connection over HTTP/1, to open one
 /// over HTTP/2, and before either to set up TLS.
@@ -168,7 +168,7 @@ pub async fn serve<S, B>(
         () = server.graceful.shutdown() => {}
         () = last_answers => tracing::warn!(
             listener = name,
-            "connections were still open at the end of the drain"
+            "closing connections still open at the drain deadline"
         ),
     }
 }
@@ -201,7 +201,7 @@ where
                 Ok((stream, peer)) => self.spawn(stream, peer).await,
                 Err(error) => {
                     // Out of file descriptors, mostly: wait for some to be closed.
-                    tracing::warn!(%error, "a connection could not be accepted");
+                    tracing::warn!(%error, "failed to accept a connection");
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             }
@@ -275,8 +275,8 @@ where
         };
         match accepted {
             Ok(Ok(stream)) => self.drive(stream, watcher).await,
-            Ok(Err(error)) => tracing::debug!(%error, %peer, "a TLS handshake failed"),
-            Err(_) => tracing::debug!(%peer, "a TLS handshake took too long"),
+            Ok(Err(error)) => tracing::debug!(%error, %peer, "TLS handshake failed"),
+            Err(_) => tracing::debug!(%peer, "TLS handshake timed out"),
         }
     }
 
@@ -293,7 +293,7 @@ where
         let service = tower::service_fn(move |request| self.clone().answer(request));
         let served = builder(protocol)
             .serve_connection(
-                TokioIo::new(Explained::new(stream)),
+                TokioIo::new(ProblemStream::new(stream)),
                 TowerToHyperService::new(service),
             )
             .into_owned();
@@ -308,14 +308,14 @@ where
                 if opened_too_much(&*error) {
                     connection.bar_client();
                 }
-                tracing::debug!(%error, %peer, "a connection ended with an error");
+                tracing::debug!(%error, %peer, "connection failed");
             },
             () = connection.closed() => {
-                tracing::debug!(%peer, "a connection was closed to make room");
+                tracing::debug!(%peer, "connection closed to make room for others");
             }
             () = silent => {
                 metrics::counter!(m::CONNECTIONS_CLOSED, "reason" => "silent").increment(1);
-                tracing::debug!(%peer, listener, "a connection without a request was closed");
+                tracing::debug!(%peer, listener, "connection without a request closed");
             }
         }
     }
@@ -335,11 +335,12 @@ where
         let Ok(in_use) = self.connection.begin() else {
             return self.refuse();
         };
-        let Ok(place) = in_use.place(request.body().is_end_stream()) else {
+        let Ok(permit) = in_use.permit(request.body().is_end_stream()) else {
             return self.refuse();
         };
         let request = leftover::Received::of(request);
-        let mut request = request.map(|body| Body::new(arriving::Arriving::of(body, &place)));
+        let mut request =
+            request.map(|body| Body::new(counted_body::CountedBody::of(body, &permit)));
         match self.protocol {
             Protocol::Http => drop(request.extensions_mut().insert(ConnectInfo(self.peer))),
             Protocol::Grpc => drop(request.extensions_mut().insert(TcpConnectInfo {
@@ -350,14 +351,14 @@ where
         let Ok(service) = self.service.ready().await;
         let response = tokio::select! {
             biased;
-            () = place.lost() => return self.refuse(),
+            () = permit.lost() => return self.refuse(),
             Ok(response) = service.call(request) => response,
         };
         // Then this is what the service made of half a body.
-        if place.is_lost() {
+        if permit.is_lost() {
             return self.refuse();
         }
-        drop(place);
+        drop(permit);
         match answer::Counted::of(response, in_use) {
             Ok(response) => response.map(Body::new),
             Err(Overloaded) => self.refuse(),

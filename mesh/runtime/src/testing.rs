@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 /// What has not happened by then never will.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Far below what a person notices, far above what looking costs.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -15,9 +15,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// it saw instead.
 ///
 /// # Errors
-/// The last failure, after [`PATIENCE`].
+/// The last failure, after [`TIMEOUT`].
 pub async fn until<T, E>(mut look: impl AsyncFnMut() -> Result<T, E>) -> Result<T, E> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         let looked = look().await;
         if looked.is_ok() || Instant::now() >= deadline {

@@ -93,7 +93,7 @@ impl From<StoreError> for Fault {
         }
         match error.disturbance() {
             Some(detail) => {
-                tracing::warn!(%error, "the database cannot be written");
+                tracing::warn!(%error, "database cannot be written");
                 Self::new(Kind::Unavailable, "UNAVAILABLE", detail)
                     .retry_after(Duration::from_secs(1))
             }

@@ -25,6 +25,7 @@ mod document;
 mod documents;
 mod error;
 pub mod json_text;
+pub mod metrics;
 mod mongo;
 mod order;
 pub mod outbox;

@@ -115,7 +115,7 @@ impl LogEndPoller {
                 }
                 // Said once, not four times a second.
                 Err(error) if !away => {
-                    tracing::warn!(%error, "the activity log cannot be read");
+                    tracing::warn!(%error, "activity log cannot be read");
                     away = true;
                 }
                 Err(_) => {}

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 /// An event in words.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Told {
+pub(super) struct Narration {
     pub(super) summary: String,
     pub(super) concerns: Vec<Uuid>,
 }
@@ -42,12 +42,12 @@ impl<'a> Who<'a> {
 ///
 /// # Errors
 /// If the payload violates the type's schema.
-pub(super) fn tell(event: &Event, who: &Who<'_>) -> Result<Told, serde_json::Error> {
+pub(super) fn tell(event: &Event, who: &Who<'_>) -> Result<Narration, serde_json::Error> {
     let (summary, concerns) = sentence(&event.read()?, who).unwrap_or_else(|| {
         let generic = format!("{} caused an event of type {}", who.name, event.event_type);
         (generic, Vec::new())
     });
-    Ok(Told {
+    Ok(Narration {
         summary: clean_line(&summary),
         concerns,
     })

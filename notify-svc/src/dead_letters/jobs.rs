@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use async_trait::async_trait;
 use slipway_bus::{
     Delivery,
-    consumer::{Collector, DeadLetter, Host, Keeper, collect::KnownTopics, dead},
+    consumer::{Collector, DeadLetter, Host, RecordSink, collect::KnownTopics, dead},
 };
 use slipway_runtime::{
     alarm::{self, Kind},
@@ -22,12 +22,12 @@ const GROUP: &str = "dead-letter-desk";
 const OURS: &str = "slipway.";
 
 /// Files what the bus delivers.
-pub(crate) struct Desk {
+pub(crate) struct DeadLetterSink {
     store: DeadLetterStore,
     clock: SharedClock,
 }
 
-impl Desk {
+impl DeadLetterSink {
     pub(crate) fn new(store: DeadLetterStore, clock: SharedClock) -> Self {
         Self { store, clock }
     }
@@ -37,7 +37,7 @@ impl Desk {
         let collector = Collector {
             group: GROUP,
             wants: |topic| topic.starts_with(OURS) && dead::is_dead_letter_topic(topic),
-            keeper: Arc::new(self),
+            sink: Arc::new(self),
         };
         collector.spawn(host)
     }
@@ -53,8 +53,8 @@ fn tell(records: &[Delivery]) {
 }
 
 #[async_trait]
-impl Keeper for Desk {
-    async fn keep(&self, records: &[Delivery]) -> Result<(), String> {
+impl RecordSink for DeadLetterSink {
+    async fn store(&self, records: &[Delivery]) -> Result<(), String> {
         let now = self.clock.now();
         let letters = records
             .iter()

@@ -19,7 +19,7 @@ use slipway_bus::consumer::DeadLetter;
 use slipway_proto::events::UserRef;
 use slipway_runtime::{id, typed_id};
 
-pub use edit::{Misfit, checked};
+pub use edit::{InvalidPayload, checked};
 pub use filter::Filter;
 
 typed_id! {

@@ -52,7 +52,7 @@ impl Replay {
 }
 
 /// What became of many.
-pub(crate) struct Many {
+pub(crate) struct ReplaySummary {
     /// Those that were replayed, or would be.
     pub(crate) ids: Vec<DeadLetterId>,
     /// Whether the filter admits more.
@@ -138,13 +138,13 @@ impl Replays {
         filter: Filter,
         replay: Replay,
         dry_run: bool,
-    ) -> Result<Many, Fault> {
+    ) -> Result<ReplaySummary, Fault> {
         let waiting = Filter {
             state: Some(State::Waiting),
             ..filter
         };
         let (found, more) = self.first(&waiting).await?;
-        let mut many = Many {
+        let mut many = ReplaySummary {
             ids: Vec::new(),
             more,
             group_gone: Vec::new(),

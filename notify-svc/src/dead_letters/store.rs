@@ -36,7 +36,7 @@ const READ: u32 = 500;
 /// A dead letter as it is stored.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Kept {
+pub(crate) struct StoredDeadLetter {
     id: DeadLetterId,
     received_at: Timestamp,
     group: String,
@@ -56,7 +56,7 @@ pub(crate) struct Kept {
     acts: Vec<Act>,
 }
 
-impl From<Filed> for Kept {
+impl From<Filed> for StoredDeadLetter {
     fn from(filed: Filed) -> Self {
         let letter = filed.letter;
         Self {
@@ -81,7 +81,7 @@ impl From<Filed> for Kept {
     }
 }
 
-impl Kept {
+impl StoredDeadLetter {
     /// As it is filed. What has become of its replay is not known here.
     fn filed(self) -> Filed {
         Filed {
@@ -110,7 +110,7 @@ impl Kept {
     }
 }
 
-impl Document for Kept {
+impl Document for StoredDeadLetter {
     const COLLECTION: Collection = Collection::new(
         "dead_letters",
         1,
@@ -169,7 +169,7 @@ impl DeadLetterStore {
     /// # Errors
     /// If the database is away. Then some of them may be filed: try again with all.
     pub async fn file(&self, letters: Vec<Filed>) -> Result<usize, StoreError> {
-        let letters: Vec<_> = letters.into_iter().map(Kept::from).collect();
+        let letters: Vec<_> = letters.into_iter().map(StoredDeadLetter::from).collect();
         let filed = self
             .0
             .write_many(letters.iter().map(Write::insert).collect());
@@ -199,7 +199,7 @@ impl DeadLetterStore {
         let read = |limit, last: Option<DeadLetterId>| {
             let part = Query::last(limit, key).above(least).below(end);
             let part = part.behind(last);
-            async move { self.0.summaries::<Kept>(index, &part).await }
+            async move { self.0.summaries::<StoredDeadLetter>(index, &part).await }
         };
         search.page(read).await
     }
@@ -209,12 +209,12 @@ impl DeadLetterStore {
     /// # Errors
     /// If the database is away.
     pub async fn get(&self, id: DeadLetterId) -> Result<Option<Filed>, StoreError> {
-        let Some(kept) = self.0.get::<Kept>(id).await? else {
+        let Some(kept) = self.0.get::<StoredDeadLetter>(id).await? else {
             return Ok(None);
         };
         let returned = self
             .0
-            .summaries::<Kept>(&BY_ORIGIN, &Query::first(1, id))
+            .summaries::<StoredDeadLetter>(&BY_ORIGIN, &Query::first(1, id))
             .await?;
         Ok(Some(Filed {
             returned_as: returned.first().map(|summary| summary.id),
@@ -234,8 +234,8 @@ impl DeadLetterStore {
         act: Act,
         record: Record,
     ) -> Result<bool, StoreError> {
-        let waiting = |kept: &Kept| kept.state == State::Waiting;
-        let Some(before) = self.0.get::<Kept>(id).await?.filter(waiting) else {
+        let waiting = |kept: &StoredDeadLetter| kept.state == State::Waiting;
+        let Some(before) = self.0.get::<StoredDeadLetter>(id).await?.filter(waiting) else {
             return Ok(false);
         };
         let mut after = before.clone();

@@ -71,7 +71,7 @@ impl State {
 /// Why administrators are mailed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum News {
+pub enum AlertReason {
     /// It has begun, or begun again.
     Begun,
     /// It still lasts.
@@ -80,7 +80,7 @@ pub enum News {
     Over,
 }
 
-impl News {
+impl AlertReason {
     /// As the template is told.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -99,7 +99,7 @@ pub struct Mailing {
     /// Makes the notifications: the same one makes them once.
     pub id: Uuid,
     /// Why.
-    pub news: News,
+    pub news: AlertReason,
     /// When it was decided.
     pub at: Timestamp,
     /// Whether its notifications are made.
@@ -206,13 +206,13 @@ impl Incident {
         let direct = report.mailed_at;
         if !lasted {
             self.trace_id.clone_from(&report.trace_id);
-            self.mail(News::Begun, now, direct);
+            self.mail(AlertReason::Begun, now, direct);
         } else if self
             .mailings
             .last()
             .is_none_or(|last| now.duration_since(last.at) >= REMINDER)
         {
-            self.mail(News::Lasts, now, direct);
+            self.mail(AlertReason::Lasts, now, direct);
         }
     }
 
@@ -223,15 +223,15 @@ impl Incident {
         if self
             .mailings
             .last()
-            .is_some_and(|last| last.news != News::Over)
+            .is_some_and(|last| last.news != AlertReason::Over)
         {
-            self.mail(News::Over, now, None);
+            self.mail(AlertReason::Over, now, None);
         }
     }
 
     /// Decides on a mailing, unless there were too many. `direct` says that it was sent
     /// when the incident could not be stored.
-    fn mail(&mut self, news: News, now: Timestamp, direct: Option<Timestamp>) {
+    fn mail(&mut self, news: AlertReason, now: Timestamp, direct: Option<Timestamp>) {
         let recent = |mailing: &&Mailing| now.duration_since(mailing.at) < REMINDER;
         if self.mailings.iter().filter(recent).count() >= MAILS_AN_HOUR {
             return;

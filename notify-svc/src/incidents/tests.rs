@@ -31,7 +31,7 @@ fn report(resolved: bool) -> Report {
     Report::new(Uuid::now_v7(), said(resolved)).unwrap()
 }
 
-fn news(incident: &Incident) -> Vec<News> {
+fn news(incident: &Incident) -> Vec<AlertReason> {
     incident
         .mailings
         .iter()
@@ -65,7 +65,7 @@ fn ten_thousand_reports_are_one_mail_and_a_count() {
     }
     assert_eq!(
         (incident.count, news(&incident)),
-        (10_000, vec![News::Begun])
+        (10_000, vec![AlertReason::Begun])
     );
     assert_eq!(incident.revision, 10_000);
     assert!(incident.reports.len() <= REMEMBERED);
@@ -84,7 +84,7 @@ fn what_lasts_is_mailed_hourly_and_its_end_at_once() {
     for minute in 1..=150 {
         incident = incident.after(&report(false), after(minute)).unwrap();
     }
-    use News::{Begun, Lasts, Over};
+    use AlertReason::{Begun, Lasts, Over};
     assert_eq!(news(&incident), [Begun, Lasts, Lasts]);
     let incident = incident.after(&report(true), after(151)).unwrap();
     assert_eq!(news(&incident), [Begun, Lasts, Lasts, Over]);
@@ -102,7 +102,7 @@ fn silence_says_that_it_is_over_unless_it_lasts_by_itself() {
     let incident = Incident::first(&report(false), start());
     assert_eq!(incident.silent(after(9)), None);
     let over = incident.silent(after(10)).unwrap();
-    assert_eq!(news(&over), [News::Begun, News::Over]);
+    assert_eq!(news(&over), [AlertReason::Begun, AlertReason::Over]);
     assert_eq!(over.silent(after(30)), None);
     let lasting = Report {
         lasts: true,
@@ -127,7 +127,7 @@ fn what_was_mailed_directly_is_not_mailed_again() {
         ..report(false)
     };
     let incident = Incident::first(&direct, after(5));
-    assert_eq!(news(&incident), [News::Begun]);
+    assert_eq!(news(&incident), [AlertReason::Begun]);
     assert!(!incident.is_owing());
     let over = incident.after(&report(true), after(6)).unwrap();
     assert!(over.is_owing(), "its end is told as usual");

@@ -103,12 +103,12 @@ pub struct Draft {
 /// An event that somebody is to be told of cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("its payload violates {schema}: {reason}")]
-pub struct Misfit {
+pub struct InvalidPayload {
     schema: String,
     reason: String,
 }
 
-impl Misfit {
+impl InvalidPayload {
     fn new(event: &Event, reason: impl std::fmt::Display) -> Self {
         Self {
             schema: event.dataschema.clone(),
@@ -122,19 +122,25 @@ impl Misfit {
 /// # Errors
 /// If the payload does not fit the schema of the event's type, or is of a major version
 /// that is not known: somebody would not be told.
-pub fn of(event: &Event) -> Result<Vec<Draft>, Misfit> {
+pub fn of(event: &Event) -> Result<Vec<Draft>, InvalidPayload> {
     if !EventType::named(&event.event_type).is_some_and(notifies) {
         return Ok(Vec::new());
     }
-    match event.read().map_err(|error| Misfit::new(event, error))? {
-        EventData::Unknown => Err(Misfit::new(event, "this major version is not known")),
+    match event
+        .read()
+        .map_err(|error| InvalidPayload::new(event, error))?
+    {
+        EventData::Unknown => Err(InvalidPayload::new(
+            event,
+            "this major version is not known",
+        )),
         EventData::NotificationRequested(announced) => Ok(requested(event, &announced)),
         data => drafts(event, told(&data)),
     }
 }
 
 /// Somebody who is told of an event.
-struct Told {
+struct AudienceMember {
     user: Uuid,
     /// The type of the notification, if it is not that of the event.
     kind: Option<&'static str>,
@@ -144,7 +150,7 @@ struct Told {
 
 /// Everybody who has a reason to be told of an event that [`notifies`], the best reason
 /// first.
-fn told(data: &EventData) -> Vec<Told> {
+fn told(data: &EventData) -> Vec<AudienceMember> {
     use EventData as E;
     match data {
         E::TaskAssigned(e) => only(e.developer_id),
@@ -163,8 +169,8 @@ fn told(data: &EventData) -> Vec<Told> {
 }
 
 /// Somebody who is told for the one reason that there is.
-fn only(user: Uuid) -> Vec<Told> {
-    vec![Told {
+fn only(user: Uuid) -> Vec<AudienceMember> {
+    vec![AudienceMember {
         user,
         kind: None,
         because: None,
@@ -177,9 +183,9 @@ fn readers(
     parent: Option<&UserRef>,
     mentions: &[UserRef],
     owner: &UserRef,
-) -> Vec<Told> {
+) -> Vec<AudienceMember> {
     let told = |kind, because| {
-        move |user: &UserRef| Told {
+        move |user: &UserRef| AudienceMember {
             user: user.id,
             kind,
             because: Some(because),
@@ -222,15 +228,15 @@ fn sender(event: &Event) -> Option<Uuid> {
 }
 
 /// The notifications: each recipient once, and none of what they did themselves.
-fn drafts(event: &Event, told: Vec<Told>) -> Result<Vec<Draft>, Misfit> {
+fn drafts(event: &Event, told: Vec<AudienceMember>) -> Result<Vec<Draft>, InvalidPayload> {
     let data = serde_json::from_slice(&event.data);
-    let mut data: Map<String, Value> = data.map_err(|error| Misfit::new(event, error))?;
+    let mut data: Map<String, Value> = data.map_err(|error| InvalidPayload::new(event, error))?;
     if let Actor::User { username, .. } = &event.actor {
         data.insert("actor".to_owned(), username.clone().into());
     }
     let sender = sender(event);
     let mut drafts: Vec<Draft> = Vec::new();
-    for Told {
+    for AudienceMember {
         user,
         kind,
         because,

@@ -46,7 +46,7 @@ use slipway_runtime::{id, typed_id};
 use uuid::Uuid;
 
 pub use audience::Draft;
-pub use confirmation::{Arrival, Confirmation, Confirmed};
+pub use confirmation::{Confirmation, Confirmed, DeliveryReport};
 pub use filter::Filter;
 pub use gathering::{Occasion, Tally};
 pub(crate) use outcome::GIVE_UP_AFTER;

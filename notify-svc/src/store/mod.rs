@@ -15,18 +15,18 @@ use slipway_store::{Document as _, Documents, Schema};
 use slipway_store::{outbox::OutboxStore, receipts::ReceiptStore};
 
 use crate::{
-    activity::store::{ActivityStore, Logged},
-    dead_letters::store::{DeadLetterStore, Kept},
+    activity::store::{ActivityStore, StoredEntry},
+    dead_letters::store::{DeadLetterStore, StoredDeadLetter},
     incidents::{Incident, store::IncidentStore},
     notification::{
         Tally,
         gathering::store::TallyStore,
         intake::{
-            Accepted,
-            store::{IntakeStore, Used},
+            AcceptedEvent,
+            store::{IntakeStore, SenderUsage},
         },
-        preferences::store::{Chosen, PreferenceStore},
-        recipients::store::{Known, RecipientStore},
+        preferences::store::{PreferenceStore, SavedPreferences},
+        recipients::store::{RecipientStore, StoredRecipient},
         store::{NotificationStore, Stored},
         templates::store::{Earlier, TemplateStore, Type},
     },
@@ -46,17 +46,17 @@ pub(crate) const EXAMINED: usize = 10_000;
 
 /// What is kept.
 const COLLECTIONS: Schema = &[
-    Chosen::COLLECTION,
-    Known::COLLECTION,
+    SavedPreferences::COLLECTION,
+    StoredRecipient::COLLECTION,
     Tally::COLLECTION,
     Incident::COLLECTION,
     Type::COLLECTION,
     Earlier::COLLECTION,
-    Accepted::COLLECTION,
-    Used::COLLECTION,
-    Kept::COLLECTION,
+    AcceptedEvent::COLLECTION,
+    SenderUsage::COLLECTION,
+    StoredDeadLetter::COLLECTION,
     Stored::COLLECTION,
-    Logged::COLLECTION,
+    StoredEntry::COLLECTION,
 ];
 
 /// Where notify-svc keeps what it knows.

@@ -9,7 +9,7 @@ use notify_svc::{
 use slipway_proto::events::{
     NOTIFICATIONS, NotificationFailedEvent, NotificationSentEvent, Payload as _,
 };
-use slipway_runtime::testing::PATIENCE;
+use slipway_runtime::testing::TIMEOUT;
 use uuid::Uuid;
 
 use super::harness::{Office, Replica, outcomes};
@@ -32,7 +32,7 @@ async fn told(office: &Office, count: usize) -> Vec<String> {
     let mut told = office.bus.subscribe("test", &topics).await.unwrap();
     let mut types = Vec::new();
     while types.len() < count {
-        let next = tokio::time::timeout(PATIENCE, told.next(10)).await;
+        let next = tokio::time::timeout(TIMEOUT, told.next(10)).await;
         let deliveries = next.expect("it is told").unwrap();
         types.extend(
             deliveries

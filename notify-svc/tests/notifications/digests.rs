@@ -11,7 +11,7 @@ use slipway_bus::{Actor, Event, event::Origin};
 use slipway_proto::events::{CommentPostedEvent, CommentedTask, TaskAssignedEvent, UserRef};
 use slipway_runtime::{
     clock::Clock as _,
-    testing::{PATIENCE, until},
+    testing::{TIMEOUT, until},
 };
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -104,8 +104,8 @@ async fn after_the_third_mention_the_rest_is_one_mail(office: &Office, stores: [
 
     office.pass(600);
     second.count(State::Sent, MENTIONS).await;
-    first.background.stop(PATIENCE).await;
-    second.background.stop(PATIENCE).await;
+    first.background.stop(TIMEOUT).await;
+    second.background.stop(TIMEOUT).await;
     assert_eq!(office.server.count(), 4, "one mail for the rest");
     let mail = office.server.taken().pop().unwrap();
     let text = mail.text.replace("=\r\n", "");

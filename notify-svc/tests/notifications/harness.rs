@@ -18,7 +18,7 @@ use slipway_proto::events::{Payload, Role, TOPICS, TaskAssignedEvent, UserRegist
 use slipway_runtime::{
     clock::{Clock as _, ManualClock, SharedClock},
     life::{Background, Health},
-    testing::{PATIENCE, until},
+    testing::{TIMEOUT, until},
 };
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -51,7 +51,7 @@ impl Office {
             bus,
             clock,
             server: SmtpServer::start().await,
-            deadline: PATIENCE,
+            deadline: TIMEOUT,
             from: "Slipway <slipway@example.com>",
         }
     }

@@ -7,7 +7,7 @@ use notify_svc::{
     notification::{Outcome, State},
     testing::Reaction,
 };
-use slipway_runtime::testing::PATIENCE;
+use slipway_runtime::testing::TIMEOUT;
 use tokio::sync::Notify;
 
 use super::harness::{Office, in_mongodb, outcomes};
@@ -22,8 +22,8 @@ async fn two_replicas_share_the_work(office: &Office, stores: [Stores; 2]) {
     let events: Vec<_> = (0..MAILS).map(|_| office.assigned(ada)).collect();
     office.publish(&events).await;
     second.count(State::Sent, MAILS).await;
-    first.background.stop(PATIENCE).await;
-    second.background.stop(PATIENCE).await;
+    first.background.stop(TIMEOUT).await;
+    second.background.stop(TIMEOUT).await;
     assert_eq!(office.server.count(), MAILS, "no mail was sent by both");
 }
 
@@ -66,7 +66,7 @@ async fn a_process_that_is_told_to_stop_finishes_the_mail_it_is_sending() {
     office.publish(&[office.assigned(ada)]).await;
     replica.notified(ada, |n| n.state == State::Sending).await;
     let stopping = replica.background.clone();
-    let stopped = tokio::spawn(async move { stopping.stop(PATIENCE).await });
+    let stopped = tokio::spawn(async move { stopping.stop(TIMEOUT).await });
     told.notify_one();
     stopped.await.unwrap();
     let sent = replica.notified(ada, |_| true).await;

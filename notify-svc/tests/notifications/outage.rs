@@ -14,7 +14,7 @@ use notify_svc::{
     },
     testing::SmtpServer,
 };
-use slipway_runtime::testing::PATIENCE;
+use slipway_runtime::testing::TIMEOUT;
 use uuid::Uuid;
 
 use super::harness::{Office, Replica, outcomes};
@@ -73,7 +73,7 @@ async fn an_outage_is_over_for_each_replica_and_for_those_that_come_after_it() {
     let assigned: Vec<_> = others.iter().map(|dev| office.assigned(*dev)).collect();
     office.publish(&assigned).await;
     replicas[0].count(State::Queued, 11).await;
-    replicas[0].background.stop(PATIENCE).await;
+    replicas[0].background.stop(TIMEOUT).await;
 
     office.server = SmtpServer::start_on(address).await;
     let next = office.replica();
@@ -85,7 +85,7 @@ async fn an_outage_is_over_for_each_replica_and_for_those_that_come_after_it() {
         tries += unreached(dev).await;
     }
     assert!((1..=2).contains(&tries), "one mail a process found it out");
-    replicas[1].background.stop(PATIENCE).await;
+    replicas[1].background.stop(TIMEOUT).await;
 }
 
 /// A mail server that counts how often it is asked and sent something.

@@ -100,8 +100,7 @@ impl Accounts {
             Err(_) if self.stores.users.has_admin().await? => {
                 if told {
                     tracing::warn!(
-                        "another process has created the first admin: the password that this one \
-                         has shown is nobody's"
+                        "another process created the first admin; the password shown by this one is not valid"
                     );
                 }
                 Ok(())

@@ -8,8 +8,10 @@ use super::{Accounts, Session};
 use crate::{
     identity::{
         Account, credentials,
-        password::{Place, Turn},
-        throttle::{self, Admission, Excess, MAX_ADDRESS_FAILURES, MAX_FAILURES, Subject, WINDOW},
+        password::{HashingPermit, Turn},
+        throttle::{
+            self, Admission, MAX_ADDRESS_FAILURES, MAX_FAILURES, Subject, TooManyFailures, WINDOW,
+        },
     },
     metrics as m,
 };
@@ -65,7 +67,7 @@ impl Accounts {
     /// `TOO_MANY_ATTEMPTS`; `TOO_BUSY`.
     pub(super) async fn prove(
         &self,
-        _place: &Place<'_>,
+        _place: &HashingPermit<'_>,
         attempt: &Attempt,
     ) -> Result<Option<Account>, Fault> {
         let who = Who::of(attempt);
@@ -155,18 +157,18 @@ impl Who {
     fn failed(&self) {
         metrics::counter!(m::LOGINS, "outcome" => "refused").increment(1);
         let Self { account, address } = self;
-        tracing::info!(%account, %address, "a sign-in failed");
+        tracing::info!(%account, %address, "sign-in failed");
     }
 
-    fn throttled(&self, excess: Excess) -> Fault {
+    fn throttled(&self, excess: TooManyFailures) -> Fault {
         metrics::counter!(m::LOGINS, "outcome" => "throttled").increment(1);
         let Self { account, address } = self;
-        tracing::info!(%account, %address, "a sign-in was not tried: too many failed before");
+        tracing::info!(%account, %address, "sign-in refused: too many failed attempts");
         throttled(excess)
     }
 }
 
-fn throttled(excess: Excess) -> Fault {
+fn throttled(excess: TooManyFailures) -> Fault {
     Fault::new(
         Kind::RateLimited,
         "TOO_MANY_ATTEMPTS",

@@ -171,7 +171,7 @@ impl Accounts {
         if users.count_registration(&subject, hour, limit).await? {
             return Ok(());
         }
-        tracing::info!(%address, "a registration was refused: the address has made too many");
+        tracing::info!(%address, "registration refused: too many from this address");
         Err(Fault::new(
             Kind::RateLimited,
             "TOO_MANY_REGISTRATIONS",

@@ -55,7 +55,7 @@ pub struct Queue {
 }
 
 /// A place in a queue, for as long as it is kept.
-pub struct Place<'a>(#[expect(dead_code, reason = "held, not used")] SemaphorePermit<'a>);
+pub struct HashingPermit<'a>(#[expect(dead_code, reason = "held, not used")] SemaphorePermit<'a>);
 
 /// Leave to hash, for as long as it is kept.
 pub struct Turn<'a>(#[expect(dead_code, reason = "held, not used")] SemaphorePermit<'a>);
@@ -72,8 +72,11 @@ impl Queue {
     ///
     /// # Errors
     /// If there is none.
-    pub fn place(&self) -> Result<Place<'_>, QueueFull> {
-        self.places.try_acquire().map(Place).map_err(|_| QueueFull)
+    pub fn place(&self) -> Result<HashingPermit<'_>, QueueFull> {
+        self.places
+            .try_acquire()
+            .map(HashingPermit)
+            .map_err(|_| QueueFull)
     }
 
     /// Waits for a turn. What must be checked right before a password is verified is

@@ -67,14 +67,14 @@ pub enum Admission {
     Open,
     /// It is, because its name has no failures; but its address has too many, so that it is
     /// the only one at a time, and a wrong password is answered with the excess.
-    OneGuess(Excess),
+    OneGuess(TooManyFailures),
     /// It is not.
-    Closed(Excess),
+    Closed(TooManyFailures),
 }
 
 /// Too many failures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Excess {
+pub struct TooManyFailures {
     /// How many are borne.
     pub limit: usize,
     /// How long it is until they are fewer.
@@ -95,13 +95,13 @@ pub fn admission(of_name: &[Timestamp], of_address: &[Timestamp], now: Timestamp
     }
 }
 
-fn excess(failures: &[Timestamp], limit: usize, now: Timestamp) -> Option<Excess> {
+fn excess(failures: &[Timestamp], limit: usize, now: Timestamp) -> Option<TooManyFailures> {
     let oldest_of_the_limit = failures.get(limit - 1)?;
     let left = WINDOW - now.duration_since(*oldest_of_the_limit);
     let wait = Duration::try_from(left)
         .ok()
         .filter(|left| !left.is_zero())?;
-    Some(Excess { limit, wait })
+    Some(TooManyFailures { limit, wait })
 }
 
 #[cfg(test)]
@@ -112,8 +112,8 @@ mod tests {
         move |minutes| now - SignedDuration::from_mins(minutes)
     }
 
-    fn many(limit: usize, minutes: u64) -> Excess {
-        Excess {
+    fn many(limit: usize, minutes: u64) -> TooManyFailures {
+        TooManyFailures {
             limit,
             wait: Duration::from_secs(minutes * 60),
         }

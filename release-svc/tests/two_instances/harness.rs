@@ -27,7 +27,7 @@ use slipway_proto::{
 };
 use slipway_rpc::{
     access::{AccessLayer, Keyring, Policies, ServiceSecret, StreamLimits, Verifier},
-    grpc::{Link, Outbound, Surround},
+    grpc::{Link, Middleware, Outbound},
 };
 use slipway_runtime::{
     clock::{SharedClock, SystemClock},
@@ -106,7 +106,7 @@ async fn instance(
         Arc::new(verifier),
         StreamLimits::new(100, 1000),
     );
-    Link::local(Surround::new(access).around(routes))
+    Link::local(Middleware::new(access).wrap(routes))
 }
 
 impl Setup {

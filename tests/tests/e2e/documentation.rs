@@ -2,7 +2,6 @@
 //! them, its tables are those of the program, its links lead somewhere.
 
 use std::{
-    env,
     fmt::Write as _,
     fs,
     path::{Path, PathBuf},
@@ -10,15 +9,12 @@ use std::{
     time::Duration,
 };
 
-use slipway::config::keys::{self, Fallback};
+use slipway::config::keys::{self, Fallback, Key};
 use slipway_tests::{Authority, Options, Process, process};
 use tokio::process::Command;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/slipway.toml");
-
-/// The page with the table of all keys, at its end.
-const CONFIGURATION: &str = "docs/configuration.md";
 
 /// Directories with pages of the documentation.
 const PAGES: [&str; 4] = ["", "docs", "docs/decisions", "backbones"];
@@ -30,7 +26,7 @@ const LONGEST_README: usize = 8_192;
 const SEPARATOR: &str = "@@@ the next block @@@\n";
 
 /// A walk-through has taken this long when it hangs.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Commands of a walk-through, and what its page says they print.
 struct Block {
@@ -152,7 +148,7 @@ async fn runs_as_it_stands(page: &str) {
         .stderr(fs::File::create(&errors).unwrap())
         .kill_on_drop(true);
     let shell = command.spawn().expect("there is a bash");
-    let output = tokio::time::timeout(PATIENCE, shell.wait_with_output())
+    let output = tokio::time::timeout(TIMEOUT, shell.wait_with_output())
         .await
         .expect("the walk-through comes to its end")
         .unwrap();
@@ -203,7 +199,7 @@ async fn the_walk_through_stops_at_a_failed_sign_in() {
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let output = tokio::time::timeout(PATIENCE, output)
+    let output = tokio::time::timeout(TIMEOUT, output)
         .await
         .expect("the commands come to their end")
         .unwrap();
@@ -230,32 +226,32 @@ fn three_dots_stand_for_anything() {
     assert!(!fits("a…b", "a c"));
 }
 
+/// Where the table of the configuration stands.
+const TABLE: &str = "docs/configuration.md";
+
+/// Writes `text` to the page, and fails, unless it is there already.
+fn is_up_to_date(page: &str, text: &str) {
+    if read(page) != text {
+        fs::write(Path::new(ROOT).join(page), text).unwrap();
+        panic!("{page} was not up to date, and is now: commit it");
+    }
+}
+
 #[test]
 fn the_configuration_table_is_the_one_of_the_program() {
-    let rows = keys::ALL.iter().map(|key| {
+    let row = |key: &Key| {
         let fallback = match key.fallback {
             Fallback::Value(value) => format!("`{value}`"),
             Fallback::Described(text) => text.to_owned(),
         };
         let (name, help, expects) = (key.env(), key.help, key.expects);
-        format!("| `{name}` | {fallback} | {help} | {expects} |")
-    });
-    let expected = rows.fold(String::new(), |text, row| text + &row + "\n");
-    let page = read(CONFIGURATION);
-    let head = page.split_inclusive('\n').scan(false, |in_table, line| {
-        *in_table |= line.starts_with("## Keys");
-        (!*in_table || !line.starts_with("| `SLIPWAY_")).then_some(line)
-    });
-    let head: String = head.collect();
-    if env::var_os("UPDATE_DOCS").is_some() {
-        fs::write(Path::new(ROOT).join(CONFIGURATION), head + &expected).unwrap();
-    } else {
-        assert_eq!(
-            page[head.len()..],
-            expected,
-            "UPDATE_DOCS=1 writes {CONFIGURATION}"
-        );
-    }
+        format!("| `{name}` | {fallback} | {help} | {expects} |\n")
+    };
+    let rows: String = keys::ALL.iter().map(row).collect();
+    let page = read(TABLE);
+    let (before, table) = page.split_once("| `SLIPWAY_").expect("there is a table");
+    let (_, after) = table.split_once("\n\n").expect("something follows");
+    is_up_to_date(TABLE, &format!("{before}{rows}\n{after}"));
 }
 
 #[tokio::test]
@@ -359,17 +355,23 @@ fn the_index_has_every_page() {
     }
 }
 
-#[test]
-fn the_table_of_crates_has_every_member_of_the_workspace() {
-    let (readme, manifest) = (read("README.md"), read("Cargo.toml"));
+/// The directories of the workspace's crates.
+fn members() -> Vec<String> {
+    let manifest = read("Cargo.toml");
     let members = manifest.split_once("members = [").unwrap().1;
     let members = members.split_once(']').unwrap().0;
-    for member in members.split(',') {
-        let member = member.trim().trim_matches('"');
-        assert!(
-            readme.contains(&format!("| [{member}]({member}/src/lib.rs) |")),
-            "{member}"
-        );
+    let members = members
+        .split(',')
+        .map(|member| member.trim().trim_matches('"'));
+    members.map(str::to_owned).collect()
+}
+
+#[test]
+fn the_table_of_crates_has_every_member_of_the_workspace() {
+    let readme = read("README.md");
+    for member in members() {
+        let row = format!("| [{member}]({member}/src/lib.rs) |");
+        assert!(readme.contains(&row), "{member}");
     }
 }
 
@@ -392,17 +394,11 @@ async fn the_table_of_who_is_told_what_has_every_type() {
 
 #[test]
 fn metrics_that_are_named_exist() {
-    let sources = [
-        "mesh/runtime/src/telemetry",
-        "release-svc/src",
-        "forum-svc/src",
-        "chat-svc/src",
-        "notify-svc/src",
-        "gateway/src",
-    ];
-    let known: String = sources
-        .map(|dir| read(&format!("{dir}/metrics.rs")))
-        .concat();
+    let sources = members()
+        .into_iter()
+        .flat_map(|member| ["src", "src/telemetry"].map(|dir| format!("{member}/{dir}/metrics.rs")))
+        .filter(|path| Path::new(ROOT).join(path).exists());
+    let known: String = sources.map(|path| read(&path)).collect();
     let mut count = 0;
     for page in pages() {
         let text = fs::read_to_string(&page).unwrap();

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 
 use super::*;
 use crate::{
-    comment::position::Stretch,
-    reading::{COUNTED, Listing, Outline, PageOf, Scope, Threads, descendants},
+    comment::position::KeyRange,
+    reading::{COUNTED, CommentSummary, Listing, PageOf, Scope, Threads, descendants},
     store::{CommentStore, StoreError},
 };
 
@@ -47,7 +47,7 @@ impl Counting {
 
 #[async_trait]
 impl Threads for Counting {
-    async fn comment(&self, id: CommentId) -> Result<Option<Placed>, StoreError> {
+    async fn comment(&self, id: CommentId) -> Result<Option<PlacedComment>, StoreError> {
         let found = self.store.comment(id).await?;
         Ok(self.note(&self.loaded, Vec::from_iter(found)).pop())
     }
@@ -57,12 +57,20 @@ impl Threads for Counting {
         Ok(self.note(&self.loaded, found))
     }
 
-    async fn range(&self, stretch: &Stretch, limit: u32) -> Result<Vec<Placed>, StoreError> {
+    async fn range(
+        &self,
+        stretch: &KeyRange,
+        limit: u32,
+    ) -> Result<Vec<PlacedComment>, StoreError> {
         let found = self.store.range(stretch, limit).await?;
         Ok(self.note(&self.loaded, found))
     }
 
-    async fn outline(&self, stretch: &Stretch, limit: u32) -> Result<Vec<Outline>, StoreError> {
+    async fn outline(
+        &self,
+        stretch: &KeyRange,
+        limit: u32,
+    ) -> Result<Vec<CommentSummary>, StoreError> {
         let found = self.store.outline(stretch, limit).await?;
         Ok(self.note(&self.outlined, found))
     }
@@ -70,8 +78,8 @@ impl Threads for Counting {
 
 /// A chain of `chain` replies, then `many` replies to its last comment, each with
 /// `below_each` of its own.
-fn broom(chain: usize, many: usize, below_each: usize) -> Vec<Placed> {
-    let mut planted = vec![Placed::root(draft(TaskId::generate()))];
+fn broom(chain: usize, many: usize, below_each: usize) -> Vec<PlacedComment> {
+    let mut planted = vec![PlacedComment::root(draft(TaskId::generate()))];
     let mut last = 0;
     for _ in 0..chain {
         last = grow(&mut planted, last);
@@ -88,7 +96,7 @@ fn broom(chain: usize, many: usize, below_each: usize) -> Vec<Placed> {
 async fn page(
     store: &Counting,
     task: TaskId,
-    after: Option<Placed>,
+    after: Option<PlacedComment>,
     levels: Option<u32>,
 ) -> Listing {
     let page = PageOf {

@@ -12,19 +12,19 @@ const PAGE: u32 = 200;
 const LEVELS: u32 = 50;
 
 /// As if `many` replies had been posted: each to the one before, or all to the first.
-fn grown(many: usize, chain: bool) -> Vec<Placed> {
-    let mut planted = vec![Placed::root(draft(TaskId::generate()))];
+fn grown(many: usize, chain: bool) -> Vec<PlacedComment> {
+    let mut planted = vec![PlacedComment::root(draft(TaskId::generate()))];
     for n in 0..many {
         grow(&mut planted, if chain { n } else { 0 });
     }
     planted
 }
 
-fn ids(planted: &[Placed]) -> Vec<CommentId> {
+fn ids(planted: &[PlacedComment]) -> Vec<CommentId> {
     planted.iter().map(|placed| placed.comment.id).collect()
 }
 
-async fn page(stores: &Stores, scope: Scope, after: Option<Placed>) -> Listing {
+async fn page(stores: &Stores, scope: Scope, after: Option<PlacedComment>) -> Listing {
     let (limit, levels) = (PAGE, None);
     let page = PageOf {
         scope,

@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use super::{Commit, PostError, Stores, document::Stored};
 use crate::{
-    comment::{Comment, CommentId, Content, Placed, TaskId},
+    comment::{Comment, CommentId, Content, PlacedComment, TaskId},
     reading::Threads as _,
 };
 
@@ -61,7 +61,7 @@ slipway_store::on_each! {
 
 /// Fills a store with comments that are as if they had been posted long ago: their events
 /// are published.
-async fn plant(stores: &Stores, planted: Vec<Placed>) {
+async fn plant(stores: &Stores, planted: Vec<PlacedComment>) {
     let planted: Vec<_> = planted.into_iter().map(Stored::from).collect();
     let writes = planted.iter().map(Write::insert).collect();
     let written = stores.comments.documents.write_in_order(writes).await;
@@ -69,7 +69,7 @@ async fn plant(stores: &Stores, planted: Vec<Placed>) {
 }
 
 /// Lets a comment among those to be planted get a reply; where that is.
-fn grow(planted: &mut Vec<Placed>, parent: usize) -> usize {
+fn grow(planted: &mut Vec<PlacedComment>, parent: usize) -> usize {
     let above = &planted[parent];
     let posting = above.post(answer(&above.comment)).unwrap();
     planted[parent] = posting.done;
@@ -127,7 +127,7 @@ fn commit(comment: &Comment) -> Commit {
     }
 }
 
-async fn begin(stores: &Stores, task: TaskId) -> Placed {
+async fn begin(stores: &Stores, task: TaskId) -> PlacedComment {
     let comment = draft(task);
     let (id, commit) = (comment.id, commit(&comment));
     stores.comments.begin(comment, commit).await.unwrap();
@@ -135,16 +135,16 @@ async fn begin(stores: &Stores, task: TaskId) -> Placed {
 }
 
 /// A comment that begins a thread on a new task.
-async fn root(stores: &Stores) -> Placed {
+async fn root(stores: &Stores) -> PlacedComment {
     begin(stores, TaskId::generate()).await
 }
 
-async fn load(stores: &Stores, id: CommentId) -> Placed {
+async fn load(stores: &Stores, id: CommentId) -> PlacedComment {
     stores.comments.comment(id).await.unwrap().unwrap()
 }
 
 /// A reply to the comment as it is now.
-async fn reply_to(stores: &Stores, parent: CommentId) -> Placed {
+async fn reply_to(stores: &Stores, parent: CommentId) -> PlacedComment {
     let parent = load(stores, parent).await;
     let reply = answer(&parent.comment);
     let id = reply.id;
@@ -152,7 +152,7 @@ async fn reply_to(stores: &Stores, parent: CommentId) -> Placed {
     load(stores, id).await
 }
 
-async fn post(stores: &Stores, parent: Placed, reply: Comment) -> Result<(), PostError> {
+async fn post(stores: &Stores, parent: PlacedComment, reply: Comment) -> Result<(), PostError> {
     let commit = commit(&reply);
     stores.comments.reply(parent, reply, commit).await
 }

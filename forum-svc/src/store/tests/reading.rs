@@ -8,7 +8,7 @@ use tokio::{runtime::Handle, task::block_in_place};
 
 use super::*;
 use crate::{
-    comment::position::{Key, Stretch},
+    comment::position::{Key, KeyRange},
     reading::{COUNTED, Listing, PageOf, Scope, descendants},
 };
 
@@ -20,7 +20,7 @@ struct Board {
     stores: Stores,
     task: TaskId,
     /// In the order in which they were posted.
-    posted: Vec<Placed>,
+    posted: Vec<PlacedComment>,
 }
 
 impl Board {
@@ -331,7 +331,7 @@ pub(super) async fn a_large_number_of_replies_is_not_counted_to_its_end(open: im
     };
     let listing = page.read(&stores.comments).await.unwrap();
     assert_eq!(listing.comments[0].descendants, COUNTED);
-    let all = Stretch {
+    let all = KeyRange {
         block: root.position.block,
         after: Key::start(),
         before: Key::end(),
@@ -343,7 +343,7 @@ pub(super) async fn a_large_number_of_replies_is_not_counted_to_its_end(open: im
             .windows(2)
             .all(|pair| pair[0].position.key < pair[1].position.key)
     );
-    let some = Stretch {
+    let some = KeyRange {
         after: outline[5].position.key.clone(),
         before: outline[9].position.key.clone(),
         ..all

@@ -14,11 +14,11 @@ struct Scene {
     stores: Stores,
     root: CommentId,
     posted: Comment,
-    missing: Placed,
+    missing: PlacedComment,
 }
 
 /// Carries out the first `steps` of a reply to `parent`, as a process that ends then.
-async fn begin_reply(stores: &Stores, parent: &Placed, steps: usize) -> Posting {
+async fn begin_reply(stores: &Stores, parent: &PlacedComment, steps: usize) -> Posting {
     let posting = parent.post(answer(&parent.comment)).unwrap();
     let commit = commit(&posting.reply.comment);
     let stored = [parent, &posting.noted, &posting.reply, &posting.done];
@@ -35,7 +35,7 @@ async fn begin_reply(stores: &Stores, parent: &Placed, steps: usize) -> Posting 
 }
 
 /// A step that a process carries out which was halted before it.
-async fn insert_late(stores: &Stores, reply: &Placed) -> Result<(), Refusal> {
+async fn insert_late(stores: &Stores, reply: &PlacedComment) -> Result<(), Refusal> {
     let reply = Stored::from(reply.clone());
     let inserted = stores.comments.documents.write(Write::insert(&reply)).await;
     inserted.unwrap()

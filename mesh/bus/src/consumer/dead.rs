@@ -1,15 +1,15 @@
-//! A dead letter as its desk sees it, and the way back to its group.
+//! A dead letter as administrators see it, and how it is replayed to its group.
 
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::letter::{Attempt, CAUSE, Letter, ORIGIN_TOPIC, REASON};
+use super::envelope::{Attempt, CAUSE, Envelope, ORIGIN_TOPIC, REASON};
 use crate::{Delivery, Record};
 
 /// What the names of dead-letter topics end with.
 const SUFFIX: &str = ".dlq";
 
-/// A record that a group has put aside for good, with what has happened to it.
+/// A record that a group gave up on, with what has happened to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
     /// The group that could not handle it.
@@ -20,7 +20,7 @@ pub struct DeadLetter {
     pub partition: u32,
     /// Its offset there.
     pub offset: u64,
-    /// Why it was put aside, as [`super::letter::Cause`] writes it; empty if it does not
+    /// Why it is one, as [`super::envelope::Cause`] writes it; empty if it does not
     /// say.
     pub cause: String,
     /// The same in words.
@@ -45,7 +45,7 @@ impl DeadLetter {
     #[must_use]
     pub fn read(delivery: &Delivery) -> Self {
         let found = &delivery.record;
-        let mut letter = Letter::returned(delivery);
+        let mut envelope = Envelope::returned(delivery);
         let place = found.topic.strip_suffix(SUFFIX).unwrap_or(&found.topic);
         let group = match found.header(ORIGIN_TOPIC) {
             Some(origin) => place
@@ -54,31 +54,31 @@ impl DeadLetter {
             None => None,
         };
         let (origin, group) = match group {
-            Some(group) => (letter.record.topic.clone(), group.to_owned()),
+            Some(group) => (envelope.record.topic.clone(), group.to_owned()),
             // A group's name has no dot, a topic's may have.
             None => place.rsplit_once('.').map_or_else(
                 || (place.to_owned(), String::new()),
                 |(origin, group)| (origin.to_owned(), group.to_owned()),
             ),
         };
-        letter.record.topic = origin;
+        envelope.record.topic = origin;
         let text = |name| found.header(name).unwrap_or_default().to_owned();
         Self {
             group,
-            partition: letter.partition,
-            offset: letter.offset,
+            partition: envelope.partition,
+            offset: envelope.offset,
             cause: text(CAUSE),
             reason: text(REASON),
-            attempts: letter.attempts,
-            replay: letter.replay.as_deref().and_then(|id| id.parse().ok()),
-            history: letter.history,
-            record: letter.record,
+            attempts: envelope.attempts,
+            replay: envelope.replay.as_deref().and_then(|id| id.parse().ok()),
+            history: envelope.history,
+            record: envelope.record,
         }
     }
 
-    /// What tells this dead letter from all others, however often it is put aside: a crash
-    /// between putting a record aside and committing repeats that at another offset of the
-    /// dead-letter topic. The event's id is part of it, because a topic that is made anew
+    /// Identifies this dead letter, however often it was published: a crash between publishing
+    /// it and committing the offset publishes it again, at another offset of the dead-letter
+    /// topic. The event's id is part of it, because a topic that is made anew
     /// counts from 0 again.
     #[must_use]
     pub fn identity(&self) -> Vec<u8> {
@@ -106,7 +106,7 @@ impl DeadLetter {
         if let Some(payload) = payload {
             record.value = payload;
         }
-        let letter = Letter {
+        let envelope = Envelope {
             record,
             partition: self.partition,
             offset: self.offset,
@@ -115,7 +115,7 @@ impl DeadLetter {
             replay: Some(replay.to_string()),
             due: None,
         };
-        letter.replayed(&self.group)
+        envelope.replayed(&self.group)
     }
 }
 
@@ -124,7 +124,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::{
-        super::letter::{Cause, DUE},
+        super::envelope::{Cause, DUE},
         *,
     };
 
@@ -137,13 +137,13 @@ mod tests {
     }
 
     fn dead(group: &str) -> Delivery {
-        let mut letter = Letter::new(&Delivery {
+        let mut envelope = Envelope::new(&Delivery {
             record: crate::testing::stage::record("some.topic", "k", "v"),
             partition: 3,
             offset: 7,
         });
-        letter.failed(Timestamp::UNIX_EPOCH, "refused");
-        found(letter.dead(group, Cause::Poison, "never"))
+        envelope.failed(Timestamp::UNIX_EPOCH, "refused");
+        found(envelope.dead(group, Cause::Poison, "never"))
     }
 
     #[test]
@@ -187,10 +187,10 @@ mod tests {
         let record = first.replay(id, Some("w".into()));
         assert_eq!(record.topic, "some.topic.g.retry.1");
         assert_eq!(record.header(DUE), None, "it is due at once");
-        let mut letter = Letter::returned(&found(record));
-        assert_eq!(letter.due(), None);
-        letter.failed(Timestamp::UNIX_EPOCH, "again");
-        let again = DeadLetter::read(&found(letter.dead("g", Cause::Poison, "never")));
+        let mut envelope = Envelope::returned(&found(record));
+        assert_eq!(envelope.due(), None);
+        envelope.failed(Timestamp::UNIX_EPOCH, "again");
+        let again = DeadLetter::read(&found(envelope.dead("g", Cause::Poison, "never")));
         assert_eq!(again.replay, Some(id));
         assert_eq!(again.record.value, "w");
         assert_eq!((again.partition, again.offset), (3, 7));
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_letter_put_aside_twice_is_one() {
+    fn a_letter_that_is_published_twice_is_one() {
         let (one, mut other) = (dead("g"), dead("g"));
         other.offset += 1;
         let [one, other] = [one, other].map(|delivery| DeadLetter::read(&delivery));

@@ -99,7 +99,7 @@ pub enum Order {
 
 impl Order {
     /// How many retry topics a group has for each topic. Every group has the first: dead
-    /// letters are replayed into it.
+    /// envelopes are replayed into it.
     pub(super) fn retry_topics(self) -> usize {
         self.tiers().len().max(1)
     }

@@ -8,10 +8,10 @@
 //! | --- | --- |
 //! | transient: what the handler needs is away | the same batch is tried again with growing delay; nothing behind it overtakes; after a minute it is an incident |
 //! | retryable: not this event, not now | [`Order::Free`]: it goes through the group's retry topics and the partition goes on; [`Order::PerKey`]: as transient |
-//! | poison: no event, refused for ever, panicked on twice, retries used up | it goes to the group's dead letters with the reason and its history |
+//! | poison: not a valid event, refused for ever, panicked on twice, retries used up | it goes to the group's dead-letter topic with the reason and its history |
 //!
-//! Putting something aside always succeeds while the bus is there ([`aside`]), and what a
-//! group fails of meanwhile is what its health check says ([`standing`]).
+//! Publishing to a retry or dead-letter topic always succeeds while the bus is there ([`reroute`]).
+//! Why a group makes no progress is what its health check says ([`health`]).
 //!
 //! Dead letters of all groups are taken up by [`collect`]; what one is, and how it is sent
 //! back to its group, is in [`dead`].
@@ -19,26 +19,26 @@
 //! The group goes on being a member all the while, however long a batch is held: the
 //! adapters see to that.
 
-mod aside;
 pub mod collect;
-mod cut;
 pub mod dead;
+pub mod envelope;
 pub mod handler;
-pub mod letter;
-mod run;
+mod health;
+mod member;
+mod reroute;
 mod settle;
-mod standing;
+mod truncate;
 
 use std::sync::Arc;
 
-pub use collect::{Collector, Keeper};
+pub use collect::{Collector, RecordSink};
 pub use dead::DeadLetter;
+pub use envelope::{Attempt, dead_letter_topic, retry_topic};
 pub use handler::{Failure, Handler, Order, Refusal, TIERS, Verdict, all_or_poison};
-pub use letter::{Attempt, dead_letter_topic, retry_topic};
 
 use self::{
-    run::{Run, Source},
-    standing::Standing,
+    health::GroupHealth,
+    member::{Member, Source},
 };
 use super::{SharedBus, TopicSpec};
 use slipway_runtime::{
@@ -63,8 +63,8 @@ pub struct Host {
     pub clock: SharedClock,
     /// Runs them.
     pub background: Background,
-    /// Where it is said that a group does not get on. Its service serves meanwhile: what it
-    /// makes of events is late.
+    /// Where stalled groups are reported. Their service still serves: only what it makes of
+    /// events is late.
     pub health: Health,
 }
 
@@ -94,33 +94,33 @@ impl Consumer {
     pub fn spawn(self, host: &Host) {
         let consumer = Arc::new(self);
         let group = consumer.group.name;
-        let standing = host.standing(group);
+        let health = host.group_health(group);
         let tiers = (1..=consumer.group.order.retry_topics()).map(Source::Tier);
         for source in std::iter::once(Source::Topics).chain(tiers) {
-            let (consumer, standing) = (Arc::clone(&consumer), Arc::clone(&standing));
+            let (consumer, health) = (Arc::clone(&consumer), Arc::clone(&health));
             let (bus, clock) = (host.bus.clone(), host.clock.clone());
             host.background.spawn(group, move |stop| {
-                let run = Run {
+                let member = Member {
                     consumer: Arc::clone(&consumer),
                     source,
                     bus: bus.clone(),
                     clock: clock.clone(),
-                    standing: Arc::clone(&standing),
+                    health: Arc::clone(&health),
                     stop,
                 };
-                async move { run.until_stopped().await }
+                async move { member.until_stopped().await }
             });
         }
     }
 }
 
 impl Host {
-    /// How the members of a group get on, which is what its health check says.
-    fn standing<M: Ord + Send + 'static>(&self, group: &'static str) -> Arc<Standing<M>> {
-        let standing = Arc::new(Standing::new(group));
-        let check = Arc::clone(&standing);
+    /// The health of a group's members, registered as a health check of the process.
+    fn group_health<M: Ord + Send + 'static>(&self, group: &'static str) -> Arc<GroupHealth<M>> {
+        let health = Arc::new(GroupHealth::new(group));
+        let check = Arc::clone(&health);
         self.health.depends(group, CONSUMER, Need::Degraded, check);
-        standing
+        health
     }
 }
 

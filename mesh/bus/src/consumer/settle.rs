@@ -7,39 +7,39 @@ use tokio::time::Instant;
 
 use super::{
     Consumer, Failure, Order, Refusal, Verdict,
-    letter::{Cause, Letter},
+    envelope::{Cause, Envelope},
 };
 use crate::Event;
+use crate::metrics as m;
 use slipway_runtime::{
     alarm::{self, Kind},
     backoff::Backoff,
     life::panic_text,
-    telemetry::metrics as m,
 };
 use tokio_util::sync::CancellationToken;
 
-/// How often the log says that a batch waits.
-const SAY_EVERY: Duration = Duration::from_secs(10);
+/// How often the log says that a batch is being retried.
+const LOG_EVERY: Duration = Duration::from_secs(10);
 
-/// From then on a batch that waits, or a consumer that does not get on, is an incident.
+/// From then on a batch that waits, or a group that keeps failing, is an incident.
 pub(super) const INCIDENT_AFTER: Duration = Duration::from_secs(60);
 
 /// An event of a batch and the record it came in.
 pub(super) struct Item {
-    pub(super) letter: Letter,
+    pub(super) envelope: Envelope,
     pub(super) event: Event,
 }
 
 /// An item that was taken out of its batch.
 pub(super) struct Refused {
-    pub(super) letter: Letter,
-    pub(super) fate: Fate,
+    pub(super) envelope: Envelope,
+    pub(super) disposition: Disposition,
     pub(super) reason: String,
 }
 
 /// What a refused item gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum Disposition {
     Retry,
     Dead(Cause),
 }
@@ -105,8 +105,8 @@ impl Consumer {
                     settled.take_out(vec![item], &refusals);
                 }
                 Outcome::Panicked(text) => settled.refused.push(Refused {
-                    letter: item.letter,
-                    fate: Fate::Dead(Cause::Panic),
+                    envelope: item.envelope,
+                    disposition: Disposition::Dead(Cause::Panic),
                     reason: format!("the handler panicked twice: {text}"),
                 }),
             }
@@ -164,10 +164,10 @@ impl Settled {
                 continue;
             };
             self.refused.push(Refused {
-                letter: item.letter,
-                fate: match refusal.verdict {
-                    Verdict::Retryable => Fate::Retry,
-                    Verdict::Poison => Fate::Dead(Cause::Poison),
+                envelope: item.envelope,
+                disposition: match refusal.verdict {
+                    Verdict::Retryable => Disposition::Retry,
+                    Verdict::Poison => Disposition::Dead(Cause::Poison),
                 },
                 reason: refusal.reason.clone(),
             });
@@ -182,7 +182,7 @@ struct Hold {
     since: Instant,
     backoff: Backoff,
     waited: bool,
-    said: Option<Instant>,
+    logged_at: Option<Instant>,
     incident: bool,
 }
 
@@ -193,7 +193,7 @@ impl Hold {
             since: Instant::now(),
             backoff: Backoff::default(),
             waited: false,
-            said: None,
+            logged_at: None,
             incident: false,
         }
     }
@@ -205,13 +205,25 @@ impl Hold {
         metrics::gauge!(m::CONSUMER_HELD_SECONDS, "group" => group).set(held.as_secs_f64());
         if held >= INCIDENT_AFTER && !self.incident {
             self.incident = true;
-            tracing::error!(group, reason, ?held, "events have waited for over a minute");
-        } else if self.said.is_none_or(|said| said.elapsed() >= SAY_EVERY) {
-            self.said = Some(Instant::now());
-            tracing::warn!(group, reason, ?held, "events wait to be handled");
+            tracing::error!(
+                group,
+                reason,
+                ?held,
+                "consumer group is stalled: it has been retrying the same events for over a minute"
+            );
+        } else if self.logged_at.is_none_or(|at| at.elapsed() >= LOG_EVERY) {
+            self.logged_at = Some(Instant::now());
+            tracing::warn!(
+                group,
+                reason,
+                ?held,
+                "handler failed; retrying the same events"
+            );
         }
         if self.incident {
-            let text = format!("the consumers of {group} have tried the same events for a minute");
+            let text = format!(
+                "the consumer group {group} has been retrying the same events for a minute"
+            );
             alarm::raise(Kind::ConsumerStuck, group, &text);
         }
         self.backoff.wait(stop).await

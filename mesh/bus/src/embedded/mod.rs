@@ -14,10 +14,10 @@ use tokio::sync::watch;
 
 use self::{groups::Groups, log::Heads, subscription::Member};
 use super::{Bus, BusError, Record, Subscription, TopicSpec, Unpublished};
+use crate::metrics as m;
 use slipway_runtime::{
     clock::SharedClock,
     life::{Background, Check, Problem},
-    telemetry::metrics as m,
 };
 use slipway_sqlite::{Database, StorageError};
 

@@ -22,7 +22,7 @@ use crate::{
     error::{Fault, Kind},
     metadata::{CLIENT_ADDRESS, IDEMPOTENCY_KEY, SERVICE_TOKEN},
 };
-use slipway_runtime::telemetry::access::Who;
+use slipway_runtime::telemetry::access::Requester;
 
 /// Puts the access check in front of a service. A call that passes carries its
 /// [`Principal`] in the request's extensions. What a proxy says of its client reaches the
@@ -59,7 +59,7 @@ impl AccessLayer {
         &self,
         path: &str,
         headers: &HeaderMap,
-        who: Option<&Who>,
+        requester: Option<&Requester>,
     ) -> Result<Option<Arc<Principal>>, Fault> {
         // Given twice, these would say who calls, and what was done before, by chance.
         for name in [AUTHORIZATION.as_str(), IDEMPOTENCY_KEY] {
@@ -69,13 +69,13 @@ impl AccessLayer {
         }
         let rule = self.policies.rule(path);
         match rule {
-            Rule::Public => match self.authenticate(headers, who).await {
+            Rule::Public => match self.authenticate(headers, requester).await {
                 // Who it is cannot be told at the moment: not to be taken for nobody.
                 Err(fault) if fault.kind == Kind::Unavailable => Err(fault),
                 known => Ok(known.ok()),
             },
             Rule::Authenticated(roles) => {
-                let principal = self.authenticate(headers, who).await?;
+                let principal = self.authenticate(headers, requester).await?;
                 if roles.contains(&principal.role) {
                     Ok(Some(principal))
                 } else {
@@ -115,15 +115,15 @@ impl AccessLayer {
     async fn authenticate(
         &self,
         headers: &HeaderMap,
-        who: Option<&Who>,
+        requester: Option<&Requester>,
     ) -> Result<Arc<Principal>, Fault> {
         let token = bearer(headers).ok_or_else(unauthenticated)?;
         let principal = self.verifier.verify(token).await?;
         if principal.role == Role::Service {
             return Ok(principal);
         }
-        if let Some(who) = who {
-            who.is_user(principal.user_id);
+        if let Some(requester) = requester {
+            requester.is_user(principal.user_id);
         }
         if let Some(accounts) = &self.accounts {
             accounts.check(&principal).await?;
@@ -230,11 +230,11 @@ where
         Box::pin(async move {
             layer.strip_unproven(request.headers_mut()).await;
             let path = request.uri().path();
-            let who = request.extensions().get::<Who>();
-            if let (Some(who), Some(client)) = (who, forwarded_for(request.headers())) {
-                who.is_forwarded_for(client);
+            let requester = request.extensions().get::<Requester>();
+            if let (Some(requester), Some(client)) = (requester, forwarded_for(request.headers())) {
+                requester.is_forwarded_for(client);
             }
-            let principal = match layer.admit(path, request.headers(), who).await {
+            let principal = match layer.admit(path, request.headers(), requester).await {
                 Ok(principal) => principal,
                 Err(fault) => return Ok(Status::from(fault).into_http()),
             };

@@ -50,11 +50,11 @@ struct Open {
 #[derive(Debug)]
 pub struct OpenStream {
     limits: StreamLimits,
-    whose: Whose,
+    owner: Owner,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Whose {
+enum Owner {
     Account(Uuid),
     /// Other processes of the mesh have as many as they need.
     Service,
@@ -78,22 +78,22 @@ impl StreamLimits {
     /// `TOO_MANY_STREAMS` if the account has as many as it may, `OVERLOADED` if all have.
     pub fn open(&self, principal: Option<&Principal>) -> Result<OpenStream, Fault> {
         let shared = &self.0;
-        let whose = match principal {
-            None => Whose::Nobody,
-            Some(principal) if principal.role == Role::Service => Whose::Service,
-            Some(principal) => Whose::Account(principal.user_id),
+        let owner = match principal {
+            None => Owner::Nobody,
+            Some(principal) if principal.role == Role::Service => Owner::Service,
+            Some(principal) => Owner::Account(principal.user_id),
         };
         let mut open = shared.open.lock();
         if open.count >= shared.in_all {
             return Err(Fault::overloaded());
         }
-        match whose {
-            Whose::Service => {}
-            Whose::Nobody if open.anonymous >= shared.in_all.div_ceil(ANONYMOUS_PART) => {
+        match owner {
+            Owner::Service => {}
+            Owner::Nobody if open.anonymous >= shared.in_all.div_ceil(ANONYMOUS_PART) => {
                 return Err(Fault::overloaded());
             }
-            Whose::Nobody => open.anonymous += 1,
-            Whose::Account(id) => {
+            Owner::Nobody => open.anonymous += 1,
+            Owner::Account(id) => {
                 let own = open.accounts.entry(id).or_default();
                 if *own >= shared.per_account {
                     return Err(too_many(shared.per_account));
@@ -104,7 +104,7 @@ impl StreamLimits {
         open.count += 1;
         Ok(OpenStream {
             limits: self.clone(),
-            whose,
+            owner,
         })
     }
 }
@@ -123,10 +123,10 @@ impl Drop for OpenStream {
     fn drop(&mut self) {
         let mut open = self.limits.0.open.lock();
         open.count -= 1;
-        match self.whose {
-            Whose::Service => {}
-            Whose::Nobody => open.anonymous -= 1,
-            Whose::Account(id) => {
+        match self.owner {
+            Owner::Service => {}
+            Owner::Nobody => open.anonymous -= 1,
+            Owner::Account(id) => {
                 if let Some(own) = open.accounts.get_mut(&id) {
                     *own -= 1;
                     if *own == 0 {

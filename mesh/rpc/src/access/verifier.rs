@@ -192,7 +192,7 @@ impl Verifier {
                 fetched.succeeded = Some(self.clock.now());
             }
             Err(error) => {
-                tracing::warn!(error, "the public keys cannot be fetched");
+                tracing::warn!(error, "failed to fetch the public keys for tokens");
                 fetched.failed = Some(self.clock.now());
                 return Err(TokenError::KeysUnavailable);
             }

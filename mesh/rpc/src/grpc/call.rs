@@ -22,12 +22,12 @@ use tracing::Instrument as _;
 
 use super::{deadline::Deadline, method};
 use crate::error::Fault;
+use crate::metrics as m;
 use slipway_runtime::{
     life::panic_text,
     telemetry::{
         TraceContext,
-        access::{self, Outcome, Who},
-        metrics as m,
+        access::{self, Outcome, Requester},
         trace::TRACEPARENT,
     },
 };
@@ -110,7 +110,7 @@ impl<S> Layer<S> for CallLayer {
     }
 }
 
-/// A service whose calls are surrounded by [`CallLayer`].
+/// A service whose calls are wrapped by [`CallLayer`].
 #[derive(Debug, Clone)]
 pub(super) struct Call<S> {
     in_flight: InFlight,
@@ -154,9 +154,9 @@ where
         let peer = peer
             .and_then(|peer| peer.remote_addr)
             .filter(|_| self.logs_access && !method.starts_with(HEALTH));
-        let who = Who::default();
+        let requester = Requester::default();
         if peer.is_some() {
-            request.extensions_mut().insert(who.clone());
+            request.extensions_mut().insert(requester.clone());
         }
         let span = tracing::info_span!("rpc", method, trace_id = trace.trace_id());
         let work = async move {
@@ -179,7 +179,7 @@ where
             if let Some(peer) = peer {
                 let outcome = Outcome::Grpc { method, code };
                 let peer = peer.ip().to_canonical();
-                access::log(outcome, &who, Some(peer), elapsed, trace);
+                access::log(outcome, &requester, Some(peer), elapsed, trace);
             }
             Ok(response)
         };

@@ -18,39 +18,39 @@ use super::{
 };
 use slipway_runtime::telemetry::{TraceContext, trace::TRACEPARENT};
 
-/// A service's routes behind everything that surrounds them.
-pub type Surrounded = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
+/// A service's routes behind everything that wraps them.
+pub type LocalService = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
 
 /// What generated clients are built on. Wiring decides which of the two it is.
 #[derive(Clone)]
-pub struct Link(Way);
+pub struct Link(Target);
 
 #[derive(Clone)]
-enum Way {
-    Local(Surrounded),
+enum Target {
+    Local(LocalService),
     Remote(Arc<Remote>),
 }
 
 impl Link {
     /// Calls the service in this process, without a socket.
     #[must_use]
-    pub fn local(service: Surrounded) -> Self {
-        Self(Way::Local(service))
+    pub fn local(service: LocalService) -> Self {
+        Self(Target::Local(service))
     }
 
     /// Calls the service called `service` (in the log and the metrics) at `origins`.
     /// Begins to connect at once, in the background.
     #[must_use]
     pub fn remote(service: &'static str, origins: Origins, tls: Option<ClientTls>) -> Self {
-        Self(Way::Remote(Arc::new(Remote::new(service, origins, tls))))
+        Self(Target::Remote(Arc::new(Remote::new(service, origins, tls))))
     }
 
     /// Why the service cannot be reached, for operators; `None` if it can.
     #[must_use]
     pub fn problem(&self) -> Option<String> {
         match &self.0 {
-            Way::Local(_) => None,
-            Way::Remote(remote) => remote.problem(),
+            Target::Local(_) => None,
+            Target::Remote(remote) => remote.problem(),
         }
     }
 }
@@ -71,8 +71,8 @@ impl Service<Request<Body>> for Link {
             request.headers_mut().insert(TRACEPARENT, value);
         }
         match &self.0 {
-            Way::Local(service) => Box::pin(service.clone().oneshot(request)),
-            Way::Remote(remote) => {
+            Target::Local(service) => Box::pin(service.clone().oneshot(request)),
+            Target::Remote(remote) => {
                 let remote = Arc::clone(remote);
                 Box::pin(async move { Ok(remote.call(request).await) })
             }

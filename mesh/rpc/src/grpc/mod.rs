@@ -1,7 +1,7 @@
-//! What surrounds every gRPC service, and clients of services near and far.
+//! What wraps every gRPC service, and clients of services near and far.
 //!
-//! A service crate builds its [`tonic::service::Routes`]. Wiring puts the [`Surround`]
-//! around them once: trace, deadline, access. The same surrounded routes are served on a
+//! A service crate builds its [`tonic::service::Routes`]. Wiring puts the [`Middleware`]
+//! around them once: trace, deadline, access. The same wrapped routes are served on a
 //! socket ([`GrpcServer`]) and called in process ([`Link::local`]), so that there is one
 //! behaviour. A service in other processes is called over connections that [`remote`]
 //! keeps; what goes along with each call is an [`Outbound`].
@@ -17,8 +17,8 @@ mod server;
 mod tls;
 
 pub use health::ServiceCheck;
-pub use link::{Link, Surrounded};
+pub use link::{Link, LocalService};
 pub use outbound::{ForwardedClient, Outbound};
 pub use remote::{MalformedOrigin, Origin, Origins};
-pub use server::{GrpcHealth, GrpcServer, Surround};
+pub use server::{GrpcHealth, GrpcServer, Middleware};
 pub use tls::{Authorities, ClientTls, Identity, ServerTls, TlsError};

@@ -1,4 +1,4 @@
-//! Serving gRPC: what surrounds the routes, health, reflection, draining.
+//! Serving gRPC: what wraps the routes, health, reflection, draining.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -11,7 +11,7 @@ use tower::{Layer as _, ServiceExt, util::BoxCloneSyncService};
 
 use super::{
     call::{CallLayer, InFlight},
-    link::Surrounded,
+    link::LocalService,
     tls::ServerTls,
 };
 use crate::{
@@ -19,15 +19,15 @@ use crate::{
     http::{Connections, Protocol, Serving},
 };
 
-/// What surrounds every service: trace and deadline, then access.
+/// What wraps every service: trace and deadline, then access.
 #[derive(Clone)]
-pub struct Surround {
+pub struct Middleware {
     call: CallLayer,
     access: AccessLayer,
     in_flight: InFlight,
 }
 
-impl Surround {
+impl Middleware {
     /// Surrounds services with `access`.
     #[must_use]
     pub fn new(access: AccessLayer) -> Self {
@@ -46,9 +46,9 @@ impl Surround {
         self
     }
 
-    /// The surrounded routes, to be called in process.
+    /// The wrapped routes, to be called in process.
     #[must_use]
-    pub fn around(&self, routes: Routes) -> Surrounded {
+    pub fn wrap(&self, routes: Routes) -> LocalService {
         let routes =
             ServiceExt::<http::Request<Body>>::map_err(routes.prepare(), |error| -> Infallible {
                 unreachable!("a router answers every request: {error}")
@@ -97,7 +97,7 @@ impl GrpcHealth {
 /// A gRPC server for some services, with health and reflection.
 pub struct GrpcServer {
     routes: Routes,
-    surround: Surround,
+    middleware: Middleware,
     health: GrpcHealth,
     tls: Option<ServerTls>,
 }
@@ -111,7 +111,7 @@ impl GrpcServer {
     pub async fn new(
         routes: Routes,
         services: Vec<&'static str>,
-        surround: Surround,
+        middleware: Middleware,
     ) -> Result<Self, tonic_reflection::server::Error> {
         let (reporter, health_service) = tonic_health::server::health_reporter();
         let health = GrpcHealth { reporter, services };
@@ -135,7 +135,7 @@ impl GrpcServer {
             .add_service(health_service);
         Ok(Self {
             routes,
-            surround,
+            middleware,
             health,
             tls: None,
         })
@@ -164,8 +164,8 @@ impl GrpcServer {
         drain: Duration,
     ) {
         let service = self
-            .surround
-            .around(self.routes)
+            .middleware
+            .wrap(self.routes)
             .map_request(|request: http::Request<axum::body::Body>| request.map(Body::new));
         let serving = Serving {
             name: "grpc",
@@ -176,7 +176,7 @@ impl GrpcServer {
             drain,
         };
         let served = crate::http::serve(listener, service, serving, shutdown.clone());
-        let (health, in_flight) = (self.health, self.surround.in_flight);
+        let (health, in_flight) = (self.health, self.middleware.in_flight);
         let reported = async {
             shutdown.cancelled().await;
             health.report(|_| false).await;

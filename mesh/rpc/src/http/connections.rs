@@ -26,16 +26,16 @@ use std::{
 use parking_lot::Mutex;
 use tokio::{sync::Notify, time::Instant};
 
-use line::Line;
-pub(super) use place::Place;
-use slipway_runtime::telemetry::metrics as m;
-use taken::Load;
+use crate::metrics as m;
+pub(super) use permit::Permit;
 pub(super) use unread::Unread;
+use usage::Load;
+use wait_queue::WaitQueue;
 
-mod line;
-mod place;
-mod taken;
+mod permit;
 mod unread;
+mod usage;
+mod wait_queue;
 
 /// How much one process serves at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,9 +81,9 @@ struct Shared {
     open: Mutex<Open>,
     totals: Load,
     /// Requests whose bodies have not come whole.
-    arriving: Line<place::Held>,
+    arriving: WaitQueue<permit::Held>,
     /// Complete answers that have not been sent.
-    unread: Line<Unread>,
+    unread: WaitQueue<Unread>,
     started: Instant,
     /// Told of every place that becomes free.
     freed: Notify,
@@ -158,8 +158,8 @@ impl Connections {
             limits,
             open: Mutex::default(),
             totals: Load::default(),
-            arriving: Line::default(),
-            unread: Line::default(),
+            arriving: WaitQueue::default(),
+            unread: WaitQueue::default(),
             started: Instant::now(),
             freed: Notify::new(),
         }))

@@ -23,7 +23,7 @@ use tokio::{runtime::Handle, sync::Semaphore, time::timeout};
 const MOST: usize = 16 * 1024 * 1024;
 
 /// A client has this long to send them.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Requests whose rest is read at the same time: the buffers of each take 128 KiB at most.
 static AT_ONCE: Semaphore = Semaphore::const_new(64);
@@ -85,7 +85,7 @@ impl Drop for Received {
         {
             runtime.spawn(async move {
                 let _permit = permit;
-                let _ = timeout(PATIENCE, discard(rest)).await;
+                let _ = timeout(TIMEOUT, discard(rest)).await;
             });
         }
     }

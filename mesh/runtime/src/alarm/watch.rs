@@ -48,7 +48,7 @@ async fn look(health: &Health, stop: &CancellationToken) {
             let Some((service, problem)) = problem else {
                 let failed = failures.remove(dependency);
                 if failed.is_some_and(|times| times >= TIMES) {
-                    tracing::info!(dependency, "a dependency has no problem any more");
+                    tracing::info!(dependency, "dependency recovered");
                 }
                 for kind in kinds(dependency) {
                     resolve(kind, dependency);
@@ -61,7 +61,7 @@ async fn look(health: &Health, stop: &CancellationToken) {
                 continue;
             }
             if *times == TIMES {
-                tracing::warn!(dependency, service, %problem, "a dependency has a problem");
+                tracing::warn!(dependency, service, %problem, "dependency unhealthy");
             }
             let [unreachable, unwritable] = kinds(dependency);
             match problem {

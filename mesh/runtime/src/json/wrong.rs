@@ -130,10 +130,7 @@ fn message(text: &str) -> Cow<'_, str> {
 
 /// A library's words stay here.
 fn not_known(text: &str) -> Cow<'static, str> {
-    tracing::debug!(
-        text,
-        "a value was refused for a reason that has no words of our own"
-    );
+    tracing::debug!(text, "value refused; the reason is the parser's");
     "is not of the form that it must have".into()
 }
 

@@ -26,7 +26,7 @@ impl Background {
                 tracing::error!(
                     work = name,
                     panic = panic_text(&*panic),
-                    "background work panicked and is begun again"
+                    "background job panicked; restarting it"
                 );
                 tokio::select! {
                     () = stop.cancelled() => return,
@@ -50,7 +50,7 @@ impl Background {
             let forever = async move {
                 loop {
                     if let Err(error) = work().await {
-                        tracing::warn!(work = name, %error, "background work failed");
+                        tracing::warn!(work = name, %error, "background job failed; trying again later");
                     }
                     tokio::time::sleep(pause).await;
                 }
@@ -67,7 +67,7 @@ impl Background {
             .await
             .is_err()
         {
-            tracing::warn!("background work did not stop in time");
+            tracing::warn!("background jobs did not stop in time");
         }
     }
 }

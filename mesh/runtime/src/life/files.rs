@@ -26,7 +26,7 @@ pub fn files_for_clients() -> usize {
             maximum,
         };
         if let Err(error) = setrlimit(Resource::Nofile, raised) {
-            tracing::warn!(%error, ?current, ?maximum, "the limit of open files cannot be raised");
+            tracing::warn!(%error, ?current, ?maximum, "failed to raise the limit of open files");
         }
     }
     let limit = getrlimit(Resource::Nofile).current;

@@ -14,15 +14,15 @@ use super::TraceContext;
 /// Who sent a request, as far as it is found out while it is answered. Travels in the
 /// request's extensions; the clones are one.
 #[derive(Debug, Clone, Default)]
-pub struct Who(Arc<Known>);
+pub struct Requester(Arc<Details>);
 
 #[derive(Debug, Default)]
-struct Known {
+struct Details {
     user: OnceLock<Uuid>,
     forwarded_for: OnceLock<IpAddr>,
 }
 
-impl Who {
+impl Requester {
     /// It is this account.
     pub fn is_user(&self, id: Uuid) {
         // The first to say so has verified it.
@@ -59,14 +59,14 @@ pub enum Outcome<'a> {
 /// Writes the line of a request that came from `peer` and took `elapsed`.
 pub fn log(
     outcome: Outcome<'_>,
-    who: &Who,
+    requester: &Requester,
     peer: Option<IpAddr>,
     elapsed: Duration,
     trace: TraceContext,
 ) {
-    let client = who.0.forwarded_for.get().copied().or(peer);
+    let client = requester.0.forwarded_for.get().copied().or(peer);
     let client = client.map(tracing::field::display);
-    let user = who.0.user.get().map(tracing::field::display);
+    let user = requester.0.user.get().map(tracing::field::display);
     let duration_ms = elapsed.as_micros() as f64 / 1e3;
     let trace_id = trace.trace_id();
     match outcome {

@@ -91,7 +91,7 @@ pub fn init(filter: EnvFilter, format: Format) {
         }
     };
     if result.is_err() {
-        tracing::debug!("logging had been started before");
+        tracing::debug!("logging already initialised");
     }
 }
 
@@ -111,7 +111,7 @@ fn log_panics() {
             place,
             thread = thread.name(),
             backtrace,
-            "a thread panicked"
+            "thread panicked"
         );
     }));
 }

@@ -79,14 +79,14 @@ pub struct Pending {
     /// Whose event it is.
     pub aggregate: Uuid,
     /// Where it stands in the store.
-    pub place: Place,
+    pub place: OutboxPosition,
     /// What to publish.
     pub record: Record,
 }
 
 /// Where a store keeps an event. Only the store that wrote it can read it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place(String);
+pub struct OutboxPosition(String);
 
 /// Tells the publisher of this process what has been committed.
 #[derive(Debug, Clone, Default)]

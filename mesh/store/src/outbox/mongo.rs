@@ -13,7 +13,7 @@ use mongodb::bson::{Binary, Document, doc, spec::BinarySubtype};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{OutboxStore, Pending, Place, first_id};
+use super::{OutboxPosition, OutboxStore, Pending, first_id};
 use crate::StoreError;
 use slipway_bus::{Event, Record};
 use slipway_mongo::{Database, Index, StorageError, bounded, malformed};
@@ -199,7 +199,7 @@ impl MongoOutbox {
 fn to_pending(collection: &str, document: &str, aggregate: Uuid, entry: Entry) -> Pending {
     Pending {
         aggregate,
-        place: Place(format!("{collection}/{document}/{}", entry.id)),
+        place: OutboxPosition(format!("{collection}/{document}/{}", entry.id)),
         record: Record {
             topic: entry.topic,
             key: entry.key,

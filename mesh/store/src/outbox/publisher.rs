@@ -17,13 +17,13 @@ use super::{
     sending::{Refused, Sent, send},
 };
 use crate::StoreError;
+use crate::metrics as m;
 use slipway_bus::{BusError, SharedBus};
 use slipway_runtime::{
     alarm::{self, Kind},
     backoff::Backoff,
     clock::SharedClock,
     life::Background,
-    telemetry::metrics as m,
 };
 
 /// Events published in one go at most.
@@ -115,7 +115,7 @@ impl Publishing {
                 at_once = AGGREGATES;
                 continue;
             };
-            tracing::warn!(service, %error, "events wait in the outbox");
+            tracing::warn!(service, %error, "outbox cannot be read; events are waiting");
             self.measure().await;
             if backoff.wait(stop).await.is_break() {
                 break;
@@ -127,7 +127,7 @@ impl Publishing {
             wake.0.some.notify_one();
         }
         if let Err(error) = self.publish_own(AGGREGATES).await {
-            tracing::warn!(service, %error, "events stay in the outbox");
+            tracing::warn!(service, %error, "failed to publish events; they stay in the outbox");
         }
     }
 

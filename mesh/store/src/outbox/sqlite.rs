@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 use uuid::Uuid;
 
-use super::{OutboxStore, Pending, Place, first_id};
+use super::{OutboxPosition, OutboxStore, Pending, first_id};
 use crate::StoreError;
 use slipway_bus::Record;
 use slipway_sqlite::{Database, StorageError, malformed};
@@ -81,7 +81,7 @@ fn read(c: &Connection, aggregates: &[Uuid], limit: usize) -> Result<Vec<Pending
             let value: Vec<u8> = row.get(4)?;
             Ok(Pending {
                 aggregate: *aggregate,
-                place: Place(row.get::<_, i64>(0)?.to_string()),
+                place: OutboxPosition(row.get::<_, i64>(0)?.to_string()),
                 record: Record {
                     topic: row.get(1)?,
                     key: row.get(2)?,
@@ -148,7 +148,7 @@ impl OutboxStore for SqliteOutbox {
         let places: Vec<_> = published.iter().map(|entry| entry.place.clone()).collect();
         let remove = self.0.write(move |c| {
             let mut delete = c.prepare_cached("DELETE FROM outbox WHERE position = ?1")?;
-            for Place(position) in places {
+            for OutboxPosition(position) in places {
                 delete.execute([position])?;
             }
             Ok::<_, StorageError>(())

@@ -6,7 +6,7 @@ use slipway_store::{BY_ID, Index, Query as Part, StoreError as DocumentError};
 
 use super::{
     ActivityStore, Direction, Query,
-    logged::{BY_FAMILY, BY_PERSON, BY_RELEASE, BY_TYPE, Found, Logged, place},
+    stored::{BY_FAMILY, BY_PERSON, BY_RELEASE, BY_TYPE, Found, StoredEntry, place},
 };
 use crate::{
     activity::{Entry, Filter, TypePattern},
@@ -51,7 +51,7 @@ impl ActivityStore {
         let page = search.page(read).await?;
         let ids = page.items.iter().map(|found| place(found.sequence));
         let ids: Vec<_> = ids.collect();
-        let logged = self.0.get_many::<Logged>(&ids).await?.into_iter();
+        let logged = self.0.get_many::<StoredEntry>(&ids).await?.into_iter();
         let mut entries: Vec<_> = logged.map(Entry::from).collect();
         query.direction.sort(&mut entries, |entry| entry.sequence);
         Ok(Page {
@@ -81,7 +81,7 @@ impl ActivityStore {
             for (index, key) in keys {
                 let left = u32::try_from(left).unwrap_or(u32::MAX);
                 let part = query.direction.part(left, key, part);
-                more.extend(self.0.summaries::<Logged>(index, &part).await?);
+                more.extend(self.0.summaries::<StoredEntry>(index, &part).await?);
             }
             // An entry may have several of the keys.
             query.direction.sort(&mut more, |found| found.sequence);

@@ -6,7 +6,7 @@
 //! event's id is a unique key, which keeps an event from being logged twice.
 
 mod list;
-mod logged;
+mod stored;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -17,8 +17,8 @@ use jiff::Timestamp;
 use slipway_runtime::contention::back_off;
 use slipway_store::{BY_ID, Documents, Query as Part, Write};
 
-pub(crate) use self::logged::Logged;
-use self::logged::{EVENT, place};
+pub(crate) use self::stored::StoredEntry;
+use self::stored::{EVENT, place};
 use super::{Activity, Entry, Filter};
 use crate::store::StoreError;
 
@@ -143,7 +143,7 @@ impl ActivityStore {
         let (mut count, mut newest) = (0, self.newest().await?);
         for attempt in 0.. {
             let new = (newest + 1..).zip(waiting);
-            let new = new.map(|(sequence, activity)| Logged::new(sequence, activity, now));
+            let new = new.map(|(sequence, activity)| StoredEntry::new(sequence, activity, now));
             let new: Vec<_> = new.collect();
             let writes = new.iter().map(Write::insert).collect();
             let (done, refused) = self.0.write_in_order(writes).await?;
@@ -165,7 +165,7 @@ impl ActivityStore {
     async fn unknown(&self, mut activities: Vec<Activity>) -> Result<Vec<Activity>, StoreError> {
         let ids: Vec<_> = activities.iter().map(|one| one.id.to_string()).collect();
         let known = self.0.find_many(&EVENT, &ids).await?.into_iter();
-        let known: HashSet<_> = known.map(|known: Logged| known.activity.id).collect();
+        let known: HashSet<_> = known.map(|known: StoredEntry| known.activity.id).collect();
         activities.retain(|activity| !known.contains(&activity.id));
         Ok(activities)
     }
@@ -177,7 +177,7 @@ impl ActivityStore {
     pub async fn following(&self, after: u64, limit: u32) -> Result<Vec<Entry>, StoreError> {
         let part = Part::first(limit, "").above(place(after));
         let found = self.0.list(&BY_ID, &part).await?.into_iter();
-        Ok(found.map(|logged: Logged| logged.into()).collect())
+        Ok(found.map(|logged: StoredEntry| logged.into()).collect())
     }
 
     /// The entries that a query asks for, and the ends of the log.
@@ -206,7 +206,7 @@ impl ActivityStore {
     }
 
     async fn end(&self, part: &Part) -> Result<u64, StoreError> {
-        let found = self.0.summaries::<Logged>(&BY_ID, part).await?;
+        let found = self.0.summaries::<StoredEntry>(&BY_ID, part).await?;
         Ok(found.first().map_or(0, |found| found.sequence))
     }
 
@@ -221,7 +221,7 @@ impl ActivityStore {
         let newest = self.newest().await?;
         let limit = u32::try_from(limit).unwrap_or(u32::MAX);
         let oldest = Part::first(limit, "").below(place(newest));
-        let oldest: Vec<Logged> = self.0.list(&BY_ID, &oldest).await?;
+        let oldest: Vec<StoredEntry> = self.0.list(&BY_ID, &oldest).await?;
         let old = oldest.iter().take_while(|logged| logged.stored_at < before);
         // In order: what a crash leaves of them is the end of the prefix.
         let delete = self.0.write_in_order(old.map(Write::delete).collect());

@@ -1,7 +1,7 @@
 //! The contract's messages and the desk's terms.
 
 use sha2::{Digest as _, Sha256};
-use slipway_bus::consumer::letter::Cause;
+use slipway_bus::consumer::envelope::Cause;
 use slipway_proto::{
     notify::v1::{
         DeadLetter, DeadLetterAct, DeadLetterFailure, DeadLetterFilter, DeadLetterHeader,

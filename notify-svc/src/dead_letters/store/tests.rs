@@ -20,7 +20,7 @@ use crate::{
     store::{EXAMINED, PAGE_WEIGHT, testing::on_each},
 };
 
-on_each!(Desk:
+on_each!(DeadLetterSink:
     a_dead_letter_is_read_as_it_was_filed
     a_dead_letter_is_filed_once_whoever_files_it
     lists_show_what_the_filter_admits_newest_first
@@ -32,12 +32,12 @@ on_each!(Desk:
 );
 
 /// The desk, with its outbox.
-struct Desk {
+struct DeadLetterSink {
     store: DeadLetterStore,
     outbox: Arc<dyn OutboxStore>,
 }
 
-impl Desk {
+impl DeadLetterSink {
     fn new(documents: Documents) -> Self {
         Self {
             outbox: documents.outbox(),
@@ -180,7 +180,7 @@ fn back(filed: &Filed) -> Record {
     filed.letter.replay(filed.id.0, None)
 }
 
-async fn a_dead_letter_is_read_as_it_was_filed(open: impl Fn() -> Desk) {
+async fn a_dead_letter_is_read_as_it_was_filed(open: impl Fn() -> DeadLetterSink) {
     let desk = open().store;
     let filed = letters(8);
     assert_eq!(desk.file(filed.clone()).await.unwrap(), 8);
@@ -190,7 +190,7 @@ async fn a_dead_letter_is_read_as_it_was_filed(open: impl Fn() -> Desk) {
     assert_eq!(desk.get(DeadLetterId::generate()).await.unwrap(), None);
 }
 
-async fn a_dead_letter_is_filed_once_whoever_files_it(open: impl Fn() -> Desk) {
+async fn a_dead_letter_is_filed_once_whoever_files_it(open: impl Fn() -> DeadLetterSink) {
     let desk = open().store;
     let barrier = Arc::new(Barrier::new(4));
     let filing = (0..4).map(|_| {
@@ -207,7 +207,7 @@ async fn a_dead_letter_is_filed_once_whoever_files_it(open: impl Fn() -> Desk) {
     assert_eq!(read_on(&desk, &Filter::default(), 50).await.len(), 20);
 }
 
-async fn lists_show_what_the_filter_admits_newest_first(open: impl Fn() -> Desk) {
+async fn lists_show_what_the_filter_admits_newest_first(open: impl Fn() -> DeadLetterSink) {
     let desk = open().store;
     let mut filed = letters(30);
     desk.file(filed.clone()).await.unwrap();
@@ -225,7 +225,7 @@ async fn lists_show_what_the_filter_admits_newest_first(open: impl Fn() -> Desk)
     }
 }
 
-async fn a_reason_that_hardly_occurs_is_searched_for_in_pages(open: impl Fn() -> Desk) {
+async fn a_reason_that_hardly_occurs_is_searched_for_in_pages(open: impl Fn() -> DeadLetterSink) {
     let desk = open().store;
     let mut filed = letters(EXAMINED as u32 + 20);
     filed[3].letter.reason = "a rare one".into();
@@ -253,7 +253,7 @@ async fn a_reason_that_hardly_occurs_is_searched_for_in_pages(open: impl Fn() ->
     assert_eq!((page.items, page.next), (vec![rare], None));
 }
 
-async fn a_page_has_a_weight(open: impl Fn() -> Desk) {
+async fn a_page_has_a_weight(open: impl Fn() -> DeadLetterSink) {
     let desk = open().store;
     let mut filed = letters(10);
     for letter in &mut filed {
@@ -267,8 +267,8 @@ async fn a_page_has_a_weight(open: impl Fn() -> Desk) {
     assert_eq!(read_on(&desk, &filter, 10).await, all);
 }
 
-async fn of_those_who_replay_it_at_the_same_moment_one_does(open: impl Fn() -> Desk) {
-    let Desk {
+async fn of_those_who_replay_it_at_the_same_moment_one_does(open: impl Fn() -> DeadLetterSink) {
+    let DeadLetterSink {
         store: desk,
         outbox,
     } = open();
@@ -293,8 +293,8 @@ async fn of_those_who_replay_it_at_the_same_moment_one_does(open: impl Fn() -> D
     assert_eq!(outbox.count().await.unwrap(), 1);
 }
 
-async fn a_replay_is_published_with_its_record(open: impl Fn() -> Desk) {
-    let Desk {
+async fn a_replay_is_published_with_its_record(open: impl Fn() -> DeadLetterSink) {
+    let DeadLetterSink {
         store: desk,
         outbox,
     } = open();
@@ -322,7 +322,7 @@ async fn a_replay_is_published_with_its_record(open: impl Fn() -> Desk) {
     assert_eq!(found.letter, filed.letter, "what was filed stays");
 }
 
-async fn what_a_replay_came_back_as_is_known(open: impl Fn() -> Desk) {
+async fn what_a_replay_came_back_as_is_known(open: impl Fn() -> DeadLetterSink) {
     let desk = open().store;
     let first = letter(1);
     let mut again = letter(1);

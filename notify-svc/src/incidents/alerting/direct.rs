@@ -67,13 +67,13 @@ impl Direct {
             tracing::error!(
                 fingerprint = incident.fingerprint,
                 summary = incident.summary,
-                "an incident cannot be stored, and no administrator is known yet"
+                "incident not stored, and no administrator is known yet to be mailed directly"
             );
         } else {
             tracing::error!(
                 fingerprint = incident.fingerprint,
                 summary = incident.summary,
-                "an incident cannot be stored: administrators are mailed directly"
+                "incident not stored; mailing the administrators directly"
             );
         }
         let event_id = Uuid::now_v7();
@@ -142,7 +142,7 @@ impl Direct {
                 Some(notification)
             }
             Sending::Temporary(why) | Sending::Permanent(why) | Sending::Unreachable(why) => {
-                tracing::error!(why, "an administrator cannot be mailed directly");
+                tracing::error!(why, "failed to mail an administrator directly");
                 None
             }
         }

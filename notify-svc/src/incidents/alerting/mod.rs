@@ -21,7 +21,7 @@ use slipway_runtime::clock::SharedClock;
 
 use self::direct::Direct;
 use super::{
-    Incident, Mailing, News, Report, SILENCE, State,
+    AlertReason, Incident, Mailing, Report, SILENCE, State,
     store::{IncidentKey, IncidentStore},
 };
 use crate::{
@@ -108,7 +108,7 @@ impl Alerting {
             let incident = Incident::first(&report, self.clock.now());
             let told = self.administrators.lock().clone();
             self.direct
-                .mail(&incident, told, news(&incident, News::Begun))
+                .mail(&incident, told, news(&incident, AlertReason::Begun))
                 .await;
         }
         Err(error)
@@ -144,7 +144,7 @@ impl Alerting {
             if administrators.is_empty() {
                 tracing::error!(
                     fingerprint = incident.fingerprint,
-                    "there is nobody to tell of an incident"
+                    "incident has no recipient: there is no administrator with an address"
                 );
                 return Ok(());
             }
@@ -268,7 +268,7 @@ impl Alerting {
 }
 
 /// The template's variables.
-fn news(incident: &Incident, news: News) -> Value {
+fn news(incident: &Incident, news: AlertReason) -> Value {
     json!({
         "news": news.as_str(),
         "summary": incident.summary,

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use futures::future::join_all;
 use jiff::Timestamp;
 use slipway_proto::events::Role;
-use slipway_runtime::{clock::SystemClock, testing::PATIENCE};
+use slipway_runtime::{clock::SystemClock, testing::TIMEOUT};
 use slipway_store::Documents;
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -154,7 +154,7 @@ async fn of_two_replicas_that_hear_of_it_one_tells_each_administrator_once() {
     let mut replicas = [scene.replica(), scene.replica()];
     for replica in &mut replicas {
         // A machine with other work may take longer for forty than the database is given.
-        replica.alerting.stored_within = PATIENCE;
+        replica.alerting.stored_within = TIMEOUT;
     }
     let reports = (0..40).map(|n| replicas[n % 2].alerting.report(report()));
     for taken in join_all(reports).await {

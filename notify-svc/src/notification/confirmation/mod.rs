@@ -20,14 +20,14 @@ use super::{Attempt, Notification, NotificationId, Outcome, State};
 
 /// Whether a mail reached its recipient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Arrival {
+pub enum DeliveryReport {
     /// It did.
     Delivered,
     /// It came back, and will not be delivered.
     Bounced,
 }
 
-impl Arrival {
+impl DeliveryReport {
     fn state(self) -> State {
         match self {
             Self::Delivered => State::Delivered,
@@ -49,7 +49,7 @@ pub struct Confirmation {
     /// The notification that the mail was, or the `digest_id` of those it told of.
     pub id: NotificationId,
     /// Whether it arrived.
-    pub arrival: Arrival,
+    pub arrival: DeliveryReport,
     /// When that happened.
     pub at: Timestamp,
     /// The operator's words; a reason, if it came back.
@@ -129,7 +129,7 @@ mod tests {
         Notification { state, ..made }
     }
 
-    fn said(arrival: Arrival) -> Confirmation {
+    fn said(arrival: DeliveryReport) -> Confirmation {
         Confirmation {
             id: NotificationId(Uuid::nil()),
             arrival,
@@ -138,7 +138,7 @@ mod tests {
         }
     }
 
-    fn after(notification: &Notification, arrival: Arrival) -> Confirmed {
+    fn after(notification: &Notification, arrival: DeliveryReport) -> Confirmed {
         let now = Timestamp::from_second(9).unwrap();
         notification.confirm(&said(arrival), now)
     }
@@ -146,14 +146,14 @@ mod tests {
     #[test]
     fn what_was_sent_arrives_or_comes_back() {
         let sent = in_state(State::Sent);
-        let Confirmed::Changed(arrived) = after(&sent, Arrival::Delivered) else {
+        let Confirmed::Changed(arrived) = after(&sent, DeliveryReport::Delivered) else {
             panic!("it was sent")
         };
         assert_eq!((arrived.state, &arrived.reason), (State::Delivered, &None));
         assert_eq!(arrived.attempts[0].outcome, Outcome::Delivered);
         assert_eq!(arrived.attempts[0].at.as_second(), 5, "when it happened");
         assert_eq!(arrived.updated_at.as_second(), 9, "when it was heard");
-        let Confirmed::Changed(back) = after(&sent, Arrival::Bounced) else {
+        let Confirmed::Changed(back) = after(&sent, DeliveryReport::Bounced) else {
             panic!("it was sent")
         };
         assert_eq!(back.state, State::Failed);
@@ -167,7 +167,7 @@ mod tests {
         for (said_at, kept) in [(5, 5), (9, 9), (10, 9)] {
             let confirmation = Confirmation {
                 at: Timestamp::from_second(said_at).unwrap(),
-                ..said(Arrival::Delivered)
+                ..said(DeliveryReport::Delivered)
             };
             let now = Timestamp::from_second(9).unwrap();
             let confirmed = in_state(State::Sent).confirm(&confirmation, now);
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn the_first_word_stands() {
-        use Arrival::{Bounced, Delivered};
+        use DeliveryReport::{Bounced, Delivered};
         for (state, arrival, expected) in [
             (State::Delivered, Delivered, Confirmed::Already),
             (State::Delivered, Bounced, Confirmed::Contradicts),

@@ -30,7 +30,7 @@ const TRIES: usize = 3;
 /// What became of a confirmation. Of a mail that told of several notifications it is the
 /// last of these that became of one of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Taken {
+pub(crate) enum ConfirmationOutcome {
     /// The log says so, by this one or by an earlier one.
     Recorded,
     /// The log has another end of it, which stays.
@@ -55,7 +55,10 @@ impl Confirmations {
     /// # Errors
     /// If the database is away: then it is not known which are stored, and all of it is to
     /// be repeated.
-    pub(crate) async fn take_up(&self, said: &[Confirmation]) -> Result<Vec<Taken>, StoreError> {
+    pub(crate) async fn take_up(
+        &self,
+        said: &[Confirmation],
+    ) -> Result<Vec<ConfirmationOutcome>, StoreError> {
         for _ in 0..TRIES {
             let known = self.look_up(said).await?;
             let (taken, changed) = self.decide(said, known);
@@ -82,7 +85,7 @@ impl Confirmations {
         &self,
         said: &[Confirmation],
         mut known: BTreeMap<NotificationId, Notification>,
-    ) -> (Vec<Taken>, Vec<Notification>) {
+    ) -> (Vec<ConfirmationOutcome>, Vec<Notification>) {
         let (now, mut changed) = (self.clock.now(), Vec::new());
         let mut mails: HashMap<NotificationId, Vec<NotificationId>> = HashMap::new();
         for notification in known.values() {
@@ -99,14 +102,14 @@ impl Confirmations {
                     Confirmed::Changed(next) => {
                         notification.clone_from(&next);
                         changed.push(*next);
-                        Taken::Recorded
+                        ConfirmationOutcome::Recorded
                     }
-                    Confirmed::Already => Taken::Recorded,
-                    Confirmed::Contradicts => Taken::Contradicts,
-                    Confirmed::TooEarly => Taken::TooEarly,
+                    Confirmed::Already => ConfirmationOutcome::Recorded,
+                    Confirmed::Contradicts => ConfirmationOutcome::Contradicts,
+                    Confirmed::TooEarly => ConfirmationOutcome::TooEarly,
                 })
             });
-            taken.max().unwrap_or(Taken::Unknown)
+            taken.max().unwrap_or(ConfirmationOutcome::Unknown)
         });
         (taken.collect(), changed)
     }
@@ -139,7 +142,7 @@ fn count(notification: &Notification) {
     let kind = notification.kind.as_str();
     if notification.state == State::Failed {
         tracing::error!(notification = %notification.id, kind, reason = notification.reason,
-            "a mail came back");
+            "mail bounced");
         metrics::counter!(m::FAILED, "type" => m::type_label(kind)).increment(1);
     } else {
         metrics::counter!(m::DELIVERED, "type" => m::type_label(kind)).increment(1);
@@ -157,7 +160,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::notification::{Arrival, Attempt, Draft, Outcome, Subject, To, store::Claim};
+    use crate::notification::{Attempt, DeliveryReport, Draft, Outcome, Subject, To, store::Claim};
 
     /// Two notifications that were sent, and one that waits.
     async fn scene() -> (TempDir, Confirmations, [NotificationId; 3]) {
@@ -196,7 +199,7 @@ mod tests {
         (dir, confirmations, [0, 1, 2].map(|n| made[n].id))
     }
 
-    fn said(id: NotificationId, arrival: Arrival) -> Confirmation {
+    fn said(id: NotificationId, arrival: DeliveryReport) -> Confirmation {
         Confirmation {
             id,
             arrival,
@@ -207,7 +210,7 @@ mod tests {
 
     #[tokio::test]
     async fn each_is_answered_for_itself_and_a_repetition_alike() {
-        use Arrival::{Bounced, Delivered};
+        use DeliveryReport::{Bounced, Delivered};
         let (_dir, confirmations, [first, second, waiting]) = scene().await;
         let nobody = NotificationId(Uuid::now_v7());
         let words = [
@@ -220,12 +223,12 @@ mod tests {
             said(second, Bounced),
         ];
         let answers = [
-            Taken::Unknown,
-            Taken::Recorded,
-            Taken::TooEarly,
-            Taken::Recorded,
-            Taken::Contradicts,
-            Taken::Recorded,
+            ConfirmationOutcome::Unknown,
+            ConfirmationOutcome::Recorded,
+            ConfirmationOutcome::TooEarly,
+            ConfirmationOutcome::Recorded,
+            ConfirmationOutcome::Contradicts,
+            ConfirmationOutcome::Recorded,
         ];
         for _ in 0..2 {
             assert_eq!(confirmations.take_up(&words).await.unwrap(), answers);
@@ -263,10 +266,10 @@ mod tests {
         let mut claimed = store.claim(&claim, 10).await.unwrap();
         claimed.retain(|n| n.group.is_some());
         let mail = claimed[0].mail_id();
-        let early = [said(mail, Arrival::Delivered)];
+        let early = [said(mail, DeliveryReport::Delivered)];
         assert_eq!(
             confirmations.take_up(&early).await.unwrap(),
-            [Taken::TooEarly]
+            [ConfirmationOutcome::TooEarly]
         );
         let settled = claimed.iter().cloned().map(|n| {
             let attempt = Attempt::new(now, Duration::ZERO, Outcome::Accepted, "250 taken");
@@ -274,8 +277,14 @@ mod tests {
         });
         assert_eq!(store.settle(claim.id, settled.collect()).await.unwrap(), 3);
 
-        let bounced = [said(mail, Arrival::Bounced), said(mail, Arrival::Delivered)];
-        let expected = [Taken::Recorded, Taken::Contradicts];
+        let bounced = [
+            said(mail, DeliveryReport::Bounced),
+            said(mail, DeliveryReport::Delivered),
+        ];
+        let expected = [
+            ConfirmationOutcome::Recorded,
+            ConfirmationOutcome::Contradicts,
+        ];
         assert_eq!(confirmations.take_up(&bounced).await.unwrap(), expected);
         for notification in claimed {
             let log = store.get(notification.id).await.unwrap().unwrap();

@@ -6,7 +6,7 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 /// How long a mail may wait in its slot for its domain; longer, and it would keep those
 /// for other domains from being sent.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Domains that are remembered before those not written to lately are forgotten.
 const REMEMBERED: usize = 10_000;
@@ -27,7 +27,7 @@ impl DomainLimits {
             self.0.retain_recent();
         }
         let domain = domain.to_owned();
-        tokio::time::timeout(PATIENCE, self.0.until_key_ready(&domain))
+        tokio::time::timeout(TIMEOUT, self.0.until_key_ready(&domain))
             .await
             .is_ok()
     }

@@ -153,10 +153,10 @@ impl Dispatcher {
             Ok(0) => {}
             Ok(count) => tracing::warn!(
                 count,
-                "notifications of a process that ended are queued again"
+                "requeued notifications claimed by a process that ended"
             ),
             Err(error) => {
-                tracing::warn!(%error, "the queue of notifications cannot be read");
+                tracing::warn!(%error, "notification queue cannot be read");
                 return false;
             }
         }
@@ -204,7 +204,7 @@ impl Dispatcher {
                     Contact::NotSought
                 });
             }
-            Err(error) => tracing::warn!(%error, "the queue of notifications cannot be read"),
+            Err(error) => tracing::warn!(%error, "notification queue cannot be read"),
         }
     }
 
@@ -218,7 +218,7 @@ impl Dispatcher {
                     sending.spawn(async move { sender.see_to(claim.id, mail).await });
                 }
             }
-            Err(error) => tracing::warn!(%error, "the queue of notifications cannot be read"),
+            Err(error) => tracing::warn!(%error, "notification queue cannot be read"),
         }
     }
 

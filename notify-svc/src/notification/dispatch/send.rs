@@ -260,7 +260,7 @@ impl Sender {
                 Ok(stored) => break stored,
                 Err(error) => {
                     let notification = settled.first().map(|s| s.notification.id.to_string());
-                    tracing::warn!(notification, %error, "its outcome cannot be stored yet");
+                    tracing::warn!(notification, %error, "failed to store the outcome of a mail; trying again");
                     tokio::time::sleep(STORE_AGAIN).await;
                 }
             }
@@ -271,7 +271,7 @@ impl Sender {
                 notification,
                 of = settled.len(),
                 stored,
-                "its claim ended before its outcome was stored: it is sent again"
+                "claim expired before the outcome was stored; the mail will be sent again"
             );
         }
         for (notification, events) in &with_events {
@@ -304,7 +304,7 @@ fn count_one(notification: &Notification, now: Timestamp) {
         }
         State::Failed => {
             tracing::error!(notification = %notification.id, kind, reason = notification.reason,
-                "a notification failed");
+                "notification failed");
             metrics::counter!(m::FAILED, "type" => m::type_label(kind)).increment(1);
         }
         _ => metrics::counter!(m::RETRIED, "type" => m::type_label(kind)).increment(1),

@@ -22,7 +22,7 @@ const PROBE_EVERY: Duration = Duration::from_secs(5);
 /// How long it has to be away, as this process knows, before anything is given up: after a
 /// start there may be much that has waited for long, and the server may be about to start
 /// as well.
-const PATIENCE: jiff::SignedDuration = jiff::SignedDuration::from_mins(10);
+const TIMEOUT: jiff::SignedDuration = jiff::SignedDuration::from_mins(10);
 
 /// What an attempt has shown of the mail server.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -97,7 +97,7 @@ impl Server {
     /// Why notifications that were due by then are given up at `now`, if they are.
     pub(super) fn gives_up(&self, now: Timestamp) -> Option<(Timestamp, &str)> {
         match self {
-            Self::Away { since, why, .. } if now.duration_since(*since) >= PATIENCE => {
+            Self::Away { since, why, .. } if now.duration_since(*since) >= TIMEOUT => {
                 let due_by = now.checked_sub(GIVE_UP_AFTER).ok()?;
                 Some((due_by, why))
             }
@@ -115,7 +115,7 @@ impl Server {
 
     fn is_present(&mut self) {
         if self.away_since().is_some() {
-            tracing::info!("mails can be sent again");
+            tracing::info!("mail server is back; sending mails");
         }
         *self = Self::Present;
         metrics::gauge!(m::MAIL_SERVER_UP).set(1.0);
@@ -133,7 +133,7 @@ impl Server {
 
     fn is_away(&mut self, why: String, now: Timestamp) {
         let since = self.away_since().unwrap_or_else(|| {
-            tracing::error!(why, "no mail can be sent: notifications wait");
+            tracing::error!(why, "mail server unreachable; notifications are waiting");
             now
         });
         *self = Self::Away {

@@ -18,7 +18,7 @@ use slipway_store::{outbox::Wake, receipts::Receipt};
 use uuid::Uuid;
 
 use super::{
-    Accepted, MAX_RECIPIENTS, QUOTA, WINDOW, flaws, left, may_notify,
+    AcceptedEvent, MAX_RECIPIENTS, QUOTA, WINDOW, flaws, left, may_notify,
     store::{Acceptance, IntakeStore},
 };
 use crate::{
@@ -83,7 +83,7 @@ impl Intake {
         };
         let event = event(&requested, &announced);
         let receipt = receipt(&announced);
-        let accepted = Accepted {
+        let accepted = AcceptedEvent {
             id: announced.id,
             kind: requested.notification_type,
             sender,
@@ -108,7 +108,7 @@ impl Intake {
         &self,
         id: Uuid,
         caller: &Principal,
-    ) -> Result<(Accepted, Vec<Notification>), Fault> {
+    ) -> Result<(AcceptedEvent, Vec<Notification>), Fault> {
         let found = self.store.get(id).await?;
         let mine =
             found.filter(|found| caller.role == Role::Admin || found.sender.id == caller.user_id);

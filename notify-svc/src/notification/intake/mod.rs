@@ -36,7 +36,7 @@ pub const MAX_RECIPIENTS: usize = 50;
 /// An event that was accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Accepted {
+pub struct AcceptedEvent {
     /// Id of the event.
     pub id: Uuid,
     /// Its type, which has templates.

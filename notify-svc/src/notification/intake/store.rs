@@ -12,7 +12,7 @@ use slipway_store::receipts::Receipt;
 use slipway_store::{Collection, Document, Documents, Entries, Index, Query, Write, by_time};
 use uuid::Uuid;
 
-use super::{Accepted, QUOTA};
+use super::{AcceptedEvent, QUOTA};
 use crate::{notification::intake, store::StoreError};
 
 #[cfg(test)]
@@ -20,7 +20,7 @@ mod tests;
 
 const BY_TIME: Index = Index::list("by_time");
 
-impl Document for Accepted {
+impl Document for AcceptedEvent {
     const COLLECTION: Collection = Collection::new("accepted", 1, &[BY_TIME])
         .with_events()
         .with_receipts();
@@ -44,14 +44,14 @@ impl Document for Accepted {
 
 /// When the latest events of a sender were accepted.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Used {
+pub(crate) struct SenderUsage {
     sender: Uuid,
     revision: u64,
     /// Newest first: as many as the quota.
     times: Vec<Timestamp>,
 }
 
-impl Document for Used {
+impl Document for SenderUsage {
     const COLLECTION: Collection = Collection::new("quotas", 1, &[]);
 
     type Summary = ();
@@ -97,7 +97,7 @@ impl IntakeStore {
     /// away: then it is not known whether it is stored.
     pub async fn accept(
         &self,
-        accepted: &Accepted,
+        accepted: &AcceptedEvent,
         event: Event,
         receipt: Option<Receipt>,
     ) -> Result<Acceptance, StoreError> {
@@ -120,13 +120,13 @@ impl IntakeStore {
         now: Timestamp,
     ) -> Result<Option<SignedDuration>, StoreError> {
         let mut wait = None;
-        let use_up = self.0.update(sender, |before: Option<&Used>| {
+        let use_up = self.0.update(sender, |before: Option<&SenderUsage>| {
             let times = before.map_or(&[][..], |used| &used.times);
             wait = intake::wait(times, now);
             let mut times: Vec<_> = [now].iter().chain(times).copied().collect();
             times.sort_unstable_by(|a, b| b.cmp(a));
             times.truncate(QUOTA);
-            wait.is_none().then(|| Used {
+            wait.is_none().then(|| SenderUsage {
                 sender,
                 revision: before.map_or(0, |used| used.revision) + 1,
                 times,
@@ -140,7 +140,7 @@ impl IntakeStore {
     ///
     /// # Errors
     /// If the database is away.
-    pub async fn get(&self, id: Uuid) -> Result<Option<Accepted>, StoreError> {
+    pub async fn get(&self, id: Uuid) -> Result<Option<AcceptedEvent>, StoreError> {
         Ok(self.0.get(id).await?)
     }
 
@@ -149,7 +149,7 @@ impl IntakeStore {
     /// # Errors
     /// If the database is away.
     pub async fn latest(&self, sender: Uuid) -> Result<Vec<Timestamp>, StoreError> {
-        let used: Option<Used> = self.0.get(sender).await?;
+        let used: Option<SenderUsage> = self.0.get(sender).await?;
         Ok(used.map_or_else(Vec::new, |used| used.times))
     }
 
@@ -161,7 +161,7 @@ impl IntakeStore {
     pub async fn prune(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
         let limit = u32::try_from(limit).unwrap_or(u32::MAX);
         let old = Query::first(limit, "").below(by_time(before, ""));
-        let old: Vec<Accepted> = self.0.list(&BY_TIME, &old).await?;
+        let old: Vec<AcceptedEvent> = self.0.list(&BY_TIME, &old).await?;
         let deleted = self.0.write_many(old.iter().map(Write::delete).collect());
         Ok(deleted.await?.into_iter().filter(Result::is_ok).count())
     }

@@ -19,7 +19,7 @@ use tonic::{Request, Response, Status};
 
 use super::{
     Mode, Preferences, QuietHours, Zone,
-    store::{Chosen, PreferenceStore},
+    store::{PreferenceStore, SavedPreferences},
 };
 use crate::notification::templates::Library;
 
@@ -155,7 +155,7 @@ fn read(wanted: Shown, types: &[String]) -> Result<Preferences, Fault> {
 }
 
 /// As the contract shows it; types that are gone are left out.
-fn shown(chosen: Chosen, types: Vec<String>) -> StoredPreferences {
+fn shown(chosen: SavedPreferences, types: Vec<String>) -> StoredPreferences {
     let preferences = chosen.preferences;
     let hours = preferences.quiet_hours;
     let mode = match hours.mode {
@@ -193,7 +193,7 @@ mod tests {
     }
 
     fn default() -> Shown {
-        shown(Chosen::never(uuid::Uuid::nil()), types())
+        shown(SavedPreferences::never(uuid::Uuid::nil()), types())
             .preferences
             .unwrap()
     }
@@ -201,7 +201,7 @@ mod tests {
     #[test]
     fn what_is_shown_is_read_back() {
         assert_eq!(read(default(), &types()).unwrap(), Preferences::default());
-        let chosen = Chosen {
+        let chosen = SavedPreferences {
             user: uuid::Uuid::nil(),
             preferences: Preferences {
                 email: false,
@@ -259,7 +259,7 @@ mod tests {
 
     #[test]
     fn a_type_that_is_gone_is_not_shown() {
-        let mut chosen = Chosen::never(uuid::Uuid::nil());
+        let mut chosen = SavedPreferences::never(uuid::Uuid::nil());
         chosen.preferences.muted = ["gone".to_owned(), "order-placed".to_owned()].into();
         let preferences = shown(chosen, types()).preferences.unwrap();
         assert_eq!(preferences.muted, ["order-placed"]);

@@ -16,7 +16,7 @@ mod tests;
 /// What a user has chosen, and the how-manieth choice it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Chosen {
+pub struct SavedPreferences {
     /// Who.
     pub user: Uuid,
     /// What is wanted.
@@ -27,7 +27,7 @@ pub struct Chosen {
     pub at: Option<Timestamp>,
 }
 
-impl Chosen {
+impl SavedPreferences {
     /// What applies to who has never chosen.
     #[must_use]
     pub fn never(user: Uuid) -> Self {
@@ -40,7 +40,7 @@ impl Chosen {
     }
 }
 
-impl Document for Chosen {
+impl Document for SavedPreferences {
     const COLLECTION: Collection = Collection::new("preferences", 1, &[]);
 
     type Summary = ();
@@ -69,13 +69,13 @@ impl PreferenceStore {
         Self(documents)
     }
 
-    /// What this user has chosen; [`Chosen::never`] if nothing.
+    /// What this user has chosen; [`SavedPreferences::never`] if nothing.
     ///
     /// # Errors
     /// If the database is away.
-    pub async fn of(&self, user: Uuid) -> Result<Chosen, StoreError> {
+    pub async fn of(&self, user: Uuid) -> Result<SavedPreferences, StoreError> {
         let found = self.0.get(user).await?;
-        Ok(found.unwrap_or_else(|| Chosen::never(user)))
+        Ok(found.unwrap_or_else(|| SavedPreferences::never(user)))
     }
 
     /// What these users have chosen; those who never have are left out. One question,
@@ -85,7 +85,7 @@ impl PreferenceStore {
     /// If the database is away.
     pub async fn of_all(&self, users: &[Uuid]) -> Result<HashMap<Uuid, Preferences>, StoreError> {
         let ids: Vec<_> = users.iter().map(Uuid::to_string).collect();
-        let found = self.0.get_many::<Chosen>(&ids).await?.into_iter();
+        let found = self.0.get_many::<SavedPreferences>(&ids).await?.into_iter();
         Ok(found
             .map(|chosen| (chosen.user, chosen.preferences))
             .collect())
@@ -102,11 +102,11 @@ impl PreferenceStore {
         preferences: Preferences,
         expected: Option<u64>,
         at: Timestamp,
-    ) -> Result<Option<Chosen>, StoreError> {
-        let choose = self.0.update(user, |before: Option<&Chosen>| {
+    ) -> Result<Option<SavedPreferences>, StoreError> {
+        let choose = self.0.update(user, |before: Option<&SavedPreferences>| {
             let revision = before.map_or(0, |chosen| chosen.revision);
             let as_expected = expected.is_none_or(|expected| expected == revision);
-            as_expected.then(|| Chosen {
+            as_expected.then(|| SavedPreferences {
                 user,
                 preferences: preferences.clone(),
                 revision: revision + 1,

@@ -46,7 +46,7 @@ impl Handler for RecipientProjection {
     async fn handle(&self, events: &[Event]) -> Result<(), Failure> {
         let read = events
             .iter()
-            .map(|event| (event, Recipient::told_by(event)));
+            .map(|event| (event, Recipient::from_event(event)));
         let recipients = all_or_poison(read)?.into_iter().flatten().collect();
         Ok(self.store.put(recipients).await?)
     }

@@ -27,7 +27,7 @@ impl Recipient {
     ///
     /// # Errors
     /// If the payload does not fit the schema of the event's type.
-    pub fn told_by(event: &Event) -> Result<Option<Self>, serde_json::Error> {
+    pub fn from_event(event: &Event) -> Result<Option<Self>, serde_json::Error> {
         match event.event_type.as_str() {
             UserRegisteredEvent::TYPE => {
                 let user: UserRegisteredEvent = event.payload()?;

@@ -20,12 +20,12 @@ const READ: u32 = 500;
 /// An account as it is known now.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Known {
+pub(crate) struct StoredRecipient {
     revision: u64,
     recipient: Recipient,
 }
 
-impl Document for Known {
+impl Document for StoredRecipient {
     const COLLECTION: Collection = Collection::new("recipients", 1, &[BY_USERNAME, BY_ROLE]);
 
     type Summary = ();
@@ -75,13 +75,15 @@ impl RecipientStore {
     /// If the database is away. Then it is not known which are stored: try again.
     pub async fn put(&self, recipients: Vec<Recipient>) -> Result<(), StoreError> {
         for recipient in recipients {
-            let put = self.0.update(recipient.id, |before: Option<&Known>| {
-                let changed = before.is_none_or(|known| known.recipient != recipient);
-                changed.then(|| Known {
-                    revision: before.map_or(0, |known| known.revision) + 1,
-                    recipient: recipient.clone(),
-                })
-            });
+            let put = self
+                .0
+                .update(recipient.id, |before: Option<&StoredRecipient>| {
+                    let changed = before.is_none_or(|known| known.recipient != recipient);
+                    changed.then(|| StoredRecipient {
+                        revision: before.map_or(0, |known| known.revision) + 1,
+                        recipient: recipient.clone(),
+                    })
+                });
             put.await?;
         }
         Ok(())
@@ -128,6 +130,6 @@ impl RecipientStore {
     }
 }
 
-fn recipients(known: Vec<Known>) -> Vec<Recipient> {
+fn recipients(known: Vec<StoredRecipient>) -> Vec<Recipient> {
     known.into_iter().map(|known| known.recipient).collect()
 }

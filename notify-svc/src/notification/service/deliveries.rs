@@ -12,8 +12,8 @@ use slipway_rpc::error::Fault;
 use slipway_runtime::text::{clean_line, is_blank};
 
 use crate::notification::{
-    Arrival, Confirmation,
-    confirmation::{notification_of, record::Taken},
+    Confirmation, DeliveryReport,
+    confirmation::{notification_of, record::ConfirmationOutcome},
 };
 
 /// Confirmations of one request at most.
@@ -45,8 +45,8 @@ fn read(
         DeliveryStatus::Unspecified => {
             return Err(bad("status", "must be delivered or bounced"));
         }
-        DeliveryStatus::Delivered => Arrival::Delivered,
-        DeliveryStatus::Bounced => Arrival::Bounced,
+        DeliveryStatus::Delivered => DeliveryReport::Delivered,
+        DeliveryStatus::Bounced => DeliveryReport::Bounced,
     };
     let at = confirmation.at.map(from_proto).transpose();
     let at = at.map_err(|_| bad("at", "must be a time"))?.unwrap_or(now);
@@ -60,10 +60,12 @@ fn read(
 }
 
 /// On one line; it is never without a reason why a mail came back.
-fn plain(detail: &str, arrival: Arrival) -> String {
+fn plain(detail: &str, arrival: DeliveryReport) -> String {
     let line = clean_line(detail);
     match arrival {
-        Arrival::Bounced if is_blank(&line) => "it came back, and nobody said why".to_owned(),
+        DeliveryReport::Bounced if is_blank(&line) => {
+            "it came back, and nobody said why".to_owned()
+        }
         _ => line,
     }
 }
@@ -71,16 +73,16 @@ fn plain(detail: &str, arrival: Arrival) -> String {
 /// The answer: `taken` is of those that could be ours, in their order.
 pub(super) fn answered(
     said: &[Option<Confirmation>],
-    taken: Vec<Taken>,
+    taken: Vec<ConfirmationOutcome>,
 ) -> ConfirmDeliveriesResponse {
     let mut taken = taken.into_iter();
     let results = said.iter().map(|one| {
         let result = one.as_ref().and_then(|_| taken.next());
-        let result = match result.unwrap_or(Taken::Unknown) {
-            Taken::Recorded => DeliveryResult::Recorded,
-            Taken::Contradicts => DeliveryResult::Contradicts,
-            Taken::TooEarly => DeliveryResult::TooEarly,
-            Taken::Unknown => DeliveryResult::Unknown,
+        let result = match result.unwrap_or(ConfirmationOutcome::Unknown) {
+            ConfirmationOutcome::Recorded => DeliveryResult::Recorded,
+            ConfirmationOutcome::Contradicts => DeliveryResult::Contradicts,
+            ConfirmationOutcome::TooEarly => DeliveryResult::TooEarly,
+            ConfirmationOutcome::Unknown => DeliveryResult::Unknown,
         };
         result.into()
     });
@@ -116,7 +118,7 @@ mod tests {
         let said = said(&request(all), Timestamp::UNIX_EPOCH).unwrap();
         let known: Vec<_> = said.iter().map(Option::is_some).collect();
         assert_eq!(known, [false, true, false]);
-        let answer = answered(&said, vec![Taken::Recorded]);
+        let answer = answered(&said, vec![ConfirmationOutcome::Recorded]);
         let expected = [
             DeliveryResult::Unknown,
             DeliveryResult::Recorded,

@@ -77,7 +77,7 @@ impl Stored {
         };
         Self {
             held: Some(held),
-            ..self.changed(notification).told_by(digest)
+            ..self.changed(notification).with_digest(digest)
         }
     }
 
@@ -95,10 +95,10 @@ impl Stored {
             held: self.held.clone(),
             ..self.changed(self.notification.clone())
         };
-        next.told_by(digest)
+        next.with_digest(digest)
     }
 
-    fn told_by(mut self, digest: Option<NotificationId>) -> Self {
+    fn with_digest(mut self, digest: Option<NotificationId>) -> Self {
         self.notification.digest_id = digest;
         self
     }

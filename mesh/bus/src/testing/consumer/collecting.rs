@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use crate::{
     Delivery,
-    consumer::{Collector, Host, Keeper},
+    consumer::{Collector, Host, RecordSink},
     testing::stage::{Stage, create, record},
 };
 use slipway_runtime::{
@@ -24,8 +24,8 @@ struct Shelf {
 }
 
 #[async_trait]
-impl Keeper for Shelf {
-    async fn keep(&self, records: &[Delivery]) -> Result<(), String> {
+impl RecordSink for Shelf {
+    async fn store(&self, records: &[Delivery]) -> Result<(), String> {
         if !std::mem::replace(&mut *self.failed.lock(), true) {
             return Err("away".into());
         }
@@ -40,7 +40,7 @@ pub async fn what_is_collected_is_kept_once_it_can_be_also_from_topics_that_come
     stage: &Stage,
 ) {
     let bus = stage.open();
-    let keeper = Arc::new(Shelf::default());
+    let sink = Arc::new(Shelf::default());
     let host = Host {
         bus: bus.clone(),
         clock: Arc::new(SystemClock),
@@ -50,7 +50,7 @@ pub async fn what_is_collected_is_kept_once_it_can_be_also_from_topics_that_come
     let collector = Collector {
         group: stage.name("collector").leak(),
         wants: |topic| topic.ends_with(".late.dlq"),
-        keeper: keeper.clone(),
+        sink: sink.clone(),
     };
     let mut known = collector.spawn(&host);
     known.wait_for(Option::is_some).await.unwrap();
@@ -60,7 +60,7 @@ pub async fn what_is_collected_is_kept_once_it_can_be_also_from_topics_that_come
     let expected = ["1", "2"].map(|value| stage.name(value));
     let records = expected.each_ref().map(|value| record(&topic, "k", value));
     bus.publish(records.into()).await.unwrap();
-    let mut values = keeper.values.subscribe();
+    let mut values = sink.values.subscribe();
     let of_this = |values: &Vec<String>| {
         let values = values.iter().filter(|value| expected.contains(value));
         values.eq(&expected)

@@ -4,7 +4,7 @@
 use super::play::{FREE, Play, TIERS, header};
 use crate::{
     Record,
-    consumer::{Order, letter},
+    consumer::{Order, envelope},
     testing::stage::Stage,
 };
 
@@ -17,7 +17,7 @@ pub async fn while_what_it_needs_is_away_nothing_overtakes_and_nothing_is_put_as
     // The first letter ever is the one that is asked for now.
     play.publish(&["poison-9"]).await;
     assert_eq!(
-        header(&play.dead_letters(1).await[0], letter::ATTEMPTS),
+        header(&play.dead_letters(1).await[0], envelope::ATTEMPTS),
         "1"
     );
 }
@@ -45,12 +45,12 @@ pub async fn what_always_fails_uses_its_retries_up(stage: &Stage) {
     play.publish(&["retry-99-x", "a"]).await;
     let letter = &play.dead_letters(1).await[0];
     assert_eq!(play.effects(1).await, ["a"]);
-    assert_eq!(header(letter, letter::CAUSE), "exhausted");
-    assert_eq!(header(letter, letter::ATTEMPTS), "4");
-    assert_eq!(header(letter, letter::LAST_ERROR), "refusal 4");
-    assert_eq!(header(letter, letter::ORIGIN_TOPIC), stage.name("t"));
+    assert_eq!(header(letter, envelope::CAUSE), "exhausted");
+    assert_eq!(header(letter, envelope::ATTEMPTS), "4");
+    assert_eq!(header(letter, envelope::LAST_ERROR), "refusal 4");
+    assert_eq!(header(letter, envelope::ORIGIN_TOPIC), stage.name("t"));
     let history: Vec<serde_json::Value> =
-        serde_json::from_str(header(letter, letter::HISTORY)).unwrap();
+        serde_json::from_str(header(letter, envelope::HISTORY)).unwrap();
     let time =
         |at: &serde_json::Value| -> jiff::Timestamp { at.as_str().unwrap().parse().unwrap() };
     for (pair, tier) in history.windows(2).zip(TIERS) {
@@ -81,8 +81,8 @@ pub async fn a_poisoned_record_is_a_dead_letter_and_the_rest_goes_on(stage: &Sta
         .iter()
         .map(|letter| {
             (
-                header(letter, letter::CAUSE),
-                header(letter, letter::REASON),
+                header(letter, envelope::CAUSE),
+                header(letter, envelope::REASON),
             )
         })
         .collect();
@@ -94,8 +94,8 @@ pub async fn a_poisoned_record_is_a_dead_letter_and_the_rest_goes_on(stage: &Sta
         .iter()
         .find(|letter| letter.record.key == nameless.key)
         .unwrap();
-    assert_eq!(header(letter, letter::ORIGIN_TOPIC), stage.name("t"));
-    assert_eq!(header(letter, letter::ORIGIN_OFFSET), "1");
+    assert_eq!(header(letter, envelope::ORIGIN_TOPIC), stage.name("t"));
+    assert_eq!(header(letter, envelope::ORIGIN_OFFSET), "1");
     assert_eq!(letter.record.value, nameless.value);
     let original = &letter.record.headers[..nameless.headers.len()];
     assert_eq!(original, nameless.headers, "the original headers stay");
@@ -106,6 +106,6 @@ pub async fn a_handler_that_panics_twice_makes_a_dead_letter(stage: &Stage) {
     play.publish(&["a", "panic", "b"]).await;
     assert_eq!(play.effects(2).await, ["a", "b"]);
     let letter = &play.dead_letters(1).await[0];
-    assert_eq!(header(letter, letter::CAUSE), "panic");
-    assert!(header(letter, letter::REASON).contains("it is panicked"));
+    assert_eq!(header(letter, envelope::CAUSE), "panic");
+    assert!(header(letter, envelope::REASON).contains("it is panicked"));
 }

@@ -276,7 +276,10 @@ async fn a_token_is_read_strictly() {
         let key = &s.keys.signing;
         let signature = jsonwebtoken::crypto::sign(message.as_bytes(), key, Algorithm::EdDSA);
         let token = format!("{message}.{}", signature.unwrap());
-        s.verifier.verify(&token).await.map(|who| who.role)
+        s.verifier
+            .verify(&token)
+            .await
+            .map(|principal| principal.role)
     };
     assert_eq!(verify(&header, &claims).await, Ok(Role::Admin));
     for (name, value) in [("role", json!({"ADMIN": null})), ("nbf", json!(null))] {

@@ -23,7 +23,7 @@ use super::{
     origin::Origin,
 };
 use crate::grpc::{method::Method, tls::ClientTls};
-use slipway_runtime::telemetry::metrics as m;
+use crate::metrics as m;
 
 /// An address from which nothing was heard between two looks is probed: one that falls
 /// silent, after twice this time at the latest.
@@ -110,7 +110,7 @@ impl Address {
             State::Up(sender) => sender.clone(),
             _ => return Err(Failure::Unsent(Box::new(request))),
         };
-        let _in_hand = InHand::new(&self.in_flight);
+        let _in_hand = InFlightCall::new(&self.in_flight);
         let answer = match method {
             Method::Command => sender.head(request).await,
             Method::Watch => self.unless_out(sender.head(request)).await,
@@ -216,7 +216,7 @@ impl Address {
             }
         });
         if joined {
-            tracing::debug!(service = self.circuit.service, peer = %self.peer, "an address is in");
+            tracing::debug!(service = self.circuit.service, peer = %self.peer, "connected to a service address");
             self.circuit.joined();
         }
     }
@@ -233,12 +233,12 @@ impl Address {
         });
         let service = self.circuit.service;
         if was_up {
-            tracing::info!(service, peer = %self.peer, error = cause, "an address is out");
+            tracing::info!(service, peer = %self.peer, error = cause, "disconnected from a service address");
             metrics::counter!(m::LINK_EJECTIONS, "service" => service, "reason" => reason)
                 .increment(1);
             self.circuit.left(cause);
         } else if was_new {
-            tracing::info!(service, peer = %self.peer, error = cause, "an address is not there");
+            tracing::info!(service, peer = %self.peer, error = cause, "cannot connect to a service address");
             self.circuit.changed.notify_waiters();
         }
     }
@@ -259,16 +259,16 @@ async fn pause(delay: &mut Duration) {
 }
 
 /// Counts a call while it is in hand.
-struct InHand<'a>(&'a AtomicUsize);
+struct InFlightCall<'a>(&'a AtomicUsize);
 
-impl<'a> InHand<'a> {
+impl<'a> InFlightCall<'a> {
     fn new(count: &'a AtomicUsize) -> Self {
         count.fetch_add(1, Ordering::Relaxed);
         Self(count)
     }
 }
 
-impl Drop for InHand<'_> {
+impl Drop for InFlightCall<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

@@ -3,7 +3,7 @@
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use slipway_runtime::telemetry::metrics as m;
+use crate::metrics as m;
 
 /// What the addresses of one service have in common.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl Circuit {
         *up += 1;
         self.show(*up);
         if *up == 1 {
-            tracing::info!(service = self.service, "the service can be reached");
+            tracing::info!(service = self.service, "service reachable again");
         }
         drop(up);
         self.changed.notify_waiters();
@@ -52,7 +52,7 @@ impl Circuit {
             tracing::warn!(
                 service,
                 error = cause,
-                "the service can no longer be reached"
+                "service unreachable: circuit breaker open"
             );
         }
         drop(up);

@@ -40,7 +40,7 @@ use self::{
 };
 use super::{deadline::Deadline, method::Method, tls::ClientTls};
 use crate::error::Fault;
-use slipway_runtime::telemetry::metrics as m;
+use crate::metrics as m;
 
 /// A service that is alive answers at the deadline itself. Who is silent even this much
 /// later is suspected.

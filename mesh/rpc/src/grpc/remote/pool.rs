@@ -95,8 +95,8 @@ impl Pool {
                 changed.await;
             }
         };
-        let patience = FIRST_ANSWER.min(deadline.remaining());
-        tokio::time::timeout(patience, found).await.ok().flatten()
+        let timeout = FIRST_ANSWER.min(deadline.remaining());
+        tokio::time::timeout(timeout, found).await.ok().flatten()
     }
 
     /// The same, of what takes calls at this moment.

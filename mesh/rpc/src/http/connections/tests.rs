@@ -4,7 +4,7 @@ use std::{net::Ipv4Addr, pin::pin};
 
 use futures::FutureExt as _;
 
-use super::{taken::What, *};
+use super::{usage::Resource, *};
 
 const LIMITS: Limits = Limits {
     connections: 4,
@@ -130,35 +130,35 @@ fn clients(connections: &Connections) -> [Connection; 4] {
 }
 
 /// A request on this connection, with its body or not.
-fn place(on: &Connection, is_whole: bool) -> Result<Place, Overloaded> {
-    on.begin().unwrap().place(is_whole)
+fn permit(on: &Connection, is_whole: bool) -> Result<Permit, Overloaded> {
+    on.begin().unwrap().permit(is_whole)
 }
 
 #[tokio::test]
 async fn requests_in_flight_are_bounded_in_all_and_per_client() {
     let connections = Connections::new(LIMITS);
     let [one, two, three, _] = &clients(&connections);
-    let (first, _second) = (place(one, true).unwrap(), place(one, true).unwrap());
-    assert_eq!(place(one, true).unwrap_err(), Overloaded);
-    let _others = [place(two, true).unwrap(), place(two, true).unwrap()];
-    assert_eq!(place(three, true).unwrap_err(), Overloaded);
+    let (first, _second) = (permit(one, true).unwrap(), permit(one, true).unwrap());
+    assert_eq!(permit(one, true).unwrap_err(), Overloaded);
+    let _others = [permit(two, true).unwrap(), permit(two, true).unwrap()];
+    assert_eq!(permit(three, true).unwrap_err(), Overloaded);
     drop(first);
-    assert!(place(three, true).is_ok());
+    assert!(permit(three, true).is_ok());
 }
 
 #[tokio::test]
 async fn requests_that_wait_for_their_bodies_take_no_place_of_others() {
     let connections = Connections::new(LIMITS);
     let [one, two, three, four] = &clients(&connections);
-    let waiting = [one, one, two, two].map(|on| place(on, false).unwrap());
-    let working = [three, three, four].map(|on| place(on, true).unwrap());
+    let waiting = [one, one, two, two].map(|on| permit(on, false).unwrap());
+    let working = [three, three, four].map(|on| permit(on, true).unwrap());
     // In all: the one that has waited longest makes room.
-    let other = place(three, false).unwrap();
-    let lost = || waiting.each_ref().map(Place::is_lost);
+    let other = permit(three, false).unwrap();
+    let lost = || waiting.each_ref().map(Permit::is_lost);
     assert_eq!(lost(), [true, false, false, false]);
     assert!(waiting[0].grow(0).is_err() && waiting[0].is_whole().is_err());
     // Of one client: one of its own does.
-    let _more = place(two, false).unwrap();
+    let _more = permit(two, false).unwrap();
     assert_eq!(lost(), [true, false, true, false]);
     waiting[1].is_whole().unwrap();
     // There are four that are worked on, and no room for a fifth.
@@ -166,7 +166,7 @@ async fn requests_that_wait_for_their_bodies_take_no_place_of_others() {
     drop(working);
     // What is worked on makes room no more.
     other.is_whole().unwrap();
-    let _crowd = [one, one, one, three, three].map(|on| place(on, false).unwrap());
+    let _crowd = [one, one, one, three, three].map(|on| permit(on, false).unwrap());
     assert!(!waiting[1].is_lost() && !other.is_lost());
 }
 
@@ -174,13 +174,13 @@ async fn requests_that_wait_for_their_bodies_take_no_place_of_others() {
 async fn the_bytes_of_bodies_are_bounded_and_who_waits_longest_makes_room() {
     let connections = Connections::new(LIMITS);
     let [one, two, three, _] = &clients(&connections);
-    let own = [one, one].map(|on| place(on, false).unwrap());
+    let own = [one, one].map(|on| permit(on, false).unwrap());
     own[0].grow(300).unwrap();
     own[1].grow(200).unwrap();
     // Its share is half. The other one makes room, although it came later.
     own[0].grow(1).unwrap();
     assert!(!own[0].is_lost() && own[1].is_lost());
-    let others = [two, three].map(|on| place(on, false).unwrap());
+    let others = [two, three].map(|on| permit(on, false).unwrap());
     others[0].grow(500).unwrap();
     others[1].grow(199).unwrap();
     assert!(!own[0].is_lost());
@@ -191,7 +191,7 @@ async fn the_bytes_of_bodies_are_bounded_and_who_waits_longest_makes_room() {
     assert!(others[1].grow(400).is_err() && others[1].is_lost());
     assert!(!others[0].is_lost());
     drop(others);
-    place(one, false).unwrap().grow(5000).unwrap();
+    permit(one, false).unwrap().grow(5000).unwrap();
 }
 
 #[tokio::test]
@@ -236,7 +236,7 @@ async fn what_is_gone_counts_no_more() {
     for _ in 0..100 {
         let one = admit(&connections, address(1)).unwrap();
         let in_use = one.begin().unwrap();
-        let (waiting, working) = (in_use.place(false).unwrap(), in_use.place(true).unwrap());
+        let (waiting, working) = (in_use.permit(false).unwrap(), in_use.permit(true).unwrap());
         waiting.grow(10).unwrap();
         drop((waiting, working, in_use.answer(10), in_use));
     }
@@ -245,10 +245,10 @@ async fn what_is_gone_counts_no_more() {
     assert!(shared.open.lock().clients.is_empty());
     assert_eq!(shared.totals.busy.load(Ordering::Relaxed), 0);
     for what in [
-        What::Requests,
-        What::Arriving,
-        What::BodyBytes,
-        What::AnswerBytes,
+        Resource::Requests,
+        Resource::Arriving,
+        Resource::BodyBytes,
+        Resource::AnswerBytes,
     ] {
         assert_eq!(
             shared.totals.of(what).load(Ordering::Relaxed),

@@ -9,10 +9,10 @@ use parking_lot::Mutex;
 
 use super::{
     Overloaded, Shared, Slot, Use,
-    line::Revoke,
-    taken::{Taken, What},
+    usage::{Resource, Usage},
+    wait_queue::Revoke,
 };
-use slipway_runtime::telemetry::metrics as m;
+use crate::metrics as m;
 
 /// A complete answer: its bytes count until it is dropped.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(in crate::http) struct Unread {
     /// Its number among those that are unread.
     waits_as: OnceLock<u64>,
     /// `None`: it has made room for others.
-    taken: Mutex<Option<Taken>>,
+    taken: Mutex<Option<Usage>>,
 }
 
 impl Use {
@@ -33,7 +33,7 @@ impl Use {
     pub(in crate::http) fn answer(&self, bytes: usize) -> Result<Arc<Unread>, Overloaded> {
         let (shared, slot) = (&self.shared, &self.slot);
         let (client, line) = (&slot.client, &shared.unread);
-        let mut taken = Taken::nothing(shared, client, What::AnswerBytes);
+        let mut taken = Usage::nothing(shared, client, Resource::AnswerBytes);
         if !line.insist(client.network, None, || taken.grow(bytes)) {
             return Err(Overloaded);
         }

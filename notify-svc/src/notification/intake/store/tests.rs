@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::{Acceptance, IntakeStore};
 use crate::{
-    notification::intake::{Accepted, QUOTA, WINDOW},
+    notification::intake::{AcceptedEvent, QUOTA, WINDOW},
     store::{StoreError, testing::on_each},
 };
 
@@ -58,7 +58,7 @@ fn user(n: u128) -> UserRef {
 }
 
 /// An event of sender `n` at `at`, with the event of it that is published.
-fn announced(n: u128, at: Timestamp) -> (Accepted, Event) {
+fn announced(n: u128, at: Timestamp) -> (AcceptedEvent, Event) {
     let requested = NotificationRequestedEvent {
         notification_type: "order-placed".to_owned(),
         recipients: vec![user(1), user(2)],
@@ -74,7 +74,7 @@ fn announced(n: u128, at: Timestamp) -> (Accepted, Event) {
         actor: &Actor::System,
         time: at,
     };
-    let accepted = Accepted {
+    let accepted = AcceptedEvent {
         id,
         kind: "order-placed".to_owned(),
         sender: user(n),

@@ -4,7 +4,7 @@ use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use super::{Chosen, PreferenceStore};
+use super::{PreferenceStore, SavedPreferences};
 use crate::{
     notification::preferences::{Mode, Preferences, QuietHours},
     store::testing::on_each,
@@ -42,9 +42,9 @@ fn choice(n: usize) -> Preferences {
 
 async fn what_is_chosen_is_read_as_it_was_written(open: impl Fn() -> PreferenceStore) {
     let store = open();
-    assert_eq!(store.of(ADA).await.unwrap(), Chosen::never(ADA));
+    assert_eq!(store.of(ADA).await.unwrap(), SavedPreferences::never(ADA));
     let first = store.choose(ADA, choice(1), None, at(0)).await.unwrap();
-    let expected = Chosen {
+    let expected = SavedPreferences {
         user: ADA,
         preferences: choice(1),
         revision: 1,
@@ -53,7 +53,7 @@ async fn what_is_chosen_is_read_as_it_was_written(open: impl Fn() -> PreferenceS
     assert_eq!(first, Some(expected.clone()));
     assert_eq!(open().of(ADA).await.unwrap(), expected);
     let second = store.choose(ADA, Preferences::default(), None, at(1)).await;
-    let expected = Chosen {
+    let expected = SavedPreferences {
         user: ADA,
         preferences: Preferences::default(),
         revision: 2,
@@ -70,7 +70,7 @@ async fn a_choice_made_on_another_one_is_refused(open: impl Fn() -> PreferenceSt
         chosen.unwrap().map(|chosen| chosen.revision)
     };
     assert_eq!(choose(1, Some(1)).await, None);
-    assert_eq!(store.of(ADA).await.unwrap(), Chosen::never(ADA));
+    assert_eq!(store.of(ADA).await.unwrap(), SavedPreferences::never(ADA));
     assert_eq!(choose(1, Some(0)).await, Some(1));
     assert_eq!(choose(2, Some(0)).await, None);
     assert_eq!(choose(2, Some(1)).await, Some(2));

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     notification::{
-        Arrival, Confirmation, Confirmed, Notification, NotificationId, Outcome, State,
+        Confirmation, Confirmed, DeliveryReport, Notification, NotificationId, Outcome, State,
         store::NotificationStore,
     },
     store::testing::on_each,
@@ -37,7 +37,7 @@ async fn sent(store: &NotificationStore) -> Notification {
     settled.notification
 }
 
-fn confirmed(notification: &Notification, arrival: Arrival) -> Notification {
+fn confirmed(notification: &Notification, arrival: DeliveryReport) -> Notification {
     let confirmation = Confirmation {
         id: notification.id,
         arrival,
@@ -57,7 +57,7 @@ fn confirmed(notification: &Notification, arrival: Arrival) -> Notification {
 async fn what_is_said_of_a_mail_is_stored_with_its_events(open: impl Fn() -> Opened) {
     let Opened { store, outbox } = open();
     let sent = sent(&store).await;
-    let back = confirmed(&sent, Arrival::Bounced);
+    let back = confirmed(&sent, DeliveryReport::Bounced);
     let event = told(&back);
     assert!(store.confirm(&back, vec![event.clone()]).await.unwrap());
     assert_eq!(open().store.get(sent.id).await.unwrap(), Some(back.clone()));
@@ -74,9 +74,9 @@ async fn what_is_said_of_a_mail_is_stored_with_its_events(open: impl Fn() -> Ope
 async fn only_what_is_sent_is_confirmed(open: impl Fn() -> Opened) {
     let Opened { store, outbox } = open();
     let sent = sent(&store).await;
-    let arrived = confirmed(&sent, Arrival::Delivered);
+    let arrived = confirmed(&sent, DeliveryReport::Delivered);
     assert!(store.confirm(&arrived, vec![]).await.unwrap());
-    let back = confirmed(&sent, Arrival::Bounced);
+    let back = confirmed(&sent, DeliveryReport::Bounced);
     let late = store.confirm(&back, vec![told(&back)]);
     assert!(!late.await.unwrap(), "it has arrived");
     assert_eq!(store.get(sent.id).await.unwrap(), Some(arrived));
@@ -91,14 +91,14 @@ async fn only_what_is_sent_is_confirmed(open: impl Fn() -> Opened) {
         (State::Sending, State::Queued)
     );
     for early in [&sending, &waiting] {
-        let arrived = confirmed(early, Arrival::Delivered);
+        let arrived = confirmed(early, DeliveryReport::Delivered);
         let stored = store.confirm(&arrived, vec![told(&arrived)]);
         assert!(!stored.await.unwrap(), "{:?}", early.state);
         assert_eq!(store.get(early.id).await.unwrap().as_ref(), Some(early));
     }
     let unknown = Notification {
         id: NotificationId(Uuid::now_v7()),
-        ..confirmed(&sent, Arrival::Delivered)
+        ..confirmed(&sent, DeliveryReport::Delivered)
     };
     assert!(!store.confirm(&unknown, vec![]).await.unwrap());
     assert_eq!(outbox.count().await.unwrap(), 0, "nothing is told of them");
@@ -111,8 +111,8 @@ async fn of_words_that_race_one_is_stored(open: impl Fn() -> Opened) {
     let racing = (0..RACERS).map(|n| {
         let (store, barrier) = (open().store, barrier.clone());
         let arrival = match n % 2 {
-            0 => Arrival::Delivered,
-            _ => Arrival::Bounced,
+            0 => DeliveryReport::Delivered,
+            _ => DeliveryReport::Bounced,
         };
         let word = confirmed(&sent, arrival);
         tokio::spawn(async move {

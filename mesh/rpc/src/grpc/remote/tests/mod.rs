@@ -20,7 +20,7 @@ const COMMAND: &str = "/slipway.release.v1.TaskService/StartTask";
 const WATCH: &str = "/slipway.notify.v1.ActivityService/Watch";
 
 /// What has not happened by then never will.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Far less than any deadline, far more than an answer needs that waits for nothing.
 const AT_ONCE: Duration = Duration::from_millis(500);
@@ -56,7 +56,7 @@ async fn up(remote: &Remote, count: usize) {
             changed.await;
         }
     };
-    timeout(PATIENCE, reached).await.unwrap();
+    timeout(TIMEOUT, reached).await.unwrap();
 }
 
 /// Calls are refused, and none of them waits.
@@ -127,7 +127,7 @@ async fn no_read_fails_when_a_replica_dies_under_load() {
             tokio::task::yield_now().await;
         }
     };
-    timeout(PATIENCE, busy).await.unwrap();
+    timeout(TIMEOUT, busy).await.unwrap();
     dying.crash();
     for reader in readers {
         reader.await.unwrap();
@@ -204,7 +204,7 @@ async fn a_host_that_accepts_and_never_answers_is_as_good_as_down() {
             changed.await;
         }
     };
-    timeout(PATIENCE, tried).await.unwrap();
+    timeout(TIMEOUT, tried).await.unwrap();
     sheds(&remote).await;
 }
 
@@ -245,7 +245,7 @@ async fn a_stream_outlives_a_pause_of_its_replica() {
     drop(resume);
     up(&remote, 1).await;
     replica.nudge();
-    let frame = timeout(PATIENCE, stream.frame()).await.unwrap();
+    let frame = timeout(TIMEOUT, stream.frame()).await.unwrap();
     assert!(frame.unwrap().unwrap().is_data());
 }
 

@@ -12,13 +12,13 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::{
     Client, Overloaded, Shared, Use,
-    line::Revoke,
-    taken::{Taken, What},
+    usage::{Resource, Usage},
+    wait_queue::Revoke,
 };
 
 /// The place of a request. It is given back with the last clone.
 #[derive(Debug, Clone)]
-pub(in crate::http) struct Place(Arc<Held>);
+pub(in crate::http) struct Permit(Arc<Held>);
 
 #[derive(Debug)]
 pub(super) struct Held {
@@ -34,8 +34,8 @@ pub(super) struct Held {
 #[derive(Debug)]
 struct Amounts {
     /// One, among those that wait or those that are worked on.
-    place: Taken,
-    bytes: Taken,
+    permit: Usage,
+    bytes: Usage,
 }
 
 impl Use {
@@ -43,25 +43,25 @@ impl Use {
     ///
     /// # Errors
     /// If there is none.
-    pub(in crate::http) fn place(&self, is_whole: bool) -> Result<Place, Overloaded> {
+    pub(in crate::http) fn permit(&self, is_whole: bool) -> Result<Permit, Overloaded> {
         let (shared, client) = (&self.shared, &self.slot.client);
-        let place = match is_whole {
+        let permit = match is_whole {
             true => work(shared, client)?,
             false => {
-                let mut place = Taken::nothing(shared, client, What::Arriving);
-                let take = || place.grow(1);
+                let mut permit = Usage::nothing(shared, client, Resource::Arriving);
+                let take = || permit.grow(1);
                 match shared.arriving.insist(client.network, None, take) {
-                    true => place,
+                    true => permit,
                     false => return Err(Overloaded),
                 }
             }
         };
-        let bytes = Taken::nothing(shared, client, What::BodyBytes);
+        let bytes = Usage::nothing(shared, client, Resource::BodyBytes);
         let held = Arc::new(Held {
             shared: Arc::clone(shared),
             client: Arc::clone(client),
             waits_as: OnceLock::new(),
-            taken: Mutex::new(Some(Amounts { place, bytes })),
+            taken: Mutex::new(Some(Amounts { permit, bytes })),
             lost: CancellationToken::new(),
         });
         if !is_whole {
@@ -69,18 +69,18 @@ impl Use {
             // It was made above: nobody has set it.
             let _ = held.waits_as.set(waits);
         }
-        Ok(Place(held))
+        Ok(Permit(held))
     }
 }
 
 /// A place among those that are worked on.
-fn work(shared: &Arc<Shared>, client: &Arc<Client>) -> Result<Taken, Overloaded> {
-    let mut place = Taken::nothing(shared, client, What::Requests);
-    place.grow(1).map_err(|_| Overloaded)?;
-    Ok(place)
+fn work(shared: &Arc<Shared>, client: &Arc<Client>) -> Result<Usage, Overloaded> {
+    let mut permit = Usage::nothing(shared, client, Resource::Requests);
+    permit.grow(1).map_err(|_| Overloaded)?;
+    Ok(permit)
 }
 
-impl Place {
+impl Permit {
     /// Returns when it is lost: to others that need it, or because there was none when the
     /// body had come.
     pub(in crate::http) fn lost(&self) -> WaitForCancellationFutureOwned {
@@ -126,9 +126,9 @@ impl Place {
         if waited.is_some_and(|waits| !held.shared.arriving.leave(*waits)) {
             return Err(Overloaded);
         }
-        let worked_on = work(&held.shared, &held.client).map(|place| {
+        let worked_on = work(&held.shared, &held.client).map(|permit| {
             if let Some(taken) = &mut *held.taken.lock() {
-                taken.place = place;
+                taken.permit = permit;
             }
         });
         if worked_on.is_err() {

@@ -11,7 +11,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::{Network, taken::Full};
+use super::{Network, usage::Full};
 
 /// Gives back what it has taken, and ends what it was taken for.
 pub(super) trait Revoke {
@@ -21,7 +21,7 @@ pub(super) trait Revoke {
 
 /// Who waits. Each leaves when it is dropped.
 #[derive(Debug)]
-pub(super) struct Line<T>(Mutex<Waiting<T>>);
+pub(super) struct WaitQueue<T>(Mutex<Waiting<T>>);
 
 #[derive(Debug)]
 struct Waiting<T> {
@@ -30,7 +30,7 @@ struct Waiting<T> {
     of: BTreeSet<(Network, u64)>,
 }
 
-impl<T> Default for Line<T> {
+impl<T> Default for WaitQueue<T> {
     fn default() -> Self {
         Self(Mutex::new(Waiting {
             next: 0,
@@ -40,7 +40,7 @@ impl<T> Default for Line<T> {
     }
 }
 
-impl<T: Revoke> Line<T> {
+impl<T: Revoke> WaitQueue<T> {
     /// Puts one at the end; what is returned is its number.
     pub(super) fn enter(&self, network: Network, one: Weak<T>) -> u64 {
         let mut waiting = self.0.lock();

@@ -1,7 +1,7 @@
 //! Explains what hyper refuses by itself.
 //!
 //! A request that hyper cannot read never reaches the router: hyper writes a status without
-//! a body, as the last thing on the connection, and offers no way to say more. [`Explained`]
+//! a body, as the last thing on the connection, and offers no way to say more. [`ProblemStream`]
 //! goes around a connection and writes a problem document in its place. It knows that answer
 //! by its exact bytes, in which none of ours can end: every one of ours has more headers. If
 //! another version of hyper writes it differently, or the system takes half of it, it goes
@@ -33,7 +33,7 @@ const END: &[u8] = b"\r\n\r\n";
 const MAX_HEADERS: usize = 100;
 
 /// A connection on which hyper's own refusals are problem documents.
-pub(super) struct Explained<S> {
+pub(super) struct ProblemStream<S> {
     stream: S,
     /// What was read since something was written.
     read: Read,
@@ -41,7 +41,7 @@ pub(super) struct Explained<S> {
     document: Bytes,
 }
 
-impl<S> Explained<S> {
+impl<S> ProblemStream<S> {
     pub(super) fn new(stream: S) -> Self {
         Self {
             stream,
@@ -151,7 +151,7 @@ impl Refusal {
     }
 }
 
-impl<S: AsyncWrite + Unpin> Explained<S> {
+impl<S: AsyncWrite + Unpin> ProblemStream<S> {
     /// Writes what is left of a document.
     fn poll_document(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.document.is_empty() {
@@ -165,7 +165,7 @@ impl<S: AsyncWrite + Unpin> Explained<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Explained<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for ProblemStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -231,7 +231,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Explained<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Explained<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for ProblemStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -258,7 +258,7 @@ mod tests {
     /// What arrives of these writes through a pipe that takes `room` bytes at a time.
     async fn arrives(writes: &[&[&str]], room: usize) -> String {
         let (near, mut far) = tokio::io::duplex(room);
-        let mut near = Explained::new(near);
+        let mut near = ProblemStream::new(near);
         near.read.bytes = MAX_HEAD;
         let write = async {
             for parts in writes {
@@ -327,7 +327,7 @@ mod tests {
             (MAX_HEADERS + 2, 431, "HEAD_TOO_LARGE"),
         ] {
             let (near, mut far) = tokio::io::duplex(4096);
-            let mut near = Explained::new(near);
+            let mut near = ProblemStream::new(near);
             let head = "a: b\r\n".repeat(lines);
             far.write_all(head.as_bytes()).await.unwrap();
             near.read_exact(&mut vec![0; head.len()]).await.unwrap();

@@ -48,7 +48,7 @@ const OWN: &[&str] = &[
 /// Characters of an error that are kept: headers are not made for stack traces.
 const ERROR_CHARS: usize = 500;
 
-/// Failures that are kept: the first one and the last ones. A letter may be replayed again
+/// Failures that are kept: the first one and the last ones. An envelope may be replayed again
 /// and again.
 const HISTORY_LENGTH: usize = 20;
 
@@ -109,7 +109,7 @@ pub struct Attempt {
 
 /// A record as it was published, and what has happened to it since.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Letter {
+pub(super) struct Envelope {
     /// With the headers and the topic of its publication.
     pub(super) record: Record,
     pub(super) partition: u32,
@@ -121,7 +121,7 @@ pub(super) struct Letter {
     pub(super) due: Option<Timestamp>,
 }
 
-impl Letter {
+impl Envelope {
     /// From the topic itself.
     pub(super) fn new(delivery: &Delivery) -> Self {
         Self {
@@ -177,7 +177,7 @@ impl Letter {
 
     /// The record for a retry topic.
     pub(super) fn retry(&self, group: &str, tier: usize, due: Timestamp) -> Record {
-        self.put_aside(
+        self.reroute(
             retry_topic(&self.record.topic, group, tier),
             [(DUE, format!("{due:.3}"))],
         )
@@ -185,12 +185,12 @@ impl Letter {
 
     /// The record for the first retry topic, due at once.
     pub(super) fn replayed(&self, group: &str) -> Record {
-        self.put_aside(retry_topic(&self.record.topic, group, 1), [])
+        self.reroute(retry_topic(&self.record.topic, group, 1), [])
     }
 
     /// The record for the dead-letter topic.
     pub(super) fn dead(&self, group: &str, cause: Cause, reason: &str) -> Record {
-        self.put_aside(
+        self.reroute(
             dead_letter_topic(&self.record.topic, group),
             [
                 (CAUSE, cause.as_str().to_owned()),
@@ -199,7 +199,7 @@ impl Letter {
         )
     }
 
-    fn put_aside<const N: usize>(&self, topic: String, own: [(&str, String); N]) -> Record {
+    fn reroute<const N: usize>(&self, topic: String, own: [(&str, String); N]) -> Record {
         let mut headers = self.record.headers.clone();
         let mut add = |name: &str, value: String| headers.push((name.to_owned(), value));
         add(ORIGIN_TOPIC, self.record.topic.clone());
@@ -251,15 +251,15 @@ mod tests {
     #[test]
     fn a_letter_keeps_what_it_was_through_every_topic() {
         let now = Timestamp::UNIX_EPOCH;
-        let mut letter = Letter::new(&delivery());
-        letter.failed(now, "refused");
+        let mut envelope = Envelope::new(&delivery());
+        envelope.failed(now, "refused");
         let due = due(now, Duration::from_secs(5));
-        let record = letter.retry("g", 1, due);
+        let record = envelope.retry("g", 1, due);
         assert_eq!(record.topic, "t.g.retry.1");
         assert_eq!(record.header(ATTEMPTS), Some("1"));
         assert_eq!(record.header(DUE), Some("1970-01-01T00:00:05.000Z"));
 
-        let mut returned = Letter::returned(&Delivery {
+        let mut returned = Envelope::returned(&Delivery {
             record,
             partition: 0,
             offset: 0,
@@ -286,19 +286,19 @@ mod tests {
 
     #[test]
     fn of_many_failures_the_first_and_the_last_are_kept_and_all_are_counted() {
-        let mut letter = Letter::new(&delivery());
+        let mut envelope = Envelope::new(&delivery());
         let failures = 3 * HISTORY_LENGTH;
         for failure in 0..failures {
-            letter.failed(Timestamp::UNIX_EPOCH, &failure.to_string());
-            let record = letter.dead("g", Cause::Poison, "never");
-            letter = Letter::returned(&Delivery {
+            envelope.failed(Timestamp::UNIX_EPOCH, &failure.to_string());
+            let record = envelope.dead("g", Cause::Poison, "never");
+            envelope = Envelope::returned(&Delivery {
                 record,
                 ..delivery()
             });
         }
-        let errors: Vec<_> = letter.history.iter().map(|a| a.error.as_str()).collect();
+        let errors: Vec<_> = envelope.history.iter().map(|a| a.error.as_str()).collect();
         assert_eq!(errors.len(), HISTORY_LENGTH);
         assert_eq!((errors[0], errors[1]), ("0", "41"));
-        assert_eq!(letter.attempts as usize, failures);
+        assert_eq!(envelope.attempts as usize, failures);
     }
 }

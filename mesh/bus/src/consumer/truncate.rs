@@ -1,4 +1,4 @@
-//! What is kept of a record that is too large to be kept whole. Pure.
+//! Truncates a record that is too large for a topic. Pure.
 
 use bytes::Bytes;
 

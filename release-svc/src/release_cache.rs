@@ -24,7 +24,7 @@ const TASK: usize = 300;
 const TASKS: usize = 20_000;
 
 /// Releases as they were when this process last read or stored them.
-pub(crate) struct Seen {
+pub(crate) struct ReleaseCache {
     releases: Cache<ReleaseId, Arc<Release>, Size>,
     /// Which release a task is in. That does not change.
     places: Cache<TaskId, ReleaseId>,
@@ -39,7 +39,7 @@ impl Weighter<ReleaseId, Arc<Release>> for Size {
     }
 }
 
-impl Default for Seen {
+impl Default for ReleaseCache {
     fn default() -> Self {
         Self {
             releases: Cache::with_weighter(1_000, CAPACITY, Size),
@@ -48,7 +48,7 @@ impl Default for Seen {
     }
 }
 
-impl Seen {
+impl ReleaseCache {
     /// The release as it was last seen, if it was.
     pub(crate) fn get(&self, target: Target) -> Option<Arc<Release>> {
         let id = match target {

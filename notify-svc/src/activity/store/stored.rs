@@ -18,7 +18,7 @@ pub(super) const BY_PERSON: Index = Index::list("by_person");
 /// An entry, and when it was stored.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Logged {
+pub(crate) struct StoredEntry {
     sequence: u64,
     pub(super) stored_at: Timestamp,
     pub(super) activity: Activity,
@@ -35,7 +35,7 @@ pub(crate) struct Found {
     pub(super) weight: usize,
 }
 
-impl Logged {
+impl StoredEntry {
     pub(super) fn new(sequence: u64, activity: Activity, now: Timestamp) -> Self {
         Self {
             sequence,
@@ -45,8 +45,8 @@ impl Logged {
     }
 }
 
-impl From<Logged> for Entry {
-    fn from(logged: Logged) -> Self {
+impl From<StoredEntry> for Entry {
+    fn from(logged: StoredEntry) -> Self {
         Self {
             sequence: logged.sequence,
             activity: logged.activity,
@@ -59,7 +59,7 @@ pub(super) fn place(sequence: u64) -> String {
     format!("{sequence:020}")
 }
 
-impl Document for Logged {
+impl Document for StoredEntry {
     const COLLECTION: Collection = Collection::new(
         "activity",
         // 1 is what versions without documents stored.

@@ -16,29 +16,29 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::Status;
 
 use super::{
-    connections::{Overloaded, Place},
+    connections::{Overloaded, Permit},
     leftover::Received,
 };
 use crate::error::Fault;
 
 /// The body of a request.
-pub(super) struct Arriving {
+pub(super) struct CountedBody {
     body: Received,
     /// `None` once it has come whole.
     waiting: Option<Waiting>,
 }
 
 struct Waiting {
-    place: Place,
+    permit: Permit,
     lost: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
-impl Arriving {
-    /// Counts `body` in `place`.
-    pub(super) fn of(body: Received, place: &Place) -> Self {
+impl CountedBody {
+    /// Counts `body` in `permit`.
+    pub(super) fn of(body: Received, permit: &Permit) -> Self {
         let waiting = (!body.is_end_stream()).then(|| Waiting {
-            place: place.clone(),
-            lost: Box::pin(place.lost()),
+            permit: permit.clone(),
+            lost: Box::pin(permit.lost()),
         });
         Self { body, waiting }
     }
@@ -48,16 +48,16 @@ impl Arriving {
         let Some(waiting) = &self.waiting else {
             return Ok(());
         };
-        waiting.place.grow(bytes)?;
+        waiting.permit.grow(bytes)?;
         if is_last {
-            waiting.place.is_whole()?;
+            waiting.permit.is_whole()?;
             self.waiting = None;
         }
         Ok(())
     }
 }
 
-impl Body for Arriving {
+impl Body for CountedBody {
     type Data = Bytes;
     type Error = BoxError;
 
