@@ -1,4 +1,4 @@
-//! How the commands of the forum are carried out: ask, decide, store.
+//! Runs the commands of the forum: ask release-svc about the task and the mentions, decide, store.
 
 use std::sync::Arc;
 
@@ -36,13 +36,13 @@ pub(crate) struct Forum {
     pub(crate) wake: Wake,
 }
 
-/// Who gives a command, and how a repetition of it is recognised.
+/// The caller of a command, and how a repeated request is recognised.
 pub(crate) struct CommandContext {
-    /// Who gives it: the author.
+    /// The caller: the author of a new comment.
     pub(crate) principal: Arc<Principal>,
-    /// For asking release-svc on their behalf.
+    /// For calls to release-svc on behalf of the caller.
     pub(crate) asker: Outbound,
-    /// If the request carried an idempotency key.
+    /// Set if the request has an idempotency key.
     pub(crate) repeatable: Option<Repeatable>,
 }
 
@@ -63,7 +63,7 @@ impl CommandContext {
 }
 
 impl Forum {
-    /// The store, for reading.
+    /// The comment store, for reading.
     pub(crate) fn comments(&self) -> &CommentStore {
         &self.stores.comments
     }
@@ -123,7 +123,7 @@ impl Forum {
         Ok(response)
     }
 
-    /// Edits the caller's own comment: the revision `on`, or whichever it is at.
+    /// Edits the caller's own comment. If `on` is given, only at that revision.
     pub(crate) async fn edit(
         &self,
         id: CommentId,
@@ -138,8 +138,8 @@ impl Forum {
         .await
     }
 
-    /// Deletes the caller's own comment, or any if they are an admin: the revision `on`, or
-    /// whichever it is at.
+    /// Deletes the caller's own comment, or any comment if the caller is an admin. If `on` is
+    /// given, only at that revision.
     pub(crate) async fn delete(
         &self,
         id: CommentId,
@@ -152,8 +152,8 @@ impl Forum {
         Ok(())
     }
 
-    /// Changes a comment by `decide`, which is asked again whenever others were faster and
-    /// may find that there is nothing to do.
+    /// Changes a comment by `decide`, which runs again if another request has changed the comment
+    /// meanwhile. `decide` returns `None` if there is nothing to do.
     async fn change(
         &self,
         id: CommentId,
@@ -188,7 +188,7 @@ impl Forum {
         found.ok_or_else(|| refuse(Refusal::NotFound(id)))
     }
 
-    /// The users that a content mentions, its author left out.
+    /// The users that a content mentions, without its author.
     async fn mentions(
         &self,
         content: &Content,
@@ -199,7 +199,7 @@ impl Forum {
         Ok(users)
     }
 
-    /// Carries out a command, unless the request has been carried out before.
+    /// Runs a command, or returns the stored response if the request ran before.
     pub(crate) async fn once<R: Message + Default>(
         &self,
         by: &CommandContext,
@@ -215,7 +215,7 @@ impl Forum {
     }
 }
 
-/// A refusal on its way out, counted.
+/// Counts a refusal and turns it into the error for the client.
 pub(crate) fn refuse(refusal: Refusal) -> Fault {
     metrics::counter!(m::REFUSALS, "code" => refusal.code()).increment(1);
     refusal.into()

@@ -1,14 +1,14 @@
-//! This crate's metrics.
+//! Metrics of this crate.
 
 use metrics::counter;
 use slipway_proto::events::{Payload as _, SystemErrorEvent};
 
 use crate::notification::{Notification, audience, preferences::Decision};
 
-/// The label of all types that administrators have made: they can make new ones for ever.
+/// The one label for all custom types: administrators can create any number of them.
 const OWN_TYPE: &str = "own";
 
-/// What a type of notification is called in metrics.
+/// The label of a notification type in metrics.
 pub(crate) fn type_label(kind: &str) -> &'static str {
     let mut known = audience::kinds().chain([SystemErrorEvent::TYPE]);
     known.find(|known| *known == kind).unwrap_or(OWN_TYPE)
@@ -61,7 +61,7 @@ slipway_runtime::metrics! {
         "Events of other programs refused because their sender had used up the quota";
 }
 
-/// Counts a notification that is not sent, or not yet.
+/// Counts a notification that is suppressed or deferred.
 pub(crate) fn count_decision(decision: Decision) {
     match decision {
         Decision::Deliver => {}
@@ -70,7 +70,7 @@ pub(crate) fn count_decision(decision: Decision) {
     }
 }
 
-/// Counts the notifications that are gathered.
+/// Counts the notifications that are gathered into digests.
 pub(crate) fn count_gathered(placed: &[Notification]) {
     let gathered = placed.iter().filter(|n| n.group.is_some());
     counter!(GATHERED).increment(gathered.count() as u64);
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn types_of_administrators_have_one_label() {
+    fn custom_types_share_one_label() {
         assert_eq!(type_label("task.assigned"), "task.assigned");
         assert_eq!(type_label("system.error"), "system.error");
         assert_eq!(type_label("order-placed"), OWN_TYPE);

@@ -1,4 +1,4 @@
-//! How much of a discussion is read.
+//! The part of a discussion that is read.
 
 use super::{CommentSummary, Threads};
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
     store::StoreError,
 };
 
-/// How much of a discussion is read.
+/// The part of a discussion that is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
     /// All threads of a task.
@@ -31,7 +31,7 @@ impl Scope {
     /// Whether a comment of the same task belongs to it.
     ///
     /// # Errors
-    /// If the store is away.
+    /// If the store is unavailable.
     pub async fn contains(
         &self,
         store: &dyn Threads,
@@ -41,7 +41,7 @@ impl Scope {
             return Ok(true);
         };
         let (mut depth, mut at) = (placed.comment.depth, placed.position.clone());
-        // From block to block upwards.
+        // Go up, block by block.
         while depth > top.depth && at.block != top.position.block {
             if at.block == Block::from(top.id) {
                 return Ok(true);
@@ -55,7 +55,7 @@ impl Scope {
         Ok(at.block == *block && at.key > *key && at.key < key.behind_replies())
     }
 
-    /// The block that all of it is in or below.
+    /// The topmost block of the scope.
     pub(super) fn block(&self) -> Block {
         match self {
             Self::Task(task) => (*task).into(),
@@ -63,7 +63,7 @@ impl Scope {
         }
     }
 
-    /// What of a block belongs to it, behind `after`.
+    /// The part of a block that belongs to the scope, after the key `after`.
     pub(super) fn stretch(&self, block: Block, after: Key) -> KeyRange {
         let before = match self {
             Self::Below(comment) if comment.position.block == block => {

@@ -1,4 +1,4 @@
-//! What is stored of a comment, and how it is found.
+//! The stored document of a comment, and its indexes.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -13,9 +13,9 @@ use crate::{
 pub(super) const IN_ORDER: Index = Index::list("in_order").with_summaries();
 /// The direct replies to each comment, in the order of their numbers.
 pub(super) const BY_PARENT: Index = Index::list("by_parent");
-/// Comments with notes on replies that were begun, by the oldest.
+/// Comments with notes on replies that were begun, by the time of the oldest note.
 pub(super) const BEGUN: Index = Index::list("begun");
-/// Fences, by when their replies were begun.
+/// Fences, by the time when their replies were begun.
 pub(super) const FENCES: Index = Index::list("fences");
 
 /// A document of the collection.
@@ -23,10 +23,10 @@ pub(super) const FENCES: Index = Index::list("fences");
 pub(super) enum Stored {
     /// A comment.
     Comment(Box<PlacedComment>),
-    /// Stands where a reply would have come that was given up, so that it cannot come late.
+    /// Takes the id of a reply that was given up, so that it cannot be stored later.
     Fence {
         reply: CommentId,
-        /// When the reply was: it decides how long the fence stays.
+        /// When the reply was begun: it decides how long the fence stays.
         begun_at: Timestamp,
     },
 }
@@ -38,7 +38,7 @@ impl From<PlacedComment> for Stored {
 }
 
 impl Stored {
-    /// The comment, unless it is a fence.
+    /// The comment; `None` for a fence.
     pub(super) fn comment(&self) -> Option<&PlacedComment> {
         match self {
             Self::Comment(placed) => Some(placed),
@@ -46,7 +46,7 @@ impl Stored {
         }
     }
 
-    /// The same, as a value.
+    /// The same, by value.
     pub(super) fn into_comment(self) -> Option<PlacedComment> {
         match self {
             Self::Comment(placed) => Some(*placed),
@@ -61,7 +61,7 @@ impl Document for Stored {
             .with_events()
             .with_receipts();
 
-    /// `None` of a fence.
+    /// `None` for a fence.
     type Summary = Option<CommentSummary>;
 
     fn id(&self) -> String {

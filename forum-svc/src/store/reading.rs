@@ -1,4 +1,4 @@
-//! Reading comments: by their ids, and in their orders.
+//! Reads comments by id, in reading order, and by parent.
 
 use async_trait::async_trait;
 use slipway_rpc::page::Page;
@@ -54,11 +54,10 @@ impl Threads for CommentStore {
 }
 
 impl CommentStore {
-    /// The direct replies to a comment behind the one with the number `after`, in their
-    /// order.
+    /// A page of the direct replies to a comment, in order, after the reply number `after`.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn replies(
         &self,
         parent: CommentId,
@@ -84,7 +83,8 @@ fn placed(found: Vec<Stored>) -> impl Iterator<Item = PlacedComment> {
     found.into_iter().filter_map(Stored::into_comment)
 }
 
-/// The first comments of a stretch. A bound that excludes nothing would be checked for each.
+/// The query for the first comments of a range. A bound that excludes nothing is left out, because
+/// the database would check it for each comment.
 fn first_of(stretch: &KeyRange, limit: u32) -> Query {
     let mut query = Query::first(limit, stretch.block.0);
     if stretch.after != Key::start() {

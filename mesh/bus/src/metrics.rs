@@ -7,13 +7,13 @@ slipway_runtime::metrics! {
     counter EVENTS_CONSUMED = "slipway_events_consumed_total",
         "Events whose effect is stored, by group and topic";
     counter EVENTS_RETRIED = "slipway_events_retried_total",
-        "Batches tried again while what they need is away, by group";
+        "Retries of batches after a transient failure, by group";
     counter EVENTS_DEFERRED = "slipway_events_deferred_total",
         "Events sent to a retry topic, by group and tier";
     counter EVENTS_DEAD = "slipway_events_dead_lettered_total",
-        "Events put aside as dead letters, by group, topic and cause";
+        "Events that became dead letters, by group, topic and cause";
     gauge CONSUMER_HELD_SECONDS = "slipway_consumer_held_seconds",
-        "How long the batch in hand has been held up, by group; 0 if none is";
+        "Seconds for which the current batch has been retried, by group; 0 if none is";
     histogram EVENT_LAG_SECONDS = "slipway_event_lag_seconds",
         "Time from an event to its stored effect, by group";
 }

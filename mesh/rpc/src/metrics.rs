@@ -16,10 +16,10 @@ slipway_runtime::metrics! {
     counter LINK_CALLS = "slipway_link_calls_total",
         "gRPC calls made to services in other processes, by service and code";
     counter LINK_RETRIES = "slipway_link_retries_total",
-        "Further attempts of calls without an effect, by service";
+        "Retries of calls without side effects, by service";
     counter LINK_EJECTIONS = "slipway_link_ejections_total",
-        "Addresses taken out, by service and reason (lost or silent)";
-    gauge LINK_ADDRESSES = "slipway_link_addresses", "Addresses that take calls, by service";
+        "Addresses taken out of rotation, by service and reason (lost or silent)";
+    gauge LINK_ADDRESSES = "slipway_link_addresses", "Addresses that accept calls, by service";
     gauge LINK_OPEN = "slipway_link_circuit_open",
-        "1 while a service has no address that takes calls, by service";
+        "1 while a service has no address that accepts calls, by service";
 }

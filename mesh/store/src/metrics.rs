@@ -5,5 +5,5 @@ slipway_runtime::metrics! {
     gauge OUTBOX_PENDING = "slipway_outbox_pending",
         "Events committed and not yet published, by service";
     gauge OUTBOX_HELD = "slipway_outbox_held",
-        "Aggregates whose next event the bus refuses, by service: it waits with what is behind it";
+        "Aggregates whose next event the bus refuses, by service; their later events wait";
 }

@@ -1,5 +1,5 @@
-//! The end of the log, its newest number, as this process knows it: wakes those who wait for
-//! entries.
+//! The end of the log as this process knows it, its highest sequence number; it wakes the tasks
+//! that wait for entries.
 
 use tokio::sync::watch;
 
@@ -8,16 +8,15 @@ use tokio::sync::watch;
 pub(crate) struct LogEnd(watch::Sender<u64>);
 
 impl LogEnd {
-    /// There are entries up to this number.
+    /// Records that the log has entries up to this number.
     pub(crate) fn advance(&self, sequence: u64) {
         self.0.send_if_modified(|known| {
-            let is_news = sequence > *known;
+            let is_new = sequence > *known;
             *known = sequence.max(*known);
-            is_news
+            is_new
         });
     }
 
-    /// To be woken when there is something new.
     pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
         self.0.subscribe()
     }
@@ -28,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_news_wakes() {
+    fn only_a_higher_number_wakes() {
         let log_end = LogEnd::default();
         let mut reader = log_end.subscribe();
         log_end.advance(7);

@@ -1,4 +1,4 @@
-//! Files the dead letters of all groups.
+//! The job that stores the dead letters of all consumer groups.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -18,10 +18,10 @@ use crate::metrics as m;
 /// The consumer group.
 const GROUP: &str = "dead-letter-desk";
 
-/// What all of Slipway's topics begin with: there may be others on the same broker.
+/// Prefix of all of Slipway's topics: a broker may have others.
 const OURS: &str = "slipway.";
 
-/// Files what the bus delivers.
+/// Stores the dead letters that the bus delivers.
 pub(crate) struct DeadLetterSink {
     store: DeadLetterStore,
     clock: SharedClock,
@@ -32,7 +32,7 @@ impl DeadLetterSink {
         Self { store, clock }
     }
 
-    /// Collects dead letters until told to stop. Returns the topics there are.
+    /// Collects dead letters until told to stop. Returns the topics that exist on the bus.
     pub(crate) fn spawn(self, host: &Host) -> KnownTopics {
         let collector = Collector {
             group: GROUP,
@@ -43,8 +43,8 @@ impl DeadLetterSink {
     }
 }
 
-/// Administrators are told of each group once, however many letters it has.
-fn tell(records: &[Delivery]) {
+/// Raises one alert for each group, however many dead letters it has.
+fn alert(records: &[Delivery]) {
     let groups: BTreeSet<_> = records.iter().map(|r| DeadLetter::read(r).group).collect();
     for group in groups {
         let text = format!("{group} could not handle an event: see /admin/dead-letters");
@@ -64,7 +64,7 @@ impl RecordSink for DeadLetterSink {
         let new = new.map_err(|error| error.to_string())?;
         metrics::counter!(m::DEAD_LETTERS_FILED).increment(new as u64);
         if new > 0 {
-            tell(records);
+            alert(records);
         }
         Ok(())
     }

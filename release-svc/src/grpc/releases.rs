@@ -1,4 +1,4 @@
-//! `ReleaseService`.
+//! The gRPC `ReleaseService`.
 
 use std::sync::Arc;
 
@@ -154,7 +154,7 @@ impl Releases {
     }
 }
 
-/// Another request that was to be carried out once was faster.
+/// Another request with `once` has just created a release of this name and version.
 fn exists() -> Fault {
     Fault::new(
         Kind::Conflict,

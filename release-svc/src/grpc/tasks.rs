@@ -1,4 +1,4 @@
-//! `TaskService`.
+//! The gRPC `TaskService`.
 
 use std::sync::Arc;
 

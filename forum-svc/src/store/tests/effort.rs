@@ -1,4 +1,4 @@
-//! What reading takes: how often the store is asked, and how many comments it loads.
+//! Tests of the cost of reading: the number of queries, and of comments they load.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -14,7 +14,7 @@ use crate::{
 const LIMIT: u32 = 50;
 const LEVELS: u32 = 50;
 
-/// Passes everything on to a store, and counts.
+/// A store that counts queries and results.
 struct Counting {
     store: CommentStore,
     asked: AtomicUsize,
@@ -38,7 +38,7 @@ impl Counting {
         found
     }
 
-    /// How often it was asked, and how many comments and outlines it had to load.
+    /// The number of queries, of loaded comments and of loaded outlines; resets the counters.
     fn effort(&self) -> (usize, usize, usize) {
         let read = |counter: &AtomicUsize| counter.swap(0, Ordering::Relaxed);
         (read(&self.asked), read(&self.loaded), read(&self.outlined))
@@ -146,7 +146,7 @@ pub(super) async fn a_tree_loads_only_what_it_shows(open: impl Fn() -> Stores) {
 }
 
 pub(super) async fn many_replies_far_down_are_read_and_counted_at_once(open: impl Fn() -> Stores) {
-    /// So deep that the replies there begin blocks of their own, if they have replies.
+    /// So deep that replies to the replies there get blocks of their own.
     const CHAIN: usize = 223;
     const MANY: usize = 1_500;
     let stores = open();
@@ -176,7 +176,7 @@ pub(super) async fn many_replies_far_down_are_read_and_counted_at_once(open: imp
     assert!(asked <= 5, "asked {asked} times");
 }
 
-pub(super) async fn so_many_direct_replies_are_known_and_others_are_counted(
+pub(super) async fn a_stored_count_is_used_if_it_is_large_enough_and_others_are_counted(
     open: impl Fn() -> Stores,
 ) {
     const BELOW_EACH: u32 = 3;
@@ -186,7 +186,7 @@ pub(super) async fn so_many_direct_replies_are_known_and_others_are_counted(
     plant(&stores, planted).await;
     let counting = Counting::new(&stores);
     let listing = page(&counting, task, None, None).await;
-    // The page ends with a reply whose own replies are behind its end.
+    // The replies to the last comment of the page are after the end of the page.
     assert_eq!(listing.comments.last().unwrap().comment.reply_count, 3);
     for listed in &listing.comments {
         let count = match listed.comment.depth {
@@ -200,11 +200,11 @@ pub(super) async fn so_many_direct_replies_are_known_and_others_are_counted(
     assert_eq!(
         (asked, outlined),
         (2, 2),
-        "only what goes on below the last"
+        "only the replies to the last comment are read"
     );
 }
 
-pub(super) async fn a_page_begins_where_one_can_have_ended(open: impl Fn() -> Stores) {
+pub(super) async fn a_page_starts_only_after_a_comment_of_its_scope(open: impl Fn() -> Stores) {
     let stores = open();
     let root = root(&stores).await;
     let (mut chain, mut last) = (vec![root.comment.id], root.comment.id);

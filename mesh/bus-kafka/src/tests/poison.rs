@@ -162,7 +162,7 @@ async fn on_real_kafka_what_its_dead_letter_topic_does_not_take_is_put_aside_cut
         .await;
     play.start();
     assert_eq!(play.effects(2).await, ["a", "b"]);
-    let mut desk = play.desk().await;
+    let mut desk = play.dead_letter_reader().await;
     // What was aside before one of its batch turned out to be too large comes twice.
     let mut letters = BTreeMap::new();
     while letters.len() < 3 {

@@ -1,7 +1,7 @@
-//! Consumes records as they are, from topics that come and go: dead letters.
+//! Consumes raw records from a set of topics that changes over time: the dead-letter topics.
 //!
-//! Unlike a [`super::Consumer`] it refuses nothing, so it has no dead letters of its own:
-//! a record that cannot be stored now is tried again, and nothing overtakes it.
+//! Unlike a [`super::Consumer`] it refuses no record, so it has no dead letters of its own. If a
+//! record cannot be stored now, it is tried again, and no later record overtakes it.
 
 use std::{collections::BTreeSet, ops::ControlFlow, pin::pin, sync::Arc, time::Duration};
 
@@ -14,37 +14,37 @@ use tokio_util::sync::CancellationToken;
 use super::{Host, health::GroupHealth};
 use crate::{BusError, Delivery, SharedBus, Subscription};
 
-/// Records stored in one write at most. They may be large: whole payloads with headers.
+/// Maximum records per write. They may be large: whole payloads with headers.
 const BATCH: usize = 50;
 
-/// How often it looks for topics that have come. A group makes its topics when it starts.
+/// How often it looks for new topics. A group creates its topics when it starts.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// Stores what was collected.
+/// Stores the collected records.
 #[async_trait]
 pub trait RecordSink: Send + Sync + 'static {
-    /// Stores the records, each once however often it is delivered.
+    /// Stores the records. A record that is delivered several times is stored once.
     ///
     /// # Errors
-    /// A text for the log, if they cannot be stored now. They are delivered again.
+    /// A text for the log, if the records cannot be stored now. They are delivered again.
     async fn store(&self, records: &[Delivery]) -> Result<(), String>;
 }
 
-/// The names of the topics there are, as last seen; `None` before the first look.
+/// The names of all topics, as last seen; `None` before the first look.
 pub type KnownTopics = watch::Receiver<Option<BTreeSet<String>>>;
 
-/// A consumer group of records as they are.
+/// A consumer group that stores raw records.
 pub struct Collector {
     /// The group's name.
     pub group: &'static str,
-    /// Which topics it consumes.
+    /// Whether it consumes the topic of this name.
     pub wants: fn(&str) -> bool,
-    /// What stores the records.
+    /// Stores the records.
     pub sink: Arc<dyn RecordSink>,
 }
 
 impl Collector {
-    /// Collects in the background until told to stop. Returns the topics it sees.
+    /// Starts collecting in the background until shutdown. Returns the topics it sees.
     pub fn spawn(self, host: &Host) -> KnownTopics {
         let (seen, known) = watch::channel(None);
         let group = self.group;
@@ -84,7 +84,7 @@ impl Run {
         }
     }
 
-    /// Collects from the topics there are now, until there are others.
+    /// Collects from the present topics until the set of topics changes.
     async fn collect(
         &self,
         backoff: &mut Backoff,
@@ -127,7 +127,7 @@ impl Run {
         Ok(())
     }
 
-    /// The topics that are wanted.
+    /// Reads the list of topics; returns those to consume.
     async fn look(&self) -> Result<Vec<String>, BusError> {
         let topics = self.bus.topics().await?;
         let wanted = topics.iter().filter(|topic| (self.collector.wants)(topic));
@@ -149,7 +149,7 @@ impl Run {
     }
 }
 
-/// The next records; without a topic there are none, ever.
+/// The next records. Without a subscription it waits forever.
 async fn next(member: &mut Option<Box<dyn Subscription>>) -> Result<Vec<Delivery>, BusError> {
     match member {
         Some(member) => member.next(BATCH).await,

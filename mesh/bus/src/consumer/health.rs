@@ -1,5 +1,5 @@
-//! The health of a consumer group: for health checks, and for the alert when its members have
-//! failed for a minute.
+//! The health of a consumer group, for health checks and for the alert that is raised when its
+//! members have failed for a minute.
 
 use std::collections::BTreeMap;
 
@@ -13,8 +13,8 @@ use slipway_runtime::{
     life::{Check, Problem},
 };
 
-/// A member that failed, rejoined and then had nothing to do for so long counts as healthy:
-/// longer than brokers take to hand a partition over.
+/// A member that failed and rejoined counts as healthy after this time without a record. It is
+/// longer than brokers need to reassign a partition.
 const IDLE: Duration = Duration::from_secs(15);
 
 /// Why members of a group fail, by member.
@@ -38,7 +38,7 @@ impl<M: Ord + Send> GroupHealth<M> {
         }
     }
 
-    /// A member has failed and will rejoin.
+    /// Notes that a member has failed and will rejoin.
     pub(super) fn failed(&self, member: M, reason: String) {
         let now = Instant::now();
         let since = {
@@ -54,7 +54,7 @@ impl<M: Ord + Send> GroupHealth<M> {
         }
     }
 
-    /// A member has processed a batch.
+    /// Notes that a member has processed a batch.
     pub(super) fn succeeded(&self, member: &M) {
         let mut failures = self.failures.lock();
         if failures.remove(member).is_some() && failures.is_empty() {
@@ -62,8 +62,8 @@ impl<M: Ord + Send> GroupHealth<M> {
         }
     }
 
-    /// Called when a member has joined: if it had failed before, returns when it counts as
-    /// healthy although nothing has come.
+    /// Called when a member has joined. If it had failed before, waits until it counts as healthy
+    /// without having received a record; otherwise waits forever.
     pub(super) async fn idle(&self, member: &M) {
         if self.failures.lock().contains_key(member) {
             tokio::time::sleep(IDLE).await;

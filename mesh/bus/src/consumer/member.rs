@@ -1,4 +1,4 @@
-//! The loop of one member of a group: take a batch, have it handled, publish what was refused to
+//! The loop of one member of a group: take a batch, call the handler, publish refused events to
 //! retry or dead-letter topics, commit.
 
 use std::{collections::HashMap, ops::ControlFlow, pin::pin, sync::Arc};
@@ -19,19 +19,19 @@ use crate::metrics as m;
 use crate::{BusError, Delivery, Event, Record, SharedBus, Subscription};
 use slipway_runtime::{backoff::Backoff, clock::SharedClock};
 
-/// Events handled in one write at most.
+/// Maximum events per write.
 const BATCH: usize = 500;
 
-/// Where a member's records come from.
+/// The topics that a member consumes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Source {
-    /// The topics themselves.
+    /// The group's topics.
     Topics,
     /// The retry topics of this tier, from 1.
     Tier(usize),
 }
 
-/// One member of a group at work.
+/// One running member of a group.
 pub(super) struct Member {
     pub(super) consumer: Arc<Consumer>,
     pub(super) source: Source,
@@ -41,11 +41,11 @@ pub(super) struct Member {
     pub(super) stop: CancellationToken,
 }
 
-/// Whether to go on, or the process is stopping.
+/// Continue, or break because the process is stopping.
 type Flow = ControlFlow<()>;
 
 impl Member {
-    /// Consumes until told to stop, joining again whenever the bus was lost.
+    /// Consumes until shutdown; rejoins the group whenever the bus is lost.
     pub(super) async fn until_stopped(&self) {
         let mut backoff = Backoff::default();
         let group = self.consumer.group.name;
@@ -74,7 +74,8 @@ impl Member {
             if !batch.is_empty() && self.batch(&mut *subscription, batch).await?.is_break() {
                 break;
             }
-            // Not before: what cannot be rerouted or committed comes again and again.
+            // Reset only now: a batch that cannot be rerouted or committed is delivered again and
+            // again.
             backoff.reset();
             self.health.succeeded(&self.source);
         }
@@ -138,8 +139,8 @@ impl Member {
         }
     }
 
-    /// Has everything in `envelopes` handled or rerouted, and commits `deliveries`, which
-    /// they came in.
+    /// Passes everything in `envelopes` to the handler or to another topic, and commits
+    /// `deliveries`, from which the envelopes were read.
     async fn settle(
         &self,
         subscription: &mut dyn Subscription,
@@ -186,7 +187,7 @@ impl Member {
     }
 }
 
-/// The event in a record.
+/// Reads the event in a record.
 fn decode(record: &Record) -> Result<Event, String> {
     let event = Event::from_record(record).map_err(|reason| format!("it is no event: {reason}"))?;
     serde_json::from_slice::<IgnoredAny>(&event.data)
@@ -194,15 +195,15 @@ fn decode(record: &Record) -> Result<Event, String> {
     Ok(event)
 }
 
-/// A record of a retry topic that waits for its time.
+/// A record of a retry topic that is not due yet.
 struct Waiting {
     delivery: Delivery,
     envelope: Envelope,
     due: Timestamp,
 }
 
-/// By the time they are due, so that no partition waits for another, and yet in order
-/// within each partition: what stands behind a record is not due before it.
+/// Sorts a batch by due time, so that no partition waits for another, and keeps the order within
+/// each partition: a record is not due before the records in front of it.
 fn in_order_of_due(batch: Vec<Delivery>) -> Vec<Waiting> {
     let mut latest: HashMap<(String, u32), Timestamp> = HashMap::new();
     let mut waiting: Vec<_> = batch

@@ -1,23 +1,22 @@
-//! How a service consumes: in batches, committing after the effect.
+//! Consumes events in batches and commits the offsets after the effect.
 //!
-//! A handler stores the effect of a batch, once per event id, in one write; only then
-//! are the offsets committed. A crash between the two delivers the batch again. What a
-//! failure gets is data, see [`handler`]:
+//! A handler stores the effect of a batch, once per event id, in one write; only then are the
+//! offsets committed. After a crash between the two, the batch is delivered again. What happens
+//! after a failure depends on its kind (see [`handler`]):
 //!
 //! | failure | what happens |
 //! | --- | --- |
-//! | transient: what the handler needs is away | the same batch is tried again with growing delay; nothing behind it overtakes; after a minute it is an incident |
-//! | retryable: not this event, not now | [`Order::Free`]: it goes through the group's retry topics and the partition goes on; [`Order::PerKey`]: as transient |
-//! | poison: not a valid event, refused for ever, panicked on twice, retries used up | it goes to the group's dead-letter topic with the reason and its history |
+//! | transient: a dependency of the handler is unavailable | the same batch is tried again with growing delay; no later event overtakes it; after a minute it is an incident |
+//! | retryable: this event cannot be handled now | [`Order::Free`]: it goes through the group's retry topics and the partition continues; [`Order::PerKey`]: as transient |
+//! | poison: an invalid event, refused for good, or the handler panicked twice, or no retries are left | it goes to the group's dead-letter topic with the reason and its history |
 //!
-//! Publishing to a retry or dead-letter topic always succeeds while the bus is there ([`reroute`]).
-//! Why a group makes no progress is what its health check says ([`health`]).
+//! Publishing to a retry or dead-letter topic always succeeds while the bus is available
+//! ([`reroute`]). The group's health check says why a group makes no progress ([`health`]).
 //!
-//! Dead letters of all groups are taken up by [`collect`]; what one is, and how it is sent
-//! back to its group, is in [`dead`].
+//! [`collect`] collects the dead letters of all groups; [`dead`] reads one and replays it to its
+//! group.
 //!
-//! The group goes on being a member all the while, however long a batch is held: the
-//! adapters see to that.
+//! A member stays in the group however long it retries a batch: the adapters see to that.
 
 pub mod collect;
 pub mod dead;
@@ -47,50 +46,49 @@ use slipway_runtime::{
     life::{Background, Health, Need},
 };
 
-/// Partitions of a retry topic: so many replicas can share the work.
+/// Partitions of a retry topic, so that as many replicas can share the work.
 const RETRY_PARTITIONS: u32 = 3;
 
-/// The largest record that a group's own topics take: one that its topic took, with what
-/// has happened to it since.
+/// The largest record that a group's own topics accept: the largest record of the original topic
+/// plus the envelope's headers.
 const OWN_RECORD_BYTES: u32 = 2 * 1024 * 1024;
 
-/// What consumers run on.
+/// The environment that consumers run in.
 #[derive(Clone)]
 pub struct Host {
-    /// Where events come from.
+    /// The bus to consume from.
     pub bus: SharedBus,
-    /// The time.
+    /// The clock.
     pub clock: SharedClock,
-    /// Runs them.
+    /// Runs the members.
     pub background: Background,
-    /// Where stalled groups are reported. Their service still serves: only what it makes of
-    /// events is late.
+    /// Where stalled groups are reported, as degraded: their service still serves requests, only
+    /// the effects of events are late.
     pub health: Health,
 }
 
 /// A consumer group.
 #[derive(Debug, Clone)]
 pub struct Group {
-    /// Its name.
+    /// Its name on the bus and in metrics.
     pub name: &'static str,
-    /// What it consumes.
+    /// The topics it consumes.
     pub topics: Vec<String>,
     /// Whether its handler needs the order of events.
     pub order: Order,
 }
 
-/// A consumer group to be run.
+/// A consumer group with its handler.
 pub struct Consumer {
-    /// The group.
+    /// The group that it is a member of.
     pub group: Group,
-    /// What it does.
+    /// Handles its events.
     pub handler: Arc<dyn Handler>,
 }
 
 impl Consumer {
-    /// Runs the group's members, one for its topics and one for each tier of retries, in
-    /// the background until they are told to stop: then the batch in hand is finished
-    /// and committed.
+    /// Runs the group's members in the background until shutdown: one for its topics and one for
+    /// each tier of retries. On shutdown a member finishes and commits its current batch.
     pub fn spawn(self, host: &Host) {
         let consumer = Arc::new(self);
         let group = consumer.group.name;
@@ -115,7 +113,7 @@ impl Consumer {
 }
 
 impl Host {
-    /// The health of a group's members, registered as a health check of the process.
+    /// Registers the health of a group's members as a health check of the process.
     fn group_health<M: Ord + Send + 'static>(&self, group: &'static str) -> Arc<GroupHealth<M>> {
         let health = Arc::new(GroupHealth::new(group));
         let check = Arc::clone(&health);
@@ -125,7 +123,7 @@ impl Host {
 }
 
 impl Group {
-    /// The topics that this group has for itself.
+    /// The retry and dead-letter topics of this group.
     #[must_use]
     pub fn own_topics(&self) -> Vec<TopicSpec> {
         let tiers = 1..=self.order.retry_topics();

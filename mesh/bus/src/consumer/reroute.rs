@@ -1,6 +1,6 @@
-//! Publishes what was refused to the next retry topic or, after the last one, to the dead-letter
-//! topic. It always succeeds while the bus is there: a record that is too large for the topic is
-//! truncated, because the group cannot go on before it is published.
+//! Publishes refused events to the next retry topic or, after the last one, to the dead-letter
+//! topic. This always succeeds while the bus is available: a record that is too large for the topic
+//! is truncated, because the group cannot continue before it is published.
 
 use jiff::Timestamp;
 
@@ -14,12 +14,12 @@ use super::{
 use crate::metrics as m;
 use crate::{BusError, Outcome, Record, SharedBus};
 
-/// What a record is truncated to at first; while that is too much, to half of it …
+/// Size to which a record is first truncated; halved while the topic still refuses it …
 const TRUNCATE_TO: usize = 512 * 1024;
-/// … until this, which every topic takes.
+/// … down to this size, which every topic accepts.
 const TRUNCATE_TO_AT_LEAST: usize = 8 * 1024;
 
-/// A refused record, and where it goes.
+/// A refused record and its destination.
 pub(super) struct Rerouted {
     envelope: Envelope,
     destination: Destination,
@@ -27,7 +27,7 @@ pub(super) struct Rerouted {
 }
 
 enum Destination {
-    /// To be tried again, out of this retry topic.
+    /// Will be tried again, from this retry topic.
     Retry {
         tier: usize,
         due: Timestamp,
@@ -35,11 +35,11 @@ enum Destination {
     Dead(Cause),
 }
 
-/// Publishes all of them, durably.
+/// Publishes all records durably.
 ///
 /// # Errors
-/// If the bus is away, or refuses for another reason than their size. Some may be published
-/// already.
+/// If the bus is unavailable, or refuses a record for another reason than its size. Some
+/// records may be published already.
 pub(super) async fn publish(
     bus: &SharedBus,
     group: &'static str,
@@ -67,7 +67,7 @@ pub(super) async fn publish(
 }
 
 impl Rerouted {
-    /// What becomes of what a member that reads `source` refuses at `now`.
+    /// Decides where an event goes that a member of `source` refused at `now`.
     pub(super) fn new(refused: Refused, source: Source, order: Order, now: Timestamp) -> Self {
         let Refused {
             mut envelope,
@@ -101,7 +101,8 @@ impl Rerouted {
         }
     }
 
-    /// Publishes it, truncated as far as necessary. What is truncated is not tried again.
+    /// Publishes the record, truncated as far as necessary. A truncated record is not retried but
+    /// becomes a dead letter.
     async fn publish_truncated(&mut self, bus: &SharedBus, group: &str) -> Result<(), BusError> {
         let (whole, reason) = (self.envelope.record.clone(), self.reason.clone());
         let mut room = TRUNCATE_TO;

@@ -1,4 +1,4 @@
-//! What becomes of a batch: handled, or taken out of it one by one.
+//! Calls the handler for a batch until each event is either handled or refused.
 
 use std::{panic::AssertUnwindSafe, time::Duration};
 
@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 /// How often the log says that a batch is being retried.
 const LOG_EVERY: Duration = Duration::from_secs(10);
 
-/// From then on a batch that waits, or a group that keeps failing, is an incident.
+/// A batch that is retried, or a group that keeps failing, is an incident after this time.
 pub(super) const INCIDENT_AFTER: Duration = Duration::from_secs(60);
 
 /// An event of a batch and the record it came in.
@@ -30,28 +30,28 @@ pub(super) struct Item {
     pub(super) event: Event,
 }
 
-/// An item that was taken out of its batch.
+/// An item that was taken out of its batch because the handler refused it.
 pub(super) struct Refused {
     pub(super) envelope: Envelope,
     pub(super) disposition: Disposition,
     pub(super) reason: String,
 }
 
-/// What a refused item gets.
+/// How a refused item is treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Disposition {
     Retry,
     Dead(Cause),
 }
 
-/// A batch of which everything is either handled or refused.
+/// A batch in which every event is either handled or refused.
 #[derive(Default)]
 pub(super) struct Settled {
     pub(super) handled: Vec<Event>,
     pub(super) refused: Vec<Refused>,
 }
 
-/// The end of a series of tries.
+/// The result of calling the handler repeatedly.
 enum Outcome {
     Handled,
     Refused(Vec<Refusal>),
@@ -60,7 +60,7 @@ enum Outcome {
 }
 
 impl Consumer {
-    /// Has a batch handled; `None` if the process is stopping and it is not.
+    /// Handles a batch; `None` if the process is stopping and the batch is not finished.
     pub(super) async fn settle(
         &self,
         mut items: Vec<Item>,
@@ -85,8 +85,8 @@ impl Consumer {
         Some(settled)
     }
 
-    /// One of the items makes the handler panic: the one that does it again when it is
-    /// alone.
+    /// Handles the items one by one, after the handler panicked on the batch. An item on which it
+    /// panics again becomes a dead letter.
     async fn settle_singly(
         &self,
         items: Vec<Item>,
@@ -114,7 +114,7 @@ impl Consumer {
         Some(())
     }
 
-    /// Tries again and again while what fails is not the events.
+    /// Calls the handler again and again, as long as its failure is not the fault of the events.
     async fn try_until_settled(&self, events: &[Event], stop: &CancellationToken) -> Outcome {
         let mut hold = Hold::new(self.group.name);
         loop {
@@ -137,8 +137,8 @@ impl Consumer {
         }
     }
 
-    /// The refusals that take their event out of the batch, and why otherwise the batch
-    /// has to be held.
+    /// Returns the refusals that take their event out of the batch, and the reason to retry the
+    /// batch if there are none.
     fn divide(&self, refusals: Vec<Refusal>, events: &[Event]) -> (Vec<Refusal>, String) {
         let reason = refusals.first().map_or_else(
             || "the handler refused events and named none".to_owned(),
@@ -176,7 +176,7 @@ impl Settled {
     }
 }
 
-/// A batch that waits, with nothing behind it overtaking.
+/// A batch that is being retried. No later record overtakes it.
 struct Hold {
     group: &'static str,
     since: Instant,

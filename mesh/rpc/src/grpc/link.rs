@@ -1,4 +1,4 @@
-//! A way to a service: its routes in this process, or connections to others.
+//! A link to a service: either its routes in this process, or connections to other processes.
 
 use std::{
     convert::Infallible,
@@ -18,10 +18,10 @@ use super::{
 };
 use slipway_runtime::telemetry::{TraceContext, trace::TRACEPARENT};
 
-/// A service's routes behind everything that wraps them.
+/// A service's routes with all middleware.
 pub type LocalService = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
 
-/// What generated clients are built on. Wiring decides which of the two it is.
+/// The transport of generated clients. Wiring decides whether it is local or remote.
 #[derive(Clone)]
 pub struct Link(Target);
 
@@ -38,14 +38,14 @@ impl Link {
         Self(Target::Local(service))
     }
 
-    /// Calls the service called `service` (in the log and the metrics) at `origins`.
-    /// Begins to connect at once, in the background.
+    /// Calls the service called `service` (in the log and the metrics) at `origins`. Starts to
+    /// connect immediately, in the background.
     #[must_use]
     pub fn remote(service: &'static str, origins: Origins, tls: Option<ClientTls>) -> Self {
         Self(Target::Remote(Arc::new(Remote::new(service, origins, tls))))
     }
 
-    /// Why the service cannot be reached, for operators; `None` if it can.
+    /// Why the service is unreachable, for operators; `None` if it is reachable.
     #[must_use]
     pub fn problem(&self) -> Option<String> {
         match &self.0 {
@@ -57,7 +57,7 @@ impl Link {
 
 impl Service<Request<Body>> for Link {
     type Response = Response<Body>;
-    /// A call that does not reach its service is answered in its place.
+    /// If a call does not reach the service, the link answers it with an error status.
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 

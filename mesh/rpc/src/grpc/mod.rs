@@ -1,10 +1,10 @@
-//! What wraps every gRPC service, and clients of services near and far.
+//! gRPC servers with their middleware, and clients of local and remote services.
 //!
-//! A service crate builds its [`tonic::service::Routes`]. Wiring puts the [`Middleware`]
-//! around them once: trace, deadline, access. The same wrapped routes are served on a
-//! socket ([`GrpcServer`]) and called in process ([`Link::local`]), so that there is one
-//! behaviour. A service in other processes is called over connections that [`remote`]
-//! keeps; what goes along with each call is an [`Outbound`].
+//! A service crate builds its [`tonic::service::Routes`]. Wiring wraps them once in the
+//! [`Middleware`]: trace, deadline, access. The same wrapped routes are served on a socket
+//! ([`GrpcServer`]) and called in process ([`Link::local`]), so both behave the same. A service in
+//! another process is called over connections that [`remote`] manages; [`Outbound`] holds the
+//! metadata of a call.
 
 mod call;
 mod deadline;

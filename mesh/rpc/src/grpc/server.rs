@@ -1,4 +1,4 @@
-//! Serving gRPC: what wraps the routes, health, reflection, draining.
+//! The gRPC server: middleware, health, reflection, and draining on shutdown.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -19,7 +19,7 @@ use crate::{
     http::{Connections, Protocol, Serving},
 };
 
-/// What wraps every service: trace and deadline, then access.
+/// The middleware of every service: trace and deadline, then access.
 #[derive(Clone)]
 pub struct Middleware {
     call: CallLayer,
@@ -28,7 +28,7 @@ pub struct Middleware {
 }
 
 impl Middleware {
-    /// Surrounds services with `access`.
+    /// Creates middleware with `access` as its access check.
     #[must_use]
     pub fn new(access: AccessLayer) -> Self {
         let in_flight = InFlight::default();
@@ -39,14 +39,14 @@ impl Middleware {
         }
     }
 
-    /// With or without a line in the access log for each call that comes over the network.
+    /// Sets whether calls over the network are written to the access log.
     #[must_use]
     pub fn with_access_log(mut self, logs_access: bool) -> Self {
         self.call.log_access(logs_access);
         self
     }
 
-    /// The wrapped routes, to be called in process.
+    /// Wraps routes for calls within the process.
     #[must_use]
     pub fn wrap(&self, routes: Routes) -> LocalService {
         let routes =
@@ -74,8 +74,8 @@ impl GrpcHealth {
         self.reporter.set_service_status(service, status).await;
     }
 
-    /// Sets the status of every service, by its full protobuf name, and of the process as
-    /// a whole, whose name is empty.
+    /// Sets the status of every service, by its full protobuf name, and of the whole process, whose
+    /// name is empty.
     pub async fn report(&self, serving: impl Fn(&str) -> bool) {
         for service in self.names() {
             self.set(service, serving(service)).await;
@@ -86,7 +86,7 @@ impl GrpcHealth {
         std::iter::once("").chain(self.services.iter().copied())
     }
 
-    /// Ends the streams of those who watch.
+    /// Ends the streams of clients that watch the health.
     async fn close(mut self) {
         for service in std::iter::once("").chain(self.services) {
             self.reporter.clear_service_status(service).await;
@@ -103,8 +103,8 @@ pub struct GrpcServer {
 }
 
 impl GrpcServer {
-    /// A server for `routes`; `services` are the full protobuf names in it. Health is
-    /// NOT_SERVING until it is told otherwise.
+    /// Creates a server for `routes`; `services` are the full protobuf names in it. Health is
+    /// NOT_SERVING until it is set.
     ///
     /// # Errors
     /// If the contracts cannot be read for reflection.
@@ -120,7 +120,7 @@ impl GrpcServer {
             let mut builder = tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(DESCRIPTOR_SET)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-                // So that a client without files can read our error details.
+                // So that a client without proto files can decode our error details.
                 .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
                 .with_service_name(format!("grpc.reflection.{version}.ServerReflection"))
                 .with_service_name("grpc.health.v1.Health");
@@ -141,21 +141,21 @@ impl GrpcServer {
         })
     }
 
-    /// The same, encrypted if there is a way to.
+    /// Serves over TLS if `tls` is given.
     #[must_use]
     pub fn with_tls(mut self, tls: Option<ServerTls>) -> Self {
         self.tls = tls;
         self
     }
 
-    /// To report health with.
+    /// The handle to report health.
     #[must_use]
     pub fn health(&self) -> GrpcHealth {
         self.health.clone()
     }
 
-    /// Serves until `shutdown`, then says NOT_SERVING, answers the calls in flight, and
-    /// returns at the latest `drain` later.
+    /// Serves until `shutdown`. Then it reports NOT_SERVING, finishes the calls in flight, and
+    /// returns after `drain` at the latest.
     pub async fn serve(
         self,
         listener: TcpListener,

@@ -1,7 +1,6 @@
-//! The body of a request as it arrives: what has come of it counts until the request is
-//! answered.
+//! The body of a request; the received bytes count until the request is answered.
 //!
-//! A body may be large and a client may never end it. When others need the room, it ends with
+//! A body may be large, and a client may never finish it. When others need the room, it ends with
 //! an error.
 
 use std::{
@@ -24,7 +23,7 @@ use crate::error::Fault;
 /// The body of a request.
 pub(super) struct CountedBody {
     body: Received,
-    /// `None` once it has come whole.
+    /// `None` once the body is complete.
     waiting: Option<Waiting>,
 }
 
@@ -43,7 +42,7 @@ impl CountedBody {
         Self { body, waiting }
     }
 
-    /// Some of it has come, and perhaps the last.
+    /// Counts received bytes; `is_last` if the body is complete now.
     fn note(&mut self, bytes: usize, is_last: bool) -> Result<(), Overloaded> {
         let Some(waiting) = &self.waiting else {
             return Ok(());
@@ -98,7 +97,7 @@ impl Body for CountedBody {
     }
 }
 
-/// As a gRPC service passes it on.
+/// The error in the form in which a gRPC service passes it on.
 fn overloaded() -> BoxError {
     Status::from(Fault::overloaded()).into()
 }

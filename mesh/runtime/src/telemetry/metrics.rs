@@ -1,4 +1,5 @@
-//! The recorder of metrics, and how a crate declares its own: [`metrics!`](crate::metrics).
+//! The metrics recorder, and the macro with which a crate declares its metrics:
+//! [`metrics!`](crate::metrics).
 
 use std::time::Duration;
 
@@ -6,7 +7,7 @@ use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio_util::sync::CancellationToken;
 
-/// What a process is.
+/// Metric with the version and role of the process in its labels.
 const BUILD_INFO: &str = "slipway_build_info";
 
 const SECONDS: &[f64] = &[
@@ -14,11 +15,11 @@ const SECONDS: &[f64] = &[
 ];
 const SIZES: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
-/// How often the samples of histograms are summed up. Until then each is kept, so without it
-/// a process that nobody scrapes would grow with every request.
+/// How often the samples of histograms are aggregated. Until then each sample is kept, so without
+/// this a process whose metrics are never scraped would grow with every request.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
-/// Sums up samples until `stop`.
+/// Aggregates samples periodically until `stop`.
 pub async fn upkeep(handle: PrometheusHandle, stop: CancellationToken) {
     loop {
         tokio::select! {
@@ -28,11 +29,11 @@ pub async fn upkeep(handle: PrometheusHandle, stop: CancellationToken) {
     }
 }
 
-/// Starts recording for this process; the handle renders what was recorded. [`upkeep`] has to
-/// run as long as it is recorded.
+/// Starts recording in this process; the handle renders the metrics. [`upkeep`] must run as long as
+/// metrics are recorded.
 ///
 /// # Errors
-/// If another recorder is there already.
+/// If there is already a recorder.
 pub fn init() -> Result<PrometheusHandle, BuildError> {
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), SECONDS)?
@@ -46,7 +47,7 @@ pub fn init() -> Result<PrometheusHandle, BuildError> {
     Ok(handle)
 }
 
-/// Says what this process is.
+/// Records the version, role and features of this process.
 pub fn build_info(version: &'static str, role: &'static str, features: &'static str) {
     metrics::gauge!(
         BUILD_INFO, "version" => version, "role" => role, "features" => features
@@ -58,9 +59,9 @@ pub fn build_info(version: &'static str, role: &'static str, features: &'static 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(non_camel_case_types, reason = "as they are written in `metrics!`")]
 pub enum Kind {
-    /// Only grows.
+    /// Only increases.
     counter,
-    /// Grows and shrinks.
+    /// Increases and decreases.
     gauge,
     /// A distribution.
     histogram,
@@ -79,8 +80,8 @@ pub fn describe(kind: Kind, name: &'static str, help: &'static str) {
     }
 }
 
-/// The metrics of a crate, each stated once: its kind, its constant, its name and its help text,
-/// which says what labels it has. Also makes `describe`, which tells the recorder of them.
+/// Declares the metrics of a crate, each once: kind, constant, name and help text, which names the
+/// labels. Also defines `describe`, which registers them with the recorder.
 #[macro_export]
 macro_rules! metrics {
     ($vis:vis fn describe; $($kind:ident $constant:ident = $name:literal, $help:literal;)*) => {

@@ -1,4 +1,4 @@
-//! `slipway.notify.v1.EventService`: events of other programs.
+//! `slipway.notify.v1.EventService`: accepts and returns events of other programs.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Between the contract's confirmations and this crate's terms.
+//! Translates delivery reports between protobuf messages and this feature's types.
 
 use jiff::Timestamp;
 use slipway_proto::{
@@ -16,11 +16,11 @@ use crate::notification::{
     confirmation::{notification_of, record::ConfirmationOutcome},
 };
 
-/// Confirmations of one request at most.
+/// Maximum number of reports in one request.
 const LONGEST: usize = 500;
 
-/// What is said of each mail; `None` of one that is none of ours.
-pub(super) fn said(
+/// The reports of a request; `None` for a mail that is not ours.
+pub(super) fn reports(
     request: &ConfirmDeliveriesRequest,
     now: Timestamp,
 ) -> Result<Vec<Option<Confirmation>>, Fault> {
@@ -59,7 +59,7 @@ fn read(
     }))
 }
 
-/// On one line; it is never without a reason why a mail came back.
+/// The detail on one line; a bounce always has one.
 fn plain(detail: &str, arrival: DeliveryReport) -> String {
     let line = clean_line(detail);
     match arrival {
@@ -70,13 +70,13 @@ fn plain(detail: &str, arrival: DeliveryReport) -> String {
     }
 }
 
-/// The answer: `taken` is of those that could be ours, in their order.
+/// The response. `taken` has the results of the reports that are not `None`, in their order.
 pub(super) fn answered(
-    said: &[Option<Confirmation>],
+    reports: &[Option<Confirmation>],
     taken: Vec<ConfirmationOutcome>,
 ) -> ConfirmDeliveriesResponse {
     let mut taken = taken.into_iter();
-    let results = said.iter().map(|one| {
+    let results = reports.iter().map(|one| {
         let result = one.as_ref().and_then(|_| taken.next());
         let result = match result.unwrap_or(ConfirmationOutcome::Unknown) {
             ConfirmationOutcome::Recorded => DeliveryResult::Recorded,
@@ -111,14 +111,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_none_of_ours_is_unknown_in_its_place() {
+    fn a_mail_that_is_not_ours_is_unknown() {
         let ours = format!("<{}@example.com>", Uuid::now_v7());
         let long = "x".repeat(10_000);
         let all = vec![bounced(&long, ""), bounced(&ours, ""), bounced("", "")];
-        let said = said(&request(all), Timestamp::UNIX_EPOCH).unwrap();
-        let known: Vec<_> = said.iter().map(Option::is_some).collect();
+        let reports = reports(&request(all), Timestamp::UNIX_EPOCH).unwrap();
+        let known: Vec<_> = reports.iter().map(Option::is_some).collect();
         assert_eq!(known, [false, true, false]);
-        let answer = answered(&said, vec![ConfirmationOutcome::Recorded]);
+        let answer = answered(&reports, vec![ConfirmationOutcome::Recorded]);
         let expected = [
             DeliveryResult::Unknown,
             DeliveryResult::Recorded,
@@ -132,8 +132,8 @@ mod tests {
         let ours = format!("{}@example.com", Uuid::now_v7());
         let reason = |detail| {
             let request = request(vec![bounced(&ours, detail)]);
-            let said = said(&request, Timestamp::UNIX_EPOCH);
-            said.unwrap().remove(0).unwrap().detail
+            let reports = reports(&request, Timestamp::UNIX_EPOCH);
+            reports.unwrap().remove(0).unwrap().detail
         };
         assert_eq!(reason("550\r\nno such box"), "550  no such box");
         for blank in [" \n", "\u{200b}", "\u{feff}\u{202e}"] {
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_ones_are_named_by_their_place() {
+    fn an_invalid_report_is_named_by_its_index() {
         let mut without = bounced("<1@a>", "");
         without.status = 0;
         let all = vec![bounced("", ""); LONGEST + 1];
@@ -150,7 +150,7 @@ mod tests {
             (vec![bounced("", ""), without], "deliveries[1].status"),
             (all, "deliveries"),
         ] {
-            let fault = said(&request(bad), Timestamp::UNIX_EPOCH).unwrap_err();
+            let fault = reports(&request(bad), Timestamp::UNIX_EPOCH).unwrap_err();
             assert_eq!(fault.fields[0].field, field);
         }
     }

@@ -1,14 +1,13 @@
-//! The aggregate against a small model that is written independently of it: whatever commands come
-//! in whatever order, both answer the same and are in the same state.
+//! Compares the aggregate with a small, independently written model: after any sequence of
+//! commands, both have given the same answers and are in the same state.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
-use super::{super::*, at, draft, plan, said, user};
+use super::{super::*, at, draft, plan, user, with_hotfix};
 
-/// What may be asked of a release. Tasks and developers are named by small numbers that
-/// may be nobody's.
+/// A command on a release. Tasks and developers are given by small numbers, which may be unknown.
 #[derive(Debug, Clone)]
 enum Command {
     Add {
@@ -47,8 +46,8 @@ fn command() -> impl Strategy<Value = Command> {
     ]
 }
 
-/// The rules once more, as plainly as they can be said: a map from order index to
-/// (number of the task, owner, state).
+/// The rules in their simplest form, on a map from order index to (number of the task, owner,
+/// state).
 #[derive(Default)]
 struct Model {
     tasks: BTreeMap<i64, (usize, usize, &'static str)>,
@@ -58,12 +57,12 @@ struct Model {
     reopened: u32,
 }
 
-/// What a release waits for.
+/// The step that a release waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Waits {
-    /// For the task of this number to be started.
+    /// The start of the task with this number.
     Task(usize),
-    /// To be declared done.
+    /// The completion of the release.
     Done,
 }
 
@@ -190,7 +189,7 @@ proptest! {
             let decision = match *command {
                 Command::Add { developer, index, hotfix } => {
                     let draft = draft("t", &developers[developer], index);
-                    release.add_task(said(draft, hotfix), now)
+                    release.add_task(with_hotfix(draft, hotfix), now)
                 }
                 Command::Start { task: number, developer } => {
                     release.start(task(number), developers[developer].id, now)
@@ -215,7 +214,7 @@ proptest! {
                         numbers.push(*id);
                     }
                 }
-                let told: Vec<_> = decision
+                let announced: Vec<_> = decision
                     .events
                     .iter()
                     .filter_map(|event| match event {
@@ -228,8 +227,8 @@ proptest! {
                     })
                     .collect();
                 let waits_for = model.waits_for();
-                let news = waits_for.filter(|waits| Some(waits) != waited_for.as_ref());
-                prop_assert_eq!(told, Vec::from_iter(news), "{:?}", command);
+                let changed = waits_for.filter(|waits| Some(waits) != waited_for.as_ref());
+                prop_assert_eq!(announced, Vec::from_iter(changed), "{:?}", command);
                 release = decision.release;
             }
             let actual: Vec<_> = release

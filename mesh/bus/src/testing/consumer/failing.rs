@@ -1,5 +1,4 @@
-//! What cannot be handled waits, is tried again, or is put aside, and what then becomes of
-//! the others.
+//! Events that cannot be handled are retried or become dead letters; the others are still handled.
 
 use super::play::{FREE, Play, TIERS, header};
 use crate::{
@@ -8,13 +7,13 @@ use crate::{
     testing::stage::Stage,
 };
 
-pub async fn while_what_it_needs_is_away_nothing_overtakes_and_nothing_is_put_aside(stage: &Stage) {
+pub async fn a_transient_failure_keeps_the_order_and_makes_no_dead_letter(stage: &Stage) {
     let play = Play::new(stage, FREE).await;
     *play.recorder.away_for.lock() = 4;
     play.publish(&["a"]).await;
     play.publish(&["b"]).await;
     assert_eq!(play.effects(2).await, ["a", "b"]);
-    // The first letter ever is the one that is asked for now.
+    // If `a` or `b` had become a dead letter, it would be the first one.
     play.publish(&["poison-9"]).await;
     assert_eq!(
         header(&play.dead_letters(1).await[0], envelope::ATTEMPTS),
@@ -22,25 +21,25 @@ pub async fn while_what_it_needs_is_away_nothing_overtakes_and_nothing_is_put_as
     );
 }
 
-pub async fn where_order_matters_a_retryable_event_holds_up_the_others(stage: &Stage) {
+pub async fn in_an_ordered_group_a_retryable_event_blocks_the_others(stage: &Stage) {
     let play = Play::new(stage, Order::PerKey).await;
     play.publish(&["a", "retry-3-x"]).await;
     play.publish(&["b"]).await;
     assert_eq!(play.effects(3).await, ["a", "retry-3-x", "b"]);
 }
 
-pub async fn what_fails_twice_and_then_succeeds_has_its_effect_once(stage: &Stage) {
+pub async fn an_event_that_succeeds_after_two_retries_has_one_effect(stage: &Stage) {
     let play = Play::new(stage, FREE).await;
     play.publish(&["retry-2-x", "a"]).await;
     let mut effects = play.effects(2).await;
     effects.sort();
     assert_eq!(effects, ["a", "retry-2-x"]);
-    // Whatever came twice would have come before this.
+    // A second effect of `retry-2-x` would come before this one.
     play.publish(&["retry-3-y"]).await;
     assert_eq!(play.effects(3).await.len(), 3);
 }
 
-pub async fn what_always_fails_uses_its_retries_up(stage: &Stage) {
+pub async fn an_event_that_always_fails_becomes_a_dead_letter_after_all_retries(stage: &Stage) {
     let play = Play::new(stage, FREE).await;
     play.publish(&["retry-99-x", "a"]).await;
     let letter = &play.dead_letters(1).await[0];
@@ -59,7 +58,7 @@ pub async fn what_always_fails_uses_its_retries_up(stage: &Stage) {
     }
 }
 
-pub async fn a_poisoned_record_is_a_dead_letter_and_the_rest_goes_on(stage: &Stage) {
+pub async fn a_poisoned_record_becomes_a_dead_letter_and_the_others_are_handled(stage: &Stage) {
     let play = Play::new(stage, Order::PerKey).await;
     let mut nameless = play.record("nameless");
     nameless.headers.retain(|(header, _)| header != "ce_id");

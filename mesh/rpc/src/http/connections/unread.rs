@@ -1,7 +1,7 @@
-//! Answers that wait for their clients to read them.
+//! Complete answers that the client has not read yet.
 //!
-//! A client may ask for much and read nothing. So where there is no room for another answer,
-//! the one that has been unread longest makes some: its connection is closed.
+//! A client may request much and read nothing. So when there is no room for another answer, the
+//! connection of the one that has been unread longest is closed.
 
 use std::sync::{Arc, OnceLock};
 
@@ -19,9 +19,9 @@ use crate::metrics as m;
 pub(in crate::http) struct Unread {
     shared: Arc<Shared>,
     slot: Arc<Slot>,
-    /// Its number among those that are unread.
+    /// Its number in the queue of unread answers.
     waits_as: OnceLock<u64>,
-    /// `None`: it has made room for others.
+    /// `None` if it was revoked to make room for others.
     taken: Mutex<Option<Usage>>,
 }
 
@@ -44,7 +44,7 @@ impl Use {
             taken: Mutex::new(Some(taken)),
         });
         let waits = line.enter(client.network, Arc::downgrade(&unread));
-        // It was made above: nobody has set it.
+        // The cell was created above, so it is empty.
         let _ = unread.waits_as.set(waits);
         Ok(unread)
     }

@@ -1,4 +1,4 @@
-//! What is taken of a limit, in all and by each client network.
+//! How much of each limit is used, in total and by each client network.
 
 use std::sync::{
     Arc,
@@ -7,18 +7,18 @@ use std::sync::{
 
 use super::{Client, Limits, Shared};
 
-/// What there is a limit of.
+/// A limited resource.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Resource {
-    /// Requests that are worked on.
+    /// Requests being processed.
     Requests,
-    /// Requests whose bodies have not come whole.
+    /// Requests with incomplete bodies.
     Arriving,
     BodyBytes,
     AnswerBytes,
 }
 
-/// What is going on, of one client network or in all.
+/// The current usage, of one client network or in total.
 #[derive(Debug, Default)]
 pub(super) struct Load {
     /// Connections with a request.
@@ -50,16 +50,16 @@ impl Limits {
     }
 }
 
-/// What there is no room in.
+/// The limit that is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Full {
     /// The client's share.
     Share,
-    /// The whole.
+    /// The total.
     Whole,
 }
 
-/// A part of a limit that is taken, until it is dropped.
+/// A used part of a limit; released when it is dropped.
 #[derive(Debug)]
 pub(super) struct Usage {
     shared: Arc<Shared>,
@@ -69,7 +69,7 @@ pub(super) struct Usage {
 }
 
 impl Usage {
-    /// Nothing yet.
+    /// Creates an empty usage.
     pub(super) fn nothing(shared: &Arc<Shared>, client: &Arc<Client>, resource: Resource) -> Self {
         Self {
             shared: Arc::clone(shared),
@@ -79,10 +79,10 @@ impl Usage {
         }
     }
 
-    /// Takes more.
+    /// Uses more of the limit.
     ///
     /// # Errors
-    /// If there is no room; then nothing more is taken.
+    /// If the limit is reached; then the usage is unchanged.
     pub(super) fn grow(&mut self, more: usize) -> Result<(), Full> {
         let limits = &self.shared.limits;
         let limit = limits.of(self.resource);
@@ -90,7 +90,7 @@ impl Usage {
         self.amount += more;
         let add = |load: &Load| load.of(self.resource).fetch_add(more, Ordering::Relaxed) + more;
         let (whole, own) = (add(&self.shared.totals), add(&self.client.load));
-        // One that is alone is never too large: an answer must be possible.
+        // A single use is never too large: any single answer must be possible.
         let fits = |now: usize, limit: usize| now <= limit || now == self.amount;
         let full = match (fits(own, share), fits(whole, limit)) {
             (true, true) => return Ok(()),

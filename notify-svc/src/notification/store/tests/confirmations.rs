@@ -1,4 +1,4 @@
-//! What is stored of what the mail server's operator says.
+//! Storing delivery reports.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     Opened, after, claim, notifications,
-    outcomes::{attempt, told},
+    outcomes::{attempt, outcome_event},
     settle,
 };
 use crate::{
@@ -19,12 +19,12 @@ use crate::{
 };
 
 on_each!(Opened:
-    what_is_said_of_a_mail_is_stored_with_its_events
-    only_what_is_sent_is_confirmed
-    of_words_that_race_one_is_stored
+    a_delivery_report_is_stored_with_its_events
+    only_a_sent_notification_can_be_confirmed
+    only_one_of_concurrent_reports_is_stored
 );
 
-/// The first of some notifications, sent.
+/// The first of several notifications, sent.
 async fn sent(store: &NotificationStore) -> Notification {
     store.enqueue(notifications(3)).await.unwrap();
     let claim = claim(after(1));
@@ -54,11 +54,11 @@ fn confirmed(notification: &Notification, arrival: DeliveryReport) -> Notificati
     }
 }
 
-async fn what_is_said_of_a_mail_is_stored_with_its_events(open: impl Fn() -> Opened) {
+async fn a_delivery_report_is_stored_with_its_events(open: impl Fn() -> Opened) {
     let Opened { store, outbox } = open();
     let sent = sent(&store).await;
     let back = confirmed(&sent, DeliveryReport::Bounced);
-    let event = told(&back);
+    let event = outcome_event(&back);
     assert!(store.confirm(&back, vec![event.clone()]).await.unwrap());
     assert_eq!(open().store.get(sent.id).await.unwrap(), Some(back.clone()));
     let key = event.key.parse().unwrap();
@@ -71,17 +71,17 @@ async fn what_is_said_of_a_mail_is_stored_with_its_events(open: impl Fn() -> Ope
     assert!(store.mailed_as(&[]).await.unwrap().is_empty());
 }
 
-async fn only_what_is_sent_is_confirmed(open: impl Fn() -> Opened) {
+async fn only_a_sent_notification_can_be_confirmed(open: impl Fn() -> Opened) {
     let Opened { store, outbox } = open();
     let sent = sent(&store).await;
     let arrived = confirmed(&sent, DeliveryReport::Delivered);
     assert!(store.confirm(&arrived, vec![]).await.unwrap());
     let back = confirmed(&sent, DeliveryReport::Bounced);
-    let late = store.confirm(&back, vec![told(&back)]);
+    let late = store.confirm(&back, vec![outcome_event(&back)]);
     assert!(!late.await.unwrap(), "it has arrived");
     assert_eq!(store.get(sent.id).await.unwrap(), Some(arrived));
 
-    // The second is claimed, the third waits.
+    // The second is claimed, the third is queued.
     let claim = claim(after(2));
     let sending = store.claim(&claim, 1).await.unwrap().remove(0);
     let waiting = notifications(3).pop().unwrap().event_id;
@@ -92,7 +92,7 @@ async fn only_what_is_sent_is_confirmed(open: impl Fn() -> Opened) {
     );
     for early in [&sending, &waiting] {
         let arrived = confirmed(early, DeliveryReport::Delivered);
-        let stored = store.confirm(&arrived, vec![told(&arrived)]);
+        let stored = store.confirm(&arrived, vec![outcome_event(&arrived)]);
         assert!(!stored.await.unwrap(), "{:?}", early.state);
         assert_eq!(store.get(early.id).await.unwrap().as_ref(), Some(early));
     }
@@ -101,10 +101,10 @@ async fn only_what_is_sent_is_confirmed(open: impl Fn() -> Opened) {
         ..confirmed(&sent, DeliveryReport::Delivered)
     };
     assert!(!store.confirm(&unknown, vec![]).await.unwrap());
-    assert_eq!(outbox.count().await.unwrap(), 0, "nothing is told of them");
+    assert_eq!(outbox.count().await.unwrap(), 0, "no event is published");
 }
 
-async fn of_words_that_race_one_is_stored(open: impl Fn() -> Opened) {
+async fn only_one_of_concurrent_reports_is_stored(open: impl Fn() -> Opened) {
     const RACERS: usize = 10;
     let sent = sent(&open().store).await;
     let barrier = Arc::new(Barrier::new(RACERS));
@@ -117,7 +117,10 @@ async fn of_words_that_race_one_is_stored(open: impl Fn() -> Opened) {
         let word = confirmed(&sent, arrival);
         tokio::spawn(async move {
             barrier.wait().await;
-            let stored = store.confirm(&word, vec![told(&word)]).await.unwrap();
+            let stored = store
+                .confirm(&word, vec![outcome_event(&word)])
+                .await
+                .unwrap();
             stored.then_some(word)
         })
     });
