@@ -1,22 +1,34 @@
-//! Checks that the README is true: its walk-through runs and prints what it shows, its tables match
-//! the program, and its links exist.
+//! The documentation is true: its shell blocks run as they stand and print what is shown below
+//! them, its tables are those of the program, its links lead somewhere.
 
-use std::{fmt::Write as _, fs, path::Path, process::Stdio, time::Duration};
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
 
-use slipway::config::keys::{self, Fallback};
+use slipway::config::keys::{self, Fallback, Key};
 use slipway_tests::{Authority, Options, Process, process};
 use tokio::process::Command;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/slipway.toml");
 
-/// Printed between two blocks of the walk-through.
+/// Directories with pages of the documentation.
+const PAGES: [&str; 4] = ["", "docs", "docs/decisions", "backbones"];
+
+/// A README that is read in five minutes has no more bytes.
+const LONGEST_README: usize = 8_192;
+
+/// What a walk-through prints between two of its blocks.
 const SEPARATOR: &str = "@@@ the next block @@@\n";
 
-/// Time limit for the walk-through.
+/// A walk-through has taken this long when it hangs.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Commands of the walk-through, with the output that the README shows.
+/// Commands of a walk-through, and what its page says they print.
 struct Block {
     commands: String,
     output: String,
@@ -27,7 +39,19 @@ fn read(path: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The fenced blocks of a text: the info string of each, and its lines.
+/// Every page of the documentation.
+fn pages() -> Vec<PathBuf> {
+    let entries = PAGES.iter().flat_map(|dir| {
+        let dir = Path::new(ROOT).join(dir);
+        fs::read_dir(&dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()))
+    });
+    entries
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
+        .collect()
+}
+
+/// The fenced blocks of a text: what follows the opening fence, and the lines inside.
 fn fences(text: &str) -> Vec<(&str, String)> {
     let (mut blocks, mut lines) = (Vec::new(), text.lines());
     while let Some(line) = lines.next() {
@@ -42,7 +66,7 @@ fn fences(text: &str) -> Vec<(&str, String)> {
     blocks
 }
 
-/// The `sh` blocks, each with the `text` block that follows it, if there is one.
+/// The `sh` blocks, each with the `text` block that follows it, if one does.
 fn walk_through(page: &str) -> Vec<Block> {
     let mut blocks: Vec<Block> = Vec::new();
     let mut shown = true;
@@ -63,7 +87,7 @@ fn walk_through(page: &str) -> Vec<Block> {
     blocks
 }
 
-/// Whether `line` matches `shown`, in which `…` matches any text.
+/// Whether `line` is `shown`, in which `…` stands for anything.
 fn fits(shown: &str, line: &str) -> bool {
     let mut pieces = shown.split('…');
     let Some(mut rest) = pieces.next().and_then(|first| line.strip_prefix(first)) else {
@@ -82,7 +106,12 @@ fn fits(shown: &str, line: &str) -> bool {
 }
 
 #[tokio::test]
-async fn the_walk_through_runs_and_prints_what_it_shows() {
+async fn the_walk_through_runs_as_it_stands_and_prints_what_it_shows() {
+    runs_as_it_stands("docs/walkthrough.md").await;
+}
+
+#[tokio::test]
+async fn the_tour_of_the_readme_runs_as_it_stands_and_prints_what_it_shows() {
     runs_as_it_stands("README.md").await;
 }
 
@@ -94,14 +123,14 @@ async fn the_assistant_answers_as_its_page_shows() {
 async fn runs_as_it_stands(page: &str) {
     let server = Process::start().await.unwrap();
     let blocks = walk_through(page);
-    assert!(blocks.len() > 8, "{page} has a walk-through");
+    assert!(blocks.len() > 3, "{page} has a walk-through");
     let mut script = String::new();
     for block in &blocks {
         writeln!(script, "{}echo -n '{SEPARATOR}'", block.commands).unwrap();
     }
     let path = server.data.path().join("walk-through.sh");
     fs::write(&path, script).unwrap();
-    // Background processes of the walk-through must not keep the outputs open.
+    // What it leaves in the background must not keep an output open that is waited for.
     let errors = server.data.path().join("errors.txt");
     let mut command = Command::new("bash");
     command
@@ -151,10 +180,10 @@ async fn runs_as_it_stands(page: &str) {
 #[tokio::test]
 async fn the_walk_through_stops_at_a_failed_sign_in() {
     let server = Process::start().await.unwrap();
-    let blocks = walk_through("README.md");
+    let blocks = walk_through("docs/walkthrough.md");
     let pasted: String = blocks.iter().map(|b| b.commands.as_str()).collect();
-    // Without -e, as in a terminal: later commands run although the sign-in failed. Nothing changes
-    // while they wait.
+    // Without -e, as in a terminal: what follows is tried although the sign-in failed. Nothing
+    // changes while it waits.
     let without_waiting = "sleep() { :; }";
     let output = Command::new("bash")
         .args([
@@ -188,7 +217,7 @@ async fn the_walk_through_stops_at_a_failed_sign_in() {
 }
 
 #[test]
-fn an_ellipsis_matches_any_text() {
+fn three_dots_stand_for_anything() {
     assert!(fits("plain", "plain"));
     assert!(fits("id: …", "id: 7"));
     assert!(fits("#… started … in …", "#3 started x in y"));
@@ -197,23 +226,32 @@ fn an_ellipsis_matches_any_text() {
     assert!(!fits("a…b", "a c"));
 }
 
+/// Where the table of the configuration stands.
+const TABLE: &str = "docs/configuration.md";
+
+/// Writes `text` to the page, and fails, unless it is there already.
+fn is_up_to_date(page: &str, text: &str) {
+    if read(page) != text {
+        fs::write(Path::new(ROOT).join(page), text).unwrap();
+        panic!("{page} was not up to date, and is now: commit it");
+    }
+}
+
 #[test]
 fn the_configuration_table_is_the_one_of_the_program() {
-    let rows = keys::ALL.iter().map(|key| {
+    let row = |key: &Key| {
         let fallback = match key.fallback {
             Fallback::Value(value) => format!("`{value}`"),
             Fallback::Described(text) => text.to_owned(),
         };
         let (name, help, expects) = (key.env(), key.help, key.expects);
-        format!("| `{name}` | {fallback} | {help} | {expects} |")
-    });
-    let expected: Vec<String> = rows.collect();
-    let readme = read("README.md");
-    let rows: Vec<&str> = readme
-        .lines()
-        .filter(|line| line.starts_with("| `SLIPWAY_"))
-        .collect();
-    assert_eq!(rows, expected);
+        format!("| `{name}` | {fallback} | {help} | {expects} |\n")
+    };
+    let rows: String = keys::ALL.iter().map(row).collect();
+    let page = read(TABLE);
+    let (before, table) = page.split_once("| `SLIPWAY_").expect("there is a table");
+    let (_, after) = table.split_once("\n\n").expect("something follows");
+    is_up_to_date(TABLE, &format!("{before}{rows}\n{after}"));
 }
 
 #[tokio::test]
@@ -256,35 +294,84 @@ async fn the_example_configuration_has_every_key_and_is_valid() {
 }
 
 #[test]
-fn links_lead_to_existing_files() {
+fn the_readme_is_short() {
+    let length = read("README.md").len();
+    assert!(length <= LONGEST_README, "{length} bytes");
+}
+
+/// The anchors that a page's headings have, as Git hosts derive them.
+fn anchors(page: &str) -> Vec<String> {
+    let headings = page.lines().filter(|line| line.starts_with('#'));
+    let texts = headings.map(|line| line.trim_start_matches('#').trim().to_lowercase());
+    let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+    texts
+        .map(|text| text.chars().filter(kept).collect::<String>())
+        .map(|text| text.replace(' ', "-"))
+        .collect()
+}
+
+#[test]
+fn links_lead_to_files_and_headings_that_are_there() {
     let mut count = 0;
-    for page in ["README.md", "docs/decisions.md", "docs/assistant.md"] {
-        let text = read(page);
-        let dir = Path::new(ROOT).join(page);
+    for page in pages() {
+        let text = fs::read_to_string(&page).unwrap();
         let targets = text
             .split("](")
             .skip(1)
             .filter_map(|rest| rest.split(')').next());
         for target in targets.filter(|target| !target.starts_with("http")) {
-            let path = dir.parent().expect("a page is in a directory").join(target);
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let path = match file {
+                "" => page.clone(),
+                file => page.parent().expect("a page is in a directory").join(file),
+            };
+            let page = page.display();
             assert!(path.exists(), "{page} links to {target}");
+            if !anchor.is_empty() {
+                let anchors = anchors(&fs::read_to_string(&path).unwrap());
+                assert!(
+                    anchors.iter().any(|a| a == anchor),
+                    "{page} links to {target}"
+                );
+            }
             count += 1;
         }
     }
-    assert!(count > 20);
+    assert!(count > 100, "{count}");
+}
+
+#[test]
+fn the_index_has_every_page() {
+    for dir in ["docs", "docs/decisions"] {
+        let index = read(&format!("{dir}/README.md"));
+        let dir = Path::new(ROOT).join(dir);
+        for page in pages() {
+            let name = page.file_name().unwrap().to_str().unwrap();
+            if page.parent() == Some(dir.as_path()) && name != "README.md" {
+                let link = format!("]({name})");
+                assert!(index.contains(&link), "the index lacks {}", page.display());
+            }
+        }
+    }
+}
+
+/// The directories of the workspace's crates.
+fn members() -> Vec<String> {
+    let manifest = read("Cargo.toml");
+    let members = manifest.split_once("members = [").unwrap().1;
+    let members = members.split_once(']').unwrap().0;
+    let members = members
+        .split(',')
+        .map(|member| member.trim().trim_matches('"'));
+    members.map(str::to_owned).collect()
 }
 
 #[test]
 fn the_table_of_crates_has_every_member_of_the_workspace() {
-    let (readme, manifest) = (read("README.md"), read("Cargo.toml"));
-    let members = manifest.split_once("members = [").unwrap().1;
-    let members = members.split_once(']').unwrap().0;
-    for member in members.split(',') {
-        let member = member.trim().trim_matches('"');
-        assert!(
-            readme.contains(&format!("| [{member}]({member}/src/lib.rs) |")),
-            "{member}"
-        );
+    let readme = read("README.md");
+    for member in members() {
+        let row = format!("| [{member}]({member}/src/lib.rs) |");
+        assert!(readme.contains(&row), "{member}");
     }
 }
 
@@ -294,8 +381,8 @@ async fn the_table_of_who_is_told_what_has_every_type() {
     let admin = process.admin().await.unwrap();
     let preferences = admin.get("/preferences").await.unwrap().expect(200);
     let types = preferences["types"].as_object().unwrap().keys();
-    let readme = read("README.md");
-    let (_, table) = readme.split_once("## Who is told what\n\n").unwrap();
+    let page = read("docs/notifications.md");
+    let (_, table) = page.split_once("## Who is told what\n\n").unwrap();
     let rows = table.lines().take_while(|line| line.starts_with('|'));
     let cells = rows.filter_map(|row| row.split('|').nth(1));
     let mut named: Vec<_> = cells
@@ -307,24 +394,20 @@ async fn the_table_of_who_is_told_what_has_every_type() {
 
 #[test]
 fn metrics_that_are_named_exist() {
-    let sources = [
-        "mesh/runtime/src/telemetry",
-        "release-svc/src",
-        "forum-svc/src",
-        "chat-svc/src",
-        "notify-svc/src",
-        "gateway/src",
-    ];
-    let known: String = sources
-        .map(|dir| read(&format!("{dir}/metrics.rs")))
-        .concat();
-    let readme = read("README.md");
-    let words = readme
-        .split('`')
-        .filter(|word| word.starts_with("slipway_"));
-    let named: Vec<&str> = words.collect();
-    assert!(named.len() > 3);
-    for name in named {
-        assert!(known.contains(&format!("\"{name}\"")), "{name}");
+    let sources = members()
+        .into_iter()
+        .flat_map(|member| ["src", "src/telemetry"].map(|dir| format!("{member}/{dir}/metrics.rs")))
+        .filter(|path| Path::new(ROOT).join(path).exists());
+    let known: String = sources.map(|path| read(&path)).collect();
+    let mut count = 0;
+    for page in pages() {
+        let text = fs::read_to_string(&page).unwrap();
+        let words = text.split('`');
+        for name in words.filter(|word| word.starts_with("slipway_")) {
+            let page = page.display();
+            assert!(known.contains(&format!("\"{name}\"")), "{page}: {name}");
+            count += 1;
+        }
     }
+    assert!(count > 10, "{count}");
 }
