@@ -1,5 +1,6 @@
 //! The end of the log, its newest number, as this process knows it: wakes those who wait for
-//! entries.
+//! entries, and also if it is before where it was. Then an older backup of the database was
+//! restored, and they are told what is not there any more.
 
 use tokio::sync::watch;
 
@@ -8,13 +9,11 @@ use tokio::sync::watch;
 pub(crate) struct LogEnd(watch::Sender<u64>);
 
 impl LogEnd {
-    /// There are entries up to this number.
-    pub(crate) fn advance(&self, sequence: u64) {
-        self.0.send_if_modified(|known| {
-            let is_news = sequence > *known;
-            *known = sequence.max(*known);
-            is_news
-        });
+    /// There are entries up to this number. One that was read before others were appended
+    /// wakes for nothing, which does no harm.
+    pub(crate) fn set(&self, sequence: u64) {
+        self.0
+            .send_if_modified(|known| std::mem::replace(known, sequence) != sequence);
     }
 
     /// To be woken when there is something new.
@@ -31,12 +30,12 @@ mod tests {
     fn only_news_wakes() {
         let log_end = LogEnd::default();
         let mut reader = log_end.subscribe();
-        log_end.advance(7);
-        assert!(reader.has_changed().unwrap());
-        assert_eq!(*reader.borrow_and_update(), 7);
-        log_end.advance(7);
-        log_end.advance(3);
-        assert!(!reader.has_changed().unwrap());
-        assert_eq!(*reader.borrow(), 7);
+        for sequence in [7, 3] {
+            log_end.set(sequence);
+            assert!(reader.has_changed().unwrap());
+            assert_eq!(*reader.borrow_and_update(), sequence);
+            log_end.set(sequence);
+            assert!(!reader.has_changed().unwrap());
+        }
     }
 }
