@@ -7,7 +7,7 @@
 //! | [`telemetry`] | logs, metrics, trace context |
 //! | [`backoff`] | waiting between attempts |
 //! | [`contention`] | trying again when others were faster |
-//! | [`json`] | JSON read strictly |
+//! | [`json`], [`rfc3339`] | JSON and times read strictly |
 //! | [`text`] | what text of others may contain, and how it is shown |
 //! | [`clock`], [`id`] | time, identifiers |
 
@@ -18,6 +18,7 @@ pub mod contention;
 pub mod id;
 pub mod json;
 pub mod life;
+pub mod rfc3339;
 pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
