@@ -167,9 +167,11 @@ fn unknown_variables(with: &Templates, kind: &str, sample: &Map<String, Value>) 
             if !sample.contains_key(&name) && !is_everywhere(&name, part) {
                 let known = sample.keys().map(String::as_str);
                 let known: Vec<_> = known.chain(everywhere(part).iter().copied()).collect();
-                let why = match EVERYWHERE.contains(&&*name) {
-                    true => "which only the text and the HTML have",
-                    false => "which is no variable of this type",
+                let why = match &*name.to_lowercase() {
+                    _ if EVERYWHERE.contains(&&*name) => "which only the text and the HTML have",
+                    "null" | "nil" | "none" => "and no value is written none",
+                    "true" | "false" => "which is written in lower case",
+                    _ => "which is no variable of this type",
                 };
                 let message = format!("uses {name}, {why}; there are {}", known.join(", "));
                 flaws.push(Flaw::of(part.field(), shortened(&message, LONGEST_MESSAGE)));

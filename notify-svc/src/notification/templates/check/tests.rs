@@ -115,6 +115,11 @@ fn a_variable_that_the_type_does_not_have_is_named() {
         "uses orderID, which is no variable of this type; there are orderId, note, recipient, \
          publicUrl"
     );
+    let null = refused_text("{% if note == null %}none{% endif %}");
+    assert!(
+        null.starts_with("uses null, and no value is written none;"),
+        "{null}"
+    );
     let mut subject = order();
     subject.source.subject = "For {{ recipient }}".to_owned();
     let message = "uses recipient, which only the text and the HTML have; there are orderId, note, \
