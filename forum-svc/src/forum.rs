@@ -1,4 +1,4 @@
-//! How the commands of the forum are carried out: ask, decide, store.
+//! Runs the commands of the forum: ask release-svc about the task and the mentions, decide, store.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use slipway_store::{
 use crate::{
     SERVICE,
     comment::{
-        Comment, CommentId, Content, Placed, Refusal, Revision, TaskId, mentions::mentioned,
+        Comment, CommentId, Content, PlacedComment, Refusal, Revision, TaskId, mentions::mentioned,
     },
     metrics as m,
     reading::Threads as _,
@@ -36,17 +36,17 @@ pub(crate) struct Forum {
     pub(crate) wake: Wake,
 }
 
-/// Who gives a command, and how a repetition of it is recognised.
-pub(crate) struct By {
-    /// Who gives it: the author.
+/// The caller of a command, and how a repeated request is recognised.
+pub(crate) struct CommandContext {
+    /// The caller: the author of a new comment.
     pub(crate) principal: Arc<Principal>,
-    /// For asking release-svc on their behalf.
+    /// For calls to release-svc on behalf of the caller.
     pub(crate) asker: Outbound,
-    /// If the request carried an idempotency key.
+    /// Set if the request has an idempotency key.
     pub(crate) repeatable: Option<Repeatable>,
 }
 
-impl By {
+impl CommandContext {
     fn user(&self) -> UserRef {
         UserRef {
             id: self.principal.user_id,
@@ -63,7 +63,7 @@ impl By {
 }
 
 impl Forum {
-    /// The store, for reading.
+    /// The comment store, for reading.
     pub(crate) fn comments(&self) -> &CommentStore {
         &self.stores.comments
     }
@@ -73,7 +73,7 @@ impl Forum {
         &self,
         task: TaskId,
         content: Content,
-        by: &By,
+        by: &CommandContext,
         respond: fn(&Comment) -> R,
     ) -> Result<R, Fault> {
         let task_now = self.release.task(task, &by.asker).await?;
@@ -98,7 +98,7 @@ impl Forum {
         &self,
         to: CommentId,
         content: Content,
-        by: &By,
+        by: &CommandContext,
         respond: fn(&Comment) -> R,
     ) -> Result<R, Fault> {
         let parent = self.comment(to).await?;
@@ -123,14 +123,14 @@ impl Forum {
         Ok(response)
     }
 
-    /// Edits the caller's own comment: the revision `on`, or whichever it is at.
+    /// Edits the caller's own comment. If `on` is given, only at that revision.
     pub(crate) async fn edit(
         &self,
         id: CommentId,
         on: Option<Revision>,
         content: Content,
         by: &Principal,
-    ) -> Result<Placed, Fault> {
+    ) -> Result<PlacedComment, Fault> {
         let now = self.clock.now();
         self.change(id, |before| {
             before.edit(by.user_id, on, content.clone(), now).map(Some)
@@ -138,8 +138,8 @@ impl Forum {
         .await
     }
 
-    /// Deletes the caller's own comment, or any if they are an admin: the revision `on`, or
-    /// whichever it is at.
+    /// Deletes the caller's own comment, or any comment if the caller is an admin. If `on` is
+    /// given, only at that revision.
     pub(crate) async fn delete(
         &self,
         id: CommentId,
@@ -152,13 +152,13 @@ impl Forum {
         Ok(())
     }
 
-    /// Changes a comment by `decide`, which is asked again whenever others were faster and
-    /// may find that there is nothing to do.
+    /// Changes a comment by `decide`, which runs again if another request has changed the comment
+    /// meanwhile. `decide` returns `None` if there is nothing to do.
     async fn change(
         &self,
         id: CommentId,
         decide: impl Fn(&Comment) -> Result<Option<Comment>, Refusal> + Send + Sync,
-    ) -> Result<Placed, Fault> {
+    ) -> Result<PlacedComment, Fault> {
         for attempt in 1..=MAX_ATTEMPTS {
             let before = self.comment(id).await?;
             let Some(after) = decide(&before.comment).map_err(refuse)? else {
@@ -172,7 +172,7 @@ impl Forum {
                     "edited"
                 };
                 metrics::counter!(m::CHANGES, "change" => change).increment(1);
-                return Ok(Placed {
+                return Ok(PlacedComment {
                     comment: after,
                     ..before
                 });
@@ -183,22 +183,26 @@ impl Forum {
     }
 
     /// One comment.
-    pub(crate) async fn comment(&self, id: CommentId) -> Result<Placed, Fault> {
+    pub(crate) async fn comment(&self, id: CommentId) -> Result<PlacedComment, Fault> {
         let found = self.stores.comments.comment(id).await?;
         found.ok_or_else(|| refuse(Refusal::NotFound(id)))
     }
 
-    /// The users that a content mentions, its author left out.
-    async fn mentions(&self, content: &Content, by: &By) -> Result<Vec<UserRef>, Fault> {
+    /// The users that a content mentions, without its author.
+    async fn mentions(
+        &self,
+        content: &Content,
+        by: &CommandContext,
+    ) -> Result<Vec<UserRef>, Fault> {
         let mut users = self.release.users(mentioned(content), &by.asker).await?;
         users.retain(|user| user.id != by.principal.user_id);
         Ok(users)
     }
 
-    /// Carries out a command, unless the request has been carried out before.
+    /// Runs a command, or returns the stored response if the request ran before.
     pub(crate) async fn once<R: Message + Default>(
         &self,
-        by: &By,
+        by: &CommandContext,
         command: impl Future<Output = Result<R, Fault>>,
     ) -> Result<R, Fault> {
         let repeatable = by.repeatable.as_ref();
@@ -211,7 +215,7 @@ impl Forum {
     }
 }
 
-/// A refusal on its way out, counted.
+/// Counts a refusal and turns it into the error for the client.
 pub(crate) fn refuse(refusal: Refusal) -> Fault {
     metrics::counter!(m::REFUSALS, "code" => refusal.code()).increment(1);
     refusal.into()
@@ -226,7 +230,12 @@ impl From<PostError> for Fault {
     }
 }
 
-fn commit<P: Payload, R: Message>(event: &P, comment: &Comment, by: &By, response: &R) -> Commit {
+fn commit<P: Payload, R: Message>(
+    event: &P,
+    comment: &Comment,
+    by: &CommandContext,
+    response: &R,
+) -> Commit {
     let origin = Origin {
         service: SERVICE,
         key: comment.task.0,

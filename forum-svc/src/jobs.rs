@@ -1,4 +1,4 @@
-//! Background work of this service, the outbox publisher aside.
+//! Background jobs of this service: they delete expired receipts and settle unfinished replies.
 
 use std::time::Duration;
 
@@ -11,17 +11,16 @@ use crate::{
     store::{StoreError, Stores},
 };
 
-/// How often receipts that no longer count are deleted.
+/// How often expired receipts are deleted.
 const PURGE_EVERY: Duration = Duration::from_secs(15 * 60);
 
-/// How often unfinished replies are looked for.
+/// How often unfinished replies are settled.
 const SETTLE_EVERY: Duration = Duration::from_secs(10);
 
-/// A reply that takes longer than this is not waited for any more. Much longer than any
-/// write may take.
+/// Age at which a reply that was begun counts as unfinished. Much longer than any write may take.
 const UNFINISHED: SignedDuration = SignedDuration::from_secs(30);
 
-/// Deletes, now and then, the receipts that no longer count.
+/// Deletes expired receipts periodically.
 pub(crate) fn purge(stores: Stores, clock: SharedClock, background: &Background) {
     background.repeat("delete-expired", PURGE_EVERY, move || {
         let (receipts, before) = (stores.receipts.clone(), clock.now() - RECEIPT_TTL);
@@ -29,14 +28,17 @@ pub(crate) fn purge(stores: Stores, clock: SharedClock, background: &Background)
     });
 }
 
-/// Settles, now and then, replies that a process which ended has left half-way.
+/// Settles periodically the replies that a process began and did not finish.
 pub(crate) fn settle(stores: Stores, clock: SharedClock, background: &Background) {
     background.repeat("finish-replies", SETTLE_EVERY, move || {
         let (comments, before) = (stores.comments.clone(), clock.now() - UNFINISHED);
         async move {
             let finished = comments.settle(before).await?;
             if finished > 0 {
-                tracing::info!(finished, "unfinished replies finished");
+                tracing::info!(
+                    finished,
+                    "completed replies that another process left unfinished"
+                );
                 metrics::counter!(m::SETTLED).increment(finished);
             }
             Ok::<_, StoreError>(())

@@ -1,12 +1,12 @@
-//! forum-svc: discussions, threads of any depth under every task.
+//! Forum service: discussions on tasks, with threads of any depth.
 //!
 //! | to find | look in |
 //! | --- | --- |
-//! | what a comment may be, who may change it, whom it mentions | [`comment`] (pure) |
-//! | how threads are kept in reading order | [`comment::position`] |
-//! | how they are read, page by page | [`reading`] |
+//! | valid comments, who may change them, mentions | [`comment`] (pure) |
+//! | the reading order of threads | [`comment::position`] |
+//! | how threads are read, page by page | [`reading`] |
 //! | how a comment is posted: ask, decide, store | `forum` |
-//! | what is asked of release-svc | `release` |
+//! | calls to release-svc | `release` |
 //! | what is stored, and how | [`store`] |
 //! | `slipway.forum.v1.ForumService` | `grpc` |
 
@@ -38,29 +38,28 @@ use self::{forum::Forum, release::Release};
 /// The service's name in events, metrics and logs.
 pub const SERVICE: &str = "forum-svc";
 
-/// Full names of the gRPC services in the routes.
+/// Full names of the gRPC services.
 pub const SERVICES: &[&str] = &[forum_service_server::SERVICE_NAME];
 
 /// What the service is built from.
 pub struct Dependencies {
-    /// Where comments are kept.
+    /// The database.
     pub stores: Stores,
     /// The task and identity services.
     pub release: Link,
-    /// Where events go.
+    /// The bus that events are published to.
     pub bus: SharedBus,
-    /// The time.
+    /// The clock.
     pub clock: SharedClock,
     /// Runs the outbox publisher and the other jobs.
     pub background: Background,
-    /// Learns what the service depends on.
+    /// Health checks: the service registers its dependencies here.
     pub health: Health,
 }
 
-/// The gRPC services, not yet behind the access layer. Begins the work in the background.
+/// Builds the gRPC services, without an access layer, and starts the background work.
 ///
-/// That release-svc is away is no matter of this service's health: what is there can be
-/// read without it.
+/// release-svc is not a dependency in the health check: comments can be read without it.
 #[must_use]
 pub fn build(dependencies: Dependencies) -> Routes {
     let Dependencies {
@@ -76,7 +75,7 @@ pub fn build(dependencies: Dependencies) -> Routes {
         let store = Arc::clone(&stores.check);
         health.depends(service, "store", Need::Required, store);
     }
-    // Comments are accepted without it: their events wait in the outbox.
+    // Comments are accepted without the bus: their events wait in the outbox.
     health.depends(SERVICE, "bus", Need::Degraded, bus.clone());
     let wake = Wake::default();
     Publisher {

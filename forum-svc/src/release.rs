@@ -1,5 +1,4 @@
-//! What the forum asks of release-svc, with the caller's token: whether a task exists and
-//! what it is called, and who the users are that a comment mentions.
+//! Calls to release-svc with the caller's token: look up a task, and resolve the mentioned users.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,17 +20,17 @@ use uuid::Uuid;
 
 use crate::comment::TaskId;
 
-/// How long release-svc may take: it is asked within a request.
+/// Deadline of a call to release-svc. Short, because the call is part of a request.
 const DEADLINE: Duration = Duration::from_secs(2);
 
-/// How long a task is taken for what it was. That it exists does not change: tasks are not
+/// How long a cached task is used. Its title may change, but it still exists: tasks are never
 /// deleted.
 const FRESH: SignedDuration = SignedDuration::from_secs(60);
 
-/// Tasks that are remembered.
-const REMEMBERED: usize = 10_000;
+/// Tasks in the cache at most.
+const CACHED_TASKS: usize = 10_000;
 
-/// What goes along with what is asked to answer `request`: its caller's token.
+/// Metadata for calls on behalf of the caller of `request`: the caller's token and a deadline.
 pub(crate) fn on_behalf_of<T>(request: &tonic::Request<T>) -> Outbound {
     Outbound {
         deadline: Some(DEADLINE),
@@ -39,12 +38,12 @@ pub(crate) fn on_behalf_of<T>(request: &tonic::Request<T>) -> Outbound {
     }
 }
 
-/// release-svc, as the forum sees it. Every signed-in user may read every task, so what one
-/// of them was answered is good for all. That there is no such task is not remembered.
+/// Client of release-svc with a cache of tasks. Every signed-in user may read every task, so the
+/// cache is shared by all users. Unknown tasks are not cached.
 pub(crate) struct Release {
     tasks: TaskServiceClient<Link>,
     identity: IdentityServiceClient<Link>,
-    known: Cache<TaskId, (Timestamp, Arc<CommentedTask>)>,
+    cache: Cache<TaskId, (Timestamp, Arc<CommentedTask>)>,
     clock: SharedClock,
 }
 
@@ -53,7 +52,7 @@ impl Release {
         Self {
             tasks: TaskServiceClient::new(link.clone()),
             identity: IdentityServiceClient::new(link),
-            known: Cache::new(REMEMBERED),
+            cache: Cache::new(CACHED_TASKS),
             clock,
         }
     }
@@ -61,14 +60,14 @@ impl Release {
     /// The task.
     ///
     /// # Errors
-    /// `TASK_NOT_FOUND`; `UNAVAILABLE` if release-svc is away.
+    /// `TASK_NOT_FOUND`; `UNAVAILABLE` if release-svc is unavailable.
     pub(crate) async fn task(
         &self,
         id: TaskId,
         asker: &Outbound,
     ) -> Result<Arc<CommentedTask>, Fault> {
         let now = self.clock.now();
-        if let Some((since, task)) = self.known.get(&id)
+        if let Some((since, task)) = self.cache.get(&id)
             && now.duration_since(since) < FRESH
         {
             return Ok(task);
@@ -77,14 +76,14 @@ impl Release {
         let answer = within(self.tasks.clone().get_task(request)).await?;
         let task = answer.into_inner().task.and_then(commented_task);
         let task = Arc::new(task.ok_or_else(|| malformed("task"))?);
-        self.known.insert(id, (now, Arc::clone(&task)));
+        self.cache.insert(id, (now, Arc::clone(&task)));
         Ok(task)
     }
 
-    /// Those of these usernames that are users, in the order of the names.
+    /// The users with these names, in the order of the names. Unknown names are left out.
     ///
     /// # Errors
-    /// `UNAVAILABLE` if release-svc is away.
+    /// `UNAVAILABLE` if release-svc is unavailable.
     pub(crate) async fn users(
         &self,
         names: Vec<String>,
@@ -112,23 +111,22 @@ impl Release {
     }
 }
 
-/// Waits for an answer no longer than it may take, also when release-svc does not keep to
-/// the deadline.
+/// Waits for an answer until the deadline, even if release-svc does not observe the deadline.
 async fn within<T>(call: impl Future<Output = Result<T, Status>>) -> Result<T, Fault> {
     match tokio::time::timeout(DEADLINE, call).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(status)) => {
             let fault = Fault::from(status);
             Err(match fault.kind {
-                Kind::Unavailable | Kind::Deadline => away(fault.detail),
+                Kind::Unavailable | Kind::Deadline => unavailable(fault.detail),
                 _ => fault,
             })
         }
-        Err(_elapsed) => Err(away("no answer in time")),
+        Err(_elapsed) => Err(unavailable("no answer in time")),
     }
 }
 
-fn away(cause: impl std::fmt::Display) -> Fault {
+fn unavailable(cause: impl std::fmt::Display) -> Fault {
     Fault::unavailable("The release service", cause)
 }
 

@@ -29,7 +29,7 @@ struct Second {
 }
 
 impl ErrorRate {
-    /// Takes note of an answer, and raises an alarm if there are too many errors.
+    /// Accepts note of an answer, and raises an alarm if there are too many errors.
     pub(crate) fn note(&self, is_error: bool) {
         if let Some(errors) = self.too_many(is_error, Instant::now()) {
             let text = format!("{errors} requests within a minute were answered with 5xx");

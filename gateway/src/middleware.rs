@@ -1,4 +1,4 @@
-//! What surrounds every request: its trace and id, a deadline, a bound on its size, a
+//! What wraps every request: its trace and id, a deadline, a bound on its size, a
 //! panic that stays in it, its metrics and its line in the access log; and what browsers and caches are told of every
 //! answer.
 
@@ -28,7 +28,7 @@ use slipway_runtime::{
     life::panic_text,
     telemetry::{
         TraceContext,
-        access::{self, Outcome, Who},
+        access::{self, Outcome, Requester},
         trace::TRACEPARENT,
     },
 };
@@ -47,14 +47,14 @@ const GRACE: Duration = Duration::from_secs(1);
 
 /// Where a model writes the answer: it may take this long, which is longer than the
 /// assistant is given.
-const PATIENT: Duration = Duration::from_secs(300);
+const LONG_DEADLINE: Duration = Duration::from_secs(300);
 
 /// The routes where one does.
-const PATIENT_ROUTES: [&str; 2] = ["/chat/{sessionId}/message", "/v1/chat/{sessionId}/message"];
+const SLOW_ROUTES: [&str; 2] = ["/chat/{sessionId}/message", "/v1/chat/{sessionId}/message"];
 
 /// What surrounding takes.
 #[derive(Clone)]
-pub(crate) struct Around {
+pub(crate) struct MiddlewareConfig {
     /// Bounds the time to the head of the answer, from when the request's body is there; a
     /// stream may go on after it.
     pub(crate) deadline: Duration,
@@ -76,10 +76,10 @@ const DOCS: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'uns
     img-src 'self' data:; connect-src 'self'; form-action 'none'; base-uri 'none'; \
     frame-ancestors 'none'";
 
-/// What is agreed about the body of a request between those who surround it and those who
+/// What is agreed about the body of a request between those who wrap it and those who
 /// read it.
 #[derive(Clone)]
-pub(crate) struct Arrival(Arc<Expected>);
+pub(crate) struct BodyState(Arc<Expected>);
 
 struct Expected {
     /// Bytes that it may have.
@@ -87,7 +87,7 @@ struct Expected {
     arrived: Notify,
 }
 
-impl Arrival {
+impl BodyState {
     fn of(limit: usize) -> Self {
         Self(Arc::new(Expected {
             limit,
@@ -108,8 +108,8 @@ impl Arrival {
 }
 
 /// Surrounds a request.
-pub(crate) async fn surround(
-    State(around): State<Around>,
+pub(crate) async fn middleware(
+    State(config): State<MiddlewareConfig>,
     mut request: Request,
     next: Next,
 ) -> Response {
@@ -119,16 +119,16 @@ pub(crate) async fn surround(
     let limit = limit_of(&route);
     let strange = strict::fault(&request);
     let shown = Shown::at(&route);
-    let deadline = if PATIENT_ROUTES.contains(&route.as_str()) {
-        PATIENT
+    let deadline = if SLOW_ROUTES.contains(&route.as_str()) {
+        LONG_DEADLINE
     } else {
-        around.deadline + GRACE
+        config.deadline + GRACE
     };
-    let who = Who::default();
+    let requester = Requester::default();
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     let peer = peer.map(|ConnectInfo(peer)| peer.ip().to_canonical());
-    if around.access_log {
-        request.extensions_mut().insert(who.clone());
+    if config.access_log {
+        request.extensions_mut().insert(requester.clone());
     }
     let http1 = request.version() <= Version::HTTP_11;
     let request_id = request_id(request.headers());
@@ -159,15 +159,15 @@ pub(crate) async fn surround(
 
     let status = response.status().as_u16();
     let elapsed = started.elapsed();
-    around.errors.note(response.status().is_server_error());
+    config.errors.note(response.status().is_server_error());
     span.in_scope(|| tracing::debug!(status, ?elapsed, "answered"));
-    if around.access_log {
+    if config.access_log {
         let outcome = Outcome::Http {
             method,
             route: &route,
             status,
         };
-        access::log(outcome, &who, peer, elapsed, trace);
+        access::log(outcome, &requester, peer, elapsed, trace);
     }
     let labels = [("route", route.clone()), ("method", method.to_owned())];
     metrics::histogram!(m::HTTP_SECONDS, &labels).record(elapsed);
@@ -234,7 +234,7 @@ async fn answer(deadline: Duration, limit: usize, mut request: Request, next: Ne
     if announces_too_much(request.headers(), limit) {
         return Problem::body_too_large(limit).into_response();
     }
-    let arrival = Arrival::of(limit);
+    let arrival = BodyState::of(limit);
     request.extensions_mut().insert(arrival.clone());
     let work = AssertUnwindSafe(next.run(request)).catch_unwind();
     match within(deadline, &arrival, work).await {
@@ -251,7 +251,7 @@ async fn answer(deadline: Duration, limit: usize, mut request: Request, next: Ne
 /// body has arrived.
 async fn within<T>(
     deadline: Duration,
-    arrival: &Arrival,
+    arrival: &BodyState,
     work: impl Future<Output = T>,
 ) -> Option<T> {
     let mut work = pin!(work);

@@ -29,10 +29,10 @@ const LENIENT: &str = "/hooks/alerts";
 const LONGEST_NAME: usize = 200;
 
 /// What each operation takes, by its path.
-pub(crate) struct Operations(HashMap<String, Vec<(Method, Takes)>>);
+pub(crate) struct Operations(HashMap<String, Vec<(Method, Accepts)>>);
 
 /// What one takes.
-struct Takes {
+struct Accepts {
     parameters: BTreeSet<String>,
     if_match: bool,
 }
@@ -81,7 +81,7 @@ pub(crate) fn check(parts: &Parts) -> Result<(), Fault> {
     operations.check(parts)
 }
 
-impl Takes {
+impl Accepts {
     /// A condition that is not looked at would seem to hold. `If-None-Match` on a read only
     /// asks for less: where it is not looked at, the answer is whole.
     fn check_conditions(&self, method: &Method, headers: &HeaderMap) -> Result<(), Fault> {
@@ -119,7 +119,7 @@ impl Takes {
     }
 }
 
-fn takes(item: &PathItem) -> Vec<(Method, Takes)> {
+fn takes(item: &PathItem) -> Vec<(Method, Accepts)> {
     let operations = [
         (Method::GET, &item.get),
         (Method::POST, &item.post),
@@ -133,7 +133,7 @@ fn takes(item: &PathItem) -> Vec<(Method, Takes)> {
     documented
         .map(|(method, operation)| {
             let names = |of: ParameterIn| names(operation, &of);
-            let takes = Takes {
+            let takes = Accepts {
                 parameters: names(ParameterIn::Query),
                 if_match: names(ParameterIn::Header).contains("If-Match"),
             };

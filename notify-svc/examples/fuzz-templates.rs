@@ -5,8 +5,8 @@
 //! cargo run --release -p notify-svc --example fuzz-templates -- --seconds 600 --seed 1
 //! ```
 //!
-//! A template that ends the process is found again with the number printed last and the same
-//! seed: it is written to standard error before every run with `--print`.
+//! To reproduce a template that crashes the process, use the number printed last and the same seed;
+//! with `--print` each template is written to standard error before its run.
 
 use std::time::{Duration, Instant};
 
@@ -18,10 +18,10 @@ use rand::{SeedableRng as _, rngs::StdRng};
 use serde_json::Value;
 use slipway_proto::notify::v1::{PreviewTemplateRequest, TemplateSource};
 
-/// Bytes of a template at most: of plain text no more can be saved.
+/// Maximum size of a template in bytes: a longer plain text cannot be saved.
 const LONGEST: usize = 16 * 1024;
 
-/// Between two reports.
+/// Time between two reports.
 const REPORT_EVERY: Duration = Duration::from_secs(30);
 
 #[tokio::main]
@@ -109,7 +109,7 @@ impl Figures {
     }
 }
 
-/// The most memory that the process has had, as the system counts it; 0 where it does not.
+/// Peak memory of the process as the system reports it; 0 on systems that do not.
 fn peak_mebibytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

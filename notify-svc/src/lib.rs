@@ -1,29 +1,28 @@
-//! notify-svc: the wall of activity, and the mails that tell people what they need to
-//! know; the desk of dead letters; and the incidents that administrators are told of.
+//! notify-svc: the activity feed, notifications by mail, dead letters and incidents.
 //!
-//! A consumer projects the events of the topics into one log, numbered 1, 2, 3, … without
-//! gaps; `ActivityService` reads it page by page and as a stream. Another makes
-//! notifications of the events that somebody is to be told of; a dispatcher mails them,
-//! and each keeps the record of what became of it.
+//! A consumer appends events to the activity log, numbered 1, 2, 3, … without gaps;
+//! `ActivityService` returns it page by page and as a stream. Another consumer creates
+//! notifications from the events that concern somebody. A dispatcher mails them and records the
+//! outcome of each.
 //!
-//! One directory a feature, each with the same files: `mod.rs` has types and rules, `store`
-//! its collections, `service` translates between the contract and these, `jobs` has the
+//! Each feature is one directory with the same files: `mod.rs` has types and rules, `store` the
+//! collections, `service` translates between the protobuf contract and these types, `jobs` has the
 //! consumers and other background work.
 //!
 //! | feature | to find a rule, look in |
 //! | --- | --- |
-//! | [`activity`] | the wall: how each event reads (`sentence`), which entries a reader wants (`filter`), numbering (`store`) |
-//! | [`notification`] | who is told of what ([`audience`](notification::audience)), at once or gathered ([`gathering`]), what an attempt leads to ([`outcome`](notification::outcome)), what the mail server's operator says later ([`confirmation`](notification::confirmation)) |
-//! | [`notification::preferences`] | what a user wants to be told, and when |
-//! | [`notification::recipients`] | who can be written to |
-//! | [`notification::templates`] | the words of a mail, as they came and as administrators edit them |
-//! | [`notification::intake`] | events that other programs announce: who may, and how often |
+//! | [`activity`] | the activity feed: how each event reads (`sentence`), filters (`filter`), numbering (`store`) |
+//! | [`notification`] | recipients of each event ([`audience`](notification::audience)), at once or in a digest ([`gathering`]), the result of an attempt ([`outcome`](notification::outcome)), later delivery reports of the mail server's operator ([`confirmation`](notification::confirmation)) |
+//! | [`notification::preferences`] | which notifications a user wants, and when |
+//! | [`notification::recipients`] | the users and their addresses |
+//! | [`notification::templates`] | the texts of mails, built in and edited by administrators |
+//! | [`notification::intake`] | events that other programs announce: permissions and quotas |
 //! | [`notification::dispatch`], [`notification::mail`] | from the queue to the mail server, once |
-//! | [`dead_letters`] | what consumers could not handle: an edited payload must fit (`edit`), replays (`replay`) |
-//! | [`incidents`] | what is wrong, and when administrators are mailed about it |
+//! | [`dead_letters`] | events that consumers could not handle: checks of edited payloads (`edit`), replays (`replay`) |
+//! | [`incidents`] | faults, and when administrators are mailed about them |
 //!
-//! Shared: [`store`] opens the database, `retention` deletes what is old, `translate` and
-//! `metrics`.
+//! Shared: [`store`] opens the database, `retention` deletes old data, `translate` converts common
+//! types, `metrics` declares the metrics.
 
 pub mod activity;
 pub mod dead_letters;
@@ -63,7 +62,7 @@ use activity::{
     log_end::LogEnd,
     service::ActivityApi,
 };
-use dead_letters::{jobs::Desk, replay::Replays, service::DeadLetterApi};
+use dead_letters::{jobs::DeadLetterSink, replay::Replays, service::DeadLetterApi};
 use incidents::{alerting::Alerting, service::IncidentApi};
 use notification::{
     dispatch::{self, Dispatcher, DomainLimits},
@@ -84,7 +83,7 @@ const ACTIVITY_SERVICE: &str = "slipway.notify.v1.ActivityService";
 const DEAD_LETTER_SERVICE: &str = "slipway.notify.v1.DeadLetterService";
 const INCIDENT_SERVICE: &str = "slipway.notify.v1.IncidentService";
 
-/// Full protobuf names of what this crate serves.
+/// Full protobuf names of the services in this crate.
 pub const SERVICES: &[&str] = &[
     ACTIVITY_SERVICE,
     DEAD_LETTER_SERVICE,
@@ -95,8 +94,8 @@ pub const SERVICES: &[&str] = &[
     "slipway.notify.v1.EventService",
 ];
 
-/// The topics that this service's consumers have for themselves. They make them; a process
-/// that has made them before it serves has found out whether it can.
+/// The retry and dead-letter topics of this service's consumer groups. A process creates them
+/// before it serves, to find out early whether it can.
 #[must_use]
 pub fn own_topics() -> Vec<TopicSpec> {
     let groups = [
@@ -108,25 +107,25 @@ pub fn own_topics() -> Vec<TopicSpec> {
     groups.iter().flat_map(Group::own_topics).collect()
 }
 
-/// How notify-svc behaves.
+/// Configuration of notify-svc.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// How long entries are kept after they were logged. Longer than the bus keeps its
-    /// records: an event delivered again is recognised by its entry.
+    /// How long activity entries are kept after they were logged. Must be longer than the bus keeps
+    /// its records: an event that is delivered again is recognised by its entry.
     pub activity_retention: Duration,
-    /// How long notifications are kept after they were made. Longer than the bus keeps its
-    /// records, too.
+    /// How long notifications are kept after they were created. Must also be longer than the bus
+    /// keeps its records.
     pub notification_retention: Duration,
-    /// Where links in mails lead.
+    /// Base URL of the links in mails.
     pub public_url: String,
-    /// Mails a second to one domain; `None`: as many as there are.
+    /// Mails a second to one domain; `None`: no limit.
     pub mail_rate: Option<NonZeroU32>,
-    /// Mails that are sent at the same time, at most [`dispatch::MAX_CONNECTIONS`].
+    /// Maximum number of mails sent concurrently, up to [`dispatch::MAX_CONNECTIONS`].
     pub mail_connections: usize,
-    /// How long mails to one person about one thing are counted; what comes after the third
-    /// is gathered until then.
+    /// The window in which mails to one person about one thing are counted. Those after the third
+    /// are gathered into a digest at its end.
     pub gather_for: Duration,
-    /// Who is told of incidents; empty: every administrator.
+    /// Addresses that are mailed about incidents; empty: all administrators.
     pub alert_emails: Vec<String>,
 }
 
@@ -144,21 +143,21 @@ impl Default for Config {
     }
 }
 
-/// What notify-svc needs.
+/// Dependencies of notify-svc.
 pub struct Dependencies {
     /// Its databases.
     pub stores: Stores,
-    /// Where events come from.
+    /// The event bus.
     pub bus: SharedBus,
-    /// Where mails go.
+    /// Sends mails.
     pub mailer: SharedMailer,
-    /// The time.
+    /// Clock for all jobs.
     pub clock: SharedClock,
-    /// Runs the consumers, the dispatcher and the other jobs.
+    /// Runs the consumers, the dispatcher and other jobs.
     pub background: Background,
-    /// Where its dependencies are registered.
+    /// Registry for the health of its dependencies.
     pub health: Health,
-    /// Cancelled when the process begins to drain: streams end.
+    /// Cancelled when the process begins to drain; open streams then end.
     pub drain: CancellationToken,
 }
 
@@ -175,17 +174,18 @@ impl Dependencies {
 }
 
 impl Config {
-    /// The services of this crate. Begins to consume and to send in the background.
+    /// Builds the services of this crate, and starts the consumers and the dispatcher in the
+    /// background.
     ///
     /// # Errors
-    /// If the system has no more threads.
+    /// If the system cannot start a thread.
     pub fn build(self, dependencies: Dependencies) -> io::Result<Routes> {
         metrics::describe();
         let health = &dependencies.health;
         for service in SERVICES {
             let store = Arc::new(dependencies.stores.documents.clone());
             health.depends(service, "store", Need::Required, store);
-            // What is there is read without it: what is new is late.
+            // Stored data can be read without the bus; new events arrive late.
             let bus = dependencies.bus.clone();
             health.depends(service, "bus", Need::Degraded, bus);
         }
@@ -212,7 +212,7 @@ impl Config {
         self.notifications_and_incidents(dependencies, outbox, routes)
     }
 
-    /// Incidents are told by notifications.
+    /// Builds both together, because incidents are reported as notifications.
     fn notifications_and_incidents(
         &self,
         dependencies: Dependencies,
@@ -276,7 +276,7 @@ impl Config {
 fn dead_letters(dependencies: &Dependencies, outbox: Wake) -> DeadLetterApi {
     let clock = &dependencies.clock;
     let store = dependencies.stores.dead_letters.clone();
-    let topics = Desk::new(store.clone(), clock.clone()).spawn(&dependencies.host());
+    let topics = DeadLetterSink::new(store.clone(), clock.clone()).spawn(&dependencies.host());
     DeadLetterApi::new(Replays::new(store, topics, outbox, clock.clone()))
 }
 

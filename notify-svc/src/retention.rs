@@ -1,4 +1,4 @@
-//! Deletes what has been kept long enough.
+//! Deletes old data.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,10 +14,10 @@ use crate::{
 
 const PRUNE_EVERY: Duration = Duration::from_secs(15 * 60);
 
-/// What is deleted in one write at most, so that other writes need not wait long.
+/// Maximum number of documents deleted in one write, so that other writes do not wait long.
 const BATCH: usize = 500;
 
-/// Keeps the stores within their retention.
+/// Deletes what is older than its retention.
 pub(crate) struct Retention {
     pub(crate) stores: Stores,
     pub(crate) clock: SharedClock,
@@ -37,7 +37,7 @@ impl Retention {
         });
     }
 
-    /// Deletes what is too old. What cannot be deleted does not keep the rest from it.
+    /// Deletes what is too old. A failure in one store does not stop the others.
     async fn sweep(&self) -> Result<(), StoreError> {
         let now = self.clock.now();
         let stores = &self.stores;
@@ -58,13 +58,13 @@ impl Retention {
     }
 }
 
-/// When what is kept for `retention` must have been stored. One that reaches behind the beginning
-/// of time keeps everything.
+/// Documents stored before this time are older than `retention`; a retention longer than all of
+/// time keeps everything.
 fn before(now: Timestamp, retention: Duration) -> Timestamp {
     now.checked_sub(retention).unwrap_or(Timestamp::MIN)
 }
 
-/// Calls `delete`, which deletes [`BATCH`] at most, until nothing is left; returns how much it was.
+/// Calls `delete`, which deletes at most [`BATCH`], until nothing is left. Returns the total.
 async fn in_batches<F>(delete: impl Fn() -> F) -> Result<u64, StoreError>
 where
     F: Future<Output = Result<usize, StoreError>>,
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
     use crate::activity::store::{Query, tests::log};
 
-    /// The retention of a database of its own, which keeps activity for `kept`.
+    /// A retention with its own database, which keeps activity for `kept`.
     fn keeping(kept: Duration) -> (tempfile::TempDir, Arc<ManualClock>, Retention) {
         let dir = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH));
@@ -100,7 +100,7 @@ mod tests {
         (dir, clock, retention)
     }
 
-    /// The numbers of the oldest and the newest entry.
+    /// The oldest and the newest number of the log.
     async fn ends(retention: &Retention) -> (u64, u64) {
         let query = Query::following(0, 1);
         let page = retention.stores.activity.list(&query).await.unwrap();

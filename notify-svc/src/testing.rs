@@ -1,5 +1,5 @@
-//! A mail server for tests and measurements: it speaks SMTP on a port of its own, keeps
-//! what it took, and misbehaves as it is told. And templates that are made to do harm.
+//! A mail server for tests and benchmarks: it speaks SMTP on its own port, stores the mails it
+//! accepts, and can be told to fail. Also has harmful templates.
 
 pub mod harmful;
 
@@ -24,52 +24,52 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 
-/// What the server does about a mail.
+/// The server's reaction to a mail.
 #[derive(Debug, Clone)]
 pub enum Reaction {
-    /// Takes it.
+    /// Accepts it.
     Accept,
-    /// Answers the recipient with this line.
+    /// Answers `RCPT` with this line.
     Recipient(&'static str),
     /// Answers the whole mail with this line.
     Data(&'static str),
     /// Does not answer the whole mail.
     Stall,
-    /// Takes it when it is told to.
+    /// Accepts it when told to.
     Hold(Arc<Notify>),
-    /// Closes the line instead of answering the whole mail, and has not taken it.
+    /// Closes the connection instead of answering the whole mail, and has not accepted it.
     Drop,
-    /// Closes the line instead of answering the whole mail, and has taken it.
+    /// Closes the connection instead of answering the whole mail, and has accepted it.
     TakeAndDrop,
 }
 
-/// How the server is spoken to.
+/// How connections are encrypted.
 #[derive(Clone, Default)]
 pub enum Encryption {
-    /// In the open.
+    /// Not encrypted.
     #[default]
     None,
-    /// After STARTTLS; before it takes no mail.
+    /// With STARTTLS; accepts no mail before it.
     StartTls(Arc<ServerConfig>),
     /// From the first byte.
     Wrapped(Arc<ServerConfig>),
 }
 
-/// A mail that the server took.
+/// A mail that the server accepted.
 #[derive(Debug, Clone)]
 pub struct Taken {
-    /// Its envelope's sender.
+    /// The sender in its envelope.
     pub from: String,
-    /// Its envelope's recipient.
+    /// The recipient in its envelope.
     pub to: String,
-    /// Its header and its body, as sent.
+    /// Its headers and body, as sent.
     pub text: String,
     /// When it was complete.
     pub at: Instant,
 }
 
 impl Taken {
-    /// The first header of this name.
+    /// The first header with this name.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         let (headers, _) = self.text.split_once("\r\n\r\n")?;
@@ -83,7 +83,7 @@ struct Shared {
     script: Mutex<HashMap<String, VecDeque<Reaction>>>,
     taken: Mutex<Vec<Taken>>,
     credentials: Mutex<Vec<String>>,
-    /// Whether it takes addresses of ASCII only.
+    /// Whether it accepts only ASCII addresses.
     ascii_only: AtomicBool,
     count: watch::Sender<usize>,
 }
@@ -96,27 +96,27 @@ pub struct SmtpServer {
 }
 
 impl SmtpServer {
-    /// A server on a port that the system chooses.
+    /// Starts a server on a free port.
     ///
     /// # Panics
-    /// If there is none.
+    /// If there is no free port.
     pub async fn start() -> Self {
         Self::start_on("127.0.0.1:0".parse().expect("an address")).await
     }
 
-    /// A server that is spoken to like this.
+    /// Starts a server with this encryption.
     ///
     /// # Panics
-    /// If there is no port.
+    /// If there is no free port.
     pub async fn start_encrypted(encryption: Encryption) -> Self {
         let address = "127.0.0.1:0".parse().expect("an address");
         Self::listening(address, encryption).await
     }
 
-    /// A server at this address: one that is back after it was away.
+    /// Starts a server at this address, as after an outage.
     ///
     /// # Panics
-    /// If the port is taken.
+    /// If the port is in use.
     pub async fn start_on(address: SocketAddr) -> Self {
         Self::listening(address, Encryption::None).await
     }
@@ -133,51 +133,51 @@ impl SmtpServer {
         }
     }
 
-    /// Where it is.
+    /// The server's address.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Where it is, as a URL.
+    /// The server's URL.
     #[must_use]
     pub fn url(&self) -> String {
         format!("smtp://{}", self.address)
     }
 
-    /// What it will do about the next mails to `to`, in this order; later ones it takes.
+    /// Sets the reactions to the next mails to `to`, in this order; later mails are accepted.
     pub fn will(&self, to: &str, reactions: impl IntoIterator<Item = Reaction>) {
         let reactions = reactions.into_iter().collect();
         self.shared.script.lock().insert(to.to_owned(), reactions);
     }
 
-    /// Takes addresses of ASCII only from now on, as most servers do.
+    /// Accepts only ASCII addresses from now on, as most servers do.
     pub fn take_ascii_only(&self) {
         self.shared.ascii_only.store(true, Ordering::Relaxed);
     }
 
-    /// What it took, in order.
+    /// The accepted mails, in order.
     #[must_use]
     pub fn taken(&self) -> Vec<Taken> {
         self.shared.taken.lock().clone()
     }
 
-    /// With what credentials clients signed in, as they came; only over an encrypted line.
+    /// The credentials of clients, as received; only over an encrypted connection.
     #[must_use]
     pub fn credentials(&self) -> Vec<String> {
         self.shared.credentials.lock().clone()
     }
 
-    /// How many mails it took.
+    /// How many mails it accepted.
     #[must_use]
     pub fn count(&self) -> usize {
         *self.shared.count.borrow()
     }
 
-    /// Waits until it has taken so many mails.
+    /// Waits until it has accepted this many mails.
     ///
     /// # Panics
-    /// If they do not come within `limit`.
+    /// If they do not arrive within `limit`.
     pub async fn wait_for(&self, count: usize, limit: Duration) {
         let mut counts = self.shared.count.subscribe();
         let enough = counts.wait_for(|taken| *taken >= count);
@@ -193,13 +193,13 @@ impl Drop for SmtpServer {
 }
 
 async fn listen(listener: TcpListener, encryption: Encryption, shared: Arc<Shared>) {
-    // Dropped with this task: the lines break.
+    // Dropped with this task, so connections break when the server stops.
     let mut lines = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         while lines.try_join_next().is_some() {}
         let (shared, encryption) = (Arc::clone(&shared), encryption.clone());
         lines.spawn(async move {
-            // A client that is gone is nothing to a server.
+            // A client that disconnects does not matter to the server.
             let _ = answer(stream, encryption, &shared).await;
         });
     }
@@ -235,7 +235,7 @@ async fn greeted<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> std::io::Resul
     Ok(line)
 }
 
-/// What a conversation is fit for.
+/// What a conversation may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Security {
     Open,
@@ -300,8 +300,8 @@ async fn talk<L: AsyncBufRead + AsyncWrite + Unpin>(
             "DATA" => {
                 line.write_all(b"354 go on\r\n").await?;
                 let text = data(line).await?;
-                if let Reaction::Hold(told) = &reaction {
-                    told.notified().await;
+                if let Reaction::Hold(release) = &reaction {
+                    release.notified().await;
                 }
                 match shared.react(&reaction, (&from, &to), text) {
                     Answer::Line(answer) => answer,
@@ -319,7 +319,7 @@ async fn talk<L: AsyncBufRead + AsyncWrite + Unpin>(
     }
 }
 
-/// What stands between the angle brackets.
+/// The text between the angle brackets.
 fn address(command: &str) -> &str {
     let inside = command
         .split_once('<')
@@ -327,7 +327,7 @@ fn address(command: &str) -> &str {
     inside.map_or("", |(address, _)| address)
 }
 
-/// Everything up to the line with the lone dot.
+/// Reads up to the line with the single dot.
 async fn data<L: AsyncBufRead + Unpin>(line: &mut L) -> std::io::Result<String> {
     let mut text = String::new();
     loop {

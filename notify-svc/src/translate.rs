@@ -1,11 +1,11 @@
-//! Between the contract's messages and this crate's terms, where several services need it.
+//! Translates messages that several services share.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use slipway_proto::{common::v1, events::UserRef, time::from_proto};
 use slipway_rpc::{access::Principal, error::Fault};
 
-/// Who calls, as events and stores name them.
+/// The caller, as events and stores refer to users.
 pub(crate) fn caller(principal: &Principal) -> UserRef {
     UserRef {
         id: principal.user_id,
@@ -13,7 +13,7 @@ pub(crate) fn caller(principal: &Principal) -> UserRef {
     }
 }
 
-/// A user as the contract shows them.
+/// Translates a user.
 pub(crate) fn user(user: &UserRef) -> v1::UserRef {
     v1::UserRef {
         id: user.id.to_string(),
@@ -21,18 +21,18 @@ pub(crate) fn user(user: &UserRef) -> v1::UserRef {
     }
 }
 
-/// A JSON object in a field.
+/// Parses a JSON object in a field.
 ///
 /// # Errors
-/// If it is none.
+/// If it is not a JSON object.
 pub(crate) fn object(field: &str, text: &str) -> Result<Map<String, Value>, Fault> {
     serde_json::from_str(text).map_err(|_| Fault::invalid_field(field, "must be a JSON object"))
 }
 
-/// The times between which something happened that is asked for.
+/// Parses the two ends of a period.
 ///
 /// # Errors
-/// If one is no time of ours, or nothing can be between them.
+/// If a time is out of range, or the first is later than the second.
 pub(crate) fn period(
     from: Option<prost_types::Timestamp>,
     to: Option<prost_types::Timestamp>,

@@ -1,5 +1,5 @@
-//! How a command on a release is carried out: load, decide, save; and if others were
-//! faster, again. What this process has [seen](crate::seen) before is not loaded.
+//! Runs commands on the release aggregate: load, decide, save, and retry if another request has
+//! changed the release meanwhile. Releases in the process's `release_cache` are not loaded.
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,22 +23,22 @@ use crate::{
     identity::UserId,
     metrics as m,
     release::{Decision, Refusal, Release, ReleaseDraft, ReleaseId, TaskId, events},
-    seen::Seen,
+    release_cache::ReleaseCache,
     store::{Commit, ReleaseStore, SaveError, Stores},
 };
 
-/// When a release whose events cannot be published is worth another try.
+/// `Retry-After` for a release with too many unpublished events.
 const BACKLOG_RETRY: Duration = Duration::from_secs(10);
 
-/// Carries out commands on releases.
+/// Runs commands on releases.
 pub struct Commands {
     pub(crate) stores: Stores,
     pub(crate) clock: SharedClock,
     pub(crate) wake: Wake,
-    pub(crate) seen: Seen,
+    pub(crate) seen: ReleaseCache,
 }
 
-/// Which release a command is about.
+/// The release that a command changes.
 #[derive(Debug, Clone, Copy)]
 pub enum Target {
     /// The release itself.
@@ -47,15 +47,15 @@ pub enum Target {
     Task(TaskId),
 }
 
-/// Who gives a command, and how a repetition of it is recognised.
-pub struct By {
-    /// Who gives it.
+/// The caller of a command, and how a repeated request is recognised.
+pub struct CommandContext {
+    /// The caller.
     pub principal: Arc<Principal>,
-    /// If the request carried an idempotency key.
+    /// Set if the request has an idempotency key.
     pub repeatable: Option<Repeatable>,
 }
 
-impl By {
+impl CommandContext {
     fn actor(&self) -> Actor {
         Actor::User {
             id: self.principal.user_id,
@@ -63,7 +63,7 @@ impl By {
         }
     }
 
-    /// Their account.
+    /// The caller's account.
     #[must_use]
     pub fn user_id(&self) -> UserId {
         UserId(self.principal.user_id)
@@ -71,7 +71,7 @@ impl By {
 }
 
 impl Commands {
-    /// The store, for reading.
+    /// The release store, for reading.
     #[must_use]
     pub fn releases(&self) -> &ReleaseStore {
         &self.stores.releases
@@ -80,11 +80,11 @@ impl Commands {
     /// Plans a release and answers with `respond`.
     ///
     /// # Errors
-    /// A refusal, or the store's failure.
+    /// A refusal, or the store's error.
     pub async fn create<R: Message>(
         &self,
         draft: ReleaseDraft,
-        by: &By,
+        by: &CommandContext,
         respond: impl Fn(&Decision) -> R + Send + Sync,
     ) -> Result<R, Fault> {
         let now = self.clock.now();
@@ -106,16 +106,15 @@ impl Commands {
         }
     }
 
-    /// Changes a release by `decide` and answers with `respond`. `decide` may be asked
-    /// several times, each time with the release as it is then.
+    /// Changes a release by `decide` and answers with `respond`. `decide` may run several times,
+    /// each time on the current release.
     ///
     /// # Errors
-    /// A refusal, `CONTENDED` if others keep changing the release, or the store's
-    /// failure.
+    /// A refusal, `CONTENDED` if other requests keep changing the release, or the store's error.
     pub async fn change<R: Message>(
         &self,
         target: Target,
-        by: &By,
+        by: &CommandContext,
         decide: impl Fn(&Release, Timestamp) -> Result<Decision, Refusal> + Send + Sync,
         respond: impl Fn(&Decision) -> R + Send + Sync,
     ) -> Result<R, Fault> {
@@ -128,7 +127,7 @@ impl Commands {
             };
             let decision = match decide(&before, now) {
                 Ok(decision) => decision,
-                // Perhaps refused because of what is not so any more.
+                // The cached release may be stale: load it and decide again.
                 Err(_) if !is_loaded => continue,
                 Err(refusal) => return Err(refuse(refusal)),
             };
@@ -157,7 +156,7 @@ impl Commands {
                         let active = Box::new(active);
                         return Err(refuse(Refusal::DeveloperBusy { active }));
                     }
-                    // Finished in this very moment: try again.
+                    // The other task was completed meanwhile: try again.
                 }
                 Err(SaveError::Backlog) => return Err(backlog()),
                 Err(SaveError::Store(error)) => return Err(error.into()),
@@ -166,13 +165,13 @@ impl Commands {
         Err(Fault::contended("release"))
     }
 
-    /// Carries out a command, unless the request has been carried out before.
+    /// Runs a command, or returns the stored response if the request ran before.
     ///
     /// # Errors
-    /// The command's, `IDEMPOTENCY_KEY_REUSED`, or the store's failure.
+    /// The command's, `IDEMPOTENCY_KEY_REUSED`, or the store's error.
     pub async fn once<R: Message + Default>(
         &self,
-        by: &By,
+        by: &CommandContext,
         command: impl Future<Output = Result<R, Fault>>,
     ) -> Result<R, Fault> {
         let repeatable = by.repeatable.as_ref();
@@ -201,23 +200,28 @@ impl Commands {
     }
 }
 
-/// The bus has been away for so long that this one release takes no more changes.
+/// The bus has been unavailable for so long that this release accepts no more changes.
 fn backlog() -> Fault {
     Fault::new(
         Kind::Unavailable,
         "UNAVAILABLE",
-        "Too many changes of this release wait to be announced. Nothing was done; try again later.",
+        "Too many events of this release wait to be published. Nothing was done; try again later.",
     )
     .retry_after(BACKLOG_RETRY)
 }
 
-/// A refusal on its way out, counted.
+/// Counts a refusal and turns it into the error for the client.
 pub(crate) fn refuse(refusal: Refusal) -> Fault {
     metrics::counter!(m::REFUSALS, "code" => refusal.code()).increment(1);
     refusal.into()
 }
 
-fn commit<R: Message>(decision: &Decision, by: &By, response: &R, now: Timestamp) -> Commit {
+fn commit<R: Message>(
+    decision: &Decision,
+    by: &CommandContext,
+    response: &R,
+    now: Timestamp,
+) -> Commit {
     Commit {
         events: events::of(decision, &by.actor(), now),
         receipt: by

@@ -1,4 +1,4 @@
-//! Background work of this service, the outbox publisher aside.
+//! Background job of this service: deletes expired data.
 
 use std::time::Duration;
 
@@ -12,8 +12,7 @@ use crate::{
 
 const EVERY: Duration = Duration::from_secs(15 * 60);
 
-/// Deletes, now and then, the receipts, failed sign-ins and counts of registrations that no
-/// longer count.
+/// Deletes expired receipts, failed sign-ins and registration counts every 15 minutes.
 pub(crate) fn purge(stores: Stores, clock: SharedClock, background: &Background) {
     background.repeat("delete-expired", EVERY, move || {
         let (stores, clock) = (stores.clone(), SharedClock::clone(&clock));

@@ -1,11 +1,11 @@
-//! Identity, releases and tasks: the source of truth of the workflow.
+//! Release service: accounts, releases and tasks. It is the source of truth of the workflow.
 //!
 //! | to find | look in |
 //! | --- | --- |
 //! | a rule of the workflow | [`release`] (pure) |
-//! | what names, addresses, passwords may be; how sign-ins and registrations are limited | [`identity`] (pure) |
-//! | how a command is carried out: load, decide, save, try again | [`commands`], [`accounts`] |
-//! | what a command need not load | [`seen`] |
+//! | valid names, addresses and passwords; limits on sign-ins and registrations | [`identity`] (pure) |
+//! | how a command runs: load, decide, save, try again | [`commands`], [`accounts`] |
+//! | the cache of releases | `release_cache` |
 //! | how a repeated request is recognised | [`slipway_store::receipts`] |
 //! | what is stored, and how | [`store`] |
 //! | the gRPC services | `grpc` |
@@ -17,7 +17,7 @@ pub mod identity;
 mod jobs;
 pub mod metrics;
 pub mod release;
-mod seen;
+mod release_cache;
 pub mod store;
 
 use std::{sync::Arc, time::Duration};
@@ -43,19 +43,21 @@ pub use accounts::{
 };
 pub use store::Stores;
 
-use self::{accounts::Accounts, commands::Commands, identity::password::Hasher, seen::Seen};
+use self::{
+    accounts::Accounts, commands::Commands, identity::password::Hasher, release_cache::ReleaseCache,
+};
 
 /// The service's name in events, metrics and logs.
 pub const SERVICE: &str = "release-svc";
 
-/// Full names of the gRPC services in the routes.
+/// Full names of the gRPC services.
 pub const SERVICES: &[&str] = &[
     identity_service_server::SERVICE_NAME,
     release_service_server::SERVICE_NAME,
     task_service_server::SERVICE_NAME,
 ];
 
-/// What an operator decides about this service.
+/// Configuration of this service.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// How long a token lasts.
@@ -66,17 +68,17 @@ pub struct Config {
 
 /// What the service is built from.
 pub struct Dependencies {
-    /// Where state is kept.
+    /// The databases.
     pub stores: Stores,
-    /// Where events go.
+    /// The bus that events are published to.
     pub bus: SharedBus,
-    /// What tokens are signed with.
+    /// The keys that sign tokens.
     pub keys: Arc<Keyring>,
-    /// The time.
+    /// The clock.
     pub clock: SharedClock,
     /// Runs the outbox publisher and the clean-up.
     pub background: Background,
-    /// Learns what the service depends on.
+    /// Health checks: the service registers its dependencies here.
     pub health: Health,
 }
 
@@ -92,9 +94,9 @@ pub enum BuildError {
 }
 
 impl Config {
-    /// Builds the service: creates the first admin if there is none, and begins the work
-    /// in the background. The routes are not yet behind the access layer, which is to know the
-    /// accounts ([`KnownAccounts`]).
+    /// Builds the service: creates the first admin if there is none, and starts the background
+    /// work. The routes have no access layer yet; the caller adds one that uses
+    /// [`KnownAccounts`].
     ///
     /// # Errors
     /// [`BuildError`] if it cannot be built.
@@ -119,7 +121,7 @@ impl Config {
             let store = Arc::clone(&stores.check);
             health.depends(service, "store", Need::Required, store);
         }
-        // Commands are accepted without it: their events wait in the outbox.
+        // Commands work without the bus: their events wait in the outbox.
         health.depends(SERVICE, "bus", Need::Degraded, bus.clone());
         let wake = Wake::default();
         let accounts = Arc::new(Accounts {
@@ -135,7 +137,7 @@ impl Config {
             stores: stores.clone(),
             clock: Arc::clone(&clock),
             wake: wake.clone(),
-            seen: Seen::default(),
+            seen: ReleaseCache::default(),
         });
         Publisher {
             service: SERVICE,

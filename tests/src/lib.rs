@@ -19,7 +19,7 @@ pub use certificates::Authority;
 pub use client::{Answer, Client};
 pub use mesh::{ALERTED, Mesh, Role};
 pub use process::{Options, Process};
-pub use slipway_runtime::testing::{PATIENCE, until};
+pub use slipway_runtime::testing::{TIMEOUT, until};
 pub use stream::{Stream, StreamEvent};
 pub use team::Team;
 

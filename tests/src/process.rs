@@ -24,7 +24,7 @@ use tokio::{
 use crate::{ADMIN_PASSWORD, Client};
 
 /// A process that has not started or ended by then never will.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What the processes of one mesh know each other by.
 pub const SECRET: &str = "a secret that the processes of one mesh share";
@@ -139,7 +139,7 @@ impl Process {
         let output = child.stdout.take().context("it has an output")?;
         let errors = Said::collect(errors, has_started, begun.clone());
         let output = Said::collect(output, |line| line.trim_start().starts_with("ready"), begun);
-        if tokio::time::timeout(PATIENCE, started.recv())
+        if tokio::time::timeout(TIMEOUT, started.recv())
             .await?
             .is_none()
         {
@@ -192,7 +192,7 @@ impl Process {
     /// # Errors
     /// If it does not end.
     pub async fn ended(mut self) -> anyhow::Result<(ExitStatus, String)> {
-        let status = tokio::time::timeout(PATIENCE, self.child.wait()).await??;
+        let status = tokio::time::timeout(TIMEOUT, self.child.wait()).await??;
         Ok((status, self.errors.all().await?))
     }
 
@@ -201,7 +201,7 @@ impl Process {
     /// # Errors
     /// If it does not end.
     pub async fn ended_with_output(mut self) -> anyhow::Result<(ExitStatus, String, String)> {
-        let status = tokio::time::timeout(PATIENCE, self.child.wait()).await??;
+        let status = tokio::time::timeout(TIMEOUT, self.child.wait()).await??;
         Ok((status, self.output.all().await?, self.errors.all().await?))
     }
 
@@ -251,7 +251,7 @@ impl Process {
 /// If it cannot be run.
 pub async fn run(dir: &Path, options: &Options) -> anyhow::Result<(ExitStatus, String, String)> {
     let output = command(dir, options).stdin(Stdio::null()).output();
-    let output = tokio::time::timeout(PATIENCE, output).await??;
+    let output = tokio::time::timeout(TIMEOUT, output).await??;
     Ok((
         output.status,
         String::from_utf8(output.stdout)?,
@@ -320,7 +320,7 @@ pub async fn run_unheard(
         .stdout(writer)
         .stderr(Stdio::piped())
         .spawn()?;
-    let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await??;
+    let output = tokio::time::timeout(TIMEOUT, child.wait_with_output()).await??;
     Ok((output.status, String::from_utf8(output.stderr)?))
 }
 

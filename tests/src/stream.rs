@@ -8,7 +8,7 @@ use serde_json::Value;
 use sse_stream::{Sse, SseStream};
 
 /// What does not arrive within this time never will.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// An open stream.
 pub struct Stream {
@@ -47,7 +47,7 @@ impl Stream {
     /// If nothing arrives, or the stream ends.
     pub async fn next(&mut self) -> anyhow::Result<StreamEvent> {
         loop {
-            let event = tokio::time::timeout(PATIENCE, self.events.next()).await;
+            let event = tokio::time::timeout(TIMEOUT, self.events.next()).await;
             let event = event
                 .context("nothing arrives")?
                 .context("the stream ended")??;
@@ -83,7 +83,7 @@ impl Stream {
     /// # Errors
     /// If something arrives instead, or nothing.
     pub async fn ended(&mut self) -> anyhow::Result<()> {
-        match tokio::time::timeout(PATIENCE, self.events.next()).await? {
+        match tokio::time::timeout(TIMEOUT, self.events.next()).await? {
             None => Ok(()),
             Some(other) => bail!("instead of the end: {other:?}"),
         }

@@ -51,7 +51,7 @@ pub const GROUPS: [Group; 4] = [
 ];
 
 /// What does not arrive within this time never will.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long one question to the broker may take.
 const ASK: Duration = Duration::from_secs(10);
@@ -142,7 +142,7 @@ impl Topics {
     pub async fn consumed_by(&self, group: Group) -> anyhow::Result<()> {
         let consumer = self.consumer(group.id)?;
         spawn_blocking(move || {
-            let deadline = Instant::now() + PATIENCE;
+            let deadline = Instant::now() + TIMEOUT;
             loop {
                 let ends = ends_for(group, &consumer)?;
                 let committed = committed(&consumer, &ends)?;
@@ -245,7 +245,7 @@ fn read(consumer: &BaseConsumer) -> anyhow::Result<Vec<Told>> {
     unread.retain(|_, end| *end > 0);
     let begin = unread.keys().map(|partition| (partition.clone(), 0));
     assign(consumer, &begin.collect())?;
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     let mut all = Vec::new();
     while !unread.is_empty() {
         ensure!(Instant::now() < deadline, "{unread:?} are not read");

@@ -178,7 +178,7 @@ impl Generation {
                 Ok(true) => {}
                 Ok(false) => return,
                 // If it is lost meanwhile, the next try or the end will tell.
-                Err(error) => tracing::warn!(%error, "a lease could not be renewed"),
+                Err(error) => tracing::warn!(%error, "failed to renew the lease of a question"),
             }
         }
     }
@@ -239,7 +239,7 @@ impl Generation {
             Ok(false) => return self.lost().await,
             // The lease will run out.
             Err(error) => {
-                tracing::warn!(%error, reason = reason.name(), "a question could not be settled");
+                tracing::warn!(%error, reason = reason.name(), "failed to store the outcome of a question");
             }
         }
         let kept = self.count(reason);
@@ -271,7 +271,7 @@ impl Generation {
                 Ok(false) if again => return self.is_stored(&state).await,
                 Ok(settled) => return Ok(settled),
                 Err(error) if Instant::now() >= deadline => return Err(error),
-                Err(error) => tracing::warn!(%error, "trying again to settle a question"),
+                Err(error) => tracing::warn!(%error, "retrying to store the outcome of a question"),
             }
             again = true;
             tokio::time::sleep(PAUSE).await;

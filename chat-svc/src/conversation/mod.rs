@@ -38,7 +38,7 @@ use crate::{
     prompt::Limits,
     queue::Queue,
     request_key::RequestKey,
-    store::{Asking, BeginError, Begun, CreateError, Lease, RenameError, Stores},
+    store::{BeginError, Begun, CreateError, Lease, NewQuestion, RenameError, Stores},
 };
 
 /// Conversations with the assistant.
@@ -220,9 +220,9 @@ impl Conversations {
             .retry_after(wait))
     }
 
-    fn asking(&self, ask: &Ask, content: QuestionText) -> Asking {
+    fn asking(&self, ask: &Ask, content: QuestionText) -> NewQuestion {
         let now = self.clock.now();
-        Asking {
+        NewQuestion {
             session: ask.session,
             owner: UserId(ask.caller.user_id),
             question: Question {

@@ -26,11 +26,11 @@ impl Limits {
     /// Whether a question leaves room for what else has to be there.
     ///
     /// # Errors
-    /// [`NoRoom`] if it does not.
-    pub fn admit(self, question: &QuestionText) -> Result<(), NoRoom> {
+    /// [`QuestionTooLong`] if it does not.
+    pub fn admit(self, question: &QuestionText) -> Result<(), QuestionTooLong> {
         let least = system::least() + 2 * OVERHEAD + self.answer();
         if estimate(question.as_str()).saturating_add(least) > self.window {
-            return Err(NoRoom);
+            return Err(QuestionTooLong);
         }
         Ok(())
     }
@@ -38,7 +38,7 @@ impl Limits {
 
 /// The question alone does not fit into the model's context window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NoRoom;
+pub struct QuestionTooLong;
 
 /// Who says something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn a_question_beyond_the_window_is_refused_before_it_is_stored() {
         let long = question(&"🚢".repeat(8_000));
-        assert_eq!(LIMITS.admit(&long), Err(NoRoom));
+        assert_eq!(LIMITS.admit(&long), Err(QuestionTooLong));
         assert_eq!(LIMITS.admit(&question(&"x".repeat(8_000))), Ok(()));
     }
 

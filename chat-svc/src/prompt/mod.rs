@@ -11,7 +11,7 @@ mod system;
 mod work;
 
 pub use budget::estimate;
-pub use compose::{Limits, NoRoom, Prompt, PromptMessage, Speaker, compose};
+pub use compose::{Limits, Prompt, PromptMessage, QuestionTooLong, Speaker, compose};
 pub use work::{Blocker, Caller, NextTask, ReleaseFacts, TaskFacts, TaskState, Work};
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use slipway_store::{Collection, Document, Entries, Index, by_time};
 use uuid::Uuid;
 
-use super::{Asking, Lease, Settled, earlier::StoredTurn};
+use super::{Lease, NewQuestion, Settled, earlier::StoredTurn};
 use crate::{
     chat::{Reason, Session, SessionId, Title, Turn, TurnState, UserId},
     request_key::RequestKey,
@@ -173,7 +173,7 @@ impl Conversation {
     }
 
     /// With another question behind the newest turn, which is settled.
-    pub(super) fn asked(&self, asking: &Asking) -> Self {
+    pub(super) fn asked(&self, asking: &NewQuestion) -> Self {
         let before = self.newest.as_ref().map_or(0, |newest| newest.turn.number);
         let mut session = self.session.clone();
         session.last_message_at = Some(asking.question.asked_at);

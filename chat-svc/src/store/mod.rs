@@ -135,7 +135,7 @@ pub struct Lease {
 
 /// A question to be stored.
 #[derive(Debug, Clone)]
-pub struct Asking {
+pub struct NewQuestion {
     /// In which session.
     pub session: SessionId,
     /// Whose session it must be.

@@ -10,7 +10,7 @@ use slipway_store::{Query, Refusal, Write, behind_time};
 use uuid::Uuid;
 
 use super::{
-    Asking, BeginError, Begun, ChatStore, Lease, Settled, StoreError,
+    BeginError, Begun, ChatStore, Lease, NewQuestion, Settled, StoreError,
     document::{BY_LEASE, Conversation, StoredSession},
     earlier::{ANSWERED, BY_SESSION, EarlierTurn, StoredTurn, TURN_BY_REQUEST, of_request, place},
 };
@@ -25,7 +25,7 @@ impl ChatStore {
     ///
     /// # Errors
     /// [`BeginError`].
-    pub async fn begin(&self, asking: Asking) -> Result<Begun, BeginError> {
+    pub async fn begin(&self, asking: NewQuestion) -> Result<Begun, BeginError> {
         let (id, now) = (asking.session, asking.question.asked_at);
         for attempt in 0..MAX_ATTEMPTS {
             let stored: Option<StoredSession> = self.documents.get(id).await?;

@@ -21,7 +21,7 @@ use slipway_proto::{
 use slipway_rpc::{
     access::{AccessLayer, Issuer, Keyring, Policies, Role, ServiceSecret, StreamLimits, Verifier},
     error::Fault,
-    grpc::{Link, Outbound, Surround},
+    grpc::{Link, Middleware, Outbound},
 };
 use slipway_runtime::{
     clock::{SharedClock, SystemClock},
@@ -77,13 +77,13 @@ impl Chat {
         let keys = Arc::new(Keyring::ephemeral());
         let verifier = Verifier::with_keys(keys.jwks(), ServiceSecret::random(), clock.clone());
         let policies = Arc::new(Policies::from_descriptor_set(DESCRIPTOR_SET).unwrap());
-        let surround = Surround::new(AccessLayer::new(
+        let middleware = Middleware::new(AccessLayer::new(
             policies,
             Arc::new(verifier),
             StreamLimits::new(100, 1000),
         ));
         let releases = Arc::new(FakeReleases::default());
-        let release = Link::local(surround.around(releases.routes()));
+        let release = Link::local(middleware.wrap(releases.routes()));
         let bus = EmbeddedBus::open(&dir.path().join("bus.db"), clock.clone()).unwrap();
         let topics: Vec<_> = TOPICS.iter().map(TopicSpec::from).collect();
         bus.create_topics(&topics).await.unwrap();
@@ -100,7 +100,7 @@ impl Chat {
             health: Health::default(),
         });
         Self {
-            client: ChatServiceClient::new(Link::local(surround.around(routes))),
+            client: ChatServiceClient::new(Link::local(middleware.wrap(routes))),
             releases,
             bus,
             issuer: Issuer::new(keys, Duration::from_secs(3600), clock),

@@ -17,7 +17,7 @@ use axum::{
 };
 use futures::{Stream, StreamExt as _, stream};
 use serde_json::{Value, json};
-use slipway_runtime::testing::PATIENCE;
+use slipway_runtime::testing::TIMEOUT;
 use tokio::{net::TcpListener, sync::watch};
 
 /// What the server does with a request.
@@ -164,7 +164,7 @@ impl FakeOllama {
     pub(crate) async fn is_left(&self) {
         let mut open = self.open.clone();
         let left = open.wait_for(|open| *open == 0);
-        let left = tokio::time::timeout(PATIENCE, left).await;
+        let left = tokio::time::timeout(TIMEOUT, left).await;
         left.expect("its answers are dropped").unwrap();
     }
 

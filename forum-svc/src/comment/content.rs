@@ -1,4 +1,4 @@
-//! What a comment may say: 1 to 10,000 characters, kept to the byte.
+//! The validated text of a comment: 1 to 10,000 characters, stored unchanged.
 
 use serde::{Deserialize, Serialize};
 use slipway_runtime::text;
@@ -9,16 +9,16 @@ pub const MAX_CONTENT: usize = 10_000;
 /// Characters of an excerpt.
 pub const MAX_EXCERPT: usize = 200;
 
-/// A text within its limits. It is Markdown by convention; nothing is done to it. What is
-/// read from a store was within its limits when it was stored.
+/// A text within its limits. It is Markdown by convention and is not changed. Texts read from a
+/// store are not checked again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Content(String);
 
 impl Content {
-    /// A text to be posted.
+    /// Validates a text that is to be posted.
     ///
     /// # Errors
-    /// What is wrong, continuing a sentence that begins with the field's name.
+    /// What is wrong, as the end of a sentence that begins with the field's name.
     pub fn new(text: String) -> Result<Self, &'static str> {
         if text::is_blank(&text) {
             return Err("must not be blank");
@@ -36,9 +36,9 @@ impl Content {
         &self.0
     }
 
-    /// How it begins: at most [`MAX_EXCERPT`] characters, on one line; an ellipsis stands
-    /// for what is left out. It stands in the sentences of others, so it cannot change
-    /// their direction.
+    /// The first [`MAX_EXCERPT`] characters at most, on one line, with an ellipsis if it is cut.
+    /// Direction-changing characters are removed, because the excerpt is used inside other
+    /// sentences.
     #[must_use]
     pub fn excerpt(&self) -> String {
         let mut line = String::new();
@@ -67,8 +67,8 @@ impl Content {
 
 /// The text with an ellipsis, within the limit.
 fn cut(line: &str) -> String {
-    let kept: String = line.chars().take(MAX_EXCERPT - 1).collect();
-    format!("{}…", kept.trim_end())
+    let start: String = line.chars().take(MAX_EXCERPT - 1).collect();
+    format!("{}…", start.trim_end())
 }
 
 #[cfg(test)]

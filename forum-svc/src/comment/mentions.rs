@@ -1,19 +1,19 @@
-//! Whom a comment mentions: `@username` in its text.
+//! Finds the mentions in a comment: `@username` in its text.
 //!
 //! | where | |
 //! | --- | --- |
 //! | after a space, a punctuation mark, a letter of a script that writes no spaces (`请@grace看`) | a mention |
 //! | after an ASCII letter or digit (`ada@example.com`), a slash, another sign | none |
-//! | in the text of a link (`[@grace](…)`): somebody wrote it, and readers see it | a mention |
+//! | in the text of a link (`[@grace](…)`), which readers see | a mention |
 //! | in code, HTML, the target of a link, an address in angle brackets, a bare URL | none |
 //! | escaped: `\@grace`, `&#64;grace` | none |
 //!
-//! A name ends before the first character that names do not have. If that character goes on
-//! with the word, as in `@types/node`, `@ada@example.com` or `@adaë`, it is another name and
-//! none of ours; a slash between two mentions does not. Full stops and hyphens at the end belong
+//! A name ends before the first character that names cannot have. If that character continues
+//! the word, as in `@types/node`, `@ada@example.com` or `@adaë`, the text is not a mention. A
+//! slash between two mentions does not continue the word. Full stops and hyphens at the end belong
 //! to the sentence.
 //!
-//! What stands in a name is read from the source: to Markdown, the name `_ada_` is emphasis.
+//! Names are read from the source, because Markdown takes the name `_ada_` for emphasis.
 
 use std::{collections::BTreeSet, iter, ops::Range};
 
@@ -22,18 +22,18 @@ use unicode_normalization::char::is_combining_mark;
 
 use super::Content;
 
-/// Mentions that count: the first ones.
+/// Mentions that count in one comment: the first ones.
 pub const MAX_MENTIONS: usize = 20;
 
 /// Lengths of usernames.
 const LENGTHS: std::ops::RangeInclusive<usize> = 3..=40;
 
-/// What a mention begins with: as ASCII has it, and as keyboards for Chinese, Japanese and
-/// Korean write it.
+/// The signs that begin a mention: ASCII, and the full-width sign of Chinese, Japanese and Korean
+/// keyboards.
 const SIGNS: [char; 2] = ['@', '＠'];
 
-/// The names that are mentioned, in lower case: each once, the first
-/// [`MAX_MENTIONS`] of them, in their order.
+/// The mentioned names in lower case and in order, without duplicates: the first
+/// [`MAX_MENTIONS`].
 #[must_use]
 pub fn mentioned(content: &Content) -> Vec<String> {
     let source = content.as_str();
@@ -55,16 +55,16 @@ pub fn mentioned(content: &Content) -> Vec<String> {
     names
 }
 
-/// Reads the parts of a source in their order.
+/// Reads the Markdown events of a source in order.
 struct Reader<'a> {
     source: &'a str,
-    /// Where the last part ends whose text is code or an address.
+    /// End of the last code block or autolink: text before it is ignored.
     no_text_until: usize,
-    /// Where the last mention ends.
+    /// End of the last mention.
     read_until: usize,
-    /// Where each open emphasis has its last character: a name does not go on behind it.
+    /// End of the text of each open emphasis: a name does not continue beyond it.
     limits: Vec<usize>,
-    /// The bare URLs so far.
+    /// The bare URLs found so far.
     urls: Vec<Range<usize>>,
 }
 
@@ -79,7 +79,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The names that are mentioned in one part, in lower case.
+    /// The names mentioned in one event, in lower case.
     fn read(&mut self, event: &Event<'_>, at: Range<usize>) -> Vec<String> {
         match event {
             Event::Start(
@@ -100,7 +100,8 @@ impl<'a> Reader<'a> {
         Vec::new()
     }
 
-    /// An emphasis begins. If it begins within a name it is none: its marks belong to names.
+    /// Opens an emphasis. If it begins within a name, its marks belong to the name and it sets no
+    /// limit.
     fn open(&mut self, at: &Range<usize>, marks: usize) {
         let limit = self.limit();
         let is_name = at.start < self.read_until;
@@ -124,14 +125,14 @@ impl<'a> Reader<'a> {
             let is_listed = self.read_until > 0 && self.read_until + "/".len() == sign;
             let in_word = before.ends_with(|c: char| c.is_ascii_alphanumeric())
                 || (before.ends_with('/') && !is_listed);
-            // Behind another sign, or behind the name of `@ada_@example.com`.
+            // After another sign, or after the name in `@ada_@example.com`.
             let is_second = before.trim_end_matches(of_name).ends_with(SIGNS);
             let in_url = || self.urls.iter().any(|url| url.contains(&sign));
             if in_word || is_second || is_escaped(before) || in_url() {
                 continue;
             }
             let from = sign + mark.len();
-            // An emphasis may end before its sign in malformed nestings: then no name is left.
+            // With malformed nesting an emphasis may end before the sign: then there is no name.
             let rest = source.get(from..self.limit()).unwrap_or_default();
             if let Some((name, length)) = name(rest) {
                 self.read_until = from + length;
@@ -141,7 +142,7 @@ impl<'a> Reader<'a> {
         names
     }
 
-    /// Notes the bare URLs that begin in a text. They go on over what Markdown sees in them.
+    /// Records the bare URLs that begin in a text. A URL may extend over several Markdown events.
     fn find_urls(&mut self, at: &Range<usize>) {
         let text = &self.source[at.clone()];
         let schemes = text
@@ -162,12 +163,12 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Whether what follows `before` is escaped: behind an odd number of backslashes.
+/// Whether the next character is escaped: `before` ends with an odd number of backslashes.
 fn is_escaped(before: &str) -> bool {
     (before.len() - before.trim_end_matches('\\').len()) % 2 == 1
 }
 
-/// The name that `rest` begins with, in lower case, and how long it is there.
+/// The name at the start of `rest`, in lower case, and its length in bytes in `rest`.
 fn name(rest: &str) -> Option<(String, usize)> {
     let (mut name, mut length, mut next) = (String::new(), 0, None);
     let mut characters = unescaped(rest);
@@ -181,7 +182,7 @@ fn name(rest: &str) -> Option<(String, usize)> {
     }
     let is_other = match next {
         Some('/') => !characters.next().is_some_and(|(_, c)| SIGNS.contains(&c)),
-        Some(c) => SIGNS.contains(&c) || goes_on_with_word(c),
+        Some(c) => SIGNS.contains(&c) || continues_word(c),
         None => false,
     };
     if is_other {
@@ -191,7 +192,7 @@ fn name(rest: &str) -> Option<(String, usize)> {
     LENGTHS.contains(&name.len()).then_some((name, length))
 }
 
-/// The characters of a source as readers see them, each with where it ends: `\_` is `_`.
+/// The characters of a source without escapes (`\_` is `_`), each with the offset of its end.
 fn unescaped(source: &str) -> impl Iterator<Item = (usize, char)> {
     let mut rest = source.char_indices().peekable();
     iter::from_fn(move || {
@@ -209,10 +210,10 @@ fn of_name(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
 }
 
-/// Whether a character that is not of ASCII belongs to the word before it: a letter of the
-/// alphabets with large and small letters (Latin, Greek, Cyrillic, …), or an accent. In the
-/// other scripts words, or what is added to a name, stand beside it without a space.
-fn goes_on_with_word(c: char) -> bool {
+/// Whether a non-ASCII character continues the word before it: a letter of an alphabet with upper
+/// and lower case (Latin, Greek, Cyrillic, …), or an accent. Other scripts write words and
+/// suffixes next to a name without a space.
+fn continues_word(c: char) -> bool {
     !c.is_ascii() && (c.is_lowercase() || c.is_uppercase() || is_combining_mark(c))
 }
 
@@ -220,7 +221,7 @@ fn goes_on_with_word(c: char) -> bool {
 fn ends_url(c: char) -> bool {
     match c.is_ascii() {
         true => c.is_ascii_whitespace() || c.is_ascii_control() || "<>\"`".contains(c),
-        false => !goes_on_with_word(c),
+        false => !continues_word(c),
     }
 }
 

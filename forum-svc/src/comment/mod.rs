@@ -1,12 +1,12 @@
-//! Comments: what they are, what may be done with them, and where they stand. Pure.
+//! The comment model: a comment, its commands, and its position in the reading order. Pure.
 //!
 //! | to find | look in |
 //! | --- | --- |
-//! | what a content may be, and how it begins | [`content`] |
-//! | whom a content mentions | [`mentions`] |
-//! | how a comment counts the replies to it | [`placed`] |
-//! | the reading order, and how threads of any depth are kept in it | [`position`] |
-//! | why something is refused | [`refusal`] |
+//! | the limits of a text, and its excerpt | [`content`] |
+//! | mentions in a text | [`mentions`] |
+//! | how a comment counts its replies | [`placed`] |
+//! | the reading order of threads of any depth | [`position`] |
+//! | why a command is refused | [`refusal`] |
 
 pub mod content;
 pub mod mentions;
@@ -15,7 +15,7 @@ pub mod position;
 pub mod refusal;
 
 pub use content::Content;
-pub use placed::Placed;
+pub use placed::PlacedComment;
 pub use position::{Block, Position};
 pub use refusal::Refusal;
 
@@ -31,7 +31,7 @@ typed_id!(
     CommentId
 );
 typed_id!(
-    /// Identifies a task: of release-svc, which knows what it is.
+    /// Identifies a task of release-svc.
     TaskId
 );
 
@@ -46,33 +46,33 @@ pub struct Comment {
     pub id: CommentId,
     /// The task it is on.
     pub task: TaskId,
-    /// What it replies to; nothing if it begins a thread.
+    /// The comment that it replies to; `None` if it begins a thread.
     pub parent: Option<CommentId>,
-    /// What began the thread: itself if it did.
+    /// The comment that began the thread, perhaps this one.
     pub root: CommentId,
-    /// How many comments it is below the root.
+    /// Levels below the root; 0 for the root.
     pub depth: u32,
-    /// Who wrote it: from the token.
+    /// The user who wrote it, from the token.
     pub author: UserRef,
-    /// What it says.
+    /// Its content, or that it is deleted.
     pub body: Body,
-    /// How many direct replies it has, deleted ones included.
+    /// Number of direct replies, including deleted ones.
     pub reply_count: u64,
     /// When it was posted.
     pub created_at: Timestamp,
-    /// When it was last edited, if it was.
+    /// When it was last edited, if ever.
     pub edited_at: Option<Timestamp>,
-    /// How often it was changed.
+    /// Its revision.
     pub revision: Revision,
 }
 
-/// What a comment says.
+/// The body of a comment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Body {
-    /// This.
+    /// The text.
     Content(Content),
-    /// Nothing any more: its author or an admin deleted it. It stays in its place, because
-    /// replies hang on it, and so that a reader of the thread sees that something was there.
+    /// A tombstone: its author or an admin deleted the comment. It stays in its place, because
+    /// it may have replies, and so that readers see that a comment was there.
     Deleted {
         /// When.
         at: Timestamp,
@@ -120,8 +120,8 @@ impl Comment {
         })
     }
 
-    /// This comment with another content, by `editor`. `on` is the revision the editor has
-    /// seen, if they say so.
+    /// This comment with another content, by `editor`. `on` is the revision that the edit is
+    /// based on, if the request has one.
     ///
     /// # Errors
     /// [`Refusal::NotAuthor`], [`Refusal::Deleted`], [`Refusal::Changed`].
@@ -147,8 +147,9 @@ impl Comment {
         })
     }
 
-    /// This comment without its content, deleted by a user with this role; `None` if it
-    /// is deleted already. `on` is the revision the user has seen, if they say so.
+    /// This comment without its content, deleted by a user with this role; `None` if it is
+    /// deleted already. `on` is the revision that the deletion is based on, if the request has
+    /// one.
     ///
     /// # Errors
     /// [`Refusal::NotAuthor`], [`Refusal::Changed`].

@@ -1,35 +1,35 @@
-//! A comment at its place, with the replies that are being posted to it.
+//! A comment with its position, and the steps of posting a reply to it.
 //!
-//! A reply changes two comments: it is one itself, and its parent counts it. Each is stored
-//! by itself, so a reply is posted in steps that can be settled after a crash:
+//! A reply writes two documents: the reply itself, and its parent, which counts it. The writes are
+//! not atomic, so a reply is posted in steps that can be settled after a crash:
 //!
-//! 1. The parent, unless it is deleted, counts the reply, gives it its number and notes it
-//!    as begun.
+//! 1. The parent, unless it is deleted, counts the reply, gives it its number and records it
+//!    as begun (a note).
 //! 2. The reply is stored with its event: it is posted.
-//! 3. The parent forgets the note.
+//! 3. The parent removes the note.
 //!
-//! A note that is still there after a while is [settled](Placed::settled): if the reply is
-//! there only the note goes; if not, it is counted no more.
+//! A note that remains for a while is [settled](PlacedComment::settled): if the reply is stored,
+//! only the note is removed; if not, the reply is also subtracted from the count.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Comment, CommentId, Position, position::Ordinal};
 
-/// A comment at its place in the reading order.
+/// A comment with its position in the reading order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Placed {
+pub struct PlacedComment {
     /// The comment.
     pub comment: Comment,
-    /// Where it stands.
+    /// Its position.
     pub position: Position,
     /// Its number among the replies to its parent; 0 if it begins a thread.
     pub number: Ordinal,
-    /// The number that was given last to a reply. Unlike their count it never goes back.
+    /// The last number given to a reply. Unlike the reply count it never decreases.
     pub(crate) last_number: Ordinal,
-    /// Replies that were begun and are not known to be posted.
+    /// Notes on replies that were begun and may not be posted.
     pub(crate) begun: Vec<Begun>,
-    /// Grows with every change, also that of a count.
+    /// Increases with every change, including changes of the reply count.
     pub(crate) version: u64,
 }
 
@@ -40,18 +40,18 @@ pub(crate) struct Begun {
     pub(crate) at: Timestamp,
 }
 
-/// What posting a reply stores, one after the other.
+/// The documents that posting a reply writes, in order.
 #[derive(Debug)]
 pub(crate) struct Posting {
-    /// The parent with a note on the reply.
-    pub(crate) noted: Placed,
+    /// The parent with the note on the reply.
+    pub(crate) noted: PlacedComment,
     /// The reply.
-    pub(crate) reply: Placed,
+    pub(crate) reply: PlacedComment,
     /// The parent without the note.
-    pub(crate) done: Placed,
+    pub(crate) done: PlacedComment,
 }
 
-impl Placed {
+impl PlacedComment {
     /// A comment that begins a thread.
     #[must_use]
     pub fn root(comment: Comment) -> Self {
@@ -70,7 +70,7 @@ impl Placed {
         }
     }
 
-    /// What posting this reply to it stores; `None` if it is deleted.
+    /// The documents that posting this reply writes; `None` if this comment is deleted.
     pub(crate) fn post(&self, reply: Comment) -> Option<Posting> {
         if self.comment.is_deleted() {
             return None;
@@ -90,8 +90,8 @@ impl Placed {
         Some(Posting { noted, reply, done })
     }
 
-    /// Without the note on a reply, which is counted no more unless it is posted; `None` if
-    /// there is no note.
+    /// The comment without the note on `reply`. A reply that is not posted is subtracted from the
+    /// count. `None` if there is no such note.
     pub(crate) fn settled(&self, reply: CommentId, is_posted: bool) -> Option<Self> {
         let noted = self.begun.iter().position(|begun| begun.reply == reply)?;
         let mut after = self.next();
@@ -102,22 +102,22 @@ impl Placed {
         Some(after)
     }
 
-    /// The same place with `after`, an edit or a deletion of what is there; `None` if it was
-    /// made of another revision than that of `before`.
+    /// The comment after an edit or a deletion, which made `after` of `before`; `None` if the
+    /// comment is at another revision than `before`.
     pub(crate) fn changed(&self, before: &Comment, after: &Comment) -> Option<Self> {
         if self.comment.revision != before.revision {
             return None;
         }
         let mut changed = self.next();
         changed.comment = Comment {
-            // There may be replies since.
+            // Replies may have been posted since.
             reply_count: self.comment.reply_count,
             ..after.clone()
         };
         Some(changed)
     }
 
-    /// Whether it is the same comment after more changes.
+    /// Whether it is a later version of the same comment.
     pub(crate) fn is_newer_than(&self, other: &Self) -> bool {
         self.comment.id == other.comment.id && self.version > other.version
     }

@@ -1,15 +1,13 @@
-//! The reading order: each comment before its replies, siblings oldest first.
+//! Sort keys for the reading order: each comment before its replies, siblings oldest first.
 //!
-//! Every comment has a key, and sorting by key is the reading order. The key is the path
-//! to the comment: the id of the root, then for each level the number that the reply has
-//! among its siblings. So the replies of a comment, at any depth, are the keys that begin
-//! with its own, one range of an index; a new reply needs nothing but its parent, and
-//! moves nobody.
+//! Every comment has a key; sorting by key gives the reading order. The key is the path to the
+//! comment: the id of the root, then the reply's number among its siblings for each level. So the
+//! replies to a comment, at any depth, are the keys that begin with its own key: one range of an
+//! index. The key of a new reply depends only on its parent, and other keys do not change.
 //!
-//! A path would grow with the depth. So a path that has become long ends: what replies to
-//! a comment with such a key begins a [`Block`] of its own, where keys are short again. A
-//! thread is a tree of blocks, each read by ranges; a chain of 10,000 replies has about
-//! forty.
+//! A path grows with the depth. So its length is limited: the replies to a comment with a long
+//! key get a [`Block`] of their own, where keys are short again. A thread is a tree of blocks,
+//! each read by ranges; a chain of 10,000 replies has about forty.
 //!
 //! Keys are plain ASCII, which every database sorts by bytes.
 
@@ -20,15 +18,15 @@ use uuid::Uuid;
 
 use super::{CommentId, TaskId};
 
-/// Replies to a comment whose key is at least as long begin a block. With the longest
-/// number behind it, a key stays far below what an index takes (about 1,000 bytes).
+/// Replies to a comment whose key has at least this many bytes begin a block. Even with the
+/// longest number appended, a key stays far below the limit of an index (about 1,000 bytes).
 const LONG: usize = 480;
 
-/// Sorts behind every character of a key.
-const BEHIND: char = '~';
+/// Sorts after every character of a key.
+const AFTER: char = '~';
 
-/// Where keys are compared: the threads of a task, or the replies to a comment whose own
-/// key is long.
+/// The scope in which keys are compared: the threads of a task, or the replies to a comment with
+/// a long key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Block(pub Uuid);
 
@@ -46,27 +44,27 @@ impl From<CommentId> for Block {
     }
 }
 
-/// Where a comment stands in the reading order of its block.
+/// The sort key of a comment in its block.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Key(String);
 
 impl Key {
-    /// Before the first.
+    /// Before all keys.
     #[must_use]
     pub fn start() -> Self {
         Self(String::new())
     }
 
-    /// Behind the last.
+    /// After all keys.
     #[must_use]
     pub fn end() -> Self {
-        Self(BEHIND.to_string())
+        Self(AFTER.to_string())
     }
 
-    /// Behind the last reply, at any depth, that is in the same block.
+    /// After the last reply, at any depth, in the same block.
     #[must_use]
     pub fn behind_replies(&self) -> Self {
-        Self(format!("{}{BEHIND}", self.0))
+        Self(format!("{}{AFTER}", self.0))
     }
 
     /// Whether replies to the comment with this key have a block of their own.
@@ -82,8 +80,8 @@ impl Key {
     }
 }
 
-/// The number of a reply among those to the same comment, from 1. Once given it is never
-/// given again.
+/// The number of a reply among the replies to the same comment, from 1. A number is never
+/// reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Ordinal(pub u64);
 
@@ -93,8 +91,8 @@ impl Ordinal {
 }
 
 impl fmt::Display for Ordinal {
-    /// Digits in base 32 behind how many of them there are: numbers sort as texts do, and
-    /// none is the beginning of another.
+    /// The count of digits, then the digits in base 32: the texts sort like the numbers, and no
+    /// text is a prefix of another.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const DIGITS: &[u8; 32] = b"0123456789abcdefghijklmnopqrstuv";
         let count = (u64::BITS - self.0.leading_zeros()).div_ceil(5).max(1);
@@ -107,28 +105,28 @@ impl fmt::Display for Ordinal {
     }
 }
 
-/// Part of a block: what stands between two keys.
+/// The part of a block between two keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stretch {
-    /// Of which block.
+pub struct KeyRange {
+    /// The block.
     pub block: Block,
-    /// Behind which key.
+    /// The lower bound, exclusive.
     pub after: Key,
-    /// In front of which key.
+    /// The upper bound, exclusive.
     pub before: Key,
 }
 
-/// Where a comment stands.
+/// The position of a comment in the reading order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
-    /// In which block.
+    /// The block.
     pub block: Block,
-    /// Where in it.
+    /// The key in the block.
     pub key: Key,
 }
 
 impl Position {
-    /// Of a comment that begins a thread: behind those with smaller ids, which are older.
+    /// The position of a comment that begins a thread: after older threads, whose ids are smaller.
     #[must_use]
     pub fn of_root(task: TaskId, root: CommentId) -> Self {
         Self {
@@ -137,7 +135,8 @@ impl Position {
         }
     }
 
-    /// Of the reply with this number to the comment `parent`, which stands here.
+    /// The position of the reply with this number to the comment `parent`, whose position is
+    /// `self`.
     #[must_use]
     pub fn of_reply(&self, parent: CommentId, number: Ordinal) -> Self {
         if self.key.ends_block() {
@@ -162,7 +161,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn ordinals_sort_as_numbers_and_none_begins_another(a: u64, b: u64, shift in 0_u32..64) {
+        fn ordinals_sort_as_numbers_and_none_is_a_prefix(a: u64, b: u64, shift in 0_u32..64) {
             for b in [b, a >> shift, a.saturating_add(1)] {
                 let (x, y) = (Ordinal(a).to_string(), Ordinal(b).to_string());
                 prop_assert_eq!(x.cmp(&y), a.cmp(&b));
@@ -200,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn replies_are_between_their_comment_and_what_is_behind_them() {
+    fn replies_are_between_their_comment_and_the_end_of_its_replies() {
         let (task, root) = (TaskId::generate(), CommentId::generate());
         let here = Position::of_root(task, root);
         let behind = here.key.behind_replies();

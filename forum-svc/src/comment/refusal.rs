@@ -1,25 +1,25 @@
-//! Why something is refused: each rule with its code and its sentence.
+//! The reasons why a command is refused, each with its code and message.
 
 use slipway_rpc::error::{Fault, Kind};
 
 use super::{CommentId, Revision};
 
-/// A rule said no.
+/// A command refused by a rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// There is no such comment.
     #[error("There is no comment {0}.")]
     NotFound(CommentId),
-    /// Nobody puts words into another's mouth; an admin may only take them away.
+    /// Only the author may edit a comment, and only the author or an admin may delete it.
     #[error("Only its author may do this.")]
     NotAuthor,
-    /// A comment that is deleted is not edited, and not replied to.
+    /// A deleted comment cannot be edited or replied to.
     #[error("Comment {0} is deleted.")]
     Deleted(CommentId),
-    /// The comment is not at the revision the editor has seen.
+    /// The comment is not at the revision that the request is based on.
     #[error("The comment was edited meanwhile: it is at revision {}.", .revision.0)]
     Changed {
-        /// Where it is.
+        /// Its current revision.
         revision: Revision,
     },
 }

@@ -1,4 +1,4 @@
-//! What may be done with a comment, and by whom.
+//! Tests of the commands on a comment, and of who may run them.
 
 use super::*;
 
@@ -54,7 +54,7 @@ fn only_its_author_edits_a_comment() {
 }
 
 #[test]
-fn an_edit_is_of_the_revision_it_names() {
+fn an_edit_applies_only_to_the_revision_it_names() {
     let ada = user("ada");
     let first = comment(&ada);
     let edit = |of: &Comment, on| of.edit(ada.id, Some(on), content("again"), now());
@@ -81,7 +81,7 @@ fn an_author_or_an_admin_deletes_a_comment() {
 }
 
 #[test]
-fn a_deletion_is_of_the_revision_it_names() {
+fn a_deletion_applies_only_to_the_revision_it_names() {
     let ada = user("ada");
     let first = comment(&ada);
     let delete = |on| first.delete(ada.id, Role::Developer, Some(on), now());
@@ -91,20 +91,23 @@ fn a_deletion_is_of_the_revision_it_names() {
 }
 
 #[test]
-fn what_is_deleted_is_not_edited_nor_replied_to_and_deleted_only_once() {
+fn a_deleted_comment_is_not_edited_replied_to_or_deleted_again() {
     let ada = user("ada");
     let before = comment(&ada);
-    let gone = before
+    let deleted = before
         .delete(ada.id, Role::Developer, None, now())
         .unwrap()
         .unwrap();
-    let refused = Refusal::Deleted(gone.id);
+    let refused = Refusal::Deleted(deleted.id);
     assert_eq!(
-        gone.edit(ada.id, None, content("x"), now()),
+        deleted.edit(ada.id, None, content("x"), now()),
         Err(refused.clone())
     );
-    assert_eq!(gone.reply(ada.clone(), content("x"), now()), Err(refused));
+    assert_eq!(
+        deleted.reply(ada.clone(), content("x"), now()),
+        Err(refused)
+    );
     for on in [None, Some(Revision(1))] {
-        assert_eq!(gone.delete(ada.id, Role::Developer, on, now()), Ok(None));
+        assert_eq!(deleted.delete(ada.id, Role::Developer, on, now()), Ok(None));
     }
 }

@@ -1,4 +1,4 @@
-//! The lists: their cursors, and what they need beside the page.
+//! The list methods of the gRPC service, and their cursors.
 
 use serde::{Deserialize, Serialize};
 use slipway_proto::forum::v1::{
@@ -12,17 +12,17 @@ use slipway_rpc::{
 
 use super::{id, translate};
 use crate::{
-    comment::{CommentId, Placed, TaskId, position::Ordinal},
+    comment::{CommentId, PlacedComment, TaskId, position::Ordinal},
     forum::Forum,
     reading::{PageOf, Scope, Threads as _},
 };
 
-/// Where a page of a discussion begins. Comments never move, so their ids will do.
+/// The start of a page of a discussion. Comments never move, so their ids are enough.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Cursor {
-    /// Only the replies to this comment, at any depth.
+    /// List only the replies to this comment, at any depth.
     below: Option<CommentId>,
-    /// Behind this comment.
+    /// Start after this comment.
     after: Option<CommentId>,
 }
 
@@ -73,8 +73,8 @@ pub(super) async fn comments(
     })
 }
 
-/// The comment that a cursor names: this service has issued it.
-async fn issued(forum: &Forum, task: TaskId, id: CommentId) -> Result<Placed, Fault> {
+/// The comment that a cursor names. It exists if this service has issued the cursor.
+async fn issued(forum: &Forum, task: TaskId, id: CommentId) -> Result<PlacedComment, Fault> {
     let found = forum.comments().comment(id).await?;
     let found = found.filter(|placed| placed.comment.task == task);
     found.ok_or_else(not_issued)
@@ -84,8 +84,8 @@ fn not_issued() -> Fault {
     Fault::invalid_field("cursor", "was not issued by this list")
 }
 
-/// Tells a task without comments from one that does not exist. Where release-svc cannot be
-/// asked, nobody has commented on it: that much is known, and reading goes on.
+/// Fails if the task does not exist. If release-svc is unavailable, the list is answered as empty:
+/// the task has no comments in any case.
 async fn exists(forum: &Forum, task: TaskId, asker: &Outbound) -> Result<(), Fault> {
     match forum.release.task(task, asker).await {
         Err(fault) if fault.kind != Kind::Unavailable => Err(fault),

@@ -1,4 +1,5 @@
-//! `ForumService`: proto in, domain call, proto out.
+//! The gRPC `ForumService`: each method translates the request, calls the domain, and translates
+//! the result.
 
 mod lists;
 mod translate;
@@ -19,7 +20,7 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     comment::{Comment, Content, Revision},
-    forum::{By, Forum},
+    forum::{CommandContext, Forum},
     reading::descendants,
     release::on_behalf_of,
 };
@@ -67,10 +68,10 @@ impl ForumService for ForumApi {
         let by = principal(&request)?;
         let message = request.into_inner();
         let id = id("id", &message.id)?;
-        let on = seen(message.revision);
+        let on = revision(message.revision);
         let content = content(message.content)?;
         let edited = self.forum.edit(id, on, content, &by).await?;
-        // It is edited, whether or not its replies can be counted.
+        // The edit is stored, even if its replies cannot be counted.
         let count = descendants(self.forum.comments(), (&edited).into()).await;
         let comment = Some(translate::comment(&edited.comment, count.ok()));
         Ok(Response::new(EditCommentResponse { comment }))
@@ -83,7 +84,8 @@ impl ForumService for ForumApi {
         let by = principal(&request)?;
         let message = request.into_inner();
         let id = id("id", &message.id)?;
-        self.forum.delete(id, seen(message.revision), &by).await?;
+        let on = revision(message.revision);
+        self.forum.delete(id, on, &by).await?;
         Ok(Response::new(DeleteCommentResponse {}))
     }
 
@@ -117,28 +119,28 @@ impl ForumService for ForumApi {
     }
 }
 
-/// A comment that was posted just now.
+/// A comment that was just posted: it has no replies.
 fn new(comment: &Comment) -> slipway_proto::forum::v1::Comment {
     translate::comment(comment, Some(0))
 }
 
-fn by<M: Message>(request: &Request<M>, method: &str) -> Result<By, Fault> {
+fn by<M: Message>(request: &Request<M>, method: &str) -> Result<CommandContext, Fault> {
     let principal = principal(request)?;
-    Ok(By {
+    Ok(CommandContext {
         repeatable: Repeatable::of(request, method, Some(&principal), request.get_ref())?,
         asker: on_behalf_of(request),
         principal,
     })
 }
 
-/// Reads an identifier from a request's field.
+/// Parses an id in a field of a request.
 fn id<T: FromStr<Err = MalformedId>>(field: &str, text: &str) -> Result<T, Fault> {
     text.parse()
         .map_err(|error: MalformedId| Fault::invalid_field(field, error.to_string()))
 }
 
-/// The revision that a caller has seen; 0 says nothing of it.
-fn seen(revision: u64) -> Option<Revision> {
+/// The revision that a request is based on; 0 means none.
+fn revision(revision: u64) -> Option<Revision> {
     (revision != 0).then_some(Revision(revision))
 }
 

@@ -1,4 +1,4 @@
-//! From the domain's types to the contracts'.
+//! Translates domain types to proto messages.
 
 use slipway_proto::{common::v1::UserRef, forum::v1 as proto, time::to_proto as time};
 
@@ -7,7 +7,7 @@ use crate::{
     reading::Listed,
 };
 
-/// A comment, with the number of replies it has at any depth, if they were counted.
+/// A comment, with its number of replies at any depth, if they were counted.
 pub(super) fn comment(comment: &Comment, descendants: Option<u32>) -> proto::Comment {
     let (author, content) = match &comment.body {
         Body::Content(content) => (
@@ -40,7 +40,7 @@ pub(super) fn comment(comment: &Comment, descendants: Option<u32>) -> proto::Com
     }
 }
 
-/// A comment on a page; `more` is the token for the replies that are left out.
+/// A comment on a page; `more` is the page token for the replies that are left out.
 pub(super) fn listed(listed: &Listed, more: String) -> proto::Comment {
     proto::Comment {
         more_replies_token: more,

@@ -1,25 +1,25 @@
-//! How many replies a comment has at any depth.
+//! Counts the replies to a comment at any depth.
 //!
-//! Nothing is stored for it: a new reply would have to change every comment above it. In
-//! reading order the replies to a comment follow it at once, so on a page they are counted
-//! by the way. Only what goes on behind the page's end is looked at separately, once for
-//! all comments it is below, up to [`COUNTED`]; and not for those that have as many direct
-//! replies, which is known.
+//! The count is not stored: a new reply would have to change every comment above it. In reading
+//! order the replies to a comment follow it directly, so those on a page are counted while the
+//! page is read. Replies after the end of the page are read once for all open comments, up to
+//! [`COUNTED`]. A comment with that many direct replies, whose number is stored, needs no
+//! counting.
 
 use super::{
-    Outline, Scope, Threads,
+    CommentSummary, Scope, Threads,
     walk::{Step as _, Walk},
 };
 use crate::store::StoreError;
 
-/// Replies are counted up to this: 1,000 means 1,000 or more.
+/// Replies are counted up to this number: 1,000 means 1,000 or more.
 pub const COUNTED: u32 = 1_000;
 
-/// How many replies a comment has at any depth, up to [`COUNTED`].
+/// The number of replies to a comment at any depth, up to [`COUNTED`].
 ///
 /// # Errors
-/// If the store is away.
-pub async fn descendants(store: &dyn Threads, of: Outline) -> Result<u32, StoreError> {
+/// If the store is unavailable.
+pub async fn descendants(store: &dyn Threads, of: CommentSummary) -> Result<u32, StoreError> {
     if !of.has_replies() {
         return Ok(0);
     }
@@ -27,7 +27,7 @@ pub async fn descendants(store: &dyn Threads, of: Outline) -> Result<u32, StoreE
         return Ok(COUNTED);
     }
     let scope = Scope::Below(of);
-    let mut walk = Walk::<Outline>::new(store, &scope);
+    let mut walk = Walk::<CommentSummary>::new(store, &scope);
     let mut count = 0;
     while count < COUNTED && walk.next(COUNTED).await?.is_some() {
         count += 1;
@@ -35,35 +35,37 @@ pub async fn descendants(store: &dyn Threads, of: Outline) -> Result<u32, StoreE
     Ok(count)
 }
 
-/// Whether the direct replies are so many that no others need be counted.
-fn has_enough(outline: &Outline) -> bool {
+/// Whether the direct replies alone reach [`COUNTED`].
+fn has_enough(outline: &CommentSummary) -> bool {
     outline.reply_count >= u64::from(COUNTED)
 }
 
-/// A comment on the page whose replies may not all have been met.
+/// A comment on the page with replies that may not have been read yet.
 struct Open {
-    /// How many are on the page before it.
+    /// Its index on the page.
     place: usize,
-    outline: Outline,
-    /// How many comments had been met when it was.
+    outline: CommentSummary,
+    /// Comments read up to and including this one.
     met: u32,
-    /// Whether it, or one below it, has enough direct replies.
+    /// Whether its count has reached [`COUNTED`] by the direct replies to it or to a comment
+    /// below it.
     enough: bool,
 }
 
-/// Counts while a page is read.
+/// Counts replies while a page is read.
 #[derive(Default)]
 pub(super) struct Counter {
     /// From the uppermost to the innermost.
     open: Vec<Open>,
-    /// Comments met so far, those left out included.
+    /// Comments read so far, including those left out of the page.
     met: u32,
-    /// What was counted, for each comment of the page.
+    /// The count of each comment on the page.
     counts: Vec<u32>,
 }
 
 impl Counter {
-    /// A comment of this depth comes next: what is not above it has no more replies.
+    /// Counts the next comment, which has this depth. Open comments that are not above it are
+    /// complete.
     pub(super) fn meet(&mut self, depth: u32) {
         while self
             .open
@@ -75,8 +77,8 @@ impl Counter {
         self.met += 1;
     }
 
-    /// The comment that was met just now is on the page.
-    pub(super) fn open(&mut self, outline: Outline) {
+    /// Opens the comment that was just counted: it is on the page.
+    pub(super) fn open(&mut self, outline: CommentSummary) {
         let enough = has_enough(&outline);
         if enough {
             for above in &mut self.open {
@@ -92,14 +94,13 @@ impl Counter {
         self.counts.push(0);
     }
 
-    /// Whether more replies to the innermost comment above the next one would make no
-    /// difference.
+    /// Whether the innermost open comment has reached [`COUNTED`].
     pub(super) fn is_full(&self) -> bool {
         let innermost = self.open.last();
         innermost.is_none_or(|open| self.count(open) == COUNTED)
     }
 
-    /// How many replies to it are known.
+    /// The number of known replies to an open comment.
     fn count(&self, open: &Open) -> u32 {
         if open.enough {
             COUNTED
@@ -114,7 +115,7 @@ impl Counter {
         }
     }
 
-    /// The end: nobody has more replies. How many each comment of the page has.
+    /// Closes all comments and returns the count of each comment on the page.
     pub(super) fn counts(mut self) -> Vec<u32> {
         while !self.open.is_empty() {
             self.close();
@@ -122,20 +123,20 @@ impl Counter {
         self.counts
     }
 
-    /// Counts on behind the page's end, which is in front of `next`, for the comments that
-    /// `next` is below.
+    /// Continues to count after the end of the page, for the comments above `next`, the first
+    /// comment after the page.
     pub(super) async fn count_on(
         &mut self,
         store: &dyn Threads,
-        next: &Outline,
+        next: &CommentSummary,
     ) -> Result<(), StoreError> {
         let mut open = self.open.iter();
         let Some(uppermost) = open.find(|open| self.count(open) < COUNTED) else {
             return Ok(());
         };
         let scope = Scope::Below(uppermost.outline.clone());
-        let mut walk = Walk::<Outline>::behind(store, &scope, next);
-        // `next` itself was met.
+        let mut walk = Walk::<CommentSummary>::behind(store, &scope, next);
+        // `next` itself is counted already.
         for _ in 1..COUNTED {
             if self.open.is_empty() {
                 break;

@@ -1,11 +1,11 @@
-//! Reading discussions: pages in reading order, and how many replies a comment has.
+//! Reads discussions: pages in reading order, with the number of replies to each comment.
 //!
 //! | to find | look in |
 //! | --- | --- |
-//! | what is read | `scope` |
+//! | the part of a discussion that is read | `scope` |
 //! | how the next comment is found | `walk` |
 //! | how replies at any depth are counted | `count` |
-//! | what is asked of the store | `threads` |
+//! | the interface to the store | `threads` |
 
 mod count;
 mod scope;
@@ -16,31 +16,31 @@ use std::collections::HashMap;
 
 pub use count::{COUNTED, descendants};
 pub use scope::Scope;
-pub use threads::{Outline, Threads};
+pub use threads::{CommentSummary, Threads};
 
 use self::{
     count::Counter,
     walk::{Step, Walk},
 };
 use crate::{
-    comment::{Comment, Placed},
+    comment::{Comment, PlacedComment},
     store::StoreError,
 };
 
-/// When a page has passed over so many comments that it leaves out, it ends: the one it
-/// ends with may take another [`COUNTED`].
+/// A page ends after it has left out this many comments. Its last comment may still read another
+/// [`COUNTED`] comments.
 const LEFT_OUT: u32 = 3 * COUNTED;
 
-/// Which page of a discussion is read.
+/// A page of a discussion that is to be read.
 #[derive(Debug, Clone)]
 pub struct PageOf {
-    /// Of what.
+    /// The part of the discussion.
     pub scope: Scope,
-    /// Behind which comment; from the beginning without it.
-    pub after: Option<Placed>,
-    /// How many comments at most.
+    /// The comment after which the page starts; `None`: from the beginning.
+    pub after: Option<PlacedComment>,
+    /// Maximum number of comments.
     pub limit: u32,
-    /// How many levels are shown; what is further down is left out. All without it.
+    /// Number of levels shown; deeper comments are left out. `None`: all levels.
     pub levels: Option<u32>,
 }
 
@@ -49,9 +49,9 @@ pub struct PageOf {
 pub struct Listed {
     /// The comment.
     pub comment: Comment,
-    /// How many replies it has at any depth; [`COUNTED`] means that many or more.
+    /// Number of replies at any depth; [`COUNTED`] means that many or more.
     pub descendants: u32,
-    /// Whether its replies are left out because of the levels.
+    /// Whether its replies are left out because of the level limit.
     pub cut: bool,
 }
 
@@ -60,15 +60,15 @@ pub struct Listed {
 pub struct Listing {
     /// The comments, in order.
     pub comments: Vec<Listed>,
-    /// Whether there is more behind the last one.
+    /// Whether there are more comments after the last one.
     pub more: bool,
 }
 
-/// What is on a page.
+/// The selected comments of a page.
 struct Selection<S> {
     /// The comments, and whether the replies to each are left out.
     shown: Vec<(S, bool)>,
-    /// How many replies each has at any depth.
+    /// The number of replies to each at any depth.
     counts: Vec<u32>,
     more: bool,
 }
@@ -77,14 +77,14 @@ impl PageOf {
     /// Reads the page.
     ///
     /// # Errors
-    /// If the store is away.
+    /// If the store is unavailable.
     pub async fn read(&self, store: &dyn Threads) -> Result<Listing, StoreError> {
         if self.levels.is_none() {
-            // All that is met is shown.
-            let selection = self.select::<Placed>(store).await?;
+            // Every comment that is read is shown, so read whole comments.
+            let selection = self.select::<PlacedComment>(store).await?;
             return Ok(selection.listing(|placed| Some(placed.comment)));
         }
-        let selection = self.select::<Outline>(store).await?;
+        let selection = self.select::<CommentSummary>(store).await?;
         let ids = selection.shown.iter().map(|(outline, _)| outline.id);
         let ids: Vec<_> = ids.collect();
         let comments = store.comments(&ids).await?;
@@ -92,10 +92,10 @@ impl PageOf {
         Ok(selection.listing(|outline| comments.remove(&outline.id)))
     }
 
-    /// Whether a page of these can have begun there: `after` is shown in `scope`.
+    /// Whether such a page exists: `after` is shown in `scope`.
     ///
     /// # Errors
-    /// If the store is away.
+    /// If the store is unavailable.
     pub async fn can_be(&self, store: &dyn Threads) -> Result<bool, StoreError> {
         let Some(after) = &self.after else {
             return Ok(true);
@@ -112,8 +112,8 @@ impl PageOf {
         let (mut counter, mut shown) = (Counter::default(), Vec::new());
         let (mut left_out, mut last_cut) = (0, None);
         let more = loop {
-            // One more than there is room for, to know whether there is more; and the more
-            // was left out, the more probably is.
+            // Fetch one more than fits, to know whether there is more. Fetch more after many
+            // comments were left out, because more of them are likely.
             let wanted = self.limit.saturating_sub(length(&shown)) + 1 + left_out;
             let Some(step) = walk.next(wanted.min(COUNTED)).await? else {
                 break false;
@@ -147,11 +147,11 @@ impl PageOf {
         })
     }
 
-    /// From where the page begins.
+    /// The walk from the start of the page.
     fn walk<'a, S: Step>(&'a self, store: &'a dyn Threads) -> Walk<'a, S> {
         match &self.after {
             None => Walk::new(store, &self.scope),
-            // The page before has left its replies out.
+            // The page before has left out the replies to `after`.
             Some(after)
                 if self
                     .levels
@@ -163,7 +163,7 @@ impl PageOf {
         }
     }
 
-    /// At which level a comment is shown, from 1.
+    /// The level of a comment in the scope, from 1.
     fn level(&self, step: &impl Step) -> u32 {
         step.depth().saturating_sub(self.scope.top()) + 1
     }

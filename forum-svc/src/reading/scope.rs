@@ -1,21 +1,21 @@
-//! How much of a discussion is read.
+//! The part of a discussion that is read.
 
-use super::{Outline, Threads};
+use super::{CommentSummary, Threads};
 use crate::{
     comment::{
-        Block, CommentId, Placed, Position, TaskId,
-        position::{Key, Stretch},
+        Block, CommentId, PlacedComment, Position, TaskId,
+        position::{Key, KeyRange},
     },
     store::StoreError,
 };
 
-/// How much of a discussion is read.
+/// The part of a discussion that is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
     /// All threads of a task.
     Task(TaskId),
     /// The replies to a comment, at any depth.
-    Below(Outline),
+    Below(CommentSummary),
 }
 
 impl Scope {
@@ -31,13 +31,17 @@ impl Scope {
     /// Whether a comment of the same task belongs to it.
     ///
     /// # Errors
-    /// If the store is away.
-    pub async fn contains(&self, store: &dyn Threads, placed: &Placed) -> Result<bool, StoreError> {
+    /// If the store is unavailable.
+    pub async fn contains(
+        &self,
+        store: &dyn Threads,
+        placed: &PlacedComment,
+    ) -> Result<bool, StoreError> {
         let Self::Below(top) = self else {
             return Ok(true);
         };
         let (mut depth, mut at) = (placed.comment.depth, placed.position.clone());
-        // From block to block upwards.
+        // Go up, block by block.
         while depth > top.depth && at.block != top.position.block {
             if at.block == Block::from(top.id) {
                 return Ok(true);
@@ -51,7 +55,7 @@ impl Scope {
         Ok(at.block == *block && at.key > *key && at.key < key.behind_replies())
     }
 
-    /// The block that all of it is in or below.
+    /// The topmost block of the scope.
     pub(super) fn block(&self) -> Block {
         match self {
             Self::Task(task) => (*task).into(),
@@ -59,15 +63,15 @@ impl Scope {
         }
     }
 
-    /// What of a block belongs to it, behind `after`.
-    pub(super) fn stretch(&self, block: Block, after: Key) -> Stretch {
+    /// The part of a block that belongs to the scope, after the key `after`.
+    pub(super) fn stretch(&self, block: Block, after: Key) -> KeyRange {
         let before = match self {
             Self::Below(comment) if comment.position.block == block => {
                 comment.position.key.behind_replies()
             }
             _ => Key::end(),
         };
-        Stretch {
+        KeyRange {
             block,
             after,
             before,

@@ -1,28 +1,28 @@
-//! What reading needs of a store.
+//! The interface that reading needs from a store.
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    comment::{Comment, CommentId, Placed, Position, position::Stretch},
+    comment::{Comment, CommentId, PlacedComment, Position, position::KeyRange},
     store::StoreError,
 };
 
-/// A comment without what it says: enough to count it and to go on behind it.
+/// A comment without its text: enough to count it and to continue after it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Outline {
+pub struct CommentSummary {
     /// Its id.
     pub id: CommentId,
-    /// How far down it is.
+    /// Levels below the root of the thread.
     pub depth: u32,
-    /// Where it stands.
+    /// Its position in the reading order.
     pub position: Position,
-    /// How many direct replies it has, deleted ones included.
+    /// Number of direct replies, including deleted ones.
     pub reply_count: u64,
 }
 
-impl From<&Placed> for Outline {
-    fn from(placed: &Placed) -> Self {
+impl From<&PlacedComment> for CommentSummary {
+    fn from(placed: &PlacedComment) -> Self {
         Self {
             id: placed.comment.id,
             depth: placed.comment.depth,
@@ -32,30 +32,35 @@ impl From<&Placed> for Outline {
     }
 }
 
-/// Where threads are read from: the store. A trait, so that tests can count what is asked.
+/// The store that threads are read from. A trait, so that tests can count the queries.
 #[async_trait]
 pub trait Threads: Send + Sync {
     /// One comment.
     ///
     /// # Errors
-    /// If the store is away.
-    async fn comment(&self, id: CommentId) -> Result<Option<Placed>, StoreError>;
+    /// If the store is unavailable.
+    async fn comment(&self, id: CommentId) -> Result<Option<PlacedComment>, StoreError>;
 
-    /// These comments, in no order.
+    /// These comments, in no particular order.
     ///
     /// # Errors
-    /// If the store is away.
+    /// If the store is unavailable.
     async fn comments(&self, ids: &[CommentId]) -> Result<Vec<Comment>, StoreError>;
 
-    /// The first comments of a stretch in reading order, at most `limit`.
+    /// The first comments of a range in reading order, at most `limit`.
     ///
     /// # Errors
-    /// If the store is away.
-    async fn range(&self, stretch: &Stretch, limit: u32) -> Result<Vec<Placed>, StoreError>;
+    /// If the store is unavailable.
+    async fn range(&self, stretch: &KeyRange, limit: u32)
+    -> Result<Vec<PlacedComment>, StoreError>;
 
-    /// The same without what they say.
+    /// The same without their texts.
     ///
     /// # Errors
-    /// If the store is away.
-    async fn outline(&self, stretch: &Stretch, limit: u32) -> Result<Vec<Outline>, StoreError>;
+    /// If the store is unavailable.
+    async fn outline(
+        &self,
+        stretch: &KeyRange,
+        limit: u32,
+    ) -> Result<Vec<CommentSummary>, StoreError>;
 }

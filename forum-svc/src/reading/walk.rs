@@ -1,30 +1,30 @@
-//! Reading threads in order: a walk through the blocks of a discussion.
+//! Reads threads in order, by walking through the blocks of a discussion.
 //!
-//! A block is read by ranges. Behind a comment whose replies have a block of their own the
-//! walk descends into it, and at the end of a block it climbs to the comment above. What
-//! it remembers is the path of blocks it is in. Nothing here calls itself: a chain of any
-//! length is read in the same stack.
+//! A block is read by ranges. After a comment whose replies have their own block, the walk
+//! descends into that block; at the end of a block it climbs to the comment above. Its state is
+//! the path of blocks that it is in. It is not recursive, so a chain of any length needs no more
+//! stack.
 
 use std::collections::VecDeque;
 
 use async_trait::async_trait;
 
-use super::{Outline, Scope, Threads};
+use super::{CommentSummary, Scope, Threads};
 use crate::{
     comment::{
-        Block, CommentId, Placed,
-        position::{Key, Position, Stretch},
+        Block, CommentId, PlacedComment,
+        position::{Key, KeyRange, Position},
     },
     store::StoreError,
 };
 
-/// What a walk meets.
+/// A comment in a walk: whole, or as a summary.
 #[async_trait]
 pub(super) trait Step: Sized + Send {
-    /// Fetches the first of a stretch.
+    /// Fetches the first comments of a range.
     async fn fetch(
         store: &dyn Threads,
-        stretch: &Stretch,
+        stretch: &KeyRange,
         limit: u32,
     ) -> Result<Vec<Self>, StoreError>;
 
@@ -37,8 +37,8 @@ pub(super) trait Step: Sized + Send {
         self.reply_count() > 0
     }
 
-    fn outline(&self) -> Outline {
-        Outline {
+    fn outline(&self) -> CommentSummary {
+        CommentSummary {
             id: self.id(),
             depth: self.depth(),
             position: self.position().clone(),
@@ -48,10 +48,10 @@ pub(super) trait Step: Sized + Send {
 }
 
 #[async_trait]
-impl Step for Placed {
+impl Step for PlacedComment {
     async fn fetch(
         store: &dyn Threads,
-        stretch: &Stretch,
+        stretch: &KeyRange,
         limit: u32,
     ) -> Result<Vec<Self>, StoreError> {
         store.range(stretch, limit).await
@@ -75,10 +75,10 @@ impl Step for Placed {
 }
 
 #[async_trait]
-impl Step for Outline {
+impl Step for CommentSummary {
     async fn fetch(
         store: &dyn Threads,
-        stretch: &Stretch,
+        stretch: &KeyRange,
         limit: u32,
     ) -> Result<Vec<Self>, StoreError> {
         store.outline(stretch, limit).await
@@ -103,17 +103,17 @@ impl Step for Outline {
 
 /// A block that is being read.
 struct Frame<S> {
-    /// What was neither fetched nor passed over.
-    left: Stretch,
-    /// Fetched and not yet met.
+    /// The range that is neither fetched nor skipped yet.
+    left: KeyRange,
+    /// Comments that are fetched and not returned yet.
     ahead: VecDeque<S>,
-    /// Whether nothing is left.
+    /// Whether nothing is left to fetch.
     ended: bool,
 }
 
-/// Where a walk met a comment, so that it can pass over the replies to it later.
+/// The place of a comment in a walk, so that its replies can be skipped later.
 pub(super) struct Mark {
-    /// How many blocks it was in.
+    /// Number of frames at this comment.
     frames: usize,
     key: Key,
 }
@@ -122,12 +122,12 @@ pub(super) struct Mark {
 pub(super) struct Walk<'a, S> {
     store: &'a dyn Threads,
     scope: &'a Scope,
-    /// From the outermost to the innermost block the walk has come through.
+    /// The blocks that the walk is in, from the outermost to the innermost.
     frames: Vec<Frame<S>>,
 }
 
 impl<'a, S: Step> Walk<'a, S> {
-    /// Through all of `scope`.
+    /// A walk through all of `scope`.
     pub(super) fn new(store: &'a dyn Threads, scope: &'a Scope) -> Self {
         match scope {
             Scope::Below(top) => Self::behind(store, scope, top),
@@ -135,7 +135,7 @@ impl<'a, S: Step> Walk<'a, S> {
         }
     }
 
-    /// Through what is behind a comment of `scope`, its replies included.
+    /// A walk through `scope` that starts after a comment, with its replies.
     pub(super) fn behind(store: &'a dyn Threads, scope: &'a Scope, comment: &impl Step) -> Self {
         let Position { block, key } = comment.position();
         let mut walk = Self::from(store, scope, *block, key.clone());
@@ -143,7 +143,7 @@ impl<'a, S: Step> Walk<'a, S> {
         walk
     }
 
-    /// Through what is behind a comment of `scope` and the replies to it.
+    /// A walk through `scope` that starts after a comment and all its replies.
     pub(super) fn behind_replies(
         store: &'a dyn Threads,
         scope: &'a Scope,
@@ -171,15 +171,15 @@ impl<'a, S: Step> Walk<'a, S> {
         });
     }
 
-    /// Descends into the block of the replies to a comment, if they have one. A reply is
-    /// there only after its parent says that it has replies.
+    /// Descends into the block of the replies to a comment, if they have one. A parent counts a
+    /// reply before the reply is stored, so a count of 0 means that there is none.
     fn descend(&mut self, comment: &impl Step) {
         if comment.has_replies() && comment.position().key.ends_block() {
             self.enter(comment.id().into(), Key::start());
         }
     }
 
-    /// The next comment. What has to be fetched for it is fetched in ranges of `ahead`.
+    /// The next comment. Comments are fetched `ahead` at a time.
     pub(super) async fn next(&mut self, ahead: u32) -> Result<Option<S>, StoreError> {
         loop {
             let Some(frame) = self.frames.last_mut() else {
@@ -202,8 +202,8 @@ impl<'a, S: Step> Walk<'a, S> {
         }
     }
 
-    /// Leaves a block that has ended for the one above. If the walk began in this block,
-    /// it has not been there yet.
+    /// Leaves a block that has ended for the one above. If the walk began in this block, the block
+    /// above has no frame yet and gets one.
     async fn climb(&mut self) -> Result<(), StoreError> {
         let Some(Frame { left, .. }) = self.frames.pop() else {
             return Ok(());
@@ -220,7 +220,7 @@ impl<'a, S: Step> Walk<'a, S> {
         Ok(())
     }
 
-    /// Where the comment is that was met just now.
+    /// The place of the comment that was just returned.
     pub(super) fn mark(&self, met: &S) -> Mark {
         let key = &met.position().key;
         let descended = met.has_replies() && key.ends_block();
@@ -230,8 +230,7 @@ impl<'a, S: Step> Walk<'a, S> {
         }
     }
 
-    /// Passes over the replies to a comment, or the rest of them: nothing behind them was
-    /// met.
+    /// Skips the remaining replies to a comment. The walk must not be past them yet.
     pub(super) fn skip_replies(&mut self, to: &Mark) {
         self.frames.truncate(to.frames);
         let Some(frame) = self.frames.last_mut() else {
@@ -247,7 +246,7 @@ impl<'a, S: Step> Walk<'a, S> {
         }
         if frame.left.after < behind {
             frame.left.after = behind;
-            // What was read ended among the replies; behind them there may be more.
+            // The fetched comments ended within the replies; there may be more after them.
         }
     }
 }

@@ -1,53 +1,53 @@
-//! What is stored of a comment, and how it is found.
+//! The stored document of a comment, and its indexes.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use slipway_store::{Collection, Document, Entries, Index, by_time};
 
 use crate::{
-    comment::{CommentId, Placed},
-    reading::Outline,
+    comment::{CommentId, PlacedComment},
+    reading::CommentSummary,
 };
 
 /// The comments of each block, in reading order.
 pub(super) const IN_ORDER: Index = Index::list("in_order").with_summaries();
 /// The direct replies to each comment, in the order of their numbers.
 pub(super) const BY_PARENT: Index = Index::list("by_parent");
-/// Comments with notes on replies that were begun, by the oldest.
+/// Comments with notes on replies that were begun, by the time of the oldest note.
 pub(super) const BEGUN: Index = Index::list("begun");
-/// Fences, by when their replies were begun.
+/// Fences, by the time when their replies were begun.
 pub(super) const FENCES: Index = Index::list("fences");
 
 /// A document of the collection.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Stored {
     /// A comment.
-    Comment(Box<Placed>),
-    /// Stands where a reply would have come that was given up, so that it cannot come late.
+    Comment(Box<PlacedComment>),
+    /// Takes the id of a reply that was given up, so that it cannot be stored later.
     Fence {
         reply: CommentId,
-        /// When the reply was: it decides how long the fence stays.
+        /// When the reply was begun: it decides how long the fence stays.
         begun_at: Timestamp,
     },
 }
 
-impl From<Placed> for Stored {
-    fn from(placed: Placed) -> Self {
+impl From<PlacedComment> for Stored {
+    fn from(placed: PlacedComment) -> Self {
         Self::Comment(Box::new(placed))
     }
 }
 
 impl Stored {
-    /// The comment, unless it is a fence.
-    pub(super) fn comment(&self) -> Option<&Placed> {
+    /// The comment; `None` for a fence.
+    pub(super) fn comment(&self) -> Option<&PlacedComment> {
         match self {
             Self::Comment(placed) => Some(placed),
             Self::Fence { .. } => None,
         }
     }
 
-    /// The same, as a value.
-    pub(super) fn into_comment(self) -> Option<Placed> {
+    /// The same, by value.
+    pub(super) fn into_comment(self) -> Option<PlacedComment> {
         match self {
             Self::Comment(placed) => Some(*placed),
             Self::Fence { .. } => None,
@@ -61,8 +61,8 @@ impl Document for Stored {
             .with_events()
             .with_receipts();
 
-    /// `None` of a fence.
-    type Summary = Option<Outline>;
+    /// `None` for a fence.
+    type Summary = Option<CommentSummary>;
 
     fn id(&self) -> String {
         match self {
@@ -93,7 +93,7 @@ impl Document for Stored {
         }
     }
 
-    fn summary(&self) -> Option<Outline> {
+    fn summary(&self) -> Option<CommentSummary> {
         Some(self.comment()?.into())
     }
 }

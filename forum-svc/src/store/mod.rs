@@ -1,10 +1,10 @@
-//! What the forum keeps: a document for each comment, with the event and the receipt that
-//! are committed with it.
+//! The stores of forum-svc: one document per comment, with the event and the receipt that are
+//! committed with it.
 //!
-//! A comment is never removed and never moves, so that every place in the reading order
-//! stays where it is: pages need no snapshot, and a cursor is good for ever.
+//! A comment is never removed and never moves, so positions in the reading order are stable:
+//! pages need no snapshot, and a cursor never expires.
 //!
-//! A reply changes two documents, in steps that are settled after a crash; see
+//! A reply writes two documents, in steps that are settled after a crash; see
 //! [`placed`](crate::comment::placed) and `posting`.
 
 mod document;
@@ -32,7 +32,7 @@ use crate::comment::{Block, CommentId};
 /// The MongoDB database of this service.
 pub const DATABASE: &str = "slipway_forum";
 
-/// What is kept.
+/// The collections of this service.
 const COLLECTIONS: Schema = &[Stored::COLLECTION];
 
 /// The stores of this service, in one database.
@@ -44,11 +44,11 @@ pub struct Stores {
     pub receipts: Arc<dyn ReceiptStore>,
     /// Events to be published.
     pub outbox: Arc<dyn OutboxStore>,
-    /// Whether the database is there.
+    /// Health check of the database.
     pub check: Arc<dyn Check>,
 }
 
-/// Comments at their places.
+/// Comments with their positions.
 #[derive(Clone)]
 pub struct CommentStore {
     documents: Documents,
@@ -56,7 +56,7 @@ pub struct CommentStore {
 }
 
 impl Stores {
-    /// The stores in the SQLite file at `path`, which is created if it is not there.
+    /// The stores in the SQLite file at `path`, which is created if it does not exist.
     /// Blocks: call it at start.
     ///
     /// # Errors
@@ -65,11 +65,11 @@ impl Stores {
         Ok(Self::of(Documents::sqlite(path, "forum", COLLECTIONS)?))
     }
 
-    /// The stores in the MongoDB database `name`, usually [`DATABASE`]; its indexes are
-    /// built if they are not there.
+    /// The stores in the MongoDB database `name`, usually [`DATABASE`]. Missing indexes are
+    /// built.
     ///
     /// # Errors
-    /// If the server is away, an index exists with another definition, or the database is
+    /// If the server is unavailable, an index exists with another definition, or the database is
     /// of a version without documents.
     pub async fn mongo(client: &mongo::Client, name: &str) -> Result<Self, mongo::StorageError> {
         let documents = Documents::mongo(client, name, COLLECTIONS).await?;
@@ -89,13 +89,13 @@ impl Stores {
     }
 }
 
-/// The store did not answer, or not sensibly.
+/// A failure of the store.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    /// The database did not answer, or not with what it was asked for.
+    /// The database did not answer, or its answer is not valid.
     #[error(transparent)]
     Database(#[from] slipway_store::StoreError),
-    /// A block of replies is below no comment: the database was tampered with.
+    /// The comment above a block of replies is missing: the database was changed by hand.
     #[error("block {} is below no comment", .0.0)]
     Detached(Block),
 }
@@ -109,16 +109,16 @@ impl From<StoreError> for Fault {
     }
 }
 
-/// What is committed along with a new comment.
+/// What is committed together with a new comment.
 #[derive(Debug, Clone)]
 pub struct Commit {
     /// The event to be published.
     pub event: Event,
-    /// The receipt, if the request asked for one.
+    /// The receipt, if the request has an idempotency key.
     pub receipt: Option<Receipt>,
 }
 
-/// Why a comment was not stored; nothing of it is.
+/// Why a comment was not stored.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum PostError {
     /// The comment to reply to is deleted.

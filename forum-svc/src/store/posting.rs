@@ -1,9 +1,9 @@
-//! Posting and changing comments, and settling replies whose process ended half-way.
+//! Posts and changes comments, and settles replies that a process did not finish.
 //!
-//! The steps of a reply are those of [`placed`](crate::comment::placed). Where a process
-//! ended in between, the note on the reply is still there half a minute later, and any
-//! replica settles it. If the reply is not there, a fence is put in its place first: a
-//! document with its id, which keeps it from coming late and which nothing else leads to.
+//! A reply is written in the steps of [`placed`](crate::comment::placed). If a process ends
+//! between two steps, the note on the reply remains, and any replica settles it after half a
+//! minute. If the reply is not stored, the replica first stores a fence: a document with the
+//! reply's id, so that the reply cannot be stored later. Nothing else refers to a fence.
 
 use std::sync::Arc;
 
@@ -18,29 +18,28 @@ use super::{
 };
 use crate::{
     comment::{
-        Comment, CommentId, Placed,
+        Comment, CommentId, PlacedComment,
         placed::{Begun, Posting},
     },
     reading::Threads as _,
 };
 
-/// Parents whose notes are settled in one go, and fences that are removed.
+/// Parents whose notes one run settles, and fences that it removes.
 const SETTLED_AT_ONCE: u32 = 100;
 
-/// A fence stays until this long after its reply was begun. It has to outlast whatever may
-/// still insert that reply. A request gives up within seconds, and so does the server on
-/// what it was sent; that a process may have been halted between two steps is why it is a
-/// day and not a minute.
+/// How long a fence stays after its reply was begun. It must outlast every attempt to store that
+/// reply. A request and the database give up within seconds; but a process may have been suspended
+/// between two steps, so the time is a day and not a minute.
 const FENCED: SignedDuration = SignedDuration::from_hours(24);
 
-/// How many replies, to different comments, a process posts at once at most.
+/// Replies to different comments that a process posts in parallel at most.
 const TURNS: usize = 256;
 
-/// Replies to one comment take turns in a process: if all were posted at once, most would
-/// find the comment changed by another, again and again. Other processes are a few more to
-/// compete with. Each turn hands on the parent that it has stored last.
+/// Locks that make replies to one comment wait for each other within a process. In parallel, most
+/// of them would conflict on the parent again and again. Replies of other processes can still
+/// conflict. Each lock holds the parent as it was stored last.
 #[derive(Clone)]
-pub(super) struct Turns(Arc<[Mutex<Option<Placed>>]>);
+pub(super) struct Turns(Arc<[Mutex<Option<PlacedComment>>]>);
 
 impl Default for Turns {
     fn default() -> Self {
@@ -49,8 +48,8 @@ impl Default for Turns {
 }
 
 impl Turns {
-    /// Waits for the turn to reply to a comment. Some comments share their turns.
-    async fn of(&self, parent: CommentId) -> MutexGuard<'_, Option<Placed>> {
+    /// Waits for the turn to reply to a comment. Some comments share a lock.
+    async fn of(&self, parent: CommentId) -> MutexGuard<'_, Option<PlacedComment>> {
         // The last bytes of an id are random.
         let [.., high, low] = *parent.0.as_bytes();
         let place = usize::from(u16::from_be_bytes([high, low]));
@@ -64,21 +63,21 @@ impl CommentStore {
     /// # Errors
     /// [`PostError`].
     pub async fn begin(&self, comment: Comment, commit: Commit) -> Result<(), PostError> {
-        let stored = Placed::root(comment).into();
+        let stored = PlacedComment::root(comment).into();
         match self.documents.write(insert(&stored, &commit)).await? {
             Ok(()) => Ok(()),
             Err(refusal) => Err(refusal.into()),
         }
     }
 
-    /// Stores a reply to `parent`, behind those that are there, and counts it there. From
-    /// the moment at which the parent is deleted there are no new replies to it.
+    /// Stores a reply to `parent`, after the existing replies, and counts it in the parent. A
+    /// deleted parent gets no new replies.
     ///
     /// # Errors
     /// [`PostError`].
     pub async fn reply(
         &self,
-        parent: Placed,
+        parent: PlacedComment,
         reply: Comment,
         commit: Commit,
     ) -> Result<(), PostError> {
@@ -100,33 +99,33 @@ impl CommentStore {
                 // Another process has changed the parent.
                 (0, Some(Refusal::Revision)) => back_off(attempt).await,
                 (0, Some(refusal)) => return Err(refusal.into()),
-                // The reply is not posted.
+                // The parent counts the reply, but the reply is not stored.
                 (1, Some(refusal)) => {
                     self.settle_or_leave(to, id, false).await;
                     return Err(refusal.into());
                 }
-                // It is, and somebody has changed the parent since.
+                // The reply is stored, and another request has changed the parent since.
                 (_, Some(_)) => {
                     self.settle_or_leave(to, id, true).await;
                     return Ok(());
                 }
             }
-            let Some(now) = self.comment(to).await? else {
+            let Some(current) = self.comment(to).await? else {
                 return Err(deleted);
             };
-            parent = now;
+            parent = current;
         }
         Err(slipway_store::StoreError::contended::<Stored>(&to).into())
     }
 
-    /// Carries out the steps of a reply: how many are done, and why the next one is not; and
-    /// the parent as it is after the last one.
+    /// Writes the steps of a reply. Returns how many were written, why the next one was refused,
+    /// and the parent after the last step.
     async fn store(
         &self,
-        parent: Placed,
+        parent: PlacedComment,
         posting: Posting,
         commit: &Commit,
-    ) -> Result<((usize, Option<Refusal>), Option<Placed>), slipway_store::StoreError> {
+    ) -> Result<((usize, Option<Refusal>), Option<PlacedComment>), slipway_store::StoreError> {
         let [parent, noted, reply, done] =
             [parent, posting.noted, posting.reply, posting.done].map(Stored::from);
         let steps = vec![
@@ -138,11 +137,11 @@ impl CommentStore {
         Ok((stored, done.into_comment()))
     }
 
-    /// Stores `after` in the place of `before`, which it is an edit or a deletion of.
-    /// Whether the stored revision was still that of `before`; if not nothing is stored.
+    /// Replaces `before` by `after`, an edit or a deletion of it. Returns `false`, and stores
+    /// nothing, if the stored revision is not that of `before`.
     ///
     /// # Errors
-    /// If the database is away. Then it is not known whether it is stored.
+    /// If the database is unavailable. The change may have been stored.
     pub async fn change(&self, before: &Comment, after: &Comment) -> Result<bool, StoreError> {
         let change = |stored: Option<&Stored>| {
             let changed = stored?.comment()?.changed(before, after)?;
@@ -152,12 +151,12 @@ impl CommentStore {
         Ok(changed.is_some())
     }
 
-    /// Settles what replies that were begun before `before` have left behind because
-    /// their process ended between two writes, and removes the fences that have outlived
-    /// what they keep out. How many replies there were.
+    /// Settles replies that were begun before `before` and not finished, because their process
+    /// ended between two writes; and removes fences that are no longer needed. Returns the number
+    /// of replies.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn settle(&self, before: Timestamp) -> Result<u64, StoreError> {
         let query = older(before);
         let parents: Vec<Stored> = self.documents.list(&BEGUN, &query).await?;
@@ -174,7 +173,7 @@ impl CommentStore {
         Ok(settled)
     }
 
-    /// Whether a reply is there. If not, from now on it cannot come any more.
+    /// Whether a reply is stored. If not, a fence is stored so that it cannot be stored later.
     async fn is_posted(&self, begun: &Begun) -> Result<bool, slipway_store::StoreError> {
         let fence = Stored::Fence {
             reply: begun.reply,
@@ -182,7 +181,7 @@ impl CommentStore {
         };
         match self.documents.write(Write::insert(&fence)).await? {
             Ok(()) => Ok(false),
-            // It is there, or a fence that was put up before.
+            // The id is taken by the reply, or by an earlier fence.
             Err(Refusal::Taken(None)) => Ok(self.found(begun.reply).await?),
             Err(refusal) => Err(refusal.into()),
         }
@@ -193,8 +192,8 @@ impl CommentStore {
         Ok(found.is_some_and(|found| found.comment().is_some()))
     }
 
-    /// The note on a reply goes, and the count changes along with it: once, whoever comes
-    /// first.
+    /// Removes the note on a reply and corrects the count in the same write. Only the first of
+    /// several calls has an effect.
     async fn settle_reply(
         &self,
         parent: CommentId,
@@ -209,17 +208,17 @@ impl CommentStore {
         Ok(())
     }
 
-    /// The same, or it is left to be settled later.
+    /// The same. If it fails, the background job settles the reply later.
     async fn settle_or_leave(&self, parent: CommentId, reply: CommentId, is_posted: bool) {
         if let Err(error) = self.settle_reply(parent, reply, is_posted).await {
-            tracing::info!(%error, %reply, "a note on a reply stays for later");
+            tracing::info!(%error, %reply, "reply count not updated yet; the background job will do it");
         }
     }
 
     async fn remove_fences(&self, before: Timestamp) -> Result<(), slipway_store::StoreError> {
         let query = older(before - FENCED);
         let fences: Vec<Stored> = self.documents.list(&FENCES, &query).await?;
-        // One that is refused was removed by somebody else.
+        // A refused deletion means that another replica has removed the fence.
         let remove = fences.iter().map(Write::delete).collect();
         self.documents.write_many(remove).await?;
         Ok(())
@@ -232,7 +231,7 @@ fn insert<'a>(comment: &'a Stored, commit: &Commit) -> Write<'a> {
         .with_receipt(commit.receipt.clone())
 }
 
-/// Those from before `before` in a list by time.
+/// The entries before `before` in a list by time.
 fn older(before: Timestamp) -> Query {
     Query::first(SETTLED_AT_ONCE, "").below(by_time(before, ""))
 }

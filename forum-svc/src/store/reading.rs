@@ -1,4 +1,4 @@
-//! Reading comments: by their ids, and in their orders.
+//! Reads comments by id, in reading order, and by parent.
 
 use async_trait::async_trait;
 use slipway_rpc::page::Page;
@@ -10,15 +10,15 @@ use super::{
 };
 use crate::{
     comment::{
-        Comment, CommentId, Placed,
-        position::{Key, Ordinal, Stretch},
+        Comment, CommentId, PlacedComment,
+        position::{Key, KeyRange, Ordinal},
     },
-    reading::{Outline, Threads},
+    reading::{CommentSummary, Threads},
 };
 
 #[async_trait]
 impl Threads for CommentStore {
-    async fn comment(&self, id: CommentId) -> Result<Option<Placed>, StoreError> {
+    async fn comment(&self, id: CommentId) -> Result<Option<PlacedComment>, StoreError> {
         let found: Option<Stored> = self.documents.get(id).await?;
         Ok(found.and_then(Stored::into_comment))
     }
@@ -29,13 +29,21 @@ impl Threads for CommentStore {
         Ok(placed(found).map(|placed| placed.comment).collect())
     }
 
-    async fn range(&self, stretch: &Stretch, limit: u32) -> Result<Vec<Placed>, StoreError> {
+    async fn range(
+        &self,
+        stretch: &KeyRange,
+        limit: u32,
+    ) -> Result<Vec<PlacedComment>, StoreError> {
         let query = first_of(stretch, limit);
         let found = self.documents.list(&IN_ORDER, &query).await?;
         Ok(placed(found).collect())
     }
 
-    async fn outline(&self, stretch: &Stretch, limit: u32) -> Result<Vec<Outline>, StoreError> {
+    async fn outline(
+        &self,
+        stretch: &KeyRange,
+        limit: u32,
+    ) -> Result<Vec<CommentSummary>, StoreError> {
         let query = first_of(stretch, limit);
         let found = self
             .documents
@@ -46,11 +54,10 @@ impl Threads for CommentStore {
 }
 
 impl CommentStore {
-    /// The direct replies to a comment behind the one with the number `after`, in their
-    /// order.
+    /// A page of the direct replies to a comment, in order, after the reply number `after`.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn replies(
         &self,
         parent: CommentId,
@@ -60,7 +67,7 @@ impl CommentStore {
         let query = Query::first(limit.saturating_add(1), parent).behind(after);
         let found = self.documents.list(&BY_PARENT, &query).await?;
         let found = placed(found).collect();
-        let page = Page::from_overfetch(found, limit, |last: &Placed| last.number);
+        let page = Page::from_overfetch(found, limit, |last: &PlacedComment| last.number);
         Ok(Page {
             items: page
                 .items
@@ -72,12 +79,13 @@ impl CommentStore {
     }
 }
 
-fn placed(found: Vec<Stored>) -> impl Iterator<Item = Placed> {
+fn placed(found: Vec<Stored>) -> impl Iterator<Item = PlacedComment> {
     found.into_iter().filter_map(Stored::into_comment)
 }
 
-/// The first comments of a stretch. A bound that excludes nothing would be checked for each.
-fn first_of(stretch: &Stretch, limit: u32) -> Query {
+/// The query for the first comments of a range. A bound that excludes nothing is left out, because
+/// the database would check it for each comment.
+fn first_of(stretch: &KeyRange, limit: u32) -> Query {
     let mut query = Query::first(limit, stretch.block.0);
     if stretch.after != Key::start() {
         query = query.above(stretch.after.as_str());

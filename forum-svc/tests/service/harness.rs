@@ -1,5 +1,5 @@
-//! A forum to talk to, with a release-svc made up for the tests: it has one task and two
-//! users, remembers whose token it was shown, and can be away.
+//! Starts a forum-svc with a fake release-svc, which has one task and two users, records the
+//! callers, and can be made unavailable.
 
 use std::{
     sync::{Arc, Mutex},
@@ -36,7 +36,7 @@ use slipway_rpc::{
         Verifier, principal,
     },
     error::{Fault, Kind},
-    grpc::{Link, Outbound, Surround},
+    grpc::{Link, Middleware, Outbound},
 };
 use slipway_runtime::{
     clock::{Clock as _, ManualClock, SystemClock},
@@ -51,20 +51,20 @@ pub(crate) const ADA: Uuid = Uuid::from_u128(0xada);
 pub(crate) const BOB: Uuid = Uuid::from_u128(0xb0b);
 const ADMIN: Uuid = Uuid::from_u128(0xad);
 
-/// The made-up release-svc.
+/// The fake release-svc.
 #[derive(Default)]
 pub(crate) struct Release {
-    away: Mutex<bool>,
-    /// Who asked, by the token that was forwarded.
+    unavailable: Mutex<bool>,
+    /// The callers, by the forwarded token.
     callers: Mutex<Vec<String>>,
 }
 
 impl Release {
-    pub(crate) fn is_away(&self, away: bool) {
-        *self.away.lock().unwrap() = away;
+    pub(crate) fn set_unavailable(&self, unavailable: bool) {
+        *self.unavailable.lock().unwrap() = unavailable;
     }
 
-    /// Who has asked since this was called last.
+    /// The callers since the last call of this method.
     pub(crate) fn callers(&self) -> Vec<String> {
         std::mem::take(&mut self.callers.lock().unwrap())
     }
@@ -72,7 +72,7 @@ impl Release {
     fn asked<T>(&self, request: &Request<T>) -> Result<(), Status> {
         let caller = principal(request)?.username.clone();
         self.callers.lock().unwrap().push(caller);
-        if *self.away.lock().unwrap() {
+        if *self.unavailable.lock().unwrap() {
             return Err(Status::unavailable("connection refused"));
         }
         Ok(())
@@ -144,7 +144,7 @@ pub(crate) struct Forum {
     pub(crate) ada: Outbound,
     pub(crate) bob: Outbound,
     pub(crate) admin: Outbound,
-    /// Another process of the mesh.
+    /// Another service, with a service token.
     pub(crate) process: Outbound,
     pub(crate) nobody: Outbound,
     clock: Arc<ManualClock>,
@@ -170,14 +170,14 @@ impl Forum {
             Arc::new(verifier),
             StreamLimits::new(100, 1000),
         );
-        let surround = Surround::new(access);
+        let middleware = Middleware::new(access);
         let release = Arc::new(Release::default());
         let release_routes = Routes::new(TaskServiceServer::from_arc(Arc::clone(&release)))
             .add_service(IdentityServiceServer::from_arc(Arc::clone(&release)));
         let background = Background::default();
         let routes = forum_svc::build(Dependencies {
             stores: Stores::sqlite(&dir.path().join("forum.db")).unwrap(),
-            release: Link::local(surround.around(release_routes)),
+            release: Link::local(middleware.wrap(release_routes)),
             bus: bus.clone(),
             clock: clock.clone(),
             background: background.clone(),
@@ -187,7 +187,7 @@ impl Forum {
         let signed_in =
             |id, name: &str, role| Outbound::with_token(issuer.issue(id, name, role).unwrap().text);
         Self {
-            client: ForumServiceClient::new(Link::local(surround.around(routes))),
+            client: ForumServiceClient::new(Link::local(middleware.wrap(routes))),
             release,
             ada: signed_in(ADA, "ada", Role::Developer),
             bob: signed_in(BOB, "Bob", Role::Developer),
@@ -203,7 +203,7 @@ impl Forum {
         }
     }
 
-    /// Lets what is remembered of tasks become too old.
+    /// Advances the clock until the cached tasks are expired.
     pub(crate) fn later(&self) {
         self.clock.advance(SignedDuration::from_mins(5));
     }
@@ -246,7 +246,7 @@ impl Forum {
         Ok(found?.into_inner().comments)
     }
 
-    /// Everything that was published, once everything is.
+    /// Stops the background work and returns the published events, `count` or more.
     pub(crate) async fn events(self, count: usize) -> Vec<Event> {
         self.background.stop(Duration::from_secs(10)).await;
         let topics = [FORUM.name.to_owned()];

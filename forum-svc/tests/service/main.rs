@@ -1,4 +1,4 @@
-//! The service through its contract, with a made-up release-svc behind it.
+//! Tests of the service through its gRPC API, with a fake release-svc.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

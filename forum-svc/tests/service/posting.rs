@@ -1,4 +1,4 @@
-//! Posting: who is asked for what, and what is told of it.
+//! Tests of posting: the calls to release-svc, and the events.
 
 use slipway_proto::{
     events::{CommentPostedEvent, CommentRepliedEvent},
@@ -9,7 +9,7 @@ use slipway_rpc::error::Kind;
 use crate::harness::{ADA, BOB, Forum, TASK, UNKNOWN};
 
 #[tokio::test]
-async fn the_author_is_the_tokens_and_so_is_who_asks_release_svc() {
+async fn the_user_of_the_token_is_the_author_and_the_caller_of_release_svc() {
     let forum = Forum::new().await;
     let posted = forum.post(&forum.bob, "Hello").await.unwrap();
     let author = posted.author.clone().unwrap();
@@ -18,7 +18,7 @@ async fn the_author_is_the_tokens_and_so_is_who_asks_release_svc() {
         (BOB.to_string(), "Bob")
     );
     assert_eq!(forum.release.callers(), ["Bob"]);
-    // The task is known for a while, to everybody.
+    // The task is cached for a while, for all users.
     forum.reply(&forum.ada, &posted, "Hi").await.unwrap();
     assert!(forum.release.callers().is_empty());
     forum.later();
@@ -30,7 +30,7 @@ async fn the_author_is_the_tokens_and_so_is_who_asks_release_svc() {
 }
 
 #[tokio::test]
-async fn what_is_posted_is_told_with_the_task_the_people_and_an_excerpt() {
+async fn events_of_posts_have_the_task_the_users_and_an_excerpt() {
     let forum = Forum::new().await;
     let text = "@Bob, @ada and @nobody-there:\n`@eve` see *this*";
     let posted = forum.post(&forum.ada, text).await.unwrap();
@@ -39,33 +39,33 @@ async fn what_is_posted_is_told_with_the_task_the_people_and_an_excerpt() {
         .await
         .unwrap();
     let events = forum.events(2).await;
-    let told: CommentPostedEvent = events[0].payload().unwrap();
+    let event: CommentPostedEvent = events[0].payload().unwrap();
     assert_eq!(events[0].key, TASK);
     assert_eq!(events[0].subject, posted.id);
-    assert_eq!(told.task.title, "Write the notes");
-    assert_eq!(told.task.release_name, "Autumn");
-    assert_eq!(told.task.assignee.id, ADA);
-    assert_eq!(told.author.username, "ada");
+    assert_eq!(event.task.title, "Write the notes");
+    assert_eq!(event.task.release_name, "Autumn");
+    assert_eq!(event.task.assignee.id, ADA);
+    assert_eq!(event.author.username, "ada");
     assert_eq!(
-        told.excerpt,
+        event.excerpt,
         "@Bob, @ada and @nobody-there: `@eve` see *this*"
     );
-    let mentioned: Vec<_> = told.mentions.iter().map(|user| user.id).collect();
+    let mentioned: Vec<_> = event.mentions.iter().map(|user| user.id).collect();
     assert_eq!(mentioned, [BOB], "users only, and not the author");
 
-    let told: CommentRepliedEvent = events[1].payload().unwrap();
-    assert_eq!(told.comment_id.to_string(), reply.id);
-    assert_eq!(told.parent_id.to_string(), posted.id);
-    assert_eq!((told.parent_author.id, told.author.id), (ADA, BOB));
-    assert_eq!(told.mentions[0].id, ADA);
+    let event: CommentRepliedEvent = events[1].payload().unwrap();
+    assert_eq!(event.comment_id.to_string(), reply.id);
+    assert_eq!(event.parent_id.to_string(), posted.id);
+    assert_eq!((event.parent_author.id, event.author.id), (ADA, BOB));
+    assert_eq!(event.mentions[0].id, ADA);
 }
 
 #[tokio::test]
-async fn without_release_svc_there_is_reading_and_no_posting() {
+async fn without_release_svc_comments_can_be_read_but_not_posted() {
     let forum = Forum::new().await;
     let posted = forum.post(&forum.ada, "Before").await.unwrap();
     forum.later();
-    forum.release.is_away(true);
+    forum.release.set_unavailable(true);
     let mut by = forum.ada.clone();
     by.idempotency_key = Some("again".into());
     for fault in [
@@ -88,17 +88,17 @@ async fn without_release_svc_there_is_reading_and_no_posting() {
     assert_eq!(forum.get(&posted.id).await.unwrap(), before[0]);
     assert_eq!(forum.list(UNKNOWN).await.unwrap(), []);
 
-    forum.release.is_away(false);
+    forum.release.set_unavailable(false);
     let late = forum.post(&by, "Meanwhile").await.unwrap();
     assert_eq!(forum.list(TASK).await.unwrap()[1].id, late.id);
     assert_eq!(forum.events(2).await.len(), 2);
 }
 
 #[tokio::test]
-async fn a_task_that_is_known_is_not_asked_for_and_a_mention_is() {
+async fn a_cached_task_is_not_looked_up_but_a_mention_is() {
     let forum = Forum::new().await;
     forum.post(&forum.ada, "Before").await.unwrap();
-    forum.release.is_away(true);
+    forum.release.set_unavailable(true);
     forum
         .post(&forum.ada, "Without anybody's name")
         .await
@@ -133,7 +133,7 @@ async fn a_task_that_does_not_exist_has_no_discussion() {
     assert_eq!(
         forum.release.callers().len(),
         2,
-        "that there is none is not remembered"
+        "an unknown task is not cached"
     );
     assert_eq!(
         forum.list(UNKNOWN).await.unwrap_err().code,
@@ -151,7 +151,7 @@ async fn a_repeated_request_posts_once() {
     assert_eq!(forum.post(&by, "Once").await.unwrap(), first);
     let reused = forum.post(&by, "Another").await.unwrap_err();
     assert_eq!(reused.code, "IDEMPOTENCY_KEY_REUSED");
-    // Another method's key, and another's.
+    // The same key for another method, and of another user.
     let reply = forum.reply(&by, &first, "Once").await.unwrap();
     assert_eq!(forum.reply(&by, &first, "Once").await.unwrap(), reply);
     let mut other = forum.bob.clone();

@@ -1,4 +1,4 @@
-//! Who may do what, and what is refused.
+//! Tests of permissions and refusals.
 
 use futures::future::join_all;
 use slipway_proto::forum::v1::{
@@ -46,7 +46,7 @@ fn code<T>(result: Result<T, Fault>) -> String {
 }
 
 #[tokio::test]
-async fn only_its_author_edits_a_comment_and_only_the_revision_they_name() {
+async fn only_the_author_edits_a_comment_and_only_at_the_named_revision() {
     let forum = Forum::new().await;
     let comment = forum.post(&forum.ada, "First").await.unwrap();
     forum.reply(&forum.bob, &comment, "Hm").await.unwrap();
@@ -88,7 +88,7 @@ async fn each_of_many_edits_at_once_is_answered_with_its_own_content_and_revisio
 }
 
 #[tokio::test]
-async fn its_author_and_an_admin_delete_a_comment_and_it_stays_as_a_tombstone() {
+async fn the_author_or_an_admin_deletes_a_comment_and_a_tombstone_stays() {
     let forum = Forum::new().await;
     let comment = forum.post(&forum.ada, "Secret").await.unwrap();
     let reply = forum
@@ -101,7 +101,7 @@ async fn its_author_and_an_admin_delete_a_comment_and_it_stays_as_a_tombstone() 
     );
     delete(&forum, &forum.ada, &comment).await.unwrap();
     delete(&forum, &forum.admin, &reply).await.unwrap();
-    // Again is fine; for others it is still not theirs.
+    // The author may delete it again; other users still may not.
     delete(&forum, &forum.ada, &comment).await.unwrap();
     assert_eq!(
         code(delete(&forum, &forum.bob, &comment).await),
@@ -125,7 +125,7 @@ async fn its_author_and_an_admin_delete_a_comment_and_it_stays_as_a_tombstone() 
         code(forum.reply(&forum.bob, &comment, "x").await),
         "COMMENT_DELETED"
     );
-    // What hangs on it goes on elsewhere.
+    // The reply is deleted too, so it gets no replies either.
     assert_eq!(
         code(forum.reply(&forum.bob, &reply, "x").await),
         "COMMENT_DELETED"
@@ -133,23 +133,23 @@ async fn its_author_and_an_admin_delete_a_comment_and_it_stays_as_a_tombstone() 
 }
 
 #[tokio::test]
-async fn what_does_not_exist_is_not_found() {
+async fn an_unknown_comment_is_not_found() {
     let forum = Forum::new().await;
-    let ghost = Comment {
+    let unknown = Comment {
         id: UNKNOWN.into(),
         ..Comment::default()
     };
     assert_eq!(code(forum.get(UNKNOWN).await), "COMMENT_NOT_FOUND");
     assert_eq!(
-        code(forum.reply(&forum.ada, &ghost, "x").await),
+        code(forum.reply(&forum.ada, &unknown, "x").await),
         "COMMENT_NOT_FOUND"
     );
     assert_eq!(
-        code(edit(&forum, &forum.ada, &ghost, 0).await),
+        code(edit(&forum, &forum.ada, &unknown, 0).await),
         "COMMENT_NOT_FOUND"
     );
     assert_eq!(
-        code(delete(&forum, &forum.admin, &ghost).await),
+        code(delete(&forum, &forum.admin, &unknown).await),
         "COMMENT_NOT_FOUND"
     );
     let request = forum.ada.request(ListRepliesRequest {
@@ -161,7 +161,7 @@ async fn what_does_not_exist_is_not_found() {
 }
 
 #[tokio::test]
-async fn a_content_within_its_limits_comes_back_to_the_byte_and_no_other_is_taken() {
+async fn a_content_within_its_limits_is_returned_unchanged_and_others_are_refused() {
     let forum = Forum::new().await;
     let longest = "ж".repeat(10_000);
     for good in ["x", "  \r\n# 👩‍🚀\t\u{202e}", &longest] {
@@ -182,7 +182,7 @@ async fn a_content_within_its_limits_comes_back_to_the_byte_and_no_other_is_take
 }
 
 #[tokio::test]
-async fn a_cursor_opens_only_the_list_that_issued_it() {
+async fn a_cursor_works_only_for_the_list_that_issued_it() {
     let forum = Forum::new().await;
     for _ in 0..3 {
         forum.post(&forum.ada, "x").await.unwrap();
@@ -219,8 +219,8 @@ async fn a_cursor_opens_only_the_list_that_issued_it() {
 }
 
 #[tokio::test]
-async fn a_cursor_that_was_made_up_is_refused() {
-    /// What a reply can be the last of.
+async fn a_forged_cursor_is_refused() {
+    /// The highest possible number of a reply.
     const LAST: u64 = i64::MAX as u64;
     let forum = Forum::new().await;
     let root = forum.post(&forum.ada, "x").await.unwrap();
@@ -261,7 +261,7 @@ async fn a_cursor_that_was_made_up_is_refused() {
 }
 
 #[tokio::test]
-async fn a_process_of_the_mesh_is_no_author() {
+async fn a_service_cannot_be_an_author() {
     let forum = Forum::new().await;
     let comment = forum.post(&forum.ada, "x").await.unwrap();
     for refused in [
@@ -279,7 +279,7 @@ async fn a_process_of_the_mesh_is_no_author() {
 }
 
 #[tokio::test]
-async fn nobody_reads_or_posts_without_signing_in() {
+async fn reading_and_posting_need_a_sign_in() {
     let forum = Forum::new().await;
     let comment = forum.post(&forum.ada, "x").await.unwrap();
     assert_eq!(

@@ -8,7 +8,7 @@ use slipway_runtime::text::shortened;
 use uuid::Uuid;
 
 use super::frame::Frame;
-use crate::{extract::InOurWords, model::Id};
+use crate::{extract::PlainMessage, model::Id};
 
 /// Types and families in a filter at most: as many as the activity service takes.
 const MAX_TYPES: usize = 20;
@@ -36,7 +36,7 @@ impl fmt::Display for UnknownType {
     }
 }
 
-impl InOurWords for UnknownType {}
+impl PlainMessage for UnknownType {}
 
 impl FromStr for TypePattern {
     type Err = UnknownType;

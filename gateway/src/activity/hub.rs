@@ -25,7 +25,7 @@ const FIRST_DELAY: Duration = Duration::from_millis(50);
 const LONGEST_DELAY: Duration = Duration::from_secs(5);
 
 /// The log has this long to answer at all.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What listeners are handed.
 #[derive(Debug, Clone)]
@@ -143,7 +143,7 @@ impl Hub {
             // There may be nobody who listens.
             Ok(frame) => drop(self.live.send(Live::Entry(Arc::new(frame)))),
             // What follows must not wait behind it.
-            Err(error) => tracing::error!(%error, "an entry was left out"),
+            Err(error) => tracing::error!(%error, "activity entry skipped: it cannot be shown"),
         }
         Ok(())
     }
@@ -158,7 +158,7 @@ impl Hub {
         } else {
             gap.from.saturating_sub(1)
         };
-        tracing::warn!(from = gap.from, to = gap.to, "the activity log has a gap");
+        tracing::warn!(from = gap.from, to = gap.to, "activity stream has a gap");
         position.head = Some(next);
         drop(self.live.send(Live::StartOver));
     }
@@ -181,12 +181,15 @@ impl Follower {
             }
             match ended {
                 // The process at the other end was told to stop.
-                Ok(()) => tracing::info!("the activity log has ended its stream"),
+                Ok(()) => tracing::info!("notify-svc ended the activity stream"),
                 Err(Fault { code, .. }) if followed => {
-                    tracing::warn!(code, "the stream from the activity log was lost");
+                    tracing::warn!(
+                        code,
+                        "lost the activity stream from notify-svc; reconnecting"
+                    );
                 }
                 Err(Fault { code, .. }) => {
-                    tracing::debug!(code, "the activity log cannot be followed yet");
+                    tracing::debug!(code, "activity stream from notify-svc is not available yet");
                 }
             }
             tokio::time::sleep(delay).await;
@@ -204,7 +207,7 @@ impl Follower {
             .outbound()
             .request(ActivityServiceWatchRequest { after });
         let mut log = self.log.clone();
-        let answer = tokio::time::timeout(PATIENCE, log.watch(request));
+        let answer = tokio::time::timeout(TIMEOUT, log.watch(request));
         let mut stream = answer.await.map_err(|_| Fault::deadline())??.into_inner();
         self.hub.set_following(after);
         *delay = FIRST_DELAY;
@@ -225,7 +228,7 @@ impl Follower {
             ..ActivityServiceListRequest::default()
         };
         let outbound = Outbound {
-            deadline: Some(PATIENCE),
+            deadline: Some(TIMEOUT),
             ..self.outbound()
         };
         let answer = self.log.clone().list(outbound.request(request)).await?;

@@ -205,7 +205,7 @@ impl Session {
             match Frame::try_from(entry) {
                 Ok(frame) => piece.extend_from_slice(&frame.bytes),
                 // What follows must not wait behind it.
-                Err(error) => tracing::error!(%error, "an entry was left out"),
+                Err(error) => tracing::error!(%error, "activity entry skipped: it cannot be shown"),
             }
         }
         if !left && page.next_page_token.is_empty() {

@@ -14,7 +14,7 @@ use slipway_rpc::{
     grpc::{ForwardedClient, Outbound},
     metadata::IDEMPOTENCY_KEY,
 };
-use slipway_runtime::telemetry::access::Who;
+use slipway_runtime::telemetry::access::Requester;
 
 use crate::{
     app::{App, AppState},
@@ -37,7 +37,7 @@ pub(crate) struct Caller {
 }
 
 /// A client that need not have signed in.
-pub(crate) struct Visitor {
+pub(crate) struct AnonymousClient {
     /// What goes along with calls on its behalf; a token only if it sent one.
     pub(crate) outbound: Outbound,
 }
@@ -50,8 +50,8 @@ impl FromRequestParts<AppState> for Caller {
         let principal = app.verifier.verify(token).await.map_err(Fault::from)?;
         let token = Some(token.to_owned());
         parts.extensions.insert(Sender::Client);
-        if let Some(who) = parts.extensions.get::<Who>() {
-            who.is_user(principal.user_id);
+        if let Some(requester) = parts.extensions.get::<Requester>() {
+            requester.is_user(principal.user_id);
         }
         operation::check(parts)?;
         Ok(Self {
@@ -61,7 +61,7 @@ impl FromRequestParts<AppState> for Caller {
     }
 }
 
-impl FromRequestParts<AppState> for Visitor {
+impl FromRequestParts<AppState> for AnonymousClient {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {

@@ -13,7 +13,7 @@ use slipway_runtime::json::{Objects, Wrong, rounded_integer};
 use crate::{
     app::AppState,
     body::{self, Sender},
-    middleware::Arrival,
+    middleware::BodyState,
     problem::Problem,
 };
 
@@ -34,8 +34,8 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Payload<T> {
         let (parts, body) = request.into_parts();
         let sender = parts.extensions.get::<Sender>().copied();
         let sender = sender.ok_or_else(|| Fault::internal("a body of nobody"))?;
-        let arrival = parts.extensions.get::<Arrival>();
-        let arrival = arrival.ok_or_else(|| Fault::internal("a body that is not surrounded"))?;
+        let arrival = parts.extensions.get::<BodyState>();
+        let arrival = arrival.ok_or_else(|| Fault::internal("a body that is not wrapped"))?;
         if is_coded(&parts.headers) {
             return Err(Problem::coded_body());
         }

@@ -21,18 +21,18 @@ use slipway_runtime::{
 use crate::model::{NoNumber, OutOfBounds};
 
 /// The error of a value whose text is our own: it follows the name of the field.
-pub(crate) trait InOurWords: Display {}
+pub(crate) trait PlainMessage: Display {}
 
-impl InOurWords for &'static str {}
-impl InOurWords for MalformedId {}
-impl InOurWords for NoNumber {}
-impl InOurWords for OutOfBounds {}
+impl PlainMessage for &'static str {}
+impl PlainMessage for MalformedId {}
+impl PlainMessage for NoNumber {}
+impl PlainMessage for OutOfBounds {}
 
 /// Reads a parameter that has a form of its own.
 pub(crate) fn parsed<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
-    T: FromStr<Err: InOurWords>,
+    T: FromStr<Err: PlainMessage>,
 {
     let text = String::deserialize(deserializer)?;
     text.parse().map(Some).map_err(refused)
@@ -42,7 +42,7 @@ where
 pub(crate) fn parsed_if_any<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
-    T: FromStr<Err: InOurWords>,
+    T: FromStr<Err: PlainMessage>,
 {
     let text = String::deserialize(deserializer)?;
     let value = (!text.is_empty()).then(|| text.parse());
@@ -53,7 +53,7 @@ where
 pub(crate) fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,
-    T: FromStr<Err: InOurWords>,
+    T: FromStr<Err: PlainMessage>,
 {
     let texts = Vec::<String>::deserialize(deserializer)?;
     let parts = texts.iter().flat_map(|text| text.split(','));

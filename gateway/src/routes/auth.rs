@@ -16,7 +16,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::document::Repeatable;
 use crate::{
     app::{App, AppState},
-    extract::{COOKIE, Caller, Payload, Visitor},
+    extract::{AnonymousClient, COOKIE, Caller, Payload},
     model::{Account, Credentials, Registration, Session, required},
     problem::Problem,
 };
@@ -65,7 +65,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 )]
 async fn register(
     State(app): State<AppState>,
-    visitor: Visitor,
+    visitor: AnonymousClient,
     headers: HeaderMap,
     Payload(registration): Payload<Registration>,
 ) -> Result<Response, Problem> {
@@ -104,7 +104,7 @@ async fn register(
 )]
 async fn login(
     State(app): State<AppState>,
-    visitor: Visitor,
+    visitor: AnonymousClient,
     headers: HeaderMap,
     Payload(credentials): Payload<Credentials>,
 ) -> Result<Response, Problem> {
@@ -138,7 +138,7 @@ async fn me(State(app): State<AppState>, caller: Caller) -> Result<Json<Account>
     responses((status = 200, description = "The keys", body = Object)),
     security(()),
 )]
-async fn jwks(State(app): State<AppState>, visitor: Visitor) -> Result<Response, Problem> {
+async fn jwks(State(app): State<AppState>, visitor: AnonymousClient) -> Result<Response, Problem> {
     let request = visitor.outbound.request(GetJwksRequest {});
     let answer = app.identity().get_jwks(request).await?.into_inner();
     let headers = [

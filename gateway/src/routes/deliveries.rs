@@ -23,7 +23,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(confirm))
 }
 
-/// Takes what became of mails: they arrived, or came back.
+/// Accepts what became of mails: they arrived, or came back.
 ///
 /// Known by the configured secret of webhooks as `Authorization: Bearer`; without a
 /// configured secret this address does not exist. A repetition changes nothing and is

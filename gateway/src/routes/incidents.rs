@@ -42,7 +42,7 @@ async fn list(
     Ok(Json(Page::new(answer.incidents, answer.next_page_token)?))
 }
 
-/// Takes the alerts of Grafana and Alertmanager: each becomes an incident.
+/// Accepts the alerts of Grafana and Alertmanager: each becomes an incident.
 ///
 /// Their webhook sends the configured secret as `Authorization: Bearer`. Without a
 /// configured secret this address does not exist. Fields that are not known are ignored:

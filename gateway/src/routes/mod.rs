@@ -32,7 +32,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::{
     app::AppState,
-    middleware::{Around, surround},
+    middleware::{MiddlewareConfig, middleware},
     operation::Operations,
     problem::Problem,
 };
@@ -57,7 +57,7 @@ pub(crate) fn router(app: AppState, deadline: Duration, access_log: bool) -> Rou
         .merge(deliveries::routes())
         .split_for_parts();
     document::complete(&mut document);
-    let around = Around {
+    let config = MiddlewareConfig {
         deadline,
         errors: Arc::default(),
         access_log,
@@ -70,7 +70,7 @@ pub(crate) fn router(app: AppState, deadline: Duration, access_log: bool) -> Rou
         .merge(docs(&document))
         .method_not_allowed_fallback(async || Problem::wrong_method())
         .fallback(async || Problem::unknown_route())
-        .layer(from_fn_with_state(around, surround))
+        .layer(from_fn_with_state(config, middleware))
 }
 
 /// The document, and the page that shows it. Who has signed in there is still after a reload.

@@ -32,11 +32,9 @@ use async_trait::async_trait;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
 use self::{member::Member, publisher::Publisher, topics::Topics};
+use slipway_bus::metrics as m;
 use slipway_bus::{Bus, BusError, Record, Security, Subscription, TopicSpec, Unpublished};
-use slipway_runtime::{
-    life::{Check, Problem},
-    telemetry::metrics as m,
-};
+use slipway_runtime::life::{Check, Problem};
 
 /// Whether the broker is there is asked often and must be answered soon.
 const CHECK_WITHIN: Duration = Duration::from_millis(1500);

@@ -58,22 +58,22 @@ impl ConsumerContext for Context {
         match rebalance {
             Rebalance::Assign(list) => {
                 let partitions = partitions(list);
-                tracing::debug!(?partitions, "partitions have become this member's");
+                tracing::debug!(?partitions, "partitions assigned");
                 self.0.state.lock().assignment.assign(partitions);
             }
             Rebalance::Revoke(list) => {
                 let partitions = partitions(list);
-                tracing::debug!(?partitions, "partitions are given up");
+                tracing::debug!(?partitions, "partitions revoked");
                 let _turn = self.0.commits.lock();
                 let done = self.0.state.lock().assignment.revoke(&partitions);
                 if consumer.assignment_lost() {
                     return;
                 }
                 if let Err(error) = commit(consumer, &done) {
-                    tracing::debug!(%error, "the next member repeats what is done");
+                    tracing::debug!(%error, "offsets not committed before the partitions were revoked; the next member will handle the batch again");
                 }
             }
-            Rebalance::Error(error) => tracing::warn!(%error, "a rebalance failed"),
+            Rebalance::Error(error) => tracing::warn!(%error, "rebalance failed"),
         }
     }
 }
@@ -140,7 +140,7 @@ impl Poller {
         if refused || matches!(error, KafkaError::MessageConsumptionFatal(_)) {
             self.shared.fail(bus_error(error));
         } else {
-            tracing::debug!(%error, "the library goes on by itself");
+            tracing::debug!(%error, "librdkafka recovers from this error by itself");
         }
     }
 
@@ -163,7 +163,7 @@ impl Poller {
         });
         match changed {
             Ok(()) => self.paused = pause,
-            Err(error) => tracing::warn!(%error, "partitions could not be paused or resumed"),
+            Err(error) => tracing::warn!(%error, "failed to pause or resume partitions"),
         }
     }
 }

@@ -93,7 +93,9 @@ impl Publisher {
         }
         match Line::new(&self.settings) {
             Ok(new) => *current = Arc::new(new),
-            Err(error) => tracing::error!(%error, "there is no new producer: the old one stays"),
+            Err(error) => {
+                tracing::error!(%error, "failed to create a new Kafka producer; keeping the old one");
+            }
         }
         line.purge();
     }
@@ -145,7 +147,7 @@ impl Drop for Line {
             .name("kafka-producer-end".into())
             .spawn(move || drop(producer));
         if let Err(error) = dropping {
-            tracing::warn!(%error, "a producer was dropped in place");
+            tracing::warn!(%error, "Kafka producer dropped on an async thread");
         }
     }
 }

@@ -143,7 +143,7 @@ impl Topics {
         let created = block_on(admin.create_topics(&new, &options)).map_err(bus_error)?;
         for created in created {
             match created {
-                Ok(topic) => tracing::info!(topic, replicas, "a topic was created"),
+                Ok(topic) => tracing::info!(topic, replicas, "topic created"),
                 // Another process was faster; whether it made the same is checked next.
                 Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
                 Err((topic, error)) => {

@@ -33,7 +33,7 @@ pub enum Actor {
         /// Name of the account.
         username: String,
     },
-    /// Nobody: a schedule, a fault.
+    /// Not a user, but the system: a schedule or a fault.
     System,
 }
 
@@ -46,7 +46,7 @@ pub struct Event {
     pub event_type: String,
     /// The service that published it, as `/slipway/release-svc`.
     pub source: String,
-    /// Id of the thing it is about.
+    /// Id of the object that the event is about.
     pub subject: String,
     /// When it happened, to the millisecond.
     pub time: Timestamp,
@@ -54,11 +54,11 @@ pub struct Event {
     pub dataschema: String,
     /// Who caused it.
     pub actor: Actor,
-    /// The trace of the request that caused it.
+    /// The trace of the request that caused the event.
     pub trace: TraceContext,
     /// Where it is published.
     pub topic: String,
-    /// The aggregate it belongs to.
+    /// Id of the aggregate; the record's key.
     pub key: String,
     /// The payload as JSON.
     pub data: Bytes,
@@ -71,7 +71,7 @@ pub struct Origin<'a> {
     pub service: &'a str,
     /// Id of the aggregate: the record's key.
     pub key: Uuid,
-    /// Id of the thing it is about.
+    /// Id of the object that the event is about.
     pub subject: Uuid,
     /// Who caused it.
     pub actor: &'a Actor,
@@ -80,7 +80,7 @@ pub struct Origin<'a> {
 }
 
 impl Event {
-    /// An event in the current trace.
+    /// Creates an event in the current trace.
     pub fn new<P: Payload>(payload: &P, origin: &Origin<'_>) -> Self {
         Self {
             id: Uuid::now_v7(),
@@ -109,15 +109,15 @@ impl Event {
     /// The payload, by the event's type.
     ///
     /// # Errors
-    /// If type and major version are known and it violates the schema.
+    /// If type and major version are known and the payload violates the schema.
     pub fn read(&self) -> Result<EventData, serde_json::Error> {
         EventData::read(&self.event_type, self.major(), &self.data)
     }
 
-    /// The payload, of a type that is known.
+    /// The payload, when the caller knows its type.
     ///
     /// # Errors
-    /// If it is not of the type's schema.
+    /// If the payload does not match the type's schema.
     pub fn payload<P: Payload>(&self) -> Result<P, serde_json::Error> {
         serde_json::from_slice(&self.data)
     }
@@ -157,7 +157,7 @@ impl Event {
     /// Reads the event from a record.
     ///
     /// # Errors
-    /// A text that says which attribute is missing or malformed.
+    /// A text that names the missing or malformed attribute.
     pub fn from_record(record: &Record) -> Result<Self, String> {
         let header = |name: &'static str| record.header(name).ok_or(format!("it has no {name}"));
         if header(SPECVERSION)? != "1.0" {
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_survives_the_way_over_the_bus() {
+    fn an_event_is_the_same_after_a_round_trip() {
         let user = Actor::User {
             id: Uuid::now_v7(),
             username: "ada".into(),
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_without_an_attribute_is_no_event() {
+    fn a_record_without_a_required_attribute_is_refused() {
         let record = event(&Actor::System).to_record();
         for (index, (name, _)) in record.headers.iter().enumerate() {
             let mut broken = record.clone();

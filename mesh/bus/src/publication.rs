@@ -1,12 +1,12 @@
-//! What becomes of records that are published together: each has an outcome of its own,
-//! and none overtakes one with its key.
+//! The result of publishing several records: one outcome per record, and no record overtakes an
+//! earlier one with the same key.
 
 use std::{collections::HashMap, iter::repeat_n};
 
 use super::{BusError, Record};
 
-/// What an event may have at most, with its key and its headers, in bytes. Brokers take
-/// 1,048,588 unless they are told otherwise, and count what is around a record too.
+/// The largest allowed event, in bytes, including its key and headers. Brokers accept 1,048,588
+/// bytes by default, and their limit includes the record's framing.
 pub const MAX_EVENT: usize = 1_000_000;
 
 impl Record {
@@ -19,11 +19,12 @@ impl Record {
     }
 }
 
-/// What became of one record. It is durable; or the error [is passing](BusError::is_passing),
-/// and it may be durable all the same; or it is not, and would be refused again.
+/// The outcome of publishing one record. On success it is durable. If the error [is
+/// temporary](BusError::is_passing), the record may be durable or not. On any other error it is not
+/// durable and would be refused again.
 pub type Outcome = Result<(), BusError>;
 
-/// Not all records were published. To people it says why the first was not.
+/// At least one record was not published. `Display` shows the first error.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{first}")]
 pub struct Unpublished {
@@ -32,10 +33,10 @@ pub struct Unpublished {
 }
 
 impl Unpublished {
-    /// What a bus answers when this is what became of each record.
+    /// The result of a publication, from the outcome of each record.
     ///
     /// # Errors
-    /// If one was not published.
+    /// If a record was not published.
     pub fn unless_all(outcomes: Vec<Outcome>) -> Result<(), Self> {
         let failed = outcomes.iter().find_map(|outcome| outcome.as_ref().err());
         match failed.cloned() {
@@ -44,7 +45,7 @@ impl Unpublished {
         }
     }
 
-    /// None of so many records was published, for one reason.
+    /// All records of a publication failed, for the same reason.
     #[must_use]
     pub fn all(records: usize, error: BusError) -> Self {
         Self {
@@ -53,7 +54,7 @@ impl Unpublished {
         }
     }
 
-    /// What became of each record, in the order in which they were given.
+    /// The outcome of each record, in the order in which they were given.
     #[must_use]
     pub fn outcomes(self) -> Vec<Outcome> {
         self.outcomes
@@ -66,26 +67,26 @@ impl From<Unpublished> for BusError {
     }
 }
 
-/// Records on their way to the broker, in order. What stands behind a refused one of its
-/// topic and key is refused with it; when the bus is away, so it is for all behind.
+/// Keeps the order of records that are being published. After a refused record, later records of
+/// the same topic and key are refused too; after a temporary error, all later records fail with it.
 #[derive(Default)]
 pub struct InOrder<'a> {
     refused: HashMap<(&'a str, &'a str), BusError>,
-    away: Option<BusError>,
+    unavailable: Option<BusError>,
 }
 
 impl<'a> InOrder<'a> {
-    /// Has the next record put where it belongs, if it may be.
+    /// Calls `put` to publish the next record, unless an earlier failure prevents it.
     ///
     /// # Errors
-    /// If it may not, or `put` fails.
+    /// If an earlier failure prevents it, or `put` fails.
     pub fn put<T>(
         &mut self,
         record: &'a Record,
         put: impl FnOnce() -> Result<T, BusError>,
     ) -> Result<T, BusError> {
         let before = self.refused.get(&(&*record.topic, &*record.key));
-        if let Some(before) = self.away.as_ref().or(before) {
+        if let Some(before) = self.unavailable.as_ref().or(before) {
             return Err(before.clone());
         }
         let done = put();
@@ -95,10 +96,10 @@ impl<'a> InOrder<'a> {
         done
     }
 
-    /// A record that was put has failed.
+    /// Notes that publishing a record failed.
     pub fn failed(&mut self, record: &'a Record, error: &BusError) {
         if error.is_passing() {
-            self.away = Some(error.clone());
+            self.unavailable = Some(error.clone());
         } else {
             let key = (&*record.topic, &*record.key);
             self.refused.insert(key, error.clone());

@@ -1,24 +1,24 @@
-//! How a client and a broker convince each other who they are. Plain data, so that a
-//! configuration can be read without any client of a broker.
+//! How a client and a broker authenticate each other. Plain data, so that a configuration can be
+//! parsed without a broker client.
 
 use std::{fmt, path::PathBuf};
 
-/// What a connection to the broker is secured with; nothing by default.
+/// How a connection to the broker is secured; not at all by default.
 #[derive(Debug, Clone, Default)]
 pub struct Security {
-    /// Encryption, and the broker's certificate checked.
+    /// TLS, with a check of the broker's certificate.
     pub tls: Option<Tls>,
-    /// A name and a password.
+    /// User name and password.
     pub sign_in: Option<SignIn>,
 }
 
-/// Encryption.
+/// TLS settings.
 #[derive(Debug, Clone, Default)]
 pub struct Tls {
-    /// PEM file with the authorities that the broker's certificate may come from; `None`:
-    /// those that the system trusts.
+    /// PEM file with the CAs that the client trusts for the broker's certificate; `None`: the
+    /// system's trust store.
     pub authorities: Option<PathBuf>,
-    /// This client's own certificate, for brokers that want one.
+    /// This client's certificate, for brokers that require one.
     pub identity: Option<Identity>,
 }
 
@@ -31,12 +31,12 @@ pub struct Identity {
     pub key: PathBuf,
 }
 
-/// How a client signs in by SASL. `Debug` does not show the password.
+/// SASL credentials. `Debug` does not show the password.
 #[derive(Clone)]
 pub struct SignIn {
-    /// How the password is proven.
+    /// How the client proves the password.
     pub mechanism: Mechanism,
-    /// Who.
+    /// The user's name.
     pub username: String,
     /// The password.
     pub password: String,
@@ -45,18 +45,18 @@ pub struct SignIn {
 /// A SASL mechanism.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mechanism {
-    /// The password itself is sent: only over TLS is it a secret.
+    /// Sends the password itself: it is secret only over TLS.
     Plain,
-    /// Challenge and response, with SHA-256.
+    /// Challenge-response with SHA-256.
     ScramSha256,
-    /// Challenge and response, with SHA-512.
+    /// Challenge-response with SHA-512.
     ScramSha512,
 }
 
 impl Mechanism {
     const ALL: [Self; 3] = [Self::Plain, Self::ScramSha256, Self::ScramSha512];
 
-    /// As brokers call it.
+    /// The mechanism's name in SASL.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_is_not_shown() {
+    fn debug_does_not_show_the_password() {
         let sign_in = SignIn {
             mechanism: Mechanism::ScramSha512,
             username: "slipway".into(),
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn mechanisms_are_known_by_their_names() {
+    fn a_mechanism_is_parsed_from_its_name() {
         for mechanism in Mechanism::ALL {
             assert_eq!(Mechanism::parse(mechanism.as_str()), Some(mechanism));
         }

@@ -29,20 +29,20 @@ use super::SELECTION_TIMEOUT;
 /// How long an election may take: a member waits for 10 seconds before it begins one.
 const ELECTION: Duration = Duration::from_secs(15);
 
-static KNOWN: Mutex<Known> = Mutex::new(Known(Vec::new()));
+static CLIENTS: Mutex<Clients> = Mutex::new(Clients(Vec::new()));
 
 /// What a client's monitors see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sight {
+enum Reachability {
     /// A server that takes writes.
     Writable,
     /// Servers, none of which takes writes.
     Leaderless,
     /// No server.
-    Nothing,
+    Unreachable,
 }
 
-impl Sight {
+impl Reachability {
     fn of(topology: &TopologyDescription) -> Self {
         let servers = topology.servers();
         let mut types = servers.values().map(ServerInfo::server_type);
@@ -51,40 +51,44 @@ impl Sight {
         } else if types.any(|server| server != ServerType::Unknown) {
             Self::Leaderless
         } else {
-            Self::Nothing
+            Self::Unreachable
         }
     }
 
     /// How long it must last to be an outage.
-    fn patience(self) -> Duration {
+    fn tolerance(self) -> Duration {
         match self {
             Self::Writable => Duration::MAX,
             Self::Leaderless => ELECTION,
-            Self::Nothing => SELECTION_TIMEOUT,
+            Self::Unreachable => SELECTION_TIMEOUT,
         }
     }
 }
 
 /// What the clients that have seen a server see now, and since when.
 #[derive(Debug)]
-struct Known(Vec<(ObjectId, Sight, Instant)>);
+struct Clients(Vec<(ObjectId, Reachability, Instant)>);
 
-impl Known {
-    fn sees(&mut self, client: ObjectId, sight: Sight, now: Instant) {
+impl Clients {
+    fn sees(&mut self, client: ObjectId, reachability: Reachability, now: Instant) {
         match self.0.iter_mut().find(|known| known.0 == client) {
-            Some(known) if known.1 == sight => {}
+            Some(known) if known.1 == reachability => {}
             Some(known) => {
-                tracing::info!(before = ?known.1, now = ?sight, "MongoDB's servers changed");
-                *known = (client, sight, now);
+                tracing::info!(before = ?known.1, now = ?reachability, "MongoDB topology changed");
+                *known = (client, reachability, now);
             }
             // The others wait for their first: see `connect`.
-            None if sight == Sight::Writable => self.0.push((client, sight, now)),
+            None if reachability == Reachability::Writable => {
+                self.0.push((client, reachability, now));
+            }
             None => {}
         }
     }
 
     fn is_away(&self, now: Instant) -> bool {
-        let away = |sight: Sight, since| now.duration_since(since) >= sight.patience();
+        let away = |reachability: Reachability, since| {
+            now.duration_since(since) >= reachability.tolerance()
+        };
         !self.0.is_empty() && self.0.iter().all(|known| away(known.1, known.2))
     }
 }
@@ -93,11 +97,16 @@ impl Known {
 pub(super) fn observer() -> EventHandler<SdamEvent> {
     EventHandler::callback(|event| match event {
         SdamEvent::TopologyDescriptionChanged(event) => {
-            let sight = Sight::of(&event.new_description);
-            KNOWN.lock().sees(event.topology_id, sight, Instant::now());
+            let reachability = Reachability::of(&event.new_description);
+            CLIENTS
+                .lock()
+                .sees(event.topology_id, reachability, Instant::now());
         }
         SdamEvent::TopologyClosed(event) => {
-            KNOWN.lock().0.retain(|known| known.0 != event.topology_id);
+            CLIENTS
+                .lock()
+                .0
+                .retain(|known| known.0 != event.topology_id);
         }
         _ => {}
     })
@@ -105,7 +114,7 @@ pub(super) fn observer() -> EventHandler<SdamEvent> {
 
 /// Whether the server is known to be away.
 pub(super) fn is_known() -> bool {
-    KNOWN.lock().is_away(Instant::now())
+    CLIENTS.lock().is_away(Instant::now())
 }
 
 #[cfg(test)]
@@ -116,39 +125,39 @@ mod tests {
 
     #[test]
     fn an_outage_is_known_once_no_server_was_seen_for_as_long_as_an_operation_waits() {
-        let (mut known, start, client) = (Known(Vec::new()), Instant::now(), ObjectId::new());
-        known.sees(client, Sight::Nothing, start);
+        let (mut known, start, client) = (Clients(Vec::new()), Instant::now(), ObjectId::new());
+        known.sees(client, Reachability::Unreachable, start);
         assert!(!known.is_away(start + ELECTION), "it is only starting");
-        known.sees(client, Sight::Writable, start);
+        known.sees(client, Reachability::Writable, start);
         assert!(!known.is_away(start + ELECTION));
         let gone = start + ELECTION;
-        known.sees(client, Sight::Nothing, gone);
-        known.sees(client, Sight::Nothing, gone + MOMENT);
+        known.sees(client, Reachability::Unreachable, gone);
+        known.sees(client, Reachability::Unreachable, gone + MOMENT);
         assert!(!known.is_away(gone + SELECTION_TIMEOUT - MOMENT));
         assert!(known.is_away(gone + SELECTION_TIMEOUT));
-        known.sees(client, Sight::Writable, gone + SELECTION_TIMEOUT);
+        known.sees(client, Reachability::Writable, gone + SELECTION_TIMEOUT);
         assert!(!known.is_away(gone + ELECTION), "it is back");
     }
 
     #[test]
     fn an_election_is_waited_for() {
-        let (mut known, start, client) = (Known(Vec::new()), Instant::now(), ObjectId::new());
-        known.sees(client, Sight::Writable, start);
-        known.sees(client, Sight::Leaderless, start);
+        let (mut known, start, client) = (Clients(Vec::new()), Instant::now(), ObjectId::new());
+        known.sees(client, Reachability::Writable, start);
+        known.sees(client, Reachability::Leaderless, start);
         assert!(!known.is_away(start + ELECTION - MOMENT));
         assert!(known.is_away(start + ELECTION));
     }
 
     #[test]
     fn where_one_client_sees_a_server_there_is_one() {
-        let (mut known, start) = (Known(Vec::new()), Instant::now());
+        let (mut known, start) = (Clients(Vec::new()), Instant::now());
         let (one, other) = (ObjectId::new(), ObjectId::new());
         for client in [one, other] {
-            known.sees(client, Sight::Writable, start);
+            known.sees(client, Reachability::Writable, start);
         }
-        known.sees(one, Sight::Nothing, start);
+        known.sees(one, Reachability::Unreachable, start);
         assert!(!known.is_away(start + ELECTION));
-        known.sees(other, Sight::Nothing, start);
+        known.sees(other, Reachability::Unreachable, start);
         assert!(known.is_away(start + ELECTION));
     }
 }

@@ -1,11 +1,10 @@
-//! One way for errors to leave a service.
+//! The error type that leaves a service.
 //!
-//! A service's errors become a [`Fault`]: a kind, a stable code for programs, a sentence
-//! for people, and facts. A fault becomes a gRPC status with `google.rpc.ErrorInfo` (and
-//! `BadRequest`, `RetryInfo` where they apply), and can be read back from one; `status` is
-//! this translation, and bounds what a status carries. What is internal stays inside: an
-//! [`Fault::internal`] is logged here, with the trace id the client gets, and leaves without
-//! its cause.
+//! A service's errors become a [`Fault`]: a kind, a stable code for programs, a sentence for
+//! people, and facts. A fault becomes a gRPC status with `google.rpc.ErrorInfo` (and `BadRequest`,
+//! `RetryInfo` where they apply), and can be read back from one; `status` does this translation,
+//! and limits the size of a status. Internal details stay in the process: [`Fault::internal`] logs
+//! the cause, together with the trace id that the client receives, and sends a fault without it.
 
 mod room;
 mod status;
@@ -21,37 +20,37 @@ pub use self::room::OMITTED;
 /// The domain of every `ErrorInfo` that Slipway sends.
 pub const DOMAIN: &str = "slipway";
 
-/// What sort of error it is: decides the gRPC code and the HTTP status.
+/// The kind of an error. It determines the gRPC code and the HTTP status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// The request is malformed or breaks a limit.
     Invalid,
-    /// No token, or a bad one.
+    /// The token is missing or invalid.
     Unauthenticated,
-    /// The caller may not do this.
+    /// The caller has no permission.
     Forbidden,
-    /// Unknown, or not the caller's where its existence is private.
+    /// It does not exist, or it is private and not the caller's.
     NotFound,
-    /// It is taken already.
+    /// It exists already, or the name is taken.
     AlreadyExists,
-    /// A rule refuses it in the present state.
+    /// A rule forbids it in the current state.
     Conflict,
-    /// Others changed the same thing at the same time, again and again.
+    /// Other callers changed the same object at the same time, in every attempt.
     Contended,
-    /// Too often.
+    /// Too many requests.
     RateLimited,
-    /// A dependency is away.
+    /// A dependency is unavailable.
     Unavailable,
     /// It took too long.
     Deadline,
-    /// No such method.
+    /// The method does not exist.
     Unimplemented,
-    /// A fault of ours.
+    /// An error of the service itself.
     Internal,
 }
 
-/// The one table: kind, gRPC code, HTTP status, title. A code that stands twice is read
-/// back as the first kind.
+/// The single table of kinds: gRPC code, HTTP status, title. A code that occurs twice is read back
+/// as its first kind.
 const TABLE: &[(Kind, Code, u16, &str)] = &[
     (Kind::Invalid, Code::InvalidArgument, 400, "Invalid request"),
     (Kind::Invalid, Code::OutOfRange, 400, "Invalid request"),
@@ -102,13 +101,13 @@ impl Kind {
             .expect("every kind has a row: a test walks them")
     }
 
-    /// Its gRPC code.
+    /// The gRPC code.
     #[must_use]
     pub fn grpc_code(self) -> Code {
         self.row().1
     }
 
-    /// Its HTTP status.
+    /// The HTTP status.
     #[must_use]
     pub fn http_status(self) -> u16 {
         self.row().2
@@ -133,26 +132,26 @@ impl Kind {
 pub struct FieldError {
     /// Path of the field, as in `tasks[2].title`.
     pub field: String,
-    /// What it must be.
+    /// What the value must be.
     pub message: String,
 }
 
-/// An error on its way out of a service.
+/// An error as a service returns it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fault {
-    /// What sort of error it is.
+    /// The kind of error.
     pub kind: Kind,
     /// The stable code for programs, in `SCREAMING_SNAKE_CASE`.
     pub code: String,
     /// A sentence for people.
     pub detail: String,
-    /// What a program can use, under the names the API documents. Sorted by name, and so
-    /// are the members of objects within: the same whatever features `serde_json` is built
-    /// with.
+    /// Details that a program can use, under the names that the API documents. Sorted by name, and
+    /// so are the members of objects within, so that the order does not depend on the features of
+    /// `serde_json`.
     pub facts: BTreeMap<String, Value>,
-    /// For [`Kind::Invalid`]: the fields at fault.
+    /// For [`Kind::Invalid`]: the invalid fields.
     pub fields: Vec<FieldError>,
-    /// When to try again.
+    /// How long to wait before another try.
     pub retry_after: Option<Duration>,
 }
 
@@ -169,7 +168,7 @@ impl Fault {
         }
     }
 
-    /// A request with these fields at fault.
+    /// An invalid request: several invalid fields.
     #[must_use]
     pub fn invalid(fields: Vec<FieldError>) -> Self {
         let detail = match fields.as_slice() {
@@ -182,8 +181,8 @@ impl Fault {
         }
     }
 
-    /// A request with one field at fault. `message` continues a sentence that begins
-    /// with the field: "must not be empty".
+    /// An invalid request: one invalid field. `message` continues a sentence that begins with the
+    /// field: "must not be empty".
     pub fn invalid_field(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self::invalid(vec![FieldError {
             field: field.into(),
@@ -191,7 +190,7 @@ impl Fault {
         }])
     }
 
-    /// A fault of ours. `cause` goes to the log, not to the client.
+    /// An internal error. `cause` goes to the log, not to the client.
     pub fn internal(cause: impl Display) -> Self {
         tracing::error!(error = %cause, "internal error");
         Self::new(
@@ -201,7 +200,7 @@ impl Fault {
         )
     }
 
-    /// There is no room for another request.
+    /// The server is at its limit of requests.
     #[must_use]
     pub fn overloaded() -> Self {
         Self::new(
@@ -212,7 +211,7 @@ impl Fault {
         .retry_after(Duration::from_secs(1))
     }
 
-    /// The process is about to end and makes nothing of the request any more.
+    /// The process is stopping and has not processed the request.
     #[must_use]
     pub fn stopping() -> Self {
         Self::new(
@@ -223,23 +222,23 @@ impl Fault {
         .retry_after(Duration::from_secs(1))
     }
 
-    /// Others kept changing it until there was no try left; `what` is for instance "release".
+    /// Other callers changed the object in every attempt; `what` names it, for instance "release".
     #[must_use]
     pub fn contended(what: &str) -> Self {
         let detail = format!("Others keep changing this {what}. Nothing was done; try again.");
         Self::new(Kind::Contended, "CONTENDED", detail).retry_after(Duration::from_secs(1))
     }
 
-    /// A dependency is away. `cause` goes to the log, not to the client.
+    /// A dependency is unavailable. `cause` goes to the log, not to the client.
     pub fn unavailable(what: &str, cause: impl Display) -> Self {
         tracing::warn!(error = %cause, "{what} is unavailable");
         Self::away(what)
     }
 
-    /// Another service of the mesh is away. Which one goes to the log with the `cause`, not
-    /// to the client.
+    /// Another service of the mesh is unavailable. Its name and the `cause` go to the log, not to
+    /// the client.
     pub fn unreachable(service: &str, cause: impl Display) -> Self {
-        tracing::warn!(service, error = %cause, "a service cannot be reached");
+        tracing::warn!(service, error = %cause, "service unreachable");
         Self::away("A service")
     }
 
@@ -252,7 +251,7 @@ impl Fault {
         .retry_after(Duration::from_secs(1))
     }
 
-    /// With a fact for programs.
+    /// Adds a fact for programs.
     #[must_use]
     pub fn fact(mut self, name: &str, value: impl Serialize) -> Self {
         let mut value = serde_json::to_value(value).unwrap_or(Value::Null);
@@ -261,7 +260,7 @@ impl Fault {
         self
     }
 
-    /// With the time to wait before another try.
+    /// Adds the time to wait before another try.
     #[must_use]
     pub fn retry_after(mut self, delay: Duration) -> Self {
         self.retry_after = Some(delay);
@@ -270,7 +269,7 @@ impl Fault {
 }
 
 impl Fault {
-    /// A status that no service of ours made: a lost connection, a deadline, a bug.
+    /// Reads a status that was not made by a Slipway service: a lost connection, a deadline, a bug.
     fn from_transport(kind: Kind, status: &Status) -> Self {
         match kind {
             Kind::Unavailable => Self::unavailable("A service", status.message()),
@@ -314,7 +313,7 @@ mod tests {
     ];
 
     #[test]
-    fn every_kind_survives_the_way_over_grpc() {
+    fn every_kind_is_the_same_after_a_grpc_round_trip() {
         for kind in KINDS {
             let fault = Fault::new(*kind, "SOME_CODE", "A sentence.")
                 .fact("activeTask", serde_json::json!({"id": "7", "n": 3}))
@@ -325,14 +324,14 @@ mod tests {
     }
 
     #[test]
-    fn field_errors_survive_the_way_over_grpc() {
+    fn field_errors_are_the_same_after_a_grpc_round_trip() {
         let fault = Fault::invalid_field("tasks[1].title", "must not be empty");
         assert_eq!(fault.detail, "tasks[1].title must not be empty.");
         assert_eq!(Fault::from(Status::from(fault.clone())), fault);
     }
 
     #[test]
-    fn what_a_driver_said_does_not_leave() {
+    fn internal_causes_are_not_sent_to_the_client() {
         let status = Status::from(Fault::internal("no such column: password_hash"));
         assert!(!format!("{status:?}").contains("password_hash"));
         let fault = Fault::from(Status::unknown("h2 protocol error at 10.0.0.7"));

@@ -1,11 +1,11 @@
-//! Serving HTTP connections (REST, gRPC and the ops port) with bounds, and draining them.
+//! Serves HTTP connections (REST, gRPC and the ops port) with limits, and drains them on shutdown.
 
 mod answer;
-mod arriving;
-mod bare;
 mod connections;
+mod counted_body;
 mod first_bytes;
 mod leftover;
+mod problem_stream;
 
 use std::{
     convert::Infallible,
@@ -42,63 +42,64 @@ use tonic::transport::server::TcpConnectInfo;
 use tower::{Service, ServiceExt};
 
 use crate::error::Fault;
+use crate::metrics as m;
 pub use answer::SharedBytes;
-use bare::Explained;
 use connections::{Connection, Overloaded};
 pub use connections::{Connections, Limits};
 use first_bytes::FirstBytes;
-use slipway_runtime::telemetry::metrics as m;
+use problem_stream::ProblemStream;
 
-/// A client has this long to send the first request of a connection over HTTP/1, to open one
-/// over HTTP/2, and before either to set up TLS.
+/// Time for a client to set up TLS, and then to send its first request over HTTP/1 or open its
+/// first stream over HTTP/2.
 const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A client has this long to send a request's head, and a connection this long to wait for
-/// its next request: longer than balancers keep theirs, so that it is they who close.
+/// Time for a client to send a request's head, and for a connection to stay idle between requests.
+/// It is longer than load balancers keep idle connections, so that they close them and not this
+/// server.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// A client that reads nothing for this long is disconnected.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// After the order to shut down, for this long requests are still accepted, each answer
-/// telling its client to close the connection: a client that was about to send one on a
-/// kept connection gets its answer instead of a reset.
+/// After the shutdown signal, requests are still accepted for this long, and each answer tells its
+/// client to close the connection. A client that is about to send a request on an idle connection
+/// gets an answer instead of a reset.
 const LAME_DUCK: Duration = Duration::from_millis(300);
 
-/// Those who connected last have this long to send their request: a connection that has
-/// not been read from is closed without an answer.
+/// Time for clients that have just connected to send their request: without it, their connections
+/// would be closed without an answer.
 const LAST_REQUESTS: Duration = Duration::from_millis(100);
 
-/// Before the end of the drain, a request whose body has not come whole has this long to be
-/// refused.
+/// Time before the end of the drain at which requests with incomplete bodies are refused, so that
+/// the refusal can still be sent.
 const LAST_ANSWERS: Duration = Duration::from_millis(250);
 
-/// Bytes of heads: a larger one is refused.
+/// Maximum bytes of a request's head.
 const MAX_HEAD: usize = 64 * 1024;
 
-/// Bytes that one connection has written and the client has not read: in this process, and
-/// again in the kernel. What a client reads slowly is produced slowly.
+/// Maximum bytes written on one connection that the client has not read: in this process, and again
+/// in the kernel. So an answer is produced only as fast as the client reads it.
 const MAX_UNSENT: usize = 64 * 1024;
 #[cfg(target_os = "linux")]
 const MAX_UNSENT_IN_KERNEL: u32 = 32 * 1024;
 
-/// Bytes of a body that are taken from an HTTP/2 client before they are asked for: of one
-/// request, and of all of a connection.
+/// Flow-control windows for HTTP/2 request bodies, in bytes: of one request, and of a whole
+/// connection.
 const STREAM_WINDOW: u32 = 128 * 1024;
 const CONNECTION_WINDOW: u32 = 256 * 1024;
 
-/// What is spoken on a listener.
+/// The protocol of a listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     /// HTTP/1.1 and HTTP/2.
     Http,
-    /// gRPC: HTTP/2 alone.
+    /// gRPC: HTTP/2 only.
     Grpc,
 }
 
 impl Protocol {
-    /// Requests at the same time on one HTTP/2 connection. Another process of the mesh sends
-    /// all its calls over one connection.
+    /// Maximum concurrent requests on one HTTP/2 connection. Another process of the mesh sends all
+    /// its calls over one connection.
     fn max_streams(self) -> u32 {
         match self {
             Self::Http => 200,
@@ -110,23 +111,23 @@ impl Protocol {
 /// How the connections of a listener are served.
 #[derive(Clone)]
 pub struct Serving {
-    /// For metrics and the log.
+    /// The listener's name in metrics and the log.
     pub name: &'static str,
-    /// What is spoken.
+    /// The protocol.
     pub protocol: Protocol,
-    /// Counts the connections, and those of other listeners that share the limits.
+    /// Counts the connections. Listeners that share the limits share this.
     pub connections: Connections,
-    /// Encrypts connections, if it is there.
+    /// Serves over TLS, if it is given.
     pub tls: Option<TlsAcceptor>,
-    /// The answer to a request that is refused before anything is made of it.
+    /// Makes the answer to a request that is refused before it is processed.
     pub refusal: fn(Fault) -> Response,
-    /// How long requests in flight may take after the order to shut down.
+    /// How long requests in flight may take after the shutdown signal.
     pub drain: Duration,
 }
 
-/// Serves `service` until `shutdown`, then drains: requests in flight are answered, those whose
-/// bodies do not come refused at the end, and it returns when all connections have ended, at the
-/// latest [`Serving::drain`] later.
+/// Serves `service` until `shutdown`, then drains: it answers requests in flight, and refuses those
+/// whose bodies are still incomplete near the end. Returns when all connections have ended, or
+/// after [`Serving::drain`] at the latest.
 pub async fn serve<S, B>(
     listener: TcpListener,
     service: S,
@@ -153,7 +154,7 @@ pub async fn serve<S, B>(
     server.draining.store(true, Ordering::Relaxed);
     let lame_duck = tokio::time::sleep(LAME_DUCK);
     server.accept_until(lame_duck, &listener).await;
-    // Whoever has connected already is let in.
+    // Accept the connections that are already in the backlog.
     while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
         server.spawn(stream, peer).await;
     }
@@ -168,7 +169,7 @@ pub async fn serve<S, B>(
         () = server.graceful.shutdown() => {}
         () = last_answers => tracing::warn!(
             listener = name,
-            "connections were still open at the end of the drain"
+            "closing connections still open at the drain deadline"
         ),
     }
 }
@@ -200,15 +201,15 @@ where
             match accepted {
                 Ok((stream, peer)) => self.spawn(stream, peer).await,
                 Err(error) => {
-                    // Out of file descriptors, mostly: wait for some to be closed.
-                    tracing::warn!(%error, "a connection could not be accepted");
+                    // Mostly because file descriptors are exhausted: wait until some are closed.
+                    tracing::warn!(%error, "failed to accept a connection");
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             }
         }
     }
 
-    /// Serves a connection in a task of its own, once there is a place for it. Nobody else is
+    /// Serves a connection in its own task, once there is a place for it. No other connection is
     /// accepted until then.
     async fn spawn(&self, stream: TcpStream, peer: SocketAddr) {
         let name = self.serving.name;
@@ -231,7 +232,7 @@ where
             let _open = Open::new(name);
             match tls {
                 None => handler.drive(stream, watcher).await,
-                // Boxed, so that a connection without TLS does not carry its size.
+                // Boxed, so that a connection without TLS does not need the memory.
                 Some(tls) => Box::pin(handler.drive_encrypted(tls, stream, watcher)).await,
             }
         });
@@ -239,7 +240,7 @@ where
 }
 
 fn set_options(stream: &TcpStream) {
-    // None of these can be refused by a socket that is still connected.
+    // A connected socket never refuses these options.
     let _ = stream.set_nodelay(true);
     #[cfg(target_os = "linux")]
     let _ = socket2::SockRef::from(stream).set_tcp_notsent_lowat(MAX_UNSENT_IN_KERNEL);
@@ -275,8 +276,8 @@ where
         };
         match accepted {
             Ok(Ok(stream)) => self.drive(stream, watcher).await,
-            Ok(Err(error)) => tracing::debug!(%error, %peer, "a TLS handshake failed"),
-            Err(_) => tracing::debug!(%peer, "a TLS handshake took too long"),
+            Ok(Err(error)) => tracing::debug!(%error, %peer, "TLS handshake failed"),
+            Err(_) => tracing::debug!(%peer, "TLS handshake timed out"),
         }
     }
 
@@ -293,7 +294,7 @@ where
         let service = tower::service_fn(move |request| self.clone().answer(request));
         let served = builder(protocol)
             .serve_connection(
-                TokioIo::new(Explained::new(stream)),
+                TokioIo::new(ProblemStream::new(stream)),
                 TowerToHyperService::new(service),
             )
             .into_owned();
@@ -308,14 +309,14 @@ where
                 if opened_too_much(&*error) {
                     connection.bar_client();
                 }
-                tracing::debug!(%error, %peer, "a connection ended with an error");
+                tracing::debug!(%error, %peer, "connection failed");
             },
             () = connection.closed() => {
-                tracing::debug!(%peer, "a connection was closed to make room");
+                tracing::debug!(%peer, "connection closed to make room for others");
             }
             () = silent => {
                 metrics::counter!(m::CONNECTIONS_CLOSED, "reason" => "silent").increment(1);
-                tracing::debug!(%peer, listener, "a connection without a request was closed");
+                tracing::debug!(%peer, listener, "connection without a request closed");
             }
         }
     }
@@ -335,11 +336,12 @@ where
         let Ok(in_use) = self.connection.begin() else {
             return self.refuse();
         };
-        let Ok(place) = in_use.place(request.body().is_end_stream()) else {
+        let Ok(permit) = in_use.permit(request.body().is_end_stream()) else {
             return self.refuse();
         };
         let request = leftover::Received::of(request);
-        let mut request = request.map(|body| Body::new(arriving::Arriving::of(body, &place)));
+        let mut request =
+            request.map(|body| Body::new(counted_body::CountedBody::of(body, &permit)));
         match self.protocol {
             Protocol::Http => drop(request.extensions_mut().insert(ConnectInfo(self.peer))),
             Protocol::Grpc => drop(request.extensions_mut().insert(TcpConnectInfo {
@@ -350,14 +352,14 @@ where
         let Ok(service) = self.service.ready().await;
         let response = tokio::select! {
             biased;
-            () = place.lost() => return self.refuse(),
+            () = permit.lost() => return self.refuse(),
             Ok(response) = service.call(request) => response,
         };
-        // Then this is what the service made of half a body.
-        if place.is_lost() {
+        // Then the answer was made from an incomplete body.
+        if permit.is_lost() {
             return self.refuse();
         }
-        drop(place);
+        drop(permit);
         match answer::Counted::of(response, in_use) {
             Ok(response) => response.map(Body::new),
             Err(Overloaded) => self.refuse(),
@@ -373,7 +375,7 @@ where
     }
 }
 
-/// Whether a connection was closed because its client opened or reset streams without end.
+/// Whether a connection was closed because its client opened or reset too many streams.
 fn opened_too_much(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {

@@ -2,11 +2,11 @@
 //!
 //! | module | what it gives |
 //! | --- | --- |
-//! | [`access`] | tokens, and who may call which method |
-//! | [`error`] | one way for errors to leave a service |
-//! | [`grpc`] | what surrounds every gRPC service; clients of services, near and far |
-//! | [`http`] | serving HTTP connections with bounds, and draining them |
-//! | [`metadata`] | names of what calls carry |
+//! | [`access`] | tokens, and which roles may call which method |
+//! | [`error`] | the error type that leaves a service |
+//! | [`grpc`] | gRPC servers with middleware; clients of local and remote services |
+//! | [`http`] | serving HTTP connections with limits, and draining them |
+//! | [`metadata`] | names of call metadata |
 //! | [`page`] | keyset pages and their cursors |
 //!
 //! Nothing in here knows the domain.
@@ -16,4 +16,5 @@ pub mod error;
 pub mod grpc;
 pub mod http;
 pub mod metadata;
+pub mod metrics;
 pub mod page;

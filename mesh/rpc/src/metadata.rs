@@ -1,12 +1,12 @@
-//! The names of metadata that calls carry, beside gRPC's own.
+//! Names of the metadata keys of calls, in addition to gRPC's own.
 
-/// Metadata with the key under which a client may repeat a command safely.
+/// The idempotency key, with which a client may safely repeat a command.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
-/// Metadata with the address of the client behind the gateway. The access layer removes it
-/// from a call that does not show a service's token as [`SERVICE_TOKEN`].
+/// The address of the client behind the gateway. The access layer removes it from a call that has
+/// no service token in [`SERVICE_TOKEN`].
 pub const CLIENT_ADDRESS: &str = "slipway-client-address";
 
-/// Metadata with the token of the service that forwards a call, beside the user's own token
-/// in `authorization`. The access layer removes it: no handler sees it.
+/// The token of the service that forwards a call, in addition to the user's own token in
+/// `authorization`. The access layer removes it, so no handler sees it.
 pub const SERVICE_TOKEN: &str = "slipway-service-token";

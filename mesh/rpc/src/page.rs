@@ -5,17 +5,16 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::error::Fault;
 
-/// Items on a page when the client does not say.
+/// Default number of items on a page.
 pub const DEFAULT_LIMIT: u32 = 50;
 
-/// Items on a page at most.
+/// Maximum number of items on a page.
 pub const MAX_LIMIT: u32 = 200;
 
-/// The number of items to return for a requested `page_size`, of which 0 means the
-/// default.
+/// The number of items to return for a requested `page_size`; 0 means the default.
 ///
 /// # Errors
-/// A negative size, or one above `max`, is refused.
+/// If the size is negative or above `max`.
 pub fn limit(page_size: i32, max: u32) -> Result<u32, Fault> {
     match u32::try_from(page_size) {
         Ok(0) => Ok(DEFAULT_LIMIT),
@@ -27,7 +26,7 @@ pub fn limit(page_size: i32, max: u32) -> Result<u32, Fault> {
     }
 }
 
-/// One page of a list, and where the next one starts.
+/// One page of a list, and the key after which the next one starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<T, K> {
     /// The items, in the list's order.
@@ -46,8 +45,8 @@ impl<T, K> Page<T, K> {
     }
 }
 
-/// A cursor for continuing `list` after `key`. `list` names the list and everything the
-/// client filtered it by, so that a cursor of one list does not open another.
+/// Encodes a cursor that continues `list` after `key`. `list` names the list and all filters, so
+/// that a cursor of one list is not valid for another.
 #[must_use]
 pub fn encode_cursor<K: Serialize>(list: &str, key: Option<&K>) -> String {
     let Some(key) = key else {
@@ -58,10 +57,10 @@ pub fn encode_cursor<K: Serialize>(list: &str, key: Option<&K>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// The key in a cursor of `list`; `None` for the empty cursor, which is the first page.
+/// Decodes the key in a cursor of `list`; `None` for the empty cursor, which is the first page.
 ///
 /// # Errors
-/// A cursor that `list` did not issue is refused.
+/// If `list` did not issue the cursor.
 pub fn decode_cursor<K: DeserializeOwned>(list: &str, cursor: &str) -> Result<Option<K>, Fault> {
     if cursor.is_empty() {
         return Ok(None);
@@ -80,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_opens_only_the_list_that_issued_it() {
+    fn a_cursor_is_valid_only_for_the_list_that_issued_it() {
         let cursor = encode_cursor("releases?OPEN", Some(&7));
         assert_eq!(decode_cursor("releases?OPEN", &cursor).unwrap(), Some(7));
         assert!(decode_cursor::<i64>("releases?", &cursor).is_err());

@@ -1,4 +1,4 @@
-//! Waiting between attempts, longer each time.
+//! Backoff: waits between attempts, longer each time.
 
 use std::{ops::ControlFlow, time::Duration};
 
@@ -6,23 +6,23 @@ use rand::RngExt as _;
 use tokio_util::sync::CancellationToken;
 
 const FIRST: Duration = Duration::from_millis(50);
-/// Short: what is back is used again within about this time, and one try a second is no
-/// load.
+/// Short, so that a dependency that is available again is used within about this time; one attempt
+/// per second is no load.
 const LAST: Duration = Duration::from_secs(1);
 
-/// A wait that grows, with jitter, until it is reset.
+/// A delay with jitter that grows until it is reset.
 #[derive(Debug, Default)]
 pub struct Backoff {
     last: Option<Duration>,
 }
 
 impl Backoff {
-    /// The next wait is the first one again.
+    /// Starts again with the first delay.
     pub fn reset(&mut self) {
         self.last = None;
     }
 
-    /// Waits longer than the last time, with jitter; breaks when told to stop.
+    /// Waits longer than the last time, with jitter; breaks on shutdown.
     pub async fn wait(&mut self, stop: &CancellationToken) -> ControlFlow<()> {
         let next = self.last.map_or(FIRST, |last| (last * 2).min(LAST));
         self.last = Some(next);

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 /// A source of the current time.
 pub trait Clock: Send + Sync + 'static {
-    /// Now, in UTC, in whole milliseconds: the precision every store keeps.
+    /// The current time in UTC, in whole milliseconds: the precision of every store.
     fn now(&self) -> Timestamp;
 }
 
@@ -24,12 +24,12 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is moved.
+/// A clock that changes only when a test moves it.
 #[derive(Debug)]
 pub struct ManualClock(Mutex<Timestamp>);
 
 impl ManualClock {
-    /// A clock that stands at `now`.
+    /// A clock with the time `now`.
     #[must_use]
     pub fn at(now: Timestamp) -> Self {
         Self(Mutex::new(to_millis(now)))
@@ -48,7 +48,7 @@ impl Clock for ManualClock {
     }
 }
 
-/// `time` cut to whole milliseconds.
+/// Truncates `time` to whole milliseconds.
 #[must_use]
 pub fn to_millis(time: Timestamp) -> Timestamp {
     Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)

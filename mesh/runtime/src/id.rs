@@ -1,4 +1,4 @@
-//! Typed identifiers: UUIDv7, so that sorting by id is sorting by time.
+//! Typed identifiers: UUIDv7, so that sorting by id sorts by time of creation.
 
 use jiff::Timestamp;
 use uuid::{NoContext, Uuid};
@@ -8,11 +8,11 @@ use uuid::{NoContext, Uuid};
 #[error("must be a UUID such as 01890a5d-ac96-774b-bcce-b302099a8057")]
 pub struct MalformedId;
 
-/// Reads an identifier in the one form that is handed out (hyphenated), so that an id
-/// has one spelling.
+/// Parses an identifier, only in the hyphenated form that Slipway itself uses, so that an id has
+/// one spelling.
 ///
 /// # Errors
-/// Everything else is malformed.
+/// If the text has any other form.
 pub fn parse(text: &str) -> Result<Uuid, MalformedId> {
     if text.len() != 36 {
         return Err(MalformedId);
@@ -20,8 +20,7 @@ pub fn parse(text: &str) -> Result<Uuid, MalformedId> {
     Uuid::try_parse(text).map_err(|_| MalformedId)
 }
 
-/// A new identifier of what is made at `now`, in an order of its own among those of the
-/// same millisecond.
+/// A new identifier with the time `now`. Identifiers made in the same millisecond keep their order.
 #[must_use]
 pub fn at(now: Timestamp) -> Uuid {
     let millis = u64::try_from(now.as_millisecond()).unwrap_or(0);
@@ -29,15 +28,15 @@ pub fn at(now: Timestamp) -> Uuid {
     Uuid::new_v7(uuid::Timestamp::from_unix(NoContext, millis / 1000, nanos))
 }
 
-/// The least identifier of what is made in the millisecond of `now` or later: all made
-/// before are less. So a range of times is a range of identifiers.
+/// The smallest identifier with the time `now`: all identifiers of earlier times are smaller. So a
+/// range of times is a range of identifiers.
 #[must_use]
 pub fn first_at(now: Timestamp) -> Uuid {
     let millis = u64::try_from(now.as_millisecond()).unwrap_or(0);
     uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid()
 }
 
-/// An identifier that cannot be taken for another kind of thing's.
+/// Defines an identifier type that cannot be confused with those of other kinds of objects.
 #[macro_export]
 macro_rules! typed_id {
     ($(#[$meta:meta])* $name:ident) => {

@@ -1,16 +1,15 @@
-//! JSON is read as it is described, and in no other way: bodies of requests, and files that
-//! people write.
+//! Reads JSON strictly: request bodies, and files that people write.
 //!
-//! What serde derives takes more than that, at any depth: for a struct also an array of the
-//! fields' values (`{"filter": []}` would pass for a filter), for an enum also an object
-//! (`{"role": {"ADMIN": null}}` for an admin), and of a name that an object has twice a map
-//! keeps the last, while a proxy or a log may have seen the first. [`Objects`] goes around
-//! a deserializer and everything that comes out of it, and refuses these.
+//! Deserializers derived by serde accept more than the API describes, at any depth: for a struct
+//! also an array of the fields' values (`{"filter": []}` would be a filter), for an enum also an
+//! object (`{"role": {"ADMIN": null}}` would be an admin). And if an object has a name twice, a map
+//! keeps the last value, while a proxy or a log may have used the first. [`Objects`] wraps a
+//! deserializer and everything nested in it, and refuses these.
 //!
-//! A whole number of more than 64 bits is rounded: [`rounded_integer`] finds one.
+//! An integer of more than 64 bits would be rounded: [`rounded_integer`] finds one.
 //!
-//! So the enums of bodies are names, and the keys of maps are strings. What is wrong with
-//! what is read is told by [`Wrong`].
+//! So enums in bodies must be names, and keys of maps must be strings. [`Wrong`] describes what is
+//! wrong with a text.
 
 mod rounded;
 mod wrong;
@@ -25,11 +24,11 @@ use serde::de::{
 pub use self::rounded::rounded_integer;
 pub use self::wrong::{Wrong, expects, refused};
 
-/// A deserializer, or a part of one, around which JSON is what it is described as.
+/// A deserializer, or a part of one, that reads JSON strictly.
 #[derive(Debug)]
 pub struct Objects<T>(pub T);
 
-/// The same of an object, whose names are different ones.
+/// The same for an object, whose names must differ.
 struct Fields<A> {
     map: A,
     seen: HashSet<String>,
@@ -44,16 +43,16 @@ impl<A> Fields<A> {
     }
 }
 
-/// The visitor of an enum: it takes a string.
+/// The visitor of an enum: it accepts only a string.
 struct Name<V> {
     visitor: V,
     variants: &'static [&'static str],
 }
 
-/// The visitor of a struct: it has no `visit_seq`, so that an array is of the wrong type.
+/// The visitor of a struct. It has no `visit_seq`, so an array is a type error.
 struct Struct<V>(V);
 
-/// Methods that hand the visitor on.
+/// Methods that pass the visitor on.
 macro_rules! hand_on {
     ($($method:ident)*) => {
         $(
@@ -128,7 +127,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Objects<D> {
         self.0.deserialize_str(Name { visitor, variants })
     }
 
-    // What is ignored is looked at all the same.
+    // Ignored values are checked too.
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
         self.0.deserialize_any(Objects(visitor))
     }
@@ -168,7 +167,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Name<V> {
     }
 }
 
-/// Methods that hand a plain value on.
+/// Methods that pass a plain value on.
 macro_rules! visit {
     ($($method:ident: $type:ty,)*) => {
         $(
@@ -265,7 +264,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Fields<A> {
         };
         let key = seed.deserialize(name.as_str().into_deserializer())?;
         if self.seen.contains(&name) {
-            // As what serde derives for a struct says it.
+            // The same text as from a derived deserializer of a struct.
             return Err(A::Error::custom(format_args!("duplicate field `{name}`")));
         }
         self.seen.insert(name);

@@ -1,14 +1,14 @@
-//! What every process of Slipway needs, whatever it serves. Nothing in here knows the domain.
+//! The foundation of every Slipway process. Nothing in here knows the domain.
 //!
 //! | module | what it gives |
 //! | --- | --- |
 //! | [`life`] | background work, health, the ops port |
-//! | [`alarm`] | what is wrong, on its way to administrators |
+//! | [`alarm`] | alerts for administrators |
 //! | [`telemetry`] | logs, metrics, trace context |
-//! | [`backoff`] | waiting between attempts |
-//! | [`contention`] | trying again when others were faster |
+//! | [`backoff`] | delays between attempts |
+//! | [`contention`] | retries after concurrency conflicts |
 //! | [`json`], [`rfc3339`] | JSON and times read strictly |
-//! | [`text`] | what text of others may contain, and how it is shown |
+//! | [`text`] | which characters foreign text may contain, and how it is displayed |
 //! | [`clock`], [`id`] | time, identifiers |
 
 pub mod alarm;

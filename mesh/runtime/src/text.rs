@@ -1,30 +1,32 @@
-//! What text of others may contain, and how it is shown where characters act.
+//! Which characters foreign text may contain, and how it is displayed where characters have an
+//! effect.
 //!
-//! Names and titles stand in sentences, subjects and tables of others, so they are one line
-//! of visible text ([`check_line`], [`is_blank`]). Descriptions and messages may have line
-//! breaks, tabs and any direction marks ([`check_lines`]). Text that cannot be refused (an
-//! alert of another program) or was stored before these rules is cleaned when it is taken
-//! or shown ([`clean_line`], [`clean_lines`]).
+//! Names and titles are displayed within sentences, subjects and tables, so they must be one line
+//! of visible text ([`check_line`], [`is_blank`]). Descriptions and messages may have line breaks,
+//! tabs and any direction marks ([`check_lines`]). Text that cannot be refused (an alert of another
+//! program) or was stored before these rules is cleaned when it is accepted or displayed
+//! ([`clean_line`], [`clean_lines`]).
 //!
-//! What keyboards send in several forms has one here ([`normal`]): names and titles are kept in
-//! it ([`kept_line`]), and compared without regard to blanks ([`comparable_line`]).
+//! Keyboards send some characters in several forms; [`normal`] converts them to one. Names and
+//! titles are stored in this form ([`kept_line`]), and compared without regard to the kind and
+//! number of blanks ([`comparable_line`]).
 //!
-//! Marks of one character (U+200E, U+200F, U+061C) and joiners are allowed everywhere:
-//! Arabic, Hebrew and many other scripts, and emoji, are written with them. What is refused
-//! in a line are the embeddings, overrides and isolates: they reach beyond the text that
-//! they stand in, and can make `gpj.exe` look like `exe.jpg`.
+//! Single-character direction marks (U+200E, U+200F, U+061C) and joiners are allowed everywhere:
+//! Arabic, Hebrew and many other scripts, and emoji, need them. Refused in a line are the
+//! embeddings, overrides and isolates: they affect text beyond their own, and can make `gpj.exe`
+//! look like `exe.jpg`.
 
 use std::borrow::Cow;
 
 use unicode_normalization::UnicodeNormalization as _;
 
-/// What [`check_line`] says.
+/// The message of [`check_line`].
 const NOT_A_LINE: &str = "must be one line, without control characters and marks that change \
     the direction of text";
-/// What [`check_lines`] says.
+/// The message of [`check_lines`].
 const NOT_LINES: &str = "must not contain control characters other than line breaks and tabs";
 
-/// Parts of the patterns below: what stands between the brackets of a character class.
+/// Parts of the patterns below: the content of a character class.
 macro_rules! class {
     (not_in_line) => {
         r"\u0000-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069"
@@ -47,10 +49,10 @@ macro_rules! class {
     };
 }
 
-/// [`check_line`] as a regular expression (ECMA 262, of characters of the basic plane).
+/// [`check_line`] as a regular expression (ECMA 262, for characters of the basic plane).
 pub const LINE_PATTERN: &str = concat!("^[^", class!(not_in_line), "]*$");
 
-/// A line that is not blank, likewise.
+/// The same for a line that is not blank.
 pub const VISIBLE_LINE_PATTERN: &str = concat!(
     "^[",
     class!(invisible_in_line),
@@ -62,10 +64,10 @@ pub const VISIBLE_LINE_PATTERN: &str = concat!(
     "]*$"
 );
 
-/// [`check_lines`], likewise.
+/// [`check_lines`] as a regular expression, in the same way.
 pub const LINES_PATTERN: &str = concat!("^[^", class!(not_in_lines), "]*$");
 
-/// Lines that are not all blank, likewise.
+/// The same for text that is not blank.
 pub const VISIBLE_LINES_PATTERN: &str = concat!(
     "^[",
     class!(invisible_in_lines),
@@ -77,17 +79,16 @@ pub const VISIBLE_LINES_PATTERN: &str = concat!(
     "]*$"
 );
 
-/// Whether a reader sees nothing of `text`: it is empty, or has only characters that leave
-/// no mark.
+/// Whether `text` is invisible to a reader: it is empty, or has only characters that draw nothing.
 #[must_use]
 pub fn is_blank(text: &str) -> bool {
     text.chars().all(is_invisible)
 }
 
-/// Checks a text that has to be one line. It may be blank.
+/// Checks a text that must be one line. It may be blank.
 ///
 /// # Errors
-/// What it must be, to follow the name of the field.
+/// What it must be, as the continuation of the field's name.
 pub fn check_line(text: &str) -> Result<(), &'static str> {
     if text.contains(is_not_in_line) {
         return Err(NOT_A_LINE);
@@ -98,7 +99,7 @@ pub fn check_line(text: &str) -> Result<(), &'static str> {
 /// Checks a text that may have several lines. It may be blank.
 ///
 /// # Errors
-/// What it must be, to follow the name of the field.
+/// What it must be, as the continuation of the field's name.
 pub fn check_lines(text: &str) -> Result<(), &'static str> {
     if text.contains(is_not_in_lines) {
         return Err(NOT_LINES);
@@ -106,27 +107,28 @@ pub fn check_lines(text: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// The one form (NFC) of what keyboards send in several: `é` as one character or as two.
+/// Converts to NFC, the single form of characters that keyboards send in several: `é` as one
+/// character or as two.
 #[must_use]
 pub fn normal(text: &str) -> String {
     text.nfc().collect()
 }
 
-/// A name or title as it is kept: in one form, without blanks and byte order marks at its ends.
+/// A name or title as it is stored: in NFC, without blanks and byte order marks at its ends.
 #[must_use]
 pub fn kept_line(text: &str) -> String {
     normal(text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}'))
 }
 
-/// What two names or titles are compared by: blanks within them count as one space.
+/// The form in which two names or titles are compared: each run of blanks counts as one space.
 #[must_use]
 pub fn comparable_line(text: &str) -> String {
     let words: Vec<_> = text.split_whitespace().collect();
     normal(&words.join(" "))
 }
 
-/// `text` as one line that [`check_line`] takes: what changes direction is left out, what
-/// breaks or controls becomes a space, and none stands at the ends.
+/// Makes `text` one line that [`check_line`] accepts: removes characters that change direction,
+/// replaces line breaks and control characters by spaces, and trims the ends.
 #[must_use]
 pub fn clean_line(text: &str) -> String {
     let line: String = text
@@ -137,9 +139,9 @@ pub fn clean_line(text: &str) -> String {
     line.trim().to_owned()
 }
 
-/// `text` without control characters, but for line breaks and tabs, and without what
-/// changes direction: for readers whose program acts on them, as a mail program does. Every
-/// line break is a line feed.
+/// Removes from `text` control characters except line breaks and tabs, and characters that change
+/// direction: for programs that interpret them, such as mail readers. Every line break becomes a
+/// line feed.
 #[must_use]
 pub fn clean_lines(text: &str) -> String {
     let is_changed = |c| c == '\r' || is_not_in_lines(c) || changes_direction(c);
@@ -152,8 +154,8 @@ pub fn clean_lines(text: &str) -> String {
         .collect()
 }
 
-/// `text` as one line, with what [`check_line`] refuses written out, such as `\u{202e}`: for
-/// what is shown because it is wrong.
+/// `text` as one line, with each character that [`check_line`] refuses escaped, such as `\u{202e}`:
+/// to display text because it is wrong.
 #[must_use]
 pub fn written_out(text: &str) -> Cow<'_, str> {
     if check_line(text).is_ok() {
@@ -169,8 +171,7 @@ pub fn written_out(text: &str) -> Cow<'_, str> {
     out.into()
 }
 
-/// `text` without control characters, but for line breaks and tabs: as [`check_lines`] takes
-/// it.
+/// `text` without control characters except line breaks and tabs: [`check_lines`] accepts it.
 #[must_use]
 pub fn without_controls(text: String) -> String {
     match check_lines(&text) {
@@ -179,7 +180,7 @@ pub fn without_controls(text: String) -> String {
     }
 }
 
-/// At most `longest` characters of a text, with an ellipsis for what is left out.
+/// At most `longest` characters of a text, with an ellipsis if it was longer.
 #[must_use]
 pub fn shortened(text: &str, longest: usize) -> Cow<'_, str> {
     if text.chars().count() <= longest {
@@ -203,8 +204,8 @@ fn is_not_in_lines(c: char) -> bool {
     c.is_control() && !matches!(c, '\n' | '\r' | '\t')
 }
 
-/// Whether nobody sees `c` by itself: white space, control characters, what Unicode calls
-/// default ignorable, and the letters that are drawn as nothing.
+/// Whether `c` is invisible by itself: white space, control characters, what Unicode calls default
+/// ignorable, and letters without a glyph.
 #[must_use]
 pub fn is_invisible(c: char) -> bool {
     c.is_whitespace()
@@ -237,13 +238,13 @@ mod tests {
             .prop_map(|characters| characters.into_iter().collect())
     }
 
-    /// Whether a pattern, which knows the basic plane only, can judge the text.
+    /// Whether a pattern, which knows only the basic plane, can judge the text.
     fn in_basic_plane(text: &str) -> bool {
         text.chars().all(|c| c <= '\u{FFFF}' || !is_invisible(c))
     }
 
     #[test]
-    fn what_is_not_seen_is_blank() {
+    fn invisible_text_is_blank() {
         for text in [
             "",
             " ",
@@ -311,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_kept_in_one_form() {
+    fn a_line_is_stored_in_one_form() {
         assert_eq!(normal("Cafe\u{301} "), "Café ");
         assert_eq!(kept_line(" \u{a0}Cafe\u{301}  au lait "), "Café  au lait");
         assert_eq!(kept_line("\u{feff} Spring\u{feff}"), "Spring");
@@ -352,7 +353,7 @@ mod tests {
         }
 
         #[test]
-        fn the_patterns_say_what_the_checks_say(text in any_text()) {
+        fn the_patterns_agree_with_the_checks(text in any_text()) {
             let matches = |pattern| Regex::new(pattern).unwrap().is_match(&text);
             prop_assert_eq!(matches(LINE_PATTERN), check_line(&text).is_ok());
             prop_assert_eq!(matches(LINES_PATTERN), check_lines(&text).is_ok());

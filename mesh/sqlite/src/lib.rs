@@ -19,6 +19,7 @@
 pub mod commits;
 mod error;
 mod identity;
+pub mod metrics;
 mod migrations;
 mod readers;
 #[cfg(feature = "testing")]
@@ -75,11 +76,7 @@ pub async fn close_all(limit: Duration) {
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("not done within {limit:?}"),
         };
-        tracing::warn!(
-            store = name,
-            problem,
-            "a database still needs its -wal file"
-        );
+        tracing::warn!(store = name, problem, "database still needs its -wal file");
     });
     futures::future::join_all(closing).await;
 }

@@ -103,7 +103,7 @@ where
     if result.is_err() {
         let error = last_error(connection);
         if error.fault() == Some(FileFault::Damaged) {
-            tracing::error!(%error, "a database file is damaged");
+            tracing::error!(%error, "database file is damaged");
             // Once is enough.
             let _ = damage.set(FileFault::Damaged.problem(&error));
         }

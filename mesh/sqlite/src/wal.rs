@@ -243,7 +243,7 @@ impl Wal {
         if !self.is_marked {
             match checkpoint(connection, "PASSIVE") {
                 Ok(everything) => self.is_marked = everything,
-                Err(error) => tracing::debug!(%error, "a number did not arrive in a database"),
+                Err(error) => tracing::debug!(%error, "failed to checkpoint the commit number"),
             }
         }
     }
@@ -264,7 +264,7 @@ impl Wal {
         };
         if let Err(error) = write() {
             // Without it less is noticed.
-            tracing::debug!(%error, "the number of a commit could not be written");
+            tracing::debug!(%error, "failed to write the -commits file");
         }
     }
 

@@ -19,7 +19,8 @@ use super::{
     wal::Wal,
     writability::{Writability, probe},
 };
-use slipway_runtime::{life::Problem, telemetry::metrics as m};
+use crate::metrics as m;
+use slipway_runtime::life::Problem;
 
 /// Jobs that may wait; a caller of more waits for a place.
 const QUEUE: usize = 1024;
@@ -212,7 +213,7 @@ impl Work {
         }
         // Nobody has the database any more.
         if let Err(error) = self.wal.complete(&self.connection) {
-            tracing::debug!(store = self.name, %error, "a database needs its -wal file");
+            tracing::debug!(store = self.name, %error, "database still needs its -wal file");
         }
     }
 
@@ -245,7 +246,7 @@ impl Work {
 
     fn failed(&mut self, error: &StorageError) {
         if self.writability.failed(error, Instant::now()) {
-            tracing::error!(store = self.name, %error, "a database takes no writes or is damaged");
+            tracing::error!(store = self.name, %error, "database cannot be written or is damaged");
             self.tell(false);
         }
     }
@@ -268,7 +269,7 @@ impl Work {
         match &probed {
             Err(error) => self.failed(error),
             Ok(()) if due.is_some() && self.writability.probed(Instant::now()) => {
-                tracing::info!(store = self.name, "a database takes writes again");
+                tracing::info!(store = self.name, "database can be written again");
                 self.tell(true);
             }
             Ok(()) => {}

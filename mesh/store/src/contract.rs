@@ -1,4 +1,4 @@
-//! What both adapters promise. Each test runs on each database.
+//! The contract of both adapters. Each test runs on each database.
 
 mod lists;
 mod writes;
@@ -8,7 +8,8 @@ use slipway_mongo::testing::Scratch;
 
 use crate::{BY_ID, Collection, Document, Documents, Entries, Index};
 
-/// A note has a title of its own, reserves slots, has tags, and says something to people.
+/// The document type of the tests: it has a unique title, unique slots, tags, and messages by
+/// recipient.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Note {
     pub(crate) id: String,
@@ -16,22 +17,23 @@ pub(crate) struct Note {
     pub(crate) title: String,
     pub(crate) slots: Vec<u32>,
     pub(crate) tags: Vec<String>,
-    pub(crate) said: Vec<(String, String)>,
+    pub(crate) messages: Vec<(String, String)>,
 }
 
-/// What lists show of a note.
+/// The summary of a note.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Title(pub(crate) String);
 
 pub(crate) const TITLE: Index = Index::unique("title");
 pub(crate) const SLOT: Index = Index::unique("slot");
 pub(crate) const TAG: Index = Index::list("tag").with_summaries();
-pub(crate) const SAID: Index = Index::view("said");
+pub(crate) const MESSAGES: Index = Index::view("messages");
 
 impl Document for Note {
-    const COLLECTION: Collection = Collection::new("notes", 3, &[BY_ID, TITLE, SLOT, TAG, SAID])
-        .with_events()
-        .with_receipts();
+    const COLLECTION: Collection =
+        Collection::new("notes", 3, &[BY_ID, TITLE, SLOT, TAG, MESSAGES])
+            .with_events()
+            .with_receipts();
 
     type Summary = Title;
 
@@ -51,8 +53,8 @@ impl Document for Note {
         for tag in &self.tags {
             entries.list(&TAG, tag, &self.id);
         }
-        for (to, text) in &self.said {
-            entries.view(&SAID, to, text);
+        for (to, text) in &self.messages {
+            entries.view(&MESSAGES, to, text);
         }
     }
 
@@ -61,7 +63,7 @@ impl Document for Note {
     }
 }
 
-/// A note in its first revision: nothing but an id, and a title of the same text.
+/// A note in its first revision: only an id, and a title with the same text.
 pub(crate) fn note(id: &str) -> Note {
     Note {
         id: id.into(),
@@ -69,7 +71,7 @@ pub(crate) fn note(id: &str) -> Note {
         title: id.into(),
         slots: Vec::new(),
         tags: Vec::new(),
-        said: Vec::new(),
+        messages: Vec::new(),
     }
 }
 
@@ -89,10 +91,12 @@ impl Note {
         Self { tags, ..self }
     }
 
-    pub(crate) fn saying(self, said: &[(&str, &str)]) -> Self {
-        let said = said.iter().map(|(to, text)| ((*to).into(), (*text).into()));
-        let said = said.collect();
-        Self { said, ..self }
+    pub(crate) fn with_messages(self, messages: &[(&str, &str)]) -> Self {
+        let messages = messages
+            .iter()
+            .map(|(to, text)| ((*to).into(), (*text).into()));
+        let messages = messages.collect();
+        Self { messages, ..self }
     }
 
     /// The next revision.
@@ -104,7 +108,7 @@ impl Note {
     }
 }
 
-/// Documents on a database of the test's own, which lives as long as this.
+/// Documents in a database that only this test uses; the database lives as long as this.
 pub(crate) struct Fixture {
     pub(crate) documents: Documents,
     _directory: Option<tempfile::TempDir>,
@@ -131,7 +135,7 @@ pub(crate) async fn on_mongo() -> Option<Fixture> {
     })
 }
 
-/// Makes a test of each of these functions, which take a fixture, on each database.
+/// Makes each of these functions a test on each database; they take a fixture.
 macro_rules! contract {
     ($($(#[$doc:meta])* async fn $name:ident($fixture:ident: &Fixture) $body:block)*) => {
         $($(#[$doc])* async fn $name($fixture: &Fixture) $body)*
@@ -160,7 +164,7 @@ macro_rules! contract {
 }
 pub(crate) use contract;
 
-/// The same notes, as a later version stores them.
+/// The same notes as a later version would store them.
 pub(crate) mod newer {
     use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! What a type says of itself to be kept as a document.
+//! What a type declares to be stored as documents: its collection, indexes, keys and summary.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -8,29 +8,28 @@ use std::{
 
 use serde::{Serialize, de::DeserializeOwned};
 
-/// A type that is kept as documents: one value, one document.
+/// A type whose values are stored as documents, one document per value.
 ///
 /// Documents are stored in the type's serde representation. A change of that
 /// representation needs a new number in [`Collection::new`].
 pub trait Document: Serialize + DeserializeOwned + Send + Sync + 'static {
-    /// Where documents of this type are kept, and how they are found.
+    /// The collection of this type, with its indexes.
     const COLLECTION: Collection;
 
-    /// What lists show of a document, stored beside it, so that a list does not read whole
-    /// documents. `()` for types whose lists show everything.
+    /// The part of a document that lists return. It is stored next to the document, so that a list
+    /// does not read whole documents. `()` for types whose lists return whole documents.
     type Summary: Serialize + DeserializeOwned + Send + Sync + 'static;
 
-    /// What tells it from all others of its collection. Never changes.
+    /// The id of the document, unique in its collection. Never changes.
     fn id(&self) -> String;
 
-    /// Which version of the document this is: 1 when it is inserted, and one more with
-    /// every change.
+    /// The revision of the document: 1 when it is inserted, and one more with every change.
     fn revision(&self) -> u64;
 
-    /// The keys under which it is found.
+    /// Adds the keys under which the document is found.
     fn entries(&self, entries: &mut Entries);
 
-    /// What lists show of it.
+    /// The summary of the document.
     fn summary(&self) -> Self::Summary;
 }
 
@@ -48,7 +47,7 @@ pub struct Collection {
 }
 
 impl Collection {
-    /// The collection `name`, whose documents have the schema number `schema` and these
+    /// Creates the collection `name`, whose documents have the schema number `schema` and these
     /// indexes.
     #[must_use]
     pub const fn new(name: &'static str, schema: u32, indexes: &'static [Index]) -> Self {
@@ -61,7 +60,7 @@ impl Collection {
         }
     }
 
-    /// The same, whose writes may carry events.
+    /// Allows writes to carry events.
     #[must_use]
     pub const fn with_events(self) -> Self {
         Self {
@@ -70,7 +69,7 @@ impl Collection {
         }
     }
 
-    /// The same, whose writes may carry receipts.
+    /// Allows writes to carry receipts.
     #[must_use]
     pub const fn with_receipts(self) -> Self {
         Self {
@@ -80,7 +79,7 @@ impl Collection {
     }
 }
 
-/// How documents of a collection are found.
+/// An index of a collection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Index {
     /// Its name: lower case letters and `_`. Unique in its collection.
@@ -89,10 +88,10 @@ pub struct Index {
     pub(crate) has_summaries: bool,
 }
 
-/// All documents of a collection, under the empty key, in the order of their ids. A
-/// collection that is read by it declares it; its documents have no entries in it.
+/// All documents of a collection, under the empty key, ordered by id. A collection must declare it
+/// to be listed by it; its documents add no entries to it.
 pub const BY_ID: Index = Index {
-    // As both kinds of MongoDB server call it.
+    // The name that both kinds of MongoDB server use for it.
     name: "_id_",
     kind: Kind::Id,
     has_summaries: false,
@@ -100,33 +99,33 @@ pub const BY_ID: Index = Index {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// What every collection has anyway.
+    /// The index on ids, which every collection has.
     Id,
     /// No two documents have the same key.
     Unique,
-    /// The documents of a key stand in an order.
+    /// The documents of each key, in an order.
     List,
-    /// Values made from the document, by key.
+    /// Values derived from the document, by key.
     View,
 }
 
 impl Index {
-    /// No two documents may have the same key in it. A document may have several keys.
+    /// An index in which no two documents may have the same key. A document may have several keys.
     #[must_use]
     pub const fn unique(name: &'static str) -> Self {
         Self::new(name, Kind::Unique)
     }
 
-    /// Under each key the documents that have it, in an order. A document may have several
-    /// keys; its place in the order is the same under all of them.
+    /// An index with an ordered list of documents for each key. A document may have several keys;
+    /// its position in the order is the same under all of them.
     #[must_use]
     pub const fn list(name: &'static str) -> Self {
         Self::new(name, Kind::List)
     }
 
-    /// The same list, whose entries hold the summaries of their documents, so that hundreds
-    /// are read at once without the documents. They have at most a kilobyte each; with every
-    /// change of a document its entries are written again.
+    /// Stores the summaries of the documents in the entries of the list, so that hundreds can be
+    /// read without the documents. A summary should have at most a kilobyte; every change of a
+    /// document rewrites its entries.
     #[must_use]
     pub const fn with_summaries(self) -> Self {
         Self {
@@ -135,8 +134,8 @@ impl Index {
         }
     }
 
-    /// Values made from a document, each under a key, which are read without it: of all that
-    /// are in a [list](Self::list), those under one key.
+    /// Values derived from a document, each under a key, which are read without the document: for
+    /// the documents of a [list](Self::list), the values under one key.
     #[must_use]
     pub const fn view(name: &'static str) -> Self {
         Self::new(name, Kind::View)
@@ -181,7 +180,7 @@ pub(crate) struct ViewEntry {
 }
 
 impl Entries {
-    /// The entries of `document`.
+    /// Collects the entries of `document`.
     #[must_use]
     pub fn of<D: Document>(document: &D) -> Self {
         let mut entries = Self::default();
@@ -189,14 +188,14 @@ impl Entries {
         entries
     }
 
-    /// A unique key that the document has twice.
+    /// A unique key that the document has twice, if there is one.
     pub(crate) fn repeated(&self) -> Option<&'static str> {
         let mut seen = HashSet::with_capacity(self.unique.len());
         let repeated = self.unique.iter().find(|entry| !seen.insert(*entry));
         repeated.map(|entry| entry.index)
     }
 
-    /// A key that no other document has.
+    /// Adds a key that no other document may have.
     pub fn unique(&mut self, index: &Index, key: impl fmt::Display) {
         debug_assert_eq!(index.kind, Kind::Unique);
         self.unique.push(UniqueEntry {
@@ -205,9 +204,9 @@ impl Entries {
         });
     }
 
-    /// A key under which the document is listed at the place `order`. Orders compare as
-    /// texts, byte by byte. No two documents have the same order under a key: let it end
-    /// with the document's id, if it is not the id itself.
+    /// Adds a key under which the document is listed at the position `order`. Orders are compared
+    /// as texts, byte by byte. No two documents may have the same order under a key: unless the
+    /// order is the document's id, let it end with the id.
     pub fn list(&mut self, index: &Index, key: impl fmt::Display, order: impl fmt::Display) {
         debug_assert_eq!(index.kind, Kind::List);
         self.lists.push(ListEntry {
@@ -217,10 +216,10 @@ impl Entries {
         });
     }
 
-    /// A value under a key. A document has one under each.
+    /// Adds a value under a key. A document has at most one value per key.
     ///
     /// # Panics
-    /// If the value is not one of plain fields, so that it has no JSON.
+    /// If the value cannot be serialised as JSON.
     pub fn view(&mut self, index: &Index, key: impl fmt::Display, value: &impl Serialize) {
         debug_assert_eq!(index.kind, Kind::View);
         self.views.push(ViewEntry {
@@ -231,12 +230,12 @@ impl Entries {
     }
 }
 
-/// What becomes of a document's entries when it is changed.
+/// The change of a document's entries when the document is changed.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Changed {
-    /// Those that it has no more. A value of a view that is replaced is not among them.
+    /// Entries that it no longer has. A replaced value of a view is not included.
     pub(crate) gone: Entries,
-    /// Those that it did not have.
+    /// Entries that it did not have before.
     pub(crate) new: Entries,
 }
 
@@ -262,13 +261,13 @@ impl Changed {
 }
 
 impl ViewEntry {
-    /// Which value of the document it is.
+    /// Identifies the value within the document: index and key.
     fn place(&self) -> (&'static str, &str) {
         (self.index, &self.key)
     }
 }
 
-/// Those of `entries` that are not among `others`.
+/// The elements of `entries` that are not in `others`.
 fn without<T: Clone + Eq + Hash>(entries: &[T], others: &[T]) -> Vec<T> {
     let others: HashSet<_> = others.iter().collect();
     let entries = entries.iter().filter(|entry| !others.contains(entry));

@@ -1,4 +1,4 @@
-//! The port: what stores ask of a database, whichever it is.
+//! The port between stores and a database: the operations that both adapters offer.
 
 use std::{path::Path, sync::Arc};
 
@@ -25,11 +25,11 @@ use crate::{
 /// The collections of a service.
 pub type Schema = &'static [Collection];
 
-/// A service's documents.
+/// The documents of a service. Cheap to clone.
 #[derive(Clone)]
 pub struct Documents {
     backend: Backend,
-    /// For tests: whether the database is to seem away.
+    /// For tests: whether the database should appear unavailable.
     #[cfg(feature = "testing")]
     away: Arc<std::sync::atomic::AtomicBool>,
 }
@@ -40,7 +40,7 @@ enum Backend {
     Mongo(mongo::Adapter),
 }
 
-/// Runs the same method of whichever adapter it is.
+/// Calls the same method on either adapter.
 macro_rules! on {
     ($documents:expr, $adapter:ident => $call:expr) => {
         match &$documents.backend {
@@ -59,7 +59,7 @@ impl Documents {
         }
     }
 
-    /// For tests: lets the database seem away, for all clones of this.
+    /// For tests: makes the database appear unavailable, for all clones of this.
     #[cfg(feature = "testing")]
     pub fn seem_away(&self, away: bool) {
         self.away.store(away, std::sync::atomic::Ordering::SeqCst);
@@ -73,56 +73,56 @@ impl Documents {
         Ok(())
     }
 
-    /// The documents in the SQLite file at `path`, which is created if it is not there.
-    /// `name` stands in metrics. Blocks: call it at start.
+    /// Opens the documents in the SQLite file at `path`, which is created if it does not exist.
+    /// `name` is used in metrics. Blocks: call it at startup.
     ///
     /// # Errors
-    /// If the file cannot be used, or is of a version without documents.
+    /// If the file cannot be used, or is of an old version that did not store documents.
     pub fn sqlite(path: &Path, name: &'static str, schema: Schema) -> Result<Self, StorageError> {
         let adapter = sqlite::Adapter::open(path, name, schema)?;
         Ok(Self::of(Backend::Sqlite(adapter)))
     }
 
-    /// The documents in the MongoDB database `name`; missing indexes are built.
+    /// Opens the documents in the MongoDB database `name`; builds missing indexes.
     ///
     /// # Errors
-    /// If the server is away, an index exists with another definition, or the database is
-    /// of a version without documents.
+    /// If the server is unavailable, an index exists with another definition, or the database is of
+    /// an old version that did not store documents.
     pub async fn mongo(client: &Client, name: &str, schema: Schema) -> Result<Self, MongoError> {
         let adapter = mongo::Adapter::open(client, name, schema).await?;
         Ok(Self::of(Backend::Mongo(adapter)))
     }
 
-    /// Whether no other process can work on them at the same time.
+    /// Whether this process is the only one that can access the documents.
     #[must_use]
     pub fn sole_owner(&self) -> bool {
         matches!(self.backend, Backend::Sqlite(_))
     }
 
-    /// The events that are yet to be published.
+    /// The outbox: events that are not published yet.
     #[must_use]
     pub fn outbox(&self) -> Arc<dyn OutboxStore> {
         on!(self, adapter => adapter.outbox())
     }
 
-    /// The receipts of the requests that changed documents.
+    /// The receipts of requests that changed documents.
     #[must_use]
     pub fn receipts(&self) -> Arc<dyn ReceiptStore> {
         on!(self, adapter => adapter.receipts())
     }
 
-    /// One document.
+    /// Reads one document.
     ///
     /// # Errors
-    /// If the database is away, or the document cannot be read.
+    /// If the database is unavailable, or the document cannot be decoded.
     pub async fn get<D: Document>(&self, id: impl ToString) -> Result<Option<D>, StoreError> {
         Ok(self.get_many(&[id.to_string()]).await?.pop())
     }
 
-    /// Those of these documents that there are, in no order.
+    /// Reads the documents with these ids that exist, in no particular order.
     ///
     /// # Errors
-    /// If the database is away, or a document cannot be read.
+    /// If the database is unavailable, or a document cannot be decoded.
     pub async fn get_many<D: Document>(&self, ids: &[String]) -> Result<Vec<D>, StoreError> {
         if ids.is_empty() {
             return Ok(Vec::new());
@@ -131,10 +131,10 @@ impl Documents {
         on!(self, adapter => adapter.get(ids).await)
     }
 
-    /// The document with this key in a unique index.
+    /// Finds the document with this key in a unique index.
     ///
     /// # Errors
-    /// If the database is away, or the document cannot be read.
+    /// If the database is unavailable, or the document cannot be decoded.
     pub async fn find<D: Document>(
         &self,
         index: &Index,
@@ -143,10 +143,11 @@ impl Documents {
         Ok(self.find_many(index, &[key.to_string()]).await?.pop())
     }
 
-    /// The documents with one of these keys in a unique index, in no order; each once.
+    /// Finds the documents with any of these keys in a unique index, in no particular order and
+    /// each only once.
     ///
     /// # Errors
-    /// If the database is away, or a document cannot be read.
+    /// If the database is unavailable, or a document cannot be decoded.
     pub async fn find_many<D: Document>(
         &self,
         index: &Index,
@@ -160,10 +161,10 @@ impl Documents {
         on!(self, adapter => adapter.find(index, keys).await)
     }
 
-    /// A part of a list.
+    /// Reads the documents in a part of a list.
     ///
     /// # Errors
-    /// If the database is away, or a document cannot be read.
+    /// If the database is unavailable, or a document cannot be decoded.
     pub async fn list<D: Document>(
         &self,
         index: &Index,
@@ -174,10 +175,10 @@ impl Documents {
         on!(self, adapter => adapter.list(index, query).await)
     }
 
-    /// The summaries of the documents in a part of a list.
+    /// Reads the summaries of the documents in a part of a list.
     ///
     /// # Errors
-    /// If the database is away, or a document cannot be read.
+    /// If the database is unavailable, or a summary cannot be decoded.
     pub async fn summaries<D: Document>(
         &self,
         index: &Index,
@@ -188,11 +189,11 @@ impl Documents {
         on!(self, adapter => adapter.summaries::<D>(index, query).await)
     }
 
-    /// The values under `key` in a view, of the documents in a part of a list: one of each
-    /// that has one, in their order.
+    /// Reads the values under `key` in a view, for the documents in a part of a list and in their
+    /// order. Documents without such a value are skipped.
     ///
     /// # Errors
-    /// If the database is away, or a value cannot be read.
+    /// If the database is unavailable, or a value cannot be decoded.
     pub async fn view<D: Document, V: DeserializeOwned>(
         &self,
         index: &Index,
@@ -207,10 +208,10 @@ impl Documents {
         on!(self, adapter => adapter.view::<D, V>(index, query, view, key).await)
     }
 
-    /// How many documents are in a part of a list, counted up to its limit.
+    /// Counts the documents in a part of a list, up to its limit.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn count<D: Document>(
         &self,
         index: &Index,
@@ -221,23 +222,23 @@ impl Documents {
         on!(self, adapter => adapter.count::<D>(index, query).await)
     }
 
-    /// Carries out one write.
+    /// Executes one write.
     ///
     /// # Errors
-    /// If the database is away: then it is not known whether the write is stored.
+    /// If the database is unavailable: then it is unknown whether the write is stored.
     pub async fn write(&self, write: Write<'_>) -> Result<Result<(), Refusal>, StoreError> {
         let outcomes = self.write_many(vec![write]).await?;
         Ok(outcomes.into_iter().next().unwrap_or(Ok(())))
     }
 
-    /// Reads the document with this id, has `decide` say what it is to be, and stores that;
-    /// once more from the start if somebody else was faster. `None`, from `decide` and as
-    /// the answer: nothing is to be changed.
+    /// Reads the document with this id, calls `decide` for its new value, and stores that. Starts
+    /// again if another writer has changed the document in the meantime. If `decide` returns
+    /// `None`, nothing is changed and the result is `None`.
     ///
     /// # Errors
-    /// If the database is away: then it is not known whether the change is stored. If
-    /// another document has one of the new one's unique keys. If others are faster
-    /// [`MAX_ATTEMPTS`] times.
+    /// If the database is unavailable: then it is unknown whether the change is stored. If another
+    /// document has one of the new unique keys. If other writers were faster [`MAX_ATTEMPTS`]
+    /// times.
     pub async fn update<D: Document>(
         &self,
         id: impl ToString,
@@ -246,11 +247,10 @@ impl Documents {
         self.update_with(id, &[], decide).await
     }
 
-    /// As [`Self::update`], with events to be published, which are stored along with the
-    /// change.
+    /// Like [`Self::update`], with events to publish, which are stored in the same write.
     ///
     /// # Errors
-    /// As [`Self::update`].
+    /// See [`Self::update`].
     pub async fn update_with<D: Document>(
         &self,
         id: impl ToString,
@@ -276,16 +276,16 @@ impl Documents {
         Err(StoreError::contended::<D>(&id))
     }
 
-    /// Carries out these writes of different documents, each for itself: one that is
-    /// refused does not disturb the others. The answers are in the same order.
+    /// Executes these writes of different documents independently: a refused one does not affect
+    /// the others. The results are in the same order.
     ///
     /// # Errors
-    /// If the database is away: then it is not known which of them are stored.
+    /// If the database is unavailable: then it is unknown which of them are stored.
     pub async fn write_many(
         &self,
         writes: Vec<Write<'_>>,
     ) -> Result<Vec<Result<(), Refusal>>, StoreError> {
-        // Of one document, not every database sees that it has a key twice.
+        // Not every database detects that a single document has a key twice.
         let (mut refused, mut sound) = (Vec::new(), Vec::new());
         for (place, write) in writes.into_iter().enumerate() {
             match write.repeated() {
@@ -305,18 +305,18 @@ impl Documents {
         Ok(outcomes)
     }
 
-    /// Carries out these writes one after the other, up to the first that is refused:
-    /// whoever reads meanwhile sees none without those before it. Returns how many are
-    /// done, and why the next one is not.
+    /// Executes these writes one after the other, up to the first that is refused. A concurrent
+    /// reader never sees a write without those before it. Returns the number of executed writes,
+    /// and why the next one was refused.
     ///
     /// # Errors
-    /// If the database is away: then it is not known how many of them, from the first on,
-    /// are stored.
+    /// If the database is unavailable: then it is unknown how many of them are stored; those that
+    /// are stored are the first ones.
     pub async fn write_in_order(
         &self,
         mut writes: Vec<Write<'_>>,
     ) -> Result<(usize, Option<Refusal>), StoreError> {
-        // Of one document, not every database sees that it has a key twice.
+        // Not every database detects that a single document has a key twice.
         let repeated = |(place, write): (usize, &Write<'_>)| Some((place, write.repeated()?));
         let repeated = writes.iter().enumerate().find_map(repeated);
         if let Some((place, _)) = repeated {
@@ -332,7 +332,7 @@ impl Documents {
     }
 }
 
-/// A query is by an index of its collection: anything else would read all of it.
+/// A query must use a declared index of its collection: any other would read the whole collection.
 fn declared<D: Document>(index: &Index) {
     debug_assert!(
         D::COLLECTION.indexes.contains(index),

@@ -1,4 +1,4 @@
-//! Why a store did not do what it was asked to.
+//! Errors of a store, and their translation for clients.
 
 use std::time::Duration;
 
@@ -8,20 +8,19 @@ use slipway_sqlite as sqlite;
 
 use crate::{document::Document, write::Refusal};
 
-/// The database did not do what it was asked to. After a write it is not known whether the
-/// change is stored.
+/// A database operation failed. After a write it is unknown whether the change is stored.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    /// SQLite's reason.
+    /// Error of SQLite.
     #[error(transparent)]
     Sqlite(#[from] sqlite::StorageError),
-    /// MongoDB's reason.
+    /// Error of MongoDB.
     #[error(transparent)]
     Mongo(#[from] mongo::StorageError),
-    /// A stored document does not have the form that its type has.
+    /// A stored document cannot be decoded as its type.
     #[error("the document {id} in {collection} cannot be read")]
     Malformed {
-        /// Where it is.
+        /// Its collection.
         collection: &'static str,
         /// Its id.
         id: String,
@@ -29,37 +28,37 @@ pub enum StoreError {
         #[source]
         source: std::sync::Arc<serde_json::Error>,
     },
-    /// A stored document has another schema number than this version knows.
+    /// A stored document has another schema number than this version reads.
     #[error("the document {id} in {collection} has schema {found}, and this version reads {known}")]
     Schema {
-        /// Where it is.
+        /// Its collection.
         collection: &'static str,
         /// Its id.
         id: String,
-        /// Its number.
+        /// Its schema number.
         found: u32,
         /// The number that this version reads.
         known: u32,
     },
-    /// A write was refused for a reason that its collection should not have.
+    /// A write was refused for a reason that its collection should rule out.
     #[error("a write was refused: {0}")]
     Refused(#[from] Refusal),
-    /// Others were faster every time.
+    /// Other writers were faster in every attempt.
     #[error("others keep changing the document {id} in {collection}")]
     Contended {
-        /// Where it is.
+        /// Its collection.
         collection: &'static str,
         /// Its id.
         id: String,
     },
-    /// A value cannot be stored: the number of a revision is too large, or a document
-    /// cannot be serialised.
+    /// A value cannot be stored: the revision number is too large, or the document cannot be
+    /// serialised.
     #[error("a document cannot be stored: {0}")]
     Unstorable(String),
 }
 
 impl StoreError {
-    /// Others were faster every time with this document.
+    /// The error if other writers of this document were faster in every attempt.
     #[must_use]
     pub fn contended<D: Document>(id: &impl ToString) -> Self {
         Self::Contended {
@@ -68,7 +67,7 @@ impl StoreError {
         }
     }
 
-    /// What is wrong with a database that can be reached.
+    /// A sentence for clients if the database can be reached but not written.
     fn disturbance(&self) -> Option<&'static str> {
         let (is_full, refuses_writes) = match self {
             Self::Sqlite(error) => (error.is_full(), error.refuses_writes()),
@@ -86,14 +85,15 @@ impl StoreError {
 
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
-        // Its receipt has the answer (`receipts::once`), unless it has expired meanwhile.
+        // The receipt contains the answer (`receipts::once`), unless it has expired in the
+        // meantime.
         if let StoreError::Refused(Refusal::Receipt) = error {
             let detail = "The same request was carried out before. Nothing was done; try again.";
             return Self::new(Kind::Contended, "CONTENDED", detail);
         }
         match error.disturbance() {
             Some(detail) => {
-                tracing::warn!(%error, "the database cannot be written");
+                tracing::warn!(%error, "database cannot be written");
                 Self::new(Kind::Unavailable, "UNAVAILABLE", detail)
                     .retry_after(Duration::from_secs(1))
             }
@@ -108,7 +108,7 @@ mod tests {
 
     use super::*;
 
-    fn told(code: i32) -> String {
+    fn detail_of(code: i32) -> String {
         let error = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
         let fault = Fault::from(StoreError::from(sqlite::StorageError::from(error)));
         assert_eq!(fault.kind, Kind::Unavailable);
@@ -116,9 +116,9 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_is_told_from_a_database_that_is_away() {
-        assert!(told(ffi::SQLITE_FULL).contains("is full"));
-        assert!(told(ffi::SQLITE_IOERR_WRITE).contains("cannot be written"));
-        assert!(told(ffi::SQLITE_BUSY).contains("cannot be reached"));
+    fn a_full_disk_and_an_unreachable_database_have_different_messages() {
+        assert!(detail_of(ffi::SQLITE_FULL).contains("is full"));
+        assert!(detail_of(ffi::SQLITE_IOERR_WRITE).contains("cannot be written"));
+        assert!(detail_of(ffi::SQLITE_BUSY).contains("cannot be reached"));
     }
 }

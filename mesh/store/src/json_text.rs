@@ -1,5 +1,5 @@
-//! A field that is stored as a JSON text: for values whose form is not the program's own.
-//! Not every database takes all keys and numbers that JSON has.
+//! A serde module for a field that is stored as JSON text, for values whose form is defined
+//! elsewhere. Not every database supports all keys and numbers of JSON.
 //!
 //! Use: `#[serde(with = "slipway_store::json_text")]`.
 
@@ -9,19 +9,19 @@ use serde::{
     ser::Error as _,
 };
 
-/// Writes `value` as a JSON text.
+/// Writes `value` as JSON text.
 ///
 /// # Errors
-/// If the value has no JSON.
+/// If the value cannot be serialised as JSON.
 pub fn serialize<T: Serialize, S: Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
     let text = serde_json::to_string(value).map_err(S::Error::custom)?;
     to.serialize_str(&text)
 }
 
-/// Reads a value from a JSON text.
+/// Reads a value from JSON text.
 ///
 /// # Errors
-/// If it is no text, or not of the value's form.
+/// If it is not text, or does not match the type.
 pub fn deserialize<'de, T: DeserializeOwned, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
     let text = String::deserialize(from)?;
     serde_json::from_str(&text).map_err(D::Error::custom)

@@ -1,22 +1,21 @@
 //! Documents behind one port, with an adapter for SQLite and one for MongoDB.
 //!
-//! A service keeps each of its things as one document. Its type says, as [`Document`], in
-//! which collection it is, what must be unique, and in which lists it is found. All access
-//! goes through [`Documents`], so that a store is written once and runs on both databases.
+//! A service stores each of its aggregates as one document. The type implements [`Document`] and
+//! declares its collection, its unique keys, and its lists. All access goes through [`Documents`],
+//! so a store is written once and runs on both databases.
 //!
-//! What the port promises is what both databases do for a single document:
+//! The port guarantees only what both databases can do with a single document:
 //!
-//! - A write of one document is atomic, together with its index entries, the events that
-//!   tell of it (outbox) and the receipt of the request that caused it.
-//! - A change replaces the document of the revision that the writer has read. If somebody
-//!   else was faster, the write is [refused](Refusal::Revision).
-//! - A unique key is refused by the database itself, whoever else writes at the same
-//!   moment, and the refusal names the index.
-//! - A list is read in the order of a declared index, from a key on: every query has one,
-//!   because there is no other way to ask.
-//!
-//! - Writes of several documents can be carried out [in order](Documents::write_in_order):
-//!   wherever they end, those that are stored are the first of them.
+//! - A write of one document is atomic, including its index entries, the events about it (outbox)
+//!   and the receipt of the request that caused it.
+//! - A change replaces the document only at the revision that the writer has read. If another
+//!   writer was faster, the write is [refused](Refusal::Revision).
+//! - The database itself enforces unique keys, also for concurrent writes, and the refusal names
+//!   the index.
+//! - A list is read in the order of a declared index, starting at a key. Every query uses an index,
+//!   because there are no other queries.
+//! - Several documents can be written [in order](Documents::write_in_order): if this is
+//!   interrupted, the stored writes are the first ones.
 //!
 //! There are no transactions over several documents, no joins and no query language.
 
@@ -25,6 +24,7 @@ mod document;
 mod documents;
 mod error;
 pub mod json_text;
+pub mod metrics;
 mod mongo;
 mod order;
 pub mod outbox;

@@ -1,20 +1,20 @@
-//! Texts that order documents in a list.
+//! Order keys: texts that order documents in a list.
 
 use std::fmt;
 
 use jiff::Timestamp;
 
-/// The text that orders documents by a time, to the millisecond, and then by their id. With
-/// an empty id it stands before all of that moment. Times before 1970 are one moment.
+/// The order key by time, to the millisecond, and then by id. With an empty id it comes before all
+/// documents of that millisecond. All times before 1970 count as the same time.
 #[must_use]
 pub fn by_time(at: Timestamp, id: impl fmt::Display) -> String {
     format!("{:015}/{id}", at.as_millisecond().max(0))
 }
 
-/// The text behind all documents of that moment, as [`by_time`] orders them.
+/// The order key after all documents of that millisecond, as [`by_time`] orders them.
 #[must_use]
 pub fn behind_time(at: Timestamp) -> String {
-    // The character behind the `/`.
+    // The character after `/`.
     format!("{:015}0", at.as_millisecond().max(0))
 }
 
@@ -23,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_are_in_the_order_of_what_they_are_made_from() {
+    fn order_keys_sort_like_their_times_and_ids() {
         let times = [0, 1, 9, 10, 1_700_000_000_000, 253_402_207_200_000];
         let times = times.map(|at| Timestamp::from_millisecond(at).unwrap());
         assert!(times.map(|at| by_time(at, "b")).is_sorted());

@@ -1,23 +1,23 @@
-//! What part of a list is read.
+//! Queries: which part of a list to read, and in which direction.
 
 use std::fmt;
 
-/// Which way a list is read.
+/// The direction in which a list is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
-    /// From the smallest order on.
+    /// From the smallest order up.
     Ascending,
-    /// From the greatest order on.
+    /// From the greatest order down.
     Descending,
 }
 
-/// A part of the list of one key.
+/// A part of the list under one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Query {
     pub(crate) key: String,
-    /// Only greater orders.
+    /// Only entries with a greater order.
     pub(crate) above: Option<String>,
-    /// Only smaller orders.
+    /// Only entries with a smaller order.
     pub(crate) below: Option<String>,
     pub(crate) direction: Direction,
     pub(crate) limit: u32,
@@ -45,21 +45,21 @@ impl Query {
         }
     }
 
-    /// Of those only the ones whose order is greater than `order`.
+    /// Limits the query to entries whose order is greater than `order`.
     #[must_use]
     pub fn above(mut self, order: impl fmt::Display) -> Self {
         self.above = Some(order.to_string());
         self
     }
 
-    /// Of those only the ones whose order is smaller than `order`.
+    /// Limits the query to entries whose order is smaller than `order`.
     #[must_use]
     pub fn below(mut self, order: impl fmt::Display) -> Self {
         self.below = Some(order.to_string());
         self
     }
 
-    /// Goes on behind `order`, if there is one, in the direction of the query.
+    /// Continues after `order`, if it is given, in the direction of the query.
     #[must_use]
     pub fn behind(self, order: Option<impl fmt::Display>) -> Self {
         match (order, self.direction) {

@@ -1,8 +1,9 @@
-//! Tests of a service's stores, on each database.
+//! Runs the tests of a service's stores on each database.
 
-/// Makes tests of functions that take what opens the stores: `module: a_test another_test;`,
-/// for each module. It stands in a module below that of `Stores` and `COLLECTIONS`. What is
-/// opened again stands for another replica; where there is no server for tests, nothing is.
+/// Makes tests of functions that take a closure which opens the stores: `module: a_test
+/// another_test;`, for each module. Use it in a module below the one of `Stores` and `COLLECTIONS`.
+/// Each call of the closure stands for another replica. Without a MongoDB server for tests, its
+/// tests do nothing.
 #[macro_export]
 macro_rules! on_each {
     ($($module:ident: $($name:ident)*;)*) => {

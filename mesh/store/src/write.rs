@@ -1,4 +1,4 @@
-//! A change of one document, with what is committed along with it.
+//! A write: a change of one document, with everything that is committed with it.
 
 use std::fmt;
 
@@ -19,39 +19,39 @@ pub enum Refusal {
     /// Another document has a key of this unique index; `None`: the same id.
     #[error("another document has the key")]
     Taken(Option<&'static str>),
-    /// The stored document is not of the revision that was changed; it may be gone.
+    /// The stored document is not at the expected revision; it may have been deleted.
     #[error("the document was changed meanwhile")]
     Revision,
-    /// The request that the receipt is of has been carried out already.
+    /// The request of the receipt was already executed.
     #[error("there is a receipt already")]
     Receipt,
-    /// Events of the document wait to be published: it cannot be deleted before they are, or
-    /// they are so many that the document would be too large.
+    /// Events of the document are not published yet: it cannot be deleted before they are, or there
+    /// are so many that the document would be too large.
     #[error("events of the document wait to be published")]
     Unpublished,
 }
 
-/// A change of one document: atomic, with its index entries, its events and its receipt.
+/// A change of one document. It is atomic, including its index entries, its events and its receipt.
 pub struct Write<'a> {
     pub(crate) collection: Collection,
     pub(crate) id: String,
     pub(crate) change: Change<'a>,
-    /// To be published: the id of the entry, and the record.
+    /// Records to publish, with the ids of their outbox entries.
     pub(crate) outbox: Vec<(Uuid, Record)>,
-    /// Whose events they are.
+    /// The aggregate of the events.
     pub(crate) aggregate: Option<String>,
     pub(crate) receipt: Option<Receipt>,
 }
 
 pub(crate) enum Change<'a> {
     Insert(New<'a>),
-    /// Replaces the document of this revision, which has these entries.
+    /// Replaces the document at this revision, which has these entries.
     Replace(u64, Entries, New<'a>),
-    /// Deletes the document of this revision, which has these entries.
+    /// Deletes the document at this revision, which has these entries.
     Delete(u64, Entries),
 }
 
-/// A document as it is to be stored.
+/// The new state of a document.
 pub(crate) struct New<'a> {
     pub(crate) revision: u64,
     pub(crate) entries: Entries,
@@ -70,7 +70,7 @@ impl<'a, D: Document> From<&'a D> for New<'a> {
     }
 }
 
-/// What each database stores of a value.
+/// Encodes a value for each database.
 pub(crate) trait Encode: Send + Sync {
     fn json(&self) -> Result<String, StoreError>;
     fn bson(&self) -> Result<Bson, StoreError>;
@@ -87,14 +87,13 @@ impl<T: Serialize + Send + Sync> Encode for T {
 }
 
 impl<'a> Write<'a> {
-    /// Stores a new document. Refused if another one has its id or one of its unique keys.
+    /// Stores a new document. Refused if another document has its id or one of its unique keys.
     #[must_use]
     pub fn insert<D: Document>(document: &'a D) -> Self {
         Self::new::<D>(document.id(), Change::Insert(document.into()))
     }
 
-    /// Stores `after` in the place of `before`, if the stored document is of the revision
-    /// of `before`.
+    /// Replaces `before` by `after`, if the stored document is at the revision of `before`.
     #[must_use]
     pub fn replace<D: Document>(before: &D, after: &'a D) -> Self {
         debug_assert_eq!(before.id(), after.id());
@@ -103,15 +102,15 @@ impl<'a> Write<'a> {
         Self::new::<D>(after.id(), Change::Replace(revision, entries, after.into()))
     }
 
-    /// Deletes a document, if it is stored in the revision of `document`. Where its events
-    /// are kept inside it, it is refused while some of them wait to be published.
+    /// Deletes a document, if it is stored at the revision of `document`. Where events are stored
+    /// inside the document, this is refused while some of them are unpublished.
     #[must_use]
     pub fn delete<D: Document>(document: &D) -> Self {
         let change = Change::Delete(document.revision(), Entries::of(document));
         Self::new::<D>(document.id(), change)
     }
 
-    /// A unique key that the new document has twice.
+    /// A unique key that the new document has twice, if there is one.
     pub(crate) fn repeated(&self) -> Option<&'static str> {
         match &self.change {
             Change::Insert(new) | Change::Replace(_, _, new) => new.entries.repeated(),
@@ -130,7 +129,7 @@ impl<'a> Write<'a> {
         }
     }
 
-    /// The same, with events to be published. All of them have the key `event.key`.
+    /// Adds events to publish. All of them have the key `event.key`.
     #[must_use]
     pub fn with_events<'e>(mut self, events: impl IntoIterator<Item = &'e Event>) -> Self {
         for event in events {
@@ -140,8 +139,8 @@ impl<'a> Write<'a> {
         self
     }
 
-    /// The same, with a record to be published that is no new event, such as a dead letter
-    /// on its way back, in the order of the events of `aggregate`.
+    /// Adds a record to publish that is not a new event, such as a replayed dead letter, in the
+    /// order of the events of `aggregate`.
     #[must_use]
     pub fn with_record(mut self, aggregate: impl fmt::Display, record: Record) -> Self {
         self.aggregate = Some(aggregate.to_string());
@@ -149,7 +148,7 @@ impl<'a> Write<'a> {
         self
     }
 
-    /// The same, with the receipt of the request that caused it, if there is one.
+    /// Adds the receipt of the request that caused the write, if there is one.
     #[must_use]
     pub fn with_receipt(mut self, receipt: Option<Receipt>) -> Self {
         self.receipt = receipt;

@@ -1,4 +1,4 @@
-//! What stands in the log: one entry for each event.
+//! One entry of the activity log: an event as the activity feed shows it.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::IgnoredAny};
@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::sentence::{self, Who};
 
-/// An event as the wall shows it, before it has its number.
+/// An event as the activity feed shows it, before it has a sequence number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Activity {
@@ -19,7 +19,7 @@ pub struct Activity {
     pub event_type: String,
     /// When it happened.
     pub time: Timestamp,
-    /// Who did it; nobody for the system.
+    /// Who caused it; `None` if the system did.
     pub actor: Option<UserRef>,
     /// Id of the thing it is about.
     pub subject: String,
@@ -27,29 +27,29 @@ pub struct Activity {
     pub release_id: Option<Uuid>,
     /// One English sentence, without its full stop.
     pub summary: String,
-    /// The payload as JSON text, without what is not everybody's business.
+    /// The payload as JSON text, without private data.
     pub data: String,
-    /// Whom it concerns beside the actor; each once.
+    /// The users it concerns, without the actor; each once.
     pub concerns: Vec<Uuid>,
 }
 
-/// An activity at its place in the log.
+/// An activity with its sequence number in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Its number, from 1, without gaps.
+    /// Its sequence number, from 1, without gaps.
     pub sequence: u64,
     /// What happened.
     pub activity: Activity,
 }
 
 impl Activity {
-    /// How an event reads on the wall. A type, or a major version of one, that this
-    /// version does not know gets a generic sentence.
+    /// Describes an event for the feed. An unknown type, or an unknown major version of a type,
+    /// gets a generic sentence.
     ///
     /// # Errors
-    /// If it is known and the payload violates its schema.
+    /// If the type is known and the payload violates its schema.
     pub fn narrate(event: &Event) -> Result<Self, serde_json::Error> {
-        let told = sentence::tell(event, &Who::of(&event.actor))?;
+        let narration = sentence::tell(event, &Who::of(&event.actor))?;
         let actor = match &event.actor {
             Actor::User { id, username } => Some(UserRef {
                 id: *id,
@@ -58,7 +58,7 @@ impl Activity {
             Actor::System => None,
         };
         let mut concerns: Vec<Uuid> = Vec::new();
-        for person in told.concerns {
+        for person in narration.concerns {
             let is_actor = actor.as_ref().is_some_and(|actor| actor.id == person);
             if !is_actor && !concerns.contains(&person) {
                 concerns.push(person);
@@ -71,19 +71,19 @@ impl Activity {
             actor,
             subject: event.subject.clone(),
             release_id: release_of(event),
-            summary: told.summary,
+            summary: narration.summary,
             data: public_data(event),
             concerns,
         })
     }
 
-    /// The bytes of its texts: what it weighs in a page.
+    /// Size of its texts in bytes; it limits the size of a page.
     #[must_use]
     pub fn weight(&self) -> usize {
         self.data.len() + self.summary.len() + self.subject.len() + self.event_type.len()
     }
 
-    /// Everybody it is about: the actor and whom it concerns.
+    /// Every user it is about: the actor and those it concerns.
     pub fn people(&self) -> impl Iterator<Item = Uuid> {
         let actor = self.actor.as_ref().map(|actor| actor.id);
         actor.into_iter().chain(self.concerns.iter().copied())
@@ -106,12 +106,12 @@ fn release_of(event: &Event) -> Option<Uuid> {
     None
 }
 
-/// The payload as everybody signed in may read it; `null` if it is not JSON.
+/// The payload without private data; `null` if it is not JSON.
 fn public_data(event: &Event) -> String {
     const NOTHING: &str = "null";
     if event.event_type.starts_with("user.") {
-        // Events about accounts carry the email address for the services that write to
-        // people. The wall is read by everybody who is signed in, so it stops here.
+        // Events about accounts contain the email address, for the services that send mail. Every
+        // signed-in user can read the feed, so the address is removed here.
         return match serde_json::from_slice(&event.data) {
             Ok(Value::Object(mut payload)) => {
                 payload.remove("email");
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn an_email_address_does_not_reach_the_wall() {
+    fn an_email_address_does_not_reach_the_feed() {
         let mut event = registered(&Actor::System);
         let known = Activity::narrate(&event).unwrap();
         assert!(!format!("{known:?}").contains("example.com"));
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn other_payloads_are_kept_to_the_byte() {
+    fn other_payloads_are_stored_unchanged() {
         let event = assigned(Uuid::now_v7(), &Actor::System);
         let activity = Activity::narrate(&event).unwrap();
         assert_eq!(activity.data.as_bytes(), event.data);
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn the_actor_is_not_among_those_it_concerns() {
+    fn the_actor_is_not_one_of_the_users_it_concerns() {
         let id = Uuid::now_v7();
         let ada = Actor::User {
             id,
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_of_a_type_or_major_version_that_is_not_known_is_told_generically() {
+    fn an_unknown_type_or_major_version_gets_a_generic_sentence() {
         let event = assigned(Uuid::now_v7(), &Actor::System);
         let split = Event {
             event_type: "task.split".into(),

@@ -1,11 +1,11 @@
-//! Which entries a reader wants.
+//! Filter for activity entries: by type, by release and by user.
 
 use std::{fmt, str::FromStr};
 
 use slipway_proto::events::EventType;
 use uuid::Uuid;
 
-/// Wanted entries: all conditions that are given must hold.
+/// A filter; an entry must meet all conditions that are set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Any of these types; empty: all.
@@ -40,7 +40,7 @@ pub enum TypePattern {
 }
 
 impl TypePattern {
-    /// Whether there is such a type or family. Who waits for another would wait for ever.
+    /// Whether such a type or family exists. A filter for one that does not would never match.
     #[must_use]
     pub fn is_known(&self) -> bool {
         EventType::ALL
@@ -58,7 +58,7 @@ impl TypePattern {
     }
 }
 
-/// A text that is no type of event and no family of types.
+/// The text is neither an event type nor a family of types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be a type such as task.started or a family such as task.*")]
 pub struct MalformedPattern;

@@ -1,6 +1,6 @@
-//! The consumer: each event of every topic becomes an entry of the log. What violates the
-//! schema of its type never can: it is a dead letter. And the poller that notices the entries
-//! of other replicas.
+//! Background jobs of the activity log: a consumer appends each event of the topics in the feed,
+//! and a poller notices entries that other replicas have appended. An event that violates the
+//! schema of its type becomes a dead letter.
 
 use std::{sync::Arc, time::Duration};
 
@@ -64,10 +64,10 @@ impl Handler for Projection {
     }
 }
 
-/// All of them as activities.
+/// Describes all of the events.
 ///
 /// # Errors
-/// Those whose payload violates its schema, as poison.
+/// Reports the events whose payload violates its schema as poison.
 fn narrate(events: &[Event]) -> Result<Vec<Activity>, Failure> {
     all_or_poison(events.iter().map(|event| {
         let violates = |error| format!("its payload violates {}: {error}", event.dataschema);
@@ -75,11 +75,11 @@ fn narrate(events: &[Event]) -> Result<Vec<Activity>, Failure> {
     }))
 }
 
-/// How long another replica's entry may stay unseen. One query for all watchers.
+/// How often the log is polled for entries of other replicas: one query for all watchers.
 const POLL_EVERY: Duration = Duration::from_millis(250);
 
-/// Sets the end of the log to what other replicas have appended: their appends do not
-/// wake this process.
+/// Sets the known end of the log to entries that other replicas have appended: their appends do
+/// not wake this process.
 pub(crate) struct LogEndPoller {
     store: ActivityStore,
     log_end: LogEnd,
@@ -113,9 +113,9 @@ impl LogEndPoller {
                     self.log_end.set(sequence);
                     away = false;
                 }
-                // Said once, not four times a second.
+                // Logged once per outage, not four times a second.
                 Err(error) if !away => {
-                    tracing::warn!(%error, "the activity log cannot be read");
+                    tracing::warn!(%error, "activity log cannot be read");
                     away = true;
                 }
                 Err(_) => {}

@@ -1,6 +1,6 @@
-//! The end of the log, its newest number, as this process knows it: wakes those who wait for
-//! entries, and also if it is before where it was. Then an older backup of the database was
-//! restored, and they are told what is not there any more.
+//! The end of the log as this process knows it, its highest sequence number; it wakes the tasks
+//! that wait for entries. It also wakes them when the number is lower than before: then an older
+//! backup of the database was restored, and they report the missing entries as a gap.
 
 use tokio::sync::watch;
 
@@ -9,14 +9,13 @@ use tokio::sync::watch;
 pub(crate) struct LogEnd(watch::Sender<u64>);
 
 impl LogEnd {
-    /// There are entries up to this number. One that was read before others were appended
-    /// wakes for nothing, which does no harm.
+    /// Records that the log has entries up to this number. A number that is already out of date
+    /// wakes the tasks for nothing, which is harmless.
     pub(crate) fn set(&self, sequence: u64) {
         self.0
             .send_if_modified(|known| std::mem::replace(known, sequence) != sequence);
     }
 
-    /// To be woken when there is something new.
     pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
         self.0.subscribe()
     }
@@ -27,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_news_wakes() {
+    fn only_another_number_wakes() {
         let log_end = LogEnd::default();
         let mut reader = log_end.subscribe();
         for sequence in [7, 3] {

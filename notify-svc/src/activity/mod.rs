@@ -1,5 +1,5 @@
-//! The activity log's own terms: what an entry is, how an event reads on the wall, and
-//! which entries a reader wants. Pure: no I/O, no async, no clock.
+//! The activity log: how an event reads in the activity feed, filters for entries, the store and
+//! the API.
 
 mod entry;
 mod filter;
@@ -14,10 +14,9 @@ use slipway_proto::events::{CHAT, NOTIFICATIONS, SYSTEM, Topic};
 pub use entry::{Activity, Entry};
 pub use filter::{Filter, MalformedPattern, TypePattern};
 
-/// Whether the wall shows the events of a topic. Who was sent which mail is between
-/// Slipway and its recipient, and every mail tells of an event that is on the wall. That
-/// somebody talks to the assistant is nobody else's business. What is wrong with the system
-/// is for its administrators: everybody reads the wall.
+/// Whether events of a topic appear in the activity feed, which every user can read. Mails are
+/// private to their recipient, and each is about an event that is in the feed. Use of the assistant
+/// is private. Incidents are for administrators.
 #[must_use]
 pub fn is_shown(topic: &Topic) -> bool {
     ![CHAT, NOTIFICATIONS, SYSTEM].contains(topic)

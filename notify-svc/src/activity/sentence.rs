@@ -1,13 +1,13 @@
-//! How each type of event reads: one sentence, and whom it concerns.
+//! Describes an event of each type in one sentence, and lists the users it concerns.
 
 use slipway_bus::{Actor, Event};
 use slipway_proto::events::{EventData, Role};
 use slipway_runtime::text::{clean_line, is_blank};
 use uuid::Uuid;
 
-/// An event in words.
+/// An event as a sentence.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Told {
+pub(super) struct Narration {
     pub(super) summary: String,
     pub(super) concerns: Vec<Uuid>,
 }
@@ -23,7 +23,7 @@ impl<'a> Who<'a> {
         match actor {
             Actor::User { id, username } => Self {
                 id: Some(*id),
-                // A publisher need not send the name.
+                // A publisher may omit the name.
                 name: if is_blank(username) {
                     "Somebody"
                 } else {
@@ -38,22 +38,23 @@ impl<'a> Who<'a> {
     }
 }
 
-/// An event in words. Names and titles in it cannot turn the rest of the sentence around.
+/// Describes an event. The result is cleaned, so that control characters in names and titles cannot
+/// change how the rest of the sentence is displayed.
 ///
 /// # Errors
 /// If the payload violates the type's schema.
-pub(super) fn tell(event: &Event, who: &Who<'_>) -> Result<Told, serde_json::Error> {
+pub(super) fn tell(event: &Event, who: &Who<'_>) -> Result<Narration, serde_json::Error> {
     let (summary, concerns) = sentence(&event.read()?, who).unwrap_or_else(|| {
         let generic = format!("{} caused an event of type {}", who.name, event.event_type);
         (generic, Vec::new())
     });
-    Ok(Told {
+    Ok(Narration {
         summary: clean_line(&summary),
         concerns,
     })
 }
 
-/// The sentence, and whom it concerns. `None`: of the type nothing but its name is shown.
+/// The sentence and the users it concerns; `None` if only the name of the type can be shown.
 fn sentence(data: &EventData, who: &Who<'_>) -> Option<(String, Vec<Uuid>)> {
     use EventData as E;
     let by = who.name;
@@ -178,13 +179,13 @@ fn sentence(data: &EventData, who: &Who<'_>) -> Option<(String, Vec<Uuid>)> {
             let concerns = [parent.id, task.assignee.id].into_iter().chain(mentioned);
             (sentence, concerns.collect())
         }
-        // Published on topics that are not shown.
+        // Published on topics that are not in the feed.
         E::ChatAnswered(_)
         | E::NotificationRequested(_)
         | E::NotificationSent(_)
         | E::NotificationFailed(_)
         | E::SystemError(_) => return None,
-        // Published by a newer version.
+        // A type of a newer version.
         E::Unknown => return None,
     })
 }

@@ -1,28 +1,28 @@
-//! An edited payload must be one that readers of its type understand.
+//! Checks an edited payload: consumers of the event type must be able to read it.
 
 use slipway_proto::events::EventType;
 use slipway_runtime::json::Wrong;
 
-/// Why a payload cannot be of its type.
+/// Why the payload is not valid for the type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Misfit(String);
+pub struct InvalidPayload(String);
 
-/// Checks `payload` against the schema of `event_type`, which an event without a type, or
-/// with one that is not in the catalogue, does not have: then it only has to be JSON.
+/// Checks `payload` against the schema of `event_type`. Without a type, or with one that is not in
+/// the catalogue, the payload only has to be JSON.
 ///
 /// # Errors
-/// What is wrong with it, as the end of a sentence that begins with the payload.
-pub fn checked(event_type: Option<&str>, payload: &[u8]) -> Result<(), Misfit> {
+/// What is wrong, as the end of a sentence whose subject is the payload.
+pub fn checked(event_type: Option<&str>, payload: &[u8]) -> Result<(), InvalidPayload> {
     serde_json::from_slice::<serde::de::IgnoredAny>(payload)
-        .map_err(|error| Misfit(Wrong::json("", &error).to_string()))?;
+        .map_err(|error| InvalidPayload(Wrong::json("", &error).to_string()))?;
     let Some(known) = event_type.and_then(EventType::named) else {
         return Ok(());
     };
     known.read(payload).map(drop).map_err(|error| {
         let (name, major) = (known.name(), known.major());
         let wrong = Wrong::json("", &error);
-        Misfit(format!("must fit the schema of {name}/{major}: {wrong}"))
+        InvalidPayload(format!("must fit the schema of {name}/{major}: {wrong}"))
     })
 }
 

@@ -1,4 +1,4 @@
-//! Which dead letters are asked for.
+//! Filter for dead letters.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{DeadLetterId, State, Summary};
 
-/// Wanted dead letters: all conditions that are given must hold.
+/// A filter; a dead letter must meet all conditions that are set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Only of this group.
@@ -17,18 +17,18 @@ pub struct Filter {
     pub event_type: Option<String>,
     /// Only with this cause.
     pub cause: Option<String>,
-    /// Only where the reason contains this text, to the letter.
+    /// Only where the reason contains exactly this text.
     pub reason: Option<String>,
-    /// Only those filed then or later.
+    /// Only those received at this time or later.
     pub from: Option<Timestamp>,
-    /// Only those filed before.
+    /// Only those received before this time.
     pub to: Option<Timestamp>,
     /// Only those in this state.
     pub state: Option<State>,
 }
 
 impl Filter {
-    /// Whether all conditions hold, those on the time to the millisecond.
+    /// Whether all conditions are met; times are compared in milliseconds.
     #[must_use]
     pub fn admits(&self, letter: &Summary) -> bool {
         let is = |wanted: &Option<String>, found: Option<&str>| match wanted {
@@ -51,8 +51,8 @@ impl Filter {
 }
 
 impl Filter {
-    /// The identifiers that may stand on a list behind `after`: from the first one on, up
-    /// to but without the second. They tell the time too.
+    /// The ids that the rest of the list after `after` can have: from the first one up to, but not
+    /// including, the second. An id contains its time.
     #[must_use]
     pub fn range(&self, after: Option<DeadLetterId>) -> (DeadLetterId, DeadLetterId) {
         let least = self.from.map_or(Uuid::nil(), id::first_at);
@@ -63,7 +63,7 @@ impl Filter {
 }
 
 impl fmt::Display for Filter {
-    /// All of it, unambiguously: what a cursor is bound to.
+    /// All conditions, unambiguously. A cursor is valid only for the same text.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self:?}")
     }

@@ -1,11 +1,11 @@
-//! Files the dead letters of all groups.
+//! The job that stores the dead letters of all consumer groups.
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
 use slipway_bus::{
     Delivery,
-    consumer::{Collector, DeadLetter, Host, Keeper, collect::KnownTopics, dead},
+    consumer::{Collector, DeadLetter, Host, RecordSink, collect::KnownTopics, dead},
 };
 use slipway_runtime::{
     alarm::{self, Kind},
@@ -18,33 +18,33 @@ use crate::metrics as m;
 /// The consumer group.
 const GROUP: &str = "dead-letter-desk";
 
-/// What all of Slipway's topics begin with: there may be others on the same broker.
+/// Prefix of all of Slipway's topics: a broker may have others.
 const OURS: &str = "slipway.";
 
-/// Files what the bus delivers.
-pub(crate) struct Desk {
+/// Stores the dead letters that the bus delivers.
+pub(crate) struct DeadLetterSink {
     store: DeadLetterStore,
     clock: SharedClock,
 }
 
-impl Desk {
+impl DeadLetterSink {
     pub(crate) fn new(store: DeadLetterStore, clock: SharedClock) -> Self {
         Self { store, clock }
     }
 
-    /// Collects dead letters until told to stop. Returns the topics there are.
+    /// Collects dead letters until told to stop. Returns the topics that exist on the bus.
     pub(crate) fn spawn(self, host: &Host) -> KnownTopics {
         let collector = Collector {
             group: GROUP,
             wants: |topic| topic.starts_with(OURS) && dead::is_dead_letter_topic(topic),
-            keeper: Arc::new(self),
+            sink: Arc::new(self),
         };
         collector.spawn(host)
     }
 }
 
-/// Administrators are told of each group once, however many letters it has.
-fn tell(records: &[Delivery]) {
+/// Raises one alert for each group, however many dead letters it has.
+fn alert(records: &[Delivery]) {
     let groups: BTreeSet<_> = records.iter().map(|r| DeadLetter::read(r).group).collect();
     for group in groups {
         let text = format!("{group} could not handle an event: see /admin/dead-letters");
@@ -53,8 +53,8 @@ fn tell(records: &[Delivery]) {
 }
 
 #[async_trait]
-impl Keeper for Desk {
-    async fn keep(&self, records: &[Delivery]) -> Result<(), String> {
+impl RecordSink for DeadLetterSink {
+    async fn store(&self, records: &[Delivery]) -> Result<(), String> {
         let now = self.clock.now();
         let letters = records
             .iter()
@@ -64,7 +64,7 @@ impl Keeper for Desk {
         let new = new.map_err(|error| error.to_string())?;
         metrics::counter!(m::DEAD_LETTERS_FILED).increment(new as u64);
         if new > 0 {
-            tell(records);
+            alert(records);
         }
         Ok(())
     }

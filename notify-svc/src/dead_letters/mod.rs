@@ -1,10 +1,9 @@
-//! The desk of dead letters: what one is, what may be done with it, and which are asked
-//! for. Pure.
+//! Dead letters: events that a consumer group could not handle. They are stored here, for all
+//! groups, until an administrator replays them.
 //!
-//! Events that a consumer group could not handle are filed here, of every group, until an
-//! administrator sends them back. What is filed does not change, except that it is
-//! replayed, once: whatever fails again comes back as a dead letter of its own, which says
-//! which one it comes from.
+//! A stored dead letter does not change, except that it can be replayed once. If the replayed event
+//! fails again, it becomes a new dead letter that refers to the first one. The types in this file
+//! are pure.
 
 mod edit;
 mod filter;
@@ -19,27 +18,27 @@ use slipway_bus::consumer::DeadLetter;
 use slipway_proto::events::UserRef;
 use slipway_runtime::{id, typed_id};
 
-pub use edit::{Misfit, checked};
+pub use edit::{InvalidPayload, checked};
 pub use filter::Filter;
 
 typed_id! {
-    /// Identifies a filed dead letter. Later ones sort after earlier ones, to the
-    /// millisecond: so a range of times is a range of identifiers.
+    /// Identifies a stored dead letter. Ids sort by time, in milliseconds, so a range of times is a
+    /// range of ids.
     DeadLetterId
 }
 
-/// Whether it still waits for somebody.
+/// Whether it has been replayed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum State {
-    /// Nobody has done anything about it.
+    /// Nobody has replayed it.
     Waiting,
-    /// It was sent back to its group.
+    /// It was sent back to its consumer group.
     Replayed,
 }
 
 impl State {
-    /// As stores keep it.
+    /// The name that is stored.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Waiting => "WAITING",
@@ -48,57 +47,56 @@ impl State {
     }
 }
 
-/// What an administrator has done with it: that it was replayed.
+/// A replay by an administrator.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Act {
-    /// Who.
+    /// The administrator.
     pub by: UserRef,
     /// When.
     pub at: Timestamp,
-    /// The payload it was replayed with, if that is not the one filed.
+    /// The payload it was replayed with, if it was edited.
     pub edited: Option<String>,
-    /// The hash of the idempotency key of the request, if it had one.
+    /// Hash of the request's idempotency key, if it had one.
     pub request: Option<String>,
 }
 
-/// What a list shows of a dead letter: all but what can be large.
+/// A dead letter in a list: everything except the fields that can be large.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
     /// Its id.
     pub id: DeadLetterId,
-    /// When it was filed, to the millisecond.
+    /// When it was stored, to the millisecond.
     pub received_at: Timestamp,
     /// The group that could not handle it.
     pub group: String,
-    /// Where it was published.
+    /// The topic it was published on.
     pub topic: String,
-    /// The event's id, as it says itself: perhaps none, perhaps no UUID.
+    /// The event's id, from its header: may be missing or not a UUID.
     pub event_id: Option<String>,
-    /// The event's type, likewise.
+    /// The event's type, from its header.
     pub event_type: Option<String>,
-    /// What the event is about, likewise.
+    /// The event's subject, from its header.
     pub subject: Option<String>,
     /// The record's key.
     pub key: String,
-    /// Why it is here: `undecodable`, `poison`, `panic`, `exhausted`.
+    /// Why handling failed: `undecodable`, `poison`, `panic` or `exhausted`.
     pub cause: String,
-    /// The same in words.
+    /// The failure in words.
     pub reason: String,
-    /// How often it has failed.
+    /// How many attempts failed.
     pub attempts: u32,
-    /// When it failed first.
+    /// When the first attempt failed.
     pub first_failure: Option<Timestamp>,
     /// The dead letter whose replay failed and became this one.
     pub replay_of: Option<DeadLetterId>,
-    /// Whether it still waits for somebody.
+    /// Whether it has been replayed.
     pub state: State,
 }
 
 impl Summary {
-    /// Bytes of the texts in it that whoever published the event has written, or whoever
-    /// failed to handle it.
+    /// Size, in bytes, of the texts that the publisher or the failed consumer wrote.
     #[must_use]
     pub fn weight(&self) -> usize {
         let texts = [&self.event_id, &self.event_type, &self.subject];
@@ -107,25 +105,25 @@ impl Summary {
     }
 }
 
-/// A dead letter with all there is.
+/// A stored dead letter with all of its fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filed {
     /// Its id.
     pub id: DeadLetterId,
-    /// When it was filed, to the millisecond.
+    /// When it was stored, to the millisecond.
     pub received_at: Timestamp,
-    /// What the group put aside.
+    /// What the consumer group sent to its dead-letter topic.
     pub letter: DeadLetter,
-    /// Whether it still waits for somebody.
+    /// Whether it has been replayed.
     pub state: State,
-    /// What was done with it, the first first.
+    /// Replays, oldest first.
     pub acts: Vec<Act>,
-    /// What its replay came back as, if it failed again.
+    /// The dead letter that its replay became, if the replay failed.
     pub returned_as: Option<DeadLetterId>,
 }
 
 impl Filed {
-    /// A dead letter that has just arrived.
+    /// A dead letter received now.
     #[must_use]
     pub fn new(letter: DeadLetter, now: Timestamp) -> Self {
         Self {
@@ -138,7 +136,7 @@ impl Filed {
         }
     }
 
-    /// What a list shows of it.
+    /// Its entry in a list.
     #[must_use]
     pub fn summary(&self) -> Summary {
         let letter = &self.letter;

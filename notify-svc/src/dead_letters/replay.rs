@@ -1,5 +1,5 @@
-//! Sending dead letters back: checked, noted and put into the outbox; the outbox's
-//! publisher does the rest.
+//! Replays dead letters: checks each one, marks it as replayed and puts the event into the outbox,
+//! from which the publisher sends it.
 
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -16,13 +16,13 @@ use slipway_store::outbox::Wake;
 use super::{Act, DeadLetterId, Filed, Filter, State, Summary, checked, store::DeadLetterStore};
 use crate::metrics as m;
 
-/// Dead letters that one call replays at most.
+/// Maximum number of dead letters that one call replays.
 const AT_ONCE: u32 = 1000;
 
-/// Of them, so many at the same time: they share commits where the database has such.
+/// How many are replayed concurrently: they share commits on databases that can do that.
 const CONCURRENCY: usize = 16;
 
-/// What is needed to send dead letters back.
+/// Replays dead letters.
 pub(crate) struct Replays {
     store: DeadLetterStore,
     topics: KnownTopics,
@@ -30,11 +30,11 @@ pub(crate) struct Replays {
     clock: SharedClock,
 }
 
-/// What an administrator asks for.
+/// A request of an administrator to replay.
 pub(crate) struct Replay {
-    /// Who.
+    /// The administrator.
     pub(crate) by: UserRef,
-    /// The payload that replaces the one filed.
+    /// The payload that replaces the stored one.
     pub(crate) edited: Option<String>,
     /// The hash of the request's idempotency key.
     pub(crate) request: Option<String>,
@@ -51,13 +51,13 @@ impl Replay {
     }
 }
 
-/// What became of many.
-pub(crate) struct Many {
-    /// Those that were replayed, or would be.
+/// The result of replaying many dead letters.
+pub(crate) struct ReplaySummary {
+    /// Those that were replayed, or would be in a dry run.
     pub(crate) ids: Vec<DeadLetterId>,
-    /// Whether the filter admits more.
+    /// Whether more match the filter.
     pub(crate) more: bool,
-    /// Those whose group consumes no more.
+    /// Those whose consumer group no longer exists.
     pub(crate) group_gone: Vec<DeadLetterId>,
 }
 
@@ -76,7 +76,7 @@ impl Replays {
         }
     }
 
-    /// Where dead letters are filed.
+    /// The store of dead letters.
     pub(crate) fn store(&self) -> &DeadLetterStore {
         &self.store
     }
@@ -90,8 +90,8 @@ impl Replays {
         })
     }
 
-    /// Replays one and returns it as it is then. A repetition of the request that has
-    /// replayed it gets the same answer.
+    /// Replays one and returns its new state. Repeating the request that replayed it returns the
+    /// same answer.
     pub(crate) async fn one(&self, id: DeadLetterId, replay: Replay) -> Result<Filed, Fault> {
         let found = self.get(id).await?;
         let act = replay.act(self.clock.now());
@@ -113,7 +113,7 @@ impl Replays {
         }
     }
 
-    /// Refuses what would only come back.
+    /// Refuses a replay that cannot succeed.
     fn check(&self, found: &Filed, act: &Act) -> Result<(), Fault> {
         let record = &found.letter.record;
         if let Some(payload) = &act.edited {
@@ -131,20 +131,20 @@ impl Replays {
         }
     }
 
-    /// Replays all that wait and that `filter` admits, at most [`AT_ONCE`]; or only says
-    /// which they are.
+    /// Replays up to [`AT_ONCE`] waiting dead letters that match `filter`; a dry run only returns
+    /// which.
     pub(crate) async fn many(
         &self,
         filter: Filter,
         replay: Replay,
         dry_run: bool,
-    ) -> Result<Many, Fault> {
+    ) -> Result<ReplaySummary, Fault> {
         let waiting = Filter {
             state: Some(State::Waiting),
             ..filter
         };
         let (found, more) = self.first(&waiting).await?;
-        let mut many = Many {
+        let mut many = ReplaySummary {
             ids: Vec::new(),
             more,
             group_gone: Vec::new(),
@@ -162,8 +162,8 @@ impl Replays {
         Ok(many)
     }
 
-    /// The first [`AT_ONCE`] that `filter` admits, and whether there may be more: a page
-    /// may have fewer than it was asked for.
+    /// The first [`AT_ONCE`] that match `filter`, and whether there may be more. Reads several
+    /// pages: a page may have fewer than the limit.
     async fn first(&self, filter: &Filter) -> Result<(Vec<Summary>, bool), Fault> {
         let (mut found, mut after) = (Vec::new(), None);
         loop {
@@ -177,7 +177,7 @@ impl Replays {
         }
     }
 
-    /// Those of `ids` that nobody else has replayed meanwhile.
+    /// Replays `ids`. Returns those that nobody else has replayed in the meantime.
     async fn replay_all(
         &self,
         ids: Vec<DeadLetterId>,
@@ -196,7 +196,7 @@ impl Replays {
             .await
     }
 
-    /// Whether it still waited.
+    /// Replays one; `false` if it was replayed before.
     async fn replay(&self, found: &Filed, act: Act) -> Result<bool, Fault> {
         let record = record_of(found, &act);
         let replayed = self.store.replay(found.id, act, record).await?;
@@ -207,8 +207,7 @@ impl Replays {
         Ok(replayed)
     }
 
-    /// Whether the group has the topic that replays go to. A record for one that does not
-    /// exist could not be sent.
+    /// Whether the group's retry topic exists. A record for a missing topic could not be published.
     fn can_return(&self, group: &str, topic: &str) -> Result<bool, Fault> {
         let entrance = retry_topic(topic, group, 1);
         match &*self.topics.borrow() {
@@ -221,7 +220,7 @@ impl Replays {
     }
 }
 
-/// What is sent back.
+/// The record to publish.
 fn record_of(found: &Filed, act: &Act) -> Record {
     let payload = act.edited.clone().map(Bytes::from);
     found.letter.replay(found.id.0, payload)

@@ -1,4 +1,4 @@
-//! The filed dead letters, in a database: a document for each.
+//! Stores dead letters: one document for each.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -21,22 +21,22 @@ use crate::store::{StoreError, search::Search};
 #[cfg(test)]
 mod tests;
 
-/// A dead letter is filed once, whoever files it.
+/// The same failure is stored once, whichever replica stores it.
 const IDENTITY: Index = Index::unique("identity");
 const BY_TYPE: Index = Index::list("by_type");
 const BY_GROUP: Index = Index::list("by_group");
 const BY_CAUSE: Index = Index::list("by_cause");
 const BY_STATE: Index = Index::list("by_state");
-/// What came back from the replay of another one.
+/// Dead letters from the replay of another one, by the id of that one.
 const BY_ORIGIN: Index = Index::list("by_origin");
 
-/// Summaries that are read at a time when some of them may not be wanted.
+/// Number of summaries to read at a time when the filter may reject some of them.
 const READ: u32 = 500;
 
 /// A dead letter as it is stored.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Kept {
+pub(crate) struct StoredDeadLetter {
     id: DeadLetterId,
     received_at: Timestamp,
     group: String,
@@ -56,7 +56,7 @@ pub(crate) struct Kept {
     acts: Vec<Act>,
 }
 
-impl From<Filed> for Kept {
+impl From<Filed> for StoredDeadLetter {
     fn from(filed: Filed) -> Self {
         let letter = filed.letter;
         Self {
@@ -68,7 +68,7 @@ impl From<Filed> for Kept {
             headers: letter.record.headers,
             payload: letter.record.value,
             partition: letter.partition,
-            // Offsets of a broker are 63 bits long.
+            // Broker offsets have 63 bits.
             offset: letter.offset.min(i64::MAX.unsigned_abs()),
             cause: letter.cause,
             reason: letter.reason,
@@ -81,8 +81,8 @@ impl From<Filed> for Kept {
     }
 }
 
-impl Kept {
-    /// As it is filed. What has become of its replay is not known here.
+impl StoredDeadLetter {
+    /// Converts it. Which dead letter its replay became is not stored here.
     fn filed(self) -> Filed {
         Filed {
             id: self.id,
@@ -110,7 +110,7 @@ impl Kept {
     }
 }
 
-impl Document for Kept {
+impl Document for StoredDeadLetter {
     const COLLECTION: Collection = Collection::new(
         "dead_letters",
         1,
@@ -133,7 +133,7 @@ impl Document for Kept {
     fn entries(&self, entries: &mut Entries) {
         let filed = self.clone().filed();
         let summary = filed.summary();
-        // What tells it from all others is long, and anybody could have written it.
+        // The identity is long and contains text from outside, so it is hashed.
         let identity = Sha256::digest(filed.letter.identity());
         entries.unique(&IDENTITY, STANDARD.encode(identity));
         if let Some(event_type) = &summary.event_type {
@@ -157,30 +157,30 @@ impl Document for Kept {
 pub struct DeadLetterStore(Documents);
 
 impl DeadLetterStore {
-    /// The dead letters among these documents.
+    /// A store of the dead letters in this database.
     #[must_use]
     pub fn new(documents: Documents) -> Self {
         Self(documents)
     }
 
-    /// Files dead letters, each once: one that is filed already, by its
-    /// [`DeadLetter::identity`], is passed over. Returns how many were new.
+    /// Stores dead letters. One that is stored already, by its [`DeadLetter::identity`], is
+    /// skipped. Returns how many were new.
     ///
     /// # Errors
-    /// If the database is away. Then some of them may be filed: try again with all.
+    /// If the database is unavailable. Some may have been stored: retry with all of them.
     pub async fn file(&self, letters: Vec<Filed>) -> Result<usize, StoreError> {
-        let letters: Vec<_> = letters.into_iter().map(Kept::from).collect();
+        let letters: Vec<_> = letters.into_iter().map(StoredDeadLetter::from).collect();
         let filed = self
             .0
             .write_many(letters.iter().map(Write::insert).collect());
         Ok(filed.await?.into_iter().filter(Result::is_ok).count())
     }
 
-    /// Those that `filter` admits, newest first, behind `after`. May be fewer than `limit`
-    /// though more follow: a page has a weight, and a limit to how many it examines.
+    /// Those that match `filter`, newest first, after `after`. A page may have fewer than `limit`
+    /// although more follow: its size and the number of records it examines are limited.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn list(
         &self,
         filter: &Filter,
@@ -199,7 +199,7 @@ impl DeadLetterStore {
         let read = |limit, last: Option<DeadLetterId>| {
             let part = Query::last(limit, key).above(least).below(end);
             let part = part.behind(last);
-            async move { self.0.summaries::<Kept>(index, &part).await }
+            async move { self.0.summaries::<StoredDeadLetter>(index, &part).await }
         };
         search.page(read).await
     }
@@ -207,14 +207,14 @@ impl DeadLetterStore {
     /// One of them.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn get(&self, id: DeadLetterId) -> Result<Option<Filed>, StoreError> {
-        let Some(kept) = self.0.get::<Kept>(id).await? else {
+        let Some(kept) = self.0.get::<StoredDeadLetter>(id).await? else {
             return Ok(None);
         };
         let returned = self
             .0
-            .summaries::<Kept>(&BY_ORIGIN, &Query::first(1, id))
+            .summaries::<StoredDeadLetter>(&BY_ORIGIN, &Query::first(1, id))
             .await?;
         Ok(Some(Filed {
             returned_as: returned.first().map(|summary| summary.id),
@@ -222,20 +222,19 @@ impl DeadLetterStore {
         }))
     }
 
-    /// Notes that it was replayed and puts `record` into the outbox, in one write; but
-    /// only if it still waits: returns whether it did. Of two who replay it at the same
-    /// moment, one does.
+    /// Marks it as replayed and puts `record` into the outbox, in one write, if it is still
+    /// waiting. Returns whether it was. Of two concurrent replays, one succeeds.
     ///
     /// # Errors
-    /// If the database is away: then it is not known whether it was replayed.
+    /// If the database is unavailable. It may have been replayed.
     pub async fn replay(
         &self,
         id: DeadLetterId,
         act: Act,
         record: Record,
     ) -> Result<bool, StoreError> {
-        let waiting = |kept: &Kept| kept.state == State::Waiting;
-        let Some(before) = self.0.get::<Kept>(id).await?.filter(waiting) else {
+        let waiting = |kept: &StoredDeadLetter| kept.state == State::Waiting;
+        let Some(before) = self.0.get::<StoredDeadLetter>(id).await?.filter(waiting) else {
             return Ok(false);
         };
         let mut after = before.clone();
@@ -244,14 +243,14 @@ impl DeadLetterStore {
         let write = Write::replace(&before, &after).with_record(id, record);
         match self.0.write(write).await? {
             Ok(()) => Ok(true),
-            // It changes once: whoever was faster has replayed it.
+            // It changes only once: another request has replayed it.
             Err(Refusal::Revision) => Ok(false),
             Err(refusal) => Err(slipway_store::StoreError::from(refusal).into()),
         }
     }
 }
 
-/// The index that leads to the fewest, and its key.
+/// The index for the most selective condition, and its key.
 fn most_selective(filter: &Filter) -> (&'static Index, &str) {
     let conditions = [
         (&BY_TYPE, filter.event_type.as_deref()),

@@ -1,4 +1,4 @@
-//! The consumer of reports, and the sweep over the incidents there are.
+//! Background jobs of the incidents: the consumer of reports, and the sweep over stored incidents.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,10 +20,10 @@ pub(crate) fn group() -> Group {
     }
 }
 
-/// How often silent incidents are closed and owed mails are made.
+/// How often silent incidents are closed and pending notifications created.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
-/// Records what the bus delivers and sweeps over the incidents, until told to stop.
+/// Starts the consumer and the sweep, until told to stop.
 pub(crate) fn spawn(alerting: &Arc<Alerting>, host: &Host) {
     alerting.load_configured();
     Consumer {
@@ -45,7 +45,7 @@ struct ReportConsumer(Arc<Alerting>);
 impl Handler for ReportConsumer {
     async fn handle(&self, events: &[Event]) -> Result<(), Failure> {
         let reports = all_or_poison(events.iter().map(|event| (event, read(event))))?;
-        // Each counts once, so what a failure leaves half done is done again.
+        // Each report counts once, so a batch that failed halfway can be repeated.
         for report in reports.into_iter().flatten() {
             self.0.report(report).await?;
         }
@@ -53,7 +53,7 @@ impl Handler for ReportConsumer {
     }
 }
 
-/// The report in an event; `None` if it is of a type that is not known.
+/// The report in an event; `None` if its type is unknown.
 fn read(event: &Event) -> Result<Option<Report>, String> {
     if event.event_type != SystemErrorEvent::TYPE {
         return Ok(None);

@@ -1,13 +1,13 @@
-//! Incidents: faults that administrators must know of, folded by fingerprint, and when
-//! they are mailed about them. What is in this file is pure.
+//! Incidents: faults that administrators must know about, grouped by fingerprint, and when to mail
+//! about them. The types in this file are pure.
 //!
-//! What is reported of one fingerprint is one incident from its first report until it is
-//! over: because its source says so, or, if it does not last by itself, because it has not
-//! been reported for [`SILENCE`]. What is reported after that opens it again.
+//! All reports of one fingerprint belong to one incident. It closes when its source reports that
+//! the fault is over, or, if the fault is not of the kind that lasts, when it has not been reported
+//! for [`SILENCE`]. A later report opens it again.
 //!
-//! Administrators are mailed at once when it opens, hourly while it lasts, and when it is
-//! over. An incident that opens and closes again and again is mailed [`MAILS_AN_HOUR`]
-//! times an hour and no more.
+//! Administrators are mailed when an incident opens, every hour while it is open, and when it
+//! closes. An incident that opens and closes repeatedly is mailed at most [`MAILS_AN_HOUR`] times
+//! an hour.
 //!
 //! | module | |
 //! | --- | --- |
@@ -35,30 +35,30 @@ typed_id! {
     IncidentId
 }
 
-/// What has not been reported for so long is over.
+/// An incident without reports for this long is over.
 pub const SILENCE: SignedDuration = SignedDuration::from_mins(10);
 
-/// Between two mails about one incident that lasts.
+/// Time between two mails about one open incident.
 const REMINDER: SignedDuration = SignedDuration::from_hours(1);
 
-/// Mails about one incident within an hour at most.
+/// Maximum number of mails about one incident within an hour.
 const MAILS_AN_HOUR: usize = 6;
 
-/// Reports, and mails, that an incident remembers.
+/// How many reports, and how many mailings, an incident remembers.
 const REMEMBERED: usize = 20;
 
-/// Whether it lasts.
+/// Whether the incident is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum State {
-    /// It lasts.
+    /// The fault persists.
     Open,
-    /// It is over.
+    /// The fault is over.
     Resolved,
 }
 
 impl State {
-    /// As it is stored.
+    /// The name that is stored.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -71,17 +71,17 @@ impl State {
 /// Why administrators are mailed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum News {
-    /// It has begun, or begun again.
+pub enum AlertReason {
+    /// The incident was opened, or opened again.
     Begun,
-    /// It still lasts.
+    /// The incident is still open.
     Lasts,
-    /// It is over.
+    /// The incident was closed.
     Over,
 }
 
-impl News {
-    /// As the template is told.
+impl AlertReason {
+    /// The name that the template receives.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -92,21 +92,21 @@ impl News {
     }
 }
 
-/// A mail to administrators.
+/// A decision to mail the administrators.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Mailing {
-    /// Makes the notifications: the same one makes them once.
+    /// Its notifications have this id as their event, so they are created once.
     pub id: Uuid,
-    /// Why.
-    pub news: News,
+    /// Why administrators are mailed.
+    pub news: AlertReason,
     /// When it was decided.
     pub at: Timestamp,
-    /// Whether its notifications are made.
+    /// Whether its notifications have been created.
     pub made: bool,
 }
 
-/// A fault, with everything that was reported of it.
+/// A fault, with everything that was reported about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Incident {
@@ -114,7 +114,7 @@ pub struct Incident {
     pub id: IncidentId,
     /// Grows by one with every change.
     pub revision: u64,
-    /// What makes two reports one incident.
+    /// Reports with the same fingerprint belong to the same incident.
     pub fingerprint: String,
     /// The service that noticed it.
     pub service: String,
@@ -122,29 +122,29 @@ pub struct Incident {
     pub kind: String,
     /// One line for a person.
     pub summary: String,
-    /// A trace in which it happened.
+    /// Id of a trace in which it happened.
     pub trace_id: Option<String>,
-    /// Whether it lasts.
+    /// Whether the incident is open.
     pub state: State,
-    /// Whether it lasts until it is said to be over.
+    /// Whether it stays open until it is reported to be over.
     pub lasts: bool,
-    /// When it began first.
+    /// When the fault first began.
     pub first_seen: Timestamp,
     /// When it was reported last.
     pub last_seen: Timestamp,
     /// How often it happened.
     pub count: u64,
-    /// When it was over; `None` while it lasts.
+    /// When it was closed; `None` while it is open.
     pub resolved_at: Option<Timestamp>,
     /// The last mailings, oldest first.
     pub mailings: Vec<Mailing>,
-    /// The ids of the last reports: each counts once.
+    /// The ids of the last reports, so that each counts once.
     reports: Vec<Uuid>,
 }
 
 impl Incident {
-    /// The incident that a first report makes. A report that it is over makes one that is
-    /// over already, of which nobody need be told.
+    /// The incident of a first report. If that report says that the fault is over, the incident is
+    /// closed from the start and nobody is notified.
     #[must_use]
     pub fn first(report: &Report, now: Timestamp) -> Self {
         let mut incident = Self {
@@ -168,7 +168,7 @@ impl Incident {
         incident
     }
 
-    /// The incident after another report; `None` if it has counted before.
+    /// The incident after another report; `None` if the report was counted before.
     #[must_use]
     pub fn after(&self, report: &Report, now: Timestamp) -> Option<Self> {
         if self.reports.contains(&report.id) {
@@ -206,32 +206,32 @@ impl Incident {
         let direct = report.mailed_at;
         if !lasted {
             self.trace_id.clone_from(&report.trace_id);
-            self.mail(News::Begun, now, direct);
+            self.mail(AlertReason::Begun, now, direct);
         } else if self
             .mailings
             .last()
             .is_none_or(|last| now.duration_since(last.at) >= REMINDER)
         {
-            self.mail(News::Lasts, now, direct);
+            self.mail(AlertReason::Lasts, now, direct);
         }
     }
 
     fn close(&mut self, now: Timestamp) {
         self.state = State::Resolved;
         self.resolved_at = Some(now);
-        // Who was not told that it began need not be told that it is over.
+        // Administrators who were not told of the beginning need no mail about the end.
         if self
             .mailings
             .last()
-            .is_some_and(|last| last.news != News::Over)
+            .is_some_and(|last| last.news != AlertReason::Over)
         {
-            self.mail(News::Over, now, None);
+            self.mail(AlertReason::Over, now, None);
         }
     }
 
-    /// Decides on a mailing, unless there were too many. `direct` says that it was sent
-    /// when the incident could not be stored.
-    fn mail(&mut self, news: News, now: Timestamp, direct: Option<Timestamp>) {
+    /// Adds a mailing, unless there were too many. `direct` is when it was sent directly, because
+    /// the incident could not be stored.
+    fn mail(&mut self, news: AlertReason, now: Timestamp, direct: Option<Timestamp>) {
         let recent = |mailing: &&Mailing| now.duration_since(mailing.at) < REMINDER;
         if self.mailings.iter().filter(recent).count() >= MAILS_AN_HOUR {
             return;
@@ -242,12 +242,12 @@ impl Incident {
             at: direct.unwrap_or(now),
             made: direct.is_some(),
         });
-        // What is not made yet is never forgotten: there are far fewer in an hour.
+        // Never drops a pending mailing: far fewer are created within an hour.
         let surplus = self.mailings.len().saturating_sub(REMEMBERED);
         self.mailings.drain(..surplus);
     }
 
-    /// The incident after a silence that says that it is over; `None` if it says nothing.
+    /// The incident closed because of silence; `None` if it stays as it is.
     #[must_use]
     pub fn silent(&self, now: Timestamp) -> Option<Self> {
         let over = self.state == State::Open
@@ -260,12 +260,12 @@ impl Incident {
         })
     }
 
-    /// The mailings whose notifications are yet to be made.
+    /// The mailings whose notifications have not been created yet.
     pub fn owed(&self) -> impl Iterator<Item = &Mailing> {
         self.mailings.iter().filter(|mailing| !mailing.made)
     }
 
-    /// The incident after the notifications of these mailings were made.
+    /// The incident after the notifications of these mailings were created.
     #[must_use]
     pub fn told(&self, made: &[Uuid]) -> Self {
         let mut next = self.next();
@@ -275,7 +275,7 @@ impl Incident {
         next
     }
 
-    /// Whether somebody has yet to be told of something.
+    /// Whether a mailing is pending.
     #[must_use]
     pub fn is_owing(&self) -> bool {
         self.owed().next().is_some()

@@ -1,4 +1,4 @@
-//! What a process says of a fault.
+//! A report of a fault by a process.
 
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
@@ -6,53 +6,53 @@ use slipway_proto::events::SystemErrorEvent;
 use slipway_runtime::text::{clean_line, is_blank};
 use uuid::Uuid;
 
-/// Characters of a name and of a summary at most.
+/// Maximum length of a name and of a summary, in characters.
 const NAME: usize = 200;
 const SUMMARY: usize = 500;
 
-/// A report cannot be taken up: a field is missing.
+/// The report is refused: a field is empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must not be empty")]
 pub struct Malformed(pub &'static str);
 
-/// What a process says of a fault.
+/// A report of a fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// Its id: a repetition has the same one.
+    /// Its id; a repetition has the same one.
     pub id: Uuid,
     /// The service that noticed it.
     pub service: String,
     /// The kind of fault.
     pub kind: String,
-    /// What makes two reports one incident.
+    /// Reports with the same fingerprint belong to the same incident.
     pub fingerprint: String,
     /// One line for a person.
     pub summary: String,
-    /// When it began.
+    /// When the fault began.
     pub since: Timestamp,
     /// How often it happened since the last report.
     pub count: u64,
-    /// Whether it is over.
+    /// Whether the fault is over.
     pub resolved: bool,
-    /// Whether it lasts until it is said to be over.
+    /// Whether it stays open until it is reported to be over.
     pub lasts: bool,
-    /// A trace in which it happened.
+    /// Id of a trace in which it happened.
     pub trace_id: Option<String>,
-    /// When administrators were mailed about it directly, because it could not be stored.
+    /// When administrators were mailed about it directly because it could not be stored.
     pub mailed_at: Option<Timestamp>,
 }
 
 impl Report {
-    /// From the event or the call with this id.
+    /// The report of an event, or of a call, with this id.
     ///
     /// # Errors
-    /// If it does not say what it is about.
-    pub fn new(id: Uuid, said: SystemErrorEvent) -> Result<Self, Malformed> {
+    /// If a required field is empty.
+    pub fn new(id: Uuid, event: SystemErrorEvent) -> Result<Self, Malformed> {
         for (field, text) in [
-            ("service", &said.service),
-            ("kind", &said.kind),
-            ("fingerprint", &said.fingerprint),
-            ("summary", &said.summary),
+            ("service", &event.service),
+            ("kind", &event.kind),
+            ("fingerprint", &event.fingerprint),
+            ("summary", &event.summary),
         ] {
             if is_blank(text) {
                 return Err(Malformed(field));
@@ -60,15 +60,15 @@ impl Report {
         }
         Ok(Self {
             id,
-            service: line(&said.service, NAME),
-            kind: line(&said.kind, NAME),
-            fingerprint: fingerprint(&said.fingerprint),
-            summary: line(&said.summary, SUMMARY),
-            since: said.since,
-            count: said.count,
-            resolved: said.resolved,
-            lasts: said.lasts,
-            trace_id: said
+            service: line(&event.service, NAME),
+            kind: line(&event.kind, NAME),
+            fingerprint: fingerprint(&event.fingerprint),
+            summary: line(&event.summary, SUMMARY),
+            since: event.since,
+            count: event.count,
+            resolved: event.resolved,
+            lasts: event.lasts,
+            trace_id: event
                 .trace_id
                 .filter(|id| !is_blank(id))
                 .map(|id| line(&id, NAME)),
@@ -77,8 +77,8 @@ impl Report {
     }
 }
 
-/// A fingerprint of bounded length: of a long one the beginning, for people, and a hash of
-/// all of it, so that two that begin alike stay two.
+/// A fingerprint of bounded length. A long one becomes its beginning, for people, and a hash of all
+/// of it, so that two with the same beginning stay different.
 fn fingerprint(text: &str) -> String {
     let line = clean_line(text);
     if line.chars().count() <= NAME {
@@ -90,8 +90,8 @@ fn fingerprint(text: &str) -> String {
     format!("{beginning}…{hash}")
 }
 
-/// A text on one line, of bounded length. A report is cleaned, not refused: a fault must
-/// be heard of, whatever its words are.
+/// Limits a text to one line of bounded length. The report is cleaned instead of refused: a fault
+/// must not be lost because of its text.
 fn line(text: &str, longest: usize) -> String {
     clean_line(text).chars().take(longest).collect()
 }

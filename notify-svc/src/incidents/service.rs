@@ -1,4 +1,5 @@
-//! `slipway.notify.v1.IncidentService`: proto in, the incidents, proto out.
+//! `slipway.notify.v1.IncidentService`: translates requests, calls [`Alerting`], translates
+//! results.
 
 use std::sync::Arc;
 
@@ -61,21 +62,22 @@ impl IncidentService for IncidentApi {
     }
 }
 
-fn report(said: ReportRequest) -> Result<Report, Fault> {
-    let id = id::parse(&said.id).map_err(|error| Fault::invalid_field("id", error.to_string()))?;
-    let since = said.since.unwrap_or_default();
+fn report(request: ReportRequest) -> Result<Report, Fault> {
+    let id =
+        id::parse(&request.id).map_err(|error| Fault::invalid_field("id", error.to_string()))?;
+    let since = request.since.unwrap_or_default();
     let since = from_proto(since)
         .map_err(|_| Fault::invalid_field("since", "must be a time of the years -9999 to 9999"))?;
     let event = SystemErrorEvent {
-        service: said.service,
-        kind: said.kind,
-        fingerprint: said.fingerprint,
-        summary: said.summary,
+        service: request.service,
+        kind: request.kind,
+        fingerprint: request.fingerprint,
+        summary: request.summary,
         since,
-        count: said.count,
-        resolved: said.resolved,
-        lasts: said.lasts,
-        trace_id: Some(said.trace_id).filter(|id| !id.is_empty()),
+        count: request.count,
+        resolved: request.resolved,
+        lasts: request.lasts,
+        trace_id: Some(request.trace_id).filter(|id| !id.is_empty()),
     };
     Report::new(id, event)
         .map_err(|malformed| Fault::invalid_field(malformed.0, malformed.to_string()))

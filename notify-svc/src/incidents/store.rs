@@ -1,4 +1,4 @@
-//! The incidents in a database: a document for each fingerprint.
+//! Stores incidents: one document for each fingerprint.
 
 use jiff::Timestamp;
 use slipway_rpc::page::Page;
@@ -11,11 +11,11 @@ use crate::store::StoreError;
 mod tests;
 
 const FINGERPRINT: Index = Index::unique("fingerprint");
-/// All of them under the empty key, and each under its state; the last seen last.
+/// All incidents under the empty key, and each under its state, ordered by the time last seen.
 const BY_STATE: Index = Index::list("by_state");
-/// Those of which somebody has yet to be told.
+/// Incidents with pending mailings.
 const OWING: Index = Index::list("owing");
-/// Open ones that end by silence, the longest silent first.
+/// Open incidents that close by silence, the longest silent first.
 const SILENT: Index = Index::list("silent");
 
 impl Document for Incident {
@@ -48,7 +48,7 @@ impl Document for Incident {
     fn summary(&self) {}
 }
 
-/// Where an incident stands in a list.
+/// Position of an incident in a list.
 pub type IncidentKey = (Timestamp, IncidentId);
 
 /// The incidents, one for each fingerprint.
@@ -56,7 +56,7 @@ pub type IncidentKey = (Timestamp, IncidentId);
 pub struct IncidentStore(Documents);
 
 impl IncidentStore {
-    /// The incidents among these documents.
+    /// A store of the incidents in this database.
     #[must_use]
     pub fn new(documents: Documents) -> Self {
         Self(documents)
@@ -65,32 +65,31 @@ impl IncidentStore {
     /// The incident of a fingerprint.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn find(&self, fingerprint: &str) -> Result<Option<Incident>, StoreError> {
         Ok(self.0.find(&FINGERPRINT, fingerprint).await?)
     }
 
-    /// Stores a new incident; `false` if its fingerprint has one already.
+    /// Stores a new incident; `false` if its fingerprint already has one.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn insert(&self, incident: &Incident) -> Result<bool, StoreError> {
         Ok(self.0.write(Write::insert(incident)).await?.is_ok())
     }
 
-    /// Stores a change of `before`, in one write that decides between several who change it
-    /// at the same time: `false` if somebody else was faster.
+    /// Stores a change of `before`, unless another writer was faster: then it returns `false`.
     ///
     /// # Errors
-    /// If the database is away. Then it is not known whether it is stored.
+    /// If the database is unavailable. The change may have been stored.
     pub async fn save(&self, before: &Incident, after: &Incident) -> Result<bool, StoreError> {
         Ok(self.0.write(Write::replace(before, after)).await?.is_ok())
     }
 
-    /// Incidents, in this state if one is given, the last seen first, behind `after`.
+    /// Lists incidents, those in `state` if it is given, the last seen first, after `after`.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn list(
         &self,
         state: Option<State>,
@@ -105,19 +104,18 @@ impl IncidentStore {
         }))
     }
 
-    /// Those of which somebody has yet to be told, at most `limit`.
+    /// Incidents with pending mailings, at most `limit`.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn owing(&self, limit: u32) -> Result<Vec<Incident>, StoreError> {
         Ok(self.0.list(&OWING, &Query::first(limit, "")).await?)
     }
 
-    /// Open ones that do not last by themselves and were last seen before `before`, at
-    /// most `limit`.
+    /// Open incidents that close by silence and were last seen before `before`, at most `limit`.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn silent(&self, before: Timestamp, limit: u32) -> Result<Vec<Incident>, StoreError> {
         let query = Query::first(limit, "").below(by_time(before, ""));
         Ok(self.0.list(&SILENT, &query).await?)

@@ -1,4 +1,4 @@
-//! When administrators are mailed, and when it is over.
+//! When administrators are mailed, and when an incident closes.
 
 use proptest::prelude::*;
 use slipway_proto::events::SystemErrorEvent;
@@ -13,7 +13,7 @@ fn after(minutes: i64) -> Timestamp {
     start() + SignedDuration::from_mins(minutes)
 }
 
-fn said(resolved: bool) -> SystemErrorEvent {
+fn event(resolved: bool) -> SystemErrorEvent {
     SystemErrorEvent {
         service: "release".into(),
         kind: "panic".into(),
@@ -28,10 +28,10 @@ fn said(resolved: bool) -> SystemErrorEvent {
 }
 
 fn report(resolved: bool) -> Report {
-    Report::new(Uuid::now_v7(), said(resolved)).unwrap()
+    Report::new(Uuid::now_v7(), event(resolved)).unwrap()
 }
 
-fn news(incident: &Incident) -> Vec<News> {
+fn reasons(incident: &Incident) -> Vec<AlertReason> {
     incident
         .mailings
         .iter()
@@ -40,13 +40,13 @@ fn news(incident: &Incident) -> Vec<News> {
 }
 
 #[test]
-fn long_fingerprints_that_begin_alike_are_two_incidents() {
+fn long_fingerprints_with_the_same_beginning_are_two_incidents() {
     let of = |fingerprint: String| {
-        let said = SystemErrorEvent {
+        let event = SystemErrorEvent {
             fingerprint,
-            ..said(false)
+            ..event(false)
         };
-        Report::new(Uuid::now_v7(), said).unwrap().fingerprint
+        Report::new(Uuid::now_v7(), event).unwrap().fingerprint
     };
     let long = |end: &str| format!("alert/{}{end}", "x".repeat(500));
     assert_ne!(of(long("a")), of(long("b")));
@@ -58,14 +58,14 @@ fn long_fingerprints_that_begin_alike_are_two_incidents() {
 }
 
 #[test]
-fn ten_thousand_reports_are_one_mail_and_a_count() {
+fn ten_thousand_reports_cause_one_mail_and_a_count() {
     let mut incident = Incident::first(&report(false), start());
     for _ in 1..10_000 {
         incident = incident.after(&report(false), after(1)).unwrap();
     }
     assert_eq!(
-        (incident.count, news(&incident)),
-        (10_000, vec![News::Begun])
+        (incident.count, reasons(&incident)),
+        (10_000, vec![AlertReason::Begun])
     );
     assert_eq!(incident.revision, 10_000);
     assert!(incident.reports.len() <= REMEMBERED);
@@ -79,30 +79,30 @@ fn a_report_counts_once() {
 }
 
 #[test]
-fn what_lasts_is_mailed_hourly_and_its_end_at_once() {
+fn a_lasting_fault_is_mailed_hourly_and_its_end_at_once() {
     let mut incident = Incident::first(&report(false), start());
     for minute in 1..=150 {
         incident = incident.after(&report(false), after(minute)).unwrap();
     }
-    use News::{Begun, Lasts, Over};
-    assert_eq!(news(&incident), [Begun, Lasts, Lasts]);
+    use AlertReason::{Begun, Lasts, Over};
+    assert_eq!(reasons(&incident), [Begun, Lasts, Lasts]);
     let incident = incident.after(&report(true), after(151)).unwrap();
-    assert_eq!(news(&incident), [Begun, Lasts, Lasts, Over]);
+    assert_eq!(reasons(&incident), [Begun, Lasts, Lasts, Over]);
     assert_eq!(incident.state, State::Resolved);
     assert_eq!(incident.resolved_at, Some(after(151)));
     let again = incident.after(&report(true), after(152)).unwrap();
-    assert_eq!(news(&again).len(), 4, "it is over once");
+    assert_eq!(reasons(&again).len(), 4, "it is over once");
     let again = again.after(&report(false), after(153)).unwrap();
-    assert_eq!(news(&again).last(), Some(&Begun));
+    assert_eq!(reasons(&again).last(), Some(&Begun));
     assert_eq!((again.id, again.resolved_at), (incident.id, None));
 }
 
 #[test]
-fn silence_says_that_it_is_over_unless_it_lasts_by_itself() {
+fn silence_closes_an_incident_unless_it_lasts() {
     let incident = Incident::first(&report(false), start());
     assert_eq!(incident.silent(after(9)), None);
     let over = incident.silent(after(10)).unwrap();
-    assert_eq!(news(&over), [News::Begun, News::Over]);
+    assert_eq!(reasons(&over), [AlertReason::Begun, AlertReason::Over]);
     assert_eq!(over.silent(after(30)), None);
     let lasting = Report {
         lasts: true,
@@ -112,7 +112,7 @@ fn silence_says_that_it_is_over_unless_it_lasts_by_itself() {
 }
 
 #[test]
-fn what_was_over_before_it_was_heard_of_is_told_to_nobody() {
+fn a_fault_that_is_over_at_its_first_report_is_not_mailed() {
     let incident = Incident::first(&report(true), start());
     assert_eq!(
         (incident.state, incident.is_owing()),
@@ -121,20 +121,20 @@ fn what_was_over_before_it_was_heard_of_is_told_to_nobody() {
 }
 
 #[test]
-fn what_was_mailed_directly_is_not_mailed_again() {
+fn a_direct_mail_is_not_repeated() {
     let direct = Report {
         mailed_at: Some(start()),
         ..report(false)
     };
     let incident = Incident::first(&direct, after(5));
-    assert_eq!(news(&incident), [News::Begun]);
+    assert_eq!(reasons(&incident), [AlertReason::Begun]);
     assert!(!incident.is_owing());
     let over = incident.after(&report(true), after(6)).unwrap();
     assert!(over.is_owing(), "its end is told as usual");
 }
 
 #[test]
-fn a_mailing_is_owed_until_it_is_made() {
+fn a_mailing_is_pending_until_its_notifications_are_created() {
     let incident = Incident::first(&report(false), start());
     let owed: Vec<_> = incident.owed().map(|mailing| mailing.id).collect();
     assert_eq!(owed.len(), 1);
@@ -143,7 +143,7 @@ fn a_mailing_is_owed_until_it_is_made() {
 }
 
 #[test]
-fn texts_are_single_lines_and_none_may_be_missing() {
+fn texts_are_single_lines_and_required() {
     assert_eq!(report(false).summary, "it broke  Bcc: x");
     let empty = SystemErrorEvent {
         service: "x".into(),
@@ -164,7 +164,7 @@ fn texts_are_single_lines_and_none_may_be_missing() {
 
 proptest! {
     #[test]
-    fn no_course_of_events_mails_more_than_six_times_an_hour(
+    fn never_more_than_six_mails_an_hour(
         steps in prop::collection::vec((0..20_i64, any::<bool>()), 1..200)
     ) {
         let mut incident = Incident::first(&report(false), start());

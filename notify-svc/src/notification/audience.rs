@@ -1,18 +1,18 @@
-//! Which event notifies whom: the one table of it.
+//! The recipients of each event, in one table.
 //!
-//! | event | who is told |
+//! | event | recipients |
 //! | --- | --- |
 //! | `task.assigned`, `task.hotfix_added`, `task.ready`, `task.stale_detected`, `task.reminder_due` | the task's owner |
 //! | `release.ready` | the admin who planned the release |
-//! | `comment.posted` | who is mentioned; as `task.commented` the task's owner |
-//! | `comment.replied` | the author of the comment replied to, and who is mentioned; as `task.commented` the task's owner |
-//! | `notification.requested`, which another program has announced | whom it names |
+//! | `comment.posted` | the users mentioned; as `task.commented` the task's owner |
+//! | `comment.replied` | the author of the parent comment, and the users mentioned; as `task.commented` the task's owner |
+//! | `notification.requested`, announced by another program | the users it names |
 //!
-//! Each is told once of an event, by the first reason, and nobody of what they did
-//! themselves. The template's variables are the event's payload as it is in the catalogue,
-//! and `actor`, the name of who caused it, if somebody did; and for comments `because`, why
-//! this recipient is told: `reply`, `mention` or `owner`. Of what another program has
-//! announced they are its data, and nothing beside.
+//! Each user gets one notification for an event, for the first reason that applies, and none
+//! for their own actions. The template's variables are the event's payload as in the catalogue
+//! and `actor`, the name of the user who caused it, if one did. For comments there is also
+//! `because`, the reason: `reply`, `mention` or `owner`. For an event that another program has
+//! announced, the variables are only that event's data.
 
 use serde_json::{Map, Value};
 use slipway_bus::{Actor, Event};
@@ -24,14 +24,14 @@ use uuid::Uuid;
 
 use super::{Notification, To};
 
-/// The topics with events that notify somebody.
+/// The topics with events that create notifications.
 pub const TOPICS: &[Topic] = &[RELEASES, FORUM, NOTIFICATIONS];
 
-/// The type of notifications that tell the owner of a task of comments on it. It is not that
-/// of the event, so that it can be switched off without switching mentions and replies off.
+/// The type of notifications to a task's owner about comments. It differs from the event's type, so
+/// that the owner can turn it off and still get mentions and replies.
 const TASK_COMMENTED: &str = "task.commented";
 
-/// Whether events of this type notify somebody.
+/// Whether events of this type create notifications.
 fn notifies(event_type: EventType) -> bool {
     use EventType as T;
     match event_type {
@@ -54,23 +54,23 @@ fn notifies(event_type: EventType) -> bool {
         | T::ChatAnswered
         | T::NotificationSent
         | T::NotificationFailed
-        // An incident of it notifies the administrators.
+        // Administrators are notified of the incident instead.
         | T::SystemError => false,
     }
 }
 
-/// The types of notifications that Slipway's own events make: each has a template.
+/// The notification types of Slipway's own events: each has a template.
 pub fn kinds() -> impl Iterator<Item = &'static str> {
     let types = EventType::ALL
         .iter()
         .copied()
         .filter(|known| notifies(*known));
-    // Another program's announcement has a type of its own.
+    // An event announced by another program has a type of its own.
     let own = types.filter(|known| *known != EventType::NotificationRequested);
     own.map(EventType::name).chain([TASK_COMMENTED])
 }
 
-/// Whether notifications of this type tell of a comment.
+/// Whether notifications of this type are about a comment.
 pub(crate) fn is_of_comment(kind: &str) -> bool {
     [
         CommentPostedEvent::TYPE,
@@ -80,35 +80,35 @@ pub(crate) fn is_of_comment(kind: &str) -> bool {
     .contains(&kind)
 }
 
-/// The type of another notification of the same recipient that says what this one says.
-pub(crate) fn said_by(notification: &Notification) -> Option<&str> {
+/// The type of another notification to the same recipient with the same information.
+pub(crate) fn announced_by(notification: &Notification) -> Option<&str> {
     let is_ready = notification.kind == TaskReadyEvent::TYPE;
-    let said_by = is_ready.then(|| notification.data.get("announcedBy"));
-    said_by.flatten().and_then(Value::as_str)
+    let announced_by = is_ready.then(|| notification.data.get("announcedBy"));
+    announced_by.flatten().and_then(Value::as_str)
 }
 
-/// A notification to be made.
+/// A notification to create.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Draft {
     /// The type of the notification.
     pub kind: String,
-    /// To whom.
+    /// The recipient.
     pub to: To,
     /// The template's variables, a JSON object.
     pub data: Value,
-    /// Who caused it, if a user did.
+    /// The user who caused it, if one did.
     pub sender: Option<Uuid>,
 }
 
-/// An event that somebody is to be told of cannot be read.
+/// The payload of an event that creates notifications is invalid.
 #[derive(Debug, thiserror::Error)]
 #[error("its payload violates {schema}: {reason}")]
-pub struct Misfit {
+pub struct InvalidPayload {
     schema: String,
     reason: String,
 }
 
-impl Misfit {
+impl InvalidPayload {
     fn new(event: &Event, reason: impl std::fmt::Display) -> Self {
         Self {
             schema: event.dataschema.clone(),
@@ -117,34 +117,40 @@ impl Misfit {
     }
 }
 
-/// Who is to be told of an event: each recipient once, most events nobody.
+/// The notifications of an event: one for each recipient, none for most events.
 ///
 /// # Errors
-/// If the payload does not fit the schema of the event's type, or is of a major version
-/// that is not known: somebody would not be told.
-pub fn of(event: &Event) -> Result<Vec<Draft>, Misfit> {
+/// If the payload violates the schema of the event's type, or has an unknown major version: then
+/// somebody would miss a notification.
+pub fn of(event: &Event) -> Result<Vec<Draft>, InvalidPayload> {
     if !EventType::named(&event.event_type).is_some_and(notifies) {
         return Ok(Vec::new());
     }
-    match event.read().map_err(|error| Misfit::new(event, error))? {
-        EventData::Unknown => Err(Misfit::new(event, "this major version is not known")),
+    match event
+        .read()
+        .map_err(|error| InvalidPayload::new(event, error))?
+    {
+        EventData::Unknown => Err(InvalidPayload::new(
+            event,
+            "this major version is not known",
+        )),
         EventData::NotificationRequested(announced) => Ok(requested(event, &announced)),
-        data => drafts(event, told(&data)),
+        data => drafts(event, audience(&data)),
     }
 }
 
-/// Somebody who is told of an event.
-struct Told {
+/// A recipient of an event.
+struct AudienceMember {
     user: Uuid,
     /// The type of the notification, if it is not that of the event.
     kind: Option<&'static str>,
-    /// Why, if the event alone does not say that.
+    /// The reason, if the event has several.
     because: Option<&'static str>,
 }
 
-/// Everybody who has a reason to be told of an event that [`notifies`], the best reason
-/// first.
-fn told(data: &EventData) -> Vec<Told> {
+/// All recipients of an event that [`notifies`], with the strongest reason first. May name a user
+/// twice.
+fn audience(data: &EventData) -> Vec<AudienceMember> {
     use EventData as E;
     match data {
         E::TaskAssigned(e) => only(e.developer_id),
@@ -162,37 +168,39 @@ fn told(data: &EventData) -> Vec<Told> {
     }
 }
 
-/// Somebody who is told for the one reason that there is.
-fn only(user: Uuid) -> Vec<Told> {
-    vec![Told {
+/// The only recipient of an event.
+fn only(user: Uuid) -> Vec<AudienceMember> {
+    vec![AudienceMember {
         user,
         kind: None,
         because: None,
     }]
 }
 
-/// Who is told of a comment: not its author.
+/// The recipients of a comment, without its author.
 fn readers(
     author: &UserRef,
     parent: Option<&UserRef>,
     mentions: &[UserRef],
     owner: &UserRef,
-) -> Vec<Told> {
-    let told = |kind, because| {
-        move |user: &UserRef| Told {
+) -> Vec<AudienceMember> {
+    let member = |kind, because| {
+        move |user: &UserRef| AudienceMember {
             user: user.id,
             kind,
             because: Some(because),
         }
     };
-    let parent = parent.into_iter().map(told(None, "reply"));
-    let mentions = mentions.iter().map(told(None, "mention"));
-    let owner = [owner].into_iter().map(told(Some(TASK_COMMENTED), "owner"));
+    let parent = parent.into_iter().map(member(None, "reply"));
+    let mentions = mentions.iter().map(member(None, "mention"));
+    let owner = [owner]
+        .into_iter()
+        .map(member(Some(TASK_COMMENTED), "owner"));
     let all = parent.chain(mentions).chain(owner);
-    all.filter(|told| told.user != author.id).collect()
+    all.filter(|member| member.user != author.id).collect()
 }
 
-/// The type that another program has given this event, if another program has announced it.
+/// The type another program gave to this event, if another program announced it.
 #[must_use]
 pub fn announced(event: &Event) -> Option<String> {
     match EventType::named(&event.event_type)? {
@@ -221,20 +229,20 @@ fn sender(event: &Event) -> Option<Uuid> {
     }
 }
 
-/// The notifications: each recipient once, and none of what they did themselves.
-fn drafts(event: &Event, told: Vec<Told>) -> Result<Vec<Draft>, Misfit> {
+/// One notification for each recipient, none for the user who caused the event.
+fn drafts(event: &Event, members: Vec<AudienceMember>) -> Result<Vec<Draft>, InvalidPayload> {
     let data = serde_json::from_slice(&event.data);
-    let mut data: Map<String, Value> = data.map_err(|error| Misfit::new(event, error))?;
+    let mut data: Map<String, Value> = data.map_err(|error| InvalidPayload::new(event, error))?;
     if let Actor::User { username, .. } = &event.actor {
         data.insert("actor".to_owned(), username.clone().into());
     }
     let sender = sender(event);
     let mut drafts: Vec<Draft> = Vec::new();
-    for Told {
+    for AudienceMember {
         user,
         kind,
         because,
-    } in told
+    } in members
     {
         let to = To::User(user);
         if sender == Some(user) || drafts.iter().any(|draft| draft.to == to) {

@@ -1,4 +1,4 @@
-//! The one mail for several notifications: what it is called, and what is in it. Pure.
+//! The digest mail for several notifications: its subject and its content. Pure.
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -9,18 +9,17 @@ use uuid::Builder;
 
 use super::{Notification, NotificationId, Subject, audience, gathering::plan_tasks};
 
-/// Notifications that one mail tells of at most; what is beyond goes in another.
+/// Maximum number of notifications in one digest; the others go into another one.
 pub const LARGEST: usize = 2_000;
 
-/// Notifications that one mail lists at most; of the others it gives the number.
+/// Maximum number of notifications that one digest lists; it gives the number of the others.
 pub const LISTED: usize = 100;
 
-/// The name of the templates. Nobody can have a type of their own of this family.
+/// The name of the templates. Administrators cannot create types in this family.
 pub(crate) const TEMPLATE: &str = "notification.digest";
 
-/// What the mail's `Message-ID` is made of: the same for the same notifications, and
-/// another for others. So a mail that is sent again is recognised, and one that has more in
-/// it is not taken for a repetition.
+/// Id for the mail's `Message-ID`: the same for the same notifications, different for others. So a
+/// repeated mail is recognised, and one with more notifications does not count as a repetition.
 #[must_use]
 pub fn id(of: impl IntoIterator<Item = NotificationId>) -> NotificationId {
     let mut ids: Vec<_> = of.into_iter().collect();
@@ -34,8 +33,7 @@ pub fn id(of: impl IntoIterator<Item = NotificationId>) -> NotificationId {
     NotificationId(Builder::from_custom_bytes(bytes).into_uuid())
 }
 
-/// Whether notifications that belong to these are missing: tasks of a plan that are not
-/// queued yet.
+/// Whether notifications of the same plan are missing: tasks that are not queued yet.
 #[must_use]
 pub fn is_incomplete(notifications: &[Notification]) -> bool {
     let of_a_plan = |n: &&Notification| {
@@ -53,7 +51,7 @@ pub fn subject(notifications: &[Notification]) -> Subject {
     Subject::new(&heading(notifications))
 }
 
-/// The template's variables. `recipient` and `publicUrl` come on top.
+/// The template's variables, without `recipient` and `publicUrl`.
 #[must_use]
 pub fn data(notifications: &[Notification]) -> Value {
     let items: Vec<_> = notifications.iter().take(LISTED).map(item).collect();
@@ -65,7 +63,7 @@ pub fn data(notifications: &[Notification]) -> Value {
     })
 }
 
-/// What all of them are gathered by.
+/// The kind and the key of the group they share.
 fn group(notifications: &[Notification]) -> (&str, &str) {
     let group = notifications.first().and_then(|n| n.group.as_deref());
     let group = group.unwrap_or_default();
@@ -113,7 +111,7 @@ fn heading(notifications: &[Notification]) -> String {
     }
 }
 
-/// What comments that somebody is told of are called.
+/// The word for the comments in the subject.
 fn comments(notifications: &[Notification]) -> &'static str {
     let of = |why| notifications.iter().any(|n| n.data["because"] == why);
     match (of("mention"), of("reply"), of("owner")) {
@@ -215,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn the_subject_says_how_many_of_what() {
+    fn the_subject_has_the_number_and_the_kind() {
         let named = |notifications: &[Notification]| subject(notifications).as_str().to_owned();
         assert_eq!(named(&mentions(7)), "7 more mentions on “Build the images”");
         let mut mixed = mentions(2);
@@ -249,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mail_lists_a_hundred_and_the_number_of_the_others() {
+    fn a_digest_lists_a_hundred_and_counts_the_others() {
         let templates = Templates::built_in("https://x.example");
         let all = mentions(1_000);
         let body = templates.body(TEMPLATE, &data(&all), "ada").unwrap();
@@ -294,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_notifications_have_the_same_id_and_others_another() {
+    fn the_id_depends_only_on_the_notifications() {
         let ids: Vec<_> = mentions(3).iter().map(|n| n.id).collect();
         let all = id(ids.clone());
         assert_eq!(id(ids.iter().rev().copied()), all);

@@ -1,4 +1,4 @@
-//! The events that are published about notifications: one was sent, or has failed.
+//! The events that are published when a notification was sent or has failed.
 
 use jiff::Timestamp;
 use slipway_bus::{Actor, Event, event::Origin};
@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{Notification, State};
 use crate::SERVICE;
 
-/// The event about a notification that was sent, or has failed.
+/// The event for a notification that was sent or has failed.
 pub(crate) fn outcome_event(notification: &Notification) -> Event {
     let (notification_id, event_id) = (notification.id.0, notification.event_id);
     let notification_type = notification.kind.clone();

@@ -1,28 +1,28 @@
-//! Which notifications a reader wants.
+//! Filter for notifications.
 
 use jiff::Timestamp;
 
 use super::{Notification, State, To};
 
-/// Conditions; all of them must hold. The default has none.
+/// Conditions; a notification must meet all of them. The default has none.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Filter {
-    /// Only of this recipient.
+    /// Only those to this recipient.
     pub to: Option<To>,
-    /// Only in this state.
+    /// Only those in this state.
     pub state: Option<State>,
-    /// Only of this type.
+    /// Only those of this type.
     pub kind: Option<String>,
-    /// Only made at this time or later.
+    /// Only those created at this time or later.
     pub from: Option<Timestamp>,
-    /// Only made before this time.
+    /// Only those created before this time.
     pub until: Option<Timestamp>,
-    /// Only with this text in the subject, without regard to case.
+    /// Only those with this text in the subject; case is ignored.
     pub text: Option<String>,
 }
 
 impl Filter {
-    /// Whether a notification is wanted.
+    /// Whether a notification meets all conditions.
     #[must_use]
     pub fn admits(&self, notification: &Notification) -> bool {
         let Self {
@@ -44,7 +44,7 @@ impl Filter {
     }
 }
 
-/// A text as it is searched: in lower case.
+/// The form of a text that is compared: lower case.
 #[must_use]
 pub fn key(text: &str) -> String {
     text.to_lowercase()

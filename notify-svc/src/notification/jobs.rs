@@ -1,4 +1,4 @@
-//! The consumer that makes notifications of events.
+//! The consumer that creates notifications from events.
 
 use std::sync::Arc;
 
@@ -20,12 +20,12 @@ pub(crate) fn group() -> Group {
     Group {
         name: "notifications",
         topics: topics.map(|topic| topic.name.to_owned()).collect(),
-        // Nothing here is retryable for one event alone, so no retry topics are needed.
+        // A failure here concerns all events, never one alone, so no retry topics are needed.
         order: Order::PerKey,
     }
 }
 
-/// Makes notifications of what the bus delivers.
+/// Creates notifications from the events that the bus delivers.
 pub(crate) struct EventConsumer {
     queue: Queue,
 }
@@ -44,8 +44,8 @@ impl EventConsumer {
         .spawn(host);
     }
 
-    /// Looks up the types among these events that this process does not know: another may
-    /// have just made their templates.
+    /// Loads the types of these events that this process does not know: another process may have
+    /// just stored their templates.
     async fn look_up(&self, events: &[Event]) -> Result<(), StoreError> {
         self.queue.templates.known().await?;
         for kind in events.iter().filter_map(audience::announced) {

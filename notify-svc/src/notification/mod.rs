@@ -1,23 +1,24 @@
-//! Notifications: who is told of what, by what way, and what became of it.
+//! Notifications: recipients, delivery and outcome.
 //!
-//! Rules, which are pure (no I/O, no async, no clock), as is what is in this file:
+//! These modules have the rules, which are pure (no I/O, no async, no clock), as are the types in
+//! this file:
 //!
 //! | module | the rules in it |
 //! | --- | --- |
-//! | [`audience`] | which event notifies whom |
-//! | [`gathering`] | which are mailed at once, and which are gathered into one mail |
-//! | [`digest`] | the one mail for several |
-//! | [`confirmation`] | what the mail server's operator says of a mail that was sent |
-//! | [`outcome`] | what an attempt leads to: sent, tried again, given up |
-//! | [`filter`] | which notifications a reader wants |
-//! | [`preferences`] | what a user wants to be told, and when |
-//! | [`recipients`] | who can be written to |
+//! | [`audience`] | the recipients of each event |
+//! | [`gathering`] | which notifications are mailed at once and which are gathered into a digest |
+//! | [`digest`] | the digest mail |
+//! | [`confirmation`] | delivery reports of the mail server's operator |
+//! | [`outcome`] | the result of an attempt: sent, retried or given up |
+//! | [`filter`] | filters of lists |
+//! | [`preferences`] | which notifications a user wants, and when |
+//! | [`recipients`] | the users and their addresses |
 //! | [`intake`] | events that other programs announce |
-//! | [`templates`] | the words of a mail |
+//! | [`templates`] | the texts of mails |
 //!
-//! The way of a notification: `jobs` consumes an event, `queue` places and stores its
-//! notifications, [`dispatch`] claims them and sends them by [`mail`], `events` publishes the
-//! outcome, `confirmation::record` takes what is said of the mail later.
+//! The path of a notification: `jobs` consumes an event, `queue` decides and stores its
+//! notifications, [`dispatch`] claims them and sends them with [`mail`], `events` publishes the
+//! outcome, `confirmation::record` records later delivery reports.
 
 pub mod audience;
 pub mod confirmation;
@@ -46,14 +47,14 @@ use slipway_runtime::{id, typed_id};
 use uuid::Uuid;
 
 pub use audience::Draft;
-pub use confirmation::{Arrival, Confirmation, Confirmed};
+pub use confirmation::{Confirmation, Confirmed, DeliveryReport};
 pub use filter::Filter;
 pub use gathering::{Occasion, Tally};
 pub(crate) use outcome::GIVE_UP_AFTER;
 pub use outcome::{Attempt, Outcome, Settled};
 pub use subject::Subject;
 
-/// What is due for less is as good as new.
+/// A notification that has been due for less than this counts as new.
 const MOMENT: SignedDuration = SignedDuration::from_mins(1);
 
 typed_id! {
@@ -62,21 +63,21 @@ typed_id! {
 }
 
 impl NotificationId {
-    /// A new identifier of a notification made at `now`.
+    /// A new id for a notification created at `now`.
     #[must_use]
     pub fn at(now: Timestamp) -> Self {
         Self(id::at(now))
     }
 
-    /// The least identifier of those made at `now` or later: all made before are less.
-    /// So a range of times is a range of identifiers.
+    /// The smallest id of notifications created at `now` or later, so that a range of times is a
+    /// range of ids.
     #[must_use]
     pub fn first_at(now: Timestamp) -> Self {
         Self(id::first_at(now))
     }
 }
 
-/// By what way somebody is told.
+/// The channel of a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Channel {
@@ -85,7 +86,7 @@ pub enum Channel {
 }
 
 impl Channel {
-    /// As it is stored and told.
+    /// The name that is stored and shown.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -94,7 +95,7 @@ impl Channel {
     }
 }
 
-/// Where a notification stands.
+/// The state of a notification.
 ///
 /// ```text
 /// QUEUED → SENDING → SENT → DELIVERED
@@ -104,18 +105,17 @@ impl Channel {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum State {
-    /// Waits until it is due: at once, after a failed attempt, after quiet hours, or when it
-    /// goes in one mail with others.
+    /// Waits until it is due: at once, for a retry, after quiet hours, or for its digest.
     Queued,
     /// A process has claimed it and is sending it.
     Sending,
-    /// The mail server took it.
+    /// The mail server accepted it.
     Sent,
-    /// The mail server's operator confirmed that it arrived.
+    /// The mail server's operator confirmed that it was delivered.
     Delivered,
-    /// It will not be tried again; the reason says why.
+    /// It will not be retried; `reason` says why.
     Failed,
-    /// It was not to be sent; the reason says why.
+    /// It must not be sent; `reason` says why.
     Suppressed,
 }
 
@@ -130,7 +130,7 @@ impl State {
         Self::Suppressed,
     ];
 
-    /// As it is stored and told.
+    /// The name that is stored and shown.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -143,31 +143,31 @@ impl State {
         }
     }
 
-    /// Whether it is yet to be decided what becomes of the notification.
+    /// Whether the notification is still in the queue or being sent.
     #[must_use]
     pub fn is_waiting(self) -> bool {
         matches!(self, Self::Queued | Self::Sending)
     }
 }
 
-/// Who is told. As text it is the account's id or the address, which holds an `@`.
+/// A recipient. As text it is the user's id, or the address, which contains an `@`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum To {
-    /// An account, whose address is looked up when the mail is sent.
+    /// A user, whose address is looked up when the mail is sent.
     User(Uuid),
-    /// A bare address, in lower case: administrators who need not have an account.
+    /// An address, in lower case: for administrators who may have no account.
     Address(String),
 }
 
 impl To {
-    /// A bare address.
+    /// A recipient by address.
     #[must_use]
     pub fn address(text: &str) -> Self {
         Self::Address(text.to_lowercase())
     }
 
-    /// The account, if it is one.
+    /// The user's id, if it is a user.
     #[must_use]
     pub fn user(&self) -> Option<Uuid> {
         match self {
@@ -176,7 +176,7 @@ impl To {
         }
     }
 
-    /// What its `Display` wrote.
+    /// Parses the text form.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if text.contains('@') {
@@ -209,43 +209,42 @@ impl std::fmt::Display for To {
     }
 }
 
-/// One event told to one recipient by one way.
+/// One event for one recipient on one channel.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Notification {
-    /// Identifies it. It also makes the mail's `Message-ID`.
+    /// Its id. The mail's `Message-ID` is derived from it.
     pub id: NotificationId,
-    /// The event it tells of. One event tells each recipient once by each way.
+    /// The event it is about. Each recipient gets an event once on each channel.
     pub event_id: Uuid,
-    /// Its type, for example `task.assigned`: it chooses the template. It is that of the
-    /// event unless [`audience`] says otherwise.
+    /// Its type, for example `task.assigned`, which selects the template. The same as the event's
+    /// type unless [`audience`] says otherwise.
     pub kind: String,
-    /// By what way.
+    /// The channel.
     pub channel: Channel,
-    /// To whom.
+    /// The recipient.
     pub to: To,
-    /// What it is about, in one line.
+    /// The subject of its mail.
     pub subject: Subject,
     /// The template's variables, a JSON object.
     #[serde(with = "slipway_store::json_text")]
     pub data: Value,
-    /// Where it stands.
+    /// Its state.
     pub state: State,
-    /// Why it was suppressed or failed; while it is queued, why it waits, if it is gathered.
+    /// Why it was suppressed or failed; for a queued one, why it is gathered.
     pub reason: Option<String>,
-    /// What it is gathered with: those of the same recipient with the same group go in one
+    /// Its group, if it is gathered: notifications of one recipient with the same group go into one
     /// mail.
     pub group: Option<String>,
-    /// The mail that told of it together with others, or is to: makes that mail's
-    /// `Message-ID`.
+    /// The digest mail it goes into, if any: that mail's `Message-ID` is derived from it.
     pub digest_id: Option<NotificationId>,
-    /// When it is to be tried, or to be tried again; meaningful while it is queued.
+    /// When it is tried next; meaningful only while it is queued.
     pub due_at: Timestamp,
-    /// What was tried, oldest first.
+    /// The attempts, oldest first.
     pub attempts: Vec<Attempt>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// When it was last changed.
     pub updated_at: Timestamp,
 }
 
@@ -272,7 +271,7 @@ impl Notification {
         }
     }
 
-    /// The same, not to be sent, and why.
+    /// The same, suppressed for this reason.
     #[must_use]
     pub fn suppressed(self, reason: impl Into<String>) -> Self {
         Self {
@@ -282,13 +281,13 @@ impl Notification {
         }
     }
 
-    /// The same, not to be sent before `due_at`.
+    /// The same, due at `due_at`.
     #[must_use]
     pub fn deferred(self, due_at: Timestamp) -> Self {
         Self { due_at, ..self }
     }
 
-    /// The same, to be sent at `due_at` in one mail with the others of `group`; and why.
+    /// The same, to be sent at `due_at` in one mail with others of `group`, for this reason.
     #[must_use]
     pub fn gathered(self, group: &str, reason: &str, due_at: Timestamp) -> Self {
         Self {
@@ -299,26 +298,26 @@ impl Notification {
         }
     }
 
-    /// What the `Message-ID` of the mail that tells of it is made of.
+    /// The id from which the `Message-ID` of its mail is derived.
     #[must_use]
     pub fn mail_id(&self) -> NotificationId {
         self.digest_id.unwrap_or(self.id)
     }
 
-    /// Whether it was made to wait: for quiet hours to end, or to be tried again.
+    /// Whether it was delayed: for quiet hours, or for a retry.
     #[must_use]
     pub fn has_waited(&self) -> bool {
         self.due_at > self.created_at
     }
 
-    /// Whether it has waited by `now`, be it only for a mail server that was away. What its
-    /// recipient wants may be another thing by now.
+    /// Whether it was delayed by `now`, also because the mail server was unavailable. Then the
+    /// recipient's preferences may have changed since.
     #[must_use]
     pub fn has_waited_by(&self, now: Timestamp) -> bool {
         self.has_waited() || now.duration_since(self.due_at) >= MOMENT
     }
 
-    /// The bytes of its texts: what it weighs in a page.
+    /// Size of its texts in bytes; it limits the size of a page.
     #[must_use]
     pub fn weight(&self) -> usize {
         let attempts = self.attempts.iter().map(|attempt| attempt.answer.len());
@@ -331,7 +330,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_range_of_times_is_a_range_of_identifiers() {
+    fn a_range_of_times_is_a_range_of_ids() {
         let time = |millis| Timestamp::from_millisecond(millis).unwrap();
         let made = NotificationId::at(time(1_700_000_000_123));
         assert!(NotificationId::first_at(time(1_700_000_000_123)) <= made);
@@ -340,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn a_recipient_is_read_as_it_was_written() {
+    fn a_recipient_survives_a_round_trip() {
         for to in [To::User(Uuid::now_v7()), To::address("Ops@Example.com")] {
             assert_eq!(To::parse(&to.to_string()), Some(to));
         }

@@ -1,13 +1,17 @@
-//! What an attempt leads to.
+//! The result of an attempt to send a notification.
 //!
 //! | the attempt | the notification |
 //! | --- | --- |
-//! | accepted: the mail server took it | SENT |
-//! | refused for good (5xx) | FAILED at once |
-//! | refused for now (4xx), no answer, the line dropped | tried again after each of [`RETRIES`], then FAILED |
-//! | the mail server cannot be reached, or refuses us and not the mail | in the queue as before, for [`GIVE_UP_AFTER`]: that the server is away says nothing about this mail. Its turn comes when the server is found to be back |
-//! | delivered, bounced: what the server's operator said of it later, see [`confirmation`](super::confirmation) | DELIVERED, FAILED |
-//! | interrupted: the process that was sending it ended | tried again at once; whether it was sent is not known |
+//! | accepted by the mail server | SENT |
+//! | permanent failure (5xx) | FAILED at once |
+//! | temporary failure (4xx), no answer, or the connection dropped | retried after each of
+//! [`RETRIES`], then FAILED |
+//! | the mail server is unreachable, or refuses us and not the mail | stays in the queue unchanged,
+//! for [`GIVE_UP_AFTER`]: the failure says nothing about this mail. It is sent when the server is
+//! available again |
+//! | delivered, bounced: a later report of the server's operator, see
+//! [`confirmation`](super::confirmation) | DELIVERED, FAILED |
+//! | interrupted: the process that was sending it ended | retried at once; it may have been sent |
 
 use std::time::Duration;
 
@@ -17,43 +21,43 @@ use slipway_runtime::text::clean_line;
 
 use super::{Notification, State};
 
-/// How long a notification waits after each temporary failure; each is varied by a fifth
-/// at most, so that what failed together does not come again together.
+/// Delays before each retry after a temporary failure. Each varies by up to a fifth, so that
+/// notifications that failed together are not retried together.
 pub const RETRIES: [Duration; 3] = [
     Duration::from_secs(10),
     Duration::from_secs(60),
     Duration::from_secs(5 * 60),
 ];
 
-/// How long a notification that is due waits for a mail server that is away.
+/// How long a due notification waits for an unavailable mail server.
 pub const GIVE_UP_AFTER: SignedDuration = SignedDuration::from_hours(24);
 
-/// Bytes kept of an answer.
+/// Maximum length of a stored answer in bytes.
 const LONGEST_ANSWER: usize = 500;
 
-/// How an attempt ended.
+/// The outcome of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Outcome {
-    /// The mail server took it.
+    /// The mail server accepted it.
     Accepted,
-    /// Not now: a reply of 4xx, no answer in time, a line that dropped. After a line that
-    /// dropped the server may have taken it.
+    /// Temporary failure: a 4xx reply, no answer in time, or a dropped connection. If the
+    /// connection dropped, the server may have accepted the mail.
     Temporary,
-    /// Not ever: a reply of 5xx, an address or a template that cannot be used.
+    /// Permanent failure: a 5xx reply, or an unusable address or template.
     Permanent,
-    /// The mail server cannot be reached, or refuses to talk to us.
+    /// The mail server is unreachable or refuses us.
     Unreachable,
-    /// The process that was sending it ended or lost the database: it may have been sent.
+    /// The sending process ended or lost the database: the mail may have been sent.
     Interrupted,
-    /// The mail server's operator said that it arrived.
+    /// The mail server's operator reported it as delivered.
     Delivered,
-    /// The mail server's operator said that it came back.
+    /// The mail server's operator reported it as bounced.
     Bounced,
 }
 
 impl Outcome {
-    /// As it is told.
+    /// The name that is shown.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -72,19 +76,19 @@ impl Outcome {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Attempt {
-    /// When it was begun; of an interrupted one, when that was found; of what the
-    /// operator said, when it happened.
+    /// When it started. For an interrupted attempt, when that was detected; for a report of the
+    /// operator, when it happened.
     pub at: Timestamp,
     /// How long it took, in milliseconds.
     pub duration_ms: u64,
-    /// How it ended.
+    /// The outcome.
     pub outcome: Outcome,
-    /// What the server answered, or what went wrong, on one line.
+    /// The server's answer, or the error, on one line.
     pub answer: String,
 }
 
 impl Attempt {
-    /// An attempt; of a long answer the beginning is kept.
+    /// An attempt. A long answer is truncated.
     #[must_use]
     pub fn new(at: Timestamp, took: Duration, outcome: Outcome, answer: &str) -> Self {
         let end = answer.floor_char_boundary(LONGEST_ANSWER);
@@ -96,7 +100,7 @@ impl Attempt {
         }
     }
 
-    /// The attempt of a process that did not come to its end, found at `now`.
+    /// The attempt of a process that ended before its outcome was stored, detected at `now`.
     #[must_use]
     pub fn interrupted(now: Timestamp) -> Self {
         let answer =
@@ -108,15 +112,15 @@ impl Attempt {
 /// A notification after an attempt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settled {
-    /// As it is now: SENT, FAILED, or QUEUED again.
+    /// The notification: SENT, FAILED, or QUEUED again.
     pub notification: Notification,
-    /// Whether it is decided: sent, or given up.
+    /// Whether the state is final: sent, or given up.
     pub is_final: bool,
 }
 
 impl Notification {
-    /// What an attempt leads to. `spread` is from -1 to 1 and varies the delay of a
-    /// further attempt.
+    /// The notification after an attempt. `spread` is from -1 to 1 and varies the delay before a
+    /// retry.
     #[must_use]
     pub fn settle(mut self, attempt: Attempt, spread: f64, now: Timestamp) -> Settled {
         let later = |wait: Duration| {
@@ -132,8 +136,8 @@ impl Notification {
             }
             Outcome::Unreachable => {
                 let first = self.unreachable().last().map_or(now, |first| first.at);
-                let patience = now.duration_since(first) < GIVE_UP_AFTER;
-                patience.then_some(self.due_at)
+                let keeps_waiting = now.duration_since(first) < GIVE_UP_AFTER;
+                keeps_waiting.then_some(self.due_at)
             }
             Outcome::Interrupted => Some(now),
         };
@@ -147,7 +151,7 @@ impl Notification {
         self.ends_as(state, attempt, now)
     }
 
-    /// Ends it, because the mail server has been away for too long.
+    /// Fails it because the mail server has been unavailable for too long.
     #[must_use]
     pub fn give_up(self, attempt: Attempt, now: Timestamp) -> Settled {
         self.ends_as(State::Failed, attempt, now)
@@ -157,11 +161,11 @@ impl Notification {
         self.state = state;
         match self.state {
             State::Failed => self.reason = Some(attempt.answer.clone()),
-            // It waits no more.
+            // It no longer waits.
             State::Sent => self.reason = None,
             _ => {}
         }
-        // Of an outage, the first attempt and the last one say everything.
+        // Of an outage, only the first and the last attempt are kept.
         if attempt.outcome == Outcome::Unreachable && self.unreachable().count() > 1 {
             self.attempts.pop();
         }
@@ -173,13 +177,13 @@ impl Notification {
         }
     }
 
-    /// The last attempts, newest first, as far as they did not reach the mail server.
+    /// The latest attempts in a row that did not reach the mail server, newest first.
     fn unreachable(&self) -> impl Iterator<Item = &Attempt> {
         let newest = self.attempts.iter().rev();
         newest.take_while(|attempt| attempt.outcome == Outcome::Unreachable)
     }
 
-    /// Puts it back into the queue untried, to be due at `due_at`.
+    /// Returns it to the queue without an attempt, due at `due_at`.
     #[must_use]
     pub fn postpone(self, due_at: Timestamp, now: Timestamp) -> Settled {
         Settled {
@@ -194,7 +198,7 @@ impl Notification {
         }
     }
 
-    /// Ends it unsent, and says why.
+    /// Suppresses it for this reason.
     #[must_use]
     pub fn withhold(self, reason: impl Into<String>, now: Timestamp) -> Settled {
         Settled {
@@ -207,8 +211,7 @@ impl Notification {
         }
     }
 
-    /// How often it was tried, as far as an attempt came to its end. What was said of a
-    /// mail later is no attempt to send it.
+    /// Number of completed attempts to send it. Later delivery reports do not count.
     #[must_use]
     pub fn tries(&self) -> u32 {
         let ended = self.attempts.iter().filter(|attempt| {
@@ -246,7 +249,7 @@ mod tests {
         notification.settle(attempt, 0.0, now)
     }
 
-    /// The delays until it is given up, each attempt made when it is due.
+    /// The delays until it is given up, if every attempt is made when it is due.
     fn delays(outcome: Outcome) -> Vec<i64> {
         let (mut notification, mut now, mut delays) = (made(), NOW, Vec::new());
         loop {
@@ -264,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_accepted_is_sent() {
+    fn an_accepted_notification_is_sent() {
         let settled = after(made(), Outcome::Accepted, NOW);
         assert!(settled.is_final);
         assert_eq!(settled.notification.state, State::Sent);
@@ -272,12 +275,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_for_good_fails_at_once() {
+    fn a_permanent_failure_fails_at_once() {
         assert!(delays(Outcome::Permanent).is_empty());
     }
 
     #[test]
-    fn what_is_refused_for_now_is_tried_three_times_more() {
+    fn a_temporary_failure_is_retried_three_times() {
         assert_eq!(delays(Outcome::Temporary), [10, 60, 300]);
     }
 
@@ -286,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_is_away_uses_up_no_delay_and_is_waited_for_a_day() {
+    fn an_unavailable_server_uses_up_no_retries_and_fails_after_a_day() {
         let mut notification = made();
         for hour in 1..=24 {
             let settled = after(notification, Outcome::Unreachable, hours(hour));
@@ -305,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_is_counted_anew_when_the_server_was_there_meanwhile() {
+    fn the_day_starts_again_if_the_server_was_reachable_in_between() {
         let mut notification = made();
         for (hour, outcome) in [
             (0, Outcome::Unreachable),
@@ -346,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_long_answer_the_beginning_is_kept() {
+    fn a_long_answer_is_truncated() {
         let attempt = Attempt::new(NOW, Duration::ZERO, Outcome::Temporary, &"ü".repeat(9999));
         assert_eq!(attempt.answer, "ü".repeat(250));
         let lines = "550 no\u{2028}such\r\nbox\u{202e}";

@@ -1,4 +1,5 @@
-//! Into the queue: notifications are made, placed as their recipients want them, and stored.
+//! Puts notifications into the queue: creates them, applies preferences and gathering, and stores
+//! them.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -18,7 +19,7 @@ use super::{
 };
 use crate::{metrics as m, store::StoreError};
 
-/// How often notifications are placed anew because others were faster to count theirs.
+/// How many times gathering is decided again because another writer has changed a tally.
 const TRIES: usize = 100;
 
 /// A notification that is not yet in the queue.
@@ -26,11 +27,11 @@ const TRIES: usize = 100;
 pub(crate) struct Prepared {
     /// The notification.
     pub(crate) notification: Notification,
-    /// What decides whether it is gathered with others.
+    /// The properties that decide whether it is gathered.
     pub(crate) occasion: Occasion,
 }
 
-/// Makes notifications and puts them into the queue.
+/// Creates notifications and puts them into the queue.
 #[derive(Clone)]
 pub(crate) struct Queue {
     pub(crate) store: NotificationStore,
@@ -44,10 +45,10 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
-    /// The notification that tells of the event `event_id`, not yet in the queue.
+    /// The notification for the event `event_id`, not yet in the queue.
     ///
     /// # Errors
-    /// If the type has no template, or it cannot be used.
+    /// If the type has no template, or the template cannot be rendered.
     pub(crate) async fn prepare(
         &self,
         event_id: Uuid,
@@ -61,13 +62,12 @@ impl Queue {
         })
     }
 
-    /// Puts notifications into the queue, in one write; those that are there already
-    /// (the same event, recipient and channel) are passed over. Returns how many were
-    /// not. What its recipient does not want, or not now, is stored as that, and where
-    /// there are many they are gathered.
+    /// Puts notifications into the queue; those already stored (the same event, recipient and
+    /// channel) are skipped. Returns how many were new. The recipient's preferences are applied: a
+    /// notification may be stored as suppressed or deferred. Many about one thing are gathered.
     ///
     /// # Errors
-    /// If the database is away: try again with all.
+    /// If the database is unavailable: retry with all of them.
     pub(crate) async fn enqueue(&self, prepared: Vec<Prepared>) -> Result<usize, StoreError> {
         let wanted = self.as_wanted(prepared).await?;
         if wanted.is_empty() {
@@ -79,8 +79,8 @@ impl Queue {
         Ok(made)
     }
 
-    /// The notifications, at once or gathered. What is counted for that is stored before
-    /// they are: after a crash in between they are placed as before.
+    /// Decides for each whether it is sent at once or gathered. The tallies are stored before the
+    /// notifications, so that after a crash in between the decision is the same.
     async fn placed(&self, prepared: Vec<Prepared>) -> Result<Vec<Notification>, StoreError> {
         let keys = prepared
             .iter()
@@ -105,8 +105,8 @@ impl Queue {
         Err(StoreError::Contended(TRIES))
     }
 
-    /// The same, each as its recipient wants it, without those that another one says: one
-    /// question for all of them.
+    /// Applies the recipients' preferences, read in one query. Drops notifications whose
+    /// information another notification already contains.
     async fn as_wanted(&self, prepared: Vec<Prepared>) -> Result<Vec<Prepared>, StoreError> {
         let users = prepared.iter().filter_map(|one| one.notification.to.user());
         let mut users: Vec<_> = users.collect();
@@ -117,14 +117,15 @@ impl Queue {
             false => self.preferences.of_all(&users).await?,
         };
         let chosen = |notification: &Notification| chosen.get(&notification.to.user()?);
-        // What another notification says is told by that one, unless it is not wanted.
-        let is_said = |notification: &Notification| {
-            let said_by = audience::said_by(notification);
+        // The other notification contains this information, unless the recipient has muted its
+        // type.
+        let is_announced = |notification: &Notification| {
+            let announced_by = audience::announced_by(notification);
             let is_muted = |kind: &str| {
                 let preferences = chosen(notification);
                 preferences.is_some_and(|preferences| preferences.muted.contains(kind))
             };
-            said_by.is_some_and(|kind| !is_muted(kind))
+            announced_by.is_some_and(|kind| !is_muted(kind))
         };
         let as_wanted = |notification: Notification| {
             let Some(preferences) = chosen(&notification) else {
@@ -143,7 +144,7 @@ impl Queue {
             ..one
         };
         let mut prepared = prepared;
-        prepared.retain(|one| !is_said(&one.notification));
+        prepared.retain(|one| !is_announced(&one.notification));
         Ok(prepared.into_iter().map(as_wanted).collect())
     }
 }

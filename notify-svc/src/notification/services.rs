@@ -1,4 +1,4 @@
-//! The gRPC services of notifications, and what each is made of.
+//! Builds the gRPC services of notifications.
 
 use slipway_proto::notify::v1::{
     event_service_server::EventServiceServer,

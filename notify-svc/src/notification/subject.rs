@@ -1,20 +1,20 @@
-//! A subject: one line of bounded length, whatever it was made of.
+//! The subject of a mail: one line of bounded length.
 
 use serde::{Deserialize, Serialize};
 use slipway_runtime::text::clean_line;
 
-/// Characters of a subject at most.
+/// Maximum length in characters.
 const LONGEST: usize = 200;
 
-/// What a mail is about. It has no control characters, so it cannot begin another header.
+/// The subject of a mail. It has no control characters, so it cannot inject a header.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Subject(String);
 
 impl Subject {
-    /// Makes a subject of any text: control characters and line breaks become spaces,
-    /// spaces in a row become one, what changes the direction of text is left out, and
-    /// what is too long is cut.
+    /// Makes a subject of any text. Control characters and line breaks become spaces, repeated
+    /// spaces become one, characters that change the direction of text are removed, and a long text
+    /// is truncated.
     #[must_use]
     pub fn new(text: &str) -> Self {
         let line = clean_line(text);
@@ -38,13 +38,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_subject_cannot_begin_another_header() {
+    fn a_subject_cannot_inject_a_header() {
         let subject = Subject::new("Task\r\nBcc: eve@example.com\n\n<b>\0\u{2028}\u{202E}x");
         assert_eq!(subject.as_str(), "Task Bcc: eve@example.com <b> x");
     }
 
     #[test]
-    fn a_subject_of_ten_thousand_characters_is_cut() {
+    fn a_long_subject_is_truncated() {
         let subject = Subject::new(&"ü".repeat(10_000));
         assert_eq!(subject.as_str().chars().count(), LONGEST);
         assert!(subject.as_str().ends_with("ü…"));

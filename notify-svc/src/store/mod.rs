@@ -1,5 +1,5 @@
-//! What the stores of all features share: the database and its collections, errors, bounded
-//! searches.
+//! The database and its collections, errors and bounded searches, shared by the stores of all
+//! features.
 
 pub(crate) mod search;
 #[cfg(test)]
@@ -15,18 +15,18 @@ use slipway_store::{Document as _, Documents, Schema};
 use slipway_store::{outbox::OutboxStore, receipts::ReceiptStore};
 
 use crate::{
-    activity::store::{ActivityStore, Logged},
-    dead_letters::store::{DeadLetterStore, Kept},
+    activity::store::{ActivityStore, StoredEntry},
+    dead_letters::store::{DeadLetterStore, StoredDeadLetter},
     incidents::{Incident, store::IncidentStore},
     notification::{
         Tally,
         gathering::store::TallyStore,
         intake::{
-            Accepted,
-            store::{IntakeStore, Used},
+            AcceptedEvent,
+            store::{IntakeStore, SenderUsage},
         },
-        preferences::store::{Chosen, PreferenceStore},
-        recipients::store::{Known, RecipientStore},
+        preferences::store::{PreferenceStore, SavedPreferences},
+        recipients::store::{RecipientStore, StoredRecipient},
         store::{NotificationStore, Stored},
         templates::store::{Earlier, TemplateStore, Type},
     },
@@ -35,64 +35,64 @@ use crate::{
 /// The MongoDB database of this service.
 pub const DATABASE: &str = "slipway_notify";
 
-/// A page ends early when the texts of its items weigh more than this, so that it stays
-/// below the 4 MiB that gRPC clients take by default. An activity weighs
-/// 100 KiB at most: two tasks with their descriptions.
+/// A page ends early when the texts of its items are larger than this, so that it stays below the 4
+/// MiB that gRPC clients accept by default. An activity has at most 100 KiB: two tasks with their
+/// descriptions.
 pub(crate) const PAGE_WEIGHT: usize = 2 * 1024 * 1024;
 
-/// What is examined for one page at most. Only a combination of conditions examines more
-/// than it returns; it then continues on the next page.
+/// Maximum number of items examined for one page. Only a combination of conditions examines more
+/// than it returns; the search then continues on the next page.
 pub(crate) const EXAMINED: usize = 10_000;
 
-/// What is kept.
+/// All collections.
 const COLLECTIONS: Schema = &[
-    Chosen::COLLECTION,
-    Known::COLLECTION,
+    SavedPreferences::COLLECTION,
+    StoredRecipient::COLLECTION,
     Tally::COLLECTION,
     Incident::COLLECTION,
     Type::COLLECTION,
     Earlier::COLLECTION,
-    Accepted::COLLECTION,
-    Used::COLLECTION,
-    Kept::COLLECTION,
+    AcceptedEvent::COLLECTION,
+    SenderUsage::COLLECTION,
+    StoredDeadLetter::COLLECTION,
     Stored::COLLECTION,
-    Logged::COLLECTION,
+    StoredEntry::COLLECTION,
 ];
 
-/// Where notify-svc keeps what it knows.
+/// The stores of notify-svc.
 #[derive(Clone)]
 pub struct Stores {
-    /// All of what is kept.
+    /// The database.
     pub documents: Documents,
     /// The activity log.
     pub activity: ActivityStore,
-    /// The desk of dead letters.
+    /// Dead letters.
     pub dead_letters: DeadLetterStore,
-    /// What is wrong.
+    /// Incidents.
     pub incidents: IncidentStore,
-    /// Who can be written to.
+    /// The users and their addresses.
     pub recipients: RecipientStore,
     /// Notifications.
     pub notifications: NotificationStore,
-    /// How many mails went to whom about what.
+    /// Counts of recent mails, for gathering.
     pub tallies: TallyStore,
-    /// What users want.
+    /// The preferences of users.
     pub preferences: PreferenceStore,
-    /// What administrators have saved of templates.
+    /// The templates that administrators have saved.
     pub templates: TemplateStore,
     /// Events that other programs have announced.
     pub intake: IntakeStore,
-    /// What repeated requests were answered.
+    /// Idempotency receipts.
     pub receipts: Arc<dyn ReceiptStore>,
-    /// What waits to be published.
+    /// Events waiting to be published.
     pub outbox: Arc<dyn OutboxStore>,
-    /// Whether no other process can work on them at the same time.
+    /// Whether no other process can use the database at the same time.
     pub sole_owner: bool,
 }
 
 impl Stores {
-    /// Opens or creates the SQLite file at `path`, which no other process may use at the
-    /// same time. Blocks: call it at start.
+    /// Opens or creates the SQLite file at `path`. No other process may use it at the same time.
+    /// Blocks: call it at start.
     ///
     /// # Errors
     /// If the file cannot be used.
@@ -103,8 +103,8 @@ impl Stores {
     /// Opens the MongoDB database `name`, usually [`DATABASE`].
     ///
     /// # Errors
-    /// If the server is away, an index exists with another definition, or the database is
-    /// of a version without documents.
+    /// If the server is unreachable, an index exists with a different definition, or the database
+    /// was written by a version without documents.
     pub async fn mongo(client: &mongo::Client, name: &str) -> Result<Self, mongo::StorageError> {
         let documents = Documents::mongo(client, name, COLLECTIONS).await?;
         Ok(Self::of(documents))
@@ -129,7 +129,7 @@ impl Stores {
     }
 }
 
-/// Opens or creates the SQLite file that all stores share.
+/// Opens or creates the SQLite file for all stores.
 ///
 /// # Errors
 /// If the file cannot be used.
@@ -137,24 +137,24 @@ pub(crate) fn open(path: &Path) -> Result<Documents, sqlite::StorageError> {
     Documents::sqlite(path, "notify", COLLECTIONS)
 }
 
-/// The database did not answer, or not with what it was asked for.
+/// The database failed, or the data could not be stored.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database's reason.
     #[error(transparent)]
     Database(#[from] slipway_store::StoreError),
-    /// Others were faster every time.
+    /// Other writers were faster in every try.
     #[error("others were faster {0} times")]
     Contended(usize),
-    /// It did not answer in time.
+    /// The database did not answer in time.
     #[error("no answer in time")]
     TooSlow,
-    /// What is stored cannot be told.
+    /// A notification cannot be rendered.
     #[error("a notification cannot be made: {0}")]
     Untold(#[from] crate::notification::templates::RenderError),
 }
 
-/// To a consumer: what it stores is stored when the database is back.
+/// A consumer retries: it can store when the database is available again.
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         Self::Transient(error.to_string())

@@ -1,33 +1,33 @@
 //! Searches that examine a bounded number of documents.
 //!
-//! An index serves one condition. The others are checked on what it yields, in the order
-//! asked for; a page examines so many of them at most, and a search that finds little goes
-//! on on the next page.
+//! An index serves one condition. The other conditions are checked on each document it returns, in
+//! the order of the list. A page examines a limited number of documents; a search that finds few of
+//! them continues on the next page.
 
 use slipway_rpc::page::Page;
 
 use super::{EXAMINED, PAGE_WEIGHT, StoreError};
 
-/// What a search needs to know of what it reads: documents, or their summaries.
+/// A search over documents or their summaries.
 pub(crate) struct Search<'a, T, K> {
-    /// How many are wanted at most.
+    /// Maximum number of results.
     pub(crate) limit: u32,
-    /// How many are read at a time when some of them may not be wanted.
+    /// Number of items to read at a time when some may be rejected.
     pub(crate) read: u32,
-    /// The place of one in the list.
+    /// The position of an item in the list.
     pub(crate) place: &'a (dyn Fn(&T) -> K + Sync),
-    /// Whether it is wanted.
+    /// Whether an item is a result.
     pub(crate) admits: &'a (dyn Fn(&T) -> bool + Sync),
-    /// The bytes of its texts: a page ends early when they are many.
+    /// Size of an item's texts in bytes: a page ends early when it is large.
     pub(crate) weight: &'a (dyn Fn(&T) -> usize + Sync),
 }
 
 impl<T, K: Copy> Search<'_, T, K> {
-    /// The first page of what `read` yields, which reads so many behind a place; where it
-    /// goes on is the place of the last one that was examined.
+    /// The first page of results. `read` returns up to a number of items after a position. The next
+    /// page starts after the last item examined.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub(crate) async fn page<F>(
         &self,
         read: impl Fn(u32, Option<K>) -> F,
@@ -40,7 +40,7 @@ impl<T, K: Copy> Search<'_, T, K> {
             next: None,
         };
         let (mut examined, mut weighs, mut last) = (0, 0, None);
-        // Most searches find all they look for at once.
+        // Most searches find all results in the first read.
         let mut count = self.limit.saturating_add(1).min(self.read);
         loop {
             let found = read(count, last).await?;

@@ -1,4 +1,4 @@
-//! Runs the tests of a store on each database.
+//! Runs a store's tests on each database.
 
 use slipway_mongo::testing::Scratch;
 use slipway_store::Documents;
@@ -6,15 +6,15 @@ use tempfile::TempDir;
 
 use super::{COLLECTIONS, open};
 
-/// Opens a file of the test's own, each time anew; it is there as long as the directory.
+/// Opens the same new SQLite file each time; it exists as long as the directory.
 pub(crate) fn sqlite() -> (TempDir, impl Fn() -> Documents) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("notify.db");
     (directory, move || open(&path).unwrap())
 }
 
-/// A database of the test's own, if there is a server for tests. What is opened keeps
-/// nothing in the process: a clone is as good as another replica's.
+/// A new database on the test server, if there is one. The opened stores keep no state in the
+/// process, so a clone behaves like another replica.
 pub(crate) async fn mongo() -> Option<(Scratch, impl Fn() -> Documents)> {
     let scratch = Scratch::database().await?;
     let opened = Documents::mongo(scratch.client(), scratch.name(), COLLECTIONS).await;
@@ -22,7 +22,8 @@ pub(crate) async fn mongo() -> Option<(Scratch, impl Fn() -> Documents)> {
     Some((scratch, move || documents.clone()))
 }
 
-/// Makes tests of these functions, which take what opens a store.
+/// Defines a test of each function for each database. The functions take a constructor of the
+/// store.
 macro_rules! on_each {
     ($store:ident: $($name:ident)*) => {
         mod sqlite {

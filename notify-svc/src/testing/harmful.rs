@@ -1,5 +1,5 @@
-//! Templates that are made to use up stack, memory or time: some that are known to, some from
-//! a grammar, and some that are no templates at all. For tests and for the fuzzer.
+//! Harmful templates, made to use up stack, memory or time: known ones, ones from a grammar, and
+//! texts that are not templates. For tests and the fuzzer.
 
 use std::{io, sync::Arc};
 
@@ -16,14 +16,14 @@ use crate::{
     notification::templates::{Library, editor::Editor, service::TemplateApi},
 };
 
-/// The previews of templates, without a server before them.
+/// Previews of templates, without a server.
 pub struct Previews(TemplateApi);
 
 impl Previews {
-    /// On these stores.
+    /// Previews with these stores.
     ///
     /// # Errors
-    /// If the system has no more threads.
+    /// If the system cannot start a thread.
     pub fn new(stores: &Stores) -> io::Result<Self> {
         let library = Library::new(stores.templates.clone(), "https://slipway.example.com")?;
         Ok(Self(TemplateApi(Editor {
@@ -33,7 +33,7 @@ impl Previews {
         })))
     }
 
-    /// A preview.
+    /// Renders a preview.
     ///
     /// # Errors
     /// If the templates are refused.
@@ -113,7 +113,7 @@ const BETWEEN: &[&str] = &[
     "~", "+", "-", "*", "/", "//", "%", "**", "==", "!=", "<", ">=", "in", "not in", "and", "or",
 ];
 
-/// Templates that have ended a process, or are close to them.
+/// Templates that have crashed a process, or are similar to them.
 #[must_use]
 pub fn known() -> Vec<String> {
     let doubled = |begin: &str, step: &str, end: &str| format!("{begin}{}{end}", step.repeat(31));
@@ -195,7 +195,7 @@ pub fn known() -> Vec<String> {
     ]
 }
 
-/// Templates that are allowed and take as long as they can.
+/// Templates that are allowed and take as long as possible.
 #[must_use]
 pub fn slow() -> Vec<String> {
     [
@@ -213,7 +213,7 @@ pub fn slow() -> Vec<String> {
     .to_vec()
 }
 
-/// Data of an event, of nearly as many bytes as it may have.
+/// Data of an event, close to the maximum size.
 pub fn data(rng: &mut impl Rng) -> Map<String, Value> {
     let mut deep = json!(1);
     for _ in 0..rng.random_range(0..100) {
@@ -246,7 +246,7 @@ pub fn data(rng: &mut impl Rng) -> Map<String, Value> {
     }
 }
 
-/// A template that is mostly allowed: it uses only what there is, and is short.
+/// A template that is usually allowed: it uses only what exists, and is short.
 pub fn allowed(rng: &mut impl Rng) -> String {
     let value = |rng: &mut _| choose(rng, &["text", "long", "n", "a", "list[0]", "'x'"]);
     let mut text = String::new();
@@ -319,7 +319,7 @@ fn choose<'c>(rng: &mut impl Rng, choices: &[&'c str]) -> &'c str {
     choices.choose(rng).copied().unwrap_or_default()
 }
 
-/// A template of at most so many bytes.
+/// A template of at most this many bytes.
 pub fn template(rng: &mut impl Rng, bytes: usize) -> String {
     if rng.random() {
         return allowed(rng);
@@ -353,7 +353,7 @@ pub fn template(rng: &mut impl Rng, bytes: usize) -> String {
             text
         }
     };
-    // One in four is cut or changed somewhere.
+    // One in four is truncated or changed somewhere.
     if rng.random_ratio(1, 4) && !text.is_empty() {
         let at = text.floor_char_boundary(rng.random_range(0..text.len()));
         if rng.random() {

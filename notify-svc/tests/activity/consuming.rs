@@ -1,4 +1,4 @@
-//! From the bus into the log: everything, once, in order.
+//! The consumer of the activity log: every event, once, in order.
 
 use std::{
     collections::BTreeMap,
@@ -23,9 +23,9 @@ use slipway_runtime::{
 };
 use uuid::Uuid;
 
-use crate::harness::{Replica, Wall, assigned, entry_ids, events, ids};
+use crate::harness::{Replica, Scene, assigned, entry_ids, events, ids};
 
-/// The log from its beginning, when it has at least `count` entries.
+/// The log from its beginning, once it has at least `count` entries.
 async fn log(replica: &Replica, count: usize) -> Vec<ActivityEntry> {
     let request = ActivityServiceWatchRequest { after: 0 };
     let mut stream = replica.client().watch(request).await.unwrap().into_inner();
@@ -37,7 +37,7 @@ async fn log(replica: &Replica, count: usize) -> Vec<ActivityEntry> {
     all
 }
 
-/// A bus that forgets the first commit: what was handled is delivered again.
+/// A bus that loses the first commit, so handled events are delivered again.
 struct Forgetful {
     bus: SharedBus,
     forgotten: Arc<AtomicBool>,
@@ -96,30 +96,30 @@ impl Subscription for ForgetfulMember {
 }
 
 #[tokio::test]
-async fn what_is_delivered_again_is_logged_once() {
-    let wall = Wall::new().await;
+async fn a_redelivered_event_is_logged_once() {
+    let scene = Scene::new().await;
     let events = events(5);
-    wall.publish(&events[..4]).await;
+    scene.publish(&events[..4]).await;
     let forgotten = Arc::new(AtomicBool::new(false));
     let bus = Forgetful {
-        bus: wall.bus.clone(),
+        bus: scene.bus.clone(),
         forgotten: forgotten.clone(),
     };
-    let replica = Replica::start(wall.stores(), Arc::new(bus));
+    let replica = Replica::start(scene.stores(), Arc::new(bus));
     log(&replica, 4).await;
-    // One key, one partition: the fifth is delivered behind the repeated four.
-    wall.publish(&events[4..]).await;
+    // One key, one partition: the fifth event is delivered after the repeated four.
+    scene.publish(&events[4..]).await;
     assert_eq!(entry_ids(&log(&replica, 5).await), ids(&events));
     assert!(forgotten.load(Ordering::SeqCst));
 }
 
 #[tokio::test]
-async fn a_restart_neither_loses_nor_repeats() {
-    let wall = Wall::new().await;
+async fn a_restart_loses_and_repeats_nothing() {
+    let scene = Scene::new().await;
     let events = events(6);
     for (round, pair) in events.chunks(2).enumerate() {
-        let replica = wall.replica();
-        wall.publish(pair).await;
+        let replica = scene.replica();
+        scene.publish(pair).await;
         let so_far = (round + 1) * 2;
         assert_eq!(
             entry_ids(&log(&replica, so_far).await),
@@ -130,13 +130,13 @@ async fn a_restart_neither_loses_nor_repeats() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_members_make_one_sequence() {
-    let wall = Wall::new().await;
-    let (first, second) = (wall.replica(), wall.replica());
+async fn two_members_share_one_sequence() {
+    let scene = Scene::new().await;
+    let (first, second) = (scene.replica(), scene.replica());
     let releases: Vec<_> = (0..20).map(|_| events(10)).collect();
     for n in 0..10 {
         let round: Vec<Event> = releases.iter().map(|events| events[n].clone()).collect();
-        wall.publish(&round).await;
+        scene.publish(&round).await;
     }
     let entries = log(&first, 200).await;
     assert_eq!(log(&second, 200).await, entries);
@@ -159,8 +159,8 @@ async fn two_members_make_one_sequence() {
 }
 
 #[tokio::test]
-async fn events_of_other_versions_are_logged_and_those_that_violate_their_schema_are_not() {
-    let wall = Wall::new().await;
+async fn unknown_versions_are_logged_and_schema_violations_are_not() {
+    let scene = Scene::new().await;
     let release_id = Uuid::now_v7();
     let event = || assigned(release_id, 1, Uuid::now_v7(), &Actor::System);
     let unknown = Event {
@@ -177,8 +177,8 @@ async fn events_of_other_versions_are_logged_and_those_that_violate_their_schema
         ..event()
     };
     let events = [unknown, misfit, newer, event()];
-    wall.publish(&events).await;
-    let entries = log(&wall.replica(), 3).await;
+    scene.publish(&events).await;
+    let entries = log(&scene.replica(), 3).await;
     let summaries: Vec<_> = entries.iter().map(|entry| &*entry.summary).collect();
     assert_eq!(
         summaries,
@@ -192,8 +192,8 @@ async fn events_of_other_versions_are_logged_and_those_that_violate_their_schema
 }
 
 #[tokio::test]
-async fn an_email_address_is_nowhere_on_the_wall() {
-    let wall = Wall::new().await;
+async fn no_email_address_is_in_the_feed() {
+    let scene = Scene::new().await;
     let user_id = Uuid::now_v7();
     let payload = UserRegisteredEvent {
         user_id,
@@ -208,8 +208,8 @@ async fn an_email_address_is_nowhere_on_the_wall() {
         actor: &Actor::System,
         time: SystemClock.now(),
     };
-    wall.publish(&[Event::new(&payload, &origin)]).await;
-    let entries = log(&wall.replica(), 1).await;
+    scene.publish(&[Event::new(&payload, &origin)]).await;
+    let entries = log(&scene.replica(), 1).await;
     assert_eq!(entries[0].summary, "ada joined as a developer");
     assert!(!format!("{entries:?}").contains("example.com"));
 }

@@ -1,4 +1,4 @@
-//! A bus, a log, and replicas of notify-svc on them.
+//! A bus, a log and replicas of notify-svc.
 
 use std::{sync::Arc, time::Duration};
 
@@ -29,13 +29,13 @@ use uuid::Uuid;
 
 pub(crate) type Client = ActivityServiceClient<InterceptedService<Routes, SignedIn>>;
 
-/// The places that replicas share.
-pub(crate) struct Wall {
+/// The storage that replicas share.
+pub(crate) struct Scene {
     dir: TempDir,
     pub(crate) bus: SharedBus,
 }
 
-impl Wall {
+impl Scene {
     pub(crate) async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let bus = new_bus(&dir, "bus.db").await;
@@ -51,7 +51,7 @@ impl Wall {
         Replica::start(self.stores(), self.bus.clone())
     }
 
-    /// A replica to which no event is delivered: its bus is another one.
+    /// A replica that receives no events: it has a bus of its own.
     pub(crate) async fn idle_replica(&self) -> Replica {
         let bus = new_bus(&self.dir, "idle-bus.db").await;
         Replica::start(self.stores(), bus)
@@ -83,7 +83,7 @@ async fn new_bus(dir: &TempDir, file: &str) -> SharedBus {
     bus
 }
 
-/// Takes every mail: these tests are about the wall.
+/// Accepts every mail: these tests are about the activity feed.
 struct Nowhere;
 
 #[async_trait]
@@ -128,7 +128,7 @@ impl Replica {
         }
     }
 
-    /// A client signed in as nobody in particular.
+    /// A client signed in as some user.
     pub(crate) fn client(&self) -> Client {
         self.client_of(Uuid::now_v7())
     }
@@ -154,7 +154,7 @@ impl Replica {
     }
 }
 
-/// Puts the principal where the access layer does.
+/// Adds the principal to requests, as the access layer does.
 #[derive(Clone)]
 pub(crate) struct SignedIn(Option<Arc<Principal>>);
 
@@ -167,7 +167,7 @@ impl Interceptor for SignedIn {
     }
 }
 
-/// Tells `developer_id` of the `n`-th task of a release.
+/// The assignment of the `n`-th task of a release to `developer_id`.
 pub(crate) fn assigned(release_id: Uuid, n: i64, developer_id: Uuid, actor: &Actor) -> Event {
     let payload = TaskAssignedEvent {
         developer_id,

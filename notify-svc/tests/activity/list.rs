@@ -9,7 +9,7 @@ use slipway_rpc::error::Fault;
 use tonic::Code;
 use uuid::Uuid;
 
-use crate::harness::{Client, Replica, Wall, assigned, entry_ids, events, ids};
+use crate::harness::{Client, Replica, Scene, assigned, entry_ids, events, ids};
 
 async fn list(client: &mut Client, request: ActivityServiceListRequest) -> Vec<ActivityEntry> {
     client.list(request).await.unwrap().into_inner().entries
@@ -24,7 +24,7 @@ async fn filtered(client: &mut Client, filter: ActivityFilter) -> Vec<String> {
     entry_ids(&list(client, request).await)
 }
 
-/// All pages, joined, with a look at each.
+/// All pages, joined; checks each one.
 async fn pages(
     client: &mut Client,
     request: ActivityServiceListRequest,
@@ -52,11 +52,11 @@ async fn refused(client: &mut Client, request: ActivityServiceListRequest) -> Fa
 }
 
 #[tokio::test]
-async fn pages_joined_are_the_whole_list_in_both_directions() {
-    let wall = Wall::new().await;
+async fn the_pages_make_up_the_list_in_both_directions() {
+    let scene = Scene::new().await;
     let events = events(7);
-    wall.append(&events).await;
-    let mut client = wall.replica().client();
+    scene.append(&events).await;
+    let mut client = scene.replica().client();
     for ascending in [true, false] {
         let request = ActivityServiceListRequest {
             ascending,
@@ -78,21 +78,21 @@ async fn pages_joined_are_the_whole_list_in_both_directions() {
 
 #[tokio::test]
 async fn bounds_are_exclusive() {
-    let wall = Wall::new().await;
-    wall.append(&events(7)).await;
+    let scene = Scene::new().await;
+    scene.append(&events(7)).await;
     let request = ActivityServiceListRequest {
         after: 2,
         before: 5,
         ..Default::default()
     };
-    let entries = list(&mut wall.replica().client(), request).await;
+    let entries = list(&mut scene.replica().client(), request).await;
     let numbers: Vec<_> = entries.iter().map(|entry| entry.sequence).collect();
     assert_eq!(numbers, [4, 3]);
 }
 
 #[tokio::test]
-async fn filters_are_by_type_by_release_and_by_person() {
-    let wall = Wall::new().await;
+async fn filters_are_by_type_release_and_user() {
+    let scene = Scene::new().await;
     let (ada, bob) = (Uuid::now_v7(), Uuid::now_v7());
     let (first, second) = (Uuid::now_v7(), Uuid::now_v7());
     let by_ada = Actor::User {
@@ -106,8 +106,8 @@ async fn filters_are_by_type_by_release_and_by_person() {
         assigned(first, 2, ada, &Actor::System),
         of_other_type,
     ];
-    wall.append(&events).await;
-    let replica = wall.replica();
+    scene.append(&events).await;
+    let replica = scene.replica();
     let mut client = replica.client_of(ada);
     let select = |indices: &[usize]| -> Vec<String> {
         indices
@@ -139,16 +139,16 @@ async fn filters_are_by_type_by_release_and_by_person() {
 }
 
 #[tokio::test]
-async fn an_entry_tells_its_event() {
-    let wall = Wall::new().await;
+async fn an_entry_has_the_data_of_its_event() {
+    let scene = Scene::new().await;
     let (grace, ada) = (Uuid::now_v7(), Uuid::now_v7());
     let by_grace = Actor::User {
         id: grace,
         username: "grace".into(),
     };
     let event: Event = assigned(Uuid::now_v7(), 1, ada, &by_grace);
-    wall.append(std::slice::from_ref(&event)).await;
-    let entries = list(&mut wall.replica().client(), Default::default()).await;
+    scene.append(std::slice::from_ref(&event)).await;
+    let entries = list(&mut scene.replica().client(), Default::default()).await;
     let [entry] = entries.as_slice() else {
         panic!("one entry: {entries:?}");
     };
@@ -173,8 +173,8 @@ async fn an_entry_tells_its_event() {
 
 #[tokio::test]
 async fn a_malformed_request_names_its_field() {
-    let wall = Wall::new().await;
-    let mut client = wall.replica().client();
+    let scene = Scene::new().await;
+    let mut client = scene.replica().client();
     let with_filter = |filter| ActivityServiceListRequest {
         filter: Some(filter),
         ..Default::default()
@@ -213,10 +213,10 @@ async fn a_malformed_request_names_its_field() {
 }
 
 #[tokio::test]
-async fn a_cursor_does_not_open_another_list() {
-    let wall = Wall::new().await;
-    wall.append(&events(3)).await;
-    let mut client = wall.replica().client();
+async fn a_cursor_of_another_list_is_refused() {
+    let scene = Scene::new().await;
+    scene.append(&events(3)).await;
+    let mut client = scene.replica().client();
     let request = ActivityServiceListRequest {
         page_size: 1,
         ..Default::default()
@@ -238,9 +238,9 @@ async fn a_cursor_does_not_open_another_list() {
 }
 
 #[tokio::test]
-async fn who_is_not_signed_in_reads_nothing() {
-    let wall = Wall::new().await;
-    let mut client = wall.replica().anonymous();
+async fn an_anonymous_caller_reads_nothing() {
+    let scene = Scene::new().await;
+    let mut client = scene.replica().anonymous();
     let status = client
         .list(ActivityServiceListRequest::default())
         .await
@@ -249,11 +249,11 @@ async fn who_is_not_signed_in_reads_nothing() {
 }
 
 #[tokio::test]
-async fn without_its_database_the_service_is_unavailable_and_says_no_more() {
-    let wall = Wall::new().await;
-    let stores = wall.stores();
+async fn without_its_database_the_service_is_unavailable_without_details() {
+    let scene = Scene::new().await;
+    let stores = scene.stores();
     stores.documents.seem_away(true);
-    let replica = Replica::start(stores, wall.bus.clone());
+    let replica = Replica::start(stores, scene.bus.clone());
     let status = replica
         .client()
         .list(ActivityServiceListRequest::default())

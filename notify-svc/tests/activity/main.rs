@@ -1,5 +1,5 @@
-//! The wall of activity, through the entry point that the binary uses: events go in at the
-//! bus, entries come out at the service.
+//! The activity feed, through the entry point of the binary: events go into the bus, entries come
+//! out of the service.
 
 #![allow(
     clippy::unwrap_used,

@@ -6,9 +6,9 @@ use slipway_proto::notify::v1::{
 };
 use tonic::{Code, Streaming};
 
-use crate::harness::{Client, Replica, Wall, entry_ids, events, ids};
+use crate::harness::{Client, Replica, Scene, entry_ids, events, ids};
 
-/// A reader that insists on consecutive numbers.
+/// A reader that requires consecutive numbers.
 struct Reader {
     stream: Streaming<ActivityServiceWatchResponse>,
     last: u64,
@@ -35,7 +35,7 @@ impl Reader {
         self.last = goes_on_behind;
     }
 
-    /// At least `count` entries.
+    /// Reads at least `count` entries.
     async fn entries(&mut self, count: usize) -> Vec<ActivityEntry> {
         let mut all = Vec::new();
         while all.len() < count {
@@ -57,15 +57,15 @@ impl Reader {
 }
 
 #[tokio::test]
-async fn what_was_missed_and_what_happens_join_without_a_seam() {
-    let wall = Wall::new().await;
-    let replica = wall.replica();
+async fn missed_and_new_entries_follow_without_a_gap() {
+    let scene = Scene::new().await;
+    let replica = scene.replica();
     let events = events(300);
     let (missed, live) = events.split_at(150);
-    wall.publish(missed).await;
+    scene.publish(missed).await;
     let publish = async {
         for event in live {
-            wall.publish(std::slice::from_ref(event)).await;
+            scene.publish(std::slice::from_ref(event)).await;
         }
     };
     let read = async {
@@ -77,22 +77,22 @@ async fn what_was_missed_and_what_happens_join_without_a_seam() {
 }
 
 #[tokio::test]
-async fn a_reader_goes_on_behind_what_it_has_seen() {
-    let wall = Wall::new().await;
+async fn a_reader_resumes_after_its_last_entry() {
+    let scene = Scene::new().await;
     let events = events(5);
-    wall.append(&events).await;
-    let replica = wall.replica();
+    scene.append(&events).await;
+    let replica = scene.replica();
     let mut reader = Reader::after(replica.client(), 3).await;
     assert_eq!(entry_ids(&reader.entries(2).await), ids(&events[3..]));
 }
 
 #[tokio::test]
-async fn what_is_kept_no_more_is_a_gap() {
-    let wall = Wall::new().await;
-    wall.append(&events(5)).await;
-    let store = wall.stores().activity;
+async fn pruned_entries_are_a_gap() {
+    let scene = Scene::new().await;
+    scene.append(&events(5)).await;
+    let store = scene.stores().activity;
     assert_eq!(store.prune(Timestamp::MAX, 3).await.unwrap(), 3);
-    let replica = wall.replica();
+    let replica = scene.replica();
     for after in [0, 1, 2] {
         let mut reader = Reader::after(replica.client(), after).await;
         reader.gap(after + 1, 3, 3).await;
@@ -103,15 +103,15 @@ async fn what_is_kept_no_more_is_a_gap() {
 }
 
 #[tokio::test]
-async fn a_reader_that_pruning_overtakes_hears_of_it() {
-    let wall = Wall::new().await;
-    wall.append(&events(1000)).await;
-    let replica = wall.replica();
+async fn a_reader_overtaken_by_pruning_gets_a_gap() {
+    let scene = Scene::new().await;
+    scene.append(&events(1000)).await;
+    let replica = scene.replica();
     let mut reader = Reader::after(replica.client(), 0).await;
     reader.entries(1).await;
-    let store = wall.stores().activity;
+    let store = scene.stores().activity;
     assert_eq!(store.prune(Timestamp::MAX, 990).await.unwrap(), 990);
-    // Some messages were on their way already.
+    // Some messages were already on their way.
     let gap = loop {
         let message = reader.message().await;
         reader.follow(&message.entries);
@@ -127,14 +127,14 @@ async fn a_reader_that_pruning_overtakes_hears_of_it() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_yet_is_a_gap_and_the_stream_goes_on_from_the_newest() {
-    let wall = Wall::new().await;
-    let replica = wall.replica();
+async fn a_position_beyond_the_log_is_a_gap_and_the_stream_continues() {
+    let scene = Scene::new().await;
+    let replica = scene.replica();
     let mut of_empty_log = Reader::after(replica.client(), 9).await;
     of_empty_log.gap(1, 9, 0).await;
 
     let events = events(3);
-    wall.publish(&events[..2]).await;
+    scene.publish(&events[..2]).await;
     assert_eq!(of_empty_log.entries(2).await.len(), 2);
 
     for after in [10, u64::MAX] {
@@ -143,15 +143,15 @@ async fn what_is_not_there_yet_is_a_gap_and_the_stream_goes_on_from_the_newest()
     }
     let mut reader = Reader::after(replica.client(), 10).await;
     reader.gap(3, 10, 2).await;
-    wall.publish(&events[2..]).await;
+    scene.publish(&events[2..]).await;
     assert_eq!(entry_ids(&reader.entries(1).await), ids(&events[2..]));
 }
 
 #[tokio::test]
 async fn draining_ends_the_stream_with_ok() {
-    let wall = Wall::new().await;
-    wall.append(&events(1)).await;
-    let replica = wall.replica();
+    let scene = Scene::new().await;
+    scene.append(&events(1)).await;
+    let replica = scene.replica();
     let mut waiting = Reader::after(replica.client(), 0).await;
     waiting.entries(1).await;
     let mut reading = Reader::after(replica.client(), 0).await;
@@ -161,15 +161,15 @@ async fn draining_ends_the_stream_with_ok() {
 }
 
 #[tokio::test]
-async fn a_slow_reader_holds_back_only_itself() {
-    let wall = Wall::new().await;
-    let replica = wall.replica();
+async fn a_slow_reader_delays_only_itself() {
+    let scene = Scene::new().await;
+    let replica = scene.replica();
     let mut slow = Reader::after(replica.client(), 0).await;
     let events = events(2000);
-    wall.publish(&events[..1]).await;
+    scene.publish(&events[..1]).await;
     let first = slow.entries(1).await;
 
-    wall.publish(&events[1..]).await;
+    scene.publish(&events[1..]).await;
     let mut quick = Reader::after(replica.client(), 0).await;
     assert_eq!(entry_ids(&quick.entries(2000).await), ids(&events));
 
@@ -179,12 +179,12 @@ async fn a_slow_reader_holds_back_only_itself() {
 
 #[tokio::test]
 async fn entries_of_another_replica_arrive() {
-    let wall = Wall::new().await;
-    let idle = wall.idle_replica().await;
+    let scene = Scene::new().await;
+    let idle = scene.idle_replica().await;
     let mut reader = Reader::after(idle.client(), 0).await;
-    let _busy = wall.replica();
+    let _busy = scene.replica();
     for event in events(3) {
-        wall.publish(std::slice::from_ref(&event)).await;
+        scene.publish(std::slice::from_ref(&event)).await;
         let entries = reader.entries(1).await;
         assert_eq!(entry_ids(&entries), [event.id.to_string()]);
     }
@@ -192,10 +192,10 @@ async fn entries_of_another_replica_arrive() {
 
 #[tokio::test]
 async fn without_its_database_the_stream_fails_as_unavailable() {
-    let wall = Wall::new().await;
-    let stores = wall.stores();
+    let scene = Scene::new().await;
+    let stores = scene.stores();
     stores.documents.seem_away(true);
-    let replica = Replica::start(stores, wall.bus.clone());
+    let replica = Replica::start(stores, scene.bus.clone());
     let mut reader = Reader::after(replica.client(), 0).await;
     let status = reader.stream.message().await.unwrap_err();
     assert_eq!(status.code(), Code::Unavailable);

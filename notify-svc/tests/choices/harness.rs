@@ -1,4 +1,4 @@
-//! A place with a bus and databases, replicas of notify-svc on it, and a clock.
+//! A bus, databases and a clock, with replicas of notify-svc.
 
 use std::sync::Arc;
 
@@ -36,12 +36,12 @@ use tonic::{
 };
 use uuid::Uuid;
 
-/// Who is notified, and who calls: an administrator.
+/// The recipient and the caller: an administrator.
 pub(crate) const ADA: Uuid = Uuid::from_u128(0xada);
 
 type Channel = InterceptedService<Routes, SignedIn>;
 
-/// A place.
+/// The storage and the clock that replicas share.
 pub(crate) struct Scene {
     dir: TempDir,
     bus: SharedBus,
@@ -49,7 +49,7 @@ pub(crate) struct Scene {
     mails: Arc<Collected>,
 }
 
-/// Takes every mail, and notes its id.
+/// Accepts every mail and records its id.
 #[derive(Default)]
 struct Collected(std::sync::Mutex<Vec<String>>);
 
@@ -117,13 +117,13 @@ impl Scene {
         }
     }
 
-    /// Moves the clock to that time.
+    /// Sets the clock to this time.
     pub(crate) fn move_to(&self, time: &str) {
         let time: Timestamp = time.parse().unwrap();
         self.clock.advance(time.duration_since(self.clock.now()));
     }
 
-    /// Gives ada a task.
+    /// Assigns a task to ada.
     pub(crate) async fn assign(&self) {
         let payload = TaskAssignedEvent {
             developer_id: ADA,
@@ -149,7 +149,7 @@ impl Scene {
         self.bus.publish(vec![record]).await.unwrap();
     }
 
-    /// The notifications that were mailed.
+    /// The ids of the notifications that were mailed.
     pub(crate) fn mails(&self) -> Vec<String> {
         self.mails.0.lock().unwrap().clone()
     }
@@ -158,7 +158,7 @@ impl Scene {
 /// One notify-svc.
 pub(crate) struct Replica {
     routes: Routes,
-    /// Ends the background work with the test.
+    /// Stops the background work at the end of the test.
     _background: Background,
 }
 
@@ -183,13 +183,13 @@ impl Replica {
         client.update_preferences(preferences).await.unwrap();
     }
 
-    /// Ada's one notification, once it is in that state.
+    /// Ada's only notification, once it has this state.
     pub(crate) async fn until(&self, state: NotificationState) -> Notification {
         self.wait(|notification| notification.state() == state)
             .await
     }
 
-    /// Ada's one notification, once it is as it should be.
+    /// Ada's only notification, once the condition holds.
     pub(crate) async fn wait(&self, should: impl Fn(&Notification) -> bool) -> Notification {
         let (routes, signed_in) = self.channel();
         let mut client = NotificationServiceClient::with_interceptor(routes, signed_in);
@@ -206,7 +206,7 @@ impl Replica {
     }
 }
 
-/// Puts the principal where the access layer does.
+/// Adds the principal to requests, as the access layer does.
 #[derive(Clone)]
 pub(crate) struct SignedIn;
 

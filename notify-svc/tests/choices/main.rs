@@ -1,5 +1,4 @@
-//! What users choose and administrators write, in running replicas: the clock is moved by
-//! hand, and the mails are collected.
+//! Preferences and templates in running replicas. The tests move the clock and collect the mails.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod harness;
@@ -11,7 +10,7 @@ use slipway_proto::notify::v1::{
 
 use harness::{ADA, Scene};
 
-/// Quiet from ten in the evening to seven in the morning in Berlin.
+/// Quiet hours from 22:00 to 07:00 in Berlin.
 fn night(muted: &[&str]) -> UpdatePreferencesRequest {
     UpdatePreferencesRequest {
         preferences: Some(Preferences {
@@ -31,12 +30,12 @@ fn night(muted: &[&str]) -> UpdatePreferencesRequest {
     }
 }
 
-/// In the night in which Berlin's clocks go forward: 23:30, and the end of quiet hours.
+/// In the night when Berlin's clocks go forward: 23:30, and the end of the quiet hours.
 const NIGHT: &str = "2026-03-28T22:30:00Z";
 const MORNING: &str = "2026-03-29T05:00:00Z";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_deferred_is_sent_when_the_clock_says_so() {
+async fn a_deferred_notification_is_sent_after_quiet_hours() {
     let scene = Scene::at(NIGHT).await;
     let replica = scene.replica();
     replica.choose(night(&[])).await;
@@ -50,7 +49,7 @@ async fn what_is_deferred_is_sent_when_the_clock_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_waits_is_decided_anew_when_it_is_due() {
+async fn preferences_apply_again_when_a_delayed_notification_is_due() {
     let scene = Scene::at(NIGHT).await;
     let replica = scene.replica();
     replica.choose(night(&[])).await;
@@ -58,13 +57,17 @@ async fn what_waits_is_decided_anew_when_it_is_due() {
     replica.until(State::Queued).await;
     replica.choose(night(&["task.assigned"])).await;
     scene.move_to(MORNING);
-    let told = replica.until(State::Suppressed).await;
-    assert!(told.reason.starts_with("TYPE_OFF: "), "{}", told.reason);
+    let suppressed = replica.until(State::Suppressed).await;
+    assert!(
+        suppressed.reason.starts_with("TYPE_OFF: "),
+        "{}",
+        suppressed.reason
+    );
     assert!(scene.mails().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_due_in_new_quiet_hours_waits_for_their_end() {
+async fn a_notification_due_in_new_quiet_hours_waits_for_their_end() {
     let scene = Scene::at(NIGHT).await;
     let replica = scene.replica();
     replica.choose(night(&[])).await;
@@ -99,7 +102,7 @@ async fn a_template_saved_at_one_replica_is_used_by_all() {
         must_exist: false,
     });
     saved.await.unwrap();
-    // At once: a type that a process does not know is looked up.
+    // At once: a process looks up a type that it does not know.
     let mut events = other.events();
     let announced = events.announce_event(AnnounceEventRequest {
         r#type: "order-placed".to_owned(),

@@ -1,4 +1,4 @@
-//! Mail servers that are spoken to by TLS: STARTTLS, and from the first byte.
+//! Mail servers with TLS: STARTTLS, and TLS from the first byte.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use tokio_rustls::rustls::{
     pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
 };
 
-/// An authority that nobody else knows.
+/// A certificate authority that is not a public one.
 struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
@@ -30,12 +30,12 @@ impl Authority {
         Self(CertifiedIssuer::self_signed(params, key).unwrap())
     }
 
-    /// What those believe who believe it.
+    /// The set of authorities with only this one.
     fn believed(&self) -> Authorities {
         Authorities::from_pem(self.0.pem().as_bytes()).unwrap()
     }
 
-    /// How a server speaks TLS to which it gave a certificate of this name.
+    /// TLS settings of a server with a certificate for this name.
     fn certifies(&self, name: &str) -> Arc<ServerConfig> {
         let params = CertificateParams::new([name.to_owned()]).unwrap();
         let key = KeyPair::generate().unwrap();
@@ -50,7 +50,7 @@ impl Authority {
     }
 }
 
-/// Sends a mail to a server at `url`, for which these vouch.
+/// Sends a mail to the server at `url`, trusting these authorities.
 async fn send(url: &str, authorities: Option<&Authorities>) -> Sending {
     let from = "Slipway <slipway@example.com>".parse().unwrap();
     let mailer = SmtpMailer::new(&url.parse().unwrap(), authorities, from).unwrap();
@@ -65,7 +65,7 @@ async fn send(url: &str, authorities: Option<&Authorities>) -> Sending {
     mailer.send(&mail).await
 }
 
-/// Both ways of speaking TLS, each with how its URL begins and ends.
+/// Both kinds of TLS, each with the scheme and the query of its URL.
 fn ways(config: &Arc<ServerConfig>) -> [(Encryption, &'static str, &'static str); 2] {
     [
         (
@@ -97,7 +97,7 @@ async fn mails_and_passwords_go_to_a_server_with_the_right_certificate() {
 }
 
 #[tokio::test]
-async fn no_mail_and_no_password_goes_to_a_server_with_a_wrong_certificate() {
+async fn a_server_with_a_wrong_certificate_gets_neither_mail_nor_password() {
     let (authority, other) = (Authority::new("ours"), Authority::new("another"));
     let of_other_name = authority.certifies("mail.example.com");
     let of_nobody = other.certifies("localhost");
@@ -109,12 +109,12 @@ async fn no_mail_and_no_password_goes_to_a_server_with_a_wrong_certificate() {
             let server = SmtpServer::start_encrypted(encryption).await;
             for believed in [Some(&authority.believed()), None] {
                 let url = url(&server, scheme, query);
-                let Sending::Unreachable(said) = send(&url, believed).await else {
+                let Sending::Unreachable(error) = send(&url, believed).await else {
                     panic!("{scheme}: it is refused")
                 };
-                assert!(said.contains("certificate"), "{said}");
-                assert!(believed.is_none() || said.contains(why), "{said}");
-                assert!(!said.contains("cret"), "{said}");
+                assert!(error.contains("certificate"), "{error}");
+                assert!(believed.is_none() || error.contains(why), "{error}");
+                assert!(!error.contains("cret"), "{error}");
             }
             assert!(server.taken().is_empty() && server.credentials().is_empty());
         }
@@ -122,12 +122,12 @@ async fn no_mail_and_no_password_goes_to_a_server_with_a_wrong_certificate() {
 }
 
 #[tokio::test]
-async fn a_server_without_starttls_gets_no_mail_where_it_is_required() {
+async fn a_server_without_starttls_gets_no_mail_if_it_is_required() {
     let server = SmtpServer::start().await;
     let required = url(&server, "smtp", "?tls=required");
-    let Sending::Unreachable(said) = send(&required, None).await else {
+    let Sending::Unreachable(error) = send(&required, None).await else {
         panic!("it is refused")
     };
-    assert!(said.contains("STARTTLS"), "{said}");
+    assert!(error.contains("STARTTLS"), "{error}");
     assert!(server.taken().is_empty() && server.credentials().is_empty());
 }

@@ -1,4 +1,4 @@
-//! A bus, a mail server, and replicas of notify-svc between them.
+//! A bus, a mail server and replicas of notify-svc.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -18,25 +18,25 @@ use slipway_proto::events::{Payload, Role, TOPICS, TaskAssignedEvent, UserRegist
 use slipway_runtime::{
     clock::{Clock as _, ManualClock, SharedClock},
     life::{Background, Health},
-    testing::{PATIENCE, until},
+    testing::{TIMEOUT, until},
 };
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// The places that replicas share.
-pub(crate) struct Office {
+/// The environment that replicas share.
+pub(crate) struct Scene {
     dir: TempDir,
     pub(crate) bus: SharedBus,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) server: SmtpServer,
-    /// How long the server may take for a mail.
+    /// Time limit for one mail.
     pub(crate) deadline: Duration,
-    /// Whom mails are from.
+    /// The sender of mails.
     pub(crate) from: &'static str,
 }
 
-impl Office {
+impl Scene {
     pub(crate) async fn open() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let start: Timestamp = "2026-01-02T03:04:05.678Z".parse().unwrap();
@@ -51,12 +51,12 @@ impl Office {
             bus,
             clock,
             server: SmtpServer::start().await,
-            deadline: PATIENCE,
+            deadline: TIMEOUT,
             from: "Slipway <slipway@example.com>",
         }
     }
 
-    /// Another handle on the database; of several replicas.
+    /// Another handle on the database, as several replicas have.
     pub(crate) fn stores(&self) -> Stores {
         Stores {
             sole_owner: false,
@@ -75,7 +75,7 @@ impl Office {
         self.replica_with(stores, Arc::new(mailer.within(self.deadline)))
     }
 
-    /// A replica that sends its mails like this.
+    /// A replica that sends its mails through this mailer.
     pub(crate) fn replica_with(&self, stores: Stores, mailer: SharedMailer) -> Replica {
         let background = Background::default();
         let _routes = Config::default()
@@ -92,15 +92,15 @@ impl Office {
         Replica { stores, background }
     }
 
-    /// The server goes away; returns where it was.
-    pub(crate) async fn server_leaves(&mut self) -> SocketAddr {
+    /// Stops the mail server; returns its address.
+    pub(crate) async fn stop_server(&mut self) -> SocketAddr {
         let address = self.server.address();
-        // What takes its place is another server at another address.
+        // From now on it is a different server at a different address.
         self.server = SmtpServer::start().await;
         address
     }
 
-    /// Lets time pass.
+    /// Advances the clock.
     pub(crate) fn pass(&self, seconds: i64) {
         self.clock.advance(SignedDuration::from_secs(seconds));
     }
@@ -149,8 +149,8 @@ impl Office {
         self.bus.publish(records).await.unwrap();
     }
 
-    /// Registers somebody, and waits until they can be written to.
-    pub(crate) async fn hire(&self, replica: &Replica, email: &str) -> Uuid {
+    /// Registers a user and waits until their address is known.
+    pub(crate) async fn register(&self, replica: &Replica, email: &str) -> Uuid {
         let user = Uuid::now_v7();
         self.publish(&[self.registered(user, email)]).await;
         replica.knows(user).await;
@@ -165,7 +165,7 @@ pub(crate) struct Replica {
 }
 
 impl Replica {
-    /// Waits until the only notification for `user` is as it should be; returns it.
+    /// Waits until the only notification for `user` meets the condition; returns it.
     pub(crate) async fn notified(
         &self,
         user: Uuid,
@@ -187,7 +187,7 @@ impl Replica {
         found.await.unwrap()
     }
 
-    /// Waits until `user` can be written to.
+    /// Waits until the address of `user` is known.
     pub(crate) async fn knows(&self, user: Uuid) {
         let known = until(async || {
             let mut known = self.stores.recipients.by_ids(&[user]).await.unwrap();
@@ -196,7 +196,7 @@ impl Replica {
         known.await.unwrap();
     }
 
-    /// Waits until so many notifications are in a state.
+    /// Waits until this many notifications have the state.
     pub(crate) async fn count(&self, state: State, count: usize) {
         let filter = Filter {
             state: Some(state),
@@ -212,12 +212,12 @@ impl Replica {
     }
 }
 
-/// How the attempts ended.
+/// The outcomes of the attempts.
 pub(crate) fn outcomes(notification: &Notification) -> Vec<Outcome> {
     notification.attempts.iter().map(|a| a.outcome).collect()
 }
 
-/// The same stores in MongoDB, where there is one for tests.
+/// The same stores in MongoDB, if there is a server for tests.
 pub(crate) async fn in_mongodb() -> Option<(Scratch, Stores)> {
     let scratch = Scratch::database().await?;
     let stores = Stores::mongo(scratch.client(), scratch.name()).await;

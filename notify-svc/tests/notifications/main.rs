@@ -1,5 +1,5 @@
-//! Notifications from outside: events go in on a bus, mails come out at a mail server,
-//! and the log says what became of each.
+//! Notifications from end to end: events go into the bus, mails arrive at a mail server, and the
+//! log has the outcome of each.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! The first admin: there is nobody yet who could create one.
+//! Creates the first admin at start, because only an admin can create an admin.
 
 use std::io;
 
@@ -19,35 +19,35 @@ use crate::{
 pub struct FirstAdmin {
     /// The name.
     pub username: Username,
-    /// The address.
+    /// The email address.
     pub email: Email,
     /// The password.
     pub password: FirstPassword,
-    /// Whether the operator chose the name, rather than left it at its default.
+    /// Whether the operator configured the name instead of leaving the default.
     pub username_is_set: bool,
-    /// The same of the address.
+    /// Whether the operator configured the email address.
     pub email_is_set: bool,
 }
 
-/// Tells the operator the name of the first admin and a password.
+/// Shows the operator the name and the password of the first admin.
 pub type Tell = Box<dyn Fn(&Username, &str) -> io::Result<()> + Send + Sync>;
 
-/// The password of the first admin. It has no `Debug`.
+/// The password of the first admin. No `Debug`, so that it is never logged.
 pub enum FirstPassword {
-    /// The operator chose it.
+    /// The operator configured it.
     Chosen(NewPassword),
-    /// It is made up, and told to the operator by this: once, and before there is an account
-    /// that needs it.
+    /// It is generated. This function shows it to the operator once, before the account is
+    /// created.
     MadeUp(Tell),
 }
 
 /// The first admin cannot be created.
 #[derive(Debug, thiserror::Error)]
 pub enum FirstAdminError {
-    /// A developer has the name or the address.
+    /// An account that is not an admin has the name or the email address.
     #[error("the first admin cannot be created: {0} by an account that is not an admin")]
     Taken(InsertUserError),
-    /// Nobody would know the password.
+    /// The generated password could not be shown.
     #[error(
         "the first admin is not created: its password is made up and cannot be shown ({0}); \
          choose one with SLIPWAY_ADMIN_PASSWORD"
@@ -56,7 +56,7 @@ pub enum FirstAdminError {
     /// Hashing failed.
     #[error(transparent)]
     Hash(#[from] HashError),
-    /// So did waiting for a turn to hash.
+    /// The hashing queue is full.
     #[error(transparent)]
     Queue(#[from] QueueFull),
     /// The store failed.
@@ -68,8 +68,8 @@ impl Accounts {
     /// Creates the first admin if there is no admin.
     ///
     /// # Errors
-    /// If the name or the address is taken; if the password cannot be told; or the store's
-    /// failure.
+    /// If the name or the email address is taken, the password cannot be shown, or the store
+    /// fails.
     pub async fn create_first_admin(&self, first: FirstAdmin) -> Result<(), FirstAdminError> {
         if self.stores.users.has_admin().await? {
             return self.warn_if_not_applied(first).await;
@@ -86,7 +86,7 @@ impl Accounts {
             receipt: None,
         };
         let turn = self.hasher.registrations.turn().await?;
-        let (password, told) = match first.password {
+        let (password, is_shown) = match first.password {
             FirstPassword::Chosen(password) => (password, false),
             FirstPassword::MadeUp(tell) => {
                 let (password, text) = make_up_password(&user);
@@ -96,12 +96,11 @@ impl Accounts {
         };
         match self.insert(&turn, user, password, commit).await? {
             Ok(()) => Ok(()),
-            // Another replica was faster.
+            // Another replica created the first admin meanwhile.
             Err(_) if self.stores.users.has_admin().await? => {
-                if told {
+                if is_shown {
                     tracing::warn!(
-                        "another process has created the first admin: the password that this one \
-                         has shown is nobody's"
+                        "another process created the first admin; the password shown by this one is not valid"
                     );
                 }
                 Ok(())
@@ -111,9 +110,8 @@ impl Accounts {
         }
     }
 
-    /// Says which settings of the first admin differ from the admin who exists: they are
-    /// read only when there is no admin, and an operator who changes them would wait for
-    /// an effect that never comes.
+    /// Warns about settings of the first admin that differ from the existing admin. The settings
+    /// are applied only while there is no admin; a later change has no effect.
     async fn warn_if_not_applied(&self, first: FirstAdmin) -> Result<(), FirstAdminError> {
         let FirstAdmin {
             username,
@@ -161,20 +159,20 @@ impl Accounts {
     }
 }
 
-/// Says that a setting differs from what `administrator` has; without one, that no administrator
+/// Warns that `administrator` has another value than the setting `key`. `None`: no administrator
 /// has the configured name.
 fn not_applied(key: &str, administrator: Option<&Username>) {
     tracing::warn!(
         key,
         administrator = administrator.map(tracing::field::display),
-        "this setting is not applied: there is an administrator already, who is another or has \
-         something else, and it counts only at the first start, when there is none. To change \
-         that, sign in as an existing administrator and create another one with \
-         POST /auth/register, or start with an empty data directory or database"
+        "this setting is not applied: an administrator exists, with another value. The setting is \
+         used only at the first start, when there is no administrator. To change it, sign in as \
+         an existing administrator and create another one with POST /auth/register, or start \
+         with an empty data directory or database"
     );
 }
 
-/// 24 letters and digits: more than 140 bits.
+/// A random password of 24 letters and digits: more than 140 bits.
 fn make_up_password(user: &User) -> (NewPassword, String) {
     loop {
         let text: String = rand::rng()
@@ -183,7 +181,7 @@ fn make_up_password(user: &User) -> (NewPassword, String) {
             .map(char::from)
             .collect();
         let (username, email) = (user.username.to_string(), user.email.to_string());
-        // Refused only if it happens to be the name: then another one is made up.
+        // Refused only if it happens to resemble the name or the address: generate another.
         if let Ok(password) = NewPassword::new(&text, &username, &email) {
             return (password, text);
         }

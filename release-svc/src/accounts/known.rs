@@ -1,4 +1,4 @@
-//! Which accounts there are, for every call with a token.
+//! Checks that the account of a token exists and still has the token's role.
 
 use async_trait::async_trait;
 use quick_cache::sync::Cache;
@@ -12,14 +12,14 @@ use crate::{
     store::{Stores, UserStore},
 };
 
-/// Accounts that are remembered at once.
-const REMEMBERED: usize = 20_000;
+/// Accounts in the cache at most.
+const CACHED_ACCOUNTS: usize = 20_000;
 
-/// The accounts and their roles. Accounts do not change and are not deleted, so those that
-/// were found once are not read again by this process.
+/// The accounts and their roles, with a cache. Accounts never change and are never deleted, so
+/// cached entries do not expire.
 pub struct KnownAccounts {
     users: UserStore,
-    found: Cache<UserId, Role>,
+    cache: Cache<UserId, Role>,
 }
 
 impl KnownAccounts {
@@ -28,7 +28,7 @@ impl KnownAccounts {
     pub fn new(stores: &Stores) -> Self {
         Self {
             users: stores.users.clone(),
-            found: Cache::new(REMEMBERED),
+            cache: Cache::new(CACHED_ACCOUNTS),
         }
     }
 }
@@ -37,11 +37,11 @@ impl KnownAccounts {
 impl Accounts for KnownAccounts {
     async fn check(&self, principal: &Principal) -> Result<(), Fault> {
         let id = UserId(principal.user_id);
-        let role = match self.found.get(&id) {
+        let role = match self.cache.get(&id) {
             Some(role) => role,
             None => {
                 let account = self.users.user(id).await?.ok_or_else(gone)?;
-                self.found.insert(id, account.user.role);
+                self.cache.insert(id, account.user.role);
                 account.user.role
             }
         };

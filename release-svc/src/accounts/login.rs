@@ -1,4 +1,4 @@
-//! Signing in, and keeping those out who guess.
+//! Signs accounts in, and limits password guessing.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -8,21 +8,23 @@ use super::{Accounts, Session};
 use crate::{
     identity::{
         Account, credentials,
-        password::{Place, Turn},
-        throttle::{self, Admission, Excess, MAX_ADDRESS_FAILURES, MAX_FAILURES, Subject, WINDOW},
+        password::{HashingPermit, Turn},
+        throttle::{
+            self, Admission, MAX_ADDRESS_FAILURES, MAX_FAILURES, Subject, TooManyFailures, WINDOW,
+        },
     },
     metrics as m,
 };
 
-/// An attempt to prove with a password to be somebody.
+/// An attempt to sign in with a password.
 pub(super) struct Attempt {
-    /// Whose password it has to be; `None` if there is nobody of the name.
+    /// The account; `None` if no account has the name.
     pub(super) account: Option<Account>,
-    /// What failures of this name are counted for.
+    /// The subject for which failures of this name are counted.
     pub(super) name: Subject,
-    /// The password shown.
+    /// The password given.
     pub(super) password: String,
-    /// Where the attempt comes from, if that is known.
+    /// The client's network address, if it is known.
     pub(super) address: Option<IpAddr>,
 }
 
@@ -31,7 +33,7 @@ impl Accounts {
     ///
     /// # Errors
     /// `INVALID_CREDENTIALS`, the same for an unknown name and a wrong password;
-    /// `TOO_MANY_ATTEMPTS` as [`throttle`] says; `TOO_BUSY` if too many sign in at once.
+    /// `TOO_MANY_ATTEMPTS`, see [`throttle`]; `TOO_BUSY` if the hashing queue is full.
     pub async fn login(
         &self,
         login: String,
@@ -59,33 +61,34 @@ impl Accounts {
         self.session(account.user)
     }
 
-    /// The account, if the password is its own. A wrong one counts as a failed sign-in.
+    /// Verifies the password. Returns the account if it is right; a wrong password counts as a
+    /// failed sign-in.
     ///
     /// # Errors
     /// `TOO_MANY_ATTEMPTS`; `TOO_BUSY`.
     pub(super) async fn prove(
         &self,
-        _place: &Place<'_>,
+        _place: &HashingPermit<'_>,
         attempt: &Attempt,
     ) -> Result<Option<Account>, Fault> {
         let who = Who::of(attempt);
-        let mut alone = None;
-        // Failures are counted within the turn: so those who try many passwords at once
-        // get at most as many tries too many as there are turns.
+        let mut suspect_turn = None;
+        // Failures are read while the turn is held, so that parallel attempts exceed the limit by
+        // at most the number of turns.
         let (turn, failed_before, excess) = loop {
             let turn = self.hasher.sign_ins.turn().await?;
             let (admission, failed_before) = self.admission(attempt).await?;
             match admission {
                 Admission::Open => break (turn, failed_before, None),
                 Admission::Closed(excess) => return Err(who.throttled(excess)),
-                Admission::OneGuess(excess) if alone.is_some() => {
+                Admission::OneGuess(excess) if suspect_turn.is_some() => {
                     break (turn, failed_before, Some(excess));
                 }
                 Admission::OneGuess(excess) => {
                     drop(turn);
                     let suspects = &self.hasher.suspects;
                     let place = suspects.place().map_err(|_| who.throttled(excess))?;
-                    alone = Some((place, suspects.turn().await?));
+                    suspect_turn = Some((place, suspects.turn().await?));
                 }
             }
         };
@@ -104,7 +107,7 @@ impl Accounts {
         self.stores.users.record_failure(&subjects, now).await?;
         who.failed();
         match excess {
-            // Whoever hears this cannot tell a guess that was tried from one that was not.
+            // The same answer as without a check: the client must not learn that it was made.
             Some(excess) => Err(throttled(excess)),
             None => Ok(None),
         }
@@ -117,7 +120,7 @@ impl Accounts {
         Ok(self.hasher.verify(turn, password, hash).await?)
     }
 
-    /// Whether the attempt is made, and whether sign-ins with its name failed lately.
+    /// Whether the password may be checked, and whether this name has recent failures.
     async fn admission(&self, attempt: &Attempt) -> Result<(Admission, bool), Fault> {
         let since = self.clock.now() - WINDOW;
         let users = &self.stores.users;
@@ -134,8 +137,8 @@ impl Accounts {
     }
 }
 
-/// Whom an attempt is about, for the log. A name that nobody has is left out: it could be a
-/// password that was typed into the wrong field.
+/// The account and the address of an attempt, for the log. An unknown name is not logged: it could
+/// be a password that was typed into the wrong field.
 struct Who {
     account: String,
     address: String,
@@ -155,18 +158,18 @@ impl Who {
     fn failed(&self) {
         metrics::counter!(m::LOGINS, "outcome" => "refused").increment(1);
         let Self { account, address } = self;
-        tracing::info!(%account, %address, "a sign-in failed");
+        tracing::info!(%account, %address, "sign-in failed");
     }
 
-    fn throttled(&self, excess: Excess) -> Fault {
+    fn throttled(&self, excess: TooManyFailures) -> Fault {
         metrics::counter!(m::LOGINS, "outcome" => "throttled").increment(1);
         let Self { account, address } = self;
-        tracing::info!(%account, %address, "a sign-in was not tried: too many failed before");
+        tracing::info!(%account, %address, "sign-in refused: too many failed attempts");
         throttled(excess)
     }
 }
 
-fn throttled(excess: Excess) -> Fault {
+fn throttled(excess: TooManyFailures) -> Fault {
     Fault::new(
         Kind::RateLimited,
         "TOO_MANY_ATTEMPTS",

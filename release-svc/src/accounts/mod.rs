@@ -1,4 +1,4 @@
-//! How accounts are created and signed in.
+//! Creates accounts and signs them in.
 
 mod first_admin;
 mod known;
@@ -42,14 +42,14 @@ pub struct Accounts {
 
 /// A signed-in session.
 pub struct Session {
-    /// Whose it is.
+    /// The account that signed in.
     pub user: User,
-    /// Its token.
+    /// The access token.
     pub token: Token,
 }
 
 impl Accounts {
-    /// The users, for reading.
+    /// The user store, for reading.
     #[must_use]
     pub fn users(&self) -> &UserStore {
         &self.stores.users
@@ -58,7 +58,7 @@ impl Accounts {
     /// The public keys, as a JWK Set in JSON.
     ///
     /// # Errors
-    /// Never: keys are plain.
+    /// `INTERNAL` if the keys cannot be serialized, which does not happen.
     pub fn jwks(&self) -> Result<String, Fault> {
         serde_json::to_string(self.issuer.jwks()).map_err(Fault::internal)
     }

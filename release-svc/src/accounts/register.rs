@@ -1,5 +1,5 @@
-//! Registration: unless it is closed, anybody may create a developer; an admin is created by
-//! an admin.
+//! Registers accounts. Anybody may register as a developer unless registration is closed; only an
+//! admin may create an admin.
 
 use std::{net::IpAddr, num::NonZeroU32, sync::Arc};
 
@@ -21,22 +21,22 @@ use crate::{
     store::{Commit, InsertUserError},
 };
 
-/// What an operator decides about registration.
+/// The configured rules of registration.
 #[derive(Debug, Clone, Copy)]
 pub struct RegistrationRules {
-    /// Whether anybody may create an account, or admins only.
+    /// Whether anybody may create an account. If not, only admins may.
     pub open: bool,
-    /// How many accounts one network address may register in an hour; admins may any number.
+    /// Accounts that one network address may register per hour. Admins have no limit.
     pub per_hour: NonZeroU32,
-    /// Whether anybody may register as an admin: for demonstrations only.
+    /// Whether anybody may register as an admin. For demonstrations only.
     pub anybody_as_admin: bool,
 }
 
-/// Who asks for a registration.
+/// The caller that asks for a registration.
 pub struct Registrant {
-    /// Their account, if they have signed in.
+    /// The caller's account, if signed in.
     pub account: Option<Arc<Principal>>,
-    /// Their network address, if it is known.
+    /// The caller's network address, if it is known.
     pub address: Option<IpAddr>,
 }
 
@@ -52,19 +52,19 @@ impl Registrant {
 pub struct Registration {
     /// The name.
     pub username: Username,
-    /// The address.
+    /// The email address.
     pub email: Email,
     /// The password.
     pub password: NewPassword,
-    /// What it is to be.
+    /// The role.
     pub role: Role,
 }
 
 impl Registration {
-    /// Checks what is asked for, all of it at once.
+    /// Validates a request.
     ///
     /// # Errors
-    /// Every field that is not possible.
+    /// All invalid fields in one error.
     pub fn new(username: &str, email: &str, password: &str, role: Role) -> Result<Self, Fault> {
         let mut errors = Vec::new();
         let mut note = |field: &str, message: &str| {
@@ -96,7 +96,7 @@ impl Accounts {
     /// # Errors
     /// `REGISTRATION_CLOSED`, `ADMIN_REQUIRED`, `USERNAME_TAKEN`, `EMAIL_TAKEN`,
     /// `IDEMPOTENCY_KEY_REUSED`; `TOO_MANY_REGISTRATIONS` from one address; `TOO_BUSY`. A
-    /// repetition is a sign-in, and refused like one.
+    /// repeated request is treated as a sign-in and can fail like one.
     pub async fn register(
         &self,
         registration: Registration,
@@ -133,7 +133,7 @@ impl Accounts {
         );
         let commit = Commit {
             events: vec![registered(&user, &actor)],
-            // The answer holds a token, which is not to be stored: the account will do.
+            // The response holds a token, which must not be stored: store the account's id.
             receipt: repeatable.map(|r| r.receipt(user.id.0.as_bytes().to_vec(), user.created_at)),
         };
         let turn = self.hasher.registrations.turn().await?;
@@ -158,7 +158,7 @@ impl Accounts {
         Ok(())
     }
 
-    /// Counts a registration for the address it comes from, unless an admin asks for it.
+    /// Counts a registration for the caller's address. Admins are not counted.
     async fn count(&self, by: &Registrant) -> Result<(), Fault> {
         let Some(address) = by.address.filter(|_| !by.is_admin()) else {
             return Ok(());
@@ -171,7 +171,7 @@ impl Accounts {
         if users.count_registration(&subject, hour, limit).await? {
             return Ok(());
         }
-        tracing::info!(%address, "a registration was refused: the address has made too many");
+        tracing::info!(%address, "registration refused: too many from this address");
         Err(Fault::new(
             Kind::RateLimited,
             "TOO_MANY_REGISTRATIONS",
@@ -183,9 +183,9 @@ impl Accounts {
         .retry_after(hour.left(now)))
     }
 
-    /// The session of an account that this request has created before. Its password is
-    /// checked as at a sign-in, and a wrong one counts as a failed sign-in: an idempotency
-    /// key is no secret, and must neither sign anybody in nor help to guess.
+    /// A session for the account that an earlier attempt of this request created. The password is
+    /// checked as in a sign-in, and a wrong one counts as a failed sign-in: an idempotency key is
+    /// not a secret, so it must not sign anybody in or help to guess passwords.
     async fn repeated(
         &self,
         repeatable: Option<&Repeatable>,

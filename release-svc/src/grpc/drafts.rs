@@ -1,5 +1,5 @@
-//! From requests to drafts: every field checked, every error named, and all assignees
-//! looked up at once.
+//! Turns requests into drafts: validates every field, reports all errors together, and looks up
+//! all assignees in one query.
 
 use std::collections::HashMap;
 
@@ -20,7 +20,7 @@ use crate::{
     store::{UserKey, UserStore},
 };
 
-/// The draft of a release, if all of the request is well-formed.
+/// The draft of a release, if the whole request is valid.
 pub(super) async fn release(
     users: &UserStore,
     request: CreateReleaseRequest,
@@ -44,7 +44,7 @@ pub(super) async fn release(
                 .order_index
                 .and_then(|order| taken.insert(order, index))
             {
-                let message = format!("is that of tasks[{first}]");
+                let message = format!("is already used by tasks[{first}]");
                 errors.push(format!("{prefix}orderIndex"), message);
             }
             task_draft(&prefix, task, &assignees, &mut errors)
@@ -61,8 +61,8 @@ pub(super) async fn release(
     }
 }
 
-/// A plan as it is compared with another: however its texts are written, the same plan is the
-/// same.
+/// A plan in normal form, to compare it with another: differences in letter case, blanks and
+/// Unicode form do not count.
 pub(super) fn comparable(request: &CreateReleaseRequest) -> CreateReleaseRequest {
     let mut plan = request.clone();
     plan.name = text::comparable_line(&plan.name);
@@ -78,7 +78,7 @@ pub(super) fn comparable(request: &CreateReleaseRequest) -> CreateReleaseRequest
     plan
 }
 
-/// The draft of one task, if all of the request is well-formed.
+/// The draft of one task, if the whole request is valid.
 pub(super) async fn task(users: &UserStore, request: Option<NewTask>) -> Result<TaskDraft, Fault> {
     let request = request.ok_or_else(|| Fault::invalid_field("task", "is required"))?;
     let assignees = Assignees::look_up(users, std::slice::from_ref(&request)).await?;
@@ -135,7 +135,7 @@ impl Errors {
     }
 }
 
-/// The users that tasks name as their owners.
+/// The users that the tasks of a request name as assignees.
 struct Assignees(Vec<User>);
 
 impl Assignees {

@@ -1,4 +1,4 @@
-//! `IdentityService`.
+//! The gRPC `IdentityService`: registration, sign-in, users and public keys.
 
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
@@ -24,7 +24,7 @@ use crate::{
     store::UserKey,
 };
 
-/// Names that are resolved in one call at most.
+/// Names that one call may resolve.
 const MAX_RESOLVED: usize = 100;
 
 pub(crate) struct Identity {
@@ -41,7 +41,7 @@ impl IdentityService for Identity {
             account: principal(&request).ok(),
             address: client_address(&request),
         };
-        // The password is left out of what is remembered of the request.
+        // The receipt must not contain the password.
         let content = RegisterRequest {
             password: String::new(),
             ..request.get_ref().clone()
@@ -139,8 +139,8 @@ impl IdentityService for Identity {
     }
 }
 
-/// The address the gateway says its client has (the access layer lets nobody else say it);
-/// else the one this connection is from.
+/// The client's address: the one the gateway forwards (the access layer accepts this header from
+/// no other caller), or else the peer's.
 fn client_address<T>(request: &Request<T>) -> Option<IpAddr> {
     let forwarded = request
         .metadata()

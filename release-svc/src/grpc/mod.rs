@@ -1,4 +1,5 @@
-//! The gRPC services: proto in, domain call, proto out.
+//! The gRPC services: each method translates the request, calls the domain, and translates the
+//! result.
 
 mod drafts;
 mod identity;
@@ -14,7 +15,7 @@ use std::{fmt::Display, str::FromStr};
 
 use slipway_rpc::error::Fault;
 
-/// Reads an identifier from a request's field.
+/// Parses an id in a field of a request.
 fn id<T>(field: &str, text: &str) -> Result<T, Fault>
 where
     T: FromStr,

@@ -1,4 +1,4 @@
-//! `ReleaseService`.
+//! The gRPC `ReleaseService`.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use tonic::{Request, Response, Status};
 
 use super::{drafts, id, translate};
 use crate::{
-    commands::{By, Commands, Target, refuse},
+    commands::{CommandContext, Commands, Target, refuse},
     release::{Decision, Refusal, Release, ReleaseEvent, ReleaseId},
     store::ReleaseFilter,
 };
@@ -105,7 +105,7 @@ impl ReleaseService for Releases {
         &self,
         request: Request<CompleteReleaseRequest>,
     ) -> Result<Response<CompleteReleaseResponse>, Status> {
-        let by = By {
+        let by = CommandContext {
             principal: principal(&request)?,
             repeatable: None,
         };
@@ -126,7 +126,7 @@ impl Releases {
     async fn create(
         &self,
         request: CreateReleaseRequest,
-        by: &By,
+        by: &CommandContext,
     ) -> Result<CreateReleaseResponse, Fault> {
         let draft = drafts::release(&self.commands.stores.users, request).await?;
         let respond = |decision: &Decision| CreateReleaseResponse {
@@ -135,7 +135,11 @@ impl Releases {
         self.commands.create(draft, by, respond).await
     }
 
-    async fn add(&self, request: AddTaskRequest, by: &By) -> Result<AddTaskResponse, Fault> {
+    async fn add(
+        &self,
+        request: AddTaskRequest,
+        by: &CommandContext,
+    ) -> Result<AddTaskResponse, Fault> {
         let release: ReleaseId = id("id", &request.release_id)?;
         let draft = drafts::task(&self.commands.stores.users, request.task).await?;
         let change = self.commands.change(
@@ -150,7 +154,7 @@ impl Releases {
     }
 }
 
-/// Another request that was to be carried out once was faster.
+/// Another request with `once` has just created a release of this name and version.
 fn exists() -> Fault {
     Fault::new(
         Kind::Conflict,
@@ -159,10 +163,10 @@ fn exists() -> Fault {
     )
 }
 
-fn by<M: prost::Message>(request: &Request<M>, method: &str) -> Result<By, Fault> {
+fn by<M: prost::Message>(request: &Request<M>, method: &str) -> Result<CommandContext, Fault> {
     let principal = principal(request)?;
     let repeatable = Repeatable::of(request, method, Some(&principal), request.get_ref())?;
-    Ok(By {
+    Ok(CommandContext {
         principal,
         repeatable,
     })

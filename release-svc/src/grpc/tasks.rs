@@ -1,4 +1,4 @@
-//! `TaskService`.
+//! The gRPC `TaskService`.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use tonic::{Request, Response, Status};
 
 use super::{id, translate};
 use crate::{
-    commands::{By, Commands, Target, refuse},
+    commands::{CommandContext, Commands, Target, refuse},
     identity::UserId,
     release::{Decision, PlacedTask, Refusal, Release, TaskId, TaskState},
     store::{AssignedTask, TaskFilter},
@@ -107,7 +107,7 @@ impl Tasks {
         step: Step,
         respond: fn(Option<Task>) -> R,
     ) -> Result<R, Fault> {
-        let by = By {
+        let by = CommandContext {
             principal: principal(request)?,
             repeatable: None,
         };

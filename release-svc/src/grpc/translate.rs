@@ -1,4 +1,4 @@
-//! From the domain's types to the contracts'.
+//! Translates domain types to proto messages.
 
 use slipway_proto::{
     common::v1 as common, identity::v1 as identity, release::v1 as proto, time::to_proto as time,
@@ -27,7 +27,7 @@ pub(super) fn own_user(user: &User) -> identity::User {
     }
 }
 
-/// An account as others see it: without its address.
+/// An account as others see it: without its email address.
 pub(super) fn public_user(user: &User) -> identity::User {
     identity::User {
         id: user.id.to_string(),
@@ -38,7 +38,7 @@ pub(super) fn public_user(user: &User) -> identity::User {
     }
 }
 
-/// The role an account is to get, by its number: a developer unless it is said.
+/// The requested role, by its proto number; developer by default.
 pub(super) fn requested_role(role: i32) -> Option<Role> {
     match common::Role::try_from(role).ok()? {
         common::Role::Unspecified | common::Role::Developer => Some(Role::Developer),

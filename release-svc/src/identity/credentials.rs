@@ -1,4 +1,4 @@
-//! What names and email addresses may be.
+//! Validates and normalises usernames and email addresses.
 
 use std::fmt;
 
@@ -6,8 +6,8 @@ use email_address::{EmailAddress, Options};
 use serde::{Deserialize, Serialize};
 use slipway_runtime::text;
 
-/// Names that Slipway uses for itself, as the actor of events and in logs, and names that
-/// readers take for nobody or for all: in lower case.
+/// Names that nobody may register, in lower case: Slipway uses them for itself (as actors of
+/// events and in logs), or people read them as "nobody" or "all".
 const RESERVED: &[&str] = &[
     "slipway",
     "system",
@@ -28,7 +28,7 @@ const RESERVED: &[&str] = &[
     "everyone",
     "here",
     "channel",
-    // What sentences call people, and what programs call nothing.
+    // Pronouns, and the empty values of programs.
     "you",
     "everybody",
     "anybody",
@@ -42,17 +42,17 @@ const RESERVED: &[&str] = &[
     "undefined",
 ];
 
-/// A name: 3 to 40 of `a-z A-Z 0-9 . _ -`, the first and the last a letter or digit. So what
-/// stands around a name in a sentence is never taken for a part of it: `@ada.` mentions `ada`.
+/// A name: 3 to 40 of `a-z A-Z 0-9 . _ -`, the first and the last a letter or digit. So
+/// punctuation next to a mention is never a part of the name: `@ada.` mentions `ada`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Username(String);
 
 impl Username {
-    /// A name asked for.
+    /// Validates a name that is to be registered.
     ///
     /// # Errors
-    /// What is wrong, continuing a sentence that begins with the field's name.
+    /// What is wrong, as the end of a sentence that begins with the field's name.
     pub fn new(name: &str) -> Result<Self, &'static str> {
         let of_word = |c: char| c.is_ascii_alphanumeric();
         if !Self::is_well_formed(name) || !name.starts_with(of_word) || !name.ends_with(of_word) {
@@ -62,24 +62,24 @@ impl Username {
             );
         }
         if RESERVED.contains(&key(name).as_str()) {
-            return Err("is reserved: Slipway means something else by it");
+            return Err("is reserved by Slipway");
         }
-        // An assignee is named by id or by name: one must not be taken for the other.
+        // An assignee is given by id or by name, so a name must not look like an id.
         if uuid::Uuid::try_parse(name).is_ok() {
             return Err("must not be an id");
         }
         Ok(Self(name.to_owned()))
     }
 
-    /// Whether an account may have this name: older ones may have a name that is reserved now,
-    /// or that begins or ends with another character.
+    /// Whether an account can have this name. Unlike [`Self::new`], it accepts names of older
+    /// accounts, which may be reserved now or begin or end with another character.
     #[must_use]
     pub fn is_well_formed(name: &str) -> bool {
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
         (3..=40).contains(&name.len()) && name.chars().all(allowed)
     }
 
-    /// What is unique: the name in lower case.
+    /// The unique key: the name in lower case.
     #[must_use]
     pub fn key(&self) -> String {
         key(&self.0)
@@ -98,19 +98,19 @@ impl fmt::Display for Username {
 pub struct Email(String);
 
 impl Email {
-    /// An address asked for.
+    /// Validates an address that is to be registered.
     ///
     /// # Errors
-    /// What is wrong, continuing a sentence that begins with the field's name.
+    /// What is wrong, as the end of a sentence that begins with the field's name.
     pub fn new(address: &str) -> Result<Self, &'static str> {
         let plain = Options::default()
             .without_display_text()
             .without_domain_literal();
         let address = text::normal(address);
-        // A quoted local part may hold almost anything, line breaks included; nobody
-        // has one.
+        // A quoted local part may hold almost anything, even line breaks, and is not used in
+        // practice.
         let quoted = address.starts_with('"');
-        // With a character that nobody sees it is another address than it seems to be.
+        // An address with an invisible character looks like another address.
         let fits = address.len() <= 254 && !address.contains(text::is_invisible);
         let is_deliverable = || Self::ascii_domain(&address).is_some();
         match EmailAddress::parse_with_options(&address, plain) {
@@ -119,17 +119,17 @@ impl Email {
         }
     }
 
-    /// What is unique: the address in lower case, with its domain as DNS knows it.
+    /// The unique key: the address in lower case, with its domain in ASCII.
     #[must_use]
     pub fn key(&self) -> String {
         key(&self.0)
     }
 
-    /// The address in lower case with a domain of ASCII (`bücher.example` is
-    /// `xn--bcher-kva.example`), if it has such a domain.
+    /// The address in lower case with its domain in ASCII (`bücher.example` is
+    /// `xn--bcher-kva.example`); `None` if the domain cannot be converted.
     fn ascii_domain(address: &str) -> Option<String> {
         let (local, domain) = address.rsplit_once('@')?;
-        // What is of ASCII is looked up as it is, also with an underscore.
+        // An ASCII domain is used as it is, even with an underscore.
         let domain = match domain.is_ascii() {
             true => domain.to_owned(),
             false => idna::domain_to_ascii(domain).ok()?,
@@ -144,8 +144,8 @@ impl fmt::Display for Email {
     }
 }
 
-/// What a name or an address is compared by: it in lower case, in one form. A username cannot
-/// hold an `@`, an address must.
+/// The key by which names and addresses are compared: lower case, normalised. A username cannot
+/// contain an `@` and an address must, so their keys never collide.
 #[must_use]
 pub fn key(text: &str) -> String {
     let text = text::normal(text);
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn the_names_that_slipway_acts_under_are_nobodys() {
+    fn reserved_names_cannot_be_registered() {
         for reserved in [
             "system",
             "Slipway",
@@ -200,10 +200,7 @@ mod tests {
             "Everyone",
         ] {
             let refused = Username::new(reserved).unwrap_err();
-            assert_eq!(
-                refused, "is reserved: Slipway means something else by it",
-                "{reserved}"
-            );
+            assert_eq!(refused, "is reserved by Slipway", "{reserved}");
         }
         for free in ["admin", "systems", "slipway2", "forum.moderator"] {
             assert!(Username::new(free).is_ok(), "{free}");
@@ -211,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_no_id() {
+    fn a_name_must_not_look_like_an_id() {
         let id = uuid::Uuid::now_v7().to_string();
         for id in [id.to_uppercase(), id.replace('-', ""), id] {
             assert_eq!(Username::new(&id), Err("must not be an id"));
@@ -233,9 +230,9 @@ mod tests {
         assert_eq!(keys(&one).len(), 1, "{:?}", keys(&one));
         assert_eq!(keys(&["ädä@x.org", "a\u{308}DÄ@x.org"]).len(), 1);
         assert_eq!(keys(&["ada@x.org", "ädä@x.org"]).len(), 2);
-        let kept = Email::new("a\u{308}da@Bücher.example").unwrap();
-        assert_eq!(kept.to_string(), "äda@Bücher.example");
-        // What mail cannot be sent to is none.
+        let stored = Email::new("a\u{308}da@Bücher.example").unwrap();
+        assert_eq!(stored.to_string(), "äda@Bücher.example");
+        // A domain that cannot be converted to ASCII cannot receive mail.
         assert!(Email::new("ada@\u{221e}\u{301}-.example").is_err());
     }
 

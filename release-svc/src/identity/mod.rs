@@ -1,4 +1,5 @@
-//! Accounts: what names, addresses and passwords may be, and who may create whom.
+//! The account model: valid names, addresses and passwords, and the limits on sign-ins and
+//! registrations.
 
 pub mod credentials;
 mod new_password;
@@ -21,13 +22,13 @@ typed_id!(
     UserId
 );
 
-/// A user, as others need to know them.
+/// A reference to a user: id and name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UserRef {
-    /// Their account.
+    /// The account's id.
     pub id: UserId,
-    /// Their name as registered.
+    /// The name as registered.
     pub username: String,
 }
 
@@ -48,7 +49,7 @@ pub struct User {
 }
 
 impl User {
-    /// As others need to know them.
+    /// The reference to this user.
     #[must_use]
     pub fn to_ref(&self) -> UserRef {
         UserRef {

@@ -1,34 +1,33 @@
-//! What a password may be when it is set.
+//! The rules for a new password.
 
 use std::fmt;
 
 use slipway_runtime::text::{is_blank, is_invisible, normal};
 use unicode_normalization::UnicodeNormalization as _;
 
-/// The most common passwords of 8 characters or more, one a line, in lower case.
+/// The most common passwords of 8 characters or more, one per line, in lower case.
 const COMMON: &str = include_str!("common_passwords.txt");
 
-/// What a password has at least, in characters; blanks at its ends do not count.
+/// Minimum length in characters. Blanks at the ends do not count.
 const MIN: usize = 8;
 
-/// A password that is to be set: 8 to 128 characters that can be typed, normalised (NFC).
-/// Neither who knows the account's name or address, nor a program with a list and the usual
-/// changes, guesses it first. `Debug` does not show it.
+/// A new password: 8 to 128 characters that can be typed, normalised (NFC). It is not close to
+/// the account's name or email address, nor to a common password. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct NewPassword(String);
 
 impl NewPassword {
-    /// A password asked for, for an account with this name and this email address.
+    /// Validates a new password for an account with this name and this email address.
     ///
     /// # Errors
-    /// What is wrong, continuing a sentence that begins with the field's name.
+    /// What is wrong, as the end of a sentence that begins with the field's name.
     pub fn new(password: &str, username: &str, email: &str) -> Result<Self, &'static str> {
         let password = normal(password);
         if !password.is_empty() && is_blank(&password) {
             return Err("must not be blank");
         }
         if password.contains(is_untypeable) {
-            return Err("must not contain control characters or others that nobody sees");
+            return Err("must not contain control or invisible characters");
         }
         let typed = password.trim().chars().filter(|c| !joins(*c)).count();
         if typed < MIN || password.chars().count() > 128 {
@@ -63,22 +62,23 @@ impl fmt::Debug for NewPassword {
     }
 }
 
-/// Whether `c` cannot be typed with certainty, on every keyboard on which the password may be
-/// needed: nobody sees it, and it is neither a space nor a part of what is seen.
+/// Whether `c` cannot be typed reliably on every keyboard: it is invisible, and neither a space
+/// nor a part of a visible character.
 fn is_untypeable(c: char) -> bool {
     let is_space = c.is_whitespace() && !c.is_control() && !matches!(c, '\u{2028}' | '\u{2029}');
     is_invisible(c) && !is_space && !joins(c)
 }
 
-/// Whether `c` is typed as a part of a visible character: joiners, of Persian and of emoji, and
-/// the selectors of a variant.
+/// Whether `c` is typed as a part of a visible character: the joiners of Persian and of emoji,
+/// and variation selectors.
 fn joins(c: char) -> bool {
     matches!(c, '\u{200C}' | '\u{200D}' | '\u{FE00}'..='\u{FE0F}')
 }
 
-/// What a program that guesses makes of a password: it without what is no letter or digit
-/// at its ends, without digits there as well, and each of these reversed. What is left out
-/// counts if it were enough for a password itself.
+/// The variants of a password that guessing programs try: the password, the password without
+/// symbols at its ends, the password without symbols and digits at its ends, and each of these
+/// reversed. A variant that drops [`MIN`] characters or more is left out: the dropped part would
+/// be long enough for a password itself.
 fn guessed(password: &str) -> Vec<String> {
     let plain = folded(password);
     let bare = plain.trim_matches(|c: char| !c.is_alphanumeric());
@@ -91,8 +91,8 @@ fn guessed(password: &str) -> Vec<String> {
         .collect()
 }
 
-/// The form in which texts are alike to who guesses: capital letters, wide ones, and blanks
-/// around them make no difference.
+/// The form in which passwords are compared: letter case, full-width letters and blanks at the
+/// ends make no difference.
 fn folded(text: &str) -> String {
     let plain: String = text.nfkc().collect();
     plain.trim_matches(is_invisible).to_lowercase()
@@ -109,21 +109,21 @@ mod tests {
     }
 
     #[test]
-    fn a_password_has_8_to_128_characters_as_it_is_kept() {
+    fn a_password_has_8_to_128_characters_in_its_normal_form() {
         let new = |password: &str| NewPassword::new(password, "ada", "ada@example.com");
         assert!(new("correct horse battery staple").is_ok());
         assert!(new(&"ä".repeat(8)).is_ok());
         assert!(new(&"a\u{308}".repeat(128)).is_ok());
         assert!(new(&"x".repeat(129)).is_err());
-        // Eight characters as typed, seven as kept.
+        // Eight characters as typed, seven in normal form.
         assert!(new("a\u{308}b4c6d8").is_err());
-        // Seven, and what nobody would count.
+        // Seven characters, and some that do not count.
         assert!(new(" a2c4e6g ").is_err());
         assert!(new("a2c4e6g\u{200d}").is_err());
     }
 
     #[test]
-    fn what_cannot_be_typed_again_is_refused() {
+    fn characters_that_cannot_be_typed_are_refused() {
         for hidden in [
             "a password\n",
             "a\tpassword",
@@ -140,7 +140,7 @@ mod tests {
         ] {
             assert_eq!(
                 refused(hidden),
-                "must not contain control characters or others that nobody sees",
+                "must not contain control or invisible characters",
                 "{hidden:?}"
             );
         }
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_guessed_first_is_refused() {
+    fn passwords_close_to_common_ones_or_to_the_account_are_refused() {
         for common in [
             "password",
             "PassWord",
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_holds_what_a_password_can_be() {
+    fn the_list_of_common_passwords_is_well_formed() {
         for common in COMMON.lines() {
             assert!(common.chars().count() >= 8, "{common}");
             assert_eq!(common, common.trim().to_lowercase());
@@ -222,7 +222,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_password_that_may_be_set_is_kept_in_its_normal_form(text in "\\PC{8,128}") {
+        fn a_valid_password_is_stored_in_its_normal_form(text in "\\PC{8,128}") {
             if let Ok(password) = NewPassword::new(&text, "ada", "ada@example.com") {
                 prop_assert_eq!(normal(&password.0), password.0.clone());
                 prop_assert_eq!(password.into_inner(), normal(&text));

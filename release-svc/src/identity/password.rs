@@ -1,8 +1,8 @@
-//! Password hashing: argon2id, off the runtime, in two queues of bounded length.
+//! Hashes and verifies passwords with argon2id on blocking threads, behind bounded queues.
 //!
-//! Sign-ins and registrations have a queue and a share of the cores each: a flood of
-//! registrations keeps nobody from signing in. Whoever finds a queue full is told so at
-//! once, instead of waiting for longer than a client does.
+//! Sign-ins and registrations have separate queues and shares of the cores, so that a flood of
+//! registrations does not block sign-ins. A full queue refuses at once, because a client would
+//! not wait long enough.
 
 use std::{num::NonZero, sync::Arc, thread, time::Duration};
 
@@ -18,13 +18,13 @@ const MEMORY_KIB: u32 = 19 * 1024;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
 
-/// Who may wait for each hash that is computed at once: about two seconds of work.
+/// Waiting requests per parallel hash: about two seconds of work.
 const WAITING: usize = 64;
 
-/// How long they wait at most, on a machine that is slower than that or has other work.
+/// Longest wait for a turn, for a slow or busy machine.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
-/// Hashing did not take place.
+/// Hashing failed.
 #[derive(Debug, thiserror::Error)]
 #[error("password hashing failed: {0}")]
 pub struct HashError(String);
@@ -36,28 +36,28 @@ pub struct QueueFull;
 
 /// Hashes and verifies passwords.
 pub struct Hasher {
-    /// For sign-ins: as many at once as there are cores.
+    /// For sign-ins: one turn per core.
     pub sign_ins: Queue,
-    /// For registrations: a quarter as many.
+    /// For registrations: a quarter as many turns.
     pub registrations: Queue,
-    /// For sign-ins from addresses with too many failures, one after the other, before they
-    /// take their turn among the sign-ins.
+    /// For sign-ins from addresses with too many failures: one at a time, before they wait for a
+    /// turn in `sign_ins`.
     pub suspects: Queue,
-    /// The hash of nothing: verified against where there is no account, so that an
-    /// unknown name takes as long as a wrong password.
+    /// The hash to verify against if there is no account, so that an unknown name takes as long
+    /// as a wrong password.
     decoy: Arc<str>,
 }
 
-/// Those who want to hash for one purpose.
+/// A bounded queue of requests that hash for one purpose.
 pub struct Queue {
     turns: Semaphore,
     places: Semaphore,
 }
 
-/// A place in a queue, for as long as it is kept.
-pub struct Place<'a>(#[expect(dead_code, reason = "held, not used")] SemaphorePermit<'a>);
+/// A place in a queue, until it is dropped.
+pub struct HashingPermit<'a>(#[expect(dead_code, reason = "held, not used")] SemaphorePermit<'a>);
 
-/// Leave to hash, for as long as it is kept.
+/// Permission to hash, until it is dropped.
 pub struct Turn<'a>(#[expect(dead_code, reason = "held, not used")] SemaphorePermit<'a>);
 
 impl Queue {
@@ -71,16 +71,19 @@ impl Queue {
     /// Takes a place, without waiting.
     ///
     /// # Errors
-    /// If there is none.
-    pub fn place(&self) -> Result<Place<'_>, QueueFull> {
-        self.places.try_acquire().map(Place).map_err(|_| QueueFull)
+    /// If the queue is full.
+    pub fn place(&self) -> Result<HashingPermit<'_>, QueueFull> {
+        self.places
+            .try_acquire()
+            .map(HashingPermit)
+            .map_err(|_| QueueFull)
     }
 
-    /// Waits for a turn. What must be checked right before a password is verified is
-    /// checked within the turn.
+    /// Waits for a turn. Checks that must be up to date when the password is verified belong
+    /// after this call.
     ///
     /// # Errors
-    /// If it does not come within [`LONGEST_WAIT`].
+    /// If there is no turn within [`LONGEST_WAIT`].
     pub async fn turn(&self) -> Result<Turn<'_>, QueueFull> {
         match tokio::time::timeout(LONGEST_WAIT, self.turns.acquire()).await {
             Ok(Ok(permit)) => Ok(Turn(permit)),
@@ -113,9 +116,9 @@ impl Hasher {
         blocking(move || hash(&password)).await?
     }
 
-    /// Whether `password` is the one that was hashed; without a hash it is not, and
-    /// takes as long. The password is compared in its normal form (NFC), and as it was
-    /// given, for hashes from before passwords were normalised.
+    /// Whether `password` is the one that was hashed. Without a hash the answer is `false` after
+    /// the same time. The password is compared in its normal form (NFC), and also as given, for
+    /// hashes from before passwords were normalised.
     ///
     /// # Errors
     /// If the hash is malformed.
@@ -205,7 +208,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_queue_refuses_at_once_and_holds_up_no_other() {
+    async fn a_full_queue_refuses_at_once_and_does_not_block_other_queues() {
         let hasher = Hasher::new().unwrap();
         let queue = &hasher.registrations;
         let mut places = Vec::new();

@@ -1,5 +1,5 @@
-//! How many accounts one address may register, so that nobody fills the platform with them:
-//! counted in whole hours, because one conditional write can count in them on every database.
+//! Limits how many accounts one address may register. Registrations are counted per clock hour,
+//! because every database can do that in one conditional write.
 
 use std::time::Duration;
 
@@ -15,19 +15,19 @@ pub struct Hour(i64);
 pub const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
 impl Hour {
-    /// The hour that this time is in.
+    /// The hour that contains this time.
     #[must_use]
     pub fn of(time: Timestamp) -> Self {
         Self(time.as_second().div_euclid(HOUR.as_secs()))
     }
 
-    /// As it is stored: hours since 1970.
+    /// The stored value: hours since 1970.
     #[must_use]
     pub fn number(self) -> i64 {
         self.0
     }
 
-    /// How long it lasts from `now`.
+    /// The time from `now` to its end; at least one second.
     #[must_use]
     pub fn left(self, now: Timestamp) -> Duration {
         let end = (self.0 + 1) * HOUR.as_secs();

@@ -1,11 +1,10 @@
-//! How many failed sign-ins are borne within 15 minutes: 10 for a name, and 100 for an
-//! address.
+//! Limits failed sign-ins within 15 minutes: 10 per name, and 100 per network address.
 //!
 //! Many people may share one address: an office, or everybody behind a proxy. So an address
-//! with too many failures is not closed. It may still try each account that has no failures,
-//! once: the right password is let in, a wrong one closes the account to this address. So who
-//! tries many accounts from one address gets one guess for each, and no right password is
-//! locked out by failures with other names.
+//! with too many failures is not blocked completely. It may still try each account without
+//! failures once: the right password signs in, a wrong one closes the account to this address.
+//! So an attacker gets one guess per account from one address, and failures with other names do
+//! not lock out a user with the right password.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -14,34 +13,34 @@ use serde::{Deserialize, Serialize};
 
 use super::UserId;
 
-/// Failures borne for a name within [`WINDOW`].
+/// Failures allowed per name within [`WINDOW`].
 pub const MAX_FAILURES: usize = 10;
 
-/// Failures borne for an address within [`WINDOW`].
+/// Failures allowed per address within [`WINDOW`].
 pub const MAX_ADDRESS_FAILURES: usize = 100;
 
 /// How long a failure counts.
 pub const WINDOW: SignedDuration = SignedDuration::from_mins(15);
 
-/// What is counted: failed sign-ins, and registrations.
+/// The key for which failed sign-ins and registrations are counted.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Subject(String);
 
 impl Subject {
-    /// An account, by whichever of its names it was tried.
+    /// An account, whether it was tried by username or by email address.
     #[must_use]
     pub fn account(id: UserId) -> Self {
         Self(format!("account:{id}"))
     }
 
-    /// A name that is no account's.
+    /// A name that no account has.
     #[must_use]
     pub fn unknown(login_key: &str) -> Self {
         Self(format!("unknown:{login_key}"))
     }
 
-    /// A network address; of IPv6 the /64, which is one subscriber's.
+    /// A network address; for IPv6 its /64, which belongs to one subscriber.
     #[must_use]
     pub fn address(address: IpAddr) -> Self {
         match address.to_canonical() {
@@ -53,36 +52,36 @@ impl Subject {
         }
     }
 
-    /// As it is stored.
+    /// The stored value.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Whether an attempt to sign in is made.
+/// Whether the password of a sign-in attempt is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
-    /// It is.
+    /// Yes.
     Open,
-    /// It is, because its name has no failures; but its address has too many, so that it is
-    /// the only one at a time, and a wrong password is answered with the excess.
-    OneGuess(Excess),
-    /// It is not.
-    Closed(Excess),
+    /// Yes: the name has no failures. But the address has too many, so only one such attempt
+    /// runs at a time, and a wrong password is answered with these failures.
+    OneGuess(TooManyFailures),
+    /// No.
+    Closed(TooManyFailures),
 }
 
 /// Too many failures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Excess {
-    /// How many are borne.
+pub struct TooManyFailures {
+    /// How many are allowed.
     pub limit: usize,
-    /// How long it is until they are fewer.
+    /// Time until there are fewer than that.
     pub wait: Duration,
 }
 
-/// Whether an attempt is made, by the times of the latest failures of its name and of its
-/// address, newest first.
+/// Decides about an attempt by the times of the latest failures of its name and of its address,
+/// newest first.
 #[must_use]
 pub fn admission(of_name: &[Timestamp], of_address: &[Timestamp], now: Timestamp) -> Admission {
     if let Some(excess) = excess(of_name, MAX_FAILURES, now) {
@@ -95,13 +94,13 @@ pub fn admission(of_name: &[Timestamp], of_address: &[Timestamp], now: Timestamp
     }
 }
 
-fn excess(failures: &[Timestamp], limit: usize, now: Timestamp) -> Option<Excess> {
+fn excess(failures: &[Timestamp], limit: usize, now: Timestamp) -> Option<TooManyFailures> {
     let oldest_of_the_limit = failures.get(limit - 1)?;
     let left = WINDOW - now.duration_since(*oldest_of_the_limit);
     let wait = Duration::try_from(left)
         .ok()
         .filter(|left| !left.is_zero())?;
-    Some(Excess { limit, wait })
+    Some(TooManyFailures { limit, wait })
 }
 
 #[cfg(test)]
@@ -112,8 +111,8 @@ mod tests {
         move |minutes| now - SignedDuration::from_mins(minutes)
     }
 
-    fn many(limit: usize, minutes: u64) -> Excess {
-        Excess {
+    fn many(limit: usize, minutes: u64) -> TooManyFailures {
+        TooManyFailures {
             limit,
             wait: Duration::from_secs(minutes * 60),
         }

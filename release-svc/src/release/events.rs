@@ -1,4 +1,4 @@
-//! What happened to a release, as events for the bus.
+//! Turns the events of a decision into bus events with their payloads.
 
 use jiff::Timestamp;
 use slipway_bus::{Actor, Event, event::Origin};
@@ -132,13 +132,13 @@ fn completed(release: &Release, now: Timestamp) -> payload::ReleaseCompletedEven
     }
 }
 
-/// How many of the release's tasks this owner has.
+/// The number of tasks that this owner has in the release.
 fn tasks_of(release: &Release, owner: &UserRef) -> u32 {
     let own = release.tasks.iter().filter(|t| t.assignee.id == owner.id);
     count(own.count())
 }
 
-/// Which task of the release this is, counted from 1.
+/// The position of the task in the release, counted from 1.
 fn position(release: &Release, task: &Task) -> u32 {
     let before = |other: &&Task| other.order_index <= task.order_index;
     count(release.tasks.iter().filter(before).count())
@@ -148,7 +148,7 @@ fn can_start(release: &Release, task: &Task) -> bool {
     release.turn() == Some(ReleaseEvent::TaskReady(task.id))
 }
 
-/// The type of the event by which the owner of a task that was just added is told of it.
+/// The type of the event that notifies the owner of a task that was just added.
 fn announced_by(events: &[ReleaseEvent], id: TaskId) -> Option<&'static str> {
     events.iter().find_map(|event| match event {
         ReleaseEvent::TaskAssigned(task) if *task == id => Some(payload::TaskAssignedEvent::TYPE),

@@ -1,13 +1,12 @@
-//! A release and its tasks: one aggregate, and every rule of the workflow.
+//! The release aggregate: a release, its tasks, and every rule of the workflow.
 //!
-//! Pure: no I/O, no async, no clock. A command takes the release as it is and answers
-//! with the release as it becomes and the events that tell of it, or with a
-//! [`Refusal`]. The one rule it cannot see alone, that a developer works on one task at a
-//! time anywhere, is the store's to enforce.
+//! Pure: no I/O, no async, no clock. A command takes the current release and returns the changed
+//! release with its events, or a [`Refusal`]. One rule spans releases and is enforced by the
+//! store: a developer has at most one task in process on the whole platform.
 //!
 //! | rule | where |
 //! | --- | --- |
-//! | what a title, a name, an order index may be | [`values`] |
+//! | valid titles, names and order indexes | [`values`] |
 //! | planning, adding tasks, hotfixes | [`plan`] |
 //! | starting and completing tasks, completing releases | [`workflow`] |
 //! | why something is refused | [`refusal`] |
@@ -40,11 +39,11 @@ typed_id!(
     TaskId
 );
 
-/// Tasks a release may have.
+/// Tasks that a release may have.
 pub const MAX_TASKS: usize = 500;
 
-/// Bytes of text in a release, of its own and of its tasks. Its events and the answer to
-/// the request that plans it say it again, and all of that is stored in one document.
+/// Bytes of text that a release and its tasks may have. Its events and the stored response of
+/// the request that plans it repeat the text, and all of that is stored in one document.
 pub const MAX_TEXT: usize = 3 * 1024 * 1024;
 
 /// A software delivery milestone: an ordered list of tasks.
@@ -53,7 +52,7 @@ pub const MAX_TEXT: usize = 3 * 1024 * 1024;
 pub struct Release {
     /// Its identity.
     pub id: ReleaseId,
-    /// Counts its changes, from 1: every write names the revision it was made on.
+    /// Counts its changes, from 1. Every write is conditional on the revision it was based on.
     pub revision: Revision,
     /// 1 to 200 characters.
     pub name: Text,
@@ -61,11 +60,11 @@ pub struct Release {
     pub description: Text,
     /// At most 100 characters.
     pub version: Text,
-    /// Whether work remains to be done or declared done.
+    /// Open or completed.
     pub state: ReleaseState,
-    /// By ascending, unique order index.
+    /// In ascending order of their unique order index.
     pub tasks: Vec<Task>,
-    /// Who planned it.
+    /// The admin who planned it.
     pub created_by: UserRef,
     /// When it was planned.
     pub created_at: Timestamp,
@@ -77,7 +76,7 @@ pub struct Release {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum ReleaseState {
-    /// Work goes on.
+    /// Not declared done.
     Open,
     /// An admin declared it done; every task is completed.
     Completed {
@@ -100,17 +99,17 @@ pub struct Task {
     pub assignee: UserRef,
     /// Its place in the release.
     pub order_index: OrderIndex,
-    /// Where it stands.
+    /// Its state.
     pub state: TaskState,
-    /// Whether it was added to a release that had been completed, as something urgent.
+    /// Whether it is an urgent task, added to a release that had been completed.
     pub hotfix: bool,
     /// When it was added.
     pub created_at: Timestamp,
-    /// When it is due, if that was said.
+    /// When it is due, if it has a due time.
     pub due_at: Option<Timestamp>,
 }
 
-/// Where a task stands: in exactly one state, with the times that go with it.
+/// The state of a task, with its times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum TaskState {
@@ -130,7 +129,7 @@ pub enum TaskState {
     },
 }
 
-/// A task with what one needs to know of its release.
+/// A task with the id and the name of its release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlacedTask {
     /// The release it belongs to.
@@ -141,7 +140,7 @@ pub struct PlacedTask {
     pub task: Task,
 }
 
-/// What a command decided: the release as it becomes, and what to tell about it.
+/// The result of a command: the changed release and its events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
     /// The release after the command, at its next revision.
@@ -163,11 +162,11 @@ pub enum ReleaseEvent {
     Completed,
     /// A task was added.
     TaskCreated(TaskId),
-    /// A task got its owner.
+    /// A task was assigned to its owner.
     TaskAssigned(TaskId),
     /// An urgent task was added to a release that had been completed.
     HotfixAdded(TaskId),
-    /// A task became the one to be done next.
+    /// A task became the next one to do.
     TaskReady(TaskId),
     /// Work on a task began.
     TaskStarted(TaskId),
@@ -176,8 +175,9 @@ pub enum ReleaseEvent {
 }
 
 impl Decision {
-    /// `before` becomes `release`, because of which `events` happened. If it waits for
-    /// something else now, that is told as well.
+    /// The decision that changes `before` into `release` with `events`. Adds
+    /// [`ReleaseEvent::TaskReady`] or [`ReleaseEvent::Ready`] if the release now waits for
+    /// another step.
     fn new(before: Option<&Release>, release: Release, events: Vec<ReleaseEvent>) -> Self {
         let mut events = events;
         let turn = release.turn();
@@ -189,19 +189,19 @@ impl Decision {
 }
 
 impl Release {
-    /// The task with this id, if it is one of this release's.
+    /// The task with this id, if it belongs to this release.
     #[must_use]
     pub fn task(&self, id: TaskId) -> Option<&Task> {
         self.tasks.iter().find(|task| task.id == id)
     }
 
-    /// The same, with what one needs to know of this release.
+    /// The same, with the id and the name of this release.
     #[must_use]
     pub fn placed(&self, id: TaskId) -> Option<PlacedTask> {
         self.task(id).map(|task| self.place(task))
     }
 
-    /// `task`, with what one needs to know of this release.
+    /// `task`, with the id and the name of this release.
     #[must_use]
     pub fn place(&self, task: &Task) -> PlacedTask {
         PlacedTask {
@@ -211,7 +211,7 @@ impl Release {
         }
     }
 
-    /// The same, as if it had no tasks.
+    /// The release without its tasks.
     #[must_use]
     pub fn without_tasks(&self) -> Self {
         Self {
@@ -240,7 +240,7 @@ impl Release {
         matches!(self.state, ReleaseState::Completed { .. })
     }
 
-    /// The owners of its tasks in process.
+    /// Its tasks in process.
     pub fn active_tasks(&self) -> impl Iterator<Item = &Task> {
         self.tasks
             .iter()

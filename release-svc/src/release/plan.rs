@@ -1,4 +1,4 @@
-//! Planning: a new release, another task, a hotfix.
+//! Planning commands: create a release, add a task, add a hotfix.
 
 use jiff::Timestamp;
 
@@ -30,11 +30,11 @@ pub struct TaskDraft {
     pub description: Text,
     /// A developer.
     pub assignee: UserRef,
-    /// Its place; behind the last task if it is not said.
+    /// Its place; after the last task by default.
     pub order_index: Option<OrderIndex>,
     /// When it is due.
     pub due_at: Option<Timestamp>,
-    /// Whether it is a hotfix, if that was said.
+    /// Whether it is a hotfix; `None` leaves the choice to the release.
     pub hotfix: Option<bool>,
 }
 
@@ -42,7 +42,7 @@ impl Release {
     /// Plans a release, with its first tasks if there are any.
     ///
     /// # Errors
-    /// As for [`Release::add_task`], of any of the tasks.
+    /// As for [`Release::add_task`], for any of the tasks.
     pub fn plan(
         draft: ReleaseDraft,
         created_by: UserRef,
@@ -71,9 +71,10 @@ impl Release {
         Ok(Decision::new(None, release, events))
     }
 
-    /// Adds a task. On a completed release this is a hotfix: the release reopens. While it
-    /// is reopened a task is a hotfix unless the draft says that it is none. The hotfix
-    /// notice stands for the assignment, so that nobody is told twice.
+    /// Adds a task. On a completed release the task is a hotfix and the release reopens. On a
+    /// reopened release the task is a hotfix unless the draft sets `hotfix` to `false`. A hotfix
+    /// gets [`ReleaseEvent::HotfixAdded`] instead of [`ReleaseEvent::TaskAssigned`], so that the
+    /// owner is notified once.
     ///
     /// # Errors
     /// [`Refusal::Hotfix`], [`Refusal::OrderIndexTaken`], [`Refusal::OrderIndexPassed`],
@@ -96,30 +97,30 @@ impl Release {
         Ok(Decision::new(Some(self), release, events))
     }
 
-    /// Whether a task that is added now is a hotfix; `asked` is what was asked for.
-    fn takes_as_hotfix(&self, asked: Option<bool>) -> Result<bool, Refusal> {
+    /// Whether a task that is added now is a hotfix; `requested` is the draft's value.
+    fn is_hotfix(&self, requested: Option<bool>) -> Result<bool, Refusal> {
         let was_completed = self.is_completed() || self.reopened_count > 0;
-        match asked {
+        match requested {
             Some(true) if !was_completed => Err(Refusal::Hotfix(
                 "The release has never been completed: a task of it cannot be a hotfix.",
             )),
             Some(false) if self.is_completed() => Err(Refusal::Hotfix(
                 "The release is completed: a task that is added to it is a hotfix.",
             )),
-            asked => Ok(asked.unwrap_or(was_completed)),
+            requested => Ok(requested.unwrap_or(was_completed)),
         }
     }
 
-    /// Puts a task in its place.
+    /// Inserts a task at its place.
     fn insert(&mut self, draft: TaskDraft, now: Timestamp) -> Result<TaskId, Refusal> {
-        let hotfix = self.takes_as_hotfix(draft.hotfix)?;
+        let hotfix = self.is_hotfix(draft.hotfix)?;
         let text = self.text() + draft.title.as_str().len() + draft.description.as_str().len();
         if self.tasks.len() >= MAX_TASKS || text > MAX_TEXT {
             return Err(Refusal::ReleaseFull);
         }
         let order_index = match draft.order_index {
             Some(index) => self.free(index)?,
-            None => self.behind_the_last()?,
+            None => self.after_the_last()?,
         };
         let task = Task {
             id: TaskId::generate(),
@@ -140,15 +141,15 @@ impl Release {
         Ok(id)
     }
 
-    /// The bytes of all that people have written in it.
+    /// The bytes of all its texts and those of its tasks.
     pub(crate) fn text(&self) -> usize {
         let own = [&self.name, &self.description, &self.version];
         let tasks = self.tasks.iter().flat_map(|t| [&t.title, &t.description]);
         own.into_iter().chain(tasks).map(|t| t.as_str().len()).sum()
     }
 
-    /// A place is free if no task has it and none behind it has been started: a started
-    /// task would get a predecessor that is not completed.
+    /// `index`, if it is free: no task has it, and no task after it has been started (a started
+    /// task must not get a predecessor that is not completed).
     fn free(&self, index: OrderIndex) -> Result<OrderIndex, Refusal> {
         if self.tasks.iter().any(|task| task.order_index == index) {
             return Err(Refusal::OrderIndexTaken(index));
@@ -167,7 +168,7 @@ impl Release {
         }
     }
 
-    fn behind_the_last(&self) -> Result<OrderIndex, Refusal> {
+    fn after_the_last(&self) -> Result<OrderIndex, Refusal> {
         match self.tasks.last() {
             None => Ok(OrderIndex::FIRST),
             Some(last) => last.order_index.next().ok_or(Refusal::ReleaseFull),

@@ -1,4 +1,4 @@
-//! Why a command is refused: each rule with its code, its sentence and its facts.
+//! The reasons why a command is refused, each with its code, message and facts.
 
 use serde_json::{Value, json};
 use slipway_rpc::error::{Fault, Kind};
@@ -7,13 +7,13 @@ use slipway_runtime::text::shortened;
 use super::{OrderIndex, PlacedTask, ReleaseId, TaskId};
 use crate::identity::UserRef;
 
-/// Tasks named when a release is incomplete; the number says how many there are.
+/// Tasks listed when a release is incomplete; the fact `remaining` has the full count.
 const REMAINING_NAMED: usize = 10;
 
-/// Characters of a name where a sentence has two; the fact beside it has the whole.
+/// Characters of a name in a message that has two names; the fact has the full text.
 const IN_A_SENTENCE: usize = 100;
 
-/// A rule said no.
+/// A command refused by a rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// There is no such release.
@@ -25,7 +25,7 @@ pub enum Refusal {
     /// Developers can only update tasks assigned to them.
     #[error("The task is assigned to {}; only they can work on it.", .assignee.username)]
     NotAssignee {
-        /// Whose it is.
+        /// The task's owner.
         assignee: UserRef,
     },
     /// Task N cannot be started unless task N-1 is completed.
@@ -41,28 +41,28 @@ pub enum Refusal {
         shortened(.active.release_name.as_str(), IN_A_SENTENCE)
     )]
     DeveloperBusy {
-        /// What they are working on.
+        /// The task in process.
         active: Box<PlacedTask>,
     },
-    /// Not a step from the present state.
+    /// The task's state does not allow this step.
     #[error("{0}")]
     InvalidTransition(&'static str),
-    /// Two tasks cannot have one place.
+    /// Order indexes are unique within a release.
     #[error("Order index {0} is taken by another task of the release.")]
     OrderIndexTaken(OrderIndex),
-    /// What has been started cannot get a new predecessor.
+    /// A started task cannot get a new predecessor.
     #[error("Order index {index} is not above {above}, which is started or completed already.")]
     OrderIndexPassed {
-        /// What was asked for.
+        /// The requested index.
         index: OrderIndex,
-        /// The last place that is started.
+        /// The index of the last started task.
         above: OrderIndex,
     },
-    /// The release has all the tasks or all the text it may have, or no place behind the
-    /// last one.
+    /// The release has the maximum of tasks or of text, or its last task has the highest order
+    /// index.
     #[error(
-        "The release can take no more tasks: it has 500, or 3 MiB of text, or one at the last \
-         order index there is."
+        "The release can take no more tasks: it has 500 tasks, 3 MiB of text, or a task at the \
+         highest order index."
     )]
     ReleaseFull,
     /// A task cannot be a hotfix, or has to be one.
@@ -71,10 +71,10 @@ pub enum Refusal {
     /// A release is completed only when all its tasks are.
     #[error("{} tasks are not completed.", .remaining.len())]
     ReleaseIncomplete {
-        /// What is left, in order.
+        /// The tasks that are not completed, in order.
         remaining: Vec<PlacedTask>,
     },
-    /// A release without tasks is not done, it is not planned.
+    /// A release without tasks cannot be completed.
     #[error("The release has no tasks.")]
     ReleaseEmpty,
 }
@@ -122,7 +122,7 @@ impl From<Refusal> for Fault {
     }
 }
 
-/// A task as a fact: enough to find it and to talk about it.
+/// The JSON of a task in a fact.
 fn task(placed: &PlacedTask) -> Value {
     let task = &placed.task;
     json!({

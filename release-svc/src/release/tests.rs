@@ -1,9 +1,8 @@
-//! The rules, one by one; and all of them at once against a small independent model.
+//! Tests of each rule; [`model`] tests all rules together against a small independent model.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod model;
 
 use jiff::{SignedDuration, Timestamp};
-use proptest::prelude::*;
 use slipway_bus::Actor;
 use slipway_proto::events::{
     HotfixTaskAddedEvent, Payload, ReleaseReadyEvent, TaskAssignedEvent, TaskReadyEvent,
@@ -34,8 +33,8 @@ fn draft(title: &str, assignee: &UserRef, order_index: Option<i64>) -> TaskDraft
     }
 }
 
-/// The same, if it is said whether it is a hotfix.
-fn said(draft: TaskDraft, hotfix: Option<bool>) -> TaskDraft {
+/// `draft` with its field `hotfix` set.
+fn with_hotfix(draft: TaskDraft, hotfix: Option<bool>) -> TaskDraft {
     TaskDraft { hotfix, ..draft }
 }
 
@@ -64,20 +63,20 @@ fn work_off(mut release: Release) -> Release {
 }
 
 /// The payloads of a decision's events of one type.
-fn told<P: Payload>(decision: &Decision) -> Vec<P> {
+fn payloads<P: Payload>(decision: &Decision) -> Vec<P> {
     let events = super::events::of(decision, &Actor::System, at(0));
     let of_type = events.iter().filter(|event| event.event_type == P::TYPE);
     of_type.map(|event| event.payload().unwrap()).collect()
 }
 
 fn assigned(decision: &Decision) -> Vec<TaskAssignedEvent> {
-    told(decision)
+    payloads(decision)
 }
 
-/// Whose turn it is according to a decision: the task's title, its place, and what else
-/// tells its owner.
+/// The `TaskReady` events of a decision: the task's title, its position, and the type of the other
+/// event that notifies its owner.
 fn turns(decision: &Decision) -> Vec<(String, u32, Option<String>)> {
-    let ready: Vec<TaskReadyEvent> = told(decision);
+    let ready: Vec<TaskReadyEvent> = payloads(decision);
     let turn = |ready: TaskReadyEvent| (ready.task.title, ready.position, ready.announced_by);
     ready.into_iter().map(turn).collect()
 }
@@ -87,39 +86,39 @@ fn turn(title: &str, position: u32, announced_by: Option<&str>) -> (String, u32,
 }
 
 #[test]
-fn an_assignment_tells_the_place_from_one_and_whether_the_task_can_start() {
+fn an_assignment_has_the_position_from_one_and_whether_the_task_can_start() {
     let ada = user("ada");
     let tasks = vec![draft("b", &ada, Some(20)), draft("a", &ada, Some(10))];
     let planned = plan(tasks).unwrap();
-    let told = |decision: &Decision| -> Vec<_> {
+    let facts = |decision: &Decision| -> Vec<_> {
         let assigned = assigned(decision).into_iter();
         assigned
-            .map(|told| (told.task_title, told.position, told.can_start))
+            .map(|event| (event.task_title, event.position, event.can_start))
             .collect()
     };
     let expected = |title: &str, position: u32, can_start: bool| {
         (title.to_owned(), Some(position), Some(can_start))
     };
     assert_eq!(
-        told(&planned),
+        facts(&planned),
         [expected("b", 2, false), expected("a", 1, true)]
     );
     let release = planned.release;
     let behind = release.add_task(draft("c", &ada, None), at(1)).unwrap();
-    assert_eq!(told(&behind), [expected("c", 3, false)]);
+    assert_eq!(facts(&behind), [expected("c", 3, false)]);
     let in_front = release.add_task(draft("d", &ada, Some(0)), at(1)).unwrap();
-    assert_eq!(told(&in_front), [expected("d", 1, true)]);
+    assert_eq!(facts(&in_front), [expected("d", 1, true)]);
     let done = work_off(release);
     let after = done.add_task(draft("e", &ada, None), at(3)).unwrap();
     assert_eq!(
-        told(&after),
+        facts(&after),
         [expected("e", 3, true)],
         "nothing is left to do before it"
     );
 }
 
 #[test]
-fn whose_turn_it_is_is_told_whenever_it_becomes_so() {
+fn a_task_that_becomes_the_next_one_is_announced() {
     let (ada, bob) = (user("ada"), user("bob"));
     let assigned = Some(TaskAssignedEvent::TYPE);
     let tasks = vec![draft("a", &ada, Some(10)), draft("b", &bob, Some(20))];
@@ -138,7 +137,7 @@ fn whose_turn_it_is_is_told_whenever_it_becomes_so() {
     assert_eq!(turns(&started), []);
     let done = started.release.complete_task(z.id, bob.id, at(3)).unwrap();
     assert_eq!(turns(&done), [turn("a", 2, None)], "its turn once more");
-    let ready: Vec<TaskReadyEvent> = told(&done);
+    let ready: Vec<TaskReadyEvent> = payloads(&done);
     assert_eq!(ready[0].task.assignee.username, "ada");
     let started = done.release.start(a.id, ada.id, at(4)).unwrap();
     let next = started.release.complete_task(a.id, ada.id, at(5)).unwrap();
@@ -151,7 +150,7 @@ fn whose_turn_it_is_is_told_whenever_it_becomes_so() {
 }
 
 #[test]
-fn that_all_tasks_are_completed_is_told_every_time_it_becomes_so() {
+fn the_completion_of_the_last_task_is_announced_every_time() {
     let ada = user("ada");
     let last = |release: &Release| {
         let task = release.next_task().unwrap().clone();
@@ -159,32 +158,32 @@ fn that_all_tasks_are_completed_is_told_every_time_it_becomes_so() {
         started.complete_task(task.id, ada.id, at(2)).unwrap()
     };
     let planned = plan(vec![draft("a", &ada, None), draft("b", &ada, None)]).unwrap();
-    assert!(told::<ReleaseReadyEvent>(&planned).is_empty());
+    assert!(payloads::<ReleaseReadyEvent>(&planned).is_empty());
     let half = last(&planned.release);
-    assert!(told::<ReleaseReadyEvent>(&half).is_empty());
+    assert!(payloads::<ReleaseReadyEvent>(&half).is_empty());
     let ready = last(&half.release);
     assert_eq!(turns(&ready), []);
-    let told_of: Vec<ReleaseReadyEvent> = told(&ready);
-    assert_eq!(told_of.len(), 1);
+    let events: Vec<ReleaseReadyEvent> = payloads(&ready);
+    assert_eq!(events.len(), 1);
     assert_eq!(
         (
-            told_of[0].total_tasks,
-            told_of[0].created_by.username.as_str()
+            events[0].total_tasks,
+            events[0].created_by.username.as_str()
         ),
         (2, "admin")
     );
     let more = ready.release.add_task(draft("c", &ada, None), at(3));
     let ready = last(&more.unwrap().release);
-    assert_eq!(told::<ReleaseReadyEvent>(&ready).len(), 1);
+    assert_eq!(payloads::<ReleaseReadyEvent>(&ready).len(), 1);
     let done = ready.release.complete(at(4)).unwrap();
     assert_eq!(done.events, [ReleaseEvent::Completed]);
     let hotfix = done.release.add_task(draft("fix", &ada, None), at(5));
     let ready = last(&hotfix.unwrap().release);
-    assert_eq!(told::<ReleaseReadyEvent>(&ready).len(), 1);
+    assert_eq!(payloads::<ReleaseReadyEvent>(&ready).len(), 1);
 }
 
 #[test]
-fn an_assignment_tells_how_many_tasks_of_the_plan_are_the_owners() {
+fn an_assignment_has_the_number_of_the_owners_tasks_in_the_plan() {
     let (ada, bob) = (user("ada"), user("bob"));
     let due = TaskDraft {
         due_at: Some(at(7)),
@@ -192,7 +191,7 @@ fn an_assignment_tells_how_many_tasks_of_the_plan_are_the_owners() {
     };
     let tasks = vec![due, draft("b", &bob, None), draft("c", &ada, None)];
     let planned = plan(tasks).unwrap();
-    let told: Vec<_> = assigned(&planned)
+    let facts: Vec<_> = assigned(&planned)
         .into_iter()
         .map(|event| (event.task_title, event.plan_tasks, event.due_at))
         .collect();
@@ -202,7 +201,8 @@ fn an_assignment_tells_how_many_tasks_of_the_plan_are_the_owners() {
         ("c", Some(2), None),
     ];
     assert!(
-        told.iter()
+        facts
+            .iter()
             .map(|(t, n, d)| (t.as_str(), *n, *d))
             .eq(expected)
     );
@@ -247,7 +247,7 @@ fn tasks_without_an_index_come_behind_the_last() {
 }
 
 #[test]
-fn a_hotfix_reopens_and_is_told_once_in_this_order() {
+fn a_hotfix_reopens_the_release_and_is_announced_once_in_this_order() {
     let ada = user("ada");
     let release = work_off(plan(vec![draft("a", &ada, None)]).unwrap().release);
     let done = release.complete(at(3)).unwrap().release;
@@ -272,7 +272,7 @@ fn a_hotfix_reopens_and_is_told_once_in_this_order() {
 }
 
 #[test]
-fn what_is_added_to_a_reopened_release_is_a_hotfix_unless_it_is_said_to_be_none() {
+fn a_task_added_to_a_reopened_release_is_a_hotfix_by_default() {
     let ada = user("ada");
     let due = |title| TaskDraft {
         due_at: Some(at(7)),
@@ -281,14 +281,14 @@ fn what_is_added_to_a_reopened_release_is_a_hotfix_unless_it_is_said_to_be_none(
     let release = work_off(plan(vec![draft("a", &ada, None)]).unwrap().release);
     let done = release.complete(at(3)).unwrap().release;
     let reopened = done.add_task(due("fix"), at(4)).unwrap();
-    let first: Vec<HotfixTaskAddedEvent> = told(&reopened);
+    let first: Vec<HotfixTaskAddedEvent> = payloads(&reopened);
     assert_eq!(
         (first[0].position, first[0].can_start, first[0].due_at),
         (Some(2), Some(true), Some(at(7)))
     );
     let reopened = reopened.release;
     for asked in [None, Some(true)] {
-        let second = said(draft("second", &ada, None), asked);
+        let second = with_hotfix(draft("second", &ada, None), asked);
         let second = reopened.add_task(second, at(5)).unwrap();
         let task = second.release.tasks.last().unwrap();
         assert!(task.hotfix);
@@ -301,13 +301,13 @@ fn what_is_added_to_a_reopened_release_is_a_hotfix_unless_it_is_said_to_be_none(
             "it was reopened before"
         );
         assert_eq!(second.release.reopened_count, 1);
-        let told: Vec<HotfixTaskAddedEvent> = told(&second);
+        let events: Vec<HotfixTaskAddedEvent> = payloads(&second);
         assert_eq!(
-            (told[0].position, told[0].can_start, told[0].due_at),
+            (events[0].position, events[0].can_start, events[0].due_at),
             (Some(3), Some(false), None)
         );
     }
-    let ordinary = said(draft("tidy up", &ada, None), Some(false));
+    let ordinary = with_hotfix(draft("tidy up", &ada, None), Some(false));
     let ordinary = reopened.add_task(ordinary, at(5)).unwrap();
     let task = ordinary.release.tasks.last().unwrap();
     assert!(!task.hotfix);
@@ -321,9 +321,9 @@ fn what_is_added_to_a_reopened_release_is_a_hotfix_unless_it_is_said_to_be_none(
 }
 
 #[test]
-fn a_hotfix_is_of_a_release_that_was_completed() {
+fn a_hotfix_needs_a_release_that_was_completed() {
     let ada = user("ada");
-    let hotfix = |asked| said(draft("fix", &ada, None), Some(asked));
+    let hotfix = |asked| with_hotfix(draft("fix", &ada, None), Some(asked));
     let code = |decision: Result<Decision, Refusal>| decision.map_err(|refusal| refusal.code());
     assert_eq!(code(plan(vec![hotfix(true)])), Err("INVALID_HOTFIX"));
     let release = plan(vec![hotfix(false)]).unwrap().release;
@@ -354,7 +354,7 @@ fn a_release_takes_five_hundred_tasks() {
 }
 
 #[test]
-fn a_release_takes_so_much_text_and_no_more() {
+fn a_release_takes_at_most_its_limit_of_text() {
     let ada = user("ada");
     let large = TaskDraft {
         description: Text::description(&"x".repeat(8_000)).unwrap(),
@@ -395,251 +395,4 @@ fn a_clock_that_goes_back_does_not_end_a_task_before_it_began() {
         panic!("completed")
     };
     assert!(completed_at >= started_at);
-}
-
-/// What may be asked of a release. Tasks and developers are named by small numbers that
-/// may be nobody's.
-#[derive(Debug, Clone)]
-enum Command {
-    Add {
-        developer: usize,
-        index: Option<i64>,
-        hotfix: Option<bool>,
-    },
-    Start {
-        task: usize,
-        developer: usize,
-    },
-    CompleteTask {
-        task: usize,
-        developer: usize,
-    },
-    Complete,
-}
-
-fn command() -> impl Strategy<Value = Command> {
-    let (task, developer) = (0..6_usize, 0..3_usize);
-    prop_oneof![
-        (
-            developer.clone(),
-            prop::option::of(0..12_i64),
-            prop::option::weighted(0.2, any::<bool>())
-        )
-            .prop_map(|(developer, index, hotfix)| Command::Add {
-                developer,
-                index,
-                hotfix,
-            }),
-        (task.clone(), developer.clone())
-            .prop_map(|(task, developer)| Command::Start { task, developer }),
-        (task, developer).prop_map(|(task, developer)| Command::CompleteTask { task, developer }),
-        Just(Command::Complete),
-    ]
-}
-
-/// The rules once more, as plainly as they can be said: a map from order index to
-/// (number of the task, owner, state).
-#[derive(Default)]
-struct Model {
-    tasks: BTreeMap<i64, (usize, usize, &'static str)>,
-    /// The numbers of the tasks that are hotfixes.
-    hotfixes: BTreeSet<usize>,
-    completed: bool,
-    reopened: u32,
-}
-
-/// What a release waits for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Waits {
-    /// For the task of this number to be started.
-    Task(usize),
-    /// To be declared done.
-    Done,
-}
-
-impl Model {
-    fn waits_for(&self) -> Option<Waits> {
-        if self.completed || self.tasks.is_empty() {
-            return None;
-        }
-        let mut states = self.tasks.values().map(|(_, _, state)| *state);
-        if states.clone().all(|state| state == "COMPLETED") {
-            return Some(Waits::Done);
-        }
-        if states.any(|state| state == "IN_PROCESS") {
-            return None;
-        }
-        let todo = self.tasks.values().find(|(_, _, state)| *state == "TODO");
-        todo.map(|(number, _, _)| Waits::Task(*number))
-    }
-
-    fn apply(&mut self, command: &Command) -> Result<(), &'static str> {
-        match *command {
-            Command::Add {
-                developer,
-                index,
-                hotfix,
-            } => {
-                let was_completed = self.completed || self.reopened > 0;
-                match hotfix {
-                    Some(true) if !was_completed => return Err("INVALID_HOTFIX"),
-                    Some(false) if self.completed => return Err("INVALID_HOTFIX"),
-                    _ => {}
-                }
-                let highest = self.tasks.keys().max().copied();
-                let index = index.unwrap_or_else(|| highest.map_or(1, |highest| highest + 1));
-                if self.tasks.contains_key(&index) {
-                    return Err("ORDER_INDEX_TAKEN");
-                }
-                let passed = |(other, (_, _, state)): (&i64, &(usize, usize, &str))| {
-                    *other > index && *state != "TODO"
-                };
-                if self.tasks.iter().any(passed) {
-                    return Err("ORDER_INDEX_PASSED");
-                }
-                let number = self.tasks.len();
-                self.tasks.insert(index, (number, developer, "TODO"));
-                if hotfix.unwrap_or(was_completed) {
-                    self.hotfixes.insert(number);
-                }
-                if self.completed {
-                    self.completed = false;
-                    self.reopened += 1;
-                }
-                Ok(())
-            }
-            Command::Start { task, developer } => {
-                let index = self.owned(task, developer)?;
-                if self.tasks[&index].2 != "TODO" {
-                    return Err("INVALID_TRANSITION");
-                }
-                let before = self.tasks.range(..index).next_back();
-                if before.is_some_and(|(_, (_, _, state))| *state != "COMPLETED") {
-                    return Err("TASK_OUT_OF_ORDER");
-                }
-                self.set(index, "IN_PROCESS")
-            }
-            Command::CompleteTask { task, developer } => {
-                let index = self.owned(task, developer)?;
-                if self.tasks[&index].2 != "IN_PROCESS" {
-                    return Err("INVALID_TRANSITION");
-                }
-                self.set(index, "COMPLETED")
-            }
-            Command::Complete => {
-                if self.completed {
-                    return Err("INVALID_TRANSITION");
-                }
-                if self.tasks.is_empty() {
-                    return Err("RELEASE_EMPTY");
-                }
-                if self
-                    .tasks
-                    .values()
-                    .any(|(_, _, state)| *state != "COMPLETED")
-                {
-                    return Err("RELEASE_INCOMPLETE");
-                }
-                self.completed = true;
-                Ok(())
-            }
-        }
-    }
-
-    fn owned(&self, task: usize, developer: usize) -> Result<i64, &'static str> {
-        let found = self
-            .tasks
-            .iter()
-            .find(|(_, (number, _, _))| *number == task);
-        match found {
-            None => Err("TASK_NOT_FOUND"),
-            Some((_, (_, owner, _))) if *owner != developer => Err("NOT_ASSIGNEE"),
-            Some((index, _)) => Ok(*index),
-        }
-    }
-
-    fn set(&mut self, index: i64, state: &'static str) -> Result<(), &'static str> {
-        if let Some(task) = self.tasks.get_mut(&index) {
-            task.2 = state;
-        }
-        Ok(())
-    }
-}
-
-proptest! {
-    #[test]
-    fn the_aggregate_agrees_with_the_model(commands in prop::collection::vec(command(), 0..60)) {
-        let developers = [user("a"), user("b"), user("c")];
-        let mut release = plan(vec![]).unwrap().release;
-        let mut model = Model::default();
-        // The n-th task added, by id.
-        let mut numbers: Vec<TaskId> = Vec::new();
-        for (second, command) in commands.iter().enumerate() {
-            let now = at(i64::try_from(second).unwrap());
-            let task = |number: usize| numbers.get(number).copied().unwrap_or_else(TaskId::generate);
-            let decision = match *command {
-                Command::Add { developer, index, hotfix } => {
-                    let draft = draft("t", &developers[developer], index);
-                    release.add_task(said(draft, hotfix), now)
-                }
-                Command::Start { task: number, developer } => {
-                    release.start(task(number), developers[developer].id, now)
-                }
-                Command::CompleteTask { task: number, developer } => {
-                    release.complete_task(task(number), developers[developer].id, now)
-                }
-                Command::Complete => release.complete(now),
-            };
-            let waited_for = model.waits_for();
-            let expected = model.apply(command);
-            prop_assert_eq!(
-                decision.as_ref().map(|_| ()).map_err(Refusal::code),
-                expected,
-                "{:?}", command
-            );
-            if let Ok(decision) = decision {
-                prop_assert_eq!(decision.release.revision, release.revision.next());
-                prop_assert!(!decision.events.is_empty());
-                for event in &decision.events {
-                    if let ReleaseEvent::TaskCreated(id) = event {
-                        numbers.push(*id);
-                    }
-                }
-                let told: Vec<_> = decision
-                    .events
-                    .iter()
-                    .filter_map(|event| match event {
-                        ReleaseEvent::TaskReady(id) => {
-                            let number = numbers.iter().position(|known| known == id);
-                            Some(Waits::Task(number.unwrap()))
-                        }
-                        ReleaseEvent::Ready => Some(Waits::Done),
-                        _ => None,
-                    })
-                    .collect();
-                let waits_for = model.waits_for();
-                let news = waits_for.filter(|waits| Some(waits) != waited_for.as_ref());
-                prop_assert_eq!(told, Vec::from_iter(news), "{:?}", command);
-                release = decision.release;
-            }
-            let actual: Vec<_> = release
-                .tasks
-                .iter()
-                .map(|task| (task.order_index.get(), task.assignee.id, task.state.name()))
-                .collect();
-            let modelled: Vec<_> = model
-                .tasks
-                .iter()
-                .map(|(index, (_, owner, state))| (*index, developers[*owner].id, *state))
-                .collect();
-            prop_assert_eq!(actual, modelled);
-            let hotfixes = release.tasks.iter().filter(|task| task.hotfix);
-            let hotfixes: BTreeSet<_> = hotfixes
-                .map(|task| numbers.iter().position(|known| *known == task.id).unwrap())
-                .collect();
-            prop_assert_eq!(&hotfixes, &model.hotfixes);
-            prop_assert_eq!(release.is_completed(), model.completed);
-            prop_assert_eq!(release.reopened_count, model.reopened);
-        }
-    }
 }

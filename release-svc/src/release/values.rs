@@ -1,4 +1,5 @@
-//! What texts, indexes and revisions may be. Limits count characters, not bytes.
+//! Validated values of a release: texts, order indexes and revisions. Limits count characters,
+//! not bytes.
 
 use std::{fmt, ops::Range};
 
@@ -33,44 +34,45 @@ pub fn due_at(time: Timestamp) -> Result<Timestamp, &'static str> {
 pub struct Text(String);
 
 impl Text {
-    /// A name or title: 1 to 200 characters on one line, some of them visible. Kept in one
-    /// form, without blanks at its ends.
+    /// A name or title: 1 to 200 characters on one line, some of them visible. It is normalised
+    /// and trimmed.
     ///
     /// # Errors
-    /// What is wrong, continuing a sentence that begins with the field's name.
+    /// What is wrong, as the end of a sentence that begins with the field's name.
     pub fn title(text: &str) -> Result<Self, &'static str> {
         if text::is_blank(text) {
             return Err("must not be blank");
         }
-        let kept = text::kept_line(text);
-        if kept.chars().count() > MAX_TITLE {
+        let line = text::kept_line(text);
+        if line.chars().count() > MAX_TITLE {
             return Err("must have at most 200 characters");
         }
         text::check_line(text)?;
-        Ok(Self(kept))
+        Ok(Self(line))
     }
 
-    /// A version: at most 100 characters on one line, kept as a title is; a blank one is none.
+    /// A version: at most 100 characters on one line, normalised and trimmed. A blank version is
+    /// stored as empty.
     ///
     /// # Errors
-    /// What is wrong, continuing a sentence that begins with the field's name.
+    /// What is wrong, as the end of a sentence that begins with the field's name.
     pub fn version(text: &str) -> Result<Self, &'static str> {
-        let kept = text::kept_line(text);
-        if kept.chars().count() > MAX_VERSION {
+        let line = text::kept_line(text);
+        if line.chars().count() > MAX_VERSION {
             return Err("must have at most 100 characters");
         }
         text::check_line(text)?;
         Ok(Self(if text::is_blank(text) {
             String::new()
         } else {
-            kept
+            line
         }))
     }
 
-    /// A description: at most 8,000 characters, line breaks and tabs included.
+    /// A description: at most 8,000 characters. Line breaks and tabs are allowed.
     ///
     /// # Errors
-    /// What is wrong, continuing a sentence that begins with the field's name.
+    /// What is wrong, as the end of a sentence that begins with the field's name.
     pub fn description(text: &str) -> Result<Self, &'static str> {
         if text.chars().count() > MAX_DESCRIPTION {
             return Err("must have at most 8,000 characters");
@@ -98,22 +100,22 @@ impl fmt::Display for Text {
     }
 }
 
-/// A task's place in its release: unique there; gaps are fine.
+/// A task's place in its release. It is unique in the release; gaps are allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct OrderIndex(i64);
 
 impl OrderIndex {
-    /// The first place given out when none is asked for.
+    /// The default place of the first task.
     pub const FIRST: Self = Self(1);
 
     /// The greatest integer that every JSON reader reads exactly: 2^53 - 1.
     const MAX: i64 = 9_007_199_254_740_991;
 
-    /// A place asked for.
+    /// Validates a requested place.
     ///
     /// # Errors
-    /// What is wrong, continuing a sentence that begins with the field's name.
+    /// What is wrong, as the end of a sentence that begins with the field's name.
     pub fn new(index: i64) -> Result<Self, &'static str> {
         if (0..=Self::MAX).contains(&index) {
             Ok(Self(index))
@@ -122,7 +124,7 @@ impl OrderIndex {
         }
     }
 
-    /// The next place, unless this is the last there is.
+    /// The next place; `None` if this is the last possible one.
     #[must_use]
     pub fn next(self) -> Option<Self> {
         Self::new(self.0 + 1).ok()
@@ -147,7 +149,7 @@ impl fmt::Display for OrderIndex {
 pub struct Revision(pub u64);
 
 impl Revision {
-    /// The revision of something new.
+    /// The revision of a new aggregate.
     pub const FIRST: Self = Self(1);
 
     /// The revision after this one.
@@ -180,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_title_is_kept_in_one_form_without_blanks_at_its_ends() {
+    fn a_title_is_normalised_and_trimmed() {
         for text in ["Café 2", " Café 2\u{a0}", "Cafe\u{301} 2"] {
             assert_eq!(Text::title(text).unwrap().as_str(), "Café 2", "{text:?}");
         }
@@ -189,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_version_that_nobody_can_see_is_none() {
+    fn a_blank_version_is_stored_as_empty() {
         for blank in ["", " ", "\u{200b}", "\u{3164}\u{2800}"] {
             assert_eq!(Text::version(blank).unwrap().as_str(), "", "{blank:?}");
         }

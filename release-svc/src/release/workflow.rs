@@ -1,4 +1,4 @@
-//! Working: starting and completing tasks, completing releases.
+//! Workflow commands: start a task, complete a task, complete a release.
 
 use jiff::Timestamp;
 
@@ -6,7 +6,7 @@ use super::{Decision, Refusal, Release, ReleaseEvent, ReleaseState, Task, TaskId
 use crate::identity::UserId;
 
 impl TaskState {
-    /// Its name on the outside.
+    /// Its name in the API.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -18,8 +18,8 @@ impl TaskState {
 }
 
 impl Release {
-    /// TODO to IN_PROCESS: by its assignee, once its predecessor is completed. That the
-    /// developer works on nothing else is for the store to enforce.
+    /// Moves a task from TODO to IN_PROCESS. Only its assignee may do that, once the predecessor
+    /// is completed. The store enforces that the developer has no other task in process.
     ///
     /// # Errors
     /// [`Refusal::TaskNotFound`], [`Refusal::NotAssignee`],
@@ -51,7 +51,7 @@ impl Release {
         Ok(self.with_task_state(index, state, ReleaseEvent::TaskStarted(task)))
     }
 
-    /// IN_PROCESS to COMPLETED, by its assignee.
+    /// Moves a task from IN_PROCESS to COMPLETED. Only its assignee may do that.
     ///
     /// # Errors
     /// [`Refusal::TaskNotFound`], [`Refusal::NotAssignee`],
@@ -66,7 +66,7 @@ impl Release {
         let state = match self.tasks[index].state {
             TaskState::InProcess { started_at } => TaskState::Completed {
                 started_at,
-                // A clock that went back must not make a task end before it began.
+                // The clock may have gone back: a task must not end before it began.
                 completed_at: now.max(started_at),
             },
             TaskState::Todo => {
@@ -79,7 +79,7 @@ impl Release {
         Ok(self.with_task_state(index, state, ReleaseEvent::TaskCompleted(task)))
     }
 
-    /// OPEN to COMPLETED: there are tasks, and all of them are completed.
+    /// Moves the release from OPEN to COMPLETED: it has tasks, and all of them are completed.
     ///
     /// # Errors
     /// [`Refusal::InvalidTransition`], [`Refusal::ReleaseEmpty`],
@@ -111,9 +111,9 @@ impl Release {
         Ok(Decision::new(Some(self), release, events))
     }
 
-    /// What the release waits for, as the event that tells of it: for its next task to be
-    /// started, or, if all are completed, for itself to be declared done. `None` if a task
-    /// is in process, there are no tasks, or the release is done.
+    /// The step that the release waits for, as its event: the start of the next task, or, if all
+    /// tasks are completed, the completion of the release. `None` if a task is in process, there
+    /// are no tasks, or the release is completed.
     #[must_use]
     pub fn turn(&self) -> Option<ReleaseEvent> {
         if self.is_completed() || self.tasks.is_empty() {

@@ -1,4 +1,4 @@
-//! Failed sign-ins: a document for each subject, with the times of its latest.
+//! Stores failed sign-ins: one document per subject, with the times of the latest failures.
 
 use futures::future::try_join_all;
 use jiff::Timestamp;
@@ -8,14 +8,14 @@ use slipway_store::{Collection, Document, Entries, Index, Query, Write, by_time}
 use super::{StoreError, UserStore};
 use crate::identity::throttle::{MAX_ADDRESS_FAILURES, MAX_FAILURES, Subject};
 
-/// Times kept of a subject: no more of them count.
-const KEPT: usize = if MAX_FAILURES > MAX_ADDRESS_FAILURES {
+/// Times stored per subject. More are not needed: no limit is higher.
+const MAX_TIMES: usize = if MAX_FAILURES > MAX_ADDRESS_FAILURES {
     MAX_FAILURES
 } else {
     MAX_ADDRESS_FAILURES
 };
 
-/// Documents that are purged at a time.
+/// Documents that one write purges.
 const PURGED: u32 = 500;
 
 /// By the oldest time.
@@ -26,7 +26,7 @@ const BY_OLDEST: Index = Index::list("by_oldest");
 pub(super) struct Failures {
     subject: Subject,
     revision: u64,
-    /// Newest first. None: they were forgotten.
+    /// Newest first. Empty after a successful sign-in.
     times: Vec<Timestamp>,
 }
 
@@ -44,7 +44,7 @@ impl Document for Failures {
     }
 
     fn entries(&self, entries: &mut Entries) {
-        // What is empty is purged first.
+        // Documents without times are purged first.
         let oldest = self.times.last().copied();
         let oldest = oldest.unwrap_or(Timestamp::UNIX_EPOCH);
         entries.list(&BY_OLDEST, "", by_time(oldest, self.subject.as_str()));
@@ -62,15 +62,15 @@ impl Failures {
         }
     }
 
-    /// With another one.
+    /// With one more failure.
     fn with(&self, at: Timestamp) -> Self {
         let mut times = self.times.clone();
         times.insert(times.partition_point(|time| *time > at), at);
-        times.truncate(KEPT);
+        times.truncate(MAX_TIMES);
         self.next(times)
     }
 
-    /// Without those from before `before`.
+    /// Without the failures before `before`.
     fn since(&self, before: Timestamp) -> Self {
         let times = self.times.iter().copied();
         self.next(times.filter(|at| *at >= before).collect())
@@ -82,7 +82,7 @@ impl UserStore {
     /// `limit`.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn failures(
         &self,
         subject: &Subject,
@@ -98,7 +98,7 @@ impl UserStore {
     /// Records a failed sign-in for each subject.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn record_failure(
         &self,
         subjects: &[Subject],
@@ -119,10 +119,10 @@ impl UserStore {
         Ok(())
     }
 
-    /// Forgets a subject's failed sign-ins.
+    /// Clears a subject's failed sign-ins.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn clear_failures(&self, subject: &Subject) -> Result<(), StoreError> {
         let clear = |before: Option<&Failures>| {
             let before = before.filter(|before| !before.times.is_empty())?;
@@ -132,10 +132,10 @@ impl UserStore {
         Ok(())
     }
 
-    /// Deletes the failed sign-ins from before `before`.
+    /// Deletes the failed sign-ins before `before`.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn purge_failures(&self, before: Timestamp) -> Result<(), StoreError> {
         let old = Query::first(PURGED, "").below(by_time(before, ""));
         loop {
@@ -146,7 +146,7 @@ impl UserStore {
                 true => Write::delete(found),
                 false => Write::replace(found, left),
             });
-            // One that has changed meanwhile is left to the next purge.
+            // A document that has changed meanwhile is not written; the next purge handles it.
             self.documents.write_many(writes.collect()).await?;
             if found.len() < PURGED as usize {
                 return Ok(());

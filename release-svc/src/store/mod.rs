@@ -1,15 +1,14 @@
-//! What release-svc keeps, as documents ([`slipway_store`]).
+//! The stores of release-svc, as documents ([`slipway_store`]).
 //!
-//! | module | what is kept |
+//! | module | stores |
 //! | --- | --- |
 //! | [`releases`] | releases, each with its tasks |
-//! | [`work`] | what each developer has to do in a release, to be read without it |
+//! | [`work`] | a view of each developer's tasks in a release |
 //! | [`users`] | accounts |
 //! | [`failures`] | failed sign-ins |
-//! | [`registrations`] | how many accounts were registered from where |
+//! | [`registrations`] | registrations per network address and hour |
 //!
-//! Everything that must be atomic is one write: the new state, its events and the receipt of
-//! the request are committed together or not at all.
+//! One write commits the new state, its events and the receipt of the request atomically.
 
 mod failures;
 mod registrations;
@@ -47,7 +46,7 @@ use crate::{
 /// The MongoDB database of this service.
 pub const DATABASE: &str = "slipway_release";
 
-/// What is kept.
+/// The collections of this service.
 const COLLECTIONS: Schema = &[
     Release::COLLECTION,
     Account::COLLECTION,
@@ -66,12 +65,12 @@ pub struct Stores {
     pub receipts: Arc<dyn ReceiptStore>,
     /// Events to be published.
     pub outbox: Arc<dyn OutboxStore>,
-    /// Whether the database is there.
+    /// Health check of the database.
     pub check: Arc<dyn Check>,
 }
 
 impl Stores {
-    /// The stores in the SQLite file at `path`, which is created if it is not there.
+    /// The stores in the SQLite file at `path`, which is created if it does not exist.
     /// Blocks: call it at start.
     ///
     /// # Errors
@@ -80,11 +79,11 @@ impl Stores {
         Ok(Self::of(Documents::sqlite(path, "release", COLLECTIONS)?))
     }
 
-    /// The stores in the MongoDB database `name`, usually [`DATABASE`]; its indexes are
-    /// built if they are not there.
+    /// The stores in the MongoDB database `name`, usually [`DATABASE`]. Missing indexes are
+    /// built.
     ///
     /// # Errors
-    /// If the server is away, an index exists with another definition, or the database is
+    /// If the server is unavailable, an index exists with another definition, or the database is
     /// of a version without documents.
     pub async fn mongo(client: &mongo::Client, name: &str) -> Result<Self, mongo::StorageError> {
         let documents = Documents::mongo(client, name, COLLECTIONS).await?;
@@ -102,25 +101,25 @@ impl Stores {
     }
 }
 
-/// What is committed along with a change of state.
+/// What is committed together with a change of state.
 #[derive(Debug, Clone, Default)]
 pub struct Commit {
     /// Events to be published.
     pub events: Vec<Event>,
-    /// The receipt, if the request asked for one.
+    /// The receipt, if the request has an idempotency key.
     pub receipt: Option<Receipt>,
 }
 
-/// Why a change was not stored; nothing of it is.
+/// Why a change was not stored. Nothing of it was.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum SaveError {
-    /// The release is not at the revision the change was made on.
+    /// The stored release is not at the revision that the change is based on.
     #[error("the release was changed meanwhile")]
     Revision,
-    /// The developer works on another task already.
+    /// The developer already has another task in process.
     #[error("the developer is busy")]
     DeveloperBusy(UserId),
-    /// So many of the release's events wait to be published that it takes no more.
+    /// The release has too many unpublished events.
     #[error("too many events of the release wait to be published")]
     Backlog,
     /// The store failed.
@@ -134,7 +133,7 @@ pub enum InsertUserError {
     /// Another account has the name.
     #[error("the username is taken")]
     UsernameTaken,
-    /// Another account has the address.
+    /// Another account has the email address.
     #[error("the email address is taken")]
     EmailTaken,
     /// The store failed.
@@ -153,21 +152,21 @@ pub struct ReleaseSummary {
     pub completed: u32,
 }
 
-/// Which releases a list shows.
+/// Filters a list of releases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ReleaseFilter {
-    /// Where work goes on.
+    /// Open releases.
     Open,
-    /// Declared done.
+    /// Completed releases.
     Completed,
 }
 
-/// Which tasks a list shows.
+/// Filters a list of tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TaskFilter {
     /// Assigned, not started.
     Todo,
-    /// Being worked on.
+    /// In process.
     InProcess,
     /// Finished.
     Completed,

@@ -1,4 +1,4 @@
-//! How many accounts were registered from where: a document for each subject and hour.
+//! Counts registrations: one document per subject (network address) and hour.
 
 use serde::{Deserialize, Serialize};
 use slipway_store::{Collection, Document, Entries, Index, Query, Write};
@@ -6,7 +6,7 @@ use slipway_store::{Collection, Document, Entries, Index, Query, Write};
 use super::{StoreError, UserStore};
 use crate::identity::{quota::Hour, throttle::Subject};
 
-/// Documents that are purged at a time.
+/// Documents that one write purges.
 const PURGED: u32 = 500;
 
 const BY_HOUR: Index = Index::list("by_hour");
@@ -44,17 +44,17 @@ fn id(subject: &Subject, hour: Hour) -> String {
     format!("{}@{}", subject.as_str(), hour.number())
 }
 
-/// The text that orders hours.
+/// The sort key of an hour.
 fn place(hour: Hour) -> String {
     format!("{:010}", hour.number().max(0))
 }
 
 impl UserStore {
-    /// Counts a registration of the subject in this hour, unless there were `limit` of them:
-    /// then it is not counted, and the answer is false.
+    /// Counts a registration of the subject in this hour. Returns `false`, without counting, if
+    /// there were `limit` of them already.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn count_registration(
         &self,
         subject: &Subject,
@@ -69,8 +69,8 @@ impl UserStore {
                 count: count + 1,
             })
         };
-        // Those of a flood come from one address: one after the other they do not have to try
-        // again and again. Only other processes are met by that.
+        // A flood comes from one address and so writes one document. The lock avoids conflicts
+        // and retries within this process; only other processes still conflict.
         let _counting = self.counting.lock().await;
         let counted = self.documents.update(id(subject, hour), count).await?;
         Ok(counted.is_some())
@@ -79,12 +79,12 @@ impl UserStore {
     /// Deletes the counts of registrations of the hours before `before`.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn purge_registrations(&self, before: Hour) -> Result<(), StoreError> {
         let old = Query::first(PURGED, "").below(place(before));
         loop {
             let found: Vec<Registrations> = self.documents.list(&BY_HOUR, &old).await?;
-            // One that has changed meanwhile is left to the next purge.
+            // A document that has changed meanwhile is not deleted; the next purge handles it.
             let purge = found.iter().map(Write::delete).collect();
             self.documents.write_many(purge).await?;
             if found.len() < PURGED as usize {

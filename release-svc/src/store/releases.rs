@@ -1,13 +1,13 @@
-//! Releases: a document for each, with its tasks.
+//! Stores releases: one document per release, with its tasks.
 //!
-//! That a developer works on one task at any moment, on the whole platform, is a unique key
-//! of the document: the database refuses a second one, whoever else writes at the same time.
+//! A unique index enforces that a developer has one task in process on the whole platform: the
+//! database refuses a second one, even when several replicas write at the same time.
 //!
-//! In MongoDB a document may have 16 MiB. What people write in a release is bounded
-//! ([`MAX_TEXT`](crate::release::MAX_TEXT)), and with it all that its document has of it: the
-//! release itself, what developers have to do in it ([`super::work`]), and receipts, whose
-//! answers say each text once. What is not bounded is how many events wait for the bus: a
-//! change for whose events there is no room is refused.
+//! A MongoDB document may have 16 MiB. The text of a release is limited
+//! ([`MAX_TEXT`](crate::release::MAX_TEXT)), and so is everything in the document that repeats
+//! it: the release, the views of its developers ([`super::work`]), and receipts, whose responses
+//! contain each text once. The number of unpublished events is not limited: a change is refused
+//! if the document has no room for its events.
 
 use slipway_rpc::page::Page;
 use slipway_store::{Collection, Document, Documents, Entries, Index, Query, Refusal, Write};
@@ -23,10 +23,10 @@ use crate::{
 
 /// The owners of the tasks in process.
 const ACTIVE_DEVELOPERS: Index = Index::unique("active_developers");
-/// Under the ids of its tasks. They are unique by themselves: an index that makes sure of it
-/// would be asked about each of them at every change.
+/// By the ids of its tasks. Not a unique index: the ids are unique anyway, and every change would
+/// have to check each of them.
 const BY_TASK: Index = Index::list("by_task");
-/// All of them under the empty key, and each under its state; the newest last.
+/// All releases under the empty key, and each release under its state; the newest last.
 const BY_STATE: Index = Index::list("by_state");
 
 impl Document for Release {
@@ -103,8 +103,8 @@ impl ReleaseStore {
         self.write(Write::insert(release), commit, None).await
     }
 
-    /// Stores `after` in the place of `before`, if the stored revision is still that of
-    /// `before` and every developer of `after` works on one task only.
+    /// Replaces `before` by `after`, if the stored revision is still that of `before` and each
+    /// developer has at most one task in process.
     ///
     /// # Errors
     /// [`SaveError`].
@@ -114,17 +114,17 @@ impl ReleaseStore {
         after: &Release,
         commit: Commit,
     ) -> Result<(), SaveError> {
-        let beginner = beginner(before, after);
+        let starter = starter(before, after);
         let write = Write::replace(before, after);
-        self.write(write, commit, beginner).await
+        self.write(write, commit, starter).await
     }
 
-    /// Carries out a write, in which `beginner` has started a task.
+    /// Runs a write. `starter` is the developer who starts a task in it.
     async fn write(
         &self,
         write: Write<'_>,
         commit: Commit,
-        beginner: Option<UserId>,
+        starter: Option<UserId>,
     ) -> Result<(), SaveError> {
         let write = write
             .with_events(&commit.events)
@@ -133,11 +133,11 @@ impl ReleaseStore {
             Ok(()) => return Ok(()),
             Err(refusal) => refusal,
         };
-        Err(match (refusal, beginner) {
+        Err(match (refusal, starter) {
             (Refusal::Revision, _) => SaveError::Revision,
             (Refusal::Unpublished, _) => SaveError::Backlog,
-            (Refusal::Taken(index), Some(beginner)) if index == Some(ACTIVE_DEVELOPERS.name) => {
-                SaveError::DeveloperBusy(beginner)
+            (Refusal::Taken(index), Some(starter)) if index == Some(ACTIVE_DEVELOPERS.name) => {
+                SaveError::DeveloperBusy(starter)
             }
             (refusal, _) => StoreError::from(refusal).into(),
         })
@@ -146,7 +146,7 @@ impl ReleaseStore {
     /// One release.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn release(&self, id: ReleaseId) -> Result<Option<Release>, StoreError> {
         self.documents.get(id).await
     }
@@ -154,7 +154,7 @@ impl ReleaseStore {
     /// The release a task belongs to.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn release_of(&self, task: TaskId) -> Result<Option<Release>, StoreError> {
         let first = Query::first(1, task);
         Ok(self.documents.list(&BY_TASK, &first).await?.pop())
@@ -163,16 +163,16 @@ impl ReleaseStore {
     /// One task.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn task(&self, id: TaskId) -> Result<Option<PlacedTask>, StoreError> {
         let release = self.release_of(id).await?;
         Ok(release.and_then(|release| release.placed(id)))
     }
 
-    /// What a developer is working on.
+    /// The task that a developer has in process.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn active_task(&self, developer: UserId) -> Result<Option<PlacedTask>, StoreError> {
         let found = self.documents.find(&ACTIVE_DEVELOPERS, developer).await?;
         Ok(found.and_then(|release: Release| {
@@ -182,10 +182,10 @@ impl ReleaseStore {
         }))
     }
 
-    /// Releases, newest first, those before `after`.
+    /// A page of releases, newest first, starting behind `after`.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn list(
         &self,
         filter: Option<ReleaseFilter>,
@@ -200,9 +200,9 @@ impl ReleaseStore {
     }
 }
 
-/// The developer who has started a task: of those at work, the one who could be busy.
-fn beginner(before: &Release, after: &Release) -> Option<UserId> {
-    let at_work = |task: &Task| before.active_tasks().any(|before| before.id == task.id);
-    let started = after.active_tasks().find(|task| !at_work(task));
+/// The developer who starts a task in this change: only this one can be busy with another task.
+fn starter(before: &Release, after: &Release) -> Option<UserId> {
+    let was_active = |task: &Task| before.active_tasks().any(|before| before.id == task.id);
+    let started = after.active_tasks().find(|task| !was_active(task));
     started.map(|task| task.assignee.id)
 }

@@ -1,4 +1,4 @@
-//! Accounts: a document for each.
+//! Stores accounts: one document per account.
 
 use std::sync::Arc;
 
@@ -9,13 +9,13 @@ use tokio::sync::Mutex;
 use super::{Commit, InsertUserError, StoreError};
 use crate::identity::{Account, User, UserId, credentials::key};
 
-/// Names are unique without regard to case.
+/// Usernames are unique without regard to case.
 const USERNAME: Index = Index::unique("username");
-/// So are addresses.
+/// Email addresses are unique without regard to case.
 const EMAIL: Index = Index::unique("email");
-/// All of them, by name.
+/// All accounts by name.
 const BY_NAME: Index = Index::list("by_name");
-/// Those that are admins.
+/// The admins.
 const ADMINS: Index = Index::list("admins");
 
 impl Document for Account {
@@ -50,13 +50,13 @@ impl Document for Account {
     }
 }
 
-/// The place of a name in the list. It is behind what the name begins with, and so behind
-/// the name itself: no name has a character that sorts before this one.
+/// The sort key of a name. It sorts after every prefix of the name and after the name itself,
+/// because all characters of names sort after `!`.
 fn place(name: &str) -> String {
     format!("{name}!")
 }
 
-/// How an assignee is named.
+/// How a request names a user.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum UserKey {
     /// By id.
@@ -69,7 +69,7 @@ pub enum UserKey {
 #[derive(Clone)]
 pub struct UserStore {
     pub(super) documents: Documents,
-    /// Held while a registration is counted.
+    /// Held while a registration is counted, to avoid conflicts within this process.
     pub(super) counting: Arc<Mutex<()>>,
 }
 
@@ -104,7 +104,7 @@ impl UserStore {
     /// One account.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn user(&self, id: UserId) -> Result<Option<Account>, StoreError> {
         self.documents.get(id).await
     }
@@ -112,9 +112,9 @@ impl UserStore {
     /// The account with this username or email address, without regard to case.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn by_login(&self, login: &str) -> Result<Option<Account>, StoreError> {
-        // A username cannot hold an @, an address must.
+        // A username cannot contain an @, an address must.
         let index = if login.contains('@') { EMAIL } else { USERNAME };
         self.documents.find(&index, key(login)).await
     }
@@ -122,7 +122,7 @@ impl UserStore {
     /// All of these users that exist, in no particular order.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn find(&self, keys: &[UserKey]) -> Result<Vec<User>, StoreError> {
         let (mut ids, mut names) = (Vec::new(), Vec::new());
         for wanted in keys {
@@ -139,11 +139,11 @@ impl UserStore {
         Ok(found.map(|account| account.user).collect())
     }
 
-    /// Users by name, those whose name begins with `prefix` and sorts behind `after` (both
-    /// in lower case).
+    /// A page of users by name: those whose name begins with `prefix` and sorts after `after`
+    /// (both in lower case).
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn list(
         &self,
         prefix: &str,
@@ -151,7 +151,7 @@ impl UserStore {
         limit: u32,
     ) -> Result<Page<User, String>, StoreError> {
         let after = after.map(place).unwrap_or_default();
-        // Names are ASCII, and have no character that sorts behind this one.
+        // Names are ASCII, and all their characters sort before `~`.
         let end = format!("{prefix}~");
         let query = Query::first(limit + 1, "")
             .above(after.max(prefix.to_owned()))
@@ -165,7 +165,7 @@ impl UserStore {
     /// Whether there is an admin.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn has_admin(&self) -> Result<bool, StoreError> {
         let first = Query::first(1, "");
         Ok(self.documents.count::<Account>(&ADMINS, &first).await? > 0)

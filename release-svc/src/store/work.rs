@@ -1,6 +1,6 @@
-//! What a developer has to do in a release: kept with it in a view, so that a list of a
-//! developer's tasks is one read, which neither reads whole releases nor follows each task
-//! to the one before it.
+//! A view of each developer's tasks in a release, stored with the release. With it, a list of a
+//! developer's tasks is one read: it need not load whole releases, nor look up the predecessor of
+//! each task.
 
 use std::{borrow::Cow, collections::BTreeSet};
 
@@ -14,15 +14,15 @@ use crate::{
     release::{PlacedTask, Release, ReleaseId, Task, TaskState, Text},
 };
 
-/// Releases under each developer who has a task in them, and under developer and state
-/// ([`key`]); the newest last.
+/// Releases by each developer with a task in them, and by developer and state ([`key`]); the
+/// newest last.
 pub(super) const ASSIGNED: Index = Index::list("assigned");
-/// [`Work`], under the developer.
+/// [`Work`], by developer.
 pub(super) const WORK: Index = Index::view("work");
 
-/// Bytes of text of a release whose tasks are in the view. It says most of them twice, to
-/// the task's owner and to the next one's: a release with more than this is read itself, so
-/// that it has room in its document.
+/// Bytes of text that a release with tasks in the view may have. The view repeats most tasks
+/// twice, for the owner and for the owner of the next task. A larger release would not fit into
+/// its document; its list entries are read from the release itself.
 const MAX_VIEWED: usize = 512 * 1024;
 
 /// A developer's task, with the task before it if that is not completed.
@@ -30,11 +30,11 @@ const MAX_VIEWED: usize = 512 * 1024;
 pub struct AssignedTask {
     /// The task.
     pub placed: PlacedTask,
-    /// What has to be completed first.
+    /// The task that has to be completed first.
     pub blocked_by: Option<PlacedTask>,
 }
 
-/// Where a page of a developer's tasks ends: release and order index.
+/// The cursor of a developer's task list: release and order index.
 pub type AssignedKey = (ReleaseId, i64);
 
 impl AssignedTask {
@@ -44,7 +44,7 @@ impl AssignedTask {
         (self.placed.release_id, self.placed.task.order_index.get())
     }
 
-    /// Whether it is behind `after` in a developer's list.
+    /// Whether it comes after `after` in a developer's list.
     fn is_behind(&self, after: AssignedKey) -> bool {
         let (release, order_index) = self.key();
         release < after.0 || release == after.0 && order_index > after.1
@@ -52,7 +52,7 @@ impl AssignedTask {
 }
 
 impl TaskFilter {
-    /// The one that shows tasks in this state.
+    /// The filter that matches tasks in this state.
     fn of(state: TaskState) -> Self {
         match state {
             TaskState::Todo => Self::Todo,
@@ -62,13 +62,13 @@ impl TaskFilter {
     }
 }
 
-/// What a developer has to do in a release.
+/// A developer's tasks in a release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Work<'a> {
     release: ReleaseId,
     name: Cow<'a, Text>,
-    /// The developer's tasks, each behind the one before it if that is not completed, in
-    /// order. `None`: they are to be read in the release.
+    /// The developer's tasks in order, each after its predecessor if that is not completed.
+    /// `None`: read them from the release.
     tasks: Option<Vec<Cow<'a, Task>>>,
 }
 
@@ -80,11 +80,11 @@ impl<'a> Work<'a> {
         let tasks = tasks.filter(|(n, task)| own(task) || !task.is_completed() && blocks(*n));
         Self {
             tasks: Some(tasks.map(|(_, task)| Cow::Borrowed(task)).collect()),
-            ..Self::to_be_read(release)
+            ..Self::without_tasks(release)
         }
     }
 
-    fn to_be_read(release: &'a Release) -> Self {
+    fn without_tasks(release: &'a Release) -> Self {
         Self {
             release: release.id,
             name: Cow::Borrowed(&release.name),
@@ -100,7 +100,7 @@ impl<'a> Work<'a> {
             task,
         };
         let mut assigned: Vec<AssignedTask> = Vec::new();
-        // Somebody else's, before the next one.
+        // The previous task, if it belongs to somebody else.
         let mut others = None;
         for task in self.tasks.into_iter().flatten() {
             let task = task.into_owned();
@@ -108,8 +108,8 @@ impl<'a> Work<'a> {
                 others = Some(task);
                 continue;
             }
-            // Tasks are completed in their order: of two that are not, with none of them in
-            // between, the first has to be completed first.
+            // Tasks are completed in order. If neither this task nor the developer's previous one
+            // is completed and no task is between them, the previous one blocks this one.
             let blocked_by = match (others.take(), assigned.last()) {
                 _ if task.is_completed() => None,
                 (Some(others), _) => Some(place(others)),
@@ -125,7 +125,7 @@ impl<'a> Work<'a> {
     }
 }
 
-/// The entries of what developers have to do in a release.
+/// Adds the index entries and the views of a release's developers.
 pub(super) fn enter(release: &Release, entries: &mut Entries) {
     let assigned = release.tasks.iter();
     let assigned = assigned.map(|task| (task.assignee.id, TaskFilter::of(task.state)));
@@ -142,7 +142,7 @@ pub(super) fn enter(release: &Release, entries: &mut Entries) {
         entries.list(&ASSIGNED, key(developer, None), release.id);
         let work = match is_viewed {
             true => Work::of(release, developer),
-            false => Work::to_be_read(release),
+            false => Work::without_tasks(release),
         };
         entries.view(&WORK, developer, &work);
     }
@@ -159,11 +159,11 @@ fn key(developer: UserId, filter: Option<TaskFilter>) -> String {
 }
 
 impl ReleaseStore {
-    /// A page of a developer's tasks, newest release first, in order within a release; and
-    /// what they are working on, on that page or not.
+    /// A page of a developer's tasks, newest release first, in order within a release; and the
+    /// developer's task in process, whether it is on that page or not.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn work_of(
         &self,
         developer: UserId,
@@ -171,9 +171,9 @@ impl ReleaseStore {
         after: Option<AssignedKey>,
         limit: u32,
     ) -> Result<(Page<AssignedTask, AssignedKey>, Option<PlacedTask>), StoreError> {
-        // Each but the first, which `after` may have exhausted, has a task for the page.
+        // Each release has a task for the page, except perhaps the first: `after` may be its last.
         let releases = limit + 2;
-        // Greater than the release that `after` is in, and less than those behind it.
+        // A key just above the release of `after`, so that the page includes that release.
         let newest = after.map(|(release, _)| format!("{release}~"));
         let query = Query::last(releases, key(developer, filter)).behind(newest);
         let found = self

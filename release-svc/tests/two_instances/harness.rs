@@ -1,4 +1,4 @@
-//! The two instances, and how they are talked to.
+//! Starts two instances of the service and calls them.
 
 use std::{
     num::NonZeroU32,
@@ -27,7 +27,7 @@ use slipway_proto::{
 };
 use slipway_rpc::{
     access::{AccessLayer, Keyring, Policies, ServiceSecret, StreamLimits, Verifier},
-    grpc::{Link, Outbound, Surround},
+    grpc::{Link, Middleware, Outbound},
 };
 use slipway_runtime::{
     clock::{SharedClock, SystemClock},
@@ -49,7 +49,7 @@ pub(super) struct Setup {
     _dir: tempfile::TempDir,
 }
 
-/// Where the two keep what they know.
+/// The database that both instances use.
 pub(super) enum Backend {
     Sqlite(tempfile::TempDir),
     Mongo(Scratch),
@@ -106,7 +106,7 @@ async fn instance(
         Arc::new(verifier),
         StreamLimits::new(100, 1000),
     );
-    Link::local(Surround::new(access).around(routes))
+    Link::local(Middleware::new(access).wrap(routes))
 }
 
 impl Setup {
@@ -123,7 +123,7 @@ impl Setup {
         });
         let keys = Arc::new(Keyring::ephemeral());
         let background = Background::default();
-        // Both find that there is no schema and no admin, and one creates them.
+        // Both instances find no schema and no admin at the same time; one creates them.
         let build = || async {
             let stores = backend.stores().await;
             instance(stores, bus.clone(), keys.clone(), background.clone()).await

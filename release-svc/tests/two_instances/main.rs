@@ -1,5 +1,5 @@
-//! Two instances of the service on one store: what two replicas are to each other.
-//! Everybody lines up on a barrier before they act. The same tests on each backend.
+//! Tests of two replicas of the service on one store. Concurrent requests wait on a barrier and
+//! start together. The same tests run on each backend.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -57,18 +57,18 @@ macro_rules! on_each_backend {
 }
 
 on_each_backend!(
-    a_developer_is_busy_on_both
-    tasks_added_on_both_are_all_there
-    completing_on_one_and_hotfixing_on_the_other_happen_in_one_of_the_two_orders
-    what_one_has_seen_and_the_other_has_changed_is_read_again
+    a_developer_starts_one_task_on_both_replicas_together
+    tasks_added_on_both_replicas_are_all_stored
+    a_concurrent_completion_and_hotfix_happen_in_one_of_the_two_orders
+    a_stale_cached_release_is_read_again
     one_idempotency_key_on_both_is_one_release
     names_are_resolved_without_regard_to_case_and_at_most_a_hundred
-    unknown_numbers_are_refused
-    both_publish_what_either_committed_and_first_occurrences_are_in_order
-    what_one_committed_the_other_leaves_to_it
+    unknown_enum_values_are_refused
+    events_of_both_replicas_are_published_and_first_occurrences_are_in_order
+    a_replica_does_not_publish_the_events_of_the_other
 );
 
-async fn a_developer_is_busy_on_both(s: Setup) {
+async fn a_developer_starts_one_task_on_both_replicas_together(s: Setup) {
     let mut racers = Vec::new();
     for n in 0..RACERS {
         let id = s.plan(format!("release {n}"), 1).await.tasks[0].id.clone();
@@ -93,7 +93,7 @@ async fn a_developer_is_busy_on_both(s: Setup) {
     }
 }
 
-async fn tasks_added_on_both_are_all_there(s: Setup) {
+async fn tasks_added_on_both_replicas_are_all_stored(s: Setup) {
     let release = s.plan("shared".into(), 0).await;
     let racers = (0..RACERS).map(|n| {
         let request = s.admin.request(AddTaskRequest {
@@ -112,7 +112,7 @@ async fn tasks_added_on_both_are_all_there(s: Setup) {
     assert_eq!((indexes.len(), titles.len()), (RACERS, RACERS));
 }
 
-async fn completing_on_one_and_hotfixing_on_the_other_happen_in_one_of_the_two_orders(s: Setup) {
+async fn a_concurrent_completion_and_hotfix_happen_in_one_of_the_two_orders(s: Setup) {
     for round in 0..20 {
         let release = s.plan(format!("round {round}"), 1).await;
         let id = release.tasks[0].id.clone();
@@ -159,18 +159,18 @@ async fn completing_on_one_and_hotfixing_on_the_other_happen_in_one_of_the_two_o
     }
 }
 
-async fn what_one_has_seen_and_the_other_has_changed_is_read_again(s: Setup) {
+async fn a_stale_cached_release_is_read_again(s: Setup) {
     let release = s.plan("in turns".into(), 6).await;
     for (n, task) in release.tasks.iter().enumerate() {
         let (id, one, other) = (task.id.clone(), n, n + 1);
-        // It has seen, if anything, that the one before is not completed.
+        // This replica has cached, if anything, that the predecessor is not completed.
         let start = s.developer.request(StartTaskRequest { id: id.clone() });
         s.tasks(one).start_task(start).await.unwrap();
-        // It has seen, if anything, that this one is not started.
+        // This replica has cached, if anything, that the task is not started.
         let request = CompleteTaskRequest { id: id.clone() };
         let complete = s.developer.request(request);
         s.tasks(other).complete_task(complete).await.unwrap();
-        // It has seen that this one is in process.
+        // This replica has cached that the task is in process.
         let again = s.developer.request(StartTaskRequest { id });
         let refused = s.tasks(one).start_task(again).await.unwrap_err();
         let fault = Fault::from(refused);
@@ -192,7 +192,7 @@ async fn one_idempotency_key_on_both_is_one_release(s: Setup) {
     });
     let answers = race(racers.collect()).await;
     let alike = answers.windows(2).all(|pair| pair[0] == pair[1]);
-    assert!(alike, "all answers are the first");
+    assert!(alike, "all answers are the same");
 }
 
 async fn names_are_resolved_without_regard_to_case_and_at_most_a_hundred(s: Setup) {
@@ -213,7 +213,7 @@ async fn names_are_resolved_without_regard_to_case_and_at_most_a_hundred(s: Setu
     assert_eq!(fault.fields[0].field, "usernames");
 }
 
-async fn unknown_numbers_are_refused(s: Setup) {
+async fn unknown_enum_values_are_refused(s: Setup) {
     let register = RegisterRequest {
         username: "eve".into(),
         email: "eve@example.com".into(),
@@ -243,8 +243,8 @@ async fn unknown_numbers_are_refused(s: Setup) {
     }
 }
 
-async fn both_publish_what_either_committed_and_first_occurrences_are_in_order(s: Setup) {
-    let release = s.plan("told".into(), 0).await;
+async fn events_of_both_replicas_are_published_and_first_occurrences_are_in_order(s: Setup) {
+    let release = s.plan("published".into(), 0).await;
     for n in 0..20 {
         let request = s.admin.request(AddTaskRequest {
             release_id: release.id.clone(),
@@ -256,7 +256,7 @@ async fn both_publish_what_either_committed_and_first_occurrences_are_in_order(s
     let topics = [slipway_proto::events::RELEASES.name.to_owned()];
     let mut subscription = s.bus.subscribe("test", &topics).await.unwrap();
     let (mut seen, mut titles) = (BTreeSet::new(), Vec::new());
-    // The plan, two events a task, and whose turn it is.
+    // One event of the plan, two per task, and one `task.ready`.
     while seen.len() < 1 + 2 * 20 + 1 {
         for delivery in subscription.next(1_000).await.unwrap() {
             let event = Event::from_record(&delivery.record).unwrap();
@@ -270,7 +270,7 @@ async fn both_publish_what_either_committed_and_first_occurrences_are_in_order(s
     assert!(titles.is_sorted(), "{titles:?}");
 }
 
-async fn what_one_committed_the_other_leaves_to_it(s: Setup) {
+async fn a_replica_does_not_publish_the_events_of_the_other(s: Setup) {
     let racers = (0..RACERS).map(|n| {
         let request = s.admin.request(CreateReleaseRequest {
             name: format!("release {n}"),
@@ -282,9 +282,10 @@ async fn what_one_committed_the_other_leaves_to_it(s: Setup) {
     });
     race(racers.collect()).await;
     s.background.stop(Duration::from_secs(10)).await;
-    // Two accounts, and the plans with two events a task and whose turn it is.
+    // Two accounts; per plan one event, two per task, and one `task.ready`.
     let events = 2 + RACERS * (1 + 2 * 2 + 1);
     let twice = s.published.load(Ordering::Relaxed) - events;
-    // None, unless this machine let one of them wait for seconds.
+    // Usually none. A replica also publishes events that are overdue for seconds, which happens
+    // on a slow machine.
     assert!(twice < events / 20, "{twice} of {events}");
 }

@@ -10,7 +10,7 @@ use slipway_proto::{
 };
 use slipway_rpc::{
     access::{AccessLayer, JwksSource, Keyring, Policies, Verifier},
-    grpc::{Link, Outbound, Surround},
+    grpc::{Link, Middleware, Outbound},
 };
 
 use super::{limits, mesh::Shared};
@@ -26,17 +26,17 @@ impl Shared<'_> {
 
     /// What stands in front of the gRPC services of this process, which has these accounts
     /// if it has any.
-    pub(super) fn surround(
+    pub(super) fn middleware(
         &self,
         verifier: Arc<Verifier>,
         accounts: Option<KnownAccounts>,
-    ) -> anyhow::Result<Surround> {
+    ) -> anyhow::Result<Middleware> {
         let policies = Arc::new(Policies::from_descriptor_set(DESCRIPTOR_SET)?);
         let mut access = AccessLayer::new(policies, verifier, limits::streams(self.settings));
         if let Some(accounts) = accounts {
             access = access.with_accounts(Arc::new(accounts));
         }
-        Ok(Surround::new(access).with_access_log(self.settings.access_log))
+        Ok(Middleware::new(access).with_access_log(self.settings.access_log))
     }
 
     pub(super) fn verifier_from(&self, release: Link) -> Arc<Verifier> {

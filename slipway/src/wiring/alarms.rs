@@ -84,7 +84,7 @@ impl Delivery {
             match tokio::time::timeout(WITHIN, published).await {
                 Ok(Ok(())) => return true,
                 refused => {
-                    tracing::debug!(?refused, "an alarm does not go by the bus");
+                    tracing::debug!(?refused, "alert not published on the bus; using gRPC");
                     *bus_rests_until = Instant::now() + BUS_RESTS;
                 }
             }
@@ -101,7 +101,10 @@ impl Delivery {
         match tokio::time::timeout(WITHIN, client.report(request)).await {
             Ok(Ok(_)) => true,
             refused => {
-                tracing::debug!(?refused, "an alarm waits: neither bus nor RPC takes it");
+                tracing::debug!(
+                    ?refused,
+                    "alert is waiting: neither the bus nor gRPC accepts it"
+                );
                 false
             }
         }

@@ -36,7 +36,7 @@ pub(super) async fn kafka(
     if let BusError::Refused(_) = error {
         return Err(refused(brokers, &error).into());
     }
-    tracing::warn!(brokers, %error, "Kafka is away: its topics are created when it is back");
+    tracing::warn!(brokers, %error, "Kafka unreachable; topics will be created when it is back");
     let missing = Arc::new(Missing(Mutex::new(Some(error.to_string()))));
     for service in services {
         life.health
@@ -77,7 +77,7 @@ pub(crate) fn connect(brokers: &str, security: &Security) -> Result<SharedBus, U
     if in_the_clear {
         tracing::warn!(
             brokers,
-            "the password goes to Kafka in the clear: PLAIN without kafka_tls"
+            "Kafka password is sent unencrypted: SASL PLAIN without kafka_tls"
         );
     }
     let config = KafkaConfig {
@@ -129,13 +129,13 @@ impl Missing {
         loop {
             match bus.create_topics(topics).await {
                 Ok(()) => {
-                    tracing::info!("Kafka is there, and so are its topics");
+                    tracing::info!("Kafka reachable; topics exist");
                     *self.0.lock() = None;
                     return;
                 }
                 Err(error) => {
                     if let BusError::Refused(_) = error {
-                        tracing::error!(%error, "Kafka's topics are not as they must be");
+                        tracing::error!(%error, "Kafka topics are not defined as required");
                     }
                     *self.0.lock() = Some(error.to_string());
                 }

@@ -26,6 +26,8 @@ pub(super) struct DataDir {
     path: PathBuf,
     /// Whether there was nothing in its databases.
     is_new: bool,
+    /// How many commits each database held when it was taken.
+    commits: BTreeMap<String, Commits>,
     _lock: File,
 }
 
@@ -71,10 +73,11 @@ impl DataDir {
         let mut taken = Self {
             path: path.to_owned(),
             is_new: true,
+            commits: BTreeMap::new(),
             _lock: lock,
         };
         taken.is_new = taken.complete(databases)?;
-        taken.refuse_older(databases)?;
+        taken.commits = taken.count_commits(databases)?;
         Ok(taken)
     }
 
@@ -112,14 +115,14 @@ impl DataDir {
         if !empty.is_empty() {
             tracing::warn!(
                 databases = names(&empty),
-                "empty databases begin anew, without what they may have held"
+                "empty database files found; starting them anew"
             );
         }
         Ok(false)
     }
 
-    /// Refuses databases that hold less than they did at the last start, and notes what they hold.
-    fn refuse_older(&self, databases: &[&str]) -> anyhow::Result<()> {
+    /// How many commits each database holds. Refuses those that held more at the last start.
+    fn count_commits(&self, databases: &[&str]) -> anyhow::Result<BTreeMap<String, Commits>> {
         let note = self.file(COMMITS);
         let text = match fs::read_to_string(&note) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
@@ -127,31 +130,41 @@ impl DataDir {
         };
         // A line that is cut short, after a crash of the machine, says less and harms nothing.
         let lines = text.lines().filter_map(|line| line.split_once(' '));
-        let mut noted: BTreeMap<_, _> = lines
-            .filter_map(|(name, commits)| Some((name, Commits::parse(commits)?)))
+        let mut commits: BTreeMap<_, _> = lines
+            .filter_map(|(name, commits)| Some((name.to_owned(), Commits::parse(commits)?)))
             .collect();
         let mut older = Vec::new();
         for name in databases {
             let path = self.database(name);
             let unreadable = || format!("{} cannot be read", path.display());
             let held = commits::in_file(&path).with_context(unreadable)?;
-            let before = noted.insert(name, held).unwrap_or_default();
+            let before = commits.insert((*name).to_owned(), held);
             // One that is empty is begun anew on purpose.
             let is_empty = fs::metadata(&path).with_context(unreadable)?.len() == 0;
-            if before.is_after(held) && !is_empty {
+            if before.is_some_and(|before| before.is_after(held)) && !is_empty {
                 older.push(path);
             }
         }
-        if !older.is_empty() {
-            bail!(
-                "{} older than at the last start, and so older than what belongs to it in the \
-                 other databases. Restore all of them from the same backup, into an empty \
-                 directory. To go on with what each of them holds, delete {}",
-                listed(&older),
-                note.display()
-            );
-        }
-        let lines = noted.iter().map(|(name, held)| format!("{name} {held}\n"));
+        ensure!(
+            older.is_empty(),
+            "{} older than at the last start, and so older than what belongs to it in the other \
+             databases. Restore all of them from the same backup, into an empty directory. To go \
+             on with what each of them holds, delete {}",
+            listed(&older),
+            note.display()
+        );
+        Ok(commits)
+    }
+
+    /// Notes, for the next start, how many commits each database held when the directory was
+    /// taken. To be called when all of them are found to be what they should be.
+    ///
+    /// # Errors
+    /// If the note cannot be written.
+    pub(super) fn note_commits(&self) -> anyhow::Result<()> {
+        let note = self.file(COMMITS);
+        let lines = self.commits.iter();
+        let lines = lines.map(|(name, held)| format!("{name} {held}\n"));
         fs::write(&note, lines.collect::<String>())
             .with_context(|| format!("{} cannot be written", note.display()))
     }
@@ -245,7 +258,8 @@ mod tests {
     async fn a_database_that_is_older_than_at_the_last_start_is_refused_with_what_to_do() {
         let dir = tempfile::tempdir().unwrap();
         let take = || DataDir::take(dir.path(), &["a", "b"]);
-        drop(take().unwrap());
+        let start = || take().unwrap().note_commits().unwrap();
+        start();
         let path = dir.path().join("a.db");
         let schema = &["CREATE TABLE t (k INTEGER)"];
         let run = async || {
@@ -260,10 +274,10 @@ mod tests {
         run().await;
         let backup = fs::read(&path).unwrap();
         for _ in 0..2 {
-            drop(take().unwrap());
+            start();
             run().await;
         }
-        drop(take().unwrap());
+        start();
         fs::write(&path, backup).unwrap();
         for _ in 0..2 {
             let refused = take().err().unwrap().to_string();
@@ -276,13 +290,13 @@ mod tests {
             }
         }
         fs::remove_file(dir.path().join(COMMITS)).unwrap();
-        drop(take().unwrap());
+        start();
         // And one may be begun anew.
         run().await;
-        drop(take().unwrap());
+        start();
         fs::write(&path, "").unwrap();
         fs::write(dir.path().join("b.db"), "content").unwrap();
-        drop(take().unwrap());
+        start();
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub(super) fn clients(settings: &Settings) -> Connections {
         tracing::warn!(
             max_connections = wanted,
             used = possible,
-            "the limit of open files allows fewer client connections than configured"
+            "limit of open files allows fewer client connections than configured"
         );
     }
     Connections::new(Limits {

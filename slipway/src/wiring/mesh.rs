@@ -8,7 +8,7 @@ use slipway_bus::{SharedBus, TopicSpec};
 use slipway_proto::events::{CHAT, FORUM, TOPICS};
 use slipway_rpc::{
     access::{ServiceSecret, ServiceTokens},
-    grpc::{GrpcServer, Link, Origins, ServiceCheck, Surround},
+    grpc::{GrpcServer, Link, Middleware, Origins, ServiceCheck},
 };
 use slipway_runtime::{
     alarm,
@@ -29,12 +29,12 @@ pub(super) struct Built {
 }
 
 impl Built {
-    fn of_services(grpc: GrpcServer, storage: Storage) -> Self {
-        Self {
+    fn of_services(grpc: GrpcServer, storage: Storage) -> anyhow::Result<Self> {
+        Ok(Self {
             router: None,
             grpc: Some(grpc),
-            lock: storage.into_lock(),
-        }
+            lock: storage.into_lock()?,
+        })
     }
 }
 
@@ -100,15 +100,15 @@ impl Shared<'_> {
         let bus = self.bus(&storage, topics, &services).await?;
         let verifier = self.verifier_with(&keys);
         let (release, accounts) = self.release_routes(&storage, keys, bus.clone()).await?;
-        let surround = self.surround(verifier.clone(), Some(accounts))?;
-        let to_release = Link::local(surround.around(release.clone()));
+        let middleware = self.middleware(verifier.clone(), Some(accounts))?;
+        let to_release = Link::local(middleware.wrap(release.clone()));
         let forum = self
             .forum_routes(&storage, to_release.clone(), bus.clone())
             .await?;
         let chat = self.chat_routes(&storage, to_release, bus.clone()).await?;
         let notify = self.notify_routes(&storage, bus.clone()).await?;
         let routes = both(both(release, forum), both(chat, notify));
-        let link = Link::local(surround.around(routes.clone()));
+        let link = Link::local(middleware.wrap(routes.clone()));
         self.deliver_alarms("slipway", Some(bus), Some(link.clone()));
         let links = Links {
             release: link.clone(),
@@ -116,56 +116,56 @@ impl Shared<'_> {
             chat: link.clone(),
             notify: link,
         };
-        let server = self.server(routes, services, surround).await?;
+        let server = self.server(routes, services, middleware).await?;
         Ok(Built {
             router: Some(self.router(links, verifier)),
-            ..Built::of_services(server, storage)
+            ..Built::of_services(server, storage)?
         })
     }
 
     async fn release(self) -> anyhow::Result<Built> {
         let storage = Storage::open(self.settings, &["release"]).await?;
         let keys = storage.keys(self.settings)?;
-        self.warn_if_alone("what happens is shown on no wall");
+        self.warn_if_alone("events will not reach the activity feed");
         let topics = specs(TOPICS);
         let bus = self.bus(&storage, topics, release_svc::SERVICES).await?;
         let verifier = self.verifier_with(&keys);
         let (routes, accounts) = self.release_routes(&storage, keys, bus.clone()).await?;
-        let surround = self.surround(verifier, Some(accounts))?;
+        let middleware = self.middleware(verifier, Some(accounts))?;
         self.deliver_alarms("release", Some(bus), self.to_notify()?);
-        let server = self.server(routes, release_svc::SERVICES.into(), surround);
-        Ok(Built::of_services(server.await?, storage))
+        let server = self.server(routes, release_svc::SERVICES.into(), middleware);
+        Built::of_services(server.await?, storage)
     }
 
     async fn forum(self) -> anyhow::Result<Built> {
         let storage = Storage::open(self.settings, &["forum"]).await?;
-        self.warn_if_alone("what is discussed is shown on no wall");
+        self.warn_if_alone("comments will not reach the activity feed");
         let topics = specs(&[FORUM]);
         let bus = self.bus(&storage, topics, forum_svc::SERVICES).await?;
         let release = self.remote("release", self.settings.release_url.as_ref())?;
-        let surround = self.surround(self.verifier_from(release.clone()), None)?;
+        let middleware = self.middleware(self.verifier_from(release.clone()), None)?;
         let routes = self.forum_routes(&storage, release, bus.clone()).await?;
         self.deliver_alarms("forum", Some(bus), self.to_notify()?);
-        let server = self.server(routes, forum_svc::SERVICES.into(), surround);
-        Ok(Built::of_services(server.await?, storage))
+        let server = self.server(routes, forum_svc::SERVICES.into(), middleware);
+        Built::of_services(server.await?, storage)
     }
 
     async fn chat(self) -> anyhow::Result<Built> {
         let storage = Storage::open(self.settings, &["chat"]).await?;
-        self.warn_if_alone("its answers are counted nowhere else");
+        self.warn_if_alone("answers of the assistant will not reach the activity feed");
         let topics = specs(&[CHAT]);
         let bus = self.bus(&storage, topics, chat_svc::SERVICES).await?;
         let release = self.remote("release", self.settings.release_url.as_ref())?;
-        let surround = self.surround(self.verifier_from(release.clone()), None)?;
+        let middleware = self.middleware(self.verifier_from(release.clone()), None)?;
         let routes = self.chat_routes(&storage, release, bus.clone()).await?;
         self.deliver_alarms("chat", Some(bus), self.to_notify()?);
-        let server = self.server(routes, chat_svc::SERVICES.into(), surround);
-        Ok(Built::of_services(server.await?, storage))
+        let server = self.server(routes, chat_svc::SERVICES.into(), middleware);
+        Built::of_services(server.await?, storage)
     }
 
     async fn notify(self) -> anyhow::Result<Built> {
         let storage = Storage::open(self.settings, &["notify"]).await?;
-        self.warn_if_alone("the wall stays empty");
+        self.warn_if_alone("the activity feed stays empty");
         if self.settings.public_url.is_none() {
             tracing::warn!(
                 url = self.public_url,
@@ -176,12 +176,12 @@ impl Shared<'_> {
         let topics = notify_svc::own_topics();
         let bus = self.bus(&storage, topics, notify_svc::SERVICES).await?;
         let release = self.remote("release", self.settings.release_url.as_ref())?;
-        let surround = self.surround(self.verifier_from(release), None)?;
+        let middleware = self.middleware(self.verifier_from(release), None)?;
         let routes = self.notify_routes(&storage, bus.clone()).await?;
-        let itself = Link::local(surround.around(routes.clone()));
+        let itself = Link::local(middleware.wrap(routes.clone()));
         self.deliver_alarms("notify", Some(bus), Some(itself));
-        let server = self.server(routes, notify_svc::SERVICES.into(), surround);
-        Ok(Built::of_services(server.await?, storage))
+        let server = self.server(routes, notify_svc::SERVICES.into(), middleware);
+        Built::of_services(server.await?, storage)
     }
 
     fn gateway(self) -> anyhow::Result<Built> {
@@ -223,9 +223,7 @@ impl Shared<'_> {
         incidents: Option<Link>,
     ) {
         if incidents.is_none() {
-            tracing::warn!(
-                "what is wrong with the bus reaches nobody: SLIPWAY_NOTIFY_URL is not set"
-            );
+            tracing::warn!("alerts about the bus will reach nobody: SLIPWAY_NOTIFY_URL is not set");
         }
         let tokens = ServiceTokens::new(self.secret.clone(), service, self.clock.clone());
         let delivery = Delivery {
@@ -287,9 +285,9 @@ impl Shared<'_> {
         &self,
         routes: Routes,
         services: Vec<&'static str>,
-        surround: Surround,
+        middleware: Middleware,
     ) -> anyhow::Result<GrpcServer> {
-        let server = GrpcServer::new(routes, services, surround).await?;
+        let server = GrpcServer::new(routes, services, middleware).await?;
         Ok(server.with_tls(self.settings.tls.server.clone()))
     }
 }

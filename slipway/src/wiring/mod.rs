@@ -89,6 +89,10 @@ async fn live(
     life: &Life,
 ) -> anyhow::Result<()> {
     let metrics = metrics::init().context("metrics cannot be recorded")?;
+    slipway_rpc::metrics::describe();
+    slipway_bus::metrics::describe();
+    slipway_store::metrics::describe();
+    slipway_sqlite::metrics::describe();
     metrics::build_info(VERSION, role.as_str(), FEATURES);
     life.watch_signals()?;
     life::survive_file_size_limit()?;
@@ -102,7 +106,7 @@ async fn live(
     let built = life.drain.run_until_cancelled(building.as_mut()).await;
     let Some(built) = built.transpose()? else {
         life.leave_whole(BACKGROUND_DEADLINE).await;
-        tracing::info!("stopped before it had started");
+        tracing::info!("stopped during the start");
         return Ok(());
     };
     let addresses = listeners.addresses()?;
@@ -188,7 +192,7 @@ impl Life {
             tokio::spawn(async move {
                 while signal.recv().await.is_some() {
                     if drain.is_cancelled() {
-                        tracing::warn!("told to stop again: ending at once");
+                        tracing::warn!("second signal received; exiting at once");
                         std::process::exit(1);
                     }
                     drain.cancel();

@@ -50,9 +50,15 @@ impl Storage {
         data.context("what is embedded has a data directory")
     }
 
-    /// The lock on the data directory, to be held until the process ends.
-    pub(super) fn into_lock(self) -> Option<DataDir> {
-        self.data
+    /// The data directory, whose databases are open, to be held until the process ends.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub(super) fn into_lock(self) -> anyhow::Result<Option<DataDir>> {
+        if let Some(data) = &self.data {
+            data.note_commits()?;
+        }
+        Ok(self.data)
     }
 
     /// The keys that tokens are signed with: from the configured file, which must be

@@ -17,7 +17,7 @@ use super::{
 };
 
 /// What has not arrived after this time never will.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What is read of a stream at once.
 const PIECE: usize = 2 * 1024;
@@ -103,7 +103,7 @@ impl Arrivals {
                 self.all_here.notified().await;
             }
         };
-        let in_time = tokio::time::timeout(PATIENCE, everywhere).await;
+        let in_time = tokio::time::timeout(TIMEOUT, everywhere).await;
         let noted = self.noted.lock();
         in_time.with_context(|| noted.missing())?;
         let mut delays = Delays {

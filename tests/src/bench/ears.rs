@@ -14,7 +14,7 @@ use slipway_tests::{
 use tokio::sync::mpsc;
 
 /// What has not arrived after this time never will.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What listens to the topics and to the wall.
 pub(super) struct Ears {
@@ -79,7 +79,7 @@ impl Ears {
                 })
                 .collect()
         };
-        tokio::time::timeout(PATIENCE, both)
+        tokio::time::timeout(TIMEOUT, both)
             .await
             .context("events are missing")?
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use hdrhistogram::Histogram;
 use notify_svc::testing::{SmtpServer, Taken};
-use slipway_tests::{Client, Options, PATIENCE, Process, Team, until};
+use slipway_tests::{Client, Options, Process, TIMEOUT, Team, until};
 use tokio::time::MissedTickBehavior;
 
 use super::{
@@ -101,7 +101,7 @@ async fn run(releases: usize, pace: Duration) -> anyhow::Result<Run> {
         team.release(&format!("number {n}"), &owners).await?;
     }
     let count = releases * TASKS;
-    server.wait_for(releases * DEVELOPERS, PATIENCE).await;
+    server.wait_for(releases * DEVELOPERS, TIMEOUT).await;
     logged(&process, count).await?;
     let took = sent.first().context("there are releases")?.elapsed();
     let mut delays = histogram();

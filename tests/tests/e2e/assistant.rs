@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::ensure;
 use reqwest::Method;
 use serde_json::{Value, json};
-use slipway_tests::{Client, Options, PATIENCE, Process, Team, team::id, until};
+use slipway_tests::{Client, Options, Process, TIMEOUT, Team, team::id, until};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
@@ -152,7 +152,7 @@ async fn who_hangs_up_stops_the_answer() {
         .unwrap();
     busy.refused(409, "CHAT_BUSY");
     drop(answer);
-    tokio::time::timeout(PATIENCE, heard.wait_for(|heard| *heard == 0))
+    tokio::time::timeout(TIMEOUT, heard.wait_for(|heard| *heard == 0))
         .await
         .expect("the model is not asked any further")
         .unwrap();
@@ -303,7 +303,7 @@ async fn a_deleted_conversation_is_gone_and_its_answer_is_stopped() {
         rest.contains("event: error") && rest.contains("SESSION_NOT_FOUND"),
         "{rest}"
     );
-    tokio::time::timeout(PATIENCE, heard.wait_for(|heard| *heard == 0))
+    tokio::time::timeout(TIMEOUT, heard.wait_for(|heard| *heard == 0))
         .await
         .expect("the model is not asked any further")
         .unwrap();

@@ -18,7 +18,7 @@ use tokio::{
 use crate::scripted;
 
 /// A command that hangs has not ended by then.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 fn as_admin(server: &Process, arguments: &[&str]) -> Options {
     let options = Options::default()
@@ -166,7 +166,7 @@ async fn passwords_in_json_are_printed_before_there_is_an_account() {
             }
         }
     };
-    let registering = tokio::time::timeout(PATIENCE, registering).await;
+    let registering = tokio::time::timeout(TIMEOUT, registering).await;
     let (_unanswered, account) = registering.expect("an account is made");
     child.kill().await.unwrap();
     let mut printed = String::new();
@@ -289,7 +289,7 @@ async fn watch_ends_when_its_reader_leaves_though_nothing_happens() {
     let first = lines.next_line().await.unwrap().unwrap();
     assert!(first.starts_with("#1 20"), "{first}");
     drop(lines);
-    let ended = tokio::time::timeout(PATIENCE, child.wait()).await;
+    let ended = tokio::time::timeout(TIMEOUT, child.wait()).await;
     assert!(ended.unwrap().unwrap().success());
 }
 
@@ -309,7 +309,7 @@ async fn a_password_is_sent_to_no_server_but_the_one_that_was_named() {
             }
         } => unreachable!("it answers for ever"),
         _ = other.accept() => panic!("the password went elsewhere"),
-        ended = tokio::time::timeout(PATIENCE, child.wait()) => ended,
+        ended = tokio::time::timeout(TIMEOUT, child.wait()) => ended,
     };
     assert_eq!(ended.unwrap().unwrap().code(), Some(1));
 }
@@ -324,7 +324,7 @@ async fn ctrl_c_ends_watch_without_a_word() {
     let pid = child.id().unwrap().to_string();
     let sent = Command::new("kill").args(["-INT", &pid]).status().await;
     assert!(sent.unwrap().success());
-    let ended = tokio::time::timeout(PATIENCE, child.wait_with_output()).await;
+    let ended = tokio::time::timeout(TIMEOUT, child.wait_with_output()).await;
     let ended = ended.unwrap().unwrap();
     assert!(ended.status.success());
     assert_eq!(String::from_utf8_lossy(&ended.stderr), "");
@@ -356,6 +356,6 @@ async fn ctrl_c_ends_watch_while_nobody_reads_its_output() {
     let pid = child.id().unwrap().to_string();
     let sent = Command::new("kill").args(["-INT", &pid]).status().await;
     assert!(sent.unwrap().success());
-    let ended = tokio::time::timeout(PATIENCE, child.wait()).await;
+    let ended = tokio::time::timeout(TIMEOUT, child.wait()).await;
     assert!(ended.unwrap().unwrap().success());
 }

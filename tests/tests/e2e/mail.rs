@@ -11,7 +11,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
 use slipway_tests::{
-    Client, Options, PATIENCE, Process, Team,
+    Client, Options, Process, TIMEOUT, Team,
     certificates::{Authority, Files},
     until,
 };
@@ -309,11 +309,11 @@ async fn ten_thousand_mails_survive_ten_kills_and_hardly_any_is_sent_twice() {
             .unwrap();
     }
     for kill in 1..=KILLS {
-        mails.wait_for(kill * MAILS / (KILLS + 1), PATIENCE).await;
+        mails.wait_for(kill * MAILS / (KILLS + 1), TIMEOUT).await;
         let data = server.kill().await.unwrap();
         server = Process::start_on(data, &options).await.unwrap();
     }
-    mails.wait_for(MAILS, PATIENCE).await;
+    mails.wait_for(MAILS, TIMEOUT).await;
     let log = until_all_are_sent(&server, MAILS).await;
 
     let taken = mails.taken();
@@ -372,7 +372,7 @@ async fn mails_that_tell_of_several_survive_kills_and_lose_nothing() {
     }
     let expected = PLANS * DEVELOPERS;
     for kill in 1..=5 {
-        mails.wait_for(kill * expected / 6, PATIENCE).await;
+        mails.wait_for(kill * expected / 6, TIMEOUT).await;
         let data = server.kill().await.unwrap();
         server = Process::start_on(data, &options).await.unwrap();
     }

@@ -14,7 +14,7 @@ const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/slipway.toml
 const SEPARATOR: &str = "@@@ the next block @@@\n";
 
 /// The walk-through has taken this long when it hangs.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Commands of the walk-through, and what the README says they print.
 struct Block {
@@ -119,7 +119,7 @@ async fn runs_as_it_stands(page: &str) {
         .stderr(fs::File::create(&errors).unwrap())
         .kill_on_drop(true);
     let shell = command.spawn().expect("there is a bash");
-    let output = tokio::time::timeout(PATIENCE, shell.wait_with_output())
+    let output = tokio::time::timeout(TIMEOUT, shell.wait_with_output())
         .await
         .expect("the walk-through comes to its end")
         .unwrap();
@@ -170,7 +170,7 @@ async fn the_walk_through_stops_at_a_failed_sign_in() {
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let output = tokio::time::timeout(PATIENCE, output)
+    let output = tokio::time::timeout(TIMEOUT, output)
         .await
         .expect("the commands come to their end")
         .unwrap();

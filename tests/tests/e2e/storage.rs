@@ -86,7 +86,7 @@ async fn with_a_full_disk_it_is_not_ready_and_raises_an_incident_until_there_is_
     // It lasts: two looks in a row make it an incident, which waits for a place to be kept.
     let raised = until(async || {
         let log = server.log();
-        ensure!(log.contains("a dependency has a problem"), "{log}");
+        ensure!(log.contains("dependency unhealthy"), "{log}");
         Ok(())
     });
     raised.await.unwrap();
@@ -238,7 +238,7 @@ async fn when_its_data_is_deleted_it_is_not_ready_and_accepts_nothing() {
     assert!(said.contains("data/mail cannot be used"), "{said}");
     let raised = until(async || {
         let log = server.log();
-        ensure!(log.contains("a dependency has a problem"), "{log}");
+        ensure!(log.contains("dependency unhealthy"), "{log}");
         Ok(())
     });
     raised.await.unwrap();

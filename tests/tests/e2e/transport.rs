@@ -146,7 +146,7 @@ async fn reads_survive_the_death_of_one_replica_and_are_refused_at_once_without_
     gateway.signal("TERM").await.unwrap();
     let (_, log) = gateway.ended().await.unwrap();
     let named = log.lines().any(|line| {
-        line.contains("a service cannot be reached") && line.contains("\"service\":\"release\"")
+        line.contains("service unreachable") && line.contains("\"service\":\"release\"")
     });
     assert!(named, "{log}");
 }

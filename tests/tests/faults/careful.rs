@@ -20,7 +20,7 @@ use crate::ledger::Answered;
 const PACE: Duration = Duration::from_millis(100);
 
 /// Who is not answered within this time stops waiting.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// As whom a command is given.
 #[derive(Debug, Clone, Copy)]
@@ -165,7 +165,7 @@ impl Careful {
 
     async fn read(&self, who: Who, path: &str) -> Option<Value> {
         let request = self.client(who).get(path);
-        let answer = tokio::time::timeout(PATIENCE, request).await.ok()?.ok()?;
+        let answer = tokio::time::timeout(TIMEOUT, request).await.ok()?.ok()?;
         (answer.status == 200).then_some(answer.body)
     }
 
@@ -185,7 +185,7 @@ impl Careful {
         self.pace.tick().await;
         let client = self.client(who).clone();
         let sent = Instant::now();
-        let answer = client.send(request(&client).timeout(PATIENCE)).await;
+        let answer = client.send(request(&client).timeout(TIMEOUT)).await;
         let answered = Answered {
             sent,
             took: sent.elapsed(),

@@ -20,7 +20,7 @@ pub(crate) const WORKERS: usize = 6;
 pub(crate) const SHARED: &str = "the release of all workers";
 
 /// Commands that are not accepted within this time never will be.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A load that is running.
 pub(crate) struct Load {
@@ -67,7 +67,7 @@ impl Load {
     pub(crate) async fn more(&mut self, commands: usize) {
         while self.accepted.try_recv().is_ok() {}
         for n in 0..commands {
-            let next = tokio::time::timeout(PATIENCE, self.accepted.recv()).await;
+            let next = tokio::time::timeout(TIMEOUT, self.accepted.recv()).await;
             let all_there = matches!(next, Ok(Some(())));
             if !all_there {
                 self.fail(&format!("{n} of {commands} commands were accepted"))

@@ -10,7 +10,7 @@ use slipway_tests::topics::{Told, Topics};
 use crate::ledger::Ledger;
 
 /// What is not sent within this time never will be.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Events of which the owner of the task is notified.
 pub(crate) const NOTIFY: [&str; 2] = ["task.assigned", "task.hotfix_added"];
@@ -20,7 +20,7 @@ pub(crate) const NOTIFY: [&str; 2] = ["task.assigned", "task.hotfix_added"];
 /// is reported, too, and of no concern here.
 pub(crate) async fn everything(topics: &Topics, ledger: &Ledger) -> (Vec<Told>, Vec<Told>) {
     let expected: usize = NOTIFY.iter().map(|kind| ledger.of_kind(kind)).sum();
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         let records = topics.everything().await.unwrap();
         let (mut events, mut notifications) = (Vec::new(), Vec::new());

@@ -111,7 +111,7 @@ impl Ollama {
             answer = self.post(prompt, false).await?;
             if answer.status().is_success() {
                 let model = &self.config.model;
-                tracing::info!(model, "Ollama cannot turn off this model's thinking");
+                tracing::info!(model, "Ollama cannot disable this model's thinking");
                 self.catalogue.remember(false);
             }
         }

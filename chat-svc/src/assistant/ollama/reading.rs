@@ -29,7 +29,7 @@ pub(super) struct Reading {
     left: usize,
     idle: Duration,
     /// How long the next bytes may take.
-    patience: Duration,
+    timeout: Duration,
     filter: ThinkingFilter,
     /// Whether the model thought, as the server tells it apart from the answer.
     thought: bool,
@@ -49,7 +49,7 @@ impl Reading {
             lines: Lines::default(),
             left: MOST,
             idle: config.idle_timeout,
-            patience: config.first_token_timeout,
+            timeout: config.first_token_timeout,
             filter: ThinkingFilter::default(),
             thought: false,
             said: false,
@@ -78,10 +78,10 @@ impl Reading {
                 let text = "the stream ended without saying that it is done";
                 return Err(Failure::Truncated(text.to_owned()));
             }
-            let bytes = tokio::time::timeout(self.patience, self.body.next());
+            let bytes = tokio::time::timeout(self.timeout, self.body.next());
             match bytes.await.map_err(|_| SILENT)? {
                 Some(Ok(bytes)) => {
-                    self.patience = self.idle;
+                    self.timeout = self.idle;
                     self.left = self.left.checked_sub(bytes.len()).ok_or_else(too_long)?;
                     self.lines.push(&bytes).map_err(Failure::Malformed)?;
                 }

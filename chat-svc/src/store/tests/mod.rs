@@ -13,7 +13,7 @@ use slipway_bus::{Actor, Event, event::Origin};
 use slipway_proto::events::ChatAnsweredEvent;
 use uuid::Uuid;
 
-use super::{Asking, Begun, Lease, Settled, Stores};
+use super::{Begun, Lease, NewQuestion, Settled, Stores};
 use crate::chat::{
     Answer, FIRST_REVISION, MessageId, Question, QuestionText, Session, SessionId, Title, Tokens,
     UsedContext, UserId,
@@ -76,8 +76,8 @@ async fn session(stores: &Stores) -> Session {
     stores.chat.create(session, None).await.unwrap()
 }
 
-fn asking(session: &Session, text: &str, seconds: i64) -> Asking {
-    Asking {
+fn asking(session: &Session, text: &str, seconds: i64) -> NewQuestion {
+    NewQuestion {
         session: session.id,
         owner: session.owner,
         question: Question {

@@ -4,7 +4,7 @@ use super::{answered, asking, at, new_session, session};
 use crate::{
     chat::{Reason, UserId},
     request_key::RequestKey,
-    store::{Asking, BeginError, Begun, CreateError, Settled, Stores},
+    store::{BeginError, Begun, CreateError, NewQuestion, Settled, Stores},
 };
 
 const DAY: i64 = 24 * 3600;
@@ -19,7 +19,7 @@ fn key(key: &str, content: &str) -> Option<RequestKey> {
 pub(super) async fn a_repeated_question_finds_its_answer(open: impl Fn() -> Stores) {
     let stores = open();
     let session = session(&stores).await;
-    let ask = |seconds| Asking {
+    let ask = |seconds| NewQuestion {
         request: key("k", "why?"),
         ..asking(&session, "why?", seconds)
     };
@@ -61,7 +61,7 @@ pub(super) async fn a_repeated_question_finds_its_answer(open: impl Fn() -> Stor
 pub(super) async fn a_key_of_another_question_is_refused(open: impl Fn() -> Stores) {
     let stores = open();
     let session = session(&stores).await;
-    let ask = |text| Asking {
+    let ask = |text| NewQuestion {
         request: key("k", text),
         ..asking(&session, text, 0)
     };

@@ -1,4 +1,4 @@
-//! What is a mention, and of whom.
+//! Tests of which texts are mentions.
 
 use proptest::prelude::*;
 
@@ -47,7 +47,7 @@ fn names_are_found_between_scripts_without_spaces() {
 }
 
 #[test]
-fn underscores_belong_to_the_name_unless_they_stand_around_it() {
+fn underscores_belong_to_the_name_unless_they_are_emphasis_around_the_mention() {
     assert_eq!(names("@_ada_"), ["_ada_"]);
     assert_eq!(names("@_ada_ and @__eve__!"), ["_ada_", "__eve__"]);
     assert_eq!(names("@_ada and @bob_"), ["_ada", "bob_"]);
@@ -123,7 +123,7 @@ fn code_addresses_and_words_are_no_mentions() {
 }
 
 #[test]
-fn a_name_counts_once_and_only_so_many_count() {
+fn a_name_counts_once_and_the_number_of_mentions_is_limited() {
     assert_eq!(names("@ada @ADA @ada"), ["ada"]);
     let crowd: String = (0..100).map(|n| format!("@user{n} ")).collect();
     let found = names(&crowd);
@@ -132,7 +132,7 @@ fn a_name_counts_once_and_only_so_many_count() {
 }
 
 #[test]
-fn the_longest_and_oddest_contents_are_read_in_no_time() {
+fn long_and_malformed_contents_are_read_quickly() {
     let odd = [
         "@", "[", "*", "`", "> ", "@a_", "_@a", "<", "\\", "\\@", "://", "www.@", "a://@ ",
     ];
@@ -142,12 +142,12 @@ fn the_longest_and_oddest_contents_are_read_in_no_time() {
     }
 }
 
-/// A name that an account can have and that does not end as a sentence does.
+/// A possible username that does not end with punctuation of the sentence.
 fn a_name() -> impl Strategy<Value = String> {
     "[A-Za-z0-9._-]{2,39}[A-Za-z0-9_]"
 }
 
-/// Characters of every kind, those that mean something to Markdown more often.
+/// Characters of every kind; those with a meaning in Markdown are more frequent.
 fn any_text() -> impl Strategy<Value = String> {
     let acts = prop::sample::select(vec![
         '@', '＠', '_', '*', '`', '\\', '<', '>', '[', ']', '(', ')', '/', ':', '.', '-', '&', ';',
@@ -159,7 +159,7 @@ fn any_text() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn a_name_is_found_between_whatever_does_not_belong_to_words(
+    fn a_name_is_found_between_characters_that_do_not_continue_a_word(
         name in a_name(),
         sign in prop::sample::select(SIGNS.to_vec()),
         before in prop::sample::select(vec![
@@ -174,7 +174,7 @@ proptest! {
     }
 
     #[test]
-    fn nobody_is_told_by_what_is_no_mention(
+    fn texts_that_are_not_mentions_mention_nobody(
         name in a_name(),
         (before, behind) in prop::sample::select(vec![
             ("`@", "`"), ("```\n@", "\n```"), ("<https://x.example/?a=@", ">"),
@@ -188,7 +188,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_is_found_stands_in_the_text(text in any_text()) {
+    fn every_mention_occurs_in_the_text(text in any_text()) {
         let Ok(content) = Content::new(text.clone()) else { return Ok(()) };
         let plain = text.replace('\\', "").to_ascii_lowercase();
         for name in mentioned(&content) {

@@ -1,4 +1,4 @@
-//! What reading takes: how often the store is asked, and how many comments it loads.
+//! Tests of the cost of reading: the number of queries, and of comments they load.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -6,15 +6,15 @@ use async_trait::async_trait;
 
 use super::*;
 use crate::{
-    comment::position::Stretch,
-    reading::{COUNTED, Listing, Outline, PageOf, Scope, Threads, descendants},
+    comment::position::KeyRange,
+    reading::{COUNTED, CommentSummary, Listing, PageOf, Scope, Threads, descendants},
     store::{CommentStore, StoreError},
 };
 
 const LIMIT: u32 = 50;
 const LEVELS: u32 = 50;
 
-/// Passes everything on to a store, and counts.
+/// A store that counts queries and results.
 struct Counting {
     store: CommentStore,
     asked: AtomicUsize,
@@ -38,7 +38,7 @@ impl Counting {
         found
     }
 
-    /// How often it was asked, and how many comments and outlines it had to load.
+    /// The number of queries, of loaded comments and of loaded outlines; resets the counters.
     fn effort(&self) -> (usize, usize, usize) {
         let read = |counter: &AtomicUsize| counter.swap(0, Ordering::Relaxed);
         (read(&self.asked), read(&self.loaded), read(&self.outlined))
@@ -47,7 +47,7 @@ impl Counting {
 
 #[async_trait]
 impl Threads for Counting {
-    async fn comment(&self, id: CommentId) -> Result<Option<Placed>, StoreError> {
+    async fn comment(&self, id: CommentId) -> Result<Option<PlacedComment>, StoreError> {
         let found = self.store.comment(id).await?;
         Ok(self.note(&self.loaded, Vec::from_iter(found)).pop())
     }
@@ -57,12 +57,20 @@ impl Threads for Counting {
         Ok(self.note(&self.loaded, found))
     }
 
-    async fn range(&self, stretch: &Stretch, limit: u32) -> Result<Vec<Placed>, StoreError> {
+    async fn range(
+        &self,
+        stretch: &KeyRange,
+        limit: u32,
+    ) -> Result<Vec<PlacedComment>, StoreError> {
         let found = self.store.range(stretch, limit).await?;
         Ok(self.note(&self.loaded, found))
     }
 
-    async fn outline(&self, stretch: &Stretch, limit: u32) -> Result<Vec<Outline>, StoreError> {
+    async fn outline(
+        &self,
+        stretch: &KeyRange,
+        limit: u32,
+    ) -> Result<Vec<CommentSummary>, StoreError> {
         let found = self.store.outline(stretch, limit).await?;
         Ok(self.note(&self.outlined, found))
     }
@@ -70,8 +78,8 @@ impl Threads for Counting {
 
 /// A chain of `chain` replies, then `many` replies to its last comment, each with
 /// `below_each` of its own.
-fn broom(chain: usize, many: usize, below_each: usize) -> Vec<Placed> {
-    let mut planted = vec![Placed::root(draft(TaskId::generate()))];
+fn broom(chain: usize, many: usize, below_each: usize) -> Vec<PlacedComment> {
+    let mut planted = vec![PlacedComment::root(draft(TaskId::generate()))];
     let mut last = 0;
     for _ in 0..chain {
         last = grow(&mut planted, last);
@@ -88,7 +96,7 @@ fn broom(chain: usize, many: usize, below_each: usize) -> Vec<Placed> {
 async fn page(
     store: &Counting,
     task: TaskId,
-    after: Option<Placed>,
+    after: Option<PlacedComment>,
     levels: Option<u32>,
 ) -> Listing {
     let page = PageOf {
@@ -138,7 +146,7 @@ pub(super) async fn a_tree_loads_only_what_it_shows(open: impl Fn() -> Stores) {
 }
 
 pub(super) async fn many_replies_far_down_are_read_and_counted_at_once(open: impl Fn() -> Stores) {
-    /// So deep that the replies there begin blocks of their own, if they have replies.
+    /// So deep that replies to the replies there get blocks of their own.
     const CHAIN: usize = 223;
     const MANY: usize = 1_500;
     let stores = open();
@@ -168,7 +176,7 @@ pub(super) async fn many_replies_far_down_are_read_and_counted_at_once(open: imp
     assert!(asked <= 5, "asked {asked} times");
 }
 
-pub(super) async fn so_many_direct_replies_are_known_and_others_are_counted(
+pub(super) async fn a_stored_count_is_used_if_it_is_large_enough_and_others_are_counted(
     open: impl Fn() -> Stores,
 ) {
     const BELOW_EACH: u32 = 3;
@@ -178,7 +186,7 @@ pub(super) async fn so_many_direct_replies_are_known_and_others_are_counted(
     plant(&stores, planted).await;
     let counting = Counting::new(&stores);
     let listing = page(&counting, task, None, None).await;
-    // The page ends with a reply whose own replies are behind its end.
+    // The replies to the last comment of the page are after the end of the page.
     assert_eq!(listing.comments.last().unwrap().comment.reply_count, 3);
     for listed in &listing.comments {
         let count = match listed.comment.depth {
@@ -192,11 +200,11 @@ pub(super) async fn so_many_direct_replies_are_known_and_others_are_counted(
     assert_eq!(
         (asked, outlined),
         (2, 2),
-        "only what goes on below the last"
+        "only the replies to the last comment are read"
     );
 }
 
-pub(super) async fn a_page_begins_where_one_can_have_ended(open: impl Fn() -> Stores) {
+pub(super) async fn a_page_starts_only_after_a_comment_of_its_scope(open: impl Fn() -> Stores) {
     let stores = open();
     let root = root(&stores).await;
     let (mut chain, mut last) = (vec![root.comment.id], root.comment.id);

@@ -1,30 +1,31 @@
-//! Discussions of ten thousand: what is read of them costs what is shown, and they go on.
+//! Tests of discussions with ten thousand comments: they are read completely, and accept more
+//! comments.
 
 use super::*;
 use crate::reading::{COUNTED, Listing, PageOf, Scope, descendants};
 
 const MANY: usize = 10_000;
 
-/// The most a page may have.
+/// The maximum page size.
 const PAGE: u32 = 200;
 
-/// What the tree view shows at once.
+/// Levels that the tree view shows at once.
 const LEVELS: u32 = 50;
 
-/// As if `many` replies had been posted: each to the one before, or all to the first.
-fn grown(many: usize, chain: bool) -> Vec<Placed> {
-    let mut planted = vec![Placed::root(draft(TaskId::generate()))];
+/// A thread with `many` replies: each to the one before, or all to the first.
+fn grown(many: usize, chain: bool) -> Vec<PlacedComment> {
+    let mut planted = vec![PlacedComment::root(draft(TaskId::generate()))];
     for n in 0..many {
         grow(&mut planted, if chain { n } else { 0 });
     }
     planted
 }
 
-fn ids(planted: &[Placed]) -> Vec<CommentId> {
+fn ids(planted: &[PlacedComment]) -> Vec<CommentId> {
     planted.iter().map(|placed| placed.comment.id).collect()
 }
 
-async fn page(stores: &Stores, scope: Scope, after: Option<Placed>) -> Listing {
+async fn page(stores: &Stores, scope: Scope, after: Option<PlacedComment>) -> Listing {
     let (limit, levels) = (PAGE, None);
     let page = PageOf {
         scope,
@@ -35,7 +36,7 @@ async fn page(stores: &Stores, scope: Scope, after: Option<Placed>) -> Listing {
     page.read(&stores.comments).await.unwrap()
 }
 
-/// All pages joined, with the counts they tell.
+/// All pages joined, with the reply counts.
 async fn joined(stores: &Stores, task: TaskId) -> Vec<(CommentId, u32)> {
     let (mut all, mut after) = (Vec::new(), None);
     loop {
@@ -61,7 +62,7 @@ async fn tree(stores: &Stores, task: TaskId) -> Listing {
     page.read(&stores.comments).await.unwrap()
 }
 
-pub(super) async fn a_chain_of_ten_thousand_is_read_whole_and_goes_on_at_its_end(
+pub(super) async fn a_chain_of_ten_thousand_is_read_completely_and_accepts_a_reply(
     open: impl Fn() -> Stores,
 ) {
     let (stores, planted) = (open(), grown(MANY, true));
@@ -90,7 +91,7 @@ pub(super) async fn a_chain_of_ten_thousand_is_read_whole_and_goes_on_at_its_end
     assert_eq!((parent.comment.reply_count, count), (1, 1));
 }
 
-pub(super) async fn ten_thousand_replies_to_one_comment_are_read_whole_and_get_one_more(
+pub(super) async fn ten_thousand_replies_to_one_comment_are_read_completely_and_one_more_is_accepted(
     open: impl Fn() -> Stores,
 ) {
     let (stores, planted) = (open(), grown(MANY, false));

@@ -1,6 +1,6 @@
-//! What the stores do, on each database.
+//! Tests of the stores, run on each database.
 //!
-//! Tests take what opens the stores; stores opened twice stand for two replicas.
+//! A test gets a function that opens the stores. Stores opened twice act as two replicas.
 
 mod effort;
 mod large;
@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use super::{Commit, PostError, Stores, document::Stored};
 use crate::{
-    comment::{Comment, CommentId, Content, Placed, TaskId},
+    comment::{Comment, CommentId, Content, PlacedComment, TaskId},
     reading::Threads as _,
 };
 
@@ -29,47 +29,46 @@ slipway_store::on_each! {
     effort:
         a_tree_loads_only_what_it_shows
         many_replies_far_down_are_read_and_counted_at_once
-        so_many_direct_replies_are_known_and_others_are_counted
-        a_page_begins_where_one_can_have_ended;
+        a_stored_count_is_used_if_it_is_large_enough_and_others_are_counted
+        a_page_starts_only_after_a_comment_of_its_scope;
     large:
-        a_chain_of_ten_thousand_is_read_whole_and_goes_on_at_its_end
-        ten_thousand_replies_to_one_comment_are_read_whole_and_get_one_more;
+        a_chain_of_ten_thousand_is_read_completely_and_accepts_a_reply
+        ten_thousand_replies_to_one_comment_are_read_completely_and_one_more_is_accepted;
     posting:
-        a_comment_comes_back_as_it_was_stored
+        a_comment_is_read_as_it_was_stored
         a_comment_is_stored_with_its_event
         a_receipt_is_stored_with_its_comment_once
-        fifty_replies_at_once_are_all_there_and_counted
-        a_reply_and_a_deletion_at_once_end_in_one_of_the_two_orders
+        fifty_concurrent_replies_are_all_stored_and_counted
+        a_concurrent_reply_and_deletion_happen_in_one_of_the_two_orders
         a_deleted_comment_gets_no_replies
         a_change_on_an_old_revision_is_refused;
     reading:
         replies_to_one_comment_come_in_their_order
-        pages_joined_are_the_whole_in_order
-        a_chain_through_many_blocks_is_read_whole
-        levels_that_are_left_out_can_be_read_on_their_own
-        a_large_number_of_replies_is_not_counted_to_its_end;
+        pages_together_are_the_whole_discussion_in_order
+        a_chain_through_many_blocks_is_read_completely
+        levels_that_are_left_out_can_be_read_separately
+        replies_are_counted_up_to_a_limit;
     settling:
-        a_reply_that_was_begun_may_still_be_on_its_way
-        what_was_posted_stays_and_what_was_not_is_counted_no_more
-        a_reply_that_was_given_up_does_not_come_late
-        replicas_that_settle_at_once_count_once
-        a_settlement_that_was_interrupted_is_finished
+        a_recently_begun_reply_is_not_settled
+        a_posted_reply_stays_and_an_unposted_one_is_subtracted
+        a_reply_that_was_given_up_cannot_be_stored_later
+        replicas_that_settle_concurrently_count_once
+        an_interrupted_settlement_is_finished
         a_reply_that_is_settled_before_its_last_step_is_counted_once
         a_comment_with_notes_is_edited_and_replied_to
-        a_fence_is_removed_when_nothing_can_come_any_more_and_nothing_else_is;
+        only_an_old_fence_is_removed;
 }
 
-/// Fills a store with comments that are as if they had been posted long ago: their events
-/// are published.
-async fn plant(stores: &Stores, planted: Vec<Placed>) {
+/// Stores comments without events, as if they had been posted long ago.
+async fn plant(stores: &Stores, planted: Vec<PlacedComment>) {
     let planted: Vec<_> = planted.into_iter().map(Stored::from).collect();
     let writes = planted.iter().map(Write::insert).collect();
     let written = stores.comments.documents.write_in_order(writes).await;
     assert_eq!(written.unwrap(), (planted.len(), None));
 }
 
-/// Lets a comment among those to be planted get a reply; where that is.
-fn grow(planted: &mut Vec<Placed>, parent: usize) -> usize {
+/// Adds a reply to one of the comments to be planted; returns the index of the reply.
+fn grow(planted: &mut Vec<PlacedComment>, parent: usize) -> usize {
     let above = &planted[parent];
     let posting = above.post(answer(&above.comment)).unwrap();
     planted[parent] = posting.done;
@@ -127,7 +126,7 @@ fn commit(comment: &Comment) -> Commit {
     }
 }
 
-async fn begin(stores: &Stores, task: TaskId) -> Placed {
+async fn begin(stores: &Stores, task: TaskId) -> PlacedComment {
     let comment = draft(task);
     let (id, commit) = (comment.id, commit(&comment));
     stores.comments.begin(comment, commit).await.unwrap();
@@ -135,16 +134,16 @@ async fn begin(stores: &Stores, task: TaskId) -> Placed {
 }
 
 /// A comment that begins a thread on a new task.
-async fn root(stores: &Stores) -> Placed {
+async fn root(stores: &Stores) -> PlacedComment {
     begin(stores, TaskId::generate()).await
 }
 
-async fn load(stores: &Stores, id: CommentId) -> Placed {
+async fn load(stores: &Stores, id: CommentId) -> PlacedComment {
     stores.comments.comment(id).await.unwrap().unwrap()
 }
 
 /// A reply to the comment as it is now.
-async fn reply_to(stores: &Stores, parent: CommentId) -> Placed {
+async fn reply_to(stores: &Stores, parent: CommentId) -> PlacedComment {
     let parent = load(stores, parent).await;
     let reply = answer(&parent.comment);
     let id = reply.id;
@@ -152,7 +151,7 @@ async fn reply_to(stores: &Stores, parent: CommentId) -> Placed {
     load(stores, id).await
 }
 
-async fn post(stores: &Stores, parent: Placed, reply: Comment) -> Result<(), PostError> {
+async fn post(stores: &Stores, parent: PlacedComment, reply: Comment) -> Result<(), PostError> {
     let commit = commit(&reply);
     stores.comments.reply(parent, reply, commit).await
 }

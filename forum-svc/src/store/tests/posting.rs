@@ -1,4 +1,4 @@
-//! Posting, editing and deleting, also at the same time.
+//! Tests of posting, editing and deleting, also concurrently.
 
 use slipway_rpc::access::Role;
 use slipway_store::{
@@ -12,7 +12,7 @@ use crate::{comment::Body, store::StoreError};
 
 const RACERS: usize = 50;
 
-pub(super) async fn a_comment_comes_back_as_it_was_stored(open: impl Fn() -> Stores) {
+pub(super) async fn a_comment_is_read_as_it_was_stored(open: impl Fn() -> Stores) {
     let (stores, other) = (open(), open());
     for text in [
         "x",
@@ -49,7 +49,7 @@ pub(super) async fn a_comment_is_stored_with_its_event(open: impl Fn() -> Stores
         .collect();
     assert!(
         ids.is_sorted(),
-        "a comment is told before the replies to it: {ids:?}"
+        "the event of a comment comes before those of its replies: {ids:?}"
     );
     let soon = now() + jiff::SignedDuration::from_secs(1);
     let overdue = stores.outbox.overdue(soon, &[], 10).await.unwrap();
@@ -58,7 +58,7 @@ pub(super) async fn a_comment_is_stored_with_its_event(open: impl Fn() -> Stores
     assert!(others.is_empty(), "{others:?}");
     stores.outbox.remove(&pending).await.unwrap();
     assert_eq!(stores.outbox.count().await.unwrap(), 0);
-    // A deleted parent gets no reply, and its event is not sent either.
+    // A deleted parent gets no reply, and no event of the reply is stored.
     delete(&stores, root.comment.id).await;
     let reply = answer(&root.comment);
     let refused = post(&stores, root, reply).await;
@@ -111,7 +111,7 @@ pub(super) async fn a_receipt_is_stored_with_its_comment_once(open: impl Fn() ->
     assert_eq!(children(&other, root.comment.id).await, [winner]);
 }
 
-pub(super) async fn fifty_replies_at_once_are_all_there_and_counted(open: impl Fn() -> Stores) {
+pub(super) async fn fifty_concurrent_replies_are_all_stored_and_counted(open: impl Fn() -> Stores) {
     let (stores, other) = (open(), open());
     let root = root(&stores).await;
     let barrier = Arc::new(Barrier::new(RACERS));
@@ -139,7 +139,7 @@ pub(super) async fn fifty_replies_at_once_are_all_there_and_counted(open: impl F
     assert_eq!(count, RACERS as u64);
 }
 
-pub(super) async fn a_reply_and_a_deletion_at_once_end_in_one_of_the_two_orders(
+pub(super) async fn a_concurrent_reply_and_deletion_happen_in_one_of_the_two_orders(
     open: impl Fn() -> Stores,
 ) {
     let (stores, other) = (open(), open());
@@ -175,7 +175,7 @@ pub(super) async fn a_reply_and_a_deletion_at_once_end_in_one_of_the_two_orders(
 pub(super) async fn a_deleted_comment_gets_no_replies(open: impl Fn() -> Stores) {
     let stores = open();
     let before = root(&stores).await;
-    let kept = reply_to(&stores, before.comment.id).await;
+    let earlier = reply_to(&stores, before.comment.id).await;
     delete(&stores, before.comment.id).await;
     let late = answer(&before.comment);
     let refused = post(&stores, before.clone(), late.clone()).await;
@@ -186,7 +186,7 @@ pub(super) async fn a_deleted_comment_gets_no_replies(open: impl Fn() -> Stores)
     assert!(matches!(after.body, Body::Deleted { .. }));
     assert_eq!(
         children(&stores, before.comment.id).await,
-        [kept.comment.id]
+        [earlier.comment.id]
     );
 }
 
@@ -198,7 +198,7 @@ pub(super) async fn a_change_on_an_old_revision_is_refused(open: impl Fn() -> St
     assert!(stores.comments.change(&first, &second).await.unwrap());
     let late = edit(&first, "late");
     assert!(!stores.comments.change(&first, &late).await.unwrap());
-    // A reply is no change of what it replies to.
+    // A reply does not change the revision of its parent.
     reply_to(&stores, second.id).await;
     let third = edit(&second, "third");
     assert!(stores.comments.change(&second, &third).await.unwrap());

@@ -1,4 +1,4 @@
-//! Reading in order, compared with a naive tree.
+//! Tests of reading in order, compared with a naive tree.
 
 use proptest::{
     prelude::*,
@@ -8,19 +8,19 @@ use tokio::{runtime::Handle, task::block_in_place};
 
 use super::*;
 use crate::{
-    comment::position::{Key, Stretch},
+    comment::position::{Key, KeyRange},
     reading::{COUNTED, Listing, PageOf, Scope, descendants},
 };
 
 /// Deep enough that the replies have a block of their own.
 const DEEP: usize = 230;
 
-/// A discussion that is built up while it is compared with what is read.
+/// A discussion that grows while it is read and compared.
 struct Board {
     stores: Stores,
     task: TaskId,
     /// In the order in which they were posted.
-    posted: Vec<Placed>,
+    posted: Vec<PlacedComment>,
 }
 
 impl Board {
@@ -32,8 +32,8 @@ impl Board {
         }
     }
 
-    /// Posts a reply to the `n`-th of the comments there are, counted from the newest, or
-    /// a thread if there are not so many.
+    /// Posts a reply to the `n`-th comment, counted from the newest, or a new thread if there are
+    /// fewer.
     async fn post(&mut self, n: usize) {
         let parent = self.posted.len().checked_sub(n + 1);
         let comment = match parent {
@@ -60,8 +60,8 @@ impl Board {
         }
     }
 
-    /// All comments below `below` (or all there are) in reading order, with the number of
-    /// replies each has at any depth.
+    /// All comments below `below` (`None`: all comments) in reading order, each with its number of
+    /// replies at any depth.
     fn naive(&self, below: Option<CommentId>) -> Vec<(CommentId, u32)> {
         let children = |parent: Option<CommentId>| {
             let of_parent = self
@@ -80,7 +80,7 @@ impl Board {
 
     fn size(&self, id: CommentId) -> u32 {
         let mut above = vec![id];
-        // Whoever is posted later is below only what was posted before.
+        // A comment is posted after all comments above it.
         for placed in &self.posted {
             if placed
                 .comment
@@ -107,7 +107,7 @@ impl Board {
         page.read(&self.stores.comments).await.unwrap()
     }
 
-    /// All pages joined, with the counts they tell.
+    /// All pages joined, with the reply counts.
     async fn joined(&self, limit: u32) -> Vec<(CommentId, u32)> {
         let mut all: Vec<(CommentId, u32)> = Vec::new();
         loop {
@@ -122,13 +122,13 @@ impl Board {
     }
 }
 
-/// To which of the newest comments the next one replies; far back is a new thread.
+/// For each new comment, which of the newest ones it replies to; a large number is a new thread.
 fn steps(count: usize) -> impl Strategy<Value = Vec<usize>> {
     let near = prop_oneof![4 => Just(0_usize), 3 => 0..6_usize, 1 => 0..400_usize];
     prop::collection::vec(near, 1..count)
 }
 
-pub(super) async fn pages_joined_are_the_whole_in_order(open: impl Fn() -> Stores) {
+pub(super) async fn pages_together_are_the_whole_discussion_in_order(open: impl Fn() -> Stores) {
     let stores = open();
     let config = Config {
         failure_persistence: None,
@@ -162,8 +162,8 @@ pub(super) async fn pages_joined_are_the_whole_in_order(open: impl Fn() -> Store
     outcome.unwrap();
 }
 
-/// Comments arrive while pages are read: what is read is the whole without some of those
-/// that came meanwhile, in order, each once.
+/// Comments are posted while pages are read: the pages have all old comments and some of the new
+/// ones, in order, each once.
 async fn arrivals(board: &mut Board, meanwhile: Vec<usize>, limit: u32) {
     let old = board.naive(None);
     let (mut read, mut meanwhile) = (Vec::new(), meanwhile.into_iter());
@@ -188,11 +188,11 @@ async fn arrivals(board: &mut Board, meanwhile: Vec<usize>, limit: u32) {
     );
     assert!(
         old.iter().all(|(id, _)| read.contains(id)),
-        "nothing was passed over"
+        "no old comment is missing"
     );
 }
 
-pub(super) async fn a_chain_through_many_blocks_is_read_whole(open: impl Fn() -> Stores) {
+pub(super) async fn a_chain_through_many_blocks_is_read_completely(open: impl Fn() -> Stores) {
     let mut board = Board::new(open());
     board.chain(3 * DEEP).await;
     // At the end of the chain, and at its beginning.
@@ -230,7 +230,7 @@ pub(super) async fn a_chain_through_many_blocks_is_read_whole(open: impl Fn() ->
     }
 }
 
-pub(super) async fn levels_that_are_left_out_can_be_read_on_their_own(open: impl Fn() -> Stores) {
+pub(super) async fn levels_that_are_left_out_can_be_read_separately(open: impl Fn() -> Stores) {
     let mut board = Board::new(open());
     board.chain(DEEP + 20).await;
     for step in [3, 100, 7, 0, 0, 230, 1, 400, 0, 0, 2] {
@@ -301,7 +301,7 @@ pub(super) async fn replies_to_one_comment_come_in_their_order(open: impl Fn() -
     assert_eq!(read, posted);
 }
 
-pub(super) async fn a_large_number_of_replies_is_not_counted_to_its_end(open: impl Fn() -> Stores) {
+pub(super) async fn replies_are_counted_up_to_a_limit(open: impl Fn() -> Stores) {
     let stores = open();
     let root = root(&stores).await;
     let posts = (0..COUNTED + 20).map(|_| {
@@ -311,7 +311,7 @@ pub(super) async fn a_large_number_of_replies_is_not_counted_to_its_end(open: im
             post(&stores, root, reply).await.unwrap();
         }
     });
-    // Some at a time, so that the whole does not take long.
+    // In parallel, to save time.
     use futures::StreamExt as _;
     futures::stream::iter(posts)
         .buffer_unordered(32)
@@ -331,7 +331,7 @@ pub(super) async fn a_large_number_of_replies_is_not_counted_to_its_end(open: im
     };
     let listing = page.read(&stores.comments).await.unwrap();
     assert_eq!(listing.comments[0].descendants, COUNTED);
-    let all = Stretch {
+    let all = KeyRange {
         block: root.position.block,
         after: Key::start(),
         before: Key::end(),
@@ -343,7 +343,7 @@ pub(super) async fn a_large_number_of_replies_is_not_counted_to_its_end(open: im
             .windows(2)
             .all(|pair| pair[0].position.key < pair[1].position.key)
     );
-    let some = Stretch {
+    let some = KeyRange {
         after: outline[5].position.key.clone(),
         before: outline[9].position.key.clone(),
         ..all

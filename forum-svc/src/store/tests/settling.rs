@@ -1,4 +1,4 @@
-//! Replies whose process ended between two writes, and what becomes of them.
+//! Tests of settling replies whose process ended between two writes.
 
 use jiff::SignedDuration;
 use slipway_store::Refusal;
@@ -8,17 +8,16 @@ use crate::comment::placed::Posting;
 
 const LONG_AFTER: SignedDuration = SignedDuration::from_secs(60);
 
-/// A comment that two replies were begun to: one was posted, the other was not, and
-/// neither was finished.
+/// A comment with two unfinished replies: one is posted, the other is not.
 struct Scene {
     stores: Stores,
     root: CommentId,
     posted: Comment,
-    missing: Placed,
+    missing: PlacedComment,
 }
 
-/// Carries out the first `steps` of a reply to `parent`, as a process that ends then.
-async fn begin_reply(stores: &Stores, parent: &Placed, steps: usize) -> Posting {
+/// Writes the first `steps` of a reply to `parent`, like a process that ends then.
+async fn begin_reply(stores: &Stores, parent: &PlacedComment, steps: usize) -> Posting {
     let posting = parent.post(answer(&parent.comment)).unwrap();
     let commit = commit(&posting.reply.comment);
     let stored = [parent, &posting.noted, &posting.reply, &posting.done];
@@ -34,8 +33,8 @@ async fn begin_reply(stores: &Stores, parent: &Placed, steps: usize) -> Posting 
     posting
 }
 
-/// A step that a process carries out which was halted before it.
-async fn insert_late(stores: &Stores, reply: &Placed) -> Result<(), Refusal> {
+/// Stores the reply late, like a process that was suspended before this step.
+async fn insert_late(stores: &Stores, reply: &PlacedComment) -> Result<(), Refusal> {
     let reply = Stored::from(reply.clone());
     let inserted = stores.comments.documents.write(Write::insert(&reply)).await;
     inserted.unwrap()
@@ -59,7 +58,7 @@ impl Scene {
         self.stores.comments.settle(before).await.unwrap()
     }
 
-    /// How many replies are counted, and which are there.
+    /// The stored reply count, and the replies.
     async fn replies(&self) -> (u64, Vec<CommentId>) {
         let root = load(&self.stores, self.root).await;
         let replies = self.stores.comments.replies(self.root, None, 10).await;
@@ -73,32 +72,32 @@ impl Scene {
     }
 }
 
-pub(super) async fn a_reply_that_was_begun_may_still_be_on_its_way(open: impl Fn() -> Stores) {
+pub(super) async fn a_recently_begun_reply_is_not_settled(open: impl Fn() -> Stores) {
     let scene = Scene::set(open()).await;
     let settled = scene.stores.comments.settle(scene.posted.created_at).await;
     assert_eq!(settled.unwrap(), 0);
     assert_eq!(scene.replies().await, (2, vec![scene.posted.id]));
-    // One that is on its way gets there.
+    // The reply can still be stored.
     insert_late(&scene.stores, &scene.missing).await.unwrap();
     assert_eq!(scene.settle(LONG_AFTER).await, 2);
     let both = vec![scene.posted.id, scene.missing.comment.id];
     assert_eq!(scene.replies().await, (2, both));
 }
 
-pub(super) async fn what_was_posted_stays_and_what_was_not_is_counted_no_more(
+pub(super) async fn a_posted_reply_stays_and_an_unposted_one_is_subtracted(
     open: impl Fn() -> Stores,
 ) {
     let scene = Scene::set(open()).await;
     assert_eq!(scene.settle(LONG_AFTER).await, 2);
     assert_eq!(scene.replies().await, (1, vec![scene.posted.id]));
     assert_eq!(scene.settle(LONG_AFTER).await, 0);
-    // The event of the posted one is there to be published, and no other.
+    // The outbox has the events of the root and of the posted reply only.
     let task = scene.posted.task.0;
     let pending = scene.stores.outbox.pending(&[task], 10).await.unwrap();
     assert_eq!(pending.len(), 2);
 }
 
-pub(super) async fn a_reply_that_was_given_up_does_not_come_late(open: impl Fn() -> Stores) {
+pub(super) async fn a_reply_that_was_given_up_cannot_be_stored_later(open: impl Fn() -> Stores) {
     let scene = Scene::set(open()).await;
     assert_eq!(scene.settle(LONG_AFTER).await, 2);
     let late = insert_late(&scene.stores, &scene.missing).await;
@@ -110,7 +109,7 @@ pub(super) async fn a_reply_that_was_given_up_does_not_come_late(open: impl Fn()
         .comment(scene.missing.comment.id)
         .await;
     assert_eq!(found.unwrap(), None, "a fence is no comment");
-    // The same reply to the parent as it is now: the fence refuses it, and nobody counts it.
+    // The same reply to the current parent: the fence refuses it, and it is not counted.
     let root = load(&scene.stores, scene.root).await;
     let again = post(&scene.stores, root, scene.missing.comment.clone()).await;
     assert!(matches!(again, Err(PostError::Store(_))), "{again:?}");
@@ -122,7 +121,7 @@ pub(super) async fn a_reply_that_was_given_up_does_not_come_late(open: impl Fn()
     assert_eq!(scene.replies().await, (2, both));
 }
 
-pub(super) async fn replicas_that_settle_at_once_count_once(open: impl Fn() -> Stores) {
+pub(super) async fn replicas_that_settle_concurrently_count_once(open: impl Fn() -> Stores) {
     let scene = Scene::set(open()).await;
     let replicas = [open(), open(), open()];
     let before = scene.posted.created_at + LONG_AFTER;
@@ -131,9 +130,9 @@ pub(super) async fn replicas_that_settle_at_once_count_once(open: impl Fn() -> S
     assert_eq!(scene.replies().await, (1, vec![scene.posted.id]));
 }
 
-pub(super) async fn a_settlement_that_was_interrupted_is_finished(open: impl Fn() -> Stores) {
+pub(super) async fn an_interrupted_settlement_is_finished(open: impl Fn() -> Stores) {
     let scene = Scene::set(open()).await;
-    // A fence was put up, and then the process ended.
+    // A process stored the fence and then ended.
     let fence = Stored::Fence {
         reply: scene.missing.comment.id,
         begun_at: scene.missing.comment.created_at,
@@ -156,7 +155,7 @@ pub(super) async fn a_reply_that_is_settled_before_its_last_step_is_counted_once
     let posting = begin_reply(&stores, &root, 2).await;
     let before = posting.reply.comment.created_at + LONG_AFTER;
     assert_eq!(other.comments.settle(before).await.unwrap(), 1);
-    // The process that was halted wants to forget its note, which is gone.
+    // The suspended process tries to remove its note, which is removed already.
     let [noted, done] = [posting.noted, posting.done].map(Stored::from);
     let late = stores
         .comments
@@ -183,9 +182,7 @@ pub(super) async fn a_comment_with_notes_is_edited_and_replied_to(open: impl Fn(
     assert_eq!(body, after.body);
 }
 
-pub(super) async fn a_fence_is_removed_when_nothing_can_come_any_more_and_nothing_else_is(
-    open: impl Fn() -> Stores,
-) {
+pub(super) async fn only_an_old_fence_is_removed(open: impl Fn() -> Stores) {
     let scene = Scene::set(open()).await;
     let next_day = SignedDuration::from_hours(24) + LONG_AFTER;
     let is_fenced = async || {
@@ -194,7 +191,7 @@ pub(super) async fn a_fence_is_removed_when_nothing_can_come_any_more_and_nothin
         found.is_some()
     };
     scene.settle(LONG_AFTER).await;
-    // It stays as long as the reply might come.
+    // The fence stays as long as the reply might still be stored.
     scene.settle(next_day - LONG_AFTER - LONG_AFTER).await;
     assert!(is_fenced().await);
     scene.settle(next_day).await;

@@ -24,7 +24,7 @@ use slipway_proto::{
 };
 use slipway_rpc::{
     access::{Issuer, Keyring, Role, ServiceSecret, ServiceTokens, StreamLimits, Verifier},
-    grpc::{Link, Surrounded},
+    grpc::{Link, LocalService},
 };
 use slipway_runtime::{clock::ManualClock, life::Background};
 use tokio_util::sync::CancellationToken;
@@ -201,6 +201,6 @@ fn link(routes: Routes) -> Link {
         routes.prepare(),
         |error| -> Infallible { unreachable!("a router answers every request: {error}") },
     );
-    let service: Surrounded = BoxCloneSyncService::new(service);
+    let service: LocalService = BoxCloneSyncService::new(service);
     Link::local(service)
 }

@@ -13,7 +13,7 @@ use super::{Mock, REAL, real};
 use crate::headers::testing::add;
 use slipway_bus::{
     Record, SharedBus, TopicSpec,
-    consumer::{Order, letter},
+    consumer::{Order, envelope},
     testing::{
         consumer::play::{FREE, Play, header},
         stage::Stage,
@@ -87,7 +87,7 @@ async fn names_that_are_no_text_are_read_as_well_as_they_can_be(stage: &Stage, b
     assert_eq!(play.effects(2).await, ["strange", "b"]);
     let letter = &play.dead_letters(1).await[0];
     assert!(
-        header(letter, letter::REASON).contains("no ce_id"),
+        header(letter, envelope::REASON).contains("no ce_id"),
         "{letter:?}"
     );
     assert_eq!(header(letter, "ce_id\u{fffd}"), value);
@@ -118,7 +118,7 @@ async fn a_record_that_its_topic_just_took_is_put_aside_whole(stage: &Stage, bro
     play.publish(&["b"]).await;
     assert_eq!(play.effects(1).await, ["b"]);
     let letter = &play.dead_letters(1).await[0];
-    assert!(header(letter, letter::REASON).contains("not JSON"));
+    assert!(header(letter, envelope::REASON).contains("not JSON"));
     assert!(letter.record.value == noise.value, "it is not what it was");
 }
 
@@ -162,15 +162,15 @@ async fn on_real_kafka_what_its_dead_letter_topic_does_not_take_is_put_aside_cut
         .await;
     play.start();
     assert_eq!(play.effects(2).await, ["a", "b"]);
-    let mut desk = play.desk().await;
+    let mut desk = play.dead_letter_reader().await;
     // What was aside before one of its batch turned out to be too large comes twice.
     let mut letters = BTreeMap::new();
     while letters.len() < 3 {
         for letter in desk.next(1).await.unwrap() {
-            letters.insert(header(&letter, letter::ORIGIN_OFFSET).to_owned(), letter);
+            letters.insert(header(&letter, envelope::ORIGIN_OFFSET).to_owned(), letter);
         }
     }
-    let reason = |offset| header(&letters[offset], letter::REASON);
+    let reason = |offset| header(&letters[offset], envelope::REASON);
     for word in ["too large: 65536 of 1000000 bytes", "not JSON"] {
         assert!(reason("0").contains(word), "{}", reason("0"));
     }
@@ -181,7 +181,7 @@ async fn on_real_kafka_what_its_dead_letter_topic_does_not_take_is_put_aside_cut
     for word in ["too large", "refusal 1"] {
         assert!(reason("3").contains(word), "{}", reason("3"));
     }
-    assert_eq!(header(&letters["3"], letter::CAUSE), "poison");
+    assert_eq!(header(&letters["3"], envelope::CAUSE), "poison");
 }
 
 /// Text that cannot be compressed much.

@@ -1,7 +1,7 @@
-//! Takes up records as they are, from topics that come and go: dead letters.
+//! Consumes raw records from a set of topics that changes over time: the dead-letter topics.
 //!
-//! Unlike a [`super::Consumer`] it refuses nothing, so it has no dead letters of its own:
-//! a record that cannot be stored now is tried again, and nothing overtakes it.
+//! Unlike a [`super::Consumer`] it refuses no record, so it has no dead letters of its own. If a
+//! record cannot be stored now, it is tried again, and no later record overtakes it.
 
 use std::{collections::BTreeSet, ops::ControlFlow, pin::pin, sync::Arc, time::Duration};
 
@@ -11,40 +11,40 @@ use slipway_runtime::backoff::Backoff;
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::{Host, standing::Standing};
+use super::{Host, health::GroupHealth};
 use crate::{BusError, Delivery, SharedBus, Subscription};
 
-/// Records kept in one write at most. They may be large: whole payloads with headers.
+/// Maximum records per write. They may be large: whole payloads with headers.
 const BATCH: usize = 50;
 
-/// How often it looks for topics that have come. A group makes its topics when it starts.
+/// How often it looks for new topics. A group creates its topics when it starts.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// Keeps what was taken up.
+/// Stores the collected records.
 #[async_trait]
-pub trait Keeper: Send + Sync + 'static {
-    /// Stores the records, each once however often it is delivered.
+pub trait RecordSink: Send + Sync + 'static {
+    /// Stores the records. A record that is delivered several times is stored once.
     ///
     /// # Errors
-    /// A text for the log, if they cannot be stored now. They are delivered again.
-    async fn keep(&self, records: &[Delivery]) -> Result<(), String>;
+    /// A text for the log, if the records cannot be stored now. They are delivered again.
+    async fn store(&self, records: &[Delivery]) -> Result<(), String>;
 }
 
-/// The names of the topics there are, as last seen; `None` before the first look.
+/// The names of all topics, as last seen; `None` before the first look.
 pub type KnownTopics = watch::Receiver<Option<BTreeSet<String>>>;
 
-/// A consumer group of records as they are.
+/// A consumer group that stores raw records.
 pub struct Collector {
     /// The group's name.
     pub group: &'static str,
-    /// Which topics it takes up.
+    /// Whether it consumes the topic of this name.
     pub wants: fn(&str) -> bool,
-    /// What keeps the records.
-    pub keeper: Arc<dyn Keeper>,
+    /// Stores the records.
+    pub sink: Arc<dyn RecordSink>,
 }
 
 impl Collector {
-    /// Collects in the background until told to stop. Returns the topics it sees.
+    /// Starts collecting in the background until shutdown. Returns the topics it sees.
     pub fn spawn(self, host: &Host) -> KnownTopics {
         let (seen, known) = watch::channel(None);
         let group = self.group;
@@ -52,7 +52,7 @@ impl Collector {
             collector: self,
             bus: host.bus.clone(),
             seen,
-            standing: host.standing(group),
+            health: host.group_health(group),
         });
         host.background.spawn(group, move |stop| {
             let run = Arc::clone(&run);
@@ -66,7 +66,7 @@ struct Run {
     collector: Collector,
     bus: SharedBus,
     seen: watch::Sender<Option<BTreeSet<String>>>,
-    standing: Arc<Standing<()>>,
+    health: Arc<GroupHealth<()>>,
 }
 
 impl Run {
@@ -75,8 +75,8 @@ impl Run {
         while !stop.is_cancelled() {
             if let Err(error) = self.collect(&mut backoff, stop).await {
                 let group = self.collector.group;
-                tracing::warn!(group, %error, "the collector joins again");
-                self.standing.failed((), error.to_string());
+                tracing::warn!(group, %error, "collector lost the bus; rejoining the group");
+                self.health.failed((), error.to_string());
                 if backoff.wait(stop).await.is_break() {
                     return;
                 }
@@ -84,7 +84,7 @@ impl Run {
         }
     }
 
-    /// Collects from the topics there are now, until there are others.
+    /// Collects from the present topics until the set of topics changes.
     async fn collect(
         &self,
         backoff: &mut Backoff,
@@ -96,7 +96,7 @@ impl Run {
         } else {
             Some(self.bus.subscribe(self.collector.group, &wanted).await?)
         };
-        let mut quiet = pin!(self.standing.quiet(&()).fuse());
+        let mut idle = pin!(self.health.idle(&()).fuse());
         let mut look_at = Instant::now() + LOOK_EVERY;
         loop {
             let batch = tokio::select! {
@@ -110,16 +110,16 @@ impl Run {
                     continue;
                 }
                 batch = next(&mut member) => batch?,
-                () = &mut quiet => Vec::new(),
+                () = &mut idle => Vec::new(),
             };
             if let (Some(member), false) = (&mut member, batch.is_empty()) {
-                if self.keep(&batch, stop).await.is_break() {
+                if self.store(&batch, stop).await.is_break() {
                     break;
                 }
                 member.commit(&batch).await?;
             }
             backoff.reset();
-            self.standing.got_on(&());
+            self.health.succeeded(&());
         }
         if let Some(member) = member {
             member.leave().await;
@@ -127,7 +127,7 @@ impl Run {
         Ok(())
     }
 
-    /// The topics that are wanted.
+    /// Reads the list of topics; returns those to consume.
     async fn look(&self) -> Result<Vec<String>, BusError> {
         let topics = self.bus.topics().await?;
         let wanted = topics.iter().filter(|topic| (self.collector.wants)(topic));
@@ -136,20 +136,20 @@ impl Run {
         Ok(wanted)
     }
 
-    async fn keep(&self, batch: &[Delivery], stop: &CancellationToken) -> ControlFlow<()> {
+    async fn store(&self, batch: &[Delivery], stop: &CancellationToken) -> ControlFlow<()> {
         let mut backoff = Backoff::default();
         loop {
-            let Err(error) = self.collector.keeper.keep(batch).await else {
+            let Err(error) = self.collector.sink.store(batch).await else {
                 return ControlFlow::Continue(());
             };
             let group = self.collector.group;
-            tracing::warn!(group, error, "records wait to be kept");
+            tracing::warn!(group, error, "records cannot be stored; trying again");
             backoff.wait(stop).await?;
         }
     }
 }
 
-/// The next records; without a topic there are none, ever.
+/// The next records. Without a subscription it waits forever.
 async fn next(member: &mut Option<Box<dyn Subscription>>) -> Result<Vec<Delivery>, BusError> {
     match member {
         Some(member) => member.next(BATCH).await,

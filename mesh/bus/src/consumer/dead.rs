@@ -1,35 +1,35 @@
-//! A dead letter as its desk sees it, and the way back to its group.
+//! Reads a dead letter for administrators, and builds the record that replays it to its group.
 
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::letter::{Attempt, CAUSE, Letter, ORIGIN_TOPIC, REASON};
+use super::envelope::{Attempt, CAUSE, Envelope, ORIGIN_TOPIC, REASON};
 use crate::{Delivery, Record};
 
-/// What the names of dead-letter topics end with.
+/// Suffix of dead-letter topics.
 const SUFFIX: &str = ".dlq";
 
-/// A record that a group has put aside for good, with what has happened to it.
+/// A record that a group gave up on, with its history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
     /// The group that could not handle it.
     pub group: String,
-    /// The record as it was published, on the topic where it was published.
+    /// The record as it was published, with its original topic.
     pub record: Record,
-    /// Its partition there.
+    /// Its partition in the original topic.
     pub partition: u32,
-    /// Its offset there.
+    /// Its offset in that partition.
     pub offset: u64,
-    /// Why it was put aside, as [`super::letter::Cause`] writes it; empty if it does not
-    /// say.
+    /// Why it is a dead letter, as [`super::envelope::Cause`] writes it; empty if the header is
+    /// missing.
     pub cause: String,
-    /// The same in words.
+    /// The reason as text.
     pub reason: String,
     /// How often it has failed.
     pub attempts: u32,
     /// Its failures, the first one and the last ones, in order.
     pub history: Vec<Attempt>,
-    /// The replay that it has come back from.
+    /// Id of the replay after which it failed again.
     pub replay: Option<Uuid>,
 }
 
@@ -40,12 +40,12 @@ pub fn is_dead_letter_topic(topic: &str) -> bool {
 }
 
 impl DeadLetter {
-    /// Reads a record of a dead-letter topic. Nothing is refused: what it does not say is
-    /// taken from where it was found.
+    /// Reads a record of a dead-letter topic. Never fails: a missing header is replaced by the
+    /// place where the record was found.
     #[must_use]
     pub fn read(delivery: &Delivery) -> Self {
         let found = &delivery.record;
-        let mut letter = Letter::returned(delivery);
+        let mut envelope = Envelope::returned(delivery);
         let place = found.topic.strip_suffix(SUFFIX).unwrap_or(&found.topic);
         let group = match found.header(ORIGIN_TOPIC) {
             Some(origin) => place
@@ -54,32 +54,32 @@ impl DeadLetter {
             None => None,
         };
         let (origin, group) = match group {
-            Some(group) => (letter.record.topic.clone(), group.to_owned()),
-            // A group's name has no dot, a topic's may have.
+            Some(group) => (envelope.record.topic.clone(), group.to_owned()),
+            // A group's name has no dot, but a topic's name may have one.
             None => place.rsplit_once('.').map_or_else(
                 || (place.to_owned(), String::new()),
                 |(origin, group)| (origin.to_owned(), group.to_owned()),
             ),
         };
-        letter.record.topic = origin;
+        envelope.record.topic = origin;
         let text = |name| found.header(name).unwrap_or_default().to_owned();
         Self {
             group,
-            partition: letter.partition,
-            offset: letter.offset,
+            partition: envelope.partition,
+            offset: envelope.offset,
             cause: text(CAUSE),
             reason: text(REASON),
-            attempts: letter.attempts,
-            replay: letter.replay.as_deref().and_then(|id| id.parse().ok()),
-            history: letter.history,
-            record: letter.record,
+            attempts: envelope.attempts,
+            replay: envelope.replay.as_deref().and_then(|id| id.parse().ok()),
+            history: envelope.history,
+            record: envelope.record,
         }
     }
 
-    /// What tells this dead letter from all others, however often it is put aside: a crash
-    /// between putting a record aside and committing repeats that at another offset of the
-    /// dead-letter topic. The event's id is part of it, because a topic that is made anew
-    /// counts from 0 again.
+    /// Identifies this dead letter, even if it was published twice: a crash between publishing it
+    /// and committing the offset publishes it again, at another offset of the dead-letter topic.
+    /// The event's id is part of the identity, because a topic that is deleted and created again
+    /// restarts at offset 0.
     #[must_use]
     pub fn identity(&self) -> Vec<u8> {
         let replay = self.replay.map(|id| id.to_string()).unwrap_or_default();
@@ -97,16 +97,16 @@ impl DeadLetter {
         .into_bytes()
     }
 
-    /// The record that sends it back: to the first retry topic of its group, so that no
-    /// other group sees it again, due at once. `payload` replaces what was published. If
-    /// it fails again it comes back with its whole history and with the id `replay`.
+    /// The record that replays it: to the first retry topic of its group, so that no other group
+    /// sees it again, and due immediately. `payload` replaces the published payload. If it fails
+    /// again, it becomes a dead letter with its whole history and with the id `replay`.
     #[must_use]
     pub fn replay(&self, replay: Uuid, payload: Option<Bytes>) -> Record {
         let mut record = self.record.clone();
         if let Some(payload) = payload {
             record.value = payload;
         }
-        let letter = Letter {
+        let envelope = Envelope {
             record,
             partition: self.partition,
             offset: self.offset,
@@ -115,7 +115,7 @@ impl DeadLetter {
             replay: Some(replay.to_string()),
             due: None,
         };
-        letter.replayed(&self.group)
+        envelope.replayed(&self.group)
     }
 }
 
@@ -124,11 +124,11 @@ mod tests {
     use jiff::Timestamp;
 
     use super::{
-        super::letter::{Cause, DUE},
+        super::envelope::{Cause, DUE},
         *,
     };
 
-    fn found(record: Record) -> Delivery {
+    fn delivered(record: Record) -> Delivery {
         Delivery {
             record,
             partition: 0,
@@ -137,17 +137,17 @@ mod tests {
     }
 
     fn dead(group: &str) -> Delivery {
-        let mut letter = Letter::new(&Delivery {
+        let mut envelope = Envelope::new(&Delivery {
             record: crate::testing::stage::record("some.topic", "k", "v"),
             partition: 3,
             offset: 7,
         });
-        letter.failed(Timestamp::UNIX_EPOCH, "refused");
-        found(letter.dead(group, Cause::Poison, "never"))
+        envelope.failed(Timestamp::UNIX_EPOCH, "refused");
+        delivered(envelope.dead(group, Cause::Poison, "never"))
     }
 
     #[test]
-    fn a_dead_letter_is_read_as_what_it_was() {
+    fn a_dead_letter_contains_the_original_record() {
         let letter = DeadLetter::read(&dead("g.h"));
         assert_eq!(
             letter.record,
@@ -166,12 +166,12 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_says_nothing_of_itself_is_taken_from_where_it_was_found() {
+    fn missing_headers_are_replaced_by_the_place_of_the_record() {
         let record = Record {
             headers: vec![],
             ..crate::testing::stage::record("some.topic.g.dlq", "k", "v")
         };
-        let letter = DeadLetter::read(&found(record));
+        let letter = DeadLetter::read(&delivered(record));
         assert_eq!(
             (letter.group.as_str(), letter.record.topic.as_str()),
             ("g", "some.topic")
@@ -181,16 +181,16 @@ mod tests {
     }
 
     #[test]
-    fn a_replay_that_fails_comes_back_with_its_history_and_another_identity() {
+    fn a_failed_replay_has_its_history_and_another_identity() {
         let first = DeadLetter::read(&dead("g"));
         let id = Uuid::now_v7();
         let record = first.replay(id, Some("w".into()));
         assert_eq!(record.topic, "some.topic.g.retry.1");
         assert_eq!(record.header(DUE), None, "it is due at once");
-        let mut letter = Letter::returned(&found(record));
-        assert_eq!(letter.due(), None);
-        letter.failed(Timestamp::UNIX_EPOCH, "again");
-        let again = DeadLetter::read(&found(letter.dead("g", Cause::Poison, "never")));
+        let mut envelope = Envelope::returned(&delivered(record));
+        assert_eq!(envelope.due(), None);
+        envelope.failed(Timestamp::UNIX_EPOCH, "again");
+        let again = DeadLetter::read(&delivered(envelope.dead("g", Cause::Poison, "never")));
         assert_eq!(again.replay, Some(id));
         assert_eq!(again.record.value, "w");
         assert_eq!((again.partition, again.offset), (3, 7));
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_letter_put_aside_twice_is_one() {
+    fn a_dead_letter_published_twice_has_one_identity() {
         let (one, mut other) = (dead("g"), dead("g"));
         other.offset += 1;
         let [one, other] = [one, other].map(|delivery| DeadLetter::read(&delivery));

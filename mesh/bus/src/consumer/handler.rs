@@ -1,4 +1,4 @@
-//! What a group does with events, and what becomes of those it cannot handle.
+//! The handler of a consumer group, and the ways in which it can refuse events.
 
 use std::time::Duration;
 
@@ -7,18 +7,18 @@ use uuid::Uuid;
 
 use crate::Event;
 
-/// How long an event waits before each further try, where order is not needed.
+/// Default delay before each retry, for groups that do not need the order of events.
 pub const TIERS: &[Duration] = &[
     Duration::from_secs(5),
     Duration::from_secs(30),
     Duration::from_secs(5 * 60),
 ];
 
-/// What a consumer group does with events.
+/// The code that a consumer group runs for its events.
 #[async_trait]
 pub trait Handler: Send + Sync + 'static {
-    /// Stores the effect of `events`, in their order, all or nothing, and of each event
-    /// id only once: effects and ids in one write.
+    /// Stores the effect of `events`, in their order, all or nothing, and only once per event id:
+    /// it must store effects and ids in one write.
     ///
     /// # Errors
     /// If nothing of the batch was stored. After [`Failure::Events`] it is called again
@@ -29,17 +29,17 @@ pub trait Handler: Send + Sync + 'static {
 /// Why nothing of a batch was stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
-    /// What the handler needs is away. It is not the events' fault: they are tried
-    /// again with growing delay, and nothing overtakes them.
+    /// A dependency of the handler is unavailable. The events themselves are fine: they are tried
+    /// again with growing delay, and no later event overtakes them.
     Transient(String),
-    /// These events cannot be handled; the others perhaps can.
+    /// These events cannot be handled; the others may succeed.
     Events(Vec<Refusal>),
 }
 
-/// What was made of each event, in their order.
+/// Collects the result for each event, in order.
 ///
 /// # Errors
-/// If some cannot be handled: these, as poison.
+/// If some events failed: refuses these as poison.
 pub fn all_or_poison<'a, T, E: ToString>(
     made: impl IntoIterator<Item = (&'a Event, Result<T, E>)>,
 ) -> Result<Vec<T>, Failure> {
@@ -61,50 +61,50 @@ pub fn all_or_poison<'a, T, E: ToString>(
     }
 }
 
-/// An event that a handler cannot handle.
+/// An event that a handler refuses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// Which.
+    /// Id of the event.
     pub event_id: Uuid,
-    /// Whether later it might.
+    /// Whether a later try may succeed.
     pub verdict: Verdict,
-    /// For the people who look after it.
+    /// The reason, for the operators.
     pub reason: String,
 }
 
-/// What a refused event gets.
+/// How a refused event is treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Not now: a dependency refuses this event for the moment.
+    /// Try again later: a dependency refuses this event for the moment.
     Retryable,
-    /// Never: it violates its schema, or asks for what cannot be.
+    /// Never try again: the event violates its schema or asks for something impossible.
     Poison,
 }
 
-/// Whether a group's handler needs the order of events. It decides what a retryable
-/// event gets.
+/// Whether a group's handler needs the order of events. This decides what happens to a retryable
+/// event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// The events of a key in the order of their publication. A retryable event holds up
-    /// what is behind it, like a transient failure. A replayed dead letter is out of its
-    /// order: it comes when an administrator sends it.
+    /// The events of a key are handled in the order of their publication. A retryable event blocks
+    /// the events behind it, like a transient failure. A replayed dead letter is out of order: it
+    /// arrives when an administrator replays it.
     PerKey,
-    /// None. A retryable event waits in the group's retry topics, one after the other,
-    /// and the partition goes on; after the last it is a dead letter.
+    /// The order does not matter. A retryable event passes through the group's retry topics, while
+    /// the partition continues; after the last one it becomes a dead letter.
     Free {
-        /// How long it waits in each; [`TIERS`] unless there is a reason.
+        /// The delay in each retry topic; [`TIERS`] unless there is a reason for others.
         tiers: &'static [Duration],
     },
 }
 
 impl Order {
-    /// How many retry topics a group has for each topic. Every group has the first: dead
-    /// letters are replayed into it.
+    /// The number of retry topics per topic. Every group has the first one, because dead letters
+    /// are replayed into it.
     pub(super) fn retry_topics(self) -> usize {
         self.tiers().len().max(1)
     }
 
-    /// How long an event waits in each retry topic that the group itself uses.
+    /// The delay in each retry topic that the group's own retries use.
     pub(super) fn tiers(self) -> &'static [Duration] {
         match self {
             Self::PerKey => &[],

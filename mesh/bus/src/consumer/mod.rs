@@ -1,44 +1,43 @@
-//! How a service consumes: in batches, committing after the effect.
+//! Consumes events in batches and commits the offsets after the effect.
 //!
-//! A handler stores the effect of a batch, once per event id, in one write; only then
-//! are the offsets committed. A crash between the two delivers the batch again. What a
-//! failure gets is data, see [`handler`]:
+//! A handler stores the effect of a batch, once per event id, in one write; only then are the
+//! offsets committed. After a crash between the two, the batch is delivered again. What happens
+//! after a failure depends on its kind (see [`handler`]):
 //!
 //! | failure | what happens |
 //! | --- | --- |
-//! | transient: what the handler needs is away | the same batch is tried again with growing delay; nothing behind it overtakes; after a minute it is an incident |
-//! | retryable: not this event, not now | [`Order::Free`]: it goes through the group's retry topics and the partition goes on; [`Order::PerKey`]: as transient |
-//! | poison: no event, refused for ever, panicked on twice, retries used up | it goes to the group's dead letters with the reason and its history |
+//! | transient: a dependency of the handler is unavailable | the same batch is tried again with growing delay; no later event overtakes it; after a minute it is an incident |
+//! | retryable: this event cannot be handled now | [`Order::Free`]: it goes through the group's retry topics and the partition continues; [`Order::PerKey`]: as transient |
+//! | poison: an invalid event, refused for good, or the handler panicked twice, or no retries are left | it goes to the group's dead-letter topic with the reason and its history |
 //!
-//! Putting something aside always succeeds while the bus is there ([`aside`]), and what a
-//! group fails of meanwhile is what its health check says ([`standing`]).
+//! Publishing to a retry or dead-letter topic always succeeds while the bus is available
+//! ([`reroute`]). The group's health check says why a group makes no progress ([`health`]).
 //!
-//! Dead letters of all groups are taken up by [`collect`]; what one is, and how it is sent
-//! back to its group, is in [`dead`].
+//! [`collect`] collects the dead letters of all groups; [`dead`] reads one and replays it to its
+//! group.
 //!
-//! The group goes on being a member all the while, however long a batch is held: the
-//! adapters see to that.
+//! A member stays in the group however long it retries a batch: the adapters see to that.
 
-mod aside;
 pub mod collect;
-mod cut;
 pub mod dead;
+pub mod envelope;
 pub mod handler;
-pub mod letter;
-mod run;
+mod health;
+mod member;
+mod reroute;
 mod settle;
-mod standing;
+mod truncate;
 
 use std::sync::Arc;
 
-pub use collect::{Collector, Keeper};
+pub use collect::{Collector, RecordSink};
 pub use dead::DeadLetter;
+pub use envelope::{Attempt, dead_letter_topic, retry_topic};
 pub use handler::{Failure, Handler, Order, Refusal, TIERS, Verdict, all_or_poison};
-pub use letter::{Attempt, dead_letter_topic, retry_topic};
 
 use self::{
-    run::{Run, Source},
-    standing::Standing,
+    health::GroupHealth,
+    member::{Member, Source},
 };
 use super::{SharedBus, TopicSpec};
 use slipway_runtime::{
@@ -47,85 +46,84 @@ use slipway_runtime::{
     life::{Background, Health, Need},
 };
 
-/// Partitions of a retry topic: so many replicas can share the work.
+/// Partitions of a retry topic, so that as many replicas can share the work.
 const RETRY_PARTITIONS: u32 = 3;
 
-/// The largest record that a group's own topics take: one that its topic took, with what
-/// has happened to it since.
+/// The largest record that a group's own topics accept: the largest record of the original topic
+/// plus the envelope's headers.
 const OWN_RECORD_BYTES: u32 = 2 * 1024 * 1024;
 
-/// What consumers run on.
+/// The environment that consumers run in.
 #[derive(Clone)]
 pub struct Host {
-    /// Where events come from.
+    /// The bus to consume from.
     pub bus: SharedBus,
-    /// The time.
+    /// The clock.
     pub clock: SharedClock,
-    /// Runs them.
+    /// Runs the members.
     pub background: Background,
-    /// Where it is said that a group does not get on. Its service serves meanwhile: what it
-    /// makes of events is late.
+    /// Where stalled groups are reported, as degraded: their service still serves requests, only
+    /// the effects of events are late.
     pub health: Health,
 }
 
 /// A consumer group.
 #[derive(Debug, Clone)]
 pub struct Group {
-    /// Its name.
+    /// Its name on the bus and in metrics.
     pub name: &'static str,
-    /// What it consumes.
+    /// The topics it consumes.
     pub topics: Vec<String>,
     /// Whether its handler needs the order of events.
     pub order: Order,
 }
 
-/// A consumer group to be run.
+/// A consumer group with its handler.
 pub struct Consumer {
-    /// The group.
+    /// The group that it is a member of.
     pub group: Group,
-    /// What it does.
+    /// Handles its events.
     pub handler: Arc<dyn Handler>,
 }
 
 impl Consumer {
-    /// Runs the group's members, one for its topics and one for each tier of retries, in
-    /// the background until they are told to stop: then the batch in hand is finished
-    /// and committed.
+    /// Runs the group's members in the background until shutdown: one for its topics and one for
+    /// each tier of retries. On shutdown a member finishes and commits its current batch.
     pub fn spawn(self, host: &Host) {
         let consumer = Arc::new(self);
         let group = consumer.group.name;
-        let standing = host.standing(group);
+        let health = host.group_health(group);
         let tiers = (1..=consumer.group.order.retry_topics()).map(Source::Tier);
         for source in std::iter::once(Source::Topics).chain(tiers) {
-            let (consumer, standing) = (Arc::clone(&consumer), Arc::clone(&standing));
+            let (consumer, health) = (Arc::clone(&consumer), Arc::clone(&health));
             let (bus, clock) = (host.bus.clone(), host.clock.clone());
             host.background.spawn(group, move |stop| {
-                let run = Run {
+                let member = Member {
                     consumer: Arc::clone(&consumer),
                     source,
                     bus: bus.clone(),
                     clock: clock.clone(),
-                    standing: Arc::clone(&standing),
+                    health: Arc::clone(&health),
                     stop,
                 };
-                async move { run.until_stopped().await }
+                async move { member.until_stopped().await }
             });
         }
     }
 }
 
 impl Host {
-    /// How the members of a group get on, which is what its health check says.
-    fn standing<M: Ord + Send + 'static>(&self, group: &'static str) -> Arc<Standing<M>> {
-        let standing = Arc::new(Standing::new(group));
-        let check = Arc::clone(&standing);
+    /// Registers the health of a group's members as a health check of the process.
+    fn group_health<M: Ord + Send + 'static>(&self, group: &'static str) -> Arc<GroupHealth<M>> {
+        let health = Arc::new(GroupHealth::new(group));
+        let check = Arc::clone(&health);
         self.health.depends(group, CONSUMER, Need::Degraded, check);
-        standing
+        health
     }
 }
 
 impl Group {
-    /// The topics that this group has for itself.
+    /// The retry and dead-letter topics of this group.
     #[must_use]
     pub fn own_topics(&self) -> Vec<TopicSpec> {
         let tiers = 1..=self.order.retry_topics();

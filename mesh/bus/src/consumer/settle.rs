@@ -1,4 +1,4 @@
-//! What becomes of a batch: handled, or taken out of it one by one.
+//! Calls the handler for a batch until each event is either handled or refused.
 
 use std::{panic::AssertUnwindSafe, time::Duration};
 
@@ -7,51 +7,51 @@ use tokio::time::Instant;
 
 use super::{
     Consumer, Failure, Order, Refusal, Verdict,
-    letter::{Cause, Letter},
+    envelope::{Cause, Envelope},
 };
 use crate::Event;
+use crate::metrics as m;
 use slipway_runtime::{
     alarm::{self, Kind},
     backoff::Backoff,
     life::panic_text,
-    telemetry::metrics as m,
 };
 use tokio_util::sync::CancellationToken;
 
-/// How often the log says that a batch waits.
-const SAY_EVERY: Duration = Duration::from_secs(10);
+/// How often the log says that a batch is being retried.
+const LOG_EVERY: Duration = Duration::from_secs(10);
 
-/// From then on a batch that waits, or a consumer that does not get on, is an incident.
+/// A batch that is retried, or a group that keeps failing, is an incident after this time.
 pub(super) const INCIDENT_AFTER: Duration = Duration::from_secs(60);
 
 /// An event of a batch and the record it came in.
 pub(super) struct Item {
-    pub(super) letter: Letter,
+    pub(super) envelope: Envelope,
     pub(super) event: Event,
 }
 
-/// An item that was taken out of its batch.
+/// An item that was taken out of its batch because the handler refused it.
 pub(super) struct Refused {
-    pub(super) letter: Letter,
-    pub(super) fate: Fate,
+    pub(super) envelope: Envelope,
+    pub(super) disposition: Disposition,
     pub(super) reason: String,
 }
 
-/// What a refused item gets.
+/// How a refused item is treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum Disposition {
     Retry,
     Dead(Cause),
 }
 
-/// A batch of which everything is either handled or refused.
+/// A batch in which every event is either handled or refused.
 #[derive(Default)]
 pub(super) struct Settled {
     pub(super) handled: Vec<Event>,
     pub(super) refused: Vec<Refused>,
 }
 
-/// The end of a series of tries.
+/// The result of calling the handler repeatedly.
 enum Outcome {
     Handled,
     Refused(Vec<Refusal>),
@@ -60,7 +60,7 @@ enum Outcome {
 }
 
 impl Consumer {
-    /// Has a batch handled; `None` if the process is stopping and it is not.
+    /// Handles a batch; `None` if the process is stopping and the batch is not finished.
     pub(super) async fn settle(
         &self,
         mut items: Vec<Item>,
@@ -85,8 +85,8 @@ impl Consumer {
         Some(settled)
     }
 
-    /// One of the items makes the handler panic: the one that does it again when it is
-    /// alone.
+    /// Handles the items one by one, after the handler panicked on the batch. An item on which it
+    /// panics again becomes a dead letter.
     async fn settle_singly(
         &self,
         items: Vec<Item>,
@@ -105,8 +105,8 @@ impl Consumer {
                     settled.take_out(vec![item], &refusals);
                 }
                 Outcome::Panicked(text) => settled.refused.push(Refused {
-                    letter: item.letter,
-                    fate: Fate::Dead(Cause::Panic),
+                    envelope: item.envelope,
+                    disposition: Disposition::Dead(Cause::Panic),
                     reason: format!("the handler panicked twice: {text}"),
                 }),
             }
@@ -114,7 +114,7 @@ impl Consumer {
         Some(())
     }
 
-    /// Tries again and again while what fails is not the events.
+    /// Calls the handler again and again, as long as its failure is not the fault of the events.
     async fn try_until_settled(&self, events: &[Event], stop: &CancellationToken) -> Outcome {
         let mut hold = Hold::new(self.group.name);
         loop {
@@ -137,8 +137,8 @@ impl Consumer {
         }
     }
 
-    /// The refusals that take their event out of the batch, and why otherwise the batch
-    /// has to be held.
+    /// Returns the refusals that take their event out of the batch, and the reason to retry the
+    /// batch if there are none.
     fn divide(&self, refusals: Vec<Refusal>, events: &[Event]) -> (Vec<Refusal>, String) {
         let reason = refusals.first().map_or_else(
             || "the handler refused events and named none".to_owned(),
@@ -164,10 +164,10 @@ impl Settled {
                 continue;
             };
             self.refused.push(Refused {
-                letter: item.letter,
-                fate: match refusal.verdict {
-                    Verdict::Retryable => Fate::Retry,
-                    Verdict::Poison => Fate::Dead(Cause::Poison),
+                envelope: item.envelope,
+                disposition: match refusal.verdict {
+                    Verdict::Retryable => Disposition::Retry,
+                    Verdict::Poison => Disposition::Dead(Cause::Poison),
                 },
                 reason: refusal.reason.clone(),
             });
@@ -176,13 +176,13 @@ impl Settled {
     }
 }
 
-/// A batch that waits, with nothing behind it overtaking.
+/// A batch that is being retried. No later record overtakes it.
 struct Hold {
     group: &'static str,
     since: Instant,
     backoff: Backoff,
     waited: bool,
-    said: Option<Instant>,
+    logged_at: Option<Instant>,
     incident: bool,
 }
 
@@ -193,7 +193,7 @@ impl Hold {
             since: Instant::now(),
             backoff: Backoff::default(),
             waited: false,
-            said: None,
+            logged_at: None,
             incident: false,
         }
     }
@@ -205,13 +205,25 @@ impl Hold {
         metrics::gauge!(m::CONSUMER_HELD_SECONDS, "group" => group).set(held.as_secs_f64());
         if held >= INCIDENT_AFTER && !self.incident {
             self.incident = true;
-            tracing::error!(group, reason, ?held, "events have waited for over a minute");
-        } else if self.said.is_none_or(|said| said.elapsed() >= SAY_EVERY) {
-            self.said = Some(Instant::now());
-            tracing::warn!(group, reason, ?held, "events wait to be handled");
+            tracing::error!(
+                group,
+                reason,
+                ?held,
+                "consumer group is stalled: it has been retrying the same events for over a minute"
+            );
+        } else if self.logged_at.is_none_or(|at| at.elapsed() >= LOG_EVERY) {
+            self.logged_at = Some(Instant::now());
+            tracing::warn!(
+                group,
+                reason,
+                ?held,
+                "handler failed; retrying the same events"
+            );
         }
         if self.incident {
-            let text = format!("the consumers of {group} have tried the same events for a minute");
+            let text = format!(
+                "the consumer group {group} has been retrying the same events for a minute"
+            );
             alarm::raise(Kind::ConsumerStuck, group, &text);
         }
         self.backoff.wait(stop).await

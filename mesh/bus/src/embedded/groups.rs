@@ -1,10 +1,10 @@
-//! Consumer groups: who is a member, and which partitions are whose.
+//! Consumer groups: their members, and which member has which partition.
 
 use std::collections::HashMap;
 
 use super::log::Partition;
 
-/// Identifies a member of any group for the life of the process.
+/// Identifies a member of any group for the lifetime of the process.
 pub(super) type MemberId = u64;
 
 /// All groups of the process.
@@ -16,14 +16,14 @@ pub(super) struct Groups {
 
 #[derive(Debug, Default)]
 struct Group {
-    /// In the order they joined.
+    /// In the order in which they joined.
     members: Vec<(MemberId, Vec<Partition>)>,
-    /// Grows with each change of membership.
+    /// Increases with each change of membership.
     generation: u64,
 }
 
 impl Groups {
-    /// A new member that wants `partitions`.
+    /// Adds a member that subscribes to `partitions`.
     pub(super) fn join(&mut self, group: &str, partitions: Vec<Partition>) -> MemberId {
         self.next_member += 1;
         let group = self.groups.entry(group.to_owned()).or_default();
@@ -39,12 +39,13 @@ impl Groups {
         }
     }
 
-    /// The number of the group's present distribution of partitions.
+    /// The generation of the group's current assignment of partitions.
     pub(super) fn generation(&self, group: &str) -> u64 {
         self.groups.get(group).map_or(0, |group| group.generation)
     }
 
-    /// The partitions that are this member's: each goes to one of those who want it.
+    /// The partitions assigned to this member. Each partition goes to one of the members that want
+    /// it.
     pub(super) fn assigned(&self, group: &str, member: MemberId) -> Vec<Partition> {
         let Some(group) = self.groups.get(group) else {
             return Vec::new();
@@ -80,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn each_partition_is_exactly_one_members() {
+    fn each_partition_is_assigned_to_exactly_one_member() {
         let mut groups = Groups::default();
         let members: Vec<_> = (0..3)
             .map(|_| groups.join("g", partitions("t", 7)))
@@ -98,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_do_not_share() {
+    fn each_group_assigns_all_partitions() {
         let mut groups = Groups::default();
         let a = groups.join("a", partitions("t", 2));
         let b = groups.join("b", partitions("t", 2));

@@ -1,4 +1,4 @@
-//! The log in the file: its tables and the statements on them.
+//! The log in the SQLite file: its tables and the statements on them.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -46,7 +46,7 @@ pub(super) struct Partition {
 /// The next offset of each partition.
 pub(super) type Heads = HashMap<Partition, u64>;
 
-/// Where a partition stands after an append.
+/// The end of a partition after an append: its next offset, and the number of records appended.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Appended {
     pub(super) offset: u64,
@@ -55,7 +55,7 @@ pub(super) struct Appended {
 
 /// The names of all topics, sorted.
 pub(super) fn topics(c: &Connection) -> Result<Vec<String>, StorageError> {
-    // The primary key begins with it.
+    // The primary key begins with `topic`.
     let mut query = c.prepare_cached("SELECT DISTINCT topic FROM partitions ORDER BY topic")?;
     let names = query.query_map([], |row| row.get(0))?;
     Ok(names.collect::<Result<_, _>>()?)
@@ -95,11 +95,10 @@ fn unknown_topic(topic: &str) -> BusError {
     BusError::Refused(format!("there is no topic {topic}"))
 }
 
-/// Appends records in order, as far as they can be; returns what became of each, and where
-/// their partitions stand then.
+/// Appends records in order; returns the outcome of each, and the new end of each partition.
 ///
 /// # Errors
-/// If the file cannot be written: then nothing of it is.
+/// If the file cannot be written: then nothing is appended.
 pub(super) fn append(
     c: &Connection,
     records: &[Record],
@@ -126,7 +125,7 @@ pub(super) fn append(
     Ok((outcomes, appending.ends))
 }
 
-/// What an append knows of topics and partitions so far.
+/// Cache of the partition counts and next offsets that one append needs.
 #[derive(Default)]
 struct Appending {
     partitions: HashMap<String, u32>,
@@ -172,7 +171,7 @@ impl Appending {
     }
 }
 
-/// The partition of a key: stable for ever, or records of one key would part.
+/// The partition of a key. It must never change, or records of one key would be in two partitions.
 fn partition_of(key: &str, partitions: u32) -> u32 {
     let digest = Sha256::digest(key.as_bytes());
     let [a, b, c, d, ..] = digest.as_slice() else {
@@ -244,7 +243,7 @@ pub(super) fn heads(c: &Connection, topics: &[String]) -> Result<Heads, StorageE
     Ok(heads)
 }
 
-/// At most `max` records of one partition from `offset` on, with their offsets.
+/// At most `max` records of one partition, starting at `offset`, with their offsets.
 pub(super) fn read(
     c: &Connection,
     partition: &Partition,
@@ -269,7 +268,7 @@ pub(super) fn read(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Where a group goes on in a partition.
+/// The offset at which a group continues in a partition.
 pub(super) fn committed(
     c: &Connection,
     group: &str,
@@ -303,8 +302,7 @@ pub(super) fn commit(
     Ok(())
 }
 
-/// Deletes the records published before `before` that every group of their topic has
-/// consumed.
+/// Deletes the records published before `before` that every group of their topic has consumed.
 pub(super) fn prune(c: &Connection, before: i64) -> Result<usize, StorageError> {
     Ok(c.execute(
         "DELETE FROM records WHERE published_at < ?1 AND offset < coalesce(

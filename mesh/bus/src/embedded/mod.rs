@@ -1,6 +1,6 @@
-//! The bus of a mesh in one process: a durable log in an SQLite file, with the semantics
-//! of a broker: partitions by key, consumer groups, committed offsets, at least once,
-//! whatever is killed when.
+//! The bus of a mesh that runs in one process: a durable log in an SQLite file, with the semantics
+//! of a broker: partitions by key, consumer groups, committed offsets. Delivery is at least once,
+//! also when the process is killed at any moment.
 
 mod groups;
 mod log;
@@ -14,34 +14,34 @@ use tokio::sync::watch;
 
 use self::{groups::Groups, log::Heads, subscription::Member};
 use super::{Bus, BusError, Record, Subscription, TopicSpec, Unpublished};
+use crate::metrics as m;
 use slipway_runtime::{
     clock::SharedClock,
     life::{Background, Check, Problem},
-    telemetry::metrics as m,
 };
 use slipway_sqlite::{Database, StorageError};
 
-/// Records are kept this long, and longer while a group has not consumed them.
+/// Minimum time that records are kept; longer while a group has not consumed them.
 pub const RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
 
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 
-/// The embedded adapter. Cheap to clone; the clones are one bus.
+/// The embedded adapter. Cheap to clone; all clones share one bus.
 #[derive(Clone)]
 pub struct EmbeddedBus(Arc<Inner>);
 
 struct Inner {
     db: Database,
     clock: SharedClock,
-    /// The next offset of each partition: what consumers compare their place with.
+    /// The next offset of each partition. Consumers compare their own position with it.
     heads: Mutex<Heads>,
     groups: Mutex<Groups>,
-    /// Counts publications and changes of membership, to wake consumers.
+    /// Increases with each publication and change of membership, to wake consumers.
     changes: watch::Sender<u64>,
 }
 
 impl EmbeddedBus {
-    /// Opens or creates the log at `path`. One process at a time may have it open.
+    /// Opens or creates the log at `path`. Only one process at a time may have it open.
     ///
     /// # Errors
     /// If the file cannot be used.
@@ -56,7 +56,7 @@ impl EmbeddedBus {
         })))
     }
 
-    /// Deletes old records, now and every hour.
+    /// Deletes old records, now and every hour, in the background.
     pub fn prune_in(&self, background: &Background) {
         let bus = self.clone();
         background.repeat("delete-old-records", PRUNE_EVERY, move || {
@@ -65,8 +65,8 @@ impl EmbeddedBus {
         });
     }
 
-    /// Deletes the records older than [`RETENTION`] that every group has consumed;
-    /// returns how many.
+    /// Deletes the records older than [`RETENTION`] that every group has consumed; returns their
+    /// number.
     ///
     /// # Errors
     /// If the file cannot be written.
@@ -76,8 +76,7 @@ impl EmbeddedBus {
         self.0.db.write(move |c| log::prune(c, before)).await
     }
 
-    /// The next offset of each partition of `topics`, from memory or, the first time,
-    /// from the file.
+    /// Reads the next offset of each partition of `topics` from the file into memory.
     async fn load_heads(&self, topics: Vec<String>) -> Result<(), BusError> {
         let heads = self.0.db.read(move |c| log::heads(c, &topics)).await?;
         let mut known = self.0.heads.lock();
@@ -186,7 +185,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn old_records_go_when_every_group_has_them() {
+    async fn old_records_are_deleted_once_every_group_has_consumed_them() {
         let dir = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::at(Timestamp::now()));
         let bus = EmbeddedBus::open(&dir.path().join("bus.db"), clock.clone()).unwrap();
@@ -204,7 +203,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn offsets_go_on_when_all_records_are_gone() {
+    async fn offsets_continue_after_all_records_are_deleted() {
         let dir = tempfile::tempdir().unwrap();
         let bus = bus(&dir);
         create(&bus, "t", 1).await;

@@ -15,11 +15,11 @@ pub(super) struct Member {
     bus: EmbeddedBus,
     group: String,
     id: MemberId,
-    /// The distribution of partitions that `positions` is of.
+    /// The generation of the assignment that `positions` belongs to.
     generation: u64,
-    /// The next offset to deliver of each partition that is this member's.
+    /// The next offset to deliver of each partition assigned to this member.
     positions: HashMap<Partition, u64>,
-    /// Partitions take turns in being first, so that none starves.
+    /// Rotates which partition is read first, so that none starves.
     turn: usize,
 }
 
@@ -36,8 +36,8 @@ impl Member {
         }
     }
 
-    /// Takes over the partitions that have become this member's, at the group's
-    /// committed offsets, and lets go of the others.
+    /// Applies a new assignment: starts each new partition at the group's committed offset and
+    /// drops the partitions that were revoked.
     async fn rebalance(&mut self) -> Result<(), BusError> {
         let (generation, assigned) = {
             let groups = self.bus.0.groups.lock();
@@ -74,7 +74,7 @@ impl Member {
         Ok(())
     }
 
-    /// The partitions with records this member has not delivered yet, in turn.
+    /// The partitions with records not yet delivered to this member, rotated by `turn`.
     fn behind(&mut self) -> Vec<(Partition, u64)> {
         let mut behind: Vec<_> = {
             let heads = self.bus.0.heads.lock();
@@ -118,7 +118,7 @@ impl Member {
     }
 }
 
-/// Behind the last of the deliveries, for each partition.
+/// The next offset of each partition after these deliveries.
 fn ends(deliveries: &[Delivery]) -> BTreeMap<Partition, u64> {
     let mut ends = BTreeMap::new();
     for delivery in deliveries {
@@ -147,7 +147,7 @@ impl Subscription for Member {
                     return Ok(deliveries);
                 }
             }
-            // The sender lives in the bus that this member holds.
+            // This cannot fail: the sender lives in the bus, and this member holds the bus.
             let _ = changes.changed().await;
         }
     }

@@ -1,4 +1,4 @@
-//! What every adapter of the bus does: one suite, run on each of them.
+//! The contract of the bus: one suite, run on every adapter.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -16,16 +16,16 @@ macro_rules! bus_contract {
         $crate::run_suite!($crate::testing::contract {
             records_of_a_key_arrive_in_order
             every_group_gets_every_record
-            a_group_goes_on_behind_what_it_committed
+            a_group_continues_after_its_committed_offset
             members_share_the_partitions
-            a_member_that_leaves_hands_over_what_it_did_not_commit
+            uncommitted_records_of_a_leaving_member_go_to_the_others
             a_waiting_member_is_woken
             topics_are_created_once_and_must_exist
-            topics_are_listed_once_they_are_there
+            topics_are_listed_once_they_exist
             concurrent_publishers_lose_nothing
-            a_commit_never_goes_back
-            an_event_as_large_as_may_be_arrives
-            what_is_refused_keeps_nothing_of_other_keys_from_being_published
+            a_commit_never_moves_the_offset_back
+            an_event_of_the_largest_size_is_delivered
+            a_refused_record_does_not_block_other_keys
         } on $stage);
     };
 }
@@ -63,7 +63,7 @@ pub async fn records_of_a_key_arrive_in_order(stage: &Stage) {
     );
 }
 
-pub async fn topics_are_listed_once_they_are_there(stage: &Stage) {
+pub async fn topics_are_listed_once_they_exist(stage: &Stage) {
     let bus = stage.open();
     let name = stage.name("t");
     assert!(!bus.topics().await.unwrap().contains(&name));
@@ -85,7 +85,7 @@ pub async fn every_group_gets_every_record(stage: &Stage) {
     }
 }
 
-pub async fn a_group_goes_on_behind_what_it_committed(stage: &Stage) {
+pub async fn a_group_continues_after_its_committed_offset(stage: &Stage) {
     let bus = stage.open();
     stage.create(&bus, 1).await;
     let records = (0..5).map(|n| stage.record("k", &n.to_string())).collect();
@@ -107,7 +107,7 @@ pub async fn members_share_the_partitions(stage: &Stage) {
     stage.create(&bus, 8).await;
     let mut a = stage.subscribe(&bus, "g").await;
     let mut b = stage.subscribe(&bus, "g").await;
-    // Who joins first may have everything for a while: rounds, until both have a share.
+    // The first member may have all partitions for a while: repeat until both have a share.
     let mut shares = [0, 0];
     for round in 0.. {
         let keys: Vec<_> = (0..64).map(|n| format!("{round}-{n}")).collect();
@@ -135,7 +135,7 @@ pub async fn members_share_the_partitions(stage: &Stage) {
     }
 }
 
-pub async fn a_member_that_leaves_hands_over_what_it_did_not_commit(stage: &Stage) {
+pub async fn uncommitted_records_of_a_leaving_member_go_to_the_others(stage: &Stage) {
     let bus = stage.open();
     stage.create(&bus, 1).await;
     let records = (0..3).map(|n| stage.record("k", &n.to_string())).collect();
@@ -198,7 +198,7 @@ pub async fn concurrent_publishers_lose_nothing(stage: &Stage) {
     }
 }
 
-pub async fn a_commit_never_goes_back(stage: &Stage) {
+pub async fn a_commit_never_moves_the_offset_back(stage: &Stage) {
     let bus = stage.open();
     stage.create(&bus, 1).await;
     let records = (0..3).map(|n| stage.record("k", &n.to_string())).collect();
@@ -213,7 +213,7 @@ pub async fn a_commit_never_goes_back(stage: &Stage) {
     assert_eq!(values_by_key(&rest)["k"], ["2"]);
 }
 
-/// A record of this size that cannot be compressed.
+/// A record of this size that does not compress.
 pub fn record_of_size(stage: &Stage, key: &str, size: usize) -> Record {
     let mut record = stage.record(key, "");
     let mut value = vec![0; size - record.size()];
@@ -222,7 +222,7 @@ pub fn record_of_size(stage: &Stage, key: &str, size: usize) -> Record {
     record
 }
 
-pub async fn an_event_as_large_as_may_be_arrives(stage: &Stage) {
+pub async fn an_event_of_the_largest_size_is_delivered(stage: &Stage) {
     let bus = stage.open();
     stage.create(&bus, 1).await;
     let record = record_of_size(stage, "k", MAX_EVENT);
@@ -231,7 +231,7 @@ pub async fn an_event_as_large_as_may_be_arrives(stage: &Stage) {
     assert_eq!(take(&mut subscription, 1).await[0].record, record);
 }
 
-pub async fn what_is_refused_keeps_nothing_of_other_keys_from_being_published(stage: &Stage) {
+pub async fn a_refused_record_does_not_block_other_keys(stage: &Stage) {
     let bus = stage.open();
     stage.create(&bus, 1).await;
     let unknown = stage.name("u");

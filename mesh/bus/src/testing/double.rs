@@ -1,4 +1,4 @@
-//! A bus of which a test decides what becomes of what is published.
+//! A bus whose `publish` a test can replace.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ struct Double<F> {
     publish: F,
 }
 
-/// `bus`, on which `publish` is carried out in the place of its own.
+/// Wraps `bus`, replacing its `publish` by the given function.
 pub fn double<F, P>(bus: SharedBus, publish: F) -> SharedBus
 where
     F: Fn(SharedBus, Vec<Record>) -> P + Send + Sync + 'static,

@@ -1,13 +1,13 @@
-//! The suites that every adapter of the bus passes: what it does ([`contract`]), and what the
-//! consumer runner does on it ([`consumer`]). A test crate runs them with
-//! [`bus_contract`](crate::bus_contract) and [`consumer_contract`](crate::consumer_contract)
-//! on a [`Stage`](stage::Stage) of the adapter. And a [`double`] of a bus for other tests.
+//! The suites that every adapter of the bus passes: for the bus itself ([`contract`]) and for the
+//! consumer runner ([`consumer`]). A test crate runs them with
+//! [`bus_contract`](crate::bus_contract) and [`consumer_contract`](crate::consumer_contract) on a
+//! [`Stage`](stage::Stage) of the adapter. [`double`] is a test double of a bus for other tests.
 
 #![allow(
     missing_docs,
     clippy::unwrap_used,
     clippy::missing_panics_doc,
-    reason = "tests: their names say what they show, and one that cannot go on has failed"
+    reason = "tests: the name says what each one shows, and a panic is a failure"
 )]
 
 pub mod consumer;

@@ -1,15 +1,15 @@
-//! Where the tests of the bus run: on each adapter, the same ones.
+//! The environment in which the bus suites run on each adapter.
 //!
-//! An adapter supplies a [`Stage`]: a place of its own with a way to open the bus there,
-//! also again after all handles have been dropped. Tests name topics and groups through
-//! it, because a real broker is shared by all of them.
+//! An adapter supplies a [`Stage`]: isolated storage and a function that opens the bus on it, also
+//! again after all handles have been dropped. Tests get the names of topics and groups from it,
+//! because a real broker is shared by all tests.
 
 use std::any::Any;
 
 use crate::{Bus, Delivery, Record, SharedBus, Subscription, TopicSpec};
 
 /// Defines a suite for an adapter: `run_suite!(module { a_test another_test } on { stage })`.
-/// Without a stage a test has nothing to run on and says so.
+/// Without a stage (`None`) a test does nothing; the adapter must report that.
 #[macro_export]
 macro_rules! run_suite {
     ($suite:path { $($name:ident)* } on $stage:block) => {
@@ -32,7 +32,7 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// A stage that owns `guard`; all its names begin with `prefix`.
+    /// A stage that owns `guard`; `prefix` is put before all its names.
     pub fn new(
         prefix: impl Into<String>,
         guard: impl Any + Send + Sync,
@@ -49,7 +49,7 @@ impl Stage {
         (self.open)()
     }
 
-    /// The name of a topic or a group here.
+    /// The name of a topic or a group on this stage.
     pub fn name(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)
     }
@@ -96,7 +96,7 @@ pub async fn create(bus: &dyn Bus, topic: &str, partitions: u32) {
     bus.create_topics(&[spec]).await.unwrap();
 }
 
-/// Exactly `count` deliveries.
+/// Receives exactly `count` deliveries.
 pub async fn take(subscription: &mut Box<dyn Subscription>, count: usize) -> Vec<Delivery> {
     let mut all = Vec::new();
     while all.len() < count {

@@ -1,24 +1,24 @@
-//! Whether the account of a token is there.
+//! Checks that the account of a token still exists.
 //!
-//! A token outlives its account where data was restored from an older backup, or where a key
-//! signs for new data.
+//! A token can outlive its account: after data was restored from an older backup, or when the same
+//! key signs tokens for a new data set.
 
 use async_trait::async_trait;
 
 use super::Principal;
 use crate::error::{Fault, Kind};
 
-/// The accounts, where a process has them at hand.
+/// Looks up accounts, in processes that store them.
 #[async_trait]
 pub trait Accounts: Send + Sync + 'static {
-    /// Checks that the account of a token is there and has the token's role.
+    /// Checks that the account of a token exists and has the token's role.
     ///
     /// # Errors
-    /// [`gone`]; or that it cannot be told at the moment.
+    /// [`gone`]; or an error if this cannot be determined at the moment.
     async fn check(&self, principal: &Principal) -> Result<(), Fault>;
 }
 
-/// The account of a token is not there, or has another role.
+/// The error if the account of a token does not exist, or has another role.
 #[must_use]
 pub fn gone() -> Fault {
     Fault::new(

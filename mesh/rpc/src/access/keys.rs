@@ -1,8 +1,8 @@
-//! The keys that tokens are signed with and verified against.
+//! The keys that sign and verify tokens.
 //!
-//! A key file is PEM: the first `PRIVATE KEY` (PKCS#8, Ed25519) signs; every further
-//! `PRIVATE KEY` or `PUBLIC KEY` only verifies. To rotate, put a new private key on top
-//! and restart; take the old one out when its last token has expired.
+//! A key file is PEM: the first `PRIVATE KEY` (PKCS#8, Ed25519) signs; every further `PRIVATE KEY`
+//! or `PUBLIC KEY` only verifies. To rotate, put a new private key first and restart; remove the
+//! old one when the last token signed with it has expired.
 
 use std::{
     fs,
@@ -24,7 +24,7 @@ use jsonwebtoken::{
 };
 use pem::Pem;
 
-/// What precedes the 32 bytes of an Ed25519 private key in PKCS#8 (RFC 8410).
+/// The bytes before the 32 bytes of an Ed25519 private key in PKCS#8 (RFC 8410).
 const PKCS8_PREFIX: [u8; 16] = [
     0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
 ];
@@ -34,25 +34,25 @@ const NOT_PEM: &str = "it is not a key in PEM, which begins with -----BEGIN PRIV
 /// Why a key file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// It cannot be read or written.
+    /// The file cannot be read or written.
     #[error("the key file {path}: {source}")]
     Io {
-        /// Which file.
+        /// Path of the file.
         path: String,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// Its content is not a list of Ed25519 keys that begins with a private one.
+    /// The content is not a list of Ed25519 keys that begins with a private one.
     #[error("the key file {path} holds no usable key: {reason}")]
     Malformed {
-        /// Which file.
+        /// Path of the file.
         path: String,
         /// What is wrong with it.
         reason: &'static str,
     },
 }
 
-/// A signing key and every key that verifies.
+/// A signing key and all keys that verify.
 pub struct Keyring {
     pub(super) kid: String,
     pub(super) signing: EncodingKey,
@@ -63,7 +63,7 @@ impl Keyring {
     /// Reads the key file at `path`.
     ///
     /// # Errors
-    /// [`KeyError`] if it cannot be read or does not hold keys.
+    /// [`KeyError`] if it cannot be read or contains no usable keys.
     pub fn load(path: &Path) -> Result<Self, KeyError> {
         let text = fs::read(path).map_err(|source| io_error(path, source))?;
         Self::from_pem(&text).map_err(|reason| KeyError::Malformed {
@@ -72,11 +72,11 @@ impl Keyring {
         })
     }
 
-    /// Reads the key file at `path`, or makes one with a fresh key if there is none. Afterwards
+    /// Reads the key file at `path`, or creates it with a new key if it does not exist. Afterwards
     /// only its owner can read it.
     ///
     /// # Errors
-    /// [`KeyError`] if it cannot be read, written or does not hold keys.
+    /// [`KeyError`] if it cannot be read or written, or contains no usable keys.
     pub fn load_or_create(path: &Path) -> Result<Self, KeyError> {
         if path.exists() {
             make_private(path).map_err(|source| io_error(path, source))?;
@@ -89,7 +89,7 @@ impl Keyring {
     /// Reads keys from PEM text.
     ///
     /// # Errors
-    /// What is wrong with it, if it does not hold keys.
+    /// What is wrong with the text, if it contains no usable keys.
     pub fn from_pem(text: &[u8]) -> Result<Self, &'static str> {
         if text.trim_ascii().is_empty() {
             return Err("it is empty");
@@ -115,20 +115,20 @@ impl Keyring {
         })
     }
 
-    /// A keyring with a fresh key that is kept nowhere.
+    /// A keyring with a new key that is not stored anywhere.
     #[must_use]
     pub fn ephemeral() -> Self {
         Self::from_pem(generate_pem().as_bytes()).expect("a fresh key is well-formed")
     }
 
-    /// The public keys, as published.
+    /// The public keys, in the form in which they are published.
     #[must_use]
     pub fn jwks(&self) -> &JwkSet {
         &self.jwks
     }
 }
 
-/// The verifying keys of a JWK Set by their `kid`; keys of other kinds are left out.
+/// The verifying keys of a JWK Set by their `kid`; ignores keys of other kinds.
 pub(super) fn decoding_keys(jwks: &JwkSet) -> Vec<(String, DecodingKey)> {
     jwks.keys
         .iter()
@@ -150,7 +150,7 @@ fn generate_pem() -> String {
     pem::encode(&Pem::new("PRIVATE KEY", der))
 }
 
-/// Writes a new file whole or not at all; one that another process made meanwhile stays.
+/// Creates a file atomically. If another process has created it in the meantime, that file stays.
 fn create(path: &Path, text: &str) -> io::Result<()> {
     let dir = path.parent().unwrap_or(Path::new("."));
     let draft = dir.join(format!(".key-{}", uuid::Uuid::now_v7()));
@@ -169,7 +169,7 @@ fn create(path: &Path, text: &str) -> io::Result<()> {
     }
 }
 
-/// Takes from others what they may do with the file: who reads it can sign tokens.
+/// Removes other users' access to the file: anyone who can read it can sign tokens.
 fn make_private(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     {
@@ -233,7 +233,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_created_key_file_is_private_and_kept() {
+    fn a_created_key_file_is_private_and_reused() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("jwt.pem");
         let first = Keyring::load_or_create(&path).unwrap();
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_no_key_is_named_with_what_is_wrong() {
+    fn the_error_names_the_file_and_the_reason() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("jwt-key.pem");
         for (text, reason) in [
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_file_is_refused() {
+    fn malformed_key_files_are_refused() {
         for text in [
             "",
             "hello",

@@ -1,5 +1,5 @@
-//! The one layer that decides whether a call may pass, and whether what it says of the
-//! client behind it is believed.
+//! The middleware that authorizes each call, and decides whether to trust its metadata about the
+//! client.
 
 use std::{
     future::Future,
@@ -22,11 +22,11 @@ use crate::{
     error::{Fault, Kind},
     metadata::{CLIENT_ADDRESS, IDEMPOTENCY_KEY, SERVICE_TOKEN},
 };
-use slipway_runtime::telemetry::access::Who;
+use slipway_runtime::telemetry::access::Requester;
 
-/// Puts the access check in front of a service. A call that passes carries its
-/// [`Principal`] in the request's extensions. What a proxy says of its client reaches the
-/// service only if the call also shows a service's token ([`SERVICE_TOKEN`]).
+/// Adds the access check to a service. An authorized call has its [`Principal`] in the request's
+/// extensions. A proxy's metadata about its client reaches the service only if the call also has a
+/// service token ([`SERVICE_TOKEN`]).
 #[derive(Clone)]
 pub struct AccessLayer {
     policies: Arc<Policies>,
@@ -36,8 +36,8 @@ pub struct AccessLayer {
 }
 
 impl AccessLayer {
-    /// Checks calls against `policies`, tokens with `verifier`, and bounds answers that are
-    /// streams by `streams`.
+    /// Authorizes calls by `policies`, verifies tokens with `verifier`, and limits streamed answers
+    /// by `streams`.
     #[must_use]
     pub fn new(policies: Arc<Policies>, verifier: Arc<Verifier>, streams: StreamLimits) -> Self {
         Self {
@@ -48,7 +48,7 @@ impl AccessLayer {
         }
     }
 
-    /// Lets in tokens of `accounts` only.
+    /// Accepts only tokens whose account is in `accounts`.
     #[must_use]
     pub fn with_accounts(mut self, accounts: Arc<dyn Accounts>) -> Self {
         self.accounts = Some(accounts);
@@ -59,9 +59,9 @@ impl AccessLayer {
         &self,
         path: &str,
         headers: &HeaderMap,
-        who: Option<&Who>,
+        requester: Option<&Requester>,
     ) -> Result<Option<Arc<Principal>>, Fault> {
-        // Given twice, these would say who calls, and what was done before, by chance.
+        // If one of these were given twice, the caller or the earlier result would be ambiguous.
         for name in [AUTHORIZATION.as_str(), IDEMPOTENCY_KEY] {
             if headers.get_all(name).iter().nth(1).is_some() {
                 return Err(Fault::invalid_field(name, "must be given once"));
@@ -69,13 +69,13 @@ impl AccessLayer {
         }
         let rule = self.policies.rule(path);
         match rule {
-            Rule::Public => match self.authenticate(headers, who).await {
-                // Who it is cannot be told at the moment: not to be taken for nobody.
+            Rule::Public => match self.authenticate(headers, requester).await {
+                // The caller cannot be determined at the moment; do not treat it as anonymous.
                 Err(fault) if fault.kind == Kind::Unavailable => Err(fault),
                 known => Ok(known.ok()),
             },
             Rule::Authenticated(roles) => {
-                let principal = self.authenticate(headers, who).await?;
+                let principal = self.authenticate(headers, requester).await?;
                 if roles.contains(&principal.role) {
                     Ok(Some(principal))
                 } else {
@@ -95,7 +95,7 @@ impl AccessLayer {
         }
     }
 
-    /// Removes what only another process of the mesh may say, unless one says it.
+    /// Removes the metadata that only a process of the mesh may set, unless the caller is one.
     async fn strip_unproven(&self, headers: &mut HeaderMap) {
         let token = headers.remove(SERVICE_TOKEN);
         if !headers.contains_key(CLIENT_ADDRESS) {
@@ -111,19 +111,20 @@ impl AccessLayer {
         }
     }
 
-    /// Whom the token is of; also told to the access log, whatever is decided then.
+    /// Verifies the token and returns its principal. Also records it for the access log, whatever
+    /// the decision is later.
     async fn authenticate(
         &self,
         headers: &HeaderMap,
-        who: Option<&Who>,
+        requester: Option<&Requester>,
     ) -> Result<Arc<Principal>, Fault> {
         let token = bearer(headers).ok_or_else(unauthenticated)?;
         let principal = self.verifier.verify(token).await?;
         if principal.role == Role::Service {
             return Ok(principal);
         }
-        if let Some(who) = who {
-            who.is_user(principal.user_id);
+        if let Some(requester) = requester {
+            requester.is_user(principal.user_id);
         }
         if let Some(accounts) = &self.accounts {
             accounts.check(&principal).await?;
@@ -132,12 +133,13 @@ impl AccessLayer {
     }
 }
 
-/// The client that another process forwards a call for, once it is proven.
+/// The address of the client for which another process forwards the call. Call it only after that
+/// process is authenticated.
 fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
     headers.get(CLIENT_ADDRESS)?.to_str().ok()?.parse().ok()
 }
 
-/// The token of an `authorization: Bearer …` header.
+/// The token in an `authorization: Bearer …` header.
 #[must_use]
 pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
@@ -145,8 +147,8 @@ pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// Whom a request comes from, as the layer has found. A service only where the method
-/// names that role: elsewhere it is an account, and may be an author or an owner.
+/// The principal that the access layer has determined for a request. It is a service only if the
+/// method allows that role; otherwise it is an account, which may be an author or an owner.
 ///
 /// # Errors
 /// `UNAUTHENTICATED` if there was no token: possible on public methods only.
@@ -203,7 +205,7 @@ impl<S> Layer<S> for AccessLayer {
     }
 }
 
-/// A service behind the access check.
+/// A service with the access check in front.
 #[derive(Clone)]
 pub struct Access<S> {
     layer: AccessLayer,
@@ -230,11 +232,11 @@ where
         Box::pin(async move {
             layer.strip_unproven(request.headers_mut()).await;
             let path = request.uri().path();
-            let who = request.extensions().get::<Who>();
-            if let (Some(who), Some(client)) = (who, forwarded_for(request.headers())) {
-                who.is_forwarded_for(client);
+            let requester = request.extensions().get::<Requester>();
+            if let (Some(requester), Some(client)) = (requester, forwarded_for(request.headers())) {
+                requester.is_forwarded_for(client);
             }
-            let principal = match layer.admit(path, request.headers(), who).await {
+            let principal = match layer.admit(path, request.headers(), requester).await {
                 Ok(principal) => principal,
                 Err(fault) => return Ok(Status::from(fault).into_http()),
             };
@@ -271,7 +273,7 @@ mod tests {
     const TTL: Duration = Duration::from_secs(60);
     const ADDRESS: &str = "192.0.2.1";
 
-    /// What of the metadata about the client reaches the service.
+    /// The metadata about the client that reaches the service.
     async fn passed(layer: &AccessLayer, metadata: &[(&str, &str)]) -> Vec<(String, String)> {
         let service = layer.layer(service_fn(|request: Request<Body>| async move {
             let mut response = Response::new(Body::empty());
@@ -292,7 +294,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_clients_address_is_believed_only_with_a_services_token() {
+    async fn a_client_address_is_trusted_only_with_a_service_token() {
         let clock: SharedClock = Arc::new(ManualClock::at(Timestamp::now()));
         let keys = Arc::new(Keyring::ephemeral());
         let secret = ServiceSecret::random();

@@ -1,11 +1,11 @@
-//! Who may call what.
+//! Authentication and authorization of calls.
 //!
-//! Tokens are EdDSA JWTs ([`token`]), signed with keys from a file ([`keys`]) and verified
-//! by every service for itself ([`verifier`]). Which method needs what is declared in the contracts and enforced by one layer in front of
-//! every service ([`policy`], [`layer`]): deny by default. Where the accounts are at hand, a token
-//! counts only as long as its account is there ([`accounts`]). Processes of the mesh that act
-//! for themselves show a service token ([`service`]). Answers that are streams are counted, and
-//! end with their caller's token ([`streams`]).
+//! Tokens are EdDSA JWTs ([`token`]), signed with keys from a file ([`keys`]) and verified by each
+//! service itself ([`verifier`]). The contracts declare which roles each method requires, and one
+//! layer in front of every service enforces it ([`policy`], [`layer`]): deny by default. A process
+//! that stores the accounts accepts a token only while its account exists ([`accounts`]). A process
+//! of the mesh that acts for itself sends a service token ([`service`]). Streamed answers are
+//! limited in number, and end when their caller's token expires ([`streams`]).
 
 pub mod accounts;
 pub mod keys;

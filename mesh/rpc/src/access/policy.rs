@@ -9,23 +9,23 @@ use super::Role;
 
 const OPTION: &str = "slipway.common.v1.access";
 
-/// Services that serve the infrastructure and reveal nothing: open to anybody.
+/// Services for the infrastructure that reveal nothing: open to everyone.
 const OPEN_SERVICES: &[&str] = &[
     "/grpc.health.v1.Health/",
     "/grpc.reflection.v1.ServerReflection/",
     "/grpc.reflection.v1alpha.ServerReflection/",
 ];
 
-/// What a method asks of its caller.
+/// What a method requires of its caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rule {
     /// Nothing.
     Public,
     /// A valid token of one of these roles.
     Authenticated(Vec<Role>),
-    /// The method declares no rule: nobody may call it.
+    /// The method declares no rule: every call is refused.
     Nobody,
-    /// There is no such method.
+    /// The method does not exist.
     Unknown,
 }
 
@@ -41,7 +41,7 @@ struct Method {
     streams: bool,
 }
 
-/// The contracts cannot be read: a fault of the build, not of a request.
+/// The contracts cannot be read: an error of the build, not of a request.
 #[derive(Debug, thiserror::Error)]
 #[error("the descriptor set cannot be read: {0}")]
 pub struct PolicyError(String);
@@ -50,7 +50,7 @@ impl Policies {
     /// Reads the rules from an encoded `FileDescriptorSet`.
     ///
     /// # Errors
-    /// If it is not one, or does not define the option.
+    /// If it is not a descriptor set, or does not define the option.
     pub fn from_descriptor_set(encoded: &[u8]) -> Result<Self, PolicyError> {
         let pool =
             DescriptorPool::decode(encoded).map_err(|error| PolicyError(error.to_string()))?;
@@ -79,8 +79,8 @@ impl Policies {
             .map_or(&Rule::Unknown, |method| &method.rule)
     }
 
-    /// Whether the answer at a request path may be a stream. The services that serve the
-    /// infrastructure have some.
+    /// Whether the method at a request path answers with a stream. Some methods of the
+    /// infrastructure services do.
     #[must_use]
     pub fn streams(&self, path: &str) -> bool {
         is_open(path) || self.by_path.get(path).is_some_and(|method| method.streams)
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_signs_in_is_public() {
+    fn only_signing_in_is_public() {
         let policies = policies();
         let mut public: Vec<_> = policies
             .iter()
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_is_nobodys_account_and_calls_only_what_names_its_role() {
+    fn a_service_may_call_only_methods_that_allow_its_role() {
         let policies = policies();
         let mut for_services: Vec<_> = policies
             .iter()
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_declared_is_not_open() {
+    fn methods_without_a_rule_are_not_open() {
         assert_eq!(
             policies().rule("/slipway.release.v1.ReleaseService/Drop"),
             &Rule::Unknown

@@ -1,15 +1,15 @@
-//! Whom a request comes from.
+//! The authenticated caller of a request.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use slipway_proto::common::v1;
 use uuid::Uuid;
 
-/// What an account may do.
+/// The role of a caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Role {
-    /// Works on what is assigned.
+    /// Works on assigned tasks.
     Developer,
     /// Plans and administers.
     Admin,
@@ -18,10 +18,10 @@ pub enum Role {
 }
 
 impl Role {
-    /// The roles of accounts: of people, who can be an author or own something.
+    /// The roles of accounts. An account is a person, who can be an author or own something.
     pub const ACCOUNTS: [Self; 2] = [Self::Developer, Self::Admin];
 
-    /// The role of the contracts, if it is one.
+    /// Converts a role of the contracts; `None` if it is unspecified.
     #[must_use]
     pub fn from_proto(role: v1::Role) -> Option<Self> {
         match role {
@@ -32,7 +32,7 @@ impl Role {
         }
     }
 
-    /// The same role in the contracts.
+    /// Converts to the role of the contracts.
     #[must_use]
     pub fn to_proto(self) -> v1::Role {
         match self {
@@ -43,15 +43,15 @@ impl Role {
     }
 }
 
-/// Whom a request comes from, according to its token.
+/// The authenticated caller of a request, according to its token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
     /// Id of the account; nil for a service.
     pub user_id: Uuid,
     /// Name of the account, or of the service.
     pub username: String,
-    /// What it may do.
+    /// Its role.
     pub role: Role,
-    /// When the token ends.
+    /// When the token expires.
     pub expires_at: Timestamp,
 }

@@ -1,7 +1,7 @@
-//! Tokens of processes that act for themselves, not for a user.
+//! Service tokens: for processes that act for themselves, not for a user.
 //!
-//! All processes of a mesh share one secret; each signs its own short-lived token with
-//! it (HS256), so that one can speak to another while everything else is down.
+//! All processes of a mesh share one secret. Each signs its own short-lived token with it (HS256),
+//! so that two processes can talk to each other even when all others are down.
 
 use jiff::SignedDuration;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
@@ -16,24 +16,24 @@ use super::{
 };
 use slipway_runtime::clock::SharedClock;
 
-/// The `kid` that says a token is signed with the services' secret.
+/// The `kid` of tokens that are signed with the service secret.
 pub(super) const KID: &str = "service";
 
 const TTL: Duration = Duration::from_secs(3600);
 const RENEW_BEFORE_END: SignedDuration = SignedDuration::from_mins(15);
 
-/// The secret that the processes of one mesh share.
+/// The secret shared by the processes of one mesh.
 #[derive(Clone)]
 pub struct ServiceSecret(Arc<[u8]>);
 
 impl ServiceSecret {
-    /// The secret given in the configuration.
+    /// The secret from the configuration.
     #[must_use]
     pub fn new(secret: &str) -> Self {
         Self(secret.as_bytes().into())
     }
 
-    /// A secret that nobody else has: for a mesh in one process.
+    /// A random secret, for a mesh in one process.
     #[must_use]
     pub fn random() -> Self {
         Self(rand::random::<[u8; 32]>().as_slice().into())
@@ -54,7 +54,7 @@ impl ServiceSecret {
     }
 }
 
-/// One process's own token, renewed before it ends.
+/// Issues the service token of this process and renews it before it expires.
 pub struct ServiceTokens {
     secret: ServiceSecret,
     name: &'static str,
@@ -63,7 +63,7 @@ pub struct ServiceTokens {
 }
 
 impl ServiceTokens {
-    /// Tokens for the service called `name`.
+    /// Creates tokens for the service called `name`.
     #[must_use]
     pub fn new(secret: ServiceSecret, name: &'static str, clock: SharedClock) -> Self {
         Self {
@@ -74,7 +74,7 @@ impl ServiceTokens {
         }
     }
 
-    /// A token that is valid for some minutes yet.
+    /// A token that stays valid for at least some minutes.
     #[must_use]
     pub fn current(&self) -> String {
         let now = self.clock.now();

@@ -1,7 +1,7 @@
-//! How many streams an account has open at the same time, and that none outlives its token.
+//! Limits the number of open streams per account, and ends each stream when its token expires.
 //!
-//! An answer that is a stream can stay open for hours, and each takes memory. What bounds
-//! requests does not bound them: their heads have been answered.
+//! A streamed answer can stay open for hours, and each takes memory. The limits on requests do not
+//! cover streams, because a request counts only until the head of its answer is sent.
 
 use std::{
     collections::HashMap,
@@ -24,7 +24,7 @@ use uuid::Uuid;
 use super::{Principal, Role, TokenError};
 use crate::error::{Fault, Kind};
 
-/// The part of all streams that callers without an account may have: those of health and of
+/// Divisor of all streams for the part that anonymous callers may have: those of health and
 /// reflection.
 const ANONYMOUS_PART: usize = 16;
 
@@ -46,23 +46,23 @@ struct Open {
     accounts: HashMap<Uuid, usize>,
 }
 
-/// An open stream; counted until it is dropped.
+/// An open stream; it counts until it is dropped.
 #[derive(Debug)]
 pub struct OpenStream {
     limits: StreamLimits,
-    whose: Whose,
+    owner: Owner,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Whose {
+enum Owner {
     Account(Uuid),
-    /// Other processes of the mesh have as many as they need.
+    /// Another process of the mesh: not limited per caller.
     Service,
     Nobody,
 }
 
 impl StreamLimits {
-    /// At most `per_account` streams of one account, and `in_all` of all.
+    /// At most `per_account` streams of one account, and `in_all` in total.
     #[must_use]
     pub fn new(per_account: usize, in_all: usize) -> Self {
         Self(Arc::new(Shared {
@@ -72,28 +72,28 @@ impl StreamLimits {
         }))
     }
 
-    /// Counts another stream of `principal`, or of a caller without one.
+    /// Counts another stream of `principal`, or of an anonymous caller.
     ///
     /// # Errors
-    /// `TOO_MANY_STREAMS` if the account has as many as it may, `OVERLOADED` if all have.
+    /// `TOO_MANY_STREAMS` at the limit of the account, `OVERLOADED` at the limit in total.
     pub fn open(&self, principal: Option<&Principal>) -> Result<OpenStream, Fault> {
         let shared = &self.0;
-        let whose = match principal {
-            None => Whose::Nobody,
-            Some(principal) if principal.role == Role::Service => Whose::Service,
-            Some(principal) => Whose::Account(principal.user_id),
+        let owner = match principal {
+            None => Owner::Nobody,
+            Some(principal) if principal.role == Role::Service => Owner::Service,
+            Some(principal) => Owner::Account(principal.user_id),
         };
         let mut open = shared.open.lock();
         if open.count >= shared.in_all {
             return Err(Fault::overloaded());
         }
-        match whose {
-            Whose::Service => {}
-            Whose::Nobody if open.anonymous >= shared.in_all.div_ceil(ANONYMOUS_PART) => {
+        match owner {
+            Owner::Service => {}
+            Owner::Nobody if open.anonymous >= shared.in_all.div_ceil(ANONYMOUS_PART) => {
                 return Err(Fault::overloaded());
             }
-            Whose::Nobody => open.anonymous += 1,
-            Whose::Account(id) => {
+            Owner::Nobody => open.anonymous += 1,
+            Owner::Account(id) => {
                 let own = open.accounts.entry(id).or_default();
                 if *own >= shared.per_account {
                     return Err(too_many(shared.per_account));
@@ -104,7 +104,7 @@ impl StreamLimits {
         open.count += 1;
         Ok(OpenStream {
             limits: self.clone(),
-            whose,
+            owner,
         })
     }
 }
@@ -123,10 +123,10 @@ impl Drop for OpenStream {
     fn drop(&mut self) {
         let mut open = self.limits.0.open.lock();
         open.count -= 1;
-        match self.whose {
-            Whose::Service => {}
-            Whose::Nobody => open.anonymous -= 1,
-            Whose::Account(id) => {
+        match self.owner {
+            Owner::Service => {}
+            Owner::Nobody => open.anonymous -= 1,
+            Owner::Account(id) => {
                 if let Some(own) = open.accounts.get_mut(&id) {
                     *own -= 1;
                     if *own == 0 {
@@ -138,7 +138,7 @@ impl Drop for OpenStream {
     }
 }
 
-/// The body of a streamed answer: counted, and ended with its caller's token.
+/// The body of a streamed answer: it is counted, and ends when its caller's token expires.
 struct Streamed {
     body: Body,
     _open: OpenStream,
@@ -146,7 +146,8 @@ struct Streamed {
     ended: bool,
 }
 
-/// `response` as a stream of `principal`, which ends with `TOKEN_EXPIRED` when its token does.
+/// Wraps `response` as a stream of `principal`, which ends with `TOKEN_EXPIRED` when the token
+/// expires.
 pub(super) fn bounded(
     response: Response<Body>,
     open: OpenStream,
@@ -219,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_has_so_many_streams_and_others_theirs() {
+    fn each_account_has_its_own_stream_limit() {
         let limits = StreamLimits::new(2, 100);
         let (ada, grace) = (principal(1, Role::Developer), principal(2, Role::Admin));
         let one = limits.open(Some(&ada)).unwrap();
@@ -234,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn services_have_as_many_as_there_are_and_strangers_a_small_part() {
+    fn services_have_no_own_limit_and_anonymous_callers_a_small_one() {
         let limits = StreamLimits::new(1, 32);
         let service = principal(0, Role::Service);
         let _two = [(), ()].map(|()| limits.open(None).unwrap());
@@ -246,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_ended_counts_no_more() {
+    fn ended_streams_do_not_count() {
         let limits = StreamLimits::new(1, 2);
         for id in 0..100 {
             let account = principal(id, Role::Developer);
@@ -261,7 +262,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_stream_ends_with_its_callers_token() {
+    async fn a_stream_ends_when_its_token_expires() {
         let now = Timestamp::UNIX_EPOCH;
         let ada = Principal {
             expires_at: now + jiff::SignedDuration::from_secs(60),

@@ -1,4 +1,4 @@
-//! What tokens say, and issuing them: EdDSA JWTs.
+//! The claims of account tokens, and their issuer: EdDSA JWTs.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,7 +22,8 @@ pub(super) struct Claims {
     pub(super) role: Role,
     pub(super) iat: i64,
     pub(super) exp: i64,
-    /// Before this time it is not valid. We issue none; other issuers of the key may.
+    /// The token is not valid before this time. Slipway issues none with it; another issuer with
+    /// the same key may.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -34,18 +35,18 @@ pub(super) struct Claims {
     pub(super) aud: String,
 }
 
-/// A role is a name; serde takes `{"ADMIN": null}` for one as well.
+/// Reads a role strictly as a string; serde would also accept `{"ADMIN": null}`.
 fn role<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Role, D::Error> {
     Role::deserialize(String::deserialize(deserializer)?.into_deserializer())
 }
 
-/// What is there is a number, and not `null`.
+/// Reads a number strictly: if the field is present, it must not be `null`.
 fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
     i64::deserialize(deserializer).map(Some)
 }
 
-/// Whether the header of a token has `crit`, with whatever value. It names extensions that a
-/// verifier must understand; we understand none.
+/// Whether the header of a token has `crit`, with any value. It names extensions that a verifier
+/// must understand; this one understands none.
 pub(super) fn has_critical_extensions(token: &str) -> bool {
     let header = token.split('.').next().unwrap_or_default();
     let header = BASE64_URL_SAFE_NO_PAD.decode(header).unwrap_or_default();
@@ -81,7 +82,7 @@ impl Claims {
 pub struct Token {
     /// The JWT. A secret: it has no `Debug`.
     pub text: String,
-    /// When it ends.
+    /// When it expires.
     pub expires_at: Timestamp,
 }
 
@@ -93,7 +94,7 @@ pub struct Issuer {
 }
 
 impl Issuer {
-    /// An issuer of tokens that last for `ttl`.
+    /// Creates an issuer of tokens that are valid for `ttl`.
     #[must_use]
     pub fn new(keys: Arc<Keyring>, ttl: Duration, clock: SharedClock) -> Self {
         Self { keys, ttl, clock }
@@ -102,7 +103,7 @@ impl Issuer {
     /// A token for an account.
     ///
     /// # Errors
-    /// Only if the signing itself fails.
+    /// Only if signing itself fails.
     pub fn issue(
         &self,
         user_id: Uuid,
@@ -117,7 +118,7 @@ impl Issuer {
         Ok(Token { text, expires_at })
     }
 
-    /// The public keys its tokens verify against.
+    /// The public keys that verify its tokens.
     #[must_use]
     pub fn jwks(&self) -> &JwkSet {
         self.keys.jwks()
@@ -129,7 +130,7 @@ pub(super) fn validation(algorithm: Algorithm) -> Validation {
     validation.set_issuer(&[ISSUER]);
     validation.set_audience(&[AUDIENCE]);
     validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-    // `exp` is checked against our own clock, at every use, and so is `nbf`.
+    // `exp` and `nbf` are checked against our own clock instead.
     validation.validate_exp = false;
     validation.validate_nbf = false;
     validation

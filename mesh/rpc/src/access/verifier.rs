@@ -1,4 +1,4 @@
-//! Verifying tokens, with keys of this process or of another one.
+//! Verifies tokens, with the keys of this process or of another one.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -20,16 +20,16 @@ use slipway_runtime::clock::SharedClock;
 #[cfg(test)]
 mod tests;
 
-/// Verified tokens remembered at once.
+/// Maximum number of verified tokens in the cache.
 const CACHED_TOKENS: usize = 20_000;
 
-/// Keys are fetched again for an unknown `kid` at most this often.
+/// Minimum time between two fetches of the keys because of an unknown `kid`.
 const REFRESH_AT_MOST_EVERY: SignedDuration = SignedDuration::from_secs(5);
 
-/// After keys could not be fetched, it is tried again at most this often.
+/// Minimum time to the next fetch after one has failed.
 const RETRY_AT_MOST_EVERY: SignedDuration = SignedDuration::from_millis(250);
 
-/// When keys were fetched last, and when that failed last.
+/// When keys were last fetched, and when a fetch last failed.
 #[derive(Default)]
 struct Fetched {
     succeeded: Option<Timestamp>,
@@ -39,31 +39,31 @@ struct Fetched {
 /// Why a token is not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// It is no token of ours: garbled, forged, of another issuer, algorithm or key.
+    /// It is not a token of ours: malformed, forged, or of another issuer, algorithm or key.
     #[error("The token is not valid.")]
     Invalid,
     /// Its `nbf` is in the future.
     #[error("The token is not valid yet.")]
     NotYetValid,
-    /// It was valid once.
+    /// It was valid but has expired.
     #[error("The token has expired. Sign in again.")]
     Expired,
-    /// The keys to verify it with cannot be had at the moment.
+    /// The keys to verify it are unavailable at the moment.
     #[error("The keys to verify tokens with cannot be reached at the moment.")]
     KeysUnavailable,
 }
 
-/// Where public keys come from, when they are another process's.
+/// The source of public keys that belong to another process.
 #[async_trait]
 pub trait JwksSource: Send + Sync + 'static {
-    /// The present public keys.
+    /// The current public keys.
     ///
     /// # Errors
-    /// A text for the log if they cannot be had.
+    /// A text for the log if they are unavailable.
     async fn fetch(&self) -> Result<JwkSet, String>;
 }
 
-/// Verifies tokens, and remembers those it verified until they expire.
+/// Verifies tokens, and caches the verified ones until they expire.
 pub struct Verifier {
     keys: ArcSwap<HashMap<String, DecodingKey>>,
     source: Option<Box<dyn JwksSource>>,
@@ -75,13 +75,13 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// Verifies with keys known from the start.
+    /// Verifies with a fixed set of keys.
     #[must_use]
     pub fn with_keys(jwks: &JwkSet, services: ServiceSecret, clock: SharedClock) -> Self {
         Self::build(jwks, None, services, clock)
     }
 
-    /// Verifies with keys of another process, fetched when a token names an unknown one.
+    /// Verifies with the keys of another process, fetched when a token has an unknown `kid`.
     #[must_use]
     pub fn with_source(
         source: Box<dyn JwksSource>,
@@ -108,7 +108,7 @@ impl Verifier {
         }
     }
 
-    /// Whom `token` stands for.
+    /// Verifies `token` and returns its principal.
     ///
     /// # Errors
     /// [`TokenError`] says why it is not accepted.
@@ -129,11 +129,12 @@ impl Verifier {
                 .map_err(|_| TokenError::Invalid)?
                 .claims
         };
-        // The two kinds of key vouch for two kinds of principal, never for each other's.
+        // Account keys must not sign service tokens, and the service secret must not sign account
+        // tokens.
         if (kid == service::KID) != (claims.role == Role::Service) {
             return Err(TokenError::Invalid);
         }
-        // Checked once: a remembered token stays valid until it expires.
+        // Checked only once: a cached token stays valid until it expires.
         if claims
             .nbf
             .is_some_and(|nbf| nbf > self.clock.now().as_second())
@@ -150,7 +151,7 @@ impl Verifier {
         Ok(principal)
     }
 
-    /// The time by which it judges.
+    /// The current time of the verifier's clock.
     pub(super) fn now(&self) -> Timestamp {
         self.clock.now()
     }
@@ -169,12 +170,12 @@ impl Verifier {
         let Some(source) = &self.source else {
             return Err(TokenError::Invalid);
         };
-        // One fetch at a time: those who need a key meanwhile wait for it.
+        // Only one fetch at a time: other callers that need a key wait for it.
         let mut fetched = self.fetched.lock().await;
         if let Some(key) = self.keys.load().get(kid) {
             return Ok(key.clone());
         }
-        // A flood of made-up `kid`s must not become a flood of requests.
+        // A flood of invented `kid`s must not cause a flood of requests.
         let now = self.clock.now();
         let within = |last: Option<Timestamp>, period| {
             last.is_some_and(|last| now.duration_since(last) < period)
@@ -192,7 +193,7 @@ impl Verifier {
                 fetched.succeeded = Some(self.clock.now());
             }
             Err(error) => {
-                tracing::warn!(error, "the public keys cannot be fetched");
+                tracing::warn!(error, "failed to fetch the public keys for tokens");
                 fetched.failed = Some(self.clock.now());
                 return Err(TokenError::KeysUnavailable);
             }

@@ -1,11 +1,10 @@
-//! How much of a fault a gRPC status carries.
+//! Truncates a fault until it fits into a gRPC status.
 //!
-//! A status travels in HTTP/2 trailers. Clients refuse a block of headers above a size of
-//! their own (16 KiB for tonic, 8 KiB for others), and then the caller is told that the
-//! connection failed instead of what is wrong with the request. So all of a status takes
-//! 8 KiB at most. A fault that would take more is cut until it fits: the names in lists of
-//! several things are shortened first, then the ends of lists are left out and counted.
-//! What stands alone, such as the one task that is in the way, is kept whole.
+//! A status travels in HTTP/2 trailers. Clients refuse a header block above their own limit (16 KiB
+//! for tonic, 8 KiB for others); the caller would then see a failed connection instead of the
+//! error. So a whole status takes at most 8 KiB. A larger fault is truncated: first the names in
+//! lists of several elements are shortened, then the ends of lists are dropped and counted. A
+//! single object, such as the one task that blocks, is kept whole.
 
 use std::collections::BTreeMap;
 
@@ -13,39 +12,39 @@ use serde_json::Value;
 
 use super::{Fault, FieldError};
 
-/// The fact that counts what was left out: an object with the number of elements by the name
-/// of the list, where `errors` are fields at fault.
+/// The fact that counts dropped elements: an object with their number by the name of the list,
+/// where `errors` are invalid fields.
 pub const OMITTED: &str = "omitted";
 
-/// The name under which fields at fault that were left out are counted.
+/// The name under which dropped field errors are counted.
 const ERRORS: &str = "errors";
 
-/// Bytes of the message and of the details in the trailers. The rest of 8 KiB is for the
-/// names of these headers and for the other ones.
+/// Bytes for the message and the details in the trailers. The rest of 8 KiB is for the names of
+/// these headers and for the other headers.
 const ROOM: usize = 7 * 1024 + 512;
 
-/// Bytes of the message in the trailers, where what is not a letter or a digit takes three.
+/// Bytes for the message in the trailers. Each byte that is not a letter or a digit takes three.
 const DETAIL_ROOM: usize = 3 * 1024;
 
-/// Bytes of the details beside the texts of the fault: names of types and the domain.
+/// Bytes of the details apart from the texts of the fault: type names and the domain.
 const FRAME: usize = 320;
 
-/// Bytes of the fact that counts what was left out.
+/// Bytes of the fact that counts dropped elements.
 const OMITTED_ROOM: usize = 256;
 
-/// Bytes that a fact, or a field at fault, takes beside its texts.
+/// Bytes that a fact or a field error takes apart from its texts.
 const ENTRY: usize = 16;
 
-/// Bytes to which texts in lists of several things are shortened, one after the other.
+/// Sizes in bytes to which texts in lists of several elements are shortened, in this order.
 const IN_LISTS: [usize; 4] = [400, 200, 120, 80];
 
-/// Bytes to which all texts are shortened, if that was not enough.
+/// Sizes in bytes to which all texts are shortened, if that was not enough.
 const ANYWHERE: [usize; 2] = [400, 100];
 
-/// Bytes of the name of a field, and of what is said of it, if there is no room for all.
+/// Maximum bytes of a field's name and of its message, if there is no room for all.
 const FIELD: (usize, usize) = (200, 600);
 
-/// Cuts a fault until a status can carry it.
+/// Truncates a fault until it fits into a status.
 pub(super) fn fit(fault: &mut Fault) {
     cut_detail(&mut fault.detail);
     let room = (ROOM - percent_encoded(&fault.detail)) * 3 / 4;
@@ -75,10 +74,10 @@ pub(super) fn fit(fault: &mut Fault) {
     }
 }
 
-/// Cuts the sentence for people.
+/// Truncates the sentence for people.
 fn cut_detail(detail: &mut String) {
     if percent_encoded(detail) > DETAIL_ROOM {
-        // The mark at the end is three bytes.
+        // The ellipsis at the end takes three bytes.
         let mut taken = 3 * '…'.len_utf8();
         let end = detail.char_indices().find(|(_, c)| {
             taken += percent_encoded(c.encode_utf8(&mut [0; 4]));
@@ -91,7 +90,7 @@ fn cut_detail(detail: &mut String) {
     }
 }
 
-/// Bytes of a text in the header for the message, at most.
+/// Upper bound of the bytes that a text takes in the header for the message.
 fn percent_encoded(text: &str) -> usize {
     let plain = text.bytes().filter(u8::is_ascii_alphanumeric).count();
     plain + 3 * (text.len() - plain)
@@ -118,7 +117,7 @@ fn size_of_fields(fields: &[FieldError]) -> usize {
     fields.iter().map(size_of_field).sum()
 }
 
-/// Cuts facts to `room` bytes, and counts in `omitted` what was left out of them.
+/// Truncates facts to `room` bytes, and counts in `omitted` the dropped elements.
 fn cut_facts(
     facts: &mut BTreeMap<String, Value>,
     room: usize,
@@ -159,7 +158,7 @@ fn cut_facts(
     }
 }
 
-/// Cuts fields at fault to `room` bytes; how many were left out. The first one stays.
+/// Truncates field errors to `room` bytes; returns the number of dropped ones. Keeps the first one.
 fn cut_fields(fields: &mut Vec<FieldError>, room: usize) -> usize {
     if size_of_fields(fields) <= room {
         return 0;
@@ -169,22 +168,22 @@ fn cut_fields(fields: &mut Vec<FieldError>, room: usize) -> usize {
         cut(&mut field.message, FIELD.1);
     }
     let mut taken = 0;
-    let kept = fields.iter().take_while(|field| {
+    let fitting = fields.iter().take_while(|field| {
         taken += size_of_field(field);
         taken <= room
     });
-    let kept = kept.count().max(1);
-    let left_out = fields.len().saturating_sub(kept);
-    fields.truncate(kept);
+    let fitting = fitting.count().max(1);
+    let left_out = fields.len().saturating_sub(fitting);
+    fields.truncate(fitting);
     left_out
 }
 
-/// Whether a fact is a list of several things: none of them stands alone.
+/// Whether a fact is a list of several elements.
 fn has_several(value: &Value) -> bool {
     value.as_array().is_some_and(|list| list.len() > 1)
 }
 
-/// Shortens the texts of a fact to `longest` bytes each.
+/// Shortens the texts in a fact to `longest` bytes each.
 fn shorten(value: &mut Value, longest: usize) {
     match value {
         Value::String(text) => cut(text, longest),
@@ -198,7 +197,7 @@ fn shorten(value: &mut Value, longest: usize) {
     }
 }
 
-/// Shortens a text to `longest` bytes, with a mark at its end that it was longer.
+/// Shortens a text to `longest` bytes, with an ellipsis if it was longer.
 fn cut(text: &mut String, longest: usize) {
     if text.len() > longest {
         text.truncate(text.floor_char_boundary(longest - '…'.len_utf8()));
@@ -214,7 +213,7 @@ mod tests {
 
     use super::{super::Kind, *};
 
-    /// What all of a status may take, as RFC 9113 counts the size of a list of headers.
+    /// The limit for a whole status, with the size of a header list as RFC 9113 defines it.
     const LIMIT: usize = 8 * 1024;
 
     /// The longest title: 200 characters of four bytes.
@@ -231,7 +230,7 @@ mod tests {
         })
     }
 
-    /// The size of the headers that a fault becomes.
+    /// The size of the headers of a fault.
     fn size_of_headers(fault: &Fault) -> usize {
         let status = Status::from(fault.clone());
         let headers = status.into_http::<()>().into_parts().0.headers;
@@ -241,7 +240,7 @@ mod tests {
         sizes.sum()
     }
 
-    /// What is left of a fault at the other end.
+    /// The fault that a client receives.
     fn received(fault: &Fault) -> Fault {
         assert!(
             size_of_headers(fault) <= LIMIT,
@@ -252,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_room_is_left_as_it_is() {
+    fn a_small_fault_is_unchanged() {
         let fields = (0..20).map(|n| FieldError {
             field: format!("tasks[{n}].title"),
             message: "must not be blank".to_owned(),
@@ -267,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_task_that_stands_alone_is_kept_whole() {
+    fn a_single_task_is_not_shortened() {
         let sentence = format!("“{}” has to be completed first.", title());
         let fault = Fault::new(Kind::Conflict, "TASK_OUT_OF_ORDER", sentence)
             .fact("blockedBy", task(&title()));
@@ -279,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn names_in_a_list_are_shortened_before_its_end_is_left_out() {
+    fn names_in_a_list_are_shortened_before_elements_are_dropped() {
         let of = |count: usize| {
             let tasks: Vec<_> = (0..count).map(|_| task(&"x".repeat(200))).collect();
             Fault::new(Kind::Conflict, "RELEASE_INCOMPLETE", "Tasks are left.")
@@ -308,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_at_fault_that_find_no_room_are_counted() {
+    fn dropped_field_errors_are_counted() {
         let fields = (0..1_000).map(|n| FieldError {
             field: format!("tasks[{n}].assignee"),
             message: "is not a developer".to_owned(),
@@ -316,14 +315,17 @@ mod tests {
         let fault = Fault::invalid(fields.collect());
         let received = received(&fault);
         assert_eq!(received.detail, "1000 fields are invalid.");
-        let told = received.fields.len();
-        assert!(told >= 80, "{told}");
-        assert_eq!(received.fields, fault.fields[..told]);
-        assert_eq!(received.facts[OMITTED], json!({"errors": 1_000 - told}));
+        let field_count = received.fields.len();
+        assert!(field_count >= 80, "{field_count}");
+        assert_eq!(received.fields, fault.fields[..field_count]);
+        assert_eq!(
+            received.facts[OMITTED],
+            json!({"errors": 1_000 - field_count})
+        );
     }
 
     #[test]
-    fn long_texts_are_cut() {
+    fn long_texts_are_truncated() {
         let fault = Fault::invalid_field("types.".to_owned() + &"x".repeat(100_000), "is unknown");
         let received = received(&fault);
         assert!(received.fields[0].field.starts_with("types.xxx"));

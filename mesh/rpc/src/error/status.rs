@@ -1,4 +1,4 @@
-//! A [`Fault`] as a gRPC status, and back.
+//! Converts between a [`Fault`] and a gRPC status.
 
 use std::collections::HashMap;
 
@@ -9,10 +9,10 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 use super::{DOMAIN, Fault, FieldError, Kind, room};
 
 impl From<Fault> for Status {
-    /// What finds no room in the trailers is left out and counted, see [`super::OMITTED`].
+    /// Details for which there is no room are dropped and counted, see [`super::OMITTED`].
     fn from(mut fault: Fault) -> Self {
         room::fit(&mut fault);
-        // ErrorInfo's metadata are strings: each value is a JSON value as text.
+        // Metadata values of ErrorInfo are strings: each is a JSON value as text.
         let metadata: HashMap<String, String> = fault
             .facts
             .into_iter()
@@ -35,7 +35,7 @@ impl From<Fault> for Status {
 }
 
 impl From<Status> for Fault {
-    /// Reads a fault back from a status: one of ours, or one of the transport's.
+    /// Reads a fault from a status: one of a Slipway service, or one of the transport.
     fn from(status: Status) -> Self {
         let details = status.get_error_details();
         let kind = Kind::from_grpc(status.code());

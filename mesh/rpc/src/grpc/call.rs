@@ -1,5 +1,5 @@
-//! One gRPC call: its media type, its trace, its deadline, its metrics, its line in the access
-//! log, and a panic that stays in it.
+//! The outermost middleware of a gRPC call: checks the media type, sets trace and deadline, records
+//! metrics, writes the access log, and turns a panic into an error.
 
 use std::{
     future::Future,
@@ -22,20 +22,20 @@ use tracing::Instrument as _;
 
 use super::{deadline::Deadline, method};
 use crate::error::Fault;
+use crate::metrics as m;
 use slipway_runtime::{
     life::panic_text,
     telemetry::{
         TraceContext,
-        access::{self, Outcome, Who},
-        metrics as m,
+        access::{self, Outcome, Requester},
         trace::TRACEPARENT,
     },
 };
 
-/// The service that other processes ask whether this one lives.
+/// Path prefix of the standard health service.
 const HEALTH: &str = "/grpc.health.v1.";
 
-/// Counts the calls that have been accepted and not yet answered.
+/// Counts the calls that were accepted and are not answered yet.
 #[derive(Debug, Clone, Default)]
 pub(super) struct InFlight(Arc<Counter>);
 
@@ -51,7 +51,7 @@ impl InFlight {
         InFlightGuard(Arc::clone(&self.0))
     }
 
-    /// Returns when no call is in flight.
+    /// Waits until no call is in flight.
     pub(super) async fn none(&self) {
         loop {
             let changed = self.0.changed.notified();
@@ -73,17 +73,17 @@ impl Drop for InFlightGuard {
     }
 }
 
-/// Gives each call its trace and deadline, counts it, and turns a panic into INTERNAL. What
-/// does not call itself gRPC is no call, and refused with HTTP's 415.
+/// Gives each call its trace and deadline, counts it, and turns a panic into INTERNAL. A request
+/// without a gRPC media type is refused with HTTP status 415.
 #[derive(Debug, Clone, Default)]
 pub(super) struct CallLayer {
     in_flight: InFlight,
-    /// Whether calls that come over the network are in the access log.
+    /// Whether calls over the network are written to the access log.
     logs_access: bool,
 }
 
 impl CallLayer {
-    /// A layer that counts its calls in `in_flight`.
+    /// Creates a layer that counts its calls in `in_flight`.
     #[must_use]
     pub(super) fn new(in_flight: InFlight) -> Self {
         Self {
@@ -92,7 +92,7 @@ impl CallLayer {
         }
     }
 
-    /// Whether calls that come over the network are in the access log.
+    /// Sets whether calls over the network are written to the access log.
     pub(super) fn log_access(&mut self, logs_access: bool) {
         self.logs_access = logs_access;
     }
@@ -110,7 +110,7 @@ impl<S> Layer<S> for CallLayer {
     }
 }
 
-/// A service whose calls are surrounded by [`CallLayer`].
+/// A service wrapped by [`CallLayer`].
 #[derive(Debug, Clone)]
 pub(super) struct Call<S> {
     in_flight: InFlight,
@@ -149,14 +149,14 @@ where
         );
         let method = method::label(request.uri().path());
         let deadline = Deadline::of(request.headers());
-        // Calls within the process have no peer, and processes ask for health all the time.
+        // Calls within the process have no peer, and health checks are too frequent for the log.
         let peer = request.extensions().get::<TcpConnectInfo>();
         let peer = peer
             .and_then(|peer| peer.remote_addr)
             .filter(|_| self.logs_access && !method.starts_with(HEALTH));
-        let who = Who::default();
+        let requester = Requester::default();
         if peer.is_some() {
-            request.extensions_mut().insert(who.clone());
+            request.extensions_mut().insert(requester.clone());
         }
         let span = tracing::info_span!("rpc", method, trace_id = trace.trace_id());
         let work = async move {
@@ -179,7 +179,7 @@ where
             if let Some(peer) = peer {
                 let outcome = Outcome::Grpc { method, code };
                 let peer = peer.ip().to_canonical();
-                access::log(outcome, &who, Some(peer), elapsed, trace);
+                access::log(outcome, &requester, Some(peer), elapsed, trace);
             }
             Ok(response)
         };
@@ -187,7 +187,7 @@ where
     }
 }
 
-/// Whether a request calls itself gRPC with protobuf, which is all we speak.
+/// Whether a request has a gRPC media type with protobuf, the only supported encoding.
 fn is_grpc(headers: &HeaderMap) -> bool {
     let value = headers
         .get(CONTENT_TYPE)
@@ -199,7 +199,7 @@ fn is_grpc(headers: &HeaderMap) -> bool {
         .any(|known| essence.eq_ignore_ascii_case(known.as_bytes()))
 }
 
-/// What an answer says in its head; one that goes on is fine so far.
+/// The code in the head of an answer; OK if the answer has not ended.
 fn code(response: &Response<Body>) -> tonic::Code {
     Status::from_header_map(response.headers()).map_or(tonic::Code::Ok, |status| status.code())
 }
@@ -241,13 +241,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_stays_in_its_call() {
+    async fn a_panic_fails_only_its_own_call() {
         let code = answer("1S", || Box::pin(async { panic!("boom") })).await;
         assert_eq!(code, tonic::Code::Internal);
     }
 
     #[tokio::test]
-    async fn what_does_not_call_itself_grpc_is_no_call() {
+    async fn requests_without_a_grpc_media_type_are_refused() {
         let service = CallLayer::default().layer(service_fn(|_: Request<Body>| async {
             Ok::<_, Infallible>(Response::new(Body::empty()))
         }));

@@ -1,54 +1,54 @@
-//! Until when a call is waited for. It goes along with every call that is made to answer
-//! it, so that nobody works for a caller who has gone.
+//! The deadline of a call. Each call that a service makes to answer another one inherits its
+//! deadline, so that no service works for a caller that no longer waits.
 
 use std::{future::Future, time::Duration};
 
 use http::HeaderMap;
 use tokio::time::Instant;
 
-/// A call without a deadline of its own gets this one.
+/// The deadline of a call that does not set one.
 const DEFAULT: Duration = Duration::from_secs(30);
 
-/// The head of an answer is waited for at most this long, whatever its client asks for: a
-/// call takes room as long as it is waited for.
+/// The longest wait for the head of an answer, even if the client asks for more: a waiting call
+/// takes resources.
 const LONGEST: Duration = Duration::from_secs(300);
 
 tokio::task_local! {
     static CURRENT: Deadline;
 }
 
-/// The moment after which nobody waits for the answer.
+/// The time after which the caller no longer waits for the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Deadline(Instant);
 
 impl Deadline {
-    /// The deadline that the headers of a call that begins now ask for.
+    /// The deadline that the headers of a new call ask for.
     pub(super) fn of(headers: &HeaderMap) -> Self {
         Self(Instant::now() + timeout(headers).unwrap_or(DEFAULT).min(LONGEST))
     }
 
-    /// The deadline of the call that is being answered; `None` outside of any.
+    /// The deadline of the call that is being answered; `None` outside a call.
     pub(super) fn current() -> Option<Self> {
         CURRENT.try_with(|deadline| *deadline).ok()
     }
 
-    /// Answers a call within this deadline.
+    /// Runs `work` within this deadline.
     pub(super) async fn scope<F: Future>(self, work: F) -> F::Output {
         CURRENT.scope(self, work).await
     }
 
-    /// The moment.
+    /// The time of the deadline.
     pub(super) fn at(self) -> Instant {
         self.0
     }
 
-    /// What is left of it, which may be nothing.
+    /// The time until the deadline; zero if it has passed.
     pub(super) fn remaining(self) -> Duration {
         self.0.saturating_duration_since(Instant::now())
     }
 }
 
-/// The `grpc-timeout` a client asks for: up to 8 digits and a unit.
+/// Parses the `grpc-timeout` of a client: up to 8 digits and a unit.
 fn timeout(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get("grpc-timeout")?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
@@ -72,14 +72,14 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn no_call_is_waited_for_without_end() {
+    async fn every_call_has_a_deadline() {
         let mut headers = HeaderMap::new();
         headers.insert("grpc-timeout", "99999999H".parse().unwrap());
         assert_eq!(Deadline::of(&headers).remaining(), LONGEST);
     }
 
     #[test]
-    fn deadlines_are_read_as_grpc_writes_them() {
+    fn grpc_timeouts_are_parsed() {
         let read = |text: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert("grpc-timeout", text.parse().unwrap());

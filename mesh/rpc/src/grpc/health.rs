@@ -1,4 +1,4 @@
-//! Whether another process's service can serve, by its own word.
+//! A health check that calls the health service of another process.
 
 use async_trait::async_trait;
 use tonic_health::pb::{
@@ -8,14 +8,14 @@ use tonic_health::pb::{
 use super::Link;
 use slipway_runtime::life::{Check, Problem};
 
-/// Asks a service for its health.
+/// Checks the health of a service through `grpc.health.v1`.
 pub struct ServiceCheck {
     link: Link,
     service: &'static str,
 }
 
 impl ServiceCheck {
-    /// Asks `service`, by its full protobuf name, at the other end of `link`.
+    /// Checks `service` (its full protobuf name) over `link`.
     #[must_use]
     pub fn new(link: Link, service: &'static str) -> Self {
         Self { link, service }

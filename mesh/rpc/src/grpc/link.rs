@@ -1,4 +1,4 @@
-//! A way to a service: its routes in this process, or connections to others.
+//! A link to a service: either its routes in this process, or connections to other processes.
 
 use std::{
     convert::Infallible,
@@ -18,46 +18,46 @@ use super::{
 };
 use slipway_runtime::telemetry::{TraceContext, trace::TRACEPARENT};
 
-/// A service's routes behind everything that surrounds them.
-pub type Surrounded = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
+/// A service's routes with all middleware.
+pub type LocalService = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
 
-/// What generated clients are built on. Wiring decides which of the two it is.
+/// The transport of generated clients. Wiring decides whether it is local or remote.
 #[derive(Clone)]
-pub struct Link(Way);
+pub struct Link(Target);
 
 #[derive(Clone)]
-enum Way {
-    Local(Surrounded),
+enum Target {
+    Local(LocalService),
     Remote(Arc<Remote>),
 }
 
 impl Link {
     /// Calls the service in this process, without a socket.
     #[must_use]
-    pub fn local(service: Surrounded) -> Self {
-        Self(Way::Local(service))
+    pub fn local(service: LocalService) -> Self {
+        Self(Target::Local(service))
     }
 
-    /// Calls the service called `service` (in the log and the metrics) at `origins`.
-    /// Begins to connect at once, in the background.
+    /// Calls the service called `service` (in the log and the metrics) at `origins`. Starts to
+    /// connect immediately, in the background.
     #[must_use]
     pub fn remote(service: &'static str, origins: Origins, tls: Option<ClientTls>) -> Self {
-        Self(Way::Remote(Arc::new(Remote::new(service, origins, tls))))
+        Self(Target::Remote(Arc::new(Remote::new(service, origins, tls))))
     }
 
-    /// Why the service cannot be reached, for operators; `None` if it can.
+    /// Why the service is unreachable, for operators; `None` if it is reachable.
     #[must_use]
     pub fn problem(&self) -> Option<String> {
         match &self.0 {
-            Way::Local(_) => None,
-            Way::Remote(remote) => remote.problem(),
+            Target::Local(_) => None,
+            Target::Remote(remote) => remote.problem(),
         }
     }
 }
 
 impl Service<Request<Body>> for Link {
     type Response = Response<Body>;
-    /// A call that does not reach its service is answered in its place.
+    /// If a call does not reach the service, the link answers it with an error status.
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
@@ -71,8 +71,8 @@ impl Service<Request<Body>> for Link {
             request.headers_mut().insert(TRACEPARENT, value);
         }
         match &self.0 {
-            Way::Local(service) => Box::pin(service.clone().oneshot(request)),
-            Way::Remote(remote) => {
+            Target::Local(service) => Box::pin(service.clone().oneshot(request)),
+            Target::Remote(remote) => {
                 let remote = Arc::clone(remote);
                 Box::pin(async move { Ok(remote.call(request).await) })
             }

@@ -1,5 +1,5 @@
-//! The methods there are. Which of them have no effect and may be tried again is declared in
-//! the contracts: `option idempotency_level = NO_SIDE_EFFECTS`.
+//! Classifies methods by their contract. Methods with `option idempotency_level = NO_SIDE_EFFECTS`
+//! may be retried.
 
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -9,18 +9,18 @@ use prost_reflect::{
 };
 use slipway_proto::DESCRIPTOR_SET;
 
-/// What a call means to the way it takes.
+/// How a call may be sent and retried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Method {
-    /// No effect, one answer.
+    /// No side effects, one answer.
     Read,
-    /// No effect, a stream of answers.
+    /// No side effects, a stream of answers.
     Watch,
-    /// It may have an effect.
+    /// May have side effects.
     Command,
 }
 
-/// Methods of the infrastructure, which our contracts do not declare.
+/// Methods of the infrastructure, which are not in our contracts.
 const INFRASTRUCTURE: &[&str] = &[
     "/grpc.health.v1.Health/Check",
     "/grpc.health.v1.Health/List",
@@ -29,7 +29,7 @@ const INFRASTRUCTURE: &[&str] = &[
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 ];
 
-/// The label of every path at which there is no method.
+/// The label of all paths that are not a method.
 const UNKNOWN: &str = "unknown";
 
 static BY_PATH: LazyLock<HashMap<String, Method>> = LazyLock::new(|| {
@@ -41,15 +41,15 @@ static BY_PATH: LazyLock<HashMap<String, Method>> = LazyLock::new(|| {
 });
 
 impl Method {
-    /// The method at a request path such as `/slipway.release.v1.TaskService/GetTask`.
-    /// What is not in the contracts may have an effect.
+    /// The method at a request path such as `/slipway.release.v1.TaskService/GetTask`. A path that
+    /// is not in the contracts may have side effects.
     pub(super) fn at(path: &str) -> Self {
         BY_PATH.get(path).copied().unwrap_or(Self::Command)
     }
 }
 
-/// What a request path is called in metrics and logs. Anybody can make up paths without end,
-/// so what is no method has one name for all.
+/// The label of a request path in metrics and logs. A client can invent any number of paths, so all
+/// unknown ones share one label.
 pub(super) fn label(path: &str) -> &'static str {
     let declared = BY_PATH.get_key_value(path).map(|(path, _)| path.as_str());
     let infrastructure = || INFRASTRUCTURE.iter().copied().find(|known| *known == path);
@@ -79,11 +79,11 @@ fn declared(method: &MethodDescriptor) -> Method {
 mod tests {
     use super::*;
 
-    /// How the names of methods without an effect begin.
+    /// Prefixes of the names of methods without side effects.
     const VERBS: &[&str] = &["Get", "List", "Resolve", "Watch"];
 
     #[test]
-    fn whatever_only_reads_says_so_and_nothing_else_does() {
+    fn exactly_the_reading_methods_are_declared_free_of_side_effects() {
         assert!(BY_PATH.len() > 10);
         for (path, method) in BY_PATH.iter() {
             let name = path.rsplit('/').next().unwrap();
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn made_up_paths_have_one_label() {
+    fn unknown_paths_share_one_label() {
         let known = "/slipway.release.v1.TaskService/StartTask";
         assert_eq!(label(known), known);
         assert_eq!(
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn streams_are_told_from_single_answers() {
+    fn streams_are_distinguished_from_single_answers() {
         let at = |name| Method::at(&format!("/slipway.notify.v1.ActivityService/{name}"));
         assert_eq!(at("List"), Method::Read);
         assert_eq!(at("Watch"), Method::Watch);

@@ -1,10 +1,10 @@
-//! What surrounds every gRPC service, and clients of services near and far.
+//! gRPC servers with their middleware, and clients of local and remote services.
 //!
-//! A service crate builds its [`tonic::service::Routes`]. Wiring puts the [`Surround`]
-//! around them once: trace, deadline, access. The same surrounded routes are served on a
-//! socket ([`GrpcServer`]) and called in process ([`Link::local`]), so that there is one
-//! behaviour. A service in other processes is called over connections that [`remote`]
-//! keeps; what goes along with each call is an [`Outbound`].
+//! A service crate builds its [`tonic::service::Routes`]. Wiring wraps them once in the
+//! [`Middleware`]: trace, deadline, access. The same wrapped routes are served on a socket
+//! ([`GrpcServer`]) and called in process ([`Link::local`]), so both behave the same. A service in
+//! another process is called over connections that [`remote`] manages; [`Outbound`] holds the
+//! metadata of a call.
 
 mod call;
 mod deadline;
@@ -17,8 +17,8 @@ mod server;
 mod tls;
 
 pub use health::ServiceCheck;
-pub use link::{Link, Surrounded};
+pub use link::{Link, LocalService};
 pub use outbound::{ForwardedClient, Outbound};
 pub use remote::{MalformedOrigin, Origin, Origins};
-pub use server::{GrpcHealth, GrpcServer, Surround};
+pub use server::{GrpcHealth, GrpcServer, Middleware};
 pub use tls::{Authorities, ClientTls, Identity, ServerTls, TlsError};

@@ -1,4 +1,4 @@
-//! What accompanies a call to a service.
+//! Metadata and deadline of an outgoing call.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -11,31 +11,31 @@ use crate::{
     metadata::{CLIENT_ADDRESS, IDEMPOTENCY_KEY, SERVICE_TOKEN},
 };
 
-/// What accompanies a call to a service: on whose behalf, and until when.
+/// Metadata and deadline of an outgoing call: on whose behalf it is made, and how long it may take.
 #[derive(Clone, Default)]
 pub struct Outbound {
     /// The token to forward.
     pub token: Option<String>,
-    /// How long the answer may take. Within a call that is being answered it is what
-    /// remains of that call's deadline, if that is less.
+    /// How long the answer may take. Within a call that is being answered, the rest of that call's
+    /// deadline also applies, if it is shorter.
     pub deadline: Option<Duration>,
     /// The client's idempotency key.
     pub idempotency_key: Option<String>,
-    /// The client behind the gateway.
+    /// The client for which the gateway forwards the call.
     pub client: Option<ForwardedClient>,
 }
 
-/// What the gateway says of the client that it forwards a call of.
+/// The gateway's metadata about the client whose call it forwards.
 #[derive(Clone)]
 pub struct ForwardedClient {
     /// The client's network address.
     pub address: IpAddr,
-    /// The gateway's own token: a service believes the address because of it.
+    /// The gateway's own token. A service trusts the address only with it.
     pub service_token: String,
 }
 
 impl Outbound {
-    /// On behalf of the bearer of `token`.
+    /// Calls on behalf of the bearer of `token`.
     #[must_use]
     pub fn with_token(token: String) -> Self {
         Self {
@@ -44,8 +44,8 @@ impl Outbound {
         }
     }
 
-    /// For calls that a service makes to answer `request`: on behalf of its caller, whose
-    /// token is forwarded, and (as with every [`Outbound`]) within its deadline.
+    /// For calls that a service makes to answer `request`: forwards the caller's token and, as
+    /// every [`Outbound`], stays within its deadline.
     #[must_use]
     pub fn on_behalf_of<T>(request: &tonic::Request<T>) -> Self {
         Self {
@@ -54,7 +54,7 @@ impl Outbound {
         }
     }
 
-    /// `message` with this around it.
+    /// Builds a request for `message` with this metadata and deadline.
     pub fn request<T>(&self, message: T) -> tonic::Request<T> {
         let mut request = tonic::Request::new(message);
         let left = Deadline::current().map(Deadline::remaining);
@@ -74,7 +74,8 @@ impl Outbound {
             (SERVICE_TOKEN, service_token),
         ];
         for (name, value) in entries {
-            // What is not a metadata value cannot have been a token or a key of ours.
+            // A text that is not a valid metadata value cannot be a token or a key of ours; skip
+            // it.
             let value: Option<MetadataValue<Ascii>> = value.and_then(|text| text.parse().ok());
             if let Some(value) = value {
                 request.metadata_mut().insert(name, value);
@@ -104,8 +105,8 @@ mod tests {
         Some(Deadline::of(&headers).remaining())
     }
 
-    /// The timeout that a service asks for which calls another after `pause`, when its own
-    /// caller waits for 5 seconds.
+    /// The timeout of an outgoing call that a service makes after `pause`, while its own caller
+    /// waits for 5 seconds.
     async fn asked(own: Option<Duration>, pause: Duration) -> Option<Duration> {
         let service = CallLayer::default().layer(service_fn(move |request| async move {
             let incoming = tonic::Request::from_http(request);
@@ -132,7 +133,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_call_onward_gets_what_remains_and_never_more() {
+    async fn an_outgoing_call_never_exceeds_the_remaining_deadline() {
         let (second, four) = (Duration::from_secs(1), Duration::from_secs(4));
         assert_eq!(asked(None, second).await, Some(four));
         assert_eq!(
@@ -143,7 +144,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn outside_of_a_call_only_its_own_deadline_counts() {
+    async fn outside_a_call_only_the_own_deadline_applies() {
         assert_eq!(timeout(&Outbound::default().request(())), None);
     }
 }

@@ -1,4 +1,4 @@
-//! Serving gRPC: what surrounds the routes, health, reflection, draining.
+//! The gRPC server: middleware, health, reflection, and draining on shutdown.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -11,7 +11,7 @@ use tower::{Layer as _, ServiceExt, util::BoxCloneSyncService};
 
 use super::{
     call::{CallLayer, InFlight},
-    link::Surrounded,
+    link::LocalService,
     tls::ServerTls,
 };
 use crate::{
@@ -19,16 +19,16 @@ use crate::{
     http::{Connections, Protocol, Serving},
 };
 
-/// What surrounds every service: trace and deadline, then access.
+/// The middleware of every service: trace and deadline, then access.
 #[derive(Clone)]
-pub struct Surround {
+pub struct Middleware {
     call: CallLayer,
     access: AccessLayer,
     in_flight: InFlight,
 }
 
-impl Surround {
-    /// Surrounds services with `access`.
+impl Middleware {
+    /// Creates middleware with `access` as its access check.
     #[must_use]
     pub fn new(access: AccessLayer) -> Self {
         let in_flight = InFlight::default();
@@ -39,16 +39,16 @@ impl Surround {
         }
     }
 
-    /// With or without a line in the access log for each call that comes over the network.
+    /// Sets whether calls over the network are written to the access log.
     #[must_use]
     pub fn with_access_log(mut self, logs_access: bool) -> Self {
         self.call.log_access(logs_access);
         self
     }
 
-    /// The surrounded routes, to be called in process.
+    /// Wraps routes for calls within the process.
     #[must_use]
-    pub fn around(&self, routes: Routes) -> Surrounded {
+    pub fn wrap(&self, routes: Routes) -> LocalService {
         let routes =
             ServiceExt::<http::Request<Body>>::map_err(routes.prepare(), |error| -> Infallible {
                 unreachable!("a router answers every request: {error}")
@@ -74,8 +74,8 @@ impl GrpcHealth {
         self.reporter.set_service_status(service, status).await;
     }
 
-    /// Sets the status of every service, by its full protobuf name, and of the process as
-    /// a whole, whose name is empty.
+    /// Sets the status of every service, by its full protobuf name, and of the whole process, whose
+    /// name is empty.
     pub async fn report(&self, serving: impl Fn(&str) -> bool) {
         for service in self.names() {
             self.set(service, serving(service)).await;
@@ -86,7 +86,7 @@ impl GrpcHealth {
         std::iter::once("").chain(self.services.iter().copied())
     }
 
-    /// Ends the streams of those who watch.
+    /// Ends the streams of clients that watch the health.
     async fn close(mut self) {
         for service in std::iter::once("").chain(self.services) {
             self.reporter.clear_service_status(service).await;
@@ -97,21 +97,21 @@ impl GrpcHealth {
 /// A gRPC server for some services, with health and reflection.
 pub struct GrpcServer {
     routes: Routes,
-    surround: Surround,
+    middleware: Middleware,
     health: GrpcHealth,
     tls: Option<ServerTls>,
 }
 
 impl GrpcServer {
-    /// A server for `routes`; `services` are the full protobuf names in it. Health is
-    /// NOT_SERVING until it is told otherwise.
+    /// Creates a server for `routes`; `services` are the full protobuf names in it. Health is
+    /// NOT_SERVING until it is set.
     ///
     /// # Errors
     /// If the contracts cannot be read for reflection.
     pub async fn new(
         routes: Routes,
         services: Vec<&'static str>,
-        surround: Surround,
+        middleware: Middleware,
     ) -> Result<Self, tonic_reflection::server::Error> {
         let (reporter, health_service) = tonic_health::server::health_reporter();
         let health = GrpcHealth { reporter, services };
@@ -120,7 +120,7 @@ impl GrpcServer {
             let mut builder = tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(DESCRIPTOR_SET)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-                // So that a client without files can read our error details.
+                // So that a client without proto files can decode our error details.
                 .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
                 .with_service_name(format!("grpc.reflection.{version}.ServerReflection"))
                 .with_service_name("grpc.health.v1.Health");
@@ -135,27 +135,27 @@ impl GrpcServer {
             .add_service(health_service);
         Ok(Self {
             routes,
-            surround,
+            middleware,
             health,
             tls: None,
         })
     }
 
-    /// The same, encrypted if there is a way to.
+    /// Serves over TLS if `tls` is given.
     #[must_use]
     pub fn with_tls(mut self, tls: Option<ServerTls>) -> Self {
         self.tls = tls;
         self
     }
 
-    /// To report health with.
+    /// The handle to report health.
     #[must_use]
     pub fn health(&self) -> GrpcHealth {
         self.health.clone()
     }
 
-    /// Serves until `shutdown`, then says NOT_SERVING, answers the calls in flight, and
-    /// returns at the latest `drain` later.
+    /// Serves until `shutdown`. Then it reports NOT_SERVING, finishes the calls in flight, and
+    /// returns after `drain` at the latest.
     pub async fn serve(
         self,
         listener: TcpListener,
@@ -164,8 +164,8 @@ impl GrpcServer {
         drain: Duration,
     ) {
         let service = self
-            .surround
-            .around(self.routes)
+            .middleware
+            .wrap(self.routes)
             .map_request(|request: http::Request<axum::body::Body>| request.map(Body::new));
         let serving = Serving {
             name: "grpc",
@@ -176,7 +176,7 @@ impl GrpcServer {
             drain,
         };
         let served = crate::http::serve(listener, service, serving, shutdown.clone());
-        let (health, in_flight) = (self.health, self.surround.in_flight);
+        let (health, in_flight) = (self.health, self.middleware.in_flight);
         let reported = async {
             shutdown.cancelled().await;
             health.report(|_| false).await;

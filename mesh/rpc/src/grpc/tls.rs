@@ -1,4 +1,4 @@
-//! TLS between services, from PEM files: who a process says it is, and whom it believes.
+//! TLS between services, from PEM files: the identity of a process, and the CAs that it trusts.
 
 use std::{fmt, io, sync::Arc};
 
@@ -15,50 +15,51 @@ use tokio_rustls::{
     },
 };
 
-/// Why PEM texts cannot be used. Completes a sentence that begins with the file.
+/// Why PEM texts cannot be used. Completes a sentence that begins with the file's name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TlsError {
-    /// There is no certificate.
+    /// The text has no certificate.
     #[error("holds no certificate in PEM")]
     NoCertificate,
-    /// A certificate is not one.
+    /// A certificate is malformed or unusable.
     #[error("holds a certificate that cannot be used: {0}")]
     Certificate(String),
-    /// There is no private key.
+    /// The text has no private key.
     #[error("holds no private key in PEM")]
     NoKey,
-    /// The key is not of a kind that is supported.
+    /// The kind of key is not supported.
     #[error("holds a key that cannot be used: {0}")]
     Key(String),
-    /// The key is another certificate's.
+    /// The key belongs to another certificate.
     #[error("does not belong to the certificate")]
     Mismatch,
 }
 
-/// What a process shows to be known by: certificates, its own first, and its private key.
+/// The identity of a process: its private key and its certificate chain, with its own certificate
+/// first.
 #[derive(Clone)]
 pub struct Identity {
     certificates: Vec<CertificateDer<'static>>,
     key_pem: Vec<u8>,
 }
 
-/// Certificates of those who are believed.
+/// CA certificates to trust.
 #[derive(Clone)]
 pub struct Authorities {
     roots: Arc<RootCertStore>,
     pem: Vec<u8>,
 }
 
-/// How a server speaks TLS.
+/// TLS settings of a server.
 #[derive(Clone)]
 pub struct ServerTls(pub(super) TlsAcceptor);
 
-/// How a client does.
+/// TLS settings of a client.
 #[derive(Clone)]
 pub struct ClientTls(TlsConnector);
 
 impl Identity {
-    /// Whether these can be the certificates of an identity.
+    /// Checks that a text contains the certificates of an identity.
     ///
     /// # Errors
     /// If there is none, or one is malformed.
@@ -96,7 +97,7 @@ impl Identity {
 }
 
 impl Authorities {
-    /// Reads the certificates of those who are believed.
+    /// Reads CA certificates.
     ///
     /// # Errors
     /// If there is none, or one cannot be used.
@@ -112,7 +113,7 @@ impl Authorities {
         })
     }
 
-    /// Their certificates, as they were read.
+    /// The PEM text that was read.
     #[must_use]
     pub fn pem(&self) -> &[u8] {
         &self.pem
@@ -129,8 +130,8 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 }
 
 impl ServerTls {
-    /// A server that shows `identity`, and, with `clients`, takes only those who show a
-    /// certificate of theirs.
+    /// A server with the given identity. With `clients` it accepts only clients that have a
+    /// certificate signed by one of these CAs.
     ///
     /// # Errors
     /// If the identity's key cannot sign, or no certificate of `clients` can be used.
@@ -159,7 +160,8 @@ impl ServerTls {
 }
 
 impl ClientTls {
-    /// A client that believes `servers` and shows `identity`, if it has one and is asked.
+    /// A client that trusts `servers`, and sends `identity`, if it has one, when a server asks for
+    /// it.
     ///
     /// # Errors
     /// If the identity's key cannot sign.
@@ -180,7 +182,7 @@ impl ClientTls {
         Ok(Self(TlsConnector::from(Arc::new(config))))
     }
 
-    /// Speaks TLS with `host` on `stream`.
+    /// Performs the TLS handshake with `host` on `stream`.
     pub(super) async fn connect(
         &self,
         host: &str,

@@ -1,5 +1,5 @@
-//! The answer to a request: its connection is busy until it has ended, and a large one that
-//! is complete counts until it is sent.
+//! The body of an answer. Its connection is busy until the body ends, and the bytes of a large
+//! complete answer count until they are sent.
 
 use std::{
     pin::Pin,
@@ -13,18 +13,18 @@ use hyper::body::{Frame, SizeHint};
 
 use super::connections::{LARGE_ANSWER, Overloaded, Unread, Use};
 
-/// Marks an answer whose bytes are there once for all who ask, so that it takes no room.
+/// Marks an answer whose bytes are shared by all requests, so that it takes no extra memory.
 #[derive(Debug, Clone, Copy)]
 pub struct SharedBytes;
 
-/// The body of an answer with what it takes.
+/// The body of an answer, with what it counts against the limits.
 pub(super) struct Counted {
     body: Body,
     taken: Arc<(Use, Option<Arc<Unread>>)>,
 }
 
-/// A large part of an answer. hyper is done with a body when it has its last part, and holds
-/// that until the client has read it.
+/// A large part of an answer. hyper considers a body finished when it has received the last part,
+/// and holds that part until the client has read it.
 struct Part {
     bytes: Bytes,
     _taken: Arc<(Use, Option<Arc<Unread>>)>,

@@ -1,18 +1,18 @@
 //! The open connections of a process, and the limits on them.
 //!
-//! Every connection costs a file descriptor and memory, and anybody who can reach the port
-//! can open one. So there are limits on connections and on requests in flight, in all and per
-//! client network. At a limit of connections the newcomer takes the place of those that have
-//! been idle longest: HTTP allows a server to close an idle connection at any time, and a
-//! client that is about to send a request is among the last to be closed. Only when every
-//! connection is busy is the newcomer refused.
+//! Every connection costs a file descriptor and memory, and anyone who can reach the port can open
+//! one. So there are limits on connections and on requests in flight, in total and per client
+//! network. At the limit of connections, a new one takes the place of those that have been idle
+//! longest: HTTP allows a server to close an idle connection at any time, and a client that is
+//! about to send a request has rarely been idle that long. A new connection is refused only when
+//! all others are busy.
 //!
-//! A connection holds its place until its file is closed, which takes a moment after the
-//! order: the newcomer waits for that. Otherwise a process that accepts faster than it closes
-//! would run out of files.
+//! A connection holds its place until its file descriptor is closed, shortly after the decision to
+//! close it; the new connection waits for that. Otherwise a process that accepts faster than it
+//! closes would run out of file descriptors.
 //!
-//! A connection is *busy* from the head of a request to the end of its answer, so a stream
-//! keeps its connection busy. A request has a place until the head of its answer.
+//! A connection is *busy* from the head of a request to the end of its answer, so a stream keeps
+//! its connection busy. A request counts until the head of its answer is sent.
 
 use std::{
     collections::HashMap,
@@ -26,43 +26,43 @@ use std::{
 use parking_lot::Mutex;
 use tokio::{sync::Notify, time::Instant};
 
-use line::Line;
-pub(super) use place::Place;
-use slipway_runtime::telemetry::metrics as m;
-use taken::Load;
+use crate::metrics as m;
+pub(super) use permit::Permit;
 pub(super) use unread::Unread;
+use usage::Load;
+use wait_queue::WaitQueue;
 
-mod line;
-mod place;
-mod taken;
+mod permit;
 mod unread;
+mod usage;
+mod wait_queue;
 
-/// How much one process serves at the same time.
+/// Limits of one process on what it serves at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Open connections.
     pub connections: usize,
-    /// Requests that are worked on; and again as many that wait for their bodies.
+    /// Requests being processed; the same number of requests may also wait for their bodies.
     pub requests: usize,
-    /// Bytes of answers that are complete and not yet sent, counting only answers of at
-    /// least [`LARGE_ANSWER`].
+    /// Bytes of complete answers that are not sent yet, counting only answers of at least
+    /// [`LARGE_ANSWER`].
     pub answer_bytes: usize,
-    /// Bytes of the bodies of requests that arrive or are worked on.
+    /// Bytes of request bodies that are being received or processed.
     pub body_bytes: usize,
-    /// The part of each of these that one client network may have, in percent.
+    /// The share of each limit that one client network may use, in percent.
     pub per_client_percent: usize,
 }
 
-/// A client whose connection was closed because it opened streams without regard to the limit
-/// waits this long for its next one, in milliseconds: a server that only closes such
-/// connections is busy with opening them again.
+/// How long a client is barred from new connections, in milliseconds, after its connection was
+/// closed for opening streams without regard to the limit. Without this, the client would reconnect
+/// at once and keep the server busy.
 const BARRED_MS: u64 = 1_000;
 
-/// After so many connections, clients that were barred and have not come back are forgotten.
+/// Clients without connections whose bar has ended are forgotten each time after this many
+/// connections.
 const FORGET_EVERY: u64 = 1_024;
 
-/// Answers below this size are not counted: what they take is within what a connection may
-/// take.
+/// Answers below this size are not counted; they fit into the memory that each connection may use.
 pub(super) const LARGE_ANSWER: usize = 16 * 1024;
 
 impl Limits {
@@ -71,7 +71,7 @@ impl Limits {
     }
 }
 
-/// The open connections of one process, of one or more listeners.
+/// The open connections of one process, from one or more listeners.
 #[derive(Debug, Clone)]
 pub struct Connections(Arc<Shared>);
 
@@ -80,20 +80,20 @@ struct Shared {
     limits: Limits,
     open: Mutex<Open>,
     totals: Load,
-    /// Requests whose bodies have not come whole.
-    arriving: Line<place::Held>,
-    /// Complete answers that have not been sent.
-    unread: Line<Unread>,
+    /// Requests whose bodies are incomplete.
+    arriving: WaitQueue<permit::Held>,
+    /// Complete answers that are not sent yet.
+    unread: WaitQueue<Unread>,
     started: Instant,
-    /// Told of every place that becomes free.
+    /// Notified whenever a place becomes free.
     freed: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Open {
-    /// Those that are being closed among them.
+    /// Includes the connections that are being closed.
     slots: HashMap<u64, Arc<Slot>>,
-    /// How many are being closed.
+    /// The number of connections that are being closed.
     closing: usize,
     clients: HashMap<Network, Arc<Client>>,
     next: u64,
@@ -102,15 +102,15 @@ struct Open {
 #[derive(Debug)]
 struct Client {
     network: Network,
-    /// Those that are being closed are not among them. Changed under the lock on [`Open`] only.
+    /// Excludes the connections that are being closed. Changed only under the lock on [`Open`].
     connections: AtomicUsize,
     load: Load,
-    /// Until when no new connection is let in, in milliseconds since the start.
+    /// No new connection is accepted until this time, in milliseconds since the start.
     barred_until: AtomicU64,
 }
 
-/// Whose connections are counted together: an IPv4 address, or the /64 of an IPv6 address,
-/// which is one subscriber's.
+/// The unit by which connections are counted per client: an IPv4 address, or the /64 of an IPv6
+/// address, which belongs to one subscriber.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Network(u64, bool);
 
@@ -123,13 +123,13 @@ impl From<IpAddr> for Network {
     }
 }
 
-/// Set as the number of uses of a connection that is being closed.
+/// Value of [`Slot::uses`] when the connection is being closed.
 const CLOSED: u32 = u32::MAX;
 
 #[derive(Debug)]
 struct Slot {
     client: Arc<Client>,
-    /// Requests whose answers have not ended; [`CLOSED`] once it is to be closed.
+    /// Requests whose answers have not ended; [`CLOSED`] if the connection is being closed.
     uses: AtomicU32,
     /// Whether a request has begun on it.
     requested: AtomicBool,
@@ -138,35 +138,35 @@ struct Slot {
     close: Notify,
 }
 
-/// What becomes of a newcomer.
+/// The decision on a new connection.
 enum Admission {
     Admitted(Connection),
     Refused,
-    /// Its place is being made: another one is being closed.
+    /// Another connection is being closed to make room for it.
     Later,
 }
 
-/// There is no room for another request.
+/// The limit is reached; the request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Overloaded;
 
 impl Connections {
-    /// No connections yet.
+    /// Creates an empty set of connections.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         Self(Arc::new(Shared {
             limits,
             open: Mutex::default(),
             totals: Load::default(),
-            arriving: Line::default(),
-            unread: Line::default(),
+            arriving: WaitQueue::default(),
+            unread: WaitQueue::default(),
             started: Instant::now(),
             freed: Notify::new(),
         }))
     }
 
-    /// Counts a new connection from `peer`, once there is a place for it. `None`: every other
-    /// connection is busy, and this one must be closed.
+    /// Counts a new connection from `peer`, once there is a place for it. `None`: all other
+    /// connections are busy, and this one must be closed.
     pub(super) async fn admit(&self, peer: IpAddr) -> Option<Connection> {
         loop {
             let freed = self.0.freed.notified();
@@ -227,12 +227,12 @@ impl Connections {
         })
     }
 
-    /// Refuses the requests whose bodies have not come whole.
+    /// Refuses the requests whose bodies are incomplete.
     pub(super) fn refuse_arriving(&self) {
         self.0.arriving.revoke_all();
     }
 
-    /// How many there are, with those that are being closed.
+    /// The number of connections, including those that are being closed.
     #[must_use]
     pub fn count(&self) -> usize {
         self.0.open.lock().slots.len()
@@ -244,9 +244,9 @@ impl Shared {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Closes the connections that have been idle longest, of one client or of all; `false`
-    /// if none is idle. To find them takes a walk over all connections, so one in 64 is
-    /// closed at a time.
+    /// Closes the connections that have been idle longest, of one client or of all; `false` if none
+    /// is idle. Finding them requires a walk over all connections, so one in 64 is closed at a
+    /// time.
     fn make_room(&self, open: &mut Open, client: Option<&Arc<Client>>) -> bool {
         let (busy, count) = match client {
             Some(client) => (
@@ -282,8 +282,8 @@ impl Shared {
 }
 
 impl Open {
-    /// Orders an idle connection to be closed: it is no longer its client's, and holds its
-    /// place until it is removed. `false`: it is idle no more.
+    /// Starts closing an idle connection: it no longer counts for its client, and keeps its place
+    /// until it is removed. `false` if it is not idle any more.
     fn close(&mut self, id: u64, now: u64) -> bool {
         let idle = self.slots.get(&id).filter(|slot| slot.close());
         let Some(slot) = idle.cloned() else {
@@ -304,7 +304,7 @@ impl Open {
         }
     }
 
-    /// One connection of this client fewer.
+    /// Counts one connection of this client fewer.
     fn leave(&mut self, client: &Client, now: u64) {
         let was_last = client.connections.fetch_sub(1, Ordering::Relaxed) == 1;
         if was_last && client.barred_until.load(Ordering::Relaxed) <= now {
@@ -322,7 +322,7 @@ impl Open {
 }
 
 impl Slot {
-    /// Marks it as closed, unless a request has begun on it.
+    /// Marks the connection as closed, unless it has a request.
     fn close(&self) -> bool {
         let closed = self
             .uses
@@ -335,7 +335,7 @@ impl Slot {
     }
 }
 
-/// One open connection. It is counted until it is dropped: after its file is closed.
+/// One open connection. It counts until it is dropped, which happens after its socket is closed.
 #[derive(Debug)]
 pub(super) struct Connection {
     id: u64,
@@ -344,7 +344,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Returns when it has to be closed to make room for others.
+    /// Waits until the connection must be closed to make room for others.
     pub(super) async fn closed(&self) {
         self.slot.close.notified().await;
     }
@@ -354,15 +354,15 @@ impl Connection {
         self.slot.requested.load(Ordering::Relaxed)
     }
 
-    /// Lets no new connection of this client in for [`BARRED_MS`].
+    /// Refuses new connections of this client for [`BARRED_MS`].
     pub(super) fn bar_client(&self) {
         let until = self.shared.now().saturating_add(BARRED_MS);
         let client = &self.slot.client;
         client.barred_until.fetch_max(until, Ordering::Relaxed);
     }
 
-    /// A request begins: the connection is busy until what is returned is dropped, with the
-    /// end of the answer.
+    /// Begins a request: the connection is busy until the returned value is dropped at the end of
+    /// the answer.
     ///
     /// # Errors
     /// If the connection is being closed.
@@ -372,7 +372,7 @@ impl Connection {
         let begun = slot
             .uses
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |uses| {
-                // `CLOSED` is the greatest number.
+                // `CLOSED` is the greatest number, so this refuses it.
                 uses.checked_add(1)
             });
         let Ok(before) = begun else {
@@ -397,7 +397,7 @@ impl Drop for Connection {
     }
 }
 
-/// A connection is busy while there is one.
+/// Keeps its connection busy until it is dropped.
 #[derive(Debug)]
 pub(super) struct Use {
     slot: Arc<Slot>,

@@ -1,7 +1,7 @@
-//! Whether the first bytes of a connection are those of an HTTP/2 client.
+//! Detects whether the first bytes of a connection are the HTTP/2 preface.
 //!
-//! hyper waits for them without a timeout. What it then waits for the first head of HTTP/1 is
-//! longer than a first request may take.
+//! hyper waits for these bytes without a timeout, and its timeout for the head of an HTTP/1 request
+//! is longer than the first request may take.
 
 use std::{
     io,
@@ -15,30 +15,30 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// What an HTTP/2 client sends first (RFC 9113, 3.4).
+/// The client preface of HTTP/2 (RFC 9113, 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// A stream whose first bytes are counted, as far as they are the preface.
+/// A stream that counts its first bytes, as long as they match the preface.
 pub(super) struct FirstBytes<T> {
     stream: Pin<Box<T>>,
     count: Arc<AtomicUsize>,
     counted: usize,
-    /// Whether all that came so far is of it.
+    /// Whether all bytes so far match.
     is_preface: bool,
 }
 
-/// The count.
+/// The number of matching bytes.
 pub(super) struct Count(Arc<AtomicUsize>);
 
 impl Count {
-    /// Whether it speaks HTTP/2: from then on hyper looks after the time.
+    /// Whether the whole preface was received. From then on hyper applies its own timeouts.
     pub(super) fn is_http2(&self) -> bool {
         self.0.load(Ordering::Relaxed) == PREFACE.len()
     }
 }
 
 impl<T> FirstBytes<T> {
-    /// Counts the first bytes of `stream`.
+    /// Wraps `stream` and counts its first bytes.
     pub(super) fn of(stream: T) -> (Self, Count) {
         let count = Arc::<AtomicUsize>::default();
         let stream = Self {

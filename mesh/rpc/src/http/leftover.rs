@@ -1,11 +1,11 @@
-//! The rest of a request's body that nobody reads.
+//! Reads and drops the unread rest of a request's body.
 //!
-//! A request may be answered before its body has arrived: it is too large, has no token,
-//! is not JSON. To close the connection then, while its client still sends, is to reset
-//! it, and the reset overtakes the answer: the client never learns what was wrong. So what
-//! is left of the body is read and dropped, within bounds, while the answer is on its way.
-//! Receiving takes memory, so this is done for a limited number of requests at a time; for
-//! any more the connection is closed at once.
+//! A request may be answered before its body has arrived: it is too large, has no token, or is not
+//! JSON. Closing the connection while the client still sends resets it, and the reset may arrive
+//! before the answer, so the client never learns what was wrong. Therefore the rest of the body is
+//! read and dropped, within limits, while the answer is being sent. Receiving takes memory, so this
+//! is done for a limited number of requests at a time; for any more the connection is closed at
+//! once.
 
 use std::{
     pin::Pin,
@@ -19,24 +19,25 @@ use http_body_util::BodyExt as _;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::{runtime::Handle, sync::Semaphore, time::timeout};
 
-/// Bytes that are read and dropped at most; a client that sends more is cut off.
+/// Maximum bytes that are read and dropped; a client that sends more is disconnected.
 const MOST: usize = 16 * 1024 * 1024;
 
-/// A client has this long to send them.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Time for a client to send them.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Requests whose rest is read at the same time: the buffers of each take 128 KiB at most.
+/// Number of requests whose rest is read at the same time: each has buffers of at most 128 KiB.
 static AT_ONCE: Semaphore = Semaphore::const_new(64);
 
-/// The body of a request, the rest of which is dropped only after it has been received.
+/// The body of a request. When it is dropped, the rest of it is still received.
 pub(super) struct Received {
     body: Option<Incoming>,
     lingers: bool,
 }
 
 impl Received {
-    /// Takes the body of `request`. HTTP/2 can end one request without its connection;
-    /// and who asks whether to send a body (`Expect`) is told by the answer not to.
+    /// Takes the body of `request`. The rest is received only for HTTP/1 without `Expect`: HTTP/2
+    /// can end one request without its connection, and a client that asks whether to send the body
+    /// (`Expect`) learns from the answer not to.
     pub(super) fn of(request: Request<Incoming>) -> Request<Self> {
         let http1 = request.version() <= Version::HTTP_11;
         let lingers = http1 && !request.headers().contains_key(EXPECT);
@@ -85,13 +86,13 @@ impl Drop for Received {
         {
             runtime.spawn(async move {
                 let _permit = permit;
-                let _ = timeout(PATIENCE, discard(rest)).await;
+                let _ = timeout(TIMEOUT, discard(rest)).await;
             });
         }
     }
 }
 
-/// Reads to the end, to the bound, or until the client goes away.
+/// Reads to the end, to the limit, or until the client disconnects.
 async fn discard(mut rest: Incoming) {
     let mut left = MOST;
     while let Some(Ok(frame)) = rest.frame().await {

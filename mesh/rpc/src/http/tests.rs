@@ -1,4 +1,4 @@
-//! What connections may do that send nothing, or too much, over real sockets.
+//! Tests over real sockets with connections that send nothing, or too much.
 
 use std::{future::pending, net::SocketAddr};
 
@@ -93,7 +93,7 @@ async fn get_path(stream: &mut TcpStream, path: &str) -> String {
     String::from_utf8_lossy(&answer[..length]).into_owned()
 }
 
-/// How long it takes until the server has closed the connection.
+/// The time until the server closes the connection.
 async fn closed_after(mut stream: TcpStream) -> Duration {
     let begun = Instant::now();
     let mut rest = Vec::new();
@@ -111,7 +111,7 @@ async fn a_connection_that_sends_nothing_is_closed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_stops_where_both_versions_are_possible_is_closed() {
+async fn a_connection_that_stops_within_the_preface_is_closed() {
     let served = serving(Protocol::Http).await;
     for length in [1, 3, PREFACE.len() - 1] {
         let mut stream = connect(&served).await;
@@ -141,7 +141,7 @@ async fn a_connection_that_has_made_a_request_is_kept_for_the_next() {
 }
 
 #[tokio::test]
-async fn a_newcomer_takes_the_place_of_an_idle_connection() {
+async fn a_new_connection_takes_the_place_of_an_idle_one() {
     let served = serving(Protocol::Http).await;
     let mut silent = Vec::new();
     for _ in 0..LIMITS.connections {
@@ -156,7 +156,7 @@ async fn a_newcomer_takes_the_place_of_an_idle_connection() {
 }
 
 #[tokio::test]
-async fn more_requests_than_there_is_room_for_are_refused_at_once() {
+async fn requests_above_the_limit_are_refused_at_once() {
     let served = serving(Protocol::Http).await;
     let mut waiting = Vec::new();
     for _ in 0..LIMITS.requests {
@@ -176,7 +176,7 @@ async fn more_requests_than_there_is_room_for_are_refused_at_once() {
 }
 
 #[tokio::test]
-async fn requests_whose_bodies_never_end_keep_nobody_out() {
+async fn requests_whose_bodies_never_end_do_not_block_others() {
     let served = serving(Protocol::Http).await;
     let mut waiting = Vec::new();
     for _ in 0..LIMITS.requests + 1 {
@@ -184,7 +184,7 @@ async fn requests_whose_bodies_never_end_keep_nobody_out() {
         let half = b"POST /whole HTTP/1.1\r\nhost: test\r\ncontent-length: 2\r\n\r\nx";
         stream.write_all(half).await.unwrap();
         waiting.push(stream);
-        // The next one comes later.
+        // A later request of another client.
         let mut other = connect(&served).await;
         assert!(get_path(&mut other, "/").await.ends_with("here"));
     }
@@ -199,12 +199,12 @@ async fn requests_whose_bodies_never_end_keep_nobody_out() {
 }
 
 #[tokio::test]
-async fn a_large_answer_that_nobody_reads_makes_room_for_others() {
+async fn a_large_unread_answer_is_closed_for_others() {
     let served = serving(Protocol::Http).await;
     let mut deaf = connect(&served).await;
     let answer = get_path(&mut deaf, "/large").await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
-    // What it does not read stays here: the kernel takes only a part of it.
+    // The unread bytes stay in the server: the kernel takes only a part of the answer.
     let mut other = connect(&served).await;
     let answer = get_path(&mut other, "/large").await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
@@ -214,7 +214,7 @@ async fn a_large_answer_that_nobody_reads_makes_room_for_others() {
 }
 
 #[tokio::test]
-async fn answers_that_are_there_once_for_all_take_no_room() {
+async fn shared_answers_are_not_counted() {
     let served = serving(Protocol::Http).await;
     let mut deaf = connect(&served).await;
     let answer = get_path(&mut deaf, "/large").await;
@@ -269,7 +269,7 @@ async fn an_http2_connection_without_a_request_is_kept() {
 }
 
 #[tokio::test]
-async fn messages_that_never_end_make_room() {
+async fn incomplete_messages_are_refused_for_others() {
     let served = serving(Protocol::Grpc).await;
     let stream = connect(&served).await;
     let (sender, connection) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
@@ -291,7 +291,7 @@ async fn messages_that_never_end_make_room() {
         async move { sender.send_request(request).await }
     };
     let unended = tokio::spawn(call(128 * 1024, false));
-    // The first that comes after it takes its room.
+    // The first later message takes its room.
     while !unended.is_finished() {
         let large = call(192 * 1024, true).await.unwrap();
         let large = large.into_body().collect().await.unwrap().to_bytes();
@@ -302,14 +302,14 @@ async fn messages_that_never_end_make_room() {
 }
 
 #[tokio::test]
-async fn a_client_that_opens_streams_without_end_is_shut_out_for_a_while() {
+async fn a_client_that_opens_too_many_streams_is_barred_for_a_while() {
     let served = serving(Protocol::Grpc).await;
     let mut stream = connect(&served).await;
     stream
         .write_all(&[PREFACE, SETTINGS].concat())
         .await
         .unwrap();
-    // `POST /never`, in HPACK without its tables; the message never comes.
+    // The head of `POST /never`, in HPACK without its tables; the message never follows.
     let head = b"\x83\x86\x04\x06/never\x01\x04test";
     for id in (1_u32..).step_by(2) {
         let length = u8::try_from(head.len()).unwrap();

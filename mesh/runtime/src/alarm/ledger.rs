@@ -1,4 +1,4 @@
-//! What has been raised and not been delivered. Pure: time comes in.
+//! The alerts that were raised and not delivered yet. Pure: the caller passes the time.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -8,35 +8,35 @@ use uuid::Uuid;
 
 use super::{Condition, Kind};
 
-/// Between two reports of one condition.
+/// Minimum time between two reports of one condition.
 const EVERY: Duration = Duration::from_secs(10);
 
-/// A condition that has not been raised for so long is forgotten.
+/// A condition that was not raised for this long is forgotten.
 const FORGET_AFTER: Duration = Duration::from_secs(600);
 
-/// Conditions at most. There are few kinds, and few things they are about: more is a
-/// mistake in what is raised, and must not fill the memory.
+/// Maximum number of conditions. There are few kinds with few subjects: more is a bug in the code
+/// that raises them, and must not fill the memory.
 const CONDITIONS: usize = 1000;
 
-/// Characters of a summary at most.
+/// Maximum characters of a summary.
 const SUMMARY: usize = 300;
 
-/// What is delivered of a condition, always whole: a repetition has the same id.
+/// One delivery of a condition. It never changes: a repeated delivery has the same id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// Tells it from other reports.
+    /// Identifies the report.
     pub id: Uuid,
-    /// What is wrong.
+    /// The condition.
     pub condition: Condition,
-    /// In one line, without a secret.
+    /// What is wrong, in one line without secrets.
     pub summary: String,
     /// When it was first raised.
     pub since: Timestamp,
-    /// How many times since the report before.
+    /// How many times it was raised since the previous report.
     pub count: u64,
-    /// Whether it is over.
+    /// Whether the condition has ended.
     pub resolved: bool,
-    /// The trace of what raised it first.
+    /// The trace in which it was first raised.
     pub trace_id: Option<String>,
 }
 
@@ -46,12 +46,12 @@ struct Entry {
     trace_id: Option<String>,
     since: Timestamp,
     raised_at: Instant,
-    /// Since the last report was made.
+    /// Times raised since the last report was made.
     count: u64,
-    /// Whether it is over and that is not reported yet.
+    /// Whether the condition has ended and that was not reported yet.
     over: bool,
     reported_at: Option<Instant>,
-    /// Made and not delivered.
+    /// The report that was made and not delivered yet.
     undelivered: Option<Report>,
 }
 
@@ -60,7 +60,7 @@ struct Entry {
 pub(super) struct Ledger(HashMap<Condition, Entry>);
 
 impl Ledger {
-    /// Notes that it happened; whether it is to be reported at once.
+    /// Records that the condition was raised; returns whether to report it immediately.
     pub(super) fn raise(
         &mut self,
         condition: Condition,
@@ -92,19 +92,19 @@ impl Ledger {
         entry.reported_at.is_none()
     }
 
-    /// Whether something of this kind is raised and not over.
+    /// Whether a condition of this kind is active.
     pub(super) fn stands(&self, kind: Kind) -> bool {
         let mut entries = self.0.iter();
         entries.any(|(condition, entry)| condition.kind == kind && !entry.over)
     }
 
-    /// Whether it is raised and not over.
+    /// Whether the condition is active.
     #[cfg(feature = "testing")]
     pub(super) fn has(&self, condition: &Condition) -> bool {
         self.0.get(condition).is_some_and(|entry| !entry.over)
     }
 
-    /// Notes that it is over; whether there is something to report.
+    /// Records that the condition has ended; returns whether there is something to report.
     pub(super) fn resolve(&mut self, condition: &Condition) -> bool {
         let Some(entry) = self.0.get_mut(condition) else {
             return false;
@@ -114,11 +114,11 @@ impl Ledger {
         is_news
     }
 
-    /// What is to be delivered now.
+    /// The reports to deliver now.
     pub(super) fn due(&mut self, now: Instant) -> Vec<Report> {
         self.0.retain(|_, entry| {
-            let news = entry.count > 0 || entry.over || entry.undelivered.is_some();
-            news || now.duration_since(entry.raised_at) < FORGET_AFTER
+            let pending = entry.count > 0 || entry.over || entry.undelivered.is_some();
+            pending || now.duration_since(entry.raised_at) < FORGET_AFTER
         });
         let reports = self.0.iter_mut();
         reports
@@ -126,7 +126,7 @@ impl Ledger {
             .collect()
     }
 
-    /// Notes that a report has arrived.
+    /// Records that a report was delivered.
     pub(super) fn delivered(&mut self, report: &Report) {
         let Some(entry) = self.0.get_mut(&report.condition) else {
             return;
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_delivered_is_delivered_again_as_it_was() {
+    fn an_undelivered_report_is_delivered_again_unchanged() {
         let (mut ledger, start) = (Ledger::default(), Instant::now());
         raise(&mut ledger, 1, start);
         let first = ledger.due(start);
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_is_reported_once_and_at_once() {
+    fn the_end_is_reported_once_and_immediately() {
         let (mut ledger, start) = (Ledger::default(), Instant::now());
         assert!(!ledger.resolve(&condition(1)), "it was never raised");
         raise(&mut ledger, 1, start);
@@ -218,11 +218,14 @@ mod tests {
         assert!(end[0].resolved);
         ledger.delivered(&end[0]);
         assert!(ledger.due(start + FORGET_AFTER).is_empty());
-        assert!(raise(&mut ledger, 1, start), "a new one is news");
+        assert!(
+            raise(&mut ledger, 1, start),
+            "a new condition is reported at once"
+        );
     }
 
     #[test]
-    fn what_begins_again_before_its_end_is_delivered_goes_on() {
+    fn a_condition_raised_again_before_its_end_is_delivered_continues() {
         let (mut ledger, start) = (Ledger::default(), Instant::now());
         raise(&mut ledger, 1, start);
         let first = ledger.due(start);

@@ -1,18 +1,18 @@
-//! Alarms: any code says what is wrong, and administrators hear of it.
+//! Alerts for administrators: any code can raise one.
 //!
-//! [`raise`] and [`resolve`] cost a lock and never wait. What is raised again and again
-//! is counted, and reported at once the first time and every ten seconds at most after
-//! that ([`ledger`]). Whoever delivers them takes what is [`due`], and says what has been
-//! [`delivered`]. Until then the ledger keeps them: a bounded number of conditions, each with
+//! [`raise`] and [`resolve`] take one lock and never wait. A condition that is raised repeatedly is
+//! counted; it is reported immediately the first time, and then every ten seconds at most
+//! ([`ledger`]). The code that delivers alerts takes the reports that are [`due`] and confirms each
+//! with [`delivered`]. Until then the ledger stores them: a bounded number of conditions, each with
 //! its count.
 //!
-//! Nothing in here raises an alarm, and nothing that runs in [`delivering`], so none can cause
-//! another one.
+//! Nothing in this module raises an alert, and nothing that runs in [`delivering`] does, so no
+//! alert can cause another one.
 //!
 //! | module | |
 //! | --- | --- |
-//! | [`ledger`] | what has been raised and not been delivered: pure |
-//! | [`watch`] | raises what health checks and panics say |
+//! | [`ledger`] | the alerts that were raised and not delivered yet: pure |
+//! | [`watch`] | raises alerts for failed health checks and panics |
 
 mod ledger;
 pub mod watch;
@@ -28,36 +28,37 @@ pub use ledger::Report;
 
 use crate::telemetry::TraceContext;
 
-/// What sort of thing is wrong.
+/// What kind of problem an alert is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// Something that a service needs cannot be reached.
+    /// A dependency of a service is unreachable.
     Unreachable,
-    /// The bus cannot be reached.
+    /// The bus is unreachable.
     BusUnreachable,
-    /// Something that a service needs takes no writes: its disk is full or has failed, or its
-    /// file is damaged.
+    /// A dependency of a service is not writable: its disk is full or has failed, or its file is
+    /// damaged.
     Unwritable,
-    /// The bus takes no writes, for the same reasons.
+    /// The bus is not writable, for the same reasons.
     BusUnwritable,
-    /// A consumer has not got on for over a minute: it cannot join, put aside or commit.
+    /// A consumer has made no progress for over a minute: it cannot join, publish dead letters or
+    /// commit.
     ConsumerLost,
-    /// A consumer has been trying the same events for over a minute.
+    /// A consumer has been retrying the same events for over a minute.
     ConsumerStuck,
     /// Events have waited for the bus for over a minute.
     OutboxGrows,
-    /// The bus refuses an event for good, as one that is too large.
+    /// The bus refuses an event for good, for example because it is too large.
     EventRefused,
-    /// Events were put aside as dead letters.
+    /// Events became dead letters.
     DeadLetter,
-    /// Requests are answered with errors of ours.
+    /// Requests are answered with internal errors.
     ErrorAnswers,
     /// A thread or a task panicked.
     Panic,
 }
 
 impl Kind {
-    /// As it is told.
+    /// The name of the kind in reports.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -75,13 +76,13 @@ impl Kind {
         }
     }
 
-    /// Whether it is what is to be expected while the bus cannot be reached or written: then
-    /// it is not told beside that.
+    /// Whether this is an expected consequence while the bus is unreachable or not writable: then
+    /// it is not reported in addition.
     fn follows_from_the_bus(self) -> bool {
         matches!(self, Self::ConsumerLost | Self::OutboxGrows)
     }
 
-    /// Whether the bus is what is wrong: then it is not told by it.
+    /// Whether the problem is the bus itself: then it is not reported through the bus.
     #[must_use]
     pub fn is_about_the_bus(self) -> bool {
         matches!(
@@ -94,14 +95,14 @@ impl Kind {
 /// A condition of this process.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Condition {
-    /// Its kind.
+    /// The kind of problem.
     pub kind: Kind,
-    /// What it is about.
+    /// Its subject, for instance a dependency.
     pub about: String,
 }
 
-/// What this process has raised. One for the process, like its metrics: whoever raises
-/// something need not know who delivers it.
+/// The conditions of this process. Global, like its metrics: code that raises an alert need not
+/// know the code that delivers it.
 static ALARMS: LazyLock<Alarms> = LazyLock::new(Alarms::default);
 
 #[derive(Default)]
@@ -110,8 +111,8 @@ struct Alarms {
     news: Notify,
 }
 
-/// Something is wrong: with `about`, of which there are few, as `summary` says in one line
-/// without a secret. To be repeated as often as it happens, and while it lasts.
+/// Raises an alert about `about`, of which there must be few different ones; `summary` is one line
+/// without secrets. Call it each time the problem occurs, and repeatedly while it lasts.
 pub fn raise(kind: Kind, about: &str, summary: &str) {
     let trace = TraceContext::scoped().map(TraceContext::trace_id);
     let condition = Condition {
@@ -132,7 +133,7 @@ pub fn raise(kind: Kind, about: &str, summary: &str) {
     }
 }
 
-/// It is over. What was not raised need not be resolved, but may be.
+/// Ends a condition. A condition that was not raised may also be resolved.
 pub fn resolve(kind: Kind, about: &str) {
     let condition = Condition {
         kind,
@@ -143,28 +144,28 @@ pub fn resolve(kind: Kind, about: &str) {
     }
 }
 
-/// What is to be delivered now.
+/// The reports to deliver now.
 #[must_use]
 pub fn due() -> Vec<Report> {
     ALARMS.ledger.lock().due(Instant::now())
 }
 
-/// A report has arrived: it is not due any more.
+/// Confirms that a report was delivered: it is no longer due.
 pub fn delivered(report: &Report) {
     ALARMS.ledger.lock().delivered(report);
 }
 
-/// Returns when something is due that was not before.
+/// Waits until there is a new report to deliver.
 pub async fn news() {
     ALARMS.news.notified().await;
 }
 
 tokio::task_local! {
-    /// Set in what delivers alarms: what goes wrong there raises none.
+    /// Set in the task that delivers alerts, so that it raises none.
     static DELIVERING: ();
 }
 
-/// Runs what delivers alarms: not even a panic in it raises one.
+/// Runs the delivery of alerts. Code within it raises no alert, not even when it panics.
 pub async fn delivering<F: Future>(delivery: F) -> F::Output {
     DELIVERING.scope((), delivery).await
 }
@@ -173,7 +174,7 @@ fn is_delivering() -> bool {
     DELIVERING.try_with(|()| ()).is_ok()
 }
 
-/// For tests: whether it is raised and not over.
+/// For tests: whether the condition is active.
 #[cfg(feature = "testing")]
 #[must_use]
 pub fn stands(kind: Kind, about: &str) -> bool {

@@ -1,4 +1,4 @@
-//! Raises what health checks and panics say.
+//! Raises alerts for failed health checks and for panics.
 
 use std::{collections::BTreeMap, panic, time::Duration};
 
@@ -7,20 +7,21 @@ use tokio_util::sync::CancellationToken;
 use super::{Kind, is_delivering, raise, resolve};
 use crate::life::{Background, Health, Problem};
 
-/// What a service calls its consumer groups among its dependencies. They raise an alarm
-/// themselves, when they have tried for a while.
+/// The dependency name that services use for their consumer groups. These raise their own alert,
+/// after a minute of failures.
 pub const CONSUMER: &str = "consumer";
 
-/// How often dependencies are looked at.
+/// How often dependencies are checked.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// What has been away so many times in a row is away.
+/// A dependency counts as unavailable after this many failed checks in a row.
 const TIMES: u32 = 2;
 
-/// What a service calls the bus among its dependencies.
+/// The dependency name that services use for the bus.
 const BUS: &str = "bus";
 
-/// Raises what cannot be reached or written, and resolves it when it can, until told to stop.
+/// Raises an alert for each dependency that is unreachable or not writable, and resolves it when
+/// the dependency is available again. Runs until shutdown.
 pub fn dependencies(health: Health, background: &Background) {
     background.spawn("alarm-health", move |stop| {
         let health = health.clone();
@@ -35,7 +36,7 @@ async fn look(health: &Health, stop: &CancellationToken) {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
-        // What several services need is looked at once for each, and told once.
+        // A dependency of several services is checked for each of them, but reported once.
         let mut away: BTreeMap<&'static str, Option<(&'static str, Problem)>> = BTreeMap::new();
         let findings = health.findings().await.into_iter();
         for finding in findings.filter(|finding| finding.dependency != CONSUMER) {
@@ -48,7 +49,7 @@ async fn look(health: &Health, stop: &CancellationToken) {
             let Some((service, problem)) = problem else {
                 let failed = failures.remove(dependency);
                 if failed.is_some_and(|times| times >= TIMES) {
-                    tracing::info!(dependency, "a dependency has no problem any more");
+                    tracing::info!(dependency, "dependency recovered");
                 }
                 for kind in kinds(dependency) {
                     resolve(kind, dependency);
@@ -61,7 +62,7 @@ async fn look(health: &Health, stop: &CancellationToken) {
                 continue;
             }
             if *times == TIMES {
-                tracing::warn!(dependency, service, %problem, "a dependency has a problem");
+                tracing::warn!(dependency, service, %problem, "dependency unhealthy");
             }
             let [unreachable, unwritable] = kinds(dependency);
             match problem {
@@ -78,7 +79,7 @@ async fn look(health: &Health, stop: &CancellationToken) {
     }
 }
 
-/// What is raised of a dependency: when it cannot be reached, and when it cannot be written.
+/// The kinds of alerts for a dependency: when it is unreachable, and when it is not writable.
 fn kinds(dependency: &str) -> [Kind; 2] {
     match dependency {
         BUS => [Kind::BusUnreachable, Kind::BusUnwritable],
@@ -86,8 +87,8 @@ fn kinds(dependency: &str) -> [Kind; 2] {
     }
 }
 
-/// Raises every panic from now on, beside what is done about it anyway. Where it happened
-/// is told; its text stays in the log, because it may hold anything.
+/// From now on raises an alert for every panic, in addition to the present panic hook. The alert
+/// has only the place of the panic; its text may contain anything and goes only to the log.
 pub fn panics() {
     let before = panic::take_hook();
     panic::set_hook(Box::new(move |info| {

@@ -1,7 +1,8 @@
-//! Whole numbers that are not kept exactly.
+//! Finds integers that would lose precision.
 
-/// Where valid JSON has a whole number that does not fit into 64 bits: its line and column, from
-/// 1. What reads it without knowing its type makes a fraction of it, and so another number.
+/// Finds an integer in valid JSON that does not fit into 64 bits: its line and column, from 1. A
+/// reader that does not know its type turns it into a floating-point number, and so into another
+/// value.
 #[must_use]
 pub fn rounded_integer(json: &str) -> Option<(usize, usize)> {
     let bytes = json.as_bytes();
@@ -23,7 +24,7 @@ pub fn rounded_integer(json: &str) -> Option<(usize, usize)> {
     None
 }
 
-/// Where the string that begins at `start` has ended.
+/// The end of the string that begins at `start`.
 fn end_of_string(bytes: &[u8], start: usize) -> usize {
     let mut at = start + 1;
     loop {
@@ -44,7 +45,7 @@ fn is_rounded(number: &str) -> bool {
     is_whole && number.parse::<i64>().is_err() && number.parse::<u64>().is_err()
 }
 
-/// The line and the column of what follows `before`.
+/// The line and the column after `before`.
 fn place(before: &str) -> (usize, usize) {
     let line = before.matches('\n').count() + 1;
     let last = before.rsplit('\n').next().unwrap_or_default();

@@ -1,10 +1,10 @@
-//! What is wrong with JSON, in words of our own.
+//! Describes what is wrong with JSON, in the words of the API.
 //!
-//! serde tells a fault as text, and a library that reads a value puts its own words into it:
-//! names of Rust types, of its functions, of formats that only its authors know. None of that
-//! is for a client. So a text is taken apart here: what serde itself says is known and put
-//! into the words of the API, what our own types say is marked by [`refused`] and kept, and
-//! all else becomes a sentence that names the field and no more.
+//! serde reports an error as text, and a library that parses a value adds its own words: names of
+//! Rust types and functions, or of formats that only its authors know. Clients should not see
+//! these. So this module parses the text: serde's own phrases are translated into the words of the
+//! API; messages of our own types are marked by [`refused`] and kept; everything else becomes a
+//! sentence that only names the field.
 
 use std::{
     borrow::Cow,
@@ -16,23 +16,23 @@ use serde_json::error::Category;
 
 use crate::text::{shortened, written_out};
 
-/// What begins a text of our own, which no library's begins with.
+/// Marks a message of our own types; no library's message begins with it.
 pub(super) const OURS: char = '\u{1}';
 
-/// Characters of a field's name at most: it may be one that the client made up.
+/// Maximum characters of a field's name: a client may have invented it.
 const LONGEST_NAME: usize = 200;
 
-/// An error in our own words, for a type that reads itself. `message` follows the name of
-/// the field: "must be a UUID".
+/// An error with our own message, for a type with its own `Deserialize`. `message` follows the name
+/// of the field: "must be a UUID".
 pub fn refused<E: de::Error>(message: impl Display) -> E {
     E::custom(format_args!("{OURS}{message}"))
 }
 
-/// What a visitor of our own expects, as [`de::Visitor::expecting`] writes it; "must be" goes
+/// Writes what a visitor of our own expects, for [`de::Visitor::expecting`]; "must be" is added
 /// before it.
 ///
 /// # Errors
-/// As writing to `f`.
+/// If writing to `f` fails.
 pub fn expects(f: &mut fmt::Formatter<'_>, what: impl Display) -> fmt::Result {
     write!(f, "{OURS}{what}")
 }
@@ -40,19 +40,19 @@ pub fn expects(f: &mut fmt::Formatter<'_>, what: impl Display) -> fmt::Result {
 /// What is wrong with JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wrong {
-    /// A field is not what it must be.
+    /// A field has an invalid value.
     Field {
-        /// Its path, such as `tasks[1].title`; empty if it is the whole.
+        /// Path of the field, such as `tasks[1].title`; empty for the whole document.
         field: String,
-        /// What it must be: this follows its name.
+        /// What the value must be; follows the field's name.
         message: String,
     },
-    /// It is not JSON: what and where, as the end of a sentence.
+    /// The text is not JSON: what is wrong and where, as the end of a sentence.
     Text(String),
 }
 
 impl Wrong {
-    /// What is wrong with a value; serde stopped at `path`.
+    /// Describes the error of a value; serde stopped at `path`.
     #[must_use]
     pub fn json(path: &str, error: &serde_json::Error) -> Self {
         if error.classify() != Category::Data {
@@ -65,7 +65,7 @@ impl Wrong {
         Self::value(path, text)
     }
 
-    /// What is wrong with a value; serde stopped at `path` and said `text`.
+    /// Describes the error of a value; serde stopped at `path` with the message `text`.
     #[must_use]
     pub fn value(path: &str, text: &str) -> Self {
         let path = if path == "." { "" } else { path };
@@ -95,8 +95,8 @@ impl Display for Wrong {
     }
 }
 
-/// The path of the field that serde names in quotes. Some errors are reported at the field,
-/// others at what contains it.
+/// The path of the field that serde names in quotes. Some errors are reported at the field, others
+/// at the object that contains it.
 fn named<'a>(path: &'a str, text: &'a str) -> Cow<'a, str> {
     let name = text.split('`').nth(1).unwrap_or_default();
     if path.is_empty() {
@@ -128,16 +128,13 @@ fn message(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// A library's words stay here.
+/// Hides the words of a library.
 fn not_known(text: &str) -> Cow<'static, str> {
-    tracing::debug!(
-        text,
-        "a value was refused for a reason that has no words of our own"
-    );
-    "is not of the form that it must have".into()
+    tracing::debug!(text, "value refused by a parser");
+    "does not have the required form".into()
 }
 
-/// What serde expects, in the words of JSON.
+/// Translates what serde expects into the words of JSON.
 fn in_json(expected: &str) -> Option<&str> {
     if let Some(ours) = expected.strip_prefix(OURS) {
         return Some(ours);
@@ -154,7 +151,7 @@ fn in_json(expected: &str) -> Option<&str> {
     })
 }
 
-/// What is no JSON, and where.
+/// What is wrong with the JSON syntax, and where.
 fn syntax(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let what = match error.classify() {
@@ -162,7 +159,7 @@ fn syntax(error: &serde_json::Error) -> String {
         _ if text.starts_with("recursion limit") => "it is nested too deeply",
         _ if text.starts_with("trailing characters") => "something follows its end",
         _ if text.starts_with("number out of range") => "a number is too large",
-        _ => "this is no JSON",
+        _ => "this is not JSON",
     };
     let (line, column) = (error.line(), error.column());
     format!("{what} (line {line}, column {column})")
@@ -174,12 +171,12 @@ mod tests {
 
     use super::*;
 
-    fn said(path: &str, text: &str) -> String {
+    fn described(path: &str, text: &str) -> String {
         Wrong::value(path, text).to_string()
     }
 
     #[test]
-    fn what_serde_says_is_told_in_words_of_json() {
+    fn messages_of_serde_are_translated_into_words_of_json() {
         for (path, text, expected) in [
             (".", "missing field `name`", "name is required"),
             ("a.b", "missing field `b`", "a.b is required"),
@@ -220,19 +217,19 @@ mod tests {
                 "n must be A or B",
             ),
         ] {
-            assert_eq!(said(path, text), expected);
+            assert_eq!(described(path, text), expected);
         }
     }
 
     #[test]
-    fn what_a_library_says_stays_here() {
+    fn messages_of_libraries_are_hidden() {
         for text in [
             "failed to parse year in date \"x\": failed to parse four digit integer",
             "invalid type: integer `7`, expected an RFC 3339 timestamp of jiff::Timestamp",
             "provided string was not `true` or `false`",
             "",
         ] {
-            assert_eq!(said("a", text), "a is not of the form that it must have");
+            assert_eq!(described("a", text), "a does not have the required form");
         }
     }
 
@@ -249,35 +246,35 @@ mod tests {
     }
 
     #[test]
-    fn what_our_own_types_say_is_kept() {
+    fn messages_of_our_own_types_are_kept() {
         let error = serde_json::from_str::<Even>("3").unwrap_err();
         assert_eq!(Wrong::json("n", &error).to_string(), "n must be even");
     }
 
     #[test]
-    fn what_is_no_json_is_told_with_its_place() {
-        let said = |text: &str| {
+    fn syntax_errors_have_their_place() {
+        let described = |text: &str| {
             let error = serde_json::from_str::<serde_json::Value>(text).unwrap_err();
             Wrong::json("", &error).to_string()
         };
         assert_eq!(
-            said("{\"a\":"),
+            described("{\"a\":"),
             "is not valid JSON: it ends too early (line 1, column 5)"
         );
         assert_eq!(
-            said("{}\n x"),
+            described("{}\n x"),
             "is not valid JSON: something follows its end (line 2, column 2)"
         );
         assert_eq!(
-            said("{'a': 1}"),
-            "is not valid JSON: this is no JSON (line 1, column 2)"
+            described("{'a': 1}"),
+            "is not valid JSON: this is not JSON (line 1, column 2)"
         );
-        assert!(said("1e999").contains("a number is too large"));
-        assert!(said(&"[".repeat(1_000)).contains("it is nested too deeply"));
+        assert!(described("1e999").contains("a number is too large"));
+        assert!(described(&"[".repeat(1_000)).contains("it is nested too deeply"));
     }
 
     #[test]
-    fn a_name_that_a_client_made_up_has_an_end() {
+    fn long_field_names_are_shortened() {
         let text = format!(
             "unknown field `{}`, there are no fields",
             "x".repeat(100_000)

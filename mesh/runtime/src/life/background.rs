@@ -1,11 +1,11 @@
-//! Work that goes on beside the requests.
+//! Background jobs of a process.
 
 use std::{fmt::Display, future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures::FutureExt as _;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// Work that goes on beside the requests: publishers, consumers, sweepers.
+/// Background jobs: publishers, consumers, cleanup.
 #[derive(Debug, Clone, Default)]
 pub struct Background {
     tracker: TaskTracker,
@@ -13,8 +13,8 @@ pub struct Background {
 }
 
 impl Background {
-    /// Runs what `work` makes, until it ends. It is handed the token that tells it to
-    /// stop. Work that panics is logged and begun again after a second.
+    /// Runs the job that `work` creates, until it ends. The job receives the token that tells it to
+    /// stop. If it panics, this is logged and it is started again after a second.
     pub fn spawn<F, Fut>(&self, name: &'static str, work: F)
     where
         F: Fn(CancellationToken) -> Fut + Send + 'static,
@@ -26,7 +26,7 @@ impl Background {
                 tracing::error!(
                     work = name,
                     panic = panic_text(&*panic),
-                    "background work panicked and is begun again"
+                    "background job panicked; restarting it"
                 );
                 tokio::select! {
                     () = stop.cancelled() => return,
@@ -36,8 +36,8 @@ impl Background {
         });
     }
 
-    /// Runs what `work` makes, and again when `pause` has passed since it ended, until told to
-    /// stop: then it is dropped where it waits. A failure is logged, and the next time tries again.
+    /// Runs the job that `work` creates, and again each time after `pause`, until shutdown: then it
+    /// is dropped at its next await point. A failure is logged, and the next run tries again.
     pub fn repeat<F, Fut, E>(&self, name: &'static str, pause: Duration, work: F)
     where
         F: Fn() -> Fut + Send + Sync + 'static,
@@ -50,7 +50,7 @@ impl Background {
             let forever = async move {
                 loop {
                     if let Err(error) = work().await {
-                        tracing::warn!(work = name, %error, "background work failed");
+                        tracing::warn!(work = name, %error, "background job failed; trying again later");
                     }
                     tokio::time::sleep(pause).await;
                 }
@@ -59,7 +59,7 @@ impl Background {
         });
     }
 
-    /// Tells all work to stop and waits for it, at most `limit`.
+    /// Tells all jobs to stop and waits at most `limit` for them.
     pub async fn stop(&self, limit: Duration) {
         self.stop.cancel();
         self.tracker.close();
@@ -67,12 +67,12 @@ impl Background {
             .await
             .is_err()
         {
-            tracing::warn!("background work did not stop in time");
+            tracing::warn!("background jobs did not stop in time");
         }
     }
 }
 
-/// What a panic said.
+/// The text of a panic.
 #[must_use]
 pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
     panic
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn work_that_panics_is_begun_again_and_stops_when_told() {
+    async fn a_job_that_panics_is_restarted_and_stops_on_shutdown() {
         let background = Background::default();
         let (runs, mut seen) = tokio::sync::watch::channel(0);
         background.spawn("test", move |stop| {
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn work_that_fails_is_repeated_after_a_pause_and_dropped_when_told_to_stop() {
+    async fn a_job_that_fails_is_repeated_after_a_pause_and_dropped_on_shutdown() {
         let background = Background::default();
         let (runs, mut seen) = tokio::sync::watch::channel(0);
         let begun = tokio::time::Instant::now();

@@ -1,4 +1,4 @@
-//! Whether a process can serve, and what it misses.
+//! The health of a process: whether it can serve, and which dependencies fail.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,34 +7,34 @@ use futures::future::join_all;
 use parking_lot::Mutex;
 use serde::Serialize;
 
-/// A dependency that does not answer a health check within this time is away.
+/// A dependency that does not answer a health check within this time counts as unavailable.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Something a service depends on.
+/// A dependency of a service.
 #[async_trait]
 pub trait Check: Send + Sync + 'static {
-    /// Whether it is there.
+    /// Checks that the dependency is available.
     ///
     /// # Errors
-    /// What is wrong with it if it is not.
+    /// What is wrong with it, if it is not.
     async fn check(&self) -> Result<(), Problem>;
 }
 
-/// What is wrong with something that a service depends on: a text for operators.
+/// What is wrong with a dependency: a text for operators.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize)]
 #[serde(into = "String")]
 pub enum Problem {
     /// It does not answer.
     #[error("{0}")]
     Away(String),
-    /// It answers and takes no writes, or cannot be trusted any more: its disk is full or has
-    /// failed, its file is read-only or damaged.
+    /// It answers but refuses writes, or cannot be trusted any more: its disk is full or has
+    /// failed, or its file is read-only or damaged.
     #[error("{0}")]
     Unwritable(String),
 }
 
 impl From<String> for Problem {
-    /// What only has a text is away.
+    /// A problem that is only a text means that the dependency is unavailable.
     fn from(text: String) -> Self {
         Self::Away(text)
     }
@@ -46,7 +46,7 @@ impl From<Problem> for String {
     }
 }
 
-/// What each service depends on, and whether the process takes requests at all.
+/// The dependencies of each service, and whether the process accepts requests.
 #[derive(Clone, Default)]
 pub struct Health(Arc<Inner>);
 
@@ -64,52 +64,52 @@ struct Named {
     check: Arc<dyn Check>,
 }
 
-/// What a service is without a dependency.
+/// How a service depends on something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Need {
-    /// It cannot serve.
+    /// The service cannot work without it.
     Required,
-    /// It serves, and something is late or missing: commands are accepted and their
-    /// events wait. To take it out of rotation would make it worse.
+    /// Without it the service still works, but something is late or missing: commands are accepted
+    /// and their events wait. Taking the service out of rotation would make it worse.
     Degraded,
 }
 
-/// Where a process is in its life.
+/// The phase of a process's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
     /// Not serving yet.
     #[default]
     Starting,
-    /// Taking requests.
+    /// Accepts requests.
     Serving,
-    /// Answering what is in flight, taking nothing new.
+    /// Answers requests in flight, accepts no new ones.
     Draining,
 }
 
 /// The state of one dependency of one service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// Name of the service that needs it.
+    /// Name of the service that depends on it.
     pub service: &'static str,
-    /// What it needs.
+    /// Name of the dependency.
     pub dependency: &'static str,
-    /// What the service is without it.
+    /// How the service depends on it.
     #[serde(rename = "without")]
     pub need: Need,
-    /// Why it is not there; `null` if it is.
+    /// Why it is unavailable; `null` if it is available.
     pub problem: Option<Problem>,
 }
 
 impl Finding {
-    /// Whether the service cannot serve because of it.
+    /// Whether the service cannot work because of it.
     #[must_use]
     pub fn prevents(&self) -> bool {
         self.need == Need::Required && self.problem.is_some()
     }
 
-    /// Whether the service serves and is not whole because of it.
+    /// Whether the service works, but is degraded because of it.
     #[must_use]
     pub fn degrades(&self) -> bool {
         self.need == Need::Degraded && self.problem.is_some()
@@ -117,8 +117,8 @@ impl Finding {
 }
 
 impl Health {
-    /// Registers something that `service` depends on. By its full protobuf name, its
-    /// health by gRPC depends on it too.
+    /// Registers a dependency of `service`. If this is the full protobuf name, the gRPC health of
+    /// the service depends on it too.
     pub fn depends(
         &self,
         service: &'static str,
@@ -134,18 +134,18 @@ impl Health {
         });
     }
 
-    /// Enters a phase.
+    /// Changes the phase.
     pub fn enter(&self, phase: Phase) {
         *self.0.phase.lock() = phase;
     }
 
-    /// The present phase.
+    /// The current phase.
     #[must_use]
     pub fn phase(&self) -> Phase {
         *self.0.phase.lock()
     }
 
-    /// Checks every dependency, all at once.
+    /// Checks all dependencies concurrently.
     pub async fn findings(&self) -> Vec<Finding> {
         let checks = self.0.checks.lock().clone();
         join_all(checks.into_iter().map(|named| async move {
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn health_names_what_is_full_and_what_is_silent() {
+    async fn findings_name_the_full_and_the_silent_dependency() {
         let health = Health::default();
         health.depends("a.Service", "store", Need::Required, Arc::new(Full));
         health.depends("b.Service", "bus", Need::Degraded, Arc::new(Silent));

@@ -1,4 +1,4 @@
-//! The ops port.
+//! The HTTP routes of the ops port.
 
 use axum::{
     Json, Router,
@@ -13,8 +13,8 @@ use serde::Serialize;
 
 use super::{Finding, Health, Phase};
 
-/// The ops port: `/metrics` for Prometheus, `/healthz` (alive), `/readyz` (can serve, and
-/// which dependencies are missing).
+/// The routes of the ops port: `/metrics` for Prometheus, `/healthz` (the process is alive),
+/// `/readyz` (whether it can serve, and which dependencies fail).
 pub fn ops_router(health: Health, metrics: PrometheusHandle) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "alive\n" }))
@@ -32,11 +32,11 @@ pub fn ops_router(health: Health, metrics: PrometheusHandle) -> Router {
                 }
             }),
         )
-        .layer(from_fn(names_its_host))
+        .layer(from_fn(require_one_host))
 }
 
-/// RFC 9112, section 3.2: a request of HTTP/1.1 has one `Host`.
-async fn names_its_host(request: Request, next: Next) -> Response {
+/// RFC 9112, section 3.2: a request of HTTP/1.1 must have exactly one `Host`.
+async fn require_one_host(request: Request, next: Next) -> Response {
     let hosts = request.headers().get_all(HOST).iter().count();
     if request.version() == Version::HTTP_11 && hosts != 1 {
         let text = "The request must have one Host header.\n";
@@ -49,7 +49,7 @@ async fn names_its_host(request: Request, next: Next) -> Response {
 struct Readiness {
     ready: bool,
     phase: Phase,
-    /// What is missing and does not keep it from serving, as `service: dependency`.
+    /// Failed dependencies without which it can still serve, as `service: dependency`.
     degraded: Vec<String>,
     checks: Vec<Finding>,
 }
@@ -87,10 +87,10 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_request_has_one_host() {
+    async fn a_request_must_have_one_host() {
         let router = Router::new()
             .route("/", get(|| async {}))
-            .layer(from_fn(names_its_host));
+            .layer(from_fn(require_one_host));
         for (version, hosts, status) in [
             (Version::HTTP_11, 0, 400),
             (Version::HTTP_11, 1, 200),

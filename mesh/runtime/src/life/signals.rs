@@ -1,22 +1,23 @@
-//! Signals that would end the process.
+//! Signals that would otherwise end the process.
 
 use std::{fs, io};
 
 use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// From now on a write beyond the limit of file sizes fails like one on a full disk. Without
-/// this the system ends the process. To be called within the runtime.
+/// From now on, a write beyond the file size limit fails like a write on a full disk. Otherwise the
+/// system would end the process. Call it within the tokio runtime.
 ///
 /// # Errors
 /// If signals cannot be handled.
 pub fn survive_file_size_limit() -> io::Result<()> {
-    // Who handles the signal need not hear of it, and handles it for good.
+    // Registering the signal once replaces its default action for good; no code needs to receive
+    // it.
     signal(SignalKind::from_raw(Signal::XFSZ.as_raw())).map(drop)
 }
 
-/// Whether SIGHUP was ignored at the start, as `nohup` has it. Where that cannot be found out it
-/// may have been.
+/// Whether SIGHUP was ignored when the process started, as with `nohup`; `true` if this cannot be
+/// determined.
 #[must_use]
 pub fn ignores_hangup() -> bool {
     let status = fs::read_to_string("/proc/self/status");

@@ -1,5 +1,6 @@
-//! The access log: a line for each request of a client, when its answer begins. It has the
-//! route's template and never the path, the query, a header or a body, so it holds no secret.
+//! The access log: one line for each request of a client, written when its answer begins. It
+//! contains the route's template and never the path, the query, a header or a body, so it contains
+//! no secrets.
 
 use std::{
     net::IpAddr,
@@ -11,62 +12,63 @@ use uuid::Uuid;
 
 use super::TraceContext;
 
-/// Who sent a request, as far as it is found out while it is answered. Travels in the
-/// request's extensions; the clones are one.
+/// The sender of a request, as far as it is determined during the request. It is stored in the
+/// request's extensions; all clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct Who(Arc<Known>);
+pub struct Requester(Arc<Details>);
 
 #[derive(Debug, Default)]
-struct Known {
+struct Details {
     user: OnceLock<Uuid>,
     forwarded_for: OnceLock<IpAddr>,
 }
 
-impl Who {
-    /// It is this account.
+impl Requester {
+    /// Records the account.
     pub fn is_user(&self, id: Uuid) {
-        // The first to say so has verified it.
+        // Only the first value is stored: its caller has verified it.
         let _ = self.0.user.set(id);
     }
 
-    /// Another process of the mesh forwards it for the client at this address.
+    /// Records that another process of the mesh forwards the request for the client at this
+    /// address.
     pub fn is_forwarded_for(&self, client: IpAddr) {
         let _ = self.0.forwarded_for.set(client);
     }
 }
 
-/// What was asked for, and what came of it.
+/// The request and its result.
 #[derive(Debug, Clone, Copy)]
 pub enum Outcome<'a> {
-    /// Over HTTP.
+    /// An HTTP request.
     Http {
-        /// Such as `GET`.
+        /// For instance `GET`.
         method: &'static str,
         /// The route's template.
         route: &'a str,
-        /// Such as 200.
+        /// For instance 200.
         status: u16,
     },
-    /// Over gRPC.
+    /// A gRPC call.
     Grpc {
-        /// With its service.
+        /// Full name of the method, with its service.
         method: &'static str,
-        /// Such as `Ok`.
+        /// For instance `Ok`.
         code: tonic::Code,
     },
 }
 
-/// Writes the line of a request that came from `peer` and took `elapsed`.
+/// Writes the line of a request from `peer` that took `elapsed`.
 pub fn log(
     outcome: Outcome<'_>,
-    who: &Who,
+    requester: &Requester,
     peer: Option<IpAddr>,
     elapsed: Duration,
     trace: TraceContext,
 ) {
-    let client = who.0.forwarded_for.get().copied().or(peer);
+    let client = requester.0.forwarded_for.get().copied().or(peer);
     let client = client.map(tracing::field::display);
-    let user = who.0.user.get().map(tracing::field::display);
+    let user = requester.0.user.get().map(tracing::field::display);
     let duration_ms = elapsed.as_micros() as f64 / 1e3;
     let trace_id = trace.trace_id();
     match outcome {

@@ -1,8 +1,8 @@
-//! Logs: for people on a terminal, JSON for machines; always to standard error, so that
-//! standard output belongs to commands.
+//! The log: plain text for people on a terminal, JSON for machines; always on standard error,
+//! because standard output is for the output of commands.
 //!
-//! In JSON nothing else may stand between the lines: a panic is one of them, and so is the
-//! reason why a process ends.
+//! In the JSON format, nothing but JSON lines may be written: a panic is logged as such a line, and
+//! so is the reason why a process ends.
 
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
@@ -16,17 +16,17 @@ use jiff::Timestamp;
 use serde_json::json;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter, fmt, prelude::*};
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// For people.
     Human,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
 impl Format {
-    /// For people if standard error is a terminal, else JSON.
+    /// For people if standard error is a terminal, otherwise JSON.
     #[must_use]
     pub fn for_stderr() -> Self {
         if io::stderr().is_terminal() {
@@ -37,8 +37,8 @@ impl Format {
     }
 }
 
-/// Whether to write colours to `stream`: to a terminal that has them, unless the user does
-/// not want them (`NO_COLOR` set and not empty, as no-color.org says).
+/// Whether to write colours to `stream`: if it is a terminal that supports them, and the user has
+/// not disabled them (`NO_COLOR` set and not empty, see no-color.org).
 #[must_use]
 pub fn colours(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && are_wanted(env::var_os("NO_COLOR"), env::var_os("TERM"))
@@ -49,19 +49,19 @@ fn are_wanted(no_color: Option<OsString>, term: Option<OsString>) -> bool {
     !refused && term.is_some_and(|term| !term.is_empty() && term != "dumb")
 }
 
-/// A filter such as `info` or `info,mesh=debug`.
+/// Parses a filter such as `info` or `info,mesh=debug`.
 ///
 /// # Errors
 /// A text that says what is wrong with it.
 pub fn parse_filter(text: &str) -> Result<EnvFilter, String> {
-    // The parser takes any word that is no level for the name of a module, of which nothing
-    // would be logged then.
+    // The parser would take any other word as the name of a module, and then log nothing but this
+    // module.
     for word in text.split(',').map(str::trim) {
         let is_word = !word.contains(['=', '[', ':']) && !word.is_empty();
         if is_word && word.parse::<LevelFilter>().is_err() {
             return Err(format!(
-                "{word:?} is no level: off, error, warn, info, debug and trace are; the level of \
-                 one module is written module=level"
+                "{word:?} is not a level: off, error, warn, info, debug and trace are; the level \
+                 of one module is written module=level"
             ));
         }
     }
@@ -70,7 +70,7 @@ pub fn parse_filter(text: &str) -> Result<EnvFilter, String> {
         .map_err(|error| error.to_string())
 }
 
-/// Starts logging for this process. A second call changes nothing.
+/// Starts logging in this process. A second call has no effect.
 pub fn init(filter: EnvFilter, format: Format) {
     let registry = tracing_subscriber::registry().with(filter);
     let result = match format {
@@ -91,18 +91,17 @@ pub fn init(filter: EnvFilter, format: Format) {
         }
     };
     if result.is_err() {
-        tracing::debug!("logging had been started before");
+        tracing::debug!("logging already initialised");
     }
 }
 
-/// Makes every panic from now on a line of the log, instead of the several that the standard
-/// library writes.
+/// From now on logs every panic as one line, instead of the several lines of the standard library.
 fn log_panics() {
     panic::set_hook(Box::new(|info| {
         let text = info.payload_as_str().unwrap_or("a panic without a text");
         let place = info.location().map(ToString::to_string);
         let thread = std::thread::current();
-        // Empty unless RUST_BACKTRACE asks for it.
+        // The backtrace is empty unless RUST_BACKTRACE asks for it.
         let backtrace = Backtrace::capture();
         let backtrace =
             (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
@@ -111,12 +110,12 @@ fn log_panics() {
             place,
             thread = thread.name(),
             backtrace,
-            "a thread panicked"
+            "thread panicked"
         );
     }));
 }
 
-/// Says on standard error why the program ends, whatever the filter of the log is.
+/// Writes to standard error why the program ends, whatever the log filter is.
 pub fn last_words(format: Format, text: &str) {
     let line = match format {
         Format::Human => format!("slipway: {text}"),
@@ -128,7 +127,7 @@ pub fn last_words(format: Format, text: &str) {
         })
         .to_string(),
     };
-    // A closed standard error leaves nobody to tell.
+    // If standard error is closed, the text cannot be written anywhere.
     let _ = writeln!(io::stderr(), "{line}");
 }
 
@@ -137,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_that_is_no_level_is_no_filter() {
+    fn a_word_that_is_not_a_level_is_refused() {
         for fine in [
             "info",
             "WARN",
@@ -149,12 +148,12 @@ mod tests {
         }
         for wrong in ["warning", "debg", "none", "info,verbose"] {
             let refused = parse_filter(wrong).unwrap_err();
-            assert!(refused.contains("is no level"), "{refused}");
+            assert!(refused.contains("is not a level"), "{refused}");
         }
     }
 
     #[test]
-    fn colours_need_a_terminal_that_has_them_and_a_user_who_wants_them() {
+    fn colours_need_a_terminal_with_support_and_no_opt_out() {
         let wanted = |no_color: Option<&str>, term: Option<&str>| {
             are_wanted(no_color.map(Into::into), term.map(Into::into))
         };

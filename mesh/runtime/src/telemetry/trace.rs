@@ -1,5 +1,5 @@
-//! W3C trace context: from the edge, through gRPC metadata, the outbox row and the
-//! event's headers, to the consumer.
+//! W3C trace context. It is passed from the first request through gRPC metadata, the outbox row and
+//! the event's headers to the consumer.
 
 use std::{fmt, future::Future, str::FromStr};
 
@@ -10,7 +10,7 @@ tokio::task_local! {
     static CURRENT: TraceContext;
 }
 
-/// Which trace something belongs to, and under which span.
+/// The trace and the span that something belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TraceContext {
     trace_id: u128,
@@ -43,7 +43,7 @@ impl TraceContext {
         }
     }
 
-    /// Continues the trace that a peer named, or begins one.
+    /// Continues the trace of a peer, or begins a new one.
     #[must_use]
     pub fn continue_from(traceparent: Option<&str>) -> Self {
         traceparent
@@ -51,13 +51,13 @@ impl TraceContext {
             .map_or_else(Self::generate, Self::child)
     }
 
-    /// The trace the running request or delivery belongs to; a new one outside of any.
+    /// The trace of the current request or delivery; a new one outside of both.
     #[must_use]
     pub fn current() -> Self {
         Self::scoped().unwrap_or_else(Self::generate)
     }
 
-    /// The trace of whoever calls, if there is one.
+    /// The trace of the current request or delivery; `None` outside of both.
     #[must_use]
     pub fn scoped() -> Option<Self> {
         CURRENT.try_with(|context| *context).ok()
@@ -124,7 +124,7 @@ mod tests {
     const EXAMPLE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
     #[test]
-    fn a_traceparent_is_read_and_written_alike() {
+    fn a_traceparent_is_the_same_after_a_round_trip() {
         assert_eq!(
             EXAMPLE.parse::<TraceContext>().unwrap().to_string(),
             EXAMPLE
@@ -132,14 +132,14 @@ mod tests {
     }
 
     #[test]
-    fn a_trace_goes_on_under_a_new_span() {
+    fn a_trace_continues_under_a_new_span() {
         let next = TraceContext::continue_from(Some(EXAMPLE));
         assert_eq!(next.trace_id(), "4bf92f3577b34da6a3ce929d0e0e4736");
         assert_ne!(next.to_string(), EXAMPLE);
     }
 
     #[test]
-    fn what_is_malformed_begins_a_new_trace() {
+    fn a_malformed_traceparent_begins_a_new_trace() {
         for bad in [
             "",
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn work_knows_its_trace() {
+    async fn work_has_its_trace() {
         let context = TraceContext::generate();
         assert_eq!(
             context.scope(async { TraceContext::current() }).await,

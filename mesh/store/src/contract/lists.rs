@@ -1,6 +1,6 @@
 //! Reading lists and views.
 
-use super::{Fixture, Note, SAID, TAG, Title, contract, note};
+use super::{Fixture, MESSAGES, Note, TAG, Title, contract, note};
 use crate::{BY_ID, Documents, Query, Write};
 
 async fn insert(documents: &Documents, notes: &[Note]) {
@@ -15,14 +15,14 @@ async fn ids(documents: &Documents, query: &Query) -> Vec<String> {
     found.into_iter().map(|note| note.id).collect()
 }
 
-/// What is said to somebody by the notes in a part of the list of a tag.
-async fn said(documents: &Documents, query: &Query, to: &str) -> Vec<String> {
-    let said = documents.view::<Note, _>(&TAG, query, &SAID, to);
-    said.await.unwrap()
+/// The messages to one recipient in the notes of a part of a tag's list.
+async fn messages(documents: &Documents, query: &Query, to: &str) -> Vec<String> {
+    let messages = documents.view::<Note, _>(&TAG, query, &MESSAGES, to);
+    messages.await.unwrap()
 }
 
 contract! {
-    async fn a_list_is_read_from_either_end_and_from_any_place(fixture: &Fixture) {
+    async fn a_list_is_read_from_either_end_and_from_any_position(fixture: &Fixture) {
         let documents = &fixture.documents;
         let notes: Vec<_> = ["d", "a", "c", "b"].map(|id| note(id).tagged(&["x", "y"])).into();
         insert(documents, &notes).await;
@@ -106,34 +106,34 @@ contract! {
 
     async fn a_view_holds_values_by_key(fixture: &Fixture) {
         let documents = &fixture.documents;
-        let a = note("a").tagged(&["x"]).saying(&[("ada", "1"), ("bob", "2")]);
-        let b = note("b").tagged(&["x", "y"]).saying(&[("bob", "\"3\"\n"), ("ada", "4")]);
-        let c = note("c").tagged(&["x"]).saying(&[("ada", "5")]);
+        let a = note("a").tagged(&["x"]).with_messages(&[("ada", "1"), ("bob", "2")]);
+        let b = note("b").tagged(&["x", "y"]).with_messages(&[("bob", "\"3\"\n"), ("ada", "4")]);
+        let c = note("c").tagged(&["x"]).with_messages(&[("ada", "5")]);
         insert(documents, &[a.clone(), b, c]).await;
-        assert_eq!(said(documents, &Query::first(10, "x"), "ada").await, ["1", "4", "5"]);
-        assert_eq!(said(documents, &Query::last(10, "x"), "ada").await, ["5", "4", "1"]);
-        assert_eq!(said(documents, &Query::first(2, "x"), "ada").await, ["1", "4"]);
-        assert_eq!(said(documents, &Query::first(10, "x").above("a"), "ada").await, ["4", "5"]);
-        assert_eq!(said(documents, &Query::first(10, "x"), "bob").await, ["2", "\"3\"\n"]);
-        assert_eq!(said(documents, &Query::first(10, "y"), "ada").await, ["4"]);
-        assert!(said(documents, &Query::first(10, "x"), "eve").await.is_empty());
-        let after = a.next().tagged(&["x"]).saying(&[("ada", "7"), ("eve", "8")]);
+        assert_eq!(messages(documents, &Query::first(10, "x"), "ada").await, ["1", "4", "5"]);
+        assert_eq!(messages(documents, &Query::last(10, "x"), "ada").await, ["5", "4", "1"]);
+        assert_eq!(messages(documents, &Query::first(2, "x"), "ada").await, ["1", "4"]);
+        assert_eq!(messages(documents, &Query::first(10, "x").above("a"), "ada").await, ["4", "5"]);
+        assert_eq!(messages(documents, &Query::first(10, "x"), "bob").await, ["2", "\"3\"\n"]);
+        assert_eq!(messages(documents, &Query::first(10, "y"), "ada").await, ["4"]);
+        assert!(messages(documents, &Query::first(10, "x"), "eve").await.is_empty());
+        let after = a.next().tagged(&["x"]).with_messages(&[("ada", "7"), ("eve", "8")]);
         documents.write(Write::replace(&a, &after)).await.unwrap().unwrap();
-        assert_eq!(said(documents, &Query::first(1, "x"), "ada").await, ["7"]);
-        assert_eq!(said(documents, &Query::first(10, "x"), "bob").await, ["\"3\"\n"]);
-        assert_eq!(said(documents, &Query::first(10, "x"), "eve").await, ["8"]);
+        assert_eq!(messages(documents, &Query::first(1, "x"), "ada").await, ["7"]);
+        assert_eq!(messages(documents, &Query::first(10, "x"), "bob").await, ["\"3\"\n"]);
+        assert_eq!(messages(documents, &Query::first(10, "x"), "eve").await, ["8"]);
         documents.write(Write::delete(&after)).await.unwrap().unwrap();
-        assert_eq!(said(documents, &Query::first(10, "x"), "ada").await, ["4", "5"]);
-        assert!(said(documents, &Query::first(10, "x"), "eve").await.is_empty());
+        assert_eq!(messages(documents, &Query::first(10, "x"), "ada").await, ["4", "5"]);
+        assert!(messages(documents, &Query::first(10, "x"), "eve").await.is_empty());
     }
 
-    async fn each_key_of_a_view_is_its_own(fixture: &Fixture) {
+    async fn keys_of_a_view_are_independent(fixture: &Fixture) {
         let documents = &fixture.documents;
         let keys = ["", "%", "%%", "a", "a.b", "a%2eb", "$a", "a$", "0", "é\u{10ffff}"];
         let values: Vec<_> = keys.iter().map(|key| (*key, *key)).collect();
-        insert(documents, &[note("a").tagged(&["x"]).saying(&values)]).await;
+        insert(documents, &[note("a").tagged(&["x"]).with_messages(&values)]).await;
         for key in keys {
-            assert_eq!(said(documents, &Query::first(10, "x"), key).await, [key]);
+            assert_eq!(messages(documents, &Query::first(10, "x"), key).await, [key]);
         }
     }
 
@@ -183,12 +183,12 @@ mod plans {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn every_query_is_read_through_its_index() {
+    async fn every_query_uses_its_index() {
         let Some(fixture) = on_mongo().await else {
             return;
         };
         let scratch = fixture.scratch.as_ref().unwrap();
-        // Enough that reading all of them would be worse.
+        // Enough documents that reading all of them would be slower.
         let notes: Vec<_> = (0..300)
             .map(|n| {
                 let tag = ["x", "y", "z"][n % 3];

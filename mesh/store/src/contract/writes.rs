@@ -1,4 +1,4 @@
-//! Writing: refusals, revisions, and what is committed along.
+//! Writes: refusals, revisions, and what is committed in the same write.
 
 use std::slice;
 
@@ -52,9 +52,10 @@ fn receipt(key: &str, at: Timestamp) -> Receipt {
 }
 
 contract! {
-    async fn a_document_is_found_as_it_was_stored(fixture: &Fixture) {
+    async fn a_document_is_read_as_it_was_stored(fixture: &Fixture) {
         let documents = &fixture.documents;
-        let stored = note("a").reserving(&[1, 2]).tagged(&["x"]).saying(&[("ada", "hé\0llo")]);
+        let stored = note("a").reserving(&[1, 2]).tagged(&["x"]);
+        let stored = stored.with_messages(&[("ada", "hé\0llo")]);
         insert(documents, &stored).await.unwrap();
         insert(documents, &note("b")).await.unwrap();
         assert_eq!(get(documents, "a").await, Some(stored.clone()));
@@ -79,13 +80,13 @@ contract! {
         let refused = insert(documents, &note("b").reserving(&[3, 2])).await;
         assert_eq!(refused, Err(Refusal::Taken(Some(SLOT.name))));
         assert_eq!(get(documents, "b").await, None);
-        // What was refused keeps nobody else out.
+        // A refused write does not reserve its keys.
         insert(documents, &note("c").reserving(&[3])).await.unwrap();
         let refused = insert(documents, &note("d").reserving(&[9, 9])).await;
         assert_eq!(refused, Err(Refusal::Taken(Some(SLOT.name))));
     }
 
-    async fn a_key_that_is_given_up_is_free(fixture: &Fixture) {
+    async fn a_removed_key_is_free(fixture: &Fixture) {
         let documents = &fixture.documents;
         let before = note("a").reserving(&[1, 2]);
         insert(documents, &before).await.unwrap();
@@ -119,7 +120,7 @@ contract! {
         assert_eq!(refused, Err(Refusal::Revision));
     }
 
-    async fn of_many_who_replace_one_revision_one_does(fixture: &Fixture) {
+    async fn of_many_concurrent_replacements_of_one_revision_one_succeeds(fixture: &Fixture) {
         let documents = &fixture.documents;
         let mut current = note("a");
         insert(documents, &current).await.unwrap();
@@ -134,7 +135,7 @@ contract! {
         }
     }
 
-    async fn of_many_who_take_one_key_one_gets_it(fixture: &Fixture) {
+    async fn of_many_concurrent_writes_with_one_key_one_succeeds(fixture: &Fixture) {
         let documents = &fixture.documents;
         for slot in 0..5 {
             let notes: Vec<_> = (0..8)
@@ -189,7 +190,7 @@ contract! {
         assert_eq!(documents.write_in_order(Vec::new()).await.unwrap(), (0, None));
     }
 
-    async fn writes_in_order_are_of_any_kind(fixture: &Fixture) {
+    async fn writes_in_order_may_be_of_any_kind(fixture: &Fixture) {
         let documents = &fixture.documents;
         let (a, b, twice) = (note("a"), note("b"), note("t").reserving(&[5, 5]));
         let after = a.next().reserving(&[7]);
@@ -212,7 +213,7 @@ contract! {
         assert_eq!(get(documents, "t").await, None);
     }
 
-    async fn of_many_who_write_in_order_nobody_leaves_a_gap(fixture: &Fixture) {
+    async fn concurrent_writes_in_order_leave_no_gaps(fixture: &Fixture) {
         let documents = &fixture.documents;
         let writers = (0..4).map(async |writer| {
             let ids = (0..20).map(|n| format!("{n:02}"));
@@ -252,12 +253,12 @@ contract! {
         assert_eq!(records, [one.to_record(), two.to_record()]);
         outbox.remove(&pending).await.unwrap();
         assert_eq!(outbox.count().await.unwrap(), 0);
-        // The document is the same as before.
+        // The document is unchanged.
         assert_eq!(get(documents, "a").await, Some(second));
     }
 
-    /// Where they are kept inside the document, they count for its size.
-    async fn a_document_takes_no_more_events_than_it_has_room_for(fixture: &Fixture) {
+    /// Where events are stored inside the document, they count for its size.
+    async fn a_write_with_too_many_events_is_refused(fixture: &Fixture) {
         const MIB: usize = 1024 * 1024;
         let (documents, outbox) = (&fixture.documents, fixture.documents.outbox());
         let aggregate = Uuid::now_v7();
@@ -295,7 +296,7 @@ contract! {
         documents.write(write).await.unwrap().unwrap();
     }
 
-    async fn of_many_who_update_one_document_all_do_with_their_events(fixture: &Fixture) {
+    async fn concurrent_updates_of_one_document_all_succeed_with_their_events(fixture: &Fixture) {
         let (documents, outbox) = (&fixture.documents, fixture.documents.outbox());
         let aggregate = Uuid::now_v7();
         let events: Vec<_> = (0..8).map(|_| event(aggregate)).collect();
@@ -309,18 +310,18 @@ contract! {
         });
         let stored = join_all(updates).await;
         assert!(stored.iter().all(|stored| matches!(stored, Ok(Some(_)))), "{stored:?}");
-        // Where nothing is to be changed, nothing is told.
+        // If nothing is changed, no event is stored.
         let lost = [event(aggregate)];
         let nothing = documents.update_with("a", &lost, |_: Option<&Note>| None);
         assert_eq!(nothing.await.unwrap(), None);
         let found = get(documents, "a").await.unwrap();
         assert_eq!(found.revision, 8);
         let pending = outbox.pending(&[aggregate], 20).await.unwrap();
-        let told = pending.iter().map(|pending| pending.record.clone());
-        let told: Vec<_> = told.collect();
+        let published = pending.iter().map(|pending| pending.record.clone());
+        let published: Vec<_> = published.collect();
         let of = |tag: &String| events.iter().find(|event| event.id.to_string() == *tag);
         let in_order = found.tags.iter().map(|tag| of(tag).unwrap().to_record());
-        assert_eq!(told, in_order.collect::<Vec<_>>());
+        assert_eq!(published, in_order.collect::<Vec<_>>());
     }
 
     async fn a_repeated_request_is_refused_by_its_receipt(fixture: &Fixture) {
@@ -330,7 +331,8 @@ contract! {
         let proof = receipt("k", now);
         let write = Write::insert(&first).with_receipt(Some(proof.clone()));
         documents.write(write).await.unwrap().unwrap();
-        // On a new document, on the same, on another, and where something else is wrong too.
+        // For a new document, for the same one, for another one, and for a write that is also
+        // refused for another reason.
         let (b, next, late) = (note("b"), first.next(), first.next().next());
         let taken = note("c").titled("a");
         for write in [
@@ -347,7 +349,7 @@ contract! {
         assert_eq!(get(documents, "a").await, Some(first.clone()));
         let found = receipts.receipt(proof.key.clone(), now - RECEIPT_TTL).await;
         assert_eq!(found.unwrap(), Some(proof));
-        // A refused write leaves none.
+        // A refused write stores no receipt.
         let other = receipt("other", now);
         let refused = Write::insert(&taken).with_receipt(Some(other.clone()));
         assert!(documents.write(refused).await.unwrap().is_err());

@@ -1,4 +1,4 @@
-//! The indexes of MongoDB, made from the declared ones, and the fields that they are on.
+//! Builds the MongoDB indexes from the declared ones, and names the fields that they are on.
 
 use crate::{
     outbox::mongo::index as outbox_index,
@@ -8,7 +8,7 @@ use slipway_mongo::Index as Stored;
 
 use crate::document::{Collection, Index, Kind};
 
-/// The index that refuses a second receipt of a key.
+/// The unique index on the keys of receipts.
 pub(super) const RECEIPT: &str = "receipt";
 
 /// The field with the keys of a document in an index, or with its values in a view.
@@ -22,7 +22,7 @@ pub(super) fn field(index: &Index) -> String {
     }
 }
 
-/// The field with the place of a document in a list.
+/// The field with the position of a document in a list.
 pub(super) fn order(index: &Index) -> String {
     match index.kind {
         Kind::Id => "_id".to_owned(),
@@ -30,8 +30,8 @@ pub(super) fn order(index: &Index) -> String {
     }
 }
 
-/// The name of a value in the field of its view: its key, without what a name cannot have or
-/// what has a meaning in the paths of queries.
+/// The name of a value in the field of its view: its key, encoded without the characters that field
+/// names cannot contain or that have a meaning in query paths.
 pub(super) fn value(key: &str) -> String {
     if key.is_empty() {
         return "%".to_owned();
@@ -46,7 +46,7 @@ pub(super) fn value(key: &str) -> String {
     name
 }
 
-/// All indexes of a collection.
+/// All indexes of a collection, as MongoDB stores them.
 pub(super) fn of(collection: &Collection) -> Vec<Stored> {
     let name = collection.name;
     let mut indexes: Vec<_> = collection
@@ -56,7 +56,7 @@ pub(super) fn of(collection: &Collection) -> Vec<Stored> {
         .collect();
     if collection.has_events {
         indexes.push(outbox_index(name));
-        // Events are published aggregate by aggregate.
+        // Events are published per aggregate.
         indexes
             .push(Stored::on(name, "outbox_by_aggregate", &[("aggregate", 1)]).having("outbox.id"));
     }
@@ -67,11 +67,11 @@ pub(super) fn of(collection: &Collection) -> Vec<Stored> {
     indexes
 }
 
-/// Only documents that have a key are in it. `None`: it is there anyway, or it is a view, by
-/// which nothing is found.
+/// The MongoDB index for a declared one. It contains only documents that have a key. `None` for the
+/// index on ids, which exists anyway, and for a view, by which nothing is searched.
 fn declared(collection: &'static str, index: &Index) -> Option<Stored> {
-    // Lives as long as the process, as the declarations of all indexes do: a database is
-    // opened once.
+    // Leaked, because it lives as long as the process anyway, like all declared indexes: a database
+    // is opened once.
     let key: &'static str = field(index).leak();
     let on = |fields: Vec<(&'static str, i32)>| {
         Stored::on(collection, index.name, fields.leak()).having(key)

@@ -1,23 +1,23 @@
-//! Which version's data a database holds.
+//! Checks which version's data a database contains.
 //!
-//! A database of a version without documents has no mark. It is recognised before anything
-//! is created in it: so whoever finds collections and no mark does not find what another
-//! process is just creating.
+//! A database of an old version that did not store documents has no mark. This is checked before
+//! anything is created in it, so collections without a mark cannot come from another process that
+//! is creating the database at the same moment.
 
 use futures::TryStreamExt as _;
 use mongodb::bson::{Document as Fields, doc};
 use slipway_mongo::{Client, StorageError, bounded, malformed};
 
-/// The version of how documents are kept.
+/// The version of the layout in which documents are stored.
 const LAYOUT: i32 = 1_001;
 
-/// The collection with the mark.
+/// The collection that contains the mark.
 const MARK: &str = "layout";
 
-/// Marks a new database, and makes sure that one with data has the mark.
+/// Marks a new database, and checks the mark of one with data.
 ///
 /// # Errors
-/// If it is of another version, or the server is away.
+/// If the database is of another version, or the server is unavailable.
 pub(super) async fn ensure(client: &Client, name: &str) -> Result<(), StorageError> {
     let database = client.database(name);
     let names = async {
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_new_database_is_taken_by_all_who_start_at_once() {
+    async fn processes_that_start_at_once_share_a_new_database() {
         let Some(scratch) = Scratch::database().await else {
             return;
         };

@@ -1,17 +1,18 @@
-//! Documents in MongoDB: a collection for each, and one document of the database for each
-//! document. What belongs to it is inside, so that every write is one of one document:
+//! Documents in MongoDB: one MongoDB collection for each collection, one MongoDB document for each
+//! document. Everything that belongs to a document is stored inside it, so that every write changes
+//! one MongoDB document:
 //!
-//! | field | what |
+//! | field | content |
 //! | --- | --- |
 //! | `_id`, `revision`, `schema` | |
-//! | `body`, `summary` | the document, and what lists show of it |
+//! | `body`, `summary` | the document, and its summary for lists |
 //! | `u.<index>` | its keys in a unique index |
-//! | `l.<index>` | `k`: its keys in a list; `o`: its place in the order |
+//! | `l.<index>` | `k`: its keys in a list; `o`: its position in the order |
 //! | `v.<index>.<key>` | its values in a view, as JSON |
-//! | `outbox`, `aggregate` | events that are yet to be published, and whose they are |
+//! | `outbox`, `aggregate` | events that are not published yet, and their aggregate |
 //! | `receipts` | receipts of the requests that changed it, of the last 24 hours |
 //!
-//! The collection `layout` says which version's data the database holds.
+//! The collection `layout` contains the version of the data in the database.
 
 mod indexes;
 mod layout;
@@ -67,7 +68,8 @@ impl Adapter {
         Arc::new(MongoReceipts::new(self.database.clone(), holders))
     }
 
-    /// The names of some collections; they live as long as the process, which asks once.
+    /// The names of some collections. Leaked, because they live as long as the process, which asks
+    /// once.
     fn names(&self, wanted: impl Fn(&Collection) -> bool) -> &'static [&'static str] {
         let wanted = self.schema.iter().filter(|collection| wanted(collection));
         let names: Vec<_> = wanted.map(|collection| collection.name).collect();
@@ -143,7 +145,7 @@ impl Adapter {
     }
 }
 
-/// Queries, to look at their plans.
+/// The queries, so that tests can examine their plans.
 #[cfg(test)]
 pub(crate) mod testing {
     pub(crate) use super::read::{BODY, by_key, part};

@@ -1,4 +1,4 @@
-//! Writing: each write is one change of one document.
+//! Writing: each write is one change of one MongoDB document.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -20,17 +20,17 @@ use crate::{
     write::{Change, New, Refusal, Write},
 };
 
-/// Writes of one call that are carried out at the same time.
+/// Writes of one call that run concurrently.
 const AT_ONCE: usize = 16;
 
-/// Documents of one insert at most: what stays well within an operation's time.
+/// Maximum documents per insert: this many stay well within the timeout of an operation.
 const INSERTED_AT_ONCE: usize = 500;
 
-/// A write as MongoDB is asked for it: nothing of it belongs to the caller any more.
+/// A write in the form that MongoDB needs, without references to the caller's data.
 struct Prepared {
     of: Collection,
     command: Command,
-    /// The document at the revision that is changed or deleted.
+    /// Matches the document at the revision that is changed or deleted.
     place: Fields,
     receipt: Option<Receipt>,
 }
@@ -60,7 +60,8 @@ pub(super) async fn carry_out(
     stream::iter(outcomes).buffered(AT_ONCE).try_collect().await
 }
 
-/// Up to the first that is refused: how many, and why the next one is.
+/// Executes writes up to the first that is refused; returns how many, and why the next one was
+/// refused.
 pub(super) async fn in_order(
     database: &Database,
     writes: Vec<Write<'_>>,
@@ -82,7 +83,8 @@ pub(super) async fn in_order(
                 continue;
             }
         }
-        // By itself, it says why it is refused; or it only gave way to another write.
+        // Executed alone, it returns its refusal, or succeeds if it only conflicted with another
+        // write.
         let Some(next) = waiting.pop_front() else {
             break;
         };
@@ -97,7 +99,7 @@ fn prepared(writes: Vec<Write<'_>>) -> Result<Vec<Prepared>, StoreError> {
     writes.into_iter().map(Prepared::try_from).collect()
 }
 
-/// The new documents at the beginning that one command can store.
+/// The longest run of new documents at the beginning that one command can insert.
 fn inserts(waiting: &VecDeque<Prepared>) -> Vec<&Fields> {
     let collection = waiting.front().map(|first| first.of.name);
     let inserts = waiting.iter().map_while(|write| match &write.command {
@@ -121,7 +123,7 @@ async fn one(database: &Database, write: Prepared) -> Result<Result<(), Refusal>
         if matches!(write.command, Command::Delete(_)) {
             return Ok(Err(not_deleted(&stored, write.place).await?));
         }
-        // A receipt says more than what else stands in the way of a repeated request.
+        // A receipt has priority over other refusals of a repeated request.
         if let Some(receipt) = &write.receipt {
             // A unique index does not know that a receipt has expired.
             if receipts::make_room(&stored, receipt).await? {
@@ -135,7 +137,7 @@ async fn one(database: &Database, write: Prepared) -> Result<Result<(), Refusal>
     }
 }
 
-/// What refused a write, if it is a unique index, or the size that a document may have.
+/// The refusal behind an error: a unique index, or the maximum size of a document.
 fn refusal(of: Collection, error: StorageError) -> Result<Refusal, StoreError> {
     if error.is_too_large() {
         return Ok(Refusal::Unpublished);
@@ -172,10 +174,10 @@ async fn is_known(stored: &Stored<Fields>, receipt: &Receipt) -> Result<bool, St
     Ok(bounded(find.into_future()).await?.is_some())
 }
 
-/// A write as MongoDB is asked for it.
+/// The MongoDB command of a write.
 enum Command {
     Insert(Fields),
-    /// Which document, and the change.
+    /// The filter, and the change.
     Update(Fields, Fields),
     Delete(Fields),
 }
@@ -205,7 +207,7 @@ impl Command {
             Change::Replace(revision, _, new) => {
                 let mut guard = at(write, *revision)?;
                 if let Some(receipt) = &write.receipt {
-                    // Of one document, the index does not see that a key comes twice.
+                    // A unique index does not detect a key that occurs twice in one document.
                     guard.insert("receipts.key", doc! { "$ne": &receipt.key.0 });
                 }
                 let mut set = fields(write, new)?;
@@ -242,7 +244,7 @@ impl Command {
         }
     }
 
-    /// Whether there was a document as the guard wants it.
+    /// Runs the command; returns whether a document matched the guard.
     async fn run(&self, stored: &Stored<Fields>) -> Result<bool, StorageError> {
         match self {
             Self::Insert(document) => {
@@ -261,14 +263,14 @@ impl Command {
     }
 }
 
-/// The document at this revision.
+/// Matches the document at this revision.
 fn at(write: &Write<'_>, revision: u64) -> Result<Fields, StoreError> {
     Ok(doc! { "_id": &write.id, "revision": number(revision)? })
 }
 
-/// All fields of a document but its id.
+/// All fields of a document except its id.
 fn fields(write: &Write<'_>, new: &New<'_>) -> Result<Fields, StoreError> {
-    // What is searched and sorted by comes first: some servers look for it in each document.
+    // Fields that are searched and sorted by come first: some servers scan each document for them.
     let mut fields = entries(&new.entries);
     fields.extend(doc! {
         "revision": number(new.revision)?,

@@ -1,18 +1,18 @@
-//! Events committed in the same write as the change that caused them, and published
-//! after.
+//! The outbox: events are committed in the same write as the change that caused them, and published
+//! afterwards.
 //!
-//! A store writes events into its outbox within its own write: [`sqlite`] into a table,
-//! [`mongo`] into the changed document. Who committed wakes the [`Publisher`] of its
-//! process, which publishes the queue of that aggregate from its head and removes what
-//! the bus has acknowledged. Every replica's publisher also sweeps: it takes what is
-//! [`OVERDUE`], because the process that committed it is gone.
+//! A store writes events into its outbox within its own write: [`sqlite`] into a table, [`mongo`]
+//! into the changed document. After the commit it wakes the [`Publisher`] of its process, which
+//! publishes the queue of that aggregate from its head and removes the events that the bus has
+//! acknowledged. The publisher of every replica also sweeps: it publishes events that are
+//! [`OVERDUE`], because the process that committed them has crashed.
 //!
-//! An event that the bus refuses for good is an incident. It stays in the store, and what
-//! stands behind it in its aggregate's queue waits for it; all other queues go on.
+//! An event that the bus refuses for good is an incident. It stays in the store, and later events
+//! in its aggregate's queue wait for it; all other queues continue.
 //!
-//! There are no leases: two publishers can at worst publish an event twice. Consumers
-//! deduplicate by event id, and first occurrences stay in order, because each publishes
-//! from the head.
+//! There are no leases: in the worst case, two publishers publish an event twice. Consumers
+//! deduplicate by event id, and first occurrences stay in order, because each publisher starts at
+//! the head.
 
 pub mod mongo;
 mod publisher;
@@ -34,25 +34,24 @@ pub use self::publisher::Publisher;
 use crate::StoreError;
 use slipway_bus::Record;
 
-/// What is older than this is published by any replica.
+/// Events older than this are published by any replica.
 pub const OVERDUE: Duration = Duration::from_secs(3);
 
-/// Where a store keeps its events until they are published. An aggregate is known by its
-/// id.
+/// Where a store keeps its events until they are published. An aggregate is identified by its id.
 #[async_trait]
 pub trait OutboxStore: Send + Sync + 'static {
-    /// Events of these aggregates, at most `limit`; those of each from its first on, in
-    /// the order of their commits.
+    /// Reads events of these aggregates, at most `limit`; those of each aggregate from its first
+    /// one on, in commit order.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     async fn pending(&self, aggregates: &[Uuid], limit: usize) -> Result<Vec<Pending>, StoreError>;
 
-    /// Aggregates with events from before `before`, none of `except`, at most `limit`, those
-    /// with the oldest first.
+    /// Finds at most `limit` aggregates with events from before `before`, without those in
+    /// `except`, and the ones with the oldest events first.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     async fn overdue(
         &self,
         before: Timestamp,
@@ -60,35 +59,35 @@ pub trait OutboxStore: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<Uuid>, StoreError>;
 
-    /// Removes what has been published.
+    /// Removes published events.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     async fn remove(&self, published: &[Pending]) -> Result<(), StoreError>;
 
-    /// How many events wait.
+    /// The number of waiting events.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     async fn count(&self) -> Result<u64, StoreError>;
 }
 
-/// An event that waits to be published.
+/// An event that is waiting to be published.
 #[derive(Debug, Clone)]
 pub struct Pending {
-    /// Whose event it is.
+    /// The aggregate of the event.
     pub aggregate: Uuid,
-    /// Where it stands in the store.
-    pub place: Place,
-    /// What to publish.
+    /// Its position in the store.
+    pub place: OutboxPosition,
+    /// The record to publish.
     pub record: Record,
 }
 
-/// Where a store keeps an event. Only the store that wrote it can read it.
+/// The position of an event in a store. Only the store that wrote it can read it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place(String);
+pub struct OutboxPosition(String);
 
-/// Tells the publisher of this process what has been committed.
+/// Tells the publisher of this process which aggregates have new events.
 #[derive(Debug, Clone, Default)]
 pub struct Wake(Arc<Committed>);
 
@@ -99,14 +98,14 @@ struct Committed {
 }
 
 impl Wake {
-    /// There are events of `aggregate` to publish: this process has committed them.
+    /// Call this after committing events of `aggregate`.
     pub fn wake(&self, aggregate: Uuid) {
         self.0.aggregates.lock().insert(aggregate);
         self.0.some.notify_one();
     }
 
-    /// In no order: replicas that commit to the same aggregates, and whose bus comes back
-    /// at the same time, would otherwise publish all of them side by side.
+    /// In random order: otherwise replicas that commit to the same aggregates, and whose bus
+    /// becomes available at the same time, would all publish the same ones in parallel.
     fn take(&self) -> Vec<Uuid> {
         let taken = std::mem::take(&mut *self.0.aggregates.lock());
         let mut taken: Vec<_> = taken.into_iter().collect();
@@ -115,7 +114,7 @@ impl Wake {
     }
 }
 
-/// The first id that an event of this time can have: ids sort by time.
+/// The smallest id that an event of this time can have: ids sort by time.
 fn first_id(at: Timestamp) -> Uuid {
     let millis = u128::try_from(at.as_millisecond()).unwrap_or_default();
     Uuid::from_u128(millis << 80)

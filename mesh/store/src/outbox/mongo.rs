@@ -1,8 +1,8 @@
-//! The outbox in MongoDB: inside each aggregate's document, so that a change and its
-//! events are one write of one document.
+//! The outbox in MongoDB: inside each aggregate's document, so that a change and its events are one
+//! write of one document.
 //!
-//! A document's events stand in its array `outbox`, in the order of their commits. They
-//! are published from its head and pulled out by their ids.
+//! The events of a document are in its array `outbox`, in commit order. They are published from its
+//! head and removed by their ids.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,22 +13,22 @@ use mongodb::bson::{Binary, Document, doc, spec::BinarySubtype};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{OutboxStore, Pending, Place, first_id};
+use super::{OutboxPosition, OutboxStore, Pending, first_id};
 use crate::StoreError;
 use slipway_bus::{Event, Record};
 use slipway_mongo::{Database, Index, StorageError, bounded, malformed};
 
-/// The field of an aggregate's document that holds its events.
+/// The field of an aggregate's document that contains its events.
 pub const FIELD: &str = "outbox";
 
-/// The index that finds the documents of `collection` with something to publish: only
-/// they are in it, by the oldest of their events.
+/// The index that finds documents of `collection` with unpublished events: it contains only these,
+/// ordered by their oldest event.
 #[must_use]
 pub const fn index(collection: &'static str) -> Index {
     Index::on(collection, "outbox", &[("outbox.id", 1)]).having("outbox.id")
 }
 
-/// An event as it stands in a document.
+/// An event as it is stored in a document.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Entry {
     /// Id of the event: later ones sort after earlier ones.
@@ -46,8 +46,8 @@ impl From<&Event> for Entry {
 }
 
 impl Entry {
-    /// A record that is no new event, such as a dead letter on its way back. `id` is a
-    /// UUIDv7 of now.
+    /// An entry for a record that is not a new event, such as a replayed dead letter. `id` is a
+    /// UUIDv7 with the current time.
     #[must_use]
     pub fn new(id: Uuid, record: Record) -> Self {
         Self {
@@ -63,20 +63,20 @@ impl Entry {
     }
 }
 
-/// The documents with events from before `before`.
+/// Matches the documents with events from before `before`.
 #[must_use]
 pub fn overdue(before: Timestamp) -> Document {
-    // That it exists is said too: the index holds only the documents where it does.
+    // `$exists` is needed for the index to be used: it contains only documents that have the field.
     doc! { "outbox.id": { "$exists": true, "$lt": first_id(before).to_string() } }
 }
 
-/// The documents of these aggregates with events.
+/// Matches the documents of these aggregates that have events.
 #[must_use]
 pub fn waiting(key: &str, aggregates: &[String]) -> Document {
     doc! { key: { "$in": aggregates }, "outbox.id": { "$exists": true } }
 }
 
-/// A document, as far as it matters here. Its id and its aggregate's are texts.
+/// The fields of a document that are needed here. Its id and its aggregate's id are texts.
 #[derive(Debug, Serialize, Deserialize)]
 struct Queue {
     #[serde(rename = "_id")]
@@ -85,7 +85,7 @@ struct Queue {
     outbox: Vec<Entry>,
 }
 
-/// The outboxes in the documents of some collections, which have the [`index`].
+/// The outboxes in the documents of some collections, which must have the [`index`].
 #[derive(Debug, Clone)]
 pub struct MongoOutbox {
     database: Database,
@@ -95,7 +95,7 @@ pub struct MongoOutbox {
 }
 
 impl MongoOutbox {
-    /// The outboxes in `collections`, where each document is an aggregate.
+    /// The outboxes in `collections` in which each document is an aggregate.
     #[must_use]
     pub fn new(database: Database, collections: &'static [&'static str]) -> Self {
         Self {
@@ -105,8 +105,8 @@ impl MongoOutbox {
         }
     }
 
-    /// The outboxes in `collections`, where the field `key` says which aggregate a document
-    /// belongs to. They have an index on it, of the documents with something to publish.
+    /// The outboxes in `collections` in which the field `key` contains the aggregate of a document.
+    /// They must have an index on this field, for the documents with unpublished events.
     #[must_use]
     pub fn by(database: Database, collections: &'static [&'static str], key: &'static str) -> Self {
         Self {
@@ -177,12 +177,12 @@ impl MongoOutbox {
         Ok(found)
     }
 
-    /// Pulls published events out of the documents of one collection.
+    /// Removes published events from the documents of one collection.
     async fn clear(&self, collection: &str, published: &Published) -> Result<(), StorageError> {
         let collection = self.database.collection::<Queue>(collection);
         let documents: Vec<_> = published.documents.iter().collect();
         loop {
-            // An event's id stands in one document only.
+            // An event's id occurs in one document only.
             let update = collection.update_many(
                 doc! { "_id": { "$in": &documents } },
                 doc! { "$pull": { FIELD: { "id": { "$in": &published.events } } } },
@@ -199,7 +199,7 @@ impl MongoOutbox {
 fn to_pending(collection: &str, document: &str, aggregate: Uuid, entry: Entry) -> Pending {
     Pending {
         aggregate,
-        place: Place(format!("{collection}/{document}/{}", entry.id)),
+        place: OutboxPosition(format!("{collection}/{document}/{}", entry.id)),
         record: Record {
             topic: entry.topic,
             key: entry.key,
@@ -209,7 +209,7 @@ fn to_pending(collection: &str, document: &str, aggregate: Uuid, entry: Entry) -
     }
 }
 
-/// What is to be pulled out of a collection's documents.
+/// The events to remove from the documents of a collection.
 #[derive(Debug, Default)]
 struct Published {
     documents: BTreeSet<String>,
@@ -270,7 +270,7 @@ impl OutboxStore for MongoOutbox {
     }
 }
 
-/// How many events of a collection wait.
+/// The number of waiting events of a collection.
 #[derive(Debug, Deserialize)]
 struct Waiting {
     events: u64,

@@ -1,9 +1,10 @@
-//! Publishes one store's outbox.
+//! The outbox publisher of one store.
 //!
-//! What this process has committed at once, what others have left behind by sweeping. Of
-//! each aggregate's queue that is removed which stands before the first event that was not
-//! published. An aggregate whose first event the bus refuses for good is held: it is
-//! tried by itself, so that no other waits for it, until the bus takes it.
+//! It publishes events of this process immediately after their commit, and events that other
+//! processes have left behind by sweeping. From each aggregate's queue it deletes the events up to
+//! the first one that was not published. An aggregate whose first event the bus refuses for good is
+//! held: its events are tried one at a time, so that no other aggregate waits for it, until the bus
+//! accepts it.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -17,51 +18,51 @@ use super::{
     sending::{Refused, Sent, send},
 };
 use crate::StoreError;
+use crate::metrics as m;
 use slipway_bus::{BusError, SharedBus};
 use slipway_runtime::{
     alarm::{self, Kind},
     backoff::Backoff,
     clock::SharedClock,
     life::Background,
-    telemetry::metrics as m,
 };
 
-/// Events published in one go at most.
+/// Maximum events per publication.
 const BATCH: usize = 500;
 
-/// Aggregates whose events are published in one go.
+/// Aggregates whose events are published together.
 const AGGREGATES: usize = 100;
 
-/// Aggregates of a backlog that are published in one go: so few that two replicas, each of
-/// which takes some at random, seldom take the same.
+/// Aggregates of a backlog that are published together: so few that two replicas, which each choose
+/// some at random, rarely choose the same ones.
 const AGGREGATES_OF_BACKLOG: usize = 16;
 
-/// Overdue aggregates that a sweep looks at in one go.
+/// Overdue aggregates that one step of a sweep reads.
 const SAMPLE: usize = 1000;
 
-/// What has waited for longer than this is an incident.
+/// Events that have waited longer than this are an incident.
 const INCIDENT_AFTER: Duration = Duration::from_secs(60);
 
 /// How often a publisher sweeps.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
-/// Publishes one store's outbox.
+/// Publishes the outbox of one store.
 #[derive(Clone)]
 pub struct Publisher {
     /// The service's name, for metrics and logs.
     pub service: &'static str,
-    /// The store.
+    /// The outbox.
     pub store: Arc<dyn OutboxStore>,
-    /// Where to.
+    /// The bus to publish on.
     pub bus: SharedBus,
-    /// What wakes it.
+    /// Wakes the publisher after a commit.
     pub wake: Wake,
-    /// Tells what is overdue.
+    /// The clock that determines which events are overdue.
     pub clock: SharedClock,
 }
 
 impl Publisher {
-    /// Publishes in the background until it is told to stop; then once more.
+    /// Publishes in the background until shutdown; then once more.
     pub fn spawn(self, background: &Background) {
         background.spawn("outbox", move |stop| {
             let publishing = Publishing::new(self.clone());
@@ -73,15 +74,15 @@ impl Publisher {
 /// Why events were not published for now.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NotPublished {
-    /// The bus does not take them.
+    /// The bus did not accept them.
     #[error(transparent)]
     Bus(#[from] BusError),
-    /// They cannot be read, or not be removed.
+    /// They could not be read or removed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// A publisher at work.
+/// The state of a running publisher.
 pub(super) struct Publishing {
     publisher: Publisher,
     /// Aggregates whose first event was refused.
@@ -115,24 +116,24 @@ impl Publishing {
                 at_once = AGGREGATES;
                 continue;
             };
-            tracing::warn!(service, %error, "events wait in the outbox");
+            tracing::warn!(service, %error, "events cannot be published; they wait in the outbox");
             self.measure().await;
             if backoff.wait(stop).await.is_break() {
                 break;
             }
-            // When the bus is back, each replica publishes its own first: what others
-            // have committed is overdue by then, but it is not orphaned.
+            // When the bus is available again, each replica first publishes its own events: those
+            // of others are overdue by then, but not orphaned.
             next_sweep = Instant::now() + OVERDUE;
             at_once = AGGREGATES_OF_BACKLOG;
             wake.0.some.notify_one();
         }
         if let Err(error) = self.publish_own(AGGREGATES).await {
-            tracing::warn!(service, %error, "events stay in the outbox");
+            tracing::warn!(service, %error, "failed to publish events; they stay in the outbox");
         }
     }
 
-    /// Publishes what this process has committed, so many aggregates at once. What cannot be
-    /// published is kept in mind.
+    /// Publishes the events that this process has committed, of `at_once` aggregates at a time.
+    /// Aggregates that could not be published are remembered.
     pub(super) async fn publish_own(&mut self, at_once: usize) -> Result<(), NotPublished> {
         let own = self.publisher.wake.take();
         for (done, some) in own.chunks(at_once).enumerate() {
@@ -145,9 +146,9 @@ impl Publishing {
         Ok(())
     }
 
-    /// Publishes what the process that committed it has left behind. In no order: after
-    /// an outage all replicas sweep at once, and so they seldom take the same aggregates
-    /// at the same time.
+    /// Publishes overdue events that the process that committed them has left behind. The
+    /// aggregates are in random order: after an outage all replicas sweep at the same time, and so
+    /// they rarely process the same aggregates at once.
     pub(super) async fn sweep(&mut self) -> Result<(), NotPublished> {
         loop {
             let mut orphaned = self.overdue(OVERDUE, SAMPLE).await?;
@@ -165,8 +166,8 @@ impl Publishing {
         Ok(())
     }
 
-    /// Publishes the queues of these aggregates, except those that are held; says how many
-    /// events that were.
+    /// Publishes the queues of these aggregates, except those that are held; returns the number of
+    /// published events.
     async fn publish(&mut self, aggregates: &[Uuid]) -> Result<usize, NotPublished> {
         let mut published = 0;
         loop {
@@ -185,15 +186,15 @@ impl Publishing {
             if let Some(error) = sent.away {
                 return Err(error.into());
             }
-            // Whoever has committed more meanwhile has woken this publisher again.
+            // A writer that has committed more in the meantime has also woken this publisher again.
             if !more {
                 return Ok(published);
             }
         }
     }
 
-    /// Publishes one event of an aggregate after the other: so it is certain which one is
-    /// refused, and nothing travels with it. Says how many events that were.
+    /// Publishes the events of an aggregate one at a time, so that it is certain which one is
+    /// refused, and no other is affected. Returns the number of published events.
     async fn try_alone(&mut self, aggregate: Uuid) -> Result<usize, NotPublished> {
         let mut published = 0;
         loop {
@@ -214,7 +215,7 @@ impl Publishing {
         }
     }
 
-    /// Some of those that are held, in no order: there may be many.
+    /// Tries some of the held aggregates, chosen at random: there may be many.
     async fn try_held(&mut self) -> Result<(), NotPublished> {
         let some = self.held.iter().copied();
         let some = some.sample(&mut rand::rng(), AGGREGATES);
@@ -240,7 +241,7 @@ impl Publishing {
         Ok(send(bus, &**store, pending).await?)
     }
 
-    /// Aggregates with events older than `age`, none that is held.
+    /// Aggregates with events older than `age`, without those that are held.
     async fn overdue(&self, age: Duration, limit: usize) -> Result<Vec<Uuid>, NotPublished> {
         let now = self.publisher.clock.now();
         let before = now.checked_sub(age).unwrap_or(now);
@@ -260,7 +261,7 @@ impl Publishing {
                 let text = "events have waited for the bus for over a minute";
                 alarm::raise(Kind::OutboxGrows, service, text);
             }
-            // That is told by who checks the database.
+            // The health check of the database reports this.
             Err(_) => {}
         }
     }

@@ -1,4 +1,4 @@
-//! One publication: what is handed to the bus, and what becomes of it.
+//! Publishes one batch of events on the bus and removes the published ones from the outbox.
 
 use std::{collections::HashSet, fmt};
 
@@ -8,14 +8,14 @@ use super::{OutboxStore, Pending};
 use crate::StoreError;
 use slipway_bus::{BusError, SharedBus};
 
-/// What became of some events.
+/// The result of publishing a batch.
 #[derive(Default)]
 pub(super) struct Sent {
-    /// How many were published, and removed.
+    /// The number of events published and removed.
     pub(super) published: usize,
-    /// The first of its aggregate that was refused, for each.
+    /// For each aggregate the first event that was refused.
     pub(super) refused: Vec<Refused>,
-    /// Why others were not published for now.
+    /// Why other events were not published for now.
     pub(super) away: Option<BusError>,
 }
 
@@ -26,14 +26,14 @@ pub(super) struct Refused {
 }
 
 impl Refused {
-    /// Whose event it is.
+    /// The aggregate of the event.
     pub(super) fn aggregate(&self) -> Uuid {
         self.entry.aggregate
     }
 }
 
 impl fmt::Display for Refused {
-    /// In one line: a dead letter on its way back may say anything of itself.
+    /// As one line: a replayed dead letter may have any text in its headers.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Pending {
             aggregate, record, ..
@@ -51,8 +51,8 @@ impl fmt::Display for Refused {
     }
 }
 
-/// Publishes these events, in order, and removes those that have been, as far as none of
-/// their aggregate before them has not.
+/// Publishes these events in order. Removes the published ones, in each aggregate up to the first
+/// one that was not published.
 pub(super) async fn send(
     bus: &SharedBus,
     store: &dyn OutboxStore,

@@ -1,4 +1,4 @@
-//! The outbox in an SQLite database: a table beside the service's own.
+//! The outbox in an SQLite database: a table next to the service's own.
 
 use std::collections::HashSet;
 
@@ -7,12 +7,12 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 use uuid::Uuid;
 
-use super::{OutboxStore, Pending, Place, first_id};
+use super::{OutboxPosition, OutboxStore, Pending, first_id};
 use crate::StoreError;
 use slipway_bus::Record;
 use slipway_sqlite::{Database, StorageError, malformed};
 
-/// The table.
+/// The SQL of the table.
 pub(crate) const SCHEMA: &str = "
     CREATE TABLE outbox (
         position  INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -26,11 +26,11 @@ pub(crate) const SCHEMA: &str = "
     CREATE INDEX outbox_by_aggregate ON outbox (aggregate, position);
 ";
 
-/// Appends a record with the id `id`, a UUIDv7, to the events of `aggregate`, within the
-/// caller's transaction.
+/// Appends a record with the id `id`, a UUIDv7, to the events of `aggregate`, within the caller's
+/// transaction.
 ///
 /// # Errors
-/// If the database refuses.
+/// If the database refuses the statement.
 pub(crate) fn append_to(
     c: &Connection,
     aggregate: &str,
@@ -81,7 +81,7 @@ fn read(c: &Connection, aggregates: &[Uuid], limit: usize) -> Result<Vec<Pending
             let value: Vec<u8> = row.get(4)?;
             Ok(Pending {
                 aggregate: *aggregate,
-                place: Place(row.get::<_, i64>(0)?.to_string()),
+                place: OutboxPosition(row.get::<_, i64>(0)?.to_string()),
                 record: Record {
                     topic: row.get(1)?,
                     key: row.get(2)?,
@@ -101,8 +101,7 @@ fn headers(text: &str) -> Result<Vec<(String, String)>, rusqlite::Error> {
     serde_json::from_str(text).map_err(malformed)
 }
 
-/// Of the rows from before `before`: they are in the order of their commits, and their ids
-/// tell their time.
+/// Reads rows in commit order until one is not from before `before`; their ids contain their time.
 fn overdue(
     c: &Connection,
     before: Timestamp,
@@ -148,7 +147,7 @@ impl OutboxStore for SqliteOutbox {
         let places: Vec<_> = published.iter().map(|entry| entry.place.clone()).collect();
         let remove = self.0.write(move |c| {
             let mut delete = c.prepare_cached("DELETE FROM outbox WHERE position = ?1")?;
-            for Place(position) in places {
+            for OutboxPosition(position) in places {
                 delete.execute([position])?;
             }
             Ok::<_, StorageError>(())

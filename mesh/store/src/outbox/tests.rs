@@ -1,5 +1,4 @@
-//! The publisher, on a store and a bus that are real; only what the bus answers is at times
-//! made up.
+//! Tests of the publisher with a real store and a real bus; some publication results are scripted.
 
 use std::sync::Arc;
 
@@ -29,31 +28,33 @@ use slipway_sqlite::{Database, StorageError};
 const MIGRATIONS: &[&str] = &[SCHEMA];
 const TOPIC: &str = "t";
 
-/// What a bus says of some records when it is told to; it hands on the others.
+/// A bus that returns scripted results for some records, and publishes the others.
 #[derive(Default)]
-struct Moody {
-    /// Values, and what becomes of records that have one of them.
-    moods: Mutex<Vec<(String, BusError)>>,
-    /// The values it was given, publication by publication.
-    given: Mutex<Vec<Vec<String>>>,
-    /// Whether a refusal is one of all that was given with it, as a broker refuses batches.
+struct ScriptedBus {
+    /// Values of records, with the error that is returned for them.
+    errors: Mutex<Vec<(String, BusError)>>,
+    /// The values of each publication.
+    publications: Mutex<Vec<Vec<String>>>,
+    /// Whether one refusal fails the whole publication, as with a broker that refuses batches.
     refuses_all: bool,
 }
 
-impl Moody {
-    fn mood(&self, record: &Record) -> Outcome {
-        let moods = self.moods.lock();
-        let mood = moods.iter().find(|(value, _)| text(record) == *value);
-        mood.map_or(Ok(()), |(_, error)| Err(error.clone()))
+impl ScriptedBus {
+    fn outcome_of(&self, record: &Record) -> Outcome {
+        let errors = self.errors.lock();
+        let error = errors.iter().find(|(value, _)| text(record) == *value);
+        error.map_or(Ok(()), |(_, error)| Err(error.clone()))
     }
 
     async fn publish(&self, bus: SharedBus, records: Vec<Record>) -> Result<(), Unpublished> {
-        self.given.lock().push(records.iter().map(text).collect());
+        self.publications
+            .lock()
+            .push(records.iter().map(text).collect());
         let mut outcomes: Vec<Outcome> = Vec::new();
         for (n, record) in records.iter().enumerate() {
             let refused = |n: &usize| matches!(outcomes[*n], Err(BusError::TooLarge(_)));
             let behind = (0..n).find(|n| records[*n].key == record.key && refused(n));
-            let outcome = behind.map_or_else(|| self.mood(record), |n| outcomes[n].clone());
+            let outcome = behind.map_or_else(|| self.outcome_of(record), |n| outcomes[n].clone());
             outcomes.push(outcome);
         }
         let mut all = outcomes.iter();
@@ -73,34 +74,35 @@ fn text(record: &Record) -> String {
     String::from_utf8(record.value.to_vec()).unwrap()
 }
 
-/// A store with some queues, and who publishes them.
-struct Office {
+/// A store with some queues, and its publisher.
+struct Setup {
     publishing: Publishing,
     store: SqliteOutbox,
     db: Database,
     bus: SharedBus,
-    moody: Arc<Moody>,
+    scripted: Arc<ScriptedBus>,
     clock: Arc<ManualClock>,
     wake: Wake,
     service: &'static str,
     _dir: TempDir,
 }
 
-impl Office {
-    /// Whose incidents are told apart from those of other tests by `service`.
+impl Setup {
+    /// Opens a setup whose incidents have `service` as their subject, to distinguish them from
+    /// those of other tests.
     async fn open(service: &'static str, refuses_all: bool) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::at(Timestamp::now()));
         let bus = EmbeddedBus::open(&dir.path().join("bus.db"), clock.clone()).unwrap();
         create(&bus, TOPIC, 1).await;
-        let moody = Arc::new(Moody {
+        let scripted = Arc::new(ScriptedBus {
             refuses_all,
-            ..Moody::default()
+            ..ScriptedBus::default()
         });
-        let told = moody.clone();
+        let publishing_bus = scripted.clone();
         let bus = double(Arc::new(bus), move |bus, records| {
-            let moody = told.clone();
-            async move { moody.publish(bus, records).await }
+            let scripted = publishing_bus.clone();
+            async move { scripted.publish(bus, records).await }
         });
         let db = Database::open(&dir.path().join("store.db"), "store", MIGRATIONS).unwrap();
         let (store, wake) = (SqliteOutbox::new(db.clone()), Wake::default());
@@ -116,7 +118,7 @@ impl Office {
             store,
             db,
             bus,
-            moody,
+            scripted,
             clock,
             wake,
             service,
@@ -124,7 +126,7 @@ impl Office {
         }
     }
 
-    /// Commits events of an aggregate and tells the publisher.
+    /// Commits events of an aggregate and wakes the publisher.
     async fn commit(&self, aggregate: Uuid, values: &[&str]) {
         let records: Vec<_> = values
             .iter()
@@ -141,10 +143,10 @@ impl Office {
     }
 
     fn fails(&self, value: &str, error: BusError) {
-        self.moody.moods.lock().push((value.to_owned(), error));
+        self.scripted.errors.lock().push((value.to_owned(), error));
     }
 
-    /// The values that wait, of one aggregate.
+    /// The values of one aggregate that wait to be published.
     async fn waiting(&self, aggregate: Uuid) -> Vec<String> {
         let pending = self.store.pending(&[aggregate], 100).await.unwrap();
         pending.iter().map(|entry| text(&entry.record)).collect()
@@ -171,81 +173,81 @@ fn away() -> BusError {
 }
 
 #[tokio::test]
-async fn what_was_acknowledged_is_not_published_again_when_others_failed() {
-    let mut office = Office::open("acknowledged", false).await;
+async fn acknowledged_events_are_not_published_again_when_others_failed() {
+    let mut setup = Setup::open("acknowledged", false).await;
     let (a, b) = (Uuid::now_v7(), Uuid::now_v7());
-    office.commit(a, &["a1", "a2", "a3"]).await;
-    office.commit(b, &["b1"]).await;
-    office.fails("a2", away());
-    office.fails("a3", away());
-    office.publishing.publish_own(100).await.unwrap_err();
-    assert_eq!(office.waiting(a).await, ["a2", "a3"]);
-    assert_eq!(office.waiting(b).await, [""; 0]);
+    setup.commit(a, &["a1", "a2", "a3"]).await;
+    setup.commit(b, &["b1"]).await;
+    setup.fails("a2", away());
+    setup.fails("a3", away());
+    setup.publishing.publish_own(100).await.unwrap_err();
+    assert_eq!(setup.waiting(a).await, ["a2", "a3"]);
+    assert_eq!(setup.waiting(b).await, [""; 0]);
 
-    office.moody.moods.lock().clear();
-    office.publishing.publish_own(100).await.unwrap();
-    assert_eq!(office.store.count().await.unwrap(), 0);
-    let mut published = office.published(4).await;
+    setup.scripted.errors.lock().clear();
+    setup.publishing.publish_own(100).await.unwrap();
+    assert_eq!(setup.store.count().await.unwrap(), 0);
+    let mut published = setup.published(4).await;
     published.retain(|value| value.starts_with('a'));
     assert_eq!(published, ["a1", "a2", "a3"]);
 }
 
 #[tokio::test]
-async fn an_acknowledged_event_behind_one_that_failed_stays_until_that_is_published() {
-    let mut office = Office::open("behind", false).await;
+async fn an_acknowledged_event_after_a_failed_one_is_published_again_after_it() {
+    let mut setup = Setup::open("behind", false).await;
     let a = Uuid::now_v7();
-    office.commit(a, &["a1", "a2"]).await;
-    office.fails("a1", away());
-    office.publishing.publish_own(100).await.unwrap_err();
-    assert_eq!(office.waiting(a).await, ["a1", "a2"]);
+    setup.commit(a, &["a1", "a2"]).await;
+    setup.fails("a1", away());
+    setup.publishing.publish_own(100).await.unwrap_err();
+    assert_eq!(setup.waiting(a).await, ["a1", "a2"]);
 }
 
 #[tokio::test]
-async fn a_refused_event_waits_with_what_is_behind_it_and_holds_up_nobody_else() {
+async fn a_refused_event_blocks_only_later_events_of_its_aggregate() {
     for (service, refuses_all) in [("alone", false), ("in a batch", true)] {
-        let mut office = Office::open(service, refuses_all).await;
+        let mut setup = Setup::open(service, refuses_all).await;
         let (a, b) = (Uuid::now_v7(), Uuid::now_v7());
-        office.commit(a, &["a1", "a2", "a3"]).await;
-        office.commit(b, &["b1", "b2"]).await;
-        office.fails("a2", too_large());
-        office.publishing.publish_own(100).await.unwrap();
-        assert_eq!(office.waiting(a).await, ["a2", "a3"], "{service}");
-        assert_eq!(office.waiting(b).await, [""; 0], "{service}");
-        assert!(office.has_incident(), "{service}");
+        setup.commit(a, &["a1", "a2", "a3"]).await;
+        setup.commit(b, &["b1", "b2"]).await;
+        setup.fails("a2", too_large());
+        setup.publishing.publish_own(100).await.unwrap();
+        assert_eq!(setup.waiting(a).await, ["a2", "a3"], "{service}");
+        assert_eq!(setup.waiting(b).await, [""; 0], "{service}");
+        assert!(setup.has_incident(), "{service}");
 
-        // From now on it is tried by itself.
-        office.moody.given.lock().clear();
-        office.clock.advance(SignedDuration::from_secs(60));
-        office.commit(a, &["a4"]).await;
-        office.commit(b, &["b3"]).await;
-        office.publishing.publish_own(100).await.unwrap();
-        office.publishing.sweep().await.unwrap();
-        let given = office.moody.given.lock().clone();
-        assert_eq!(given, [["b3"], ["a2"]], "{service}");
+        // From now on it is tried alone.
+        setup.scripted.publications.lock().clear();
+        setup.clock.advance(SignedDuration::from_secs(60));
+        setup.commit(a, &["a4"]).await;
+        setup.commit(b, &["b3"]).await;
+        setup.publishing.publish_own(100).await.unwrap();
+        setup.publishing.sweep().await.unwrap();
+        let publications = setup.scripted.publications.lock().clone();
+        assert_eq!(publications, [["b3"], ["a2"]], "{service}");
         let grows = alarm::stands(Kind::OutboxGrows, service);
-        assert!(!grows, "{service}: that is told by the other incident");
+        assert!(!grows, "{service}: the other incident reports that");
 
-        office.moody.moods.lock().clear();
-        office.publishing.sweep().await.unwrap();
-        assert_eq!(office.store.count().await.unwrap(), 0, "{service}");
-        assert!(!office.has_incident(), "{service}");
-        let mut published = office.published(7).await;
+        setup.scripted.errors.lock().clear();
+        setup.publishing.sweep().await.unwrap();
+        assert_eq!(setup.store.count().await.unwrap(), 0, "{service}");
+        assert!(!setup.has_incident(), "{service}");
+        let mut published = setup.published(7).await;
         published.retain(|value| value.starts_with('a'));
         assert_eq!(published, ["a1", "a2", "a3", "a4"], "{service}");
     }
 }
 
 #[tokio::test]
-async fn a_long_queue_behind_a_refused_event_hides_no_other_from_the_sweep() {
-    let mut office = Office::open("long", false).await;
+async fn a_long_queue_after_a_refused_event_does_not_hide_others_from_the_sweep() {
+    let mut setup = Setup::open("long", false).await;
     let (a, b) = (Uuid::now_v7(), Uuid::now_v7());
-    office.fails("a", too_large());
-    office.commit(a, &["a"; 1500]).await;
-    office.commit(b, &["b"]).await;
-    // Another process has committed them.
-    office.wake.take();
-    office.clock.advance(SignedDuration::from_secs(60));
-    office.publishing.sweep().await.unwrap();
-    assert_eq!(office.store.count().await.unwrap(), 1500);
-    assert_eq!(office.published(1).await, ["b"]);
+    setup.fails("a", too_large());
+    setup.commit(a, &["a"; 1500]).await;
+    setup.commit(b, &["b"]).await;
+    // As if another process had committed them.
+    setup.wake.take();
+    setup.clock.advance(SignedDuration::from_secs(60));
+    setup.publishing.sweep().await.unwrap();
+    assert_eq!(setup.store.count().await.unwrap(), 1500);
+    assert_eq!(setup.published(1).await, ["b"]);
 }

@@ -1,11 +1,10 @@
-//! Recognising a repeated request by its idempotency key.
+//! Receipts: recognise a repeated request by its idempotency key.
 //!
-//! The receipt of a command is committed in the same write as its effect: in SQLite into
-//! a table ([`sqlite`]), in MongoDB into the changed document ([`mongo`]). So there is no
-//! moment at which one is there without the other: a crash at any point, and a
-//! repetition at any moment, also at the same time on another replica, give one effect
-//! and one answer. A refused command leaves no receipt; its repetition is tried anew.
-//! [`once`] carries out a request this way.
+//! The receipt of a command is committed in the same write as its effect: in SQLite into a table
+//! ([`sqlite`]), in MongoDB into the changed document ([`mongo`]). So there is never one without
+//! the other: a crash at any point and a repetition at any moment, also concurrently on another
+//! replica, result in one effect and one answer. A refused command leaves no receipt; its
+//! repetition is executed again. [`once`] executes a request in this way.
 
 pub mod mongo;
 pub mod sqlite;
@@ -27,31 +26,31 @@ use crate::StoreError;
 /// How long a receipt is kept.
 pub const RECEIPT_TTL: SignedDuration = SignedDuration::from_hours(24);
 
-/// Which request a receipt is of: a caller's idempotency key on one method, or everybody's.
+/// Identifies the request of a receipt: a caller's idempotency key on one method, or a shared key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ReceiptKey(pub String);
 
-/// Proof that a command was carried out, and what it answered: the same request again is
-/// answered the same without doing anything.
+/// Proof that a command was executed, with its answer: the same request again gets the same answer
+/// and has no effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
-    /// Which request.
+    /// The request.
     pub key: ReceiptKey,
-    /// Tells a repetition from another request under the same key.
+    /// Distinguishes a repetition from another request with the same key.
     pub fingerprint: Vec<u8>,
     /// The answer, encoded.
     pub response: Vec<u8>,
-    /// When it was carried out.
+    /// When it was executed.
     pub at: Timestamp,
 }
 
-/// Where a service keeps its receipts.
+/// Where a service stores its receipts.
 #[async_trait]
 pub trait ReceiptStore: Send + Sync + 'static {
-    /// The receipt of a request carried out after `since`.
+    /// The receipt of a request that was executed after `since`.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     async fn receipt(
         &self,
         key: ReceiptKey,
@@ -61,7 +60,7 @@ pub trait ReceiptStore: Send + Sync + 'static {
     /// Deletes the receipts from before `before`.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     async fn purge_receipts(&self, before: Timestamp) -> Result<(), StoreError>;
 }
 
@@ -73,9 +72,9 @@ pub struct Repeatable {
 }
 
 impl Repeatable {
-    /// Reads the key from a request's metadata, if there is one. Keys of different
-    /// callers and of different methods are different. `content` is what tells one
-    /// request from another under the same key.
+    /// Reads the idempotency key from a request's metadata, if there is one. The same key of
+    /// another caller or for another method is a different one. `content` distinguishes different
+    /// requests with the same key.
     ///
     /// # Errors
     /// If the key is not 1 to 255 visible ASCII characters.
@@ -101,7 +100,7 @@ impl Repeatable {
         Ok(Some(Self::new(&caller, method, key, content)))
     }
 
-    /// A request that is the same whoever repeats it: `key` tells what it is about.
+    /// A request that is the same for all callers: `key` identifies what it is about.
     #[must_use]
     pub fn of_everybody(method: &str, key: &str, content: &impl Message) -> Self {
         Self::new("everybody", method, key, content)
@@ -115,19 +114,19 @@ impl Repeatable {
         }
     }
 
-    /// Which request it is.
+    /// The receipt key of the request.
     #[must_use]
     pub fn key(&self) -> &ReceiptKey {
         &self.key
     }
 
-    /// Tells it from another request under the same key.
+    /// Distinguishes it from another request with the same key.
     #[must_use]
     pub fn fingerprint(&self) -> &[u8] {
         &self.fingerprint
     }
 
-    /// The receipt to be committed with the effect.
+    /// The receipt to commit together with the effect.
     #[must_use]
     pub fn receipt(&self, response: Vec<u8>, at: Timestamp) -> Receipt {
         Receipt {
@@ -138,10 +137,10 @@ impl Repeatable {
         }
     }
 
-    /// What this request was answered before, if it was carried out before.
+    /// The earlier answer to this request, if it was executed before.
     ///
     /// # Errors
-    /// `IDEMPOTENCY_KEY_REUSED` if the key was another request's; or the store's failure.
+    /// `IDEMPOTENCY_KEY_REUSED` if the key was used for another request; or the store's error.
     pub async fn earlier(
         &self,
         store: &dyn ReceiptStore,
@@ -161,7 +160,7 @@ impl Repeatable {
 /// The code of [`reused`].
 pub const KEY_REUSED: &str = "IDEMPOTENCY_KEY_REUSED";
 
-/// The key was used for another request.
+/// The error if the key was used for another request.
 #[must_use]
 pub fn reused() -> Fault {
     Fault::new(
@@ -171,11 +170,11 @@ pub fn reused() -> Fault {
     )
 }
 
-/// Carries out a request by `attempt`, unless it was carried out before: then the answer is
-/// that of its receipt.
+/// Executes a request with `attempt`, unless it was executed before: then returns the answer in its
+/// receipt.
 ///
 /// # Errors
-/// What refused the attempt, `IDEMPOTENCY_KEY_REUSED`, or the store's failure.
+/// The refusal of the attempt, `IDEMPOTENCY_KEY_REUSED`, or the store's error.
 pub async fn once<R: Message + Default>(
     repeatable: Option<&Repeatable>,
     store: &dyn ReceiptStore,
@@ -193,11 +192,11 @@ pub async fn once<R: Message + Default>(
     unless_earlier(earlier, attempt).await
 }
 
-/// As [`once`], where the receipt does not hold the answer: `earlier` makes it, if there is a
+/// Like [`once`], for receipts that do not contain the answer: `earlier` builds it, if there is a
 /// receipt.
 ///
 /// # Errors
-/// As [`once`].
+/// See [`once`].
 pub async fn unless_earlier<R, E>(
     earlier: impl Fn() -> E,
     attempt: impl Future<Output = Result<R, Fault>>,
@@ -209,7 +208,7 @@ where
         return Ok(answer);
     }
     match attempt.await {
-        // Perhaps refused because of this very request, sent twice at once.
+        // It may have been refused because the same request was sent twice concurrently.
         Err(refusal) => earlier().await?.ok_or(refusal),
         done => done,
     }

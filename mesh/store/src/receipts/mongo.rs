@@ -1,8 +1,8 @@
 //! Receipts in MongoDB: in the array `receipts` of the documents whose change they prove.
 //!
-//! A unique index on `receipts.key` refuses a second one of a key. Of one document it does
-//! not see that a key comes twice: a change of a document that is there says in its guard
-//! that the key is not among its receipts.
+//! A unique index on `receipts.key` refuses a second receipt with the same key, except within one
+//! document. Therefore the change of an existing document has a guard that the key is not among its
+//! receipts.
 
 use async_trait::async_trait;
 use futures::future::try_join_all;
@@ -25,16 +25,16 @@ pub const fn index(collection: &'static str, name: &'static str) -> Index {
         .having("receipts.key")
 }
 
-/// The index that finds the receipts of `collection` that have expired.
+/// The index that finds expired receipts of `collection`.
 #[must_use]
 pub const fn time_index(collection: &'static str) -> Index {
     Index::on(collection, "by_receipt_time", &[("receipts.at", 1)]).having("receipts.key")
 }
 
-/// A receipt as it stands in a document.
+/// A receipt as it is stored in a document.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ReceiptDocument {
-    /// Which request it is of.
+    /// The request's receipt key.
     pub key: String,
     fingerprint: Binary,
     response: Binary,
@@ -72,13 +72,13 @@ fn binary(bytes: &[u8]) -> Binary {
     }
 }
 
-/// A document, as far as it matters here.
+/// The fields of a document that are needed here.
 #[derive(Debug, Deserialize)]
 struct Holder {
     receipts: Vec<ReceiptDocument>,
 }
 
-/// The receipts in the documents of some collections, which have the [`index`] and the
+/// The receipts in the documents of some collections, which must have the [`index`] and the
 /// [`time_index`].
 #[derive(Debug, Clone)]
 pub struct MongoReceipts {
@@ -96,10 +96,10 @@ impl MongoReceipts {
         }
     }
 
-    /// The receipt of a request carried out after `since`.
+    /// The receipt of a request that was executed after `since`.
     ///
     /// # Errors
-    /// If the server is away.
+    /// If the server is unavailable.
     pub async fn find(
         &self,
         key: &ReceiptKey,
@@ -149,7 +149,8 @@ async fn find_in(
     receipt.map(Receipt::try_from).transpose()
 }
 
-/// Removes the receipts that are `old`, of those documents; says whether there were any.
+/// Removes the receipts that match `old` from the documents that match `of`; returns whether there
+/// were any.
 async fn pull<T: Send + Sync>(
     documents: &Collection<T>,
     mut of: Document,
@@ -161,11 +162,11 @@ async fn pull<T: Send + Sync>(
     Ok(result.modified_count > 0)
 }
 
-/// Removes the receipts of this key that have expired; says whether there were any. A
-/// unique index does not know that they no longer count.
+/// Removes expired receipts with this key; returns whether there were any. This is needed because a
+/// unique index does not know that they have expired.
 ///
 /// # Errors
-/// If the server is away.
+/// If the server is unavailable.
 pub async fn make_room<T: Send + Sync>(
     documents: &Collection<T>,
     receipt: &Receipt,

@@ -1,4 +1,4 @@
-//! Receipts in an SQLite database: a table beside the service's own.
+//! Receipts in an SQLite database: a table next to the service's own.
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -8,7 +8,7 @@ use super::{RECEIPT_TTL, Receipt, ReceiptKey, ReceiptStore};
 use crate::StoreError;
 use slipway_sqlite::{Database, StorageError, from_column, to_column};
 
-/// The table, to stand in a service's migrations.
+/// The SQL of the table, for a service's migrations.
 pub const SCHEMA: &str = "
     CREATE TABLE receipts (
         key         TEXT PRIMARY KEY,
@@ -19,13 +19,12 @@ pub const SCHEMA: &str = "
     CREATE INDEX receipts_by_time ON receipts (at);
 ";
 
-/// Whether there is a receipt with the key of this one that has not expired when this one is
-/// made.
+/// Whether there is a receipt with the same key that has not expired at the time of this one.
 pub(crate) fn is_known(c: &Connection, receipt: &Receipt) -> Result<bool, StorageError> {
     Ok(find(c, &receipt.key, receipt.at - RECEIPT_TTL)?.is_some())
 }
 
-/// Stores a receipt within the transaction of its effect, in the place of an expired one.
+/// Stores a receipt within the transaction of its effect; replaces an expired one.
 pub(crate) fn insert(c: &Connection, receipt: &Receipt) -> Result<(), StorageError> {
     c.prepare_cached(
         "INSERT OR REPLACE INTO receipts (key, fingerprint, response, at) VALUES (?1, ?2, ?3, ?4)",

@@ -4,11 +4,11 @@
 //! | --- | --- |
 //! | the collection's name | `id`, `revision`, `schema`, `body` and `summary` as JSON |
 //! | `<collection>__<index>`, unique | `k` (the key), `id` |
-//! | the same of a list | `k`, `o` (the order), `id`; also `schema` and `summary` if it has them |
-//! | the same of a view | `k`, `id`, `schema`, `v` (the value as JSON) |
+//! | `<collection>__<index>`, list | `k`, `o` (the order), `id`; with summaries `schema`, `summary` |
+//! | `<collection>__<index>`, view | `k`, `id`, `schema`, `v` (the value as JSON) |
 //!
-//! Events and receipts have tables of their own. A write changes all of them in one
-//! transaction; many writes share one `fsync`, see [`slipway_sqlite`].
+//! Events and receipts have their own tables. A write changes all of them in one transaction; many
+//! writes share one `fsync`, see [`slipway_sqlite`].
 
 mod read;
 mod tables;

@@ -13,11 +13,11 @@ use crate::{
     query::{Direction, Query},
 };
 
-/// The columns of what is read.
+/// The columns that are read.
 pub(super) const BODY: &str = "body";
 pub(super) const SUMMARY: &str = "summary";
 
-/// What was read of a document: all of it, its summary, or a value of a view.
+/// A row that was read: a whole document, its summary, or a value of a view.
 pub(super) struct Found {
     id: String,
     schema: u32,
@@ -33,7 +33,7 @@ impl Found {
         })
     }
 
-    /// As the type that it is of, from a document of type `D`.
+    /// Decodes the value, which belongs to a document of type `D`.
     pub(super) fn decode<D: Document, T: DeserializeOwned>(self) -> Result<T, StoreError> {
         let Collection { name, schema, .. } = D::COLLECTION;
         if self.schema != schema {
@@ -91,7 +91,7 @@ fn key_sql(of: Collection, index: Index) -> String {
     )
 }
 
-/// What stands in a query for a list from `?3` to `?4` under the key `?1`.
+/// The condition of a query for a list from `?3` to `?4` under the key `?1`.
 fn within(index: Index) -> &'static str {
     match index.kind {
         Kind::Id => "i.id > ?3 AND i.id < ?4",
@@ -102,7 +102,7 @@ fn within(index: Index) -> &'static str {
 /// The parameters of a query for a part of a list.
 fn bounds(query: &Query) -> (&str, u32, &str, Value) {
     let above = query.above.as_deref().unwrap_or("");
-    // SQLite sorts each blob behind all texts.
+    // SQLite sorts each blob after all texts.
     let below = query
         .below
         .clone()
@@ -206,11 +206,11 @@ pub(super) fn count(
 mod tests {
     use super::*;
     use crate::{
-        contract::{Note, SAID},
+        contract::{MESSAGES, Note},
         sqlite::tables,
     };
 
-    /// What SQLite would do, a line for each step.
+    /// The query plan of SQLite, one line per step.
     fn plan(sql: &str) -> Vec<String> {
         let mut c = Connection::open_in_memory().unwrap();
         tables::create(&mut c, &[Note::COLLECTION]).unwrap();
@@ -233,7 +233,7 @@ mod tests {
                         queries.push(list_sql(of, BODY, *index, direction));
                         queries.push(list_sql(of, SUMMARY, *index, direction));
                         if index.kind == Kind::List {
-                            queries.push(view_sql(of, *index, direction, SAID));
+                            queries.push(view_sql(of, *index, direction, MESSAGES));
                         }
                     }
                 }

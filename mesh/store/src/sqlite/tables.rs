@@ -1,4 +1,4 @@
-//! The tables, made from the declared collections.
+//! Creates the tables for the declared collections.
 
 use crate::{outbox::sqlite as outbox, receipts::sqlite as receipts};
 use rusqlite::Connection;
@@ -6,8 +6,8 @@ use slipway_sqlite::StorageError;
 
 use crate::document::{Collection, Index, Kind};
 
-/// The version of what a file holds beside the tables of collections. Files of versions
-/// without documents have small numbers.
+/// The version of the file's layout, apart from the tables of collections. Old versions, which did
+/// not store documents, used small numbers.
 const LAYOUT: u32 = 1_001;
 
 /// The table of an index.
@@ -15,7 +15,7 @@ pub(super) fn of_index(collection: Collection, index: &str) -> String {
     format!("{}__{index}", collection.name)
 }
 
-/// Makes what is missing.
+/// Creates missing tables.
 pub(super) fn create(
     connection: &mut Connection,
     collections: &[Collection],
@@ -63,7 +63,7 @@ fn table(collection: Collection) -> String {
 
 fn index_table(collection: Collection, index: Index) -> String {
     let (columns, options) = match index.kind {
-        // The primary key of the collection's own table.
+        // Served by the primary key of the collection's own table.
         Kind::Id => return String::new(),
         Kind::Unique => (
             "k TEXT NOT NULL PRIMARY KEY, id TEXT NOT NULL",
@@ -78,7 +78,8 @@ fn index_table(collection: Collection, index: Index) -> String {
             "k TEXT NOT NULL, o TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (k, o, id)",
             "STRICT, WITHOUT ROWID",
         ),
-        // Its values may be long, and rows that are found by their key should be short.
+        // Not WITHOUT ROWID: the values may be long, and rows that are found by their key should be
+        // short.
         Kind::View => (
             "k TEXT NOT NULL, id TEXT NOT NULL, schema INTEGER NOT NULL, v TEXT NOT NULL,
              PRIMARY KEY (k, id)",

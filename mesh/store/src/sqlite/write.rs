@@ -16,8 +16,8 @@ use crate::{
     write::{Change, New, Refusal, Write},
 };
 
-/// A write with its document as JSON: nothing of it belongs to the caller any more, and
-/// nothing is left to the writer's thread but to write.
+/// A write with its document encoded as JSON. It has no references to the caller's data, and leaves
+/// nothing but the writing to the writer's thread.
 pub(super) struct Encoded {
     of: Collection,
     id: String,
@@ -35,7 +35,7 @@ enum EncodedChange {
 }
 
 impl EncodedChange {
-    /// The revision that the document is to have before.
+    /// The revision that the stored document must have.
     fn seen(&self) -> Option<u64> {
         match self {
             Self::Insert(_) => None,
@@ -43,7 +43,7 @@ impl EncodedChange {
         }
     }
 
-    /// The refusal if it has another one.
+    /// The refusal if it has another revision.
     fn refused(&self) -> Refusal {
         match self {
             Self::Insert(_) => Refusal::Taken(None),
@@ -56,7 +56,7 @@ struct EncodedNew {
     revision: u64,
     body: String,
     summary: String,
-    /// Its entries in lists that hold summaries.
+    /// Its entries in lists that contain summaries.
     summarised: Vec<ListEntry>,
 }
 
@@ -123,7 +123,8 @@ pub(super) async fn carry_out(
     Ok(outcomes.await?)
 }
 
-/// Up to the first that is refused: how many, and why the next one is.
+/// Executes writes up to the first that is refused; returns how many, and why the next one was
+/// refused.
 pub(super) async fn in_order(
     db: &Database,
     writes: Vec<Encoded>,
@@ -139,9 +140,9 @@ pub(super) async fn in_order(
     Ok(done.await?)
 }
 
-/// Carries out one write. What may refuse it is looked up before anything of it is written,
-/// so that a refused one leaves no trace without a savepoint of its own: of a page that is
-/// changed behind a savepoint, SQLite keeps a copy.
+/// Executes one write. Everything that may refuse it is checked before anything is written, so that
+/// a refused write leaves no trace without its own savepoint: SQLite copies each page that is
+/// changed after a savepoint.
 fn apply(c: &Connection, write: &Encoded) -> Result<Result<(), Refusal>, StorageError> {
     if let Some(refusal) = refusal(c, write)? {
         return Ok(Err(refusal));
@@ -170,7 +171,7 @@ fn apply(c: &Connection, write: &Encoded) -> Result<Result<(), Refusal>, Storage
     Ok(Ok(()))
 }
 
-/// What refuses a write, except that the document is not as it is to be found.
+/// Why a write must be refused, apart from the state of the document itself.
 fn refusal(c: &Connection, write: &Encoded) -> Result<Option<Refusal>, StorageError> {
     if let Some(receipt) = &write.receipt
         && receipts::is_known(c, receipt)?
@@ -190,7 +191,7 @@ fn refusal(c: &Connection, write: &Encoded) -> Result<Option<Refusal>, StorageEr
     Ok(None)
 }
 
-/// Whether the document is as it is to be found: of the revision that is changed, or not there.
+/// Whether the document is in the expected state: at the revision that is changed, or absent.
 fn is_as_expected(c: &Connection, write: &Encoded) -> Result<bool, StorageError> {
     let sql = format!("SELECT revision FROM {} WHERE id = ?1", write.of.name);
     let found: Option<u64> = c
@@ -279,7 +280,7 @@ fn add_entries(c: &Connection, write: &Encoded, new: &Entries) -> Result<(), Sto
     Ok(())
 }
 
-/// Writes the summary into the document's entries in lists that hold summaries.
+/// Writes the summary into the document's entries in lists that contain summaries.
 fn put_summaries(c: &Connection, write: &Encoded, new: &EncodedNew) -> Result<(), StorageError> {
     for entry in &new.summarised {
         let sql = format!(

@@ -1,4 +1,4 @@
-//! Every type of the catalogue, in words.
+//! The sentence of every event type in the catalogue.
 
 use std::collections::BTreeSet;
 
@@ -355,9 +355,9 @@ fn every_type_of_the_catalogue_has_its_sentence() {
     let mut told_types = BTreeSet::new();
     for (event, sentence, concerns) in samples {
         let who = Who::of(&event.actor);
-        let told = tell(&event, &who).unwrap();
-        assert_eq!(told.summary, sentence);
-        assert_eq!(told.concerns, concerns, "{sentence}");
+        let narration = tell(&event, &who).unwrap();
+        assert_eq!(narration.summary, sentence);
+        assert_eq!(narration.concerns, concerns, "{sentence}");
         told_types.insert(event.event_type);
     }
     let catalogue: BTreeSet<_> = EventType::ALL

@@ -1,4 +1,4 @@
-//! `slipway.notify.v1.ActivityService`: proto in, call of the store, proto out.
+//! `slipway.notify.v1.ActivityService`: translates requests, calls the store, translates results.
 
 mod translate;
 mod watch;

@@ -1,4 +1,4 @@
-//! The contract's messages and this crate's terms.
+//! Translates between protobuf messages and this feature's types.
 
 use slipway_proto::{
     notify::v1::{ActivityEntry, ActivityFilter, ActivityServiceListRequest},
@@ -16,16 +16,16 @@ use crate::{
     translate::user,
 };
 
-/// Entries on a page at most.
+/// Maximum number of entries on a page.
 const MAX_LIMIT: u32 = 1000;
 
-/// Types and families in a filter at most: each is a search of its own.
+/// Maximum number of types and families in a filter: each one is a separate search.
 const MAX_TYPES: usize = 20;
 
-/// Characters of what is said of a type that does not exist.
+/// Maximum length, in characters, of the error message about an unknown type.
 const LONGEST_MESSAGE: usize = 200;
 
-/// What a list request asks for on behalf of `caller`, from its first page on.
+/// The query of a list request from `caller`, starting at the first page.
 pub(super) fn query(request: &ActivityServiceListRequest, caller: Uuid) -> Result<Query, Fault> {
     Ok(Query {
         filter: match &request.filter {
@@ -76,7 +76,7 @@ fn filter(wanted: &ActivityFilter, caller: Uuid) -> Result<Filter, Fault> {
     })
 }
 
-/// An entry as the contract shows it.
+/// Translates an entry.
 pub(super) fn entry(Entry { sequence, activity }: Entry) -> ActivityEntry {
     ActivityEntry {
         sequence,
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_out_is_everything_newest_first() {
+    fn an_empty_request_lists_everything_newest_first() {
         let everything = query(&ActivityServiceListRequest::default(), Uuid::nil()).unwrap();
         let expected = Query {
             direction: Direction::Descending,

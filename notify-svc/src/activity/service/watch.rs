@@ -1,8 +1,8 @@
-//! A stream of the log: what was missed, then what happens.
+//! A stream of the log: first the entries the reader missed, then new ones as they are appended.
 //!
-//! Both come from the store in the same way: pages of what follows the last entry that
-//! was sent. So there is no seam between them, and a reader that is slow holds nothing up
-//! and nothing in memory but its own page: the next one is read when it asks for it.
+//! Both come from the store in the same way, as pages of entries after the last one sent. So no
+//! entry is lost between the two phases. A slow reader delays nobody and holds only one page in
+//! memory: the next page is read when the reader asks for it.
 
 use futures::{
     StreamExt as _,
@@ -21,19 +21,19 @@ use crate::{
     metrics as m,
 };
 
-/// Entries in one message at most.
+/// Maximum number of entries in one message.
 const PAGE: u32 = 50;
 
-/// Bytes of entries in one message, and one entry more: a reader that does not read holds no
-/// more than one message.
+/// Maximum size, in bytes, of the entries in one message; the last entry may exceed it. A reader
+/// that stops reading holds no more than one message.
 const MAX_MESSAGE: usize = 32 * 1024;
 
-/// One reader's place in the log.
+/// One reader's position in the log.
 pub(super) struct Watcher {
     store: ActivityStore,
     newest: watch::Receiver<u64>,
     drain: CancellationToken,
-    /// The last number sent, or known not to be there.
+    /// The last number sent, or known to be missing.
     last: u64,
     _counted: Counted,
 }
@@ -54,7 +54,7 @@ impl Watcher {
         }
     }
 
-    /// Ends, with OK, when the process drains.
+    /// The stream ends with OK when the process drains.
     pub(super) fn into_stream(
         self,
     ) -> BoxStream<'static, Result<ActivityServiceWatchResponse, Status>> {
@@ -70,10 +70,10 @@ impl Watcher {
         .boxed()
     }
 
-    /// The next message; waits until there is one. None when nobody appends any more.
+    /// Waits for the next message. `None` when the process appends no more entries.
     async fn message(&mut self) -> Result<Option<ActivityServiceWatchResponse>, Fault> {
         loop {
-            // Before reading: what is appended from here on wakes the wait below.
+            // Must come before the read, so that an append from here on wakes the wait below.
             self.newest.mark_unchanged();
             let entries = self.store.following(self.last, PAGE).await?;
             if let Some(gap) = self.gap(&entries).await? {
@@ -99,8 +99,8 @@ impl Watcher {
         }
     }
 
-    /// The numbers that the reader expects before these entries, or at all, and that are not
-    /// there: pruned, or never given out. The reader then is behind them.
+    /// The missing numbers before these entries, or after the end of the log: they were pruned or
+    /// never assigned. Moves the position past them.
     async fn gap(&mut self, entries: &[Entry]) -> Result<Option<ActivityGap>, Fault> {
         let last = self.last;
         if let Some(first) = entries.first() {
@@ -125,7 +125,7 @@ impl Watcher {
     }
 }
 
-/// Counts a stream in the metrics for as long as it is open.
+/// Counts the stream in the metrics while it is open.
 struct Counted;
 
 impl Counted {

@@ -1,29 +1,29 @@
-//! Reading the log by a filter: the most selective condition chooses the index, the others
-//! are checked on what it yields.
+//! Lists the log by a filter: the most selective condition chooses the index, the others are
+//! checked on each entry it returns.
 
 use slipway_rpc::page::Page;
 use slipway_store::{BY_ID, Index, Query as Part, StoreError as DocumentError};
 
 use super::{
     ActivityStore, Direction, Query,
-    logged::{BY_FAMILY, BY_PERSON, BY_RELEASE, BY_TYPE, Found, Logged, place},
+    stored::{BY_FAMILY, BY_PERSON, BY_RELEASE, BY_TYPE, Found, StoredEntry, place},
 };
 use crate::{
     activity::{Entry, Filter, TypePattern},
     store::{StoreError, search::Search},
 };
 
-/// Entries that are looked at at a time when some of them may not be wanted.
+/// Number of entries to read at a time when the filter may reject some of them.
 const READ: u32 = 500;
 
-/// Numbers in the part of the log that is looked through first.
+/// Size of the first part of the log that is searched.
 const FIRST_PART: u64 = 1_000;
 
-/// How many times larger each part is than the one before.
+/// Factor by which each part is larger than the previous one.
 const GROWTH: u64 = 4;
 
 impl ActivityStore {
-    /// What a query asks for among the numbers up to `newest`.
+    /// The page of a query, among the entries up to `newest`.
     pub(super) async fn search(
         &self,
         query: &Query,
@@ -51,7 +51,7 @@ impl ActivityStore {
         let page = search.page(read).await?;
         let ids = page.items.iter().map(|found| place(found.sequence));
         let ids: Vec<_> = ids.collect();
-        let logged = self.0.get_many::<Logged>(&ids).await?.into_iter();
+        let logged = self.0.get_many::<StoredEntry>(&ids).await?.into_iter();
         let mut entries: Vec<_> = logged.map(Entry::from).collect();
         query.direction.sort(&mut entries, |entry| entry.sequence);
         Ok(Page {
@@ -60,11 +60,10 @@ impl ActivityStore {
         })
     }
 
-    /// The first of what these keys lead to.
+    /// The first entries that these index keys return.
     ///
-    /// Looks through the log in parts, each larger than the one before: there are servers
-    /// that sort all that an index yields before they return the first of it, and so they
-    /// sort a part.
+    /// Searches the log in parts, each larger than the previous one: some servers sort everything
+    /// an index returns before they return the first entry, and this way they sort only one part.
     async fn found(
         &self,
         keys: &[(&Index, String)],
@@ -81,9 +80,9 @@ impl ActivityStore {
             for (index, key) in keys {
                 let left = u32::try_from(left).unwrap_or(u32::MAX);
                 let part = query.direction.part(left, key, part);
-                more.extend(self.0.summaries::<Logged>(index, &part).await?);
+                more.extend(self.0.summaries::<StoredEntry>(index, &part).await?);
             }
-            // An entry may have several of the keys.
+            // An entry may match several keys.
             query.direction.sort(&mut more, |found| found.sequence);
             more.dedup_by_key(|found| found.sequence);
             found.extend(more.into_iter().take(left));
@@ -113,7 +112,7 @@ impl Direction {
     }
 }
 
-/// The keys that lead to what the filter admits, each with its index.
+/// The index keys that return the entries of the filter, each with its index.
 fn keys(filter: &Filter) -> Vec<(&'static Index, String)> {
     if let Some(person) = filter.person {
         vec![(&BY_PERSON, person.to_string())]
@@ -133,7 +132,7 @@ fn of_type(wanted: &TypePattern) -> (&'static Index, String) {
     }
 }
 
-/// The parts of the log from `first` to `last`, in the order of the list.
+/// Splits the log from `first` to `last` into parts, in the order of the list.
 fn parts(mut first: u64, mut last: u64, direction: Direction) -> impl Iterator<Item = (u64, u64)> {
     let mut size = FIRST_PART;
     std::iter::from_fn(move || {
@@ -160,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_join_and_grow_in_the_order_of_the_list() {
+    fn parts_are_adjacent_and_grow_in_the_order_of_the_list() {
         let of = |first, last, direction| parts(first, last, direction).collect::<Vec<_>>();
         let (up, down) = (Direction::Ascending, Direction::Descending);
         let ascending = [(11, 1_010), (1_011, 5_010), (5_011, 6_000)];

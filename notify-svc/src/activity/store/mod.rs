@@ -1,12 +1,12 @@
-//! The activity log in a database: a document for each entry, whose id is its number.
+//! Stores the activity log: one document for each entry, whose id is the sequence number.
 //!
-//! A writer takes the numbers after the highest one that it reads, and stores its entries in
-//! their order. If another writer was faster, a number is taken, and the writer reads again.
-//! So the numbers have neither gaps nor repeats, whatever the number of writers; and the
-//! event's id is a unique key, which keeps an event from being logged twice.
+//! A writer assigns the numbers after the highest one it reads, and inserts its entries in that
+//! order. If another writer has used a number, the insert is refused and the writer reads again. So
+//! numbers have no gaps and no duplicates with any number of writers. The event id is a unique key,
+//! so an event is logged only once.
 
 mod list;
-mod logged;
+mod stored;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -17,21 +17,21 @@ use jiff::Timestamp;
 use slipway_runtime::contention::back_off;
 use slipway_store::{BY_ID, Documents, Query as Part, Write};
 
-pub(crate) use self::logged::Logged;
-use self::logged::{EVENT, place};
+pub(crate) use self::stored::StoredEntry;
+use self::stored::{EVENT, place};
 use super::{Activity, Entry, Filter};
 use crate::store::StoreError;
 
-/// What an append did.
+/// The result of an append.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Appended {
-    /// How many activities were not in the log before.
+    /// How many activities were new.
     pub count: u64,
     /// The newest number now.
     pub newest: u64,
 }
 
-/// Which way a list goes.
+/// The order of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// Oldest first.
@@ -43,15 +43,15 @@ pub enum Direction {
 /// A part of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Query {
-    /// Which entries.
+    /// Which entries to return.
     pub filter: Filter,
-    /// Only greater numbers.
+    /// Only numbers greater than this.
     pub after: u64,
-    /// Only smaller numbers.
+    /// Only numbers smaller than this.
     pub before: u64,
-    /// In which order.
+    /// Order of the list.
     pub direction: Direction,
-    /// How many at most.
+    /// Maximum number of entries.
     pub limit: u32,
 }
 
@@ -68,7 +68,7 @@ impl Query {
         }
     }
 
-    /// The rest of this query, behind a number that [`Page::next`] gave.
+    /// The rest of this query, after a number returned in [`Page::next`].
     #[must_use]
     pub fn continued(mut self, behind: u64) -> Self {
         match self.direction {
@@ -80,7 +80,7 @@ impl Query {
 }
 
 impl fmt::Display for Query {
-    /// Everything but the limit: what a cursor is bound to.
+    /// Everything but the limit. A cursor is valid only for the same text.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("activity?")?;
         for wanted in &self.filter.types {
@@ -103,12 +103,12 @@ impl fmt::Display for Query {
 /// A page of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
-    /// The entries, in the order asked for. May be fewer than asked for though more
-    /// follow: a page has a weight, and a limit to how many entries it examines.
+    /// The entries, in the order of the query. A page may have fewer than the limit although more
+    /// follow: its size and the number of entries it examines are limited.
     pub entries: Vec<Entry>,
-    /// Where the next page goes on, if more may follow.
+    /// Where the next page starts, if more may follow.
     pub next: Option<u64>,
-    /// The oldest number kept, 0 when the log is empty.
+    /// The oldest number still stored, 0 when the log is empty.
     pub oldest: u64,
     /// The newest number, 0 when the log is empty.
     pub newest: u64,
@@ -119,19 +119,19 @@ pub struct Page {
 pub struct ActivityStore(Documents);
 
 impl ActivityStore {
-    /// The log among these documents.
+    /// A store of the log in this database.
     #[must_use]
     pub fn new(documents: Documents) -> Self {
         Self(documents)
     }
 
-    /// Appends what happened, in order. Each activity gets the number after the highest
-    /// one, whoever else appends at the same time; one whose event is in the log already
-    /// is passed over. `now` is when they are stored.
+    /// Appends activities in order, stored at `now`. Each gets the number after the highest one,
+    /// also when others append at the same time. An activity whose event is already in the log is
+    /// skipped.
     ///
     /// # Errors
-    /// If the database is away. Then it is not known how many of them, from the first
-    /// on, were appended: try again with all.
+    /// If the database is unavailable. Some of the activities, from the first on, may have been
+    /// appended: retry with all of them.
     pub async fn append(
         &self,
         activities: Vec<Activity>,
@@ -143,7 +143,7 @@ impl ActivityStore {
         let (mut count, mut newest) = (0, self.newest().await?);
         for attempt in 0.. {
             let new = (newest + 1..).zip(waiting);
-            let new = new.map(|(sequence, activity)| Logged::new(sequence, activity, now));
+            let new = new.map(|(sequence, activity)| StoredEntry::new(sequence, activity, now));
             let new: Vec<_> = new.collect();
             let writes = new.iter().map(Write::insert).collect();
             let (done, refused) = self.0.write_in_order(writes).await?;
@@ -152,7 +152,7 @@ impl ActivityStore {
             if refused.is_none() {
                 break;
             }
-            // Others were faster: with the number, or with the event itself.
+            // Another writer has used the number, or has logged the same event.
             back_off(attempt).await;
             let rest = new.into_iter().skip(done).map(|new| new.activity);
             waiting = self.unknown(rest.collect()).await?;
@@ -161,11 +161,11 @@ impl ActivityStore {
         Ok(Appended { count, newest })
     }
 
-    /// Those whose events are not in the log.
+    /// The activities whose events are not in the log.
     async fn unknown(&self, mut activities: Vec<Activity>) -> Result<Vec<Activity>, StoreError> {
         let ids: Vec<_> = activities.iter().map(|one| one.id.to_string()).collect();
         let known = self.0.find_many(&EVENT, &ids).await?.into_iter();
-        let known: HashSet<_> = known.map(|known: Logged| known.activity.id).collect();
+        let known: HashSet<_> = known.map(|known: StoredEntry| known.activity.id).collect();
         activities.retain(|activity| !known.contains(&activity.id));
         Ok(activities)
     }
@@ -173,20 +173,20 @@ impl ActivityStore {
     /// The entries after a number, oldest first, at most `limit`.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn following(&self, after: u64, limit: u32) -> Result<Vec<Entry>, StoreError> {
         let part = Part::first(limit, "").above(place(after));
         let found = self.0.list(&BY_ID, &part).await?.into_iter();
-        Ok(found.map(|logged: Logged| logged.into()).collect())
+        Ok(found.map(|logged: StoredEntry| logged.into()).collect())
     }
 
-    /// The entries that a query asks for, and the ends of the log.
+    /// The entries of a query, and the oldest and newest numbers of the log.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn list(&self, query: &Query) -> Result<Page, StoreError> {
-        // First, it bounds the entries; and the oldest is read last: what is pruned
-        // meanwhile is known to be gone.
+        // The newest number is read first because it limits the entries. The oldest is read last,
+        // so that it includes the effect of pruning during the call.
         let newest = self.newest().await?;
         let found = self.search(query, newest).await?;
         Ok(Page {
@@ -200,30 +200,30 @@ impl ActivityStore {
     /// The newest number, 0 when the log is empty.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn newest(&self) -> Result<u64, StoreError> {
         self.end(&Part::last(1, "")).await
     }
 
     async fn end(&self, part: &Part) -> Result<u64, StoreError> {
-        let found = self.0.summaries::<Logged>(&BY_ID, part).await?;
+        let found = self.0.summaries::<StoredEntry>(&BY_ID, part).await?;
         Ok(found.first().map_or(0, |found| found.sequence))
     }
 
-    /// Deletes, from the oldest on, at most `limit` entries stored before `before`, up to
-    /// the first that is younger: so what is kept has no gaps even where clocks disagree.
-    /// Returns how many. The newest entry stays, whatever its age: the sequence goes on
-    /// behind it.
+    /// Deletes up to `limit` entries that were stored before `before`, starting with the oldest and
+    /// stopping at the first younger one, so that the rest has no gaps even if clocks disagree.
+    /// Returns how many it deleted. Never deletes the newest entry: the sequence continues after
+    /// it.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn prune(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
         let newest = self.newest().await?;
         let limit = u32::try_from(limit).unwrap_or(u32::MAX);
         let oldest = Part::first(limit, "").below(place(newest));
-        let oldest: Vec<Logged> = self.0.list(&BY_ID, &oldest).await?;
+        let oldest: Vec<StoredEntry> = self.0.list(&BY_ID, &oldest).await?;
         let old = oldest.iter().take_while(|logged| logged.stored_at < before);
-        // In order: what a crash leaves of them is the end of the prefix.
+        // In order: after a crash, the remaining old entries are still the first of the log.
         let delete = self.0.write_in_order(old.map(Write::delete).collect());
         let (deleted, _) = delete.await?;
         Ok(deleted)

@@ -1,4 +1,5 @@
-//! `slipway.notify.v1.DeadLetterService`: proto in, the desk, proto out.
+//! `slipway.notify.v1.DeadLetterService`: translates requests, calls [`Replays`], translates
+//! results.
 
 mod translate;
 

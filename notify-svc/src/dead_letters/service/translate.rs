@@ -1,7 +1,7 @@
-//! The contract's messages and the desk's terms.
+//! Translates between protobuf messages and this feature's types.
 
 use sha2::{Digest as _, Sha256};
-use slipway_bus::consumer::letter::Cause;
+use slipway_bus::consumer::envelope::Cause;
 use slipway_proto::{
     notify::v1::{
         DeadLetter, DeadLetterAct, DeadLetterFailure, DeadLetterFilter, DeadLetterHeader,
@@ -23,7 +23,7 @@ pub(super) fn id(text: &str) -> Result<DeadLetterId, Fault> {
         .map_err(|error| Fault::invalid_field("id", format!("{error}")))
 }
 
-/// Who asks for a replay, and under which idempotency key.
+/// The replay that a request asks for, with its caller and the hash of its idempotency key.
 pub(super) fn replay<T>(request: &tonic::Request<T>) -> Result<Replay, Status> {
     let key = request.metadata().get(IDEMPOTENCY_KEY);
     let hash = key.map(|key| {
@@ -67,8 +67,8 @@ pub(super) fn filter(wanted: Option<DeadLetterFilter>) -> Result<Filter, Fault> 
     })
 }
 
-/// Which of those that wait are to be replayed. That it is all of them has to be said: an
-/// empty filter is more often a mistake.
+/// The filter for a replay of many. To replay all, the request must say so: an empty filter is more
+/// often a mistake.
 pub(super) fn replayed(wanted: Option<DeadLetterFilter>, all: bool) -> Result<Filter, Fault> {
     let filter = Filter {
         state: None,

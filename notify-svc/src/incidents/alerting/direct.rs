@@ -1,4 +1,4 @@
-//! Mails past the database, while that is what is wrong.
+//! Mails administrators directly while the database is unavailable.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -21,13 +21,13 @@ use crate::{
     store::StoreError,
 };
 
-/// Fingerprints remembered at most; what is beyond is not mailed directly.
+/// Maximum number of fingerprints to remember; others are not mailed directly.
 const FINGERPRINTS: usize = 100;
 
-/// Between two mails of one fingerprint, if the database stays away for so long.
+/// Time between two mails for one fingerprint while the database stays unavailable.
 const REMINDER: Duration = Duration::from_secs(3600);
 
-/// What was mailed about a fingerprint and is not in the log.
+/// What was mailed about a fingerprint and is not yet stored.
 #[derive(Debug)]
 struct Mailed {
     at: Timestamp,
@@ -35,7 +35,7 @@ struct Mailed {
     notifications: Vec<Notification>,
 }
 
-/// Mails directly, and remembers what it mailed until that can be stored.
+/// Mails directly, and remembers the mails until they can be stored.
 pub(super) struct Direct {
     mailer: SharedMailer,
     queue: Queue,
@@ -51,14 +51,14 @@ impl Direct {
         }
     }
 
-    /// When it mailed about a fingerprint, if that is not in the log yet.
+    /// When it mailed about a fingerprint, if that is not yet stored.
     pub(super) fn mailed_at(&self, fingerprint: &str) -> Option<Timestamp> {
         let mailed = self.mailed.lock();
         let mailed = mailed.get(fingerprint)?;
         (!mailed.notifications.is_empty()).then_some(mailed.at)
     }
 
-    /// Mails about an incident that cannot be stored, unless it has.
+    /// Mails about an incident that cannot be stored, unless it has done so recently.
     pub(super) async fn mail(&self, incident: &Incident, to: Vec<Administrator>, data: Value) {
         if !self.begin(&incident.fingerprint) {
             return;
@@ -67,13 +67,13 @@ impl Direct {
             tracing::error!(
                 fingerprint = incident.fingerprint,
                 summary = incident.summary,
-                "an incident cannot be stored, and no administrator is known yet"
+                "incident not stored, and no administrator is known yet to be mailed directly"
             );
         } else {
             tracing::error!(
                 fingerprint = incident.fingerprint,
                 summary = incident.summary,
-                "an incident cannot be stored: administrators are mailed directly"
+                "incident not stored; mailing the administrators directly"
             );
         }
         let event_id = Uuid::now_v7();
@@ -81,14 +81,14 @@ impl Direct {
         let sent: Vec<_> = join_all(mails).await.into_iter().flatten().collect();
         let mut mailed = self.mailed.lock();
         if sent.is_empty() {
-            // Nobody knows: the next report tries again.
+            // Nobody was reached: the next report tries again.
             mailed.remove(&incident.fingerprint);
         } else if let Some(mailed) = mailed.get_mut(&incident.fingerprint) {
             mailed.notifications.extend(sent);
         }
     }
 
-    /// Whether it is to be mailed now, by the caller.
+    /// Whether the caller must mail about it now.
     fn begin(&self, fingerprint: &str) -> bool {
         let mut all = self.mailed.lock();
         let (at, since) = (self.queue.clock.now(), Instant::now());
@@ -110,7 +110,7 @@ impl Direct {
         true
     }
 
-    /// The notification as the log would have it, if the mail was taken.
+    /// The notification as it will be stored, if the mail server accepted the mail.
     async fn send(&self, event_id: Uuid, to: Administrator, data: &Value) -> Option<Notification> {
         let draft = Draft {
             kind: SystemErrorEvent::TYPE.to_owned(),
@@ -142,13 +142,13 @@ impl Direct {
                 Some(notification)
             }
             Sending::Temporary(why) | Sending::Permanent(why) | Sending::Unreachable(why) => {
-                tracing::error!(why, "an administrator cannot be mailed directly");
+                tracing::error!(why, "failed to mail an administrator directly");
                 None
             }
         }
     }
 
-    /// Completes the log of what was mailed about a fingerprint.
+    /// Stores what was mailed about a fingerprint.
     pub(super) async fn complete(&self, fingerprint: &str) -> Result<(), StoreError> {
         let notifications = {
             let mailed = self.mailed.lock();
@@ -157,7 +157,7 @@ impl Direct {
             };
             mailed.notifications.clone()
         };
-        // As it was, whatever the recipient wishes by now.
+        // Stored as sent, even if the recipient has changed their preferences since.
         self.queue.store.enqueue(notifications).await?;
         self.mailed.lock().remove(fingerprint);
         Ok(())

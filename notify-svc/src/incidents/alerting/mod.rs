@@ -1,12 +1,12 @@
-//! Reports of processes are recorded as incidents, and administrators are notified.
+//! Records reports as incidents and notifies administrators.
 //!
-//! A change of an incident and the decision to mail about it are one write, so of several
-//! replicas one decides. The notifications of a mailing are made after it, by whoever is
-//! first; they carry the mailing's id, so that they are made once.
+//! A change of an incident and the decision to mail about it are one write, so only one of several
+//! replicas decides. The notifications of a mailing are created after it, by the first replica to
+//! do so. They carry the mailing's id, so that they are created once.
 //!
-//! If the database is what is wrong, administrators are mailed first, directly, at the
-//! addresses that are known in memory. Then the report is refused: whoever sent it sends
-//! it again until it is stored, and then the log says who was mailed and when.
+//! If the database is unavailable, administrators are mailed first, directly, at the addresses
+//! known in memory. Then the report is refused. Its sender repeats it until it is stored; from then
+//! on the log shows who was mailed and when.
 
 mod direct;
 
@@ -21,7 +21,7 @@ use slipway_runtime::clock::SharedClock;
 
 use self::direct::Direct;
 use super::{
-    Incident, Mailing, News, Report, SILENCE, State,
+    AlertReason, Incident, Mailing, Report, SILENCE, State,
     store::{IncidentKey, IncidentStore},
 };
 use crate::{
@@ -32,17 +32,17 @@ use crate::{
     store::StoreError,
 };
 
-/// A database that has not stored a report by then counts as away: administrators are to
-/// hear of it within seconds.
+/// Time limit for storing a report. A slower database counts as unavailable: administrators must
+/// learn of a fault within seconds.
 const STORED_WITHIN: Duration = Duration::from_secs(2);
 
-/// How often a change is tried again when others were faster.
+/// How many times a change is retried when other writers were faster.
 const TRIES: usize = 100;
 
-/// Incidents examined in one go.
+/// Maximum number of incidents per sweep.
 const AT_ONCE: u32 = 100;
 
-/// Who is told.
+/// An administrator to notify.
 #[derive(Debug, Clone)]
 struct Administrator {
     to: To,
@@ -56,11 +56,11 @@ pub(crate) struct Alerting {
     recipients: RecipientStore,
     queue: Queue,
     clock: SharedClock,
-    /// [`STORED_WITHIN`].
+    /// See [`STORED_WITHIN`].
     stored_within: Duration,
-    /// Who is told instead of all administrators; empty: nobody instead.
+    /// Addresses to notify instead of all administrators, if not empty.
     alert_emails: Vec<String>,
-    /// As last seen: while the database is away they are told nevertheless.
+    /// The administrators as last read, for use while the database is unavailable.
     administrators: Mutex<Vec<Administrator>>,
     direct: Direct,
 }
@@ -85,10 +85,10 @@ impl Alerting {
         }
     }
 
-    /// Takes up a report. If it cannot be stored, administrators are mailed directly.
+    /// Records a report. If it cannot be stored, administrators are mailed directly.
     ///
     /// # Errors
-    /// If the database is away: the report is to be repeated.
+    /// If the database is unavailable: repeat the report.
     pub(crate) async fn report(&self, mut report: Report) -> Result<(), StoreError> {
         report.mailed_at = self.direct.mailed_at(&report.fingerprint);
         let stored = tokio::time::timeout(self.stored_within, self.record(&report)).await;
@@ -106,15 +106,19 @@ impl Alerting {
         };
         if !report.resolved {
             let incident = Incident::first(&report, self.clock.now());
-            let told = self.administrators.lock().clone();
+            let administrators = self.administrators.lock().clone();
             self.direct
-                .mail(&incident, told, news(&incident, News::Begun))
+                .mail(
+                    &incident,
+                    administrators,
+                    variables(&incident, AlertReason::Begun),
+                )
                 .await;
         }
         Err(error)
     }
 
-    /// The incident after the report; `None` if the report has counted before.
+    /// The incident after the report; `None` if the report was counted before.
     async fn record(&self, report: &Report) -> Result<Option<Incident>, StoreError> {
         for _ in 0..TRIES {
             let now = self.clock.now();
@@ -135,8 +139,7 @@ impl Alerting {
         Err(StoreError::Contended(TRIES))
     }
 
-    /// Makes the notifications that are owed. What fails here is made up for by
-    /// [`Self::sweep`].
+    /// Creates the pending notifications. [`Self::sweep`] retries what fails here.
     async fn notify(&self, incident: Incident) -> Result<(), StoreError> {
         let mut made = Vec::new();
         for mailing in incident.owed() {
@@ -144,7 +147,7 @@ impl Alerting {
             if administrators.is_empty() {
                 tracing::error!(
                     fingerprint = incident.fingerprint,
-                    "there is nobody to tell of an incident"
+                    "incident has no recipient: there is no administrator with an address"
                 );
                 return Ok(());
             }
@@ -158,7 +161,7 @@ impl Alerting {
             made.push(mailing.id);
         }
         if !made.is_empty() {
-            // If others were faster, they are told again what they know: with the same ids.
+            // If another replica was faster, these notifications have the same ids as its own.
             self.store.save(&incident, &incident.told(&made)).await?;
         }
         Ok(())
@@ -168,15 +171,15 @@ impl Alerting {
         Draft {
             kind: SystemErrorEvent::TYPE.to_owned(),
             to,
-            data: news(incident, mailing.news),
+            data: variables(incident, mailing.news),
             sender: None,
         }
     }
 
-    /// Ends what is silent, tells what is owed, and looks who is to be told.
+    /// Closes silent incidents, creates pending notifications and reads who the administrators are.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub(crate) async fn sweep(&self) -> Result<(), StoreError> {
         self.look_up_administrators().await?;
         let now = self.clock.now();
@@ -210,7 +213,7 @@ impl Alerting {
         Ok(administrators)
     }
 
-    /// Those of the configuration are known from the start.
+    /// Makes the configured addresses known from the start.
     pub(crate) fn load_configured(&self) {
         *self.administrators.lock() = self.of_configuration();
     }
@@ -226,10 +229,10 @@ impl Alerting {
             .collect()
     }
 
-    /// Incidents, the last seen first.
+    /// Lists incidents, the last seen first.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub(crate) async fn list(
         &self,
         state: Option<State>,
@@ -239,12 +242,12 @@ impl Alerting {
         self.store.list(state, after, limit).await
     }
 
-    /// When mails about an incident were taken by the mail server: what is gathered, or not
-    /// wanted, is not mailed yet. Of a mailing of which the log has nothing any more it is
-    /// when it was decided.
+    /// When the mail server accepted the mails about an incident. Notifications that wait for a
+    /// digest, or are suppressed, are not included. For a mailing whose notifications have been
+    /// deleted it is the time the mailing was decided.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub(crate) async fn emailed_at(
         &self,
         incident: &Incident,
@@ -255,7 +258,7 @@ impl Alerting {
             let taken = made.iter().filter_map(|one| {
                 let mut attempts = one.attempts.iter();
                 let taken = attempts.find(|attempt| attempt.outcome == Outcome::Accepted)?;
-                // One that tells of several is one.
+                // Several notifications in one digest mail count once.
                 Some((taken.at, one.mail_id().0))
             });
             mails.extend(match made.is_empty() {
@@ -268,7 +271,7 @@ impl Alerting {
 }
 
 /// The template's variables.
-fn news(incident: &Incident, news: News) -> Value {
+fn variables(incident: &Incident, news: AlertReason) -> Value {
     json!({
         "news": news.as_str(),
         "summary": incident.summary,

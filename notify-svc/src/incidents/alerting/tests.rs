@@ -1,4 +1,4 @@
-//! Who is told, by several replicas and without a database.
+//! Alerting with several replicas and without a database.
 
 use std::sync::{
     Arc,
@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use futures::future::join_all;
 use jiff::Timestamp;
 use slipway_proto::events::Role;
-use slipway_runtime::{clock::SystemClock, testing::PATIENCE};
+use slipway_runtime::{clock::SystemClock, testing::TIMEOUT};
 use slipway_store::Documents;
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -29,7 +29,7 @@ use crate::{
     },
 };
 
-/// A mail server that takes what it gets, or is away.
+/// A mail server that accepts every mail, or is unavailable.
 #[derive(Default)]
 struct Postbox {
     mails: Mutex<Vec<Mail>>,
@@ -61,7 +61,7 @@ struct Scene {
 
 struct Replica {
     alerting: Alerting,
-    /// The documents of the incidents alone: their database can seem away.
+    /// The documents of the incidents only: their database can be made unavailable.
     documents: Documents,
     notifications: NotificationStore,
 }
@@ -134,7 +134,7 @@ impl Replica {
 }
 
 fn report() -> Report {
-    let said = SystemErrorEvent {
+    let event = SystemErrorEvent {
         service: "release".into(),
         kind: "unreachable".into(),
         fingerprint: "release/unreachable/store".into(),
@@ -145,16 +145,16 @@ fn report() -> Report {
         lasts: false,
         trace_id: None,
     };
-    Report::new(Uuid::now_v7(), said).unwrap()
+    Report::new(Uuid::now_v7(), event).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_two_replicas_that_hear_of_it_one_tells_each_administrator_once() {
+async fn two_replicas_with_the_same_incident_mail_each_administrator_once() {
     let scene = Scene::new().await;
     let mut replicas = [scene.replica(), scene.replica()];
     for replica in &mut replicas {
-        // A machine with other work may take longer for forty than the database is given.
-        replica.alerting.stored_within = PATIENCE;
+        // A busy machine may take longer for forty reports than the time limit for the database.
+        replica.alerting.stored_within = TIMEOUT;
     }
     let reports = (0..40).map(|n| replicas[n % 2].alerting.report(report()));
     for taken in join_all(reports).await {
@@ -167,13 +167,13 @@ async fn of_two_replicas_that_hear_of_it_one_tells_each_administrator_once() {
     assert_eq!((incident.count, incident.mailings.len()), (40, 1));
     assert!(!incident.is_owing());
     let log = replicas[0].log().await;
-    let mut told: Vec<_> = log.iter().filter_map(|n| n.to.user()).collect();
-    told.sort_unstable();
-    assert_eq!(told, [1, 2].map(Uuid::from_u128));
+    let mut recipients: Vec<_> = log.iter().filter_map(|n| n.to.user()).collect();
+    recipients.sort_unstable();
+    assert_eq!(recipients, [1, 2].map(Uuid::from_u128));
 }
 
 #[tokio::test]
-async fn without_the_database_it_is_mailed_at_once_and_logged_when_it_is_back() {
+async fn without_a_database_it_is_mailed_at_once_and_stored_later() {
     let scene = Scene::new().await;
     let replica = scene.replica();
     replica.alerting.sweep().await.unwrap();
@@ -196,7 +196,7 @@ async fn without_the_database_it_is_mailed_at_once_and_logged_when_it_is_back() 
     replica.alerting.report(report.clone()).await.unwrap();
     let incident = replica.only_incident().await;
     assert_eq!((incident.count, incident.mailings.len()), (1, 1));
-    assert!(!incident.is_owing(), "nobody is told twice");
+    assert!(!incident.is_owing(), "nobody is mailed twice");
     let log = replica.log().await;
     assert_eq!(log.len(), 2);
     assert!(

@@ -1,4 +1,4 @@
-//! Tests of the incidents on each database.
+//! Tests of the incident store on each database.
 
 use std::sync::Arc;
 
@@ -15,11 +15,11 @@ use crate::{
 };
 
 on_each!(IncidentStore:
-    an_incident_is_read_as_it_was_written
+    an_incident_survives_a_round_trip
     a_fingerprint_has_one_incident
     of_those_who_change_it_at_the_same_moment_one_does
     lists_are_newest_first_and_paged
-    what_is_owed_and_what_is_silent_is_found
+    pending_and_silent_incidents_are_found
 );
 
 fn at(seconds: i64) -> Timestamp {
@@ -28,7 +28,7 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn report(n: i64, resolved: bool) -> Report {
-    let said = SystemErrorEvent {
+    let event = SystemErrorEvent {
         service: "release".into(),
         kind: "panic".into(),
         fingerprint: format!("release/panic/{n}"),
@@ -39,14 +39,14 @@ fn report(n: i64, resolved: bool) -> Report {
         lasts: false,
         trace_id: Some("abc".into()),
     };
-    Report::new(Uuid::now_v7(), said).unwrap()
+    Report::new(Uuid::now_v7(), event).unwrap()
 }
 
 fn incident(n: i64) -> Incident {
     Incident::first(&report(n, false), at(n))
 }
 
-async fn an_incident_is_read_as_it_was_written(open: impl Fn() -> IncidentStore) {
+async fn an_incident_survives_a_round_trip(open: impl Fn() -> IncidentStore) {
     let store = open();
     let first = incident(1);
     assert!(store.insert(&first).await.unwrap());
@@ -125,7 +125,7 @@ async fn lists_are_newest_first_and_paged(open: impl Fn() -> IncidentStore) {
     }
 }
 
-async fn what_is_owed_and_what_is_silent_is_found(open: impl Fn() -> IncidentStore) {
+async fn pending_and_silent_incidents_are_found(open: impl Fn() -> IncidentStore) {
     let store = open();
     let first = incident(1);
     store.insert(&first).await.unwrap();

@@ -1,4 +1,4 @@
-//! Who is told of which event, and of which nobody is.
+//! The recipients of each event, and events without recipients.
 
 use jiff::Timestamp;
 use slipway_bus::event::Origin;
@@ -40,7 +40,7 @@ fn assigned() -> TaskAssignedEvent {
 }
 
 #[test]
-fn the_owner_of_a_task_is_told_of_it() {
+fn the_owner_of_a_task_is_notified() {
     let hotfix = HotfixTaskAddedEvent {
         developer_id: ADA,
         developer_name: "ada".into(),
@@ -132,8 +132,8 @@ fn reply(author: Uuid, parent: Uuid, owner: Uuid, mentions: &[Uuid]) -> Event {
     event(&reply, &Actor::System)
 }
 
-/// Who is told of it, by what type of notification, and why.
-fn told(event: &Event) -> Vec<(Uuid, String, String)> {
+/// The recipients of an event, each with the notification type and the reason.
+fn audience(event: &Event) -> Vec<(Uuid, String, String)> {
     let drafts = of(event).unwrap().into_iter();
     drafts
         .map(|draft| {
@@ -143,54 +143,57 @@ fn told(event: &Event) -> Vec<(Uuid, String, String)> {
         .collect()
 }
 
-fn is_told(id: Uuid, kind: &str, why: &str) -> (Uuid, String, String) {
+fn member(id: Uuid, kind: &str, why: &str) -> (Uuid, String, String) {
     (id, kind.to_owned(), why.to_owned())
 }
 
 #[test]
-fn a_reply_is_told_to_whom_it_answers_and_to_whom_it_mentions() {
+fn a_reply_notifies_the_parent_author_and_the_mentioned_users() {
     let (bob, eve) = (Uuid::from_u128(0xb0b), Uuid::from_u128(0xe5e));
-    let because = |id, why: &str| is_told(id, "comment.replied", why);
+    let because = |id, why: &str| member(id, "comment.replied", why);
     assert_eq!(
-        told(&reply(bob, ADA, bob, &[eve])),
+        audience(&reply(bob, ADA, bob, &[eve])),
         [because(ADA, "reply"), because(eve, "mention")]
     );
     assert_eq!(
-        told(&reply(bob, ADA, bob, &[ADA, eve, eve])),
+        audience(&reply(bob, ADA, bob, &[ADA, eve, eve])),
         [because(ADA, "reply"), because(eve, "mention")],
         "each once"
     );
     assert_eq!(
-        told(&reply(ADA, ADA, ADA, &[ADA])),
+        audience(&reply(ADA, ADA, ADA, &[ADA])),
         [],
         "nobody answers themselves"
     );
 }
 
 #[test]
-fn the_owner_of_a_task_is_told_of_comments_once_and_not_of_their_own() {
+fn the_owner_of_a_task_is_notified_once_of_others_comments() {
     let (bob, eve) = (Uuid::from_u128(0xb0b), Uuid::from_u128(0xe5e));
-    let owner = is_told(ADA, "task.commented", "owner");
-    assert_eq!(told(&comment(bob, ADA, &[])), std::slice::from_ref(&owner));
+    let owner = member(ADA, "task.commented", "owner");
     assert_eq!(
-        told(&comment(bob, ADA, &[eve])),
-        [is_told(eve, "comment.posted", "mention"), owner.clone()]
+        audience(&comment(bob, ADA, &[])),
+        std::slice::from_ref(&owner)
     );
     assert_eq!(
-        told(&comment(bob, ADA, &[ADA])),
-        [is_told(ADA, "comment.posted", "mention")],
+        audience(&comment(bob, ADA, &[eve])),
+        [member(eve, "comment.posted", "mention"), owner.clone()]
+    );
+    assert_eq!(
+        audience(&comment(bob, ADA, &[ADA])),
+        [member(ADA, "comment.posted", "mention")],
         "a mention says it already"
     );
-    assert_eq!(told(&comment(ADA, ADA, &[])), []);
+    assert_eq!(audience(&comment(ADA, ADA, &[])), []);
     assert_eq!(
-        told(&reply(bob, eve, ADA, &[])),
-        [is_told(eve, "comment.replied", "reply"), owner]
+        audience(&reply(bob, eve, ADA, &[])),
+        [member(eve, "comment.replied", "reply"), owner]
     );
     assert_eq!(
-        told(&reply(bob, ADA, ADA, &[])),
-        [is_told(ADA, "comment.replied", "reply")]
+        audience(&reply(bob, ADA, ADA, &[])),
+        [member(ADA, "comment.replied", "reply")]
     );
-    assert_eq!(told(&reply(ADA, ADA, ADA, &[])), []);
+    assert_eq!(audience(&reply(ADA, ADA, ADA, &[])), []);
 }
 
 fn ready() -> TaskReadyEvent {
@@ -216,7 +219,7 @@ fn ready() -> TaskReadyEvent {
 }
 
 #[test]
-fn whose_turn_it_is_is_told_to_them_unless_they_made_it_so_themselves() {
+fn the_next_owner_is_notified_unless_they_caused_it() {
     let by = |id| Actor::User {
         id,
         username: "somebody".into(),
@@ -231,7 +234,7 @@ fn whose_turn_it_is_is_told_to_them_unless_they_made_it_so_themselves() {
 }
 
 #[test]
-fn who_planned_a_release_is_told_that_all_its_tasks_are_completed() {
+fn the_planner_is_notified_when_all_tasks_are_completed() {
     let ready = ReleaseReadyEvent {
         release_id: ANY,
         release_name: "Kubernetes 1.31".into(),
@@ -248,7 +251,7 @@ fn who_planned_a_release_is_told_that_all_its_tasks_are_completed() {
 }
 
 #[test]
-fn who_caused_it_is_named() {
+fn the_data_names_the_actor() {
     let grace = Actor::User {
         id: ANY,
         username: "grace".into(),
@@ -276,7 +279,7 @@ fn every_type_that_notifies_is_on_a_topic_that_is_consumed() {
 }
 
 #[test]
-fn a_payload_that_does_not_fit_is_refused() {
+fn a_payload_that_violates_the_schema_is_refused() {
     let mut event = event(&assigned(), &Actor::System);
     event.dataschema = "task.assigned/2".into();
     assert!(of(&event).is_err(), "of another major version");

@@ -1,14 +1,14 @@
-//! What the mail server's operator says of a mail that was sent: it arrived, or came back.
+//! Delivery reports of the mail server's operator: a mail was delivered, or it bounced.
 //!
-//! | the notification | it arrived | it came back |
+//! | state of the notification | delivered | bounced |
 //! | --- | --- | --- |
 //! | SENT | DELIVERED | FAILED |
-//! | DELIVERED | said before | contradicts |
-//! | FAILED | contradicts | said before |
+//! | DELIVERED | reported before | contradicts |
+//! | FAILED | contradicts | reported before |
 //! | SUPPRESSED | contradicts | contradicts |
 //! | QUEUED, SENDING | too early | too early |
 //!
-//! The first word stands: an operator that says both is believed once.
+//! The first report counts; a later one that contradicts it changes nothing.
 
 pub(crate) mod record;
 
@@ -18,16 +18,16 @@ use jiff::Timestamp;
 
 use super::{Attempt, Notification, NotificationId, Outcome, State};
 
-/// Whether a mail reached its recipient.
+/// Whether a mail was delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Arrival {
-    /// It did.
+pub enum DeliveryReport {
+    /// It reached its recipient.
     Delivered,
-    /// It came back, and will not be delivered.
+    /// It came back and will not be delivered.
     Bounced,
 }
 
-impl Arrival {
+impl DeliveryReport {
     fn state(self) -> State {
         match self {
             Self::Delivered => State::Delivered,
@@ -43,34 +43,34 @@ impl Arrival {
     }
 }
 
-/// What was said of one mail.
+/// The report about one mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Confirmation {
-    /// The notification that the mail was, or the `digest_id` of those it told of.
+    /// The notification, or the `digest_id` of a digest mail.
     pub id: NotificationId,
-    /// Whether it arrived.
-    pub arrival: Arrival,
+    /// Whether it was delivered.
+    pub arrival: DeliveryReport,
     /// When that happened.
     pub at: Timestamp,
-    /// The operator's words; a reason, if it came back.
+    /// The operator's text; for a bounce, the reason.
     pub detail: String,
 }
 
-/// What a confirmation leads to.
+/// The effect of a report.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Confirmed {
-    /// The notification is now as given.
+    /// The notification changes to this.
     Changed(Box<Notification>),
-    /// It was said before.
+    /// The same was reported before.
     Already,
-    /// Another end of it stands in the log; that stays.
+    /// The notification already has a different final state, which stays.
     Contradicts,
-    /// The log does not say yet that it was sent: to be repeated.
+    /// The notification is not yet recorded as sent: repeat the report later.
     TooEarly,
 }
 
 impl Notification {
-    /// What `confirmation` leads to, heard at `now`.
+    /// The effect of `confirmation`, received at `now`.
     #[must_use]
     pub fn confirm(&self, confirmation: &Confirmation, now: Timestamp) -> Confirmed {
         let Confirmation {
@@ -81,7 +81,7 @@ impl Notification {
         } = confirmation;
         match self.state {
             State::Sent => {
-                // Whoever says it has a clock of their own, which may be ahead of ours.
+                // The operator's clock may be ahead of ours.
                 let at = now.min(*at);
                 let attempt = Attempt::new(at, Duration::ZERO, arrival.outcome(), detail);
                 let settled = self.clone().settle(attempt, 0.0, now);
@@ -94,9 +94,9 @@ impl Notification {
     }
 }
 
-/// The notification that a `Message-ID` was made of, with or without angle brackets;
-/// `None` if it is not one of ours. What stands behind the `@` is the sender's domain,
-/// which may have been another one when the mail was sent.
+/// The notification id in a `Message-ID`, with or without angle brackets; `None` if it is not one
+/// of ours. The domain after the `@` is not checked: the sender's domain may have changed since the
+/// mail was sent.
 #[must_use]
 pub fn notification_of(message_id: &str) -> Option<NotificationId> {
     let text = message_id.trim();
@@ -129,7 +129,7 @@ mod tests {
         Notification { state, ..made }
     }
 
-    fn said(arrival: Arrival) -> Confirmation {
+    fn report(arrival: DeliveryReport) -> Confirmation {
         Confirmation {
             id: NotificationId(Uuid::nil()),
             arrival,
@@ -138,22 +138,26 @@ mod tests {
         }
     }
 
-    fn after(notification: &Notification, arrival: Arrival) -> Confirmed {
+    fn after(notification: &Notification, arrival: DeliveryReport) -> Confirmed {
         let now = Timestamp::from_second(9).unwrap();
-        notification.confirm(&said(arrival), now)
+        notification.confirm(&report(arrival), now)
     }
 
     #[test]
-    fn what_was_sent_arrives_or_comes_back() {
+    fn a_sent_mail_is_delivered_or_bounces() {
         let sent = in_state(State::Sent);
-        let Confirmed::Changed(arrived) = after(&sent, Arrival::Delivered) else {
+        let Confirmed::Changed(arrived) = after(&sent, DeliveryReport::Delivered) else {
             panic!("it was sent")
         };
         assert_eq!((arrived.state, &arrived.reason), (State::Delivered, &None));
         assert_eq!(arrived.attempts[0].outcome, Outcome::Delivered);
-        assert_eq!(arrived.attempts[0].at.as_second(), 5, "when it happened");
-        assert_eq!(arrived.updated_at.as_second(), 9, "when it was heard");
-        let Confirmed::Changed(back) = after(&sent, Arrival::Bounced) else {
+        assert_eq!(
+            arrived.attempts[0].at.as_second(),
+            5,
+            "when it was delivered"
+        );
+        assert_eq!(arrived.updated_at.as_second(), 9, "when the report came");
+        let Confirmed::Changed(back) = after(&sent, DeliveryReport::Bounced) else {
             panic!("it was sent")
         };
         assert_eq!(back.state, State::Failed);
@@ -163,11 +167,11 @@ mod tests {
     }
 
     #[test]
-    fn it_happened_before_it_was_heard() {
+    fn a_delivery_is_never_dated_after_its_report() {
         for (said_at, kept) in [(5, 5), (9, 9), (10, 9)] {
             let confirmation = Confirmation {
                 at: Timestamp::from_second(said_at).unwrap(),
-                ..said(Arrival::Delivered)
+                ..report(DeliveryReport::Delivered)
             };
             let now = Timestamp::from_second(9).unwrap();
             let confirmed = in_state(State::Sent).confirm(&confirmation, now);
@@ -179,8 +183,8 @@ mod tests {
     }
 
     #[test]
-    fn the_first_word_stands() {
-        use Arrival::{Bounced, Delivered};
+    fn the_first_report_counts() {
+        use DeliveryReport::{Bounced, Delivered};
         for (state, arrival, expected) in [
             (State::Delivered, Delivered, Confirmed::Already),
             (State::Delivered, Bounced, Confirmed::Contradicts),

@@ -1,9 +1,9 @@
-//! What the mail server's operator says of mails that were sent: taken up, once.
+//! Records delivery reports of the mail server's operator, each once.
 //!
-//! Of several at once, all are looked up together, decided on, and those that change a
-//! notification are stored: guarded by its state, so that of two replicas that hear
-//! different things one has its way and the other learns of it. What is said of a mail that
-//! told of several notifications is said of each of them.
+//! The notifications of all reports in a request are read together, then each report is evaluated,
+//! and the notifications that change are stored. Each write is guarded by the notification's state,
+//! so that of two replicas with different reports only the first one succeeds. A report about a
+//! digest applies to each notification in it.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -20,28 +20,28 @@ use crate::{
     store::StoreError,
 };
 
-/// How many are stored at the same time.
+/// How many notifications are stored concurrently.
 const AT_ONCE: usize = 16;
 
-/// How often it is decided anew because others were faster. A notification changes by
-/// this once, so a second time is enough.
+/// How many times reports are evaluated again because another writer was faster. A notification
+/// changes only once this way, so the second time is enough.
 const TRIES: usize = 3;
 
-/// What became of a confirmation. Of a mail that told of several notifications it is the
-/// last of these that became of one of them.
+/// The result of a report. For a digest it is the last of these that applies to one of its
+/// notifications.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Taken {
-    /// The log says so, by this one or by an earlier one.
+pub(crate) enum ConfirmationOutcome {
+    /// The notification has this state, by this report or an earlier one.
     Recorded,
-    /// The log has another end of it, which stays.
+    /// The notification has a different final state, which stays.
     Contradicts,
-    /// The log does not say yet that it was sent: to be repeated.
+    /// The notification is not yet recorded as sent: repeat the report later.
     TooEarly,
-    /// There is no such notification, or not any more.
+    /// There is no such notification, or it was deleted.
     Unknown,
 }
 
-/// Takes up confirmations.
+/// Records delivery reports.
 pub(crate) struct Confirmations {
     pub(crate) store: NotificationStore,
     pub(crate) clock: SharedClock,
@@ -49,16 +49,18 @@ pub(crate) struct Confirmations {
 }
 
 impl Confirmations {
-    /// Takes up what was said, in this order; what became of each. A repetition changes
-    /// nothing and is answered alike.
+    /// Records reports in this order and returns the result of each. A repetition changes nothing
+    /// and has the same result.
     ///
     /// # Errors
-    /// If the database is away: then it is not known which are stored, and all of it is to
-    /// be repeated.
-    pub(crate) async fn take_up(&self, said: &[Confirmation]) -> Result<Vec<Taken>, StoreError> {
+    /// If the database is unavailable. Some may have been stored: repeat all of them.
+    pub(crate) async fn take_up(
+        &self,
+        reports: &[Confirmation],
+    ) -> Result<Vec<ConfirmationOutcome>, StoreError> {
         for _ in 0..TRIES {
-            let known = self.look_up(said).await?;
-            let (taken, changed) = self.decide(said, known);
+            let known = self.look_up(reports).await?;
+            let (taken, changed) = self.decide(reports, known);
             if self.store(changed).await? {
                 return Ok(taken);
             }
@@ -68,21 +70,21 @@ impl Confirmations {
 
     async fn look_up(
         &self,
-        said: &[Confirmation],
+        reports: &[Confirmation],
     ) -> Result<BTreeMap<NotificationId, Notification>, StoreError> {
-        let mut ids: Vec<_> = said.iter().map(|confirmation| confirmation.id).collect();
+        let mut ids: Vec<_> = reports.iter().map(|confirmation| confirmation.id).collect();
         ids.sort_unstable();
         ids.dedup();
         let found = self.store.mailed_as(&ids).await?;
         Ok(found.into_iter().map(|found| (found.id, found)).collect())
     }
 
-    /// What becomes of each, and the notifications that change by it.
+    /// The result of each report, and the notifications that change.
     fn decide(
         &self,
-        said: &[Confirmation],
+        reports: &[Confirmation],
         mut known: BTreeMap<NotificationId, Notification>,
-    ) -> (Vec<Taken>, Vec<Notification>) {
+    ) -> (Vec<ConfirmationOutcome>, Vec<Notification>) {
         let (now, mut changed) = (self.clock.now(), Vec::new());
         let mut mails: HashMap<NotificationId, Vec<NotificationId>> = HashMap::new();
         for notification in known.values() {
@@ -91,27 +93,27 @@ impl Confirmations {
                 mails.entry(id).or_default().push(notification.id);
             }
         }
-        let taken = said.iter().map(|confirmation| {
-            let told = mails.get(&confirmation.id).into_iter().flatten();
-            let taken = told.filter_map(|id| {
+        let taken = reports.iter().map(|confirmation| {
+            let notifications = mails.get(&confirmation.id).into_iter().flatten();
+            let taken = notifications.filter_map(|id| {
                 let notification = known.get_mut(id)?;
                 Some(match notification.confirm(confirmation, now) {
                     Confirmed::Changed(next) => {
                         notification.clone_from(&next);
                         changed.push(*next);
-                        Taken::Recorded
+                        ConfirmationOutcome::Recorded
                     }
-                    Confirmed::Already => Taken::Recorded,
-                    Confirmed::Contradicts => Taken::Contradicts,
-                    Confirmed::TooEarly => Taken::TooEarly,
+                    Confirmed::Already => ConfirmationOutcome::Recorded,
+                    Confirmed::Contradicts => ConfirmationOutcome::Contradicts,
+                    Confirmed::TooEarly => ConfirmationOutcome::TooEarly,
                 })
             });
-            taken.max().unwrap_or(Taken::Unknown)
+            taken.max().unwrap_or(ConfirmationOutcome::Unknown)
         });
         (taken.collect(), changed)
     }
 
-    /// Whether all of them are stored; `false` if one has changed meanwhile.
+    /// Stores all of them; `false` if one was changed in the meantime.
     async fn store(&self, changed: Vec<Notification>) -> Result<bool, StoreError> {
         let storing = changed.into_iter().map(|next| self.store_one(next));
         let stored = stream::iter(storing).buffer_unordered(AT_ONCE);
@@ -139,7 +141,7 @@ fn count(notification: &Notification) {
     let kind = notification.kind.as_str();
     if notification.state == State::Failed {
         tracing::error!(notification = %notification.id, kind, reason = notification.reason,
-            "a mail came back");
+            "mail bounced");
         metrics::counter!(m::FAILED, "type" => m::type_label(kind)).increment(1);
     } else {
         metrics::counter!(m::DELIVERED, "type" => m::type_label(kind)).increment(1);
@@ -157,9 +159,9 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::notification::{Arrival, Attempt, Draft, Outcome, Subject, To, store::Claim};
+    use crate::notification::{Attempt, DeliveryReport, Draft, Outcome, Subject, To, store::Claim};
 
-    /// Two notifications that were sent, and one that waits.
+    /// Two notifications that were sent, and one that is queued.
     async fn scene() -> (TempDir, Confirmations, [NotificationId; 3]) {
         let dir = tempfile::tempdir().unwrap();
         let documents = crate::store::open(&dir.path().join("notify.db")).unwrap();
@@ -196,7 +198,7 @@ mod tests {
         (dir, confirmations, [0, 1, 2].map(|n| made[n].id))
     }
 
-    fn said(id: NotificationId, arrival: Arrival) -> Confirmation {
+    fn report(id: NotificationId, arrival: DeliveryReport) -> Confirmation {
         Confirmation {
             id,
             arrival,
@@ -206,26 +208,26 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_is_answered_for_itself_and_a_repetition_alike() {
-        use Arrival::{Bounced, Delivered};
+    async fn each_report_has_its_own_result_and_a_repetition_the_same() {
+        use DeliveryReport::{Bounced, Delivered};
         let (_dir, confirmations, [first, second, waiting]) = scene().await;
         let nobody = NotificationId(Uuid::now_v7());
         let words = [
-            said(nobody, Delivered),
-            said(first, Delivered),
-            said(waiting, Delivered),
-            said(second, Bounced),
-            // The first word stands, also within one request.
-            said(first, Bounced),
-            said(second, Bounced),
+            report(nobody, Delivered),
+            report(first, Delivered),
+            report(waiting, Delivered),
+            report(second, Bounced),
+            // The first report counts, also within one request.
+            report(first, Bounced),
+            report(second, Bounced),
         ];
         let answers = [
-            Taken::Unknown,
-            Taken::Recorded,
-            Taken::TooEarly,
-            Taken::Recorded,
-            Taken::Contradicts,
-            Taken::Recorded,
+            ConfirmationOutcome::Unknown,
+            ConfirmationOutcome::Recorded,
+            ConfirmationOutcome::TooEarly,
+            ConfirmationOutcome::Recorded,
+            ConfirmationOutcome::Contradicts,
+            ConfirmationOutcome::Recorded,
         ];
         for _ in 0..2 {
             assert_eq!(confirmations.take_up(&words).await.unwrap(), answers);
@@ -240,7 +242,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_said_of_a_mail_is_said_of_all_it_told() {
+    async fn a_report_about_a_digest_applies_to_each_notification_in_it() {
         let (_dir, confirmations, _) = scene().await;
         let store = &confirmations.store;
         let now = Timestamp::UNIX_EPOCH;
@@ -263,10 +265,10 @@ mod tests {
         let mut claimed = store.claim(&claim, 10).await.unwrap();
         claimed.retain(|n| n.group.is_some());
         let mail = claimed[0].mail_id();
-        let early = [said(mail, Arrival::Delivered)];
+        let early = [report(mail, DeliveryReport::Delivered)];
         assert_eq!(
             confirmations.take_up(&early).await.unwrap(),
-            [Taken::TooEarly]
+            [ConfirmationOutcome::TooEarly]
         );
         let settled = claimed.iter().cloned().map(|n| {
             let attempt = Attempt::new(now, Duration::ZERO, Outcome::Accepted, "250 taken");
@@ -274,8 +276,14 @@ mod tests {
         });
         assert_eq!(store.settle(claim.id, settled.collect()).await.unwrap(), 3);
 
-        let bounced = [said(mail, Arrival::Bounced), said(mail, Arrival::Delivered)];
-        let expected = [Taken::Recorded, Taken::Contradicts];
+        let bounced = [
+            report(mail, DeliveryReport::Bounced),
+            report(mail, DeliveryReport::Delivered),
+        ];
+        let expected = [
+            ConfirmationOutcome::Recorded,
+            ConfirmationOutcome::Contradicts,
+        ];
         assert_eq!(confirmations.take_up(&bounced).await.unwrap(), expected);
         for notification in claimed {
             let log = store.get(notification.id).await.unwrap().unwrap();

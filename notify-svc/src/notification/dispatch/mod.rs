@@ -1,14 +1,15 @@
 //! The dispatcher: takes notifications from the queue and sends them.
 //!
-//! It claims what is due, as many as it can send at once, and nobody else has what it
-//! has claimed until the claim ends ([`LEASE`]), so any number of replicas work on one
-//! queue. Notifications that are gathered are claimed together and sent as one mail. Each
-//! mail has its slot from the claim until its outcome is stored: after a crash at most [as many mails](Dispatcher::connections) were sent whose outcome is
-//! not known, and those are sent again, with the same `Message-ID`.
+//! It claims due notifications, as many as it can send concurrently. A claim is a lease
+//! ([`LEASE`]): until it ends, no other replica gets the same notifications, so any number of
+//! replicas can share one queue. Gathered notifications are claimed together and sent as one mail.
+//! A mail occupies a slot from the claim until its outcome is stored. So after a crash, the outcome
+//! is unknown for at most [as many mails](Dispatcher::connections) as there are slots; these are
+//! sent again with the same `Message-ID`.
 //!
-//! While the mail server is away, it is asked now and then whether it is back, and the
-//! notifications stay in the queue as they are: an outage uses up nobody's retries, and
-//! everything that is due goes when it is over ([`server`]).
+//! While the mail server is unavailable, the dispatcher probes it and leaves the notifications in
+//! the queue unchanged: an outage uses up no retries, and everything that is due is sent when it is
+//! over ([`server`]).
 
 mod limits;
 mod send;
@@ -28,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 pub use limits::DomainLimits;
-use send::{Sender, Whom};
+use send::{MailRecipient, Sender};
 use server::{Contact, Server};
 
 use super::{
@@ -41,35 +42,34 @@ use super::{
 };
 use crate::{metrics as m, store::StoreError};
 
-/// Mails that one process sends at the same time, unless it is told otherwise.
+/// Default number of mails that one process sends concurrently.
 pub const CONNECTIONS: usize = 16;
 
-/// And at most: mail servers refuse a client with hundreds of connections.
+/// Maximum number: mail servers refuse a client with hundreds of connections.
 pub const MAX_CONNECTIONS: u32 = 500;
 
-/// How long the sending of one mail may take.
+/// Time limit for sending one mail.
 pub const DEADLINE: Duration = Duration::from_secs(20);
 
-/// How long a claim lasts: longer than everything that is done with a notification, so
-/// that it ends only if the process did.
+/// How long a claim lasts: longer than all work on a notification, so that it ends early only if
+/// the process has ended.
 const LEASE: SignedDuration = SignedDuration::from_secs(45);
 
-/// How often a dispatcher looks by itself: for what is due again, for what other
-/// replicas have put into the queue, and for claims that have ended.
+/// How often the dispatcher polls: for retries that are due, notifications queued by other
+/// replicas, and claims that have ended.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// When a mail is looked at again that is to tell of several notifications, of which some
-/// are not queued yet.
+/// When a digest is looked at again if some of its notifications are not queued yet.
 const SETTLES_AFTER: SignedDuration = SignedDuration::from_secs(1);
 
-/// How long such a mail waits for them. They come from one write, so what takes longer has
-/// failed.
+/// How long a digest waits for them. They are created in one write, so if they take longer, the
+/// write has failed.
 const WAITS_FOR_OTHERS: SignedDuration = SignedDuration::from_secs(30);
 
-/// Mails given up in one write at most.
+/// Maximum number of mails given up in one write.
 const GIVEN_UP: usize = 100;
 
-/// Notifications taken back in one write at most.
+/// Maximum number of notifications returned to the queue in one write.
 const TAKEN_BACK: usize = 500;
 
 /// Sends what is in the queue.
@@ -80,20 +80,20 @@ pub(crate) struct Dispatcher {
     pub(crate) preferences: PreferenceStore,
     pub(crate) templates: Arc<Library>,
     pub(crate) limits: Option<Arc<DomainLimits>>,
-    /// Mails that it sends at the same time, each over a connection of its own.
+    /// Maximum number of mails sent concurrently, each over its own connection.
     pub(crate) connections: usize,
     pub(crate) clock: SharedClock,
-    /// Woken when something is due.
+    /// Notified when something is due.
     pub(crate) due: Arc<Notify>,
-    /// Told when there are events to publish.
+    /// Woken when there are events to publish.
     pub(crate) outbox: Wake,
-    /// Whether no other process can have claims in this database: then those found at
-    /// the start were left by a process that has ended.
+    /// Whether no other process can have claims in this database. Then claims found at the start
+    /// were left by a process that has ended.
     pub(crate) sole_owner: bool,
 }
 
 impl Dispatcher {
-    /// Sends in the background until told to stop; then what is being sent is finished.
+    /// Sends in the background until notifications to stop; then it finishes the mails being sent.
     pub(crate) fn spawn(self, background: &Background) {
         let dispatcher = Arc::new(self);
         background.spawn("dispatch", move |stop| {
@@ -107,12 +107,12 @@ impl Dispatcher {
         let (mut sending, mut probes) = (JoinSet::new(), JoinSet::new());
         let mut server = Server::default();
         let mut next_look = Instant::now();
-        // Of the first look: what the process before this one has left.
+        // True until the first poll: claims of the previous process are then released.
         let mut orphans = self.sole_owner;
         while !stop.is_cancelled() {
             if Instant::now() >= next_look {
                 next_look = Instant::now() + LOOK_EVERY;
-                orphans &= !self.look_around(orphans).await;
+                orphans &= !self.requeue_ended(orphans).await;
                 self.give_up(&server, &sender, &mut sending).await;
             }
             let free = server.free(self.connections, sending.len());
@@ -144,19 +144,19 @@ impl Dispatcher {
         while sending.join_next().await.is_some() {}
     }
 
-    /// Takes back what nobody is sending any more, and counts what waits. With `orphans`
-    /// every claim there is counts as ended. Whether that was done.
-    async fn look_around(&self, orphans: bool) -> bool {
+    /// Returns notifications of ended claims to the queue and updates the backlog metrics. With
+    /// `orphans`, every claim counts as ended. Returns `false` if the queue cannot be read.
+    async fn requeue_ended(&self, orphans: bool) -> bool {
         let now = self.clock.now();
         let ended_by = if orphans { Timestamp::MAX } else { now };
         match self.take_back(ended_by, now).await {
             Ok(0) => {}
             Ok(count) => tracing::warn!(
                 count,
-                "notifications of a process that ended are queued again"
+                "requeued notifications claimed by a process that ended"
             ),
             Err(error) => {
-                tracing::warn!(%error, "the queue of notifications cannot be read");
+                tracing::warn!(%error, "notification queue cannot be read");
                 return false;
             }
         }
@@ -184,7 +184,7 @@ impl Dispatcher {
         }
     }
 
-    /// Gives up what has been due for too long while the mail server is away.
+    /// Gives up notifications that were due for too long while the mail server is unavailable.
     async fn give_up(&self, server: &Server, sender: &Arc<Sender>, sending: &mut JoinSet<Contact>) {
         let now = self.clock.now();
         let Some((due_by, why)) = server.gives_up(now) else {
@@ -201,29 +201,29 @@ impl Dispatcher {
                 let (sender, why) = (Arc::clone(sender), why.to_owned());
                 sending.spawn(async move {
                     sender.give_up(claim.id, given_up, due_by, &why).await;
-                    Contact::NotSought
+                    Contact::NotTried
                 });
             }
-            Err(error) => tracing::warn!(%error, "the queue of notifications cannot be read"),
+            Err(error) => tracing::warn!(%error, "notification queue cannot be read"),
         }
     }
 
-    /// Claims what is due, at most `limit` mails, and begins to send it.
+    /// Claims due notifications for at most `limit` mails and starts to send them.
     async fn claim(&self, limit: usize, sender: &Arc<Sender>, sending: &mut JoinSet<Contact>) {
         let claim = claim_at(self.clock.now());
         match self.claim_and_resolve(&claim, limit).await {
             Ok(claimed) => {
                 for mail in claimed {
                     let sender = Arc::clone(sender);
-                    sending.spawn(async move { sender.see_to(claim.id, mail).await });
+                    sending.spawn(async move { sender.process(claim.id, mail).await });
                 }
             }
-            Err(error) => tracing::warn!(%error, "the queue of notifications cannot be read"),
+            Err(error) => tracing::warn!(%error, "notification queue cannot be read"),
         }
     }
 
-    /// The mails that were claimed, with who each is for and what of it is wanted now: one
-    /// question each for all of them.
+    /// Claims mails and resolves the recipient and the wanted notifications of each, with one query
+    /// each for all of them.
     async fn claim_and_resolve(
         &self,
         claim: &Claim,
@@ -236,7 +236,7 @@ impl Dispatcher {
             true => Vec::new(),
             false => self.recipients.by_ids(&users).await?,
         };
-        // What is new was decided on when it was made, a moment ago.
+        // Preferences were already applied to new notifications when they were created.
         let waited = self::users(claimed.iter().filter(|n| n.has_waited_by(claim.now)));
         let chosen = match waited.is_empty() {
             true => HashMap::new(),
@@ -251,23 +251,28 @@ impl Dispatcher {
                 _ => Decision::Deliver,
             }
         };
-        let resolve = |(id, told): (NotificationId, Vec<Notification>)| {
-            let whom = told.first().map_or(Whom::Unknown, |n| whom(&n.to, &known));
-            if is_early(&told, claim.now) {
-                let withheld = told.into_iter().map(|n| (n, Decision::Deliver)).collect();
+        let resolve = |(id, notifications): (NotificationId, Vec<Notification>)| {
+            let recipient = notifications
+                .first()
+                .map_or(MailRecipient::Unknown, |n| resolve_recipient(&n.to, &known));
+            if is_early(&notifications, claim.now) {
+                let withheld = notifications
+                    .into_iter()
+                    .map(|n| (n, Decision::Deliver))
+                    .collect();
                 return ClaimedMail {
                     id,
-                    whom,
+                    recipient,
                     wanted: Vec::new(),
                     withheld,
                 };
             }
-            let decided = told.into_iter().map(|n| (decide(&n), n));
+            let decided = notifications.into_iter().map(|n| (decide(&n), n));
             let (wanted, withheld): (Vec<_>, Vec<_>) =
                 decided.partition(|(decision, _)| *decision == Decision::Deliver);
             ClaimedMail {
                 id,
-                whom,
+                recipient,
                 wanted: wanted.into_iter().map(|(_, n)| n).collect(),
                 withheld: withheld
                     .into_iter()
@@ -279,7 +284,7 @@ impl Dispatcher {
     }
 }
 
-/// A claim made now.
+/// A claim that starts now.
 fn claim_at(now: Timestamp) -> Claim {
     Claim {
         id: Uuid::now_v7(),
@@ -291,14 +296,14 @@ fn claim_at(now: Timestamp) -> Claim {
 /// A claimed mail.
 struct ClaimedMail {
     id: NotificationId,
-    whom: Whom,
-    /// What it tells of; nothing, if nothing is wanted now.
+    recipient: MailRecipient,
+    /// The notifications to send; empty if none are wanted now.
     wanted: Vec<Notification>,
-    /// What is not wanted, or not yet; or is wanted and waits for others.
+    /// Notifications that are suppressed, deferred, or wait for others of their digest.
     withheld: Vec<(Notification, Decision)>,
 }
 
-/// Those that go in one mail, by their age, with the mail's id.
+/// Groups notifications by mail, each in the order of their age, with the mail's id.
 fn by_mail(claimed: Vec<Notification>) -> Vec<(NotificationId, Vec<Notification>)> {
     let mut mails: BTreeMap<_, Vec<Notification>> = BTreeMap::new();
     for notification in claimed {
@@ -308,20 +313,20 @@ fn by_mail(claimed: Vec<Notification>) -> Vec<(NotificationId, Vec<Notification>
             .push(notification);
     }
     let mut mails: Vec<_> = mails.into_iter().collect();
-    for (_, told) in &mut mails {
-        told.sort_by_key(|notification| notification.id);
+    for (_, notifications) in &mut mails {
+        notifications.sort_by_key(|notification| notification.id);
     }
     mails
 }
 
-/// Whether others that belong into the mail may still come.
-fn is_early(told: &[Notification], now: Timestamp) -> bool {
-    let first = told.iter().map(|n| n.created_at).min();
+/// Whether other notifications of the same mail may still be queued.
+fn is_early(notifications: &[Notification], now: Timestamp) -> bool {
+    let first = notifications.iter().map(|n| n.created_at).min();
     let waits = first.is_some_and(|first| now.duration_since(first) < WAITS_FOR_OTHERS);
-    waits && digest::is_incomplete(told)
+    waits && digest::is_incomplete(notifications)
 }
 
-/// The accounts that these are for, each once.
+/// The users these notifications are for, each once.
 fn users<'a>(notifications: impl Iterator<Item = &'a Notification>) -> Vec<Uuid> {
     let mut users: Vec<_> = notifications.filter_map(|n| n.to.user()).collect();
     users.sort_unstable();
@@ -329,12 +334,12 @@ fn users<'a>(notifications: impl Iterator<Item = &'a Notification>) -> Vec<Uuid>
     users
 }
 
-fn whom(to: &To, known: &[Recipient]) -> Whom {
+fn resolve_recipient(to: &To, known: &[Recipient]) -> MailRecipient {
     match to {
-        To::Address(address) => Whom::at(address, address),
+        To::Address(address) => MailRecipient::at(address, address),
         To::User(id) => match known.iter().find(|recipient| recipient.id == *id) {
-            Some(recipient) => Whom::at(&recipient.username, &recipient.email),
-            None => Whom::Unknown,
+            Some(recipient) => MailRecipient::at(&recipient.username, &recipient.email),
+            None => MailRecipient::Unknown,
         },
     }
 }

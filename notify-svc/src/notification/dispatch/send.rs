@@ -1,5 +1,4 @@
-//! Sending one mail, of one notification or of several: from its claim to its outcome in the
-//! store.
+//! Sends one mail, for one notification or several, and stores the outcome.
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -24,17 +23,16 @@ use crate::{
     },
 };
 
-/// How long a mail is put off whose domain has had its share: from the first to the
-/// second, so that not all come again together.
-const PUT_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
+/// How long a mail is postponed when its domain's rate limit is used up: a random time in this
+/// range, so that not all are retried at once.
+const POSTPONE_BY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
 
-/// How long to wait before an outcome that could not be stored is tried to be stored
-/// again.
+/// Delay before storing an outcome is retried.
 const STORE_AGAIN: Duration = Duration::from_millis(500);
 
-/// Who a notification is for.
-pub(super) enum Whom {
-    /// Somebody with an address.
+/// The recipient of a mail, after the lookup.
+pub(super) enum MailRecipient {
+    /// The name and the address are known.
     Known { name: String, address: Address },
     /// An account whose event has not arrived yet.
     Unknown,
@@ -42,7 +40,7 @@ pub(super) enum Whom {
     Unusable,
 }
 
-impl Whom {
+impl MailRecipient {
     pub(super) fn at(name: &str, address: &str) -> Self {
         match address.parse() {
             Ok(address) => Self::Known {
@@ -54,10 +52,10 @@ impl Whom {
     }
 }
 
-/// What became of a claimed notification.
-enum Fate {
+/// The result of a claimed mail.
+enum Disposition {
     Tried(Outcome, String),
-    PutOff,
+    Postponed,
 }
 
 /// Sends claimed notifications.
@@ -82,61 +80,67 @@ impl Sender {
         }
     }
 
-    /// Sends what is wanted of a claimed mail, and stores what came of it.
-    pub(super) async fn see_to(&self, claim: Uuid, mail: ClaimedMail) -> Contact {
+    /// Sends the wanted notifications of a claimed mail and stores the result.
+    pub(super) async fn process(&self, claim: Uuid, mail: ClaimedMail) -> Contact {
         self.withhold(claim, mail.withheld).await;
         if mail.wanted.is_empty() {
-            return Contact::NotSought;
+            return Contact::NotTried;
         }
-        self.deliver(claim, mail.id, mail.wanted, mail.whom).await
+        self.deliver(claim, mail.id, mail.wanted, mail.recipient)
+            .await
     }
 
     async fn deliver(
         &self,
         claim: Uuid,
         id: NotificationId,
-        told: Vec<Notification>,
-        whom: Whom,
+        notifications: Vec<Notification>,
+        recipient: MailRecipient,
     ) -> Contact {
         let (begun, started) = (self.clock.now(), Instant::now());
-        let attempt = AssertUnwindSafe(self.attempt(id, &told, whom)).catch_unwind();
-        let (fate, contact) = attempt.await.unwrap_or_else(|panic| {
+        let attempt = AssertUnwindSafe(self.attempt(id, &notifications, recipient)).catch_unwind();
+        let (disposition, contact) = attempt.await.unwrap_or_else(|panic| {
             let answer = format!("a fault in Slipway: {}", panic_text(&*panic));
             tracing::error!(mail = %id, answer);
-            (Fate::Tried(Outcome::Permanent, answer), Contact::NotSought)
+            (
+                Disposition::Tried(Outcome::Permanent, answer),
+                Contact::NotTried,
+            )
         });
         let now = self.clock.now();
         let took = started.elapsed();
         let spread = rand::rng().random_range(-1.0..=1.0);
-        let wait = rand::rng().random_range(PUT_OFF.0..=PUT_OFF.1);
+        let wait = rand::rng().random_range(POSTPONE_BY.0..=POSTPONE_BY.1);
         let again = now.saturating_add(wait).unwrap_or(now);
-        let settled = told.into_iter().map(|notification| match &fate {
-            Fate::Tried(outcome, answer) => {
-                let attempt = Attempt::new(begun, took, *outcome, answer);
-                notification.settle(attempt, spread, now)
-            }
-            Fate::PutOff => notification.postpone(again, now),
-        });
+        let settled = notifications
+            .into_iter()
+            .map(|notification| match &disposition {
+                Disposition::Tried(outcome, answer) => {
+                    let attempt = Attempt::new(begun, took, *outcome, answer);
+                    notification.settle(attempt, spread, now)
+                }
+                Disposition::Postponed => notification.postpone(again, now),
+            });
         let settled: Vec<_> = settled.collect();
         if self.record(claim, &settled).await
-            && let Fate::Tried(outcome, _) = fate
+            && let Disposition::Tried(outcome, _) = disposition
         {
             count(outcome, &settled, now);
         }
         contact
     }
 
-    /// Ends notifications that have waited too long for the mail server, which is away.
-    /// What would go in one mail with them and is not due for so long waits on.
+    /// Fails notifications that have waited too long for an unavailable mail server. Others of the
+    /// same digest that became due later are returned to the queue.
     pub(super) async fn give_up(
         &self,
         claim: Uuid,
-        told: Vec<Notification>,
+        notifications: Vec<Notification>,
         due_by: Timestamp,
         why: &str,
     ) {
         let now = self.clock.now();
-        let settled = told.into_iter().map(|notification| {
+        let settled = notifications.into_iter().map(|notification| {
             if notification.due_at > due_by {
                 let due_at = notification.due_at;
                 return notification.postpone(due_at, now);
@@ -150,7 +154,7 @@ impl Sender {
         }
     }
 
-    /// Stores that notifications are not wanted, or not yet; or wait for others.
+    /// Stores that notifications are suppressed, deferred or waiting for others.
     async fn withhold(&self, claim: Uuid, withheld: Vec<(Notification, Decision)>) {
         if withheld.is_empty() {
             return;
@@ -176,31 +180,35 @@ impl Sender {
     async fn attempt(
         &self,
         id: NotificationId,
-        told: &[Notification],
-        whom: Whom,
-    ) -> (Fate, Contact) {
-        let refused =
-            |outcome, answer: &str| (Fate::Tried(outcome, answer.to_owned()), Contact::NotSought);
-        let (name, address) = match whom {
-            Whom::Known { name, address } => (name, address),
-            Whom::Unknown => {
+        notifications: &[Notification],
+        recipient: MailRecipient,
+    ) -> (Disposition, Contact) {
+        let refused = |outcome, answer: &str| {
+            (
+                Disposition::Tried(outcome, answer.to_owned()),
+                Contact::NotTried,
+            )
+        };
+        let (name, address) = match recipient {
+            MailRecipient::Known { name, address } => (name, address),
+            MailRecipient::Unknown => {
                 return refused(
                     Outcome::Temporary,
                     "the recipient's account is not known yet",
                 );
             }
-            Whom::Unusable => {
+            MailRecipient::Unusable => {
                 return refused(Outcome::Permanent, "the recipient's address cannot be used");
             }
         };
-        let (subject, body) = match self.words(told, &name).await {
+        let (subject, body) = match self.words(notifications, &name).await {
             Ok(words) => words,
             Err(error) => return refused(Outcome::Permanent, &format!("template: {error}")),
         };
         if let Some(limits) = &self.limits
             && !limits.pass(&address.domain()).await
         {
-            return (Fate::PutOff, Contact::NotSought);
+            return (Disposition::Postponed, Contact::NotTried);
         }
         let mail = Mail {
             id,
@@ -220,31 +228,31 @@ impl Sender {
             Outcome::Unreachable => Contact::Failed(answer.clone()),
             _ => Contact::Made,
         };
-        (Fate::Tried(outcome, answer), contact)
+        (Disposition::Tried(outcome, answer), contact)
     }
 
-    /// The mail's subject and its words.
+    /// The mail's subject and body.
     async fn words(
         &self,
-        told: &[Notification],
+        notifications: &[Notification],
         recipient: &str,
     ) -> Result<(Subject, Body), RenderError> {
         let templates = &self.templates;
-        if let [one] = told {
+        if let [one] = notifications {
             let body = templates.body(&one.kind, &one.data, recipient).await?;
             return Ok((one.subject.clone(), body));
         }
-        let data = digest::data(told);
+        let data = digest::data(notifications);
         let body = templates.body(digest::TEMPLATE, &data, recipient).await?;
-        Ok((digest::subject(told), body))
+        Ok((digest::subject(notifications), body))
     }
 
-    /// Stores an outcome, again and again while the database is away: the mail is sent,
-    /// and forgetting that would send it again. Whether it was still ours to store.
+    /// Stores an outcome, and retries while the database is unavailable: without it, the mail would
+    /// be sent again. Returns whether the claim was still valid.
     async fn record(&self, claim: Uuid, settled: &[Settled]) -> bool {
         let with_events = settled.iter().map(|settled| {
             let notification = &settled.notification;
-            // What was not to be sent is nobody's business but the recipient's.
+            // A suppressed notification is private to its recipient, so it has no event.
             let events = match notification.state {
                 State::Sent | State::Failed if settled.is_final => {
                     vec![outcome_event(notification)]
@@ -260,7 +268,7 @@ impl Sender {
                 Ok(stored) => break stored,
                 Err(error) => {
                     let notification = settled.first().map(|s| s.notification.id.to_string());
-                    tracing::warn!(notification, %error, "its outcome cannot be stored yet");
+                    tracing::warn!(notification, %error, "failed to store the outcome of a mail; trying again");
                     tokio::time::sleep(STORE_AGAIN).await;
                 }
             }
@@ -271,7 +279,7 @@ impl Sender {
                 notification,
                 of = settled.len(),
                 stored,
-                "its claim ended before its outcome was stored: it is sent again"
+                "claim expired before the outcome was stored; the mail will be sent again"
             );
         }
         for (notification, events) in &with_events {
@@ -283,7 +291,7 @@ impl Sender {
     }
 }
 
-/// Counts an attempt with what became of each notification.
+/// Counts an attempt and the resulting state of each notification.
 fn count(outcome: Outcome, settled: &[Settled], now: Timestamp) {
     metrics::counter!(m::ATTEMPTS, "outcome" => outcome.as_str()).increment(1);
     if outcome == Outcome::Accepted && settled.len() > 1 {
@@ -304,7 +312,7 @@ fn count_one(notification: &Notification, now: Timestamp) {
         }
         State::Failed => {
             tracing::error!(notification = %notification.id, kind, reason = notification.reason,
-                "a notification failed");
+                "notification failed");
             metrics::counter!(m::FAILED, "type" => m::type_label(kind)).increment(1);
         }
         _ => metrics::counter!(m::RETRIED, "type" => m::type_label(kind)).increment(1),

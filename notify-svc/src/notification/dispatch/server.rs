@@ -1,13 +1,14 @@
-//! What a process knows of the mail server, and what it does about it.
+//! Tracks whether the mail server is available, and limits claims accordingly.
 //!
-//! | the server is | mails are claimed | |
+//! | the server is | mails claimed | |
 //! | --- | --- | --- |
-//! | unknown: at the start, and when it has just answered again | one | what came of it tells |
+//! | unknown: at the start, and after a probe succeeded | one | its result shows whether the server
+//! accepts mails |
 //! | present | as many as there are connections | |
-//! | away | none | every [`PROBE_EVERY`] it is asked whether it is back, without a mail |
+//! | away | none | the server is probed every [`PROBE_EVERY`], without a mail |
 //!
-//! None of this is stored. A mail that did not reach the server is due in the queue as it was
-//! before, so whoever finds the server first, another replica or the next process, sends it.
+//! Nothing of this is stored. A mail that did not reach the server stays due in the queue, so the
+//! first replica, or the next process, that reaches the server sends it.
 
 use std::time::Duration;
 
@@ -16,38 +17,37 @@ use tokio::time::Instant;
 
 use crate::{metrics as m, notification::GIVE_UP_AFTER};
 
-/// How often a mail server that is away is asked.
+/// How often an unavailable mail server is probed.
 const PROBE_EVERY: Duration = Duration::from_secs(5);
 
-/// How long it has to be away, as this process knows, before anything is given up: after a
-/// start there may be much that has waited for long, and the server may be about to start
-/// as well.
-const PATIENCE: jiff::SignedDuration = jiff::SignedDuration::from_mins(10);
+/// How long this process must have seen the server unavailable before it gives up any notification.
+/// After a start, many may have waited for long, and the server may still be starting too.
+const TIMEOUT: jiff::SignedDuration = jiff::SignedDuration::from_mins(10);
 
-/// What an attempt has shown of the mail server.
+/// What an attempt showed about the mail server.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) enum Contact {
-    /// Nothing: it was not asked.
+    /// Nothing: the server was not contacted.
     #[default]
-    NotSought,
+    NotTried,
     /// It answered.
     Made,
-    /// It is away, and how that showed.
+    /// It is unavailable, and why.
     Failed(String),
 }
 
-/// The mail server, as far as is known; at first nothing is.
+/// The known state of the mail server.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Server {
     Unknown {
-        /// Since when it was away, if it was.
+        /// Since when it was unavailable, if it was.
         away_since: Option<Timestamp>,
     },
     Present,
     Away {
         since: Timestamp,
         why: String,
-        /// When it is asked next.
+        /// When to probe it next.
         probe_at: Instant,
     },
 }
@@ -59,7 +59,7 @@ impl Default for Server {
 }
 
 impl Server {
-    /// How many mails may be claimed while so many are being sent.
+    /// How many more mails may be claimed while `sending` mails are being sent.
     pub(super) fn free(&self, connections: usize, sending: usize) -> usize {
         match self {
             Self::Present => connections.saturating_sub(sending),
@@ -68,7 +68,7 @@ impl Server {
         }
     }
 
-    /// When it is to be asked, if it is.
+    /// When to probe the server; `None` if it is not needed.
     pub(super) fn probe_at(&self) -> Option<Instant> {
         match self {
             Self::Away { probe_at, .. } => Some(*probe_at),
@@ -76,28 +76,28 @@ impl Server {
         }
     }
 
-    /// Takes note of what an attempt has shown.
+    /// Records what an attempt showed.
     pub(super) fn learn(&mut self, contact: Contact, now: Timestamp) {
         match contact {
-            Contact::NotSought => {}
+            Contact::NotTried => {}
             Contact::Made => self.is_present(),
             Contact::Failed(why) => self.is_away(why, now),
         }
     }
 
-    /// Takes note of what it answered, or why it did not.
+    /// Records the result of a probe.
     pub(super) fn answered(&mut self, answer: Result<(), String>, now: Timestamp) {
         match answer {
-            // That it talks to us does not say that it takes mails from us.
+            // It answers, but that does not mean that it accepts mails from us.
             Ok(()) => self.is_there(),
             Err(why) => self.is_away(why, now),
         }
     }
 
-    /// Why notifications that were due by then are given up at `now`, if they are.
+    /// If notifications are to be given up at `now`: the latest due time of those, and the reason.
     pub(super) fn gives_up(&self, now: Timestamp) -> Option<(Timestamp, &str)> {
         match self {
-            Self::Away { since, why, .. } if now.duration_since(*since) >= PATIENCE => {
+            Self::Away { since, why, .. } if now.duration_since(*since) >= TIMEOUT => {
                 let due_by = now.checked_sub(GIVE_UP_AFTER).ok()?;
                 Some((due_by, why))
             }
@@ -115,14 +115,14 @@ impl Server {
 
     fn is_present(&mut self) {
         if self.away_since().is_some() {
-            tracing::info!("mails can be sent again");
+            tracing::info!("mail server is back; sending mails");
         }
         *self = Self::Present;
         metrics::gauge!(m::MAIL_SERVER_UP).set(1.0);
     }
 
     fn is_there(&mut self) {
-        // A mail may have shown more meanwhile.
+        // An attempt may have shown more in the meantime.
         if let Self::Away { since, .. } = *self {
             *self = Self::Unknown {
                 away_since: Some(since),
@@ -133,7 +133,7 @@ impl Server {
 
     fn is_away(&mut self, why: String, now: Timestamp) {
         let since = self.away_since().unwrap_or_else(|| {
-            tracing::error!(why, "no mail can be sent: notifications wait");
+            tracing::error!(why, "mail server unreachable; notifications are waiting");
             now
         });
         *self = Self::Away {
@@ -162,10 +162,10 @@ mod tests {
     }
 
     #[test]
-    fn one_mail_finds_out_and_then_all_go() {
+    fn one_mail_is_tried_first_and_then_all_are_sent() {
         let mut server = Server::default();
         assert_eq!((server.free(16, 0), server.free(16, 1)), (1, 0));
-        server.learn(Contact::NotSought, NOW);
+        server.learn(Contact::NotTried, NOW);
         assert_eq!(server.free(16, 0), 1, "nothing is known yet");
         server.learn(Contact::Made, NOW);
         assert_eq!((server.free(16, 0), server.free(16, 15)), (16, 1));
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_server_that_is_away_is_asked_and_sent_nothing() {
+    async fn an_unavailable_server_is_probed_and_gets_no_mails() {
         let mut server = away();
         assert_eq!(server.free(16, 0), 0);
         assert_eq!(server.probe_at(), Some(Instant::now() + PROBE_EVERY));
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_answers_and_refuses_us_is_away_again() {
+    fn a_server_that_answers_but_refuses_us_is_unavailable() {
         let mut server = away();
         server.answered(Ok(()), after(1));
         server.learn(Contact::Failed("530 who are you?".to_owned()), after(1));
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_comes_late_takes_nothing_back() {
+    fn a_late_probe_result_changes_nothing() {
         let mut server = away();
         server.learn(Contact::Made, after(1));
         server.answered(Ok(()), after(1));
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_given_up_before_the_server_was_away_for_a_while() {
+    fn nothing_is_given_up_until_the_server_was_unavailable_for_a_while() {
         let mut server = away();
         assert_eq!(server.gives_up(after(9)), None);
         server.answered(Err("still refused".to_owned()), after(9));

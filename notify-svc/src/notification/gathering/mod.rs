@@ -1,22 +1,25 @@
-//! Which notifications are mailed at once, and which are gathered into one mail. Pure.
+//! Decides which notifications are mailed at once and which are gathered into a digest. Pure.
 //!
 //! | the notification | is mailed |
 //! | --- | --- |
 //! | a hotfix | at once; it is not counted |
-//! | made in quiet hours, to be sent when they end | then, with the others of these quiet hours |
-//! | one of several tasks that came with a release | with its siblings, once all of them are queued |
+//! | created in quiet hours, deferred to their end | at their end, with the others of these quiet
+//! hours |
+//! | one of several tasks that came with a release | with the others, once all of them are queued |
 //! | the first assignment in a release within the window | at once |
-//! | the first in a release within the window that says whose turn it is | at once |
-//! | caused by somebody who has caused [`SENDER_MAILS`] mails to this recipient within [`SENDER_WINDOW`] | with everything else they cause, at most one mail a window |
-//! | about a thing about which [`AT_ONCE`] mails went to this recipient within the window | with the others about it, when the window of the last of them ends |
+//! | the first in a release within the window to say that it is the recipient's turn | at once |
+//! | caused by a user who has caused [`SENDER_MAILS`] mails to this recipient within
+//! [`SENDER_WINDOW`] | with everything else that user causes, at most one mail a window |
+//! | about a thing about which this recipient got [`AT_ONCE`] mails within the window | with the
+//! others about it, when the window of the last of these mails ends |
 //! | any other | at once |
 //!
-//! The window is [`WINDOW`] long unless the configuration says otherwise. So nothing waits
-//! longer than a window, except for quiet hours.
+//! The window is [`WINDOW`] long unless configured otherwise. No notification waits longer than a
+//! window, except for quiet hours.
 //!
-//! What counts is remembered in a [`Tally`] for each recipient and thing, and for each
-//! recipient and sender. A mail is counted under an id, so an event that is delivered again
-//! is not counted twice and is placed as before.
+//! Mails are counted in a [`Tally`] for each recipient and thing, and one for each recipient and
+//! sender. Each mail is counted under an id, so an event that is delivered again is not counted
+//! twice and gets the same decision.
 
 pub mod store;
 
@@ -33,37 +36,37 @@ use uuid::Uuid;
 
 use super::{Draft, Notification, State, To, audience};
 
-/// Mails about one thing that go to one recipient at once within a window.
+/// How many mails about one thing a recipient gets at once within a window.
 pub const AT_ONCE: usize = 3;
 
-/// How long a mail counts for the thing it is about, unless it is configured.
+/// Default window: how long a mail counts for the thing it is about.
 pub const WINDOW: SignedDuration = SignedDuration::from_mins(10);
 
-/// The longest window that may be configured: a tally is kept for long enough.
+/// Longest window that can be configured: tallies are kept at least that long.
 pub const LONGEST_WINDOW: SignedDuration = SignedDuration::from_hours(1);
 
-/// Mails of one sender that go to one recipient at once within [`SENDER_WINDOW`].
+/// How many mails one sender can cause to one recipient at once within [`SENDER_WINDOW`].
 pub const SENDER_MAILS: usize = 20;
 
 /// How long a mail counts for its sender.
 pub const SENDER_WINDOW: SignedDuration = SignedDuration::from_hours(1);
 
-/// How long a tally that does not change is kept: by then nothing in it counts.
+/// How long an unchanged tally is kept: after that, none of its mails count.
 pub const KEPT: SignedDuration = SignedDuration::from_hours(2);
 
-/// What decides whether a notification is gathered.
+/// The properties that decide whether a notification is gathered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Occasion {
-    /// What it is about.
+    /// The thing it is about.
     about: String,
-    /// Who caused it, if a user did.
+    /// The user who caused it, if one did.
     sender: Option<Uuid>,
     rank: Rank,
-    /// What its mail is counted under: the same for all that go in one mail.
+    /// The id under which its mail is counted: the same for all notifications in one mail.
     mail: Uuid,
 }
 
-/// How a notification is placed.
+/// How urgent a notification is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Rank {
     /// Never gathered.
@@ -72,7 +75,7 @@ enum Rank {
     First,
     /// One of several tasks that came with their release.
     Plan {
-        /// The mail that tells of all of them.
+        /// The group of their common mail.
         group: String,
     },
     /// Gathered when there are many.
@@ -80,7 +83,7 @@ enum Rank {
 }
 
 impl Occasion {
-    /// The occasion of a notification that tells of the event `event_id`.
+    /// The occasion of a notification about the event `event_id`.
     #[must_use]
     pub fn of(draft: &Draft, event_id: Uuid) -> Self {
         let (kind, data) = (draft.kind.as_str(), &draft.data);
@@ -129,7 +132,7 @@ fn text<'a>(data: &'a Value, pointer: &str) -> &'a str {
     data.pointer(pointer).and_then(Value::as_str).unwrap_or("")
 }
 
-/// How many tasks its owner got with the plan that this assignment belongs to.
+/// How many tasks the owner of this assignment got in the same plan.
 pub(crate) fn plan_tasks(data: &Value) -> u64 {
     data["planTasks"].as_u64().unwrap_or(0)
 }
@@ -137,30 +140,30 @@ pub(crate) fn plan_tasks(data: &Value) -> u64 {
 /// A mail that was sent at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counted {
-    /// What it is counted under.
+    /// The id under which it is counted.
     pub id: Uuid,
-    /// When.
+    /// When it was counted.
     pub at: Timestamp,
 }
 
-/// The latest mails to one recipient about one thing, or of one sender.
+/// The latest mails to one recipient about one thing, or from one sender.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Tally {
-    /// Whose it is.
+    /// Identifies the recipient with the thing or sender.
     pub key: String,
-    /// Grows by one with every change that is stored; 0: it is not stored yet.
+    /// Number of stored changes; 0 if it is not stored yet.
     pub revision: u64,
     /// The latest mails that were sent at once, oldest first.
     pub mails: Vec<Counted>,
-    /// Until when others are gathered, or were.
+    /// Until when further ones are gathered, or were.
     pub gathers_until: Option<Timestamp>,
-    /// When it last changed.
+    /// When it was last changed.
     pub changed_at: Timestamp,
 }
 
 impl Tally {
-    /// One with nothing in it.
+    /// An empty tally.
     #[must_use]
     pub fn new(key: String) -> Self {
         Self {
@@ -194,8 +197,8 @@ impl Tally {
         self.changed_at = now;
     }
 
-    /// Until when one more is gathered, if it is: because others are already, or because
-    /// `limit` mails count.
+    /// Until when another notification is gathered; `None` if it is not. It is gathered if others
+    /// already are, or if `limit` mails count.
     fn gather(
         &mut self,
         limit: usize,
@@ -203,7 +206,7 @@ impl Tally {
         window: SignedDuration,
         now: Timestamp,
     ) -> Option<Timestamp> {
-        // Another process' clock may be ahead: nothing waits longer than a window.
+        // Another process's clock may be ahead: limit the wait to one window.
         let latest = now.saturating_add(window).unwrap_or(Timestamp::MAX);
         if let Some(until) = self.gathers_until.filter(|until| *until > now) {
             return Some(until.min(latest));
@@ -220,7 +223,7 @@ impl Tally {
     }
 }
 
-/// The tallies that decide about some notifications.
+/// The tallies that decide about a set of notifications.
 #[derive(Debug, Clone, Default)]
 pub struct Tallies {
     stored: BTreeMap<String, Tally>,
@@ -228,7 +231,7 @@ pub struct Tallies {
 }
 
 impl Tallies {
-    /// As they are stored; the others have nothing in them.
+    /// Tallies as they are stored; missing ones are empty.
     #[must_use]
     pub fn of(stored: Vec<Tally>) -> Self {
         let stored: BTreeMap<_, _> = stored
@@ -246,7 +249,7 @@ impl Tallies {
         self.now.entry(key.to_owned()).or_insert_with(new)
     }
 
-    /// Those that have changed: as they were, and as they are to be stored.
+    /// The changed tallies, each before and after the change.
     #[must_use]
     pub fn changed(self) -> Vec<(Tally, Tally)> {
         let Self { mut stored, now } = self;
@@ -266,7 +269,7 @@ impl Tallies {
     }
 }
 
-/// The rule.
+/// The rule that decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rule {
     /// How long a mail counts for the thing it is about.
@@ -280,8 +283,8 @@ impl Default for Rule {
 }
 
 impl Rule {
-    /// The notification as it is queued at `now`: due at once, or gathered. What is not to
-    /// be sent stays as it is.
+    /// The notification to queue at `now`: due at once, or gathered. A suppressed one is returned
+    /// unchanged.
     #[must_use]
     pub fn place(
         &self,
@@ -310,7 +313,7 @@ impl Rule {
         }
         match &occasion.rank {
             Rank::Plan { group } => {
-                let why = "GATHERED: the tasks that come with a release are told in one mail";
+                let why = "GATHERED: the tasks that come with a release are sent in one mail";
                 let at_once = notification.due_at;
                 notification.gathered(group, why, at_once)
             }
@@ -318,7 +321,7 @@ impl Rule {
         }
     }
 
-    /// With what it is gathered, why and until when; `None` if it is not.
+    /// The group, the reason and the end of gathering; `None` if it is not gathered.
     fn gathers(
         &self,
         occasion: &Occasion,

@@ -1,4 +1,4 @@
-//! How many mails went to whom about what, in a database: a document for each tally.
+//! Stores tallies: one document for each.
 
 use jiff::Timestamp;
 use slipway_store::{Collection, Document, Documents, Entries, Index, Query, Write, by_time};
@@ -30,31 +30,31 @@ impl Document for Tally {
     fn summary(&self) {}
 }
 
-/// The tallies, one for each key.
+/// The store of tallies.
 #[derive(Clone)]
 pub struct TallyStore(Documents);
 
 impl TallyStore {
-    /// The tallies among these documents.
+    /// A store of the tallies in this database.
     #[must_use]
     pub fn new(documents: Documents) -> Self {
         Self(documents)
     }
 
-    /// Those of `keys` that there are, in any order.
+    /// The stored tallies of `keys`, in any order.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn find(&self, keys: &[String]) -> Result<Vec<Tally>, StoreError> {
         Ok(self.0.get_many(keys).await?)
     }
 
-    /// Stores changes, from what was to what is, each in one write that decides between several who change the same
-    /// tally at the same time. `false` if one of them was not of the revision before; the
-    /// others may be stored.
+    /// Stores changed tallies, each pair the tally before and after. Each is one write, guarded by
+    /// the revision. `false` if another writer was faster with one of them; the others may be
+    /// stored.
     ///
     /// # Errors
-    /// If the database is away. Then it is not known which are stored.
+    /// If the database is unavailable. Some may have been stored.
     pub async fn save(&self, changed: &[(Tally, Tally)]) -> Result<bool, StoreError> {
         let writes = changed.iter().map(|(before, after)| match before.revision {
             0 => Write::insert(after),
@@ -64,17 +64,16 @@ impl TallyStore {
         Ok(outcomes.iter().all(Result::is_ok))
     }
 
-    /// Deletes at most `limit` of those that have not changed since `before`; returns how
-    /// many.
+    /// Deletes at most `limit` tallies unchanged since `before`; returns how many.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn prune(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
         let limit = u32::try_from(limit).unwrap_or(u32::MAX);
         let old = Query::first(limit, "").below(by_time(before, ""));
         let old: Vec<Tally> = self.0.list(&BY_CHANGE, &old).await?;
         let outcomes = self.0.write_many(old.iter().map(Write::delete).collect());
-        // One that has changed meanwhile stays.
+        // One that was changed in the meantime stays.
         let deleted = outcomes.await?.into_iter().filter(Result::is_ok);
         Ok(deleted.count())
     }

@@ -1,4 +1,4 @@
-//! Cases of the rule, and what holds whatever happens.
+//! Cases of the gathering rule, and its invariants.
 
 use std::collections::BTreeSet;
 
@@ -52,15 +52,16 @@ fn of_kind(kind: &str) -> Draft {
     }
 }
 
-/// Places notifications one after the other, each on tallies as the last has left them.
+/// Decides on notifications one after the other, each with the tallies as the previous one left
+/// them.
 #[derive(Default)]
-struct Desk {
+struct Placing {
     rule: Rule,
     stored: BTreeMap<String, Tally>,
     events: u128,
 }
 
-impl Desk {
+impl Placing {
     fn place(&mut self, draft: Draft, now: Timestamp) -> Notification {
         self.events += 1;
         self.place_again(draft, self.events, now)
@@ -95,79 +96,79 @@ fn group(placed: &Notification) -> Option<&str> {
 }
 
 #[test]
-fn after_the_third_mail_about_a_thing_the_rest_waits_for_the_end_of_its_window() {
-    let mut desk = Desk::default();
+fn after_the_third_mail_about_a_thing_the_others_are_gathered() {
+    let mut placing = Placing::default();
     for second in [0, 60, 120] {
-        let placed = desk.place(mention(1, GRACE), at(second));
+        let placed = placing.place(mention(1, GRACE), at(second));
         assert_eq!((group(&placed), placed.due_at), (None, at(second)));
     }
-    // Also when the first of the three is out of the window again.
+    // Also when the first of the three has left the window.
     for second in [121, 599, 601, 719] {
-        let placed = desk.place(mention(1, GRACE), at(second));
+        let placed = placing.place(mention(1, GRACE), at(second));
         assert_eq!(group(&placed), Some("discussion:1"));
         assert_eq!(placed.due_at, at(120 + 600));
         assert!(placed.reason.unwrap().starts_with("GATHERED: "));
     }
-    let other = desk.place(mention(2, GRACE), at(130));
+    let other = placing.place(mention(2, GRACE), at(130));
     assert_eq!(group(&other), None, "about something else");
-    let next = desk.place(mention(1, GRACE), at(720));
+    let next = placing.place(mention(1, GRACE), at(720));
     assert_eq!(group(&next), None, "the window is over");
 }
 
 #[test]
 fn a_hotfix_is_never_gathered_and_not_counted() {
-    let mut desk = Desk::default();
+    let mut placing = Placing::default();
     for _ in 0..50 {
         assert_eq!(
-            group(&desk.place(of_kind("task.hotfix_added"), at(0))),
+            group(&placing.place(of_kind("task.hotfix_added"), at(0))),
             None
         );
     }
-    assert!(desk.stored.is_empty());
+    assert!(placing.stored.is_empty());
 }
 
 #[test]
 fn the_first_assignment_in_a_release_is_never_gathered() {
-    let mut desk = Desk::default();
+    let mut placing = Placing::default();
     for release in 1..=50 {
-        let first = desk.place(assignment(release, Some(1)), at(0));
+        let first = placing.place(assignment(release, Some(1)), at(0));
         assert_eq!(group(&first), None, "release {release}");
     }
-    let second = desk.place(assignment(1, None), at(1));
+    let second = placing.place(assignment(1, None), at(1));
     let sender = format!("sender:{GRACE}");
     assert_eq!(group(&second), Some(&*sender), "it was not the first");
 }
 
 #[test]
-fn whose_turn_it_is_is_not_held_back_by_other_mails() {
-    let mut desk = Desk::default();
+fn other_mails_do_not_delay_the_notification_of_a_turn() {
+    let mut placing = Placing::default();
     for task in 1..=30 {
-        desk.place(mention(task, GRACE), at(0));
+        placing.place(mention(task, GRACE), at(0));
     }
     for release in 1..=50 {
-        let first = desk.place(turn(release), at(1));
+        let first = placing.place(turn(release), at(1));
         assert_eq!(group(&first), None, "release {release}");
     }
 }
 
 #[test]
 fn turns_in_one_release_are_gathered_after_the_third() {
-    let mut desk = Desk::default();
-    let placed: Vec<_> = (0..5).map(|n| desk.place(turn(1), at(n))).collect();
+    let mut placing = Placing::default();
+    let placed: Vec<_> = (0..5).map(|n| placing.place(turn(1), at(n))).collect();
     let turns = format!("turn:{}", Uuid::from_u128(1));
     let turns = Some(turns.as_str());
     let groups: Vec<_> = placed.iter().map(group).collect();
     assert_eq!(groups, [None, None, None, turns, turns]);
     assert_eq!(placed[4].due_at, at(2 + 600));
-    let next = desk.place(turn(1), at(2 + 600));
+    let next = placing.place(turn(1), at(2 + 600));
     assert_eq!(group(&next), None, "the window is over");
 }
 
 #[test]
 fn assignments_in_one_release_are_gathered_after_the_third() {
-    let mut desk = Desk::default();
+    let mut placing = Placing::default();
     let groups: Vec<_> = (0..5)
-        .map(|n| desk.place(assignment(1, None), at(n)).group)
+        .map(|n| placing.place(assignment(1, None), at(n)).group)
         .collect();
     let release = format!("release:{}", Uuid::from_u128(1));
     let release = Some(release.as_str());
@@ -177,38 +178,38 @@ fn assignments_in_one_release_are_gathered_after_the_third() {
 
 #[test]
 fn tasks_that_came_with_a_release_are_one_mail_and_count_as_one() {
-    let mut desk = Desk::default();
+    let mut placing = Placing::default();
     let plan = format!("plan:{}", Uuid::from_u128(1));
     for _ in 0..37 {
-        let placed = desk.place(assignment(1, Some(37)), at(0));
+        let placed = placing.place(assignment(1, Some(37)), at(0));
         assert_eq!((group(&placed), placed.due_at), (Some(&*plan), at(0)));
     }
     for _ in 0..2 {
-        assert_eq!(group(&desk.place(assignment(1, None), at(1))), None);
+        assert_eq!(group(&placing.place(assignment(1, None), at(1))), None);
     }
-    assert!(group(&desk.place(assignment(1, None), at(2))).is_some());
-    let alone = desk.place(assignment(2, Some(1)), at(3));
+    assert!(group(&placing.place(assignment(1, None), at(2))).is_some());
+    let alone = placing.place(assignment(2, Some(1)), at(3));
     assert_eq!(group(&alone), None, "one task is a mail like any other");
 }
 
 #[test]
-fn of_one_sender_everything_is_gathered_after_the_twentieth_mail_of_an_hour() {
-    let mut desk = Desk::default();
+fn a_sender_is_gathered_after_twenty_mails_within_an_hour() {
+    let mut placing = Placing::default();
     for task in 1..=20 {
-        assert_eq!(group(&desk.place(mention(task, GRACE), at(0))), None);
+        assert_eq!(group(&placing.place(mention(task, GRACE), at(0))), None);
     }
     let sender = format!("sender:{GRACE}");
     for (task, second, due) in [(21, 1, 600), (22, 599, 600), (1, 599, 600), (23, 700, 1300)] {
-        let placed = desk.place(mention(task, GRACE), at(second));
+        let placed = placing.place(mention(task, GRACE), at(second));
         assert_eq!((group(&placed), placed.due_at), (Some(&*sender), at(due)));
     }
-    let other = desk.place(mention(24, Uuid::from_u128(7)), at(1));
+    let other = placing.place(mention(24, Uuid::from_u128(7)), at(1));
     assert_eq!(group(&other), None, "of somebody else");
-    assert_eq!(group(&desk.place(mention(25, GRACE), at(3600))), None);
+    assert_eq!(group(&placing.place(mention(25, GRACE), at(3600))), None);
 }
 
 #[test]
-fn kinds_are_about_their_own_things() {
+fn each_kind_is_counted_for_its_own_thing() {
     let about = |draft: &Draft| Occasion::of(draft, Uuid::nil()).about;
     let reply = Draft {
         kind: "comment.replied".to_owned(),
@@ -241,39 +242,39 @@ fn kinds_are_about_their_own_things() {
 }
 
 #[test]
-fn what_waits_for_the_end_of_quiet_hours_is_one_mail_then() {
-    let mut desk = Desk::default();
+fn notifications_of_quiet_hours_are_one_mail() {
+    let mut placing = Placing::default();
     for draft in [mention(1, GRACE), assignment(1, Some(37)), of_kind("x")] {
         let occasion = Occasion::of(&draft, Uuid::nil());
         let made = Notification::new(draft, Uuid::nil(), Subject::new("x"), at(0));
-        let placed = desk.put(&occasion, made.clone().deferred(at(9_000)), at(0));
+        let placed = placing.put(&occasion, made.clone().deferred(at(9_000)), at(0));
         assert_eq!((group(&placed), placed.due_at), (Some("quiet"), at(9_000)));
-        let unwanted = desk.put(&occasion, made.clone().suppressed("off"), at(0));
+        let unwanted = placing.put(&occasion, made.clone().suppressed("off"), at(0));
         assert_eq!(unwanted, made.suppressed("off"));
     }
-    assert!(desk.stored.is_empty(), "none is counted");
+    assert!(placing.stored.is_empty(), "none is counted");
 }
 
 #[test]
-fn an_event_that_is_delivered_again_is_placed_as_before_and_counted_once() {
-    let mut desk = Desk::default();
+fn a_redelivered_event_gets_the_same_decision_and_is_counted_once() {
+    let mut placing = Placing::default();
     for _ in 0..5 {
         for event in 1..=3 {
             assert_eq!(
-                group(&desk.place_again(mention(1, GRACE), event, at(9))),
+                group(&placing.place_again(mention(1, GRACE), event, at(9))),
                 None
             );
         }
     }
-    let fourth = desk.place_again(mention(1, GRACE), 4, at(9));
+    let fourth = placing.place_again(mention(1, GRACE), 4, at(9));
     assert_eq!(
-        desk.place_again(mention(1, GRACE), 4, at(9)).group,
+        placing.place_again(mention(1, GRACE), 4, at(9)).group,
         fourth.group
     );
     assert!(fourth.group.is_some());
 }
 
-/// A notification of some kind, by some sender, after a pause of so many seconds.
+/// A notification of any kind from any sender, after a pause of this many seconds.
 fn some() -> impl Strategy<Value = (Draft, i64)> {
     let draft = prop_oneof![
         8 => (0..4u64, 0..2u128).prop_map(|(task, n)| mention(task, Uuid::from_u128(n))),
@@ -282,20 +283,20 @@ fn some() -> impl Strategy<Value = (Draft, i64)> {
         1 => Just(of_kind("system.error")),
         1 => Just(of_kind("task.hotfix_added")),
     ];
-    // A clock of another replica may be behind.
+    // Another replica's clock may be behind.
     (draft, prop_oneof![4 => 0..5i64, 1 => -3..900i64])
 }
 
 proptest! {
     #[test]
-    fn whatever_comes_mails_are_few_and_nothing_waits_long(
+    fn mails_are_few_and_waits_are_bounded(
         flood in prop::collection::vec(some(), 1..400),
     ) {
-        let mut desk = Desk::default();
+        let mut placing = Placing::default();
         let (mut second, mut singles) = (10_000, Vec::new());
         for (draft, pause) in flood {
             second += pause;
-            let placed = desk.place(draft.clone(), at(second));
+            let placed = placing.place(draft.clone(), at(second));
             let waits = placed.due_at.duration_since(at(second));
             prop_assert!(waits >= SignedDuration::ZERO && waits <= WINDOW);
             prop_assert_eq!(placed.group.is_some(), placed.reason.is_some());

@@ -1,7 +1,7 @@
-//! An event that another program announces: checked, accepted and put into the outbox.
+//! Accepts an event that another program announces: checks it and puts it into the outbox.
 //!
-//! It takes the way of every event then: outbox, bus, consumer. So once it is accepted it is
-//! not lost, and nothing is sent in a request.
+//! From there it takes the same way as every event: outbox, bus, consumer. An accepted event is not
+//! lost, and no request waits for a mail.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -18,7 +18,7 @@ use slipway_store::{outbox::Wake, receipts::Receipt};
 use uuid::Uuid;
 
 use super::{
-    Accepted, MAX_RECIPIENTS, QUOTA, WINDOW, flaws, left, may_notify,
+    AcceptedEvent, MAX_RECIPIENTS, QUOTA, WINDOW, flaws, left, may_notify,
     store::{Acceptance, IntakeStore},
 };
 use crate::{
@@ -32,40 +32,40 @@ use crate::{
     translate,
 };
 
-/// What another program announces.
+/// An announcement by another program.
 pub(super) struct Announcement {
     /// The event's type.
     pub(super) kind: String,
-    /// Names and ids of who is to be notified.
+    /// Names and ids of the users to notify.
     pub(super) recipients: Vec<String>,
     /// The template's variables.
     pub(super) data: Map<String, Value>,
 }
 
-/// An announcement that was accepted.
+/// The result of an accepted announcement.
 pub(super) struct Announced {
     /// Id of the event.
     pub(super) id: Uuid,
     /// When it was accepted.
     pub(super) at: Timestamp,
-    /// How many more the sender may announce now.
+    /// How many more events the sender may announce now.
     pub(super) left: usize,
 }
 
-/// Accepts events of other programs.
+/// Accepts events from other programs.
 pub(crate) struct Intake {
     pub(crate) store: IntakeStore,
     pub(crate) notifications: NotificationStore,
     pub(crate) recipients: RecipientStore,
     pub(crate) templates: Arc<Library>,
     pub(crate) clock: SharedClock,
-    /// Told when there are events to publish.
+    /// Woken when there are events to publish.
     pub(crate) outbox: Wake,
 }
 
 impl Intake {
-    /// Accepts what `sender` announces, if they may and it can be told, with the receipt
-    /// that is made of the answer.
+    /// Accepts an announcement of `sender` after checking permission, templates and quota.
+    /// `receipt` makes the idempotency receipt from the result.
     pub(super) async fn announce(
         &self,
         announcement: Announcement,
@@ -83,7 +83,7 @@ impl Intake {
         };
         let event = event(&requested, &announced);
         let receipt = receipt(&announced);
-        let accepted = Accepted {
+        let accepted = AcceptedEvent {
             id: announced.id,
             kind: requested.notification_type,
             sender,
@@ -103,12 +103,12 @@ impl Intake {
         }
     }
 
-    /// An event that `caller` may see, and the notifications made of it.
+    /// An event that `caller` may see, and the notifications created for it.
     pub(super) async fn get(
         &self,
         id: Uuid,
         caller: &Principal,
-    ) -> Result<(Accepted, Vec<Notification>), Fault> {
+    ) -> Result<(AcceptedEvent, Vec<Notification>), Fault> {
         let found = self.store.get(id).await?;
         let mine =
             found.filter(|found| caller.role == Role::Admin || found.sender.id == caller.user_id);
@@ -116,7 +116,7 @@ impl Intake {
         Ok((accepted, self.notifications.of_event(id).await?))
     }
 
-    /// What is asked for, if it may be.
+    /// The event for an announcement that passes all checks.
     async fn check(
         &self,
         announcement: Announcement,
@@ -141,7 +141,7 @@ impl Intake {
         })
     }
 
-    /// The accounts that these names and ids mean, each once, if `caller` may notify them.
+    /// The users that these names and ids refer to, each once, if `caller` may notify them.
     async fn recipients(
         &self,
         wanted: &[String],
@@ -157,7 +157,7 @@ impl Intake {
         if wanted.iter().all(is_caller) {
             return Ok(vec![translate::caller(caller)]);
         }
-        // Before anybody is looked up: who may not notify others learns nothing of them.
+        // Before any lookup: a caller without permission must not learn who exists.
         if !may_notify(caller, Uuid::nil()) {
             return Err(only_yourself());
         }
@@ -175,7 +175,7 @@ impl Intake {
         Ok(found)
     }
 
-    /// The accounts, each by its name in lower case and by its id: two questions for all.
+    /// The users, keyed by name in lower case and by id.
     async fn look_up(&self, wanted: &[String]) -> Result<HashMap<String, UserRef>, Fault> {
         let ids: Vec<_> = wanted
             .iter()
@@ -198,7 +198,7 @@ impl Intake {
         Ok(by_both.collect())
     }
 
-    /// The data, if the templates of the type can be rendered with them.
+    /// The data, if the type's templates can be rendered with it.
     async fn rendered(
         &self,
         current: Arc<Current>,
@@ -226,7 +226,7 @@ impl Intake {
     }
 }
 
-/// The event that asks for the notifications.
+/// The event that makes the consumer create the notifications.
 fn event(requested: &NotificationRequestedEvent, announced: &Announced) -> Event {
     let sender = &requested.requested_by;
     let actor = Actor::User {

@@ -1,12 +1,12 @@
-//! Events that other programs announce: who may announce what to whom, and how often.
-//! What is in this file is pure.
+//! Events that other programs announce: permissions, data and quota. The types in this file are
+//! pure.
 //!
-//! - An administrator may have anybody notified, everybody else only themselves: a mail
-//!   from Slipway is believed, so nobody may put words into its mouth for others to read.
-//! - What is announced is of a type that an administrator has made templates for. The
-//!   types that Slipway brings along tell of what it knows itself.
-//! - The data are the template's variables, no less and no more.
-//! - [`QUOTA`] events in any [`WINDOW`], for each who announces.
+//! - An administrator may notify any user; other users may notify only themselves. People trust
+//!   mails from Slipway, so nobody else may send texts of their own through it.
+//! - The type must be one that an administrator has made templates for. Built-in types are only for
+//!   Slipway's own events.
+//! - The data must be exactly the template's variables.
+//! - Each sender may announce [`QUOTA`] events in any [`WINDOW`].
 
 pub(crate) mod announce;
 pub(crate) mod service;
@@ -24,48 +24,49 @@ use uuid::Uuid;
 
 use super::templates::Variable;
 
-/// Events that one may announce within [`WINDOW`].
+/// How many events one sender may announce within [`WINDOW`].
 pub const QUOTA: usize = 10;
 
-/// How long an event counts.
+/// How long an event counts against the quota.
 pub const WINDOW: SignedDuration = SignedDuration::from_mins(1);
 
-/// Recipients of one event at most.
+/// Maximum number of recipients of one event.
 pub const MAX_RECIPIENTS: usize = 50;
 
 /// An event that was accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Accepted {
+pub struct AcceptedEvent {
     /// Id of the event.
     pub id: Uuid,
     /// Its type, which has templates.
     pub kind: String,
     /// Who announced it.
     pub sender: UserRef,
-    /// Who is to be notified, each once.
+    /// The users to notify, each once.
     pub recipients: Vec<UserRef>,
     /// When it was accepted.
     pub at: Timestamp,
 }
 
-/// Whether `sender` may have `recipient` notified.
+/// Whether `sender` may notify `recipient`.
 #[must_use]
 pub fn may_notify(sender: &Principal, recipient: Uuid) -> bool {
     sender.role == Role::Admin || sender.user_id == recipient
 }
 
-/// How long to wait for another event; `None` if it may come now. `times` are those of the
-/// sender's latest events, newest first.
+/// How long to wait before another event is accepted; `None` if it is accepted now. `times` are
+/// the acceptance times of the sender's latest events, newest first.
 #[must_use]
 pub fn wait(times: &[Timestamp], now: Timestamp) -> Option<SignedDuration> {
     let oldest_of_the_quota = times.get(QUOTA - 1)?;
-    // One that was announced a moment later may have been counted before this one.
+    // Limited to the window because replicas' clocks differ: `now` may be before an event in
+    // `times`.
     let left = (WINDOW - now.duration_since(*oldest_of_the_quota)).min(WINDOW);
     left.is_positive().then_some(left)
 }
 
-/// How many more events may come now.
+/// How many more events are accepted now.
 #[must_use]
 pub fn left(times: &[Timestamp], now: Timestamp) -> usize {
     let counting = times
@@ -74,7 +75,7 @@ pub fn left(times: &[Timestamp], now: Timestamp) -> usize {
     QUOTA.saturating_sub(counting.count())
 }
 
-/// What is wrong with an event's data, if anything is.
+/// What is wrong with an event's data.
 #[must_use]
 pub fn flaws(data: &Map<String, Value>, variables: &[Variable]) -> Vec<FieldError> {
     let missing = variables.iter().filter(|variable| {
@@ -108,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn the_tenth_event_of_a_minute_is_the_last_until_the_first_is_a_minute_old() {
+    fn the_quota_is_ten_events_in_any_minute() {
         let now = Timestamp::from_second(100).unwrap();
         let nine = seconds((92..=100).rev());
         assert_eq!((wait(&nine, now), left(&nine, now)), (None, 1));
@@ -129,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn an_administrator_notifies_anybody_and_everybody_else_themselves() {
+    fn an_administrator_may_notify_anybody_and_others_only_themselves() {
         let principal = |role| Principal {
             user_id: Uuid::from_u128(1),
             username: "ada".into(),
@@ -144,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn the_data_are_the_variables_no_less_and_no_more() {
+    fn the_data_must_be_exactly_the_variables() {
         let variable = |name: &str, required| Variable {
             name: name.to_owned(),
             required,

@@ -1,4 +1,4 @@
-//! `slipway.notify.v1.EventService`: events of other programs.
+//! `slipway.notify.v1.EventService`: accepts and returns events of other programs.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use slipway_store::receipts::{self, ReceiptStore, Repeatable};
 use tonic::{Request, Response, Status};
 
 use super::{
-    Accepted,
+    AcceptedEvent,
     announce::{Announced, Announcement, Intake},
 };
 use crate::{
@@ -89,7 +89,7 @@ fn answer(announced: &Announced) -> AnnounceEventResponse {
     }
 }
 
-fn shown(accepted: Accepted, made: &[Notification]) -> GetEventResponse {
+fn shown(accepted: AcceptedEvent, made: &[Notification]) -> GetEventResponse {
     let recipients = accepted.recipients.into_iter().map(|recipient| {
         let notification = made.iter().find(|n| n.to == To::User(recipient.id));
         EventRecipient {

@@ -1,9 +1,8 @@
-//! Accepted events, in a database: a document for each, with its event and its receipt;
-//! and one for each sender, with the times that count for the quota.
+//! Stores accepted events: one document for each, with its outbox event and its receipt; and one
+//! for each sender, with the times that count against the quota.
 //!
-//! The quota is used up first. So of events that come at the same time no more are stored
-//! than may be; one whose process ends between the two writes, or that turns out to be a
-//! repetition, has used up its part all the same.
+//! The quota is used first, so concurrent events cannot exceed it. An event whose process ends
+//! between the two writes, or that is a repetition, has also used its part of the quota.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -12,7 +11,7 @@ use slipway_store::receipts::Receipt;
 use slipway_store::{Collection, Document, Documents, Entries, Index, Query, Write, by_time};
 use uuid::Uuid;
 
-use super::{Accepted, QUOTA};
+use super::{AcceptedEvent, QUOTA};
 use crate::{notification::intake, store::StoreError};
 
 #[cfg(test)]
@@ -20,7 +19,7 @@ mod tests;
 
 const BY_TIME: Index = Index::list("by_time");
 
-impl Document for Accepted {
+impl Document for AcceptedEvent {
     const COLLECTION: Collection = Collection::new("accepted", 1, &[BY_TIME])
         .with_events()
         .with_receipts();
@@ -44,14 +43,14 @@ impl Document for Accepted {
 
 /// When the latest events of a sender were accepted.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Used {
+pub(crate) struct SenderUsage {
     sender: Uuid,
     revision: u64,
-    /// Newest first: as many as the quota.
+    /// Newest first; at most as many as the quota.
     times: Vec<Timestamp>,
 }
 
-impl Document for Used {
+impl Document for SenderUsage {
     const COLLECTION: Collection = Collection::new("quotas", 1, &[]);
 
     type Summary = ();
@@ -69,35 +68,35 @@ impl Document for Used {
     fn summary(&self) {}
 }
 
-/// What became of an event that somebody announces.
+/// The result of accepting an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Acceptance {
-    /// It is stored, with its event and its receipt.
+    /// It is stored, with its outbox event and its receipt.
     Stored,
-    /// The sender has used up the quota; nothing is stored. Another may come after this.
+    /// The quota is used up and nothing is stored. Contains how long to wait.
     TooMany(SignedDuration),
 }
 
-/// Accepted events.
+/// The store of accepted events.
 #[derive(Clone)]
 pub struct IntakeStore(Documents);
 
 impl IntakeStore {
-    /// The accepted events among these documents.
+    /// A store of the accepted events in this database.
     #[must_use]
     pub fn new(documents: Documents) -> Self {
         Self(documents)
     }
 
-    /// Stores an event with the receipt of its request, and puts `event` into the outbox,
-    /// if the sender's quota allows.
+    /// Stores an event with the receipt of its request and puts `event` into the outbox, if the
+    /// sender's quota allows it.
     ///
     /// # Errors
-    /// If there is a receipt of the request already: then nothing is stored. If the database is
-    /// away: then it is not known whether it is stored.
+    /// If the request already has a receipt: nothing is stored. If the database is unavailable: the
+    /// event may have been stored.
     pub async fn accept(
         &self,
-        accepted: &Accepted,
+        accepted: &AcceptedEvent,
         event: Event,
         receipt: Option<Receipt>,
     ) -> Result<Acceptance, StoreError> {
@@ -113,20 +112,20 @@ impl IntakeStore {
         }
     }
 
-    /// Uses up a part of the sender's quota, or says how long to wait for one.
+    /// Uses one event of the sender's quota, or returns how long to wait.
     async fn use_up(
         &self,
         sender: Uuid,
         now: Timestamp,
     ) -> Result<Option<SignedDuration>, StoreError> {
         let mut wait = None;
-        let use_up = self.0.update(sender, |before: Option<&Used>| {
+        let use_up = self.0.update(sender, |before: Option<&SenderUsage>| {
             let times = before.map_or(&[][..], |used| &used.times);
             wait = intake::wait(times, now);
             let mut times: Vec<_> = [now].iter().chain(times).copied().collect();
             times.sort_unstable_by(|a, b| b.cmp(a));
             times.truncate(QUOTA);
-            wait.is_none().then(|| Used {
+            wait.is_none().then(|| SenderUsage {
                 sender,
                 revision: before.map_or(0, |used| used.revision) + 1,
                 times,
@@ -136,32 +135,32 @@ impl IntakeStore {
         Ok(wait)
     }
 
-    /// An event that was accepted.
+    /// An accepted event.
     ///
     /// # Errors
-    /// If the database is away.
-    pub async fn get(&self, id: Uuid) -> Result<Option<Accepted>, StoreError> {
+    /// If the database is unavailable.
+    pub async fn get(&self, id: Uuid) -> Result<Option<AcceptedEvent>, StoreError> {
         Ok(self.0.get(id).await?)
     }
 
-    /// When the sender's latest events were accepted, newest first: as many as the quota.
+    /// When the sender's latest events were accepted, newest first; at most as many as the quota.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn latest(&self, sender: Uuid) -> Result<Vec<Timestamp>, StoreError> {
-        let used: Option<Used> = self.0.get(sender).await?;
+        let used: Option<SenderUsage> = self.0.get(sender).await?;
         Ok(used.map_or_else(Vec::new, |used| used.times))
     }
 
-    /// Deletes, from the oldest on, at most `limit` events accepted before `before` that
-    /// are published; returns how many.
+    /// Deletes at most `limit` published events that were accepted before `before`, oldest first;
+    /// returns how many.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn prune(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
         let limit = u32::try_from(limit).unwrap_or(u32::MAX);
         let old = Query::first(limit, "").below(by_time(before, ""));
-        let old: Vec<Accepted> = self.0.list(&BY_TIME, &old).await?;
+        let old: Vec<AcceptedEvent> = self.0.list(&BY_TIME, &old).await?;
         let deleted = self.0.write_many(old.iter().map(Write::delete).collect());
         Ok(deleted.await?.into_iter().filter(Result::is_ok).count())
     }

@@ -1,34 +1,32 @@
-//! Addresses of mails, as every mail server can take them.
+//! Email addresses in a form that every mail server accepts.
 //!
-//! A domain with characters other than ASCII (`bücher.example`) is turned into the one form
-//! that every server and DNS know (`xn--bcher-kva.example`), so it goes that way into the
-//! envelope, the headers and the `Message-ID`. What stands before the `@` has no such form:
-//! a server takes other characters there only if it offers SMTPUTF8.
+//! A domain with non-ASCII characters (`bücher.example`) is converted to the form that every server
+//! and DNS know (`xn--bcher-kva.example`), which is used in the envelope, the headers and the
+//! `Message-ID`. The part before the `@` has no such form: a server accepts other characters there
+//! only if it offers SMTPUTF8.
 
 use std::str::FromStr;
 
 use lettre::message::Mailbox;
 use slipway_runtime::text::{check_line, is_blank};
 
-/// Bytes of an address at most (RFC 5321, section 4.5.3.1.3).
+/// Maximum length of an address in bytes (RFC 5321, section 4.5.3.1.3).
 const LONGEST: usize = 254;
 
-/// What an encoded word begins with (RFC 2047): mail programs show something else in its
-/// place, also where it is none.
+/// Start of an encoded word (RFC 2047). Mail programs decode these, also where none is meant.
 pub(super) const ENCODED_WORD: &str = "=?";
 
-/// A text that is not an email address.
+/// The text is not an email address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be an email address such as ada@example.com")]
 pub struct MalformedAddress;
 
-/// An address that mail can be sent to. It holds no control characters, and its domain is
-/// of ASCII.
+/// An address that mail can be sent to. It has no control characters, and its domain is ASCII.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Address(lettre::Address);
 
 impl Address {
-    /// What stands behind the `@`, in lower case.
+    /// The domain in lower case.
     #[must_use]
     pub fn domain(&self) -> String {
         self.0.domain().to_lowercase()
@@ -38,7 +36,7 @@ impl Address {
         &self.0
     }
 
-    /// The same address with a domain of ASCII.
+    /// The same address with an ASCII domain.
     fn with_ascii_domain(address: &lettre::Address) -> Result<Self, MalformedAddress> {
         let (user, domain) = (address.user(), address.domain());
         if domain.is_ascii() {
@@ -70,8 +68,8 @@ impl FromStr for Address {
     }
 }
 
-/// Who mails are from: an address of ASCII, perhaps with a name, as
-/// `Slipway <slipway@example.com>`.
+/// The sender of mails: an ASCII address, optionally with a name, as `Slipway
+/// <slipway@example.com>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sender(Mailbox);
 
@@ -90,7 +88,7 @@ impl FromStr for Sender {
         }
         let Mailbox { name, email } = text.parse().map_err(|_| MalformedAddress)?;
         let address = Address::with_ascii_domain(&email)?;
-        // With any other sender no mail could go by a server without SMTPUTF8.
+        // With any other sender, no mail could be sent through a server without SMTPUTF8.
         if !address.is_usable() || !email.user().is_ascii() {
             return Err(MalformedAddress);
         }
@@ -140,14 +138,14 @@ mod tests {
         }
         let long = format!("ada@{}.example", "x".repeat(260));
         assert_eq!(long.parse::<Address>(), Err(MalformedAddress));
-        // Short as it is written, too long as it is sent.
+        // Short enough as text, too long in its ASCII form.
         let long = format!("ada@{}example", "ü.".repeat(60));
         assert!(long.len() < LONGEST);
         assert_eq!(long.parse::<Address>(), Err(MalformedAddress));
     }
 
     #[test]
-    fn a_sender_is_one_that_every_server_takes() {
+    fn a_sender_must_be_acceptable_to_every_server() {
         let sender: Sender = "Bücher <post@bücher.example>".parse().unwrap();
         assert_eq!(sender.0.email.to_string(), "post@xn--bcher-kva.example");
         assert_eq!(sender.0.name.as_deref(), Some("Bücher"));

@@ -1,5 +1,5 @@
-//! Mails as files, for where there is no mail server: one `.eml` each, which mail programs
-//! open.
+//! Writes mails to files, for use without a mail server: one `.eml` file each, which mail programs
+//! can open.
 
 use std::{
     fmt::Display,
@@ -22,11 +22,11 @@ pub struct FileMailer {
 }
 
 impl FileMailer {
-    /// Mails from `from`, into `dir`, which is made, open to its owner only, if it is not
-    /// there.
+    /// Writes mails from `from` into `dir`. Creates the directory, accessible only to its owner, if
+    /// it does not exist.
     ///
     /// # Errors
-    /// If it cannot be made.
+    /// If the directory cannot be created.
     pub fn new(dir: PathBuf, from: Sender) -> io::Result<Self> {
         let mut builder = fs::DirBuilder::new();
         builder.recursive(true);
@@ -63,7 +63,7 @@ impl Mailer for FileMailer {
     }
 }
 
-/// Unlike a mail server a directory can be looked at all the time.
+/// Unlike a mail server, a directory can be checked at any time.
 #[async_trait]
 impl Check for FileMailer {
     async fn check(&self) -> Result<(), Problem> {
@@ -80,8 +80,8 @@ impl FileMailer {
     }
 }
 
-/// Writes the whole file or none of it: beside its place first, then, when it is on the
-/// disk, to its place. A mail that is sent again takes the place of the first.
+/// Writes the file atomically: to a temporary file next to it, synced and then renamed. A mail that
+/// is sent again replaces the first.
 fn write(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let unfinished = dir.join(format!(".{name}.part"));
     let mut options = OpenOptions::new();

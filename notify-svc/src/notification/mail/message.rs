@@ -1,4 +1,4 @@
-//! From a mail to the bytes that are sent.
+//! Converts a mail to the message that is sent.
 
 use std::time::{Duration, SystemTime};
 
@@ -16,7 +16,7 @@ use slipway_runtime::text::clean_lines;
 
 use super::{Mail, Sender, address::ENCODED_WORD};
 
-/// Says that no person wrote this, so that nobody's absence note answers it (RFC 3834).
+/// Marks the mail as automatic, so that out-of-office replies do not answer it (RFC 3834).
 #[derive(Debug, Clone)]
 struct AutoSubmitted;
 
@@ -34,11 +34,11 @@ impl Header for AutoSubmitted {
     }
 }
 
-/// The message: plain text with HTML as the alternative. Neither has a character that acts
-/// on a terminal or turns the text of others around, wherever its variables come from.
+/// The message: plain text with HTML as the alternative. Characters that control a terminal or
+/// change the direction of text are removed from both, whatever the variables contain.
 ///
 /// # Errors
-/// If it cannot be put together: its parts are checked before, so it always can.
+/// If it cannot be assembled. Its parts are checked before, so this does not happen.
 pub(super) fn message(mail: &Mail, from: &Sender) -> Result<Message, lettre::error::Error> {
     let from = from.mailbox();
     let domain = from.email.domain();
@@ -55,9 +55,9 @@ pub(super) fn message(mail: &Mail, from: &Sender) -> Result<Message, lettre::err
         ))
 }
 
-/// The header of a subject. Characters other than ASCII are encoded, word by word. A text
-/// that looks as if it were encoded is encoded as a whole: sent as it is, a mail program would
-/// decode it, to line breaks, other headers to the eye, and text that runs backwards.
+/// The subject header. Non-ASCII characters are encoded, word by word. A text that looks encoded is
+/// encoded as a whole: otherwise a mail program would decode it, perhaps to line breaks, fake
+/// headers or reversed text.
 fn subject(text: &str) -> HeaderValue {
     const NAME: &str = "Subject";
     let name = HeaderName::new_from_ascii_str(NAME);
@@ -104,7 +104,7 @@ mod tests {
         String::from_utf8(message.formatted()).unwrap()
     }
 
-    /// The header of this name with all its lines.
+    /// The header with this name, with all of its lines.
     fn header<'a>(formatted: &'a str, name: &str) -> &'a str {
         let begin = formatted.find(&format!("{name}: ")).unwrap() + name.len() + 2;
         let rest = &formatted[begin..];
@@ -113,7 +113,7 @@ mod tests {
         &rest[..end.unwrap()]
     }
 
-    /// As a mail program shows it; what it does not decode must not look encoded.
+    /// The text that a mail program shows. Parts it does not decode must not look encoded.
     fn shown(header: &str) -> String {
         const BEGIN: &str = "=?utf-8?b?";
         let line = header.replace("\r\n", "");
@@ -123,7 +123,7 @@ mod tests {
             let (word, behind) = encoded.split_once("?=").unwrap();
             text.push_str(plain);
             text.push_str(std::str::from_utf8(&STANDARD.decode(word).unwrap()).unwrap());
-            // The space between two encoded words is none of the text.
+            // The space between two encoded words is not part of the text.
             let next = behind.strip_prefix(' ');
             rest = next
                 .filter(|next| next.starts_with(BEGIN))
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_has_an_id_that_a_repetition_shares() {
+    fn a_repeated_message_has_the_same_id() {
         let mail = mail("ada@example.com", "Hello");
         let line = format!("Message-ID: <{}@example.com>\r\n", mail.id);
         assert!(formatted(&mail).contains(&line));
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_acts_on_a_terminal_or_turns_text_around_is_left_out() {
+    fn terminal_and_direction_controls_are_removed() {
         let mail = Mail {
             text: "Task \u{1b}[31m\u{202e}one\n\ttwo\u{9b}\u{7}".to_owned(),
             html: "<p>Task \u{1b}\u{2066}three</p>\n".to_owned(),
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_looks_encoded_is_shown_as_it_was_typed() {
+    fn a_text_that_looks_encoded_is_shown_as_typed() {
         for text in [
             "Hotfix for you: =?utf-8?q?a=0D=0ABcc:_eve=40evil.example?=",
             "=?UTF-8?B?4oCuZXhl?= ünd =?iso-8859-1?q?=0A?=",
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_domain_of_other_letters_is_sent_in_ascii() {
+    fn a_non_ascii_domain_is_sent_in_ascii() {
         let mail = mail("ada@bücher.example", "x");
         let sent = formatted_from(&mail, "Bücher <post@bücher.example>");
         let headers = sent.split_once("\r\n\r\n").unwrap().0;

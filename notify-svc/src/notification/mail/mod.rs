@@ -1,9 +1,9 @@
-//! Mail: what is sent, the port it is sent through, and what came of it.
+//! Mail: the message, the port that sends it, and the result of sending.
 //!
 //! | adapter | where mails go |
 //! | --- | --- |
 //! | [`SmtpMailer`] | to a mail server |
-//! | [`FileMailer`] | into files, where there is no mail server |
+//! | [`FileMailer`] | to files, without a mail server |
 
 mod address;
 mod files;
@@ -26,45 +26,46 @@ use super::{NotificationId, Subject};
 /// A mail, ready to be sent.
 #[derive(Debug, Clone)]
 pub struct Mail {
-    /// The notification it is; its `Message-ID` is derived from it, so that a mail that
-    /// is sent twice can be recognised.
+    /// The notification's id. The `Message-ID` is derived from it, so that a mail that is sent
+    /// twice can be recognised.
     pub id: NotificationId,
-    /// To whom.
+    /// The recipient.
     pub to: Address,
-    /// What about.
+    /// The subject.
     pub subject: Subject,
     /// The plain text.
     pub text: String,
-    /// The same as HTML.
+    /// The HTML text.
     pub html: String,
     /// When it was written.
     pub date: Timestamp,
 }
 
-/// What came of a mail.
+/// The result of sending a mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sending {
-    /// The server took it, and what it said.
+    /// The server accepted it, with this reply.
     Accepted(String),
-    /// Not now, and why. If the line dropped, the server may have taken it.
+    /// It failed for now, for this reason. If the connection dropped, the server may have accepted
+    /// it.
     Temporary(String),
-    /// Never, and why.
+    /// It failed for good, for this reason.
     Permanent(String),
-    /// The server cannot be reached or does not talk to us: it is not about this mail.
+    /// The server is unreachable or refuses us: the failure is not about this mail.
     Unreachable(String),
 }
 
-/// The port.
+/// The port through which mails are sent.
 #[async_trait]
 pub trait Mailer: Send + Sync + 'static {
-    /// Sends a mail. Ends by itself, within [`DEADLINE`](crate::notification::dispatch::DEADLINE) or
-    /// soon after.
+    /// Sends a mail. Has its own time limit: [`DEADLINE`](crate::notification::dispatch::DEADLINE),
+    /// or a little longer.
     async fn send(&self, mail: &Mail) -> Sending;
 
-    /// Whether mails can be sent, found out without one. Ends by itself, within seconds.
+    /// Checks whether mails can be sent, without sending one. Takes at most a few seconds.
     ///
     /// # Errors
-    /// Why they cannot.
+    /// Why they cannot be sent.
     async fn is_there(&self) -> Result<(), String>;
 }
 

@@ -1,4 +1,4 @@
-//! Mails to a mail server, over connections that are kept.
+//! Sends mails to a mail server by SMTP, over pooled connections.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -20,23 +20,23 @@ use super::{
 };
 use crate::notification::dispatch::{DEADLINE, MAX_CONNECTIONS};
 
-/// How long the server may take for one step of the conversation.
+/// Time limit for one step of the SMTP conversation.
 const STEP: Duration = Duration::from_secs(10);
 
-/// How long it may take to see whether the server is there at all.
+/// Time limit for checking whether the server is reachable.
 const PROBE: Duration = Duration::from_secs(5);
 
-/// How long a connection may be idle before it is closed.
+/// How long an idle connection is kept open.
 const IDLE: Duration = Duration::from_secs(30);
 
 /// Replies that are about our credentials, not about the mail (RFC 4954).
 const OUR_CREDENTIALS: [u16; 4] = [530, 534, 535, 538];
 
-/// What is said of a mail to an address that the server cannot take.
+/// The failure of a mail to an address that the server cannot accept.
 const NEEDS_UTF8: &str = "the recipient's address has characters other than ASCII before the @, and \
     the mail server does not take such addresses (it does not offer SMTPUTF8)";
 
-/// Authorities that cannot vouch for a mail server, and why.
+/// The certificate authorities for the mail server cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the authorities of the mail server cannot be used: {0}")]
 pub struct BadAuthority(String);
@@ -49,8 +49,8 @@ pub struct SmtpMailer {
 }
 
 impl SmtpMailer {
-    /// Mails from `from`, to the server at `url`. Where that is encrypted, `authorities`
-    /// vouch for the server; without them those who vouch for servers of the internet. Does
+    /// Sends mails from `from` to the server at `url`. On an encrypted connection, the server's
+    /// certificate must be issued by `authorities`, or by a public root CA if that is `None`. Does
     /// not connect yet. Must be called within a runtime.
     ///
     /// # Errors
@@ -66,7 +66,7 @@ impl SmtpMailer {
         let transport = url.transport();
         let mut transport = transport.map_err(|error| BadAuthority(error.to_string()))?;
         if let Some(authorities) = authorities {
-            transport = transport.tls(vouched_for(url, authorities)?);
+            transport = transport.tls(trusting(url, authorities)?);
         }
         Ok(Self {
             transport: transport.timeout(Some(STEP)).pool_config(pool).build(),
@@ -75,7 +75,7 @@ impl SmtpMailer {
         })
     }
 
-    /// The same, giving the server less time for a mail.
+    /// The same with a different time limit for one mail.
     #[must_use]
     pub fn within(self, deadline: Duration) -> Self {
         Self { deadline, ..self }
@@ -87,12 +87,12 @@ impl SmtpMailer {
             Ok(Ok(response)) => return Sending::Accepted(answer(&response)),
             Ok(Err(error)) => match verdict(&error) {
                 Some(sending) => return sending,
-                None => told(&error),
+                None => describe(&error),
             },
             Err(_) => format!("the mail server did not finish within {:?}", self.deadline),
         };
-        // The line is gone, or never was. Whether that is about this mail shows in whether
-        // the server is there.
+        // The connection was lost or never made. If the server is reachable now, the failure may be
+        // about this mail.
         match self.is_there().await {
             Ok(()) => Sending::Temporary(failure),
             Err(_) => Sending::Unreachable(failure),
@@ -100,8 +100,8 @@ impl SmtpMailer {
     }
 }
 
-/// How to speak to a server for which only `authorities` vouch.
-fn vouched_for(url: &SmtpUrl, authorities: &Authorities) -> Result<Tls, BadAuthority> {
+/// TLS that trusts only `authorities`.
+fn trusting(url: &SmtpUrl, authorities: &Authorities) -> Result<Tls, BadAuthority> {
     let bad = |error: Error| BadAuthority(error.to_string());
     let certificates = Certificate::from_pem(authorities.pem()).map_err(bad)?;
     let parameters = TlsParameters::builder(url.host().to_owned())
@@ -130,26 +130,26 @@ impl Mailer for SmtpMailer {
         match tokio::time::timeout(PROBE, self.transport.test_connection()).await {
             Ok(Ok(true)) => Ok(()),
             Ok(Ok(false)) => Err("the mail server closed the connection".to_owned()),
-            Ok(Err(error)) => Err(told(&error)),
+            Ok(Err(error)) => Err(describe(&error)),
             Err(_) => Err(format!("the mail server did not answer within {PROBE:?}")),
         }
     }
 }
 
-/// What an error says about the mail; `None` if it is about the connection.
+/// What an error means for the mail; `None` if it is about the connection.
 fn verdict(error: &Error) -> Option<Sending> {
-    let said = told(error);
+    let description = describe(error);
     match error.status().map(u16::from) {
-        Some(code) if OUR_CREDENTIALS.contains(&code) => Some(Sending::Unreachable(said)),
-        Some(code) if (500..600).contains(&code) => Some(Sending::Permanent(said)),
-        Some(_) => Some(Sending::Temporary(said)),
-        // Only the recipient can have such an address: that of a sender is refused before.
-        None if error.is_client() && said.contains("SMTPUTF8") => {
+        Some(code) if OUR_CREDENTIALS.contains(&code) => Some(Sending::Unreachable(description)),
+        Some(code) if (500..600).contains(&code) => Some(Sending::Permanent(description)),
+        Some(_) => Some(Sending::Temporary(description)),
+        // Only the recipient can have such an address: a sender like that is refused at start.
+        None if error.is_client() && description.contains("SMTPUTF8") => {
             Some(Sending::Permanent(NEEDS_UTF8.to_owned()))
         }
-        // No mechanism in common, no STARTTLS: for the operator to set right.
-        None if error.is_client() => Some(Sending::Unreachable(said)),
-        None if error.is_tls() => Some(Sending::Unreachable(said)),
+        // No common mechanism, or no STARTTLS: the operator must fix it.
+        None if error.is_client() => Some(Sending::Unreachable(description)),
+        None if error.is_tls() => Some(Sending::Unreachable(description)),
         None => None,
     }
 }
@@ -162,14 +162,14 @@ fn answer(response: &Response) -> String {
     text
 }
 
-/// The error with its causes, each once: most errors repeat their cause.
-fn told(error: &Error) -> String {
+/// The error with its causes, without repetitions: most errors contain their cause's text.
+fn describe(error: &Error) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
-        let said = error.to_string();
-        if !text.contains(&said) {
-            let _ = write!(text, ": {said}");
+        let description = error.to_string();
+        if !text.contains(&description) {
+            let _ = write!(text, ": {description}");
         }
         cause = error.source();
     }

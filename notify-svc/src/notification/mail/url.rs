@@ -1,12 +1,12 @@
-//! Where a mail server is, and how it is spoken to.
+//! The address of a mail server, and how to connect to it.
 
 use std::{fmt, str::FromStr};
 
 use lettre::{AsyncSmtpTransport, Tokio1Executor, transport::smtp::AsyncSmtpTransportBuilder};
 use url::{Host, Url};
 
-/// A text that is not the URL of a mail server. Says nothing of the text: it may hold a
-/// password.
+/// The text is not the URL of a mail server. The message does not contain the text, which may have
+/// a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "must be an smtp:// or smtps:// URL such as smtp://user:password@mail.example:587?tls=required, \
@@ -14,21 +14,21 @@ use url::{Host, Url};
 )]
 pub struct MalformedUrl;
 
-/// How a line is encrypted.
+/// How a connection is encrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Encryption {
-    /// Not at all.
+    /// Not encrypted.
     None,
-    /// If the server offers STARTTLS; an attacker can hide the offer.
+    /// With STARTTLS if the server offers it; an attacker can suppress the offer.
     Opportunistic,
-    /// By STARTTLS, or no mail is sent.
+    /// With STARTTLS, or no mail is sent.
     Required,
     /// From the first byte: SMTPS.
     Wrapped,
 }
 
-/// The URL of a mail server: `smtp://`, with `?tls=required` or `?tls=opportunistic` for
-/// STARTTLS, or `smtps://`, with user and password if they are needed.
+/// The URL of a mail server: `smtp://`, with `?tls=required` or `?tls=opportunistic` for STARTTLS,
+/// or `smtps://`; with user and password if needed.
 #[derive(Clone)]
 pub struct SmtpUrl {
     text: String,
@@ -38,7 +38,7 @@ pub struct SmtpUrl {
 }
 
 impl SmtpUrl {
-    /// Whether it has a password that would be sent unencrypted, or could be made to.
+    /// Whether it has a password that is, or can be made to be, sent unencrypted.
     #[must_use]
     pub fn exposes_password(&self) -> bool {
         let open = matches!(
@@ -48,7 +48,7 @@ impl SmtpUrl {
         self.has_password && open
     }
 
-    /// Whether the server has to show a certificate.
+    /// Whether the server must show a certificate.
     #[must_use]
     pub fn is_encrypted(&self) -> bool {
         self.encryption != Encryption::None
@@ -62,13 +62,13 @@ impl SmtpUrl {
         &self.host
     }
 
-    /// The beginnings of a transport.
+    /// A transport builder for this URL.
     pub(super) fn transport(&self) -> Result<AsyncSmtpTransportBuilder, MalformedUrl> {
         AsyncSmtpTransport::<Tokio1Executor>::from_url(&self.text).map_err(|_| MalformedUrl)
     }
 }
 
-/// Without the password.
+/// Omits the password.
 impl fmt::Debug for SmtpUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SmtpUrl")
@@ -86,11 +86,11 @@ impl FromStr for SmtpUrl {
         if url.port() == Some(0) {
             return Err(MalformedUrl);
         }
-        // As DNS and certificates know it; a host of other letters was only escaped.
+        // In the form of DNS and certificates: the URL parser only escapes non-ASCII hosts.
         let host = Host::parse(url.host_str().ok_or(MalformedUrl)?);
         let host = host.map_err(|_| MalformedUrl)?.to_string();
         url.set_host(Some(&host)).map_err(|_| MalformedUrl)?;
-        // Nothing is ignored that somebody has set: it may be a mistyped `tls`.
+        // Refuse unknown parameters: one may be a mistyped `tls`.
         let encryption = match (url.scheme(), url.query(), url.fragment()) {
             ("smtp", None, None) => Encryption::None,
             ("smtp", Some("tls=opportunistic"), None) => Encryption::Opportunistic,
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_of_other_letters_is_looked_up_as_dns_knows_it() {
+    fn a_non_ascii_host_is_converted_to_its_dns_form() {
         for (text, host) in [
             (
                 "smtp://post.bücher.example:587",
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_mail_server_is_refused() {
+    fn a_malformed_url_is_refused() {
         for text in [
             "",
             "localhost:25",
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_shown_without_its_password() {
+    fn debug_output_has_no_password() {
         let url: SmtpUrl = "smtps://ada:s3cret@mail.example".parse().unwrap();
         let shown = format!("{url:?}");
         assert!(

@@ -1,48 +1,49 @@
-//! Whether a notification is sent now, later, or not at all: the one rule of it.
+//! Decides whether a notification is sent now, later or not at all. This is the only place with
+//! this rule.
 //!
 //! | the recipient has | hotfix | system error | every other type |
 //! | --- | --- | --- | --- |
-//! | switched this type off | suppressed | suppressed | suppressed |
-//! | switched email off | suppressed | sent | suppressed |
-//! | quiet hours, to skip | sent | sent | suppressed |
-//! | quiet hours, to defer | sent | sent | sent when they end |
+//! | turned this type off | suppressed | suppressed | suppressed |
+//! | turned email off | suppressed | sent | suppressed |
+//! | quiet hours, mode skip | sent | sent | suppressed |
+//! | quiet hours, mode defer | sent | sent | sent when they end |
 //!
-//! A hotfix and a system error do not wait for the morning. An administrator who wants no
-//! email is still told of trouble, because a platform whose administrators hear of none
-//! cannot be run; who really wants none switches off that very type.
+//! A hotfix and a system error are too urgent to wait for the morning. An administrator who has
+//! turned email off still gets system errors, because somebody must learn of faults. To stop them,
+//! the administrator turns off that type itself.
 
 use jiff::Timestamp;
 use slipway_proto::events::{HotfixTaskAddedEvent, Payload as _, SystemErrorEvent};
 
 use super::{Mode, Preferences, quiet::Window};
 
-/// The type of notifications that tell administrators of trouble.
+/// The type of notifications that report faults to administrators.
 const SYSTEM_ERROR: &str = SystemErrorEvent::TYPE;
 
-/// What is to be done with a notification.
+/// The decision about a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
-    /// It is sent.
+    /// It is sent now.
     Deliver,
     /// It is not sent.
     Suppress(Suppression),
-    /// It is sent then: the quiet hours end.
+    /// It is sent at this time, when the quiet hours end.
     Defer(Timestamp),
 }
 
 /// Why a notification is not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Suppression {
-    /// No emails are wanted.
+    /// The recipient has turned email off.
     EmailOff,
-    /// None of this type are wanted.
+    /// The recipient has turned this type off.
     TypeOff,
-    /// It was quiet, and what comes then is not wanted later either.
+    /// It was created in quiet hours, and the recipient skips those.
     QuietHours,
 }
 
 impl Suppression {
-    /// For a program.
+    /// The code for programs.
     #[must_use]
     pub fn code(self) -> &'static str {
         match self {
@@ -54,7 +55,7 @@ impl Suppression {
 }
 
 impl std::fmt::Display for Suppression {
-    /// The answer to "why was I not told?".
+    /// The reason that is shown to the recipient.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let words = match self {
             Self::EmailOff => "the recipient has switched email off",
@@ -65,14 +66,14 @@ impl std::fmt::Display for Suppression {
     }
 }
 
-/// Whether notifications of this type are sent in quiet hours as well.
+/// Whether notifications of this type are also sent in quiet hours.
 #[must_use]
 pub fn breaks_through(kind: &str) -> bool {
     kind == HotfixTaskAddedEvent::TYPE || kind == SYSTEM_ERROR
 }
 
 impl Preferences {
-    /// What is to be done at `now` with a notification of type `kind`.
+    /// The decision at `now` about a notification of type `kind`.
     #[must_use]
     pub fn decide(&self, kind: &str, now: Timestamp) -> Decision {
         if self.muted.contains(kind) {

@@ -1,10 +1,10 @@
-//! What a user wants to be told, and when: this file, `decision` and `quiet` are pure.
+//! Which notifications a user wants, and when. This file, `decision` and `quiet` are pure.
 //!
 //! | question | in |
 //! | --- | --- |
-//! | What can be chosen? | this file |
-//! | When is it quiet? | [`quiet`] |
-//! | Is this notification sent now, later, or not at all? | [`decision`] |
+//! | What can a user choose? | this file |
+//! | When are the quiet hours? | [`quiet`] |
+//! | Is this notification sent now, later or not at all? | [`decision`] |
 
 mod decision;
 mod quiet;
@@ -19,17 +19,18 @@ use serde::{Deserialize, Serialize};
 pub use decision::{Decision, Suppression, breaks_through};
 pub use quiet::{Mode, NoTimeOfDay, QuietHours, TimeOfDay};
 
-/// What a user wants. The default, for who has never chosen, is everything at once.
+/// The preferences of a user. The default, for users who have chosen nothing, is to get everything
+/// at once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Preferences {
-    /// Whether emails are wanted at all.
+    /// Whether the user wants emails at all.
     pub email: bool,
-    /// The types of notifications that are not wanted.
+    /// The types of notifications that the user does not want.
     pub muted: BTreeSet<String>,
-    /// When it is quiet.
+    /// The quiet hours.
     pub quiet_hours: QuietHours,
-    /// Where the user lives.
+    /// The user's time zone.
     pub time_zone: Zone,
 }
 
@@ -77,7 +78,7 @@ impl Default for Zone {
     }
 }
 
-/// A text that names no time zone.
+/// The text is not the name of a time zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be the name of an IANA time zone, such as Europe/Berlin")]
 pub struct UnknownZone;
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn they_are_read_as_they_were_written() {
+    fn preferences_survive_a_round_trip() {
         let preferences = Preferences {
             email: false,
             muted: ["task.assigned".to_owned()].into(),

@@ -1,10 +1,9 @@
-//! When it is quiet.
+//! Quiet hours.
 //!
-//! It is quiet while the clock on the wall of the chosen place shows a time from the start
-//! on and before the end; a window may cross midnight. Nothing else is needed where the
-//! clock is changed: a time that is left out is never shown, so what would end then ends
-//! with the change, and a window that lies in the gap is not there that day; a time that
-//! comes twice is quiet twice.
+//! The hours are local time: from the start up to the end, without it; they may include midnight.
+//! Changes of the clock need no special case. If the end falls into a gap, the quiet hours end with
+//! the change. If all of them fall into the gap, there are none that day. If a time comes twice,
+//! both count.
 
 use std::{fmt, str::FromStr};
 
@@ -13,24 +12,24 @@ use serde::{Deserialize, Serialize};
 
 use super::Zone;
 
-/// The hours in which a user is not to be disturbed.
+/// The hours in which a user does not want to be disturbed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct QuietHours {
-    /// Whether there are any.
+    /// Whether they are enabled.
     pub enabled: bool,
-    /// Quiet from this time on.
+    /// Start of the quiet hours.
     pub start: TimeOfDay,
-    /// Not quiet any more at this time. Differs from the start.
+    /// End of the quiet hours, which is not part of them. Differs from the start.
     pub end: TimeOfDay,
-    /// Where these times are meant; without it, where the user lives.
+    /// The time zone of these times; `None` means the user's.
     pub time_zone: Option<Zone>,
-    /// What becomes of a notification meanwhile.
+    /// What happens to a notification in quiet hours.
     pub mode: Mode,
 }
 
 impl Default for QuietHours {
-    /// None; from ten in the evening to seven in the morning, if they are switched on.
+    /// Disabled; 22:00 to 07:00 if they are enabled.
     fn default() -> Self {
         Self {
             enabled: false,
@@ -42,7 +41,7 @@ impl Default for QuietHours {
     }
 }
 
-/// What becomes of a notification that is made in quiet hours.
+/// What happens to a notification that is created in quiet hours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Mode {
@@ -57,7 +56,7 @@ pub enum Mode {
 #[serde(try_from = "String", into = "String")]
 pub struct TimeOfDay(Time);
 
-/// A text that is no time of the day.
+/// The text is not a time of day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be a time from 00:00 to 23:59, such as 22:00")]
 pub struct NoTimeOfDay;
@@ -97,7 +96,7 @@ impl fmt::Display for TimeOfDay {
     }
 }
 
-/// Quiet hours at a place.
+/// Quiet hours in a time zone.
 pub(super) struct Window<'a> {
     pub(super) start: TimeOfDay,
     pub(super) end: TimeOfDay,
@@ -105,7 +104,7 @@ pub(super) struct Window<'a> {
 }
 
 impl Window<'_> {
-    /// Whether it is quiet at that time.
+    /// Whether this time is within the quiet hours.
     pub(super) fn holds(&self, at: Timestamp) -> bool {
         let time = at.to_zoned(self.zone.clone()).time();
         let (start, end) = (self.start.0, self.end.0);
@@ -116,8 +115,8 @@ impl Window<'_> {
         }
     }
 
-    /// The first time from `at` on at which it is not quiet: the end as the clock runs,
-    /// unless the clock is changed before. A change either ends it or moves the end.
+    /// The first time from `at` on that is outside the quiet hours. A change of the clock before
+    /// the end either ends them or moves the end.
     pub(super) fn end(&self, mut at: Timestamp) -> Timestamp {
         while self.holds(at) {
             let end = at + self.left(at);
@@ -130,7 +129,7 @@ impl Window<'_> {
         at
     }
 
-    /// How long it is until the clock shows the end, if nobody changes it.
+    /// The time until the end, if the clock is not changed before.
     fn left(&self, at: Timestamp) -> jiff::SignedDuration {
         let time = at.to_zoned(self.zone.clone()).time();
         let left = time.duration_until(self.end.0);

@@ -1,4 +1,4 @@
-//! `slipway.notify.v1.PreferenceService`: what the caller wants to be told, and when.
+//! `slipway.notify.v1.PreferenceService`: the caller's preferences.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -19,14 +19,14 @@ use tonic::{Request, Response, Status};
 
 use super::{
     Mode, Preferences, QuietHours, Zone,
-    store::{Chosen, PreferenceStore},
+    store::{PreferenceStore, SavedPreferences},
 };
 use crate::notification::templates::Library;
 
 /// The service.
 pub(crate) struct PreferenceApi {
     pub(crate) preferences: PreferenceStore,
-    /// Knows which types there are.
+    /// Knows all notification types.
     pub(crate) templates: Arc<Library>,
     pub(crate) clock: SharedClock,
 }
@@ -66,7 +66,7 @@ impl PreferenceService for PreferenceApi {
 }
 
 impl PreferenceApi {
-    /// All types there are; looked up if one of those `named` is not among those known here.
+    /// All types. Reads them from the store if one of `named` is not known in this process.
     async fn types(&self, named: impl Iterator<Item = &String>) -> Result<Vec<String>, Fault> {
         let current = self.templates.current();
         let mut named = named;
@@ -85,12 +85,12 @@ fn changed() -> Fault {
     )
 }
 
-/// The types that are spoken of.
+/// The types that the request names.
 fn named(preferences: &Shown) -> impl Iterator<Item = &String> {
     preferences.muted.iter().chain(&preferences.wanted)
 }
 
-/// What is wanted, if it can be; else everything that is wrong with it.
+/// The preferences of a request, or everything that is wrong with it.
 fn read(wanted: Shown, types: &[String]) -> Result<Preferences, Fault> {
     let mut errors = Vec::new();
     let mut refuse = |field: String, message: String| errors.push(FieldError { field, message });
@@ -154,8 +154,8 @@ fn read(wanted: Shown, types: &[String]) -> Result<Preferences, Fault> {
     }
 }
 
-/// As the contract shows it; types that are gone are left out.
-fn shown(chosen: Chosen, types: Vec<String>) -> StoredPreferences {
+/// Translates preferences; types that no longer exist are left out.
+fn shown(chosen: SavedPreferences, types: Vec<String>) -> StoredPreferences {
     let preferences = chosen.preferences;
     let hours = preferences.quiet_hours;
     let mode = match hours.mode {
@@ -193,15 +193,15 @@ mod tests {
     }
 
     fn default() -> Shown {
-        shown(Chosen::never(uuid::Uuid::nil()), types())
+        shown(SavedPreferences::never(uuid::Uuid::nil()), types())
             .preferences
             .unwrap()
     }
 
     #[test]
-    fn what_is_shown_is_read_back() {
+    fn preferences_survive_a_round_trip() {
         assert_eq!(read(default(), &types()).unwrap(), Preferences::default());
-        let chosen = Chosen {
+        let chosen = SavedPreferences {
             user: uuid::Uuid::nil(),
             preferences: Preferences {
                 email: false,
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_is_wrong_is_named() {
+    fn all_errors_are_reported() {
         let wrong = Shown {
             muted: vec!["task.asigned".to_owned()],
             quiet_hours: Some(ShownHours {
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn quiet_hours_are_not_all_day() {
+    fn quiet_hours_must_not_be_all_day() {
         let mut all_day = default();
         let hours = all_day.quiet_hours.as_mut().unwrap();
         hours.end = hours.start.clone();
@@ -258,8 +258,8 @@ mod tests {
     }
 
     #[test]
-    fn a_type_that_is_gone_is_not_shown() {
-        let mut chosen = Chosen::never(uuid::Uuid::nil());
+    fn a_deleted_type_is_not_shown() {
+        let mut chosen = SavedPreferences::never(uuid::Uuid::nil());
         chosen.preferences.muted = ["gone".to_owned(), "order-placed".to_owned()].into();
         let preferences = shown(chosen, types()).preferences.unwrap();
         assert_eq!(preferences.muted, ["order-placed"]);

@@ -1,4 +1,4 @@
-//! What users want, in a database: a document for each who has ever chosen.
+//! Stores preferences: one document for each user who has chosen some.
 
 use std::collections::HashMap;
 
@@ -13,22 +13,22 @@ use crate::store::StoreError;
 #[cfg(test)]
 mod tests;
 
-/// What a user has chosen, and the how-manieth choice it is.
+/// A user's preferences with their revision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Chosen {
-    /// Who.
+pub struct SavedPreferences {
+    /// The user.
     pub user: Uuid,
-    /// What is wanted.
+    /// The preferences.
     pub preferences: Preferences,
-    /// How often the user has chosen; 0 of a user who never has.
+    /// Number of changes; 0 for a user who has chosen nothing.
     pub revision: u64,
-    /// When, if ever.
+    /// When they were last changed, if ever.
     pub at: Option<Timestamp>,
 }
 
-impl Chosen {
-    /// What applies to who has never chosen.
+impl SavedPreferences {
+    /// The preferences of a user who has chosen nothing.
     #[must_use]
     pub fn never(user: Uuid) -> Self {
         Self {
@@ -40,7 +40,7 @@ impl Chosen {
     }
 }
 
-impl Document for Chosen {
+impl Document for SavedPreferences {
     const COLLECTION: Collection = Collection::new("preferences", 1, &[]);
 
     type Summary = ();
@@ -58,55 +58,54 @@ impl Document for Chosen {
     fn summary(&self) {}
 }
 
-/// What users want.
+/// The store of preferences.
 #[derive(Clone)]
 pub struct PreferenceStore(Documents);
 
 impl PreferenceStore {
-    /// The preferences among these documents.
+    /// A store of the preferences in this database.
     #[must_use]
     pub fn new(documents: Documents) -> Self {
         Self(documents)
     }
 
-    /// What this user has chosen; [`Chosen::never`] if nothing.
+    /// The user's preferences; [`SavedPreferences::never`] if there are none.
     ///
     /// # Errors
-    /// If the database is away.
-    pub async fn of(&self, user: Uuid) -> Result<Chosen, StoreError> {
+    /// If the database is unavailable.
+    pub async fn of(&self, user: Uuid) -> Result<SavedPreferences, StoreError> {
         let found = self.0.get(user).await?;
-        Ok(found.unwrap_or_else(|| Chosen::never(user)))
+        Ok(found.unwrap_or_else(|| SavedPreferences::never(user)))
     }
 
-    /// What these users have chosen; those who never have are left out. One question,
-    /// whatever their number.
+    /// The preferences of these users, in one query. Users who have chosen nothing are left out.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn of_all(&self, users: &[Uuid]) -> Result<HashMap<Uuid, Preferences>, StoreError> {
         let ids: Vec<_> = users.iter().map(Uuid::to_string).collect();
-        let found = self.0.get_many::<Chosen>(&ids).await?.into_iter();
+        let found = self.0.get_many::<SavedPreferences>(&ids).await?.into_iter();
         Ok(found
             .map(|chosen| (chosen.user, chosen.preferences))
             .collect())
     }
 
-    /// Replaces what this user has chosen, if `expected` is the revision of that or is not
-    /// given. Returns it as it is now; `None`, and nothing is stored, if it is another.
+    /// Replaces the user's preferences, if `expected` is their revision or `None`. Returns the new
+    /// ones; `None`, and nothing is stored, if the revision is different.
     ///
     /// # Errors
-    /// If the database is away. Then it is not known whether it is stored: try again.
+    /// If the database is unavailable. They may have been stored: try again.
     pub async fn choose(
         &self,
         user: Uuid,
         preferences: Preferences,
         expected: Option<u64>,
         at: Timestamp,
-    ) -> Result<Option<Chosen>, StoreError> {
-        let choose = self.0.update(user, |before: Option<&Chosen>| {
+    ) -> Result<Option<SavedPreferences>, StoreError> {
+        let choose = self.0.update(user, |before: Option<&SavedPreferences>| {
             let revision = before.map_or(0, |chosen| chosen.revision);
             let as_expected = expected.is_none_or(|expected| expected == revision);
-            as_expected.then(|| Chosen {
+            as_expected.then(|| SavedPreferences {
                 user,
                 preferences: preferences.clone(),
                 revision: revision + 1,

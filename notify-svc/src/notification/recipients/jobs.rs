@@ -1,4 +1,4 @@
-//! The consumer that keeps the read model of the accounts.
+//! The consumer that maintains the read model of users.
 
 use std::sync::Arc;
 
@@ -16,12 +16,12 @@ pub(crate) fn group() -> Group {
     Group {
         name: "recipients",
         topics: vec![USERS.name.to_owned()],
-        // The later event of an account has to win.
+        // Events of one user must be applied in order.
         order: Order::PerKey,
     }
 }
 
-/// Stores the accounts that the bus tells of.
+/// Stores the users in the events.
 pub(crate) struct RecipientProjection {
     store: RecipientStore,
 }
@@ -46,7 +46,7 @@ impl Handler for RecipientProjection {
     async fn handle(&self, events: &[Event]) -> Result<(), Failure> {
         let read = events
             .iter()
-            .map(|event| (event, Recipient::told_by(event)));
+            .map(|event| (event, Recipient::from_event(event)));
         let recipients = all_or_poison(read)?.into_iter().flatten().collect();
         Ok(self.store.put(recipients).await?)
     }

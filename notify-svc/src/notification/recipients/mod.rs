@@ -1,5 +1,5 @@
-//! Who can be written to: a read model of the accounts, made of their events. So nobody
-//! else is asked while a notification is made or sent. What is in this file is pure.
+//! The users and their addresses: a read model, built from their events, so that creating or
+//! sending a notification needs no call to another service. The types in this file are pure.
 
 pub(crate) mod jobs;
 pub mod store;
@@ -9,25 +9,25 @@ use slipway_bus::Event;
 use slipway_proto::events::{Payload, Role, UserRegisteredEvent};
 use uuid::Uuid;
 
-/// An account, as far as it is written to.
+/// A user, with what is needed to send mails.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recipient {
-    /// Id of the account.
+    /// Id of the user.
     pub id: Uuid,
-    /// Its name as registered.
+    /// The name as registered.
     pub username: String,
-    /// Its address.
+    /// The address.
     pub email: String,
-    /// What it may do.
+    /// The role.
     pub role: Role,
 }
 
 impl Recipient {
-    /// The account as an event says it is now; `None` if the event says nothing of that.
+    /// The user as of this event; `None` if the event is not about a user's data.
     ///
     /// # Errors
-    /// If the payload does not fit the schema of the event's type.
-    pub fn told_by(event: &Event) -> Result<Option<Self>, serde_json::Error> {
+    /// If the payload violates the schema of the event's type.
+    pub fn from_event(event: &Event) -> Result<Option<Self>, serde_json::Error> {
         match event.event_type.as_str() {
             UserRegisteredEvent::TYPE => {
                 let user: UserRegisteredEvent = event.payload()?;
@@ -42,7 +42,7 @@ impl Recipient {
         }
     }
 
-    /// A name as it is looked up: without regard to case.
+    /// The form of a name that is compared: lower case.
     #[must_use]
     pub fn key(username: &str) -> String {
         username.to_lowercase()

@@ -1,4 +1,4 @@
-//! Who can be written to, in a database: a document for each account.
+//! Stores recipients: one document for each user.
 
 use serde::{Deserialize, Serialize};
 use slipway_proto::events::Role;
@@ -14,18 +14,18 @@ mod tests;
 const BY_USERNAME: Index = Index::list("by_username");
 const BY_ROLE: Index = Index::list("by_role");
 
-/// Administrators, or bearers of one name, are read so many at a time.
+/// How many are read at a time, by role or by name.
 const READ: u32 = 500;
 
-/// An account as it is known now.
+/// A user as of the latest event.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Known {
+pub(crate) struct StoredRecipient {
     revision: u64,
     recipient: Recipient,
 }
 
-impl Document for Known {
+impl Document for StoredRecipient {
     const COLLECTION: Collection = Collection::new("recipients", 1, &[BY_USERNAME, BY_ROLE]);
 
     type Summary = ();
@@ -42,8 +42,8 @@ impl Document for Known {
         let Recipient {
             id, username, role, ..
         } = &self.recipient;
-        // Not unique: accounts become known in no order, so a name may have two of them
-        // until the one that gave it up is known to have.
+        // Not unique: events of different users arrive in any order, so two users may have the same
+        // name until the event of the one that changed it arrives.
         entries.list(&BY_USERNAME, Recipient::key(username), id);
         entries.list(&BY_ROLE, role_key(*role), id);
     }
@@ -58,49 +58,50 @@ fn role_key(role: Role) -> &'static str {
     }
 }
 
-/// The read model of the accounts.
+/// The read model of users.
 #[derive(Clone)]
 pub struct RecipientStore(Documents);
 
 impl RecipientStore {
-    /// The accounts among these documents.
+    /// A store of the users in this database.
     #[must_use]
     pub fn new(documents: Documents) -> Self {
         Self(documents)
     }
 
-    /// Stores accounts as they are now, in order: of two with one id the later stays.
+    /// Stores users in order: of two with the same id, the later one stays.
     ///
     /// # Errors
-    /// If the database is away. Then it is not known which are stored: try again.
+    /// If the database is unavailable. Some may have been stored: try again.
     pub async fn put(&self, recipients: Vec<Recipient>) -> Result<(), StoreError> {
         for recipient in recipients {
-            let put = self.0.update(recipient.id, |before: Option<&Known>| {
-                let changed = before.is_none_or(|known| known.recipient != recipient);
-                changed.then(|| Known {
-                    revision: before.map_or(0, |known| known.revision) + 1,
-                    recipient: recipient.clone(),
-                })
-            });
+            let put = self
+                .0
+                .update(recipient.id, |before: Option<&StoredRecipient>| {
+                    let changed = before.is_none_or(|known| known.recipient != recipient);
+                    changed.then(|| StoredRecipient {
+                        revision: before.map_or(0, |known| known.revision) + 1,
+                        recipient: recipient.clone(),
+                    })
+                });
             put.await?;
         }
         Ok(())
     }
 
-    /// The accounts with these ids, in no order; those not known are left out.
+    /// The users with these ids, in any order; unknown ids are left out.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn by_ids(&self, ids: &[Uuid]) -> Result<Vec<Recipient>, StoreError> {
         let ids: Vec<_> = ids.iter().map(Uuid::to_string).collect();
         Ok(recipients(self.0.get_many(&ids).await?))
     }
 
-    /// The accounts with these names, without regard to case, in no order; those not
-    /// known are left out.
+    /// The users with these names, ignoring case, in any order; unknown names are left out.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn by_usernames(&self, names: &[String]) -> Result<Vec<Recipient>, StoreError> {
         let mut found = Vec::new();
         for name in names {
@@ -110,10 +111,10 @@ impl RecipientStore {
         Ok(recipients(found))
     }
 
-    /// All administrators, by id.
+    /// All administrators, ordered by id.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn admins(&self) -> Result<Vec<Recipient>, StoreError> {
         let mut admins = Vec::new();
         let mut query = Query::first(READ, role_key(Role::Admin));
@@ -128,6 +129,6 @@ impl RecipientStore {
     }
 }
 
-fn recipients(known: Vec<Known>) -> Vec<Recipient> {
+fn recipients(known: Vec<StoredRecipient>) -> Vec<Recipient> {
     known.into_iter().map(|known| known.recipient).collect()
 }

@@ -1,4 +1,4 @@
-//! Between the contract's confirmations and this crate's terms.
+//! Translates delivery reports between protobuf messages and this feature's types.
 
 use jiff::Timestamp;
 use slipway_proto::{
@@ -12,15 +12,15 @@ use slipway_rpc::error::Fault;
 use slipway_runtime::text::{clean_line, is_blank};
 
 use crate::notification::{
-    Arrival, Confirmation,
-    confirmation::{notification_of, record::Taken},
+    Confirmation, DeliveryReport,
+    confirmation::{notification_of, record::ConfirmationOutcome},
 };
 
-/// Confirmations of one request at most.
+/// Maximum number of reports in one request.
 const LONGEST: usize = 500;
 
-/// What is said of each mail; `None` of one that is none of ours.
-pub(super) fn said(
+/// The reports of a request; `None` for a mail that is not ours.
+pub(super) fn reports(
     request: &ConfirmDeliveriesRequest,
     now: Timestamp,
 ) -> Result<Vec<Option<Confirmation>>, Fault> {
@@ -45,8 +45,8 @@ fn read(
         DeliveryStatus::Unspecified => {
             return Err(bad("status", "must be delivered or bounced"));
         }
-        DeliveryStatus::Delivered => Arrival::Delivered,
-        DeliveryStatus::Bounced => Arrival::Bounced,
+        DeliveryStatus::Delivered => DeliveryReport::Delivered,
+        DeliveryStatus::Bounced => DeliveryReport::Bounced,
     };
     let at = confirmation.at.map(from_proto).transpose();
     let at = at.map_err(|_| bad("at", "must be a time"))?.unwrap_or(now);
@@ -59,28 +59,30 @@ fn read(
     }))
 }
 
-/// On one line; it is never without a reason why a mail came back.
-fn plain(detail: &str, arrival: Arrival) -> String {
+/// The detail on one line; a bounce always has one.
+fn plain(detail: &str, arrival: DeliveryReport) -> String {
     let line = clean_line(detail);
     match arrival {
-        Arrival::Bounced if is_blank(&line) => "it came back, and nobody said why".to_owned(),
+        DeliveryReport::Bounced if is_blank(&line) => {
+            "it came back, and nobody said why".to_owned()
+        }
         _ => line,
     }
 }
 
-/// The answer: `taken` is of those that could be ours, in their order.
+/// The response. `taken` has the results of the reports that are not `None`, in their order.
 pub(super) fn answered(
-    said: &[Option<Confirmation>],
-    taken: Vec<Taken>,
+    reports: &[Option<Confirmation>],
+    taken: Vec<ConfirmationOutcome>,
 ) -> ConfirmDeliveriesResponse {
     let mut taken = taken.into_iter();
-    let results = said.iter().map(|one| {
+    let results = reports.iter().map(|one| {
         let result = one.as_ref().and_then(|_| taken.next());
-        let result = match result.unwrap_or(Taken::Unknown) {
-            Taken::Recorded => DeliveryResult::Recorded,
-            Taken::Contradicts => DeliveryResult::Contradicts,
-            Taken::TooEarly => DeliveryResult::TooEarly,
-            Taken::Unknown => DeliveryResult::Unknown,
+        let result = match result.unwrap_or(ConfirmationOutcome::Unknown) {
+            ConfirmationOutcome::Recorded => DeliveryResult::Recorded,
+            ConfirmationOutcome::Contradicts => DeliveryResult::Contradicts,
+            ConfirmationOutcome::TooEarly => DeliveryResult::TooEarly,
+            ConfirmationOutcome::Unknown => DeliveryResult::Unknown,
         };
         result.into()
     });
@@ -109,14 +111,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_none_of_ours_is_unknown_in_its_place() {
+    fn a_mail_that_is_not_ours_is_unknown() {
         let ours = format!("<{}@example.com>", Uuid::now_v7());
         let long = "x".repeat(10_000);
         let all = vec![bounced(&long, ""), bounced(&ours, ""), bounced("", "")];
-        let said = said(&request(all), Timestamp::UNIX_EPOCH).unwrap();
-        let known: Vec<_> = said.iter().map(Option::is_some).collect();
+        let reports = reports(&request(all), Timestamp::UNIX_EPOCH).unwrap();
+        let known: Vec<_> = reports.iter().map(Option::is_some).collect();
         assert_eq!(known, [false, true, false]);
-        let answer = answered(&said, vec![Taken::Recorded]);
+        let answer = answered(&reports, vec![ConfirmationOutcome::Recorded]);
         let expected = [
             DeliveryResult::Unknown,
             DeliveryResult::Recorded,
@@ -130,8 +132,8 @@ mod tests {
         let ours = format!("{}@example.com", Uuid::now_v7());
         let reason = |detail| {
             let request = request(vec![bounced(&ours, detail)]);
-            let said = said(&request, Timestamp::UNIX_EPOCH);
-            said.unwrap().remove(0).unwrap().detail
+            let reports = reports(&request, Timestamp::UNIX_EPOCH);
+            reports.unwrap().remove(0).unwrap().detail
         };
         assert_eq!(reason("550\r\nno such box"), "550  no such box");
         for blank in [" \n", "\u{200b}", "\u{feff}\u{202e}"] {
@@ -140,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_ones_are_named_by_their_place() {
+    fn an_invalid_report_is_named_by_its_index() {
         let mut without = bounced("<1@a>", "");
         without.status = 0;
         let all = vec![bounced("", ""); LONGEST + 1];
@@ -148,7 +150,7 @@ mod tests {
             (vec![bounced("", ""), without], "deliveries[1].status"),
             (all, "deliveries"),
         ] {
-            let fault = said(&request(bad), Timestamp::UNIX_EPOCH).unwrap_err();
+            let fault = reports(&request(bad), Timestamp::UNIX_EPOCH).unwrap_err();
             assert_eq!(fault.fields[0].field, field);
         }
     }

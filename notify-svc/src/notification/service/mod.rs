@@ -1,4 +1,4 @@
-//! `slipway.notify.v1.NotificationService`: the log of notifications.
+//! `slipway.notify.v1.NotificationService`: lists notifications and records delivery reports.
 
 use slipway_proto::notify::v1::{
     ConfirmDeliveriesRequest, ConfirmDeliveriesResponse, GetNotificationRequest,
@@ -97,11 +97,11 @@ impl NotificationService for NotificationApi {
         &self,
         request: Request<ConfirmDeliveriesRequest>,
     ) -> Result<Response<ConfirmDeliveriesResponse>, Status> {
-        let said = deliveries::said(request.get_ref(), self.confirmations.clock.now())?;
-        let known: Vec<_> = said.iter().flatten().cloned().collect();
+        let reports = deliveries::reports(request.get_ref(), self.confirmations.clock.now())?;
+        let known: Vec<_> = reports.iter().flatten().cloned().collect();
         let taken = self.confirmations.take_up(&known).await;
         let taken = taken.map_err(Fault::from)?;
-        Ok(Response::new(deliveries::answered(&said, taken)))
+        Ok(Response::new(deliveries::answered(&reports, taken)))
     }
 }
 
@@ -123,8 +123,8 @@ impl NotificationApi {
         Ok((shown, page::encode_cursor(&cursors, next.as_ref())))
     }
 
-    /// As `caller` may see them, with the names of those they are for: one question for
-    /// all of them.
+    /// Translates notifications for `caller`, with the names of their recipients, read in one
+    /// query.
     async fn show(
         &self,
         notifications: Vec<Notification>,
@@ -148,7 +148,7 @@ impl NotificationApi {
             .collect())
     }
 
-    /// Whom a text means: an address, an id, or a name.
+    /// The recipient that a text refers to: an address, an id or a name.
     async fn recipient(&self, text: &str) -> Result<Option<To>, Fault> {
         if text.is_empty() {
             return Ok(None);

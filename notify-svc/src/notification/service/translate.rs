@@ -1,4 +1,4 @@
-//! Between the contract's messages and this crate's terms.
+//! Translates between protobuf messages and this feature's types.
 
 use slipway_proto::{
     common::v1::UserRef,
@@ -16,13 +16,13 @@ use crate::{
     translate::period,
 };
 
-/// Characters that are searched for at most.
+/// Maximum length of a searched text, in characters.
 const LONGEST_TEXT: usize = 200;
 
-/// Characters of a type at most.
+/// Maximum length of a type, in characters.
 const LONGEST_TYPE: usize = 64;
 
-/// Which notifications are wanted, of `to` alone if that is given.
+/// The filter of a request, limited to recipient `to` if that is given.
 pub(super) fn filter(wanted: Option<NotificationFilter>, to: Option<To>) -> Result<Filter, Fault> {
     let wanted = wanted.unwrap_or_default();
     let state = match wanted.state() {
@@ -47,19 +47,19 @@ pub(super) fn filter(wanted: Option<NotificationFilter>, to: Option<To>) -> Resu
             return Err(Fault::invalid_field(field, message));
         }
     }
-    let there = |text: String| Some(text).filter(|text| !is_blank(text));
+    let present = |text: String| Some(text).filter(|text| !is_blank(text));
     let (from, until) = period(wanted.from, wanted.to)?;
     Ok(Filter {
         to,
         state,
-        kind: there(wanted.r#type),
+        kind: present(wanted.r#type),
         from,
         until,
-        text: there(wanted.text),
+        text: present(wanted.text),
     })
 }
 
-/// A notification as its recipient, or an administrator, may see it.
+/// A notification as its recipient or an administrator may see it.
 pub(super) fn shown(
     notification: Notification,
     name: impl Fn(Uuid) -> Option<String>,
@@ -109,12 +109,12 @@ fn state(state: State) -> NotificationState {
     }
 }
 
-/// Why it was suppressed or failed. What the mail server said is for administrators: it
-/// may name hosts and addresses of the inside.
+/// Why it was suppressed or failed. Only administrators see the mail server's answer, which may
+/// contain internal hosts and addresses.
 fn reason(notification: &Notification, to_admin: bool) -> String {
-    let told = notification.reason.clone().unwrap_or_default();
+    let reason = notification.reason.clone().unwrap_or_default();
     if to_admin || notification.state != State::Failed {
-        return told;
+        return reason;
     }
     let last = notification.attempts.last().map(|attempt| attempt.outcome);
     match last {
@@ -149,7 +149,7 @@ mod tests {
     use crate::notification::{Draft, NotificationId, Subject};
 
     #[test]
-    fn a_state_that_is_none_is_refused() {
+    fn an_unknown_state_is_refused() {
         let wanted = |state| NotificationFilter {
             state,
             ..NotificationFilter::default()
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_mail_server_said_is_for_administrators() {
+    fn only_administrators_see_the_mail_servers_answer() {
         let name = |_| Some("ada".to_owned());
         let to_owner = shown(failed(), name, false);
         assert!(!format!("{to_owner:?}").contains("inside"));
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn when_it_is_due_is_told_while_it_waits() {
+    fn the_due_time_is_shown_while_it_is_queued() {
         let draft = Draft {
             kind: "task.assigned".to_owned(),
             to: To::address("ops@example.com"),
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_gathered_tells_why_it_waits_and_then_by_which_mail_it_was_told() {
+    fn a_gathered_notification_shows_its_reason_and_then_its_digest() {
         let draft = Draft {
             kind: "task.assigned".to_owned(),
             to: To::User(Uuid::from_u128(7)),
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_search_has_a_length() {
+    fn a_searched_text_has_a_length_limit() {
         let wanted = |text: String| NotificationFilter {
             text,
             ..Default::default()

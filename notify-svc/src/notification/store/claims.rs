@@ -1,11 +1,11 @@
-//! Claiming what is due, whoever else does so at the same time.
+//! Claims due notifications; several replicas may do so concurrently.
 //!
-//! A claim reads what is due and then takes it, each in a write of its own: of two claims
-//! that read the same, each gets what the other has not taken.
+//! A claim reads the due notifications and then takes each in its own write. If two claims read the
+//! same ones, each gets those that the other has not taken.
 //!
-//! Of those that go in one mail, a claim takes one first, which has the group as a unique
-//! key: so one claim at a time can do that, and that one takes the others. All groups of a claim
-//! share the writes.
+//! For notifications that go into one mail, a claim first takes one of them as the lead. The lead
+//! has the group as a unique key, so only one claim at a time can have it, and that claim then
+//! takes the others. All groups of a claim share their writes.
 
 use std::collections::{HashMap, HashSet};
 
@@ -26,13 +26,13 @@ use crate::{
     store::StoreError,
 };
 
-/// When a group is looked at again that is being sent.
+/// Delay before a group that is being sent is looked at again.
 const AGAIN: SignedDuration = SignedDuration::from_secs(1);
 
-/// Groups that are read at the same time.
+/// Number of groups read concurrently.
 const READS: usize = 8;
 
-/// Notifications that go in one mail and are queued.
+/// Queued notifications that go into one mail.
 pub(super) struct Group {
     /// One that is due.
     pub(super) first: Stored,
@@ -40,7 +40,7 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// The first as it is when it leads the group.
+    /// The first one, claimed as the lead of the group.
     fn lead(&self, claim: &Claim) -> Stored {
         let digest = digest_of([&self.first].into_iter().chain(&self.others));
         self.first.claimed(claim, digest).leading()
@@ -48,21 +48,21 @@ impl Group {
 }
 
 impl NotificationStore {
-    /// Claims notifications that are due, the longest due first, as many as go in `limit`
-    /// mails: they are SENDING, and no other claim has them. With one that is gathered,
-    /// those of its group are claimed that are queued, at most [`LARGEST`], and all get the
-    /// same `digest_id`; of a group that is being sent, nothing is claimed.
+    /// Claims due notifications for up to `limit` mails, the longest due first. They become
+    /// SENDING, and no other claim gets them. With a gathered one, all queued ones of its group are
+    /// claimed, up to [`LARGEST`], and all get the same `digest_id`. If a group is already being
+    /// sent, none of it is claimed.
     ///
     /// # Errors
-    /// If the database is away. What was claimed nevertheless is taken back when the
-    /// claim ends.
+    /// If the database is unavailable. Notifications that were claimed are returned to the queue
+    /// when the claim ends.
     pub async fn claim(
         &self,
         claim: &Claim,
         limit: usize,
     ) -> Result<Vec<Notification>, StoreError> {
         let (mut claimed, mut mails) = (Vec::new(), 0);
-        // Of a group, one that is due is enough to claim all: then there is room for others.
+        // One due notification claims its whole group, which may leave room for further mails.
         while mails < limit && claimed.len() < LARGEST {
             let due = self.due(claim.now, limit - mails).await?;
             if due.is_empty() {
@@ -94,7 +94,7 @@ impl NotificationStore {
         Ok(self.0.list(&DUE, &due).await?)
     }
 
-    /// The groups that these belong to, until `room` notifications are in them; the first group
+    /// The groups of these notifications, until they contain `room` notifications; the first group
     /// may be larger.
     async fn groups(&self, due: Vec<Stored>, room: usize) -> Result<Vec<Group>, StoreError> {
         let mut seen = HashSet::new();
@@ -114,8 +114,8 @@ impl NotificationStore {
         Ok(all)
     }
 
-    /// Claims each of these groups, of which one is due. Returns those that were taken; the
-    /// others are being sent, or somebody was faster.
+    /// Claims these groups. Returns those that were taken; the others are being sent, or another
+    /// claim was faster.
     pub(super) async fn claim_groups(
         &self,
         claim: &Claim,
@@ -140,13 +140,13 @@ impl NotificationStore {
                 Err(_) => {}
             }
         }
-        self.put_off(busy, claim.now).await?;
+        self.postpone(busy, claim.now).await?;
         self.follow(claim, &mut taken, others).await?;
-        self.number_anew(&mut taken).await?;
+        self.renumber(&mut taken).await?;
         Ok(taken)
     }
 
-    /// Claims the others of groups whose leads are claimed, as far as they are still queued, and
+    /// Claims the other members of groups whose leads are claimed, if they are still queued, and
     /// adds each to its group.
     async fn follow(
         &self,
@@ -163,7 +163,7 @@ impl NotificationStore {
         let take = |other: &Stored| other.claimed(claim, digest(other));
         let (mut taken, changed) = self.change(others, take).await?;
         for other in changed {
-            // Another replica has put it off.
+            // Another replica has postponed it.
             let take = self.0.update(other.id(), |now: Option<&Stored>| {
                 let queued = now.filter(|now| now.notification.state == State::Queued);
                 queued.map(take)
@@ -179,9 +179,9 @@ impl NotificationStore {
         Ok(())
     }
 
-    /// Gives those that are not told by the mail that was meant another one: a claim that went on
-    /// after its end may have some of the group.
-    async fn number_anew(&self, groups: &mut [Vec<Stored>]) -> Result<(), StoreError> {
+    /// Gives a group a new digest id if it is not complete: a claim that continued after its end
+    /// may have taken some members.
+    async fn renumber(&self, groups: &mut [Vec<Stored>]) -> Result<(), StoreError> {
         for group in groups {
             let digest = digest_of(&*group);
             if group.first().map(|lead| lead.notification.digest_id) != Some(digest) {
@@ -192,7 +192,7 @@ impl NotificationStore {
         Ok(())
     }
 
-    /// The others of a group, as far as they are queued and go in one mail.
+    /// The other queued members of the group, as many as fit into one mail.
     pub(super) async fn queued_with(&self, first: &Stored) -> Result<Vec<Stored>, StoreError> {
         let group = first.group().unwrap_or_default();
         let queued = Part::first(to_limit(LARGEST), group);
@@ -202,9 +202,9 @@ impl NotificationStore {
         Ok(others.take(LARGEST - 1).collect())
     }
 
-    /// What came later into a group that is being sent: not before that is done, and not in
-    /// the way of what else is due.
-    pub(super) async fn put_off(
+    /// Postpones notifications of a group that is being sent until that is done, so that they do
+    /// not delay others that are due.
+    pub(super) async fn postpone(
         &self,
         queued: Vec<Stored>,
         now: Timestamp,
@@ -212,20 +212,23 @@ impl NotificationStore {
         let again = now.saturating_add(AGAIN).unwrap_or(now);
         let due = queued.into_iter();
         let due = due.filter(|queued| queued.notification.due_at <= now);
-        let put_off = |due: &Stored| {
+        let postpone = |due: &Stored| {
             due.changed(Notification {
                 due_at: again,
                 ..due.notification.clone()
             })
         };
-        // One that has changed meanwhile is claimed, or put off already.
-        let _put_off = self.change(due.collect(), put_off).await?;
+        // One that was changed in the meantime is claimed, or already postponed.
+        let _postponed = self.change(due.collect(), postpone).await?;
         Ok(())
     }
 }
 
-/// The mail that tells of these, if they are several.
-fn digest_of<'a>(told: impl IntoIterator<Item = &'a Stored>) -> Option<NotificationId> {
-    let ids: Vec<_> = told.into_iter().map(|told| told.notification.id).collect();
+/// The digest id of these notifications, if there are several.
+fn digest_of<'a>(notifications: impl IntoIterator<Item = &'a Stored>) -> Option<NotificationId> {
+    let ids: Vec<_> = notifications
+        .into_iter()
+        .map(|stored| stored.notification.id)
+        .collect();
     (ids.len() > 1).then(|| digest::id(ids))
 }

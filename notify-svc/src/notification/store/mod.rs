@@ -1,5 +1,5 @@
-//! Notifications in a database: a document for each, with its events. The queue they are
-//! sent from and the log of what became of them are one.
+//! Stores notifications: one document for each, with its events. The collection is both the queue
+//! and the log of outcomes.
 
 mod claims;
 mod page;
@@ -26,45 +26,45 @@ use self::stored::{BY_DIGEST, BY_EVENT, BY_KIND, BY_RECIPIENT, BY_STATE, CLAIMED
 use super::{Attempt, Filter, Notification, NotificationId, State, digest::LARGEST};
 use crate::store::{StoreError, search::Search};
 
-/// Notifications that are read at a time when some of them may not be wanted.
+/// Number of notifications to read at a time when the filter may reject some of them.
 const READ: u32 = 100;
 
-/// A claim on notifications: who sends them, and until when nobody else does.
+/// A claim on notifications: a lease, so that only one process sends them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Claim {
-    /// Made anew for every claim.
+    /// A new id for every claim.
     pub id: Uuid,
-    /// When it is made.
+    /// When the claim is made.
     pub now: Timestamp,
-    /// When it ends by itself: then the notification is taken back into the queue.
+    /// When the lease ends: after that, the notifications are returned to the queue.
     pub until: Timestamp,
 }
 
-/// How much waits.
+/// The size of the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Backlog {
     /// Notifications that are queued or being sent.
     pub waiting: u64,
-    /// When the one that has waited longest was due.
+    /// When the longest waiting one became due.
     pub oldest_due: Option<Timestamp>,
 }
 
-/// The notifications.
+/// The store of notifications.
 #[derive(Clone)]
 pub struct NotificationStore(Documents);
 
 impl NotificationStore {
-    /// The notifications among these documents.
+    /// A store of the notifications in this database.
     #[must_use]
     pub fn new(documents: Documents) -> Self {
         Self(documents)
     }
 
-    /// Stores new notifications. One whose event, recipient and channel are there
-    /// already is passed over; returns how many were not.
+    /// Stores new notifications. One with the same event, recipient and channel as a stored one is
+    /// skipped. Returns how many were new.
     ///
     /// # Errors
-    /// If the database is away. Then it is not known which are stored: try again.
+    /// If the database is unavailable. Some may have been stored: try again.
     pub async fn enqueue(&self, notifications: Vec<Notification>) -> Result<usize, StoreError> {
         let new: Vec<_> = notifications.into_iter().map(Stored::new).collect();
         let (mut stored, mut rest) = (0, new.as_slice());
@@ -72,18 +72,18 @@ impl NotificationStore {
             let writes = rest.iter().map(Write::insert).collect();
             let (done, _) = self.0.write_in_order(writes).await?;
             stored += done;
-            // The next one is there already.
+            // The next one is already stored.
             rest = rest.get(done + 1..).unwrap_or_default();
         }
         Ok(stored)
     }
 
-    /// Stores what an attempt with notifications of a claim led to, each with the events
-    /// that tell of it in one write; returns how many. One whose claim has ended, so that
-    /// somebody took it back, stays as it is.
+    /// Stores the results of attempts under a claim, each with its events in one write. Returns how
+    /// many. A notification whose claim has ended, and that was returned to the queue, is not
+    /// changed.
     ///
     /// # Errors
-    /// If the database is away. Then it is not known which are stored: try again.
+    /// If the database is unavailable. Some may have been stored: try again.
     pub async fn settle(
         &self,
         claim: Uuid,
@@ -106,12 +106,12 @@ impl NotificationStore {
         Ok(outcomes.iter().filter(|outcome| outcome.is_ok()).count())
     }
 
-    /// Takes notifications whose claims end at `ended_by` or before back into the queue,
-    /// at most `limit`; returns how many. Each gets an attempt that says so and is due
-    /// `now`.
+    /// Returns notifications whose claims end at `ended_by` or before to the queue, at most
+    /// `limit`. Returns how many. Each is due `now` and gets an attempt with the outcome
+    /// `INTERRUPTED`.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn take_back(
         &self,
         ended_by: Timestamp,
@@ -135,33 +135,33 @@ impl NotificationStore {
     /// A notification.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn get(&self, id: NotificationId) -> Result<Option<Notification>, StoreError> {
         let found: Option<Stored> = self.0.get(id).await?;
         Ok(found.map(|found| found.notification))
     }
 
-    /// What mails with these ids tell of: the notifications with one of them as their own
-    /// id or as their `digest_id`, in any order.
+    /// The notifications in mails with these ids: those with one of them as their own id or as
+    /// their `digest_id`, in any order.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn mailed_as(&self, ids: &[NotificationId]) -> Result<Vec<Notification>, StoreError> {
         let texts: Vec<_> = ids.iter().map(NotificationId::to_string).collect();
         let mut found = notifications(self.0.get_many(&texts).await?);
         let alone: HashSet<_> = found.iter().map(|found| found.id).collect();
         for digest in ids.iter().filter(|id| !alone.contains(id)) {
-            let told = Part::first(to_limit(LARGEST), digest);
-            found.extend(notifications(self.0.list(&BY_DIGEST, &told).await?));
+            let members = Part::first(to_limit(LARGEST), digest);
+            found.extend(notifications(self.0.list(&BY_DIGEST, &members).await?));
         }
         Ok(found)
     }
 
-    /// Stores what was said of a notification that is SENT, with the events that tell of
-    /// it, in one write; `false`, and nothing is stored, if it is not SENT any more.
+    /// Stores a delivery report for a SENT notification, with its events, in one write. `false`,
+    /// and nothing is stored, if it is no longer SENT.
     ///
     /// # Errors
-    /// If the database is away. Then it is not known whether it is stored: try again.
+    /// If the database is unavailable. It may have been stored: try again.
     pub async fn confirm(
         &self,
         notification: &Notification,
@@ -176,16 +176,16 @@ impl NotificationStore {
         let write = Write::replace(&before, &after).with_events(&events);
         match self.0.write(write).await? {
             Ok(()) => Ok(true),
-            // What is SENT changes once.
+            // A SENT notification changes only once.
             Err(Refusal::Revision) => Ok(false),
             Err(refusal) => Err(DocumentError::from(refusal).into()),
         }
     }
 
-    /// All notifications that tell of an event.
+    /// All notifications of an event.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn of_event(&self, event_id: Uuid) -> Result<Vec<Notification>, StoreError> {
         let mut all = Vec::new();
         let mut query = Part::first(READ, event_id);
@@ -199,11 +199,11 @@ impl NotificationStore {
         }
     }
 
-    /// A page of notifications, in the order asked for. May be fewer than asked for though
-    /// more follow: a page has a weight, and a limit to how many it examines.
+    /// A page of notifications, in the order of the query. It may have fewer than the limit
+    /// although more follow: its size and the number of notifications it examines are limited.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn list(
         &self,
         query: &Query,
@@ -232,10 +232,10 @@ impl NotificationStore {
         })
     }
 
-    /// How much waits at `now`.
+    /// The size of the queue at `now`.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn backlog(&self, now: Timestamp) -> Result<Backlog, StoreError> {
         let mut waiting = 0;
         for state in [State::Queued, State::Sending] {
@@ -250,11 +250,11 @@ impl NotificationStore {
         })
     }
 
-    /// Deletes, from the oldest on, at most `limit` notifications made before `before`
-    /// that are not waiting and of which all events are published; returns how many.
+    /// Deletes at most `limit` notifications that were created before `before`, are not waiting,
+    /// and whose events are all published, oldest first. Returns how many.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn prune(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
         let mut old: Vec<Stored> = Vec::new();
         for state in State::ALL.into_iter().filter(|state| !state.is_waiting()) {
@@ -268,8 +268,8 @@ impl NotificationStore {
         Ok(deleted.await?.iter().filter(|one| one.is_ok()).count())
     }
 
-    /// Changes notifications, each for itself. Returns them as they are now; and, as they
-    /// were, those that somebody else has changed meanwhile.
+    /// Changes each notification in its own write. Returns the changed ones, and those that
+    /// somebody else changed in the meantime, as they were before.
     async fn change(
         &self,
         before: Vec<Stored>,
@@ -295,7 +295,7 @@ fn notifications(stored: Vec<Stored>) -> Vec<Notification> {
     stored.map(|stored| stored.notification).collect()
 }
 
-/// The index that leads to the fewest, and its key.
+/// The index for the most selective condition, and its key.
 fn most_selective(filter: &Filter) -> (&'static Index, String) {
     if let Some(to) = &filter.to {
         (&BY_RECIPIENT, to.to_string())

@@ -1,4 +1,4 @@
-//! How notifications are listed.
+//! Queries for lists of notifications.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::notification::{Filter, NotificationId};
 
-/// Which way a list goes.
+/// The order of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Direction {
     /// Newest first.
@@ -16,21 +16,21 @@ pub enum Direction {
     OldestFirst,
 }
 
-/// A part of the log.
+/// A query for a page of notifications.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Query {
-    /// Which notifications.
+    /// Which notifications to return.
     pub filter: Filter,
-    /// In which order.
+    /// Order of the list.
     pub direction: Direction,
-    /// Where the page begins: behind this one.
+    /// The page starts after this one.
     pub behind: Option<NotificationId>,
-    /// How many at most.
+    /// Maximum number of notifications.
     pub limit: u32,
 }
 
 impl Query {
-    /// The first page of what `filter` admits, newest first.
+    /// The first page of `filter`, newest first.
     #[must_use]
     pub fn newest(filter: Filter, limit: u32) -> Self {
         Self {
@@ -41,7 +41,7 @@ impl Query {
         }
     }
 
-    /// The identifiers between which the page is, without both.
+    /// The ids between which the page lies; both are excluded.
     pub(super) fn bounds(&self) -> (NotificationId, NotificationId) {
         let Filter { from, until, .. } = self.filter;
         let before = |first: NotificationId| first.0.as_u128().saturating_sub(1);
@@ -58,7 +58,7 @@ impl Query {
 }
 
 impl fmt::Display for Query {
-    /// Everything but the place and the limit: what a cursor is bound to.
+    /// Everything but the position and the limit. A cursor is valid only for the same text.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Filter {
             to,

@@ -8,40 +8,40 @@ use uuid::Uuid;
 use super::Claim;
 use crate::notification::{Notification, NotificationId, State};
 
-/// One event tells each recipient once by each way.
+/// Each recipient gets an event once on each channel.
 const ONCE: Index = Index::unique("once");
-/// A group that is being sent, held by the first one that was claimed of it.
+/// A group that is being sent, by its lead: the member that was claimed first.
 const LEAD: Index = Index::unique("lead");
 pub(super) const BY_EVENT: Index = Index::list("by_event");
 pub(super) const BY_RECIPIENT: Index = Index::list("by_recipient");
 pub(super) const BY_KIND: Index = Index::list("by_kind");
 pub(super) const BY_STATE: Index = Index::list("by_state");
-/// By the mail that told of it together with others.
+/// Members of a digest, by the mail's id.
 pub(super) const BY_DIGEST: Index = Index::list("by_digest");
-/// What is queued, the longest due first.
+/// Queued notifications, the longest due first.
 pub(super) const DUE: Index = Index::list("due");
-/// What is queued of each group.
+/// Queued notifications of each group.
 pub(super) const QUEUED: Index = Index::list("queued");
-/// What is being sent, by when the claim ends.
+/// Notifications being sent, by the end of their claim.
 pub(super) const CLAIMED: Index = Index::list("claimed");
 
-/// A notification, and who is sending it.
+/// A notification with its claim.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Stored {
     revision: u64,
     pub(super) notification: Notification,
-    /// While it is being sent.
+    /// Set while it is being sent.
     held: Option<Held>,
 }
 
-/// What is stored of a claim.
+/// The stored part of a claim.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Held {
     claim: Uuid,
     until: Timestamp,
-    /// Whether it keeps other claims from its group.
+    /// Whether it is the lead, which keeps other claims from the group.
     leads: bool,
 }
 
@@ -54,7 +54,7 @@ impl Stored {
         }
     }
 
-    /// As it is now, claimed by nobody.
+    /// The next revision, without a claim.
     pub(super) fn changed(&self, notification: Notification) -> Self {
         Self {
             revision: self.revision + 1,
@@ -63,7 +63,7 @@ impl Stored {
         }
     }
 
-    /// Claimed, to be told by the mail `digest` if it is told together with others.
+    /// The next revision, claimed; `digest` is the id of its digest mail, if it has one.
     pub(super) fn claimed(&self, claim: &Claim, digest: Option<NotificationId>) -> Self {
         let held = Held {
             claim: claim.id,
@@ -77,11 +77,11 @@ impl Stored {
         };
         Self {
             held: Some(held),
-            ..self.changed(notification).told_by(digest)
+            ..self.changed(notification).with_digest(digest)
         }
     }
 
-    /// The same, and it keeps other claims from its group.
+    /// The same as the lead of its group.
     pub(super) fn leading(mut self) -> Self {
         if let Some(held) = &mut self.held {
             held.leads = true;
@@ -89,16 +89,16 @@ impl Stored {
         self
     }
 
-    /// In the next revision, told by another mail.
+    /// The next revision with a different digest id.
     pub(super) fn numbered(&self, digest: Option<NotificationId>) -> Self {
         let next = Self {
             held: self.held.clone(),
             ..self.changed(self.notification.clone())
         };
-        next.told_by(digest)
+        next.with_digest(digest)
     }
 
-    fn told_by(mut self, digest: Option<NotificationId>) -> Self {
+    fn with_digest(mut self, digest: Option<NotificationId>) -> Self {
         self.notification.digest_id = digest;
         self
     }
@@ -107,7 +107,7 @@ impl Stored {
         self.held.as_ref().is_some_and(|held| held.claim == claim)
     }
 
-    /// Those that go in one mail have the same.
+    /// Notifications with the same key go into one mail.
     pub(super) fn group(&self) -> Option<String> {
         let Notification { to, group, .. } = &self.notification;
         group.as_ref().map(|group| format!("{to} {group}"))
@@ -117,7 +117,7 @@ impl Stored {
 impl Document for Stored {
     const COLLECTION: Collection = Collection::new(
         "notifications",
-        // 1 is what versions without documents stored.
+        // Version 1 was the layout before documents.
         2,
         &[
             BY_ID,

@@ -141,7 +141,7 @@ impl Editor {
                         kind,
                         number = latest + 1,
                         by = author.username,
-                        "templates are changed"
+                        "templates changed"
                     );
                     return Ok(self.library.look().await?);
                 }

@@ -283,7 +283,7 @@ impl Current {
                 // allowed more or had other files.
                 Err(error) => {
                     tracing::error!(kind, number = version.number, %error,
-                        "a saved template cannot be used; what came with Slipway is");
+                        "saved template cannot be used; using the built-in one");
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! Lists of a developer's tasks, page by page, and what they are working on.
+//! Tests of a developer's task list, with paging, and of the task in process.
 
 use super::*;
 use crate::{release::MAX_TEXT, store::AssignedTask};
@@ -26,7 +26,7 @@ async fn in_pages(
     }
 }
 
-/// The titles of tasks, each with that of the task before it if it waits for that.
+/// The titles of tasks, each with the title of the task that blocks it.
 fn titles(assigned: &[AssignedTask]) -> Vec<(&str, Option<&str>)> {
     let titles = assigned.iter().map(|item| {
         let blocked_by = item.blocked_by.as_ref();
@@ -76,9 +76,7 @@ pub(super) async fn tasks_of_a_developer_come_in_order_with_what_blocks_them(
     }
 }
 
-pub(super) async fn what_a_developer_is_working_on_is_known_whatever_the_page_shows(
-    open: impl Fn() -> Stores,
-) {
+pub(super) async fn the_task_in_process_is_returned_with_every_page(open: impl Fn() -> Stores) {
     let stores = open();
     let (ada, bob) = (developer("ada"), developer("bob"));
     let old = vec![task("a", &ada), task("b", &ada)];
@@ -109,7 +107,7 @@ pub(super) async fn what_a_developer_is_working_on_is_known_whatever_the_page_sh
     }
 }
 
-pub(super) async fn of_two_tasks_of_a_developer_the_one_at_work_is_found(
+pub(super) async fn of_two_tasks_of_a_developer_the_one_in_process_is_found(
     open: impl Fn() -> Stores,
 ) {
     let stores = open();
@@ -131,7 +129,7 @@ pub(super) async fn of_two_tasks_of_a_developer_the_one_at_work_is_found(
     assert_eq!(stores.releases.active_task(bob.id).await.unwrap(), None);
 }
 
-/// The largest release that there may be, with its receipt and its events in its document.
+/// The largest possible release, with its receipt and its events in its document.
 pub(super) async fn a_long_release_is_listed_like_any_other(open: impl Fn() -> Stores) {
     let stores = open();
     let (ada, bob) = (developer("ada"), developer("bob"));

@@ -1,4 +1,4 @@
-//! Lists of releases, page by page.
+//! Tests of release lists, with paging.
 
 use super::*;
 
@@ -32,7 +32,7 @@ pub(super) async fn releases_are_listed_newest_first_by_state(open: impl Fn() ->
             None => break,
         }
     }
-    assert_eq!(seen, ids, "the pages joined are the whole");
+    assert_eq!(seen, ids, "the pages together are the whole list");
     let completed = list(Some(ReleaseFilter::Completed), None)
         .await
         .unwrap()

@@ -1,6 +1,6 @@
-//! What the stores do, on each database.
+//! Tests of the stores, run on each database.
 //!
-//! Tests take what opens the stores; stores opened twice stand for two replicas.
+//! A test gets a function that opens the stores. Stores opened twice act as two replicas.
 
 mod assigned;
 mod lists;
@@ -33,8 +33,8 @@ use crate::{
 slipway_store::on_each! {
     assigned:
         tasks_of_a_developer_come_in_order_with_what_blocks_them
-        what_a_developer_is_working_on_is_known_whatever_the_page_shows
-        of_two_tasks_of_a_developer_the_one_at_work_is_found
+        the_task_in_process_is_returned_with_every_page
+        of_two_tasks_of_a_developer_the_one_in_process_is_found
         a_long_release_is_listed_like_any_other;
     lists:
         releases_are_listed_newest_first_by_state;
@@ -42,21 +42,21 @@ slipway_store::on_each! {
         a_receipt_is_stored_with_its_change_once
         an_expired_receipt_makes_room;
     releases:
-        a_release_comes_back_as_it_was_stored
+        a_release_is_read_as_it_was_stored
         a_change_is_stored_with_its_events
-        what_is_overdue_is_found_by_its_oldest_event
-        a_change_on_an_old_revision_is_refused_and_leaves_nothing
-        racing_changes_of_one_release_lose_nothing
-        a_developer_is_active_once_whatever_races
+        overdue_aggregates_are_found_by_their_oldest_event
+        a_change_on_an_old_revision_is_refused_and_stores_nothing
+        concurrent_changes_of_one_release_are_all_stored
+        of_concurrent_starts_of_one_developer_one_succeeds
         a_developer_is_free_again_after_completing
         a_release_with_too_large_a_backlog_is_refused_until_it_is_published;
     users:
         accounts_are_found_by_id_name_and_address
         names_and_addresses_are_taken_without_regard_to_case
         users_are_listed_by_name
-        failed_sign_ins_are_counted_and_forgotten
-        failed_sign_ins_that_race_are_all_counted
-        registrations_of_an_address_are_counted_up_to_a_limit_whatever_races;
+        failed_sign_ins_are_counted_and_cleared
+        concurrent_failed_sign_ins_are_all_counted
+        concurrent_registrations_of_an_address_are_counted_up_to_a_limit;
 }
 
 fn now() -> Timestamp {

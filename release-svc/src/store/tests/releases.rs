@@ -1,8 +1,9 @@
-//! Changes of releases: revisions, one active task a developer, events in the same write.
+//! Tests of release changes: revisions, one task in process per developer, events in the same
+//! write.
 
 use super::*;
 
-pub(super) async fn a_release_comes_back_as_it_was_stored(open: impl Fn() -> Stores) {
+pub(super) async fn a_release_is_read_as_it_was_stored(open: impl Fn() -> Stores) {
     let stores = open();
     let ada = developer("ada");
     let mut release = plan("r", vec![task("a", &ada), task("b", &ada)]);
@@ -66,7 +67,7 @@ pub(super) async fn a_change_is_stored_with_its_events(open: impl Fn() -> Stores
     assert!(outbox.pending(&others, 10).await.unwrap().is_empty());
 }
 
-pub(super) async fn what_is_overdue_is_found_by_its_oldest_event(open: impl Fn() -> Stores) {
+pub(super) async fn overdue_aggregates_are_found_by_their_oldest_event(open: impl Fn() -> Stores) {
     let stores = open();
     let before = now();
     let mut aggregates = Vec::new();
@@ -90,7 +91,7 @@ pub(super) async fn what_is_overdue_is_found_by_its_oldest_event(open: impl Fn()
         outbox.overdue(after, &[], 1).await.unwrap(),
         aggregates[..1]
     );
-    // Its oldest is published: the rest is as overdue as it was.
+    // The oldest event is published: the aggregate is still overdue.
     let first = outbox.pending(&aggregates[..1], 1).await.unwrap();
     outbox.remove(&first).await.unwrap();
     let mut overdue = outbox.overdue(after, &[], 10).await.unwrap();
@@ -99,7 +100,7 @@ pub(super) async fn what_is_overdue_is_found_by_its_oldest_event(open: impl Fn()
     assert_eq!(overdue, aggregates);
 }
 
-pub(super) async fn a_change_on_an_old_revision_is_refused_and_leaves_nothing(
+pub(super) async fn a_change_on_an_old_revision_is_refused_and_stores_nothing(
     open: impl Fn() -> Stores,
 ) {
     let stores = open();
@@ -121,7 +122,7 @@ pub(super) async fn a_change_on_an_old_revision_is_refused_and_leaves_nothing(
     assert_eq!(stores.outbox.count().await.unwrap(), 0);
 }
 
-pub(super) async fn racing_changes_of_one_release_lose_nothing(open: impl Fn() -> Stores) {
+pub(super) async fn concurrent_changes_of_one_release_are_all_stored(open: impl Fn() -> Stores) {
     let (a, b) = (open(), open());
     let ada = developer("ada");
     let release = stored(&a, plan("r", vec![])).await;
@@ -151,7 +152,7 @@ pub(super) async fn racing_changes_of_one_release_lose_nothing(open: impl Fn() -
     assert_eq!(after.revision.0, 21);
 }
 
-pub(super) async fn a_developer_is_active_once_whatever_races(open: impl Fn() -> Stores) {
+pub(super) async fn of_concurrent_starts_of_one_developer_one_succeeds(open: impl Fn() -> Stores) {
     let (a, b) = (open(), open());
     let ada = developer("ada");
     let mut releases = Vec::new();
@@ -172,8 +173,8 @@ pub(super) async fn a_developer_is_active_once_whatever_races(open: impl Fn() ->
     for racer in join_all(racers).await {
         match racer.unwrap() {
             (Ok(()), release) => winners.push(release.tasks[0].id),
-            (Err(SaveError::DeveloperBusy(who)), release) => {
-                assert_eq!(who, ada.id);
+            (Err(SaveError::DeveloperBusy(developer)), release) => {
+                assert_eq!(developer, ada.id);
                 let unchanged = a.releases.release(release.id).await.unwrap().unwrap();
                 assert_eq!(unchanged, release);
             }
@@ -201,7 +202,7 @@ pub(super) async fn a_developer_is_free_again_after_completing(open: impl Fn() -
     save(&stores, &two, &begun).await.unwrap();
 }
 
-/// In SQLite there is room for all of them.
+/// SQLite has no such limit: there all changes are accepted.
 pub(super) async fn a_release_with_too_large_a_backlog_is_refused_until_it_is_published(
     open: impl Fn() -> Stores,
 ) {

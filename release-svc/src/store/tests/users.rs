@@ -1,4 +1,4 @@
-//! Accounts and failed sign-ins.
+//! Tests of accounts, failed sign-ins and registrations.
 
 use super::*;
 
@@ -68,7 +68,7 @@ pub(super) async fn names_and_addresses_are_taken_without_regard_to_case(
     assert_eq!(
         stores.outbox.count().await.unwrap(),
         0,
-        "nothing was said of them"
+        "no events of refused accounts"
     );
 }
 
@@ -108,7 +108,7 @@ pub(super) async fn users_are_listed_by_name(open: impl Fn() -> Stores) {
     );
 }
 
-pub(super) async fn failed_sign_ins_are_counted_and_forgotten(open: impl Fn() -> Stores) {
+pub(super) async fn failed_sign_ins_are_counted_and_cleared(open: impl Fn() -> Stores) {
     let stores = open();
     let (ada, bob) = (Subject::unknown("ada"), Subject::unknown("b\0b"));
     let start = now();
@@ -136,7 +136,7 @@ pub(super) async fn failed_sign_ins_are_counted_and_forgotten(open: impl Fn() ->
     assert_eq!(left, [after(3), after(2)]);
 }
 
-pub(super) async fn failed_sign_ins_that_race_are_all_counted(open: impl Fn() -> Stores) {
+pub(super) async fn concurrent_failed_sign_ins_are_all_counted(open: impl Fn() -> Stores) {
     let (a, b) = (open(), open());
     let (ada, address) = (Subject::unknown("ada"), Subject::unknown("office"));
     let record = (0..20).map(|n| {
@@ -153,7 +153,7 @@ pub(super) async fn failed_sign_ins_that_race_are_all_counted(open: impl Fn() ->
     assert!(counted.is_sorted_by(|newer, older| newer >= older));
 }
 
-pub(super) async fn registrations_of_an_address_are_counted_up_to_a_limit_whatever_races(
+pub(super) async fn concurrent_registrations_of_an_address_are_counted_up_to_a_limit(
     open: impl Fn() -> Stores,
 ) {
     const LIMIT: u32 = 7;
@@ -188,5 +188,5 @@ pub(super) async fn registrations_of_an_address_are_counted_up_to_a_limit_whatev
     assert!(!count(&office, later).await);
     users.purge_registrations(later).await.unwrap();
     assert!(!count(&office, later).await);
-    assert!(count(&office, hour).await, "its hour was forgotten");
+    assert!(count(&office, hour).await, "the earlier hour was purged");
 }

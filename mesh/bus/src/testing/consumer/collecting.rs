@@ -1,4 +1,4 @@
-//! Dead letters of all groups are collected, without a list of their topics.
+//! Dead letters of all groups are collected without a configured list of topics.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use crate::{
     Delivery,
-    consumer::{Collector, Host, Keeper},
+    consumer::{Collector, Host, RecordSink},
     testing::stage::{Stage, create, record},
 };
 use slipway_runtime::{
@@ -16,31 +16,29 @@ use slipway_runtime::{
     life::{Background, Health},
 };
 
-/// Fails at first; then keeps the values.
+/// Fails once; then stores the values.
 #[derive(Default)]
-struct Shelf {
+struct FlakySink {
     failed: Mutex<bool>,
     values: watch::Sender<Vec<String>>,
 }
 
 #[async_trait]
-impl Keeper for Shelf {
-    async fn keep(&self, records: &[Delivery]) -> Result<(), String> {
+impl RecordSink for FlakySink {
+    async fn store(&self, records: &[Delivery]) -> Result<(), String> {
         if !std::mem::replace(&mut *self.failed.lock(), true) {
             return Err("away".into());
         }
         let values = records.iter();
         let values = values.map(|d| String::from_utf8(d.record.value.to_vec()).unwrap());
-        self.values.send_modify(|kept| kept.extend(values));
+        self.values.send_modify(|stored| stored.extend(values));
         Ok(())
     }
 }
 
-pub async fn what_is_collected_is_kept_once_it_can_be_also_from_topics_that_come_later(
-    stage: &Stage,
-) {
+pub async fn records_are_collected_after_a_failure_and_from_new_topics(stage: &Stage) {
     let bus = stage.open();
-    let keeper = Arc::new(Shelf::default());
+    let sink = Arc::new(FlakySink::default());
     let host = Host {
         bus: bus.clone(),
         clock: Arc::new(SystemClock),
@@ -50,17 +48,17 @@ pub async fn what_is_collected_is_kept_once_it_can_be_also_from_topics_that_come
     let collector = Collector {
         group: stage.name("collector").leak(),
         wants: |topic| topic.ends_with(".late.dlq"),
-        keeper: keeper.clone(),
+        sink: sink.clone(),
     };
     let mut known = collector.spawn(&host);
     known.wait_for(Option::is_some).await.unwrap();
     let topic = stage.name("x.late.dlq");
     create(&*bus, &topic, 1).await;
-    // A broker may have such topics of earlier runs, which are collected too.
+    // A broker may have such topics from earlier runs, which are collected too.
     let expected = ["1", "2"].map(|value| stage.name(value));
     let records = expected.each_ref().map(|value| record(&topic, "k", value));
     bus.publish(records.into()).await.unwrap();
-    let mut values = keeper.values.subscribe();
+    let mut values = sink.values.subscribe();
     let of_this = |values: &Vec<String>| {
         let values = values.iter().filter(|value| expected.contains(value));
         values.eq(&expected)

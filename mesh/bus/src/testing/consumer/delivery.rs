@@ -1,4 +1,4 @@
-//! Events have their effects in order and once, whoever comes, goes or crashes.
+//! Events have their effects in order and once, also across restarts, rebalances and crashes.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -26,7 +26,7 @@ pub async fn a_crash_between_effect_and_commit_repeats_no_effect(stage: &Stage) 
     let play = Play::new(stage, Order::PerKey).await;
     play.background.stop(Duration::from_secs(10)).await;
     play.publish(&["a", "b"]).await;
-    // A member that stores the effects and is gone before it can commit.
+    // A member that stores the effects and crashes before it can commit.
     let mut crashing = stage.subscribe(&play.bus, "g").await;
     let batch = take(&mut crashing, 2).await;
     let events: Vec<_> = batch
@@ -44,7 +44,7 @@ pub async fn a_crash_between_effect_and_commit_repeats_no_effect(stage: &Stage) 
     assert!(*play.recorder.calls.borrow() > calls);
 }
 
-/// A handler that has its batch in hand until it is let go.
+/// A handler that blocks with a batch until the test releases it.
 struct Held {
     recorder: Arc<Recorder>,
     holds: watch::Sender<bool>,
@@ -86,7 +86,7 @@ pub async fn a_rebalance_in_the_middle_of_a_batch_loses_and_repeats_no_effect(st
     first.spawn(&host);
     held.holds.subscribe().wait_for(|h| *h).await.unwrap();
 
-    // Another member takes some of the partitions, with what the first has in hand.
+    // Another member takes over some partitions, including records of the batch in progress.
     play.start();
     play.bus.publish(round(&play, 1)).await.unwrap();
     play.effects(1).await;

@@ -1,56 +1,55 @@
-//! What cannot be handled waits, is tried again, or is put aside, and what then becomes of
-//! the others.
+//! Events that cannot be handled are retried or become dead letters; the others are still handled.
 
 use super::play::{FREE, Play, TIERS, header};
 use crate::{
     Record,
-    consumer::{Order, letter},
+    consumer::{Order, envelope},
     testing::stage::Stage,
 };
 
-pub async fn while_what_it_needs_is_away_nothing_overtakes_and_nothing_is_put_aside(stage: &Stage) {
+pub async fn a_transient_failure_keeps_the_order_and_makes_no_dead_letter(stage: &Stage) {
     let play = Play::new(stage, FREE).await;
     *play.recorder.away_for.lock() = 4;
     play.publish(&["a"]).await;
     play.publish(&["b"]).await;
     assert_eq!(play.effects(2).await, ["a", "b"]);
-    // The first letter ever is the one that is asked for now.
+    // If `a` or `b` had become a dead letter, it would be the first one.
     play.publish(&["poison-9"]).await;
     assert_eq!(
-        header(&play.dead_letters(1).await[0], letter::ATTEMPTS),
+        header(&play.dead_letters(1).await[0], envelope::ATTEMPTS),
         "1"
     );
 }
 
-pub async fn where_order_matters_a_retryable_event_holds_up_the_others(stage: &Stage) {
+pub async fn in_an_ordered_group_a_retryable_event_blocks_the_others(stage: &Stage) {
     let play = Play::new(stage, Order::PerKey).await;
     play.publish(&["a", "retry-3-x"]).await;
     play.publish(&["b"]).await;
     assert_eq!(play.effects(3).await, ["a", "retry-3-x", "b"]);
 }
 
-pub async fn what_fails_twice_and_then_succeeds_has_its_effect_once(stage: &Stage) {
+pub async fn an_event_that_succeeds_after_two_retries_has_one_effect(stage: &Stage) {
     let play = Play::new(stage, FREE).await;
     play.publish(&["retry-2-x", "a"]).await;
     let mut effects = play.effects(2).await;
     effects.sort();
     assert_eq!(effects, ["a", "retry-2-x"]);
-    // Whatever came twice would have come before this.
+    // A second effect of `retry-2-x` would come before this one.
     play.publish(&["retry-3-y"]).await;
     assert_eq!(play.effects(3).await.len(), 3);
 }
 
-pub async fn what_always_fails_uses_its_retries_up(stage: &Stage) {
+pub async fn an_event_that_always_fails_becomes_a_dead_letter_after_all_retries(stage: &Stage) {
     let play = Play::new(stage, FREE).await;
     play.publish(&["retry-99-x", "a"]).await;
     let letter = &play.dead_letters(1).await[0];
     assert_eq!(play.effects(1).await, ["a"]);
-    assert_eq!(header(letter, letter::CAUSE), "exhausted");
-    assert_eq!(header(letter, letter::ATTEMPTS), "4");
-    assert_eq!(header(letter, letter::LAST_ERROR), "refusal 4");
-    assert_eq!(header(letter, letter::ORIGIN_TOPIC), stage.name("t"));
+    assert_eq!(header(letter, envelope::CAUSE), "exhausted");
+    assert_eq!(header(letter, envelope::ATTEMPTS), "4");
+    assert_eq!(header(letter, envelope::LAST_ERROR), "refusal 4");
+    assert_eq!(header(letter, envelope::ORIGIN_TOPIC), stage.name("t"));
     let history: Vec<serde_json::Value> =
-        serde_json::from_str(header(letter, letter::HISTORY)).unwrap();
+        serde_json::from_str(header(letter, envelope::HISTORY)).unwrap();
     let time =
         |at: &serde_json::Value| -> jiff::Timestamp { at.as_str().unwrap().parse().unwrap() };
     for (pair, tier) in history.windows(2).zip(TIERS) {
@@ -59,7 +58,7 @@ pub async fn what_always_fails_uses_its_retries_up(stage: &Stage) {
     }
 }
 
-pub async fn a_poisoned_record_is_a_dead_letter_and_the_rest_goes_on(stage: &Stage) {
+pub async fn a_poisoned_record_becomes_a_dead_letter_and_the_others_are_handled(stage: &Stage) {
     let play = Play::new(stage, Order::PerKey).await;
     let mut nameless = play.record("nameless");
     nameless.headers.retain(|(header, _)| header != "ce_id");
@@ -81,8 +80,8 @@ pub async fn a_poisoned_record_is_a_dead_letter_and_the_rest_goes_on(stage: &Sta
         .iter()
         .map(|letter| {
             (
-                header(letter, letter::CAUSE),
-                header(letter, letter::REASON),
+                header(letter, envelope::CAUSE),
+                header(letter, envelope::REASON),
             )
         })
         .collect();
@@ -94,8 +93,8 @@ pub async fn a_poisoned_record_is_a_dead_letter_and_the_rest_goes_on(stage: &Sta
         .iter()
         .find(|letter| letter.record.key == nameless.key)
         .unwrap();
-    assert_eq!(header(letter, letter::ORIGIN_TOPIC), stage.name("t"));
-    assert_eq!(header(letter, letter::ORIGIN_OFFSET), "1");
+    assert_eq!(header(letter, envelope::ORIGIN_TOPIC), stage.name("t"));
+    assert_eq!(header(letter, envelope::ORIGIN_OFFSET), "1");
     assert_eq!(letter.record.value, nameless.value);
     let original = &letter.record.headers[..nameless.headers.len()];
     assert_eq!(original, nameless.headers, "the original headers stay");
@@ -106,6 +105,6 @@ pub async fn a_handler_that_panics_twice_makes_a_dead_letter(stage: &Stage) {
     play.publish(&["a", "panic", "b"]).await;
     assert_eq!(play.effects(2).await, ["a", "b"]);
     let letter = &play.dead_letters(1).await[0];
-    assert_eq!(header(letter, letter::CAUSE), "panic");
-    assert!(header(letter, letter::REASON).contains("it is panicked"));
+    assert_eq!(header(letter, envelope::CAUSE), "panic");
+    assert!(header(letter, envelope::REASON).contains("it is panicked"));
 }

@@ -1,4 +1,4 @@
-//! A group that does not get on says so.
+//! A group that makes no progress reports why in its health check.
 
 use std::{future::ready, time::Duration};
 
@@ -12,7 +12,7 @@ use crate::{
 };
 use slipway_runtime::testing::until;
 
-/// What the group is found to fail of, when it is found to fail.
+/// Waits until the group's health check fails; returns the problem.
 async fn problem(play: &Play<'_>) -> String {
     let found = until(async || {
         let mut findings = play.health.findings().await.into_iter();
@@ -21,31 +21,31 @@ async fn problem(play: &Play<'_>) -> String {
     found.await.unwrap().to_string()
 }
 
-/// Until nothing is missing any more.
-async fn well(play: &Play<'_>) {
-    let well = until(async || {
+/// Waits until no health check fails.
+async fn healthy(play: &Play<'_>) {
+    let healthy = until(async || {
         let mut findings = play.health.findings().await.into_iter();
         findings
             .find_map(|finding| finding.problem)
             .map_or(Ok(()), Err)
     });
-    well.await.unwrap();
+    healthy.await.unwrap();
 }
 
-pub async fn a_group_whose_topics_are_not_there_says_so_until_they_are(stage: &Stage) {
+pub async fn a_group_is_unhealthy_until_its_topics_exist(stage: &Stage) {
     let mut play = Play::on(stage, stage.open(), Order::PerKey);
     play.start();
-    let (said, topic) = (problem(&play).await, stage.name("t"));
-    assert!(said.contains(&topic), "{said}");
+    let (reported, topic) = (problem(&play).await, stage.name("t"));
+    assert!(reported.contains(&topic), "{reported}");
     let findings = play.health.findings().await;
     assert!(findings.iter().all(|finding| finding.service == play.group));
     stage.create(&play.bus, 1).await;
     play.publish(&["a"]).await;
     assert_eq!(play.effects(1).await, ["a"]);
-    well(&play).await;
+    healthy(&play).await;
 }
 
-pub async fn a_group_whose_own_topic_is_another_says_so(stage: &Stage) {
+pub async fn a_group_is_unhealthy_if_its_own_topic_has_other_partitions(stage: &Stage) {
     let bus = stage.open();
     stage.create(&bus, 1).await;
     let mut play = Play::on(stage, bus, Order::PerKey);
@@ -56,11 +56,11 @@ pub async fn a_group_whose_own_topic_is_another_says_so(stage: &Stage) {
     };
     play.bus.create_topics(&[other]).await.unwrap();
     play.start();
-    let said = problem(&play).await;
-    assert!(said.contains("has 3 partitions, not 1"), "{said}");
+    let reported = problem(&play).await;
+    assert!(reported.contains("has 3 partitions, not 1"), "{reported}");
 }
 
-pub async fn while_nothing_can_be_put_aside_a_group_says_so(stage: &Stage) {
+pub async fn a_group_is_unhealthy_while_it_cannot_publish_dead_letters(stage: &Stage) {
     let bus = stage.open();
     stage.create(&bus, 1).await;
     let mut play = Play::on(stage, bus.clone(), Order::PerKey);
@@ -74,15 +74,15 @@ pub async fn while_nothing_can_be_put_aside_a_group_says_so(stage: &Stage) {
     play.start();
     for times in 1..4 {
         refused.wait_for(|refused| *refused > times).await.unwrap();
-        // That the batch is delivered again is no sign of health.
+        // A redelivery of the batch is not a sign of health.
         let findings = play.health.findings().await;
-        let said = findings[0].problem.as_ref().map(ToString::to_string);
-        let said = said.unwrap_or_default();
-        assert!(said.contains("it is full"), "{said}");
+        let reported = findings[0].problem.as_ref().map(ToString::to_string);
+        let reported = reported.unwrap_or_default();
+        assert!(reported.contains("it is full"), "{reported}");
     }
     play.background.stop(Duration::from_secs(10)).await;
     play.bus = bus;
     play.start();
     assert_eq!(play.dead_letters(1).await.len(), 1);
-    well(&play).await;
+    healthy(&play).await;
 }

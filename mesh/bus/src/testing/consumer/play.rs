@@ -1,4 +1,4 @@
-//! A consumer on a stage, and a handler that does as the events tell it.
+//! A consumer for tests, with a handler whose results are scripted by the events.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -26,7 +26,7 @@ use slipway_runtime::{
     life::{Background, Health},
 };
 
-/// Short, and different enough to be seen.
+/// Short, but far enough apart to be told apart in a test.
 pub const TIERS: &[Duration] = &[
     Duration::from_millis(20),
     Duration::from_millis(40),
@@ -34,7 +34,7 @@ pub const TIERS: &[Duration] = &[
 ];
 pub const FREE: Order = Order::Free { tiers: TIERS };
 
-/// What a username makes the recorder do: `retry-2-x` is refused twice.
+/// How often and how the recorder refuses a username: `retry-2-x` is refused twice.
 fn script(name: &str) -> Option<(Verdict, u32)> {
     let (kind, rest) = name.split_once('-')?;
     let verdict = match kind {
@@ -45,7 +45,7 @@ fn script(name: &str) -> Option<(Verdict, u32)> {
     Some((verdict, rest.split('-').next()?.parse().ok()?))
 }
 
-/// A store of effects: remembers whom it has handled, each event id once.
+/// A store of effects: records the usernames it has handled, each event id once.
 #[derive(Default)]
 pub struct Recorder {
     pub effects: watch::Sender<Vec<String>>,
@@ -125,7 +125,7 @@ impl<'a> Play<'a> {
         play
     }
 
-    /// Nothing is consumed yet.
+    /// Does not start the consumer.
     pub fn on(stage: &'a Stage, bus: SharedBus, order: Order) -> Self {
         Self {
             stage,
@@ -190,7 +190,7 @@ impl<'a> Play<'a> {
         self.bus.publish(records).await.unwrap();
     }
 
-    /// The effects, when there are at least `count`.
+    /// Waits until there are at least `count` effects and returns all.
     pub async fn effects(&self, count: usize) -> Vec<String> {
         let mut effects = self.recorder.effects.subscribe();
         let effects = effects.wait_for(|names| names.len() >= count).await;
@@ -199,22 +199,25 @@ impl<'a> Play<'a> {
 
     /// The first `count` dead letters.
     pub async fn dead_letters(&self, count: usize) -> Vec<Delivery> {
-        take(&mut self.desk().await, count).await
+        take(&mut self.dead_letter_reader().await, count).await
     }
 
-    /// What reads the dead letters.
-    pub async fn desk(&self) -> Box<dyn Subscription> {
+    /// A subscription to the dead letters.
+    pub async fn dead_letter_reader(&self) -> Box<dyn Subscription> {
         let topic = dead_letter_topic(&self.stage.name("t"), self.group);
         let mut backoff = Backoff::default();
         let stop = tokio_util::sync::CancellationToken::new();
         loop {
             match self
                 .bus
-                .subscribe(&self.stage.name("desk"), std::slice::from_ref(&topic))
+                .subscribe(
+                    &self.stage.name("dead_letter_reader"),
+                    std::slice::from_ref(&topic),
+                )
                 .await
             {
-                Ok(desk) => return desk,
-                // The consumer makes the topic when it starts.
+                Ok(dead_letter_reader) => return dead_letter_reader,
+                // The consumer creates the topic when it starts.
                 Err(BusError::Refused(_)) => assert!(backoff.wait(&stop).await.is_continue()),
                 Err(error) => panic!("{error}"),
             }

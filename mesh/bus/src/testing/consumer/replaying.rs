@@ -1,4 +1,4 @@
-//! A dead letter is sent back to the group that could not handle it.
+//! A dead letter can be replayed to the group that could not handle it.
 
 use uuid::Uuid;
 
@@ -8,12 +8,12 @@ use crate::{
     testing::stage::{Stage, take},
 };
 
-pub async fn a_replayed_letter_is_handled_by_its_group(stage: &Stage) {
+pub async fn a_replayed_dead_letter_is_handled_by_its_group(stage: &Stage) {
     replay(stage, FREE).await;
 }
 
-/// It has its first retry topic for this alone.
-pub async fn where_order_matters_a_replayed_letter_is_handled_as_well(stage: &Stage) {
+/// An ordered group has its first retry topic only for replays.
+pub async fn an_ordered_group_handles_a_replayed_dead_letter(stage: &Stage) {
     replay(stage, Order::PerKey).await;
 }
 
@@ -28,12 +28,12 @@ async fn replay(stage: &Stage, order: Order) {
     publish.await.unwrap();
     // It fails again and comes back, with its history.
     let topic = dead_letter_topic(&stage.name("t"), play.group);
-    let mut other_desk = play
+    let mut other_reader = play
         .bus
-        .subscribe(&stage.name("other-desk"), &[topic])
+        .subscribe(&stage.name("other-reader"), &[topic])
         .await
         .unwrap();
-    let again = DeadLetter::read(&take(&mut other_desk, 2).await[1]);
+    let again = DeadLetter::read(&take(&mut other_reader, 2).await[1]);
     assert_eq!((again.attempts, again.replay), (2, Some(id)));
     let publish = play.bus.publish(vec![again.replay(Uuid::now_v7(), None)]);
     publish.await.unwrap();

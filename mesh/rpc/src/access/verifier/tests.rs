@@ -1,4 +1,4 @@
-//! Whose tokens are accepted, and for how long.
+//! Which tokens are accepted, and for how long.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ fn sign(header: &Header, claims: &Claims, key: &EncodingKey) -> String {
 }
 
 #[tokio::test]
-async fn a_token_stands_for_its_account_until_it_expires() {
+async fn a_token_identifies_its_account_until_it_expires() {
     let s = setup();
     let id = Uuid::now_v7();
     let token = s.issuer.issue(id, "ada", Role::Developer).unwrap();
@@ -80,7 +80,7 @@ async fn forged_tokens_are_refused() {
     unknown_kid.kid = Some(other.kid.clone());
     let by_unknown_key = sign(&unknown_kid, &claims(Role::Admin), &other.signing);
 
-    // The public key taken for an HMAC secret.
+    // The public key misused as an HMAC secret.
     let mut hmac = Header::new(Algorithm::HS256);
     hmac.kid = Some(s.keys.kid.clone());
     let public = serde_json::to_vec(s.keys.jwks()).unwrap();
@@ -90,7 +90,7 @@ async fn forged_tokens_are_refused() {
         &EncodingKey::from_secret(&public),
     );
 
-    // `alg: none`, made by hand: no library signs it.
+    // `alg: none`, built by hand: no library signs it.
     let good = s
         .issuer
         .issue(Uuid::now_v7(), "eve", Role::Admin)
@@ -104,7 +104,7 @@ async fn forged_tokens_are_refused() {
     ));
     let unsigned = format!("{none}.{payload}.");
 
-    // An account's key does not make a service, nor the service secret an admin.
+    // An account key cannot sign a service token, nor the service secret an admin token.
     let service_by_account = sign(&ours, &claims(Role::Service), &s.keys.signing);
     let admin_by_service = s.secret.sign(&claims(Role::Admin));
 
@@ -127,7 +127,7 @@ async fn forged_tokens_are_refused() {
 }
 
 #[tokio::test]
-async fn services_vouch_for_themselves_with_the_shared_secret() {
+async fn services_authenticate_with_the_shared_secret() {
     let s = setup();
     let tokens = ServiceTokens::new(s.secret.clone(), "gateway", s.clock.clone());
     let principal = s.verifier.verify(&tokens.current()).await.unwrap();
@@ -140,14 +140,14 @@ async fn services_vouch_for_themselves_with_the_shared_secret() {
         s.verifier.verify(&stranger.current()).await,
         Err(TokenError::Invalid)
     );
-    // A token is renewed well before it ends.
+    // A token is renewed well before it expires.
     let old = tokens.current();
     s.clock.advance(SignedDuration::from_mins(50));
     assert_ne!(tokens.current(), old);
 }
 
 #[tokio::test]
-async fn a_token_is_refused_before_its_time() {
+async fn a_token_is_refused_before_its_nbf() {
     let s = setup();
     let now = s.clock.now();
     let mut claims = Claims::new(
@@ -196,14 +196,14 @@ struct Published(Arc<parking_lot::Mutex<Result<JwkSet, String>>>);
 #[async_trait]
 impl JwksSource for Published {
     async fn fetch(&self) -> Result<JwkSet, String> {
-        // Others get a turn in the middle of a fetch.
+        // Yields, so that other tasks run during the fetch.
         tokio::task::yield_now().await;
         self.0.lock().clone()
     }
 }
 
 #[tokio::test]
-async fn those_who_come_during_a_fetch_wait_for_it() {
+async fn callers_during_a_fetch_wait_for_it() {
     let clock: SharedClock = Arc::new(ManualClock::at(Timestamp::now()));
     let keys = Arc::new(Keyring::ephemeral());
     let published = Published(Arc::new(parking_lot::Mutex::new(Ok(keys.jwks().clone()))));
@@ -276,7 +276,10 @@ async fn a_token_is_read_strictly() {
         let key = &s.keys.signing;
         let signature = jsonwebtoken::crypto::sign(message.as_bytes(), key, Algorithm::EdDSA);
         let token = format!("{message}.{}", signature.unwrap());
-        s.verifier.verify(&token).await.map(|who| who.role)
+        s.verifier
+            .verify(&token)
+            .await
+            .map(|principal| principal.role)
     };
     assert_eq!(verify(&header, &claims).await, Ok(Role::Admin));
     for (name, value) in [("role", json!({"ADMIN": null})), ("nbf", json!(null))] {

@@ -1,5 +1,5 @@
-//! One address of a service: connected in the background, out as soon as it is lost or
-//! silent, in again when it has answered a probe.
+//! One address of a service. A background task connects to it, removes it as soon as it is
+//! disconnected or silent, and adds it again when it has answered a probe.
 
 use std::{
     net::SocketAddr,
@@ -23,24 +23,24 @@ use super::{
     origin::Origin,
 };
 use crate::grpc::{method::Method, tls::ClientTls};
-use slipway_runtime::telemetry::metrics as m;
+use crate::metrics as m;
 
-/// An address from which nothing was heard between two looks is probed: one that falls
-/// silent, after twice this time at the latest.
+/// Interval at which an address is checked for answers; one without any is probed. So an address
+/// that becomes silent is probed after at most twice this time.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// The first delay before another try; each further one is twice as long.
+/// The first delay between connection attempts; each further one is twice as long.
 const FIRST_DELAY: Duration = Duration::from_millis(50);
 const LONGEST_DELAY: Duration = Duration::from_secs(1);
 
-/// Whether an address takes calls.
+/// Whether an address accepts calls.
 enum State {
-    /// The first try is under way.
+    /// The first attempt to connect is in progress.
     Trying,
     Up(Sender),
-    /// It does not, and this is why.
+    /// It does not accept calls, for this reason.
     Out(Arc<str>),
-    /// No name stands for it any more. What it has in hand it may finish.
+    /// No name resolves to it any more. Calls in flight may finish.
     Gone,
 }
 
@@ -51,9 +51,9 @@ pub(super) struct Address {
     circuit: Arc<Circuit>,
     state: watch::Sender<State>,
     in_flight: AtomicUsize,
-    /// Whether it has answered anything since this was last looked at.
+    /// Whether it has answered anything since the last check.
     heard: AtomicBool,
-    /// Somebody waited until the deadline and heard nothing.
+    /// A call got no answer by its deadline.
     suspected: Notify,
 }
 
@@ -70,17 +70,17 @@ impl Address {
         }
     }
 
-    /// Whether it takes calls.
+    /// Whether it accepts calls.
     pub(super) fn is_up(&self) -> bool {
         matches!(*self.state.borrow(), State::Up(_))
     }
 
-    /// Whether nothing is known of it yet.
+    /// Whether the first connection attempt is still in progress.
     pub(super) fn is_new(&self) -> bool {
         matches!(*self.state.borrow(), State::Trying)
     }
 
-    /// Why it does not take calls.
+    /// Why it does not accept calls.
     pub(super) fn problem(&self) -> Option<String> {
         match &*self.state.borrow() {
             State::Out(cause) => Some(format!("{}: {cause}", self.peer)),
@@ -89,18 +89,18 @@ impl Address {
         }
     }
 
-    /// How many calls it has in hand.
+    /// The number of calls in flight.
     pub(super) fn load(&self) -> usize {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    /// Somebody has waited for this address until the deadline: it is probed at once.
+    /// A call got no answer by its deadline: probe the address immediately.
     pub(super) fn suspect(&self) {
         self.suspected.notify_one();
     }
 
-    /// Sends a call. The answer to a [`Method::Read`] is returned when it is whole, others
-    /// when their head is there.
+    /// Sends a call. Returns the answer to a [`Method::Read`] when it is complete, and others when
+    /// their head has arrived.
     pub(super) async fn send(
         &self,
         method: Method,
@@ -110,7 +110,7 @@ impl Address {
             State::Up(sender) => sender.clone(),
             _ => return Err(Failure::Unsent(Box::new(request))),
         };
-        let _in_hand = InHand::new(&self.in_flight);
+        let _in_hand = InFlightCall::new(&self.in_flight);
         let answer = match method {
             Method::Command => sender.head(request).await,
             Method::Watch => self.unless_out(sender.head(request)).await,
@@ -118,14 +118,16 @@ impl Address {
         };
         match &answer {
             Ok(_) => self.heard.store(true, Ordering::Relaxed),
-            // Its task will hear of it too; until then nobody else should try.
+            // The connection's own task will notice this too; until then no other call should try
+            // it.
             Err(Failure::Unsent(_)) => self.leave("lost", "the connection has ended"),
             Err(Failure::Lost(_)) => {}
         }
         answer
     }
 
-    /// What has no effect is given up when the address falls silent: another can be asked.
+    /// Gives up a call without side effects when the address is taken out, because it can be sent
+    /// to another address.
     async fn unless_out<T>(
         &self,
         answer: impl Future<Output = Result<T, Failure>>,
@@ -140,7 +142,7 @@ impl Address {
         }
     }
 
-    /// Keeps the address connected for ever.
+    /// Keeps the address connected, in an endless loop.
     pub(super) async fn live(&self, tls: Option<&ClientTls>) {
         let mut delay = FIRST_DELAY;
         loop {
@@ -155,8 +157,7 @@ impl Address {
         }
     }
 
-    /// Watches over a connection until it ends; returns why. `delay` starts over whenever
-    /// it answers.
+    /// Watches a connection until it ends; returns the reason. Each answer resets `delay`.
     async fn keep(
         &self,
         sender: &Sender,
@@ -174,7 +175,7 @@ impl Address {
                         *delay = FIRST_DELAY;
                         self.silence().await;
                     }
-                    // Too busy for the probe, but not for everything.
+                    // It is too busy to answer the probe, but it answers other calls.
                     Err(_) if self.heard.load(Ordering::Relaxed) => {}
                     Err(cause) => {
                         self.leave("silent", &cause);
@@ -188,7 +189,7 @@ impl Address {
             cause = &mut ended => cause.unwrap_or_else(|error| error.to_string()),
             () = watch => unreachable!("it is watched until it ends"),
         };
-        // With TLS 1.3 a client that is refused hears of it late, or not at all.
+        // With TLS 1.3 a client learns late, or never, that the server refused its certificate.
         if answered || !self.origin.is_encrypted() {
             cause
         } else {
@@ -196,7 +197,7 @@ impl Address {
         }
     }
 
-    /// Returns when nothing was heard for a while, or somebody has complained.
+    /// Waits until nothing was received for a while, or a call suspects the address.
     async fn silence(&self) {
         self.heard.store(true, Ordering::Relaxed);
         while self.heard.swap(false, Ordering::Relaxed) {
@@ -216,7 +217,7 @@ impl Address {
             }
         });
         if joined {
-            tracing::debug!(service = self.circuit.service, peer = %self.peer, "an address is in");
+            tracing::debug!(service = self.circuit.service, peer = %self.peer, "connected to a service address");
             self.circuit.joined();
         }
     }
@@ -233,17 +234,17 @@ impl Address {
         });
         let service = self.circuit.service;
         if was_up {
-            tracing::info!(service, peer = %self.peer, error = cause, "an address is out");
+            tracing::info!(service, peer = %self.peer, error = cause, "disconnected from a service address");
             metrics::counter!(m::LINK_EJECTIONS, "service" => service, "reason" => reason)
                 .increment(1);
             self.circuit.left(cause);
         } else if was_new {
-            tracing::info!(service, peer = %self.peer, error = cause, "an address is not there");
+            tracing::info!(service, peer = %self.peer, error = cause, "cannot connect to a service address");
             self.circuit.changed.notify_waiters();
         }
     }
 
-    /// No name stands for it any more.
+    /// Marks the address as one that no name resolves to any more.
     pub(super) fn retire(&self) {
         let was = self.state.send_replace(State::Gone);
         if matches!(was, State::Up(_)) {
@@ -253,22 +254,22 @@ impl Address {
 }
 
 async fn pause(delay: &mut Duration) {
-    // Many clients that lost one server must not all come back at the same moment.
+    // Jitter, so that many clients of one lost server do not reconnect at the same moment.
     tokio::time::sleep(delay.mul_f64(rand::random_range(0.5..=1.0))).await;
     *delay = (*delay * 2).min(LONGEST_DELAY);
 }
 
-/// Counts a call while it is in hand.
-struct InHand<'a>(&'a AtomicUsize);
+/// Counts a call while it is in flight.
+struct InFlightCall<'a>(&'a AtomicUsize);
 
-impl<'a> InHand<'a> {
+impl<'a> InFlightCall<'a> {
     fn new(count: &'a AtomicUsize) -> Self {
         count.fetch_add(1, Ordering::Relaxed);
         Self(count)
     }
 }
 
-impl Drop for InHand<'_> {
+impl Drop for InFlightCall<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

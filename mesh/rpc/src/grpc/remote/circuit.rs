@@ -1,20 +1,20 @@
-//! Whether a service can be reached at all: how many of its addresses take calls.
+//! The circuit breaker of a service: how many of its addresses accept calls.
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use slipway_runtime::telemetry::metrics as m;
+use crate::metrics as m;
 
-/// What the addresses of one service have in common.
+/// State shared by the addresses of one service.
 #[derive(Debug)]
 pub(super) struct Circuit {
-    /// What the service is called, for the log and the metrics.
+    /// The name of the service in the log and the metrics.
     pub(super) service: &'static str,
-    /// Held while the number is shown, so that the last one shown is the last one.
+    /// Locked while the gauge is set, so that the gauge always has the latest value.
     up: Mutex<u32>,
-    /// Something has changed: a call that waits for its first answer looks again.
+    /// Notified when an address changes: a call that waits for a first connection checks again.
     pub(super) changed: Notify,
-    /// An address was lost: the names may stand for others by now.
+    /// Notified when an address is lost: its names may resolve to others by now.
     pub(super) lost: Notify,
 }
 
@@ -30,19 +30,19 @@ impl Circuit {
         circuit
     }
 
-    /// One more address takes calls.
+    /// One more address accepts calls.
     pub(super) fn joined(&self) {
         let mut up = self.up.lock();
         *up += 1;
         self.show(*up);
         if *up == 1 {
-            tracing::info!(service = self.service, "the service can be reached");
+            tracing::info!(service = self.service, "service reachable again");
         }
         drop(up);
         self.changed.notify_waiters();
     }
 
-    /// One address fewer takes calls, because of `cause`.
+    /// One address fewer accepts calls, because of `cause`.
     pub(super) fn left(&self, cause: &str) {
         let mut up = self.up.lock();
         *up = up.saturating_sub(1);
@@ -52,7 +52,7 @@ impl Circuit {
             tracing::warn!(
                 service,
                 error = cause,
-                "the service can no longer be reached"
+                "service unreachable: circuit breaker open"
             );
         }
         drop(up);

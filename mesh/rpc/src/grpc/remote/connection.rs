@@ -1,8 +1,7 @@
 //! One HTTP/2 connection to one address.
 //!
-//! It is driven here and not by tonic's `Channel`, which connects again within a request:
-//! the pool has to know at once when a connection ends, and hyper gives back a request
-//! that was not sent.
+//! It uses hyper directly and not tonic's `Channel`, which reconnects within a request: the pool
+//! must know at once when a connection ends, and hyper returns a request that was not sent.
 
 use std::{error::Error, net::SocketAddr, time::Duration};
 
@@ -22,13 +21,13 @@ use tower::service_fn;
 use super::origin::Origin;
 use crate::grpc::tls::ClientTls;
 
-/// From the first packet to a connection that requests can be sent on.
+/// Timeout for connecting, until requests can be sent.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Who does not answer a probe by then is silent.
+/// A peer that has not answered a probe after this time is silent.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Without these a peer that vanished would be noticed by nobody who only listens.
+/// Without keep-alive, a caller that only receives a stream would never notice a lost peer.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -39,16 +38,16 @@ pub(super) struct Sender {
     origin: Origin,
 }
 
-/// Why there is no answer.
+/// Why there was no answer.
 pub(super) enum Failure {
-    /// The connection had ended: the request was not sent, and here it is again.
+    /// The connection had ended before the request was sent; contains the request.
     Unsent(Box<Request<Body>>),
-    /// The connection ended while the answer was waited for.
+    /// The connection ended before the answer was complete.
     Lost(String),
 }
 
-/// Connects to `peer`, an address of `origin`. The task ends with the connection and
-/// returns why.
+/// Connects to `peer`, an address of `origin`. The returned task ends with the connection and
+/// returns the reason.
 pub(super) async fn open(
     peer: SocketAddr,
     origin: &Origin,
@@ -99,7 +98,7 @@ where
 }
 
 impl Sender {
-    /// Sends a request; returns when the head of the answer is there.
+    /// Sends a request; returns when the head of the answer has arrived.
     pub(super) async fn head(&self, mut request: Request<Body>) -> Result<Response<Body>, Failure> {
         *request.uri_mut() = self.origin.join(request.uri());
         let sent = self.requests.clone().try_send_request(request).await;
@@ -108,12 +107,12 @@ impl Sender {
             None => Failure::Lost(chain(error.error())),
         })?;
         Ok(response.map(|body| {
-            // Without this a connection lost in mid-answer would pass for a bug.
+            // Without this, a connection lost in the middle of an answer would look like a bug.
             Body::new(body.map_err(|error| Status::unavailable(chain(&error))))
         }))
     }
 
-    /// Sends a request; returns when the whole answer is there.
+    /// Sends a request; returns when the answer is complete.
     pub(super) async fn whole(&self, request: Request<Body>) -> Result<Response<Body>, Failure> {
         let (parts, body) = self.head(request).await?.into_parts();
         let body = body.collect().await;
@@ -121,7 +120,7 @@ impl Sender {
         Ok(Response::from_parts(parts, Body::new(body)))
     }
 
-    /// Asks for a sign of life: any answer to the standard health check.
+    /// Probes the peer: any answer to the standard health check counts.
     pub(super) async fn probe(&self) -> Result<(), String> {
         let send = service_fn(|request| async move {
             self.head(request).await.map_err(|failure| match failure {
@@ -134,7 +133,7 @@ impl Sender {
         match tokio::time::timeout(PROBE_TIMEOUT, check).await {
             Err(_) => Err(format!("no answer within {PROBE_TIMEOUT:?}")),
             Ok(Ok(_)) => Ok(()),
-            // It serves gRPC, but not this.
+            // It serves gRPC, but not the health service.
             Ok(Err(status)) if status.code() == Code::Unimplemented => Ok(()),
             Ok(Err(status)) => Err(status.message().to_owned()),
         }

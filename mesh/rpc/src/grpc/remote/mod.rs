@@ -1,19 +1,18 @@
-//! Calls to a service in other processes: balanced over its addresses, answered at once
-//! when none is left, and tried again where that is safe.
+//! Calls to a service in other processes: load balancing, circuit breaking and safe retries.
 //!
-//! - **Balancing.** [`pool`]: every name of the service is resolved again and again; each
-//!   call goes to the one with less in hand of two addresses picked at random.
-//! - **Circuit.** [`address`]: an address whose connection is refused or ends is out at
-//!   once; so is one that answers nothing, not even a probe (a paused process accepts
-//!   connections and never answers). It is connected and probed in the background, never
-//!   by a call. When no address is left, calls are answered UNAVAILABLE without waiting.
-//! - **Trying again.** Only what has no effect by its contract ([`super::method`]), only on
-//!   UNAVAILABLE, within a budget and the caller's deadline. A request that was never sent
-//!   is sent to another address whatever it is.
+//! - **Balancing.** [`pool`]: all names of the service are resolved periodically; each call goes to
+//!   the one with fewer calls in flight of two random addresses.
+//! - **Circuit breaker.** [`address`]: an address is taken out at once when its connection is
+//!   refused or ends, or when it answers nothing, not even a probe (a paused process accepts
+//!   connections and never answers). A background task reconnects and probes it, never a call. When
+//!   no address is left, calls are answered UNAVAILABLE without waiting.
+//! - **Retries.** Only methods without side effects by their contract ([`super::method`]), only on
+//!   UNAVAILABLE, within a budget and the caller's deadline. A request that was never sent is sent
+//!   to another address, whatever its method.
 //!
-//! `tower::balance` and tonic's balanced channel are not used: they own their connections
-//! behind a queue, in which calls wait when nothing is ready, and cannot be told to take
-//! another address than before.
+//! This does not use `tower::balance` or tonic's balanced channel: they keep connections behind a
+//! queue, in which calls wait when no address is ready, and they cannot exclude an address that was
+//! tried before.
 
 mod address;
 mod circuit;
@@ -40,20 +39,20 @@ use self::{
 };
 use super::{deadline::Deadline, method::Method, tls::ClientTls};
 use crate::error::Fault;
-use slipway_runtime::telemetry::metrics as m;
+use crate::metrics as m;
 
-/// A service that is alive answers at the deadline itself. Who is silent even this much
-/// later is suspected.
+/// A healthy service answers at the deadline itself. An address that is silent even this much
+/// longer is suspected.
 const GRACE: Duration = Duration::from_millis(250);
 
-/// How often a call is sent at most.
+/// Maximum attempts per call.
 const ATTEMPTS: usize = 3;
 
-/// What goes on in a reconnection, when there is no other address.
+/// Pause before the next attempt when there is no other address, for a reconnection to complete.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// The budget of further attempts: a share of the calls of the last seconds, and some more
-/// for those who call seldom.
+/// The retry budget: a share of the calls of the last seconds, and a minimum for callers with few
+/// calls.
 const BUDGET_SECONDS: Duration = Duration::from_secs(10);
 const BUDGET_SHARE: f32 = 0.2;
 const BUDGET_PER_SECOND: u32 = 10;
@@ -66,12 +65,12 @@ pub(super) struct Remote {
 }
 
 impl Remote {
-    /// Begins to connect to the service at `origins`.
+    /// Starts to connect to the service at `origins`.
     pub(super) fn new(service: &'static str, origins: Origins, tls: Option<ClientTls>) -> Self {
         Self::found_by(pool::System, service, origins, tls)
     }
 
-    /// The same, with names that `resolver` knows.
+    /// The same, with another resolver.
     fn found_by(
         resolver: impl Resolver,
         service: &'static str,
@@ -87,12 +86,12 @@ impl Remote {
         }
     }
 
-    /// Why the service cannot be reached, for operators; `None` if it can.
+    /// Why the service is unreachable, for operators; `None` if it is reachable.
     pub(super) fn problem(&self) -> Option<String> {
         self.pool.problem()
     }
 
-    /// Sends a call and returns its answer, which may be one of our own.
+    /// Sends a call and returns its answer, or an error status made here.
     pub(super) async fn call(&self, request: Request<Body>) -> Response<Body> {
         let method = Method::at(request.uri().path());
         let deadline = Deadline::of(request.headers());
@@ -106,7 +105,7 @@ impl Remote {
         response
     }
 
-    /// Sends a command: once, to the first address that takes it.
+    /// Sends a command once, to the first address that accepts it.
     async fn send(&self, mut request: Request<Body>, deadline: Deadline) -> Answer {
         let mut tried = Vec::new();
         loop {
@@ -124,7 +123,7 @@ impl Remote {
         }
     }
 
-    /// Sends what has no effect, again if need be.
+    /// Sends a call without side effects, with retries.
     async fn repeat(&self, method: Method, request: Request<Body>, deadline: Deadline) -> Answer {
         let copy = Copy::of(request).await.map_err(Unanswered::Lost)?;
         self.budget.deposit();
@@ -155,8 +154,8 @@ impl Remote {
         }
     }
 
-    /// Where to try next: elsewhere, or, after a lost connection, whoever is there a moment
-    /// later: behind one address there may be others.
+    /// Chooses the next address: another one if possible. After a lost connection, otherwise the
+    /// same one a moment later: several processes may be behind one address.
     async fn next(&self, tried: &[SocketAddr], lost: bool) -> Option<Arc<Address>> {
         let elsewhere = self.pool.pick_now(tried);
         if elsewhere.is_some() || !lost {
@@ -180,7 +179,7 @@ type Answer = Result<Response<Body>, Unanswered>;
 
 /// Why a call has no answer.
 enum Unanswered {
-    /// No address takes calls.
+    /// No address accepts calls.
     Away,
     /// The connection ended before the answer.
     Lost(String),
@@ -188,7 +187,7 @@ enum Unanswered {
     Late,
 }
 
-/// Sends a call to `address`, which is suspected if it is silent beyond the deadline.
+/// Sends a call to `address`, which is suspected if it is still silent after the deadline.
 async fn within(
     deadline: Deadline,
     address: &Address,
@@ -204,7 +203,7 @@ async fn within(
         })
 }
 
-/// The code of an answer, as far as its head says it.
+/// The code in the head of an answer; OK if the answer has not ended.
 fn code(response: &Response<Body>) -> Code {
     Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code())
 }

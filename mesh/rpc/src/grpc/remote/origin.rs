@@ -1,11 +1,11 @@
-//! Where a service is: the URL of a host with all its addresses, or several.
+//! The configured location of a service: one or more URLs of hosts.
 
 use std::{fmt, net::SocketAddr, str::FromStr};
 
 use http::Uri;
 use tokio::net::lookup_host;
 
-/// An `http` or `https` URL of nothing but a host and a port.
+/// An `http` or `https` URL with only a host and an optional port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     uri: Uri,
@@ -29,7 +29,7 @@ impl FromStr for Origin {
         let web = matches!(uri.scheme_str(), Some("http" | "https"));
         let authority = uri.authority().ok_or(MalformedOrigin)?.as_str();
         let host = uri.host().unwrap_or_default();
-        // What is more than the host must be a port: no user, no number that is too large.
+        // After the host only a port may follow: no user, and the number must be valid.
         let plain = authority == host || (uri.port_u16().is_some() && !authority.contains('@'));
         let bare = uri.path() == "/" && uri.query().is_none() && !text.contains('#');
         if !(web && !host.is_empty() && plain && bare) {
@@ -55,36 +55,36 @@ impl FromStr for Origins {
 }
 
 impl Origins {
-    /// Each of them.
+    /// Iterates over the URLs.
     pub fn iter(&self) -> impl Iterator<Item = &Origin> {
         self.0.iter()
     }
 }
 
 impl Origin {
-    /// The name or the number of the host, without brackets.
+    /// The host name or IP address, without brackets.
     pub(super) fn host(&self) -> &str {
         &self.host
     }
 
-    /// Whether calls to it are encrypted.
+    /// Whether calls to it use TLS.
     #[must_use]
     pub fn is_encrypted(&self) -> bool {
         self.uri.scheme_str() == Some("https")
     }
 
-    /// All addresses the host has now.
+    /// Resolves all current addresses of the host.
     pub(super) async fn resolve(&self) -> std::io::Result<Vec<SocketAddr>> {
         let usual = if self.is_encrypted() { 443 } else { 80 };
         let port = self.uri.port_u16().unwrap_or(usual);
         Ok(lookup_host((self.host(), port)).await?.collect())
     }
 
-    /// The URI of what is called `path` there.
+    /// The URI of `path` on this host.
     pub(super) fn join(&self, path: &Uri) -> Uri {
         let mut parts = self.uri.clone().into_parts();
         parts.path_and_query = path.path_and_query().cloned();
-        // A scheme, an authority and a path make a URI.
+        // A scheme, an authority and a path always make a valid URI.
         Uri::from_parts(parts).unwrap_or_else(|_| self.uri.clone())
     }
 }

@@ -1,5 +1,4 @@
-//! The addresses of one service: resolved again and again, and one of them picked for
-//! each call.
+//! The addresses of one service: resolves them periodically, and picks one for each call.
 
 use std::{
     io,
@@ -23,23 +22,23 @@ use crate::grpc::{deadline::Deadline, tls::ClientTls};
 /// How often the names are resolved.
 const RESOLVE_EVERY: Duration = Duration::from_secs(5);
 
-/// How often at most, when addresses are lost.
+/// Minimum interval between two resolutions when addresses are lost.
 const RESOLVE_AT_MOST_EVERY: Duration = Duration::from_secs(1);
 
-/// A resolver that has not answered by then is away.
+/// After this time a resolver counts as unavailable.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a call waits for what is tried for the first time.
+/// How long a call waits for the first resolution and connections.
 const FIRST_ANSWER: Duration = Duration::from_secs(1);
 
-/// What knows the addresses of hosts.
+/// Resolves host names.
 #[async_trait]
 pub(super) trait Resolver: Send + Sync + 'static {
-    /// All that the host of `origin` has now.
+    /// All current addresses of the host of `origin`.
     async fn resolve(&self, origin: &Origin) -> io::Result<Vec<SocketAddr>>;
 }
 
-/// The system's.
+/// The system's resolver.
 pub(super) struct System;
 
 #[async_trait]
@@ -54,14 +53,14 @@ pub(super) struct Pool {
     pub(super) circuit: Arc<Circuit>,
     tls: Option<ClientTls>,
     members: ArcSwap<Vec<Member>>,
-    /// What is wrong with the names; `None` until they have been resolved once.
+    /// Why names could not be resolved; `None` until the first resolution.
     unresolved: Mutex<Option<Vec<String>>>,
 }
 
 #[derive(Clone)]
 struct Member {
     address: Arc<Address>,
-    /// Ends the task that keeps it connected.
+    /// The task that keeps it connected.
     task: AbortHandle,
 }
 
@@ -75,9 +74,9 @@ impl Pool {
         }
     }
 
-    /// An address that takes calls and is none of `but`: of two at random the one with
-    /// less in hand. `None` if there is none. What is tried for the first time is waited
-    /// for a moment, within the deadline; afterwards nobody waits.
+    /// Picks an address that accepts calls and is not in `but`: of two random ones the one with
+    /// fewer calls in flight. `None` if there is none. During the first resolution and connections
+    /// it waits briefly, within the deadline; afterwards it never waits.
     pub(super) async fn pick(
         &self,
         but: &[SocketAddr],
@@ -86,7 +85,7 @@ impl Pool {
         let found = async {
             loop {
                 let mut changed = std::pin::pin!(self.circuit.changed.notified());
-                // From here on no change is missed.
+                // Changes after this point are not missed.
                 changed.as_mut().enable();
                 let picked = self.pick_now(but);
                 if picked.is_some() || self.is_settled() {
@@ -95,11 +94,11 @@ impl Pool {
                 changed.await;
             }
         };
-        let patience = FIRST_ANSWER.min(deadline.remaining());
-        tokio::time::timeout(patience, found).await.ok().flatten()
+        let timeout = FIRST_ANSWER.min(deadline.remaining());
+        tokio::time::timeout(timeout, found).await.ok().flatten()
     }
 
-    /// The same, of what takes calls at this moment.
+    /// The same, without waiting.
     pub(super) fn pick_now(&self, but: &[SocketAddr]) -> Option<Arc<Address>> {
         let members = self.members.load();
         let up: Vec<_> = members
@@ -123,7 +122,7 @@ impl Pool {
         Some(Arc::clone(picked))
     }
 
-    /// How many addresses take calls.
+    /// The number of addresses that accept calls.
     #[cfg(test)]
     pub(super) fn up(&self) -> usize {
         let members = self.members.load();
@@ -133,7 +132,7 @@ impl Pool {
             .count()
     }
 
-    /// What is wrong with the names.
+    /// Why names could not be resolved.
     #[cfg(test)]
     pub(super) fn unresolved(&self) -> Vec<String> {
         self.unresolved.lock().clone().unwrap_or_default()
@@ -150,7 +149,7 @@ impl Pool {
                 .any(|member| member.address.is_new())
     }
 
-    /// Why no address takes calls; `None` if one does.
+    /// Why no address accepts calls; `None` if one does.
     pub(super) fn problem(&self) -> Option<String> {
         let members = self.members.load();
         if members.iter().any(|member| member.address.is_up()) {
@@ -164,7 +163,7 @@ impl Pool {
         Some(problems.join("; "))
     }
 
-    /// Keeps the addresses up to date for as long as somebody uses the pool.
+    /// Keeps the addresses up to date until the pool is dropped.
     pub(super) async fn resolve(pool: Weak<Self>, origins: Origins, resolver: impl Resolver) {
         let mut known: Vec<Option<Vec<SocketAddr>>> = origins.iter().map(|_| None).collect();
         loop {
@@ -185,12 +184,12 @@ impl Pool {
             drop(pool);
             tokio::time::sleep(RESOLVE_AT_MOST_EVERY).await;
             let rest = RESOLVE_EVERY - RESOLVE_AT_MOST_EVERY;
-            // Whichever comes first is the reason to look again.
+            // Resolves again after the interval or when an address is lost, whichever is first.
             let _ = tokio::time::timeout(rest, circuit.lost.notified()).await;
         }
     }
 
-    /// Takes in what is new, and lets go what is not there any more.
+    /// Adds new addresses and retires those that are no longer resolved.
     pub(super) fn update<'a>(&self, found: impl Iterator<Item = (SocketAddr, &'a Origin)>) {
         let before = self.members.load_full();
         let mut after: Vec<Member> = Vec::with_capacity(before.len());
@@ -206,13 +205,13 @@ impl Pool {
                 .iter()
                 .any(|other| other.address.peer == one.address.peer)
         };
-        let gone: Vec<_> = before
+        let retired: Vec<_> = before
             .iter()
             .filter(|member| !stays(member))
             .cloned()
             .collect();
         self.members.store(Arc::new(after));
-        for member in gone {
+        for member in retired {
             member.end();
         }
     }

@@ -1,10 +1,11 @@
-//! Who is let in at a limit, and who has to make room.
+//! Which connections and requests are admitted at a limit, and which are closed or refused for
+//! them.
 
 use std::{net::Ipv4Addr, pin::pin};
 
 use futures::FutureExt as _;
 
-use super::{taken::What, *};
+use super::{usage::Resource, *};
 
 const LIMITS: Limits = Limits {
     connections: 4,
@@ -18,12 +19,12 @@ fn address(last: u8) -> IpAddr {
     Ipv4Addr::new(192, 0, 2, last).into()
 }
 
-/// A newcomer that need not wait.
+/// Admits a connection that need not wait.
 fn admit(connections: &Connections, peer: IpAddr) -> Option<Connection> {
     connections.admit(peer).now_or_never().unwrap()
 }
 
-/// A newcomer that waits for its place.
+/// Admits a connection that waits for its place.
 fn admit_later(
     connections: &Connections,
     client: u8,
@@ -37,14 +38,14 @@ fn is_closed(connection: &Connection) -> bool {
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_the_limit_the_connection_that_is_idle_longest_makes_room() {
+async fn at_the_limit_the_longest_idle_connection_is_closed() {
     let connections = Connections::new(LIMITS);
     let mut open = Vec::new();
     for client in 1..=4 {
         open.push(admit(&connections, address(client)).unwrap());
         tokio::time::advance(std::time::Duration::from_secs(1)).await;
     }
-    // The first has been open longest, and has just been used.
+    // The first has been open longest, but was used most recently.
     drop(open[0].begin().unwrap());
     assert!(connections.admit(address(5)).now_or_never().is_none());
     let closed: Vec<_> = open.iter().map(is_closed).collect();
@@ -53,13 +54,13 @@ async fn at_the_limit_the_connection_that_is_idle_longest_makes_room() {
 }
 
 #[tokio::test]
-async fn a_place_is_free_when_its_file_is_closed() {
+async fn a_place_is_free_when_its_socket_is_closed() {
     let connections = Connections::new(LIMITS);
     let mut open: Vec<_> = (1..=4)
         .map(|client| admit(&connections, address(client)).unwrap())
         .collect();
     let newcomers = [5, 6].map(|client| tokio::spawn(admit_later(&connections, client)));
-    // Both have asked, and one connection is closed at a time.
+    // Both are waiting; connections are closed one at a time.
     tokio::task::yield_now().await;
     assert_eq!(connections.count(), 4);
     for newcomer in newcomers {
@@ -75,7 +76,7 @@ async fn a_place_is_free_when_its_file_is_closed() {
 }
 
 #[tokio::test]
-async fn a_client_over_its_share_waits_for_its_own_only() {
+async fn a_client_at_its_share_waits_only_for_its_own_connections() {
     let connections = Connections::new(LIMITS);
     let others = [1, 2].map(|client| admit(&connections, address(client)).unwrap());
     let [one, two] = [3, 3].map(|client| admit(&connections, address(client)).unwrap());
@@ -124,92 +125,92 @@ async fn one_client_cannot_take_the_room_of_others() {
     assert!(admit(&connections, address(3)).is_some());
 }
 
-/// One connection of each of four clients.
+/// Opens one connection for each of four clients.
 fn clients(connections: &Connections) -> [Connection; 4] {
     [1, 2, 3, 4].map(|client| admit(connections, address(client)).unwrap())
 }
 
-/// A request on this connection, with its body or not.
-fn place(on: &Connection, is_whole: bool) -> Result<Place, Overloaded> {
-    on.begin().unwrap().place(is_whole)
+/// Begins a request on this connection, with a complete or incomplete body.
+fn permit(on: &Connection, is_whole: bool) -> Result<Permit, Overloaded> {
+    on.begin().unwrap().permit(is_whole)
 }
 
 #[tokio::test]
 async fn requests_in_flight_are_bounded_in_all_and_per_client() {
     let connections = Connections::new(LIMITS);
     let [one, two, three, _] = &clients(&connections);
-    let (first, _second) = (place(one, true).unwrap(), place(one, true).unwrap());
-    assert_eq!(place(one, true).unwrap_err(), Overloaded);
-    let _others = [place(two, true).unwrap(), place(two, true).unwrap()];
-    assert_eq!(place(three, true).unwrap_err(), Overloaded);
+    let (first, _second) = (permit(one, true).unwrap(), permit(one, true).unwrap());
+    assert_eq!(permit(one, true).unwrap_err(), Overloaded);
+    let _others = [permit(two, true).unwrap(), permit(two, true).unwrap()];
+    assert_eq!(permit(three, true).unwrap_err(), Overloaded);
     drop(first);
-    assert!(place(three, true).is_ok());
+    assert!(permit(three, true).is_ok());
 }
 
 #[tokio::test]
-async fn requests_that_wait_for_their_bodies_take_no_place_of_others() {
+async fn requests_that_wait_for_their_bodies_do_not_block_others() {
     let connections = Connections::new(LIMITS);
     let [one, two, three, four] = &clients(&connections);
-    let waiting = [one, one, two, two].map(|on| place(on, false).unwrap());
-    let working = [three, three, four].map(|on| place(on, true).unwrap());
-    // In all: the one that has waited longest makes room.
-    let other = place(three, false).unwrap();
-    let lost = || waiting.each_ref().map(Place::is_lost);
+    let waiting = [one, one, two, two].map(|on| permit(on, false).unwrap());
+    let working = [three, three, four].map(|on| permit(on, true).unwrap());
+    // At the total limit, the one that has waited longest is refused.
+    let other = permit(three, false).unwrap();
+    let lost = || waiting.each_ref().map(Permit::is_lost);
     assert_eq!(lost(), [true, false, false, false]);
     assert!(waiting[0].grow(0).is_err() && waiting[0].is_whole().is_err());
-    // Of one client: one of its own does.
-    let _more = place(two, false).unwrap();
+    // At the limit of a client, one of its own is refused.
+    let _more = permit(two, false).unwrap();
     assert_eq!(lost(), [true, false, true, false]);
     waiting[1].is_whole().unwrap();
-    // There are four that are worked on, and no room for a fifth.
+    // Four requests are being processed, and there is no room for a fifth.
     assert!(waiting[3].is_whole().is_err() && waiting[3].is_lost());
     drop(working);
-    // What is worked on makes room no more.
+    // A request being processed is not refused any more.
     other.is_whole().unwrap();
-    let _crowd = [one, one, one, three, three].map(|on| place(on, false).unwrap());
+    let _crowd = [one, one, one, three, three].map(|on| permit(on, false).unwrap());
     assert!(!waiting[1].is_lost() && !other.is_lost());
 }
 
 #[tokio::test]
-async fn the_bytes_of_bodies_are_bounded_and_who_waits_longest_makes_room() {
+async fn the_bytes_of_bodies_are_limited_and_the_longest_wait_is_refused() {
     let connections = Connections::new(LIMITS);
     let [one, two, three, _] = &clients(&connections);
-    let own = [one, one].map(|on| place(on, false).unwrap());
+    let own = [one, one].map(|on| permit(on, false).unwrap());
     own[0].grow(300).unwrap();
     own[1].grow(200).unwrap();
-    // Its share is half. The other one makes room, although it came later.
+    // Its share is half of the total. The other one is refused, although it is newer.
     own[0].grow(1).unwrap();
     assert!(!own[0].is_lost() && own[1].is_lost());
-    let others = [two, three].map(|on| place(on, false).unwrap());
+    let others = [two, three].map(|on| permit(on, false).unwrap());
     others[0].grow(500).unwrap();
     others[1].grow(199).unwrap();
     assert!(!own[0].is_lost());
     others[1].grow(1).unwrap();
     assert!(own[0].is_lost());
-    // What has come whole makes room no more.
+    // A request with a complete body is not refused any more.
     others[0].is_whole().unwrap();
     assert!(others[1].grow(400).is_err() && others[1].is_lost());
     assert!(!others[0].is_lost());
     drop(others);
-    place(one, false).unwrap().grow(5000).unwrap();
+    permit(one, false).unwrap().grow(5000).unwrap();
 }
 
 #[tokio::test]
-async fn answers_that_wait_to_be_read_are_bounded_and_the_oldest_makes_room() {
+async fn unread_answers_are_limited_and_the_oldest_is_closed() {
     let connections = Connections::new(LIMITS);
     let [one, two, three, four] = &clients(&connections);
     let answer = |on: &Connection, bytes| on.begin().unwrap().answer(bytes).unwrap();
-    // One always fits.
+    // A single answer always fits.
     let huge = answer(one, 5000);
     let _first = answer(two, 300);
     assert!(is_closed(one) && !is_closed(two));
     drop(huge);
     let read = answer(three, 400);
-    // Of one client: its own makes room.
+    // At the limit of a client, its own connection is closed.
     let _more = answer(three, 101);
     assert!(is_closed(three) && !is_closed(two));
     drop(read);
-    // In all: the oldest, whose it may be.
+    // At the total limit, the oldest is closed, whoever its client is.
     let _half = answer(four, 500);
     let _rest = answer(one, 100);
     assert!(is_closed(two) && !is_closed(three));
@@ -231,12 +232,12 @@ async fn a_client_that_was_barred_waits_for_its_next_connection() {
 }
 
 #[tokio::test]
-async fn what_is_gone_counts_no_more() {
+async fn dropped_connections_and_requests_are_not_counted() {
     let connections = Connections::new(LIMITS);
     for _ in 0..100 {
         let one = admit(&connections, address(1)).unwrap();
         let in_use = one.begin().unwrap();
-        let (waiting, working) = (in_use.place(false).unwrap(), in_use.place(true).unwrap());
+        let (waiting, working) = (in_use.permit(false).unwrap(), in_use.permit(true).unwrap());
         waiting.grow(10).unwrap();
         drop((waiting, working, in_use.answer(10), in_use));
     }
@@ -245,10 +246,10 @@ async fn what_is_gone_counts_no_more() {
     assert!(shared.open.lock().clients.is_empty());
     assert_eq!(shared.totals.busy.load(Ordering::Relaxed), 0);
     for what in [
-        What::Requests,
-        What::Arriving,
-        What::BodyBytes,
-        What::AnswerBytes,
+        Resource::Requests,
+        Resource::Arriving,
+        Resource::BodyBytes,
+        Resource::AnswerBytes,
     ] {
         assert_eq!(
             shared.totals.of(what).load(Ordering::Relaxed),

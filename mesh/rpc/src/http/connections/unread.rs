@@ -1,7 +1,7 @@
-//! Answers that wait for their clients to read them.
+//! Complete answers that the client has not read yet.
 //!
-//! A client may ask for much and read nothing. So where there is no room for another answer,
-//! the one that has been unread longest makes some: its connection is closed.
+//! A client may request much and read nothing. So when there is no room for another answer, the
+//! connection of the one that has been unread longest is closed.
 
 use std::sync::{Arc, OnceLock};
 
@@ -9,20 +9,20 @@ use parking_lot::Mutex;
 
 use super::{
     Overloaded, Shared, Slot, Use,
-    line::Revoke,
-    taken::{Taken, What},
+    usage::{Resource, Usage},
+    wait_queue::Revoke,
 };
-use slipway_runtime::telemetry::metrics as m;
+use crate::metrics as m;
 
 /// A complete answer: its bytes count until it is dropped.
 #[derive(Debug)]
 pub(in crate::http) struct Unread {
     shared: Arc<Shared>,
     slot: Arc<Slot>,
-    /// Its number among those that are unread.
+    /// Its number in the queue of unread answers.
     waits_as: OnceLock<u64>,
-    /// `None`: it has made room for others.
-    taken: Mutex<Option<Taken>>,
+    /// `None` if it was revoked to make room for others.
+    taken: Mutex<Option<Usage>>,
 }
 
 impl Use {
@@ -33,7 +33,7 @@ impl Use {
     pub(in crate::http) fn answer(&self, bytes: usize) -> Result<Arc<Unread>, Overloaded> {
         let (shared, slot) = (&self.shared, &self.slot);
         let (client, line) = (&slot.client, &shared.unread);
-        let mut taken = Taken::nothing(shared, client, What::AnswerBytes);
+        let mut taken = Usage::nothing(shared, client, Resource::AnswerBytes);
         if !line.insist(client.network, None, || taken.grow(bytes)) {
             return Err(Overloaded);
         }
@@ -44,7 +44,7 @@ impl Use {
             taken: Mutex::new(Some(taken)),
         });
         let waits = line.enter(client.network, Arc::downgrade(&unread));
-        // It was made above: nobody has set it.
+        // The cell was created above, so it is empty.
         let _ = unread.waits_as.set(waits);
         Ok(unread)
     }

@@ -1,4 +1,4 @@
-//! How entries get their numbers, whoever appends at the same time.
+//! Numbering of entries, also with concurrent writers.
 
 use std::sync::Arc;
 
@@ -17,11 +17,11 @@ use crate::{
 
 on_each!(ActivityStore:
     entries_are_numbered_from_one_in_order
-    an_entry_is_read_as_it_was_written
+    an_entry_survives_a_round_trip
     an_event_is_logged_once
-    writers_that_race_leave_no_gap_and_no_repeat
-    a_redelivery_that_races_has_no_effect
-    an_empty_log_has_no_ends
+    concurrent_writers_leave_no_gap_and_no_duplicate
+    a_concurrent_redelivery_has_no_effect
+    an_empty_log_has_neither_oldest_nor_newest
 );
 
 async fn entries_are_numbered_from_one_in_order(open: impl Fn() -> ActivityStore) {
@@ -42,7 +42,7 @@ async fn entries_are_numbered_from_one_in_order(open: impl Fn() -> ActivityStore
     assert_eq!(store.newest().await.unwrap(), 5);
 }
 
-async fn an_entry_is_read_as_it_was_written(open: impl Fn() -> ActivityStore) {
+async fn an_entry_survives_a_round_trip(open: impl Fn() -> ActivityStore) {
     let odd = Activity {
         event_type: "no family".into(),
         subject: String::new(),
@@ -77,7 +77,7 @@ async fn an_event_is_logged_once(open: impl Fn() -> ActivityStore) {
     assert_eq!(everything(&store).await, numbered(log(3)));
 }
 
-async fn writers_that_race_leave_no_gap_and_no_repeat(open: impl Fn() -> ActivityStore) {
+async fn concurrent_writers_leave_no_gap_and_no_duplicate(open: impl Fn() -> ActivityStore) {
     let barrier = Arc::new(Barrier::new(4));
     let writers = (0..4_u128).map(|writer| {
         let (store, barrier) = (open(), Arc::clone(&barrier));
@@ -108,7 +108,7 @@ async fn writers_that_race_leave_no_gap_and_no_repeat(open: impl Fn() -> Activit
     }
 }
 
-async fn a_redelivery_that_races_has_no_effect(open: impl Fn() -> ActivityStore) {
+async fn a_concurrent_redelivery_has_no_effect(open: impl Fn() -> ActivityStore) {
     let barrier = Arc::new(Barrier::new(4));
     let writers = (0..4).map(|_| {
         let (store, barrier) = (open(), Arc::clone(&barrier));
@@ -125,7 +125,7 @@ async fn a_redelivery_that_races_has_no_effect(open: impl Fn() -> ActivityStore)
     assert_eq!(everything(&open()).await, numbered(log(30)));
 }
 
-async fn an_empty_log_has_no_ends(open: impl Fn() -> ActivityStore) {
+async fn an_empty_log_has_neither_oldest_nor_newest(open: impl Fn() -> ActivityStore) {
     let store = open();
     let empty = Page {
         entries: vec![],

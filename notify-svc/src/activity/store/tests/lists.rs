@@ -1,4 +1,4 @@
-//! What a query selects, and how it comes in pages.
+//! Selection and paging of queries.
 
 use proptest::{prelude::*, strategy::ValueTree as _, test_runner::TestRunner};
 
@@ -15,10 +15,10 @@ use crate::{
 };
 
 on_each!(ActivityStore:
-    filters_select_what_a_naive_reader_would
-    what_follows_a_number_is_read_in_order
-    a_page_has_a_weight
-    a_combination_that_hardly_matches_takes_its_time_in_pages
+    filters_select_the_same_as_a_full_scan
+    entries_after_a_number_are_read_in_order
+    a_page_has_a_size_limit
+    a_rare_combination_is_searched_over_several_pages
     bounds_beyond_the_log_are_no_error
 );
 
@@ -47,7 +47,7 @@ fn queries() -> impl Strategy<Value = Query> {
     )
 }
 
-/// Reads everything and looks at each entry.
+/// Reads everything and checks each entry.
 pub(super) fn naively(entries: &[Entry], query: &Query) -> Vec<Entry> {
     let wanted = |entry: &&Entry| {
         let Entry { sequence, activity } = entry;
@@ -76,7 +76,7 @@ pub(super) fn naively(entries: &[Entry], query: &Query) -> Vec<Entry> {
     found
 }
 
-async fn filters_select_what_a_naive_reader_would(open: impl Fn() -> ActivityStore) {
+async fn filters_select_the_same_as_a_full_scan(open: impl Fn() -> ActivityStore) {
     let store = open();
     let entries = numbered(log(150));
     store.append(log(150), now()).await.unwrap();
@@ -95,7 +95,7 @@ async fn filters_select_what_a_naive_reader_would(open: impl Fn() -> ActivitySto
     }
 }
 
-async fn what_follows_a_number_is_read_in_order(open: impl Fn() -> ActivityStore) {
+async fn entries_after_a_number_are_read_in_order(open: impl Fn() -> ActivityStore) {
     let store = open();
     store.append(log(5), now()).await.unwrap();
     let entries = numbered(log(5));
@@ -105,7 +105,7 @@ async fn what_follows_a_number_is_read_in_order(open: impl Fn() -> ActivityStore
     assert!(store.following(u64::MAX, 10).await.unwrap().is_empty());
 }
 
-async fn a_page_has_a_weight(open: impl Fn() -> ActivityStore) {
+async fn a_page_has_a_size_limit(open: impl Fn() -> ActivityStore) {
     let store = open();
     let heavy: Vec<_> = (1..=10)
         .map(|n| Activity {
@@ -120,9 +120,7 @@ async fn a_page_has_a_weight(open: impl Fn() -> ActivityStore) {
     assert_eq!(read_on(&store, query).await, numbered(heavy));
 }
 
-async fn a_combination_that_hardly_matches_takes_its_time_in_pages(
-    open: impl Fn() -> ActivityStore,
-) {
+async fn a_rare_combination_is_searched_over_several_pages(open: impl Fn() -> ActivityStore) {
     let store = open();
     let many: Vec<_> = (1..=EXAMINED as u128 + 20)
         .map(|n| Activity {

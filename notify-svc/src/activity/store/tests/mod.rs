@@ -38,7 +38,7 @@ fn now() -> Timestamp {
     "2026-01-02T03:04:05.678Z".parse().unwrap()
 }
 
-/// The `n`-th activity of a log in which types, releases and people mix.
+/// The `n`-th activity of a log with mixed types, releases and users.
 fn activity(n: u128) -> Activity {
     let actor = (!n.is_multiple_of(4)).then(|| UserRef {
         id: person(n % 3),

@@ -1,4 +1,4 @@
-//! What is deleted, and what stays.
+//! Which entries pruning deletes.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -11,16 +11,16 @@ use crate::{
 };
 
 on_each!(ActivityStore:
-    pruning_keeps_what_is_young_and_the_newest
-    the_sequence_goes_on_after_pruning
+    pruning_keeps_young_entries_and_the_newest
+    the_sequence_continues_after_pruning
 );
 
-async fn pruning_keeps_what_is_young_and_the_newest(open: impl Fn() -> ActivityStore) {
+async fn pruning_keeps_young_entries_and_the_newest(open: impl Fn() -> ActivityStore) {
     let store = open();
     let later = now() + SignedDuration::from_hours(1);
     store.append(log(5), now()).await.unwrap();
     store.append(vec![activity(6)], later).await.unwrap();
-    // The clock of another replica is behind: its entry looks older than the one before.
+    // Another replica's clock is behind: its entry looks older than the one before.
     store.append(vec![activity(7)], now()).await.unwrap();
     store.append(vec![activity(8)], later).await.unwrap();
 
@@ -39,7 +39,7 @@ async fn pruning_keeps_what_is_young_and_the_newest(open: impl Fn() -> ActivityS
     assert_eq!((page.oldest, page.newest, page.entries.len()), (8, 8, 1));
 }
 
-async fn the_sequence_goes_on_after_pruning(open: impl Fn() -> ActivityStore) {
+async fn the_sequence_continues_after_pruning(open: impl Fn() -> ActivityStore) {
     let store = open();
     store.append(log(4), now()).await.unwrap();
     store.prune(Timestamp::MAX, 10).await.unwrap();

@@ -1,4 +1,4 @@
-//! Tests of the tallies on each database.
+//! Tests of the tally store on each database.
 
 use std::sync::Arc;
 
@@ -14,9 +14,9 @@ use crate::{
 };
 
 on_each!(TallyStore:
-    a_tally_is_read_as_it_was_written
+    a_tally_survives_a_round_trip
     of_those_who_change_it_at_the_same_moment_one_does
-    what_has_not_changed_for_long_is_deleted
+    old_tallies_are_deleted
 );
 
 fn at(seconds: i64) -> Timestamp {
@@ -24,7 +24,7 @@ fn at(seconds: i64) -> Timestamp {
     start + SignedDuration::from_secs(seconds)
 }
 
-/// New ones; the `n`-th has changed `n` seconds after the start.
+/// New tallies; the `n`-th was changed `n` seconds after the start.
 fn tallies(count: i64) -> Vec<Tally> {
     let tally = |n| Tally {
         revision: 1,
@@ -39,7 +39,7 @@ fn tallies(count: i64) -> Vec<Tally> {
     (1..=count).map(tally).collect()
 }
 
-/// They are stored for the first time.
+/// Changes that store these tallies for the first time.
 fn new(tallies: &[Tally]) -> Vec<(Tally, Tally)> {
     let none = |tally: &Tally| Tally::new(tally.key.clone());
     tallies
@@ -58,7 +58,7 @@ async fn found(store: &TallyStore, keys: &[String]) -> Vec<Tally> {
     found
 }
 
-async fn a_tally_is_read_as_it_was_written(open: impl Fn() -> TallyStore) {
+async fn a_tally_survives_a_round_trip(open: impl Fn() -> TallyStore) {
     let store = open();
     let written = tallies(3);
     assert!(store.save(&new(&written)).await.unwrap());
@@ -85,7 +85,7 @@ async fn a_tally_is_read_as_it_was_written(open: impl Fn() -> TallyStore) {
 async fn of_those_who_change_it_at_the_same_moment_one_does(open: impl Fn() -> TallyStore) {
     let store = open();
     const RACERS: usize = 8;
-    // First they make it, then they change it.
+    // The first round inserts the tally, the second changes it.
     let mut before = Tally::new("one".to_owned());
     for _ in 0..2 {
         let barrier = Arc::new(Barrier::new(RACERS));
@@ -113,7 +113,7 @@ async fn of_those_who_change_it_at_the_same_moment_one_does(open: impl Fn() -> T
     }
 }
 
-async fn what_has_not_changed_for_long_is_deleted(open: impl Fn() -> TallyStore) {
+async fn old_tallies_are_deleted(open: impl Fn() -> TallyStore) {
     let store = open();
     let all = tallies(5);
     store.save(&new(&all)).await.unwrap();

@@ -1,4 +1,4 @@
-//! Tests of the intake on each database.
+//! Tests of the intake store on each database.
 
 use std::sync::Arc;
 
@@ -17,19 +17,19 @@ use uuid::Uuid;
 
 use super::{Acceptance, IntakeStore};
 use crate::{
-    notification::intake::{Accepted, QUOTA, WINDOW},
+    notification::intake::{AcceptedEvent, QUOTA, WINDOW},
     store::{StoreError, testing::on_each},
 };
 
 on_each!(Opened:
     an_accepted_event_is_stored_with_its_event_and_its_receipt
-    the_quota_is_of_each_sender_and_moves_on
-    of_events_that_race_as_many_as_the_quota_are_stored
-    of_requests_that_race_on_one_key_one_is_stored
-    what_is_old_and_published_is_deleted
+    the_quota_is_per_sender_and_slides
+    concurrent_events_do_not_exceed_the_quota
+    only_one_of_concurrent_requests_with_one_key_is_stored
+    old_published_events_are_deleted
 );
 
-/// One opening of a backend.
+/// The stores of one replica.
 struct Opened {
     store: IntakeStore,
     outbox: Arc<dyn OutboxStore>,
@@ -57,8 +57,8 @@ fn user(n: u128) -> UserRef {
     }
 }
 
-/// An event of sender `n` at `at`, with the event of it that is published.
-fn announced(n: u128, at: Timestamp) -> (Accepted, Event) {
+/// An event of sender `n` accepted at `at`, with its outbox event.
+fn announced(n: u128, at: Timestamp) -> (AcceptedEvent, Event) {
     let requested = NotificationRequestedEvent {
         notification_type: "order-placed".to_owned(),
         recipients: vec![user(1), user(2)],
@@ -74,7 +74,7 @@ fn announced(n: u128, at: Timestamp) -> (Accepted, Event) {
         actor: &Actor::System,
         time: at,
     };
-    let accepted = Accepted {
+    let accepted = AcceptedEvent {
         id,
         kind: "order-placed".to_owned(),
         sender: user(n),
@@ -118,7 +118,7 @@ async fn an_accepted_event_is_stored_with_its_event_and_its_receipt(open: impl F
     assert_eq!(found, Some(receipt("k", after(0))));
 }
 
-async fn the_quota_is_of_each_sender_and_moves_on(open: impl Fn() -> Opened) {
+async fn the_quota_is_per_sender_and_slides(open: impl Fn() -> Opened) {
     let store = open().store;
     for n in 0..QUOTA {
         let at = after(i64::try_from(n).unwrap() * 1000);
@@ -138,7 +138,7 @@ async fn the_quota_is_of_each_sender_and_moves_on(open: impl Fn() -> Opened) {
     assert_eq!(again, Acceptance::TooMany(wait));
 }
 
-async fn of_events_that_race_as_many_as_the_quota_are_stored(open: impl Fn() -> Opened) {
+async fn concurrent_events_do_not_exceed_the_quota(open: impl Fn() -> Opened) {
     let stores = [open().store, open().store];
     let racing = (0..QUOTA * 3).map(|n| {
         let store = stores[n % 2].clone();
@@ -151,7 +151,7 @@ async fn of_events_that_race_as_many_as_the_quota_are_stored(open: impl Fn() -> 
     assert_eq!(stored.count(), QUOTA);
 }
 
-async fn of_requests_that_race_on_one_key_one_is_stored(open: impl Fn() -> Opened) {
+async fn only_one_of_concurrent_requests_with_one_key_is_stored(open: impl Fn() -> Opened) {
     let opened = [open(), open()];
     let racing = (0..6).map(|n| {
         let store = opened[n % 2].store.clone();
@@ -174,7 +174,7 @@ async fn of_requests_that_race_on_one_key_one_is_stored(open: impl Fn() -> Opene
     assert_eq!(opened[0].outbox.count().await.unwrap(), 1);
 }
 
-async fn what_is_old_and_published_is_deleted(open: impl Fn() -> Opened) {
+async fn old_published_events_are_deleted(open: impl Fn() -> Opened) {
     let Opened { store, outbox, .. } = open();
     let mut ids = Vec::new();
     for n in 0..3 {

@@ -1,4 +1,4 @@
-//! The rule, above all where clocks are changed.
+//! The decision rule, especially when clocks change.
 
 use jiff::{SignedDuration, tz::TimeZone};
 use proptest::prelude::*;
@@ -26,7 +26,7 @@ fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-/// What becomes of an ordinary notification with these quiet hours, to be deferred.
+/// Asserts that an ordinary notification is deferred until this time.
 #[track_caller]
 fn deferred(window: (&str, &str), zone: &str, now: &str, until: &str) {
     let decision = quiet(window.0, window.1, zone, Mode::Defer).decide(ORDINARY, time(now));
@@ -42,7 +42,7 @@ fn delivered(window: (&str, &str), zone: &str, now: &str) {
 const NIGHT: (&str, &str) = ("22:00", "07:00");
 
 #[test]
-fn who_has_chosen_nothing_gets_everything() {
+fn by_default_everything_is_sent() {
     let preferences = Preferences::default();
     for kind in [ORDINARY, HOTFIX, SYSTEM_ERROR, "order-placed"] {
         let decision = preferences.decide(kind, time("2026-01-01T03:00:00Z"));
@@ -51,7 +51,7 @@ fn who_has_chosen_nothing_gets_everything() {
 }
 
 #[test]
-fn a_type_that_is_switched_off_is_suppressed_whatever_it_is() {
+fn any_type_can_be_turned_off() {
     let mut preferences = quiet("22:00", "07:00", "UTC", Mode::Defer);
     preferences.email = false;
     for kind in [ORDINARY, HOTFIX, SYSTEM_ERROR] {
@@ -62,7 +62,7 @@ fn a_type_that_is_switched_off_is_suppressed_whatever_it_is() {
 }
 
 #[test]
-fn without_email_only_system_errors_are_told() {
+fn without_email_only_system_errors_are_sent() {
     let preferences = Preferences {
         email: false,
         ..Preferences::default()
@@ -85,7 +85,7 @@ fn a_hotfix_and_a_system_error_break_through_quiet_hours() {
 }
 
 #[test]
-fn what_is_to_be_skipped_is_suppressed_while_it_is_quiet() {
+fn mode_skip_suppresses_in_quiet_hours() {
     let preferences = quiet("22:00", "07:00", "UTC", Mode::Skip);
     let skipped = Decision::Suppress(Suppression::QuietHours);
     let decide = |now| preferences.decide(ORDINARY, time(now));
@@ -116,7 +116,7 @@ fn a_window_within_a_day_ends_on_that_day() {
 }
 
 #[test]
-fn quiet_hours_are_where_the_recipient_lives_unless_they_say_otherwise() {
+fn quiet_hours_default_to_the_users_time_zone() {
     let mut preferences = quiet("22:00", "07:00", "UTC", Mode::Defer);
     preferences.quiet_hours.time_zone = None;
     preferences.time_zone = "Asia/Kathmandu".parse().unwrap();
@@ -125,9 +125,9 @@ fn quiet_hours_are_where_the_recipient_lives_unless_they_say_otherwise() {
     assert_eq!(decision, Decision::Defer(time("2026-01-02T01:15:00Z")));
 }
 
-// Berlin: at 02:00 of 29 March 2026 it is 03:00; at 03:00 of 25 October it is 02:00 again.
-// New York: 8 March and 1 November, at 02:00. Lord Howe Island: half an hour only, 5 April
-// (at 02:00 it is 01:30 again) and 4 October (at 02:00 it is 02:30).
+// Clock changes in 2026: Berlin on 29 March at 02:00 (to 03:00) and 25 October at 03:00 (to 02:00);
+// New York on 8 March and 1 November at 02:00; Lord Howe Island, by half an hour only, on 5 April
+// at 02:00 (to 01:30) and 4 October at 02:00 (to 02:30).
 
 #[test]
 fn the_night_in_which_clocks_go_forward_is_an_hour_shorter() {
@@ -174,8 +174,8 @@ fn the_night_in_which_clocks_go_back_is_an_hour_longer() {
 }
 
 #[test]
-fn an_end_that_is_left_out_comes_with_the_change() {
-    // 02:30 does not come; at 03:00 it is over.
+fn an_end_within_the_gap_comes_with_the_change() {
+    // There is no 02:30; at 03:00 the quiet hours are over.
     let short = ("01:00", "02:30");
     deferred(
         short,
@@ -187,7 +187,7 @@ fn an_end_that_is_left_out_comes_with_the_change() {
 }
 
 #[test]
-fn a_window_that_is_left_out_is_not_there_that_day() {
+fn quiet_hours_within_the_gap_do_not_occur_that_day() {
     let gone = ("02:10", "02:50");
     for minute in 0..60 {
         let now = time("2026-03-29T00:30:00Z") + SignedDuration::from_mins(minute);
@@ -197,7 +197,7 @@ fn a_window_that_is_left_out_is_not_there_that_day() {
 }
 
 #[test]
-fn a_window_that_comes_twice_is_quiet_twice() {
+fn quiet_hours_that_come_twice_both_count() {
     let twice = ("02:10", "02:50");
     let berlin = "Europe/Berlin";
     deferred(
@@ -213,7 +213,7 @@ fn a_window_that_comes_twice_is_quiet_twice() {
         "2026-10-25T01:20:00Z",
         "2026-10-25T01:50:00Z",
     );
-    // The clock goes back into the window: it begins with the change.
+    // The clock goes back into the quiet hours: they begin with the change.
     let repeated = ("01:30", "02:30");
     deferred(
         repeated,
@@ -227,7 +227,7 @@ fn a_window_that_comes_twice_is_quiet_twice() {
         "2026-10-25T01:00:00Z",
         "2026-10-25T01:30:00Z",
     );
-    // It goes back before the end has come.
+    // The clock goes back before the end.
     deferred(
         ("01:00", "03:00"),
         berlin,
@@ -237,17 +237,18 @@ fn a_window_that_comes_twice_is_quiet_twice() {
 }
 
 #[test]
-fn a_clock_that_was_moved_is_asked_again() {
+fn a_decision_follows_a_clock_that_was_set_back() {
     let preferences = quiet("22:00", "07:00", "Europe/Berlin", Mode::Defer);
     let end = time("2026-01-02T06:00:00Z");
-    // Due, and then the clock is put back: it is still quiet, until the same time.
+    // The clock is set back after the notification became due: it is quiet again, until the same
+    // time.
     let moved_back = end - SignedDuration::from_hours(2);
     let again = preferences.decide(ORDINARY, moved_back);
     assert_eq!(again, Decision::Defer(end));
     assert_eq!(preferences.decide(ORDINARY, end), Decision::Deliver);
 }
 
-/// Whether the clock on the wall shows a quiet time: in minutes of the day.
+/// Whether the local time is within the quiet hours; `start` and `end` are minutes of the day.
 fn is_quiet(start: u16, end: u16, zone: &TimeZone, at: Timestamp) -> bool {
     let wall = at.to_zoned(zone.clone());
     let minute = wall.hour() as u16 * 60 + wall.minute() as u16;
@@ -260,7 +261,7 @@ fn of_minutes(minutes: u16) -> TimeOfDay {
     text.parse().unwrap()
 }
 
-/// Times around every change of clocks of the year, and any other.
+/// Times around every clock change of the year, and other times.
 fn some_time() -> impl Strategy<Value = Timestamp> {
     const CHANGES: &[&str] = &[
         "2026-03-29T01:00:00Z",
@@ -281,7 +282,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn what_is_deferred_comes_at_the_first_moment_that_is_not_quiet(
+    fn a_deferred_notification_is_due_at_the_first_moment_outside_quiet_hours(
         start in 0_u16..1440,
         length in 1_u16..1440,
         zone in prop::sample::select(vec![

@@ -1,21 +1,21 @@
-//! Tests of the preferences on each database.
+//! Tests of the preference store on each database.
 
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use super::{Chosen, PreferenceStore};
+use super::{PreferenceStore, SavedPreferences};
 use crate::{
     notification::preferences::{Mode, Preferences, QuietHours},
     store::testing::on_each,
 };
 
 on_each!(PreferenceStore:
-    what_is_chosen_is_read_as_it_was_written
-    a_choice_made_on_another_one_is_refused
-    of_choices_that_race_on_one_revision_one_is_stored
-    choices_that_race_without_a_revision_are_all_counted
-    those_of_many_users_are_read_at_once
+    stored_preferences_survive_a_round_trip
+    a_change_of_an_outdated_revision_is_refused
+    only_one_of_concurrent_changes_of_one_revision_is_stored
+    concurrent_changes_without_a_revision_all_succeed
+    preferences_of_many_users_are_read_at_once
 );
 
 const ADA: Uuid = Uuid::from_u128(0xada);
@@ -24,7 +24,7 @@ fn at(seconds: i64) -> Timestamp {
     "2026-01-02T03:04:05.678Z".parse::<Timestamp>().unwrap() + SignedDuration::from_secs(seconds)
 }
 
-/// The `n`-th choice: every field is another than by default.
+/// The `n`-th choice: every field differs from the default.
 fn choice(n: usize) -> Preferences {
     Preferences {
         email: false,
@@ -40,11 +40,11 @@ fn choice(n: usize) -> Preferences {
     }
 }
 
-async fn what_is_chosen_is_read_as_it_was_written(open: impl Fn() -> PreferenceStore) {
+async fn stored_preferences_survive_a_round_trip(open: impl Fn() -> PreferenceStore) {
     let store = open();
-    assert_eq!(store.of(ADA).await.unwrap(), Chosen::never(ADA));
+    assert_eq!(store.of(ADA).await.unwrap(), SavedPreferences::never(ADA));
     let first = store.choose(ADA, choice(1), None, at(0)).await.unwrap();
-    let expected = Chosen {
+    let expected = SavedPreferences {
         user: ADA,
         preferences: choice(1),
         revision: 1,
@@ -53,7 +53,7 @@ async fn what_is_chosen_is_read_as_it_was_written(open: impl Fn() -> PreferenceS
     assert_eq!(first, Some(expected.clone()));
     assert_eq!(open().of(ADA).await.unwrap(), expected);
     let second = store.choose(ADA, Preferences::default(), None, at(1)).await;
-    let expected = Chosen {
+    let expected = SavedPreferences {
         user: ADA,
         preferences: Preferences::default(),
         revision: 2,
@@ -63,14 +63,14 @@ async fn what_is_chosen_is_read_as_it_was_written(open: impl Fn() -> PreferenceS
     assert_eq!(open().of(ADA).await.unwrap(), expected);
 }
 
-async fn a_choice_made_on_another_one_is_refused(open: impl Fn() -> PreferenceStore) {
+async fn a_change_of_an_outdated_revision_is_refused(open: impl Fn() -> PreferenceStore) {
     let store = open();
     let choose = async |n, expected| {
         let chosen = store.choose(ADA, choice(n), expected, at(0)).await;
         chosen.unwrap().map(|chosen| chosen.revision)
     };
     assert_eq!(choose(1, Some(1)).await, None);
-    assert_eq!(store.of(ADA).await.unwrap(), Chosen::never(ADA));
+    assert_eq!(store.of(ADA).await.unwrap(), SavedPreferences::never(ADA));
     assert_eq!(choose(1, Some(0)).await, Some(1));
     assert_eq!(choose(2, Some(0)).await, None);
     assert_eq!(choose(2, Some(1)).await, Some(2));
@@ -78,7 +78,9 @@ async fn a_choice_made_on_another_one_is_refused(open: impl Fn() -> PreferenceSt
     assert_eq!(store.of(ADA).await.unwrap().preferences, choice(2));
 }
 
-async fn of_choices_that_race_on_one_revision_one_is_stored(open: impl Fn() -> PreferenceStore) {
+async fn only_one_of_concurrent_changes_of_one_revision_is_stored(
+    open: impl Fn() -> PreferenceStore,
+) {
     let stores = [open(), open()];
     for revision in 0..3 {
         let racing = (0..12).map(|n| {
@@ -100,7 +102,7 @@ async fn of_choices_that_race_on_one_revision_one_is_stored(open: impl Fn() -> P
     }
 }
 
-async fn choices_that_race_without_a_revision_are_all_counted(open: impl Fn() -> PreferenceStore) {
+async fn concurrent_changes_without_a_revision_all_succeed(open: impl Fn() -> PreferenceStore) {
     let stores = [open(), open()];
     let racing = (0..10).map(|n| {
         let store = stores[n % 2].clone();
@@ -115,7 +117,7 @@ async fn choices_that_race_without_a_revision_are_all_counted(open: impl Fn() ->
     assert_eq!(revisions, (1..=10).collect::<Vec<_>>());
 }
 
-async fn those_of_many_users_are_read_at_once(open: impl Fn() -> PreferenceStore) {
+async fn preferences_of_many_users_are_read_at_once(open: impl Fn() -> PreferenceStore) {
     let store = open();
     let users: Vec<_> = (1..=5).map(Uuid::from_u128).collect();
     for (n, user) in users[..3].iter().enumerate() {

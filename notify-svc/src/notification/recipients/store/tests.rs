@@ -7,8 +7,8 @@ use super::RecipientStore;
 use crate::{notification::recipients::Recipient, store::testing::on_each};
 
 on_each!(RecipientStore:
-    accounts_are_found_by_id_and_name
-    the_latest_state_of_an_account_stays
+    users_are_found_by_id_and_name
+    the_latest_state_of_a_user_stays
     administrators_are_listed
 );
 
@@ -21,7 +21,7 @@ fn recipient(n: u128, username: &str, role: Role) -> Recipient {
     }
 }
 
-async fn accounts_are_found_by_id_and_name(open: impl Fn() -> RecipientStore) {
+async fn users_are_found_by_id_and_name(open: impl Fn() -> RecipientStore) {
     let store = open();
     let (ada, bob) = (
         recipient(1, "Ada", Role::Developer),
@@ -37,7 +37,7 @@ async fn accounts_are_found_by_id_and_name(open: impl Fn() -> RecipientStore) {
     store.put(vec![]).await.unwrap();
 }
 
-async fn the_latest_state_of_an_account_stays(open: impl Fn() -> RecipientStore) {
+async fn the_latest_state_of_a_user_stays(open: impl Fn() -> RecipientStore) {
     let store = open();
     let before = recipient(1, "ada", Role::Developer);
     let after = Recipient {

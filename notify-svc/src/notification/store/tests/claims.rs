@@ -1,4 +1,4 @@
-//! How notifications get into the queue and out of it, whoever does so at the same time.
+//! Queueing and claiming, also by concurrent processes.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -13,16 +13,16 @@ use crate::{
 };
 
 on_each!(Opened:
-    a_notification_is_made_once_for_each_event_and_recipient
-    a_notification_is_read_as_it_was_written
-    what_is_due_is_claimed_and_nothing_else
-    claims_that_race_share_the_queue
-    makers_that_race_make_each_once
-    a_claim_that_ended_is_taken_back_and_says_so
-    claims_are_taken_back_once_whoever_races
+    a_notification_is_stored_once_for_each_event_and_recipient
+    a_notification_survives_a_round_trip
+    only_due_notifications_are_claimed
+    concurrent_claims_share_the_queue
+    concurrent_writers_store_each_once
+    an_expired_claim_is_requeued_with_an_interrupted_attempt
+    concurrent_replicas_requeue_each_claim_once
 );
 
-async fn a_notification_is_made_once_for_each_event_and_recipient(open: impl Fn() -> Opened) {
+async fn a_notification_is_stored_once_for_each_event_and_recipient(open: impl Fn() -> Opened) {
     let store = open().store;
     let first = notification(1);
     let other = Notification {
@@ -46,7 +46,7 @@ async fn a_notification_is_made_once_for_each_event_and_recipient(open: impl Fn(
     assert_eq!(of_event, [first, other]);
 }
 
-async fn a_notification_is_read_as_it_was_written(open: impl Fn() -> Opened) {
+async fn a_notification_survives_a_round_trip(open: impl Fn() -> Opened) {
     let attempt =
         |outcome, answer: &str| Attempt::new(after(5), Duration::from_millis(7), outcome, answer);
     let tried = Notification {
@@ -68,7 +68,7 @@ async fn a_notification_is_read_as_it_was_written(open: impl Fn() -> Opened) {
     }
 }
 
-async fn what_is_due_is_claimed_and_nothing_else(open: impl Fn() -> Opened) {
+async fn only_due_notifications_are_claimed(open: impl Fn() -> Opened) {
     let store = open().store;
     let mut queue = notifications(5);
     queue.push(notification(6).suppressed("off"));
@@ -100,7 +100,7 @@ async fn what_is_due_is_claimed_and_nothing_else(open: impl Fn() -> Opened) {
     );
 }
 
-async fn claims_that_race_share_the_queue(open: impl Fn() -> Opened) {
+async fn concurrent_claims_share_the_queue(open: impl Fn() -> Opened) {
     open().store.enqueue(notifications(120)).await.unwrap();
     let barrier = Arc::new(Barrier::new(4));
     let claimers = (0..4).map(|_| {
@@ -108,7 +108,7 @@ async fn claims_that_race_share_the_queue(open: impl Fn() -> Opened) {
         tokio::spawn(async move {
             barrier.wait().await;
             let mut mine = Vec::new();
-            // One that finds nothing may have met the others on the same notifications.
+            // A claim that finds nothing may have competed with others for the same notifications.
             for _ in 0..60 {
                 mine.extend(store.claim(&claim(after(1000)), 7).await.unwrap());
             }
@@ -124,7 +124,7 @@ async fn claims_that_race_share_the_queue(open: impl Fn() -> Opened) {
     assert_eq!(distinct.len(), 120, "none was claimed twice");
 }
 
-async fn makers_that_race_make_each_once(open: impl Fn() -> Opened) {
+async fn concurrent_writers_store_each_once(open: impl Fn() -> Opened) {
     let barrier = Arc::new(Barrier::new(4));
     let makers = (0..4).map(|_| {
         let (store, barrier) = (open().store, Arc::clone(&barrier));
@@ -143,7 +143,7 @@ async fn makers_that_race_make_each_once(open: impl Fn() -> Opened) {
     assert_eq!(queued.len(), 60);
 }
 
-async fn a_claim_that_ended_is_taken_back_and_says_so(open: impl Fn() -> Opened) {
+async fn an_expired_claim_is_requeued_with_an_interrupted_attempt(open: impl Fn() -> Opened) {
     let store = open().store;
     store.enqueue(notifications(3)).await.unwrap();
     let claimed = claim(after(2));
@@ -166,7 +166,7 @@ async fn a_claim_that_ended_is_taken_back_and_says_so(open: impl Fn() -> Opened)
     assert_eq!(again.len(), 3);
 }
 
-async fn claims_are_taken_back_once_whoever_races(open: impl Fn() -> Opened) {
+async fn concurrent_replicas_requeue_each_claim_once(open: impl Fn() -> Opened) {
     let (queue, later) = (notifications(50), after(60_000));
     open().store.enqueue(queue.clone()).await.unwrap();
     let all = Claim {

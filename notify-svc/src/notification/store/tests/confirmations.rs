@@ -1,4 +1,4 @@
-//! What is stored of what the mail server's operator says.
+//! Storing delivery reports.
 
 use std::sync::Arc;
 
@@ -7,24 +7,24 @@ use uuid::Uuid;
 
 use super::{
     Opened, after, claim, notifications,
-    outcomes::{attempt, told},
+    outcomes::{attempt, outcome_event},
     settle,
 };
 use crate::{
     notification::{
-        Arrival, Confirmation, Confirmed, Notification, NotificationId, Outcome, State,
+        Confirmation, Confirmed, DeliveryReport, Notification, NotificationId, Outcome, State,
         store::NotificationStore,
     },
     store::testing::on_each,
 };
 
 on_each!(Opened:
-    what_is_said_of_a_mail_is_stored_with_its_events
-    only_what_is_sent_is_confirmed
-    of_words_that_race_one_is_stored
+    a_delivery_report_is_stored_with_its_events
+    only_a_sent_notification_can_be_confirmed
+    only_one_of_concurrent_reports_is_stored
 );
 
-/// The first of some notifications, sent.
+/// The first of several notifications, sent.
 async fn sent(store: &NotificationStore) -> Notification {
     store.enqueue(notifications(3)).await.unwrap();
     let claim = claim(after(1));
@@ -37,7 +37,7 @@ async fn sent(store: &NotificationStore) -> Notification {
     settled.notification
 }
 
-fn confirmed(notification: &Notification, arrival: Arrival) -> Notification {
+fn confirmed(notification: &Notification, arrival: DeliveryReport) -> Notification {
     let confirmation = Confirmation {
         id: notification.id,
         arrival,
@@ -54,11 +54,11 @@ fn confirmed(notification: &Notification, arrival: Arrival) -> Notification {
     }
 }
 
-async fn what_is_said_of_a_mail_is_stored_with_its_events(open: impl Fn() -> Opened) {
+async fn a_delivery_report_is_stored_with_its_events(open: impl Fn() -> Opened) {
     let Opened { store, outbox } = open();
     let sent = sent(&store).await;
-    let back = confirmed(&sent, Arrival::Bounced);
-    let event = told(&back);
+    let back = confirmed(&sent, DeliveryReport::Bounced);
+    let event = outcome_event(&back);
     assert!(store.confirm(&back, vec![event.clone()]).await.unwrap());
     assert_eq!(open().store.get(sent.id).await.unwrap(), Some(back.clone()));
     let key = event.key.parse().unwrap();
@@ -71,17 +71,17 @@ async fn what_is_said_of_a_mail_is_stored_with_its_events(open: impl Fn() -> Ope
     assert!(store.mailed_as(&[]).await.unwrap().is_empty());
 }
 
-async fn only_what_is_sent_is_confirmed(open: impl Fn() -> Opened) {
+async fn only_a_sent_notification_can_be_confirmed(open: impl Fn() -> Opened) {
     let Opened { store, outbox } = open();
     let sent = sent(&store).await;
-    let arrived = confirmed(&sent, Arrival::Delivered);
+    let arrived = confirmed(&sent, DeliveryReport::Delivered);
     assert!(store.confirm(&arrived, vec![]).await.unwrap());
-    let back = confirmed(&sent, Arrival::Bounced);
-    let late = store.confirm(&back, vec![told(&back)]);
+    let back = confirmed(&sent, DeliveryReport::Bounced);
+    let late = store.confirm(&back, vec![outcome_event(&back)]);
     assert!(!late.await.unwrap(), "it has arrived");
     assert_eq!(store.get(sent.id).await.unwrap(), Some(arrived));
 
-    // The second is claimed, the third waits.
+    // The second is claimed, the third is queued.
     let claim = claim(after(2));
     let sending = store.claim(&claim, 1).await.unwrap().remove(0);
     let waiting = notifications(3).pop().unwrap().event_id;
@@ -91,33 +91,36 @@ async fn only_what_is_sent_is_confirmed(open: impl Fn() -> Opened) {
         (State::Sending, State::Queued)
     );
     for early in [&sending, &waiting] {
-        let arrived = confirmed(early, Arrival::Delivered);
-        let stored = store.confirm(&arrived, vec![told(&arrived)]);
+        let arrived = confirmed(early, DeliveryReport::Delivered);
+        let stored = store.confirm(&arrived, vec![outcome_event(&arrived)]);
         assert!(!stored.await.unwrap(), "{:?}", early.state);
         assert_eq!(store.get(early.id).await.unwrap().as_ref(), Some(early));
     }
     let unknown = Notification {
         id: NotificationId(Uuid::now_v7()),
-        ..confirmed(&sent, Arrival::Delivered)
+        ..confirmed(&sent, DeliveryReport::Delivered)
     };
     assert!(!store.confirm(&unknown, vec![]).await.unwrap());
-    assert_eq!(outbox.count().await.unwrap(), 0, "nothing is told of them");
+    assert_eq!(outbox.count().await.unwrap(), 0, "no event is published");
 }
 
-async fn of_words_that_race_one_is_stored(open: impl Fn() -> Opened) {
+async fn only_one_of_concurrent_reports_is_stored(open: impl Fn() -> Opened) {
     const RACERS: usize = 10;
     let sent = sent(&open().store).await;
     let barrier = Arc::new(Barrier::new(RACERS));
     let racing = (0..RACERS).map(|n| {
         let (store, barrier) = (open().store, barrier.clone());
         let arrival = match n % 2 {
-            0 => Arrival::Delivered,
-            _ => Arrival::Bounced,
+            0 => DeliveryReport::Delivered,
+            _ => DeliveryReport::Bounced,
         };
         let word = confirmed(&sent, arrival);
         tokio::spawn(async move {
             barrier.wait().await;
-            let stored = store.confirm(&word, vec![told(&word)]).await.unwrap();
+            let stored = store
+                .confirm(&word, vec![outcome_event(&word)])
+                .await
+                .unwrap();
             stored.then_some(word)
         })
     });

@@ -1,4 +1,4 @@
-//! How those that go in one mail are claimed and settled.
+//! Claiming and settling notifications that go into one mail.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -7,7 +7,7 @@ use tokio::sync::Barrier;
 
 use super::{
     Opened, after, claim, notification, notifications,
-    outcomes::{attempt, told},
+    outcomes::{attempt, outcome_event},
     user,
 };
 use crate::{
@@ -19,15 +19,15 @@ use crate::{
 };
 
 on_each!(Opened:
-    what_goes_in_one_mail_is_claimed_together
-    claims_that_race_take_all_of_a_group
-    what_comes_into_a_group_that_is_being_sent_waits
-    what_another_claim_has_of_a_group_is_not_told
-    what_failed_together_is_claimed_again_as_the_same_mail
-    what_came_of_one_mail_is_stored_of_all_it_told
+    a_group_is_claimed_together
+    concurrent_claims_take_whole_groups
+    a_new_member_of_a_group_being_sent_waits
+    members_of_another_claim_are_not_in_the_mail
+    a_failed_group_is_claimed_again_as_the_same_mail
+    the_outcome_of_a_digest_is_stored_for_each_member
 );
 
-/// The `n`-th notification, which goes to `recipient` with the others of the group.
+/// The `n`-th notification, to `recipient`, in this group.
 fn gathered(n: u128, recipient: u128, group: &str) -> Notification {
     let due = notification(n).due_at;
     let to = user(recipient);
@@ -38,7 +38,7 @@ fn gathered(n: u128, recipient: u128, group: &str) -> Notification {
     .gathered(group, "GATHERED: together", due)
 }
 
-/// A group that is due.
+/// A group of notifications that is due.
 async fn queued(store: &NotificationStore, count: u128) -> Vec<Notification> {
     let group: Vec<_> = (1..=count).map(|n| gathered(n, 1, "release:1")).collect();
     store.enqueue(group.clone()).await.unwrap();
@@ -49,10 +49,10 @@ fn digest_of(group: &[Notification]) -> crate::notification::NotificationId {
     digest::id(group.iter().map(|n| n.id))
 }
 
-async fn what_goes_in_one_mail_is_claimed_together(open: impl Fn() -> Opened) {
+async fn a_group_is_claimed_together(open: impl Fn() -> Opened) {
     let store = open().store;
     let mut group: Vec<_> = (10..=14).map(|n| gathered(n, 1, "release:1")).collect();
-    // What is not due yet goes along.
+    // A member that is not due yet is claimed too.
     group[4] = group[4].clone().deferred(after(9_000));
     let alone = gathered(15, 2, "release:1");
     let other = gathered(16, 1, "release:2");
@@ -67,7 +67,7 @@ async fn what_goes_in_one_mail_is_claimed_together(open: impl Fn() -> Opened) {
         "it is read as it was written"
     );
 
-    // Two alone, and the group as the third mail.
+    // Two single mails, and the group as the third.
     let three = store.claim(&claim(after(100)), 3).await.unwrap();
     assert_eq!(three.len(), 2 + 5);
     let (together, single): (Vec<_>, Vec<_>) = three.into_iter().partition(|n| n.group.is_some());
@@ -98,7 +98,7 @@ async fn what_goes_in_one_mail_is_claimed_together(open: impl Fn() -> Opened) {
     );
 }
 
-async fn claims_that_race_take_all_of_a_group(open: impl Fn() -> Opened) {
+async fn concurrent_claims_take_whole_groups(open: impl Fn() -> Opened) {
     const GROUPS: u128 = 5;
     const MEMBERS: u128 = 40;
     let all = (0..GROUPS * MEMBERS).map(|n| gathered(n + 1, n % GROUPS, "release:1"));
@@ -127,7 +127,7 @@ async fn claims_that_race_take_all_of_a_group(open: impl Fn() -> Opened) {
     }
 }
 
-async fn what_comes_into_a_group_that_is_being_sent_waits(open: impl Fn() -> Opened) {
+async fn a_new_member_of_a_group_being_sent_waits(open: impl Fn() -> Opened) {
     let store = open().store;
     queued(&store, 3).await;
     let first = claim(after(100));
@@ -152,32 +152,32 @@ async fn what_comes_into_a_group_that_is_being_sent_waits(open: impl Fn() -> Ope
     assert_eq!(ids, [later.id]);
 }
 
-async fn what_another_claim_has_of_a_group_is_not_told(open: impl Fn() -> Opened) {
+async fn members_of_another_claim_are_not_in_the_mail(open: impl Fn() -> Opened) {
     let store = open().store;
     let group = queued(&store, 4).await;
     let first = store.due(after(100), 1).await.unwrap().remove(0);
     let others = store.queued_with(&first).await.unwrap();
-    // Meanwhile another replica puts one off, and one is claimed by a claim that goes on
-    // after its end.
-    let put_off = store.put_off(vec![others[0].clone()], after(100));
-    put_off.await.unwrap();
+    // In the meantime, another replica postpones one member, and a claim that continues after its
+    // end takes another.
+    let postponed = store.postpone(vec![others[0].clone()], after(100));
+    postponed.await.unwrap();
     let late = claim(after(50));
     let take = store.change(vec![others[1].clone()], |other| other.claimed(&late, None));
     assert_eq!(take.await.unwrap().0.len(), 1);
     let claim = claim(after(100));
     let groups = vec![Group { first, others }];
     let claimed = store.claim_groups(&claim, groups).await.unwrap().remove(0);
-    let told = [&group[0], &group[1], &group[3]];
+    let members = [&group[0], &group[1], &group[3]];
     let ids: BTreeSet<_> = claimed.iter().map(|n| n.notification.id).collect();
-    assert_eq!(ids, told.iter().map(|n| n.id).collect());
-    let digest = Some(digest::id(told.iter().map(|n| n.id)));
-    for told in told {
-        let stored = store.get(told.id).await.unwrap().unwrap();
+    assert_eq!(ids, members.iter().map(|n| n.id).collect());
+    let digest = Some(digest::id(members.iter().map(|n| n.id)));
+    for notification in members {
+        let stored = store.get(notification.id).await.unwrap().unwrap();
         assert_eq!((stored.state, stored.digest_id), (State::Sending, digest));
     }
 }
 
-async fn what_failed_together_is_claimed_again_as_the_same_mail(open: impl Fn() -> Opened) {
+async fn a_failed_group_is_claimed_again_as_the_same_mail(open: impl Fn() -> Opened) {
     let store = open().store;
     let group = queued(&store, 5).await;
     let first = claim(after(100));
@@ -200,7 +200,7 @@ async fn what_failed_together_is_claimed_again_as_the_same_mail(open: impl Fn() 
             .all(|n| n.digest_id == digest && n.tries() == 1)
     );
 
-    // And after the process has ended.
+    // Also after the process has ended.
     assert_eq!(
         store
             .take_back(second.until, second.until, 9)
@@ -217,7 +217,7 @@ async fn what_failed_together_is_claimed_again_as_the_same_mail(open: impl Fn() 
     );
 }
 
-async fn what_came_of_one_mail_is_stored_of_all_it_told(open: impl Fn() -> Opened) {
+async fn the_outcome_of_a_digest_is_stored_for_each_member(open: impl Fn() -> Opened) {
     let Opened { store, outbox } = open();
     let group = queued(&store, 40).await;
     let claim = claim(after(100));
@@ -227,7 +227,7 @@ async fn what_came_of_one_mail_is_stored_of_all_it_told(open: impl Fn() -> Opene
         let sent = n
             .settle(attempt(Outcome::Accepted), 0.0, after(100))
             .notification;
-        let event = told(&sent);
+        let event = outcome_event(&sent);
         (sent, vec![event])
     });
     let settled: Vec<_> = settled.collect();

@@ -1,4 +1,4 @@
-//! What a query selects, and how it comes in pages.
+//! Selection and paging of queries.
 
 use serde_json::json;
 
@@ -12,9 +12,9 @@ use crate::{
 };
 
 on_each!(Opened:
-    filters_select_what_a_naive_reader_would
-    a_page_has_a_weight
-    a_search_that_hardly_matches_takes_its_time_in_pages
+    filters_select_the_same_as_a_full_scan
+    a_page_has_a_size_limit
+    a_rare_match_is_searched_over_several_pages
 );
 
 /// All pages of a query, joined.
@@ -31,7 +31,7 @@ async fn read_on(store: &NotificationStore, query: &Query) -> Vec<Notification> 
     }
 }
 
-async fn filters_select_what_a_naive_reader_would(open: impl Fn() -> Opened) {
+async fn filters_select_the_same_as_a_full_scan(open: impl Fn() -> Opened) {
     let store = open().store;
     let mut log = notifications(100);
     for notification in log.iter_mut().step_by(3) {
@@ -51,7 +51,7 @@ async fn filters_select_what_a_naive_reader_would(open: impl Fn() -> Opened) {
     assert!(found > 1000, "the conditions are not all too narrow");
 }
 
-async fn a_page_has_a_weight(open: impl Fn() -> Opened) {
+async fn a_page_has_a_size_limit(open: impl Fn() -> Opened) {
     let store = open().store;
     let heavy: Vec<_> = (1..=10)
         .map(|n| Notification {
@@ -69,7 +69,7 @@ async fn a_page_has_a_weight(open: impl Fn() -> Opened) {
     assert_eq!(read_on(&store, &query).await, heavy);
 }
 
-async fn a_search_that_hardly_matches_takes_its_time_in_pages(open: impl Fn() -> Opened) {
+async fn a_rare_match_is_searched_over_several_pages(open: impl Fn() -> Opened) {
     let store = open().store;
     let rare = Notification {
         to: user(1),

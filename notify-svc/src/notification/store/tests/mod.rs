@@ -1,4 +1,4 @@
-//! Tests of the notifications on each database.
+//! Tests of the notification store on each database.
 
 mod claims;
 mod confirmations;
@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::{Claim, Direction, NotificationStore, Query};
 use crate::notification::{Draft, Filter, Notification, State, Subject, To};
 
-/// The notifications, with their outbox.
+/// The store with its outbox.
 struct Opened {
     store: NotificationStore,
     outbox: Arc<dyn OutboxStore>,
@@ -35,7 +35,7 @@ impl Opened {
 
 const KINDS: &[&str] = &["task.assigned", "task.hotfix_added", "system.error"];
 
-/// Some time; all notifications are made at it or after.
+/// The start; all notifications are created at it or later.
 fn start() -> Timestamp {
     "2026-01-02T03:04:05.678Z".parse().unwrap()
 }
@@ -48,8 +48,8 @@ fn user(n: u128) -> To {
     To::User(Uuid::from_u128(0xad_0000 + n))
 }
 
-/// The `n`-th notification of a queue in which types, recipients and times mix: due when
-/// it is made, `n` milliseconds after the start.
+/// The `n`-th notification of a queue with mixed types, recipients and times: due when it is
+/// created, `n` milliseconds after the start.
 fn notification(n: u128) -> Notification {
     let to = match n % 4 {
         0 => To::address("Ops@Example.com"),
@@ -74,7 +74,7 @@ fn notifications(count: u128) -> Vec<Notification> {
     (1..=count).map(notification).collect()
 }
 
-/// A claim made at `now` that lasts a second.
+/// A claim made at `now` that lasts one second.
 fn claim(now: Timestamp) -> Claim {
     Claim {
         id: Uuid::now_v7(),
@@ -83,7 +83,7 @@ fn claim(now: Timestamp) -> Claim {
     }
 }
 
-/// Stores what an attempt with one notification led to; whether it is stored.
+/// Stores the result of an attempt with one notification; returns whether it was stored.
 async fn settle(
     store: &NotificationStore,
     claim: Uuid,

@@ -1,4 +1,4 @@
-//! What is stored of an attempt, and what goes away.
+//! Storing outcomes, and pruning.
 
 use std::time::Duration;
 
@@ -16,11 +16,11 @@ use crate::{
 on_each!(Opened:
     an_outcome_is_stored_with_its_events
     an_outcome_without_a_claim_is_refused_and_leaves_nothing
-    what_waits_is_counted
-    what_is_old_and_done_is_deleted
+    the_backlog_is_counted
+    old_final_notifications_are_deleted
 );
 
-pub(super) fn told(notification: &Notification) -> Event {
+pub(super) fn outcome_event(notification: &Notification) -> Event {
     let payload = NotificationSentEvent {
         notification_id: notification.id.0,
         event_id: notification.event_id,
@@ -52,7 +52,7 @@ async fn an_outcome_is_stored_with_its_events(open: impl Fn() -> Opened) {
     let sent = claimed[0]
         .clone()
         .settle(attempt(Outcome::Accepted), 0.0, after(50));
-    let event = told(&sent.notification);
+    let event = outcome_event(&sent.notification);
     let stored = settle(&store, claim.id, &sent.notification, vec![event.clone()]);
     assert!(stored.await);
     let again = claimed[1]
@@ -96,7 +96,7 @@ async fn an_outcome_without_a_claim_is_refused_and_leaves_nothing(open: impl Fn(
             &store,
             claim,
             &settled.notification,
-            vec![told(&settled.notification)],
+            vec![outcome_event(&settled.notification)],
         )
     };
     assert!(!late(Uuid::now_v7()).await, "not its claim");
@@ -116,7 +116,7 @@ async fn an_outcome_without_a_claim_is_refused_and_leaves_nothing(open: impl Fn(
     assert!(!twice.await, "the claim is used up");
 }
 
-async fn what_waits_is_counted(open: impl Fn() -> Opened) {
+async fn the_backlog_is_counted(open: impl Fn() -> Opened) {
     let store = open().store;
     assert_eq!(store.backlog(after(0)).await.unwrap(), Backlog::default());
     let mut queue = notifications(3);
@@ -129,7 +129,7 @@ async fn what_waits_is_counted(open: impl Fn() -> Opened) {
     assert_eq!(backlog.oldest_due, Some(after(2)));
 }
 
-async fn what_is_old_and_done_is_deleted(open: impl Fn() -> Opened) {
+async fn old_final_notifications_are_deleted(open: impl Fn() -> Opened) {
     let store = open().store;
     let done = |n| notification(n).suppressed("off");
     let queue = vec![done(1), notification(2), done(3), done(4), done(5)];

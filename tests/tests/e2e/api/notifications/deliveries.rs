@@ -3,7 +3,7 @@
 use notify_svc::testing::{Reaction, SmtpServer};
 use reqwest::Method;
 use serde_json::{Value, json};
-use slipway_tests::{Answer, Options, PATIENCE, Process, Team, team::id};
+use slipway_tests::{Answer, Options, Process, TIMEOUT, Team, team::id};
 
 use super::{super::invalid, has, listed};
 
@@ -111,7 +111,7 @@ async fn what_is_said_before_the_mail_server_took_it_is_to_be_said_again() -> an
     listed(bob, "/notifications", 1, has("DELIVERED")).await?;
 
     held.notify_one();
-    mails.wait_for(2, PATIENCE).await;
+    mails.wait_for(2, TIMEOUT).await;
     listed(ada, "/notifications", 1, has("SENT")).await?;
     say(&server, SECRET, &said).await?.expect(200);
     listed(ada, "/notifications", 1, has("DELIVERED")).await?;

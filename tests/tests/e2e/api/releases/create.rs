@@ -265,7 +265,7 @@ async fn two_tasks_cannot_have_one_place() -> anyhow::Result<()> {
         team.admin.post("/releases", &body).await?,
         "tasks[2].orderIndex",
     );
-    assert_eq!(message, "is that of tasks[0]");
+    assert_eq!(message, "is already used by tasks[0]");
     let body = json!({"name": "a", "tasks": [tasks(1)[0], at(1)]});
     let answer = team.admin.post("/releases", &body).await?;
     answer.refused(409, "ORDER_INDEX_TAKEN");

@@ -1,4 +1,4 @@
-//! Calls to replicas that are away, silent, slow, refusing or coming and going.
+//! Calls to replicas that are down, silent, slow or refusing, or that crash and return.
 
 mod names;
 mod replica;
@@ -19,10 +19,10 @@ const READ: &str = "/slipway.release.v1.TaskService/GetTask";
 const COMMAND: &str = "/slipway.release.v1.TaskService/StartTask";
 const WATCH: &str = "/slipway.notify.v1.ActivityService/Watch";
 
-/// What has not happened by then never will.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Timeout of a test: long enough for everything that is expected to happen.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Far less than any deadline, far more than an answer needs that waits for nothing.
+/// Much shorter than any deadline, much longer than an immediate answer takes.
 const AT_ONCE: Duration = Duration::from_millis(500);
 
 fn remote(replicas: &[SocketAddr]) -> Arc<Remote> {
@@ -44,7 +44,7 @@ async fn call(remote: &Remote, path: &str) -> Code {
     code(&remote.call(request(path, "20S")).await)
 }
 
-/// Until this many addresses take calls.
+/// Waits until this many addresses accept calls.
 async fn up(remote: &Remote, count: usize) {
     let reached = async {
         loop {
@@ -56,10 +56,10 @@ async fn up(remote: &Remote, count: usize) {
             changed.await;
         }
     };
-    timeout(PATIENCE, reached).await.unwrap();
+    timeout(TIMEOUT, reached).await.unwrap();
 }
 
-/// Calls are refused, and none of them waits.
+/// Asserts that all calls are refused without waiting.
 async fn sheds(remote: &Remote) {
     for path in [READ, COMMAND, WATCH] {
         let started = Instant::now();
@@ -79,21 +79,21 @@ async fn calls_are_spread_over_all_replicas() {
     for path in [READ, COMMAND].into_iter().cycle().take(400) {
         assert_eq!(call(&remote, path).await, Code::Ok);
     }
-    // Of 400 throws of a coin fewer than 130 heads: once in 10^12.
+    // 400 coin tosses give fewer than 130 heads once in 10^12.
     for replica in &replicas {
         assert!(replica.calls() > 130, "{}", replica.calls());
     }
 }
 
 #[tokio::test]
-async fn a_replica_that_is_slow_gets_less() {
+async fn a_slow_replica_gets_fewer_calls() {
     let (slow, quick) = (
         Replica::start(Manner::Hangs).await,
         Replica::start(Manner::Answers).await,
     );
     let remote = remote(&[slow.at, quick.at]);
     up(&remote, 2).await;
-    // With one call in hand it is the second choice whenever both are compared.
+    // With one call in flight it is the second choice whenever the two are compared.
     let held = remote.call(request(COMMAND, "20S"));
     let mut held = std::pin::pin!(held);
     while slow.calls() == 0 {
@@ -127,7 +127,7 @@ async fn no_read_fails_when_a_replica_dies_under_load() {
             tokio::task::yield_now().await;
         }
     };
-    timeout(PATIENCE, busy).await.unwrap();
+    timeout(TIMEOUT, busy).await.unwrap();
     dying.crash();
     for reader in readers {
         reader.await.unwrap();
@@ -136,7 +136,7 @@ async fn no_read_fails_when_a_replica_dies_under_load() {
 }
 
 #[tokio::test]
-async fn reads_are_tried_elsewhere_and_commands_never() {
+async fn reads_are_retried_on_another_replica_and_commands_never() {
     let refusing = Replica::start(Manner::IsUnavailable).await;
     let serving = Replica::start(Manner::Answers).await;
     let remote = remote(&[refusing.at, serving.at]);
@@ -156,7 +156,7 @@ async fn reads_are_tried_elsewhere_and_commands_never() {
 }
 
 #[tokio::test]
-async fn further_attempts_have_a_budget() {
+async fn retries_have_a_budget() {
     let replicas = [
         Replica::start(Manner::IsUnavailable).await,
         Replica::start(Manner::IsUnavailable).await,
@@ -167,12 +167,13 @@ async fn further_attempts_have_a_budget() {
         assert_eq!(call(&remote, READ).await, Code::Unavailable);
     }
     let calls: usize = replicas.iter().map(Replica::calls).sum();
-    // 20 % of them, and 10 for each of the last 10 seconds (and of what this took).
+    // A retry budget of 20 % of the calls, plus 10 for each of the last 10 seconds (and for the
+    // test's own duration).
     assert!((1100..1600).contains(&calls), "{calls}");
 }
 
 #[tokio::test]
-async fn a_service_that_is_down_is_refused_at_once_and_used_again_when_it_is_back() {
+async fn calls_fail_fast_while_a_service_is_down_and_succeed_when_it_is_back() {
     let mut replica = Replica::start(Manner::Answers).await;
     let remote = remote(&[replica.at]);
     for _ in 0..3 {
@@ -189,10 +190,10 @@ async fn a_service_that_is_down_is_refused_at_once_and_used_again_when_it_is_bac
 }
 
 #[tokio::test]
-async fn a_host_that_accepts_and_never_answers_is_as_good_as_down() {
+async fn a_host_that_accepts_connections_and_never_answers_counts_as_down() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let remote = remote(&[silent.local_addr().unwrap()]);
-    // The first tries are waited for, but not for long.
+    // The first attempts are waited for, but only briefly.
     assert_eq!(call(&remote, READ).await, Code::Unavailable);
     let tried = async {
         loop {
@@ -204,7 +205,7 @@ async fn a_host_that_accepts_and_never_answers_is_as_good_as_down() {
             changed.await;
         }
     };
-    timeout(PATIENCE, tried).await.unwrap();
+    timeout(TIMEOUT, tried).await.unwrap();
     sheds(&remote).await;
 }
 
@@ -217,7 +218,7 @@ async fn a_paused_replica_is_left_out_until_it_answers_again() {
     let remote = remote(&[paused.at, other.at]);
     up(&remote, 2).await;
     let resume = paused.pause();
-    // Those that it has in hand are asked elsewhere long before their deadline.
+    // Calls in flight there are sent to another replica long before their deadline.
     let started = Instant::now();
     let reads = join_all((0..50).map(|_| call(&remote, READ))).await;
     assert!(reads.iter().all(|code| *code == Code::Ok), "{reads:?}");
@@ -245,18 +246,18 @@ async fn a_stream_outlives_a_pause_of_its_replica() {
     drop(resume);
     up(&remote, 1).await;
     replica.nudge();
-    let frame = timeout(PATIENCE, stream.frame()).await.unwrap();
+    let frame = timeout(TIMEOUT, stream.frame()).await.unwrap();
     assert!(frame.unwrap().unwrap().is_data());
 }
 
 #[tokio::test]
-async fn who_is_slow_with_one_call_and_alive_stays_in() {
+async fn a_live_replica_with_one_slow_call_is_not_taken_out() {
     let replica = Replica::start(Manner::Hangs).await;
     let remote = remote(&[replica.at]);
     up(&remote, 1).await;
     for path in [READ, COMMAND, WATCH] {
         let answer = remote.call(request(path, "100m")).await;
-        // The server says either, depending on which of its timers is first.
+        // The server returns either, depending on which of its timers fires first.
         let code = code(&answer);
         assert!(
             matches!(code, Code::DeadlineExceeded | Code::Cancelled),

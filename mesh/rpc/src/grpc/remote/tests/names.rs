@@ -1,4 +1,4 @@
-//! What a service's names stand for, and that it changes.
+//! Names of a service that resolve to changing addresses.
 
 use std::io;
 
@@ -8,12 +8,12 @@ use parking_lot::Mutex;
 use super::*;
 use slipway_runtime::testing::until;
 
-/// Knows one name, and what it stands for at the moment; `None`: nobody can say.
+/// A resolver with one name and its current addresses; `None`: resolution fails.
 #[derive(Clone, Default)]
 struct Names(Arc<Mutex<Option<Vec<SocketAddr>>>>);
 
 impl Names {
-    fn stand_for(&self, replicas: &[&Replica]) {
+    fn resolve_to(&self, replicas: &[&Replica]) {
         *self.0.lock() = Some(replicas.iter().map(|replica| replica.at).collect());
     }
 
@@ -31,7 +31,7 @@ impl Resolver for Names {
     }
 }
 
-/// Calls until every one of these has been reached since now.
+/// Calls until each of these replicas has received a call since the start.
 async fn reach(remote: &Remote, replicas: &[&Replica]) {
     let before: Vec<_> = replicas.iter().map(|replica| replica.calls()).collect();
     let reached = until(async || {
@@ -46,7 +46,7 @@ async fn reach(remote: &Remote, replicas: &[&Replica]) {
 }
 
 #[tokio::test]
-async fn calls_follow_a_name_to_its_new_addresses_and_fail_not_once() {
+async fn calls_follow_a_name_to_its_new_addresses_without_a_failure() {
     let replicas = [
         Replica::start(Manner::Answers).await,
         Replica::start(Manner::Answers).await,
@@ -54,12 +54,12 @@ async fn calls_follow_a_name_to_its_new_addresses_and_fail_not_once() {
     ];
     let [leaving, staying, coming] = replicas.each_ref();
     let names = Names::default();
-    names.stand_for(&[leaving, staying]);
+    names.resolve_to(&[leaving, staying]);
     let remote = names.remote();
     reach(&remote, &[leaving, staying]).await;
 
-    // Nobody is lost: it is the name that is looked up again.
-    names.stand_for(&[staying, coming]);
+    // No connection is lost: the periodic resolution finds the change.
+    names.resolve_to(&[staying, coming]);
     reach(&remote, &[staying, coming]).await;
     let left = leaving.calls();
     for _ in 0..50 {
@@ -69,16 +69,16 @@ async fn calls_follow_a_name_to_its_new_addresses_and_fail_not_once() {
 }
 
 #[tokio::test]
-async fn a_lost_address_is_looked_up_again_and_what_is_known_outlives_the_resolver() {
+async fn a_lost_address_is_resolved_again_and_known_ones_stay_if_resolution_fails() {
     let (first, second) = (
         Replica::start(Manner::Answers).await,
         Replica::start(Manner::Answers).await,
     );
     let names = Names::default();
-    names.stand_for(&[&first]);
+    names.resolve_to(&[&first]);
     let remote = names.remote();
     reach(&remote, &[&first]).await;
-    names.stand_for(&[&second]);
+    names.resolve_to(&[&second]);
     first.crash();
     let followed = until(async || {
         let answered = call(&remote, COMMAND).await;
@@ -97,7 +97,7 @@ async fn a_lost_address_is_looked_up_again_and_what_is_known_outlives_the_resolv
 }
 
 #[tokio::test]
-async fn a_name_stands_for_its_addresses() {
+async fn a_name_resolves_to_its_addresses() {
     let replica = Replica::start(Manner::Answers).await;
     let named = format!("http://localhost:{}", replica.at.port());
     let remote = Remote::new("test", named.parse().unwrap(), None);
@@ -113,7 +113,7 @@ async fn a_name_stands_for_its_addresses() {
 }
 
 #[tokio::test]
-async fn an_address_that_no_name_stands_for_any_more_is_not_picked() {
+async fn an_address_that_is_no_longer_resolved_is_not_picked() {
     let replicas = [
         Replica::start(Manner::Answers).await,
         Replica::start(Manner::Answers).await,

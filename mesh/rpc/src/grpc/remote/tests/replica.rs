@@ -1,5 +1,5 @@
-//! A replica that can crash, pause, refuse and come back: a gRPC server on a thread of
-//! its own.
+//! A replica for tests that can crash, pause, refuse calls and return: a gRPC server on its own
+//! thread.
 
 use std::{
     net::SocketAddr,
@@ -21,21 +21,21 @@ use tokio::{net::TcpListener, runtime::Runtime};
 use tokio_stream::wrappers::{TcpListenerStream, UnboundedReceiverStream};
 use tonic::{Status, body::Body, service::Routes, transport::Server};
 
-/// What a replica does with calls.
+/// How a replica answers calls.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Manner {
     Answers,
-    /// As a service does whose database is away.
+    /// Like a service whose database is unavailable.
     IsUnavailable,
-    /// It takes them, and health checks are answered.
+    /// It accepts calls and never answers, but it answers health checks.
     Hangs,
-    /// It answers with a stream that sends a frame and, when the replica is
-    /// [nudged](Replica::nudge), another.
+    /// It answers with a stream that sends one frame, and another one each time the replica is
+    /// [nudged](Replica::nudge).
     Streams,
 }
 
-/// Below the ports that the system gives away, so that nobody takes it while the replica
-/// is down.
+/// Chooses a port below the system's ephemeral range, so that no other process takes it while the
+/// replica is down.
 fn free_address() -> SocketAddr {
     loop {
         let at = SocketAddr::from(([127, 0, 0, 1], rand::rng().random_range(10_000..20_000)));
@@ -87,27 +87,27 @@ impl Replica {
         }
     }
 
-    /// How many calls have reached it.
+    /// The number of calls it has received.
     pub(super) fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
     }
 
-    /// Has its streams send one more frame.
+    /// Makes its streams send one more frame.
     pub(super) fn nudge(&self) {
         self.nudges.notify_waiters();
     }
 
-    /// Closes everything at once; returns where it was.
+    /// Closes everything at once; returns its address.
     pub(super) fn crash(mut self) -> SocketAddr {
         self.end();
         self.at
     }
 
-    /// Stops it as SIGSTOP would: its sockets stay open. It goes on when what is returned
-    /// is dropped.
+    /// Stops it as SIGSTOP would: its sockets stay open. It continues when the returned sender is
+    /// dropped.
     pub(super) fn pause(&self) -> mpsc::Sender<()> {
         let (resume, paused) = mpsc::channel::<()>();
-        // Its only thread waits here.
+        // Blocks the replica's only thread.
         let wait = async move {
             let _ = paused.recv();
         };

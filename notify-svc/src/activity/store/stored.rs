@@ -1,4 +1,4 @@
-//! An entry of the log as it is stored.
+//! An activity entry as it is stored.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -7,35 +7,35 @@ use uuid::Uuid;
 
 use crate::activity::{Activity, Entry};
 
-/// An event is logged once.
+/// Each event is logged once.
 pub(super) const EVENT: Index = Index::unique("event");
 pub(super) const BY_TYPE: Index = Index::list("by_type");
 pub(super) const BY_FAMILY: Index = Index::list("by_family");
 pub(super) const BY_RELEASE: Index = Index::list("by_release");
-/// By each of those it is about.
+/// One index entry for each user the activity is about.
 pub(super) const BY_PERSON: Index = Index::list("by_person");
 
-/// An entry, and when it was stored.
+/// An entry with the time it was stored.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Logged {
+pub(crate) struct StoredEntry {
     sequence: u64,
     pub(super) stored_at: Timestamp,
     pub(super) activity: Activity,
 }
 
-/// What a search looks at.
+/// The part of an entry that a search needs.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Found {
     pub(super) sequence: u64,
     pub(super) event_type: String,
     pub(super) release_id: Option<Uuid>,
-    /// The bytes of its texts.
+    /// Size of its texts in bytes.
     pub(super) weight: usize,
 }
 
-impl Logged {
+impl StoredEntry {
     pub(super) fn new(sequence: u64, activity: Activity, now: Timestamp) -> Self {
         Self {
             sequence,
@@ -45,8 +45,8 @@ impl Logged {
     }
 }
 
-impl From<Logged> for Entry {
-    fn from(logged: Logged) -> Self {
+impl From<StoredEntry> for Entry {
+    fn from(logged: StoredEntry) -> Self {
         Self {
             sequence: logged.sequence,
             activity: logged.activity,
@@ -54,15 +54,15 @@ impl From<Logged> for Entry {
     }
 }
 
-/// The id of the entry with this number; such texts are in the order of the numbers.
+/// The document id for a number; ids sort in the order of the numbers.
 pub(super) fn place(sequence: u64) -> String {
     format!("{sequence:020}")
 }
 
-impl Document for Logged {
+impl Document for StoredEntry {
     const COLLECTION: Collection = Collection::new(
         "activity",
-        // 1 is what versions without documents stored.
+        // Version 1 was the layout before documents.
         2,
         &[BY_ID, EVENT, BY_TYPE, BY_FAMILY, BY_RELEASE, BY_PERSON],
     );

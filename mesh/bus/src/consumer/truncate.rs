@@ -1,14 +1,15 @@
-//! What is kept of a record that is too large to be kept whole. Pure.
+//! Truncates a record that is too large for a topic. Pure.
 
 use bytes::Bytes;
 
 use crate::Record;
 
-/// The part of the room that headers may take: the payload says more.
+/// Divisor of the room that headers may take, and that the key may take: the payload is more
+/// useful.
 const HEADERS: usize = 4;
 
-/// `record` cut to `room` bytes of key, headers and payload, and in words what was cut.
-/// Headers stay whole or not at all, the first ones first.
+/// Cuts `record` to `room` bytes of key, headers and payload; returns it with a text that says what
+/// was cut. A header is kept whole or dropped; earlier headers have priority.
 pub(super) fn to(record: &Record, room: usize) -> (Record, String) {
     let key = prefix(&record.key, room / HEADERS);
     let mut left = room / HEADERS;
@@ -21,7 +22,7 @@ pub(super) fn to(record: &Record, room: usize) -> (Record, String) {
         fits
     });
     let payload = room - 2 * (room / HEADERS);
-    let kept = Record {
+    let truncated = Record {
         topic: record.topic.clone(),
         key: key.to_owned(),
         value: Bytes::copy_from_slice(&record.value[..payload.min(record.value.len())]),
@@ -30,14 +31,14 @@ pub(super) fn to(record: &Record, room: usize) -> (Record, String) {
     let what = format!(
         "cut, being too large: {} of {} bytes of payload, {} of {} headers, {} of {} bytes of key \
          are kept",
-        kept.value.len(),
+        truncated.value.len(),
         record.value.len(),
-        kept.headers.len(),
+        truncated.headers.len(),
         record.headers.len(),
-        kept.key.len(),
+        truncated.key.len(),
         record.key.len(),
     );
-    (kept, what)
+    (truncated, what)
 }
 
 fn prefix(text: &str, bytes: usize) -> &str {
@@ -55,10 +56,10 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_large_is_cut_and_the_rest_stays() {
+    fn large_parts_are_truncated_and_small_ones_stay() {
         let small = crate::testing::stage::record("t", "k", "v");
-        let (kept, _) = to(&small, 1000);
-        assert_eq!(kept, small);
+        let (truncated, _) = to(&small, 1000);
+        assert_eq!(truncated, small);
 
         let long = "é".repeat(1000);
         let mut large = small.clone();
@@ -66,13 +67,13 @@ mod tests {
         large.headers.push(("huge".into(), long.clone()));
         large.headers.push(("last".into(), "x".into()));
         large.key = long;
-        let (kept, what) = to(&large, 101);
-        assert!(size(&kept) <= 101, "{kept:?}");
-        assert_eq!(kept.header("ce_id"), small.header("ce_id"));
-        assert_eq!(kept.header("huge"), None);
-        assert_eq!(kept.header("last"), Some("x"));
+        let (truncated, what) = to(&large, 101);
+        assert!(size(&truncated) <= 101, "{truncated:?}");
+        assert_eq!(truncated.header("ce_id"), small.header("ce_id"));
+        assert_eq!(truncated.header("huge"), None);
+        assert_eq!(truncated.header("last"), Some("x"));
         assert_eq!(
-            (kept.value.len(), kept.key.as_str()),
+            (truncated.value.len(), truncated.key.as_str()),
             (51, &*"é".repeat(12))
         );
         assert!(what.contains("51 of 2000 bytes of payload"), "{what}");

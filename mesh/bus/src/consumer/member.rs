@@ -1,5 +1,5 @@
-//! The loop of one member: take a batch, have it settled, have what was refused put aside,
-//! commit.
+//! The loop of one member of a group: take a batch, call the handler, publish refused events to
+//! retry or dead-letter topics, commit.
 
 use std::{collections::HashMap, ops::ControlFlow, pin::pin, sync::Arc};
 
@@ -10,47 +10,48 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Consumer, Group,
-    aside::{self, Aside},
-    letter::{Cause, Letter, retry_topic},
-    settle::{Fate, Item, Refused},
-    standing::Standing,
+    envelope::{Cause, Envelope, retry_topic},
+    health::GroupHealth,
+    reroute::{self, Rerouted},
+    settle::{Disposition, Item, Refused},
 };
+use crate::metrics as m;
 use crate::{BusError, Delivery, Event, Record, SharedBus, Subscription};
-use slipway_runtime::{backoff::Backoff, clock::SharedClock, telemetry::metrics as m};
+use slipway_runtime::{backoff::Backoff, clock::SharedClock};
 
-/// Events handled in one write at most.
+/// Maximum events per write.
 const BATCH: usize = 500;
 
-/// Where a member's records come from.
+/// The topics that a member consumes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Source {
-    /// The topics themselves.
+    /// The group's topics.
     Topics,
     /// The retry topics of this tier, from 1.
     Tier(usize),
 }
 
-/// One member of a group at work.
-pub(super) struct Run {
+/// One running member of a group.
+pub(super) struct Member {
     pub(super) consumer: Arc<Consumer>,
     pub(super) source: Source,
     pub(super) bus: SharedBus,
     pub(super) clock: SharedClock,
-    pub(super) standing: Arc<Standing<Source>>,
+    pub(super) health: Arc<GroupHealth<Source>>,
     pub(super) stop: CancellationToken,
 }
 
-/// Whether to go on, or the process is stopping.
+/// Continue, or break because the process is stopping.
 type Flow = ControlFlow<()>;
 
-impl Run {
-    /// Consumes until told to stop, joining again whenever the bus was lost.
+impl Member {
+    /// Consumes until shutdown; rejoins the group whenever the bus is lost.
     pub(super) async fn until_stopped(&self) {
         let mut backoff = Backoff::default();
         let group = self.consumer.group.name;
         while let Err(error) = self.consume(&mut backoff).await {
-            tracing::warn!(group, source = ?self.source, %error, "the consumer joins again");
-            self.standing.failed(self.source, error.to_string());
+            tracing::warn!(group, source = ?self.source, %error, "consumer lost the bus; rejoining the group");
+            self.health.failed(self.source, error.to_string());
             if backoff.wait(&self.stop).await.is_break() {
                 return;
             }
@@ -62,20 +63,21 @@ impl Run {
             () = self.stop.cancelled() => return Ok(()),
             joined = self.join() => joined?,
         };
-        let mut quiet = pin!(self.standing.quiet(&self.source).fuse());
+        let mut idle = pin!(self.health.idle(&self.source).fuse());
         loop {
             let batch = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => break,
                 batch = subscription.next(BATCH) => batch?,
-                () = &mut quiet => Vec::new(),
+                () = &mut idle => Vec::new(),
             };
             if !batch.is_empty() && self.batch(&mut *subscription, batch).await?.is_break() {
                 break;
             }
-            // Not before: what cannot be put aside or committed comes again and again.
+            // Reset only now: a batch that cannot be rerouted or committed is delivered again and
+            // again.
             backoff.reset();
-            self.standing.got_on(&self.source);
+            self.health.succeeded(&self.source);
         }
         subscription.leave().await;
         Ok(())
@@ -108,8 +110,8 @@ impl Run {
         batch: Vec<Delivery>,
     ) -> Result<Flow, BusError> {
         if self.source == Source::Topics {
-            let letters = batch.iter().map(Letter::new).collect();
-            return self.settle(subscription, &batch, letters).await;
+            let envelopes = batch.iter().map(Envelope::new).collect();
+            return self.settle(subscription, &batch, envelopes).await;
         }
         let mut waiting = in_order_of_due(batch);
         while let Some(first) = waiting.first() {
@@ -118,11 +120,11 @@ impl Run {
             }
             let now = self.clock.now();
             let count = waiting.iter().take_while(|w| w.due <= now).count().max(1);
-            let (ripe, letters): (Vec<_>, Vec<_>) = waiting
+            let (due, envelopes): (Vec<_>, Vec<_>) = waiting
                 .drain(..count)
-                .map(|waiting| (waiting.delivery, waiting.letter))
+                .map(|waiting| (waiting.delivery, waiting.envelope))
                 .unzip();
-            if self.settle(subscription, &ripe, letters).await?.is_break() {
+            if self.settle(subscription, &due, envelopes).await?.is_break() {
                 return Ok(Flow::Break(()));
             }
         }
@@ -137,21 +139,21 @@ impl Run {
         }
     }
 
-    /// Has everything in `letters` handled or put aside, and commits `deliveries`, which
-    /// they came in.
+    /// Passes everything in `envelopes` to the handler or to another topic, and commits
+    /// `deliveries`, from which the envelopes were read.
     async fn settle(
         &self,
         subscription: &mut dyn Subscription,
         deliveries: &[Delivery],
-        letters: Vec<Letter>,
+        envelopes: Vec<Envelope>,
     ) -> Result<Flow, BusError> {
-        let (mut items, mut refused) = (Vec::with_capacity(letters.len()), Vec::new());
-        for letter in letters {
-            match decode(&letter.record) {
-                Ok(event) => items.push(Item { letter, event }),
+        let (mut items, mut refused) = (Vec::with_capacity(envelopes.len()), Vec::new());
+        for envelope in envelopes {
+            match decode(&envelope.record) {
+                Ok(event) => items.push(Item { envelope, event }),
                 Err(reason) => refused.push(Refused {
-                    letter,
-                    fate: Fate::Dead(Cause::Undecodable),
+                    envelope,
+                    disposition: Disposition::Dead(Cause::Undecodable),
                     reason,
                 }),
             }
@@ -160,17 +162,18 @@ impl Run {
             return Ok(Flow::Break(()));
         };
         refused.extend(settled.refused);
-        self.put_aside(refused).await?;
+        self.reroute(refused).await?;
         subscription.commit(deliveries).await?;
         self.count(&settled.handled);
         Ok(Flow::Continue(()))
     }
 
-    async fn put_aside(&self, refused: Vec<Refused>) -> Result<(), BusError> {
+    async fn reroute(&self, refused: Vec<Refused>) -> Result<(), BusError> {
         let (group, now) = (&self.consumer.group, self.clock.now());
-        let aside = refused.into_iter();
-        let aside = aside.map(|refused| Aside::new(refused, self.source, group.order, now));
-        aside::put(&self.bus, group.name, aside.collect()).await
+        let rerouted = refused.into_iter();
+        let rerouted =
+            rerouted.map(|refused| Rerouted::new(refused, self.source, group.order, now));
+        reroute::publish(&self.bus, group.name, rerouted.collect()).await
     }
 
     fn count(&self, events: &[Event]) {
@@ -184,7 +187,7 @@ impl Run {
     }
 }
 
-/// The event in a record.
+/// Reads the event in a record.
 fn decode(record: &Record) -> Result<Event, String> {
     let event = Event::from_record(record).map_err(|reason| format!("it is no event: {reason}"))?;
     serde_json::from_slice::<IgnoredAny>(&event.data)
@@ -192,28 +195,28 @@ fn decode(record: &Record) -> Result<Event, String> {
     Ok(event)
 }
 
-/// A record of a retry topic that waits for its time.
+/// A record of a retry topic that is not due yet.
 struct Waiting {
     delivery: Delivery,
-    letter: Letter,
+    envelope: Envelope,
     due: Timestamp,
 }
 
-/// By the time they are due, so that no partition waits for another, and yet in order
-/// within each partition: what stands behind a record is not due before it.
+/// Sorts a batch by due time, so that no partition waits for another, and keeps the order within
+/// each partition: a record is not due before the records in front of it.
 fn in_order_of_due(batch: Vec<Delivery>) -> Vec<Waiting> {
     let mut latest: HashMap<(String, u32), Timestamp> = HashMap::new();
     let mut waiting: Vec<_> = batch
         .into_iter()
         .map(|delivery| {
-            let letter = Letter::returned(&delivery);
+            let envelope = Envelope::returned(&delivery);
             let partition = (delivery.record.topic.clone(), delivery.partition);
             let latest = latest.entry(partition).or_insert(Timestamp::MIN);
-            *latest = letter.due().map_or(*latest, |due| due.max(*latest));
+            *latest = envelope.due().map_or(*latest, |due| due.max(*latest));
             Waiting {
                 due: *latest,
                 delivery,
-                letter,
+                envelope,
             }
         })
         .collect();

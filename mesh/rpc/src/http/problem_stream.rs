@@ -1,14 +1,14 @@
-//! Explains what hyper refuses by itself.
+//! Replaces hyper's own error answers by problem documents.
 //!
-//! A request that hyper cannot read never reaches the router: hyper writes a status without
-//! a body, as the last thing on the connection, and offers no way to say more. [`Explained`]
-//! goes around a connection and writes a problem document in its place. It knows that answer
-//! by its exact bytes, in which none of ours can end: every one of ours has more headers. If
-//! another version of hyper writes it differently, or the system takes half of it, it goes
-//! out as it is.
+//! A request that hyper cannot parse never reaches the router: hyper writes a status without a
+//! body, as the last bytes on the connection, and has no hook to say more. [`ProblemStream`] wraps
+//! a connection and writes a problem document instead. It recognizes hyper's answer by its exact
+//! bytes; none of our answers can end in them, because ours always have more headers. If another
+//! version of hyper writes it differently, or the system accepts only half of it, it is sent
+//! unchanged.
 //!
-//! hyper says that a head is too large also of one whose `Content-Length` is, so what was
-//! read is counted.
+//! hyper also says that a head is too large when its `Content-Length` is too large, so the bytes
+//! read are counted to tell the two apart.
 
 use std::{
     io::{self, IoSlice},
@@ -24,24 +24,24 @@ use uuid::Uuid;
 use super::MAX_HEAD;
 use slipway_runtime::telemetry::{TraceContext, trace::TRACEPARENT};
 
-/// What stands between the first line of such an answer and its date.
+/// The bytes between the first line of such an answer and its date.
 const MIDDLE: &[u8] = b"\r\nconnection: close\r\ncontent-length: 0\r\ndate: ";
 const DATE: usize = "Sun, 29 Nov 2026 02:33:07 GMT".len();
 const END: &[u8] = b"\r\n\r\n";
 
-/// Headers of a request that hyper reads at most.
+/// Maximum number of headers of a request, as hyper limits it.
 const MAX_HEADERS: usize = 100;
 
-/// A connection on which hyper's own refusals are problem documents.
-pub(super) struct Explained<S> {
+/// A connection that replaces hyper's own error answers by problem documents.
+pub(super) struct ProblemStream<S> {
     stream: S,
-    /// What was read since something was written.
+    /// What was read since the last write.
     read: Read,
-    /// What is left to be written of the document that stands for a refusal.
+    /// The unwritten rest of the document that replaces an error answer.
     document: Bytes,
 }
 
-impl<S> Explained<S> {
+impl<S> ProblemStream<S> {
     pub(super) fn new(stream: S) -> Self {
         Self {
             stream,
@@ -51,7 +51,7 @@ impl<S> Explained<S> {
     }
 }
 
-/// How much was read.
+/// Counts what was read.
 #[derive(Debug, Default)]
 struct Read {
     bytes: usize,
@@ -66,23 +66,23 @@ impl Read {
         }
     }
 
-    /// Whether it is more than a head may be: with the first line.
+    /// Whether it is more than a head, including the first line, may have.
     fn could_be_too_large(&self) -> bool {
         self.bytes >= MAX_HEAD || self.lines > MAX_HEADERS + 1
     }
 }
 
-/// What hyper refuses with.
+/// The errors that hyper answers with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Refusal {
     Malformed,
-    /// Also of a line that is too long, for which HTTP has a status of its own: where the
-    /// bound is met by chance only.
+    /// Also used for a request line that is too long, for which HTTP has its own status: which
+    /// limit is reached first is a matter of chance.
     TooLarge,
 }
 
 impl Refusal {
-    /// Each with the first line that hyper writes.
+    /// Each error with the first line that hyper writes.
     const ALL: [(&'static [u8], Self); 3] = [
         (b"HTTP/1.1 400 Bad Request", Self::Malformed),
         (
@@ -92,7 +92,7 @@ impl Refusal {
         (b"HTTP/1.1 414 URI Too Long", Self::TooLarge),
     ];
 
-    /// The refusal at the end of what is written, and where it begins.
+    /// Finds an error answer at the end of the written bytes, and returns where it begins.
     fn at_end_of(written: &[u8]) -> Option<(usize, Self)> {
         let rest = written.strip_suffix(END)?;
         let rest = &rest[..rest.len().checked_sub(DATE)?];
@@ -103,7 +103,7 @@ impl Refusal {
             .next()
     }
 
-    /// The answer in its place; `date` is hyper's.
+    /// The document that replaces the answer; `date` is hyper's.
     fn document(self, date: &str) -> Bytes {
         let (line, code, title, detail) = match self {
             Self::Malformed => (
@@ -151,8 +151,8 @@ impl Refusal {
     }
 }
 
-impl<S: AsyncWrite + Unpin> Explained<S> {
-    /// Writes what is left of a document.
+impl<S: AsyncWrite + Unpin> ProblemStream<S> {
+    /// Writes the rest of a document.
     fn poll_document(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.document.is_empty() {
             let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.document))?;
@@ -165,7 +165,7 @@ impl<S: AsyncWrite + Unpin> Explained<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Explained<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for ProblemStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -184,13 +184,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Explained<S> {
                 };
                 let date = &bytes[bytes.len() - END.len() - DATE..bytes.len() - END.len()];
                 self.document = refusal.document(&String::from_utf8_lossy(date));
-                // The rest of it is written before whatever follows, a flush at least.
+                // The rest is written before any later write or flush.
                 if let Poll::Ready(Err(error)) = self.poll_document(cx) {
                     return Poll::Ready(Err(error));
                 }
                 Poll::Ready(Ok(bytes.len()))
             }
-            // An answer of ours comes first.
+            // A regular answer comes first.
             Some((start, _)) => Pin::new(&mut self.stream).poll_write(cx, &bytes[..start]),
         }
     }
@@ -231,7 +231,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Explained<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Explained<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for ProblemStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -255,10 +255,10 @@ mod tests {
     const OURS: &str = "HTTP/1.1 400 Bad Request\r\nx-request-id: 7\r\nconnection: close\r\n\
         content-length: 0\r\ndate: Sun, 29 Nov 2026 02:33:07 GMT\r\n\r\n";
 
-    /// What arrives of these writes through a pipe that takes `room` bytes at a time.
+    /// What a client receives of these writes, through a pipe that takes `room` bytes at a time.
     async fn arrives(writes: &[&[&str]], room: usize) -> String {
         let (near, mut far) = tokio::io::duplex(room);
-        let mut near = Explained::new(near);
+        let mut near = ProblemStream::new(near);
         near.read.bytes = MAX_HEAD;
         let write = async {
             for parts in writes {
@@ -320,14 +320,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_head_of_a_few_lines_is_not_too_large() {
+    async fn a_short_head_is_not_too_large() {
         let large = BARE.replace("400 Bad Request", "431 Request Header Fields Too Large");
         for (lines, status, code) in [
             (3, 400, "MALFORMED_REQUEST"),
             (MAX_HEADERS + 2, 431, "HEAD_TOO_LARGE"),
         ] {
             let (near, mut far) = tokio::io::duplex(4096);
-            let mut near = Explained::new(near);
+            let mut near = ProblemStream::new(near);
             let head = "a: b\r\n".repeat(lines);
             far.write_all(head.as_bytes()).await.unwrap();
             near.read_exact(&mut vec![0; head.len()]).await.unwrap();
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_answered_before_stays() {
+    async fn earlier_answers_are_unchanged() {
         let joined = format!("{OURS}{BARE}");
         for room in [1, 7, 4096] {
             for writes in [
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn everything_else_passes_as_it_is() {
+    async fn everything_else_is_unchanged() {
         let other = BARE.replace("400 Bad Request", "404 Not Found");
         for text in [
             OURS,

@@ -1,9 +1,8 @@
-//! The place of a request: among those that wait for their bodies, then among those that are
-//! worked on.
+//! The permit of a request: first to wait for its body, then to be processed.
 //!
-//! A client may begin many requests and never end their bodies. So a request that waits for
-//! its body takes no place of those that are worked on, and makes room for others when it has
-//! waited longest.
+//! A client may begin many requests and never finish their bodies. So a request that waits for its
+//! body does not use up the limit on requests being processed, and the one that has waited longest
+//! is refused when others need room.
 
 use std::sync::{Arc, OnceLock};
 
@@ -12,90 +11,90 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::{
     Client, Overloaded, Shared, Use,
-    line::Revoke,
-    taken::{Taken, What},
+    usage::{Resource, Usage},
+    wait_queue::Revoke,
 };
 
-/// The place of a request. It is given back with the last clone.
+/// The permit of a request. It is released with the last clone.
 #[derive(Debug, Clone)]
-pub(in crate::http) struct Place(Arc<Held>);
+pub(in crate::http) struct Permit(Arc<Held>);
 
 #[derive(Debug)]
 pub(super) struct Held {
     shared: Arc<Shared>,
     client: Arc<Client>,
-    /// Its number among those that wait for their bodies.
+    /// Its number in the queue of requests that wait for their bodies.
     waits_as: OnceLock<u64>,
-    /// `None`: it is lost.
+    /// `None` if it was revoked.
     taken: Mutex<Option<Amounts>>,
     lost: CancellationToken,
 }
 
 #[derive(Debug)]
 struct Amounts {
-    /// One, among those that wait or those that are worked on.
-    place: Taken,
-    bytes: Taken,
+    /// One request, either waiting or being processed.
+    permit: Usage,
+    bytes: Usage,
 }
 
 impl Use {
-    /// The place of a request. `is_whole`: its body has come.
+    /// Takes a permit for a request. `is_whole`: its body is complete.
     ///
     /// # Errors
-    /// If there is none.
-    pub(in crate::http) fn place(&self, is_whole: bool) -> Result<Place, Overloaded> {
+    /// If the limit is reached.
+    pub(in crate::http) fn permit(&self, is_whole: bool) -> Result<Permit, Overloaded> {
         let (shared, client) = (&self.shared, &self.slot.client);
-        let place = match is_whole {
+        let permit = match is_whole {
             true => work(shared, client)?,
             false => {
-                let mut place = Taken::nothing(shared, client, What::Arriving);
-                let take = || place.grow(1);
+                let mut permit = Usage::nothing(shared, client, Resource::Arriving);
+                let take = || permit.grow(1);
                 match shared.arriving.insist(client.network, None, take) {
-                    true => place,
+                    true => permit,
                     false => return Err(Overloaded),
                 }
             }
         };
-        let bytes = Taken::nothing(shared, client, What::BodyBytes);
+        let bytes = Usage::nothing(shared, client, Resource::BodyBytes);
         let held = Arc::new(Held {
             shared: Arc::clone(shared),
             client: Arc::clone(client),
             waits_as: OnceLock::new(),
-            taken: Mutex::new(Some(Amounts { place, bytes })),
+            taken: Mutex::new(Some(Amounts { permit, bytes })),
             lost: CancellationToken::new(),
         });
         if !is_whole {
             let waits = shared.arriving.enter(client.network, Arc::downgrade(&held));
-            // It was made above: nobody has set it.
+            // The cell was created above, so it is empty.
             let _ = held.waits_as.set(waits);
         }
-        Ok(Place(held))
+        Ok(Permit(held))
     }
 }
 
-/// A place among those that are worked on.
-fn work(shared: &Arc<Shared>, client: &Arc<Client>) -> Result<Taken, Overloaded> {
-    let mut place = Taken::nothing(shared, client, What::Requests);
-    place.grow(1).map_err(|_| Overloaded)?;
-    Ok(place)
+/// Takes a place among the requests being processed.
+fn work(shared: &Arc<Shared>, client: &Arc<Client>) -> Result<Usage, Overloaded> {
+    let mut permit = Usage::nothing(shared, client, Resource::Requests);
+    permit.grow(1).map_err(|_| Overloaded)?;
+    Ok(permit)
 }
 
-impl Place {
-    /// Returns when it is lost: to others that need it, or because there was none when the
-    /// body had come.
+impl Permit {
+    /// Completes when the permit is lost: revoked because others need the room, or because the
+    /// limit was reached when the body was complete.
     pub(in crate::http) fn lost(&self) -> WaitForCancellationFutureOwned {
         self.0.lost.clone().cancelled_owned()
     }
 
-    /// Whether it is lost.
+    /// Whether the permit is lost.
     pub(in crate::http) fn is_lost(&self) -> bool {
         self.0.lost.is_cancelled()
     }
 
-    /// More of the body has come.
+    /// Counts more bytes of the body.
     ///
     /// # Errors
-    /// If there is no room for it.
+    /// If there is no room for them.
     pub(in crate::http) fn grow(&self, bytes: usize) -> Result<(), Overloaded> {
         let held = &self.0;
         let mut is_lost = false;
@@ -116,19 +115,19 @@ impl Place {
         Err(Overloaded)
     }
 
-    /// The body has come whole: from now on the request is worked on.
+    /// Notes that the body is complete: from now on the request is being processed.
     ///
     /// # Errors
-    /// If there is no place for that.
+    /// If the limit on requests being processed is reached.
     pub(in crate::http) fn is_whole(&self) -> Result<(), Overloaded> {
         let held = &self.0;
         let waited = held.waits_as.get();
         if waited.is_some_and(|waits| !held.shared.arriving.leave(*waits)) {
             return Err(Overloaded);
         }
-        let worked_on = work(&held.shared, &held.client).map(|place| {
+        let worked_on = work(&held.shared, &held.client).map(|permit| {
             if let Some(taken) = &mut *held.taken.lock() {
-                taken.place = place;
+                taken.permit = permit;
             }
         });
         if worked_on.is_err() {

@@ -1,8 +1,7 @@
-//! Those who wait for their clients, in the order in which they began to wait.
+//! A queue of entries that wait for their clients, oldest first.
 //!
-//! What waits for its client takes room from others for as long as the client likes. An
-//! honest one does not take long, so where there is no room the one that has waited longest
-//! makes some.
+//! A waiting entry uses resources for as long as its client likes. An honest client does not take
+//! long, so when there is no room, the entry that has waited longest is revoked.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,17 +10,17 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::{Network, taken::Full};
+use super::{Network, usage::Full};
 
-/// Gives back what it has taken, and ends what it was taken for.
+/// Releases the resources of an entry, and ends what they were used for.
 pub(super) trait Revoke {
-    /// Called once at most.
+    /// Called at most once.
     fn revoke(&self);
 }
 
-/// Who waits. Each leaves when it is dropped.
+/// The waiting entries. Each leaves the queue when it is dropped.
 #[derive(Debug)]
-pub(super) struct Line<T>(Mutex<Waiting<T>>);
+pub(super) struct WaitQueue<T>(Mutex<Waiting<T>>);
 
 #[derive(Debug)]
 struct Waiting<T> {
@@ -30,7 +29,7 @@ struct Waiting<T> {
     of: BTreeSet<(Network, u64)>,
 }
 
-impl<T> Default for Line<T> {
+impl<T> Default for WaitQueue<T> {
     fn default() -> Self {
         Self(Mutex::new(Waiting {
             next: 0,
@@ -40,8 +39,8 @@ impl<T> Default for Line<T> {
     }
 }
 
-impl<T: Revoke> Line<T> {
-    /// Puts one at the end; what is returned is its number.
+impl<T: Revoke> WaitQueue<T> {
+    /// Adds an entry at the end; returns its number.
     pub(super) fn enter(&self, network: Network, one: Weak<T>) -> u64 {
         let mut waiting = self.0.lock();
         let id = waiting.next;
@@ -51,14 +50,14 @@ impl<T: Revoke> Line<T> {
         id
     }
 
-    /// It waits no more. `false`: it was revoked.
+    /// Removes an entry. `false`: it was revoked before.
     pub(super) fn leave(&self, id: u64) -> bool {
         self.0.lock().remove(id).is_some()
     }
 
-    /// Tries `take` until there is room, each time after the one that has waited longest was
-    /// revoked: of this client if its share is full. Never the one with the number `own`.
-    /// `false`: nobody is left that could make room.
+    /// Retries `take` until there is room. Before each retry it revokes the entry that has waited
+    /// longest: one of this client if its share is full. It never revokes the entry with the number
+    /// `own`. `false`: no entry is left to revoke.
     pub(super) fn insist(
         &self,
         network: Network,
@@ -74,7 +73,7 @@ impl<T: Revoke> Line<T> {
             let Some(oldest) = oldest else {
                 return false;
             };
-            // What is being dropped gives back by itself.
+            // An entry that is just being dropped releases its resources itself.
             if let Some(oldest) = oldest.upgrade() {
                 oldest.revoke();
             }

@@ -1,5 +1,5 @@
-//! Whether the members of a group get on with their work: for health checks, and for the
-//! alarm when they have not for a minute.
+//! The health of a consumer group, for health checks and for the alert that is raised when its
+//! members have failed for a minute.
 
 use std::collections::BTreeMap;
 
@@ -13,13 +13,13 @@ use slipway_runtime::{
     life::{Check, Problem},
 };
 
-/// A member that failed, is back, and then has nothing to do for so long is well again:
-/// longer than brokers take to hand a partition over.
-const QUIET: Duration = Duration::from_secs(15);
+/// A member that failed and rejoined counts as healthy after this time without a record. It is
+/// longer than brokers need to reassign a partition.
+const IDLE: Duration = Duration::from_secs(15);
 
-/// What a group's members have failed of, by member.
+/// Why members of a group fail, by member.
 #[derive(Debug)]
-pub(super) struct Standing<M> {
+pub(super) struct GroupHealth<M> {
     group: &'static str,
     failures: Mutex<BTreeMap<M, Failure>>,
 }
@@ -30,7 +30,7 @@ struct Failure {
     reason: String,
 }
 
-impl<M: Ord + Send> Standing<M> {
+impl<M: Ord + Send> GroupHealth<M> {
     pub(super) fn new(group: &'static str) -> Self {
         Self {
             group,
@@ -38,7 +38,7 @@ impl<M: Ord + Send> Standing<M> {
         }
     }
 
-    /// A member has failed and is going to join again.
+    /// Notes that a member has failed and will rejoin.
     pub(super) fn failed(&self, member: M, reason: String) {
         let now = Instant::now();
         let since = {
@@ -49,24 +49,24 @@ impl<M: Ord + Send> Standing<M> {
         };
         if since.elapsed() >= INCIDENT_AFTER {
             let group = self.group;
-            let text = format!("the consumers of {group} have not got on for a minute");
+            let text = format!("the consumer group {group} has been failing for a minute");
             alarm::raise(Kind::ConsumerLost, group, &text);
         }
     }
 
-    /// A member has done what it was given.
-    pub(super) fn got_on(&self, member: &M) {
+    /// Notes that a member has processed a batch.
+    pub(super) fn succeeded(&self, member: &M) {
         let mut failures = self.failures.lock();
         if failures.remove(member).is_some() && failures.is_empty() {
             alarm::resolve(Kind::ConsumerLost, self.group);
         }
     }
 
-    /// Called when a member has joined: returns when it counts as well although nothing has
-    /// come, if it has failed before.
-    pub(super) async fn quiet(&self, member: &M) {
+    /// Called when a member has joined. If it had failed before, waits until it counts as healthy
+    /// without having received a record; otherwise waits forever.
+    pub(super) async fn idle(&self, member: &M) {
         if self.failures.lock().contains_key(member) {
-            tokio::time::sleep(QUIET).await;
+            tokio::time::sleep(IDLE).await;
         } else {
             std::future::pending::<()>().await;
         }
@@ -74,7 +74,7 @@ impl<M: Ord + Send> Standing<M> {
 }
 
 #[async_trait]
-impl<M: Ord + Send + 'static> Check for Standing<M> {
+impl<M: Ord + Send + 'static> Check for GroupHealth<M> {
     async fn check(&self) -> Result<(), Problem> {
         match self.failures.lock().values().next() {
             Some(failure) => Err(Problem::Away(failure.reason.clone())),
@@ -88,18 +88,18 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_member_that_gets_on_does_not_hide_one_that_does_not() {
-        let standing = Standing::new("g");
-        standing.check().await.unwrap();
-        standing.failed(1, "three partitions".into());
-        standing.failed(2, "gone".into());
-        standing.got_on(&2);
+    async fn a_healthy_member_does_not_hide_one_that_fails() {
+        let health = GroupHealth::new("g");
+        health.check().await.unwrap();
+        health.failed(1, "three partitions".into());
+        health.failed(2, "gone".into());
+        health.succeeded(&2);
         assert_eq!(
-            standing.check().await.unwrap_err().to_string(),
+            health.check().await.unwrap_err().to_string(),
             "three partitions"
         );
-        standing.quiet(&1).await;
-        standing.got_on(&1);
-        standing.check().await.unwrap();
+        health.idle(&1).await;
+        health.succeeded(&1);
+        health.check().await.unwrap();
     }
 }

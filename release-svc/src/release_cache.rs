@@ -1,9 +1,9 @@
-//! The releases that this process has seen last, for its commands.
+//! A cache of the releases that this process read or stored last. Only commands use it.
 //!
-//! A command is decided on a release and stored at the revision it was decided on. So it may
-//! be decided on what was seen before, without reading it again: if that is old, the write
-//! is refused. What is not written proves nothing: only a refusal that was decided on what
-//! was just read is one. So is every answer to who asks what a release is like.
+//! A command writes on condition that the release is still at the revision it decided on. So it
+//! may decide on a cached release: if that is stale, the write fails and the command loads the
+//! release. A refusal writes nothing, so it counts only if it was decided on a release that was
+//! just loaded. Reads do not use the cache.
 
 use std::sync::Arc;
 
@@ -14,19 +14,19 @@ use crate::{
     release::{Release, ReleaseId, TaskId},
 };
 
-/// Bytes of the releases that are kept, about.
+/// Approximate bytes of the cached releases.
 const CAPACITY: u64 = 8 * 1024 * 1024;
 
-/// Bytes of a task without its texts, about.
+/// Approximate bytes of a task without its texts.
 const TASK: usize = 300;
 
-/// Releases that have this number of tasks in all are found by their tasks.
+/// Tasks in the index from task to release.
 const TASKS: usize = 20_000;
 
 /// Releases as they were when this process last read or stored them.
-pub(crate) struct Seen {
+pub(crate) struct ReleaseCache {
     releases: Cache<ReleaseId, Arc<Release>, Size>,
-    /// Which release a task is in. That does not change.
+    /// The release of each task. It never changes.
     places: Cache<TaskId, ReleaseId>,
 }
 
@@ -39,7 +39,7 @@ impl Weighter<ReleaseId, Arc<Release>> for Size {
     }
 }
 
-impl Default for Seen {
+impl Default for ReleaseCache {
     fn default() -> Self {
         Self {
             releases: Cache::with_weighter(1_000, CAPACITY, Size),
@@ -48,8 +48,8 @@ impl Default for Seen {
     }
 }
 
-impl Seen {
-    /// The release as it was last seen, if it was.
+impl ReleaseCache {
+    /// The cached release, if there is one.
     pub(crate) fn get(&self, target: Target) -> Option<Arc<Release>> {
         let id = match target {
             Target::Release(id) => id,
@@ -58,7 +58,7 @@ impl Seen {
         self.releases.get(&id)
     }
 
-    /// A release that was read.
+    /// Caches a release that was read.
     pub(crate) fn read(&self, release: &Arc<Release>) {
         for task in &release.tasks {
             self.places.insert(task.id, release.id);
@@ -66,12 +66,12 @@ impl Seen {
         self.releases.insert(release.id, Arc::clone(release));
     }
 
-    /// A release that was stored.
+    /// Caches a release that was stored.
     pub(crate) fn stored(&self, release: Release) {
         self.releases.insert(release.id, Arc::new(release));
     }
 
-    /// What was seen of a release is old, or may be.
+    /// Removes a release that is or may be stale.
     pub(crate) fn forget(&self, id: ReleaseId) {
         self.releases.remove(&id);
     }

@@ -1,7 +1,6 @@
-//! The body of a request as it arrives: what has come of it counts until the request is
-//! answered.
+//! The body of a request; the received bytes count until the request is answered.
 //!
-//! A body may be large and a client may never end it. When others need the room, it ends with
+//! A body may be large, and a client may never finish it. When others need the room, it ends with
 //! an error.
 
 use std::{
@@ -16,48 +15,48 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::Status;
 
 use super::{
-    connections::{Overloaded, Place},
+    connections::{Overloaded, Permit},
     leftover::Received,
 };
 use crate::error::Fault;
 
 /// The body of a request.
-pub(super) struct Arriving {
+pub(super) struct CountedBody {
     body: Received,
-    /// `None` once it has come whole.
+    /// `None` once the body is complete.
     waiting: Option<Waiting>,
 }
 
 struct Waiting {
-    place: Place,
+    permit: Permit,
     lost: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
-impl Arriving {
-    /// Counts `body` in `place`.
-    pub(super) fn of(body: Received, place: &Place) -> Self {
+impl CountedBody {
+    /// Counts `body` in `permit`.
+    pub(super) fn of(body: Received, permit: &Permit) -> Self {
         let waiting = (!body.is_end_stream()).then(|| Waiting {
-            place: place.clone(),
-            lost: Box::pin(place.lost()),
+            permit: permit.clone(),
+            lost: Box::pin(permit.lost()),
         });
         Self { body, waiting }
     }
 
-    /// Some of it has come, and perhaps the last.
+    /// Counts received bytes; `is_last` if the body is complete now.
     fn note(&mut self, bytes: usize, is_last: bool) -> Result<(), Overloaded> {
         let Some(waiting) = &self.waiting else {
             return Ok(());
         };
-        waiting.place.grow(bytes)?;
+        waiting.permit.grow(bytes)?;
         if is_last {
-            waiting.place.is_whole()?;
+            waiting.permit.is_whole()?;
             self.waiting = None;
         }
         Ok(())
     }
 }
 
-impl Body for Arriving {
+impl Body for CountedBody {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -98,7 +97,7 @@ impl Body for Arriving {
     }
 }
 
-/// As a gRPC service passes it on.
+/// The error in the form in which a gRPC service passes it on.
 fn overloaded() -> BoxError {
     Status::from(Fault::overloaded()).into()
 }

@@ -1,5 +1,5 @@
-//! Records put aside: on their way through the retry topics, or as dead letters. What
-//! has happened to them travels in headers of their own, beside the original ones.
+//! The envelope of a record in a retry or dead-letter topic. Headers of its own, next to the
+//! original ones, record what has happened to it.
 
 use std::time::Duration;
 
@@ -8,27 +8,27 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Delivery, Record};
 
-/// Why a dead letter is one, in words.
+/// Why the record is a dead letter, as text.
 pub const REASON: &str = "slipway-dead-letter-reason";
-/// Why a dead letter is one: a [`Cause`] as text.
+/// Why the record is a dead letter: a [`Cause`] as text.
 pub const CAUSE: &str = "slipway-dead-letter-cause";
 /// The topic that the event was published on.
 pub const ORIGIN_TOPIC: &str = "slipway-origin-topic";
-/// Its partition there.
+/// Its partition in that topic.
 pub const ORIGIN_PARTITION: &str = "slipway-origin-partition";
-/// Its offset there.
+/// Its offset in that partition.
 pub const ORIGIN_OFFSET: &str = "slipway-origin-offset";
 /// How often it has failed.
 pub const ATTEMPTS: &str = "slipway-attempts";
-/// When it failed first.
+/// When it first failed.
 pub const FIRST_FAILURE: &str = "slipway-first-failure";
-/// Why it failed the last time.
+/// The error of the last failure.
 pub const LAST_ERROR: &str = "slipway-last-error";
-/// Its failures as JSON, the first one and the last ones: `[{"at": …, "error": …}, …]`.
+/// The first failure and the latest ones, as JSON: `[{"at": …, "error": …}, …]`.
 pub const HISTORY: &str = "slipway-attempt-history";
-/// When it is to be tried again.
+/// When it is due for the next try.
 pub const DUE: &str = "slipway-retry-due";
-/// The replay that it comes from, if an administrator sent a dead letter back: an id.
+/// Id of the replay, if an administrator replayed the dead letter.
 pub const REPLAY: &str = "slipway-replay";
 
 const OWN: &[&str] = &[
@@ -45,23 +45,23 @@ const OWN: &[&str] = &[
     REPLAY,
 ];
 
-/// Characters of an error that are kept: headers are not made for stack traces.
+/// Maximum characters of an error that are stored: headers are not made for stack traces.
 const ERROR_CHARS: usize = 500;
 
-/// Failures that are kept: the first one and the last ones. A letter may be replayed again
-/// and again.
+/// Maximum failures that are stored: the first one and the latest ones. An envelope may be replayed
+/// many times.
 const HISTORY_LENGTH: usize = 20;
 
-/// The kinds of reasons that make a dead letter.
+/// Why a record became a dead letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
-    /// It is no event: an attribute is missing, or the payload is not JSON.
+    /// It is not an event: an attribute is missing, or the payload is not JSON.
     Undecodable,
-    /// The handler refuses it for ever.
+    /// The handler refused it for good.
     Poison,
     /// The handler panicked on it twice.
     Panic,
-    /// The last retry topic is used up.
+    /// It failed after the last retry topic.
     Exhausted,
 }
 
@@ -74,7 +74,7 @@ impl Cause {
         Self::Exhausted,
     ];
 
-    /// As it stands in the header [`CAUSE`] and on metrics.
+    /// The value in the header [`CAUSE`] and in metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -103,14 +103,14 @@ pub fn retry_topic(topic: &str, group: &str, tier: usize) -> String {
 pub struct Attempt {
     /// When.
     pub at: Timestamp,
-    /// Why, at most 500 characters of it.
+    /// The error, at most 500 characters of it.
     pub error: String,
 }
 
 /// A record as it was published, and what has happened to it since.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Letter {
-    /// With the headers and the topic of its publication.
+pub(super) struct Envelope {
+    /// With its original headers and topic.
     pub(super) record: Record,
     pub(super) partition: u32,
     pub(super) offset: u64,
@@ -121,8 +121,8 @@ pub(super) struct Letter {
     pub(super) due: Option<Timestamp>,
 }
 
-impl Letter {
-    /// From the topic itself.
+impl Envelope {
+    /// From a record of the original topic.
     pub(super) fn new(delivery: &Delivery) -> Self {
         Self {
             record: delivery.record.clone(),
@@ -135,8 +135,8 @@ impl Letter {
         }
     }
 
-    /// From a retry or dead-letter topic. What cannot be read of its own headers counts as absent: it
-    /// is tried at once.
+    /// From a record of a retry or dead-letter topic. A header that cannot be parsed counts as
+    /// absent, so the record is tried immediately.
     pub(super) fn returned(delivery: &Delivery) -> Self {
         let record = &delivery.record;
         let number = |name| record.header(name).and_then(|text| text.parse().ok());
@@ -160,12 +160,12 @@ impl Letter {
         }
     }
 
-    /// When it is to be tried; `None` is at once.
+    /// When it is due; `None` is immediately.
     pub(super) fn due(&self) -> Option<Timestamp> {
         self.due
     }
 
-    /// Notes a failure.
+    /// Records a failure.
     pub(super) fn failed(&mut self, at: Timestamp, error: &str) {
         self.attempts = self.attempts.saturating_add(1);
         let error = shortened(error);
@@ -177,20 +177,20 @@ impl Letter {
 
     /// The record for a retry topic.
     pub(super) fn retry(&self, group: &str, tier: usize, due: Timestamp) -> Record {
-        self.put_aside(
+        self.reroute(
             retry_topic(&self.record.topic, group, tier),
             [(DUE, format!("{due:.3}"))],
         )
     }
 
-    /// The record for the first retry topic, due at once.
+    /// The record for the first retry topic, due immediately.
     pub(super) fn replayed(&self, group: &str) -> Record {
-        self.put_aside(retry_topic(&self.record.topic, group, 1), [])
+        self.reroute(retry_topic(&self.record.topic, group, 1), [])
     }
 
     /// The record for the dead-letter topic.
     pub(super) fn dead(&self, group: &str, cause: Cause, reason: &str) -> Record {
-        self.put_aside(
+        self.reroute(
             dead_letter_topic(&self.record.topic, group),
             [
                 (CAUSE, cause.as_str().to_owned()),
@@ -199,7 +199,7 @@ impl Letter {
         )
     }
 
-    fn put_aside<const N: usize>(&self, topic: String, own: [(&str, String); N]) -> Record {
+    fn reroute<const N: usize>(&self, topic: String, own: [(&str, String); N]) -> Record {
         let mut headers = self.record.headers.clone();
         let mut add = |name: &str, value: String| headers.push((name.to_owned(), value));
         add(ORIGIN_TOPIC, self.record.topic.clone());
@@ -249,17 +249,17 @@ mod tests {
     }
 
     #[test]
-    fn a_letter_keeps_what_it_was_through_every_topic() {
+    fn an_envelope_keeps_the_original_record_in_every_topic() {
         let now = Timestamp::UNIX_EPOCH;
-        let mut letter = Letter::new(&delivery());
-        letter.failed(now, "refused");
+        let mut envelope = Envelope::new(&delivery());
+        envelope.failed(now, "refused");
         let due = due(now, Duration::from_secs(5));
-        let record = letter.retry("g", 1, due);
+        let record = envelope.retry("g", 1, due);
         assert_eq!(record.topic, "t.g.retry.1");
         assert_eq!(record.header(ATTEMPTS), Some("1"));
         assert_eq!(record.header(DUE), Some("1970-01-01T00:00:05.000Z"));
 
-        let mut returned = Letter::returned(&Delivery {
+        let mut returned = Envelope::returned(&Delivery {
             record,
             partition: 0,
             offset: 0,
@@ -285,20 +285,20 @@ mod tests {
     }
 
     #[test]
-    fn of_many_failures_the_first_and_the_last_are_kept_and_all_are_counted() {
-        let mut letter = Letter::new(&delivery());
+    fn the_history_keeps_the_first_and_latest_failures_and_counts_all() {
+        let mut envelope = Envelope::new(&delivery());
         let failures = 3 * HISTORY_LENGTH;
         for failure in 0..failures {
-            letter.failed(Timestamp::UNIX_EPOCH, &failure.to_string());
-            let record = letter.dead("g", Cause::Poison, "never");
-            letter = Letter::returned(&Delivery {
+            envelope.failed(Timestamp::UNIX_EPOCH, &failure.to_string());
+            let record = envelope.dead("g", Cause::Poison, "never");
+            envelope = Envelope::returned(&Delivery {
                 record,
                 ..delivery()
             });
         }
-        let errors: Vec<_> = letter.history.iter().map(|a| a.error.as_str()).collect();
+        let errors: Vec<_> = envelope.history.iter().map(|a| a.error.as_str()).collect();
         assert_eq!(errors.len(), HISTORY_LENGTH);
         assert_eq!((errors[0], errors[1]), ("0", "41"));
-        assert_eq!(letter.attempts as usize, failures);
+        assert_eq!(envelope.attempts as usize, failures);
     }
 }

@@ -1,4 +1,4 @@
-//! What is taken of a limit, in all and by each client network.
+//! How much of each limit is used, in total and by each client network.
 
 use std::sync::{
     Arc,
@@ -7,18 +7,18 @@ use std::sync::{
 
 use super::{Client, Limits, Shared};
 
-/// What there is a limit of.
+/// A limited resource.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum What {
-    /// Requests that are worked on.
+pub(super) enum Resource {
+    /// Requests being processed.
     Requests,
-    /// Requests whose bodies have not come whole.
+    /// Requests with incomplete bodies.
     Arriving,
     BodyBytes,
     AnswerBytes,
 }
 
-/// What is going on, of one client network or in all.
+/// The current usage, of one client network or in total.
 #[derive(Debug, Default)]
 pub(super) struct Load {
     /// Connections with a request.
@@ -30,67 +30,67 @@ pub(super) struct Load {
 }
 
 impl Load {
-    pub(super) fn of(&self, what: What) -> &AtomicUsize {
-        match what {
-            What::Requests => &self.requests,
-            What::Arriving => &self.arriving,
-            What::BodyBytes => &self.body_bytes,
-            What::AnswerBytes => &self.answer_bytes,
+    pub(super) fn of(&self, resource: Resource) -> &AtomicUsize {
+        match resource {
+            Resource::Requests => &self.requests,
+            Resource::Arriving => &self.arriving,
+            Resource::BodyBytes => &self.body_bytes,
+            Resource::AnswerBytes => &self.answer_bytes,
         }
     }
 }
 
 impl Limits {
-    fn of(&self, what: What) -> usize {
-        match what {
-            What::Requests | What::Arriving => self.requests,
-            What::BodyBytes => self.body_bytes,
-            What::AnswerBytes => self.answer_bytes,
+    fn of(&self, resource: Resource) -> usize {
+        match resource {
+            Resource::Requests | Resource::Arriving => self.requests,
+            Resource::BodyBytes => self.body_bytes,
+            Resource::AnswerBytes => self.answer_bytes,
         }
     }
 }
 
-/// What there is no room in.
+/// The limit that is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Full {
     /// The client's share.
     Share,
-    /// The whole.
+    /// The total.
     Whole,
 }
 
-/// A part of a limit that is taken, until it is dropped.
+/// A used part of a limit; released when it is dropped.
 #[derive(Debug)]
-pub(super) struct Taken {
+pub(super) struct Usage {
     shared: Arc<Shared>,
     client: Arc<Client>,
-    what: What,
+    resource: Resource,
     amount: usize,
 }
 
-impl Taken {
-    /// Nothing yet.
-    pub(super) fn nothing(shared: &Arc<Shared>, client: &Arc<Client>, what: What) -> Self {
+impl Usage {
+    /// Creates an empty usage.
+    pub(super) fn nothing(shared: &Arc<Shared>, client: &Arc<Client>, resource: Resource) -> Self {
         Self {
             shared: Arc::clone(shared),
             client: Arc::clone(client),
-            what,
+            resource,
             amount: 0,
         }
     }
 
-    /// Takes more.
+    /// Uses more of the limit.
     ///
     /// # Errors
-    /// If there is no room; then nothing more is taken.
+    /// If the limit is reached; then the usage is unchanged.
     pub(super) fn grow(&mut self, more: usize) -> Result<(), Full> {
         let limits = &self.shared.limits;
-        let limit = limits.of(self.what);
+        let limit = limits.of(self.resource);
         let share = limits.per_client(limit);
         self.amount += more;
-        let add = |load: &Load| load.of(self.what).fetch_add(more, Ordering::Relaxed) + more;
+        let add = |load: &Load| load.of(self.resource).fetch_add(more, Ordering::Relaxed) + more;
         let (whole, own) = (add(&self.shared.totals), add(&self.client.load));
-        // One that is alone is never too large: an answer must be possible.
+        // A single use is never too large: any single answer must be possible.
         let fits = |now: usize, limit: usize| now <= limit || now == self.amount;
         let full = match (fits(own, share), fits(whole, limit)) {
             (true, true) => return Ok(()),
@@ -104,12 +104,12 @@ impl Taken {
     fn give_back(&mut self, less: usize) {
         self.amount -= less;
         for load in [&self.shared.totals, &self.client.load] {
-            load.of(self.what).fetch_sub(less, Ordering::Relaxed);
+            load.of(self.resource).fetch_sub(less, Ordering::Relaxed);
         }
     }
 }
 
-impl Drop for Taken {
+impl Drop for Usage {
     fn drop(&mut self) {
         self.give_back(self.amount);
     }
