@@ -195,11 +195,16 @@ mod tests {
             ("seize".into(), "is not known here".into())
         );
         assert!(fault("id=7").1.starts_with("must be a UUID"));
-        assert!(
-            fault("size=x")
-                .1
-                .starts_with("must be a whole number from 0")
-        );
+        for wrong in [
+            "x", "", "-1", "%2B5", "010", "00", "1.0", "1e3", "%205", "٣",
+        ] {
+            let (_, told) = fault(&format!("size={wrong}"));
+            let number = "must be a whole number from 0 to 9223372036854775807, without a sign or \
+                          leading zeros";
+            assert_eq!(told, number, "{wrong}");
+        }
+        let zero = sample("size=0").unwrap().size;
+        assert_eq!(zero.map(|size| size.0), Some(0));
         assert_eq!(fault("mine=yes").1, "must be true or false");
         let time = "must be a date with a time and an offset (RFC 3339), such as \
             2026-12-01T17:00:00Z";

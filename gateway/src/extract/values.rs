@@ -7,7 +7,7 @@ use std::{
     str::FromStr,
 };
 
-use jiff::{Timestamp, civil};
+use jiff::Timestamp;
 use serde::{
     Deserialize, Deserializer,
     de::{DeserializeOwned, Error, SeqAccess, Visitor},
@@ -15,16 +15,10 @@ use serde::{
 use slipway_runtime::{
     id::MalformedId,
     json::{expects, refused},
+    rfc3339,
 };
 
 use crate::model::{NoNumber, OutOfBounds};
-
-/// The syntax of a time, for error messages.
-const TIME: &str = "a date with a time and an offset (RFC 3339), such as 2026-12-01T17:00:00Z";
-
-/// The range of times, for error messages.
-const TIME_RANGE: &str =
-    "at most 9999-12-30T22:00:00Z, with at most nine digits behind the seconds";
 
 /// An error with a message of our own, which follows the name of the field.
 pub(crate) trait PlainMessage: Display {}
@@ -86,7 +80,7 @@ where
         type Value = Option<Timestamp>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            expects(f, TIME)
+            expects(f, rfc3339::FORM)
         }
 
         fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
@@ -94,49 +88,17 @@ where
         }
 
         fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-            let read = |text: &str| is_rfc3339(text).then(|| text.parse().ok()).flatten();
-            let is_time = |text: &str| text[..LOCAL.len()].parse::<civil::DateTime>().is_ok();
-            read(text).map(Some).ok_or_else(|| {
-                if is_rfc3339(text) && is_time(text) {
-                    return refused(format_args!("must be {TIME_RANGE}"));
-                }
-                let in_address = match read(&text.replace(' ', "+")) {
-                    Some(_) => "; in an address the + before the offset is written %2B",
-                    None => "",
+            rfc3339::parse(text).map(Some).map_err(|error| {
+                let in_address = match rfc3339::parse(&text.replace(' ', "+")) {
+                    Ok(_) => "; in an address the + before the offset is written %2B",
+                    Err(_) => "",
                 };
-                refused(format_args!("must be {TIME}{in_address}"))
+                refused(format_args!("{error}{in_address}"))
             })
         }
     }
 
     deserializer.deserialize_any(Time)
-}
-
-/// The form of an RFC 3339 time without its offset.
-const LOCAL: &str = "2026-12-01T17:00:00";
-
-/// Whether a text has the form of RFC 3339, section 5.6. The library accepts more forms, but it
-/// checks the numbers, except those of the offset.
-fn is_rfc3339(text: &str) -> bool {
-    let is = |form: &str, text: &str| {
-        let fits = |(form, given): (u8, u8)| match form {
-            b'0' => given.is_ascii_digit(),
-            _ => given.eq_ignore_ascii_case(&form),
-        };
-        form.len() == text.len() && form.bytes().zip(text.bytes()).all(fits)
-    };
-    let Some((date_time, rest)) = text.split_at_checked(LOCAL.len()) else {
-        return false;
-    };
-    let offset = match rest.strip_prefix('.') {
-        Some(fraction) => fraction.trim_start_matches(|c: char| c.is_ascii_digit()),
-        None => rest,
-    };
-    let is_offset = match offset.strip_prefix(['+', '-']) {
-        Some(time) => is("00:00", time) && time[..2] < *"24" && time[3..] < *"60",
-        None => is("Z", offset),
-    };
-    is("0000-00-00T00:00:00", date_time) && is_offset
 }
 
 /// Reads a list of up to `MOST` items, and stops reading at the first item too many.

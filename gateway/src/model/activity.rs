@@ -70,7 +70,11 @@ pub(crate) struct NoNumber(u64);
 
 impl fmt::Display for NoNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "must be a whole number from {} to {}", self.0, i64::MAX)
+        let (first, last) = (self.0, i64::MAX);
+        write!(
+            f,
+            "must be a whole number from {first} to {last}, without a sign or leading zeros"
+        )
     }
 }
 
@@ -78,13 +82,18 @@ impl<const MIN: u64> FromStr for Number<MIN> {
     type Err = NoNumber;
 
     fn from_str(text: &str) -> Result<Self, NoNumber> {
-        let number = text.parse::<i64>().ok();
+        let number = whole(text);
         number
-            .and_then(|number| u64::try_from(number).ok())
-            .filter(|number| *number >= MIN)
+            .filter(|number| (MIN..=i64::MAX.unsigned_abs()).contains(number))
             .map(Self)
             .ok_or(NoNumber(MIN))
     }
+}
+
+/// A whole number in its one spelling: digits, without a sign or zeros before them.
+pub(super) fn whole(text: &str) -> Option<u64> {
+    let number: u64 = text.parse().ok()?;
+    (number.to_string() == text).then_some(number)
 }
 
 /// Which entries come first.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use slipway_rpc::page::{DEFAULT_LIMIT, MAX_LIMIT};
 use utoipa::{IntoParams, ToSchema};
 
+use super::activity::whole;
 use crate::extract::parsed;
 
 /// One page of a list.
@@ -48,7 +49,10 @@ pub(crate) struct OutOfBounds;
 
 impl fmt::Display for OutOfBounds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "must be from 1 to {MAX_LIMIT}")
+        write!(
+            f,
+            "must be a whole number from 1 to {MAX_LIMIT}, without a sign or leading zeros"
+        )
     }
 }
 
@@ -56,7 +60,7 @@ impl FromStr for Limit {
     type Err = OutOfBounds;
 
     fn from_str(text: &str) -> Result<Self, OutOfBounds> {
-        let number = text.parse().ok();
+        let number = whole(text).and_then(|number| u32::try_from(number).ok());
         number
             .filter(|number| (1..=MAX_LIMIT).contains(number))
             .map(Self)

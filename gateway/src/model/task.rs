@@ -123,7 +123,8 @@ pub(crate) struct NewTask {
     /// A free number above the order index of every started task. Left out: after the last task.
     #[schema(minimum = 0)]
     order_index: Option<i64>,
-    /// When it is due, such as `2026-12-01T17:00:00Z`: a date with a time and an offset.
+    /// When it is due, such as `2026-12-01T17:00:00Z`: a date with a time and an offset, in
+    /// the years 2000 to 2200.
     #[serde(default, deserialize_with = "time")]
     due_at: Option<Timestamp>,
     /// Whether it is a hotfix; its owner is notified at once, even in quiet hours. `true` is

@@ -293,6 +293,25 @@ async fn readers_get_a_gap_for_entries_deleted_before_the_gateway_read_them() {
     assert_eq!(resumed.numbers(5).await, [6, 7, 8, 9, 10]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn when_the_log_is_restored_from_an_older_backup_readers_learn_of_it_and_go_on_live() {
+    let gateway = Gateway::new();
+    gateway.log.grow(5);
+    let mut reader = gateway.stream("", None).await;
+    reader.next().await.unwrap();
+    gateway.log.restore(3);
+    assert_eq!(reader.next().await, None);
+    let mut resumed = gateway.stream("", Some(5)).await;
+    resumed.next().await.unwrap();
+    let gap = resumed.next().await.unwrap();
+    assert_eq!(
+        (gap.id, gap.data.unwrap()),
+        (Some(3), json!({"from": 4, "to": 5}))
+    );
+    gateway.log.grow(2);
+    assert_eq!(resumed.numbers(2).await, [4, 5]);
+}
+
 /// Runs all tasks that are ready, without advancing time.
 async fn settle() {
     for _ in 0..100 {

@@ -7,7 +7,7 @@
 //! | [`telemetry`] | logs, metrics, trace context |
 //! | [`backoff`] | delays between attempts |
 //! | [`contention`] | retries after concurrency conflicts |
-//! | [`json`] | JSON read strictly |
+//! | [`json`], [`rfc3339`] | JSON and times read strictly |
 //! | [`text`] | which characters foreign text may contain, and how it is displayed |
 //! | [`clock`], [`id`] | time, identifiers |
 
@@ -18,6 +18,7 @@ pub mod contention;
 pub mod id;
 pub mod json;
 pub mod life;
+pub mod rfc3339;
 pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -59,7 +59,7 @@ impl Handler for Projection {
         let activities = narrate(events)?;
         let appended = self.store.append(activities, self.clock.now()).await?;
         metrics::counter!(m::ENTRIES_APPENDED).increment(appended.count);
-        self.log_end.advance(appended.newest);
+        self.log_end.set(appended.newest);
         Ok(())
     }
 }
@@ -78,7 +78,7 @@ fn narrate(events: &[Event]) -> Result<Vec<Activity>, Failure> {
 /// How often the log is polled for entries of other replicas: one query for all watchers.
 const POLL_EVERY: Duration = Duration::from_millis(250);
 
-/// Advances the known end of the log to entries that other replicas have appended: their appends do
+/// Sets the known end of the log to entries that other replicas have appended: their appends do
 /// not wake this process.
 pub(crate) struct LogEndPoller {
     store: ActivityStore,
@@ -110,7 +110,7 @@ impl LogEndPoller {
             }
             match self.store.newest().await {
                 Ok(sequence) => {
-                    self.log_end.advance(sequence);
+                    self.log_end.set(sequence);
                     away = false;
                 }
                 // Logged once per outage, not four times a second.

@@ -16,7 +16,7 @@ use slipway_runtime::{clock::to_millis, text};
 
 use crate::{
     identity::{User, credentials},
-    release::{MAX_TASKS, OrderIndex, ReleaseDraft, TaskDraft, Text},
+    release::{MAX_TASKS, OrderIndex, ReleaseDraft, TaskDraft, Text, values},
     store::{UserKey, UserStore},
 };
 
@@ -114,15 +114,9 @@ fn task_draft(
     })
 }
 
-/// A due time. RFC 3339 can only write the years up to 9999.
 fn due_at(time: &prost_types::Timestamp) -> Result<Timestamp, &'static str> {
-    /// The first second of the year 1, where protobuf's timestamps begin.
-    const FIRST: i64 = -62_135_596_800;
-    from_proto(*time)
-        .ok()
-        .filter(|time| time.as_second() >= FIRST)
-        .map(to_millis)
-        .ok_or("must be a time of the years 1 to 9999")
+    let time = from_proto(*time).map_err(|_| "must be a valid google.protobuf.Timestamp")?;
+    values::due_at(to_millis(time))
 }
 
 #[derive(Default)]

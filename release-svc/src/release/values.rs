@@ -1,8 +1,9 @@
 //! Validated values of a release: texts, order indexes and revisions. Limits count characters,
 //! not bytes.
 
-use std::fmt;
+use std::{fmt, ops::Range};
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use slipway_runtime::text;
 
@@ -12,6 +13,20 @@ pub const MAX_TITLE: usize = 200;
 pub const MAX_DESCRIPTION: usize = 8_000;
 /// Characters of a version.
 pub const MAX_VERSION: usize = 100;
+
+/// The seconds of the years 2000 to 2200.
+const DUE: Range<i64> = 946_684_800..7_289_654_400;
+
+/// A time at which a task can be due: a slip in the year is not one.
+///
+/// # Errors
+/// What is wrong, continuing a sentence that begins with the field's name.
+pub fn due_at(time: Timestamp) -> Result<Timestamp, &'static str> {
+    match DUE.contains(&time.as_second()) {
+        true => Ok(time),
+        false => Err("must be a time of the years 2000 to 2200"),
+    }
+}
 
 /// A text within its limits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -192,6 +207,21 @@ mod tests {
         assert!(Text::description("a\0").is_err());
         assert!(Text::description("a\u{1b}[2J").is_err());
         assert!(Text::description(&"x".repeat(8_001)).is_err());
+    }
+
+    #[test]
+    fn a_task_is_due_in_the_years_2000_to_2200() {
+        for (time, is_ok) in [
+            ("2000-01-01T00:00:00Z", true),
+            ("2200-12-31T23:59:59.999Z", true),
+            ("1999-12-31T23:59:59.999Z", false),
+            ("2201-01-01T00:00:00Z", false),
+            ("0001-01-01T00:00:00Z", false),
+            ("-000001-01-01T00:00:00Z", false),
+            ("9999-12-30T00:00:00Z", false),
+        ] {
+            assert_eq!(due_at(time.parse().unwrap()).is_ok(), is_ok, "{time}");
+        }
     }
 
     #[test]

@@ -114,7 +114,8 @@ impl Words {
             format!("{name} {OWNS}"),
         ];
         let plain = [name.to_owned(), format!("{name}s")];
-        let plain = &plain[..if is_ordinary(name) { 0 } else { 2 }];
+        let is_marked_only = !name.contains(' ') && is_ordinary(name);
+        let plain = &plain[..if is_marked_only { 0 } else { 2 }];
         let mut found = false;
         for form in marked.iter().chain(plain) {
             let form = format!(" {form} ");
@@ -150,6 +151,8 @@ pub(super) struct Question<'a> {
     /// Whether the caller is named.
     pub(super) names_caller: bool,
     pub(super) when: When,
+    /// Whether it names a time of day.
+    pub(super) names_hour: bool,
     /// What seems to be the name of a person or a release, and is not known.
     pub(super) stranger: Option<String>,
 }
@@ -164,14 +167,19 @@ impl<'a> Question<'a> {
         let people = others.len();
         others.retain(|name| *name != work.caller.username);
         let names_caller = others.len() < people;
+        let mut add = |named: Vec<&'a ReleaseFacts>| {
+            for release in named {
+                if !releases.iter().any(|known| known.id == release.id) {
+                    releases.push(release);
+                }
+            }
+        };
+        add(named_by_pair(&mut rest, work));
         let mut list = rest.list();
+        let names_hour = span::take_hours(&mut list);
         let when = span::take(&mut list, work.now);
         let mut rest = Words::joined(&list);
-        for release in named_by_part(&mut rest, work, is_number) {
-            if !releases.iter().any(|named| named.id == release.id) {
-                releases.push(release);
-            }
-        }
+        add(named_by_part(&mut rest, work, is_number));
         let number = unknown_number(&rest, work);
         if releases.is_empty() && number.is_none() {
             releases = named_by_part(&mut rest, work, |part| part.chars().count() > 2);
@@ -207,6 +215,7 @@ impl<'a> Question<'a> {
             releases,
             others,
             when,
+            names_hour,
         }
     }
 
@@ -276,24 +285,38 @@ fn named_by_part<'a>(
     work: &'a Work,
     is_telling: fn(&str) -> bool,
 ) -> Vec<&'a ReleaseFacts> {
-    let parts: Vec<(&ReleaseFacts, &str)> = work
-        .releases
-        .iter()
-        .flat_map(|release| {
-            let version = Some(release.version.as_str()).filter(|version| is_number(version));
-            let parts = release.name.split_whitespace().chain(version);
-            parts.map(move |part| (release, part))
-        })
-        .filter(|(_, part)| is_telling(part) && !is_ordinary(part))
-        .collect();
-    let mut named: Vec<&str> = parts.iter().map(|(_, part)| *part).collect();
+    named_by(rest, work, |release| {
+        let version = Some(release.version.as_str()).filter(|version| is_number(version));
+        let parts = release.name.split_whitespace().chain(version);
+        let telling = parts.filter(|part| is_telling(part) && !is_ordinary(part));
+        telling.map(str::to_owned).collect()
+    })
+}
+
+/// The releases that are named by two words of their names, of which one has a digit, such as
+/// "autumn 2026": the second alone could be a time.
+fn named_by_pair<'a>(rest: &mut Words, work: &'a Work) -> Vec<&'a ReleaseFacts> {
+    named_by(rest, work, |release| {
+        let words: Vec<_> = release.name.split_whitespace().collect();
+        let pairs = words.windows(2).map(|pair| pair.join(" "));
+        pairs
+            .filter(|pair| pair.contains(|c: char| c.is_ascii_digit()))
+            .collect()
+    })
+}
+
+/// The releases that are named by one of their `parts`.
+fn named_by<'a>(
+    rest: &mut Words,
+    work: &'a Work,
+    parts: impl Fn(&ReleaseFacts) -> Vec<String>,
+) -> Vec<&'a ReleaseFacts> {
+    let parts: Vec<_> = work.releases.iter().map(parts).collect();
+    let mut named: Vec<&String> = parts.iter().flatten().collect();
     named.retain(|part| rest.take(part));
-    let meant = |release: &&ReleaseFacts| {
-        parts
-            .iter()
-            .any(|(of, part)| of.id == release.id && named.contains(part))
-    };
-    work.releases.iter().filter(meant).collect()
+    let releases = work.releases.iter().zip(&parts);
+    let meant = releases.filter(|(_, parts)| parts.iter().any(|part| named.contains(&part)));
+    meant.map(|(release, _)| release).collect()
 }
 
 /// Whether a word is a version: "1.31", "v2".

@@ -69,8 +69,60 @@ pub(super) const UNCLEAR: &[&str] = &[
     "december",
 ];
 
+/// What stands before a time of day.
+const BEFORE_HOURS: &[&str] = &[
+    "after", "and", "around", "at", "before", "between", "by", "from", "since", "to", "until",
+];
+
 /// What stands before a time at which another one begins.
 const BEGIN: &[&str] = &["from", "between", "since"];
+
+/// Takes times of day out of the words, such as "at 3 am" and "since 03:00"; whether there
+/// were any.
+pub(super) fn take_hours(words: &mut Vec<String>) -> bool {
+    let (all, mut at) = (words.len(), 0);
+    while at < words.len() {
+        let length = read_hour(&words[at..]);
+        if length == 0 {
+            at += 1;
+            continue;
+        }
+        let is_before = |word: &String| BEFORE_HOURS.contains(&&**word);
+        let from = at - usize::from(words[..at].last().is_some_and(is_before));
+        words.drain(from..at + length);
+        at = from;
+    }
+    words.len() < all
+}
+
+/// How many words at the beginning of these are a time of day: "3am", "3 pm", "03 00", "noon".
+fn read_hour(words: &[String]) -> usize {
+    let word = |n: usize| words.get(n).map_or("", String::as_str);
+    let is_number = |text: &str, below: u8| {
+        let is_short = (1..=2).contains(&text.len());
+        is_short && text.parse().is_ok_and(|number: u8| number < below)
+    };
+    let half = |text: &str| matches!(text, "am" | "pm" | "a.m" | "p.m" | "oclock");
+    // "03:00pm" is two words.
+    let without = |text: &str| {
+        text.trim_end_matches("am")
+            .trim_end_matches("pm")
+            .to_owned()
+    };
+    let minute = without(word(1));
+    let length = match word(0) {
+        "noon" | "midday" | "midnight" => 1,
+        hour if is_number(hour, 25) && minute.len() == 2 && is_number(&minute, 60) => {
+            2 + usize::from(half(word(2)))
+        }
+        hour if is_number(hour, 25) && half(word(1)) => 2,
+        hour if is_number(hour, 25) => return 0,
+        hour if is_number(&without(hour), 13) => 1,
+        "at" if is_number(word(1), 25) && words.len() == 2 => 2,
+        _ => return 0,
+    };
+    length + usize::from(word(length) == "utc")
+}
 
 /// What these words say of time, as seen at `now`; what is understood is taken out of them.
 pub(super) fn take(words: &mut Vec<String>, now: Timestamp) -> When {
@@ -343,6 +395,33 @@ mod tests {
             "since 2026-02-01",
             "since 1 February 2026: 2026-02-01T00:00:00Z.. ()",
         );
+    }
+
+    #[test]
+    fn times_of_day_are_taken_out() {
+        for (text, rest) in [
+            ("what changed at 3am", "what changed"),
+            ("what changed at 3 am utc", "what changed"),
+            ("what changed at 3", "what changed"),
+            ("changed at 03 00", "changed"),
+            ("since 9 30pm", ""),
+            ("since 3 oclock today", "today"),
+            ("between 2am and 4am", ""),
+            ("yesterday at noon", "yesterday"),
+        ] {
+            let mut words: Vec<_> = text.split(' ').map(str::to_owned).collect();
+            assert!(take_hours(&mut words), "{text}");
+            assert_eq!(words.join(" "), rest, "{text}");
+        }
+        for text in [
+            "my next 3 tasks",
+            "in the last 3 hours",
+            "i am at 3 tasks",
+            "team spam",
+        ] {
+            let mut words: Vec<_> = text.split(' ').map(str::to_owned).collect();
+            assert!(!take_hours(&mut words), "{text}");
+        }
     }
 
     #[test]

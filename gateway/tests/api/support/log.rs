@@ -161,6 +161,12 @@ impl Log {
         self.state.lock().unwrap().forgotten = count;
     }
 
+    /// Becomes what it was when it had this many entries, as from a backup.
+    pub(crate) fn restore(&self, count: usize) {
+        self.state.lock().unwrap().entries.truncate(count);
+        self.watched.send_modify(|_| {});
+    }
+
     /// Sends watchers no entries beyond this number, until it is called again.
     pub(crate) fn hold_at(&self, sequence: u64) {
         self.watched.send_modify(|watched| watched.0 = sequence);

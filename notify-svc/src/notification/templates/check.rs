@@ -165,10 +165,15 @@ fn unknown_variables(with: &Templates, kind: &str, sample: &Map<String, Value>) 
     for part in Part::ALL {
         for name in with.used_by(kind, part) {
             if !sample.contains_key(&name) && !is_everywhere(&name, part) {
-                let known: Vec<_> = sample.keys().map(String::as_str).collect();
-                let known = known.join(", ");
-                let message =
-                    format!("uses {name}, which is no variable of this type; there are {known}");
+                let known = sample.keys().map(String::as_str);
+                let known: Vec<_> = known.chain(everywhere(part).iter().copied()).collect();
+                let why = match &*name.to_lowercase() {
+                    _ if EVERYWHERE.contains(&&*name) => "which only the text and the HTML have",
+                    "null" | "nil" | "none" => "and no value is written none",
+                    "true" | "false" => "which is written in lower case",
+                    _ => "which is no variable of this type",
+                };
+                let message = format!("uses {name}, {why}; there are {}", known.join(", "));
                 flaws.push(Flaw::of(part.field(), shortened(&message, LONGEST_MESSAGE)));
             }
         }
@@ -176,14 +181,18 @@ fn unknown_variables(with: &Templates, kind: &str, sample: &Map<String, Value>) 
     flaws
 }
 
-/// Whether a template has this variable whatever its type is. The subject is made before it is
-/// known whose name to put there.
+/// Whether a template has this variable whatever its type is.
 pub(super) fn is_everywhere(name: &str, part: Part) -> bool {
-    let everywhere = match part {
+    everywhere(part).contains(&name)
+}
+
+/// The variables of a template whatever its type is. The subject is made before it is known
+/// whose name to put there.
+fn everywhere(part: Part) -> &'static [&'static str] {
+    match part {
         Part::Subject => &EVERYWHERE[1..],
         Part::Text | Part::Html => EVERYWHERE,
-    };
-    everywhere.contains(&name)
+    }
 }
 
 fn renders(with: &Templates, kind: &str, sample: &Map<String, Value>) -> Vec<Flaw> {

@@ -81,6 +81,8 @@ impl Templates {
     #[must_use]
     pub fn built_in(public_url: &str) -> Self {
         let mut env = Environment::empty();
+        // The same errors in every build; where they are is known without it.
+        env.set_debug(false);
         env.set_auto_escape_callback(default_auto_escape_callback);
         env.set_fuel(Some(FUEL));
         env.set_undefined_behavior(UndefinedBehavior::SemiStrict);

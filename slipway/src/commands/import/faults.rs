@@ -2,9 +2,8 @@
 
 use std::{collections::HashMap, fmt};
 
-use jiff::Timestamp;
-use release_svc::identity::Username;
-use slipway_runtime::text;
+use release_svc::{identity::Username, release::values::due_at};
+use slipway_runtime::{rfc3339, text};
 
 use super::plan::{Plan, PlannedTask};
 
@@ -76,10 +75,15 @@ impl Faults {
             let rule = "is not a username: 3 to 40 of a-z A-Z 0-9 . _ -";
             self.add(&format!("{place}.assignee"), rule);
         }
-        let due_at = task.due_at.as_deref().map(str::parse::<Timestamp>);
-        if let Some(Err(_)) = due_at {
-            let rule = "is not a time such as 2024-05-13T23:00:00Z";
-            self.add(&format!("{place}.dueAt"), rule);
+        let place = format!("{place}.dueAt");
+        match task.due_at.as_deref().map(rfc3339::parse) {
+            None => {}
+            Some(Err(error)) => self.add(&place, &error.to_string()),
+            Some(Ok(time)) => {
+                if let Err(rule) = due_at(time) {
+                    self.add(&place, rule);
+                }
+            }
         }
     }
 
@@ -158,11 +162,19 @@ mod tests {
             ),
             (
                 r#"{"title": "T", "assignee": "ada", "dueAt": "13 May"}"#,
-                "tasks[0].dueAt is not a time",
+                "tasks[0].dueAt must be a date with a time and an offset (RFC 3339), such as",
             ),
             (
                 r#"{"title": "T", "assignee": "ada", "dueAt": "2024-02-30T00:00:00Z"}"#,
-                "tasks[0].dueAt is not a time",
+                "tasks[0].dueAt must be a date with a time and an offset (RFC 3339), such as",
+            ),
+            (
+                r#"{"title": "T", "assignee": "ada", "dueAt": "2024-02-28 10:00:00Z"}"#,
+                "tasks[0].dueAt must be a date with a time and an offset (RFC 3339), such as",
+            ),
+            (
+                r#"{"title": "T", "assignee": "ada", "dueAt": "0001-01-01T00:00:00Z"}"#,
+                "tasks[0].dueAt must be a time of the years 2000 to 2200",
             ),
         ] {
             let error = fault(task);

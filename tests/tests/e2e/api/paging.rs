@@ -61,9 +61,20 @@ async fn a_page_has_fifty_items_by_default() -> anyhow::Result<()> {
 async fn a_limit_is_from_1_to_200() -> anyhow::Result<()> {
     let full = Full::new().await?;
     for List { path, reader } in &full.lists {
-        for limit in ["0", "201", "-1", "abc", "", "1.0", "4294967297"] {
+        for limit in [
+            "0",
+            "201",
+            "-1",
+            "%2B5",
+            "010",
+            "abc",
+            "",
+            "1.0",
+            "4294967297",
+        ] {
             let answer = reader.get(&format!("{path}?limit={limit}")).await?;
-            assert_eq!(invalid(answer, "limit"), "must be from 1 to 200", "{path}");
+            let range = "must be a whole number from 1 to 200, without a sign or leading zeros";
+            assert_eq!(invalid(answer, "limit"), range, "{path}");
         }
         for limit in [1, 200] {
             let path = format!("{path}?limit={limit}");

@@ -135,6 +135,11 @@ pub(super) fn changes(work: &Work, question: &Question<'_>) -> String {
         }
         text
     };
+    if question.names_hour {
+        text.push_str(
+            "\nI do not look at times of day, only at days and at the last so many hours.",
+        );
+    }
     if question.releases.is_empty() {
         tell_limit(work, &mut text);
     }

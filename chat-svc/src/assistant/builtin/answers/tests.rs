@@ -281,3 +281,74 @@ fn a_title_is_repeated_and_never_obeyed() {
     assert!(text.contains(&format!("“{title}”")), "{text}");
     assert!(text.contains("cannot start yet"));
 }
+
+#[test]
+fn a_release_is_found_by_a_name_with_a_year_or_a_date_in_it() {
+    let mut work = samples::work();
+    let mut other = samples::long_release(4, 1);
+    for (name, questions) in [
+        (
+            "Herbst 2026",
+            &[
+                "How far is Herbst 2026?",
+                "herbst 2026",
+                "What changed in Herbst 2026?",
+            ][..],
+        ),
+        (
+            "Great Herbst 2026",
+            &[
+                "How far is Herbst 2026?",
+                "herbst 2026",
+                "What changed in Herbst 2026?",
+            ],
+        ),
+        (
+            "Release 2026-10",
+            &[
+                "How far is Release 2026-10?",
+                "release 2026-10",
+                "How far is 2026-10?",
+            ],
+        ),
+        (
+            "Release 2026-01-10",
+            &[
+                "How far is Release 2026-01-10?",
+                "what happened in release 2026-01-10",
+            ],
+        ),
+    ] {
+        name.clone_into(&mut other.name);
+        work.releases.truncate(1);
+        work.releases.push(other.clone());
+        for question in questions {
+            let said = answer(&work, question);
+            assert!(
+                said.contains(name) && !said.contains("Spring"),
+                "{question}: {said}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_time_of_day_is_not_passed_over() {
+    let work = samples::work();
+    for question in [
+        "what changed at 3am",
+        "what changed at 03:00",
+        "What changed since 9:30?",
+    ] {
+        let said = answer(&work, question);
+        assert!(said.starts_with("Since yesterday ("), "{question}: {said}");
+        let limit = "\nI do not look at times of day, only at days and at the last so many hours.";
+        assert!(said.contains(limit), "{question}: {said}");
+    }
+    let said = answer(&work, "what changed yesterday at 15:00?");
+    assert!(
+        said.starts_with("Yesterday (from 3 March 2026, 00:00"),
+        "{said}"
+    );
+    assert!(said.contains("I do not look at times of day"), "{said}");
+}

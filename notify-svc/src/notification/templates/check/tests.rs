@@ -110,12 +110,21 @@ fn what_is_malformed_is_told_with_its_line() {
 #[test]
 fn a_variable_that_the_type_does_not_have_is_named() {
     let message = refused_text("{{ orderID }}");
-    let none = "which is no variable of this type; there are orderId, note";
-    assert_eq!(message, format!("uses orderID, {none}"));
+    assert_eq!(
+        message,
+        "uses orderID, which is no variable of this type; there are orderId, note, recipient, \
+         publicUrl"
+    );
+    let null = refused_text("{% if note == null %}none{% endif %}");
+    assert!(
+        null.starts_with("uses null, and no value is written none;"),
+        "{null}"
+    );
     let mut subject = order();
     subject.source.subject = "For {{ recipient }}".to_owned();
-    let message = format!("uses recipient, {none}");
-    assert_eq!(checked(OWN, &subject), [("subject", message)]);
+    let message = "uses recipient, which only the text and the HTML have; there are orderId, note, \
+                   publicUrl";
+    assert_eq!(checked(OWN, &subject), [("subject", message.to_owned())]);
 }
 
 #[test]

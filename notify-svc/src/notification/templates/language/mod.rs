@@ -12,10 +12,11 @@
 //! what a template writes ([`limited`](super::limited)).
 
 mod shape;
+mod slips;
 mod tokens;
 mod walk;
 
-use minijinja::{machinery::parse, syntax::SyntaxConfig};
+use minijinja::{Error, machinery::parse, syntax::SyntaxConfig};
 
 use super::{RenderError, told};
 
@@ -51,11 +52,17 @@ impl Refusal {
 pub(super) fn check(name: &str, source: &str) -> Result<(), RenderError> {
     let refused =
         |Refusal { line, message }| RenderError(format!("{message} ({name}, line {line})"));
+    let malformed = |error: Error| {
+        let RenderError(told) = told(&error, Vec::new);
+        RenderError(match slips::advice(&error, source) {
+            Some(advice) => format!("{told}: {advice}"),
+            None => told,
+        })
+    };
     tokens::check(name, source)
-        .map_err(|error| told(&error, Vec::new))?
+        .map_err(malformed)?
         .map_or(Ok(()), |refusal| Err(refused(refusal)))?;
-    let tree =
-        parse(source, name, SyntaxConfig::default()).map_err(|error| told(&error, Vec::new))?;
+    let tree = parse(source, name, SyntaxConfig::default()).map_err(malformed)?;
     walk::check(&tree).map_err(refused)
 }
 

@@ -168,6 +168,75 @@ fn a_refusal_says_what_to_write_instead() {
 }
 
 #[test]
+fn a_slip_is_told_with_what_to_write() {
+    for (source, advice) in [
+        ("{% if a %}x{% else if b %}y{% endif %}", "write elif"),
+        ("{% if a %}x{%- elseif b %}y{% endif %}", "write elif"),
+        ("{% if a = b %}x{% endif %}", "to compare, write =="),
+        ("{%if a='b'%}x{%endif%}", "to compare, write =="),
+        ("{% set a == b %}", "to give a name, write ="),
+        (
+            "{% if a == “b” %}x{% endif %}",
+            "write straight quotes: \" or '",
+        ),
+        ("{{ a|default(‘b’) }}", "write straight quotes: \" or '"),
+        ("{{ a –1 }}", "write a plain minus: -"),
+        (
+            "{{ a\u{a0}}}",
+            "write a plain space instead of a no-break space",
+        ),
+        ("{{{ a }}}", "write two braces on each side: {{ name }}"),
+        ("{% IF a %}x{% endif %}", "write if, in lower case"),
+        ("{% if a AND b %}x{% endif %}", "write and, in lower case"),
+        (
+            "{% if a %}x{% ELSE %}y{% endif %}",
+            "write else, in lower case",
+        ),
+        ("{% if a && b %}x{% endif %}", "write and"),
+        ("{% if a || b %}x{% endif %}", "write or"),
+        ("{% if !a %}x{% endif %}", "write not"),
+        ("{% if a <> b %}x{% endif %}", "write !="),
+        ("{% if a then %}x{% endif %}", "leave out then"),
+        ("{{ a ? b : c }}", "write a if b else c"),
+        ("{{ if a }}x{{ endif }}", "write {% if … %}"),
+        (
+            "{% for a in b %}x{% end for %}",
+            "write endif, endfor, endwith or endblock, in one word",
+        ),
+        ("{% foreach a in b %}", "write {% for item in list %}"),
+        (
+            "{% for a in b %}x{% endif %}",
+            "there is no open tag that it can belong to",
+        ),
+        (
+            "{% if a %}b=",
+            "end {{ with }}, {% with %}, and if with endif, for with endfor",
+        ),
+    ] {
+        let said = refused(source);
+        assert!(said.starts_with("syntax error: "), "{source}: {said}");
+        assert!(
+            said.ends_with(&format!("(t.txt, line 1): {advice}")),
+            "{source}: {said}"
+        );
+    }
+}
+
+#[test]
+fn what_may_be_meant_in_several_ways_gets_no_advice() {
+    for source in [
+        "{{ a b }}",
+        "{% frobnicate %}",
+        "{{ a | }}",
+        "{{ 'a }}",
+        "{{ (a }}",
+    ] {
+        let said = refused(source);
+        assert!(said.ends_with("(t.txt, line 1)"), "{source}: {said}");
+    }
+}
+
+#[test]
 fn what_is_nested_too_deep_is_told_with_its_line() {
     let parts = format!("one\n{{{{ {}1 }}}}", "-".repeat(PARTS));
     assert_eq!(
