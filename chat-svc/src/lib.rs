@@ -23,7 +23,7 @@ mod queue;
 pub mod request_key;
 pub mod store;
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use slipway_bus::SharedBus;
 use slipway_proto::chat::v1::chat_service_server::{self, ChatServiceServer};
@@ -48,10 +48,13 @@ pub const SERVICE: &str = "chat-svc";
 /// Full names of the gRPC services in the routes.
 pub const SERVICES: &[&str] = &[chat_service_server::SERVICE_NAME];
 
+/// How many earlier messages of a conversation a model may be shown.
+pub const HISTORY: RangeInclusive<u32> = 3..=20;
+
 /// How chat-svc behaves.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Earlier messages of the session that a model is shown, 3 to 20.
+    /// Earlier messages of the session that a model is shown, within [`HISTORY`].
     pub history: u32,
     /// Answers that are written at the same time.
     pub concurrency: usize,

@@ -102,9 +102,17 @@ fn run(command: Command, layers: &Layers, ready_file: Option<PathBuf>) -> anyhow
 fn serve(role: Role, layers: &Layers, ready_file: Option<PathBuf>) -> anyhow::Result<()> {
     let settings = layers.settings(Some(role))?;
     let filter = logs::parse_filter(&settings.log).map_err(UsageError)?;
-    logs::init(filter, settings.log_format);
+    logs::init(filter, settings.log_format());
     for warning in layers.warnings() {
         tracing::warn!("{warning}");
+    }
+    let unused = layers.unused(role);
+    if !unused.is_empty() {
+        let settings = unused.join(", ");
+        tracing::info!(
+            settings,
+            "the {role} role does not use these settings and ignores them"
+        );
     }
     life::make_files_private();
     block_on(wiring::run(role, settings, ready_file))?

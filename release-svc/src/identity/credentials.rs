@@ -1,6 +1,6 @@
 //! What names and email addresses may be.
 
-use std::fmt;
+use std::{fmt, ops::RangeInclusive};
 
 use email_address::{EmailAddress, Options};
 use serde::{Deserialize, Serialize};
@@ -49,6 +49,9 @@ const RESERVED: &[&str] = &[
 pub struct Username(String);
 
 impl Username {
+    /// How many characters a name has.
+    pub const LENGTH: RangeInclusive<usize> = 3..=40;
+
     /// A name asked for.
     ///
     /// # Errors
@@ -76,7 +79,7 @@ impl Username {
     #[must_use]
     pub fn is_well_formed(name: &str) -> bool {
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-        (3..=40).contains(&name.len()) && name.chars().all(allowed)
+        Self::LENGTH.contains(&name.len()) && name.chars().all(allowed)
     }
 
     /// What is unique: the name in lower case.

@@ -1,6 +1,6 @@
 //! What a password may be when it is set.
 
-use std::fmt;
+use std::{fmt, ops::RangeInclusive};
 
 use slipway_runtime::text::{is_blank, is_invisible, normal};
 use unicode_normalization::UnicodeNormalization as _;
@@ -9,7 +9,7 @@ use unicode_normalization::UnicodeNormalization as _;
 const COMMON: &str = include_str!("common_passwords.txt");
 
 /// What a password has at least, in characters; blanks at its ends do not count.
-const MIN: usize = 8;
+const MIN: usize = *NewPassword::LENGTH.start();
 
 /// A password that is to be set: 8 to 128 characters that can be typed, normalised (NFC).
 /// Neither who knows the account's name or address, nor a program with a list and the usual
@@ -18,6 +18,9 @@ const MIN: usize = 8;
 pub struct NewPassword(String);
 
 impl NewPassword {
+    /// How many characters a password has.
+    pub const LENGTH: RangeInclusive<usize> = 8..=128;
+
     /// A password asked for, for an account with this name and this email address.
     ///
     /// # Errors
@@ -31,7 +34,7 @@ impl NewPassword {
             return Err("must not contain control characters or others that nobody sees");
         }
         let typed = password.trim().chars().filter(|c| !joins(*c)).count();
-        if typed < MIN || password.chars().count() > 128 {
+        if typed < MIN || password.chars().count() > *Self::LENGTH.end() {
             return Err("must have 8 to 128 characters, blanks at the ends not counted");
         }
         let forms = guessed(&password);

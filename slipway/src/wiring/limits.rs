@@ -27,7 +27,7 @@ const OPS_CONNECTIONS: usize = 64;
 
 /// The connections of clients, to all listeners but the ops port.
 pub(super) fn clients(settings: &Settings) -> Connections {
-    let (wanted, possible) = (settings.max_connections as usize, life::files_for_clients());
+    let (wanted, possible) = (settings.max_connections, life::files_for_clients());
     if possible < wanted {
         tracing::warn!(
             max_connections = wanted,
@@ -40,14 +40,13 @@ pub(super) fn clients(settings: &Settings) -> Connections {
         requests: REQUESTS,
         answer_bytes: ANSWER_BYTES,
         body_bytes: BODY_BYTES,
-        per_client_percent: settings.per_client_percent as usize,
+        per_client_percent: settings.per_client_percent,
     })
 }
 
 /// The open streams of one of the two ways in: the gateway's, or that of the gRPC services.
 pub(super) fn streams(settings: &Settings) -> StreamLimits {
-    let per_account = settings.streams_per_user as usize;
-    StreamLimits::new(per_account, settings.max_connections as usize)
+    StreamLimits::new(settings.streams_per_user, settings.max_connections)
 }
 
 /// How the ops port is served.
