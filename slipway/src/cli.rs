@@ -6,10 +6,12 @@ use clap::{
     Arg, ArgMatches, Args, CommandFactory as _, FromArgMatches, Parser, Subcommand, ValueEnum,
     builder::{OsStringValueParser, TypedValueParser},
 };
+use clap_complete::Shell;
 
 use crate::{
     commands::{dead_letters::DeadLettersCommand, import::ImportArgs, watch::WatchArgs},
     config::{ALL, KEYS, find},
+    version,
 };
 
 /// Real-time release management.
@@ -19,6 +21,7 @@ use crate::{
 #[derive(Parser)]
 #[command(
     version,
+    long_version = version::long(),
     after_help = "Example: slipway --http-addr 127.0.0.1:0 --data-dir /var/lib/slipway"
 )]
 pub struct Cli {
@@ -108,6 +111,18 @@ pub enum Command {
         #[command(subcommand)]
         command: DeadLettersCommand,
     },
+    /// Print a completion script for a shell
+    #[command(after_help = "Example: slipway completions bash > /etc/bash_completion.d/slipway")]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the man page, or write one for each command
+    #[command(after_help = "Example: slipway man /usr/local/share/man/man1")]
+    Man {
+        /// Directory to write slipway.1 and the pages of the commands to, instead of printing
+        dir: Option<PathBuf>,
+    },
 }
 
 /// What else the help of the client commands shows of the configuration.
@@ -133,6 +148,9 @@ impl Cli {
         command.mut_subcommands(|command| match command.get_name() {
             "import" | "watch" | "dead-letters" => clients(command),
             "topics" | "config" => without(command, &|id| id == "ready_file"),
+            "completions" | "man" => without(command, &|id| {
+                find(id).is_some() || matches!(id, "config" | "ready_file")
+            }),
             name => match Role::from_str(name, false) {
                 Ok(role) => server(command, role),
                 Err(_) => command,
@@ -191,7 +209,9 @@ impl Command {
             | Self::Config { .. }
             | Self::Import(_)
             | Self::Watch(_)
-            | Self::DeadLetters { .. } => None,
+            | Self::DeadLetters { .. }
+            | Self::Completions { .. }
+            | Self::Man { .. } => None,
         }
     }
 }
@@ -408,6 +428,7 @@ mod tests {
         assert!(!release.contains("--release-url") && !release.contains("--chat-queue"));
         assert!(help("all").contains("--chat-queue"));
         assert!(help("config check").contains("--data-dir"));
+        assert!(!help("man").contains("--data-dir"));
     }
 
     #[test]

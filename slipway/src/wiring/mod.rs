@@ -41,18 +41,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::ready::Listeners;
-use crate::{cli::Role, config::Settings};
-
-/// The version of the program.
-const VERSION: &str = env!("CARGO_PKG_VERSION");
-
-/// The cargo features that it was built with.
-const FEATURES: &str = if cfg!(feature = "kafka-tls") {
-    "kafka,kafka-tls"
-} else if cfg!(feature = "kafka") {
-    "kafka"
-} else {
-    ""
+use crate::{
+    cli::Role,
+    config::Settings,
+    version::{FEATURES, VERSION},
 };
 
 /// Background work has this long at least to finish its batch and commit it, or the mail

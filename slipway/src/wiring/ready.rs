@@ -14,12 +14,12 @@ use serde_json::json;
 use slipway_runtime::telemetry::logs::Format;
 use tokio::net::{TcpListener, TcpSocket};
 
-use super::VERSION;
 use crate::{
     cli::Role,
     config::{KEYS, Key, Settings},
     local::reached_at,
     output,
+    version::VERSION,
 };
 
 /// Connections that wait to be accepted, of each listener; the kernel may allow fewer.

@@ -262,6 +262,34 @@ async fn an_empty_name_of_the_configuration_file_is_told() {
 }
 
 #[tokio::test]
+async fn the_program_describes_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    for (arguments, expected) in [
+        (
+            &["--version"][..],
+            &["slipway 0.", "commit: ", "features: kafka"][..],
+        ),
+        (&["completions", "bash"], &["_slipway()", "--http-addr"]),
+        (&["man"], &[".TH slipway 1", "SLIPWAY_CONFIG"]),
+    ] {
+        let options = arguments
+            .iter()
+            .fold(Options::default(), |all, one| all.arg(*one));
+        let (status, output, errors) = process::run(dir.path(), &options).await.unwrap();
+        assert!(status.success(), "{errors}");
+        for text in expected {
+            assert!(output.contains(text), "{text} is not in: {output}");
+        }
+    }
+    let pages = Options::default().arg("man").arg("pages");
+    let (status, _, errors) = process::run(dir.path(), &pages).await.unwrap();
+    assert!(status.success(), "{errors}");
+    for page in ["slipway.1", "slipway-release.1", "slipway-config-check.1"] {
+        assert!(dir.path().join("pages").join(page).exists(), "{page}");
+    }
+}
+
+#[tokio::test]
 async fn unknown_names_in_the_file_and_on_the_command_line_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("slipway.toml"), "token_tll = \"1h\"").unwrap();
