@@ -23,7 +23,7 @@ mod queue;
 pub mod request_key;
 pub mod store;
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use slipway_bus::SharedBus;
 use slipway_proto::chat::v1::chat_service_server::{self, ChatServiceServer};
@@ -48,10 +48,13 @@ pub const SERVICE: &str = "chat-svc";
 /// Full names of the gRPC services in the routes.
 pub const SERVICES: &[&str] = &[chat_service_server::SERVICE_NAME];
 
+/// How many earlier messages the prompt may contain.
+pub const HISTORY: RangeInclusive<u32> = 3..=20;
+
 /// Configuration of chat-svc.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Number of earlier messages in the prompt, 3 to 20.
+    /// Number of earlier messages in the prompt, within [`HISTORY`].
     pub history: u32,
     /// Number of answers generated concurrently.
     pub concurrency: usize,

@@ -4,11 +4,14 @@ use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use clap::{
     Arg, ArgMatches, Args, CommandFactory as _, FromArgMatches, Parser, Subcommand, ValueEnum,
+    builder::{OsStringValueParser, TypedValueParser},
 };
+use clap_complete::Shell;
 
 use crate::{
     commands::{dead_letters::DeadLettersCommand, import::ImportArgs, watch::WatchArgs},
-    config::keys,
+    config::{ALL, KEYS, find},
+    version,
 };
 
 /// Real-time release management.
@@ -18,6 +21,7 @@ use crate::{
 #[derive(Parser)]
 #[command(
     version,
+    long_version = version::long(),
     after_help = "Example: slipway --http-addr 127.0.0.1:0 --data-dir /var/lib/slipway"
 )]
 pub struct Cli {
@@ -27,6 +31,7 @@ pub struct Cli {
         global = true,
         value_name = "FILE",
         env = "SLIPWAY_CONFIG",
+        value_parser = config_file(),
         help_heading = "Configuration"
     )]
     pub config: Option<PathBuf>,
@@ -106,10 +111,24 @@ pub enum Command {
         #[command(subcommand)]
         command: DeadLettersCommand,
     },
+    /// Print a completion script for a shell
+    #[command(after_help = "Example: slipway completions bash > /etc/bash_completion.d/slipway")]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the man page, or write one for each command
+    #[command(after_help = "Example: slipway man /usr/local/share/man/man1")]
+    Man {
+        /// Directory to write slipway.1 and the pages of the commands to, instead of printing
+        dir: Option<PathBuf>,
+    },
 }
 
 /// What else the help of the client commands shows of the configuration.
-const OF_CLIENTS: [&str; 2] = [keys::HTTP_ADDR.name, "config"];
+fn is_of_clients(id: &str) -> bool {
+    id == KEYS.http_addr.name || id == "config"
+}
 
 impl Cli {
     /// What was said on the command line of this process.
@@ -122,21 +141,43 @@ impl Cli {
 
     /// The command line, with each command's help showing what concerns it: the settings
     /// of servers are accepted everywhere, but shown where a server or the configuration is.
-    fn described() -> clap::Command {
+    #[must_use]
+    pub fn described() -> clap::Command {
         let mut command = Self::command();
         command.build();
         command.mut_subcommands(|command| match command.get_name() {
             "import" | "watch" | "dead-letters" => clients(command),
             "topics" | "config" => without(command, &|id| id == "ready_file"),
-            _ => command,
+            "completions" | "man" => without(command, &|id| {
+                find(id).is_some() || matches!(id, "config" | "ready_file")
+            }),
+            name => match Role::from_str(name, false) {
+                Ok(role) => server(command, role),
+                Err(_) => command,
+            },
         })
     }
 }
 
 fn clients(command: clap::Command) -> clap::Command {
     without(command, &|id| {
-        let configures = keys::find(id).is_some() || id == "ready_file";
-        configures && !OF_CLIENTS.contains(&id)
+        let configures = find(id).is_some() || id == "ready_file";
+        configures && !is_of_clients(id)
+    })
+}
+
+/// `command` with the help of a server of `role`: the keys that it reads.
+fn server(command: clap::Command, role: Role) -> clap::Command {
+    without(command, &|id| {
+        find(id).is_some_and(|key| !key.concerns(role))
+    })
+}
+
+/// The name of the configuration file. An empty one is a template that was not filled in.
+fn config_file() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().try_map(|name| match name.is_empty() {
+        true => Err("it is empty; name a file or leave out --config and SLIPWAY_CONFIG"),
+        false => Ok(PathBuf::from(name)),
     })
 }
 
@@ -168,7 +209,9 @@ impl Command {
             | Self::Config { .. }
             | Self::Import(_)
             | Self::Watch(_)
-            | Self::DeadLetters { .. } => None,
+            | Self::DeadLetters { .. }
+            | Self::Completions { .. }
+            | Self::Man { .. } => None,
         }
     }
 }
@@ -248,7 +291,7 @@ pub struct Overrides(pub BTreeMap<&'static str, String>);
 
 impl FromArgMatches for Overrides {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let given = keys::ALL.iter().filter_map(|key| {
+        let given = ALL.iter().filter_map(|key| {
             let text = matches.get_one::<String>(key.name)?;
             Some((key.name, text.clone()))
         });
@@ -263,18 +306,14 @@ impl FromArgMatches for Overrides {
 
 impl Args for Overrides {
     fn augment_args(command: clap::Command) -> clap::Command {
-        keys::ALL.iter().fold(command, |command, key| {
+        ALL.iter().fold(command, |command, key| {
             let caution = if key.secret {
                 "; other users of the machine can see flags: better in the environment"
             } else {
                 ""
             };
-            let help = format!(
-                "{}: {}{caution} [default: {}]",
-                key.help,
-                key.expects,
-                key.fallback.text()
-            );
+            let (expects, default) = (key.expects(), key.fallback.text());
+            let help = format!("{}: {expects}{caution} [default: {default}]", key.help);
             let arg = Arg::new(key.name)
                 .long(key.flag())
                 .value_name("VALUE")
@@ -324,7 +363,7 @@ mod tests {
 
     #[test]
     fn every_key_has_a_flag() {
-        for key in keys::ALL {
+        for key in ALL {
             let flag = format!("--{}", key.flag());
             let cli = Cli::try_parse_from(["slipway", flag.as_str(), "v"])
                 .unwrap_or_else(|error| panic!("{error}"));
@@ -383,9 +422,20 @@ mod tests {
     }
 
     #[test]
-    fn the_help_of_a_server_shows_its_settings() {
-        assert!(help("release").contains("--data-dir"));
+    fn the_help_of_a_server_shows_the_settings_that_it_reads() {
+        let release = help("release");
+        assert!(release.contains("--data-dir") && release.contains("--token-ttl"));
+        assert!(!release.contains("--release-url") && !release.contains("--chat-queue"));
+        assert!(help("all").contains("--chat-queue"));
         assert!(help("config check").contains("--data-dir"));
+        assert!(!help("man").contains("--data-dir"));
+    }
+
+    #[test]
+    fn an_empty_name_of_the_configuration_file_is_told() {
+        let parsed = Cli::try_parse_from(["slipway", "--config", ""]);
+        let error = parsed.err().unwrap().to_string();
+        assert!(error.contains("it is empty; name a file"), "{error}");
     }
 
     #[test]

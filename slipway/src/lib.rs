@@ -5,7 +5,7 @@
 //! | [`cli`] | what can be said on the command line |
 //! | [`config`] | the settings: defaults < file < environment < flags |
 //! | [`wiring`] | the services of a role, built and running |
-//! | [`commands`] | `topics`, `config check`, `import`, `watch`, `dead-letters` |
+//! | [`commands`] | `topics`, `config check`, `import`, `watch`, `dead-letters`, `completions`, `man` |
 //!
 //! Exit codes: 0 fine, 1 failed, 2 wrong use or wrong configuration, 3 the plan was imported
 //! before.
@@ -31,6 +31,7 @@ mod encoding;
 mod local;
 mod output;
 mod text;
+mod version;
 pub mod wiring;
 
 /// What is left on blocking threads after the drain does not keep the process longer.
@@ -96,15 +97,25 @@ fn run(command: Command, layers: &Layers, ready_file: Option<PathBuf>) -> anyhow
             block_on(commands::dead_letters::run(&command, layers))?
         }
         Command::Watch(args) => block_on(commands::watch::run(&args, layers))?,
+        Command::Completions { shell } => commands::generate::completions(shell),
+        Command::Man { dir } => commands::generate::man(dir.as_deref()),
     }
 }
 
 fn serve(role: Role, layers: &Layers, ready_file: Option<PathBuf>) -> anyhow::Result<()> {
     let settings = layers.settings(Some(role))?;
     let filter = logs::parse_filter(&settings.log).map_err(UsageError)?;
-    logs::init(filter, settings.log_format);
+    logs::init(filter, settings.log_format());
     for warning in layers.warnings() {
         tracing::warn!("{warning}");
+    }
+    let unused = layers.unused(role);
+    if !unused.is_empty() {
+        let settings = unused.join(", ");
+        tracing::info!(
+            settings,
+            "the {role} role does not use these settings and ignores them"
+        );
     }
     life::make_files_private();
     block_on(wiring::run(role, settings, ready_file))?

@@ -54,7 +54,8 @@ pub enum Mechanism {
 }
 
 impl Mechanism {
-    const ALL: [Self; 3] = [Self::Plain, Self::ScramSha256, Self::ScramSha512];
+    /// Every mechanism.
+    pub const ALL: [Self; 3] = [Self::Plain, Self::ScramSha256, Self::ScramSha512];
 
     /// The mechanism's name in SASL.
     #[must_use]
@@ -64,14 +65,6 @@ impl Mechanism {
             Self::ScramSha256 => "SCRAM-SHA-256",
             Self::ScramSha512 => "SCRAM-SHA-512",
         }
-    }
-
-    /// The mechanism of this name.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|mechanism| mechanism.as_str() == name)
     }
 }
 
@@ -100,13 +93,5 @@ mod tests {
             shown.contains("slipway") && !shown.contains("horse"),
             "{shown}"
         );
-    }
-
-    #[test]
-    fn a_mechanism_is_parsed_from_its_name() {
-        for mechanism in Mechanism::ALL {
-            assert_eq!(Mechanism::parse(mechanism.as_str()), Some(mechanism));
-        }
-        assert_eq!(Mechanism::parse("GSSAPI"), None);
     }
 }

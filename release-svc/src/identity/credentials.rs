@@ -1,6 +1,6 @@
 //! Validates and normalises usernames and email addresses.
 
-use std::fmt;
+use std::{fmt, ops::RangeInclusive};
 
 use email_address::{EmailAddress, Options};
 use serde::{Deserialize, Serialize};
@@ -49,6 +49,9 @@ const RESERVED: &[&str] = &[
 pub struct Username(String);
 
 impl Username {
+    /// Length of a name in characters.
+    pub const LENGTH: RangeInclusive<usize> = 3..=40;
+
     /// Validates a name that is to be registered.
     ///
     /// # Errors
@@ -76,7 +79,7 @@ impl Username {
     #[must_use]
     pub fn is_well_formed(name: &str) -> bool {
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-        (3..=40).contains(&name.len()) && name.chars().all(allowed)
+        Self::LENGTH.contains(&name.len()) && name.chars().all(allowed)
     }
 
     /// The unique key: the name in lower case.

@@ -1,6 +1,6 @@
 //! The rules for a new password.
 
-use std::fmt;
+use std::{fmt, ops::RangeInclusive};
 
 use slipway_runtime::text::{is_blank, is_invisible, normal};
 use unicode_normalization::UnicodeNormalization as _;
@@ -9,7 +9,7 @@ use unicode_normalization::UnicodeNormalization as _;
 const COMMON: &str = include_str!("common_passwords.txt");
 
 /// Minimum length in characters. Blanks at the ends do not count.
-const MIN: usize = 8;
+const MIN: usize = *NewPassword::LENGTH.start();
 
 /// A new password: 8 to 128 characters that can be typed, normalised (NFC). It is not close to
 /// the account's name or email address, nor to a common password. `Debug` does not show it.
@@ -17,6 +17,9 @@ const MIN: usize = 8;
 pub struct NewPassword(String);
 
 impl NewPassword {
+    /// Length in characters.
+    pub const LENGTH: RangeInclusive<usize> = 8..=128;
+
     /// Validates a new password for an account with this name and this email address.
     ///
     /// # Errors
@@ -30,7 +33,7 @@ impl NewPassword {
             return Err("must not contain control or invisible characters");
         }
         let typed = password.trim().chars().filter(|c| !joins(*c)).count();
-        if typed < MIN || password.chars().count() > 128 {
+        if typed < MIN || password.chars().count() > *Self::LENGTH.end() {
             return Err("must have 8 to 128 characters, blanks at the ends not counted");
         }
         let forms = guessed(&password);

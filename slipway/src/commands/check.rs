@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{
     cli::Role,
-    config::{Effective, Invalid, Key, Layers, Origin, keys},
+    config::{ALL, Effective, Invalid, Key, Layers, Origin},
     output,
     text::escape,
 };
@@ -16,16 +16,18 @@ const MASK: &str = "********";
 
 /// One key in the JSON output.
 #[derive(Serialize)]
-struct Row<'a> {
-    key: &'a str,
+struct Row {
+    key: &'static str,
     /// `null` if the key has no value; masked if it is a secret.
     value: Option<String>,
     /// What applies when there is no value.
-    fallback: &'a str,
+    fallback: &'static str,
     secret: bool,
     from: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
 }
 
 /// Validates the configuration for `role` and prints every key with its value and source.
@@ -43,8 +45,14 @@ pub fn run(layers: &Layers, role: Role, strict: bool, json: bool) -> anyhow::Res
     }
     checked?;
     for warning in warnings {
-        // Ignore a closed standard error.
-        let _ = writeln!(io::stderr(), "slipway: {}", escape(&warning.to_string()));
+        tell(&warning.to_string());
+    }
+    let unused = layers.unused(role);
+    if !unused.is_empty() {
+        let settings = unused.join(", ");
+        tell(&format!(
+            "the {role} role does not use these settings and ignores them: {settings}"
+        ));
     }
     output::print(&match json {
         true => as_json(layers)?,
@@ -55,14 +63,19 @@ pub fn run(layers: &Layers, role: Role, strict: bool, json: bool) -> anyhow::Res
     })
 }
 
+fn tell(message: &str) {
+    // A closed standard error leaves nobody to tell.
+    let _ = writeln!(io::stderr(), "slipway: {}", escape(message));
+}
+
 fn as_json(layers: &Layers) -> serde_json::Result<String> {
-    let rows: Vec<Row<'_>> = keys::ALL.iter().map(|key| row(layers, key)).collect();
+    let rows: Vec<Row> = ALL.iter().map(|key| row(layers, key)).collect();
     Ok(serde_json::to_string_pretty(&rows)? + "\n")
 }
 
 /// One line per key. A long value shifts the source, but a space always separates them.
 fn as_table(layers: &Layers) -> String {
-    let lines = keys::ALL.iter().map(|key| {
+    let lines = ALL.iter().map(|key| {
         let Effective { text, origin } = layers.effective(key);
         let value = match text {
             Some(text) => escape(&shown(key, text)),
@@ -74,14 +87,15 @@ fn as_table(layers: &Layers) -> String {
     lines.collect()
 }
 
-fn row<'a>(layers: &Layers, key: &'a Key) -> Row<'a> {
+fn row(layers: &Layers, key: &'static Key) -> Row {
     let Effective { text, origin } = layers.effective(key);
-    let (from, file) = match origin {
+    let (from, place) = match origin {
         Origin::Default => ("default", None),
-        Origin::File(path) => ("file", Some(path.display().to_string())),
+        Origin::File { path, line } => ("file", Some((path.display().to_string(), line))),
         Origin::Environment => ("environment", None),
         Origin::Flag => ("flag", None),
     };
+    let (file, line) = place.unzip();
     Row {
         key: key.name,
         value: text.map(|text| shown(key, text)),
@@ -89,6 +103,7 @@ fn row<'a>(layers: &Layers, key: &'a Key) -> Row<'a> {
         secret: key.secret,
         from,
         file,
+        line,
     }
 }
 
@@ -138,12 +153,12 @@ mod tests {
     #[test]
     fn every_key_is_printed_with_its_source() {
         let table = table();
-        assert_eq!(table.lines().count(), keys::ALL.len());
+        assert_eq!(table.lines().count(), ALL.len());
         let line = |key: &str| table.lines().find(|line| line.starts_with(key)).unwrap();
         assert!(line("http_addr").ends_with("127.0.0.1:0                         flag"));
         assert!(line("token_ttl").ends_with("default"));
         assert!(line("mail_from").ends_with(&format!("{LONG} environment")));
-        assert!(line("release_url").contains("(in process)"));
+        assert!(line("release_url").contains("(in this process)"));
         assert!(line("data_dir").contains("a\\u{1b}[2Jb"));
     }
 

@@ -3,6 +3,7 @@
 pub mod check;
 pub mod client;
 pub mod dead_letters;
+pub mod generate;
 pub mod import;
 mod json;
 pub mod topics;

@@ -21,15 +21,15 @@ struct Row<'a> {
 /// If Kafka is not configured, is unavailable, or has a topic with another number of partitions.
 pub async fn run(layers: &Layers, json: bool) -> anyhow::Result<()> {
     let settings = layers.settings(None)?;
-    let Some(brokers) = settings.kafka_brokers else {
+    let Some(brokers) = &settings.kafka_brokers else {
         let text = "SLIPWAY_KAFKA_BROKERS is not set; the embedded bus creates its topics itself";
         return Err(UsageError(text.into()).into());
     };
     let topics: Vec<_> = TOPICS.iter().map(TopicSpec::from).collect();
-    let bus = bus::connect(&brokers, &settings.kafka_security)?;
+    let bus = bus::connect(brokers, &settings.kafka_security())?;
     match bus.create_topics(&topics).await {
         Ok(()) => output::print(&shown(&topics, json)?),
-        Err(error @ BusError::Refused(_)) => Err(bus::refused(&brokers, &error).into()),
+        Err(error @ BusError::Refused(_)) => Err(bus::refused(brokers, &error).into()),
         Err(error) => Err(anyhow::anyhow!("Kafka at {brokers}: {error}")),
     }
 }

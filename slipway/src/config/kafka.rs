@@ -1,75 +1,82 @@
-//! The keys about securing the connections to Kafka, and what they need of each other.
+//! How connections to Kafka are secured.
 
 use slipway_bus::{
     Security,
-    security::{Identity, Mechanism, SignIn, Tls},
+    security::{Identity, SignIn, Tls},
 };
 
-use super::{Key, keys, parse, settings::Reader};
+use super::{
+    KEYS, Key,
+    rules::Reader,
+    settings::{Settings, Values},
+};
 
-/// The keys that mean nothing without `kafka_tls`.
-const OF_TLS: &[&Key] = &[
-    &keys::KAFKA_CA_FILE,
-    &keys::KAFKA_CERT_FILE,
-    &keys::KAFKA_KEY_FILE,
+/// The keys that have no meaning without `kafka_tls`.
+const OF_TLS: [&Key; 3] = [
+    &KEYS.kafka_ca_file,
+    &KEYS.kafka_cert_file,
+    &KEYS.kafka_key_file,
 ];
 
 /// The keys that come together.
-const OF_CERTIFICATE: &[&Key] = &[&keys::KAFKA_CERT_FILE, &keys::KAFKA_KEY_FILE];
+const OF_CERTIFICATE: &[&Key] = &[&KEYS.kafka_cert_file, &KEYS.kafka_key_file];
 const OF_SASL: &[&Key] = &[
-    &keys::KAFKA_SASL_MECHANISM,
-    &keys::KAFKA_SASL_USERNAME,
-    &keys::KAFKA_SASL_PASSWORD,
+    &KEYS.kafka_sasl_mechanism,
+    &KEYS.kafka_sasl_username,
+    &KEYS.kafka_sasl_password,
 ];
 
-/// What the keys say; what is wrong with them is noted.
-pub(super) fn security(reader: &mut Reader<'_>) -> Security {
-    let tls = reader.read(&keys::KAFKA_TLS, parse::boolean);
-    let authorities = reader.read(&keys::KAFKA_CA_FILE, parse::path);
-    let certificate = reader.read(&keys::KAFKA_CERT_FILE, parse::path);
-    let key = reader.read(&keys::KAFKA_KEY_FILE, parse::path);
-    let mechanism = reader.read(&keys::KAFKA_SASL_MECHANISM, Mechanism::parse);
-    let username = reader.read(&keys::KAFKA_SASL_USERNAME, parse::text);
-    let password = reader.read(&keys::KAFKA_SASL_PASSWORD, parse::secret);
-    check(reader, tls == Some(true));
-    let identity = certificate
-        .zip(key)
-        .map(|(certificate, key)| Identity { certificate, key });
-    Security {
-        tls: tls.unwrap_or_default().then_some(Tls {
-            authorities,
-            identity,
-        }),
-        sign_in: mechanism
-            .zip(username)
-            .zip(password)
-            .map(|((mechanism, username), password)| SignIn {
+impl Settings {
+    /// How connections to Kafka are secured.
+    #[must_use]
+    pub fn kafka_security(&self) -> Security {
+        let identity = self
+            .kafka_cert_file
+            .clone()
+            .zip(self.kafka_key_file.clone());
+        let tls = Tls {
+            authorities: self.kafka_ca_file.clone(),
+            identity: identity.map(|(certificate, key)| Identity { certificate, key }),
+        };
+        let account = self
+            .kafka_sasl_username
+            .as_ref()
+            .zip(self.kafka_sasl_password.as_ref());
+        let sign_in = self.kafka_sasl_mechanism.zip(account);
+        Security {
+            tls: self.kafka_tls.then_some(tls),
+            sign_in: sign_in.map(|(mechanism, (username, password))| SignIn {
                 mechanism,
-                username,
+                username: username.clone(),
                 password: password.expose().to_owned(),
             }),
+        }
     }
 }
 
-fn check(reader: &mut Reader<'_>, tls: bool) {
-    let mut used: Vec<&Key> = OF_TLS.iter().chain(OF_SASL).copied().collect();
-    used.retain(|key| reader.layers.sets(key));
-    if tls {
-        used.push(&keys::KAFKA_TLS);
-    }
-    for key in &used {
-        if !reader.layers.sets(&keys::KAFKA_BROKERS) {
-            reader.problem(key, "means nothing without kafka_brokers");
-        } else if OF_TLS.iter().any(|other| other.name == key.name) && !tls {
-            reader.problem(key, "means nothing without kafka_tls = true");
+impl Reader<'_> {
+    /// What the keys about Kafka need of each other.
+    pub(super) fn check_kafka(&mut self, values: &Values) {
+        let tls = values.kafka_tls == Some(true);
+        let mut used: Vec<&Key> = OF_TLS.iter().chain(OF_SASL).copied().collect();
+        used.retain(|key| self.layers.sets(key));
+        if tls {
+            used.push(&KEYS.kafka_tls);
         }
-    }
-    for together in [OF_CERTIFICATE, OF_SASL] {
-        let set = |key: &&&Key| reader.layers.sets(key);
-        let (there, missing): (Vec<_>, Vec<_>) = together.iter().partition(set);
-        if !there.is_empty() {
-            for key in missing {
-                reader.problem(key, format!("must be set when {} is", there[0].name));
+        for key in used {
+            if !self.layers.sets(&KEYS.kafka_brokers) {
+                self.problem(key, "has no effect without kafka_brokers");
+            } else if OF_TLS.iter().any(|other| other.name == key.name) && !tls {
+                self.problem(key, "has no effect without kafka_tls = true");
+            }
+        }
+        for together in [OF_CERTIFICATE, OF_SASL] {
+            let set = |key: &&&Key| self.layers.sets(key);
+            let (there, missing): (Vec<_>, Vec<_>) = together.iter().partition(set);
+            if let Some(first) = there.first() {
+                for key in missing {
+                    self.problem(key, format!("must be set when {} is", first.name));
+                }
             }
         }
     }

@@ -1,20 +1,23 @@
 //! Which text each key has, and where it comes from.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     env,
     ffi::OsString,
     fmt, fs, io,
     path::{Path, PathBuf},
 };
 
-use ::config::{File, FileFormat, Map, Source as _, Value, ValueKind};
+use toml::de::{DeInteger, DeTable, DeValue};
 
 use super::{
-    Problem,
-    keys::{self, Fallback, Key},
+    ALL, Problem, find,
+    keys::{Fallback, Key, meant_by},
 };
-use crate::{cli::Overrides, encoding};
+use crate::{
+    cli::{Overrides, Role},
+    encoding,
+};
 
 /// What begins every name of the program in the environment.
 const PREFIX: &str = "SLIPWAY_";
@@ -43,7 +46,12 @@ pub enum Origin {
     /// Nobody set the key.
     Default,
     /// This file.
-    File(PathBuf),
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The number of the line in it.
+        line: usize,
+    },
     /// A `SLIPWAY_*` variable.
     Environment,
     /// A flag.
@@ -55,7 +63,9 @@ impl Origin {
     fn place(&self, key: &Key) -> String {
         match self {
             Self::Default => key.name.to_owned(),
-            Self::File(path) => format!("{} in {}", key.name, path.display()),
+            Self::File { path, line } => {
+                format!("{} in {}, line {line}", key.name, path.display())
+            }
             Self::Environment => key.env(),
             Self::Flag => format!("--{}", key.flag()),
         }
@@ -66,7 +76,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
-            Self::File(path) => write!(f, "file {}", path.display()),
+            Self::File { path, line } => write!(f, "file {}, line {line}", path.display()),
             Self::Environment => f.write_str("environment"),
             Self::Flag => f.write_str("flag"),
         }
@@ -111,7 +121,7 @@ impl Layers {
         layers.add_file(sources.file, sources.default_file);
         layers.add_environment(sources.env);
         for (name, text) in sources.flags {
-            if let Some(key) = keys::find(name) {
+            if let Some(key) = find(name) {
                 layers.add(key, text, Origin::Flag);
             }
         }
@@ -130,7 +140,7 @@ impl Layers {
                 text: Some(text.to_owned()),
                 origin: Origin::Default,
             },
-            (None, Fallback::Described(_)) => Effective {
+            (None, Fallback::Unset { .. }) => Effective {
                 text: None,
                 origin: Origin::Default,
             },
@@ -145,6 +155,21 @@ impl Layers {
     /// Whether anybody set `key`.
     pub(super) fn sets(&self, key: &Key) -> bool {
         self.set.contains_key(key.name)
+    }
+
+    /// The names of the keys that somebody set.
+    pub(super) fn set_keys(&self) -> BTreeSet<&'static str> {
+        self.set.keys().copied().collect()
+    }
+
+    /// The keys that somebody set and that a process of `role` does not read, as they are
+    /// written where they are set.
+    #[must_use]
+    pub fn unused(&self, role: Role) -> Vec<String> {
+        let keys = ALL
+            .iter()
+            .filter(|key| self.sets(key) && !key.concerns(role));
+        keys.map(|key| self.place(key)).collect()
     }
 
     /// What was wrong with the layers themselves.
@@ -178,45 +203,53 @@ impl Layers {
                 return;
             }
         };
-        let values = match File::from_str(&text, FileFormat::Toml).collect() {
-            Ok(values) => values,
+        let table = match DeTable::parse(&text) {
+            Ok(table) => table.into_inner(),
             Err(error) => {
-                self.problem(path.display(), where_not_toml(&text, &error));
+                self.problem(path.display(), not_toml(&text, &error));
                 return;
             }
         };
-        for (name, value) in sorted(values) {
-            self.add_from_file(&path, &name, value);
+        for (name, value) in table {
+            let (line, _) = position(&text, name.span().start);
+            self.add_from_file(&path, line, name.get_ref(), value.get_ref());
         }
     }
 
-    fn add_from_file(&mut self, path: &Path, name: &str, value: Value) {
-        let Some(key) = keys::find(name) else {
-            if let ValueKind::Table(_) = value.kind {
-                let message = format!(
+    fn add_from_file(&mut self, path: &Path, line: usize, name: &str, value: &DeValue<'_>) {
+        let Some(key) = find(name) else {
+            let message = match value {
+                DeValue::Table(_) => format!(
                     "there is no table [{name}]; every key stands outside of tables, as in \
                      http_addr = \"127.0.0.1:8080\""
-                );
-                self.problem(path.display(), message);
-                return;
-            }
-            let names = keys::ALL.iter().map(|key| key.name);
-            let meant = keys::meant_by(name, names).map(str::to_owned);
-            self.problem(path.display(), unknown(name, meant));
+                ),
+                _ => {
+                    let names = ALL.iter().map(|key| key.name);
+                    unknown(name, meant_by(name, names).map(str::to_owned))
+                }
+            };
+            self.problem(format_args!("{}, line {line}", path.display()), message);
             return;
         };
-        let origin = Origin::File(path.to_owned());
-        match value.kind {
-            ValueKind::String(text) => self.add(key, text, origin),
-            ValueKind::Boolean(value) if key.is_boolean() => {
-                self.add(key, value.to_string(), origin);
-            }
-            ValueKind::I64(number) if key.is_number() => self.add(key, number.to_string(), origin),
-            _ if key.is_number() || key.is_boolean() => {
-                self.problem(origin.place(key), format!("must be {}", key.expects));
-            }
-            _ => {
-                let message = format!("must be text in quotes: {}", key.expects);
+        let origin = Origin::File {
+            path: path.to_owned(),
+            line,
+        };
+        let text = match value {
+            DeValue::String(text) => Some(text.to_string()),
+            DeValue::Boolean(value) if key.is_unquoted() => Some(value.to_string()),
+            DeValue::Integer(number) if key.is_unquoted() => decimal(number),
+            _ => None,
+        };
+        match text {
+            Some(text) => self.add(key, text, origin),
+            None => {
+                let quotes = if key.is_unquoted() {
+                    ""
+                } else {
+                    "text in quotes: "
+                };
+                let message = format!("must be {quotes}{}", key.expects());
                 self.problem(origin.place(key), message);
             }
         }
@@ -235,13 +268,13 @@ impl Layers {
                 continue;
             }
             let text = value.to_str();
-            match (keys::find(&known_as), text) {
+            match (find(&known_as), text) {
                 (Some(key), Some(text)) => self.add(key, text.to_owned(), Origin::Environment),
                 (Some(_), None) => self.problem(name, "is not UTF-8"),
                 (None, Some(text)) if is_of_kubernetes(&known_as, text) => of_kubernetes.push(name),
                 (None, _) => {
-                    let names = keys::ALL.iter().map(|key| key.name).chain(CLIENT_NAMES);
-                    let meant = keys::meant_by(&known_as, names).map(in_environment);
+                    let names = ALL.iter().map(|key| key.name).chain(CLIENT_NAMES);
+                    let meant = meant_by(&known_as, names).map(in_environment);
                     self.warning(unknown(&name, meant));
                 }
             }
@@ -276,8 +309,10 @@ impl Layers {
     }
 }
 
-fn sorted(values: Map<String, Value>) -> BTreeMap<String, Value> {
-    values.into_iter().collect()
+/// A whole number of a file, which may be written as in `1_000` or `0x10`.
+fn decimal(number: &DeInteger<'_>) -> Option<String> {
+    let number = i64::from_str_radix(number.as_str(), number.radix());
+    number.ok().map(|number| number.to_string())
 }
 
 /// Whether a name, after the prefix and in lower case, has the form of those that
@@ -315,27 +350,24 @@ fn unknown(name: &str, meant: Option<String>) -> String {
     format!("unknown key {name}{}", suggestion.unwrap_or_default())
 }
 
-/// Where `text` is no TOML. The parser's own words quote the file, and with it perhaps a secret.
-fn where_not_toml(text: &str, error: &::config::ConfigError) -> String {
-    let said = match error {
-        ::config::ConfigError::FileParse { cause, .. } => cause.to_string(),
-        other => other.to_string(),
+/// Where and why `text` is not TOML. The parser's own words quote the file, and with it perhaps
+/// a secret.
+fn not_toml(text: &str, error: &toml::de::Error) -> String {
+    let what = match error.message() {
+        "duplicate key" => "sets a key again that is set above",
+        _ => "is not of the form key = \"text\", key = 5 or key = true",
     };
-    let what = match said.contains("duplicate key") {
-        true => "sets a key again that is set above",
-        false => "is not of the form key = \"text\", key = 5 or key = true",
-    };
-    let place = said.split_once("at line ").and_then(|(_, rest)| {
-        let (line, rest) = rest.split_once(", column ")?;
-        let column = rest.split(|c: char| !c.is_ascii_digit()).next()?;
-        Some((line.parse::<usize>().ok()?, column.parse::<usize>().ok()?))
-    });
-    let Some((number, column)) = place else {
-        return "is not valid TOML, or has a number that is too large".to_owned();
-    };
-    let line = text.lines().nth(number.saturating_sub(1));
+    let (number, column) = position(text, error.span().map_or(0, |span| span.start));
+    let line = text.lines().nth(number - 1);
     let name = line.and_then(|line| line.split('=').next());
-    let key = name.and_then(|name| keys::find(name.trim()));
+    let key = name.and_then(|name| find(name.trim()));
     let key = key.map_or(String::new(), |key| format!(" ({})", key.name));
     format!("line {number}, column {column}{key} {what}")
+}
+
+/// The line and the column of a byte, counted from 1.
+fn position(text: &str, byte: usize) -> (usize, usize) {
+    let before = text.get(..byte).unwrap_or(text);
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    (before.matches('\n').count() + 1, line.chars().count() + 1)
 }

@@ -1,27 +1,37 @@
 //! The configuration: collected in layers, validated as a whole before anything is bound.
 //!
-//! Defaults < `slipway.toml` (or `--config`) < `SLIPWAY_*` environment < flags. The keys
-//! stand in one table, [`keys`]; [`Layers`] finds out which text each has and where it
-//! comes from; [`Settings`] is what the program works with. Everything that is wrong is
-//! reported together, with its value unless that could be a secret.
+//! Defaults < `slipway.toml` (or `--config`) < `SLIPWAY_*` environment < flags.
+//!
+//! | to find | look in |
+//! | --- | --- |
+//! | the table of keys: name, type, default, format, description | [`settings`] |
+//! | what is made from the table | [`keys`] |
+//! | the formats of values, and how they are described | [`format`] |
+//! | which text a key has, and where it comes from | [`layers`] |
+//! | what the values need of each other | [`rules`], [`kafka`], [`tls`] |
+//!
+//! Everything that is wrong is reported together, with its value unless that could be a secret.
+//! Every role validates every key, so that one file can serve all; what it does not read it names
+//! in its log ([`Layers::unused`]).
 
 use std::fmt;
 
+mod format;
 mod kafka;
-pub mod keys;
+mod keys;
 mod layers;
-mod parse;
+mod rules;
 mod secret;
 mod settings;
 mod tls;
 
-pub use keys::Key;
+pub use keys::{Fallback, Key};
 pub use layers::{Effective, Layers, Origin, Sources};
 pub use secret::Secret;
-pub use settings::Settings;
+pub use settings::{ALL, KEYS, Keys, Settings};
 pub use tls::Tls;
 
-/// The configuration cannot be used: everything that is wrong with it.
+/// The configuration is not valid: everything that is wrong with it.
 #[derive(Debug, Clone, Default, thiserror::Error)]
 pub struct Invalid {
     /// In the order in which the layers and then the keys were read.
@@ -30,7 +40,7 @@ pub struct Invalid {
 
 impl fmt::Display for Invalid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the configuration cannot be used:")?;
+        f.write_str("the configuration is not valid:")?;
         for problem in &self.problems {
             write!(f, "\n  {problem}")?;
         }
@@ -55,6 +65,12 @@ impl Problem {
             message: message.into(),
         }
     }
+}
+
+/// The key called `name`, if there is one.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Key> {
+    ALL.iter().copied().find(|key| key.name == name)
 }
 
 impl fmt::Display for Problem {

@@ -1,12 +1,15 @@
-//! TLS between services, and towards the mail server: the PEM files are read with the configuration, so that what is
-//! wrong with them is reported with everything else.
+//! TLS between services.
 
-use std::{fmt::Display, fs};
+use std::fmt;
 
 use notify_svc::notification::mail::SmtpUrl;
 use slipway_rpc::grpc::{Authorities, ClientTls, Identity, Origin, Origins, ServerTls, TlsError};
 
-use super::{Key, keys, settings::Reader};
+use super::{
+    KEYS,
+    rules::Reader,
+    settings::{Settings, Values},
+};
 
 /// How this process speaks TLS with others; each is `None` if it does not.
 #[derive(Debug, Clone, Default)]
@@ -17,70 +20,117 @@ pub struct Tls {
     pub client: Option<ClientTls>,
 }
 
+/// The certificates of an identity, in PEM.
+#[derive(Debug, Clone)]
+pub struct Certificates(Vec<u8>);
+
+/// The private key of an identity, in PEM. `Debug` does not show it.
+#[derive(Clone)]
+pub struct PrivateKey(Vec<u8>);
+
+impl Certificates {
+    /// Checks a PEM file with certificates.
+    ///
+    /// # Errors
+    /// If there is no certificate, or one is malformed.
+    pub(super) fn from_pem(pem: &[u8]) -> Result<Self, TlsError> {
+        Identity::check(pem)?;
+        Ok(Self(pem.to_vec()))
+    }
+}
+
+impl PrivateKey {
+    /// Takes a PEM file with a key, which can only be checked together with its certificate.
+    ///
+    /// # Errors
+    /// Never.
+    pub(super) fn from_pem(pem: &[u8]) -> Result<Self, TlsError> {
+        Ok(Self(pem.to_vec()))
+    }
+}
+
+impl fmt::Debug for PrivateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PrivateKey(***)")
+    }
+}
+
+impl Tls {
+    fn new(
+        identity: Option<(&Certificates, &PrivateKey)>,
+        servers: Option<&Authorities>,
+        clients: Option<&Authorities>,
+    ) -> Result<Self, TlsError> {
+        let identity =
+            identity.map(|(certificates, key)| Identity::from_pem(&certificates.0, &key.0));
+        let identity = identity.transpose()?;
+        let client = servers.map(|servers| ClientTls::new(servers, identity.as_ref()));
+        let server = identity.as_ref().map(|own| ServerTls::new(own, clients));
+        Ok(Self {
+            server: server.transpose()?,
+            client: client.transpose()?,
+        })
+    }
+}
+
+impl Settings {
+    /// How this process speaks TLS with other services.
+    ///
+    /// # Errors
+    /// If certificates and keys do not fit together; not for checked settings.
+    pub fn tls(&self) -> Result<Tls, TlsError> {
+        let identity = self.tls_cert_file.as_ref().zip(self.tls_key_file.as_ref());
+        Tls::new(
+            identity,
+            self.tls_ca_file.as_ref(),
+            self.tls_client_ca_file.as_ref(),
+        )
+    }
+}
+
 impl Reader<'_> {
-    /// Reads the files that are named, and notes what is wrong with them or missing.
-    pub(super) fn tls(&mut self, urls: &[Option<&Origins>]) -> Tls {
-        let identity = self.identity();
-        let authorities = self.pem(&keys::TLS_CA_FILE, Authorities::from_pem);
-        let clients = self.pem(&keys::TLS_CLIENT_CA_FILE, Authorities::from_pem);
-        if !self.layers.sets(&keys::TLS_CERT_FILE) && self.layers.sets(&keys::TLS_CLIENT_CA_FILE) {
-            let message = "must be set when tls_client_ca_file is: only over TLS do clients \
-                           show certificates";
-            self.problem(&keys::TLS_CERT_FILE, message);
-        }
-        let mut origins = urls.iter().flatten().flat_map(|origins| origins.iter());
-        if !self.layers.sets(&keys::TLS_CA_FILE) && origins.any(Origin::is_encrypted) {
-            let message = "must be set when a service has an https URL: it is verified with it";
-            self.problem(&keys::TLS_CA_FILE, message);
-        }
-        let client = authorities.and_then(|servers| {
-            let client = ClientTls::new(&servers, identity.as_ref());
-            self.noted(&keys::TLS_KEY_FILE, client)
-        });
-        let server = identity.and_then(|identity| {
-            let server = ServerTls::new(&identity, clients.as_ref());
-            self.noted(&keys::TLS_KEY_FILE, server)
-        });
-        Tls { server, client }
-    }
-
-    /// Who vouches for the mail server, if they are named.
-    pub(super) fn smtp_authorities(&mut self, url: Option<&SmtpUrl>) -> Option<Authorities> {
-        let key = &keys::SMTP_CA_FILE;
-        if self.layers.sets(key) && !url.is_some_and(SmtpUrl::is_encrypted) {
-            let message = "must be smtps://, or smtp:// with ?tls=required, when smtp_ca_file \
-                           is set: only over TLS do mail servers show certificates";
-            self.problem(&keys::SMTP_URL, message);
-        }
-        self.pem(key, Authorities::from_pem)
-    }
-
-    fn identity(&mut self) -> Option<Identity> {
-        let (cert, key) = (&keys::TLS_CERT_FILE, &keys::TLS_KEY_FILE);
+    /// TLS between services: what needs what.
+    pub(super) fn check_tls(&mut self, values: &Values) {
+        let (cert, key) = (&KEYS.tls_cert_file, &KEYS.tls_key_file);
         for (set, other) in [(cert, key), (key, cert)] {
             if self.layers.sets(set) && !self.layers.sets(other) {
                 self.problem(other, format!("must be set when {} is", set.name));
             }
         }
-        let cert = self.pem(cert, |pem| Identity::check(pem).map(|()| pem.to_vec()));
-        let text = self.pem(key, |pem| Ok(pem.to_vec()));
-        let identity = Identity::from_pem(&cert?, &text?);
-        self.noted(key, identity)
+        if !self.layers.sets(cert) && self.layers.sets(&KEYS.tls_client_ca_file) {
+            let message = "must be set when tls_client_ca_file is: only over TLS do clients \
+                           show certificates";
+            self.problem(cert, message);
+        }
+        let urls = [
+            &values.release_url,
+            &values.forum_url,
+            &values.chat_url,
+            &values.notify_url,
+        ];
+        let mut origins = urls.into_iter().flatten().flat_map(Origins::iter);
+        if !self.layers.sets(&KEYS.tls_ca_file) && origins.any(Origin::is_encrypted) {
+            let message = "must be set when a service has an https URL, which is verified with it";
+            self.problem(&KEYS.tls_ca_file, message);
+        }
+        let identity = values
+            .tls_cert_file
+            .as_ref()
+            .zip(values.tls_key_file.as_ref());
+        let (servers, clients) = (&values.tls_ca_file, &values.tls_client_ca_file);
+        if let Err(error) = Tls::new(identity, servers.as_ref(), clients.as_ref()) {
+            let path = self.layers.effective(key).text.unwrap_or_default();
+            self.problem(key, format!("its file {path} {error}"));
+        }
     }
 
-    /// What `read` makes of the file that `key` names, if it does.
-    fn pem<T>(&mut self, key: &Key, read: fn(&[u8]) -> Result<T, TlsError>) -> Option<T> {
-        let path = self.layers.effective(key).text?;
-        let read_from = |pem: Vec<u8>| read(&pem).map_err(|error| error.to_string());
-        let pem = fs::read(path).map_err(|error| format!("cannot be read: {error}"));
-        self.noted(key, pem.and_then(read_from))
-    }
-
-    /// Notes what is wrong with the file that `key` names.
-    fn noted<T>(&mut self, key: &Key, result: Result<T, impl Display>) -> Option<T> {
-        let path = self.layers.effective(key).text.unwrap_or_default();
-        result
-            .map_err(|error| self.problem(key, format!("its file {path} {error}")))
-            .ok()
+    /// TLS to the mail server.
+    pub(super) fn check_smtp(&mut self, values: &Values) {
+        let is_encrypted = values.smtp_url.as_ref().is_some_and(SmtpUrl::is_encrypted);
+        if self.layers.sets(&KEYS.smtp_ca_file) && !is_encrypted {
+            let message = "must be smtps://, or smtp:// with ?tls=required, when smtp_ca_file \
+                           is set: only over TLS do mail servers show certificates";
+            self.problem(&KEYS.smtp_url, message);
+        }
     }
 }

@@ -27,7 +27,7 @@ const OPS_CONNECTIONS: usize = 64;
 
 /// Limits of client connections, to all listeners except the ops port.
 pub(super) fn clients(settings: &Settings) -> Connections {
-    let (wanted, possible) = (settings.max_connections as usize, life::files_for_clients());
+    let (wanted, possible) = (settings.max_connections, life::files_for_clients());
     if possible < wanted {
         tracing::warn!(
             max_connections = wanted,
@@ -40,14 +40,13 @@ pub(super) fn clients(settings: &Settings) -> Connections {
         requests: REQUESTS,
         answer_bytes: ANSWER_BYTES,
         body_bytes: BODY_BYTES,
-        per_client_percent: settings.per_client_percent as usize,
+        per_client_percent: settings.per_client_percent,
     })
 }
 
 /// Limits of open streams, separately for the gateway and for the gRPC services.
 pub(super) fn streams(settings: &Settings) -> StreamLimits {
-    let per_account = settings.streams_per_user as usize;
-    StreamLimits::new(per_account, settings.max_connections as usize)
+    StreamLimits::new(settings.streams_per_user, settings.max_connections)
 }
 
 /// How the ops port is served.

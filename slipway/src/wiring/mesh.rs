@@ -18,7 +18,10 @@ use slipway_runtime::{
 use tonic::service::Routes;
 
 use super::{Life, alarms::Delivery, bus::specs, data_dir::DataDir, embedded, storage::Storage};
-use crate::{cli::Role, config::Settings};
+use crate::{
+    cli::Role,
+    config::{Settings, Tls},
+};
 
 /// What a process serves.
 pub(super) struct Built {
@@ -48,6 +51,7 @@ pub(super) async fn build(
     let shared = Shared {
         settings,
         public_url,
+        tls: settings.tls()?,
         life,
         clock: Arc::new(SystemClock),
         secret: settings
@@ -72,6 +76,8 @@ pub(super) struct Shared<'a> {
     pub(super) settings: &'a Settings,
     /// The URL at which users reach Slipway.
     pub(super) public_url: String,
+    /// How it speaks TLS with services elsewhere.
+    pub(super) tls: Tls,
     pub(super) life: &'a Life,
     pub(super) clock: SharedClock,
     pub(super) secret: ServiceSecret,
@@ -267,8 +273,8 @@ impl Shared<'_> {
                 embedded::bus(data, clock, &self.life.background).await
             }
             Some(brokers) => {
-                let security = &self.settings.kafka_security;
-                super::bus::kafka(brokers, security, owned, services, self.life).await
+                let security = self.settings.kafka_security();
+                super::bus::kafka(brokers, &security, owned, services, self.life).await
             }
         }
     }
@@ -276,7 +282,7 @@ impl Shared<'_> {
     /// The link to the service `name` in another process.
     fn remote(&self, name: &'static str, urls: Option<&Origins>) -> anyhow::Result<Link> {
         let urls = urls.context("a role that needs another service has its URL")?;
-        let tls = self.settings.tls.client.clone();
+        let tls = self.tls.client.clone();
         Ok(Link::remote(name, urls.clone(), tls))
     }
 
@@ -288,7 +294,7 @@ impl Shared<'_> {
         middleware: Middleware,
     ) -> anyhow::Result<GrpcServer> {
         let server = GrpcServer::new(routes, services, middleware).await?;
-        Ok(server.with_tls(self.settings.tls.server.clone()))
+        Ok(server.with_tls(self.tls.server.clone()))
     }
 }
 

@@ -48,18 +48,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::ready::Listeners;
-use crate::{cli::Role, config::Settings};
-
-/// The version of the program.
-const VERSION: &str = env!("CARGO_PKG_VERSION");
-
-/// The cargo features that the program was built with.
-const FEATURES: &str = if cfg!(feature = "kafka-tls") {
-    "kafka,kafka-tls"
-} else if cfg!(feature = "kafka") {
-    "kafka"
-} else {
-    ""
+use crate::{
+    cli::Role,
+    config::Settings,
+    version::{FEATURES, VERSION},
 };
 
 /// Minimum time for background work to finish and commit its batch, or the mail it is sending,

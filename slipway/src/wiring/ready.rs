@@ -14,12 +14,12 @@ use serde_json::json;
 use slipway_runtime::telemetry::logs::Format;
 use tokio::net::{TcpListener, TcpSocket};
 
-use super::VERSION;
 use crate::{
     cli::Role,
-    config::{Key, Settings, keys},
+    config::{KEYS, Key, Settings},
     local::reached_at,
     output,
+    version::VERSION,
 };
 
 /// Backlog of each listener; the kernel may allow fewer connections.
@@ -60,15 +60,15 @@ impl Listeners {
                 .map_err(|error| faults.push(format!("{address} ({}): {error}", key.name)))
                 .ok()
         };
-        let http = bind(role.serves_http(), &keys::HTTP_ADDR, settings.http_addr);
-        let grpc = bind(role.serves_grpc(), &keys::GRPC_ADDR, settings.grpc_addr);
-        let ops = bind(true, &keys::OPS_ADDR, settings.ops_addr);
+        let http = bind(role.serves_http(), &KEYS.http_addr, settings.http_addr);
+        let grpc = bind(role.serves_grpc(), &KEYS.grpc_addr, settings.grpc_addr);
+        let ops = bind(true, &KEYS.ops_addr, settings.ops_addr);
         match ops {
             Some(ops) if faults.is_empty() => Ok(Self {
                 http,
                 grpc,
                 ops,
-                encrypted: settings.tls.server.is_some(),
+                encrypted: settings.tls_cert_file.is_some(),
             }),
             _ => bail!("cannot listen on\n  {}", faults.join("\n  ")),
         }
@@ -163,7 +163,7 @@ impl Addresses {
             data_dir = data,
             "started"
         );
-        if settings.log_format == Format::Json {
+        if settings.log_format() == Format::Json {
             return;
         }
         let mut text = format!("Slipway {VERSION} ({role})\n");

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use axum::Router;
 use chat_svc::assistant::{Builtin, Ollama, OllamaConfig, SharedAssistant};
 use notify_svc::notification::mail::{FileMailer, SharedMailer, SmtpMailer};
-use release_svc::{FirstAdmin, FirstPassword, KnownAccounts};
+use release_svc::{FirstAdmin, FirstPassword, KnownAccounts, RegistrationRules};
 use slipway_bus::SharedBus;
 use slipway_rpc::{
     access::{Keyring, ServiceTokens, Verifier},
@@ -21,7 +21,10 @@ use super::{
     ready::announce_admin,
     storage::Storage,
 };
-use crate::config::{Secret, Settings};
+use crate::{
+    UsageError,
+    config::{KEYS, Secret, Settings},
+};
 
 impl Shared<'_> {
     pub(super) async fn release_routes(
@@ -31,22 +34,29 @@ impl Shared<'_> {
         bus: SharedBus,
     ) -> anyhow::Result<(Routes, KnownAccounts)> {
         let settings = self.settings;
-        let format = settings.log_format;
+        let format = settings.log_format();
         let config = release_svc::Config {
             token_ttl: settings.token_ttl,
-            registration: settings.registration,
+            registration: RegistrationRules {
+                open: settings.registration,
+                per_hour: settings.registration_rate,
+                anybody_as_admin: settings.allow_admin_registration,
+            },
         };
+        let password = settings.admin_password();
+        let password =
+            password.map_err(|rule| UsageError(format!("{}: {rule}", KEYS.admin_password.name)))?;
         let first_admin = FirstAdmin {
             username: settings.admin_username.clone(),
             email: settings.admin_email.clone(),
-            password: match settings.admin_password.clone() {
+            password: match password {
                 Some(password) => FirstPassword::Chosen(password),
                 None => FirstPassword::MadeUp(Box::new(move |username, password| {
                     announce_admin(format, username, password)
                 })),
             },
-            username_is_set: settings.admin_username_is_set,
-            email_is_set: settings.admin_email_is_set,
+            username_is_set: settings.sets(&KEYS.admin_username),
+            email_is_set: settings.sets(&KEYS.admin_email),
         };
         let stores = storage.release().await?;
         let accounts = KnownAccounts::new(&stores);
@@ -94,8 +104,8 @@ impl Shared<'_> {
         };
         let config = chat_svc::Config {
             history: settings.chat_history,
-            concurrency: settings.chat_concurrency as usize,
-            queue: settings.chat_queue as usize,
+            concurrency: settings.chat_concurrency,
+            queue: settings.chat_queue,
             answer_timeout: settings.ollama_timeout,
             ..chat_svc::Config::default()
         };
@@ -125,7 +135,7 @@ impl Shared<'_> {
                 .smtp_url
                 .is_some()
                 .then_some(self.settings.mail_rate),
-            mail_connections: self.settings.mail_connections as usize,
+            mail_connections: self.settings.mail_connections,
             gather_for: self.settings.mail_gather,
             alert_emails: self.settings.alert_emails.clone().unwrap_or_default(),
         };
@@ -178,7 +188,7 @@ fn mailer(settings: &Settings, health: &Health) -> anyhow::Result<SharedMailer> 
                     "THE MAIL SERVER'S PASSWORD IS SENT UNENCRYPTED: add ?tls=required to smtp_url"
                 );
             }
-            let authorities = settings.smtp_authorities.as_ref();
+            let authorities = settings.smtp_ca_file.as_ref();
             Arc::new(SmtpMailer::new(url, authorities, from)?)
         }
         None => {
