@@ -229,12 +229,15 @@ mod tests {
                 ("from".into(), time.into())
             );
         }
-        for wrong in ["9999-12-31T23:59:59Z", "2026-12-01T17:00:00.1234567890Z"] {
+        for (wrong, expected) in [
+            ("9999-12-31T23:59:59Z", "must be at most 9999-12-30"),
+            (
+                "2026-12-01T17:00:00.1234567890Z",
+                "must have at most nine digits",
+            ),
+        ] {
             let (_, message) = fault(&format!("from={wrong}"));
-            assert!(
-                message.starts_with("must be at most 9999-12-30"),
-                "{message}"
-            );
+            assert!(message.starts_with(expected), "{message}");
         }
         let blank = fault("from=2026-12-01T17:00:00+01:00").1;
         assert!(blank.starts_with(time) && blank.ends_with("%2B"), "{blank}");

@@ -13,9 +13,27 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
 use super::{StorageError, beside};
+
+/// The store that the database file at `path` belongs to, without its `-wal` file and without a
+/// trace. `None` if it does not say so, or cannot be read.
+#[must_use]
+pub fn owner(path: &Path) -> Option<String> {
+    let mut uri = String::from("file:");
+    for c in path.to_str()?.chars() {
+        match c {
+            '%' | '?' | '#' => uri.push_str(&format!("%{:02x}", u32::from(c))),
+            _ => uri.push(c),
+        }
+    }
+    uri.push_str("?immutable=1");
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    let connection = Connection::open_with_flags(uri, flags).ok()?;
+    let owner = "SELECT name FROM store_name";
+    connection.query_row(owner, [], |row| row.get(0)).ok()
+}
 
 /// Refuses a file of another store.
 ///

@@ -42,7 +42,6 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
-pub use self::error::StorageError;
 use self::{
     error::FileFault,
     identity::Presence,
@@ -50,6 +49,7 @@ use self::{
     wal::Wal,
     writer::{WeakWriter, Writer},
 };
+pub use self::{error::StorageError, identity::owner};
 use slipway_runtime::life::{Check, Problem};
 
 /// How long a write waits for a write through another database handle.

@@ -207,6 +207,21 @@ fn a_file_of_another_store_is_refused_with_advice_and_unchanged() {
     drop(Database::open(&path, "other", SCHEMA).unwrap());
 }
 
+#[tokio::test]
+async fn the_owner_of_a_file_is_read_without_a_trace() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("50% or so? #1.db");
+    let db = Database::open(&path, "mine", SCHEMA).unwrap();
+    db.close().await.unwrap();
+    drop(db);
+    for suffix in ["-wal", "-shm"] {
+        let _ = std::fs::remove_file(crate::beside(&path, suffix));
+    }
+    assert_eq!(crate::owner(&path).as_deref(), Some("mine"));
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    assert_eq!(crate::owner(&dir.path().join("none.db")), None);
+}
+
 #[test]
 fn a_file_of_a_version_without_names_gets_one() {
     let dir = tempfile::tempdir().unwrap();

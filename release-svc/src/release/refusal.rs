@@ -69,7 +69,7 @@ pub enum Refusal {
     #[error("{0}")]
     Hotfix(&'static str),
     /// A release is completed only when all its tasks are.
-    #[error("{} tasks are not completed.", .remaining.len())]
+    #[error("{} not completed.", counted(.remaining.len()))]
     ReleaseIncomplete {
         /// The tasks that are not completed, in order.
         remaining: Vec<PlacedTask>,
@@ -77,6 +77,13 @@ pub enum Refusal {
     /// A release without tasks cannot be completed.
     #[error("The release has no tasks.")]
     ReleaseEmpty,
+}
+
+fn counted(tasks: usize) -> String {
+    match tasks {
+        1 => "1 task is".to_owned(),
+        count => format!("{count} tasks are"),
+    }
 }
 
 impl Refusal {

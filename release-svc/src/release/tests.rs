@@ -396,3 +396,17 @@ fn a_clock_that_goes_back_does_not_end_a_task_before_it_began() {
     };
     assert!(completed_at >= started_at);
 }
+
+#[test]
+fn what_keeps_a_release_from_being_completed_is_counted() {
+    let ada = user("ada");
+    for (tasks, said) in [
+        (1, "1 task is not completed."),
+        (2, "2 tasks are not completed."),
+    ] {
+        let drafts = (0..tasks).map(|n| draft(&format!("task {n}"), &ada, None));
+        let release = plan(drafts.collect()).unwrap().release;
+        let refusal = release.complete(at(1)).unwrap_err();
+        assert_eq!(refusal.to_string(), said);
+    }
+}

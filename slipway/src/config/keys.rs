@@ -83,9 +83,12 @@ pub(super) fn meant_by<'a>(
 ) -> Option<&'a str> {
     /// Below this likeness (1 is equal) a suggestion confuses more than it helps.
     const LIKENESS: f64 = 0.85;
+    let name = name.to_lowercase().replace('-', "_");
+    // As it is called in the environment.
+    let name = name.strip_prefix("slipway_").unwrap_or(&name);
     names
         .into_iter()
-        .map(|known| (strsim::jaro_winkler(&name.replace('-', "_"), known), known))
+        .map(|known| (strsim::jaro_winkler(name, known), known))
         .filter(|(likeness, _)| *likeness >= LIKENESS)
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .map(|(_, known)| known)
@@ -184,6 +187,7 @@ mod tests {
     fn a_mistyped_name_finds_the_one_that_was_meant() {
         for (typed, meant) in [
             ("data-dir", "data_dir"),
+            ("SLIPWAY_DATA_DIR", "data_dir"),
             ("htp_addr", "http_addr"),
             ("token_tll", "token_ttl"),
             ("admin_pasword", "admin_password"),

@@ -185,8 +185,10 @@ impl Layers {
     }
 
     fn add_file(&mut self, asked: Option<PathBuf>, default: PathBuf) {
-        let must_exist = asked.is_some();
+        let is_asked = asked.is_some();
         let path = asked.unwrap_or(default);
+        // A link that leads nowhere is a mistake, not a file that nobody wants.
+        let must_exist = is_asked || fs::symlink_metadata(&path).is_ok();
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound && !must_exist => return,

@@ -2,8 +2,8 @@
 //!
 //! The databases in it belong together. If one is missing and others exist, it was lost, or
 //! forgotten when a backup was restored; creating an empty one would hide the loss. So the first
-//! start creates all of them, and later a missing one is refused. A database that is older than at
-//! the last start is refused too: it was restored without the others.
+//! start creates all of them, and later a missing one is refused. A database that is older than
+//! when it was last used is refused too: it was restored without the others.
 
 use std::{
     collections::BTreeMap,
@@ -17,7 +17,8 @@ use slipway_sqlite::commits::{self, Commits};
 
 const LOCK: &str = "slipway.lock";
 
-/// The file with the number of commits in each database at the last start, one line each.
+/// The file with the number of commits that each database had at the last start or clean stop, one
+/// line each.
 const COMMITS: &str = "commits";
 
 /// A data directory that this process has locked. The lock ends with the process, even after a
@@ -26,8 +27,8 @@ pub(super) struct DataDir {
     path: PathBuf,
     /// Whether its databases were empty.
     is_new: bool,
-    /// The number of commits in each database when the directory was locked.
-    commits: BTreeMap<String, Commits>,
+    /// The names of its databases.
+    databases: Vec<String>,
     _lock: File,
 }
 
@@ -36,7 +37,7 @@ impl DataDir {
     ///
     /// # Errors
     /// If it cannot be used, another process has locked it, or some of its databases are missing
-    /// or older than at the last start.
+    /// or older than when they were last used.
     pub(super) fn take(path: &Path, databases: &[&str]) -> anyhow::Result<Self> {
         let place = path.display();
         ensure!(!path.is_file(), "the data directory {place} is a file");
@@ -73,11 +74,11 @@ impl DataDir {
         let mut taken = Self {
             path: path.to_owned(),
             is_new: true,
-            commits: BTreeMap::new(),
+            databases: databases.iter().map(|name| (*name).to_owned()).collect(),
             _lock: lock,
         };
         taken.is_new = taken.complete(databases)?;
-        taken.commits = taken.count_commits(databases)?;
+        taken.refuse_older()?;
         Ok(taken)
     }
 
@@ -121,8 +122,34 @@ impl DataDir {
         Ok(false)
     }
 
-    /// The number of commits in each database. Refuses a database that had more at the last start.
-    fn count_commits(&self, databases: &[&str]) -> anyhow::Result<BTreeMap<String, Commits>> {
+    /// Refuses databases that had more commits when they were last used.
+    fn refuse_older(&self) -> anyhow::Result<()> {
+        let noted = self.noted_commits()?;
+        let mut older = Vec::new();
+        for (name, held) in self.count_commits()? {
+            let path = self.database(&name);
+            // An empty database is a fresh start on purpose, and the database of another store is
+            // refused when it is opened.
+            let is_empty = fs::metadata(&path).is_ok_and(|file| file.len() == 0);
+            let is_own = slipway_sqlite::owner(&path).is_none_or(|owner| owner == name);
+            let is_older = noted.get(&name).is_some_and(|noted| noted.is_after(held));
+            if is_older && is_own && !is_empty {
+                older.push(path);
+            }
+        }
+        ensure!(
+            older.is_empty(),
+            "{} older than when it was last used, and so inconsistent with the other databases. \
+             Restore all of them from the same backup, into an empty directory. To continue with \
+             the data that each of them has, delete {}",
+            listed(&older),
+            self.file(COMMITS).display()
+        );
+        Ok(())
+    }
+
+    /// The numbers of commits that were saved last.
+    fn noted_commits(&self) -> anyhow::Result<BTreeMap<String, Commits>> {
         let note = self.file(COMMITS);
         let text = match fs::read_to_string(&note) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
@@ -130,40 +157,31 @@ impl DataDir {
         };
         // A truncated line, after a crash of the machine, has a smaller number, which is harmless.
         let lines = text.lines().filter_map(|line| line.split_once(' '));
-        let mut commits: BTreeMap<_, _> = lines
-            .filter_map(|(name, commits)| Some((name.to_owned(), Commits::parse(commits)?)))
-            .collect();
-        let mut older = Vec::new();
-        for name in databases {
-            let path = self.database(name);
-            let unreadable = || format!("{} cannot be read", path.display());
-            let held = commits::in_file(&path).with_context(unreadable)?;
-            let before = commits.insert((*name).to_owned(), held);
-            // An empty database is a fresh start on purpose.
-            let is_empty = fs::metadata(&path).with_context(unreadable)?.len() == 0;
-            if before.is_some_and(|before| before.is_after(held)) && !is_empty {
-                older.push(path);
-            }
-        }
-        ensure!(
-            older.is_empty(),
-            "{} older than at the last start, and so inconsistent with the other databases. \
-             Restore all of them from the same backup, into an empty directory. To continue with \
-             the data that each of them has, delete {}",
-            listed(&older),
-            note.display()
-        );
-        Ok(commits)
+        let noted = lines.filter_map(|(name, held)| Some((name.to_owned(), Commits::parse(held)?)));
+        Ok(noted.collect())
     }
 
-    /// Saves, for the next start, the number of commits in each database when the directory was
-    /// locked. Call it after all databases have been opened successfully.
+    /// The number of commits in each database file.
+    fn count_commits(&self) -> anyhow::Result<Vec<(String, Commits)>> {
+        let count = |name: &String| {
+            let path = self.database(name);
+            let held = commits::in_file(&path);
+            let held = held.with_context(|| format!("{} cannot be read", path.display()))?;
+            Ok((name.clone(), held))
+        };
+        self.databases.iter().map(count).collect()
+    }
+
+    /// Saves the number of commits in each database. Call it when all databases have been opened
+    /// successfully, and when they have been closed.
     ///
     /// # Errors
-    /// If the file cannot be written.
+    /// If a database cannot be read, or the file cannot be written.
     pub(super) fn note_commits(&self) -> anyhow::Result<()> {
+        let mut commits = self.noted_commits()?;
+        commits.extend(self.count_commits()?);
         let note = self.file(COMMITS);
-        let lines = self.commits.iter();
+        let lines = commits.iter();
         let lines = lines.map(|(name, held)| format!("{name} {held}\n"));
         fs::write(&note, lines.collect::<String>())
             .with_context(|| format!("{} cannot be written", note.display()))
@@ -272,11 +290,11 @@ mod tests {
             db.close().await.unwrap();
         };
         run().await;
+        // A backup after a clean stop, and one run after it.
+        start();
         let backup = fs::read(&path).unwrap();
-        for _ in 0..2 {
-            start();
-            run().await;
-        }
+        start();
+        run().await;
         start();
         fs::write(&path, backup).unwrap();
         for _ in 0..2 {

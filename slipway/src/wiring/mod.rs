@@ -29,6 +29,7 @@ mod services;
 mod storage;
 
 use std::{
+    fs,
     path::PathBuf,
     pin::pin,
     time::{Duration, Instant},
@@ -96,7 +97,7 @@ async fn live(
     life.watch_signals()?;
     life::survive_file_size_limit()?;
     if let Some(path) = &ready_file {
-        ready::check_ready_file(path)?;
+        ready::prepare_ready_file(path)?;
     }
     let listeners = Listeners::bind(role, &settings)?;
     let public_url = listeners.public_url(&settings)?;
@@ -137,8 +138,8 @@ async fn live(
     servers.close();
 
     life.health.enter(Phase::Serving);
-    if let Some(path) = ready_file {
-        addresses.write(&path)?;
+    if let Some(path) = &ready_file {
+        addresses.write(path)?;
     }
     addresses.announce(role, &settings);
 
@@ -146,9 +147,18 @@ async fn live(
     tracing::info!("draining");
     let begun = Instant::now();
     life.health.enter(Phase::Draining);
+    if let Some(path) = &ready_file {
+        // The process is not ready any more; the next start removes the file as well.
+        let _ = fs::remove_file(path);
+    }
     servers.wait().await;
     let rest = settings.drain_deadline.saturating_sub(begun.elapsed());
     life.leave_whole(rest.max(BACKGROUND_DEADLINE)).await;
+    if let Some(data) = &built.lock
+        && let Err(error) = data.note_commits()
+    {
+        tracing::warn!(%error, "failed to save the number of commits in the databases");
+    }
     ops_stop.cancel();
     stop_upkeep.cancel();
     drop(built.lock);

@@ -116,13 +116,19 @@ fn public_url(given: Option<&str>, http: SocketAddr) -> String {
     }
 }
 
-/// Checks that a file can be written at `path`, without leaving one there.
+/// Checks that a file can be written at `path`, and removes one that an earlier process left there:
+/// its addresses are not valid any more.
 ///
 /// # Errors
 /// If it cannot be written.
-pub(super) fn check_ready_file(path: &Path) -> anyhow::Result<()> {
+pub(super) fn prepare_ready_file(path: &Path) -> anyhow::Result<()> {
     let draft = draft(path, std::process::id());
-    fs::write(&draft, "")
+    let removed = match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    };
+    removed
+        .and_then(|()| fs::write(&draft, ""))
         .and_then(|()| fs::remove_file(&draft))
         .with_context(|| unwritable(path))
 }

@@ -191,7 +191,7 @@ async fn a_dry_run_creates_nothing_and_a_plan_is_imported_once_unless_forced() {
     .await;
     assert_eq!(code, Some(0), "{errors}");
     assert!(
-        output.contains("Spring would be created with 1 tasks"),
+        output.contains("Spring would be created with 1 task"),
         "{output}"
     );
     assert!(output.contains("New developers: ada"), "{output}");

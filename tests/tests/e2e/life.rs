@@ -341,6 +341,28 @@ async fn an_unwritable_ready_file_is_reported_before_anything_is_created() {
 }
 
 #[tokio::test]
+async fn a_ready_file_is_there_only_while_the_process_serves() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("ready.json");
+    std::fs::write(&file, "of an earlier process").unwrap();
+    let options = Options::default()
+        .arg("--ready-file")
+        .arg(file.to_str().unwrap())
+        .env("SLIPWAY_HTTP_ADDR", "192.0.2.1:1");
+    let (status, _, errors) = process::run(dir.path(), &options).await.unwrap();
+    assert_eq!(status.code(), Some(1), "{errors}");
+    assert!(!file.exists(), "a start that failed leaves no file");
+
+    let options = Options::default()
+        .arg("--ready-file")
+        .arg(dir.path().to_str().unwrap());
+    let (status, _, errors) = process::run(dir.path(), &options).await.unwrap();
+    assert_eq!(status.code(), Some(1), "{errors}");
+    assert!(errors.contains("the ready file"), "{errors}");
+    assert!(!dir.path().join("data").exists());
+}
+
+#[tokio::test]
 async fn the_first_admins_password_is_generated_and_shown_once() {
     let dir = Arc::new(tempfile::tempdir().unwrap());
     let options = Options {

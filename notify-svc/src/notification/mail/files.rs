@@ -84,15 +84,24 @@ impl FileMailer {
 /// is sent again replaces the first.
 fn write(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let unfinished = dir.join(format!(".{name}.part"));
+    let written = write_synced(&unfinished, bytes)
+        .and_then(|()| fs::rename(&unfinished, dir.join(format!("{name}.eml"))));
+    if written.is_err() {
+        // On a full disk one would be left for each attempt.
+        let _ = fs::remove_file(&unfinished);
+    }
+    written?;
+    File::open(dir)?.sync_all()
+}
+
+fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&unfinished)?;
+    let mut file = options.open(path)?;
     file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&unfinished, dir.join(format!("{name}.eml")))?;
-    File::open(dir)?.sync_all()
+    file.sync_all()
 }
 
 #[cfg(test)]
@@ -131,6 +140,15 @@ mod tests {
         assert_eq!(files.len(), 1);
         let written = fs::read_to_string(place.join(format!("{}.eml", mail.id))).unwrap();
         assert!(written.contains("second") && !written.contains("first"));
+    }
+
+    #[test]
+    fn a_failed_attempt_leaves_no_file() {
+        let dir = tempfile::tempdir().unwrap();
+        // A directory in the way of the mail.
+        fs::create_dir(dir.path().join("mail.eml")).unwrap();
+        write(dir.path(), "mail", b"text").unwrap_err();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
     #[tokio::test]

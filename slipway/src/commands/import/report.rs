@@ -103,7 +103,8 @@ pub(super) fn dry_run(plan: &Plan, users: &[NewUser], json: bool) -> String {
         [] => String::new(),
         names => format!("New developers: {}\n", names.join(", ")),
     };
-    format!("Release {name} would be created with {count} tasks.\n{users}Nothing was created.\n")
+    let tasks = if count == 1 { "task" } else { "tasks" };
+    format!("Release {name} would be created with {count} {tasks}.\n{users}Nothing was created.\n")
 }
 
 /// Prints the command that adds the hotfix, because that is possible only after the release is

@@ -19,6 +19,14 @@ fn a_file_that_was_asked_for_must_exist_and_replaces_the_default_one() {
 }
 
 #[test]
+fn a_default_file_that_is_a_link_to_nowhere_is_not_taken_for_no_file() {
+    let case = Case::new();
+    std::os::unix::fs::symlink("nowhere", &case.sources.default_file).unwrap();
+    let problems = case.problems(Role::All);
+    assert!(problems[0].contains("cannot be read"), "{problems:?}");
+}
+
+#[test]
 fn numbers_and_truth_values_need_no_quotes_in_the_file() {
     let settings = Case::new()
         .file("mail_rate = 60\nchat_queue = 1_000\nallow_admin_registration = true")
