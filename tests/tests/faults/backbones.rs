@@ -13,9 +13,9 @@ const BROKER_AWAY: Duration = Duration::from_secs(60);
 /// How long the database is unavailable.
 const DATABASE_AWAY: Duration = Duration::from_secs(5);
 
-/// A missing broker must not slow down any command. On a busy machine some commands are slow
-/// anyway, but not slower than before.
-const SLOWEST: Duration = Duration::from_secs(1);
+/// A command must not wait for the missing broker: one that did would take until its deadline. On a
+/// busy machine some commands are slow anyway, so this is far below the deadline and no measurement.
+const SLOWEST: Duration = Duration::from_secs(4);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_and_restarted_broker_loses_nothing() {
