@@ -71,7 +71,7 @@ impl Publisher {
     }
 }
 
-/// Why events were not published for now.
+/// Why events were not published.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NotPublished {
     /// The bus did not accept them.

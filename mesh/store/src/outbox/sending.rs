@@ -15,7 +15,7 @@ pub(super) struct Sent {
     pub(super) published: usize,
     /// For each aggregate the first event that was refused.
     pub(super) refused: Vec<Refused>,
-    /// Why other events were not published for now.
+    /// Why other events were not published: they are tried again.
     pub(super) away: Option<BusError>,
 }
 

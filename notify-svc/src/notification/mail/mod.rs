@@ -46,8 +46,8 @@ pub struct Mail {
 pub enum Sending {
     /// The server accepted it, with this reply.
     Accepted(String),
-    /// It failed for now, for this reason. If the connection dropped, the server may have accepted
-    /// it.
+    /// It failed temporarily, for this reason. If the connection dropped, the server may have
+    /// accepted it.
     Temporary(String),
     /// It failed for good, for this reason.
     Permanent(String),
