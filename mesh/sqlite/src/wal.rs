@@ -33,6 +33,7 @@ use rusqlite::Connection;
 use super::{
     StorageError, beside,
     commits::{Commits, field_in_file},
+    writer::transaction,
 };
 
 /// Offset of the salts in the header of a `-wal` file.
@@ -132,9 +133,11 @@ impl Wal {
         let unreadable = |error: io::Error| {
             StorageError::Unusable(format!("{} cannot be read: {error}", path.display()))
         };
+        let (wal, commits) = (beside(path, "-wal"), beside(path, "-commits"));
+        // First: another handle may write meanwhile, and it writes this last.
+        let noted = Noted::read(&commits);
         let field = field_in_file(path).map_err(unreadable)?;
         let number = Commits::from_field(field);
-        let (wal, commits) = (beside(path, "-wal"), beside(path, "-commits"));
         let has_wal = wal.try_exists().map_err(unreadable)?;
         if length(path).map_err(unreadable)? == 0 && has_wal && length(&wal).is_ok_and(|n| n > 0) {
             let (file, wal) = (path.display(), wal.display());
@@ -144,7 +147,6 @@ impl Wal {
                  with an empty database"
             )));
         }
-        let noted = Noted::read(&commits);
         if field > 0 && !has_wal && noted.map(|noted| noted.number) != Some(number) {
             let (file, wal) = (path.display(), wal.display());
             return Err(StorageError::Unusable(format!(
@@ -188,12 +190,12 @@ impl Wal {
     /// # Errors
     /// If there were more commits than SQLite finds.
     pub(super) fn opened(&mut self, connection: &Connection) -> Result<(), StorageError> {
+        let noted = Noted::read(&self.commits);
         let field = field(connection)?;
         let last = Commits::from_field(field);
         if self.noted.number.is_after(last) {
             return Err(of_another_moment(&self.path, "older"));
         }
-        let noted = Noted::read(&self.commits);
         // A number that is not positive means that everything is in the database file, whatever was
         // recorded before.
         if let Some(Noted { number, .. }) = noted
@@ -272,15 +274,21 @@ impl Wal {
     /// Copies everything into the database file, which then needs no other file.
     ///
     /// # Errors
-    /// If it cannot be written, or a reader still uses an older snapshot: then the `-wal` file is
-    /// needed.
+    /// If it cannot be written, a reader still uses an older snapshot, or another handle has
+    /// committed meanwhile: then the `-wal` file is needed.
     pub(super) fn complete(&mut self, connection: &Connection) -> Result<(), StorageError> {
+        let before = field(connection)?;
         truncate(connection)?;
-        let field = field(connection)?;
-        let last = Commits::from_field(field);
-        if field > 0 {
+        let last = Commits::from_field(before);
+        if before > 0 {
             // Only now: the first copy must not claim that the rest is there.
-            connection.pragma_update(None, "application_id", last.field(true))?;
+            transaction(connection, |connection| {
+                if field(connection)? != before {
+                    return Err(StorageError::Unusable("it is being written".into()));
+                }
+                connection.pragma_update(None, "application_id", last.field(true))?;
+                Ok(())
+            })?;
             truncate(connection)?;
         }
         (self.is_marked, self.file) = (false, None);

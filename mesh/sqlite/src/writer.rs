@@ -285,7 +285,7 @@ impl Work {
 }
 
 /// Runs `work` in a write transaction.
-fn transaction(
+pub(super) fn transaction(
     connection: &Connection,
     work: impl FnOnce(&Connection) -> Result<(), StorageError>,
 ) -> Result<(), StorageError> {

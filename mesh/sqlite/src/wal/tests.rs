@@ -1,5 +1,10 @@
 //! Databases whose files are copied, cut or mixed up, as after a crash or a wrong restore.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use tempfile::TempDir;
 
 use super::*;
@@ -66,6 +71,35 @@ async fn after_close_the_database_file_is_complete() {
     let again = open(&path).unwrap();
     insert(&again, 3).await;
     assert_eq!(count(&again).await, 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_commit_is_counted_while_handles_are_opened_and_closed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (db, path) = used(&dir).await;
+    let ended = Arc::new(AtomicBool::new(false));
+    let writing = tokio::spawn({
+        let (db, ended) = (db.clone(), Arc::clone(&ended));
+        async move {
+            let mut written = 2;
+            while !ended.load(Ordering::Relaxed) {
+                written += 1;
+                insert(&db, written).await;
+            }
+            written
+        }
+    });
+    for n in 1..=100 {
+        let other = open(&path).unwrap();
+        insert(&other, -n).await;
+        // While another handle writes, this one may be unable to complete the file.
+        let _ = other.close().await;
+    }
+    ended.store(true, Ordering::Relaxed);
+    let commits = 100 + writing.await.unwrap();
+    assert_eq!(count(&db).await, commits);
+    db.close().await.unwrap();
+    assert_eq!(i64::from(field_in_file(&path).unwrap()), -commits);
 }
 
 #[tokio::test]
