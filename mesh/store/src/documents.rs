@@ -194,7 +194,7 @@ impl Documents {
     ///
     /// # Errors
     /// If the database is unavailable, or a value cannot be decoded.
-    pub async fn view<D: Document, V: DeserializeOwned>(
+    pub async fn view<D: Document, V: DeserializeOwned + Send + 'static>(
         &self,
         index: &Index,
         query: &Query,

@@ -57,6 +57,12 @@ pub enum StoreError {
     Unstorable(String),
 }
 
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error.into())
+    }
+}
+
 impl StoreError {
     /// The error if other writers of this document were faster in every attempt.
     #[must_use]

@@ -20,11 +20,12 @@ use crate::{
     outbox::{OutboxStore, sqlite::SqliteOutbox},
     receipts::{ReceiptStore, sqlite::SqliteReceipts},
 };
+use serde::de::DeserializeOwned;
 use slipway_sqlite::{Database, StorageError};
 
 use crate::{
     StoreError,
-    document::{Collection, Document, Index},
+    document::{Document, Index},
     documents::Schema,
     query::Query,
     write::{Refusal, Write},
@@ -58,9 +59,8 @@ impl Adapter {
     }
 
     pub(crate) async fn get<D: Document>(&self, ids: &[String]) -> Result<Vec<D>, StoreError> {
-        let (of, ids) = (D::COLLECTION, ids.to_vec());
-        let found = self.db.read(move |c| read::by_id(c, of, &ids)).await?;
-        found.into_iter().map(read::Found::decode::<D, _>).collect()
+        let ids = ids.to_vec();
+        self.db.read(move |c| read::by_id(c, &ids)).await
     }
 
     pub(crate) async fn find<D: Document>(
@@ -68,10 +68,8 @@ impl Adapter {
         index: &Index,
         keys: &[String],
     ) -> Result<Vec<D>, StoreError> {
-        let (of, index, keys) = (D::COLLECTION, *index, keys.to_vec());
-        let find = self.db.read(move |c| read::by_key(c, of, index, &keys));
-        let found = find.await?;
-        found.into_iter().map(read::Found::decode::<D, _>).collect()
+        let (index, keys) = (*index, keys.to_vec());
+        self.db.read(move |c| read::by_key(c, index, &keys)).await
     }
 
     pub(crate) async fn list<D: Document>(
@@ -79,10 +77,7 @@ impl Adapter {
         index: &Index,
         query: &Query,
     ) -> Result<Vec<D>, StoreError> {
-        let found = self
-            .read_list(D::COLLECTION, read::BODY, index, query)
-            .await?;
-        found.into_iter().map(read::Found::decode::<D, _>).collect()
+        self.read_list::<D, D>(read::BODY, index, query).await
     }
 
     pub(crate) async fn summaries<D: Document>(
@@ -90,38 +85,32 @@ impl Adapter {
         index: &Index,
         query: &Query,
     ) -> Result<Vec<D::Summary>, StoreError> {
-        let read = self.read_list(D::COLLECTION, read::SUMMARY, index, query);
-        let found = read.await?;
-        found.into_iter().map(read::Found::decode::<D, _>).collect()
+        self.read_list::<D, _>(read::SUMMARY, index, query).await
     }
 
-    async fn read_list(
+    async fn read_list<D: Document, T: DeserializeOwned + Send + 'static>(
         &self,
-        of: Collection,
         column: &'static str,
         index: &Index,
         query: &Query,
-    ) -> Result<Vec<read::Found>, StoreError> {
+    ) -> Result<Vec<T>, StoreError> {
         let (index, query) = (*index, query.clone());
-        let read = self
-            .db
-            .read(move |c| read::list(c, of, column, index, &query));
-        Ok(read.await?)
+        self.db
+            .read(move |c| read::list::<D, T>(c, column, index, &query))
+            .await
     }
 
-    pub(crate) async fn view<D: Document, V: serde::de::DeserializeOwned>(
+    pub(crate) async fn view<D: Document, V: DeserializeOwned + Send + 'static>(
         &self,
         index: &Index,
         query: &Query,
         view: &Index,
         key: String,
     ) -> Result<Vec<V>, StoreError> {
-        let (of, index, query, view) = (D::COLLECTION, *index, query.clone(), *view);
-        let read = self
-            .db
-            .read(move |c| read::view(c, of, index, &query, view, &key));
-        let found = read.await?;
-        found.into_iter().map(read::Found::decode::<D, _>).collect()
+        let (index, query, view) = (*index, query.clone(), *view);
+        self.db
+            .read(move |c| read::view::<D, V>(c, index, &query, view, &key))
+            .await
     }
 
     pub(crate) async fn count<D: Document>(

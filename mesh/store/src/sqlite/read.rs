@@ -1,8 +1,8 @@
 //! Reading: by id, by unique key, and in the order of a list.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
-use rusqlite::{Connection, OptionalExtension as _, Row, types::Value};
+use rusqlite::{Connection, Row, types::Value};
 use serde::de::DeserializeOwned;
 use slipway_sqlite::StorageError;
 
@@ -17,68 +17,61 @@ use crate::{
 pub(super) const BODY: &str = "body";
 pub(super) const SUMMARY: &str = "summary";
 
-/// A row that was read: a whole document, its summary, or a value of a view.
-pub(super) struct Found {
-    id: String,
-    schema: u32,
-    json: String,
-}
-
-impl Found {
-    fn from_row(row: &Row<'_>) -> Result<Self, rusqlite::Error> {
-        Ok(Self {
-            id: row.get(0)?,
-            schema: row.get(1)?,
-            json: row.get(2)?,
-        })
-    }
-
-    /// Decodes the value, which belongs to a document of type `D`.
-    pub(super) fn decode<D: Document, T: DeserializeOwned>(self) -> Result<T, StoreError> {
-        let Collection { name, schema, .. } = D::COLLECTION;
-        if self.schema != schema {
-            return Err(StoreError::Schema {
-                collection: name,
-                id: self.id,
-                found: self.schema,
-                known: schema,
-            });
-        }
-        serde_json::from_str(&self.json).map_err(|error| StoreError::Malformed {
+/// Decodes a value that belongs to a document of type `D`, from a row with the document's id, its
+/// schema number and the value. The text is not copied: lists have hundreds of rows.
+fn decode<D: Document, T: DeserializeOwned>(row: &Row<'_>) -> Result<T, StoreError> {
+    let Collection { name, schema, .. } = D::COLLECTION;
+    let (id, found): (_, u32) = (|| row.get::<_, String>(0), row.get(1)?);
+    if found != schema {
+        return Err(StoreError::Schema {
             collection: name,
-            id: self.id,
+            id: id()?,
+            found,
+            known: schema,
+        });
+    }
+    let json = row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?;
+    match serde_json::from_str(json) {
+        Ok(value) => Ok(value),
+        Err(error) => Err(StoreError::Malformed {
+            collection: name,
+            id: id()?,
             source: Arc::new(error),
-        })
+        }),
     }
 }
 
-pub(super) fn by_id(
-    c: &Connection,
-    of: Collection,
-    ids: &[String],
-) -> Result<Vec<Found>, StorageError> {
-    let sql = format!("SELECT id, schema, body FROM {} WHERE id = ?1", of.name);
+pub(super) fn by_id<D: Document>(c: &Connection, ids: &[String]) -> Result<Vec<D>, StoreError> {
+    let sql = format!(
+        "SELECT id, schema, body FROM {} WHERE id = ?1",
+        D::COLLECTION.name
+    );
     let mut query = c.prepare_cached(&sql)?;
     let mut found = Vec::with_capacity(ids.len());
     for id in ids {
-        found.extend(query.query_row([id], Found::from_row).optional()?);
+        let mut rows = query.query([id])?;
+        if let Some(row) = rows.next()? {
+            found.push(decode::<D, D>(row)?);
+        }
     }
     Ok(found)
 }
 
-pub(super) fn by_key(
+pub(super) fn by_key<D: Document>(
     c: &Connection,
-    of: Collection,
     index: Index,
     keys: &[String],
-) -> Result<Vec<Found>, StorageError> {
-    let sql = key_sql(of, index);
-    let mut query = c.prepare_cached(&sql)?;
-    let mut found: Vec<Found> = Vec::with_capacity(keys.len());
+) -> Result<Vec<D>, StoreError> {
+    let mut query = c.prepare_cached(&key_sql(D::COLLECTION, index))?;
+    let mut found: Vec<D> = Vec::with_capacity(keys.len());
+    let mut ids = HashSet::with_capacity(keys.len());
     for key in keys {
-        let next = query.query_row([key], Found::from_row).optional()?;
-        let new = |next: &Found| !found.iter().any(|found| found.id == next.id);
-        found.extend(next.filter(new));
+        let mut rows = query.query([key])?;
+        if let Some(row) = rows.next()?
+            && ids.insert(row.get::<_, String>(0)?)
+        {
+            found.push(decode::<D, D>(row)?);
+        }
     }
     Ok(found)
 }
@@ -141,17 +134,18 @@ fn list_sql(of: Collection, column: &str, index: Index, direction: Direction) ->
     )
 }
 
-pub(super) fn list(
+/// Reads a column of the documents in a part of a list: [`BODY`] or [`SUMMARY`].
+pub(super) fn list<D: Document, T: DeserializeOwned>(
     c: &Connection,
-    of: Collection,
     column: &str,
     index: Index,
     query: &Query,
-) -> Result<Vec<Found>, StorageError> {
-    let sql = list_sql(of, column, index, query.direction);
+) -> Result<Vec<T>, StoreError> {
+    let sql = list_sql(D::COLLECTION, column, index, query.direction);
     let mut statement = c.prepare_cached(&sql)?;
-    let found = statement.query_map(bounds(query), Found::from_row)?;
-    Ok(found.collect::<Result<_, _>>()?)
+    statement
+        .query_and_then(bounds(query), decode::<D, T>)?
+        .collect()
 }
 
 fn view_sql(of: Collection, index: Index, direction: Direction, view: Index) -> String {
@@ -165,20 +159,20 @@ fn view_sql(of: Collection, index: Index, direction: Direction, view: Index) -> 
     )
 }
 
-pub(super) fn view(
+pub(super) fn view<D: Document, V: DeserializeOwned>(
     c: &Connection,
-    of: Collection,
     index: Index,
     query: &Query,
     view: Index,
     key: &str,
-) -> Result<Vec<Found>, StorageError> {
-    let sql = view_sql(of, index, query.direction, view);
+) -> Result<Vec<V>, StoreError> {
+    let sql = view_sql(D::COLLECTION, index, query.direction, view);
     let mut statement = c.prepare_cached(&sql)?;
     let (of_list, limit, above, below) = bounds(query);
     let parameters = (of_list, limit, above, below, key);
-    let found = statement.query_map(parameters, Found::from_row)?;
-    Ok(found.collect::<Result<_, _>>()?)
+    statement
+        .query_and_then(parameters, decode::<D, V>)?
+        .collect()
 }
 
 fn count_sql(of: Collection, index: Index) -> String {
