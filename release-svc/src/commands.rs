@@ -15,6 +15,7 @@ use slipway_runtime::{
     contention::{MAX_ATTEMPTS, back_off},
 };
 use slipway_store::{
+    due::DueWake,
     outbox::Wake,
     receipts::{self, Repeatable},
 };
@@ -22,7 +23,7 @@ use slipway_store::{
 use crate::{
     identity::UserId,
     metrics as m,
-    release::{Decision, Refusal, Release, ReleaseDraft, ReleaseId, TaskId, events},
+    release::{Decision, Refusal, Release, ReleaseDraft, ReleaseId, StaleRule, TaskId, events},
     release_cache::ReleaseCache,
     store::{Commit, ReleaseStore, SaveError, Stores},
 };
@@ -36,6 +37,8 @@ pub struct Commands {
     pub(crate) clock: SharedClock,
     pub(crate) wake: Wake,
     pub(crate) seen: ReleaseCache,
+    pub(crate) stale: StaleRule,
+    pub(crate) due: DueWake,
 }
 
 /// The release that a command changes.
@@ -98,6 +101,7 @@ impl Commands {
         let insert = self.stores.releases.insert(&decision.release, commit);
         match insert.await {
             Ok(()) => {
+                self.due.stored(decision.release.due_at());
                 self.done("release.created", decision.release.id);
                 Ok(response)
             }
@@ -144,6 +148,7 @@ impl Commands {
             }
             match saved {
                 Ok(()) => {
+                    self.due.stored(decision.release.due_at());
                     self.seen.stored(decision.release);
                     metrics::histogram!(m::ATTEMPTS).record(f64::from(attempt));
                     self.done(&first.unwrap_or_default(), before.id);
@@ -163,6 +168,40 @@ impl Commands {
             }
         }
         Err(Fault::contended("release"))
+    }
+
+    /// Does what is due on a release. If it was changed meanwhile, nothing is done: then it is
+    /// still due, or no longer.
+    ///
+    /// # Errors
+    /// The store's error.
+    pub async fn pass_time(&self, release: Release) -> Result<(), SaveError> {
+        let now = self.clock.now();
+        let Some(decision) = release.pass_time(now, self.stale) else {
+            return Ok(());
+        };
+        let commit = Commit {
+            events: events::of(&decision, &Actor::System, now),
+            receipt: None,
+        };
+        let save = self
+            .stores
+            .releases
+            .save(&release, &decision.release, commit);
+        match save.await {
+            Ok(()) => {
+                self.seen.stored(decision.release);
+                self.wake.wake(release.id.0);
+                Ok(())
+            }
+            Err(error) => {
+                self.seen.forget(release.id);
+                match error {
+                    SaveError::Revision => Ok(()),
+                    error => Err(error),
+                }
+            }
+        }
     }
 
     /// Runs a command, or returns the stored response if the request ran before.

@@ -1,16 +1,31 @@
-//! Background job of this service: deletes expired data.
+//! Background jobs of this service: does what is due on releases, and deletes expired data.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use slipway_runtime::{clock::SharedClock, life::Background};
-use slipway_store::receipts::RECEIPT_TTL;
+use slipway_store::{due::Timer, receipts::RECEIPT_TTL};
 
 use crate::{
+    commands::Commands,
     identity::{quota::Hour, throttle::WINDOW},
     store::{StoreError, Stores},
 };
 
 const EVERY: Duration = Duration::from_secs(15 * 60);
+
+/// Does on each release what is due, such as reporting a stale task.
+pub(crate) fn pass_time(commands: Arc<Commands>, background: &Background) {
+    let timer = Timer {
+        name: "releases",
+        documents: commands.releases().documents().clone(),
+        wake: commands.due.clone(),
+        clock: SharedClock::clone(&commands.clock),
+    };
+    timer.spawn(background, move |release| {
+        let commands = Arc::clone(&commands);
+        async move { commands.pass_time(release).await }
+    });
+}
 
 /// Deletes expired receipts, failed sign-ins and registration counts every 15 minutes.
 pub(crate) fn purge(stores: Stores, clock: SharedClock, background: &Background) {

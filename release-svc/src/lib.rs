@@ -35,7 +35,10 @@ use slipway_runtime::{
     clock::SharedClock,
     life::{Background, Health, Need},
 };
-use slipway_store::outbox::{Publisher, Wake};
+use slipway_store::{
+    due::DueWake,
+    outbox::{Publisher, Wake},
+};
 use tonic::service::Routes;
 
 pub use accounts::{
@@ -44,7 +47,8 @@ pub use accounts::{
 pub use store::Stores;
 
 use self::{
-    accounts::Accounts, commands::Commands, identity::password::Hasher, release_cache::ReleaseCache,
+    accounts::Accounts, commands::Commands, identity::password::Hasher, release::StaleRule,
+    release_cache::ReleaseCache,
 };
 
 /// The service's name in events, metrics and logs.
@@ -62,6 +66,8 @@ pub const SERVICES: &[&str] = &[
 pub struct Config {
     /// How long a token lasts.
     pub token_ttl: Duration,
+    /// When a task in process is reported as stale.
+    pub stale: StaleRule,
     /// Who may register.
     pub registration: RegistrationRules,
 }
@@ -138,6 +144,8 @@ impl Config {
             clock: Arc::clone(&clock),
             wake: wake.clone(),
             seen: ReleaseCache::default(),
+            stale: self.stale,
+            due: DueWake::default(),
         });
         Publisher {
             service: SERVICE,
@@ -147,6 +155,7 @@ impl Config {
             clock: Arc::clone(&clock),
         }
         .spawn(&background);
+        jobs::pass_time(Arc::clone(&commands), &background);
         jobs::purge(stores, clock, &background);
         let routes = Routes::new(IdentityServiceServer::new(grpc::Identity { accounts }))
             .add_service(ReleaseServiceServer::new(grpc::Releases {

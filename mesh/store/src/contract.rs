@@ -1,15 +1,20 @@
 //! The contract of both adapters. Each test runs on each database.
 
 mod lists;
+mod timers;
 mod writes;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use slipway_mongo::testing::Scratch;
 
-use crate::{BY_ID, Collection, Document, Documents, Entries, Index};
+use crate::{
+    BY_ID, Collection, Document, Documents, Entries, Index,
+    due::{Due, enter},
+};
 
-/// The document type of the tests: it has a unique title, unique slots, tags, and messages by
-/// recipient.
+/// The document type of the tests: it has a unique title, unique slots, tags, messages by
+/// recipient, and a due time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Note {
     pub(crate) id: String,
@@ -18,6 +23,7 @@ pub(crate) struct Note {
     pub(crate) slots: Vec<u32>,
     pub(crate) tags: Vec<String>,
     pub(crate) messages: Vec<(String, String)>,
+    pub(crate) due_at: Option<Timestamp>,
 }
 
 /// The summary of a note.
@@ -28,10 +34,11 @@ pub(crate) const TITLE: Index = Index::unique("title");
 pub(crate) const SLOT: Index = Index::unique("slot");
 pub(crate) const TAG: Index = Index::list("tag").with_summaries();
 pub(crate) const MESSAGES: Index = Index::view("messages");
+const DUE: Index = Index::list("due");
 
 impl Document for Note {
     const COLLECTION: Collection =
-        Collection::new("notes", 3, &[BY_ID, TITLE, SLOT, TAG, MESSAGES])
+        Collection::new("notes", 3, &[BY_ID, TITLE, SLOT, TAG, MESSAGES, DUE])
             .with_events()
             .with_receipts();
 
@@ -56,10 +63,19 @@ impl Document for Note {
         for (to, text) in &self.messages {
             entries.view(&MESSAGES, to, text);
         }
+        enter(self, entries);
     }
 
     fn summary(&self) -> Title {
         Title(self.title.clone())
+    }
+}
+
+impl Due for Note {
+    const DUE: Index = DUE;
+
+    fn due_at(&self) -> Option<Timestamp> {
+        self.due_at
     }
 }
 
@@ -72,6 +88,7 @@ pub(crate) fn note(id: &str) -> Note {
         slots: Vec::new(),
         tags: Vec::new(),
         messages: Vec::new(),
+        due_at: None,
     }
 }
 
@@ -97,6 +114,11 @@ impl Note {
             .map(|(to, text)| ((*to).into(), (*text).into()));
         let messages = messages.collect();
         Self { messages, ..self }
+    }
+
+    pub(crate) fn due(self, at: impl Into<Option<Timestamp>>) -> Self {
+        let due_at = at.into();
+        Self { due_at, ..self }
     }
 
     /// The next revision.

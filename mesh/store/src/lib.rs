@@ -22,6 +22,7 @@
 pub mod base64_bytes;
 mod document;
 mod documents;
+pub mod due;
 mod error;
 pub mod json_text;
 pub mod metrics;

@@ -78,9 +78,10 @@ impl TaskService for Tasks {
         request: Request<StartTaskRequest>,
     ) -> Result<Response<StartTaskResponse>, Status> {
         let id = id("id", &request.get_ref().id)?;
-        let change = self.change(&request, id, Release::start, |task| StartTaskResponse {
-            task,
-        });
+        let stale = self.commands.stale;
+        let start =
+            |release: &Release, task, developer, now| release.start(task, developer, now, stale);
+        let change = self.change(&request, id, start, |task| StartTaskResponse { task });
         Ok(Response::new(change.await?))
     }
 
@@ -96,15 +97,12 @@ impl TaskService for Tasks {
     }
 }
 
-/// A step of a task by its developer.
-type Step = fn(&Release, TaskId, UserId, Timestamp) -> Result<Decision, Refusal>;
-
 impl Tasks {
     async fn change<M: Sync, R: prost::Message + Default>(
         &self,
         request: &Request<M>,
         task: TaskId,
-        step: Step,
+        step: impl Fn(&Release, TaskId, UserId, Timestamp) -> Result<Decision, Refusal> + Send + Sync,
         respond: fn(Option<Task>) -> R,
     ) -> Result<R, Fault> {
         let by = CommandContext {

@@ -99,7 +99,7 @@ pub(super) fn placed_task(placed: PlacedTask) -> proto::Task {
     let task = placed.task;
     let (status, started_at, completed_at) = match task.state {
         TaskState::Todo => (proto::TaskStatus::Todo, None, None),
-        TaskState::InProcess { started_at } => {
+        TaskState::InProcess { started_at, .. } => {
             (proto::TaskStatus::InProcess, Some(started_at), None)
         }
         TaskState::Completed {

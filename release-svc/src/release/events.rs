@@ -50,6 +50,7 @@ pub fn of(decision: &Decision, actor: &Actor, now: Timestamp) -> Vec<Event> {
                 ReleaseEvent::TaskCompleted(id) => {
                     event(id.0).wrap(&task_completed(release, task(id)?))
                 }
+                ReleaseEvent::TaskStale(id) => event(id.0).wrap(&stale(release, task(id)?, now)?),
             })
         })
         .collect()
@@ -214,10 +215,32 @@ fn task_completed(release: &Release, task: &Task) -> payload::TaskCompletedEvent
     }
 }
 
+/// `None` if the task is not in process.
+fn stale(
+    release: &Release,
+    task: &Task,
+    now: Timestamp,
+) -> Option<payload::StaleTaskDetectedEvent> {
+    let TaskState::InProcess { started_at, .. } = task.state else {
+        return None;
+    };
+    let hours = now.duration_since(started_at).as_hours();
+    Some(payload::StaleTaskDetectedEvent {
+        developer_id: task.assignee.id.0,
+        developer_name: task.assignee.username.clone(),
+        release_id: release.id.0,
+        release_name: release.name.to_string(),
+        task_id: task.id.0,
+        task_title: task.title.to_string(),
+        started_at,
+        hours: u32::try_from(hours).unwrap_or_default(),
+    })
+}
+
 fn task_data(release: &Release, task: &Task) -> payload::TaskData {
     let (status, started_at, completed_at) = match task.state {
         TaskState::Todo => (payload::TaskState::Todo, None, None),
-        TaskState::InProcess { started_at } => {
+        TaskState::InProcess { started_at, .. } => {
             (payload::TaskState::InProcess, Some(started_at), None)
         }
         TaskState::Completed {

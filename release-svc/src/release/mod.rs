@@ -9,11 +9,13 @@
 //! | valid titles, names and order indexes | [`values`] |
 //! | planning, adding tasks, hotfixes | [`plan`] |
 //! | starting and completing tasks, completing releases | [`workflow`] |
+//! | tasks in process for too long | [`timed`] |
 //! | why something is refused | [`refusal`] |
 
 pub mod events;
 pub mod plan;
 pub mod refusal;
+pub mod timed;
 pub mod values;
 pub mod workflow;
 
@@ -26,6 +28,7 @@ use slipway_runtime::typed_id;
 
 pub use plan::{ReleaseDraft, TaskDraft};
 pub use refusal::Refusal;
+pub use timed::StaleRule;
 pub use values::{OrderIndex, Revision, Text};
 
 use crate::identity::UserRef;
@@ -119,6 +122,9 @@ pub enum TaskState {
     InProcess {
         /// Since when.
         started_at: Timestamp,
+        /// When it is reported as stale next; absent in releases stored by earlier versions.
+        #[serde(default)]
+        stale_at: Option<Timestamp>,
     },
     /// Finished.
     Completed {
@@ -172,6 +178,8 @@ pub enum ReleaseEvent {
     TaskStarted(TaskId),
     /// A task was finished.
     TaskCompleted(TaskId),
+    /// A task is in process for too long.
+    TaskStale(TaskId),
 }
 
 impl Decision {

@@ -1,6 +1,7 @@
 //! Tests of each rule; [`model`] tests all rules together against a small independent model.
 
 mod model;
+mod timed;
 
 use jiff::{SignedDuration, Timestamp};
 use slipway_bus::Actor;
@@ -10,6 +11,11 @@ use slipway_proto::events::{
 
 use super::*;
 use crate::identity::UserId;
+
+const STALE: StaleRule = StaleRule {
+    after: SignedDuration::from_hours(48),
+    repeat: SignedDuration::from_hours(24),
+};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::UNIX_EPOCH + SignedDuration::from_secs(second)
@@ -51,7 +57,7 @@ fn plan(tasks: Vec<TaskDraft>) -> Result<Decision, Refusal> {
 fn work_off(mut release: Release) -> Release {
     while let Some(next) = release.next_task().cloned() {
         release = release
-            .start(next.id, next.assignee.id, at(1))
+            .start(next.id, next.assignee.id, at(1), STALE)
             .unwrap()
             .release;
         release = release
@@ -133,13 +139,13 @@ fn a_task_that_becomes_the_next_one_is_announced() {
     let [z, a, _] = in_front.release.tasks.as_slice() else {
         panic!("three tasks")
     };
-    let started = in_front.release.start(z.id, bob.id, at(2)).unwrap();
+    let started = in_front.release.start(z.id, bob.id, at(2), STALE).unwrap();
     assert_eq!(turns(&started), []);
     let done = started.release.complete_task(z.id, bob.id, at(3)).unwrap();
     assert_eq!(turns(&done), [turn("a", 2, None)], "its turn once more");
     let ready: Vec<TaskReadyEvent> = payloads(&done);
     assert_eq!(ready[0].task.assignee.username, "ada");
-    let started = done.release.start(a.id, ada.id, at(4)).unwrap();
+    let started = done.release.start(a.id, ada.id, at(4), STALE).unwrap();
     let next = started.release.complete_task(a.id, ada.id, at(5)).unwrap();
     assert_eq!(turns(&next), [turn("b", 3, None)]);
 
@@ -154,7 +160,10 @@ fn the_completion_of_the_last_task_is_announced_every_time() {
     let ada = user("ada");
     let last = |release: &Release| {
         let task = release.next_task().unwrap().clone();
-        let started = release.start(task.id, ada.id, at(1)).unwrap().release;
+        let started = release
+            .start(task.id, ada.id, at(1), STALE)
+            .unwrap()
+            .release;
         started.complete_task(task.id, ada.id, at(2)).unwrap()
     };
     let planned = plan(vec![draft("a", &ada, None), draft("b", &ada, None)]).unwrap();
@@ -385,7 +394,7 @@ fn a_clock_that_goes_back_does_not_end_a_task_before_it_began() {
     let ada = user("ada");
     let release = plan(vec![draft("a", &ada, None)]).unwrap().release;
     let id = release.tasks[0].id;
-    let release = release.start(id, ada.id, at(100)).unwrap().release;
+    let release = release.start(id, ada.id, at(100), STALE).unwrap().release;
     let release = release.complete_task(id, ada.id, at(50)).unwrap().release;
     let TaskState::Completed {
         started_at,

@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::{Decision, Refusal, Release, ReleaseEvent, ReleaseState, Task, TaskId, TaskState};
+use super::{
+    Decision, Refusal, Release, ReleaseEvent, ReleaseState, StaleRule, Task, TaskId, TaskState,
+};
 use crate::identity::UserId;
 
 impl TaskState {
@@ -19,7 +21,8 @@ impl TaskState {
 
 impl Release {
     /// Moves a task from TODO to IN_PROCESS. Only its assignee may do that, once the predecessor
-    /// is completed. The store enforces that the developer has no other task in process.
+    /// is completed. The store enforces that the developer has no other task in process. `stale`
+    /// determines when it is reported if it is not completed.
     ///
     /// # Errors
     /// [`Refusal::TaskNotFound`], [`Refusal::NotAssignee`],
@@ -29,6 +32,7 @@ impl Release {
         task: TaskId,
         developer: UserId,
         now: Timestamp,
+        stale: StaleRule,
     ) -> Result<Decision, Refusal> {
         let index = self.owned(task, developer)?;
         match self.tasks[index].state {
@@ -47,7 +51,10 @@ impl Release {
                 blocked_by: Box::new(self.place(predecessor)),
             });
         }
-        let state = TaskState::InProcess { started_at: now };
+        let state = TaskState::InProcess {
+            started_at: now,
+            stale_at: Some(stale.first(now)),
+        };
         Ok(self.with_task_state(index, state, ReleaseEvent::TaskStarted(task)))
     }
 
@@ -64,7 +71,7 @@ impl Release {
     ) -> Result<Decision, Refusal> {
         let index = self.owned(task, developer)?;
         let state = match self.tasks[index].state {
-            TaskState::InProcess { started_at } => TaskState::Completed {
+            TaskState::InProcess { started_at, .. } => TaskState::Completed {
                 started_at,
                 // The clock may have gone back: a task must not end before it began.
                 completed_at: now.max(started_at),

@@ -9,8 +9,12 @@
 //! contain each text once. The number of unpublished events is not limited: a change is refused
 //! if the document has no room for its events.
 
+use jiff::Timestamp;
 use slipway_rpc::page::Page;
-use slipway_store::{Collection, Document, Documents, Entries, Index, Query, Refusal, Write};
+use slipway_store::{
+    Collection, Document, Documents, Entries, Index, Query, Refusal, Write,
+    due::{self, Due},
+};
 
 use super::{
     Commit, ReleaseFilter, ReleaseSummary, SaveError, StoreError,
@@ -26,6 +30,8 @@ const ACTIVE_DEVELOPERS: Index = Index::unique("active_developers");
 /// By the ids of its tasks. Not a unique index: the ids are unique anyway, and every change would
 /// have to check each of them.
 const BY_TASK: Index = Index::list("by_task");
+/// By the time at which something is due.
+const DUE: Index = Index::list("due");
 /// All releases under the empty key, and each release under its state; the newest last.
 const BY_STATE: Index = Index::list("by_state");
 
@@ -33,7 +39,7 @@ impl Document for Release {
     const COLLECTION: Collection = Collection::new(
         "releases",
         1,
-        &[ACTIVE_DEVELOPERS, BY_TASK, BY_STATE, ASSIGNED, WORK],
+        &[ACTIVE_DEVELOPERS, BY_TASK, BY_STATE, ASSIGNED, WORK, DUE],
     )
     .with_events()
     .with_receipts();
@@ -63,6 +69,7 @@ impl Document for Release {
             entries.unique(&ACTIVE_DEVELOPERS, task.assignee.id);
         }
         work::enter(self, entries);
+        due::enter(self, entries);
     }
 
     fn summary(&self) -> ReleaseSummary {
@@ -72,6 +79,14 @@ impl Document for Release {
             total: count(self.tasks.len()),
             completed: count(self.completed_tasks()),
         }
+    }
+}
+
+impl Due for Release {
+    const DUE: Index = DUE;
+
+    fn due_at(&self) -> Option<Timestamp> {
+        Self::due_at(self)
     }
 }
 
@@ -93,6 +108,11 @@ pub struct ReleaseStore {
 impl ReleaseStore {
     pub(super) fn new(documents: Documents) -> Self {
         Self { documents }
+    }
+
+    /// The documents, for the timer.
+    pub(crate) fn documents(&self) -> &Documents {
+        &self.documents
     }
 
     /// Stores a new release.

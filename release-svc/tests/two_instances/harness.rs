@@ -10,9 +10,11 @@ use std::{
 };
 
 use futures::future::join_all;
+use jiff::SignedDuration;
 use release_svc::{
     Config, Dependencies, FirstAdmin, FirstPassword, RegistrationRules, Stores,
     identity::{Email, NewPassword, Username},
+    release::StaleRule,
 };
 use slipway_bus::{Bus as _, EmbeddedBus, SharedBus, TopicSpec, testing::double::double};
 use slipway_mongo::testing::Scratch;
@@ -36,6 +38,9 @@ use slipway_runtime::{
 use tokio::sync::Barrier;
 
 pub(super) const PASSWORD: &str = "a password for tests";
+
+/// How long a task may be in process.
+pub(super) const STALE_AFTER: SignedDuration = SignedDuration::from_millis(500);
 
 /// Two instances, an admin and a developer.
 pub(super) struct Setup {
@@ -77,6 +82,10 @@ async fn instance(
     let verifier = Verifier::with_keys(keys.jwks(), ServiceSecret::random(), clock.clone());
     let config = Config {
         token_ttl: Duration::from_secs(3600),
+        stale: StaleRule {
+            after: STALE_AFTER,
+            repeat: SignedDuration::from_hours(24),
+        },
         registration: RegistrationRules {
             open: true,
             per_hour: NonZeroU32::new(1000).unwrap(),
@@ -168,9 +177,13 @@ impl Setup {
     }
 
     pub(super) async fn plan(&self, name: String, tasks: usize) -> Release {
+        self.planned(name, vec![task("t".into()); tasks]).await
+    }
+
+    pub(super) async fn planned(&self, name: String, tasks: Vec<NewTask>) -> Release {
         let request = CreateReleaseRequest {
             name,
-            tasks: vec![task("t".into()); tasks],
+            tasks,
             ..CreateReleaseRequest::default()
         };
         let created = self
@@ -178,6 +191,19 @@ impl Setup {
             .create_release(self.admin.request(request))
             .await;
         created.unwrap().into_inner().release.unwrap()
+    }
+
+    /// Registers a developer.
+    pub(super) async fn register(&self, username: &str) -> Outbound {
+        let register = RegisterRequest {
+            username: username.into(),
+            email: format!("{username}@example.com"),
+            password: PASSWORD.into(),
+            role: 0,
+        };
+        let mut identity = IdentityServiceClient::new(self.instances[1].clone());
+        let registered = identity.register(register).await.unwrap().into_inner();
+        Outbound::with_token(registered.session.unwrap().token)
     }
 
     pub(super) async fn get(&self, id: &str) -> Release {

@@ -6,7 +6,7 @@
 mod harness;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -14,12 +14,14 @@ use std::{
 use slipway_bus::Event;
 use slipway_mongo::testing::Scratch;
 use slipway_proto::{
+    events::{self, Payload as _, StaleTaskDetectedEvent},
     identity::v1::{
         RegisterRequest, ResolveUsersRequest, identity_service_client::IdentityServiceClient,
     },
     release::v1::{
         AddTaskRequest, CompleteReleaseRequest, CompleteTaskRequest, CreateReleaseRequest,
-        ListMyTasksRequest, ListReleasesRequest, ReleaseStatus, StartTaskRequest,
+        ListMyTasksRequest, ListReleasesRequest, NewTask, ReleaseStatus, StartTaskRequest,
+        new_task::Assignee,
     },
 };
 use slipway_rpc::error::Fault;
@@ -66,6 +68,7 @@ on_each_backend!(
     unknown_enum_values_are_refused
     events_of_both_replicas_are_published_and_first_occurrences_are_in_order
     a_replica_does_not_publish_the_events_of_the_other
+    a_stale_task_is_reported_once_and_a_completed_one_never
 );
 
 async fn a_developer_starts_one_task_on_both_replicas_together(s: Setup) {
@@ -288,4 +291,49 @@ async fn a_replica_does_not_publish_the_events_of_the_other(s: Setup) {
     // Usually none. A replica also publishes events that are overdue for seconds, which happens
     // on a slow machine.
     assert!(twice < events / 20, "{twice} of {events}");
+}
+
+async fn a_stale_task_is_reported_once_and_a_completed_one_never(s: Setup) {
+    const DEVELOPERS: usize = 8;
+    let (mut started, mut completed) = (BTreeSet::new(), BTreeSet::new());
+    for n in 0..DEVELOPERS {
+        let name = format!("dev-{n}");
+        let developer = s.register(&name).await;
+        let tasks = [(); 2].map(|()| NewTask {
+            title: "t".into(),
+            assignee: Some(Assignee::AssigneeUsername(name.clone())),
+            ..NewTask::default()
+        });
+        let release = s.planned(name, tasks.into()).await;
+        let [first, second] = [0, 1].map(|task: usize| release.tasks[task].id.clone());
+        let start = |id: &String| developer.request(StartTaskRequest { id: id.clone() });
+        let complete = developer.request(CompleteTaskRequest { id: first.clone() });
+        s.tasks(n).start_task(start(&first)).await.unwrap();
+        s.tasks(n + 1).complete_task(complete).await.unwrap();
+        s.tasks(n + 1).start_task(start(&second)).await.unwrap();
+        completed.insert(first);
+        started.insert(second);
+    }
+    let topics = [events::USERS, events::RELEASES].map(|topic| topic.name.to_owned());
+    let mut subscription = s.bus.subscribe("test", &topics).await.unwrap();
+    let (mut records, mut stale) = (0, BTreeMap::new());
+    let mut is_stopped = false;
+    // After that, until everything is read that was published.
+    while !is_stopped || records < s.published.load(Ordering::Relaxed) {
+        for delivery in subscription.next(1_000).await.unwrap() {
+            records += 1;
+            let event = Event::from_record(&delivery.record).unwrap();
+            if event.event_type == StaleTaskDetectedEvent::TYPE {
+                let payload: StaleTaskDetectedEvent = event.payload().unwrap();
+                let ids: &mut BTreeSet<_> = stale.entry(payload.task_id.to_string()).or_default();
+                ids.insert(event.id);
+            }
+        }
+        if stale.len() == DEVELOPERS && !is_stopped {
+            s.background.stop(Duration::from_secs(10)).await;
+            is_stopped = true;
+        }
+    }
+    assert!(stale.keys().eq(&started), "{stale:?}, {completed:?}");
+    assert!(stale.values().all(|events| events.len() == 1), "{stale:?}");
 }

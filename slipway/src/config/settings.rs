@@ -169,6 +169,12 @@ keys! {
     /// How long a token is valid
     token_ttl: Duration = default("8h"), format::duration(MINUTE..=30 * DAY), RELEASE;
 
+    /// How long a task may be in process before its owner is reminded that it is stale
+    stale_after: Duration = default("48h"), format::duration(SECOND..=365 * DAY), RELEASE;
+
+    /// How often that reminder is repeated while the task stays in process
+    stale_repeat: Duration = default("24h"), format::duration(SECOND..=365 * DAY), RELEASE;
+
     /// Shared secret for calls between services, the same in all processes
     service_secret: Secret = unset("none, all services in one process", "a random text of 32 characters or more"),
         format::secret(32), EVERY, secret;

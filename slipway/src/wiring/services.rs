@@ -5,8 +5,11 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use axum::Router;
 use chat_svc::assistant::{Builtin, Ollama, OllamaConfig, SharedAssistant};
+use jiff::SignedDuration;
 use notify_svc::notification::mail::{FileMailer, SharedMailer, SmtpMailer};
-use release_svc::{FirstAdmin, FirstPassword, KnownAccounts, RegistrationRules};
+use release_svc::{
+    FirstAdmin, FirstPassword, KnownAccounts, RegistrationRules, release::StaleRule,
+};
 use slipway_bus::SharedBus;
 use slipway_rpc::{
     access::{Keyring, ServiceTokens, Verifier},
@@ -37,6 +40,10 @@ impl Shared<'_> {
         let format = settings.log_format();
         let config = release_svc::Config {
             token_ttl: settings.token_ttl,
+            stale: StaleRule {
+                after: SignedDuration::try_from(settings.stale_after)?,
+                repeat: SignedDuration::try_from(settings.stale_repeat)?,
+            },
             registration: RegistrationRules {
                 open: settings.registration,
                 per_hour: settings.registration_rate,

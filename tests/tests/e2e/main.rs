@@ -23,6 +23,7 @@ mod poison;
 mod replicas;
 mod roles;
 mod scripted;
+mod stale;
 mod storage;
 mod stream;
 mod tls;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
-use super::{super::*, at, draft, plan, user, with_hotfix};
+use super::{super::*, STALE, at, draft, plan, user, with_hotfix};
 
 /// A command on a release. Tasks and developers are given by small numbers, which may be unknown.
 #[derive(Debug, Clone)]
@@ -192,7 +192,7 @@ proptest! {
                     release.add_task(with_hotfix(draft, hotfix), now)
                 }
                 Command::Start { task: number, developer } => {
-                    release.start(task(number), developers[developer].id, now)
+                    release.start(task(number), developers[developer].id, now, STALE)
                 }
                 Command::CompleteTask { task: number, developer } => {
                     release.complete_task(task(number), developers[developer].id, now)

@@ -27,7 +27,7 @@ use crate::{
         quota::{HOUR, Hour},
         throttle::Subject,
     },
-    release::{OrderIndex, Release, ReleaseDraft, Task, TaskDraft, Text},
+    release::{OrderIndex, Release, ReleaseDraft, StaleRule, Task, TaskDraft, Text},
 };
 
 slipway_store::on_each! {
@@ -103,9 +103,14 @@ async fn stored(stores: &Stores, release: Release) -> Release {
     release
 }
 
+const STALE: StaleRule = StaleRule {
+    after: SignedDuration::from_hours(48),
+    repeat: SignedDuration::from_hours(24),
+};
+
 fn start(release: &Release, task: &Task) -> Release {
     release
-        .start(task.id, task.assignee.id, now())
+        .start(task.id, task.assignee.id, now(), STALE)
         .unwrap()
         .release
 }
