@@ -8,7 +8,7 @@ use std::{
 };
 
 /// Offset of the field in SQLite's file format.
-const NUMBER_AT: usize = 68;
+pub(super) const NUMBER_AT: usize = 68;
 
 /// The number of commits made in a database: from 1, and after `i32::MAX` from 1 again. 0: none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -62,6 +62,14 @@ impl std::fmt::Display for Commits {
 pub fn in_file(path: &Path) -> io::Result<Commits> {
     File::open(path)?.sync_all()?;
     field_in_file(path).map(Commits::from_field)
+}
+
+/// Whether the database file at `path` says that it contains every commit.
+///
+/// # Errors
+/// If the file cannot be read.
+pub fn is_complete(path: &Path) -> io::Result<bool> {
+    Ok(field_in_file(path)? < 0)
 }
 
 /// The field in the header of the database file; 0 if it has no header yet.

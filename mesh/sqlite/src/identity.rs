@@ -1,7 +1,8 @@
 //! Checks that a file belongs to this store, and that the open files are still at their paths.
 //!
 //! All stores of a data directory are SQLite files, and some have tables with the same names. So
-//! each file has a table with the name of its store; a file of another store is refused.
+//! each file has a table with the name of its store; a file of another store is refused. Another
+//! table has a random id, which tells apart the databases of two servers.
 //!
 //! If a file is deleted or moved while SQLite has it open, SQLite continues to write to it, and the
 //! writes are lost later. SQLite does not notice this, so [`Presence`] compares the open files with
@@ -21,6 +22,17 @@ use super::{StorageError, beside};
 /// trace. `None` if it does not say so, or cannot be read.
 #[must_use]
 pub fn owner(path: &Path) -> Option<String> {
+    peek(path, "SELECT name FROM store_name")
+}
+
+/// The id of the database in the file at `path`, which no other one has, read in the same way.
+#[must_use]
+pub fn id(path: &Path) -> Option<String> {
+    peek(path, "SELECT value FROM store_id")
+}
+
+/// The text that `query` finds in the file at `path`, without its `-wal` file and without a trace.
+fn peek(path: &Path, query: &str) -> Option<String> {
     let mut uri = String::from("file:");
     for c in path.to_str()?.chars() {
         match c {
@@ -31,8 +43,7 @@ pub fn owner(path: &Path) -> Option<String> {
     uri.push_str("?immutable=1");
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
     let connection = Connection::open_with_flags(uri, flags).ok()?;
-    let owner = "SELECT name FROM store_name";
-    connection.query_row(owner, [], |row| row.get(0)).ok()
+    connection.query_row(query, [], |row| row.get(0)).ok()
 }
 
 /// Refuses a file of another store.
@@ -61,7 +72,7 @@ pub(super) fn check_owner(
     }
 }
 
-/// Writes the store's name into a new file, or into one of an old version without names.
+/// Writes the store's name and an id into a new file, or into one of an old version without them.
 ///
 /// # Errors
 /// If it cannot be written.
@@ -70,11 +81,18 @@ pub(super) fn note_owner(connection: &Connection, name: &str) -> Result<(), Stor
         "CREATE TABLE IF NOT EXISTS store_name (
              id   INTEGER PRIMARY KEY CHECK (id = 1),
              name TEXT NOT NULL
+         ) STRICT;
+         CREATE TABLE IF NOT EXISTS store_id (
+             id    INTEGER PRIMARY KEY CHECK (id = 1),
+             value TEXT NOT NULL
          ) STRICT",
     )?;
     let note = "INSERT INTO store_name (id, name) SELECT 1, ?1
                 WHERE NOT EXISTS (SELECT 1 FROM store_name)";
     connection.execute(note, [name])?;
+    let note = "INSERT INTO store_id (id, value) SELECT 1, lower(hex(randomblob(16)))
+                WHERE NOT EXISTS (SELECT 1 FROM store_id)";
+    connection.execute(note, [])?;
     Ok(())
 }
 
@@ -98,7 +116,7 @@ impl Presence {
     /// If one of its files does not exist.
     pub(super) fn of(path: &Path) -> Result<Self, StorageError> {
         let open = |path: PathBuf| -> Result<_, StorageError> {
-            let id = id(&path).map_err(|error| displaced(&path, Some(&error)))?;
+            let id = file_id(&path).map_err(|error| displaced(&path, Some(&error)))?;
             Ok((path, id))
         };
         Ok(Self {
@@ -112,7 +130,7 @@ impl Presence {
     /// If not: further writes would be lost.
     pub(super) fn check(&self) -> Result<(), StorageError> {
         for (path, open) in &self.files {
-            match id(path) {
+            match file_id(path) {
                 Ok(found) if found == *open => {}
                 Ok(_) => return Err(displaced(path, None)),
                 Err(error) => return Err(displaced(path, Some(&error))),
@@ -122,7 +140,7 @@ impl Presence {
     }
 }
 
-fn id(path: &Path) -> io::Result<FileId> {
+fn file_id(path: &Path) -> io::Result<FileId> {
     let found = fs::metadata(path)?;
     Ok(FileId {
         device: found.dev(),

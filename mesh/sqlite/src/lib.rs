@@ -49,7 +49,10 @@ use self::{
     wal::Wal,
     writer::{WeakWriter, Writer},
 };
-pub use self::{error::StorageError, identity::owner};
+pub use self::{
+    error::StorageError,
+    identity::{id, owner},
+};
 use slipway_runtime::life::{Check, Problem};
 
 /// How long a write waits for a write through another database handle.

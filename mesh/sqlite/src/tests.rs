@@ -208,7 +208,7 @@ fn a_file_of_another_store_is_refused_with_advice_and_unchanged() {
 }
 
 #[tokio::test]
-async fn the_owner_of_a_file_is_read_without_a_trace() {
+async fn owner_and_id_of_a_file_are_read_without_a_trace() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("50% or so? #1.db");
     let db = Database::open(&path, "mine", SCHEMA).unwrap();
@@ -218,6 +218,15 @@ async fn the_owner_of_a_file_is_read_without_a_trace() {
         let _ = std::fs::remove_file(crate::beside(&path, suffix));
     }
     assert_eq!(crate::owner(&path).as_deref(), Some("mine"));
+    let id = crate::id(&path).unwrap();
+    let other = dir.path().join("other.db");
+    let db = Database::open(&other, "mine", SCHEMA).unwrap();
+    db.close().await.unwrap();
+    assert_ne!(crate::id(&other).unwrap(), id);
+    drop(db);
+    for suffix in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(crate::beside(&other, suffix));
+    }
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     assert_eq!(crate::owner(&dir.path().join("none.db")), None);
 }

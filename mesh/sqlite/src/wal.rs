@@ -14,12 +14,14 @@
 //! | a database whose `-wal` file is missing | a number that is not negative, and not the last in the `-commits` file |
 //! | a `-wal` file that was emptied or truncated | fewer commits than the `-commits` file says |
 //! | the `-wal` file of another database | its salts |
-//! | a database older than its `-wal` file | a number before the one that it had when the `-wal` file began |
+//! | a database older than its `-wal` file | a number before the one that it had when the `-wal` file began, by the `-commits` file or by [the `-wal` file itself](first) |
 //! | a database newer than its `-wal` file | a number after the last in the `-wal` file |
 //!
 //! After a crash another program may open and close the database: SQLite then copies everything and
 //! deletes the `-wal` file, and the number is the last one. (For our own connections this is
 //! switched off, because it would leave a file with a positive number.)
+
+mod first;
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -119,6 +121,8 @@ pub(super) struct Wal {
     /// The `-commits` file, once it is open.
     file: Option<File>,
     noted: Noted,
+    /// Whether the `-commits` file could not be written the last time.
+    is_unnoted: bool,
     /// Whether the number in the database file says that it needs its `-wal` file.
     is_marked: bool,
 }
@@ -171,12 +175,20 @@ impl Wal {
                 return Err(of_another_moment(path, "newer"));
             }
         }
+        if let Some(first) = first::number(&wal) {
+            // Read after it: everything before a `-wal` file is in the database when it begins.
+            let number = Commits::from_field(field_in_file(path).map_err(unreadable)?);
+            if first.is_after(number.next()) {
+                return Err(of_another_moment(path, "newer"));
+            }
+        }
         Ok(Self {
             noted: Noted {
                 number,
                 salts: found,
                 base: noted.map(|noted| noted.base).unwrap_or_default(),
             },
+            is_unnoted: false,
             is_marked: field > 0,
             path: path.to_owned(),
             wal,
@@ -265,10 +277,16 @@ impl Wal {
             };
             file.write_all_at(self.noted.line().as_bytes(), 0)
         };
-        if let Err(error) = write() {
-            // Without it, fewer errors are detected.
-            tracing::debug!(%error, "failed to write the -commits file");
+        let failed = write().err();
+        if let (Some(error), false) = (&failed, self.is_unnoted) {
+            tracing::warn!(
+                path = %self.commits.display(),
+                %error,
+                "failed to write the -commits file; a -wal file that is lost or mixed up may not be \
+                 noticed"
+            );
         }
+        self.is_unnoted = failed.is_some();
     }
 
     /// Copies everything into the database file, which then needs no other file.

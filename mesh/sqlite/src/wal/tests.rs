@@ -202,19 +202,21 @@ async fn a_database_older_or_newer_than_its_wal_is_refused_and_unchanged() {
         (&whole, &new, "copy.db-wal is newer than"),
         (&new, &old, "copy.db-wal is older than"),
     ] {
-        let (_dir, copy) = copied(database, &[]);
-        for suffix in ["-wal", "-commits"] {
-            fs::copy(beside(log, suffix), beside(&copy, suffix)).unwrap();
+        for suffixes in [&["-wal", "-commits"][..], &["-wal"]] {
+            let (_dir, copy) = copied(database, &[]);
+            for suffix in suffixes {
+                fs::copy(beside(log, suffix), beside(&copy, suffix)).unwrap();
+            }
+            let before = fs::read(&copy).unwrap();
+            for _ in 0..2 {
+                let refused = open(&copy).err().unwrap().to_string();
+                assert!(
+                    refused.contains(expected),
+                    "{expected} is not in: {refused}"
+                );
+            }
+            assert_eq!(fs::read(&copy).unwrap(), before);
         }
-        let before = fs::read(&copy).unwrap();
-        for _ in 0..2 {
-            let refused = open(&copy).err().unwrap().to_string();
-            assert!(
-                refused.contains(expected),
-                "{expected} is not in: {refused}"
-            );
-        }
-        assert_eq!(fs::read(&copy).unwrap(), before);
     }
     assert_eq!(count(&open(&new).unwrap()).await, 5);
     assert_eq!(count(&open(&old).unwrap()).await, 2);
@@ -303,4 +305,16 @@ async fn a_closed_database_accepts_no_writes() {
     let late = db.write(|_| Ok::<_, StorageError>(())).await;
     assert!(matches!(late, Err(StorageError::Gone)), "{late:?}");
     db.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn without_the_commits_file_it_still_accepts_writes() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("t.db");
+    fs::create_dir(beside(&path, "-commits")).unwrap();
+    let db = open(&path).unwrap();
+    insert(&db, 1).await;
+    insert(&db, 2).await;
+    db.close().await.unwrap();
+    assert_eq!(count(&open(&path).unwrap()).await, 2);
 }
