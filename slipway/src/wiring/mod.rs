@@ -155,9 +155,9 @@ async fn live(
     let rest = settings.drain_deadline.saturating_sub(begun.elapsed());
     life.leave_whole(rest.max(BACKGROUND_DEADLINE)).await;
     if let Some(data) = &built.lock
-        && let Err(error) = data.note_commits()
+        && let Err(error) = data.note_closed()
     {
-        tracing::warn!(%error, "failed to save the number of commits in the databases");
+        tracing::warn!(%error, "failed to note what the databases are; a later restore of only some may not be noticed");
     }
     ops_stop.cancel();
     stop_upkeep.cancel();

@@ -55,7 +55,7 @@ impl Storage {
     /// If it cannot be written.
     pub(super) fn into_lock(self) -> anyhow::Result<Option<DataDir>> {
         if let Some(data) = &self.data {
-            data.note_commits()?;
+            data.note_opened()?;
         }
         Ok(self.data)
     }

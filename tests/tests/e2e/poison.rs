@@ -131,10 +131,8 @@ fn embedded(data: &Path) -> EmbeddedBus {
 
 #[tokio::test]
 async fn poison_becomes_dead_letters_on_the_embedded_bus() {
-    let (server, batch) = (Process::start().await.unwrap(), batch());
-    server.signal("TERM").await.unwrap();
-    let data = Arc::clone(&server.data);
-    server.ended().await.unwrap();
+    let batch = batch();
+    let data = Process::start().await.unwrap().kill().await.unwrap();
     let bus = embedded(data.path());
     bus.publish(batch.records.clone()).await.unwrap();
     drop(bus);

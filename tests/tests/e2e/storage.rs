@@ -250,3 +250,19 @@ async fn with_deleted_data_it_is_not_ready_and_accepts_nothing() {
     });
     raised.await.unwrap();
 }
+
+#[tokio::test]
+async fn that_commits_are_not_noted_is_logged_once() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir_all(dir.path().join("data/release.db-commits")).unwrap();
+    let server = Process::start_on(Arc::new(dir), &Options::default()).await;
+    let server = server.unwrap();
+    let admin = server.admin().await.unwrap();
+    for name in ["one", "two"] {
+        assert_eq!(plan(&admin, name).await, 201);
+    }
+    server.signal("TERM").await.unwrap();
+    let (_, log) = server.ended().await.unwrap();
+    let logged = log.matches("failed to write the -commits file").count();
+    assert_eq!(logged, 1, "{log}");
+}
