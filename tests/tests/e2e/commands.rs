@@ -243,6 +243,29 @@ async fn concurrent_imports_of_one_plan_create_one_release() {
     assert_eq!(count(&admin, "/releases").await, 1);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn of_concurrent_imports_only_one_leaves_passwords_and_they_are_valid() {
+    let server = Process::start().await.unwrap();
+    let admin = server.admin().await.unwrap();
+    let dir = directory();
+    let import_with = async |file: &str| {
+        let arguments = ["plan.json", "--create-users", "--passwords-file", file];
+        import(&server, dir.path(), &arguments).await
+    };
+    let (a, b, c) = tokio::join!(import_with("a"), import_with("b"), import_with("c"));
+    for (code, _, errors) in [&a, &b, &c] {
+        assert!(matches!(code, Some(0 | 3)), "{errors}");
+    }
+    assert_eq!(count(&admin, "/releases").await, 1);
+    let texts = ["a", "b", "c"].map(|file| fs::read_to_string(dir.path().join(file)));
+    let texts: Vec<_> = texts.into_iter().flatten().collect();
+    let [text] = texts.as_slice() else {
+        panic!("{texts:?}");
+    };
+    let password = text.split_whitespace().last().unwrap();
+    let _ = server.client().login("ada", password).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_token_with_a_line_break_or_invalid_text_is_refused() {
     let dir = directory();

@@ -123,7 +123,7 @@ pub async fn run(args: &ImportArgs, layers: &Layers) -> anyhow::Result<()> {
     let mut interrupts = Interrupts::listen()?;
     hand_over(passwords, &users, &mut interrupts).await?;
     let mut report = Report {
-        has_new_users: !users.is_empty(),
+        planned: users.iter().map(|user| user.username.clone()).collect(),
         ..Report::default()
     };
     let outcome = tokio::select! {
@@ -134,6 +134,10 @@ pub async fn run(args: &ImportArgs, layers: &Layers) -> anyhow::Result<()> {
         Some(names) => error.context(format!("these accounts were created: {names}")),
         None => error,
     });
+    let outcome = match (outcome, withdraw(passwords, &report)) {
+        (Err(error), Err(left)) => Err(error.context(format!("{left:#}"))),
+        (outcome, withdrawn) => outcome.and(withdrawn),
+    };
     let shown = show(
         args.json,
         passwords,
@@ -165,7 +169,7 @@ async fn new_users(
             missing.join(", ")
         );
     }
-    Ok(NewUser::of(&missing, &args.email_domain)?)
+    NewUser::of(&missing, &args.email_domain)
 }
 
 /// Writes the passwords to their destination before any account is created, so that no later
@@ -206,6 +210,22 @@ async fn hand_over(
     }
 }
 
+/// Removes the passwords of accounts that were not created from the file: they are not valid.
+fn withdraw(passwords: Passwords<'_>, report: &Report) -> anyhow::Result<()> {
+    let not_created = report.not_created();
+    let Passwords::File(path) = passwords else {
+        return Ok(());
+    };
+    if not_created.is_empty() {
+        return Ok(());
+    }
+    passwords::keep_only(path, &report.users).with_context(|| {
+        let (path, names) = (path.display().to_string(), not_created.join(", "));
+        let (path, names) = (escape(&path), escape(&names));
+        format!("{path} still has passwords that are not valid, of {names}")
+    })
+}
+
 /// The error if the passwords cannot be printed. The cause becomes part of the text, so that a
 /// closed pipe is reported as an error here too.
 fn unprinted(error: &anyhow::Error) -> anyhow::Error {
@@ -221,10 +241,10 @@ async fn show(
     client: &Client,
     interrupts: &mut Interrupts,
 ) -> anyhow::Result<()> {
-    let begun = matches!(passwords, Passwords::Json) && report.has_new_users;
-    if report.release.is_none() && report.users.is_empty() && !begun {
+    if report.release.is_none() && report.planned.is_empty() {
         return Ok(());
     }
+    let begun = matches!(passwords, Passwords::Json) && !report.planned.is_empty();
     let text = match json {
         true if begun => report.json_rest(plan),
         true => report::json_users(&report.users, false) + &report.json_rest(plan),
@@ -256,13 +276,10 @@ async fn create(
         // Recorded first: if the answer is lost, the account may still have been created.
         report.users.push(user.clone());
         let registered = users::register(client, &keys.of_user(number), &user).await;
-        if let Err(error) = registered {
-            if matches!(error, ClientError::Refused(_)) {
-                report.users.pop();
-            }
-            let username = user.username;
-            return Err(anyhow::Error::new(error).context(format!("registering {username}")));
+        if matches!(registered, Ok(false) | Err(ClientError::Refused(_))) {
+            report.users.pop();
         }
+        registered.with_context(|| format!("registering {}", user.username))?;
         bar.inc(1);
     }
     bar.set_message("creating the release");
@@ -415,9 +432,27 @@ mod tests {
             Reply::Json(200, ADA),
             Reply::Json(200, NOBODY),
             Reply::Json(409, taken),
+            Reply::Json(200, NOBODY),
         ];
         let (error, report, _) = import(true, replies).await;
         assert_eq!(error, "registering bob: USERNAME_TAKEN: It is taken.");
         assert!(report.users.is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_account_that_somebody_else_has_just_created_is_one_that_exists() {
+        let taken = r#"{"code": "USERNAME_TAKEN", "detail": "It is taken."}"#;
+        let bob = r#"{"items": [{"id": "4", "username": "bob", "role": "DEVELOPER"}]}"#;
+        let replies = vec![
+            Reply::Json(200, ADA),
+            Reply::Json(200, NOBODY),
+            Reply::Json(409, taken),
+            Reply::Json(200, bob),
+            Reply::Json(201, r#"{"id": "r1"}"#),
+        ];
+        let (error, report, _) = import(true, replies).await;
+        assert_eq!(error, "");
+        assert!(report.users.is_empty());
+        assert_eq!(report.release_id().as_deref(), Some("r1"));
     }
 }

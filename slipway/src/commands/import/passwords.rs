@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Write as _,
-    fs::OpenOptions,
+    fs::{self, OpenOptions},
     io::{self, Write as _},
     path::Path,
 };
@@ -44,10 +44,22 @@ pub(super) fn write_file(path: &Path, users: &[NewUser]) -> io::Result<()> {
     file.sync_all()
 }
 
+/// Replaces the file that [`write_file`] has made by one with the passwords of these users only.
+/// Without users it is removed.
+///
+/// # Errors
+/// If it cannot be replaced; then it stays as it is.
+pub(super) fn keep_only(path: &Path, users: &[NewUser]) -> io::Result<()> {
+    if users.is_empty() {
+        return fs::remove_file(path);
+    }
+    let draft = path.with_added_extension(format!("{}.tmp", std::process::id()));
+    write_file(&draft, users)?;
+    fs::rename(&draft, path)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     fn users() -> Vec<NewUser> {
@@ -87,5 +99,17 @@ mod tests {
         let refused = write_file(&path, &users()[..1]).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(fs::read_to_string(&path).unwrap(), table(&users()));
+    }
+
+    #[test]
+    fn a_file_of_passwords_keeps_those_of_some_users() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("passwords");
+        write_file(&path, &users()).unwrap();
+        keep_only(&path, &users()[..1]).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), table(&users()[..1]));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        keep_only(&path, &[]).unwrap();
+        assert!(!path.exists());
     }
 }

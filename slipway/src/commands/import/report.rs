@@ -19,8 +19,8 @@ pub(super) struct Report {
     /// The release as the server shows it.
     pub(super) release: Option<Value>,
     pub(super) users: Vec<NewUser>,
-    /// Whether there are accounts to be created.
-    pub(super) has_new_users: bool,
+    /// The names of the accounts to be created.
+    pub(super) planned: Vec<String>,
 }
 
 /// The first part of the JSON object: the new developers, with their passwords unless these are
@@ -52,10 +52,20 @@ impl Report {
         (!names.is_empty()).then(|| names.join(", "))
     }
 
-    /// The second part of the JSON object: release and hotfix.
+    /// The names of the accounts that were to be created and were not: somebody else was faster,
+    /// or the import ended before. Passwords that were shown for them are not valid.
+    pub(super) fn not_created(&self) -> Vec<&str> {
+        let is_created = |name: &String| self.users.iter().any(|user| user.username == *name);
+        let names = self.planned.iter().filter(|name| !is_created(name));
+        names.map(String::as_str).collect()
+    }
+
+    /// The second part of the JSON object.
     pub(super) fn json_rest(&self, plan: &Plan) -> String {
         let (release, hotfix) = (json!(self.release), json!(plan.hotfix));
-        let rest = format!(",\"release\":{release},\"hotfix\":{hotfix}}}");
+        let not_created = json!(self.not_created());
+        let rest =
+            format!(",\"notCreated\":{not_created},\"release\":{release},\"hotfix\":{hotfix}}}");
         escape_json(&rest) + "\n"
     }
 
@@ -64,6 +74,14 @@ impl Report {
         let mut out = Vec::new();
         if let Some(names) = self.registered() {
             writeln!(out, "New developers: {names}")?;
+        }
+        let not_created = self.not_created();
+        if !not_created.is_empty() {
+            let names = escape(&not_created.join(", "));
+            writeln!(
+                out,
+                "Not created by this import: {names}. Passwords shown for them are not valid."
+            )?;
         }
         if let Some(id) = self.release_id() {
             self.write_release(&mut out, plan, &id)?;
@@ -161,7 +179,8 @@ mod tests {
         };
         let report = Report {
             release: Some(json!({"id": "0198", "name": "R\u{9b}"})),
-            ..Report::default()
+            users: vec![ada.clone()],
+            planned: vec!["ada".into(), "bob".into()],
         };
         let plan: Plan = serde_json::from_value(json!({"name": "R", "tasks": []})).unwrap();
         for (with_passwords, expected) in [
@@ -178,7 +197,9 @@ mod tests {
             let text = users + &report.json_rest(&plan);
             let read: Value = serde_json::from_str(&text).unwrap();
             let release = report.release.clone();
-            let expected = json!({"users": [expected], "release": release, "hotfix": null});
+            let expected = json!({
+                "users": [expected], "notCreated": ["bob"], "release": release, "hotfix": null,
+            });
             assert_eq!(read, expected);
             assert!(text.ends_with("}\n") && text.is_ascii(), "{text}");
         }

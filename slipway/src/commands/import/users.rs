@@ -2,6 +2,7 @@
 
 use rand::distr::{Alphanumeric, SampleString as _};
 use release_svc::identity::{Email, Username};
+use reqwest::StatusCode;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -12,6 +13,9 @@ use crate::{
 
 /// About 119 bits of randomness.
 const PASSWORD_LENGTH: usize = 20;
+
+/// The role of those who can have tasks.
+const DEVELOPER: &str = "DEVELOPER";
 
 /// A developer to be registered. The password is stored nowhere else.
 #[derive(Debug, Clone, Serialize)]
@@ -25,13 +29,11 @@ impl NewUser {
     /// Accounts for `names`, with addresses at `domain` and random passwords.
     ///
     /// # Errors
-    /// If a name or an address is invalid.
-    pub(super) fn of(names: &[&str], domain: &str) -> Result<Vec<Self>, UsageError> {
+    /// If a name of the plan or the domain is invalid.
+    pub(super) fn of(names: &[&str], domain: &str) -> anyhow::Result<Vec<Self>> {
         let user = |name: &&str| {
             Username::new(name).map_err(|rule| {
-                UsageError(format!(
-                    "nothing was created: the new username {name} {rule}"
-                ))
+                anyhow::anyhow!("nothing was created: the new username {name} {rule}")
             })?;
             let email = format!("{name}@{domain}");
             Email::new(&email).map_err(|_| {
@@ -64,7 +66,7 @@ pub(super) async fn missing<'a>(
     }
     let unfit: Vec<&str> = found
         .iter()
-        .filter(|(_, user)| user.as_ref().is_some_and(|user| user.role != "DEVELOPER"))
+        .filter(|(_, user)| user.as_ref().is_some_and(|user| user.role != DEVELOPER))
         .map(|(name, _)| *name)
         .collect();
     anyhow::ensure!(
@@ -94,12 +96,33 @@ async fn find(client: &Client, name: &str) -> Result<Option<User>, ClientError> 
     }
 }
 
-/// Registers a developer.
+/// Registers a developer. Returns whether this call has done it: if not, somebody else has
+/// registered a developer of this name meanwhile, such as an import of the same plan.
 pub(super) async fn register(
     client: &Client,
     key: &str,
     user: &NewUser,
-) -> Result<(), ClientError> {
-    let _: Value = client.post("/auth/register", key, user).await?;
-    Ok(())
+) -> Result<bool, ClientError> {
+    let refusal = match client.post::<Value>("/auth/register", key, user).await {
+        Ok(_) => return Ok(true),
+        Err(ClientError::Refused(refusal)) if refusal.status == StatusCode::CONFLICT => refusal,
+        Err(error) => return Err(error),
+    };
+    match find(client, &user.username).await {
+        Ok(Some(other)) if other.role == DEVELOPER => Ok(false),
+        _ => Err(refusal.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_domain_is_wrong_use_and_a_wrong_name_a_fault_of_the_plan() {
+        let name = NewUser::of(&["system"], "example.com").unwrap_err();
+        assert!(!name.is::<UsageError>(), "{name}");
+        let domain = NewUser::of(&["ada"], "no domain").unwrap_err();
+        assert!(domain.is::<UsageError>(), "{domain}");
+    }
 }
