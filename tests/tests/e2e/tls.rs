@@ -124,10 +124,13 @@ async fn invalid_files_are_reported_before_anything_is_bound() {
     let other = other.write(&dir.path().join("other")).unwrap();
     let text = dir.path().join("text.pem");
     fs::write(&text, "not PEM").unwrap();
+    let encrypted = dir.path().join("encrypted.pem");
+    let pem = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    fs::write(&encrypted, pem).unwrap();
     let nowhere = dir.path().join("nowhere.pem");
     let (cert, key) = ("SLIPWAY_TLS_CERT_FILE", "SLIPWAY_TLS_KEY_FILE");
     let (ca, client_ca) = ("SLIPWAY_TLS_CA_FILE", "SLIPWAY_TLS_CLIENT_CA_FILE");
-    let cases: [(_, String); 8] = [
+    let cases: [(_, String); 9] = [
         (
             vec![(cert, &nowhere), (key, &files.key)],
             format!(
@@ -147,6 +150,13 @@ async fn invalid_files_are_reported_before_anything_is_bound() {
             format!(
                 "{key}: its file {} holds no private key in PEM",
                 path(&text)
+            ),
+        ),
+        (
+            vec![(cert, &files.cert), (key, &encrypted)],
+            format!(
+                "{key}: its file {} holds a private key that is encrypted with a passphrase",
+                path(&encrypted)
             ),
         ),
         (

@@ -29,7 +29,16 @@ const PKCS8_PREFIX: [u8; 16] = [
     0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
 ];
 
+/// How each PEM block begins.
+const BEGIN: &str = "-----BEGIN ";
+
 const NOT_PEM: &str = "it is not a key in PEM, which begins with -----BEGIN PRIVATE KEY-----";
+const CUT: &str = "it is cut short: a line such as -----END PRIVATE KEY----- is missing";
+const DAMAGED: &str = "it is damaged: what stands between BEGIN and END is not the Base64 of a key";
+const ENCRYPTED: &str = "its key is encrypted with a passphrase, which nobody could enter; decrypt \
+                         it with openssl pkey";
+const NOT_PRIVATE: &str = "it must begin with a PRIVATE KEY (Ed25519 in PKCS#8), as openssl \
+                           genpkey -algorithm ed25519 makes it";
 
 /// Why a key file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -94,12 +103,20 @@ impl Keyring {
         if text.trim_ascii().is_empty() {
             return Err("it is empty");
         }
-        let blocks = pem::parse_many(text).map_err(|_| NOT_PEM)?;
-        let Some((first, others)) = blocks.split_first() else {
+        let blocks = pem::parse_many(text).map_err(|_| DAMAGED)?;
+        let text = String::from_utf8_lossy(text);
+        let begun = text.matches(BEGIN).count();
+        if begun == 0 {
             return Err(NOT_PEM);
+        }
+        // The parser leaves out what has no end.
+        let Some((first, others)) = blocks.split_first().filter(|_| blocks.len() == begun) else {
+            return Err(CUT);
         };
-        if first.tag() != "PRIVATE KEY" {
-            return Err("it must begin with a PRIVATE KEY (Ed25519 in PKCS#8)");
+        match first.tag() {
+            "PRIVATE KEY" => {}
+            "ENCRYPTED PRIVATE KEY" => return Err(ENCRYPTED),
+            _ => return Err(NOT_PRIVATE),
         }
         let signing = signing_key(first)?;
         let mut der = PKCS8_PREFIX.to_vec();
@@ -273,7 +290,23 @@ mod tests {
             ("junk", "it is not a key in PEM"),
             (
                 "-----BEGIN PRIVATE KEY-----\nMC4CAQAw",
-                "it is not a key in PEM",
+                "it is cut short: a line such as -----END PRIVATE KEY----- is missing",
+            ),
+            (
+                &format!("{}-----BEGIN PUBLIC KEY-----\nMC4CAQAw", generate_pem()),
+                "it is cut short",
+            ),
+            (
+                "-----BEGIN PRIVATE KEY-----\n?\n-----END PRIVATE KEY-----\n",
+                "it is damaged",
+            ),
+            (
+                "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n",
+                "its key is encrypted with a passphrase",
+            ),
+            (
+                "-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----\n",
+                "it must begin with a PRIVATE KEY (Ed25519 in PKCS#8)",
             ),
         ] {
             fs::write(&path, text).unwrap();

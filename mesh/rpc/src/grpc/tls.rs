@@ -27,6 +27,11 @@ pub enum TlsError {
     /// The text has no private key.
     #[error("holds no private key in PEM")]
     NoKey,
+    /// The private key is encrypted.
+    #[error(
+        "holds a private key that is encrypted with a passphrase; decrypt it with openssl pkey"
+    )]
+    EncryptedKey,
     /// The kind of key is not supported.
     #[error("holds a key that cannot be used: {0}")]
     Key(String),
@@ -92,7 +97,14 @@ impl Identity {
     }
 
     fn key(&self) -> Result<PrivateKeyDer<'static>, TlsError> {
-        PrivateKeyDer::from_pem_slice(&self.key_pem).map_err(|_| TlsError::NoKey)
+        PrivateKeyDer::from_pem_slice(&self.key_pem).map_err(|_| {
+            let encrypted = b"-----BEGIN ENCRYPTED PRIVATE KEY-----";
+            let mut places = self.key_pem.windows(encrypted.len());
+            match places.any(|place| place == encrypted) {
+                true => TlsError::EncryptedKey,
+                false => TlsError::NoKey,
+            }
+        })
     }
 }
 
