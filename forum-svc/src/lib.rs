@@ -59,7 +59,7 @@ pub struct Dependencies {
 
 /// Builds the gRPC services, without an access layer, and starts the background work.
 ///
-/// release-svc is not a dependency in the health check: comments can be read without it.
+/// release-svc is not a required dependency in the health check: comments can be read without it.
 #[must_use]
 pub fn build(dependencies: Dependencies) -> Routes {
     let Dependencies {

@@ -8,7 +8,7 @@ use slipway_bus::{SharedBus, TopicSpec};
 use slipway_proto::events::{CHAT, FORUM, TOPICS};
 use slipway_rpc::{
     access::{ServiceSecret, ServiceTokens},
-    grpc::{GrpcServer, Link, Middleware, Origins, ServiceCheck},
+    grpc::{GrpcServer, Link, Middleware, Origins, SecretCheck, ServiceCheck},
 };
 use slipway_runtime::{
     alarm,
@@ -49,6 +49,7 @@ pub(super) async fn build(
     life: &Life,
 ) -> anyhow::Result<Built> {
     let shared = Shared {
+        role,
         settings,
         public_url,
         tls: settings.tls()?,
@@ -73,6 +74,7 @@ pub(super) async fn build(
 
 /// Dependencies shared by the services of a process.
 pub(super) struct Shared<'a> {
+    pub(super) role: Role,
     pub(super) settings: &'a Settings,
     /// The URL at which users reach Slipway.
     pub(super) public_url: String,
@@ -150,6 +152,7 @@ impl Shared<'_> {
         let bus = self.bus(&storage, topics, forum_svc::SERVICES).await?;
         let release = self.remote("release", self.settings.release_url.as_ref())?;
         let middleware = self.middleware(self.verifier_from(release.clone()), None)?;
+        self.uses_release(forum_svc::SERVICE, &release);
         let routes = self.forum_routes(&storage, release, bus.clone()).await?;
         self.deliver_alarms("forum", Some(bus), self.to_notify()?);
         let server = self.server(routes, forum_svc::SERVICES.into(), middleware);
@@ -163,6 +166,7 @@ impl Shared<'_> {
         let bus = self.bus(&storage, topics, chat_svc::SERVICES).await?;
         let release = self.remote("release", self.settings.release_url.as_ref())?;
         let middleware = self.middleware(self.verifier_from(release.clone()), None)?;
+        self.uses_release(chat_svc::SERVICE, &release);
         let routes = self.chat_routes(&storage, release, bus.clone()).await?;
         self.deliver_alarms("chat", Some(bus), self.to_notify()?);
         let server = self.server(routes, chat_svc::SERVICES.into(), middleware);
@@ -182,6 +186,7 @@ impl Shared<'_> {
         let topics = notify_svc::own_topics();
         let bus = self.bus(&storage, topics, notify_svc::SERVICES).await?;
         let release = self.remote("release", self.settings.release_url.as_ref())?;
+        self.uses_release(notify_svc::SERVICE, &release);
         let middleware = self.middleware(self.verifier_from(release), None)?;
         let routes = self.notify_routes(&storage, bus.clone()).await?;
         let itself = Link::local(middleware.wrap(routes.clone()));
@@ -279,11 +284,23 @@ impl Shared<'_> {
         }
     }
 
-    /// The link to the service `name` in another process.
+    /// The link to the service `name` in another process, which must have the same service secret.
     fn remote(&self, name: &'static str, urls: Option<&Origins>) -> anyhow::Result<Link> {
         let urls = urls.context("a role that needs another service has its URL")?;
-        let tls = self.tls.client.clone();
-        Ok(Link::remote(name, urls.clone(), tls))
+        let link = Link::remote(name, urls.clone(), self.tls.client.clone());
+        let own = self.role.as_str();
+        let tokens = ServiceTokens::new(self.secret.clone(), own, self.clock.clone());
+        let check = Arc::new(SecretCheck::new(link.clone(), name, tokens));
+        let health = &self.life.health;
+        health.depends(own, "service secret", Need::Degraded, check);
+        Ok(link)
+    }
+
+    /// Adds release-svc to the health of `service`, which works without it for those whom it knows.
+    fn uses_release(&self, service: &'static str, release: &Link) {
+        let check = Arc::new(ServiceCheck::new(release.clone(), ""));
+        let health = &self.life.health;
+        health.depends(service, release_svc::SERVICE, Need::Degraded, check);
     }
 
     /// The routes on the gRPC port.

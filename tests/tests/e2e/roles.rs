@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use anyhow::ensure;
 use serde_json::json;
 use slipway_tests::{
     Client, Options, Process, Stream, StreamEvent, Team, process::SECRET, team::id, until,
@@ -72,7 +73,9 @@ async fn a_gateway_survives_a_restart_of_its_services_and_streams_miss_nothing()
     assert!(problem["detail"].is_string());
     let unready = ops.get("/readyz").await.unwrap().expect(503);
     for check in unready["checks"].as_array().unwrap() {
-        assert!(check["problem"].is_string(), "{check}");
+        // Nothing is known of the secret of a process that is away.
+        let is_known = check["dependency"] != "service secret";
+        assert_eq!(check["problem"].is_string(), is_known, "{check}");
     }
     let options = options.env("SLIPWAY_GRPC_ADDR", at);
     let server = Process::start_on(Arc::clone(&data), &options)
@@ -113,6 +116,51 @@ async fn a_gateway_with_another_secret_has_no_activity_feed() {
     admin.get("/releases").await.unwrap().expect(200);
     let refused = admin.get("/activity/stream").await.unwrap();
     let _ = refused.refused(503, "UNAVAILABLE");
+    let ops = Client::new(&stranger.ops);
+    let named = until(async || {
+        let ready = ops.get("/readyz").await?.expect(200);
+        let degraded = ready["degraded"].as_array().into_iter().flatten();
+        let secrets = degraded.filter(|name| *name == "gateway: service secret");
+        ensure!(secrets.count() == 4, "{ready:#}");
+        Ok(ready)
+    });
+    let ready = named.await.unwrap().to_string();
+    let expected = "release refuses it; SLIPWAY_SERVICE_SECRET must be the same in all processes";
+    assert!(ready.contains(expected), "{ready}");
+    let own = gateway(&server, SECRET).await;
+    let ops = Client::new(&own.ops);
+    let whole = until(async || {
+        let ready = ops.get("/readyz").await?.expect(200);
+        ensure!(ready["degraded"] == json!([]), "{ready:#}");
+        Ok(())
+    });
+    whole.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_service_shows_that_it_misses_the_release_service() {
+    for role in ["forum", "chat", "notify"] {
+        let server = mesh().await;
+        let options = Options::default()
+            .arg(role)
+            .of_the_mesh()
+            .env("SLIPWAY_RELEASE_URL", &server.grpc);
+        let service = Process::start_with(&options).await.unwrap();
+        let ops = Client::new(&service.ops);
+        let name = format!("{role}-svc: release-svc");
+        let shown = async |is_degraded| {
+            let shown = until(async || {
+                let ready = ops.get("/readyz").await?.expect(200);
+                let degraded = ready["degraded"].as_array().unwrap();
+                ensure!(degraded.contains(&json!(name)) == is_degraded, "{ready:#}");
+                Ok(())
+            });
+            shown.await.unwrap();
+        };
+        shown(false).await;
+        server.kill().await.unwrap();
+        shown(true).await;
+    }
 }
 
 /// The size of a status between processes is limited: a fault with many field errors must arrive

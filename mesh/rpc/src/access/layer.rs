@@ -15,7 +15,8 @@ use tonic::{Status, body::Body};
 use tower::{Layer, Service};
 
 use super::{
-    Accounts, Policies, Principal, Role, StreamLimits, TokenError, Verifier, policy::Rule,
+    Accounts, Policies, Principal, Role, StreamLimits, TokenError, Verifier,
+    policy::{Rule, is_health},
     streams::bounded,
 };
 use crate::{
@@ -96,18 +97,32 @@ impl AccessLayer {
     }
 
     /// Removes the metadata that only a process of the mesh may set, unless the caller is one.
-    async fn strip_unproven(&self, headers: &mut HeaderMap) {
+    ///
+    /// # Errors
+    /// If the call is a health check, and its service token is not valid: so a process learns that
+    /// it has another secret. In other calls the token is ignored.
+    async fn strip_unproven(
+        &self,
+        headers: &mut HeaderMap,
+        is_health_check: bool,
+    ) -> Result<(), Fault> {
         let token = headers.remove(SERVICE_TOKEN);
-        if !headers.contains_key(CLIENT_ADDRESS) {
-            return;
+        let is_asked = is_health_check && token.is_some();
+        if !is_asked && !headers.contains_key(CLIENT_ADDRESS) {
+            return Ok(());
         }
         let token = token.as_ref().and_then(|token| token.to_str().ok());
         let proven = match token {
             Some(token) => self.verifier.verify(token).await.ok(),
             None => None,
         };
-        if proven.is_none_or(|principal| principal.role != Role::Service) {
-            headers.remove(CLIENT_ADDRESS);
+        if proven.is_some_and(|principal| principal.role == Role::Service) {
+            return Ok(());
+        }
+        headers.remove(CLIENT_ADDRESS);
+        match is_asked {
+            true => Err(TokenError::Invalid.into()),
+            false => Ok(()),
         }
     }
 
@@ -230,7 +245,11 @@ where
         let mut inner = std::mem::replace(&mut self.inner, ready);
         let layer = self.layer.clone();
         Box::pin(async move {
-            layer.strip_unproven(request.headers_mut()).await;
+            let is_health_check = is_health(request.uri().path());
+            let headers = request.headers_mut();
+            if let Err(fault) = layer.strip_unproven(headers, is_health_check).await {
+                return Ok(Status::from(fault).into_http());
+            }
             let path = request.uri().path();
             let requester = request.extensions().get::<Requester>();
             if let (Some(requester), Some(client)) = (requester, forwarded_for(request.headers())) {
@@ -273,6 +292,44 @@ mod tests {
     const TTL: Duration = Duration::from_secs(60);
     const ADDRESS: &str = "192.0.2.1";
 
+    /// A layer with the keys of accounts and the secret of services.
+    fn layer(keys: &Keyring, secret: &ServiceSecret, clock: &SharedClock) -> AccessLayer {
+        let policies = Policies::from_descriptor_set(slipway_proto::DESCRIPTOR_SET).unwrap();
+        let verifier = Verifier::with_keys(keys.jwks(), secret.clone(), clock.clone());
+        let streams = super::super::StreamLimits::new(1, 16);
+        AccessLayer::new(Arc::new(policies), Arc::new(verifier), streams)
+    }
+
+    #[tokio::test]
+    async fn only_a_health_check_tells_whether_its_service_token_is_valid() {
+        let clock: SharedClock = Arc::new(ManualClock::at(Timestamp::now()));
+        let secret = ServiceSecret::random();
+        let layer = layer(&Keyring::ephemeral(), &secret, &clock);
+        let known = ServiceTokens::new(secret, "gateway", clock.clone()).current();
+        let stranger = ServiceTokens::new(ServiceSecret::random(), "gateway", clock).current();
+        let health = "/grpc.health.v1.Health/Check";
+        let login = "/slipway.identity.v1.IdentityService/Login";
+        for (path, token, code) in [
+            (health, None, None),
+            (health, Some(&known), None),
+            (health, Some(&stranger), Some("16")),
+            (login, Some(&stranger), None),
+        ] {
+            let service = layer.layer(service_fn(async |_: Request<Body>| {
+                Ok::<_, Infallible>(Response::new(Body::empty()))
+            }));
+            let mut request = Request::builder().uri(path);
+            if let Some(token) = token {
+                request = request.header(SERVICE_TOKEN, token);
+            }
+            let request = request.body(Body::empty()).unwrap();
+            let response = service.oneshot(request).await.unwrap();
+            let status = response.headers().get("grpc-status");
+            let status = status.map(|status| status.to_str().unwrap());
+            assert_eq!(status, code, "{path} {token:?}");
+        }
+    }
+
     /// The metadata about the client that reaches the service.
     async fn passed(layer: &AccessLayer, metadata: &[(&str, &str)]) -> Vec<(String, String)> {
         let service = layer.layer(service_fn(|request: Request<Body>| async move {
@@ -298,10 +355,7 @@ mod tests {
         let clock: SharedClock = Arc::new(ManualClock::at(Timestamp::now()));
         let keys = Arc::new(Keyring::ephemeral());
         let secret = ServiceSecret::random();
-        let policies = Policies::from_descriptor_set(slipway_proto::DESCRIPTOR_SET).unwrap();
-        let verifier = Verifier::with_keys(keys.jwks(), secret.clone(), clock.clone());
-        let streams = super::super::StreamLimits::new(1, 16);
-        let layer = AccessLayer::new(Arc::new(policies), Arc::new(verifier), streams);
+        let layer = layer(&keys, &secret, &clock);
         let gateway = ServiceTokens::new(secret, "gateway", clock.clone()).current();
         let stranger = ServiceTokens::new(ServiceSecret::random(), "gateway", clock.clone());
         let issuer = Issuer::new(keys, TTL, clock);

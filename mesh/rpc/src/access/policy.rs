@@ -9,9 +9,11 @@ use super::Role;
 
 const OPTION: &str = "slipway.common.v1.access";
 
+const HEALTH: &str = "/grpc.health.v1.Health/";
+
 /// Services for the infrastructure that reveal nothing: open to everyone.
 const OPEN_SERVICES: &[&str] = &[
-    "/grpc.health.v1.Health/",
+    HEALTH,
     "/grpc.reflection.v1.ServerReflection/",
     "/grpc.reflection.v1alpha.ServerReflection/",
 ];
@@ -92,6 +94,11 @@ impl Policies {
             .iter()
             .map(|(path, method)| (path.as_str(), &method.rule))
     }
+}
+
+/// Whether a request path is one of the health service.
+pub(super) fn is_health(path: &str) -> bool {
+    path.starts_with(HEALTH)
 }
 
 fn is_open(path: &str) -> bool {

@@ -16,7 +16,7 @@ mod remote;
 mod server;
 mod tls;
 
-pub use health::ServiceCheck;
+pub use health::{SecretCheck, ServiceCheck};
 pub use link::{Link, LocalService};
 pub use outbound::{ForwardedClient, Outbound};
 pub use remote::{MalformedOrigin, Origin, Origins};

@@ -28,7 +28,7 @@ pub enum Problem {
     #[error("{0}")]
     Away(String),
     /// It answers but refuses writes, or cannot be trusted any more: its disk is full or has
-    /// failed, or its file is read-only or damaged.
+    /// failed, its file is read-only or damaged, or it does not trust this process.
     #[error("{0}")]
     Unwritable(String),
 }
