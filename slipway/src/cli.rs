@@ -11,7 +11,7 @@ use clap_complete::Shell;
 use crate::{
     commands::{dead_letters::DeadLettersCommand, import::ImportArgs, watch::WatchArgs},
     config::{ALL, KEYS, find},
-    version,
+    paths, version,
 };
 
 /// Real-time release management.
@@ -36,7 +36,7 @@ pub struct Cli {
     )]
     pub config: Option<PathBuf>,
     /// Where the servers write their addresses as JSON once everything serves
-    #[arg(long, global = true, value_name = "PATH")]
+    #[arg(long, global = true, value_name = "PATH", value_parser = paths::parser())]
     pub ready_file: Option<PathBuf>,
     /// The configuration keys given as flags.
     #[command(flatten)]
@@ -121,6 +121,7 @@ pub enum Command {
     #[command(after_help = "Example: slipway man /usr/local/share/man/man1")]
     Man {
         /// Directory to write slipway.1 and the pages of the commands to, instead of printing
+        #[arg(value_parser = paths::parser())]
         dir: Option<PathBuf>,
     },
 }
@@ -145,6 +146,7 @@ impl Cli {
     pub fn described() -> clap::Command {
         let mut command = Self::command();
         command.build();
+        let command = with_fixed_usage(command);
         command.mut_subcommands(|command| match command.get_name() {
             "import" | "watch" | "dead-letters" => clients(command),
             "topics" | "config" => without(command, &|id| id == "ready_file"),
@@ -157,6 +159,16 @@ impl Cli {
             },
         })
     }
+}
+
+/// `command` and those below it with a usage line that is always the same. Otherwise the one in an
+/// error shows options that are set in the environment as if they were required.
+fn with_fixed_usage(mut command: clap::Command) -> clap::Command {
+    let usage = command.render_usage().to_string();
+    let usage = usage.trim_start_matches("Usage: ").to_owned();
+    command
+        .override_usage(usage)
+        .mut_subcommands(with_fixed_usage)
 }
 
 fn clients(command: clap::Command) -> clap::Command {
@@ -177,7 +189,7 @@ fn server(command: clap::Command, role: Role) -> clap::Command {
 fn config_file() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().try_map(|name| match name.is_empty() {
         true => Err("it is empty; name a file or leave out --config and SLIPWAY_CONFIG"),
-        false => Ok(PathBuf::from(name)),
+        false => paths::check(name.as_ref()).map(|()| PathBuf::from(name)),
     })
 }
 
@@ -317,6 +329,8 @@ impl Args for Overrides {
             let arg = Arg::new(key.name)
                 .long(key.flag())
                 .value_name("VALUE")
+                // So that the key's format refuses them.
+                .allow_negative_numbers(true)
                 .help(help)
                 .help_heading("Configuration")
                 .global(true);
@@ -331,6 +345,8 @@ impl Args for Overrides {
 
 #[cfg(test)]
 mod tests {
+    use std::any::TypeId;
+
     use super::*;
 
     fn parse(line: &str) -> Cli {
@@ -382,11 +398,76 @@ mod tests {
         check(&mut Cli::command().disable_help_subcommand(true));
     }
 
+    /// What is printed for a command line that is refused, or asks for help.
+    fn refusal<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+        let words = ["slipway"].into_iter().chain(words);
+        let outcome = Cli::described().try_get_matches_from(words);
+        outcome.err().unwrap().to_string()
+    }
+
+    #[test]
+    fn an_error_shows_no_option_as_required_that_is_not() {
+        for (line, usage) in [
+            ("--config x --nope", "slipway [OPTIONS] [COMMAND]"),
+            ("watch --url http://h --nope", "slipway watch [OPTIONS]"),
+            (
+                "import --url http://h",
+                "slipway import [OPTIONS] <PLAN.json>",
+            ),
+            (
+                "dead-letters show --username ada",
+                "slipway dead-letters show [OPTIONS] <ID>",
+            ),
+        ] {
+            let refused = refusal(line.split(' '));
+            assert!(refused.contains(&format!("Usage: {usage}\n")), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_only_a_shell_expands_is_refused() {
+        fn check(command: &clap::Command, names: &[&str], checked: &mut usize) {
+            for arg in command.get_arguments() {
+                if arg.get_value_parser().type_id() != TypeId::of::<PathBuf>() {
+                    continue;
+                }
+                let value = match arg.get_long() {
+                    Some(long) => format!("--{long}=~/x"),
+                    None => "~/x".to_owned(),
+                };
+                let refused = refusal(names.iter().copied().chain([&*value]));
+                assert!(
+                    refused.contains("begins with ~, which a shell"),
+                    "{refused}"
+                );
+                *checked += 1;
+            }
+            for command in command.get_subcommands() {
+                check(command, &[names, &[command.get_name()]].concat(), checked);
+            }
+        }
+        let mut checked = 0;
+        check(&Cli::command(), &[], &mut checked);
+        assert_eq!(checked, 6);
+    }
+
+    #[test]
+    fn a_number_is_made_of_digits() {
+        for (line, range) in [
+            ("watch --after", "from 0 to 9223372036854775807"),
+            ("dead-letters list --limit", "from 1 to 4294967295"),
+        ] {
+            for number in ["x", "", "+5", "-1", "1.0", "99999999999999999999"] {
+                let refused = refusal(line.split(' ').chain([number]));
+                let expected = format!("must be a whole number {range}");
+                assert!(refused.contains(&expected), "{number}: {refused}");
+            }
+        }
+    }
+
     /// What `slipway LINE --help` prints.
     fn help(line: &str) -> String {
-        let words = ["slipway"].into_iter().chain(line.split(' '));
-        let outcome = Cli::described().try_get_matches_from(words.chain(["--help"]));
-        outcome.err().unwrap().to_string()
+        refusal(line.split(' ').chain(["--help"]))
     }
 
     #[test]

@@ -30,6 +30,7 @@ pub mod config;
 mod encoding;
 mod local;
 mod output;
+mod paths;
 mod text;
 mod version;
 pub mod wiring;

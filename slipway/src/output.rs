@@ -11,6 +11,8 @@ use std::{
 
 use anyhow::Context as _;
 
+use crate::text::escape;
+
 /// Why a command ends that cannot print.
 pub(crate) const UNWRITABLE: &str = "standard output cannot be written";
 
@@ -22,6 +24,12 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     let printed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     printed.context(UNWRITABLE)
+}
+
+/// Writes a remark to standard error, where it is no part of what the command prints.
+pub(crate) fn remark(text: &str) {
+    // A closed standard error leaves nobody to tell.
+    let _ = writeln!(io::stderr(), "slipway: {}", escape(text));
 }
 
 /// Refuses a standard output that keeps nothing: `/dev/null`, which also takes the place of one

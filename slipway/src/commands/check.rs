@@ -1,7 +1,5 @@
 //! `config check`: validates the configuration and prints every key.
 
-use std::io::{self, Write};
-
 use serde::Serialize;
 
 use crate::{
@@ -45,12 +43,12 @@ pub fn run(layers: &Layers, role: Role, strict: bool, json: bool) -> anyhow::Res
     }
     checked?;
     for warning in warnings {
-        tell(&warning.to_string());
+        output::remark(&warning.to_string());
     }
     let unused = layers.unused(role);
     if !unused.is_empty() {
         let settings = unused.join(", ");
-        tell(&format!(
+        output::remark(&format!(
             "the {role} role does not use these settings and ignores them: {settings}"
         ));
     }
@@ -61,11 +59,6 @@ pub fn run(layers: &Layers, role: Role, strict: bool, json: bool) -> anyhow::Res
             format!("{table}\nThe configuration is valid for the {role} role.\n")
         }
     })
-}
-
-fn tell(message: &str) {
-    // A closed standard error leaves nobody to tell.
-    let _ = writeln!(io::stderr(), "slipway: {}", escape(message));
 }
 
 fn as_json(layers: &Layers) -> serde_json::Result<String> {

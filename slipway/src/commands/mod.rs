@@ -6,6 +6,7 @@ pub mod dead_letters;
 pub mod generate;
 pub mod import;
 mod json;
+mod number;
 pub mod topics;
 pub mod watch;
 

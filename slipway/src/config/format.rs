@@ -16,6 +16,7 @@ use slipway_runtime::{telemetry::logs, text::is_blank};
 use tonic::transport::Uri;
 
 use super::Secret;
+use crate::paths;
 
 /// How a user and a password stand in a URL.
 const IN_URL: &str = "in the user and the password write @ as %40, : as %3A and / as %2F";
@@ -136,13 +137,25 @@ fn shown(duration: Duration) -> String {
 }
 
 pub(super) fn path() -> Format<PathBuf> {
-    Format::new("a path", |text| Some(PathBuf::from(text)))
+    Format::explained("a path", |text| {
+        checked_path(text)
+            .map(PathBuf::from)
+            .map_err(Wrong::Because)
+    })
+}
+
+fn checked_path(text: &str) -> Result<&str, String> {
+    match paths::check(text.as_ref()) {
+        Ok(()) => Ok(text),
+        Err(wrong) => Err(format!("{wrong}; it is {text:?}")),
+    }
 }
 
 /// What `read` makes of the PEM file that is named: it is read with the configuration, so that
 /// what is wrong with it is reported with everything else.
 pub(super) fn pem<T: 'static>(read: fn(&[u8]) -> Result<T, TlsError>) -> Format<T> {
-    Format::explained("a path", move |path| {
+    Format::explained("a path", move |text| {
+        let path = checked_path(text).map_err(Wrong::Because)?;
         let pem = fs::read(path).map_err(|error| format!("cannot be read: {error}"));
         let value = pem.and_then(|pem| read(&pem).map_err(|error| error.to_string()));
         value.map_err(|wrong| Wrong::Because(format!("its file {path} {wrong}")))
@@ -153,7 +166,8 @@ pub(super) fn pem<T: 'static>(read: fn(&[u8]) -> Result<T, TlsError>) -> Format<
 pub(super) fn address() -> Format<SocketAddr> {
     let expects = "an IP address and a port such as 127.0.0.1:8080, or localhost:0";
     Format::new(expects, |text| match text.strip_prefix("localhost:") {
-        Some(port) => Some(SocketAddr::from(([127, 0, 0, 1], port.parse().ok()?))),
+        // The parser of addresses refuses a port such as +80, that of numbers does not.
+        Some(port) => format!("127.0.0.1:{port}").parse().ok(),
         None => text.parse().ok(),
     })
 }

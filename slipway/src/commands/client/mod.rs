@@ -1,9 +1,6 @@
 //! A small client of the REST API, for commands.
 
-use std::{
-    io::{self, Write as _},
-    time::Duration,
-};
+use std::time::Duration;
 
 use reqwest::{
     Method, Request, RequestBuilder, Response, StatusCode, Url,
@@ -12,7 +9,7 @@ use reqwest::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use self::{refusal::retry_after, sign_in::Credentials};
-use crate::config::Secret;
+use crate::{config::Secret, output};
 
 mod error;
 mod refusal;
@@ -226,11 +223,7 @@ impl Client {
             return;
         }
         let (base, wait) = (&self.base, humantime::format_duration(wait));
-        // Ignore a closed standard error.
-        let _ = writeln!(
-            io::stderr(),
-            "slipway: {base} asks to wait; trying again in {wait}"
-        );
+        output::remark(&format!("{base} asks to wait; trying again in {wait}"));
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> ClientError {

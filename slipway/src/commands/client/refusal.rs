@@ -69,16 +69,23 @@ impl fmt::Display for Refusal {
         if let Some(sentence) = sentence {
             write!(f, ": {sentence}")?;
         }
-        let mut separator = " (";
-        for FieldError { field, message } in &self.problem.errors {
-            write!(f, "{separator}{field}: {message}")?;
-            separator = "; ";
-        }
+        // The sentence about a single field says the same.
+        let is_said = |error: &FieldError| {
+            let FieldError { field, message } = error;
+            sentence.is_some_and(|sentence| sentence.contains(&format!("{field} {message}")))
+        };
+        let errors = self.problem.errors.iter().filter(|error| !is_said(error));
+        let mut details: Vec<_> = errors
+            .map(|FieldError { field, message }| format!("{field}: {message}"))
+            .collect();
         if self.problem.omitted.errors > 0 {
-            write!(f, "{separator}and {} more", self.problem.omitted.errors)?;
+            details.push(format!("and {} more", self.problem.omitted.errors));
         }
-        if !self.problem.errors.is_empty() {
-            f.write_str(")")?;
+        if !details.is_empty() {
+            write!(f, " ({})", details.join("; "))?;
+        }
+        if self.problem.code.is_none() && self.status == StatusCode::NOT_FOUND {
+            f.write_str("; the API of Slipway is not at this URL, but where http_addr says")?;
         }
         match self.retry_after {
             Some(wait) => write!(f, " (possible in {})", humantime::format_duration(wait)),
@@ -138,6 +145,19 @@ mod tests {
     #[test]
     fn an_answer_that_is_not_a_problem_is_shown_by_its_status() {
         assert_eq!(shown(502, "<html>"), "HTTP 502: Bad Gateway");
-        assert_eq!(shown(404, "[]"), "HTTP 404: Not Found");
+        assert_eq!(
+            shown(404, "[]"),
+            "HTTP 404: Not Found; the API of Slipway is not at this URL, but where http_addr says"
+        );
+    }
+
+    #[test]
+    fn a_field_that_the_sentence_names_is_not_repeated() {
+        let body = r#"{"code": "INVALID_ARGUMENT", "detail": "state must be WAITING or REPLAYED.",
+            "errors": [{"field": "state", "message": "must be WAITING or REPLAYED"}]}"#;
+        assert_eq!(
+            shown(400, body),
+            "INVALID_ARGUMENT: state must be WAITING or REPLAYED."
+        );
     }
 }

@@ -64,7 +64,7 @@ struct Session {
 pub async fn sign_in(args: &ClientArgs, layers: &Layers) -> anyhow::Result<(Client, User)> {
     let mut client = Client::new(base_url(args, layers)?)?;
     let password = variable("SLIPWAY_PASSWORD")?;
-    client.token = variable("SLIPWAY_TOKEN")?;
+    client.token = variable("SLIPWAY_TOKEN")?.map(|token| bare(&token));
     if client.token.is_some() {
         // Used when the token has expired.
         client.credentials = args.username.clone().zip(password).map(Credentials::new);
@@ -134,6 +134,16 @@ fn secret(name: &str, text: String) -> Result<Secret, UsageError> {
         return Err(UsageError(format!("{name} {message}")));
     }
     Ok(Secret::new(text))
+}
+
+/// A token without the scheme that stands before it in the header `Authorization`.
+fn bare(token: &Secret) -> Secret {
+    let text = token.expose().trim();
+    let bare = match text.split_once(' ') {
+        Some((scheme, bare)) if scheme.eq_ignore_ascii_case("bearer") => bare.trim_start(),
+        _ => text,
+    };
+    Secret::new(bare.to_owned())
 }
 
 fn ask_password(username: &str) -> anyhow::Result<Secret> {
@@ -207,6 +217,17 @@ mod tests {
         let expected = "SLIPWAY_TOKEN must not contain control characters such as line breaks";
         assert_eq!(refused.to_string(), expected);
         assert!(secret("SLIPWAY_PASSWORD", "hunter 2".into()).is_ok());
+    }
+
+    #[test]
+    fn a_token_may_be_given_as_in_the_header() {
+        for text in ["abc", "Bearer abc", " bearer  abc "] {
+            assert_eq!(
+                bare(&Secret::new(text.to_owned())).expose(),
+                "abc",
+                "{text}"
+            );
+        }
     }
 
     #[test]

@@ -165,6 +165,9 @@ pub(super) fn replayed(answer: &Value) -> String {
         _ => "replayed",
     };
     let (sent, gone) = (ids("ids"), ids("groupGone"));
+    if sent.is_empty() && gone.is_empty() {
+        return format!("0 {done}: no dead letter that waits matches\n");
+    }
     let mut text = format!("{} {done}\n", sent.len());
     for id in &sent {
         let _ = writeln!(text, "  {id}");
@@ -225,6 +228,11 @@ mod tests {
             replayed(&answer),
             "1 would be replayed\n  a\n1 skipped: their groups no longer exist\n  b\n\
              there are more: replay again\n"
+        );
+        let answer = json!({"dryRun": false, "count": 0, "ids": [], "groupGone": []});
+        assert_eq!(
+            replayed(&answer),
+            "0 replayed: no dead letter that waits matches\n"
         );
     }
 }

@@ -7,19 +7,18 @@ use std::{
 };
 
 use anyhow::Context as _;
-use clap::value_parser;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use self::letter::{Letter, Summary};
 use super::{
     client::{Client, ClientArgs, Page, sign_in},
-    json,
+    json, number,
 };
 use crate::{
     UsageError,
     config::Layers,
-    encoding, output,
+    encoding, output, paths,
     text::{escape, escape_json},
 };
 
@@ -120,7 +119,8 @@ pub struct ListArgs {
         long,
         value_name = "N",
         default_value_t = 50,
-        value_parser = value_parser!(u32).range(1..)
+        allow_negative_numbers = true,
+        value_parser = number::whole(1..=u32::MAX)
     )]
     pub limit: u32,
     /// Which server, and who signs in.
@@ -161,6 +161,7 @@ pub struct ReplayArgs {
     #[arg(
         long,
         value_name = "FILE",
+        value_parser = paths::parser(),
         requires = "id",
         conflicts_with_all = CONDITIONS,
         conflicts_with_all = OF_MANY
@@ -199,6 +200,7 @@ async fn list(args: &ListArgs, layers: &Layers) -> anyhow::Result<()> {
     let (client, _) = sign_in(&args.client, layers).await?;
     let mut cursor = None;
     let mut left = args.limit as usize;
+    let mut is_empty = true;
     while left > 0 {
         let limit = left.min(200).to_string();
         let mut query: Vec<_> = args.filter.given().collect();
@@ -206,6 +208,7 @@ async fn list(args: &ListArgs, layers: &Layers) -> anyhow::Result<()> {
         query.push(("limit", &limit));
         query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
         let page: Page<Value> = client.get(PATH, &query).await?;
+        is_empty &= page.items.is_empty();
         for item in &page.items {
             let line = if args.json {
                 escape_json(&item.to_string())
@@ -219,6 +222,9 @@ async fn list(args: &ListArgs, layers: &Layers) -> anyhow::Result<()> {
         if cursor.is_none() {
             break;
         }
+    }
+    if is_empty {
+        output::remark("no dead letter matches");
     }
     Ok(())
 }

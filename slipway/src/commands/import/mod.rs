@@ -14,7 +14,7 @@ use self::{
     interrupt::Interrupts, plan::Plan, report::Report, requests::NewRelease, users::NewUser,
 };
 use super::client::{Client, ClientArgs, ClientError, sign_in};
-use crate::{UsageError, config::Layers, output, text::escape};
+use crate::{UsageError, config::Layers, output, paths, text::escape};
 
 mod earlier;
 mod faults;
@@ -31,14 +31,19 @@ pub use earlier::AlreadyImported;
 #[derive(clap::Args)]
 pub struct ImportArgs {
     /// The plan file: JSON in UTF-8 or UTF-16; - reads standard input
-    #[arg(value_name = "PLAN.json")]
+    #[arg(value_name = "PLAN.json", value_parser = paths::parser())]
     pub plan: PathBuf,
     /// Register the developers who do not exist yet, with random passwords that are shown once
     #[arg(long)]
     pub create_users: bool,
     /// Write these passwords to a new file that only you can read, instead of showing them;
     /// needed when standard output is not a terminal, unless there is --json
-    #[arg(long, value_name = "PATH", requires = "create_users")]
+    #[arg(
+        long,
+        value_name = "PATH",
+        value_parser = paths::parser(),
+        requires = "create_users"
+    )]
     pub passwords_file: Option<PathBuf>,
     /// Domain of the email addresses of new developers
     #[arg(long, value_name = "DOMAIN", default_value = "example.com")]

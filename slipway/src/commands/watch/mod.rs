@@ -7,7 +7,10 @@ use tokio::{io::Interest, net::unix::pipe, runtime::Handle, task};
 use tokio_util::sync::CancellationToken;
 
 use self::{follow::Follower, output::Output};
-use super::client::{Client, ClientArgs, sign_in};
+use super::{
+    client::{Client, ClientArgs, sign_in},
+    number,
+};
 use crate::config::Layers;
 
 mod backoff;
@@ -22,7 +25,12 @@ pub struct WatchArgs {
     #[arg(long)]
     pub json: bool,
     /// Begin after the entry with this number; 0 begins with the oldest that is kept
-    #[arg(long, value_name = "N")]
+    #[arg(
+        long,
+        value_name = "N",
+        allow_negative_numbers = true,
+        value_parser = number::whole(0..=i64::MAX.unsigned_abs())
+    )]
     pub after: Option<u64>,
     /// Only entries of this type (task.started) or family (task.*); may be repeated
     #[arg(long = "type", value_name = "TYPE", value_delimiter = ',')]

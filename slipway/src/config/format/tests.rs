@@ -21,6 +21,7 @@ fn refuses<T>(format: &Format<T>, texts: &[&str]) {
 #[test]
 fn addresses_are_numbers_or_localhost() {
     assert_eq!(value(&address(), "localhost:0"), "127.0.0.1:0".parse().ok());
+    assert_eq!(value(&address(), "localhost:+80"), None);
     accepts(&address(), &["[::1]:80"]);
     refuses(
         &address(),

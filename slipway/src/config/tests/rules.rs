@@ -144,3 +144,20 @@ fn what_a_role_does_not_read_is_told_and_ignored() {
     assert!(unused[2].starts_with("chat_queue in ") && unused[2].ends_with("line 2"));
     assert!(layers.unused(Role::All).is_empty());
 }
+
+#[test]
+fn a_path_that_only_a_shell_expands_is_refused() {
+    let paths: Vec<_> = ALL.iter().filter(|key| key.expects() == "a path").collect();
+    assert!(paths.len() > 5);
+    for key in paths {
+        for path in ["~", "~/slipway", "~ada/slipway"] {
+            let problems = Case::new().env(&key.env(), path).problems(Role::All);
+            let expected = format!("{}: begins with ~, which a shell expands", key.env());
+            assert!(problems.join("\n").contains(&expected), "{problems:?}");
+        }
+    }
+    let settings = Case::new()
+        .env("SLIPWAY_DATA_DIR", "./~")
+        .settings(Role::All);
+    assert_eq!(settings.unwrap().data_dir.to_str(), Some("./~"));
+}
