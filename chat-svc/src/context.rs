@@ -1,11 +1,11 @@
 //! Reads the caller's work from the release service with the caller's own token, so the assistant
-//! knows nothing that the caller could not read. The number of calls is bounded: three lists, and
-//! the most important releases.
+//! knows nothing that the caller could not read. What is read is bounded; [`Work`] says when a
+//! bound was reached.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use slipway_proto::{
     release::v1::{
         self as proto, GetReleaseRequest, ListMyTasksRequest, ListReleasesRequest, ReleaseStatus,
@@ -21,23 +21,24 @@ use slipway_rpc::{
 };
 use uuid::Uuid;
 
-use crate::prompt::{Blocker, Caller, NextTask, ReleaseFacts, TaskFacts, TaskState, Work};
+use crate::prompt::{
+    Blocker, Caller, NextTask, PROMPT_RELEASES, ReleaseFacts, TaskFacts, TaskState, Work,
+};
 
 /// Maximum number of releases to read.
-const MAX_RELEASES: usize = 5;
+const MAX_RELEASES: usize = 100;
+
+/// Number of tasks after which no further release is read.
+const ENOUGH_TASKS: usize = 5_000;
 
 /// Number of releases read concurrently.
-const AT_ONCE: usize = 3;
+const AT_ONCE: usize = 8;
 
-/// Maximum number of tasks to start.
-const MAX_TODO: i32 = 50;
+/// Number of the caller's tasks of one state after which no further page is read.
+const ENOUGH_OWN_TASKS: usize = 1_000;
 
-/// Maximum number of completed tasks.
-const MAX_COMPLETED: i32 = 20;
-
-/// How long after their last task there a release counts as current for a caller who has no open
-/// task in it.
-const RECENT: SignedDuration = SignedDuration::from_hours(48);
+/// Items on a page of a list.
+const PAGE: i32 = 200;
 
 /// Maximum size of a response in bytes. A release with 500 tasks of 8,000 characters is larger than
 /// tonic's default of 4 MiB.
@@ -61,7 +62,8 @@ impl WorkReader {
         }
     }
 
-    /// The work of `caller`. `outbound` carries the caller's token.
+    /// The work of `caller`. `outbound` carries the caller's token. Releases that are named in the
+    /// `question` are read first, except that it does not change the first [`PROMPT_RELEASES`].
     ///
     /// # Errors
     /// A fault of the release service, or that it is unavailable.
@@ -70,12 +72,13 @@ impl WorkReader {
         caller: &Principal,
         outbound: &Outbound,
         now: Timestamp,
+        question: &str,
     ) -> Result<Work, Fault> {
         let outbound = Outbound {
             deadline: Some(DEADLINE),
             ..outbound.clone()
         };
-        let read = self.read_as(caller, &outbound, now);
+        let read = self.read_as(caller, &outbound, now, question);
         match tokio::time::timeout(DEADLINE, read).await {
             Ok(read) => read,
             Err(_) => Err(Fault::unavailable(
@@ -90,33 +93,34 @@ impl WorkReader {
         caller: &Principal,
         outbound: &Outbound,
         now: Timestamp,
+        question: &str,
     ) -> Result<Work, Fault> {
-        let (current, todo, completed, open) = tokio::try_join!(
-            self.tasks(outbound, TaskStatus::InProcess, 1),
-            self.tasks(outbound, TaskStatus::Todo, MAX_TODO),
-            self.tasks(outbound, TaskStatus::Completed, MAX_COMPLETED),
-            self.open_releases(outbound, caller.role),
+        let (current, todo, completed, listed) = tokio::try_join!(
+            self.tasks(outbound, TaskStatus::InProcess),
+            self.tasks(outbound, TaskStatus::Todo),
+            self.tasks(outbound, TaskStatus::Completed),
+            self.listed(outbound, caller.role),
         )?;
-        let mut ids = Vec::new();
-        let recent = completed.iter().filter(|mine| {
-            let at = mine.task.as_ref().and_then(|task| time(task.completed_at));
-            at.is_some_and(|at| at > now - RECENT)
-        });
-        let matter = current.iter().chain(&todo).chain(recent);
-        let theirs = matter.filter_map(|mine| mine.task.as_ref());
-        for id in theirs.map(|task| &task.release_id).chain(&open) {
-            if !ids.contains(id) {
-                ids.push(id.clone());
-            }
+        let more_tasks = todo.more || completed.more;
+        let tasks = [&current, &todo, &completed].into_iter();
+        let own = tasks.flat_map(|list| &list.items);
+        let own = own.filter_map(|mine| mine.task.as_ref());
+        let own = own.map(|task| (&task.release_id, &task.release_name));
+        let listed_names = listed.items.iter();
+        let listed_names = listed_names.map(|release| (&release.id, &release.name));
+        let mut seen = HashSet::new();
+        let mut wanted: Vec<_> = own
+            .chain(listed_names)
+            .filter(|(id, _)| seen.insert(*id))
+            .collect();
+        let question = question.to_lowercase();
+        if let Some(rest) = wanted.get_mut(PROMPT_RELEASES..) {
+            rest.sort_by_cached_key(|(_, name)| !question.contains(&name.to_lowercase()));
         }
-        let more_releases = ids.len() > MAX_RELEASES;
-        ids.truncate(MAX_RELEASES);
-        let releases: Vec<Option<ReleaseFacts>> = stream::iter(ids)
-            .map(|id| self.release(outbound, id))
-            .buffered(AT_ONCE)
-            .try_collect()
-            .await?;
+        let ids: Vec<_> = wanted.iter().map(|(id, _)| (*id).clone()).collect();
+        let (releases, all) = self.releases(outbound, ids).await?;
         let mut next = todo
+            .items
             .into_iter()
             .map(next_task)
             .collect::<Result<Vec<_>, _>>()?;
@@ -129,51 +133,82 @@ impl WorkReader {
                 role: caller.role,
             },
             now,
-            current: current
-                .into_iter()
-                .find_map(|mine| mine.task)
-                .map(task)
-                .transpose()?,
+            current: facts(current.items)?.into_iter().next(),
             next,
-            releases: releases.into_iter().flatten().collect(),
-            more_releases,
+            completed: facts(completed.items)?,
+            more_tasks,
+            releases,
+            more_releases: !all || listed.more,
         })
     }
 
+    /// The caller's tasks in this state.
     async fn tasks(
         &self,
         outbound: &Outbound,
         status: TaskStatus,
-        page_size: i32,
-    ) -> Result<Vec<proto::MyTask>, Fault> {
-        let request = outbound.request(ListMyTasksRequest {
-            status: status.into(),
-            page_size,
-            page_token: String::new(),
-        });
-        Ok(self
-            .tasks
-            .clone()
-            .list_my_tasks(request)
-            .await?
-            .into_inner()
-            .tasks)
+    ) -> Result<List<proto::MyTask>, Fault> {
+        let (mut items, mut page_token) = (Vec::new(), String::new());
+        loop {
+            let request = outbound.request(ListMyTasksRequest {
+                status: status.into(),
+                page_size: PAGE,
+                page_token,
+            });
+            let answer = self.tasks.clone().list_my_tasks(request).await?;
+            let answer = answer.into_inner();
+            items.extend(answer.tasks);
+            page_token = answer.next_page_token;
+            let more = !page_token.is_empty();
+            if !more || items.len() >= ENOUGH_OWN_TASKS {
+                return Ok(List { items, more });
+            }
+        }
     }
 
-    /// The newest open releases, if the caller is an admin. Developers see the releases of their
-    /// tasks.
-    async fn open_releases(&self, outbound: &Outbound, role: Role) -> Result<Vec<String>, Fault> {
+    /// The newest releases, the open ones first, if the caller is an administrator. Developers see
+    /// the releases of their tasks.
+    async fn listed(&self, outbound: &Outbound, role: Role) -> Result<List<proto::Release>, Fault> {
+        let mut list = List {
+            items: Vec::new(),
+            more: false,
+        };
         if role != Role::Admin {
-            return Ok(Vec::new());
+            return Ok(list);
         }
-        let request = outbound.request(ListReleasesRequest {
-            status: ReleaseStatus::Open.into(),
-            page_size: MAX_RELEASES as i32 + 1,
-            page_token: String::new(),
-        });
-        let answer = self.releases.clone().list_releases(request).await?;
-        let releases = answer.into_inner().releases.into_iter();
-        Ok(releases.map(|release| release.id).collect())
+        for status in [ReleaseStatus::Open, ReleaseStatus::Completed] {
+            let request = outbound.request(ListReleasesRequest {
+                status: status.into(),
+                page_size: PAGE,
+                page_token: String::new(),
+            });
+            let answer = self.releases.clone().list_releases(request).await?;
+            let answer = answer.into_inner();
+            list.items.extend(answer.releases);
+            list.more |= !answer.next_page_token.is_empty();
+        }
+        Ok(list)
+    }
+
+    /// The first of these releases with their tasks, and whether these are all.
+    async fn releases(
+        &self,
+        outbound: &Outbound,
+        ids: Vec<String>,
+    ) -> Result<(Vec<ReleaseFacts>, bool), Fault> {
+        let (wanted, mut read, mut tasks) = (ids.len(), 0, 0);
+        let mut reading = stream::iter(ids.into_iter().take(MAX_RELEASES))
+            .map(|id| self.release(outbound, id))
+            .buffered(AT_ONCE);
+        let mut releases = Vec::new();
+        while tasks < ENOUGH_TASKS
+            && let Some(release) = reading.try_next().await?
+        {
+            read += 1;
+            tasks += release.as_ref().map_or(0, |release| release.tasks.len());
+            releases.extend(release);
+        }
+        Ok((releases, read == wanted))
     }
 
     /// A release; `None` if it no longer exists.
@@ -191,6 +226,12 @@ impl WorkReader {
             },
         }
     }
+}
+
+/// The part of a list that was read.
+struct List<T> {
+    items: Vec<T>,
+    more: bool,
 }
 
 /// Sort key: tasks that can start sooner come first.
@@ -217,6 +258,11 @@ fn next_task(mine: proto::MyTask) -> Result<NextTask, Fault> {
         task: task(required(mine.task)?)?,
         blocked_by,
     })
+}
+
+fn facts(tasks: Vec<proto::MyTask>) -> Result<Vec<TaskFacts>, Fault> {
+    let tasks = tasks.into_iter().filter_map(|mine| mine.task);
+    tasks.map(task).collect()
 }
 
 fn task(task: proto::Task) -> Result<TaskFacts, Fault> {

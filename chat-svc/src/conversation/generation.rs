@@ -127,15 +127,17 @@ impl Generation {
         // A turn has two messages.
         let count = limits.messages.div_ceil(2);
         let chat = &conversations.stores.chat;
+        let question = &self.question;
+        let text = question.content.as_str();
         let (work, turns) = tokio::join!(
             conversations
                 .work
-                .read(&self.caller, &self.outbound, self.question.asked_at),
+                .read(&self.caller, &self.outbound, question.asked_at, text),
             chat.answered_before(self.session, self.number, count),
         );
         let work = work.map_err(Stop::NoWork)?;
         let turns = turns.map_err(|error| Stop::NoWork(error.into()))?;
-        Ok(compose(work, &turns, &self.question.content, limits))
+        Ok(compose(work, &turns, &question.content, limits))
     }
 
     async fn listen(&self, prompt: &Prompt, started: Instant) -> Result<Written, Stop> {

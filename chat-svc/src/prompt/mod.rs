@@ -11,6 +11,7 @@ mod work;
 
 pub use budget::estimate;
 pub use compose::{Limits, Prompt, PromptMessage, QuestionTooLong, Speaker, compose};
+pub(crate) use system::PROMPT_RELEASES;
 pub use work::{Blocker, Caller, NextTask, ReleaseFacts, TaskFacts, TaskState, Work};
 
 #[cfg(test)]

@@ -70,6 +70,8 @@ pub(crate) fn work() -> Work {
             task: tasks[4].clone(),
             blocked_by: Some(Blocker::Predecessor(tasks[3].clone())),
         }],
+        completed: vec![tasks[0].clone()],
+        more_tasks: false,
         releases: vec![ReleaseFacts {
             id: spring.0,
             name: spring.1.to_owned(),

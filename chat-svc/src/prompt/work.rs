@@ -15,8 +15,12 @@ pub struct Work {
     pub current: Option<TaskFacts>,
     /// The tasks that the caller has yet to start; those that can start come first.
     pub next: Vec<NextTask>,
-    /// The caller's releases, the most important first: those of their tasks, and for an admin all
-    /// open ones.
+    /// The tasks that the caller has completed.
+    pub completed: Vec<TaskFacts>,
+    /// Whether the caller has more tasks than these.
+    pub more_tasks: bool,
+    /// The caller's releases, those with open tasks of the caller first: those of their tasks, and
+    /// for an administrator all.
     pub releases: Vec<ReleaseFacts>,
     /// Whether the caller has more releases than these.
     pub more_releases: bool,
@@ -160,5 +164,14 @@ impl Work {
     #[must_use]
     pub fn release(&self, id: Uuid) -> Option<&ReleaseFacts> {
         self.releases.iter().find(|release| release.id == id)
+    }
+
+    /// All tasks that were read: those of the releases, and the caller's in other releases.
+    pub fn tasks(&self) -> impl Iterator<Item = &TaskFacts> {
+        let next = self.next.iter().map(|next| &next.task);
+        let own = self.current.iter().chain(next).chain(&self.completed);
+        let elsewhere = own.filter(|task| self.release(task.release_id).is_none());
+        let releases = self.releases.iter();
+        releases.flat_map(|release| &release.tasks).chain(elsewhere)
     }
 }

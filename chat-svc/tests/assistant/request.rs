@@ -79,7 +79,44 @@ async fn the_work_is_read_in_a_bounded_number_of_calls() {
     let titles: Vec<&str> = titles.iter().map(String::as_str).collect();
     chat.releases.give(ada.id, "ada", "Long", &titles);
     ada.ask("what is next?").await.unwrap();
-    assert_eq!(chat.releases.calls(), 4, "three lists and a release");
+    let calls = chat.releases.calls();
+    assert_eq!(calls, 5, "three lists, one of two pages, and a release");
+}
+
+#[tokio::test]
+async fn the_built_in_assistant_reads_hundreds_of_tasks_and_says_where_it_stops() {
+    let chat = Chat::builtin().await;
+    let ada = chat.user("ada").await;
+    let titles = ["Plan it", "Build it", "Test it", "Ship it", "Announce it"];
+    for n in 1..=171 {
+        let name = format!("Train {n}");
+        chat.releases.give(ada.id, "ada", &name, &titles);
+    }
+    let answer = ada.ask("How many tasks do I have?").await.unwrap();
+    let all = "You have completed 171 of 855 tasks.";
+    assert!(answer.content.ends_with(all), "{}", answer.content);
+    // One release more than is read: the one that is named is read all the same.
+    let answer = ada.ask("How far is Train 2?").await.unwrap();
+    let far = "Train 2 is open: 1 of 5 tasks is completed (20 %).";
+    assert!(answer.content.starts_with(far), "{}", answer.content);
+    let answer = ada.ask("Who works on what?").await.unwrap();
+    let limit = "I read only 100 of your releases; there are more.";
+    assert!(answer.content.ends_with(limit), "{}", answer.content);
+    for (question, expected) in [
+        ("what is next for nobody?", "I do not know “nobody”."),
+        ("what does admin work on?", "I do not know “admin”."),
+    ] {
+        let answer = ada.ask(question).await.unwrap();
+        assert!(answer.content.starts_with(expected), "{}", answer.content);
+    }
+    // A release of its own for more tasks than the bound.
+    let grace = chat.user("grace").await;
+    let titles: Vec<String> = (0..1_300).map(|n| format!("step {n}")).collect();
+    let titles: Vec<&str> = titles.iter().map(String::as_str).collect();
+    chat.releases.give(grace.id, "grace", "Long", &titles);
+    let answer = grace.ask("What is next for me?").await.unwrap();
+    let limit = "I read only 1002 of your tasks; you have more.";
+    assert!(answer.content.ends_with(limit), "{}", answer.content);
 }
 
 #[tokio::test]

@@ -23,8 +23,8 @@ use uuid::Uuid;
 
 #[derive(Default)]
 pub(crate) struct FakeReleases {
-    /// The only release of each user.
-    releases: Mutex<HashMap<Uuid, Release>>,
+    /// The releases of each user, newest first.
+    releases: Mutex<HashMap<Uuid, Vec<Release>>>,
     away: AtomicBool,
     calls: AtomicUsize,
 }
@@ -42,14 +42,17 @@ impl FakeReleases {
             .add_service(ReleaseServiceServer::from_arc(Arc::clone(self)))
     }
 
-    /// Gives a user a release with a task for each of these titles: the first completed, the second
-    /// in process, the others not started.
+    /// Gives a user another release with a task for each of these titles: the first completed, the
+    /// second in process if it is the user's first release, the others not started.
     pub(crate) fn give(&self, user: Uuid, username: &str, name: &str, titles: &[&str]) {
+        let mut releases = self.releases.lock().unwrap();
+        let releases = releases.entry(user).or_default();
+        let is_first = releases.is_empty();
         let id = Uuid::now_v7().to_string();
         let task = |(order, title): (usize, &&str)| {
             let status = match order {
                 0 => TaskStatus::Completed,
-                1 => TaskStatus::InProcess,
+                1 if is_first => TaskStatus::InProcess,
                 _ => TaskStatus::Todo,
             };
             Task {
@@ -64,7 +67,7 @@ impl FakeReleases {
                 order_index: order as i64,
                 status: status.into(),
                 created_at: at(0),
-                started_at: (order < 2).then(|| at(60).unwrap()),
+                started_at: (status != TaskStatus::Todo).then(|| at(60).unwrap()),
                 completed_at: (order < 1).then(|| at(120).unwrap()),
                 ..Task::default()
             }
@@ -77,7 +80,7 @@ impl FakeReleases {
             id,
             ..Release::default()
         };
-        self.releases.lock().unwrap().insert(user, release);
+        releases.insert(0, release);
     }
 
     /// Makes it unavailable, or available again.
@@ -112,36 +115,46 @@ fake! { TaskService for FakeReleases:
         self.called()?;
         let caller = principal(&request)?.user_id;
         let releases = self.releases.lock().unwrap();
-        let tasks = releases
-            .get(&caller)
-            .map_or(&[][..], |release| &release.tasks);
-        let current = tasks
-            .iter()
-            .find(|task| task.status() == TaskStatus::InProcess);
+        let releases = releases.get(&caller).map_or(&[][..], Vec::as_slice);
         let status = request.get_ref().status();
-        let mine = tasks
-            .iter()
-            .enumerate()
-            .filter(|(_, task)| task.status() == status)
-            .map(|(place, task)| MyTask {
-                task: Some(task.clone()),
-                can_start: false,
-                blocked_by: (status == TaskStatus::Todo).then(|| {
-                    let (code, by) = match place {
-                        2 => ("DEVELOPER_BUSY", current.cloned()),
-                        _ => ("TASK_OUT_OF_ORDER", tasks.get(place - 1).cloned()),
-                    };
-                    Blocker {
-                        code: code.to_owned(),
-                        task: by,
-                    }
-                }),
-            });
+        let mine = releases.iter().flat_map(|release| my_tasks(release, status));
+        let request = request.get_ref();
+        let skipped: usize = request.page_token.parse().unwrap_or_default();
+        let (mine, size) = (mine.skip(skipped), request.page_size as usize);
+        let tasks: Vec<_> = mine.clone().take(size).collect();
+        let next_page_token = match mine.count() > size {
+            true => (skipped + size).to_string(),
+            false => String::new(),
+        };
         Ok(Response::new(ListMyTasksResponse {
-            tasks: mine.take(request.get_ref().page_size as usize).collect(),
-            next_page_token: String::new(),
+            tasks,
+            next_page_token,
         }))
     }
+}
+
+/// The tasks of a release in this state.
+fn my_tasks(release: &Release, status: TaskStatus) -> impl Iterator<Item = MyTask> + Clone {
+    let tasks = &release.tasks;
+    let current = tasks
+        .iter()
+        .find(|task| task.status() == TaskStatus::InProcess);
+    let mine = tasks.iter().enumerate();
+    let mine = mine.filter(move |(_, task)| task.status() == status);
+    mine.map(move |(place, task)| MyTask {
+        task: Some(task.clone()),
+        can_start: false,
+        blocked_by: (status == TaskStatus::Todo).then(|| {
+            let (code, by) = match current {
+                Some(current) if place == 2 => ("DEVELOPER_BUSY", Some(current.clone())),
+                _ => ("TASK_OUT_OF_ORDER", tasks.get(place - 1).cloned()),
+            };
+            Blocker {
+                code: code.to_owned(),
+                task: by,
+            }
+        }),
+    })
 }
 
 fake! { ReleaseService for FakeReleases:
@@ -159,7 +172,7 @@ fake! { ReleaseService for FakeReleases:
         // Like the real one: any signed-in user may read any release.
         let releases = self.releases.lock().unwrap();
         let id = &request.get_ref().id;
-        let found = releases.values().find(|release| release.id == *id);
+        let found = releases.values().flatten().find(|release| release.id == *id);
         Ok(Response::new(GetReleaseResponse {
             release: found.cloned(),
         }))

@@ -1,7 +1,9 @@
-//! The built-in assistant: answers by rules, from the same work a model is told of. It
-//! says what it is, and what it cannot do.
+//! The built-in assistant: it answers by rules, from the caller's work. What it cannot answer, and
+//! what it did not read, it says.
 
 mod answers;
+mod named;
+mod phrase;
 mod question;
 mod span;
 mod topic;
@@ -15,10 +17,10 @@ use slipway_runtime::life::{Check, Problem};
 use super::{Answering, Assistant, Failure, Piece};
 use crate::{chat::Tokens, prompt::Prompt};
 
-/// How it is called as a model.
+/// Its name as a model.
 pub const MODEL: &str = "builtin";
 
-/// Rules need no window; this one bounds what is read for them.
+/// Rules have no context window; this one limits the length of a question.
 const WINDOW: u32 = 65_536;
 
 /// The built-in assistant.
@@ -44,7 +46,7 @@ impl Assistant for Builtin {
 
     async fn answer(&self, prompt: &Prompt) -> Result<Answering, Failure> {
         let text = answers::answer(&prompt.work, &prompt.question);
-        // Word by word, as a model would: clients see the same kind of stream.
+        // Word by word, so that clients see the same kind of stream as from a model.
         let pieces: Vec<_> = text
             .split_inclusive(' ')
             .map(|word| Ok(Piece::Text(word.to_owned())))

@@ -1,27 +1,29 @@
-//! The times that a question names: "yesterday", "last week", "in the last 3 days".
+//! The times in the past that a question names: "yesterday", "last week", "in the last 3 days".
+
+pub(super) mod ahead;
 
 use jiff::{SignedDuration, Timestamp, ToSpan as _, civil::Date, tz::TimeZone};
 
 use super::words::{day, sentence};
 
-/// A time that something has happened in.
+/// A time in the past.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Span {
     pub(super) from: Timestamp,
     /// `None`: until now.
     pub(super) until: Option<Timestamp>,
-    /// As it is said in the middle of a sentence: "last week".
+    /// Its name within a sentence: "last week".
     pub(super) name: String,
 }
 
-/// What a question says of time.
+/// The time that a question names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum When {
-    /// Nothing.
+    /// None.
     Unsaid,
-    /// A time that has been.
+    /// A time in the past.
     Within(Span),
-    /// A time that is not understood, or that is to come.
+    /// A time that is not understood, or is in the future.
     Unclear,
 }
 
@@ -35,7 +37,7 @@ pub(super) const DAYS: &[&str] = &[
     "sunday",
 ];
 
-/// Words of times that are not understood by themselves.
+/// Words of times that are not understood alone.
 pub(super) const UNCLEAR: &[&str] = &[
     "week",
     "weeks",
@@ -69,15 +71,15 @@ pub(super) const UNCLEAR: &[&str] = &[
     "december",
 ];
 
-/// What stands before a time of day.
+/// Words before a time of day.
 const BEFORE_HOURS: &[&str] = &[
     "after", "and", "around", "at", "before", "between", "by", "from", "since", "to", "until",
 ];
 
-/// What stands before a time at which another one begins.
+/// Words before the beginning of a time.
 const BEGIN: &[&str] = &["from", "between", "since"];
 
-/// Takes times of day out of the words, such as "at 3 am" and "since 03:00"; whether there
+/// Removes times of day from the words, such as "at 3 am" and "since 03:00"; returns whether there
 /// were any.
 pub(super) fn take_hours(words: &mut Vec<String>) -> bool {
     let (all, mut at) = (words.len(), 0);
@@ -95,7 +97,7 @@ pub(super) fn take_hours(words: &mut Vec<String>) -> bool {
     words.len() < all
 }
 
-/// How many words at the beginning of these are a time of day: "3am", "3 pm", "03 00", "noon".
+/// Number of words at the beginning that are a time of day: "3am", "3 pm", "03 00", "noon".
 fn read_hour(words: &[String]) -> usize {
     let word = |n: usize| words.get(n).map_or("", String::as_str);
     let is_number = |text: &str, below: u8| {
@@ -124,7 +126,7 @@ fn read_hour(words: &[String]) -> usize {
     length + usize::from(word(length) == "utc")
 }
 
-/// What these words say of time, as seen at `now`; what is understood is taken out of them.
+/// The time that these words name, as of `now`. Words that are understood are removed.
 pub(super) fn take(words: &mut Vec<String>, now: Timestamp) -> When {
     for at in 0..words.len() {
         let (before, here) = words.split_at(at);
@@ -169,7 +171,7 @@ pub(super) fn take(words: &mut Vec<String>, now: Timestamp) -> When {
     }
 }
 
-/// What it is when nothing is said.
+/// The time if a question names none.
 pub(super) fn since_yesterday(now: Timestamp) -> Span {
     Span {
         from: start(today(now).yesterday().unwrap_or(Date::MIN)),
@@ -178,7 +180,7 @@ pub(super) fn since_yesterday(now: Timestamp) -> Span {
     }
 }
 
-/// The end of a time that begins before these words: "to Friday".
+/// The end of a time whose beginning is before these words: "to Friday".
 fn read_end(words: &[String], now: Timestamp) -> Option<(usize, Span)> {
     let (to, end) = words.split_first()?;
     if !matches!(to.as_str(), "to" | "and" | "until" | "till") {
@@ -188,7 +190,7 @@ fn read_end(words: &[String], now: Timestamp) -> Option<(usize, Span)> {
     Some((length + 1, span))
 }
 
-/// The time at the beginning of these words, and how many words it takes.
+/// The time at the beginning of these words, and its number of words.
 fn read(words: &[String], now: Timestamp) -> Option<(usize, Span)> {
     let today = today(now);
     let word = |n: usize| words.get(n).map_or("", String::as_str);
@@ -284,7 +286,7 @@ fn read_number(words: &[String], now: Timestamp) -> Option<(usize, Span)> {
     ))
 }
 
-/// A day of the week, the last one of its name that has begun, or a date.
+/// A day of the week, the latest that has begun, or a date.
 fn read_day(words: &[String], today: Date) -> Option<(usize, Span)> {
     let skipped = usize::from(words.first().is_some_and(|word| word == "last"));
     let word = words.get(skipped)?;
@@ -320,124 +322,4 @@ fn start(day: Date) -> Timestamp {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::prompt::samples;
-
-    #[track_caller]
-    fn reads(text: &str, expected: &str) {
-        let mut words: Vec<_> = text.split(' ').map(str::to_owned).collect();
-        let found = match take(&mut words, samples::now()) {
-            When::Within(Span { from, until, name }) => {
-                let until = until.map_or_else(String::new, |until| until.to_string());
-                format!("{name}: {from}..{until} ({})", words.join(" "))
-            }
-            other => format!("{other:?}"),
-        };
-        assert_eq!(found, expected, "{text}");
-    }
-
-    /// It is a Wednesday, 4 March 2026, 12:00.
-    #[test]
-    fn times_are_read_as_people_mean_them() {
-        reads(
-            "what is new today",
-            "today: 2026-03-04T00:00:00Z.. (what is new)",
-        );
-        reads(
-            "what happened yesterday",
-            "yesterday: 2026-03-03T00:00:00Z..2026-03-04T00:00:00Z (what happened)",
-        );
-        reads(
-            "what changed since yesterday",
-            "since yesterday: 2026-03-03T00:00:00Z.. (what changed)",
-        );
-        reads("this week", "this week: 2026-03-02T00:00:00Z.. ()");
-        reads(
-            "last week",
-            "last week: 2026-02-23T00:00:00Z..2026-03-02T00:00:00Z ()",
-        );
-        reads(
-            "since last week",
-            "since last week: 2026-02-23T00:00:00Z.. ()",
-        );
-        reads(
-            "last month",
-            "last month: 2026-02-01T00:00:00Z..2026-03-01T00:00:00Z ()",
-        );
-        reads(
-            "in the last 3 days",
-            "in the last 3 days: 2026-03-01T12:00:00Z.. (in the)",
-        );
-        reads(
-            "2 days ago",
-            "since 2 March 2026: 2026-03-02T00:00:00Z.. ()",
-        );
-        reads("since monday", "since Monday: 2026-03-02T00:00:00Z.. ()");
-        reads(
-            "on friday",
-            "on Friday: 2026-02-27T00:00:00Z..2026-02-28T00:00:00Z ()",
-        );
-        reads(
-            "last wednesday",
-            "on Wednesday: 2026-02-25T00:00:00Z..2026-02-26T00:00:00Z ()",
-        );
-        reads(
-            "between monday and today",
-            "from Monday to today: 2026-03-02T00:00:00Z.. ()",
-        );
-        reads(
-            "from 2026-02-01 to 2026-02-03",
-            "from 1 February 2026 to 3 February 2026: \
-             2026-02-01T00:00:00Z..2026-02-04T00:00:00Z ()",
-        );
-        reads(
-            "since 2026-02-01",
-            "since 1 February 2026: 2026-02-01T00:00:00Z.. ()",
-        );
-    }
-
-    #[test]
-    fn times_of_day_are_taken_out() {
-        for (text, rest) in [
-            ("what changed at 3am", "what changed"),
-            ("what changed at 3 am utc", "what changed"),
-            ("what changed at 3", "what changed"),
-            ("changed at 03 00", "changed"),
-            ("since 9 30pm", ""),
-            ("since 3 oclock today", "today"),
-            ("between 2am and 4am", ""),
-            ("yesterday at noon", "yesterday"),
-        ] {
-            let mut words: Vec<_> = text.split(' ').map(str::to_owned).collect();
-            assert!(take_hours(&mut words), "{text}");
-            assert_eq!(words.join(" "), rest, "{text}");
-        }
-        for text in [
-            "my next 3 tasks",
-            "in the last 3 hours",
-            "i am at 3 tasks",
-            "team spam",
-        ] {
-            let mut words: Vec<_> = text.split(' ').map(str::to_owned).collect();
-            assert!(!take_hours(&mut words), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_time_that_is_not_understood_is_not_passed_over() {
-        for text in [
-            "next week",
-            "since easter",
-            "last quarter",
-            "in june",
-            "tomorrow",
-            "2027-01-01 week",
-            "in 2025",
-        ] {
-            reads(text, "Unclear");
-        }
-        reads("what is next", "Unsaid");
-        reads("my next 3 tasks", "Unsaid");
-    }
-}
+mod tests;

@@ -1,24 +1,26 @@
-//! What a question is about, by the words in it.
+//! What a question is about.
 
 use super::{
     question::Question,
     span::When,
     vocabulary::{
-        BEHIND_ME, BLOCKED, DEEDS, DUE, FORECAST, FUTURE, ITSELF, MY_SHARE, NEWS, NEXT, PAST,
-        PEOPLE, PRIVATE, PROGRESS, PRONOUNS,
+        BEHIND_ME, BEYOND, BLOCKED, DEEDS, DUE, FINISHED, FORECAST, FUTURE, ITSELF, MY_SHARE, NEWS,
+        NEXT, NOT, NOT_BLOCKED, PAST, PEOPLE, PROGRESS, PRONOUNS,
     },
 };
 
-/// What the built-in assistant can tell of, and what it can only say that it cannot.
+/// The topics that the built-in assistant can answer, and those it can only refuse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Topic {
     /// What is next for me.
     Next,
+    /// Which of my tasks can start.
+    Startable,
     /// Why can I not start.
     Blocked,
     /// Who waits for me.
     BehindMe,
-    /// Where is a task.
+    /// Whose is a task, and what is its state.
     Task,
     /// What does somebody else do, and what is next for them.
     Other,
@@ -30,7 +32,7 @@ pub(super) enum Topic {
     People,
     /// What changed, since yesterday or at another time.
     Changes,
-    /// Until when is what to be done.
+    /// What is due.
     Due,
     /// Something about a person or a release that is not known.
     Stranger,
@@ -40,36 +42,49 @@ pub(super) enum Topic {
     UnclearTime,
     /// When will it be done.
     Forecast,
-    /// A wish that something be done.
+    /// A request to change something.
     Deed,
     /// Something else.
     Unknown,
 }
 
-/// What a question is about. The more telling words decide first: "who blocks me" is
-/// about the block.
+impl Topic {
+    /// Whether the answer is about releases, tasks or people.
+    pub(super) fn is_answered(self) -> bool {
+        let refused = [
+            Self::Stranger,
+            Self::Nameless,
+            Self::UnclearTime,
+            Self::Deed,
+            Self::Unknown,
+        ];
+        !refused.contains(&self)
+    }
+}
+
+/// The topic of a question. More specific words decide first: "who blocks me" is about what blocks
+/// the caller.
 pub(super) fn topic(question: &Question<'_>) -> Topic {
     let says = |phrases| question.says(phrases);
     let of_itself = question.others.is_empty() && question.releases.is_empty();
-    if (question.words.any(ITSELF) && of_itself) || says(PRIVATE) {
+    if (question.words.any(ITSELF) && of_itself) || says(BEYOND) {
         return Topic::Unknown;
     }
     if DEEDS.contains(&question.rest.first()) {
         return Topic::Deed;
     }
     let known = of_known(question);
-    let names_nothing =
-        question.tasks.is_empty() && question.releases.is_empty() && question.others.is_empty();
-    if question.stranger.is_some() && (known != Topic::Unknown || question.is_plain()) {
+    let is_strange = question.stranger.is_some() && question.names_nothing();
+    if is_strange && (known != Topic::Unknown || question.odd_words().is_empty()) {
         return Topic::Stranger;
     }
-    if names_nothing && says(PRONOUNS) && !question.is_mine() {
+    if question.names_nothing() && says(PRONOUNS) && !question.is_mine() {
         return Topic::Nameless;
     }
     known
 }
 
-/// The same, as far as it is about what is known.
+/// The topic, apart from names that are unknown.
 fn of_known(question: &Question<'_>) -> Topic {
     let says = |phrases| question.says(phrases);
     let mine = question.is_mine();
@@ -78,6 +93,13 @@ fn of_known(question: &Question<'_>) -> Topic {
     let named_release = !question.releases.is_empty();
     if says(BEHIND_ME) {
         return Topic::BehindMe;
+    }
+    if says(NOT_BLOCKED) && !named_task && !named_other {
+        return match (says(PEOPLE), named_release) {
+            (true, _) => Topic::People,
+            (false, true) if !mine => Topic::Progress,
+            (false, _) => Topic::Startable,
+        };
     }
     if says(BLOCKED) {
         return match () {
@@ -89,10 +111,10 @@ fn of_known(question: &Question<'_>) -> Topic {
         };
     }
     let is_timed = question.when != When::Unsaid;
-    let past = is_timed && says(PAST);
-    if says(DUE) && !past {
+    if says(DUE) && !(is_timed && says(FINISHED)) {
         return Topic::Due;
     }
+    let past = is_timed && says(PAST);
     if says(FORECAST) && !mine {
         return Topic::Forecast;
     }
@@ -102,6 +124,8 @@ fn of_known(question: &Question<'_>) -> Topic {
     let to_do = says(NEXT) || says(PEOPLE) || says(PROGRESS) || says(&["will"]);
     if says(NEWS) || past || (is_timed && !to_do) {
         return match question.when {
+            // What did not happen is not stored.
+            _ if says(NOT) => Topic::Unknown,
             When::Unclear => Topic::UnclearTime,
             When::Unsaid | When::Within(_) => Topic::Changes,
         };
@@ -109,7 +133,7 @@ fn of_known(question: &Question<'_>) -> Topic {
     if named_task {
         return Topic::Task;
     }
-    if named_other && !(mine && says(NEXT)) {
+    if named_other && (question.names_caller || !(mine && says(NEXT))) {
         return Topic::Other;
     }
     if says(PEOPLE) {

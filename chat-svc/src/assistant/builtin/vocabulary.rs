@@ -1,10 +1,10 @@
-//! The words by which a question is understood, and those that are nobody's name.
+//! The words that tell what a question is about, and those that are not names.
 
 use std::{collections::HashSet, sync::LazyLock};
 
 use super::span::{DAYS, UNCLEAR};
 
-/// Why something does not go on.
+/// What blocks something.
 pub(super) const BLOCKED: &[&str] = &[
     "block*",
     "stuck",
@@ -52,7 +52,7 @@ pub(super) const BEHIND_ME: &[&str] = &[
     "do i hold up",
     "am i holding up",
 ];
-/// What has happened.
+/// Changes.
 pub(super) const NEWS: &[&str] = &[
     "changed",
     "changes",
@@ -71,7 +71,7 @@ pub(super) const NEWS: &[&str] = &[
     "activity",
     "history",
 ];
-/// What is told of the past, where a time is named.
+/// The past, if a time is named.
 pub(super) const PAST: &[&str] = &[
     "did",
     "was",
@@ -93,7 +93,7 @@ pub(super) const PAST: &[&str] = &[
     "shipped",
     "achieved",
 ];
-/// Who has what.
+/// People and their tasks.
 pub(super) const PEOPLE: &[&str] = &[
     "who",
     "whos",
@@ -120,7 +120,7 @@ pub(super) const PEOPLE: &[&str] = &[
     "they",
     "them",
 ];
-/// How far something is.
+/// Progress.
 pub(super) const PROGRESS: &[&str] = &[
     "progress*",
     "how far",
@@ -156,7 +156,7 @@ pub(super) const PROGRESS: &[&str] = &[
     "when will",
     "eta",
 ];
-/// What is to be done.
+/// Tasks to do.
 pub(super) const NEXT: &[&str] = &[
     "next",
     "what now",
@@ -186,13 +186,41 @@ pub(super) const NEXT: &[&str] = &[
     "current*",
     "mine",
 ];
-/// Until when.
+/// Due dates.
 pub(super) const DUE: &[&str] = &["due", "overdue", "deadline*", "late", "delayed"];
+/// Due dates that have passed.
+pub(super) const OVERDUE: &[&str] = &["overdue", "late", "delayed"];
+/// Completed tasks or releases.
+pub(super) const FINISHED: &[&str] = &["completed", "finished", "done", "closed", "shipped"];
+/// Negations.
+pub(super) const NOT: &[&str] = &[
+    "not",
+    "never",
+    "isnt",
+    "arent",
+    "havent",
+    "hasnt",
+    "werent",
+    "wasnt",
+    "didnt",
+    "unfinished",
+];
+/// Tasks that can start.
+pub(super) const NOT_BLOCKED: &[&str] = &[
+    "not blocked",
+    "isnt blocked",
+    "arent blocked",
+    "unblocked",
+    "not stuck",
+    "not waiting",
+];
+/// The caller together with others, whose names were replaced.
+pub(super) const AND_ME: &[&str] = &["_ and i", "_ and me", "_ and myself", "me and _", "i and _"];
 /// The caller.
 pub(super) const MINE: &[&str] = &["i", "im", "ive", "me", "my", "mine", "myself", "am"];
-/// What the caller has done.
+/// What the caller did.
 pub(super) const MY_DEEDS: &[&str] = &["did i", "have i", "ive", "i did", "i have"];
-/// How much the caller has done, or has to do.
+/// How many tasks the caller has, or has completed.
 pub(super) const MY_SHARE: &[&str] = &["how many", "how much", "completed", "finished", "have i"];
 /// One person who is not named.
 pub(super) const PRONOUNS: &[&str] = &["he", "hes", "she", "shes", "him", "her", "his", "hers"];
@@ -206,7 +234,7 @@ pub(super) const ITSELF: &[&str] = &[
     "can you do",
     "help",
 ];
-/// A time that is to come.
+/// How long something will take.
 pub(super) const FORECAST: &[&str] = &[
     "when will",
     "when are we",
@@ -218,17 +246,46 @@ pub(super) const FORECAST: &[&str] = &[
     "when can we",
     "when do we",
 ];
-/// What is not told of anybody.
-pub(super) const PRIVATE: &[&str] = &["password*", "email*", "e-mail*", "address*", "phone*"];
-/// A time of which nothing has happened.
+/// What the assistant does not know, or does not tell.
+pub(super) const BEYOND: &[&str] = &[
+    "password*",
+    "email*",
+    "e-mail*",
+    "address*",
+    "phone*",
+    "mail",
+    "mails",
+    "comment*",
+    "discuss*",
+    "notification*",
+    "description*",
+    "who created",
+    "who planned",
+    "who added",
+    "who assigned",
+    "who reopened",
+    "most",
+    "fewest",
+    "fastest",
+    "slowest",
+    "best",
+    "worst",
+    "busiest",
+    "average",
+    "compare*",
+    "idle",
+    "who is free",
+    "who has nothing",
+];
+/// The future.
 pub(super) const FUTURE: &[&str] = &["tomorrow", "next week", "next month", "next year"];
-/// With what a wish for a deed begins.
+/// The first words of a request to change something.
 pub(super) const DEEDS: &[&str] = &[
     "start", "begin", "complete", "finish", "close", "create", "add", "assign", "reassign",
     "delete", "remove", "move", "rename", "set", "mark", "cancel", "reopen", "unblock", "remind",
     "notify",
 ];
-/// What is said for the sake of politeness.
+/// Polite phrases, which are ignored.
 pub(super) const POLITE: &[&str] = &[
     "could you",
     "can you",
@@ -254,18 +311,18 @@ pub(super) const POLITE: &[&str] = &[
     "hi",
     "hello",
 ];
-/// What stands before a name.
+/// Words before a name.
 pub(super) const BEFORE_NAMES: &[&str] = &[
     "is", "are", "was", "were", "does", "did", "has", "had", "can", "could", "will", "would",
     "should", "must", "of", "in", "on", "for", "with", "by", "about", "from", "than", "release",
     "version", "called", "named", "and", "hows", "whos", "wheres", "whats",
 ];
-/// What may stand between.
+/// Words between those and a name.
 pub(super) const ARTICLES: &[&str] = &["the", "a", "an", "our", "your", "their", "any"];
 
-/// Words that are nobody's name, besides those above.
+/// Words that are not names, besides those above.
 const ORDINARY: &str = "\
-    able active actually add admin admins after afterwards again against ago ahead all allowed \
+    able active actually add after afterwards again against ago ahead all allowed \
     alone already also amount and another anything around as ask assign at available bad be \
     because been before beginning behind being between big blocker blockers both bottleneck \
     bottom bug bugs busy but by change close closed count create currently date dates day days \
@@ -287,7 +344,7 @@ const ORDINARY: &str = "\
     whole why with without work worked working works wrong year years yes yesterday yet you \
     yourself";
 
-/// All of them, and the beginnings of others.
+/// All of these words, and the beginnings of others.
 static KNOWN: LazyLock<(HashSet<&str>, Vec<&str>)> = LazyLock::new(|| {
     let phrases = [
         BLOCKED,
@@ -298,6 +355,7 @@ static KNOWN: LazyLock<(HashSet<&str>, Vec<&str>)> = LazyLock::new(|| {
         PROGRESS,
         NEXT,
         DUE,
+        NOT,
         MINE,
         PRONOUNS,
         FORECAST,
@@ -319,7 +377,7 @@ static KNOWN: LazyLock<(HashSet<&str>, Vec<&str>)> = LazyLock::new(|| {
     (words.into_iter().collect(), stems.collect())
 });
 
-/// Whether a word is nobody's name where it stands by itself.
+/// Whether a word alone is not a name.
 pub(super) fn is_ordinary(word: &str) -> bool {
     let (words, stems) = &*KNOWN;
     words.contains(word) || stems.iter().any(|stem| word.starts_with(stem))

@@ -1,4 +1,4 @@
-//! How times, lists and tasks read in English.
+//! Times, lists and tasks in English.
 
 use jiff::{Timestamp, tz::TimeZone};
 
@@ -48,7 +48,7 @@ pub(super) fn person<'a>(work: &'a Work, name: &'a str) -> &'a str {
     }
 }
 
-/// Who has a task and where it stands: "grace has not started it".
+/// The owner of a task and its state: "grace has not started it".
 pub(super) fn standing(work: &Work, task: &TaskFacts) -> String {
     let who = person(work, &task.assignee);
     let (is, has) = if who == "you" {
@@ -60,8 +60,10 @@ pub(super) fn standing(work: &Work, task: &TaskFacts) -> String {
         TaskState::Todo => format!("{who} {has} not started it"),
         TaskState::InProcess => {
             let since = task.started_at.map(moment);
-            let since = since.map_or_else(String::new, |since| format!(" since {since}"));
-            format!("{who} {is} working on it{since}")
+            match since {
+                Some(since) => format!("{who} {has} been working on it since {since}"),
+                None => format!("{who} {is} working on it"),
+            }
         }
         TaskState::Completed => {
             let at = task.completed_at.map(moment);
@@ -71,7 +73,7 @@ pub(super) fn standing(work: &Work, task: &TaskFacts) -> String {
     }
 }
 
-/// A sentence, which begins with a capital letter.
+/// The text with a capital letter at its beginning.
 pub(super) fn sentence(text: &str) -> String {
     let mut chars = text.chars();
     match chars.next() {

@@ -1,25 +1,24 @@
-//! What has happened.
+//! What changed.
 
 use std::fmt::Write as _;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
+use slipway_rpc::access::Role;
+use uuid::Uuid;
 
 use crate::{
     assistant::builtin::{
-        answers::tell_limit,
+        answers::{no_release, scope, tell_limits, tell_own_limit},
         question::Question,
         span::{When, since_yesterday},
         vocabulary::MY_DEEDS,
         words::{count, list, moment, person, quoted, sentence},
     },
-    prompt::{ReleaseFacts, Work},
+    prompt::{ReleaseFacts, TaskFacts, Work},
 };
 
-/// Changes that are told of at most.
+/// Maximum number of changes to list.
 const MAX_CHANGES: usize = 15;
-
-/// A release on which the caller has nothing more to do is not looked at after so long.
-const LOOKED_AT: SignedDuration = SignedDuration::from_hours(48);
 
 /// What can happen to a task or a release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,7 +48,7 @@ impl Kind {
         }
     }
 
-    /// As it is said of nothing.
+    /// Its name behind "nothing was".
     fn name(self) -> &'static str {
         match self {
             Self::Planned => "planned",
@@ -59,19 +58,25 @@ impl Kind {
     }
 }
 
-/// Something that has happened.
+/// A change.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Change<'a> {
     at: Timestamp,
     text: String,
     kind: Kind,
-    /// Who did it, if that is known.
+    /// Who made it, if that is known.
     by: Option<&'a str>,
+    release: Uuid,
+    /// `None`: of the release.
+    task: Option<Uuid>,
 }
 
-/// What has changed in the time that is named, or since yesterday: by those who are named,
-/// of the kinds that are named.
+/// What changed in the time that is named, or since yesterday: by those, in those releases and
+/// tasks, and of those kinds that are named.
 pub(super) fn changes(work: &Work, question: &Question<'_>) -> String {
+    if work.releases.is_empty() {
+        return no_release(work).to_owned();
+    }
     let span = match &question.when {
         When::Within(span) => span.clone(),
         When::Unsaid | When::Unclear => since_yesterday(work.now),
@@ -85,26 +90,38 @@ pub(super) fn changes(work: &Work, question: &Question<'_>) -> String {
     if did || question.names_caller {
         people.push(&work.caller.username);
     }
-    let releases: Vec<&ReleaseFacts> = match question.releases.is_empty() {
-        true => work.releases.iter().collect(),
-        false => question.releases.clone(),
+    let is_meant = |change: &Change<'_>| {
+        let in_time = change.at >= span.from && span.until.is_none_or(|until| change.at < until);
+        let by_kind = kinds.is_empty() || kinds.contains(&change.kind);
+        let by_person = people.is_empty() || change.by.is_some_and(|by| people.contains(&by));
+        let (releases, tasks) = (&question.releases, &question.tasks);
+        let by_release =
+            releases.is_empty() || releases.iter().any(|release| release.id == change.release);
+        let by_task = tasks.is_empty() || tasks.iter().any(|task| Some(task.id) == change.task);
+        in_time && by_kind && by_person && by_release && by_task
     };
-    let mut changes: Vec<Change<'_>> = releases
-        .iter()
-        .flat_map(|release| changes_of(work, release))
-        .filter(|change| {
-            let in_time =
-                change.at >= span.from && span.until.is_none_or(|until| change.at < until);
-            let by = change.by.is_some_and(|by| people.contains(&by));
-            in_time
-                && (kinds.is_empty() || kinds.contains(&change.kind))
-                && (people.is_empty() || by)
-        })
-        .collect();
+    let of_releases = work.releases.iter().flat_map(of_release);
+    let of_tasks = work.tasks().flat_map(|task| of_task(work, task));
+    let mut changes: Vec<_> = of_releases.chain(of_tasks).filter(is_meant).collect();
     changes.sort_by(|a, b| b.cmp(a));
     let time = match span.until {
         Some(until) => format!("from {} to {}", moment(span.from), moment(until)),
         None => format!("from {} on", moment(span.from)),
+    };
+    let place = match (&question.releases[..], &question.tasks[..]) {
+        ([], []) => format!(" in {}", scope(work)),
+        ([], tasks) => {
+            let titles: Vec<_> = tasks
+                .iter()
+                .take(MAX_CHANGES)
+                .map(|task| quoted(task))
+                .collect();
+            format!(" of {}", list(&titles))
+        }
+        (releases, _) => {
+            let names: Vec<_> = releases.iter().map(|release| &release.name).collect();
+            format!(" in {}", list(&names))
+        }
     };
     let mut text = if changes.is_empty() {
         let what = match &kinds[..] {
@@ -120,13 +137,9 @@ pub(super) fn changes(work: &Work, question: &Question<'_>) -> String {
             true => String::new(),
             false => format!(" by {}", list(&names)),
         };
-        let place = match question.releases[..] {
-            [release] => &release.name,
-            _ => "the releases you have a part in",
-        };
-        format!("Nothing {what}{by} {} ({time}) in {place}.", span.name)
+        format!("Nothing {what}{by} {} ({time}){place}.", span.name)
     } else {
-        let mut text = format!("{} ({time}), newest first:", sentence(&span.name));
+        let mut text = format!("{} ({time}){place}, newest first:", sentence(&span.name));
         for change in changes.iter().take(MAX_CHANGES) {
             let _ = write!(text, "\n- {}: {}", moment(change.at), change.text);
         }
@@ -137,49 +150,74 @@ pub(super) fn changes(work: &Work, question: &Question<'_>) -> String {
     };
     if question.names_hour {
         text.push_str(
-            "\nI do not look at times of day, only at days and at the last so many hours.",
+            "\nI do not look at times of day, only at days and at the last hours, such as “the \
+             last 3 hours”.",
         );
     }
-    if question.releases.is_empty() {
-        tell_limit(work, &mut text);
-    }
-    if question.releases.is_empty() && span.from < work.now - LOOKED_AT {
+    let is_own = people[..] == [work.caller.username.as_str()];
+    if is_own && work.caller.role == Role::Admin {
         text.push_str(
-            "\nI look only at the releases in which you have something to do, or had in the last \
-             two days; more may have happened in others.",
+            "\nI see who starts and completes tasks, not who plans, changes or completes releases.",
         );
+    }
+    match is_own {
+        true => tell_own_limit(work, &mut text),
+        false if question.releases.is_empty() && question.tasks.is_empty() => {
+            tell_limits(work, &mut text);
+        }
+        false => {}
     }
     text
 }
 
-/// What is known to have happened on a release: a task keeps when it was planned, started
-/// and completed.
-fn changes_of<'a>(work: &'a Work, release: &'a ReleaseFacts) -> Vec<Change<'a>> {
+/// What is known to have happened to a release.
+fn of_release(release: &ReleaseFacts) -> Vec<Change<'_>> {
     let name = &release.name;
-    let change = |at: Timestamp, kind, by, text| Change { at, text, kind, by };
-    let planned = count(release.tasks.len(), "task");
-    let planned = format!("{name} was planned; it has {planned}");
-    let mut changes = vec![change(release.created_at, Kind::Planned, None, planned)];
-    changes.extend(release.completed_at.map(|at| {
+    let change = |at, kind, text| Change {
+        at,
+        text,
+        kind,
+        by: None,
+        release: release.id,
+        task: None,
+    };
+    let tasks = count(release.tasks.len(), "task");
+    let planned = format!("{name} was planned; it has {tasks}");
+    let completed = release.completed_at.map(|at| {
         let text = format!("{name} was completed");
-        change(at, Kind::Completed, None, text)
-    }));
-    for task in &release.tasks {
-        let owner = task.assignee.as_str();
-        let (who, title) = (person(work, owner), quoted(task));
-        if task.created_at > release.created_at {
-            let hotfix = if task.hotfix { "the hotfix " } else { "" };
-            let text = format!("{hotfix}{title} was added to {name} for {who}");
-            changes.push(change(task.created_at, Kind::Planned, None, text));
-        }
-        changes.extend(task.started_at.map(|at| {
-            let text = format!("{who} started {title} in {name}");
-            change(at, Kind::Started, Some(owner), text)
-        }));
-        changes.extend(task.completed_at.map(|at| {
-            let text = format!("{who} completed {title} in {name}");
-            change(at, Kind::Completed, Some(owner), text)
-        }));
-    }
-    changes
+        change(at, Kind::Completed, text)
+    });
+    let planned = change(release.created_at, Kind::Planned, planned);
+    [planned].into_iter().chain(completed).collect()
+}
+
+/// What is known to have happened to a task: it stores when it was planned, started and completed.
+fn of_task<'a>(work: &Work, task: &'a TaskFacts) -> Vec<Change<'a>> {
+    let change = |at, kind, by, text| Change {
+        at,
+        text,
+        kind,
+        by,
+        release: task.release_id,
+        task: Some(task.id),
+    };
+    let (owner, release) = (task.assignee.as_str(), &task.release);
+    let (who, title) = (person(work, owner), quoted(task));
+    // The tasks that a release was planned with are not told one by one.
+    let planned = work.release(task.release_id);
+    let is_added = planned.is_none_or(|planned| task.created_at > planned.created_at);
+    let added = is_added.then(|| {
+        let hotfix = if task.hotfix { "the hotfix " } else { "" };
+        let text = format!("{hotfix}{title} was added to {release} for {who}");
+        change(task.created_at, Kind::Planned, None, text)
+    });
+    let started = task.started_at.map(|at| {
+        let text = format!("{who} started {title} in {release}");
+        change(at, Kind::Started, Some(owner), text)
+    });
+    let completed = task.completed_at.map(|at| {
+        let text = format!("{who} completed {title} in {release}");
+        change(at, Kind::Completed, Some(owner), text)
+    });
+    [added, started, completed].into_iter().flatten().collect()
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{blocker, of_releases, placed, reason};
+use super::{MAX_NAMED, blocker, of_releases, placed, reason, scope, tell_limits, tell_own_limit};
 use crate::{
     assistant::builtin::{
         question::Question,
@@ -11,40 +11,50 @@ use crate::{
     prompt::{Blocker, NextTask, ReleaseFacts, TaskFacts, TaskState, Work},
 };
 
+/// Who works on each release that is meant.
 pub(super) fn people(work: &Work, question: &Question<'_>) -> String {
     of_releases(work, question, team)
 }
 
 /// [`of_person`] of each of those who are named.
 pub(super) fn of_others(work: &Work, question: &Question<'_>) -> String {
-    let told = question.others.iter();
-    let told = told.map(|name| of_person(work, &question.releases, name));
+    let caller = work.caller.username.as_str();
+    let people = question.others.iter().copied();
+    let people = people.chain(question.names_caller.then_some(caller));
+    let told = people.map(|name| of_person(work, &question.releases, name));
     told.collect::<Vec<_>>().join("\n")
 }
 
-/// What one person works on, what is next for them and what stands in its way, and how much
-/// of theirs is done: in these releases, or in all that are known.
+/// What a person works on, their next task and what blocks it, and how many of their tasks are
+/// completed: in these releases, or in all that were read.
 pub(super) fn of_person(work: &Work, releases: &[&ReleaseFacts], name: &str) -> String {
-    let all: Vec<&ReleaseFacts> = work.releases.iter().collect();
-    let place = match releases {
-        [] => "the releases you have a part in".to_owned(),
-        [release] => release.name.clone(),
-        _ => "these releases".to_owned(),
-    };
-    let releases = if releases.is_empty() { &all } else { releases };
-    let tasks: Vec<&TaskFacts> = releases
-        .iter()
-        .flat_map(|release| &release.tasks)
-        .filter(|task| task.assignee == name)
-        .collect();
     let who = person(work, name);
-    let (is, has) = if who == "you" {
-        ("are", "have")
-    } else {
-        ("is", "has")
+    let is_caller = who == "you";
+    let (is, has) = match is_caller {
+        true => ("are", "have"),
+        false => ("is", "has"),
+    };
+    let place = match releases {
+        [] if is_caller => String::new(),
+        [] => format!(" in {}", scope(work)),
+        [release] => format!(" in {}", release.name),
+        _ => " in these releases".to_owned(),
+    };
+    let is_meant = |task: &&TaskFacts| {
+        let mut releases = releases.iter();
+        let by_release = releases.len() == 0 || releases.any(|found| found.id == task.release_id);
+        task.assignee == name && by_release
+    };
+    let tasks: Vec<&TaskFacts> = work.tasks().filter(is_meant).collect();
+    let tell_limit = |text: &mut String| match (releases, is_caller) {
+        ([], true) => tell_own_limit(work, text),
+        ([], false) => tell_limits(work, text),
+        _ => {}
     };
     if tasks.is_empty() {
-        return sentence(&format!("{who} {has} no task in {place}."));
+        let mut text = sentence(&format!("{who} {has} no task{place}."));
+        tell_limit(&mut text);
+        return text;
     }
     let current = tasks.iter().find(|task| task.state == TaskState::InProcess);
     let mut text = match current {
@@ -53,7 +63,7 @@ pub(super) fn of_person(work: &Work, releases: &[&ReleaseFacts], name: &str) -> 
             let since = since.map_or_else(String::new, |since| format!(", since {since}"));
             format!("{who} {is} working on {}{since}.", placed(task))
         }
-        None => format!("{who} {is} not working on a task in {place} at the moment."),
+        None => format!("{who} {is} not working on a task{place} at the moment."),
     };
     let mut open: Vec<NextTask> = tasks
         .iter()
@@ -63,33 +73,28 @@ pub(super) fn of_person(work: &Work, releases: &[&ReleaseFacts], name: &str) -> 
             blocked_by: blocker(work, task),
         })
         .collect();
-    // What can start first is next; else the order stays.
+    // A stable sort: what can start comes first.
     open.sort_by_key(|next| matches!(next.blocked_by, Some(Blocker::Predecessor(_))));
     if let Some(next) = open.first() {
         let _ = write!(text, " Next for {who} is {}. ", placed(&next.task));
         text.push_str(&match &next.blocked_by {
-            Some(Blocker::OwnWork(_)) => format!("It can start as soon as {who} {is} done."),
+            Some(Blocker::OwnWork(_)) => {
+                format!("It can start when {who} {has} completed the other one.")
+            }
             _ => reason(work, next, "It"),
         });
     }
-    let done = tasks
-        .iter()
-        .filter(|task| task.state == TaskState::Completed)
-        .count();
-    let _ = match tasks.len() {
-        1 if done == 1 => write!(text, " {} completed the only task there.", sentence(who)),
-        1 => Ok(()),
-        all => write!(
-            text,
-            " {} {has} completed {done} of {all} tasks there.",
-            sentence(who)
-        ),
-    };
-    sentence(&text)
+    let is_done = |task: &&&TaskFacts| task.state == TaskState::Completed;
+    let done = tasks.iter().filter(is_done).count();
+    let (who, all) = (sentence(who), count(tasks.len(), "task"));
+    let _ = write!(text, " {who} {has} completed {done} of {all}.");
+    let mut text = sentence(&text);
+    tell_limit(&mut text);
+    text
 }
 
-/// Who is at work on a release, and with whom its open tasks are.
-pub(super) fn team(work: &Work, release: &ReleaseFacts) -> String {
+/// Who works on a release, and who has tasks there that are not started.
+fn team(work: &Work, release: &ReleaseFacts) -> String {
     let name = &release.name;
     let working: Vec<String> = release
         .tasks
@@ -100,10 +105,9 @@ pub(super) fn team(work: &Work, release: &ReleaseFacts) -> String {
             name => format!("{name} is working on {}", quoted(task)),
         })
         .collect();
-    let mut text = if working.is_empty() {
-        format!("{name}: nobody is working on it at the moment.")
-    } else {
-        format!("{name}: {}.", working.join(", "))
+    let mut text = match working.is_empty() {
+        true => format!("{name}: nobody is working on it at the moment."),
+        false => format!("{name}: {}.", first(&working, "; ")),
     };
     let mut waiting: Vec<(&str, Vec<&TaskFacts>)> = Vec::new();
     for task in release
@@ -119,17 +123,22 @@ pub(super) fn team(work: &Work, release: &ReleaseFacts) -> String {
             None => waiting.push((&task.assignee, vec![task])),
         }
     }
-    if !waiting.is_empty() {
-        let shares = waiting.iter().map(|(owner, tasks)| {
-            let tasks_of = count(tasks.len(), "task");
-            format!(
-                "{} ({tasks_of}, first {})",
-                person(work, owner),
-                quoted(tasks[0])
-            )
-        });
-        let shares: Vec<_> = shares.collect();
-        let _ = write!(text, " Still to start: {}.", shares.join(", "));
+    let shares = waiting.iter().map(|(owner, tasks)| {
+        let (who, number) = (person(work, owner), count(tasks.len(), "task"));
+        format!("{who} ({number}, first {})", quoted(tasks[0]))
+    });
+    let shares: Vec<_> = shares.collect();
+    if !shares.is_empty() {
+        let _ = write!(text, " Still to start: {}.", first(&shares, ", "));
+    }
+    text
+}
+
+/// The first of these, and how many there are besides.
+fn first(told: &[String], between: &str) -> String {
+    let mut text = told[..told.len().min(MAX_NAMED)].join(between);
+    if let more @ 1.. = told.len().saturating_sub(MAX_NAMED) {
+        let _ = write!(text, "{between}and {more} more");
     }
     text
 }

@@ -1,7 +1,9 @@
 //! The answers, word for word.
 
+mod many;
+
 use super::*;
-use crate::prompt::samples;
+use crate::prompt::{Blocker, samples};
 
 #[track_caller]
 fn says(work: &Work, question: &str, expected: &str) {
@@ -13,10 +15,7 @@ fn what_is_next_begins_with_the_task_at_hand() {
     says(
         &samples::work(),
         "What is next for me?",
-        "You are working on “Test the upgrade” in Spring, since 4 March 2026, 10:00 UTC. After \
-         that, next for you is “Publish the notes” in Spring. It cannot start yet, because \
-         “Sign the packages” comes before it: grace has not started it. The release stands at “Test the upgrade”: you are working on it since 4 March \
-         2026, 10:00 UTC.",
+        "You are working on “Test the upgrade” in Spring, since 4 March 2026, 10:00 UTC. After that, next for you is “Publish the notes” in Spring. It cannot start yet, because “Sign the packages” comes before it: grace has not started it. The first open task there is “Test the upgrade”: you have been working on it since 4 March 2026, 10:00 UTC.",
     );
 }
 
@@ -30,8 +29,7 @@ fn a_task_that_can_start_is_said_to() {
     says(
         &work,
         "what now?",
-        "Next for you is “Publish the notes” in Spring. You can start it now. Behind it, 2 more \
-         tasks of yours wait.",
+        "Next for you is “Publish the notes” in Spring. You can start it now. After it you have 2 more tasks to start.",
     );
     work.next.clear();
     says(
@@ -42,17 +40,15 @@ fn a_task_that_can_start_is_said_to() {
     work.caller.role = Role::Admin;
     says(
         &work,
-        "what now?",
-        "No task waits for you: tasks belong to developers.",
+        "what is next for me?",
+        "You have no task: only developers are assigned tasks.",
     );
 }
 
 #[test]
 fn the_block_is_named_with_who_has_it() {
     let work = samples::work();
-    let because = "“Publish the notes” in Spring cannot start yet, because “Sign the packages” \
-                   comes before it: grace has not started it. The release stands at “Test the \
-                   upgrade”: you are working on it since 4 March 2026, 10:00 UTC.";
+    let because = "“Publish the notes” in Spring cannot start yet, because “Sign the packages” comes before it: grace has not started it. The first open task there is “Test the upgrade”: you have been working on it since 4 March 2026, 10:00 UTC.";
     for question in [
         "Why is it blocked?",
         "why can't I start Publish the notes?",
@@ -88,14 +84,13 @@ fn progress_is_counted_and_says_where_the_release_stands() {
     says(
         &work,
         "How far is Spring?",
-        "Spring is open: 2 of 5 tasks are completed (40 %). It stands at “Test the upgrade”: \
-         you are working on it since 4 March 2026, 10:00 UTC.",
+        "Spring is open: 2 of 5 tasks are completed (40 %). The first open task is “Test the upgrade”: you have been working on it since 4 March 2026, 10:00 UTC.",
     );
     work.releases.push(samples::long_release(10, 10));
     says(
         &work,
         "progress of longhaul",
-        "Longhaul is open: 10 of 10 tasks are completed (100 %). An admin can declare it completed.",
+        "Longhaul is open: 10 of 10 tasks are completed (100 %). An administrator can complete it.",
     );
     work.releases[1].completed_at = Some(work.now);
     says(
@@ -107,7 +102,7 @@ fn progress_is_counted_and_says_where_the_release_stands() {
     says(
         &work,
         "how far are we?",
-        "You have no part in any release at the moment.",
+        "You have no task in any release, and I do not see other releases.",
     );
 }
 
@@ -123,10 +118,7 @@ fn people_are_told_by_release_by_name_and_by_task() {
     says(
         &work,
         "What is Grace working on?",
-        "Grace is not working on a task in the releases you have a part in at the moment. Next \
-         for grace is “Sign the packages” in Spring. It cannot start yet, because “Test the \
-         upgrade” comes before it: you are working on it since 4 March 2026, 10:00 UTC. Grace \
-         has completed 1 of 2 tasks there.",
+        "Grace is not working on a task in your releases at the moment. Next for grace is “Sign the packages” in Spring. It cannot start yet, because “Test the upgrade” comes before it: you have been working on it since 4 March 2026, 10:00 UTC. Grace has completed 1 of 2 tasks.",
     );
     says(
         &work,
@@ -141,47 +133,37 @@ fn changes_since_yesterday_are_told_newest_first_and_nothing_older() {
     says(
         &work,
         "What changed since yesterday?",
-        "Since yesterday (from 3 March 2026, 00:00 UTC on), newest first:\n\
-         - 4 March 2026, 10:00 UTC: you started “Test the upgrade” in Spring\n\
-         - 3 March 2026, 16:00 UTC: grace completed “Build the images” in Spring\n\
-         - 3 March 2026, 11:00 UTC: grace started “Build the images” in Spring",
+        "Since yesterday (from 3 March 2026, 00:00 UTC on) in your releases, newest first:\n- 4 March 2026, 10:00 UTC: you started “Test the upgrade” in Spring\n- 3 March 2026, 16:00 UTC: grace completed “Build the images” in Spring\n- 3 March 2026, 11:00 UTC: grace started “Build the images” in Spring",
     );
     work.now += jiff::SignedDuration::from_hours(72);
     says(
         &work,
         "any news?",
-        "Nothing has changed since yesterday (from 6 March 2026, 00:00 UTC on) in the releases \
-         you have a part in.",
+        "Nothing has changed since yesterday (from 6 March 2026, 00:00 UTC on) in your releases.",
     );
 }
 
 #[test]
 fn what_is_asked_of_others_is_not_answered_of_the_caller() {
     let mut work = samples::work();
-    let of_grace = "Grace is not working on a task in Spring at the moment. Next for grace is “Sign \
-                    the packages” in Spring. It cannot start yet, because “Test the upgrade” comes \
-                    before it: you are working on it since 4 March 2026, 10:00 UTC. Grace has \
-                    completed 1 of 2 tasks there.";
+    let of_grace = "Grace is not working on a task in Spring at the moment. Next for grace is “Sign the packages” in Spring. It cannot start yet, because “Test the upgrade” comes before it: you have been working on it since 4 March 2026, 10:00 UTC. Grace has completed 1 of 2 tasks.";
     says(&work, "Is grace blocked in Spring?", of_grace);
     says(&work, "What is Grace’s next task in Spring?", of_grace);
     says(
         &work,
         "Is bob blocked?",
-        "I do not know “bob”. I know the releases you have a part in: Spring; and the people with \
-         tasks there: you and grace.",
+        "I do not know “bob”. I see only the releases you have a task in: Spring; and the people with tasks there: you and grace.",
     );
     says(
         &work,
         "Who is waiting for me?",
-        "In Spring, grace waits with “Sign the packages” until you have completed “Test the \
-         upgrade”.",
+        "In Spring, grace waits for you: “Sign the packages” comes after “Test the upgrade”.",
     );
     work.releases.clear();
     says(
         &work,
         "How far is Winter?",
-        "I do not know “winter”. You have no part in any release at the moment, and I know no \
-         others.",
+        "I do not know “winter”. You have no task in any release, and I do not see other releases.",
     );
 }
 
@@ -192,14 +174,13 @@ fn a_release_of_one_task_is_counted_in_words() {
     says(
         &work,
         "how far is spring?",
-        "Spring is open: its only task is completed. An admin can declare it completed.",
+        "Spring is open: its only task is completed. An administrator can complete it.",
     );
     work.releases[0].tasks[0].state = TaskState::Todo;
     says(
         &work,
         "how far is spring?",
-        "Spring is open: its only task is not completed. It stands at “Freeze the branch”: you \
-         have not started it.",
+        "Spring is open: its only task is not completed. The first open task is “Freeze the branch”: you have not started it.",
     );
 }
 
@@ -211,28 +192,47 @@ fn what_is_due_is_told_with_its_date() {
     }
     let mine = "- 3 March 2026, 12:00 UTC (overdue): “Publish the notes” in Spring (you)";
     let grace = "- 6 March 2026, 12:00 UTC: “Sign the packages” in Spring (grace)";
-    let lead = "Open tasks that are due, soonest first:";
-    let late = format!("1 task is overdue. {lead}");
-    says(&work, "Am I late?", &format!("{late}\n{mine}"));
-    says(
-        &work,
-        "what is grace's deadline",
-        &format!("Nothing is overdue. {lead}\n{grace}"),
-    );
-    says(
-        &work,
-        "When is Spring due?",
-        &format!("{late}\n{mine}\n{grace}"),
-    );
-    // What is to be done in a release that was not looked at is known all the same.
-    let mut other = work.next[0].clone();
-    other.task.release_id = uuid::Uuid::nil();
-    other.task.due_at = Some("2026-03-01T12:00:00Z".parse().unwrap());
-    work.next.push(other);
-    work.more_releases = true;
-    let answer = answer(&work, "Is anything overdue?");
-    assert!(answer.starts_with("2 tasks are overdue."), "{answer}");
-    assert!(answer.ends_with("I look at 1 at a time."), "{answer}");
+    for (question, expected) in [
+        (
+            "Am I late?",
+            format!("1 open task of yours is overdue:\n{mine}"),
+        ),
+        (
+            "what is grace's deadline",
+            format!("1 open task of grace in your releases has a due date:\n{grace}"),
+        ),
+        (
+            "When is Spring due?",
+            format!(
+                "2 open tasks in Spring have a due date, of which 1 is overdue:\n{mine}\n{grace}\n\
+                 1 open task in Spring has no due date."
+            ),
+        ),
+        (
+            "what is due by Friday?",
+            format!(
+                "1 open task of yours is due by Friday:\n{mine}\n\
+                 1 open task of other people in your releases is due by Friday: ask “what is due \
+                 for everyone?”."
+            ),
+        ),
+        (
+            "what is due tomorrow",
+            "No open task of yours is due tomorrow.".to_owned(),
+        ),
+        (
+            "what is due next quarter",
+            format!(
+                "I do not understand this time, and answer for all due dates.\n\
+                 1 open task of yours has a due date:\n{mine}\n\
+                 1 open task of yours has no due date.\n\
+                 1 open task of other people in your releases has a due date: ask “what is due \
+                 for everyone?”."
+            ),
+        ),
+    ] {
+        says(&work, question, &expected);
+    }
 }
 
 #[test]
@@ -241,24 +241,19 @@ fn changes_are_told_of_the_time_the_kind_and_the_person_that_are_asked_for() {
     says(
         &work,
         "What did we complete last week?",
-        "Last week (from 23 February 2026, 00:00 UTC to 2 March 2026, 00:00 UTC), newest first:\n\
-         - 28 February 2026, 08:00 UTC: you completed “Freeze the branch” in Spring\n\
-         I look only at the releases in which you have something to do, or had in the last two \
-         days; more may have happened in others.",
+        "Last week (from 23 February 2026, 00:00 UTC to 2 March 2026, 00:00 UTC) in your releases, newest first:\n- 28 February 2026, 08:00 UTC: you completed “Freeze the branch” in Spring",
     );
     says(
         &work,
         "What did grace finish yesterday?",
-        "Yesterday (from 3 March 2026, 00:00 UTC to 4 March 2026, 00:00 UTC), newest first:\n\
-         - 3 March 2026, 16:00 UTC: grace completed “Build the images” in Spring",
+        "Yesterday (from 3 March 2026, 00:00 UTC to 4 March 2026, 00:00 UTC) in your releases, newest first:\n- 3 March 2026, 16:00 UTC: grace completed “Build the images” in Spring",
     );
     says(
         &work,
         "What did I complete today?",
-        "Nothing was completed by you today (from 4 March 2026, 00:00 UTC on) in the releases you \
-         have a part in.",
+        "Nothing was completed by you today (from 4 March 2026, 00:00 UTC on) in your releases.",
     );
-    assert!(answer(&work, "what did we do last quarter?").contains("do not understand another"));
+    assert!(answer(&work, "what did we do last quarter?").contains("do not understand this time"));
 }
 
 #[test]
@@ -342,7 +337,7 @@ fn a_time_of_day_is_not_passed_over() {
     ] {
         let said = answer(&work, question);
         assert!(said.starts_with("Since yesterday ("), "{question}: {said}");
-        let limit = "\nI do not look at times of day, only at days and at the last so many hours.";
+        let limit = "\nI do not look at times of day, only at days and at the last hours, such as “the last 3 hours”.";
         assert!(said.contains(limit), "{question}: {said}");
     }
     let said = answer(&work, "what changed yesterday at 15:00?");
