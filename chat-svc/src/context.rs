@@ -25,9 +25,6 @@ use crate::prompt::{
     Blocker, Caller, NextTask, PROMPT_RELEASES, ReleaseFacts, TaskFacts, TaskState, Work,
 };
 
-/// Maximum number of releases to read.
-const MAX_RELEASES: usize = 100;
-
 /// Number of tasks after which no further release is read.
 const ENOUGH_TASKS: usize = 5_000;
 
@@ -62,8 +59,9 @@ impl WorkReader {
         }
     }
 
-    /// The work of `caller`. `outbound` carries the caller's token. Releases that are named in the
-    /// `question` are read first, except that it does not change the first [`PROMPT_RELEASES`].
+    /// The work of `caller`, with at most `most` releases. `outbound` carries the caller's token.
+    /// Releases that are named in the `question` are read first, except that it does not change the
+    /// first [`PROMPT_RELEASES`].
     ///
     /// # Errors
     /// A fault of the release service, or that it is unavailable.
@@ -73,12 +71,13 @@ impl WorkReader {
         outbound: &Outbound,
         now: Timestamp,
         question: &str,
+        most: usize,
     ) -> Result<Work, Fault> {
         let outbound = Outbound {
             deadline: Some(DEADLINE),
             ..outbound.clone()
         };
-        let read = self.read_as(caller, &outbound, now, question);
+        let read = self.read_as(caller, &outbound, now, question, most);
         match tokio::time::timeout(DEADLINE, read).await {
             Ok(read) => read,
             Err(_) => Err(Fault::unavailable(
@@ -94,6 +93,7 @@ impl WorkReader {
         outbound: &Outbound,
         now: Timestamp,
         question: &str,
+        most: usize,
     ) -> Result<Work, Fault> {
         let (current, todo, completed, listed) = tokio::try_join!(
             self.tasks(outbound, TaskStatus::InProcess),
@@ -118,7 +118,7 @@ impl WorkReader {
             rest.sort_by_cached_key(|(_, name)| !question.contains(&name.to_lowercase()));
         }
         let ids: Vec<_> = wanted.iter().map(|(id, _)| (*id).clone()).collect();
-        let (releases, all) = self.releases(outbound, ids).await?;
+        let (releases, all) = self.releases(outbound, ids, most).await?;
         let mut next = todo
             .items
             .into_iter()
@@ -190,14 +190,15 @@ impl WorkReader {
         Ok(list)
     }
 
-    /// The first of these releases with their tasks, and whether these are all.
+    /// The first of these releases with their tasks, at most `most`, and whether these are all.
     async fn releases(
         &self,
         outbound: &Outbound,
         ids: Vec<String>,
+        most: usize,
     ) -> Result<(Vec<ReleaseFacts>, bool), Fault> {
         let (wanted, mut read, mut tasks) = (ids.len(), 0, 0);
-        let mut reading = stream::iter(ids.into_iter().take(MAX_RELEASES))
+        let mut reading = stream::iter(ids.into_iter().take(most))
             .map(|id| self.release(outbound, id))
             .buffered(AT_ONCE);
         let mut releases = Vec::new();

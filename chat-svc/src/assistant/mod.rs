@@ -31,6 +31,9 @@ pub trait Assistant: Check {
     /// The model's context window, in tokens.
     fn window(&self) -> u32;
 
+    /// Maximum number of releases that an answer may be about: no others are read for it.
+    fn releases(&self) -> usize;
+
     /// Starts an answer. Dropping the stream stops it.
     ///
     /// # Errors

@@ -129,10 +129,10 @@ impl Generation {
         let chat = &conversations.stores.chat;
         let question = &self.question;
         let text = question.content.as_str();
+        let most = conversations.assistant.releases();
+        let work = &conversations.work;
         let (work, turns) = tokio::join!(
-            conversations
-                .work
-                .read(&self.caller, &self.outbound, question.asked_at, text),
+            work.read(&self.caller, &self.outbound, question.asked_at, text, most),
             chat.answered_before(self.session, self.number, count),
         );
         let work = work.map_err(Stop::NoWork)?;

@@ -23,6 +23,9 @@ pub const MODEL: &str = "builtin";
 /// Rules have no context window; this one limits the length of a question.
 const WINDOW: u32 = 65_536;
 
+/// Enough for nearly everybody; each is read for every question.
+const RELEASES: usize = 100;
+
 /// The built-in assistant.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Builtin;
@@ -42,6 +45,10 @@ impl Assistant for Builtin {
 
     fn window(&self) -> u32 {
         WINDOW
+    }
+
+    fn releases(&self) -> usize {
+        RELEASES
     }
 
     async fn answer(&self, prompt: &Prompt) -> Result<Answering, Failure> {

@@ -22,7 +22,7 @@ use slipway_runtime::life::{Check, Problem};
 
 use self::{catalogue::Catalogue, reading::Reading, wire::Line};
 use super::{Answering, Assistant, Failure, Piece};
-use crate::prompt::Prompt;
+use crate::prompt::{PROMPT_RELEASES, Prompt};
 
 /// Connection settings of a model.
 #[derive(Debug, Clone)]
@@ -145,6 +145,10 @@ impl Assistant for Ollama {
 
     fn window(&self) -> u32 {
         self.config.window
+    }
+
+    fn releases(&self) -> usize {
+        PROMPT_RELEASES
     }
 
     async fn answer(&self, prompt: &Prompt) -> Result<Answering, Failure> {
