@@ -69,7 +69,7 @@ pub enum Command {
     #[command(after_help = "Example: slipway chat --grpc-addr 0.0.0.0:50051 \
                       --release-url http://release:50051 --ollama-url http://ollama:11434")]
     Chat,
-    /// Run only the notification service: the wall of activity
+    /// Run only the notification service: the activity feed, mails and incidents
     #[command(after_help = "Example: slipway notify --grpc-addr 0.0.0.0:50051 \
                       --release-url http://release:50051")]
     Notify,
@@ -98,7 +98,7 @@ pub enum Command {
         after_help = "Example: SLIPWAY_USERNAME=admin slipway import plan.json --create-users"
     )]
     Import(ImportArgs),
-    /// Follow the wall of activity
+    /// Follow the activity feed
     ///
     /// One line for each thing that happens, until Ctrl-C. A lost connection is made
     /// again, and what happened meanwhile is not missed. When its token ends it signs in

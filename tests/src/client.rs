@@ -231,7 +231,7 @@ impl Client {
     ///
     /// # Errors
     /// If it cannot be read.
-    pub async fn wall(&self) -> anyhow::Result<Vec<Value>> {
+    pub async fn feed(&self) -> anyhow::Result<Vec<Value>> {
         self.all("/activity?order=asc&limit=200").await
     }
 

@@ -28,8 +28,8 @@ use crate::{
 #[openapi(
     info(
         title = "Slipway",
-        description = "Release management: ordered tasks, one owner each, and one live wall \
-            of activity.\n\n\
+        description = "Release management: ordered tasks, one owner each, and a live activity \
+            feed.\n\n\
             Every answer carries `x-request-id` and `traceparent`. Errors are \
             `application/problem+json` with a `code` for programs. What creates something \
             takes an `Idempotency-Key` header (1 to 255 visible ASCII characters): the same \
@@ -49,7 +49,7 @@ use crate::{
         (name = "tasks", description = "A developer's work"),
         (name = "discussion", description = "Threads of comments under every task"),
         (name = "assistant", description = "Conversations with the assistant"),
-        (name = "activity", description = "The wall of activity"),
+        (name = "activity", description = "The activity feed"),
         (name = "notifications", description = "Notifications by email"),
         (name = "administration", description = "For administrators"),
     ),

@@ -66,9 +66,9 @@ pub(super) async fn events(plan: &Plan) -> anyhow::Result<Vec<Line>> {
     Ok(vec![
         Line::new(operations, all).target("all", true),
         at_once.topic("commit → on the topic, 100 at once"),
-        at_once.stored("on the topic → on the wall, 100 at once"),
+        at_once.stored("on the topic → in the activity feed, 100 at once"),
         steadily.topic("commit → on the topic, at most 50 commands a second"),
-        steadily.stored("on the topic → on the wall, at most 50 commands a second"),
+        steadily.stored("on the topic → in the activity feed, at most 50 commands a second"),
     ])
 }
 

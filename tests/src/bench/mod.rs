@@ -69,7 +69,7 @@ pub(crate) enum Row {
     OnServers,
     /// The row `threads` on a MongoDB-compatible server
     ThreadsOnMongodb,
-    /// From a commit to the topic and to the wall, on a real Kafka and MongoDB
+    /// From a commit to the topic and to the activity feed, on a real Kafka and MongoDB
     Events,
 }
 

@@ -324,7 +324,7 @@ async fn a_conversation_is_not_in_the_activity_feed() {
     let release = team.release("afterwards", &[0]).await.unwrap();
     let seen = ada.seen(|entry| entry["subject"] == release["id"]);
     seen.await.unwrap();
-    let feed = ada.wall().await.unwrap();
+    let feed = ada.feed().await.unwrap();
     let is_chat = |entry: &Value| entry["type"].as_str().unwrap().starts_with("chat.");
     assert!(!feed.iter().any(is_chat), "{feed:?}");
 }

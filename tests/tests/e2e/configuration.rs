@@ -151,7 +151,10 @@ mod kafka {
             let since = Instant::now();
             let seen = team.admin.seen(|entry| entry["subject"] == subject);
             seen.await.unwrap();
-            eprintln!("{command}: on the wall {:?} after it", since.elapsed());
+            eprintln!(
+                "{command}: in the activity feed {:?} after it",
+                since.elapsed()
+            );
             ready(&server, whole).await;
             backbones.kafka("kill").await.unwrap();
             ready(&server, |ready| !whole(ready)).await;

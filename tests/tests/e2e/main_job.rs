@@ -153,7 +153,7 @@ async fn a_real_plan_works_from_import_to_the_completed_hotfix(mesh: Mesh) {
     assert_eq!(count("release.completed"), 2);
     assert_eq!(count("release.reopened"), 1);
     assert_eq!(
-        admin.wall().await.unwrap().len(),
+        admin.feed().await.unwrap().len(),
         total as usize,
         "and nothing else"
     );

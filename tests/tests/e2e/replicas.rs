@@ -25,18 +25,18 @@ async fn with_one_replica_of_each_role_gone_the_others_continue() {
     // Both gateways have the same activity feed: the admin, the developer, the releases with their
     // tasks, and the tasks that became ready.
     let total = (2 + 4 * RELEASES) as u64;
-    let mut walls = Vec::new();
+    let mut feeds = Vec::new();
     for admin in mesh.everywhere(&team.admin) {
         let mut stream = admin.stream("?after=0", None).await.unwrap();
-        let mut wall = Vec::new();
+        let mut feed = Vec::new();
         for number in 1..=total {
             let (sequence, entry) = stream.entry().await.unwrap();
             assert_eq!(sequence, number);
-            wall.push(entry["id"].to_string());
+            feed.push(entry["id"].to_string());
         }
-        walls.push(wall);
+        feeds.push(feed);
     }
-    assert_eq!(walls[0], walls[1]);
+    assert_eq!(feeds[0], feeds[1]);
 
     for role in Role::ALL {
         mesh.kill(role, 0).await.unwrap();

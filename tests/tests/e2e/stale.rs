@@ -58,7 +58,7 @@ async fn a_stale_task_is_reported_once_to_its_owner_also_over_a_crash() {
     let start = format!("/tasks/{}/start", tasks[1]);
     let _ = developer.patch(&start).await.unwrap().expect(200);
     admin.seen(stale(&tasks[1])).await.unwrap();
-    let wall = admin.wall().await.unwrap();
-    let reports = wall.iter().filter(|entry| stale(&tasks[0])(entry));
+    let feed = admin.feed().await.unwrap();
+    let reports = feed.iter().filter(|entry| stale(&tasks[0])(entry));
     assert_eq!(reports.count(), 1);
 }

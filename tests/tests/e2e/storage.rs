@@ -130,7 +130,7 @@ async fn after_a_clean_stop_the_database_files_are_complete() {
         .seen(|entry| entry["type"] == "release.created")
         .await
         .unwrap();
-    let before = admin.wall().await.unwrap();
+    let before = admin.feed().await.unwrap();
     server.signal("TERM").await.unwrap();
     let data = Arc::clone(&server.data);
     let (status, log) = server.ended().await.unwrap();
@@ -146,7 +146,7 @@ async fn after_a_clean_stop_the_database_files_are_complete() {
     let admin = server.admin().await.unwrap();
     let releases = admin.get("/releases").await.unwrap().expect(200);
     assert_eq!(releases["items"][0]["name"], "kept");
-    assert_eq!(admin.wall().await.unwrap(), before);
+    assert_eq!(admin.feed().await.unwrap(), before);
     // The bus continues from its position.
     let body = json!({"name": "new"});
     let new = admin.post("/releases", &body).await.unwrap().expect(201);

@@ -77,7 +77,7 @@ pub(crate) async fn check(
         expected,
         "events that nothing was answered for"
     );
-    let feed = admin.wall().await.unwrap();
+    let feed = admin.feed().await.unwrap();
     check_feed(&feed, &events, ledger);
     Checked {
         events: events.len(),

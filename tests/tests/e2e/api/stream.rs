@@ -95,7 +95,7 @@ async fn a_stream_from_the_beginning_matches_the_list() -> anyhow::Result<()> {
     let entries = up_to(&mut stream, "last").await?;
     let (numbers, entries): (Vec<_>, Vec<_>) = entries.into_iter().unzip();
     assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>());
-    assert_eq!(entries, team.admin.wall().await?);
+    assert_eq!(entries, team.admin.feed().await?);
     let text = json!(entries).to_string();
     assert!(!text.contains('@'), "no email address is in the feed");
     Ok(())
@@ -104,7 +104,7 @@ async fn a_stream_from_the_beginning_matches_the_list() -> anyhow::Result<()> {
 #[tokio::test]
 async fn without_a_number_it_begins_with_new_entries() -> anyhow::Result<()> {
     let (server, team, _) = history().await?;
-    let before = team.admin.wall().await?.len() as u64;
+    let before = team.admin.feed().await?.len() as u64;
     let mut stream = team.admin.stream("", None).await?;
     register(&server.client(), "grace".into()).await?;
     let (sequence, entry) = stream.entry().await?;
@@ -116,7 +116,7 @@ async fn without_a_number_it_begins_with_new_entries() -> anyhow::Result<()> {
 #[tokio::test]
 async fn a_reader_resumes_after_its_last_entry_and_continues_live() -> anyhow::Result<()> {
     let (server, team, _) = history().await?;
-    let feed = team.admin.wall().await?;
+    let feed = team.admin.feed().await?;
     let newest = feed.len() as u64;
     for seen in [0, 1, 5, newest - 1, newest] {
         let mut by_header = team.admin.stream("", Some(seen)).await?;
@@ -183,7 +183,7 @@ async fn filters_apply_to_missed_and_new_entries() -> anyhow::Result<()> {
 #[tokio::test]
 async fn a_number_beyond_the_newest_is_a_gap_and_the_stream_continues() -> anyhow::Result<()> {
     let (server, team, _) = history().await?;
-    let newest = team.admin.wall().await?.len() as u64;
+    let newest = team.admin.feed().await?.len() as u64;
     for beyond in [newest + 1, 1_000_000, i64::MAX as u64] {
         let mut stream = team.admin.stream("", Some(beyond)).await?;
         let gap = json!({"from": newest + 1, "to": beyond});

@@ -106,7 +106,7 @@ async fn a_dead_letter_is_an_incident_and_a_mail() {
     );
 
     // Every user can read the activity feed, so incidents are not in it.
-    let feed = admin.wall().await.unwrap();
+    let feed = admin.feed().await.unwrap();
     assert!(feed.iter().all(|entry| entry["type"] != "system.error"));
 }
 

@@ -57,7 +57,7 @@ async fn an_accepted_event_is_mailed_and_shows_its_outcome() -> anyhow::Result<(
         .get(&url)
         .await?
         .refused(404, "EVENT_NOT_FOUND");
-    let feed = team.developers[0].wall().await?;
+    let feed = team.developers[0].feed().await?;
     assert!(
         !format!("{feed:?}").contains("A-7"),
         "it is not in the activity feed"
