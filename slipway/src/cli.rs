@@ -16,8 +16,8 @@ use crate::{
 
 /// Real-time release management.
 ///
-/// Without a command the whole mesh runs in this process, with its data in
-/// ./slipway-data and no other program needed.
+/// Without a command all services run in this process, with their data in
+/// ./slipway-data; no other program is needed.
 #[derive(Parser)]
 #[command(
     version,
@@ -35,7 +35,7 @@ pub struct Cli {
         help_heading = "Configuration"
     )]
     pub config: Option<PathBuf>,
-    /// Where the servers write their addresses as JSON once everything serves
+    /// File that the server writes its addresses to, as JSON, when it is ready
     #[arg(long, global = true, value_name = "PATH", value_parser = paths::parser())]
     pub ready_file: Option<PathBuf>,
     /// The configuration keys given as flags.
@@ -49,7 +49,7 @@ pub struct Cli {
 /// What the program can do.
 #[derive(Subcommand)]
 pub enum Command {
-    /// Run the whole mesh in this process (the same as no command)
+    /// Run all services in this process (the same as no command)
     #[command(after_help = "Example: slipway all --data-dir /var/lib/slipway")]
     All,
     /// Run only the gateway: REST and live streams for clients
@@ -73,17 +73,17 @@ pub enum Command {
     #[command(after_help = "Example: slipway notify --grpc-addr 0.0.0.0:50051 \
                       --release-url http://release:50051")]
     Notify,
-    /// Create the Kafka topics of the mesh, or check those that are there
+    /// Create the Kafka topics, or check those that exist
     ///
-    /// Each process does so itself when it starts. Topics with another number of
-    /// partitions are refused: records of one key would part.
+    /// Each process also does this when it starts. Topics with another number of
+    /// partitions are refused: records with the same key would go to other partitions.
     #[command(after_help = "Example: slipway topics --kafka-brokers kafka-1:9092,kafka-2:9092")]
     Topics {
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Look at the configuration
+    /// Check the configuration
     Config {
         /// What to do with it.
         #[command(subcommand)]
@@ -93,19 +93,19 @@ pub enum Command {
     ///
     /// The plan is a JSON object: {"name", "version"?, "description"?, "tasks": [{"title",
     /// "description"?, "assignee", "orderIndex"?, "dueAt"?}], "hotfix"?: {"title",
-    /// "description"?, "assignee", "dueAt"?}}. It is checked whole before anything is sent.
+    /// "description"?, "assignee", "dueAt"?}}. All of it is checked before anything is sent.
     #[command(
         after_help = "Example: SLIPWAY_USERNAME=admin slipway import plan.json --create-users"
     )]
     Import(ImportArgs),
     /// Follow the activity feed
     ///
-    /// One line for each thing that happens, until Ctrl-C. A lost connection is made
-    /// again, and what happened meanwhile is not missed. When its token ends it signs in
-    /// again, if it has a password.
+    /// Prints one line for each entry, until Ctrl-C. It reconnects when the connection is
+    /// lost, without missing an entry, and signs in again when its token expires, if it has
+    /// a password.
     #[command(after_help = "Example: SLIPWAY_USERNAME=ada slipway watch --type 'task.*' --mine")]
     Watch(WatchArgs),
-    /// See to the events that consumers could not handle (as an administrator)
+    /// List, read and replay events that consumers could not handle (for administrators)
     DeadLetters {
         /// What to do with them.
         #[command(subcommand)]
@@ -320,7 +320,7 @@ impl Args for Overrides {
     fn augment_args(command: clap::Command) -> clap::Command {
         ALL.iter().fold(command, |command, key| {
             let caution = if key.secret {
-                "; other users of the machine can see flags: better in the environment"
+                "; other users of this machine can see flags, so set it in the environment"
             } else {
                 ""
             };
