@@ -169,6 +169,7 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
+    use crate::extract::whole;
 
     #[derive(Debug, Deserialize)]
     #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -197,6 +198,8 @@ mod tests {
         size: i64,
         #[expect(dead_code, reason = "only read from JSON")]
         colour: Option<Colour>,
+        #[serde(default, deserialize_with = "whole::<7, _>")]
+        place: Option<i64>,
     }
 
     #[derive(Debug, Deserialize)]
@@ -309,6 +312,20 @@ mod tests {
         for colour in ["\"RED\"", "null"] {
             let body = format!(r#"{{"name": "a", "parts": [{{"size": 1, "colour": {colour}}}]}}"#);
             read::<Sample>(&body).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_whole_number_has_bounds_and_one_spelling() {
+        let part = |place| format!(r#"{{"size": 1, "place": {place}}}"#);
+        for wrong in ["1.0", "1e3", "9223372036854775808", "1e30", "1.5", "\"1\""] {
+            let body = format!(r#"{{"name": "a", "parts": [{}]}}"#, part(wrong));
+            let message = "must be a whole number from 0 to 7, without a point or an exponent";
+            refuses(&body, "parts[0].place", message);
+        }
+        // The service refuses what is out of bounds, together with everything else.
+        for (right, read_as) in [("7", Some(7)), ("-1", Some(-1)), ("8", Some(8)), ("null", None)] {
+            assert_eq!(read::<Part>(&part(right)).unwrap().place, read_as);
         }
     }
 

@@ -10,7 +10,7 @@ use std::{
 use jiff::Timestamp;
 use serde::{
     Deserialize, Deserializer,
-    de::{DeserializeOwned, Error, SeqAccess, Visitor},
+    de::{DeserializeOwned, Error, SeqAccess, Unexpected, Visitor},
 };
 use slipway_runtime::{
     id::MalformedId,
@@ -99,6 +99,39 @@ where
     }
 
     deserializer.deserialize_any(Time)
+}
+
+/// Reads an integer that may be from 0 to `LAST`; `null` counts as absent. The service checks these
+/// bounds. Only a number of more than 64 bits, with a point or with an exponent is refused here.
+pub(crate) fn whole<'de, const LAST: i64, D>(deserializer: D) -> Result<Option<i64>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    struct Whole<const LAST: i64>;
+
+    impl<const LAST: i64> Visitor<'_> for Whole<LAST> {
+        type Value = Option<i64>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            let bounds = format_args!("from 0 to {LAST}, without a point or an exponent");
+            expects(f, format_args!("a whole number {bounds}"))
+        }
+
+        fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_i64<E: Error>(self, number: i64) -> Result<Self::Value, E> {
+            Ok(Some(number))
+        }
+
+        fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
+            let wrong = || E::invalid_value(Unexpected::Unsigned(number), &self);
+            i64::try_from(number).map(Some).map_err(|_| wrong())
+        }
+    }
+
+    deserializer.deserialize_any(Whole::<LAST>)
 }
 
 /// Reads a list of up to `MOST` items, and stops reading at the first item too many.

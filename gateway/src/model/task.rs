@@ -12,7 +12,7 @@ use super::{
     Id, Malformed, Paging, UserRef,
     proto::{self, required},
 };
-use crate::extract::{parsed, time};
+use crate::extract::{parsed, time, whole};
 
 /// The status of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -108,6 +108,9 @@ impl TryFrom<v1::Task> for Task {
     }
 }
 
+/// The greatest `orderIndex`: the limit of release-svc.
+const LAST_ORDER_INDEX: i64 = 9_007_199_254_740_991;
+
 /// A task to be added to a release. Exactly one of `assigneeId` and `assignee` is given.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -121,7 +124,8 @@ pub(crate) struct NewTask {
     /// Username of the developer who owns it.
     assignee: Option<String>,
     /// A free number above the order index of every started task. Left out: after the last task.
-    #[schema(minimum = 0)]
+    #[serde(default, deserialize_with = "whole::<LAST_ORDER_INDEX, _>")]
+    #[schema(value_type = Option<i64>, minimum = 0, maximum = 9_007_199_254_740_991_i64)]
     order_index: Option<i64>,
     /// When it is due, such as `2026-12-01T17:00:00Z`: a date with a time and an offset, in
     /// the years 2000 to 2200.

@@ -120,7 +120,7 @@ impl OrderIndex {
         if (0..=Self::MAX).contains(&index) {
             Ok(Self(index))
         } else {
-            Err("must be an integer from 0 to 9007199254740991")
+            Err("must be a whole number from 0 to 9007199254740991")
         }
     }
 

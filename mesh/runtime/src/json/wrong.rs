@@ -121,6 +121,10 @@ fn message(text: &str) -> Cow<'_, str> {
             format!("must be {names}").into()
         }
         Some(what) if of("invalid ") => match in_json(what) {
+            // A number that is too large, too small, or written as `1e3`.
+            Some(number) if of("invalid value: integer") || of("invalid type: floating point") => {
+                format!("must be {number}{}", bounds(what)).into()
+            }
             Some(what) => format!("must be {what}").into(),
             None => not_known(text),
         },
@@ -149,6 +153,23 @@ fn in_json(expected: &str) -> Option<&str> {
         _ if expected.starts_with("struct ") => "an object",
         _ => return None,
     })
+}
+
+/// The bounds of an integer type and the spelling of its values, as the end of a sentence; empty
+/// for what is no integer.
+fn bounds(expected: &str) -> String {
+    let (first, last): (i64, u64) = match expected {
+        "i8" => (i8::MIN.into(), i8::MAX.unsigned_abs().into()),
+        "i16" => (i16::MIN.into(), i16::MAX.unsigned_abs().into()),
+        "i32" => (i32::MIN.into(), i32::MAX.unsigned_abs().into()),
+        "i64" => (i64::MIN, i64::MAX.unsigned_abs()),
+        "u8" => (0, u8::MAX.into()),
+        "u16" => (0, u16::MAX.into()),
+        "u32" => (0, u32::MAX.into()),
+        "u64" | "usize" => (0, u64::MAX),
+        _ => return String::new(),
+    };
+    format!(" from {first} to {last}, without a point or an exponent")
 }
 
 /// What is wrong with the JSON syntax, and where.
@@ -199,7 +220,19 @@ mod tests {
             (
                 "n",
                 "invalid value: integer `-1`, expected u64",
-                "n must be a whole number",
+                "n must be a whole number from 0 to 18446744073709551615, without a point or an \
+                 exponent",
+            ),
+            (
+                "n",
+                "invalid type: floating point `1000.0`, expected i64",
+                "n must be a whole number from -9223372036854775808 to 9223372036854775807, without \
+                 a point or an exponent",
+            ),
+            (
+                "n",
+                "invalid type: floating point `1000.0`, expected a string",
+                "n must be a string",
             ),
             (
                 "n",
