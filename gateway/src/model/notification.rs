@@ -193,7 +193,7 @@ pub(crate) struct NotificationsQuery {
     #[serde(default, deserialize_with = "parsed")]
     #[param(value_type = Option<NotificationStatus>, inline)]
     status: Option<NotificationStatus>,
-    /// Such as `task.assigned`.
+    /// One type, such as `task.assigned`. One that no notification can have is refused.
     #[serde(default)]
     #[param(value_type = Option<String>)]
     r#type: String,
@@ -244,14 +244,15 @@ impl NotificationsQuery {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct AllNotificationsQuery {
-    /// Only of this recipient: a name, an account's id, or a bare address.
+    /// Only of this recipient: a name, an account's id, or an address, which includes the account
+    /// that has it.
     #[serde(default)]
     #[param(value_type = Option<String>)]
     recipient: String,
     #[serde(default, deserialize_with = "parsed")]
     #[param(value_type = Option<NotificationStatus>, inline)]
     status: Option<NotificationStatus>,
-    /// Such as `task.assigned`.
+    /// One type, such as `task.assigned`. One that no notification can have is refused.
     #[serde(default)]
     #[param(value_type = Option<String>)]
     r#type: String,

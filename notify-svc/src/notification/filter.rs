@@ -7,8 +7,8 @@ use super::{Notification, State, To};
 /// Conditions; a notification must meet all of them. The default has none.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Filter {
-    /// Only those to this recipient.
-    pub to: Option<To>,
+    /// Only those to one of these recipients; empty: to everybody.
+    pub to: Vec<To>,
     /// Only those in this state.
     pub state: Option<State>,
     /// Only those of this type.
@@ -33,7 +33,7 @@ impl Filter {
             until,
             text,
         } = self;
-        to.as_ref().is_none_or(|to| notification.to == *to)
+        (to.is_empty() || to.contains(&notification.to))
             && state.is_none_or(|state| notification.state == state)
             && kind.as_ref().is_none_or(|kind| notification.kind == *kind)
             && from.is_none_or(|from| notification.created_at >= from)

@@ -78,7 +78,7 @@ fn plan(scene: &Scene, user: Uuid, tasks: u32) -> Vec<Event> {
 /// All notifications of a user, oldest first.
 async fn log(replica: &Replica, user: Uuid) -> Vec<Notification> {
     let filter = Filter {
-        to: Some(To::User(user)),
+        to: vec![To::User(user)],
         ..Filter::default()
     };
     let query = Query::newest(filter, 10_000);

@@ -172,7 +172,7 @@ impl Replica {
         wanted: impl Fn(&Notification) -> bool,
     ) -> Notification {
         let filter = Filter {
-            to: Some(To::User(user)),
+            to: vec![To::User(user)],
             ..Filter::default()
         };
         let query = Query::newest(filter, 10);

@@ -111,20 +111,44 @@ impl RecipientStore {
         Ok(recipients(found))
     }
 
+    /// The users with this address, ignoring case, in any order. Reads all users: only an
+    /// administrator who looks for one uses it.
+    ///
+    /// # Errors
+    /// If the database is unavailable.
+    pub async fn by_email(&self, email: &str) -> Result<Vec<Recipient>, StoreError> {
+        let email = email.to_lowercase();
+        let mut found = Vec::new();
+        for role in [Role::Admin, Role::Developer] {
+            let is_theirs = |user: &Recipient| user.email.to_lowercase() == email;
+            found.extend(self.with_role(role, is_theirs).await?);
+        }
+        Ok(found)
+    }
+
     /// All administrators, ordered by id.
     ///
     /// # Errors
     /// If the database is unavailable.
     pub async fn admins(&self) -> Result<Vec<Recipient>, StoreError> {
-        let mut admins = Vec::new();
-        let mut query = Query::first(READ, role_key(Role::Admin));
+        self.with_role(Role::Admin, |_| true).await
+    }
+
+    /// The users with this role that are `wanted`, ordered by id.
+    async fn with_role(
+        &self,
+        role: Role,
+        wanted: impl Fn(&Recipient) -> bool,
+    ) -> Result<Vec<Recipient>, StoreError> {
+        let mut found = Vec::new();
+        let mut query = Query::first(READ, role_key(role));
         loop {
             let more = recipients(self.0.list(&BY_ROLE, &query).await?);
             let Some(last) = more.last() else {
-                return Ok(admins);
+                return Ok(found);
             };
             query = query.above(last.id);
-            admins.extend(more);
+            found.extend(more.into_iter().filter(&wanted));
         }
     }
 }

@@ -1,5 +1,7 @@
 //! `slipway.notify.v1.NotificationService`: lists notifications and records delivery reports.
 
+use std::sync::Arc;
+
 use slipway_proto::notify::v1::{
     ConfirmDeliveriesRequest, ConfirmDeliveriesResponse, GetNotificationRequest,
     GetNotificationResponse, ListAllNotificationsRequest, ListAllNotificationsResponse,
@@ -19,6 +21,7 @@ use super::{
     confirmation::record::Confirmations,
     recipients::{Recipient, store::RecipientStore},
     store::{Direction, NotificationStore, Query},
+    templates::Library,
 };
 
 mod deliveries;
@@ -28,6 +31,7 @@ mod translate;
 pub(crate) struct NotificationApi {
     pub(crate) notifications: NotificationStore,
     pub(crate) recipients: RecipientStore,
+    pub(crate) templates: Arc<Library>,
     pub(crate) confirmations: Confirmations,
 }
 
@@ -58,7 +62,7 @@ impl NotificationService for NotificationApi {
     ) -> Result<Response<ListNotificationsResponse>, Status> {
         let caller = principal(&request)?;
         let request = request.into_inner();
-        let filter = translate::filter(request.filter, Some(To::User(caller.user_id)))?;
+        let filter = translate::filter(request.filter, vec![To::User(caller.user_id)])?;
         let query = Query {
             direction: direction(request.ascending),
             ..Query::newest(filter, page::limit(request.page_size, page::MAX_LIMIT)?)
@@ -77,7 +81,7 @@ impl NotificationService for NotificationApi {
     ) -> Result<Response<ListAllNotificationsResponse>, Status> {
         let caller = principal(&request)?;
         let request = request.into_inner();
-        let to = self.recipient(&request.recipient).await?;
+        let to = self.recipients(&request.recipient).await?;
         let query = Query {
             direction: direction(request.ascending),
             ..Query::newest(
@@ -113,6 +117,9 @@ impl NotificationApi {
         caller: &Principal,
     ) -> Result<(Vec<Shown>, String), Fault> {
         let cursors = query.to_string();
+        if let Some(kind) = &query.filter.kind {
+            self.exists(kind).await?;
+        }
         let query = Query {
             behind: page::decode_cursor(&cursors, token)?.map(NotificationId),
             ..query
@@ -148,23 +155,38 @@ impl NotificationApi {
             .collect())
     }
 
-    /// The recipient that a text refers to: an address, an id or a name.
-    async fn recipient(&self, text: &str) -> Result<Option<To>, Fault> {
+    /// The recipients that a text refers to: an address, with the account that has it; an id; or a
+    /// name.
+    async fn recipients(&self, text: &str) -> Result<Vec<To>, Fault> {
         if text.is_empty() {
-            return Ok(None);
+            return Ok(Vec::new());
         }
         if text.contains('@') {
-            return Ok(Some(To::address(text)));
+            let accounts = self.recipients.by_email(text).await?;
+            let accounts = accounts.into_iter().map(|account| To::User(account.id));
+            return Ok(accounts.chain([To::address(text)]).collect());
         }
         if let Ok(id) = slipway_runtime::id::parse(text) {
-            return Ok(Some(To::User(id)));
+            return Ok(vec![To::User(id)]);
         }
         let found = self.recipients.by_usernames(&[text.to_owned()]).await?;
         let [Recipient { id, .. }] = found.as_slice() else {
             let message = "must be the name or the id of a user, or an address";
             return Err(Fault::invalid_field("recipient", message));
         };
-        Ok(Some(To::User(*id)))
+        Ok(vec![To::User(*id)])
+    }
+
+    /// Refuses a type that no notification can have. A type whose templates were deleted remains:
+    /// it may still have notifications.
+    async fn exists(&self, kind: &str) -> Result<(), Fault> {
+        let current = self.templates.with(kind).await?;
+        if current.has(kind) || current.version(kind).is_some() {
+            return Ok(());
+        }
+        let message =
+            format!("must be one type, such as task.assigned; there is none called {kind:?}");
+        Err(Fault::invalid_field("filter.type", message))
     }
 }
 

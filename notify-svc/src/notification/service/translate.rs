@@ -22,8 +22,8 @@ const LONGEST_TEXT: usize = 200;
 /// Maximum length of a type, in characters.
 const LONGEST_TYPE: usize = 64;
 
-/// The filter of a request, limited to recipient `to` if that is given.
-pub(super) fn filter(wanted: Option<NotificationFilter>, to: Option<To>) -> Result<Filter, Fault> {
+/// The filter of a request, limited to the recipients `to` if there are any.
+pub(super) fn filter(wanted: Option<NotificationFilter>, to: Vec<To>) -> Result<Filter, Fault> {
     let wanted = wanted.unwrap_or_default();
     let state = match wanted.state() {
         NotificationState::Unspecified if wanted.state != 0 => {
@@ -154,9 +154,9 @@ mod tests {
             state,
             ..NotificationFilter::default()
         };
-        let refused = filter(Some(wanted(99)), None).unwrap_err();
+        let refused = filter(Some(wanted(99)), Vec::new()).unwrap_err();
         assert_eq!(refused.fields[0].field, "status");
-        assert!(filter(Some(wanted(0)), None).is_ok());
+        assert!(filter(Some(wanted(0)), Vec::new()).is_ok());
     }
 
     const INSIDE: &str = "550 mx1.inside.example says no";
@@ -246,13 +246,13 @@ mod tests {
             text,
             ..Default::default()
         };
-        assert!(filter(Some(wanted("ü".repeat(200))), None).is_ok());
+        assert!(filter(Some(wanted("ü".repeat(200))), Vec::new()).is_ok());
         for blank in ["", " ", "\u{200b}\u{2028}"] {
-            let found = filter(Some(wanted(blank.to_owned())), None).unwrap();
+            let found = filter(Some(wanted(blank.to_owned())), Vec::new()).unwrap();
             assert_eq!(found.text, None, "{blank:?} is no condition");
         }
         for bad in ["ü".repeat(201), "\0".to_owned()] {
-            let fault = filter(Some(wanted(bad)), None).unwrap_err();
+            let fault = filter(Some(wanted(bad)), Vec::new()).unwrap_err();
             assert_eq!(fault.fields[0].field, "q");
         }
     }

@@ -24,7 +24,7 @@ pub use stored::Claimed;
 pub(crate) use stored::Stored;
 
 use self::stored::{BY_DIGEST, BY_EVENT, BY_KIND, BY_RECIPIENT, BY_STATE, CLAIMED, DUE};
-use super::{Attempt, Filter, Notification, NotificationId, State, digest::LARGEST};
+use super::{Attempt, Filter, Notification, NotificationId, State, To, digest::LARGEST};
 use crate::store::{StoreError, search::Search};
 
 /// Number of notifications to read at a time when the filter may reject some of them.
@@ -204,7 +204,7 @@ impl NotificationStore {
         query: &Query,
     ) -> Result<Page<Notification, NotificationId>, StoreError> {
         let (above, below) = query.bounds();
-        let (index, key) = most_selective(&query.filter);
+        let (index, keys) = most_selective(&query.filter);
         let search = Search {
             limit: query.limit,
             read: READ,
@@ -212,13 +212,28 @@ impl NotificationStore {
             admits: &|found: &Stored| query.filter.admits(&found.notification),
             weight: &|found: &Stored| found.notification.weight(),
         };
-        let read = |limit, last: Option<NotificationId>| {
-            let part = match query.direction {
-                Direction::NewestFirst => Part::last(limit, &key),
-                Direction::OldestFirst => Part::first(limit, &key),
+        let read = |limit: u32, last: Option<NotificationId>| {
+            let part = |key: &String| match query.direction {
+                Direction::NewestFirst => Part::last(limit, key),
+                Direction::OldestFirst => Part::first(limit, key),
             };
-            let part = part.above(above).below(below).behind(last);
-            async move { self.0.list(index, &part).await }
+            let parts = keys.iter().map(part);
+            let parts: Vec<_> = parts
+                .map(|part| part.above(above).below(below).behind(last))
+                .collect();
+            async move {
+                let mut found: Vec<Stored> = Vec::new();
+                for part in &parts {
+                    found.extend(self.0.list(index, part).await?);
+                }
+                // Each key has its own list: together they are one.
+                found.sort_unstable_by_key(|found| found.notification.id);
+                if query.direction == Direction::NewestFirst {
+                    found.reverse();
+                }
+                found.truncate(limit as usize);
+                Ok(found)
+            }
         };
         let page = search.page(read).await?;
         Ok(Page {
@@ -290,16 +305,16 @@ fn notifications(stored: Vec<Stored>) -> Vec<Notification> {
     stored.map(|stored| stored.notification).collect()
 }
 
-/// The index for the most selective condition, and its key.
-fn most_selective(filter: &Filter) -> (&'static Index, String) {
-    if let Some(to) = &filter.to {
-        (&BY_RECIPIENT, to.to_string())
+/// The index for the most selective condition, and its keys.
+fn most_selective(filter: &Filter) -> (&'static Index, Vec<String>) {
+    if !filter.to.is_empty() {
+        (&BY_RECIPIENT, filter.to.iter().map(To::to_string).collect())
     } else if let Some(kind) = &filter.kind {
-        (&BY_KIND, kind.clone())
+        (&BY_KIND, vec![kind.clone()])
     } else if let Some(state) = filter.state {
-        (&BY_STATE, state.as_str().to_owned())
+        (&BY_STATE, vec![state.as_str().to_owned()])
     } else {
-        (&BY_ID, String::new())
+        (&BY_ID, vec![String::new()])
     }
 }
 

@@ -69,7 +69,7 @@ impl fmt::Display for Query {
             text,
         } = &self.filter;
         f.write_str("notifications?")?;
-        if let Some(to) = to {
+        for to in to {
             write!(f, "to={to}&")?;
         }
         if let Some(state) = state {

@@ -8,6 +8,7 @@ use crate::{notification::recipients::Recipient, store::testing::on_each};
 
 on_each!(RecipientStore:
     users_are_found_by_id_and_name
+    users_of_any_role_are_found_by_address
     the_latest_state_of_a_user_stays
     administrators_are_listed
 );
@@ -35,6 +36,19 @@ async fn users_are_found_by_id_and_name(open: impl Fn() -> RecipientStore) {
     assert_eq!(open().by_usernames(&names).await.unwrap(), [ada]);
     assert!(store.by_ids(&[]).await.unwrap().is_empty());
     store.put(vec![]).await.unwrap();
+}
+
+async fn users_of_any_role_are_found_by_address(open: impl Fn() -> RecipientStore) {
+    let store = open();
+    let (ada, grace) = (
+        recipient(1, "Ada", Role::Developer),
+        recipient(2, "grace", Role::Admin),
+    );
+    store.put(vec![ada.clone(), grace.clone()]).await.unwrap();
+    assert_eq!(open().by_email("aDa@EXAMPLE.com").await.unwrap(), [ada]);
+    let found = store.by_email("grace@example.com").await.unwrap();
+    assert_eq!(found, [grace]);
+    assert!(store.by_email("eve@example.com").await.unwrap().is_empty());
 }
 
 async fn the_latest_state_of_a_user_stays(open: impl Fn() -> RecipientStore) {

@@ -84,7 +84,7 @@ async fn a_rare_match_is_searched_over_several_pages(open: impl Fn() -> Opened) 
         store.enqueue(batch.to_vec()).await.unwrap();
     }
     let filter = Filter {
-        to: Some(user(1)),
+        to: vec![user(1)],
         text: Some("nr. 1:".to_owned()),
         ..Filter::default()
     };

@@ -97,7 +97,8 @@ async fn settle(
 /// A query with each combination of conditions, in both directions.
 fn every_shape_of_query() -> Vec<Query> {
     let mut queries = Vec::new();
-    for to in [None, Some(user(1)), Some(To::address("ops@example.com"))] {
+    let ops = To::address("ops@example.com");
+    for to in [vec![], vec![user(1)], vec![ops.clone()], vec![user(1), ops]] {
         for state in [None, Some(State::Queued)] {
             for kind in [None, Some("task.assigned".to_owned())] {
                 for text in [None, Some("ÖL & “$.*[X".to_owned())] {

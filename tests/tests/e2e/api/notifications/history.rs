@@ -1,11 +1,12 @@
 //! `GET /notifications` and `GET /admin/notifications`.
 
+use reqwest::Method;
 use serde_json::Value;
 use slipway_tests::{Client, team::id};
 
 use super::{
-    super::{invalid, pluck, start},
-    has, items, listed, mail,
+    super::{call, invalid, pluck, start},
+    has, items, listed, mail, order, put,
 };
 
 async fn ids(client: &Client, path: &str) -> anyhow::Result<Vec<Value>> {
@@ -38,7 +39,7 @@ async fn everybody_reads_their_own_and_administrators_all() -> anyhow::Result<()
     let seen = team.admin.get(&path).await?.expect(200);
     assert!(seen["attempts"][0]["answer"].is_string(), "{seen:#}");
     listed(&team.admin, "/admin/notifications", 2, has("SENT")).await?;
-    for of_bob in ["DEV-1", "dev-1"] {
+    for of_bob in ["DEV-1", "dev-1", "dev-1@example.com", "Dev-1@Example.com"] {
         let path = format!("/admin/notifications?recipient={of_bob}");
         assert_eq!(ids(&team.admin, &path).await?, [his[0]["id"].clone()]);
     }
@@ -49,6 +50,32 @@ async fn everybody_reads_their_own_and_administrators_all() -> anyhow::Result<()
         .get("/admin/notifications?recipient=nobody")
         .await?;
     invalid(nobody, "recipient");
+    let unused = "/admin/notifications?recipient=nobody@example.com";
+    assert!(ids(&team.admin, unused).await?.is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_type_that_no_notification_can_have_is_refused() -> anyhow::Result<()> {
+    let (_server, team) = start(0).await?;
+    let admin = &team.admin;
+    let path = "/admin/templates/order-placed";
+    put(admin, path, &order(), &[]).await?.expect(200);
+    for known in ["task.assigned", "task.commented", "order-placed"] {
+        let list = format!("/notifications?type={known}");
+        assert!(ids(admin, &list).await?.is_empty(), "{known}");
+    }
+    // There may be notifications of a type that is gone.
+    assert_eq!(call(admin, Method::DELETE, path).await?.status, 204);
+    let gone = "/admin/notifications?type=order-placed";
+    assert!(ids(admin, gone).await?.is_empty());
+    for unknown in ["task.asigned", "task.*", "order-sent", "task.started"] {
+        for list in ["/notifications", "/admin/notifications"] {
+            let answer = admin.get(&format!("{list}?type={unknown}")).await?;
+            let message = invalid(answer, "type");
+            assert!(message.contains(unknown), "{message}");
+        }
+    }
     Ok(())
 }
 
