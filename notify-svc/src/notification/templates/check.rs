@@ -4,9 +4,9 @@
 
 use serde::Serialize;
 use serde_json::{Map, Value};
-use slipway_runtime::text::{check_line, is_blank, shortened};
+use slipway_runtime::text::{check_line, check_lines, is_blank, shortened};
 
-use super::{Content, Part, Templates, sample};
+use super::{Content, Part, Source, Templates, sample};
 
 /// Characters of the subject's template at most.
 const LONGEST_SUBJECT: usize = 1000;
@@ -90,7 +90,8 @@ pub fn check(templates: &Templates, kind: &str, content: &Content) -> Result<(),
             return Err(vec![Flaw::of("sample", message)]);
         }
     };
-    let flaws = sizes(content);
+    let mut flaws = sizes(content);
+    flaws.extend(controls(content));
     if !flaws.is_empty() {
         return Err(flaws);
     }
@@ -131,6 +132,16 @@ fn sizes(content: &Content) -> Vec<Flaw> {
         }
     }
     flaws
+}
+
+/// Control characters, which a mail never has. Whether the subject has any is seen when it comes
+/// out.
+fn controls(content: &Content) -> Vec<Flaw> {
+    let Source { text, html, .. } = &content.source;
+    let parts = [("text", text), ("html", html)].into_iter();
+    parts
+        .filter_map(|(field, text)| Some(Flaw::of(field, check_lines(text).err()?)))
+        .collect()
 }
 
 /// The bytes of a text; none, if nothing of it is to be seen.

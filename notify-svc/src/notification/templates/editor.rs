@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use serde_json::{Map, Value};
 use slipway_proto::events::UserRef;
 use slipway_rpc::error::{Fault, FieldError, Kind};
-use slipway_runtime::clock::SharedClock;
+use slipway_runtime::{clock::SharedClock, text::clean_lines};
 
 use super::{
     Body, Busy, Content, Current, Flaw, Library, OwnType, RenderError, Version, check, present,
@@ -191,6 +191,11 @@ fn preview(
     let data = present(&data.or(sample).unwrap_or_default());
     let subject = templates.subject(kind, &data).map_err(|e| unfit(&e))?;
     let body = templates.body(kind, &data, "ada").map_err(|e| unfit(&e))?;
+    // As in the mail.
+    let body = Body {
+        text: clean_lines(&body.text),
+        html: clean_lines(&body.html),
+    };
     Ok((subject, body))
 }
 

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::notification::templates::{Source, built_in};
+use crate::notification::templates::built_in;
 
 const OWN: &str = "order-placed";
 
@@ -45,6 +45,22 @@ fn refused_text(text: &str) -> String {
         panic!("{flaws:?}")
     };
     message.clone()
+}
+
+#[test]
+fn a_text_has_no_control_characters_but_line_breaks_and_tabs() {
+    for control in ["\0", "\u{1b}[31m", "\u{7f}", "\u{9b}"] {
+        let mut content = order();
+        content.source.text.push_str(control);
+        content.source.html.push_str(control);
+        let flaws = checked(OWN, &content);
+        let message = "must not contain control characters other than line breaks and tabs";
+        let expected = ["text", "html"].map(|field| (field, message.to_owned()));
+        assert_eq!(flaws, expected, "{control:?}");
+    }
+    let mut content = order();
+    content.source.text.push_str("\r\n\tone\n");
+    assert_eq!(checked(OWN, &content), []);
 }
 
 #[test]

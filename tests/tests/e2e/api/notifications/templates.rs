@@ -85,6 +85,7 @@ async fn an_invalid_template_is_refused_with_its_line() -> anyhow::Result<()> {
         ("text", "{% for a in range(9) %}{% endfor %}", "loop over"),
         ("subject", &"x".repeat(500), "500 characters"),
         ("text", "", "empty"),
+        ("html", "<p>\u{1b}[31m\0</p>", "control characters"),
     ] {
         let answer = put(&team.admin, ASSIGNED, &with(field, text), &[]).await?;
         let message = invalid(answer, field);
@@ -114,6 +115,13 @@ async fn a_preview_uses_the_sample_or_given_data_and_saves_nothing() -> anyhow::
         .await?
         .expect(200);
     assert_eq!(own["html"], "<p>&lt;b&gt;Mine&lt;&#x2f;b&gt;</p>");
+    // As in a mail: without what controls a terminal or changes the direction of text.
+    let data = json!({"taskTitle": "a\u{1b}[2J\0b\u{202e}c", "releaseName": "R\r\nS"});
+    let mailed = preview(json!({"draft": edited(), "data": data}))
+        .await?
+        .expect(200);
+    assert_eq!(mailed["text"], "ada: a[2Jbc <R\nS>");
+    assert_eq!(mailed["html"], "<p>a[2Jbc</p>");
     invalid(
         preview(json!({"draft": edited(), "data": {}})).await?,
         "data",
