@@ -3,11 +3,13 @@
 //! A body is read only after the sender is authenticated as far as the route requires it. The
 //! total size of all bodies, and of those of one client, is limited by the server.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 
-use crate::problem::Problem;
+use crate::{middleware::BodyState, problem::Problem};
 
 /// Maximum bytes of a body.
 pub(crate) const BODY_LIMIT: usize = 1024 * 1024;
@@ -38,8 +40,24 @@ pub(crate) enum Sender {
 /// Bytes allocated at most before the body arrives, whatever its announced length.
 const ROOM: usize = 16 * 1024;
 
+/// Reads a body, which must arrive within `deadline`.
+///
+/// # Errors
+/// If it is too large, too slow, or cut off.
+pub(crate) async fn read(
+    body: Body,
+    state: &BodyState,
+    deadline: Duration,
+) -> Result<Vec<u8>, Problem> {
+    let reading = up_to(state.limit(), body);
+    let read = tokio::time::timeout(deadline, reading).await;
+    let body = read.map_err(|_| Problem::body_too_slow())??;
+    state.note();
+    Ok(body)
+}
+
 /// Reads a body of at most `limit` bytes.
-pub(crate) async fn read(mut body: Body, limit: usize) -> Result<Vec<u8>, Problem> {
+async fn up_to(limit: usize, mut body: Body) -> Result<Vec<u8>, Problem> {
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > limit {
         return Err(Problem::body_too_large(limit));

@@ -1,24 +1,36 @@
-//! Refuses query parameters and conditional headers that an operation does not document.
+//! Refuses query parameters, conditional headers and bodies that an operation does not document.
 //!
-//! If they were ignored, a client would not notice a misspelt parameter, or a condition that has
-//! no effect. The rule is the same for all operations. The only exception is the webhook for
-//! alerts, whose senders do not repeat refused requests.
+//! If they were ignored, a client would not notice a misspelt parameter, a condition that has no
+//! effect, or a body for another operation. The rule is the same for all operations. The only
+//! exception is the webhook for alerts, whose senders do not repeat refused requests.
 
 use std::{
     collections::{BTreeSet, HashMap},
+    mem,
     sync::Arc,
+    time::Duration,
 };
 
-use axum::extract::MatchedPath;
+use axum::{
+    Extension,
+    body::Body,
+    extract::{MatchedPath, Request},
+    middleware::Next,
+    response::Response,
+};
 use form_urlencoded::parse;
 use http::{
     HeaderMap, Method,
     header::{IF_MATCH, IF_NONE_MATCH},
     request::Parts,
 };
+use http_body::Body as _;
+use parking_lot::Mutex;
 use slipway_rpc::error::Fault;
 use slipway_runtime::text::{check_line, shortened, written_out};
 use utoipa::openapi::{self, OpenApi, PathItem, RefOr, path::ParameterIn};
+
+use crate::{body, middleware::BodyState, problem::Problem};
 
 /// The operation that accepts everything.
 const LENIENT: &str = "/hooks/alerts";
@@ -33,6 +45,29 @@ pub(crate) struct Operations(HashMap<String, Vec<(Method, Accepts)>>);
 struct Accepts {
     parameters: BTreeSet<String>,
     if_match: bool,
+    body: bool,
+}
+
+/// The body of a request for an operation that takes none, until the caller is authenticated.
+#[derive(Clone)]
+struct SetAside(Arc<Mutex<Body>>);
+
+/// Sets the body of a request aside if the operation takes none, for [`check`].
+pub(crate) async fn set_body_aside(
+    Extension(operations): Extension<Arc<Operations>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let (mut parts, mut body) = request.into_parts();
+    let takes_none = || {
+        let operation = operations.find(&parts);
+        operation.is_some_and(|(_, accepts)| !accepts.body)
+    };
+    if !body.is_end_stream() && takes_none() {
+        let unread = Arc::new(Mutex::new(mem::take(&mut body)));
+        parts.extensions.insert(SetAside(unread));
+    }
+    next.run(Request::from_parts(parts, body)).await
 }
 
 impl Operations {
@@ -47,7 +82,8 @@ impl Operations {
         )
     }
 
-    fn check(&self, parts: &Parts) -> Result<(), Fault> {
+    /// The operation of a request, with its method.
+    fn find(&self, parts: &Parts) -> Option<&(Method, Accepts)> {
         let path = parts.extensions.get::<MatchedPath>();
         let path = path.map_or("", MatchedPath::as_str);
         let path = path.strip_prefix("/v1").unwrap_or(path);
@@ -55,28 +91,41 @@ impl Operations {
             Method::HEAD => &Method::GET,
             ref method => method,
         };
-        let operation = self.0.get(path).and_then(|operations| {
-            let mut operations = operations.iter();
-            operations.find(|(of, _)| of == method)
-        });
-        let Some((method, accepts)) = operation else {
-            return Ok(());
-        };
-        accepts.check_conditions(method, &parts.headers)?;
-        accepts.check_query(parts.uri.query().unwrap_or_default())
+        let mut operations = self.0.get(path)?.iter();
+        operations.find(|(of, _)| of == method)
     }
 }
 
-/// Refuses parameters and conditions that the operation of this request does not accept. The
-/// extractors that authenticate the caller call it afterwards, so that an unauthenticated client
-/// learns nothing about the operation.
+/// Refuses parameters, conditions and a body that the operation of this request does not accept.
+/// The extractors that authenticate the caller call it afterwards, so that an unauthenticated
+/// client learns nothing about the operation. A body must arrive within `deadline`.
 ///
 /// # Errors
-/// `INVALID_ARGUMENT` for the first parameter or header that it does not accept.
-pub(crate) fn check(parts: &Parts) -> Result<(), Fault> {
+/// `INVALID_ARGUMENT` for the first parameter or header that it does not accept, or the body; and
+/// the errors of reading a body.
+pub(crate) async fn check(parts: &mut Parts, deadline: Duration) -> Result<(), Problem> {
     let operations = parts.extensions.get::<Arc<Operations>>();
     let operations = operations.ok_or_else(|| Fault::internal("an operation of no document"))?;
-    operations.check(parts)
+    if let Some((method, accepts)) = operations.find(parts) {
+        accepts.check_conditions(method, &parts.headers)?;
+        accepts.check_query(parts.uri.query().unwrap_or_default())?;
+    }
+    let Some(SetAside(unread)) = parts.extensions.remove::<SetAside>() else {
+        return Ok(());
+    };
+    let arrival = parts.extensions.get::<BodyState>();
+    let arrival = arrival.ok_or_else(|| Fault::internal("a body that is not wrapped"))?;
+    let unread = mem::take(&mut *unread.lock());
+    let mut body = body::read(unread, arrival, deadline).await?;
+    // Many clients send an empty object if there is nothing to send.
+    body.retain(|byte| !byte.is_ascii_whitespace());
+    match body.as_slice() {
+        b"" | b"{}" => Ok(()),
+        _ => {
+            let message = "must be empty or {}: this operation takes none";
+            Err(Fault::invalid_field("body", message).into())
+        }
+    }
 }
 
 impl Accepts {
@@ -134,6 +183,7 @@ fn accepts(item: &PathItem) -> Vec<(Method, Accepts)> {
             let accepts = Accepts {
                 parameters: names(ParameterIn::Query),
                 if_match: names(ParameterIn::Header).contains("If-Match"),
+                body: operation.request_body.is_some(),
             };
             (method, accepts)
         })

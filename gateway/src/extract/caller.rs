@@ -53,7 +53,7 @@ impl FromRequestParts<AppState> for Caller {
         if let Some(requester) = parts.extensions.get::<Requester>() {
             requester.is_user(principal.user_id);
         }
-        operation::check(parts)?;
+        operation::check(parts, app.deadline).await?;
         Ok(Self {
             principal,
             outbound: outbound(parts, app, token)?,
@@ -67,7 +67,7 @@ impl FromRequestParts<AppState> for AnonymousClient {
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
         let token = token(&parts.method, &parts.headers).map(str::to_owned);
         parts.extensions.insert(Sender::Client);
-        operation::check(parts)?;
+        operation::check(parts, app.deadline).await?;
         Ok(Self {
             outbound: outbound(parts, app, token)?,
         })

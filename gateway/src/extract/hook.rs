@@ -24,7 +24,7 @@ impl FromRequestParts<AppState> for Hook {
         // Compared in constant time.
         if bool::from(given.as_bytes().ct_eq(secret.as_bytes())) {
             parts.extensions.insert(Sender::Hook);
-            operation::check(parts)?;
+            operation::check(parts, app.deadline).await?;
             return Ok(Self);
         }
         let text = "Show the webhook secret as 'Authorization: Bearer'.";

@@ -1,8 +1,7 @@
 //! Extractors for requests: the caller, the path, the query, the body. Every error is answered
 //! with a [`crate::problem::Problem`].
 //!
-//! An operation without a body (`PATCH …/start`) ignores a body that a client sends, up to the
-//! size limit of bodies.
+//! A body for an operation that takes none (`PATCH …/start`) is refused by [`crate::operation`].
 
 mod caller;
 mod hook;

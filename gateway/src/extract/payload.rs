@@ -41,10 +41,7 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Payload<T> {
         if !is_json(&parts.headers) {
             return Err(Problem::not_json());
         }
-        let reading = body::read(body, arrival.limit());
-        let read_whole = tokio::time::timeout(app.deadline, reading).await;
-        let body = read_whole.map_err(|_| Problem::body_too_slow())??;
-        arrival.note();
+        let body = body::read(body, arrival, app.deadline).await?;
         let text = text(&body)?;
         let payload = read(text)?;
         // Callers of webhooks do not repeat refused requests.
@@ -324,7 +321,12 @@ mod tests {
             refuses(&body, "parts[0].place", message);
         }
         // The service refuses what is out of bounds, together with everything else.
-        for (right, read_as) in [("7", Some(7)), ("-1", Some(-1)), ("8", Some(8)), ("null", None)] {
+        for (right, read_as) in [
+            ("7", Some(7)),
+            ("-1", Some(-1)),
+            ("8", Some(8)),
+            ("null", None),
+        ] {
             assert_eq!(read::<Part>(&part(right)).unwrap().place, read_as);
         }
     }

@@ -38,7 +38,7 @@ use crate::{
             where it is not listed, and `If-None-Match` on what changes something; only \
             `POST /hooks/alerts` ignores what it does not know. A query parameter is one line, \
             without control characters. A body is JSON as it is: with a `Content-Encoding` \
-            it is refused. Operations that take no body ignore one of up to 1 MiB. Text on one \
+            it is refused. Operations that take no body refuse one, other than `{}`. Text on one \
             line has no control characters and none that change the direction of text; longer \
             text has no control characters but line breaks and tabs. Caches must not store \
             responses that depend on the caller."
@@ -151,19 +151,19 @@ pub(super) fn complete(document: &mut openapi::OpenApi) {
 
 /// The errors that an operation can have, by status: of all operations, of those with and without
 /// a body, and of those that need a sign-in.
-const ANYWHERE: [(&str, &str); 3] = [
+const ANYWHERE: [(&str, &str); 4] = [
+    (
+        "408",
+        "`BODY_TOO_SLOW`: not there within 10 seconds; the connection is closed",
+    ),
     ("500", "`INTERNAL`: a fault of ours"),
     ("503", "`UNAVAILABLE`: a service is unavailable"),
     ("504", "`DEADLINE_EXCEEDED`: it took too long"),
 ];
-const WITH_BODY: [(&str, &str); 3] = [
+const WITH_BODY: [(&str, &str); 2] = [
     (
         "400",
         "`INVALID_ARGUMENT`: see `errors`; `MALFORMED_BODY`: no JSON object",
-    ),
-    (
-        "408",
-        "`BODY_TOO_SLOW`: not there within 10 seconds; the connection is closed",
     ),
     ("415", "`UNSUPPORTED_MEDIA_TYPE`: not `application/json`"),
 ];

@@ -22,7 +22,11 @@ mod users;
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{Extension, Router, middleware::from_fn_with_state, routing::get};
+use axum::{
+    Extension, Router,
+    middleware::{from_fn, from_fn_with_state},
+    routing::get,
+};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use slipway_rpc::http::SharedBytes;
@@ -33,7 +37,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use crate::{
     app::AppState,
     middleware::{MiddlewareConfig, middleware},
-    operation::Operations,
+    operation::{Operations, set_body_aside},
     problem::Problem,
 };
 
@@ -62,7 +66,10 @@ pub(crate) fn router(app: AppState, deadline: Duration, access_log: bool) -> Rou
         access_log,
     };
     let operations = Arc::new(Operations::of(&document));
-    let api = api.with_state(app).layer(Extension(operations));
+    let api = api
+        .with_state(app)
+        .layer(from_fn(set_body_aside))
+        .layer(Extension(operations));
     Router::new()
         .merge(api.clone())
         .nest("/v1", api)

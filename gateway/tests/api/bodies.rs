@@ -13,7 +13,7 @@ use http_body::{Frame, SizeHint};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::support::{ADA, Answer, Gateway, operations};
+use crate::support::{ADA, Answer, Gateway, TASK, operations};
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -77,6 +77,61 @@ async fn without_a_token_the_body_of_a_protected_route_is_not_waited_for() {
         protected += usize::from(operation["requestBody"].is_object());
     }
     assert!(protected >= 14, "{protected}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_that_takes_no_body_refuses_one() {
+    let gateway = Gateway::new();
+    let mut refusing = 0;
+    for (method, path, operation) in operations(&gateway).await {
+        if operation["requestBody"].is_object() {
+            continue;
+        }
+        for path in [path.clone(), format!("/v1{path}")] {
+            let path = path.replace("{id}", ADA);
+            for body in ["nonsense", "[]", "null", r#"{"status": "COMPLETED"}"#] {
+                let request = gateway.request(method.clone(), &path);
+                let answer = gateway.send(request.body(body.into()).unwrap()).await;
+                let problem = answer.problem(400, "INVALID_ARGUMENT");
+                let detail = "body must be empty or {}: this operation takes none.";
+                assert_eq!(problem["detail"], detail, "{method} {path}");
+                assert_eq!(problem["errors"][0]["field"], "body");
+            }
+        }
+        refusing += 1;
+    }
+    assert!(refusing > 20, "{refusing}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_body_or_object_counts_as_none() {
+    let gateway = Gateway::new();
+    let pieces = |texts: &'static [&str]| {
+        let texts = texts
+            .iter()
+            .map(|text| Ok::<_, std::io::Error>(Bytes::from(*text)));
+        Body::from_stream(stream::iter(texts))
+    };
+    for body in [
+        Body::empty(),
+        "{}".into(),
+        " { }\r\n".into(),
+        pieces(&[]),
+        pieces(&[""]),
+        pieces(&["{", "}"]),
+    ] {
+        let request = gateway
+            .request(Method::PATCH, &format!("/tasks/{TASK}/start"))
+            .header("content-type", "application/json");
+        let answer = gateway.send(request.body(body).unwrap()).await;
+        assert_eq!(answer.status, 200, "{:?}", answer.body);
+    }
+    let late = gateway.request(Method::GET, &format!("/tasks/{TASK}"));
+    let answer = gateway.send(late.body(endless(1)).unwrap()).await;
+    answer.problem(408, "BODY_TOO_SLOW");
+    let large = gateway.request(Method::DELETE, &format!("/comments/{ADA}"));
+    let answer = gateway.send(large.body(endless(MIB + 1)).unwrap()).await;
+    answer.problem(413, "BODY_TOO_LARGE");
 }
 
 #[tokio::test(start_paused = true)]

@@ -72,7 +72,11 @@ async fn an_empty_header_is_ignored_or_refused() {
         let request = gateway
             .request(method, path)
             .header("content-type", "application/json");
-        let mut request = request.body(Body::from(r#"{"content": "x"}"#)).unwrap();
+        let body = match request.method_ref() {
+            Some(&Method::GET) => "",
+            _ => r#"{"content": "x"}"#,
+        };
+        let mut request = request.body(Body::from(body)).unwrap();
         request.headers_mut().insert(
             HeaderName::try_from(name).unwrap(),
             HeaderValue::from_static(""),

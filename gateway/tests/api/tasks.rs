@@ -83,13 +83,3 @@ async fn a_refusal_carries_its_facts() {
     assert_eq!(problem["activeTask"], json!({"id": TASK}));
     assert_eq!(problem["detail"], "You are working on another task.");
 }
-
-#[tokio::test(start_paused = true)]
-async fn an_unneeded_body_is_ignored() {
-    let gateway = Gateway::new();
-    for body in ["", "{}", "nonsense"] {
-        let request = gateway.request(http::Method::PATCH, &format!("/tasks/{TASK}/start"));
-        let answer = gateway.send(request.body(body.into()).unwrap()).await;
-        assert_eq!(answer.status, 200, "{body}");
-    }
-}

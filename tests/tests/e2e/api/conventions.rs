@@ -6,7 +6,7 @@ use reqwest::{Method, header::HeaderMap};
 use serde_json::json;
 use slipway_tests::{Answer, Client};
 
-use super::{UNKNOWN, call, start, unauthorized};
+use super::{UNKNOWN, call, invalid, start, unauthorized};
 
 /// The trace id of an answer; the header must be well-formed.
 #[track_caller]
@@ -174,14 +174,20 @@ async fn large_headers_are_read_and_huge_ones_refused() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_body_for_an_operation_without_one_is_ignored() -> anyhow::Result<()> {
+async fn a_body_for_an_operation_without_one_is_refused() -> anyhow::Result<()> {
     let (_server, team) = start(1).await?;
     let release = team.release("a", &[0]).await?;
     let task = slipway_tests::team::task_ids(&release).remove(0);
     let path = format!("/tasks/{task}/start");
     let developer = &team.developers[0];
-    let request = developer.request(Method::PATCH, &path).body("{ no JSON");
-    let started = developer.send(request).await?.expect(200);
+    let start = async |body: &'static str| {
+        let request = developer.request(Method::PATCH, &path).body(body);
+        developer.send(request).await
+    };
+    for other in ["{ no JSON", r#"{"status": "COMPLETED"}"#] {
+        invalid(start(other).await?, "body");
+    }
+    let started = start("{}").await?.expect(200);
     assert_eq!(started["status"], "IN_PROCESS");
     Ok(())
 }
