@@ -17,6 +17,7 @@ mod extract;
 mod metrics;
 mod middleware;
 mod model;
+mod names;
 mod operation;
 mod problem;
 mod routes;

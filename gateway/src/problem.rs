@@ -14,6 +14,8 @@ use slipway_rpc::error::{Fault, FieldError, Kind};
 use slipway_runtime::telemetry::TraceContext;
 use std::{collections::BTreeMap, time::Duration};
 
+use crate::names;
+
 /// The media type of every error.
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 
@@ -41,7 +43,7 @@ impl From<Fault> for Problem {
 
 impl From<tonic::Status> for Problem {
     fn from(status: tonic::Status) -> Self {
-        Fault::from(status).into()
+        Fault::from(status).with_names(names::in_api).into()
     }
 }
 
@@ -130,6 +132,16 @@ impl Problem {
             title: "Changed by others",
             ..problem
         }
+    }
+
+    /// The error of a service about a request whose field `field` this operation calls `name`,
+    /// unlike others.
+    pub(crate) fn naming(status: tonic::Status, field: &str, name: &str) -> Self {
+        let name = |path: &str| match path == field {
+            true => name.to_owned(),
+            false => names::in_api(path),
+        };
+        Fault::from(status).with_names(name).into()
     }
 
     fn of_http(

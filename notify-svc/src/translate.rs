@@ -29,7 +29,7 @@ pub(crate) fn object(field: &str, text: &str) -> Result<Map<String, Value>, Faul
     serde_json::from_str(text).map_err(|_| Fault::invalid_field(field, "must be a JSON object"))
 }
 
-/// Parses the two ends of a period.
+/// Parses the two ends of a period in the filter of a request.
 ///
 /// # Errors
 /// If a time is out of range, or the first is later than the second.
@@ -41,9 +41,12 @@ pub(crate) fn period(
         let time = time.map(from_proto).transpose();
         time.map_err(|_| Fault::invalid_field(field, "must be a time of the years -9999 to 9999"))
     };
-    let (from, to) = (time("from", from)?, time("to", to)?);
+    let (from, to) = (time("filter.from", from)?, time("filter.to", to)?);
     if to.is_some_and(|to| from.is_some_and(|from| from > to)) {
-        return Err(Fault::invalid_field("from", "must not be later than to"));
+        return Err(Fault::invalid_field(
+            "filter.from",
+            "must not be later than to",
+        ));
     }
     Ok((from, to))
 }

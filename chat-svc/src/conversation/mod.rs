@@ -178,7 +178,7 @@ impl Conversations {
     }
 
     fn admit(&self, content: &str) -> Result<QuestionText, Fault> {
-        let refuse = |message| Fault::invalid_field("message", message);
+        let refuse = |message| Fault::invalid_field("content", message);
         let content = QuestionText::new(content).map_err(refuse)?;
         self.limits()
             .admit(&content)

@@ -238,7 +238,7 @@ where
     T::Err: Display,
 {
     text.parse()
-        .map_err(|error: T::Err| Fault::invalid_field("sessionId", error.to_string()))
+        .map_err(|error: T::Err| Fault::invalid_field("session_id", error.to_string()))
 }
 
 /// The answering task has panicked.

@@ -89,7 +89,7 @@ async fn a_question_must_not_be_blank_or_too_long() {
     for bad in ["", " \n", "a\0b", &"x".repeat(8_001), &"🚢".repeat(8_000)] {
         let fault = ada.ask(bad).await.unwrap_err();
         assert_eq!(fault.kind, Kind::Invalid);
-        assert_eq!(fault.fields[0].field, "message");
+        assert_eq!(fault.fields[0].field, "content");
     }
     assert!(ada.history().await.is_empty());
     ada.ask(&"x".repeat(8_000)).await.unwrap();

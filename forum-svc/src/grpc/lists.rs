@@ -81,7 +81,7 @@ async fn issued(forum: &Forum, task: TaskId, id: CommentId) -> Result<PlacedComm
 }
 
 fn not_issued() -> Fault {
-    Fault::invalid_field("cursor", "was not issued by this list")
+    Fault::invalid_field("page_token", "was not issued by this list")
 }
 
 /// Fails if the task does not exist. If release-svc is unavailable, the list is answered as empty:

@@ -214,7 +214,7 @@ async fn a_cursor_works_only_for_the_list_that_issued_it() {
         (TASK, "x", 0),
     ] {
         let refused = Fault::from(page(task, token, levels).await.unwrap_err());
-        assert_eq!(refused.fields[0].field, "cursor");
+        assert_eq!(refused.fields[0].field, "page_token");
     }
 }
 
@@ -255,7 +255,7 @@ async fn a_forged_cursor_is_refused() {
         let answer = forum.client.clone().list_replies(request).await;
         match answer.map_err(Fault::from) {
             Ok(page) => assert_eq!((number, page.get_ref().comments.len()), (LAST, 0)),
-            Err(refused) => assert_eq!(refused.fields[0].field, "cursor", "{number}"),
+            Err(refused) => assert_eq!(refused.fields[0].field, "page_token", "{number}"),
         }
     }
 }

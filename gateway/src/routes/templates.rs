@@ -259,8 +259,9 @@ async fn preview(
     Payload(preview): Payload<Preview>,
 ) -> Result<Json<Rendered>, Problem> {
     let request = caller.outbound.request(preview.request(kind));
-    let answer = app.templates().preview_template(request).await?;
-    Ok(Json(answer.into_inner().into()))
+    let answer = app.templates().preview_template(request).await;
+    let naming = |status| Problem::naming(status, "sample_json", "draft.sample");
+    Ok(Json(answer.map_err(naming)?.into_inner().into()))
 }
 
 fn tagged(template: Option<v1::Template>) -> Result<Tagged<Template>, Problem> {

@@ -234,3 +234,32 @@ async fn a_model_may_take_minutes_but_not_for_ever() {
     answer.problem(504, "DEADLINE_EXCEEDED");
     assert_eq!(began.elapsed().as_secs(), 300);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_error_names_the_field_of_the_request() {
+    let gateway = Gateway::new();
+    let refused = Fault::invalid_field("content", "is too long for the model's context window");
+    gateway.core.fails(refused);
+    let answer = gateway.post(&path(), r#"{"message": "Why?"}"#).await;
+    answer.invalid("message");
+    let detail = "message is too long for the model's context window.";
+    assert_eq!(answer.json()["detail"], detail);
+
+    let gateway = Gateway::new();
+    gateway
+        .core
+        .fails(Fault::invalid_field("content", "must not be blank"));
+    let comments = format!("/tasks/{TASK}/comments");
+    let answer = gateway.post(&comments, r#"{"content": " "}"#).await;
+    answer.invalid("content");
+
+    let gateway = Gateway::new();
+    let issued = Fault::invalid_field("page_token", "was not issued by this list");
+    gateway.core.fails(issued);
+    let answer = gateway.get("/chat/sessions?cursor=x").await;
+    answer.invalid("cursor");
+    assert_eq!(
+        answer.json()["detail"],
+        "cursor was not issued by this list."
+    );
+}

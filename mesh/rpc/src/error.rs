@@ -130,7 +130,8 @@ impl Kind {
 /// What is wrong with one field of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FieldError {
-    /// Path of the field, as in `tasks[2].title`.
+    /// Path of the field in the request's message, as in `tasks[2].order_index`. The gateway
+    /// translates it into the name that REST has for it.
     pub field: String,
     /// What the value must be.
     pub message: String,
@@ -188,6 +189,23 @@ impl Fault {
             field: field.into(),
             message: message.into(),
         }])
+    }
+
+    /// The same with its fields under other names: for a caller that knows the request in another
+    /// form.
+    #[must_use]
+    pub fn with_names(mut self, name: impl Fn(&str) -> String) -> Self {
+        for error in &mut self.fields {
+            let renamed = name(&error.field);
+            // The sentence about a single field begins with its name.
+            if let Some(rest) = self.detail.strip_prefix(&error.field)
+                && rest.starts_with(' ')
+            {
+                self.detail = format!("{renamed}{rest}");
+            }
+            error.field = renamed;
+        }
+        self
     }
 
     /// An internal error. `cause` goes to the log, not to the client.
@@ -328,6 +346,24 @@ mod tests {
         let fault = Fault::invalid_field("tasks[1].title", "must not be empty");
         assert_eq!(fault.detail, "tasks[1].title must not be empty.");
         assert_eq!(Fault::from(Status::from(fault.clone())), fault);
+    }
+
+    #[test]
+    fn the_sentence_about_a_field_has_its_new_name() {
+        let fault = Fault::invalid_field("page_size", "must be from 1 to 200");
+        let renamed = fault.with_names(|_| "limit".to_owned());
+        assert_eq!(
+            renamed,
+            Fault::invalid_field("limit", "must be from 1 to 200")
+        );
+        let names = ["name", "task"].map(|field| FieldError {
+            field: field.to_owned(),
+            message: "is required".to_owned(),
+        });
+        let renamed = Fault::invalid(names.to_vec()).with_names(str::to_uppercase);
+        let fields: Vec<_> = renamed.fields.iter().map(|error| &*error.field).collect();
+        assert_eq!(fields, ["NAME", "TASK"]);
+        assert_eq!(renamed.detail, "2 fields are invalid.");
     }
 
     #[test]

@@ -20,8 +20,8 @@ pub fn limit(page_size: i32, max: u32) -> Result<u32, Fault> {
         Ok(0) => Ok(DEFAULT_LIMIT),
         Ok(size) if size <= max => Ok(size),
         _ => Err(Fault::invalid_field(
-            "limit",
-            format!("must be from 1 to {max}"),
+            "page_size",
+            format!("must be from 1 to {max}, or 0 for {DEFAULT_LIMIT}"),
         )),
     }
 }
@@ -71,7 +71,7 @@ pub fn decode_cursor<K: DeserializeOwned>(list: &str, cursor: &str) -> Result<Op
         .and_then(|bytes| serde_json::from_slice::<(String, K)>(&bytes).ok())
         .filter(|(issuer, _)| issuer == list)
         .map(|(_, key)| Some(key))
-        .ok_or_else(|| Fault::invalid_field("cursor", "was not issued by this list"))
+        .ok_or_else(|| Fault::invalid_field("page_token", "was not issued by this list"))
 }
 
 #[cfg(test)]

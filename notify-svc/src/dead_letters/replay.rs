@@ -118,10 +118,10 @@ impl Replays {
         let record = &found.letter.record;
         if let Some(payload) = &act.edited {
             checked(record.header("ce_type"), payload.as_bytes())
-                .map_err(|misfit| Fault::invalid_field("payload", misfit.to_string()))?;
+                .map_err(|misfit| Fault::invalid_field("edited_payload", misfit.to_string()))?;
             if record_of(found, act).size() > MAX_EVENT {
                 let text = format!("is too large: with its headers at most {MAX_EVENT} bytes");
-                return Err(Fault::invalid_field("payload", text));
+                return Err(Fault::invalid_field("edited_payload", text));
             }
         }
         if self.can_return(&found.letter.group, &record.topic)? {

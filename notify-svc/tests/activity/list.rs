@@ -200,11 +200,11 @@ async fn a_malformed_request_names_its_field() {
         ..Default::default()
     };
     for (request, field) in [
-        (bad_type, "type"),
-        (unknown_type, "type"),
-        (bad_release, "releaseId"),
-        (bad_size, "limit"),
-        (bad_token, "cursor"),
+        (bad_type, "filter.types"),
+        (unknown_type, "filter.types"),
+        (bad_release, "filter.release_id"),
+        (bad_size, "page_size"),
+        (bad_token, "page_token"),
     ] {
         let fault = refused(&mut client, request).await;
         assert_eq!(fault.code, "INVALID_ARGUMENT");
@@ -228,7 +228,10 @@ async fn a_cursor_of_another_list_is_refused() {
         page_token: page_token.clone(),
         ..request.clone()
     };
-    assert_eq!(refused(&mut client, other).await.fields[0].field, "cursor");
+    assert_eq!(
+        refused(&mut client, other).await.fields[0].field,
+        "page_token"
+    );
     let larger_page = ActivityServiceListRequest {
         page_size: 2,
         page_token,

@@ -45,7 +45,7 @@ pub(super) async fn release(
                 .and_then(|order| taken.insert(order, index))
             {
                 let message = format!("is already used by tasks[{first}]");
-                errors.push(format!("{prefix}orderIndex"), message);
+                errors.push(format!("{prefix}order_index"), message);
             }
             task_draft(&prefix, task, &assignees, &mut errors)
         })
@@ -83,7 +83,7 @@ pub(super) async fn task(users: &UserStore, request: Option<NewTask>) -> Result<
     let request = request.ok_or_else(|| Fault::invalid_field("task", "is required"))?;
     let assignees = Assignees::look_up(users, std::slice::from_ref(&request)).await?;
     let mut errors = Errors::default();
-    task_draft("", &request, &assignees, &mut errors).ok_or(Fault::invalid(errors.0))
+    task_draft("task.", &request, &assignees, &mut errors).ok_or(Fault::invalid(errors.0))
 }
 
 fn task_draft(
@@ -95,15 +95,20 @@ fn task_draft(
     let field = |name: &str| format!("{prefix}{name}");
     let title = errors.note(field("title"), Text::title(&task.title));
     let description = errors.note(field("description"), Text::description(&task.description));
-    let assignee = errors.note(
-        field("assignee"),
-        assignees.developer(task.assignee.as_ref()),
-    );
+    let named = match task.assignee {
+        None => "assignee",
+        Some(Assignee::AssigneeId(_)) => "assignee_id",
+        Some(Assignee::AssigneeUsername(_)) => "assignee_username",
+    };
+    let assignee = errors.note(field(named), assignees.developer(task.assignee.as_ref()));
     let order_index = errors.note(
-        field("orderIndex"),
+        field("order_index"),
         task.order_index.map(OrderIndex::new).transpose(),
     );
-    let due_at = errors.note(field("dueAt"), task.due_at.as_ref().map(due_at).transpose());
+    let due_at = errors.note(
+        field("due_at"),
+        task.due_at.as_ref().map(due_at).transpose(),
+    );
     Some(TaskDraft {
         title: title?,
         description: description?,
@@ -153,7 +158,7 @@ impl Assignees {
 
     fn developer(&self, assignee: Option<&Assignee>) -> Result<&User, &'static str> {
         let found = match assignee {
-            None => return Err("is required: give assigneeId or assignee (a username)"),
+            None => return Err("is required: give assignee_id or assignee_username"),
             Some(Assignee::AssigneeId(id)) => {
                 let id = id.parse().ok();
                 self.0.iter().find(|user| Some(user.id) == id)

@@ -69,7 +69,7 @@ impl IdentityService for Identity {
         let LoginRequest { login, password } = request.into_inner();
         if is_blank(&login) || login.trim().len() > 254 {
             let message = "must be a username or an email address";
-            return Err(Fault::invalid_field("username", message).into());
+            return Err(Fault::invalid_field("login", message).into());
         }
         let login = login.trim().to_owned();
         let session = self.accounts.login(login, password, address).await?;

@@ -140,7 +140,7 @@ impl Releases {
         request: AddTaskRequest,
         by: &CommandContext,
     ) -> Result<AddTaskResponse, Fault> {
-        let release: ReleaseId = id("id", &request.release_id)?;
+        let release: ReleaseId = id("release_id", &request.release_id)?;
         let draft = drafts::task(&self.commands.stores.users, request.task).await?;
         let change = self.commands.change(
             Target::Release(release),

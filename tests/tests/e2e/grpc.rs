@@ -3,11 +3,13 @@
 
 use serde_json::Value;
 use slipway_proto::release::v1::{
-    CreateReleaseRequest, NewTask, release_service_client::ReleaseServiceClient,
+    CreateReleaseRequest, ListReleasesRequest, NewTask, new_task::Assignee,
+    release_service_client::ReleaseServiceClient,
 };
+use slipway_rpc::error::Fault;
 use slipway_tests::{Process, Team};
 use tokio::process::Command;
-use tonic::{Request, transport::Endpoint};
+use tonic::{Request, metadata::MetadataValue, transport::Endpoint};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
@@ -104,6 +106,57 @@ async fn a_refused_long_plan_has_field_errors() {
         "{}",
         status.details().len()
     );
+}
+
+#[tokio::test]
+async fn an_error_names_the_fields_of_the_message() {
+    let server = Process::start().await.unwrap();
+    let admin = server.admin().await.unwrap();
+    let channel = Endpoint::from_shared(server.grpc.clone()).unwrap();
+    let mut client = ReleaseServiceClient::new(channel.connect().await.unwrap());
+    let bearer: MetadataValue<_> = format!("Bearer {}", admin.token()).parse().unwrap();
+    let list = |page_size, page_token: &str| {
+        let mut request = Request::new(ListReleasesRequest {
+            page_size,
+            page_token: page_token.to_owned(),
+            ..ListReleasesRequest::default()
+        });
+        request
+            .metadata_mut()
+            .insert("authorization", bearer.clone());
+        request
+    };
+    for (request, message) in [
+        (
+            list(201, ""),
+            "page_size must be from 1 to 200, or 0 for 50.",
+        ),
+        (list(0, "x"), "page_token was not issued by this list."),
+    ] {
+        let status = client.list_releases(request).await.unwrap_err();
+        assert_eq!(status.message(), message);
+    }
+    let mut request = Request::new(CreateReleaseRequest {
+        name: "wrong".to_owned(),
+        tasks: vec![NewTask {
+            title: "t".to_owned(),
+            assignee: Some(Assignee::AssigneeUsername("nobody".to_owned())),
+            order_index: Some(-1),
+            ..NewTask::default()
+        }],
+        ..CreateReleaseRequest::default()
+    });
+    request
+        .metadata_mut()
+        .insert("authorization", bearer.clone());
+    let status = client.create_release(request).await.unwrap_err();
+    let fields: Vec<_> = Fault::from(status)
+        .fields
+        .into_iter()
+        .map(|error| error.field)
+        .collect();
+    let expected = ["tasks[0].assignee_username", "tasks[0].order_index"];
+    assert_eq!(fields, expected);
 }
 
 #[tokio::test]

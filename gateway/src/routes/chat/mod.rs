@@ -240,7 +240,9 @@ async fn ask(
     Payload(said): Payload<Said>,
 ) -> Result<Response, Problem> {
     let request = caller.outbound.request(said.asked_in(session));
-    let pieces = app.chat().stream_message(request).await?.into_inner();
+    let pieces = app.chat().stream_message(request).await;
+    let pieces = pieces.map_err(|status| Problem::naming(status, "content", "message"))?;
+    let pieces = pieces.into_inner();
     if !wants_stream(&headers) {
         return Ok(Json(whole(pieces).await?).into_response());
     }

@@ -49,24 +49,24 @@ pub(super) fn query(request: &ActivityServiceListRequest, caller: Uuid) -> Resul
 fn filter(wanted: &ActivityFilter, caller: Uuid) -> Result<Filter, Fault> {
     if wanted.types.len() > MAX_TYPES {
         let message = format!("must be at most {MAX_TYPES} types or families");
-        return Err(Fault::invalid_field("type", message));
+        return Err(Fault::invalid_field("filter.types", message));
     }
     let types = wanted
         .types
         .iter()
         .map(|text| text.parse::<TypePattern>())
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| Fault::invalid_field("type", error.to_string()))?;
+        .map_err(|error| Fault::invalid_field("filter.types", error.to_string()))?;
     if let Some(unknown) = types.iter().find(|wanted| !wanted.is_known()) {
         let message = format!("{MalformedPattern}; there is none called {unknown}");
         let message = shortened(&message, LONGEST_MESSAGE);
-        return Err(Fault::invalid_field("type", message));
+        return Err(Fault::invalid_field("filter.types", message));
     }
     let release_id = match wanted.release_id.as_str() {
         "" => None,
         text => Some(
             id::parse(text)
-                .map_err(|error| Fault::invalid_field("releaseId", error.to_string()))?,
+                .map_err(|error| Fault::invalid_field("filter.release_id", error.to_string()))?,
         ),
     };
     Ok(Filter {
@@ -113,14 +113,15 @@ mod tests {
             types: types.iter().map(|text| (*text).to_owned()).collect(),
             ..Default::default()
         };
-        assert_eq!(refused(types(&["task.*", "task"])), "type");
-        assert_eq!(refused(types(&["task.started"; MAX_TYPES + 1])), "type");
+        assert_eq!(refused(types(&["task.*", "task"])), "filter.types");
+        let many = types(&["task.started"; MAX_TYPES + 1]);
+        assert_eq!(refused(many), "filter.types");
         let release_id = "131".into();
         let filter = ActivityFilter {
             release_id,
             ..Default::default()
         };
-        assert_eq!(refused(filter), "releaseId");
+        assert_eq!(refused(filter), "filter.release_id");
     }
 
     #[test]

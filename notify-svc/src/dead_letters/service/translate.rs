@@ -42,7 +42,7 @@ pub(super) fn filter(wanted: Option<DeadLetterFilter>) -> Result<Filter, Fault> 
     let state = match wanted.state() {
         DeadLetterState::Unspecified if wanted.state != 0 => {
             let message = "must be WAITING or REPLAYED";
-            return Err(Fault::invalid_field("state", message));
+            return Err(Fault::invalid_field("filter.state", message));
         }
         DeadLetterState::Unspecified => None,
         DeadLetterState::Waiting => Some(State::Waiting),
@@ -53,7 +53,7 @@ pub(super) fn filter(wanted: Option<DeadLetterFilter>) -> Result<Filter, Fault> 
     let is = |cause: &String| Cause::ALL.iter().any(|known| known.as_str() == cause);
     if cause.as_ref().is_some_and(|cause| !is(cause)) {
         let message = "must be undecodable, poison, panic or exhausted";
-        return Err(Fault::invalid_field("cause", message));
+        return Err(Fault::invalid_field("filter.cause", message));
     }
     let (from, to) = period(wanted.from, wanted.to)?;
     Ok(Filter {

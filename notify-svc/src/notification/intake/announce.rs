@@ -217,7 +217,7 @@ impl Intake {
             Ok::<_, RenderError>(data)
         });
         let data = rendered.await.map_err(busy)?.map_err(|error| {
-            Fault::invalid_field("data", format!("does not fit the templates: {error}"))
+            Fault::invalid_field("data_json", format!("does not fit the templates: {error}"))
         })?;
         match data {
             Value::Object(fields) => Ok(fields),

@@ -92,7 +92,7 @@ pub fn flaws(data: &Map<String, Value>, variables: &[Variable]) -> Vec<FieldErro
 
 fn flaw(name: &str, message: &str) -> FieldError {
     FieldError {
-        field: format!("data.{name}"),
+        field: format!("data_json.{name}"),
         message: message.to_owned(),
     }
 }
@@ -157,10 +157,10 @@ mod tests {
         };
         assert!(fields(json!({"orderId": 7})).is_empty());
         assert!(fields(json!({"orderId": 7, "note": "x"})).is_empty());
-        assert_eq!(fields(json!({"orderId": null})), ["data.orderId"]);
+        assert_eq!(fields(json!({"orderId": null})), ["data_json.orderId"]);
         assert_eq!(
             fields(json!({"orderID": 7})),
-            ["data.orderId", "data.orderID"]
+            ["data_json.orderId", "data_json.orderID"]
         );
     }
 }

@@ -69,14 +69,14 @@ impl EventService for EventApi {
 fn announcement(request: AnnounceEventRequest) -> Result<Announcement, Fault> {
     if request.data_json.len() > LONGEST_DATA {
         let message = format!("must be at most {LONGEST_DATA} bytes of JSON");
-        return Err(Fault::invalid_field("data", message));
+        return Err(Fault::invalid_field("data_json", message));
     }
     Ok(Announcement {
         kind: request.r#type,
         recipients: request.recipients,
         data: match request.data_json.as_str() {
             "" => Map::new(),
-            text => object("data", text)?,
+            text => object("data_json", text)?,
         },
     })
 }

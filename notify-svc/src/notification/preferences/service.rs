@@ -94,9 +94,11 @@ fn named(preferences: &Shown) -> impl Iterator<Item = &String> {
 fn read(wanted: Shown, types: &[String]) -> Result<Preferences, Fault> {
     let mut errors = Vec::new();
     let mut refuse = |field: String, message: String| errors.push(FieldError { field, message });
-    for kind in named(&wanted).filter(|kind| !types.contains(kind)) {
-        let message = format!("is no type; there are {}", types.join(", "));
-        refuse(format!("types.{kind}"), message);
+    for (field, kinds) in [("muted", &wanted.muted), ("wanted", &wanted.wanted)] {
+        for kind in kinds.iter().filter(|kind| !types.contains(kind)) {
+            let message = format!("is no type; there are {}", types.join(", "));
+            refuse(format!("preferences.{field}.{kind}"), message);
+        }
     }
     let hours = wanted.quiet_hours.unwrap_or_default();
     let mode = match hours.mode() {
@@ -106,7 +108,7 @@ fn read(wanted: Shown, types: &[String]) -> Result<Preferences, Fault> {
     };
     if mode.is_none() {
         refuse(
-            "quietHours.mode".to_owned(),
+            "preferences.quiet_hours.mode".to_owned(),
             "must be SKIP or DEFER".to_owned(),
         );
     }
@@ -114,14 +116,17 @@ fn read(wanted: Shown, types: &[String]) -> Result<Preferences, Fault> {
         Ok(time) => Some(time),
         Err(error) => {
             let error: crate::notification::preferences::NoTimeOfDay = error;
-            refuse(format!("quietHours.{field}"), error.to_string());
+            refuse(
+                format!("preferences.quiet_hours.{field}"),
+                error.to_string(),
+            );
             None
         }
     };
     let (start, end) = (time("start", &hours.start), time("end", &hours.end));
     if start.is_some() && start == end {
-        let message = "must differ from quietHours.start; to get no emails, switch them off";
-        refuse("quietHours.end".to_owned(), message.to_owned());
+        let message = "must differ from the start; to get no emails, switch them off";
+        refuse("preferences.quiet_hours.end".to_owned(), message.to_owned());
     }
     let mut zone = |field: &str, text: &str| match text.parse::<Zone>() {
         Ok(zone) => Some(zone),
@@ -132,9 +137,9 @@ fn read(wanted: Shown, types: &[String]) -> Result<Preferences, Fault> {
     };
     let own_zone = match hours.time_zone.as_str() {
         "" => None,
-        text => zone("quietHours.timeZone", text),
+        text => zone("preferences.quiet_hours.time_zone", text),
     };
-    let time_zone = zone("timeZone", &wanted.time_zone);
+    let time_zone = zone("preferences.time_zone", &wanted.time_zone);
     match (start, end, mode, time_zone) {
         (Some(start), Some(end), Some(mode), Some(time_zone)) if errors.is_empty() => {
             Ok(Preferences {
@@ -238,12 +243,12 @@ mod tests {
         let fault = read(wrong, &types()).unwrap_err();
         let fields: Vec<_> = fault.fields.into_iter().map(|error| error.field).collect();
         let expected = [
-            "types.task.asigned",
-            "quietHours.mode",
-            "quietHours.start",
-            "quietHours.end",
-            "quietHours.timeZone",
-            "timeZone",
+            "preferences.muted.task.asigned",
+            "preferences.quiet_hours.mode",
+            "preferences.quiet_hours.start",
+            "preferences.quiet_hours.end",
+            "preferences.quiet_hours.time_zone",
+            "preferences.time_zone",
         ];
         assert_eq!(fields, expected);
     }
@@ -254,7 +259,7 @@ mod tests {
         let hours = all_day.quiet_hours.as_mut().unwrap();
         hours.end = hours.start.clone();
         let fault = read(all_day, &types()).unwrap_err();
-        assert_eq!(fault.fields[0].field, "quietHours.end");
+        assert_eq!(fault.fields[0].field, "preferences.quiet_hours.end");
     }
 
     #[test]

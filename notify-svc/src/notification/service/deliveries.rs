@@ -26,7 +26,7 @@ pub(super) fn reports(
 ) -> Result<Vec<Option<Confirmation>>, Fault> {
     if request.confirmations.len() > LONGEST {
         let message = format!("must be at most {LONGEST}");
-        return Err(Fault::invalid_field("deliveries", message));
+        return Err(Fault::invalid_field("confirmations", message));
     }
     let all = request.confirmations.iter().enumerate();
     all.map(|(n, confirmation)| read(n, confirmation, now))
@@ -39,7 +39,7 @@ fn read(
     now: Timestamp,
 ) -> Result<Option<Confirmation>, Fault> {
     let bad = |field: &str, message: &str| {
-        Fault::invalid_field(format!("deliveries[{n}].{field}"), message)
+        Fault::invalid_field(format!("confirmations[{n}].{field}"), message)
     };
     let arrival = match confirmation.status() {
         DeliveryStatus::Unspecified => {
@@ -145,8 +145,8 @@ mod tests {
         without.status = 0;
         let all = vec![bounced("", ""); LONGEST + 1];
         for (bad, field) in [
-            (vec![bounced("", ""), without], "deliveries[1].status"),
-            (all, "deliveries"),
+            (vec![bounced("", ""), without], "confirmations[1].status"),
+            (all, "confirmations"),
         ] {
             let fault = reports(&request(bad), Timestamp::UNIX_EPOCH).unwrap_err();
             assert_eq!(fault.fields[0].field, field);

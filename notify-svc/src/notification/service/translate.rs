@@ -28,7 +28,7 @@ pub(super) fn filter(wanted: Option<NotificationFilter>, to: Vec<To>) -> Result<
     let state = match wanted.state() {
         NotificationState::Unspecified if wanted.state != 0 => {
             let allowed = "must be QUEUED, SENDING, SENT, DELIVERED, FAILED or SUPPRESSED";
-            return Err(Fault::invalid_field("status", allowed));
+            return Err(Fault::invalid_field("filter.state", allowed));
         }
         NotificationState::Unspecified => None,
         NotificationState::Queued => Some(State::Queued),
@@ -39,8 +39,8 @@ pub(super) fn filter(wanted: Option<NotificationFilter>, to: Vec<To>) -> Result<
         NotificationState::Suppressed => Some(State::Suppressed),
     };
     for (field, text, limit) in [
-        ("q", &wanted.text, LONGEST_TEXT),
-        ("type", &wanted.r#type, LONGEST_TYPE),
+        ("filter.text", &wanted.text, LONGEST_TEXT),
+        ("filter.type", &wanted.r#type, LONGEST_TYPE),
     ] {
         if text.chars().count() > limit || text.contains('\0') {
             let message = format!("must be at most {limit} characters without NUL");
@@ -155,7 +155,7 @@ mod tests {
             ..NotificationFilter::default()
         };
         let refused = filter(Some(wanted(99)), Vec::new()).unwrap_err();
-        assert_eq!(refused.fields[0].field, "status");
+        assert_eq!(refused.fields[0].field, "filter.state");
         assert!(filter(Some(wanted(0)), Vec::new()).is_ok());
     }
 
@@ -253,7 +253,7 @@ mod tests {
         }
         for bad in ["ü".repeat(201), "\0".to_owned()] {
             let fault = filter(Some(wanted(bad)), Vec::new()).unwrap_err();
-            assert_eq!(fault.fields[0].field, "q");
+            assert_eq!(fault.fields[0].field, "filter.text");
         }
     }
 }

@@ -60,6 +60,7 @@ impl Editor {
         let (templates, checked) = (current.templates().clone(), kind.to_owned());
         let checked = self.library.for_request(move || {
             let checked = check(&templates, &checked, &content);
+            let flawed = |flaws| flawed("source", flaws);
             checked.map(|()| content).map_err(flawed)
         });
         let content = checked.await.map_err(busy)??;
@@ -181,7 +182,8 @@ fn preview(
 ) -> Result<(Subject, Body), Fault> {
     let (templates, sample) = match draft {
         Some(content) => {
-            check(current.templates(), kind, &content).map_err(flawed)?;
+            let checked = check(current.templates(), kind, &content);
+            checked.map_err(|flaws| flawed("draft", flaws))?;
             let with = current.templates().with(kind, &content.source);
             (with.map_err(|error| unfit(&error))?, content.sample)
         }
@@ -224,16 +226,20 @@ fn cut(mut versions: Vec<Version>, limit: usize) -> (Vec<Version>, Option<u64>) 
     (versions, last.filter(|_| more))
 }
 
-fn flawed(flaws: Vec<Flaw>) -> Fault {
+/// The fault about templates in the field `source` of a request.
+fn flawed(source: &str, flaws: Vec<Flaw>) -> Fault {
     let error = |flaw: Flaw| FieldError {
-        field: flaw.field.to_owned(),
+        field: match flaw.field {
+            "sample" => "sample_json".to_owned(),
+            part => format!("{source}.{part}"),
+        },
         message: flaw.message,
     };
     Fault::invalid(flaws.into_iter().map(error).collect())
 }
 
 fn unfit(error: &RenderError) -> Fault {
-    Fault::invalid_field("data", format!("does not fit the templates: {error}"))
+    Fault::invalid_field("data_json", format!("does not fit the templates: {error}"))
 }
 
 /// Too many templates are checked and rendered for requests at this moment.

@@ -84,7 +84,7 @@ pub(super) fn content(source: Option<TemplateSource>, sample: &str) -> Result<Co
         },
         sample: match sample {
             "" => None,
-            text => Some(object("sample", text)?),
+            text => Some(object("sample_json", text)?),
         },
     })
 }
@@ -93,10 +93,10 @@ pub(super) fn content(source: Option<TemplateSource>, sample: &str) -> Result<Co
 pub(super) fn data(text: &str) -> Result<Option<Map<String, Value>>, Fault> {
     if text.len() > LONGEST_DATA {
         let message = format!("must be at most {LONGEST_DATA} bytes of JSON");
-        return Err(Fault::invalid_field("data", message));
+        return Err(Fault::invalid_field("data_json", message));
     }
     match text {
         "" => Ok(None),
-        text => object("data", text).map(Some),
+        text => object("data_json", text).map(Some),
     }
 }

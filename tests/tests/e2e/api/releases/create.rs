@@ -245,6 +245,14 @@ async fn a_release_is_created_with_all_of_its_tasks_or_not_at_all() -> anyhow::R
             json!({"title": "t", "assignee": "dev-0", "orderIndex": -1}),
             "tasks[1].orderIndex",
         ),
+        (
+            json!({"title": "t", "assignee": "dev-0", "orderIndex": 1e3}),
+            "tasks[1].orderIndex",
+        ),
+        (
+            json!({"title": "t", "assigneeId": "0190c2b8-7a5e-7c3f-8f00-000000000001"}),
+            "tasks[1].assigneeId",
+        ),
     ] {
         let body = json!({"name": "a", "tasks": [good, bad]});
         invalid(team.admin.post("/releases", &body).await?, field);
