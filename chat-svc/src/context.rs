@@ -154,6 +154,7 @@ impl WorkReader {
                 status: status.into(),
                 page_size: PAGE,
                 page_token,
+                conditions: None,
             });
             let answer = self.tasks.clone().list_my_tasks(request).await?;
             let answer = answer.into_inner();

@@ -10,14 +10,15 @@ const OPEN: [(&str, &str); 3] = [
 ];
 
 /// Parameters of lists that are fields of a filter.
-const PARAMETERS: [(&str, &str); 3] = [
+const PARAMETERS: [(&str, &str); 4] = [
+    ("conditions.text", "q"),
     ("filter.event_type", "type"),
     ("filter.text", "q"),
     ("filter.types", "type"),
 ];
 
 /// Messages whose fields are fields of the body, or parameters.
-const MESSAGES: [&str; 4] = ["filter.", "preferences.", "source.", "task."];
+const MESSAGES: [&str; 5] = ["conditions.", "filter.", "preferences.", "source.", "task."];
 
 /// Fields whose names differ in more than letter case.
 const FIELDS: [(&str, &str); 7] = [

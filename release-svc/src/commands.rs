@@ -111,7 +111,7 @@ impl Commands {
     }
 
     /// Changes a release by `decide` and answers with `respond`. `decide` may run several times,
-    /// each time on the current release.
+    /// each time on the current release. If it changes nothing, nothing is stored.
     ///
     /// # Errors
     /// A refusal, `CONTENDED` if other requests keep changing the release, or the store's error.
@@ -130,9 +130,10 @@ impl Commands {
                 None => (self.load(target).await?, true),
             };
             let decision = match decide(&before, now) {
-                Ok(decision) => decision,
+                Ok(decision) if decision.release.revision != before.revision => decision,
                 // The cached release may be stale: load it and decide again.
-                Err(_) if !is_loaded => continue,
+                _ if !is_loaded => continue,
+                Ok(nothing_to_do) => return Ok(respond(&nothing_to_do)),
                 Err(refusal) => return Err(refuse(refusal)),
             };
             let response = respond(&decision);

@@ -27,7 +27,8 @@ pub(crate) fn pass_time(commands: Arc<Commands>, background: &Background) {
     });
 }
 
-/// Deletes expired receipts, failed sign-ins and registration counts every 15 minutes.
+/// Deletes expired receipts, failed sign-ins, registration counts and the remains of deleted
+/// releases every 15 minutes.
 pub(crate) fn purge(stores: Stores, clock: SharedClock, background: &Background) {
     background.repeat("delete-expired", EVERY, move || {
         let (stores, clock) = (stores.clone(), SharedClock::clone(&clock));
@@ -38,6 +39,7 @@ pub(crate) fn purge(stores: Stores, clock: SharedClock, background: &Background)
 async fn purge_once(stores: &Stores, clock: &SharedClock) -> Result<(), StoreError> {
     let now = clock.now();
     stores.receipts.purge_receipts(now - RECEIPT_TTL).await?;
+    stores.releases.purge_deleted(now - RECEIPT_TTL).await?;
     let users = &stores.users;
     users.purge_failures(now - WINDOW).await?;
     users.purge_registrations(Hour::of(now)).await

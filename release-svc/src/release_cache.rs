@@ -66,9 +66,12 @@ impl ReleaseCache {
         self.releases.insert(release.id, Arc::clone(release));
     }
 
-    /// Caches a release that was stored.
+    /// Caches a release that was stored; removes one that was deleted.
     pub(crate) fn stored(&self, release: Release) {
-        self.releases.insert(release.id, Arc::new(release));
+        match release.deleted_at {
+            None => self.releases.insert(release.id, Arc::new(release)),
+            Some(_) => self.forget(release.id),
+        }
     }
 
     /// Removes a release that is or may be stale.

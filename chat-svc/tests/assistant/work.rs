@@ -103,8 +103,12 @@ impl FakeReleases {
 }
 
 fake! { TaskService for FakeReleases:
+    list_tasks(ListTasksRequest) -> ListTasksResponse
     get_task(GetTaskRequest) -> GetTaskResponse
     start_task(StartTaskRequest) -> StartTaskResponse
+    pause_task(PauseTaskRequest) -> PauseTaskResponse
+    update_task(UpdateTaskRequest) -> UpdateTaskResponse
+    delete_task(DeleteTaskRequest) -> DeleteTaskResponse
     complete_task(CompleteTaskRequest) -> CompleteTaskResponse
     ;
 
@@ -161,6 +165,8 @@ fake! { ReleaseService for FakeReleases:
     list_releases(ListReleasesRequest) -> ListReleasesResponse
     create_release(CreateReleaseRequest) -> CreateReleaseResponse
     add_task(AddTaskRequest) -> AddTaskResponse
+    update_release(UpdateReleaseRequest) -> UpdateReleaseResponse
+    delete_release(DeleteReleaseRequest) -> DeleteReleaseResponse
     complete_release(CompleteReleaseRequest) -> CompleteReleaseResponse
     ;
 

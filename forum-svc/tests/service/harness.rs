@@ -25,8 +25,10 @@ use slipway_proto::{
         identity_service_server::{IdentityService, IdentityServiceServer},
     },
     release::v1::{
-        CompleteTaskRequest, CompleteTaskResponse, GetTaskRequest, GetTaskResponse,
-        ListMyTasksRequest, ListMyTasksResponse, StartTaskRequest, StartTaskResponse, Task,
+        CompleteTaskRequest, CompleteTaskResponse, DeleteTaskRequest, DeleteTaskResponse,
+        GetTaskRequest, GetTaskResponse, ListMyTasksRequest, ListMyTasksResponse, ListTasksRequest,
+        ListTasksResponse, PauseTaskRequest, PauseTaskResponse, StartTaskRequest,
+        StartTaskResponse, Task, UpdateTaskRequest, UpdateTaskResponse,
         task_service_server::{TaskService, TaskServiceServer},
     },
 };
@@ -88,7 +90,11 @@ fn user_ref(id: Uuid, username: &str) -> UserRef {
 
 fake! { TaskService for Release:
     list_my_tasks(ListMyTasksRequest) -> ListMyTasksResponse
+    list_tasks(ListTasksRequest) -> ListTasksResponse
     start_task(StartTaskRequest) -> StartTaskResponse
+    pause_task(PauseTaskRequest) -> PauseTaskResponse
+    update_task(UpdateTaskRequest) -> UpdateTaskResponse
+    delete_task(DeleteTaskRequest) -> DeleteTaskResponse
     complete_task(CompleteTaskRequest) -> CompleteTaskResponse
     ;
 

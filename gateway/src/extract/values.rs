@@ -134,6 +134,32 @@ where
     deserializer.deserialize_any(Whole::<LAST>)
 }
 
+/// Reads a field of a change that may be left out, but is not `null`.
+pub(crate) fn given<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
+}
+
+/// Reads a field of a change that may be left out, and that `null` clears.
+pub(crate) fn clearable<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Option::deserialize(deserializer).map(Some)
+}
+
+/// The same, for a time.
+pub(crate) fn clearable_time<'de, D>(deserializer: D) -> Result<Option<Option<Timestamp>>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    time(deserializer).map(Some)
+}
+
 /// Reads a list of up to `MOST` items, and stops reading at the first item too many.
 pub(crate) fn up_to<'de, const MOST: usize, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where

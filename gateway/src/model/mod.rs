@@ -16,6 +16,8 @@ mod preference;
 mod proto;
 mod release;
 mod task;
+mod task_change;
+mod task_list;
 mod template;
 mod user;
 
@@ -38,8 +40,10 @@ pub(crate) use notification::{AllNotificationsQuery, Notification, Notifications
 pub(crate) use paging::{NoConditions, OutOfBounds, Page, Paging};
 pub(crate) use preference::Preferences;
 pub(crate) use proto::{Malformed, required};
-pub(crate) use release::{NewRelease, Release, ReleaseQuery, ReleaseSummary};
-pub(crate) use task::{MyTask, MyTasksQuery, NewTask, Task};
+pub(crate) use release::{NewRelease, Release, ReleaseChange, ReleaseQuery, ReleaseSummary};
+pub(crate) use task::{MyTask, NewTask, Task};
+pub(crate) use task_change::{Pause, TaskChange};
+pub(crate) use task_list::{MyTasksQuery, TasksQuery};
 pub(crate) use template::{
     NewTemplate, Preview, Rendered, Template, TemplateSummary, TemplateVersion,
 };

@@ -12,7 +12,7 @@ use super::{
     Id, Malformed, NewTask, Paging, Task, UserRef,
     proto::{self, required},
 };
-use crate::extract::parsed;
+use crate::extract::{given, parsed};
 
 /// The status of a release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -170,6 +170,34 @@ impl TryFrom<NewRelease> for v1::CreateReleaseRequest {
                 .collect::<Result<_, _>>()?,
             once: release.once.unwrap_or_default(),
         })
+    }
+}
+
+/// A change of a release. What is left out stays as it is.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReleaseChange {
+    #[serde(default, deserialize_with = "given")]
+    #[schema(min_length = 1, max_length = 200, nullable = false)]
+    name: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    #[schema(max_length = 8000, nullable = false)]
+    description: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    #[schema(max_length = 100, nullable = false)]
+    version: Option<String>,
+}
+
+impl ReleaseChange {
+    /// The request that changes this release, at any revision.
+    pub(crate) fn of(self, release: Id) -> v1::UpdateReleaseRequest {
+        v1::UpdateReleaseRequest {
+            id: release.to_string(),
+            name: self.name,
+            description: self.description,
+            version: self.version,
+            revision: 0,
+        }
     }
 }
 

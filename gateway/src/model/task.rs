@@ -6,13 +6,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use slipway_proto::release::v1::{self, new_task::Assignee};
 use slipway_rpc::error::Fault;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::{
-    Id, Malformed, Paging, UserRef,
+    Id, Malformed, UserRef,
     proto::{self, required},
 };
-use crate::extract::{parsed, time, whole};
+use crate::extract::{time, whole};
 
 /// The status of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -36,7 +36,7 @@ impl TaskStatus {
         }
     }
 
-    fn to_proto(self) -> v1::TaskStatus {
+    pub(super) fn to_proto(self) -> v1::TaskStatus {
         match self {
             Self::Todo => v1::TaskStatus::Todo,
             Self::InProcess => v1::TaskStatus::InProcess,
@@ -56,6 +56,63 @@ impl FromStr for TaskStatus {
             _ => Err("must be TODO, IN_PROCESS or COMPLETED"),
         }
     }
+}
+
+/// How important a task is. It does not change the order of a release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum TaskPriority {
+    /// It can wait.
+    Low,
+    /// The priority of a task of which nothing else is said.
+    Normal,
+    /// Before others.
+    High,
+    /// At once.
+    Urgent,
+}
+
+impl TaskPriority {
+    fn from_proto(priority: v1::TaskPriority) -> Option<Self> {
+        match priority {
+            v1::TaskPriority::Unspecified => None,
+            v1::TaskPriority::Low => Some(Self::Low),
+            v1::TaskPriority::Normal => Some(Self::Normal),
+            v1::TaskPriority::High => Some(Self::High),
+            v1::TaskPriority::Urgent => Some(Self::Urgent),
+        }
+    }
+
+    /// The proto number of a priority that may be left out.
+    pub(super) fn number(priority: Option<Self>) -> i32 {
+        let priority = match priority {
+            None => v1::TaskPriority::Unspecified,
+            Some(Self::Low) => v1::TaskPriority::Low,
+            Some(Self::Normal) => v1::TaskPriority::Normal,
+            Some(Self::High) => v1::TaskPriority::High,
+            Some(Self::Urgent) => v1::TaskPriority::Urgent,
+        };
+        priority.into()
+    }
+}
+
+impl FromStr for TaskPriority {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "LOW" => Ok(Self::Low),
+            "NORMAL" => Ok(Self::Normal),
+            "HIGH" => Ok(Self::High),
+            "URGENT" => Ok(Self::Urgent),
+            _ => Err("must be LOW, NORMAL, HIGH or URGENT"),
+        }
+    }
+}
+
+/// Minutes for a service, which refuses numbers that are out of bounds.
+pub(super) fn minutes(minutes: i64) -> u32 {
+    u32::try_from(minutes).unwrap_or(u32::MAX)
 }
 
 /// A unit of work with one owner, at a place in its release's order.
@@ -84,6 +141,17 @@ pub(crate) struct Task {
     /// `null` if it has no due time.
     #[schema(required)]
     due_at: Option<Timestamp>,
+    priority: TaskPriority,
+    /// In lower case, sorted.
+    tags: Vec<String>,
+    /// How many minutes before `dueAt` its assignee is reminded; `null` if not at all.
+    #[schema(required)]
+    remind_before_minutes: Option<u32>,
+    /// Milliseconds of work on it: from each start to the pause or completion. The time since
+    /// `startedAt` of a task in process is not included.
+    worked_ms: i64,
+    /// The revision of its release in which it was last changed.
+    pub(crate) revision: u64,
 }
 
 impl TryFrom<v1::Task> for Task {
@@ -94,6 +162,7 @@ impl TryFrom<v1::Task> for Task {
             id: proto::id("task id", &task.id)?,
             release_id: proto::id("release_id", &task.release_id)?,
             status: required("status", TaskStatus::from_proto(task.status()))?,
+            priority: required("priority", TaskPriority::from_proto(task.priority()))?,
             release_name: task.release_name,
             title: task.title,
             description: task.description,
@@ -104,6 +173,10 @@ impl TryFrom<v1::Task> for Task {
             started_at: proto::optional_time("started_at", task.started_at)?,
             completed_at: proto::optional_time("completed_at", task.completed_at)?,
             due_at: proto::optional_time("due_at", task.due_at)?,
+            tags: task.tags,
+            remind_before_minutes: task.remind_before_minutes,
+            worked_ms: task.worked_ms,
+            revision: task.revision,
         })
     }
 }
@@ -135,6 +208,15 @@ pub(crate) struct NewTask {
     /// allowed only after the release was completed, `false` only while it is open. Left out:
     /// `true` if the release was ever completed.
     hotfix: Option<bool>,
+    /// Left out: `NORMAL`.
+    priority: Option<TaskPriority>,
+    /// Each of 1 to 50 characters. Stored in lower case.
+    #[schema(max_items = 20)]
+    tags: Option<Vec<String>>,
+    /// How many minutes before `dueAt` its assignee is reminded, at most 30 days. Left out: not at
+    /// all.
+    #[schema(minimum = 0, maximum = 43200)]
+    remind_before_minutes: Option<i64>,
 }
 
 impl NewTask {
@@ -157,6 +239,9 @@ impl NewTask {
             order_index: self.order_index,
             due_at: self.due_at.map(proto::to_proto),
             hotfix: self.hotfix,
+            priority: TaskPriority::number(self.priority),
+            tags: self.tags.unwrap_or_default(),
+            remind_before_minutes: self.remind_before_minutes.map(minutes),
         })
     }
 }
@@ -232,28 +317,5 @@ impl TryFrom<v1::MyTask> for MyTask {
             can_start: mine.can_start,
             blocked_by: mine.blocked_by.map(Blocker::try_from).transpose()?,
         })
-    }
-}
-
-/// The parameters of the list of the caller's tasks.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct MyTasksQuery {
-    /// Only tasks in this state.
-    #[serde(default, deserialize_with = "parsed")]
-    #[param(inline)]
-    status: Option<TaskStatus>,
-}
-
-impl MyTasksQuery {
-    /// The request for this page of the list.
-    pub(crate) fn page(self, paging: Paging) -> v1::ListMyTasksRequest {
-        let status = self.status.map(TaskStatus::to_proto);
-        v1::ListMyTasksRequest {
-            status: status.unwrap_or(v1::TaskStatus::Unspecified).into(),
-            page_size: paging.page_size(),
-            page_token: paging.page_token(),
-        }
     }
 }

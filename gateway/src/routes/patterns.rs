@@ -32,7 +32,7 @@ const TIME: &str = "^([01][0-9]|2[0-3]):[0-5][0-9]$";
 pub(super) const KEY: &str = "^[!-~]+$";
 
 /// Schema, field, pattern.
-const FIELDS: [(&str, &str, &str); 14] = [
+const FIELDS: [(&str, &str, &str); 21] = [
     ("Registration", "username", NEW_USERNAME),
     ("NewRelease", "name", VISIBLE_LINE_PATTERN),
     ("NewRelease", "version", LINE_PATTERN),
@@ -40,6 +40,13 @@ const FIELDS: [(&str, &str, &str); 14] = [
     ("NewTask", "title", VISIBLE_LINE_PATTERN),
     ("NewTask", "description", LINES_PATTERN),
     ("NewTask", "assignee", USERNAME),
+    ("TaskChange", "title", VISIBLE_LINE_PATTERN),
+    ("TaskChange", "description", LINES_PATTERN),
+    ("TaskChange", "assignee", USERNAME),
+    ("ReleaseChange", "name", VISIBLE_LINE_PATTERN),
+    ("ReleaseChange", "version", LINE_PATTERN),
+    ("ReleaseChange", "description", LINES_PATTERN),
+    ("Pause", "reason", VISIBLE_LINES_PATTERN),
     ("NewComment", "content", VISIBLE_LINES_PATTERN),
     ("NewSession", "title", LINE_PATTERN),
     ("SessionTitle", "title", VISIBLE_LINE_PATTERN),

@@ -9,25 +9,31 @@ use http::{
     HeaderMap, StatusCode,
     header::{ETAG, LOCATION},
 };
-use slipway_proto::release::v1::{AddTaskRequest, CompleteReleaseRequest, GetReleaseRequest};
+use slipway_proto::release::v1::{
+    AddTaskRequest, CompleteReleaseRequest, DeleteReleaseRequest, GetReleaseRequest,
+    UpdateReleaseRequest,
+};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::document::{ForAdmins, Repeatable};
 use crate::{
     app::AppState,
-    etag::{etag, has_tag},
+    etag::{Tagged, etag, has_tag, if_match},
     extract::{Caller, ListParams, PathId, Payload},
     model::{
-        Id, NewRelease, NewTask, Page, Paging, Release, ReleaseQuery, ReleaseSummary, Task,
-        required,
+        Id, NewRelease, NewTask, Page, Paging, Release, ReleaseChange, ReleaseQuery,
+        ReleaseSummary, Task, required,
     },
     problem::Problem,
 };
 
+/// The service's error code if `If-Match` does not match.
+const CHANGED: &str = "RELEASE_CHANGED";
+
 pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(create, list))
-        .routes(routes!(get))
+        .routes(routes!(get, update, delete))
         .routes(routes!(add_task))
         .routes(routes!(complete))
 }
@@ -141,6 +147,103 @@ async fn get(
     })
 }
 
+/// Changes the name, description or version of a release.
+///
+/// With `If-Match` only if it is still at that revision. Every change of one of its tasks changes
+/// its revision too.
+#[utoipa::path(
+    patch,
+    path = "/releases/{id}",
+    operation_id = "updateRelease",
+    tag = "releases",
+    params(
+        ("id" = Id, Path, description = "Id of the release"),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` of what is changed"),
+    ),
+    request_body(content = ReleaseChange, example = json!({"name": "Spring", "version": "2.0.1"})),
+    responses(
+        (
+            status = 200,
+            description = "The changed release",
+            body = Release,
+            headers(("ETag" = String, description = "Its revision")),
+        ),
+        ForAdmins,
+        (status = 404, description = "`RELEASE_NOT_FOUND`"),
+        (status = 409, description = "`RELEASE_FULL`, `CONTENDED` (others keep changing it)"),
+        (status = 412, description = "`RELEASE_CHANGED`: changed meanwhile; see `revision`"),
+    ),
+    security(("bearer" = [])),
+)]
+async fn update(
+    State(app): State<AppState>,
+    caller: Caller,
+    PathId(id): PathId,
+    headers: HeaderMap,
+    Payload(change): Payload<ReleaseChange>,
+) -> Result<Tagged<Release>, Problem> {
+    let condition = if_match(&headers, 1)?;
+    let update = change.of(id);
+    let answer = condition.guard(CHANGED, |revision| {
+        let request = caller.outbound.request(UpdateReleaseRequest {
+            revision: revision.unwrap_or_default(),
+            ..update.clone()
+        });
+        let mut service = app.releases();
+        async move { service.update_release(request).await }
+    });
+    let release = answer.await?.into_inner().release;
+    let body = Release::try_from(required("release", release)?)?;
+    Ok(Tagged {
+        revision: body.summary.revision,
+        body,
+    })
+}
+
+/// Deletes a release with its tasks, all of which must be TODO.
+///
+/// With `If-Match` only if it is still at that revision.
+#[utoipa::path(
+    delete,
+    path = "/releases/{id}",
+    operation_id = "deleteRelease",
+    tag = "releases",
+    params(
+        ("id" = Id, Path, description = "Id of the release"),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` of what is deleted"),
+    ),
+    responses(
+        (status = 204, description = "Deleted"),
+        ForAdmins,
+        (status = 404, description = "`RELEASE_NOT_FOUND`"),
+        (
+            status = 409,
+            description = "`RELEASE_STARTED` with `startedTask`, `CONTENDED` (others keep \
+                changing it)",
+        ),
+        (status = 412, description = "`RELEASE_CHANGED`: changed meanwhile; see `revision`"),
+    ),
+    security(("bearer" = [])),
+)]
+async fn delete(
+    State(app): State<AppState>,
+    caller: Caller,
+    PathId(id): PathId,
+    headers: HeaderMap,
+) -> Result<StatusCode, Problem> {
+    let condition = if_match(&headers, 1)?;
+    let answer = condition.guard(CHANGED, |revision| {
+        let request = caller.outbound.request(DeleteReleaseRequest {
+            id: id.to_string(),
+            revision: revision.unwrap_or_default(),
+        });
+        let mut service = app.releases();
+        async move { service.delete_release(request).await }
+    });
+    answer.await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// Adds a task.
 ///
 /// Without `orderIndex` it comes after the last one. On a completed release this is a
@@ -161,7 +264,10 @@ async fn get(
             "title": "Test the upgrade",
             "description": "From each version that is supported.",
             "assignee": "ada",
-            "dueAt": "2026-12-02T17:00:00Z"
+            "dueAt": "2026-12-02T17:00:00Z",
+            "priority": "HIGH",
+            "tags": ["upgrade"],
+            "remindBeforeMinutes": 60
         }),
     ),
     responses(

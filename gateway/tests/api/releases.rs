@@ -3,6 +3,7 @@
 use axum::body::Body;
 use http::Method;
 use serde_json::json;
+use slipway_rpc::error::{Fault, Kind};
 
 use crate::{
     support::{ADA, Gateway, RELEASE, TASK},
@@ -122,4 +123,36 @@ async fn a_known_revision_is_not_sent_again() {
         assert_eq!(answer.header("etag"), "\"7\"");
         assert_eq!(answer.body.is_empty(), status == 304);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_is_changed_and_deleted_at_a_revision() {
+    let gateway = Gateway::new();
+    let path = format!("/releases/{RELEASE}");
+    let send = async |method: Method, body: &str| {
+        let request = gateway.request(method, &path);
+        let request = request.header("content-type", "application/json");
+        let request = request.header("if-match", "\"7\"");
+        gateway
+            .send(request.body(body.to_owned().into()).unwrap())
+            .await
+    };
+    let answer = send(Method::PATCH, r#"{"version": "2026.4"}"#).await;
+    assert_eq!(answer.header("etag"), "\"7\"");
+    assert_eq!(answer.json(), expected());
+    let asked = gateway.core.asked();
+    let fields = "name: None, description: None, version: Some(\"2026.4\"), revision: 7";
+    assert!(asked.contains(fields), "{asked}");
+    let nameless = send(Method::PATCH, r#"{"name": null}"#).await;
+    nameless.invalid("name");
+
+    let answer = send(Method::DELETE, "").await;
+    assert_eq!((answer.status.as_u16(), answer.body.len()), (204, 0));
+    let asked = gateway.core.asked();
+    assert!(asked.starts_with("DeleteReleaseRequest"), "{asked}");
+    assert!(asked.contains("revision: 7"), "{asked}");
+    let changed = Fault::new(Kind::Contended, "RELEASE_CHANGED", "It changed.");
+    gateway.core.fails(changed);
+    let answer = send(Method::DELETE, "").await;
+    answer.problem(412, "RELEASE_CHANGED");
 }

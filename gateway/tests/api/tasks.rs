@@ -20,6 +20,11 @@ pub(crate) fn expected() -> Value {
         "startedAt": "2026-03-01T10:01:00Z",
         "completedAt": null,
         "dueAt": null,
+        "priority": "NORMAL",
+        "tags": [],
+        "remindBeforeMinutes": null,
+        "workedMs": 0,
+        "revision": 5,
     })
 }
 
@@ -82,4 +87,117 @@ async fn a_refusal_carries_its_facts() {
     let problem = answer.problem(409, "DEVELOPER_BUSY");
     assert_eq!(problem["activeTask"], json!({"id": TASK}));
     assert_eq!(problem["detail"], "You are working on another task.");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_has_its_revision_as_its_etag() {
+    let gateway = Gateway::new();
+    let answer = gateway.get(&format!("/tasks/{TASK}")).await;
+    assert_eq!(answer.headers["etag"], "\"5\"");
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_given_fields_of_a_task_are_changed_and_null_clears() {
+    let gateway = Gateway::new();
+    let path = format!("/tasks/{TASK}");
+    let change = async |body: Value| {
+        let request = gateway.request(http::Method::PATCH, &path);
+        let request = request.header("content-type", "application/json");
+        let request = request.header("if-match", "\"5\"");
+        gateway
+            .send(request.body(body.to_string().into()).unwrap())
+            .await
+    };
+    let answer =
+        change(json!({"title": "Write", "dueAt": null, "remindBeforeMinutes": null})).await;
+    assert_eq!(answer.headers["etag"], "\"5\"");
+    assert_eq!(answer.json(), expected());
+    let asked = gateway.core.asked();
+    for part in [
+        "title: Some(\"Write\")",
+        "description: None",
+        "assignee: None",
+        "due: Some(NoDueAt(()))",
+        "reminder: Some(NoReminder(()))",
+        "priority: Unspecified",
+        "tags: None",
+        "revision: 5",
+    ] {
+        assert!(asked.contains(part), "{part} in {asked}");
+    }
+    change(json!({
+        "assignee": "ada", "orderIndex": 7, "priority": "URGENT", "tags": [],
+        "remindBeforeMinutes": -1, "dueAt": "2026-12-01T17:00:00Z",
+    }))
+    .await
+    .json();
+    let asked = gateway.core.asked();
+    for part in [
+        "assignee: Some(AssigneeUsername(\"ada\"))",
+        "order_index: Some(7)",
+        "priority: Urgent",
+        "tags: Some(TaskTags { tags: [] })",
+        "reminder: Some(RemindBeforeMinutes(4294967295))",
+        "due: Some(DueAt(",
+    ] {
+        assert!(asked.contains(part), "{part} in {asked}");
+    }
+    for field in [
+        "title",
+        "description",
+        "assignee",
+        "orderIndex",
+        "priority",
+        "tags",
+    ] {
+        change(json!({field: null})).await.invalid(field);
+    }
+    let both = json!({"assignee": "ada", "assigneeId": ADA});
+    change(both).await.invalid("assignee");
+    change(json!({"priority": "SOON"}))
+        .await
+        .invalid("priority");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_others_changed_is_412() {
+    let gateway = Gateway::new();
+    let changed = || Fault::new(Kind::Contended, "TASK_CHANGED", "It changed.").fact("revision", 6);
+    for (method, body) in [(http::Method::PATCH, "{}"), (http::Method::DELETE, "")] {
+        gateway.core.fails(changed());
+        let request = gateway.request(method, &format!("/tasks/{TASK}"));
+        let request = request.header("content-type", "application/json");
+        let request = request.header("if-match", "\"5\"");
+        let answer = gateway.send(request.body(body.into()).unwrap()).await;
+        assert_eq!(answer.problem(412, "TASK_CHANGED")["revision"], 6);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_conditions_of_lists_are_handed_on() {
+    let gateway = Gateway::new();
+    let conditions = "status=TODO&priority=HIGH&tag=ui&q=notes&dueFrom=2026-12-01T00:00:00Z";
+    for (path, own) in [
+        (format!("/tasks/my?{conditions}"), "ListMyTasksRequest"),
+        (
+            format!("/tasks?assignee=ada&{conditions}"),
+            "assignee: \"ada\"",
+        ),
+    ] {
+        gateway.get(&path).await.json();
+        let asked = gateway.core.asked();
+        for part in [
+            own,
+            "status: Todo",
+            "priority: High",
+            "tag: \"ui\"",
+            "text: \"notes\"",
+        ] {
+            assert!(asked.contains(part), "{part} in {asked}");
+        }
+    }
+    for bad in ["priority=SOON", "dueBefore=tomorrow", "status=DONE"] {
+        let name = bad.split('=').next().unwrap();
+        gateway.get(&format!("/tasks?{bad}")).await.invalid(name);
+    }
 }

@@ -2,8 +2,11 @@
 
 use slipway_bus::{Actor, Event};
 use slipway_proto::events::{EventData, Role};
-use slipway_runtime::text::{clean_line, is_blank};
+use slipway_runtime::text::{clean_line, is_blank, shortened};
 use uuid::Uuid;
+
+/// Characters of a reason in a sentence.
+const LONGEST_REASON: usize = 200;
 
 /// An event as a sentence.
 #[derive(Debug, PartialEq, Eq)]
@@ -91,6 +94,44 @@ fn sentence(data: &EventData, who: &Who<'_>) -> Option<(String, Vec<Uuid>)> {
         E::ReleaseReopened(e) => {
             let sentence = format!("{by} reopened {} for a hotfix", e.release_name);
             (sentence, Vec::new())
+        }
+        E::ReleaseUpdated(e) => {
+            let sentence = format!("{by} changed {} of {}", fields(&e.changed), e.release_name);
+            (sentence, vec![e.created_by.id])
+        }
+        E::ReleaseDeleted(e) => {
+            let tasks = tasks(e.total_tasks);
+            let sentence = format!("{by} deleted {} with {tasks}", e.release_name);
+            (sentence, vec![e.created_by.id])
+        }
+        E::TaskUpdated(e) => {
+            let task = &e.task;
+            let sentence = format!(
+                "{by} changed {} of “{}” in {}",
+                fields(&e.changed),
+                task.title,
+                task.release_name
+            );
+            let previous = e.previous_assignee.iter().map(|user| user.id);
+            let concerns = [task.assignee.id].into_iter().chain(previous);
+            (sentence, concerns.collect())
+        }
+        E::TaskDeleted(e) => {
+            let task = &e.task;
+            let sentence = format!(
+                "{by} deleted “{}” of {} from {}",
+                task.title, task.assignee.username, task.release_name
+            );
+            (sentence, vec![task.assignee.id])
+        }
+        E::TaskPaused(e) => {
+            let task = &e.task;
+            let reason = shortened(&e.reason, LONGEST_REASON);
+            let sentence = format!(
+                "{by} handed back “{}” in {}: {reason}",
+                task.title, task.release_name
+            );
+            (sentence, vec![task.assignee.id, e.planned_by.id])
         }
         E::TaskCreated(e) => {
             let task = &e.task;
@@ -188,6 +229,23 @@ fn sentence(data: &EventData, who: &Who<'_>) -> Option<(String, Vec<Uuid>)> {
         // A type of a newer version.
         E::Unknown => return None,
     })
+}
+
+/// Changed fields, in words. A newer version may have other fields.
+fn fields(changed: &[String]) -> String {
+    let word = |name: &String| match name.as_str() {
+        "assignee" => "the owner".to_owned(),
+        "orderIndex" => "the place".to_owned(),
+        "dueAt" => "the due time".to_owned(),
+        "remindBeforeMinutes" => "the reminder".to_owned(),
+        name => format!("the {name}"),
+    };
+    let words: Vec<_> = changed.iter().map(word).collect();
+    match words.split_last() {
+        None => "nothing".to_owned(),
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+    }
 }
 
 fn tasks(count: u32) -> String {

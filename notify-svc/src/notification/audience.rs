@@ -3,6 +3,7 @@
 //! | event | recipients |
 //! | --- | --- |
 //! | `task.assigned`, `task.hotfix_added`, `task.ready`, `task.stale_detected`, `task.reminder_due` | the task's owner |
+//! | `task.paused` | the admin who planned the release, and the task's owner |
 //! | `release.ready` | the admin who planned the release |
 //! | `comment.posted` | the users mentioned; as `task.commented` the task's owner |
 //! | `comment.replied` | the author of the parent comment, and the users mentioned; as `task.commented` the task's owner |
@@ -10,8 +11,8 @@
 //!
 //! Each user gets one notification for an event, for the first reason that applies, and none
 //! for their own actions. The template's variables are the event's payload as in the catalogue
-//! and `actor`, the name of the user who caused it, if one did. For comments there is also
-//! `because`, the reason: `reply`, `mention` or `owner`. For an event that another program has
+//! and `actor`, the name of the user who caused it, if one did. For comments and `task.paused`
+//! there is also `because`, the reason: `reply`, `mention`, `planner` or `owner`. For an event that another program has
 //! announced, the variables are only that event's data.
 
 use serde_json::{Map, Value};
@@ -40,6 +41,7 @@ fn notifies(event_type: EventType) -> bool {
         | T::TaskReady
         | T::StaleTaskDetected
         | T::TaskReminderDue
+        | T::TaskPaused
         | T::ReleaseReady
         | T::CommentPosted
         | T::CommentReplied
@@ -48,7 +50,11 @@ fn notifies(event_type: EventType) -> bool {
         | T::ReleaseCreated
         | T::ReleaseCompleted
         | T::ReleaseReopened
+        | T::ReleaseUpdated
+        | T::ReleaseDeleted
         | T::TaskCreated
+        | T::TaskUpdated
+        | T::TaskDeleted
         | T::TaskStarted
         | T::TaskCompleted
         | T::ChatAnswered
@@ -158,6 +164,17 @@ fn audience(data: &EventData) -> Vec<AudienceMember> {
         E::StaleTaskDetected(e) => only(e.developer_id),
         E::TaskReminderDue(e) => only(e.developer_id),
         E::TaskReady(e) => only(e.task.assignee.id),
+        E::TaskPaused(e) => {
+            let member = |user: &UserRef, because| AudienceMember {
+                user: user.id,
+                kind: None,
+                because: Some(because),
+            };
+            vec![
+                member(&e.planned_by, "planner"),
+                member(&e.task.assignee, "owner"),
+            ]
+        }
         E::ReleaseReady(e) => only(e.created_by.id),
         E::CommentPosted(e) => readers(&e.author, None, &e.mentions, &e.task.assignee),
         E::CommentReplied(e) => {

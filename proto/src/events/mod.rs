@@ -19,12 +19,14 @@ pub use notification::{
     NotificationFailedEvent, NotificationRequestedEvent, NotificationSentEvent,
 };
 pub use release::{
-    ReleaseCompletedEvent, ReleaseCreatedEvent, ReleaseReadyEvent, ReleaseReopenedEvent,
+    ReleaseCompletedEvent, ReleaseCreatedEvent, ReleaseDeletedEvent, ReleaseReadyEvent,
+    ReleaseReopenedEvent, ReleaseUpdatedEvent,
 };
 pub use system::SystemErrorEvent;
 pub use task::{
     HotfixTaskAddedEvent, StaleTaskDetectedEvent, TaskAssignedEvent, TaskCompletedEvent,
-    TaskCreatedEvent, TaskData, TaskReadyEvent, TaskReminderDueEvent, TaskStartedEvent, TaskState,
+    TaskCreatedEvent, TaskData, TaskDeletedEvent, TaskPausedEvent, TaskPriority, TaskReadyEvent,
+    TaskReminderDueEvent, TaskStartedEvent, TaskState, TaskUpdatedEvent,
 };
 pub use user::{Role, UserRegisteredEvent};
 
@@ -182,10 +184,15 @@ catalogue! {
     ReleaseReady(ReleaseReadyEvent): "release.ready" / 1 on RELEASES,
     ReleaseCompleted(ReleaseCompletedEvent): "release.completed" / 1 on RELEASES,
     ReleaseReopened(ReleaseReopenedEvent): "release.reopened" / 1 on RELEASES,
+    ReleaseUpdated(ReleaseUpdatedEvent): "release.updated" / 1 on RELEASES,
+    ReleaseDeleted(ReleaseDeletedEvent): "release.deleted" / 1 on RELEASES,
     TaskCreated(TaskCreatedEvent): "task.created" / 1 on RELEASES,
+    TaskUpdated(TaskUpdatedEvent): "task.updated" / 1 on RELEASES,
+    TaskDeleted(TaskDeletedEvent): "task.deleted" / 1 on RELEASES,
     TaskAssigned(TaskAssignedEvent): "task.assigned" / 1 on RELEASES,
     TaskReady(TaskReadyEvent): "task.ready" / 1 on RELEASES,
     TaskStarted(TaskStartedEvent): "task.started" / 1 on RELEASES,
+    TaskPaused(TaskPausedEvent): "task.paused" / 1 on RELEASES,
     TaskCompleted(TaskCompletedEvent): "task.completed" / 1 on RELEASES,
     HotfixTaskAdded(HotfixTaskAddedEvent): "task.hotfix_added" / 1 on RELEASES,
     StaleTaskDetected(StaleTaskDetectedEvent): "task.stale_detected" / 1 on RELEASES,

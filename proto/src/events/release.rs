@@ -74,3 +74,44 @@ pub struct ReleaseReopenedEvent {
     /// How often it was reopened, including this time.
     pub reopened_count: u32,
 }
+
+/// `release.updated`: an admin changed the name, description or version of a release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReleaseUpdatedEvent {
+    /// Id of the release.
+    pub release_id: Uuid,
+    /// Its name after the change.
+    pub release_name: String,
+    /// Its description after the change; may be empty.
+    pub description: String,
+    /// Its version after the change; may be empty.
+    pub version: String,
+    /// The admin who planned it.
+    pub created_by: UserRef,
+    /// The number of tasks.
+    pub total_tasks: u32,
+    /// The number of completed tasks.
+    pub completed_tasks: u32,
+    /// The changed fields: `name`, `description`, `version`.
+    pub changed: Vec<String>,
+}
+
+/// `release.deleted`: a release of which nothing was started was deleted. Its tasks follow as
+/// `task.deleted`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReleaseDeletedEvent {
+    /// Id of the release.
+    pub release_id: Uuid,
+    /// Its name.
+    pub release_name: String,
+    /// Its description; may be empty.
+    pub description: String,
+    /// Its version; may be empty.
+    pub version: String,
+    /// The admin who planned it.
+    pub created_by: UserRef,
+    /// The number of tasks that were deleted with it.
+    pub total_tasks: u32,
+}

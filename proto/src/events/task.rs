@@ -19,6 +19,20 @@ pub enum TaskState {
     Completed,
 }
 
+/// How important a task is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum TaskPriority {
+    /// It can wait.
+    Low,
+    /// The priority of a task of which nothing else is said.
+    Normal,
+    /// Before others.
+    High,
+    /// At once.
+    Urgent,
+}
+
 /// A task in its state after the event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -52,6 +66,15 @@ pub struct TaskData {
     /// When it is due; absent if it has no due date.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub due_at: Option<Timestamp>,
+    /// How important it is. Absent in events of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<TaskPriority>,
+    /// Its tags: in lower case, sorted. Absent if it has none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// How many minutes before `dueAt` its owner is reminded; absent if not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remind_before_minutes: Option<u32>,
 }
 
 /// `task.created`: a task was added to a release.
@@ -59,6 +82,29 @@ pub struct TaskData {
 #[serde(rename_all = "camelCase")]
 pub struct TaskCreatedEvent {
     /// The task.
+    pub task: TaskData,
+}
+
+/// `task.updated`: an admin changed a task, or its owner changed the reminder. If it has a new owner, `task.assigned` or, for a hotfix,
+/// `task.hotfix_added` follows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskUpdatedEvent {
+    /// The task after the change.
+    pub task: TaskData,
+    /// The changed fields: `title`, `description`, `assignee`, `orderIndex`, `dueAt`, `priority`,
+    /// `tags`, `remindBeforeMinutes`. A newer version may have others.
+    pub changed: Vec<String>,
+    /// The owner before the change; absent if the owner was not changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_assignee: Option<UserRef>,
+}
+
+/// `task.deleted`: a task that was not started was deleted, alone or with its release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskDeletedEvent {
+    /// The task before it was deleted.
     pub task: TaskData,
 }
 
@@ -105,13 +151,28 @@ pub struct TaskStartedEvent {
     pub task: TaskData,
 }
 
+/// `task.paused`: a started task was handed back: it is TODO again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskPausedEvent {
+    /// The task.
+    pub task: TaskData,
+    /// Why, in the words of the owner or admin who paused it.
+    pub reason: String,
+    /// Milliseconds of work on it so far: from each start to the next pause.
+    pub worked_ms: i64,
+    /// The admin who planned its release.
+    pub planned_by: UserRef,
+}
+
 /// `task.completed`: the owner completed a task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskCompletedEvent {
     /// The task.
     pub task: TaskData,
-    /// Milliseconds from start to completion.
+    /// Milliseconds of work on it: from start to completion, and before that from each earlier start
+    /// to the pause.
     pub duration_ms: i64,
     /// The task that can be started next; absent if none is left.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -155,9 +216,9 @@ pub struct TaskReadyEvent {
     pub task: TaskData,
     /// The position among the tasks of the release, counted from 1.
     pub position: u32,
-    /// If the task was added by the same command: the type of the event that already tells the
-    /// owner that it can start: `task.assigned` or `task.hotfix_added`. A notifier that reports
-    /// that event can ignore this one.
+    /// If the task was added, reassigned or paused by the same command: the type of the event that
+    /// already tells the owner that it can start: `task.assigned`, `task.hotfix_added` or
+    /// `task.paused`. A notifier that reports that event can ignore this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub announced_by: Option<String>,
 }

@@ -1,11 +1,14 @@
-//! Turns requests into drafts: validates every field, reports all errors together, and looks up
-//! all assignees in one query.
+//! Turns requests into drafts and changes: validates every field, reports all errors together, and
+//! looks up all assignees in one query.
 
 use std::collections::HashMap;
 
 use jiff::Timestamp;
 use slipway_proto::{
-    release::v1::{CreateReleaseRequest, NewTask, new_task::Assignee},
+    release::v1::{
+        CreateReleaseRequest, NewTask, TaskPriority, UpdateReleaseRequest, UpdateTaskRequest,
+        new_task::Assignee, update_task_request as update,
+    },
     time::from_proto,
 };
 use slipway_rpc::{
@@ -16,7 +19,10 @@ use slipway_runtime::{clock::to_millis, text};
 
 use crate::{
     identity::{User, credentials},
-    release::{MAX_TASKS, OrderIndex, ReleaseDraft, TaskDraft, Text, values},
+    release::{
+        MAX_TASKS, OrderIndex, Priority, ReleaseChange, ReleaseDraft, RemindBefore, Tags,
+        TaskChange, TaskDraft, Text, values,
+    },
     store::{UserKey, UserStore},
 };
 
@@ -32,7 +38,11 @@ pub(super) async fn release(
     if request.tasks.len() > MAX_TASKS {
         return Err(Fault::invalid_field("tasks", "must be at most 500"));
     }
-    let assignees = Assignees::look_up(users, &request.tasks).await?;
+    let assignees = request
+        .tasks
+        .iter()
+        .filter_map(|task| task.assignee.as_ref());
+    let assignees = Assignees::look_up(users, assignees).await?;
     let mut taken = HashMap::new();
     let tasks: Vec<_> = request
         .tasks
@@ -71,6 +81,7 @@ pub(super) fn comparable(request: &CreateReleaseRequest) -> CreateReleaseRequest
     for task in &mut plan.tasks {
         task.title = text::comparable_line(&task.title);
         task.description = text::normal(&task.description);
+        task.tags = comparable_tags(&task.tags);
         if let Some(Assignee::AssigneeUsername(name)) = &mut task.assignee {
             *name = credentials::key(name);
         }
@@ -78,10 +89,18 @@ pub(super) fn comparable(request: &CreateReleaseRequest) -> CreateReleaseRequest
     plan
 }
 
+fn comparable_tags(tags: &[String]) -> Vec<String> {
+    let known = Tags::new(tags.iter().map(String::as_str));
+    known.map_or_else(
+        |_| tags.to_vec(),
+        |tags| tags.iter().map(str::to_owned).collect(),
+    )
+}
+
 /// The draft of one task, if the whole request is valid.
 pub(super) async fn task(users: &UserStore, request: Option<NewTask>) -> Result<TaskDraft, Fault> {
     let request = request.ok_or_else(|| Fault::invalid_field("task", "is required"))?;
-    let assignees = Assignees::look_up(users, std::slice::from_ref(&request)).await?;
+    let assignees = Assignees::look_up(users, &request.assignee).await?;
     let mut errors = Errors::default();
     task_draft("task.", &request, &assignees, &mut errors).ok_or(Fault::invalid(errors.0))
 }
@@ -95,11 +114,7 @@ fn task_draft(
     let field = |name: &str| format!("{prefix}{name}");
     let title = errors.note(field("title"), Text::title(&task.title));
     let description = errors.note(field("description"), Text::description(&task.description));
-    let named = match task.assignee {
-        None => "assignee",
-        Some(Assignee::AssigneeId(_)) => "assignee_id",
-        Some(Assignee::AssigneeUsername(_)) => "assignee_username",
-    };
+    let named = field_of(task.assignee.as_ref());
     let assignee = errors.note(field(named), assignees.developer(task.assignee.as_ref()));
     let order_index = errors.note(
         field("order_index"),
@@ -109,6 +124,13 @@ fn task_draft(
         field("due_at"),
         task.due_at.as_ref().map(due_at).transpose(),
     );
+    let priority = errors.note(field("priority"), priority(task.priority));
+    let tags = errors.note(field("tags"), tags(&task.tags));
+    let remind_before = task
+        .remind_before_minutes
+        .map(RemindBefore::new)
+        .transpose();
+    let remind_before = errors.note(field("remind_before_minutes"), remind_before);
     Some(TaskDraft {
         title: title?,
         description: description?,
@@ -116,7 +138,89 @@ fn task_draft(
         order_index: order_index?,
         due_at: due_at?,
         hotfix: task.hotfix,
+        priority: priority?.unwrap_or_default(),
+        tags: tags?,
+        remind_before: remind_before?,
     })
+}
+
+/// The name of the field that has the assignee.
+fn field_of(assignee: Option<&Assignee>) -> &'static str {
+    match assignee {
+        None => "assignee",
+        Some(Assignee::AssigneeId(_)) => "assignee_id",
+        Some(Assignee::AssigneeUsername(_)) => "assignee_username",
+    }
+}
+
+/// A priority, by its proto number; `None` if it is unspecified.
+pub(super) fn priority(number: i32) -> Result<Option<Priority>, &'static str> {
+    match TaskPriority::try_from(number) {
+        Ok(TaskPriority::Unspecified) => Ok(None),
+        Ok(TaskPriority::Low) => Ok(Some(Priority::Low)),
+        Ok(TaskPriority::Normal) => Ok(Some(Priority::Normal)),
+        Ok(TaskPriority::High) => Ok(Some(Priority::High)),
+        Ok(TaskPriority::Urgent) => Ok(Some(Priority::Urgent)),
+        Err(_) => Err("must be LOW, NORMAL, HIGH or URGENT"),
+    }
+}
+
+fn tags(tags: &[String]) -> Result<Tags, &'static str> {
+    Tags::new(tags.iter().map(String::as_str))
+}
+
+/// The change of a task, if the whole request is valid.
+pub(super) async fn task_change(
+    users: &UserStore,
+    request: UpdateTaskRequest,
+) -> Result<TaskChange, Fault> {
+    let assignee = request.assignee.map(|assignee| match assignee {
+        update::Assignee::AssigneeId(id) => Assignee::AssigneeId(id),
+        update::Assignee::AssigneeUsername(name) => Assignee::AssigneeUsername(name),
+    });
+    let assignees = Assignees::look_up(users, &assignee).await?;
+    let mut errors = Errors::default();
+    let title = errors.change("title", request.title.as_deref().map(Text::title));
+    let description = request.description.as_deref().map(Text::description);
+    let description = errors.change("description", description);
+    let named = field_of(assignee.as_ref());
+    let assignee = assignee.map(|assignee| assignees.developer(Some(&assignee)));
+    let assignee = errors.change(named, assignee);
+    let order_index = request.order_index.map(OrderIndex::new);
+    let order_index = errors.change("order_index", order_index);
+    let due_at = request.due.map(|due| match due {
+        update::Due::DueAt(time) => due_at(&time).map(Some),
+        update::Due::NoDueAt(()) => Ok(None),
+    });
+    let priority = errors.note("priority", priority(request.priority));
+    let tags = request.tags.map(|all| tags(&all.tags));
+    let remind_before = request.reminder.map(|reminder| match reminder {
+        update::Reminder::RemindBeforeMinutes(minutes) => RemindBefore::new(minutes).map(Some),
+        update::Reminder::NoReminder(()) => Ok(None),
+    });
+    let change = TaskChange {
+        title,
+        description,
+        assignee: assignee.map(User::to_ref),
+        order_index,
+        due_at: errors.change("due_at", due_at),
+        priority: priority.flatten(),
+        tags: errors.change("tags", tags),
+        remind_before: errors.change("remind_before_minutes", remind_before),
+    };
+    errors.none().map(|()| change)
+}
+
+/// The change of a release, if the whole request is valid.
+pub(super) fn release_change(request: &UpdateReleaseRequest) -> Result<ReleaseChange, Fault> {
+    let mut errors = Errors::default();
+    let description = request.description.as_deref().map(Text::description);
+    let change = ReleaseChange {
+        name: errors.change("name", request.name.as_deref().map(Text::title)),
+        description: errors.change("description", description),
+        version: errors.change("version", request.version.as_deref().map(Text::version)),
+    };
+    errors.none().map(|()| change)
 }
 
 fn due_at(time: &prost_types::Timestamp) -> Result<Timestamp, &'static str> {
@@ -138,15 +242,30 @@ impl Errors {
     fn note<T>(&mut self, field: impl Into<String>, value: Result<T, &str>) -> Option<T> {
         value.map_err(|message| self.push(field, message)).ok()
     }
+
+    /// The new value of a field, if it is to be changed.
+    fn change<T>(&mut self, field: &str, value: Option<Result<T, &str>>) -> Option<T> {
+        value.and_then(|value| self.note(field, value))
+    }
+
+    fn none(self) -> Result<(), Fault> {
+        match self.0.is_empty() {
+            true => Ok(()),
+            false => Err(Fault::invalid(self.0)),
+        }
+    }
 }
 
 /// The users that the tasks of a request name as assignees.
 struct Assignees(Vec<User>);
 
 impl Assignees {
-    async fn look_up(users: &UserStore, tasks: &[NewTask]) -> Result<Self, Fault> {
+    async fn look_up<'a>(
+        users: &UserStore,
+        assignees: impl IntoIterator<Item = &'a Assignee>,
+    ) -> Result<Self, Fault> {
         let mut keys: Vec<UserKey> = Vec::new();
-        for assignee in tasks.iter().filter_map(|task| task.assignee.as_ref()) {
+        for assignee in assignees {
             let key = match assignee {
                 Assignee::AssigneeId(id) => id.parse().ok().map(UserKey::Id),
                 Assignee::AssigneeUsername(name) => Some(UserKey::Username(credentials::key(name))),

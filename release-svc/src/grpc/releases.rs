@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+use prost::Message as _;
 use slipway_proto::release::v1::{
     AddTaskRequest, AddTaskResponse, CompleteReleaseRequest, CompleteReleaseResponse,
-    CreateReleaseRequest, CreateReleaseResponse, GetReleaseRequest, GetReleaseResponse,
-    ListReleasesRequest, ListReleasesResponse, ReleaseStatus,
+    CreateReleaseRequest, CreateReleaseResponse, DeleteReleaseRequest, DeleteReleaseResponse,
+    GetReleaseRequest, GetReleaseResponse, ListReleasesRequest, ListReleasesResponse,
+    ReleaseStatus, UpdateReleaseRequest, UpdateReleaseResponse,
     release_service_server::ReleaseService,
 };
 use slipway_rpc::{
@@ -13,10 +16,10 @@ use slipway_rpc::{
     error::{Fault, Kind},
     page,
 };
-use slipway_store::receipts::{KEY_REUSED, Repeatable};
+use slipway_store::receipts::{KEY_REUSED, RECEIPT_TTL, Repeatable};
 use tonic::{Request, Response, Status};
 
-use super::{drafts, id, translate};
+use super::{drafts, id, revision, translate};
 use crate::{
     commands::{CommandContext, Commands, Target, refuse},
     release::{Decision, Refusal, Release, ReleaseEvent, ReleaseId},
@@ -37,10 +40,7 @@ impl ReleaseService for Releases {
         let request = request.into_inner();
         let once = request.once;
         if once {
-            let plan = drafts::comparable(&request);
-            let identity = format!("{}\n{}", plan.name, plan.version);
-            let of_everybody = Repeatable::of_everybody("CreateRelease", &identity, &plan);
-            by.repeatable = Some(of_everybody);
+            by.repeatable = Some(self.once(&request).await?);
         }
         let created = self.commands.once(&by, self.create(request, &by));
         let created = created.await.map_err(|fault| {
@@ -105,24 +105,85 @@ impl ReleaseService for Releases {
         &self,
         request: Request<CompleteReleaseRequest>,
     ) -> Result<Response<CompleteReleaseResponse>, Status> {
-        let by = CommandContext {
-            principal: principal(&request)?,
-            repeatable: None,
-        };
-        let release: ReleaseId = id("id", &request.get_ref().id)?;
-        let response = self.commands.change(
-            Target::Release(release),
-            &by,
-            Release::complete,
-            |decision| CompleteReleaseResponse {
-                release: Some(translate::release(&decision.release)),
-            },
-        );
-        Ok(Response::new(response.await?))
+        let id = id("id", &request.get_ref().id)?;
+        let changed = self.change(&request, id, Release::complete, |release| {
+            CompleteReleaseResponse {
+                release: Some(translate::release(release)),
+            }
+        });
+        Ok(Response::new(changed.await?))
+    }
+
+    async fn update_release(
+        &self,
+        request: Request<UpdateReleaseRequest>,
+    ) -> Result<Response<UpdateReleaseResponse>, Status> {
+        let message = request.get_ref();
+        let (id, on) = (id("id", &message.id)?, revision(message.revision));
+        let change = drafts::release_change(message)?;
+        let step = |release: &Release, _| release.change(on, change.clone());
+        let changed = self.change(&request, id, step, |release| UpdateReleaseResponse {
+            release: Some(translate::release(release)),
+        });
+        Ok(Response::new(changed.await?))
+    }
+
+    async fn delete_release(
+        &self,
+        request: Request<DeleteReleaseRequest>,
+    ) -> Result<Response<DeleteReleaseResponse>, Status> {
+        let message = request.get_ref();
+        let (id, on) = (id("id", &message.id)?, revision(message.revision));
+        let step = |release: &Release, now| release.delete(on, now);
+        let changed = self.change(&request, id, step, |_| DeleteReleaseResponse {});
+        Ok(Response::new(changed.await?))
     }
 }
 
 impl Releases {
+    /// Changes a release by `step`; without an idempotency key.
+    async fn change<M: Sync, R: prost::Message>(
+        &self,
+        request: &Request<M>,
+        release: ReleaseId,
+        step: impl Fn(&Release, Timestamp) -> Result<Decision, Refusal> + Send + Sync,
+        respond: fn(&Release) -> R,
+    ) -> Result<R, Fault> {
+        let by = CommandContext {
+            principal: principal(request)?,
+            repeatable: None,
+        };
+        let respond = |decision: &Decision| respond(&decision.release);
+        let change = self
+            .commands
+            .change(Target::Release(release), &by, step, respond);
+        change.await
+    }
+
+    /// Identifies the creation of this plan, by anybody. Once its release is deleted, the plan can
+    /// be created again: its identity then includes the deleted release.
+    async fn once(&self, request: &CreateReleaseRequest) -> Result<Repeatable, Fault> {
+        let plan = drafts::comparable(request);
+        let mut identity = format!("{}\n{}", plan.name, plan.version);
+        loop {
+            let once = Repeatable::of_everybody("CreateRelease", &identity, &plan);
+            let since = self.commands.clock.now() - RECEIPT_TTL;
+            let receipts = &self.commands.stores.receipts;
+            let Some(receipt) = receipts.receipt(once.key().clone(), since).await? else {
+                return Ok(once);
+            };
+            let created = CreateReleaseResponse::decode(&*receipt.response);
+            let created =
+                created.map_err(|error| Fault::internal(format_args!("a receipt: {error}")))?;
+            let id = created.release.unwrap_or_default().id;
+            let release: ReleaseId = self::id("release", &id)?;
+            if self.commands.releases().release(release).await?.is_some() {
+                return Ok(once);
+            }
+            identity = format!("{identity}\n{id}");
+        }
+    }
+
     async fn create(
         &self,
         request: CreateReleaseRequest,

@@ -4,19 +4,21 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use slipway_proto::release::v1::{
-    Blocker, CompleteTaskRequest, CompleteTaskResponse, GetTaskRequest, GetTaskResponse,
-    ListMyTasksRequest, ListMyTasksResponse, MyTask, StartTaskRequest, StartTaskResponse, Task,
-    TaskStatus, task_service_server::TaskService,
+    Blocker, CompleteTaskRequest, CompleteTaskResponse, DeleteTaskRequest, DeleteTaskResponse,
+    GetTaskRequest, GetTaskResponse, ListMyTasksRequest, ListMyTasksResponse, ListTasksRequest,
+    ListTasksResponse, MyTask, PauseTaskRequest, PauseTaskResponse, StartTaskRequest,
+    StartTaskResponse, Task, UpdateTaskRequest, UpdateTaskResponse,
+    task_service_server::TaskService,
 };
 use slipway_rpc::{access::principal, error::Fault, page};
 use tonic::{Request, Response, Status};
 
-use super::{id, translate};
+use super::{conditions, drafts, id, revision, translate};
 use crate::{
     commands::{CommandContext, Commands, Target, refuse},
-    identity::UserId,
-    release::{Decision, PlacedTask, Refusal, Release, TaskId, TaskState},
-    store::{AssignedTask, TaskFilter},
+    identity::{By, UserId},
+    release::{Decision, PlacedTask, Refusal, Release, TaskId, TaskState, Text},
+    store::AssignedTask,
 };
 
 pub(crate) struct Tasks {
@@ -31,23 +33,14 @@ impl TaskService for Tasks {
     ) -> Result<Response<ListMyTasksResponse>, Status> {
         let developer = UserId(principal(&request)?.user_id);
         let message = request.into_inner();
-        let filter = match message.status() {
-            TaskStatus::Unspecified if message.status != 0 => {
-                let allowed = "must be TODO, IN_PROCESS or COMPLETED";
-                return Err(Fault::invalid_field("status", allowed).into());
-            }
-            TaskStatus::Unspecified => None,
-            TaskStatus::Todo => Some(TaskFilter::Todo),
-            TaskStatus::InProcess => Some(TaskFilter::InProcess),
-            TaskStatus::Completed => Some(TaskFilter::Completed),
-        };
-        let list = format!("tasks/my?{developer}&{filter:?}");
+        let conditions = conditions::of(message.status, message.conditions)?;
+        let list = format!("tasks/my?{developer}&{conditions:?}");
         let limit = page::limit(message.page_size, page::MAX_LIMIT)?;
         let after = page::decode_cursor(&list, &message.page_token)?;
         let work = self
             .commands
             .releases()
-            .work_of(developer, filter, after, limit);
+            .work_of(developer, &conditions, after, limit);
         let (found, active) = work.await.map_err(Fault::from)?;
         Ok(Response::new(ListMyTasksResponse {
             tasks: found
@@ -56,6 +49,30 @@ impl TaskService for Tasks {
                 .map(|task| my_task(task, active.as_ref()))
                 .collect(),
             next_page_token: page::encode_cursor(&list, found.next.as_ref()),
+        }))
+    }
+
+    async fn list_tasks(
+        &self,
+        request: Request<ListTasksRequest>,
+    ) -> Result<Response<ListTasksResponse>, Status> {
+        let message = request.into_inner();
+        let assignee = conditions::assignee(&self.commands.stores.users, &message.assignee);
+        let assignee = assignee.await?;
+        let conditions = conditions::of(message.status, message.conditions)?;
+        let list = format!("tasks?{assignee:?}&{conditions:?}");
+        let limit = page::limit(message.page_size, page::MAX_LIMIT)?;
+        let after = page::decode_cursor(&list, &message.page_token)?;
+        let releases = self.commands.releases();
+        let found = releases.tasks(assignee, &conditions, after, limit).await;
+        let found = found.map_err(Fault::from)?;
+        Ok(Response::new(ListTasksResponse {
+            next_page_token: page::encode_cursor(&list, found.next.as_ref()),
+            tasks: found
+                .items
+                .into_iter()
+                .map(translate::placed_task)
+                .collect(),
         }))
     }
 
@@ -79,9 +96,8 @@ impl TaskService for Tasks {
     ) -> Result<Response<StartTaskResponse>, Status> {
         let id = id("id", &request.get_ref().id)?;
         let stale = self.commands.stale;
-        let start =
-            |release: &Release, task, developer, now| release.start(task, developer, now, stale);
-        let change = self.change(&request, id, start, |task| StartTaskResponse { task });
+        let step = move |release: &Release, by: By, now| release.start(id, by.user, now, stale);
+        let change = self.change(&request, id, step, |task| StartTaskResponse { task });
         Ok(Response::new(change.await?))
     }
 
@@ -90,9 +106,44 @@ impl TaskService for Tasks {
         request: Request<CompleteTaskRequest>,
     ) -> Result<Response<CompleteTaskResponse>, Status> {
         let id = id("id", &request.get_ref().id)?;
-        let change = self.change(&request, id, Release::complete_task, |task| {
-            CompleteTaskResponse { task }
-        });
+        let step = |release: &Release, by: By, now| release.complete_task(id, by.user, now);
+        let change = self.change(&request, id, step, |task| CompleteTaskResponse { task });
+        Ok(Response::new(change.await?))
+    }
+
+    async fn pause_task(
+        &self,
+        request: Request<PauseTaskRequest>,
+    ) -> Result<Response<PauseTaskResponse>, Status> {
+        let message = request.get_ref();
+        let id = id("id", &message.id)?;
+        let reason = Text::reason(&message.reason);
+        let reason = reason.map_err(|wrong| Fault::invalid_field("reason", wrong))?;
+        let step = |release: &Release, by, now| release.pause(id, by, reason.clone(), now);
+        let change = self.change(&request, id, step, |task| PauseTaskResponse { task });
+        Ok(Response::new(change.await?))
+    }
+
+    async fn update_task(
+        &self,
+        request: Request<UpdateTaskRequest>,
+    ) -> Result<Response<UpdateTaskResponse>, Status> {
+        let message = request.get_ref();
+        let (id, on) = (id("id", &message.id)?, revision(message.revision));
+        let change = drafts::task_change(&self.commands.stores.users, message.clone()).await?;
+        let step = |release: &Release, by, _| release.change_task(id, by, on, change.clone());
+        let change = self.change(&request, id, step, |task| UpdateTaskResponse { task });
+        Ok(Response::new(change.await?))
+    }
+
+    async fn delete_task(
+        &self,
+        request: Request<DeleteTaskRequest>,
+    ) -> Result<Response<DeleteTaskResponse>, Status> {
+        let message = request.get_ref();
+        let (id, on) = (id("id", &message.id)?, revision(message.revision));
+        let step = |release: &Release, _, _| release.delete_task(id, on);
+        let change = self.change(&request, id, step, |_| DeleteTaskResponse {});
         Ok(Response::new(change.await?))
     }
 }
@@ -102,19 +153,22 @@ impl Tasks {
         &self,
         request: &Request<M>,
         task: TaskId,
-        step: impl Fn(&Release, TaskId, UserId, Timestamp) -> Result<Decision, Refusal> + Send + Sync,
+        step: impl Fn(&Release, By, Timestamp) -> Result<Decision, Refusal> + Send + Sync,
         respond: fn(Option<Task>) -> R,
     ) -> Result<R, Fault> {
         let by = CommandContext {
             principal: principal(request)?,
             repeatable: None,
         };
-        let developer = by.user_id();
+        let user = By {
+            user: by.user_id(),
+            role: by.principal.role,
+        };
         self.commands
             .change(
                 Target::Task(task),
                 &by,
-                |release, now| step(release, task, developer, now),
+                |release, now| step(release, user, now),
                 |decision| {
                     let placed = decision.release.placed(task);
                     respond(placed.map(translate::placed_task))

@@ -8,7 +8,7 @@ use slipway_rpc::access::Role;
 use crate::{
     accounts::Session,
     identity::{User, UserRef},
-    release::{PlacedTask, Release, ReleaseState, TaskState},
+    release::{PlacedTask, Priority, Release, ReleaseState, RemindBefore, TaskState},
     store::ReleaseSummary,
 };
 
@@ -97,6 +97,7 @@ fn head(release: &Release, (total, completed): (u32, u32)) -> proto::Release {
 
 pub(super) fn placed_task(placed: PlacedTask) -> proto::Task {
     let task = placed.task;
+    let worked_ms = task.worked_ms();
     let (status, started_at, completed_at) = match task.state {
         TaskState::Todo => (proto::TaskStatus::Todo, None, None),
         TaskState::InProcess { started_at, .. } => {
@@ -125,5 +126,19 @@ pub(super) fn placed_task(placed: PlacedTask) -> proto::Task {
         started_at: started_at.map(time),
         completed_at: completed_at.map(time),
         due_at: task.due_at.map(time),
+        revision: task.revision.0,
+        priority: priority(task.priority).into(),
+        tags: task.tags.iter().map(str::to_owned).collect(),
+        remind_before_minutes: task.remind_before.map(RemindBefore::minutes),
+        worked_ms,
+    }
+}
+
+fn priority(priority: Priority) -> proto::TaskPriority {
+    match priority {
+        Priority::Low => proto::TaskPriority::Low,
+        Priority::Normal => proto::TaskPriority::Normal,
+        Priority::High => proto::TaskPriority::High,
+        Priority::Urgent => proto::TaskPriority::Urgent,
     }
 }

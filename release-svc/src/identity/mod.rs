@@ -59,6 +59,23 @@ impl User {
     }
 }
 
+/// The user who gives a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct By {
+    /// The account.
+    pub user: UserId,
+    /// Its role.
+    pub role: Role,
+}
+
+impl By {
+    /// Whether it is an admin.
+    #[must_use]
+    pub fn is_admin(self) -> bool {
+        self.role == Role::Admin
+    }
+}
+
 /// An account with the hash of its password.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

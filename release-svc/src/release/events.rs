@@ -5,7 +5,9 @@ use slipway_bus::{Actor, Event, event::Origin};
 use slipway_proto::events::{self as payload, Payload as _};
 use uuid::Uuid;
 
-use super::{Decision, Release, ReleaseEvent, ReleaseState, Task, TaskId, TaskState};
+use super::{
+    Decision, Priority, Release, ReleaseEvent, ReleaseState, RemindBefore, Task, TaskId, TaskState,
+};
 use crate::{SERVICE, identity::UserRef};
 
 /// The events of a decision, in order.
@@ -24,31 +26,59 @@ pub fn of(decision: &Decision, actor: &Actor, now: Timestamp) -> Vec<Event> {
                 subject,
             };
             let task = |id| release.task(id);
-            Some(match *happened {
+            Some(match happened {
                 ReleaseEvent::Created => event(release.id.0).wrap(&created(release)),
                 ReleaseEvent::Reopened => event(release.id.0).wrap(&reopened(release)),
                 ReleaseEvent::Ready => event(release.id.0).wrap(&ready(release)),
                 ReleaseEvent::Completed => event(release.id.0).wrap(&completed(release, now)),
+                ReleaseEvent::Updated(changed) => {
+                    event(release.id.0).wrap(&updated(release, changed))
+                }
+                ReleaseEvent::Deleted => {
+                    event(release.id.0).wrap(&deleted(release, &decision.events))
+                }
+                ReleaseEvent::TaskUpdated {
+                    task: id,
+                    changed,
+                    previous_assignee,
+                } => event(id.0).wrap(&payload::TaskUpdatedEvent {
+                    task: task_data(release, task(*id)?),
+                    changed: names(changed),
+                    previous_assignee: previous_assignee.as_ref().map(user),
+                }),
+                ReleaseEvent::TaskDeleted(task) => {
+                    let data = task_data(release, task);
+                    event(task.id.0).wrap(&payload::TaskDeletedEvent { task: data })
+                }
                 ReleaseEvent::TaskCreated(id) => {
-                    let task = task_data(release, task(id)?);
+                    let task = task_data(release, task(*id)?);
                     event(id.0).wrap(&payload::TaskCreatedEvent { task })
                 }
                 ReleaseEvent::TaskAssigned(id) => {
-                    let task = task(id)?;
+                    let task = task(*id)?;
                     let plan_tasks = is_plan.then(|| tasks_of(release, &task.assignee));
                     event(id.0).wrap(&assigned(release, task, plan_tasks))
                 }
-                ReleaseEvent::HotfixAdded(id) => event(id.0).wrap(&hotfix(release, task(id)?)),
+                ReleaseEvent::HotfixAdded(id) => event(id.0).wrap(&hotfix(release, task(*id)?)),
                 ReleaseEvent::TaskReady(id) => {
-                    let by = announced_by(&decision.events, id);
-                    event(id.0).wrap(&task_ready(release, task(id)?, by))
+                    let by = announced_by(&decision.events, *id);
+                    event(id.0).wrap(&task_ready(release, task(*id)?, by))
                 }
                 ReleaseEvent::TaskStarted(id) => {
-                    let task = task_data(release, task(id)?);
+                    let task = task_data(release, task(*id)?);
                     event(id.0).wrap(&payload::TaskStartedEvent { task })
                 }
+                ReleaseEvent::TaskPaused { task: id, reason } => {
+                    let task = task(*id)?;
+                    event(id.0).wrap(&payload::TaskPausedEvent {
+                        task: task_data(release, task),
+                        reason: reason.to_string(),
+                        worked_ms: task.worked_ms(),
+                        planned_by: user(&release.created_by),
+                    })
+                }
                 ReleaseEvent::TaskCompleted(id) => {
-                    event(id.0).wrap(&task_completed(release, task(id)?))
+                    event(id.0).wrap(&task_completed(release, task(*id)?))
                 }
                 ReleaseEvent::TaskStale(id) => event(id.0).wrap(&stale(release, task(id)?, now)?),
             })
@@ -133,6 +163,35 @@ fn completed(release: &Release, now: Timestamp) -> payload::ReleaseCompletedEven
     }
 }
 
+fn updated(release: &Release, changed: &[&'static str]) -> payload::ReleaseUpdatedEvent {
+    payload::ReleaseUpdatedEvent {
+        release_id: release.id.0,
+        release_name: release.name.to_string(),
+        description: release.description.to_string(),
+        version: release.version.to_string(),
+        created_by: user(&release.created_by),
+        total_tasks: count(release.tasks.len()),
+        completed_tasks: count(release.completed_tasks()),
+        changed: names(changed),
+    }
+}
+
+fn deleted(release: &Release, events: &[ReleaseEvent]) -> payload::ReleaseDeletedEvent {
+    let is_task = |event: &&ReleaseEvent| matches!(event, ReleaseEvent::TaskDeleted(_));
+    payload::ReleaseDeletedEvent {
+        release_id: release.id.0,
+        release_name: release.name.to_string(),
+        description: release.description.to_string(),
+        version: release.version.to_string(),
+        created_by: user(&release.created_by),
+        total_tasks: count(events.iter().filter(is_task).count()),
+    }
+}
+
+fn names(changed: &[&'static str]) -> Vec<String> {
+    changed.iter().map(|name| (*name).to_owned()).collect()
+}
+
 /// The number of tasks that this owner has in the release.
 fn tasks_of(release: &Release, owner: &UserRef) -> u32 {
     let own = release.tasks.iter().filter(|t| t.assignee.id == owner.id);
@@ -149,11 +208,14 @@ fn can_start(release: &Release, task: &Task) -> bool {
     release.turn() == Some(ReleaseEvent::TaskReady(task.id))
 }
 
-/// The type of the event that notifies the owner of a task that was just added.
+/// The type of the event that tells the owner of a task what the same command did to it.
 fn announced_by(events: &[ReleaseEvent], id: TaskId) -> Option<&'static str> {
     events.iter().find_map(|event| match event {
         ReleaseEvent::TaskAssigned(task) if *task == id => Some(payload::TaskAssignedEvent::TYPE),
         ReleaseEvent::HotfixAdded(task) if *task == id => Some(payload::HotfixTaskAddedEvent::TYPE),
+        ReleaseEvent::TaskPaused { task, .. } if *task == id => {
+            Some(payload::TaskPausedEvent::TYPE)
+        }
         _ => None,
     })
 }
@@ -201,16 +263,9 @@ fn task_ready(
 }
 
 fn task_completed(release: &Release, task: &Task) -> payload::TaskCompletedEvent {
-    let duration_ms = match task.state {
-        TaskState::Completed {
-            started_at,
-            completed_at,
-        } => completed_at.as_millisecond() - started_at.as_millisecond(),
-        TaskState::Todo | TaskState::InProcess { .. } => 0,
-    };
     payload::TaskCompletedEvent {
         task: task_data(release, task),
-        duration_ms,
+        duration_ms: task.worked_ms(),
         next_task: release.next_task().map(|next| task_data(release, next)),
     }
 }
@@ -266,5 +321,17 @@ fn task_data(release: &Release, task: &Task) -> payload::TaskData {
         started_at,
         completed_at,
         due_at: task.due_at,
+        priority: Some(priority(task.priority)),
+        tags: task.tags.iter().map(str::to_owned).collect(),
+        remind_before_minutes: task.remind_before.map(RemindBefore::minutes),
+    }
+}
+
+fn priority(priority: Priority) -> payload::TaskPriority {
+    match priority {
+        Priority::Low => payload::TaskPriority::Low,
+        Priority::Normal => payload::TaskPriority::Normal,
+        Priority::High => payload::TaskPriority::High,
+        Priority::Urgent => payload::TaskPriority::Urgent,
     }
 }

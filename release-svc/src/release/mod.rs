@@ -7,11 +7,15 @@
 //! | rule | where |
 //! | --- | --- |
 //! | valid titles, names and order indexes | [`values`] |
+//! | priorities, tags and reminders | [`details`] |
 //! | planning, adding tasks, hotfixes | [`plan`] |
-//! | starting and completing tasks, completing releases | [`workflow`] |
+//! | changing and deleting tasks and releases | [`edit`] |
+//! | starting, pausing and completing tasks, completing releases | [`workflow`] |
 //! | tasks in process for too long | [`timed`] |
 //! | why something is refused | [`refusal`] |
 
+pub mod details;
+pub mod edit;
 pub mod events;
 pub mod plan;
 pub mod refusal;
@@ -26,6 +30,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use slipway_runtime::typed_id;
 
+pub use details::{Priority, RemindBefore, Tags};
+pub use edit::{ReleaseChange, TaskChange};
 pub use plan::{ReleaseDraft, TaskDraft};
 pub use refusal::Refusal;
 pub use timed::StaleRule;
@@ -73,6 +79,10 @@ pub struct Release {
     pub created_at: Timestamp,
     /// How many hotfixes reopened it.
     pub reopened_count: u32,
+    /// When it was deleted, if it was. A deleted release has no tasks, is returned by no query and
+    /// takes no commands. It stays stored until its events are published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted_at: Option<Timestamp>,
 }
 
 /// Whether a release is done.
@@ -110,6 +120,22 @@ pub struct Task {
     pub created_at: Timestamp,
     /// When it is due, if it has a due time.
     pub due_at: Option<Timestamp>,
+    /// The revision of its release in which it was last changed. Tasks that were stored by earlier
+    /// versions have none.
+    #[serde(default)]
+    pub revision: Revision,
+    /// How important it is.
+    #[serde(default)]
+    pub priority: Priority,
+    /// Its tags.
+    #[serde(default)]
+    pub tags: Tags,
+    /// How long before it is due its owner is reminded, if at all.
+    #[serde(default)]
+    pub remind_before: Option<RemindBefore>,
+    /// Milliseconds of work on it before it was last paused.
+    #[serde(default)]
+    pub worked_before_ms: i64,
 }
 
 /// The state of a task, with its times.
@@ -156,7 +182,7 @@ pub struct Decision {
 }
 
 /// Something that happened to a release.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReleaseEvent {
     /// It was planned.
     Created,
@@ -166,6 +192,10 @@ pub enum ReleaseEvent {
     Ready,
     /// It was declared done.
     Completed,
+    /// Its name, description or version was changed: the fields by their names in the API.
+    Updated(Vec<&'static str>),
+    /// It was deleted.
+    Deleted,
     /// A task was added.
     TaskCreated(TaskId),
     /// A task was assigned to its owner.
@@ -176,23 +206,53 @@ pub enum ReleaseEvent {
     TaskReady(TaskId),
     /// Work on a task began.
     TaskStarted(TaskId),
+    /// A started task was handed back.
+    TaskPaused {
+        /// The task.
+        task: TaskId,
+        /// Why.
+        reason: Text,
+    },
     /// A task was finished.
     TaskCompleted(TaskId),
     /// A task is in process for too long.
     TaskStale(TaskId),
+    /// A task was changed.
+    TaskUpdated {
+        /// The task.
+        task: TaskId,
+        /// What was changed: the fields by their names in the API.
+        changed: Vec<&'static str>,
+        /// Its owner before, if it has a new one.
+        previous_assignee: Option<UserRef>,
+    },
+    /// A task was deleted: this was its last state.
+    TaskDeleted(Box<Task>),
 }
 
 impl Decision {
     /// The decision that changes `before` into `release` with `events`. Adds
     /// [`ReleaseEvent::TaskReady`] or [`ReleaseEvent::Ready`] if the release now waits for
-    /// another step.
+    /// another step, or for another developer.
     fn new(before: Option<&Release>, release: Release, events: Vec<ReleaseEvent>) -> Self {
         let mut events = events;
-        let turn = release.turn();
-        if turn != before.and_then(Release::turn) {
-            events.extend(turn);
+        let waits_for = |release: &Release| {
+            let owner = release.next_task().map(|next| next.assignee.id);
+            release.turn().map(|turn| (turn, owner))
+        };
+        let now = waits_for(&release);
+        if now != before.and_then(waits_for) {
+            events.extend(now.map(|(turn, _)| turn));
         }
         Self { release, events }
+    }
+
+    /// The decision of a command that changes nothing.
+    fn unchanged(release: &Release) -> Self {
+        Self {
+            release: release.clone(),
+            events: Vec::new(),
+        }
     }
 }
 
@@ -233,6 +293,7 @@ impl Release {
             created_by: self.created_by.clone(),
             created_at: self.created_at,
             reopened_count: self.reopened_count,
+            deleted_at: self.deleted_at,
         }
     }
 
@@ -262,4 +323,29 @@ impl Task {
     pub fn is_completed(&self) -> bool {
         matches!(self.state, TaskState::Completed { .. })
     }
+
+    /// Milliseconds of work on it, without those since the start of a task in process.
+    #[must_use]
+    pub fn worked_ms(&self) -> i64 {
+        let last = match self.state {
+            TaskState::Completed {
+                started_at,
+                completed_at,
+            } => elapsed_ms(started_at, completed_at),
+            TaskState::Todo | TaskState::InProcess { .. } => 0,
+        };
+        self.worked_before_ms + last
+    }
+
+    /// When its owner is reminded that it is due, if at all.
+    #[must_use]
+    pub fn remind_at(&self) -> Option<Timestamp> {
+        let before = self.remind_before?.duration();
+        self.due_at?.checked_sub(before).ok()
+    }
+}
+
+/// Milliseconds from `start` to `end`; none if the clock went back between them.
+fn elapsed_ms(start: Timestamp, end: Timestamp) -> i64 {
+    (end.as_millisecond() - start.as_millisecond()).max(0)
 }

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::{
-    Decision, MAX_TASKS, MAX_TEXT, OrderIndex, Refusal, Release, ReleaseEvent, ReleaseId,
-    ReleaseState, Revision, Task, TaskId, TaskState, Text,
+    Decision, MAX_TASKS, MAX_TEXT, OrderIndex, Priority, Refusal, Release, ReleaseEvent, ReleaseId,
+    ReleaseState, RemindBefore, Revision, Tags, Task, TaskId, TaskState, Text,
 };
 use crate::identity::UserRef;
 
@@ -36,6 +36,12 @@ pub struct TaskDraft {
     pub due_at: Option<Timestamp>,
     /// Whether it is a hotfix; `None` leaves the choice to the release.
     pub hotfix: Option<bool>,
+    /// How important it is.
+    pub priority: Priority,
+    /// Its tags.
+    pub tags: Tags,
+    /// How long before it is due its owner is reminded.
+    pub remind_before: Option<RemindBefore>,
 }
 
 impl Release {
@@ -59,6 +65,7 @@ impl Release {
             created_by,
             created_at: now,
             reopened_count: 0,
+            deleted_at: None,
         };
         let mut events = vec![ReleaseEvent::Created];
         for task in draft.tasks {
@@ -81,8 +88,8 @@ impl Release {
     /// [`Refusal::ReleaseFull`].
     pub fn add_task(&self, draft: TaskDraft, now: Timestamp) -> Result<Decision, Refusal> {
         let mut release = self.clone();
-        let id = release.insert(draft, now)?;
         release.revision = self.revision.next();
+        let id = release.insert(draft, now)?;
         let mut events = Vec::new();
         if self.is_completed() {
             release.state = ReleaseState::Open;
@@ -90,11 +97,16 @@ impl Release {
             events.push(ReleaseEvent::Reopened);
         }
         events.push(ReleaseEvent::TaskCreated(id));
-        events.push(match release.task(id) {
+        events.push(release.assignment(id));
+        Ok(Decision::new(Some(self), release, events))
+    }
+
+    /// The event that tells the owner of a task that it is theirs.
+    pub(super) fn assignment(&self, id: TaskId) -> ReleaseEvent {
+        match self.task(id) {
             Some(task) if task.hotfix => ReleaseEvent::HotfixAdded(id),
             _ => ReleaseEvent::TaskAssigned(id),
-        });
-        Ok(Decision::new(Some(self), release, events))
+        }
     }
 
     /// Whether a task that is added now is a hotfix; `requested` is the draft's value.
@@ -114,8 +126,9 @@ impl Release {
     /// Inserts a task at its place.
     fn insert(&mut self, draft: TaskDraft, now: Timestamp) -> Result<TaskId, Refusal> {
         let hotfix = self.is_hotfix(draft.hotfix)?;
-        let text = self.text() + draft.title.as_str().len() + draft.description.as_str().len();
-        if self.tasks.len() >= MAX_TASKS || text > MAX_TEXT {
+        let text = draft.title.as_str().len() + draft.description.as_str().len();
+        let text = text + draft.tags.bytes();
+        if self.tasks.len() >= MAX_TASKS || self.text() + text > MAX_TEXT {
             return Err(Refusal::ReleaseFull);
         }
         let order_index = match draft.order_index {
@@ -132,25 +145,37 @@ impl Release {
             hotfix,
             created_at: now,
             due_at: draft.due_at,
+            revision: self.revision,
+            priority: draft.priority,
+            tags: draft.tags,
+            remind_before: draft.remind_before,
+            worked_before_ms: 0,
         };
         let id = task.id;
+        self.put(task);
+        Ok(id)
+    }
+
+    /// Puts a task at its place in the order.
+    pub(super) fn put(&mut self, task: Task) {
         let place = self
             .tasks
-            .partition_point(|other| other.order_index < order_index);
+            .partition_point(|other| other.order_index < task.order_index);
         self.tasks.insert(place, task);
-        Ok(id)
     }
 
     /// The bytes of all its texts and those of its tasks.
     pub(crate) fn text(&self) -> usize {
         let own = [&self.name, &self.description, &self.version];
         let tasks = self.tasks.iter().flat_map(|t| [&t.title, &t.description]);
-        own.into_iter().chain(tasks).map(|t| t.as_str().len()).sum()
+        let texts = own.into_iter().chain(tasks).map(|t| t.as_str().len());
+        let tags = self.tasks.iter().map(|task| task.tags.bytes());
+        texts.chain(tags).sum()
     }
 
     /// `index`, if it is free: no task has it, and no task after it has been started (a started
     /// task must not get a predecessor that is not completed).
-    fn free(&self, index: OrderIndex) -> Result<OrderIndex, Refusal> {
+    pub(super) fn free(&self, index: OrderIndex) -> Result<OrderIndex, Refusal> {
         if self.tasks.iter().any(|task| task.order_index == index) {
             return Err(Refusal::OrderIndexTaken(index));
         }

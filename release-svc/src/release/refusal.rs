@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use slipway_rpc::error::{Fault, Kind};
 use slipway_runtime::text::shortened;
 
-use super::{OrderIndex, PlacedTask, ReleaseId, TaskId};
+use super::{OrderIndex, PlacedTask, ReleaseId, Revision, TaskId, TaskState};
 use crate::identity::UserRef;
 
 /// Tasks listed when a release is incomplete; the fact `remaining` has the full count.
@@ -28,6 +28,9 @@ pub enum Refusal {
         /// The task's owner.
         assignee: UserRef,
     },
+    /// The owner of a task may change its reminder; admins may change everything.
+    #[error("Only an admin may do this. The owner of a task may change its reminder.")]
+    AdminRequired,
     /// Task N cannot be started unless task N-1 is completed.
     #[error("“{}” has to be completed first.", .blocked_by.task.title)]
     OutOfOrder {
@@ -61,8 +64,8 @@ pub enum Refusal {
     /// The release has the maximum of tasks or of text, or its last task has the highest order
     /// index.
     #[error(
-        "The release can take no more tasks: it has 500 tasks, 3 MiB of text, or a task at the \
-         highest order index."
+        "The release can take no more: it has 500 tasks, 3 MiB of text, or a task at the highest \
+         order index."
     )]
     ReleaseFull,
     /// A task cannot be a hotfix, or has to be one.
@@ -77,6 +80,37 @@ pub enum Refusal {
     /// A release without tasks cannot be completed.
     #[error("The release has no tasks.")]
     ReleaseEmpty,
+    /// The owner and the place of a task are fixed once it is started, and it stays.
+    #[error(
+        "The task is {}. Only a task that is TODO can be reassigned, moved or deleted.",
+        .state.name()
+    )]
+    TaskStarted {
+        /// The task's state.
+        state: TaskState,
+    },
+    /// A release of which a task is started stays.
+    #[error(
+        "“{}” is {}. Only a release whose tasks are all TODO can be deleted.",
+        .started.task.title,
+        .started.task.state.name()
+    )]
+    ReleaseStarted {
+        /// The first task that is not TODO.
+        started: Box<PlacedTask>,
+    },
+    /// The task is not at the revision that the request is based on.
+    #[error("The task was changed meanwhile: it is at revision {}.", .revision.0)]
+    TaskChanged {
+        /// Its current revision.
+        revision: Revision,
+    },
+    /// The release is not at the revision that the request is based on.
+    #[error("The release was changed meanwhile: it is at revision {}.", .revision.0)]
+    ReleaseChanged {
+        /// Its current revision.
+        revision: Revision,
+    },
 }
 
 fn counted(tasks: usize) -> String {
@@ -92,6 +126,7 @@ impl Refusal {
             Self::ReleaseNotFound(_) => (Kind::NotFound, "RELEASE_NOT_FOUND"),
             Self::TaskNotFound(_) => (Kind::NotFound, "TASK_NOT_FOUND"),
             Self::NotAssignee { .. } => (Kind::Forbidden, "NOT_ASSIGNEE"),
+            Self::AdminRequired => (Kind::Forbidden, "ADMIN_REQUIRED"),
             Self::OutOfOrder { .. } => (Kind::Conflict, "TASK_OUT_OF_ORDER"),
             Self::DeveloperBusy { .. } => (Kind::Conflict, "DEVELOPER_BUSY"),
             Self::InvalidTransition(_) => (Kind::Conflict, "INVALID_TRANSITION"),
@@ -101,6 +136,10 @@ impl Refusal {
             Self::Hotfix(_) => (Kind::Conflict, "INVALID_HOTFIX"),
             Self::ReleaseIncomplete { .. } => (Kind::Conflict, "RELEASE_INCOMPLETE"),
             Self::ReleaseEmpty => (Kind::Conflict, "RELEASE_EMPTY"),
+            Self::TaskStarted { .. } => (Kind::Conflict, "TASK_STARTED"),
+            Self::ReleaseStarted { .. } => (Kind::Conflict, "RELEASE_STARTED"),
+            Self::TaskChanged { .. } => (Kind::Contended, "TASK_CHANGED"),
+            Self::ReleaseChanged { .. } => (Kind::Contended, "RELEASE_CHANGED"),
         }
     }
 
@@ -118,6 +157,10 @@ impl From<Refusal> for Fault {
         match refusal {
             Refusal::OutOfOrder { blocked_by } => fault.fact("blockedBy", task(&blocked_by)),
             Refusal::DeveloperBusy { active } => fault.fact("activeTask", task(&active)),
+            Refusal::ReleaseStarted { started } => fault.fact("startedTask", task(&started)),
+            Refusal::TaskChanged { revision } | Refusal::ReleaseChanged { revision } => {
+                fault.fact("revision", revision.0)
+            }
             Refusal::ReleaseIncomplete { remaining } => {
                 let named: Vec<_> = remaining.iter().take(REMAINING_NAMED).map(task).collect();
                 fault

@@ -1,5 +1,6 @@
 //! Tests of each rule; [`model`] tests all rules together against a small independent model.
 
+mod edit;
 mod model;
 mod timed;
 
@@ -36,12 +37,19 @@ fn draft(title: &str, assignee: &UserRef, order_index: Option<i64>) -> TaskDraft
         order_index: order_index.map(|index| OrderIndex::new(index).unwrap()),
         due_at: None,
         hotfix: None,
+        priority: Priority::default(),
+        tags: Tags::default(),
+        remind_before: None,
     }
 }
 
 /// `draft` with its field `hotfix` set.
 fn with_hotfix(draft: TaskDraft, hotfix: Option<bool>) -> TaskDraft {
     TaskDraft { hotfix, ..draft }
+}
+
+fn reason(text: &str) -> Text {
+    Text::reason(text).unwrap()
 }
 
 fn plan(tasks: Vec<TaskDraft>) -> Result<Decision, Refusal> {

@@ -13,6 +13,8 @@ pub const MAX_TITLE: usize = 200;
 pub const MAX_DESCRIPTION: usize = 8_000;
 /// Characters of a version.
 pub const MAX_VERSION: usize = 100;
+/// Characters of the reason why a task is paused.
+pub const MAX_REASON: usize = 1_000;
 
 /// The seconds of the years 2000 to 2200.
 const DUE: Range<i64> = 946_684_800..7_289_654_400;
@@ -81,6 +83,22 @@ impl Text {
         Ok(Self(text.to_owned()))
     }
 
+    /// The reason why a task is paused: 1 to 1,000 characters, some of them visible. Line breaks
+    /// and tabs are allowed.
+    ///
+    /// # Errors
+    /// What is wrong, as the end of a sentence that begins with the field's name.
+    pub fn reason(text: &str) -> Result<Self, &'static str> {
+        if text::is_blank(text) {
+            return Err("must not be blank");
+        }
+        if text.chars().count() > MAX_REASON {
+            return Err("must have at most 1,000 characters");
+        }
+        text::check_lines(text)?;
+        Ok(Self(text.trim().to_owned()))
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -147,6 +165,12 @@ impl fmt::Display for OrderIndex {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Revision(pub u64);
+
+impl Default for Revision {
+    fn default() -> Self {
+        Self::FIRST
+    }
+}
 
 impl Revision {
     /// The revision of a new aggregate.

@@ -1,11 +1,12 @@
-//! Workflow commands: start a task, complete a task, complete a release.
+//! Workflow commands: start, pause and complete a task, complete a release.
 
 use jiff::Timestamp;
 
 use super::{
     Decision, Refusal, Release, ReleaseEvent, ReleaseState, StaleRule, Task, TaskId, TaskState,
+    Text, elapsed_ms,
 };
-use crate::identity::UserId;
+use crate::identity::{By, UserId};
 
 impl TaskState {
     /// Its name in the API.
@@ -56,6 +57,38 @@ impl Release {
             stale_at: Some(stale.first(now)),
         };
         Ok(self.with_task_state(index, state, ReleaseEvent::TaskStarted(task)))
+    }
+
+    /// Moves a task from IN_PROCESS back to TODO. Its assignee and admins may do that. The time
+    /// worked on it is kept.
+    ///
+    /// # Errors
+    /// [`Refusal::TaskNotFound`], [`Refusal::NotAssignee`],
+    /// [`Refusal::InvalidTransition`].
+    pub fn pause(
+        &self,
+        task: TaskId,
+        by: By,
+        reason: Text,
+        now: Timestamp,
+    ) -> Result<Decision, Refusal> {
+        let index = match by.is_admin() {
+            true => self.index_of(task)?,
+            false => self.owned(task, by.user)?,
+        };
+        let started_at = match self.tasks[index].state {
+            TaskState::InProcess { started_at, .. } => started_at,
+            TaskState::Todo => {
+                return Err(Refusal::InvalidTransition("The task has not been started."));
+            }
+            TaskState::Completed { .. } => {
+                return Err(Refusal::InvalidTransition("The task is completed already."));
+            }
+        };
+        let event = ReleaseEvent::TaskPaused { task, reason };
+        let mut decision = self.with_task_state(index, TaskState::Todo, event);
+        decision.release.tasks[index].worked_before_ms += elapsed_ms(started_at, now);
+        Ok(decision)
     }
 
     /// Moves a task from IN_PROCESS to COMPLETED. Only its assignee may do that.
@@ -139,12 +172,9 @@ impl Release {
         self.tasks.iter().find(|task| !task.is_completed())
     }
 
-    fn owned(&self, id: TaskId, developer: UserId) -> Result<usize, Refusal> {
-        let index = self
-            .tasks
-            .iter()
-            .position(|task| task.id == id)
-            .ok_or(Refusal::TaskNotFound(id))?;
+    /// The place of a task that this developer owns.
+    pub(super) fn owned(&self, id: TaskId, developer: UserId) -> Result<usize, Refusal> {
+        let index = self.index_of(id)?;
         let assignee = &self.tasks[index].assignee;
         if assignee.id != developer {
             return Err(Refusal::NotAssignee {
@@ -154,6 +184,12 @@ impl Release {
         Ok(index)
     }
 
+    /// The place of a task in [`Self::tasks`].
+    pub(super) fn index_of(&self, id: TaskId) -> Result<usize, Refusal> {
+        let index = self.tasks.iter().position(|task| task.id == id);
+        index.ok_or(Refusal::TaskNotFound(id))
+    }
+
     fn unfinished_predecessor(&self, index: usize) -> Option<&Task> {
         let predecessor = self.tasks.get(index.checked_sub(1)?)?;
         (!predecessor.is_completed()).then_some(predecessor)
@@ -161,8 +197,9 @@ impl Release {
 
     fn with_task_state(&self, index: usize, state: TaskState, event: ReleaseEvent) -> Decision {
         let mut release = self.clone();
-        release.tasks[index].state = state;
         release.revision = self.revision.next();
+        release.tasks[index].state = state;
+        release.tasks[index].revision = release.revision;
         Decision::new(Some(self), release, vec![event])
     }
 }

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`releases`] | releases, each with its tasks |
 //! | [`work`] | a view of each developer's tasks in a release |
+//! | [`tasks`] | lists of tasks: their conditions, and the tasks of everybody |
 //! | [`users`] | accounts |
 //! | [`failures`] | failed sign-ins |
 //! | [`registrations`] | registrations per network address and hour |
@@ -13,6 +14,7 @@
 mod failures;
 mod registrations;
 mod releases;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod users;
@@ -35,6 +37,7 @@ use slipway_store::{
 use self::{failures::Failures, registrations::Registrations};
 pub use self::{
     releases::ReleaseStore,
+    tasks::Conditions,
     users::{UserKey, UserStore},
     work::{AssignedKey, AssignedTask},
 };

@@ -8,11 +8,14 @@
 //! it: the release, the views of its developers ([`super::work`]), and receipts, whose responses
 //! contain each text once. The number of unpublished events is not limited: a change is refused
 //! if the document has no room for its events.
+//!
+//! On MongoDB the events and receipts of a release are in its document. So a deleted release stays
+//! stored, found by no query, until its receipts have expired and its events are published.
 
 use jiff::Timestamp;
 use slipway_rpc::page::Page;
 use slipway_store::{
-    Collection, Document, Documents, Entries, Index, Query, Refusal, Write,
+    Collection, Document, Documents, Entries, Index, Query, Refusal, Write, by_time,
     due::{self, Due},
 };
 
@@ -33,13 +36,26 @@ const BY_TASK: Index = Index::list("by_task");
 /// By the time at which something is due.
 const DUE: Index = Index::list("due");
 /// All releases under the empty key, and each release under its state; the newest last.
-const BY_STATE: Index = Index::list("by_state");
+pub(super) const BY_STATE: Index = Index::list("by_state");
+/// Deleted releases, by the time of their deletion.
+const BY_DELETION: Index = Index::list("by_deletion");
+
+/// Deleted releases that one write purges.
+const PURGED: u32 = 100;
 
 impl Document for Release {
     const COLLECTION: Collection = Collection::new(
         "releases",
         1,
-        &[ACTIVE_DEVELOPERS, BY_TASK, BY_STATE, ASSIGNED, WORK, DUE],
+        &[
+            ACTIVE_DEVELOPERS,
+            BY_TASK,
+            BY_STATE,
+            BY_DELETION,
+            ASSIGNED,
+            WORK,
+            DUE,
+        ],
     )
     .with_events()
     .with_receipts();
@@ -55,6 +71,10 @@ impl Document for Release {
     }
 
     fn entries(&self, entries: &mut Entries) {
+        if let Some(at) = self.deleted_at {
+            entries.list(&BY_DELETION, "", by_time(at, self.id));
+            return;
+        }
         let state = if self.is_completed() {
             ReleaseFilter::Completed
         } else {
@@ -91,7 +111,7 @@ impl Due for Release {
 }
 
 /// The key of a list of releases.
-fn listed(filter: Option<ReleaseFilter>) -> &'static str {
+pub(super) fn listed(filter: Option<ReleaseFilter>) -> &'static str {
     match filter {
         None => "",
         Some(ReleaseFilter::Open) => "OPEN",
@@ -168,7 +188,8 @@ impl ReleaseStore {
     /// # Errors
     /// If the database is unavailable.
     pub async fn release(&self, id: ReleaseId) -> Result<Option<Release>, StoreError> {
-        self.documents.get(id).await
+        let found: Option<Release> = self.documents.get(id).await?;
+        Ok(found.filter(|release| release.deleted_at.is_none()))
     }
 
     /// The release a task belongs to.
@@ -217,6 +238,29 @@ impl ReleaseStore {
         Ok(Page::from_overfetch(found.await?, limit, |last| {
             last.release.id
         }))
+    }
+
+    /// Removes the releases that were deleted before `before` and have no unpublished events.
+    ///
+    /// # Errors
+    /// If the database is unavailable.
+    pub async fn purge_deleted(&self, before: Timestamp) -> Result<(), StoreError> {
+        let mut query = Query::first(PURGED, "").below(by_time(before, ""));
+        loop {
+            let found: Vec<Release> = self.documents.list(&BY_DELETION, &query).await?;
+            // One with unpublished events is not removed; a later purge does.
+            let purge = found.iter().map(Write::delete).collect();
+            self.documents.write_many(purge).await?;
+            match found
+                .last()
+                .and_then(|last| Some((last.deleted_at?, last.id)))
+            {
+                Some((at, id)) if found.len() == PURGED as usize => {
+                    query = query.above(by_time(at, id));
+                }
+                _ => return Ok(()),
+            }
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use slipway_rpc::page::Page;
 use slipway_store::{Entries, Index, Query};
 
-use super::{ReleaseStore, StoreError, TaskFilter};
+use super::{Conditions, ReleaseStore, StoreError, TaskFilter};
 use crate::{
     identity::UserId,
     release::{PlacedTask, Release, ReleaseId, Task, TaskState, Text},
@@ -34,26 +34,34 @@ pub struct AssignedTask {
     pub blocked_by: Option<PlacedTask>,
 }
 
-/// The cursor of a developer's task list: release and order index.
+/// The cursor of a list of tasks: release and order index.
 pub type AssignedKey = (ReleaseId, i64);
+
+/// In a cursor: behind every task of the release.
+pub(super) const END: i64 = i64::MAX;
 
 impl AssignedTask {
     /// Its place in a developer's list.
     #[must_use]
     pub fn key(&self) -> AssignedKey {
-        (self.placed.release_id, self.placed.task.order_index.get())
+        key_of(&self.placed)
     }
+}
 
-    /// Whether it comes after `after` in a developer's list.
-    fn is_behind(&self, after: AssignedKey) -> bool {
-        let (release, order_index) = self.key();
-        release < after.0 || release == after.0 && order_index > after.1
-    }
+/// The place of a task in a list of tasks.
+pub(super) fn key_of(placed: &PlacedTask) -> AssignedKey {
+    (placed.release_id, placed.task.order_index.get())
+}
+
+/// Whether a task comes after `after` in a list of tasks; every task does if `after` is `None`.
+pub(super) fn is_behind(placed: &PlacedTask, after: Option<AssignedKey>) -> bool {
+    let (release, order_index) = key_of(placed);
+    after.is_none_or(|after| release < after.0 || release == after.0 && order_index > after.1)
 }
 
 impl TaskFilter {
     /// The filter that matches tasks in this state.
-    fn of(state: TaskState) -> Self {
+    pub(super) fn of(state: TaskState) -> Self {
         match state {
             TaskState::Todo => Self::Todo,
             TaskState::InProcess { .. } => Self::InProcess,
@@ -159,19 +167,24 @@ fn key(developer: UserId, filter: Option<TaskFilter>) -> String {
 }
 
 impl ReleaseStore {
-    /// A page of a developer's tasks, newest release first, in order within a release; and the
-    /// developer's task in process, whether it is on that page or not.
+    /// A page of a developer's tasks that meet the conditions, newest release first, in order
+    /// within a release; and the developer's task in process, whether it is on that page or not.
+    ///
+    /// A page reads a bounded number of releases. So with conditions on more than the state it may
+    /// have fewer tasks than its limit although more follow.
     ///
     /// # Errors
     /// If the database is unavailable.
     pub async fn work_of(
         &self,
         developer: UserId,
-        filter: Option<TaskFilter>,
+        conditions: &Conditions,
         after: Option<AssignedKey>,
         limit: u32,
     ) -> Result<(Page<AssignedTask, AssignedKey>, Option<PlacedTask>), StoreError> {
-        // Each release has a task for the page, except perhaps the first: `after` may be its last.
+        let filter = conditions.state;
+        // Each release has a task in this state for the page, except perhaps the first: `after` may
+        // be its last.
         let releases = limit + 2;
         // A key just above the release of `after`, so that the page includes that release.
         let newest = after.map(|(release, _)| format!("{release}~"));
@@ -181,7 +194,9 @@ impl ReleaseStore {
             .view::<Release, Work>(&ASSIGNED, &query, &WORK, developer)
             .await?;
         let shows_active = filter.is_none_or(|filter| filter == TaskFilter::InProcess);
-        let is_all = after.is_none() && shows_active && found.len() < releases as usize;
+        let is_last = found.len() < releases as usize;
+        let oldest = found.last().map(|work| (work.release, END));
+        let is_all = after.is_none() && shows_active && is_last;
         let (mut page, mut active, mut found) = (Vec::new(), None, found.into_iter());
         while page.len() <= limit as usize
             && let Some(work) = found.next()
@@ -191,8 +206,8 @@ impl ReleaseStore {
                 if state == TaskFilter::InProcess {
                     active = Some(assigned.placed.clone());
                 }
-                let is_wanted = filter.is_none_or(|filter| filter == state);
-                if is_wanted && after.is_none_or(|after| assigned.is_behind(after)) {
+                let is_wanted = conditions.admit(&assigned.placed.task);
+                if is_wanted && is_behind(&assigned.placed, after) {
                     page.push(assigned);
                 }
             }
@@ -201,7 +216,10 @@ impl ReleaseStore {
         if active.is_none() && !has_seen_all {
             active = self.active_task(developer).await?;
         }
-        let page = Page::from_overfetch(page, limit, AssignedTask::key);
+        let mut page = Page::from_overfetch(page, limit, AssignedTask::key);
+        if page.next.is_none() && !is_last {
+            page.next = oldest;
+        }
         Ok((page, active))
     }
 

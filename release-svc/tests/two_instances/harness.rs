@@ -46,7 +46,9 @@ pub(super) const STALE_AFTER: SignedDuration = SignedDuration::from_millis(500);
 pub(super) struct Setup {
     pub(super) instances: [Link; 2],
     pub(super) admin: Outbound,
+    /// ada
     pub(super) developer: Outbound,
+    pub(super) bob: Outbound,
     pub(super) bus: SharedBus,
     pub(super) published: Arc<AtomicUsize>,
     pub(super) background: Background,
@@ -144,22 +146,23 @@ impl Setup {
             password: PASSWORD.into(),
         };
         let admin = identity.login(login).await.unwrap().into_inner().session;
-        let register = RegisterRequest {
-            username: "ada".into(),
-            email: "ada@example.com".into(),
-            password: PASSWORD.into(),
-            role: 0,
-        };
-        let developer = identity
-            .register(register)
-            .await
-            .unwrap()
-            .into_inner()
-            .session;
+        let mut tokens = Vec::new();
+        for name in ["ada", "bob"] {
+            let register = RegisterRequest {
+                username: name.into(),
+                email: format!("{name}@example.com"),
+                password: PASSWORD.into(),
+                role: 0,
+            };
+            let registered = identity.register(register).await.unwrap().into_inner();
+            tokens.push(registered.session.unwrap().token);
+        }
+        let [developer, bob] = <[String; 2]>::try_from(tokens).unwrap();
         Self {
             instances: [one, two],
             admin: Outbound::with_token(admin.unwrap().token),
-            developer: Outbound::with_token(developer.unwrap().token),
+            developer: Outbound::with_token(developer),
+            bob: Outbound::with_token(bob),
             bus,
             published,
             background,

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod editing;
 mod harness;
 
 use std::{
@@ -27,6 +28,12 @@ use slipway_proto::{
 use slipway_rpc::error::Fault;
 use tokio::sync::Barrier;
 
+use self::editing::{
+    a_plan_can_be_submitted_again_after_its_release_was_deleted,
+    a_release_is_deleted_or_one_of_its_tasks_started, a_task_is_deleted_or_started,
+    a_task_is_moved_or_started, a_task_is_paused_or_completed, a_task_is_reassigned_or_started,
+    of_two_changes_of_one_revision_one_is_made, what_is_deleted_is_unknown_on_both_replicas,
+};
 use self::harness::{Backend, PASSWORD, Setup, race, task};
 
 const RACERS: usize = 50;
@@ -68,6 +75,14 @@ on_each_backend!(
     unknown_enum_values_are_refused
     events_of_both_replicas_are_published_and_first_occurrences_are_in_order
     a_replica_does_not_publish_the_events_of_the_other
+    a_task_is_reassigned_or_started
+    a_task_is_deleted_or_started
+    a_task_is_moved_or_started
+    a_release_is_deleted_or_one_of_its_tasks_started
+    a_task_is_paused_or_completed
+    of_two_changes_of_one_revision_one_is_made
+    what_is_deleted_is_unknown_on_both_replicas
+    a_plan_can_be_submitted_again_after_its_release_was_deleted
     a_stale_task_is_reported_once_and_a_completed_one_never
 );
 
@@ -285,8 +300,8 @@ async fn a_replica_does_not_publish_the_events_of_the_other(s: Setup) {
     });
     race(racers.collect()).await;
     s.background.stop(Duration::from_secs(10)).await;
-    // Two accounts; per plan one event, two per task, and one `task.ready`.
-    let events = 2 + RACERS * (1 + 2 * 2 + 1);
+    // Three accounts; per plan one event, two per task, and one `task.ready`.
+    let events = 3 + RACERS * (1 + 2 * 2 + 1);
     let twice = s.published.load(Ordering::Relaxed) - events;
     // Usually none. A replica also publishes events that are overdue for seconds, which happens
     // on a slow machine.

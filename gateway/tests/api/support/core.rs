@@ -115,6 +115,8 @@ fn task() -> Task {
         status: TaskStatus::InProcess.into(),
         created_at: at(0),
         started_at: at(60),
+        revision: 5,
+        priority: TaskPriority::Normal.into(),
         ..Task::default()
     }
 }
@@ -182,6 +184,8 @@ answers! { ReleaseService:
     }
     get_release(GetReleaseRequest) -> GetReleaseResponse { release: release() }
     add_task(AddTaskRequest) -> AddTaskResponse { task: Some(task()) }
+    update_release(UpdateReleaseRequest) -> UpdateReleaseResponse { release: release() }
+    delete_release(DeleteReleaseRequest) -> DeleteReleaseResponse {}
     complete_release(CompleteReleaseRequest) -> CompleteReleaseResponse { release: release() }
 }
 
@@ -208,7 +212,14 @@ answers! { TaskService:
         tasks: my_tasks(),
         next_page_token: String::new(),
     }
+    list_tasks(ListTasksRequest) -> ListTasksResponse {
+        tasks: vec![task()],
+        next_page_token: "next".into(),
+    }
     get_task(GetTaskRequest) -> GetTaskResponse { task: Some(task()) }
     start_task(StartTaskRequest) -> StartTaskResponse { task: Some(task()) }
+    pause_task(PauseTaskRequest) -> PauseTaskResponse { task: Some(task()) }
+    update_task(UpdateTaskRequest) -> UpdateTaskResponse { task: Some(task()) }
+    delete_task(DeleteTaskRequest) -> DeleteTaskResponse {}
     complete_task(CompleteTaskRequest) -> CompleteTaskResponse { task: Some(task()) }
 }

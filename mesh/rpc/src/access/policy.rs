@@ -165,9 +165,16 @@ mod tests {
     #[test]
     fn planning_is_for_admins() {
         let policies = policies();
-        for method in ["CreateRelease", "AddTask", "CompleteRelease"] {
+        for method in [
+            "ReleaseService/CreateRelease",
+            "ReleaseService/AddTask",
+            "ReleaseService/CompleteRelease",
+            "ReleaseService/UpdateRelease",
+            "ReleaseService/DeleteRelease",
+            "TaskService/DeleteTask",
+        ] {
             assert_eq!(
-                policies.rule(&format!("/slipway.release.v1.ReleaseService/{method}")),
+                policies.rule(&format!("/slipway.release.v1.{method}")),
                 &Rule::Authenticated(vec![Role::Admin])
             );
         }

@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use slipway_bus::event::Origin;
 use slipway_proto::events::{
     CommentPostedEvent, CommentRepliedEvent, CommentedTask, EventType, HotfixTaskAddedEvent,
-    Payload, ReleaseCompletedEvent, ReleaseCreatedEvent, ReleaseReadyEvent, ReleaseReopenedEvent,
-    StaleTaskDetectedEvent, TaskAssignedEvent, TaskCompletedEvent, TaskCreatedEvent, TaskData,
-    TaskReadyEvent, TaskReminderDueEvent, TaskStartedEvent, TaskState, UserRef,
+    Payload, ReleaseCompletedEvent, ReleaseCreatedEvent, ReleaseDeletedEvent, ReleaseReadyEvent,
+    ReleaseReopenedEvent, ReleaseUpdatedEvent, StaleTaskDetectedEvent, TaskAssignedEvent,
+    TaskCompletedEvent, TaskCreatedEvent, TaskData, TaskDeletedEvent, TaskPausedEvent,
+    TaskReadyEvent, TaskReminderDueEvent, TaskStartedEvent, TaskState, TaskUpdatedEvent, UserRef,
     UserRegisteredEvent,
 };
 
@@ -59,6 +60,9 @@ fn task(title: &str, assignee: Uuid, username: &str) -> TaskData {
         started_at: None,
         completed_at: None,
         due_at: None,
+        priority: None,
+        tags: Vec::new(),
+        remind_before_minutes: None,
     }
 }
 
@@ -114,6 +118,28 @@ fn about_releases() -> Vec<(Event, &'static str, Vec<Uuid>)> {
         },
         total_tasks,
     };
+    let planner = || UserRef {
+        id: GRACE,
+        username: "grace".into(),
+    };
+    let updated = ReleaseUpdatedEvent {
+        release_id: RELEASE,
+        release_name: "Kubernetes 1.31".into(),
+        description: String::new(),
+        version: "1.31".into(),
+        created_by: planner(),
+        total_tasks: 6,
+        completed_tasks: 5,
+        changed: vec!["name".into(), "version".into()],
+    };
+    let deleted = ReleaseDeletedEvent {
+        release_id: RELEASE,
+        release_name: "Kubernetes 1.31".into(),
+        description: String::new(),
+        version: "1.31".into(),
+        created_by: planner(),
+        total_tasks: 1,
+    };
     let reopened = ReleaseReopenedEvent {
         release_id: RELEASE,
         release_name: "Kubernetes 1.31".into(),
@@ -147,6 +173,16 @@ fn about_releases() -> Vec<(Event, &'static str, Vec<Uuid>)> {
             event(&grace, &completed),
             "grace completed Kubernetes 1.31 with 5 tasks",
             vec![],
+        ),
+        (
+            event(&grace, &updated),
+            "grace changed the name and the version of Kubernetes 1.31",
+            vec![GRACE],
+        ),
+        (
+            event(&grace, &deleted),
+            "grace deleted Kubernetes 1.31 with 1 task",
+            vec![GRACE],
         ),
         (
             event(&grace, &reopened),
@@ -216,7 +252,58 @@ fn about_tasks() -> Vec<(Event, &'static str, Vec<Uuid>)> {
         due_at: None,
         remind_at: Timestamp::UNIX_EPOCH,
     };
+    let updated = |changed: &[&str], previous: Option<Uuid>| TaskUpdatedEvent {
+        task: build(),
+        changed: changed.iter().map(|name| (*name).into()).collect(),
+        previous_assignee: previous.map(|id| UserRef {
+            id,
+            username: "bob".into(),
+        }),
+    };
+    let deleted = TaskDeletedEvent { task: build() };
+    let paused = |reason: &str| TaskPausedEvent {
+        task: build(),
+        reason: reason.into(),
+        worked_ms: 60_000,
+        planned_by: UserRef {
+            id: GRACE,
+            username: "grace".into(),
+        },
+    };
     vec![
+        (
+            event(&grace, &updated(&["title"], None)),
+            "grace changed the title of “Build images” in Kubernetes 1.31",
+            vec![ADA],
+        ),
+        (
+            event(
+                &grace,
+                &updated(
+                    &[
+                        "assignee",
+                        "orderIndex",
+                        "dueAt",
+                        "remindBeforeMinutes",
+                        "colour",
+                    ],
+                    Some(BOB),
+                ),
+            ),
+            "grace changed the owner, the place, the due time, the reminder and the colour of \
+             “Build images” in Kubernetes 1.31",
+            vec![ADA, BOB],
+        ),
+        (
+            event(&grace, &deleted),
+            "grace deleted “Build images” of ada from Kubernetes 1.31",
+            vec![ADA],
+        ),
+        (
+            event(&user(ADA, "ada"), &paused("I am ill.\nSorry.")),
+            "ada handed back “Build images” in Kubernetes 1.31: I am ill. Sorry.",
+            vec![ADA, GRACE],
+        ),
         (
             event(&Actor::System, &stale),
             "“Build images” in Kubernetes 1.31 has been with ada for 49 hours",

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use slipway_bus::event::Origin;
 use slipway_proto::events::{
     CommentedTask, HotfixTaskAddedEvent, ReleaseReadyEvent, StaleTaskDetectedEvent,
-    TaskAssignedEvent, TaskData, TaskReminderDueEvent, TaskState, UserRegisteredEvent,
+    TaskAssignedEvent, TaskData, TaskPausedEvent, TaskReminderDueEvent, TaskState,
+    UserRegisteredEvent,
 };
 
 use super::*;
@@ -212,6 +213,9 @@ fn ready() -> TaskReadyEvent {
             started_at: None,
             completed_at: None,
             due_at: None,
+            priority: None,
+            tags: Vec::new(),
+            remind_before_minutes: None,
         },
         position: 2,
         announced_by: None,
@@ -231,6 +235,32 @@ fn the_next_owner_is_notified_unless_they_caused_it() {
         ("task.ready", &To::User(ADA))
     );
     assert_eq!(of(&event(&ready(), &by(ADA))).unwrap(), []);
+}
+
+#[test]
+fn the_planner_and_the_owner_are_notified_of_a_pause_by_somebody_else() {
+    let (grace, linus) = (Uuid::from_u128(0x6ace), Uuid::from_u128(0x11005));
+    let by = |id| Actor::User {
+        id,
+        username: "somebody".into(),
+    };
+    let paused = TaskPausedEvent {
+        task: ready().task,
+        reason: "Ada is ill.".into(),
+        worked_ms: 1,
+        planned_by: user(grace, "grace"),
+    };
+    let (planner, owner) = (
+        member(grace, "task.paused", "planner"),
+        member(ADA, "task.paused", "owner"),
+    );
+    for (actor, expected) in [
+        (ADA, vec![planner.clone()]),
+        (grace, vec![owner.clone()]),
+        (linus, vec![planner, owner]),
+    ] {
+        assert_eq!(audience(&event(&paused, &by(actor))), expected);
+    }
 }
 
 #[test]

@@ -105,7 +105,11 @@ impl Occasion {
             ),
             SystemErrorEvent::TYPE => ("system".to_owned(), Rank::Other),
             _ => {
-                let (task, sender) = (text(data, "/taskId"), draft.sender.unwrap_or_default());
+                let task = match text(data, "/taskId") {
+                    "" => text(data, "/task/id"),
+                    task => task,
+                };
+                let sender = draft.sender.unwrap_or_default();
                 (format!("{kind}:{task}:{sender}"), Rank::Other)
             }
         };

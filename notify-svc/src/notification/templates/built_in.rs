@@ -40,6 +40,7 @@ files! {
         "task.assigned"
         "task.hotfix_added"
         "task.ready"
+        "task.paused"
         "task.commented"
         "task.stale_detected"
         "task.reminder_due"

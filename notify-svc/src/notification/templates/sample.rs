@@ -20,6 +20,15 @@ pub fn of(kind: &str) -> Option<Map<String, Value>> {
             json!({"task": whole_task(), "position": 3}),
             json!({"actor": "grace"}),
         ),
+        "task.paused" => joined(
+            json!({
+                "task": whole_task(),
+                "reason": "Ada is ill this week.",
+                "workedMs": 5_400_000,
+                "plannedBy": {"id": "01890a5d-ac96-774b-bcce-b302099a8061", "username": "linus"},
+            }),
+            json!({"actor": "grace", "because": "planner"}),
+        ),
         "release.ready" => joined(about_a_release(), json!({"actor": "ada"})),
         "task.stale_detected" => {
             task(json!({"startedAt": "2026-01-02T03:04:05.678Z", "hours": 49}))

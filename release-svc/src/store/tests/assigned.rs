@@ -1,7 +1,10 @@
 //! Tests of a developer's task list, with paging, and of the task in process.
 
 use super::*;
-use crate::{release::MAX_TEXT, store::AssignedTask};
+use crate::{
+    release::MAX_TEXT,
+    store::{AssignedTask, Conditions},
+};
 
 /// All pages of a developer's tasks.
 async fn in_pages(
@@ -14,7 +17,7 @@ async fn in_pages(
     loop {
         let page = stores
             .releases
-            .work_of(developer.id, filter, after, limit)
+            .work_of(developer.id, &Conditions::in_state(filter), after, limit)
             .await;
         let (page, _) = page.unwrap();
         assert!(page.items.len() <= limit as usize);
@@ -83,8 +86,9 @@ pub(super) async fn the_task_in_process_is_returned_with_every_page(open: impl F
     let old = stored(&stores, plan("old", old)).await;
     stored(&stores, plan("new", vec![task("c", &ada), task("d", &bob)])).await;
     let active = async |filter, after, limit| {
-        let work = stores.releases.work_of(ada.id, filter, after, limit).await;
-        work.unwrap().1
+        let conditions = Conditions::in_state(filter);
+        let work = stores.releases.work_of(ada.id, &conditions, after, limit);
+        work.await.unwrap().1
     };
     assert_eq!(active(None, None, 9).await, None);
     assert_eq!(active(Some(TaskFilter::InProcess), None, 9).await, None);

@@ -6,6 +6,7 @@ mod assigned;
 mod lists;
 mod receipts;
 mod releases;
+mod tasks;
 mod users;
 
 use std::sync::Arc;
@@ -27,7 +28,9 @@ use crate::{
         quota::{HOUR, Hour},
         throttle::Subject,
     },
-    release::{OrderIndex, Release, ReleaseDraft, StaleRule, Task, TaskDraft, Text},
+    release::{
+        OrderIndex, Priority, Release, ReleaseDraft, StaleRule, Tags, Task, TaskDraft, Text,
+    },
 };
 
 slipway_store::on_each! {
@@ -49,7 +52,12 @@ slipway_store::on_each! {
         concurrent_changes_of_one_release_are_all_stored
         of_concurrent_starts_of_one_developer_one_succeeds
         a_developer_is_free_again_after_completing
-        a_release_with_too_large_a_backlog_is_refused_until_it_is_published;
+        a_release_with_too_large_a_backlog_is_refused_until_it_is_published
+        a_deleted_release_is_found_by_no_query_and_removed_once_it_is_published
+        a_developer_is_free_again_after_pausing;
+    tasks:
+        tasks_are_listed_by_all_conditions
+        every_page_of_a_filtered_list_leads_on;
     users:
         accounts_are_found_by_id_name_and_address
         names_and_addresses_are_taken_without_regard_to_case
@@ -82,6 +90,9 @@ fn task(title_text: &str, assignee: &UserRef) -> TaskDraft {
         order_index: None,
         due_at: Some(now()),
         hotfix: None,
+        priority: Priority::default(),
+        tags: Tags::default(),
+        remind_before: None,
     }
 }
 

@@ -2,6 +2,7 @@
 //! write.
 
 use super::*;
+use crate::{identity::By, store::Conditions};
 
 pub(super) async fn a_release_is_read_as_it_was_stored(open: impl Fn() -> Stores) {
     let stores = open();
@@ -256,4 +257,81 @@ fn large_event(aggregate: Uuid) -> Event {
         time: now(),
     };
     Event::new(&payload, &origin)
+}
+
+pub(super) async fn a_deleted_release_is_found_by_no_query_and_removed_once_it_is_published(
+    open: impl Fn() -> Stores,
+) {
+    let stores = open();
+    let ada = developer("ada");
+    let release = stored(&stores, plan("r", vec![task("t", &ada)])).await;
+    let at = now();
+    let deleted = release.delete(None, at).unwrap().release;
+    let commit = Commit {
+        events: events(release.id.0, 2),
+        receipt: None,
+    };
+    let save = stores.releases.save(&release, &deleted, commit).await;
+    save.unwrap();
+
+    let releases = &stores.releases;
+    assert_eq!(releases.release(release.id).await.unwrap(), None);
+    assert_eq!(releases.task(release.tasks[0].id).await.unwrap(), None);
+    for filter in [None, Some(ReleaseFilter::Open)] {
+        let page = releases.list(filter, None, 10).await.unwrap();
+        assert!(page.items.is_empty(), "{filter:?}");
+    }
+    let (work, _) = releases
+        .work_of(ada.id, &Conditions::default(), None, 10)
+        .await
+        .unwrap();
+    assert!(work.items.is_empty());
+    let again = save_again(&stores, &release).await;
+    assert!(matches!(again, Err(SaveError::Revision)));
+
+    // Its id shows whether it is still stored.
+    let is_stored = async || {
+        let insert = stores.releases.insert(&release, Commit::default()).await;
+        insert.is_err()
+    };
+    let later = at + SignedDuration::from_secs(1);
+    releases.purge_deleted(at).await.unwrap();
+    assert!(is_stored().await, "it is too young");
+    let pending = async || stores.outbox.pending(&[release.id.0], 10).await.unwrap();
+    assert_eq!(pending().await.len(), 2);
+    releases.purge_deleted(later).await.unwrap();
+    assert_eq!(pending().await.len(), 2, "its events are kept");
+    stores.outbox.remove(&pending().await).await.unwrap();
+    releases.purge_deleted(later).await.unwrap();
+    assert!(!is_stored().await);
+}
+
+/// Tries to change a release that may have been deleted.
+async fn save_again(stores: &Stores, release: &Release) -> Result<(), SaveError> {
+    let draft = task("one more", &developer("ada"));
+    let after = release.add_task(draft, now()).unwrap().release;
+    save(stores, release, &after).await
+}
+
+pub(super) async fn a_developer_is_free_again_after_pausing(open: impl Fn() -> Stores) {
+    let stores = open();
+    let ada = developer("ada");
+    let one = stored(&stores, plan("one", vec![task("t", &ada)])).await;
+    let two = stored(&stores, plan("two", vec![task("t", &ada)])).await;
+    let started = start(&one, &one.tasks[0]);
+    save(&stores, &one, &started).await.unwrap();
+    let by = By {
+        user: ada.id,
+        role: Role::Developer,
+    };
+    let reason = Text::reason("something urgent").unwrap();
+    let paused = started.pause(one.tasks[0].id, by, reason, now());
+    let paused = paused.unwrap().release;
+    save(&stores, &started, &paused).await.unwrap();
+    assert_eq!(stores.releases.active_task(ada.id).await.unwrap(), None);
+    save(&stores, &two, &start(&two, &two.tasks[0]))
+        .await
+        .unwrap();
+    let again = save(&stores, &paused, &start(&paused, &paused.tasks[0])).await;
+    assert!(matches!(again, Err(SaveError::DeveloperBusy(_))));
 }

@@ -116,7 +116,7 @@ async fn an_unknown_route_is_not_found() -> anyhow::Result<()> {
         "/",
         "/nowhere",
         "/releases/",
-        "/tasks",
+        "/tasks/",
         "/tasks/my/x",
         "/auth",
         "/v1",

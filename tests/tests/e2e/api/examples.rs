@@ -12,11 +12,15 @@ const SECRET: &str = "a-secret-of-the-operators-own";
 
 /// Every operation with a body, in an order in which each finds what it needs, with the status of
 /// its answer.
-const ORDER: [(&str, &str, u16); 18] = [
+const ORDER: [(&str, &str, u16); 21] = [
     ("POST", "/auth/register", 201),
     ("POST", "/auth/login", 200),
     ("POST", "/releases", 201),
     ("POST", "/releases/{id}/tasks", 201),
+    ("PATCH", "/releases/{id}", 200),
+    ("PATCH", "/tasks/{id}", 200),
+    // It is not started.
+    ("PATCH", "/tasks/{id}/pause", 409),
     ("POST", "/tasks/{id}/comments", 201),
     ("POST", "/comments/{id}/reply", 201),
     ("PATCH", "/comments/{id}", 200),

@@ -6,6 +6,7 @@ mod auth;
 mod bodies;
 mod comments;
 mod conventions;
+mod edits;
 mod examples;
 mod full;
 mod idempotency;

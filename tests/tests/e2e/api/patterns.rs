@@ -129,6 +129,34 @@ async fn of_releases_and_tasks() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn of_changes_and_pauses() -> anyhow::Result<()> {
+    let (_server, team) = start(1).await?;
+    let document = document(&team.admin).await?;
+    let release = team.release("R", &[0]).await?;
+    let task = format!("/tasks/{}", task_ids(&release)[0]);
+    let (release, pause) = (
+        format!("/releases/{}", id(&release)),
+        format!("{task}/pause"),
+    );
+    for (path, schema, name) in [
+        (&release, "ReleaseChange", "name"),
+        (&release, "ReleaseChange", "version"),
+        (&release, "ReleaseChange", "description"),
+        (&task, "TaskChange", "title"),
+        (&task, "TaskChange", "description"),
+        (&pause, "Pause", "reason"),
+    ] {
+        agrees(field(&document, schema, name), &LINES, async |text| {
+            let request = team.admin.request(Method::PATCH, path);
+            let request = request.json(&json!({name: text}));
+            Ok(team.admin.send(request).await?.status)
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn of_comments_and_conversations() -> anyhow::Result<()> {
     let (_server, team) = start(1).await?;
     let document = document(&team.admin).await?;
