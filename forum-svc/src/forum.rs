@@ -7,7 +7,11 @@ use slipway_bus::{Actor, Event, event::Origin};
 use slipway_proto::events::{
     CommentPostedEvent, CommentRepliedEvent, CommentedTask, Payload, UserRef,
 };
-use slipway_rpc::{access::Principal, error::Fault, grpc::Outbound};
+use slipway_rpc::{
+    access::Principal,
+    error::{Fault, Kind},
+    grpc::Outbound,
+};
 use slipway_runtime::{
     clock::SharedClock,
     contention::{MAX_ATTEMPTS, back_off},
@@ -186,6 +190,15 @@ impl Forum {
     pub(crate) async fn comment(&self, id: CommentId) -> Result<PlacedComment, Fault> {
         let found = self.stores.comments.comment(id).await?;
         found.ok_or_else(|| refuse(Refusal::NotFound(id)))
+    }
+
+    /// Fails if the task does not exist, for example because it was deleted: then its discussion
+    /// cannot be read any more. If release-svc is unavailable, every task counts as existing.
+    pub(crate) async fn has_task(&self, task: TaskId, asker: &Outbound) -> Result<(), Fault> {
+        match self.release.task(task, asker).await {
+            Err(fault) if fault.kind != Kind::Unavailable => Err(fault),
+            _ => Ok(()),
+        }
     }
 
     /// The users that a content mentions, without its author.

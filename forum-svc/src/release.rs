@@ -23,9 +23,8 @@ use crate::comment::TaskId;
 /// Deadline of a call to release-svc. Short, because the call is part of a request.
 const DEADLINE: Duration = Duration::from_secs(2);
 
-/// How long a cached task is used. Its title may change, but it still exists: tasks are never
-/// deleted.
-const FRESH: SignedDuration = SignedDuration::from_secs(60);
+/// How long a cached task is used. So long a deleted task still has its discussion.
+const FRESH: SignedDuration = SignedDuration::from_secs(10);
 
 /// Tasks in the cache at most.
 const CACHED_TASKS: usize = 10_000;

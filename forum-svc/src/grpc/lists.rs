@@ -4,11 +4,7 @@ use serde::{Deserialize, Serialize};
 use slipway_proto::forum::v1::{
     ListCommentsRequest, ListCommentsResponse, ListRepliesRequest, ListRepliesResponse,
 };
-use slipway_rpc::{
-    error::{Fault, Kind},
-    grpc::Outbound,
-    page,
-};
+use slipway_rpc::{error::Fault, grpc::Outbound, page};
 
 use super::{id, translate};
 use crate::{
@@ -36,6 +32,7 @@ pub(super) async fn comments(
     let levels = (request.max_levels > 0).then_some(request.max_levels);
     let list = format!("comments?{task}&{levels:?}");
     let cursor: Option<Cursor> = page::decode_cursor(&list, &request.page_token)?;
+    forum.has_task(task, asker).await?;
     let below = cursor.and_then(|cursor| cursor.below);
     let page = PageOf {
         scope: match below {
@@ -53,9 +50,6 @@ pub(super) async fn comments(
         return Err(not_issued());
     }
     let listing = page.read(forum.comments()).await?;
-    if listing.comments.is_empty() && cursor.is_none() {
-        exists(forum, task, asker).await?;
-    }
     let token = |below, after| page::encode_cursor(&list, Some(&Cursor { below, after }));
     let last = listing.comments.last().filter(|_| listing.more);
     Ok(ListCommentsResponse {
@@ -84,19 +78,11 @@ fn not_issued() -> Fault {
     Fault::invalid_field("page_token", "was not issued by this list")
 }
 
-/// Fails if the task does not exist. If release-svc is unavailable, the list is answered as empty:
-/// the task has no comments in any case.
-async fn exists(forum: &Forum, task: TaskId, asker: &Outbound) -> Result<(), Fault> {
-    match forum.release.task(task, asker).await {
-        Err(fault) if fault.kind != Kind::Unavailable => Err(fault),
-        _ => Ok(()),
-    }
-}
-
 /// A page of the direct replies to one comment.
 pub(super) async fn replies(
     forum: &Forum,
     request: ListRepliesRequest,
+    asker: &Outbound,
 ) -> Result<ListRepliesResponse, Fault> {
     let parent: CommentId = id("comment_id", &request.comment_id)?;
     let list = format!("replies?{parent}");
@@ -106,9 +92,11 @@ pub(super) async fn replies(
     }
     let limit = page::limit(request.page_size, page::MAX_LIMIT)?;
     let found = forum.comments().replies(parent, after, limit).await?;
-    if found.items.is_empty() {
-        forum.comment(parent).await?;
-    }
+    let task = match found.items.first() {
+        Some(reply) => reply.task,
+        None => forum.comment(parent).await?.comment.task,
+    };
+    forum.has_task(task, asker).await?;
     Ok(ListRepliesResponse {
         comments: found
             .items

@@ -95,6 +95,8 @@ impl ForumService for ForumApi {
     ) -> Result<Response<GetCommentResponse>, Status> {
         let id = id("id", &request.get_ref().id)?;
         let found = self.forum.comment(id).await?;
+        let asker = on_behalf_of(&request);
+        self.forum.has_task(found.comment.task, &asker).await?;
         let count = descendants(self.forum.comments(), (&found).into()).await;
         let count = count.map_err(Fault::from)?;
         let comment = Some(translate::comment(&found.comment, Some(count)));
@@ -114,7 +116,8 @@ impl ForumService for ForumApi {
         &self,
         request: Request<ListRepliesRequest>,
     ) -> Result<Response<ListRepliesResponse>, Status> {
-        let page = lists::replies(&self.forum, request.into_inner()).await?;
+        let asker = on_behalf_of(&request);
+        let page = lists::replies(&self.forum, request.into_inner(), &asker).await?;
         Ok(Response::new(page))
     }
 }

@@ -57,11 +57,17 @@ const ADMIN: Uuid = Uuid::from_u128(0xad);
 #[derive(Default)]
 pub(crate) struct Release {
     unavailable: Mutex<bool>,
+    deleted: Mutex<bool>,
     /// The callers, by the forwarded token.
     callers: Mutex<Vec<String>>,
 }
 
 impl Release {
+    /// Deletes the task.
+    pub(crate) fn delete_task(&self) {
+        *self.deleted.lock().unwrap() = true;
+    }
+
     pub(crate) fn set_unavailable(&self, unavailable: bool) {
         *self.unavailable.lock().unwrap() = unavailable;
     }
@@ -103,7 +109,7 @@ fake! { TaskService for Release:
         request: Request<GetTaskRequest>,
     ) -> Result<Response<GetTaskResponse>, Status> {
         self.asked(&request)?;
-        if request.get_ref().id != TASK {
+        if request.get_ref().id != TASK || *self.deleted.lock().unwrap() {
             return Err(Fault::new(Kind::NotFound, "TASK_NOT_FOUND", "There is none.").into());
         }
         let task = Some(Task {

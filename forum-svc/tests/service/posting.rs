@@ -2,9 +2,9 @@
 
 use slipway_proto::{
     events::{CommentPostedEvent, CommentRepliedEvent},
-    forum::v1::PostCommentRequest,
+    forum::v1::{ListRepliesRequest, PostCommentRequest},
 };
-use slipway_rpc::error::Kind;
+use slipway_rpc::error::{Fault, Kind};
 
 use crate::harness::{ADA, BOB, Forum, TASK, UNKNOWN};
 
@@ -125,10 +125,7 @@ async fn a_task_that_does_not_exist_has_no_discussion() {
             .post_comment(request)
             .await
             .unwrap_err();
-        assert_eq!(
-            slipway_rpc::error::Fault::from(refused).code,
-            "TASK_NOT_FOUND"
-        );
+        assert_eq!(Fault::from(refused).code, "TASK_NOT_FOUND");
     }
     assert_eq!(
         forum.release.callers().len(),
@@ -140,6 +137,27 @@ async fn a_task_that_does_not_exist_has_no_discussion() {
         "TASK_NOT_FOUND"
     );
     assert_eq!(forum.list(TASK).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn the_discussion_of_a_deleted_task_is_gone() {
+    let forum = Forum::new().await;
+    let posted = forum.post(&forum.ada, "Before").await.unwrap();
+    forum.reply(&forum.bob, &posted, "Hi").await.unwrap();
+    forum.release.delete_task();
+    forum.later();
+    let code = |fault: Fault| fault.code;
+    assert_eq!(code(forum.list(TASK).await.unwrap_err()), "TASK_NOT_FOUND");
+    let found = forum.get(&posted.id).await.unwrap_err();
+    assert_eq!(code(found), "TASK_NOT_FOUND");
+    let replies = forum.ada.request(ListRepliesRequest {
+        comment_id: posted.id.clone(),
+        ..ListRepliesRequest::default()
+    });
+    let replies = forum.client.clone().list_replies(replies).await;
+    assert_eq!(code(replies.unwrap_err().into()), "TASK_NOT_FOUND");
+    let reply = forum.reply(&forum.ada, &posted, "Still there?").await;
+    assert_eq!(code(reply.unwrap_err()), "TASK_NOT_FOUND");
 }
 
 #[tokio::test]

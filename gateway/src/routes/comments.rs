@@ -170,7 +170,7 @@ async fn list(
     params(("id" = Id, Path, description = "Id of the comment"), Paging),
     responses(
         (status = 200, description = "A page of replies", body = Page<Comment>),
-        (status = 404, description = "`COMMENT_NOT_FOUND`"),
+        (status = 404, description = "`COMMENT_NOT_FOUND`, `TASK_NOT_FOUND`"),
     ),
     security(("bearer" = []), ("cookie" = [])),
 )]
@@ -199,7 +199,7 @@ async fn replies(
             body = Comment,
             headers(("ETag" = String, description = "Its revision, for `If-Match`")),
         ),
-        (status = 404, description = "`COMMENT_NOT_FOUND`"),
+        (status = 404, description = "`COMMENT_NOT_FOUND`, `TASK_NOT_FOUND`"),
     ),
     security(("bearer" = []), ("cookie" = [])),
 )]
