@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 use slipway_bus::{Actor, Event};
 use slipway_proto::events::{
     CommentPostedEvent, CommentRepliedEvent, EventData, EventType, FORUM, NOTIFICATIONS,
-    NotificationRequestedEvent, Payload, RELEASES, TaskReadyEvent, Topic, UserRef,
+    NotificationRequestedEvent, Payload, RELEASES, TaskData, TaskReadyEvent, Topic, UserRef,
 };
 use uuid::Uuid;
 
@@ -225,6 +225,18 @@ pub fn announced(event: &Event) -> Option<String> {
             let announced: NotificationRequestedEvent = event.payload().ok()?;
             Some(announced.notification_type)
         }
+        _ => None,
+    }
+}
+
+/// The task that this event deletes, if it deletes one.
+#[must_use]
+pub fn deleted(event: &Event) -> Option<TaskData> {
+    if EventType::named(&event.event_type) != Some(EventType::TaskDeleted) {
+        return None;
+    }
+    match event.read() {
+        Ok(EventData::TaskDeleted(deleted)) => Some(deleted.task),
         _ => None,
     }
 }

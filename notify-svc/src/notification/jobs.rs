@@ -54,6 +54,22 @@ impl EventConsumer {
         Ok(())
     }
 
+    /// Withdraws what waits to be sent about the tasks that these events delete. The events of a
+    /// task come in order, so its notifications are in the queue.
+    async fn withdraw(&self, events: &[Event]) -> Result<(), StoreError> {
+        let deleted: Vec<_> = events.iter().filter_map(audience::deleted).collect();
+        let Some(oldest) = deleted.iter().map(|task| task.created_at).min() else {
+            return Ok(());
+        };
+        let tasks = deleted.iter().map(|task| task.id).collect();
+        let now = self.queue.clock.now();
+        let withdrawn = self.queue.store.withdraw(&tasks, oldest, now).await?;
+        if withdrawn > 0 {
+            tracing::info!(withdrawn, "withdrew mails about deleted tasks");
+        }
+        Ok(())
+    }
+
     async fn prepare(&self, event: &Event) -> Result<Vec<Prepared>, String> {
         let drafts = audience::of(event).map_err(|error| error.to_string())?;
         let mut prepared = Vec::new();
@@ -76,6 +92,7 @@ impl Handler for EventConsumer {
         let notifications = all_or_poison(prepared)?.into_iter().flatten().collect();
         let queued = self.queue.enqueue(notifications).await?;
         metrics::counter!(m::QUEUED).increment(queued as u64);
+        self.withdraw(events).await?;
         Ok(())
     }
 }

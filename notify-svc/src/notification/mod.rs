@@ -100,7 +100,7 @@ impl Channel {
 /// ```text
 /// QUEUED → SENDING → SENT → DELIVERED
 ///   ↑________↓  ↓______↓___→ FAILED
-/// SUPPRESSED (never queued)
+/// SUPPRESSED (never queued, or withdrawn)
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -302,6 +302,17 @@ impl Notification {
             due_at,
             ..self
         }
+    }
+
+    /// The task that it is about, if it is about one.
+    #[must_use]
+    pub fn task(&self) -> Option<Uuid> {
+        if !self.kind.starts_with("task.") && !audience::is_of_comment(&self.kind) {
+            return None;
+        }
+        let id = self.data.get("taskId");
+        let id = id.or_else(|| self.data.pointer("/task/id"));
+        id.and_then(Value::as_str)?.parse().ok()
     }
 
     /// The id from which the `Message-ID` of its mail is derived.

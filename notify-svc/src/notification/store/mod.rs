@@ -4,6 +4,7 @@
 mod claims;
 mod page;
 mod stored;
+mod withdrawals;
 
 #[cfg(test)]
 mod tests;

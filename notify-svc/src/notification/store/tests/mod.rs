@@ -5,6 +5,7 @@ mod confirmations;
 mod gathered;
 mod lists;
 mod outcomes;
+mod withdrawals;
 
 use std::sync::Arc;
 
