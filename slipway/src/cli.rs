@@ -92,8 +92,9 @@ pub enum Command {
     /// Create a release with its tasks from a plan file, through the API
     ///
     /// The plan is a JSON object: {"name", "version"?, "description"?, "tasks": [{"title",
-    /// "description"?, "assignee", "orderIndex"?, "dueAt"?}], "hotfix"?: {"title",
-    /// "description"?, "assignee", "dueAt"?}}. All of it is checked before anything is sent.
+    /// "description"?, "assignee", "orderIndex"?, "dueAt"?, "priority"?, "tags"?,
+    /// "remindBeforeMinutes"?}], "hotfix"?: {the same without "orderIndex"}}. All of it is
+    /// checked before anything is sent.
     #[command(
         after_help = "Example: SLIPWAY_USERNAME=admin slipway import plan.json --create-users"
     )]

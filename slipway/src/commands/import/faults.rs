@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, fmt};
 
-use release_svc::{identity::Username, release::values::due_at};
+use release_svc::{
+    identity::Username,
+    release::{RemindBefore, Tags, values::due_at},
+};
 use slipway_runtime::{rfc3339, text};
 
 use super::plan::{Plan, PlannedTask};
@@ -74,6 +77,12 @@ impl Faults {
         if !Username::is_well_formed(&task.assignee) {
             let rule = "is not a username: 3 to 40 of a-z A-Z 0-9 . _ -";
             self.add(&format!("{place}.assignee"), rule);
+        }
+        if let Err(rule) = Tags::new(task.tags.iter().map(String::as_str)) {
+            self.add(&format!("{place}.tags"), rule);
+        }
+        if let Some(Err(rule)) = task.remind_before_minutes.map(RemindBefore::new) {
+            self.add(&format!("{place}.remindBeforeMinutes"), rule);
         }
         let place = format!("{place}.dueAt");
         match task.due_at.as_deref().map(rfc3339::parse) {
@@ -175,6 +184,14 @@ mod tests {
             (
                 r#"{"title": "T", "assignee": "ada", "dueAt": "0001-01-01T00:00:00Z"}"#,
                 "tasks[0].dueAt must be a time of the years 2000 to 2200",
+            ),
+            (
+                r#"{"title": "T", "assignee": "ada", "tags": ["ui", " "]}"#,
+                "tasks[0].tags must not have a blank tag",
+            ),
+            (
+                r#"{"title": "T", "assignee": "ada", "remindBeforeMinutes": 43201}"#,
+                "tasks[0].remindBeforeMinutes must be from 0 to 43200",
             ),
         ] {
             let error = fault(task);

@@ -6,6 +6,7 @@ use std::{
     path::Path,
 };
 
+use release_svc::release::Priority;
 use serde::{Deserialize, Serialize};
 use slipway_runtime::text::kept_line;
 
@@ -49,6 +50,12 @@ pub(super) struct PlannedTask {
     pub(super) order_index: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) due_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) priority: Option<Priority>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) tags: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) remind_before_minutes: Option<u32>,
 }
 
 /// Why a plan file cannot be imported.

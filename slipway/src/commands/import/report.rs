@@ -164,6 +164,9 @@ mod tests {
             assignee: "ada".into(),
             order_index: None,
             due_at: None,
+            priority: None,
+            tags: Vec::new(),
+            remind_before_minutes: None,
         };
         let text = shown(|out| write_hotfix(out, &hotfix, "http://h/releases/1/tasks"));
         let body = r#"-d '{"title":"Ada'\''s \u009bpatch","assignee":"ada"}'"#;

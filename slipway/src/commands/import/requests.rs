@@ -48,7 +48,8 @@ mod tests {
         let plan: Plan = serde_json::from_value(json!({
             "name": "R", "version": "1.0",
             "tasks": [{"title": "T", "assignee": "ada", "orderIndex": 10,
-                       "dueAt": "2024-05-13T23:00:00Z"}],
+                       "dueAt": "2024-05-13T23:00:00Z", "priority": "HIGH", "tags": ["ui"],
+                       "remindBeforeMinutes": 60}],
             "hotfix": {"title": "H", "assignee": "bob"},
         }))
         .unwrap();
@@ -57,7 +58,8 @@ mod tests {
             body,
             json!({"name": "R", "version": "1.0",
                    "tasks": [{"title": "T", "assignee": "ada", "orderIndex": 10,
-                              "dueAt": "2024-05-13T23:00:00Z"}],
+                              "dueAt": "2024-05-13T23:00:00Z", "priority": "HIGH",
+                              "tags": ["ui"], "remindBeforeMinutes": 60}],
                    "once": true})
         );
     }
