@@ -266,4 +266,8 @@ pub struct TaskReminderDueEvent {
     pub due_at: Option<Timestamp>,
     /// The time that the owner asked for, to the minute.
     pub remind_at: Timestamp,
+    /// Whether the event comes more than a minute after that time, such as after an outage; absent
+    /// if not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late: Option<bool>,
 }

@@ -67,6 +67,7 @@ impl Release {
         by: By,
         on: Option<Revision>,
         change: TaskChange,
+        now: Timestamp,
     ) -> Result<Decision, Refusal> {
         let index = match by.is_admin() {
             true => self.index_of(id)?,
@@ -77,7 +78,10 @@ impl Release {
         }
         let before = &self.tasks[index];
         before.is_at(on)?;
-        let after = before.changed_by(change);
+        let mut after = before.changed_by(change);
+        if after.remind_at() != before.remind_at() {
+            after.set_reminder(now);
+        }
         let changed = differences(before, &after);
         if changed.is_empty() {
             return Ok(Decision::unchanged(self));

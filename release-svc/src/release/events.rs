@@ -1,6 +1,6 @@
 //! Turns the events of a decision into bus events with their payloads.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use slipway_bus::{Actor, Event, event::Origin};
 use slipway_proto::events::{self as payload, Payload as _};
 use uuid::Uuid;
@@ -9,6 +9,9 @@ use super::{
     Decision, Priority, Release, ReleaseEvent, ReleaseState, RemindBefore, Task, TaskId, TaskState,
 };
 use crate::{SERVICE, identity::UserRef};
+
+/// A reminder that comes later than this is marked as late.
+const LATE: SignedDuration = SignedDuration::from_mins(1);
 
 /// The events of a decision, in order.
 #[must_use]
@@ -80,7 +83,10 @@ pub fn of(decision: &Decision, actor: &Actor, now: Timestamp) -> Vec<Event> {
                 ReleaseEvent::TaskCompleted(id) => {
                     event(id.0).wrap(&task_completed(release, task(*id)?))
                 }
-                ReleaseEvent::TaskStale(id) => event(id.0).wrap(&stale(release, task(id)?, now)?),
+                ReleaseEvent::TaskReminderDue(id) => {
+                    event(id.0).wrap(&reminder(release, task(*id)?, now)?)
+                }
+                ReleaseEvent::TaskStale(id) => event(id.0).wrap(&stale(release, task(*id)?, now)?),
             })
         })
         .collect()
@@ -268,6 +274,26 @@ fn task_completed(release: &Release, task: &Task) -> payload::TaskCompletedEvent
         duration_ms: task.worked_ms(),
         next_task: release.next_task().map(|next| task_data(release, next)),
     }
+}
+
+/// `None` if the task has no reminder.
+fn reminder(
+    release: &Release,
+    task: &Task,
+    now: Timestamp,
+) -> Option<payload::TaskReminderDueEvent> {
+    let remind_at = task.remind_at()?;
+    Some(payload::TaskReminderDueEvent {
+        developer_id: task.assignee.id.0,
+        developer_name: task.assignee.username.clone(),
+        release_id: release.id.0,
+        release_name: release.name.to_string(),
+        task_id: task.id.0,
+        task_title: task.title.to_string(),
+        due_at: task.due_at,
+        remind_at,
+        late: (now.duration_since(remind_at) > LATE).then_some(true),
+    })
 }
 
 /// `None` if the task is not in process.

@@ -11,7 +11,7 @@
 //! | planning, adding tasks, hotfixes | [`plan`] |
 //! | changing and deleting tasks and releases | [`edit`] |
 //! | starting, pausing and completing tasks, completing releases | [`workflow`] |
-//! | tasks in process for too long | [`timed`] |
+//! | tasks in process for too long, reminders | [`timed`] |
 //! | why something is refused | [`refusal`] |
 
 pub mod details;
@@ -133,6 +133,9 @@ pub struct Task {
     /// How long before it is due its owner is reminded, if at all.
     #[serde(default)]
     pub remind_before: Option<RemindBefore>,
+    /// When its owner is to be reminded. `None`: not at all, or the time has passed.
+    #[serde(default)]
+    pub reminder: Option<Timestamp>,
     /// Milliseconds of work on it before it was last paused.
     #[serde(default)]
     pub worked_before_ms: i64,
@@ -217,6 +220,8 @@ pub enum ReleaseEvent {
     TaskCompleted(TaskId),
     /// A task is in process for too long.
     TaskStale(TaskId),
+    /// The owner of a task is to be reminded of it.
+    TaskReminderDue(TaskId),
     /// A task was changed.
     TaskUpdated {
         /// The task.

@@ -135,7 +135,7 @@ impl Release {
             Some(index) => self.free(index)?,
             None => self.after_the_last()?,
         };
-        let task = Task {
+        let mut task = Task {
             id: TaskId::generate(),
             title: draft.title,
             description: draft.description,
@@ -149,8 +149,10 @@ impl Release {
             priority: draft.priority,
             tags: draft.tags,
             remind_before: draft.remind_before,
+            reminder: None,
             worked_before_ms: 0,
         };
+        task.set_reminder(now);
         let id = task.id;
         self.put(task);
         Ok(id)

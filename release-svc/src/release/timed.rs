@@ -1,8 +1,9 @@
-//! What happens to a release when time passes: tasks that are in process for too long are reported.
+//! What happens to a release when time passes: tasks that are in process for too long are reported,
+//! and owners are reminded of their tasks.
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Decision, Release, ReleaseEvent, TaskState};
+use super::{Decision, Release, ReleaseEvent, Task, TaskState};
 
 /// When a task in process is reported as stale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,20 +37,20 @@ impl Release {
     /// When [`Self::pass_time`] is to be called next.
     #[must_use]
     pub fn due_at(&self) -> Option<Timestamp> {
-        let due = self.tasks.iter().filter_map(|task| match task.state {
-            TaskState::InProcess { stale_at, .. } => stale_at,
-            TaskState::Todo | TaskState::Completed { .. } => None,
-        });
-        due.min()
+        self.tasks.iter().filter_map(Task::next_at).min()
     }
 
-    /// Does what is due: reports each task that is in process for too long once, however late it
-    /// is. `None` if nothing is due.
+    /// Does what is due, each once, however late it is: reports tasks that are in process for too
+    /// long, and reminds owners of their tasks. `None` if nothing is due.
     #[must_use]
     pub fn pass_time(&self, now: Timestamp, rule: StaleRule) -> Option<Decision> {
         let mut release = self.clone();
         let mut events = Vec::new();
         for task in &mut release.tasks {
+            if task.pending_reminder().is_some_and(|at| at <= now) {
+                task.reminder = None;
+                events.push(ReleaseEvent::TaskReminderDue(task.id));
+            }
             if let TaskState::InProcess { stale_at, .. } = &mut task.state
                 && let Some(due) = stale_at.filter(|due| *due <= now)
             {
@@ -62,5 +63,27 @@ impl Release {
         }
         release.revision = self.revision.next();
         Some(Decision::new(Some(self), release, events))
+    }
+}
+
+impl Task {
+    /// Sets when its owner is reminded, by its due time. A time that has passed already is not made
+    /// up for: whoever set it knows when the task is due.
+    pub(super) fn set_reminder(&mut self, now: Timestamp) {
+        self.reminder = self.remind_at().filter(|at| *at > now);
+    }
+
+    /// When its owner is to be reminded, unless it is completed by then.
+    fn pending_reminder(&self) -> Option<Timestamp> {
+        self.reminder.filter(|_| !self.is_completed())
+    }
+
+    /// When something is due on it next.
+    fn next_at(&self) -> Option<Timestamp> {
+        let stale_at = match self.state {
+            TaskState::InProcess { stale_at, .. } => stale_at,
+            TaskState::Todo | TaskState::Completed { .. } => None,
+        };
+        self.pending_reminder().into_iter().chain(stale_at).min()
     }
 }

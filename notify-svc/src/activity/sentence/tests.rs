@@ -251,6 +251,7 @@ fn about_tasks() -> Vec<(Event, &'static str, Vec<Uuid>)> {
         task_title: "Build images".into(),
         due_at: None,
         remind_at: Timestamp::UNIX_EPOCH,
+        late: None,
     };
     let updated = |changed: &[&str], previous: Option<Uuid>| TaskUpdatedEvent {
         task: build(),

@@ -72,6 +72,7 @@ fn the_owner_of_a_task_is_notified() {
         task_title: "Build images".into(),
         due_at: None,
         remind_at: Timestamp::UNIX_EPOCH,
+        late: None,
     };
     let system = &Actor::System;
     let events = [

@@ -34,7 +34,7 @@ pub fn of(kind: &str) -> Option<Map<String, Value>> {
             task(json!({"startedAt": "2026-01-02T03:04:05.678Z", "hours": 49}))
         }
         "task.reminder_due" => task(json!({
-            "dueAt": "2026-01-05T16:00:00Z", "remindAt": "2026-01-05T09:30:00Z",
+            "dueAt": "2026-01-05T16:00:00Z", "remindAt": "2026-01-05T09:30:00Z", "late": true,
         })),
         "task.commented" => comment(json!({"because": "owner"})),
         "comment.posted" => comment(json!({"because": "mention"})),

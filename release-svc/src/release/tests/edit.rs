@@ -65,7 +65,9 @@ fn a_changed_task_is_announced_as_it_is_now_with_what_was_changed() {
         remind_before: Some(Some(RemindBefore::new(30).unwrap())),
         ..named("b")
     };
-    let changed = release.change_task(id, admin(), None, change).unwrap();
+    let changed = release
+        .change_task(id, admin(), None, change, at(1))
+        .unwrap();
     let events: Vec<TaskUpdatedEvent> = payloads(&changed);
     let [event] = events.as_slice() else {
         panic!("one event")
@@ -99,7 +101,9 @@ fn a_changed_task_is_announced_as_it_is_now_with_what_was_changed() {
         remind_before: Some(None),
         ..TaskChange::default()
     };
-    let cleared = changed.release.change_task(id, admin(), None, cleared);
+    let cleared = changed
+        .release
+        .change_task(id, admin(), None, cleared, at(1));
     let task = &cleared.unwrap().release.tasks[0];
     assert_eq!(
         (task.due_at, task.remind_before, task.remind_at()),
@@ -113,7 +117,9 @@ fn a_new_owner_is_told_and_the_turn_is_announced_to_them() {
     let tasks = vec![draft("a", &ada, None), draft("b", &ada, None)];
     let release = plan(tasks).unwrap().release;
     let first = release.tasks[0].id;
-    let given = release.change_task(first, admin(), None, to(&bob)).unwrap();
+    let given = release
+        .change_task(first, admin(), None, to(&bob), at(1))
+        .unwrap();
     let updated: Vec<TaskUpdatedEvent> = payloads(&given);
     let previous = updated[0].previous_assignee.as_ref().unwrap();
     assert_eq!(
@@ -132,7 +138,7 @@ fn a_new_owner_is_told_and_the_turn_is_announced_to_them() {
     );
     let second = release.tasks[1].id;
     let given = release
-        .change_task(second, admin(), None, to(&bob))
+        .change_task(second, admin(), None, to(&bob), at(1))
         .unwrap();
     assert_eq!(assigned(&given)[0].can_start, Some(false));
     assert_eq!(turns(&given), []);
@@ -148,7 +154,9 @@ fn a_new_owner_of_a_hotfix_is_told_that_it_is_one() {
         .unwrap()
         .release;
     let fix = release.tasks[1].id;
-    let given = release.change_task(fix, admin(), None, to(&bob)).unwrap();
+    let given = release
+        .change_task(fix, admin(), None, to(&bob), at(1))
+        .unwrap();
     let told: Vec<HotfixTaskAddedEvent> = payloads(&given);
     assert_eq!((told.len(), &*told[0].developer_name), (1, "bob"));
     assert!(assigned(&given).is_empty());
@@ -160,24 +168,28 @@ fn a_task_moves_to_a_free_place_behind_every_started_one() {
     let tasks = ["a", "b", "c"].map(|title| draft(title, &ada, None));
     let release = plan(tasks.into()).unwrap().release;
     let [a, b, c] = [0, 1, 2].map(|n| release.tasks[n].id);
-    let first = release.change_task(c, admin(), None, moved(0)).unwrap();
+    let first = release
+        .change_task(c, admin(), None, moved(0), at(1))
+        .unwrap();
     assert_eq!(titles(&first.release), ["c", "a", "b"]);
     assert_eq!(turns(&first), [turn("c", 1, None)]);
     let code = |decision: Result<Decision, Refusal>| decision.map_err(|refusal| refusal.code());
-    let to_b = release.change_task(a, admin(), None, moved(2));
+    let to_b = release.change_task(a, admin(), None, moved(2), at(1));
     assert_eq!(code(to_b).unwrap_err(), "ORDER_INDEX_TAKEN");
     let started = release.start(a, ada.id, at(1), STALE).unwrap().release;
-    let before = started.change_task(b, admin(), None, moved(0));
+    let before = started.change_task(b, admin(), None, moved(0), at(1));
     assert_eq!(code(before).unwrap_err(), "ORDER_INDEX_PASSED");
     for change in [moved(9), to(&user("bob"))] {
-        let refused = started.change_task(a, admin(), None, change);
+        let refused = started.change_task(a, admin(), None, change, at(1));
         assert_eq!(code(refused).unwrap_err(), "TASK_STARTED");
     }
     let unmoved = TaskChange {
         order_index: Some(started.tasks[0].order_index),
         ..named("z")
     };
-    let renamed = started.change_task(a, admin(), None, unmoved).unwrap();
+    let renamed = started
+        .change_task(a, admin(), None, unmoved, at(1))
+        .unwrap();
     assert_eq!(
         titles(&renamed.release),
         ["z", "b", "c"],
@@ -196,12 +208,12 @@ fn an_owner_may_change_the_reminder_and_nothing_else() {
     };
     assert!(
         release
-            .change_task(id, developer(&ada), None, reminder())
+            .change_task(id, developer(&ada), None, reminder(), at(1))
             .is_ok()
     );
     let code = |by, change| {
         release
-            .change_task(id, by, None, change)
+            .change_task(id, by, None, change, at(1))
             .unwrap_err()
             .code()
     };
@@ -280,7 +292,9 @@ fn a_paused_task_is_to_be_started_again_and_keeps_the_time_worked() {
         "TASK_OUT_OF_ORDER"
     );
 
-    let given = paused.change_task(a, admin(), None, to(&bob)).unwrap();
+    let given = paused
+        .change_task(a, admin(), None, to(&bob), at(1))
+        .unwrap();
     assert_eq!(turns(&given), [turn("a", 1, Some(TaskAssignedEvent::TYPE))]);
     let started = given
         .release
@@ -375,7 +389,7 @@ fn a_change_does_not_exceed_the_limit_of_text() {
         description: Some(large),
         ..TaskChange::default()
     };
-    let full = release.change_task(release.tasks[0].id, admin(), None, with_room);
+    let full = release.change_task(release.tasks[0].id, admin(), None, with_room, at(1));
     let full = full.unwrap().release;
     let more = ReleaseChange {
         description: Some(Text::description(&"x".repeat(8_000)).unwrap()),

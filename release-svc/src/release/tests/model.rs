@@ -375,7 +375,7 @@ fn run(
                 remind_before: remind_before.map(|n| Some(RemindBefore::new(n).unwrap())),
                 ..TaskChange::default()
             };
-            release.change_task(id, by(giver), on(revision(id), is_stale), change)
+            release.change_task(id, by(giver), on(revision(id), is_stale), change, now)
         }
         Command::DeleteTask { task: id, is_stale } => {
             let id = task(id);

@@ -1,8 +1,10 @@
-//! Stale tasks.
+//! Stale tasks and reminders.
 
-use slipway_proto::events::StaleTaskDetectedEvent;
+use slipway_proto::events::{StaleTaskDetectedEvent, TaskReminderDueEvent};
+use slipway_rpc::access::Role;
 
 use super::*;
+use crate::identity::By;
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
@@ -78,4 +80,114 @@ fn extreme_durations_do_not_overflow() {
     };
     let reported = release.pass_time(Timestamp::MAX, fast).unwrap();
     assert_eq!(reported.release.due_at(), Some(Timestamp::MAX));
+}
+
+/// A release with one task, which is due at this hour, with a reminder an hour before.
+fn reminding(due: Option<i64>) -> (Release, TaskId, UserRef) {
+    let ada = user("ada");
+    let task = TaskDraft {
+        due_at: due.map(hours),
+        remind_before: Some(RemindBefore::new(60).unwrap()),
+        ..draft("a", &ada, None)
+    };
+    let release = plan(vec![task]).unwrap().release;
+    let task = release.tasks[0].id;
+    (release, task, ada)
+}
+
+fn changed(release: &Release, task: TaskId, change: TaskChange, now: Timestamp) -> Release {
+    let admin = By {
+        user: UserId::generate(),
+        role: Role::Admin,
+    };
+    let changed = release.change_task(task, admin, None, change, now);
+    changed.unwrap().release
+}
+
+/// The reminder that is due.
+fn reminded(release: &Release, now: Timestamp) -> (Release, TaskReminderDueEvent) {
+    let decision = release.pass_time(now, STALE).unwrap();
+    let events = super::super::events::of(&decision, &Actor::System, now);
+    assert_eq!(events.len(), 1);
+    (decision.release, events[0].payload().unwrap())
+}
+
+#[test]
+fn the_owner_is_reminded_once_at_the_time_that_was_asked_for() {
+    let (release, _, ada) = reminding(Some(10));
+    assert_eq!(release.due_at(), Some(hours(9)));
+    let before = hours(9) - SignedDuration::from_millis(1);
+    assert_eq!(release.pass_time(before, STALE), None);
+    let (release, reminder) = reminded(&release, hours(9));
+    assert_eq!(reminder.developer_id, ada.id.0);
+    assert_eq!(
+        (reminder.due_at, reminder.remind_at),
+        (Some(hours(10)), hours(9))
+    );
+    assert_eq!(reminder.late, None);
+    assert_eq!(release.due_at(), None);
+    assert_eq!(release.pass_time(hours(100), STALE), None);
+}
+
+#[test]
+fn a_missed_reminder_is_marked_as_late() {
+    let (release, ..) = reminding(Some(10));
+    let minute = hours(9) + SignedDuration::from_mins(1);
+    assert_eq!(reminded(&release, minute).1.late, None);
+    let (_, late) = reminded(&release, minute + SignedDuration::from_millis(1));
+    assert_eq!((late.late, late.remind_at), (Some(true), hours(9)));
+}
+
+#[test]
+fn a_reminder_moves_and_ends_with_its_task() {
+    let (release, task, ada) = reminding(Some(10));
+    let due = |hour: Option<i64>| TaskChange {
+        due_at: Some(hour.map(hours)),
+        ..TaskChange::default()
+    };
+    let moved = changed(&release, task, due(Some(20)), hours(1));
+    assert_eq!(moved.due_at(), Some(hours(19)));
+    let earlier = TaskChange {
+        remind_before: Some(Some(RemindBefore::new(120).unwrap())),
+        ..TaskChange::default()
+    };
+    assert_eq!(
+        changed(&moved, task, earlier, hours(1)).due_at(),
+        Some(hours(18))
+    );
+    assert_eq!(changed(&moved, task, due(None), hours(1)).due_at(), None);
+    let titled = TaskChange {
+        title: Some(Text::title("b").unwrap()),
+        ..TaskChange::default()
+    };
+    let (sent, _) = reminded(&moved, hours(19));
+    assert_eq!(changed(&sent, task, titled, hours(19)).due_at(), None);
+    // It was sent for another time.
+    let again = changed(&sent, task, due(Some(30)), hours(19));
+    assert_eq!(again.due_at(), Some(hours(29)));
+    let deleted = release.delete_task(task, None).unwrap().release;
+    assert_eq!(deleted.due_at(), None);
+    let started = release
+        .start(task, ada.id, hours(1), STALE)
+        .unwrap()
+        .release;
+    assert_eq!(started.due_at(), Some(hours(9)));
+    let done = started
+        .complete_task(task, ada.id, hours(2))
+        .unwrap()
+        .release;
+    assert_eq!(done.due_at(), None);
+}
+
+#[test]
+fn a_time_that_had_passed_when_it_was_set_is_not_made_up_for() {
+    for due in [None, Some(0), Some(1)] {
+        assert_eq!(reminding(due).0.due_at(), None, "{due:?}");
+    }
+    let (release, task, _) = reminding(Some(10));
+    let past = TaskChange {
+        due_at: Some(Some(hours(6))),
+        ..TaskChange::default()
+    };
+    assert_eq!(changed(&release, task, past, hours(5)).due_at(), None);
 }
