@@ -171,3 +171,19 @@ async fn quiet_hours_defer_all_but_hotfixes() -> anyhow::Result<()> {
     assert_eq!(items(&still)?[0]["status"], "QUEUED");
     Ok(())
 }
+
+#[tokio::test]
+async fn a_mail_that_waits_is_withdrawn_when_its_task_is_deleted() -> anyhow::Result<()> {
+    let (_server, team) = start(1).await?;
+    let ada = &team.developers[0];
+    let defer = json!({"quietHours": quiet_now("DEFER")});
+    put(ada, "/preferences", &defer, &[]).await?.expect(200);
+    let release = team.release("Spring", &[0]).await?;
+    listed(ada, "/notifications", 1, has("QUEUED")).await?;
+    let path = format!("/tasks/{}", task_ids(&release)[0]);
+    call(&team.admin, Method::DELETE, &path).await?.expect(204);
+    let withdrawn = listed(ada, "/notifications", 1, has("SUPPRESSED")).await?;
+    let reason = withdrawn[0]["reason"].as_str().unwrap_or_default();
+    assert!(reason.starts_with("TASK_DELETED: "), "{reason}");
+    Ok(())
+}
