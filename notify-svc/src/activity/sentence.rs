@@ -182,9 +182,14 @@ fn sentence(data: &EventData, who: &Who<'_>) -> Option<(String, Vec<Uuid>)> {
             (sentence, vec![e.developer_id])
         }
         E::StaleTaskDetected(e) => {
+            let duration = match e.hours {
+                0 => "less than an hour".to_owned(),
+                1 => "an hour".to_owned(),
+                hours => format!("{hours} hours"),
+            };
             let sentence = format!(
-                "“{}” in {} has been with {} for {} hours",
-                e.task_title, e.release_name, e.developer_name, e.hours
+                "“{}” in {} has been in process with {} for {duration}",
+                e.task_title, e.release_name, e.developer_name
             );
             (sentence, vec![e.developer_id])
         }

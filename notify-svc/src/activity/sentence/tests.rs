@@ -307,7 +307,7 @@ fn about_tasks() -> Vec<(Event, &'static str, Vec<Uuid>)> {
         ),
         (
             event(&Actor::System, &stale),
-            "“Build images” in Kubernetes 1.31 has been with ada for 49 hours",
+            "“Build images” in Kubernetes 1.31 has been in process with ada for 49 hours",
             vec![ADA],
         ),
         (
