@@ -57,6 +57,10 @@ impl std::fmt::Display for Commits {
 /// The number of commits that the database file at `path` certainly contains, without its `-wal`
 /// file. It never decreases, because the file is synced first.
 ///
+/// Not while this process has the database open: the system ends all locks of a process on a file
+/// when the process closes the file once. Then another program that opens the database believes to
+/// be alone, and deletes the `-wal` file that is in use.
+///
 /// # Errors
 /// If the file cannot be read or synced.
 pub fn in_file(path: &Path) -> io::Result<Commits> {
@@ -64,7 +68,8 @@ pub fn in_file(path: &Path) -> io::Result<Commits> {
     field_in_file(path).map(Commits::from_field)
 }
 
-/// Whether the database file at `path` says that it contains every commit.
+/// Whether the database file at `path` says that it contains every commit. As for [`in_file`], not
+/// while it is open.
 ///
 /// # Errors
 /// If the file cannot be read.

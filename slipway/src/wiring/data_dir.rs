@@ -98,7 +98,16 @@ impl DataDir {
                 }
             }
         }
+        let noted = Notes::read(self.file(COMMITS))?;
         if present.is_empty() {
+            let is_lost = databases.iter().any(|name| noted.of(name).is_some());
+            ensure!(
+                missing.is_empty() || !is_lost,
+                "{} missing, and {} says that there was data in it. Restore the databases from a \
+                 backup. To start without any data, delete {1}",
+                listed(&missing),
+                self.file(COMMITS).display()
+            );
             for path in missing {
                 File::create(&path)
                     .with_context(|| format!("{} cannot be created", path.display()))?;
@@ -112,6 +121,13 @@ impl DataDir {
                 listed(&missing),
                 listed(&present),
                 first.display()
+            );
+        }
+        if noted.is_empty() {
+            tracing::warn!(
+                path = %self.file(COMMITS).display(),
+                "file of commit numbers is missing; whether the databases are from one backup is \
+                 not checked"
             );
         }
         if !empty.is_empty() {
@@ -136,19 +152,21 @@ impl DataDir {
                 continue;
             }
             // The database of another store is refused when it is opened.
-            let is_own = slipway_sqlite::owner(&path).is_none_or(|owner| owner == *name);
-            let (Some(noted), true) = (notes.of(name), is_own) else {
+            if slipway_sqlite::owner(&path).is_some_and(|owner| owner != *name) {
                 continue;
-            };
-            let found = Note::of(&path)?;
-            if noted.id.is_some() && found.id.is_some() && noted.id != found.id {
-                foreign.push(path);
-            } else if noted.commits.is_after(found.commits) {
-                older.push(path);
-            } else if noted.is_closed && found.commits.is_after(noted.commits) {
-                newer.push(path);
             }
-            notes.open(name);
+            let found = Note::of(&path)?;
+            if let Some(noted) = notes.of(name) {
+                if noted.id.is_some() && found.id.is_some() && noted.id != found.id {
+                    foreign.push(path);
+                } else if noted.commits.is_after(found.commits) {
+                    older.push(path);
+                } else if noted.is_closed && found.commits.is_after(noted.commits) {
+                    newer.push(path);
+                }
+            }
+            let is_closed = false;
+            notes.insert(name, Note { is_closed, ..found });
         }
         for (found, what) in [
             (foreign, "not from here, but from another server"),
@@ -167,28 +185,27 @@ impl DataDir {
         notes.write()
     }
 
-    /// Notes what each database is. Call it when all databases have been opened successfully.
+    /// Notes the ids of databases. Call it when all of them have been opened successfully.
     ///
     /// # Errors
-    /// If a database cannot be read, or the notes cannot be written.
+    /// If the notes cannot be written.
     pub(super) fn note_opened(&self) -> anyhow::Result<()> {
-        self.note(false)
+        let mut notes = Notes::read(self.file(COMMITS))?;
+        for name in &self.databases {
+            notes.opened(name, slipway_sqlite::id(&self.database(name)));
+        }
+        notes.write()
     }
 
-    /// The same, when they have been closed: from now on nothing changes them.
+    /// Notes what each database is. Call it when they have been closed: from now on nothing changes
+    /// them. Not before, because it reads the files: that would end SQLite's locks on them.
     ///
     /// # Errors
     /// If a database cannot be read, or the notes cannot be written.
     pub(super) fn note_closed(&self) -> anyhow::Result<()> {
-        self.note(true)
-    }
-
-    fn note(&self, are_closed: bool) -> anyhow::Result<()> {
         let mut notes = Notes::read(self.file(COMMITS))?;
         for name in &self.databases {
-            let mut note = Note::of(&self.database(name))?;
-            note.is_closed &= are_closed;
-            notes.insert(name, note);
+            notes.insert(name, Note::of(&self.database(name))?);
         }
         notes.write()
     }

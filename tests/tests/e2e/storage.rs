@@ -266,3 +266,32 @@ async fn that_commits_are_not_noted_is_logged_once() {
     let logged = log.matches("failed to write the -commits file").count();
     assert_eq!(logged, 1, "{log}");
 }
+
+/// Such as `sqlite3`, which deletes the `-wal` file when it closes a database that nobody else has
+/// locked.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_program_may_read_the_databases_of_a_running_process() {
+    let server = Process::start().await.unwrap();
+    let admin = server.admin().await.unwrap();
+    assert_eq!(plan(&admin, "before").await, 201);
+    for database in databases(server.data.path()) {
+        let connection = rusqlite::Connection::open(&database).unwrap();
+        let count = "SELECT count(*) FROM sqlite_schema";
+        let tables: u32 = connection.query_row(count, [], |row| row.get(0)).unwrap();
+        assert!(tables > 0);
+        connection.close().unwrap();
+        assert!(database.with_extension("db-wal").exists(), "{database:?}");
+    }
+    assert_eq!(plan(&admin, "after").await, 201);
+    assert_eq!(readiness(&server).await.0, 200);
+    let data = server.kill().await.unwrap();
+    let server = Process::start_on(data, &Options::default()).await.unwrap();
+    let releases = server
+        .admin()
+        .await
+        .unwrap()
+        .get("/releases")
+        .await
+        .unwrap();
+    assert_eq!(releases.expect(200)["items"].as_array().unwrap().len(), 2);
+}

@@ -17,7 +17,7 @@ const UNKNOWN: &str = "-";
 const CLOSED: &str = "closed";
 
 /// What a database is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Note {
     /// The number of commits that its file certainly contains.
     pub(super) commits: Commits,
@@ -105,11 +105,15 @@ impl Notes {
         self.by_name.get(name)
     }
 
-    /// Notes that the database called `name` may change from now on.
-    pub(super) fn open(&mut self, name: &str) {
-        if let Some(note) = self.by_name.get_mut(name) {
-            note.is_closed = false;
-        }
+    /// Notes the id of the database called `name`, which is open.
+    pub(super) fn opened(&mut self, name: &str, id: Option<String>) {
+        let note = self.by_name.entry(name.to_owned());
+        note.or_default().id = id;
+    }
+
+    /// Whether no database is known.
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_name.is_empty()
     }
 
     /// Forgets the database called `name`.

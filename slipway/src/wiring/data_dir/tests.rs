@@ -73,6 +73,27 @@ fn a_missing_database_is_refused_with_instructions() {
 }
 
 #[tokio::test]
+async fn when_all_databases_are_missing_it_is_not_a_first_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let take = || DataDir::take(dir.path(), &["a"]);
+    let path = dir.path().join("a.db");
+    let data = take().unwrap();
+    run(&path).await;
+    data.note_opened().unwrap();
+    drop(data);
+    for suffix in ["db", "db-wal", "db-shm"] {
+        let _ = fs::remove_file(path.with_extension(suffix));
+    }
+    let refused = take().err().unwrap().to_string();
+    let note = dir.path().join(COMMITS);
+    let words = format!("To start without any data, delete {}", note.display());
+    assert!(refused.contains(&words), "{refused}");
+    assert!(!path.exists());
+    fs::remove_file(note).unwrap();
+    assert!(take().unwrap().is_new());
+}
+
+#[tokio::test]
 async fn a_database_older_than_at_the_last_start_is_refused_with_instructions() {
     let dir = tempfile::tempdir().unwrap();
     let start = || {
