@@ -35,8 +35,9 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 /// Creates an account and signs it in.
 ///
 /// Anybody may create a DEVELOPER, unless registration is closed; only an ADMIN may create an
-/// ADMIN. Sets the cookie too. A repeated request with the same key signs in to the created
-/// account, and is limited like every sign-in.
+/// ADMIN. Sets the cookie too, unless the request has a token: who is signed in creates the account
+/// of somebody else and stays signed in. A repeated request with the same key signs in to the
+/// created account, and is limited like every sign-in.
 #[utoipa::path(
     post,
     path = "/auth/register",
@@ -71,7 +72,11 @@ async fn register(
 ) -> Result<Response, Problem> {
     let request = visitor.outbound.request(registration.into());
     let answer = app.identity().register(request).await?.into_inner();
-    let session = required("session", answer.session)?.try_into()?;
+    let session: Session = required("session", answer.session)?.try_into()?;
+    if visitor.outbound.token.is_some() {
+        // The cookie would sign the browser of an admin in as the new user.
+        return Ok((StatusCode::CREATED, Json(session)).into_response());
+    }
     Ok(signed_in(StatusCode::CREATED, &app, &headers, session))
 }
 

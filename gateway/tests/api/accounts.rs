@@ -53,6 +53,10 @@ async fn an_admin_registers_others_with_their_own_token() {
         json!({"username": "eve", "email": "e@example.org", "password": "x", "role": "ADMIN"});
     let answer = gateway.post("/auth/register", body.to_string()).await;
     assert_eq!(answer.status, 201);
+    assert!(
+        !answer.headers.contains_key("set-cookie"),
+        "they stay signed in"
+    );
     let bearer = gateway.core.metadata("authorization").unwrap();
     assert_eq!(bearer, format!("Bearer {}", gateway.token()));
     assert!(gateway.core.asked().contains("role: Admin"));

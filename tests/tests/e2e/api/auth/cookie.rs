@@ -46,6 +46,16 @@ async fn signing_in_sets_a_strict_cookie_that_scripts_cannot_read() -> anyhow::R
 }
 
 #[tokio::test]
+async fn an_admin_who_creates_an_account_stays_signed_in() -> anyhow::Result<()> {
+    let (_server, team) = start(0).await?;
+    let body = json!({"username": "eve", "email": "eve@example.com", "password": PASSWORD});
+    let answer = team.admin.post("/auth/register", &body).await?;
+    assert!(!answer.headers.contains_key("set-cookie"));
+    assert_eq!(answer.expect(201)["user"]["username"], "eve");
+    Ok(())
+}
+
+#[tokio::test]
 async fn behind_https_the_cookie_is_secure() -> anyhow::Result<()> {
     let (server, _team) = start(1).await?;
     let body = json!({"username": "dev-0", "password": PASSWORD});
