@@ -14,7 +14,7 @@ use slipway_runtime::{
 use utoipa::ToSchema;
 
 use super::{Malformed, proto::to_proto, required};
-use crate::extract::{or_absent, up_to};
+use crate::extract::{time, up_to};
 
 /// The outcome of mails. The format is independent of providers: the webhook of every provider has
 /// these facts and can be converted with little code.
@@ -47,8 +47,9 @@ struct Delivery {
     message_id: Option<String>,
     /// Without it the result is `INVALID`.
     status: Option<DeliveryStatus>,
-    /// When it happened. If it is left out, not a time, or in the future: now.
-    #[serde(default, deserialize_with = "or_absent")]
+    /// When it happened. If it is left out or in the future: now. With a value that is not a time
+    /// the result is `INVALID`.
+    #[serde(default, deserialize_with = "time")]
     at: Option<Timestamp>,
     /// The provider's message; for a bounce, the reason. A long one is cut.
     detail: Option<String>,
@@ -197,6 +198,9 @@ mod tests {
 
     use super::*;
 
+    const NO_TIME: &str = "at must be a date with a time and an offset (RFC 3339), such as \
+                           2026-12-01T17:00:00Z";
+
     /// The results if the service records all confirmations.
     fn answered(deliveries: &Value) -> (usize, Vec<Value>) {
         let hook = json!({ "deliveries": deliveries });
@@ -238,6 +242,18 @@ mod tests {
                 json!({"messageId": 7, "status": "bounced"}),
                 "messageId must be a string",
             ),
+            (
+                json!({"messageId": "x", "status": "bounced", "at": "yesterday"}),
+                NO_TIME,
+            ),
+            (
+                json!({"messageId": "x", "status": "bounced", "at": ""}),
+                NO_TIME,
+            ),
+            (
+                json!({"messageId": "x", "status": "bounced", "at": 7}),
+                NO_TIME,
+            ),
         ];
         for (bad, reason) in bad {
             let (asked, results) = answered(&json!([good, bad, good]));
@@ -259,15 +275,9 @@ mod tests {
     }
 
     #[test]
-    fn null_and_invalid_times_count_as_absent() {
-        for at in [json!(null), json!(""), json!("yesterday"), json!(7)] {
-            let items = json!([{"messageId": "x", "status": "bounced", "at": at, "detail": null}]);
-            let (asked, results) = answered(&items);
-            assert_eq!(
-                (asked, &results[0]["result"]),
-                (1, &json!("RECORDED")),
-                "{at}"
-            );
-        }
+    fn null_counts_as_absent() {
+        let items = json!([{"messageId": "x", "status": "bounced", "at": null, "detail": null}]);
+        let (asked, results) = answered(&items);
+        assert_eq!((asked, &results[0]["result"]), (1, &json!("RECORDED")));
     }
 }

@@ -146,7 +146,7 @@ async fn the_hook_requires_its_secret_and_refuses_unknown_fields() -> anyhow::Re
         (json!({"deliveries": [{"status": "delivered"}]}), "INVALID"),
         (one("status", json!("opened")), "INVALID"),
         (one("reason", json!("unknown field")), "INVALID"),
-        (one("at", json!("yesterday")), "UNKNOWN"),
+        (one("at", json!("yesterday")), "INVALID"),
         (one("messageId", json!("x".repeat(999))), "UNKNOWN"),
     ] {
         let answer = say(&server, SECRET, &bad).await?.expect(200);
