@@ -2,6 +2,7 @@
 
 mod changes;
 mod due;
+mod in_process;
 mod next;
 mod people;
 mod progress;
@@ -13,12 +14,14 @@ use slipway_rpc::access::Role;
 use self::{
     changes::changes,
     due::due,
+    in_process::in_process,
     next::{blocked, blocker, next, reason, startable},
     people::{of_others, of_person, people},
     progress::{of_releases, progress},
 };
 use super::{
     question::{Question, parts},
+    span::is_time,
     topic::{Topic, topic},
     vocabulary::PEOPLE,
     words::{list, moment, person, quoted, standing},
@@ -41,6 +44,7 @@ administrator are all. I can answer\n\
 - why a task cannot start, and who waits for you,\n\
 - how far a release is, and where a task stands,\n\
 - what is due or overdue, such as “what is due this week?”,\n\
+- which tasks are in process,\n\
 - who works on what,\n\
 - what changed since yesterday, last week, or in the last 3 days.\n\
 I cannot answer anything else.";
@@ -83,6 +87,7 @@ fn answer_one(work: &Work, question: &Question<'_>) -> String {
         Topic::People => people(work, question),
         Topic::Changes => changes(work, question),
         Topic::Due => due(work, question),
+        Topic::InProcess => in_process(work, question),
         Topic::Stranger => return stranger(work, question),
         Topic::Nameless => {
             let know = known(work);
@@ -102,22 +107,52 @@ fn answer_one(work: &Work, question: &Question<'_>) -> String {
         Topic::Deed => format!("I only answer questions; I cannot change anything.\n{ABOUT}"),
         Topic::Unknown => return ABOUT.to_owned(),
     };
-    let odd = question.odd_words();
-    let is_general = question.names_nothing()
-        && (topic == Topic::Due || (!question.is_mine() && topic.is_answered()));
-    match (&question.stranger, odd.first()) {
-        (Some(name), _) => format!("I do not know “{}”.\n{text}", shortened(name)),
-        (None, Some(word)) if is_general => {
-            let word = shortened(word);
-            let whose = if for_caller {
-                ", and answer for you"
-            } else {
-                ""
-            };
-            format!("I do not understand “{word}”{whose}.\n{text}")
-        }
-        _ => text,
+    let mut lines = unread(question, topic, for_caller);
+    lines.push(text);
+    if question.names_hour && topic.is_answered() {
+        lines.push(
+            "I do not look at times of day, only at days and at the last hours, such as “the last \
+             3 hours”."
+                .to_owned(),
+        );
     }
+    lines.join("\n")
+}
+
+/// What of the question was not read.
+fn unread(question: &Question<'_>, topic: Topic, for_caller: bool) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(name) = &question.stranger {
+        lines.push(format!("I do not know “{}”.", shortened(name)));
+    }
+    if !topic.is_answered() {
+        return lines;
+    }
+    let mut odd = question.odd_words();
+    if question.is_time_unclear() {
+        let instead = match topic {
+            Topic::Due => ", and answer for all due dates",
+            _ => "",
+        };
+        lines.push(format!("I do not understand this time{instead}."));
+        odd.retain(|word| !is_time(word) && word.parse::<u16>().is_err());
+    }
+    odd.dedup();
+    let odd: Vec<_> = odd
+        .iter()
+        .take(MAX_NAMED)
+        .map(|word| format!("“{}”", shortened(word)))
+        .collect();
+    if !odd.is_empty() {
+        let is_assumed = for_caller && question.names_nothing() && !question.is_mine();
+        let whose = if is_assumed {
+            ", and answer for you"
+        } else {
+            ""
+        };
+        lines.push(format!("I do not understand {}{whose}.", list(&odd)));
+    }
+    lines
 }
 
 fn shortened(name: &str) -> String {
@@ -252,13 +287,18 @@ fn of_task(work: &Work, task: &TaskFacts) -> String {
         "you" => "is yours".to_owned(),
         name => format!("belongs to {name}"),
     };
-    let due = match task.due_at.filter(|_| task.state != TaskState::Completed) {
+    let due = due_note(work, task);
+    let standing = standing(work, task);
+    format!("{} {who}{due}; {standing}.", placed(task))
+}
+
+/// When an open task is due: ", overdue since 4 March 2026, 10:00 UTC".
+fn due_note(work: &Work, task: &TaskFacts) -> String {
+    match task.due_at.filter(|_| task.state != TaskState::Completed) {
         Some(due) if due < work.now => format!(", overdue since {}", moment(due)),
         Some(due) => format!(", due on {}", moment(due)),
         None => String::new(),
-    };
-    let standing = standing(work, task);
-    format!("{} {who}{due}; {standing}.", placed(task))
+    }
 }
 
 /// Says that there are releases or tasks that were not read, if there are.

@@ -50,12 +50,13 @@ pub(super) fn by_word<'a>(rest: &mut Words, work: &'a Work) -> Vec<&'a TaskFacts
     for task in work.tasks() {
         let title = Words::of(&task.title).list();
         let has = |word: &&&str| title.iter().any(|part| is_meant(word, part));
-        let matched: Vec<&str> = telling.iter().filter(has).copied().collect();
+        let mut matched: Vec<&str> = telling.iter().filter(has).copied().collect();
+        // A number alone names no task: "my next 3 tasks".
         if matched.is_empty() {
             continue;
         }
-        // A number alone names no task: "my next 3 tasks".
-        let score = matched.len() + numbers.iter().filter(has).count();
+        matched.extend(numbers.iter().filter(has));
+        let score = matched.len();
         if score > best {
             (best, found, used) = (score, Vec::new(), Vec::new());
         }
@@ -113,10 +114,13 @@ pub(super) fn by_part<'a>(
     work: &'a Work,
     is_telling: fn(&str) -> bool,
 ) -> Vec<&'a ReleaseFacts> {
+    // "Big" in "Big Bang".
+    let marked = rest.clone();
+    let is_common = |part: &str| is_ordinary(part) && !marked.is_marked(part);
     by(rest, work, |release| {
         let version = Some(release.version.as_str()).filter(|version| is_number(version));
         let parts = release.name.split_whitespace().chain(version);
-        let telling = parts.filter(|part| is_telling(part) && !is_ordinary(&part.to_lowercase()));
+        let telling = parts.filter(|part| is_telling(part) && !is_common(&part.to_lowercase()));
         telling.map(str::to_owned).collect()
     })
 }

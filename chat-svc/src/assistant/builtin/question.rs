@@ -4,7 +4,7 @@ use super::{
     named,
     phrase::{NAME, OWNS, Words},
     span::{self, When, ahead::Window},
-    vocabulary::{AND_ME, MINE, POLITE, is_ordinary},
+    vocabulary::{AND_ME, COUNTED, MINE, POLITE, is_ordinary},
 };
 use crate::prompt::{ReleaseFacts, TaskFacts, Work};
 
@@ -57,9 +57,19 @@ impl<'a> Question<'a> {
         add(named::by_pair(&mut rest, work));
         let mut list = rest.list();
         let names_hour = span::take_hours(&mut list);
-        let window = span::ahead::read(&list, work.now);
-        let when = span::take(&mut list, work.now);
-        let mut rest = Words::joined(&list);
+        let (window, ahead) = span::ahead::read(&list, work.now).unzip();
+        let (mut when, past) = span::read(&list, work.now);
+        if window.is_some() && when == When::Unsaid {
+            // It is not in the past.
+            when = When::Unclear;
+        }
+        let ahead = ahead.unwrap_or_default();
+        let mut at = 0..;
+        list.retain(|_| {
+            let is_time = |at: usize| ahead.contains(&at) || past.contains(&at);
+            !at.next().is_some_and(is_time)
+        });
+        rest.keep(&list);
         add(named::by_part(&mut rest, work, named::is_number));
         let number = named::unknown_number(&rest, work);
         if number.is_none() {
@@ -116,15 +126,25 @@ impl<'a> Question<'a> {
         self.tasks.is_empty() && self.releases.is_empty() && self.others.is_empty()
     }
 
-    /// The words that are neither ordinary nor names.
+    /// The words that were not read: they are neither ordinary nor names, or name another time.
     pub(super) fn odd_words(&self) -> Vec<String> {
         let stranger = self.stranger.as_deref().unwrap_or_default();
-        let is_name = |word: &str| {
-            matches!(word, NAME | OWNS | "@") || stranger.split(' ').any(|part| part == word)
+        let words = self.rest.list();
+        let is_odd = |at: usize, word: &str| {
+            let is_name = matches!(word, NAME | OWNS | "@")
+                || stranger.split(' ').any(|part| part.to_lowercase() == word);
+            let next = words.get(at + 1).map_or("", String::as_str);
+            let is_count = word.parse::<u16>().is_ok() && COUNTED.contains(&next);
+            !is_name && !is_count && (!is_ordinary(word) || span::is_time(word))
         };
-        let mut words = self.rest.list();
-        words.retain(|word| !is_name(word) && !is_ordinary(word));
-        words
+        let odd = words.iter().enumerate();
+        let odd = odd.filter(|(at, word)| is_odd(*at, word));
+        odd.map(|(_, word)| word.clone()).collect()
+    }
+
+    /// Whether it names a time, and none that was read.
+    pub(super) fn is_time_unclear(&self) -> bool {
+        self.when == When::Unclear && self.window.is_none()
     }
 
     /// Whether it is about the caller.

@@ -1,9 +1,15 @@
-//! The times in the past that a question names: "yesterday", "last week", "in the last 3 days".
+//! The times in the past that a question names: "yesterday", "last week", "in the last 3 days",
+//! "since 3 March".
 
 pub(super) mod ahead;
+mod date;
+
+use std::ops::Range;
 
 use jiff::{SignedDuration, Timestamp, ToSpan as _, civil::Date, tz::TimeZone};
 
+pub(super) use self::date::is_in_date;
+use self::date::{dates, is_date};
 use super::words::{day, sentence};
 
 /// A time in the past.
@@ -82,8 +88,13 @@ const BEGIN: &[&str] = &["from", "between", "since"];
 /// Removes times of day from the words, such as "at 3 am" and "since 03:00"; returns whether there
 /// were any.
 pub(super) fn take_hours(words: &mut Vec<String>) -> bool {
-    let (all, mut at) = (words.len(), 0);
+    let (mut at, mut found) = (0, false);
     while at < words.len() {
+        // "2026-03-04t10:00:00z" is a day and a time.
+        if let Some((day, _)) = words[at].split_once('t').filter(|(day, _)| is_date(day)) {
+            words[at] = day.to_owned();
+            found = true;
+        }
         let length = read_hour(&words[at..]);
         if length == 0 {
             at += 1;
@@ -92,12 +103,12 @@ pub(super) fn take_hours(words: &mut Vec<String>) -> bool {
         let is_before = |word: &String| BEFORE_HOURS.contains(&&**word);
         let from = at - usize::from(words[..at].last().is_some_and(is_before));
         words.drain(from..at + length);
-        at = from;
+        (at, found) = (from, true);
     }
-    words.len() < all
+    found
 }
 
-/// Number of words at the beginning that are a time of day: "3am", "3 pm", "03 00", "noon".
+/// Number of words at the beginning that are a time of day: "3am", "3 pm", "03:00", "noon".
 fn read_hour(words: &[String]) -> usize {
     let word = |n: usize| words.get(n).map_or("", String::as_str);
     let is_number = |text: &str, below: u8| {
@@ -105,32 +116,29 @@ fn read_hour(words: &[String]) -> usize {
         is_short && text.parse().is_ok_and(|number: u8| number < below)
     };
     let half = |text: &str| matches!(text, "am" | "pm" | "a.m" | "p.m" | "oclock");
-    // "03:00pm" is two words.
-    let without = |text: &str| {
-        text.trim_end_matches("am")
-            .trim_end_matches("pm")
-            .to_owned()
+    let bare = word(0).trim_end_matches("am").trim_end_matches("pm");
+    let is_clock = |text: &str| {
+        let mut parts = text.split(':');
+        let is_hour = parts.next().is_some_and(|hour| is_number(hour, 25));
+        is_hour && text.contains(':') && parts.all(|part| part.len() == 2 && is_number(part, 60))
     };
-    let minute = without(word(1));
     let length = match word(0) {
         "noon" | "midday" | "midnight" => 1,
-        hour if is_number(hour, 25) && minute.len() == 2 && is_number(&minute, 60) => {
-            2 + usize::from(half(word(2)))
-        }
+        _ if is_clock(bare) => 1 + usize::from(half(word(1))),
         hour if is_number(hour, 25) && half(word(1)) => 2,
         hour if is_number(hour, 25) => return 0,
-        hour if is_number(&without(hour), 13) => 1,
+        _ if is_number(bare, 13) => 1,
         "at" if is_number(word(1), 25) && words.len() == 2 => 2,
         _ => return 0,
     };
     length + usize::from(word(length) == "utc")
 }
 
-/// The time that these words name, as of `now`. Words that are understood are removed.
-pub(super) fn take(words: &mut Vec<String>, now: Timestamp) -> When {
+/// The time that these words name, as of `now`, and which of them name it.
+pub(super) fn read(words: &[String], now: Timestamp) -> (When, Range<usize>) {
     for at in 0..words.len() {
         let (before, here) = words.split_at(at);
-        let Some((mut length, mut span)) = read(here, now) else {
+        let Some((mut length, mut span)) = read_one(here, now) else {
             continue;
         };
         if let Some((more, end)) = read_end(&here[length..], now) {
@@ -139,8 +147,7 @@ pub(super) fn take(words: &mut Vec<String>, now: Timestamp) -> When {
             let strip = |name: &str| name.strip_prefix("on ").unwrap_or(name).to_owned();
             span.name = format!("from {} to {}", strip(&span.name), strip(&end.name));
             let from = at - usize::from(before.last().is_some_and(|word| BEGIN.contains(&&**word)));
-            words.drain(from..at + length);
-            return When::Within(span);
+            return (When::Within(span), from..at + length);
         }
         let mut from = at;
         let open = |word: &String| matches!(word.as_str(), "since" | "from" | "after");
@@ -157,17 +164,13 @@ pub(super) fn take(words: &mut Vec<String>, now: Timestamp) -> When {
         } else if before.last().is_some_and(|word| word == "on") && span.name.starts_with("on ") {
             from -= 1;
         }
-        words.drain(from..at + length);
-        return When::Within(span);
+        return (When::Within(span), from..at + length);
     }
     let is_year = |word: &str| matches!(word.parse(), Ok(1970..=2999));
-    if words
-        .iter()
-        .any(|word| UNCLEAR.contains(&word.as_str()) || is_year(word))
-    {
-        When::Unclear
-    } else {
-        When::Unsaid
+    let is_unclear = |word: &String| UNCLEAR.contains(&word.as_str()) || is_year(word);
+    match words.iter().any(is_unclear) {
+        true => (When::Unclear, 0..0),
+        false => (When::Unsaid, 0..0),
     }
 }
 
@@ -186,12 +189,12 @@ fn read_end(words: &[String], now: Timestamp) -> Option<(usize, Span)> {
     if !matches!(to.as_str(), "to" | "and" | "until" | "till") {
         return None;
     }
-    let (length, span) = read(end, now)?;
+    let (length, span) = read_one(end, now)?;
     Some((length + 1, span))
 }
 
 /// The time at the beginning of these words, and its number of words.
-fn read(words: &[String], now: Timestamp) -> Option<(usize, Span)> {
+fn read_one(words: &[String], now: Timestamp) -> Option<(usize, Span)> {
     let today = today(now);
     let word = |n: usize| words.get(n).map_or("", String::as_str);
     let ago = |days: i64| today.checked_sub(days.days()).unwrap_or(Date::MIN);
@@ -211,6 +214,9 @@ fn read(words: &[String], now: Timestamp) -> Option<(usize, Span)> {
     let one = match (word(0), word(1)) {
         ("today", _) => return Some((1, days(today, None, "today"))),
         ("yesterday", _) => return Some((1, days(ago(1), Some(today), "yesterday"))),
+        ("day", "before") if words.get(2).is_some_and(|word| word == "yesterday") => {
+            return Some((3, days(ago(2), Some(ago(1)), "the day before yesterday")));
+        }
         ("overnight", _) => return Some((1, days(ago(1), None, "since yesterday"))),
         (_, "week") if this => days(monday, None, "this week"),
         (_, "month") if this => days(today.first_of_month(), None, "this month"),
@@ -236,13 +242,7 @@ fn read(words: &[String], now: Timestamp) -> Option<(usize, Span)> {
 fn read_number(words: &[String], now: Timestamp) -> Option<(usize, Span)> {
     let last = matches!(words.first()?.as_str(), "last" | "past" | "previous");
     let skipped = usize::from(last);
-    let number: i64 = match words.get(skipped)?.as_str() {
-        "two" | "couple" => 2,
-        "three" => 3,
-        "four" => 4,
-        "five" => 5,
-        number => number.parse().ok().filter(|n| (1..=1_000).contains(n))?,
-    };
+    let number = number(words.get(skipped)?)?;
     let unit = words.get(skipped + 1)?.trim_end_matches('s');
     let each = match unit {
         "minute" => SignedDuration::from_mins(1),
@@ -289,23 +289,45 @@ fn read_number(words: &[String], now: Timestamp) -> Option<(usize, Span)> {
 /// A day of the week, the latest that has begun, or a date.
 fn read_day(words: &[String], today: Date) -> Option<(usize, Span)> {
     let skipped = usize::from(words.first().is_some_and(|word| word == "last"));
-    let word = words.get(skipped)?;
-    let from = if let Some(n) = DAYS.iter().position(|day| day == word) {
-        let back = (i64::from(today.weekday().to_monday_zero_offset()) - n as i64).rem_euclid(7);
-        let back = if back == 0 && skipped == 1 { 7 } else { back };
-        today.checked_sub(back.days()).ok()?
-    } else {
-        word.parse().ok().filter(|day| *day <= today)?
+    let (length, from, name) = match dates(words, today) {
+        Some((length, dates)) => {
+            let latest = dates.into_iter().rfind(|date| *date <= today)?;
+            (length, latest, day(start(latest)))
+        }
+        None => {
+            let word = words.get(skipped)?;
+            let n = DAYS.iter().position(|day| day == word)?;
+            let monday = i64::from(today.weekday().to_monday_zero_offset());
+            let back = (monday - n as i64).rem_euclid(7);
+            let back = if back == 0 && skipped == 1 { 7 } else { back };
+            let from = today.checked_sub(back.days()).ok()?;
+            (skipped + 1, from, sentence(word))
+        }
     };
     let span = Span {
         from: start(from),
         until: from.tomorrow().ok().map(start),
-        name: match DAYS.contains(&word.as_str()) {
-            true => format!("on {}", sentence(word)),
-            false => format!("on {}", day(start(from))),
-        },
+        name: format!("on {name}"),
     };
-    Some((skipped + 1, span))
+    Some((length, span))
+}
+
+/// Whether a word can only be a part of a time.
+pub(super) fn is_time(word: &str) -> bool {
+    let is_day = DAYS.contains(&word) || matches!(word, "today" | "yesterday");
+    is_day || (word != "since" && UNCLEAR.contains(&word))
+}
+
+/// A number from 1 to 1,000.
+fn number(word: &str) -> Option<i64> {
+    match word {
+        "a" | "one" => Some(1),
+        "two" | "couple" => Some(2),
+        "three" => Some(3),
+        "four" => Some(4),
+        "five" => Some(5),
+        number => number.parse().ok().filter(|n| (1..=1_000).contains(n)),
+    }
 }
 
 fn hours(number: i64) -> SignedDuration {

@@ -4,8 +4,8 @@ use super::{
     question::Question,
     span::When,
     vocabulary::{
-        BEHIND_ME, BEYOND, BLOCKED, DEEDS, DUE, FINISHED, FORECAST, FUTURE, ITSELF, MY_SHARE, NEWS,
-        NEXT, NOT, NOT_BLOCKED, PAST, PEOPLE, PROGRESS, PRONOUNS,
+        BEHIND_ME, BEYOND, BLOCKED, DEEDS, DUE, FINISHED, FORECAST, IN_PROCESS, ITSELF, MY_SHARE,
+        NEWS, NEXT, NOT, NOT_BLOCKED, PAST, PEOPLE, PROGRESS, PRONOUNS,
     },
 };
 
@@ -26,6 +26,8 @@ pub(super) enum Topic {
     Other,
     /// What have I done, and what is left.
     Mine,
+    /// Which tasks are in process, or stale.
+    InProcess,
     /// How far is a release.
     Progress,
     /// Who works on what.
@@ -118,7 +120,7 @@ fn of_known(question: &Question<'_>) -> Topic {
     if says(FORECAST) && !mine {
         return Topic::Forecast;
     }
-    if says(FUTURE) {
+    if question.when == When::Unclear && question.window.is_some() {
         return Topic::UnclearTime;
     }
     let to_do = says(NEXT) || says(PEOPLE) || says(PROGRESS) || says(&["will"]);
@@ -132,6 +134,9 @@ fn of_known(question: &Question<'_>) -> Topic {
     }
     if named_task {
         return Topic::Task;
+    }
+    if says(IN_PROCESS) && !says(NOT) {
+        return Topic::InProcess;
     }
     if named_other && (question.names_caller || !(mine && says(NEXT))) {
         return Topic::Other;

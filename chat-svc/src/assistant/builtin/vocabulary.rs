@@ -192,6 +192,59 @@ pub(super) const DUE: &[&str] = &["due", "overdue", "deadline*", "late", "delaye
 pub(super) const OVERDUE: &[&str] = &["overdue", "late", "delayed"];
 /// Completed tasks or releases.
 pub(super) const FINISHED: &[&str] = &["completed", "finished", "done", "closed", "shipped"];
+/// Tasks that somebody is working on.
+pub(super) const IN_PROCESS: &[&str] = &[
+    "in process",
+    "in_process",
+    "in-process",
+    "in progress",
+    "in-progress",
+    "ongoing",
+    "underway",
+    "under way",
+    "being worked on",
+    "stale",
+    "staled",
+];
+/// Tasks that somebody has been working on for long.
+pub(super) const STALE: &[&str] = &["stale", "staled"];
+/// Releases that a hotfix reopened.
+pub(super) const REOPENED: &[&str] = &["reopened", "re-opened", "hotfix", "hotfixes"];
+/// What was planned.
+pub(super) const PLANNED: &[&str] = &[
+    "plan",
+    "plans",
+    "planned",
+    "planning",
+    "add",
+    "added",
+    "adds",
+    "create",
+    "created",
+    "creates",
+    "reopened",
+    "re-opened",
+    "hotfix",
+    "hotfixes",
+];
+/// What was started.
+pub(super) const STARTED: &[&str] = &["start*", "begin", "began", "begun"];
+/// What was completed.
+pub(super) const COMPLETED: &[&str] = &[
+    "complet*",
+    "finish*",
+    "done",
+    "ship",
+    "shipped",
+    "ships",
+    "close",
+    "closed",
+    "closes",
+    "achieved",
+    "accomplished",
+];
+/// What is counted: "my next 3 tasks".
+pub(super) const COUNTED: &[&str] = &["task", "tasks", "releases", "people", "steps", "things"];
 /// Negations.
 pub(super) const NOT: &[&str] = &[
     "not",
@@ -276,9 +329,10 @@ pub(super) const BEYOND: &[&str] = &[
     "idle",
     "who is free",
     "who has nothing",
+    "who has no",
+    "without tasks",
+    "without a task",
 ];
-/// The future.
-pub(super) const FUTURE: &[&str] = &["tomorrow", "next week", "next month", "next year"];
 /// The first words of a request to change something.
 pub(super) const DEEDS: &[&str] = &[
     "start", "begin", "complete", "finish", "close", "create", "add", "assign", "reassign",
@@ -310,6 +364,11 @@ pub(super) const POLITE: &[&str] = &[
     "hey",
     "hi",
     "hello",
+    "good morning",
+    "good afternoon",
+    "good evening",
+    "thank you",
+    "thanks",
 ];
 /// Words before a name.
 pub(super) const BEFORE_NAMES: &[&str] = &[
@@ -344,19 +403,31 @@ const ORDINARY: &str = "\
     whole why with without work worked working works wrong year years yes yesterday yet you \
     yourself";
 
-/// All of these words, and the beginnings of others.
-static KNOWN: LazyLock<(HashSet<&str>, Vec<&str>)> = LazyLock::new(|| {
+/// Words, and beginnings of words.
+type Known = (HashSet<&'static str>, Vec<&'static str>);
+
+/// The words that tell what a question is about, and those that stand before names.
+static TELLING: LazyLock<Known> = LazyLock::new(|| {
     let phrases = [
         BLOCKED,
         BEHIND_ME,
+        NOT_BLOCKED,
         NEWS,
         PAST,
         PEOPLE,
         PROGRESS,
         NEXT,
         DUE,
+        IN_PROCESS,
+        REOPENED,
+        PLANNED,
+        STARTED,
+        COMPLETED,
+        FINISHED,
         NOT,
         MINE,
+        MY_DEEDS,
+        MY_SHARE,
         PRONOUNS,
         FORECAST,
         BEFORE_NAMES,
@@ -370,15 +441,21 @@ static KNOWN: LazyLock<(HashSet<&str>, Vec<&str>)> = LazyLock::new(|| {
         .into_iter()
         .flatten()
         .flat_map(|phrase| phrase.split(' '));
-    let (stems, words): (Vec<&str>, Vec<&str>) = parts
-        .chain(ORDINARY.split(' '))
-        .partition(|part| part.ends_with('*'));
+    let (stems, words): (Vec<&str>, Vec<&str>) = parts.partition(|part| part.ends_with('*'));
     let stems = stems.into_iter().map(|stem| stem.trim_end_matches('*'));
     (words.into_iter().collect(), stems.collect())
 });
 
+/// [`ORDINARY`], word by word.
+static OTHERS: LazyLock<HashSet<&str>> = LazyLock::new(|| ORDINARY.split(' ').collect());
+
+/// Whether a word belongs to a phrase that tells what a question is about.
+pub(super) fn tells_topic(word: &str) -> bool {
+    let (words, stems) = &*TELLING;
+    words.contains(word) || stems.iter().any(|stem| word.starts_with(stem))
+}
+
 /// Whether a word alone is not a name.
 pub(super) fn is_ordinary(word: &str) -> bool {
-    let (words, stems) = &*KNOWN;
-    words.contains(word) || stems.iter().any(|stem| word.starts_with(stem))
+    tells_topic(word) || OTHERS.contains(word)
 }

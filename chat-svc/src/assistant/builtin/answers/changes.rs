@@ -11,7 +11,7 @@ use crate::{
         answers::{no_release, scope, tell_limits, tell_own_limit},
         question::Question,
         span::{When, since_yesterday},
-        vocabulary::MY_DEEDS,
+        vocabulary::{COMPLETED, MY_DEEDS, PLANNED, STARTED},
         words::{count, list, moment, person, quoted, sentence},
     },
     prompt::{ReleaseFacts, TaskFacts, Work},
@@ -34,17 +34,9 @@ impl Kind {
     /// The words that ask for it.
     fn words(self) -> &'static [&'static str] {
         match self {
-            Self::Planned => &["plan*", "add*", "creat*"],
-            Self::Started => &["start*", "begin", "began", "begun"],
-            Self::Completed => &[
-                "complet*",
-                "finish*",
-                "done",
-                "ship*",
-                "clos*",
-                "achiev*",
-                "accomplish*",
-            ],
+            Self::Planned => PLANNED,
+            Self::Started => STARTED,
+            Self::Completed => COMPLETED,
         }
     }
 
@@ -148,12 +140,6 @@ pub(super) fn changes(work: &Work, question: &Question<'_>) -> String {
         }
         text
     };
-    if question.names_hour {
-        text.push_str(
-            "\nI do not look at times of day, only at days and at the last hours, such as “the \
-             last 3 hours”.",
-        );
-    }
     let is_own = people[..] == [work.caller.username.as_str()];
     if is_own && work.caller.role == Role::Admin {
         text.push_str(

@@ -52,9 +52,6 @@ pub(super) fn due(work: &Work, question: &Question<'_>) -> String {
     dated.sort_by_key(|(due, _)| *due);
     let whose = whose(work, question, &people);
     let mut text = String::new();
-    if question.when == When::Unclear && question.window.is_none() {
-        text.push_str("I do not understand this time, and answer for all due dates.\n");
-    }
     let number = match dated.len() {
         0 => "No open task".to_owned(),
         number => count(number, "open task"),
@@ -112,7 +109,7 @@ fn of_task(work: &Work, task: &TaskFacts) -> String {
 }
 
 /// Whose tasks they are, and in which releases.
-fn whose(work: &Work, question: &Question<'_>, people: &[&str]) -> String {
+pub(super) fn whose(work: &Work, question: &Question<'_>, people: &[&str]) -> String {
     let names: Vec<_> = people
         .iter()
         .map(|name| match person(work, name) {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use slipway_rpc::access::Role;
 
-use super::{MAX_NAMED, of_tasks, placed, tell_own_limit};
+use super::{MAX_NAMED, due_note, of_tasks, placed, tell_own_limit};
 use crate::{
     assistant::builtin::{
         question::Question,
@@ -29,7 +29,8 @@ pub(super) fn next(work: &Work, question: &Question<'_>) -> String {
         Some(task) => {
             let since = task.started_at.map(moment);
             let since = since.map_or_else(String::new, |at| format!(", since {at}"));
-            format!("You are working on {}{since}. ", placed(task))
+            let due = due_note(work, task);
+            format!("You are working on {}{since}{due}. ", placed(task))
         }
         None => String::new(),
     };
@@ -56,11 +57,8 @@ pub(super) fn next(work: &Work, question: &Question<'_>) -> String {
         Some(_) => "After that, next for you is",
         None => "Next for you is",
     };
-    let _ = write!(text, "{lead} {hotfix}{}", placed(task));
-    if let Some(due) = task.due_at {
-        let _ = write!(text, ", due on {}", moment(due));
-    }
-    text.push_str(". ");
+    let due = due_note(work, task);
+    let _ = write!(text, "{lead} {hotfix}{}{due}. ", placed(task));
     match &first.blocked_by {
         None => text.push_str("You can start it now."),
         Some(Blocker::OwnWork(_)) => {

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::{MAX_NAMED, blocker, of_releases, placed, reason, scope, tell_limits, tell_own_limit};
+use super::{
+    MAX_NAMED, blocker, due_note, of_releases, placed, reason, scope, tell_limits, tell_own_limit,
+};
 use crate::{
     assistant::builtin::{
         question::Question,
@@ -61,7 +63,8 @@ pub(super) fn of_person(work: &Work, releases: &[&ReleaseFacts], name: &str) -> 
         Some(task) => {
             let since = task.started_at.map(moment);
             let since = since.map_or_else(String::new, |since| format!(", since {since}"));
-            format!("{who} {is} working on {}{since}.", placed(task))
+            let due = due_note(work, task);
+            format!("{who} {is} working on {}{since}{due}.", placed(task))
         }
         None => format!("{who} {is} not working on a task{place} at the moment."),
     };
@@ -76,7 +79,8 @@ pub(super) fn of_person(work: &Work, releases: &[&ReleaseFacts], name: &str) -> 
     // A stable sort: what can start comes first.
     open.sort_by_key(|next| matches!(next.blocked_by, Some(Blocker::Predecessor(_))));
     if let Some(next) = open.first() {
-        let _ = write!(text, " Next for {who} is {}. ", placed(&next.task));
+        let due = due_note(work, &next.task);
+        let _ = write!(text, " Next for {who} is {}{due}. ", placed(&next.task));
         text.push_str(&match &next.blocked_by {
             Some(Blocker::OwnWork(_)) => {
                 format!("It can start when {who} {has} completed the other one.")

@@ -6,7 +6,7 @@ use super::{MAX_NAMED, no_release, scope, tell_limits};
 use crate::{
     assistant::builtin::{
         question::Question,
-        vocabulary::{FINISHED, NOT},
+        vocabulary::{FINISHED, NOT, REOPENED},
         words::{count, moment, quoted, standing},
     },
     prompt::{ReleaseFacts, TaskFacts, TaskState, Work},
@@ -39,12 +39,19 @@ pub(super) fn of_releases(
         return no_release(work).to_owned();
     }
     let completed = question.says(FINISHED) && question.says(&["releases"]) && !question.says(NOT);
-    let is_meant = |release: &&ReleaseFacts| release.completed_at.is_some() == completed;
+    let reopened = question.says(REOPENED);
+    let is_meant = |release: &&ReleaseFacts| {
+        release.completed_at.is_some() == completed && (!reopened || is_reopened(release))
+    };
     let mut meant: Vec<&ReleaseFacts> = work.releases.iter().filter(is_meant).collect();
     // A stable sort: those that somebody is working on come first.
     let is_active = |task: &TaskFacts| task.state == TaskState::InProcess;
     meant.sort_by_key(|release| !release.tasks.iter().any(is_active));
-    let state = if completed { "completed" } else { "open" };
+    let state = match (completed, reopened) {
+        (true, _) => "completed",
+        (false, true) => "reopened",
+        (false, false) => "open",
+    };
     let mut text = match meant.len() {
         0 => format!("None of {} is {state}.", scope(work)),
         1 => told(&meant),
@@ -66,6 +73,11 @@ pub(super) fn of_releases(
     text
 }
 
+/// Whether a hotfix reopened a release that had been completed.
+fn is_reopened(release: &ReleaseFacts) -> bool {
+    release.completed_at.is_none() && release.tasks.iter().any(|task| task.hotfix)
+}
+
 pub(super) fn progress(work: &Work, release: &ReleaseFacts) -> String {
     let (done, total) = (release.completed(), release.tasks.len());
     let name = &release.name;
@@ -81,7 +93,12 @@ pub(super) fn progress(work: &Work, release: &ReleaseFacts) -> String {
         (1, _) => format!("1 of {total} tasks is completed ({percent} %)"),
         _ => format!("{done} of {total} tasks are completed ({percent} %)"),
     };
-    let mut text = format!("{name} is open: {share}.");
+    let state = if is_reopened(release) {
+        "reopened"
+    } else {
+        "open"
+    };
+    let mut text = format!("{name} is {state}: {share}.");
     match release.front() {
         Some(front) => {
             let (title, standing) = (quoted(front), standing(work, front));

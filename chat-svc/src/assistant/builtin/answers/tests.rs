@@ -1,6 +1,7 @@
 //! The answers, word for word.
 
 mod many;
+mod read;
 
 use super::*;
 use crate::prompt::{Blocker, samples};

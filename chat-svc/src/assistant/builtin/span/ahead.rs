@@ -1,8 +1,10 @@
-//! The times in which something is due: "overdue", "today", "by Friday", "next week".
+//! The times in which something is due: "today", "by Friday", "on 3 December", "next week".
+
+use std::ops::Range;
 
 use jiff::{Timestamp, ToSpan as _, civil::Date};
 
-use super::{DAYS, day, sentence, start, today};
+use super::{DAYS, date::dates, day, number, sentence, start, today};
 
 /// A time in which tasks are due.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,32 +27,39 @@ impl Window {
     }
 }
 
-/// The time that these words name, as of `now`.
-pub(in super::super) fn read(words: &[String], now: Timestamp) -> Option<Window> {
+/// The time that these words name, as of `now`, and which of them name it.
+pub(in super::super) fn read(words: &[String], now: Timestamp) -> Option<(Window, Range<usize>)> {
     (0..words.len()).find_map(|at| {
-        let (from, until, name) = days(&words[at..], today(now))?;
-        let day = name.strip_prefix("on ").unwrap_or(&name);
-        let before = words[..at].last().map_or("", String::as_str);
+        let (mut length, from, mut until, mut name) = days(&words[at..], today(now))?;
+        let mut before = words[..at].iter().rev().map(String::as_str);
+        let before = before.find(|word| *word != "the").unwrap_or_default();
+        if matches!(before, "last" | "past" | "previous" | "since") {
+            return None;
+        }
+        let bare = |name: &str| name.strip_prefix("on ").unwrap_or(name).to_owned();
+        if let Some((to, end)) = words[at + length..].split_first()
+            && matches!(to.as_str(), "to" | "and" | "until" | "till")
+            && let Some((more, _, end, last)) = days(end, today(now))
+            && end > until
+        {
+            (length, until) = (length + 1 + more, end);
+            name = format!("from {} to {}", bare(&name), bare(&last));
+        }
+        let day = bare(&name);
         let (from, until) = (start(from), start(until));
-        let (from, until) = match before {
-            "by" | "until" | "till" => (None, until),
-            "before" => (None, from),
-            "after" => (Some(until), Timestamp::MAX),
-            _ => {
-                return Some(Window {
-                    from: Some(from),
-                    until,
-                    name,
-                });
-            }
+        let (from, until, name) = match before {
+            "by" | "until" | "till" => (None, until, format!("{before} {day}")),
+            "before" => (None, from, format!("{before} {day}")),
+            "after" => (Some(until), Timestamp::MAX, format!("{before} {day}")),
+            _ => (Some(from), until, name),
         };
-        let name = format!("{before} {day}");
-        Some(Window { from, until, name })
+        Some((Window { from, until, name }, at..at + length))
     })
 }
 
-/// The days at the beginning of these words: the first, the one behind the last, and their name.
-fn days(words: &[String], today: Date) -> Option<(Date, Date, String)> {
+/// The days at the beginning of these words: the number of words, the first day, the one behind the
+/// last, and their name.
+fn days(words: &[String], today: Date) -> Option<(usize, Date, Date, String)> {
     let word = |n: usize| words.get(n).map_or("", String::as_str);
     let later = |days: i64| today.checked_add(days.days()).unwrap_or(Date::MAX);
     let weekday = i64::from(today.weekday().to_monday_zero_offset());
@@ -58,19 +67,24 @@ fn days(words: &[String], today: Date) -> Option<(Date, Date, String)> {
         let day = today.first_of_month().checked_add(months.months());
         day.unwrap_or(Date::MAX)
     };
-    let named = |from, until, name: &str| Some((from, until, name.to_owned()));
-    match (word(0), word(1)) {
-        ("today" | "tonight", _) => named(today, later(1), "today"),
-        ("tomorrow", _) => named(later(1), later(2), "tomorrow"),
-        ("this" | "current", "week") => named(later(-weekday), later(7 - weekday), "this week"),
-        ("next", "week") => named(later(7 - weekday), later(14 - weekday), "next week"),
-        ("this" | "current", "month") => named(month(0), month(1), "this month"),
-        ("next", "month") => named(month(1), month(2), "next month"),
-        ("next" | "within" | "in", number) => {
-            let number: i64 = number
-                .parse()
-                .ok()
-                .filter(|number| (1..=1_000).contains(number))?;
+    let year = |years: i64| {
+        let day = today.first_of_year().checked_add(years.years());
+        day.unwrap_or(Date::MAX)
+    };
+    let (length, from, until, name) = match (word(0), word(1)) {
+        ("today" | "tonight", _) => (1, today, later(1), "today"),
+        ("tomorrow", _) => (1, later(1), later(2), "tomorrow"),
+        ("day", "after") if word(2) == "tomorrow" => {
+            (3, later(2), later(3), "the day after tomorrow")
+        }
+        ("this" | "current", "week") => (2, later(-weekday), later(7 - weekday), "this week"),
+        ("next", "week") => (2, later(7 - weekday), later(14 - weekday), "next week"),
+        ("this" | "current", "month") => (2, month(0), month(1), "this month"),
+        ("next", "month") => (2, month(1), month(2), "next month"),
+        ("this" | "current", "year") => (2, year(0), year(1), "this year"),
+        ("next", "year") => (2, year(1), year(2), "next year"),
+        ("next" | "within" | "in", count) => {
+            let number = number(count)?;
             let unit = word(2).trim_end_matches('s');
             let each = match unit {
                 "day" => 1,
@@ -79,20 +93,25 @@ fn days(words: &[String], today: Date) -> Option<(Date, Date, String)> {
             };
             let plural = if number == 1 { "" } else { "s" };
             let name = format!("in the next {number} {unit}{plural}");
-            Some((today, later(number * each + 1), name))
+            return Some((3, today, later(number * each + 1), name));
         }
         (word, _) => {
-            let from = match DAYS.iter().position(|day| *day == word) {
-                Some(n) => later((n as i64 - weekday).rem_euclid(7)),
-                None => word.parse().ok()?,
+            let (length, from, name) = match dates(words, today) {
+                Some((length, dates)) => {
+                    // Without a year, the nearest.
+                    let distance = |date: &Date| start(*date).duration_since(start(today)).abs();
+                    let nearest = dates.into_iter().min_by_key(distance)?;
+                    (length, nearest, day(start(nearest)))
+                }
+                None => {
+                    let n = DAYS.iter().position(|day| *day == word)?;
+                    (1, later((n as i64 - weekday).rem_euclid(7)), sentence(word))
+                }
             };
-            let name = match DAYS.contains(&word) {
-                true => sentence(word),
-                false => day(start(from)),
-            };
-            Some((from, from.tomorrow().ok()?, format!("on {name}")))
+            return Some((length, from, from.tomorrow().ok()?, format!("on {name}")));
         }
-    }
+    };
+    Some((length, from, until, name.to_owned()))
 }
 
 #[cfg(test)]
@@ -142,12 +161,35 @@ mod tests {
                 "due on 2026-05-01",
                 "on 1 May 2026: 2026-05-01T00:00:00Z..2026-05-02T00:00:00Z",
             ),
+            (
+                "by the 6th of march",
+                "by 6 March 2026: ..2026-03-07T00:00:00Z",
+            ),
+            (
+                "on december 3",
+                "on 3 December 2025: 2025-12-03T00:00:00Z..2025-12-04T00:00:00Z",
+            ),
+            (
+                "on friday 6 mar",
+                "on 6 March 2026: 2026-03-06T00:00:00Z..2026-03-07T00:00:00Z",
+            ),
+            (
+                "from 2026-03-05 to friday",
+                "from 5 March 2026 to Friday: 2026-03-05T00:00:00Z..2026-03-07T00:00:00Z",
+            ),
+            (
+                "the day after tomorrow",
+                "the day after tomorrow: 2026-03-06T00:00:00Z..2026-03-07T00:00:00Z",
+            ),
+            ("on 12/03", "none"),
+            ("last friday", "none"),
+            ("on 31 february", "none"),
             ("my next 3 tasks", "none"),
             ("what is due", "none"),
             ("last week", "none"),
         ] {
             let words: Vec<_> = text.split(' ').map(str::to_owned).collect();
-            let found = read(&words, samples::now()).map_or("none".to_owned(), |window| {
+            let found = read(&words, samples::now()).map_or("none".to_owned(), |(window, _)| {
                 let from = window
                     .from
                     .map_or_else(String::new, |from| from.to_string());
