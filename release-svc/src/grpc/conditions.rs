@@ -61,7 +61,7 @@ pub(super) async fn assignee(users: &UserStore, text: &str) -> Result<Option<Use
         Err(_) => UserKey::Username(credentials::key(text)),
     };
     let found = users.find(&[key]).await?.pop();
-    let found = found.ok_or_else(|| Fault::invalid_field("assignee", "is not a user"))?;
+    let found = found.ok_or_else(|| Fault::invalid_field("assignee", drafts::not_a_user(text)))?;
     Ok(Some(found.id))
 }
 

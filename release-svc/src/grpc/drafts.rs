@@ -147,9 +147,8 @@ fn task_draft(
 /// The name of the field that has the assignee.
 fn field_of(assignee: Option<&Assignee>) -> &'static str {
     match assignee {
-        None => "assignee",
         Some(Assignee::AssigneeId(_)) => "assignee_id",
-        Some(Assignee::AssigneeUsername(_)) => "assignee_username",
+        None | Some(Assignee::AssigneeUsername(_)) => "assignee_username",
     }
 }
 
@@ -256,6 +255,16 @@ impl Errors {
     }
 }
 
+const NOT_A_USER: &str = "is not a user";
+
+/// What is wrong with a name that no user has.
+pub(super) fn not_a_user(name: &str) -> &'static str {
+    match name.contains('@') {
+        true => "is not a user: give the username, not the email address",
+        false => NOT_A_USER,
+    }
+}
+
 /// The users that the tasks of a request name as assignees.
 struct Assignees(Vec<User>);
 
@@ -277,7 +286,7 @@ impl Assignees {
 
     fn developer(&self, assignee: Option<&Assignee>) -> Result<&User, &'static str> {
         let found = match assignee {
-            None => return Err("is required: give assignee_id or assignee_username"),
+            None => return Err("is required, or assignee_id"),
             Some(Assignee::AssigneeId(id)) => {
                 let id = id.parse().ok();
                 self.0.iter().find(|user| Some(user.id) == id)
@@ -288,7 +297,10 @@ impl Assignees {
             }
         };
         match found {
-            None => Err("is not a user"),
+            None => Err(match assignee {
+                Some(Assignee::AssigneeUsername(name)) => not_a_user(name),
+                _ => NOT_A_USER,
+            }),
             Some(user) if user.role != Role::Developer => Err("is not a developer"),
             Some(user) => Ok(user),
         }

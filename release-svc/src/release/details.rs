@@ -78,7 +78,7 @@ pub fn tag(tag: &str) -> Result<String, &'static str> {
     text::check_line(tag)?;
     let tag = text::kept_line(tag).to_lowercase();
     if tag.chars().count() > MAX_TAG {
-        return Err("must have tags of at most 50 characters");
+        return Err("must be of at most 50 characters each");
     }
     Ok(tag)
 }

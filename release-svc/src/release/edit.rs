@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{
-    Decision, MAX_TEXT, OrderIndex, Priority, Refusal, Release, ReleaseEvent, RemindBefore,
+    Decision, Full, MAX_TEXT, OrderIndex, Priority, Refusal, Release, ReleaseEvent, RemindBefore,
     Revision, Tags, Task, TaskId, TaskState, Text,
 };
 use crate::identity::{By, UserRef};
@@ -200,7 +200,7 @@ impl Release {
 
     fn has_room(&self) -> Result<(), Refusal> {
         match self.text() > MAX_TEXT {
-            true => Err(Refusal::ReleaseFull),
+            true => Err(Refusal::ReleaseFull(Full::Text)),
             false => Ok(()),
         }
     }

@@ -33,7 +33,7 @@ use slipway_runtime::typed_id;
 pub use details::{Priority, RemindBefore, Tags};
 pub use edit::{ReleaseChange, TaskChange};
 pub use plan::{ReleaseDraft, TaskDraft};
-pub use refusal::Refusal;
+pub use refusal::{Full, Refusal};
 pub use timed::StaleRule;
 pub use values::{OrderIndex, Revision, Text};
 

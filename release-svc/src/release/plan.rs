@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::{
-    Decision, MAX_TASKS, MAX_TEXT, OrderIndex, Priority, Refusal, Release, ReleaseEvent, ReleaseId,
-    ReleaseState, RemindBefore, Revision, Tags, Task, TaskId, TaskState, Text,
+    Decision, Full, MAX_TASKS, MAX_TEXT, OrderIndex, Priority, Refusal, Release, ReleaseEvent,
+    ReleaseId, ReleaseState, RemindBefore, Revision, Tags, Task, TaskId, TaskState, Text,
 };
 use crate::identity::UserRef;
 
@@ -128,8 +128,11 @@ impl Release {
         let hotfix = self.is_hotfix(draft.hotfix)?;
         let text = draft.title.as_str().len() + draft.description.as_str().len();
         let text = text + draft.tags.bytes();
-        if self.tasks.len() >= MAX_TASKS || self.text() + text > MAX_TEXT {
-            return Err(Refusal::ReleaseFull);
+        if self.tasks.len() >= MAX_TASKS {
+            return Err(Refusal::ReleaseFull(Full::Tasks));
+        }
+        if self.text() + text > MAX_TEXT {
+            return Err(Refusal::ReleaseFull(Full::Text));
         }
         let order_index = match draft.order_index {
             Some(index) => self.free(index)?,
@@ -198,7 +201,10 @@ impl Release {
     fn after_the_last(&self) -> Result<OrderIndex, Refusal> {
         match self.tasks.last() {
             None => Ok(OrderIndex::FIRST),
-            Some(last) => last.order_index.next().ok_or(Refusal::ReleaseFull),
+            Some(last) => {
+                let next = last.order_index.next();
+                next.ok_or(Refusal::ReleaseFull(Full::OrderIndex))
+            }
         }
     }
 }

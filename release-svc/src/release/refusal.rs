@@ -61,13 +61,9 @@ pub enum Refusal {
         /// The index of the last started task.
         above: OrderIndex,
     },
-    /// The release has the maximum of tasks or of text, or its last task has the highest order
-    /// index.
-    #[error(
-        "The release can take no more: it has 500 tasks, 3 MiB of text, or a task at the highest \
-         order index."
-    )]
-    ReleaseFull,
+    /// The release has the maximum of something.
+    #[error("{0}")]
+    ReleaseFull(Full),
     /// A task cannot be a hotfix, or has to be one.
     #[error("{0}")]
     Hotfix(&'static str),
@@ -113,6 +109,23 @@ pub enum Refusal {
     },
 }
 
+/// What a release has the maximum of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Full {
+    /// Tasks.
+    #[error("The release has 500 tasks, and cannot have more.")]
+    Tasks,
+    /// Text.
+    #[error("The release would have more than 3 MiB of text.")]
+    Text,
+    /// Order indexes: its last task has the highest one.
+    #[error(
+        "No task can come after the last one, which has the highest order index. Give an order \
+         index, or move or delete that task while it is TODO."
+    )]
+    OrderIndex,
+}
+
 fn counted(tasks: usize) -> String {
     match tasks {
         1 => "1 task is".to_owned(),
@@ -132,7 +145,7 @@ impl Refusal {
             Self::InvalidTransition(_) => (Kind::Conflict, "INVALID_TRANSITION"),
             Self::OrderIndexTaken(_) => (Kind::Conflict, "ORDER_INDEX_TAKEN"),
             Self::OrderIndexPassed { .. } => (Kind::Conflict, "ORDER_INDEX_PASSED"),
-            Self::ReleaseFull => (Kind::Conflict, "RELEASE_FULL"),
+            Self::ReleaseFull(_) => (Kind::Conflict, "RELEASE_FULL"),
             Self::Hotfix(_) => (Kind::Conflict, "INVALID_HOTFIX"),
             Self::ReleaseIncomplete { .. } => (Kind::Conflict, "RELEASE_INCOMPLETE"),
             Self::ReleaseEmpty => (Kind::Conflict, "RELEASE_EMPTY"),

@@ -365,9 +365,12 @@ fn a_release_takes_five_hundred_tasks() {
     let full = plan(tasks(MAX_TASKS)).unwrap().release;
     assert_eq!(
         full.add_task(draft("t", &ada, None), at(1)),
-        Err(Refusal::ReleaseFull)
+        Err(Refusal::ReleaseFull(Full::Tasks))
     );
-    assert_eq!(plan(tasks(MAX_TASKS + 1)), Err(Refusal::ReleaseFull));
+    assert_eq!(
+        plan(tasks(MAX_TASKS + 1)),
+        Err(Refusal::ReleaseFull(Full::Tasks))
+    );
 }
 
 #[test]
@@ -381,9 +384,12 @@ fn a_release_takes_at_most_its_limit_of_text() {
     let full = plan(vec![large.clone(); fit]).unwrap().release;
     assert_eq!(
         full.add_task(large.clone(), at(1)),
-        Err(Refusal::ReleaseFull)
+        Err(Refusal::ReleaseFull(Full::Text))
     );
-    assert_eq!(plan(vec![large; fit + 1]), Err(Refusal::ReleaseFull));
+    assert_eq!(
+        plan(vec![large; fit + 1]),
+        Err(Refusal::ReleaseFull(Full::Text))
+    );
 }
 
 #[test]
@@ -393,7 +399,7 @@ fn there_is_no_place_behind_the_last_index() {
     let release = plan(vec![draft("t", &ada, Some(last))]).unwrap().release;
     assert_eq!(
         release.add_task(draft("t", &ada, None), at(1)),
-        Err(Refusal::ReleaseFull)
+        Err(Refusal::ReleaseFull(Full::OrderIndex))
     );
 }
 

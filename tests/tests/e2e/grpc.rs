@@ -136,14 +136,16 @@ async fn an_error_names_the_fields_of_the_message() {
         let status = client.list_releases(request).await.unwrap_err();
         assert_eq!(status.message(), message);
     }
+    let named = Some(Assignee::AssigneeUsername("nobody".to_owned()));
+    let tasks = [(named, -1), (None, -2)].map(|(assignee, order_index)| NewTask {
+        title: "t".to_owned(),
+        assignee,
+        order_index: Some(order_index),
+        ..NewTask::default()
+    });
     let mut request = Request::new(CreateReleaseRequest {
         name: "wrong".to_owned(),
-        tasks: vec![NewTask {
-            title: "t".to_owned(),
-            assignee: Some(Assignee::AssigneeUsername("nobody".to_owned())),
-            order_index: Some(-1),
-            ..NewTask::default()
-        }],
+        tasks: tasks.to_vec(),
         ..CreateReleaseRequest::default()
     });
     request
@@ -155,7 +157,12 @@ async fn an_error_names_the_fields_of_the_message() {
         .into_iter()
         .map(|error| error.field)
         .collect();
-    let expected = ["tasks[0].assignee_username", "tasks[0].order_index"];
+    let expected = [
+        "tasks[0].assignee_username",
+        "tasks[0].order_index",
+        "tasks[1].assignee_username",
+        "tasks[1].order_index",
+    ];
     assert_eq!(fields, expected);
 }
 

@@ -395,5 +395,8 @@ fn a_change_does_not_exceed_the_limit_of_text() {
         description: Some(Text::description(&"x".repeat(8_000)).unwrap()),
         ..ReleaseChange::default()
     };
-    assert_eq!(full.change(None, more), Err(Refusal::ReleaseFull));
+    assert_eq!(
+        full.change(None, more),
+        Err(Refusal::ReleaseFull(Full::Text))
+    );
 }

@@ -82,7 +82,10 @@ async fn a_position_is_any_unused_number_and_gaps_are_allowed() -> anyhow::Resul
     }
     // There is no position after the last one.
     let answer = add(&team, &release, json!({})).await?;
-    answer.refused(409, "RELEASE_FULL");
+    let full = answer.refused(409, "RELEASE_FULL");
+    let cause = "No task can come after the last one, which has the highest order index.";
+    let detail = full["detail"].as_str().unwrap_or_default();
+    assert!(detail.starts_with(cause), "{detail}");
     Ok(())
 }
 
@@ -149,7 +152,10 @@ async fn the_assignee_is_one_developer_who_exists() -> anyhow::Result<()> {
     for (changes, message) in [
         (json!({"assignee": "nobody"}), "is not a user"),
         (json!({"assignee": ""}), "is not a user"),
-        (json!({"assignee": "dev-0@example.com"}), "is not a user"),
+        (
+            json!({"assignee": "dev-0@example.com"}),
+            "is not a user: give the username, not the email address",
+        ),
         (json!({"assignee": "dev-0\0"}), "is not a user"),
         (
             json!({"assignee": null, "assigneeId": UNKNOWN}),
