@@ -220,11 +220,11 @@ pub(crate) struct DeadLettersQuery {
     #[serde(default, deserialize_with = "parsed")]
     #[param(inline)]
     state: Option<DeadLetterState>,
-    /// Only of this consumer group.
+    /// Only of this consumer group. One that does not exist and has no dead letters is refused.
     #[serde(default)]
     #[param(value_type = Option<String>)]
     group: String,
-    /// Only events of this type.
+    /// Only events of this type. One that does not exist and has no dead letters is refused.
     #[serde(default, rename = "type")]
     #[param(value_type = Option<String>)]
     event_type: String,
@@ -295,9 +295,9 @@ impl Replay {
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct ReplayFilter {
-    /// Only of this consumer group.
+    /// Only of this consumer group. One that does not exist and has no dead letters is refused.
     group: String,
-    /// Only events of this type.
+    /// Only events of this type. One that does not exist and has no dead letters is refused.
     #[serde(rename = "type")]
     event_type: String,
     /// Only with this cause.

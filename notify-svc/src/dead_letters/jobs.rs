@@ -19,7 +19,7 @@ use crate::metrics as m;
 const GROUP: &str = "dead-letter-desk";
 
 /// Prefix of all of Slipway's topics: a broker may have others.
-const OURS: &str = "slipway.";
+pub(super) const OURS: &str = "slipway.";
 
 /// Stores the dead letters that the bus delivers.
 pub(crate) struct DeadLetterSink {

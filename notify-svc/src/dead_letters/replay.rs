@@ -1,19 +1,23 @@
 //! Replays dead letters: checks each one, marks it as replayed and puts the event into the outbox,
 //! from which the publisher sends it.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use slipway_bus::{
     MAX_EVENT, Record,
-    consumer::{collect::KnownTopics, retry_topic},
+    consumer::{collect::KnownTopics, dead, retry_topic},
 };
-use slipway_proto::events::UserRef;
+use slipway_proto::events::{EventType, UserRef};
 use slipway_rpc::error::{Fault, Kind};
 use slipway_runtime::clock::SharedClock;
 use slipway_store::outbox::Wake;
 
-use super::{Act, DeadLetterId, Filed, Filter, State, Summary, checked, store::DeadLetterStore};
+use super::{
+    Act, DeadLetterId, Filed, Filter, State, Summary, checked, jobs::OURS, store::DeadLetterStore,
+};
 use crate::metrics as m;
 
 /// Maximum number of dead letters that one call replays.
@@ -79,6 +83,55 @@ impl Replays {
     /// The store of dead letters.
     pub(crate) fn store(&self) -> &DeadLetterStore {
         &self.store
+    }
+
+    /// Refuses a filter for a group or a type of event that does not exist and has no dead letters:
+    /// the name is misspelt. Every group is accepted while the topics are not known yet.
+    pub(crate) async fn check_names(&self, filter: &Filter) -> Result<(), Fault> {
+        if let Some(group) = &filter.group
+            && let Some(groups) = self.groups()
+            && !groups.contains(group)
+        {
+            let names: Vec<_> = groups.into_iter().collect();
+            let message = format!("must be a consumer group: {}", names.join(", "));
+            let of_group = Filter {
+                group: Some(group.clone()),
+                ..Filter::default()
+            };
+            self.has_any(&of_group, "filter.group", message).await?;
+        }
+        if let Some(event_type) = &filter.event_type
+            && !EventType::ALL
+                .iter()
+                .any(|known| known.name() == event_type)
+        {
+            let message = "must be a type of events, such as task.started".to_owned();
+            let of_type = Filter {
+                event_type: Some(event_type.clone()),
+                ..Filter::default()
+            };
+            self.has_any(&of_type, "filter.event_type", message).await?;
+        }
+        Ok(())
+    }
+
+    async fn has_any(&self, filter: &Filter, field: &str, message: String) -> Result<(), Fault> {
+        match self.store.list(filter, None, 1).await?.items.is_empty() {
+            true => Err(Fault::invalid_field(field, message)),
+            false => Ok(()),
+        }
+    }
+
+    /// The groups that can have dead letters, if they are known.
+    fn groups(&self) -> Option<BTreeSet<String>> {
+        let topics = self.topics.borrow();
+        let topics = topics.as_ref()?.iter();
+        let ours = topics.filter(|topic| topic.starts_with(OURS));
+        Some(
+            ours.filter_map(|topic| dead::group_of(topic))
+                .map(str::to_owned)
+                .collect(),
+        )
     }
 
     /// One dead letter.

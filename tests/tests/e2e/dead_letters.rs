@@ -224,8 +224,21 @@ async fn dead_letters_are_for_admins_and_unknown_input_is_refused() {
 
     let answer = admin.get(&nobody).await.unwrap();
     answer.refused(404, "DEAD_LETTER_NOT_FOUND");
+    // The groups are known once the topics are.
+    let misspelt = until(async || {
+        let answer = admin.get(&format!("{DEAD_LETTERS}?group=activty")).await?;
+        anyhow::ensure!(answer.status == 400, "{:#}", answer.body);
+        Ok(answer.refused(400, "INVALID_ARGUMENT"))
+    });
+    let misspelt = misspelt.await.unwrap()["detail"].to_string();
+    assert!(
+        misspelt.contains("group must be a consumer group: activity, "),
+        "{misspelt}"
+    );
     for query in [
         "?state=LOST",
+        "?group=activty",
+        "?type=task.startd",
         "?from=yesterday",
         "?limit=0",
         "?cursor=x",
@@ -240,6 +253,8 @@ async fn dead_letters_are_for_admins_and_unknown_input_is_refused() {
         json!({"filter": {"group": " "}, "all": false}),
         json!({"filter": {"group": "activity"}, "all": true}),
         json!({"filter": {"grp": "a"}}),
+        json!({"filter": {"group": "activty"}}),
+        json!({"filter": {"type": "task.startd"}}),
         json!({"filter": {"from": 7}}),
     ] {
         let answer = admin.post(&many, &body).await.unwrap();

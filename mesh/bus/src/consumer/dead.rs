@@ -39,6 +39,14 @@ pub fn is_dead_letter_topic(topic: &str) -> bool {
     topic.ends_with(SUFFIX)
 }
 
+/// The group whose dead letters a topic holds. A group's name has no dot, but a topic's name may
+/// have one.
+#[must_use]
+pub fn group_of(topic: &str) -> Option<&str> {
+    let place = topic.strip_suffix(SUFFIX)?;
+    Some(place.rsplit_once('.')?.1)
+}
+
 impl DeadLetter {
     /// Reads a record of a dead-letter topic. Never fails: a missing header is replaced by the
     /// place where the record was found.

@@ -32,6 +32,7 @@ impl DeadLetterService for DeadLetterApi {
     ) -> Result<Response<ListDeadLettersResponse>, Status> {
         let request = request.into_inner();
         let filter = translate::filter(request.filter)?;
+        self.replays.check_names(&filter).await?;
         let limit = page::limit(request.page_size, page::MAX_LIMIT)?;
         let list = format!("dead-letters?{filter}");
         let after = page::decode_cursor(&list, &request.page_token)?;
@@ -77,6 +78,7 @@ impl DeadLetterService for DeadLetterApi {
         let replay = translate::replay(&request)?;
         let request = request.into_inner();
         let filter = translate::replayed(request.filter, request.all)?;
+        self.replays.check_names(&filter).await?;
         let many = self.replays.many(filter, replay, request.dry_run).await?;
         let texts = |ids: Vec<_>| ids.iter().map(ToString::to_string).collect();
         Ok(Response::new(ReplayDeadLettersResponse {

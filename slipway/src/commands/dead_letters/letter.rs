@@ -26,7 +26,7 @@ pub(super) struct Summary {
 impl Summary {
     /// Id, time in UTC, state, group, type, cause and reason.
     pub(super) fn line(&self) -> String {
-        let time = self.received_at.strftime("%F %T");
+        let time = self.received_at.strftime("%F %TZ");
         let kind = match self.event_type.as_str() {
             "" => "-",
             kind => kind,
@@ -209,7 +209,7 @@ mod tests {
     fn a_line_and_a_page_cannot_act_on_the_terminal() {
         let line = serde_json::from_value::<Summary>(letter()).unwrap().line();
         assert!(
-            line.contains("2026-11-21 10:32:05  REPLAYED  mail"),
+            line.contains("2026-11-21 10:32:05Z  REPLAYED  mail"),
             "{line}"
         );
         assert!(!line.contains(char::is_control));
