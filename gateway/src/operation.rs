@@ -27,7 +27,10 @@ use http::{
 use http_body::Body as _;
 use parking_lot::Mutex;
 use slipway_rpc::error::Fault;
-use slipway_runtime::text::{check_line, shortened, written_out};
+use slipway_runtime::{
+    json::unknown_name,
+    text::{check_line, shortened, written_out},
+};
 use utoipa::openapi::{self, OpenApi, PathItem, RefOr, path::ParameterIn};
 
 use crate::{body, middleware::BodyState, problem::Problem};
@@ -147,11 +150,11 @@ impl Accepts {
     fn check_query(&self, query: &str) -> Result<(), Fault> {
         for (name, value) in parse(query.as_bytes()) {
             let refused = if !self.parameters.contains(&*name) {
-                "is not known here"
+                unknown_name(&name, self.parameters.iter().map(String::as_str))
             } else if value.contains(char::REPLACEMENT_CHARACTER) {
-                "must be UTF-8, percent-encoded"
+                "must be UTF-8, percent-encoded".to_owned()
             } else if let Err(message) = check_line(&value) {
-                message
+                message.to_owned()
             } else {
                 continue;
             };

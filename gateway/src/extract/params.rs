@@ -192,7 +192,10 @@ mod tests {
         }
         assert_eq!(
             fault("seize=1"),
-            ("seize".into(), "is not known here".into())
+            (
+                "seize".into(),
+                "is not known here (did you mean size?)".into()
+            )
         );
         assert!(fault("id=7").1.starts_with("must be a UUID"));
         for wrong in [

@@ -222,7 +222,12 @@ mod tests {
     fn errors_name_the_field() {
         refuses("{}", "name", "is required");
         refuses(r#"{"name": 7}"#, "name", "must be a string");
-        refuses(r#"{"name": "a", "nmae": {}}"#, "nmae", "is not known here");
+        refuses(
+            r#"{"name": "a", "nmae": {}}"#,
+            "nmae",
+            "is not known here (did you mean name?)",
+        );
+        refuses(r#"{"name": "a", "xyz": {}}"#, "xyz", "is not known here");
         refuses(
             r#"{"name": "a", "name": "b"}"#,
             "name",
@@ -248,7 +253,7 @@ mod tests {
         refuses(
             r#"{"name": "a", "parts": [{"size": 1, "sise": 2}]}"#,
             "parts[0].sise",
-            "is not known here",
+            "is not known here (did you mean size?)",
         );
         refuses(
             r#"{"name": "a", "parts": [{"size": "1"}]}"#,

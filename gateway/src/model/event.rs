@@ -30,7 +30,7 @@ pub(crate) struct NewEvent {
 fn recipients<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     let names = Vec::deserialize(deserializer)?;
     match names.is_empty() {
-        true => Err(refused("must have 1 to 50")),
+        true => Err(refused("must be 1 to 50 names or ids")),
         false => Ok(names),
     }
 }

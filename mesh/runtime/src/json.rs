@@ -22,7 +22,7 @@ use serde::de::{
 };
 
 pub use self::rounded::rounded_integer;
-pub use self::wrong::{Wrong, expects, refused};
+pub use self::wrong::{Wrong, expects, refused, unknown_name};
 
 /// A deserializer, or a part of one, that reads JSON strictly.
 #[derive(Debug)]

@@ -190,6 +190,22 @@ pub fn shortened(text: &str, longest: usize) -> Cow<'_, str> {
     format!("{}…", kept.trim_end()).into()
 }
 
+/// Which of `names` was probably meant by `name`, which is none of them. Letter case does not count.
+#[must_use]
+pub fn meant_by<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    /// Below this likeness (1 is equal) a suggestion confuses more than it helps.
+    const LIKENESS: f64 = 0.85;
+    /// Characters that are compared: the time grows with their square.
+    const COMPARED: usize = 100;
+    let name = shortened(name, COMPARED).to_lowercase();
+    names
+        .into_iter()
+        .map(|known| (strsim::jaro_winkler(&name, &known.to_lowercase()), known))
+        .filter(|(likeness, _)| *likeness >= LIKENESS)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .map(|(_, known)| known)
+}
+
 /// Whether `c` begins or ends an embedding, an override or an isolate.
 #[must_use]
 pub fn changes_direction(c: char) -> bool {

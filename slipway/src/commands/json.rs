@@ -39,10 +39,11 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Parses `text`. Refuses text after the value, arrays instead of objects, and duplicate names in
+/// Parses `text`. Refuses a blank text, text after the value, arrays instead of objects, and duplicate names in
 /// an object.
 pub(super) fn read<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
-    let mut json = serde_json::Deserializer::from_str(text);
+    // Without blanks at the end, so that a blank text is empty.
+    let mut json = serde_json::Deserializer::from_str(text.trim_ascii_end());
     let value = serde_path_to_error::deserialize(Objects(&mut json))
         .map_err(|error| Error::at(&error.path().to_string(), error.inner()))?;
     json.end().map_err(|error| Error::at("", &error))?;

@@ -1,5 +1,7 @@
 //! What a configuration key is. The keys themselves are in the table of `settings`.
 
+use slipway_runtime::text;
+
 use super::format::Shape;
 use crate::cli::Role;
 
@@ -81,17 +83,10 @@ pub(super) fn meant_by<'a>(
     name: &str,
     names: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
-    /// Below this likeness (1 is equal) a suggestion confuses more than it helps.
-    const LIKENESS: f64 = 0.85;
     let name = name.to_lowercase().replace('-', "_");
     // As it is called in the environment.
     let name = name.strip_prefix("slipway_").unwrap_or(&name);
-    names
-        .into_iter()
-        .map(|known| (strsim::jaro_winkler(name, known), known))
-        .filter(|(likeness, _)| *likeness >= LIKENESS)
-        .max_by(|(a, _), (b, _)| a.total_cmp(b))
-        .map(|(_, known)| known)
+    text::meant_by(name, names)
 }
 
 /// From the table of keys, makes everything that has one item for each of them:

@@ -283,9 +283,14 @@ impl Layers {
         }
         if !of_kubernetes.is_empty() {
             of_kubernetes.sort_unstable();
+            let keys = if of_kubernetes.len() == 1 {
+                "key"
+            } else {
+                "keys"
+            };
             let names = of_kubernetes.join(", ");
             self.warning(format!(
-                "unknown keys {names}; Kubernetes sets such names for its services (a pod with \
+                "unknown {keys} {names}; Kubernetes sets such names for its services (a pod with \
                  enableServiceLinks: false has none)"
             ));
         }

@@ -14,7 +14,7 @@ use std::{
 use serde::de;
 use serde_json::error::Category;
 
-use crate::text::{shortened, written_out};
+use crate::text::{meant_by, shortened, written_out};
 
 /// Marks a message of our own types; no library's message begins with it.
 pub(super) const OURS: char = '\u{1}';
@@ -72,7 +72,7 @@ impl Wrong {
         let (field, message) = if let Some(rest) = text.strip_prefix("missing field") {
             (named(path, rest), "is required".into())
         } else if let Some(rest) = text.strip_prefix("unknown field") {
-            (named(path, rest), "is not known here".into())
+            (named(path, rest), unknown_field(rest).into())
         } else if let Some(rest) = text.strip_prefix("duplicate field") {
             (named(path, rest), "is given more than once".into())
         } else {
@@ -106,6 +106,23 @@ fn named<'a>(path: &'a str, text: &'a str) -> Cow<'a, str> {
     } else {
         format!("{path}.{name}").into()
     }
+}
+
+/// What is wrong with a field or a parameter that is none of `known`; follows its name.
+#[must_use]
+pub fn unknown_name<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    match meant_by(name, known) {
+        Some(meant) => format!("is not known here (did you mean {meant}?)"),
+        None => "is not known here".to_owned(),
+    }
+}
+
+/// The same for a field that serde does not know; `text` names it, and those that serde knows.
+fn unknown_field(text: &str) -> String {
+    let name = text.split('`').nth(1).unwrap_or_default();
+    let known = text.rsplit_once(", expected ").map(|parts| parts.1);
+    let known = known.unwrap_or_default().split('`').skip(1).step_by(2);
+    unknown_name(name, known)
 }
 
 /// What a value must be.
@@ -172,17 +189,53 @@ fn bounds(expected: &str) -> String {
     format!(" from {first} to {last}, without a point or an exponent")
 }
 
+/// What serde says of the JSON syntax, by its beginning, and the words of the API for it.
+const SYNTAX: [(&str, &str); 14] = [
+    ("recursion limit", "it is nested too deeply"),
+    ("trailing characters", "something follows its end"),
+    ("trailing comma", "nothing follows the comma"),
+    ("number out of range", "a number is too large"),
+    ("invalid number", "a number is malformed"),
+    (
+        "key must be a string",
+        "a name in double quotes is expected",
+    ),
+    ("expected `:`", "a colon is expected after the name"),
+    (
+        "expected `,` or",
+        "a comma or the closing bracket is expected",
+    ),
+    (
+        "expected value",
+        "a value is expected: text is in double quotes",
+    ),
+    ("expected ident", "true, false or null is expected"),
+    (
+        "control character",
+        "a text has a control character: it is written as \\u and four digits",
+    ),
+    ("lone leading surrogate", LONE_SURROGATE),
+    ("unexpected end of hex escape", LONE_SURROGATE),
+    (
+        "invalid escape",
+        "a text has an unknown escape: a backslash itself is written twice",
+    ),
+];
+
+const LONE_SURROGATE: &str = "a \\u escape is one half of a character: both halves are needed";
+
 /// What is wrong with the JSON syntax, and where.
 fn syntax(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    let what = match error.classify() {
-        Category::Eof => "it ends too early",
-        _ if text.starts_with("recursion limit") => "it is nested too deeply",
-        _ if text.starts_with("trailing characters") => "something follows its end",
-        _ if text.starts_with("number out of range") => "a number is too large",
-        _ => "this is not JSON",
-    };
     let (line, column) = (error.line(), error.column());
+    if error.classify() == Category::Eof {
+        return match (line, column) {
+            (1, 0) => "it is empty".into(),
+            _ => format!("it ends too early (line {line}, column {column})"),
+        };
+    }
+    let known = SYNTAX.iter().find(|(start, _)| text.starts_with(start));
+    let what = known.map_or("this is not JSON", |(_, words)| words);
     format!("{what} (line {line}, column {column})")
 }
 
@@ -210,6 +263,11 @@ mod tests {
                 "",
                 "unknown field `a\u{202e}\n`, expected `b`",
                 "a\\u{202e}\\n is not known here",
+            ),
+            (
+                "tasks[0]",
+                "unknown field `orderindex`, expected one of `title`, `orderIndex`",
+                "tasks[0].orderindex is not known here (did you mean orderIndex?)",
             ),
             ("", "duplicate field `c`", "c is given more than once"),
             (
@@ -298,12 +356,60 @@ mod tests {
             described("{}\n x"),
             "is not valid JSON: something follows its end (line 2, column 2)"
         );
-        assert_eq!(
-            described("{'a': 1}"),
-            "is not valid JSON: this is not JSON (line 1, column 2)"
-        );
+        assert_eq!(described(""), "is not valid JSON: it is empty");
         assert!(described("1e999").contains("a number is too large"));
         assert!(described(&"[".repeat(1_000)).contains("it is nested too deeply"));
+    }
+
+    #[test]
+    fn a_syntax_error_says_what_is_expected() {
+        for (text, expected) in [
+            (
+                "{'a': 1}",
+                "a name in double quotes is expected (line 1, column 2)",
+            ),
+            (
+                "{\"a\": 'b'}",
+                "a value is expected: text is in double quotes (line 1, column 7)",
+            ),
+            (
+                "{\"a\": 1,}",
+                "nothing follows the comma (line 1, column 9)",
+            ),
+            ("[1,]", "nothing follows the comma (line 1, column 4)"),
+            (
+                "{\"a\" 1}",
+                "a colon is expected after the name (line 1, column 6)",
+            ),
+            (
+                "[1 2]",
+                "a comma or the closing bracket is expected (line 1, column 4)",
+            ),
+            (
+                "[tru]",
+                "true, false or null is expected (line 1, column 5)",
+            ),
+            ("[01]", "a number is malformed (line 1, column 3)"),
+        ] {
+            let error = serde_json::from_str::<serde_json::Value>(text).unwrap_err();
+            let described = Wrong::json("", &error).to_string();
+            assert_eq!(
+                described,
+                format!("is not valid JSON: {expected}"),
+                "{text}"
+            );
+        }
+        for (text, expected) in [
+            (r#"["\ud800"]"#, LONE_SURROGATE),
+            (r#"["\udc00"]"#, LONE_SURROGATE),
+            (r#"["\ud800\u0041"]"#, LONE_SURROGATE),
+            (r#"["\x"]"#, "an unknown escape"),
+            ("[\"\n\"]", "a control character"),
+        ] {
+            let error = serde_json::from_str::<serde_json::Value>(text).unwrap_err();
+            let described = Wrong::json("", &error).to_string();
+            assert!(described.contains(expected), "{text}: {described}");
+        }
     }
 
     #[test]

@@ -165,7 +165,10 @@ impl Intake {
         let mut found: Vec<UserRef> = Vec::new();
         for (n, text) in wanted.iter().enumerate() {
             let Some(user) = known.get(&text.to_lowercase()) else {
-                let message = "must be the name or the id of a user";
+                let message = match text.contains('@') {
+                    true => "must be the name or the id of a user, not an email address",
+                    false => "must be the name or the id of a user",
+                };
                 return Err(Fault::invalid_field(format!("recipients[{n}]"), message));
             };
             if !found.contains(user) {

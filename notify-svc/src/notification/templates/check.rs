@@ -161,7 +161,7 @@ fn well_formed(
     let (mut with, mut flaws) = (templates.clone(), Vec::new());
     for part in Part::ALL {
         if let Err(error) = with.put(kind, part, part.of(&content.source)) {
-            flaws.push(Flaw::of(part.field(), error.to_string()));
+            flaws.push(Flaw::of(part.field(), format!("is not valid: {error}")));
         }
     }
     if flaws.is_empty() {
@@ -220,7 +220,10 @@ fn renders(with: &Templates, kind: &str, sample: &Map<String, Value>) -> Vec<Fla
             match with.part(kind, part, &present(data), recipient) {
                 Ok(text) if part == Part::Subject => line(&text),
                 Ok(_) => None,
-                Err(error) => Some(Flaw::of(part.field(), error.to_string())),
+                Err(error) => Some(Flaw::of(
+                    part.field(),
+                    format!("cannot be rendered: {error}"),
+                )),
             }
         });
         flaws.extend(flaw);

@@ -35,7 +35,7 @@ pub enum ClientError {
 }
 
 /// Parts of library error messages, and a clearer message for each.
-const IN_WORDS: [(&str, &str); 4] = [
+const IN_WORDS: [(&str, &str); 7] = [
     (
         "InvalidContentType",
         "it does not speak TLS; use http:// if that is what it serves",
@@ -52,27 +52,32 @@ const IN_WORDS: [(&str, &str); 4] = [
         "unexpected message from connection",
         "it does not speak HTTP/1.1; the API is where http_addr says, not where gRPC is",
     ),
+    ("unexpected EOF", CLOSED),
+    ("end of file before message length reached", CLOSED),
+    ("connection closed before message completed", CLOSED),
 ];
+
+const CLOSED: &str = "the server has closed the connection";
 
 impl ClientError {
     /// The error for a server that was not reached.
     pub(super) fn unreachable(base: &Url, error: &reqwest::Error) -> Self {
-        let cause = innermost(error);
-        let known = IN_WORDS.iter().find(|(part, _)| cause.contains(part));
         Self::Unreachable {
             base: base.clone(),
-            reason: known.map_or(cause, |(_, words)| (*words).to_owned()),
+            reason: innermost(error),
         }
     }
 }
 
-/// The innermost cause. The outer ones only repeat the URL.
+/// The innermost cause, in clear words. The outer ones only repeat the URL.
 pub(in crate::commands) fn innermost(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(source) = cause.source() {
         cause = source;
     }
-    cause.to_string()
+    let cause = cause.to_string();
+    let known = IN_WORDS.iter().find(|(part, _)| cause.contains(part));
+    known.map_or(cause, |(_, words)| (*words).to_owned())
 }
 
 #[cfg(test)]
@@ -82,6 +87,9 @@ mod tests {
         net::TcpListener,
     };
 
+    use std::io;
+
+    use super::*;
     use crate::commands::client::Client;
 
     /// The error message for a server that answers every request with `answer`.
@@ -99,6 +107,17 @@ mod tests {
         let answer = client.stream("/activity/stream", &[], None).await;
         serving.abort();
         answer.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_connection_that_ends_in_an_answer_is_told_without_the_words_of_libraries() {
+        for library in [
+            "unexpected EOF during chunk size line",
+            "connection closed before message completed",
+        ] {
+            assert_eq!(innermost(&io::Error::other(library)), CLOSED);
+        }
+        assert_eq!(innermost(&io::Error::other("another")), "another");
     }
 
     #[tokio::test]

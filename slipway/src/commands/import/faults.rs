@@ -75,7 +75,10 @@ impl Faults {
         self.name(&format!("{place}.title"), &task.title);
         self.description(&format!("{place}.description"), text(&task.description));
         if !Username::is_well_formed(&task.assignee) {
-            let rule = "is not a username: 3 to 40 of a-z A-Z 0-9 . _ -";
+            let rule = match task.assignee.contains('@') {
+                true => "is not a username: an email address is not accepted here",
+                false => "is not a username: 3 to 40 of a-z A-Z 0-9 . _ -",
+            };
             self.add(&format!("{place}.assignee"), rule);
         }
         if let Err(rule) = Tags::new(task.tags.iter().map(String::as_str)) {
@@ -159,7 +162,11 @@ mod tests {
             ),
             (
                 r#"{"title": "T", "assignee": ""}"#,
-                "tasks[0].assignee is not a username",
+                "tasks[0].assignee is not a username: 3 to 40",
+            ),
+            (
+                r#"{"title": "T", "assignee": "ada@example.com"}"#,
+                "tasks[0].assignee is not a username: an email address",
             ),
             (
                 r#"{"title": "T", "assignee": "a b c"}"#,

@@ -175,11 +175,19 @@ mod tests {
     }
 
     #[test]
+    fn a_blank_file_is_empty() {
+        for blank in ["", " ", "\n", "\r\n\t\n"] {
+            let error = read_text(blank.as_bytes()).unwrap_err();
+            assert!(error.ends_with(" is malformed: it is empty"), "{error}");
+        }
+    }
+
+    #[test]
     fn a_malformed_plan_is_refused_with_line_and_column() {
         let unknown = b"{\"name\": \"R\",\n \"tasks\": [],\n \"taks\": []}";
         let error = read_text(unknown).unwrap_err();
         assert!(
-            error.contains(": taks is not known here (line 3, column"),
+            error.contains(": taks is not known here (did you mean tasks?) (line 3, column"),
             "{error}"
         );
         let error = refusal(r#"{"title": "T", "assignee": "ada", "order": 1}"#);

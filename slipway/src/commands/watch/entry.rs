@@ -31,7 +31,7 @@ impl Entry {
     /// Number, date and time in UTC, type, summary. The texts come from other users, so control
     /// characters are escaped.
     pub(super) fn line(&self, colour: bool) -> String {
-        let (sequence, time) = (self.sequence, self.time.strftime("%F %T"));
+        let (sequence, time) = (self.sequence, self.time.strftime("%F %TZ"));
         let (kind, summary) = (escape(&self.kind), escape(&self.summary));
         if colour {
             format!("{DIM}#{sequence} {time}{PLAIN} {BOLD}{kind}{PLAIN}  {summary}")
@@ -76,7 +76,7 @@ mod tests {
         let line = entry(r#"ada started "Build images" (Kubernetes 1.31)"#).line(false);
         assert_eq!(
             line,
-            r#"#17 2026-11-21 10:32:05 task.started  ada started "Build images" (Kubernetes 1.31)"#
+            r#"#17 2026-11-21 10:32:05Z task.started  ada started "Build images" (Kubernetes 1.31)"#
         );
     }
 

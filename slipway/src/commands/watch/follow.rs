@@ -241,12 +241,13 @@ mod tests {
         let [entries, remarks, end] = follow(&script, false, None).await;
         assert_eq!(
             entries,
-            "#5 2026-11-21 10:32:05 task.started  ada\\u{1b} started\n\
-             #9 2026-11-21 10:32:05 task.started  ada\\u{1b} started\n"
+            "#5 2026-11-21 10:32:05Z task.started  ada\\u{1b} started\n\
+             #9 2026-11-21 10:32:05Z task.started  ada\\u{1b} started\n"
         );
         let remarks: Vec<&str> = remarks.lines().collect();
         assert_eq!(remarks.len(), 4, "{remarks:?}");
-        assert!(remarks[0].ends_with("; connecting again"));
+        let closed = "slipway: the server has closed the connection; connecting again";
+        assert_eq!(remarks[0], closed);
         assert_eq!(remarks[1], "slipway: connected again");
         assert!(remarks[2].contains("#6 to #8 are gone"));
         assert!(remarks[3].contains("going down"));

@@ -198,11 +198,11 @@ fn what_does_not_come_to_an_end_is_refused() {
     for (text, message) in [
         (
             "{% for a in list %}{% for b in list %}{% endfor %}{% endfor %}",
-            "it takes too many steps",
+            "cannot be rendered: it takes too many steps",
         ),
         (
             "{% for a in list %}{{ orderId }}{% endfor %}",
-            "it writes more than 256 KiB",
+            "cannot be rendered: it writes more than 256 KiB",
         ),
     ] {
         content.source.text = text.to_owned();
@@ -218,9 +218,9 @@ fn what_is_not_of_the_language_is_told_with_its_field_and_line() {
     let message = refused_text(&format!("one\n{{{{ {}1 }}}}", "-".repeat(8000)));
     assert_eq!(
         message,
-        "an expression may have at most 250 parts (order-placed.txt, line 2)"
+        "is not valid: an expression may have at most 250 parts (order-placed.txt, line 2)"
     );
-    assert!(refused_text("{{ 'x' * 9 }}").starts_with("* multiplies numbers only"));
+    assert!(refused_text("{{ 'x' * 9 }}").starts_with("is not valid: * multiplies numbers only"));
 }
 
 #[test]
