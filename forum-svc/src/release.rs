@@ -23,8 +23,9 @@ use crate::comment::TaskId;
 /// Deadline of a call to release-svc. Short, because the call is part of a request.
 const DEADLINE: Duration = Duration::from_secs(2);
 
-/// How long a cached task is used. So long a deleted task still has its discussion.
-const FRESH: SignedDuration = SignedDuration::from_secs(10);
+/// How long a cached task is used. For this long a deleted task still has its discussion, and a
+/// comment can be announced to the owner before. A busy discussion asks once in this time.
+const FRESH: SignedDuration = SignedDuration::from_secs(1);
 
 /// Tasks in the cache at most.
 const CACHED_TASKS: usize = 10_000;
