@@ -122,16 +122,15 @@ impl Replays {
         }
     }
 
-    /// The groups that can have dead letters, if they are known.
+    /// The groups that can have dead letters, if they are known: at the first start the topics are
+    /// created a moment later.
     fn groups(&self) -> Option<BTreeSet<String>> {
         let topics = self.topics.borrow();
         let topics = topics.as_ref()?.iter();
         let ours = topics.filter(|topic| topic.starts_with(OURS));
-        Some(
-            ours.filter_map(|topic| dead::group_of(topic))
-                .map(str::to_owned)
-                .collect(),
-        )
+        let groups = ours.filter_map(|topic| dead::group_of(topic));
+        let groups: BTreeSet<_> = groups.map(str::to_owned).collect();
+        (!groups.is_empty()).then_some(groups)
     }
 
     /// One dead letter.
