@@ -69,12 +69,13 @@ impl Release {
         change: TaskChange,
         now: Timestamp,
     ) -> Result<Decision, Refusal> {
-        let index = match by.is_admin() {
-            true => self.index_of(id)?,
-            false => self.owned(id, by.user)?,
-        };
-        if !by.is_admin() && !change.is_of_reminder() {
-            return Err(Refusal::AdminRequired);
+        let index = self.index_of(id)?;
+        if !by.is_admin() {
+            // First: the owner may not do that either.
+            if !change.is_of_reminder() {
+                return Err(Refusal::AdminRequired);
+            }
+            self.owned(id, by.user)?;
         }
         let before = &self.tasks[index];
         before.is_at(on)?;

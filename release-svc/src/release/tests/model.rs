@@ -221,10 +221,11 @@ impl Model {
                 remind_before,
                 is_stale,
             } => {
-                let index = self.owned(task, by)?;
                 if by.is_some() && (owner.is_some() || to.is_some()) {
+                    self.owned(task, None)?;
                     return Err("ADMIN_REQUIRED");
                 }
+                let index = self.owned(task, by)?;
                 if is_stale {
                     return Err("TASK_CHANGED");
                 }
