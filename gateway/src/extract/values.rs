@@ -49,7 +49,16 @@ where
     value.transpose().map_err(refused)
 }
 
-/// Reads a list of such values, separated by commas.
+/// Reads a parameter that is a text. An empty one is refused: a filter would seem to work.
+pub(crate) fn filled<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    match text.is_empty() {
+        true => Err(refused("must not be empty")),
+        false => Ok(text),
+    }
+}
+
+/// Reads a list of values by their `FromStr`, separated by commas.
 pub(crate) fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -141,6 +150,15 @@ where
     T: Deserialize<'de>,
 {
     T::deserialize(deserializer).map(Some)
+}
+
+/// The same, for an integer like [`whole`].
+pub(crate) fn given_whole<'de, const LAST: i64, D>(deserializer: D) -> Result<Option<i64>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let number = whole::<LAST, D>(deserializer)?;
+    number.map(Some).ok_or_else(|| refused("must not be null"))
 }
 
 /// Reads a field of a change that may be left out, and that `null` clears.

@@ -13,7 +13,7 @@ use super::{
     Id, Malformed, Paging, UserRef,
     proto::{self, required, to_proto},
 };
-use crate::extract::{parsed, time};
+use crate::extract::{filled, parsed, time};
 
 /// The state of a dead letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -221,15 +221,15 @@ pub(crate) struct DeadLettersQuery {
     #[param(inline)]
     state: Option<DeadLetterState>,
     /// Only of this consumer group. One that does not exist and has no dead letters is refused.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     #[param(value_type = Option<String>)]
     group: String,
     /// Only events of this type. One that does not exist and has no dead letters is refused.
-    #[serde(default, rename = "type")]
+    #[serde(default, rename = "type", deserialize_with = "filled")]
     #[param(value_type = Option<String>)]
     event_type: String,
     /// Only with this cause: `undecodable`, `poison`, `panic` or `exhausted`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     #[param(value_type = Option<String>)]
     cause: String,
     /// Only where the reason contains this text, to the letter. A search looks at 10,000

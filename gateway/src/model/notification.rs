@@ -11,7 +11,7 @@ use super::{
     Id, Malformed, Paging, UserRef,
     proto::{self, required, to_proto},
 };
-use crate::extract::{parsed, time};
+use crate::extract::{filled, parsed, time};
 
 /// The status of a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -194,7 +194,7 @@ pub(crate) struct NotificationsQuery {
     #[param(value_type = Option<NotificationStatus>, inline)]
     status: Option<NotificationStatus>,
     /// One type, such as `task.assigned`. One that no notification can have is refused.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     #[param(value_type = Option<String>)]
     r#type: String,
     /// Made at this time or later.
@@ -246,14 +246,14 @@ impl NotificationsQuery {
 pub(crate) struct AllNotificationsQuery {
     /// Only of this recipient: a name, an account's id, or an address, which includes the account
     /// that has it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     #[param(value_type = Option<String>)]
     recipient: String,
     #[serde(default, deserialize_with = "parsed")]
     #[param(value_type = Option<NotificationStatus>, inline)]
     status: Option<NotificationStatus>,
     /// One type, such as `task.assigned`. One that no notification can have is refused.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     #[param(value_type = Option<String>)]
     r#type: String,
     /// Made at this time or later.

@@ -182,7 +182,7 @@ impl TryFrom<v1::Task> for Task {
 }
 
 /// The greatest `orderIndex`: the limit of release-svc.
-const LAST_ORDER_INDEX: i64 = 9_007_199_254_740_991;
+pub(super) const LAST_ORDER_INDEX: i64 = 9_007_199_254_740_991;
 
 /// A task to be added to a release. Exactly one of `assigneeId` and `assignee` is given.
 #[derive(Debug, Deserialize, ToSchema)]

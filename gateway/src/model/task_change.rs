@@ -12,9 +12,9 @@ use utoipa::ToSchema;
 use super::{
     Id,
     proto::to_proto,
-    task::{TaskPriority, minutes},
+    task::{LAST_ORDER_INDEX, TaskPriority, minutes},
 };
-use crate::extract::{clearable, clearable_time, given};
+use crate::extract::{clearable, clearable_time, given, given_whole};
 
 /// A change of a task. What is left out stays as it is.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -35,8 +35,8 @@ pub(crate) struct TaskChange {
     #[schema(nullable = false)]
     assignee: Option<String>,
     /// A free number above the order index of every started task. Only while it is TODO.
-    #[serde(default, deserialize_with = "given")]
-    #[schema(minimum = 0, nullable = false)]
+    #[serde(default, deserialize_with = "given_whole::<LAST_ORDER_INDEX, _>")]
+    #[schema(minimum = 0, maximum = 9_007_199_254_740_991_i64, nullable = false)]
     order_index: Option<i64>,
     /// When it is due, in the years 2000 to 2200; `null`: it has no due time any more.
     #[serde(default, deserialize_with = "clearable_time")]

@@ -10,7 +10,7 @@ use super::{
     proto::to_proto,
     task::{TaskPriority, TaskStatus},
 };
-use crate::extract::{parsed, time};
+use crate::extract::{filled, parsed, time};
 
 /// The parameters of the list of the caller's tasks: all conditions must hold. With any other than
 /// `status` a page may have fewer than `limit`, or none, though `nextCursor` leads on.
@@ -27,7 +27,7 @@ pub(crate) struct MyTasksQuery {
     #[param(inline)]
     priority: Option<TaskPriority>,
     /// Only tasks with this tag, without regard to case.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     #[param(value_type = Option<String>)]
     tag: String,
     /// Only tasks that are due at this time or later.
@@ -75,7 +75,7 @@ impl MyTasksQuery {
 #[into_params(parameter_in = Query)]
 pub(crate) struct TasksQuery {
     /// Only tasks of this user: an id or a username.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     #[param(value_type = Option<String>)]
     assignee: String,
     /// Only tasks in this state.
@@ -87,7 +87,7 @@ pub(crate) struct TasksQuery {
     #[param(inline)]
     priority: Option<TaskPriority>,
     /// Only tasks with this tag, without regard to case.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     #[param(value_type = Option<String>)]
     tag: String,
     /// Only tasks that are due at this time or later.

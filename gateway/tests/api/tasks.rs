@@ -152,6 +152,9 @@ async fn only_given_fields_of_a_task_are_changed_and_null_clears() {
     ] {
         change(json!({field: null})).await.invalid(field);
     }
+    let fraction = change(json!({"orderIndex": 1.5})).await;
+    let detail = fraction.problem(400, "INVALID_ARGUMENT")["detail"].to_string();
+    assert!(detail.contains("from 0 to 9007199254740991"), "{detail}");
     let both = json!({"assignee": "ada", "assigneeId": ADA});
     change(both).await.invalid("assignee");
     change(json!({"priority": "SOON"}))
@@ -196,8 +199,24 @@ async fn the_conditions_of_lists_are_handed_on() {
             assert!(asked.contains(part), "{part} in {asked}");
         }
     }
-    for bad in ["priority=SOON", "dueBefore=tomorrow", "status=DONE"] {
+    for bad in [
+        "priority=SOON",
+        "dueBefore=tomorrow",
+        "status=DONE",
+        "tag=",
+        "assignee=",
+    ] {
         let name = bad.split('=').next().unwrap();
         gateway.get(&format!("/tasks?{bad}")).await.invalid(name);
+    }
+    for empty in [
+        "/notifications?type=",
+        "/admin/notifications?recipient=",
+        "/admin/dead-letters?group=",
+        "/admin/dead-letters?type=",
+        "/admin/dead-letters?cause=",
+    ] {
+        let (_, name) = empty.split_once('?').unwrap();
+        gateway.get(empty).await.invalid(name.trim_end_matches('='));
     }
 }
