@@ -23,6 +23,7 @@ use serde::de::{
 
 pub use self::rounded::rounded_integer;
 pub use self::wrong::{Wrong, expects, refused, unknown_name};
+use crate::text::alternatives;
 
 /// A deserializer, or a part of one, that reads JSON strictly.
 #[derive(Debug)]
@@ -153,12 +154,9 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Name<V> {
     type Value = V::Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some((last, others)) = self.variants.split_last() else {
-            return self.visitor.expecting(f);
-        };
-        match others {
-            [] => expects(f, last),
-            _ => expects(f, format_args!("{} or {last}", others.join(", "))),
+        match self.variants {
+            [] => self.visitor.expecting(f),
+            names => expects(f, alternatives(names)),
         }
     }
 

@@ -85,6 +85,15 @@ pub fn is_blank(text: &str) -> bool {
     text.chars().all(is_invisible)
 }
 
+/// Words in a sentence, as alternatives: `A, B or C`.
+#[must_use]
+pub fn alternatives(words: &[&str]) -> String {
+    match words.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => words.concat(),
+    }
+}
+
 /// Checks a text that must be one line. It may be blank.
 ///
 /// # Errors

@@ -12,7 +12,7 @@ use notify_svc::notification::mail::{Address, Sender, SmtpUrl};
 use release_svc::identity::{Email, NewPassword, Username};
 use slipway_mongo as mongo;
 use slipway_rpc::grpc::{Origins, TlsError};
-use slipway_runtime::{telemetry::logs, text::is_blank};
+use slipway_runtime::{telemetry::logs, text::{alternatives, is_blank}};
 use tonic::transport::Uri;
 
 use super::Secret;
@@ -98,11 +98,7 @@ pub(super) fn choice<T: Copy + 'static, const N: usize>(
     options: [(&'static str, T); N],
 ) -> Format<T> {
     let words = options.map(|(word, _)| word);
-    let expects = match words.split_last() {
-        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
-        _ => words.concat(),
-    };
-    Format::new(expects, move |text| {
+    Format::new(alternatives(&words), move |text| {
         let chosen = options.iter().find(|(word, _)| *word == text);
         chosen.map(|(_, value)| *value)
     })

@@ -23,6 +23,7 @@ mod poison;
 mod replicas;
 mod roles;
 mod scripted;
+mod settings;
 mod storage;
 mod stream;
 mod times;

@@ -14,7 +14,7 @@ use std::{
 use serde::de;
 use serde_json::error::Category;
 
-use crate::text::{meant_by, shortened, written_out};
+use crate::text::{alternatives, meant_by, shortened, written_out};
 
 /// Marks a message of our own types; no library's message begins with it.
 pub(super) const OURS: char = '\u{1}';
@@ -134,8 +134,8 @@ fn message(text: &str) -> Cow<'_, str> {
     let expected = text.rsplit_once(", expected ").map(|parts| parts.1);
     match expected {
         Some(names) if of("unknown variant") => {
-            let names = names.trim_start_matches("one of ").replace('`', "");
-            format!("must be {names}").into()
+            let names: Vec<_> = names.split('`').skip(1).step_by(2).collect();
+            format!("must be {}", alternatives(&names)).into()
         }
         Some(what) if of("invalid ") => match in_json(what) {
             // A number that is too large, too small, or written as `1e3`.
@@ -301,6 +301,11 @@ mod tests {
                 "n",
                 "invalid type: string \", expected x\", expected a boolean",
                 "n must be a boolean",
+            ),
+            (
+                "n",
+                "unknown variant `D`, expected one of `A`, `B`, `C`",
+                "n must be A, B or C",
             ),
             (
                 "n",
