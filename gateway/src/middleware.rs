@@ -32,7 +32,7 @@ use slipway_runtime::{
     },
 };
 use tokio::{sync::Notify, time};
-use tracing::Instrument as _;
+use tracing::{Instrument as _, field::Empty};
 use uuid::Uuid;
 
 use crate::{body::limit_of, error_rate::ErrorRate, metrics as m, problem::Problem, strict};
@@ -129,19 +129,20 @@ pub(crate) async fn middleware(
     }
     let http1 = request.version() <= Version::HTTP_11;
     let request_id = request_id(request.headers());
-    let trace = TraceContext::continue_from(
-        request
-            .headers()
-            .get(TRACEPARENT)
-            .and_then(|value| value.to_str().ok()),
-    );
+    let caller = request.headers().get(TRACEPARENT);
+    let caller = TraceContext::read(caller.and_then(|value| value.to_str().ok()));
     let span = tracing::info_span!(
         "request",
         method,
         route,
-        trace_id = trace.trace_id(),
+        trace_id = Empty,
         request_id = request_id.to_str().unwrap_or_default(),
+        user_id = Empty,
+        http.response.status_code = Empty,
+        otel.kind = "server",
     );
+    let trace = TraceContext::of(&span, caller);
+    span.record("trace_id", trace.trace_id());
     let mut response = trace
         .scope(
             async {
@@ -157,6 +158,7 @@ pub(crate) async fn middleware(
     let status = response.status().as_u16();
     let elapsed = started.elapsed();
     config.errors.note(response.status().is_server_error());
+    span.record("http.response.status_code", status);
     span.in_scope(|| tracing::debug!(status, ?elapsed, "answered"));
     if config.access_log {
         let outcome = Outcome::Http {

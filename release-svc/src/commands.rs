@@ -13,12 +13,14 @@ use slipway_rpc::{
 use slipway_runtime::{
     clock::SharedClock,
     contention::{MAX_ATTEMPTS, back_off},
+    telemetry::spans::STEPS,
 };
 use slipway_store::{
     due::DueWake,
     outbox::Wake,
     receipts::{self, Repeatable},
 };
+use tracing::Instrument as _;
 
 use crate::{
     identity::UserId,
@@ -215,7 +217,10 @@ impl Commands {
         command: impl Future<Output = Result<R, Fault>>,
     ) -> Result<R, Fault> {
         let repeatable = by.repeatable.as_ref();
-        receipts::once(repeatable, &*self.stores.receipts, &*self.clock, command).await
+        let span = tracing::debug_span!(target: STEPS, "command");
+        receipts::once(repeatable, &*self.stores.receipts, &*self.clock, command)
+            .instrument(span)
+            .await
     }
 
     async fn load(&self, target: Target) -> Result<Arc<Release>, Fault> {

@@ -14,13 +14,16 @@ use std::{future::Future, io, path::PathBuf, process::ExitCode, time::Duration};
 
 use slipway_runtime::{
     life,
-    telemetry::logs::{self, Format},
+    telemetry::{
+        logs::{self, Format},
+        spans::Exporter,
+    },
 };
 
 use crate::{
     cli::{Cli, Command, ConfigCommand, Role},
     commands::import::AlreadyImported,
-    config::{Invalid, Layers},
+    config::{Invalid, Layers, Settings},
 };
 
 mod allocator;
@@ -105,8 +108,23 @@ fn run(command: Command, layers: &Layers, ready_file: Option<PathBuf>) -> anyhow
 
 fn serve(role: Role, layers: &Layers, ready_file: Option<PathBuf>) -> anyhow::Result<()> {
     let settings = layers.settings(Some(role))?;
+    life::make_files_private();
+    block_on(run_role(role, settings, layers, ready_file))?
+}
+
+async fn run_role(
+    role: Role,
+    settings: Settings,
+    layers: &Layers,
+    ready_file: Option<PathBuf>,
+) -> anyhow::Result<()> {
     let filter = logs::parse_filter(&settings.log).map_err(UsageError)?;
-    logs::init(filter, settings.log_format());
+    let exporter = settings
+        .otlp_url
+        .as_deref()
+        .map(|url| Exporter::new(url, settings.otlp_percent, role.as_str(), version::VERSION));
+    let exporter = exporter.transpose()?;
+    logs::init(filter, settings.log_format(), exporter.as_ref());
     for warning in layers.warnings() {
         tracing::warn!("{warning}");
     }
@@ -118,8 +136,11 @@ fn serve(role: Role, layers: &Layers, ready_file: Option<PathBuf>) -> anyhow::Re
             "the {role} role does not use these settings and ignores them"
         );
     }
-    life::make_files_private();
-    block_on(wiring::run(role, settings, ready_file))?
+    let ended = wiring::run(role, settings, ready_file).await;
+    if let Some(exporter) = exporter {
+        exporter.shut_down().await;
+    }
+    ended
 }
 
 fn block_on<F: Future>(future: F) -> io::Result<F::Output> {

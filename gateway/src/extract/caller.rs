@@ -15,6 +15,7 @@ use slipway_rpc::{
     metadata::IDEMPOTENCY_KEY,
 };
 use slipway_runtime::telemetry::access::Requester;
+use tracing::{Span, field::display};
 
 use crate::{
     app::{App, AppState},
@@ -50,6 +51,7 @@ impl FromRequestParts<AppState> for Caller {
         let principal = app.verifier.verify(token).await.map_err(Fault::from)?;
         let token = Some(token.to_owned());
         parts.extensions.insert(Sender::Client);
+        Span::current().record("user_id", display(principal.user_id));
         if let Some(requester) = parts.extensions.get::<Requester>() {
             requester.is_user(principal.user_id);
         }

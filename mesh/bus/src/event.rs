@@ -184,7 +184,8 @@ impl Event {
                 .map_err(|_| format!("its {TIME} is not a time"))?,
             dataschema: header(DATASCHEMA)?.to_owned(),
             actor,
-            trace: TraceContext::continue_from(record.header(TRACEPARENT)),
+            trace: TraceContext::read(record.header(TRACEPARENT))
+                .unwrap_or_else(TraceContext::generate),
             topic: record.topic.clone(),
             key: record.key.clone(),
             data: record.value.clone(),

@@ -10,8 +10,10 @@ use slipway_mongo::{Client, StorageError as MongoError};
 use slipway_runtime::{
     contention::{MAX_ATTEMPTS, back_off},
     life::{Check, Problem},
+    telemetry::spans::STEPS,
 };
 use slipway_sqlite::StorageError;
+use tracing::{Instrument as _, Span};
 
 use crate::{
     StoreError,
@@ -38,6 +40,12 @@ pub struct Documents {
 enum Backend {
     Sqlite(sqlite::Adapter),
     Mongo(mongo::Adapter),
+}
+
+/// The span of a commit.
+fn commit_span(writes: &[Write<'_>]) -> Span {
+    let collection = writes.first().map(|write| write.collection.name);
+    tracing::debug_span!(target: STEPS, "commit", collection, writes = writes.len())
 }
 
 /// Calls the same method on either adapter.
@@ -297,7 +305,8 @@ impl Documents {
             return Ok(refused.into_iter().map(|(_, refused)| refused).collect());
         }
         self.reachable()?;
-        let outcomes = on!(self, adapter => adapter.write(sound).await);
+        let span = commit_span(&sound);
+        let outcomes = on!(self, adapter => adapter.write(sound).instrument(span).await);
         let mut outcomes = outcomes?;
         for (place, refused) in refused {
             outcomes.insert(place, refused);
@@ -325,7 +334,10 @@ impl Documents {
         let (mut done, mut refused) = (0, None);
         if !writes.is_empty() {
             self.reachable()?;
-            (done, refused) = on!(self, adapter => adapter.write_in_order(writes).await)?;
+            let span = commit_span(&writes);
+            let written =
+                on!(self, adapter => adapter.write_in_order(writes).instrument(span).await);
+            (done, refused) = written?;
         }
         let repeated = repeated.map(|(_, index)| Refusal::Taken(Some(index)));
         Ok((done, refused.or(repeated)))

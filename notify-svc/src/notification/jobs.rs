@@ -87,7 +87,8 @@ impl Handler for EventConsumer {
         self.look_up(events).await?;
         let mut prepared = Vec::with_capacity(events.len());
         for event in events {
-            prepared.push((event, self.prepare(event).await));
+            let notifications = event.trace.scope(self.prepare(event));
+            prepared.push((event, notifications.await));
         }
         let notifications = all_or_poison(prepared)?.into_iter().flatten().collect();
         let queued = self.queue.enqueue(notifications).await?;

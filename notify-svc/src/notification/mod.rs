@@ -43,7 +43,7 @@ pub mod templates;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use slipway_runtime::{id, typed_id};
+use slipway_runtime::{id, telemetry::TraceContext, typed_id};
 use uuid::Uuid;
 
 pub use audience::Draft;
@@ -242,6 +242,9 @@ pub struct Notification {
     pub due_at: Timestamp,
     /// The attempts, oldest first.
     pub attempts: Vec<Attempt>,
+    /// The trace of the event. The mail and the event of the outcome belong to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceContext>,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it was last changed.
@@ -255,7 +258,7 @@ impl AsRef<Notification> for Notification {
 }
 
 impl Notification {
-    /// A notification that is due at once.
+    /// A notification that is due at once, in the current trace.
     #[must_use]
     pub fn new(draft: Draft, event_id: Uuid, subject: Subject, now: Timestamp) -> Self {
         Self {
@@ -272,6 +275,7 @@ impl Notification {
             digest_id: None,
             due_at: now,
             attempts: Vec::new(),
+            trace: TraceContext::scoped(),
             created_at: now,
             updated_at: now,
         }

@@ -61,6 +61,7 @@ async fn send(url: &str, authorities: Option<&Authorities>) -> Sending {
         text: "Hello".to_owned(),
         html: "<p>Hello</p>".to_owned(),
         date: Timestamp::UNIX_EPOCH,
+        trace: None,
     };
     mailer.send(&mail).await
 }

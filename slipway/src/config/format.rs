@@ -12,7 +12,10 @@ use notify_svc::notification::mail::{Address, Sender, SmtpUrl};
 use release_svc::identity::{Email, NewPassword, Username};
 use slipway_mongo as mongo;
 use slipway_rpc::grpc::{Origins, TlsError};
-use slipway_runtime::{telemetry::logs, text::{alternatives, is_blank}};
+use slipway_runtime::{
+    telemetry::logs,
+    text::{alternatives, is_blank},
+};
 use tonic::transport::Uri;
 
 use super::Secret;
@@ -232,6 +235,16 @@ pub(super) fn public_url() -> Format<String> {
     let expects = "an http or https URL without a user, a query or a fragment, such as \
                    https://slipway.example.com, or with a path if a proxy adds one";
     Format::new(expects, web_url)
+}
+
+pub(super) fn otlp_url() -> Format<String> {
+    let expects = "an http or https URL with a port and without a path, such as \
+                   http://127.0.0.1:4317";
+    Format::new(expects, |text| {
+        let uri: Uri = text.parse().ok()?;
+        let is_origin = uri.port().is_some() && uri.path() == "/";
+        web_url(text).filter(|_| is_origin)
+    })
 }
 
 fn web_url(text: &str) -> Option<String> {

@@ -256,6 +256,14 @@ keys! {
     /// client address, account and trace id, but no query and no header
     access_log: bool = default("false"), format::boolean(), EVERY;
 
+    /// URL of an OpenTelemetry collector that takes OTLP over gRPC, to which traces are exported
+    otlp_url: String = unset("no traces are exported", "http://127.0.0.1:4317"),
+        format::otlp_url(), EVERY;
+
+    /// Share of the traces that are exported, in percent; a trace that the client has begun and
+    /// marked as sampled is always exported
+    otlp_percent: u8 = default("100"), format::number(0..=100), EVERY;
+
     /// Maximum time for requests in flight, and then for mails being sent, when the process stops
     drain_deadline: Duration = default("8s"), format::duration(SECOND..=MINUTE), EVERY;
 }

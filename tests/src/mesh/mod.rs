@@ -31,8 +31,10 @@ pub struct Mesh {
     clients: Vec<Client>,
     /// The next gateway to use.
     turn: AtomicUsize,
-    /// Options for starting another replica.
+    /// Options for starting another replica of a service.
     base: Options,
+    /// The same for a gateway, which uses no servers.
+    gateway: Options,
     /// Addresses of the first replicas of notify-svc, which replicas that start earlier need.
     notify: [String; REPLICAS],
     backbones: Option<Backbones>,
@@ -44,7 +46,15 @@ impl Mesh {
     /// # Errors
     /// If it does not become ready.
     pub async fn one_process() -> anyhow::Result<Self> {
-        let replica = Replica::start(Options::default()).await?;
+        Self::one_process_with(Options::default()).await
+    }
+
+    /// One process with everything embedded and these options.
+    ///
+    /// # Errors
+    /// If it does not become ready.
+    pub async fn one_process_with(options: Options) -> anyhow::Result<Self> {
+        let replica = Replica::start(options.clone()).await?;
         let clients = vec![replica.process()?.client()];
         Ok(Self {
             replicas: [
@@ -56,7 +66,8 @@ impl Mesh {
             ],
             clients,
             turn: AtomicUsize::new(0),
-            base: Options::default(),
+            gateway: options.clone(),
+            base: options,
             notify: Default::default(),
             backbones: None,
         })
@@ -79,8 +90,18 @@ impl Mesh {
     /// # Errors
     /// If something does not become ready.
     pub async fn on(backbones: Backbones) -> anyhow::Result<Self> {
-        let base = backbones
-            .options()
+        Self::on_with(backbones, |options| options).await
+    }
+
+    /// Two replicas of each role on these servers, all with the options that `also` adds.
+    ///
+    /// # Errors
+    /// If something does not become ready.
+    pub async fn on_with(
+        backbones: Backbones,
+        also: impl Fn(Options) -> Options,
+    ) -> anyhow::Result<Self> {
+        let base = also(backbones.options())
             .of_the_mesh()
             .env("SLIPWAY_ALERT_EMAILS", ALERTED)
             // Digests are sent after seconds.
@@ -90,6 +111,7 @@ impl Mesh {
             clients: Vec::new(),
             turn: AtomicUsize::new(0),
             base,
+            gateway: also(Options::default()).of_the_mesh(),
             notify: std::array::from_fn(|_| free_address()),
             backbones: Some(backbones),
         };
@@ -130,8 +152,7 @@ impl Mesh {
             Role::Notify => {
                 own(self.base.clone()).env("SLIPWAY_RELEASE_URL", self.urls(Role::Release))
             }
-            Role::Gateway => own(Options::default())
-                .of_the_mesh()
+            Role::Gateway => own(self.gateway.clone())
                 .env("SLIPWAY_RELEASE_URL", self.urls(Role::Release))
                 .env("SLIPWAY_FORUM_URL", self.urls(Role::Forum))
                 .env("SLIPWAY_CHAT_URL", self.urls(Role::Chat))

@@ -28,4 +28,5 @@ mod storage;
 mod stream;
 mod times;
 mod tls;
+mod traces;
 mod transport;

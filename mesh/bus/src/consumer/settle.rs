@@ -15,6 +15,7 @@ use slipway_runtime::{
     alarm::{self, Kind},
     backoff::Backoff,
     life::panic_text,
+    telemetry::spans::{self, STEPS},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -117,6 +118,11 @@ impl Consumer {
     /// Calls the handler again and again, as long as its failure is not the fault of the events.
     async fn try_until_settled(&self, events: &[Event], stop: &CancellationToken) -> Outcome {
         let mut hold = Hold::new(self.group.name);
+        let _spans = spans::shared_step(events.iter().map(|event| Some(event.trace)), || {
+            tracing::debug_span!(
+                target: STEPS, "consume", group = self.group.name, otel.kind = "consumer"
+            )
+        });
         loop {
             let handled = AssertUnwindSafe(self.handler.handle(events)).catch_unwind();
             let reason = match handled.await {

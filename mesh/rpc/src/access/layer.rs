@@ -13,6 +13,7 @@ use std::{
 use http::{HeaderMap, Request, Response, header::AUTHORIZATION};
 use tonic::{Status, body::Body};
 use tower::{Layer, Service};
+use tracing::{Span, field::display};
 
 use super::{
     Accounts, Policies, Principal, Role, StreamLimits, TokenError, Verifier,
@@ -138,6 +139,7 @@ impl AccessLayer {
         if principal.role == Role::Service {
             return Ok(principal);
         }
+        Span::current().record("user_id", display(principal.user_id));
         if let Some(requester) = requester {
             requester.is_user(principal.user_id);
         }

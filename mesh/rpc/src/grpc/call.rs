@@ -18,7 +18,7 @@ use http::{HeaderMap, Request, Response, StatusCode, header::CONTENT_TYPE};
 use tokio::sync::Notify;
 use tonic::{Status, body::Body, transport::server::TcpConnectInfo};
 use tower::{Layer, Service};
-use tracing::Instrument as _;
+use tracing::{Instrument as _, field::Empty};
 
 use super::{deadline::Deadline, method};
 use crate::error::Fault;
@@ -141,12 +141,8 @@ where
         let ready = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, ready);
         let guard = self.in_flight.enter();
-        let trace = TraceContext::continue_from(
-            request
-                .headers()
-                .get(TRACEPARENT)
-                .and_then(|value| value.to_str().ok()),
-        );
+        let caller = request.headers().get(TRACEPARENT);
+        let caller = TraceContext::read(caller.and_then(|value| value.to_str().ok()));
         let method = method::label(request.uri().path());
         let deadline = Deadline::of(request.headers());
         // Calls within the process have no peer, and health checks are too frequent for the log.
@@ -158,7 +154,15 @@ where
         if peer.is_some() {
             request.extensions_mut().insert(requester.clone());
         }
-        let span = tracing::info_span!("rpc", method, trace_id = trace.trace_id());
+        let span = tracing::info_span!(
+            "rpc",
+            method,
+            trace_id = Empty,
+            user_id = Empty,
+            otel.kind = "server"
+        );
+        let trace = TraceContext::of(&span, caller);
+        span.record("trace_id", trace.trace_id());
         let work = async move {
             let _guard = guard;
             let started = Instant::now();

@@ -66,7 +66,7 @@ impl Service<Request<Body>> for Link {
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        let trace = TraceContext::current().child().to_string();
+        let trace = TraceContext::current().to_string();
         if let Ok(value) = trace.parse() {
             request.headers_mut().insert(TRACEPARENT, value);
         }

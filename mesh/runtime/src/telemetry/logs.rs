@@ -16,6 +16,8 @@ use jiff::Timestamp;
 use serde_json::json;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter, fmt, prelude::*};
 
+use super::spans::{self, Exporter};
+
 /// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -70,16 +72,17 @@ pub fn parse_filter(text: &str) -> Result<EnvFilter, String> {
         .map_err(|error| error.to_string())
 }
 
-/// Starts logging in this process. A second call has no effect.
-pub fn init(filter: EnvFilter, format: Format) {
-    let registry = tracing_subscriber::registry().with(filter);
+/// Starts logging in this process, and the export of its spans. A second call has no effect.
+pub fn init(filter: EnvFilter, format: Format, exporter: Option<&Exporter>) {
+    let registry = tracing_subscriber::registry().with(exporter.map(Exporter::layer));
+    let filter = spans::logged(filter);
     let result = match format {
         Format::Human => {
             let layer = fmt::layer()
                 .with_writer(io::stderr)
                 .with_target(false)
                 .with_ansi(colours(&io::stderr()));
-            registry.with(layer).try_init()
+            registry.with(layer.with_filter(filter)).try_init()
         }
         Format::Json => {
             let layer = fmt::layer()
@@ -87,7 +90,7 @@ pub fn init(filter: EnvFilter, format: Format) {
                 .flatten_event(true)
                 .with_writer(io::stderr);
             log_panics();
-            registry.with(layer).try_init()
+            registry.with(layer.with_filter(filter)).try_init()
         }
     };
     if result.is_err() {

@@ -3,6 +3,7 @@
 pub mod access;
 pub mod logs;
 pub mod metrics;
+pub mod spans;
 pub mod trace;
 
 pub use trace::TraceContext;

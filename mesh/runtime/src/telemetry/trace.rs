@@ -3,6 +3,14 @@
 
 use std::{fmt, future::Future, str::FromStr};
 
+use opentelemetry::{
+    Context,
+    trace::{SpanContext, TraceContextExt as _, TraceFlags, TraceState},
+};
+use serde::{Deserialize, Serialize};
+use tracing::Span;
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+
 /// The header and metadata key.
 pub const TRACEPARENT: &str = "traceparent";
 
@@ -10,8 +18,9 @@ tokio::task_local! {
     static CURRENT: TraceContext;
 }
 
-/// The trace and the span that something belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The trace and the span that something belongs to. Stored as a `traceparent`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct TraceContext {
     trace_id: u128,
     span_id: u64,
@@ -43,12 +52,27 @@ impl TraceContext {
         }
     }
 
-    /// Continues the trace of a peer, or begins a new one.
+    /// Reads a `traceparent`; `None` if there is none, or it is malformed.
     #[must_use]
-    pub fn continue_from(traceparent: Option<&str>) -> Self {
-        traceparent
-            .and_then(|text| text.parse::<Self>().ok())
-            .map_or_else(Self::generate, Self::child)
+    pub fn read(traceparent: Option<&str>) -> Option<Self> {
+        traceparent?.parse().ok()
+    }
+
+    /// The context of `span`, which was just created: it continues the trace `parent`, or begins a
+    /// new one. If spans are exported, it is the exported span.
+    pub fn of(span: &Span, parent: Option<Self>) -> Self {
+        if let Some(parent) = parent {
+            let remote = Context::new().with_remote_span_context(parent.into());
+            // Fails if spans are not exported, or this one is not.
+            let _ = span.set_parent(remote);
+        }
+        let context = span.context();
+        let exported = context.span().span_context().clone();
+        if exported.is_valid() {
+            exported.into()
+        } else {
+            parent.map_or_else(Self::generate, Self::child)
+        }
     }
 
     /// The trace of the current request or delivery; a new one outside of both.
@@ -72,6 +96,42 @@ impl TraceContext {
     #[must_use]
     pub fn trace_id(self) -> String {
         format!("{:032x}", self.trace_id)
+    }
+}
+
+impl From<TraceContext> for String {
+    fn from(context: TraceContext) -> Self {
+        context.to_string()
+    }
+}
+
+impl TryFrom<String> for TraceContext {
+    type Error = MalformedTraceparent;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<TraceContext> for SpanContext {
+    fn from(context: TraceContext) -> Self {
+        Self::new(
+            context.trace_id.into(),
+            context.span_id.into(),
+            TraceFlags::new(context.flags),
+            true,
+            TraceState::NONE,
+        )
+    }
+}
+
+impl From<SpanContext> for TraceContext {
+    fn from(context: SpanContext) -> Self {
+        Self {
+            trace_id: u128::from_be_bytes(context.trace_id().to_bytes()),
+            span_id: u64::from_be_bytes(context.span_id().to_bytes()),
+            flags: context.trace_flags().to_u8(),
+        }
     }
 }
 
@@ -133,7 +193,7 @@ mod tests {
 
     #[test]
     fn a_trace_continues_under_a_new_span() {
-        let next = TraceContext::continue_from(Some(EXAMPLE));
+        let next = TraceContext::of(&Span::none(), TraceContext::read(Some(EXAMPLE)));
         assert_eq!(next.trace_id(), "4bf92f3577b34da6a3ce929d0e0e4736");
         assert_ne!(next.to_string(), EXAMPLE);
     }
@@ -150,7 +210,8 @@ mod tests {
             "00-+bf92f3577b34da6a3ce929d0e0e473-00f067aa0ba902b7-01",
         ] {
             assert!(bad.parse::<TraceContext>().is_err(), "{bad}");
-            assert_ne!(TraceContext::continue_from(Some(bad)).to_string(), bad);
+            let next = TraceContext::of(&Span::none(), TraceContext::read(Some(bad)));
+            assert_ne!(next.to_string(), bad);
         }
     }
 

@@ -7,6 +7,11 @@ use uuid::Uuid;
 use super::{OutboxStore, Pending};
 use crate::StoreError;
 use slipway_bus::{BusError, SharedBus};
+use slipway_runtime::telemetry::{
+    TraceContext,
+    spans::{self, STEPS},
+    trace::TRACEPARENT,
+};
 
 /// The result of publishing a batch.
 #[derive(Default)]
@@ -58,11 +63,17 @@ pub(super) async fn send(
     store: &dyn OutboxStore,
     pending: Vec<Pending>,
 ) -> Result<Sent, StoreError> {
+    let traces = pending.iter().map(|entry| entry.record.header(TRACEPARENT));
+    let spans = spans::shared_step(
+        traces.map(TraceContext::read),
+        || tracing::debug_span!(target: STEPS, "publish", otel.kind = "producer"),
+    );
     let records = pending.iter().map(|entry| entry.record.clone()).collect();
     let outcomes = match bus.publish(records).await {
         Ok(()) => vec![Ok(()); pending.len()],
         Err(unpublished) => unpublished.outcomes(),
     };
+    drop(spans);
     let (mut published, mut failed, mut sent) = (Vec::new(), HashSet::new(), Sent::default());
     for (entry, outcome) in pending.into_iter().zip(outcomes) {
         if failed.contains(&entry.aggregate) {

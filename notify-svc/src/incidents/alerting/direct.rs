@@ -131,6 +131,7 @@ impl Direct {
             text: body.text,
             html: body.html,
             date: notification.created_at,
+            trace: notification.trace,
         };
         match self.mailer.send(&mail).await {
             Sending::Accepted(answer) => {

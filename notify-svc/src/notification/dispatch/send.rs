@@ -5,9 +5,14 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use futures::FutureExt as _;
 use jiff::Timestamp;
 use rand::RngExt as _;
-use slipway_runtime::{clock::SharedClock, life::panic_text};
+use slipway_runtime::{
+    clock::SharedClock,
+    life::panic_text,
+    telemetry::{TraceContext, spans::STEPS},
+};
 use slipway_store::outbox::Wake;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::{ClaimedMail, Contact, Dispatcher, DomainLimits, SETTLES_AFTER};
 use crate::{
@@ -85,7 +90,11 @@ impl Sender {
         if mail.wanted.is_empty() {
             return Contact::NotTried;
         }
-        self.deliver(mail.id, mail.wanted, mail.recipient).await
+        let span = tracing::debug_span!(target: STEPS, "send", mail = %mail.id);
+        let trace = mail.wanted.first().and_then(|claimed| claimed.trace);
+        let trace = TraceContext::of(&span, trace);
+        let delivery = self.deliver(mail.id, mail.wanted, mail.recipient);
+        trace.scope(delivery.instrument(span)).await
     }
 
     async fn deliver(
@@ -208,6 +217,7 @@ impl Sender {
             text: body.text,
             html: body.html,
             date: self.clock.now(),
+            trace: notifications.first().and_then(|claimed| claimed.trace),
         };
         let (outcome, answer) = match self.mailer.send(&mail).await {
             Sending::Accepted(answer) => (Outcome::Accepted, answer),

@@ -119,6 +119,7 @@ mod tests {
             text: text.to_owned(),
             html: String::new(),
             date: Timestamp::UNIX_EPOCH,
+            trace: None,
         }
     }
 

@@ -34,6 +34,24 @@ impl Header for AutoSubmitted {
     }
 }
 
+/// The id of the trace that the mail belongs to, as in the logs.
+#[derive(Debug, Clone)]
+struct TraceId(String);
+
+impl Header for TraceId {
+    fn name() -> HeaderName {
+        HeaderName::new_from_ascii_str("X-Trace-Id")
+    }
+
+    fn parse(text: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Self(text.to_owned()))
+    }
+
+    fn display(&self) -> HeaderValue {
+        HeaderValue::new(Self::name(), self.0.clone())
+    }
+}
+
 /// The message: plain text with HTML as the alternative. Characters that control a terminal or
 /// change the direction of text are removed from both, whatever the variables contain.
 ///
@@ -42,7 +60,11 @@ impl Header for AutoSubmitted {
 pub(super) fn message(mail: &Mail, from: &Sender) -> Result<Message, lettre::error::Error> {
     let from = from.mailbox();
     let domain = from.email.domain();
-    Message::builder()
+    let mut message = Message::builder();
+    if let Some(trace) = mail.trace {
+        message = message.header(TraceId(trace.trace_id()));
+    }
+    message
         .from(from.clone())
         .to(Mailbox::new(None, mail.to.as_lettre().clone()))
         .raw_header(subject(mail.subject.as_str()))
@@ -92,6 +114,7 @@ mod tests {
             text: "Hello".to_owned(),
             html: "<p>Hello</p>".to_owned(),
             date: Timestamp::UNIX_EPOCH,
+            trace: None,
         }
     }
 

@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use slipway_runtime::telemetry::TraceContext;
 
 pub use address::{Address, MalformedAddress, Sender};
 pub use files::FileMailer;
@@ -39,6 +40,8 @@ pub struct Mail {
     pub html: String,
     /// When it was written.
     pub date: Timestamp,
+    /// The trace that it belongs to, if any.
+    pub trace: Option<TraceContext>,
 }
 
 /// The result of sending a mail.
