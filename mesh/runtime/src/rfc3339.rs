@@ -78,6 +78,7 @@ fn has_form(text: &str) -> bool {
         return false;
     };
     let offset = match rest.strip_prefix('.') {
+        Some(fraction) if !fraction.starts_with(|c: char| c.is_ascii_digit()) => return false,
         Some(fraction) => fraction.trim_start_matches(|c: char| c.is_ascii_digit()),
         None => rest,
     };
@@ -98,6 +99,13 @@ mod tests {
             assert!(parse(text).is_ok(), "{text}");
         }
         for text in ["2027-01-01T10:30:60Z", "2027-01-01T23:59:60+01:00"] {
+            assert_eq!(parse(text), Err(MalformedTime::Form), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_point_needs_digits() {
+        for text in ["2027-01-01T10:30:00.Z", "2027-01-01T10:30:00.+01:00"] {
             assert_eq!(parse(text), Err(MalformedTime::Form), "{text}");
         }
     }

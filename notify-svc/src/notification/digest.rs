@@ -55,11 +55,16 @@ pub fn subject<N: AsRef<Notification>>(notifications: &[N]) -> Subject {
 /// The template's variables, without `recipient` and `publicUrl`.
 #[must_use]
 pub fn data<N: AsRef<Notification>>(notifications: &[N]) -> Value {
-    let items = notifications.iter().take(LISTED);
-    let items: Vec<_> = items.map(|n| item(n.as_ref())).collect();
+    let group = group(notifications);
+    let mut all: Vec<_> = notifications.iter().map(AsRef::as_ref).collect();
+    if group.0 == "plan" {
+        all.sort_by_key(|n| n.data["position"].as_u64());
+    }
+    let items = all.iter().take(LISTED).map(|n| item(n, group.0));
+    let items: Vec<_> = items.collect();
     json!({
         "heading": heading(notifications),
-        "intro": intro(group(notifications)),
+        "intro": intro(group),
         "items": items,
         "more": notifications.len() - items.len(),
     })
@@ -139,7 +144,8 @@ fn intro((group, _): (&str, &str)) -> &'static str {
     }
 }
 
-fn item(notification: &Notification) -> Value {
+/// A notification in a digest of this kind of group.
+fn item(notification: &Notification, group: &str) -> Value {
     let data = &notification.data;
     let text = |pointer| {
         data.pointer(pointer)
@@ -155,11 +161,19 @@ fn item(notification: &Notification) -> Value {
         _ if kind.starts_with("task.") => format!("/tasks/{}", text("/taskId")),
         _ => format!("/notifications/{}", notification.id),
     };
+    let of_one_release = matches!(group, "plan" | "release");
     let line = match (kind, data["position"].as_u64()) {
-        (TaskAssignedEvent::TYPE, Some(position)) => {
+        (TaskAssignedEvent::TYPE, Some(position)) if of_one_release => {
             format!("number {position}: {}", text("/taskTitle"))
         }
+        (TaskAssignedEvent::TYPE, Some(position)) => {
+            let release = text("/releaseName");
+            format!("number {position} of {release}: {}", text("/taskTitle"))
+        }
         (TaskAssignedEvent::TYPE, None) => text("/taskTitle").to_owned(),
+        _ if audience::is_of_comment(kind) => {
+            format!("{}: {}", notification.subject.as_str(), text("/excerpt"))
+        }
         _ => notification.subject.as_str().to_owned(),
     };
     let due_at = match kind {
@@ -198,7 +212,7 @@ mod tests {
     fn a_task_that_is_ready_says_when_it_is_due() {
         let task = json!({"id": "42", "dueAt": "2026-01-05T16:00:00Z"});
         let ready = notification(1, "task.ready", "task:42", json!({"task": task}));
-        assert_eq!(item(&ready)["dueAt"], "2026-01-05T16:00:00Z");
+        assert_eq!(item(&ready, "task")["dueAt"], "2026-01-05T16:00:00Z");
     }
 
     fn mentions(count: u64) -> Vec<Notification> {

@@ -9,7 +9,7 @@ use slipway_bus::{
 };
 
 use super::{
-    audience,
+    audience::{self, Withdrawal},
     queue::{Prepared, Queue},
 };
 use crate::{metrics as m, store::StoreError};
@@ -54,18 +54,20 @@ impl EventConsumer {
         Ok(())
     }
 
-    /// Withdraws what waits to be sent about the tasks that these events delete. The events of a
-    /// task come in order, so its notifications are in the queue.
+    /// Withdraws what waits to be sent and is not true after these events. The events of a task
+    /// come in order, so its notifications are in the queue.
     async fn withdraw(&self, events: &[Event]) -> Result<(), StoreError> {
-        let deleted: Vec<_> = events.iter().filter_map(audience::deleted).collect();
-        let Some(oldest) = deleted.iter().map(|task| task.created_at).min() else {
+        let untrue: Vec<_> = events.iter().filter_map(Withdrawal::by).collect();
+        if untrue.is_empty() {
             return Ok(());
-        };
-        let tasks = deleted.iter().map(|task| task.id).collect();
+        }
         let now = self.queue.clock.now();
-        let withdrawn = self.queue.store.withdraw(&tasks, oldest, now).await?;
+        let withdrawn = self.queue.store.withdraw(&untrue, now).await?;
         if withdrawn > 0 {
-            tracing::info!(withdrawn, "withdrew mails about deleted tasks");
+            tracing::info!(
+                withdrawn,
+                "withdrew mails about tasks that were deleted or reassigned"
+            );
         }
         Ok(())
     }

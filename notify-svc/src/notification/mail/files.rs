@@ -28,13 +28,17 @@ impl FileMailer {
     /// # Errors
     /// If the directory cannot be created.
     pub fn new(dir: PathBuf, from: Sender) -> io::Result<Self> {
-        let mut builder = fs::DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(&dir)?;
+        create(&dir)?;
         Ok(Self { dir, from })
     }
+}
+
+fn create(dir: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir)
 }
 
 #[async_trait]
@@ -54,6 +58,13 @@ impl Mailer for FileMailer {
     }
 
     async fn is_there(&self) -> Result<(), String> {
+        // Some empty it by deleting it.
+        let (dir, exists) = (self.dir.clone(), tokio::fs::try_exists(&self.dir).await);
+        if matches!(exists, Ok(false)) {
+            let created = tokio::task::spawn_blocking(move || create(&dir)).await;
+            let created = created.map_err(|error| self.unusable(error))?;
+            created.map_err(|error| self.unusable(error))?;
+        }
         let dir = tokio::fs::metadata(&self.dir).await;
         if !dir.map_err(|error| self.unusable(error))?.is_dir() {
             return Err(self.unusable("it is a file"));
@@ -83,6 +94,7 @@ impl FileMailer {
 /// Writes the file atomically: to a temporary file next to it, synced and then renamed. A mail that
 /// is sent again replaces the first.
 fn write(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    create(dir)?;
     let unfinished = dir.join(format!(".{name}.part"));
     let written = write_synced(&unfinished, bytes)
         .and_then(|()| fs::rename(&unfinished, dir.join(format!("{name}.eml"))));

@@ -117,10 +117,10 @@ impl RecipientStore {
     /// # Errors
     /// If the database is unavailable.
     pub async fn by_email(&self, email: &str) -> Result<Vec<Recipient>, StoreError> {
-        let email = email.to_lowercase();
+        let email = comparable(email);
         let mut found = Vec::new();
         for role in [Role::Admin, Role::Developer] {
-            let is_theirs = |user: &Recipient| user.email.to_lowercase() == email;
+            let is_theirs = |user: &Recipient| comparable(&user.email) == email;
             found.extend(self.with_role(role, is_theirs).await?);
         }
         Ok(found)
@@ -155,4 +155,14 @@ impl RecipientStore {
 
 fn recipients(known: Vec<StoredRecipient>) -> Vec<Recipient> {
     known.into_iter().map(|known| known.recipient).collect()
+}
+
+/// An address as it is compared: in lower case, and its domain in ASCII.
+fn comparable(email: &str) -> String {
+    let email = email.to_lowercase();
+    let ascii = email.rsplit_once('@').and_then(|(user, domain)| {
+        let domain = idna::domain_to_ascii(domain).ok()?;
+        Some(format!("{user}@{domain}"))
+    });
+    ascii.unwrap_or(email)
 }

@@ -1,32 +1,28 @@
-//! Withdraws notifications that wait to be sent although their task was deleted.
-
-use std::collections::BTreeSet;
+//! Withdraws notifications that wait to be sent and are not true any more.
 
 use jiff::Timestamp;
 use slipway_store::Query as Part;
-use uuid::Uuid;
 
 use super::{NotificationStore, READ, stored::BY_STATE, stored::Stored};
 use crate::{
-    notification::{Notification, NotificationId, State},
+    notification::{Notification, NotificationId, State, audience::Withdrawal},
     store::StoreError,
 };
 
-/// The reason of a withdrawn notification.
-const REASON: &str = "TASK_DELETED: the task was deleted before the mail was sent";
-
 impl NotificationStore {
-    /// Suppresses the queued notifications about these tasks that were created at `since` or later.
-    /// Returns how many. One that is just being sent is sent.
+    /// Suppresses the queued notifications that one of `withdrawals` concerns. Returns how many.
+    /// One that is just being sent is sent.
     ///
     /// # Errors
     /// If the database is unavailable. Some may be suppressed: try again.
     pub async fn withdraw(
         &self,
-        tasks: &BTreeSet<Uuid>,
-        since: Timestamp,
+        withdrawals: &[Withdrawal],
         now: Timestamp,
     ) -> Result<usize, StoreError> {
+        let Some(since) = withdrawals.iter().map(|one| one.since).min() else {
+            return Ok(0);
+        };
         let queued = Part::first(READ, State::Queued.as_str());
         let (mut withdrawn, mut last) = (0, NotificationId::first_at(since));
         loop {
@@ -35,13 +31,15 @@ impl NotificationStore {
                 return Ok(withdrawn);
             };
             last = newest.notification.id;
-            let is_about = |stored: &Stored| {
-                let task = stored.notification.task();
-                task.is_some_and(|task| tasks.contains(&task))
+            let of = |notification: &Notification| {
+                let mut withdrawals = withdrawals.iter();
+                withdrawals.find(|withdrawal| withdrawal.concerns(notification))
             };
+            let is_about = |stored: &Stored| of(&stored.notification).is_some();
             let about = found.into_iter().filter(is_about).collect();
             let suppressed = |stored: &Stored| {
-                let notification = stored.notification.clone().suppressed(REASON);
+                let reason = of(&stored.notification).map_or("", Withdrawal::reason);
+                let notification = stored.notification.clone().suppressed(reason);
                 stored.changed(Notification {
                     updated_at: now,
                     ..notification

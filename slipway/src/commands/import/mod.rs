@@ -3,11 +3,14 @@
 use std::{
     io::{self, IsTerminal as _},
     path::{Path, PathBuf},
+    pin::pin,
+    time::Duration,
 };
 
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use self::{
@@ -102,6 +105,10 @@ impl Keys {
     }
 }
 
+/// How long an interrupted import waits for the answer to its last request, to know whether it was
+/// carried out.
+const LAST_REQUEST: Duration = Duration::from_secs(5);
+
 /// Validates the plan, signs in, and creates the accounts and the release.
 ///
 /// # Errors
@@ -131,9 +138,18 @@ pub async fn run(args: &ImportArgs, layers: &Layers) -> anyhow::Result<()> {
         planned: users.iter().map(|user| user.username.clone()).collect(),
         ..Report::default()
     };
-    let outcome = tokio::select! {
-        outcome = create(&client, &plan, users, !args.force, &mut report) => outcome,
-        () = interrupts.recv() => Err(anyhow::anyhow!("interrupted")),
+    let stop = CancellationToken::new();
+    let outcome = {
+        let creating = create(&client, &plan, users, !args.force, &mut report, &stop);
+        let mut creating = pin!(creating);
+        tokio::select! {
+            outcome = &mut creating => outcome,
+            () = interrupts.recv() => {
+                stop.cancel();
+                let last = tokio::time::timeout(LAST_REQUEST, creating).await;
+                last.unwrap_or_else(|_| Err(anyhow::anyhow!("interrupted")))
+            }
+        }
     };
     let outcome = outcome.map_err(|error| match report.registered() {
         Some(names) => error.context(format!("these accounts were created: {names}")),
@@ -267,16 +283,20 @@ async fn print(text: String, interrupts: &mut Interrupts) -> anyhow::Result<()> 
     }
 }
 
+/// Creates the accounts and the release, up to the request that is in flight when `stop` is
+/// cancelled.
 async fn create(
     client: &Client,
     plan: &Plan,
     users: Vec<NewUser>,
     once: bool,
     report: &mut Report,
+    stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     let keys = Keys::new();
     let bar = progress_bar(users.len() + 1);
     for (number, user) in users.into_iter().enumerate() {
+        anyhow::ensure!(!stop.is_cancelled(), "interrupted");
         bar.set_message(format!("registering {}", user.username));
         // Recorded first: if the answer is lost, the account may still have been created.
         report.users.push(user.clone());
@@ -287,6 +307,7 @@ async fn create(
         registered.with_context(|| format!("registering {}", user.username))?;
         bar.inc(1);
     }
+    anyhow::ensure!(!stop.is_cancelled(), "interrupted");
     bar.set_message("creating the release");
     let release: Value = client
         .post("/releases", &keys.of_release(), &NewRelease::of(plan, once))
@@ -344,7 +365,10 @@ mod tests {
         };
         let mut report = Report::default();
         let outcome = match new_users(&args, &client, &plan).await {
-            Ok(users) => create(&client, &plan, users, true, &mut report).await,
+            Ok(users) => {
+                let stop = CancellationToken::new();
+                create(&client, &plan, users, true, &mut report, &stop).await
+            }
             Err(error) => Err(error),
         };
         let error = outcome.err().map(|error| format!("{error:#}"));

@@ -67,6 +67,8 @@ pub(super) enum PlanError {
     TooLarge { path: String },
     #[error("the plan {path} {source}")]
     NoText { path: String, source: EncodingError },
+    #[error("the plan {path} is not JSON: a plan begins with {{")]
+    NotJson { path: String },
     #[error("the plan {path} is malformed: {source}")]
     Malformed { path: String, source: json::Error },
     #[error("the plan {path} is not valid:{faults}")]
@@ -94,6 +96,9 @@ pub(super) fn read(path: &Path) -> Result<Plan, PlanError> {
         Ok(text) => text,
         Err(source) => return Err(PlanError::NoText { path, source }),
     };
+    if text.trim_start().starts_with(|c| !matches!(c, '{' | '[')) {
+        return Err(PlanError::NotJson { path });
+    }
     let mut plan: Plan = match json::read(&text) {
         Ok(plan) => plan,
         Err(source) => return Err(PlanError::Malformed { path, source }),
@@ -166,6 +171,17 @@ mod tests {
         assert_eq!(plan.tasks.len(), 37);
         assert_eq!(plan.assignees().len(), 7);
         assert!(plan.hotfix.is_some());
+    }
+
+    #[test]
+    fn another_format_is_told() {
+        for text in ["title,assignee\nTag it,ada\n", "name: R\ntasks: []\n"] {
+            let error = read_text(text.as_bytes()).unwrap_err();
+            assert!(
+                error.ends_with(" is not JSON: a plan begins with {"),
+                "{error}"
+            );
+        }
     }
 
     #[test]
