@@ -217,7 +217,7 @@ fn ready() -> TaskReadyEvent {
             priority: None,
             tags: Vec::new(),
             remind_before_minutes: None,
-        recurrence: None,
+            recurrence: None,
         },
         position: 2,
         announced_by: None,

@@ -197,7 +197,7 @@ impl Rule {
     /// How many dates it has, with the first.
     fn count(&self) -> Result<Option<usize>, NotARule> {
         let count = self.part("COUNT").map(|count| number(count, 1..=100_000));
-        let rule = "has a COUNT that is not a number from 1 to 100000";
+        let rule = "must have a number from 1 to 100000 as COUNT";
         let count = count.map(|count| count.ok_or_else(|| NotARule::new(rule)));
         Ok(count.transpose()?.and_then(|count| usize::try_from(count).ok()))
     }
@@ -223,7 +223,7 @@ impl Rule {
         } else {
             None
         };
-        let rule = "has an UNTIL that is not a date as 20261231 or a time as 20261231T170000Z";
+        let rule = "must have a date, such as 20261231, or a time, such as 20261231T170000Z, as UNTIL";
         until.map(Some).ok_or_else(|| NotARule::new(rule))
     }
 
@@ -240,7 +240,7 @@ impl Rule {
             known.push(name);
         }
         if !known.contains(&"FREQ") {
-            return Err(NotARule::new("must have a FREQ: DAILY, WEEKLY, MONTHLY or YEARLY"));
+            return Err(NotARule::new("must have DAILY, WEEKLY, MONTHLY or YEARLY as FREQ"));
         }
         if known.contains(&"COUNT") && known.contains(&"UNTIL") {
             return Err(NotARule::new("must not have both COUNT and UNTIL"));
@@ -308,23 +308,23 @@ fn check_part(name: &str, value: &str) -> Result<(), NotARule> {
             let (first, last) = (*range.start(), *range.end());
             let bounds = match sign {
                 Sign::None => format!("from {first} to {last}"),
-                Sign::Allowed => format!("from {first} to {last}, or negative"),
+                Sign::Allowed => format!("from {first} to {last}, or negative ones,"),
             };
             let is_valid = |text: &str| signed(text, range.clone(), sign);
             (value.split(',').all(is_valid), format!("numbers {bounds}"))
         }
         ("FREQ", _) => (
             FREQUENCIES.contains(&value),
-            "DAILY, WEEKLY, MONTHLY or YEARLY: a task recurs at most once a day".to_owned(),
+            "DAILY, WEEKLY, MONTHLY or YEARLY".to_owned(),
         ),
         ("INTERVAL", _) => (
             number(value, 1..=9_999).is_some(),
             "a number from 1 to 9999".to_owned(),
         ),
-        ("WKST", _) => (WEEKDAYS.contains(&value), "a weekday, such as MO".to_owned()),
+        ("WKST", _) => (WEEKDAYS.contains(&value), "a weekday, such as MO,".to_owned()),
         ("BYDAY", _) => (
             value.split(',').all(is_day),
-            "weekdays, such as MO, 1MO or -1FR".to_owned(),
+            "weekdays, such as MO, 1MO or -1FR,".to_owned(),
         ),
         ("BYHOUR" | "BYMINUTE" | "BYSECOND", _) => {
             let rule = "must not have BYHOUR, BYMINUTE or BYSECOND: a task is due at the time of \
@@ -339,7 +339,7 @@ fn check_part(name: &str, value: &str) -> Result<(), NotARule> {
     };
     match is_valid {
         true => Ok(()),
-        false => Err(NotARule(format!("has a {name} that is not {rule}"))),
+        false => Err(NotARule(format!("must have {rule} as {name}"))),
     }
 }
 

@@ -96,13 +96,17 @@ impl Faults {
         });
         if let Some(recurrence) = &task.recurrence {
             let draft = self.recurrence(&format!("{place}.recurrence"), recurrence);
-            let first = match (draft, &due) {
-                (_, None) => Err("has a task that is not due: dueAt is required".to_owned()),
-                (Some(draft), Some(Ok(due))) => draft.starting(*due).map(drop).map_err(String::from),
-                _ => Ok(()),
-            };
-            if let Err(rule) = first {
-                self.add(&format!("{place}.recurrence"), &rule);
+            match (draft, &due) {
+                (_, None) => {
+                    let rule = "is required: a recurring task has a due time";
+                    self.add(&format!("{place}.dueAt"), rule);
+                }
+                (Some(draft), Some(Ok(due))) => {
+                    if let Err(wrong) = draft.starting(*due) {
+                        self.add(&format!("{place}.recurrence.rule"), &wrong.to_string());
+                    }
+                }
+                _ => {}
             }
         }
         if let Some(Err(rule)) = due {
@@ -235,7 +239,7 @@ mod tests {
             (
                 r#"{"title": "T", "assignee": "ada", "dueAt": "2026-01-05T09:00:00Z",
                     "recurrence": {"rule": "FREQ=HOURLY"}}"#,
-                "tasks[0].recurrence.rule has a FREQ that is not DAILY, WEEKLY, MONTHLY or YEARLY",
+                "tasks[0].recurrence.rule must have DAILY, WEEKLY, MONTHLY or YEARLY as FREQ",
             ),
             (
                 r#"{"title": "T", "assignee": "ada", "dueAt": "2026-01-05T09:00:00Z",
@@ -245,11 +249,11 @@ mod tests {
             (
                 r#"{"title": "T", "assignee": "ada", "dueAt": "2026-01-05T09:00:00Z",
                     "recurrence": {"rule": "FREQ=DAILY;UNTIL=20260104"}}"#,
-                "tasks[0].recurrence has no date after the first due time",
+                "tasks[0].recurrence.rule has no date after the first due time",
             ),
             (
                 r#"{"title": "T", "assignee": "ada", "recurrence": {"rule": "FREQ=DAILY"}}"#,
-                "tasks[0].recurrence has a task that is not due: dueAt is required",
+                "tasks[0].dueAt is required: a recurring task has a due time",
             ),
         ] {
             let error = fault(task);
