@@ -80,7 +80,14 @@ impl Series {
         let recur = |release: &Release, now| release.recur(id, surroundings, now);
         let target = Target::Task(id);
         let release = self.commands.change_by_system(target, None, recur).await?;
-        let Some((task, Next::Elsewhere { release, task: next })) = followed(&release, id) else {
+        let Some((
+            task,
+            Next::Elsewhere {
+                release,
+                task: next,
+            },
+        )) = followed(&release, id)
+        else {
             return Ok(());
         };
         let outcome = match task.next_occurrence(release).map_err(NotChanged::Refused)? {

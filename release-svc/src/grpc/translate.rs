@@ -8,9 +8,7 @@ use slipway_rpc::access::Role;
 use crate::{
     accounts::Session,
     identity::{User, UserRef},
-    release::{
-        PlacedTask, Priority, Recurrence, Release, ReleaseState, RemindBefore, TaskState,
-    },
+    release::{PlacedTask, Priority, Recurrence, Release, ReleaseState, RemindBefore, TaskState},
     store::ReleaseSummary,
 };
 

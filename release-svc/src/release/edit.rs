@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::{
-    Decision, Full, MAX_TEXT, OrderIndex, Priority, RecurrenceDraft, Refusal, Release, ReleaseEvent,
-    RemindBefore, Revision, Tags, Task, TaskId, TaskState, Text,
+    Decision, Full, MAX_TEXT, OrderIndex, Priority, RecurrenceDraft, Refusal, Release,
+    ReleaseEvent, RemindBefore, Revision, Tags, Task, TaskId, TaskState, Text,
 };
 use crate::identity::{By, UserRef};
 

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 
 use super::{
     Decision, Full, MAX_TASKS, MAX_TEXT, OrderIndex, Priority, Recurrence, Refusal, Release,
-    ReleaseEvent, ReleaseId, ReleaseState, RemindBefore, Revision, Tags, Task, TaskId, TaskState, Text,
+    ReleaseEvent, ReleaseId, ReleaseState, RemindBefore, Revision, Tags, Task, TaskId, TaskState,
+    Text,
 };
 use crate::identity::UserRef;
 

@@ -61,5 +61,10 @@ pub(super) async fn each_completed_task_is_followed_once(s: Setup) {
     titles.dedup();
     assert_eq!(titles.len(), TASKS / 2);
     let day = |task: &slipway_proto::release::v1::Task| task.due_at.unwrap().seconds;
-    assert!(target.tasks.iter().all(|task| day(task) == 4_000_000_000 + 24 * 3600));
+    assert!(
+        target
+            .tasks
+            .iter()
+            .all(|task| day(task) == 4_000_000_000 + 24 * 3600)
+    );
 }

@@ -89,7 +89,10 @@ async fn the_next_occurrence_follows_at_the_local_time_with_everything_kept() {
 
     let tasks = tasks(&team.admin, id(&release), 3).await;
     let next = &tasks[2];
-    assert_eq!(next["dueAt"], "2030-04-01T07:00:00Z", "the clocks have changed");
+    assert_eq!(
+        next["dueAt"], "2030-04-01T07:00:00Z",
+        "the clocks have changed"
+    );
     assert_eq!(next["status"], "TODO");
     for kept in [
         "title",
@@ -145,7 +148,11 @@ async fn an_occurrence_follows_once_over_kills_right_after_completions() {
     }
     // When this one has been followed, so have all that were completed before, however often.
     let last = plan(&admin, "e", vec![weekly()]).await;
-    let developer = server.client().login("dev-0", team::PASSWORD).await.unwrap();
+    let developer = server
+        .client()
+        .login("dev-0", team::PASSWORD)
+        .await
+        .unwrap();
     work_off(&developer, &task_ids(&last)[0]).await;
     tasks(&admin, id(&last), 2).await;
     tasks(&admin, id(&target), 2).await;
@@ -169,24 +176,37 @@ async fn the_last_task_of_a_release_is_followed_in_the_named_release_or_the_seri
     let release = plan(&team.admin, "Spring", vec![recurring(&named)]).await;
     work_off(developer, &task_ids(&release)[0]).await;
     let moved = tasks(admin, id(&target), 1).await;
-    assert_eq!(moved[0]["recurrence"]["releaseId"], Value::Null, "it is there");
+    assert_eq!(
+        moved[0]["recurrence"]["releaseId"],
+        Value::Null,
+        "it is there"
+    );
     let complete = format!("/releases/{}/complete", id(&release));
     let completed = admin.patch(&complete).await.unwrap().expect(200);
     assert_eq!(completed["tasks"].as_array().unwrap().len(), 1);
 
     // The named release is completed: it is not reopened.
     let remove = json!({"recurrence": null});
-    let _ = change(admin, id(&moved[0]), &remove, None).await.expect(200);
+    let _ = change(admin, id(&moved[0]), &remove, None)
+        .await
+        .expect(200);
     work_off(developer, id(&moved[0])).await;
     let path = format!("/releases/{}", id(&target));
-    let _ = admin.patch(&format!("{path}/complete")).await.unwrap().expect(200);
+    let _ = admin
+        .patch(&format!("{path}/complete"))
+        .await
+        .unwrap()
+        .expect(200);
     let release = plan(&team.admin, "Summer", vec![recurring(&named)]).await;
     let task = task_ids(&release)[0].clone();
     work_off(developer, &task).await;
     let entry = end(admin, &task).await;
     assert_eq!(entry["data"]["reason"], "RELEASE_COMPLETED");
     assert!(entry["actor"].is_null(), "the system: {entry}");
-    assert_eq!(admin.get(&path).await.unwrap().expect(200)["status"], "COMPLETED");
+    assert_eq!(
+        admin.get(&path).await.unwrap().expect(200)["status"],
+        "COMPLETED"
+    );
     let mails = until(async || {
         let files = fs::read_dir(server.data.path().join("data/mail"))?;
         let mails = files.map(|file| Ok(fs::read_to_string(file?.path())?));
@@ -247,11 +267,18 @@ async fn an_admin_sets_changes_and_removes_a_recurrence() {
     });
     assert_eq!(set.expect(200)["recurrence"], expected);
     let moved = json!({"dueAt": "2030-02-02T09:00:00Z"});
-    let moved = change(admin, id(&task), &moved, Some(&tag)).await.expect(200);
-    assert_eq!(moved["recurrence"], expected, "only this occurrence is moved");
+    let moved = change(admin, id(&task), &moved, Some(&tag))
+        .await
+        .expect(200);
+    assert_eq!(
+        moved["recurrence"], expected,
+        "only this occurrence is moved"
+    );
     let late = change(admin, id(&task), &rule("FREQ=DAILY"), Some(&tag)).await;
     late.refused(412, "TASK_CHANGED");
-    let anew = change(admin, id(&task), &rule("FREQ=DAILY"), None).await.expect(200);
+    let anew = change(admin, id(&task), &rule("FREQ=DAILY"), None)
+        .await
+        .expect(200);
     assert_eq!(anew["recurrence"]["startsAt"], "2030-02-02T09:00:00Z");
     let owner = change(&team.developers[0], id(&task), &rule("FREQ=DAILY"), None).await;
     owner.refused(403, "ADMIN_REQUIRED");
@@ -281,8 +308,14 @@ async fn an_invalid_recurrence_is_refused_by_field() {
     for (recurrence, field) in [
         (json!({"rule": "every Monday"}), "recurrence.rule"),
         (json!({"rule": "FREQ=HOURLY"}), "recurrence.rule"),
-        (json!({"rule": "FREQ=DAILY;UNTIL=20300101"}), "recurrence.rule"),
-        (json!({"rule": WEEKLY, "timeZone": "Mars"}), "recurrence.timeZone"),
+        (
+            json!({"rule": "FREQ=DAILY;UNTIL=20300101"}),
+            "recurrence.rule",
+        ),
+        (
+            json!({"rule": WEEKLY, "timeZone": "Mars"}),
+            "recurrence.timeZone",
+        ),
         (
             json!({"rule": WEEKLY, "releaseId": "01890a5d-ac96-774b-bcce-b302099a8057"}),
             "recurrence.releaseId",
@@ -291,7 +324,11 @@ async fn an_invalid_recurrence_is_refused_by_field() {
         (json!({"rule": WEEKLY, "until": "2031"}), "recurrence.until"),
         (json!({"rule": 7}), "recurrence.rule"),
     ] {
-        let answer = team.admin.post(&path, &recurring(&recurrence)).await.unwrap();
+        let answer = team
+            .admin
+            .post(&path, &recurring(&recurrence))
+            .await
+            .unwrap();
         let problem = answer.expect(400);
         assert_eq!(problem["errors"][0]["field"], field, "{problem:#}");
     }
@@ -303,7 +340,10 @@ async fn an_invalid_recurrence_is_refused_by_field() {
     let in_plan = json!({"name": "x", "tasks": [recurring(&json!({"rule": "FREQ=DAILY;X=1"}))]});
     let answer = team.admin.post("/releases", &in_plan).await.unwrap();
     let problem = answer.expect(400);
-    assert_eq!(problem["errors"][0]["field"], "tasks[0].recurrence.rule", "{problem:#}");
+    assert_eq!(
+        problem["errors"][0]["field"], "tasks[0].recurrence.rule",
+        "{problem:#}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -324,13 +364,14 @@ async fn an_occurrence_for_a_full_release_is_a_dead_letter_until_there_is_room()
     let letter = letter.await.unwrap();
     let reason = letter["reason"].as_str().unwrap();
     assert!(reason.contains("500 tasks"), "{letter:#}");
-    let delete = team.admin.request(Method::DELETE, &format!("/tasks/{}", tasks[1]));
+    let delete = team
+        .admin
+        .request(Method::DELETE, &format!("/tasks/{}", tasks[1]));
     let _ = team.admin.send(delete).await.unwrap().expect(204);
     let replay = format!("/admin/dead-letters/{}/replay", id(&letter));
     let replayed = team.admin.post(&replay, &json!({})).await.unwrap();
     assert!((200..300).contains(&replayed.status), "{:#}", replayed.body);
-    let is_added =
-        |entry: &Value| entry["type"] == "task.created" && entry["actor"].is_null();
+    let is_added = |entry: &Value| entry["type"] == "task.created" && entry["actor"].is_null();
     let entry = team.admin.seen(is_added).await.unwrap();
     assert_eq!(entry["data"]["task"]["dueAt"], "2030-04-01T07:00:00Z");
 }

@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use slipway_bus::event::Origin;
 use slipway_proto::events::{
-    CommentedTask, HotfixTaskAddedEvent, ReleaseReadyEvent, StaleTaskDetectedEvent,
-    SeriesEnd, TaskAssignedEvent, TaskData, TaskPausedEvent, TaskRecurrenceEndedEvent,
-    TaskReminderDueEvent, TaskState, UserRegisteredEvent,
+    CommentedTask, HotfixTaskAddedEvent, ReleaseReadyEvent, SeriesEnd, StaleTaskDetectedEvent,
+    TaskAssignedEvent, TaskData, TaskPausedEvent, TaskRecurrenceEndedEvent, TaskReminderDueEvent,
+    TaskState, UserRegisteredEvent,
 };
 
 use super::*;

@@ -20,7 +20,9 @@ impl NamedReleases {
         releases: &ReleaseStore,
         recurrences: impl IntoIterator<Item = &'a NewRecurrence>,
     ) -> Result<Self, StoreError> {
-        let named = recurrences.into_iter().map(|asked| asked.release_id.parse());
+        let named = recurrences
+            .into_iter()
+            .map(|asked| asked.release_id.parse());
         let named: BTreeSet<ReleaseId> = named.filter_map(Result::ok).collect();
         let mut existing = BTreeSet::new();
         for id in named {

@@ -337,7 +337,9 @@ impl Task {
         else {
             return Ok(None);
         };
-        let done = self.due_at.map_or(completed_at, |due| due.max(completed_at));
+        let done = self
+            .due_at
+            .map_or(completed_at, |due| due.max(completed_at));
         let date = recurrence.date_after(done);
         Ok(date?.map(|date| TaskDraft {
             title: self.title.clone(),

@@ -126,7 +126,11 @@ impl Rule {
     ) -> Result<impl Iterator<Item = Timestamp>, NotARule> {
         let first = start.date();
         let falls_back = first.day() > 28 && self.takes_the_day_of_its_start();
-        let dates = self.expanded(if falls_back { first.first_of_month() } else { first })?;
+        let dates = self.expanded(if falls_back {
+            first.first_of_month()
+        } else {
+            first
+        })?;
         let day = first.day();
         let dates = dates.map(move |date| match falls_back {
             true => on_day(date, day),
@@ -157,7 +161,9 @@ impl Rule {
     /// The rule's own dates from `first` on, without COUNT and UNTIL.
     fn expanded(&self, first: Date) -> Result<impl Iterator<Item = Date>, NotARule> {
         let parts = self.parts().filter(|(name, _)| !is_end(name));
-        let mut text: Vec<_> = parts.map(|(name, value)| format!("{name}={value}")).collect();
+        let mut text: Vec<_> = parts
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
         if self.part("BYWEEKNO").is_some() && self.part("BYDAY").is_none() {
             // The crate takes every day of the week; RFC 5545 takes the weekday of the start.
             let weekday = usize::from(first.weekday().to_monday_zero_offset().unsigned_abs());
@@ -166,7 +172,9 @@ impl Rule {
         // The dates are those of UTC, so that the crate knows nothing of time zones.
         let (start, rule) = (first.strftime("%Y%m%d"), text.join(";"));
         let set: Result<RRuleSet, _> = format!("DTSTART:{start}T000000Z\nRRULE:{rule}").parse();
-        let set = set.map_err(|error| NotARule(format!("cannot be used: {error}")))?.limit();
+        let set = set
+            .map_err(|error| NotARule(format!("cannot be used: {error}")))?
+            .limit();
         let dates = (&set).into_iter().map_while(|time| {
             let time = Timestamp::from_second(time.timestamp()).ok()?;
             Some(Offset::UTC.to_datetime(time).date())
@@ -181,7 +189,9 @@ impl Rule {
 
     fn part(&self, name: &str) -> Option<&str> {
         let mut parts = self.parts();
-        parts.find(|(known, _)| *known == name).map(|(_, value)| value)
+        parts
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| value)
     }
 
     fn frequency(&self) -> &str {
@@ -190,7 +200,9 @@ impl Rule {
 
     /// Whether a monthly or yearly rule says nothing about the day.
     fn takes_the_day_of_its_start(&self) -> bool {
-        let names_days = self.parts().any(|(name, _)| is_by(name) && name != "BYMONTH");
+        let names_days = self
+            .parts()
+            .any(|(name, _)| is_by(name) && name != "BYMONTH");
         matches!(self.frequency(), "MONTHLY" | "YEARLY") && !names_days
     }
 
@@ -199,7 +211,9 @@ impl Rule {
         let count = self.part("COUNT").map(|count| number(count, 1..=100_000));
         let rule = "must have a number from 1 to 100000 as COUNT";
         let count = count.map(|count| count.ok_or_else(|| NotARule::new(rule)));
-        Ok(count.transpose()?.and_then(|count| usize::try_from(count).ok()))
+        Ok(count
+            .transpose()?
+            .and_then(|count| usize::try_from(count).ok()))
     }
 
     fn until(&self) -> Result<Option<Until>, NotARule> {
@@ -223,7 +237,8 @@ impl Rule {
         } else {
             None
         };
-        let rule = "must have a date, such as 20261231, or a time, such as 20261231T170000Z, as UNTIL";
+        let rule =
+            "must have a date, such as 20261231, or a time, such as 20261231T170000Z, as UNTIL";
         until.map(Some).ok_or_else(|| NotARule::new(rule))
     }
 
@@ -240,14 +255,18 @@ impl Rule {
             known.push(name);
         }
         if !known.contains(&"FREQ") {
-            return Err(NotARule::new("must have DAILY, WEEKLY, MONTHLY or YEARLY as FREQ"));
+            return Err(NotARule::new(
+                "must have DAILY, WEEKLY, MONTHLY or YEARLY as FREQ",
+            ));
         }
         if known.contains(&"COUNT") && known.contains(&"UNTIL") {
             return Err(NotARule::new("must not have both COUNT and UNTIL"));
         }
         let is_counted = |name: &&&str| is_by(name) && **name != "BYSETPOS";
         if known.contains(&"BYSETPOS") && known.iter().find(is_counted).is_none() {
-            return Err(NotARule::new("has BYSETPOS, which needs another part that begins with BY"));
+            return Err(NotARule::new(
+                "has BYSETPOS, which needs another part that begins with BY",
+            ));
         }
         self.count()?;
         self.until()?;
@@ -265,7 +284,9 @@ impl Rule {
             ("BYWEEKNO", !is_yearly),
         ];
         if let Some((name, _)) = wrong.into_iter().find(|(name, wrong)| *wrong && has(name)) {
-            return Err(NotARule(format!("must not have {name} with FREQ={frequency}")));
+            return Err(NotARule(format!(
+                "must not have {name} with FREQ={frequency}"
+            )));
         }
         let days = self.part("BYDAY").unwrap_or_default();
         let is_numbered = days.contains(|c: char| c.is_ascii_digit());
@@ -321,7 +342,10 @@ fn check_part(name: &str, value: &str) -> Result<(), NotARule> {
             number(value, 1..=9_999).is_some(),
             "a number from 1 to 9999".to_owned(),
         ),
-        ("WKST", _) => (WEEKDAYS.contains(&value), "a weekday, such as MO,".to_owned()),
+        ("WKST", _) => (
+            WEEKDAYS.contains(&value),
+            "a weekday, such as MO,".to_owned(),
+        ),
         ("BYDAY", _) => (
             value.split(',').all(is_day),
             "weekdays, such as MO, 1MO or -1FR,".to_owned(),
@@ -360,7 +384,10 @@ fn signed(text: &str, range: RangeInclusive<i32>, sign: Sign) -> bool {
 
 /// A weekday, which may be numbered.
 fn is_day(text: &str) -> bool {
-    let Some((count, weekday)) = text.len().checked_sub(2).and_then(|at| text.split_at_checked(at))
+    let Some((count, weekday)) = text
+        .len()
+        .checked_sub(2)
+        .and_then(|at| text.split_at_checked(at))
     else {
         return false;
     };

@@ -80,7 +80,9 @@ fn the_dates_are_those_of_an_independent_implementation() {
         } = vector;
         let found = dates(&rule, &zone, start, next.len() + usize::from(ends));
         if found != next {
-            different.push(format!("{rule} from {start} in {zone}:\n {found:?}\n {next:?}"));
+            different.push(format!(
+                "{rule} from {start} in {zone}:\n {found:?}\n {next:?}"
+            ));
         }
     }
     assert!(different.is_empty(), "{}", different.join("\n"));
@@ -107,7 +109,11 @@ fn a_local_time_stays_over_changes_of_the_clocks() {
     assert_eq!(skipped, ["2025-03-30T03:30:00", "2025-03-31T02:30:00"]);
     let start = "2025-10-25T00:30:00Z".parse().unwrap();
     let twice = dates("FREQ=DAILY", "Europe/Berlin", start, 1);
-    assert_eq!(twice, ["2025-10-26T00:30:00Z".parse().unwrap()], "the first");
+    assert_eq!(
+        twice,
+        ["2025-10-26T00:30:00Z".parse().unwrap()],
+        "the first"
+    );
 }
 
 #[test]
@@ -145,9 +151,17 @@ fn a_series_has_a_second_date_in_the_years_that_a_task_can_be_due() {
         "FREQ=YEARLY;BYMONTH=5;BYMONTHDAY=3;BYSETPOS=3",
     ] {
         let refused = draft(rule, "UTC").starting(start).unwrap_err();
-        assert_eq!(refused.to_string(), "has no date after the first due time", "{rule}");
+        assert_eq!(
+            refused.to_string(),
+            "has no date after the first due time",
+            "{rule}"
+        );
     }
-    assert!(draft("FREQ=YEARLY;INTERVAL=175", "UTC").starting(start).is_ok());
+    assert!(
+        draft("FREQ=YEARLY;INTERVAL=175", "UTC")
+            .starting(start)
+            .is_ok()
+    );
 }
 
 #[test]
@@ -160,41 +174,104 @@ fn a_rule_is_stored_in_upper_case() {
 #[test]
 fn what_is_no_rule_is_refused_with_the_reason() {
     for (rule, reason) in [
-        ("", "must be a rule of RFC 5545, such as FREQ=WEEKLY;BYDAY=MO,FR"),
+        (
+            "",
+            "must be a rule of RFC 5545, such as FREQ=WEEKLY;BYDAY=MO,FR",
+        ),
         ("every Monday", "must be a rule of RFC 5545"),
         ("FREQ=DAILY;", "must be a rule of RFC 5545"),
         ("RRULE:FREQ=DAILY", "may have only FREQ, INTERVAL, COUNT,"),
         ("FREQ=DAILY;DTSTART=20250101T090000Z", "may have only FREQ,"),
-        ("FREQ=DAILY\nEXDATE:20250101T090000Z", "must have DAILY, WEEKLY, MONTHLY or YEARLY as FREQ"),
-        ("DTSTART:20250101T090000Z\nRRULE:FREQ=DAILY", "may have only FREQ,"),
-        ("INTERVAL=2", "must have DAILY, WEEKLY, MONTHLY or YEARLY as FREQ"),
-        ("FREQ=HOURLY", "must have DAILY, WEEKLY, MONTHLY or YEARLY as FREQ"),
-        ("FREQ=MINUTELY", "must have DAILY, WEEKLY, MONTHLY or YEARLY as FREQ"),
-        ("FREQ=SECONDLY", "must have DAILY, WEEKLY, MONTHLY or YEARLY as FREQ"),
-        ("FREQ=DAILY;BYHOUR=9", "must not have BYHOUR, BYMINUTE or BYSECOND"),
+        (
+            "FREQ=DAILY\nEXDATE:20250101T090000Z",
+            "must have DAILY, WEEKLY, MONTHLY or YEARLY as FREQ",
+        ),
+        (
+            "DTSTART:20250101T090000Z\nRRULE:FREQ=DAILY",
+            "may have only FREQ,",
+        ),
+        (
+            "INTERVAL=2",
+            "must have DAILY, WEEKLY, MONTHLY or YEARLY as FREQ",
+        ),
+        (
+            "FREQ=HOURLY",
+            "must have DAILY, WEEKLY, MONTHLY or YEARLY as FREQ",
+        ),
+        (
+            "FREQ=MINUTELY",
+            "must have DAILY, WEEKLY, MONTHLY or YEARLY as FREQ",
+        ),
+        (
+            "FREQ=SECONDLY",
+            "must have DAILY, WEEKLY, MONTHLY or YEARLY as FREQ",
+        ),
+        (
+            "FREQ=DAILY;BYHOUR=9",
+            "must not have BYHOUR, BYMINUTE or BYSECOND",
+        ),
         ("FREQ=DAILY;FREQ=WEEKLY", "has FREQ more than once"),
-        ("FREQ=DAILY;COUNT=3;UNTIL=20260101", "must not have both COUNT and UNTIL"),
-        ("FREQ=DAILY;COUNT=0", "must have a number from 1 to 100000 as COUNT"),
+        (
+            "FREQ=DAILY;COUNT=3;UNTIL=20260101",
+            "must not have both COUNT and UNTIL",
+        ),
+        (
+            "FREQ=DAILY;COUNT=0",
+            "must have a number from 1 to 100000 as COUNT",
+        ),
         ("FREQ=DAILY;COUNT=+3", "as COUNT"),
-        ("FREQ=DAILY;INTERVAL=0", "must have a number from 1 to 9999 as INTERVAL"),
+        (
+            "FREQ=DAILY;INTERVAL=0",
+            "must have a number from 1 to 9999 as INTERVAL",
+        ),
         ("FREQ=DAILY;INTERVAL=-1", "as INTERVAL"),
-        ("FREQ=DAILY;UNTIL=2026-01-01", "must have a date, such as 20261231, or a time"),
+        (
+            "FREQ=DAILY;UNTIL=2026-01-01",
+            "must have a date, such as 20261231, or a time",
+        ),
         ("FREQ=DAILY;UNTIL=20260230", "as UNTIL"),
         ("FREQ=DAILY;UNTIL=20260101T250000Z", "as UNTIL"),
-        ("FREQ=WEEKLY;BYDAY=XMO", "must have weekdays, such as MO, 1MO or -1FR, as BYDAY"),
+        (
+            "FREQ=WEEKLY;BYDAY=XMO",
+            "must have weekdays, such as MO, 1MO or -1FR, as BYDAY",
+        ),
         ("FREQ=WEEKLY;BYDAY=MONDAY", "as BYDAY"),
         ("FREQ=WEEKLY;BYDAY=", "as BYDAY"),
         ("FREQ=MONTHLY;BYDAY=0MO", "as BYDAY"),
         ("FREQ=MONTHLY;BYDAY=ÄÖ", "as BYDAY"),
-        ("FREQ=WEEKLY;BYDAY=1MO", "may number the weekdays of BYDAY only with FREQ=MONTHLY"),
-        ("FREQ=MONTHLY;BYMONTHDAY=32", "must have numbers from 1 to 31, or negative ones, as BYMONTHDAY"),
+        (
+            "FREQ=WEEKLY;BYDAY=1MO",
+            "may number the weekdays of BYDAY only with FREQ=MONTHLY",
+        ),
+        (
+            "FREQ=MONTHLY;BYMONTHDAY=32",
+            "must have numbers from 1 to 31, or negative ones, as BYMONTHDAY",
+        ),
         ("FREQ=MONTHLY;BYMONTHDAY=0", "as BYMONTHDAY"),
-        ("FREQ=YEARLY;BYMONTH=-1", "must have numbers from 1 to 12 as BYMONTH"),
-        ("FREQ=WEEKLY;BYMONTHDAY=1", "must not have BYMONTHDAY with FREQ=WEEKLY"),
-        ("FREQ=MONTHLY;BYWEEKNO=1", "must not have BYWEEKNO with FREQ=MONTHLY"),
-        ("FREQ=DAILY;BYYEARDAY=1", "must not have BYYEARDAY with FREQ=DAILY"),
-        ("FREQ=MONTHLY;BYSETPOS=1", "has BYSETPOS, which needs another part"),
-        ("FREQ=WEEKLY;WKST=XX", "must have a weekday, such as MO, as WKST"),
+        (
+            "FREQ=YEARLY;BYMONTH=-1",
+            "must have numbers from 1 to 12 as BYMONTH",
+        ),
+        (
+            "FREQ=WEEKLY;BYMONTHDAY=1",
+            "must not have BYMONTHDAY with FREQ=WEEKLY",
+        ),
+        (
+            "FREQ=MONTHLY;BYWEEKNO=1",
+            "must not have BYWEEKNO with FREQ=MONTHLY",
+        ),
+        (
+            "FREQ=DAILY;BYYEARDAY=1",
+            "must not have BYYEARDAY with FREQ=DAILY",
+        ),
+        (
+            "FREQ=MONTHLY;BYSETPOS=1",
+            "has BYSETPOS, which needs another part",
+        ),
+        (
+            "FREQ=WEEKLY;WKST=XX",
+            "must have a weekday, such as MO, as WKST",
+        ),
         ("FREQ=DAILY;X-FOO=1", "may have only FREQ,"),
     ] {
         let wrong = wrong(rule);
@@ -222,14 +299,22 @@ fn rules() -> impl Strategy<Value = String> {
             .prop_map(|day| format!("MONTHLY;BYMONTHDAY={day}")),
         1 => (1..=12_u8).prop_map(|month| format!("YEARLY;BYMONTH={month}")),
     ];
-    (by, interval, end).prop_map(|(by, interval, end)| format!("FREQ={by};INTERVAL={interval}{end}"))
+    (by, interval, end)
+        .prop_map(|(by, interval, end)| format!("FREQ={by};INTERVAL={interval}{end}"))
 }
 
 fn starts() -> impl Strategy<Value = (&'static str, Timestamp)> {
-    let zones = vec!["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe"];
+    let zones = vec![
+        "UTC",
+        "Europe/Berlin",
+        "America/New_York",
+        "Australia/Lord_Howe",
+    ];
     let days = 0..3_000_i32;
     (prop::sample::select(zones), days, 0..24_i8, 0..60_i8).prop_map(|(zone, day, hour, minute)| {
-        let day: Date = date(2024, 1, 1).checked_add(jiff::Span::new().days(day)).unwrap();
+        let day: Date = date(2024, 1, 1)
+            .checked_add(jiff::Span::new().days(day))
+            .unwrap();
         let local = day.to_datetime(time(hour, minute, 0, 0));
         let rules = zone.parse::<Zone>().unwrap();
         (zone, rules.rules().to_timestamp(local).unwrap())

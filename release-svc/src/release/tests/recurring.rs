@@ -54,7 +54,13 @@ fn completed(tasks: Vec<TaskDraft>, time: Timestamp) -> (Release, TaskId) {
 
 /// What follows the task, as it is stored.
 fn next(release: &Release, task: TaskId) -> Option<Next> {
-    release.task(task).unwrap().recurrence.as_ref().unwrap().next
+    release
+        .task(task)
+        .unwrap()
+        .recurrence
+        .as_ref()
+        .unwrap()
+        .next
 }
 
 fn ended(decision: &Decision) -> Vec<Reason> {
@@ -72,7 +78,10 @@ fn the_next_occurrence_is_added_at_the_end_with_everything_but_the_state() {
     let added = release.tasks.last().unwrap();
     assert_eq!(
         decision.events,
-        [ReleaseEvent::TaskCreated(added.id), ReleaseEvent::TaskAssigned(added.id)]
+        [
+            ReleaseEvent::TaskCreated(added.id),
+            ReleaseEvent::TaskAssigned(added.id)
+        ]
     );
     let done = release.task(id).unwrap();
     let date = start() + DAY * 7;
@@ -93,7 +102,10 @@ fn the_next_occurrence_is_added_at_the_end_with_everything_but_the_state() {
     };
     assert_eq!(kept(added), kept(done));
     let series = added.recurrence.as_ref().unwrap();
-    assert_eq!((series.start, series.date, series.next), (start(), date, None));
+    assert_eq!(
+        (series.start, series.date, series.next),
+        (start(), date, None)
+    );
     assert_eq!(next(release, id), Some(Next::Added));
 }
 
@@ -108,7 +120,11 @@ fn a_task_is_followed_once() {
     assert_eq!(again, Decision::unchanged(&after));
     let deleted = after.delete_task(after.tasks[1].id, None).unwrap().release;
     let again = deleted.recur(id, OPEN, start()).unwrap();
-    assert_eq!(again.release.tasks.len(), 1, "a deleted occurrence stays deleted");
+    assert_eq!(
+        again.release.tasks.len(),
+        1,
+        "a deleted occurrence stays deleted"
+    );
 }
 
 #[test]
@@ -116,10 +132,16 @@ fn a_task_that_does_not_recur_or_is_not_completed_is_not_followed() {
     let ada = user("ada");
     let weekly = || recurring("rotate", &ada, asked("FREQ=WEEKLY", None));
     let (before, id) = completed(vec![draft("a", &ada, None)], start());
-    assert_eq!(before.recur(id, OPEN, start()).unwrap(), Decision::unchanged(&before));
+    assert_eq!(
+        before.recur(id, OPEN, start()).unwrap(),
+        Decision::unchanged(&before)
+    );
     let before = plan(vec![weekly()]).unwrap().release;
     let id = before.tasks[0].id;
-    assert_eq!(before.recur(id, OPEN, start()).unwrap(), Decision::unchanged(&before));
+    assert_eq!(
+        before.recur(id, OPEN, start()).unwrap(),
+        Decision::unchanged(&before)
+    );
 }
 
 #[test]
@@ -167,7 +189,10 @@ fn a_release_is_not_ready_while_its_next_occurrence_is_expected() {
     assert_eq!(done.events, [ReleaseEvent::TaskCompleted(id)]);
     let followed = done.release.recur(id, OPEN, start()).unwrap();
     let second = followed.release.tasks[1].id;
-    assert_eq!(followed.events.last(), Some(&ReleaseEvent::TaskReady(second)));
+    assert_eq!(
+        followed.events.last(),
+        Some(&ReleaseEvent::TaskReady(second))
+    );
     let done = work_off(followed.release);
     let ends = done.recur(second, OPEN, start()).unwrap();
     assert_eq!(ended(&ends), [Reason::RuleExhausted]);
@@ -197,13 +222,19 @@ fn the_named_release_gets_the_next_occurrence_once_all_tasks_are_completed() {
     let added = other.add_occurrence(task, draft.clone(), start()).unwrap();
     let occurrence = added.release.task(task).unwrap();
     assert_eq!(occurrence.due_at, Some(start() + DAY * 7));
-    assert_eq!(occurrence.recurrence.as_ref().unwrap().release, None, "it is there");
+    assert_eq!(
+        occurrence.recurrence.as_ref().unwrap().release,
+        None,
+        "it is there"
+    );
     assert_eq!(occurrence.recurrence.as_ref().unwrap().next, None);
     let again = added.release.add_occurrence(task, draft, start()).unwrap();
     assert_eq!(again, Decision::unchanged(&added.release));
     let concluded = decided.release.conclude(id, Ok(())).unwrap();
     assert_eq!(next(&concluded.release, id), Some(Next::Added));
-    let again = concluded.release.conclude(id, Err(SeriesEnd::ReleaseCompleted));
+    let again = concluded
+        .release
+        .conclude(id, Err(SeriesEnd::ReleaseCompleted));
     assert_eq!(again.unwrap(), Decision::unchanged(&concluded.release));
 }
 
@@ -228,7 +259,11 @@ fn a_series_ends_if_no_open_release_takes_the_next_occurrence() {
         }
         let decision = before.recur(id, surroundings, start()).unwrap();
         assert_eq!(ended(&decision), [expected]);
-        assert_eq!(decision.release.is_completed(), is_completed, "not reopened");
+        assert_eq!(
+            decision.release.is_completed(),
+            is_completed,
+            "not reopened"
+        );
         assert_eq!(decision.release.tasks.len(), 1);
         assert_eq!(next(&decision.release, id), Some(Next::Nothing));
     }
@@ -253,7 +288,9 @@ fn a_completed_release_takes_no_occurrence_of_another() {
     let draft = decided.task(id).unwrap().next_occurrence(done.id).unwrap();
     let refused = done.add_occurrence(TaskId::generate(), draft.unwrap(), start());
     assert!(matches!(refused, Err(Refusal::Hotfix(_))));
-    let ends = decided.conclude(id, Err(SeriesEnd::ReleaseCompleted)).unwrap();
+    let ends = decided
+        .conclude(id, Err(SeriesEnd::ReleaseCompleted))
+        .unwrap();
     assert_eq!(ended(&ends), [Reason::ReleaseCompleted]);
 }
 
@@ -267,7 +304,10 @@ fn a_full_release_refuses_the_next_occurrence_and_leaves_it_open() {
     let refused = full.recur(id, OPEN, start());
     assert_eq!(refused, Err(Refusal::ReleaseFull(Full::Tasks)));
     let room = full.delete_task(full.tasks[1].id, None).unwrap().release;
-    assert_eq!(room.recur(id, OPEN, start()).unwrap().release.tasks.len(), MAX_TASKS);
+    assert_eq!(
+        room.recur(id, OPEN, start()).unwrap().release.tasks.len(),
+        MAX_TASKS
+    );
 }
 
 /// A release with one task, and how an admin changes the recurrence of that task.
@@ -324,7 +364,11 @@ fn a_recurrence_is_set_changed_and_removed() {
     };
     known.release = known.change(moved).unwrap().release;
     let (same, changed) = known.set(asked("FREQ=WEEKLY", None));
-    assert_eq!((same.start, changed), (start(), vec![]), "the series goes on");
+    assert_eq!(
+        (same.start, changed),
+        (start(), vec![]),
+        "the series goes on"
+    );
     let named = Some(ReleaseId::generate());
     let (same, changed) = known.set(asked("FREQ=WEEKLY", named));
     assert_eq!((same.start, same.release), (start(), named));
@@ -339,7 +383,10 @@ fn a_recurrence_is_set_changed_and_removed() {
     };
     let anew = known.change(both).unwrap().release;
     let series = anew.tasks[0].recurrence.as_ref().unwrap();
-    assert_eq!((series.start, series.date), (start() + DAY * 2, start() + DAY * 2));
+    assert_eq!(
+        (series.start, series.date),
+        (start() + DAY * 2, start() + DAY * 2)
+    );
 
     let removed = TaskChange {
         recurrence: Some(None),
@@ -363,7 +410,10 @@ fn a_recurrence_that_cannot_be_is_refused() {
         due_at: Some(None),
         ..TaskChange::default()
     };
-    let (done, _) = completed(vec![recurring("a", &ada, asked("FREQ=WEEKLY", None))], start());
+    let (done, _) = completed(
+        vec![recurring("a", &ada, asked("FREQ=WEEKLY", None))],
+        start(),
+    );
     let done = Edited { release: done };
     for refused in [
         not_due.change(set(asked("FREQ=WEEKLY", None))),

@@ -6,10 +6,7 @@ use release_svc::{
     identity::Username,
     release::{RecurrenceDraft, ReleaseId, RemindBefore, Rule, Tags, values::due_at},
 };
-use slipway_runtime::{
-    rfc3339, text,
-    zone::UnknownZone,
-};
+use slipway_runtime::{rfc3339, text, zone::UnknownZone};
 
 use super::plan::{Plan, PlannedRecurrence, PlannedTask};
 
