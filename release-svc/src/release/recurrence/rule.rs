@@ -145,8 +145,8 @@ impl Rule {
             .map_while(move |date| {
                 let local = date.to_datetime(start.time());
                 // A time that does not exist moves forward; of one that comes twice it is the first.
-                let zoned = zone.rules().to_ambiguous_zoned(local).compatible().ok()?;
-                Some((local, zoned.timestamp()))
+                let time = zone.rules().to_ambiguous_timestamp(local).compatible();
+                Some((local, time.ok()?))
             })
             .take_while(|(_, time)| values::due_at(*time).is_ok())
             .take_while(move |(local, time)| match until {
@@ -175,7 +175,7 @@ impl Rule {
         let set = set
             .map_err(|error| NotARule(format!("cannot be used: {error}")))?
             .limit();
-        let dates = (&set).into_iter().map_while(|time| {
+        let dates = set.into_iter().map_while(|time| {
             let time = Timestamp::from_second(time.timestamp()).ok()?;
             Some(Offset::UTC.to_datetime(time).date())
         });
@@ -262,8 +262,8 @@ impl Rule {
         if known.contains(&"COUNT") && known.contains(&"UNTIL") {
             return Err(NotARule::new("must not have both COUNT and UNTIL"));
         }
-        let is_counted = |name: &&&str| is_by(name) && **name != "BYSETPOS";
-        if known.contains(&"BYSETPOS") && known.iter().find(is_counted).is_none() {
+        let is_filter = |name: &&str| is_by(name) && *name != "BYSETPOS";
+        if known.contains(&"BYSETPOS") && !known.iter().any(is_filter) {
             return Err(NotARule::new(
                 "has BYSETPOS, which needs another part that begins with BY",
             ));
