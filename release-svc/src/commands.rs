@@ -216,7 +216,8 @@ impl Commands {
                 Err(SaveError::Revision) if !is_loaded => {}
                 Err(SaveError::Revision) => back_off(attempt).await,
                 Err(SaveError::DeveloperBusy(developer)) => {
-                    if let Some(active) = self.stores.releases.active_task(developer).await? {
+                    let active = self.stores.releases.active_task(developer).await;
+                    if let Some(active) = active.map_err(Fault::from)? {
                         let active = Box::new(active);
                         return Err(NotChanged::Refused(Refusal::DeveloperBusy { active }));
                     }

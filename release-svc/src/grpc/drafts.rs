@@ -47,7 +47,7 @@ pub(super) async fn release(
         .filter_map(|task| task.assignee.as_ref());
     let assignees = Assignees::look_up(&stores.users, assignees).await?;
     let recurrences = request.tasks.iter().filter_map(|t| t.recurrence.as_ref());
-    let named = NamedReleases::look_up(&stores.releases, recurrences).await?;
+    let releases = NamedReleases::look_up(&stores.releases, recurrences).await?;
     let mut taken = HashMap::new();
     let tasks: Vec<_> = request
         .tasks
@@ -62,7 +62,7 @@ pub(super) async fn release(
                 let message = format!("is already used by tasks[{first}]");
                 errors.push(format!("{prefix}order_index"), message);
             }
-            task_draft(&prefix, task, &assignees, &named, &mut errors)
+            task_draft(&prefix, task, &assignees, &releases, &mut errors)
         })
         .collect();
     match (name, description, version) {
@@ -109,16 +109,17 @@ fn comparable_tags(tags: &[String]) -> Vec<String> {
 pub(super) async fn task(stores: &Stores, request: Option<NewTask>) -> Result<TaskDraft, Fault> {
     let request = request.ok_or_else(|| Fault::invalid_field("task", "is required"))?;
     let assignees = Assignees::look_up(&stores.users, &request.assignee).await?;
-    let named = NamedReleases::look_up(&stores.releases, &request.recurrence).await?;
+    let releases = NamedReleases::look_up(&stores.releases, &request.recurrence).await?;
     let mut errors = Errors::default();
-    task_draft("task.", &request, &assignees, &named, &mut errors).ok_or(Fault::invalid(errors.0))
+    task_draft("task.", &request, &assignees, &releases, &mut errors)
+        .ok_or(Fault::invalid(errors.0))
 }
 
 fn task_draft(
     prefix: &str,
     task: &NewTask,
     assignees: &Assignees,
-    named: &NamedReleases,
+    releases: &NamedReleases,
     errors: &mut Errors,
 ) -> Option<TaskDraft> {
     let field = |name: &str| format!("{prefix}{name}");
@@ -142,7 +143,7 @@ fn task_draft(
         .transpose();
     let remind_before = errors.note(field("remind_before_minutes"), remind_before);
     let recurrence = task.recurrence.as_ref();
-    let recurrence = recurrence.map(|asked| named.started(prefix, asked, due_at, errors));
+    let recurrence = recurrence.map(|asked| releases.started(prefix, asked, due_at, errors));
     Some(TaskDraft {
         title: title?,
         description: description?,
@@ -195,8 +196,8 @@ pub(super) async fn task_change(
         update::Series::Recurrence(asked) => Some(asked),
         update::Series::NoRecurrence(()) => None,
     });
-    let named = recurrence.iter().flatten();
-    let named = NamedReleases::look_up(&stores.releases, named).await?;
+    let releases = recurrence.iter().flatten();
+    let releases = NamedReleases::look_up(&stores.releases, releases).await?;
     let mut errors = Errors::default();
     let title = errors.change("title", request.title.as_deref().map(Text::title));
     let description = request.description.as_deref().map(Text::description);
@@ -217,7 +218,7 @@ pub(super) async fn task_change(
         update::Reminder::NoReminder(()) => Ok(None),
     });
     let recurrence =
-        recurrence.map(|asked| asked.and_then(|asked| named.draft("", &asked, &mut errors)));
+        recurrence.map(|asked| asked.and_then(|asked| releases.draft("", &asked, &mut errors)));
     let change = TaskChange {
         title,
         description,

@@ -134,8 +134,12 @@ async fn an_occurrence_follows_once_over_kills_right_after_completions() {
         releases.push((id(&release).to_owned(), task_ids(&release)[0].clone()));
     }
     for (_, task) in &releases {
-        let developer = server.client().login("dev-0", team::PASSWORD);
-        work_off(&developer.await.unwrap(), task).await;
+        let developer = server
+            .client()
+            .login("dev-0", team::PASSWORD)
+            .await
+            .unwrap();
+        work_off(&developer, task).await;
         let data = server.kill().await.unwrap();
         server = Process::start_on(Arc::clone(&data), &Options::default())
             .await
@@ -359,7 +363,7 @@ async fn an_occurrence_for_a_full_release_is_a_dead_letter_until_there_is_room()
         let path = "/admin/dead-letters?group=recurrence";
         let page = team.admin.get(path).await?.expect(200);
         let letter = page["items"].get(0).context("no dead letter yet")?;
-        Ok(letter.clone())
+        anyhow::Ok(letter.clone())
     });
     let letter = letter.await.unwrap();
     let reason = letter["reason"].as_str().unwrap();

@@ -82,12 +82,12 @@ SPECIAL = [
     (BERLIN, "2025-10-23T09:00", "FREQ=DAILY"),
     (BERLIN, "2025-10-25T02:30", "FREQ=DAILY;UNTIL=20251026T003000Z"),
     (BERLIN, "2025-10-25T02:30", "FREQ=DAILY;UNTIL=20251026T002959Z"),
-    # 02:30 is skipped on 9 March 2025, and 01:30 happens twice on 2 November 2025.
+    # 02:30 is skipped on 9 March 2025 and 2031, and 01:30 happens twice on 2 November 2025.
     (NEW_YORK, "2025-03-07T02:30", "FREQ=DAILY"),
     (NEW_YORK, "2025-10-31T01:30", "FREQ=DAILY"),
     (NEW_YORK, "2025-03-06T09:00", "FREQ=DAILY;BYDAY=TH,FR,MO"),
     (NEW_YORK, "2025-10-27T17:00", "FREQ=WEEKLY"),
-    (NEW_YORK, "2024-03-10T02:30", "FREQ=YEARLY"),
+    (NEW_YORK, "2026-03-09T02:30", "FREQ=YEARLY"),
     # Half an hour is skipped at 02:00 on 5 October 2025, and repeated on 6 April 2025.
     (LORD_HOWE, "2025-10-03T02:15", "FREQ=DAILY"),
     (LORD_HOWE, "2025-04-04T01:45", "FREQ=DAILY"),
